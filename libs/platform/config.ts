@@ -1,0 +1,84 @@
+import { z } from 'zod';
+
+/**
+ * Every setting of the service, read once at start from the environment.
+ * `.env.example` documents each of them; a test keeps the two in step.
+ */
+const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
+const list = z
+  .string()
+  .transform((value) => value.split(',').map((item) => item.trim()).filter(Boolean));
+const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
+
+export const settings = z.object({
+  HOST: z.string().min(1, 'must be an address to listen on, such as 127.0.0.1 or 0.0.0.0').default('127.0.0.1'),
+  PORT: z.coerce
+    .number('must be a port number between 0 and 65535')
+    .int('must be a port number between 0 and 65535')
+    .min(0, 'must be a port number between 0 and 65535')
+    .max(65_535, 'must be a port number between 0 and 65535')
+    .default(3000),
+  PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'must be the http(s) address under which clients reach the API' })
+    .optional(),
+  DATABASE_URL: z.url({
+    protocol: /^postgres(ql)?$/,
+    error: 'must be a PostgreSQL address such as postgres://user:password@host:5432/keyledger',
+  }),
+  REDIS_URL: z
+    .url({ protocol: /^rediss?$/, error: 'must be a Redis address such as redis://127.0.0.1:6379' })
+    .optional(),
+  KEYLEDGER_SECRET: z
+    .string('must be set to at least 32 random characters, the same for every process of the deployment')
+    .min(32, 'must be at least 32 random characters, the same for every process of the deployment'),
+  REGISTRATION: z.enum(['open', 'invite', 'closed'], 'must be open, invite or closed').optional(),
+  APP_SCOPES: list
+    .pipe(
+      z.array(
+        z.string().regex(/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$/, 'must be a comma-separated list of resource:action names'),
+      ),
+    )
+    .default(['triggers:read', 'triggers:write', 'events:read', 'agents:read']),
+  DEFAULT_KEY_ENVIRONMENT: z.enum(['test', 'live'], 'must be test or live').default('test'),
+  TRUST_PROXY: list.optional(),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be a pino level such as info or warn')
+    .default('info'),
+  LOG_PRETTY: flag.default(false),
+});
+
+export type Settings = z.output<typeof settings>;
+
+/** Injection token and shape of the settings, with what follows from them. */
+export class Config {
+  constructor(readonly settings: Settings) {}
+
+  get registration(): 'open' | 'invite' | 'closed' {
+    return this.settings.REGISTRATION ?? (LOOPBACK.has(this.settings.HOST) ? 'open' : 'invite');
+  }
+
+  /** The `iss` of our tokens, and the base of every link that we hand out. */
+  get publicUrl(): string {
+    return (this.settings.PUBLIC_URL ?? `http://${this.settings.HOST}:${this.settings.PORT}`).replace(/\/$/, '');
+  }
+}
+
+/** A setting that the service cannot start with. The message is one sentence that begins with the variable's name. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** The exit code of a process that refused its settings (`EX_CONFIG` of sysexits.h): starting it again cannot help. */
+export const EXIT_CONFIG = 78;
+
+/** @throws ConfigError on the first setting that is missing or wrong. */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  // An empty variable, as `docker compose` passes for one that is unset, means that it was not given.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = settings.safeParse(given);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new ConfigError(`${issue?.path[0]?.toString()} ${issue?.message}.`);
+  }
+  return new Config(parsed.data);
+}
