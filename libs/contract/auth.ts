@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { idOf } from './ids.js';
+import { Organization } from './organizations.js';
+import { defineRoute } from './route.js';
+
+const tag = 'Authentication';
+
+export const PASSWORD_MIN = 12;
+export const PASSWORD_MAX = 128;
+
+const email = z
+  .email('must be an email address')
+  .max(254)
+  .transform((value) => value.toLowerCase())
+  .meta({ examples: ['ada@example.com'] });
+
+export const User = z
+  .strictObject({ id: idOf('user'), email: z.string(), name: z.string(), created_at: z.iso.datetime() })
+  .meta({ id: 'User' });
+export type User = z.infer<typeof User>;
+
+const Tokens = z
+  .strictObject({
+    token_type: z.literal('Bearer'),
+    access_token: z.string().meta({ description: 'A JWT, signed with EdDSA. Send it as Authorization: Bearer' }),
+    expires_in: z.int().meta({ description: 'Seconds until the access token expires' }),
+    refresh_token: z.string().meta({ description: 'Gives the next pair of tokens, once' }),
+  })
+  .meta({ id: 'Tokens' });
+
+const refreshToken = z.strictObject({ refresh_token: z.string().min(1).max(200) });
+
+export const register = defineRoute({
+  method: 'POST',
+  path: '/api/v1/auth/register',
+  tag,
+  summary: 'Open an account with its personal organization',
+  policy: 'public',
+  body: z.strictObject({
+    email,
+    password: z
+      .string()
+      .min(PASSWORD_MIN, `must have at least ${PASSWORD_MIN} characters`)
+      .max(PASSWORD_MAX, `must have at most ${PASSWORD_MAX} characters`),
+    name: z.string().trim().min(1).max(100),
+  }),
+  success: { status: 201, body: z.strictObject({ user: User, organization: Organization }) },
+  problems: ['registration_closed', 'email_taken'],
+});
+
+export const login = defineRoute({
+  method: 'POST',
+  path: '/api/v1/auth/login',
+  tag,
+  summary: 'Sign in with email and password',
+  policy: 'public',
+  body: z.strictObject({ email, password: z.string().min(1).max(PASSWORD_MAX) }),
+  success: { status: 200, body: Tokens },
+  problems: ['invalid_credentials', 'too_many_attempts'],
+});
+
+export const refresh = defineRoute({
+  method: 'POST',
+  path: '/api/v1/auth/refresh',
+  tag,
+  summary: 'Trade a refresh token for the next pair of tokens',
+  description:
+    'A refresh token works once. The same one within 10 seconds gives the same successor, so that two tabs may refresh ' +
+    'at once; later it ends the whole session, because somebody else may have it.',
+  policy: 'public',
+  body: refreshToken,
+  success: { status: 200, body: Tokens },
+  problems: ['invalid_refresh_token'],
+});
+
+export const logout = defineRoute({
+  method: 'POST',
+  path: '/api/v1/auth/logout',
+  tag,
+  summary: 'End the session',
+  policy: 'user',
+  success: { status: 204 },
+});

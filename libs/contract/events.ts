@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { Environment, VerificationCode } from './api-keys.js';
+import { idOf } from './ids.js';
+import { Scope } from './scopes.js';
+
+/**
+ * A domain event: a CloudEvents 1.0 object. Its bytes are made once, when it happens, and kept as they are: they are the
+ * entry of the audit log. Old shapes stay readable: fields are only ever added, and golden fixtures hold us to it.
+ */
+const actor = z.strictObject({
+  type: z.enum(['user', 'api_key', 'anonymous']),
+  id: z.string().nullable(),
+});
+
+const common = {
+  organization_id: idOf('org'),
+  actor,
+  ip: z.string().nullable(),
+  user_agent: z.string().nullable(),
+  request_id: z.string(),
+  /** The authorization state of the organization's shard under which it was decided: the order of decisions. */
+  seq: z.int(),
+};
+
+function event<const Type extends string, const Data extends z.ZodRawShape>(type: Type, data: Data) {
+  return z.object({
+    specversion: z.literal('1.0'),
+    id: z.uuid(),
+    source: z.string(),
+    type: z.literal(type),
+    time: z.iso.datetime(),
+    subject: z.string(),
+    datacontenttype: z.literal('application/json'),
+    data: z.object({ ...common, ...data }),
+  });
+}
+
+/** Where a key was used: the endpoint, as the sources' documents call it, without its query. */
+const endpoint = { method: z.string().nullable(), path: z.string().nullable() };
+
+export const DomainEvent = z
+  .discriminatedUnion('type', [
+    event('user.registered', { email: z.string() }),
+    event('user.login_succeeded', { session_id: idOf('session') }),
+    event('user.login_failed', {}),
+    event('user.logged_out', { session_id: idOf('session') }),
+    event('user.refresh_token_reused', { session_id: idOf('session') }),
+    event('organization.created', { name: z.string(), owner_id: idOf('user') }),
+    event('api_key.created', {
+      secret_id: idOf('secret'),
+      name: z.string(),
+      environment: Environment,
+      scopes: z.array(Scope),
+      expires_at: z.iso.datetime().nullable(),
+    }),
+    event('api_key.used', {
+      ...endpoint,
+      secret_id: idOf('secret'),
+      cost: z.int(),
+      scopes: z.array(Scope),
+      /** The key or user that asked for the verification; absent when the key called us itself. */
+      verified_for: actor.optional(),
+    }),
+    event('api_key.denied', {
+      ...endpoint,
+      code: VerificationCode,
+      scopes: z.array(Scope),
+      /** How many refusals this event stands for: beyond a rate per key they are folded together. */
+      count: z.int().min(1),
+      verified_for: actor.optional(),
+    }),
+    event('api_key.rotated', { secret_id: idOf('secret'), previous_secret_id: idOf('secret') }),
+    event('api_key.revoked', { deleted: z.boolean() }),
+  ])
+  .meta({ id: 'DomainEvent', description: 'A CloudEvents 1.0 object' });
+
+export type DomainEvent = z.infer<typeof DomainEvent>;
+export type DomainEventType = DomainEvent['type'];
+export type DomainEventOf<T extends DomainEventType> = Extract<DomainEvent, { type: T }>;
+export type EventActor = z.infer<typeof actor>;
+
+/**
+ * What the log needs of an entry to keep it. Looser than {@link DomainEvent}, so that a worker that is older than the
+ * API keeps the events that it does not know yet.
+ */
+export const EventEnvelope = z.looseObject({
+  id: z.uuid(),
+  type: z.string().min(1).max(100),
+  time: z.iso.datetime(),
+  subject: z.string().max(200),
+  data: z.looseObject({
+    organization_id: idOf('org'),
+    actor: z.looseObject({ type: z.string(), id: z.string().nullable() }),
+  }),
+});
+export type EventEnvelope = z.infer<typeof EventEnvelope>;

@@ -1,0 +1,47 @@
+import { fromString, fromUUID, parseTypeId, toUUID } from 'typeid-js';
+import { v7 } from 'uuid';
+import { z } from 'zod';
+
+/**
+ * Ids are TypeIDs: a type prefix and a UUIDv7 in Crockford base32, sortable by time of creation.
+ * The API, the events and our own code speak TypeIDs; only the database stores the bare UUID.
+ */
+export type IdType = 'org' | 'user' | 'key' | 'secret' | 'session' | 'req';
+
+export function newId(type: IdType, at: Date): string {
+  return fromUUID(v7({ msecs: at.getTime() }), type);
+}
+
+/** The UUIDv7 of an event: CloudEvents asks for an id of no given form, and a bare UUID is what others index well. */
+export function newEventId(at: Date): string {
+  return v7({ msecs: at.getTime() });
+}
+
+/** @throws Error when the text is no TypeID: parse input with {@link idOf} first. */
+export function toUuid(id: string): string {
+  return toUUID(fromString(id));
+}
+
+export function fromUuid(type: IdType, uuid: string): string {
+  return fromUUID(uuid, type);
+}
+
+export function isId(type: IdType, text: string): boolean {
+  try {
+    return parseTypeId(fromString(text)).prefix === type;
+  } catch {
+    return false;
+  }
+}
+
+/** A schema for ids of one type. Another type's id, or a mistyped one, is refused before it reaches the database. */
+export function idOf(type: IdType) {
+  return z
+    .string()
+    .refine((text) => isId(type, text), `must be an id such as ${example(type)}`)
+    .meta({ id: `${type[0]?.toUpperCase()}${type.slice(1)}Id`, examples: [example(type)] });
+}
+
+function example(type: IdType): string {
+  return `${type}_01h455vb4pex5vsknk084sn02q`;
+}

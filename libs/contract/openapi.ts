@@ -1,0 +1,96 @@
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
+import { Problem, problems, type ProblemCode } from './problem.js';
+import type { Route } from './route.js';
+import { allRoutes } from './routes.js';
+
+/** The OpenAPI 3.1 document of every route in the table. */
+export function openApiDocument(options: { serverUrl: string; version: string }) {
+  return createDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'Keyledger',
+      version: options.version,
+      description: 'Issues, verifies, meters and audits API keys. Errors are problem details (RFC 9457).',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: options.serverUrl }],
+    components: {
+      securitySchemes: {
+        apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
+        bearer: { type: 'http', scheme: 'bearer', description: 'An access token, or an API key' },
+      },
+    },
+    paths: paths(),
+  });
+}
+
+function paths(): ZodOpenApiPathsObject {
+  const result: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
+  for (const { name, route } of allRoutes()) {
+    const path = route.path.replace(/:(\w+)/g, '{$1}');
+    result[path] = { ...result[path], [route.method.toLowerCase()]: operation(name, route) };
+  }
+  return result;
+}
+
+function operation(name: string, route: Route): ZodOpenApiOperationObject {
+  return {
+    operationId: name,
+    tags: [route.tag],
+    summary: route.summary,
+    description: [route.description, policySentence(route)].filter(Boolean).join('\n\n'),
+    security: route.policy === 'public' ? [] : route.policy === 'user' ? [{ bearer: [] }] : [{ apiKey: [] }, { bearer: [] }],
+    requestParams: {
+      ...(route.params && { path: route.params }),
+      ...(route.query && { query: route.query }),
+    },
+    ...(route.body && { requestBody: { required: true, content: { 'application/json': { schema: route.body } } } }),
+    responses: {
+      [route.success.status]: {
+        description: 'Success',
+        ...(route.success.body && { content: { 'application/json': { schema: route.success.body } } }),
+      },
+      ...problemResponses(route),
+    },
+  };
+}
+
+function policySentence(route: Route): string {
+  if (route.policy === 'public') return '';
+  if (route.policy === 'user') return 'Needs the access token of a user.';
+  if (route.policy === 'authenticated') return 'Takes any credential.';
+  return `Needs the scope \`${route.policy.scope}\`, of a key or of the role of a user.`;
+}
+
+/** Every problem that a route may answer, by what it declares and by what follows from its policy and its input. */
+export function problemsOf(route: Route): ProblemCode[] {
+  const codes = new Set<ProblemCode>(route.problems);
+  if (route.params || route.query || route.body) codes.add('invalid_request');
+  if (route.body) {
+    codes.add('payload_too_large');
+    codes.add('unsupported_media_type');
+  }
+  if (route.policy !== 'public') {
+    for (const code of ['multiple_credentials', 'unauthenticated', 'invalid_token', 'audit_unavailable'] as const) {
+      codes.add(code);
+    }
+    if (route.policy === 'user') codes.add('user_required');
+    else for (const code of ['invalid_key', 'revoked', 'disabled', 'expired'] as const) codes.add(code);
+    if (typeof route.policy === 'object') codes.add('insufficient_scope');
+  }
+  codes.add('internal_error');
+  return [...codes];
+}
+
+function problemResponses(route: Route) {
+  const byStatus = Map.groupBy(problemsOf(route), (code) => problems[code].status);
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      status,
+      {
+        description: codes.map((code) => `\`${code}\`: ${problems[code].title}.`).join(' '),
+        content: { 'application/problem+json': { schema: Problem } },
+      },
+    ]),
+  );
+}

@@ -1,0 +1,122 @@
+import { z } from 'zod';
+
+/**
+ * Every error that the API answers: its code, its HTTP status and how to get past it. The one table from which the
+ * answers, the OpenAPI document and `GET /problems/:code` are made.
+ */
+export const problems = {
+  invalid_request: {
+    status: 400,
+    title: 'The request is not valid',
+    advice: 'Each entry of `errors` names a place in the request, what is wrong there, and what would be right.',
+  },
+  multiple_credentials: {
+    status: 400,
+    title: 'Two different credentials were sent',
+    advice: 'Send either X-API-Key or Authorization, not two that differ.',
+  },
+  unauthenticated: {
+    status: 401,
+    title: 'A credential is needed',
+    advice: 'Send an API key in X-API-Key, or an API key or an access token as Authorization: Bearer.',
+  },
+  invalid_token: {
+    status: 401,
+    title: 'The access token is not valid',
+    advice: 'Access tokens last ten minutes: get another from /api/v1/auth/refresh, or sign in again.',
+  },
+  invalid_credentials: {
+    status: 401,
+    title: 'Email or password is wrong',
+    advice: 'Check both. The answer is the same whether the account exists or not.',
+  },
+  invalid_refresh_token: {
+    status: 401,
+    title: 'The refresh token is not valid',
+    advice: 'It was used before, has expired, or its session has ended: sign in again.',
+  },
+  invalid_key: {
+    status: 401,
+    title: 'The API key is not valid',
+    advice: 'Check that the whole key was copied, and that it belongs to this deployment.',
+  },
+  revoked: { status: 401, title: 'The API key is revoked', advice: 'Create another key; a revoked one stays dead.' },
+  disabled: { status: 401, title: 'The API key is disabled', advice: 'Enable the key again, or use another.' },
+  expired: { status: 401, title: 'The API key has expired', advice: 'Create another key.' },
+  insufficient_scope: {
+    status: 403,
+    title: 'The credential does not reach this far',
+    advice: 'The scope named in WWW-Authenticate is needed; use a credential that has it.',
+  },
+  user_required: {
+    status: 403,
+    title: 'Only a signed-in user may do this',
+    advice: 'Use the access token of a user instead of an API key.',
+  },
+  beyond_authority: {
+    status: 403,
+    title: 'A key cannot be stronger than the one who makes it',
+    advice: 'Leave out what your own credential does not have, or use a stronger credential.',
+  },
+  registration_closed: {
+    status: 403,
+    title: 'Registration is not open',
+    advice: 'Ask the people who run this deployment for an account.',
+  },
+  not_found: {
+    status: 404,
+    title: 'Nothing is there',
+    advice: 'Check the path and the id. What belongs to somebody else is answered in the same way.',
+  },
+  email_taken: { status: 409, title: 'This email has an account', advice: 'Sign in with it.' },
+  conflict: {
+    status: 409,
+    title: 'The present state does not allow this',
+    advice: 'Read the object again; `detail` says what stands in the way.',
+  },
+  payload_too_large: { status: 413, title: 'The body is too large', advice: 'Send less than 64 KiB.' },
+  unsupported_media_type: {
+    status: 415,
+    title: 'The body is not JSON',
+    advice: 'Send JSON with Content-Type: application/json.',
+  },
+  too_many_attempts: {
+    status: 429,
+    title: 'Too many sign-in attempts',
+    advice: 'Wait as long as Retry-After says. The account is not locked.',
+  },
+  internal_error: {
+    status: 500,
+    title: 'Something went wrong on our side',
+    advice: 'Try again. If it stays, tell the people who run this deployment the request_id.',
+  },
+  audit_unavailable: {
+    status: 503,
+    title: 'The request could not be recorded',
+    advice: 'Nothing is answered that is not recorded. Try again after Retry-After.',
+  },
+} as const satisfies Record<string, { status: number; title: string; advice: string }>;
+
+export type ProblemCode = keyof typeof problems;
+
+export const FieldError = z
+  .strictObject({
+    location: z.string().meta({ description: 'Where it is, such as body.scopes[0] or query.limit' }),
+    message: z.string().meta({ description: 'What is wrong and what would be right' }),
+  })
+  .meta({ id: 'FieldError' });
+export type FieldError = z.infer<typeof FieldError>;
+
+/** Problem details, RFC 9457. */
+export const Problem = z
+  .strictObject({
+    type: z.url(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.enum(Object.keys(problems) as [ProblemCode, ...ProblemCode[]]),
+    request_id: z.string(),
+    errors: z.array(FieldError).optional(),
+  })
+  .meta({ id: 'Problem', description: 'Problem details, RFC 9457' });
+export type Problem = z.infer<typeof Problem>;

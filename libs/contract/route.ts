@@ -1,0 +1,50 @@
+import type { z } from 'zod';
+import type { ProblemCode } from './problem.js';
+import type { BuiltInScope } from './scopes.js';
+
+/**
+ * Who may call a route:
+ * - `public`: anyone;
+ * - `authenticated`: any good credential;
+ * - `user`: a signed-in user, not a key;
+ * - a scope: a key that has it. A user passes here, and the service asks for the same scope of the user's role in the
+ *   organization that the call is about.
+ */
+export type Policy = 'public' | 'authenticated' | 'user' | { scope: BuiltInScope };
+
+/**
+ * One HTTP operation: the single source of its validation, its place in the OpenAPI document, its method of the client
+ * and the tests that are generated for it.
+ */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  /** With `:name` for parameters. */
+  readonly path: `/${string}`;
+  readonly tag: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly policy: Policy;
+  readonly params?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  readonly body?: z.ZodObject;
+  readonly success: { readonly status: 200 | 201 | 204; readonly body?: z.ZodType };
+  /** What it may answer beyond that which follows from its policy and its input. */
+  readonly problems?: readonly ProblemCode[];
+}
+
+export function defineRoute<const R extends Route>(route: R): R {
+  return route;
+}
+
+type Part<S> = S extends z.ZodType ? S : z.ZodUndefined;
+
+/** The request as the handler gets it: parsed, defaults filled in. */
+export type RouteInput<R extends Route> = {
+  params: z.output<Part<R['params']>>;
+  query: z.output<Part<R['query']>>;
+  body: z.output<Part<R['body']>>;
+};
+
+export type RouteOutput<R extends Route> = R['success'] extends { body: infer B extends z.ZodType }
+  ? z.output<B>
+  : undefined;

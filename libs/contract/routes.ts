@@ -1,0 +1,35 @@
+import * as apiKeys from './api-keys.js';
+import * as audit from './audit.js';
+import * as auth from './auth.js';
+import * as organizations from './organizations.js';
+import type { Route } from './route.js';
+import * as system from './system.js';
+
+/** Every operation of the API, grouped as the client shows them. */
+export const routes = {
+  auth: {
+    register: auth.register,
+    login: auth.login,
+    refresh: auth.refresh,
+    logout: auth.logout,
+    whoami: apiKeys.whoami,
+  },
+  organizations: { list: organizations.listOrganizations },
+  apiKeys: {
+    create: apiKeys.createApiKey,
+    list: apiKeys.listApiKeys,
+    get: apiKeys.getApiKey,
+    rotate: apiKeys.rotateApiKey,
+    delete: apiKeys.deleteApiKey,
+    verify: apiKeys.verifyApiKey,
+  },
+  audit: { listEvents: audit.listAuditEvents },
+  system: { live: system.live, ready: system.ready, describeProblem: system.describeProblem },
+} as const satisfies Record<string, Record<string, Route>>;
+
+/** The same as a list of `{ name: 'apiKeys.create', route }`. */
+export function allRoutes(): { name: string; route: Route }[] {
+  return Object.entries(routes).flatMap(([group, members]) =>
+    Object.entries(members).map(([name, route]) => ({ name: `${group}.${name}`, route: route as Route })),
+  );
+}
