@@ -1,0 +1,89 @@
+import { Problem } from '#libs/contract/problem.js';
+import type { Route } from '#libs/contract/route.js';
+import { routes } from '#libs/contract/routes.js';
+import type { z } from 'zod';
+
+/** A problem answer, thrown. `problem` is what the server said; `headers` hold Retry-After and the like. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+
+  constructor(
+    readonly problem: Problem,
+    readonly headers: Headers,
+  ) {
+    super(`${problem.status} ${problem.code}: ${problem.detail}`);
+  }
+}
+
+type InputPart<R, K extends 'params' | 'query' | 'body'> = R extends { [P in K]: infer S extends z.ZodType }
+  ? {} extends z.input<S>
+    ? { [P in K]?: z.input<S> }
+    : { [P in K]: z.input<S> }
+  : unknown;
+
+type Input<R> = InputPart<R, 'params'> & InputPart<R, 'query'> & InputPart<R, 'body'>;
+type Output<R> = R extends { success: { body: infer S extends z.ZodType } } ? z.output<S> : undefined;
+
+type Call<R> = {} extends Input<R> ? (input?: Input<R>) => Promise<Output<R>> : (input: Input<R>) => Promise<Output<R>>;
+
+/** One method for each route of the contract. */
+export type Client = {
+  [Group in keyof typeof routes]: { [Name in keyof (typeof routes)[Group]]: Call<(typeof routes)[Group][Name]> };
+};
+
+export interface ClientOptions {
+  readonly baseUrl: string;
+  /** Sent as X-API-Key. */
+  readonly apiKey?: string;
+  /** Sent as Authorization: Bearer. */
+  readonly accessToken?: string;
+  /** Sent with every request. */
+  readonly headers?: Record<string, string>;
+  readonly fetch?: typeof fetch;
+}
+
+/**
+ * A client for the whole API. Every method takes `{ params, query, body }` as its route declares them, and returns the
+ * parsed answer.
+ * @throws ApiError for every answer that is a problem; an error of zod for one that does not keep the contract.
+ */
+export function createClient(options: ClientOptions): Client {
+  const groups = Object.entries(routes).map(([group, members]) => [
+    group,
+    Object.fromEntries(
+      Object.entries(members).map(([name, route]) => [name, (input?: AnyInput) => call(options, route, input ?? {})]),
+    ),
+  ]);
+  // The table that types the client is the table that builds it.
+  return Object.fromEntries(groups) as Client;
+}
+
+interface AnyInput {
+  params?: Record<string, unknown>;
+  query?: Record<string, unknown>;
+  body?: unknown;
+}
+
+async function call(options: ClientOptions, route: Route, input: AnyInput): Promise<unknown> {
+  const send = options.fetch ?? fetch;
+  const response = await send(`${options.baseUrl.replace(/\/$/, '')}${pathOf(route, input)}`, {
+    method: route.method,
+    headers: {
+      ...options.headers,
+      ...(options.apiKey && { 'X-API-Key': options.apiKey }),
+      ...(options.accessToken && { Authorization: `Bearer ${options.accessToken}` }),
+      ...(input.body !== undefined && { 'Content-Type': 'application/json' }),
+    },
+    ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
+  });
+  if (!response.ok) throw new ApiError(Problem.parse(await response.json()), response.headers);
+  return route.success.body?.parse(await response.json());
+}
+
+function pathOf(route: Route, input: AnyInput): string {
+  const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(input.params?.[name])));
+  const query = new URLSearchParams(
+    Object.entries(input.query ?? {}).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+  ).toString();
+  return query ? `${path}?${query}` : path;
+}

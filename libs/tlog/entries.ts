@@ -1,0 +1,36 @@
+/**
+ * Entries behind one another, each as a big-endian uint16 length and its bytes: the form of an entry bundle in the C2SP
+ * `tlog-tiles` format, and the form in which events wait in the inbox.
+ */
+export const MAX_ENTRY_BYTES = 0xffff;
+
+/** @throws RangeError for an entry of more than 65,535 bytes. */
+export function encodeEntries(entries: readonly Uint8Array[]): Uint8Array {
+  const bundle = new Uint8Array(entries.reduce((sum, entry) => sum + 2 + entry.length, 0));
+  const view = new DataView(bundle.buffer);
+  let offset = 0;
+  for (const entry of entries) {
+    if (entry.length > MAX_ENTRY_BYTES) throw new RangeError(`An entry has at most ${MAX_ENTRY_BYTES} bytes`);
+    view.setUint16(offset, entry.length);
+    bundle.set(entry, offset + 2);
+    offset += 2 + entry.length;
+  }
+  return bundle;
+}
+
+/**
+ * The entries as views into the bundle, not copies.
+ * @throws RangeError when the bundle ends inside an entry.
+ */
+export function decodeEntries(bundle: Uint8Array): Uint8Array[] {
+  const view = new DataView(bundle.buffer, bundle.byteOffset, bundle.byteLength);
+  const entries: Uint8Array[] = [];
+  for (let offset = 0; offset < bundle.length; ) {
+    const start = offset + 2;
+    const end = start + view.getUint16(offset);
+    if (end > bundle.length) throw new RangeError('The bundle ends inside an entry');
+    entries.push(bundle.subarray(start, end));
+    offset = end;
+  }
+  return entries;
+}
