@@ -4,7 +4,6 @@ import { z } from 'zod';
  * Every setting of the service, read once at start from the environment.
  * `.env.example` documents each of them; a test keeps the two in step.
  */
-const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
 const list = z
   .string()
   .transform((value) => value.split(',').map((item) => item.trim()).filter(Boolean));
@@ -44,7 +43,6 @@ export const settings = z.object({
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be a pino level such as info or warn')
     .default('info'),
-  LOG_PRETTY: flag.default(false),
 });
 
 export type Settings = z.output<typeof settings>;

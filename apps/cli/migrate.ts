@@ -1,0 +1,81 @@
+import { Migrator } from '@mikro-orm/migrations';
+import { MikroORM } from '@mikro-orm/postgresql';
+import { runMigrations as migrateQueue } from 'bullmq';
+import pg from 'pg';
+import { ormOptions, sessionOptions } from '#libs/platform/database.js';
+import { QUEUE_SCHEMA } from '#libs/platform/queue.js';
+import { MainJob } from './migrations/0001-main-job.js';
+
+const migrations = [{ name: '0001-main-job', class: MainJob }];
+
+/** Any number will do, as long as no other one of this database takes it. */
+const MIGRATION_LOCK = 7_226_951;
+
+/**
+ * Brings a database to the present schema: the roles, our tables, BullMQ's. Safe to run again and by several at once.
+ * The user of `databaseUrl` needs CREATEROLE and CREATE on the database, and becomes a member of the roles.
+ */
+export async function migrate(options: { databaseUrl: string; log?: (line: string) => void }): Promise<void> {
+  const log = options.log ?? (() => undefined);
+  const client = new pg.Client({ connectionString: options.databaseUrl, application_name: 'keyledger migrate' });
+  await client.connect();
+  try {
+    await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await client.query(ROLES);
+    const applied = await migrateTables(options.databaseUrl);
+    for (const name of applied) log(`Migrated the database: ${name}`);
+    await migrateQueueTables(options.databaseUrl);
+  } finally {
+    // Ends the session, and with it the lock.
+    await client.end();
+  }
+}
+
+async function migrateTables(databaseUrl: string): Promise<string[]> {
+  const orm = await MikroORM.init({
+    ...ormOptions(databaseUrl, 'keyledger_owner', []),
+    discovery: { warnWhenNoEntities: false },
+    extensions: [Migrator],
+    migrations: { migrationsList: migrations, tableName: 'migration', snapshot: false, silent: true },
+  });
+  try {
+    return (await orm.migrator.up()).map((migration) => migration.name);
+  } finally {
+    await orm.close();
+  }
+}
+
+async function migrateQueueTables(databaseUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: databaseUrl, options: sessionOptions('keyledger_owner') });
+  await client.connect();
+  try {
+    await migrateQueue(client, QUEUE_SCHEMA);
+    await client.query(`
+      GRANT USAGE ON SCHEMA ${QUEUE_SCHEMA} TO keyledger_api, keyledger_worker;
+      GRANT ALL ON ALL TABLES IN SCHEMA ${QUEUE_SCHEMA} TO keyledger_api, keyledger_worker;
+      GRANT ALL ON ALL SEQUENCES IN SCHEMA ${QUEUE_SCHEMA} TO keyledger_api, keyledger_worker;
+      GRANT ALL ON ALL ROUTINES IN SCHEMA ${QUEUE_SCHEMA} TO keyledger_api, keyledger_worker;
+    `);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Roles belong to the whole server, so another database of it may have made them already. */
+const ROLES = /* sql */ `
+  DO $$
+  DECLARE name text;
+  BEGIN
+    FOREACH name IN ARRAY ARRAY['keyledger_owner', 'keyledger_api', 'keyledger_worker'] LOOP
+      BEGIN
+        EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+      EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+      END;
+      IF NOT pg_has_role(current_user, name, 'MEMBER') THEN
+        EXECUTE format('GRANT %I TO %I', name, current_user);
+      END IF;
+    END LOOP;
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO keyledger_owner', current_database());
+    GRANT CREATE, USAGE ON SCHEMA public TO keyledger_owner;
+  END $$;
+`;

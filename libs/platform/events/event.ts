@@ -1,0 +1,62 @@
+import { Injectable } from '@nestjs/common';
+import { newEventId } from '#libs/contract/ids.js';
+import type { DomainEventOf, DomainEventType, EventActor } from '#libs/contract/events.js';
+import { Clock } from '../clock.js';
+import { Config } from '../config.js';
+import { requestContext } from '../request-context.js';
+
+type OwnData<T extends DomainEventType> = Omit<
+  DomainEventOf<T>['data'],
+  'organization_id' | 'actor' | 'ip' | 'user_agent' | 'request_id' | 'seq'
+>;
+
+export interface NewEvent<T extends DomainEventType> {
+  readonly type: T;
+  /** The id of what it happened to. */
+  readonly subject: string;
+  readonly organizationId: string;
+  readonly actor: EventActor;
+  /** The authorization state it was decided under. */
+  readonly seq: number;
+  readonly data: OwnData<T>;
+  /** Where it came from, when that is not the request being served. */
+  readonly origin?: { readonly ip: string | null; readonly userAgent: string | null; readonly requestId?: string };
+}
+
+/** Makes the bytes of events. They are made here, once, and kept as they are for good. */
+@Injectable()
+export class Events {
+  readonly #source: string;
+
+  constructor(
+    private readonly clock: Clock,
+    config: Config,
+  ) {
+    this.#source = config.publicUrl;
+  }
+
+  encode<T extends DomainEventType>(event: NewEvent<T>): Uint8Array {
+    const origin = event.origin ?? requestContext();
+    const at = this.clock.now();
+    return Buffer.from(
+      JSON.stringify({
+        specversion: '1.0',
+        id: newEventId(at),
+        source: this.#source,
+        type: event.type,
+        time: at.toISOString(),
+        subject: event.subject,
+        datacontenttype: 'application/json',
+        data: {
+          organization_id: event.organizationId,
+          actor: event.actor,
+          ip: origin.ip,
+          user_agent: origin.userAgent,
+          request_id: origin.requestId ?? requestContext().requestId,
+          seq: event.seq,
+          ...event.data,
+        },
+      }),
+    );
+  }
+}

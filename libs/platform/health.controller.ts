@@ -1,0 +1,96 @@
+import { Controller, Inject, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import type pg from 'pg';
+import { problems, type ProblemCode } from '#libs/contract/problem.js';
+import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
+import { describeProblem, live, ready } from '#libs/contract/system.js';
+import { DATABASE_POOL } from './database.js';
+import { DomainError } from './errors.js';
+import { IngestBell } from './events/ingest-bell.js';
+import { Implements, Input } from './http/implements.js';
+import { Queues } from './queue.js';
+
+type Readiness = RouteOutput<typeof ready>;
+type Check = Readiness['checks']['database'];
+
+/** An event that waits longer than this has no worker. */
+const INBOX_AGE_SECONDS = 60;
+
+@Controller()
+export class HealthController {
+  constructor(
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    private readonly queues: Queues,
+    private readonly bell: IngestBell,
+  ) {}
+
+  @Implements(live)
+  live(): RouteOutput<typeof live> {
+    return { status: 'ok' };
+  }
+
+  /**
+   * Only a database that is away takes a node out of service: without the queue or a worker nothing is lost, the trail
+   * comes later.
+   */
+  @Implements(ready)
+  async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Readiness> {
+    const [database, inbox, durability] = await Promise.all([
+      this.#check('failing', () => this.#database()),
+      this.#check('degraded', () => this.#inbox()),
+      this.#check('degraded', () => this.#durability()),
+    ]);
+    if (database.status === 'failing') void reply.status(503);
+    return { status: database.status === 'failing' ? 'failing' : 'ok', checks: { database, inbox, durability, queue: this.#queue() } };
+  }
+
+  @Implements(describeProblem)
+  describeProblem(@Input() { params }: RouteInput<typeof describeProblem>): RouteOutput<typeof describeProblem> {
+    if (!Object.hasOwn(problems, params.code)) throw new DomainError('not_found', 'There is no such problem code');
+    return { code: params.code, ...problems[params.code as ProblemCode] };
+  }
+
+  async #check(otherwise: Check['status'], work: () => Promise<Check>): Promise<Check> {
+    try {
+      return await work();
+    } catch {
+      // The reason may name hosts and users; it is in the log of whoever looks after the database.
+      return { status: otherwise, detail: 'no answer from PostgreSQL' };
+    }
+  }
+
+  async #database(): Promise<Check> {
+    const { rows } = await this.pool.query<{ version: string }>("SELECT current_setting('server_version') AS version");
+    return { status: 'ok', detail: `PostgreSQL ${rows[0]!.version}` };
+  }
+
+  async #inbox(): Promise<Check> {
+    const { rows } = await this.pool.query<{ batches: number; age: number }>(
+      `SELECT count(*)::int AS batches, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age FROM event_batch`,
+    );
+    const { batches, age } = rows[0]!;
+    const detail = `${batches} batches wait, the oldest for ${age.toFixed(1)} s`;
+    return age > INBOX_AGE_SECONDS ? { status: 'degraded', detail: `${detail}: is a worker running?` } : { status: 'ok', detail };
+  }
+
+  /** What an answered "yes" survives, by the database's own settings. */
+  async #durability(): Promise<Check> {
+    const { rows } = await this.pool.query<{ fsync: string; commit: string; standbys: string; replica: boolean }>(
+      `SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit,
+              current_setting('synchronous_standby_names') AS standbys, pg_is_in_recovery() AS replica`,
+    );
+    const { fsync, commit, standbys, replica } = rows[0]!;
+    if (replica) return { status: 'degraded', detail: 'this server is a standby and cannot record anything' };
+    if (fsync !== 'on') return { status: 'degraded', detail: 'fsync is off: a power failure can lose recorded events' };
+    if (standbys && ['on', 'remote_apply'].includes(commit)) {
+      return { status: 'ok', detail: 'a recorded event is on the disks of two servers and survives a failover' };
+    }
+    return { status: 'ok', detail: 'a recorded event is on disk; there is no synchronous standby for a failover' };
+  }
+
+  #queue(): Check {
+    return this.bell.failing
+      ? { status: 'degraded', detail: `BullMQ on ${this.queues.backend} does not answer; the worker sweeps by itself` }
+      : { status: 'ok', detail: `BullMQ on ${this.queues.backend}` };
+  }
+}

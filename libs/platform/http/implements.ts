@@ -1,0 +1,31 @@
+import { applyDecorators, createParamDecorator, HttpCode, RequestMapping, RequestMethod, SetMetadata } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import type { Route } from '#libs/contract/route.js';
+import type { RequestContext } from '../request-context.js';
+
+/** What our hooks hang on a request. */
+declare module 'fastify' {
+  interface FastifyRequest {
+    context: RequestContext;
+    input: unknown;
+  }
+}
+
+export const ROUTE = 'keyledger:route';
+
+/**
+ * Binds a controller's method to a route of the contract, which gives its method, path, status, policy and validation. A
+ * handler without it is refused by the guard and fails the architecture test.
+ */
+export function Implements(route: Route): MethodDecorator {
+  return applyDecorators(
+    SetMetadata(ROUTE, route),
+    RequestMapping({ path: route.path, method: RequestMethod[route.method] }),
+    HttpCode(route.success.status),
+  );
+}
+
+/** The validated request: `RouteInput<typeof route>` of the route that the method implements. */
+export const Input = createParamDecorator(
+  (_: unknown, context) => context.switchToHttp().getRequest<FastifyRequest>().input,
+);

@@ -1,0 +1,39 @@
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Config } from '../config.js';
+import { acceptRequestId, MAX_PATH, MAX_USER_AGENT, runInContext, type RequestContext } from '../request-context.js';
+
+const BODY_LIMIT = 64 * 1024;
+
+/** Fastify with our limits, request ids and the context in which a request is served. */
+export function createHttpAdapter(config: Config): FastifyAdapter {
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    trustProxy: config.settings.TRUST_PROXY ?? false,
+    // A connection that is closed while we stop would otherwise be kept open by its client.
+    forceCloseConnections: 'idle',
+  });
+  const server = adapter.getInstance();
+  server.decorateRequest('context');
+  server.decorateRequest('input');
+  server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
+    request.context = contextOf(request);
+    void reply.headers({ 'x-request-id': request.context.requestId, 'cache-control': 'no-store' });
+    done();
+  });
+  // Not sooner: reading a body leaves the asynchronous context in which it began.
+  server.addHook('preHandler', (request: FastifyRequest, _reply: FastifyReply, done) =>
+    runInContext(request.context, done),
+  );
+  return adapter;
+}
+
+function contextOf(request: FastifyRequest): RequestContext {
+  return {
+    requestId: acceptRequestId(request.headers['x-request-id']),
+    ip: request.ip,
+    userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
+    method: request.method,
+    path: request.url.split('?', 1)[0]!.slice(0, MAX_PATH),
+  };
+}

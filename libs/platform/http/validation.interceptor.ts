@@ -1,0 +1,61 @@
+import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { FieldError } from '#libs/contract/problem.js';
+import type { Route } from '#libs/contract/route.js';
+import { invalidInput } from '../errors.js';
+import { ROUTE } from './implements.js';
+
+/**
+ * Checks a request against its route, after the guard: who may not call learns nothing about what would be valid. All
+ * errors are told at once, and what the route does not declare is refused.
+ */
+@Injectable()
+export class ValidationInterceptor implements NestInterceptor {
+  constructor(private readonly reflector: Reflector) {}
+
+  intercept(context: ExecutionContext, next: CallHandler) {
+    const route = this.reflector.get<Route>(ROUTE, context.getHandler());
+    const request = context.switchToHttp().getRequest<FastifyRequest>();
+    request.input = parseInput(route, request);
+    return next.handle();
+  }
+}
+
+const nothing = z.strictObject({});
+
+function parseInput(route: Route, request: FastifyRequest) {
+  const parts = {
+    params: (route.params ?? nothing).safeParse(request.params ?? {}),
+    query: (route.query ?? nothing).safeParse(request.query ?? {}),
+    // A route without a body takes none, or an empty object, as some clients send with every POST.
+    body: (route.body ?? nothing).safeParse(request.body ?? {}),
+  };
+  const errors = Object.entries(parts).flatMap(([part, result]) =>
+    result.success ? [] : result.error.issues.flatMap((issue) => fieldErrors(part, issue)),
+  );
+  if (errors.length > 0) throw invalidInput(...errors);
+  return { params: parts.params.data, query: parts.query.data, body: parts.body.data };
+}
+
+function fieldErrors(part: string, issue: z.core.$ZodIssue): FieldError[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({
+      location: locate([part, ...issue.path, key]),
+      message: 'is not a field here; leave it out or check its spelling',
+    }));
+  }
+  return [{ location: locate([part, ...issue.path]), message: decapitalize(issue.message) }];
+}
+
+function locate(path: readonly PropertyKey[]): string {
+  return path.reduce<string>(
+    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text ? `${text}.${String(step)}` : String(step)),
+    '',
+  );
+}
+
+function decapitalize(message: string): string {
+  return `${message[0]?.toLowerCase() ?? ''}${message.slice(1)}`;
+}

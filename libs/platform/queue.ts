@@ -1,0 +1,79 @@
+import type { EventEmitter } from 'node:events';
+import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { createPostgresBackend, Queue, withBackend, Worker, type Processor } from 'bullmq';
+import { Config } from './config.js';
+import { DATABASE_ROLE, sessionOptions, type DatabaseRole } from './database.js';
+
+const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostgresBackend);
+
+/** The schema in which BullMQ keeps its jobs when it runs on PostgreSQL. */
+export const QUEUE_SCHEMA = 'bullmq';
+
+/**
+ * BullMQ on PostgreSQL, or on Redis when `REDIS_URL` is set. Jobs only name work; what the work is about lies in
+ * PostgreSQL. So losing the whole queue delays work until the next sweep, and loses none.
+ */
+@Injectable()
+export class Queues implements OnApplicationShutdown {
+  readonly #logger = new Logger(Queues.name);
+  readonly #open: (Queue | Worker)[] = [];
+  readonly #redisUrl: string | undefined;
+  readonly #databaseUrl: string;
+
+  constructor(
+    config: Config,
+    @Inject(DATABASE_ROLE) private readonly role: DatabaseRole,
+  ) {
+    this.#redisUrl = config.settings.REDIS_URL;
+    this.#databaseUrl = config.settings.DATABASE_URL;
+  }
+
+  get backend(): 'redis' | 'postgresql' {
+    return this.#redisUrl ? 'redis' : 'postgresql';
+  }
+
+  queue(name: string): Queue {
+    const options = { defaultJobOptions: { removeOnComplete: true, removeOnFail: 100 } };
+    const queue = this.#redisUrl
+      ? new Queue(name, {
+          ...options,
+          // Fail at once while Redis is away rather than gather jobs in memory: a ring that is lost does no harm.
+          connection: { url: this.#redisUrl, enableOfflineQueue: false, maxRetriesPerRequest: 1 },
+        })
+      : new PostgresQueue(name, { ...options, connection: this.#postgresConnection(2) });
+    return this.#keep(queue as Queue);
+  }
+
+  worker(name: string, process: Processor, concurrency: number): Worker {
+    // BullMQ gives a job up after its second stall. Ours are safe to run any number of times, so they never are.
+    const options = { concurrency, maxStalledCount: 1_000_000, stalledInterval: 5_000, lockDuration: 30_000 };
+    const worker = this.#redisUrl
+      ? new Worker(name, process, {
+          ...options,
+          connection: { url: this.#redisUrl, maxRetriesPerRequest: null },
+        })
+      : new PostgresWorker(name, process, { ...options, connection: this.#postgresConnection(concurrency + 2) });
+    return this.#keep(worker as Worker);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all(this.#open.map((item) => item.close()));
+  }
+
+  #postgresConnection(max: number) {
+    return {
+      connectionString: this.#databaseUrl,
+      schema: QUEUE_SCHEMA,
+      options: sessionOptions(this.role),
+      application_name: `${this.role} queue`,
+      max,
+    };
+  }
+
+  #keep<T extends Queue | Worker>(item: T): T {
+    // Without a listener an error of the connection would end the process; BullMQ connects again by itself.
+    (item as EventEmitter).on('error', (error: Error) => this.#logger.debug(`Queue ${item.name}: ${error.message}`));
+    this.#open.push(item);
+    return item;
+  }
+}

@@ -1,0 +1,33 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { newId } from '#libs/contract/ids.js';
+
+/** What an event tells about the request that caused it. */
+export interface RequestContext {
+  readonly requestId: string;
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+  readonly method: string | null;
+  /** Without its query, which may hold what nobody wants in a log. */
+  readonly path: string | null;
+}
+
+const storage = new AsyncLocalStorage<RequestContext>();
+
+/** The request that is being served, for what lies too deep to be handed it: a Passport strategy, an event. */
+export function requestContext(): RequestContext {
+  const context = storage.getStore();
+  if (!context) throw new Error('There is no request here');
+  return context;
+}
+
+export function runInContext<T>(context: RequestContext, work: () => T): T {
+  return storage.run(context, work);
+}
+
+export const MAX_PATH = 2000;
+export const MAX_USER_AGENT = 500;
+
+/** A caller may bring its own request id, if it is short and plain; else it gets one of ours. */
+export function acceptRequestId(given: unknown): string {
+  return typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : newId('req', new Date());
+}
