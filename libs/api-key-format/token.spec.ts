@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { generateToken, parseToken } from './token.js';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const CHARACTERS = ALPHABET.split('');
 const prefixes = fc.stringMatching(/^[a-z][a-z0-9_]{0,30}$/);
 const tokens = prefixes.map(generateToken);
 
@@ -43,14 +44,17 @@ describe('the token of an API key', () => {
   it('ends in the CRC-32 of all before it, as zlib counts it', () => {
     fc.assert(
       fc.property(tokens, (token) => {
-        const sum = [...token.slice(-6)].reduce((sum, digit) => sum * 62 + ALPHABET.indexOf(digit), 0);
+        const sum = token
+          .slice(-6)
+          .split('')
+          .reduce((number, digit) => number * 62 + ALPHABET.indexOf(digit), 0);
         expect(sum).toBe(crc32(token.slice(0, -6)));
       }),
     );
   });
 
   it('is refused when any one character is another', () => {
-    const characters = fc.constantFrom(...ALPHABET, '_', '-', ' ', 'é', '\n');
+    const characters = fc.constantFrom(...CHARACTERS, '_', '-', ' ', 'é', '\n');
     fc.assert(
       fc.property(tokens, fc.nat(), characters, (token, index, character) => {
         const at = index % token.length;
@@ -66,7 +70,8 @@ describe('the token of an API key', () => {
       fc.property(tokens, fc.nat(), (token, index) => {
         const at = index % (token.length - 1);
         const [before, one, next, after] = [token.slice(0, at), token[at], token[at + 1], token.slice(at + 2)];
-        if (one !== next) expect(parseToken(`${before}${next}${one}${after}`)).toBeNull();
+        fc.pre(one !== next);
+        expect(parseToken(`${before}${next}${one}${after}`)).toBeNull();
         expect(parseToken(`${before}${next}${after}`)).toBeNull();
         expect(parseToken(`${before}${one}${one}${next}${after}`)).toBeNull();
       }),
@@ -75,7 +80,14 @@ describe('the token of an API key', () => {
 
   it('never makes the parser throw, whatever the text', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary-ascii' }), (text) => void parseToken(text)));
-    for (const text of ['', '_', 'sk_', `sk_${'0'.repeat(32)}`, ` ${generateToken('sk')}`, `${generateToken('sk')}\n`]) {
+    for (const text of [
+      '',
+      '_',
+      'sk_',
+      `sk_${'0'.repeat(32)}`,
+      ` ${generateToken('sk')}`,
+      `${generateToken('sk')}\n`,
+    ]) {
       expect(parseToken(text)).toBeNull();
     }
   });
@@ -98,7 +110,7 @@ describe('the token of an API key', () => {
       for (const character of generateToken('sk').slice(3, -6)) counts.set(character, (counts.get(character) ?? 0) + 1);
     }
     const expected = (draws * 26) / ALPHABET.length;
-    const chiSquared = [...ALPHABET].reduce((sum, c) => sum + ((counts.get(c) ?? 0) - expected) ** 2 / expected, 0);
+    const chiSquared = CHARACTERS.reduce((sum, c) => sum + ((counts.get(c) ?? 0) - expected) ** 2 / expected, 0);
     // 61 degrees of freedom: beyond 150 once in 10^8 runs; the plain remainder of a byte by 62 gives about 690.
     expect(chiSquared).toBeLessThan(150);
   });
