@@ -1,0 +1,128 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ICruiseResult } from 'dependency-cruiser';
+import ts from 'typescript';
+
+import { browserLibraries, cruiseTree, rules } from './dependency-rules.js';
+
+const root = join(import.meta.dirname, '../..');
+
+describe('the imports of the tree', () => {
+  let graph: ICruiseResult;
+
+  beforeAll(async () => {
+    graph = await cruiseTree(root);
+  }, 60_000);
+
+  it('follow the rules', () => {
+    expect(graph.summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)).toEqual([]);
+  });
+
+  it('are all seen, those through #libs too', () => {
+    const edges = graph.modules.flatMap(({ source, dependencies }) =>
+      dependencies.filter(({ module }) => module.startsWith('#libs/')).map(({ resolved }) => `${source} → ${resolved}`),
+    );
+    expect(edges.length).toBeGreaterThan(20);
+    expect(edges.filter((edge) => !/ → libs\/.*\.ts$/.test(edge))).toEqual([]);
+  });
+
+  it('leave no library out of the table', async () => {
+    const folders = await readdir(join(root, 'libs'));
+    const known = rules.flatMap(({ name }) => name?.match(/^(.*)-within-its-layer$/)?.[1] ?? []);
+    expect(folders.filter((folder) => !known.includes(folder))).toEqual([]);
+  });
+});
+
+const A = 'export type A = string;';
+
+/** For each rule, one import that breaks it. */
+const offences: Record<string, Record<string, string>> = {
+  ...Object.fromEntries(
+    [
+      ['api-key-format', 'tlog'],
+      ['tlog', 'contract'],
+      ['contract', 'platform'],
+      ['client', 'platform'],
+      ['platform', 'auth'],
+      ['auth', 'organizations'],
+      ['organizations', 'api-keys'],
+      ['usage', 'audit'],
+      ['api-keys', 'audit'],
+      ['audit', 'organizations'],
+    ].map(([from, to]) => [
+      `${from}-within-its-layer`,
+      {
+        [`libs/${from}/from.ts`]: `import type { A } from '#libs/${to}/to.js'; export type B = A;`,
+        [`libs/${to}/to.ts`]: A,
+      },
+    ]),
+  ),
+  'library-is-in-the-table': { 'apps/api/a.ts': `import '#libs/new/a.js';`, 'libs/new/a.ts': A },
+  'library-without-app': { 'libs/auth/a.ts': `import '../../apps/api/a.js';`, 'apps/api/a.ts': A },
+  'apps-apart': { 'apps/api/a.ts': `import '../cli/a.js';`, 'apps/cli/a.ts': A },
+  'production-without-test': { 'apps/api/a.ts': `import '../../test/support/a.js';`, 'test/support/a.ts': A },
+  'production-without-development-package': { 'libs/auth/a.ts': `import 'tool';` },
+  'browser-library-without-builtin': { 'libs/contract/a.ts': `import 'node:fs';` },
+  'browser-library-with-browser-packages': { 'libs/tlog/a.ts': `import 'server';` },
+  'launcher-without-dependency': { 'apps/launcher/a.js': `import 'server';` },
+  'no-cycle': { 'libs/auth/a.ts': `import './b.js';`, 'libs/auth/b.ts': `import './a.js';` },
+  'everything-resolves': { 'test/a.ts': `import './missing.js';` },
+};
+
+describe('the rules themselves', () => {
+  let fixture: string;
+
+  beforeAll(async () => {
+    fixture = await mkdtemp(join(tmpdir(), 'keyledger-architecture-'));
+  });
+
+  afterAll(() => rm(fixture, { recursive: true }));
+
+  it.each(rules.map(({ name }) => name ?? ''))('%s can be broken', async (name) => {
+    const tree = join(fixture, name);
+    const files = {
+      ...offences[name],
+      'package.json': JSON.stringify({ dependencies: { server: '1' }, devDependencies: { tool: '1' } }),
+      'node_modules/server/package.json': JSON.stringify({ name: 'server', version: '1.0.0', main: 'index.js' }),
+      'node_modules/server/index.js': '',
+      'node_modules/tool/package.json': JSON.stringify({ name: 'tool', version: '1.0.0', main: 'index.js' }),
+      'node_modules/tool/index.js': '',
+    };
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(dirname(join(tree, path)), { recursive: true });
+      await writeFile(join(tree, path), text);
+    }
+    const { summary } = await cruiseTree(tree);
+    expect(summary.violations.map(({ rule }) => rule.name)).toEqual([name]);
+  });
+});
+
+describe('the browser libraries', () => {
+  it('know no global of Node', async () => {
+    const files = await Promise.all(
+      browserLibraries.map(async (library) => {
+        const names = await readdir(join(root, 'libs', library), { recursive: true });
+        return names.filter((name) => /(?<!\.spec)\.ts$/.test(name)).map((name) => join(root, 'libs', library, name));
+      }),
+    );
+    const { config } = ts.readConfigFile(join(root, 'tsconfig.build.json'), (path) => ts.sys.readFile(path));
+    const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, root);
+    const program = ts.createProgram(files.flat(), {
+      ...options,
+      lib: ['lib.es2024.d.ts', 'lib.dom.d.ts'],
+      types: [],
+      noEmit: true,
+      incremental: false,
+    });
+    const complaints = ts
+      .getPreEmitDiagnostics(program)
+      .map(({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`);
+    expect(files.flat().length).toBeGreaterThan(browserLibraries.length);
+    // A package that brings Node's types along would hide every offence.
+    expect(program.getSourceFiles().filter(({ fileName }) => fileName.includes('/@types/node/'))).toEqual([]);
+    expect(complaints).toEqual([]);
+  }, 60_000);
+});

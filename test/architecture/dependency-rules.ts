@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { cruise, type IConfiguration, type ICruiseResult } from 'dependency-cruiser';
+
+type Rule = NonNullable<IConfiguration['forbidden']>[number];
+
+/** What each library may import of ours. What those import, it may import too: a controller needs the contract. */
+const libraries: Record<string, readonly string[]> = {
+  'api-key-format': [],
+  tlog: [],
+  contract: ['api-key-format'],
+  client: ['contract'],
+  platform: ['contract', 'tlog'],
+  auth: ['platform', 'contract'],
+  organizations: ['auth'],
+  usage: ['auth'],
+  'api-keys': ['auth', 'organizations', 'usage', 'api-key-format'],
+  audit: ['auth', 'tlog'],
+};
+
+/** Libraries that also run in a browser, and the packages that do so with them. */
+export const browserLibraries = ['api-key-format', 'tlog', 'contract', 'client'];
+const BROWSER_PACKAGES = ['@noble/hashes', 'typeid-js', 'uuid', 'zod', 'zod-openapi'];
+
+const SPEC = String.raw`\.spec\.ts$`;
+
+export const rules: Rule[] = [
+  ...Object.keys(libraries).map((library) => ({
+    name: `${library}-within-its-layer`,
+    from: { path: `^libs/${library}/` },
+    to: { path: '^libs/', pathNot: `^libs/(${[library, ...reachable(library)].join('|')})/` },
+  })),
+  {
+    name: 'library-is-in-the-table',
+    from: { path: '^(libs|apps)/' },
+    to: { path: '^libs/', pathNot: `^libs/(${Object.keys(libraries).join('|')})/` },
+  },
+  {
+    name: 'library-without-app',
+    from: { path: '^libs/' },
+    to: { path: '^apps/' },
+  },
+  {
+    name: 'apps-apart',
+    from: { path: '^apps/([^/]+)/' },
+    to: { path: '^apps/', pathNot: '^apps/$1/' },
+  },
+  {
+    name: 'production-without-test',
+    from: { path: '^(libs|apps)/', pathNot: SPEC },
+    to: { path: ['^test/', SPEC] },
+  },
+  {
+    name: 'production-without-development-package',
+    from: { path: '^(libs|apps)/', pathNot: SPEC },
+    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+  },
+  {
+    name: 'browser-library-without-builtin',
+    from: { path: anyOf(browserLibraries), pathNot: SPEC },
+    to: { dependencyTypes: ['core'] },
+  },
+  {
+    name: 'browser-library-with-browser-packages',
+    from: { path: anyOf(browserLibraries), pathNot: SPEC },
+    to: { path: 'node_modules/', pathNot: `node_modules/(${BROWSER_PACKAGES.join('|')})/` },
+  },
+  {
+    name: 'launcher-without-dependency',
+    from: { path: '^apps/launcher/', pathNot: SPEC },
+    to: { pathNot: '^apps/launcher/', dependencyTypesNot: ['core'] },
+  },
+  { name: 'no-cycle', from: {}, to: { circular: true } },
+  { name: 'everything-resolves', from: {}, to: { couldNotResolve: true } },
+];
+
+/** The import graph of the tree below `root`, checked against the rules. */
+export async function cruiseTree(root: string): Promise<ICruiseResult> {
+  const { output } = await cruise(
+    ['apps', 'libs', 'test'].filter((folder) => existsSync(join(root, folder))),
+    {
+      baseDir: root,
+      doNotFollow: { path: 'node_modules' },
+      moduleSystems: ['es6'],
+      tsPreCompilationDeps: true,
+      validate: true,
+      ruleSet: { forbidden: rules.map((rule) => ({ severity: 'error', ...rule })) },
+    },
+    // The package's own `imports` lead to the compiled files; the rules are about the sources.
+    {
+      alias: { '#libs': join(root, 'libs') },
+      extensionAlias: { '.js': ['.ts', '.tsx', '.js'] },
+      conditionNames: ['import', 'node', 'types', 'default'],
+      exportsFields: ['exports'],
+    },
+  );
+  if (typeof output === 'string') throw new Error(output);
+  return output;
+}
+
+function reachable(library: string): string[] {
+  const direct = libraries[library] ?? [];
+  return [...new Set([...direct, ...direct.flatMap(reachable)])];
+}
+
+function anyOf(names: readonly string[]): string {
+  return `^libs/(${names.join('|')})/`;
+}
