@@ -16,6 +16,7 @@ const half = '(?:[a-z][a-z0-9-]*|\\*)';
 
 export const Scope = z
   .string()
+  .max(100)
   .regex(new RegExp(`^${half}:${half}$`), 'must be resource:action, where either half may be *')
   .meta({ id: 'Scope', examples: ['triggers:read', 'triggers:*'] });
 

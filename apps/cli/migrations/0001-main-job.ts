@@ -82,6 +82,8 @@ const API_KEYS = /* sql */ `
     id uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES organization,
     name text NOT NULL,
+    -- How the present secret begins: its prefix and 6 characters.
+    prefix text NOT NULL,
     environment text NOT NULL CHECK (environment IN ('test', 'live')),
     scopes text[] NOT NULL,
     created_by_type text NOT NULL,
@@ -101,8 +103,6 @@ const API_KEYS = /* sql */ `
     api_key_id uuid NOT NULL REFERENCES api_key,
     -- The first 10 random characters of the token.
     handle text NOT NULL UNIQUE,
-    -- What listings show: the prefix and 6 characters.
-    display text NOT NULL,
     -- Argon2id over the whole token.
     hash text NOT NULL,
     created_at timestamptz NOT NULL,

@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import pg from 'pg';
+import { z } from 'zod';
 import { EventEnvelope } from '#libs/contract/events.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
 import { DATABASE_POOL, inTransaction } from '../database.js';
@@ -128,7 +129,7 @@ function readEnvelope(entry: Uint8Array): EventEnvelope {
   return EventEnvelope.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(entry)));
 }
 
-/** PostgreSQL's classes 22 (data) and 23 (integrity): a doubled id, an organization that does not exist. */
+/** A shape that a subscriber cannot read, or PostgreSQL's classes 22 (data) and 23 (integrity): a doubled id and the like. */
 function isFaultOfData(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^2[23]/.test(error.code ?? '');
+  return error instanceof z.ZodError || (error instanceof pg.DatabaseError && /^2[23]/.test(error.code ?? ''));
 }

@@ -1,0 +1,38 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { ApiKeysModule } from '#libs/api-keys/api-keys.module.js';
+import { ApiKeyCredentials } from '#libs/api-keys/verification/api-key-credentials.js';
+import { VerificationModule } from '#libs/api-keys/verification/verification.module.js';
+import { AuditModule } from '#libs/audit/audit.module.js';
+import { AuthModule } from '#libs/auth/auth.module.js';
+import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
+import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
+import type { Config } from '#libs/platform/config.js';
+import { PlatformModule, RequestPlatformModule } from '#libs/platform/platform.module.js';
+import { entities } from './entities.js';
+
+/** Where `auth`, which asks for a verifier of keys, meets `api-keys`, which has one. */
+@Global()
+@Module({
+  imports: [VerificationModule],
+  providers: [{ provide: CredentialVerifier, useExisting: ApiKeyCredentials }],
+  exports: [CredentialVerifier],
+})
+class CredentialsModule {}
+
+@Module({})
+export class ApiModule {
+  static forRoot(config: Config): DynamicModule {
+    return {
+      module: ApiModule,
+      imports: [
+        PlatformModule.forRoot(config, 'keyledger_api', entities),
+        RequestPlatformModule,
+        CredentialsModule,
+        AuthModule,
+        OrganizationsModule,
+        ApiKeysModule,
+        AuditModule,
+      ],
+    };
+  }
+}

@@ -1,0 +1,21 @@
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { openApiDocument } from '#libs/contract/openapi.js';
+import type { Config } from '#libs/platform/config.js';
+import { createHttpAdapter } from '#libs/platform/http/server.js';
+import { createLogger } from '#libs/platform/logging.js';
+import { ApiModule } from './api.module.js';
+
+const VERSION = '0.1.0';
+
+/** The API, ready to listen. */
+export async function createApi(config: Config): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config), createHttpAdapter(config), {
+    logger: createLogger(config, 'api'),
+    abortOnError: false,
+  });
+  const document = openApiDocument({ serverUrl: config.publicUrl, version: VERSION });
+  SwaggerModule.setup('docs', app, document as OpenAPIObject, { jsonDocumentUrl: 'openapi.json', customSiteTitle: 'Keyledger API' });
+  return app;
+}

@@ -1,0 +1,8 @@
+import { runProcess } from '#libs/platform/process.js';
+import { createApi } from './api.js';
+
+await runProcess(async (config) => {
+  const app = await createApi(config);
+  await app.listen(config.settings.PORT, config.settings.HOST);
+  return { url: await app.getUrl(), stop: () => app.close() };
+});

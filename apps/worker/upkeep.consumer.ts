@@ -1,0 +1,28 @@
+import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import type pg from 'pg';
+import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
+import { DATABASE_POOL } from '#libs/platform/database.js';
+import { Queues } from '#libs/platform/queue.js';
+
+const QUEUE = 'upkeep';
+const EVERY_MS = 3_600_000;
+
+/** What has to be done now and then: partitions for the months to come, and forgetting changes of long ago. */
+@Injectable()
+export class UpkeepConsumer implements OnApplicationBootstrap {
+  constructor(
+    private readonly queues: Queues,
+    private readonly auditUpkeep: AuditUpkeep,
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.queues.queue(QUEUE).upsertJobScheduler('upkeep', { every: EVERY_MS }, { name: 'upkeep' });
+    this.queues.worker(QUEUE, () => this.#run(), 1);
+  }
+
+  async #run(): Promise<void> {
+    await this.auditUpkeep.run();
+    await this.pool.query("DELETE FROM authz_change WHERE created_at < now() - interval '1 hour'");
+  }
+}

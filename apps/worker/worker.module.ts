@@ -1,0 +1,32 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
+import { AuditWriter } from '#libs/audit/audit-writer.js';
+import type { Config } from '#libs/platform/config.js';
+import { EVENT_SUBSCRIBERS, Inbox, type EventSubscriber } from '#libs/platform/events/inbox.js';
+import { PlatformModule } from '#libs/platform/platform.module.js';
+import { UsageCounter } from '#libs/usage/usage-counter.js';
+import { IngestConsumer } from './ingest.consumer.js';
+import { UpkeepConsumer } from './upkeep.consumer.js';
+
+@Module({})
+export class WorkerModule {
+  static forRoot(config: Config): DynamicModule {
+    return {
+      module: WorkerModule,
+      imports: [PlatformModule.forRoot(config, 'keyledger_worker', [])],
+      providers: [
+        AuditWriter,
+        UsageCounter,
+        AuditUpkeep,
+        Inbox,
+        {
+          provide: EVENT_SUBSCRIBERS,
+          inject: [AuditWriter, UsageCounter],
+          useFactory: (...subscribers: EventSubscriber[]) => subscribers,
+        },
+        IngestConsumer,
+        UpkeepConsumer,
+      ],
+    };
+  }
+}

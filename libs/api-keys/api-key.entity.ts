@@ -1,0 +1,49 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import type { Environment } from '#libs/contract/api-keys.js';
+import { typeId } from '#libs/platform/type-id.js';
+
+const ApiKeySchema = defineEntity({
+  name: 'ApiKey',
+  properties: {
+    id: typeId('key').primary(),
+    organizationId: typeId('org'),
+    name: p.string(),
+    /** How the present secret begins: its prefix and 6 characters. */
+    prefix: p.string(),
+    environment: p.string().$type<Environment>(),
+    scopes: p.array().$type<string[]>(),
+    createdByType: p.string().$type<'user' | 'api_key'>(),
+    /** A bare UUID: whose it is, `createdByType` tells. */
+    createdById: p.uuid(),
+    createdAt: p.datetime(),
+    updatedAt: p.datetime(),
+    expiresAt: p.datetime().nullable(),
+    rotatedAt: p.datetime().nullable(),
+    disabledAt: p.datetime().nullable(),
+    revokedAt: p.datetime().nullable(),
+    /** Gone from every list; the row stays for the trail. */
+    deletedAt: p.datetime().nullable(),
+  },
+});
+
+/** What a customer manages. Its secrets are rows of their own. */
+export class ApiKey extends ApiKeySchema.class {}
+ApiKeySchema.setClass(ApiKey);
+
+const ApiKeySecretSchema = defineEntity({
+  name: 'ApiKeySecret',
+  properties: {
+    id: typeId('secret').primary(),
+    apiKeyId: typeId('key'),
+    /** The first 10 random characters of the token: by it the row is found. */
+    handle: p.string(),
+    /** Argon2id over the whole token. */
+    hash: p.string(),
+    createdAt: p.datetime(),
+    /** From then on it no longer verifies; null while it is the key's secret. */
+    endedAt: p.datetime().nullable(),
+  },
+});
+
+export class ApiKeySecret extends ApiKeySecretSchema.class {}
+ApiKeySecretSchema.setClass(ApiKeySecret);

@@ -1,0 +1,149 @@
+import { Controller } from '@nestjs/common';
+import { actorOf, Caller, type Principal } from '#libs/auth/principal.js';
+import {
+  createApiKey,
+  deleteApiKey,
+  describeVerification,
+  getApiKey,
+  listApiKeys,
+  rotateApiKey,
+  verifyApiKey,
+  whoami,
+} from '#libs/contract/api-keys.js';
+import { fromUuid, isId } from '#libs/contract/ids.js';
+import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
+import { Clock } from '#libs/platform/clock.js';
+import { Implements, Input } from '#libs/platform/http/implements.js';
+import { pageRequest } from '#libs/platform/pages.js';
+import { requestContext } from '#libs/platform/request-context.js';
+import { statusOf } from './api-key.js';
+import { ApiKeysService, type ApiKeyView } from './api-keys.service.js';
+import { ApiKeyVerifier } from './verification/api-key-verifier.js';
+
+@Controller()
+export class ApiKeysController {
+  constructor(
+    private readonly clock: Clock,
+    private readonly apiKeys: ApiKeysService,
+    private readonly verifier: ApiKeyVerifier,
+  ) {}
+
+  @Implements(createApiKey)
+  async create(
+    @Input() { body }: RouteInput<typeof createApiKey>,
+    @Caller() caller: Principal,
+  ): Promise<RouteOutput<typeof createApiKey>> {
+    const created = await this.apiKeys.create(caller, {
+      name: body.name,
+      organizationId: body.organization_id,
+      scopes: body.scopes,
+      environment: body.environment,
+      expiresInDays: body.expires_in_days,
+    });
+    return { ...this.#present(created), key: created.token };
+  }
+
+  @Implements(listApiKeys)
+  async list(
+    @Input() { query }: RouteInput<typeof listApiKeys>,
+    @Caller() caller: Principal,
+  ): Promise<RouteOutput<typeof listApiKeys>> {
+    const page = pageRequest(query, (text) => isId('key', text));
+    const { data, total, nextCursor } = await this.apiKeys.list(caller, query.organization_id, page);
+    return { data: data.map((view) => this.#present(view)), total, next_cursor: nextCursor };
+  }
+
+  @Implements(getApiKey)
+  async get(
+    @Input() { params }: RouteInput<typeof getApiKey>,
+    @Caller() caller: Principal,
+  ): Promise<RouteOutput<typeof getApiKey>> {
+    return this.#present(await this.apiKeys.get(caller, params.id));
+  }
+
+  @Implements(rotateApiKey)
+  async rotate(
+    @Input() { params }: RouteInput<typeof rotateApiKey>,
+    @Caller() caller: Principal,
+  ): Promise<RouteOutput<typeof rotateApiKey>> {
+    const rotated = await this.apiKeys.rotate(caller, params.id);
+    return { ...this.#present(rotated), key: rotated.token };
+  }
+
+  @Implements(deleteApiKey)
+  delete(@Input() { params }: RouteInput<typeof deleteApiKey>, @Caller() caller: Principal): Promise<void> {
+    return this.apiKeys.delete(caller, params.id);
+  }
+
+  @Implements(verifyApiKey)
+  async verify(
+    @Input() { body }: RouteInput<typeof verifyApiKey>,
+    @Caller() caller: Principal,
+  ): Promise<RouteOutput<typeof verifyApiKey>> {
+    const { requestId } = requestContext();
+    const verifiable = await this.apiKeys.verifiableOrganizations(caller);
+    const { code, record } = await this.verifier.verify({
+      token: body.key,
+      scopes: body.scopes,
+      cost: 1,
+      endpoint: { method: body.request.method ?? null, path: body.request.path?.split('?', 1)[0] ?? null },
+      origin: { ip: body.request.ip ?? null, userAgent: body.request.user_agent ?? null, requestId },
+      onBehalf: { actor: actorOf(caller), sees: (organizationId) => verifiable.has(organizationId) },
+    });
+    return {
+      valid: code === 'valid',
+      code,
+      detail: describeVerification(code),
+      api_key: record && {
+        id: record.apiKeyId,
+        organization_id: record.organizationId,
+        name: record.name,
+        environment: record.environment,
+        scopes: [...record.scopes],
+        status: statusOf(record, this.clock.now()),
+        expires_at: record.expiresAt?.toISOString() ?? null,
+      },
+      request_id: requestId,
+    };
+  }
+
+  @Implements(whoami)
+  whoami(@Caller() caller: Principal): RouteOutput<typeof whoami> {
+    if (caller.type === 'user') {
+      return { type: 'user', user: { id: caller.userId, email: caller.email, name: caller.name } };
+    }
+    return {
+      type: 'api_key',
+      api_key: {
+        id: caller.apiKeyId,
+        organization_id: caller.organizationId,
+        name: caller.name,
+        environment: caller.environment,
+        scopes: [...caller.scopes],
+        expires_at: caller.expiresAt?.toISOString() ?? null,
+      },
+    };
+  }
+
+  #present({ apiKey, usage }: ApiKeyView) {
+    return {
+      id: apiKey.id,
+      organization_id: apiKey.organizationId,
+      name: apiKey.name,
+      environment: apiKey.environment,
+      prefix: apiKey.prefix,
+      scopes: apiKey.scopes,
+      status: statusOf(apiKey, this.clock.now()),
+      created_at: apiKey.createdAt.toISOString(),
+      created_by: {
+        type: apiKey.createdByType,
+        id: fromUuid(apiKey.createdByType === 'user' ? 'user' : 'key', apiKey.createdById),
+      },
+      updated_at: apiKey.updatedAt.toISOString(),
+      expires_at: apiKey.expiresAt?.toISOString() ?? null,
+      rotated_at: apiKey.rotatedAt?.toISOString() ?? null,
+      last_used_at: usage?.lastUsedAt?.toISOString() ?? null,
+      usage_count: usage?.uses ?? 0,
+    };
+  }
+}

@@ -1,0 +1,26 @@
+import { Injectable } from '@nestjs/common';
+import { builtInScopes, unknownScopes } from '#libs/contract/scopes.js';
+import { Config } from '#libs/platform/config.js';
+import { invalidInput } from '#libs/platform/errors.js';
+
+/** The scopes of this deployment: the built-in ones and those of its application. */
+@Injectable()
+export class RegisteredScopes {
+  readonly all: readonly string[];
+
+  constructor(config: Config) {
+    this.all = [...new Set([...Object.keys(builtInScopes), ...config.settings.APP_SCOPES])];
+  }
+
+  /** @throws DomainError that names every scope which is not registered. */
+  refuseUnknown(scopes: readonly string[]): void {
+    const unknown = unknownScopes(scopes, this.all);
+    if (unknown.length === 0) return;
+    throw invalidInput(
+      ...unknown.map((scope) => ({
+        location: `body.scopes[${scopes.indexOf(scope)}]`,
+        message: `${scope} is not a scope of this deployment; it has ${this.all.join(', ')}`,
+      })),
+    );
+  }
+}

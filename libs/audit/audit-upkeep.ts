@@ -1,0 +1,23 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import type pg from 'pg';
+import { DATABASE_POOL } from '#libs/platform/database.js';
+
+const MONTHS_AHEAD = 3;
+
+/** Keeps a partition ready for each month to come, and tells of ids that fell outside all of them. */
+@Injectable()
+export class AuditUpkeep {
+  readonly #logger = new Logger(AuditUpkeep.name);
+
+  constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
+
+  async run(): Promise<void> {
+    await this.pool.query('SELECT ensure_audit_partitions($1)', [MONTHS_AHEAD]);
+    const { rows } = await this.pool.query<{ stray: boolean }>(
+      'SELECT EXISTS (SELECT FROM audit_event_default) AS stray',
+    );
+    if (rows[0]!.stray) {
+      this.#logger.error('audit_event_default holds events: an event id was made by a clock that is months off');
+    }
+  }
+}

@@ -1,0 +1,8 @@
+import { Module } from '@nestjs/common';
+import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
+import { AuditController } from './audit.controller.js';
+import { AuditService } from './audit.service.js';
+
+/** The API's half. The worker takes the writer alone. */
+@Module({ imports: [OrganizationsModule], controllers: [AuditController], providers: [AuditService] })
+export class AuditModule {}

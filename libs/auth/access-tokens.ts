@@ -1,0 +1,150 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { JwtService, type JwtSignOptions, type JwtVerifyOptions } from '@nestjs/jwt';
+import { jwtVerify, SignJWT, type JWTPayload } from 'jose';
+import { z } from 'zod';
+import { Clock } from '#libs/platform/clock.js';
+import { Config, ConfigError } from '#libs/platform/config.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Sealing } from '#libs/platform/sealing.js';
+import { SigningKey } from './signing-key.entity.js';
+
+const ALGORITHM = 'EdDSA';
+const AUDIENCE = 'keyledger';
+export const ACCESS_TOKEN_SECONDS = 600;
+/** A token may name any `kid`; the database is asked for an unknown one this often at the most. */
+const RELOAD_MS = 1_000;
+
+/** The deployment's signing keys: the newest signs, all verify. The first node to start makes the first one. */
+@Injectable()
+export class SigningKeys implements OnModuleInit {
+  readonly #public = new Map<string, KeyObject>();
+  #newest: { id: string; key: KeyObject } | undefined;
+  #loadedAt = 0;
+
+  constructor(
+    private readonly em: EntityManager,
+    private readonly sealing: Sealing,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    await this.#load();
+    if (!this.#newest) {
+      await this.#create();
+      await this.#load();
+    }
+  }
+
+  get newest(): { id: string; key: KeyObject } {
+    if (!this.#newest) throw new Error('The signing keys are not loaded');
+    return this.#newest;
+  }
+
+  async publicKey(id: string): Promise<KeyObject | undefined> {
+    if (!this.#public.has(id) && Date.now() - this.#loadedAt > RELOAD_MS) await this.#load();
+    return this.#public.get(id);
+  }
+
+  async #load(): Promise<void> {
+    this.#loadedAt = Date.now();
+    const keys = await this.em.fork().find(SigningKey, {}, { orderBy: { createdAt: 'asc', id: 'asc' } });
+    for (const key of keys) this.#public.set(key.id, createPublicKey(key.publicKey));
+    const newest = keys.at(-1);
+    if (newest) this.#newest = { id: newest.id, key: this.#open(newest) };
+  }
+
+  #open(key: SigningKey): KeyObject {
+    try {
+      const der = this.sealing.open('signing key', key.privateKey);
+      return createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs8' });
+    } catch {
+      throw new ConfigError("KEYLEDGER_SECRET is not the one that this database's signing keys were sealed with.");
+    }
+  }
+
+  async #create(): Promise<void> {
+    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+    await this.em.fork().insert(SigningKey, {
+      id: randomBytes(8).toString('hex'),
+      publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      privateKey: this.sealing.seal('signing key', privateKey.export({ type: 'pkcs8', format: 'der' })),
+      createdAt: new Date(),
+    });
+  }
+}
+
+/**
+ * Nest's JwtService with EdDSA, which the library under it (jsonwebtoken) does not know; jose does the signing. When
+ * jsonwebtoken learns it, this class goes and its users stay as they are.
+ */
+@Injectable()
+export class EdDsaJwtService extends JwtService {
+  constructor(
+    private readonly keys: SigningKeys,
+    private readonly clock: Clock,
+  ) {
+    super();
+  }
+
+  override signAsync(payload: string | Buffer | object, options: JwtSignOptions = {}): Promise<string> {
+    const { id, key } = this.keys.newest;
+    const issuedAt = Math.floor(this.clock.now().getTime() / 1000);
+    return new SignJWT(payload as JWTPayload)
+      .setProtectedHeader({ alg: ALGORITHM, kid: id, typ: 'at+jwt' })
+      .setIssuer(String(options.issuer))
+      .setAudience(String(options.audience))
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + Number(options.expiresIn))
+      .sign(key);
+  }
+
+  override async verifyAsync<T extends object>(token: string, options: JwtVerifyOptions = {}): Promise<T> {
+    const header = this.decode<{ header: { kid?: string } } | null>(token, { complete: true })?.header;
+    const key = header?.kid ? await this.keys.publicKey(header.kid) : undefined;
+    if (!key) throw new Error('No such signing key');
+    const { payload } = await jwtVerify(token, key, {
+      // Pinned: a token does not get to choose how it is checked.
+      algorithms: [ALGORITHM],
+      typ: 'at+jwt',
+      issuer: String(options.issuer),
+      audience: String(options.audience),
+      currentDate: this.clock.now(),
+      requiredClaims: ['exp', 'sub'],
+    });
+    return payload as T;
+  }
+}
+
+const Claims = z.object({ sub: z.string(), sid: z.string() });
+
+/** Access tokens carry who and which session, and nothing that could go stale: roles are read with each request. */
+@Injectable()
+export class AccessTokens {
+  readonly #issuer: string;
+
+  constructor(
+    private readonly jwt: JwtService,
+    config: Config,
+  ) {
+    this.#issuer = config.publicUrl;
+  }
+
+  issue(userId: string, sessionId: string): Promise<string> {
+    return this.jwt.signAsync(
+      { sub: userId, sid: sessionId },
+      { issuer: this.#issuer, audience: AUDIENCE, expiresIn: ACCESS_TOKEN_SECONDS },
+    );
+  }
+
+  /** @throws DomainError `invalid_token` */
+  async verify(token: string): Promise<{ userId: string; sessionId: string }> {
+    try {
+      const claims = await this.jwt.verifyAsync(token, { issuer: this.#issuer, audience: AUDIENCE });
+      const { sub, sid } = Claims.parse(claims);
+      return { userId: sub, sessionId: sid };
+    } catch {
+      throw new DomainError('invalid_token', 'The access token is malformed, expired, or not from here');
+    }
+  }
+}

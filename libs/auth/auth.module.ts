@@ -1,0 +1,30 @@
+import { Module } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
+import { JwtModule, JwtService } from '@nestjs/jwt';
+import { PassportModule } from '@nestjs/passport';
+import { AccessGuard } from './access.guard.js';
+import { AccessTokens, EdDsaJwtService, SigningKeys } from './access-tokens.js';
+import { LoginDelay } from './login-delay.js';
+import { Passwords } from './passwords.js';
+import { SessionsController } from './sessions.controller.js';
+import { SessionsService } from './sessions.service.js';
+import { ApiKeyStrategy, BearerStrategy } from './strategies.js';
+
+/** Needs a `CredentialVerifier`, which the app binds. */
+@Module({
+  imports: [PassportModule, JwtModule.register({})],
+  controllers: [SessionsController],
+  providers: [
+    SigningKeys,
+    { provide: JwtService, useClass: EdDsaJwtService },
+    AccessTokens,
+    Passwords,
+    LoginDelay,
+    SessionsService,
+    ApiKeyStrategy,
+    BearerStrategy,
+    { provide: APP_GUARD, useClass: AccessGuard },
+  ],
+  exports: [Passwords, SessionsService],
+})
+export class AuthModule {}

@@ -1,0 +1,30 @@
+/** Pure decisions about sessions and their refresh tokens (RFC 9700, section 4.14.2). */
+
+export const SESSION_DAYS = 30;
+/** Two tabs may refresh at once: within this time the same token gives the same successor. */
+export const REPLAY_SECONDS = 10;
+
+interface SessionRecord {
+  readonly expiresAt: Date;
+  readonly endedAt?: Date | null;
+}
+
+export function isLive(session: SessionRecord, now: Date): boolean {
+  return !session.endedAt && session.expiresAt > now;
+}
+
+/**
+ * - `rotate`: its first use; it gives its successor.
+ * - `repeat`: used a moment ago; it gives the same successor again.
+ * - `reused`: used long ago. Either its owner or somebody else holds a stolen token, so the session ends.
+ * - `dead`: the session is over.
+ */
+export function decideRefresh(
+  token: { readonly usedAt?: Date | null },
+  session: SessionRecord,
+  now: Date,
+): 'rotate' | 'repeat' | 'reused' | 'dead' {
+  if (!isLive(session, now)) return 'dead';
+  if (!token.usedAt) return 'rotate';
+  return now.getTime() - token.usedAt.getTime() <= REPLAY_SECONDS * 1000 ? 'repeat' : 'reused';
+}

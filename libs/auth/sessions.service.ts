@@ -1,0 +1,183 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { newId } from '#libs/contract/ids.js';
+import { Clock } from '#libs/platform/clock.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Changes } from '#libs/platform/events/changes.js';
+import { requestContext } from '#libs/platform/request-context.js';
+import { Sealing } from '#libs/platform/sealing.js';
+import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
+import { LoginDelay } from './login-delay.js';
+import { Passwords } from './passwords.js';
+import type { UserPrincipal } from './principal.js';
+import { RefreshToken, Session } from './session.entity.js';
+import { decideRefresh, isLive, SESSION_DAYS } from './session.js';
+import { User } from './user.entity.js';
+
+interface Tokens {
+  readonly token_type: 'Bearer';
+  readonly access_token: string;
+  readonly expires_in: number;
+  readonly refresh_token: string;
+}
+
+@Injectable()
+export class SessionsService {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly changes: Changes,
+    private readonly passwords: Passwords,
+    private readonly loginDelay: LoginDelay,
+    private readonly accessTokens: AccessTokens,
+    private readonly sealing: Sealing,
+  ) {}
+
+  async login({ email, password }: { email: string; password: string }): Promise<Tokens> {
+    const { ip } = requestContext();
+    await this.loginDelay.wait(email, ip);
+    const user = await this.em.fork().findOne(User, { email });
+    const matches = await this.passwords.matches(user?.passwordHash, password);
+    if (!user || !matches) {
+      if (user) await this.#recordFailure(user);
+      throw new DomainError('invalid_credentials');
+    }
+    await this.loginDelay.succeeded(email, ip);
+    return this.#open(user);
+  }
+
+  async refresh(presented: string): Promise<Tokens> {
+    const found = await this.#find(presented);
+    if (!found) throw new DomainError('invalid_refresh_token');
+    const { user } = found;
+    const outcome = await this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+      const token = await em.findOneOrFail(RefreshToken, found.hash, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const session = await em.findOneOrFail(Session, token.sessionId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const now = this.clock.now();
+      const decision = decideRefresh(token, session, now);
+      if (decision === 'rotate') {
+        token.usedAt = now;
+        em.persist(this.#newToken(this.#successor(presented, token), session.id, now));
+      }
+      if (decision === 'reused') {
+        session.endedAt = now;
+        record({
+          type: 'user.refresh_token_reused',
+          subject: user.id,
+          actor: { type: 'user', id: user.id },
+          data: { session_id: session.id },
+        });
+      }
+      return { decision, sessionId: session.id, successor: this.#successor(presented, token) };
+    });
+    if (outcome.decision === 'dead' || outcome.decision === 'reused') throw new DomainError('invalid_refresh_token');
+    return this.#tokens(user.id, outcome.sessionId, outcome.successor);
+  }
+
+  async logout(principal: UserPrincipal): Promise<void> {
+    await this.changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+      const session = await em.findOneOrFail(Session, principal.sessionId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      if (session.endedAt) return;
+      session.endedAt = this.clock.now();
+      record({
+        type: 'user.logged_out',
+        subject: principal.userId,
+        actor: { type: 'user', id: principal.userId },
+        data: { session_id: session.id },
+      });
+    });
+  }
+
+  /** @throws DomainError `invalid_token` for a bad access token, or one whose session has ended. */
+  async authenticate(accessToken: string): Promise<UserPrincipal> {
+    const { userId, sessionId } = await this.accessTokens.verify(accessToken);
+    const em = this.em.fork();
+    const [user, session] = await Promise.all([em.findOne(User, userId), em.findOne(Session, sessionId)]);
+    if (!user || session?.userId !== user.id || !isLive(session, this.clock.now())) {
+      throw new DomainError('invalid_token', 'The session of this access token has ended');
+    }
+    return principalOf(user, session.id);
+  }
+
+  /**
+   * Asked again within the transaction of a change, and locked until it commits.
+   * @throws DomainError when the session has ended since the request came in.
+   */
+  async reload(em: EntityManager, principal: UserPrincipal): Promise<UserPrincipal> {
+    const session = await em.findOne(Session, principal.sessionId, { lockMode: LockMode.PESSIMISTIC_READ });
+    if (!session || !isLive(session, this.clock.now())) throw new DomainError('invalid_token');
+    return principal;
+  }
+
+  #open(user: User): Promise<Tokens> {
+    const now = this.clock.now();
+    const { ip, userAgent } = requestContext();
+    const sessionId = newId('session', now);
+    const refreshToken = `rt_${randomBytes(32).toString('base64url')}`;
+    return this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+      const expiresAt = new Date(now.getTime() + SESSION_DAYS * 86_400_000);
+      em.persist(em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt }));
+      em.persist(this.#newToken(refreshToken, sessionId, now));
+      record({
+        type: 'user.login_succeeded',
+        subject: user.id,
+        actor: { type: 'user', id: user.id },
+        data: { session_id: sessionId },
+      });
+      return this.#tokens(user.id, sessionId, refreshToken);
+    });
+  }
+
+  async #recordFailure(user: User): Promise<void> {
+    await this.changes.create(user.personalOrganizationId, async ({ record }) =>
+      record({ type: 'user.login_failed', subject: user.id, actor: { type: 'anonymous', id: null }, data: {} }),
+    );
+  }
+
+  async #find(presented: string): Promise<{ hash: Uint8Array; user: User } | null> {
+    const em = this.em.fork();
+    const hash = hashOf(presented);
+    const token = await em.findOne(RefreshToken, hash);
+    const session = token && (await em.findOne(Session, token.sessionId));
+    const user = session && (await em.findOne(User, session.userId));
+    return user ? { hash, user } : null;
+  }
+
+  /**
+   * Derived, not drawn: the same token always gives the same successor, which is stored nowhere. It takes the token, the
+   * row and the deployment's secret to compute it.
+   */
+  #successor(presented: string, token: RefreshToken): string {
+    return `rt_${this.sealing.mac('refresh token', token.salt, presented).toString('base64url')}`;
+  }
+
+  #newToken(token: string, sessionId: string, now: Date): RefreshToken {
+    return this.em.create(RefreshToken, { hash: hashOf(token), sessionId, salt: randomBytes(16), createdAt: now });
+  }
+
+  async #tokens(userId: string, sessionId: string, refreshToken: string): Promise<Tokens> {
+    return {
+      token_type: 'Bearer',
+      access_token: await this.accessTokens.issue(userId, sessionId),
+      expires_in: ACCESS_TOKEN_SECONDS,
+      refresh_token: refreshToken,
+    };
+  }
+}
+
+function principalOf(user: User, sessionId: string): UserPrincipal {
+  return {
+    type: 'user',
+    userId: user.id,
+    sessionId,
+    email: user.email,
+    name: user.name,
+    personalOrganizationId: user.personalOrganizationId,
+  };
+}
+
+function hashOf(token: string): Uint8Array {
+  return createHash('sha256').update(token).digest();
+}

@@ -1,0 +1,71 @@
+import { UniqueConstraintViolationException } from '@mikro-orm/core';
+import { Injectable } from '@nestjs/common';
+import { Passwords } from '#libs/auth/passwords.js';
+import { User } from '#libs/auth/user.entity.js';
+import { newId } from '#libs/contract/ids.js';
+import { Clock } from '#libs/platform/clock.js';
+import { Config } from '#libs/platform/config.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Changes } from '#libs/platform/events/changes.js';
+import { Membership } from './membership.entity.js';
+import { Organization } from './organization.entity.js';
+
+/** Opens accounts. It is here and not in `auth` because an account comes with its organization, in one transaction. */
+@Injectable()
+export class RegistrationService {
+  constructor(
+    private readonly config: Config,
+    private readonly clock: Clock,
+    private readonly passwords: Passwords,
+    private readonly changes: Changes,
+  ) {}
+
+  async register(input: { email: string; password: string; name: string }) {
+    if (this.config.registration !== 'open') {
+      throw new DomainError(
+        'registration_closed',
+        this.config.registration === 'invite' ? 'Accounts are opened by invitation only' : undefined,
+      );
+    }
+    this.passwords.refuseCommon(input.password, [input.email, input.name]);
+    const passwordHash = await this.passwords.hash(input.password);
+
+    const now = this.clock.now();
+    const organizationId = newId('org', now);
+    const userId = newId('user', now);
+    try {
+      return await this.changes.create(organizationId, async ({ em, record }) => {
+        const organization = em.create(Organization, {
+          id: organizationId,
+          name: input.name,
+          personal: true,
+          createdAt: now,
+        });
+        const user = em.create(User, {
+          id: userId,
+          email: input.email,
+          name: input.name,
+          passwordHash,
+          personalOrganizationId: organizationId,
+          createdAt: now,
+        });
+        const membership = em.create(Membership, { organizationId, userId, role: 'owner', createdAt: now });
+        // In the order of their references.
+        for (const entity of [organization, user, membership]) await em.persist(entity).flush();
+
+        const actor = { type: 'user', id: userId } as const;
+        record({
+          type: 'organization.created',
+          subject: organizationId,
+          actor,
+          data: { name: organization.name, owner_id: userId },
+        });
+        record({ type: 'user.registered', subject: userId, actor, data: { email: user.email } });
+        return { organization, user };
+      });
+    } catch (error) {
+      if (error instanceof UniqueConstraintViolationException) throw new DomainError('email_taken');
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import type { LoggerService } from '@nestjs/common';
+import pino from 'pino';
+import type { Config } from './config.js';
+
+/** Nest's log lines as JSON on standard output, one object a line, by pino. */
+export function createLogger(config: Config, name: string): LoggerService {
+  const logger = pino({ name, level: config.settings.LOG_LEVEL });
+  // Nest passes a message and, last, the context; an error has its stack between the two.
+  const line =
+    (level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace') =>
+    (message: unknown, ...rest: unknown[]) => {
+      const context = rest.at(-1);
+      const stack = rest.length > 1 ? rest[0] : undefined;
+      logger[level]({ context, ...(stack !== undefined && { stack }) }, String(message));
+    };
+  return {
+    log: line('info'),
+    error: line('error'),
+    warn: line('warn'),
+    debug: line('debug'),
+    verbose: line('trace'),
+    fatal: line('fatal'),
+  };
+}

@@ -1,0 +1,31 @@
+import { invalidInput } from './errors.js';
+
+export interface PageRequest {
+  readonly limit: number;
+  /** The last item of the page before, as the cursor had it. */
+  readonly after: string | undefined;
+}
+
+/**
+ * Reads `limit` and `cursor`. A cursor is opaque to callers: what it holds may change.
+ * @throws DomainError for a cursor that we did not make.
+ */
+export function pageRequest(
+  query: { limit: number; cursor?: string | undefined },
+  isOurs: (text: string) => boolean,
+): PageRequest {
+  if (query.cursor === undefined) return { limit: query.limit, after: undefined };
+  const after = Buffer.from(query.cursor, 'base64url').toString();
+  if (!isOurs(after)) {
+    throw invalidInput({ location: 'query.cursor', message: 'must be the next_cursor of an earlier answer' });
+  }
+  return { limit: query.limit, after };
+}
+
+/** Cuts a page from what was found with one more than its limit, which tells whether there is a next one. */
+export function pageOf<T>(found: readonly T[], page: PageRequest, positionOf: (item: T) => string) {
+  const items = found.slice(0, page.limit);
+  const last = items.at(-1);
+  const nextCursor = found.length > items.length && last ? Buffer.from(positionOf(last)).toString('base64url') : null;
+  return { items, nextCursor };
+}

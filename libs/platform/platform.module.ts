@@ -1,0 +1,44 @@
+import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_INTERCEPTOR } from '@nestjs/core';
+import { Config } from './config.js';
+import { DatabaseModule, type DatabaseRole, type Entities } from './database.js';
+import { Admission } from './events/admission.js';
+import { Changes } from './events/changes.js';
+import { Events } from './events/event.js';
+import { IngestBell } from './events/ingest-bell.js';
+import { HealthController } from './health.controller.js';
+import { ProblemFilter } from './http/problem.filter.js';
+import { ValidationInterceptor } from './http/validation.interceptor.js';
+import { Queues } from './queue.js';
+import { Sealing } from './sealing.js';
+
+/** What every process has: its settings, its database role, its queues. */
+@Global()
+@Module({})
+export class PlatformModule {
+  static forRoot(config: Config, role: DatabaseRole, entities: Entities): DynamicModule {
+    return {
+      module: PlatformModule,
+      imports: [DatabaseModule.forRoot(role, entities)],
+      providers: [{ provide: Config, useValue: config }, Queues],
+      exports: [Config, Queues, DatabaseModule],
+    };
+  }
+}
+
+/** What a process has that answers requests: events on their way in, errors and validation as the contract has them. */
+@Global()
+@Module({
+  controllers: [HealthController],
+  providers: [
+    Admission,
+    Changes,
+    Events,
+    IngestBell,
+    Sealing,
+    { provide: APP_FILTER, useClass: ProblemFilter },
+    { provide: APP_INTERCEPTOR, useClass: ValidationInterceptor },
+  ],
+  exports: [Admission, Changes, Events, Sealing],
+})
+export class RequestPlatformModule {}

@@ -1,0 +1,26 @@
+import { p, Type } from '@mikro-orm/core';
+import { fromUuid, toUuid, type IdType } from '#libs/contract/ids.js';
+
+/** Keeps a TypeID as the UUID that it is, and gives it back with its prefix. */
+class TypeIdType extends Type<string | null, string | null> {
+  constructor(private readonly type: IdType) {
+    super();
+  }
+
+  override convertToDatabaseValue(value: string | null): string | null {
+    return value === null ? null : toUuid(value);
+  }
+
+  override convertToJSValue(value: string | null): string | null {
+    return value === null ? null : fromUuid(this.type, value);
+  }
+
+  override getColumnType(): string {
+    return 'uuid';
+  }
+}
+
+/** An entity's property that holds an id of one type. */
+export function typeId(type: IdType) {
+  return p.type(new TypeIdType(type)).$type<string>();
+}

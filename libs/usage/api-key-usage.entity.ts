@@ -1,0 +1,17 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { typeId } from '#libs/platform/type-id.js';
+
+const ApiKeyUsageSchema = defineEntity({
+  name: 'ApiKeyUsage',
+  properties: {
+    apiKeyId: typeId('key').primary(),
+    uses: p.bigint('number'),
+    denials: p.bigint('number'),
+    lastUsedAt: p.datetime().nullable(),
+    lastDeniedAt: p.datetime().nullable(),
+  },
+});
+
+/** What the worker has counted of one key. */
+export class ApiKeyUsage extends ApiKeyUsageSchema.class {}
+ApiKeyUsageSchema.setClass(ApiKeyUsage);
