@@ -87,9 +87,9 @@ export class ApiKeysService {
           updatedAt: now,
           expiresAt,
         });
-        await em.persist(apiKey).flush();
+        await em.flush();
         const secret = newSecret(em, apiKey.id, handle, hash, now);
-        await em.persist(secret).flush();
+        await em.flush();
         record({
           type: 'api_key.created',
           subject: apiKey.id,
@@ -157,7 +157,7 @@ export class ApiKeysService {
         // The old one first: a key has one present secret, and the database holds us to it.
         await em.flush();
         const secret = newSecret(em, apiKey.id, handle, hash, now);
-        await em.persist(secret).flush();
+        await em.flush();
         return {
           result: { ...(await this.#withUsage(em, [apiKey]))[0]!, token },
           event: {

@@ -78,7 +78,6 @@ export class SigningKeys implements OnModuleInit {
  * Nest's JwtService with EdDSA, which the library under it (jsonwebtoken) does not know; jose does the signing. When
  * jsonwebtoken learns it, this class goes and its users stay as they are.
  */
-@Injectable()
 export class EdDsaJwtService extends JwtService {
   constructor(
     private readonly keys: SigningKeys,

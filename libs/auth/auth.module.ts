@@ -1,7 +1,8 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
-import { JwtModule, JwtService } from '@nestjs/jwt';
+import { JwtService } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
+import { Clock } from '#libs/platform/clock.js';
 import { AccessGuard } from './access.guard.js';
 import { AccessTokens, EdDsaJwtService, SigningKeys } from './access-tokens.js';
 import { LoginDelay } from './login-delay.js';
@@ -12,11 +13,15 @@ import { ApiKeyStrategy, BearerStrategy } from './strategies.js';
 
 /** Needs a `CredentialVerifier`, which the app binds. */
 @Module({
-  imports: [PassportModule, JwtModule.register({})],
+  imports: [PassportModule],
   controllers: [SessionsController],
   providers: [
     SigningKeys,
-    { provide: JwtService, useClass: EdDsaJwtService },
+    {
+      provide: JwtService,
+      inject: [SigningKeys, Clock],
+      useFactory: (keys: SigningKeys, clock: Clock) => new EdDsaJwtService(keys, clock),
+    },
     AccessTokens,
     Passwords,
     LoginDelay,

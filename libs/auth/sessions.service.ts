@@ -59,7 +59,7 @@ export class SessionsService {
       const decision = decideRefresh(token, session, now);
       if (decision === 'rotate') {
         token.usedAt = now;
-        em.persist(this.#newToken(this.#successor(presented, token), session.id, now));
+        newToken(em, this.#successor(presented, token), session.id, now);
       }
       if (decision === 'reused') {
         session.endedAt = now;
@@ -118,8 +118,9 @@ export class SessionsService {
     const refreshToken = `rt_${randomBytes(32).toString('base64url')}`;
     return this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
       const expiresAt = new Date(now.getTime() + SESSION_DAYS * 86_400_000);
-      em.persist(em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt }));
-      em.persist(this.#newToken(refreshToken, sessionId, now));
+      em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt });
+      await em.flush();
+      newToken(em, refreshToken, sessionId, now);
       record({
         type: 'user.login_succeeded',
         subject: user.id,
@@ -153,10 +154,6 @@ export class SessionsService {
     return `rt_${this.sealing.mac('refresh token', token.salt, presented).toString('base64url')}`;
   }
 
-  #newToken(token: string, sessionId: string, now: Date): RefreshToken {
-    return this.em.create(RefreshToken, { hash: hashOf(token), sessionId, salt: randomBytes(16), createdAt: now });
-  }
-
   async #tokens(userId: string, sessionId: string, refreshToken: string): Promise<Tokens> {
     return {
       token_type: 'Bearer',
@@ -176,6 +173,10 @@ function principalOf(user: User, sessionId: string): UserPrincipal {
     name: user.name,
     personalOrganizationId: user.personalOrganizationId,
   };
+}
+
+function newToken(em: EntityManager, token: string, sessionId: string, now: Date): void {
+  em.create(RefreshToken, { hash: hashOf(token), sessionId, salt: randomBytes(16), createdAt: now });
 }
 
 function hashOf(token: string): Uint8Array {

@@ -36,6 +36,15 @@ export function isId(type: IdType, text: string): boolean {
 
 /** A schema for ids of one type. Another type's id, or a mistyped one, is refused before it reaches the database. */
 export function idOf(type: IdType) {
+  const known = schemas.get(type) ?? makeSchema(type);
+  schemas.set(type, known);
+  return known;
+}
+
+/** One schema for each type: a component of the OpenAPI document has one definition. */
+const schemas = new Map<IdType, ReturnType<typeof makeSchema>>();
+
+function makeSchema(type: IdType) {
   return z
     .string()
     .refine((text) => isId(type, text), `must be an id such as ${example(type)}`)

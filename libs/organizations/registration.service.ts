@@ -35,12 +35,14 @@ export class RegistrationService {
     const userId = newId('user', now);
     try {
       return await this.changes.create(organizationId, async ({ em, record }) => {
+        // Each before what refers to it.
         const organization = em.create(Organization, {
           id: organizationId,
           name: input.name,
           personal: true,
           createdAt: now,
         });
+        await em.flush();
         const user = em.create(User, {
           id: userId,
           email: input.email,
@@ -49,9 +51,8 @@ export class RegistrationService {
           personalOrganizationId: organizationId,
           createdAt: now,
         });
-        const membership = em.create(Membership, { organizationId, userId, role: 'owner', createdAt: now });
-        // In the order of their references.
-        for (const entity of [organization, user, membership]) await em.persist(entity).flush();
+        await em.flush();
+        em.create(Membership, { organizationId, userId, role: 'owner', createdAt: now });
 
         const actor = { type: 'user', id: userId } as const;
         record({

@@ -15,6 +15,8 @@ export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: En
     driver: PostgreSqlDriver,
     clientUrl: databaseUrl,
     entities,
+    // The worker and the migrations know tables only.
+    discovery: { warnWhenNoEntities: false },
     pool: { min: 0, max: 10 },
     driverOptions: { options: sessionOptions(role), application_name: role },
     // Every read and write names its own EntityManager: no state leaks from one request into another.
