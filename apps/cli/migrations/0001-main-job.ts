@@ -249,5 +249,7 @@ const GRANTS = /* sql */ `
   GRANT SELECT, UPDATE ON ingest TO keyledger_worker;
   GRANT SELECT, INSERT ON event_quarantine, audit_event TO keyledger_worker;
   GRANT SELECT, INSERT, UPDATE ON audit_log, api_key_usage TO keyledger_worker;
+  -- A partition asked for by its own name has rights of its own.
+  GRANT SELECT ON audit_event_default TO keyledger_worker;
   GRANT EXECUTE ON FUNCTION ensure_audit_partitions TO keyledger_worker;
 `;

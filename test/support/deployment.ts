@@ -1,0 +1,145 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { INestApplicationContext } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import pg from 'pg';
+import { createClient, type Client } from '#libs/client/client.js';
+import { DatabaseClock } from '#libs/platform/clock.js';
+import { readConfig } from '#libs/platform/config.js';
+import { createApi } from '../../apps/api/api.js';
+import { createWorker } from '../../apps/worker/worker.js';
+
+/** A database of its own, cloned from the template, and addresses for everybody who may use it. */
+export interface TestDatabase {
+  readonly name: string;
+  readonly adminUrl: string;
+  readonly apiUrl: string;
+  readonly workerUrl: string;
+  drop(): Promise<void>;
+}
+
+export async function createDatabase(): Promise<TestDatabase> {
+  const serverUrl = process.env['KEYLEDGER_TEST_ADMIN_URL']!;
+  const name = `test_${randomBytes(6).toString('hex')}`;
+  const admin = async (sql: string) => {
+    const client = new pg.Client({ connectionString: serverUrl });
+    await client.connect();
+    await client.query(sql).finally(() => client.end());
+  };
+  await admin(`CREATE DATABASE ${name} TEMPLATE keyledger_template`);
+  return {
+    name,
+    adminUrl: urlFor(serverUrl, name),
+    apiUrl: urlFor(serverUrl, name, 'keyledger_test_api'),
+    workerUrl: urlFor(serverUrl, name, 'keyledger_test_worker'),
+    drop: () => admin(`DROP DATABASE ${name} WITH (FORCE)`),
+  };
+}
+
+function urlFor(serverUrl: string, database: string, user?: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${database}`;
+  if (user) {
+    url.username = user;
+    url.password = 'test';
+  }
+  return url.href;
+}
+
+export interface Account {
+  readonly email: string;
+  readonly password: string;
+  readonly userId: string;
+  readonly organizationId: string;
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  /** Signed in. */
+  readonly client: Client;
+}
+
+/** A running deployment: the API and the worker in this process, on a database of its own. */
+export interface Deployment {
+  readonly url: string;
+  readonly database: TestDatabase;
+  readonly api: NestFastifyApplication;
+  /** As the superuser: to look at what the services wrote, or to damage it. */
+  readonly sql: pg.Pool;
+  /** Moves the time by which the API decides. */
+  advance(milliseconds: number): void;
+  client(credentials?: { apiKey?: string; accessToken?: string; headers?: Record<string, string> }): Client;
+  /** A new user, signed in. */
+  account(): Promise<Account>;
+  stop(): Promise<void>;
+}
+
+export const TEST_SECRET = 'a secret for tests only, long enough to be one';
+
+export interface DeploymentOptions {
+  readonly env?: Record<string, string>;
+  /** Without it nothing is ingested. */
+  readonly worker?: boolean;
+}
+
+export async function startDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
+  const database = await createDatabase();
+  const env = {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    PUBLIC_URL: 'http://keyledger.test',
+    KEYLEDGER_SECRET: TEST_SECRET,
+    REGISTRATION: 'open',
+    LOG_LEVEL: 'fatal',
+    ...options.env,
+  };
+  const api = await createApi(readConfig({ ...env, DATABASE_URL: database.apiUrl }));
+  const advance = movableClock(api.get(DatabaseClock));
+  await api.listen(0, '127.0.0.1');
+  const url = await api.getUrl();
+  const worker: INestApplicationContext | undefined =
+    options.worker === false
+      ? undefined
+      : await createWorker(readConfig({ ...env, DATABASE_URL: database.workerUrl }));
+  const sql = new pg.Pool({ connectionString: database.adminUrl });
+  sql.on('error', () => undefined);
+
+  const client: Deployment['client'] = (credentials) => createClient({ baseUrl: url, ...credentials });
+  return {
+    url,
+    database,
+    api,
+    sql,
+    advance,
+    client,
+    account: () => openAccount(client),
+    async stop() {
+      await worker?.close();
+      await api.close();
+      await sql.end();
+      await database.drop();
+    },
+  };
+}
+
+function movableClock(clock: DatabaseClock): (milliseconds: number) => void {
+  let offset = 0;
+  const real = clock.now.bind(clock);
+  clock.now = () => new Date(real().getTime() + offset);
+  return (milliseconds) => {
+    offset += milliseconds;
+  };
+}
+
+async function openAccount(client: Deployment['client']): Promise<Account> {
+  const email = `${randomUUID()}@example.com`;
+  const password = `quiet ${randomBytes(9).toString('base64url')} harbour`;
+  const { user, organization } = await client().auth.register({ body: { email, password, name: 'Ada Lovelace' } });
+  const tokens = await client().auth.login({ body: { email, password } });
+  return {
+    email,
+    password,
+    userId: user.id,
+    organizationId: organization.id,
+    accessToken: tokens.access_token,
+    refreshToken: tokens.refresh_token,
+    client: client({ accessToken: tokens.access_token }),
+  };
+}

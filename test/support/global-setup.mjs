@@ -1,0 +1,94 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtemp } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { startEmbeddedPostgres } from '../../dist/apps/cli/embedded-postgres.js';
+import { migrate } from '../../dist/apps/cli/migrate.js';
+
+/**
+ * What every test file stands on: one PostgreSQL with a migrated template database that each file clones, and one Redis.
+ * `TEST_DATABASE_URL` names a server to use instead of the embedded one, with a user that may do everything.
+ */
+export default async function globalSetup() {
+  const directory = await mkdtemp(join(tmpdir(), 'keyledger-test-'));
+  process.env.KEYLEDGER_LEFT_OUT ??= join(directory, 'left-out.jsonl');
+  const postgres = await startPostgres(directory);
+  const redis = await startRedis(directory);
+  globalThis.keyledgerTest = { directory, postgres, redis };
+
+  process.env.KEYLEDGER_TEST_ADMIN_URL = postgres.adminUrl;
+  if (redis?.url) process.env.KEYLEDGER_TEST_REDIS_URL = redis.url;
+  await makeTemplate(postgres.adminUrl);
+}
+
+async function startPostgres(directory) {
+  if (process.env.TEST_DATABASE_URL) return { adminUrl: process.env.TEST_DATABASE_URL, stop: async () => {} };
+  return startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres'), log: () => {} });
+}
+
+async function makeTemplate(adminUrl) {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  await client.query('DROP DATABASE IF EXISTS keyledger_template');
+  await client.query('CREATE DATABASE keyledger_template');
+  const templateUrl = new URL(adminUrl);
+  templateUrl.pathname = '/keyledger_template';
+  await migrate({ databaseUrl: templateUrl.href });
+  // As in production: each process logs in as somebody who has its role and nothing else.
+  for (const role of ['api', 'worker']) {
+    await client.query(`DO $$ BEGIN CREATE ROLE keyledger_test_${role} LOGIN PASSWORD 'test' IN ROLE keyledger_${role};
+                        EXCEPTION WHEN duplicate_object THEN NULL; END $$`);
+  }
+  await client.end();
+}
+
+async function startRedis(directory) {
+  if (process.env.REDIS_URL) return { url: process.env.REDIS_URL, stop: () => {} };
+  if (!isOnPath('redis-server')) return undefined;
+  const port = await freePort();
+  const child = spawn(
+    'redis-server',
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--maxmemory-policy', 'noeviction', '--dir', directory],
+    { stdio: 'ignore' },
+  );
+  await answers(port);
+  return { url: `redis://127.0.0.1:${port}`, stop: () => child.kill() };
+}
+
+function isOnPath(command) {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+async function answers(port) {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    const open = await new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+      socket.once('close', () => {}).setTimeout(500, () => socket.destroy());
+      socket.once('connect', () => socket.end());
+    });
+    if (open) return;
+    await sleep(50);
+  }
+  throw new Error(`redis-server does not answer on port ${port}`);
+}

@@ -1,0 +1,20 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+
+export default async function globalTeardown() {
+  const { directory, postgres, redis } = globalThis.keyledgerTest;
+  redis?.stop();
+  await postgres.stop();
+  const leftOut = readLeftOut();
+  await rm(directory, { recursive: true, force: true });
+  if (leftOut.length === 0) return;
+  const reasons = leftOut.map(({ why, how }) => `${why}, to have it: ${how}`).join('; ');
+  process.stderr.write(`\nleft out: ${leftOut.length} (${reasons})\n`);
+  if (process.env.CI) throw new Error('Nothing may be left out with CI set');
+}
+
+function readLeftOut() {
+  const file = process.env.KEYLEDGER_LEFT_OUT;
+  if (!file || !existsSync(file)) return [];
+  return readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+}
