@@ -1,12 +1,15 @@
 import { MikroOrmModule } from '@mikro-orm/nestjs';
-import { MikroORM, PostgreSqlDriver, type Options } from '@mikro-orm/postgresql';
-import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { PostgreSqlDriver, type Options } from '@mikro-orm/postgresql';
+import { Global, Inject, Injectable, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
 import { Clock, DatabaseClock } from './clock.js';
 import { Config } from './config.js';
 
-/** The roles that the migrations make. A process takes on its own at connecting and cannot do what that role cannot. */
-export type DatabaseRole = 'keyledger_owner' | 'keyledger_api' | 'keyledger_worker';
+/**
+ * The roles that the migrations make. A connection takes one on as it opens and cannot do what that role cannot: the API
+ * cannot take events from the inbox, nobody can change the trail, and the queue's connections see the queue alone.
+ */
+export type DatabaseRole = 'keyledger_owner' | 'keyledger_queue' | 'keyledger_api' | 'keyledger_worker';
 
 export type Entities = NonNullable<Options['entities']>;
 
@@ -31,9 +34,20 @@ export function sessionOptions(role: DatabaseRole, settings: Record<string, stri
     .join(' ');
 }
 
-/** Injection token: the process's own pool, for statements that are not about entities. */
+/**
+ * Injection token: a pool of its own for statements that are not about entities. Not MikroORM's, whose pool gives
+ * instants as text for the ORM to read.
+ */
 export const DATABASE_POOL = Symbol('DATABASE_POOL');
-export const DATABASE_ROLE = Symbol('DATABASE_ROLE');
+
+@Injectable()
+class PoolCloser implements OnApplicationShutdown {
+  constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
+
+  onApplicationShutdown(): Promise<void> {
+    return this.pool.end();
+  }
+}
 
 @Global()
 @Module({})
@@ -52,18 +66,26 @@ export class DatabaseModule {
         }),
       ],
       providers: [
-        { provide: DATABASE_ROLE, useValue: role },
-        {
-          provide: DATABASE_POOL,
-          inject: [MikroORM],
-          useFactory: (orm: MikroORM) => orm.em.getConnection().getNativeClient(),
-        },
+        { provide: DATABASE_POOL, inject: [Config], useFactory: (config: Config) => openPool(config, role) },
+        PoolCloser,
         DatabaseClock,
         { provide: Clock, useExisting: DatabaseClock },
       ],
-      exports: [DATABASE_POOL, DATABASE_ROLE, DatabaseClock, Clock],
+      exports: [DATABASE_POOL, DatabaseClock, Clock],
     };
   }
+}
+
+function openPool(config: Config, role: DatabaseRole): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: config.settings.DATABASE_URL,
+    application_name: role,
+    options: sessionOptions(role),
+    max: 10,
+  });
+  // An idle connection that the server ends is replaced; without a listener it would end the process.
+  pool.on('error', () => undefined);
+  return pool;
 }
 
 /** One transaction on one connection of the pool. Whatever is thrown rolls it back. */

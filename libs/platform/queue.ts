@@ -1,8 +1,8 @@
 import type { EventEmitter } from 'node:events';
-import { Inject, Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { createPostgresBackend, Queue, withBackend, Worker, type Processor } from 'bullmq';
 import { Config } from './config.js';
-import { DATABASE_ROLE, sessionOptions, type DatabaseRole } from './database.js';
+import { sessionOptions } from './database.js';
 
 const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostgresBackend);
 
@@ -20,10 +20,7 @@ export class Queues implements OnApplicationShutdown {
   readonly #redisUrl: string | undefined;
   readonly #databaseUrl: string;
 
-  constructor(
-    config: Config,
-    @Inject(DATABASE_ROLE) private readonly role: DatabaseRole,
-  ) {
+  constructor(config: Config) {
     this.#redisUrl = config.settings.REDIS_URL;
     this.#databaseUrl = config.settings.DATABASE_URL;
   }
@@ -64,8 +61,8 @@ export class Queues implements OnApplicationShutdown {
     return {
       connectionString: this.#databaseUrl,
       schema: QUEUE_SCHEMA,
-      options: sessionOptions(this.role),
-      application_name: `${this.role} queue`,
+      options: sessionOptions('keyledger_queue'),
+      application_name: 'keyledger queue',
       max,
     };
   }

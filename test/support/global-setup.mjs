@@ -1,12 +1,10 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdtemp } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { startEmbeddedPostgres } from '../../dist/apps/cli/embedded-postgres.js';
 import { migrate } from '../../dist/apps/cli/migrate.js';
 
 /**
@@ -27,6 +25,7 @@ export default async function globalSetup() {
 
 async function startPostgres(directory) {
   if (process.env.TEST_DATABASE_URL) return { adminUrl: process.env.TEST_DATABASE_URL, stop: async () => {} };
+  const { startEmbeddedPostgres } = await import('../../dist/apps/cli/embedded-postgres.js');
   return startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres'), log: () => {} });
 }
 
