@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { PATH_METADATA } from '@nestjs/common/constants.js';
+import { ModulesContainer } from '@nestjs/core';
+import { allRoutes } from '#libs/contract/routes.js';
+import { ROUTE } from '#libs/platform/http/implements.js';
+import { startDeployment, type Deployment } from '../support/deployment.js';
+
+let deployment: Deployment;
+let handlers: { name: string; handler: object }[];
+
+beforeAll(async () => {
+  deployment = await startDeployment({ worker: false });
+  const modules = [...deployment.api.get(ModulesContainer).values()];
+  const controllers = new Set(modules.flatMap((module) => [...module.controllers.values()].map((c) => c.metatype)));
+  handlers = [...controllers].flatMap((controller) => handlersOf(controller as new () => object));
+});
+
+afterAll(() => deployment.stop());
+
+function handlersOf(controller: new () => object) {
+  return Object.getOwnPropertyNames(controller.prototype)
+    .filter((name) => name !== 'constructor')
+    .map((name) => ({
+      name: `${controller.name}.${name}`,
+      handler: (controller.prototype as Record<string, object>)[name]!,
+    }))
+    .filter(({ handler }) => typeof handler === 'function' && Reflect.hasMetadata(PATH_METADATA, handler));
+}
+
+it('every handler implements a route of the contract, and so has a policy', () => {
+  expect(handlers.length).toBeGreaterThan(0);
+  expect(handlers.filter(({ handler }) => !Reflect.hasMetadata(ROUTE, handler)).map(({ name }) => name)).toEqual([]);
+});
+
+it('every route of the contract is implemented, by one handler', () => {
+  const implemented = handlers.map(({ handler }) => Reflect.getMetadata(ROUTE, handler) as unknown);
+  const count = (route: unknown) => implemented.filter((other) => other === route).length;
+  expect(
+    allRoutes()
+      .filter(({ route }) => count(route) !== 1)
+      .map(({ name }) => name),
+  ).toEqual([]);
+});
