@@ -14,6 +14,7 @@ export async function createApi(config: Config): Promise<NestFastifyApplication>
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config), createHttpAdapter(config), {
     logger: createLogger(config, 'api'),
     abortOnError: false,
+    bodyParser: false,
   });
   const document = openApiDocument({ serverUrl: config.publicUrl, version: VERSION });
   SwaggerModule.setup('docs', app, document as OpenAPIObject, { jsonDocumentUrl: 'openapi.json', customSiteTitle: 'Keyledger API' });

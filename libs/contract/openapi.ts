@@ -74,8 +74,8 @@ export function problemsOf(route: Route): ProblemCode[] {
     for (const code of ['multiple_credentials', 'unauthenticated', 'invalid_token', 'audit_unavailable'] as const) {
       codes.add(code);
     }
+    for (const code of ['invalid_key', 'revoked', 'disabled', 'expired'] as const) codes.add(code);
     if (route.policy === 'user') codes.add('user_required');
-    else for (const code of ['invalid_key', 'revoked', 'disabled', 'expired'] as const) codes.add(code);
     if (typeof route.policy === 'object') codes.add('insufficient_scope');
   }
   codes.add('internal_error');

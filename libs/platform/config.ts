@@ -20,6 +20,7 @@ export const settings = z.object({
   PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: 'must be the http(s) address under which clients reach the API' })
     .optional(),
+  DATA_DIR: z.string().default('./.keyledger'),
   DATABASE_URL: z.url({
     protocol: /^postgres(ql)?$/,
     error: 'must be a PostgreSQL address such as postgres://user:password@host:5432/keyledger',
@@ -70,13 +71,23 @@ export class ConfigError extends Error {
 export const EXIT_CONFIG = 78;
 
 /** @throws ConfigError on the first setting that is missing or wrong. */
-export function readConfig(env: Record<string, string | undefined>): Config {
+export function readConfig(env: Environment): Config {
+  return new Config(parse(settings, env));
+}
+
+/** For a command that needs no other. @throws ConfigError when it is missing or wrong. */
+export function readSetting<Name extends keyof Settings>(env: Environment, name: Name): Settings[Name] {
+  const only = z.object({ [name]: settings.shape[name] });
+  return (parse(only, env) as Pick<Settings, Name>)[name];
+}
+
+type Environment = Record<string, string | undefined>;
+
+function parse<Schema extends z.ZodObject>(schema: Schema, env: Environment): z.output<Schema> {
   // An empty variable, as `docker compose` passes for one that is unset, means that it was not given.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
-  const parsed = settings.safeParse(given);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new ConfigError(`${issue?.path[0]?.toString()} ${issue?.message}.`);
-  }
-  return new Config(parsed.data);
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new ConfigError(`${issue?.path[0]?.toString()} ${issue?.message}.`);
 }

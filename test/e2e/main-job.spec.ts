@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ApiError } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
+import { rejection } from '../support/rejection.js';
 
 let deployment: Deployment;
 let ada: Account;
@@ -12,15 +12,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => deployment.stop());
-
-async function rejection(promise: Promise<unknown>): Promise<ApiError> {
-  const error = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(ApiError);
-  return error as ApiError;
-}
 
 describe('a key', () => {
   it('is shown once, in the answer that creates it, and never again', async () => {

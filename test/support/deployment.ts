@@ -79,7 +79,13 @@ export interface DeploymentOptions {
   readonly worker?: boolean;
 }
 
+/** Passport keeps its strategies in one place for the whole process, so a second API here would answer for the first. */
+let running = false;
+
+/** One at a time in a test file; for several nodes start processes. */
 export async function startDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
+  if (running) throw new Error('A deployment runs already in this process');
+  running = true;
   const database = await createDatabase();
   const env = {
     HOST: '127.0.0.1',
@@ -111,6 +117,7 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
     client,
     account: () => openAccount(client),
     async stop() {
+      running = false;
       await worker?.close();
       await api.close();
       await sql.end();

@@ -1,5 +1,5 @@
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
 import { acceptRequestId, MAX_PATH, MAX_USER_AGENT, runInContext, type RequestContext } from '../request-context.js';
 
@@ -14,6 +14,7 @@ export function createHttpAdapter(config: Config): FastifyAdapter {
     forceCloseConnections: 'idle',
   });
   const server = adapter.getInstance();
+  acceptJsonOnly(server);
   server.decorateRequest('context');
   server.decorateRequest('input');
   server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
@@ -26,6 +27,16 @@ export function createHttpAdapter(config: Config): FastifyAdapter {
     runInContext(request.context, done),
   );
   return adapter;
+}
+
+/** Everything else answers 415. An empty body is no body, as clients send it that name a content type with every call. */
+function acceptJsonOnly(server: FastifyInstance): void {
+  const parseJson = server.getDefaultJsonParser('error', 'error');
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parseJson(request, body as string, done);
+  });
 }
 
 function contextOf(request: FastifyRequest): RequestContext {

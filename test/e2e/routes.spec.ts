@@ -1,0 +1,273 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { problemsOf } from '#libs/contract/openapi.js';
+import { Problem, type ProblemCode } from '#libs/contract/problem.js';
+import type { Route } from '#libs/contract/route.js';
+import { allRoutes } from '#libs/contract/routes.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+
+/**
+ * Made from the route table: whatever is added to it is tried here without a credential, with too few scopes, with
+ * another tenant's ids and with malformed input. A route without a sample below fails.
+ */
+let deployment: Deployment;
+let ada: Account;
+let bob: Account;
+let adasKey: { id: string; key: string };
+let bobsKey: { id: string; key: string };
+
+beforeAll(async () => {
+  deployment = await startDeployment({ worker: false });
+  [ada, bob] = await Promise.all([deployment.account(), deployment.account()]);
+  [adasKey, bobsKey] = await Promise.all([
+    ada.client.apiKeys.create({ body: { name: 'Narrow', scopes: ['triggers:read'] } }),
+    bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } }),
+  ]);
+});
+
+afterAll(() => deployment.stop());
+
+interface Sample {
+  readonly params?: Record<string, string>;
+  readonly query?: Record<string, string>;
+  readonly body?: Record<string, unknown>;
+}
+
+/** A good request for each route, on what belongs to Ada. */
+const samples: Record<string, () => Sample> = {
+  'auth.register': () => ({ body: { email: 'new@example.com', password: 'quiet harbour nine lamps', name: 'New' } }),
+  'auth.login': () => ({ body: { email: ada.email, password: ada.password } }),
+  'auth.refresh': () => ({ body: { refresh_token: ada.refreshToken } }),
+  'auth.logout': () => ({}),
+  'auth.whoami': () => ({}),
+  'organizations.list': () => ({ query: { limit: '10' } }),
+  'apiKeys.create': () => ({
+    body: { name: 'Sample', organization_id: ada.organizationId, scopes: ['triggers:read'], expires_in_days: 30 },
+  }),
+  'apiKeys.list': () => ({ query: { organization_id: ada.organizationId } }),
+  'apiKeys.get': () => ({ params: { id: adasKey.id } }),
+  'apiKeys.rotate': () => ({ params: { id: adasKey.id } }),
+  'apiKeys.delete': () => ({ params: { id: adasKey.id } }),
+  'apiKeys.verify': () => ({ body: { key: adasKey.key } }),
+  'audit.listEvents': () => ({ query: { organization_id: ada.organizationId, key_id: adasKey.id } }),
+  'system.live': () => ({}),
+  'system.ready': () => ({}),
+  'system.describeProblem': () => ({ params: { code: 'not_found' } }),
+};
+
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly problem: Problem;
+}
+
+async function send(
+  route: Route,
+  sample: Sample,
+  headers: Record<string, string>,
+  rawBody?: string,
+): Promise<Answer> {
+  const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(sample.params?.[name] ?? ''));
+  const query = sample.query ? `?${new URLSearchParams(sample.query).toString()}` : '';
+  const body = rawBody ?? (sample.body && JSON.stringify(sample.body));
+  const response = await fetch(`${deployment.url}${path}${query}`, {
+    method: route.method,
+    headers: { ...(body !== undefined && { 'content-type': 'application/json' }), ...headers },
+    ...(body !== undefined && { body }),
+  });
+  const text = await response.text();
+  const isProblem = response.headers.get('content-type')?.startsWith('application/problem+json');
+  return {
+    status: response.status,
+    headers: response.headers,
+    problem: isProblem ? Problem.parse(JSON.parse(text)) : (undefined as never),
+  };
+}
+
+/** Every refusal is a problem that the route's entry in the OpenAPI document announces, and names the request. */
+function expectProblem(route: Route, answer: Answer, code: ProblemCode): void {
+  expect(answer.problem?.code).toBe(code);
+  expect(answer.status).toBe(answer.problem.status);
+  expect(problemsOf(route)).toContain(code);
+  expect(answer.problem.request_id).toBe(answer.headers.get('x-request-id'));
+  expect(answer.headers.get('cache-control')).toBe('no-store');
+}
+
+const asUser = () => ({ authorization: `Bearer ${ada.accessToken}` });
+const locations = (answer: Answer) => answer.problem.errors?.map((error) => error.location);
+const goodCredential = (route: Route): Record<string, string> => (route.policy === 'public' ? {} : asUser());
+
+const table = allRoutes();
+
+it('the table has a good sample for every route', () => {
+  expect(Object.keys(samples).toSorted()).toEqual(table.map(({ name }) => name).toSorted());
+});
+
+it('every route is in the OpenAPI document, and nothing else is', async () => {
+  const document = (await (await fetch(`${deployment.url}/openapi.json`)).json()) as {
+    openapi: string;
+    paths: Record<string, Record<string, { operationId: string }>>;
+  };
+  expect(document.openapi).toBe('3.1.0');
+  const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
+  expect(operations.map((operation) => operation.operationId).toSorted()).toEqual(
+    table.map(({ name }) => name).toSorted(),
+  );
+});
+
+describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', ({ name, route }) => {
+  it('refuses a call without a credential and names the scheme', async () => {
+    const answer = await send(route, samples[name]!(), {});
+    expectProblem(route, answer, 'unauthenticated');
+    expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="keyledger"');
+  });
+
+  it('refuses a key that never was, a mistyped one and one of another shape alike', async () => {
+    const last = adasKey.key.at(-1) === 'a' ? 'b' : 'a';
+    for (const key of [`${adasKey.key.slice(0, -1)}${last}`, `sk_test_${'A'.repeat(32)}`, 'nonsense']) {
+      const answer = await send(route, samples[name]!(), { 'x-api-key': key });
+      expectProblem(route, answer, 'invalid_key');
+      expect(answer.headers.get('www-authenticate')).toContain('error="invalid_token"');
+    }
+  });
+
+  it('refuses an access token that is not from here', async () => {
+    const [header, payload] = ada.accessToken.split('.');
+    const answer = await send(route, samples[name]!(), { authorization: `Bearer ${header}.${payload}.AAAA` });
+    expectProblem(route, answer, 'invalid_token');
+  });
+
+  it('refuses two credentials that differ', async () => {
+    const answer = await send(route, samples[name]!(), { ...asUser(), 'x-api-key': adasKey.key });
+    expectProblem(route, answer, 'multiple_credentials');
+  });
+
+  if (typeof route.policy === 'object') {
+    const { scope } = route.policy;
+    it(`refuses a key without ${scope} and names it`, async () => {
+      const answer = await send(route, samples[name]!(), { 'x-api-key': adasKey.key });
+      expectProblem(route, answer, 'insufficient_scope');
+      expect(answer.headers.get('www-authenticate')).toContain(`scope="${scope}"`);
+    });
+  }
+
+  if (route.policy === 'user') {
+    it('refuses an API key', async () => {
+      expectProblem(route, await send(route, samples[name]!(), { 'x-api-key': adasKey.key }), 'user_required');
+    });
+  }
+});
+
+describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ name, route }) => {
+  it('refuses what is not JSON, and another content type', async () => {
+    const sample = samples[name]!();
+    expectProblem(route, await send(route, sample, goodCredential(route), '{"name":'), 'invalid_request');
+    expectProblem(
+      route,
+      await send(route, sample, { ...goodCredential(route), 'content-type': 'text/plain' }),
+      'unsupported_media_type',
+    );
+    expectProblem(
+      route,
+      await send(route, sample, { ...goodCredential(route), 'content-type': 'application/x-www-form-urlencoded' }, 'a=b'),
+      'unsupported_media_type',
+    );
+  });
+
+  it('refuses one that is too large', async () => {
+    const answer = await send(route, samples[name]!(), goodCredential(route), `{"x":"${'x'.repeat(70_000)}"}`);
+    expectProblem(route, answer, 'payload_too_large');
+  });
+
+  it('refuses a field that it does not know, by its name', async () => {
+    const sample = samples[name]!();
+    const answer = await send(route, { ...sample, body: { ...sample.body, nonsense: 1 } }, goodCredential(route));
+    expectProblem(route, answer, 'invalid_request');
+    expect(locations(answer)).toEqual(['body.nonsense']);
+  });
+
+  it('names every field that has the wrong type or is missing, all at once', async () => {
+    const sample = samples[name]!();
+    const broken = Object.fromEntries(Object.keys(sample.body!).map((field) => [field, { not: 'this' }]));
+    const answer = await send(route, { ...sample, body: broken }, goodCredential(route));
+    expectProblem(route, answer, 'invalid_request');
+    expect(locations(answer)!.map((location) => location.split('.')[1]).toSorted()).toEqual(
+      Object.keys(sample.body!).toSorted(),
+    );
+  });
+
+  it('takes an array, a string and null for what they are', async () => {
+    for (const body of ['[]', '"x"', 'null', '1']) {
+      expectProblem(route, await send(route, samples[name]!(), goodCredential(route), body), 'invalid_request');
+    }
+  });
+});
+
+describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ name, route }) => {
+  it.each([
+    ['nonsense', '1'],
+    ['limit', '0'],
+    ['limit', '101'],
+    ['limit', 'many'],
+    ['cursor', 'bm90IG91cnM'],
+  ])('refuses %s=%s by its name', async (parameter, value) => {
+    const sample = samples[name]!();
+    const answer = await send(route, { ...sample, query: { ...sample.query, [parameter]: value } }, asUser());
+    expectProblem(route, answer, 'invalid_request');
+    expect(locations(answer)).toEqual([`query.${parameter}`]);
+  });
+});
+
+describe.each(table.filter(({ route }) => route.params?.shape['id']))('$name, its id', ({ name, route }) => {
+  it.each(['1', 'key_', 'org_01h455vb4pex5vsknk084sn02q', 'key_01h455vb4pex5vsknk084sn02Q', "key_' OR 1=1 --"])(
+    'refuses %s as malformed',
+    async (id) => {
+      const answer = await send(route, { ...samples[name]!(), params: { id } }, asUser());
+      expectProblem(route, answer, 'invalid_request');
+      expect(locations(answer)).toEqual(['params.id']);
+    },
+  );
+
+  it("answers another tenant's id as if it did not exist", async () => {
+    const foreign = await send(route, { ...samples[name]!(), params: { id: bobsKey.id } }, asUser());
+    const unknown = await send(
+      route,
+      { ...samples[name]!(), params: { id: 'key_01h455vb4pex5vsknk084sn02q' } },
+      asUser(),
+    );
+    expectProblem(route, foreign, 'not_found');
+    expectProblem(route, unknown, 'not_found');
+    expect(foreign.problem.detail).toBe(unknown.problem.detail);
+    expect((await bob.client.apiKeys.get({ params: { id: bobsKey.id } })).rotated_at).toBeNull();
+    await deployment.client({ apiKey: bobsKey.key }).auth.whoami();
+  });
+});
+
+describe.each(
+  table.filter(({ route }) => route.query?.shape['organization_id'] ?? route.body?.shape['organization_id']),
+)('$name, its organization', ({ name, route }) => {
+  it("answers another tenant's organization as if it did not exist", async () => {
+    const sample = samples[name]!();
+    const part = route.body ? 'body' : 'query';
+    const foreign = { ...sample, [part]: { ...sample[part], organization_id: bob.organizationId } };
+    expectProblem(route, await send(route, foreign, asUser()), 'not_found');
+  });
+});
+
+describe('any path', () => {
+  it('answers an unknown one with a problem that keeps the request id it was given', async () => {
+    const response = await fetch(`${deployment.url}/api/v1/nowhere?secret=1`, { headers: { 'x-request-id': 'mine-42' } });
+    expect(response.status).toBe(404);
+    expect(response.headers.get('x-request-id')).toBe('mine-42');
+    expect(await response.json()).toMatchObject({ code: 'not_found', request_id: 'mine-42' });
+  });
+
+  it('takes no request id that could break a log line', async () => {
+    const response = await fetch(`${deployment.url}/health/live`, { headers: { 'x-request-id': 'a b"c' } });
+    expect(response.headers.get('x-request-id')).toMatch(/^req_/);
+  });
+
+  it('leads from the type of a problem to what it means', async () => {
+    const client = deployment.client();
+    expect(await client.system.describeProblem({ params: { code: 'invalid_key' } })).toMatchObject({ status: 401 });
+  });
+});

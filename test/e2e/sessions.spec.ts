@@ -1,0 +1,202 @@
+import { createPublicKey, createSign, generateKeyPairSync } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { codeOf, rejection } from '../support/rejection.js';
+
+let deployment: Deployment;
+let ada: Account;
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  ada = await deployment.account();
+});
+
+afterAll(() => deployment.stop());
+
+const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const whoamiWith = (accessToken: string) => deployment.client({ accessToken }).auth.whoami();
+
+describe('an access token', () => {
+  it('carries who and which session, ten minutes of life, and nothing that could go stale', () => {
+    const claims = decodeJwt(ada.accessToken);
+    expect(Object.keys(claims).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'sid', 'sub']);
+    expect(claims).toMatchObject({ iss: 'http://keyledger.test', aud: 'keyledger', sub: ada.userId });
+    expect(claims.exp! - claims.iat!).toBe(600);
+    expect(decodeProtectedHeader(ada.accessToken)).toEqual({ alg: 'EdDSA', kid: expect.any(String), typ: 'at+jwt' });
+  });
+
+  it('is refused once its ten minutes are over', async () => {
+    await whoamiWith(ada.accessToken);
+    deployment.advance(601_000);
+    expect(await codeOf(whoamiWith(ada.accessToken))).toBe('invalid_token');
+    deployment.advance(-601_000);
+  });
+
+  it('cannot choose its own algorithm, key, issuer or audience', async () => {
+    const { kid } = decodeProtectedHeader(ada.accessToken);
+    const claims = decodeJwt(ada.accessToken);
+    const payload = ada.accessToken.split('.')[1]!;
+    const { rows } = await deployment.sql.query<{ public_key: string }>('SELECT public_key FROM signing_key');
+    const ours = createPublicKey(rows[0]!.public_key).export({ type: 'spki', format: 'pem' });
+    const stranger = generateKeyPairSync('ed25519').privateKey;
+    const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+    const signedBy = (header: object) => `${encode(header)}.${payload}`;
+
+    const forged = {
+      unsigned: `${signedBy({ alg: 'none', typ: 'at+jwt', kid })}.`,
+      'with our public key as an HMAC secret': await new SignJWT(claims)
+        .setProtectedHeader({ alg: 'HS256', kid, typ: 'at+jwt' })
+        .sign(Buffer.from(ours)),
+      'by RSA': `${signedBy({ alg: 'RS256', typ: 'at+jwt', kid })}.${createSign('sha256')
+        .update(signedBy({ alg: 'RS256', typ: 'at+jwt', kid }))
+        .sign(rsa, 'base64url')}`,
+      "by a stranger's key": await new SignJWT(claims)
+        .setProtectedHeader({ alg: 'EdDSA', kid, typ: 'at+jwt' })
+        .sign(stranger),
+      'by a key we never had': await new SignJWT(claims)
+        .setProtectedHeader({ alg: 'EdDSA', kid: 'unknown', typ: 'at+jwt' })
+        .sign(stranger),
+      'with another type': `${encode({ alg: 'EdDSA', typ: 'JWT', kid })}.${payload}.${ada.accessToken.split('.')[2]}`,
+      'with changed claims': `${ada.accessToken.split('.')[0]}.${encode({ ...claims, exp: claims.exp! + 1 })}.${ada.accessToken.split('.')[2]}`,
+    };
+    for (const [how, token] of Object.entries(forged)) {
+      expect([how, await codeOf(whoamiWith(token))]).toEqual([how, 'invalid_token']);
+    }
+  });
+
+  it('dies with its session', async () => {
+    const carol = await deployment.account();
+    await carol.client.auth.whoami();
+    await carol.client.auth.logout();
+    expect(await codeOf(carol.client.auth.whoami())).toBe('invalid_token');
+    expect(await codeOf(deployment.client().auth.refresh({ body: { refresh_token: carol.refreshToken } }))).toBe(
+      'invalid_refresh_token',
+    );
+  });
+
+  it('is good on every node that shares the database and the secret, and the private key never rests in clear', async () => {
+    const { rows } = await deployment.sql.query<{ private_key: Buffer }>('SELECT private_key FROM signing_key');
+    expect(rows).toHaveLength(1);
+    // The PKCS #8 header of an Ed25519 key.
+    expect(rows[0]!.private_key.toString('hex')).not.toContain('302e020100300506032b6570');
+  });
+});
+
+describe('a refresh token', () => {
+  const refresh = (token: string) => deployment.client().auth.refresh({ body: { refresh_token: token } });
+
+  it('gives the next pair, and that pair works', async () => {
+    const dan = await deployment.account();
+    const next = await refresh(dan.refreshToken);
+    expect(next.refresh_token).not.toBe(dan.refreshToken);
+    await whoamiWith(next.access_token);
+    await refresh(next.refresh_token);
+  });
+
+  it('gives two tabs that refresh at once the same successor, and keeps both signed in', async () => {
+    const dan = await deployment.account();
+    const answers = await Promise.all([refresh(dan.refreshToken), refresh(dan.refreshToken), refresh(dan.refreshToken)]);
+    expect(new Set(answers.map((answer) => answer.refresh_token)).size).toBe(1);
+    for (const answer of answers) await whoamiWith(answer.access_token);
+  });
+
+  it('ends the whole session when it is used again later, and the trail tells', async () => {
+    const eve = await deployment.account();
+    const next = await refresh(eve.refreshToken);
+    deployment.advance(11_000);
+    expect(await codeOf(refresh(eve.refreshToken))).toBe('invalid_refresh_token');
+    expect(await codeOf(refresh(next.refresh_token))).toBe('invalid_refresh_token');
+    expect(await codeOf(whoamiWith(next.access_token))).toBe('invalid_token');
+    deployment.advance(-11_000);
+
+    const again = await deployment.client().auth.login({ body: { email: eve.email, password: eve.password } });
+    const trail = await eventually(
+      () =>
+        deployment
+          .client({ accessToken: again.access_token })
+          .audit.listEvents({ query: { type: 'user.refresh_token_reused' } }),
+      (answer) => answer.data.length > 0,
+    );
+    expect(trail.data).toHaveLength(1);
+  });
+
+  it('ends with its session after thirty days', async () => {
+    const dan = await deployment.account();
+    deployment.advance(30 * 86_400_000 + 1_000);
+    expect(await codeOf(refresh(dan.refreshToken))).toBe('invalid_refresh_token');
+    deployment.advance(-30 * 86_400_000 - 1_000);
+  });
+
+  it('is stored as a hash, and its successor nowhere', async () => {
+    const dan = await deployment.account();
+    const next = await refresh(dan.refreshToken);
+    const { rows } = await deployment.sql.query<{ everything: string }>(
+      `SELECT string_agg(to_jsonb(t)::text || encode(t.hash, 'base64') || encode(t.hash, 'escape'), ' ') AS everything FROM refresh_token t`,
+    );
+    for (const token of [dan.refreshToken, next.refresh_token]) {
+      expect(rows[0]!.everything).not.toContain(token);
+      expect(rows[0]!.everything).not.toContain(token.slice(3));
+    }
+  });
+});
+
+describe('signing in', () => {
+  it('answers alike for a wrong password and an unknown account', async () => {
+    const wrong = await rejection(deployment.client().auth.login({ body: { email: ada.email, password: 'not it' } }));
+    const unknown = await rejection(
+      deployment.client().auth.login({ body: { email: 'nobody@example.com', password: 'not it' } }),
+    );
+    const comparable = ({ request_id: _, ...rest }: typeof wrong.problem) => rest;
+    expect(comparable(wrong.problem)).toEqual(comparable(unknown.problem));
+    expect(wrong.problem).toMatchObject({ status: 401, code: 'invalid_credentials' });
+  });
+
+  it('writes successes and failures into the trail of the account', async () => {
+    const dan = await deployment.account();
+    await codeOf(deployment.client().auth.login({ body: { email: dan.email, password: 'not it' } }));
+    const trail = await eventually(
+      () => dan.client.audit.listEvents({ query: { type: 'user.login_failed' } }),
+      (answer) => answer.data.length > 0,
+    );
+    expect(trail.data[0]!.event).toMatchObject({ subject: dan.userId, data: { actor: { type: 'anonymous' }, ip: '127.0.0.1' } });
+  });
+
+  it('takes the email in any case', async () => {
+    await deployment.client().auth.login({ body: { email: ada.email.toUpperCase(), password: ada.password } });
+  });
+});
+
+describe('registration', () => {
+  const register = (target: Deployment, body: { email: string; password: string; name: string }) =>
+    target.client().auth.register({ body });
+  const good = { email: 'grace@example.com', password: 'nine lamps above the quay', name: 'Grace' };
+
+  it.each([
+    ['too short', 'short pass!', 'at least 12'],
+    ['too long', 'x'.repeat(129), 'at most 128'],
+    ['common', 'password1234', 'too easy'],
+    ['a walk over the keyboard', 'qwertyuiop[]', 'too easy'],
+    ['a repetition', 'aaaaaaaaaaaaaa', 'too easy'],
+    ['the email itself', 'grace@example.com', 'too easy'],
+  ])('refuses a password that is %s', async (_, password, why) => {
+    const refused = await rejection(register(deployment, { ...good, password }));
+    expect(refused.problem.code).toBe('invalid_request');
+    expect(refused.problem.errors).toEqual([
+      { location: 'body.password', message: expect.stringContaining(why) as unknown },
+    ]);
+  });
+
+  it('opens an account with its personal organization, once for each email', async () => {
+    const { user, organization } = await register(deployment, good);
+    const { access_token } = await deployment.client().auth.login({ body: { email: good.email, password: good.password } });
+    const mine = await deployment.client({ accessToken: access_token }).organizations.list();
+    expect(mine).toEqual({ data: [organization], total: 1, next_cursor: null });
+    expect(organization).toMatchObject({ personal: true, role: 'owner' });
+    expect(user.email).toBe('grace@example.com');
+    expect(await codeOf(register(deployment, { ...good, email: 'GRACE@example.com' }))).toBe('email_taken');
+    const { rows } = await deployment.sql.query('SELECT password_hash FROM user_account WHERE email = $1', [good.email]);
+    expect(rows[0]).toEqual({ password_hash: expect.stringMatching(/^\$argon2id\$/) });
+  });
+});

@@ -1,0 +1,201 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Client } from '#libs/client/client.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { codeOf, rejection } from '../support/rejection.js';
+
+let deployment: Deployment;
+let ada: Account;
+let service: Client;
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  ada = await deployment.account();
+  const { key } = await ada.client.apiKeys.create({ body: { name: 'Service', scopes: ['api-keys:verify'] } });
+  service = deployment.client({ apiKey: key });
+});
+
+afterAll(() => deployment.stop());
+
+const verify = (key: string, scopes: string[] = [], request = {}) =>
+  service.apiKeys.verify({ body: { key, scopes, request } });
+const newKey = (body: { scopes?: string[]; expires_in_days?: number } = {}) =>
+  ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'], ...body } });
+
+describe('POST /api/v1/api-keys/verify', () => {
+  it('tells all that is known of a good key, and records whose request it was', async () => {
+    const key = await newKey();
+    const request = { method: 'GET', path: '/orders?card=4242', ip: '203.0.113.9', user_agent: 'shop/1.0' };
+    expect(await verify(key.key, ['triggers:read'], request)).toEqual({
+      valid: true,
+      code: 'valid',
+      detail: 'The key is good for this request',
+      api_key: {
+        id: key.id,
+        organization_id: ada.organizationId,
+        name: 'Subject',
+        environment: 'test',
+        scopes: ['triggers:read'],
+        status: 'active',
+        expires_at: null,
+      },
+      request_id: expect.any(String),
+    });
+    const trail = await eventually(
+      () => ada.client.audit.listEvents({ query: { key_id: key.id, type: 'api_key.used' } }),
+      (answer) => answer.data.length > 0,
+    );
+    expect(trail.data[0]!.event.data).toMatchObject({
+      method: 'GET',
+      path: '/orders',
+      ip: '203.0.113.9',
+      user_agent: 'shop/1.0',
+      cost: 1,
+      verified_for: { type: 'api_key' },
+    });
+  });
+
+  it("answers with one voice for what is malformed, mistyped, unknown, wrongly secret, and somebody else's", async () => {
+    const key = await newKey();
+    const bob = await deployment.account();
+    const foreign = await bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } });
+    const { generateToken } = await import('#libs/api-key-format/token.js');
+    const answers = await Promise.all(
+      ['x', `${key.key}x`, key.key.slice(0, -1), generateToken('sk_test'), foreign.key].map((text) => verify(text)),
+    );
+    for (const { request_id: _, ...answer } of answers) {
+      expect(answer).toEqual({ valid: false, code: 'invalid_key', detail: 'The API key is not valid', api_key: null });
+    }
+  });
+
+  it('checks revoked before disabled before expired before scopes', async () => {
+    const key = await newKey({ expires_in_days: 1 });
+    const state = async () => (await verify(key.key, ['events:read'])).code;
+    const set = (sql: string) => deployment.sql.query(`UPDATE api_key SET ${sql} WHERE name = 'Subject'`);
+    expect(await state()).toBe('insufficient_scope');
+    await set(`expires_at = now() - interval '1 second'`);
+    expect(await state()).toBe('expired');
+    await set('disabled_at = now()');
+    expect(await state()).toBe('disabled');
+    await set('revoked_at = now()');
+    expect(await state()).toBe('revoked');
+  });
+
+  it('tells what is known of a key that is refused, for its holder has proved to hold it', async () => {
+    const key = await newKey();
+    await ada.client.apiKeys.delete({ params: { id: key.id } });
+    expect(await verify(key.key)).toMatchObject({ valid: false, code: 'revoked', api_key: { id: key.id, status: 'revoked' } });
+  });
+
+  it('knows wildcards: *:read reaches every resource, triggers:* every action, and neither reaches further', async () => {
+    const reads = await newKey({ scopes: ['*:read'] });
+    const triggers = await newKey({ scopes: ['triggers:*'] });
+    expect((await verify(reads.key, ['triggers:read', 'events:read'])).code).toBe('valid');
+    expect((await verify(reads.key, ['triggers:write'])).code).toBe('insufficient_scope');
+    expect((await verify(triggers.key, ['triggers:read', 'triggers:write'])).code).toBe('valid');
+    expect((await verify(triggers.key, ['events:read'])).code).toBe('insufficient_scope');
+  });
+
+  it('records refusals of a known key, and folds a flood of them into a count', async () => {
+    const key = await newKey();
+    for (let attempt = 0; attempt < 25; attempt++) await verify(key.key, ['events:read']);
+    deployment.advance(61_000);
+    const denied = await eventually(
+      () => ada.client.audit.listEvents({ query: { key_id: key.id, type: 'api_key.denied' } }),
+      (answer) => answer.data.reduce((sum, { event }) => sum + Number(event.data['count']), 0) === 25,
+      4_000,
+    );
+    deployment.advance(-61_000);
+    expect(denied.data).toHaveLength(11);
+    expect(denied.data.map(({ event }) => event.data['count'])).toEqual([15, ...Array.from({ length: 10 }, () => 1)]);
+    expect((await ada.client.apiKeys.get({ params: { id: key.id } })).usage_count).toBe(0);
+  });
+
+  it('is for keys with api-keys:verify and for users whose role has it', async () => {
+    const key = await newKey();
+    expect(await codeOf(deployment.client({ apiKey: key.key }).apiKeys.verify({ body: { key: key.key } }))).toBe(
+      'insufficient_scope',
+    );
+    expect((await ada.client.apiKeys.verify({ body: { key: key.key } })).valid).toBe(true);
+  });
+});
+
+describe('a key that makes keys', () => {
+  const parent = async (body: { scopes: string[]; expires_in_days?: number; environment?: 'test' | 'live' }) => {
+    const made = await ada.client.apiKeys.create({ body: { name: 'Parent', ...body } });
+    return { ...made, client: deployment.client({ apiKey: made.key }) };
+  };
+
+  it('has to name the scopes, and cannot give what it does not have', async () => {
+    const { client } = await parent({ scopes: ['api-keys:manage', 'triggers:*'] });
+    expect(await codeOf(client.apiKeys.create({ body: { name: 'Child' } }))).toBe('invalid_request');
+    for (const scopes of [['events:read'], ['*:read'], ['*:*'], ['triggers:read', 'audit:read']]) {
+      expect([scopes, await codeOf(client.apiKeys.create({ body: { name: 'Child', scopes } }))]).toEqual([
+        scopes,
+        'beyond_authority',
+      ]);
+    }
+    const child = await client.apiKeys.create({ body: { name: 'Child', scopes: ['triggers:read'] } });
+    expect(child.created_by).toMatchObject({ type: 'api_key' });
+  });
+
+  it('cannot outlive itself through its children, nor leave its environment', async () => {
+    const { client, expires_at } = await parent({ scopes: ['api-keys:manage'], expires_in_days: 2 });
+    const scopes = ['api-keys:manage'];
+    expect(await codeOf(client.apiKeys.create({ body: { name: 'Child', scopes, expires_in_days: 3 } }))).toBe('beyond_authority');
+    expect(await codeOf(client.apiKeys.create({ body: { name: 'Child', scopes, environment: 'live' } }))).toBe('beyond_authority');
+    expect(await client.apiKeys.create({ body: { name: 'Child', scopes } })).toMatchObject({ expires_at, environment: 'test' });
+  });
+
+  it('cannot take a stronger key for itself by rotating it', async () => {
+    const stronger = await ada.client.apiKeys.create({ body: { name: 'Strong', scopes: ['*:*'] } });
+    const { client } = await parent({ scopes: ['api-keys:manage'] });
+    expect(await codeOf(client.apiKeys.rotate({ params: { id: stronger.id } }))).toBe('beyond_authority');
+    await deployment.client({ apiKey: stronger.key }).auth.whoami();
+  });
+
+  it('sees and touches the keys of its own organization only', async () => {
+    const bob = await deployment.account();
+    const foreign = await bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } });
+    const { client } = await parent({ scopes: ['*:*'] });
+    expect(await codeOf(client.apiKeys.get({ params: { id: foreign.id } }))).toBe('not_found');
+    expect(await codeOf(client.apiKeys.delete({ params: { id: foreign.id } }))).toBe('not_found');
+    expect(await codeOf(client.audit.listEvents({ query: { organization_id: bob.organizationId } }))).toBe('not_found');
+    expect((await client.apiKeys.list()).data.map((key) => key.organization_id)).not.toContain(bob.organizationId);
+  });
+});
+
+describe('a new key', () => {
+  it('is refused for a scope that is not registered, by its name and place', async () => {
+    const refused = await rejection(
+      ada.client.apiKeys.create({ body: { name: 'Odd', scopes: ['triggers:read', 'rockets:launch', 'moon:*'] } }),
+    );
+    expect(refused.problem.errors).toEqual([
+      { location: 'body.scopes[1]', message: expect.stringContaining('rockets:launch is not a scope') as unknown },
+      { location: 'body.scopes[2]', message: expect.stringContaining('moon:* is not a scope') as unknown },
+    ]);
+  });
+
+  it('made by a user without scopes gets by name all that the user may grant', async () => {
+    const { scopes } = await ada.client.apiKeys.create({ body: { name: 'All' } });
+    expect(scopes).toEqual(expect.arrayContaining(['api-keys:manage', 'audit:read', 'triggers:write']));
+    expect(scopes.join()).not.toContain('*');
+  });
+
+  it.each([0, 3651, 1.5, '30'])('is refused with expires_in_days %p', async (days) => {
+    const body = { name: 'Odd', expires_in_days: days as number };
+    expect((await rejection(ada.client.apiKeys.create({ body }))).problem.errors).toEqual([
+      { location: 'body.expires_in_days', message: expect.any(String) as unknown },
+    ]);
+  });
+
+  it('that has expired cannot be revived by rotation', async () => {
+    const key = await newKey({ expires_in_days: 1 });
+    deployment.advance(86_400_001);
+    // The session of the default account is older than its access token by then.
+    const { access_token } = await deployment.client().auth.login({ body: { email: ada.email, password: ada.password } });
+    const refused = await codeOf(deployment.client({ accessToken: access_token }).apiKeys.rotate({ params: { id: key.id } }));
+    deployment.advance(-86_400_001);
+    expect(refused).toBe('conflict');
+  });
+});
