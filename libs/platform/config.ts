@@ -4,9 +4,12 @@ import { z } from 'zod';
  * Every setting of the service, read once at start from the environment.
  * `.env.example` documents each of them; a test keeps the two in step.
  */
-const list = z
-  .string()
-  .transform((value) => value.split(',').map((item) => item.trim()).filter(Boolean));
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean),
+);
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 export const settings = z.object({
@@ -35,7 +38,9 @@ export const settings = z.object({
   APP_SCOPES: list
     .pipe(
       z.array(
-        z.string().regex(/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$/, 'must be a comma-separated list of resource:action names'),
+        z
+          .string()
+          .regex(/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$/, 'must be a comma-separated list of resource:action names'),
       ),
     )
     .default(['triggers:read', 'triggers:write', 'events:read', 'agents:read']),
@@ -75,10 +80,9 @@ export function readConfig(env: Environment): Config {
   return new Config(parse(settings, env));
 }
 
-/** For a command that needs no other. @throws ConfigError when it is missing or wrong. */
-export function readSetting<Name extends keyof Settings>(env: Environment, name: Name): Settings[Name] {
-  const only = z.object({ [name]: settings.shape[name] });
-  return (parse(only, env) as Pick<Settings, Name>)[name];
+/** For a command that needs no other setting. @throws ConfigError when it is missing or wrong. */
+export function readDatabaseUrl(env: Environment): string {
+  return parse(settings.pick({ DATABASE_URL: true }), env).DATABASE_URL;
 }
 
 type Environment = Record<string, string | undefined>;

@@ -1,0 +1,324 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { ConfigError } from '#libs/platform/config.js';
+import { keptSecret } from './kept-secret.js';
+import { findPlace, postgresEnvironment, type Account, type Place } from './postgres-place.js';
+import { isAlive, isPostgresOf, LockHeld, takeLock } from './processes.js';
+
+export interface EmbeddedPostgresOptions {
+  /** Holds the server's data, its password, its log. Made when missing. */
+  readonly dataDirectory: string;
+  readonly log?: (line: string) => void;
+  /** Further settings of the server, as in `postgresql.conf`. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Random when not given. */
+  readonly port?: number;
+  readonly logFile?: string;
+}
+
+export interface EmbeddedPostgres {
+  /** The superuser's, for the database `keyledger`. */
+  readonly adminUrl: string;
+  readonly port: number;
+  readonly pid: number;
+  /** Where the server's own files are, which may be outside the given directory. */
+  readonly dataDirectory: string;
+  /** Resolves when the server has ended, by `stop` or by itself. */
+  readonly ended: Promise<void>;
+  /** Ends it in order, or at once (the next start then replays its log); nothing committed is lost either way. */
+  stop(how?: 'at once'): Promise<void>;
+}
+
+/** Made right before the server's data is: where it is, there is data or was about to be. */
+export const PASSWORD_FILE = 'postgres-password';
+const DATABASE = 'keyledger';
+const ADMIN = 'postgres';
+const POLL_MS = 10;
+const STOP_DEADLINE_MS = 30_000;
+/** How long a server outlives a process that was killed, so that the others can end in order. */
+const ORPHAN_GRACE_S = 2;
+const BIND_ATTEMPTS = 5;
+
+/** Starts a PostgreSQL server of our own on a loopback port, making its data when there is none. */
+export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
+  const log = options.log ?? (() => undefined);
+  const directory = prepareDirectory(options.dataDirectory);
+  const place = findPlace(directory, log);
+  const lock = takeClusterLock(place.cluster);
+  try {
+    const password = keptSecret(join(directory, PASSWORD_FILE));
+    await stopOrphan(place.cluster, log);
+    if (!isInitialised(place.cluster)) await initialise(place, password);
+    requireOwner(place);
+    const logFile = options.logFile ?? join(directory, 'postgres.log');
+    const server = await launch(place, { logFile, port: options.port, settings: options.settings ?? {} });
+    const adminUrl = `postgres://${ADMIN}:${password}@127.0.0.1:${server.port}/${DATABASE}`;
+    void server.ended.then(() => lock.release());
+    await makeDatabase(adminUrl).catch(async (error: unknown) => {
+      await server.stop();
+      throw error;
+    });
+    return { ...server, adminUrl, dataDirectory: place.cluster };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** Private, but root shares it with the server's account, which must be able to pass through. */
+export function prepareDirectory(path: string): string {
+  try {
+    mkdirSync(path, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+    return realpathSync(path);
+  } catch (error) {
+    throw new ConfigError(`DATA_DIR must be a folder that can be made and written: ${(error as Error).message}.`);
+  }
+}
+
+function takeClusterLock(cluster: string): { release(): void } {
+  mkdirSync(dirname(cluster), { recursive: true });
+  try {
+    return takeLock(`${cluster}.lock`);
+  } catch (error) {
+    if (!(error instanceof LockHeld)) throw error;
+    throw new ConfigError(
+      `DATA_DIR is in use: process ${error.pid} runs the PostgreSQL server in ${cluster}; stop that process first.`,
+    );
+  }
+}
+
+function isInitialised(cluster: string): boolean {
+  return existsSync(join(cluster, 'PG_VERSION'));
+}
+
+/**
+ * A server whose parent was killed goes on. It is ours to stop if it really is a server of this directory; its file may
+ * also hold the id of something else that came to life since, which then only keeps the server from starting.
+ */
+async function stopOrphan(cluster: string, log: (line: string) => void): Promise<void> {
+  const pid = Number(statusOf(cluster)[0]);
+  if (!pid || !isAlive(pid)) return;
+  if (!isPostgresOf(pid, cluster)) return rmSync(join(cluster, 'postmaster.pid'));
+  log(`Stopping the PostgreSQL server that an earlier start left behind (process ${pid}).`);
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) {
+    process.kill(pid, signal);
+    if (await becomesTrue(() => !isPostgresOf(pid, cluster), STOP_DEADLINE_MS)) return;
+  }
+  throw new ConfigError(
+    `DATA_DIR is in use: the PostgreSQL server in ${cluster} does not stop (process ${pid}); end it first.`,
+  );
+}
+
+async function becomesTrue(condition: () => boolean, milliseconds: number): Promise<boolean> {
+  for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await sleep(POLL_MS)) {
+    if (condition()) return true;
+  }
+  return false;
+}
+
+/** Made aside and renamed: a crash leaves a `.new-…` folder, which the next time removes. */
+async function initialise(place: Place, password: string): Promise<void> {
+  const { cluster, account, binaries } = place;
+  const parent = dirname(cluster);
+  for (const name of readdirSync(parent)) {
+    if (name.startsWith(`${basename(cluster)}.new-`)) rmSync(join(parent, name), { recursive: true, force: true });
+  }
+  const fresh = `${cluster}.new-${process.pid}`;
+  mkdirSync(fresh, { mode: 0o700 });
+  const passwordFile = `${fresh}.password`;
+  writeFileSync(passwordFile, password, { mode: 0o600 });
+  giveTo(account, fresh, passwordFile);
+  try {
+    await run(join(binaries, 'initdb'), account, [
+      `--pgdata=${fresh}`,
+      `--username=${ADMIN}`,
+      `--pwfile=${passwordFile}`,
+      '--auth=scram-sha-256',
+      '--encoding=UTF8',
+      '--locale=C',
+      '--locale-provider=builtin',
+      '--builtin-locale=C.UTF-8',
+      '--data-checksums',
+      '--no-instructions',
+    ]);
+  } finally {
+    rmSync(passwordFile);
+  }
+  renameSync(fresh, cluster);
+}
+
+function giveTo(account: Account | undefined, ...paths: string[]): void {
+  if (account) for (const path of paths) chownSync(path, account.uid, account.gid);
+}
+
+async function run(command: string, account: Account | undefined, args: string[]): Promise<void> {
+  const child = spawn(command, args, { ...background(account), stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const [code] = (await once(child, 'close')) as [number | null];
+  if (code !== 0) throw new Error(`${basename(command)} failed with code ${code}:\n${output}`);
+}
+
+/** Detached: a terminal's Ctrl-C goes to its whole process group, and we alone say when the server ends. */
+function background(account: Account | undefined) {
+  return { cwd: '/', env: postgresEnvironment(), detached: true, ...account };
+}
+
+function requireOwner({ cluster, account }: Place): void {
+  const owner = statSync(cluster).uid;
+  const expected = account?.uid ?? process.getuid?.() ?? owner;
+  if (owner === expected) return;
+  throw new ConfigError(
+    `DATA_DIR holds data of another user: ${cluster} belongs to uid ${owner} and PostgreSQL would run as uid ${expected}; ` +
+      `start as the user who made it, or set DATA_DIR to another folder.`,
+  );
+}
+
+interface LaunchOptions {
+  readonly logFile: string;
+  readonly port: number | undefined;
+  readonly settings: Readonly<Record<string, string>>;
+}
+
+type Server = Pick<EmbeddedPostgres, 'port' | 'pid' | 'ended' | 'stop'>;
+
+async function launch(place: Place, options: LaunchOptions): Promise<Server> {
+  for (let attempt = 1; ; attempt++) {
+    const port = options.port ?? (await freePort());
+    const logStart = existsSync(options.logFile) ? statSync(options.logFile).size : 0;
+    const server = spawnServer(place, port, options);
+    if (await isReady(place.cluster, server)) return server;
+    const reason = readFileSync(options.logFile, 'utf8').slice(logStart);
+    // Somebody took the port since we looked; or processes of a killed server have not all noticed its death yet.
+    const passing = /could not create any TCP\/IP sockets|still in use/.test(reason);
+    if (!passing || attempt === BIND_ATTEMPTS) {
+      throw new Error(
+        `PostgreSQL did not start; its log ${options.logFile} ends with:\n${reason.trim().split('\n').slice(-5).join('\n')}`,
+      );
+    }
+    await sleep(attempt * 500);
+  }
+}
+
+function spawnServer({ binaries, cluster, account }: Place, port: number, options: LaunchOptions): Server {
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: String(port),
+    unix_socket_directories: '',
+    cluster_name: 'keyledger',
+    ...options.settings,
+  };
+  const args = ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
+  const output = openSync(options.logFile, 'a', 0o600);
+  const child = spawn(join(binaries, 'postgres'), args, { ...background(account), stdio: ['ignore', output, output] });
+  closeSync(output);
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', () => resolve());
+  });
+  // Without an id it never began, and `ended` says so.
+  const pid = child.pid ?? 0;
+  if (pid !== 0) guard(pid, cluster, account, ended);
+  return { port, pid, ended, stop: (how) => stop(child, ended, how) };
+}
+
+/**
+ * A small shell that waits for the end of its input, which comes when we die, however that is, and then stops the server
+ * unless another has taken its place. Only if it is killed too does a server stay behind, for the next start to stop.
+ */
+function guard(pid: number, cluster: string, account: Account | undefined, ended: Promise<void>): void {
+  const script = `read -r _; sleep ${ORPHAN_GRACE_S}; read -r pid <"$1/postmaster.pid" && [ "$pid" = "$0" ] && kill -INT "$0"`;
+  const shell = spawn('/bin/sh', ['-c', script, String(pid), cluster], {
+    ...background(account),
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  // Neither may keep a process alive that has nothing else to do.
+  shell.unref();
+  shell.once('error', () => undefined);
+  void ended.then(() => shell.kill('SIGKILL'));
+}
+
+/** The server writes its state as the last line of its file. */
+async function isReady(cluster: string, server: Server): Promise<boolean> {
+  let ended = false;
+  void server.ended.then(() => (ended = true));
+  for (; !ended; await sleep(POLL_MS)) {
+    const status = statusOf(cluster);
+    if (Number(status[0]) === server.pid && status[7]?.trim() === 'ready') return true;
+  }
+  return false;
+}
+
+/** The lines of `postmaster.pid`: the id, the directory, the time, the port, …, the state. */
+function statusOf(cluster: string): string[] {
+  try {
+    return readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+async function stop(child: ChildProcess, ended: Promise<void>, how?: 'at once'): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  // SIGINT is PostgreSQL's fast shutdown: sessions are ended, the data is checkpointed. SIGQUIT leaves that to the next start.
+  child.kill(how === 'at once' ? 'SIGQUIT' : 'SIGINT');
+  const timer = setTimeout(() => child.kill('SIGQUIT'), STOP_DEADLINE_MS);
+  await ended;
+  clearTimeout(timer);
+}
+
+/** Also after a crash between making the server's data and this. */
+async function makeDatabase(adminUrl: string): Promise<void> {
+  const missing = await query(adminUrl, 'SELECT 1').then(
+    () => false,
+    (error: { code?: string }) => {
+      if (error.code === '3D000') return true;
+      throw error as Error;
+    },
+  );
+  if (!missing) return;
+  const template = new URL(adminUrl);
+  template.pathname = '/postgres';
+  await query(template.href, `CREATE DATABASE ${DATABASE}`);
+}
+
+async function query(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((found, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => found(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

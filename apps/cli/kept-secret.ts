@@ -1,0 +1,43 @@
+import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * A random secret that is made once and then kept in a file that only its owner can read. It is on the disk before
+ * anything depends on it; a crash leaves the whole file or none, and perhaps a `.new` one that nobody reads.
+ */
+export function keptSecret(file: string): string {
+  return readSecret(file) ?? makeSecret(file);
+}
+
+function readSecret(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function makeSecret(file: string): string {
+  const secret = randomBytes(32).toString('base64url');
+  const fresh = `${file}.${process.pid}.new`;
+  writeFileSync(fresh, `${secret}\n`, { mode: 0o600, flush: true });
+  try {
+    // Unlike a rename this never replaces a secret that somebody else kept meanwhile.
+    linkSync(fresh, file);
+  } finally {
+    rmSync(fresh);
+  }
+  syncDirectory(dirname(file));
+  return secret;
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}

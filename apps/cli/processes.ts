@@ -1,0 +1,112 @@
+import { execFileSync } from 'node:child_process';
+import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+
+/** Somebody else holds the lock, and lives. */
+export class LockHeld extends Error {
+  constructor(readonly pid: number) {
+    super(`Held by process ${pid}.`);
+  }
+}
+
+/**
+ * A file that names the one process which may use something. It survives the process's sudden death, so what it says is
+ * checked: the process must live and have begun when the file says, because ids are used again.
+ */
+export function takeLock(file: string): { release(): void } {
+  const mine = JSON.stringify({ pid: process.pid, began: beginOf(process.pid) });
+  const fresh = `${file}.${process.pid}.new`;
+  writeFileSync(fresh, mine);
+  try {
+    // Linking is what takes it: it fails where a rename would replace, and the file is never seen half written.
+    while (!attempt(() => linkSync(fresh, file), 'EEXIST')) discardIfStale(file);
+  } finally {
+    rmSync(fresh);
+  }
+  return {
+    release: () => {
+      if (read(file) === mine) rmSync(file, { force: true });
+    },
+  };
+}
+
+function discardIfStale(file: string): void {
+  const held = read(file);
+  if (held === undefined) return;
+  const { pid, began } = JSON.parse(held) as { pid: number; began: string };
+  if (isAlive(pid) && beginOf(pid) === began) throw new LockHeld(pid);
+  // Renaming succeeds for one of several that found it stale. Was it taken meanwhile, its holder gets it back.
+  const aside = `${file}.${process.pid}.stale`;
+  if (!attempt(() => renameSync(file, aside), 'ENOENT')) return;
+  if (read(aside) !== held) attempt(() => linkSync(aside, file), 'EEXIST');
+  rmSync(aside);
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Whether this is a PostgreSQL server that was started on exactly this directory. */
+export function isPostgresOf(pid: number, directory: string): boolean {
+  const [command, ...args] = commandOf(pid);
+  if (command === undefined || basename(command) !== 'postgres') return false;
+  return args[args.indexOf('-D') + 1] === directory && hasExecutable(pid, 'postgres');
+}
+
+/** The command line can be made up, the executable cannot. Where it is hidden from us, we cannot stop the process either. */
+function hasExecutable(pid: number, name: string): boolean {
+  if (process.platform !== 'linux') return true;
+  try {
+    // An installation may have replaced the file since.
+    return basename(readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')) === name;
+  } catch {
+    return false;
+  }
+}
+
+function commandOf(pid: number): string[] {
+  if (process.platform === 'linux') return (read(`/proc/${pid}/cmdline`) ?? '').split('\0');
+  return ps(pid, 'command').split(' ');
+}
+
+function beginOf(pid: number): string {
+  if (process.platform !== 'linux') return ps(pid, 'lstart');
+  // The third field and on, from behind the name in brackets, which may hold anything.
+  const stat = read(`/proc/${pid}/stat`) ?? '';
+  const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  // A zombie has ended, and only its parent has not asked about it yet.
+  return state === 'Z' ? '' : (rest[18] ?? '');
+}
+
+function ps(pid: number, field: string): string {
+  try {
+    return execFileSync('ps', ['-o', `${field}=`, '-p', String(pid)], { encoding: 'utf8' }).trim();
+  } catch {
+    return '';
+  }
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    // ESRCH: a process ended between opening its file in /proc and reading it.
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function attempt(work: () => void, refusal: string): boolean {
+  try {
+    work();
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === refusal) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,192 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ConfigError, readConfig } from '#libs/platform/config.js';
+import { checkServer, makeLogins } from './database.js';
+import { PASSWORD_FILE, prepareDirectory } from './embedded-postgres.js';
+import { KeptPostgres } from './kept-postgres.js';
+import { keptSecret } from './kept-secret.js';
+import { capLogs } from './logs.js';
+import { LockHeld, takeLock } from './processes.js';
+import { Service, ServiceFailed } from './services.js';
+import { StopRequest, Stopped } from './stop-request.js';
+import { welcome } from './welcome.js';
+
+const APPS = fileURLToPath(new URL('..', import.meta.url));
+/** Stand for values that we make ourselves, where only the other settings are checked. */
+const TO_COME = { DATABASE_URL: 'postgres://127.0.0.1/keyledger', KEYLEDGER_SECRET: '-'.repeat(32) };
+const HURRY_DEADLINE_MS = 5000;
+
+/**
+ * Runs everything on this machine until it is told to stop: PostgreSQL of our own unless `DATABASE_URL` names one, the
+ * migrations, the worker and the API. Whatever was started is stopped in the opposite order.
+ * @returns the exit code
+ */
+export async function up(env: NodeJS.ProcessEnv): Promise<number> {
+  const supervisor = new Supervisor();
+  // The terminal may be gone before we are.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+  try {
+    return await supervisor.run(env);
+  } catch (error) {
+    if (error instanceof Stopped) return 0;
+    if (!(error instanceof ServiceFailed)) throw error;
+    if (error.message) say(error.message);
+    return error.exitCode;
+  } finally {
+    await supervisor.cleanUp();
+  }
+}
+
+class Supervisor {
+  readonly #began = performance.now();
+  readonly #stop = new StopRequest(() => this.#hurry());
+  readonly #services: Service[] = [];
+  readonly #cleanUps: (() => Promise<void> | void)[] = [];
+  #postgres: KeptPostgres | undefined;
+
+  /** Never returns: it throws what ends it. */
+  async run(env: NodeJS.ProcessEnv): Promise<never> {
+    const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+    const embedded = given['DATABASE_URL'] === undefined;
+    const { settings } = readConfig(embedded ? { ...TO_COME, ...given } : given);
+    const directory = this.#claim(settings.DATA_DIR);
+    await requireFreePort(settings.PORT, settings.HOST);
+    const logs = this.#openLogs(directory);
+    const secret = given['KEYLEDGER_SECRET'] ?? generatedSecret(directory);
+
+    const databases = embedded
+      ? await this.#startDatabase(directory, logs)
+      : await this.#useDatabase(settings.DATABASE_URL);
+    this.#stop.check();
+    const start = (name: string, databaseUrl: string) =>
+      this.#startService(name, join(logs, `${name}.log`), {
+        ...given,
+        DATABASE_URL: databaseUrl,
+        KEYLEDGER_SECRET: secret,
+      });
+    // The API was started last, so it is stopped first: what it has answered is still worked off.
+    const worker = start('worker', databases.worker);
+    const api = start('api', databases.api);
+    const ended = Promise.race([this.#stop.asked, api.failed, worker.failed]);
+    const [url = ''] = await Promise.race([ended, Promise.all([api.ready, worker.ready])]);
+    const database = new URL(databases.api);
+    say(
+      welcome({
+        url,
+        seconds: (performance.now() - this.#began) / 1000,
+        dataDirectory: this.#postgres?.server.dataDirectory ?? directory,
+        database: `PostgreSQL at ${database.host}${embedded ? ', our own' : ', from DATABASE_URL'}`,
+        logs,
+      }),
+    );
+    return ended;
+  }
+
+  async cleanUp(): Promise<void> {
+    for (const cleanUp of this.#cleanUps.toReversed()) await cleanUp();
+  }
+
+  #claim(dataDirectory: string): string {
+    const directory = prepareDirectory(dataDirectory);
+    try {
+      const lock = takeLock(join(directory, 'up.lock'));
+      this.#cleanUps.push(() => lock.release());
+      return directory;
+    } catch (error) {
+      if (!(error instanceof LockHeld)) throw error;
+      throw new ConfigError(
+        `DATA_DIR ${directory} is in use by process ${error.pid}, a Keyledger that runs already: stop it with ` +
+          `\`kill ${error.pid}\`, or set DATA_DIR to another folder (and PORT to another port).`,
+      );
+    }
+  }
+
+  #openLogs(directory: string): string {
+    const logs = join(directory, 'logs');
+    mkdirSync(logs, { recursive: true, mode: 0o700 });
+    const capping = capLogs(logs);
+    this.#cleanUps.push(() => capping.end());
+    return logs;
+  }
+
+  async #startDatabase(directory: string, logs: string): Promise<Databases> {
+    // Reading the code takes as long as starting the server does: both at once.
+    const migrations = import('./migrate.js');
+    migrations.catch(() => undefined);
+    const postgres = await KeptPostgres.start({
+      dataDirectory: directory,
+      logFile: join(logs, 'postgres.log'),
+      log: say,
+    });
+    this.#postgres = postgres;
+    this.#cleanUps.push(() => postgres.stop());
+    this.#stop.check();
+    const { adminUrl } = postgres.server;
+    await (await migrations).migrate({ databaseUrl: adminUrl, log: say });
+    const urls = await makeLogins(adminUrl, ['keyledger_api', 'keyledger_worker']);
+    return { api: urls.keyledger_api, worker: urls.keyledger_worker };
+  }
+
+  async #useDatabase(databaseUrl: string): Promise<Databases> {
+    const work = async () => {
+      await checkServer(databaseUrl);
+      await (await import('./migrate.js')).migrate({ databaseUrl, log: say });
+      return { api: databaseUrl, worker: databaseUrl };
+    };
+    // Nothing of ours is left behind when this is given up half way.
+    return Promise.race([this.#stop.asked, work()]);
+  }
+
+  #startService(name: string, logFile: string, env: NodeJS.ProcessEnv): Service {
+    const service = new Service({ name, script: join(APPS, name, 'main.js'), env, logFile, log: say });
+    this.#services.push(service);
+    this.#cleanUps.push(() => service.stop());
+    return service;
+  }
+
+  /** Nothing that was answered is lost by this: it is in the database, which replays its log at the next start. */
+  #hurry(): void {
+    for (const service of this.#services) service.kill();
+    void this.#postgres?.stop('at once');
+    setTimeout(() => process.exit(1), HURRY_DEADLINE_MS).unref();
+  }
+}
+
+interface Databases {
+  readonly api: string;
+  readonly worker: string;
+}
+
+/** So that a taken port is known before anything is started. The API itself says so, too, if it is taken meanwhile. */
+async function requireFreePort(port: number, host: string): Promise<void> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => server.close(() => resolve()));
+  }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EADDRINUSE') {
+      throw new ConfigError(
+        `PORT ${port} is taken by another process: stop that one, or set PORT to a free one, as in \`PORT=${port + 1} npm start\`.`,
+      );
+    }
+    throw new ConfigError(
+      `PORT ${port} cannot be listened on at HOST ${host} (${error.code}): set them to what this machine has.`,
+    );
+  });
+}
+
+function generatedSecret(directory: string): string {
+  const file = join(directory, 'secret');
+  if (!existsSync(file) && existsSync(join(directory, PASSWORD_FILE))) {
+    throw new ConfigError(
+      `KEYLEDGER_SECRET must be what it was when the data in ${directory} was made: it was set then, or kept in ${file}, which is gone.`,
+    );
+  }
+  return keptSecret(file);
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

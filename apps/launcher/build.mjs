@@ -1,0 +1,67 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runStep } from './child.mjs';
+import { SetupError } from './errors.mjs';
+
+const SOURCES = ['apps', 'libs'];
+const SETTINGS = ['tsconfig.build.json', 'nest-cli.json', 'package.json', 'package-lock.json'];
+
+const marker = (root) => join(root, 'dist', '.built');
+
+/** The marker is the last thing that a build writes, and holds the hash of all that went in. */
+export function isBuilt(root) {
+  return existsSync(marker(root)) && readFileSync(marker(root), 'utf8') === hashOfSources(root);
+}
+
+export async function build(root, node, lock) {
+  console.log('Building.');
+  const hash = hashOfSources(root);
+  // Without the marker of a finished build, outputs and the compiler's own notes on them may not agree: begin anew.
+  if (!existsSync(marker(root))) rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
+  rmSync(marker(root), { force: true });
+  await compile(root, node, lock);
+  for (const folder of SOURCES) removeStale(join(root, 'dist', folder), join(root, folder));
+  writeFileSync(marker(root), hash);
+}
+
+async function compile(root, node, lock) {
+  const nest = join(root, 'node_modules', '@nestjs', 'cli', 'bin', 'nest.js');
+  const code = await runStep(lock, node, [nest, 'build'], { cwd: root, stdio: 'inherit' });
+  if (code === null) throw new SetupError('The build was interrupted: start again to finish it.');
+  if (code !== 0) throw new SetupError('The build failed: the compiler says above why.');
+}
+
+/** A source that was deleted or renamed leaves its output behind, which an import would still find. */
+function removeStale(output, source) {
+  for (const entry of list(output)) {
+    const path = join(output, entry.name);
+    if (entry.isDirectory()) removeStale(path, join(source, entry.name));
+    else if (!existsSync(join(source, entry.name.replace(/\.js(\.map)?$/, '.ts')))) rmSync(path);
+  }
+}
+
+function hashOfSources(root) {
+  const hash = createHash('sha256');
+  const add = (path) =>
+    hash
+      .update(`${path}\0`)
+      .update(readFileSync(join(root, path)))
+      .update('\0');
+  for (const path of SETTINGS) add(path);
+  for (const folder of SOURCES) for (const path of sourcesIn(root, folder)) add(path);
+  return hash.digest('hex');
+}
+
+function sourcesIn(root, folder) {
+  return list(join(root, folder)).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return sourcesIn(root, path);
+    return entry.name.endsWith('.ts') && !entry.name.endsWith('.spec.ts') ? [path] : [];
+  });
+}
+
+function list(directory) {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { withFileTypes: true }).toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}

