@@ -259,13 +259,12 @@ function guard(pid: number, cluster: string, account: Account | undefined, ended
 
 /** The server writes its state as the last line of its file. */
 async function isReady(cluster: string, server: Server): Promise<boolean> {
-  let ended = false;
-  void server.ended.then(() => (ended = true));
-  for (; !ended; await sleep(POLL_MS)) {
+  const ended = server.ended.then(() => true);
+  for (;;) {
     const status = statusOf(cluster);
     if (Number(status[0]) === server.pid && status[7]?.trim() === 'ready') return true;
+    if (await Promise.race([ended, sleep(POLL_MS, false)])) return false;
   }
-  return false;
 }
 
 /** The lines of `postmaster.pid`: the id, the directory, the time, the port, …, the state. */
