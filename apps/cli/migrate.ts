@@ -34,7 +34,6 @@ export async function migrate(options: { databaseUrl: string; log?: (line: strin
 async function migrateTables(databaseUrl: string): Promise<string[]> {
   const orm = await MikroORM.init({
     ...ormOptions(databaseUrl, 'keyledger_owner', []),
-    discovery: { warnWhenNoEntities: false },
     extensions: [Migrator],
     migrations: { migrationsList: migrations, tableName: 'migration', snapshot: false, silent: true },
   });
@@ -45,17 +44,12 @@ async function migrateTables(databaseUrl: string): Promise<string[]> {
   }
 }
 
+/** BullMQ makes sequences as it goes, so all that it has belongs to the role that uses it. */
 async function migrateQueueTables(databaseUrl: string): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrl, options: sessionOptions('keyledger_owner') });
+  const client = new pg.Client({ connectionString: databaseUrl, options: sessionOptions('keyledger_queue') });
   await client.connect();
   try {
     await migrateQueue(client, QUEUE_SCHEMA);
-    await client.query(`
-      GRANT USAGE ON SCHEMA ${QUEUE_SCHEMA} TO keyledger_api, keyledger_worker;
-      GRANT ALL ON ALL TABLES IN SCHEMA ${QUEUE_SCHEMA} TO keyledger_api, keyledger_worker;
-      GRANT ALL ON ALL SEQUENCES IN SCHEMA ${QUEUE_SCHEMA} TO keyledger_api, keyledger_worker;
-      GRANT ALL ON ALL ROUTINES IN SCHEMA ${QUEUE_SCHEMA} TO keyledger_api, keyledger_worker;
-    `);
   } finally {
     await client.end();
   }
@@ -66,7 +60,7 @@ const ROLES = /* sql */ `
   DO $$
   DECLARE name text;
   BEGIN
-    FOREACH name IN ARRAY ARRAY['keyledger_owner', 'keyledger_api', 'keyledger_worker'] LOOP
+    FOREACH name IN ARRAY ARRAY['keyledger_owner', 'keyledger_queue', 'keyledger_api', 'keyledger_worker'] LOOP
       BEGIN
         EXECUTE format('CREATE ROLE %I NOLOGIN', name);
       EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
@@ -75,7 +69,8 @@ const ROLES = /* sql */ `
         EXECUTE format('GRANT %I TO %I', name, current_user);
       END IF;
     END LOOP;
-    EXECUTE format('GRANT CREATE ON DATABASE %I TO keyledger_owner', current_database());
+    GRANT keyledger_queue TO keyledger_api, keyledger_worker;
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO keyledger_owner, keyledger_queue', current_database());
     GRANT CREATE, USAGE ON SCHEMA public TO keyledger_owner;
   END $$;
 `;
