@@ -1,0 +1,279 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { newEventId, newId, toUuid } from '#libs/contract/ids.js';
+import { Admission } from '#libs/platform/events/admission.js';
+import { shardOf } from '#libs/platform/events/shard.js';
+import { decodeEntries, encodeEntries } from '#libs/tlog/entries.js';
+import { leafHash } from '#libs/tlog/leaf.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { rejection } from '../support/rejection.js';
+
+let deployment: Deployment;
+let ada: Account;
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  ada = await deployment.account();
+});
+
+afterAll(() => deployment.stop());
+
+const trailOf = (account: Account) => account.client.audit.listEvents({ query: { order: 'asc', limit: 100 } });
+
+async function as(url: string, sql: string, values: unknown[] = []) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  return client.query(sql, values).finally(() => client.end());
+}
+
+/** An event as the API would make it. */
+function event(organizationId: string, changes: object = {}): Uint8Array {
+  return Buffer.from(
+    JSON.stringify({
+      specversion: '1.0',
+      id: newEventId(new Date()),
+      source: 'http://keyledger.test',
+      type: 'test.happened',
+      time: new Date().toISOString(),
+      subject: 'test',
+      datacontenttype: 'application/json',
+      data: { organization_id: organizationId, actor: { type: 'anonymous', id: null } },
+      ...changes,
+    }),
+  );
+}
+
+async function putIntoInbox(organizationId: string, entries: Uint8Array[]): Promise<void> {
+  await deployment.sql.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+    shardOf(organizationId),
+    randomUUID(),
+    encodeEntries(entries),
+  ]);
+}
+
+const inboxIsEmpty = () =>
+  eventually(
+    async () => (await deployment.sql.query<{ n: number }>('SELECT count(*)::int AS n FROM event_batch')).rows[0]!.n,
+    (waiting) => waiting === 0,
+    5_000,
+  );
+
+describe('the trail cannot be changed', () => {
+  it.each([
+    'UPDATE audit_event SET type = type',
+    'DELETE FROM audit_event',
+    'TRUNCATE audit_event',
+    'UPDATE audit_event_default SET type = type',
+    `TRUNCATE audit_event_default`,
+  ])('by anybody: %s', async (sql) => {
+    await deployment.account();
+    await inboxIsEmpty();
+    for (const url of [deployment.database.apiUrl, deployment.database.workerUrl]) {
+      await expect(as(url, sql)).rejects.toThrow('permission denied');
+    }
+    if (sql.includes('default') && sql.startsWith('UPDATE')) return;
+    await expect(as(deployment.database.adminUrl, sql)).rejects.toThrow('append-only');
+    // The switch that turns ordinary triggers off.
+    await expect(as(deployment.database.adminUrl, `SET session_replication_role = replica; ${sql}`)).rejects.toThrow(
+      'append-only',
+    );
+  });
+
+  it.each((['update', 'truncate'] as const).map((kind) => [kind]))('in any partition, present or future: %s', async (kind) => {
+    await as(deployment.database.workerUrl, 'SELECT ensure_audit_partitions(5)');
+    const { rows } = await deployment.sql.query<{ name: string; protected: number }>(
+      `SELECT c.relname AS name, count(t.oid) FILTER (WHERE t.tgenabled = 'A')::int AS protected
+       FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+       LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = $1
+       WHERE i.inhparent = 'audit_event'::regclass GROUP BY c.relname`,
+      [kind === 'update' ? 'append_only' : 'no_truncate'],
+    );
+    expect(rows.length).toBeGreaterThanOrEqual(7);
+    expect(rows.filter((row) => row.protected !== 1)).toEqual([]);
+  });
+
+  it('and only the worker writes it: the API can neither append to it nor take events from the inbox', async () => {
+    const { apiUrl } = deployment.database;
+    await expect(as(apiUrl, 'DELETE FROM event_batch')).rejects.toThrow('permission denied');
+    await expect(as(apiUrl, 'UPDATE audit_log SET size = 0')).rejects.toThrow('permission denied');
+    await expect(as(apiUrl, `UPDATE api_key_usage SET uses = 0`)).rejects.toThrow('permission denied');
+    await expect(
+      as(apiUrl, `INSERT INTO audit_event VALUES (gen_random_uuid(), gen_random_uuid(), 0, '', '', 'x', now())`),
+    ).rejects.toThrow('permission denied');
+    const { rows } = await as(apiUrl, `SELECT tableowner, count(*)::int FROM pg_tables WHERE schemaname = 'public' GROUP BY 1`);
+    expect(rows).toEqual([{ tableowner: 'keyledger_owner', count: expect.any(Number) }]);
+    expect((await as(apiUrl, `SELECT rolcanlogin FROM pg_roles WHERE rolname = 'keyledger_owner'`)).rows).toEqual([
+      { rolcanlogin: false },
+    ]);
+  });
+});
+
+describe('the inbox', () => {
+  it('keeps the very bytes of an event, and their leaf hash', async () => {
+    const bob = await deployment.account();
+    const odd = event(bob.organizationId, { subject: 'zero \u0000, \ud83d\udd11 and   spaces', extra: { b: 1, a: 2 } });
+    await putIntoInbox(bob.organizationId, [odd]);
+    await inboxIsEmpty();
+    const { rows } = await deployment.sql.query<{ entry: Buffer; leaf_hash: Buffer }>(
+      `SELECT entry, leaf_hash FROM audit_event WHERE type = 'test.happened' AND organization_id = $1`,
+      [toUuid(bob.organizationId)],
+    );
+    expect(rows[0]!.entry.equals(odd)).toBe(true);
+    expect(rows[0]!.leaf_hash.equals(leafHash(odd))).toBe(true);
+  });
+
+  it('sets a bad entry aside, visibly, and delivers all the others without a gap', async () => {
+    const bob = await deployment.account();
+    const twice = event(bob.organizationId);
+    const good = [1, 2, 3, 4].map(() => event(bob.organizationId));
+    const badUse = event(bob.organizationId, { type: 'api_key.used' });
+    await putIntoInbox(bob.organizationId, [
+      good[0]!,
+      Buffer.from('not json'),
+      Buffer.from([0xff, 0xfe]),
+      good[1]!,
+      Buffer.from('{"id":"1"}'),
+      twice,
+    ]);
+    await putIntoInbox(bob.organizationId, [
+      good[2]!,
+      twice,
+      badUse,
+      event(newId('org', new Date()).replace(/.$/, bob.organizationId.at(-1)!)),
+      good[3]!,
+    ]);
+    await deployment.sql.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+      shardOf(bob.organizationId),
+      randomUUID(),
+      Buffer.from([0, 9, 1]),
+    ]);
+    await inboxIsEmpty();
+
+    const trail = await trailOf(bob);
+    expect(trail.data.map((item) => item.leaf_index)).toEqual(trail.data.map((_, index) => index));
+    expect(trail.data.filter(({ event: { type } }) => type === 'test.happened')).toHaveLength(5);
+    const { rows } = await deployment.sql.query<{ entry: Buffer; reason: string }>(
+      'SELECT entry, reason FROM event_quarantine ORDER BY id',
+    );
+    expect(rows).toHaveLength(7);
+    expect(rows.some((row) => row.entry.equals(twice) && row.reason.includes('unique'))).toBe(true);
+    expect(rows.some((row) => row.entry.equals(badUse))).toBe(true);
+    expect(rows.some((row) => row.entry.toString() === 'not json')).toBe(true);
+    expect(rows.every((row) => row.reason.length > 0)).toBe(true);
+  });
+
+  it('takes each event once however many workers pull at it', async () => {
+    const bob = await deployment.account();
+    await inboxIsEmpty();
+    const { createWorker } = await import('../../apps/worker/worker.js');
+    const { readConfig } = await import('#libs/platform/config.js');
+    const { Inbox } = await import('#libs/platform/events/inbox.js');
+    const workers = await Promise.all(
+      [1, 2].map(() =>
+        createWorker(
+          readConfig({ DATABASE_URL: deployment.database.workerUrl, KEYLEDGER_SECRET: 'x'.repeat(32), LOG_LEVEL: 'fatal' }),
+        ),
+      ),
+    );
+    const shard = shardOf(bob.organizationId);
+    for (let round = 0; round < 20; round++) {
+      await putIntoInbox(bob.organizationId, Array.from({ length: 5 }, () => event(bob.organizationId)));
+      await Promise.all([...workers, ...workers].map((worker) => worker.get(Inbox).ingest(shard)));
+    }
+    await Promise.all(workers.map((worker) => worker.close()));
+    const { rows } = await deployment.sql.query<{ n: number; next: number }>(
+      `SELECT count(*)::int AS n, max(leaf_index)::int + 1 AS next FROM audit_event WHERE organization_id = $1`,
+      [toUuid(bob.organizationId)],
+    );
+    expect(rows[0]).toEqual({ n: 103, next: 103 });
+  });
+});
+
+describe('an admission', () => {
+  const state = async (shard: number) =>
+    (await deployment.sql.query<{ tag: string }>('SELECT tag::text FROM authz_state WHERE shard = $1', [shard])).rows[0]!;
+
+  it('is stored under the present tag and refused under any other, in one batch', async () => {
+    const bob = await deployment.account();
+    const shard = shardOf(bob.organizationId);
+    const { tag } = await state(shard);
+    const admission = deployment.api.get(Admission);
+    const [present, stale, unconditional] = [1, 2, 3].map(() => event(bob.organizationId));
+    const outcomes = await Promise.all([
+      admission.append({ shard, tag, entry: present! }),
+      admission.append({ shard, tag: (BigInt(tag) ^ 1n).toString(), entry: stale! }),
+      admission.append({ shard, tag: null, entry: unconditional! }),
+    ]);
+    expect(outcomes).toEqual(['admitted', 'stale', 'admitted']);
+    await inboxIsEmpty();
+    const { rows } = await deployment.sql.query<{ entry: Buffer }>(
+      `SELECT entry FROM audit_event WHERE type = 'test.happened' AND organization_id = $1`,
+      [toUuid(bob.organizationId)],
+    );
+    expect(rows.map((row) => row.entry.toString()).toSorted()).toEqual(
+      [present!, unconditional!].map((entry) => entry.toString()).toSorted(),
+    );
+  });
+
+  it.each(['rotate', 'delete'] as const)('of before a %s is refused from then on', async (change) => {
+    const key = await ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'] } });
+    const shard = shardOf(ada.organizationId);
+    const before = await state(shard);
+    await ada.client.apiKeys[change]({ params: { id: key.id } });
+    const after = await state(shard);
+    expect(after.tag).not.toBe(before.tag);
+    const admission = deployment.api.get(Admission);
+    expect(await admission.append({ shard, tag: before.tag, entry: event(ada.organizationId) })).toBe('stale');
+    const { rows } = await deployment.sql.query(
+      'SELECT kind FROM authz_change WHERE shard = $1 AND tag = $2 AND id = $3',
+      [shard, after.tag, toUuid(key.id)],
+    );
+    expect(rows).toEqual([{ kind: 'api_key' }]);
+  });
+
+  it('that cannot be stored is answered with 503 and a time to come back, never with yes', async () => {
+    const key = await ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'] } });
+    const caller = deployment.client({ apiKey: key.key });
+    await caller.auth.whoami();
+    const blocker = await deployment.sql.connect();
+    await blocker.query('BEGIN; LOCK TABLE event_batch IN ACCESS EXCLUSIVE MODE');
+    const refused = await rejection(caller.auth.whoami());
+    await blocker.query('ROLLBACK');
+    blocker.release();
+    expect(refused.problem).toMatchObject({ status: 503, code: 'audit_unavailable' });
+    expect(refused.headers.get('retry-after')).toBe('1');
+    await caller.auth.whoami();
+  });
+
+  it('batches: many at once need few rows of the inbox', async () => {
+    const quiet = await deployment.account();
+    await inboxIsEmpty();
+    const shard = shardOf(quiet.organizationId);
+    const blocker = await deployment.sql.connect();
+    // While the worker may not take them, they stay to be counted.
+    await blocker.query('BEGIN');
+    await blocker.query('SELECT FROM ingest FOR UPDATE');
+    const { tag } = await state(shard);
+    const entries = Array.from({ length: 200 }, () => event(quiet.organizationId));
+    const admission = deployment.api.get(Admission);
+    await Promise.all(entries.map((entry) => admission.append({ shard, tag, entry })));
+    const { rows } = await blocker.query<{ body: Buffer }>('SELECT body FROM event_batch WHERE shard = $1', [shard]);
+    await blocker.query('ROLLBACK');
+    blocker.release();
+    expect(rows.length).toBeLessThanOrEqual(2);
+    expect(rows.flatMap((row) => decodeEntries(row.body))).toHaveLength(200);
+  });
+});
+
+describe('a change', () => {
+  it('whose event cannot be stored did not happen', async () => {
+    const before = (await ada.client.apiKeys.list()).total;
+    await deployment.sql.query('REVOKE INSERT ON event_batch FROM keyledger_api');
+    const refused = await rejection(ada.client.apiKeys.create({ body: { name: 'Never', scopes: ['triggers:read'] } }));
+    await deployment.sql.query('GRANT INSERT ON event_batch TO keyledger_api');
+    expect(refused.problem.code).toBe('internal_error');
+    expect((await ada.client.apiKeys.list()).total).toBe(before);
+  });
+});

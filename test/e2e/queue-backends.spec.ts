@@ -1,0 +1,52 @@
+import { expect, it } from '@jest/globals';
+import { startDeployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { leftOut } from '../support/left-out.js';
+
+async function mainJobOn(backend: 'postgresql' | 'redis', env: Record<string, string>): Promise<void> {
+  const deployment = await startDeployment({ env });
+  try {
+    const readiness = await deployment.client().system.ready();
+    expect(readiness.checks.queue).toEqual({ status: 'ok', detail: `BullMQ on ${backend}` });
+    const ada = await deployment.account();
+    const { id, key } = await ada.client.apiKeys.create({ body: { name: 'Used', scopes: ['triggers:read'] } });
+    for (let use = 0; use < 5; use++) await deployment.client({ apiKey: key }).auth.whoami();
+    const counted = await eventually(
+      () => ada.client.apiKeys.get({ params: { id } }),
+      (answer) => answer.usage_count === 5,
+    );
+    expect(counted.usage_count).toBe(5);
+    expect((await ada.client.audit.listEvents({ query: { key_id: id } })).data).toHaveLength(6);
+  } finally {
+    await deployment.stop();
+  }
+}
+
+it('with BullMQ on PostgreSQL every use is in the trail and counted within two seconds', () =>
+  mainJobOn('postgresql', {}));
+
+it('with BullMQ on Redis every use is in the trail and counted within two seconds', async () => {
+  const url = process.env['KEYLEDGER_TEST_REDIS_URL'];
+  if (!url) return leftOut('no Redis for the queue on Redis', 'install redis-server or set REDIS_URL');
+  await mainJobOn('redis', { REDIS_URL: url });
+});
+
+it('with the queue away from the start the API serves, says so, and loses nothing', async () => {
+  // Nothing listens on port 1.
+  const deployment = await startDeployment({ env: { REDIS_URL: 'redis://127.0.0.1:1' }, worker: false });
+  try {
+    const ada = await deployment.account();
+    const { key } = await ada.client.apiKeys.create({ body: { name: 'Used', scopes: ['triggers:read'] } });
+    await deployment.client({ apiKey: key }).auth.whoami();
+    const { status, checks } = await eventually(
+      () => deployment.client().system.ready(),
+      (answer) => answer.checks.queue.status === 'degraded',
+      5_000,
+    );
+    expect([status, checks.queue.status]).toEqual(['ok', 'degraded']);
+    const { rows } = await deployment.sql.query('SELECT count(*)::int AS n FROM event_batch');
+    expect(rows[0]).toEqual({ n: 4 });
+  } finally {
+    await deployment.stop();
+  }
+});
