@@ -1,0 +1,44 @@
+import { Module, StandardSchemaValidationPipe, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_PIPE, NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createClient } from '#libs/client/client.js';
+import { AgentsController } from './agents.controller.js';
+import { KEYLEDGER, KeyledgerGuard } from './keyledger.guard.js';
+import { ProblemFilter } from './problem.js';
+import type { ExampleSettings } from './settings.js';
+import { TriggersController } from './triggers.controller.js';
+
+/** Longer than this no caller waits to hear whether its key is good. */
+const VERIFY_WITHIN_MS = 5_000;
+
+type KeyledgerAccess = Omit<ExampleSettings, 'port'>;
+
+@Module({})
+export class ExampleModule {
+  static forRoot({ keyledgerUrl, serviceKey }: KeyledgerAccess): DynamicModule {
+    const keyledger = createClient({
+      baseUrl: keyledgerUrl,
+      apiKey: serviceKey,
+      fetch: (url, init) => fetch(url, { ...init, signal: AbortSignal.timeout(VERIFY_WITHIN_MS) }),
+    });
+    return {
+      module: ExampleModule,
+      controllers: [AgentsController, TriggersController],
+      providers: [
+        { provide: KEYLEDGER, useValue: keyledger },
+        // Before every route, those that nobody thought of included.
+        { provide: APP_GUARD, useClass: KeyledgerGuard },
+        { provide: APP_PIPE, useValue: new StandardSchemaValidationPipe() },
+        { provide: APP_FILTER, useClass: ProblemFilter },
+      ],
+    };
+  }
+}
+
+/** The API of a vendor whose customers hold keys that Keyledger issued, ready to listen. */
+export function createExample(settings: KeyledgerAccess): Promise<NestFastifyApplication> {
+  return NestFactory.create<NestFastifyApplication>(ExampleModule.forRoot(settings), new FastifyAdapter(), {
+    logger: ['error', 'warn'],
+    abortOnError: false,
+  });
+}

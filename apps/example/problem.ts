@@ -1,0 +1,44 @@
+import { STATUS_CODES } from 'node:http';
+import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+
+/** Why a caller is sent away: `code` for programs, `detail` for people. */
+export class Refusal extends HttpException {
+  constructor(
+    status: number,
+    readonly code: string,
+    detail: string,
+    readonly headers: Record<string, string> = {},
+  ) {
+    super(detail, status);
+  }
+}
+
+/** Answers every error as problem details (RFC 9457). */
+@Catch(HttpException)
+export class ProblemFilter implements ExceptionFilter<HttpException> {
+  catch(error: HttpException, host: ArgumentsHost): void {
+    const status = error.getStatus();
+    const refusal = error instanceof Refusal ? error : undefined;
+    const problem = {
+      type: 'about:blank',
+      title: STATUS_CODES[status],
+      status,
+      detail: detailOf(error),
+      code: refusal?.code,
+    };
+    void host
+      .switchToHttp()
+      .getResponse<FastifyReply>()
+      .status(status)
+      .headers(refusal?.headers ?? {})
+      .type('application/problem+json')
+      .send(JSON.stringify(problem));
+  }
+}
+
+/** Nest's own errors, a failed validation above all, keep what they have to say in their response. */
+function detailOf(error: HttpException): string {
+  const { message } = Object(error.getResponse()) as { message?: string | string[] };
+  return [message ?? error.message].flat().join('; ');
+}

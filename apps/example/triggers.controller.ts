@@ -1,0 +1,39 @@
+import { Body, Controller, Get, Post } from '@nestjs/common';
+import { z } from 'zod';
+import { CallerKey, RequireScope } from './keyledger.guard.js';
+
+const NewTrigger = z.strictObject({ name: z.string().min(1).max(100), event: z.string().min(1).max(100) });
+
+interface Trigger extends z.infer<typeof NewTrigger> {
+  readonly id: string;
+}
+
+const samples: readonly Trigger[] = [
+  { id: 'trigger_1', name: 'Large transfer', event: 'transfer.completed' },
+  { id: 'trigger_2', name: 'New agent', event: 'agent.registered' },
+];
+
+/** The organization that owns the key decides what its caller sees. */
+@Controller('api/v1/triggers')
+export class TriggersController {
+  readonly #created = new Map<string, Trigger[]>();
+
+  @Get()
+  @RequireScope('triggers:read')
+  list(@CallerKey() { organization_id }: CallerKey) {
+    return { organization_id, data: [...samples, ...this.#of(organization_id)] };
+  }
+
+  @Post()
+  @RequireScope('triggers:write')
+  create(@CallerKey() { organization_id }: CallerKey, @Body({ schema: NewTrigger }) body: z.infer<typeof NewTrigger>) {
+    const own = this.#of(organization_id);
+    const trigger = { id: `trigger_${samples.length + own.length + 1}`, ...body };
+    this.#created.set(organization_id, [...own, trigger]);
+    return { organization_id, ...trigger };
+  }
+
+  #of(organizationId: string): readonly Trigger[] {
+    return this.#created.get(organizationId) ?? [];
+  }
+}
