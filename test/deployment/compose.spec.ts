@@ -1,0 +1,200 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { parse } from 'yaml';
+import { createClient } from '#libs/client/client.js';
+import { settings } from '#libs/platform/config.js';
+import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../apps/cli/embedded-postgres.js';
+import { eventually } from '../support/eventually.js';
+import { leftOut } from '../support/left-out.js';
+
+const root = join(import.meta.dirname, '../..');
+const read = (file: string) => readFileSync(join(root, file), 'utf8');
+const isOnPath = (command: string, ...args: string[]) => spawnSync(command, args).status === 0;
+
+/** What an operator puts into `.env`. */
+const operator = {
+  POSTGRES_PASSWORD: randomBytes(16).toString('hex'),
+  KEYLEDGER_SECRET: randomBytes(32).toString('hex'),
+  REGISTRATION: 'open',
+};
+
+interface Service {
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+type ServiceName = 'postgres' | 'redis' | 'migrate' | 'api' | 'worker';
+
+/** The services as compose reads them. */
+function composeServices(env: Record<string, string>): Record<ServiceName, Service> {
+  const interpolate = (text: string) =>
+    text.replace(/\$\{(\w+)(?::([-?])([^}]*))?\}/g, (_, name: string, kind?: string, rest?: string) => {
+      const value = env[name] || (kind === '-' ? rest : undefined);
+      if (value === undefined) throw new Error(`${name} is not set`);
+      return value;
+    });
+  const reviver = (_: unknown, value: unknown) => (typeof value === 'string' ? interpolate(value) : value);
+  return (parse(read('docker-compose.yml'), reviver, { merge: true }) as { services: Record<ServiceName, Service> })
+    .services;
+}
+
+const services = composeServices(operator);
+const ours = [services.migrate, services.api, services.worker];
+
+const dockerfile = read('Dockerfile');
+const imageEnvironment = Object.fromEntries(
+  Array.from(dockerfile.matchAll(/^ENV (.*)$/gm), ([, pairs]) =>
+    pairs!.split(' ').map((pair) => pair.split('=')),
+  ).flat(),
+) as Record<string, string>;
+const healthcheck = JSON.parse(/^HEALTHCHECK [^[]*(\[.*\])$/m.exec(dockerfile)![1]!) as string[];
+
+describe('docker-compose.yml', () => {
+  it('is accepted by the compose that is installed, and only with the secrets', () => {
+    const installed = [['docker-compose'], ['docker', 'compose']].filter(([command, ...args]) =>
+      isOnPath(command!, ...args, 'version'),
+    );
+    if (installed.length === 0)
+      leftOut('docker-compose.yml was not checked by compose', 'apt-get install docker-compose');
+    for (const [command, ...args] of installed) {
+      const config = (env: Record<string, string>) =>
+        spawnSync(command!, [...args, 'config'], {
+          cwd: root,
+          encoding: 'utf8',
+          env: { PATH: process.env['PATH'], ...env },
+        });
+      expect(config(operator)).toMatchObject({ status: 0 });
+      const { KEYLEDGER_SECRET: _, ...withoutSecret } = operator;
+      expect(config(withoutSecret)).toMatchObject({ stderr: expect.stringContaining('KEYLEDGER_SECRET') });
+      expect(config(withoutSecret).status).not.toBe(0);
+    }
+  });
+
+  it('gives our processes settings that exist', () => {
+    for (const { environment } of ours) {
+      expect(Object.keys(settings.shape)).toEqual(expect.arrayContaining(Object.keys(environment)));
+    }
+  });
+
+  it('starts what the image starts by default, as the API', () => {
+    expect(JSON.parse(/^CMD (\[.*\])$/m.exec(dockerfile)![1]!)).toEqual(services.api.command);
+  });
+});
+
+describe('the processes that docker-compose.yml starts', () => {
+  let directory: string;
+  let postgres: EmbeddedPostgres;
+  const running: ChildProcess[] = [];
+
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'keyledger-compose-'));
+    postgres = await startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres') });
+    const admin = new pg.Client({ connectionString: postgres.adminUrl });
+    await admin.connect();
+    // What the PostgreSQL image makes of POSTGRES_USER.
+    await admin.query(`CREATE ROLE keyledger SUPERUSER LOGIN PASSWORD '${operator.POSTGRES_PASSWORD}'`);
+    await admin.end();
+  }, 60_000);
+
+  afterAll(async () => {
+    await Promise.all(running.map((child) => end(child, 'SIGKILL')));
+    await postgres.stop();
+    await rm(directory, { recursive: true });
+  }, 60_000);
+
+  it('do the main job together', async () => {
+    if (!isOnPath('redis-server', '--version')) {
+      leftOut('the processes of docker-compose.yml were not started', 'apt-get install redis-server');
+      return;
+    }
+    const [redisPort, port] = [await freePort(), await freePort()];
+    const outside = { 'postgres:5432': `127.0.0.1:${postgres.port}`, 'redis:6379': `127.0.0.1:${redisPort}` };
+    const start = ({ command: [program, ...args], environment }: Service) => {
+      const settled = Object.entries({ ...imageEnvironment, ...environment, PORT: String(port) }).map(
+        ([name, value]) => [
+          name,
+          Object.entries(outside).reduce((text, [inside, here]) => text.replace(inside, here), value),
+        ],
+      );
+      const env = { PATH: process.env['PATH'], ...Object.fromEntries(settled) };
+      const child = spawn(program === 'node' ? process.execPath : program!, args, { cwd: root, env, stdio: 'pipe' });
+      running.push(child);
+      return { env, ended: endOf(child), stop: () => end(child, 'SIGTERM') };
+    };
+
+    const redis = services.redis.command;
+    start({
+      command: [...redis, '--port', String(redisPort), '--bind', '127.0.0.1', '--dir', directory],
+      environment: {},
+    });
+    expect(await start(services.migrate).ended).toMatch(/^exit 0:/);
+
+    const api = start(services.api);
+    const worker = start(services.worker);
+    const isHealthy = async () => {
+      const [, ...args] = healthcheck.slice(healthcheck.indexOf('node'));
+      const [code] = (await once(spawn(process.execPath, args, { env: api.env }), 'exit')) as [number];
+      return code === 0;
+    };
+    const died = Promise.race([api.ended, worker.ended]).then((how) => {
+      throw new Error(how);
+    });
+    expect(await Promise.race([eventually(isHealthy, Boolean, 20_000), died])).toBe(true);
+
+    const baseUrl = `http://127.0.0.1:${port}`;
+    const account = {
+      email: `${randomUUID()}@example.com`,
+      password: `quiet ${randomBytes(9).toString('hex')} harbour`,
+    };
+    await createClient({ baseUrl }).auth.register({ body: { ...account, name: 'Ada Lovelace' } });
+    const { access_token: accessToken } = await createClient({ baseUrl }).auth.login({ body: account });
+    const ada = createClient({ baseUrl, accessToken });
+    const key = await ada.apiKeys.create({ body: { name: 'From compose', scopes: ['triggers:read'] } });
+    await createClient({ baseUrl, apiKey: key.key }).auth.whoami();
+    const counted = await eventually(
+      () => ada.apiKeys.get({ params: { id: key.id } }),
+      ({ usage_count: count }) => count > 0,
+    );
+    expect(counted.usage_count).toBe(1);
+    expect(await (await fetch(`${baseUrl}/health/ready`)).json()).toMatchObject({
+      checks: { queue: { status: 'ok', detail: expect.stringContaining('redis') } },
+    });
+
+    expect(await Promise.all([api.stop(), worker.stop()])).toEqual([0, 0]);
+    expect(await isHealthy()).toBe(false);
+  }, 60_000);
+});
+
+/** How a process ended, with what it had to say. */
+async function endOf(child: ChildProcess): Promise<string> {
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
+  return `exit ${code ?? signal}: ${output}`;
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const exit = once(child, 'exit');
+  child.kill(signal);
+  const [code] = (await exit) as [number | null];
+  return code;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
