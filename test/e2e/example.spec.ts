@@ -1,0 +1,253 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { Controller, Get, Logger, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createExample, ExampleModule } from '../../apps/example/example.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+
+/** All of 127/8 is this machine on Linux; elsewhere only one address is. */
+const CLIENT_ADDRESS = process.platform === 'linux' ? '127.0.0.2' : '127.0.0.1';
+
+let deployment: Deployment;
+let vendor: Account;
+let serviceKey: { id: string; key: string };
+let example: string;
+const opened: NestFastifyApplication[] = [];
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  vendor = await deployment.account();
+  serviceKey = await newKey(['api-keys:verify']);
+  example = await listen(await createExample({ keyledgerUrl: deployment.url, serviceKey: serviceKey.key }));
+});
+
+afterAll(async () => {
+  for (const app of opened) await app.close();
+  await deployment.stop();
+});
+
+function newKey(scopes: string[], owner = vendor) {
+  return owner.client.apiKeys.create({ body: { name: scopes.join(' '), scopes } });
+}
+
+async function listen(app: NestFastifyApplication): Promise<string> {
+  opened.push(app);
+  await app.listen(0, '127.0.0.1');
+  return app.getUrl();
+}
+
+async function call(headers: Record<string, string>, path = '/api/v1/triggers', base = example) {
+  const response = await fetch(base + path, { headers });
+  return { status: response.status, headers: response.headers, body: (await response.json()) as unknown };
+}
+
+async function refusal(headers: Record<string, string>, path?: string, base?: string) {
+  const answer = await call(headers, path, base);
+  expect(answer.headers.get('content-type')).toContain('application/problem+json');
+  expect(answer.body).toMatchObject({ status: answer.status, title: expect.any(String), detail: expect.any(String) });
+  return {
+    status: answer.status,
+    code: (answer.body as { code: string }).code,
+    challenge: answer.headers.get('www-authenticate'),
+    retryAfter: answer.headers.get('retry-after'),
+  };
+}
+
+describe('an API that asks Keyledger about its callers', () => {
+  it('serves a good key from either header, and knows whose it is', async () => {
+    const { key } = await newKey(['triggers:read', 'agents:read']);
+    const asHeader = await call({ 'x-api-key': key });
+    expect(asHeader).toMatchObject({ status: 200, body: { organization_id: vendor.organizationId } });
+    expect((await call({ authorization: `Bearer ${key}` })).body).toEqual(asHeader.body);
+    expect((await call({ authorization: `bearer ${key}`, 'x-api-key': key })).body).toEqual(asHeader.body);
+    expect(await call({ 'x-api-key': key }, '/api/v1/agents')).toMatchObject({
+      status: 200,
+      body: { organization_id: vendor.organizationId, data: expect.arrayContaining([expect.anything()]) },
+    });
+  });
+
+  it('keeps what a caller creates, and says what is wrong with what it cannot', async () => {
+    const { key } = await newKey(['triggers:*']);
+    const post = (trigger: object) =>
+      fetch(`${example}/api/v1/triggers`, {
+        method: 'POST',
+        headers: { 'x-api-key': key, 'content-type': 'application/json' },
+        body: JSON.stringify(trigger),
+      });
+    const created = await post({ name: 'Refund', event: 'payment.refunded' });
+    expect(created.status).toBe(201);
+    const { organization_id, ...trigger } = (await created.json()) as Record<string, string>;
+    expect(organization_id).toBe(vendor.organizationId);
+    expect((await call({ 'x-api-key': key })).body).toMatchObject({ data: expect.arrayContaining([trigger]) });
+
+    const refused = await post({ name: 'Refund' });
+    expect(refused.status).toBe(400);
+    expect(await refused.json()).toMatchObject({ status: 400, detail: expect.stringContaining('event') });
+  });
+
+  it('refuses a request without a key, and asks for one', async () => {
+    const expected = { status: 401, code: 'unauthenticated', challenge: 'Bearer realm="example"' };
+    expect(await refusal({})).toMatchObject(expected);
+    expect(await refusal({ authorization: 'Basic YTpi' })).toMatchObject(expected);
+    expect(await refusal({ 'x-api-key': '' })).toMatchObject(expected);
+  });
+
+  it.each([
+    ['made up', 'nonsense'],
+    ['with a wrong checksum', `sk_test_${'a'.repeat(32)}`],
+    ['longer than any key', 'x'.repeat(4_000)],
+  ])('refuses a key that is %s', async (_, key) => {
+    const expected = { status: 401, code: 'invalid_key', challenge: 'Bearer realm="example", error="invalid_token"' };
+    expect(await refusal({ 'x-api-key': key })).toMatchObject(expected);
+    expect(await refusal({ authorization: `Bearer ${key}` })).toMatchObject(expected);
+  });
+
+  it("refuses a key of an organization that is not the service key's, as if there were none", async () => {
+    const stranger = await deployment.account();
+    const { key } = await newKey(['triggers:read'], stranger);
+    expect(await refusal({ 'x-api-key': key })).toMatchObject({ status: 401, code: 'invalid_key' });
+  });
+
+  it('refuses a revoked key from the moment the revocation has answered', async () => {
+    const { id, key } = await newKey(['triggers:read']);
+    expect((await call({ 'x-api-key': key })).status).toBe(200);
+    await vendor.client.apiKeys.delete({ params: { id } });
+    expect(await refusal({ 'x-api-key': key })).toMatchObject({
+      status: 401,
+      code: 'revoked',
+      challenge: expect.stringContaining('invalid_token'),
+    });
+  });
+
+  it('refuses a key without the scope, and names the scope', async () => {
+    const { key } = await newKey(['triggers:read']);
+    expect(await refusal({ 'x-api-key': key }, '/api/v1/agents')).toMatchObject({
+      status: 403,
+      code: 'insufficient_scope',
+      challenge: 'Bearer realm="example", error="insufficient_scope", scope="agents:read"',
+    });
+  });
+
+  it('refuses two different keys, whose request it is being open', async () => {
+    const [one, other] = [await newKey(['triggers:read']), await newKey(['triggers:read'])];
+    expect(await refusal({ 'x-api-key': one.key, authorization: `Bearer ${other.key}` })).toMatchObject({
+      status: 400,
+      code: 'multiple_credentials',
+    });
+  });
+
+  it('lets nobody pass where a handler forgot its scope', async () => {
+    @Controller('forgotten')
+    class Forgotten {
+      @Get()
+      open() {
+        return {};
+      }
+    }
+    @Module({
+      imports: [ExampleModule.forRoot({ keyledgerUrl: deployment.url, serviceKey: serviceKey.key })],
+      controllers: [Forgotten],
+    })
+    class Careless {}
+    const careless = await listen(await NestFactory.create(Careless, new FastifyAdapter(), { logger: false }));
+    const { key } = await newKey(['triggers:*']);
+    expect(await refusal({ 'x-api-key': key }, '/forgotten', careless)).toMatchObject({ status: 403 });
+  });
+
+  it('lets nobody pass, blames no caller and tells its operator while Keyledger gives no answer', async () => {
+    const told = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
+    const { key } = await newKey(['triggers:read']);
+    const expected = { status: 503, code: 'verification_unavailable', challenge: null, retryAfter: '1' };
+
+    const away = await listen(await createExample({ keyledgerUrl: await nobody(), serviceKey: serviceKey.key }));
+    expect(await refusal({ 'x-api-key': key }, undefined, away)).toEqual(expected);
+    expect(told).toHaveBeenLastCalledWith(expect.stringContaining('ECONNREFUSED'));
+
+    const wrongKey = await newKey(['usage:read']);
+    const unwelcome = await listen(await createExample({ keyledgerUrl: deployment.url, serviceKey: wrongKey.key }));
+    expect(await refusal({ 'x-api-key': key }, undefined, unwelcome)).toEqual(expected);
+    expect(told).toHaveBeenLastCalledWith(expect.stringContaining('insufficient_scope'));
+    expect(JSON.stringify(told.mock.calls)).not.toContain(key.slice(-22));
+    told.mockRestore();
+  });
+
+  it("leaves each use in the key's trail with its endpoint and the client's address, and counts it once", async () => {
+    const { id, key } = await newKey(['triggers:read']);
+    const headers = { 'x-api-key': key, 'user-agent': 'billing-job/7' };
+    const [answer] = await once(
+      request(`${example}/api/v1/triggers?secret=1`, { headers, localAddress: CLIENT_ADDRESS }).end(),
+      'response',
+    );
+    expect(answer.resume().statusCode).toBe(200);
+    expect((await refusal({ 'x-api-key': key }, '/api/v1/agents')).status).toBe(403);
+
+    const trail = await eventually(
+      () => vendor.client.audit.listEvents({ query: { key_id: id, order: 'asc' } }),
+      ({ data }) => data.length >= 3,
+    );
+    expect(trail.data.map(({ event }) => event)).toMatchObject([
+      { type: 'api_key.created' },
+      {
+        type: 'api_key.used',
+        data: {
+          method: 'GET',
+          path: '/api/v1/triggers',
+          ip: CLIENT_ADDRESS,
+          user_agent: 'billing-job/7',
+          scopes: ['triggers:read'],
+          verified_for: { type: 'api_key', id: serviceKey.id },
+        },
+      },
+      { type: 'api_key.denied', data: { path: '/api/v1/agents', ip: '127.0.0.1', code: 'insufficient_scope' } },
+    ]);
+    const counted = await vendor.client.apiKeys.get({ params: { id } });
+    expect(counted).toMatchObject({ usage_count: 1, last_used_at: trail.data[1]!.event.time });
+  });
+});
+
+describe('its process', () => {
+  const run = (env: Record<string, string>) =>
+    spawn(process.execPath, [join(import.meta.dirname, '../../dist/apps/example/main.js')], {
+      env: { ...process.env, EXAMPLE_PORT: '0', KEYLEDGER_URL: deployment.url, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+
+  it.each([
+    [
+      { KEYLEDGER_SERVICE_KEY: '' },
+      /^KEYLEDGER_SERVICE_KEY must be .*api-keys:verify.*POST \/api\/v1\/api-keys.*\.\n$/,
+    ],
+    [{ EXAMPLE_PORT: 'http' }, /^EXAMPLE_PORT must be .*\.\n$/],
+    [{ KEYLEDGER_URL: 'keyledger' }, /^KEYLEDGER_URL must be .*\.\n$/],
+  ])('refuses %j in one sentence that names the setting', async (env, sentence) => {
+    const child = run({ KEYLEDGER_SERVICE_KEY: serviceKey.key, ...env });
+    const [said, [status]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    expect(said).toMatch(sentence);
+    expect(status).not.toBe(0);
+  });
+
+  it('serves as the environment says, and ends in order when asked to', async () => {
+    const child = run({ KEYLEDGER_SERVICE_KEY: serviceKey.key });
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const url = /http:\/\/[\d.:]+/.exec(line.toString())![0];
+    const { key } = await newKey(['triggers:read']);
+    expect((await call({ 'x-api-key': key }, undefined, url)).status).toBe(200);
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+  });
+});
+
+/** An address where nobody listens any more. */
+async function nobody(): Promise<string> {
+  const app = await NestFactory.create<NestFastifyApplication>(class {}, new FastifyAdapter(), { logger: false });
+  await app.listen(0, '127.0.0.1');
+  const url = await app.getUrl();
+  await app.close();
+  return url;
+}
