@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { request } from 'node:http';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
@@ -44,7 +45,7 @@ async function listen(app: NestFastifyApplication): Promise<string> {
 
 async function call(headers: Record<string, string>, path = '/api/v1/triggers', base = example) {
   const response = await fetch(base + path, { headers });
-  return { status: response.status, headers: response.headers, body: (await response.json()) as unknown };
+  return { status: response.status, headers: response.headers, body: await response.json() };
 }
 
 async function refusal(headers: Record<string, string>, path?: string, base?: string) {
@@ -157,7 +158,10 @@ describe('an API that asks Keyledger about its callers', () => {
     class Careless {}
     const careless = await listen(await NestFactory.create(Careless, new FastifyAdapter(), { logger: false }));
     const { key } = await newKey(['triggers:*']);
-    expect(await refusal({ 'x-api-key': key }, '/forgotten', careless)).toMatchObject({ status: 403 });
+    expect(await refusal({ 'x-api-key': key }, '/forgotten', careless)).toMatchObject({
+      status: 403,
+      code: 'no_scope_declared',
+    });
   });
 
   it('lets nobody pass, blames no caller and tells its operator while Keyledger gives no answer', async () => {
@@ -211,13 +215,14 @@ describe('an API that asks Keyledger about its callers', () => {
   });
 });
 
-describe('its process', () => {
-  const run = (env: Record<string, string>) =>
-    spawn(process.execPath, [join(import.meta.dirname, '../../dist/apps/example/main.js')], {
-      env: { ...process.env, EXAMPLE_PORT: '0', KEYLEDGER_URL: deployment.url, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+function run(env: Record<string, string>) {
+  return spawn(process.execPath, [join(import.meta.dirname, '../../dist/apps/example/main.js')], {
+    env: { ...process.env, EXAMPLE_PORT: '0', KEYLEDGER_URL: deployment.url, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
 
+describe('its process', () => {
   it.each([
     [
       { KEYLEDGER_SERVICE_KEY: '' },
@@ -245,9 +250,10 @@ describe('its process', () => {
 
 /** An address where nobody listens any more. */
 async function nobody(): Promise<string> {
-  const app = await NestFactory.create<NestFastifyApplication>(class {}, new FastifyAdapter(), { logger: false });
-  await app.listen(0, '127.0.0.1');
-  const url = await app.getUrl();
-  await app.close();
-  return url;
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return `http://127.0.0.1:${port}`;
 }
