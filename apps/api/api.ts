@@ -17,6 +17,9 @@ export async function createApi(config: Config): Promise<NestFastifyApplication>
     bodyParser: false,
   });
   const document = openApiDocument({ serverUrl: config.publicUrl, version: VERSION });
-  SwaggerModule.setup('docs', app, document as OpenAPIObject, { jsonDocumentUrl: 'openapi.json', customSiteTitle: 'Keyledger API' });
+  SwaggerModule.setup('docs', app, document as OpenAPIObject, {
+    jsonDocumentUrl: 'openapi.json',
+    customSiteTitle: 'Keyledger API',
+  });
   return app;
 }

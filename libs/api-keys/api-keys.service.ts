@@ -130,9 +130,7 @@ export class ApiKeysService {
     const em = this.em.fork();
     const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
     if (!apiKey) throw noSuchKey();
-    await this.#requireForKey(() =>
-      this.authorities.require(em, principal, 'api-keys:manage', apiKey.organizationId),
-    );
+    await this.#requireForKey(() => this.authorities.require(em, principal, 'api-keys:manage', apiKey.organizationId));
     return (await this.#withUsage(em, [apiKey]))[0]!;
   }
 
@@ -147,7 +145,7 @@ export class ApiKeysService {
       this.#alter(principal, before, async (em, apiKey, own, now) => {
         const why = whyNotRotate(apiKey, now);
         if (why) throw new DomainError('conflict', why);
-        refuseBeyond(own, { ...apiKey, expiresAt: apiKey.expiresAt ?? null });
+        refuseBeyond(own, authorityOf(apiKey));
 
         const previous = await em.findOneOrFail(ApiKeySecret, { apiKeyId: apiKey.id, endedAt: null });
         previous.endedAt = now;
@@ -183,12 +181,7 @@ export class ApiKeysService {
   #alter<T>(
     principal: Principal,
     before: ApiKey,
-    work: (
-      em: EntityManager,
-      apiKey: ApiKey,
-      own: Authority,
-      now: Date,
-    ) => Promise<{ result: T; event: ApiKeyEvent }>,
+    work: (em: EntityManager, apiKey: ApiKey, own: Authority, now: Date) => Promise<{ result: T; event: ApiKeyEvent }>,
   ): Promise<T> {
     const { id, organizationId } = before;
     return this.changes.alter(organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
@@ -248,6 +241,10 @@ type ApiKeyEvent =
 
 function noSuchKey(): DomainError {
   return new DomainError('not_found', 'There is no such API key');
+}
+
+function authorityOf({ scopes, environment, expiresAt }: ApiKey): Authority {
+  return { scopes, environment, expiresAt: expiresAt ?? null };
 }
 
 function refuseBeyond(own: Authority, wanted: Authority): void {

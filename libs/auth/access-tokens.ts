@@ -67,7 +67,7 @@ export class SigningKeys implements OnModuleInit {
     const { publicKey, privateKey } = generateKeyPairSync('ed25519');
     await this.em.fork().insert(SigningKey, {
       id: randomBytes(8).toString('hex'),
-      publicKey: publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+      publicKey: publicKey.export({ type: 'spki', format: 'pem' }),
       privateKey: this.sealing.seal('signing key', privateKey.export({ type: 'pkcs8', format: 'der' })),
       createdAt: new Date(),
     });

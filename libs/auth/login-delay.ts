@@ -32,7 +32,11 @@ export interface DelayState {
 }
 
 /** Takes the next turn: when it comes, and what is left behind if the attempt fails. */
-export function takeTurn(state: DelayState | undefined, policy: DelayPolicy, now: Date): { at: Date; next: DelayState } {
+export function takeTurn(
+  state: DelayState | undefined,
+  policy: DelayPolicy,
+  now: Date,
+): { at: Date; next: DelayState } {
   const forgotten = !state || now.getTime() - state.nextAttemptAt.getTime() > FORGET_MS;
   const failures = forgotten ? 0 : state.failures;
   const at = new Date(Math.max(now.getTime(), forgotten ? 0 : state.nextAttemptAt.getTime()));

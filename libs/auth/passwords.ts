@@ -1,11 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import * as common from '@zxcvbn-ts/language-common';
-import argon2 from 'argon2';
+import { argon2idHash, argon2idVerify } from '#libs/platform/argon2id.js';
 import { invalidInput } from '#libs/platform/errors.js';
-
-/** OWASP's recommendation for Argon2id: 19 MiB, two passes, one lane. */
-export const ARGON2ID = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 
 /** zxcvbn's scale goes to 4; below 2 a password falls within some 10^6 guesses: the common ones and their variations. */
 const WEAKEST_SCORE = 2;
@@ -17,11 +14,11 @@ export class Passwords {
   readonly #nobody = this.hash('no account has this password');
 
   hash(password: string): Promise<string> {
-    return argon2.hash(password, ARGON2ID);
+    return argon2idHash(password);
   }
 
   async matches(hash: string | undefined, password: string): Promise<boolean> {
-    const same = await argon2.verify(hash ?? (await this.#nobody), password);
+    const same = await argon2idVerify(hash ?? (await this.#nobody), password);
     return same && hash !== undefined;
   }
 

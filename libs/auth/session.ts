@@ -2,7 +2,7 @@
 
 export const SESSION_DAYS = 30;
 /** Two tabs may refresh at once: within this time the same token gives the same successor. */
-export const REPLAY_SECONDS = 10;
+const REPLAY_SECONDS = 10;
 
 interface SessionRecord {
   readonly expiresAt: Date;

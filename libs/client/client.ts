@@ -60,7 +60,7 @@ export function createClient(options: ClientOptions): Client {
 
 interface AnyInput {
   params?: Record<string, unknown>;
-  query?: Record<string, unknown>;
+  query?: Record<string, string | number | undefined>;
   body?: unknown;
 }
 

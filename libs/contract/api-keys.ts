@@ -30,8 +30,7 @@ const apiKeyFields = {
   usage_count: z.int(),
 };
 
-export const ApiKey = z.strictObject(apiKeyFields).meta({ id: 'ApiKey' });
-export type ApiKey = z.infer<typeof ApiKey>;
+const ApiKey = z.strictObject(apiKeyFields).meta({ id: 'ApiKey' });
 
 const ApiKeyWithSecret = z
   .strictObject({

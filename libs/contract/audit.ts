@@ -23,7 +23,12 @@ export const listAuditEvents = defineRoute({
   policy: { scope: 'audit:read' },
   query: z.strictObject({
     organization_id: idOf('org').optional(),
-    type: z.string().min(1).max(100).optional().meta({ examples: ['api_key.used'] }),
+    type: z
+      .string()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({ examples: ['api_key.used'] }),
     key_id: idOf('key').optional(),
     from: z.iso.datetime({ offset: true }).optional().meta({ description: 'At or after' }),
     to: z.iso.datetime({ offset: true }).optional().meta({ description: 'Before' }),

@@ -5,8 +5,8 @@ import { defineRoute } from './route.js';
 
 const tag = 'Authentication';
 
-export const PASSWORD_MIN = 12;
-export const PASSWORD_MAX = 128;
+const PASSWORD_MIN = 12;
+const PASSWORD_MAX = 128;
 
 const email = z
   .email('must be an email address')
@@ -14,10 +14,9 @@ const email = z
   .transform((value) => value.toLowerCase())
   .meta({ examples: ['ada@example.com'] });
 
-export const User = z
+const User = z
   .strictObject({ id: idOf('user'), email: z.string(), name: z.string(), created_at: z.iso.datetime() })
   .meta({ id: 'User' });
-export type User = z.infer<typeof User>;
 
 const Tokens = z
   .strictObject({

@@ -39,7 +39,8 @@ function operation(name: string, route: Route): ZodOpenApiOperationObject {
     tags: [route.tag],
     summary: route.summary,
     description: [route.description, policySentence(route)].filter(Boolean).join('\n\n'),
-    security: route.policy === 'public' ? [] : route.policy === 'user' ? [{ bearer: [] }] : [{ apiKey: [] }, { bearer: [] }],
+    security:
+      route.policy === 'public' ? [] : route.policy === 'user' ? [{ bearer: [] }] : [{ apiKey: [] }, { bearer: [] }],
     requestParams: {
       ...(route.params && { path: route.params }),
       ...(route.query && { query: route.query }),

@@ -41,7 +41,10 @@ export class HealthController {
       this.#check('degraded', () => this.#durability()),
     ]);
     if (database.status === 'failing') void reply.status(503);
-    return { status: database.status === 'failing' ? 'failing' : 'ok', checks: { database, inbox, durability, queue: this.#queue() } };
+    return {
+      status: database.status === 'failing' ? 'failing' : 'ok',
+      checks: { database, inbox, durability, queue: this.#queue() },
+    };
   }
 
   @Implements(describeProblem)
@@ -70,7 +73,9 @@ export class HealthController {
     );
     const { batches, age } = rows[0]!;
     const detail = `${batches} batches wait, the oldest for ${age.toFixed(1)} s`;
-    return age > INBOX_AGE_SECONDS ? { status: 'degraded', detail: `${detail}: is a worker running?` } : { status: 'ok', detail };
+    return age > INBOX_AGE_SECONDS
+      ? { status: 'degraded', detail: `${detail}: is a worker running?` }
+      : { status: 'ok', detail };
   }
 
   /** What an answered "yes" survives, by the database's own settings. */

@@ -25,7 +25,7 @@ export function encodeEntries(entries: readonly Uint8Array[]): Uint8Array {
 export function decodeEntries(bundle: Uint8Array): Uint8Array[] {
   const view = new DataView(bundle.buffer, bundle.byteOffset, bundle.byteLength);
   const entries: Uint8Array[] = [];
-  for (let offset = 0; offset < bundle.length; ) {
+  for (let offset = 0; offset < bundle.length;) {
     const start = offset + 2;
     const end = start + view.getUint16(offset);
     if (end > bundle.length) throw new RangeError('The bundle ends inside an entry');

@@ -16,7 +16,7 @@ const libraries: Record<string, readonly string[]> = {
   organizations: ['auth'],
   usage: ['auth'],
   'api-keys': ['auth', 'organizations', 'usage', 'api-key-format'],
-  audit: ['auth', 'tlog'],
+  audit: ['auth', 'organizations', 'tlog'],
 };
 
 /** Libraries that also run in a browser, and the packages that do so with them. */

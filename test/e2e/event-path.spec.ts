@@ -25,7 +25,11 @@ const trailOf = (account: Account) => account.client.audit.listEvents({ query: {
 async function as(url: string, sql: string, values: unknown[] = []) {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  return client.query(sql, values).finally(() => client.end());
+  try {
+    return await client.query(sql, values);
+  } finally {
+    await client.end();
+  }
 }
 
 /** An event as the API would make it. */
@@ -81,18 +85,21 @@ describe('the trail cannot be changed', () => {
     );
   });
 
-  it.each((['update', 'truncate'] as const).map((kind) => [kind]))('in any partition, present or future: %s', async (kind) => {
-    await as(deployment.database.workerUrl, 'SELECT ensure_audit_partitions(5)');
-    const { rows } = await deployment.sql.query<{ name: string; protected: number }>(
-      `SELECT c.relname AS name, count(t.oid) FILTER (WHERE t.tgenabled = 'A')::int AS protected
+  it.each((['update', 'truncate'] as const).map((kind) => [kind]))(
+    'in any partition, present or future: %s',
+    async (kind) => {
+      await as(deployment.database.workerUrl, 'SELECT ensure_audit_partitions(5)');
+      const { rows } = await deployment.sql.query<{ name: string; protected: number }>(
+        `SELECT c.relname AS name, count(t.oid) FILTER (WHERE t.tgenabled = 'A')::int AS protected
        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
        LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = $1
        WHERE i.inhparent = 'audit_event'::regclass GROUP BY c.relname`,
-      [kind === 'update' ? 'append_only' : 'no_truncate'],
-    );
-    expect(rows.length).toBeGreaterThanOrEqual(7);
-    expect(rows.filter((row) => row.protected !== 1)).toEqual([]);
-  });
+        [kind === 'update' ? 'append_only' : 'no_truncate'],
+      );
+      expect(rows.length).toBeGreaterThanOrEqual(7);
+      expect(rows.filter((row) => row.protected !== 1)).toEqual([]);
+    },
+  );
 
   it('and only the worker writes it: the API can neither append to it nor take events from the inbox', async () => {
     const { apiUrl } = deployment.database;
@@ -102,7 +109,10 @@ describe('the trail cannot be changed', () => {
     await expect(
       as(apiUrl, `INSERT INTO audit_event VALUES (gen_random_uuid(), gen_random_uuid(), 0, '', '', 'x', now())`),
     ).rejects.toThrow('permission denied');
-    const { rows } = await as(apiUrl, `SELECT tableowner, count(*)::int FROM pg_tables WHERE schemaname = 'public' GROUP BY 1`);
+    const { rows } = await as(
+      apiUrl,
+      `SELECT tableowner, count(*)::int FROM pg_tables WHERE schemaname = 'public' GROUP BY 1`,
+    );
     expect(rows).toEqual([{ tableowner: 'keyledger_owner', count: expect.any(Number) }]);
     expect((await as(apiUrl, `SELECT rolcanlogin FROM pg_roles WHERE rolname = 'keyledger_owner'`)).rows).toEqual([
       { rolcanlogin: false },
@@ -173,13 +183,20 @@ describe('the inbox', () => {
     const workers = await Promise.all(
       [1, 2].map(() =>
         createWorker(
-          readConfig({ DATABASE_URL: deployment.database.workerUrl, KEYLEDGER_SECRET: 'x'.repeat(32), LOG_LEVEL: 'fatal' }),
+          readConfig({
+            DATABASE_URL: deployment.database.workerUrl,
+            KEYLEDGER_SECRET: 'x'.repeat(32),
+            LOG_LEVEL: 'fatal',
+          }),
         ),
       ),
     );
     const shard = shardOf(bob.organizationId);
     for (let round = 0; round < 20; round++) {
-      await putIntoInbox(bob.organizationId, Array.from({ length: 5 }, () => event(bob.organizationId)));
+      await putIntoInbox(
+        bob.organizationId,
+        Array.from({ length: 5 }, () => event(bob.organizationId)),
+      );
       await Promise.all([...workers, ...workers].map((worker) => worker.get(Inbox).ingest(shard)));
     }
     await Promise.all(workers.map((worker) => worker.close()));
@@ -193,7 +210,8 @@ describe('the inbox', () => {
 
 describe('an admission', () => {
   const state = async (shard: number) =>
-    (await deployment.sql.query<{ tag: string }>('SELECT tag::text FROM authz_state WHERE shard = $1', [shard])).rows[0]!;
+    (await deployment.sql.query<{ tag: string }>('SELECT tag::text FROM authz_state WHERE shard = $1', [shard]))
+      .rows[0]!;
 
   it('is stored under the present tag and refused under any other, in one batch', async () => {
     const bob = await deployment.account();

@@ -27,7 +27,11 @@ describe('a key', () => {
          SELECT to_jsonb(k) AS t FROM api_key k UNION ALL SELECT to_jsonb(s) FROM api_key_secret s
          UNION ALL SELECT to_jsonb(convert_from(e.entry, 'UTF8')) FROM audit_event e) all_of_it`,
     );
-    for (const text of [JSON.stringify(listed), JSON.stringify(await ada.client.apiKeys.get({ params: { id: created.id } })), rows[0]!.everything]) {
+    for (const text of [
+      JSON.stringify(listed),
+      JSON.stringify(await ada.client.apiKeys.get({ params: { id: created.id } })),
+      rows[0]!.everything,
+    ]) {
       expect(text).not.toContain(created.key.slice(-22));
     }
   });
@@ -77,11 +81,7 @@ describe('a key', () => {
       () => ada.client.audit.listEvents({ query: { key_id: created.id, order: 'asc' } }),
       (answer) => answer.data.length >= 3,
     );
-    expect(trail.data.map(({ event }) => event.type)).toEqual([
-      'api_key.created',
-      'api_key.revoked',
-      'api_key.denied',
-    ]);
+    expect(trail.data.map(({ event }) => event.type)).toEqual(['api_key.created', 'api_key.revoked', 'api_key.denied']);
   });
 
   it('expires at its instant', async () => {

@@ -92,12 +92,16 @@ describe('a refresh token', () => {
     const next = await refresh(dan.refreshToken);
     expect(next.refresh_token).not.toBe(dan.refreshToken);
     await whoamiWith(next.access_token);
-    await refresh(next.refresh_token);
+    expect((await refresh(next.refresh_token)).token_type).toBe('Bearer');
   });
 
   it('gives two tabs that refresh at once the same successor, and keeps both signed in', async () => {
     const dan = await deployment.account();
-    const answers = await Promise.all([refresh(dan.refreshToken), refresh(dan.refreshToken), refresh(dan.refreshToken)]);
+    const answers = await Promise.all([
+      refresh(dan.refreshToken),
+      refresh(dan.refreshToken),
+      refresh(dan.refreshToken),
+    ]);
     expect(new Set(answers.map((answer) => answer.refresh_token)).size).toBe(1);
     for (const answer of answers) await whoamiWith(answer.access_token);
   });
@@ -160,11 +164,15 @@ describe('signing in', () => {
       () => dan.client.audit.listEvents({ query: { type: 'user.login_failed' } }),
       (answer) => answer.data.length > 0,
     );
-    expect(trail.data[0]!.event).toMatchObject({ subject: dan.userId, data: { actor: { type: 'anonymous' }, ip: '127.0.0.1' } });
+    expect(trail.data[0]!.event).toMatchObject({
+      subject: dan.userId,
+      data: { actor: { type: 'anonymous' }, ip: '127.0.0.1' },
+    });
   });
 
   it('takes the email in any case', async () => {
-    await deployment.client().auth.login({ body: { email: ada.email.toUpperCase(), password: ada.password } });
+    const body = { email: ada.email.toUpperCase(), password: ada.password };
+    expect((await deployment.client().auth.login({ body })).expires_in).toBe(600);
   });
 });
 
@@ -180,7 +188,7 @@ describe('registration', () => {
     ['a walk over the keyboard', 'qwertyuiop[]', 'too easy'],
     ['a repetition', 'aaaaaaaaaaaaaa', 'too easy'],
     ['the email itself', 'grace@example.com', 'too easy'],
-  ])('refuses a password that is %s', async (_, password, why) => {
+  ])('refuses a password that is %s', async (_what, password, why) => {
     const refused = await rejection(register(deployment, { ...good, password }));
     expect(refused.problem.code).toBe('invalid_request');
     expect(refused.problem.errors).toEqual([
@@ -190,13 +198,17 @@ describe('registration', () => {
 
   it('opens an account with its personal organization, once for each email', async () => {
     const { user, organization } = await register(deployment, good);
-    const { access_token } = await deployment.client().auth.login({ body: { email: good.email, password: good.password } });
+    const { access_token } = await deployment
+      .client()
+      .auth.login({ body: { email: good.email, password: good.password } });
     const mine = await deployment.client({ accessToken: access_token }).organizations.list();
     expect(mine).toEqual({ data: [organization], total: 1, next_cursor: null });
     expect(organization).toMatchObject({ personal: true, role: 'owner' });
     expect(user.email).toBe('grace@example.com');
     expect(await codeOf(register(deployment, { ...good, email: 'GRACE@example.com' }))).toBe('email_taken');
-    const { rows } = await deployment.sql.query('SELECT password_hash FROM user_account WHERE email = $1', [good.email]);
+    const { rows } = await deployment.sql.query('SELECT password_hash FROM user_account WHERE email = $1', [
+      good.email,
+    ]);
     expect(rows[0]).toEqual({ password_hash: expect.stringMatching(/^\$argon2id\$/) });
   });
 });

@@ -63,8 +63,14 @@ describe('POST /api/v1/api-keys/verify', () => {
     const answers = await Promise.all(
       ['x', `${key.key}x`, key.key.slice(0, -1), generateToken('sk_test'), foreign.key].map((text) => verify(text)),
     );
-    for (const { request_id: _, ...answer } of answers) {
-      expect(answer).toEqual({ valid: false, code: 'invalid_key', detail: 'The API key is not valid', api_key: null });
+    for (const answer of answers) {
+      expect(answer).toEqual({
+        request_id: expect.any(String),
+        valid: false,
+        code: 'invalid_key',
+        detail: 'The API key is not valid',
+        api_key: null,
+      });
     }
   });
 
@@ -84,7 +90,11 @@ describe('POST /api/v1/api-keys/verify', () => {
   it('tells what is known of a key that is refused, for its holder has proved to hold it', async () => {
     const key = await newKey();
     await ada.client.apiKeys.delete({ params: { id: key.id } });
-    expect(await verify(key.key)).toMatchObject({ valid: false, code: 'revoked', api_key: { id: key.id, status: 'revoked' } });
+    expect(await verify(key.key)).toMatchObject({
+      valid: false,
+      code: 'revoked',
+      api_key: { id: key.id, status: 'revoked' },
+    });
   });
 
   it('knows wildcards: *:read reaches every resource, triggers:* every action, and neither reaches further', async () => {
@@ -142,9 +152,16 @@ describe('a key that makes keys', () => {
   it('cannot outlive itself through its children, nor leave its environment', async () => {
     const { client, expires_at } = await parent({ scopes: ['api-keys:manage'], expires_in_days: 2 });
     const scopes = ['api-keys:manage'];
-    expect(await codeOf(client.apiKeys.create({ body: { name: 'Child', scopes, expires_in_days: 3 } }))).toBe('beyond_authority');
-    expect(await codeOf(client.apiKeys.create({ body: { name: 'Child', scopes, environment: 'live' } }))).toBe('beyond_authority');
-    expect(await client.apiKeys.create({ body: { name: 'Child', scopes } })).toMatchObject({ expires_at, environment: 'test' });
+    expect(await codeOf(client.apiKeys.create({ body: { name: 'Child', scopes, expires_in_days: 3 } }))).toBe(
+      'beyond_authority',
+    );
+    expect(await codeOf(client.apiKeys.create({ body: { name: 'Child', scopes, environment: 'live' } }))).toBe(
+      'beyond_authority',
+    );
+    expect(await client.apiKeys.create({ body: { name: 'Child', scopes } })).toMatchObject({
+      expires_at,
+      environment: 'test',
+    });
   });
 
   it('cannot take a stronger key for itself by rotating it', async () => {
@@ -193,8 +210,12 @@ describe('a new key', () => {
     const key = await newKey({ expires_in_days: 1 });
     deployment.advance(86_400_001);
     // The session of the default account is older than its access token by then.
-    const { access_token } = await deployment.client().auth.login({ body: { email: ada.email, password: ada.password } });
-    const refused = await codeOf(deployment.client({ accessToken: access_token }).apiKeys.rotate({ params: { id: key.id } }));
+    const { access_token } = await deployment
+      .client()
+      .auth.login({ body: { email: ada.email, password: ada.password } });
+    const refused = await codeOf(
+      deployment.client({ accessToken: access_token }).apiKeys.rotate({ params: { id: key.id } }),
+    );
     deployment.advance(-86_400_001);
     expect(refused).toBe('conflict');
   });

@@ -23,7 +23,8 @@ export async function createDatabase(): Promise<TestDatabase> {
   const admin = async (sql: string) => {
     const client = new pg.Client({ connectionString: serverUrl });
     await client.connect();
-    await client.query(sql).finally(() => client.end());
+    await client.query(sql);
+    await client.end();
   };
   await admin(`CREATE DATABASE ${name} TEMPLATE keyledger_template`);
   return {
@@ -101,9 +102,7 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
   await api.listen(0, '127.0.0.1');
   const url = await api.getUrl();
   const worker: INestApplicationContext | undefined =
-    options.worker === false
-      ? undefined
-      : await createWorker(readConfig({ ...env, DATABASE_URL: database.workerUrl }));
+    options.worker === false ? undefined : await createWorker(readConfig({ ...env, DATABASE_URL: database.workerUrl }));
   const sql = new pg.Pool({ connectionString: database.adminUrl });
   sql.on('error', () => undefined);
 

@@ -16,5 +16,8 @@ export default async function globalTeardown() {
 function readLeftOut() {
   const file = process.env.KEYLEDGER_LEFT_OUT;
   if (!file || !existsSync(file)) return [];
-  return readFileSync(file, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+  return readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 }

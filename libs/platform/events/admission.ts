@@ -115,9 +115,12 @@ export class Admission implements OnApplicationShutdown {
   }
 
   async #flush(batch: Waiting[]): Promise<void> {
-    const rows = [...Map.groupBy(batch, ({ shard, tag }) => `${shard} ${tag}`).values()].map(
-      (waiting): Row => ({ id: v7(), shard: waiting[0]!.shard, tag: waiting[0]!.tag, waiting }),
-    );
+    const rows = [...Map.groupBy(batch, ({ shard, tag }) => `${shard} ${tag}`).values()].map((waiting): Row => ({
+      id: v7(),
+      shard: waiting[0]!.shard,
+      tag: waiting[0]!.tag,
+      waiting,
+    }));
     const admitted = await this.#send(rows);
     for (const row of rows) {
       if (admitted.has(row.id)) this.bell.ring(row.shard);

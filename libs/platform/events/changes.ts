@@ -16,7 +16,7 @@ export interface Change {
   /** Everything that the change reads and writes goes through it. */
   readonly em: EntityManager;
   /** Stored with the change, in one transaction. */
-  record<T extends DomainEventType>(event: Omit<NewEvent<T>, 'seq' | 'organizationId'>): void;
+  readonly record: <T extends DomainEventType>(event: Omit<NewEvent<T>, 'seq' | 'organizationId'>) => void;
 }
 
 /**
@@ -76,7 +76,9 @@ export class Changes {
       const entries: Uint8Array[] = [];
       const value = await work({
         em,
-        record: (event) => entries.push(this.events.encode({ ...event, seq, organizationId } as NewEvent<DomainEventType>)),
+        record: (event) => {
+          entries.push(this.events.encode({ ...event, seq, organizationId }));
+        },
       });
       await em.flush();
       if (entries.length > 0) {

@@ -1,0 +1,80 @@
+import { describe, expect, it } from '@jest/globals';
+import { DomainEvent, EventEnvelope } from './events.js';
+
+const common = {
+  specversion: '1.0',
+  id: '01a1fa87-0cbf-7692-980d-109b3f69b0a6',
+  source: 'https://keys.example.com',
+  time: '2026-11-20T19:55:17.055Z',
+  datacontenttype: 'application/json',
+};
+const org = 'org_01m7x8e2jmepwajdepw3q2qspf';
+const user = 'user_01m7x8e2jmeab9mr1vyfg3p508';
+const key = 'key_01m7x8e321e0c9ct382g7f705r';
+const secret = 'secret_01m7x8e321ef0vf5jtqxppnjy4';
+const session = 'session_01m7x8e2spesabexb98rz8j9vc';
+const byUser = {
+  organization_id: org,
+  actor: { type: 'user', id: user },
+  ip: '192.0.2.1',
+  user_agent: 'curl/8.0',
+  request_id: 'req_1',
+  seq: 7,
+};
+const byKey = { ...byUser, actor: { type: 'api_key', id: key } };
+const byNobody = { ...byUser, actor: { type: 'anonymous', id: null }, ip: null, user_agent: null };
+
+/**
+ * One of each type as version 0.1.0 wrote it. They lie in logs that nobody can rewrite: a line here may never be changed
+ * or removed, only added.
+ */
+const golden = [
+  { type: 'organization.created', subject: org, data: { ...byUser, name: 'Ada', owner_id: user } },
+  { type: 'user.registered', subject: user, data: { ...byUser, email: 'ada@example.com' } },
+  { type: 'user.login_succeeded', subject: user, data: { ...byUser, session_id: session } },
+  { type: 'user.login_failed', subject: user, data: byNobody },
+  { type: 'user.logged_out', subject: user, data: { ...byUser, session_id: session } },
+  { type: 'user.refresh_token_reused', subject: user, data: { ...byUser, session_id: session } },
+  {
+    type: 'api_key.created',
+    subject: key,
+    data: { ...byUser, secret_id: secret, name: 'k', environment: 'test', scopes: ['a:read'], expires_at: null },
+  },
+  {
+    type: 'api_key.used',
+    subject: key,
+    data: { ...byKey, method: 'GET', path: '/x', secret_id: secret, cost: 1, scopes: [], verified_for: byUser.actor },
+  },
+  {
+    type: 'api_key.used',
+    subject: key,
+    data: { ...byKey, method: null, path: null, secret_id: secret, cost: 0, scopes: [] },
+  },
+  {
+    type: 'api_key.denied',
+    subject: key,
+    data: { ...byNobody, method: 'GET', path: '/x', code: 'expired', scopes: [], count: 3 },
+  },
+  { type: 'api_key.rotated', subject: key, data: { ...byUser, secret_id: secret, previous_secret_id: secret } },
+  { type: 'api_key.revoked', subject: key, data: { ...byUser, deleted: true } },
+];
+
+describe('events of version 0.1.0', () => {
+  it.each(golden.map((event) => ({ event })))('$event.type is still read, with all that it said', ({ event }) => {
+    expect(DomainEvent.parse({ ...common, ...event })).toEqual({ ...common, ...event });
+    expect(EventEnvelope.parse({ ...common, ...event })).toEqual({ ...common, ...event });
+  });
+
+  it('cover every type there is', () => {
+    const types = DomainEvent.options.map((option) => option.shape.type.value);
+    expect([...new Set(golden.map((event) => event.type))].toSorted()).toEqual(types.toSorted());
+  });
+});
+
+describe('an event of a later version', () => {
+  it('is kept by a worker that does not know its type', () => {
+    const event = { ...common, type: 'project.created', subject: 'proj_1', data: { ...byUser, colour: 'blue' } };
+    expect(EventEnvelope.parse(event)).toEqual(event);
+    expect(DomainEvent.safeParse(event).success).toBe(false);
+  });
+});
