@@ -1,0 +1,111 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually } from '../support/eventually.js';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const LAUNCHER = join(ROOT, 'apps', 'launcher', 'launcher.mjs');
+
+const READY_WITHIN_MS = 25_000;
+const STOPPED_WITHIN_MS = 15_000;
+
+/** A folder that root's PostgreSQL user can pass through, too. */
+export async function scratch(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'keyledger-launcher-'));
+  await chmod(directory, 0o711);
+  return directory;
+}
+
+export async function remove(directory: string): Promise<void> {
+  await rm(directory, { recursive: true, force: true });
+}
+
+/** A start by a user: the command, what it has printed so far, how it ended. */
+export class Started {
+  readonly process: ChildProcess;
+  output = '';
+  readonly ended: Promise<number | NodeJS.Signals | null>;
+
+  constructor(command: string, args: string[], env: NodeJS.ProcessEnv) {
+    // In a process group of its own, as a shell would put it, and away from what jest and npm have set for themselves.
+    this.process = spawn(command, args, { cwd: ROOT, env: { ...cleanEnvironment(), ...env }, detached: true });
+    for (const stream of [this.process.stdout, this.process.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+    }
+    this.ended = new Promise((resolve) => this.process.once('close', (code, signal) => resolve(code ?? signal)));
+  }
+
+  get pid(): number {
+    return this.process.pid!;
+  }
+
+  /** @returns where it listens */
+  async ready(): Promise<string> {
+    const url = await Promise.race([this.ended.then(() => undefined), this.#prints(/is ready at (\S+)/)]);
+    if (url) return url;
+    throw new Error(`It is not ready, and has printed:\n${this.output}`);
+  }
+
+  async #prints(pattern: RegExp): Promise<string | undefined> {
+    const found = await eventually(async () => pattern.exec(this.output), Boolean, READY_WITHIN_MS);
+    return found?.[1];
+  }
+
+  /** As a terminal does it: to the whole group. */
+  signalGroup(signal: NodeJS.Signals): void {
+    process.kill(-this.pid, signal);
+  }
+}
+
+export function startLauncher(mode: string, env: NodeJS.ProcessEnv): Started {
+  return new Started(process.execPath, [LAUNCHER, mode], env);
+}
+
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const unwanted = /^(npm_|NODE_OPTIONS$|NODE_ENV$|JEST_|KEYLEDGER_|DATABASE_URL$|REDIS_URL$|PORT$|HOST$|DATA_DIR$)/;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !unwanted.test(name)));
+}
+
+export interface Found {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** Every process that has this folder in its command line or its environment. */
+export async function processesOf(directory: string): Promise<Found[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = await Promise.all(pids.map((pid) => look(pid, directory)));
+  return found.filter((process) => process !== undefined);
+}
+
+async function look(pid: number, directory: string): Promise<Found | undefined> {
+  const [command, environment] = await Promise.all([
+    readText(`/proc/${pid}/cmdline`),
+    readText(`/proc/${pid}/environ`),
+  ]);
+  if (pid === process.pid || !(command + environment).includes(directory)) return undefined;
+  return { pid, command: command.replaceAll('\0', ' ').trim() };
+}
+
+/** Ended or somebody else's: neither is what we look for. */
+function readText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(() => '');
+}
+
+export async function processOf(directory: string, command: RegExp): Promise<number> {
+  const found = (await processesOf(directory)).filter((process) => command.test(process.command));
+  if (found.length !== 1)
+    throw new Error(`Not one process matches ${command}: ${JSON.stringify(await processesOf(directory))}`);
+  return found[0]!.pid;
+}
+
+/** @returns what is left after a while */
+export function leftOf(directory: string): Promise<Found[]> {
+  return eventually(
+    () => processesOf(directory),
+    (left) => left.length === 0,
+    STOPPED_WITHIN_MS,
+  );
+}

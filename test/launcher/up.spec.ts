@@ -1,0 +1,246 @@
+import { once } from 'node:events';
+import { readFile, stat, writeFile, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { createDatabase } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { leftOf, processesOf, processOf, remove, scratch, startLauncher, Started } from './started.js';
+
+const POSTGRES = /postgres -D/;
+const UP = /cli\/main\.js up/;
+
+let directory: string;
+let env: NodeJS.ProcessEnv;
+let started: Started | undefined;
+
+beforeAll(async () => {
+  directory = await scratch();
+  // One folder of data for all that start: making it anew takes a second each time.
+  env = { DATA_DIR: join(directory, 'data'), PORT: '0', LOG_LEVEL: 'warn' };
+});
+
+afterEach(async () => {
+  if (started?.process.exitCode === null) started.process.kill('SIGTERM');
+  await started?.ended;
+  started = undefined;
+  for (const { pid } of await leftOf(directory)) process.kill(pid, 'SIGKILL');
+});
+
+afterAll(() => remove(directory));
+
+function start(more: NodeJS.ProcessEnv = {}): Started {
+  return (started = startLauncher('up', { ...env, ...more }));
+}
+
+describe('npm start', () => {
+  test('serves with nothing configured, and leaves no process behind after SIGINT', async () => {
+    const up = start();
+    const url = await up.ready();
+    expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+    expect(up.output).toContain(`${url}/docs`);
+
+    up.process.kill('SIGINT');
+    expect(await up.ended).toBe(0);
+    expect(await leftOf(directory)).toEqual([]);
+  });
+
+  test.each(['SIGTERM', 'SIGHUP'] as const)('leaves no process behind after %s to the whole group', async (signal) => {
+    const up = start();
+    await up.ready();
+    up.signalGroup(signal);
+    expect(await up.ended).toBe(0);
+    expect(await leftOf(directory)).toEqual([]);
+  });
+
+  test('takes the copies of one Ctrl-C for one, and a second Ctrl-C for impatience', async () => {
+    const up = start();
+    await up.ready();
+    const worker = await processOf(directory, /worker\/main/);
+    process.kill(worker, 'SIGSTOP');
+    up.signalGroup('SIGINT');
+    up.signalGroup('SIGINT');
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    expect(up.process.exitCode).toBeNull();
+
+    up.signalGroup('SIGINT');
+    expect(await up.ended).toBe(0);
+    expect(await leftOf(directory)).toEqual([]);
+  });
+
+  test('stops while it is still starting', async () => {
+    const up = start();
+    await eventually(
+      () => processesOf(directory),
+      (found) => found.some(({ command }) => POSTGRES.test(command)),
+      10_000,
+    );
+    up.signalGroup('SIGINT');
+    expect(await up.ended).toBe(0);
+    expect(await leftOf(directory)).toEqual([]);
+  });
+
+  test('ends by itself when the launcher is killed', async () => {
+    const up = start();
+    await up.ready();
+    up.process.kill('SIGKILL');
+    await up.ended;
+    expect(await leftOf(directory)).toEqual([]);
+  });
+
+  test('ends by itself when npm is killed', async () => {
+    const npm = (started = new Started('npm', ['start'], env));
+    await npm.ready();
+    npm.process.kill('SIGKILL');
+    expect(await leftOf(directory)).toEqual([]);
+  });
+
+  test('stops the server that a killed start left behind, and starts', async () => {
+    const first = start();
+    await first.ready();
+    const [guard, up, postgres] = await Promise.all([/^\/bin\/sh/, UP, POSTGRES].map((it) => processOf(directory, it)));
+    process.kill(guard!, 'SIGKILL');
+    process.kill(up!, 'SIGKILL');
+    await first.ended;
+    const left = await eventually(
+      () => processesOf(directory),
+      ({ length }) => length === 1,
+      15_000,
+    );
+    expect(left.map(({ pid }) => pid)).toEqual([postgres]);
+
+    const second = start();
+    await second.ready();
+    expect(second.output).toContain(`an earlier start left behind (process ${postgres})`);
+  });
+
+  test('stops the server by itself even when the start itself is killed', async () => {
+    const up = start();
+    await up.ready();
+    process.kill(await processOf(directory, UP), 'SIGKILL');
+    await up.ended;
+    expect(await leftOf(directory)).toEqual([]);
+  });
+
+  test('starts again what was killed, and the data is still there', async () => {
+    const up = start();
+    const url = await up.ready();
+    const health = (wanted: number) =>
+      eventually(
+        () =>
+          fetch(`${url}/health/ready`).then(
+            ({ status }) => status,
+            () => 0,
+          ),
+        (status) => status === wanted,
+        15_000,
+      );
+    process.kill(await processOf(directory, /worker\/main/), 'SIGKILL');
+    process.kill(await processOf(directory, POSTGRES), 'SIGKILL');
+    await eventually(
+      async () => up.output,
+      (output) => output.includes('The worker ended by itself (SIGKILL)'),
+      5000,
+    );
+    expect(up.output).toContain('PostgreSQL ended by itself; starting it again.');
+    expect(await health(200)).toBe(200);
+    await eventually(
+      () => processesOf(directory),
+      (found) => found.some(({ command }) => /worker\/main/.test(command)),
+      5000,
+    );
+    await processOf(directory, /worker\/main/);
+  });
+
+  test('a second start on the same data names the running one', async () => {
+    const first = start();
+    await first.ready();
+    const second = startLauncher('up', env);
+    expect(await second.ended).toBe(78);
+    const up = await processOf(directory, UP);
+    expect(second.output).toMatch(new RegExp(`^DATA_DIR \\S+ is in use by process ${up}, .*\\bkill ${up}\\b.*\\.\\n$`));
+    expect(await processesOf(directory)).not.toEqual([]);
+  });
+
+  test('a taken port is one sentence', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const up = start({ PORT: String(port) });
+    expect(await up.ended).toBe(78);
+    server.close();
+    expect(up.output).toMatch(new RegExp(`^PORT ${port} is taken [^\\n]*\\.\\n$`));
+  });
+
+  test.each([
+    ['PORT', { PORT: 'http' }],
+    ['REGISTRATION', { REGISTRATION: 'sometimes' }],
+    ['KEYLEDGER_SECRET', { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' }],
+    ['DATABASE_URL', { DATABASE_URL: 'postgres://nobody:hidden@127.0.0.1:1/none', KEYLEDGER_SECRET: 'x'.repeat(32) }],
+    ['DATA_DIR', { DATA_DIR: '/dev/null/data' }],
+  ])('stops with one sentence that begins with %s', async (name, wrong) => {
+    const up = start(wrong);
+    expect(await up.ended).toBe(78);
+    expect(up.output).toMatch(new RegExp(`^${name} [^\\n]*\\.\\n$`));
+    expect(up.output).not.toContain('hidden');
+  });
+
+  test('runs on the server of DATABASE_URL and starts none of its own', async () => {
+    const database = await createDatabase();
+    try {
+      const up = start({ DATABASE_URL: database.adminUrl, KEYLEDGER_SECRET: 'x'.repeat(32) });
+      const url = await up.ready();
+      expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+      expect((await processesOf(directory)).filter(({ command }) => POSTGRES.test(command))).toEqual([]);
+      up.process.kill('SIGTERM');
+      expect(await up.ended).toBe(0);
+    } finally {
+      await database.drop();
+    }
+  });
+});
+
+describe('the data folder', () => {
+  test('keeps its secrets to its owner, and the same ones from start to start', async () => {
+    const before = await readSecrets();
+    await start().ready();
+    expect(await readSecrets()).toEqual(before);
+    for (const name of ['secret', 'postgres-password', 'logs/postgres.log', 'logs/api.log']) {
+      expect((await stat(join(env['DATA_DIR']!, name))).mode & 0o077).toBe(0);
+    }
+  });
+
+  test('hands the API and the worker logins that are not the administrator', async () => {
+    await start().ready();
+    for (const name of ['api', 'worker']) {
+      const client = new pg.Client({ connectionString: await databaseUrlOf(name) });
+      await client.connect();
+      const { rows } = await client.query(
+        'SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user',
+      );
+      await client.end();
+      expect(rows).toEqual([{ rolname: `keyledger_${name}_login`, rolsuper: false, rolcreaterole: false }]);
+    }
+  });
+
+  test('is not opened with a new secret when the old one is lost', async () => {
+    const secret = join(env['DATA_DIR']!, 'secret');
+    const kept = await readFile(secret);
+    await rm(secret);
+    const up = start();
+    expect(await up.ended).toBe(78);
+    expect(up.output).toMatch(/^KEYLEDGER_SECRET [^\n]*\.\n$/);
+    await writeFile(secret, kept, { mode: 0o600 });
+  });
+});
+
+function readSecrets(): Promise<string[]> {
+  return Promise.all(['secret', 'postgres-password'].map((name) => readFile(join(env['DATA_DIR']!, name), 'utf8')));
+}
+
+async function databaseUrlOf(name: string): Promise<string> {
+  const pid = await processOf(directory, new RegExp(`${name}/main`));
+  const environment = await readFile(`/proc/${pid}/environ`, 'utf8');
+  return /(?:^|\0)DATABASE_URL=([^\0]*)/.exec(environment)![1]!;
+}
