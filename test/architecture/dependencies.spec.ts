@@ -51,7 +51,7 @@ const offences: Record<string, Record<string, string>> = {
       ['organizations', 'api-keys'],
       ['usage', 'audit'],
       ['api-keys', 'audit'],
-      ['audit', 'organizations'],
+      ['audit', 'usage'],
     ].map(([from, to]) => [
       `${from}-within-its-layer`,
       {

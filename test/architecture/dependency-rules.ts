@@ -11,7 +11,7 @@ const libraries: Record<string, readonly string[]> = {
   tlog: [],
   contract: ['api-key-format'],
   client: ['contract'],
-  platform: ['contract'],
+  platform: ['contract', 'tlog'],
   auth: ['platform', 'contract'],
   organizations: ['auth'],
   usage: ['auth'],
