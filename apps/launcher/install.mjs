@@ -75,7 +75,7 @@ async function npmCi(root, lock, total) {
   // Install scripts: npm 12 blocks them and some users do, so nobody gets them, and there is one way to test.
   args.push('ci', '--ignore-scripts', '--include=dev', '--include=optional', '--engine-strict=false');
   args.push('--no-audit', '--no-fund', '--loglevel=http');
-  const progress = { fetched: 0, errors: [] };
+  const progress = { fetched: 0, said: [] };
   const start = Date.now();
   const seconds = () => Math.round((Date.now() - start) / 1000);
   const heartbeat = setInterval(() => {
@@ -86,7 +86,8 @@ async function npmCi(root, lock, total) {
   const code = await runStep(lock, command, args, options, (npm) => follow(npm.stderr, progress)).finally(() =>
     clearInterval(heartbeat),
   );
-  if (code !== 0) throw failure(progress.errors);
+  if (code === null) throw new SetupError('npm ci was interrupted: start again to finish it.');
+  if (code !== 0) throw failure(progress.said);
   console.log(`  installed in ${seconds()} s`);
 }
 
@@ -100,20 +101,17 @@ function npmCommand() {
 function follow(stream, progress) {
   createInterface({ input: stream }).on('line', (line) => {
     if (/^npm http fetch GET 200 .*\.tgz/.test(line)) progress.fetched += 1;
-    if (line.startsWith('npm error')) progress.errors.push(line.slice('npm error '.length));
+    if (!/^npm (http|warn|info|notice) /.test(line)) progress.said.push(line.replace(/^npm error ?/, ''));
   });
 }
 
-function failure(errors) {
-  const network = NO_NETWORK.exec(errors.join('\n'));
-  if (network) {
-    return new SetupError(
-      `The npm registry cannot be reached (${network[1]}), and the first start must download packages: check the network, ` +
-        `or the \`proxy\` and \`registry\` settings of npm, and start again.`,
-    );
-  }
+function failure(said) {
+  const text = said.join('\n');
+  const network = NO_NETWORK.exec(text);
+  if (!network) return new SetupError(`npm ci failed:\n${text}`);
   return new SetupError(
-    errors.length > 0 ? `npm ci failed:\n${errors.join('\n')}` : 'npm ci was interrupted: start again to finish it.',
+    `The npm registry cannot be reached (${network[1]}), and the first start must download packages: check the network, ` +
+      `or the \`proxy\` and \`registry\` settings of npm, and start again.`,
   );
 }
 
