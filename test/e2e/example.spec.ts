@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { request } from 'node:http';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Controller, Get, Logger, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { problems, type Problem } from '#libs/contract/problem.js';
 import { createExample, ExampleModule } from '../../apps/example/example.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
@@ -177,6 +178,16 @@ describe('an API that asks Keyledger about its callers', () => {
     const unwelcome = await listen(await createExample({ keyledgerUrl: deployment.url, serviceKey: wrongKey.key }));
     expect(await refusal({ 'x-api-key': key }, undefined, unwelcome)).toEqual(expected);
     expect(told).toHaveBeenLastCalledWith(expect.stringContaining('insufficient_scope'));
+
+    const busy = createServer((_, response) => {
+      response.writeHead(503, { 'retry-after': '7' }).end(JSON.stringify(unavailable));
+    });
+    const waiting = await listen(
+      await createExample({ keyledgerUrl: await listening(busy), serviceKey: serviceKey.key }),
+    );
+    expect(await refusal({ 'x-api-key': key }, undefined, waiting)).toEqual({ ...expected, retryAfter: '7' });
+    busy.close();
+
     expect(JSON.stringify(told.mock.calls)).not.toContain(key.slice(-22));
     told.mockRestore();
   });
@@ -248,12 +259,25 @@ describe('its process', () => {
   });
 });
 
+/** What Keyledger says when it cannot record a use. */
+const unavailable: Problem = {
+  type: 'http://keyledger.test/problems/audit_unavailable',
+  title: problems.audit_unavailable.title,
+  status: 503,
+  detail: 'The database is away',
+  code: 'audit_unavailable',
+  request_id: 'req_1',
+};
+
+async function listening(server: Server): Promise<string> {
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
 /** An address where nobody listens any more. */
 async function nobody(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return `http://127.0.0.1:${port}`;
+  const server = createServer();
+  const url = await listening(server);
+  await once(server.close(), 'close');
+  return url;
 }

@@ -1,0 +1,339 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect, promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import axios from 'axios';
+import type { Client } from '#libs/client/client.js';
+import { createExample } from '../../../apps/example/example.js';
+import { startDeployment, type Account, type Deployment } from '../../support/deployment.js';
+import { eventually } from '../../support/eventually.js';
+import { leftOut } from '../../support/left-out.js';
+import { blocksOf, listUnder, shapeOf } from './document.js';
+import { oneHost, type OneHost } from './one-host.js';
+import { KEY_VARIABLE, NODE_ARGUMENTS, replacements, type Real } from './replacements.js';
+
+const root = join(import.meta.dirname, '../../..');
+const text = await readFile(join(import.meta.dirname, 'agentauri.md'), 'utf8');
+const blocks = blocksOf(text);
+const documentedScopes = [...text.matchAll(/^\| `(.+?)` \|/gm)].map(([, scope]) => scope!);
+
+const withCurl = available('bash', ['-c', 'curl --version'], 'install bash and curl') ? describe : describe.skip;
+const withPython = available('python3', ['-c', 'import requests'], 'install python3 and python3-requests')
+  ? describe
+  : describe.skip;
+
+let deployment: Deployment;
+let ada: Account;
+let service: Client;
+let example: NestFastifyApplication;
+let host: OneHost;
+let curlHome: string;
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  ada = await deployment.account();
+  const serviceKey = await newKey(ada, ['api-keys:verify']);
+  service = deployment.client({ apiKey: serviceKey.key });
+  example = await createExample({ keyledgerUrl: deployment.url, serviceKey: serviceKey.key });
+  await example.listen(0, '127.0.0.1');
+  const exampleUrl = await example.getUrl();
+  host = await oneHost((path) => (path.startsWith('/api/v1/triggers') ? exampleUrl : deployment.url));
+  curlHome = await mkdtemp(join(tmpdir(), 'keyledger-curl-'));
+  // So that curl also tells the status, without a word more in the document's commands.
+  await writeFile(join(curlHome, '.curlrc'), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n');
+});
+
+afterAll(async () => {
+  await host.stop();
+  await example.close();
+  await deployment.stop();
+  await rm(curlHome, { recursive: true });
+});
+
+function available(command: string, args: string[], how: string): boolean {
+  if (spawnSync(command, args).status === 0) return true;
+  leftOut(`examples of the AgentAuri document need ${[command, ...args].join(' ')}`, how);
+  return false;
+}
+
+function newKey(owner: Account, scopes: string[], name = 'Production Server') {
+  return owner.client.apiKeys.create({ body: { name, scopes } });
+}
+
+function block(heading: string, language: string): string {
+  const found = blocks.filter((block) => block.heading === heading && block.language === language);
+  expect(found).toHaveLength(1);
+  return found[0]!.text;
+}
+
+/** An example with its host, ids and credentials. */
+function runnable(heading: string, language: string, real: Omit<Real, 'host'>): string {
+  return replacements({ host: host.url, ...real }).reduce(
+    (script, [printed, real]) => (real === undefined ? script : script.replaceAll(printed, real)),
+    block(heading, language),
+  );
+}
+
+async function execute(command: string, args: string[], env: Record<string, string>, input = ''): Promise<string> {
+  const running = promisify(execFile)(command, args, {
+    cwd: root,
+    // A proxy of this machine has no business between its own processes.
+    env: { ...process.env, NO_PROXY: '127.0.0.1', no_proxy: '127.0.0.1', ...env },
+  });
+  running.child.stdin?.end(input);
+  return (await running).stdout;
+}
+
+/** Runs the curl command under a heading. */
+async function curl(heading: string, real: Omit<Real, 'host'>) {
+  const output = await execute('bash', ['-c', runnable(heading, 'bash', real)], { CURL_HOME: curlHome });
+  const [, body, status] = /^(.*)\n(\d{3})$/s.exec(output)!;
+  return { status: Number(status), body: body ? (JSON.parse(body) as Record<string, unknown>) : undefined };
+}
+
+function documentedShape(heading: string): object {
+  return shapeOf(JSON.parse(block(heading, 'json'))) as object;
+}
+
+function triggers(key: string): Promise<Response> {
+  return fetch(`${host.url}/api/v1/triggers`, { headers: { 'X-API-Key': key } });
+}
+
+describe('the copy', () => {
+  it('is the published document, byte for byte', () => {
+    expect(createHash('sha256').update(text).digest('hex')).toBe(
+      '576045a9f2b8e339dca1aec9618dd5d4417e02179bdde6a58f3c4956c66caf6a',
+    );
+  });
+
+  it('has these blocks and no other: each of them is run or compared below', () => {
+    expect(blocks.map(({ heading, language }) => `${heading}: ${language || 'text'}`)).toEqual([
+      'Key Format: text',
+      'Creating API Keys: bash',
+      'Creating API Keys: json',
+      'Listing API Keys: bash',
+      'Listing API Keys: json',
+      'Rotating API Keys: bash',
+      'Rotating API Keys: json',
+      'Revoking API Keys: bash',
+      'Example: Node.js Integration: javascript',
+      'Example: Python Integration: python',
+    ]);
+    expect(text.match(/^```/gm)).toHaveLength(2 * blocks.length);
+  });
+
+  it('runs with its host, ids and credentials replaced, each of which it has', () => {
+    const scripts = blocks.filter(({ language }) => ['bash', 'javascript', 'python'].includes(language));
+    const printed = replacements({ host: '' }).map(([printed]) => printed);
+    for (const placeholder of [...printed, KEY_VARIABLE]) {
+      expect(scripts.filter(({ text }) => text.includes(placeholder))).not.toEqual([]);
+    }
+    const left = printed.reduce((rest, placeholder) => rest.replaceAll(placeholder, ''), JSON.stringify(scripts));
+    expect(left).not.toMatch(/https?:|YOUR_|\b(org|key)_\d/);
+  });
+});
+
+describe('the key format', () => {
+  // The document's own samples have 30 and 33 characters: its words count.
+  it.each(['test', 'live'] as const)('has the documented format in the environment %s', async (environment) => {
+    const [secret, environments, random] = listUnder(text, 'Key Format');
+    expect([secret, environments, random]).toEqual([
+      '`sk_` - Secret key prefix',
+      '`test_` or `live_` - Environment indicator',
+      '32-character random string',
+    ]);
+    const { key } = await ada.client.apiKeys.create({ body: { name: 'Format', environment } });
+    expect(key).toMatch(new RegExp(`^sk_${environment}_[0-9A-Za-z]{32}$`));
+  });
+});
+
+withCurl('a key', () => {
+  it('is created as documented, and shown once', async () => {
+    const { status, body } = await curl('Creating API Keys', ada);
+    expect(status).toBe(201);
+    expect(shapeOf(body)).toMatchObject(documentedShape('Creating API Keys'));
+    expect(body).toMatchObject({
+      name: 'Production Webhook Server',
+      organization_id: ada.organizationId,
+      scopes: ['triggers:read', 'triggers:write', 'events:read'],
+    });
+    expect(body!['key']).toMatch(/^sk_test_[0-9A-Za-z]{32}$/);
+    expect((await triggers(body!['key'] as string)).status).toBe(200);
+  });
+
+  it('is listed as documented, with its last use, and never with its value', async () => {
+    const bob = await deployment.account();
+    const { id, key } = await newKey(bob, ['triggers:read']);
+    await deployment.client({ apiKey: key }).auth.whoami();
+    await eventually(
+      () => bob.client.apiKeys.get({ params: { id } }),
+      ({ last_used_at }) => last_used_at !== null,
+    );
+
+    const { status, body } = await curl('Listing API Keys', bob);
+    expect(status).toBe(200);
+    expect(shapeOf(body)).toMatchObject(documentedShape('Listing API Keys'));
+    expect(body).toMatchObject({ data: [{ id, name: 'Production Server', scopes: ['triggers:read'] }], total: 1 });
+
+    const got = await bob.client.apiKeys.get({ params: { id } });
+    for (const answer of [(body!['data'] as object[])[0]!, got]) {
+      expect(answer).not.toHaveProperty('key');
+      expect(JSON.stringify(answer)).not.toContain(key.slice(-22));
+    }
+  });
+
+  it('is rotated as documented: "The old key is immediately invalidated"', async () => {
+    const { id, key, name } = await newKey(ada, ['triggers:read']);
+    expect((await triggers(key)).status).toBe(200);
+
+    const { status, body } = await curl('Rotating API Keys', { ...ada, keyId: id });
+    const oldKey = await triggers(key);
+    expect(text).toContain('The old key is immediately invalidated.');
+    expect(oldKey.status).toBe(401);
+    expect(status).toBe(200);
+    expect(shapeOf(body)).toMatchObject(documentedShape('Rotating API Keys'));
+    expect(body).toMatchObject({ id, name });
+    expect(body!['key']).not.toBe(key);
+    expect((await triggers(body!['key'] as string)).status).toBe(200);
+  });
+
+  it('is revoked as documented: nobody accepts it or lists it any more', async () => {
+    const { id, key } = await newKey(ada, ['triggers:read']);
+    expect((await triggers(key)).status).toBe(200);
+    expect(await curl('Revoking API Keys', { ...ada, keyId: id })).toEqual({ status: 204, body: undefined });
+    expect((await triggers(key)).status).toBe(401);
+    expect((await ada.client.apiKeys.list()).data.map((listed) => listed.id)).not.toContain(id);
+  });
+
+  it('has all of its operations in the trail, with what the document lists', async () => {
+    expect(listUnder(text, 'Audit Logging')).toEqual([
+      'Key creation (with scopes)',
+      'Key usage (endpoint, IP, timestamp)',
+      'Key rotation',
+      'Key revocation',
+    ]);
+    const created = (await curl('Creating API Keys', ada)).body as { id: string; key: string; scopes: string[] };
+    const calledAt = Date.now();
+    expect((await triggers(created.key)).status).toBe(200);
+    await curl('Rotating API Keys', { ...ada, keyId: created.id });
+    await curl('Revoking API Keys', { ...ada, keyId: created.id });
+
+    const trail = await eventually(
+      () => ada.client.audit.listEvents({ query: { key_id: created.id, order: 'asc' } }),
+      ({ data }) => data.length >= 4,
+    );
+    const user = { type: 'user', id: ada.userId };
+    expect(trail.data.map(({ event }) => event)).toMatchObject([
+      { type: 'api_key.created', data: { scopes: created.scopes, actor: user } },
+      { type: 'api_key.used', data: { method: 'GET', path: '/api/v1/triggers', ip: '127.0.0.1' } },
+      { type: 'api_key.rotated', data: { actor: user } },
+      { type: 'api_key.revoked', data: { actor: user } },
+    ]);
+    expect(Math.abs(Date.parse(trail.data[1]!.event.time) - calledAt)).toBeLessThan(1_000);
+  });
+});
+
+/** For each documented scope a request that needs it, and the status that it gets. */
+const needs: Record<string, (key: string) => Promise<number>> = {
+  'triggers:read': async (key) => (await triggers(key)).status,
+  'triggers:write': async (key) => {
+    const body = JSON.stringify({ name: 'Refund', event: 'payment.refunded' });
+    const headers = { 'X-API-Key': key, 'Content-Type': 'application/json' };
+    return (await fetch(`${host.url}/api/v1/triggers`, { method: 'POST', headers, body })).status;
+  },
+  'events:read': (key) => verified(key, 'events:read'),
+  'organizations:read': async (key) =>
+    (await fetch(`${host.url}/api/v1/organizations`, { headers: { 'X-API-Key': key } })).status,
+  'organizations:write': (key) => verified(key, 'organizations:write'),
+  'api-keys:manage': async (key) =>
+    (await fetch(`${host.url}/api/v1/api-keys`, { headers: { 'X-API-Key': key } })).status,
+};
+
+/** Where no endpoint of ours needs the scope: what a service would be told that has one. */
+async function verified(key: string, scope: string): Promise<number> {
+  const { code } = await service.apiKeys.verify({ body: { key, scopes: [scope] } });
+  return { valid: 200, insufficient_scope: 403 }[code as string] ?? 401;
+}
+
+describe('the scopes', () => {
+  it('are all tried here', () => {
+    expect(documentedScopes).toEqual(Object.keys(needs));
+  });
+
+  it.each(documentedScopes)('%s can be granted, opens what needs it, and nothing else does', async (scope) => {
+    const others = documentedScopes.filter((other) => other !== scope);
+    const [granted, lacking] = [await newKey(ada, [scope]), await newKey(ada, others)];
+    expect(granted.scopes).toEqual([scope]);
+    expect(await needs[scope]!(granted.key)).toBeLessThan(300);
+    expect(await needs[scope]!(lacking.key)).toBe(403);
+  });
+});
+
+describe('the database', () => {
+  it('has Argon2id hashes, and no key in any table', async () => {
+    expect(text).toContain('API keys are hashed using **Argon2id** before storage. We never store plaintext keys.');
+    const { id, key } = await newKey(ada, ['triggers:read']);
+    expect((await triggers(key)).status).toBe(200);
+    await eventually(
+      () => ada.client.apiKeys.get({ params: { id } }),
+      ({ usage_count }) => usage_count === 1,
+    );
+    const stored = await deployment.sql.query<{ hash: string }>('SELECT hash FROM api_key_secret');
+    expect(stored.rows.map(({ hash }) => hash).filter((hash) => !hash.startsWith('$argon2id$'))).toEqual([]);
+
+    // What is not secret is found, in text and in bytes.
+    expect(await tablesWith(key.slice(8, 18))).toContain('public.api_key_secret');
+    expect(await tablesWith('specversion')).toContain('public.audit_event');
+    expect(await tablesWith(key.slice(-22))).toEqual([]);
+  });
+});
+
+/** The tables in which some row holds the text, as it is or as bytes. */
+async function tablesWith(text: string): Promise<string[]> {
+  const { rows: tables } = await deployment.sql.query<{ name: string }>(
+    `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
+     WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`,
+  );
+  const patterns = [text, Buffer.from(text).toString('hex')].map((needle) => `%${needle}%`);
+  const found: string[] = [];
+  for (const { name } of tables) {
+    const { rowCount } = await deployment.sql.query(`SELECT 1 FROM ${name} t WHERE t::text LIKE ANY($1)`, [patterns]);
+    if (rowCount) found.push(name);
+  }
+  return found;
+}
+
+describe('the Node example', () => {
+  it('prints the triggers', async () => {
+    const { id, key } = await newKey(ada, ['triggers:read']);
+    const script = runnable('Example: Node.js Integration', 'javascript', {});
+    const printed = await execute(process.execPath, NODE_ARGUMENTS, { [KEY_VARIABLE]: key }, script);
+    expect(printed).toBe(`${inspect(await (await triggers(key)).json())}\n`);
+    expect(await userAgentsOf(id)).toContain(`axios/${axios.VERSION}`);
+  });
+});
+
+withPython('the Python example', () => {
+  it('has the triggers in the end', async () => {
+    const { id, key } = await newKey(ada, ['triggers:read']);
+    const script = runnable('Example: Python Integration', 'python', {});
+    // Interactive, so that we can ask afterwards what the example, which prints nothing, has got.
+    const question = 'import json; print(json.dumps(triggers))\n';
+    const printed = await execute('python3', ['-i', '-c', script], { [KEY_VARIABLE]: key }, question);
+    expect(JSON.parse(printed)).toEqual(await (await triggers(key)).json());
+    expect(await userAgentsOf(id)).toContainEqual(expect.stringContaining('python-requests'));
+  });
+});
+
+/** Who used the key, once both uses are in the trail: the example's, and ours to compare with. */
+async function userAgentsOf(keyId: string): Promise<unknown[]> {
+  const { data } = await eventually(
+    () => ada.client.audit.listEvents({ query: { key_id: keyId, type: 'api_key.used' } }),
+    ({ data }) => data.length === 2,
+  );
+  return data.map(({ event }) => event.data['user_agent']);
+}

@@ -1,0 +1,34 @@
+/**
+ * All that differs between the document's examples as they are printed and as they are run: the host, ids and
+ * credentials. Everything else runs word for word.
+ */
+export interface Real {
+  readonly host: string;
+  readonly accessToken?: string;
+  readonly organizationId?: string;
+  readonly keyId?: string;
+}
+
+/** What is printed, and what stands there when it is run. */
+export function replacements(real: Real): readonly (readonly [printed: string, real: string | undefined])[] {
+  return [
+    ['https://api.agentauri.ai', real.host],
+    ['YOUR_JWT_TOKEN', real.accessToken],
+    ['org_123', real.organizationId],
+    ['key_abc123', real.keyId],
+  ];
+}
+
+/** The Node and Python examples take their key from here, as the document says. */
+export const KEY_VARIABLE = 'AGENTAURI_API_KEY';
+
+/**
+ * The Node example calls `require`, which only CommonJS has, and awaits at its top level, which only modules may: no Node
+ * runs it as it is. So it runs as a module, unchanged, where `require` is defined.
+ */
+const REQUIRE = `import { createRequire } from 'node:module'; globalThis.require = createRequire(process.cwd() + '/');`;
+export const NODE_ARGUMENTS = [
+  '--input-type=module',
+  '--import',
+  `data:text/javascript,${encodeURIComponent(REQUIRE)}`,
+];
