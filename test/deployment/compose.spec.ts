@@ -2,7 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,7 +72,7 @@ describe('docker-compose.yml', () => {
           env: { PATH: process.env['PATH'], ...env },
         });
       expect(config(operator)).toMatchObject({ status: 0 });
-      const { KEYLEDGER_SECRET: _, ...withoutSecret } = operator;
+      const withoutSecret = { ...operator, KEYLEDGER_SECRET: '' };
       expect(config(withoutSecret)).toMatchObject({ stderr: expect.stringContaining('KEYLEDGER_SECRET') });
       expect(config(withoutSecret).status).not.toBe(0);
     }
@@ -96,6 +96,8 @@ describe('the processes that docker-compose.yml starts', () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'keyledger-compose-'));
+    // Run by root, PostgreSQL is another user's and would keep its data elsewhere.
+    await chmod(directory, 0o711);
     postgres = await startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres') });
     const admin = new pg.Client({ connectionString: postgres.adminUrl });
     await admin.connect();
