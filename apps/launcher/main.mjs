@@ -32,7 +32,7 @@ export async function launch([mode, ...args]) {
     const command = MODES[mode];
     // Only a service is tied to this process's life by a channel: a command such as jest would mistake it for its own.
     const service = ['up', 'api', 'worker', 'example'].includes(mode);
-    if (command) process.exitCode = await handOver(findNode(ROOT), [...command, ...args], { service });
+    if (command) process.exitCode = await handOver(ROOT, findNode(ROOT), [...command, ...args], { service });
   } catch (error) {
     // What we throw on purpose is one sentence; anything else is a fault of ours and keeps its stack.
     fail(error.name === 'SetupError' ? error.message : error.stack, 1);
