@@ -1,0 +1,55 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { expect, it } from '@jest/globals';
+import { startDeployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+
+const run = promisify(execFile);
+
+it("the README's main job works as it is printed, but for the address", async () => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  const block = /```sh\n(BASE=.*?)```/s.exec(readme)![1]!;
+  const deployment = await startDeployment({ env: { PUBLIC_URL: '' } });
+  try {
+    const script = `${block.replace(/^BASE=.*$/m, `BASE=${deployment.url}`)}\necho; echo "$TOKEN $ID"`;
+    const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script]);
+    const answers = stdout.trim().split(/(?<=})\n?(?={)|\n/);
+    expect(answers.map((answer) => answer.slice(0, 12))).toEqual([
+      expect.stringContaining('{"user":'),
+      expect.stringContaining('{"type":"api'),
+      expect.stringContaining('{"id":"key_'),
+      // The old secret, after the rotation.
+      expect.stringContaining('{"type":"htt'),
+      expect.stringContaining('{"data":['),
+      expect.any(String),
+    ]);
+    expect(JSON.parse(answers[3]!)).toMatchObject({ status: 401, code: 'revoked' });
+
+    const [token, id] = answers[5]!.split(' ');
+    const trail = await eventually(
+      () => deployment.client({ accessToken: token! }).audit.listEvents({ query: { key_id: id!, order: 'asc' } }),
+      (answer) => answer.data.length === 4,
+    );
+    expect(trail.data.map(({ event }) => event.type)).toEqual([
+      'api_key.created',
+      'api_key.used',
+      'api_key.rotated',
+      'api_key.denied',
+    ]);
+  } finally {
+    await deployment.stop();
+  }
+});
+
+it('every file and folder that a document links to exists', async () => {
+  const { access, readdir } = await import('node:fs/promises');
+  const root = new URL('../../', import.meta.url);
+  const decisions = (await readdir(new URL('docs/decisions', root))).map((name) => `docs/decisions/${name}`);
+  for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...decisions]) {
+    const text = await readFile(new URL(document, root), 'utf8');
+    for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) {
+      await expect(access(new URL(target!, new URL(document, root)))).resolves.toBeUndefined();
+    }
+  }
+});
