@@ -24,6 +24,8 @@ export class IngestConsumer implements OnApplicationBootstrap {
 
   async #process(job: Job<{ shard?: number }>): Promise<void> {
     const shards = job.data.shard === undefined ? await this.inbox.waitingShards() : [job.data.shard];
-    for (const shard of shards) await this.inbox.ingest(shard);
+    // One shard that cannot be emptied does not keep the sweep from the others.
+    const outcomes = await Promise.allSettled(shards.map((shard) => this.inbox.ingest(shard)));
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 }

@@ -80,6 +80,7 @@ export function problemsOf(route: Route): ProblemCode[] {
     if (typeof route.policy === 'object') codes.add('insufficient_scope');
   }
   codes.add('internal_error');
+  codes.add('database_unavailable');
   return [...codes];
 }
 

@@ -90,6 +90,11 @@ export const problems = {
     title: 'Something went wrong on our side',
     advice: 'Try again. If it stays, tell the people who run this deployment the request_id.',
   },
+  database_unavailable: {
+    status: 503,
+    title: 'The database is away',
+    advice: 'Nothing was changed. Try again after Retry-After.',
+  },
   audit_unavailable: {
     status: 503,
     title: 'The request could not be recorded',

@@ -45,7 +45,16 @@ export const settings = z.object({
     )
     .default(['triggers:read', 'triggers:write', 'events:read', 'agents:read']),
   DEFAULT_KEY_ENVIRONMENT: z.enum(['test', 'live'], 'must be test or live').default('test'),
-  TRUST_PROXY: list.optional(),
+  TRUST_PROXY: list
+    .pipe(
+      z.array(
+        z.union(
+          [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.enum(['loopback', 'linklocal', 'uniquelocal'])],
+          'must be a comma-separated list of addresses or networks, such as 10.0.0.0/8, or loopback',
+        ),
+      ),
+    )
+    .optional(),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be a pino level such as info or warn')
     .default('info'),

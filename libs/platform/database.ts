@@ -11,6 +11,9 @@ import { Config } from './config.js';
  */
 export type DatabaseRole = 'keyledger_owner' | 'keyledger_queue' | 'keyledger_api' | 'keyledger_worker';
 
+/** Whoever waits longer for a connection is told that there is no database. */
+const CONNECT_TIMEOUT_MS = 2_000;
+
 export type Entities = NonNullable<Options['entities']>;
 
 export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: Entities): Options {
@@ -21,7 +24,11 @@ export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: En
     // The worker and the migrations know tables only.
     discovery: { warnWhenNoEntities: false },
     pool: { min: 0, max: 10 },
-    driverOptions: { options: sessionOptions(role), application_name: role },
+    driverOptions: {
+      options: sessionOptions(role),
+      application_name: role,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    },
     // Every read and write names its own EntityManager: no state leaks from one request into another.
     allowGlobalContext: false,
   };
@@ -82,10 +89,22 @@ function openPool(config: Config, role: DatabaseRole): pg.Pool {
     application_name: role,
     options: sessionOptions(role),
     max: 10,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
   // An idle connection that the server ends is replaced; without a listener it would end the process.
   pool.on('error', () => undefined);
   return pool;
+}
+
+/** What the drivers say when there is no server, or it is going away or starting: SQLSTATE classes 08, 53 and 57P. */
+const AWAY = /^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_AGAIN|EHOSTUNREACH|08|53|57P)/;
+const AWAY_WITHOUT_CODE = /connection terminated|timeout (exceeded )?when trying to connect|query read timeout/i;
+
+/** Whether a statement failed for want of a database, so that it is not the request's fault and passes. */
+export function isDatabaseAway(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return (typeof code === 'string' ? AWAY.test(code) : AWAY_WITHOUT_CODE.test(error.message)) || isDatabaseAway(error.cause);
 }
 
 /** One transaction on one connection of the pool. Whatever is thrown rolls it back. */

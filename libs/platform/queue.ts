@@ -50,6 +50,7 @@ export class Queues implements OnApplicationShutdown {
           connection: { url: this.#redisUrl, maxRetriesPerRequest: null },
         })
       : new PostgresWorker(name, process, { ...options, connection: this.#postgresConnection(concurrency + 2) });
+    worker.on('failed', (job, error) => this.#logger.error(`Job ${job?.name} of ${name} failed: ${error.message}`));
     return this.#keep(worker as Worker);
   }
 

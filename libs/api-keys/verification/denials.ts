@@ -1,4 +1,4 @@
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { VerificationCode } from '#libs/contract/api-keys.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
@@ -32,7 +32,7 @@ const RECORDED_PER_WINDOW = 10;
  * crash loses that count, which promises nothing to anybody; what was told "yes" never goes this way.
  */
 @Injectable()
-export class Denials implements OnApplicationShutdown {
+export class Denials implements BeforeApplicationShutdown {
   readonly #logger = new Logger(Denials.name);
   readonly #windows = new Map<string, Window>();
   readonly #sweep = setInterval(() => void this.#closeWindows(this.clock.now().getTime()), 1_000).unref();
@@ -53,7 +53,8 @@ export class Denials implements OnApplicationShutdown {
     }
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** Before the admission, which it needs, goes. */
+  async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.#sweep);
     await this.#closeWindows(Infinity);
   }

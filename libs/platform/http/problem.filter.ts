@@ -2,6 +2,7 @@ import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter 
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { problems, type Problem, type ProblemCode } from '#libs/contract/problem.js';
 import { Config } from '../config.js';
+import { isDatabaseAway } from '../database.js';
 import { DomainError, invalidInput } from '../errors.js';
 
 /** Turns whatever was thrown into problem details (RFC 9457). What we did not foresee is logged and told to nobody. */
@@ -44,6 +45,7 @@ function toProblem(error: DomainError, publicUrl: string, requestId: string): Pr
 
 function asDomainError(exception: unknown): DomainError {
   if (exception instanceof DomainError) return exception;
+  if (isDatabaseAway(exception)) return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
   const status = exception instanceof HttpException ? exception.getStatus() : (exception as FastifyError)?.statusCode;
   switch (status) {
     case 400:

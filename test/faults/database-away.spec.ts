@@ -1,0 +1,78 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { expect, it } from '@jest/globals';
+import { readConfig } from '#libs/platform/config.js';
+import { createClient } from '#libs/client/client.js';
+import { createApi } from '../../apps/api/api.js';
+import { createDatabase, TEST_SECRET } from '../support/deployment.js';
+import { rejection } from '../support/rejection.js';
+
+/** Stands between the API and its database, and can be cut. */
+async function createCable(target: URL) {
+  const sockets = new Set<Socket>();
+  let cut = false;
+  const server = createServer((near) => {
+    if (cut) return near.destroy();
+    const far = connect(Number(target.port), target.hostname);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.pipe(to).on('error', () => undefined);
+      from.on('error', () => undefined).on('close', () => to.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut() {
+      cut = true;
+      for (const socket of sockets) socket.destroy();
+      sockets.clear();
+    },
+    mend() {
+      cut = false;
+    },
+    close: () => new Promise((resolve) => server.close(resolve)),
+  };
+}
+
+it('while the database is away every answer is 503 with a time to come back, and all is well once it is there', async () => {
+  const database = await createDatabase();
+  const cable = await createCable(new URL(database.apiUrl));
+  const url = new URL(database.apiUrl);
+  url.port = String(cable.port);
+  const api = await createApi(
+    readConfig({ DATABASE_URL: url.href, KEYLEDGER_SECRET: TEST_SECRET, PORT: '0', LOG_LEVEL: 'fatal' }),
+  );
+  await api.listen(0, '127.0.0.1');
+  const baseUrl = await api.getUrl();
+  try {
+    const account = { email: 'ada@example.com', password: 'nine lamps above the quay', name: 'Ada' };
+    const anonymous = createClient({ baseUrl });
+    await anonymous.auth.register({ body: account });
+    const { access_token: accessToken } = await anonymous.auth.login({ body: { email: account.email, password: account.password } });
+    const ada = createClient({ baseUrl, accessToken });
+    const { key } = await ada.apiKeys.create({ body: { name: 'Used', scopes: ['triggers:read'] } });
+    const caller = createClient({ baseUrl, apiKey: key });
+    await caller.auth.whoami();
+
+    cable.cut();
+    for (const call of [() => caller.auth.whoami(), () => ada.apiKeys.list(), () => anonymous.auth.register({ body: { ...account, email: 'b@example.com' } })]) {
+      const refused = await rejection(call());
+      expect(refused.problem.status).toBe(503);
+      expect(refused.headers.get('retry-after')).toBe('1');
+    }
+    expect((await fetch(`${baseUrl}/health/ready`)).status).toBe(503);
+    expect((await fetch(`${baseUrl}/health/live`)).status).toBe(200);
+
+    cable.mend();
+    await caller.auth.whoami();
+    expect((await ada.apiKeys.list()).total).toBe(1);
+    expect((await fetch(`${baseUrl}/health/ready`)).status).toBe(200);
+  } finally {
+    await api.close();
+    await cable.close();
+    await database.drop();
+  }
+});
