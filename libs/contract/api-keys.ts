@@ -113,6 +113,13 @@ export const deleteApiKey = defineRoute({
   problems: ['not_found'],
 });
 
+/** As a socket gives it: the zone of a link-local address (`fe80::1%eth0`) says something about our host, not the caller. */
+const ipAddress = z
+  .string()
+  .max(100)
+  .overwrite((text) => text.replace(/%.*$/, ''))
+  .refine((text) => z.union([z.ipv4(), z.ipv6()]).safeParse(text).success, 'must be an IPv4 or IPv6 address');
+
 /** What a verification may say, in the order in which it is checked. Every code but `valid` is also a problem code. */
 export const VerificationCode = z.enum([
   'valid',
@@ -163,7 +170,7 @@ export const verifyApiKey = defineRoute({
       .strictObject({
         method: z.string().max(20).optional(),
         path: z.string().max(2000).optional().meta({ description: 'Recorded without its query' }),
-        ip: z.union([z.ipv4(), z.ipv6()]).optional(),
+        ip: ipAddress.optional(),
         user_agent: z.string().max(500).optional(),
       })
       .default({})

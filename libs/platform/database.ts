@@ -104,7 +104,9 @@ const AWAY_WITHOUT_CODE = /connection terminated|timeout (exceeded )?when trying
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
-  return (typeof code === 'string' ? AWAY.test(code) : AWAY_WITHOUT_CODE.test(error.message)) || isDatabaseAway(error.cause);
+  return (
+    (typeof code === 'string' ? AWAY.test(code) : AWAY_WITHOUT_CODE.test(error.message)) || isDatabaseAway(error.cause)
+  );
 }
 
 /** One transaction on one connection of the pool. Whatever is thrown rolls it back. */

@@ -63,6 +63,7 @@ const offences: Record<string, Record<string, string>> = {
   'library-is-in-the-table': { 'apps/api/a.ts': `import '#libs/new/a.js';`, 'libs/new/a.ts': A },
   'library-without-app': { 'libs/auth/a.ts': `import '../../apps/api/a.js';`, 'apps/api/a.ts': A },
   'apps-apart': { 'apps/api/a.ts': `import '../cli/a.js';`, 'apps/cli/a.ts': A },
+  'example-as-a-vendor-writes-it': { 'apps/example/a.ts': `import '#libs/auth/a.js';`, 'libs/auth/a.ts': A },
   'production-without-test': { 'apps/api/a.ts': `import '../../test/support/a.js';`, 'test/support/a.ts': A },
   'production-without-development-package': { 'libs/auth/a.ts': `import 'tool';` },
   'browser-library-without-builtin': { 'libs/contract/a.ts': `import 'node:fs';` },

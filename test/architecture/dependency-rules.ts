@@ -47,6 +47,11 @@ export const rules: Rule[] = [
     to: { path: '^apps/', pathNot: '^apps/$1/' },
   },
   {
+    name: 'example-as-a-vendor-writes-it',
+    from: { path: '^apps/example/' },
+    to: { path: '^libs/', pathNot: '^libs/(client|contract)/' },
+  },
+  {
     name: 'production-without-test',
     from: { path: '^(libs|apps)/', pathNot: SPEC },
     to: { path: ['^test/', SPEC] },

@@ -220,3 +220,23 @@ describe('a new key', () => {
     expect(refused).toBe('conflict');
   });
 });
+
+describe('the address of a request', () => {
+  it.each([
+    ['192.0.2.7', '192.0.2.7'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['fe80::1%eth0', 'fe80::1'],
+  ])('%s is recorded as %s', async (given, recorded) => {
+    const key = await newKey();
+    await verify(key.key, [], { ip: given });
+    const trail = await eventually(
+      () => ada.client.audit.listEvents({ query: { key_id: key.id, type: 'api_key.used' } }),
+      (answer) => answer.data.length > 0,
+    );
+    expect(trail.data[0]!.event.data).toMatchObject({ ip: recorded });
+  });
+
+  it('that is none is refused', async () => {
+    expect(await codeOf(verify('x', [], { ip: '999.1.1.1' }))).toBe('invalid_request');
+  });
+});

@@ -39,10 +39,15 @@ function acceptJsonOnly(server: FastifyInstance): void {
   });
 }
 
+/** A socket that takes both families shows IPv4 addresses as IPv6 (`::ffff:192.0.2.1`); a zone is about our host. */
+function plainAddress(ip: string): string {
+  return ip.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
+}
+
 function contextOf(request: FastifyRequest): RequestContext {
   return {
     requestId: acceptRequestId(request.headers['x-request-id']),
-    ip: request.ip,
+    ip: plainAddress(request.ip),
     userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
     method: request.method,
     path: request.url.split('?', 1)[0]!.slice(0, MAX_PATH),
