@@ -76,6 +76,8 @@ async function npmCi(root, lock, total) {
   // Install scripts: npm 12 blocks them and some users do, so nobody gets them, and there is one way to test.
   args.push('ci', '--ignore-scripts', '--include=dev', '--include=optional', '--engine-strict=false');
   args.push('--no-audit', '--no-fund', '--loglevel=http');
+  // npm would wait for over a minute before it says that there is no network.
+  args.push('--fetch-retry-mintimeout=2000', '--fetch-retry-maxtimeout=10000');
   const progress = { fetched: 0, said: [] };
   const start = Date.now();
   const seconds = () => Math.round((Date.now() - start) / 1000);

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { build, isBuilt } from './build.mjs';
 import { install, isInstalled, linkPostgresLibraries } from './install.mjs';
 import { withSetupLock } from './lock.mjs';
-import { findNode } from './node.mjs';
+import { findNode, requireNode } from './node.mjs';
 import { handOver } from './run.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -40,6 +40,7 @@ export async function launch([mode, ...args]) {
 }
 
 async function setUp() {
+  requireNode();
   if (!isInstalled(ROOT) || !isBuilt(ROOT)) {
     await withSetupLock(ROOT, async (lock) => {
       if (!isInstalled(ROOT)) await install(ROOT, lock);

@@ -15,25 +15,35 @@ const OLDEST = [22, 17];
 
 /** The Node that runs everything: the bundled one where there is one, else the one that runs us if it is new enough. */
 export function findNode(root) {
-  const bundled = bundledNode(root);
-  if (bundled) return bundled;
+  return bundledNode(root) ?? ownNode();
+}
+
+/** Before anything is downloaded for nothing. */
+export function requireNode() {
+  if (!bundledPackage()) ownNode();
+}
+
+function bundledNode(root) {
+  const directory = bundledPackage() && join(root, 'node_modules', bundledPackage());
+  if (!directory || !existsSync(directory)) return undefined;
+  const { bin } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+  const file = join(directory, typeof bin === 'string' ? bin : bin.node);
+  makeExecutable(file);
+  return file;
+}
+
+/** They are built against glibc, which musl's Linux (Alpine) does not have. */
+function bundledPackage() {
+  return isMusl() ? undefined : PACKAGES[`${process.platform}-${process.arch}`];
+}
+
+function ownNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return process.execPath;
   throw new SetupError(
     `There is no bundled Node for ${process.platform} on ${process.arch}, and this one is ${process.versions.node}: ` +
       `run npm start with Node ${OLDEST.join('.')} or newer.`,
   );
-}
-
-function bundledNode(root) {
-  const name = PACKAGES[`${process.platform}-${process.arch}`];
-  const directory = name && join(root, 'node_modules', name);
-  // Built against glibc, which musl's Linux (Alpine) does not have.
-  if (!directory || !existsSync(join(directory, 'package.json')) || isMusl()) return undefined;
-  const { bin } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
-  const file = join(directory, typeof bin === 'string' ? bin : bin.node);
-  makeExecutable(file);
-  return file;
 }
 
 export function makeExecutable(file) {
