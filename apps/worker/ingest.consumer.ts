@@ -16,9 +16,7 @@ export class IngestConsumer implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.queues
-      .queue(INGEST_QUEUE)
-      .upsertJobScheduler('sweep', { every: SWEEP_EVERY_MS }, { name: 'sweep', opts: { removeOnComplete: true } });
+    await this.queues.schedule(this.queues.queue(INGEST_QUEUE), 'sweep', SWEEP_EVERY_MS);
     this.queues.worker(INGEST_QUEUE, (job) => this.#process(job), CONCURRENCY);
   }
 

@@ -17,7 +17,7 @@ export class UpkeepConsumer implements OnApplicationBootstrap {
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    await this.queues.queue(QUEUE).upsertJobScheduler('upkeep', { every: EVERY_MS }, { name: 'upkeep' });
+    await this.queues.schedule(this.queues.queue(QUEUE), 'upkeep', EVERY_MS);
     this.queues.worker(QUEUE, () => this.#run(), 1);
   }
 

@@ -91,8 +91,9 @@ function openPool(config: Config, role: DatabaseRole): pg.Pool {
     max: 10,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   });
-  // An idle connection that the server ends is replaced; without a listener it would end the process.
+  // A connection that the server ends is replaced; without a listener, idle or in use, it would end the process.
   pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 

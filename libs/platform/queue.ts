@@ -9,6 +9,8 @@ const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostg
 /** The schema in which BullMQ keeps its jobs when it runs on PostgreSQL. */
 export const QUEUE_SCHEMA = 'bullmq';
 
+const RENEW_SCHEDULES_MS = 5_000;
+
 /**
  * BullMQ on PostgreSQL, or on Redis when `REDIS_URL` is set. Jobs only name work; what the work is about lies in
  * PostgreSQL. So losing the whole queue delays work until the next sweep, and loses none.
@@ -17,6 +19,7 @@ export const QUEUE_SCHEMA = 'bullmq';
 export class Queues implements OnApplicationShutdown {
   readonly #logger = new Logger(Queues.name);
   readonly #open: (Queue | Worker)[] = [];
+  readonly #timers: NodeJS.Timeout[] = [];
   readonly #redisUrl: string | undefined;
   readonly #databaseUrl: string;
 
@@ -54,7 +57,17 @@ export class Queues implements OnApplicationShutdown {
     return this.#keep(worker as Worker);
   }
 
+  /** Has a job of this name come up at this interval, for as long as this process lives. */
+  async schedule(queue: Queue, name: string, every: number): Promise<void> {
+    const ask = () => queue.upsertJobScheduler(name, { every }, { name, opts: { removeOnComplete: true } });
+    await ask();
+    // Asked for again and again, which changes nothing while it is there: a Redis that lost everything has lost it too.
+    const renew = () => void ask().catch((error: Error) => this.#logger.debug(`Queue ${queue.name}: ${error.message}`));
+    this.#timers.push(setInterval(renew, RENEW_SCHEDULES_MS));
+  }
+
   async onApplicationShutdown(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
     await Promise.all(this.#open.map((item) => item.close()));
   }
 
