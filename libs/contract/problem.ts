@@ -93,7 +93,7 @@ export const problems = {
   database_unavailable: {
     status: 503,
     title: 'The database is away',
-    advice: 'Nothing was changed. Try again after Retry-After.',
+    advice: 'Try again after Retry-After. A change that was under way may have been made: look before you repeat it.',
   },
   audit_unavailable: {
     status: 503,

@@ -99,7 +99,8 @@ function openPool(config: Config, role: DatabaseRole): pg.Pool {
 
 /** What the drivers say when there is no server, or it is going away or starting: SQLSTATE classes 08, 53 and 57P. */
 const AWAY = /^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_AGAIN|EHOSTUNREACH|08|53|57P)/;
-const AWAY_WITHOUT_CODE = /connection terminated|timeout (exceeded )?when trying to connect|query read timeout/i;
+const AWAY_WITHOUT_CODE =
+  /connection terminated|connection error and is not queryable|timeout (exceeded )?when trying to connect|query read timeout/i;
 
 /** Whether a statement failed for want of a database, so that it is not the request's fault and passes. */
 export function isDatabaseAway(error: unknown): boolean {
