@@ -1,0 +1,47 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { Ledger, openCustomer, startLoad } from './ledger.js';
+import { startProcesses, type Processes } from './processes.js';
+import { expectAgreement, readSoundTrail } from './trail.js';
+
+const TIMES = 12;
+const PAUSE_MS = 300;
+const EXPECTED = new Set(['success', 'revoked', 'audit_unavailable', 'database_unavailable']);
+
+let deployment: Processes;
+
+beforeAll(async () => {
+  deployment = await startProcesses({ apis: 2 });
+}, 60_000);
+
+afterAll(() => deployment.stop());
+
+it('says 503, never a wrong yes, while PostgreSQL ends every connection in the middle of its work, and goes on by itself', async () => {
+  const urls = deployment.apis.map(({ url }) => url);
+  const customers = await Promise.all([openCustomer(urls[0]!), openCustomer(urls[0]!)]);
+  const ledger = new Ledger();
+  const stopLoad = startLoad(ledger, urls, customers);
+  let ended = 0;
+  for (let time = 0; time < TIMES; time++) {
+    await sleep(PAUSE_MS);
+    ended += await endConnections();
+  }
+  await sleep(PAUSE_MS);
+  await stopLoad();
+
+  expect(deployment.failures).toEqual([]);
+  expectAgreement(ledger, await readSoundTrail(deployment.sql));
+  const unexpected = [...ledger.answers.keys()].filter((kind) => !EXPECTED.has(kind));
+  expect(unexpected).toEqual([]);
+  expect(ended).toBeGreaterThan(5 * TIMES);
+  // Were every answer a good one, nothing would have been hit.
+  expect(ledger.count('nothing')).toBeGreaterThan(0);
+}, 90_000);
+
+async function endConnections(): Promise<number> {
+  const { rowCount } = await deployment.sql.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+     WHERE datname = current_database() AND usename <> current_user`,
+  );
+  return rowCount ?? 0;
+}

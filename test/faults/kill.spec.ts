@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from '@jest/globals';
+import { Ledger, openCustomer, startLoad } from './ledger.js';
+import { startProcesses } from './processes.js';
+import { randomFrom } from './random.js';
+import { expectAgreement, readSoundTrail } from './trail.js';
+
+const KILLS = Number(process.env['KILLS'] ?? 100);
+const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+const MEAN_PAUSE_MS = 450;
+/** Most kills wait until their victim works: on a slow machine it would be starting all the time. */
+const HIT_WHILE_STARTING = 0.2;
+
+it('loses and doubles nothing that was answered, whichever process is killed at whatever instant', async () => {
+  const random = randomFrom(SEED);
+  const deployment = await startProcesses({ apis: 2 });
+  try {
+    const urls = deployment.apis.map(({ url }) => url);
+    const customers = await Promise.all([0, 1, 2].map(() => openCustomer(urls[0]!)));
+    const ledger = new Ledger();
+    const stopLoad = startLoad(ledger, urls, customers);
+
+    const services = [...deployment.apis, deployment.worker];
+    // One API goes on while the other is down, and every second kill is the worker's.
+    const victims = [...services, deployment.worker];
+    for (let kill = 0; kill < KILLS; kill++) {
+      await sleep(random() * 2 * MEAN_PAUSE_MS);
+      const victim = victims[Math.floor(random() * victims.length)]!;
+      if (random() > HIT_WHILE_STARTING) await victim.ready;
+      await victim.killAndRestart();
+    }
+    await Promise.all(services.map(({ ready }) => ready));
+    await stopLoad();
+
+    expect(deployment.failures).toEqual([]);
+    const trail = await readSoundTrail(deployment.sql);
+    expectAgreement(ledger, trail);
+    report(ledger, trail.length);
+    // Without both kinds the kills would have hit nothing.
+    expect(ledger.count('yes')).toBeGreaterThan(10 * KILLS);
+    expect(ledger.count('nothing')).toBeGreaterThan(0);
+  } finally {
+    await deployment.stop();
+  }
+}, 300_000);
+
+function report(ledger: Ledger, events: number): void {
+  const answers = [...ledger.answers].map(([kind, times]) => `${times} ${kind}`).join(', ');
+  process.stderr.write(`kill test: SEED=${SEED} KILLS=${KILLS}; answers: ${answers}; ${events} events in the trail\n`);
+}

@@ -1,0 +1,114 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import pg from 'pg';
+import { createDatabase, TEST_SECRET } from '../support/deployment.js';
+import { freePort } from './ports.js';
+
+const DIST = join(import.meta.dirname, '../../dist/apps');
+
+/** A process of the deployment that can be killed at any moment and comes back under the same address. */
+class Service {
+  #child: ChildProcess;
+  #ready: Promise<unknown>;
+  #ending = false;
+
+  constructor(
+    private readonly app: 'api' | 'worker',
+    private readonly env: Record<string, string>,
+    private readonly onFailure: (why: string) => void,
+  ) {
+    [this.#child, this.#ready] = this.#start();
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.env['PORT']}`;
+  }
+
+  /** Resolves when the present process has said that it is ready. */
+  get ready(): Promise<unknown> {
+    return this.#ready;
+  }
+
+  /** SIGKILL, wherever it stands, and a new one at once. */
+  async killAndRestart(): Promise<void> {
+    await this.#end('SIGKILL');
+    this.#ending = false;
+    [this.#child, this.#ready] = this.#start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    this.#ending = true;
+    const child = this.#child;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  }
+
+  #start(): [ChildProcess, Promise<unknown>] {
+    const child = fork(join(DIST, this.app, 'main.js'), {
+      env: { PATH: process.env['PATH'], ...this.env },
+      execArgv: [],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-4_000)));
+    }
+    // Nobody but us may end it: a process that dies of what we do to its surroundings is a finding.
+    child.once('exit', (code, signal) => {
+      if (!this.#ending) this.onFailure(`${this.app} ended by itself (${signal ?? code}): ${output}`);
+    });
+    return [child, Promise.race([once(child, 'message'), once(child, 'exit')])];
+  }
+}
+
+/** A deployment of real processes on a database of its own. */
+export interface Processes {
+  readonly apis: readonly Service[];
+  readonly worker: Service;
+  /** As the superuser. */
+  readonly sql: pg.Pool;
+  /** Processes that ended by themselves. */
+  readonly failures: readonly string[];
+  stop(): Promise<void>;
+}
+
+export async function startProcesses(options: { apis: number; env?: Record<string, string> }): Promise<Processes> {
+  const database = await createDatabase();
+  const failures: string[] = [];
+  const env = {
+    HOST: '127.0.0.1',
+    PUBLIC_URL: 'http://keyledger.test',
+    KEYLEDGER_SECRET: TEST_SECRET,
+    REGISTRATION: 'open',
+    LOG_LEVEL: 'error',
+    ...options.env,
+  };
+  const onFailure = (why: string) => failures.push(why);
+  const ports = await Promise.all(Array.from({ length: options.apis }, freePort));
+  const apis = ports.map(
+    (port) => new Service('api', { ...env, PORT: String(port), DATABASE_URL: database.apiUrl }, onFailure),
+  );
+  const worker = new Service('worker', { ...env, DATABASE_URL: database.workerUrl }, onFailure);
+  const sql = new pg.Pool({ connectionString: database.adminUrl });
+  sql.on('error', () => undefined);
+  const all = [...apis, worker];
+  await Promise.all(all.map((service) => service.ready));
+  return {
+    apis,
+    worker,
+    sql,
+    failures,
+    async stop() {
+      await Promise.all(all.map((service) => service.stop()));
+      await sql.end();
+      await database.drop();
+    },
+  };
+}

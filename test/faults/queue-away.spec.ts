@@ -1,0 +1,72 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { leftOut } from '../support/left-out.js';
+import { Ledger, openCustomer, startLoad } from './ledger.js';
+import { freePort } from './ports.js';
+import { startProcesses, type Processes } from './processes.js';
+import { expectAgreement, readSoundTrail } from './trail.js';
+
+// A server of our own, because this test kills it.
+const redisIsHere = spawnSync('redis-server', ['--version']).status === 0;
+
+let port: number;
+let redis: ChildProcess;
+let deployment: Processes;
+
+beforeAll(async () => {
+  if (!redisIsHere) return;
+  port = await freePort();
+  redis = await startRedis();
+  deployment = await startProcesses({ apis: 1, env: { REDIS_URL: `redis://127.0.0.1:${port}` } });
+}, 60_000);
+
+afterAll(async () => {
+  await deployment?.stop();
+  redis?.kill('SIGKILL');
+});
+
+it('answers on while Redis is away, and all of it is in the trail once Redis is back with nothing in it', async () => {
+  if (!redisIsHere) return leftOut('what happens when Redis loses everything', 'put redis-server on the PATH');
+  const urls = deployment.apis.map(({ url }) => url);
+  const customers = await Promise.all([openCustomer(urls[0]!), openCustomer(urls[0]!)]);
+  const ledger = new Ledger();
+
+  const stopLoad = startLoad(ledger, urls, customers);
+  await sleep(1_000);
+  redis.kill('SIGKILL');
+  await sleep(1_500);
+  // Nobody rings afterwards for what came in meanwhile: the sweep has to find it.
+  await stopLoad();
+  redis = await startRedis();
+  expect(deployment.failures).toEqual([]);
+  expectAgreement(ledger, await readSoundTrail(deployment.sql));
+
+  const stopSecondLoad = startLoad(ledger, urls, customers);
+  await sleep(1_000);
+  await stopSecondLoad();
+  expectAgreement(ledger, await readSoundTrail(deployment.sql));
+  expect([...ledger.answers.keys()].toSorted()).toEqual(['revoked', 'success']);
+}, 90_000);
+
+async function startRedis(): Promise<ChildProcess> {
+  const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', ''], {
+    stdio: 'ignore',
+  });
+  while (!(await listens())) await sleep(20);
+  return child;
+}
+
+async function listens(): Promise<boolean> {
+  const socket = connect(port, '127.0.0.1');
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
