@@ -1,7 +1,7 @@
 import { runProcess } from '#libs/platform/process.js';
 import { createWorker } from './worker.js';
 
-await runProcess(async (config) => {
+await runProcess('keyledger_worker', async (config) => {
   const worker = await createWorker(config);
   return { stop: () => worker.close() };
 });

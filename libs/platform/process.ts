@@ -1,4 +1,6 @@
 import { ConfigError, EXIT_CONFIG, readConfig, type Config } from './config.js';
+import { checkDatabase, DatabaseAway } from './database-check.js';
+import type { DatabaseRole } from './database.js';
 
 interface RunningService {
   /** Where it can be reached, when it listens. */
@@ -13,14 +15,19 @@ const STOP_DEADLINE_MS = 10_000;
  * The life of a process: reads the settings, starts, says so to the process that started it, and stops in order on
  * SIGTERM, SIGINT, SIGHUP, or when that process is gone. What cannot start says why in one sentence.
  */
-export async function runProcess(start: (config: Config) => Promise<RunningService>): Promise<void> {
+export async function runProcess(
+  role: DatabaseRole,
+  start: (config: Config) => Promise<RunningService>,
+): Promise<void> {
   try {
-    const service = await start(readConfig(process.env));
+    const config = readConfig(process.env);
+    await checkDatabase(config.settings.DATABASE_URL, role);
+    const service = await start(config);
     stopOnDemand(service);
     process.send?.({ type: 'ready', url: service.url });
   } catch (error) {
     process.stderr.write(`${sentenceFor(error)}\n`);
-    process.exit(error instanceof ConfigError || isTakenPort(error) ? EXIT_CONFIG : 1);
+    process.exit(exitCodeFor(error));
   }
 }
 
@@ -40,6 +47,11 @@ function stopOnDemand(service: RunningService): void {
   process.on('disconnect', stop);
   // It may have died before this line.
   if (process.send && !process.connected) stop();
+}
+
+function exitCodeFor(error: unknown): number {
+  if (error instanceof DatabaseAway) return 1;
+  return error instanceof ConfigError || isTakenPort(error) ? EXIT_CONFIG : 1;
 }
 
 function isTakenPort(error: unknown): error is NodeJS.ErrnoException & { port: number } {

@@ -51,14 +51,20 @@ it('while the database is away every answer is 503 with a time to come back, and
     const account = { email: 'ada@example.com', password: 'nine lamps above the quay', name: 'Ada' };
     const anonymous = createClient({ baseUrl });
     await anonymous.auth.register({ body: account });
-    const { access_token: accessToken } = await anonymous.auth.login({ body: { email: account.email, password: account.password } });
+    const { access_token: accessToken } = await anonymous.auth.login({
+      body: { email: account.email, password: account.password },
+    });
     const ada = createClient({ baseUrl, accessToken });
     const { key } = await ada.apiKeys.create({ body: { name: 'Used', scopes: ['triggers:read'] } });
     const caller = createClient({ baseUrl, apiKey: key });
     await caller.auth.whoami();
 
     cable.cut();
-    for (const call of [() => caller.auth.whoami(), () => ada.apiKeys.list(), () => anonymous.auth.register({ body: { ...account, email: 'b@example.com' } })]) {
+    for (const call of [
+      () => caller.auth.whoami(),
+      () => ada.apiKeys.list(),
+      () => anonymous.auth.register({ body: { ...account, email: 'b@example.com' } }),
+    ]) {
       const refused = await rejection(call());
       expect(refused.problem.status).toBe(503);
       expect(refused.headers.get('retry-after')).toBe('1');

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdtemp } from 'node:fs/promises';
+import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, createServer } from 'node:net';
@@ -13,6 +13,8 @@ import { migrate } from '../../dist/apps/cli/migrate.js';
  */
 export default async function globalSetup() {
   const directory = await mkdtemp(join(tmpdir(), 'keyledger-test-'));
+  // Under root PostgreSQL runs as another user, who has to reach its data.
+  await chmod(directory, 0o711);
   process.env.KEYLEDGER_LEFT_OUT ??= join(directory, 'left-out.jsonl');
   const postgres = await startPostgres(directory);
   const redis = await startRedis(directory);

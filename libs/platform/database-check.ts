@@ -1,0 +1,63 @@
+import pg from 'pg';
+import { ConfigError } from './config.js';
+import { isDatabaseAway, sessionOptions, type DatabaseRole } from './database.js';
+
+const OLDEST_VERSION = 15;
+const CONNECT_DEADLINE_MS = 10_000;
+
+/** Nothing answers: whoever starts again later may have more luck than one with a wrong setting. */
+export class DatabaseAway extends ConfigError {}
+
+interface Found {
+  readonly version: string;
+  readonly migrated: boolean;
+}
+
+/**
+ * Asks, before anything else does, whether a process can serve with this database.
+ * @param role what it takes on; without one only the server is looked at, as before a migration
+ * @throws ConfigError, or DatabaseAway, that says in one sentence what stands in the way and what to do.
+ */
+export async function checkDatabase(databaseUrl: string, role?: DatabaseRole): Promise<void> {
+  const found = await ask(databaseUrl, role).catch((error: unknown) => {
+    const sentence = whyUnusable(error, role);
+    throw isDatabaseAway(error) ? new DatabaseAway(sentence) : new ConfigError(sentence);
+  });
+  if (Number.parseInt(found.version, 10) < OLDEST_VERSION) {
+    throw new ConfigError(
+      `DATABASE_URL must name a PostgreSQL server of version ${OLDEST_VERSION} or newer, and this one is ${found.version}.`,
+    );
+  }
+  if (role && !found.migrated) throw new ConfigError(NOT_MIGRATED);
+}
+
+const NOT_MIGRATED = 'DATABASE_URL names a database that is not migrated: run npm run migrate.';
+
+async function ask(databaseUrl: string, role: DatabaseRole | undefined): Promise<Found> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    connectionTimeoutMillis: CONNECT_DEADLINE_MS,
+    ...(role && { options: sessionOptions(role) }),
+  });
+  try {
+    await client.connect();
+    const { rows } = await client.query<Found>(
+      `SELECT current_setting('server_version') AS version, to_regclass('public.migration') IS NOT NULL AS migrated`,
+    );
+    return rows[0]!;
+  } finally {
+    await client.end();
+  }
+}
+
+function whyUnusable(error: unknown, role: DatabaseRole | undefined): string {
+  const { code, message } = error as { code?: string; message?: string };
+  // The server does not know the role, so the migration that makes it has not run.
+  if (role && code === '22023') return NOT_MIGRATED;
+  if (role && code === '42501') {
+    return `DATABASE_URL names a user that is not a member of the role ${role}: grant it, as in GRANT ${role} TO the user.`;
+  }
+  // Where a name has several addresses and none answers, the error has a code and no message.
+  const reason = (message || code || 'no answer').replace(/\.$/, '');
+  return `DATABASE_URL must name a PostgreSQL server that can be reached: ${reason}.`;
+}

@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase();
+});
+
+afterAll(() => database.drop());
+
+/** Starts a process as it is started in production, and waits for its end. */
+async function start(app: 'api' | 'worker', env: Record<string, string>) {
+  const main = fileURLToPath(new URL(`../../dist/apps/${app}/main.js`, import.meta.url));
+  const child = spawn(process.execPath, [main], {
+    env: { KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'fatal', PORT: '0', ...env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'exit') as Promise<[number]>]);
+  return { said: said.trim(), code };
+}
+
+describe.each(['api', 'worker'] as const)('the %s says in one sentence why it does not start:', (app) => {
+  const url = () => (app === 'api' ? database.apiUrl : database.workerUrl);
+  const elsewhere = (change: (url: URL) => void) => {
+    const changed = new URL(url());
+    change(changed);
+    return changed.href;
+  };
+  it.each<[string, () => Record<string, string>, RegExp, number]>([
+    ['no database is named', () => ({}), /^DATABASE_URL must be a PostgreSQL address/, 78],
+    [
+      'the secret is missing',
+      () => ({ DATABASE_URL: url(), KEYLEDGER_SECRET: '' }),
+      /^KEYLEDGER_SECRET must be set/,
+      78,
+    ],
+    ['a setting is bad', () => ({ DATABASE_URL: url(), PORT: 'http' }), /^PORT must be a port number/, 78],
+    [
+      'nothing answers there',
+      () => ({ DATABASE_URL: elsewhere((u) => (u.port = '1')) }),
+      /can be reached: connect ECONNREFUSED/,
+      1,
+    ],
+    [
+      'it does not know the user',
+      () => ({ DATABASE_URL: elsewhere((u) => (u.username = 'nobody')) }),
+      /can be reached: password authentication failed|role/,
+      78,
+    ],
+    [
+      'the database does not exist',
+      () => ({ DATABASE_URL: elsewhere((u) => (u.pathname = '/no')) }),
+      /database "no" does not exist/,
+      78,
+    ],
+    [
+      'it is not migrated',
+      () => ({ DATABASE_URL: elsewhere((u) => (u.pathname = '/template1')) }),
+      /not migrated: run npm run migrate/,
+      78,
+    ],
+    [
+      'its user lacks the role',
+      () => ({ DATABASE_URL: app === 'api' ? database.workerUrl : database.apiUrl }),
+      /not a member of the role keyledger_(api|worker): grant it/,
+      78,
+    ],
+  ])('%s', async (_what, env, sentence, exitCode) => {
+    const { said, code } = await start(app, env());
+    expect(said).toMatch(sentence);
+    expect(said.split('\n')).toHaveLength(1);
+    expect(code).toBe(exitCode);
+  });
+});
+
+describe('the api', () => {
+  it('names the port that is taken', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as AddressInfo;
+    const { said, code } = await start('api', { DATABASE_URL: database.apiUrl, PORT: String(port) });
+    await new Promise((resolve) => taken.close(resolve));
+    expect([said, code]).toEqual([`PORT ${port} is taken by another process; stop it or set PORT to a free one.`, 78]);
+  });
+
+  it('refuses a secret that is not the one of this database', async () => {
+    const main = fileURLToPath(new URL('../../dist/apps/api/main.js', import.meta.url));
+    const first = spawn(process.execPath, [main], {
+      env: { KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'fatal', PORT: '0', DATABASE_URL: database.apiUrl },
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    expect(await once(first, 'message')).toEqual([{ type: 'ready', url: expect.any(String) }, undefined]);
+    first.disconnect();
+    expect(await once(first, 'exit')).toEqual([0, null]);
+
+    const { said, code } = await start('api', { DATABASE_URL: database.apiUrl, KEYLEDGER_SECRET: 'y'.repeat(40) });
+    expect(said).toBe("KEYLEDGER_SECRET is not the one that this database's signing keys were sealed with.");
+    expect(code).toBe(78);
+  });
+});
