@@ -1,13 +1,19 @@
 import { spawn } from 'node:child_process';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+/** npm first waits for what it has asked the network. What is interrupted here is done again, so it may be cut off. */
+const STOP_DEADLINE_MS = 2000;
 
 /** Runs one step of the set-up, which ends when we are told to. @returns its exit code, null when a signal ended it */
 export async function runStep(lock, command, args, options, watch = () => undefined) {
   const child = spawn(command, args, options);
   if (child.pid) lock.add(child.pid);
   watch(child);
-  const stop = () => child.kill('SIGTERM');
+  let impatience;
+  const stop = () => {
+    child.kill('SIGTERM');
+    impatience ??= setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE_MS);
+  };
   for (const signal of SIGNALS) process.on(signal, stop);
   try {
     return await new Promise((resolve, reject) => {
@@ -15,6 +21,7 @@ export async function runStep(lock, command, args, options, watch = () => undefi
       child.once('close', resolve);
     });
   } finally {
+    clearTimeout(impatience);
     for (const signal of SIGNALS) process.off(signal, stop);
   }
 }

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
-import { createInterface } from 'node:readline';
-import { runStep } from './child.mjs';
-import { SetupError } from './errors.mjs';
+import { dirname, join, relative } from 'node:path';
 import { makeExecutable } from './node.mjs';
+import { npmCi } from './npm.mjs';
 
 /**
  * What `npm ci` downloads with an empty cache on linux-x64, for the lockfile does not know sizes: by the files in the
@@ -12,10 +10,6 @@ import { makeExecutable } from './node.mjs';
  * PostgreSQL. Measure again after changing dependencies.
  */
 const DOWNLOAD_MB = 160;
-const HEARTBEAT_MS = 10_000;
-const NO_NETWORK =
-  /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|ETIMEDOUT|ERR_SOCKET_TIMEOUT|ENOTCACHED)\b/;
-
 const marker = (root) => join(root, 'node_modules', '.keyledger-installed');
 const npmsList = (root) => join(root, 'node_modules', '.package-lock.json');
 
@@ -69,53 +63,6 @@ function allows(names, value) {
 
 function isForThisPlatform({ os, cpu, libc }) {
   return allows(os, process.platform) && allows(cpu, process.arch) && allows(libc, 'glibc');
-}
-
-async function npmCi(root, lock, total) {
-  const [command, ...args] = npmCommand();
-  // Install scripts: npm 12 blocks them and some users do, so nobody gets them, and there is one way to test.
-  args.push('ci', '--ignore-scripts', '--include=dev', '--include=optional', '--engine-strict=false');
-  args.push('--no-audit', '--no-fund', '--loglevel=http');
-  // npm would wait for over a minute before it says that there is no network.
-  args.push('--fetch-retry-mintimeout=2000', '--fetch-retry-maxtimeout=10000');
-  const progress = { fetched: 0, said: [] };
-  const start = Date.now();
-  const seconds = () => Math.round((Date.now() - start) / 1000);
-  const heartbeat = setInterval(() => {
-    console.log(`  ${progress.fetched} of ${total} packages downloaded, ${seconds()} s`);
-  }, HEARTBEAT_MS);
-  // On Windows npm is a batch file, which needs a shell.
-  const options = { cwd: root, stdio: ['ignore', 'ignore', 'pipe'], shell: process.platform === 'win32' };
-  const code = await runStep(lock, command, args, options, (npm) => follow(npm.stderr, progress)).finally(() =>
-    clearInterval(heartbeat),
-  );
-  if (code === null) throw new SetupError('npm ci was interrupted: start again to finish it.');
-  if (code !== 0) throw failure(progress.said);
-  console.log(`  installed in ${seconds()} s`);
-}
-
-/** The npm that runs us, with the Node that runs it: the bundled one may be about to be replaced. */
-function npmCommand() {
-  const { npm_execpath: npm, npm_node_execpath: node } = process.env;
-  return npm && basename(npm) === 'npm-cli.js' ? [node ?? process.execPath, npm] : ['npm'];
-}
-
-/** npm's own log tells what it has fetched, and why it gave up. */
-function follow(stream, progress) {
-  createInterface({ input: stream }).on('line', (line) => {
-    if (/^npm http fetch GET 200 .*\.tgz/.test(line)) progress.fetched += 1;
-    if (!/^npm (http|warn|info|notice) /.test(line)) progress.said.push(line.replace(/^npm error ?/, ''));
-  });
-}
-
-function failure(said) {
-  const text = said.join('\n');
-  const network = NO_NETWORK.exec(text);
-  if (!network) return new SetupError(`npm ci failed:\n${text}`);
-  return new SetupError(
-    `The npm registry cannot be reached (${network[1]}), and the first start must download packages: check the network, ` +
-      `or the \`proxy\` and \`registry\` settings of npm, and start again.`,
-  );
 }
 
 /**

@@ -145,7 +145,8 @@ describe('the launcher', () => {
 
   test('without a network, one sentence says what is needed', async () => {
     const { code, output } = await launch('cli', {
-      NPM_SAYS: 'npm error code ENOTFOUND\nnpm error network request failed',
+      NPM_SAYS:
+        'npm http fetch GET https://registry.example/a attempt 3 failed with ENOTFOUND\nnpm error code ENOTFOUND',
     });
     expect(code).toBe(1);
     expect(output.trim().split('\n').slice(1)).toEqual([
