@@ -1,10 +1,10 @@
 import { readDatabaseUrl } from '#libs/platform/config.js';
-import { checkServer } from './database.js';
+import { checkDatabase } from '#libs/platform/database-check.js';
 import { migrate } from './migrate.js';
 
 export async function migrateCommand(env: NodeJS.ProcessEnv): Promise<number> {
   const databaseUrl = readDatabaseUrl(env);
-  await checkServer(databaseUrl);
+  await checkDatabase(databaseUrl);
   await migrate({ databaseUrl, log: (line) => process.stdout.write(`${line}\n`) });
   process.stdout.write('The database is up to date.\n');
   return 0;

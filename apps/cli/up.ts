@@ -3,12 +3,14 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, readConfig } from '#libs/platform/config.js';
-import { checkServer, makeLogins } from './database.js';
+import { checkDatabase } from '#libs/platform/database-check.js';
+import { makeLogins } from './database.js';
 import { PASSWORD_FILE, prepareDirectory } from './embedded-postgres.js';
 import { KeptPostgres } from './kept-postgres.js';
 import { keptSecret } from './kept-secret.js';
 import { capLogs } from './logs.js';
 import { LockHeld, takeLock } from './processes.js';
+import { MigrationThread } from './migration-thread.js';
 import { Service, ServiceFailed } from './services.js';
 import { StopRequest, Stopped } from './stop-request.js';
 import { welcome } from './welcome.js';
@@ -112,9 +114,7 @@ class Supervisor {
   }
 
   async #startDatabase(directory: string, logs: string): Promise<Databases> {
-    // Reading the code takes as long as starting the server does: both at once.
-    const migrations = import('./migrate.js');
-    migrations.catch(() => undefined);
+    const migration = this.#prepareMigration();
     const postgres = await KeptPostgres.start({
       dataDirectory: directory,
       logFile: join(logs, 'postgres.log'),
@@ -124,19 +124,25 @@ class Supervisor {
     this.#cleanUps.push(() => postgres.stop());
     this.#stop.check();
     const { adminUrl } = postgres.server;
-    await (await migrations).migrate({ databaseUrl: adminUrl, log: say });
+    await migration.migrate(adminUrl, say);
     const urls = await makeLogins(adminUrl, ['keyledger_api', 'keyledger_worker']);
     return { api: urls.keyledger_api, worker: urls.keyledger_worker };
   }
 
   async #useDatabase(databaseUrl: string): Promise<Databases> {
     const work = async () => {
-      await checkServer(databaseUrl);
-      await (await import('./migrate.js')).migrate({ databaseUrl, log: say });
+      await checkDatabase(databaseUrl);
+      await this.#prepareMigration().migrate(databaseUrl, say);
       return { api: databaseUrl, worker: databaseUrl };
     };
     // Nothing of ours is left behind when this is given up half way.
     return Promise.race([this.#stop.asked, work()]);
+  }
+
+  #prepareMigration(): MigrationThread {
+    const thread = new MigrationThread();
+    this.#cleanUps.push(() => thread.end());
+    return thread;
   }
 
   #startService(name: string, logFile: string, env: NodeJS.ProcessEnv): Service {
