@@ -3,14 +3,13 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, readConfig } from '#libs/platform/config.js';
-import { checkDatabase } from '#libs/platform/database-check.js';
 import { makeLogins } from './database.js';
 import { PASSWORD_FILE, prepareDirectory } from './embedded-postgres.js';
 import { KeptPostgres } from './kept-postgres.js';
 import { keptSecret } from './kept-secret.js';
 import { capLogs } from './logs.js';
 import { LockHeld, takeLock } from './processes.js';
-import { MigrationThread } from './migration-thread.js';
+import { MigrationProcess } from './migration-process.js';
 import { Service, ServiceFailed } from './services.js';
 import { StopRequest, Stopped } from './stop-request.js';
 import { welcome } from './welcome.js';
@@ -131,6 +130,8 @@ class Supervisor {
 
   async #useDatabase(databaseUrl: string): Promise<Databases> {
     const work = async () => {
+      // Brings the ORM along, which the supervisor of an embedded server does not need.
+      const { checkDatabase } = await import('#libs/platform/database-check.js');
       await checkDatabase(databaseUrl);
       await this.#prepareMigration().migrate(databaseUrl, say);
       return { api: databaseUrl, worker: databaseUrl };
@@ -139,10 +140,10 @@ class Supervisor {
     return Promise.race([this.#stop.asked, work()]);
   }
 
-  #prepareMigration(): MigrationThread {
-    const thread = new MigrationThread();
-    this.#cleanUps.push(() => thread.end());
-    return thread;
+  #prepareMigration(): MigrationProcess {
+    const migration = new MigrationProcess();
+    this.#cleanUps.push(() => migration.end());
+    return migration;
   }
 
   #startService(name: string, logFile: string, env: NodeJS.ProcessEnv): Service {

@@ -19,13 +19,13 @@ Keyledger is ready at ${url} (${seconds.toFixed(1)} s)
 
 Next, in another terminal: an account, a key, a call with it, and what was recorded of it.
 
-  curl -s ${url}/api/v1/auth/register -H 'Content-Type: application/json' \\
+  curl -s -w '\\n' ${url}/api/v1/auth/register -H 'Content-Type: application/json' \\
     -d '{"email":"you@company.example","password":"choose-a-better-one-7","name":"You"}'
   TOKEN=$(curl -s ${url}/api/v1/auth/login -H 'Content-Type: application/json' \\
     -d '{"email":"you@company.example","password":"choose-a-better-one-7"}' | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')
   KEY=$(curl -s ${url}/api/v1/api-keys -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
     -d '{"name":"My first key","scopes":["triggers:read"]}' | sed 's/.*"key":"\\([^"]*\\)".*/\\1/')
-  curl -s ${url}/api/v1/whoami -H "X-API-Key: $KEY"
-  curl -s ${url}/api/v1/audit/events -H "Authorization: Bearer $TOKEN"
+  curl -s -w '\\n' ${url}/api/v1/whoami -H "X-API-Key: $KEY"
+  curl -s -w '\\n' ${url}/api/v1/audit/events -H "Authorization: Bearer $TOKEN"
 `;
 }

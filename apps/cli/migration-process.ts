@@ -1,0 +1,40 @@
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const FILE = fileURLToPath(import.meta.url);
+
+/**
+ * Migrates in a process that then ends: it reads its code while the server still starts, and what that takes of memory (as
+ * much as the API's) does not stay with a supervisor that runs for months.
+ */
+export class MigrationProcess {
+  readonly #child = fork(FILE, { detached: true });
+
+  /** Rejects when it fails, which the process itself has then explained. */
+  async migrate(databaseUrl: string, log: (line: string) => void): Promise<void> {
+    const child = this.#child;
+    await new Promise<void>((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error('The database could not be migrated.'))));
+      child.on('message', log);
+      child.send(databaseUrl);
+    });
+  }
+
+  /** A migration that is cut off is rolled back. */
+  end(): void {
+    this.#child.kill();
+  }
+}
+
+function serve(): void {
+  const code = import('./migrate.js');
+  const run = async (databaseUrl: string) => {
+    await (await code).migrate({ databaseUrl, log: (line) => process.send!(line) });
+    // Nothing else keeps this process alive.
+    process.disconnect!();
+  };
+  process.once('message', (databaseUrl: string) => void run(databaseUrl));
+}
+
+if (process.argv[1] === FILE) serve();
