@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { eventually } from '../support/eventually.js';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-export const LAUNCHER = join(ROOT, 'apps', 'launcher', 'launcher.mjs');
+const LAUNCHER = join(ROOT, 'apps', 'launcher', 'launcher.mjs');
 
 const READY_WITHIN_MS = 25_000;
 const STOPPED_WITHIN_MS = 15_000;
