@@ -61,7 +61,7 @@ describe('a key that is used on two nodes at once', () => {
       expect(known()).toBe(true);
       tooLate.push(...accepted.filter(({ begunAt }) => begunAt > endedAt));
     }
-    expect(tooLate).toEqual([]);
+    expect(tooLate.slice(0, 5)).toEqual([]);
     expect([...ledger.answers.keys()].toSorted()).toEqual(['revoked', 'success']);
 
     const trail = await readSoundTrail(deployment.sql);

@@ -24,7 +24,7 @@ export async function readSoundTrail(sql: pg.Pool): Promise<DomainEvent[]> {
     INGESTED_WITHIN_MS,
   );
   expect({ waiting }).toEqual({ waiting: 0 });
-  expect((await sql.query('SELECT reason FROM event_quarantine')).rows).toEqual([]);
+  expect((await sql.query('SELECT reason FROM event_quarantine LIMIT 5')).rows).toEqual([]);
 
   const { rows: leaves } = await sql.query<Leaf>(
     `SELECT organization_id, leaf_index::float8 AS leaf_index, leaf_hash, entry

@@ -1,0 +1,47 @@
+import { once } from 'node:events';
+import autocannon from 'autocannon';
+
+/** What a run is to do. It ends after a number of requests, not a time: then each of them has been answered. */
+export interface Order {
+  readonly url: string;
+  readonly path: string;
+  readonly connections: number;
+  readonly amount: number;
+  /** One for each request, in rotation. */
+  readonly headers: readonly Record<string, string>[];
+}
+
+export interface Measured {
+  readonly ok: number;
+  readonly failed: number;
+  readonly seconds: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+// One run for each process: what the last one left in memory weighs on nothing.
+const [order] = (await once(process, 'message')) as [Order];
+const measured = await run(order);
+process.send?.(measured, () => process.disconnect?.());
+
+async function run({ url, path, connections, amount, headers }: Order): Promise<Measured> {
+  let ok = 0;
+  // autocannon's own histogram knows whole milliseconds only.
+  const times: number[] = [];
+  const startedAt = performance.now();
+  let answeredAt = startedAt;
+  const requests = headers.map((own) => ({ path, headers: own }));
+  // With a callback it gives the instance, without one a promise.
+  const instance = autocannon({ url, connections, amount, requests }, () => undefined);
+  instance.on('response', (_client, status, _bytes, time) => {
+    if (status === 200) ok += 1;
+    times.push(time);
+    answeredAt = performance.now();
+  });
+  // Its own end comes with the next tick of its clock, up to a second after the last answer.
+  await once(instance, 'done');
+  const seconds = (answeredAt - startedAt) / 1_000;
+  times.sort((a, b) => a - b);
+  const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? Number.NaN;
+  return { ok, failed: amount - ok, seconds, p50: at(0.5), p99: at(0.99) };
+}
