@@ -54,7 +54,7 @@ describe('npm start', () => {
     expect(await leftOf(directory)).toEqual([]);
   });
 
-  test('takes the copies of one Ctrl-C for one, and a second Ctrl-C for impatience', async () => {
+  test('takes the copies of one Ctrl-C for one, stops PostgreSQL last, and a second Ctrl-C is impatience', async () => {
     const up = start();
     await up.ready();
     const worker = await processOf(directory, /worker\/main/);
@@ -63,6 +63,8 @@ describe('npm start', () => {
     up.signalGroup('SIGINT');
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect(up.process.exitCode).toBeNull();
+    // The worker may still need it.
+    await processOf(directory, POSTGRES);
 
     up.signalGroup('SIGINT');
     expect(await up.ended).toBe(0);
