@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import type { Environment } from '#libs/contract/api-keys.js';
+import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import { typeId } from '#libs/platform/type-id.js';
 
 const ApiKeySchema = defineEntity({
@@ -8,6 +8,10 @@ const ApiKeySchema = defineEntity({
     id: typeId('key').primary(),
     organizationId: typeId('org'),
     name: p.string(),
+    description: p.text().nullable(),
+    /** The customer's own name for whom or what the key is. */
+    externalId: p.string().nullable(),
+    metadata: p.json().$type<Metadata>(),
     /** How the present secret begins: its prefix and 6 characters. */
     prefix: p.string(),
     environment: p.string().$type<Environment>(),
@@ -23,6 +27,8 @@ const ApiKeySchema = defineEntity({
     revokedAt: p.datetime().nullable(),
     /** Gone from every list; the row stays for the trail. */
     deletedAt: p.datetime().nullable(),
+    /** Counts its changes: what If-Match compares. */
+    version: p.integer(),
   },
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { expiryIn, statusOf, whyNotRotate } from './api-key.js';
+import { expiryIn, statusOf, whyDead } from './api-key.js';
 
 const instant = fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) });
 const maybe = fc.option(instant);
@@ -41,10 +41,10 @@ describe('the status of a key', () => {
 
 it('a key that is expired or revoked cannot be rotated; a disabled one can', () => {
   const now = new Date();
-  expect(whyNotRotate({ expiresAt: now }, now)).toContain('expired');
-  expect(whyNotRotate({ revokedAt: now }, now)).toContain('revoked');
-  expect(whyNotRotate({ disabledAt: now }, now)).toBeNull();
-  expect(whyNotRotate({}, now)).toBeNull();
+  expect(whyDead({ expiresAt: now }, now)).toContain('expired');
+  expect(whyDead({ revokedAt: now }, now)).toContain('revoked');
+  expect(whyDead({ disabledAt: now }, now)).toBeNull();
+  expect(whyDead({}, now)).toBeNull();
 });
 
 it('an expiry counts whole days of 24 hours from now', () => {

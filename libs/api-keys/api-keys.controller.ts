@@ -1,23 +1,30 @@
-import { Controller } from '@nestjs/common';
+import { Controller, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import { actorOf, Caller, type Principal } from '#libs/auth/principal.js';
 import {
   createApiKey,
   deleteApiKey,
   describeVerification,
+  disableApiKey,
+  enableApiKey,
   getApiKey,
   listApiKeys,
+  listScopes,
+  revokeApiKey,
   rotateApiKey,
+  updateApiKey,
   verifyApiKey,
   whoami,
 } from '#libs/contract/api-keys.js';
-import { fromUuid, isId } from '#libs/contract/ids.js';
+import { fromUuid } from '#libs/contract/ids.js';
+import { etagOf } from '#libs/contract/preconditions.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { pageRequest } from '#libs/platform/pages.js';
 import { requestContext } from '#libs/platform/request-context.js';
 import { statusOf } from './api-key.js';
 import { ApiKeysService, type ApiKeyView } from './api-keys.service.js';
+import { RegisteredScopes } from './registered-scopes.js';
 import { ApiKeyVerifier } from './verification/api-key-verifier.js';
 
 @Controller()
@@ -26,6 +33,7 @@ export class ApiKeysController {
     private readonly clock: Clock,
     private readonly apiKeys: ApiKeysService,
     private readonly verifier: ApiKeyVerifier,
+    private readonly registered: RegisteredScopes,
   ) {}
 
   @Implements(createApiKey)
@@ -35,6 +43,9 @@ export class ApiKeysController {
   ): Promise<RouteOutput<typeof createApiKey>> {
     const created = await this.apiKeys.create(caller, {
       name: body.name,
+      description: body.description,
+      externalId: body.external_id,
+      metadata: body.metadata,
       organizationId: body.organization_id,
       scopes: body.scopes,
       environment: body.environment,
@@ -48,8 +59,16 @@ export class ApiKeysController {
     @Input() { query }: RouteInput<typeof listApiKeys>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof listApiKeys>> {
-    const page = pageRequest(query, (text) => isId('key', text));
-    const { data, total, nextCursor } = await this.apiKeys.list(caller, query.organization_id, page);
+    const { organization_id: organizationId, external_id: externalId, ...rest } = query;
+    const { data, total, nextCursor } = await this.apiKeys.list(caller, {
+      ...rest,
+      organizationId,
+      externalId,
+      status: query.status,
+      environment: query.environment,
+      search: query.search,
+      cursor: query.cursor,
+    });
     return { data: data.map((view) => this.#present(view)), total, next_cursor: nextCursor };
   }
 
@@ -57,16 +76,53 @@ export class ApiKeysController {
   async get(
     @Input() { params }: RouteInput<typeof getApiKey>,
     @Caller() caller: Principal,
+    @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof getApiKey>> {
-    return this.#present(await this.apiKeys.get(caller, params.id));
+    return this.#presentTagged(reply, await this.apiKeys.get(caller, params.id));
+  }
+
+  @Implements(updateApiKey)
+  async update(
+    @Input() { params, headers, body }: RouteInput<typeof updateApiKey>,
+    @Caller() caller: Principal,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RouteOutput<typeof updateApiKey>> {
+    return this.#presentTagged(reply, await this.apiKeys.update(caller, params.id, body, headers['if-match']));
+  }
+
+  @Implements(enableApiKey)
+  async enable(
+    @Input() { params }: RouteInput<typeof enableApiKey>,
+    @Caller() caller: Principal,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RouteOutput<typeof enableApiKey>> {
+    return this.#presentTagged(reply, await this.apiKeys.enable(caller, params.id));
+  }
+
+  @Implements(disableApiKey)
+  async disable(
+    @Input() { params }: RouteInput<typeof disableApiKey>,
+    @Caller() caller: Principal,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RouteOutput<typeof disableApiKey>> {
+    return this.#presentTagged(reply, await this.apiKeys.disable(caller, params.id));
+  }
+
+  @Implements(revokeApiKey)
+  async revoke(
+    @Input() { params }: RouteInput<typeof revokeApiKey>,
+    @Caller() caller: Principal,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RouteOutput<typeof revokeApiKey>> {
+    return this.#presentTagged(reply, await this.apiKeys.revoke(caller, params.id));
   }
 
   @Implements(rotateApiKey)
   async rotate(
-    @Input() { params }: RouteInput<typeof rotateApiKey>,
+    @Input() { params, body }: RouteInput<typeof rotateApiKey>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof rotateApiKey>> {
-    const rotated = await this.apiKeys.rotate(caller, params.id);
+    const rotated = await this.apiKeys.rotate(caller, params.id, body.grace_period_seconds);
     return { ...this.#present(rotated), key: rotated.token };
   }
 
@@ -107,6 +163,11 @@ export class ApiKeysController {
     };
   }
 
+  @Implements(listScopes)
+  listScopes(): RouteOutput<typeof listScopes> {
+    return { data: this.registered.describe() };
+  }
+
   @Implements(whoami)
   whoami(@Caller() caller: Principal): RouteOutput<typeof whoami> {
     if (caller.type === 'user') {
@@ -125,11 +186,20 @@ export class ApiKeysController {
     };
   }
 
+  /** With the tag that `If-Match` takes. */
+  #presentTagged(reply: FastifyReply, view: ApiKeyView) {
+    void reply.header('etag', etagOf(view.apiKey.version));
+    return this.#present(view);
+  }
+
   #present({ apiKey, usage }: ApiKeyView) {
     return {
       id: apiKey.id,
       organization_id: apiKey.organizationId,
       name: apiKey.name,
+      description: apiKey.description ?? null,
+      external_id: apiKey.externalId ?? null,
+      metadata: apiKey.metadata,
       environment: apiKey.environment,
       prefix: apiKey.prefix,
       scopes: apiKey.scopes,

@@ -1,31 +1,48 @@
 import { LockMode, UniqueConstraintViolationException } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import type pg from 'pg';
 import { generateToken, parseToken } from '#libs/api-key-format/token.js';
 import { actorOf, homeOrganization, type Principal } from '#libs/auth/principal.js';
-import type { Environment } from '#libs/contract/api-keys.js';
+import type { Environment, Metadata } from '#libs/contract/api-keys.js';
+import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
+import { etagOf } from '#libs/contract/preconditions.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { Authorities } from '#libs/organizations/authorities.service.js';
 import { beyond, type Authority } from '#libs/organizations/authority.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
+import { DATABASE_POOL } from '#libs/platform/database.js';
 import { Changes } from '#libs/platform/events/changes.js';
-import { pageOf, type PageRequest } from '#libs/platform/pages.js';
+import type { NewEvent } from '#libs/platform/events/event.js';
 import type { ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
 import { UsageService } from '#libs/usage/usage.service.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
-import { expiryIn, whyNotRotate } from './api-key.js';
+import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
+import { changesOf, expiryIn, MAX_EXPIRY_DAYS, statusOf, whyDead } from './api-key.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { Secrets } from './verification/secrets.js';
 
 export interface NewApiKey {
   readonly name: string;
+  readonly description: string | null | undefined;
+  readonly externalId: string | null | undefined;
+  readonly metadata: Metadata | undefined;
   readonly organizationId: string | undefined;
   readonly scopes: readonly string[] | undefined;
   readonly environment: Environment | undefined;
   readonly expiresInDays: number | undefined;
+}
+
+export interface ApiKeyPatch {
+  readonly name?: string | undefined;
+  readonly description?: string | null | undefined;
+  readonly external_id?: string | null | undefined;
+  readonly metadata?: Metadata | undefined;
+  readonly scopes?: string[] | undefined;
+  readonly expires_at?: string | null | undefined;
 }
 
 /** A key as the API shows it: with what was counted of it. */
@@ -52,6 +69,7 @@ export class ApiKeysService {
     private readonly registered: RegisteredScopes,
     private readonly secrets: Secrets,
     private readonly usage: UsageService,
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
   ) {}
 
   async create(principal: Principal, input: NewApiKey): Promise<ApiKeyWithToken> {
@@ -78,6 +96,9 @@ export class ApiKeysService {
           id: newId('key', now),
           organizationId,
           name: input.name,
+          description: input.description ?? null,
+          externalId: input.externalId ?? null,
+          metadata: input.metadata ?? {},
           prefix,
           environment,
           scopes: [...scopes],
@@ -86,6 +107,7 @@ export class ApiKeysService {
           createdAt: now,
           updatedAt: now,
           expiresAt,
+          version: 1,
         });
         await em.flush();
         const secret = newSecret(em, apiKey.id, handle, hash, now);
@@ -107,23 +129,25 @@ export class ApiKeysService {
     );
   }
 
-  async list(principal: Principal, organizationId: string | undefined, page: PageRequest) {
+  async list(
+    principal: Principal,
+    query: Omit<ApiKeySearch, 'organizationIds'> & { organizationId?: string | undefined },
+  ) {
     const em = this.em.fork();
-    if (organizationId) await this.authorities.require(em, principal, 'api-keys:manage', organizationId);
-    const within = organizationId
-      ? [organizationId]
+    if (query.organizationId) await this.authorities.require(em, principal, 'api-keys:manage', query.organizationId);
+    const organizationIds = query.organizationId
+      ? [query.organizationId]
       : await this.authorities.organizationsWith(em, principal, 'api-keys:manage');
-    const listed = { organizationId: { $in: within }, deletedAt: null };
-    const [found, total] = await Promise.all([
-      em.find(
-        ApiKey,
-        { ...listed, ...(page.after && { id: { $lt: page.after } }) },
-        { orderBy: { id: 'desc' }, limit: page.limit + 1 },
+    const { ids, total, nextCursor } = await searchApiKeys(this.pool, { ...query, organizationIds }, this.clock.now());
+    const found = new Map((await em.find(ApiKey, { id: { $in: [...ids] } })).map((apiKey) => [apiKey.id, apiKey]));
+    return {
+      data: await this.#withUsage(
+        em,
+        ids.flatMap((id) => found.get(id) ?? []),
       ),
-      em.fork().count(ApiKey, listed),
-    ]);
-    const { items, nextCursor } = pageOf(found, page, (apiKey) => apiKey.id);
-    return { data: await this.#withUsage(em, items), total, nextCursor };
+      total,
+      nextCursor,
+    };
   }
 
   async get(principal: Principal, id: string): Promise<ApiKeyView> {
@@ -139,50 +163,125 @@ export class ApiKeysService {
     return new Set(await this.authorities.organizationsWith(this.em.fork(), principal, 'api-keys:verify'));
   }
 
-  async rotate(principal: Principal, id: string): Promise<ApiKeyWithToken> {
+  /** @param graceSeconds how long the present secret lives on; those before it end now */
+  async rotate(principal: Principal, id: string, graceSeconds: number): Promise<ApiKeyWithToken> {
     const { apiKey: before } = await this.get(principal, id);
     return this.#withNewToken(before.environment, ({ token, handle, prefix, hash }) =>
-      this.#alter(principal, before, async (em, apiKey, own, now) => {
-        const why = whyNotRotate(apiKey, now);
-        if (why) throw new DomainError('conflict', why);
+      this.#alter(principal, before, async ({ em, apiKey, own, now, record }) => {
+        refuseDead(apiKey, now);
         refuseBeyond(own, authorityOf(apiKey));
 
-        const previous = await em.findOneOrFail(ApiKeySecret, { apiKeyId: apiKey.id, endedAt: null });
-        previous.endedAt = now;
+        const live = await em.find(ApiKeySecret, {
+          apiKeyId: id,
+          $or: [{ endedAt: null }, { endedAt: { $gt: now } }],
+        });
+        const present = live.find((secret) => !secret.endedAt)!;
+        for (const secret of live) secret.endedAt = now;
+        const endsAt = new Date(now.getTime() + graceSeconds * 1000);
+        present.endedAt = endsAt;
         apiKey.prefix = prefix;
         apiKey.rotatedAt = now;
-        apiKey.updatedAt = now;
+        touch(apiKey, now);
         // The old one first: a key has one present secret, and the database holds us to it.
         await em.flush();
-        const secret = newSecret(em, apiKey.id, handle, hash, now);
+        const secret = newSecret(em, id, handle, hash, now);
         await em.flush();
-        return {
-          result: { ...(await this.#withUsage(em, [apiKey]))[0]!, token },
-          event: {
-            type: 'api_key.rotated',
-            data: { secret_id: secret.id, previous_secret_id: previous.id },
-          } as const,
-        };
+        record({
+          type: 'api_key.rotated',
+          data: {
+            secret_id: secret.id,
+            previous_secret_id: present.id,
+            ...(graceSeconds > 0 && { previous_secret_ends_at: endsAt.toISOString() }),
+          },
+        });
+        return { ...(await this.#withUsage(em, [apiKey]))[0]!, token };
       }),
     );
   }
 
+  async update(principal: Principal, id: string, patch: ApiKeyPatch, ifMatch: string | undefined): Promise<ApiKeyView> {
+    if (patch.scopes) this.registered.refuseUnknown(patch.scopes);
+    const { apiKey: before } = await this.get(principal, id);
+    return this.#alter(principal, before, async ({ em, apiKey, own, now, record }) => {
+      refuseOtherVersion(apiKey, ifMatch);
+      if (statusOf(apiKey, now) === 'revoked') throw new DomainError('conflict', 'The key is revoked for good');
+      const changes = changesOf(fieldsOf(apiKey), normalize(patch));
+      if (changes['expires_at']) {
+        refuseDead(apiKey, now);
+        refuseBadExpiry(patch.expires_at, now);
+      }
+      const held = authorityOf(apiKey);
+      em.assign(apiKey, {
+        ...(changes['name'] && { name: patch.name }),
+        ...(changes['description'] && { description: patch.description ?? null }),
+        ...(changes['external_id'] && { externalId: patch.external_id ?? null }),
+        ...(changes['metadata'] && { metadata: patch.metadata }),
+        ...(changes['scopes'] && { scopes: patch.scopes }),
+        ...(changes['expires_at'] && { expiresAt: patch.expires_at ? new Date(patch.expires_at) : null }),
+      });
+      // Whoever may manage a key may narrow it; what it gains has to be one's own.
+      if (beyond(held, authorityOf(apiKey)).length > 0) refuseBeyond(own, authorityOf(apiKey));
+      if (Object.keys(changes).length > 0) {
+        touch(apiKey, now);
+        record({ type: 'api_key.updated', data: { changes } });
+      }
+      return (await this.#withUsage(em, [apiKey]))[0]!;
+    });
+  }
+
+  async enable(principal: Principal, id: string): Promise<ApiKeyView> {
+    const { apiKey: before } = await this.get(principal, id);
+    return this.#alter(principal, before, async ({ em, apiKey, own, now, record }) => {
+      if (statusOf(apiKey, now) === 'revoked') throw new DomainError('conflict', 'The key is revoked for good');
+      refuseBeyond(own, authorityOf(apiKey));
+      if (apiKey.disabledAt) {
+        apiKey.disabledAt = null;
+        touch(apiKey, now);
+        record({ type: 'api_key.enabled', data: {} });
+      }
+      return (await this.#withUsage(em, [apiKey]))[0]!;
+    });
+  }
+
+  async disable(principal: Principal, id: string): Promise<ApiKeyView> {
+    const { apiKey: before } = await this.get(principal, id);
+    return this.#alter(principal, before, async ({ em, apiKey, now, record }) => {
+      if (statusOf(apiKey, now) === 'revoked') throw new DomainError('conflict', 'The key is revoked for good');
+      if (!apiKey.disabledAt) {
+        apiKey.disabledAt = now;
+        touch(apiKey, now);
+        record({ type: 'api_key.disabled', data: {} });
+      }
+      return (await this.#withUsage(em, [apiKey]))[0]!;
+    });
+  }
+
+  /** The row stays listed. A second time changes nothing. */
+  async revoke(principal: Principal, id: string): Promise<ApiKeyView> {
+    const { apiKey: before } = await this.get(principal, id);
+    return this.#alter(principal, before, async ({ em, apiKey, now, record }) => {
+      if (!apiKey.revokedAt) {
+        apiKey.revokedAt = now;
+        touch(apiKey, now);
+        record({ type: 'api_key.revoked', data: { deleted: false } });
+      }
+      return (await this.#withUsage(em, [apiKey]))[0]!;
+    });
+  }
+
+  /** Revoked, and gone from every list. */
   async delete(principal: Principal, id: string): Promise<void> {
     const { apiKey: before } = await this.get(principal, id);
-    await this.#alter(principal, before, async (_em, apiKey, _own, now) => {
+    await this.#alter(principal, before, async ({ apiKey, now, record }) => {
       apiKey.revokedAt ??= now;
       apiKey.deletedAt = now;
-      apiKey.updatedAt = now;
-      return { result: undefined, event: { type: 'api_key.revoked', data: { deleted: true } } as const };
+      touch(apiKey, now);
+      record({ type: 'api_key.revoked', data: { deleted: true } });
     });
   }
 
   /** A change of one key that ends decisions made before it. Actor and key are read again under the shard's lock. */
-  #alter<T>(
-    principal: Principal,
-    before: ApiKey,
-    work: (em: EntityManager, apiKey: ApiKey, own: Authority, now: Date) => Promise<{ result: T; event: ApiKeyEvent }>,
-  ): Promise<T> {
+  #alter<T>(principal: Principal, before: ApiKey, work: (alteration: Alteration) => Promise<T>): Promise<T> {
     const { id, organizationId } = before;
     return this.changes.alter(organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
       const own = await this.#requireForKey(() =>
@@ -190,9 +289,14 @@ export class ApiKeysService {
       );
       const apiKey = await em.findOne(ApiKey, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (!apiKey) throw noSuchKey();
-      const { result, event } = await work(em, apiKey, own, this.clock.now());
-      record({ ...event, subject: id, actor: actorOf(principal) });
-      return result;
+      const actor = actorOf(principal);
+      return work({
+        em,
+        apiKey,
+        own,
+        now: this.clock.now(),
+        record: (event) => record({ ...event, subject: id, actor }),
+      });
     });
   }
 
@@ -235,9 +339,17 @@ export class ApiKeysService {
   }
 }
 
-type ApiKeyEvent =
-  | { type: 'api_key.rotated'; data: { secret_id: string; previous_secret_id: string } }
-  | { type: 'api_key.revoked'; data: { deleted: boolean } };
+interface Alteration {
+  readonly em: EntityManager;
+  /** As it is now, locked. */
+  readonly apiKey: ApiKey;
+  /** What the actor may do here, as it is now. */
+  readonly own: Authority;
+  readonly now: Date;
+  readonly record: <T extends ApiKeyEventType>(event: Pick<NewEvent<T>, 'type' | 'data'>) => void;
+}
+
+type ApiKeyEventType = Extract<DomainEventType, `api_key.${string}`>;
 
 function noSuchKey(): DomainError {
   return new DomainError('not_found', 'There is no such API key');
@@ -245,6 +357,47 @@ function noSuchKey(): DomainError {
 
 function authorityOf({ scopes, environment, expiresAt }: ApiKey): Authority {
   return { scopes, environment, expiresAt: expiresAt ?? null };
+}
+
+/** What `PATCH` can change, by its names in the API. */
+function fieldsOf(apiKey: ApiKey) {
+  return {
+    name: apiKey.name,
+    description: apiKey.description ?? null,
+    external_id: apiKey.externalId ?? null,
+    metadata: apiKey.metadata,
+    scopes: apiKey.scopes,
+    expires_at: apiKey.expiresAt?.toISOString() ?? null,
+  };
+}
+
+/** Instants as we write them, so that the same one in another zone is no change. */
+function normalize(patch: ApiKeyPatch) {
+  return { ...patch, ...(patch.expires_at && { expires_at: new Date(patch.expires_at).toISOString() }) };
+}
+
+function touch(apiKey: ApiKey, now: Date): void {
+  apiKey.updatedAt = now;
+  apiKey.version += 1;
+}
+
+function refuseOtherVersion(apiKey: ApiKey, ifMatch: string | undefined): void {
+  if (ifMatch !== undefined && ifMatch !== etagOf(apiKey.version)) throw new DomainError('precondition_failed');
+}
+
+function refuseDead(apiKey: ApiKey, now: Date): void {
+  const why = whyDead(apiKey, now);
+  if (why) throw new DomainError('conflict', why);
+}
+
+function refuseBadExpiry(expiresAt: string | null | undefined, now: Date): void {
+  if (!expiresAt) return;
+  const at = new Date(expiresAt);
+  if (at > now && at <= expiryIn(MAX_EXPIRY_DAYS, now)!) return;
+  throw invalidInput({
+    location: 'body.expires_at',
+    message: `must be in the future, by ${MAX_EXPIRY_DAYS} days at the most; to stop a key now, disable or revoke it`,
+  });
 }
 
 function refuseBeyond(own: Authority, wanted: Authority): void {

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { builtInScopes, unknownScopes } from '#libs/contract/scopes.js';
+import { builtInScopes, unknownScopes, type BuiltInScope } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { invalidInput } from '#libs/platform/errors.js';
 
@@ -10,6 +10,13 @@ export class RegisteredScopes {
 
   constructor(config: Config) {
     this.all = [...new Set([...Object.keys(builtInScopes), ...config.settings.APP_SCOPES])];
+  }
+
+  describe() {
+    return this.all.map((scope) => {
+      const description = Object.hasOwn(builtInScopes, scope) ? builtInScopes[scope as BuiltInScope] : null;
+      return { scope, kind: description ? ('management' as const) : ('application' as const), description };
+    });
   }
 
   /** @throws DomainError that names every scope which is not registered. */

@@ -15,13 +15,13 @@ export class ApiError extends Error {
   }
 }
 
-type InputPart<R, K extends 'params' | 'query' | 'body'> = R extends { [P in K]: infer S extends z.ZodType }
+type InputPart<R, K extends 'params' | 'query' | 'headers' | 'body'> = R extends { [P in K]: infer S extends z.ZodType }
   ? {} extends z.input<S>
     ? { [P in K]?: z.input<S> }
     : { [P in K]: z.input<S> }
   : unknown;
 
-type Input<R> = InputPart<R, 'params'> & InputPart<R, 'query'> & InputPart<R, 'body'>;
+type Input<R> = InputPart<R, 'params'> & InputPart<R, 'query'> & InputPart<R, 'headers'> & InputPart<R, 'body'>;
 type Output<R> = R extends { success: { body: infer S extends z.ZodType } } ? z.output<S> : undefined;
 
 type Call<R> = {} extends Input<R> ? (input?: Input<R>) => Promise<Output<R>> : (input: Input<R>) => Promise<Output<R>>;
@@ -43,7 +43,7 @@ export interface ClientOptions {
 }
 
 /**
- * A client for the whole API. Every method takes `{ params, query, body }` as its route declares them, and returns the
+ * A client for the whole API. Every method takes `{ params, query, headers, body }` as its route declares them, and returns the
  * parsed answer.
  * @throws ApiError for every answer that is a problem; an error of zod for one that does not keep the contract.
  */
@@ -59,6 +59,7 @@ export function createClient(options: ClientOptions): Client {
 }
 
 interface AnyInput {
+  headers?: Record<string, string>;
   params?: Record<string, unknown>;
   query?: Record<string, string | number | undefined>;
   body?: unknown;
@@ -70,6 +71,7 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
     method: route.method,
     headers: {
       ...options.headers,
+      ...input.headers,
       ...(options.apiKey && { 'X-API-Key': options.apiKey }),
       ...(options.accessToken && { Authorization: `Bearer ${options.accessToken}` }),
       ...(input.body !== undefined && { 'Content-Type': 'application/json' }),

@@ -3,6 +3,7 @@ import { idOf } from './ids.js';
 import { nextCursor, pageQuery } from './lists.js';
 import { problems, type ProblemCode } from './problem.js';
 import { defineRoute } from './route.js';
+import { ifMatch } from './preconditions.js';
 import { Scope } from './scopes.js';
 
 const tag = 'API keys';
@@ -13,10 +14,31 @@ export type Environment = z.infer<typeof Environment>;
 export const ApiKeyStatus = z.enum(['active', 'disabled', 'expired', 'revoked']);
 export type ApiKeyStatus = z.infer<typeof ApiKeyStatus>;
 
+/** Whatever a customer wants to find again with the key. */
+const Metadata = z
+  .record(z.string().min(1).max(40), z.string().max(500))
+  .refine((metadata) => Object.keys(metadata).length <= 50, 'must have at most 50 entries')
+  .meta({ id: 'Metadata', examples: [{ team: 'checkout' }] });
+export type Metadata = z.infer<typeof Metadata>;
+
+const name = z.string().trim().min(1).max(100);
+const description = z.string().trim().max(1000).nullable();
+const externalId = z
+  .string()
+  .trim()
+  .min(1)
+  .max(200)
+  .nullable()
+  .meta({ description: 'Your own id of whom or what the key is for' });
+const scopes = z.array(Scope).min(1).max(100);
+
 const apiKeyFields = {
   id: idOf('key'),
   organization_id: idOf('org'),
   name: z.string(),
+  description: z.string().nullable(),
+  external_id: z.string().nullable(),
+  metadata: Metadata,
   environment: Environment,
   prefix: z.string().meta({ description: 'How the key begins: its prefix and 6 characters, never enough to use it' }),
   scopes: z.array(Scope),
@@ -41,6 +63,8 @@ const ApiKeyWithSecret = z
 
 const params = z.strictObject({ id: idOf('key') });
 
+const GRACE_MAX_SECONDS = 30 * 86_400;
+
 export const createApiKey = defineRoute({
   method: 'POST',
   path: '/api/v1/api-keys',
@@ -51,12 +75,12 @@ export const createApiKey = defineRoute({
     'that creates it. A key can only create keys within its own scopes, environment and expiry, and has to name the scopes.',
   policy: { scope: 'api-keys:manage' },
   body: z.strictObject({
-    name: z.string().trim().min(1).max(100),
+    name,
+    description: description.optional(),
+    external_id: externalId.optional(),
+    metadata: Metadata.optional(),
     organization_id: idOf('org').optional(),
-    scopes: z
-      .array(Scope)
-      .min(1)
-      .max(100)
+    scopes: scopes
       .optional()
       .meta({ description: 'Left out by a user: all that the user may grant, which is more than most keys need' }),
     environment: Environment.optional().meta({ description: 'By default what the deployment sets' }),
@@ -70,10 +94,23 @@ export const listApiKeys = defineRoute({
   method: 'GET',
   path: '/api/v1/api-keys',
   tag,
-  summary: 'List API keys, newest first',
+  summary: 'List API keys',
   description: 'Covers every organization whose keys the caller may manage, or the one that is named.',
   policy: { scope: 'api-keys:manage' },
-  query: z.strictObject({ organization_id: idOf('org').optional(), ...pageQuery }),
+  query: z.strictObject({
+    organization_id: idOf('org').optional(),
+    status: ApiKeyStatus.optional(),
+    environment: Environment.optional(),
+    external_id: z.string().min(1).max(200).optional(),
+    search: z.string().trim().min(1).max(100).optional().meta({
+      description: 'In the name, the description, the external id, or at the beginning of the key',
+    }),
+    sort: z
+      .enum(['-created_at', 'created_at', 'name', '-name', '-last_used_at', 'last_used_at'])
+      .default('-created_at')
+      .meta({ description: 'With a minus: the greatest first. A key that was never used counts as the oldest' }),
+    ...pageQuery,
+  }),
   success: { status: 200, body: z.strictObject({ data: z.array(ApiKey), total: z.int(), next_cursor: nextCursor }) },
   problems: ['not_found'],
 });
@@ -94,11 +131,74 @@ export const rotateApiKey = defineRoute({
   path: '/api/v1/api-keys/:id/rotate',
   tag,
   summary: 'Replace the secret of an API key',
-  description: 'When the answer arrives the old secret is dead on every node. Expiry and scopes stay as they are.',
+  description:
+    'When the answer arrives the old secret is dead on every node, unless `grace_period_seconds` lets it live on for a ' +
+    'while. Rotating again during that time ends the older one at once. Expiry and scopes stay as they are.',
   policy: { scope: 'api-keys:manage' },
   params,
+  body: z.strictObject({ grace_period_seconds: z.int().min(0).max(GRACE_MAX_SECONDS).default(0) }),
   success: { status: 200, body: ApiKeyWithSecret },
   problems: ['beyond_authority', 'conflict', 'not_found'],
+});
+
+export const updateApiKey = defineRoute({
+  method: 'PATCH',
+  path: '/api/v1/api-keys/:id',
+  tag,
+  summary: 'Change an API key',
+  description:
+    'Only what is named changes. With `If-Match` and the ETag of an earlier answer it changes only if nobody else has ' +
+    'changed it meanwhile. Widening a key needs the authority to grant what it gains.',
+  policy: { scope: 'api-keys:manage' },
+  params,
+  headers: ifMatch,
+  body: z
+    .strictObject({
+      name,
+      description,
+      external_id: externalId,
+      metadata: Metadata,
+      scopes,
+      expires_at: z.iso.datetime({ offset: true }).nullable(),
+    })
+    .partial(),
+  success: { status: 200, body: ApiKey },
+  problems: ['beyond_authority', 'conflict', 'not_found', 'precondition_failed'],
+});
+
+export const enableApiKey = defineRoute({
+  method: 'POST',
+  path: '/api/v1/api-keys/:id/enable',
+  tag,
+  summary: 'Let a disabled API key work again',
+  policy: { scope: 'api-keys:manage' },
+  params,
+  success: { status: 200, body: ApiKey },
+  problems: ['beyond_authority', 'conflict', 'not_found'],
+});
+
+export const disableApiKey = defineRoute({
+  method: 'POST',
+  path: '/api/v1/api-keys/:id/disable',
+  tag,
+  summary: 'Stop an API key until it is enabled again',
+  description: 'When the answer arrives the key is refused on every node.',
+  policy: { scope: 'api-keys:manage' },
+  params,
+  success: { status: 200, body: ApiKey },
+  problems: ['conflict', 'not_found'],
+});
+
+export const revokeApiKey = defineRoute({
+  method: 'POST',
+  path: '/api/v1/api-keys/:id/revoke',
+  tag,
+  summary: 'Revoke an API key for good',
+  description: 'When the answer arrives the key is dead on every node. It stays in the lists, as `revoked`.',
+  policy: { scope: 'api-keys:manage' },
+  params,
+  success: { status: 200, body: ApiKey },
+  problems: ['not_found'],
 });
 
 export const deleteApiKey = defineRoute({
@@ -119,6 +219,26 @@ const ipAddress = z
   .max(100)
   .overwrite((text) => text.replace(/%.*$/, ''))
   .refine((text) => z.union([z.ipv4(), z.ipv6()]).safeParse(text).success, 'must be an IPv4 or IPv6 address');
+
+export const listScopes = defineRoute({
+  method: 'GET',
+  path: '/api/v1/scopes',
+  tag,
+  summary: 'List the scopes of this deployment',
+  policy: 'authenticated',
+  success: {
+    status: 200,
+    body: z.strictObject({
+      data: z.array(
+        z.strictObject({
+          scope: Scope,
+          kind: z.enum(['management', 'application']),
+          description: z.string().nullable(),
+        }),
+      ),
+    }),
+  },
+});
 
 /** What a verification may say, in the order in which it is checked. Every code but `valid` is also a problem code. */
 export const VerificationCode = z.enum([

@@ -56,6 +56,23 @@ const golden = [
     data: { ...byNobody, method: 'GET', path: '/x', code: 'expired', scopes: [], count: 3 },
   },
   { type: 'api_key.rotated', subject: key, data: { ...byUser, secret_id: secret, previous_secret_id: secret } },
+  {
+    type: 'api_key.rotated',
+    subject: key,
+    data: {
+      ...byUser,
+      secret_id: secret,
+      previous_secret_id: secret,
+      previous_secret_ends_at: '2026-11-21T00:00:00.000Z',
+    },
+  },
+  {
+    type: 'api_key.updated',
+    subject: key,
+    data: { ...byKey, changes: { name: { before: 'a', after: 'b' }, scopes: { before: ['a:read'], after: ['a:*'] } } },
+  },
+  { type: 'api_key.enabled', subject: key, data: byUser },
+  { type: 'api_key.disabled', subject: key, data: byUser },
   { type: 'api_key.revoked', subject: key, data: { ...byUser, deleted: true } },
 ];
 

@@ -69,7 +69,18 @@ export const DomainEvent = z
       count: z.int().min(1),
       verified_for: actor.optional(),
     }),
-    event('api_key.rotated', { secret_id: idOf('secret'), previous_secret_id: idOf('secret') }),
+    event('api_key.rotated', {
+      secret_id: idOf('secret'),
+      previous_secret_id: idOf('secret'),
+      /** Until when the previous secret works; absent when it ended with the rotation. */
+      previous_secret_ends_at: z.iso.datetime().optional(),
+    }),
+    event('api_key.updated', {
+      /** Each field that changed, by its name in the API. */
+      changes: z.record(z.string(), z.object({ before: z.unknown(), after: z.unknown() })),
+    }),
+    event('api_key.enabled', {}),
+    event('api_key.disabled', {}),
     event('api_key.revoked', { deleted: z.boolean() }),
   ])
   .meta({ id: 'DomainEvent', description: 'A CloudEvents 1.0 object' });

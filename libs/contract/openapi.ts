@@ -44,8 +44,14 @@ function operation(name: string, route: Route): ZodOpenApiOperationObject {
     requestParams: {
       ...(route.params && { path: route.params }),
       ...(route.query && { query: route.query }),
+      ...(route.headers && { header: route.headers }),
     },
-    ...(route.body && { requestBody: { required: true, content: { 'application/json': { schema: route.body } } } }),
+    ...(route.body && {
+      requestBody: {
+        required: !route.body.safeParse({}).success,
+        content: { 'application/json': { schema: route.body } },
+      },
+    }),
     responses: {
       [route.success.status]: {
         description: 'Success',
@@ -66,7 +72,7 @@ function policySentence(route: Route): string {
 /** Every problem that a route may answer, by what it declares and by what follows from its policy and its input. */
 export function problemsOf(route: Route): ProblemCode[] {
   const codes = new Set<ProblemCode>(route.problems);
-  if (route.params || route.query || route.body) codes.add('invalid_request');
+  if (route.params || route.query || route.headers || route.body) codes.add('invalid_request');
   if (route.body) {
     codes.add('payload_too_large');
     codes.add('unsupported_media_type');

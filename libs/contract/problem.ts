@@ -74,6 +74,11 @@ export const problems = {
     title: 'The present state does not allow this',
     advice: 'Read the object again; `detail` says what stands in the way.',
   },
+  precondition_failed: {
+    status: 412,
+    title: 'It has changed meanwhile',
+    advice: 'Read it again, look at what changed, and send If-Match with the new ETag.',
+  },
   payload_too_large: { status: 413, title: 'The body is too large', advice: 'Send less than 64 KiB.' },
   unsupported_media_type: {
     status: 415,

@@ -26,6 +26,7 @@ export interface Route {
   readonly policy: Policy;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
+  readonly headers?: z.ZodObject;
   readonly body?: z.ZodObject;
   readonly success: { readonly status: 200 | 201 | 204; readonly body?: z.ZodType };
   /** What it may answer beyond that which follows from its policy and its input. */
@@ -42,6 +43,7 @@ type Part<S> = S extends z.ZodType ? S : z.ZodUndefined;
 export type RouteInput<R extends Route> = {
   params: z.output<Part<R['params']>>;
   query: z.output<Part<R['query']>>;
+  headers: z.output<Part<R['headers']>>;
   body: z.output<Part<R['body']>>;
 };
 

@@ -13,7 +13,7 @@ let deployment: Deployment;
 let ada: Account;
 let bob: Account;
 let adasKey: { id: string; key: string };
-let bobsKey: { id: string; key: string };
+let bobsKey: { id: string; key: string; updated_at: string };
 
 beforeAll(async () => {
   deployment = await startDeployment({ worker: false });
@@ -45,7 +45,12 @@ const samples: Record<string, () => Sample> = {
   }),
   'apiKeys.list': () => ({ query: { organization_id: ada.organizationId } }),
   'apiKeys.get': () => ({ params: { id: adasKey.id } }),
-  'apiKeys.rotate': () => ({ params: { id: adasKey.id } }),
+  'apiKeys.update': () => ({ params: { id: adasKey.id }, body: { name: 'Renamed' } }),
+  'apiKeys.rotate': () => ({ params: { id: adasKey.id }, body: { grace_period_seconds: 60 } }),
+  'apiKeys.enable': () => ({ params: { id: adasKey.id } }),
+  'apiKeys.disable': () => ({ params: { id: adasKey.id } }),
+  'apiKeys.revoke': () => ({ params: { id: adasKey.id } }),
+  'apiKeys.listScopes': () => ({}),
   'apiKeys.delete': () => ({ params: { id: adasKey.id } }),
   'apiKeys.verify': () => ({ body: { key: adasKey.key } }),
   'audit.listEvents': () => ({ query: { organization_id: ada.organizationId, key_id: adasKey.id } }),
@@ -239,7 +244,7 @@ describe.each(table.filter(({ route }) => route.params?.shape['id']))('$name, it
     expectProblem(route, foreign, 'not_found');
     expectProblem(route, unknown, 'not_found');
     expect(foreign.problem.detail).toBe(unknown.problem.detail);
-    expect((await bob.client.apiKeys.get({ params: { id: bobsKey.id } })).rotated_at).toBeNull();
+    expect((await bob.client.apiKeys.get({ params: { id: bobsKey.id } })).updated_at).toBe(bobsKey.updated_at);
     await deployment.client({ apiKey: bobsKey.key }).auth.whoami();
   });
 });

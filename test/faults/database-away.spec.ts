@@ -11,7 +11,10 @@ async function createCable(target: URL) {
   const sockets = new Set<Socket>();
   let cut = false;
   const server = createServer((near) => {
-    if (cut) return near.destroy();
+    if (cut) {
+      near.destroy();
+      return;
+    }
     const far = connect(Number(target.port), target.hostname);
     for (const [from, to] of [
       [near, far],

@@ -82,6 +82,10 @@ const API_KEYS = /* sql */ `
     id uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES organization,
     name text NOT NULL,
+    description text,
+    -- The customer's own name for whom or what the key is.
+    external_id text,
+    metadata jsonb NOT NULL DEFAULT '{}',
     -- How the present secret begins: its prefix and 6 characters.
     prefix text NOT NULL,
     environment text NOT NULL CHECK (environment IN ('test', 'live')),
@@ -94,8 +98,11 @@ const API_KEYS = /* sql */ `
     rotated_at timestamptz,
     disabled_at timestamptz,
     revoked_at timestamptz,
-    deleted_at timestamptz
+    deleted_at timestamptz,
+    -- Counts its changes: what If-Match compares.
+    version integer NOT NULL
   );
+  CREATE INDEX api_key_external_id ON api_key (organization_id, external_id) WHERE external_id IS NOT NULL;
   CREATE INDEX api_key_organization_id ON api_key (organization_id, id) WHERE deleted_at IS NULL;
 
   CREATE TABLE api_key_secret (

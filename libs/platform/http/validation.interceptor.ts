@@ -24,19 +24,21 @@ export class ValidationInterceptor implements NestInterceptor {
 }
 
 const nothing = z.strictObject({});
+const anyHeaders = z.object({});
 
 function parseInput(route: Route, request: FastifyRequest) {
   const parts = {
     params: (route.params ?? nothing).safeParse(request.params ?? {}),
     query: (route.query ?? nothing).safeParse(request.query ?? {}),
+    headers: (route.headers ?? anyHeaders).safeParse(request.headers),
     // A route without a body takes none, or an empty object, as some clients send with every POST.
-    body: (route.body ?? nothing).safeParse(request.body ?? {}),
+    body: (route.body ?? nothing).safeParse(request.body === undefined ? {} : request.body),
   };
   const errors = Object.entries(parts).flatMap(([part, result]) =>
     result.success ? [] : result.error.issues.flatMap((issue) => fieldErrors(part, issue)),
   );
   if (errors.length > 0) throw invalidInput(...errors);
-  return { params: parts.params.data, query: parts.query.data, body: parts.body.data };
+  return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data]));
 }
 
 function fieldErrors(part: string, issue: z.core.$ZodIssue): FieldError[] {

@@ -1,0 +1,113 @@
+import type pg from 'pg';
+import type { ApiKeyStatus, Environment } from '#libs/contract/api-keys.js';
+import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import { invalidInput } from '#libs/platform/errors.js';
+
+export interface ApiKeySearch {
+  readonly organizationIds: readonly string[];
+  readonly status: ApiKeyStatus | undefined;
+  readonly environment: Environment | undefined;
+  readonly externalId: string | undefined;
+  readonly search: string | undefined;
+  /** A field, with a minus for descending. */
+  readonly sort: string;
+  readonly limit: number;
+  readonly cursor: string | undefined;
+}
+
+interface FoundPage {
+  readonly ids: readonly string[];
+  readonly total: number;
+  readonly nextCursor: string | null;
+}
+
+/** By what keys are sorted, and its type. The id decides among equals, so that no page repeats or skips a key. */
+const sortKeys: Record<string, { expression: string; type: string }> = {
+  created_at: { expression: 'k.created_at', type: 'timestamptz' },
+  name: { expression: 'lower(k.name)', type: 'text' },
+  last_used_at: { expression: `coalesce(u.last_used_at, '-infinity')`, type: 'timestamptz' },
+};
+
+/** In the order of `statusOf`; $2 is the instant. */
+const isStatus: Record<ApiKeyStatus, string> = {
+  revoked: 'k.revoked_at IS NOT NULL',
+  disabled: 'k.revoked_at IS NULL AND k.disabled_at IS NOT NULL',
+  expired: 'k.revoked_at IS NULL AND k.disabled_at IS NULL AND k.expires_at <= $2',
+  active: 'k.revoked_at IS NULL AND k.disabled_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)',
+};
+
+/** Finds a page of keys by their ids, sorted. One statement: the page and the total are of the same instant. */
+export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Date): Promise<FoundPage> {
+  const descending = query.sort.startsWith('-');
+  const { expression, type } = sortKeys[query.sort.replace(/^-/, '')]!;
+  const after = query.cursor === undefined ? undefined : readCursor(query.cursor, query.sort);
+  const { rows } = await pool
+    .query<{ id: string; sort_key: string; total: number }>(
+      `WITH found AS (
+         SELECT k.id, ${expression} AS sort_key
+         FROM api_key k LEFT JOIN api_key_usage u ON u.api_key_id = k.id
+         WHERE k.organization_id = ANY($1) AND k.deleted_at IS NULL AND $2::timestamptz IS NOT NULL
+           AND ${query.status ? isStatus[query.status] : 'true'}
+           AND ($3::text IS NULL OR k.environment = $3)
+           AND ($4::text IS NULL OR k.external_id = $4)
+           AND ($5::text IS NULL OR k.name ILIKE $5 OR k.description ILIKE $5 OR k.external_id ILIKE $5
+                OR k.prefix LIKE $6)
+       )
+       SELECT id, sort_key::text, (SELECT count(*)::int FROM found) AS total FROM found
+       WHERE $7::text IS NULL OR (sort_key, id) ${descending ? '<' : '>'} ($7::${type}, $8::uuid)
+       ORDER BY sort_key ${descending ? 'DESC' : 'ASC'}, id ${descending ? 'DESC' : 'ASC'} LIMIT $9`,
+      [
+        query.organizationIds.map(toUuid),
+        now,
+        query.environment ?? null,
+        query.externalId ?? null,
+        query.search ? `%${escapePattern(query.search)}%` : null,
+        query.search ? `${escapePattern(query.search)}%` : null,
+        after?.sortKey ?? null,
+        after?.id ?? null,
+        query.limit + 1,
+      ],
+    )
+    .catch((error: { code?: string }) => {
+      // A cursor whose sort key was tampered with is no value of its type.
+      throw error.code?.startsWith('22') ? badCursor() : error;
+    });
+  const page = rows.slice(0, query.limit);
+  const last = page.at(-1);
+  return {
+    ids: page.map((row) => fromUuid('key', row.id)),
+    total: rows[0]?.total ?? 0,
+    nextCursor: rows.length > page.length && last ? writeCursor(query.sort, last.sort_key, last.id) : null,
+  };
+}
+
+function escapePattern(text: string): string {
+  return text.replace(/[\\%_]/g, '\\$&');
+}
+
+function writeCursor(...parts: [sort: string, sortKey: string, id: string]): string {
+  return Buffer.from(JSON.stringify(parts)).toString('base64url');
+}
+
+function readCursor(cursor: string, sort: string): { sortKey: string; id: string } {
+  const parts = parseJson(Buffer.from(cursor, 'base64url').toString());
+  if (!Array.isArray(parts) || parts.length !== 3 || parts[0] !== sort) throw badCursor();
+  const [, sortKey, id] = parts as unknown[];
+  if (typeof sortKey !== 'string' || typeof id !== 'string') throw badCursor();
+  return { sortKey, id };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function badCursor(): Error {
+  return invalidInput({
+    location: 'query.cursor',
+    message: 'must be the next_cursor of an earlier answer to the same query',
+  });
+}
