@@ -22,12 +22,15 @@ export class Passwords {
     return same && hash !== undefined;
   }
 
-  /** @throws DomainError for a password that is among the first to be tried. */
-  refuseCommon(password: string, aboutTheUser: readonly string[]): void {
+  /**
+   * @param field where in the body it came
+   * @throws DomainError for a password that is among the first to be tried.
+   */
+  refuseCommon(field: string, password: string, aboutTheUser: readonly string[]): void {
     const { score, feedback } = this.#strength.check(password, [...aboutTheUser]);
     if (score >= WEAKEST_SCORE) return;
     throw invalidInput({
-      location: 'body.password',
+      location: `body.${field}`,
       message: `is too easy to guess: ${feedback.warning ?? 'it is common or follows a pattern'}; several unrelated words are better`,
     });
   }

@@ -11,7 +11,7 @@ import { Sealing } from '#libs/platform/sealing.js';
 import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
 import { LoginDelay } from './login-delay.js';
 import { Passwords } from './passwords.js';
-import type { UserPrincipal } from './principal.js';
+import { actorOf, type UserPrincipal } from './principal.js';
 import { RefreshToken, Session } from './session.entity.js';
 import { decideRefresh, isLive, SESSION_DAYS } from './session.js';
 import { User } from './user.entity.js';
@@ -88,6 +88,74 @@ export class SessionsService {
         data: { session_id: session.id },
       });
     });
+  }
+
+  /** The newest first. */
+  async list(principal: UserPrincipal): Promise<Session[]> {
+    return this.em
+      .fork()
+      .find(
+        Session,
+        { userId: principal.userId, endedAt: null, expiresAt: { $gt: this.clock.now() } },
+        { orderBy: { id: 'desc' } },
+      );
+  }
+
+  /** Somebody else's session is answered as if it did not exist; one that has ended stays ended. */
+  async end(principal: UserPrincipal, id: string): Promise<void> {
+    await this.changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+      const session = await em.findOne(
+        Session,
+        { id, userId: principal.userId },
+        { lockMode: LockMode.PESSIMISTIC_WRITE },
+      );
+      if (!session) throw new DomainError('not_found', 'There is no such session');
+      if (session.endedAt) return;
+      session.endedAt = this.clock.now();
+      record({
+        type: 'user.session_ended',
+        subject: principal.userId,
+        actor: actorOf(principal),
+        data: { session_id: id },
+      });
+    });
+  }
+
+  /** Whoever took a session over does not keep it: all but the one that asks end in the same transaction. */
+  async changePassword(principal: UserPrincipal, current: string, next: string): Promise<void> {
+    this.passwords.refuseCommon('new_password', next, [principal.email, principal.name]);
+    await this.#requirePassword(principal, current);
+    const passwordHash = await this.passwords.hash(next);
+    await this.changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+      await this.reload(em, principal);
+      const user = await em.findOneOrFail(User, principal.userId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const others = await em.find(
+        Session,
+        { userId: user.id, endedAt: null, id: { $ne: principal.sessionId } },
+        { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
+      );
+      const now = this.clock.now();
+      for (const session of others) session.endedAt = now;
+      user.passwordHash = passwordHash;
+      record({
+        type: 'user.password_changed',
+        subject: user.id,
+        actor: actorOf(principal),
+        data: { ended_session_ids: others.map((session) => session.id) },
+      });
+    });
+  }
+
+  /** Asked as at a sign-in, and slowed down as one: a stolen session must not become a way to guess. */
+  async #requirePassword(principal: UserPrincipal, password: string): Promise<void> {
+    const { ip } = requestContext();
+    await this.loginDelay.wait(principal.email, ip);
+    const user = await this.em.fork().findOneOrFail(User, principal.userId);
+    if (!(await this.passwords.matches(user.passwordHash, password))) {
+      await this.#recordFailure(user);
+      throw new DomainError('invalid_credentials', 'The current password is wrong');
+    }
+    await this.loginDelay.succeeded(principal.email, ip);
   }
 
   /** @throws DomainError `invalid_token` for a bad access token, or one whose session has ended. */

@@ -29,6 +29,22 @@ const Tokens = z
 
 const refreshToken = z.strictObject({ refresh_token: z.string().min(1).max(200) });
 
+const newPassword = z
+  .string()
+  .min(PASSWORD_MIN, `must have at least ${PASSWORD_MIN} characters`)
+  .max(PASSWORD_MAX, `must have at most ${PASSWORD_MAX} characters`);
+
+const Session = z
+  .strictObject({
+    id: idOf('session'),
+    current: z.boolean().meta({ description: 'Whether it is the one that asks' }),
+    ip: z.string().nullable(),
+    user_agent: z.string().nullable(),
+    created_at: z.iso.datetime(),
+    expires_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Session' });
+
 export const register = defineRoute({
   method: 'POST',
   path: '/api/v1/auth/register',
@@ -37,10 +53,7 @@ export const register = defineRoute({
   policy: 'public',
   body: z.strictObject({
     email,
-    password: z
-      .string()
-      .min(PASSWORD_MIN, `must have at least ${PASSWORD_MIN} characters`)
-      .max(PASSWORD_MAX, `must have at most ${PASSWORD_MAX} characters`),
+    password: newPassword,
     name: z.string().trim().min(1).max(100),
   }),
   success: { status: 201, body: z.strictObject({ user: User, organization: Organization }) },
@@ -79,4 +92,36 @@ export const logout = defineRoute({
   summary: 'End the session',
   policy: 'user',
   success: { status: 204 },
+});
+
+export const changePassword = defineRoute({
+  method: 'POST',
+  path: '/api/v1/auth/password',
+  tag,
+  summary: 'Change the password',
+  description: 'Every other session of the account ends with it.',
+  policy: 'user',
+  body: z.strictObject({ current_password: z.string().min(1).max(PASSWORD_MAX), new_password: newPassword }),
+  success: { status: 204 },
+  problems: ['invalid_credentials', 'too_many_attempts'],
+});
+
+export const listSessions = defineRoute({
+  method: 'GET',
+  path: '/api/v1/auth/sessions',
+  tag,
+  summary: 'List the sessions of the account that are alive',
+  policy: 'user',
+  success: { status: 200, body: z.strictObject({ data: z.array(Session), total: z.int() }) },
+});
+
+export const endSession = defineRoute({
+  method: 'DELETE',
+  path: '/api/v1/auth/sessions/:id',
+  tag,
+  summary: 'End a session of the account',
+  policy: 'user',
+  params: z.strictObject({ id: idOf('session') }),
+  success: { status: 204 },
+  problems: ['not_found'],
 });

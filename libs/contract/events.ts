@@ -44,6 +44,8 @@ export const DomainEvent = z
     event('user.login_succeeded', { session_id: idOf('session') }),
     event('user.login_failed', {}),
     event('user.logged_out', { session_id: idOf('session') }),
+    event('user.session_ended', { session_id: idOf('session') }),
+    event('user.password_changed', { ended_session_ids: z.array(idOf('session')) }),
     event('user.refresh_token_reused', { session_id: idOf('session') }),
     event('organization.created', { name: z.string(), owner_id: idOf('user') }),
     event('api_key.created', {

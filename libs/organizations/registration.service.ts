@@ -27,7 +27,7 @@ export class RegistrationService {
         this.config.registration === 'invite' ? 'Accounts are opened by invitation only' : undefined,
       );
     }
-    this.passwords.refuseCommon(input.password, [input.email, input.name]);
+    this.passwords.refuseCommon('password', input.password, [input.email, input.name]);
     const passwordHash = await this.passwords.hash(input.password);
 
     const now = this.clock.now();

@@ -67,7 +67,9 @@ describe('an update', () => {
     const key = await newKey();
     const params = { id: key.id };
     const after = (seconds: number) => new Date(Date.now() + seconds * 1000).toISOString();
-    expect(await codeOf(ada.client.apiKeys.update({ params, body: { expires_at: after(-1) } }))).toBe('invalid_request');
+    expect(await codeOf(ada.client.apiKeys.update({ params, body: { expires_at: after(-1) } }))).toBe(
+      'invalid_request',
+    );
     await ada.client.apiKeys.update({ params, body: { expires_at: after(60) } });
     await use(key.key);
     deployment.advance(61_000);

@@ -13,6 +13,9 @@ let deployment: Deployment;
 let ada: Account;
 let bob: Account;
 let adasKey: { id: string; key: string };
+let adasSession: string;
+/** Another tenant's, for each kind of thing that a route names by its id. */
+let bobs: Record<string, string>;
 let bobsKey: { id: string; key: string; updated_at: string };
 
 beforeAll(async () => {
@@ -22,6 +25,8 @@ beforeAll(async () => {
     ada.client.apiKeys.create({ body: { name: 'Narrow', scopes: ['triggers:read'] } }),
     bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } }),
   ]);
+  adasSession = (await ada.client.auth.listSessions()).data[0]!.id;
+  bobs = { key: bobsKey.id, session: (await bob.client.auth.listSessions()).data[0]!.id };
 });
 
 afterAll(() => deployment.stop());
@@ -38,6 +43,11 @@ const samples: Record<string, () => Sample> = {
   'auth.login': () => ({ body: { email: ada.email, password: ada.password } }),
   'auth.refresh': () => ({ body: { refresh_token: ada.refreshToken } }),
   'auth.logout': () => ({}),
+  'auth.changePassword': () => ({
+    body: { current_password: ada.password, new_password: 'seven kites over the marsh' },
+  }),
+  'auth.listSessions': () => ({}),
+  'auth.endSession': () => ({ params: { id: adasSession } }),
   'auth.whoami': () => ({}),
   'organizations.list': () => ({ query: { limit: '10' } }),
   'apiKeys.create': () => ({
@@ -225,7 +235,7 @@ describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ n
 });
 
 describe.each(table.filter(({ route }) => route.params?.shape['id']))('$name, its id', ({ name, route }) => {
-  it.each(['1', 'key_', 'org_01h455vb4pex5vsknk084sn02q', 'key_01h455vb4pex5vsknk084sn02Q', "key_' OR 1=1 --"])(
+  it.each(['1', 'key_', 'org_01h455vb4pex5vsknk084sn02q', 'key_01h455vb4pex5vsknk084sn02Q', "session_' OR 1=1 --"])(
     'refuses %s as malformed',
     async (id) => {
       const answer = await send(route, { ...samples[name]!(), params: { id } }, asUser());
@@ -235,12 +245,11 @@ describe.each(table.filter(({ route }) => route.params?.shape['id']))('$name, it
   );
 
   it("answers another tenant's id as if it did not exist", async () => {
-    const foreign = await send(route, { ...samples[name]!(), params: { id: bobsKey.id } }, asUser());
-    const unknown = await send(
-      route,
-      { ...samples[name]!(), params: { id: 'key_01h455vb4pex5vsknk084sn02q' } },
-      asUser(),
-    );
+    const sample = samples[name]!();
+    const kind = sample.params!['id']!.split('_')[0]!;
+    const withId = (id: string) => send(route, { ...sample, params: { id } }, asUser());
+    const foreign = await withId(bobs[kind]!);
+    const unknown = await withId(`${kind}_01h455vb4pex5vsknk084sn02q`);
     expectProblem(route, foreign, 'not_found');
     expectProblem(route, unknown, 'not_found');
     expect(foreign.problem.detail).toBe(unknown.problem.detail);

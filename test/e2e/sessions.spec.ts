@@ -146,6 +146,54 @@ describe('a refresh token', () => {
   });
 });
 
+describe('the sessions of an account', () => {
+  const signIn = async (account: Account) => {
+    const { email, password } = account;
+    const tokens = await deployment.client().auth.login({ body: { email, password } });
+    return { ...tokens, client: deployment.client({ accessToken: tokens.access_token }) };
+  };
+
+  it('are listed, the one that asks is marked, and each can be ended from another', async () => {
+    const dan = await deployment.account();
+    const other = await signIn(dan);
+    const { data } = await dan.client.auth.listSessions();
+    expect(data.map(({ current }) => current)).toEqual([false, true]);
+    expect(data[0]).toMatchObject({ ip: '127.0.0.1', user_agent: expect.any(String) });
+
+    await dan.client.auth.endSession({ params: { id: data[0]!.id } });
+    expect(await codeOf(other.client.auth.whoami())).toBe('invalid_token');
+    expect(await codeOf(deployment.client().auth.refresh({ body: { refresh_token: other.refresh_token } }))).toBe(
+      'invalid_refresh_token',
+    );
+    expect((await dan.client.auth.listSessions()).total).toBe(1);
+  });
+
+  it('end with a change of the password, all but the one that changed it', async () => {
+    const dan = await deployment.account();
+    const other = await signIn(dan);
+    const body = { current_password: dan.password, new_password: 'seven kites over the marsh' };
+    await dan.client.auth.changePassword({ body });
+    expect(await codeOf(other.client.auth.whoami())).toBe('invalid_token');
+    await dan.client.auth.whoami();
+    expect(await codeOf(signIn(dan))).toBe('invalid_credentials');
+    await signIn({ ...dan, password: body.new_password });
+    const trail = await eventually(
+      () => dan.client.audit.listEvents({ query: { type: 'user.password_changed' } }),
+      (answer) => answer.data.length > 0,
+    );
+    expect(trail.data[0]!.event.data['ended_session_ids']).toHaveLength(1);
+  });
+
+  it('stay as they are when the current password is wrong or the new one is common', async () => {
+    const dan = await deployment.account();
+    const change = (current_password: string, new_password: string) =>
+      codeOf(dan.client.auth.changePassword({ body: { current_password, new_password } }));
+    expect(await change('not it', 'seven kites over the marsh')).toBe('invalid_credentials');
+    expect(await change(dan.password, 'password1234')).toBe('invalid_request');
+    expect((await signIn(dan)).token_type).toBe('Bearer');
+  });
+});
+
 describe('signing in', () => {
   it('answers alike for a wrong password and an unknown account', async () => {
     const wrong = await rejection(deployment.client().auth.login({ body: { email: ada.email, password: 'not it' } }));
