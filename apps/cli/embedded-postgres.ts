@@ -51,6 +51,9 @@ export interface EmbeddedPostgres {
 export const PASSWORD_FILE = 'postgres-password';
 const DATABASE = 'keyledger';
 const ADMIN = 'postgres';
+/** SQLSTATEs. */
+const WRONG_PASSWORD = '28P01';
+const NO_DATABASE = '3D000';
 const POLL_MS = 10;
 const STOP_DEADLINE_MS = 30_000;
 /** How long a server outlives a process that was killed, so that the others can end in order. */
@@ -72,15 +75,22 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     const server = await launch(place, { logFile, port: options.port, settings: options.settings ?? {} });
     const adminUrl = `postgres://${ADMIN}:${password}@127.0.0.1:${server.port}/${DATABASE}`;
     void server.ended.then(() => lock.release());
-    await makeDatabase(adminUrl).catch(async (error: unknown) => {
+    await makeDatabase(adminUrl).catch(async (error: Error & { code?: string }) => {
       await server.stop();
-      throw error;
+      throw error.code === WRONG_PASSWORD ? wrongPassword(directory, place.cluster) : error;
     });
     return { ...server, adminUrl, dataDirectory: place.cluster };
   } catch (error) {
     lock.release();
     throw error;
   }
+}
+
+function wrongPassword(directory: string, cluster: string): ConfigError {
+  return new ConfigError(
+    `DATA_DIR is incomplete: ${join(directory, PASSWORD_FILE)} does not hold the password of the data in ${cluster}; ` +
+      `bring the file back, or set DATA_DIR to another folder.`,
+  );
 }
 
 /** Private, but root shares it with the server's account, which must be able to pass through. */
@@ -291,7 +301,7 @@ async function makeDatabase(adminUrl: string): Promise<void> {
   const missing = await query(adminUrl, 'SELECT 1').then(
     () => false,
     (error: { code?: string }) => {
-      if (error.code === '3D000') return true;
+      if (error.code === NO_DATABASE) return true;
       throw error as Error;
     },
   );

@@ -140,23 +140,36 @@ function makeReadable(path: string): void {
 function reachableCluster(dataDirectory: string, account: Account, log: Log): string {
   const cluster = join(dataDirectory, 'postgres');
   const present = lstatSync(cluster, { throwIfNoEntry: false });
-  if (present?.isSymbolicLink()) return readlinkSync(cluster);
+  if (present?.isSymbolicLink()) {
+    const elsewhere = readlinkSync(cluster);
+    makePublic(dirname(elsewhere));
+    return elsewhere;
+  }
   if (runs('/bin/sh', ['-c', 'cd "$0"', dataDirectory], account).ok) return cluster;
   if (present) {
     throw new ConfigError(
       `DATA_DIR must be somewhere that the user \`${ACCOUNT}\` can reach: it cannot enter ${dataDirectory}.`,
     );
   }
-  const elsewhere = join(DATA, externalName(dataDirectory), 'postgres');
+  const elsewhere = join(makeExternal(dataDirectory), 'postgres');
   log(`The user \`${ACCOUNT}\` cannot reach ${dataDirectory}: PostgreSQL's data is kept in ${elsewhere}.`);
-  makePublic(dirname(elsewhere));
   symlinkSync(elsewhere, cluster);
   return elsewhere;
 }
 
-function externalName(dataDirectory: string): string {
+/**
+ * A new folder each time: one that is there belongs to a data directory which was deleted since, or copied, and holds what
+ * only its own password opens. Nobody but the user can know that it may go.
+ */
+function makeExternal(dataDirectory: string): string {
   const name = basename(dirname(dataDirectory)).replace(/[^\w.-]/g, '') || 'data';
-  return `${name}-${createHash('sha256').update(dataDirectory).digest('hex').slice(0, 10)}`;
+  const hash = createHash('sha256').update(dataDirectory).digest('hex').slice(0, 10);
+  for (let number = 1; ; number++) {
+    const path = join(DATA, `${name}-${hash}${number === 1 ? '' : `-${number}`}`);
+    if (existsSync(path)) continue;
+    makePublic(path);
+    return path;
+  }
 }
 
 /** Whatever the umask of the root user is. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
@@ -75,4 +75,13 @@ test('does not touch a process that only calls itself the server of this folder'
   server = await startEmbeddedPostgres({ dataDirectory: directory });
   expect([impostor.exitCode, impostor.signalCode]).toEqual([null, null]);
   impostor.kill();
+});
+
+test('says which file is missing when the password is not that of the data', async () => {
+  await server!.stop();
+  await rm(join(directory, 'postgres-password'));
+  await expect(startEmbeddedPostgres({ dataDirectory: directory })).rejects.toThrow(
+    join(directory, 'postgres-password'),
+  );
+  expect((await processesOf(directory)).filter(({ command }) => command.includes('postgres'))).toEqual([]);
 });
