@@ -1,10 +1,13 @@
 import { Module, type DynamicModule } from '@nestjs/common';
+import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
 import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import type { Config } from '#libs/platform/config.js';
+import { Events } from '#libs/platform/events/event.js';
 import { EVENT_SUBSCRIBERS, Inbox, type EventSubscriber } from '#libs/platform/events/inbox.js';
 import { PlatformModule } from '#libs/platform/platform.module.js';
 import { UsageCounter } from '#libs/usage/usage-counter.js';
+import { ExpiryConsumer } from './expiry.consumer.js';
 import { IngestConsumer } from './ingest.consumer.js';
 import { UpkeepConsumer } from './upkeep.consumer.js';
 
@@ -24,6 +27,9 @@ export class WorkerModule {
           inject: [AuditWriter, UsageCounter],
           useFactory: (...subscribers: EventSubscriber[]) => subscribers,
         },
+        Events,
+        ExpiryNotices,
+        ExpiryConsumer,
         IngestConsumer,
         UpkeepConsumer,
       ],

@@ -24,6 +24,8 @@ const byUser = {
 const byKey = { ...byUser, actor: { type: 'api_key', id: key } };
 const byNobody = { ...byUser, actor: { type: 'anonymous', id: null }, ip: null, user_agent: null };
 
+const bySystem = { ...byNobody, actor: { type: 'system', id: null } };
+
 /**
  * One of each type as version 0.1.0 wrote it. They lie in logs that nobody can rewrite: a line here may never be changed
  * or removed, only added.
@@ -73,6 +75,12 @@ const golden = [
     subject: key,
     data: { ...byKey, changes: { name: { before: 'a', after: 'b' }, scopes: { before: ['a:read'], after: ['a:*'] } } },
   },
+  {
+    type: 'api_key.expiring',
+    subject: key,
+    data: { ...bySystem, expires_at: '2026-11-27T00:00:00.000Z', days_left: 7 },
+  },
+  { type: 'api_key.expired', subject: key, data: { ...bySystem, expires_at: '2026-11-20T00:00:00.000Z' } },
   { type: 'api_key.enabled', subject: key, data: byUser },
   { type: 'api_key.disabled', subject: key, data: byUser },
   { type: 'api_key.revoked', subject: key, data: { ...byUser, deleted: true } },

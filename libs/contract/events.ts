@@ -8,7 +8,8 @@ import { Scope } from './scopes.js';
  * entry of the audit log. Old shapes stay readable: fields are only ever added, and golden fixtures hold us to it.
  */
 const actor = z.strictObject({
-  type: z.enum(['user', 'api_key', 'anonymous']),
+  /** `system`: the service itself, by the clock. */
+  type: z.enum(['user', 'api_key', 'anonymous', 'system']),
   id: z.string().nullable(),
 });
 
@@ -83,6 +84,8 @@ export const DomainEvent = z
     }),
     event('api_key.enabled', {}),
     event('api_key.disabled', {}),
+    event('api_key.expiring', { expires_at: z.iso.datetime(), days_left: z.int() }),
+    event('api_key.expired', { expires_at: z.iso.datetime() }),
     event('api_key.revoked', { deleted: z.boolean() }),
   ])
   .meta({ id: 'DomainEvent', description: 'A CloudEvents 1.0 object' });

@@ -105,6 +105,17 @@ const API_KEYS = /* sql */ `
   CREATE INDEX api_key_external_id ON api_key (organization_id, external_id) WHERE external_id IS NOT NULL;
   CREATE INDEX api_key_organization_id ON api_key (organization_id, id) WHERE deleted_at IS NULL;
 
+  CREATE INDEX api_key_expires_at ON api_key (expires_at) WHERE revoked_at IS NULL AND expires_at IS NOT NULL;
+
+  -- What was told of which expiry: a key whose expiry is moved is told of again.
+  CREATE TABLE api_key_notice (
+    api_key_id uuid NOT NULL REFERENCES api_key,
+    expires_at timestamptz NOT NULL,
+    -- How long before the expiry; zero when it has come.
+    lead interval NOT NULL,
+    PRIMARY KEY (api_key_id, expires_at, lead)
+  );
+
   CREATE TABLE api_key_secret (
     id uuid PRIMARY KEY,
     api_key_id uuid NOT NULL REFERENCES api_key,
@@ -253,6 +264,10 @@ const GRANTS = /* sql */ `
   GRANT SELECT ON api_key_usage, audit_log, audit_event, event_quarantine TO keyledger_api;
 
   GRANT SELECT, DELETE ON event_batch, authz_change TO keyledger_worker;
+  -- For what the worker notices by itself: that a key has expired.
+  GRANT SELECT ON api_key, authz_state TO keyledger_worker;
+  GRANT SELECT, INSERT ON api_key_notice TO keyledger_worker;
+  GRANT INSERT ON event_batch TO keyledger_worker;
   GRANT SELECT, UPDATE ON ingest TO keyledger_worker;
   GRANT SELECT, INSERT ON event_quarantine, audit_event TO keyledger_worker;
   GRANT SELECT, INSERT, UPDATE ON audit_log, api_key_usage TO keyledger_worker;

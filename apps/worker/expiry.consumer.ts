@@ -1,0 +1,26 @@
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
+import { Inbox } from '#libs/platform/events/inbox.js';
+import { Queues } from '#libs/platform/queue.js';
+
+const QUEUE = 'expiry';
+const EVERY_MS = 30_000;
+
+/** Looks for keys that expire, and puts what it tells of them into the trail at once. */
+@Injectable()
+export class ExpiryConsumer implements OnApplicationBootstrap {
+  constructor(
+    private readonly queues: Queues,
+    private readonly notices: ExpiryNotices,
+    private readonly inbox: Inbox,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.queues.schedule(this.queues.queue(QUEUE), 'expiry', EVERY_MS);
+    this.queues.worker(QUEUE, () => this.#run(), 1);
+  }
+
+  async #run(): Promise<void> {
+    for (const shard of await this.notices.run()) await this.inbox.ingest(shard);
+  }
+}
