@@ -7,6 +7,7 @@ import { AccessGuard } from './access.guard.js';
 import { AccessTokens, EdDsaJwtService, SigningKeys } from './access-tokens.js';
 import { LoginDelay } from './login-delay.js';
 import { Passwords } from './passwords.js';
+import { RefreshCookie } from './refresh-cookie.js';
 import { SessionsController } from './sessions.controller.js';
 import { SessionsService } from './sessions.service.js';
 import { ApiKeyStrategy, BearerStrategy } from './strategies.js';
@@ -26,6 +27,7 @@ import { ApiKeyStrategy, BearerStrategy } from './strategies.js';
     Passwords,
     LoginDelay,
     SessionsService,
+    RefreshCookie,
     ApiKeyStrategy,
     BearerStrategy,
     { provide: APP_GUARD, useClass: AccessGuard },

@@ -1,27 +1,45 @@
-import { Controller } from '@nestjs/common';
+import { Controller, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { changePassword, endSession, listSessions, login, logout, refresh } from '#libs/contract/auth.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
+import { DomainError } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { Caller, type UserPrincipal } from './principal.js';
-import { SessionsService } from './sessions.service.js';
+import { RefreshCookie } from './refresh-cookie.js';
+import { SessionsService, type Tokens } from './sessions.service.js';
 
 @Controller()
 export class SessionsController {
-  constructor(private readonly sessions: SessionsService) {}
+  constructor(
+    private readonly sessions: SessionsService,
+    private readonly cookie: RefreshCookie,
+  ) {}
 
   @Implements(login)
-  login(@Input() { body }: RouteInput<typeof login>): Promise<RouteOutput<typeof login>> {
-    return this.sessions.login(body);
+  async login(
+    @Input() { body }: RouteInput<typeof login>,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RouteOutput<typeof login>> {
+    const tokens = await this.sessions.login(body);
+    return body.session === 'cookie' ? this.#keepInCookie(reply, tokens) : tokens;
   }
 
   @Implements(refresh)
-  refresh(@Input() { body }: RouteInput<typeof refresh>): Promise<RouteOutput<typeof refresh>> {
-    return this.sessions.refresh(body.refresh_token);
+  async refresh(
+    @Input() { body }: RouteInput<typeof refresh>,
+    @Req() request: FastifyRequest,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RouteOutput<typeof refresh>> {
+    if (body.refresh_token !== undefined) return this.sessions.refresh(body.refresh_token);
+    const token = this.cookie.read(request);
+    if (token === undefined) throw new DomainError('invalid_refresh_token', 'Neither the body nor a cookie has one');
+    return this.#keepInCookie(reply, await this.sessions.refresh(token));
   }
 
   @Implements(logout)
-  logout(@Caller() caller: UserPrincipal): Promise<void> {
-    return this.sessions.logout(caller);
+  async logout(@Caller() caller: UserPrincipal, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
+    await this.sessions.logout(caller);
+    this.cookie.clear(reply);
   }
 
   @Implements(changePassword)
@@ -48,5 +66,10 @@ export class SessionsController {
   @Implements(endSession)
   end(@Input() { params }: RouteInput<typeof endSession>, @Caller() caller: UserPrincipal): Promise<void> {
     return this.sessions.end(caller, params.id);
+  }
+
+  #keepInCookie(reply: FastifyReply, { refresh_token: token, ...visible }: Tokens): Omit<Tokens, 'refresh_token'> {
+    this.cookie.set(reply, token);
+    return visible;
   }
 }

@@ -16,7 +16,7 @@ import { RefreshToken, Session } from './session.entity.js';
 import { decideRefresh, isLive, SESSION_DAYS } from './session.js';
 import { User } from './user.entity.js';
 
-interface Tokens {
+export interface Tokens {
   readonly token_type: 'Bearer';
   readonly access_token: string;
   readonly expires_in: number;

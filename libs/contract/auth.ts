@@ -23,11 +23,12 @@ const Tokens = z
     token_type: z.literal('Bearer'),
     access_token: z.string().meta({ description: 'A JWT, signed with EdDSA. Send it as Authorization: Bearer' }),
     expires_in: z.int().meta({ description: 'Seconds until the access token expires' }),
-    refresh_token: z.string().meta({ description: 'Gives the next pair of tokens, once' }),
+    refresh_token: z
+      .string()
+      .optional()
+      .meta({ description: 'Gives the next pair of tokens, once. Absent where the session keeps it in a cookie' }),
   })
   .meta({ id: 'Tokens' });
-
-const refreshToken = z.strictObject({ refresh_token: z.string().min(1).max(200) });
 
 const newPassword = z
   .string()
@@ -66,7 +67,14 @@ export const login = defineRoute({
   tag,
   summary: 'Sign in with email and password',
   policy: 'public',
-  body: z.strictObject({ email, password: z.string().min(1).max(PASSWORD_MAX) }),
+  description:
+    'With `session: cookie` the refresh token is not in the answer but in a cookie that no script can read and that ' +
+    'only this path gets: for pages of ours in a browser.',
+  body: z.strictObject({
+    email,
+    password: z.string().min(1).max(PASSWORD_MAX),
+    session: z.enum(['token', 'cookie']).default('token'),
+  }),
   success: { status: 200, body: Tokens },
   problems: ['invalid_credentials', 'too_many_attempts'],
 });
@@ -78,11 +86,12 @@ export const refresh = defineRoute({
   summary: 'Trade a refresh token for the next pair of tokens',
   description:
     'A refresh token works once. The same one within 10 seconds gives the same successor, so that two tabs may refresh ' +
-    'at once; later it ends the whole session, because somebody else may have it.',
+    'at once; later it ends the whole session, because somebody else may have it. Without `refresh_token` the cookie of ' +
+    'the session counts, if the request comes from our own pages.',
   policy: 'public',
-  body: refreshToken,
+  body: z.strictObject({ refresh_token: z.string().min(1).max(200).optional() }),
   success: { status: 200, body: Tokens },
-  problems: ['invalid_refresh_token'],
+  problems: ['invalid_refresh_token', 'cross_site_request'],
 });
 
 export const logout = defineRoute({

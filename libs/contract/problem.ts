@@ -58,6 +58,11 @@ export const problems = {
     title: 'A key cannot be stronger than the one who makes it',
     advice: 'Leave out what your own credential does not have, or use a stronger credential.',
   },
+  cross_site_request: {
+    status: 403,
+    title: 'The cookie came from a page of another site',
+    advice: 'Cookies count only with JSON from pages of PUBLIC_URL; anybody else sends the refresh token in the body.',
+  },
   registration_closed: {
     status: 403,
     title: 'Registration is not open',

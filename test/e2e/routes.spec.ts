@@ -40,7 +40,7 @@ interface Sample {
 /** A good request for each route, on what belongs to Ada. */
 const samples: Record<string, () => Sample> = {
   'auth.register': () => ({ body: { email: 'new@example.com', password: 'quiet harbour nine lamps', name: 'New' } }),
-  'auth.login': () => ({ body: { email: ada.email, password: ada.password } }),
+  'auth.login': () => ({ body: { email: ada.email, password: ada.password, session: 'token' } }),
   'auth.refresh': () => ({ body: { refresh_token: ada.refreshToken } }),
   'auth.logout': () => ({}),
   'auth.changePassword': () => ({

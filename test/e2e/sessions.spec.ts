@@ -90,9 +90,9 @@ describe('a refresh token', () => {
   it('gives the next pair, and that pair works', async () => {
     const dan = await deployment.account();
     const next = await refresh(dan.refreshToken);
-    expect(next.refresh_token).not.toBe(dan.refreshToken);
+    expect(next.refresh_token!).not.toBe(dan.refreshToken);
     await whoamiWith(next.access_token);
-    expect((await refresh(next.refresh_token)).token_type).toBe('Bearer');
+    expect((await refresh(next.refresh_token!)).token_type).toBe('Bearer');
   });
 
   it('gives two tabs that refresh at once the same successor, and keeps both signed in', async () => {
@@ -111,7 +111,7 @@ describe('a refresh token', () => {
     const next = await refresh(eve.refreshToken);
     deployment.advance(11_000);
     expect(await codeOf(refresh(eve.refreshToken))).toBe('invalid_refresh_token');
-    expect(await codeOf(refresh(next.refresh_token))).toBe('invalid_refresh_token');
+    expect(await codeOf(refresh(next.refresh_token!))).toBe('invalid_refresh_token');
     expect(await codeOf(whoamiWith(next.access_token))).toBe('invalid_token');
     deployment.advance(-11_000);
 
@@ -139,10 +139,61 @@ describe('a refresh token', () => {
     const { rows } = await deployment.sql.query<{ everything: string }>(
       `SELECT string_agg(to_jsonb(t)::text || encode(t.hash, 'base64') || encode(t.hash, 'escape'), ' ') AS everything FROM refresh_token t`,
     );
-    for (const token of [dan.refreshToken, next.refresh_token]) {
+    for (const token of [dan.refreshToken, next.refresh_token!]) {
       expect(rows[0]!.everything).not.toContain(token);
       expect(rows[0]!.everything).not.toContain(token.slice(3));
     }
+  });
+});
+
+describe('a session that keeps its refresh token in a cookie', () => {
+  const post = (path: string, body: string, headers: Record<string, string>) =>
+    fetch(`${deployment.url}/api/v1/auth/${path}`, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'application/json', ...headers },
+    });
+  const own = { origin: 'http://keyledger.test' };
+
+  async function signIn() {
+    const { email, password } = await deployment.account();
+    const response = await post('login', JSON.stringify({ email, password, session: 'cookie' }), own);
+    const cookie = response.headers.get('set-cookie')!;
+    return {
+      tokens: (await response.json()) as { access_token: string },
+      attributes: cookie,
+      cookie: cookie.split(';')[0]!,
+    };
+  }
+
+  it('shows it to no script and sends it nowhere else', async () => {
+    const { tokens, attributes } = await signIn();
+    expect(Object.keys(tokens).toSorted()).toEqual(['access_token', 'expires_in', 'token_type']);
+    expect(attributes).toMatch(/; Path=\/api\/v1\/auth; Expires=[^;]+; HttpOnly; SameSite=Strict$/);
+  });
+
+  it('is refreshed by the cookie, which is replaced, and ends with the sign-out, which clears it', async () => {
+    const { cookie } = await signIn();
+    const refreshed = await post('refresh', '{}', { ...own, cookie });
+    const next = refreshed.headers.get('set-cookie')!.split(';')[0]!;
+    expect(next).not.toBe(cookie);
+    const tokens = (await refreshed.json()) as { access_token: string; refresh_token?: string };
+    expect(tokens.refresh_token).toBeUndefined();
+    await whoamiWith(tokens.access_token);
+
+    const out = await post('logout', '{}', { authorization: `Bearer ${tokens.access_token}` });
+    expect(out.headers.get('set-cookie')).toContain('keyledger_refresh=; ');
+    expect((await post('refresh', '{}', { ...own, cookie: next })).status).toBe(401);
+  });
+
+  it.each([
+    ['of another site', { origin: 'http://evil.test' }, 403],
+    ['without an origin', {}, 403],
+    ['of a form', { ...own, 'content-type': 'text/plain' }, 415],
+  ])('is not refreshed by a request %s', async (_what, headers, status) => {
+    const { cookie } = await signIn();
+    expect((await post('refresh', '{}', { cookie, ...headers })).status).toBe(status);
+    expect((await post('refresh', '{}', { cookie, ...own })).status).toBe(200);
   });
 });
 
@@ -162,7 +213,7 @@ describe('the sessions of an account', () => {
 
     await dan.client.auth.endSession({ params: { id: data[0]!.id } });
     expect(await codeOf(other.client.auth.whoami())).toBe('invalid_token');
-    expect(await codeOf(deployment.client().auth.refresh({ body: { refresh_token: other.refresh_token } }))).toBe(
+    expect(await codeOf(deployment.client().auth.refresh({ body: { refresh_token: other.refresh_token! } }))).toBe(
       'invalid_refresh_token',
     );
     expect((await dan.client.auth.listSessions()).total).toBe(1);

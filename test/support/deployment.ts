@@ -145,7 +145,7 @@ async function openAccount(client: Deployment['client']): Promise<Account> {
     userId: user.id,
     organizationId: organization.id,
     accessToken: tokens.access_token,
-    refreshToken: tokens.refresh_token,
+    refreshToken: tokens.refresh_token!,
     client: client({ accessToken: tokens.access_token }),
   };
 }

@@ -1,3 +1,4 @@
+import fastifyCookie from '@fastify/cookie';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
@@ -15,6 +16,7 @@ export function createHttpAdapter(config: Config): FastifyAdapter {
   });
   const server = adapter.getInstance();
   acceptJsonOnly(server);
+  void server.register(fastifyCookie);
   server.decorateRequest('context');
   server.decorateRequest('input');
   server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
