@@ -1,7 +1,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, platform, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -53,6 +53,8 @@ interface Row {
 
 const children: ChildProcess[] = [];
 const directory = await mkdtemp(join(tmpdir(), 'keyledger-bench-'));
+// Under root PostgreSQL runs as another user, who has to reach its data.
+await chmod(directory, 0o711);
 const pinned = pinToCore(REST_CORE);
 const postgres = await startPostgres();
 const sql = new pg.Client({ connectionString: postgres.databaseUrl });
