@@ -7,9 +7,9 @@ import { expectAgreement, readSoundTrail } from './trail.js';
 
 const KILLS = Number(process.env['KILLS'] ?? 100);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
-const MEAN_PAUSE_MS = 450;
+const MEAN_PAUSE_MS = 350;
 /** Most kills wait until their victim works: on a slow machine it would be starting all the time. */
-const HIT_WHILE_STARTING = 0.2;
+const HIT_WHILE_STARTING = 0.25;
 
 it('loses and doubles nothing that was answered, whichever process is killed at whatever instant', async () => {
   const random = randomFrom(SEED);
