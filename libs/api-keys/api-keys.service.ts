@@ -199,12 +199,11 @@ export class ApiKeysService {
     );
   }
 
-  async update(principal: Principal, id: string, patch: ApiKeyPatch, ifMatch: string | undefined): Promise<ApiKeyView> {
+  update(principal: Principal, id: string, patch: ApiKeyPatch, ifMatch: string | undefined): Promise<ApiKeyView> {
     if (patch.scopes) this.registered.refuseUnknown(patch.scopes);
-    const { apiKey: before } = await this.get(principal, id);
-    return this.#alter(principal, before, async ({ em, apiKey, own, now, record }) => {
+    return this.#change(principal, id, ({ em, apiKey, own, now, record }) => {
       refuseOtherVersion(apiKey, ifMatch);
-      if (statusOf(apiKey, now) === 'revoked') throw new DomainError('conflict', 'The key is revoked for good');
+      refuseRevoked(apiKey, now);
       const changes = changesOf(fieldsOf(apiKey), normalize(patch));
       if (changes['expires_at']) {
         refuseDead(apiKey, now);
@@ -221,51 +220,40 @@ export class ApiKeysService {
       });
       // Whoever may manage a key may narrow it; what it gains has to be one's own.
       if (beyond(held, authorityOf(apiKey)).length > 0) refuseBeyond(own, authorityOf(apiKey));
-      if (Object.keys(changes).length > 0) {
-        touch(apiKey, now);
-        record({ type: 'api_key.updated', data: { changes } });
-      }
-      return (await this.#withUsage(em, [apiKey]))[0]!;
+      if (Object.keys(changes).length === 0) return;
+      touch(apiKey, now);
+      record({ type: 'api_key.updated', data: { changes } });
     });
   }
 
-  async enable(principal: Principal, id: string): Promise<ApiKeyView> {
-    const { apiKey: before } = await this.get(principal, id);
-    return this.#alter(principal, before, async ({ em, apiKey, own, now, record }) => {
-      if (statusOf(apiKey, now) === 'revoked') throw new DomainError('conflict', 'The key is revoked for good');
+  enable(principal: Principal, id: string): Promise<ApiKeyView> {
+    return this.#change(principal, id, ({ apiKey, own, now, record }) => {
+      refuseRevoked(apiKey, now);
       refuseBeyond(own, authorityOf(apiKey));
-      if (apiKey.disabledAt) {
-        apiKey.disabledAt = null;
-        touch(apiKey, now);
-        record({ type: 'api_key.enabled', data: {} });
-      }
-      return (await this.#withUsage(em, [apiKey]))[0]!;
+      if (!apiKey.disabledAt) return;
+      apiKey.disabledAt = null;
+      touch(apiKey, now);
+      record({ type: 'api_key.enabled', data: {} });
     });
   }
 
-  async disable(principal: Principal, id: string): Promise<ApiKeyView> {
-    const { apiKey: before } = await this.get(principal, id);
-    return this.#alter(principal, before, async ({ em, apiKey, now, record }) => {
-      if (statusOf(apiKey, now) === 'revoked') throw new DomainError('conflict', 'The key is revoked for good');
-      if (!apiKey.disabledAt) {
-        apiKey.disabledAt = now;
-        touch(apiKey, now);
-        record({ type: 'api_key.disabled', data: {} });
-      }
-      return (await this.#withUsage(em, [apiKey]))[0]!;
+  disable(principal: Principal, id: string): Promise<ApiKeyView> {
+    return this.#change(principal, id, ({ apiKey, now, record }) => {
+      refuseRevoked(apiKey, now);
+      if (apiKey.disabledAt) return;
+      apiKey.disabledAt = now;
+      touch(apiKey, now);
+      record({ type: 'api_key.disabled', data: {} });
     });
   }
 
   /** The row stays listed. A second time changes nothing. */
-  async revoke(principal: Principal, id: string): Promise<ApiKeyView> {
-    const { apiKey: before } = await this.get(principal, id);
-    return this.#alter(principal, before, async ({ em, apiKey, now, record }) => {
-      if (!apiKey.revokedAt) {
-        apiKey.revokedAt = now;
-        touch(apiKey, now);
-        record({ type: 'api_key.revoked', data: { deleted: false } });
-      }
-      return (await this.#withUsage(em, [apiKey]))[0]!;
+  revoke(principal: Principal, id: string): Promise<ApiKeyView> {
+    return this.#change(principal, id, ({ apiKey, now, record }) => {
+      if (apiKey.revokedAt) return;
+      apiKey.revokedAt = now;
+      touch(apiKey, now);
+      record({ type: 'api_key.revoked', data: { deleted: false } });
     });
   }
 
@@ -277,6 +265,14 @@ export class ApiKeysService {
       apiKey.deletedAt = now;
       touch(apiKey, now);
       record({ type: 'api_key.revoked', data: { deleted: true } });
+    });
+  }
+
+  async #change(principal: Principal, id: string, work: (alteration: Alteration) => void): Promise<ApiKeyView> {
+    const { apiKey: before } = await this.get(principal, id);
+    return this.#alter(principal, before, async (alteration) => {
+      work(alteration);
+      return (await this.#withUsage(alteration.em, [alteration.apiKey]))[0]!;
     });
   }
 
@@ -383,6 +379,10 @@ function touch(apiKey: ApiKey, now: Date): void {
 
 function refuseOtherVersion(apiKey: ApiKey, ifMatch: string | undefined): void {
   if (ifMatch !== undefined && ifMatch !== etagOf(apiKey.version)) throw new DomainError('precondition_failed');
+}
+
+function refuseRevoked(apiKey: ApiKey, now: Date): void {
+  if (statusOf(apiKey, now) === 'revoked') throw new DomainError('conflict', 'The key is revoked for good');
 }
 
 function refuseDead(apiKey: ApiKey, now: Date): void {
