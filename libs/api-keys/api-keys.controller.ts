@@ -154,6 +154,8 @@ export class ApiKeysController {
         id: record.apiKeyId,
         organization_id: record.organizationId,
         name: record.name,
+        external_id: record.externalId,
+        metadata: record.metadata,
         environment: record.environment,
         scopes: [...record.scopes],
         status: statusOf(record, this.clock.now()),

@@ -261,6 +261,8 @@ export const Verification = z
         id: idOf('key'),
         organization_id: idOf('org'),
         name: z.string(),
+        external_id: z.string().nullable(),
+        metadata: Metadata,
         environment: Environment,
         scopes: z.array(Scope),
         status: ApiKeyStatus,

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
 import { createPostgresBackend, Queue, withBackend, Worker, type Processor } from 'bullmq';
 import { Config } from './config.js';
 import { sessionOptions } from './database.js';
@@ -16,7 +16,7 @@ const RENEW_SCHEDULES_MS = 5_000;
  * PostgreSQL. So losing the whole queue delays work until the next sweep, and loses none.
  */
 @Injectable()
-export class Queues implements OnApplicationShutdown {
+export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown {
   readonly #logger = new Logger(Queues.name);
   readonly #open: (Queue | Worker)[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
@@ -66,9 +66,14 @@ export class Queues implements OnApplicationShutdown {
     this.#timers.push(setInterval(renew, RENEW_SCHEDULES_MS));
   }
 
-  async onApplicationShutdown(): Promise<void> {
+  /** Jobs under way end first, while what they work with is still there. */
+  async beforeApplicationShutdown(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
-    await Promise.all(this.#open.map((item) => item.close()));
+    await closeAll(this.#open.filter((item) => item instanceof Worker));
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await closeAll(this.#open);
   }
 
   #postgresConnection(max: number) {
@@ -87,4 +92,8 @@ export class Queues implements OnApplicationShutdown {
     this.#open.push(item);
     return item;
   }
+}
+
+async function closeAll(items: readonly (Queue | Worker)[]): Promise<void> {
+  await Promise.all(items.map((item) => item.close()));
 }

@@ -19,12 +19,12 @@ afterAll(() => deployment.stop());
 
 const verify = (key: string, scopes: string[] = [], request = {}) =>
   service.apiKeys.verify({ body: { key, scopes, request } });
-const newKey = (body: { scopes?: string[]; expires_in_days?: number } = {}) =>
+const newKey = (body: Partial<Parameters<Client['apiKeys']['create']>[0]['body']> = {}) =>
   ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'], ...body } });
 
 describe('POST /api/v1/api-keys/verify', () => {
   it('tells all that is known of a good key, and records whose request it was', async () => {
-    const key = await newKey();
+    const key = await newKey({ external_id: 'cus_1', metadata: { team: 'checkout' } });
     const request = { method: 'GET', path: '/orders?card=4242', ip: '203.0.113.9', user_agent: 'shop/1.0' };
     expect(await verify(key.key, ['triggers:read'], request)).toEqual({
       valid: true,
@@ -34,6 +34,8 @@ describe('POST /api/v1/api-keys/verify', () => {
         id: key.id,
         organization_id: ada.organizationId,
         name: 'Subject',
+        external_id: 'cus_1',
+        metadata: { team: 'checkout' },
         environment: 'test',
         scopes: ['triggers:read'],
         status: 'active',

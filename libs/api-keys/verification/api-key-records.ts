@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { fromUuid } from '#libs/contract/ids.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
-import type { Environment } from '#libs/contract/api-keys.js';
+import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import type { ApiKeyRecord } from './verification.js';
 
 /** A record and the authorization state of its shard, of one and the same instant. */
@@ -18,6 +18,8 @@ interface Row {
   api_key_id: string;
   organization_id: string;
   name: string;
+  external_id: string | null;
+  metadata: Metadata;
   environment: Environment;
   scopes: string[];
   expires_at: Date | null;
@@ -36,7 +38,7 @@ interface Row {
 const LOAD = {
   name: 'load-api-key',
   text: `
-    SELECT k.id AS api_key_id, k.organization_id, k.name, k.environment, k.scopes, k.expires_at, k.disabled_at, k.revoked_at,
+    SELECT k.id AS api_key_id, k.organization_id, k.name, k.external_id, k.metadata, k.environment, k.scopes, k.expires_at, k.disabled_at, k.revoked_at,
            s.id AS secret_id, s.hash, s.ended_at, a.shard, a.seq::float8 AS seq, a.tag::text AS tag,
            extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
     FROM api_key_secret s
@@ -64,6 +66,8 @@ export class ApiKeyRecords {
         apiKeyId: fromUuid('key', row.api_key_id),
         organizationId: fromUuid('org', row.organization_id),
         name: row.name,
+        externalId: row.external_id,
+        metadata: row.metadata,
         environment: row.environment,
         scopes: row.scopes,
         expiresAt: row.expires_at,

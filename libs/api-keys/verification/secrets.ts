@@ -13,6 +13,7 @@ const REMEMBERED = 100_000;
 @Injectable()
 export class Secrets {
   readonly #key = randomBytes(32);
+  readonly #running = new Map<string, Promise<boolean>>();
   readonly #digests = new LRUCache<string, Buffer>({ max: REMEMBERED });
 
   hash(token: string): Promise<string> {
@@ -23,8 +24,21 @@ export class Secrets {
     const digest = createHmac('sha256', this.#key).update(token).digest();
     const known = this.#digests.get(hash);
     if (known) return timingSafeEqual(known, digest);
-    const matches = await argon2idVerify(hash, token);
-    if (matches) this.#digests.set(hash, digest);
-    return matches;
+    return this.#verifyOnce(hash, token, digest);
+  }
+
+  /** Many requests with one key at once, as after a restart, wait for one run of Argon2id. */
+  #verifyOnce(hash: string, token: string, digest: Buffer): Promise<boolean> {
+    const question = `${hash} ${digest.toString('base64')}`;
+    const running = this.#running.get(question);
+    if (running) return running;
+    const answer = argon2idVerify(hash, token)
+      .then((matches) => {
+        if (matches) this.#digests.set(hash, digest);
+        return matches;
+      })
+      .finally(() => this.#running.delete(question));
+    this.#running.set(question, answer);
+    return answer;
   }
 }

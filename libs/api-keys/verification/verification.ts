@@ -1,4 +1,4 @@
-import type { Environment, VerificationCode } from '#libs/contract/api-keys.js';
+import type { Environment, Metadata, VerificationCode } from '#libs/contract/api-keys.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { statusOf } from '../api-key.js';
 
@@ -7,6 +7,8 @@ export interface ApiKeyRecord {
   readonly apiKeyId: string;
   readonly organizationId: string;
   readonly name: string;
+  readonly externalId: string | null;
+  readonly metadata: Metadata;
   readonly environment: Environment;
   readonly scopes: readonly string[];
   readonly expiresAt: Date | null;
