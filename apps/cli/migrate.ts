@@ -13,7 +13,7 @@ const MIGRATION_LOCK = 7_226_951;
 
 /**
  * Brings a database to the present schema: the roles, our tables, BullMQ's. Safe to run again and by several at once.
- * The user of `databaseUrl` needs CREATEROLE and CREATE on the database, and becomes a member of the roles.
+ * The user of `databaseUrl` needs CREATEROLE, owns the database, and becomes a member of the roles.
  */
 export async function migrate(options: { databaseUrl: string; log?: (line: string) => void }): Promise<void> {
   const log = options.log ?? (() => undefined);
