@@ -1,7 +1,8 @@
 import type pg from 'pg';
+import { z } from 'zod';
 import type { ApiKeyStatus, Environment } from '#libs/contract/api-keys.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
-import { invalidInput } from '#libs/platform/errors.js';
+import { badCursor, pageOf, pageRequest } from '#libs/platform/pages.js';
 
 export interface ApiKeySearch {
   readonly organizationIds: readonly string[];
@@ -40,7 +41,8 @@ const isStatus: Record<ApiKeyStatus, string> = {
 export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Date): Promise<FoundPage> {
   const descending = query.sort.startsWith('-');
   const { expression, type } = sortKeys[query.sort.replace(/^-/, '')]!;
-  const after = query.cursor === undefined ? undefined : readCursor(query.cursor, query.sort);
+  const request = pageRequest(query, (text) => readPosition(text)?.sort === query.sort);
+  const after = readPosition(request.after);
   const { rows } = await pool
     .query<{ id: string; sort_key: string; total: number }>(
       `WITH found AS (
@@ -72,29 +74,20 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
       // A cursor whose sort key was tampered with is no value of its type.
       throw error.code?.startsWith('22') ? badCursor() : error;
     });
-  const page = rows.slice(0, query.limit);
-  const last = page.at(-1);
-  return {
-    ids: page.map((row) => fromUuid('key', row.id)),
-    total: rows[0]?.total ?? 0,
-    nextCursor: rows.length > page.length && last ? writeCursor(query.sort, last.sort_key, last.id) : null,
-  };
+  const { items, nextCursor } = pageOf(rows, request, (row) => JSON.stringify([query.sort, row.sort_key, row.id]));
+  return { ids: items.map((row) => fromUuid('key', row.id)), total: rows[0]?.total ?? 0, nextCursor };
 }
 
 function escapePattern(text: string): string {
   return text.replace(/[\\%_]/g, '\\$&');
 }
 
-function writeCursor(...parts: [sort: string, sortKey: string, id: string]): string {
-  return Buffer.from(JSON.stringify(parts)).toString('base64url');
-}
+/** What a cursor holds: by what the list was sorted, and where its last key stands in it. */
+const Position = z.tuple([z.string(), z.string(), z.string()]);
 
-function readCursor(cursor: string, sort: string): { sortKey: string; id: string } {
-  const parts = parseJson(Buffer.from(cursor, 'base64url').toString());
-  if (!Array.isArray(parts) || parts.length !== 3 || parts[0] !== sort) throw badCursor();
-  const [, sortKey, id] = parts as unknown[];
-  if (typeof sortKey !== 'string' || typeof id !== 'string') throw badCursor();
-  return { sortKey, id };
+function readPosition(text: string | undefined) {
+  const { data } = Position.safeParse(parseJson(text ?? ''));
+  return data && { sort: data[0], sortKey: data[1], id: data[2] };
 }
 
 function parseJson(text: string): unknown {
@@ -103,11 +96,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function badCursor(): Error {
-  return invalidInput({
-    location: 'query.cursor',
-    message: 'must be the next_cursor of an earlier answer to the same query',
-  });
 }

@@ -152,10 +152,7 @@ export class ApiKeysService {
 
   async get(principal: Principal, id: string): Promise<ApiKeyView> {
     const em = this.em.fork();
-    const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
-    if (!apiKey) throw noSuchKey();
-    await this.#requireForKey(() => this.authorities.require(em, principal, 'api-keys:manage', apiKey.organizationId));
-    return (await this.#withUsage(em, [apiKey]))[0]!;
+    return (await this.#withUsage(em, [await this.#find(em, principal, id)]))[0]!;
   }
 
   /** The organizations whose keys the principal may verify. */
@@ -165,7 +162,7 @@ export class ApiKeysService {
 
   /** @param graceSeconds how long the present secret lives on; those before it end now */
   async rotate(principal: Principal, id: string, graceSeconds: number): Promise<ApiKeyWithToken> {
-    const { apiKey: before } = await this.get(principal, id);
+    const before = await this.#find(this.em.fork(), principal, id);
     return this.#withNewToken(before.environment, ({ token, handle, prefix, hash }) =>
       this.#alter(principal, before, async ({ em, apiKey, own, now, record }) => {
         refuseDead(apiKey, now);
@@ -259,7 +256,7 @@ export class ApiKeysService {
 
   /** Revoked, and gone from every list. */
   async delete(principal: Principal, id: string): Promise<void> {
-    const { apiKey: before } = await this.get(principal, id);
+    const before = await this.#find(this.em.fork(), principal, id);
     await this.#alter(principal, before, async ({ apiKey, now, record }) => {
       apiKey.revokedAt ??= now;
       apiKey.deletedAt = now;
@@ -268,8 +265,15 @@ export class ApiKeysService {
     });
   }
 
+  async #find(em: EntityManager, principal: Principal, id: string): Promise<ApiKey> {
+    const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
+    if (!apiKey) throw noSuchKey();
+    await this.#requireForKey(() => this.authorities.require(em, principal, 'api-keys:manage', apiKey.organizationId));
+    return apiKey;
+  }
+
   async #change(principal: Principal, id: string, work: (alteration: Alteration) => void): Promise<ApiKeyView> {
-    const { apiKey: before } = await this.get(principal, id);
+    const before = await this.#find(this.em.fork(), principal, id);
     return this.#alter(principal, before, async (alteration) => {
       work(alteration);
       return (await this.#withUsage(alteration.em, [alteration.apiKey]))[0]!;

@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
-import { homeOrganization, type Principal } from '#libs/auth/principal.js';
+import type { Principal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -25,7 +25,7 @@ export class Authorities {
     em: EntityManager,
     principal: Principal,
     scope: BuiltInScope,
-    organizationId = homeOrganization(principal),
+    organizationId: string,
   ): Promise<Authority> {
     return check(await this.#of(em, principal, organizationId), scope);
   }
@@ -35,7 +35,7 @@ export class Authorities {
     em: EntityManager,
     principal: Principal,
     scope: BuiltInScope,
-    organizationId = homeOrganization(principal),
+    organizationId: string,
   ): Promise<Authority> {
     const current =
       principal.type === 'user'

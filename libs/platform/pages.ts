@@ -1,4 +1,4 @@
-import { invalidInput } from './errors.js';
+import { invalidInput, type DomainError } from './errors.js';
 
 export interface PageRequest {
   readonly limit: number;
@@ -16,10 +16,15 @@ export function pageRequest(
 ): PageRequest {
   if (query.cursor === undefined) return { limit: query.limit, after: undefined };
   const after = Buffer.from(query.cursor, 'base64url').toString();
-  if (!isOurs(after)) {
-    throw invalidInput({ location: 'query.cursor', message: 'must be the next_cursor of an earlier answer' });
-  }
+  if (!isOurs(after)) throw badCursor();
   return { limit: query.limit, after };
+}
+
+export function badCursor(): DomainError {
+  return invalidInput({
+    location: 'query.cursor',
+    message: 'must be the next_cursor of an earlier answer to the same query',
+  });
 }
 
 /** Cuts a page from what was found with one more than its limit, which tells whether there is a next one. */
