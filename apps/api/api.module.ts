@@ -1,21 +1,27 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ApiKeysModule } from '#libs/api-keys/api-keys.module.js';
+import { RevocationOfApiKeys } from '#libs/api-keys/revocation-of-api-keys.js';
 import { ApiKeyCredentials } from '#libs/api-keys/verification/api-key-credentials.js';
 import { VerificationModule } from '#libs/api-keys/verification/verification.module.js';
 import { AuditModule } from '#libs/audit/audit.module.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
+import { OperatorsModule } from '#libs/operators/operators.module.js';
+import { ApiKeyRevocation } from '#libs/organizations/api-key-revocation.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import type { Config } from '#libs/platform/config.js';
 import { PlatformModule, RequestPlatformModule } from '#libs/platform/platform.module.js';
 import { entities } from './entities.js';
 
-/** Where `auth`, which asks for a verifier of keys, meets `api-keys`, which has one. */
+/** Where `auth` and `organizations`, which ask for something that knows keys, meet `api-keys`, which does. */
 @Global()
 @Module({
   imports: [VerificationModule],
-  providers: [{ provide: CredentialVerifier, useExisting: ApiKeyCredentials }],
-  exports: [CredentialVerifier],
+  providers: [
+    { provide: CredentialVerifier, useExisting: ApiKeyCredentials },
+    { provide: ApiKeyRevocation, useClass: RevocationOfApiKeys },
+  ],
+  exports: [CredentialVerifier, ApiKeyRevocation],
 })
 class CredentialsModule {}
 
@@ -32,6 +38,7 @@ export class ApiModule {
         OrganizationsModule,
         ApiKeysModule,
         AuditModule,
+        OperatorsModule,
       ],
     };
   }

@@ -1,9 +1,12 @@
 import { ApiKey, ApiKeySecret } from '#libs/api-keys/api-key.entity.js';
+import { PasswordReset } from '#libs/auth/password-reset.entity.js';
 import { RefreshToken, Session } from '#libs/auth/session.entity.js';
 import { SigningKey } from '#libs/auth/signing-key.entity.js';
 import { User } from '#libs/auth/user.entity.js';
+import { Invitation } from '#libs/organizations/invitation.entity.js';
 import { Membership } from '#libs/organizations/membership.entity.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
+import { Project } from '#libs/organizations/project.entity.js';
 import { ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
 
 /** Every entity; the architecture test finds one that is missing. */
@@ -11,8 +14,11 @@ export const entities = [
   ApiKey,
   ApiKeySecret,
   ApiKeyUsage,
+  Invitation,
   Membership,
   Organization,
+  PasswordReset,
+  Project,
   RefreshToken,
   Session,
   SigningKey,

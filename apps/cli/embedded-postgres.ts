@@ -267,6 +267,20 @@ function guard(pid: number, cluster: string, account: Account | undefined, ended
   void ended.then(() => shell.kill('SIGKILL'));
 }
 
+/** The superuser's address of the server that runs on a data directory; undefined when none does. */
+export function runningPostgres(dataDirectory: string): string | undefined {
+  try {
+    const cluster = realpathSync(join(dataDirectory, 'postgres'));
+    const [pid, , , port] = statusOf(cluster);
+    if (!isPostgresOf(Number(pid), cluster)) return undefined;
+    const password = readFileSync(join(dataDirectory, PASSWORD_FILE), 'utf8').trim();
+    return `postgres://${ADMIN}:${password}@127.0.0.1:${port}/${DATABASE}`;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 /** The server writes its state as the last line of its file. */
 async function isReady(cluster: string, server: Server): Promise<boolean> {
   const ended = server.ended.then(() => true);

@@ -18,6 +18,10 @@ const commands: Record<string, Command> = {
     summary: 'prepare the database that DATABASE_URL names',
     run: async () => (await import('./migrate-command.js')).migrateCommand(process.env),
   },
+  operator: {
+    summary: 'operator add [EMAIL]: a one-time link that makes somebody an operator of this deployment',
+    run: async (args) => (await import('./operator-command.js')).operatorCommand(args, process.env),
+  },
 };
 
 async function main([name = '', ...args]: string[]): Promise<number> {

@@ -5,8 +5,12 @@ import pg from 'pg';
 import { ormOptions, sessionOptions } from '#libs/platform/database.js';
 import { QUEUE_SCHEMA } from '#libs/platform/queue.js';
 import { MainJob } from './migrations/0001-main-job.js';
+import { Organizations } from './migrations/0002-organizations.js';
 
-const migrations = [{ name: '0001-main-job', class: MainJob }];
+const migrations = [
+  { name: '0001-main-job', class: MainJob },
+  { name: '0002-organizations', class: Organizations },
+];
 
 /** Any number will do, as long as no other one of this database takes it. */
 const MIGRATION_LOCK = 7_226_951;

@@ -10,6 +10,7 @@ import { keptSecret } from './kept-secret.js';
 import { capLogs } from './logs.js';
 import { LockHeld, takeLock } from './processes.js';
 import { MigrationProcess } from './migration-process.js';
+import { setUpLink } from './operator-link.js';
 import { Service, ServiceFailed } from './services.js';
 import { StopRequest, Stopped } from './stop-request.js';
 import { welcome } from './welcome.js';
@@ -72,6 +73,7 @@ class Supervisor {
     const api = start('api', databases.api);
     const ended = Promise.race([this.#stop.asked, api.failed, worker.failed]);
     const [url = ''] = await Promise.race([ended, Promise.all([api.ready, worker.ready])]);
+    const setUp = await setUpLink(databases.api, settings.PUBLIC_URL?.replace(/\/$/, '') ?? url);
     const database = new URL(databases.api);
     say(
       welcome({
@@ -80,6 +82,7 @@ class Supervisor {
         dataDirectory: this.#postgres?.server.dataDirectory ?? directory,
         database: `PostgreSQL at ${database.host}${embedded ? ', our own' : ', from DATABASE_URL'}`,
         logs,
+        setUp,
       }),
     );
     return ended;

@@ -1,13 +1,17 @@
+import type { OperatorLink } from './operator-link.js';
+
 interface Welcome {
   readonly url: string;
   readonly seconds: number;
   readonly dataDirectory: string;
   readonly database: string;
   readonly logs: string;
+  /** As long as there is no operator. */
+  readonly setUp: OperatorLink | undefined;
 }
 
 /** What a user sees when all is up: where everything is, and the first steps to copy. */
-export function welcome({ url, seconds, dataDirectory, database, logs }: Welcome): string {
+export function welcome({ url, seconds, dataDirectory, database, logs, setUp }: Welcome): string {
   return `
 Keyledger is ready at ${url} (${seconds.toFixed(1)} s)
 
@@ -16,7 +20,7 @@ Keyledger is ready at ${url} (${seconds.toFixed(1)} s)
   database    ${database}
   logs        ${logs}
   stop        Ctrl-C
-
+${setUp ? operatorLines(setUp) : ''}
 Next, in another terminal: an account, a key, a call with it, and what was recorded of it.
 
   curl -s -w '\\n' ${url}/api/v1/auth/register -H 'Content-Type: application/json' \\
@@ -27,5 +31,14 @@ Next, in another terminal: an account, a key, a call with it, and what was recor
     -d '{"name":"My first key","scopes":["triggers:read"]}' | sed 's/.*"key":"\\([^"]*\\)".*/\\1/')
   curl -s -w '\\n' ${url}/api/v1/whoami -H "X-API-Key: $KEY"
   curl -s -w '\\n' ${url}/api/v1/audit/events -H "Authorization: Bearer $TOKEN"
+`;
+}
+
+function operatorLines({ url }: OperatorLink): string {
+  return `
+There is no operator yet. This one-time link makes one, within a day; over the API, by what stands after the #, as the
+\`invitation_token\` of a registration:
+
+  ${url}
 `;
 }

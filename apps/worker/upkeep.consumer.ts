@@ -7,7 +7,7 @@ import { Queues } from '#libs/platform/queue.js';
 const QUEUE = 'upkeep';
 const EVERY_MS = 3_600_000;
 
-/** What has to be done now and then: partitions for the months to come, and forgetting changes of long ago. */
+/** What has to be done now and then: partitions for the months to come, and forgetting changes and answers of long ago. */
 @Injectable()
 export class UpkeepConsumer implements OnApplicationBootstrap {
   constructor(
@@ -24,5 +24,6 @@ export class UpkeepConsumer implements OnApplicationBootstrap {
   async #run(): Promise<void> {
     await this.auditUpkeep.run();
     await this.pool.query("DELETE FROM authz_change WHERE created_at < now() - interval '1 hour'");
+    await this.pool.query("DELETE FROM idempotency_key WHERE started_at < now() - interval '1 day'");
   }
 }

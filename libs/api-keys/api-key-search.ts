@@ -2,10 +2,17 @@ import type pg from 'pg';
 import { z } from 'zod';
 import type { ApiKeyStatus, Environment } from '#libs/contract/api-keys.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import { beginningWith, containing } from '#libs/platform/patterns.js';
 import { badCursor, pageOf, pageRequest } from '#libs/platform/pages.js';
 
 export interface ApiKeySearch {
+  /** Those whose keys the caller manages. */
   readonly organizationIds: readonly string[];
+  /** Among them those where the caller manages the keys of this user alone. */
+  readonly ownKeysOnly: { readonly organizationIds: readonly string[]; readonly userId: string | null };
+  /** The one project whose keys the caller manages. */
+  readonly withinProject: string | null | undefined;
+  readonly projectId: string | undefined;
   readonly status: ApiKeyStatus | undefined;
   readonly environment: Environment | undefined;
   readonly externalId: string | undefined;
@@ -49,11 +56,14 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
          SELECT k.id, ${expression} AS sort_key
          FROM api_key k LEFT JOIN api_key_usage u ON u.api_key_id = k.id
          WHERE k.organization_id = ANY($1) AND k.deleted_at IS NULL AND $2::timestamptz IS NOT NULL
+           AND (k.organization_id <> ALL($10) OR k.accountable_user_id = $11)
+           AND ($12::uuid IS NULL OR k.project_id = $12)
+           AND ($13::uuid IS NULL OR k.project_id = $13)
            AND ${query.status ? isStatus[query.status] : 'true'}
            AND ($3::text IS NULL OR k.environment = $3)
            AND ($4::text IS NULL OR k.external_id = $4)
            AND ($5::text IS NULL OR k.name ILIKE $5 OR k.description ILIKE $5 OR k.external_id ILIKE $5
-                OR k.prefix LIKE $6)
+                OR k.prefix LIKE $6 OR k.public_key LIKE $6)
        )
        SELECT id, sort_key::text, (SELECT count(*)::int FROM found) AS total FROM found
        WHERE $7::text IS NULL OR (sort_key, id) ${descending ? '<' : '>'} ($7::${type}, $8::uuid)
@@ -63,11 +73,15 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
         now,
         query.environment ?? null,
         query.externalId ?? null,
-        query.search ? `%${escapePattern(query.search)}%` : null,
-        query.search ? `${escapePattern(query.search)}%` : null,
+        query.search ? containing(query.search) : null,
+        query.search ? beginningWith(query.search) : null,
         after?.sortKey ?? null,
         after?.id ?? null,
         query.limit + 1,
+        query.ownKeysOnly.organizationIds.map(toUuid),
+        query.ownKeysOnly.userId && toUuid(query.ownKeysOnly.userId),
+        query.withinProject ? toUuid(query.withinProject) : null,
+        query.projectId ? toUuid(query.projectId) : null,
       ],
     )
     .catch((error: { code?: string }) => {
@@ -76,10 +90,6 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
     });
   const { items, nextCursor } = pageOf(rows, request, (row) => JSON.stringify([query.sort, row.sort_key, row.id]));
   return { ids: items.map((row) => fromUuid('key', row.id)), total: rows[0]?.total ?? 0, nextCursor };
-}
-
-function escapePattern(text: string): string {
-  return text.replace(/[\\%_]/g, '\\$&');
 }
 
 /** What a cursor holds: by what the list was sorted, and where its last key stands in it. */

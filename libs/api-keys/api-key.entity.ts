@@ -7,18 +7,28 @@ const ApiKeySchema = defineEntity({
   properties: {
     id: typeId('key').primary(),
     organizationId: typeId('org'),
+    /** The one project to which it is limited. */
+    projectId: typeId('proj').nullable(),
     name: p.string(),
     description: p.text().nullable(),
     /** The customer's own name for whom or what the key is. */
     externalId: p.string().nullable(),
     metadata: p.json().$type<Metadata>(),
+    /** Names the key in the open. */
+    publicKey: p.string(),
     /** How the present secret begins: its prefix and 6 characters. */
     prefix: p.string(),
     environment: p.string().$type<Environment>(),
     scopes: p.array().$type<string[]>(),
+    allowedDomains: p.array().$type<string[]>(),
+    allowedIps: p.array().$type<string[]>(),
     createdByType: p.string().$type<'user' | 'api_key'>(),
     /** A bare UUID: whose it is, `createdByType` tells. */
     createdById: p.uuid(),
+    /** The person behind it: who made it, or who stands behind the key that made it. */
+    accountableUserId: typeId('user'),
+    /** Made by somebody who manages their own keys only, so it manages no others either. */
+    ownKeysOnly: p.boolean(),
     createdAt: p.datetime(),
     updatedAt: p.datetime(),
     expiresAt: p.datetime().nullable(),

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { ApiKeyStatus } from '#libs/contract/api-keys.js';
 
 /** Pure decisions about a key. */
@@ -23,16 +22,36 @@ export function whyDead(key: Lifecycle, now: Date): string | null {
   return status === 'expired' || status === 'revoked' ? `The key is ${status}; create another one` : null;
 }
 
-export type Changes = Record<string, { before: unknown; after: unknown }>;
+interface SecretLife {
+  readonly id: string;
+  /** From then on it no longer verifies; null while it is the key's secret. */
+  readonly endedAt?: Date | null;
+}
 
-/** The fields that an update really changes, by name. */
-export function changesOf<T extends object>(before: T, wanted: Partial<T>): Changes {
-  return Object.fromEntries(
-    Object.entries(wanted)
-      .filter(([, after]) => after !== undefined)
-      .map(([field, after]): [string, Changes[string]] => [field, { before: before[field as keyof T], after }])
-      .filter(([, change]) => !isDeepStrictEqual(change.before, change.after)),
-  );
+/**
+ * When each secret of a key ends by a rotation: the present one after the grace period, one that lives on from an earlier
+ * rotation now. So two are alive at the most.
+ * @param secrets of one key, with one present secret among them
+ */
+export function endsByRotation(
+  secrets: readonly SecretLife[],
+  graceSeconds: number,
+  now: Date,
+): { readonly presentId: string; readonly ends: ReadonlyMap<string, Date> } {
+  const present = secrets.find((secret) => !secret.endedAt)!;
+  const lingering = secrets.filter((secret) => secret.endedAt && secret.endedAt > now);
+  return {
+    presentId: present.id,
+    ends: new Map([
+      ...lingering.map((secret): [string, Date] => [secret.id, now]),
+      [present.id, new Date(now.getTime() + graceSeconds * 1000)],
+    ]),
+  };
+}
+
+/** What every event of a key that is limited to a project tells besides. */
+export function aboutProject({ projectId }: { readonly projectId?: string | null }) {
+  return projectId ? { project_id: projectId } : {};
 }
 
 const DAY_MS = 86_400_000;

@@ -1,6 +1,6 @@
 import { Controller, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { actorOf, Caller, type Principal } from '#libs/auth/principal.js';
+import { Caller, type Principal } from '#libs/auth/principal.js';
 import {
   createApiKey,
   deleteApiKey,
@@ -21,9 +21,10 @@ import { etagOf } from '#libs/contract/preconditions.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
+import { presented } from '#libs/platform/idempotency.js';
 import { requestContext } from '#libs/platform/request-context.js';
 import { statusOf } from './api-key.js';
-import { ApiKeysService, type ApiKeyView } from './api-keys.service.js';
+import { ApiKeysService, type ApiKeyView, type ApiKeyWithToken } from './api-keys.service.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ApiKeyVerifier } from './verification/api-key-verifier.js';
 
@@ -37,21 +38,24 @@ export class ApiKeysController {
   ) {}
 
   @Implements(createApiKey)
-  async create(
+  create(
     @Input() { body }: RouteInput<typeof createApiKey>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof createApiKey>> {
-    const created = await this.apiKeys.create(caller, {
+    const input = {
       name: body.name,
       description: body.description,
       externalId: body.external_id,
       metadata: body.metadata,
       organizationId: body.organization_id,
+      projectId: body.project_id,
       scopes: body.scopes,
       environment: body.environment,
       expiresInDays: body.expires_in_days,
-    });
-    return { ...this.#present(created), key: created.token };
+      allowedDomains: body.allowed_domains,
+      allowedIps: body.allowed_ips,
+    };
+    return presented(this.#presentWithSecret, () => this.apiKeys.create(caller, input));
   }
 
   @Implements(listApiKeys)
@@ -59,10 +63,11 @@ export class ApiKeysController {
     @Input() { query }: RouteInput<typeof listApiKeys>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof listApiKeys>> {
-    const { organization_id: organizationId, external_id: externalId, ...rest } = query;
+    const { organization_id: organizationId, project_id: projectId, external_id: externalId, ...rest } = query;
     const { data, total, nextCursor } = await this.apiKeys.list(caller, {
       ...rest,
       organizationId,
+      projectId,
       externalId,
       status: query.status,
       environment: query.environment,
@@ -118,12 +123,11 @@ export class ApiKeysController {
   }
 
   @Implements(rotateApiKey)
-  async rotate(
+  rotate(
     @Input() { params, body }: RouteInput<typeof rotateApiKey>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof rotateApiKey>> {
-    const rotated = await this.apiKeys.rotate(caller, params.id, body.grace_period_seconds);
-    return { ...this.#present(rotated), key: rotated.token };
+    return presented(this.#presentWithSecret, () => this.apiKeys.rotate(caller, params.id, body.grace_period_seconds));
   }
 
   @Implements(deleteApiKey)
@@ -137,14 +141,15 @@ export class ApiKeysController {
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof verifyApiKey>> {
     const { requestId } = requestContext();
-    const verifiable = await this.apiKeys.verifiableOrganizations(caller);
+    const sees = await this.apiKeys.verifiable(caller);
     const { code, record } = await this.verifier.verify({
       token: body.key,
       scopes: body.scopes,
+      projectId: body.project_id,
       cost: 1,
       endpoint: { method: body.request.method ?? null, path: body.request.path?.split('?', 1)[0] ?? null },
       origin: { ip: body.request.ip ?? null, userAgent: body.request.user_agent ?? null, requestId },
-      onBehalf: { actor: actorOf(caller), sees: (organizationId) => verifiable.has(organizationId) },
+      onBehalf: { caller, sees },
     });
     return {
       valid: code === 'valid',
@@ -153,6 +158,7 @@ export class ApiKeysController {
       api_key: record && {
         id: record.apiKeyId,
         organization_id: record.organizationId,
+        project_id: record.projectId,
         name: record.name,
         external_id: record.externalId,
         metadata: record.metadata,
@@ -173,13 +179,15 @@ export class ApiKeysController {
   @Implements(whoami)
   whoami(@Caller() caller: Principal): RouteOutput<typeof whoami> {
     if (caller.type === 'user') {
-      return { type: 'user', user: { id: caller.userId, email: caller.email, name: caller.name } };
+      const { userId: id, email, name, operator } = caller;
+      return { type: 'user', user: { id, email, name, operator } };
     }
     return {
       type: 'api_key',
       api_key: {
         id: caller.apiKeyId,
         organization_id: caller.organizationId,
+        project_id: caller.projectId,
         name: caller.name,
         environment: caller.environment,
         scopes: [...caller.scopes],
@@ -194,17 +202,23 @@ export class ApiKeysController {
     return this.#present(view);
   }
 
+  readonly #presentWithSecret = (view: ApiKeyWithToken) => ({ ...this.#present(view), key: view.token });
+
   #present({ apiKey, usage }: ApiKeyView) {
     return {
       id: apiKey.id,
       organization_id: apiKey.organizationId,
+      project_id: apiKey.projectId ?? null,
       name: apiKey.name,
       description: apiKey.description ?? null,
       external_id: apiKey.externalId ?? null,
       metadata: apiKey.metadata,
       environment: apiKey.environment,
+      public_key: apiKey.publicKey,
       prefix: apiKey.prefix,
       scopes: apiKey.scopes,
+      allowed_domains: apiKey.allowedDomains,
+      allowed_ips: apiKey.allowedIps,
       status: statusOf(apiKey, this.clock.now()),
       created_at: apiKey.createdAt.toISOString(),
       created_by: {

@@ -7,23 +7,27 @@ import { actorOf, homeOrganization, type Principal } from '#libs/auth/principal.
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
-import { etagOf } from '#libs/contract/preconditions.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { Authorities } from '#libs/organizations/authorities.service.js';
 import { beyond, type Authority } from '#libs/organizations/authority.js';
+import { Organization } from '#libs/organizations/organization.entity.js';
+import { Project } from '#libs/organizations/project.entity.js';
+import { noSuchProject } from '#libs/organizations/projects.service.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
 import { Changes } from '#libs/platform/events/changes.js';
 import type { NewEvent } from '#libs/platform/events/event.js';
+import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
 import type { ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
 import { UsageService } from '#libs/usage/usage.service.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
-import { changesOf, expiryIn, MAX_EXPIRY_DAYS, statusOf, whyDead } from './api-key.js';
+import { aboutProject, endsByRotation, expiryIn, MAX_EXPIRY_DAYS, statusOf, whyDead } from './api-key.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { Secrets } from './verification/secrets.js';
+import type { ApiKeyRecord } from './verification/verification.js';
 
 export interface NewApiKey {
   readonly name: string;
@@ -31,9 +35,12 @@ export interface NewApiKey {
   readonly externalId: string | null | undefined;
   readonly metadata: Metadata | undefined;
   readonly organizationId: string | undefined;
+  readonly projectId: string | undefined;
   readonly scopes: readonly string[] | undefined;
   readonly environment: Environment | undefined;
   readonly expiresInDays: number | undefined;
+  readonly allowedDomains: readonly string[] | undefined;
+  readonly allowedIps: readonly string[] | undefined;
 }
 
 export interface ApiKeyPatch {
@@ -43,7 +50,14 @@ export interface ApiKeyPatch {
   readonly metadata?: Metadata | undefined;
   readonly scopes?: string[] | undefined;
   readonly expires_at?: string | null | undefined;
+  readonly allowed_domains?: string[] | undefined;
+  readonly allowed_ips?: string[] | undefined;
 }
+
+/** What a list is asked for; where, is what the caller manages. */
+export type ApiKeyQuery = Omit<ApiKeySearch, 'organizationIds' | 'withinProject' | 'ownKeysOnly'> & {
+  readonly organizationId: string | undefined;
+};
 
 /** A key as the API shows it: with what was counted of it. */
 export interface ApiKeyView {
@@ -85,28 +99,43 @@ export class ApiKeysService {
     // Hashed before the transaction: no lock is held while Argon2id runs.
     return this.#withNewToken(environment, ({ token, handle, prefix, hash }) =>
       this.changes.create(organizationId, async ({ em, record }) => {
-        const own = await this.authorities.requireNow(em, principal, 'api-keys:manage', organizationId);
+        const own = await this.authorities.requireNow(em, principal, 'api-keys:manage', organizationId, 'project');
+        const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId);
         const now = this.clock.now();
-        const scopes = input.scopes ?? this.#grantable(own);
-        const expiresAt = expiryIn(input.expiresInDays, now) ?? own.expiresAt;
-        refuseBeyond(own, { scopes, environment, expiresAt });
+        const wanted: Authority = {
+          scopes: input.scopes ?? this.registered.within(own.scopes, scopeCeiling),
+          environment,
+          expiresAt: expiryIn(input.expiresInDays, now) ?? own.expiresAt,
+          projectId: input.projectId ?? own.projectId,
+          allowedIps: input.allowedIps ?? own.allowedIps,
+          keysOf: own.keysOf,
+        };
+        refuseBeyond(own, wanted);
+        refuseBeyondCeiling(scopeCeiling, wanted.scopes);
+        if (wanted.projectId) await requireProject(em, organizationId, wanted.projectId);
 
         const actor = actorOf(principal);
         const apiKey = em.create(ApiKey, {
           id: newId('key', now),
           organizationId,
+          projectId: wanted.projectId,
           name: input.name,
           description: input.description ?? null,
           externalId: input.externalId ?? null,
           metadata: input.metadata ?? {},
+          publicKey: generateToken(`pk_${environment}`),
           prefix,
           environment,
-          scopes: [...scopes],
+          scopes: [...wanted.scopes],
+          allowedDomains: [...(input.allowedDomains ?? [])],
+          allowedIps: [...wanted.allowedIps],
           createdByType: principal.type,
           createdById: toUuid(actor.id!),
+          accountableUserId: principal.type === 'user' ? principal.userId : principal.accountableUserId,
+          ownKeysOnly: own.keysOf !== null,
           createdAt: now,
           updatedAt: now,
-          expiresAt,
+          expiresAt: wanted.expiresAt,
           version: 1,
         });
         await em.flush();
@@ -117,11 +146,12 @@ export class ApiKeysService {
           subject: apiKey.id,
           actor,
           data: {
+            ...aboutProject(apiKey),
             secret_id: secret.id,
             name: apiKey.name,
             environment,
             scopes: apiKey.scopes,
-            expires_at: expiresAt?.toISOString() ?? null,
+            expires_at: wanted.expiresAt?.toISOString() ?? null,
           },
         });
         return { apiKey, usage: undefined, token };
@@ -129,16 +159,19 @@ export class ApiKeysService {
     );
   }
 
-  async list(
-    principal: Principal,
-    query: Omit<ApiKeySearch, 'organizationIds'> & { organizationId?: string | undefined },
-  ) {
+  async list(principal: Principal, query: ApiKeyQuery) {
     const em = this.em.fork();
-    if (query.organizationId) await this.authorities.require(em, principal, 'api-keys:manage', query.organizationId);
-    const organizationIds = query.organizationId
-      ? [query.organizationId]
+    const { organizationId } = query;
+    const managed = organizationId
+      ? new Map([
+          [organizationId, await this.authorities.require(em, principal, 'api-keys:manage', organizationId, 'project')],
+        ])
       : await this.authorities.organizationsWith(em, principal, 'api-keys:manage');
-    const { ids, total, nextCursor } = await searchApiKeys(this.pool, { ...query, organizationIds }, this.clock.now());
+    const { ids, total, nextCursor } = await searchApiKeys(
+      this.pool,
+      { ...query, ...searchWithin(managed) },
+      this.clock.now(),
+    );
     const found = new Map((await em.find(ApiKey, { id: { $in: [...ids] } })).map((apiKey) => [apiKey.id, apiKey]));
     return {
       data: await this.#withUsage(
@@ -155,9 +188,14 @@ export class ApiKeysService {
     return (await this.#withUsage(em, [await this.#find(em, principal, id)]))[0]!;
   }
 
-  /** The organizations whose keys the principal may verify. */
-  async verifiableOrganizations(principal: Principal): Promise<ReadonlySet<string>> {
-    return new Set(await this.authorities.organizationsWith(this.em.fork(), principal, 'api-keys:verify'));
+  /** Whose keys the principal may verify: of one project, of an organization, of all of them. */
+  async verifiable(principal: Principal): Promise<(record: ApiKeyRecord) => boolean> {
+    if (principal.type === 'api_key' && principal.scopes.includes('deployment:verify')) return () => true;
+    const organizations = await this.authorities.organizationsWith(this.em.fork(), principal, 'api-keys:verify');
+    return ({ organizationId, projectId }) => {
+      const own = organizations.get(organizationId);
+      return own !== undefined && (own.projectId === null || own.projectId === projectId);
+    };
   }
 
   /** @param graceSeconds how long the present secret lives on; those before it end now */
@@ -168,14 +206,12 @@ export class ApiKeysService {
         refuseDead(apiKey, now);
         refuseBeyond(own, authorityOf(apiKey));
 
-        const live = await em.find(ApiKeySecret, {
+        const secrets = await em.find(ApiKeySecret, {
           apiKeyId: id,
           $or: [{ endedAt: null }, { endedAt: { $gt: now } }],
         });
-        const present = live.find((secret) => !secret.endedAt)!;
-        for (const secret of live) secret.endedAt = now;
-        const endsAt = new Date(now.getTime() + graceSeconds * 1000);
-        present.endedAt = endsAt;
+        const { presentId, ends } = endsByRotation(secrets, graceSeconds, now);
+        for (const secret of secrets) secret.endedAt = ends.get(secret.id)!;
         apiKey.prefix = prefix;
         apiKey.rotatedAt = now;
         touch(apiKey, now);
@@ -187,8 +223,8 @@ export class ApiKeysService {
           type: 'api_key.rotated',
           data: {
             secret_id: secret.id,
-            previous_secret_id: present.id,
-            ...(graceSeconds > 0 && { previous_secret_ends_at: endsAt.toISOString() }),
+            previous_secret_id: presentId,
+            ...(graceSeconds > 0 && { previous_secret_ends_at: ends.get(presentId)!.toISOString() }),
           },
         });
         return { ...(await this.#withUsage(em, [apiKey]))[0]!, token };
@@ -198,7 +234,7 @@ export class ApiKeysService {
 
   update(principal: Principal, id: string, patch: ApiKeyPatch, ifMatch: string | undefined): Promise<ApiKeyView> {
     if (patch.scopes) this.registered.refuseUnknown(patch.scopes);
-    return this.#change(principal, id, ({ em, apiKey, own, now, record }) => {
+    return this.#change(principal, id, async ({ em, apiKey, own, now, record }) => {
       refuseOtherVersion(apiKey, ifMatch);
       refuseRevoked(apiKey, now);
       const changes = changesOf(fieldsOf(apiKey), normalize(patch));
@@ -214,9 +250,15 @@ export class ApiKeysService {
         ...(changes['metadata'] && { metadata: patch.metadata }),
         ...(changes['scopes'] && { scopes: patch.scopes }),
         ...(changes['expires_at'] && { expiresAt: patch.expires_at ? new Date(patch.expires_at) : null }),
+        ...(changes['allowed_domains'] && { allowedDomains: patch.allowed_domains }),
+        ...(changes['allowed_ips'] && { allowedIps: patch.allowed_ips }),
       });
       // Whoever may manage a key may narrow it; what it gains has to be one's own.
       if (beyond(held, authorityOf(apiKey)).length > 0) refuseBeyond(own, authorityOf(apiKey));
+      const gained = missingScopes(held.scopes, apiKey.scopes);
+      if (gained.length > 0) {
+        refuseBeyondCeiling((await em.findOneOrFail(Organization, apiKey.organizationId)).scopeCeiling, gained);
+      }
       if (Object.keys(changes).length === 0) return;
       touch(apiKey, now);
       record({ type: 'api_key.updated', data: { changes } });
@@ -268,14 +310,21 @@ export class ApiKeysService {
   async #find(em: EntityManager, principal: Principal, id: string): Promise<ApiKey> {
     const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
     if (!apiKey) throw noSuchKey();
-    await this.#requireForKey(() => this.authorities.require(em, principal, 'api-keys:manage', apiKey.organizationId));
+    const own = await this.#requireForKey(() =>
+      this.authorities.require(em, principal, 'api-keys:manage', apiKey.organizationId, 'project'),
+    );
+    if (!manages(own, apiKey)) throw noSuchKey();
     return apiKey;
   }
 
-  async #change(principal: Principal, id: string, work: (alteration: Alteration) => void): Promise<ApiKeyView> {
+  async #change(
+    principal: Principal,
+    id: string,
+    work: (alteration: Alteration) => Promise<void> | void,
+  ): Promise<ApiKeyView> {
     const before = await this.#find(this.em.fork(), principal, id);
     return this.#alter(principal, before, async (alteration) => {
-      work(alteration);
+      await work(alteration);
       return (await this.#withUsage(alteration.em, [alteration.apiKey]))[0]!;
     });
   }
@@ -285,17 +334,17 @@ export class ApiKeysService {
     const { id, organizationId } = before;
     return this.changes.alter(organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
       const own = await this.#requireForKey(() =>
-        this.authorities.requireNow(em, principal, 'api-keys:manage', organizationId),
+        this.authorities.requireNow(em, principal, 'api-keys:manage', organizationId, 'project'),
       );
       const apiKey = await em.findOne(ApiKey, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      if (!apiKey) throw noSuchKey();
+      if (!apiKey || !manages(own, apiKey)) throw noSuchKey();
       const actor = actorOf(principal);
       return work({
         em,
         apiKey,
         own,
         now: this.clock.now(),
-        record: (event) => record({ ...event, subject: id, actor }),
+        record: (event) => record({ ...event, data: { ...aboutProject(apiKey), ...event.data }, subject: id, actor }),
       });
     });
   }
@@ -314,11 +363,6 @@ export class ApiKeysService {
         if (!(error instanceof UniqueConstraintViolationException) || attempt === HANDLE_ATTEMPTS) throw error;
       }
     }
-  }
-
-  /** By name, not by wildcard: a scope that is registered later is not granted to keys of today. */
-  #grantable(own: Authority): string[] {
-    return this.registered.all.filter((scope) => missingScopes(own.scopes, [scope]).length === 0);
   }
 
   async #withUsage(em: EntityManager, apiKeys: readonly ApiKey[]): Promise<ApiKeyView[]> {
@@ -355,8 +399,48 @@ function noSuchKey(): DomainError {
   return new DomainError('not_found', 'There is no such API key');
 }
 
-function authorityOf({ scopes, environment, expiresAt }: ApiKey): Authority {
-  return { scopes, environment, expiresAt: expiresAt ?? null };
+function authorityOf(apiKey: ApiKey): Authority {
+  const { scopes, environment, expiresAt, projectId, allowedIps, ownKeysOnly, accountableUserId } = apiKey;
+  return {
+    scopes: [...scopes],
+    environment,
+    expiresAt: expiresAt ?? null,
+    projectId: projectId ?? null,
+    allowedIps: [...allowedIps],
+    keysOf: ownKeysOnly ? accountableUserId : null,
+  };
+}
+
+/** Whether a key is among those that an authority manages. */
+function manages({ projectId, keysOf }: Authority, apiKey: ApiKey): boolean {
+  if (projectId && apiKey.projectId !== projectId) return false;
+  return !keysOf || apiKey.accountableUserId === keysOf;
+}
+
+/** The same as a search. A caller that is limited to a project, or to somebody's keys, is so wherever it is. */
+function searchWithin(managed: ReadonlyMap<string, Authority>) {
+  const limited = [...managed].filter(([, { keysOf }]) => keysOf !== null);
+  return {
+    organizationIds: [...managed.keys()],
+    withinProject: [...managed.values()].find(({ projectId }) => projectId)?.projectId,
+    ownKeysOnly: {
+      organizationIds: limited.map(([organizationId]) => organizationId),
+      userId: limited[0]?.[1].keysOf ?? null,
+    },
+  };
+}
+
+/** Locked, so that it is still there when the key is. */
+async function requireProject(em: EntityManager, organizationId: string, id: string): Promise<void> {
+  const options = { lockMode: LockMode.PESSIMISTIC_READ } as const;
+  if (!(await em.findOne(Project, { id, organizationId, deletedAt: null }, options))) throw noSuchProject();
+}
+
+function refuseBeyondCeiling(ceiling: readonly string[] | null | undefined, scopes: readonly string[]): void {
+  const excess = ceiling ? missingScopes(ceiling, scopes) : [];
+  if (excess.length > 0) {
+    throw new DomainError('beyond_authority', `An operator has not given this organization ${excess.join(', ')}`);
+  }
 }
 
 /** What `PATCH` can change, by its names in the API. */
@@ -368,21 +452,14 @@ function fieldsOf(apiKey: ApiKey) {
     metadata: apiKey.metadata,
     scopes: apiKey.scopes,
     expires_at: apiKey.expiresAt?.toISOString() ?? null,
+    allowed_domains: apiKey.allowedDomains,
+    allowed_ips: apiKey.allowedIps,
   };
 }
 
 /** Instants as we write them, so that the same one in another zone is no change. */
 function normalize(patch: ApiKeyPatch) {
   return { ...patch, ...(patch.expires_at && { expires_at: new Date(patch.expires_at).toISOString() }) };
-}
-
-function touch(apiKey: ApiKey, now: Date): void {
-  apiKey.updatedAt = now;
-  apiKey.version += 1;
-}
-
-function refuseOtherVersion(apiKey: ApiKey, ifMatch: string | undefined): void {
-  if (ifMatch !== undefined && ifMatch !== etagOf(apiKey.version)) throw new DomainError('precondition_failed');
 }
 
 function refuseRevoked(apiKey: ApiKey, now: Date): void {

@@ -6,6 +6,7 @@ import { DatabaseClock } from '#libs/platform/clock.js';
 import { DATABASE_POOL, inTransaction } from '#libs/platform/database.js';
 import { Events } from '#libs/platform/events/event.js';
 import { encodeEntries } from '#libs/tlog/entries.js';
+import { aboutProject } from './api-key.js';
 
 /** Whole days before an expiry at which it is told of; 0 is the expiry itself. */
 const LEADS = [7, 1, 0];
@@ -13,6 +14,7 @@ const LEADS = [7, 1, 0];
 interface Due {
   api_key_id: string;
   organization_id: string;
+  project_id: string | null;
   expires_at: Date;
   days: number;
   shard: number;
@@ -35,7 +37,7 @@ const TAKE_DUE = `
     ON CONFLICT DO NOTHING
     RETURNING api_key_id, expires_at, extract(day FROM lead)::int AS days
   )
-  SELECT DISTINCT ON (due.api_key_id) due.*, k.organization_id, a.shard, a.seq::float8 AS seq
+  SELECT DISTINCT ON (due.api_key_id) due.*, k.organization_id, k.project_id, a.shard, a.seq::float8 AS seq
   FROM due JOIN api_key k ON k.id = due.api_key_id
   JOIN authz_state a ON a.shard = get_byte(uuid_send(k.organization_id), 15) & 15
   -- Where several leads are due at once, as after an expiry was moved, the nearest says it all.
@@ -78,10 +80,13 @@ export class ExpiryNotices {
       seq: due.seq,
       origin: { ip: null, userAgent: null, requestId: newId('req', this.clock.now()) },
     } as const;
-    const expires_at = due.expires_at.toISOString();
+    const data = {
+      ...aboutProject({ projectId: due.project_id && fromUuid('proj', due.project_id) }),
+      expires_at: due.expires_at.toISOString(),
+    };
     return due.days === 0
-      ? this.events.encode({ ...about, type: 'api_key.expired', data: { expires_at } })
-      : this.events.encode({ ...about, type: 'api_key.expiring', data: { expires_at, days_left: due.days } });
+      ? this.events.encode({ ...about, type: 'api_key.expired', data })
+      : this.events.encode({ ...about, type: 'api_key.expiring', data: { ...data, days_left: due.days } });
   }
 
   /** In this process nobody else asks the database for its time. */

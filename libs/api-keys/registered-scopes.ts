@@ -1,5 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import { builtInScopes, unknownScopes, type BuiltInScope } from '#libs/contract/scopes.js';
+import {
+  builtInScopes,
+  isDeploymentScope,
+  missingScopes,
+  unknownScopes,
+  type BuiltInScope,
+} from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { invalidInput } from '#libs/platform/errors.js';
 
@@ -17,6 +23,19 @@ export class RegisteredScopes {
       const description = Object.hasOwn(builtInScopes, scope) ? builtInScopes[scope as BuiltInScope] : null;
       return { scope, kind: description ? ('management' as const) : ('application' as const), description };
     });
+  }
+
+  /**
+   * What somebody may grant of it. By name, not by wildcard: a scope that is registered later is not granted to keys of
+   * today. What reaches beyond the organization is granted only when it is asked for.
+   */
+  within(granted: readonly string[], ceiling: readonly string[] | null | undefined): string[] {
+    return this.all.filter(
+      (scope) =>
+        !isDeploymentScope(scope) &&
+        missingScopes(granted, [scope]).length === 0 &&
+        (!ceiling || missingScopes(ceiling, [scope]).length === 0),
+    );
   }
 
   /** @throws DomainError that names every scope which is not registered. */

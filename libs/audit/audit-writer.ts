@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
+import type { EventEnvelope } from '#libs/contract/events.js';
 import { isId, toUuid } from '#libs/contract/ids.js';
 import { EventSubscriber, type ReceivedEvent } from '#libs/platform/events/inbox.js';
 import { leafHash } from '#libs/tlog/leaf.js';
@@ -23,9 +24,10 @@ export class AuditWriter extends EventSubscriber {
       return { ...event, organization, index };
     });
     await client.query(
-      `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, type, time, api_key_id)
+      `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, type, time, api_key_id,
+                                project_id)
        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bytea[], $5::bytea[], $6::text[],
-                            $7::timestamptz[], $8::uuid[])`,
+                            $7::timestamptz[], $8::uuid[], $9::uuid[])`,
       [
         leaves.map(({ envelope }) => envelope.id),
         leaves.map(({ organization }) => organization),
@@ -35,6 +37,7 @@ export class AuditWriter extends EventSubscriber {
         leaves.map(({ envelope }) => envelope.type),
         leaves.map(({ envelope }) => envelope.time),
         leaves.map(({ envelope }) => (isId('key', envelope.subject) ? toUuid(envelope.subject) : null)),
+        leaves.map(({ envelope }) => projectOf(envelope)),
       ],
     );
     await client.query(
@@ -43,6 +46,12 @@ export class AuditWriter extends EventSubscriber {
       [[...sizes.keys()], [...sizes.values()]],
     );
   }
+}
+
+/** The project that an event is about, by its subject or by what it says of it. */
+function projectOf({ subject, data }: EventEnvelope): string | null {
+  const id = isId('proj', subject) ? subject : data['project_id'];
+  return typeof id === 'string' && isId('proj', id) ? toUuid(id) : null;
 }
 
 /** Locks the heads in the order of their ids, so that two workers never wait for each other in a circle. */

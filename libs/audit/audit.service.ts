@@ -29,7 +29,7 @@ export class AuditService {
 
   async list(principal: Principal, query: AuditQuery, page: PageRequest) {
     const organizationId = query.organizationId ?? homeOrganization(principal);
-    await this.authorities.require(this.em.fork(), principal, 'audit:read', organizationId);
+    const own = await this.authorities.require(this.em.fork(), principal, 'audit:read', organizationId, 'project');
     const ascending = query.order === 'asc';
     const { rows } = await this.pool.query<{ leaf_index: string; entry: Buffer }>(
       `SELECT leaf_index, entry FROM audit_event
@@ -38,6 +38,7 @@ export class AuditService {
          AND ($3::uuid IS NULL OR api_key_id = $3)
          AND ($4::timestamptz IS NULL OR time >= $4)
          AND ($5::timestamptz IS NULL OR time < $5)
+         AND ($8::uuid IS NULL OR project_id = $8)
          AND ($6::bigint IS NULL OR leaf_index ${ascending ? '>' : '<'} $6)
        ORDER BY leaf_index ${ascending ? 'ASC' : 'DESC'} LIMIT $7`,
       [
@@ -48,6 +49,8 @@ export class AuditService {
         query.to ?? null,
         page.after ?? null,
         page.limit + 1,
+        // A key of a project sees what happened to the keys of that project.
+        own.projectId && toUuid(own.projectId),
       ],
     );
     const { items, nextCursor } = pageOf(rows, page, (row) => row.leaf_index);

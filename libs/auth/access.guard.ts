@@ -2,7 +2,7 @@ import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
-import type { Route } from '#libs/contract/route.js';
+import type { Policy, Route } from '#libs/contract/route.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { ROUTE } from '#libs/platform/http/implements.js';
 import type { Principal } from './principal.js';
@@ -28,7 +28,7 @@ export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) 
     refuseBadCombinations(request);
     const scopes = typeof policy === 'object' ? [policy.scope] : [];
     await withRequiredScopes(scopes, () => super.canActivate(context));
-    if (policy === 'user' && request.user.type !== 'user') throw new DomainError('user_required');
+    refuseOthers(policy, request.user);
     return true;
   }
 
@@ -37,6 +37,13 @@ export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) 
     if (!principal) throw new DomainError('unauthenticated');
     return principal;
   }
+}
+
+/** Asks for what a route asks of the caller beyond scopes. */
+function refuseOthers(policy: Policy, principal: Principal): void {
+  if (policy !== 'user' && policy !== 'operator') return;
+  if (principal.type !== 'user') throw new DomainError('user_required');
+  if (policy === 'operator' && !principal.operator) throw new DomainError('operator_required');
 }
 
 /** Two headers that agree are one credential; two that differ would leave it open whose request this is. */

@@ -6,6 +6,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { AccessGuard } from './access.guard.js';
 import { AccessTokens, EdDsaJwtService, SigningKeys } from './access-tokens.js';
 import { LoginDelay } from './login-delay.js';
+import { PasswordResetsService } from './password-resets.service.js';
 import { Passwords } from './passwords.js';
 import { RefreshCookie } from './refresh-cookie.js';
 import { SessionsController } from './sessions.controller.js';
@@ -27,11 +28,12 @@ import { ApiKeyStrategy, BearerStrategy } from './strategies.js';
     Passwords,
     LoginDelay,
     SessionsService,
+    PasswordResetsService,
     RefreshCookie,
     ApiKeyStrategy,
     BearerStrategy,
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [Passwords, SessionsService],
+  exports: [Passwords, PasswordResetsService, SessionsService],
 })
 export class AuthModule {}

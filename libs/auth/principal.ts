@@ -12,16 +12,36 @@ export interface UserPrincipal {
   readonly email: string;
   readonly name: string;
   readonly personalOrganizationId: string;
+  /** One of the deployment's own staff. */
+  readonly operator: boolean;
 }
 
 export interface ApiKeyPrincipal {
   readonly type: 'api_key';
   readonly apiKeyId: string;
+  /** Which of the key's secrets was shown. */
+  readonly secretId: string;
   readonly organizationId: string;
+  /** The one project to which it is limited. */
+  readonly projectId: string | null;
   readonly name: string;
   readonly environment: Environment;
+  /** What it reaches: its own scopes within the ceiling of its organization. */
   readonly scopes: readonly string[];
   readonly expiresAt: Date | null;
+  readonly allowedIps: readonly string[];
+  /** The person behind it. */
+  readonly accountableUserId: string;
+  /** Whether it manages the keys of that person alone. */
+  readonly ownKeysOnly: boolean;
+  /** The authorization state under which it was admitted: what is decided for it must still find it so. */
+  readonly admittedUnder: Guard;
+}
+
+/** A shard's authorization state, by its tag. */
+export interface Guard {
+  readonly shard: number;
+  readonly tag: string;
 }
 
 /** The principal that the guard found; only on routes that are not public. */

@@ -1,9 +1,18 @@
 import { Controller, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { changePassword, endSession, listSessions, login, logout, refresh } from '#libs/contract/auth.js';
+import {
+  changePassword,
+  endSession,
+  listSessions,
+  login,
+  logout,
+  refresh,
+  resetPassword,
+} from '#libs/contract/auth.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
+import { PasswordResetsService } from './password-resets.service.js';
 import { Caller, type UserPrincipal } from './principal.js';
 import { RefreshCookie } from './refresh-cookie.js';
 import { SessionsService, type Tokens } from './sessions.service.js';
@@ -12,6 +21,7 @@ import { SessionsService, type Tokens } from './sessions.service.js';
 export class SessionsController {
   constructor(
     private readonly sessions: SessionsService,
+    private readonly passwordResets: PasswordResetsService,
     private readonly cookie: RefreshCookie,
   ) {}
 
@@ -45,6 +55,11 @@ export class SessionsController {
   @Implements(changePassword)
   changePassword(@Input() { body }: RouteInput<typeof changePassword>, @Caller() caller: UserPrincipal): Promise<void> {
     return this.sessions.changePassword(caller, body.current_password, body.new_password);
+  }
+
+  @Implements(resetPassword)
+  resetPassword(@Input() { body }: RouteInput<typeof resetPassword>): Promise<void> {
+    return this.passwordResets.redeem(body.token, body.new_password);
   }
 
   @Implements(listSessions)

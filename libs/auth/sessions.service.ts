@@ -127,21 +127,15 @@ export class SessionsService {
     await this.#requirePassword(principal, current);
     const passwordHash = await this.passwords.hash(next);
     await this.changes.create(principal.personalOrganizationId, async ({ em, record }) => {
-      await this.reload(em, principal);
       const user = await em.findOneOrFail(User, principal.userId, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      const others = await em.find(
-        Session,
-        { userId: user.id, endedAt: null, id: { $ne: principal.sessionId } },
-        { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
-      );
-      const now = this.clock.now();
-      for (const session of others) session.endedAt = now;
+      await this.reload(em, principal);
       user.passwordHash = passwordHash;
+      const ended = await endSessions(em, user.id, this.clock.now(), principal.sessionId);
       record({
         type: 'user.password_changed',
         subject: user.id,
         actor: actorOf(principal),
-        data: { ended_session_ids: others.map((session) => session.id) },
+        data: { ended_session_ids: ended },
       });
     });
   }
@@ -176,7 +170,15 @@ export class SessionsService {
   async reload(em: EntityManager, principal: UserPrincipal): Promise<UserPrincipal> {
     const session = await em.findOne(Session, principal.sessionId, { lockMode: LockMode.PESSIMISTIC_READ });
     if (!session || !isLive(session, this.clock.now())) throw new DomainError('invalid_token');
-    return principal;
+    if (!principal.operator) return principal;
+    // Read past the identity map: what counts is what the row says under the lock.
+    const options = { lockMode: LockMode.PESSIMISTIC_READ, refresh: true } as const;
+    return principalOf(await em.findOneOrFail(User, principal.userId, options), session.id);
+  }
+
+  /** @throws DomainError when the session has ended, or its user is no operator any more, since the request came in. */
+  async requireOperatorNow(em: EntityManager, principal: UserPrincipal): Promise<void> {
+    if (!(await this.reload(em, principal)).operator) throw new DomainError('operator_required');
   }
 
   #open(user: User): Promise<Tokens> {
@@ -232,6 +234,17 @@ export class SessionsService {
   }
 }
 
+/** All that are alive, in the order of their ids, so that two who do so never wait for each other in a circle. */
+export async function endSessions(em: EntityManager, userId: string, now: Date, butFor?: string): Promise<string[]> {
+  const sessions = await em.find(
+    Session,
+    { userId, endedAt: null, ...(butFor && { id: { $ne: butFor } }) },
+    { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
+  );
+  for (const session of sessions) session.endedAt = now;
+  return sessions.map((session) => session.id);
+}
+
 function principalOf(user: User, sessionId: string): UserPrincipal {
   return {
     type: 'user',
@@ -240,6 +253,7 @@ function principalOf(user: User, sessionId: string): UserPrincipal {
     email: user.email,
     name: user.name,
     personalOrganizationId: user.personalOrganizationId,
+    operator: Boolean(user.operatorSince),
   };
 }
 

@@ -12,6 +12,8 @@ const UserSchema = defineEntity({
     passwordHash: p.string(),
     /** Where keys go when no organization is named, and where the account's own events are. */
     personalOrganizationId: typeId('org'),
+    /** Since when the user is one of the deployment's own staff. */
+    operatorSince: p.datetime().nullable(),
     createdAt: p.datetime(),
   },
 });

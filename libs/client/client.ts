@@ -1,3 +1,4 @@
+import { bodyWhenRepeated } from '#libs/contract/idempotency.js';
 import { Problem } from '#libs/contract/problem.js';
 import type { Route } from '#libs/contract/route.js';
 import { routes } from '#libs/contract/routes.js';
@@ -24,7 +25,17 @@ type InputPart<R, K extends 'params' | 'query' | 'headers' | 'body'> = R extends
 type Input<R> = InputPart<R, 'params'> & InputPart<R, 'query'> & InputPart<R, 'headers'> & InputPart<R, 'body'>;
 type Output<R> = R extends { success: { body: infer S extends z.ZodType } } ? z.output<S> : undefined;
 
-type Call<R> = {} extends Input<R> ? (input?: Input<R>) => Promise<Output<R>> : (input: Input<R>) => Promise<Output<R>>;
+/** What a call that is repeated is answered: its secrets were in the first answer only. */
+type Repeated<R> = R extends { idempotent: { secrets: readonly (infer Secret extends string)[] } }
+  ? Omit<Output<R>, Secret> & Partial<Pick<Output<R>, Secret & keyof Output<R>>>
+  : Output<R>;
+
+type Answer<R, I> = I extends { headers: { 'idempotency-key': string } } ? Repeated<R> : Output<R>;
+
+type Call<R> =
+  {} extends Input<R>
+    ? <I extends Input<R>>(input?: I) => Promise<Answer<R, I>>
+    : <I extends Input<R>>(input: I) => Promise<Answer<R, I>>;
 
 /** One method for each route of the contract. */
 export type Client = {
@@ -79,7 +90,8 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
     ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
   });
   if (!response.ok) throw new ApiError(Problem.parse(await response.json()), response.headers);
-  return route.success.body?.parse(await response.json());
+  const body = response.headers.has('idempotent-replayed') ? bodyWhenRepeated(route) : route.success.body;
+  return body?.parse(await response.json());
 }
 
 function pathOf(route: Route, input: AnyInput): string {

@@ -1,6 +1,9 @@
 import { z } from 'zod';
+import { Domain } from './domains.js';
+import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
 import { nextCursor, pageQuery } from './lists.js';
+import { Network } from './networks.js';
 import { problems, type ProblemCode } from './problem.js';
 import { defineRoute } from './route.js';
 import { ifMatch } from './preconditions.js';
@@ -31,17 +34,31 @@ const externalId = z
   .nullable()
   .meta({ description: 'Your own id of whom or what the key is for' });
 const scopes = z.array(Scope).min(1).max(100);
+const allowedDomains = z
+  .array(Domain)
+  .max(100)
+  .transform((domains) => [...new Set(domains)])
+  .meta({ description: 'From whose pages the public key alone may be used. A secret is not asked for an origin' });
+const allowedIps = z
+  .array(Network)
+  .max(100)
+  .transform((networks) => [...new Set(networks)])
+  .meta({ description: 'From where the key may be used, addresses or networks; none: from everywhere' });
 
 const apiKeyFields = {
   id: idOf('key'),
   organization_id: idOf('org'),
+  project_id: idOf('proj').nullable().meta({ description: 'The one project to which it is limited' }),
   name: z.string(),
   description: z.string().nullable(),
   external_id: z.string().nullable(),
   metadata: Metadata,
   environment: Environment,
+  public_key: z.string().meta({ description: 'Names the key, is no secret, and stays through rotations' }),
   prefix: z.string().meta({ description: 'How the key begins: its prefix and 6 characters, never enough to use it' }),
   scopes: z.array(Scope),
+  allowed_domains: z.array(Domain),
+  allowed_ips: z.array(Network),
   status: ApiKeyStatus,
   created_at: z.iso.datetime(),
   created_by: z.strictObject({ type: z.enum(['user', 'api_key']), id: z.string() }),
@@ -72,21 +89,29 @@ export const createApiKey = defineRoute({
   summary: 'Create an API key',
   description:
     'Without `organization_id` it belongs to the personal organization of the user, or to the organization of the key ' +
-    'that creates it. A key can only create keys within its own scopes, environment and expiry, and has to name the scopes.',
+    'that creates it. A key can only create keys within its own authority (scopes, project, environment, expiry, allowed ' +
+    'addresses), and has to name the scopes.',
   policy: { scope: 'api-keys:manage' },
+  headers: idempotencyKey,
   body: z.strictObject({
     name,
     description: description.optional(),
     external_id: externalId.optional(),
     metadata: Metadata.optional(),
     organization_id: idOf('org').optional(),
+    project_id: idOf('proj')
+      .optional()
+      .meta({ description: 'A project of that organization, to which the key is limited' }),
     scopes: scopes
       .optional()
       .meta({ description: 'Left out by a user: all that the user may grant, which is more than most keys need' }),
     environment: Environment.optional().meta({ description: 'By default what the deployment sets' }),
     expires_in_days: z.int().min(1).max(3650).optional(),
+    allowed_domains: allowedDomains.optional(),
+    allowed_ips: allowedIps.optional(),
   }),
   success: { status: 201, body: ApiKeyWithSecret },
+  idempotent: { secrets: ['key'] },
   problems: ['beyond_authority', 'not_found'],
 });
 
@@ -95,10 +120,13 @@ export const listApiKeys = defineRoute({
   path: '/api/v1/api-keys',
   tag,
   summary: 'List API keys',
-  description: 'Covers every organization whose keys the caller may manage, or the one that is named.',
+  description:
+    'Covers every organization whose keys the caller may manage, or the one that is named. A developer sees the keys that ' +
+    'they made, and a key of a project those of the project.',
   policy: { scope: 'api-keys:manage' },
   query: z.strictObject({
     organization_id: idOf('org').optional(),
+    project_id: idOf('proj').optional(),
     status: ApiKeyStatus.optional(),
     environment: Environment.optional(),
     external_id: z.string().min(1).max(200).optional(),
@@ -136,8 +164,10 @@ export const rotateApiKey = defineRoute({
     'while. Rotating again during that time ends the older one at once. Expiry and scopes stay as they are.',
   policy: { scope: 'api-keys:manage' },
   params,
+  headers: idempotencyKey,
   body: z.strictObject({ grace_period_seconds: z.int().min(0).max(GRACE_MAX_SECONDS).default(0) }),
   success: { status: 200, body: ApiKeyWithSecret },
+  idempotent: { secrets: ['key'] },
   problems: ['beyond_authority', 'conflict', 'not_found'],
 });
 
@@ -160,6 +190,8 @@ export const updateApiKey = defineRoute({
       metadata: Metadata,
       scopes,
       expires_at: z.iso.datetime({ offset: true }).nullable(),
+      allowed_domains: allowedDomains,
+      allowed_ips: allowedIps,
     })
     .partial(),
   success: { status: 200, body: ApiKey },
@@ -247,6 +279,9 @@ export const VerificationCode = z.enum([
   'revoked',
   'disabled',
   'expired',
+  'organization_suspended',
+  'ip_not_allowed',
+  'wrong_project',
   'insufficient_scope',
 ]);
 export type VerificationCode = z.infer<typeof VerificationCode>;
@@ -260,6 +295,7 @@ export const Verification = z
       .strictObject({
         id: idOf('key'),
         organization_id: idOf('org'),
+        project_id: idOf('proj').nullable(),
         name: z.string(),
         external_id: z.string().nullable(),
         metadata: Metadata,
@@ -283,11 +319,13 @@ export const verifyApiKey = defineRoute({
   description:
     'For services that take API keys from their own callers. Always answers 200; `valid` and `code` say the rest. ' +
     'A good answer is a use of the key and is in the audit trail before it leaves. ' +
-    'Keys of other organizations are `invalid_key`.',
+    'With `api-keys:verify` keys of other organizations are `invalid_key`; a key with `deployment:verify`, which an ' +
+    'operator grants, verifies those of every organization.',
   policy: { scope: 'api-keys:verify' },
   body: z.strictObject({
     key: z.string().min(1).max(500),
     scopes: z.array(Scope).max(20).default([]).meta({ description: 'All of them are needed' }),
+    project_id: idOf('proj').optional().meta({ description: 'What the request is about; a key of another is refused' }),
     request: z
       .strictObject({
         method: z.string().max(20).optional(),
@@ -314,13 +352,14 @@ export const whoami = defineRoute({
       .discriminatedUnion('type', [
         z.strictObject({
           type: z.literal('user'),
-          user: z.strictObject({ id: idOf('user'), email: z.string(), name: z.string() }),
+          user: z.strictObject({ id: idOf('user'), email: z.string(), name: z.string(), operator: z.boolean() }),
         }),
         z.strictObject({
           type: z.literal('api_key'),
           api_key: z.strictObject({
             id: idOf('key'),
             organization_id: idOf('org'),
+            project_id: idOf('proj').nullable(),
             name: z.string(),
             environment: Environment,
             scopes: z.array(Scope),

@@ -1,18 +1,10 @@
 import { z } from 'zod';
+import { email, newPassword, PASSWORD_MAX } from './accounts.js';
 import { idOf } from './ids.js';
 import { Organization } from './organizations.js';
 import { defineRoute } from './route.js';
 
 const tag = 'Authentication';
-
-const PASSWORD_MIN = 12;
-const PASSWORD_MAX = 128;
-
-const email = z
-  .email('must be an email address')
-  .max(254)
-  .transform((value) => value.toLowerCase())
-  .meta({ examples: ['ada@example.com'] });
 
 const User = z
   .strictObject({ id: idOf('user'), email: z.string(), name: z.string(), created_at: z.iso.datetime() })
@@ -30,11 +22,6 @@ const Tokens = z
   })
   .meta({ id: 'Tokens' });
 
-const newPassword = z
-  .string()
-  .min(PASSWORD_MIN, `must have at least ${PASSWORD_MIN} characters`)
-  .max(PASSWORD_MAX, `must have at most ${PASSWORD_MAX} characters`);
-
 const Session = z
   .strictObject({
     id: idOf('session'),
@@ -51,14 +38,18 @@ export const register = defineRoute({
   path: '/api/v1/auth/register',
   tag,
   summary: 'Open an account with its personal organization',
+  description:
+    'With `invitation_token` it also becomes what the invitation is to: a member of an organization, or an operator. ' +
+    'Where REGISTRATION is `invite` it is needed.',
   policy: 'public',
   body: z.strictObject({
     email,
     password: newPassword,
     name: z.string().trim().min(1).max(100),
+    invitation_token: z.string().min(1).max(200).optional(),
   }),
   success: { status: 201, body: z.strictObject({ user: User, organization: Organization }) },
-  problems: ['registration_closed', 'email_taken'],
+  problems: ['registration_closed', 'email_taken', 'invalid_link'],
 });
 
 export const login = defineRoute({
@@ -113,6 +104,18 @@ export const changePassword = defineRoute({
   body: z.strictObject({ current_password: z.string().min(1).max(PASSWORD_MAX), new_password: newPassword }),
   success: { status: 204 },
   problems: ['invalid_credentials', 'too_many_attempts'],
+});
+
+export const resetPassword = defineRoute({
+  method: 'POST',
+  path: '/api/v1/auth/password/reset',
+  tag,
+  summary: 'Set another password with a one-time link of an operator',
+  description: 'Every session of the account ends with it.',
+  policy: 'public',
+  body: z.strictObject({ token: z.string().min(1).max(200), new_password: newPassword }),
+  success: { status: 204 },
+  problems: ['invalid_link'],
 });
 
 export const listSessions = defineRoute({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Environment, VerificationCode } from './api-keys.js';
 import { idOf } from './ids.js';
+import { Role } from './organizations.js';
 import { Scope } from './scopes.js';
 
 /**
@@ -8,8 +9,8 @@ import { Scope } from './scopes.js';
  * entry of the audit log. Old shapes stay readable: fields are only ever added, and golden fixtures hold us to it.
  */
 const actor = z.strictObject({
-  /** `system`: the service itself, by the clock. */
-  type: z.enum(['user', 'api_key', 'anonymous', 'system']),
+  /** `system`: the service itself, by the clock. `operator`: a user who acts as one of the deployment's staff. */
+  type: z.enum(['user', 'operator', 'api_key', 'anonymous', 'system']),
   id: z.string().nullable(),
 });
 
@@ -36,6 +37,12 @@ function event<const Type extends string, const Data extends z.ZodRawShape>(type
   });
 }
 
+/** Of a key that is limited to a project. */
+const project = { project_id: idOf('proj').optional() };
+
+/** Each field that changed, by its name in the API. */
+const changes = z.record(z.string(), z.object({ before: z.unknown(), after: z.unknown() }));
+
 /** Where a key was used: the endpoint, as the sources' documents call it, without its query. */
 const endpoint = { method: z.string().nullable(), path: z.string().nullable() };
 
@@ -48,8 +55,26 @@ export const DomainEvent = z
     event('user.session_ended', { session_id: idOf('session') }),
     event('user.password_changed', { ended_session_ids: z.array(idOf('session')) }),
     event('user.refresh_token_reused', { session_id: idOf('session') }),
+    event('user.password_reset_requested', {}),
+    event('user.password_reset', { ended_session_ids: z.array(idOf('session')) }),
+    event('user.operator_added', { invitation_id: idOf('inv') }),
+    event('user.operator_removed', {}),
     event('organization.created', { name: z.string(), owner_id: idOf('user') }),
+    event('organization.updated', { changes }),
+    event('organization.suspended', { reason: z.string().optional() }),
+    event('organization.resumed', {}),
+    event('invitation.created', { role: Role.nullable(), email: z.string().nullable() }),
+    event('invitation.revoked', {}),
+    event('member.added', { role: Role, invitation_id: idOf('inv') }),
+    event('member.role_changed', { before: Role, after: Role }),
+    event('member.removed', { role: Role, revoked_api_keys: z.int() }),
+    event('project.created', { name: z.string() }),
+    event('project.updated', { changes }),
+    event('project.deleted', { revoked_api_keys: z.int() }),
+    /** What an operator read of the organization, before they were shown it. */
+    event('operator.read', endpoint),
     event('api_key.created', {
+      ...project,
       secret_id: idOf('secret'),
       name: z.string(),
       environment: Environment,
@@ -57,6 +82,7 @@ export const DomainEvent = z
       expires_at: z.iso.datetime().nullable(),
     }),
     event('api_key.used', {
+      ...project,
       ...endpoint,
       secret_id: idOf('secret'),
       cost: z.int(),
@@ -65,6 +91,7 @@ export const DomainEvent = z
       verified_for: actor.optional(),
     }),
     event('api_key.denied', {
+      ...project,
       ...endpoint,
       code: VerificationCode,
       scopes: z.array(Scope),
@@ -73,20 +100,23 @@ export const DomainEvent = z
       verified_for: actor.optional(),
     }),
     event('api_key.rotated', {
+      ...project,
       secret_id: idOf('secret'),
       previous_secret_id: idOf('secret'),
       /** Until when the previous secret works; absent when it ended with the rotation. */
       previous_secret_ends_at: z.iso.datetime().optional(),
     }),
-    event('api_key.updated', {
-      /** Each field that changed, by its name in the API. */
-      changes: z.record(z.string(), z.object({ before: z.unknown(), after: z.unknown() })),
+    event('api_key.updated', { ...project, changes }),
+    event('api_key.enabled', project),
+    event('api_key.disabled', project),
+    event('api_key.expiring', { ...project, expires_at: z.iso.datetime(), days_left: z.int() }),
+    event('api_key.expired', { ...project, expires_at: z.iso.datetime() }),
+    event('api_key.revoked', {
+      ...project,
+      deleted: z.boolean(),
+      /** Absent where somebody revoked this very key. */
+      because: z.enum(['member_removed', 'project_deleted']).optional(),
     }),
-    event('api_key.enabled', {}),
-    event('api_key.disabled', {}),
-    event('api_key.expiring', { expires_at: z.iso.datetime(), days_left: z.int() }),
-    event('api_key.expired', { expires_at: z.iso.datetime() }),
-    event('api_key.revoked', { deleted: z.boolean() }),
   ])
   .meta({ id: 'DomainEvent', description: 'A CloudEvents 1.0 object' });
 

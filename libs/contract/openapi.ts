@@ -1,4 +1,5 @@
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
+import { bodyWhenRepeated } from './idempotency.js';
 import { Problem, problems, type ProblemCode } from './problem.js';
 import type { Route } from './route.js';
 import { allRoutes } from './routes.js';
@@ -34,13 +35,13 @@ function paths(): ZodOpenApiPathsObject {
 }
 
 function operation(name: string, route: Route): ZodOpenApiOperationObject {
+  const body = route.idempotent ? bodyWhenRepeated(route) : route.success.body;
   return {
     operationId: name,
     tags: [route.tag],
     summary: route.summary,
     description: [route.description, policySentence(route)].filter(Boolean).join('\n\n'),
-    security:
-      route.policy === 'public' ? [] : route.policy === 'user' ? [{ bearer: [] }] : [{ apiKey: [] }, { bearer: [] }],
+    security: route.policy === 'public' ? [] : isForUsers(route) ? [{ bearer: [] }] : [{ apiKey: [] }, { bearer: [] }],
     requestParams: {
       ...(route.params && { path: route.params }),
       ...(route.query && { query: route.query }),
@@ -55,18 +56,33 @@ function operation(name: string, route: Route): ZodOpenApiOperationObject {
     responses: {
       [route.success.status]: {
         description: 'Success',
-        ...(route.success.body && { content: { 'application/json': { schema: route.success.body } } }),
+        ...(body && { content: { 'application/json': { schema: body } } }),
       },
       ...problemResponses(route),
     },
   };
 }
 
+/** What a key itself may be refused for, before what the route asks of it. */
+const KEY_REFUSALS = [
+  'invalid_key',
+  'revoked',
+  'disabled',
+  'expired',
+  'organization_suspended',
+  'ip_not_allowed',
+] as const satisfies readonly ProblemCode[];
+
 function policySentence(route: Route): string {
   if (route.policy === 'public') return '';
   if (route.policy === 'user') return 'Needs the access token of a user.';
+  if (route.policy === 'operator') return 'Needs the access token of an operator.';
   if (route.policy === 'authenticated') return 'Takes any credential.';
   return `Needs the scope \`${route.policy.scope}\`, of a key or of the role of a user.`;
+}
+
+function isForUsers(route: Route): boolean {
+  return route.policy === 'user' || route.policy === 'operator';
 }
 
 /** Every problem that a route may answer, by what it declares and by what follows from its policy and its input. */
@@ -81,9 +97,14 @@ export function problemsOf(route: Route): ProblemCode[] {
     for (const code of ['multiple_credentials', 'unauthenticated', 'invalid_token', 'audit_unavailable'] as const) {
       codes.add(code);
     }
-    for (const code of ['invalid_key', 'revoked', 'disabled', 'expired'] as const) codes.add(code);
-    if (route.policy === 'user') codes.add('user_required');
+    for (const code of KEY_REFUSALS) codes.add(code);
+    if (isForUsers(route)) codes.add('user_required');
+    if (route.policy === 'operator') codes.add('operator_required');
     if (typeof route.policy === 'object') codes.add('insufficient_scope');
+  }
+  if (route.idempotent) {
+    codes.add('idempotency_in_flight');
+    codes.add('idempotency_key_reused');
   }
   codes.add('internal_error');
   codes.add('database_unavailable');

@@ -1,26 +1,54 @@
 import { z } from 'zod';
+import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
 import { nextCursor, pageQuery } from './lists.js';
+import { ifMatch } from './preconditions.js';
 import { defineRoute } from './route.js';
+import { Scope } from './scopes.js';
+
+const tag = 'Organizations';
 
 export const Role = z.enum(['owner', 'admin', 'developer', 'auditor', 'viewer']);
 export type Role = z.infer<typeof Role>;
+
+const name = z.string().trim().min(1).max(100);
 
 export const Organization = z
   .strictObject({
     id: idOf('org'),
     name: z.string(),
-    personal: z.boolean().meta({ description: 'Whether it came with an account' }),
-    role: Role.nullable().meta({ description: "The caller's role; null for an API key" }),
+    personal: z.boolean().meta({ description: 'Whether it came with an account; it has no other members then' }),
+    role: Role.nullable().meta({ description: "The caller's role; null for an API key and for an operator" }),
+    status: z.enum(['active', 'suspended']).meta({ description: 'The keys of a suspended organization do not work' }),
+    scope_ceiling: z
+      .array(Scope)
+      .nullable()
+      .meta({ description: 'What its keys reach at the most, set by an operator; null for no limit' }),
     created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
   })
   .meta({ id: 'Organization' });
 export type Organization = z.infer<typeof Organization>;
 
+const params = z.strictObject({ id: idOf('org') });
+
+export const createOrganization = defineRoute({
+  method: 'POST',
+  path: '/api/v1/organizations',
+  tag,
+  summary: 'Create an organization',
+  description: 'Whoever creates it is its owner.',
+  policy: 'user',
+  headers: idempotencyKey,
+  body: z.strictObject({ name }),
+  success: { status: 201, body: Organization },
+  idempotent: { secrets: [] },
+});
+
 export const listOrganizations = defineRoute({
   method: 'GET',
   path: '/api/v1/organizations',
-  tag: 'Organizations',
+  tag,
   summary: 'List the organizations that the caller may read',
   policy: { scope: 'organizations:read' },
   query: z.strictObject(pageQuery),
@@ -28,4 +56,28 @@ export const listOrganizations = defineRoute({
     status: 200,
     body: z.strictObject({ data: z.array(Organization), total: z.int(), next_cursor: nextCursor }),
   },
+});
+
+export const getOrganization = defineRoute({
+  method: 'GET',
+  path: '/api/v1/organizations/:id',
+  tag,
+  summary: 'Read one organization',
+  policy: { scope: 'organizations:read' },
+  params,
+  success: { status: 200, body: Organization },
+  problems: ['not_found'],
+});
+
+export const updateOrganization = defineRoute({
+  method: 'PATCH',
+  path: '/api/v1/organizations/:id',
+  tag,
+  summary: 'Rename an organization',
+  policy: { scope: 'organizations:write' },
+  params,
+  headers: ifMatch,
+  body: z.strictObject({ name }).partial(),
+  success: { status: 200, body: Organization },
+  problems: ['not_found', 'precondition_failed', 'wrong_project'],
 });

@@ -53,6 +53,26 @@ export const problems = {
     title: 'Only a signed-in user may do this',
     advice: 'Use the access token of a user instead of an API key.',
   },
+  operator_required: {
+    status: 403,
+    title: 'Only an operator of this deployment may do this',
+    advice: 'Sign in as an operator; the people who run this deployment say who is one.',
+  },
+  organization_suspended: {
+    status: 403,
+    title: 'The organization of this key is suspended',
+    advice: 'Its keys work again once the people who run this deployment resume it: ask them.',
+  },
+  ip_not_allowed: {
+    status: 403,
+    title: 'The key may not be used from this address',
+    advice: "Call from an address within the key's allowed_ips, or change them.",
+  },
+  wrong_project: {
+    status: 403,
+    title: 'The key does not reach this project',
+    advice: 'Use a key of the project, or one of the organization that is limited to none.',
+  },
   beyond_authority: {
     status: 403,
     title: 'A key cannot be stronger than the one who makes it',
@@ -68,6 +88,12 @@ export const problems = {
     title: 'Registration is not open',
     advice: 'Ask the people who run this deployment for an account.',
   },
+  invalid_link: {
+    status: 403,
+    title: 'The one-time link is not valid',
+    advice:
+      'It was used or withdrawn, has expired, or is for another account: ask whoever gave it to you for a new one.',
+  },
   not_found: {
     status: 404,
     title: 'Nothing is there',
@@ -79,6 +105,11 @@ export const problems = {
     title: 'The present state does not allow this',
     advice: 'Read the object again; `detail` says what stands in the way.',
   },
+  idempotency_in_flight: {
+    status: 409,
+    title: 'The first call with this Idempotency-Key has not ended yet',
+    advice: 'Try again in a moment: once it has ended, its answer is repeated.',
+  },
   precondition_failed: {
     status: 412,
     title: 'It has changed meanwhile',
@@ -89,6 +120,11 @@ export const problems = {
     status: 415,
     title: 'The body is not JSON',
     advice: 'Send JSON with Content-Type: application/json.',
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'This Idempotency-Key came with another request',
+    advice: 'Repeat the very request, or take a new key for a new one.',
   },
   too_many_attempts: {
     status: 429,

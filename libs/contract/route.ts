@@ -7,10 +7,11 @@ import type { BuiltInScope } from './scopes.js';
  * - `public`: anyone;
  * - `authenticated`: any good credential;
  * - `user`: a signed-in user, not a key;
+ * - `operator`: a signed-in user who is of the deployment's own staff;
  * - a scope: a key that has it. A user passes here, and the service asks for the same scope of the user's role in the
  *   organization that the call is about.
  */
-export type Policy = 'public' | 'authenticated' | 'user' | { scope: BuiltInScope };
+export type Policy = 'public' | 'authenticated' | 'user' | 'operator' | { scope: BuiltInScope };
 
 /**
  * One HTTP operation: the single source of its validation, its place in the OpenAPI document, its method of the client
@@ -29,6 +30,11 @@ export interface Route {
   readonly headers?: z.ZodObject;
   readonly body?: z.ZodObject;
   readonly success: { readonly status: 200 | 201 | 204; readonly body?: z.ZodType };
+  /**
+   * For what creates: takes `Idempotency-Key`, and a call that is repeated gets the first answer again, without these
+   * fields of it, which are secrets and shown once.
+   */
+  readonly idempotent?: { readonly secrets: readonly string[] };
   /** What it may answer beyond that which follows from its policy and its input. */
   readonly problems?: readonly ProblemCode[];
 }

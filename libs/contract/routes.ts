@@ -1,7 +1,10 @@
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
 import * as auth from './auth.js';
+import * as deployment from './deployment.js';
+import * as members from './members.js';
 import * as organizations from './organizations.js';
+import * as projects from './projects.js';
 import type { Route } from './route.js';
 import * as system from './system.js';
 
@@ -13,11 +16,32 @@ export const routes = {
     refresh: auth.refresh,
     logout: auth.logout,
     changePassword: auth.changePassword,
+    resetPassword: auth.resetPassword,
     listSessions: auth.listSessions,
     endSession: auth.endSession,
     whoami: apiKeys.whoami,
   },
-  organizations: { list: organizations.listOrganizations },
+  organizations: {
+    create: organizations.createOrganization,
+    list: organizations.listOrganizations,
+    get: organizations.getOrganization,
+    update: organizations.updateOrganization,
+  },
+  members: { list: members.listMembers, update: members.updateMember, remove: members.removeMember },
+  invitations: {
+    create: members.createInvitation,
+    list: members.listInvitations,
+    revoke: members.revokeInvitation,
+    describe: members.describeInvitation,
+    accept: members.acceptInvitation,
+  },
+  projects: {
+    create: projects.createProject,
+    list: projects.listProjects,
+    get: projects.getProject,
+    update: projects.updateProject,
+    delete: projects.deleteProject,
+  },
   apiKeys: {
     create: apiKeys.createApiKey,
     list: apiKeys.listApiKeys,
@@ -32,6 +56,16 @@ export const routes = {
     listScopes: apiKeys.listScopes,
   },
   audit: { listEvents: audit.listAuditEvents },
+  deployment: {
+    listOrganizations: deployment.listAllOrganizations,
+    suspendOrganization: deployment.suspendOrganization,
+    resumeOrganization: deployment.resumeOrganization,
+    setScopeCeiling: deployment.setScopeCeiling,
+    listOperators: deployment.listOperators,
+    inviteOperator: deployment.inviteOperator,
+    removeOperator: deployment.removeOperator,
+    createPasswordReset: deployment.createPasswordReset,
+  },
   system: { live: system.live, ready: system.ready, describeProblem: system.describeProblem },
 } as const satisfies Record<string, Record<string, Route>>;
 

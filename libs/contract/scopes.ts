@@ -8,6 +8,7 @@ export const builtInScopes = {
   'api-keys:verify': 'Verify API keys of the same organization',
   'audit:read': 'Read the audit trail',
   'usage:read': 'Read usage counts',
+  'deployment:verify': 'Verify API keys of every organization; only an operator grants it',
 } as const;
 
 export type BuiltInScope = keyof typeof builtInScopes;
@@ -20,11 +21,54 @@ export const Scope = z
   .regex(new RegExp(`^${half}:${half}$`), 'must be resource:action, where either half may be *')
   .meta({ id: 'Scope', examples: ['triggers:read', 'triggers:*'] });
 
-/** Whether one granted scope reaches all that the other names. A wildcard is only covered by a wildcard. */
+/** Whether a scope reaches beyond its organization. No wildcard covers it, and no key hands it on. */
+export function isDeploymentScope(scope: string): boolean {
+  return scope.startsWith('deployment:');
+}
+
+/**
+ * Whether one granted scope reaches all that the other names. A wildcard is only covered by a wildcard. Who verifies the
+ * keys of every organization verifies those of its own.
+ */
 export function covers(granted: string, wanted: string): boolean {
+  if (isDeploymentScope(granted) || isDeploymentScope(wanted)) {
+    return granted === wanted || (granted === 'deployment:verify' && wanted === 'api-keys:verify');
+  }
   const [resource, action] = granted.split(':');
   const [wantedResource, wantedAction] = wanted.split(':');
   return (resource === '*' || resource === wantedResource) && (action === '*' || action === wantedAction);
+}
+
+/**
+ * All that a deployment's own scopes reach, wildcards over their resources included, and nothing that is built in. A
+ * wildcard that is granted today reaches what is registered under its resource later.
+ */
+export function applicationAuthority(applicationScopes: readonly string[]): string[] {
+  const builtIn = new Set(Object.keys(builtInScopes).map(resourceOf));
+  const wildcards = applicationScopes.map(resourceOf).filter((resource) => !builtIn.has(resource));
+  return [...applicationScopes, ...new Set(wildcards.map((resource) => `${resource}:*`))];
+}
+
+function resourceOf(scope: string): string {
+  return scope.split(':', 1)[0]!;
+}
+
+/** What two sets of scopes both reach: a scope is covered by the result exactly when both cover it. */
+export function commonScopes(granted: readonly string[], ceiling: readonly string[]): string[] {
+  const pairs = granted.flatMap((one) => ceiling.flatMap((other) => meet(one, other)));
+  return [...new Set(pairs)];
+}
+
+function meet(one: string, other: string): string[] {
+  if (covers(one, other)) return [other];
+  if (covers(other, one)) return [one];
+  if (isDeploymentScope(one) || isDeploymentScope(other)) return [];
+  const [resource, action] = one.split(':');
+  const [otherResource, otherAction] = other.split(':');
+  // Each is the wider one in another half, as in `triggers:*` and `*:read`.
+  if (resource === '*' && otherAction === '*') return [`${otherResource}:${action}`];
+  if (otherResource === '*' && action === '*') return [`${resource}:${otherAction}`];
+  return [];
 }
 
 /** The wanted scopes that no granted scope covers; empty when everything is allowed. */

@@ -1,23 +1,40 @@
 import { LockMode } from '@mikro-orm/core';
-import { EntityManager } from '@mikro-orm/postgresql';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
-import type { Principal } from '#libs/auth/principal.js';
+import type { ApiKeyPrincipal, Principal, UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
-import { missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
+import { applicationAuthority, isDeploymentScope, missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
+import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { authorityOfRole, type Authority } from './authority.js';
+import { Changes } from '#libs/platform/events/changes.js';
+import { requestContext } from '#libs/platform/request-context.js';
+import { authorityOfRole, operatorAuthority, type Authority } from './authority.js';
 import { Membership } from './membership.entity.js';
+import { Organization } from './organization.entity.js';
+
+/**
+ * How far a call reaches: into the whole organization, which a caller that is limited to a project is refused; or, where
+ * the call itself holds such a caller to its project, only that far.
+ */
+export type Reach = 'organization' | 'project';
 
 /** What a principal may do where. The same questions for users, by their roles, and for keys, by their scopes. */
 @Injectable()
 export class Authorities {
+  readonly #application: readonly string[];
+
   constructor(
+    config: Config,
     private readonly credentials: CredentialVerifier,
     private readonly sessions: SessionsService,
-  ) {}
+    private readonly changes: Changes,
+  ) {
+    this.#application = applicationAuthority(config.settings.APP_SCOPES);
+  }
 
   /**
+   * For reading. What an operator reads as one is in the organization's trail before it is read.
    * @throws DomainError `not_found` where the principal has no business at all, so that an id tells nothing;
    * `insufficient_scope` where it has, but not this.
    */
@@ -26,8 +43,15 @@ export class Authorities {
     principal: Principal,
     scope: BuiltInScope,
     organizationId: string,
+    reach: Reach = 'organization',
   ): Promise<Authority> {
-    return check(await this.#of(em, principal, organizationId), scope);
+    const own = await this.#of(em, principal, organizationId);
+    if (own && covers(own, scope)) return within(reach, own);
+    if (principal.type === 'user' && principal.operator && covers(operatorAuthority, scope)) {
+      await this.#recordRead(em, principal, organizationId);
+      return operatorAuthority;
+    }
+    return check(own, scope, reach);
   }
 
   /** The same within the transaction of a change: read anew, and what it rests on stays until the change commits. */
@@ -36,21 +60,29 @@ export class Authorities {
     principal: Principal,
     scope: BuiltInScope,
     organizationId: string,
+    reach: Reach = 'organization',
   ): Promise<Authority> {
     const current =
       principal.type === 'user'
         ? await this.sessions.reload(em, principal)
         : await this.credentials.reload(em, principal);
-    return check(await this.#of(em, current, organizationId, LockMode.PESSIMISTIC_READ), scope);
+    return check(await this.#of(em, current, organizationId, LockMode.PESSIMISTIC_READ), scope, reach);
   }
 
-  /** The organizations in which the principal has the scope. */
-  async organizationsWith(em: EntityManager, principal: Principal, scope: BuiltInScope): Promise<string[]> {
-    if (principal.type === 'api_key') return [principal.organizationId];
-    const memberships = await em.find(Membership, { userId: principal.userId });
-    return memberships
-      .filter(({ role }) => missingScopes(authorityOfRole(role).scopes, [scope]).length === 0)
-      .map((membership) => membership.organizationId);
+  /** The organizations in which the principal has the scope, and what it may do there. */
+  async organizationsWith(
+    em: EntityManager,
+    principal: Principal,
+    scope: BuiltInScope,
+  ): Promise<ReadonlyMap<string, Authority>> {
+    const all: [string, Authority][] =
+      principal.type === 'api_key'
+        ? [[principal.organizationId, authorityOfKey(principal)]]
+        : (await em.find(Membership, { userId: principal.userId })).map((membership) => [
+            membership.organizationId,
+            this.#ofMember(membership, principal),
+          ]);
+    return new Map(all.filter(([, authority]) => covers(authority, scope)));
   }
 
   async #of(
@@ -60,18 +92,61 @@ export class Authorities {
     lockMode: LockMode.NONE | LockMode.PESSIMISTIC_READ = LockMode.NONE,
   ): Promise<Authority | null> {
     if (principal.type === 'api_key') {
-      const { scopes, environment, expiresAt } = principal;
-      return principal.organizationId === organizationId ? { scopes, environment, expiresAt } : null;
+      return principal.organizationId === organizationId ? authorityOfKey(principal) : null;
     }
     const membership = await em.findOne(Membership, { organizationId, userId: principal.userId }, { lockMode });
-    return membership && authorityOfRole(membership.role);
+    return membership && this.#ofMember(membership, principal);
+  }
+
+  #ofMember({ role, userId }: Membership, { operator }: UserPrincipal): Authority {
+    const authority = authorityOfRole(role, userId, this.#application);
+    return operator ? { ...authority, scopes: [...authority.scopes, 'deployment:verify'] } : authority;
+  }
+
+  async #recordRead(em: EntityManager, operator: UserPrincipal, organizationId: string): Promise<void> {
+    if ((await em.count(Organization, { id: organizationId })) === 0) throw noSuchOrganization();
+    const { method, path } = requestContext();
+    await this.changes.create(organizationId, async ({ record }) =>
+      record({
+        type: 'operator.read',
+        subject: organizationId,
+        actor: { type: 'operator', id: operator.userId },
+        data: { method, path },
+      }),
+    );
   }
 }
 
-function check(authority: Authority | null, scope: BuiltInScope): Authority {
-  if (!authority) throw new DomainError('not_found', 'There is no such organization');
-  if (missingScopes(authority.scopes, [scope]).length > 0) {
-    throw new DomainError('insufficient_scope', `This needs ${scope}`, { scope });
+/** A key hands nothing on that reaches beyond its organization: only operators do. */
+function authorityOfKey(key: ApiKeyPrincipal): Authority {
+  const { environment, expiresAt, projectId, allowedIps, accountableUserId, ownKeysOnly } = key;
+  return {
+    scopes: key.scopes.filter((scope) => !isDeploymentScope(scope)),
+    environment,
+    expiresAt,
+    projectId,
+    allowedIps,
+    keysOf: ownKeysOnly ? accountableUserId : null,
+  };
+}
+
+function covers(authority: Authority, scope: BuiltInScope): boolean {
+  return missingScopes(authority.scopes, [scope]).length === 0;
+}
+
+function check(authority: Authority | null, scope: BuiltInScope, reach: Reach): Authority {
+  if (!authority) throw noSuchOrganization();
+  if (!covers(authority, scope)) throw new DomainError('insufficient_scope', `This needs ${scope}`, { scope });
+  return within(reach, authority);
+}
+
+function within(reach: Reach, authority: Authority): Authority {
+  if (reach === 'organization' && authority.projectId) {
+    throw new DomainError('wrong_project', 'The key is limited to a project, and this is about the whole organization');
   }
   return authority;
+}
+
+export function noSuchOrganization(): DomainError {
+  return new DomainError('not_found', 'There is no such organization');
 }

@@ -1,15 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { missingScopes } from '#libs/contract/scopes.js';
-import { authorityOfRole, beyond, type Authority } from './authority.js';
+import { isWithin } from '#libs/contract/networks.js';
+import type { Role } from '#libs/contract/organizations.js';
+import { applicationAuthority, missingScopes } from '#libs/contract/scopes.js';
+import { authorityOfRole, beyond, isHigher, mayAssign, type Authority } from './authority.js';
 
-const half = fc.constantFrom('triggers', 'events', 'read', '*');
+const unlimited = { environment: null, expiresAt: null, projectId: null, allowedIps: [], keysOf: null };
+const half = fc.constantFrom('triggers', 'api-keys', 'manage', 'read', '*');
 const authority: fc.Arbitrary<Authority> = fc.record({
   scopes: fc.array(
     fc.tuple(half, half).map((halves) => halves.join(':')),
     { maxLength: 4 },
   ),
   environment: fc.constantFrom('test' as const, 'live' as const, null),
+  projectId: fc.constantFrom('proj_a', 'proj_b', null),
+  allowedIps: fc.uniqueArray(fc.constantFrom('10.0.0.0/8', '10.1.0.0/16', '10.1.2.3', '192.0.2.0/24', '2001:db8::/32')),
+  keysOf: fc.constantFrom('user_a', 'user_b', null),
   expiresAt: fc.option(fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) })),
 });
 
@@ -26,29 +32,81 @@ describe('authority', () => {
     );
   });
 
-  it('that lies within another has no scope, environment or lifetime that the other lacks', () => {
+  it('that lies within another reaches no scope, environment, project, address, key or time that the other does not', () => {
     fc.assert(
       fc.property(authority, authority, (own, wanted) => {
         if (beyond(own, wanted).length > 0) return;
         expect(missingScopes(own.scopes, wanted.scopes)).toEqual([]);
         if (own.environment) expect(wanted.environment).toBe(own.environment);
+        if (own.projectId) expect(wanted.projectId).toBe(own.projectId);
+        if (own.allowedIps.length > 0) {
+          for (const address of ['10.0.0.1', '10.1.2.3', '192.0.2.1', '198.51.100.1', '2001:db8::1']) {
+            if (allows(wanted, address)) expect(allows(own, address)).toBe(true);
+          }
+        }
+        if (own.keysOf && missingScopes(wanted.scopes, ['api-keys:manage']).length === 0) {
+          expect(wanted.keysOf).toBe(own.keysOf);
+        }
         if (own.expiresAt) expect(wanted.expiresAt!.getTime()).toBeLessThanOrEqual(own.expiresAt.getTime());
       }),
     );
   });
 
   it('says in words what goes beyond it', () => {
-    const own = { scopes: ['a:read'], environment: 'test', expiresAt: new Date('2030-01-01T00:00:00Z') } as const;
-    expect(beyond(own, { scopes: ['a:write'], environment: 'live', expiresAt: null })).toEqual([
+    const own: Authority = {
+      scopes: ['a:read', 'api-keys:manage'],
+      environment: 'test',
+      expiresAt: new Date('2030-01-01T00:00:00Z'),
+      projectId: 'proj_a',
+      allowedIps: ['10.0.0.0/8'],
+      keysOf: 'user_a',
+    };
+    expect(beyond(own, { ...unlimited, scopes: ['a:write', 'api-keys:manage'], environment: 'live' })).toEqual([
       'scope a:write',
       'environment live',
       'an expiry after 2030-01-01T00:00:00.000Z',
+      'the whole organization',
+      'addresses outside 10.0.0.0/8',
+      "other people's keys",
     ]);
   });
 
   it('of a viewer or an auditor manages no keys', () => {
     for (const role of ['viewer', 'auditor'] as const) {
-      expect(missingScopes(authorityOfRole(role).scopes, ['api-keys:manage'])).toHaveLength(1);
+      expect(missingScopes(authorityOfRole(role, 'user_a', []).scopes, ['api-keys:manage'])).toHaveLength(1);
     }
   });
+
+  it('of a developer reaches the scopes of the application, nothing more that is built in, and their own keys alone', () => {
+    const developer = authorityOfRole('developer', 'user_a', applicationAuthority(['triggers:read', 'usage:export']));
+    const grants = (scope: string) => missingScopes(developer.scopes, [scope]).length === 0;
+    expect(['triggers:read', 'triggers:*', 'usage:export', 'usage:read', 'api-keys:manage'].every(grants)).toBe(true);
+    const beyondThem = ['usage:*', '*:read', '*:*', 'audit:read', 'api-keys:verify', 'organizations:write'];
+    expect(beyondThem.filter(grants)).toEqual([]);
+    expect(developer.keysOf).toBe('user_a');
+  });
 });
+
+describe('roles', () => {
+  const role = fc.constantFrom<Role>('owner', 'admin', 'developer', 'auditor', 'viewer');
+
+  it('are given and taken by owners, and by admins among those who are no owners', () => {
+    fc.assert(
+      fc.property(role, role, (own, other) => {
+        expect(mayAssign(own, other)).toBe(own === 'owner' || (own === 'admin' && other !== 'owner'));
+      }),
+    );
+  });
+
+  it('stand in one order', () => {
+    fc.assert(
+      fc.property(role, role, (a, b) =>
+        expect([a === b, isHigher(a, b), isHigher(b, a)].filter(Boolean)).toHaveLength(1),
+      ),
+    );
+  });
+});
+
+function allows({ allowedIps }: Authority, address: string): boolean {
+  return allowedIps.length === 0 || allowedIps.some((network) => isWithin(address, network));
+}

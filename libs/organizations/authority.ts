@@ -1,4 +1,5 @@
 import type { Environment } from '#libs/contract/api-keys.js';
+import { isWithin } from '#libs/contract/networks.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 
@@ -9,19 +10,50 @@ export interface Authority {
   readonly environment: Environment | null;
   /** When it ends; null when it does not. */
   readonly expiresAt: Date | null;
+  /** The one project to which it is limited. */
+  readonly projectId: string | null;
+  /** From where it may be used; empty for everywhere. */
+  readonly allowedIps: readonly string[];
+  /** The user whose keys alone it manages; null for all keys. */
+  readonly keysOf: string | null;
 }
 
-const roleScopes: Record<Role, readonly string[]> = {
-  owner: ['*:*'],
-  admin: ['*:*'],
-  developer: ['api-keys:manage', 'organizations:read', 'usage:read'],
-  auditor: ['audit:read', 'organizations:read', 'usage:read'],
-  viewer: ['organizations:read', 'usage:read'],
+/** By role, given all that the scopes of the deployment's own API reach. */
+const scopesOfRole: Record<Role, (application: readonly string[]) => readonly string[]> = {
+  owner: () => ['*:*'],
+  admin: () => ['*:*'],
+  developer: (application) => ['api-keys:manage', 'organizations:read', 'usage:read', ...application],
+  auditor: () => ['audit:read', 'organizations:read', 'usage:read'],
+  viewer: () => ['organizations:read', 'usage:read'],
 };
 
-export function authorityOfRole(role: Role): Authority {
-  return { scopes: roleScopes[role], environment: null, expiresAt: null };
+/** From the most to the least. */
+const ranks: readonly Role[] = ['owner', 'admin', 'developer', 'auditor', 'viewer'];
+
+export function isHigher(role: Role, than: Role): boolean {
+  return ranks.indexOf(role) < ranks.indexOf(than);
 }
+
+/** Admins manage everybody but owners, and make nobody one. */
+export function mayAssign(own: Role, role: Role): boolean {
+  return own === 'owner' || (own === 'admin' && role !== 'owner');
+}
+
+export function authorityOfRole(role: Role, userId: string, application: readonly string[]): Authority {
+  return {
+    ...unlimited,
+    scopes: scopesOfRole[role](application),
+    keysOf: role === 'developer' ? userId : null,
+  };
+}
+
+const unlimited = { environment: null, expiresAt: null, projectId: null, allowedIps: [], keysOf: null } as const;
+
+/** What an operator may read of every organization; each read is recorded in its trail. */
+export const operatorAuthority: Authority = {
+  ...unlimited,
+  scopes: ['audit:read', 'organizations:read', 'usage:read'],
+};
 
 /** In what the wanted authority goes beyond one's own, in words; empty when it lies within. */
 export function beyond(own: Authority, wanted: Authority): string[] {
@@ -31,5 +63,19 @@ export function beyond(own: Authority, wanted: Authority): string[] {
     ...(own.expiresAt && (!wanted.expiresAt || wanted.expiresAt > own.expiresAt)
       ? [`an expiry after ${own.expiresAt.toISOString()}`]
       : []),
+    ...(own.projectId && wanted.projectId !== own.projectId
+      ? [wanted.projectId ? `project ${wanted.projectId}` : 'the whole organization']
+      : []),
+    ...(areWithin(wanted.allowedIps, own.allowedIps) ? [] : [`addresses outside ${own.allowedIps.join(', ')}`]),
+    ...(own.keysOf && managesKeys(wanted) && wanted.keysOf !== own.keysOf ? ["other people's keys"] : []),
   ];
+}
+
+function areWithin(inner: readonly string[], outer: readonly string[]): boolean {
+  if (outer.length === 0) return true;
+  return inner.length > 0 && inner.every((network) => outer.some((wider) => isWithin(network, wider)));
+}
+
+function managesKeys(authority: Authority): boolean {
+  return missingScopes(authority.scopes, ['api-keys:manage']).length === 0;
 }

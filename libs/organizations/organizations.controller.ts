@@ -1,13 +1,21 @@
-import { Controller } from '@nestjs/common';
-import { Caller, type Principal } from '#libs/auth/principal.js';
+import { Controller, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { Caller, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import { register } from '#libs/contract/auth.js';
 import { isId } from '#libs/contract/ids.js';
-import { listOrganizations, type Role } from '#libs/contract/organizations.js';
+import {
+  createOrganization,
+  getOrganization,
+  listOrganizations,
+  updateOrganization,
+} from '#libs/contract/organizations.js';
+import { etagOf } from '#libs/contract/preconditions.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
+import { presented } from '#libs/platform/idempotency.js';
 import { pageRequest } from '#libs/platform/pages.js';
-import type { Organization } from './organization.entity.js';
-import { OrganizationsService } from './organizations.service.js';
+import { OrganizationsService, type OrganizationView } from './organizations.service.js';
+import { presentOrganization } from './present-organization.js';
 import { RegistrationService } from './registration.service.js';
 
 @Controller()
@@ -19,11 +27,22 @@ export class OrganizationsController {
 
   @Implements(register)
   async register(@Input() { body }: RouteInput<typeof register>): Promise<RouteOutput<typeof register>> {
-    const { user, organization } = await this.registration.register(body);
+    const { user, organization } = await this.registration.register({
+      ...body,
+      invitationToken: body.invitation_token,
+    });
     return {
       user: { id: user.id, email: user.email, name: user.name, created_at: user.createdAt.toISOString() },
-      organization: present(organization, 'owner'),
+      organization: presentOrganization({ organization, role: 'owner' }),
     };
+  }
+
+  @Implements(createOrganization)
+  create(
+    @Input() { body }: RouteInput<typeof createOrganization>,
+    @Caller() caller: UserPrincipal,
+  ): Promise<RouteOutput<typeof createOrganization>> {
+    return presented(presentOrganization, () => this.organizations.create(caller, body.name));
   }
 
   @Implements(listOrganizations)
@@ -33,16 +52,30 @@ export class OrganizationsController {
   ): Promise<RouteOutput<typeof listOrganizations>> {
     const page = pageRequest(query, (text) => isId('org', text));
     const { data, total, nextCursor } = await this.organizations.list(caller, page);
-    return { data: data.map(({ organization, role }) => present(organization, role)), total, next_cursor: nextCursor };
+    return { data: data.map(presentOrganization), total, next_cursor: nextCursor };
+  }
+
+  @Implements(getOrganization)
+  async get(
+    @Input() { params }: RouteInput<typeof getOrganization>,
+    @Caller() caller: Principal,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RouteOutput<typeof getOrganization>> {
+    return presentTagged(reply, await this.organizations.get(caller, params.id));
+  }
+
+  @Implements(updateOrganization)
+  async update(
+    @Input() { params, headers, body }: RouteInput<typeof updateOrganization>,
+    @Caller() caller: Principal,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<RouteOutput<typeof updateOrganization>> {
+    return presentTagged(reply, await this.organizations.rename(caller, params.id, body, headers['if-match']));
   }
 }
 
-function present(organization: Organization, role: Role | null) {
-  return {
-    id: organization.id,
-    name: organization.name,
-    personal: organization.personal,
-    role,
-    created_at: organization.createdAt.toISOString(),
-  };
+/** With the tag that `If-Match` takes. */
+function presentTagged(reply: FastifyReply, view: OrganizationView) {
+  void reply.header('etag', etagOf(view.organization.version));
+  return presentOrganization(view);
 }

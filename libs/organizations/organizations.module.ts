@@ -1,14 +1,27 @@
 import { Module } from '@nestjs/common';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { Authorities } from './authorities.service.js';
+import { InvitationsService } from './invitations.service.js';
+import { MembersController } from './members.controller.js';
+import { MembersService } from './members.service.js';
 import { OrganizationsController } from './organizations.controller.js';
 import { OrganizationsService } from './organizations.service.js';
+import { ProjectsController } from './projects.controller.js';
+import { ProjectsService } from './projects.service.js';
 import { RegistrationService } from './registration.service.js';
 
+/** Needs an `ApiKeyRevocation`, which the app binds. */
 @Module({
   imports: [AuthModule],
-  controllers: [OrganizationsController],
-  providers: [OrganizationsService, RegistrationService, Authorities],
-  exports: [Authorities],
+  controllers: [OrganizationsController, MembersController, ProjectsController],
+  providers: [
+    Authorities,
+    InvitationsService,
+    MembersService,
+    OrganizationsService,
+    ProjectsService,
+    RegistrationService,
+  ],
+  exports: [Authorities, InvitationsService],
 })
 export class OrganizationsModule {}

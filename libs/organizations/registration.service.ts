@@ -1,4 +1,5 @@
 import { UniqueConstraintViolationException } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { Passwords } from '#libs/auth/passwords.js';
 import { User } from '#libs/auth/user.entity.js';
@@ -7,6 +8,8 @@ import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/platform/events/changes.js';
+import type { Invitation } from './invitation.entity.js';
+import { InvitationsService } from './invitations.service.js';
 import { Membership } from './membership.entity.js';
 import { Organization } from './organization.entity.js';
 
@@ -14,19 +17,26 @@ import { Organization } from './organization.entity.js';
 @Injectable()
 export class RegistrationService {
   constructor(
+    private readonly em: EntityManager,
     private readonly config: Config,
     private readonly clock: Clock,
     private readonly passwords: Passwords,
     private readonly changes: Changes,
+    private readonly invitations: InvitationsService,
   ) {}
 
-  async register(input: { email: string; password: string; name: string }) {
-    if (this.config.registration !== 'open') {
-      throw new DomainError(
-        'registration_closed',
-        this.config.registration === 'invite' ? 'Accounts are opened by invitation only' : undefined,
-      );
-    }
+  async register(input: {
+    email: string;
+    password: string;
+    name: string;
+    invitationToken: string | undefined;
+  }): Promise<{ user: User; organization: Organization }> {
+    const { invitationToken } = input;
+    const invitation =
+      invitationToken === undefined
+        ? null
+        : await this.invitations.findOpen(this.em.fork(), invitationToken, input.email);
+    this.#refuseClosed(invitation);
     this.passwords.refuseCommon('password', input.password, [input.email, input.name]);
     const passwordHash = await this.passwords.hash(input.password);
 
@@ -34,13 +44,17 @@ export class RegistrationService {
     const organizationId = newId('org', now);
     const userId = newId('user', now);
     try {
-      return await this.changes.create(organizationId, async ({ em, record }) => {
+      const organizationIds = [organizationId, ...(invitation?.organizationId ? [invitation.organizationId] : [])];
+      return await this.changes.create(organizationIds, async (change) => {
+        const { em, record } = change;
         // Each before what refers to it.
         const organization = em.create(Organization, {
           id: organizationId,
           name: input.name,
           personal: true,
           createdAt: now,
+          updatedAt: now,
+          version: 1,
         });
         await em.flush();
         const user = em.create(User, {
@@ -62,11 +76,23 @@ export class RegistrationService {
           data: { name: organization.name, owner_id: userId },
         });
         record({ type: 'user.registered', subject: userId, actor, data: { email: user.email } });
+        if (invitationToken !== undefined) await this.invitations.redeem(change, invitationToken, user);
         return { organization, user };
       });
     } catch (error) {
       if (error instanceof UniqueConstraintViolationException) throw new DomainError('email_taken');
       throw error;
     }
+  }
+
+  /** An invitation to the operators counts whatever the setting says: somebody has to be the first. */
+  #refuseClosed(invitation: Invitation | null): void {
+    const { registration } = this.config;
+    const isOperator = invitation !== null && !invitation.organizationId;
+    if (isOperator || registration === 'open' || (registration === 'invite' && invitation)) return;
+    throw new DomainError(
+      'registration_closed',
+      registration === 'invite' ? 'Accounts are opened by invitation only' : undefined,
+    );
   }
 }

@@ -7,8 +7,11 @@ import { Changes } from './events/changes.js';
 import { Events } from './events/event.js';
 import { IngestBell } from './events/ingest-bell.js';
 import { HealthController } from './health.controller.js';
+import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
+import { NextPageInterceptor } from './http/next-page.interceptor.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { ValidationInterceptor } from './http/validation.interceptor.js';
+import { Idempotency } from './idempotency.js';
 import { Queues } from './queue.js';
 import { Sealing } from './sealing.js';
 
@@ -34,10 +37,14 @@ export class PlatformModule {
     Admission,
     Changes,
     Events,
+    Idempotency,
     IngestBell,
     Sealing,
     { provide: APP_FILTER, useClass: ProblemFilter },
+    // In this order: a bad request is told first, and an answer that is repeated leads to its next page as well.
     { provide: APP_INTERCEPTOR, useClass: ValidationInterceptor },
+    { provide: APP_INTERCEPTOR, useClass: NextPageInterceptor },
+    { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
   exports: [Admission, Changes, Events, Sealing],
 })

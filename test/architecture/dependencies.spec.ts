@@ -49,6 +49,7 @@ const offences: Record<string, Record<string, string>> = {
       ['platform', 'auth'],
       ['auth', 'organizations'],
       ['organizations', 'api-keys'],
+      ['operators', 'api-keys'],
       ['usage', 'audit'],
       ['api-keys', 'audit'],
       ['audit', 'usage'],

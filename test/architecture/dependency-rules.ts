@@ -14,6 +14,7 @@ const libraries: Record<string, readonly string[]> = {
   platform: ['contract', 'tlog'],
   auth: ['platform', 'contract'],
   organizations: ['auth'],
+  operators: ['auth', 'organizations'],
   usage: ['auth'],
   'api-keys': ['auth', 'organizations', 'usage', 'api-key-format'],
   audit: ['auth', 'organizations', 'tlog'],
@@ -21,7 +22,7 @@ const libraries: Record<string, readonly string[]> = {
 
 /** Libraries that also run in a browser, and the packages that do so with them. */
 export const browserLibraries = ['api-key-format', 'tlog', 'contract', 'client'];
-const BROWSER_PACKAGES = ['@noble/hashes', 'typeid-js', 'uuid', 'zod', 'zod-openapi'];
+const BROWSER_PACKAGES = ['@noble/hashes', 'ipaddr.js', 'typeid-js', 'uuid', 'zod', 'zod-openapi'];
 
 const SPEC = String.raw`\.spec\.ts$`;
 

@@ -12,6 +12,11 @@ import { startDeployment, type Account, type Deployment } from '../support/deplo
 let deployment: Deployment;
 let ada: Account;
 let bob: Account;
+let operator: Account;
+let team: string;
+let member: Account;
+let project: string;
+let invitation: { id: string; token: string };
 let adasKey: { id: string; key: string };
 let adasSession: string;
 /** Another tenant's, for each kind of thing that a route names by its id. */
@@ -25,9 +30,31 @@ beforeAll(async () => {
     ada.client.apiKeys.create({ body: { name: 'Narrow', scopes: ['triggers:read'] } }),
     bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } }),
   ]);
+  operator = await deployment.operator();
+  ({ team, project, member, invitation } = await organizationOf(ada));
+  const bobsTeam = await organizationOf(bob);
   adasSession = (await ada.client.auth.listSessions()).data[0]!.id;
-  bobs = { key: bobsKey.id, session: (await bob.client.auth.listSessions()).data[0]!.id };
+  bobs = {
+    key: bobsKey.id,
+    session: (await bob.client.auth.listSessions()).data[0]!.id,
+    org: bobsTeam.team,
+    proj: bobsTeam.project,
+    user: bobsTeam.member.userId,
+    inv: bobsTeam.invitation.id,
+  };
 });
+
+/** An organization with a second member, a project and an open invitation. */
+async function organizationOf({ client }: Account) {
+  const { id } = await client.organizations.create({ body: { name: 'Team' } });
+  const invite = () => client.invitations.create({ params: { id }, body: { role: 'viewer' } });
+  return {
+    team: id,
+    project: (await client.projects.create({ body: { name: 'Shop', organization_id: id } })).id,
+    member: await deployment.account((await invite()).token),
+    invitation: await invite(),
+  };
+}
 
 afterAll(() => deployment.stop());
 
@@ -49,9 +76,42 @@ const samples: Record<string, () => Sample> = {
   'auth.listSessions': () => ({}),
   'auth.endSession': () => ({ params: { id: adasSession } }),
   'auth.whoami': () => ({}),
+  'auth.resetPassword': () => ({ body: { token: 'reset_1', new_password: 'seven kites over the marsh' } }),
+  'organizations.create': () => ({ body: { name: 'Another team' } }),
   'organizations.list': () => ({ query: { limit: '10' } }),
+  'organizations.get': () => ({ params: { id: team } }),
+  'organizations.update': () => ({ params: { id: team }, body: { name: 'Renamed' } }),
+  'members.list': () => ({ params: { id: team }, query: { limit: '10' } }),
+  'members.update': () => ({ params: { id: team, user_id: member.userId }, body: { role: 'auditor' } }),
+  'members.remove': () => ({ params: { id: team, user_id: member.userId }, query: { revoke_keys: 'true' } }),
+  'invitations.create': () => ({ params: { id: team }, body: { role: 'viewer', email: 'new@example.com' } }),
+  'invitations.list': () => ({ params: { id: team } }),
+  'invitations.revoke': () => ({ params: { id: team, invitation_id: invitation.id } }),
+  'invitations.describe': () => ({ body: { token: invitation.token } }),
+  'invitations.accept': () => ({ body: { token: invitation.token } }),
+  'projects.create': () => ({ body: { name: 'Shop', description: 'Sells', organization_id: team } }),
+  'projects.list': () => ({ query: { organization_id: team, search: 'shop' } }),
+  'projects.get': () => ({ params: { id: project } }),
+  'projects.update': () => ({ params: { id: project }, body: { name: 'Renamed', description: null } }),
+  'projects.delete': () => ({ params: { id: project }, query: { api_keys: 'revoke' } }),
+  'deployment.listOrganizations': () => ({ query: { status: 'active', search: 'team' } }),
+  'deployment.suspendOrganization': () => ({ params: { id: team }, body: { reason: 'unpaid' } }),
+  'deployment.resumeOrganization': () => ({ params: { id: team } }),
+  'deployment.setScopeCeiling': () => ({ params: { id: team }, body: { scope_ceiling: ['triggers:read'] } }),
+  'deployment.listOperators': () => ({}),
+  'deployment.inviteOperator': () => ({ body: { email: 'new@example.com' } }),
+  'deployment.removeOperator': () => ({ params: { id: operator.userId } }),
+  'deployment.createPasswordReset': () => ({ body: { email: ada.email } }),
   'apiKeys.create': () => ({
-    body: { name: 'Sample', organization_id: ada.organizationId, scopes: ['triggers:read'], expires_in_days: 30 },
+    body: {
+      name: 'Sample',
+      organization_id: team,
+      project_id: project,
+      scopes: ['triggers:read'],
+      expires_in_days: 30,
+      allowed_domains: ['*.example.com'],
+      allowed_ips: ['192.0.2.0/24'],
+    },
   }),
   'apiKeys.list': () => ({ query: { organization_id: ada.organizationId } }),
   'apiKeys.get': () => ({ params: { id: adasKey.id } }),
@@ -102,9 +162,14 @@ function expectProblem(route: Route, answer: Answer, code: ProblemCode): void {
   expect(answer.headers.get('cache-control')).toBe('no-store');
 }
 
-const asUser = () => ({ authorization: `Bearer ${ada.accessToken}` });
+const as = (account: Account) => ({ authorization: `Bearer ${account.accessToken}` });
+const asUser = () => as(ada);
 const locations = (answer: Answer) => answer.problem.errors?.map((error) => error.location);
-const goodCredential = (route: Route): Record<string, string> => (route.policy === 'public' ? {} : asUser());
+/** Of somebody who may call the route. */
+function goodCredential(route: Route): Record<string, string> {
+  if (route.policy === 'public') return {};
+  return as(route.policy === 'operator' ? operator : ada);
+}
 
 const table = allRoutes();
 
@@ -160,7 +225,13 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
     });
   }
 
-  if (route.policy === 'user') {
+  if (route.policy === 'operator') {
+    it('refuses a user who is no operator', async () => {
+      expectProblem(route, await send(route, samples[name]!(), asUser()), 'operator_required');
+    });
+  }
+
+  if (route.policy === 'user' || route.policy === 'operator') {
     it('refuses an API key', async () => {
       expectProblem(route, await send(route, samples[name]!(), { 'x-api-key': adasKey.key }), 'user_required');
     });
@@ -228,33 +299,107 @@ describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ n
     ['cursor', 'bm90IG91cnM'],
   ])('refuses %s=%s by its name', async (parameter, value) => {
     const sample = samples[name]!();
-    const answer = await send(route, { ...sample, query: { ...sample.query, [parameter]: value } }, asUser());
+    const query = { ...sample.query, [parameter]: value };
+    const answer = await send(route, { ...sample, query }, goodCredential(route));
     expectProblem(route, answer, 'invalid_request');
     expect(locations(answer)).toEqual([`query.${parameter}`]);
   });
 });
 
-describe.each(table.filter(({ route }) => route.params?.shape['id']))('$name, its id', ({ name, route }) => {
-  it.each(['1', 'key_', 'org_01h455vb4pex5vsknk084sn02q', 'key_01h455vb4pex5vsknk084sn02Q', "session_' OR 1=1 --"])(
+/** Each parameter of each route that is an id. */
+const ids = table
+  .filter(({ name }) => name !== 'system.describeProblem')
+  .flatMap(({ name, route }) =>
+    Object.keys(route.params?.shape ?? {}).map((parameter) => ({ name, route, parameter })),
+  );
+
+describe.each(ids)('$name, its $parameter', ({ name, route, parameter }) => {
+  const sampleWith = (id: string) => {
+    const sample = samples[name]!();
+    return { ...sample, params: { ...sample.params, [parameter]: id } };
+  };
+
+  it.each(['1', 'key_', 'req_01h455vb4pex5vsknk084sn02q', 'key_01h455vb4pex5vsknk084sn02Q', "session_' OR 1=1 --"])(
     'refuses %s as malformed',
     async (id) => {
-      const answer = await send(route, { ...samples[name]!(), params: { id } }, asUser());
+      const answer = await send(route, sampleWith(id), goodCredential(route));
       expectProblem(route, answer, 'invalid_request');
-      expect(locations(answer)).toEqual(['params.id']);
+      expect(locations(answer)).toEqual([`params.${parameter}`]);
     },
   );
 
-  it("answers another tenant's id as if it did not exist", async () => {
-    const sample = samples[name]!();
-    const kind = sample.params!['id']!.split('_')[0]!;
-    const withId = (id: string) => send(route, { ...sample, params: { id } }, asUser());
-    const foreign = await withId(bobs[kind]!);
-    const unknown = await withId(`${kind}_01h455vb4pex5vsknk084sn02q`);
+  const kindOf = () => samples[name]!().params![parameter]!.split('_')[0]!;
+
+  it('answers an unknown one as such', async () => {
+    const answer = await send(route, sampleWith(`${kindOf()}_01h455vb4pex5vsknk084sn02q`), goodCredential(route));
+    expectProblem(route, answer, 'not_found');
+  });
+
+  if (route.policy === 'operator') return;
+
+  it("answers another tenant's as if it did not exist", async () => {
+    const foreign = await send(route, sampleWith(bobs[kindOf()]!), asUser());
+    const unknown = await send(route, sampleWith(`${kindOf()}_01h455vb4pex5vsknk084sn02q`), asUser());
     expectProblem(route, foreign, 'not_found');
-    expectProblem(route, unknown, 'not_found');
     expect(foreign.problem.detail).toBe(unknown.problem.detail);
     expect((await bob.client.apiKeys.get({ params: { id: bobsKey.id } })).updated_at).toBe(bobsKey.updated_at);
     await deployment.client({ apiKey: bobsKey.key }).auth.whoami();
+  });
+});
+
+/** For each route that takes `Idempotency-Key`, what makes its request another one. */
+const others: Record<string, Record<string, unknown>> = {
+  'organizations.create': { name: 'Other' },
+  'invitations.create': { role: 'auditor' },
+  'projects.create': { name: 'Other' },
+  'apiKeys.create': { name: 'Other' },
+  'apiKeys.rotate': { grace_period_seconds: 61 },
+  'deployment.inviteOperator': { email: 'other@example.com' },
+};
+
+describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', ({ name, route }) => {
+  const call = async (idempotencyKey: string, change: Record<string, unknown> = {}) => {
+    const sample = samples[name]!();
+    const path = route.path.replace(/:(\w+)/g, (_, parameter: string) => sample.params![parameter]!);
+    return fetch(`${deployment.url}${path}`, {
+      method: route.method,
+      headers: {
+        'content-type': 'application/json',
+        'idempotency-key': idempotencyKey,
+        ...goodCredential(route),
+      },
+      body: JSON.stringify({ ...sample.body, ...change }),
+    });
+  };
+  const recorded = async () =>
+    (await deployment.sql.query<{ count: number }>('SELECT count(*)::int FROM event_batch')).rows[0]!.count;
+
+  it('with the same Idempotency-Key does its work once, and is answered the same without the secrets', async () => {
+    const first = await call(`${name}-same`);
+    expect(first.status).toBe(route.success.status);
+    expect(first.headers.get('idempotent-replayed')).toBeNull();
+    const before = await recorded();
+    const again = await call(`"${name}-same"`);
+    expect(again.status).toBe(route.success.status);
+    expect(again.headers.get('idempotent-replayed')).toBe('true');
+    const answer = (await first.json()) as Record<string, unknown>;
+    const repeated = (await again.json()) as Record<string, unknown>;
+    const { secrets } = route.idempotent!;
+    expect(Object.keys(answer)).toEqual(expect.arrayContaining([...secrets]));
+    expect(repeated).toEqual(Object.fromEntries(Object.entries(answer).filter(([field]) => !secrets.includes(field))));
+    expect(await recorded()).toBe(before);
+  });
+
+  it('with the same Idempotency-Key and another request is refused', async () => {
+    await call(`${name}-taken`);
+    const answer = await call(`${name}-taken`, others[name]);
+    expect(answer.status).toBe(422);
+    expect(await answer.json()).toMatchObject({ code: 'idempotency_key_reused' });
+  });
+
+  it('with another Idempotency-Key does its work again', async () => {
+    await call(`${name}-one`);
+    expect((await call(`${name}-two`)).headers.get('idempotent-replayed')).toBeNull();
   });
 });
 

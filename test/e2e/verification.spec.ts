@@ -33,6 +33,7 @@ describe('POST /api/v1/api-keys/verify', () => {
       api_key: {
         id: key.id,
         organization_id: ada.organizationId,
+        project_id: null,
         name: 'Subject',
         external_id: 'cus_1',
         metadata: { team: 'checkout' },

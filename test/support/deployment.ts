@@ -6,6 +6,7 @@ import { createClient, type Client } from '#libs/client/client.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { readConfig } from '#libs/platform/config.js';
 import { createApi } from '../../apps/api/api.js';
+import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { createWorker } from '../../apps/worker/worker.js';
 
 /** A database of its own, cloned from the template, and addresses for everybody who may use it. */
@@ -68,7 +69,9 @@ export interface Deployment {
   advance(milliseconds: number): void;
   client(credentials?: { apiKey?: string; accessToken?: string; headers?: Record<string, string> }): Client;
   /** A new user, signed in. */
-  account(): Promise<Account>;
+  account(invitationToken?: string): Promise<Account>;
+  /** A new user who is an operator, signed in. */
+  operator(): Promise<Account>;
   stop(): Promise<void>;
 }
 
@@ -114,7 +117,11 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
     sql,
     advance,
     client,
-    account: () => openAccount(client),
+    account: (invitationToken) => openAccount(client, invitationToken),
+    async operator() {
+      const { token } = await newOperatorLink(database.apiUrl, env.PUBLIC_URL, null);
+      return openAccount(client, token);
+    },
     async stop() {
       running = false;
       await worker?.close();
@@ -134,10 +141,12 @@ function movableClock(clock: DatabaseClock): (milliseconds: number) => void {
   };
 }
 
-async function openAccount(client: Deployment['client']): Promise<Account> {
+async function openAccount(client: Deployment['client'], invitationToken?: string): Promise<Account> {
   const email = `${randomUUID()}@example.com`;
   const password = `quiet ${randomBytes(9).toString('base64url')} harbour`;
-  const { user, organization } = await client().auth.register({ body: { email, password, name: 'Ada Lovelace' } });
+  const { user, organization } = await client().auth.register({
+    body: { email, password, name: 'Ada Lovelace', ...(invitationToken && { invitation_token: invitationToken }) },
+  });
   const tokens = await client().auth.login({ body: { email, password } });
   return {
     email,

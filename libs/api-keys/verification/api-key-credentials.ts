@@ -1,14 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
-import type { ApiKeyPrincipal } from '#libs/auth/principal.js';
+import type { ApiKeyPrincipal, Guard } from '#libs/auth/principal.js';
 import { missingScopes } from '#libs/contract/scopes.js';
+import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { requestContext } from '#libs/platform/request-context.js';
-import { ApiKey } from '../api-key.entity.js';
-import { statusOf } from '../api-key.js';
+import { ApiKey, ApiKeySecret } from '../api-key.entity.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
+import { decide, withinCeiling, type ApiKeyRecord } from './verification.js';
 
 /** API keys as credentials of our own API. A call with one is a use of cost 0. */
 @Injectable()
@@ -22,14 +23,14 @@ export class ApiKeyCredentials extends CredentialVerifier {
 
   async authenticate(token: string, requiredScopes: readonly string[]): Promise<ApiKeyPrincipal> {
     const { method, path, ip, userAgent, requestId } = requestContext();
-    const { code, record } = await this.verifier.verify({
+    const { code, record, admittedUnder } = await this.verifier.verify({
       token,
       scopes: requiredScopes,
       cost: 0,
       endpoint: { method, path },
       origin: { ip, userAgent, requestId },
     });
-    if (code === 'valid' && record) return principalOf({ ...record, id: record.apiKeyId });
+    if (code === 'valid' && record && admittedUnder) return principalOf(record, admittedUnder);
     if (code === 'insufficient_scope' && record) {
       const [scope] = missingScopes(record.scopes, requiredScopes);
       throw new DomainError(code, `The key lacks the scope ${scope}`, scope ? { scope } : {});
@@ -38,26 +39,56 @@ export class ApiKeyCredentials extends CredentialVerifier {
   }
 
   async reload(em: EntityManager, principal: ApiKeyPrincipal): Promise<ApiKeyPrincipal> {
-    const key = await em.findOne(ApiKey, principal.apiKeyId);
-    const status = key ? statusOf(key, this.clock.now()) : 'revoked';
-    if (status !== 'active' || !key) throw new DomainError(status === 'active' ? 'revoked' : status);
-    return principalOf(key);
+    const record = await recordOf(em, principal);
+    const code = decide(record, { scopes: [], ip: requestContext().ip }, this.clock.now());
+    if (code !== 'valid') throw new DomainError(code);
+    return principalOf(record, principal.admittedUnder);
   }
 }
 
-interface PrincipalFields extends Omit<ApiKeyPrincipal, 'type' | 'apiKeyId' | 'expiresAt'> {
-  readonly id: string;
-  readonly expiresAt?: Date | null;
+/** Through the change's own transaction. A key and its secrets are never removed. */
+async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincipal): Promise<ApiKeyRecord> {
+  const key = await em.findOneOrFail(ApiKey, apiKeyId);
+  const secret = await em.findOneOrFail(ApiKeySecret, secretId);
+  const organization = await em.findOneOrFail(Organization, key.organizationId);
+  return {
+    apiKeyId,
+    organizationId: key.organizationId,
+    organizationSuspendedAt: organization.suspendedAt ?? null,
+    projectId: key.projectId ?? null,
+    name: key.name,
+    externalId: key.externalId ?? null,
+    metadata: key.metadata,
+    environment: key.environment,
+    scopes: withinCeiling(key.scopes, organization.scopeCeiling),
+    allowedIps: key.allowedIps,
+    accountableUserId: key.accountableUserId,
+    ownKeysOnly: key.ownKeysOnly,
+    expiresAt: key.expiresAt ?? null,
+    disabledAt: key.disabledAt ?? null,
+    revokedAt: key.revokedAt ?? null,
+    secretId,
+    secretHash: secret.hash,
+    secretEndedAt: secret.endedAt ?? null,
+  };
 }
 
-function principalOf(key: PrincipalFields): ApiKeyPrincipal {
+function principalOf(record: ApiKeyRecord, admittedUnder: Guard): ApiKeyPrincipal {
+  const { apiKeyId, secretId, organizationId, projectId, name, environment, scopes, expiresAt } = record;
+  const { allowedIps, accountableUserId, ownKeysOnly } = record;
   return {
     type: 'api_key',
-    apiKeyId: key.id,
-    organizationId: key.organizationId,
-    name: key.name,
-    environment: key.environment,
-    scopes: key.scopes,
-    expiresAt: key.expiresAt ?? null,
+    apiKeyId,
+    secretId,
+    organizationId,
+    projectId,
+    name,
+    environment,
+    scopes,
+    expiresAt,
+    allowedIps,
+    accountableUserId,
+    ownKeysOnly,
+    admittedUnder,
   };
 }

@@ -4,6 +4,7 @@ import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { Events } from '#libs/platform/events/event.js';
+import { aboutProject } from '../api-key.js';
 import type { LoadedRecord } from './api-key-records.js';
 
 export interface Denial {
@@ -85,7 +86,14 @@ export class Denials implements BeforeApplicationShutdown {
       actor,
       seq: loaded.seq,
       origin,
-      data: { code, scopes: [...scopes], count, ...endpoint, ...(verifiedFor && { verified_for: verifiedFor }) },
+      data: {
+        ...aboutProject(loaded.record),
+        code,
+        scopes: [...scopes],
+        count,
+        ...endpoint,
+        ...(verifiedFor && { verified_for: verifiedFor }),
+      },
     });
     try {
       await this.admission.append({ shard: loaded.shard, tag: null, entry });

@@ -13,6 +13,8 @@ interface Guarded {
   readonly shard: number;
   /** The tag of the shard's state that the decision was made under; null for what needs no permission, a refusal. */
   readonly tag: string | null;
+  /** A second state that has to be as it was: that of the key which asked on behalf of somebody else. */
+  readonly callerGuard?: { readonly shard: number; readonly tag: string } | undefined;
   readonly entry: Uint8Array;
 }
 
@@ -21,11 +23,9 @@ interface Waiting extends Guarded {
   readonly reject: (error: Error) => void;
 }
 
-/** Events of one shard decided under one tag: they are stored, or are found stale, together. */
-interface Row {
+/** Events of one shard decided under the same state: they are stored, or are found stale, together. */
+interface Row extends Pick<Guarded, 'shard' | 'tag' | 'callerGuard'> {
   readonly id: string;
-  readonly shard: number;
-  readonly tag: string | null;
   readonly waiting: Waiting[];
 }
 
@@ -49,10 +49,13 @@ const ADMIT = {
   name: 'admit',
   text: `
     WITH r AS MATERIALIZED (
-      SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::bytea[]) AS t (shard, tag, id, body)
+      SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::bytea[], $5::smallint[], $6::bigint[])
+        AS t (shard, tag, id, body, caller_shard, caller_tag)
     ), ok AS MATERIALIZED (
-      SELECT r.shard, r.id, r.body FROM r JOIN authz_state a ON a.shard = r.shard
-      WHERE r.tag IS NULL OR a.tag = r.tag
+      SELECT r.shard, r.id, r.body FROM r
+      JOIN authz_state a ON a.shard = r.shard
+      LEFT JOIN authz_state c ON c.shard = r.caller_shard
+      WHERE (r.tag IS NULL OR a.tag = r.tag) AND (r.caller_tag IS NULL OR c.tag = r.caller_tag)
     ), ins AS (
       INSERT INTO event_batch (shard, id, body) SELECT shard, id, body FROM ok RETURNING id
     )
@@ -115,12 +118,10 @@ export class Admission implements OnApplicationShutdown {
   }
 
   async #flush(batch: Waiting[]): Promise<void> {
-    const rows = [...Map.groupBy(batch, ({ shard, tag }) => `${shard} ${tag}`).values()].map((waiting): Row => ({
-      id: v7(),
-      shard: waiting[0]!.shard,
-      tag: waiting[0]!.tag,
-      waiting,
-    }));
+    const rows = [...Map.groupBy(batch, stateOf).values()].map((waiting): Row => {
+      const { shard, tag, callerGuard } = waiting[0]!;
+      return { id: v7(), shard, tag, callerGuard, waiting };
+    });
     const admitted = await this.#send(rows);
     for (const row of rows) {
       if (admitted.has(row.id)) this.bell.ring(row.shard);
@@ -134,6 +135,8 @@ export class Admission implements OnApplicationShutdown {
       rows.map((row) => row.tag),
       rows.map((row) => row.id),
       rows.map((row) => encodeEntries(row.waiting.map((waiting) => waiting.entry))),
+      rows.map((row) => row.callerGuard?.shard ?? null),
+      rows.map((row) => row.callerGuard?.tag ?? null),
     ];
     for (let attempt = 1; ; attempt++) {
       const sentAt = performance.now();
@@ -190,6 +193,11 @@ export class Admission implements OnApplicationShutdown {
     if (this.#client === client) this.#client = undefined;
     client.connection.stream.destroy();
   }
+}
+
+/** What the event was decided under, as one text. */
+function stateOf({ shard, tag, callerGuard }: Guarded): string {
+  return `${shard} ${tag} ${callerGuard?.shard} ${callerGuard?.tag}`;
 }
 
 function unavailable(detail: string): DomainError {

@@ -1,22 +1,29 @@
 import { randomBytes } from 'node:crypto';
+import { DeadlockException } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { toUuid } from '#libs/contract/ids.js';
 import type { DomainEventType } from '#libs/contract/events.js';
-import { encodeEntries } from '#libs/tlog/entries.js';
+import { encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { v7 } from 'uuid';
+import { invalidInput, type DomainError } from '../errors.js';
+import { storeAnswer } from '../idempotency.js';
 import { Events, type NewEvent } from './event.js';
 import { IngestBell } from './ingest-bell.js';
 import { shardOf } from './shard.js';
 
 /** What a cached decision may rest on. */
-type ChangedKind = 'api_key';
+type ChangedKind = 'api_key' | 'project' | 'organization' | 'member';
+
+const ATTEMPTS = 3;
 
 export interface Change {
   /** Everything that the change reads and writes goes through it. */
   readonly em: EntityManager;
-  /** Stored with the change, in one transaction. */
-  readonly record: <T extends DomainEventType>(event: Omit<NewEvent<T>, 'seq' | 'organizationId'>) => void;
+  /** Stored with the change, in one transaction; of the change's organization unless another of its own is named. */
+  readonly record: <T extends DomainEventType>(
+    event: Omit<NewEvent<T>, 'seq' | 'organizationId'> & { organizationId?: string },
+  ) => void;
 }
 
 /**
@@ -34,12 +41,16 @@ export class Changes {
 
   /**
    * For what makes no earlier decision wrong: a creation, a sign-in. Leaves the authorization state as it is, and keeps
-   * it from moving until it commits.
+   * it from moving until it commits. Several organizations, where something happens in all of them at once.
    */
-  create<T>(organizationId: string, work: (change: Change) => Promise<T>): Promise<T> {
-    return this.#run(organizationId, work, (em, shard) =>
-      em.execute('SELECT seq::float8 AS seq FROM authz_state WHERE shard = ? FOR SHARE', [shard]),
-    );
+  create<T>(organizationIds: string | readonly string[], work: (change: Change) => Promise<T>): Promise<T> {
+    return this.#run([organizationIds].flat(), work, async (em, shards) => {
+      const rows = await em.execute<{ shard: number; seq: number }[]>(
+        'SELECT shard, seq::float8 AS seq FROM authz_state WHERE shard = ANY(?) ORDER BY shard FOR SHARE',
+        [`{${shards.join(',')}}`],
+      );
+      return new Map(rows.map(({ shard, seq }) => [shard, seq]));
+    });
   }
 
   /**
@@ -51,47 +62,79 @@ export class Changes {
     changed: { kind: ChangedKind; id: string },
     work: (change: Change) => Promise<T>,
   ): Promise<T> {
-    return this.#run(organizationId, work, async (em, shard) => {
+    return this.#run([organizationId], work, async (em, [shard]) => {
       const tag = randomBytes(8).readBigInt64BE().toString();
       const rows = await em.execute<{ seq: number }[]>(
         'UPDATE authz_state SET seq = seq + 1, tag = ?::bigint WHERE shard = ? RETURNING seq::float8 AS seq',
         [tag, shard],
       );
+      const { seq } = rows[0]!;
       await em.execute(
         'INSERT INTO authz_change (shard, seq, tag, kind, id) VALUES (?, ?::bigint, ?::bigint, ?, ?::uuid)',
-        [shard, rows[0]!.seq, tag, changed.kind, toUuid(changed.id)],
+        [shard, seq, tag, changed.kind, toUuid(changed.id)],
       );
-      return rows;
+      return new Map([[shard!, seq]]);
     });
   }
 
   async #run<T>(
-    organizationId: string,
+    organizationIds: readonly string[],
     work: (change: Change) => Promise<T>,
-    lock: (em: EntityManager, shard: number) => Promise<{ seq: number }[]>,
+    lock: (em: EntityManager, shards: readonly number[]) => Promise<Map<number, number>>,
   ): Promise<T> {
-    const shard = shardOf(organizationId);
-    const result = await this.em.fork().transactional(async (em) => {
-      const { seq } = (await lock(em, shard))[0]!;
-      const entries: Uint8Array[] = [];
+    const shards = [...new Set(organizationIds.map(shardOf))].toSorted((a, b) => a - b);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const { value, recorded } = await this.#commit(organizationIds, shards, work, lock);
+        // A crash here leaves the events in the inbox, where the sweep finds them.
+        for (const shard of recorded) this.bell.ring(shard);
+        return value;
+      } catch (error) {
+        // The server ended a circle of waiting by rolling this one back: nothing has happened.
+        if (!(error instanceof DeadlockException) || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  #commit<T>(
+    organizationIds: readonly string[],
+    shards: readonly number[],
+    work: (change: Change) => Promise<T>,
+    lock: (em: EntityManager, shards: readonly number[]) => Promise<Map<number, number>>,
+  ): Promise<{ value: T; recorded: Iterable<number> }> {
+    return this.em.fork().transactional(async (em) => {
+      const seqs = await lock(em, shards);
+      const entries = new Map<number, Uint8Array[]>();
       const value = await work({
         em,
         record: (event) => {
-          entries.push(this.events.encode({ ...event, seq, organizationId }));
+          const organizationId = event.organizationId ?? organizationIds[0]!;
+          const shard = shardOf(organizationId);
+          const seq = seqs.get(shard);
+          if (seq === undefined) throw new Error(`The change does not include ${organizationId}`);
+          const entry = this.events.encode({ ...event, seq, organizationId });
+          if (entry.length > MAX_ENTRY_BYTES) throw tooLarge();
+          entries.set(shard, [...(entries.get(shard) ?? []), entry]);
         },
       });
       await em.flush();
-      if (entries.length > 0) {
+      for (const [shard, recorded] of entries) {
         await em.execute('INSERT INTO event_batch (shard, id, body) VALUES (?, ?::uuid, ?)', [
           shard,
           v7(),
-          Buffer.from(encodeEntries(entries)),
+          Buffer.from(encodeEntries(recorded)),
         ]);
       }
-      return value;
+      await storeAnswer(em, value);
+      return { value, recorded: entries.keys() };
     });
-    // A crash here leaves the events in the inbox, where the sweep finds them.
-    this.bell.ring(shard);
-    return result;
   }
+}
+
+/** What cannot be recorded is not done. */
+function tooLarge(): DomainError {
+  return invalidInput({
+    location: 'body',
+    message: 'must change less at once: an event in the trail has at most 65,535 bytes, and this one would have more',
+  });
 }

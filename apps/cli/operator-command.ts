@@ -1,0 +1,64 @@
+import { parseArgs } from 'node:util';
+import { email as Email } from '#libs/contract/accounts.js';
+import { ConfigError, readConfig, readDatabaseUrl } from '#libs/platform/config.js';
+import { runningPostgres } from './embedded-postgres.js';
+import { newOperatorLink } from './operator-link.js';
+
+/** Stand for settings that this command does not need. */
+const NOT_NEEDED = { DATABASE_URL: 'postgres://127.0.0.1/keyledger', KEYLEDGER_SECRET: '-'.repeat(32) };
+
+const USAGE = `usage: keyledger operator add [EMAIL] [--json]
+
+Prints a one-time link that makes whoever opens it an operator of this deployment: with the account of EMAIL alone, when
+one is given. It needs the database: DATABASE_URL, or a Keyledger of \`npm start\` that runs on this machine.
+`;
+
+/** `EX_USAGE` of sysexits.h. */
+const EXIT_USAGE = 64;
+
+export async function operatorCommand(args: string[], env: NodeJS.ProcessEnv): Promise<number> {
+  const parsed = parse(args);
+  if (!parsed) {
+    process.stderr.write(USAGE);
+    return EXIT_USAGE;
+  }
+  const { publicUrl } = readConfig({ ...NOT_NEEDED, ...given(env) });
+  const { url, token, expiresAt } = await newOperatorLink(databaseUrl(env), publicUrl, parsed.email);
+  process.stdout.write(
+    parsed.json
+      ? `${JSON.stringify({ url, token, expires_at: expiresAt.toISOString() })}\n`
+      : `${url}\n\nIt works once, until ${expiresAt.toISOString()}. Over the API: register with "invitation_token", or sign in and call\nPOST /api/v1/invitations/accept, with what stands after the #.\n`,
+  );
+  return 0;
+}
+
+function parse(args: string[]): { email: string | null; json: boolean } | undefined {
+  try {
+    const { positionals, values } = parseArgs({
+      args,
+      allowPositionals: true,
+      options: { json: { type: 'boolean', default: false } },
+    });
+    const [action, text, ...rest] = positionals;
+    if (action !== 'add' || rest.length > 0) return undefined;
+    const email = text === undefined ? null : Email.parse(text);
+    return { email, json: values.json };
+  } catch {
+    return undefined;
+  }
+}
+
+/** An empty variable means that it was not given. */
+function given(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+}
+
+function databaseUrl(env: NodeJS.ProcessEnv): string {
+  if (env['DATABASE_URL']) return readDatabaseUrl(env);
+  const { settings } = readConfig({ ...NOT_NEEDED, ...given(env) });
+  const running = runningPostgres(settings.DATA_DIR);
+  if (running) return running;
+  throw new ConfigError(
+    `DATABASE_URL is not set and no Keyledger of npm start runs with DATA_DIR ${settings.DATA_DIR}: start it, or name the database.`,
+  );
+}

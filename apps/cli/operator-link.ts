@@ -1,0 +1,55 @@
+import pg from 'pg';
+import { newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
+import { newId, toUuid } from '#libs/contract/ids.js';
+import { sessionOptions } from '#libs/platform/database.js';
+
+const HOURS = 24;
+
+export interface OperatorLink {
+  readonly url: string;
+  readonly token: string;
+  readonly expiresAt: Date;
+}
+
+/** A one-time link that makes whoever opens it an operator, by direct access to the database: nobody is asked. */
+export function newOperatorLink(databaseUrl: string, publicUrl: string, email: string | null): Promise<OperatorLink> {
+  return withDatabase(databaseUrl, (client) => insertLink(client, publicUrl, email));
+}
+
+/** As long as there is no operator. Each start makes a link of its own, and those of the starts before no longer work. */
+export function setUpLink(databaseUrl: string, publicUrl: string): Promise<OperatorLink | undefined> {
+  return withDatabase(databaseUrl, async (client) => {
+    const { rowCount } = await client.query('SELECT FROM user_account WHERE operator_since IS NOT NULL LIMIT 1');
+    if (rowCount !== 0) return undefined;
+    await client.query(
+      `UPDATE invitation SET revoked_at = now()
+       WHERE organization_id IS NULL AND created_by IS NULL AND email IS NULL
+         AND accepted_at IS NULL AND revoked_at IS NULL`,
+    );
+    return insertLink(client, publicUrl, null);
+  });
+}
+
+async function insertLink(client: pg.Client, publicUrl: string, email: string | null): Promise<OperatorLink> {
+  const { token, hash } = newOneTimeToken('invite');
+  const { rows } = await client.query<{ expires_at: Date }>(
+    `INSERT INTO invitation (id, email, token_hash, created_at, expires_at)
+     VALUES ($1, $2, $3, now(), now() + make_interval(hours => $4)) RETURNING expires_at`,
+    [toUuid(newId('inv', new Date())), email, Buffer.from(hash), HOURS],
+  );
+  return { token, url: oneTimeLink(publicUrl, 'invitation', token), expiresAt: rows[0]!.expires_at };
+}
+
+async function withDatabase<T>(databaseUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    application_name: 'keyledger operator',
+    options: sessionOptions('keyledger_api'),
+  });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,19 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { typeId } from '#libs/platform/type-id.js';
+
+const PasswordResetSchema = defineEntity({
+  name: 'PasswordReset',
+  properties: {
+    /** SHA-256 of the token in the link. */
+    tokenHash: p.uint8array().primary(),
+    userId: typeId('user'),
+    createdAt: p.datetime(),
+    expiresAt: p.datetime(),
+    /** Used, or replaced by a later one. */
+    usedAt: p.datetime().nullable(),
+  },
+});
+
+/** A one-time link with which the owner of an account sets another password. */
+export class PasswordReset extends PasswordResetSchema.class {}
+PasswordResetSchema.setClass(PasswordReset);

@@ -1,0 +1,89 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { Clock } from '#libs/platform/clock.js';
+import { Config } from '#libs/platform/config.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Changes } from '#libs/platform/events/changes.js';
+import { hashOfToken, newOneTimeToken, oneTimeLink } from './one-time-token.js';
+import { PasswordReset } from './password-reset.entity.js';
+import { Passwords } from './passwords.js';
+import type { UserPrincipal } from './principal.js';
+import { endSessions, SessionsService } from './sessions.service.js';
+import { User } from './user.entity.js';
+
+const HOURS = 1;
+
+/** A forgotten password: an operator makes a one-time link, and whoever has it sets another password. */
+@Injectable()
+export class PasswordResetsService {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly changes: Changes,
+    private readonly passwords: Passwords,
+    private readonly sessions: SessionsService,
+  ) {}
+
+  /** The link before it, if there is one, no longer works. */
+  async issue(operator: UserPrincipal, email: string): Promise<{ url: string; token: string; expiresAt: Date }> {
+    const user = await this.em.fork().findOne(User, { email });
+    if (!user) throw new DomainError('not_found', 'There is no account with this email');
+    const { token, hash } = newOneTimeToken('reset');
+    return this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+      await this.sessions.requireOperatorNow(em, operator);
+      await lockUser(em, user.id);
+      const now = this.clock.now();
+      const expiresAt = new Date(now.getTime() + HOURS * 3_600_000);
+      await withdraw(em, user.id, now);
+      em.create(PasswordReset, { tokenHash: hash, userId: user.id, createdAt: now, expiresAt });
+      record({
+        type: 'user.password_reset_requested',
+        subject: user.id,
+        actor: { type: 'operator', id: operator.userId },
+        data: {},
+      });
+      return { url: oneTimeLink(this.config.publicUrl, 'password-reset', token), token, expiresAt };
+    });
+  }
+
+  /** Every session ends: whoever had the account has it no more. */
+  async redeem(token: string, password: string): Promise<void> {
+    const tokenHash = hashOfToken(token);
+    const em = this.em.fork();
+    const user = await em.findOneOrFail(User, (await this.#find(em, tokenHash)).userId);
+    this.passwords.refuseCommon('new_password', password, [user.email, user.name]);
+    const passwordHash = await this.passwords.hash(password);
+    await this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+      const locked = await lockUser(em, user.id);
+      await this.#find(em, tokenHash);
+      const now = this.clock.now();
+      locked.passwordHash = passwordHash;
+      const ended = await endSessions(em, user.id, now);
+      await withdraw(em, user.id, now);
+      record({
+        type: 'user.password_reset',
+        subject: user.id,
+        // Whoever has the link; the reset has not asked who that is.
+        actor: { type: 'anonymous', id: null },
+        data: { ended_session_ids: ended },
+      });
+    });
+  }
+
+  async #find(em: EntityManager, tokenHash: Uint8Array): Promise<PasswordReset> {
+    const reset = await em.findOne(PasswordReset, tokenHash);
+    if (!reset || reset.usedAt || reset.expiresAt <= this.clock.now()) throw new DomainError('invalid_link');
+    return reset;
+  }
+}
+
+/** Whoever changes what lets somebody into an account takes its row first: one at a time, and never in a circle. */
+function lockUser(em: EntityManager, userId: string): Promise<User> {
+  return em.findOneOrFail(User, userId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+}
+
+async function withdraw(em: EntityManager, userId: string, now: Date): Promise<void> {
+  for (const reset of await em.find(PasswordReset, { userId, usedAt: null })) reset.usedAt = now;
+}

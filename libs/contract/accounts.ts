@@ -1,0 +1,16 @@
+import { z } from 'zod';
+
+/** What several routes say of an account in the same words. */
+export const email = z
+  .email('must be an email address')
+  .max(254)
+  .transform((value) => value.toLowerCase())
+  .meta({ examples: ['ada@example.com'] });
+
+const PASSWORD_MIN = 12;
+export const PASSWORD_MAX = 128;
+
+export const newPassword = z
+  .string()
+  .min(PASSWORD_MIN, `must have at least ${PASSWORD_MIN} characters`)
+  .max(PASSWORD_MAX, `must have at most ${PASSWORD_MAX} characters`);

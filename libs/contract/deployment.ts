@@ -1,0 +1,136 @@
+import { z } from 'zod';
+import { email } from './accounts.js';
+import { idempotencyKey } from './idempotency.js';
+import { idOf } from './ids.js';
+import { nextCursor, pageQuery } from './lists.js';
+import { InvitationWithLink, oneTimeLink } from './members.js';
+import { Organization } from './organizations.js';
+import { defineRoute } from './route.js';
+import { Scope } from './scopes.js';
+
+/** What the operators do, the deployment's own staff. */
+const tag = 'Deployment';
+
+const params = z.strictObject({ id: idOf('org') });
+
+const Operator = z
+  .strictObject({
+    user_id: idOf('user'),
+    email: z.string(),
+    name: z.string(),
+    operator_since: z.iso.datetime(),
+  })
+  .meta({ id: 'Operator' });
+
+export const listAllOrganizations = defineRoute({
+  method: 'GET',
+  path: '/api/v1/deployment/organizations',
+  tag,
+  summary: 'List every organization of the deployment',
+  policy: 'operator',
+  query: z.strictObject({
+    status: z.enum(['active', 'suspended']).optional(),
+    search: z.string().trim().min(1).max(100).optional().meta({ description: 'In the name, or the whole id' }),
+    ...pageQuery,
+  }),
+  success: {
+    status: 200,
+    body: z.strictObject({ data: z.array(Organization), total: z.int(), next_cursor: nextCursor }),
+  },
+});
+
+export const suspendOrganization = defineRoute({
+  method: 'POST',
+  path: '/api/v1/deployment/organizations/:id/suspend',
+  tag,
+  summary: 'Suspend an organization',
+  description: 'When the answer arrives none of its keys works on any node. Its members keep their access.',
+  policy: 'operator',
+  params,
+  body: z.strictObject({
+    reason: z
+      .string()
+      .trim()
+      .min(1)
+      .max(500)
+      .optional()
+      .meta({ description: 'Stands in the trail of the organization' }),
+  }),
+  success: { status: 200, body: Organization },
+  problems: ['not_found'],
+});
+
+export const resumeOrganization = defineRoute({
+  method: 'POST',
+  path: '/api/v1/deployment/organizations/:id/resume',
+  tag,
+  summary: 'Let the keys of a suspended organization work again',
+  policy: 'operator',
+  params,
+  success: { status: 200, body: Organization },
+  problems: ['not_found'],
+});
+
+export const setScopeCeiling = defineRoute({
+  method: 'PATCH',
+  path: '/api/v1/deployment/organizations/:id',
+  tag,
+  summary: 'Limit what the keys of an organization reach',
+  description:
+    'When the answer arrives its keys reach what both their own scopes and the ceiling cover, and no key can be given ' +
+    'more. The keys themselves stay as they are; without a ceiling they reach again what they did. What members may do ' +
+    'by their roles is not limited.',
+  policy: 'operator',
+  params,
+  body: z.strictObject({ scope_ceiling: z.array(Scope).max(100).nullable() }),
+  success: { status: 200, body: Organization },
+  problems: ['not_found'],
+});
+
+export const listOperators = defineRoute({
+  method: 'GET',
+  path: '/api/v1/deployment/operators',
+  tag,
+  summary: 'List the operators',
+  policy: 'operator',
+  success: { status: 200, body: z.strictObject({ data: z.array(Operator), total: z.int() }) },
+});
+
+export const inviteOperator = defineRoute({
+  method: 'POST',
+  path: '/api/v1/deployment/operators/invitations',
+  tag,
+  summary: 'Invite an operator by a one-time link',
+  description: 'The link lasts a day and works once, whatever REGISTRATION says.',
+  policy: 'operator',
+  headers: idempotencyKey,
+  body: z.strictObject({ email: email.optional() }),
+  success: { status: 201, body: InvitationWithLink },
+  idempotent: { secrets: ['url', 'token'] },
+});
+
+export const removeOperator = defineRoute({
+  method: 'DELETE',
+  path: '/api/v1/deployment/operators/:id',
+  tag,
+  summary: 'Make an operator an ordinary user again',
+  description: 'The last operator stays one.',
+  policy: 'operator',
+  params: z.strictObject({ id: idOf('user') }),
+  success: { status: 204 },
+  problems: ['conflict', 'not_found'],
+});
+
+export const createPasswordReset = defineRoute({
+  method: 'POST',
+  path: '/api/v1/deployment/password-resets',
+  tag,
+  summary: 'Make a one-time link with which the owner of an account sets another password',
+  description:
+    'The link lasts an hour and works once; the one before it no longer does. Make sure that you hand it to the owner: ' +
+    'whoever has it has the account. It stands in the trail of the account.',
+  policy: 'operator',
+  body: z.strictObject({ email }),
+  success: { status: 201, body: z.strictObject({ ...oneTimeLink, expires_at: z.iso.datetime() }) },
+  problems: ['not_found'],
+});

@@ -1,0 +1,34 @@
+import { z } from 'zod';
+import type { Route } from './route.js';
+
+/** The header field `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), with its quotes or without. */
+export const idempotencyKey = z.object({
+  'idempotency-key': z
+    .string()
+    .min(1)
+    .max(255)
+    .regex(/^[\x21-\x7e]+$/, 'must be up to 255 printable ASCII characters without spaces, such as a UUID')
+    .optional()
+    .meta({
+      description:
+        'Any text of yours that is new for each call. For a day the same call with the same key gets the first answer ' +
+        'again, without its secrets and with `Idempotent-Replayed: true`',
+    }),
+});
+
+/** A component of the OpenAPI document has one definition, whatever number of routes answer with it. */
+const known = new Map<z.ZodType, z.ZodType>();
+
+/** What a route answers to a call that is repeated: a secret is in the first answer only. */
+export function bodyWhenRepeated({ success: { body }, idempotent }: Route): z.ZodType | undefined {
+  if (!(body instanceof z.ZodObject) || !idempotent?.secrets.length) return body;
+  const made = known.get(body) ?? z.strictObject(withOptional(body.shape, idempotent.secrets)).meta(body.meta() ?? {});
+  known.set(body, made);
+  return made;
+}
+
+function withOptional(shape: z.ZodRawShape, fields: readonly string[]): z.ZodRawShape {
+  return Object.fromEntries(
+    Object.entries(shape).map(([name, field]) => [name, fields.includes(name) ? z.optional(field) : field]),
+  );
+}

@@ -1,0 +1,178 @@
+import { z } from 'zod';
+import { email } from './accounts.js';
+import { idempotencyKey } from './idempotency.js';
+import { idOf } from './ids.js';
+import { nextCursor, pageQuery } from './lists.js';
+import { Role } from './organizations.js';
+import { defineRoute } from './route.js';
+
+const tag = 'Members';
+
+const Member = z
+  .strictObject({
+    user_id: idOf('user'),
+    email: z.string(),
+    name: z.string(),
+    role: Role,
+    joined_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Member' });
+
+const params = z.strictObject({ id: idOf('org') });
+const memberParams = z.strictObject({ id: idOf('org'), user_id: idOf('user') });
+
+/** `?flag=true`; leaving it out is false. */
+const flag = z.enum(['true', 'false']).default('false');
+
+export const listMembers = defineRoute({
+  method: 'GET',
+  path: '/api/v1/organizations/:id/members',
+  tag,
+  summary: 'List the members of an organization',
+  policy: { scope: 'organizations:read' },
+  params,
+  query: z.strictObject(pageQuery),
+  success: { status: 200, body: z.strictObject({ data: z.array(Member), total: z.int(), next_cursor: nextCursor }) },
+  problems: ['not_found', 'wrong_project'],
+});
+
+export const updateMember = defineRoute({
+  method: 'PATCH',
+  path: '/api/v1/organizations/:id/members/:user_id',
+  tag,
+  summary: 'Change the role of a member',
+  description: 'Owners may change every role, admins those of everybody but owners. The last owner stays one.',
+  policy: 'user',
+  params: memberParams,
+  body: z.strictObject({ role: Role }),
+  success: { status: 200, body: Member },
+  problems: ['beyond_authority', 'conflict', 'insufficient_scope', 'not_found'],
+});
+
+export const removeMember = defineRoute({
+  method: 'DELETE',
+  path: '/api/v1/organizations/:id/members/:user_id',
+  tag,
+  summary: 'Remove a member, or leave',
+  description:
+    'The organization keeps the keys that the member made, unless `revoke_keys=true` revokes them, and those that were ' +
+    'made with them, in the same step. Everybody may leave but the last owner.',
+  policy: 'user',
+  params: memberParams,
+  query: z.strictObject({ revoke_keys: flag }),
+  success: {
+    status: 200,
+    body: z.strictObject({ revoked_api_keys: z.int().meta({ description: 'How many keys were revoked' }) }),
+  },
+  problems: ['beyond_authority', 'conflict', 'insufficient_scope', 'not_found'],
+});
+
+const invitationFields = {
+  id: idOf('inv'),
+  organization_id: idOf('org').nullable().meta({ description: "Null for an invitation to the deployment's own staff" }),
+  role: Role.nullable(),
+  email: z
+    .string()
+    .nullable()
+    .meta({ description: 'Whose account alone may accept it; null for whoever has the link' }),
+  created_by: idOf('user').nullable(),
+  created_at: z.iso.datetime(),
+  expires_at: z.iso.datetime(),
+};
+
+export const Invitation = z.strictObject(invitationFields).meta({ id: 'Invitation' });
+
+/** A one-time link. The token is in its fragment, which browsers do not send and servers do not log. */
+export const oneTimeLink = {
+  url: z.url().meta({ description: 'The one-time link to hand on. It appears in this answer only' }),
+  token: z.string().meta({ description: 'What the link carries, for calls without a browser' }),
+};
+
+export const InvitationWithLink = z
+  .strictObject({ ...invitationFields, ...oneTimeLink })
+  .meta({ id: 'InvitationWithLink' });
+
+export const createInvitation = defineRoute({
+  method: 'POST',
+  path: '/api/v1/organizations/:id/invitations',
+  tag,
+  summary: 'Invite somebody into an organization by a one-time link',
+  description: 'The link lasts 7 days and works once. Nothing is sent: hand it on. Only owners may invite owners.',
+  policy: 'user',
+  params,
+  headers: idempotencyKey,
+  body: z.strictObject({ role: Role, email: email.optional() }),
+  success: { status: 201, body: InvitationWithLink },
+  idempotent: { secrets: ['url', 'token'] },
+  problems: ['beyond_authority', 'conflict', 'insufficient_scope', 'not_found'],
+});
+
+export const listInvitations = defineRoute({
+  method: 'GET',
+  path: '/api/v1/organizations/:id/invitations',
+  tag,
+  summary: 'List the invitations that are open',
+  policy: 'user',
+  params,
+  query: z.strictObject(pageQuery),
+  success: {
+    status: 200,
+    body: z.strictObject({ data: z.array(Invitation), total: z.int(), next_cursor: nextCursor }),
+  },
+  problems: ['insufficient_scope', 'not_found'],
+});
+
+export const revokeInvitation = defineRoute({
+  method: 'DELETE',
+  path: '/api/v1/organizations/:id/invitations/:invitation_id',
+  tag,
+  summary: 'Withdraw an invitation',
+  policy: 'user',
+  params: z.strictObject({ id: idOf('org'), invitation_id: idOf('inv') }),
+  success: { status: 204 },
+  problems: ['insufficient_scope', 'not_found'],
+});
+
+const token = z.string().min(1).max(200);
+
+export const describeInvitation = defineRoute({
+  method: 'POST',
+  path: '/api/v1/invitations/describe',
+  tag,
+  summary: 'What an invitation is to',
+  description: 'For the page that its link leads to. The token comes in the body, where no log has it.',
+  policy: 'public',
+  body: z.strictObject({ token }),
+  success: {
+    status: 200,
+    body: z
+      .strictObject({
+        organization: z
+          .strictObject({ id: idOf('org'), name: z.string() })
+          .nullable()
+          .meta({ description: "Null for the deployment's own staff" }),
+        role: Role.nullable(),
+        email: z.string().nullable(),
+        expires_at: z.iso.datetime(),
+      })
+      .meta({ id: 'InvitationDescription' }),
+  },
+  problems: ['invalid_link'],
+});
+
+export const acceptInvitation = defineRoute({
+  method: 'POST',
+  path: '/api/v1/invitations/accept',
+  tag,
+  summary: 'Accept an invitation with the account that is signed in',
+  description:
+    'Whoever has no account yet registers with `invitation_token` instead. A member who accepts another role gets it if ' +
+    'it is a higher one.',
+  policy: 'user',
+  body: z.strictObject({ token }),
+  success: {
+    status: 200,
+    body: z.strictObject({ organization_id: idOf('org').nullable(), role: Role.nullable(), operator: z.boolean() }),
+  },
+  problems: ['invalid_link'],
+});

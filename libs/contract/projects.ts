@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { idempotencyKey } from './idempotency.js';
+import { idOf } from './ids.js';
+import { nextCursor, pageQuery } from './lists.js';
+import { ifMatch } from './preconditions.js';
+import { defineRoute } from './route.js';
+
+const tag = 'Projects';
+
+const name = z.string().trim().min(1).max(100);
+const description = z.string().trim().max(1000).nullable();
+
+const Project = z
+  .strictObject({
+    id: idOf('proj'),
+    organization_id: idOf('org'),
+    name: z.string(),
+    description: z.string().nullable(),
+    created_at: z.iso.datetime(),
+    updated_at: z.iso.datetime(),
+  })
+  .meta({ id: 'Project' });
+
+const params = z.strictObject({ id: idOf('proj') });
+
+export const createProject = defineRoute({
+  method: 'POST',
+  path: '/api/v1/projects',
+  tag,
+  summary: 'Create a project',
+  description: 'Without `organization_id` in the personal organization of the user, or in the organization of the key.',
+  policy: { scope: 'organizations:write' },
+  headers: idempotencyKey,
+  body: z.strictObject({ name, description: description.optional(), organization_id: idOf('org').optional() }),
+  success: { status: 201, body: Project },
+  idempotent: { secrets: [] },
+  problems: ['not_found', 'wrong_project'],
+});
+
+export const listProjects = defineRoute({
+  method: 'GET',
+  path: '/api/v1/projects',
+  tag,
+  summary: 'List projects',
+  description:
+    'Of every organization that the caller may read, or of the one that is named. A key of a project sees that one.',
+  policy: { scope: 'organizations:read' },
+  query: z.strictObject({
+    organization_id: idOf('org').optional(),
+    search: z.string().trim().min(1).max(100).optional().meta({ description: 'In the name or the description' }),
+    ...pageQuery,
+  }),
+  success: { status: 200, body: z.strictObject({ data: z.array(Project), total: z.int(), next_cursor: nextCursor }) },
+  problems: ['not_found'],
+});
+
+export const getProject = defineRoute({
+  method: 'GET',
+  path: '/api/v1/projects/:id',
+  tag,
+  summary: 'Read one project',
+  policy: { scope: 'organizations:read' },
+  params,
+  success: { status: 200, body: Project },
+  problems: ['not_found'],
+});
+
+export const updateProject = defineRoute({
+  method: 'PATCH',
+  path: '/api/v1/projects/:id',
+  tag,
+  summary: 'Change a project',
+  policy: { scope: 'organizations:write' },
+  params,
+  headers: ifMatch,
+  body: z.strictObject({ name, description }).partial(),
+  success: { status: 200, body: Project },
+  problems: ['not_found', 'precondition_failed'],
+});
+
+export const deleteProject = defineRoute({
+  method: 'DELETE',
+  path: '/api/v1/projects/:id',
+  tag,
+  summary: 'Delete a project',
+  description:
+    'Its keys can live nowhere else, so a project whose keys still work is only deleted with `api_keys=revoke`, which ' +
+    'revokes them in the same step. They stay in the lists, as `revoked`, and the trail keeps everything.',
+  policy: { scope: 'organizations:write' },
+  params,
+  query: z.strictObject({
+    api_keys: z.enum(['refuse', 'revoke']).default('refuse').meta({
+      description: 'What becomes of its keys that are not revoked: `refuse` deletes nothing while there are any',
+    }),
+  }),
+  success: {
+    status: 200,
+    body: z.strictObject({ revoked_api_keys: z.int().meta({ description: 'How many keys were revoked with it' }) }),
+  },
+  problems: ['conflict', 'not_found'],
+});

@@ -1,0 +1,94 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import type { UserPrincipal } from '#libs/auth/principal.js';
+import { SessionsService } from '#libs/auth/sessions.service.js';
+import type { DomainEventType } from '#libs/contract/events.js';
+import { isId } from '#libs/contract/ids.js';
+import { noSuchOrganization } from '#libs/organizations/authorities.service.js';
+import { Organization } from '#libs/organizations/organization.entity.js';
+import { Clock } from '#libs/platform/clock.js';
+import { Changes } from '#libs/platform/events/changes.js';
+import type { NewEvent } from '#libs/platform/events/event.js';
+import { pageOf, type PageRequest } from '#libs/platform/pages.js';
+import { containing } from '#libs/platform/patterns.js';
+import { changesOf, touch } from '#libs/platform/versions.js';
+
+/** What operators do with the organizations of the deployment. Each change stands in the trail of the organization. */
+@Injectable()
+export class DeploymentService {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly changes: Changes,
+    private readonly sessions: SessionsService,
+  ) {}
+
+  /** The oldest first. */
+  async listOrganizations(
+    query: { status: 'active' | 'suspended' | undefined; search: string | undefined },
+    page: PageRequest,
+  ) {
+    const em = this.em.fork();
+    const { status, search } = query;
+    const wanted = {
+      ...(status && { suspendedAt: status === 'suspended' ? { $ne: null } : null }),
+      ...(search && (isId('org', search) ? { id: search } : { name: { $ilike: containing(search) } })),
+    };
+    const found = await em.find(
+      Organization,
+      { $and: [wanted, page.after ? { id: { $gt: page.after } } : {}] },
+      { orderBy: { id: 'asc' }, limit: page.limit + 1 },
+    );
+    const { items, nextCursor } = pageOf(found, page, (organization) => organization.id);
+    return { data: items, total: await em.count(Organization, wanted), nextCursor };
+  }
+
+  /** A second time changes nothing. */
+  suspend(operator: UserPrincipal, id: string, reason: string | undefined): Promise<Organization> {
+    return this.#change(operator, id, (organization, now, record) => {
+      if (organization.suspendedAt) return;
+      organization.suspendedAt = now;
+      touch(organization, now);
+      record({ type: 'organization.suspended', data: { ...(reason && { reason }) } });
+    });
+  }
+
+  resume(operator: UserPrincipal, id: string): Promise<Organization> {
+    return this.#change(operator, id, (organization, now, record) => {
+      if (!organization.suspendedAt) return;
+      organization.suspendedAt = null;
+      touch(organization, now);
+      record({ type: 'organization.resumed', data: {} });
+    });
+  }
+
+  setScopeCeiling(operator: UserPrincipal, id: string, ceiling: string[] | null): Promise<Organization> {
+    return this.#change(operator, id, (organization, now, record) => {
+      const changes = changesOf({ scope_ceiling: organization.scopeCeiling ?? null }, { scope_ceiling: ceiling });
+      if (Object.keys(changes).length === 0) return;
+      organization.scopeCeiling = ceiling;
+      touch(organization, now);
+      record({ type: 'organization.updated', data: { changes } });
+    });
+  }
+
+  /** Ends every decision about a key of the organization that was made before. */
+  async #change(
+    operator: UserPrincipal,
+    id: string,
+    work: (organization: Organization, now: Date, record: Record) => void,
+  ): Promise<Organization> {
+    if ((await this.em.fork().count(Organization, { id })) === 0) throw noSuchOrganization();
+    return this.changes.alter(id, { kind: 'organization', id }, async ({ em, record }) => {
+      await this.sessions.requireOperatorNow(em, operator);
+      const organization = await em.findOneOrFail(Organization, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const actor = { type: 'operator', id: operator.userId } as const;
+      work(organization, this.clock.now(), (event) => record({ ...event, subject: id, actor }));
+      return organization;
+    });
+  }
+}
+
+type OrganizationEventType = Extract<DomainEventType, `organization.${string}`>;
+type Record = <T extends OrganizationEventType>(event: Pick<NewEvent<T>, 'type' | 'data'>) => void;

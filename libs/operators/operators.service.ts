@@ -1,0 +1,79 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import type { UserPrincipal } from '#libs/auth/principal.js';
+import { SessionsService } from '#libs/auth/sessions.service.js';
+import { User } from '#libs/auth/user.entity.js';
+import { Invitation } from '#libs/organizations/invitation.entity.js';
+import { InvitationsService, type InvitationWithLink } from '#libs/organizations/invitations.service.js';
+import { Clock } from '#libs/platform/clock.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Changes } from '#libs/platform/events/changes.js';
+
+const INVITATION_DAYS = 1;
+
+/** The deployment's own staff. */
+@Injectable()
+export class OperatorsService {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly changes: Changes,
+    private readonly sessions: SessionsService,
+    private readonly invitations: InvitationsService,
+  ) {}
+
+  async list(): Promise<User[]> {
+    return this.em
+      .fork()
+      .find(User, { operatorSince: { $ne: null } }, { orderBy: { operatorSince: 'asc', id: 'asc' } });
+  }
+
+  /** Stands in the trail of the personal organization of the operator who invites. */
+  async invite(operator: UserPrincipal, email: string | null): Promise<InvitationWithLink> {
+    return this.changes.create(operator.personalOrganizationId, async ({ em, record }) => {
+      await this.sessions.requireOperatorNow(em, operator);
+      const terms = { organizationId: null, role: null, email, days: INVITATION_DAYS };
+      const made = this.invitations.issue(em, terms, operator.userId);
+      record({
+        type: 'invitation.created',
+        subject: made.invitation.id,
+        actor: { type: 'operator', id: operator.userId },
+        data: { role: null, email },
+      });
+      return made;
+    });
+  }
+
+  /** With the invitations that they made and nobody has accepted yet. */
+  async remove(operator: UserPrincipal, userId: string): Promise<void> {
+    const user = await this.em.fork().findOne(User, { id: userId, operatorSince: { $ne: null } });
+    if (!user) throw noSuchOperator();
+    await this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+      // All of them, always in the same order: two who remove each other at once are one after the other.
+      const operators = await em.find(
+        User,
+        { operatorSince: { $ne: null } },
+        { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
+      );
+      await this.sessions.requireOperatorNow(em, operator);
+      const member = operators.find(({ id }) => id === userId);
+      if (!member) throw noSuchOperator();
+      if (operators.length === 1)
+        throw new DomainError('conflict', 'The last operator stays one; invite another first');
+      member.operatorSince = null;
+      const open = { createdBy: userId, organizationId: null, acceptedAt: null, revokedAt: null };
+      for (const invitation of await em.find(Invitation, open)) invitation.revokedAt = this.clock.now();
+      record({
+        type: 'user.operator_removed',
+        subject: userId,
+        actor: { type: 'operator', id: operator.userId },
+        data: {},
+      });
+    });
+  }
+}
+
+function noSuchOperator(): DomainError {
+  return new DomainError('not_found', 'There is no such operator');
+}

@@ -1,0 +1,27 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import type { Role } from '#libs/contract/organizations.js';
+import { typeId } from '#libs/platform/type-id.js';
+
+const InvitationSchema = defineEntity({
+  name: 'Invitation',
+  properties: {
+    id: typeId('inv').primary(),
+    /** Null, as the role is, for an invitation to the deployment's own staff. */
+    organizationId: typeId('org').nullable(),
+    role: p.string().$type<Role>().nullable(),
+    /** Whose account alone may accept it; null for whoever has the link. */
+    email: p.string().nullable(),
+    /** SHA-256 of the token in the link. */
+    tokenHash: p.uint8array(),
+    /** Null for the set-up link and for one made on the command line. */
+    createdBy: typeId('user').nullable(),
+    createdAt: p.datetime(),
+    expiresAt: p.datetime(),
+    acceptedAt: p.datetime().nullable(),
+    revokedAt: p.datetime().nullable(),
+  },
+});
+
+/** A one-time link into an organization, or to the operators. */
+export class Invitation extends InvitationSchema.class {}
+InvitationSchema.setClass(Invitation);

@@ -1,0 +1,225 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { hashOfToken, newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
+import { actorOf, type UserPrincipal } from '#libs/auth/principal.js';
+import { SessionsService } from '#libs/auth/sessions.service.js';
+import { User } from '#libs/auth/user.entity.js';
+import type { EventActor } from '#libs/contract/events.js';
+import { newId } from '#libs/contract/ids.js';
+import type { Role } from '#libs/contract/organizations.js';
+import { Clock } from '#libs/platform/clock.js';
+import { Config } from '#libs/platform/config.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Changes, type Change } from '#libs/platform/events/changes.js';
+import { pageOf, type PageRequest } from '#libs/platform/pages.js';
+import { Authorities } from './authorities.service.js';
+import { isHigher, mayAssign } from './authority.js';
+import { Invitation } from './invitation.entity.js';
+import { Membership } from './membership.entity.js';
+import { Organization } from './organization.entity.js';
+
+export interface InvitationWithLink {
+  readonly invitation: Invitation;
+  readonly url: string;
+  readonly token: string;
+}
+
+interface Terms {
+  /** Null, as the role is, for an invitation to the operators. */
+  readonly organizationId: string | null;
+  readonly role: Role | null;
+  readonly email: string | null;
+  readonly days: number;
+}
+
+const MEMBER_DAYS = 7;
+
+/** One-time links by which people become members of an organization, or operators. */
+@Injectable()
+export class InvitationsService {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly changes: Changes,
+    private readonly sessions: SessionsService,
+    private readonly authorities: Authorities,
+  ) {}
+
+  async create(
+    principal: UserPrincipal,
+    organizationId: string,
+    { role, email }: { role: Role; email: string | null },
+  ): Promise<InvitationWithLink> {
+    await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
+    return this.changes.create(organizationId, async ({ em, record }) => {
+      await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
+      const own = await em.findOneOrFail(Membership, { organizationId, userId: principal.userId });
+      if (!mayAssign(own.role, role)) throw new DomainError('beyond_authority', 'Only owners may invite owners');
+      const { personal } = await em.findOneOrFail(Organization, organizationId);
+      if (personal) throw new DomainError('conflict', 'A personal organization has one member; create another one');
+      if (email && (await this.#isMember(em, organizationId, email))) {
+        throw new DomainError('conflict', `${email} is a member already`);
+      }
+      const made = this.issue(em, { organizationId, role, email, days: MEMBER_DAYS }, principal.userId);
+      record({
+        type: 'invitation.created',
+        subject: made.invitation.id,
+        actor: actorOf(principal),
+        data: { role, email },
+      });
+      return made;
+    });
+  }
+
+  /** Within a change, by somebody who was asked whether they may. */
+  issue(em: EntityManager, { days, ...terms }: Terms, createdBy: string): InvitationWithLink {
+    const { token, hash } = newOneTimeToken('invite');
+    const now = this.clock.now();
+    const invitation = em.create(Invitation, {
+      ...terms,
+      id: newId('inv', now),
+      tokenHash: hash,
+      createdBy,
+      createdAt: now,
+      expiresAt: new Date(now.getTime() + days * 86_400_000),
+    });
+    return { invitation, token, url: oneTimeLink(this.config.publicUrl, 'invitation', token) };
+  }
+
+  /** Those that can still be accepted, the oldest first. */
+  async list(principal: UserPrincipal, organizationId: string, page: PageRequest) {
+    const em = this.em.fork();
+    await this.authorities.require(em, principal, 'organizations:write', organizationId);
+    const open = { organizationId, acceptedAt: null, revokedAt: null, expiresAt: { $gt: this.clock.now() } };
+    const [found, total] = await Promise.all([
+      em.find(
+        Invitation,
+        { ...open, ...(page.after && { id: { $gt: page.after } }) },
+        { orderBy: { id: 'asc' }, limit: page.limit + 1 },
+      ),
+      em.fork().count(Invitation, open),
+    ]);
+    const { items, nextCursor } = pageOf(found, page, (invitation) => invitation.id);
+    return { data: items, total, nextCursor };
+  }
+
+  /** A second time changes nothing; one that was accepted is past withdrawing. */
+  async revoke(principal: UserPrincipal, organizationId: string, id: string): Promise<void> {
+    await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
+    await this.changes.create(organizationId, async (change) => {
+      await this.authorities.requireNow(change.em, principal, 'organizations:write', organizationId);
+      const invitation = await change.em.findOne(
+        Invitation,
+        { id, organizationId, acceptedAt: null },
+        { lockMode: LockMode.PESSIMISTIC_WRITE },
+      );
+      if (!invitation) throw new DomainError('not_found', 'There is no such invitation');
+      this.#withdraw(change, invitation, actorOf(principal));
+    });
+  }
+
+  /**
+   * Within the change that takes a member's role away: what they could not give any more is not theirs to have given.
+   * @param left the role that they keep
+   */
+  async withdrawThoseOf(
+    change: Change,
+    organizationId: string,
+    userId: string,
+    left: Role | null,
+    actor: EventActor,
+  ): Promise<void> {
+    const made = await change.em.find(
+      Invitation,
+      { organizationId, createdBy: userId, acceptedAt: null, revokedAt: null },
+      { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    for (const invitation of made) {
+      if (!left || !mayAssign(left, invitation.role!)) this.#withdraw(change, invitation, actor);
+    }
+  }
+
+  /** What the page behind a link shows. */
+  async describe(token: string): Promise<{ invitation: Invitation; organization: Organization | null }> {
+    const em = this.em.fork();
+    const invitation = await this.findOpen(em, token, null);
+    const { organizationId } = invitation;
+    return { invitation, organization: organizationId ? await em.findOneOrFail(Organization, organizationId) : null };
+  }
+
+  async accept(principal: UserPrincipal, token: string): Promise<Invitation> {
+    const { organizationId } = await this.findOpen(this.em.fork(), token, principal.email);
+    return this.changes.create(organizationId ?? principal.personalOrganizationId, async (change) => {
+      await this.sessions.reload(change.em, principal);
+      const user = await change.em.findOneOrFail(User, principal.userId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      return this.redeem(change, token, user);
+    });
+  }
+
+  /**
+   * Within a change of the organization that it is to, or of the user's personal one: makes the user what the invitation
+   * says, and the invitation used.
+   * @throws DomainError `invalid_link` when somebody else was faster
+   */
+  async redeem(change: Change, token: string, user: User): Promise<Invitation> {
+    const { em } = change;
+    const invitation = await this.findOpen(em, token, user.email, LockMode.PESSIMISTIC_WRITE);
+    const now = this.clock.now();
+    invitation.acceptedAt = now;
+    if (invitation.organizationId) await this.#join(change, invitation, user, now);
+    else this.#becomeOperator(change, invitation, user, now);
+    return invitation;
+  }
+
+  /** One answer for whatever is wrong with it. @throws DomainError `invalid_link` */
+  async findOpen(
+    em: EntityManager,
+    token: string,
+    email: string | null,
+    lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE = LockMode.NONE,
+  ): Promise<Invitation> {
+    const invitation = await em.findOne(Invitation, { tokenHash: hashOfToken(token) }, { lockMode });
+    const isOpen =
+      invitation && !invitation.acceptedAt && !invitation.revokedAt && invitation.expiresAt > this.clock.now();
+    const isForThem = email === null || !invitation?.email || invitation.email === email;
+    if (!isOpen || !isForThem) throw new DomainError('invalid_link');
+    return invitation;
+  }
+
+  async #join({ em, record }: Change, { id, organizationId, role }: Invitation, user: User, now: Date): Promise<void> {
+    const about = { subject: user.id, organizationId: organizationId!, actor: { type: 'user', id: user.id } } as const;
+    const known = await em.findOne(Membership, { organizationId: organizationId!, userId: user.id });
+    if (!known) {
+      em.create(Membership, { organizationId: organizationId!, userId: user.id, role: role!, createdAt: now });
+      record({ ...about, type: 'member.added', data: { role: role!, invitation_id: id } });
+    } else if (isHigher(role!, known.role)) {
+      record({ ...about, type: 'member.role_changed', data: { before: known.role, after: role! } });
+      known.role = role!;
+    }
+  }
+
+  #becomeOperator({ record }: Change, { id }: Invitation, user: User, now: Date): void {
+    if (user.operatorSince) return;
+    user.operatorSince = now;
+    record({
+      type: 'user.operator_added',
+      subject: user.id,
+      organizationId: user.personalOrganizationId,
+      actor: { type: 'user', id: user.id },
+      data: { invitation_id: id },
+    });
+  }
+
+  #withdraw({ record }: Change, invitation: Invitation, actor: EventActor): void {
+    if (invitation.revokedAt) return;
+    invitation.revokedAt = this.clock.now();
+    record({ type: 'invitation.revoked', subject: invitation.id, actor, data: {} });
+  }
+
+  async #isMember(em: EntityManager, organizationId: string, email: string): Promise<boolean> {
+    const user = await em.findOne(User, { email });
+    return user !== null && (await em.count(Membership, { organizationId, userId: user.id })) > 0;
+  }
+}

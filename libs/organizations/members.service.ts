@@ -1,0 +1,128 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { actorOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { User } from '#libs/auth/user.entity.js';
+import type { Role } from '#libs/contract/organizations.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Changes } from '#libs/platform/events/changes.js';
+import { pageOf, type PageRequest } from '#libs/platform/pages.js';
+import { ApiKeyRevocation } from './api-key-revocation.js';
+import { Authorities } from './authorities.service.js';
+import { mayAssign } from './authority.js';
+import { InvitationsService } from './invitations.service.js';
+import { Membership } from './membership.entity.js';
+
+export interface MemberView {
+  readonly membership: Membership;
+  readonly user: User;
+}
+
+/**
+ * The people of an organization and their roles. Every change takes the shard's state for itself, so that two owners who
+ * remove each other at once are one after the other, and one owner is left.
+ */
+@Injectable()
+export class MembersService {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly changes: Changes,
+    private readonly authorities: Authorities,
+    private readonly invitations: InvitationsService,
+    private readonly apiKeys: ApiKeyRevocation,
+  ) {}
+
+  async list(principal: Principal, organizationId: string, page: PageRequest) {
+    const em = this.em.fork();
+    await this.authorities.require(em, principal, 'organizations:read', organizationId);
+    const found = await em.find(
+      Membership,
+      { organizationId, ...(page.after && { userId: { $gt: page.after } }) },
+      { orderBy: { userId: 'asc' }, limit: page.limit + 1 },
+    );
+    const { items, nextCursor } = pageOf(found, page, (membership) => membership.userId);
+    const users = await em.find(User, { id: { $in: items.map((membership) => membership.userId) } });
+    const byId = new Map(users.map((user) => [user.id, user]));
+    return {
+      data: items.map((membership): MemberView => ({ membership, user: byId.get(membership.userId)! })),
+      total: await em.count(Membership, { organizationId }),
+      nextCursor,
+    };
+  }
+
+  async setRole(principal: UserPrincipal, organizationId: string, userId: string, role: Role): Promise<MemberView> {
+    await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
+    return this.changes.alter(organizationId, { kind: 'member', id: userId }, async (change) => {
+      const { em, record } = change;
+      await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
+      const { own, member } = await this.#find(em, principal, organizationId, userId);
+      refuseBeyond(own, member.role);
+      refuseBeyond(own, role);
+      const before = member.role;
+      if (before !== role) {
+        if (before === 'owner') await refuseLastOwner(em, organizationId);
+        member.role = role;
+        await this.invitations.withdrawThoseOf(change, organizationId, userId, role, actorOf(principal));
+        record({
+          type: 'member.role_changed',
+          subject: userId,
+          actor: actorOf(principal),
+          data: { before, after: role },
+        });
+      }
+      return { membership: member, user: await em.findOneOrFail(User, userId) };
+    });
+  }
+
+  /**
+   * Somebody else, by who may; oneself, by anybody but the last owner.
+   * @returns how many keys were revoked
+   */
+  async remove(principal: UserPrincipal, organizationId: string, userId: string, revokeKeys: boolean): Promise<number> {
+    const scope = userId === principal.userId ? 'organizations:read' : 'organizations:write';
+    await this.authorities.require(this.em.fork(), principal, scope, organizationId);
+    const changed = revokeKeys
+      ? ({ kind: 'organization', id: organizationId } as const)
+      : ({ kind: 'member', id: userId } as const);
+    return this.changes.alter(organizationId, changed, async (change) => {
+      const { em, record } = change;
+      await this.authorities.requireNow(em, principal, scope, organizationId);
+      const { own, member } = await this.#find(em, principal, organizationId, userId);
+      if (userId !== principal.userId) refuseBeyond(own, member.role);
+      if (member.role === 'owner') await refuseLastOwner(em, organizationId);
+      const actor = actorOf(principal);
+      const revoked = revokeKeys
+        ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor, 'member_removed')
+        : 0;
+      await this.invitations.withdrawThoseOf(change, organizationId, userId, null, actor);
+      em.remove(member);
+      record({
+        type: 'member.removed',
+        subject: userId,
+        actor,
+        data: { role: member.role, revoked_api_keys: revoked },
+      });
+      return revoked;
+    });
+  }
+
+  async #find(em: EntityManager, principal: UserPrincipal, organizationId: string, userId: string) {
+    const own = await em.findOneOrFail(Membership, { organizationId, userId: principal.userId });
+    const member = await em.findOne(
+      Membership,
+      { organizationId, userId },
+      { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
+    );
+    if (!member) throw new DomainError('not_found', 'There is no such member');
+    return { own: own.role, member };
+  }
+}
+
+function refuseBeyond(own: Role, role: Role): void {
+  if (!mayAssign(own, role)) throw new DomainError('beyond_authority', 'Only owners may make, change or remove owners');
+}
+
+async function refuseLastOwner(em: EntityManager, organizationId: string): Promise<void> {
+  if ((await em.count(Membership, { organizationId, role: 'owner' })) > 1) return;
+  throw new DomainError('conflict', 'An organization has at least one owner; make somebody else one first');
+}

@@ -1,0 +1,16 @@
+import type { Organization as OrganizationAnswer } from '#libs/contract/organizations.js';
+import type { OrganizationView } from './organizations.service.js';
+
+/** An organization as every answer shows it. */
+export function presentOrganization({ organization, role }: OrganizationView): OrganizationAnswer {
+  return {
+    id: organization.id,
+    name: organization.name,
+    personal: organization.personal,
+    role,
+    status: organization.suspendedAt ? 'suspended' : 'active',
+    scope_ceiling: organization.scopeCeiling ?? null,
+    created_at: organization.createdAt.toISOString(),
+    updated_at: organization.updatedAt.toISOString(),
+  };
+}

@@ -1,0 +1,171 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { actorOf, homeOrganization, type Principal } from '#libs/auth/principal.js';
+import { newId } from '#libs/contract/ids.js';
+import type { BuiltInScope } from '#libs/contract/scopes.js';
+import { Clock } from '#libs/platform/clock.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Changes } from '#libs/platform/events/changes.js';
+import { pageOf, type PageRequest } from '#libs/platform/pages.js';
+import { containing } from '#libs/platform/patterns.js';
+import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
+import { ApiKeyRevocation } from './api-key-revocation.js';
+import { Authorities } from './authorities.service.js';
+import type { Authority } from './authority.js';
+import { Project } from './project.entity.js';
+
+interface ProjectPatch {
+  readonly name?: string | undefined;
+  readonly description?: string | null | undefined;
+}
+
+@Injectable()
+export class ProjectsService {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly changes: Changes,
+    private readonly authorities: Authorities,
+    private readonly apiKeys: ApiKeyRevocation,
+  ) {}
+
+  async create(
+    principal: Principal,
+    input: { name: string; description: string | null; organizationId: string | undefined },
+  ): Promise<Project> {
+    const organizationId = input.organizationId ?? homeOrganization(principal);
+    return this.changes.create(organizationId, async ({ em, record }) => {
+      await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
+      const now = this.clock.now();
+      const project = em.create(Project, {
+        id: newId('proj', now),
+        organizationId,
+        name: input.name,
+        description: input.description,
+        createdAt: now,
+        updatedAt: now,
+        version: 1,
+      });
+      record({
+        type: 'project.created',
+        subject: project.id,
+        actor: actorOf(principal),
+        data: { name: project.name },
+      });
+      return project;
+    });
+  }
+
+  /** The oldest first. */
+  async list(
+    principal: Principal,
+    query: { organizationId: string | undefined; search: string | undefined },
+    page: PageRequest,
+  ) {
+    const em = this.em.fork();
+    const { organizationId } = query;
+    const readable = organizationId
+      ? new Map([
+          [
+            organizationId,
+            await this.authorities.require(em, principal, 'organizations:read', organizationId, 'project'),
+          ],
+        ])
+      : await this.authorities.organizationsWith(em, principal, 'organizations:read');
+    const pattern = query.search && containing(query.search);
+    const wanted = {
+      organizationId: { $in: [...readable.keys()] },
+      deletedAt: null,
+      ...onlyTheirs([...readable.values()]),
+      ...(pattern && { $or: [{ name: { $ilike: pattern } }, { description: { $ilike: pattern } }] }),
+    };
+    const found = await em.find(
+      Project,
+      { $and: [wanted, page.after ? { id: { $gt: page.after } } : {}] },
+      { orderBy: { id: 'asc' }, limit: page.limit + 1 },
+    );
+    const { items, nextCursor } = pageOf(found, page, (project) => project.id);
+    return { data: items, total: await em.count(Project, wanted), nextCursor };
+  }
+
+  get(principal: Principal, id: string): Promise<Project> {
+    return this.#find(this.em.fork(), principal, 'organizations:read', id);
+  }
+
+  async update(principal: Principal, id: string, patch: ProjectPatch, ifMatch: string | undefined): Promise<Project> {
+    const { organizationId } = await this.#find(this.em.fork(), principal, 'organizations:write', id);
+    return this.changes.create(organizationId, async ({ em, record }) => {
+      const project = await this.#lock(em, principal, organizationId, id);
+      refuseOtherVersion(project, ifMatch);
+      const changes = changesOf({ name: project.name, description: project.description ?? null }, patch);
+      if (Object.keys(changes).length === 0) return project;
+      if (changes['name']) project.name = patch.name!;
+      if (changes['description']) project.description = patch.description ?? null;
+      touch(project, this.clock.now());
+      record({ type: 'project.updated', subject: id, actor: actorOf(principal), data: { changes } });
+      return project;
+    });
+  }
+
+  /**
+   * @param ofKeys what becomes of its keys that are not revoked
+   * @returns how many keys were revoked
+   */
+  async delete(principal: Principal, id: string, ofKeys: 'refuse' | 'revoke'): Promise<number> {
+    const { organizationId } = await this.#find(this.em.fork(), principal, 'organizations:write', id);
+    return this.changes.alter(organizationId, { kind: 'project', id }, async (change) => {
+      const project = await this.#lock(change.em, principal, organizationId, id);
+      const standing = { organizationId, projectId: id };
+      const keys = await this.apiKeys.count(change, standing);
+      if (keys > 0 && ofKeys === 'refuse') {
+        throw new DomainError('conflict', `${keys} keys of the project are not revoked; api_keys=revoke revokes them`);
+      }
+      const actor = actorOf(principal);
+      const revoked = await this.apiKeys.revoke(change, standing, actor, 'project_deleted');
+      const now = this.clock.now();
+      project.deletedAt = now;
+      touch(project, now);
+      change.record({ type: 'project.deleted', subject: id, actor, data: { revoked_api_keys: revoked } });
+      return revoked;
+    });
+  }
+
+  async #find(em: EntityManager, principal: Principal, scope: BuiltInScope, id: string): Promise<Project> {
+    const project = await em.findOne(Project, { id, deletedAt: null });
+    if (!project) throw noSuchProject();
+    const own = await this.#requireForProject(() =>
+      this.authorities.require(em, principal, scope, project.organizationId, 'project'),
+    );
+    if (own.projectId && own.projectId !== id) throw noSuchProject();
+    return project;
+  }
+
+  async #lock(em: EntityManager, principal: Principal, organizationId: string, id: string): Promise<Project> {
+    const own = await this.#requireForProject(() =>
+      this.authorities.requireNow(em, principal, 'organizations:write', organizationId, 'project'),
+    );
+    const project = await em.findOne(Project, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+    if (!project || (own.projectId && own.projectId !== id)) throw noSuchProject();
+    return project;
+  }
+
+  /** Whose organization it is not, to them the project does not exist. */
+  async #requireForProject(require: () => Promise<Authority>): Promise<Authority> {
+    try {
+      return await require();
+    } catch (error) {
+      throw error instanceof DomainError && error.code === 'not_found' ? noSuchProject() : error;
+    }
+  }
+}
+
+/** A key of a project sees that one. */
+function onlyTheirs(authorities: readonly Authority[]) {
+  const projectId = authorities.find((authority) => authority.projectId)?.projectId;
+  return projectId ? { id: projectId } : {};
+}
+
+export function noSuchProject(): DomainError {
+  return new DomainError('not_found', 'There is no such project');
+}

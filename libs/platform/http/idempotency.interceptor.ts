@@ -1,0 +1,49 @@
+import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { from, lastValueFrom, type Observable } from 'rxjs';
+import type { Route } from '#libs/contract/route.js';
+import { Idempotency } from '../idempotency.js';
+import { ROUTE } from './implements.js';
+
+/** How the guard's principal names itself, whoever it is. */
+interface Named {
+  readonly userId?: string;
+  readonly apiKeyId?: string;
+}
+
+/** `Idempotency-Key` on the routes that declare it. Comes after validation, so that a bad request is told first. */
+@Injectable()
+export class IdempotencyInterceptor implements NestInterceptor {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly idempotency: Idempotency,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const route = this.reflector.get<Route>(ROUTE, context.getHandler());
+    const request = context.switchToHttp().getRequest<FastifyRequest & { user: Named; input: Input }>();
+    const key = request.input.headers?.['idempotency-key']?.replace(/^"(.*)"$/, '$1');
+    if (!route.idempotent || key === undefined) return next.handle();
+    const { params, body } = request.input;
+    const call = {
+      caller: (request.user.userId ?? request.user.apiKeyId)!,
+      key,
+      request: [route.method, route.path, params, body],
+      secrets: route.idempotent.secrets,
+    };
+    return from(this.#answer(call, next, context.switchToHttp().getResponse<FastifyReply>()));
+  }
+
+  async #answer(call: Parameters<Idempotency['run']>[0], next: CallHandler, reply: FastifyReply): Promise<unknown> {
+    const { body, replayed } = await this.idempotency.run(call, () => lastValueFrom(next.handle()));
+    if (replayed) void reply.header('idempotent-replayed', 'true');
+    return body;
+  }
+}
+
+interface Input {
+  readonly headers?: { readonly 'idempotency-key'?: string };
+  readonly params: unknown;
+  readonly body: unknown;
+}
