@@ -1,10 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { covers, missingScopes, Scope, unknownScopes } from './scopes.js';
+import {
+  applicationAuthority,
+  builtInScopes,
+  commonScopes,
+  covers,
+  missingScopes,
+  Scope,
+  unknownScopes,
+} from './scopes.js';
 
 const half = fc.constantFrom('triggers', 'events', 'read', 'write', '*');
-const scope = fc.tuple(half, half).map(([resource, action]) => `${resource}:${action}`);
-const plain = scope.filter((text) => !text.includes('*'));
+const scope = fc.oneof(
+  fc.tuple(half, half).map(([resource, action]) => `${resource}:${action}`),
+  fc.constantFrom('deployment:verify', 'api-keys:verify', 'deployment:*'),
+);
+const plain = scope.filter((text) => !text.includes('*') && text !== 'deployment:verify');
 
 describe('a scope', () => {
   it('covers itself, and what it covers covers nothing more than it does', () => {
@@ -34,6 +45,45 @@ describe('a scope', () => {
       expect(Scope.safeParse(text).success).toBe(false);
     },
   );
+});
+
+describe('a scope of the deployment', () => {
+  it('is covered by no wildcard: only by itself', () => {
+    fc.assert(
+      fc.property(scope, (granted) => {
+        expect(covers(granted, 'deployment:verify')).toBe(granted === 'deployment:verify');
+      }),
+    );
+    expect(covers('*:*', 'deployment:verify')).toBe(false);
+    expect(covers('deployment:*', 'deployment:verify')).toBe(false);
+    expect(unknownScopes(['deployment:*', '*:verify'], ['deployment:verify'])).toEqual(['deployment:*', '*:verify']);
+  });
+
+  it('verifies the keys of its own organization, too, and does nothing else', () => {
+    expect(covers('deployment:verify', 'api-keys:verify')).toBe(true);
+    expect(covers('deployment:verify', 'api-keys:manage')).toBe(false);
+    expect(covers('deployment:verify', 'api-keys:*')).toBe(false);
+  });
+});
+
+describe('what two sets of scopes have in common', () => {
+  it('covers a scope exactly when both do', () => {
+    fc.assert(
+      fc.property(fc.array(scope), fc.array(scope), scope, (a, b, wanted) => {
+        const has = (granted: readonly string[]) => missingScopes(granted, [wanted]).length === 0;
+        expect(has(commonScopes(a, b))).toBe(has(a) && has(b));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('the authority over the scopes of an application', () => {
+  it('reaches each of them and every action of their resources, and nothing that is built in', () => {
+    const authority = applicationAuthority(['triggers:read', 'triggers:write', 'usage:export']);
+    expect(authority).toEqual(['triggers:read', 'triggers:write', 'usage:export', 'triggers:*']);
+    expect(missingScopes(authority, Object.keys(builtInScopes))).toEqual(Object.keys(builtInScopes));
+  });
 });
 
 describe('a set of scopes', () => {

@@ -62,7 +62,9 @@ export function commonScopes(granted: readonly string[], ceiling: readonly strin
 function meet(one: string, other: string): string[] {
   if (covers(one, other)) return [other];
   if (covers(other, one)) return [one];
-  if (isDeploymentScope(one) || isDeploymentScope(other)) return [];
+  if (isDeploymentScope(one) || isDeploymentScope(other)) {
+    return [one, other].every((scope) => covers(scope, 'api-keys:verify')) ? ['api-keys:verify'] : [];
+  }
   const [resource, action] = one.split(':');
   const [otherResource, otherAction] = other.split(':');
   // Each is the wider one in another half, as in `triggers:*` and `*:read`.

@@ -1,0 +1,83 @@
+import { BlockList, isIPv4 } from 'node:net';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { isWithin, Network } from './networks.js';
+
+const ipv4 = fc.ipV4();
+const ipv6 = fc.ipV6().filter((text) => !/^::ffff:/i.test(text));
+const network = fc.oneof(
+  fc.tuple(ipv4, fc.integer({ min: 0, max: 32 })).map(([address, bits]) => `${address}/${bits}`),
+  fc.tuple(ipv6, fc.integer({ min: 0, max: 128 })).map(([address, bits]) => `${address}/${bits}`),
+);
+
+/** Node's own, which knows addresses within networks. */
+function nodeSays(address: string, range: string): boolean {
+  const [base, bits] = range.split('/');
+  const family = isIPv4(base!) ? 'ipv4' : 'ipv6';
+  const list = new BlockList();
+  list.addSubnet(base!, Number(bits), family);
+  return list.check(address, isIPv4(address) ? 'ipv4' : 'ipv6');
+}
+
+describe('a network', () => {
+  it('holds the addresses that Node says it holds', () => {
+    fc.assert(
+      fc.property(fc.oneof(ipv4, ipv6), network, (address, range) => {
+        // Node takes every address of IPv4 for one of IPv6 as well.
+        fc.pre(isIPv4(address) === isIPv4(range.split('/')[0]!));
+        expect(isWithin(address, range)).toBe(nodeSays(address, range));
+      }),
+    );
+  });
+
+  it('holds itself, and whatever is in a network within it', () => {
+    fc.assert(
+      fc.property(network, network, fc.oneof(ipv4, ipv6), (a, b, address) => {
+        expect(isWithin(a, a)).toBe(true);
+        if (isWithin(a, b) && isWithin(address, a)) expect(isWithin(address, b)).toBe(true);
+      }),
+    );
+  });
+
+  it('is written in one way, which means the same', () => {
+    fc.assert(
+      fc.property(network, (text) => {
+        const written = Network.parse(text);
+        expect(isWithin(written, text) && isWithin(text, written)).toBe(true);
+        expect(Network.parse(written)).toBe(written);
+      }),
+    );
+  });
+
+  it.each([
+    ['10.1.2.3/8', '10.0.0.0/8'],
+    ['192.0.2.1/32', '192.0.2.1'],
+    ['2001:DB8:0:0::1', '2001:db8::1'],
+    ['2001:db8::1/32', '2001:db8::/32'],
+    ['::ffff:192.0.2.1', '192.0.2.1'],
+    ['::ffff:192.0.2.0/120', '192.0.2.0/24'],
+    ['0.0.0.0/0', '0.0.0.0/0'],
+  ])('%s is written %s', (text, written) => {
+    expect(Network.parse(text)).toBe(written);
+  });
+
+  it.each([
+    '',
+    '1',
+    '010.0.0.1',
+    '0x7f.1',
+    '10.0.0.0/33',
+    '10.0.0.0/-1',
+    '10.0.0.0/',
+    'fe80::1%eth0',
+    'example.com',
+    '::/129',
+  ])('is not %p', (text) => {
+    expect(Network.safeParse(text).success).toBe(false);
+  });
+
+  it('of IPv4 holds no address of IPv6, and the other way round', () => {
+    expect(isWithin('::1', '0.0.0.0/0')).toBe(false);
+    expect(isWithin('127.0.0.1', '::/0')).toBe(false);
+  });
+});
