@@ -15,3 +15,14 @@ export async function rejection(call: Promise<unknown>): Promise<ApiError> {
 export async function codeOf(call: Promise<unknown>): Promise<string> {
   return (await rejection(call)).problem.code;
 }
+
+/** `done`, or the code of the problem: for calls of which some are expected to succeed. */
+export async function outcomeOf(call: Promise<unknown>): Promise<string> {
+  return call.then(
+    () => 'done',
+    (error: unknown) => {
+      if (error instanceof ApiError) return error.problem.code;
+      throw error;
+    },
+  );
+}
