@@ -1,0 +1,377 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { toUuid } from '#libs/contract/ids.js';
+import { setUpLink } from '../../apps/cli/operator-link.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { codeOf, outcomeOf } from '../support/rejection.js';
+
+let deployment: Deployment;
+let operator: Account;
+let ada: Account;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ env: { REGISTRATION: 'invite' } });
+  operator = await deployment.operator();
+  ada = await newCustomer();
+});
+
+afterAll(() => deployment.stop());
+
+/** Registration is by invitation: into an organization of the operator, which the new user leaves again. */
+async function newCustomer(): Promise<Account> {
+  const { id } = await operator.client.organizations.create({ body: { name: 'Door' } });
+  const { token } = await operator.client.invitations.create({ params: { id }, body: { role: 'viewer' } });
+  const account = await deployment.account(token);
+  await account.client.members.remove({ params: { id, user_id: account.userId } });
+  return account;
+}
+
+const newKey = (account: Account, scopes = ['triggers:read']) =>
+  account.client.apiKeys.create({ body: { name: 'Key', scopes } });
+const use = (key: string) => outcomeOf(deployment.client({ apiKey: key }).auth.whoami());
+const trailOf = async (account: Account, type: string, count = 1) =>
+  (
+    await eventually(
+      () => account.client.audit.listEvents({ query: { type, order: 'asc' } }),
+      (answer) => answer.data.length >= count,
+    )
+  ).data.map(({ event }) => event);
+
+describe('the first operator', () => {
+  it('is made by a one-time link of the command line, whatever REGISTRATION says; nobody else gets in', async () => {
+    expect(await operator.client.auth.whoami()).toMatchObject({ user: { id: operator.userId, operator: true } });
+    expect(await ada.client.auth.whoami()).toMatchObject({ user: { operator: false } });
+    expect(await codeOf(deployment.account())).toBe('registration_closed');
+    const { data } = await operator.client.deployment.listOperators();
+    expect(data.map((user) => user.user_id)).toEqual([operator.userId]);
+  });
+
+  it('ends the set-up links: as long as there is none, each start makes a new one and ends those before', async () => {
+    const { apiUrl } = deployment.database;
+    expect(await setUpLink(apiUrl, 'http://keyledger.test')).toBeUndefined();
+    await deployment.sql.query('UPDATE user_account SET operator_since = NULL WHERE id = $1', [
+      toUuid(operator.userId),
+    ]);
+    const [first, second] = [await setUpLink(apiUrl, 'http://k.test'), await setUpLink(apiUrl, 'http://k.test')];
+    await deployment.sql.query('UPDATE user_account SET operator_since = now() WHERE id = $1', [
+      toUuid(operator.userId),
+    ]);
+    const describe = (token: string) => outcomeOf(deployment.client().invitations.describe({ body: { token } }));
+    expect(await describe(first!.token)).toBe('invalid_link');
+    expect(await describe(second!.token)).toBe('done');
+    expect(second!.url).toBe(`http://k.test/invitation#${second!.token}`);
+  });
+});
+
+describe('operators', () => {
+  it('invite each other, and make each other ordinary users again, but for the last one', async () => {
+    const { token } = await operator.client.deployment.inviteOperator();
+    const second = await newCustomer();
+    expect(await second.client.invitations.accept({ body: { token } })).toEqual({
+      organization_id: null,
+      role: null,
+      operator: true,
+    });
+    expect((await second.client.deployment.listOperators()).total).toBe(2);
+    expect((await trailOf(second, 'user.operator_added'))[0]!.subject).toBe(second.userId);
+
+    const pending = await second.client.deployment.inviteOperator();
+    await operator.client.deployment.removeOperator({ params: { id: second.userId } });
+    expect(await codeOf(second.client.deployment.listOperators())).toBe('operator_required');
+    expect((await trailOf(second, 'user.operator_removed'))[0]!.data.actor).toEqual({
+      type: 'operator',
+      id: operator.userId,
+    });
+    // What they had given is not theirs to give any more.
+    const late = deployment.client().invitations.describe({ body: { token: pending.token } });
+    expect(await codeOf(late)).toBe('invalid_link');
+    const last = operator.client.deployment.removeOperator({ params: { id: operator.userId } });
+    expect(await codeOf(last)).toBe('conflict');
+  });
+
+  it('see every organization, by name, by id and by status', async () => {
+    const names = (await operator.client.deployment.listOrganizations({ query: { search: 'ada love' } })).data;
+    expect(names.map(({ id }) => id)).toContain(ada.organizationId);
+    const [found] = (await operator.client.deployment.listOrganizations({ query: { search: ada.organizationId } }))
+      .data;
+    expect(found).toMatchObject({ id: ada.organizationId, role: null, status: 'active' });
+    expect((await operator.client.deployment.listOrganizations({ query: { status: 'suspended' } })).total).toBe(0);
+  });
+
+  it('read the trail of every organization, and each read is in that trail before it is answered', async () => {
+    await eventually(
+      () => operator.client.audit.listEvents({ query: { organization_id: ada.organizationId } }),
+      (answer) => answer.data.length > 0,
+    );
+    const reads = await trailOf(ada, 'operator.read');
+    expect(reads.length).toBeGreaterThan(0);
+    expect(reads[0]).toMatchObject({
+      subject: ada.organizationId,
+      data: {
+        actor: { type: 'operator', id: operator.userId },
+        method: 'GET',
+        path: '/api/v1/audit/events',
+        ip: '127.0.0.1',
+      },
+    });
+  });
+
+  it('have what they read recorded for every kind of thing they read', async () => {
+    const customer = await newCustomer();
+    const { id } = await customer.client.projects.create({ body: { name: 'Read me' } });
+    const params = { id: customer.organizationId };
+    await operator.client.organizations.get({ params });
+    await operator.client.members.list({ params });
+    await operator.client.projects.get({ params: { id } });
+    await operator.client.projects.list({ query: { organization_id: customer.organizationId } });
+    expect((await trailOf(customer, 'operator.read', 4)).map(({ data }) => data['path'])).toEqual([
+      `/api/v1/organizations/${customer.organizationId}`,
+      `/api/v1/organizations/${customer.organizationId}/members`,
+      `/api/v1/projects/${id}`,
+      '/api/v1/projects',
+    ]);
+  });
+
+  it('as such change nothing in an organization, and see no keys', async () => {
+    const params = { id: ada.organizationId };
+    const { id: keyId } = await newKey(ada);
+    const { organizations, apiKeys, invitations, projects } = operator.client;
+    expect(
+      await Promise.all(
+        [
+          organizations.update({ params, body: { name: 'Mine' } }),
+          invitations.create({ params, body: { role: 'owner' } }),
+          projects.create({ body: { name: 'Mine', organization_id: ada.organizationId } }),
+          apiKeys.create({ body: { name: 'Mine', organization_id: ada.organizationId, scopes: ['triggers:read'] } }),
+          apiKeys.get({ params: { id: keyId } }),
+          apiKeys.rotate({ params: { id: keyId } }),
+        ].map(outcomeOf),
+      ),
+    ).toEqual(Array(6).fill('not_found'));
+  });
+});
+
+describe('a suspended organization', () => {
+  it('has no key that works, from the answer on, until it is resumed', async () => {
+    const customer = await newCustomer();
+    const { key } = await newKey(customer, ['*:*']);
+    const params = { id: customer.organizationId };
+    expect(await use(key)).toBe('done');
+    for (let round = 0; round < 3; round++) {
+      expect(
+        await operator.client.deployment.suspendOrganization({ params, body: { reason: 'unpaid' } }),
+      ).toMatchObject({
+        status: 'suspended',
+      });
+      expect(await use(key)).toBe('organization_suspended');
+      expect((await operator.client.deployment.resumeOrganization({ params })).status).toBe('active');
+      expect(await use(key)).toBe('done');
+    }
+    const [suspended] = await trailOf(customer, 'organization.suspended', 3);
+    expect(suspended!.data).toMatchObject({ actor: { type: 'operator' }, reason: 'unpaid' });
+  });
+
+  it('leaves its members their access', async () => {
+    const customer = await newCustomer();
+    const { id } = await newKey(customer);
+    await operator.client.deployment.suspendOrganization({ params: { id: customer.organizationId }, body: {} });
+    await customer.client.audit.listEvents();
+    await customer.client.apiKeys.revoke({ params: { id } });
+  });
+});
+
+describe('a scope ceiling', () => {
+  const setCeiling = (account: Account, ceiling: string[] | null) =>
+    operator.client.deployment.setScopeCeiling({
+      params: { id: account.organizationId },
+      body: { scope_ceiling: ceiling },
+    });
+
+  it('limits what keys reach, from the answer on, and leaves them what they were when it is lifted', async () => {
+    const customer = await newCustomer();
+    const { key, id } = await newKey(customer, ['*:*']);
+    const { organizations, audit, auth } = deployment.client({ apiKey: key });
+    await organizations.list();
+    await setCeiling(customer, ['audit:*', 'triggers:read']);
+    expect(await codeOf(organizations.list())).toBe('insufficient_scope');
+    await audit.listEvents();
+    expect(await auth.whoami()).toMatchObject({ api_key: { scopes: ['audit:*', 'triggers:read'] } });
+    expect((await customer.client.apiKeys.get({ params: { id } })).scopes).toEqual(['*:*']);
+    await setCeiling(customer, null);
+    await organizations.list();
+    const changes = await trailOf(customer, 'organization.updated', 2);
+    expect(changes[0]!.data['changes']).toEqual({
+      scope_ceiling: { before: null, after: ['audit:*', 'triggers:read'] },
+    });
+  });
+
+  it('limits what keys are given, and what is given when nothing is asked for', async () => {
+    const customer = await newCustomer();
+    await setCeiling(customer, ['triggers:*', 'api-keys:manage']);
+    expect(await codeOf(newKey(customer, ['events:read']))).toBe('beyond_authority');
+    expect(await codeOf(newKey(customer, ['*:read']))).toBe('beyond_authority');
+    const { scopes, id } = await customer.client.apiKeys.create({ body: { name: 'Default' } });
+    expect(scopes.toSorted()).toEqual(['api-keys:manage', 'triggers:read', 'triggers:write']);
+    const widen = customer.client.apiKeys.update({
+      params: { id },
+      body: { scopes: ['triggers:read', 'events:read'] },
+    });
+    expect(await codeOf(widen)).toBe('beyond_authority');
+  });
+
+  it('is no way to more: who sees a key within it cannot have it handed over for when it is lifted', async () => {
+    const customer = await newCustomer();
+    const wide = await newKey(customer, ['triggers:read', 'events:read']);
+    const manager = await newKey(customer, ['api-keys:manage', 'triggers:read']);
+    await setCeiling(customer, ['triggers:read', 'api-keys:manage']);
+    const { apiKeys } = deployment.client({ apiKey: manager.key });
+    expect(await codeOf(apiKeys.rotate({ params: { id: wide.id } }))).toBe('beyond_authority');
+    // An owner may, for the owner reaches all of it.
+    await customer.client.apiKeys.rotate({ params: { id: wide.id } });
+  });
+});
+
+describe('a service key', () => {
+  it('is made by an operator alone, by name and by no wildcard', async () => {
+    for (const scopes of [['deployment:verify'], ['triggers:read', 'deployment:verify']]) {
+      expect(await codeOf(newKey(ada, scopes))).toBe('beyond_authority');
+    }
+    expect(await codeOf(newKey(ada, ['deployment:*']))).toBe('invalid_request');
+    expect((await ada.client.apiKeys.create({ body: { name: 'Default' } })).scopes).not.toContain('deployment:verify');
+    expect((await operator.client.apiKeys.create({ body: { name: 'Default' } })).scopes).not.toContain(
+      'deployment:verify',
+    );
+
+    const { key: wide } = await newKey(operator, ['*:*']);
+    const { key: foreign } = await newKey(ada);
+    const verify = async (service: string) =>
+      (await deployment.client({ apiKey: service }).apiKeys.verify({ body: { key: foreign } })).code;
+    expect(await verify(wide)).toBe('invalid_key');
+    const { key: service } = await newKey(operator, ['deployment:verify']);
+    expect(await verify(service)).toBe('valid');
+  });
+
+  it('makes no other one, and is rotated, widened and enabled by operators alone', async () => {
+    const service = await newKey(operator, ['deployment:verify', 'api-keys:manage']);
+    const { apiKeys } = deployment.client({ apiKey: service.key });
+    const create = apiKeys.create({ body: { name: 'Second', scopes: ['deployment:verify'] } });
+    expect(await codeOf(create)).toBe('beyond_authority');
+    expect(await codeOf(apiKeys.rotate({ params: { id: service.id } }))).toBe('beyond_authority');
+
+    const { id } = await operator.client.organizations.create({ body: { name: 'Vendor' } });
+    const { token } = await operator.client.invitations.create({ params: { id }, body: { role: 'owner' } });
+    const owner = await deployment.account(token);
+    const teams = await operator.client.apiKeys.create({
+      body: { name: 'Gateway', organization_id: id, scopes: ['deployment:verify'] },
+    });
+    const params = { id: teams.id };
+    expect(await codeOf(owner.client.apiKeys.rotate({ params }))).toBe('beyond_authority');
+    await owner.client.apiKeys.disable({ params });
+    expect(await codeOf(owner.client.apiKeys.enable({ params }))).toBe('beyond_authority');
+    const plain = await owner.client.apiKeys.create({
+      body: { name: 'Plain', organization_id: id, scopes: ['triggers:read'] },
+    });
+    const widen = owner.client.apiKeys.update({ params: { id: plain.id }, body: { scopes: ['deployment:verify'] } });
+    expect(await codeOf(widen)).toBe('beyond_authority');
+    await operator.client.apiKeys.enable({ params });
+  });
+
+  it('tells all of a key of any organization, whose trail says who asked', async () => {
+    const { key: service, id: serviceId } = await newKey(operator, ['deployment:verify']);
+    const { key, id } = await newKey(ada);
+    const answer = await deployment.client({ apiKey: service }).apiKeys.verify({
+      body: { key, scopes: ['triggers:read'], request: { method: 'GET', path: '/orders' } },
+    });
+    expect(answer).toMatchObject({ code: 'valid', api_key: { id, organization_id: ada.organizationId } });
+    const used = await eventually(
+      () => ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.used' } }),
+      ({ data }) => data.length > 0,
+    );
+    expect(used.data[0]!.event.data).toMatchObject({
+      verified_for: { type: 'api_key', id: serviceId },
+      path: '/orders',
+    });
+  });
+
+  it('that is revoked while it asks is told nothing, though the state of the other shard has not moved', async () => {
+    const { ApiKeyVerifier } = await import('#libs/api-keys/verification/api-key-verifier.js');
+    const { ApiKeyCredentials } = await import('#libs/api-keys/verification/api-key-credentials.js');
+    const { runInContext } = await import('#libs/platform/request-context.js');
+    const service = await newKey(operator, ['deployment:verify']);
+    const { key, id } = await newKey(ada);
+    const origin = { requestId: 'req_1', ip: '127.0.0.1', userAgent: null };
+    const outcome = await runInContext({ ...origin, method: 'POST', path: '/verify' }, async () => {
+      const caller = await deployment.api.get(ApiKeyCredentials, { strict: false }).authenticate(service.key, []);
+      // Between its admission and that of the key that it asks about.
+      await operator.client.apiKeys.revoke({ params: { id: service.id } });
+      return deployment.api
+        .get(ApiKeyVerifier, { strict: false })
+        .verify({
+          token: key,
+          scopes: [],
+          cost: 1,
+          endpoint: { method: null, path: null },
+          origin,
+          onBehalf: { caller, sees: () => true },
+        })
+        .then(
+          ({ code }) => code,
+          (error: { code: string }) => `refused: ${error.code}`,
+        );
+    });
+    expect(outcome).toBe('refused: revoked');
+    const { rows } = await deployment.sql.query(
+      "SELECT FROM audit_event WHERE api_key_id = $1 AND type = 'api_key.used'",
+      [toUuid(id)],
+    );
+    expect(rows).toEqual([]);
+  });
+});
+
+describe('a forgotten password', () => {
+  const reset = (token: string, password: string) =>
+    outcomeOf(deployment.client().auth.resetPassword({ body: { token, new_password: password } }));
+  const signIn = (email: string, password: string) =>
+    outcomeOf(deployment.client().auth.login({ body: { email, password } }));
+
+  it('is replaced by a one-time link of an operator, which ends every session and stands in the trail', async () => {
+    const customer = await newCustomer();
+    const { token, url } = await operator.client.deployment.createPasswordReset({ body: { email: customer.email } });
+    expect(url).toBe(`http://keyledger.test/password-reset#${token}`);
+    const password = 'seven kites over the marsh';
+    expect(await reset(token, password)).toBe('done');
+    expect(await reset(token, 'eight kites over the marsh')).toBe('invalid_link');
+    expect(await codeOf(customer.client.auth.whoami())).toBe('invalid_token');
+    expect(await signIn(customer.email, customer.password)).toBe('invalid_credentials');
+    const tokens = await deployment.client().auth.login({ body: { email: customer.email, password } });
+    const again = { ...customer, client: deployment.client({ accessToken: tokens.access_token }) };
+    expect((await trailOf(again, 'user.password_reset_requested'))[0]!.data.actor).toEqual({
+      type: 'operator',
+      id: operator.userId,
+    });
+    expect((await trailOf(again, 'user.password_reset'))[0]!.data['ended_session_ids']).toHaveLength(1);
+  });
+
+  it('is replaced by the last of several links, within an hour, by no common password, and by one of many at once', async () => {
+    const customer = await newCustomer();
+    const link = async () =>
+      (await operator.client.deployment.createPasswordReset({ body: { email: customer.email } })).token;
+    const [first, second] = [await link(), await link()];
+    expect(await reset(first, 'seven kites over the marsh')).toBe('invalid_link');
+    expect(await reset(second, 'password12345')).toBe('invalid_request');
+    const outcomes = await Promise.all(
+      ['one quiet boat at dusk', 'two quiet boats at dusk', 'three quiet boats at dusk'].map((word) =>
+        reset(second, word),
+      ),
+    );
+    expect(outcomes.toSorted()).toEqual(['done', 'invalid_link', 'invalid_link']);
+    const third = await link();
+    await deployment.sql.query('UPDATE password_reset SET expires_at = now()');
+    expect(await reset(third, 'seven kites over the marsh')).toBe('invalid_link');
+  });
+
+  it('of nobody is told as such, for operators see every account', async () => {
+    const unknown = operator.client.deployment.createPasswordReset({ body: { email: 'nobody@example.com' } });
+    expect(await codeOf(unknown)).toBe('not_found');
+  });
+});
