@@ -5,7 +5,6 @@ import type { Route } from './route.js';
 export const idempotencyKey = z.object({
   'idempotency-key': z
     .string()
-    .min(1)
     .max(255)
     .regex(/^[\x21-\x7e]+$/, 'must be up to 255 printable ASCII characters without spaces, such as a UUID')
     .optional()

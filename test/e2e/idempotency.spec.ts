@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { outcomeOf } from '../support/rejection.js';
+
+/** What holds for every route that takes the header is in routes.spec.ts; here is what only concurrency and failure show. */
+let deployment: Deployment;
+let ada: Account;
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  ada = await deployment.account();
+});
+
+afterAll(() => deployment.stop());
+
+const create = (idempotencyKey: string, body: { name: string; scopes?: string[] }, by = ada) =>
+  by.client.apiKeys.create({
+    headers: { 'idempotency-key': idempotencyKey },
+    body: { scopes: ['triggers:read'], ...body },
+  });
+const count = async (name: string) => (await ada.client.apiKeys.list({ query: { search: name } })).total;
+
+describe('a call with an Idempotency-Key', () => {
+  it('sent many times at once does its work once: the others are told to wait, or what it was answered', async () => {
+    const calls = await Promise.all(
+      Array.from({ length: 10 }, () => outcomeOf(create('at-once', { name: 'At once' }))),
+    );
+    expect(new Set(calls)).toEqual(new Set(['done', 'idempotency_in_flight']));
+    expect(await count('At once')).toBe(1);
+    const again = await create('at-once', { name: 'At once' });
+    expect(again.key).toBeUndefined();
+    expect(await count('At once')).toBe(1);
+  });
+
+  it('that failed may be tried again, and then does its work', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Later' } });
+    const bob = await deployment.account();
+    const work = () =>
+      bob.client.apiKeys.create({
+        headers: { 'idempotency-key': 'once-more' },
+        body: { name: 'Once more', organization_id: id, scopes: ['triggers:read'] },
+      });
+    expect(await outcomeOf(work())).toBe('not_found');
+    const { token } = await ada.client.invitations.create({ params: { id }, body: { role: 'developer' } });
+    await bob.client.invitations.accept({ body: { token } });
+    expect((await work()).key).toMatch(/^sk_test_/);
+    expect((await work()).key).toBeUndefined();
+  });
+
+  it('whose process died before its change is taken over after a minute; until then it counts as under way', async () => {
+    await outcomeOf(create('died', { name: 'Died' }));
+    await deployment.sql.query("UPDATE idempotency_key SET answer = NULL WHERE key = 'died'");
+    expect(await outcomeOf(create('died', { name: 'Died' }))).toBe('idempotency_in_flight');
+    await deployment.sql.query(
+      "UPDATE idempotency_key SET started_at = now() - interval '61 seconds' WHERE key = 'died'",
+    );
+    expect(await outcomeOf(create('died', { name: 'Another' }))).toBe('idempotency_key_reused');
+    expect((await create('died', { name: 'Died' })).key).toMatch(/^sk_test_/);
+  });
+
+  it('that was taken over meanwhile makes no change of its own', async () => {
+    const slow = await deployment.sql.connect();
+    await slow.query('BEGIN; LOCK TABLE authz_state IN ACCESS EXCLUSIVE MODE');
+    const first = outcomeOf(create('slow', { name: 'Slow' }));
+    const { rows } = await waitFor(() =>
+      deployment.sql.query<{ attempt: string }>("SELECT attempt FROM idempotency_key WHERE key = 'slow'"),
+    );
+    await deployment.sql.query("UPDATE idempotency_key SET attempt = gen_random_uuid() WHERE key = 'slow'");
+    await slow.query('ROLLBACK');
+    slow.release();
+    expect(rows).toHaveLength(1);
+    expect(await first).toBe('idempotency_in_flight');
+    expect(await count('Slow')).toBe(0);
+  });
+
+  it('is nobody else’s: another caller’s same key is another call', async () => {
+    const bob = await deployment.account();
+    const mine = await create('shared', { name: 'Shared' });
+    const theirs = await create('shared', { name: 'Shared' }, bob);
+    expect(theirs.key).toMatch(/^sk_test_/);
+    expect(theirs.id).not.toBe(mine.id);
+  });
+
+  it('leaves no secret behind in the database', async () => {
+    const { key } = await create('secret', { name: 'Secret' });
+    const { id } = await ada.client.organizations.create({ body: { name: 'Secretive' } });
+    const link = await ada.client.invitations.create({
+      params: { id },
+      headers: { 'idempotency-key': 'secret-link' },
+      body: { role: 'viewer' },
+    });
+    const { rows } = await deployment.sql.query<{ answer: string }>(
+      "SELECT answer::text FROM idempotency_key WHERE key LIKE 'secret%'",
+    );
+    expect(rows).toHaveLength(2);
+    for (const { answer } of rows) {
+      expect(answer).not.toContain(key!.slice(18));
+      expect(answer).not.toContain(link.token!.slice(7));
+    }
+  });
+
+  it.each(['', 'a b', 'ü', 'x'.repeat(256)])('refuses %p as a key', async (idempotencyKey) => {
+    const response = await fetch(`${deployment.url}/api/v1/organizations`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${ada.accessToken}`,
+        'content-type': 'application/json',
+        'idempotency-key': Buffer.from(idempotencyKey).toString('latin1'),
+      },
+      body: '{"name":"Never"}',
+    });
+    expect(await response.json()).toMatchObject({
+      code: 'invalid_request',
+      errors: [{ location: 'headers.idempotency-key' }],
+    });
+  });
+});
+
+async function waitFor<T extends { rows: unknown[] }>(ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const answer = await ask();
+    if (answer.rows.length > 0) return answer;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

@@ -1,0 +1,156 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Client } from '#libs/client/client.js';
+import { isWithin } from '#libs/contract/networks.js';
+import { missingScopes } from '#libs/contract/scopes.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { outcomeOf } from '../support/rejection.js';
+
+type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
+type ApiKey = Awaited<ReturnType<Client['apiKeys']['get']>>;
+
+let deployment: Deployment;
+let ada: Account;
+let developer: Account;
+let team: string;
+let projects: string[];
+
+beforeAll(async () => {
+  deployment = await startDeployment({ worker: false });
+  ada = await deployment.account();
+  team = (await ada.client.organizations.create({ body: { name: 'Team' } })).id;
+  const { token } = await ada.client.invitations.create({ params: { id: team }, body: { role: 'developer' } });
+  developer = await deployment.account(token);
+  projects = await Promise.all(
+    ['a', 'b'].map(async (name) => {
+      const project = await ada.client.projects.create({ body: { name, organization_id: team } });
+      return project.id;
+    }),
+  );
+});
+
+afterAll(() => deployment.stop());
+
+const half = ['triggers', 'api-keys', 'audit'].flatMap((resource) =>
+  ['read', 'manage', '*'].map((action) => `${resource}:${action}`),
+);
+const registered = half.filter((scope) => !['triggers:manage', 'api-keys:read', 'audit:manage'].includes(scope));
+
+/** What a key may be asked for. Tests run on loopback, so every set of addresses holds that, or none does. */
+const wish = fc.record({
+  scopes: fc.uniqueArray(fc.constantFrom('*:*', '*:read', ...registered), { minLength: 1, maxLength: 3 }),
+  environment: fc.constantFrom('test' as const, 'live' as const),
+  project: fc.constantFrom(null, 0, 1),
+  days: fc.constantFrom(undefined, 10, 100),
+  ips: fc.constantFrom<string[]>([], ['127.0.0.0/8'], ['127.0.0.1'], ['127.0.0.0/8', '10.0.0.0/8']),
+});
+type Wish = typeof wish extends fc.Arbitrary<infer W> ? W : never;
+
+const step = fc.record({
+  how: fc.constantFrom('create', 'rotate', 'update', 'enable', 'widen addresses', 'widen expiry'),
+  wish,
+  /** Which of the keys that there are it is about. */
+  which: fc.nat(),
+});
+
+function bodyOf({ scopes, environment, project, days, ips }: Wish): NewKey {
+  return {
+    name: 'Random',
+    organization_id: team,
+    scopes,
+    environment,
+    allowed_ips: ips,
+    ...(project !== null && { project_id: projects[project]! }),
+    ...(days && { expires_in_days: days }),
+  };
+}
+
+/** In what a key reaches further than another, said once more and apart from how the product says it. */
+function reachesFurther(held: ApiKey, than: ApiKey): string[] {
+  const further: string[] = [];
+  if (missingScopes(than.scopes, held.scopes).length > 0) further.push('scopes');
+  if (held.environment !== than.environment) further.push('environment');
+  if (than.project_id && held.project_id !== than.project_id) further.push('project');
+  if (than.expires_at && (!held.expires_at || held.expires_at > than.expires_at)) further.push('expiry');
+  const isOpen = held.allowed_ips.length === 0;
+  const leavesThem = held.allowed_ips.some((inner) => !than.allowed_ips.some((outer) => isWithin(inner, outer)));
+  if (than.allowed_ips.length > 0 && (isOpen || leavesThem)) further.push('addresses');
+  return further;
+}
+
+it('no sequence of calls gives the holder of a key the secret of one that reaches further, or widens one beyond it', async () => {
+  let handedOver = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      wish.map((actor) => ({ ...actor, scopes: [...actor.scopes, 'api-keys:manage'] })),
+      fc.array(wish, { minLength: 1, maxLength: 2 }),
+      fc.array(step, { minLength: 1, maxLength: 5 }),
+      async (actorWish, targets, steps) => {
+        const owner = ada.client.apiKeys;
+        const actor = await owner.create({ body: bodyOf(actorWish) });
+        const { apiKeys } = deployment.client({ apiKey: actor.key });
+        const keys = await Promise.all(targets.map(async (target) => owner.create({ body: bodyOf(target) })));
+        const read = (id: string) => owner.get({ params: { id } });
+        const ids = keys.map(({ id }) => id);
+
+        for (const { how, wish: wanted, which } of steps) {
+          const params = { id: ids[which % ids.length]! };
+          const before = await read(params.id);
+          if (how === 'enable') await owner.disable({ params });
+          const work = {
+            create: async () => {
+              ids.push((await apiKeys.create({ body: bodyOf(wanted) })).id);
+              return ids.at(-1)!;
+            },
+            rotate: async () => (await apiKeys.rotate({ params })).id,
+            enable: async () => (await apiKeys.enable({ params })).id,
+            update: async () => (await apiKeys.update({ params, body: { scopes: wanted.scopes } })).id,
+            'widen addresses': async () => (await apiKeys.update({ params, body: { allowed_ips: wanted.ips } })).id,
+            'widen expiry': async () => (await apiKeys.update({ params, body: { expires_at: null } })).id,
+          }[how];
+          let changed: string | undefined;
+          const outcome = await outcomeOf(work().then((id) => (changed = id)));
+          expect(['done', 'beyond_authority', 'not_found']).toContain(outcome);
+          if (changed === undefined) continue;
+          handedOver += 1;
+          const after = await read(changed);
+          const narrowed =
+            how !== 'create' && how !== 'rotate' && how !== 'enable' && reachesFurther(after, before).length === 0;
+          if (!narrowed) expect(reachesFurther(after, actor)).toEqual([]);
+        }
+      },
+    ),
+    { numRuns: 60 },
+  );
+  // It would also hold if everything were refused.
+  expect(handedOver).toBeGreaterThan(20);
+}, 120_000);
+
+it("no key that comes from a developer, by whatever generation, reaches somebody else's keys", async () => {
+  const adas = await ada.client.apiKeys.create({
+    body: { name: 'Of Ada', organization_id: team, scopes: ['triggers:read'] },
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(wish, { minLength: 1, maxLength: 3 }), async (generations) => {
+      let { apiKeys } = developer.client;
+      for (const { scopes, ips } of generations) {
+        const body = {
+          name: 'Generation',
+          organization_id: team,
+          scopes: ['api-keys:manage', ...scopes],
+          allowed_ips: ips,
+        };
+        let key: string | undefined;
+        const outcome = await outcomeOf(apiKeys.create({ body }).then((created) => (key = created.key)));
+        if (key === undefined) {
+          expect(outcome).toBe('beyond_authority');
+          continue;
+        }
+        ({ apiKeys } = deployment.client({ apiKey: key }));
+        expect((await apiKeys.list({ query: { limit: 100 } })).data.map(({ id }) => id)).not.toContain(adas.id);
+        expect(await outcomeOf(apiKeys.disable({ params: { id: adas.id } }))).toBe('not_found');
+      }
+    }),
+    { numRuns: 25 },
+  );
+}, 60_000);
