@@ -11,7 +11,7 @@ let blog: string;
 beforeAll(async () => {
   deployment = await startDeployment();
   ada = await deployment.account();
-  [shop, blog] = (await Promise.all([newProject('Shop'), newProject('Blog')])) as [string, string];
+  [shop, blog] = await Promise.all([newProject('Shop'), newProject('Blog')]);
 });
 
 afterAll(() => deployment.stop());
@@ -88,14 +88,16 @@ describe('a project', () => {
   });
 
   it('and a key of it made at the same moment: the key is revoked, or never was', async () => {
+    const outcomes = new Set<string>();
     for (let round = 0; round < 5; round++) {
       const params = { id: await newProject('Contested') };
       const [created] = await Promise.all([
         newKey(params.id).catch(() => undefined),
         ada.client.projects.delete({ params, query: { api_keys: 'revoke' } }),
       ]);
-      if (created) expect(await codeOf(deployment.client({ apiKey: created.key }).auth.whoami())).toBe('revoked');
+      outcomes.add(created ? await codeOf(deployment.client({ apiKey: created.key }).auth.whoami()) : 'never was');
     }
+    expect(['revoked', 'never was']).toEqual(expect.arrayContaining([...outcomes]));
   });
 });
 

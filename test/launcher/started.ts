@@ -59,8 +59,8 @@ export class Started {
   }
 }
 
-export function startLauncher(mode: string, env: NodeJS.ProcessEnv): Started {
-  return new Started(process.execPath, [LAUNCHER, mode], env);
+export function startLauncher(mode: string, env: NodeJS.ProcessEnv, ...args: string[]): Started {
+  return new Started(process.execPath, [LAUNCHER, mode, ...args], env);
 }
 
 function cleanEnvironment(): NodeJS.ProcessEnv {

@@ -46,6 +46,57 @@ describe('npm start', () => {
     expect(await leftOf(directory)).toEqual([]);
   });
 
+  test('prints a one-time link that makes the first operator; the command line makes more; then no link is printed', async () => {
+    const up = start();
+    const url = await up.ready();
+    const link = /(\S+)\/invitation#(invite_\S+)/.exec(up.output)!;
+    expect(link[1]).toBe(url);
+    const register = async (token: string, name: string) => {
+      const response = await fetch(`${url}/api/v1/auth/register`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          email: `${name}@example.com`,
+          password: 'nine lamps above the quay',
+          name,
+          invitation_token: token,
+        }),
+      });
+      return response.status;
+    };
+    expect(await register(link[2]!, 'first')).toBe(201);
+    expect(await register(link[2]!, 'late')).toBe(403);
+
+    const command = startLauncher(
+      'cli',
+      { ...env, PUBLIC_URL: url },
+      'operator',
+      'add',
+      'Second@example.com',
+      '--json',
+    );
+    expect(await command.ended).toBe(0);
+    const made = JSON.parse(command.output) as { url: string; token: string };
+    expect(made.url).toBe(`${url}/invitation#${made.token}`);
+    expect(await register(made.token, 'third')).toBe(403);
+    expect(await register(made.token, 'second')).toBe(201);
+
+    up.signalGroup('SIGINT');
+    await up.ended;
+    const again = start();
+    await again.ready();
+    expect(again.output).not.toContain('invite_');
+  });
+
+  test('is needed by `keyledger operator add` without DATABASE_URL, which says so', async () => {
+    const command = startLauncher('cli', env, 'operator', 'add');
+    expect(await command.ended).toBe(78);
+    expect(command.output).toMatch(/DATABASE_URL is not set and no Keyledger of npm start runs with DATA_DIR/);
+    const misspelt = startLauncher('cli', env, 'operator', 'ad');
+    expect(await misspelt.ended).toBe(64);
+    expect(misspelt.output).toMatch(/^usage: keyledger operator add \[EMAIL\]/);
+  });
+
   test.each(['SIGTERM', 'SIGHUP'] as const)('leaves no process behind after %s to the whole group', async (signal) => {
     const up = start();
     await up.ready();
