@@ -10,7 +10,7 @@ const agents = [
 export class AgentsController {
   @Get()
   @RequireScope('agents:read')
-  list(@CallerKey() { organization_id }: CallerKey) {
-    return { organization_id, data: agents };
+  list(@CallerKey() { organization_id, project_id }: CallerKey) {
+    return { organization_id, project_id, data: agents };
   }
 }

@@ -19,7 +19,7 @@ export const KEYLEDGER = Symbol('Keyledger');
 /** What a caller's key has to be allowed to do. A handler without it is open to nobody. */
 export const RequireScope = Reflector.createDecorator<string>();
 
-/** The key that a request came with; `organization_id` says whose it is. */
+/** The key that a request came with; `organization_id` says whose it is, `project_id` to what it is limited. */
 export type CallerKey = NonNullable<Verification['api_key']>;
 
 declare module 'fastify' {

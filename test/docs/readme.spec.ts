@@ -45,8 +45,9 @@ it("the README's main job works as it is printed, but for the address", async ()
 it('every file and folder that a document links to exists', async () => {
   const { access, readdir } = await import('node:fs/promises');
   const root = new URL('../../', import.meta.url);
-  const decisions = (await readdir(new URL('docs/decisions', root))).map((name) => `docs/decisions/${name}`);
-  for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...decisions]) {
+  const documents = (await readdir(new URL('docs', root), { recursive: true })).map((name) => `docs/${name}`);
+  for (const document of ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', ...documents]) {
+    if (!document.endsWith('.md')) continue;
     const text = await readFile(new URL(document, root), 'utf8');
     for (const [, target] of text.matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)) {
       await expect(access(new URL(target!, new URL(document, root)))).resolves.toBeUndefined();

@@ -74,6 +74,17 @@ describe('an API that asks Keyledger about its callers', () => {
     });
   });
 
+  it('knows to which project a key is limited', async () => {
+    const { id } = await vendor.client.projects.create({ body: { name: 'Shop' } });
+    const { key } = await vendor.client.apiKeys.create({
+      body: { name: 'Of the shop', project_id: id, scopes: ['agents:read'] },
+    });
+    expect((await call({ 'x-api-key': key }, '/api/v1/agents')).body).toMatchObject({
+      organization_id: vendor.organizationId,
+      project_id: id,
+    });
+  });
+
   it('keeps what a caller creates, and says what is wrong with what it cannot', async () => {
     const { key } = await newKey(['triggers:*']);
     const post = (trigger: object) =>
