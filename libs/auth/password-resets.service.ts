@@ -1,11 +1,13 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/platform/events/changes.js';
 import { hashOfToken, newOneTimeToken, oneTimeLink } from './one-time-token.js';
+import { recordOperatorAction } from './operator-action.js';
 import { PasswordReset } from './password-reset.entity.js';
 import { Passwords } from './passwords.js';
 import type { UserPrincipal } from './principal.js';
@@ -31,17 +33,17 @@ export class PasswordResetsService {
     const user = await this.em.fork().findOne(User, { email });
     if (!user) throw new DomainError('not_found', 'There is no account with this email');
     const { token, hash } = newOneTimeToken('reset');
-    return this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+    return this.changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async ({ em, record }) => {
       await this.sessions.requireOperatorNow(em, operator);
       await lockUser(em, user.id);
       const now = this.clock.now();
       const expiresAt = new Date(now.getTime() + HOURS * 3_600_000);
       await withdraw(em, user.id, now);
       em.create(PasswordReset, { tokenHash: hash, userId: user.id, createdAt: now, expiresAt });
-      record({
+      recordOperatorAction(record, operator, {
         type: 'user.password_reset_requested',
         subject: user.id,
-        actor: { type: 'operator', id: operator.userId },
+        organizationId: user.personalOrganizationId,
         data: {},
       });
       return { url: oneTimeLink(this.config.publicUrl, 'password-reset', token), token, expiresAt };

@@ -3,6 +3,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { newId } from '#libs/contract/ids.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/platform/events/changes.js';
@@ -41,7 +42,7 @@ export class SessionsService {
     const user = await this.em.fork().findOne(User, { email });
     const matches = await this.passwords.matches(user?.passwordHash, password);
     if (!user || !matches) {
-      if (user) await this.#recordFailure(user);
+      await this.#recordFailure(user);
       throw new DomainError('invalid_credentials');
     }
     await this.loginDelay.succeeded(email, ip);
@@ -201,9 +202,15 @@ export class SessionsService {
     });
   }
 
-  async #recordFailure(user: User): Promise<void> {
-    await this.changes.create(user.personalOrganizationId, async ({ record }) =>
-      record({ type: 'user.login_failed', subject: user.id, actor: { type: 'anonymous', id: null }, data: {} }),
+  /** Of an account that there is, in its own trail; else in that of the deployment, without what was typed. */
+  async #recordFailure(user: User | null): Promise<void> {
+    await this.changes.create(user?.personalOrganizationId ?? DEPLOYMENT_ID, async ({ record }) =>
+      record({
+        type: 'user.login_failed',
+        subject: user?.id ?? DEPLOYMENT_ID,
+        actor: { type: 'anonymous', id: null },
+        data: {},
+      }),
     );
   }
 

@@ -8,6 +8,9 @@ import { Scope } from './scopes.js';
 
 const tag = 'Organizations';
 
+/** Stands for the deployment itself where its own log is meant, which operators read; it has no members and no keys. */
+export const DEPLOYMENT_ID = 'org_00000000000000000000000000';
+
 export const Role = z.enum(['owner', 'admin', 'developer', 'auditor', 'viewer']);
 export type Role = z.infer<typeof Role>;
 

@@ -1,14 +1,16 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import { recordOperatorAction } from '#libs/auth/operator-action.js';
 import type { UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { isId } from '#libs/contract/ids.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { noSuchOrganization } from '#libs/organizations/authorities.service.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes, type Change } from '#libs/platform/events/changes.js';
 import type { NewEvent } from '#libs/platform/events/event.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { containing } from '#libs/platform/patterns.js';
@@ -32,6 +34,7 @@ export class DeploymentService {
     const em = this.em.fork();
     const { status, search } = query;
     const wanted = {
+      $not: { id: DEPLOYMENT_ID },
       ...(status && { suspendedAt: status === 'suspended' ? { $ne: null } : null }),
       ...(search && (isId('org', search) ? { id: search } : { name: { $ilike: containing(search) } })),
     };
@@ -79,14 +82,17 @@ export class DeploymentService {
     id: string,
     work: (organization: Organization, now: Date, record: Record) => void,
   ): Promise<Organization> {
-    if ((await this.em.fork().count(Organization, { id })) === 0) throw noSuchOrganization();
-    return this.changes.alter(id, { kind: 'organization', id }, async ({ em, record }) => {
+    if (id === DEPLOYMENT_ID || (await this.em.fork().count(Organization, { id })) === 0) throw noSuchOrganization();
+    const changed = { kind: 'organization', id } as const;
+    const change = async ({ em, record }: Change) => {
       await this.sessions.requireOperatorNow(em, operator);
       const organization = await em.findOneOrFail(Organization, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      const actor = { type: 'operator', id: operator.userId } as const;
-      work(organization, this.clock.now(), (event) => record({ ...event, subject: id, actor }));
+      work(organization, this.clock.now(), (event) =>
+        recordOperatorAction(record, operator, { ...event, subject: id, organizationId: id }),
+      );
       return organization;
-    });
+    };
+    return this.changes.alter(id, changed, change, DEPLOYMENT_ID);
   }
 }
 

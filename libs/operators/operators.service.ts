@@ -1,9 +1,11 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import { recordOperatorAction } from '#libs/auth/operator-action.js';
 import type { UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Invitation } from '#libs/organizations/invitation.entity.js';
 import { InvitationsService, type InvitationWithLink } from '#libs/organizations/invitations.service.js';
 import { Clock } from '#libs/platform/clock.js';
@@ -29,16 +31,15 @@ export class OperatorsService {
       .find(User, { operatorSince: { $ne: null } }, { orderBy: { operatorSince: 'asc', id: 'asc' } });
   }
 
-  /** Stands in the trail of the personal organization of the operator who invites. */
   async invite(operator: UserPrincipal, email: string | null): Promise<InvitationWithLink> {
-    return this.changes.create(operator.personalOrganizationId, async ({ em, record }) => {
+    return this.changes.create(DEPLOYMENT_ID, async ({ em, record }) => {
       await this.sessions.requireOperatorNow(em, operator);
       const terms = { organizationId: null, role: null, email, days: INVITATION_DAYS };
       const made = this.invitations.issue(em, terms, operator.userId);
-      record({
+      recordOperatorAction(record, operator, {
         type: 'invitation.created',
         subject: made.invitation.id,
-        actor: { type: 'operator', id: operator.userId },
+        organizationId: DEPLOYMENT_ID,
         data: { role: null, email },
       });
       return made;
@@ -49,7 +50,7 @@ export class OperatorsService {
   async remove(operator: UserPrincipal, userId: string): Promise<void> {
     const user = await this.em.fork().findOne(User, { id: userId, operatorSince: { $ne: null } });
     if (!user) throw noSuchOperator();
-    await this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+    await this.changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async ({ em, record }) => {
       // All of them, always in the same order: two who remove each other at once are one after the other.
       const operators = await em.find(
         User,
@@ -64,10 +65,10 @@ export class OperatorsService {
       member.operatorSince = null;
       const open = { createdBy: userId, organizationId: null, acceptedAt: null, revokedAt: null };
       for (const invitation of await em.find(Invitation, open)) invitation.revokedAt = this.clock.now();
-      record({
+      recordOperatorAction(record, operator, {
         type: 'user.operator_removed',
         subject: userId,
-        actor: { type: 'operator', id: operator.userId },
+        organizationId: user.personalOrganizationId,
         data: {},
       });
     });

@@ -2,8 +2,10 @@ import { LockMode } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
+import { recordOperatorAction } from '#libs/auth/operator-action.js';
 import type { ApiKeyPrincipal, Principal, UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { applicationAuthority, isDeploymentScope, missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -106,11 +108,11 @@ export class Authorities {
   async #recordRead(em: EntityManager, operator: UserPrincipal, organizationId: string): Promise<void> {
     if ((await em.count(Organization, { id: organizationId })) === 0) throw noSuchOrganization();
     const { method, path } = requestContext();
-    await this.changes.create(organizationId, async ({ record }) =>
-      record({
+    await this.changes.create([organizationId, DEPLOYMENT_ID], async ({ record }) =>
+      recordOperatorAction(record, operator, {
         type: 'operator.read',
         subject: organizationId,
-        actor: { type: 'operator', id: operator.userId },
+        organizationId,
         data: { method, path },
       }),
     );

@@ -7,7 +7,7 @@ import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { newId } from '#libs/contract/ids.js';
-import type { Role } from '#libs/contract/organizations.js';
+import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -151,7 +151,8 @@ export class InvitationsService {
 
   async accept(principal: UserPrincipal, token: string): Promise<Invitation> {
     const { organizationId } = await this.findOpen(this.em.fork(), token, principal.email);
-    return this.changes.create(organizationId ?? principal.personalOrganizationId, async (change) => {
+    const organizationIds = organizationId ? [organizationId] : [principal.personalOrganizationId, DEPLOYMENT_ID];
+    return this.changes.create(organizationIds, async (change) => {
       await this.sessions.reload(change.em, principal);
       const user = await change.em.findOneOrFail(User, principal.userId, { lockMode: LockMode.PESSIMISTIC_WRITE });
       return this.redeem(change, token, user);
@@ -159,8 +160,8 @@ export class InvitationsService {
   }
 
   /**
-   * Within a change of the organization that it is to, or of the user's personal one: makes the user what the invitation
-   * says, and the invitation used.
+   * Within a change of the organization that it is to, or of the user's personal one and the deployment: makes the user
+   * what the invitation says, and the invitation used.
    * @throws DomainError `invalid_link` when somebody else was faster
    */
   async redeem(change: Change, token: string, user: User): Promise<Invitation> {
@@ -203,13 +204,15 @@ export class InvitationsService {
   #becomeOperator({ record }: Change, { id }: Invitation, user: User, now: Date): void {
     if (user.operatorSince) return;
     user.operatorSince = now;
-    record({
-      type: 'user.operator_added',
-      subject: user.id,
-      organizationId: user.personalOrganizationId,
-      actor: { type: 'user', id: user.id },
-      data: { invitation_id: id },
-    });
+    for (const organizationId of [user.personalOrganizationId, DEPLOYMENT_ID]) {
+      record({
+        type: 'user.operator_added',
+        subject: user.id,
+        organizationId,
+        actor: { type: 'user', id: user.id },
+        data: { invitation_id: id },
+      });
+    }
   }
 
   #withdraw({ record }: Change, invitation: Invitation, actor: EventActor): void {

@@ -4,6 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { Passwords } from '#libs/auth/passwords.js';
 import { User } from '#libs/auth/user.entity.js';
 import { newId } from '#libs/contract/ids.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -44,7 +45,8 @@ export class RegistrationService {
     const organizationId = newId('org', now);
     const userId = newId('user', now);
     try {
-      const organizationIds = [organizationId, ...(invitation?.organizationId ? [invitation.organizationId] : [])];
+      const invitedTo = invitation && (invitation.organizationId ?? DEPLOYMENT_ID);
+      const organizationIds = [organizationId, ...(invitedTo ? [invitedTo] : [])];
       return await this.changes.create(organizationIds, async (change) => {
         const { em, record } = change;
         // Each before what refers to it.

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { toUuid } from '#libs/contract/ids.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { setUpLink } from '../../apps/cli/operator-link.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
@@ -148,6 +149,47 @@ describe('operators', () => {
         ].map(outcomeOf),
       ),
     ).toEqual(Array(6).fill('not_found'));
+  });
+});
+
+describe('the log of the deployment', () => {
+  const deploymentLog = async (type: string) =>
+    (
+      await eventually(
+        () => operator.client.audit.listEvents({ query: { organization_id: DEPLOYMENT_ID, type } }),
+        ({ data }) => data.length > 0,
+      )
+    ).data.map(({ event }) => event);
+
+  it('has the failed sign-ins of accounts that do not exist, without what was typed', async () => {
+    const login = deployment.client().auth.login({ body: { email: 'nobody@example.com', password: 'guessed' } });
+    expect(await codeOf(login)).toBe('invalid_credentials');
+    const [failed] = await deploymentLog('user.login_failed');
+    expect(failed).toMatchObject({ subject: DEPLOYMENT_ID, data: { actor: { type: 'anonymous' }, ip: '127.0.0.1' } });
+    expect(JSON.stringify(failed)).not.toContain('nobody@');
+  });
+
+  it('has all that operators do, beside the trail of whom it concerns', async () => {
+    const params = { id: ada.organizationId };
+    await operator.client.deployment.suspendOrganization({ params, body: {} });
+    await operator.client.deployment.resumeOrganization({ params });
+    await operator.client.organizations.get({ params });
+    for (const type of ['organization.suspended', 'organization.resumed', 'operator.read']) {
+      expect((await deploymentLog(type))[0]).toMatchObject({
+        data: { actor: { type: 'operator', id: operator.userId } },
+      });
+    }
+    expect((await deploymentLog('organization.suspended'))[0]!.subject).toBe(ada.organizationId);
+    expect(await deploymentLog('user.operator_added')).not.toEqual([]);
+  });
+
+  it('is read by operators alone, and its organization is nothing that can be suspended or found', async () => {
+    const read = ada.client.audit.listEvents({ query: { organization_id: DEPLOYMENT_ID } });
+    expect(await codeOf(read)).toBe('not_found');
+    const suspend = operator.client.deployment.suspendOrganization({ params: { id: DEPLOYMENT_ID }, body: {} });
+    expect(await codeOf(suspend)).toBe('not_found');
+    const found = await operator.client.deployment.listOrganizations({ query: { search: DEPLOYMENT_ID } });
+    expect(found.data).toEqual([]);
   });
 });
 

@@ -44,25 +44,27 @@ export class Changes {
    * it from moving until it commits. Several organizations, where something happens in all of them at once.
    */
   create<T>(organizationIds: string | readonly string[], work: (change: Change) => Promise<T>): Promise<T> {
-    return this.#run([organizationIds].flat(), work, async (em, shards) => {
-      const rows = await em.execute<{ shard: number; seq: number }[]>(
-        'SELECT shard, seq::float8 AS seq FROM authz_state WHERE shard = ANY(?) ORDER BY shard FOR SHARE',
-        [`{${shards.join(',')}}`],
-      );
-      return new Map(rows.map(({ shard, seq }) => [shard, seq]));
-    });
+    return this.#run([organizationIds].flat(), work, share);
   }
 
   /**
    * For what makes earlier decisions wrong: when it has committed, no admission succeeds that was decided before it.
    * The tag is random because a sequence number lost in a failover can be given out a second time.
+   * @param alsoIn another organization in whose log something of it is recorded
    */
   alter<T>(
     organizationId: string,
     changed: { kind: ChangedKind; id: string },
     work: (change: Change) => Promise<T>,
+    alsoIn?: string,
   ): Promise<T> {
-    return this.#run([organizationId], work, async (em, [shard]) => {
+    const shard = shardOf(organizationId);
+    return this.#run([organizationId, ...(alsoIn ? [alsoIn] : [])], work, async (em, shards) => {
+      // In the order of all: a change that takes several never waits in a circle with another.
+      const before = await share(
+        em,
+        shards.filter((other) => other < shard),
+      );
       const tag = randomBytes(8).readBigInt64BE().toString();
       const rows = await em.execute<{ seq: number }[]>(
         'UPDATE authz_state SET seq = seq + 1, tag = ?::bigint WHERE shard = ? RETURNING seq::float8 AS seq',
@@ -73,7 +75,11 @@ export class Changes {
         'INSERT INTO authz_change (shard, seq, tag, kind, id) VALUES (?, ?::bigint, ?::bigint, ?, ?::uuid)',
         [shard, seq, tag, changed.kind, toUuid(changed.id)],
       );
-      return new Map([[shard!, seq]]);
+      const after = await share(
+        em,
+        shards.filter((other) => other > shard),
+      );
+      return new Map([...before, [shard, seq], ...after]);
     });
   }
 
@@ -129,6 +135,16 @@ export class Changes {
       return { value, recorded: entries.keys() };
     });
   }
+}
+
+/** Keeps the states of the shards from moving until the transaction ends, and reads their sequence numbers. */
+async function share(em: EntityManager, shards: readonly number[]): Promise<Map<number, number>> {
+  if (shards.length === 0) return new Map();
+  const rows = await em.execute<{ shard: number; seq: number }[]>(
+    'SELECT shard, seq::float8 AS seq FROM authz_state WHERE shard = ANY(?) ORDER BY shard FOR SHARE',
+    [`{${shards.join(',')}}`],
+  );
+  return new Map(rows.map(({ shard, seq }) => [shard, seq]));
 }
 
 /** What cannot be recorded is not done. */
