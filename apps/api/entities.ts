@@ -3,6 +3,7 @@ import { PasswordReset } from '#libs/auth/password-reset.entity.js';
 import { RefreshToken, Session } from '#libs/auth/session.entity.js';
 import { SigningKey } from '#libs/auth/signing-key.entity.js';
 import { User } from '#libs/auth/user.entity.js';
+import { Credit, CreditGrant } from '#libs/organizations/credit.entity.js';
 import { Invitation } from '#libs/organizations/invitation.entity.js';
 import { Membership } from '#libs/organizations/membership.entity.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
@@ -14,6 +15,8 @@ export const entities = [
   ApiKey,
   ApiKeySecret,
   ApiKeyUsage,
+  Credit,
+  CreditGrant,
   Invitation,
   Membership,
   Organization,

@@ -62,6 +62,28 @@ export function parseToken(text: string): ParsedToken | null {
   };
 }
 
+/** What somebody shows as a credential: a secret, a public key, or both with a colon between them. */
+export interface Credential {
+  readonly secret?: ParsedToken;
+  readonly publicKey?: ParsedToken;
+}
+
+/** Null when a part of it was never one of ours, or both parts are of the same kind. */
+export function parseCredential(text: string): Credential | null {
+  const tokens = text.split(':', 3).map(parseToken);
+  const publicKey = tokens.find((token) => token && isPublic(token));
+  const secret = tokens.find((token) => token && !isPublic(token));
+  const found = [publicKey, secret].filter(Boolean).length;
+  // `pk:sk` in this order; what is left over is not a credential of ours.
+  if (found !== tokens.length || (found === 2 && tokens[0] !== publicKey)) return null;
+  return { ...(secret && { secret }), ...(publicKey && { publicKey }) };
+}
+
+/** Prefixes of public keys are kept for them: `pk`, or `pk_` and more. */
+function isPublic({ prefix }: ParsedToken): boolean {
+  return prefix === 'pk' || prefix.startsWith('pk_');
+}
+
 function randomCharacters(count: number): string {
   // The remainder of a byte from 248 on would favour the first characters of the alphabet: draw again.
   const limit = 256 - (256 % ALPHABET.length);

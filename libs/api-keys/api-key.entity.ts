@@ -21,6 +21,8 @@ const ApiKeySchema = defineEntity({
     environment: p.string().$type<Environment>(),
     scopes: p.array().$type<string[]>(),
     allowedDomains: p.array().$type<string[]>(),
+    /** What the public key alone reaches; null for what follows from the scopes and the allowed domains. */
+    publicScopes: p.array().$type<string[]>().nullable(),
     allowedIps: p.array().$type<string[]>(),
     createdByType: p.string().$type<'user' | 'api_key'>(),
     /** A bare UUID: whose it is, `createdByType` tells. */

@@ -114,10 +114,13 @@ describe('rotations with grace', () => {
   });
 });
 
-const anything = { scopes: [], ip: null };
+const anything = { scopes: [], ip: null, origin: null };
 
 function record(fields: Partial<ApiKeyRecord>): ApiKeyRecord {
   return {
+    credential: 'secret',
+    publicKey: 'pk_1',
+    allowedDomains: [],
     apiKeyId: 'key_1',
     organizationId: 'org_1',
     organizationSuspendedAt: null,
@@ -149,10 +152,16 @@ describe('a decision', () => {
     ['expired', { expiresAt: past }],
     ['organization_suspended', { organizationSuspendedAt: past }],
     ['ip_not_allowed', { allowedIps: ['192.0.2.0/24'] }],
+    ['origin_not_allowed', { credential: 'public_key', allowedDomains: ['*.example.com'] }],
     ['wrong_project', { projectId: 'proj_a' }],
     ['insufficient_scope', { scopes: ['events:read'] }],
   ];
-  const demand = { scopes: ['triggers:read'], ip: '198.51.100.1', project: { id: 'proj_b', organizationId: 'org_1' } };
+  const demand = {
+    scopes: ['triggers:read'],
+    ip: '198.51.100.1',
+    origin: 'https://example.com',
+    project: { id: 'proj_b', organizationId: 'org_1' },
+  };
 
   it('names the first thing that is wrong, in the documented order', () => {
     fc.assert(

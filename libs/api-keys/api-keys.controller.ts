@@ -53,6 +53,7 @@ export class ApiKeysController {
       environment: body.environment,
       expiresInDays: body.expires_in_days,
       allowedDomains: body.allowed_domains,
+      publicScopes: body.public_scopes,
       allowedIps: body.allowed_ips,
     };
     return presented(this.#presentWithSecret, () => this.apiKeys.create(caller, input));
@@ -142,13 +143,18 @@ export class ApiKeysController {
   ): Promise<RouteOutput<typeof verifyApiKey>> {
     const { requestId } = requestContext();
     const sees = await this.apiKeys.verifiable(caller);
-    const { code, record } = await this.verifier.verify({
-      token: body.key,
+    const { code, record, retryAfter } = await this.verifier.verify({
+      credential: body.key,
       scopes: body.scopes,
       projectId: body.project_id,
-      cost: 1,
+      cost: body.cost,
       endpoint: { method: body.request.method ?? null, path: body.request.path?.split('?', 1)[0] ?? null },
-      origin: { ip: body.request.ip ?? null, userAgent: body.request.user_agent ?? null, requestId },
+      from: {
+        ip: body.request.ip ?? null,
+        userAgent: body.request.user_agent ?? null,
+        requestId,
+        origin: body.request.origin ?? null,
+      },
       onBehalf: { caller, sees },
     });
     return {
@@ -163,10 +169,12 @@ export class ApiKeysController {
         external_id: record.externalId,
         metadata: record.metadata,
         environment: record.environment,
+        credential: record.credential,
         scopes: [...record.scopes],
         status: statusOf(record, this.clock.now()),
         expires_at: record.expiresAt?.toISOString() ?? null,
       },
+      ...(retryAfter && { retry_after: retryAfter }),
       request_id: requestId,
     };
   }
@@ -190,6 +198,7 @@ export class ApiKeysController {
         project_id: caller.projectId,
         name: caller.name,
         environment: caller.environment,
+        credential: caller.secretId ? 'secret' : 'public_key',
         scopes: [...caller.scopes],
         expires_at: caller.expiresAt?.toISOString() ?? null,
       },
@@ -218,6 +227,7 @@ export class ApiKeysController {
       prefix: apiKey.prefix,
       scopes: apiKey.scopes,
       allowed_domains: apiKey.allowedDomains,
+      public_scopes: apiKey.publicScopes ?? null,
       allowed_ips: apiKey.allowedIps,
       status: statusOf(apiKey, this.clock.now()),
       created_at: apiKey.createdAt.toISOString(),

@@ -7,7 +7,7 @@ import { actorOf, homeOrganization, type Principal } from '#libs/auth/principal.
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
-import { missingScopes } from '#libs/contract/scopes.js';
+import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
 import { Authorities } from '#libs/organizations/authorities.service.js';
 import { beyond, type Authority } from '#libs/organizations/authority.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
@@ -27,7 +27,7 @@ import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
 import { aboutProject, endsByRotation, expiryIn, MAX_EXPIRY_DAYS, statusOf, whyDead } from './api-key.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { Secrets } from './verification/secrets.js';
-import type { ApiKeyRecord } from './verification/verification.js';
+import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verification.js';
 
 export interface NewApiKey {
   readonly name: string;
@@ -40,6 +40,7 @@ export interface NewApiKey {
   readonly environment: Environment | undefined;
   readonly expiresInDays: number | undefined;
   readonly allowedDomains: readonly string[] | undefined;
+  readonly publicScopes: readonly string[] | null | undefined;
   readonly allowedIps: readonly string[] | undefined;
 }
 
@@ -51,6 +52,7 @@ export interface ApiKeyPatch {
   readonly scopes?: string[] | undefined;
   readonly expires_at?: string | null | undefined;
   readonly allowed_domains?: string[] | undefined;
+  readonly public_scopes?: string[] | null | undefined;
   readonly allowed_ips?: string[] | undefined;
 }
 
@@ -87,7 +89,8 @@ export class ApiKeysService {
   ) {}
 
   async create(principal: Principal, input: NewApiKey): Promise<ApiKeyWithToken> {
-    if (input.scopes) this.registered.refuseUnknown(input.scopes);
+    if (input.scopes) this.registered.refuseUnknown('body.scopes', input.scopes);
+    if (input.publicScopes) this.registered.refuseUnknown('body.public_scopes', input.publicScopes);
     if (!input.scopes && principal.type === 'api_key') {
       throw invalidInput({ location: 'body.scopes', message: 'must be given when a key creates a key' });
     }
@@ -112,6 +115,7 @@ export class ApiKeysService {
         };
         refuseBeyond(own, wanted);
         refuseBeyondCeiling(scopeCeiling, wanted.scopes);
+        this.#refuseBadPublicScopes(wanted.scopes, input.publicScopes);
         if (wanted.projectId) await requireProject(em, organizationId, wanted.projectId);
 
         const actor = actorOf(principal);
@@ -128,6 +132,7 @@ export class ApiKeysService {
           environment,
           scopes: [...wanted.scopes],
           allowedDomains: [...(input.allowedDomains ?? [])],
+          publicScopes: input.publicScopes ? [...input.publicScopes] : null,
           allowedIps: [...wanted.allowedIps],
           createdByType: principal.type,
           createdById: toUuid(actor.id!),
@@ -233,7 +238,8 @@ export class ApiKeysService {
   }
 
   update(principal: Principal, id: string, patch: ApiKeyPatch, ifMatch: string | undefined): Promise<ApiKeyView> {
-    if (patch.scopes) this.registered.refuseUnknown(patch.scopes);
+    if (patch.scopes) this.registered.refuseUnknown('body.scopes', patch.scopes);
+    if (patch.public_scopes) this.registered.refuseUnknown('body.public_scopes', patch.public_scopes);
     return this.#change(principal, id, async ({ em, apiKey, own, now, record }) => {
       refuseOtherVersion(apiKey, ifMatch);
       refuseRevoked(apiKey, now);
@@ -243,6 +249,7 @@ export class ApiKeysService {
         refuseBadExpiry(patch.expires_at, now);
       }
       const held = authorityOf(apiKey);
+      const heldInPublic = this.#publicReach(apiKey);
       em.assign(apiKey, {
         ...(changes['name'] && { name: patch.name }),
         ...(changes['description'] && { description: patch.description ?? null }),
@@ -251,10 +258,15 @@ export class ApiKeysService {
         ...(changes['scopes'] && { scopes: patch.scopes }),
         ...(changes['expires_at'] && { expiresAt: patch.expires_at ? new Date(patch.expires_at) : null }),
         ...(changes['allowed_domains'] && { allowedDomains: patch.allowed_domains }),
+        ...(changes['public_scopes'] && { publicScopes: patch.public_scopes ?? null }),
         ...(changes['allowed_ips'] && { allowedIps: patch.allowed_ips }),
       });
       // Whoever may manage a key may narrow it; what it gains has to be one's own.
       if (beyond(held, authorityOf(apiKey)).length > 0) refuseBeyond(own, authorityOf(apiKey));
+      this.#refuseBadPublicScopes(apiKey.scopes, apiKey.publicScopes);
+      // Whoever opens a key to pages can write an Origin themselves: what it then reaches has to be one's own, too.
+      const inPublic = this.#publicReach(apiKey);
+      if (isWider(inPublic, heldInPublic)) refuseBeyond(own, { ...authorityOf(apiKey), scopes: inPublic.scopes });
       const gained = missingScopes(held.scopes, apiKey.scopes);
       if (gained.length > 0) {
         refuseBeyondCeiling((await em.findOneOrFail(Organization, apiKey.organizationId)).scopeCeiling, gained);
@@ -365,6 +377,22 @@ export class ApiKeysService {
     }
   }
 
+  #publicReach({ scopes, publicScopes, allowedDomains }: ApiKey): PublicReach {
+    const key = { scopes, publicScopes: publicScopes ?? null, allowedDomains };
+    return { domains: [...allowedDomains], scopes: scopesOfPublicKey(key, this.registered.application) };
+  }
+
+  /** @throws DomainError that names every scope which a public key of these scopes cannot have */
+  #refuseBadPublicScopes(scopes: readonly string[], publicScopes: readonly string[] | null | undefined): void {
+    const possible = commonScopes(scopes, this.registered.application);
+    const excess = missingScopes(possible, publicScopes ?? []);
+    if (excess.length === 0) return;
+    throw invalidInput({
+      location: 'body.public_scopes',
+      message: `must lie within the scopes of the key and hold nothing that is built in: not ${excess.join(', ')}`,
+    });
+  }
+
   async #withUsage(em: EntityManager, apiKeys: readonly ApiKey[]): Promise<ApiKeyView[]> {
     const usage = await this.usage.ofApiKeys(
       em,
@@ -394,6 +422,19 @@ interface Alteration {
 }
 
 type ApiKeyEventType = Extract<DomainEventType, `api_key.${string}`>;
+
+/** What everybody reaches who has the public key and comes from one of the domains, or says so. */
+interface PublicReach {
+  readonly domains: readonly string[];
+  readonly scopes: readonly string[];
+}
+
+function isWider(reach: PublicReach, than: PublicReach): boolean {
+  return (
+    missingScopes(than.scopes, reach.scopes).length > 0 ||
+    reach.domains.some((domain) => !than.domains.includes(domain))
+  );
+}
 
 function noSuchKey(): DomainError {
   return new DomainError('not_found', 'There is no such API key');
@@ -453,6 +494,7 @@ function fieldsOf(apiKey: ApiKey) {
     scopes: apiKey.scopes,
     expires_at: apiKey.expiresAt?.toISOString() ?? null,
     allowed_domains: apiKey.allowedDomains,
+    public_scopes: apiKey.publicScopes ?? null,
     allowed_ips: apiKey.allowedIps,
   };
 }

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import {
+  applicationAuthority,
   builtInScopes,
   isDeploymentScope,
   missingScopes,
@@ -13,8 +14,11 @@ import { invalidInput } from '#libs/platform/errors.js';
 @Injectable()
 export class RegisteredScopes {
   readonly all: readonly string[];
+  /** All that the scopes of the application reach, wildcards included. */
+  readonly application: readonly string[];
 
   constructor(config: Config) {
+    this.application = applicationAuthority(config.settings.APP_SCOPES);
     this.all = [...new Set([...Object.keys(builtInScopes), ...config.settings.APP_SCOPES])];
   }
 
@@ -38,13 +42,16 @@ export class RegisteredScopes {
     );
   }
 
-  /** @throws DomainError that names every scope which is not registered. */
-  refuseUnknown(scopes: readonly string[]): void {
+  /**
+   * @param location of the list in the request
+   * @throws DomainError that names every scope which is not registered.
+   */
+  refuseUnknown(location: string, scopes: readonly string[]): void {
     const unknown = unknownScopes(scopes, this.all);
     if (unknown.length === 0) return;
     throw invalidInput(
       ...unknown.map((scope) => ({
-        location: `body.scopes[${scopes.indexOf(scope)}]`,
+        location: `${location}[${scopes.indexOf(scope)}]`,
         message: `${scope} is not a scope of this deployment; it has ${this.all.join(', ')}`,
       })),
     );

@@ -19,8 +19,8 @@ export interface UserPrincipal {
 export interface ApiKeyPrincipal {
   readonly type: 'api_key';
   readonly apiKeyId: string;
-  /** Which of the key's secrets was shown. */
-  readonly secretId: string;
+  /** Which of the key's secrets was shown; null for its public key alone. */
+  readonly secretId: string | null;
   readonly organizationId: string;
   /** The one project to which it is limited. */
   readonly projectId: string | null;

@@ -39,6 +39,15 @@ const allowedDomains = z
   .max(100)
   .transform((domains) => [...new Set(domains)])
   .meta({ description: 'From whose pages the public key alone may be used. A secret is not asked for an origin' });
+const publicScopes = z
+  .array(Scope)
+  .max(100)
+  .nullable()
+  .meta({
+    description:
+      'What the public key alone reaches: scopes of your own API within those of the key, never a built-in one. Null, ' +
+      'the default: all of them as soon as allowed domains are set, and nothing before',
+  });
 const allowedIps = z
   .array(Network)
   .max(100)
@@ -58,6 +67,7 @@ const apiKeyFields = {
   prefix: z.string().meta({ description: 'How the key begins: its prefix and 6 characters, never enough to use it' }),
   scopes: z.array(Scope),
   allowed_domains: z.array(Domain),
+  public_scopes: z.array(Scope).nullable(),
   allowed_ips: z.array(Network),
   status: ApiKeyStatus,
   created_at: z.iso.datetime(),
@@ -108,6 +118,7 @@ export const createApiKey = defineRoute({
     environment: Environment.optional().meta({ description: 'By default what the deployment sets' }),
     expires_in_days: z.int().min(1).max(3650).optional(),
     allowed_domains: allowedDomains.optional(),
+    public_scopes: publicScopes.optional(),
     allowed_ips: allowedIps.optional(),
   }),
   success: { status: 201, body: ApiKeyWithSecret },
@@ -191,6 +202,7 @@ export const updateApiKey = defineRoute({
       scopes,
       expires_at: z.iso.datetime({ offset: true }).nullable(),
       allowed_domains: allowedDomains,
+      public_scopes: publicScopes,
       allowed_ips: allowedIps,
     })
     .partial(),
@@ -281,10 +293,17 @@ export const VerificationCode = z.enum([
   'expired',
   'organization_suspended',
   'ip_not_allowed',
+  'origin_not_allowed',
   'wrong_project',
   'insufficient_scope',
+  'rate_limited',
+  'insufficient_credits',
 ]);
 export type VerificationCode = z.infer<typeof VerificationCode>;
+
+/** Which half of a key was shown; with both it is the secret that counts. */
+const CredentialKind = z.enum(['secret', 'public_key']);
+export type CredentialKind = z.infer<typeof CredentialKind>;
 
 export const Verification = z
   .strictObject({
@@ -300,12 +319,16 @@ export const Verification = z
         external_id: z.string().nullable(),
         metadata: Metadata,
         environment: Environment,
-        scopes: z.array(Scope),
+        credential: CredentialKind,
+        scopes: z
+          .array(Scope)
+          .meta({ description: 'What the credential reaches, within the ceiling of the organization' }),
         status: ApiKeyStatus,
         expires_at: z.iso.datetime().nullable(),
       })
       .nullable()
       .meta({ description: 'What is known of the key; null for `invalid_key`' }),
+    retry_after: z.int().optional().meta({ description: 'Seconds to wait, with `rate_limited`' }),
     request_id: z.string(),
   })
   .meta({ id: 'Verification' });
@@ -323,14 +346,19 @@ export const verifyApiKey = defineRoute({
     'operator grants, verifies those of every organization.',
   policy: { scope: 'api-keys:verify' },
   body: z.strictObject({
-    key: z.string().min(1).max(500),
+    key: z.string().min(1).max(500).meta({
+      description:
+        'As the caller sent it: the secret, the public key and the secret as `pk_…:sk_…`, or the public key alone',
+    }),
     scopes: z.array(Scope).max(20).default([]).meta({ description: 'All of them are needed' }),
     project_id: idOf('proj').optional().meta({ description: 'What the request is about; a key of another is refused' }),
+    cost: z.int().min(0).max(1_000_000).default(1).meta({ description: 'Credits that the request costs' }),
     request: z
       .strictObject({
         method: z.string().max(20).optional(),
         path: z.string().max(2000).optional().meta({ description: 'Recorded without its query' }),
         ip: ipAddress.optional(),
+        origin: z.string().max(500).optional().meta({ description: 'Its Origin header: a public key alone needs it' }),
         user_agent: z.string().max(500).optional(),
       })
       .default({})
@@ -362,6 +390,7 @@ export const whoami = defineRoute({
             project_id: idOf('proj').nullable(),
             name: z.string(),
             environment: Environment,
+            credential: CredentialKind,
             scopes: z.array(Scope),
             expires_at: z.iso.datetime().nullable(),
           }),

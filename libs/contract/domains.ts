@@ -35,3 +35,31 @@ export const Domain = z
   .refine((text) => plainDomain(text) !== undefined, MESSAGE)
   .overwrite((text) => plainDomain(text) ?? text)
   .meta({ id: 'Domain', examples: ['app.example.com', '*.example.com'] });
+
+/**
+ * The allowed domains that would let an origin in: its host, and a wildcard for each domain above it. Scheme and port do
+ * not count. Empty for `null`, which every sandboxed page sends, and for what is no origin; an address has no domain above.
+ */
+export function domainsAllowing(origin: string): string[] {
+  const host = hostOfOrigin(origin);
+  if (!host) return [];
+  if (isAddress(host) || host.startsWith('[')) return [host];
+  const labels = host.split('.');
+  return [host, ...labels.slice(1).map((_, above) => `*.${labels.slice(above + 1).join('.')}`)];
+}
+
+export function allowsOrigin(domains: readonly string[], origin: string): boolean {
+  const allowing = new Set(domainsAllowing(origin));
+  return domains.some((domain) => allowing.has(domain));
+}
+
+/** An origin is a scheme, a host and perhaps a port (RFC 6454, section 6.2); with more than that it is none. */
+function hostOfOrigin(origin: string): string | undefined {
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\]+$/i.test(origin)) return undefined;
+  try {
+    // Of another scheme than the web's, such as an app's, the host would not be normalized.
+    return new URL(origin.replace(/^[^:]+/, 'https')).hostname.replace(/\.$/, '') || undefined;
+  } catch {
+    return undefined;
+  }
+}

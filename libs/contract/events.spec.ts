@@ -60,6 +60,19 @@ const golden = [
     data: { ...byKey, method: null, path: null, secret_id: secret, cost: 0, scopes: [] },
   },
   {
+    type: 'api_key.used',
+    subject: key,
+    data: {
+      ...byKey,
+      method: 'GET',
+      path: '/x',
+      credential: 'public_key',
+      origin: 'https://shop.example',
+      cost: 1,
+      scopes: [],
+    },
+  },
+  {
     type: 'api_key.denied',
     subject: key,
     data: { ...byNobody, method: 'GET', path: '/x', code: 'expired', scopes: [], count: 3 },
@@ -110,6 +123,10 @@ const golden = [
   { type: 'project.created', subject: project, data: { ...byUser, name: 'Shop' } },
   { type: 'project.updated', subject: project, data: { ...byUser, changes } },
   { type: 'project.deleted', subject: project, data: { ...byUser, revoked_api_keys: 0 } },
+  { type: 'credits.granted', subject: org, data: { ...byOperator, amount: 5, balance: 7, reason: 'trial' } },
+  { type: 'credits.granted', subject: org, data: { ...bySystem, amount: 5, balance: 5, reason: null } },
+  { type: 'credits.removed', subject: org, data: { ...byOperator, balance: 7 } },
+  { type: 'credits.low', subject: org, data: { ...bySystem, balance: 1, low_below: 2 } },
   { type: 'operator.read', subject: org, data: { ...byOperator, method: 'GET', path: '/api/v1/audit/events' } },
 ];
 

@@ -43,6 +43,9 @@ const project = { project_id: idOf('proj').optional() };
 /** Each field that changed, by its name in the API. */
 const changes = z.record(z.string(), z.object({ before: z.unknown(), after: z.unknown() }));
 
+/** Of a public key that was shown alone: the page that it came from. */
+const shown = { credential: z.literal('public_key').optional(), origin: z.string().nullable().optional() };
+
 /** Where a key was used: the endpoint, as the sources' documents call it, without its query. */
 const endpoint = { method: z.string().nullable(), path: z.string().nullable() };
 
@@ -71,6 +74,10 @@ export const DomainEvent = z
     event('project.created', { name: z.string() }),
     event('project.updated', { changes }),
     event('project.deleted', { revoked_api_keys: z.int() }),
+    event('credits.granted', { amount: z.int(), balance: z.int(), reason: z.string().nullable() }),
+    /** The balance was set aside: uses are no longer charged. */
+    event('credits.removed', { balance: z.int() }),
+    event('credits.low', { balance: z.int(), low_below: z.int() }),
     /** What an operator read of the organization, before they were shown it. */
     event('operator.read', endpoint),
     event('api_key.created', {
@@ -84,7 +91,9 @@ export const DomainEvent = z
     event('api_key.used', {
       ...project,
       ...endpoint,
-      secret_id: idOf('secret'),
+      ...shown,
+      /** Absent where the public key was shown alone. */
+      secret_id: idOf('secret').optional(),
       cost: z.int(),
       scopes: z.array(Scope),
       /** The key or user that asked for the verification; absent when the key called us itself. */
@@ -93,6 +102,7 @@ export const DomainEvent = z
     event('api_key.denied', {
       ...project,
       ...endpoint,
+      ...shown,
       code: VerificationCode,
       scopes: z.array(Scope),
       /** How many refusals this event stands for: beyond a rate per key they are folded together. */

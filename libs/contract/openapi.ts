@@ -71,6 +71,8 @@ const KEY_REFUSALS = [
   'expired',
   'organization_suspended',
   'ip_not_allowed',
+  'origin_not_allowed',
+  'rate_limited',
 ] as const satisfies readonly ProblemCode[];
 
 function policySentence(route: Route): string {

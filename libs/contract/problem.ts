@@ -68,6 +68,11 @@ export const problems = {
     title: 'The key may not be used from this address',
     advice: "Call from an address within the key's allowed_ips, or change them.",
   },
+  origin_not_allowed: {
+    status: 403,
+    title: 'The public key may not be used from this page',
+    advice: "Alone it needs an Origin among the key's allowed_domains; from a server, send the secret as well.",
+  },
   wrong_project: {
     status: 403,
     title: 'The key does not reach this project',
@@ -93,6 +98,11 @@ export const problems = {
     title: 'The one-time link is not valid',
     advice:
       'It was used or withdrawn, has expired, or is for another account: ask whoever gave it to you for a new one.',
+  },
+  insufficient_credits: {
+    status: 402,
+    title: 'The organization has not enough credits',
+    advice: 'Ask the people who run this deployment for more; the key works again as soon as there are some.',
   },
   not_found: {
     status: 404,
@@ -130,6 +140,11 @@ export const problems = {
     status: 429,
     title: 'Too many sign-in attempts',
     advice: 'Wait as long as Retry-After says. The account is not locked.',
+  },
+  rate_limited: {
+    status: 429,
+    title: 'Too many requests',
+    advice: 'Wait as long as Retry-After says.',
   },
   internal_error: {
     status: 500,

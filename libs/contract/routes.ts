@@ -1,6 +1,7 @@
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
 import * as auth from './auth.js';
+import * as credits from './credits.js';
 import * as deployment from './deployment.js';
 import * as members from './members.js';
 import * as organizations from './organizations.js';
@@ -56,6 +57,12 @@ export const routes = {
     listScopes: apiKeys.listScopes,
   },
   audit: { listEvents: audit.listAuditEvents },
+  credits: {
+    get: credits.getBalance,
+    listGrants: credits.listGrants,
+    grant: credits.grantCredits,
+    remove: credits.removeBalance,
+  },
   deployment: {
     listOrganizations: deployment.listAllOrganizations,
     suspendOrganization: deployment.suspendOrganization,

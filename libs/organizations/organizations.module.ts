@@ -1,6 +1,8 @@
 import { Module } from '@nestjs/common';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { Authorities } from './authorities.service.js';
+import { CreditsController } from './credits.controller.js';
+import { CreditsService } from './credits.service.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersController } from './members.controller.js';
 import { MembersService } from './members.service.js';
@@ -13,9 +15,10 @@ import { RegistrationService } from './registration.service.js';
 /** Needs an `ApiKeyRevocation`, which the app binds. */
 @Module({
   imports: [AuthModule],
-  controllers: [OrganizationsController, MembersController, ProjectsController],
+  controllers: [OrganizationsController, MembersController, ProjectsController, CreditsController],
   providers: [
     Authorities,
+    CreditsService,
     InvitationsService,
     MembersService,
     OrganizationsService,

@@ -10,6 +10,7 @@ import { Changes } from '#libs/platform/events/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
 import { Authorities } from './authorities.service.js';
+import { CreditsService } from './credits.service.js';
 import { Membership } from './membership.entity.js';
 import { Organization } from './organization.entity.js';
 
@@ -27,11 +28,13 @@ export class OrganizationsService {
     private readonly changes: Changes,
     private readonly sessions: SessionsService,
     private readonly authorities: Authorities,
+    private readonly credits: CreditsService,
   ) {}
 
   async create(principal: UserPrincipal, name: string): Promise<OrganizationView> {
     const id = newId('org', this.clock.now());
-    return this.changes.create(id, async ({ em, record }) => {
+    return this.changes.create(id, async (change) => {
+      const { em, record } = change;
       await this.sessions.reload(em, principal);
       const now = this.clock.now();
       const organization = em.create(Organization, {
@@ -50,6 +53,7 @@ export class OrganizationsService {
         actor: actorOf(principal),
         data: { name, owner_id: principal.userId },
       });
+      await this.credits.open(change, id);
       return { organization, role: 'owner' };
     });
   }

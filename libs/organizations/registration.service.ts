@@ -9,6 +9,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/platform/events/changes.js';
+import { CreditsService } from './credits.service.js';
 import type { Invitation } from './invitation.entity.js';
 import { InvitationsService } from './invitations.service.js';
 import { Membership } from './membership.entity.js';
@@ -24,6 +25,7 @@ export class RegistrationService {
     private readonly passwords: Passwords,
     private readonly changes: Changes,
     private readonly invitations: InvitationsService,
+    private readonly credits: CreditsService,
   ) {}
 
   async register(input: {
@@ -78,6 +80,7 @@ export class RegistrationService {
           data: { name: organization.name, owner_id: userId },
         });
         record({ type: 'user.registered', subject: userId, actor, data: { email: user.email } });
+        await this.credits.open(change, organizationId);
         if (invitationToken !== undefined) await this.invitations.redeem(change, invitationToken, user);
         return { organization, user };
       });

@@ -55,6 +55,17 @@ export const settings = z.object({
       ),
     )
     .optional(),
+  PUBLIC_KEY_REQUESTS_PER_MINUTE: z.coerce
+    .number('must be a number of requests')
+    .int('must be a whole number of requests')
+    .min(1, 'must be at least 1')
+    .default(600),
+  DEFAULT_CREDITS: z.coerce
+    .number('must be a number of credits')
+    .int('must be a whole number of credits')
+    .min(0, 'must not be negative')
+    .max(Number.MAX_SAFE_INTEGER, 'must be smaller')
+    .optional(),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be a pino level such as info or warn')
     .default('info'),

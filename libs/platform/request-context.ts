@@ -9,6 +9,12 @@ export interface RequestContext {
   readonly method: string | null;
   /** Without its query, which may hold what nobody wants in a log. */
   readonly path: string | null;
+  /** The page of a browser that it comes from. */
+  readonly origin: string | null;
+  /** It came through a proxy that TRUST_PROXY does not name, so `ip` is the proxy's and nobody knows the client's. */
+  readonly behindUnknownProxy: boolean;
+  /** Set as soon as the request's own key allows its origin: the page may read the answer. */
+  originAllowed: boolean;
 }
 
 const storage = new AsyncLocalStorage<RequestContext>();
@@ -26,6 +32,7 @@ export function runInContext<T>(context: RequestContext, work: () => T): T {
 
 export const MAX_PATH = 2000;
 export const MAX_USER_AGENT = 500;
+export const MAX_ORIGIN = 500;
 
 /** A caller may bring its own request id, if it is short and plain; else it gets one of ours. */
 export function acceptRequestId(given: unknown): string {

@@ -341,26 +341,29 @@ describe('a service key', () => {
     const { runInContext } = await import('#libs/platform/request-context.js');
     const service = await newKey(operator, ['deployment:verify']);
     const { key, id } = await newKey(ada);
-    const origin = { requestId: 'req_1', ip: '127.0.0.1', userAgent: null };
-    const outcome = await runInContext({ ...origin, method: 'POST', path: '/verify' }, async () => {
-      const caller = await deployment.api.get(ApiKeyCredentials, { strict: false }).authenticate(service.key, []);
-      // Between its admission and that of the key that it asks about.
-      await operator.client.apiKeys.revoke({ params: { id: service.id } });
-      return deployment.api
-        .get(ApiKeyVerifier, { strict: false })
-        .verify({
-          token: key,
-          scopes: [],
-          cost: 1,
-          endpoint: { method: null, path: null },
-          origin,
-          onBehalf: { caller, sees: () => true },
-        })
-        .then(
-          ({ code }) => code,
-          (error: { code: string }) => `refused: ${error.code}`,
-        );
-    });
+    const from = { requestId: 'req_1', ip: '127.0.0.1', userAgent: null, origin: null };
+    const outcome = await runInContext(
+      { ...from, method: 'POST', path: '/verify', behindUnknownProxy: false, originAllowed: false },
+      async () => {
+        const caller = await deployment.api.get(ApiKeyCredentials, { strict: false }).authenticate(service.key, []);
+        // Between its admission and that of the key that it asks about.
+        await operator.client.apiKeys.revoke({ params: { id: service.id } });
+        return deployment.api
+          .get(ApiKeyVerifier, { strict: false })
+          .verify({
+            credential: key,
+            scopes: [],
+            cost: 1,
+            endpoint: { method: null, path: null },
+            from,
+            onBehalf: { caller, sees: () => true },
+          })
+          .then(
+            ({ code }) => code,
+            (error: { code: string }) => `refused: ${error.code}`,
+          );
+      },
+    );
     expect(outcome).toBe('refused: revoked');
     const { rows } = await deployment.sql.query(
       "SELECT FROM audit_event WHERE api_key_id = $1 AND type = 'api_key.used'",

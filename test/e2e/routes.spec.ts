@@ -94,6 +94,10 @@ const samples: Record<string, () => Sample> = {
   'projects.get': () => ({ params: { id: project } }),
   'projects.update': () => ({ params: { id: project }, body: { name: 'Renamed', description: null } }),
   'projects.delete': () => ({ params: { id: project }, query: { api_keys: 'revoke' } }),
+  'credits.get': () => ({ params: { id: team } }),
+  'credits.listGrants': () => ({ params: { id: team } }),
+  'credits.grant': () => ({ params: { id: team }, body: { amount: 100, reason: 'Trial', low_below: 5 } }),
+  'credits.remove': () => ({ params: { id: team } }),
   'deployment.listOrganizations': () => ({ query: { status: 'active', search: 'team' } }),
   'deployment.suspendOrganization': () => ({ params: { id: team }, body: { reason: 'unpaid' } }),
   'deployment.resumeOrganization': () => ({ params: { id: team } }),
@@ -354,6 +358,7 @@ const others: Record<string, Record<string, unknown>> = {
   'projects.create': { name: 'Other' },
   'apiKeys.create': { name: 'Other' },
   'apiKeys.rotate': { grace_period_seconds: 61 },
+  'credits.grant': { amount: 101 },
   'deployment.inviteOperator': { email: 'other@example.com' },
 };
 

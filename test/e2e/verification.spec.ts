@@ -38,6 +38,7 @@ describe('POST /api/v1/api-keys/verify', () => {
         external_id: 'cus_1',
         metadata: { team: 'checkout' },
         environment: 'test',
+        credential: 'secret',
         scopes: ['triggers:read'],
         status: 'active',
         expires_at: null,

@@ -75,7 +75,7 @@ describe('a key that is used on two nodes at once', () => {
     const usedAfterItsEnd = trail.filter(
       (event) =>
         event.type === 'api_key.used' &&
-        [event.subject, event.data.secret_id].some((id) => event.data.seq >= (endOf.get(id) ?? Infinity)),
+        [event.subject, event.data.secret_id!].some((id) => event.data.seq >= (endOf.get(id) ?? Infinity)),
     );
     expect(usedAfterItsEnd).toEqual([]);
   }, 120_000);

@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
 import type { ApiKeyPrincipal, Guard } from '#libs/auth/principal.js';
 import { missingScopes } from '#libs/contract/scopes.js';
+import { allowsOrigin } from '#libs/contract/domains.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -10,6 +11,10 @@ import { requestContext } from '#libs/platform/request-context.js';
 import { ApiKey, ApiKeySecret } from '../api-key.entity.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
 import { decide, withinCeiling, type ApiKeyRecord } from './verification.js';
+
+const BEHIND_UNKNOWN_PROXY =
+  'The request came through a proxy that TRUST_PROXY does not name, so nobody knows the address of its client, and the ' +
+  'key works from some addresses only';
 
 /** API keys as credentials of our own API. A call with one is a use of cost 0. */
 @Injectable()
@@ -22,25 +27,29 @@ export class ApiKeyCredentials extends CredentialVerifier {
   }
 
   async authenticate(token: string, requiredScopes: readonly string[]): Promise<ApiKeyPrincipal> {
-    const { method, path, ip, userAgent, requestId } = requestContext();
-    const { code, record, admittedUnder } = await this.verifier.verify({
-      token,
+    const context = requestContext();
+    const { method, path, ip, userAgent, requestId, origin, behindUnknownProxy } = context;
+    const { code, record, admittedUnder, retryAfter } = await this.verifier.verify({
+      credential: token,
       scopes: requiredScopes,
       cost: 0,
       endpoint: { method, path },
-      origin: { ip, userAgent, requestId },
+      from: { ip, userAgent, requestId, origin, addressUnknown: behindUnknownProxy },
     });
+    context.originAllowed = Boolean(record && origin && allowsOrigin(record.allowedDomains, origin));
     if (code === 'valid' && record && admittedUnder) return principalOf(record, admittedUnder);
     if (code === 'insufficient_scope' && record) {
       const [scope] = missingScopes(record.scopes, requiredScopes);
       throw new DomainError(code, `The key lacks the scope ${scope}`, scope ? { scope } : {});
     }
-    throw new DomainError(code === 'valid' ? 'invalid_key' : code);
+    if (code === 'ip_not_allowed' && behindUnknownProxy) throw new DomainError(code, BEHIND_UNKNOWN_PROXY);
+    throw new DomainError(code === 'valid' ? 'invalid_key' : code, undefined, { ...(retryAfter && { retryAfter }) });
   }
 
   async reload(em: EntityManager, principal: ApiKeyPrincipal): Promise<ApiKeyPrincipal> {
     const record = await recordOf(em, principal);
-    const code = decide(record, { scopes: [], ip: requestContext().ip }, this.clock.now());
+    const { ip, origin, behindUnknownProxy } = requestContext();
+    const code = decide(record, { scopes: [], ip: behindUnknownProxy ? null : ip, origin }, this.clock.now());
     if (code !== 'valid') throw new DomainError(code);
     return principalOf(record, principal.admittedUnder);
   }
@@ -48,6 +57,8 @@ export class ApiKeyCredentials extends CredentialVerifier {
 
 /** Through the change's own transaction. A key and its secrets are never removed. */
 async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincipal): Promise<ApiKeyRecord> {
+  // No scope that changes anything is within the reach of a public key alone.
+  if (secretId === null) throw new DomainError('insufficient_scope');
   const key = await em.findOneOrFail(ApiKey, apiKeyId);
   const secret = await em.findOneOrFail(ApiKeySecret, secretId);
   const organization = await em.findOneOrFail(Organization, key.organizationId);
@@ -56,11 +67,14 @@ async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincip
     organizationId: key.organizationId,
     organizationSuspendedAt: organization.suspendedAt ?? null,
     projectId: key.projectId ?? null,
+    credential: 'secret',
+    publicKey: key.publicKey,
     name: key.name,
     externalId: key.externalId ?? null,
     metadata: key.metadata,
     environment: key.environment,
     scopes: withinCeiling(key.scopes, organization.scopeCeiling),
+    allowedDomains: key.allowedDomains,
     allowedIps: key.allowedIps,
     accountableUserId: key.accountableUserId,
     ownKeysOnly: key.ownKeysOnly,

@@ -1,6 +1,6 @@
 import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { VerificationCode } from '#libs/contract/api-keys.js';
-import type { EventActor } from '#libs/contract/events.js';
+import type { DomainEventOf, EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { Events } from '#libs/platform/events/event.js';
@@ -11,8 +11,9 @@ export interface Denial {
   readonly loaded: LoadedRecord;
   readonly code: VerificationCode;
   readonly scopes: readonly string[];
-  readonly endpoint: { readonly method: string | null; readonly path: string | null };
-  readonly origin: { readonly ip: string | null; readonly userAgent: string | null; readonly requestId: string };
+  /** What the event tells of the request. */
+  readonly details: Pick<DomainEventOf<'api_key.denied'>['data'], 'method' | 'path' | 'credential' | 'origin'>;
+  readonly from: { readonly ip: string | null; readonly userAgent: string | null; readonly requestId: string };
   readonly actor: EventActor;
   readonly verifiedFor: EventActor | undefined;
 }
@@ -78,20 +79,20 @@ export class Denials implements BeforeApplicationShutdown {
   }
 
   /** A refusal is told even when it cannot be recorded: holding it back would help nobody but the refused. */
-  async #store({ loaded, code, scopes, endpoint, origin, actor, verifiedFor }: Denial, count: number): Promise<void> {
+  async #store({ loaded, code, scopes, details, from, actor, verifiedFor }: Denial, count: number): Promise<void> {
     const entry = this.events.encode({
       type: 'api_key.denied',
       subject: loaded.record.apiKeyId,
       organizationId: loaded.record.organizationId,
       actor,
       seq: loaded.seq,
-      origin,
+      origin: from,
       data: {
         ...aboutProject(loaded.record),
         code,
         scopes: [...scopes],
         count,
-        ...endpoint,
+        ...details,
         ...(verifiedFor && { verified_for: verifiedFor }),
       },
     });

@@ -2,12 +2,14 @@ import { Module } from '@nestjs/common';
 import { ApiKeyCredentials } from './api-key-credentials.js';
 import { ApiKeyRecords } from './api-key-records.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
+import { Cors } from './cors.js';
 import { Denials } from './denials.js';
+import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
 
 /** Apart from the rest of `api-keys`, so that the guard can stand on it while the rest stands on the guard. */
 @Module({
-  providers: [ApiKeyCredentials, ApiKeyRecords, ApiKeyVerifier, Denials, Secrets],
+  providers: [ApiKeyCredentials, ApiKeyRecords, ApiKeyVerifier, Cors, Denials, PublicKeyRate, Secrets],
   exports: [ApiKeyCredentials, ApiKeyVerifier, Secrets],
 })
 export class VerificationModule {}

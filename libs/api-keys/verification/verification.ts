@@ -1,4 +1,5 @@
-import type { Environment, Metadata, VerificationCode } from '#libs/contract/api-keys.js';
+import type { CredentialKind, Environment, Metadata, VerificationCode } from '#libs/contract/api-keys.js';
+import { allowsOrigin } from '#libs/contract/domains.js';
 import { isWithin } from '#libs/contract/networks.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
 import { statusOf } from '../api-key.js';
@@ -10,20 +11,25 @@ export interface ApiKeyRecord {
   readonly organizationSuspendedAt: Date | null;
   /** The one project to which it is limited. */
   readonly projectId: string | null;
+  /** Which half of the key was shown; with both it is the secret that counts. */
+  readonly credential: CredentialKind;
+  readonly publicKey: string;
   readonly name: string;
   readonly externalId: string | null;
   readonly metadata: Metadata;
   readonly environment: Environment;
-  /** What it reaches: its own scopes within the ceiling of its organization. */
+  /** What the credential reaches, within the ceiling of its organization. */
   readonly scopes: readonly string[];
+  readonly allowedDomains: readonly string[];
   readonly allowedIps: readonly string[];
   readonly accountableUserId: string;
   readonly ownKeysOnly: boolean;
   readonly expiresAt: Date | null;
   readonly disabledAt: Date | null;
   readonly revokedAt: Date | null;
-  readonly secretId: string;
-  readonly secretHash: string;
+  /** Null, as its hash is, where the public key was shown alone. */
+  readonly secretId: string | null;
+  readonly secretHash: string | null;
   /** From then on this secret is dead, though its key may live on with another. */
   readonly secretEndedAt: Date | null;
 }
@@ -36,11 +42,30 @@ export function withinCeiling(
   return ceiling ? commonScopes(scopes, ceiling) : scopes;
 }
 
+/**
+ * What the public key alone reaches: never what is built in, and nothing that the key has lost since.
+ * @param application all that the scopes of the deployment's own API reach
+ */
+export function scopesOfPublicKey(
+  key: {
+    readonly scopes: readonly string[];
+    readonly publicScopes: readonly string[] | null;
+    readonly allowedDomains: readonly string[];
+  },
+  application: readonly string[],
+): readonly string[] {
+  const own = commonScopes(key.scopes, application);
+  if (key.publicScopes) return commonScopes(key.publicScopes, own);
+  return key.allowedDomains.length > 0 ? own : [];
+}
+
 /** What the request asks of the key. */
 export interface Demand {
   readonly scopes: readonly string[];
-  /** From where it comes. */
+  /** From where it comes; null where nobody knows. */
   readonly ip: string | null;
+  /** The page of a browser that it comes from. */
+  readonly origin: string | null;
   /** What it is about, and whose that is; null where no project has this id. Absent where it is about none. */
   readonly project?: { readonly id: string; readonly organizationId: string | null };
 }
@@ -55,12 +80,18 @@ export function decide(record: ApiKeyRecord, demand: Demand, now: Date): Verific
   if (status !== 'active') return status;
   if (record.organizationSuspendedAt) return 'organization_suspended';
   if (!isFromAllowedIp(record, demand)) return 'ip_not_allowed';
+  if (!isFromAllowedOrigin(record, demand)) return 'origin_not_allowed';
   if (!isOfProject(record, demand)) return 'wrong_project';
   return missingScopes(record.scopes, demand.scopes).length > 0 ? 'insufficient_scope' : 'valid';
 }
 
 function isFromAllowedIp({ allowedIps }: ApiKeyRecord, { ip }: Demand): boolean {
   return allowedIps.length === 0 || (ip !== null && allowedIps.some((network) => isWithin(ip, network)));
+}
+
+/** A public key is no secret, so alone it works on the pages of its owner only. Whoever has the secret is not asked. */
+function isFromAllowedOrigin({ credential, allowedDomains }: ApiKeyRecord, { origin }: Demand): boolean {
+  return credential === 'secret' || (origin !== null && allowsOrigin(allowedDomains, origin));
 }
 
 /** A key of a project works there alone; any other works in every project of its organization. */

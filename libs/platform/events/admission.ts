@@ -1,12 +1,17 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import pg from 'pg';
 import { v7 } from 'uuid';
+import { toUuid } from '#libs/contract/ids.js';
 import { encodeEntries } from '#libs/tlog/entries.js';
 import { DatabaseClock } from '../clock.js';
 import { Config } from '../config.js';
-import { sessionOptions } from '../database.js';
 import { DomainError } from '../errors.js';
+import { AdmissionConnection } from './admission-connection.js';
 import { IngestBell } from './ingest-bell.js';
+
+interface State {
+  readonly shard: number;
+  readonly tag: string;
+}
 
 /** One event that is stored only if the authorization state is still the one under which it was decided. */
 interface Guarded {
@@ -14,29 +19,42 @@ interface Guarded {
   /** The tag of the shard's state that the decision was made under; null for what needs no permission, a refusal. */
   readonly tag: string | null;
   /** A second state that has to be as it was: that of the key which asked on behalf of somebody else. */
-  readonly callerGuard?: { readonly shard: number; readonly tag: string } | undefined;
+  readonly callerGuard?: State | undefined;
+  /** What it costs the balance of an organization: stored and charged together, or neither. */
+  readonly charge?: { readonly organizationId: string; readonly amount: number } | undefined;
   readonly entry: Uint8Array;
 }
 
+/**
+ * - `admitted`: the event is on disk, and paid for. `fellBelow`: with it the balance fell below what its owner calls low.
+ * - `stale`: the state has moved, nothing was stored; decide again.
+ * - `not covered`: the balance does not reach, nothing was stored.
+ */
+export type Outcome =
+  | { readonly is: 'admitted'; readonly fellBelow?: { readonly balance: number; readonly low: number } }
+  | { readonly is: 'stale' | 'not covered' };
+
 interface Waiting extends Guarded {
-  readonly resolve: (outcome: 'admitted' | 'stale') => void;
+  readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
+  /** How often its organization's balance was locked by somebody else. */
+  busy: number;
 }
 
-/** Events of one shard decided under the same state: they are stored, or are found stale, together. */
-interface Row extends Pick<Guarded, 'shard' | 'tag' | 'callerGuard'> {
+interface Charged extends Waiting {
+  readonly charge: NonNullable<Guarded['charge']>;
+}
+
+/** Events decided under the same state: they are stored, or are found stale, together. */
+interface Row<W extends Waiting = Waiting> {
   readonly id: string;
-  readonly waiting: Waiting[];
+  readonly waiting: readonly W[];
 }
 
 const MAX_WAITING = 10_000;
 const MAX_BATCH = 512;
-const STATEMENT_TIMEOUT_MS = 1_000;
-/** `statement_timeout` does not end a wait for a standby, so we leave by ourselves. */
-const CLIENT_DEADLINE_MS = 2_000;
-const RETRIES = 3;
-/** Deadlock, lock timeout, statement timeout: the server says that it rolled back. */
-const ROLLED_BACK = new Set(['40P01', '55P03', '57014']);
+const MAX_BUSY = 100;
+const BUSY_PAUSE_MS = 5;
 
 /**
  * The heart of promises 1 and 2: a "yes" is a durable append to the inbox, and the append succeeds only where the shard's
@@ -45,18 +63,19 @@ const ROLLED_BACK = new Set(['40P01', '55P03', '57014']);
  *
  * Without locks: a change that commits while the statement runs was concurrent with the request.
  */
+const CURRENT = `
+  SELECT r.* FROM r
+  JOIN authz_state a ON a.shard = r.shard
+  LEFT JOIN authz_state c ON c.shard = r.caller_shard
+  WHERE (r.tag IS NULL OR a.tag = r.tag) AND (r.caller_tag IS NULL OR c.tag = r.caller_tag)`;
 const ADMIT = {
   name: 'admit',
   text: `
     WITH r AS MATERIALIZED (
       SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::bytea[], $5::smallint[], $6::bigint[])
         AS t (shard, tag, id, body, caller_shard, caller_tag)
-    ), ok AS MATERIALIZED (
-      SELECT r.shard, r.id, r.body FROM r
-      JOIN authz_state a ON a.shard = r.shard
-      LEFT JOIN authz_state c ON c.shard = r.caller_shard
-      WHERE (r.tag IS NULL OR a.tag = r.tag) AND (r.caller_tag IS NULL OR c.tag = r.caller_tag)
-    ), ins AS (
+    ), ok AS MATERIALIZED (${CURRENT}),
+    ins AS (
       INSERT INTO event_batch (shard, id, body) SELECT shard, id, body FROM ok RETURNING id
     )
     SELECT array(SELECT id FROM ins)::text[] AS admitted,
@@ -64,42 +83,177 @@ const ADMIT = {
 };
 
 /**
+ * The same with a charge, one row for an organization: event and debit, or neither. A balance that somebody else has
+ * locked is passed over (`balance` is null) instead of waited for, with the snapshot growing old meanwhile.
+ */
+const ADMIT_CHARGED = {
+  name: 'admit-charged',
+  text: `
+    WITH r AS MATERIALIZED (
+      SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::bytea[], $5::smallint[], $6::bigint[],
+                           $7::uuid[], $8::bigint[])
+        AS t (shard, tag, id, body, caller_shard, caller_tag, organization_id, amount)
+    ), ok AS MATERIALIZED (${CURRENT}),
+    held AS MATERIALIZED (
+      SELECT c.organization_id, c.balance, c.low_below FROM credit c
+      WHERE c.organization_id IN (SELECT organization_id FROM ok)
+      ORDER BY c.organization_id FOR NO KEY UPDATE OF c SKIP LOCKED
+    ), paid AS (
+      -- The balance as it was locked, not as the snapshot has it.
+      UPDATE credit c SET balance = held.balance - ok.amount
+      FROM ok JOIN held ON held.organization_id = ok.organization_id
+      WHERE c.organization_id = ok.organization_id AND held.balance >= ok.amount
+      RETURNING c.organization_id
+    ), ins AS (
+      INSERT INTO event_batch (shard, id, body) SELECT shard, id, body FROM ok
+      WHERE organization_id IN (SELECT organization_id FROM paid) RETURNING id
+    )
+    SELECT r.id::text, ok.id IS NOT NULL AS current, ins.id IS NOT NULL AS admitted,
+           held.balance::float8 AS balance, held.low_below::float8 AS low,
+           extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
+    FROM r LEFT JOIN ok ON ok.id = r.id LEFT JOIN ins ON ins.id = r.id
+    LEFT JOIN held ON held.organization_id = ok.organization_id`,
+};
+
+interface ChargedAnswer {
+  readonly id: string;
+  readonly current: boolean;
+  readonly admitted: boolean;
+  readonly balance: number | null;
+  readonly low: number | null;
+  readonly database_time: number;
+}
+
+/**
  * Gathers what is to be appended and sends it in batches that clock themselves: one is in flight, the next gathers
- * meanwhile. On a connection of its own, so that nothing else makes it wait.
+ * meanwhile. On connections of its own, so that nothing else makes it wait; what is charged has one apart, for it may have
+ * to wait for other nodes.
  */
 @Injectable()
 export class Admission implements OnApplicationShutdown {
   readonly #logger = new Logger(Admission.name);
-  readonly #databaseUrl: string;
-  #waiting: Waiting[] = [];
-  #client: pg.Client | undefined;
-  #pumping: Promise<void> | undefined;
+  readonly #free: Lane<Waiting>;
+  readonly #charged: Lane<Charged>;
+  /** What is known of balances that did not reach: how much of what waits the next row can hold. */
+  readonly #reach = new Map<string, number>();
 
   constructor(
     config: Config,
     private readonly clock: DatabaseClock,
     private readonly bell: IngestBell,
   ) {
-    this.#databaseUrl = config.settings.DATABASE_URL;
+    const connect = () => new AdmissionConnection(config.settings.DATABASE_URL);
+    this.#free = new Lane(connect(), (lane, batch) => this.#admit(lane, batch), this.#logger);
+    this.#charged = new Lane(connect(), (lane, batch) => this.#admitCharged(lane, batch), this.#logger);
   }
 
-  /**
-   * `admitted`: the event is on disk. `stale`: the state has moved, nothing was stored; decide again.
-   * @throws DomainError `audit_unavailable` when it could not be stored, or it is not known whether it was.
-   */
-  append(event: Guarded): Promise<'admitted' | 'stale'> {
-    if (this.#waiting.length >= MAX_WAITING) {
-      return Promise.reject(unavailable('Too many requests are waiting to be recorded'));
-    }
+  /** @throws DomainError `audit_unavailable` when it could not be stored, or it is not known whether it was. */
+  append(event: Guarded): Promise<Outcome> {
+    const { charge } = event;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...event, resolve, reject });
-      this.#pumping ??= this.#pump();
+      const waiting = { ...event, resolve, reject, busy: 0 };
+      if (charge) this.#charged.add({ ...waiting, charge });
+      else this.#free.add(waiting);
     });
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await Promise.all([this.#free.close(), this.#charged.close()]);
+  }
+
+  async #admit(lane: Lane<Waiting>, batch: readonly Waiting[]): Promise<void> {
+    const rows = [...Map.groupBy(batch, stateOf).values()].map((waiting): Row => ({ id: v7(), waiting }));
+    const sentAt = performance.now();
+    const [answer] = await lane.connection.query<{ admitted: string[]; database_time: number }>(ADMIT, columnsOf(rows));
+    this.clock.observe(answer!.database_time, sentAt);
+    const admitted = new Set(answer!.admitted);
+    for (const { id, waiting } of rows) {
+      if (admitted.has(id)) this.bell.ring(waiting[0]!.shard);
+      for (const { resolve } of waiting) resolve({ is: admitted.has(id) ? 'admitted' : 'stale' });
+    }
+  }
+
+  async #admitCharged(lane: Lane<Charged>, batch: readonly Charged[]): Promise<void> {
+    const { rows, later } = gather(batch, this.#reach);
+    lane.putBack(later);
+    const values = [
+      ...columnsOf(rows),
+      rows.map(({ waiting }) => toUuid(waiting[0]!.charge.organizationId)),
+      rows.map(({ waiting }) => costOf(waiting)),
+    ];
+    const sentAt = performance.now();
+    const answers = await lane.connection.query<ChargedAnswer>(ADMIT_CHARGED, values);
+    const byId = new Map(answers.map((answer) => [answer.id, answer]));
+    this.clock.observe(answers[0]!.database_time, sentAt);
+    let isBusy = false;
+    for (const { id, waiting } of rows) {
+      const answer = byId.get(id)!;
+      if (!answer.current) for (const { resolve } of waiting) resolve({ is: 'stale' });
+      else if (answer.balance === null) isBusy = this.#waitForBalance(lane, waiting) || isBusy;
+      else if (answer.admitted) this.#settle(waiting, answer.balance, answer.low!);
+      else this.#fallShort(lane, waiting, answer.balance);
+    }
+    // Somebody else holds the balance for the length of a statement.
+    if (isBusy) await new Promise((resolve) => setTimeout(resolve, Math.random() * BUSY_PAUSE_MS));
+  }
+
+  #settle(waiting: readonly Charged[], balance: number, low: number): void {
+    const { shard, charge } = waiting[0]!;
+    const left = balance - costOf(waiting);
+    if (this.#reach.has(charge.organizationId)) this.#reach.set(charge.organizationId, left);
+    this.bell.ring(shard);
+    const fellBelow = balance >= low && left < low ? { balance: left, low } : undefined;
+    for (const [index, { resolve }] of waiting.entries()) {
+      resolve({ is: 'admitted', ...(index === 0 && fellBelow && { fellBelow }) });
+    }
+  }
+
+  /** What the balance could not pay in one is told so; the rest goes again, in order, as far as the balance reaches. */
+  #fallShort(lane: Lane<Charged>, waiting: readonly Charged[], balance: number): void {
+    const affordable = waiting.filter(({ charge }) => charge.amount <= balance);
+    for (const { charge, resolve } of waiting) if (charge.amount > balance) resolve({ is: 'not covered' });
+    const { organizationId } = waiting[0]!.charge;
+    if (affordable.length > 0) this.#reach.set(organizationId, balance);
+    else this.#reach.delete(organizationId);
+    lane.putBack(affordable);
+  }
+
+  #waitForBalance(lane: Lane<Charged>, waiting: readonly Charged[]): boolean {
+    const patient = waiting.filter((one) => (one.busy += 1) < MAX_BUSY);
+    for (const one of waiting) if (one.busy >= MAX_BUSY) one.reject(unavailable('The balance is being changed'));
+    lane.putBack(patient);
+    return patient.length > 0;
+  }
+}
+
+/** A queue and the connection that empties it, one batch at a time. */
+class Lane<W extends Waiting> {
+  #waiting: W[] = [];
+  #pumping: Promise<void> | undefined;
+
+  constructor(
+    readonly connection: AdmissionConnection,
+    private readonly send: (lane: Lane<W>, batch: readonly W[]) => Promise<void>,
+    private readonly logger: Logger,
+  ) {}
+
+  add(waiting: W): void {
+    if (this.#waiting.length >= MAX_WAITING) {
+      waiting.reject(unavailable('Too many requests are waiting to be recorded'));
+      return;
+    }
+    this.#waiting.push(waiting);
+    this.#pumping ??= this.#pump();
+  }
+
+  /** To the front: those that waited longest go first. */
+  putBack(waiting: readonly W[]): void {
+    this.#waiting = [...waiting, ...this.#waiting];
+  }
+
+  async close(): Promise<void> {
     await this.#pumping;
-    await this.#client?.end().catch(() => undefined);
+    await this.connection.end();
   }
 
   async #pump(): Promise<void> {
@@ -108,91 +262,59 @@ export class Admission implements OnApplicationShutdown {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MAX_BATCH);
       try {
-        await this.#flush(batch);
+        await this.send(this, batch);
       } catch (error) {
-        this.#logger.error(`Events could not be stored: ${String(error)}`);
+        this.logger.error(`Events could not be stored: ${String(error)}`);
+        const failed = new Set(batch);
+        this.#waiting = this.#waiting.filter((waiting) => !failed.has(waiting));
         for (const waiting of batch) waiting.reject(unavailable('The request could not be recorded'));
       }
     }
     this.#pumping = undefined;
   }
+}
 
-  async #flush(batch: Waiting[]): Promise<void> {
-    const rows = [...Map.groupBy(batch, stateOf).values()].map((waiting): Row => {
-      const { shard, tag, callerGuard } = waiting[0]!;
-      return { id: v7(), shard, tag, callerGuard, waiting };
+/**
+ * One row for each organization, whose debits are one: what was decided under another state, and what goes beyond what the
+ * balance is known to reach, comes later. The first of each always goes, for only a statement may refuse it.
+ */
+export function gather(
+  batch: readonly Charged[],
+  reach: Map<string, number>,
+): { readonly rows: readonly Row<Charged>[]; readonly later: readonly Charged[] } {
+  const later: Charged[] = [];
+  const rows = [...Map.groupBy(batch, ({ charge }) => charge.organizationId)].map(([organizationId, all]) => {
+    const state = stateOf(all[0]!);
+    const limit = reach.get(organizationId) ?? Infinity;
+    let sum = 0;
+    const waiting = all.filter((one, index) => {
+      const fits = index === 0 || (stateOf(one) === state && sum + one.charge.amount <= limit);
+      if (fits) sum += one.charge.amount;
+      else later.push(one);
+      return fits;
     });
-    const admitted = await this.#send(rows);
-    for (const row of rows) {
-      if (admitted.has(row.id)) this.bell.ring(row.shard);
-      for (const waiting of row.waiting) waiting.resolve(admitted.has(row.id) ? 'admitted' : 'stale');
-    }
-  }
+    // Nothing is left to hold back, so what was known may be forgotten.
+    if (waiting.length === all.length) reach.delete(organizationId);
+    return { id: v7(), waiting };
+  });
+  return { rows, later };
+}
 
-  async #send(rows: Row[]): Promise<Set<string>> {
-    const values = [
-      rows.map((row) => row.shard),
-      rows.map((row) => row.tag),
-      rows.map((row) => row.id),
-      rows.map((row) => encodeEntries(row.waiting.map((waiting) => waiting.entry))),
-      rows.map((row) => row.callerGuard?.shard ?? null),
-      rows.map((row) => row.callerGuard?.tag ?? null),
-    ];
-    for (let attempt = 1; ; attempt++) {
-      const sentAt = performance.now();
-      try {
-        const result = await this.#query(values);
-        this.clock.observe(result.database_time, sentAt);
-        return new Set(result.admitted);
-      } catch (error) {
-        const code = error instanceof pg.DatabaseError ? error.code : undefined;
-        if (attempt === RETRIES || !code || !ROLLED_BACK.has(code)) throw error;
-      }
-    }
-  }
+function costOf(waiting: readonly Charged[]): number {
+  return waiting.reduce((sum, { charge }) => sum + charge.amount, 0);
+}
 
-  async #query(values: unknown[]): Promise<{ admitted: string[]; database_time: number }> {
-    const client = (this.#client ??= await this.#connect());
-    let timer: NodeJS.Timeout | undefined;
-    try {
-      const result = await Promise.race([
-        client.query<{ admitted: string[]; database_time: number }>({ ...ADMIT, values }),
-        new Promise<never>((_, reject) => {
-          timer = setTimeout(() => reject(new Error(`no answer within ${CLIENT_DEADLINE_MS} ms`)), CLIENT_DEADLINE_MS);
-        }),
-      ]);
-      return result.rows[0]!;
-    } catch (error) {
-      // Whether the append happened is unknown unless the server itself refused it. The connection goes, so that a late
-      // answer cannot be taken for another's, and nothing is sent again: that could record a use twice.
-      if (!(error instanceof pg.DatabaseError)) this.#drop(client);
-      throw error;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  async #connect(): Promise<pg.Client> {
-    const client = new pg.Client({
-      connectionString: this.#databaseUrl,
-      application_name: 'keyledger admission',
-      connectionTimeoutMillis: CLIENT_DEADLINE_MS,
-      keepAlive: true,
-      options: sessionOptions('keyledger_api', {
-        lock_timeout: '250ms',
-        statement_timeout: `${STATEMENT_TIMEOUT_MS}ms`,
-        synchronous_commit: 'on',
-      }),
-    });
-    client.on('error', () => this.#drop(client));
-    await client.connect();
-    return client;
-  }
-
-  #drop(client: pg.Client): void {
-    if (this.#client === client) this.#client = undefined;
-    client.connection.stream.destroy();
-  }
+/** The columns that both statements have. */
+function columnsOf(rows: readonly Row[]): unknown[] {
+  const states = rows.map(({ waiting }) => waiting[0]!);
+  return [
+    states.map(({ shard }) => shard),
+    states.map(({ tag }) => tag),
+    rows.map(({ id }) => id),
+    rows.map(({ waiting }) => encodeEntries(waiting.map(({ entry }) => entry))),
+    states.map(({ callerGuard }) => callerGuard?.shard ?? null),
+    states.map(({ callerGuard }) => callerGuard?.tag ?? null),
+  ];
 }
 
 /** What the event was decided under, as one text. */

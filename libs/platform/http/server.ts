@@ -2,7 +2,14 @@ import fastifyCookie from '@fastify/cookie';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
-import { acceptRequestId, MAX_PATH, MAX_USER_AGENT, runInContext, type RequestContext } from '../request-context.js';
+import {
+  acceptRequestId,
+  MAX_ORIGIN,
+  MAX_PATH,
+  MAX_USER_AGENT,
+  runInContext,
+  type RequestContext,
+} from '../request-context.js';
 
 const BODY_LIMIT = 64 * 1024;
 
@@ -46,6 +53,11 @@ function plainAddress(ip: string): string {
   return ip.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
 }
 
+/** A trusted proxy's word is taken, and then the address is another than that of the connection. */
+function saysItWasForwarded({ headers }: FastifyRequest): boolean {
+  return headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
+}
+
 function contextOf(request: FastifyRequest): RequestContext {
   return {
     requestId: acceptRequestId(request.headers['x-request-id']),
@@ -53,5 +65,8 @@ function contextOf(request: FastifyRequest): RequestContext {
     userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
     method: request.method,
     path: request.url.split('?', 1)[0]!.slice(0, MAX_PATH),
+    origin: request.headers.origin?.slice(0, MAX_ORIGIN) ?? null,
+    behindUnknownProxy: saysItWasForwarded(request) && request.ip === request.socket.remoteAddress,
+    originAllowed: false,
   };
 }

@@ -1,0 +1,34 @@
+import { defineEntity, p } from '@mikro-orm/core';
+import { typeId } from '#libs/platform/type-id.js';
+
+const CreditSchema = defineEntity({
+  name: 'Credit',
+  properties: {
+    organizationId: typeId('org').primary(),
+    balance: p.bigint('number'),
+    /** Falling below it is told of, once for each time. */
+    lowBelow: p.bigint('number'),
+  },
+});
+
+/** The prepaid balance of an organization, which all its keys share. Admission takes from it; one without is not metered. */
+export class Credit extends CreditSchema.class {}
+CreditSchema.setClass(Credit);
+
+const CreditGrantSchema = defineEntity({
+  name: 'CreditGrant',
+  properties: {
+    id: typeId('grant').primary(),
+    organizationId: typeId('org'),
+    amount: p.bigint('number'),
+    balanceAfter: p.bigint('number'),
+    reason: p.string().nullable(),
+    /** Null for what an organization begins with. */
+    grantedBy: typeId('user').nullable(),
+    createdAt: p.datetime(),
+  },
+});
+
+/** What was added to a balance. */
+export class CreditGrant extends CreditGrantSchema.class {}
+CreditGrantSchema.setClass(CreditGrant);

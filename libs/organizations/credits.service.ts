@@ -1,0 +1,136 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { recordOperatorAction } from '#libs/auth/operator-action.js';
+import type { Principal, UserPrincipal } from '#libs/auth/principal.js';
+import { SessionsService } from '#libs/auth/sessions.service.js';
+import { newId } from '#libs/contract/ids.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
+import { Clock } from '#libs/platform/clock.js';
+import { Config } from '#libs/platform/config.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Changes, type Change } from '#libs/platform/events/changes.js';
+import { pageOf, type PageRequest } from '#libs/platform/pages.js';
+import { Authorities, noSuchOrganization } from './authorities.service.js';
+import { Credit, CreditGrant } from './credit.entity.js';
+import { Organization } from './organization.entity.js';
+
+/** What is called low unless somebody says otherwise. */
+const LOW_SHARE = 0.1;
+
+/** Balances: read by members, filled by operators, emptied by admission alone. */
+@Injectable()
+export class CreditsService {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly changes: Changes,
+    private readonly sessions: SessionsService,
+    private readonly authorities: Authorities,
+  ) {}
+
+  /** Null for an organization that is not metered. */
+  async get(principal: Principal, organizationId: string): Promise<Credit | null> {
+    const em = this.em.fork();
+    await this.authorities.require(em, principal, 'usage:read', organizationId);
+    return em.findOne(Credit, { organizationId });
+  }
+
+  /** The newest first. */
+  async listGrants(principal: Principal, organizationId: string, page: PageRequest) {
+    const em = this.em.fork();
+    await this.authorities.require(em, principal, 'usage:read', organizationId);
+    const found = await em.find(
+      CreditGrant,
+      { organizationId, ...(page.after && { id: { $lt: page.after } }) },
+      { orderBy: { id: 'desc' }, limit: page.limit + 1 },
+    );
+    const { items, nextCursor } = pageOf(found, page, (grant) => grant.id);
+    return { data: items, total: await em.count(CreditGrant, { organizationId }), nextCursor };
+  }
+
+  /** The first one makes the organization metered, which ends decisions that were made for free. */
+  async grant(
+    operator: UserPrincipal,
+    organizationId: string,
+    input: { amount: number; reason: string | null; lowBelow: number | undefined },
+  ): Promise<CreditGrant> {
+    return this.#change(operator, organizationId, async ({ em, record }) => {
+      const grant = await this.#add(em, organizationId, { ...input, grantedBy: operator.userId });
+      const { amount, balanceAfter, reason } = grant;
+      recordOperatorAction(record, operator, {
+        type: 'credits.granted',
+        subject: organizationId,
+        organizationId,
+        data: { amount, balance: balanceAfter, reason: reason ?? null },
+      });
+      return grant;
+    });
+  }
+
+  /** A second time changes nothing. */
+  async remove(operator: UserPrincipal, organizationId: string): Promise<void> {
+    await this.#change(operator, organizationId, async ({ em, record }) => {
+      const credit = await lock(em, organizationId);
+      if (!credit) return;
+      em.remove(credit);
+      recordOperatorAction(record, operator, {
+        type: 'credits.removed',
+        subject: organizationId,
+        organizationId,
+        data: { balance: credit.balance },
+      });
+    });
+  }
+
+  /** Within the change that makes an organization: what it begins with, where the deployment says so. */
+  async open({ em, record }: Change, organizationId: string): Promise<void> {
+    const amount = this.config.settings.DEFAULT_CREDITS;
+    if (amount === undefined) return;
+    await this.#add(em, organizationId, { amount, reason: null, lowBelow: undefined, grantedBy: null });
+    record({
+      type: 'credits.granted',
+      subject: organizationId,
+      organizationId,
+      actor: { type: 'system', id: null },
+      data: { amount, balance: amount, reason: null },
+    });
+  }
+
+  async #change<T>(operator: UserPrincipal, id: string, work: (change: Change) => Promise<T>): Promise<T> {
+    if (id === DEPLOYMENT_ID || (await this.em.fork().count(Organization, { id })) === 0) throw noSuchOrganization();
+    const change = async (change: Change) => {
+      await this.sessions.requireOperatorNow(change.em, operator);
+      return work(change);
+    };
+    return this.changes.alter(id, { kind: 'organization', id }, change, DEPLOYMENT_ID);
+  }
+
+  async #add(
+    em: EntityManager,
+    organizationId: string,
+    input: { amount: number; reason: string | null; lowBelow: number | undefined; grantedBy: string | null },
+  ): Promise<CreditGrant> {
+    const now = this.clock.now();
+    const credit = (await lock(em, organizationId)) ?? em.create(Credit, { organizationId, balance: 0, lowBelow: 0 });
+    const balance = credit.balance + input.amount;
+    if (!Number.isSafeInteger(balance)) throw new DomainError('conflict', 'The balance would be too large');
+    credit.balance = balance;
+    credit.lowBelow = input.lowBelow ?? Math.floor(balance * LOW_SHARE);
+    return em.create(CreditGrant, {
+      id: newId('grant', now),
+      organizationId,
+      amount: input.amount,
+      balanceAfter: balance,
+      reason: input.reason,
+      grantedBy: input.grantedBy,
+      createdAt: now,
+    });
+  }
+}
+
+/** Waits for an admission that holds it, which takes no longer than a statement; admission passes it over meanwhile. */
+function lock(em: EntityManager, organizationId: string): Promise<Credit | null> {
+  return em.findOne(Credit, { organizationId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
+}

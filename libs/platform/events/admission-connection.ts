@@ -1,0 +1,83 @@
+import pg from 'pg';
+import { sessionOptions } from '../database.js';
+
+const STATEMENT_TIMEOUT_MS = 1_000;
+/** `statement_timeout` does not end a wait for a standby, so we leave by ourselves. */
+const CLIENT_DEADLINE_MS = 2_000;
+const RETRIES = 3;
+/** Deadlock, lock timeout, statement timeout: the server says that it rolled back. */
+const ROLLED_BACK = new Set(['40P01', '55P03', '57014']);
+
+/** A connection for admission statements: durable, impatient, and never asked the same twice where that could count double. */
+export class AdmissionConnection {
+  readonly #databaseUrl: string;
+  #client: pg.Client | undefined;
+
+  constructor(databaseUrl: string) {
+    this.#databaseUrl = databaseUrl;
+  }
+
+  async query<R extends pg.QueryResultRow>(
+    statement: { readonly name: string; readonly text: string },
+    values: unknown[],
+  ): Promise<R[]> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#queryOnce<R>(statement, values);
+      } catch (error) {
+        const code = error instanceof pg.DatabaseError ? error.code : undefined;
+        if (attempt === RETRIES || !code || !ROLLED_BACK.has(code)) throw error;
+      }
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#client?.end().catch(() => undefined);
+  }
+
+  async #queryOnce<R extends pg.QueryResultRow>(
+    statement: { name: string; text: string },
+    values: unknown[],
+  ): Promise<R[]> {
+    const client = (this.#client ??= await this.#connect());
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      const result = await Promise.race([
+        client.query<R>({ ...statement, values }),
+        new Promise<never>((_, reject) => {
+          timer = setTimeout(() => reject(new Error(`no answer within ${CLIENT_DEADLINE_MS} ms`)), CLIENT_DEADLINE_MS);
+        }),
+      ]);
+      return result.rows;
+    } catch (error) {
+      // Whether the append happened is unknown unless the server itself refused it. The connection goes, so that a late
+      // answer cannot be taken for another's, and nothing is sent again: that could record a use twice.
+      if (!(error instanceof pg.DatabaseError)) this.#drop(client);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #connect(): Promise<pg.Client> {
+    const client = new pg.Client({
+      connectionString: this.#databaseUrl,
+      application_name: 'keyledger admission',
+      connectionTimeoutMillis: CLIENT_DEADLINE_MS,
+      keepAlive: true,
+      options: sessionOptions('keyledger_api', {
+        lock_timeout: '250ms',
+        statement_timeout: `${STATEMENT_TIMEOUT_MS}ms`,
+        synchronous_commit: 'on',
+      }),
+    });
+    client.on('error', () => this.#drop(client));
+    await client.connect();
+    return client;
+  }
+
+  #drop(client: pg.Client): void {
+    if (this.#client === client) this.#client = undefined;
+    client.connection.stream.destroy();
+  }
+}
