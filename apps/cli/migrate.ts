@@ -30,7 +30,12 @@ export async function migrate(options: { databaseUrl: string; log?: (line: strin
     await client.query(ROLES);
     const applied = await migrateTables(options.databaseUrl);
     for (const name of applied) log(`Migrated the database: ${name}`);
-    await migrateQueueTables(options.databaseUrl);
+    await client.query(LET_QUEUE_CREATE);
+    try {
+      await migrateQueueTables(options.databaseUrl);
+    } finally {
+      await client.query(STOP_QUEUE_CREATING);
+    }
   } finally {
     // Ends the session, and with it the lock.
     await client.end();
@@ -76,7 +81,18 @@ const ROLES = /* sql */ `
       END IF;
     END LOOP;
     GRANT keyledger_queue TO keyledger_api, keyledger_worker;
-    EXECUTE format('GRANT CREATE ON DATABASE %I TO keyledger_owner, keyledger_queue', current_database());
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO keyledger_owner', current_database());
     GRANT CREATE, USAGE ON SCHEMA public TO keyledger_owner;
   END $$;
+`;
+
+/**
+ * BullMQ's migration makes its schema, and asks for the right to even where the schema is there. Nobody keeps it: every
+ * process that serves may take on this role, and a schema of its making could stand before ours in somebody's search path.
+ */
+const LET_QUEUE_CREATE = /* sql */ `
+  DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO keyledger_queue', current_database()); END $$;
+`;
+const STOP_QUEUE_CREATING = /* sql */ `
+  DO $$ BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM keyledger_queue', current_database()); END $$;
 `;

@@ -10,7 +10,8 @@ const NOT_NEEDED = { DATABASE_URL: 'postgres://127.0.0.1/keyledger', KEYLEDGER_S
 const USAGE = `usage: keyledger operator add [EMAIL] [--json]
 
 Prints a one-time link that makes whoever opens it an operator of this deployment: with the account of EMAIL alone, when
-one is given. It needs the database: DATABASE_URL, or a Keyledger of \`npm start\` that runs on this machine.
+one is given. As long as there is no operator, a start of \`npm start\` ends the links before it that name no EMAIL. It
+needs the database: DATABASE_URL, or a Keyledger of \`npm start\` that runs on this machine.
 `;
 
 /** `EX_USAGE` of sysexits.h. */

@@ -1,6 +1,6 @@
 import { Controller, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { Caller, type Principal } from '#libs/auth/principal.js';
+import { Caller, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import {
   createApiKey,
   deleteApiKey,
@@ -16,6 +16,7 @@ import {
   verifyApiKey,
   whoami,
 } from '#libs/contract/api-keys.js';
+import { listServiceKeys, revokeServiceKey } from '#libs/contract/deployment.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { etagOf } from '#libs/contract/preconditions.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
@@ -134,6 +135,20 @@ export class ApiKeysController {
   @Implements(deleteApiKey)
   delete(@Input() { params }: RouteInput<typeof deleteApiKey>, @Caller() caller: Principal): Promise<void> {
     return this.apiKeys.delete(caller, params.id);
+  }
+
+  @Implements(listServiceKeys)
+  async listServiceKeys(@Caller() caller: UserPrincipal): Promise<RouteOutput<typeof listServiceKeys>> {
+    const views = await this.apiKeys.listServiceKeys(caller);
+    return { data: views.map((view) => this.#present(view)), total: views.length };
+  }
+
+  @Implements(revokeServiceKey)
+  async revokeServiceKey(
+    @Input() { params }: RouteInput<typeof revokeServiceKey>,
+    @Caller() caller: UserPrincipal,
+  ): Promise<RouteOutput<typeof revokeServiceKey>> {
+    return this.#present(await this.apiKeys.revokeServiceKey(caller, params.id));
   }
 
   @Implements(verifyApiKey)

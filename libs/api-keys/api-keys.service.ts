@@ -3,10 +3,13 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { generateToken, parseToken } from '#libs/api-key-format/token.js';
-import { actorOf, homeOrganization, type Principal } from '#libs/auth/principal.js';
+import { recordOperatorAction } from '#libs/auth/operator-action.js';
+import { actorOf, homeOrganization, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
 import { Authorities } from '#libs/organizations/authorities.service.js';
 import { beyond, type Authority } from '#libs/organizations/authority.js';
@@ -17,7 +20,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes, type Change } from '#libs/platform/events/changes.js';
 import type { NewEvent } from '#libs/platform/events/event.js';
 import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
 import type { ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
@@ -81,6 +84,7 @@ export class ApiKeysService {
     private readonly clock: Clock,
     private readonly config: Config,
     private readonly changes: Changes,
+    private readonly sessions: SessionsService,
     private readonly authorities: Authorities,
     private readonly registered: RegisteredScopes,
     private readonly secrets: Secrets,
@@ -106,6 +110,7 @@ export class ApiKeysService {
         const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId);
         const now = this.clock.now();
         const wanted: Authority = {
+          grants: [],
           scopes: input.scopes ?? this.registered.within(own.scopes, scopeCeiling),
           environment,
           expiresAt: expiryIn(input.expiresInDays, now) ?? own.expiresAt,
@@ -157,6 +162,15 @@ export class ApiKeysService {
             environment,
             scopes: apiKey.scopes,
             expires_at: wanted.expiresAt?.toISOString() ?? null,
+            description: apiKey.description ?? null,
+            external_id: apiKey.externalId ?? null,
+            metadata: apiKey.metadata,
+            public_key: apiKey.publicKey,
+            allowed_domains: apiKey.allowedDomains,
+            public_scopes: apiKey.publicScopes ?? null,
+            allowed_ips: apiKey.allowedIps,
+            accountable_user_id: apiKey.accountableUserId,
+            own_keys_only: apiKey.ownKeysOnly,
           },
         });
         return { apiKey, usage: undefined, token };
@@ -319,6 +333,38 @@ export class ApiKeysService {
     });
   }
 
+  /** Those that an operator can end, wherever they are: else one that is made by somebody who goes could outlive them. */
+  async listServiceKeys(operator: UserPrincipal): Promise<ApiKeyView[]> {
+    await this.authorities.recordRead(operator, DEPLOYMENT_ID);
+    const em = this.em.fork();
+    const found = await em.find(
+      ApiKey,
+      { scopes: { $contains: ['deployment:verify'] }, revokedAt: null },
+      { orderBy: { id: 'asc' } },
+    );
+    return this.#withUsage(em, found);
+  }
+
+  async revokeServiceKey(operator: UserPrincipal, id: string): Promise<ApiKeyView> {
+    const isServiceKey = { id, scopes: { $contains: ['deployment:verify'] } };
+    const found = await this.em.fork().findOne(ApiKey, isServiceKey);
+    if (!found) throw noSuchKey();
+    const { organizationId } = found;
+    const revoke = async ({ em, record }: Change) => {
+      await this.sessions.requireOperatorNow(em, operator);
+      const apiKey = await em.findOneOrFail(ApiKey, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      if (!apiKey.revokedAt) {
+        const now = this.clock.now();
+        apiKey.revokedAt = now;
+        touch(apiKey, now);
+        const data = { ...aboutProject(apiKey), deleted: false };
+        recordOperatorAction(record, operator, { type: 'api_key.revoked', subject: id, organizationId, data });
+      }
+      return (await this.#withUsage(em, [apiKey]))[0]!;
+    };
+    return this.changes.alter(organizationId, { kind: 'api_key', id }, revoke, DEPLOYMENT_ID);
+  }
+
   async #find(em: EntityManager, principal: Principal, id: string): Promise<ApiKey> {
     const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
     if (!apiKey) throw noSuchKey();
@@ -444,6 +490,7 @@ function authorityOf(apiKey: ApiKey): Authority {
   const { scopes, environment, expiresAt, projectId, allowedIps, ownKeysOnly, accountableUserId } = apiKey;
   return {
     scopes: [...scopes],
+    grants: [],
     environment,
     expiresAt: expiresAt ?? null,
     projectId: projectId ?? null,

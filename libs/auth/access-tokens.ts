@@ -48,26 +48,32 @@ export class SigningKeys implements OnModuleInit {
 
   async #load(): Promise<void> {
     this.#loadedAt = Date.now();
-    const keys = await this.em.fork().find(SigningKey, {}, { orderBy: { createdAt: 'asc', id: 'asc' } });
-    for (const key of keys) this.#public.set(key.id, createPublicKey(key.publicKey));
-    const newest = keys.at(-1);
-    if (newest) this.#newest = { id: newest.id, key: this.#open(newest) };
-  }
-
-  #open(key: SigningKey): KeyObject {
-    try {
-      const der = this.sealing.open('signing key', key.privateKey);
-      return createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs8' });
-    } catch {
+    const rows = await this.em.fork().find(SigningKey, {}, { orderBy: { createdAt: 'asc', id: 'asc' } });
+    for (const { id, privateKey } of rows) {
+      const key = this.#open(privateKey);
+      // What was not sealed with our secret is not of our making, whoever could write it there.
+      if (!key) continue;
+      this.#public.set(id, createPublicKey(key));
+      this.#newest = { id, key };
+    }
+    if (rows.length > 0 && !this.#newest) {
       throw new ConfigError("KEYLEDGER_SECRET is not the one that this database's signing keys were sealed with.");
     }
   }
 
+  #open(sealed: Uint8Array): KeyObject | undefined {
+    try {
+      const der = this.sealing.open('signing key', sealed);
+      return createPrivateKey({ key: Buffer.from(der), format: 'der', type: 'pkcs8' });
+    } catch {
+      return undefined;
+    }
+  }
+
   async #create(): Promise<void> {
-    const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+    const { privateKey } = generateKeyPairSync('ed25519');
     await this.em.fork().insert(SigningKey, {
       id: randomBytes(8).toString('hex'),
-      publicKey: publicKey.export({ type: 'spki', format: 'pem' }),
       privateKey: this.sealing.seal('signing key', privateKey.export({ type: 'pkcs8', format: 'der' })),
       createdAt: new Date(),
     });

@@ -12,6 +12,7 @@ import { RefreshCookie } from './refresh-cookie.js';
 import { SessionsController } from './sessions.controller.js';
 import { SessionsService } from './sessions.service.js';
 import { ApiKeyStrategy, BearerStrategy } from './strategies.js';
+import { UnknownSignIns } from './unknown-sign-ins.js';
 
 /** Needs a `CredentialVerifier`, which the app binds. */
 @Module({
@@ -28,6 +29,7 @@ import { ApiKeyStrategy, BearerStrategy } from './strategies.js';
     Passwords,
     LoginDelay,
     SessionsService,
+    UnknownSignIns,
     PasswordResetsService,
     RefreshCookie,
     ApiKeyStrategy,

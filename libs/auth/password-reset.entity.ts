@@ -7,6 +7,8 @@ const PasswordResetSchema = defineEntity({
     /** SHA-256 of the token in the link. */
     tokenHash: p.uint8array().primary(),
     userId: typeId('user'),
+    /** The operator who made it. */
+    createdBy: typeId('user'),
     createdAt: p.datetime(),
     expiresAt: p.datetime(),
     /** Used, or replaced by a later one. */

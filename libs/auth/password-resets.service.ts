@@ -1,4 +1,3 @@
-import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -6,12 +5,13 @@ import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/platform/events/changes.js';
+import { endSessions, lockUsers, withdrawResets } from './account-access.js';
 import { hashOfToken, newOneTimeToken, oneTimeLink } from './one-time-token.js';
 import { recordOperatorAction } from './operator-action.js';
 import { PasswordReset } from './password-reset.entity.js';
 import { Passwords } from './passwords.js';
 import type { UserPrincipal } from './principal.js';
-import { endSessions, SessionsService } from './sessions.service.js';
+import { SessionsService } from './sessions.service.js';
 import { User } from './user.entity.js';
 
 const HOURS = 1;
@@ -34,12 +34,18 @@ export class PasswordResetsService {
     if (!user) throw new DomainError('not_found', 'There is no account with this email');
     const { token, hash } = newOneTimeToken('reset');
     return this.changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async ({ em, record }) => {
+      await lockUsers(em, [user.id, operator.userId]);
       await this.sessions.requireOperatorNow(em, operator);
-      await lockUser(em, user.id);
       const now = this.clock.now();
       const expiresAt = new Date(now.getTime() + HOURS * 3_600_000);
-      await withdraw(em, user.id, now);
-      em.create(PasswordReset, { tokenHash: hash, userId: user.id, createdAt: now, expiresAt });
+      await withdrawResets(em, { userId: user.id }, now);
+      em.create(PasswordReset, {
+        tokenHash: hash,
+        userId: user.id,
+        createdBy: operator.userId,
+        createdAt: now,
+        expiresAt,
+      });
       recordOperatorAction(record, operator, {
         type: 'user.password_reset_requested',
         subject: user.id,
@@ -58,18 +64,18 @@ export class PasswordResetsService {
     this.passwords.refuseCommon('new_password', password, [user.email, user.name]);
     const passwordHash = await this.passwords.hash(password);
     await this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
-      const locked = await lockUser(em, user.id);
+      const [locked] = await lockUsers(em, [user.id]);
       await this.#find(em, tokenHash);
       const now = this.clock.now();
-      locked.passwordHash = passwordHash;
+      locked!.passwordHash = passwordHash;
       const ended = await endSessions(em, user.id, now);
-      await withdraw(em, user.id, now);
+      await withdrawResets(em, { userId: user.id }, now);
       record({
         type: 'user.password_reset',
         subject: user.id,
         // Whoever has the link; the reset has not asked who that is.
         actor: { type: 'anonymous', id: null },
-        data: { ended_session_ids: ended },
+        data: ended,
       });
     });
   }
@@ -79,13 +85,4 @@ export class PasswordResetsService {
     if (!reset || reset.usedAt || reset.expiresAt <= this.clock.now()) throw new DomainError('invalid_link');
     return reset;
   }
-}
-
-/** Whoever changes what lets somebody into an account takes its row first: one at a time, and never in a circle. */
-function lockUser(em: EntityManager, userId: string): Promise<User> {
-  return em.findOneOrFail(User, userId, { lockMode: LockMode.PESSIMISTIC_WRITE });
-}
-
-async function withdraw(em: EntityManager, userId: string, now: Date): Promise<void> {
-  for (const reset of await em.find(PasswordReset, { userId, usedAt: null })) reset.usedAt = now;
 }

@@ -3,18 +3,19 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { newId } from '#libs/contract/ids.js';
-import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/platform/events/changes.js';
 import { requestContext } from '#libs/platform/request-context.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
+import { endSessions, lockUsers, withdrawResets } from './account-access.js';
 import { LoginDelay } from './login-delay.js';
 import { Passwords } from './passwords.js';
 import { actorOf, type UserPrincipal } from './principal.js';
 import { RefreshToken, Session } from './session.entity.js';
 import { decideRefresh, isLive, SESSION_DAYS } from './session.js';
+import { UnknownSignIns } from './unknown-sign-ins.js';
 import { User } from './user.entity.js';
 
 export interface Tokens {
@@ -34,6 +35,7 @@ export class SessionsService {
     private readonly loginDelay: LoginDelay,
     private readonly accessTokens: AccessTokens,
     private readonly sealing: Sealing,
+    private readonly unknownSignIns: UnknownSignIns,
   ) {}
 
   async login({ email, password }: { email: string; password: string }): Promise<Tokens> {
@@ -42,7 +44,8 @@ export class SessionsService {
     const user = await this.em.fork().findOne(User, { email });
     const matches = await this.passwords.matches(user?.passwordHash, password);
     if (!user || !matches) {
-      await this.#recordFailure(user);
+      if (user) await this.#recordFailure(user);
+      else await this.unknownSignIns.record();
       throw new DomainError('invalid_credentials');
     }
     await this.loginDelay.succeeded(email, ip);
@@ -128,16 +131,13 @@ export class SessionsService {
     await this.#requirePassword(principal, current);
     const passwordHash = await this.passwords.hash(next);
     await this.changes.create(principal.personalOrganizationId, async ({ em, record }) => {
-      const user = await em.findOneOrFail(User, principal.userId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const [user] = await lockUsers(em, [principal.userId]);
       await this.reload(em, principal);
-      user.passwordHash = passwordHash;
-      const ended = await endSessions(em, user.id, this.clock.now(), principal.sessionId);
-      record({
-        type: 'user.password_changed',
-        subject: user.id,
-        actor: actorOf(principal),
-        data: { ended_session_ids: ended },
-      });
+      const now = this.clock.now();
+      user!.passwordHash = passwordHash;
+      const ended = await endSessions(em, principal.userId, now, principal.sessionId);
+      await withdrawResets(em, { userId: principal.userId }, now);
+      record({ type: 'user.password_changed', subject: principal.userId, actor: actorOf(principal), data: ended });
     });
   }
 
@@ -147,7 +147,8 @@ export class SessionsService {
     await this.loginDelay.wait(principal.email, ip);
     const user = await this.em.fork().findOneOrFail(User, principal.userId);
     if (!(await this.passwords.matches(user.passwordHash, password))) {
-      await this.#recordFailure(user);
+      if (user) await this.#recordFailure(user);
+      else await this.unknownSignIns.record();
       throw new DomainError('invalid_credentials', 'The current password is wrong');
     }
     await this.loginDelay.succeeded(principal.email, ip);
@@ -188,6 +189,10 @@ export class SessionsService {
     const sessionId = newId('session', now);
     const refreshToken = `rt_${randomBytes(32).toString('base64url')}`;
     return this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+      // Another password may have been set since this one was found right; whoever sets one ends every session.
+      const options = { lockMode: LockMode.PESSIMISTIC_READ } as const;
+      const { passwordHash } = await em.findOneOrFail(User, user.id, options);
+      if (passwordHash !== user.passwordHash) throw new DomainError('invalid_credentials');
       const expiresAt = new Date(now.getTime() + SESSION_DAYS * 86_400_000);
       em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt });
       await em.flush();
@@ -202,15 +207,9 @@ export class SessionsService {
     });
   }
 
-  /** Of an account that there is, in its own trail; else in that of the deployment, without what was typed. */
-  async #recordFailure(user: User | null): Promise<void> {
-    await this.changes.create(user?.personalOrganizationId ?? DEPLOYMENT_ID, async ({ record }) =>
-      record({
-        type: 'user.login_failed',
-        subject: user?.id ?? DEPLOYMENT_ID,
-        actor: { type: 'anonymous', id: null },
-        data: {},
-      }),
+  async #recordFailure(user: User): Promise<void> {
+    await this.changes.create(user.personalOrganizationId, async ({ record }) =>
+      record({ type: 'user.login_failed', subject: user.id, actor: { type: 'anonymous', id: null }, data: {} }),
     );
   }
 
@@ -239,17 +238,6 @@ export class SessionsService {
       refresh_token: refreshToken,
     };
   }
-}
-
-/** All that are alive, in the order of their ids, so that two who do so never wait for each other in a circle. */
-export async function endSessions(em: EntityManager, userId: string, now: Date, butFor?: string): Promise<string[]> {
-  const sessions = await em.find(
-    Session,
-    { userId, endedAt: null, ...(butFor && { id: { $ne: butFor } }) },
-    { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
-  );
-  for (const session of sessions) session.endedAt = now;
-  return sessions.map((session) => session.id);
 }
 
 function principalOf(user: User, sessionId: string): UserPrincipal {

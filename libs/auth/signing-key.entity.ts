@@ -5,9 +5,7 @@ const SigningKeySchema = defineEntity({
   properties: {
     /** The `kid`. */
     id: p.string().primary(),
-    /** SPKI, PEM. */
-    publicKey: p.text(),
-    /** PKCS #8, sealed under KEYLEDGER_SECRET. */
+    /** PKCS #8, sealed under KEYLEDGER_SECRET; the public key follows from it. */
     privateKey: p.uint8array(),
     createdAt: p.datetime(),
   },

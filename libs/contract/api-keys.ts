@@ -79,7 +79,7 @@ const apiKeyFields = {
   usage_count: z.int(),
 };
 
-const ApiKey = z.strictObject(apiKeyFields).meta({ id: 'ApiKey' });
+export const ApiKey = z.strictObject(apiKeyFields).meta({ id: 'ApiKey' });
 
 const ApiKeyWithSecret = z
   .strictObject({
@@ -189,7 +189,7 @@ export const updateApiKey = defineRoute({
   summary: 'Change an API key',
   description:
     'Only what is named changes. With `If-Match` and the ETag of an earlier answer it changes only if nobody else has ' +
-    'changed it meanwhile. Widening a key needs the authority to grant what it gains.',
+    'changed it meanwhile. Widening a key needs authority over all that it then reaches.',
   policy: { scope: 'api-keys:manage' },
   params,
   headers: ifMatch,

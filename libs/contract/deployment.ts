@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { email } from './accounts.js';
+import { ApiKey } from './api-keys.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
 import { nextCursor, pageQuery } from './lists.js';
@@ -132,5 +133,26 @@ export const createPasswordReset = defineRoute({
   policy: 'operator',
   body: z.strictObject({ email }),
   success: { status: 201, body: z.strictObject({ ...oneTimeLink, expires_at: z.iso.datetime() }) },
+  problems: ['not_found'],
+});
+
+export const listServiceKeys = defineRoute({
+  method: 'GET',
+  path: '/api/v1/deployment/service-keys',
+  tag,
+  summary: 'List the keys that verify keys of every organization',
+  description: 'Whichever organization they belong to, those that are revoked left out.',
+  policy: 'operator',
+  success: { status: 200, body: z.strictObject({ data: z.array(ApiKey), total: z.int() }) },
+});
+
+export const revokeServiceKey = defineRoute({
+  method: 'POST',
+  path: '/api/v1/deployment/service-keys/:id/revoke',
+  tag,
+  summary: 'Revoke a service key, whichever organization it belongs to',
+  policy: 'operator',
+  params: z.strictObject({ id: idOf('key') }),
+  success: { status: 200, body: ApiKey },
   problems: ['not_found'],
 });

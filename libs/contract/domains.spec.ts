@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Domain } from './domains.js';
+import { allowsOrigin, Domain, domainsAllowing } from './domains.js';
 
 describe('an allowed domain', () => {
   it.each([
@@ -33,6 +33,12 @@ describe('an allowed domain', () => {
     'exa mple.com',
     'null/',
     '[::1]',
+    'null',
+    'a,b.com',
+    'a"b.com',
+    'a{b}.com',
+    'a;b',
+    'a..b',
   ])('%p is refused', (text) => {
     expect(Domain.safeParse(text).success).toBe(false);
   });
@@ -44,5 +50,71 @@ describe('an allowed domain', () => {
         expect(Domain.parse(kept)).toBe(kept);
       }),
     );
+  });
+});
+
+describe('an origin', () => {
+  const label = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/);
+  const host = fc.array(label, { minLength: 2, maxLength: 5 }).map((labels) => labels.join('.'));
+  const port = fc.option(fc.integer({ min: 1, max: 65_535 }));
+  const scheme = fc.constantFrom('http', 'https', 'HTTPS', 'capacitor', 'chrome-extension');
+  const originOf = (scheme: string, host: string, port: number | null) =>
+    `${scheme}://${host}${port === null ? '' : `:${port}`}`;
+
+  it('is allowed by its very host, whatever its scheme, port and case', () => {
+    fc.assert(
+      fc.property(host, scheme, port, (host, scheme, port) => {
+        expect(allowsOrigin([host], originOf(scheme, host.toUpperCase(), port))).toBe(true);
+      }),
+    );
+  });
+
+  it('is allowed by a wildcard exactly when it is below it, at any depth', () => {
+    fc.assert(
+      fc.property(host, fc.array(label, { maxLength: 3 }), scheme, port, (base, more, scheme, port) => {
+        const below = [...more, base].join('.');
+        expect(allowsOrigin([`*.${base}`], originOf(scheme, below, port))).toBe(more.length > 0);
+        // A name that merely ends alike is another one.
+        expect(allowsOrigin([`*.${base}`], originOf(scheme, `x${base}`, port))).toBe(false);
+      }),
+    );
+  });
+
+  it('of another host is not allowed', () => {
+    fc.assert(
+      fc.property(host, host, (one, other) => {
+        fc.pre(one !== other);
+        expect(allowsOrigin([one], `https://${other}`)).toBe(false);
+      }),
+    );
+  });
+
+  it('with an international name is the same in both writings', () => {
+    expect(allowsOrigin([Domain.parse('bücher.example')], 'https://xn--bcher-kva.example')).toBe(true);
+    expect(allowsOrigin([Domain.parse('*.bücher.example')], 'https://shop.bücher.example')).toBe(true);
+  });
+
+  it.each([
+    'null',
+    '',
+    'example.com',
+    'https://',
+    'https://example.com/path',
+    'https://user@example.com',
+    'https://example.com\\.evil.com',
+    'https://example.com#x',
+    'https://evil.com?example.com',
+    'javascript:alert(1)',
+    'https://exa mple.com',
+  ])('%p is none, and allowed by nothing', (origin) => {
+    expect(domainsAllowing(origin)).toEqual([]);
+    expect(allowsOrigin(['example.com', '*.example.com', 'null', ''], origin)).toBe(false);
+  });
+
+  it('that is an address is allowed by itself and by no wildcard', () => {
+    expect(allowsOrigin(['192.0.2.1'], 'http://192.0.2.1:8080')).toBe(true);
+    expect(domainsAllowing('http://192.0.2.1')).toEqual(['192.0.2.1']);
+    expect(domainsAllowing('http://0xc0000201')).toEqual(['192.0.2.1']);
+    expect(domainsAllowing('http://[2001:db8::1]:80')).toEqual(['[2001:db8::1]']);
   });
 });

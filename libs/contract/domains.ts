@@ -3,6 +3,9 @@ import { z } from 'zod';
 const MESSAGE =
   'must be a host such as app.example.com, or *.example.com for every one below it, without scheme, port or path';
 
+/** Letters, digits and hyphens (RFC 1123, section 2.1), and the underscore that some hosts have all the same. */
+const LABELS = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
+
 /**
  * A host as browsers write it in `Origin`: lower case, international names in their ASCII form (UTS #46). Undefined for what
  * is no host.
@@ -10,7 +13,9 @@ const MESSAGE =
 function plainHost(text: string): string | undefined {
   if (!/^[^\s/?#@:%\\*[\]]+$/.test(text)) return undefined;
   try {
-    return new URL(`https://${text}`).hostname.replace(/\.$/, '');
+    const host = new URL(`https://${text}`).hostname.replace(/\.$/, '');
+    // `null` is what pages without an origin send.
+    return LABELS.test(host) && host !== 'null' ? host : undefined;
   } catch {
     return undefined;
   }

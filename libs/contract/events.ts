@@ -40,6 +40,9 @@ function event<const Type extends string, const Data extends z.ZodRawShape>(type
 /** Of a key that is limited to a project. */
 const project = { project_id: idOf('proj').optional() };
 
+/** How many, and the ids of as many as an event can name. */
+const endedSessions = { ended_sessions: z.int().optional(), ended_session_ids: z.array(idOf('session')) };
+
 /** Each field that changed, by its name in the API. */
 const changes = z.record(z.string(), z.object({ before: z.unknown(), after: z.unknown() }));
 
@@ -53,13 +56,16 @@ export const DomainEvent = z
   .discriminatedUnion('type', [
     event('user.registered', { email: z.string() }),
     event('user.login_succeeded', { session_id: idOf('session') }),
-    event('user.login_failed', {}),
+    event('user.login_failed', {
+      /** Of accounts that do not exist: how many, with those before it that were not recorded one by one. */
+      count: z.int().min(1).optional(),
+    }),
     event('user.logged_out', { session_id: idOf('session') }),
     event('user.session_ended', { session_id: idOf('session') }),
-    event('user.password_changed', { ended_session_ids: z.array(idOf('session')) }),
+    event('user.password_changed', endedSessions),
     event('user.refresh_token_reused', { session_id: idOf('session') }),
     event('user.password_reset_requested', {}),
-    event('user.password_reset', { ended_session_ids: z.array(idOf('session')) }),
+    event('user.password_reset', endedSessions),
     event('user.operator_added', { invitation_id: idOf('inv') }),
     event('user.operator_removed', {}),
     event('organization.created', { name: z.string(), owner_id: idOf('user') }),
@@ -69,7 +75,12 @@ export const DomainEvent = z
     event('invitation.created', { role: Role.nullable(), email: z.string().nullable() }),
     event('invitation.revoked', {}),
     event('member.added', { role: Role, invitation_id: idOf('inv') }),
-    event('member.role_changed', { before: Role, after: Role }),
+    event('member.role_changed', {
+      before: Role,
+      after: Role,
+      /** By accepting it. */
+      invitation_id: idOf('inv').optional(),
+    }),
     event('member.removed', { role: Role, revoked_api_keys: z.int() }),
     event('project.created', { name: z.string() }),
     event('project.updated', { changes }),
@@ -87,6 +98,16 @@ export const DomainEvent = z
       environment: Environment,
       scopes: z.array(Scope),
       expires_at: z.iso.datetime().nullable(),
+      /** What the first version did not tell: all that a key begins with, so that it can be rebuilt. */
+      description: z.string().nullable().optional(),
+      external_id: z.string().nullable().optional(),
+      metadata: z.record(z.string(), z.string()).optional(),
+      public_key: z.string().optional(),
+      allowed_domains: z.array(z.string()).optional(),
+      public_scopes: z.array(Scope).nullable().optional(),
+      allowed_ips: z.array(z.string()).optional(),
+      accountable_user_id: idOf('user').optional(),
+      own_keys_only: z.boolean().optional(),
     }),
     event('api_key.used', {
       ...project,

@@ -166,8 +166,8 @@ export const acceptInvitation = defineRoute({
   tag,
   summary: 'Accept an invitation with the account that is signed in',
   description:
-    'Whoever has no account yet registers with `invitation_token` instead. A member who accepts another role gets it if ' +
-    'it is a higher one.',
+    'Whoever has no account yet registers with `invitation_token` instead. A member gets the role if it is a higher one; ' +
+    'else nothing changes, the link stays open, and the answer tells the role that they have.',
   policy: 'user',
   body: z.strictObject({ token }),
   success: {

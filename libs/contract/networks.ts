@@ -8,14 +8,26 @@ import { z } from 'zod';
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
 function parseNetwork(text: string): Range | undefined {
-  const isAddress = z.union([z.ipv4(), z.ipv6()]).safeParse(text).success;
-  const isNetwork = z.union([z.cidrv4(), z.cidrv6()]).safeParse(text).success;
-  if (!isAddress && !isNetwork) return undefined;
-  const [address, bits] = ipaddr.parseCIDR(isNetwork ? text : `${text}/${text.includes(':') ? 128 : 32}`);
+  const [base, length, ...rest] = text.split('/');
+  const address = parseAddress(base!);
+  if (!address || rest.length > 0) return undefined;
+  const widest = address.kind() === 'ipv4' ? 32 : 128;
+  const bits = length === undefined ? widest : parseLength(length);
+  if (bits === undefined || bits > widest) return undefined;
   if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96) {
     return [address.toIPv4Address(), bits - 96];
   }
   return [address, bits];
+}
+
+/** Four decimal parts, none of them octal; and no zone, which says something about one host alone. */
+function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
+  return ipaddr.IPv6.isValid(text) && !text.includes('%') ? ipaddr.IPv6.parse(text) : undefined;
+}
+
+function parseLength(text: string): number | undefined {
+  return /^\d{1,3}$/.test(text) ? Number(text) : undefined;
 }
 
 function write([address, bits]: Range): string {

@@ -72,6 +72,8 @@ export const routes = {
     inviteOperator: deployment.inviteOperator,
     removeOperator: deployment.removeOperator,
     createPasswordReset: deployment.createPasswordReset,
+    listServiceKeys: deployment.listServiceKeys,
+    revokeServiceKey: deployment.revokeServiceKey,
   },
   system: { live: system.live, ready: system.ready, describeProblem: system.describeProblem },
 } as const satisfies Record<string, Record<string, Route>>;

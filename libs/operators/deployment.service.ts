@@ -7,7 +7,7 @@ import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { isId } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import { noSuchOrganization } from '#libs/organizations/authorities.service.js';
+import { Authorities, noSuchOrganization } from '#libs/organizations/authorities.service.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Changes, type Change } from '#libs/platform/events/changes.js';
@@ -24,13 +24,16 @@ export class DeploymentService {
     private readonly clock: Clock,
     private readonly changes: Changes,
     private readonly sessions: SessionsService,
+    private readonly authorities: Authorities,
   ) {}
 
-  /** The oldest first. */
+  /** The oldest first. Recorded in the log of the deployment alone: a list reads nothing of one in particular. */
   async listOrganizations(
+    operator: UserPrincipal,
     query: { status: 'active' | 'suspended' | undefined; search: string | undefined },
     page: PageRequest,
   ) {
+    await this.authorities.recordRead(operator, DEPLOYMENT_ID);
     const em = this.em.fork();
     const { status, search } = query;
     const wanted = {

@@ -33,10 +33,11 @@ export class OperatorsController {
   @Implements(listAllOrganizations)
   async listOrganizations(
     @Input() { query }: RouteInput<typeof listAllOrganizations>,
+    @Caller() caller: UserPrincipal,
   ): Promise<RouteOutput<typeof listAllOrganizations>> {
     const page = pageRequest(query, (text) => isId('org', text));
     const { status, search } = query;
-    const { data, total, nextCursor } = await this.deployment.listOrganizations({ status, search }, page);
+    const { data, total, nextCursor } = await this.deployment.listOrganizations(caller, { status, search }, page);
     return { data: data.map(present), total, next_cursor: nextCursor };
   }
 

@@ -2,11 +2,11 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
+import { withdrawResets } from '#libs/auth/account-access.js';
 import type { UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import { Invitation } from '#libs/organizations/invitation.entity.js';
 import { InvitationsService, type InvitationWithLink } from '#libs/organizations/invitations.service.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -46,11 +46,12 @@ export class OperatorsService {
     });
   }
 
-  /** With the invitations that they made and nobody has accepted yet. */
+  /** With the one-time links that they made and nobody has used yet, and those that would make them one again. */
   async remove(operator: UserPrincipal, userId: string): Promise<void> {
     const user = await this.em.fork().findOne(User, { id: userId, operatorSince: { $ne: null } });
     if (!user) throw noSuchOperator();
-    await this.changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async ({ em, record }) => {
+    await this.changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async (change) => {
+      const { em, record } = change;
       // All of them, always in the same order: two who remove each other at once are one after the other.
       const operators = await em.find(
         User,
@@ -63,8 +64,8 @@ export class OperatorsService {
       if (operators.length === 1)
         throw new DomainError('conflict', 'The last operator stays one; invite another first');
       member.operatorSince = null;
-      const open = { createdBy: userId, organizationId: null, acceptedAt: null, revokedAt: null };
-      for (const invitation of await em.find(Invitation, open)) invitation.revokedAt = this.clock.now();
+      await this.invitations.withdrawAfterOperator(change, member, { type: 'operator', id: operator.userId });
+      await withdrawResets(em, { createdBy: userId }, this.clock.now());
       recordOperatorAction(record, operator, {
         type: 'user.operator_removed',
         subject: userId,

@@ -9,7 +9,8 @@ import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { applicationAuthority, isDeploymentScope, missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes, type Change } from '#libs/platform/events/changes.js';
+import { apartFromTheCall } from '#libs/platform/idempotency.js';
 import { requestContext } from '#libs/platform/request-context.js';
 import { authorityOfRole, operatorAuthority, type Authority } from './authority.js';
 import { Membership } from './membership.entity.js';
@@ -50,10 +51,21 @@ export class Authorities {
     const own = await this.#of(em, principal, organizationId);
     if (own && covers(own, scope)) return within(reach, own);
     if (principal.type === 'user' && principal.operator && covers(operatorAuthority, scope)) {
-      await this.#recordRead(em, principal, organizationId);
+      if ((await em.count(Organization, { id: organizationId })) === 0) throw noSuchOrganization();
+      await this.recordRead(principal, organizationId);
       return operatorAuthority;
     }
     return check(own, scope, reach);
+  }
+
+  /** The same for what is about to be changed, where being an operator counts for nothing. */
+  async requireAsMember(
+    em: EntityManager,
+    principal: Principal,
+    scope: BuiltInScope,
+    organizationId: string,
+  ): Promise<Authority> {
+    return check(await this.#of(em, principal, organizationId), scope, 'organization');
   }
 
   /** The same within the transaction of a change: read anew, and what it rests on stays until the change commits. */
@@ -102,20 +114,22 @@ export class Authorities {
 
   #ofMember({ role, userId }: Membership, { operator }: UserPrincipal): Authority {
     const authority = authorityOfRole(role, userId, this.#application);
-    return operator ? { ...authority, scopes: [...authority.scopes, 'deployment:verify'] } : authority;
+    return operator ? { ...authority, grants: ['deployment:verify'] } : authority;
   }
 
-  async #recordRead(em: EntityManager, operator: UserPrincipal, organizationId: string): Promise<void> {
-    if ((await em.count(Organization, { id: organizationId })) === 0) throw noSuchOrganization();
+  /** What an operator is about to read of an organization, in its trail; and in that of the deployment. */
+  async recordRead(operator: UserPrincipal, organizationId: string): Promise<void> {
     const { method, path } = requestContext();
-    await this.changes.create([organizationId, DEPLOYMENT_ID], async ({ record }) =>
+    const change = async ({ em, record }: Change) => {
+      await this.sessions.requireOperatorNow(em, operator);
       recordOperatorAction(record, operator, {
         type: 'operator.read',
         subject: organizationId,
         organizationId,
         data: { method, path },
-      }),
-    );
+      });
+    };
+    await apartFromTheCall(() => this.changes.create([organizationId, DEPLOYMENT_ID], change));
   }
 }
 
@@ -124,6 +138,7 @@ function authorityOfKey(key: ApiKeyPrincipal): Authority {
   const { environment, expiresAt, projectId, allowedIps, accountableUserId, ownKeysOnly } = key;
   return {
     scopes: key.scopes.filter((scope) => !isDeploymentScope(scope)),
+    grants: [],
     environment,
     expiresAt,
     projectId,

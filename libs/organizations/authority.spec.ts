@@ -5,9 +5,10 @@ import type { Role } from '#libs/contract/organizations.js';
 import { applicationAuthority, missingScopes } from '#libs/contract/scopes.js';
 import { authorityOfRole, beyond, isHigher, mayAssign, type Authority } from './authority.js';
 
-const unlimited = { environment: null, expiresAt: null, projectId: null, allowedIps: [], keysOf: null };
+const unlimited = { grants: [], environment: null, expiresAt: null, projectId: null, allowedIps: [], keysOf: null };
 const half = fc.constantFrom('triggers', 'api-keys', 'manage', 'read', '*');
 const authority: fc.Arbitrary<Authority> = fc.record({
+  grants: fc.constant([]),
   scopes: fc.array(
     fc.tuple(half, half).map((halves) => halves.join(':')),
     { maxLength: 4 },
@@ -54,6 +55,7 @@ describe('authority', () => {
 
   it('says in words what goes beyond it', () => {
     const own: Authority = {
+      grants: [],
       scopes: ['a:read', 'api-keys:manage'],
       environment: 'test',
       expiresAt: new Date('2030-01-01T00:00:00Z'),

@@ -6,6 +6,8 @@ import { missingScopes } from '#libs/contract/scopes.js';
 /** What somebody may do in one organization, and so all that they may hand on to a key. */
 export interface Authority {
   readonly scopes: readonly string[];
+  /** What they may hand on besides, though it is not theirs to use. */
+  readonly grants: readonly string[];
   /** Null for a user, who may make keys of either. */
   readonly environment: Environment | null;
   /** When it ends; null when it does not. */
@@ -47,7 +49,14 @@ export function authorityOfRole(role: Role, userId: string, application: readonl
   };
 }
 
-const unlimited = { environment: null, expiresAt: null, projectId: null, allowedIps: [], keysOf: null } as const;
+const unlimited = {
+  grants: [],
+  environment: null,
+  expiresAt: null,
+  projectId: null,
+  allowedIps: [],
+  keysOf: null,
+} as const;
 
 /** What an operator may read of every organization; each read is recorded in its trail. */
 export const operatorAuthority: Authority = {
@@ -58,7 +67,7 @@ export const operatorAuthority: Authority = {
 /** In what the wanted authority goes beyond one's own, in words; empty when it lies within. */
 export function beyond(own: Authority, wanted: Authority): string[] {
   return [
-    ...missingScopes(own.scopes, wanted.scopes).map((scope) => `scope ${scope}`),
+    ...missingScopes([...own.scopes, ...own.grants], wanted.scopes).map((scope) => `scope ${scope}`),
     ...(own.environment && wanted.environment !== own.environment ? [`environment ${wanted.environment}`] : []),
     ...(own.expiresAt && (!wanted.expiresAt || wanted.expiresAt > own.expiresAt)
       ? [`an expiry after ${own.expiresAt.toISOString()}`]

@@ -1,6 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import { lockUsers } from '#libs/auth/account-access.js';
 import { hashOfToken, newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
 import { actorOf, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
@@ -23,6 +24,12 @@ export interface InvitationWithLink {
   readonly invitation: Invitation;
   readonly url: string;
   readonly token: string;
+}
+
+/** What somebody is by an invitation: a member with a role, or an operator. */
+export interface Accepted {
+  readonly organizationId: string | null;
+  readonly role: Role | null;
 }
 
 interface Terms {
@@ -121,24 +128,42 @@ export class InvitationsService {
   }
 
   /**
-   * Within the change that takes a member's role away: what they could not give any more is not theirs to have given.
+   * Within the change that takes a member's role away: what they could not give any more is not theirs to have given, and
+   * a link that would give them back what was taken is of no use.
    * @param left the role that they keep
    */
-  async withdrawThoseOf(
+  async withdrawAfter(
     change: Change,
     organizationId: string,
-    userId: string,
+    member: User,
     left: Role | null,
     actor: EventActor,
   ): Promise<void> {
-    const made = await change.em.find(
+    const open = await change.em.find(
       Invitation,
-      { organizationId, createdBy: userId, acceptedAt: null, revokedAt: null },
+      {
+        organizationId,
+        acceptedAt: null,
+        revokedAt: null,
+        $or: [{ createdBy: member.id }, { email: member.email }],
+      },
       { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
     );
-    for (const invitation of made) {
-      if (!left || !mayAssign(left, invitation.role!)) this.#withdraw(change, invitation, actor);
+    for (const invitation of open) {
+      const isTheirs = invitation.createdBy === member.id && !(left && mayAssign(left, invitation.role!));
+      const isToThem = invitation.email === member.email && (!left || isHigher(invitation.role!, left));
+      if (isTheirs || isToThem) this.#withdraw(change, invitation, actor);
     }
+  }
+
+  /** The same for an operator who is one no longer. */
+  async withdrawAfterOperator(change: Change, user: User, actor: EventActor): Promise<void> {
+    const open = await change.em.find(
+      Invitation,
+      { organizationId: null, acceptedAt: null, revokedAt: null, $or: [{ createdBy: user.id }, { email: user.email }] },
+      { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
+    );
+    for (const invitation of open) this.#withdraw(change, invitation, actor, DEPLOYMENT_ID);
   }
 
   /** What the page behind a link shows. */
@@ -149,13 +174,14 @@ export class InvitationsService {
     return { invitation, organization: organizationId ? await em.findOneOrFail(Organization, organizationId) : null };
   }
 
-  async accept(principal: UserPrincipal, token: string): Promise<Invitation> {
+  /** @returns what the user is by it, which for a member may be more than it says */
+  async accept(principal: UserPrincipal, token: string): Promise<Accepted> {
     const { organizationId } = await this.findOpen(this.em.fork(), token, principal.email);
     const organizationIds = organizationId ? [organizationId] : [principal.personalOrganizationId, DEPLOYMENT_ID];
     return this.changes.create(organizationIds, async (change) => {
+      const [user] = await lockUsers(change.em, [principal.userId]);
       await this.sessions.reload(change.em, principal);
-      const user = await change.em.findOneOrFail(User, principal.userId, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      return this.redeem(change, token, user);
+      return this.redeem(change, token, user!);
     });
   }
 
@@ -164,14 +190,14 @@ export class InvitationsService {
    * what the invitation says, and the invitation used.
    * @throws DomainError `invalid_link` when somebody else was faster
    */
-  async redeem(change: Change, token: string, user: User): Promise<Invitation> {
+  async redeem(change: Change, token: string, user: User): Promise<Accepted> {
     const { em } = change;
     const invitation = await this.findOpen(em, token, user.email, LockMode.PESSIMISTIC_WRITE);
     const now = this.clock.now();
-    invitation.acceptedAt = now;
-    if (invitation.organizationId) await this.#join(change, invitation, user, now);
-    else this.#becomeOperator(change, invitation, user, now);
-    return invitation;
+    const { organizationId } = invitation;
+    if (organizationId) return { organizationId, role: await this.#join(change, invitation, user, now) };
+    this.#becomeOperator(change, invitation, user, now);
+    return { organizationId: null, role: null };
   }
 
   /** One answer for whatever is wrong with it. @throws DomainError `invalid_link` */
@@ -189,20 +215,27 @@ export class InvitationsService {
     return invitation;
   }
 
-  async #join({ em, record }: Change, { id, organizationId, role }: Invitation, user: User, now: Date): Promise<void> {
-    const about = { subject: user.id, organizationId: organizationId!, actor: { type: 'user', id: user.id } } as const;
-    const known = await em.findOne(Membership, { organizationId: organizationId!, userId: user.id });
-    if (!known) {
-      em.create(Membership, { organizationId: organizationId!, userId: user.id, role: role!, createdAt: now });
-      record({ ...about, type: 'member.added', data: { role: role!, invitation_id: id } });
-    } else if (isHigher(role!, known.role)) {
-      record({ ...about, type: 'member.role_changed', data: { before: known.role, after: role! } });
-      known.role = role!;
+  /** Of no use to a member who has this role or more, and so it stays open for somebody else. */
+  async #join({ em, record }: Change, invitation: Invitation, user: User, now: Date): Promise<Role> {
+    const { id } = invitation;
+    const [organizationId, role] = [invitation.organizationId!, invitation.role!];
+    const about = { subject: user.id, organizationId, actor: { type: 'user', id: user.id } } as const;
+    const known = await em.findOne(Membership, { organizationId, userId: user.id });
+    if (known && !isHigher(role, known.role)) return known.role;
+    invitation.acceptedAt = now;
+    if (known) {
+      record({ ...about, type: 'member.role_changed', data: { before: known.role, after: role, invitation_id: id } });
+      known.role = role;
+    } else {
+      em.create(Membership, { organizationId, userId: user.id, role, createdAt: now });
+      record({ ...about, type: 'member.added', data: { role, invitation_id: id } });
     }
+    return role;
   }
 
-  #becomeOperator({ record }: Change, { id }: Invitation, user: User, now: Date): void {
+  #becomeOperator({ record }: Change, invitation: Invitation, user: User, now: Date): void {
     if (user.operatorSince) return;
+    invitation.acceptedAt = now;
     user.operatorSince = now;
     for (const organizationId of [user.personalOrganizationId, DEPLOYMENT_ID]) {
       record({
@@ -210,15 +243,16 @@ export class InvitationsService {
         subject: user.id,
         organizationId,
         actor: { type: 'user', id: user.id },
-        data: { invitation_id: id },
+        data: { invitation_id: invitation.id },
       });
     }
   }
 
-  #withdraw({ record }: Change, invitation: Invitation, actor: EventActor): void {
+  #withdraw({ record }: Change, invitation: Invitation, actor: EventActor, organizationId?: string): void {
     if (invitation.revokedAt) return;
     invitation.revokedAt = this.clock.now();
-    record({ type: 'invitation.revoked', subject: invitation.id, actor, data: {} });
+    const where = organizationId ? { organizationId } : {};
+    record({ type: 'invitation.revoked', subject: invitation.id, actor, data: {}, ...where });
   }
 
   async #isMember(em: EntityManager, organizationId: string, email: string): Promise<boolean> {

@@ -99,7 +99,7 @@ export class MembersController {
     @Caller() caller: UserPrincipal,
   ): Promise<RouteOutput<typeof acceptInvitation>> {
     const { organizationId, role } = await this.invitations.accept(caller, body.token);
-    return { organization_id: organizationId ?? null, role: role ?? null, operator: !organizationId };
+    return { organization_id: organizationId, role, operator: organizationId === null };
   }
 }
 

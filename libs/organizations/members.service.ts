@@ -55,14 +55,14 @@ export class MembersService {
     return this.changes.alter(organizationId, { kind: 'member', id: userId }, async (change) => {
       const { em, record } = change;
       await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
-      const { own, member } = await this.#find(em, principal, organizationId, userId);
+      const { own, member, user } = await this.#find(em, principal, organizationId, userId);
       refuseBeyond(own, member.role);
       refuseBeyond(own, role);
       const before = member.role;
       if (before !== role) {
         if (before === 'owner') await refuseLastOwner(em, organizationId);
         member.role = role;
-        await this.invitations.withdrawThoseOf(change, organizationId, userId, role, actorOf(principal));
+        await this.invitations.withdrawAfter(change, organizationId, user, role, actorOf(principal));
         record({
           type: 'member.role_changed',
           subject: userId,
@@ -70,7 +70,7 @@ export class MembersService {
           data: { before, after: role },
         });
       }
-      return { membership: member, user: await em.findOneOrFail(User, userId) };
+      return { membership: member, user };
     });
   }
 
@@ -80,21 +80,21 @@ export class MembersService {
    */
   async remove(principal: UserPrincipal, organizationId: string, userId: string, revokeKeys: boolean): Promise<number> {
     const scope = userId === principal.userId ? 'organizations:read' : 'organizations:write';
-    await this.authorities.require(this.em.fork(), principal, scope, organizationId);
+    await this.authorities.requireAsMember(this.em.fork(), principal, scope, organizationId);
     const changed = revokeKeys
       ? ({ kind: 'organization', id: organizationId } as const)
       : ({ kind: 'member', id: userId } as const);
     return this.changes.alter(organizationId, changed, async (change) => {
       const { em, record } = change;
       await this.authorities.requireNow(em, principal, scope, organizationId);
-      const { own, member } = await this.#find(em, principal, organizationId, userId);
+      const { own, member, user } = await this.#find(em, principal, organizationId, userId);
       if (userId !== principal.userId) refuseBeyond(own, member.role);
       if (member.role === 'owner') await refuseLastOwner(em, organizationId);
       const actor = actorOf(principal);
       const revoked = revokeKeys
         ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor, 'member_removed')
         : 0;
-      await this.invitations.withdrawThoseOf(change, organizationId, userId, null, actor);
+      await this.invitations.withdrawAfter(change, organizationId, user, null, actor);
       em.remove(member);
       record({
         type: 'member.removed',
@@ -114,7 +114,7 @@ export class MembersService {
       { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
     );
     if (!member) throw new DomainError('not_found', 'There is no such member');
-    return { own: own.role, member };
+    return { own: own.role, member, user: await em.findOneOrFail(User, userId) };
   }
 }
 

@@ -34,9 +34,12 @@ export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: En
   };
 }
 
-/** Given at connecting, so that no statement ever runs without them. Instants are exchanged in UTC. */
+/**
+ * Given at connecting, so that no statement ever runs without them. Instants are exchanged in UTC; names mean what the
+ * migrations made, not what somebody put into a schema that bears the name of a role.
+ */
 export function sessionOptions(role: DatabaseRole, settings: Record<string, string> = {}): string {
-  return Object.entries({ role, timezone: 'UTC', ...settings })
+  return Object.entries({ role, timezone: 'UTC', search_path: 'public', ...settings })
     .map(([name, value]) => `-c ${name}=${value}`)
     .join(' ');
 }
@@ -97,8 +100,11 @@ function openPool(config: Config, role: DatabaseRole): pg.Pool {
   return pool;
 }
 
-/** What the drivers say when there is no server, or it is going away or starting: SQLSTATE classes 08, 53 and 57P. */
-const AWAY = /^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_AGAIN|EHOSTUNREACH|08|53|57P)/;
+/**
+ * What the drivers say when there is no server, or it is going away or starting: SQLSTATE classes 08, 53 and
+ * 57P. A broken protocol (08P01) is a fault of ours.
+ */
+const AWAY = /^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_AGAIN|EHOSTUNREACH|08(?!P01)|53|57P)/;
 const AWAY_WITHOUT_CODE =
   /connection terminated|connection error and is not queryable|timeout (exceeded )?when trying to connect|query read timeout/i;
 

@@ -87,6 +87,12 @@ export class HealthController {
     const { fsync, commit, standbys, replica } = rows[0]!;
     if (replica) return { status: 'degraded', detail: 'this server is a standby and cannot record anything' };
     if (fsync !== 'on') return { status: 'degraded', detail: 'fsync is off: a power failure can lose recorded events' };
+    if (commit === 'off') {
+      return {
+        status: 'degraded',
+        detail: 'synchronous_commit is off: a crash of the server can undo answered changes',
+      };
+    }
     if (standbys && ['on', 'remote_apply'].includes(commit)) {
       return { status: 'ok', detail: 'a recorded event is on the disks of two servers and survives a failover' };
     }

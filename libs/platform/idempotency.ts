@@ -110,12 +110,17 @@ export async function storeAnswer(em: EntityManager, value: unknown): Promise<vo
   if (!attempt?.present) return;
   const { affectedRows } = await em.execute<{ affectedRows: number }>(
     'UPDATE idempotency_key SET answer = ?::jsonb WHERE caller = ? AND key = ? AND attempt = ?::uuid AND answer IS NULL',
-    [JSON.stringify(attempt.present(value), withoutFields(attempt.secrets)), attempt.caller, attempt.key, attempt.id],
+    [JSON.stringify(withoutFields(attempt.present(value), attempt.secrets)), attempt.caller, attempt.key, attempt.id],
     'run',
   );
   if (affectedRows !== 1) throw new DomainError('idempotency_in_flight', undefined, { retryAfter: 1 });
 }
 
-function withoutFields(fields: readonly string[]) {
-  return (name: string, value: unknown) => (fields.includes(name) ? undefined : value);
+/** A change that is not what the call is about: its end is not the answer's. */
+export function apartFromTheCall<T>(work: () => Promise<T>): Promise<T> {
+  return storage.exit(work);
+}
+
+function withoutFields(answer: unknown, fields: readonly string[]): unknown {
+  return Object.fromEntries(Object.entries(answer as object).filter(([name]) => !fields.includes(name)));
 }

@@ -81,6 +81,16 @@ describe('a call with an Idempotency-Key', () => {
     expect(theirs.id).not.toBe(mine.id);
   });
 
+  it('is answered with all of the customer’s own data, whatever it is called', async () => {
+    const work = () =>
+      ada.client.apiKeys.create({
+        headers: { 'idempotency-key': 'metadata' },
+        body: { name: 'Metadata', scopes: ['triggers:read'], metadata: { key: 'v', token: 'w', url: 'x' } },
+      });
+    expect((await work()).metadata).toEqual((await work()).metadata);
+    expect((await work()).metadata).toEqual({ key: 'v', token: 'w', url: 'x' });
+  });
+
   it('leaves no secret behind in the database', async () => {
     const { key } = await create('secret', { name: 'Secret' });
     const { id } = await ada.client.organizations.create({ body: { name: 'Secretive' } });

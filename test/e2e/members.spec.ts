@@ -320,6 +320,38 @@ describe('a member who goes', () => {
   });
 });
 
+describe('an invitation to somebody whose role is taken', () => {
+  it('does not give back what was taken', async () => {
+    const team = await newTeam();
+    const bob = await deployment.account();
+    const links = await Promise.all([1, 2, 3].map(() => invite(team, 'admin', ada, bob.email)));
+    const accept = (index: number) =>
+      outcomeOf(bob.client.invitations.accept({ body: { token: links[index]!.token } }));
+    expect(await accept(0)).toBe('done');
+    await setRole(ada, team, bob.userId, 'viewer');
+    expect(await accept(1)).toBe('invalid_link');
+    await remove(ada, team, bob.userId);
+    expect(await accept(2)).toBe('invalid_link');
+  });
+
+  it('to no more than the role that somebody has stays open, and says what they have', async () => {
+    const team = await newTeam();
+    const bob = await join(team, 'admin');
+    const { token } = await invite(team, 'viewer');
+    expect(await bob.client.invitations.accept({ body: { token } })).toMatchObject({ role: 'admin' });
+    const eve = await deployment.account(token);
+    expect((await rolesIn(team)).get(eve.userId)).toBe('viewer');
+  });
+
+  it('tells by which invitation a role became higher', async () => {
+    const team = await newTeam();
+    const bob = await join(team, 'viewer');
+    const { token, id } = await invite(team, 'admin');
+    await bob.client.invitations.accept({ body: { token } });
+    expect((await eventsOf(team, 'member.role_changed'))[0]!.data).toMatchObject({ invitation_id: id, after: 'admin' });
+  });
+});
+
 describe("a developer's keys", () => {
   it('are all that they see and change, and all that their keys see and change', async () => {
     const team = await newTeam();

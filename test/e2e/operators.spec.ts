@@ -90,6 +90,40 @@ describe('operators', () => {
     expect(await codeOf(last)).toBe('conflict');
   });
 
+  it('that are removed leave nothing behind that works: no link of theirs, none to them', async () => {
+    const mallory = await newCustomer();
+    const become = async () =>
+      (await operator.client.deployment.inviteOperator({ body: { email: mallory.email } })).token;
+    const [first, second] = [await become(), await become()];
+    await mallory.client.invitations.accept({ body: { token: first } });
+    const { token: reset } = await mallory.client.deployment.createPasswordReset({ body: { email: operator.email } });
+    await operator.client.deployment.removeOperator({ params: { id: mallory.userId } });
+    const redeem = deployment
+      .client()
+      .auth.resetPassword({ body: { token: reset, new_password: 'seven kites over it all' } });
+    expect(await codeOf(redeem)).toBe('invalid_link');
+    expect(await codeOf(mallory.client.invitations.accept({ body: { token: second } }))).toBe('invalid_link');
+  });
+
+  it('that ask for many things at once get them all', async () => {
+    const busy = await newCustomer();
+    const { token } = await operator.client.deployment.inviteOperator();
+    await busy.client.invitations.accept({ body: { token } });
+    const { id } = await operator.client.organizations.create({ body: { name: 'Busy' } });
+    const links = await Promise.all(
+      ['viewer', 'auditor', 'developer', 'admin'].map((role) =>
+        operator.client.invitations.create({ params: { id }, body: { role: role as 'viewer' } }),
+      ),
+    );
+    const accepts = links.map((link) => outcomeOf(busy.client.invitations.accept({ body: { token: link.token } })));
+    expect(await Promise.all(accepts)).toEqual(['done', 'done', 'done', 'done']);
+    const resets = Array.from({ length: 4 }, () =>
+      outcomeOf(busy.client.deployment.createPasswordReset({ body: { email: busy.email } })),
+    );
+    expect(await Promise.all(resets)).toEqual(['done', 'done', 'done', 'done']);
+    await operator.client.deployment.removeOperator({ params: { id: busy.userId } });
+  });
+
   it('see every organization, by name, by id and by status', async () => {
     const names = (await operator.client.deployment.listOrganizations({ query: { search: 'ada love' } })).data;
     expect(names.map(({ id }) => id)).toContain(ada.organizationId);
@@ -131,6 +165,15 @@ describe('operators', () => {
       `/api/v1/projects/${id}`,
       '/api/v1/projects',
     ]);
+  });
+
+  it('read nothing by a change that is refused', async () => {
+    const customer = await newCustomer();
+    const leave = operator.client.members.remove({ params: { id: customer.organizationId, user_id: operator.userId } });
+    expect(await codeOf(leave)).toBe('not_found');
+    await operator.client.organizations.get({ params: { id: customer.organizationId } });
+    const reads = await trailOf(customer, 'operator.read');
+    expect(reads.map(({ data }) => data['method'])).toEqual(['GET']);
   });
 
   it('as such change nothing in an organization, and see no keys', async () => {
@@ -316,6 +359,36 @@ describe('a service key', () => {
     const widen = owner.client.apiKeys.update({ params: { id: plain.id }, body: { scopes: ['deployment:verify'] } });
     expect(await codeOf(widen)).toBe('beyond_authority');
     await operator.client.apiKeys.enable({ params });
+  });
+
+  it('is seen by every operator, and ended by every one, whoever made it and wherever', async () => {
+    const mallory = await newCustomer();
+    const { token } = await operator.client.deployment.inviteOperator();
+    await mallory.client.invitations.accept({ body: { token } });
+    const { id, key } = await newKey(mallory, ['deployment:verify']);
+    await operator.client.deployment.removeOperator({ params: { id: mallory.userId } });
+    expect(await use(key)).toBe('done');
+    const listed = async () => (await operator.client.deployment.listServiceKeys()).data.map((found) => found.id);
+    expect(await listed()).toContain(id);
+    const { id: plain } = await newKey(mallory);
+    expect(await codeOf(operator.client.deployment.revokeServiceKey({ params: { id: plain } }))).toBe('not_found');
+    expect((await operator.client.deployment.revokeServiceKey({ params: { id } })).status).toBe('revoked');
+    expect(await use(key)).toBe('revoked');
+    expect(await listed()).not.toContain(id);
+    expect((await trailOf(mallory, 'api_key.revoked'))[0]!.data.actor).toEqual({
+      type: 'operator',
+      id: operator.userId,
+    });
+  });
+
+  it('is what an operator may hand on, not what makes the operator verify by themselves', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'With an operator' } });
+    const { token } = await ada.client.invitations.create({ params: { id }, body: { role: 'viewer' } });
+    await operator.client.invitations.accept({ body: { token } });
+    const { key } = await ada.client.apiKeys.create({
+      body: { name: 'Key', organization_id: id, scopes: ['triggers:read'] },
+    });
+    expect((await operator.client.apiKeys.verify({ body: { key } })).code).toBe('invalid_key');
   });
 
   it('tells all of a key of any organization, whose trail says who asked', async () => {

@@ -105,6 +105,8 @@ const samples: Record<string, () => Sample> = {
   'deployment.listOperators': () => ({}),
   'deployment.inviteOperator': () => ({ body: { email: 'new@example.com' } }),
   'deployment.removeOperator': () => ({ params: { id: operator.userId } }),
+  'deployment.listServiceKeys': () => ({}),
+  'deployment.revokeServiceKey': () => ({ params: { id: adasKey.id } }),
   'deployment.createPasswordReset': () => ({ body: { email: ada.email } }),
   'apiKeys.create': () => ({
     body: {
@@ -287,6 +289,19 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
     ).toEqual(Object.keys(sample.body!).toSorted());
   });
 
+  it('refuses text that nothing can keep, wherever it stands', async () => {
+    const sample = samples[name]!();
+    for (const [field, value] of Object.entries(sample.body!)) {
+      if (typeof value !== 'string') continue;
+      for (const bad of ['\\u0000', '\\ud800']) {
+        const body = JSON.stringify({ ...sample.body, [field]: `${value}%` }).replace('%"', `${bad}"`);
+        const answer = await send(route, sample, goodCredential(route), body);
+        expectProblem(route, answer, 'invalid_request');
+        expect(locations(answer)).toContain(`body.${field}`);
+      }
+    }
+  });
+
   it('takes an array, a string and null for what they are', async () => {
     for (const body of ['[]', '"x"', 'null', '1']) {
       expectProblem(route, await send(route, samples[name]!(), goodCredential(route), body), 'invalid_request');
@@ -301,7 +316,8 @@ describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ n
     ['limit', '101'],
     ['limit', 'many'],
     ['cursor', 'bm90IG91cnM'],
-  ])('refuses %s=%s by its name', async (parameter, value) => {
+    ['search', 'a\0b'],
+  ])('refuses %s=%j by its name', async (parameter, value) => {
     const sample = samples[name]!();
     const query = { ...sample.query, [parameter]: value };
     const answer = await send(route, { ...sample, query }, goodCredential(route));

@@ -1,6 +1,9 @@
 import { createPublicKey, createSign, generateKeyPairSync } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
+import { SigningKeys } from '#libs/auth/access-tokens.js';
+import { Passwords } from '#libs/auth/passwords.js';
+import { toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf, rejection } from '../support/rejection.js';
@@ -38,9 +41,12 @@ describe('an access token', () => {
     const { kid } = decodeProtectedHeader(ada.accessToken);
     const claims = decodeJwt(ada.accessToken);
     const payload = ada.accessToken.split('.')[1]!;
-    const { rows } = await deployment.sql.query<{ public_key: string }>('SELECT public_key FROM signing_key');
-    const ours = createPublicKey(rows[0]!.public_key).export({ type: 'spki', format: 'pem' });
+    const signing = deployment.api.get(SigningKeys, { strict: false }).newest.key;
+    const ours = createPublicKey(signing).export({ type: 'spki', format: 'pem' });
     const stranger = generateKeyPairSync('ed25519').privateKey;
+    await deployment.sql.query("INSERT INTO signing_key (id, private_key, created_at) VALUES ('planted', $1, now())", [
+      stranger.export({ type: 'pkcs8', format: 'der' }),
+    ]);
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
     const signedBy = (header: object) => `${encode(header)}.${payload}`;
 
@@ -55,6 +61,9 @@ describe('an access token', () => {
       "by a stranger's key": await new SignJWT(claims)
         .setProtectedHeader({ alg: 'EdDSA', kid, typ: 'at+jwt' })
         .sign(stranger),
+      'by a key that somebody wrote into the database': await new SignJWT(claims)
+        .setProtectedHeader({ alg: 'EdDSA', kid: 'planted', typ: 'at+jwt' })
+        .sign(stranger),
       'by a key we never had': await new SignJWT(claims)
         .setProtectedHeader({ alg: 'EdDSA', kid: 'unknown', typ: 'at+jwt' })
         .sign(stranger),
@@ -64,6 +73,7 @@ describe('an access token', () => {
     for (const [how, token] of Object.entries(forged)) {
       expect([how, await codeOf(whoamiWith(token))]).toEqual([how, 'invalid_token']);
     }
+    await deployment.sql.query("DELETE FROM signing_key WHERE id = 'planted'");
   });
 
   it('dies with its session', async () => {
@@ -233,6 +243,42 @@ describe('the sessions of an account', () => {
       (answer) => answer.data.length > 0,
     );
     expect(trail.data[0]!.event.data['ended_session_ids']).toHaveLength(1);
+  });
+
+  it('end with it however many there are, and no link that would set another one stays open', async () => {
+    const carol = await deployment.account();
+    const { rows } = await deployment.sql.query<{ id: string }>(
+      `INSERT INTO session (id, user_id, created_at, expires_at)
+       SELECT gen_random_uuid(), $1, now(), now() + interval '1 day' FROM generate_series(1, 2000) RETURNING id`,
+      [toUuid(carol.userId)],
+    );
+    await carol.client.auth.changePassword({
+      body: { current_password: carol.password, new_password: 'seven kites over the marsh' },
+    });
+    expect((await carol.client.auth.listSessions()).total).toBe(1);
+    const changed = await eventually(
+      () => carol.client.audit.listEvents({ query: { type: 'user.password_changed' } }),
+      ({ data }) => data.length > 0,
+    );
+    const told = changed.data[0]!.event.data as unknown as { ended_sessions: number; ended_session_ids: string[] };
+    expect(told.ended_sessions).toBe(rows.length);
+    expect(told.ended_session_ids).toHaveLength(100);
+  });
+
+  it('do not come to life by a sign-in that was under way with the password of before', async () => {
+    const carol = await deployment.account();
+    const passwords = deployment.api.get(Passwords, { strict: false });
+    const matches = jest.spyOn(passwords, 'matches').mockImplementationOnce(async () => {
+      // Found right, and at this moment another one is set.
+      matches.mockRestore();
+      await carol.client.auth.changePassword({
+        body: { current_password: carol.password, new_password: 'seven kites over the marsh' },
+      });
+      return true;
+    });
+    const late = deployment.client().auth.login({ body: { email: carol.email, password: carol.password } });
+    expect(await codeOf(late)).toBe('invalid_credentials');
+    expect((await carol.client.auth.listSessions()).total).toBe(1);
   });
 
   it('stay as they are when the current password is wrong or the new one is common', async () => {

@@ -27,7 +27,7 @@ export async function createDatabase(): Promise<TestDatabase> {
     await client.query(sql);
     await client.end();
   };
-  await admin(`CREATE DATABASE ${name} TEMPLATE keyledger_template`);
+  await admin(`CREATE DATABASE ${name} TEMPLATE ${process.env['KEYLEDGER_TEST_TEMPLATE']}`);
   return {
     name,
     adminUrl: urlFor(serverUrl, name),

@@ -18,11 +18,13 @@ export default async function globalSetup() {
   process.env.KEYLEDGER_LEFT_OUT ??= join(directory, 'left-out.jsonl');
   const postgres = await startPostgres(directory);
   const redis = await startRedis(directory);
-  globalThis.keyledgerTest = { directory, postgres, redis };
+  globalThis.keyledgerTest = { directory, postgres, redis, dropTemplate: () => dropTemplate(postgres.adminUrl) };
 
   process.env.KEYLEDGER_TEST_ADMIN_URL = postgres.adminUrl;
   if (redis?.url) process.env.KEYLEDGER_TEST_REDIS_URL = redis.url;
-  await makeTemplate(postgres.adminUrl);
+  // Its own for each run: several may share one server.
+  process.env.KEYLEDGER_TEST_TEMPLATE = `keyledger_template_${process.pid}`;
+  await makeTemplate(postgres.adminUrl, process.env.KEYLEDGER_TEST_TEMPLATE);
 }
 
 async function startPostgres(directory) {
@@ -31,19 +33,26 @@ async function startPostgres(directory) {
   return startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres'), log: () => {} });
 }
 
-async function makeTemplate(adminUrl) {
+async function makeTemplate(adminUrl, template) {
   const client = new pg.Client({ connectionString: adminUrl });
   await client.connect();
-  await client.query('DROP DATABASE IF EXISTS keyledger_template');
-  await client.query('CREATE DATABASE keyledger_template');
+  await client.query(`DROP DATABASE IF EXISTS ${template}`);
+  await client.query(`CREATE DATABASE ${template}`);
   const templateUrl = new URL(adminUrl);
-  templateUrl.pathname = '/keyledger_template';
+  templateUrl.pathname = `/${template}`;
   await migrate({ databaseUrl: templateUrl.href });
   // As in production: each process logs in as somebody who has its role and nothing else.
   for (const role of ['api', 'worker']) {
     await client.query(`DO $$ BEGIN CREATE ROLE keyledger_test_${role} LOGIN PASSWORD 'test' IN ROLE keyledger_${role};
                         EXCEPTION WHEN duplicate_object THEN NULL; END $$`);
   }
+  await client.end();
+}
+
+async function dropTemplate(adminUrl) {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  await client.query(`DROP DATABASE ${process.env.KEYLEDGER_TEST_TEMPLATE}`);
   await client.end();
 }
 

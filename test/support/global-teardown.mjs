@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 
 export default async function globalTeardown() {
-  const { directory, postgres, redis } = globalThis.keyledgerTest;
+  const { directory, postgres, redis, dropTemplate } = globalThis.keyledgerTest;
   redis?.stop();
+  await dropTemplate();
   await postgres.stop();
   const leftOut = readLeftOut();
   await rm(directory, { recursive: true, force: true });

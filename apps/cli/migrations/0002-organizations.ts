@@ -13,8 +13,9 @@ export class Organizations extends Migration {
     this.addSql(GRANTS);
   }
 
-  /** None on a new database, where the table is made by the migration before this one, in the same run. */
+  /** None on a new database. Nobody may make one meanwhile: it would be left without a public key. */
   async #earlierKeys(): Promise<{ id: string; environment: string }[]> {
+    await this.execute('LOCK TABLE api_key IN ACCESS EXCLUSIVE MODE');
     return (await this.execute('SELECT id, environment FROM api_key')) as { id: string; environment: string }[];
   }
 }
@@ -32,6 +33,9 @@ const ORGANIZATIONS = /* sql */ `
 
   ALTER TABLE user_account ADD COLUMN operator_since timestamptz;
   CREATE INDEX user_account_operator ON user_account (id) WHERE operator_since IS NOT NULL;
+
+  -- It follows from the private key, which alone shows that it is of our making.
+  ALTER TABLE signing_key DROP COLUMN public_key;
 
   CREATE TABLE project (
     id uuid PRIMARY KEY,
@@ -65,10 +69,12 @@ const ORGANIZATIONS = /* sql */ `
   CREATE TABLE password_reset (
     token_hash bytea PRIMARY KEY,
     user_id uuid NOT NULL REFERENCES user_account,
+    created_by uuid NOT NULL REFERENCES user_account,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     used_at timestamptz
   );
+  CREATE INDEX password_reset_created_by ON password_reset (created_by) WHERE used_at IS NULL;
   CREATE INDEX password_reset_user_id ON password_reset (user_id) WHERE used_at IS NULL;
 
   CREATE TABLE idempotency_key (

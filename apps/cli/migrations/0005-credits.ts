@@ -49,4 +49,6 @@ const CREDITS = /* sql */ `
 const GRANTS = /* sql */ `
   GRANT SELECT, INSERT, UPDATE, DELETE ON credit TO keyledger_api;
   GRANT SELECT, INSERT ON credit_grant TO keyledger_api;
+  -- For the worker's upkeep: what slows down whom is forgotten when it is over.
+  GRANT SELECT, DELETE ON login_delay TO keyledger_worker;
 `;

@@ -16,6 +16,7 @@ import { shardOf } from './shard.js';
 type ChangedKind = 'api_key' | 'project' | 'organization' | 'member';
 
 const ATTEMPTS = 3;
+const PAUSE_MS = 50;
 
 export interface Change {
   /** Everything that the change reads and writes goes through it. */
@@ -98,6 +99,7 @@ export class Changes {
       } catch (error) {
         // The server ended a circle of waiting by rolling this one back: nothing has happened.
         if (!(error instanceof DeadlockException) || attempt === ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS));
       }
     }
   }

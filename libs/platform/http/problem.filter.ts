@@ -1,3 +1,4 @@
+import { DeadlockException } from '@mikro-orm/core';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { problems, type Problem, type ProblemCode } from '#libs/contract/problem.js';
@@ -46,6 +47,9 @@ function toProblem(error: DomainError, publicUrl: string, requestId: string): Pr
 function asDomainError(exception: unknown): DomainError {
   if (exception instanceof DomainError) return exception;
   if (isDatabaseAway(exception)) return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
+  // Several times in a row, or it would have been made again: the server is overrun by those who want the same.
+  if (exception instanceof DeadlockException)
+    return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
   const status = exception instanceof HttpException ? exception.getStatus() : (exception as FastifyError)?.statusCode;
   switch (status) {
     case 400:

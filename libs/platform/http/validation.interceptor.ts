@@ -27,6 +27,9 @@ const nothing = z.strictObject({});
 const anyHeaders = z.object({});
 
 function parseInput(route: Route, request: FastifyRequest) {
+  const { params, query, body } = request;
+  const unwritable = unwritableTexts({ params, query, body });
+  if (unwritable.length > 0) throw invalidInput(...unwritable);
   const parts = {
     params: (route.params ?? nothing).safeParse(request.params ?? {}),
     query: (route.query ?? nothing).safeParse(request.query ?? {}),
@@ -39,6 +42,19 @@ function parseInput(route: Route, request: FastifyRequest) {
   );
   if (errors.length > 0) throw invalidInput(...errors);
   return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data]));
+}
+
+/** Texts that no database column and no JSON document of ours can hold, wherever they are, in values and in names. */
+function unwritableTexts(value: unknown, path: readonly PropertyKey[] = []): FieldError[] {
+  if (typeof value === 'string') {
+    if (value.isWellFormed() && !value.includes('\0')) return [];
+    return [{ location: locate(path), message: 'must be text without NUL characters and broken surrogate pairs' }];
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => {
+    const step = Array.isArray(value) ? Number(name) : name;
+    return [...unwritableTexts(name, path), ...unwritableTexts(inner, [...path, step])];
+  });
 }
 
 function fieldErrors(part: string, issue: z.core.$ZodIssue): FieldError[] {
