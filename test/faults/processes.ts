@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import pg from 'pg';
-import { createDatabase, TEST_SECRET } from '../support/deployment.js';
+import { createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
 import { freePort } from './ports.js';
 
 const DIST = join(import.meta.dirname, '../../dist/apps');
@@ -72,6 +72,7 @@ class Service {
 export interface Processes {
   readonly apis: readonly Service[];
   readonly worker: Service;
+  readonly database: TestDatabase;
   /** As the superuser. */
   readonly sql: pg.Pool;
   /** Processes that ended by themselves. */
@@ -103,6 +104,7 @@ export async function startProcesses(options: { apis: number; env?: Record<strin
   return {
     apis,
     worker,
+    database,
     sql,
     failures,
     async stop() {

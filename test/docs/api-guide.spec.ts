@@ -1,0 +1,317 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { createApiKey, Verification, VerificationCode } from '#libs/contract/api-keys.js';
+import { AuditEvent } from '#libs/contract/audit.js';
+import { DomainEvent } from '#libs/contract/events.js';
+import { bodyWhenRepeated } from '#libs/contract/idempotency.js';
+import { problemsOf } from '#libs/contract/openapi.js';
+import { Problem, problems, type ProblemCode } from '#libs/contract/problem.js';
+import type { Route } from '#libs/contract/route.js';
+import { allRoutes } from '#libs/contract/routes.js';
+import { builtInScopes } from '#libs/contract/scopes.js';
+import { newOperatorLink } from '../../apps/cli/operator-link.js';
+import { startDeployment, type Deployment } from '../support/deployment.js';
+
+/**
+ * The guide is one script. It is run as it is printed, but for the address and the set-up token, and every answer is held
+ * against what the guide says of it: the code in the comment above a call, or, where there is none, the success that the
+ * contract promises.
+ */
+const run = promisify(execFile);
+const root = new URL('../../', import.meta.url);
+const PUBLIC_URL = 'http://keyledger.test';
+const table = allRoutes().map(({ name, route }) => ({ name, route, operation: operationOf(route) }));
+const api = table.filter(({ route }) => route.path.startsWith('/api/v1/'));
+
+/** As the guide writes it. */
+function operationOf({ method, path }: Route): string {
+  return `${method} ${path.replace(/:(\w+)/g, '{$1}')}`;
+}
+
+let guide: string;
+let calls: Call[];
+
+interface Call {
+  readonly status: number;
+  readonly route: Route;
+  readonly name: string;
+  /** Lower case, where the call asked curl for them. */
+  readonly headers: ReadonlyMap<string, string>;
+  readonly body: unknown;
+}
+
+beforeAll(async () => {
+  guide = await readFile(new URL('docs/api.md', root), 'utf8');
+  calls = await callsOf(guide);
+}, 90_000);
+
+/** Every call of curl leaves a file with its outcome and one with its answer. The address leads to the deployment. */
+const RECORDER = `
+  curl() {
+    local file="$CALLS/$(printf %04d "$(find "$CALLS" -name '*.outcome' | wc -l)")"
+    command curl --noproxy '*' --connect-to "$CONNECT_TO" -w '%{stderr}%{http_code} %{method} %{url}\\n' "$@" \\
+      2>"$file.outcome" | tee "$file.answer"
+  }
+`;
+
+async function callsOf(guide: string): Promise<Call[]> {
+  const directory = await mkdtemp(join(tmpdir(), 'keyledger-guide-'));
+  const deployment: Deployment = await startDeployment({ env: { PUBLIC_URL } });
+  try {
+    const { token } = await newOperatorLink(deployment.database.apiUrl, PUBLIC_URL, null);
+    const script = scriptOf(guide)
+      .replace(/^BASE=.*$/m, `BASE=${PUBLIC_URL}`)
+      .replace(/^SETUP_TOKEN=.*$/m, `SETUP_TOKEN=${token}`);
+    const { port } = new URL(deployment.url);
+    await run('bash', ['-euo', 'pipefail', '-c', RECORDER + script], {
+      env: { ...process.env, CALLS: directory, TMPDIR: directory, CONNECT_TO: `keyledger.test:80:127.0.0.1:${port}` },
+    });
+    const names = (await readdir(directory)).filter((name) => name.endsWith('.outcome')).toSorted();
+    return await Promise.all(names.map((name) => readCall(join(directory, name.slice(0, -'.outcome'.length)))));
+  } finally {
+    await deployment.stop();
+    await rm(directory, { recursive: true });
+  }
+}
+
+function scriptOf(guide: string): string {
+  return [...guide.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block]) => block).join('\n');
+}
+
+async function readCall(file: string): Promise<Call> {
+  const [status, method, url] = (await readFile(`${file}.outcome`, 'utf8')).trim().split(' ');
+  const answer = await readFile(`${file}.answer`, 'utf8');
+  const [head, ...rest] = answer.startsWith('HTTP/') ? answer.split('\r\n\r\n') : ['', answer];
+  const body = rest.join('\r\n\r\n');
+  const { pathname } = new URL(url!);
+  return {
+    status: Number(status),
+    ...routeOf(method!, pathname),
+    headers: new Map(
+      [...head!.matchAll(/^([\w-]+): (.*)$/gm)].map(([, name, value]) => [name!.toLowerCase(), value!.trim()]),
+    ),
+    body: body === '' ? undefined : JSON.parse(body),
+  };
+}
+
+/** A literal path comes before one with a parameter in its place, as in `/api-keys/verify`. */
+function routeOf(method: string, pathname: string): { name: string; route: Route } {
+  const literalFirst = table.toSorted(
+    (a, b) => Number(a.route.path.includes(':')) - Number(b.route.path.includes(':')),
+  );
+  const found = literalFirst.find(
+    ({ route }) => route.method === method && new RegExp(`^${route.path.replace(/:\w+/g, '[^/]+')}$`).test(pathname),
+  );
+  if (!found) throw new Error(`The contract has no ${method} ${pathname}`);
+  return found;
+}
+
+/** What the guide says of each of its calls, in their order: the status and the code in the comment above, or nothing. */
+function announced(guide: string): (string | undefined)[] {
+  const lines = scriptOf(guide).split('\n');
+  return lines.flatMap((line, index) =>
+    /^[^#]*\bcurl\b/.test(line) ? [/^# (\d{3} [a-z_]+)\b/.exec(lines[index - 1] ?? '')?.[1]] : [],
+  );
+}
+
+/** What a reader of the guide expects of the calls that were made. */
+function expectedOf(guide: string): string[] {
+  const says = announced(guide);
+  return calls.map(({ name, route }, index) => {
+    const success = name === 'apiKeys.verify' ? `${route.success.status} valid` : String(route.success.status);
+    return `${index} ${name} ${says[index] ?? success}`;
+  });
+}
+
+function outcomes(): string[] {
+  return calls.map(({ name, status, body }, index) => {
+    const code = status >= 400 || name === 'apiKeys.verify' ? ` ${(body as { code: string }).code}` : '';
+    return `${index} ${name} ${status}${code}`;
+  });
+}
+
+describe('the script of the API guide', () => {
+  it('gets the answer that the guide announces from every call', () => {
+    expect(outcomes()).toEqual(expectedOf(guide));
+    expect(announced(guide)).toHaveLength(calls.length);
+  });
+
+  it('would fail for an answer that is not announced, for one that does not come, and for another code', () => {
+    for (const wrong of [
+      guide.replace('\n# 409 conflict', '\n#'),
+      guide.replace('\n# 409 conflict', '\n# 404 not_found'),
+      guide.replace('\n# 200 disabled', '\n# 200 expired'),
+      guide.replace(/^curl -s \$BASE\/api\/v1\/whoami -H "\$AUTH"$/m, '# 401 unauthenticated\n$&'),
+    ]) {
+      expect(wrong).not.toBe(guide);
+      expect(outcomes()).not.toEqual(expectedOf(wrong));
+    }
+  });
+
+  it('is answered in the shape that the contract has, and with problems that the call may answer', () => {
+    for (const { name, route, status, headers, body } of calls) {
+      if (status >= 400) {
+        const { code } = Problem.parse(body);
+        expect([name, problemsOf(route)]).toEqual([name, expect.arrayContaining([code])]);
+      } else {
+        const schema = headers.has('idempotent-replayed') ? bodyWhenRepeated(route) : route.success.body;
+        expect([name, schema?.safeParse(body).error]).toEqual([name, undefined]);
+      }
+    }
+  });
+
+  it('makes every call of the API', () => {
+    const made = new Set(calls.filter(({ status }) => status < 400).map(({ name }) => name));
+    expect(api.map(({ name }) => name).filter((name) => !made.has(name))).toEqual([]);
+  });
+
+  it('shows a repeated call, a next page and a challenge where it says so', () => {
+    const [first, again] = calls.filter(
+      ({ name, body }) => name === 'apiKeys.create' && (body as { name?: string }).name === 'Second key',
+    );
+    const { key, ...shown } = first!.body as { key: string };
+    expect(key).toMatch(/^sk_test_/);
+    expect(again!.body).toEqual(shown);
+    expect(again!.headers.get('idempotent-replayed')).toBe('true');
+
+    const pages = calls.filter(({ name, status }) => name === 'apiKeys.list' && status === 200);
+    const { data, next_cursor: cursor } = pages[0]!.body as { data: { id: string }[]; next_cursor: string };
+    expect(pages[0]!.headers.get('link')).toBe(
+      `<${PUBLIC_URL}/api/v1/api-keys?limit=1&sort=created_at&cursor=${cursor}>; rel="next"`,
+    );
+    expect((pages[2]!.body as { data: { id: string }[] }).data[0]!.id).not.toBe(data[0]!.id);
+
+    const refused = calls.find(({ name, status }) => name === 'apiKeys.list' && status === 403);
+    expect(refused!.headers.get('www-authenticate')).toContain('scope="api-keys:manage"');
+  });
+
+  it('finds in the trail what it says stands there', () => {
+    const trails = calls
+      .filter(({ name, status }) => name === 'audit.listEvents' && status === 200)
+      .map(({ body }) => (body as { data: { event: { type: string } }[] }).data.map(({ event }) => event.type));
+    const [ofKey, denials, personal, reads, deployment] = trails;
+    expect(ofKey!.slice(0, 2)).toEqual(['api_key.created', 'api_key.used']);
+    expect(ofKey).toEqual(expect.arrayContaining(['api_key.updated', 'api_key.rotated', 'api_key.disabled']));
+    // Revoked, refused, deleted, refused.
+    expect(ofKey!.slice(-4)).toEqual(['api_key.revoked', 'api_key.denied', 'api_key.revoked', 'api_key.denied']);
+    expect(new Set(denials)).toEqual(new Set(['api_key.denied']));
+    expect(personal).toEqual(expect.arrayContaining(['user.registered', 'user.password_changed', 'user.login_failed']));
+    expect(reads).toEqual(['operator.read']);
+    expect(deployment).toEqual(
+      expect.arrayContaining([
+        'user.operator_added',
+        'operator.read',
+        'organization.suspended',
+        'organization.updated',
+        'user.password_reset_requested',
+        'user.operator_removed',
+      ]),
+    );
+  });
+
+  it('tells how many keys went with a member and with a project', () => {
+    const revoked = (wanted: string) =>
+      calls.filter(({ name, status }) => name === wanted && status === 200).map(({ body }) => body);
+    expect(revoked('members.remove')).toEqual([{ revoked_api_keys: 1 }]);
+    expect(revoked('projects.delete')).toEqual([{ revoked_api_keys: 1 }]);
+  });
+
+  it('needs nothing but bash, curl, sed and grep', () => {
+    expect(scriptOf(guide)).not.toMatch(/\b(jq|python3?|node|npm|perl|awk)\b/);
+  });
+});
+
+describe('the text of the API guide', () => {
+  it('mentions every operation of the API', () => {
+    expect(api.map(({ operation }) => operation).filter((operation) => !guide.includes(`\`${operation}\``))).toEqual(
+      [],
+    );
+  });
+
+  it('mentions no operation that does not exist', () => {
+    const known = new Set(table.map(({ operation }) => operation));
+    const mentioned = [...guide.matchAll(/`((?:GET|POST|PATCH|PUT|DELETE) \/[^`\s]*)`/g)].map(([, text]) => text!);
+    expect(mentioned.length).toBeGreaterThanOrEqual(api.length);
+    expect(mentioned.filter((operation) => !known.has(operation))).toEqual([]);
+  });
+
+  it('has the codes of a verification in the order in which they are checked, each with its status', () => {
+    const rows = rowsAfter('The codes, in the order in which they are checked');
+    const told = rows.map(([code, status]) => `${codesIn(code!).join()} ${status}`);
+    const statusOf = (code: VerificationCode) => (code === 'valid' ? 200 : problems[code satisfies ProblemCode].status);
+    expect(told).toEqual(VerificationCode.options.map((code) => `${code} ${statusOf(code)}`));
+  });
+
+  it('has every problem code under its status, and no other', () => {
+    const rows = rowsAfter('What belongs to another organization is answered like what does not exist');
+    const told = rows.flatMap(([status, text]) =>
+      codesIn(text!)
+        .filter((word) => word in problems)
+        .map((code) => `${code} ${status}`),
+    );
+    const known = Object.entries(problems).map(([code, { status }]) => `${code} ${status}`);
+    expect(told.toSorted()).toEqual(known.toSorted());
+  });
+
+  it('names every field of a key, every scope that is built in, and every type of event', () => {
+    const fields = Object.keys(createApiKey.success.body.shape);
+    const told = rowsAfter('### What a key is created with').flatMap(([field]) => codesIn(field!));
+    expect(told.toSorted()).toEqual(Object.keys(createApiKey.body.shape).toSorted());
+    const types = DomainEvent.options.map((option) => option.shape.type.value);
+    const words = [...fields, ...Object.keys(builtInScopes), ...types];
+    expect(words.filter((word) => !guide.includes(`\`${word}\``))).toEqual([]);
+  });
+
+  it('shows an answer of a verification and an event that are as the contract has them', () => {
+    const [problem, verification, entry] = [...guide.matchAll(/^```json\n(.*?)^```$/gms)].map(
+      ([, text]) => JSON.parse(text!) as unknown,
+    );
+    expect(Problem.parse(problem)).toEqual(problem);
+    expect(Verification.parse(verification)).toEqual(verification);
+    expect(AuditEvent.parse(entry)).toEqual(entry);
+    const { event } = entry as AuditEvent;
+    expect(DomainEvent.parse(event)).toEqual(event);
+  });
+});
+
+/** The rows of the first table after a text. */
+function rowsAfter(text: string): string[][] {
+  const start = guide.indexOf(text);
+  expect(start).toBeGreaterThan(-1);
+  const [, rows] = /^\|.*\n\| -.*\n((?:\|.*\n)+)/m.exec(guide.slice(start))!;
+  return rows!
+    .trim()
+    .split('\n')
+    .map((row) =>
+      row
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+}
+
+function codesIn(cell: string): string[] {
+  return [...cell.matchAll(/`([a-z_]+)`/g)].map(([, code]) => code!);
+}
+
+it.each(['docs/api.md', 'docs/security-model.md'])('every heading that %s points to exists', async (document) => {
+  const text = await readFile(new URL(document, root), 'utf8');
+  for (const [, file, heading] of text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)) {
+    const target = file ? new URL(file, new URL(document, root)) : new URL(document, root);
+    expect(headingsOf(await readFile(target, 'utf8'))).toContain(heading);
+  }
+});
+
+/** As the repository's host makes anchors of them. */
+function headingsOf(text: string): string[] {
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
