@@ -1,0 +1,27 @@
+import { execFileSync } from 'node:child_process';
+import { chromium, type Browser } from 'playwright-core';
+
+/** `CHROMIUM_PATH`, or what Debian and others call it on the PATH; undefined where there is none. */
+export function findChromium(): string | undefined {
+  if (process.env['CHROMIUM_PATH']) return process.env['CHROMIUM_PATH'];
+  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
+    try {
+      return execFileSync('which', [name], { encoding: 'utf8' }).trim();
+    } catch {
+      // The next one, then.
+    }
+  }
+  return undefined;
+}
+
+/** @param hosts names that lead to this machine, for this browser alone */
+export function launchChromium(executablePath: string, hosts: readonly string[]): Promise<Browser> {
+  return chromium.launch({
+    executablePath,
+    args: [
+      `--host-resolver-rules=${hosts.map((host) => `MAP ${host} 127.0.0.1`).join(', ')}`,
+      // It refuses to run as root with one, and the pages are our own.
+      '--no-sandbox',
+    ],
+  });
+}

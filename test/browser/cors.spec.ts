@@ -1,0 +1,110 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Browser } from 'playwright-core';
+import type { Client } from '#libs/client/client.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { leftOut } from '../support/left-out.js';
+import { findChromium, launchChromium } from './chromium.js';
+
+const SHOP = 'shop.example.com';
+const ELSEWHERE = 'elsewhere.test';
+
+const executable = findChromium();
+if (!executable) leftOut('the browser needs Chromium', 'install chromium, or set CHROMIUM_PATH');
+const inChromium = executable ? describe : describe.skip;
+
+inChromium('the fetch of a real browser', () => {
+  let deployment: Deployment;
+  let ada: Account;
+  let pages: Server;
+  let browser: Browser;
+
+  beforeAll(async () => {
+    deployment = await startDeployment();
+    ada = await deployment.account();
+    pages = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<title>A page</title>'));
+    await new Promise<void>((listening) => pages.listen(0, '127.0.0.1', listening));
+    browser = await launchChromium(executable!, [SHOP, ELSEWHERE]);
+  }, 60_000);
+
+  afterAll(async () => {
+    await browser.close();
+    pages.close();
+    await deployment.stop();
+  });
+
+  const newKey = (body: Partial<Parameters<Client['apiKeys']['create']>[0]['body']> = {}) =>
+    ada.client.apiKeys.create({
+      body: { name: 'Pair', scopes: ['triggers:read', 'api-keys:manage'], allowed_domains: [SHOP], ...body },
+    });
+
+  /** What a script on a page of this host gets: the status and the body, or the error that it is given instead. */
+  async function fetchFrom(
+    host: string,
+    path: string,
+    init: { method?: string; headers: Record<string, string>; body?: string },
+  ) {
+    const page = await browser.newPage();
+    try {
+      await page.goto(`http://${host}:${(pages.address() as AddressInfo).port}/`);
+      return await page.evaluate(
+        async ([url, options]) => {
+          try {
+            const response = await fetch(url, options);
+            const requestId = response.headers.get('x-request-id');
+            return { status: response.status, requestId, body: (await response.json()) as Record<string, unknown> };
+          } catch (error) {
+            return { error: (error as Error).name };
+          }
+        },
+        [`${deployment.url}${path}`, init] as const,
+      );
+    } finally {
+      await page.close();
+    }
+  }
+
+  const bearer = (credential: string) => ({ headers: { authorization: `Bearer ${credential}` } });
+
+  it('with a public key reads the answer on an allowed page, its headers too', async () => {
+    const { public_key: publicKey } = await newKey();
+    expect(await fetchFrom(SHOP, '/api/v1/whoami', bearer(publicKey))).toMatchObject({
+      status: 200,
+      requestId: expect.stringMatching(/^req_/),
+      body: { type: 'api_key', api_key: { credential: 'public_key', scopes: ['triggers:read'] } },
+    });
+  });
+
+  it('on a page that no key allows is not even sent', async () => {
+    const { public_key: publicKey, id } = await newKey();
+    expect(await fetchFrom(ELSEWHERE, '/api/v1/whoami', bearer(publicKey))).toEqual({ error: 'TypeError' });
+    const { data } = await ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.denied' } });
+    expect(data).toEqual([]);
+  });
+
+  it('on a page that another key allows is refused, and the page cannot read why', async () => {
+    const { public_key: publicKey } = await newKey();
+    await newKey({ allowed_domains: [ELSEWHERE] });
+    expect(await fetchFrom(ELSEWHERE, '/api/v1/whoami', bearer(publicKey))).toEqual({ error: 'TypeError' });
+  });
+
+  it('that is refused for another reason tells an allowed page why', async () => {
+    const { public_key: publicKey, id } = await newKey();
+    await ada.client.apiKeys.disable({ params: { id } });
+    expect(await fetchFrom(SHOP, '/api/v1/whoami', bearer(publicKey))).toMatchObject({
+      status: 401,
+      body: { code: 'disabled' },
+    });
+  });
+
+  it('with the secret may change something, through a preflight for the method and the header', async () => {
+    const { key, public_key: publicKey, id } = await newKey();
+    const changed = await fetchFrom(SHOP, `/api/v1/api-keys/${id}`, {
+      method: 'PATCH',
+      headers: { 'x-api-key': `${publicKey}:${key}`, 'content-type': 'application/json' },
+      body: '{"name":"From a page"}',
+    });
+    expect(changed).toMatchObject({ status: 200, body: { name: 'From a page' } });
+  });
+});
