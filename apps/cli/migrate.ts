@@ -6,10 +6,12 @@ import { ormOptions, sessionOptions } from '#libs/platform/database.js';
 import { QUEUE_SCHEMA } from '#libs/platform/queue.js';
 import { MainJob } from './migrations/0001-main-job.js';
 import { Organizations } from './migrations/0002-organizations.js';
+import { Usage } from './migrations/0004-usage.js';
 
 const migrations = [
   { name: '0001-main-job', class: MainJob },
   { name: '0002-organizations', class: Organizations },
+  { name: '0004-usage', class: Usage },
 ];
 
 /** Any number will do, as long as no other one of this database takes it. */
