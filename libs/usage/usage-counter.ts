@@ -47,9 +47,9 @@ export class UsageCounter extends EventSubscriber {
     const tallies = events.flatMap(readTally);
     if (tallies.length === 0) return;
     const hours = countByHour(tallies);
-    const counted = await countedEndpoints(client, hours);
+    const others = await addEndpoints(client, hours);
     await addToTotals(client, countByKey(tallies));
-    await addToHours(client, foldOthers(hours, counted));
+    await addToHours(client, foldOthers(hours, others));
   }
 }
 
@@ -94,10 +94,11 @@ export function countByHour(tallies: readonly Tally[]): HourCount[] {
   return merge(tallies.map(({ time, ...tally }) => ({ ...tally, hour: hourOf(time) })));
 }
 
-/** Pure: the same with one endpoint for all that are not among those that are counted apart. */
-export function foldOthers(counts: readonly HourCount[], counted: ReadonlySet<string>): HourCount[] {
+/** Pure: the same with one endpoint for all of these. */
+export function foldOthers(counts: readonly HourCount[], others: ReadonlySet<string>): readonly HourCount[] {
+  if (others.size === 0) return counts;
   return merge(
-    counts.map((count) => (counted.has(endpointKey(count)) ? count : { ...count, endpoint: OTHER_ENDPOINTS })),
+    counts.map((count) => (others.has(endpointKey(count)) ? { ...count, endpoint: OTHER_ENDPOINTS } : count)),
   );
 }
 
@@ -130,39 +131,35 @@ function hourOf(time: string): string {
 }
 
 /**
- * Which endpoints of these keys are counted apart: those that were before, and new ones as long as there is room. Nobody
- * else gives the room away meanwhile: a shard, and so a key, has one writer.
+ * Keeps which endpoints of a key are counted apart: new ones are, as long as there is room. Nobody else gives the room
+ * away meanwhile: a shard, and so a key, has one writer.
+ * @returns those for which there is none
  */
-async function countedEndpoints(client: pg.PoolClient, hours: readonly HourCount[]): Promise<ReadonlySet<string>> {
-  const asked = [...new Map(hours.map((count) => [endpointKey(count), count])).values()];
-  const named = asked.filter(({ endpoint }) => endpoint !== NO_ENDPOINT);
-  const counted = new Set(asked.filter(({ endpoint }) => endpoint === NO_ENDPOINT).map(endpointKey));
-  if (named.length === 0) return counted;
-  const ids = new Map(named.map(({ apiKeyId }) => [toUuid(apiKeyId), apiKeyId]));
-  const { rows } = await client.query<{ api_key_id: string; endpoint: string }>(
-    `WITH asked AS (
-       SELECT * FROM unnest($1::uuid[], $2::text[]) AS t (api_key_id, endpoint)
-     ), known AS (
-       SELECT api_key_id, endpoint FROM api_key_endpoint JOIN asked USING (api_key_id, endpoint)
-     ), fresh AS (
-       SELECT * FROM asked EXCEPT SELECT * FROM known
-     ), taken AS (
-       SELECT api_key_id, count(*) AS number FROM api_key_endpoint
-       WHERE api_key_id IN (SELECT api_key_id FROM fresh) GROUP BY api_key_id
-     ), added AS (
-       INSERT INTO api_key_endpoint (api_key_id, endpoint)
-       SELECT api_key_id, endpoint FROM (
-         SELECT *, row_number() OVER (PARTITION BY api_key_id ORDER BY endpoint) AS place FROM fresh
-       ) AS placed LEFT JOIN taken USING (api_key_id)
-       WHERE place + coalesce(number, 0) <= $3
-       ORDER BY api_key_id, endpoint
-       RETURNING api_key_id, endpoint
-     )
-     SELECT * FROM known UNION ALL SELECT * FROM added`,
-    [named.map(({ apiKeyId }) => toUuid(apiKeyId)), named.map(({ endpoint }) => endpoint), MAX_ENDPOINTS],
+async function addEndpoints(client: pg.PoolClient, hours: readonly HourCount[]): Promise<ReadonlySet<string>> {
+  const named = [...new Map(hours.map((count) => [endpointKey(count), count])).values()].filter(
+    ({ endpoint }) => endpoint !== NO_ENDPOINT,
   );
-  for (const row of rows) counted.add(endpointKey({ apiKeyId: ids.get(row.api_key_id)!, endpoint: row.endpoint }));
-  return counted;
+  if (named.length === 0) return new Set();
+  const uuids = uuidsOf(named.map(({ apiKeyId }) => apiKeyId));
+  // OFFSET 0: looked up one by one in the index. As a join it would now and then read the whole table.
+  const { rows } = await client.query<{ place: number }>(
+    `WITH fresh AS (
+       SELECT * FROM unnest($1::uuid[], $2::text[]) WITH ORDINALITY AS asked (api_key_id, endpoint, place)
+       WHERE NOT EXISTS (SELECT FROM api_key_endpoint known WHERE known.api_key_id = asked.api_key_id
+                         AND known.endpoint = asked.endpoint OFFSET 0)
+     ), taken AS MATERIALIZED (
+       SELECT api_key_id, (SELECT count(*) FROM api_key_endpoint known WHERE known.api_key_id = keys.api_key_id) AS number
+       FROM (SELECT DISTINCT api_key_id FROM fresh) AS keys
+     ), placed AS (
+       SELECT fresh.*, number + row_number() OVER (PARTITION BY api_key_id ORDER BY place) <= $3 AS fits
+       FROM fresh JOIN taken USING (api_key_id)
+     ), added AS (
+       INSERT INTO api_key_endpoint (api_key_id, endpoint) SELECT api_key_id, endpoint FROM placed WHERE fits ORDER BY place
+     )
+     SELECT place::int FROM placed WHERE NOT fits`,
+    [uuids, named.map(({ endpoint }) => endpoint), MAX_ENDPOINTS],
+  );
+  return new Set(rows.map(({ place }) => endpointKey(named[place - 1]!)));
 }
 
 async function addToTotals(client: pg.PoolClient, totals: readonly [string, Totals][]): Promise<void> {
@@ -195,14 +192,20 @@ async function addToHours(client: pg.PoolClient, hours: readonly HourCount[]): P
        count = known.count + excluded.count,
        credits = known.credits + excluded.credits`,
     [
-      hours.map(({ apiKeyId }) => toUuid(apiKeyId)),
+      uuidsOf(hours.map(({ apiKeyId }) => apiKeyId)),
       hours.map(({ hour }) => hour),
       hours.map(({ outcome }) => outcome),
       hours.map(({ endpoint }) => endpoint),
-      hours.map(({ organizationId }) => toUuid(organizationId)),
-      hours.map(({ projectId }) => projectId && toUuid(projectId)),
+      uuidsOf(hours.map(({ organizationId }) => organizationId)),
+      uuidsOf(hours.map(({ projectId }) => projectId)),
       hours.map(({ count }) => count),
       hours.map(({ credits }) => credits),
     ],
   );
+}
+
+/** The same few ids come again and again: each is decoded once. */
+function uuidsOf(ids: readonly (string | null)[]): (string | null)[] {
+  const uuids = new Map([...new Set(ids)].map((id) => [id, id && toUuid(id)]));
+  return ids.map((id) => uuids.get(id)!);
 }

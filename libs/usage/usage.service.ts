@@ -24,7 +24,7 @@ const groupings: Record<UsageGrouping, { group: string; others: string }> = {
   none: { group: 'NULL', others: 'NULL' },
   outcome: { group: 'outcome', others: 'NULL' },
   endpoint: { group: 'endpoint', others: `'${OTHER_ENDPOINTS}'` },
-  api_key: { group: 'api_key_id::text', others: 'NULL' },
+  api_key: { group: 'api_key_id::text COLLATE "C"', others: 'NULL' },
 };
 
 /** So many groups are told apart; those that gather the nameless do not count among them. */
@@ -63,7 +63,7 @@ export class UsageService {
        SELECT start,
               CASE WHEN name = ANY($8) OR name IN (SELECT name FROM greatest_groups) THEN name ELSE ${others} END AS "group",
               sum(uses)::float8 AS uses, sum(denials)::float8 AS denials, sum(credits)::float8 AS credits
-       FROM counted GROUP BY 1, 2 ORDER BY 1, 2 COLLATE "C" NULLS LAST`,
+       FROM counted GROUP BY 1, 2 ORDER BY 1, 2 NULLS LAST`,
       [
         query.interval,
         toUuid(query.organizationId),
