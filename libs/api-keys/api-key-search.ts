@@ -17,6 +17,8 @@ export interface ApiKeySearch {
   readonly environment: Environment | undefined;
   readonly externalId: string | undefined;
   readonly search: string | undefined;
+  /** Only keys that are older than this and were not used for so long. */
+  readonly unusedForDays: number | undefined;
   /** A field, with a minus for descending. */
   readonly sort: string;
   readonly limit: number;
@@ -28,6 +30,8 @@ interface FoundPage {
   readonly total: number;
   readonly nextCursor: string | null;
 }
+
+const DAY_MS = 86_400_000;
 
 /** By what keys are sorted, and its type. The id decides among equals, so that no page repeats or skips a key. */
 const sortKeys: Record<string, { expression: string; type: string }> = {
@@ -64,6 +68,7 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
            AND ($4::text IS NULL OR k.external_id = $4)
            AND ($5::text IS NULL OR k.name ILIKE $5 OR k.description ILIKE $5 OR k.external_id ILIKE $5
                 OR k.prefix LIKE $6 OR k.public_key LIKE $6)
+           AND ($14::timestamptz IS NULL OR greatest(k.created_at, u.last_used_at) < $14)
        )
        SELECT id, sort_key::text, (SELECT count(*)::int FROM found) AS total FROM found
        WHERE $7::text IS NULL OR (sort_key, id) ${descending ? '<' : '>'} ($7::${type}, $8::uuid)
@@ -82,6 +87,7 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
         query.ownKeysOnly.userId && toUuid(query.ownKeysOnly.userId),
         query.withinProject ? toUuid(query.withinProject) : null,
         query.projectId ? toUuid(query.projectId) : null,
+        query.unusedForDays ? new Date(now.getTime() - query.unusedForDays * DAY_MS) : null,
       ],
     )
     .catch((error: { code?: string }) => {

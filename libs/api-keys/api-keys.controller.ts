@@ -65,7 +65,13 @@ export class ApiKeysController {
     @Input() { query }: RouteInput<typeof listApiKeys>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof listApiKeys>> {
-    const { organization_id: organizationId, project_id: projectId, external_id: externalId, ...rest } = query;
+    const {
+      organization_id: organizationId,
+      project_id: projectId,
+      external_id: externalId,
+      unused_for_days: unusedForDays,
+      ...rest
+    } = query;
     const { data, total, nextCursor } = await this.apiKeys.list(caller, {
       ...rest,
       organizationId,
@@ -74,6 +80,7 @@ export class ApiKeysController {
       status: query.status,
       environment: query.environment,
       search: query.search,
+      unusedForDays,
       cursor: query.cursor,
     });
     return { data: data.map((view) => this.#present(view)), total, next_cursor: nextCursor };

@@ -5,11 +5,13 @@ import { UsageModule } from '#libs/usage/usage.module.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { RegisteredScopes } from './registered-scopes.js';
+import { UsageReportsController } from './usage-reports.controller.js';
+import { UsageReports } from './usage-reports.service.js';
 import { VerificationModule } from './verification/verification.module.js';
 
 @Module({
   imports: [AuthModule, OrganizationsModule, UsageModule, VerificationModule],
-  controllers: [ApiKeysController],
-  providers: [ApiKeysService, RegisteredScopes],
+  controllers: [ApiKeysController, UsageReportsController],
+  providers: [ApiKeysService, RegisteredScopes, UsageReports],
 })
 export class ApiKeysModule {}

@@ -368,7 +368,7 @@ export class ApiKeysService {
   async #find(em: EntityManager, principal: Principal, id: string): Promise<ApiKey> {
     const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
     if (!apiKey) throw noSuchKey();
-    const own = await this.#requireForKey(() =>
+    const own = await asOfApiKey(() =>
       this.authorities.require(em, principal, 'api-keys:manage', apiKey.organizationId, 'project'),
     );
     if (!manages(own, apiKey)) throw noSuchKey();
@@ -391,7 +391,7 @@ export class ApiKeysService {
   #alter<T>(principal: Principal, before: ApiKey, work: (alteration: Alteration) => Promise<T>): Promise<T> {
     const { id, organizationId } = before;
     return this.changes.alter(organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
-      const own = await this.#requireForKey(() =>
+      const own = await asOfApiKey(() =>
         this.authorities.requireNow(em, principal, 'api-keys:manage', organizationId, 'project'),
       );
       const apiKey = await em.findOne(ApiKey, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
@@ -446,15 +446,6 @@ export class ApiKeysService {
     );
     return apiKeys.map((apiKey) => ({ apiKey, usage: usage.get(apiKey.id) }));
   }
-
-  /** Whose organization it is not, to them the key does not exist. */
-  async #requireForKey(require: () => Promise<Authority>): Promise<Authority> {
-    try {
-      return await require();
-    } catch (error) {
-      throw error instanceof DomainError && error.code === 'not_found' ? noSuchKey() : error;
-    }
-  }
 }
 
 interface Alteration {
@@ -482,7 +473,16 @@ function isWider(reach: PublicReach, than: PublicReach): boolean {
   );
 }
 
-function noSuchKey(): DomainError {
+/** Whose organization it is not, to them the key does not exist. */
+export async function asOfApiKey(require: () => Promise<Authority>): Promise<Authority> {
+  try {
+    return await require();
+  } catch (error) {
+    throw error instanceof DomainError && error.code === 'not_found' ? noSuchKey() : error;
+  }
+}
+
+export function noSuchKey(): DomainError {
   return new DomainError('not_found', 'There is no such API key');
 }
 

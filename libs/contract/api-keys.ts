@@ -144,6 +144,9 @@ export const listApiKeys = defineRoute({
     search: z.string().trim().min(1).max(100).optional().meta({
       description: 'In the name, the description, the external id, or at the beginning of the key',
     }),
+    unused_for_days: z.coerce.number().int().min(1).max(3650).optional().meta({
+      description: 'Made more than so many days ago, and not used since then',
+    }),
     sort: z
       .enum(['-created_at', 'created_at', 'name', '-name', '-last_used_at', 'last_used_at'])
       .default('-created_at')

@@ -8,6 +8,7 @@ import * as organizations from './organizations.js';
 import * as projects from './projects.js';
 import type { Route } from './route.js';
 import * as system from './system.js';
+import * as usage from './usage.js';
 
 /** Every operation of the API, grouped as the client shows them. */
 export const routes = {
@@ -56,6 +57,7 @@ export const routes = {
     verify: apiKeys.verifyApiKey,
     listScopes: apiKeys.listScopes,
   },
+  usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
   audit: { listEvents: audit.listAuditEvents },
   credits: {
     get: credits.getBalance,

@@ -36,10 +36,11 @@ export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: En
 
 /**
  * Given at connecting, so that no statement ever runs without them. Instants are exchanged in UTC; names mean what the
- * migrations made, not what somebody put into a schema that bears the name of a role.
+ * migrations made, not what somebody put into a schema that bears the name of a role. Nothing is compiled: for a statement
+ * over an array the planner guesses high, and compiling it takes longer than many times running it.
  */
 export function sessionOptions(role: DatabaseRole, settings: Record<string, string> = {}): string {
-  return Object.entries({ role, timezone: 'UTC', search_path: 'public', ...settings })
+  return Object.entries({ role, timezone: 'UTC', search_path: 'public', jit: 'off', ...settings })
     .map(([name, value]) => `-c ${name}=${value}`)
     .join(' ');
 }

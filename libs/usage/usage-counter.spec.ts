@@ -1,8 +1,11 @@
-import { expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { z } from 'zod';
 import type { EventEnvelope } from '#libs/contract/events.js';
-import { countByKey } from './usage-counter.js';
+import { countByHour, countByKey, endpointKey, foldOthers, readTally } from './usage-counter.js';
 
 const org = 'org_01m7x8e2jmepwajdepw3q2qspf';
+const project = 'proj_01m7x8e2jmepwajdepw3q2qspg';
 const key = 'key_01m7x8e321e0c9ct382g7f705r';
 const other = 'key_01m7x8e321e0c9ct382g7f705s';
 
@@ -28,30 +31,132 @@ function received(type: string, subject: string, time: string, data: object = {}
       ...data,
     },
   } as EventEnvelope;
-  return { entry: new Uint8Array(), envelope };
+  return { envelope };
 }
 
-const used = (subject: string, time: string) =>
-  received('api_key.used', subject, time, { secret_id: 'secret_01m7x8e321ef0vf5jtqxppnjy4', cost: 1 });
-const denied = (subject: string, time: string, count: number) =>
-  received('api_key.denied', subject, time, { code: 'expired', count });
+const used = (subject: string, time: string, data: object = {}) =>
+  received('api_key.used', subject, time, { secret_id: 'secret_01m7x8e321ef0vf5jtqxppnjy4', cost: 1, ...data });
+const denied = (subject: string, time: string, count: number, data: object = {}) =>
+  received('api_key.denied', subject, time, { code: 'expired', count, ...data });
 
 it('uses and refusals are counted for each key, with the last of each, in whatever order they arrive', () => {
-  const counts = countByKey([
+  const tallies = [
+    used(other, '2026-11-20T10:00:05.000Z'),
     used(key, '2026-11-20T10:00:02.000Z'),
     used(key, '2026-11-20T10:00:01.000Z'),
     denied(key, '2026-11-20T10:00:03.000Z', 15),
     denied(key, '2026-11-20T10:00:04.000Z', 1),
-    used(other, '2026-11-20T10:00:05.000Z'),
     received('api_key.rotated', other, '2026-11-20T10:00:06.000Z'),
+  ].flatMap(readTally);
+  expect(countByKey(tallies)).toEqual([
+    [key, { uses: 2, denials: 16, lastUsedAt: '2026-11-20T10:00:02.000Z', lastDeniedAt: '2026-11-20T10:00:04.000Z' }],
+    [other, { uses: 1, denials: 0, lastUsedAt: '2026-11-20T10:00:05.000Z', lastDeniedAt: null }],
   ]);
-  expect(Object.fromEntries(counts)).toEqual({
-    [key]: {
-      uses: 2,
-      denials: 16,
-      lastUsedAt: '2026-11-20T10:00:02.000Z',
-      lastDeniedAt: '2026-11-20T10:00:04.000Z',
+});
+
+it('a refusal for a reason that this worker does not know yet is counted under its code', () => {
+  const [tally] = readTally(
+    denied(key, '2026-11-20T10:00:00.000Z', 3, { code: 'not_on_a_sunday', more: { of: 'it' } }),
+  );
+  expect(tally).toMatchObject({ apiKeyId: key, outcome: 'not_on_a_sunday', count: 3 });
+});
+
+it('each hour of a key is counted by outcome and by endpoint, with what the uses cost', () => {
+  const request = { method: 'GET', path: '/orders/7', project_id: project };
+  const counts = countByHour(
+    [
+      denied(key, '2026-11-20T11:00:00.000Z', 15, request),
+      used(key, '2026-11-20T10:59:59.999Z', { ...request, cost: 3 }),
+      used(key, '2026-11-20T10:00:00.000Z', { ...request, path: '/orders/8', cost: 0 }),
+      used(key, '2026-11-20T11:00:00.000Z', request),
+      used(other, '2026-11-20T10:30:00.000Z'),
+    ].flatMap(readTally),
+  );
+  const ofKey = { apiKeyId: key, organizationId: org, projectId: project, endpoint: 'GET /orders/:id' };
+  expect(counts).toEqual([
+    { ...ofKey, hour: '2026-11-20T10:00:00Z', outcome: 'valid', count: 2, credits: 3 },
+    { ...ofKey, hour: '2026-11-20T11:00:00Z', outcome: 'expired', count: 15, credits: 0 },
+    { ...ofKey, hour: '2026-11-20T11:00:00Z', outcome: 'valid', count: 1, credits: 1 },
+    {
+      apiKeyId: other,
+      organizationId: org,
+      projectId: null,
+      endpoint: '(none)',
+      hour: '2026-11-20T10:00:00Z',
+      outcome: 'valid',
+      count: 1,
+      credits: 1,
     },
-    [other]: { uses: 1, denials: 0, lastUsedAt: '2026-11-20T10:00:05.000Z', lastDeniedAt: null },
+  ]);
+});
+
+it('a use of what is no key is the fault of that entry', () => {
+  expect(() => readTally(used('sk_live_1', '2026-11-20T10:00:00.000Z'))).toThrow(z.ZodError);
+});
+
+describe('whatever happens, in whatever batches it arrives', () => {
+  const event = fc
+    .record({
+      subject: fc.constantFrom(key, other),
+      time: fc
+        .date({ min: new Date('2026-11-20T00:00:00Z'), max: new Date('2026-11-20T03:00:00Z'), noInvalidDate: true })
+        .map((date) => date.toISOString()),
+      endpoint: fc.record({
+        method: fc.constantFrom('GET', 'POST', null),
+        path: fc.constantFrom('/a', '/a/1', '/a/2', '/b', null),
+      }),
+      refused: fc.option(fc.record({ code: fc.constantFrom('expired', 'revoked'), count: fc.integer({ min: 1 }) })),
+      cost: fc.nat(1_000),
+    })
+    .map(({ subject, time, endpoint, refused, cost }) =>
+      refused
+        ? denied(subject, time, refused.count, { ...endpoint, code: refused.code })
+        : used(subject, time, { ...endpoint, cost }),
+    );
+  const batches = fc.array(fc.array(event, { maxLength: 20 }), { maxLength: 8 });
+  const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
+
+  it('nothing is lost and nothing is counted twice', () => {
+    fc.assert(
+      fc.property(batches, fc.nat(6), (batches, room) => {
+        const tallies = batches.flat().flatMap(readTally);
+        const all = countByHour(tallies);
+        const others = new Set(all.map(endpointKey).slice(room));
+        const folded = foldOthers(all, others);
+        for (const counts of [all, folded]) {
+          for (const [apiKeyId, totals] of countByKey(tallies)) {
+            const own = counts.filter((count) => count.apiKeyId === apiKeyId);
+            const isUse = ({ outcome }: { outcome: string }) => outcome === 'valid';
+            expect(sum(own.filter(isUse).map(({ count }) => count))).toBe(totals.uses);
+            expect(sum(own.filter((count) => !isUse(count)).map(({ count }) => count))).toBe(totals.denials);
+          }
+          expect(sum(counts.map(({ credits }) => credits))).toBe(
+            sum(batches.flat().map(({ envelope }) => Number(envelope.data['cost'] ?? 0))),
+          );
+        }
+        expect(folded.filter((count) => others.has(endpointKey(count)))).toEqual([]);
+      }),
+    );
+  });
+
+  it('the sum of the batches is the count of them all, with one row for each place', () => {
+    fc.assert(
+      fc.property(batches, (batches) => {
+        const place = ({ count: _, credits: __, ...rest }: { count: number; credits: number }) => JSON.stringify(rest);
+        const one = countByHour(batches.flat().flatMap(readTally));
+        const many = batches.flatMap((batch) => countByHour(batch.flatMap(readTally)));
+        const summed = Map.groupBy(many, place);
+        expect(new Set(one.map(place)).size).toBe(one.length);
+        expect(
+          new Map(
+            [...summed].map(([at, counts]) => [
+              at,
+              [sum(counts.map(({ count }) => count)), sum(counts.map(({ credits }) => credits))],
+            ]),
+          ),
+        ).toEqual(new Map(one.map((count) => [place(count), [count.count, count.credits]])));
+        expect(one.map(({ apiKeyId }) => apiKeyId)).toEqual(one.map(({ apiKeyId }) => apiKeyId).toSorted());
+      }),
+    );
   });
 });

@@ -1,63 +1,239 @@
 import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
-import { DomainEvent } from '#libs/contract/events.js';
-import { toUuid } from '#libs/contract/ids.js';
+import { z } from 'zod';
+import type { EventEnvelope } from '#libs/contract/events.js';
+import { idOf, toUuid } from '#libs/contract/ids.js';
 import { EventSubscriber, type ReceivedEvent } from '#libs/platform/events/inbox.js';
+import { endpointOf, NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 
-interface Counts {
+/** What one event adds. */
+interface Tally {
+  readonly apiKeyId: string;
+  readonly organizationId: string;
+  readonly projectId: string | null;
+  readonly time: string;
+  /** `valid`, or the code of the refusal. */
+  readonly outcome: string;
+  readonly endpoint: string;
+  readonly count: number;
+  readonly credits: number;
+}
+
+/** What is added to a key as a whole. */
+interface Totals {
   uses: number;
   denials: number;
   lastUsedAt: string | null;
   lastDeniedAt: string | null;
 }
 
-/** The worker's side: counts uses and refusals of each key, in the transaction that takes them from the inbox. */
+/** What is added to one hour of a key, of one outcome at one endpoint. */
+interface HourCount extends Omit<Tally, 'time' | 'count' | 'credits'> {
+  readonly hour: string;
+  count: number;
+  credits: number;
+}
+
+/** So many endpoints of a key are counted apart, ever. */
+const MAX_ENDPOINTS = 100;
+
+/**
+ * The worker's side: counts uses and refusals of each key, in all and by the hour, in the transaction that takes them from
+ * the inbox. Rows are written in the order of the ids of their keys: two workers that count the same keys never wait for
+ * each other in a circle.
+ */
 @Injectable()
 export class UsageCounter extends EventSubscriber {
   async handle(client: pg.PoolClient, events: readonly ReceivedEvent[]): Promise<void> {
-    // In the order of their ids: two workers that count the same keys never wait for each other in a circle.
-    const counted = [...countByKey(events)].toSorted(([a], [b]) => (a < b ? -1 : 1));
-    if (counted.length === 0) return;
-    const column = (of: (counts: Counts) => unknown) => counted.map(([, counts]) => of(counts));
-    await client.query(
-      `INSERT INTO api_key_usage AS known (api_key_id, uses, denials, last_used_at, last_denied_at)
-       SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
-       ON CONFLICT (api_key_id) DO UPDATE SET
-         uses = known.uses + excluded.uses,
-         denials = known.denials + excluded.denials,
-         last_used_at = greatest(known.last_used_at, excluded.last_used_at),
-         last_denied_at = greatest(known.last_denied_at, excluded.last_denied_at)`,
-      [
-        counted.map(([id]) => toUuid(id)),
-        column((counts) => counts.uses),
-        column((counts) => counts.denials),
-        column((counts) => counts.lastUsedAt),
-        column((counts) => counts.lastDeniedAt),
-      ],
-    );
+    const tallies = events.flatMap(readTally);
+    if (tallies.length === 0) return;
+    const hours = countByHour(tallies);
+    const others = await addEndpoints(client, hours);
+    await addToTotals(client, countByKey(tallies));
+    await addToHours(client, foldOthers(hours, others));
   }
 }
 
-/** Pure: what a run of events adds to each key. */
-export function countByKey(events: readonly ReceivedEvent[]): Map<string, Counts> {
-  const counts = new Map<string, Counts>();
-  for (const { envelope } of events) {
-    if (envelope.type !== 'api_key.used' && envelope.type !== 'api_key.denied') continue;
-    const event = DomainEvent.parse(envelope);
-    const own = counts.get(event.subject) ?? { uses: 0, denials: 0, lastUsedAt: null, lastDeniedAt: null };
-    if (event.type === 'api_key.used') {
-      own.uses += 1;
-      own.lastUsedAt = later(own.lastUsedAt, event.time);
-    } else if (event.type === 'api_key.denied') {
-      own.denials += event.data.count;
-      own.lastDeniedAt = later(own.lastDeniedAt, event.time);
+/** Looser than the events themselves, so that a worker that is older than the API counts what it does not know yet. */
+const Counted = z.object({
+  subject: idOf('key'),
+  time: z.iso.datetime(),
+  data: z.object({
+    organization_id: idOf('org'),
+    project_id: idOf('proj').nullish(),
+    method: z.string().nullable(),
+    path: z.string().nullable(),
+  }),
+});
+const Used = z.object({ data: z.object({ cost: z.int().min(0) }) });
+const Denied = z.object({ data: z.object({ code: z.string().max(100), count: z.int().min(1) }) });
+
+/** Pure: what an event adds, if it is one that counts. */
+export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally[] {
+  if (envelope.type !== 'api_key.used' && envelope.type !== 'api_key.denied') return [];
+  const { subject, time, data } = Counted.parse(envelope);
+  return [
+    {
+      apiKeyId: subject,
+      organizationId: data.organization_id,
+      projectId: data.project_id ?? null,
+      time,
+      endpoint: endpointOf(data),
+      ...(envelope.type === 'api_key.used' ? usedOnce(envelope) : deniedAsOften(envelope)),
+    },
+  ];
+}
+
+function usedOnce(envelope: EventEnvelope) {
+  return { outcome: 'valid', count: 1, credits: Used.parse(envelope).data.cost };
+}
+
+function deniedAsOften(envelope: EventEnvelope) {
+  const { code, count } = Denied.parse(envelope).data;
+  return { outcome: code, count, credits: 0 };
+}
+
+/** Pure: what a run of events adds to each key, in the order of their ids. */
+export function countByKey(tallies: readonly Tally[]): [apiKeyId: string, totals: Totals][] {
+  const totals = new Map<string, Totals>();
+  for (const { apiKeyId, outcome, count, time } of tallies) {
+    const own = totals.get(apiKeyId) ?? { uses: 0, denials: 0, lastUsedAt: null, lastDeniedAt: null };
+    if (outcome === 'valid') {
+      own.uses += count;
+      own.lastUsedAt = later(own.lastUsedAt, time);
+    } else {
+      own.denials += count;
+      own.lastDeniedAt = later(own.lastDeniedAt, time);
     }
-    counts.set(event.subject, own);
+    totals.set(apiKeyId, own);
   }
-  return counts;
+  return [...totals].toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
+/** Pure: what a run of events adds to each hour of each key, by outcome and endpoint, in the order of the keys' ids. */
+export function countByHour(tallies: readonly Tally[]): HourCount[] {
+  return merge(tallies.map(({ time, ...tally }) => ({ ...tally, hour: hourOf(time) })));
+}
+
+/** Pure: the same with one endpoint for all of these. */
+export function foldOthers(counts: readonly HourCount[], others: ReadonlySet<string>): readonly HourCount[] {
+  if (others.size === 0) return counts;
+  return merge(
+    counts.map((count) => (others.has(endpointKey(count)) ? { ...count, endpoint: OTHER_ENDPOINTS } : count)),
+  );
+}
+
+export function endpointKey({ apiKeyId, endpoint }: Pick<HourCount, 'apiKeyId' | 'endpoint'>): string {
+  return `${apiKeyId} ${endpoint}`;
+}
+
+function merge(counts: readonly HourCount[]): HourCount[] {
+  const merged = new Map<string, HourCount>();
+  for (const count of counts) {
+    const place = `${count.apiKeyId} ${count.hour} ${count.outcome} ${count.endpoint}`;
+    const known = merged.get(place);
+    if (known) {
+      known.count += count.count;
+      known.credits += count.credits;
+    } else {
+      merged.set(place, { ...count });
+    }
+  }
+  return [...merged].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, count]) => count);
 }
 
 /** Both as we write them, in UTC with milliseconds: they sort as text. */
 function later(a: string | null, b: string): string {
   return a && a > b ? a : b;
+}
+
+function hourOf(time: string): string {
+  return `${time.slice(0, '2026-11-20T10'.length)}:00:00Z`;
+}
+
+/**
+ * Keeps which endpoints of a key are counted apart: new ones are, as long as there is room, if the key was good there; whoever
+ * is refused everywhere does not use the room up. Nobody else gives it away meanwhile: a shard, and so a key, has one writer.
+ * @returns those for which there is none
+ */
+async function addEndpoints(client: pg.PoolClient, hours: readonly HourCount[]): Promise<ReadonlySet<string>> {
+  const named = [...new Map(hours.map((count) => [endpointKey(count), count])).values()].filter(
+    ({ endpoint }) => endpoint !== NO_ENDPOINT,
+  );
+  const accepted = new Set(hours.filter(({ outcome }) => outcome === 'valid').map(endpointKey));
+  if (named.length === 0) return new Set();
+  const uuids = uuidsOf(named.map(({ apiKeyId }) => apiKeyId));
+  // OFFSET 0: looked up one by one in the index. As a join it would now and then read the whole table.
+  const { rows } = await client.query<{ place: number }>(
+    `WITH fresh AS (
+       SELECT * FROM unnest($1::uuid[], $2::text[], $4::boolean[]) WITH ORDINALITY
+         AS asked (api_key_id, endpoint, accepted, place)
+       WHERE NOT EXISTS (SELECT FROM api_key_endpoint known WHERE known.api_key_id = asked.api_key_id
+                         AND known.endpoint = asked.endpoint OFFSET 0)
+     ), taken AS MATERIALIZED (
+       SELECT api_key_id, (SELECT count(*) FROM api_key_endpoint known WHERE known.api_key_id = keys.api_key_id) AS number
+       FROM (SELECT DISTINCT api_key_id FROM fresh) AS keys
+     ), placed AS (
+       SELECT fresh.*, accepted AND number + row_number() OVER (PARTITION BY api_key_id, accepted ORDER BY place) <= $3 AS fits
+       FROM fresh JOIN taken USING (api_key_id)
+     ), added AS (
+       INSERT INTO api_key_endpoint (api_key_id, endpoint) SELECT api_key_id, endpoint FROM placed WHERE fits ORDER BY place
+     )
+     SELECT place::int FROM placed WHERE NOT fits`,
+    [
+      uuids,
+      named.map(({ endpoint }) => endpoint),
+      MAX_ENDPOINTS,
+      named.map((count) => accepted.has(endpointKey(count))),
+    ],
+  );
+  return new Set(rows.map(({ place }) => endpointKey(named[place - 1]!)));
+}
+
+async function addToTotals(client: pg.PoolClient, totals: readonly [string, Totals][]): Promise<void> {
+  const column = (of: (totals: Totals) => unknown) => totals.map(([, own]) => of(own));
+  await client.query(
+    `INSERT INTO api_key_usage AS known (api_key_id, uses, denials, last_used_at, last_denied_at)
+     SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
+     ON CONFLICT (api_key_id) DO UPDATE SET
+       uses = known.uses + excluded.uses,
+       denials = known.denials + excluded.denials,
+       last_used_at = greatest(known.last_used_at, excluded.last_used_at),
+       last_denied_at = greatest(known.last_denied_at, excluded.last_denied_at)`,
+    [
+      totals.map(([apiKeyId]) => toUuid(apiKeyId)),
+      column((own) => own.uses),
+      column((own) => own.denials),
+      column((own) => own.lastUsedAt),
+      column((own) => own.lastDeniedAt),
+    ],
+  );
+}
+
+async function addToHours(client: pg.PoolClient, hours: readonly HourCount[]): Promise<void> {
+  await client.query(
+    `INSERT INTO api_key_usage_hour AS known
+       (api_key_id, hour, outcome, endpoint, organization_id, project_id, count, credits)
+     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
+                          $8::bigint[])
+     ON CONFLICT (api_key_id, hour, outcome, endpoint) DO UPDATE SET
+       count = known.count + excluded.count,
+       credits = known.credits + excluded.credits`,
+    [
+      uuidsOf(hours.map(({ apiKeyId }) => apiKeyId)),
+      hours.map(({ hour }) => hour),
+      hours.map(({ outcome }) => outcome),
+      hours.map(({ endpoint }) => endpoint),
+      uuidsOf(hours.map(({ organizationId }) => organizationId)),
+      uuidsOf(hours.map(({ projectId }) => projectId)),
+      hours.map(({ count }) => count),
+      hours.map(({ credits }) => credits),
+    ],
+  );
+}
+
+/** The same few ids come again and again: each is decoded once. */
+function uuidsOf(ids: readonly (string | null)[]): (string | null)[] {
+  const uuids = new Map([...new Set(ids)].map((id) => [id, id && toUuid(id)]));
+  return ids.map((id) => uuids.get(id)!);
 }

@@ -1,13 +1,108 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import type pg from 'pg';
+import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import type { Usage, UsageGrouping, UsageInterval } from '#libs/contract/usage.js';
+import { DATABASE_POOL } from '#libs/platform/database.js';
 import { ApiKeyUsage } from './api-key-usage.entity.js';
+import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
+import type { UsagePeriod } from './usage-period.js';
+
+export interface UsageQuery {
+  readonly organizationId: string;
+  readonly apiKeyId?: string;
+  /** The one project that the caller may see. */
+  readonly withinProject: string | null;
+  readonly projectId?: string | undefined;
+  readonly period: UsagePeriod;
+  readonly interval: UsageInterval;
+  readonly groupBy: UsageGrouping;
+}
+
+/** By what counts are grouped, and what those beyond the greatest groups count as. */
+const groupings: Record<UsageGrouping, { group: string; others: string }> = {
+  none: { group: 'NULL', others: 'NULL' },
+  outcome: { group: 'outcome', others: 'NULL' },
+  endpoint: { group: 'endpoint', others: `'${OTHER_ENDPOINTS}'` },
+  api_key: { group: 'api_key_id::text COLLATE "C"', others: 'NULL' },
+};
+
+/** So many groups are told apart; those that gather the nameless do not count among them. */
+const MAX_GROUPS = 100;
 
 /** The API's side: reads what was counted. */
 @Injectable()
 export class UsageService {
+  constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
+
   /** By key id; a key that was never used has no entry. */
   async ofApiKeys(em: EntityManager, apiKeyIds: readonly string[]): Promise<ReadonlyMap<string, ApiKeyUsage>> {
     const found = await em.find(ApiKeyUsage, { apiKeyId: { $in: [...apiKeyIds] } });
     return new Map(found.map((usage) => [usage.apiKeyId, usage]));
   }
+
+  /** One statement: all of it is of the same instant. */
+  async series(query: UsageQuery): Promise<Usage> {
+    const { group, others } = groupings[query.groupBy];
+    const { rows } = await this.pool.query<Row>(
+      `WITH counted AS (
+         SELECT date_trunc($1, hour, 'UTC') AS start, ${group} AS name,
+                coalesce(sum(count) FILTER (WHERE outcome = 'valid'), 0) AS uses,
+                coalesce(sum(count) FILTER (WHERE outcome <> 'valid'), 0) AS denials,
+                sum(credits) AS credits
+         FROM api_key_usage_hour
+         WHERE organization_id = $2 AND hour >= $3 AND hour < $4
+           AND ($5::uuid IS NULL OR api_key_id = $5)
+           AND ($6::uuid IS NULL OR project_id = $6)
+           AND ($7::uuid IS NULL OR project_id = $7)
+         GROUP BY 1, 2
+       ), greatest_groups AS (
+         SELECT name FROM counted WHERE name <> ALL($8) GROUP BY name
+         ORDER BY sum(uses + denials) DESC, name LIMIT $9
+       )
+       SELECT start,
+              CASE WHEN name = ANY($8) OR name IN (SELECT name FROM greatest_groups) THEN name ELSE ${others} END AS "group",
+              sum(uses)::float8 AS uses, sum(denials)::float8 AS denials, sum(credits)::float8 AS credits
+       FROM counted GROUP BY 1, 2 ORDER BY 1, 2 NULLS LAST`,
+      [
+        query.interval,
+        toUuid(query.organizationId),
+        query.period.from,
+        query.period.to,
+        query.apiKeyId ? toUuid(query.apiKeyId) : null,
+        query.withinProject && toUuid(query.withinProject),
+        query.projectId ? toUuid(query.projectId) : null,
+        [NO_ENDPOINT, OTHER_ENDPOINTS],
+        MAX_GROUPS,
+      ],
+    );
+    const data = rows.map((row) => ({
+      ...row,
+      start: row.start.toISOString(),
+      group: row.group !== null && query.groupBy === 'api_key' ? fromUuid('key', row.group) : row.group,
+    }));
+    return { data, totals: totalOf(rows) };
+  }
+}
+
+interface Counts {
+  readonly uses: number;
+  readonly denials: number;
+  readonly credits: number;
+}
+
+interface Row extends Counts {
+  readonly start: Date;
+  readonly group: string | null;
+}
+
+function totalOf(rows: readonly Counts[]): Counts {
+  return rows.reduce(
+    (sum, { uses, denials, credits }) => ({
+      uses: sum.uses + uses,
+      denials: sum.denials + denials,
+      credits: sum.credits + credits,
+    }),
+    { uses: 0, denials: 0, credits: 0 },
+  );
 }

@@ -48,12 +48,15 @@ export async function readSoundTrail(sql: pg.Pool): Promise<DomainEvent[]> {
     events.filter(({ type }) => type === 'api_key.used'),
     ({ subject }) => toUuid(subject),
   );
-  const { rows: counts } = await sql.query<{ id: string; uses: number }>(
+  for (const counted of [
     'SELECT api_key_id AS id, uses::float8 AS uses FROM api_key_usage WHERE uses > 0',
-  );
-  expect(new Map(counts.map(({ id, uses }) => [id, uses]))).toEqual(
-    new Map([...used].map(([id, uses]) => [id, uses.length])),
-  );
+    `SELECT api_key_id AS id, sum(count)::float8 AS uses FROM api_key_usage_hour WHERE outcome = 'valid' GROUP BY 1`,
+  ]) {
+    const { rows: counts } = await sql.query<{ id: string; uses: number }>(counted);
+    expect(new Map(counts.map(({ id, uses }) => [id, uses]))).toEqual(
+      new Map([...used].map(([id, uses]) => [id, uses.length])),
+    );
+  }
   return events;
 }
 

@@ -1,0 +1,49 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import type { Principal } from '#libs/auth/principal.js';
+import type { Usage, UsageGrouping, UsageInterval } from '#libs/contract/usage.js';
+import { Authorities } from '#libs/organizations/authorities.service.js';
+import { Clock } from '#libs/platform/clock.js';
+import { usagePeriod } from '#libs/usage/usage-period.js';
+import { UsageService } from '#libs/usage/usage.service.js';
+import { ApiKey } from './api-key.entity.js';
+import { asOfApiKey, noSuchKey } from './api-keys.service.js';
+
+export interface UsageReportQuery {
+  readonly from: string | undefined;
+  readonly to: string | undefined;
+  readonly interval: UsageInterval;
+  readonly groupBy: UsageGrouping;
+  readonly projectId?: string | undefined;
+}
+
+/** Who may read what was counted. To read is not to manage: a developer reads of every key of the organization. */
+@Injectable()
+export class UsageReports {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly authorities: Authorities,
+    private readonly usage: UsageService,
+  ) {}
+
+  async ofApiKey(principal: Principal, id: string, query: UsageReportQuery): Promise<Usage> {
+    const period = usagePeriod(query, this.clock.now());
+    const em = this.em.fork();
+    const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
+    if (!apiKey) throw noSuchKey();
+    const { organizationId } = apiKey;
+    const own = await asOfApiKey(() =>
+      this.authorities.require(em, principal, 'usage:read', organizationId, 'project'),
+    );
+    if (own.projectId && apiKey.projectId !== own.projectId) throw noSuchKey();
+    return this.usage.series({ ...query, organizationId, apiKeyId: id, withinProject: own.projectId, period });
+  }
+
+  async ofOrganization(principal: Principal, organizationId: string, query: UsageReportQuery): Promise<Usage> {
+    const period = usagePeriod(query, this.clock.now());
+    const em = this.em.fork();
+    const own = await this.authorities.require(em, principal, 'usage:read', organizationId, 'project');
+    return this.usage.series({ ...query, organizationId, withinProject: own.projectId, period });
+  }
+}

@@ -1,0 +1,63 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { usagePeriod } from './usage-period.js';
+
+const now = new Date('2026-11-20T10:30:00.000Z');
+const periodOf = (query: { from?: string; to?: string; interval?: 'hour' | 'day' }) => {
+  const { from, to } = usagePeriod({ interval: 'day', ...query }, now);
+  return [from.toISOString(), to.toISOString()];
+};
+
+describe('a period', () => {
+  it('is the last seven days when nothing is said', () => {
+    expect(periodOf({})).toEqual(['2026-11-13T10:00:00.000Z', '2026-11-20T11:00:00.000Z']);
+  });
+
+  it('is of the hours that it touches, wherever the zone', () => {
+    expect(periodOf({ from: '2026-11-20T09:59:59.999Z', to: '2026-11-20T10:00:00Z' })).toEqual([
+      '2026-11-20T09:00:00.000Z',
+      '2026-11-20T10:00:00.000Z',
+    ]);
+    expect(periodOf({ from: '2026-11-20T09:00:00+05:45', to: '2026-11-20T10:00:00+05:45' })).toEqual([
+      '2026-11-20T03:00:00.000Z',
+      '2026-11-20T05:00:00.000Z',
+    ]);
+  });
+
+  it.each([
+    [{ from: '2026-11-20T10:00:00Z', to: '2026-11-20T10:00:00Z' }, 'must be before `to`'],
+    [{ from: '2026-11-21T00:00:00Z' }, 'must be in the past, unless `to` is given'],
+    [{ from: '2025-11-19T10:29:59Z' }, 'must be within 366 days before `to` when the interval is day'],
+    [
+      { from: '2026-10-20T10:29:59Z', interval: 'hour' as const },
+      'must be within 31 days before `to` when the interval is hour',
+    ],
+  ])('%j is refused, for it %s', (query, message) => {
+    expect(() => periodOf(query)).toThrow(message);
+  });
+
+  it.each([
+    { from: '2025-11-19T10:30:00Z' },
+    { from: '2026-10-20T10:30:00Z', interval: 'hour' as const },
+    { to: '1999-12-31T00:00:00Z' },
+  ])('%j is taken', (query) => {
+    expect(periodOf(query)).toHaveLength(2);
+  });
+
+  it('is always of whole hours and holds what was asked for', () => {
+    const instant = fc.date({ min: new Date(0), max: new Date(4e12), noInvalidDate: true });
+    fc.assert(
+      fc.property(instant, fc.integer({ min: 1, max: 31 * 86_400_000 }), (from, length) => {
+        const to = new Date(from.getTime() + length);
+        const query = { from: from.toISOString(), to: to.toISOString(), interval: 'hour' as const };
+        const period = usagePeriod(query, now);
+        expect(period.from.getTime() % 3_600_000).toBe(0);
+        expect(period.to.getTime() % 3_600_000).toBe(0);
+        expect(from.getTime() - period.from.getTime()).toBeGreaterThanOrEqual(0);
+        expect(from.getTime() - period.from.getTime()).toBeLessThan(3_600_000);
+        expect(period.to.getTime() - to.getTime()).toBeGreaterThanOrEqual(0);
+        expect(period.to.getTime() - to.getTime()).toBeLessThan(3_600_000);
+      }),
+    );
+  });
+});
