@@ -6,10 +6,12 @@ import { ormOptions, sessionOptions } from '#libs/platform/database.js';
 import { QUEUE_SCHEMA } from '#libs/platform/queue.js';
 import { MainJob } from './migrations/0001-main-job.js';
 import { Organizations } from './migrations/0002-organizations.js';
+import { AuditQueries } from './migrations/0003-audit-queries.js';
 
 const migrations = [
   { name: '0001-main-job', class: MainJob },
   { name: '0002-organizations', class: Organizations },
+  { name: '0003-audit-queries', class: AuditQueries },
 ];
 
 /** Any number will do, as long as no other one of this database takes it. */

@@ -55,7 +55,11 @@ export const routes = {
     verify: apiKeys.verifyApiKey,
     listScopes: apiKeys.listScopes,
   },
-  audit: { listEvents: audit.listAuditEvents },
+  audit: {
+    listEvents: audit.listAuditEvents,
+    exportEvents: audit.exportAuditEvents,
+    tail: audit.tailAuditEvents,
+  },
   deployment: {
     listOrganizations: deployment.listAllOrganizations,
     suspendOrganization: deployment.suspendOrganization,

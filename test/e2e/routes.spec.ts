@@ -124,6 +124,8 @@ const samples: Record<string, () => Sample> = {
   'apiKeys.delete': () => ({ params: { id: adasKey.id } }),
   'apiKeys.verify': () => ({ body: { key: adasKey.key } }),
   'audit.listEvents': () => ({ query: { organization_id: ada.organizationId, key_id: adasKey.id } }),
+  'audit.exportEvents': () => ({ query: { organization_id: ada.organizationId, type: 'api_key.*', format: 'csv' } }),
+  'audit.tail': () => ({ query: { organization_id: ada.organizationId, outcome: 'expired,revoked' } }),
   'system.live': () => ({}),
   'system.ready': () => ({}),
   'system.describeProblem': () => ({ params: { code: 'not_found' } }),
