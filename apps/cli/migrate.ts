@@ -6,12 +6,14 @@ import { ormOptions, sessionOptions } from '#libs/platform/database.js';
 import { QUEUE_SCHEMA } from '#libs/platform/queue.js';
 import { MainJob } from './migrations/0001-main-job.js';
 import { Organizations } from './migrations/0002-organizations.js';
+import { AuditQueries } from './migrations/0003-audit-queries.js';
 import { Usage } from './migrations/0004-usage.js';
 import { Credits } from './migrations/0005-credits.js';
 
 const migrations = [
   { name: '0001-main-job', class: MainJob },
   { name: '0002-organizations', class: Organizations },
+  { name: '0003-audit-queries', class: AuditQueries },
   { name: '0004-usage', class: Usage },
   { name: '0005-credits', class: Credits },
 ];

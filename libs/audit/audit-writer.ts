@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
-import type { EventEnvelope } from '#libs/contract/events.js';
-import { isId, toUuid } from '#libs/contract/ids.js';
+import { toUuid } from '#libs/contract/ids.js';
 import { EventSubscriber, type ReceivedEvent } from '#libs/platform/events/inbox.js';
 import { leafHash } from '#libs/tlog/leaf.js';
+import { columnsOf } from './audit-columns.js';
 
 /**
  * Appends events to the logs of their organizations, in the transaction that takes them from the inbox. Each log is
@@ -21,23 +21,29 @@ export class AuditWriter extends EventSubscriber {
       const organization = toUuid(event.envelope.data.organization_id);
       const index = sizes.get(organization)!;
       sizes.set(organization, index + 1);
-      return { ...event, organization, index };
+      return { ...event, organization, index, columns: columnsOf(event.envelope) };
     });
     await client.query(
-      `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, type, time, api_key_id,
-                                project_id)
-       SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bytea[], $5::bytea[], $6::text[],
-                            $7::timestamptz[], $8::uuid[], $9::uuid[])`,
+      `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, time, type, api_key_id, project_id,
+                                actor_id, subject, outcome, ip, path)
+       SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bytea[], $5::bytea[], $6::timestamptz[],
+                            $7::text[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::inet[],
+                            $14::text[])`,
       [
         leaves.map(({ envelope }) => envelope.id),
         leaves.map(({ organization }) => organization),
         leaves.map(({ index }) => index),
         leaves.map(({ entry }) => leafHash(entry)),
         leaves.map(({ entry }) => entry),
-        leaves.map(({ envelope }) => envelope.type),
         leaves.map(({ envelope }) => envelope.time),
-        leaves.map(({ envelope }) => (isId('key', envelope.subject) ? toUuid(envelope.subject) : null)),
-        leaves.map(({ envelope }) => projectOf(envelope)),
+        leaves.map(({ columns }) => columns.type),
+        leaves.map(({ columns }) => columns.keyId && toUuid(columns.keyId)),
+        leaves.map(({ columns }) => columns.projectId && toUuid(columns.projectId)),
+        leaves.map(({ columns }) => columns.actorId),
+        leaves.map(({ columns }) => columns.subject),
+        leaves.map(({ columns }) => columns.outcome),
+        leaves.map(({ columns }) => columns.ip),
+        leaves.map(({ columns }) => columns.path),
       ],
     );
     await client.query(
@@ -46,12 +52,6 @@ export class AuditWriter extends EventSubscriber {
       [[...sizes.keys()], [...sizes.values()]],
     );
   }
-}
-
-/** The project that an event is about, by its subject or by what it says of it. */
-function projectOf({ subject, data }: EventEnvelope): string | null {
-  const id = isId('proj', subject) ? subject : data['project_id'];
-  return typeof id === 'string' && isId('proj', id) ? toUuid(id) : null;
 }
 
 /** Locks the heads in the order of their ids, so that two workers never wait for each other in a circle. */

@@ -1,23 +1,68 @@
-import { Controller } from '@nestjs/common';
+import { Controller, Res, StreamableFile } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
 import { Caller, type Principal } from '#libs/auth/principal.js';
-import { listAuditEvents } from '#libs/contract/audit.js';
+import { exportAuditEvents, exportFormats, listAuditEvents, tailAuditEvents } from '#libs/contract/audit.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
+import { Clock } from '#libs/platform/clock.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { pageRequest } from '#libs/platform/pages.js';
-import { AuditService } from './audit.service.js';
+import { AuditService, type AuditQuery } from './audit.service.js';
 
 @Controller()
 export class AuditController {
-  constructor(private readonly audit: AuditService) {}
+  constructor(
+    private readonly audit: AuditService,
+    private readonly clock: Clock,
+  ) {}
 
   @Implements(listAuditEvents)
   async list(
     @Input() { query }: RouteInput<typeof listAuditEvents>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof listAuditEvents>> {
-    const { organization_id: organizationId, type, key_id: keyId, from, to, order } = query;
-    const page = pageRequest(query, (text) => /^\d{1,15}$/.test(text));
-    const { data, nextCursor } = await this.audit.list(caller, { organizationId, type, keyId, from, to, order }, page);
-    return { data, next_cursor: nextCursor };
+    const { data, nextCursor, previousCursor } = await this.audit.list(caller, asked(query), query);
+    return { data, next_cursor: nextCursor, previous_cursor: previousCursor };
   }
+
+  @Implements(exportAuditEvents)
+  async export(
+    @Input() { query }: RouteInput<typeof exportAuditEvents>,
+    @Caller() caller: Principal,
+  ): Promise<StreamableFile> {
+    const { stream, organizationId } = await this.audit.export(caller, asked(query), query.format);
+    const day = this.clock.now().toISOString().slice(0, 10);
+    return new StreamableFile(stream, {
+      type: exportFormats[query.format],
+      disposition: `attachment; filename="audit-${organizationId}-${day}.${query.format}"`,
+    });
+  }
+
+  @Implements(tailAuditEvents)
+  async tail(
+    @Input() { query, headers }: RouteInput<typeof tailAuditEvents>,
+    @Caller() caller: Principal,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<StreamableFile> {
+    const tail = await this.audit.tail(caller, asked(query), headers['last-event-id']);
+    // A proxy that waits for more before it passes anything on would hold the news back.
+    void reply.header('x-accel-buffering', 'no');
+    return new StreamableFile(tail, { type: 'text/event-stream' });
+  }
+}
+
+type Query = RouteInput<typeof tailAuditEvents>['query'] &
+  Partial<Pick<RouteInput<typeof exportAuditEvents>['query'], 'from' | 'to'>>;
+
+function asked(query: Query): AuditQuery {
+  return {
+    organizationId: query.organization_id,
+    types: query.type,
+    keyId: query.key_id,
+    actorId: query.actor_id,
+    subject: query.subject,
+    outcomes: query.outcome,
+    ip: query.ip,
+    path: query.path,
+    from: query.from,
+    to: query.to,
+  };
 }

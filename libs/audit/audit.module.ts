@@ -1,8 +1,14 @@
 import { Module } from '@nestjs/common';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import { AuditController } from './audit.controller.js';
+import { AuditReader } from './audit-reader.js';
+import { AuditTails } from './audit-tails.js';
 import { AuditService } from './audit.service.js';
 
 /** The API's half. The worker takes the writer alone. */
-@Module({ imports: [OrganizationsModule], controllers: [AuditController], providers: [AuditService] })
+@Module({
+  imports: [OrganizationsModule],
+  controllers: [AuditController],
+  providers: [AuditReader, AuditTails, AuditService],
+})
 export class AuditModule {}

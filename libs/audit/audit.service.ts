@@ -1,63 +1,87 @@
+import { Readable } from 'node:stream';
 import { EntityManager } from '@mikro-orm/postgresql';
-import { Inject, Injectable } from '@nestjs/common';
-import type pg from 'pg';
+import { Injectable } from '@nestjs/common';
 import { homeOrganization, type Principal } from '#libs/auth/principal.js';
-import type { AuditEvent } from '#libs/contract/audit.js';
-import { EventEnvelope } from '#libs/contract/events.js';
-import { toUuid } from '#libs/contract/ids.js';
 import { Authorities } from '#libs/organizations/authorities.service.js';
-import { DATABASE_POOL } from '#libs/platform/database.js';
-import { pageOf, type PageRequest } from '#libs/platform/pages.js';
+import { invalidInput } from '#libs/platform/errors.js';
+import { OpenStreams } from '#libs/platform/http/open-streams.js';
+import { writers, type ExportFormat } from './audit-export.js';
+import type { StoredFilter } from './audit-filter.js';
+import { pageOfLog } from './audit-page.js';
+import { AuditReader, eventOf, type AuditSearch, type Leaf, type Order } from './audit-reader.js';
+import { Tail } from './audit-tail.js';
+import { AuditTails } from './audit-tails.js';
 
-export interface AuditQuery {
+export interface AuditQuery extends StoredFilter {
   readonly organizationId: string | undefined;
-  readonly type: string | undefined;
-  readonly keyId: string | undefined;
-  readonly from: string | undefined;
-  readonly to: string | undefined;
-  readonly order: 'asc' | 'desc';
 }
 
-/** The API's side: reads the trail. A cursor is a leaf index, so nothing that arrives late is ever passed over. */
+interface PageQuery {
+  readonly limit: number;
+  readonly order: Order;
+  readonly cursor?: string | undefined;
+}
+
+const EXPORT_PAGE = 500;
+
+/** The API's side: reads the trail. A place in it is a leaf index, so nothing that arrives late is ever passed over. */
 @Injectable()
 export class AuditService {
   constructor(
     private readonly em: EntityManager,
     private readonly authorities: Authorities,
-    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    private readonly reader: AuditReader,
+    private readonly tails: AuditTails,
+    private readonly streams: OpenStreams,
   ) {}
 
-  async list(principal: Principal, query: AuditQuery, page: PageRequest) {
-    const organizationId = query.organizationId ?? homeOrganization(principal);
-    const own = await this.authorities.require(this.em.fork(), principal, 'audit:read', organizationId, 'project');
-    const ascending = query.order === 'asc';
-    const { rows } = await this.pool.query<{ leaf_index: string; entry: Buffer }>(
-      `SELECT leaf_index, entry FROM audit_event
-       WHERE organization_id = $1
-         AND ($2::text IS NULL OR type = $2)
-         AND ($3::uuid IS NULL OR api_key_id = $3)
-         AND ($4::timestamptz IS NULL OR time >= $4)
-         AND ($5::timestamptz IS NULL OR time < $5)
-         AND ($8::uuid IS NULL OR project_id = $8)
-         AND ($6::bigint IS NULL OR leaf_index ${ascending ? '>' : '<'} $6)
-       ORDER BY leaf_index ${ascending ? 'ASC' : 'DESC'} LIMIT $7`,
-      [
-        toUuid(organizationId),
-        query.type ?? null,
-        query.keyId ? toUuid(query.keyId) : null,
-        query.from ?? null,
-        query.to ?? null,
-        page.after ?? null,
-        page.limit + 1,
-        // A key of a project sees what happened to the keys of that project.
-        own.projectId && toUuid(own.projectId),
-      ],
-    );
-    const { items, nextCursor } = pageOf(rows, page, (row) => row.leaf_index);
-    return { data: items.map(present), nextCursor };
+  async list(principal: Principal, query: AuditQuery, paging: PageQuery) {
+    const search = await this.#allowed(principal, query);
+    const page = pageOfLog(paging, await this.reader.size(search.organizationId));
+    const found: Leaf[] = [];
+    for await (const leaves of this.reader.pages(search, page.span, page.order, paging.limit + 1)) {
+      found.push(...leaves);
+      if (found.length > paging.limit) break;
+    }
+    const { leaves, nextCursor, previousCursor } = page.present(found);
+    return { data: leaves.map(eventOf), nextCursor, previousCursor };
   }
-}
 
-function present(row: { leaf_index: string; entry: Buffer }): AuditEvent {
-  return { leaf_index: Number(row.leaf_index), event: EventEnvelope.parse(JSON.parse(row.entry.toString())) };
+  /** Ends where the log ended when the call came: one that grows faster than it is read would have no end. */
+  async export(principal: Principal, query: AuditQuery, format: ExportFormat) {
+    const search = await this.#allowed(principal, query);
+    const below = await this.reader.size(search.organizationId);
+    const pages = this.reader.pages(search, { from: 0, below }, 'asc', EXPORT_PAGE);
+    // What fails before anything is sent is answered as a problem; what fails later cuts the connection.
+    const first = await pages.next();
+    const { header, write } = writers[format];
+    const text = async function* () {
+      if (header) yield header;
+      if (first.done) return;
+      yield first.value.map(write).join('');
+      for await (const leaves of pages) yield leaves.map(write).join('');
+    };
+    const stream = this.streams.keep(Readable.from(text(), { objectMode: false }));
+    return { stream, organizationId: search.organizationId };
+  }
+
+  async tail(principal: Principal, query: AuditQuery, lastEventId: string | undefined): Promise<Tail> {
+    const search = await this.#allowed(principal, query);
+    const size = await this.reader.size(search.organizationId);
+    const next = lastEventId === undefined ? size : Number(lastEventId) + 1;
+    if (next > size) {
+      throw invalidInput({
+        location: 'headers.last-event-id',
+        message: 'must be the id of an earlier event of this trail',
+      });
+    }
+    return this.tails.open(new Tail(principal, search, next), size);
+  }
+
+  /** A key of a project sees what happened to the keys of that project. */
+  async #allowed(principal: Principal, { organizationId: named, ...filter }: AuditQuery): Promise<AuditSearch> {
+    const organizationId = named ?? homeOrganization(principal);
+    const own = await this.authorities.require(this.em.fork(), principal, 'audit:read', organizationId, 'project');
+    return { organizationId, filter: { ...filter, projectId: own.projectId } };
+  }
 }

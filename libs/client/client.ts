@@ -23,7 +23,11 @@ type InputPart<R, K extends 'params' | 'query' | 'headers' | 'body'> = R extends
   : unknown;
 
 type Input<R> = InputPart<R, 'params'> & InputPart<R, 'query'> & InputPart<R, 'headers'> & InputPart<R, 'body'>;
-type Output<R> = R extends { success: { body: infer S extends z.ZodType } } ? z.output<S> : undefined;
+type Output<R> = R extends { success: { stream: readonly string[] } }
+  ? Response
+  : R extends { success: { body: infer S extends z.ZodType } }
+    ? z.output<S>
+    : undefined;
 
 /** What a call that is repeated is answered: its secrets were in the first answer only. */
 type Repeated<R> = R extends { idempotent: { secrets: readonly (infer Secret extends string)[] } }
@@ -55,7 +59,7 @@ export interface ClientOptions {
 
 /**
  * A client for the whole API. Every method takes `{ params, query, headers, body }` as its route declares them, and returns the
- * parsed answer.
+ * parsed answer; where that is a stream, the `Response` itself, to be read as it comes.
  * @throws ApiError for every answer that is a problem; an error of zod for one that does not keep the contract.
  */
 export function createClient(options: ClientOptions): Client {
@@ -90,6 +94,7 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
     ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
   });
   if (!response.ok) throw new ApiError(Problem.parse(await response.json()), response.headers);
+  if (route.success.stream) return response;
   const body = response.headers.has('idempotent-replayed') ? bodyWhenRepeated(route) : route.success.body;
   return body?.parse(await response.json());
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { VerificationCode } from './api-keys.js';
 import { EventEnvelope } from './events.js';
 import { idOf } from './ids.js';
-import { nextCursor, pageQuery } from './lists.js';
+import { commaSeparated, nextCursor, pageQuery, previousCursor } from './lists.js';
+import { Network } from './networks.js';
 import { defineRoute } from './route.js';
 
 export const AuditEvent = z
@@ -12,29 +14,118 @@ export const AuditEvent = z
   .meta({ id: 'AuditEvent' });
 export type AuditEvent = z.infer<typeof AuditEvent>;
 
+/** The longest id that can be asked for, and so the longest that is kept to be found. */
+export const MAX_SEARCHED_ID = 200;
+
+/** What is compared with a text of the database, which has no NUL. */
+function searchedText(longest: number) {
+  return z
+    .string()
+    .min(1)
+    .max(longest)
+    .refine((text) => !text.includes('\0'), 'must be text without NUL');
+}
+
+/** The database knows no year 0. */
+const instant = z.iso
+  .datetime({ offset: true })
+  .refine((text) => !text.startsWith('0000'), 'must be an instant of the year 1 or later');
+
+const filters = {
+  organization_id: idOf('org').optional(),
+  type: commaSeparated(
+    z
+      .string()
+      .max(100)
+      .regex(/^\w+(\.\w+)*(\.\*)?$/, 'must be a type such as api_key.used, or a prefix such as api_key.*'),
+  )
+    .optional()
+    .meta({
+      description: 'Up to 20 types, or prefixes with `.*`, with commas between them',
+      examples: ['api_key.used', 'api_key.*,member.removed'],
+    }),
+  key_id: idOf('key').optional().meta({ description: 'What happened to this key' }),
+  actor_id: searchedText(MAX_SEARCHED_ID).optional().meta({ description: 'What this user or key did' }),
+  subject: searchedText(MAX_SEARCHED_ID)
+    .optional()
+    .meta({ description: 'What happened to it: a user, a key, a project, an invitation …' }),
+  outcome: commaSeparated(VerificationCode)
+    .optional()
+    .meta({
+      description: 'Uses are `valid`; refused uses have the code of the refusal. Several have commas between them',
+      examples: ['revoked,expired'],
+    }),
+  ip: Network.optional().meta({ description: 'From this address, or from within this network' }),
+  path: searchedText(2000).optional().meta({ description: 'How the path of the used endpoint begins' }),
+};
+
+const times = {
+  from: instant.optional().meta({ description: 'At or after' }),
+  to: instant.optional().meta({ description: 'Before' }),
+};
+
+const whose =
+  'Of one organization: the one that is named, else the personal one of the user or the one of the key. A key that is ' +
+  'limited to a project sees what happened in that project.';
+
 export const listAuditEvents = defineRoute({
   method: 'GET',
   path: '/api/v1/audit/events',
   tag: 'Audit',
   summary: "Read an organization's audit trail",
   description:
-    'Of one organization: the one that is named, else the personal one of the user or the one of the key. Newest first ' +
-    'unless `order=asc`. An event shows up within a moment of its answer; it was stored before the answer left.',
+    `${whose} Newest first unless \`order=asc\`. An event shows up within a moment of its answer; it was stored before ` +
+    'the answer left. What is written between two pages neither repeats nor hides an event.',
   policy: { scope: 'audit:read' },
   query: z.strictObject({
-    organization_id: idOf('org').optional(),
-    type: z
-      .string()
-      .min(1)
-      .max(100)
-      .optional()
-      .meta({ examples: ['api_key.used'] }),
-    key_id: idOf('key').optional(),
-    from: z.iso.datetime({ offset: true }).optional().meta({ description: 'At or after' }),
-    to: z.iso.datetime({ offset: true }).optional().meta({ description: 'Before' }),
+    ...filters,
+    ...times,
     order: z.enum(['asc', 'desc']).default('desc'),
     ...pageQuery,
   }),
-  success: { status: 200, body: z.strictObject({ data: z.array(AuditEvent), next_cursor: nextCursor }) },
+  success: {
+    status: 200,
+    body: z.strictObject({ data: z.array(AuditEvent), next_cursor: nextCursor, previous_cursor: previousCursor }),
+  },
+  problems: ['not_found'],
+});
+
+/** The content type of each format of an export. */
+export const exportFormats = { jsonl: 'application/jsonl', csv: 'text/csv; charset=utf-8; header=present' } as const;
+
+export const exportAuditEvents = defineRoute({
+  method: 'GET',
+  path: '/api/v1/audit/export',
+  tag: 'Audit',
+  summary: "Download an organization's audit trail",
+  description:
+    `${whose} Everything that the log held when the call came, oldest first. \`jsonl\`: a line of \`{leaf_index, ` +
+    'event}` for each, with the very text of the event. `csv`: RFC 4180 with a header; a cell that a spreadsheet would ' +
+    "take for a formula begins with `'`. An export that cannot be completed is cut off, never ended as if it were whole.",
+  policy: { scope: 'audit:read' },
+  query: z.strictObject({ ...filters, ...times, format: z.enum(['jsonl', 'csv']).default('jsonl') }),
+  success: { status: 200, stream: Object.values(exportFormats) },
+  problems: ['not_found'],
+});
+
+export const tailAuditEvents = defineRoute({
+  method: 'GET',
+  path: '/api/v1/audit/tail',
+  tag: 'Audit',
+  summary: "Follow an organization's audit trail as it grows",
+  description:
+    `${whose} Server-sent events: each is named \`audit\`, its id is its leaf index, and its data is \`{leaf_index, ` +
+    'event}`. Begins with what comes from now on, or after the event that `Last-Event-ID` names. An id without data ' +
+    'tells how far the log has been looked through. The stream ends within 15 seconds when the credential does; a ' +
+    'reader that is too slow is cut off, and resumes.',
+  policy: { scope: 'audit:read' },
+  query: z.strictObject(filters),
+  headers: z.object({
+    'last-event-id': z
+      .string()
+      .regex(/^\d{1,15}$/, 'must be the id of an earlier event of this trail')
+      .optional(),
+  }),
+  success: { status: 200, stream: ['text/event-stream'] },
   problems: ['not_found'],
 });

@@ -164,7 +164,7 @@ export const EventEnvelope = z.looseObject({
   id: z.uuid(),
   type: z.string().min(1).max(100),
   time: z.iso.datetime(),
-  subject: z.string().max(200),
+  subject: z.string(),
   data: z.looseObject({
     organization_id: idOf('org'),
     actor: z.looseObject({ type: z.string(), id: z.string().nullable() }),

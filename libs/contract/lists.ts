@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What every list takes. The cursor is opaque: pass back `next_cursor` as it came. */
+/** What every list takes. The cursor is opaque: pass it back as it came. */
 export const pageQuery = {
   limit: z.coerce.number().int().min(1).max(100).default(50),
   cursor: z.string().min(1).max(500).optional(),
@@ -10,3 +10,19 @@ export const nextCursor = z
   .string()
   .nullable()
   .meta({ description: 'Pass it as `cursor` for the next page; null on the last one' });
+
+/** Of lists that are paged both ways. */
+export const previousCursor = z
+  .string()
+  .nullable()
+  .meta({ description: 'Pass it as `cursor` for the page before; null where nothing comes before' });
+
+const MOST_VALUES = 20;
+
+/** Several values in one parameter of a query, with commas between them. */
+export function commaSeparated<Item extends z.ZodType<string, string>>(item: Item) {
+  return z
+    .string()
+    .transform((text) => text.split(','))
+    .pipe(z.array(item).max(MOST_VALUES));
+}

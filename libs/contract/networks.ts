@@ -20,10 +20,14 @@ function parseNetwork(text: string): Range | undefined {
   return [address, bits];
 }
 
-/** Four decimal parts, none of them octal; and no zone, which says something about one host alone. */
+/**
+ * Four decimal parts, none of them octal; no zone, which says something about one host alone; and IPv4 within IPv6 as
+ * `::ffff:` alone, for the older forms (RFC 4291, section 2.5.5.1) mean different things to different readers.
+ */
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
-  return ipaddr.IPv6.isValid(text) && !text.includes('%') ? ipaddr.IPv6.parse(text) : undefined;
+  if (!ipaddr.IPv6.isValid(text) || text.includes('%')) return undefined;
+  return text.includes('.') && !/^::ffff:[\d.]+$/i.test(text) ? undefined : ipaddr.IPv6.parse(text);
 }
 
 function parseLength(text: string): number | undefined {

@@ -1,4 +1,10 @@
-import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi';
+import { z } from 'zod';
+import {
+  createDocument,
+  type ZodOpenApiOperationObject,
+  type ZodOpenApiPathsObject,
+  type ZodOpenApiResponseObject,
+} from 'zod-openapi';
 import { bodyWhenRepeated } from './idempotency.js';
 import { Problem, problems, type ProblemCode } from './problem.js';
 import type { Route } from './route.js';
@@ -35,7 +41,6 @@ function paths(): ZodOpenApiPathsObject {
 }
 
 function operation(name: string, route: Route): ZodOpenApiOperationObject {
-  const body = route.idempotent ? bodyWhenRepeated(route) : route.success.body;
   return {
     operationId: name,
     tags: [route.tag],
@@ -56,11 +61,18 @@ function operation(name: string, route: Route): ZodOpenApiOperationObject {
     responses: {
       [route.success.status]: {
         description: 'Success',
-        ...(body && { content: { 'application/json': { schema: body } } }),
+        ...contentOf(route),
       },
       ...problemResponses(route),
     },
   };
+}
+
+function contentOf(route: Route): Pick<ZodOpenApiResponseObject, 'content'> {
+  const { stream } = route.success;
+  if (stream) return { content: Object.fromEntries(stream.map((type) => [type, { schema: z.string() }])) };
+  const body = route.idempotent ? bodyWhenRepeated(route) : route.success.body;
+  return body ? { content: { 'application/json': { schema: body } } } : {};
 }
 
 /** What a key itself may be refused for, before what the route asks of it. */

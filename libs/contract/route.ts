@@ -13,6 +13,14 @@ import type { BuiltInScope } from './scopes.js';
  */
 export type Policy = 'public' | 'authenticated' | 'user' | 'operator' | { scope: BuiltInScope };
 
+/** What a good answer is: a body, nothing, or a stream, which has no end that one could wait for. */
+export interface Success {
+  readonly status: 200 | 201 | 204;
+  readonly body?: z.ZodType;
+  /** The content types that the answer may have, where it is a stream. The client hands its `Response` over. */
+  readonly stream?: readonly string[];
+}
+
 /**
  * One HTTP operation: the single source of its validation, its place in the OpenAPI document, its method of the client
  * and the tests that are generated for it.
@@ -29,7 +37,7 @@ export interface Route {
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
   readonly body?: z.ZodObject;
-  readonly success: { readonly status: 200 | 201 | 204; readonly body?: z.ZodType };
+  readonly success: Success;
   /**
    * For what creates: takes `Idempotency-Key`, and a call that is repeated gets the first answer again, without these
    * fields of it, which are secrets and shown once.

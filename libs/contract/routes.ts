@@ -58,7 +58,7 @@ export const routes = {
     listScopes: apiKeys.listScopes,
   },
   usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
-  audit: { listEvents: audit.listAuditEvents },
+  audit: { listEvents: audit.listAuditEvents, exportEvents: audit.exportAuditEvents, tail: audit.tailAuditEvents },
   credits: {
     get: credits.getBalance,
     listGrants: credits.listGrants,

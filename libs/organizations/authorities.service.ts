@@ -50,7 +50,7 @@ export class Authorities {
   ): Promise<Authority> {
     const own = await this.#of(em, principal, organizationId);
     if (own && covers(own, scope)) return within(reach, own);
-    if (principal.type === 'user' && principal.operator && covers(operatorAuthority, scope)) {
+    if (isOperatorFor(scope, principal)) {
       if ((await em.count(Organization, { id: organizationId })) === 0) throw noSuchOrganization();
       await this.recordRead(principal, organizationId);
       return operatorAuthority;
@@ -68,6 +68,24 @@ export class Authorities {
     return check(await this.#of(em, principal, organizationId), scope, 'organization');
   }
 
+  /**
+   * For reading that goes on, within a transaction: whether what was required at its beginning, which is in the trail, still
+   * holds.
+   * @throws DomainError as {@link require} does, or when the credential has ended.
+   */
+  async requireStill(
+    em: EntityManager,
+    principal: Principal,
+    scope: BuiltInScope,
+    organizationId: string,
+    reach: Reach = 'organization',
+  ): Promise<Authority> {
+    const current = await this.#reload(em, principal);
+    const own = await this.#of(em, current, organizationId);
+    if ((!own || !covers(own, scope)) && isOperatorFor(scope, current)) return operatorAuthority;
+    return check(own, scope, reach);
+  }
+
   /** The same within the transaction of a change: read anew, and what it rests on stays until the change commits. */
   async requireNow(
     em: EntityManager,
@@ -76,10 +94,7 @@ export class Authorities {
     organizationId: string,
     reach: Reach = 'organization',
   ): Promise<Authority> {
-    const current =
-      principal.type === 'user'
-        ? await this.sessions.reload(em, principal)
-        : await this.credentials.reload(em, principal);
+    const current = await this.#reload(em, principal);
     return check(await this.#of(em, current, organizationId, LockMode.PESSIMISTIC_READ), scope, reach);
   }
 
@@ -97,6 +112,10 @@ export class Authorities {
             this.#ofMember(membership, principal),
           ]);
     return new Map(all.filter(([, authority]) => covers(authority, scope)));
+  }
+
+  #reload(em: EntityManager, principal: Principal): Promise<Principal> {
+    return principal.type === 'user' ? this.sessions.reload(em, principal) : this.credentials.reload(em, principal);
   }
 
   async #of(
@@ -145,6 +164,10 @@ function authorityOfKey(key: ApiKeyPrincipal): Authority {
     allowedIps,
     keysOf: ownKeysOnly ? accountableUserId : null,
   };
+}
+
+function isOperatorFor(scope: BuiltInScope, principal: Principal): principal is UserPrincipal {
+  return principal.type === 'user' && principal.operator && covers(operatorAuthority, scope);
 }
 
 function covers(authority: Authority, scope: BuiltInScope): boolean {

@@ -8,7 +8,8 @@ import { Events } from './events/event.js';
 import { IngestBell } from './events/ingest-bell.js';
 import { HealthController } from './health.controller.js';
 import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
-import { NextPageInterceptor } from './http/next-page.interceptor.js';
+import { OpenStreams } from './http/open-streams.js';
+import { PageLinksInterceptor } from './http/page-links.interceptor.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { ValidationInterceptor } from './http/validation.interceptor.js';
 import { Idempotency } from './idempotency.js';
@@ -39,13 +40,14 @@ export class PlatformModule {
     Events,
     Idempotency,
     IngestBell,
+    OpenStreams,
     Sealing,
     { provide: APP_FILTER, useClass: ProblemFilter },
-    // In this order: a bad request is told first, and an answer that is repeated leads to its next page as well.
+    // In this order: a bad request is told first, and an answer that is repeated leads to its neighbours as well.
     { provide: APP_INTERCEPTOR, useClass: ValidationInterceptor },
-    { provide: APP_INTERCEPTOR, useClass: NextPageInterceptor },
+    { provide: APP_INTERCEPTOR, useClass: PageLinksInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [Admission, Changes, Events, Sealing],
+  exports: [Admission, Changes, Events, OpenStreams, Sealing],
 })
 export class RequestPlatformModule {}

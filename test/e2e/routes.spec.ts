@@ -135,6 +135,8 @@ const samples: Record<string, () => Sample> = {
   }),
   'usage.ofOrganization': () => ({ params: { id: team }, query: { group_by: 'api_key', project_id: project } }),
   'audit.listEvents': () => ({ query: { organization_id: ada.organizationId, key_id: adasKey.id } }),
+  'audit.exportEvents': () => ({ query: { organization_id: ada.organizationId, type: 'api_key.*', format: 'csv' } }),
+  'audit.tail': () => ({ query: { organization_id: ada.organizationId, outcome: 'expired,revoked' } }),
   'system.live': () => ({}),
   'system.ready': () => ({}),
   'system.describeProblem': () => ({ params: { code: 'not_found' } }),

@@ -1,0 +1,48 @@
+import type { AuditEvent, exportFormats } from '#libs/contract/audit.js';
+import { columnsOf, withoutNul } from './audit-columns.js';
+import { eventOf, lineOf, type Leaf } from './audit-reader.js';
+import { csvLine } from './csv.js';
+
+export type ExportFormat = keyof typeof exportFormats;
+
+/** What each column of the CSV holds. `data` is all that the event says, the other columns included. */
+const columns: Record<string, (item: AuditEvent) => unknown> = {
+  leaf_index: (item) => item.leaf_index,
+  time: ({ event }) => event.time,
+  type: ({ event }) => event.type,
+  subject: ({ event }) => event.subject,
+  actor_type: ({ event }) => event.data.actor.type,
+  actor_id: ({ event }) => event.data.actor.id,
+  outcome: ({ event }) => columnsOf(event).outcome,
+  method: ({ event }) => event.data['method'],
+  path: ({ event }) => event.data['path'],
+  ip: ({ event }) => event.data['ip'],
+  user_agent: ({ event }) => event.data['user_agent'],
+  request_id: ({ event }) => event.data['request_id'],
+  project_id: ({ event }) => columnsOf(event).projectId,
+  id: ({ event }) => event.id,
+  data: ({ event }) => event.data,
+};
+
+interface Writer {
+  readonly header: string;
+  readonly write: (leaf: Leaf) => string;
+}
+
+/** How each format writes a log: what it begins with, and each leaf. */
+export const writers: Record<ExportFormat, Writer> = {
+  jsonl: { header: '', write: (leaf) => `${lineOf(leaf)}\n` },
+  csv: {
+    header: csvLine(Object.keys(columns)),
+    write: (leaf) => {
+      const item = eventOf(leaf);
+      return csvLine(Object.values(columns).map((valueOf) => asCell(valueOf(item))));
+    },
+  },
+};
+
+function asCell(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  // Many readers of CSV take NUL for the end.
+  return typeof value === 'string' ? withoutNul(value) : JSON.stringify(value);
+}

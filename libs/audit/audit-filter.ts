@@ -1,0 +1,104 @@
+import { isId, toUuid } from '#libs/contract/ids.js';
+import { isWithin } from '#libs/contract/networks.js';
+import { beginningWith } from '#libs/platform/patterns.js';
+import type { AuditColumns } from './audit-columns.js';
+
+/** Which events are asked for. What is undefined, or null, does not matter. */
+export interface AuditFilter {
+  /** Types, and prefixes such as `api_key.*`. */
+  readonly types?: readonly string[] | undefined;
+  readonly keyId?: string | undefined;
+  readonly actorId?: string | undefined;
+  readonly subject?: string | undefined;
+  readonly outcomes?: readonly string[] | undefined;
+  /** An address or a network. */
+  readonly ip?: string | undefined;
+  /** How the path begins. */
+  readonly path?: string | undefined;
+  /** The one project that the caller may see. */
+  readonly projectId?: string | null;
+}
+
+/** Times are asked of stored events only: one that has just come in is as new as any. */
+export interface StoredFilter extends AuditFilter {
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+/** One comparison in SQL, with `?` where its value stands. */
+export type Condition = readonly [sql: string, value?: unknown];
+
+const PREFIX = /\*$/;
+
+/** Whether an event is asked for: the same question as {@link conditionsOf} puts to the database. */
+export function matches(filter: AuditFilter, columns: AuditColumns): boolean {
+  const { types, outcomes, ip, path } = filter;
+  return (
+    (!types || types.some((type) => isOfType(columns.type, type))) &&
+    (!outcomes || (columns.outcome !== null && outcomes.includes(columns.outcome))) &&
+    (!ip || (columns.ip !== null && isWithin(columns.ip, ip))) &&
+    (!path || (columns.path?.startsWith(path) ?? false)) &&
+    isOrAny(filter.keyId, columns.keyId) &&
+    isOrAny(filter.actorId, columns.actorId) &&
+    isOrAny(filter.subject, columns.subject) &&
+    isOrAny(filter.projectId, columns.projectId)
+  );
+}
+
+function isOrAny(wanted: string | null | undefined, found: string | null): boolean {
+  return !wanted || wanted === found;
+}
+
+function isOfType(type: string, wanted: string): boolean {
+  return PREFIX.test(wanted) ? type.startsWith(wanted.replace(PREFIX, '')) : type === wanted;
+}
+
+export function conditionsOf(filter: StoredFilter): Condition[] {
+  const { types, keyId, actorId, subject, outcomes, ip, path, projectId, from, to } = filter;
+  return [
+    ...(types ? [typeCondition(types)] : []),
+    ...(keyId ? [['api_key_id = ?', toUuid(keyId)] as const] : []),
+    ...(actorId ? [['actor_id = ?', actorId] as const, ...actorHint(actorId)] : []),
+    ...(subject ? [['subject = ?', subject] as const, subjectHint(subject)] : []),
+    ...(outcomes ? [['outcome = ANY(?)', outcomes] as const, ...outcomeHint(outcomes)] : []),
+    ...(ip ? [['ip <<= ?::inet', ip] as const] : []),
+    ...(path ? [['starts_with(path, ?)', path] as const] : []),
+    ...(projectId ? [['project_id = ?', toUuid(projectId)] as const] : []),
+    ...(from ? [['time >= ?', from] as const] : []),
+    ...(to ? [['time < ?', to] as const] : []),
+  ];
+}
+
+/** One type is compared as such: only then does its index give the events in their order. */
+function typeCondition(types: readonly string[]): Condition {
+  if (types.some((type) => PREFIX.test(type))) {
+    return [
+      'type LIKE ANY(?)',
+      types.map((type) => (PREFIX.test(type) ? beginningWith(type.slice(0, -1)) : exactly(type))),
+    ];
+  }
+  return types.length === 1 ? ['type = ?', types[0]] : ['type = ANY(?)', types];
+}
+
+function exactly(text: string): string {
+  return beginningWith(text).slice(0, -1);
+}
+
+/*
+ * What follows from a condition by how the columns are made, and lets PostgreSQL use an index that it otherwise could not:
+ * of the keys' own uses, which are nearly all events, the indexes by actor and by subject hold none.
+ */
+
+function subjectHint(subject: string): Condition {
+  return isId('key', subject) ? ['api_key_id = ?', toUuid(subject)] : ['api_key_id IS NULL'];
+}
+
+function actorHint(actorId: string): Condition[] {
+  return isId('key', actorId)
+    ? [['(api_key_id = ? OR api_key_id IS NULL OR actor_id <> subject)', toUuid(actorId)]]
+    : [['(api_key_id IS NULL OR actor_id <> subject)']];
+}
+
+function outcomeHint(outcomes: readonly string[]): Condition[] {
+  return outcomes.includes('valid') ? [] : [['type = ?', 'api_key.denied']];
+}

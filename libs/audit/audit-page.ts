@@ -1,0 +1,80 @@
+import { badCursor } from '#libs/platform/pages.js';
+import type { Leaf, Order, Span } from './audit-reader.js';
+
+/**
+ * Where a page lies: on one side of a boundary between two leaves. Leaves never move and none comes in between, so what is
+ * written between two pages neither repeats nor hides anything.
+ */
+interface Position {
+  readonly side: 'from' | 'below';
+  readonly boundary: number;
+}
+
+export interface Page {
+  readonly span: Span;
+  /** In which the page's leaves are found, beginning at the boundary. */
+  readonly order: Order;
+  readonly present: (found: readonly Leaf[]) => PresentedPage;
+}
+
+interface PresentedPage {
+  readonly leaves: readonly Leaf[];
+  readonly nextCursor: string | null;
+  readonly previousCursor: string | null;
+}
+
+/**
+ * What to read for a page of a log of this size, and how to make the page of it. One leaf more than its limit is to be
+ * read, which tells whether anything lies beyond the page; on the side from which a cursor led here, something does.
+ * @throws DomainError for a cursor that we did not make.
+ */
+export function pageOfLog(query: { limit: number; order: Order; cursor?: string | undefined }, size: number): Page {
+  const { limit, order, cursor } = query;
+  const onwards = order === 'asc' ? 'from' : 'below';
+  const position = cursor === undefined ? undefined : readCursor(cursor);
+  const { side, boundary } = position ?? { side: onwards, boundary: order === 'asc' ? 0 : size };
+  const span = side === 'from' ? { from: boundary, below: size } : { from: 0, below: Math.min(boundary, size) };
+  return {
+    span,
+    order: side === 'from' ? 'asc' : 'desc',
+    present: (found) => {
+      const leaves = found.slice(0, limit);
+      const last = leaves.at(-1)?.index;
+      const first = leaves[0]?.index;
+      const beyond = found.length > limit && last !== undefined ? after(side, last) : null;
+      const back = position
+        ? { side: opposite(side), boundary: first === undefined ? boundary : before(side, first) }
+        : null;
+      const [next, previous] = side === onwards ? [beyond, back] : [back, beyond];
+      return {
+        leaves: side === onwards ? leaves : leaves.toReversed(),
+        nextCursor: next && writeCursor(next),
+        previousCursor: previous && writeCursor(previous),
+      };
+    },
+  };
+}
+
+/** What lies beyond a leaf, seen from the boundary. */
+function after(side: Position['side'], index: number): Position {
+  return { side, boundary: side === 'from' ? index + 1 : index };
+}
+
+/** The boundary just before a leaf, seen from the boundary that led to it. */
+function before(side: Position['side'], index: number): number {
+  return side === 'from' ? index : index + 1;
+}
+
+function opposite(side: Position['side']): Position['side'] {
+  return side === 'from' ? 'below' : 'from';
+}
+
+function writeCursor({ side, boundary }: Position): string {
+  return Buffer.from(`${side} ${boundary}`).toString('base64url');
+}
+
+function readCursor(cursor: string): Position {
+  const [, side, boundary] = /^(from|below) (\d{1,15})$/.exec(Buffer.from(cursor, 'base64url').toString()) ?? [];
+  if (!side || !boundary) throw badCursor();
+  return { side: side as Position['side'], boundary: Number(boundary) };
+}

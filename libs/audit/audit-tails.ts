@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable, Logger } from '@nestjs/common';
+import { Authorities } from '#libs/organizations/authorities.service.js';
+import { OpenStreams } from '#libs/platform/http/open-streams.js';
+import { AuditReader } from './audit-reader.js';
+import { newsOf, type Tail } from './audit-tail.js';
+
+const POLL_MS = 300;
+const PAGE = 500;
+/** How often a quiet connection shows a sign of life, and the credential behind any is checked again. */
+const BEAT_MS = 15_000;
+
+/** The end of one organization's log, as it was last seen, and who wants to hear what comes after it. */
+interface Watch {
+  readonly organizationId: string;
+  readonly tails: Set<Tail>;
+  /** The first leaf that was not there yet. */
+  next: number;
+}
+
+/** Follows logs: one look at a time at the end of each that anybody listens to, whatever the number of listeners. */
+@Injectable()
+export class AuditTails {
+  readonly #logger = new Logger(AuditTails.name);
+  readonly #watches = new Map<string, Watch>();
+
+  constructor(
+    private readonly em: EntityManager,
+    private readonly reader: AuditReader,
+    private readonly authorities: Authorities,
+    private readonly streams: OpenStreams,
+  ) {}
+
+  /** @param size of the log when the call came: what it has missed below that it is told first. */
+  open(tail: Tail, size: number): Tail {
+    const beat = setInterval(() => void this.#beat(tail), BEAT_MS);
+    tail.once('close', () => clearInterval(beat));
+    void this.#follow(tail, size).catch((error: unknown) => this.#cut(tail, error));
+    return this.streams.keep(tail);
+  }
+
+  async #follow(tail: Tail, size: number): Promise<void> {
+    await this.#catchUp(tail, size);
+    const { organizationId } = tail.search;
+    const watch = this.#watches.get(organizationId) ?? { organizationId, tails: new Set<Tail>(), next: tail.next };
+    // Another has looked further meanwhile: nothing may lie between this one and what both are told next.
+    if (watch.next > tail.next) return this.#follow(tail, watch.next);
+    if (tail.destroyed) return;
+    watch.tails.add(tail);
+    tail.once('close', () => this.#leave(watch, tail));
+    if (!this.#watches.has(organizationId)) {
+      this.#watches.set(organizationId, watch);
+      void this.#look(watch);
+    }
+  }
+
+  /** At the pace of the reader. */
+  async #catchUp(tail: Tail, below: number): Promise<void> {
+    const span = { from: tail.next, below };
+    for await (const leaves of this.reader.pages(tail.search, span, 'asc', PAGE)) {
+      for (const leaf of leaves) await tail.tell(leaf);
+      if (tail.destroyed) return;
+    }
+    tail.next = Math.max(tail.next, below);
+  }
+
+  #leave(watch: Watch, tail: Tail): void {
+    watch.tails.delete(tail);
+    if (watch.tails.size === 0) this.#watches.delete(watch.organizationId);
+  }
+
+  async #look(watch: Watch): Promise<void> {
+    while (watch.tails.size > 0) {
+      try {
+        await this.#lookOnce(watch);
+      } catch (error) {
+        for (const tail of watch.tails) this.#cut(tail, error);
+      }
+      await sleep(POLL_MS, undefined, { ref: false });
+    }
+  }
+
+  async #lookOnce(watch: Watch): Promise<void> {
+    const search = { organizationId: watch.organizationId, filter: {} };
+    const span = { from: watch.next, below: await this.reader.size(watch.organizationId) };
+    for await (const leaves of this.reader.pages(search, span, 'asc', PAGE)) {
+      const news = leaves.map(newsOf);
+      watch.next = news.at(-1)!.index + 1;
+      for (const tail of watch.tails) tail.hear(news);
+    }
+  }
+
+  /** Without the database nobody can say whether the credential is still good, so the stream ends then, too. */
+  async #beat(tail: Tail): Promise<void> {
+    const { principal, search } = tail;
+    try {
+      await this.em
+        .fork()
+        .transactional((em) =>
+          this.authorities.requireStill(em, principal, 'audit:read', search.organizationId, 'project'),
+        );
+      tail.comment('heartbeat');
+    } catch {
+      tail.end();
+    }
+  }
+
+  #cut(tail: Tail, error: unknown): void {
+    this.#logger.warn(`A tail of ${tail.search.organizationId} was cut off: ${String(error)}`);
+    tail.destroy();
+  }
+}

@@ -1,0 +1,500 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Client } from '#libs/client/client.js';
+import type { AuditEvent } from '#libs/contract/audit.js';
+import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import { isWithin } from '#libs/contract/networks.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { allIngested, event, put, type Said } from '../support/events.js';
+import { codeOf, rejection } from '../support/rejection.js';
+
+let deployment: Deployment;
+let ada: Account;
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  ada = await deployment.account();
+});
+
+afterAll(() => deployment.stop());
+
+type ExportQuery = NonNullable<NonNullable<Parameters<Client['audit']['exportEvents']>[0]>['query']>;
+type Query = NonNullable<NonNullable<Parameters<Client['audit']['listEvents']>[0]>['query']>;
+
+/** Everything that a query finds, page by page. */
+async function read(client: Client, query: Query = {}): Promise<AuditEvent[]> {
+  const items: AuditEvent[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await client.audit.listEvents({ query: { limit: 100, ...query, ...(cursor && { cursor }) } });
+    items.push(...page.data);
+    cursor = page.next_cursor ?? undefined;
+  } while (cursor);
+  return items;
+}
+
+const indexes = (items: readonly AuditEvent[]) => items.map((item) => item.leaf_index);
+
+/** A small world, so that filters meet. */
+const keys = [1, 2].map((n) => fromUuid('key', `01900000-0000-7000-8000-00000000000${n}`));
+const users = [1, 2].map((n) => fromUuid('user', `01900000-0000-7000-8000-00000000000${n}`));
+const projects = [1, 2].map((n) => fromUuid('proj', `01900000-0000-7000-8000-00000000000${n}`));
+const actors = [...keys, ...users];
+const subjects = [...keys, ...users, ...projects, 'odd: %_\\ ü 🔑'];
+const codes = ['valid', 'revoked', 'expired'] as const;
+const types = ['member.added', 'memberx.added', 'api_key.created', 'apiXkey.created', 'project.updated'];
+const addresses = ['192.0.2.1', '192.0.2.200', '198.51.100.7', '::ffff:192.0.2.1', '2001:db8::1', '2001:db8:1::1'];
+const paths = ['/orders', '/orders/1', '/Orders', '/100%', '/100x', '/a_b', '/axb', '/\\'];
+const times = ['2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.001Z', '2026-06-01T12:00:00.000Z'];
+
+const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
+
+/** Every event is about one of two keys of the test's own, and of an organization that the caller knows. */
+const said: fc.Arbitrary<Said> = fc
+  .record({
+    type: fc.constantFrom(...types),
+    subject: fc.constantFrom(...subjects),
+    time: fc.constantFrom(...times),
+    actor: fc.oneof(
+      fc.constant({ type: 'anonymous', id: null }),
+      fc.constantFrom(...actors).map((id) => ({ type: id.split('_')[0]!, id })),
+    ),
+    ip: fc.constantFrom(null, ...addresses),
+    path: fc.constantFrom(null, ...paths),
+    project: optional(fc.constantFrom(...projects)),
+  })
+  .map(({ type, subject, time, actor, ip, path, project }) => ({
+    type,
+    subject,
+    time,
+    data: { actor, ip, path, ...(project && { project_id: project }) },
+  }));
+
+/** What keys are used and refused for, as the counters want it. */
+const use: fc.Arbitrary<Said> = fc
+  .record({
+    subject: fc.constantFrom(...keys),
+    time: fc.constantFrom(...times),
+    ip: fc.constantFrom(...addresses),
+    path: fc.constantFrom(...paths),
+    code: fc.constantFrom(...codes),
+  })
+  .map(({ subject, time, ip, path, code }) => {
+    const common = { actor: { type: 'api_key', id: subject }, ip, user_agent: null, request_id: 'req_1', seq: 1 };
+    const data = { ...common, method: 'GET', path, scopes: [] };
+    return code === 'valid'
+      ? {
+          type: 'api_key.used',
+          subject,
+          time,
+          data: { ...data, secret_id: fromUuid('secret', toUuid(subject)), cost: 1 },
+        }
+      : { type: 'api_key.denied', subject, time, data: { ...data, code, count: 1 } };
+  });
+
+const list = <T extends string>(values: readonly T[]) =>
+  fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 3 }).map((items) => items.join(','));
+
+const filters = {
+  type: list([...types, 'api_key.used', 'api_key.denied', 'api_key.*', 'member.*', 'project.*']),
+  key_id: fc.constantFrom(...keys),
+  actor_id: fc.constantFrom(...actors),
+  subject: fc.constantFrom(...subjects),
+  outcome: list(codes),
+  ip: fc.constantFrom('192.0.2.1', '192.0.2.0/24', '2001:db8::/32', '2001:db8::1', '0.0.0.0/0', '::/0'),
+  path: fc.constantFrom('/', '/orders', '/100%', '/a_', '/\\'),
+  from: fc.constantFrom(...times, '2026-01-01T01:00:00.001+01:00'),
+  to: fc.constantFrom(...times),
+};
+
+/** A few of the filters at once: all of them would find nothing. */
+const wish = fc
+  .shuffledSubarray(Object.keys(filters) as (keyof typeof filters)[], { maxLength: 3 })
+  .chain((names) => fc.record<Query>(Object.fromEntries(names.map((name) => [name, filters[name]]))));
+
+/** What is asked for, said once more and apart from how the product says it. */
+function isWanted({ event: { type, subject, time, data } }: AuditEvent, wanted: Query): boolean {
+  const outcome = type === 'api_key.used' ? 'valid' : type === 'api_key.denied' ? data['code'] : undefined;
+  const isOfType = (pattern: string) =>
+    pattern.endsWith('.*') ? type.startsWith(pattern.slice(0, -1)) : type === pattern;
+  const { path, ip } = data as { path?: string | null; ip?: string | null };
+  return [
+    !wanted.type || wanted.type.split(',').some(isOfType),
+    !wanted.key_id || subject === wanted.key_id,
+    !wanted.actor_id || data.actor.id === wanted.actor_id,
+    !wanted.subject || subject === wanted.subject,
+    !wanted.outcome || wanted.outcome.split(',').includes(String(outcome)),
+    !wanted.ip || (typeof ip === 'string' && isWithin(ip, wanted.ip)),
+    !wanted.path || (typeof path === 'string' && path.startsWith(wanted.path)),
+    !wanted.from || Date.parse(time) >= Date.parse(wanted.from),
+    !wanted.to || Date.parse(time) < Date.parse(wanted.to),
+  ].every(Boolean);
+}
+
+describe('the filters', () => {
+  let everything: AuditEvent[];
+  let reader: Account;
+
+  beforeAll(async () => {
+    reader = await deployment.account();
+    const happened = fc.sample(fc.oneof(said, use), { numRuns: 300, seed: 7 });
+    await put(
+      deployment,
+      reader.organizationId,
+      happened.map((one) => event(reader.organizationId, one)),
+    );
+    await allIngested(deployment);
+    everything = await read(reader.client, { order: 'asc' });
+    expect(everything.length).toBeGreaterThan(300);
+  });
+
+  it('find what a plain look at every event finds, in any combination, order and size of page', async () => {
+    let found = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        wish,
+        fc.constantFrom('asc' as const, 'desc' as const),
+        fc.integer({ min: 10, max: 100 }),
+        async (wanted, order, limit) => {
+          const expected = everything.filter((item) => isWanted(item, wanted));
+          if (order === 'desc') expected.reverse();
+          expect(indexes(await read(reader.client, { ...wanted, order, limit }))).toEqual(indexes(expected));
+          found += expected.length;
+        },
+      ),
+      { numRuns: 100 },
+    );
+    // Filters that never find anything would agree as well.
+    expect(found).toBeGreaterThan(1_000);
+  });
+
+  it('find the same one by one', async () => {
+    const single: Query[] = [
+      ...codes.map((outcome) => ({ outcome })),
+      ...keys.map((key) => ({ key_id: key })),
+      ...actors.map((actor) => ({ actor_id: actor })),
+      ...subjects.map((subject) => ({ subject })),
+      ...paths.map((path) => ({ path })),
+      ...types.map((type) => ({ type })),
+      { type: 'api_key.*' },
+      { ip: '192.0.2.0/25' },
+      { ip: '2001:db8:1::/48' },
+    ];
+    for (const wanted of single) {
+      const expected = everything.filter((item) => isWanted(item, wanted));
+      expect(expected.length).toBeGreaterThan(0);
+      expect(indexes(await read(reader.client, { ...wanted, order: 'asc' }))).toEqual(indexes(expected));
+    }
+  });
+
+  it.each([
+    ['type', 'api_key*'],
+    ['type', '*'],
+    ['type', ''],
+    ['type', Array(21).fill('a.b').join(',')],
+    ['key_id', 'user_1'],
+    ['actor_id', 'x'.repeat(201)],
+    ['subject', ''],
+    ['subject', 'zero \0'],
+    ['outcome', 'fine'],
+    ['ip', '192.0.2.0/33'],
+    ['ip', 'localhost'],
+    ['path', ''],
+    ['from', 'yesterday'],
+    ['to', '0000-01-01T00:00:00Z'],
+  ])('refuse %s=%j by its name', async (name, value) => {
+    for (const call of ['listEvents', 'exportEvents', ...(['from', 'to'].includes(name) ? [] : ['tail'])] as const) {
+      const { problem } = await rejection(
+        reader.client.audit[call as 'listEvents']({ query: { [name]: value } as Query }),
+      );
+      expect(problem.status).toBe(400);
+      expect(problem.errors!.every(({ location }) => location.startsWith(`query.${name}`))).toBe(true);
+    }
+  });
+
+  it('take nothing that an event says for a reason to keep it out', async () => {
+    const odd = await deployment.account();
+    const long = 'x'.repeat(10_000);
+    const sayings: Said[] = [
+      { type: 'test.odd', subject: long, data: { ip: 'somewhere', path: long } },
+      { type: 'test.odd', subject: `key_${long}`, data: { ip: 7, path: { a: 1 }, project_id: 'proj_1' } },
+      { type: 'test.odd\0', subject: 'zero \0', data: { ip: '192.0.2.0/99', path: '\0', code: 5 } },
+      {
+        type: 'test.odd',
+        subject: '\ud800',
+        data: { ip: 'fe80::1%eth0', path: '\udfff', actor: { type: 'x', id: long } },
+      },
+      { type: 'test.odd', subject: '', data: { ip: '', path: '' } },
+      { type: 'test.odd', subject: '"{}\\,', data: { ip: '1.2.3.4, 5.6.7.8', path: 'NULL' } },
+    ];
+    await put(
+      deployment,
+      odd.organizationId,
+      sayings.map((one) => event(odd.organizationId, one)),
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record({ subject: fc.string({ unit: 'binary' }), data: fc.dictionary(fc.string(), fc.jsonValue()) }),
+          {
+            minLength: 20,
+            maxLength: 20,
+          },
+        ),
+        async (events) => {
+          const safe = events.map(({ subject, data: { organization_id: _, actor: __, ...data } }) => ({
+            type: 'test.odd',
+            subject,
+            data,
+          }));
+          sayings.push(...safe);
+          await put(
+            deployment,
+            odd.organizationId,
+            safe.map((one) => event(odd.organizationId, one)),
+          );
+        },
+      ),
+      { numRuns: 10 },
+    );
+    await allIngested(deployment);
+    expect((await deployment.sql.query('SELECT reason FROM event_quarantine')).rows).toEqual([]);
+    const told = (await read(odd.client, { order: 'asc' })).filter(({ event: { type } }) =>
+      type.startsWith('test.odd'),
+    );
+    expect(told.map(({ event: { subject } }) => subject)).toEqual(sayings.map(({ subject }) => subject));
+  });
+});
+
+describe('pages', () => {
+  const page = (client: Client, query: Query) => client.audit.listEvents({ query });
+
+  it('lead both ways through the same events, while others come in', async () => {
+    const { client, organizationId } = await deployment.account();
+    const some = (n: number) =>
+      Array.from({ length: n }, () => event(organizationId, { type: 'test.page', subject: 's' }));
+    await put(deployment, organizationId, some(20));
+    await allIngested(deployment);
+    const type = 'test.page';
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom('asc' as const, 'desc' as const),
+        fc.array(fc.record({ forward: fc.boolean(), limit: fc.integer({ min: 1, max: 7 }), more: fc.nat(2) }), {
+          minLength: 1,
+          maxLength: 8,
+        }),
+        async (order, steps) => {
+          const inOrder = async () => {
+            const all = indexes(await read(client, { type, order: 'asc' }));
+            return order === 'asc' ? all : all.toReversed();
+          };
+          let current = await page(client, { type, order, limit: 5 });
+          expect(current.previous_cursor).toBeNull();
+          for (const { forward, limit, more } of steps) {
+            if (more > 0) {
+              await put(deployment, organizationId, some(more));
+              await allIngested(deployment);
+            }
+            const cursor = forward ? current.next_cursor : current.previous_cursor;
+            if (!cursor) continue;
+            const [first, last] = [current.data[0]!.leaf_index, current.data.at(-1)!.leaf_index];
+            current = await page(client, { type, order, limit, cursor });
+            const all = await inOrder();
+            const expected = forward
+              ? all.slice(all.indexOf(last) + 1).slice(0, limit)
+              : all.slice(0, all.indexOf(first)).slice(-limit);
+            expect(indexes(current.data)).toEqual(expected);
+            expect(current.previous_cursor === null).toBe(expected[0] === all[0]);
+            expect(current.next_cursor === null).toBe(expected.at(-1) === all.at(-1));
+          }
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it('have a Link to each of their neighbours', async () => {
+    const { client, organizationId, accessToken } = await deployment.account();
+    await put(
+      deployment,
+      organizationId,
+      [1, 2, 3].map(() => event(organizationId, { type: 'test.link', subject: 's' })),
+    );
+    await allIngested(deployment);
+    const first = await page(client, { type: 'test.link', limit: 1 });
+    const path = '/api/v1/audit/events?type=test.link&limit=1&cursor=';
+    const response = await fetch(`${deployment.url}${path}${first.next_cursor}`, {
+      headers: { authorization: `Bearer ${accessToken}` },
+    });
+    const { next_cursor: next, previous_cursor: previous } = (await response.json()) as Awaited<typeof first>;
+    expect(response.headers.get('link')).toBe(
+      `<http://keyledger.test${path}${next}>; rel="next", <http://keyledger.test${path}${previous}>; rel="prev"`,
+    );
+  });
+
+  it('are not led to by a cursor of somebody else', async () => {
+    for (const cursor of [
+      'nonsense',
+      Buffer.from('from -1').toString('base64url'),
+      Buffer.from('12').toString('base64url'),
+    ]) {
+      expect(await codeOf(page(ada.client, { cursor }))).toBe('invalid_request');
+    }
+  });
+});
+
+/** RFC 4180, read apart from how the product writes it. */
+function parseCsv(text: string): string[][] {
+  const rows: string[][] = [];
+  let row: string[] = [];
+  for (const [, quoted, plain, end] of text.matchAll(/(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r\n)/g)) {
+    row.push(quoted?.replaceAll('""', '"') ?? plain!);
+    if (end === '\r\n') {
+      rows.push(row);
+      row = [];
+    }
+  }
+  return rows;
+}
+
+describe('an export', () => {
+  let owner: Account;
+  let everything: AuditEvent[];
+
+  beforeAll(async () => {
+    owner = await deployment.account();
+    const { organizationId } = owner;
+    const happened = fc.sample(fc.oneof(said, use), { numRuns: 1_200, seed: 8 });
+    const evil = ['=cmd()', '+1', '-1', '@x', '\tx', '\rx', 'a,"b"\r\nc', "'", 'ü 🔑', '\u2028'].map((text) => ({
+      type: 'test.evil',
+      subject: text,
+      data: { user_agent: text, path: text, request_id: text, method: text, ip: text },
+    }));
+    // As nobody writes them today, and as JSON may be written all the same.
+    const spread = JSON.parse(
+      Buffer.from(event(organizationId, { type: 'test.spread', subject: 's' })).toString(),
+    ) as object;
+    const entries = [...happened, ...evil].map((one) => event(organizationId, one));
+    await put(deployment, organizationId, [
+      ...entries,
+      Buffer.from(JSON.stringify(spread, null, 2).replaceAll('\n', '\r\n')),
+    ]);
+    await allIngested(deployment);
+    everything = await read(owner.client, { order: 'asc' });
+    expect(everything.length).toBeGreaterThan(1_200);
+  });
+
+  it('as JSON Lines is the very text of every event, oldest first', async () => {
+    const response = await owner.client.audit.exportEvents();
+    expect(response.headers.get('content-type')).toBe('application/jsonl');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(response.headers.get('content-disposition')).toMatch(
+      new RegExp(`^attachment; filename="audit-${owner.organizationId}-\\d{4}-\\d\\d-\\d\\d\\.jsonl"$`),
+    );
+    const text = await response.text();
+    expect(text.endsWith('}\n')).toBe(true);
+    const lines = text.slice(0, -1).split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(everything);
+    const { rows } = await deployment.sql.query<{ entry: Buffer }>(
+      'SELECT entry FROM audit_event WHERE organization_id = $1 ORDER BY leaf_index',
+      [toUuid(owner.organizationId)],
+    );
+    expect(lines.map((line) => line.replace(/^\{"leaf_index":\d+,"event":(.*)\}$/s, '$1'))).toEqual(
+      rows.map(({ entry }) => entry.toString().replaceAll(/[\r\n]/g, ' ')),
+    );
+  });
+
+  it('as CSV has a row for every event, and no cell that a spreadsheet would run', async () => {
+    const response = await owner.client.audit.exportEvents({ query: { format: 'csv' } });
+    expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8; header=present');
+    expect(response.headers.get('content-disposition')).toContain('.csv"');
+    const [header, ...rows] = parseCsv(await response.text());
+    expect(header!.join(',')).toBe(
+      'leaf_index,time,type,subject,actor_type,actor_id,outcome,method,path,ip,user_agent,request_id,project_id,id,data',
+    );
+    const guarded = (value: unknown) => String(value ?? '').replace(/^(?=[=+\-@\t\r])/, "'");
+    expect(rows).toEqual(
+      everything.map(({ leaf_index: index, event: { id, type, time, subject, data } }) =>
+        [
+          index,
+          time,
+          type,
+          subject,
+          data.actor.type,
+          data.actor.id,
+          type === 'api_key.used' ? 'valid' : type === 'api_key.denied' ? data['code'] : null,
+          data['method'],
+          data['path'],
+          data['ip'],
+          data['user_agent'],
+          data['request_id'],
+          subject.startsWith('proj_') ? subject : data['project_id'],
+          id,
+          JSON.stringify(data),
+        ].map(guarded),
+      ),
+    );
+    expect(rows.flat().filter((cell) => /^[=+\-@\t\r]/.test(cell))).toEqual([]);
+  });
+
+  it('takes the filters of the list', async () => {
+    await fc.assert(
+      fc.asyncProperty(wish, async (wanted) => {
+        const response = await owner.client.audit.exportEvents({ query: wanted as ExportQuery });
+        const lines = (await response.text()).split('\n').slice(0, -1);
+        expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(
+          everything.filter((item) => isWanted(item, wanted)),
+        );
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it('that finds nothing is empty, or a header alone', async () => {
+    const query = { type: 'never.happened' };
+    expect(await (await owner.client.audit.exportEvents({ query })).text()).toBe('');
+    const csv = await owner.client.audit.exportEvents({ query: { ...query, format: 'csv' } });
+    expect(parseCsv(await csv.text())).toHaveLength(1);
+  });
+
+  it('is not begun for a HEAD', async () => {
+    const headers = { authorization: `Bearer ${owner.accessToken}` };
+    for (const path of ['export', 'tail']) {
+      const response = await fetch(`${deployment.url}/api/v1/audit/${path}`, { method: 'HEAD', headers });
+      expect(response.status).toBe(200);
+    }
+  });
+
+  it('by an operator is in the trail that it reads, and so is a tail', async () => {
+    const customer = await deployment.account();
+    const operator = await deployment.operator();
+    const query = { organization_id: customer.organizationId };
+    await (await operator.client.audit.exportEvents({ query })).text();
+    await (await operator.client.audit.tail({ query })).body!.cancel();
+    await allIngested(deployment);
+    const reads = await read(customer.client, { type: 'operator.read', order: 'asc' });
+    expect(reads.map(({ event }) => event.data['path'])).toEqual(['/api/v1/audit/export', '/api/v1/audit/tail']);
+  });
+
+  it('that cannot go on is cut off, and not ended as if it were whole', async () => {
+    const busy = await deployment.account();
+    const many = Array.from({ length: 1_200 }, () =>
+      event(busy.organizationId, { type: 'test.big', subject: 's', data: { text: 'x'.repeat(20_000) } }),
+    );
+    for (let n = 0; n < many.length; n += 50) await put(deployment, busy.organizationId, many.slice(n, n + 50));
+    await allIngested(deployment);
+    const response = await busy.client.audit.exportEvents();
+    await deployment.sql.query('REVOKE SELECT ON audit_event FROM keyledger_api');
+    const outcome = await response.text().then(
+      () => 'ended',
+      () => 'cut off',
+    );
+    await deployment.sql.query('GRANT SELECT ON audit_event TO keyledger_api');
+    expect(outcome).toBe('cut off');
+    // What fails before that is told as a problem.
+    await deployment.sql.query('REVOKE SELECT ON audit_event FROM keyledger_api');
+    const refused = await rejection(busy.client.audit.exportEvents());
+    await deployment.sql.query('GRANT SELECT ON audit_event TO keyledger_api');
+    expect(refused.problem.code).toBe('internal_error');
+  });
+});

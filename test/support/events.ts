@@ -1,0 +1,55 @@
+import { v7 } from 'uuid';
+import { newEventId } from '#libs/contract/ids.js';
+import { IngestBell } from '#libs/platform/events/ingest-bell.js';
+import { shardOf } from '#libs/platform/events/shard.js';
+import { encodeEntries } from '#libs/tlog/entries.js';
+import type { Deployment } from './deployment.js';
+import { eventually } from './eventually.js';
+
+/** What an event says beyond what each has. */
+export interface Said {
+  readonly type: string;
+  readonly subject: string;
+  readonly time?: string;
+  readonly data?: Record<string, unknown>;
+}
+
+/** An event as some version of the API might make it. */
+export function event(organizationId: string, { type, subject, time, data }: Said): Uint8Array {
+  const now = new Date();
+  return Buffer.from(
+    JSON.stringify({
+      specversion: '1.0',
+      id: newEventId(now),
+      source: 'http://keyledger.test',
+      type,
+      time: time ?? now.toISOString(),
+      subject,
+      datacontenttype: 'application/json',
+      data: { organization_id: organizationId, actor: { type: 'anonymous', id: null }, ...data },
+    }),
+  );
+}
+
+/** Into the worker's inbox, as one batch. */
+export async function put(
+  { api, sql }: Deployment,
+  organizationId: string,
+  entries: readonly Uint8Array[],
+): Promise<void> {
+  await sql.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+    shardOf(organizationId),
+    v7(),
+    encodeEntries([...entries]),
+  ]);
+  api.get(IngestBell).ring(shardOf(organizationId));
+}
+
+export async function allIngested({ sql }: Deployment): Promise<void> {
+  const waiting = await eventually(
+    async () => (await sql.query<{ n: number }>('SELECT count(*)::int AS n FROM event_batch')).rows[0]!.n,
+    (n) => n === 0,
+    10_000,
+  );
+  if (waiting > 0) throw new Error(`${waiting} batches still wait in the inbox`);
+}
