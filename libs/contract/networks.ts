@@ -7,10 +7,12 @@ import { z } from 'zod';
  */
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
+const Address = z.union([z.ipv4(), z.ipv6()]);
+const AddressAndLength = z.union([z.cidrv4(), z.cidrv6()]);
+
 function parseNetwork(text: string): Range | undefined {
-  const isAddress = z.union([z.ipv4(), z.ipv6()]).safeParse(text).success;
-  const isNetwork = z.union([z.cidrv4(), z.cidrv6()]).safeParse(text).success;
-  if (!isAddress && !isNetwork) return undefined;
+  const isNetwork = text.includes('/');
+  if (!(isNetwork ? AddressAndLength : Address).safeParse(text).success) return undefined;
   const [address, bits] = ipaddr.parseCIDR(isNetwork ? text : `${text}/${text.includes(':') ? 128 : 32}`);
   if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96) {
     return [address.toIPv4Address(), bits - 96];
