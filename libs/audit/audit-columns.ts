@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { MAX_SEARCHED_ID } from '#libs/contract/audit.js';
 import type { EventEnvelope } from '#libs/contract/events.js';
 import { isId } from '#libs/contract/ids.js';
@@ -29,7 +30,7 @@ export function columnsOf({ type, subject, data }: EventEnvelope): AuditColumns 
     actorId: searchable(data.actor.id),
     subject: searchable(subject),
     outcome: outcomeOf(type, data['code']),
-    ip: Network.safeParse(data['ip']).data ?? null,
+    ip: addressOf(data['ip']),
     path: typeof data['path'] === 'string' ? withoutNul(data['path']) : null,
   };
 }
@@ -42,6 +43,13 @@ function projectOf(subject: string, named: unknown): string | null {
 function outcomeOf(type: string, code: unknown): string | null {
   if (type === 'api_key.used') return 'valid';
   return type === 'api_key.denied' && typeof code === 'string' ? searchable(code) : null;
+}
+
+/** Only what may be IPv4 in IPv6 is looked at closely: this is done for every event there is. */
+function addressOf(ip: unknown): string | null {
+  const version = typeof ip === 'string' && !ip.includes('%') ? isIP(ip) : 0;
+  if (version === 0) return null;
+  return version === 6 && /^[0:]/.test(ip as string) ? (Network.safeParse(ip).data ?? null) : (ip as string);
 }
 
 /** An index takes no text of any length, and nobody can ask for a longer one. */

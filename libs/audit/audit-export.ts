@@ -1,25 +1,25 @@
 import type { AuditEvent, exportFormats } from '#libs/contract/audit.js';
-import { columnsOf, withoutNul } from './audit-columns.js';
+import { columnsOf, withoutNul, type AuditColumns } from './audit-columns.js';
 import { eventOf, lineOf, type Leaf } from './audit-reader.js';
 import { csvLine } from './csv.js';
 
 export type ExportFormat = keyof typeof exportFormats;
 
 /** What each column of the CSV holds. `data` is all that the event says, the other columns included. */
-const columns: Record<string, (item: AuditEvent) => unknown> = {
+const cells: Record<string, (item: AuditEvent, columns: AuditColumns) => unknown> = {
   leaf_index: (item) => item.leaf_index,
   time: ({ event }) => event.time,
   type: ({ event }) => event.type,
   subject: ({ event }) => event.subject,
   actor_type: ({ event }) => event.data.actor.type,
   actor_id: ({ event }) => event.data.actor.id,
-  outcome: ({ event }) => columnsOf(event).outcome,
+  outcome: (_, { outcome }) => outcome,
   method: ({ event }) => event.data['method'],
   path: ({ event }) => event.data['path'],
   ip: ({ event }) => event.data['ip'],
   user_agent: ({ event }) => event.data['user_agent'],
   request_id: ({ event }) => event.data['request_id'],
-  project_id: ({ event }) => columnsOf(event).projectId,
+  project_id: (_, { projectId }) => projectId,
   id: ({ event }) => event.id,
   data: ({ event }) => event.data,
 };
@@ -33,10 +33,11 @@ interface Writer {
 export const writers: Record<ExportFormat, Writer> = {
   jsonl: { header: '', write: (leaf) => `${lineOf(leaf)}\n` },
   csv: {
-    header: csvLine(Object.keys(columns)),
+    header: csvLine(Object.keys(cells)),
     write: (leaf) => {
       const item = eventOf(leaf);
-      return csvLine(Object.values(columns).map((valueOf) => asCell(valueOf(item))));
+      const columns = columnsOf(item.event);
+      return csvLine(Object.values(cells).map((valueOf) => asCell(valueOf(item, columns))));
     },
   },
 };

@@ -27,6 +27,7 @@ export function fromUuid(type: IdType, uuid: string): string {
 }
 
 export function isId(type: IdType, text: string): boolean {
+  if (!text.startsWith(`${type}_`)) return false;
   try {
     return parseTypeId(fromString(text)).prefix === type;
   } catch {

@@ -50,13 +50,19 @@ export class CreditsService {
     return { data: items, total: await em.count(CreditGrant, { organizationId }), nextCursor };
   }
 
-  /** The first one makes the organization metered, which ends decisions that were made for free. */
+  /**
+   * The first one makes the organization metered, which ends decisions that were made for free; those after it end none.
+   */
   async grant(
     operator: UserPrincipal,
     organizationId: string,
     input: { amount: number; reason: string | null; lowBelow: number | undefined },
   ): Promise<CreditGrant> {
-    return this.#change(operator, organizationId, async ({ em, record }) => {
+    const isMetered = (await this.em.fork().count(Credit, { organizationId })) > 0;
+    return this.#change(operator, organizationId, isMetered ? 'goes on' : 'begins', async ({ em, record }) => {
+      if (isMetered && !(await lock(em, organizationId))) {
+        throw new DomainError('conflict', 'The balance was set aside at this very moment; grant again');
+      }
       const grant = await this.#add(em, organizationId, { ...input, grantedBy: operator.userId });
       const { amount, balanceAfter, reason } = grant;
       recordOperatorAction(record, operator, {
@@ -71,7 +77,7 @@ export class CreditsService {
 
   /** A second time changes nothing. */
   async remove(operator: UserPrincipal, organizationId: string): Promise<void> {
-    await this.#change(operator, organizationId, async ({ em, record }) => {
+    await this.#change(operator, organizationId, 'ends', async ({ em, record }) => {
       const credit = await lock(em, organizationId);
       if (!credit) return;
       em.remove(credit);
@@ -98,13 +104,21 @@ export class CreditsService {
     });
   }
 
-  async #change<T>(operator: UserPrincipal, id: string, work: (change: Change) => Promise<T>): Promise<T> {
+  /** @param metering what the change does to it: where it begins or ends, decisions made before are made anew */
+  async #change<T>(
+    operator: UserPrincipal,
+    id: string,
+    metering: 'begins' | 'goes on' | 'ends',
+    work: (change: Change) => Promise<T>,
+  ): Promise<T> {
     if (id === DEPLOYMENT_ID || (await this.em.fork().count(Organization, { id })) === 0) throw noSuchOrganization();
     const change = async (change: Change) => {
       await this.sessions.requireOperatorNow(change.em, operator);
       return work(change);
     };
-    return this.changes.alter(id, { kind: 'organization', id }, change, DEPLOYMENT_ID);
+    return metering === 'goes on'
+      ? this.changes.create([id, DEPLOYMENT_ID], change)
+      : this.changes.alter(id, { kind: 'organization', id }, change, DEPLOYMENT_ID);
   }
 
   async #add(

@@ -18,7 +18,6 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-type ExportQuery = NonNullable<NonNullable<Parameters<Client['audit']['exportEvents']>[0]>['query']>;
 type Query = NonNullable<NonNullable<Parameters<Client['audit']['listEvents']>[0]>['query']>;
 
 /** Everything that a query finds, page by page. */
@@ -92,7 +91,7 @@ const use: fc.Arbitrary<Said> = fc
       : { type: 'api_key.denied', subject, time, data: { ...data, code, count: 1 } };
   });
 
-const list = <T extends string>(values: readonly T[]) =>
+const list = (values: readonly string[]) =>
   fc.uniqueArray(fc.constantFrom(...values), { minLength: 1, maxLength: 3 }).map((items) => items.join(','));
 
 const filters = {
@@ -145,7 +144,6 @@ describe('the filters', () => {
     );
     await allIngested(deployment);
     everything = await read(reader.client, { order: 'asc' });
-    expect(everything.length).toBeGreaterThan(300);
   });
 
   it('find what a plain look at every event finds, in any combination, order and size of page', async () => {
@@ -204,9 +202,7 @@ describe('the filters', () => {
     ['to', '0000-01-01T00:00:00Z'],
   ])('refuse %s=%j by its name', async (name, value) => {
     for (const call of ['listEvents', 'exportEvents', ...(['from', 'to'].includes(name) ? [] : ['tail'])] as const) {
-      const { problem } = await rejection(
-        reader.client.audit[call as 'listEvents']({ query: { [name]: value } as Query }),
-      );
+      const { problem } = await rejection(reader.client.audit[call as 'listEvents']({ query: { [name]: value } }));
       expect(problem.status).toBe(400);
       expect(problem.errors!.every(({ location }) => location.startsWith(`query.${name}`))).toBe(true);
     }
@@ -381,7 +377,6 @@ describe('an export', () => {
     ]);
     await allIngested(deployment);
     everything = await read(owner.client, { order: 'asc' });
-    expect(everything.length).toBeGreaterThan(1_200);
   });
 
   it('as JSON Lines is the very text of every event, oldest first', async () => {
@@ -412,7 +407,7 @@ describe('an export', () => {
     expect(header!.join(',')).toBe(
       'leaf_index,time,type,subject,actor_type,actor_id,outcome,method,path,ip,user_agent,request_id,project_id,id,data',
     );
-    const guarded = (value: unknown) => String(value ?? '').replace(/^(?=[=+\-@\t\r])/, "'");
+    const guarded = (value: unknown) => ((value ?? '') as string | number).toString().replace(/^(?=[=+\-@\t\r])/, "'");
     expect(rows).toEqual(
       everything.map(({ leaf_index: index, event: { id, type, time, subject, data } }) =>
         [
@@ -440,7 +435,7 @@ describe('an export', () => {
   it('takes the filters of the list', async () => {
     await fc.assert(
       fc.asyncProperty(wish, async (wanted) => {
-        const response = await owner.client.audit.exportEvents({ query: wanted as ExportQuery });
+        const response = await owner.client.audit.exportEvents({ query: wanted });
         const lines = (await response.text()).split('\n').slice(0, -1);
         expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(
           everything.filter((item) => isWanted(item, wanted)),

@@ -289,6 +289,7 @@ it('ends when the credential does, and lives on with one that does not', async (
   await happen(team, ['after']);
   const told = await Promise.all(lasting.map((reader) => reader.take(1)));
   expect(told.map(subjectsOf)).toEqual([['after'], ['after']]);
+  expect(lasting.map(({ comments }) => comments.at(-1))).toEqual(['heartbeat', 'heartbeat']);
   await Promise.all(lasting.map((reader) => reader.cut()));
   // Checking is not reading: each of the two operators has read once.
   const { rows } = await deployment.sql.query<{ reads: number }>(

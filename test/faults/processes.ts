@@ -25,6 +25,10 @@ class Service {
     return `http://127.0.0.1:${this.env['PORT']}`;
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   /** Resolves when the present process has said that it is ready. */
   get ready(): Promise<unknown> {
     return this.#ready;

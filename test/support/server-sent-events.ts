@@ -10,6 +10,8 @@ export interface ServerSentEvent {
  */
 export class EventReader {
   lastEventId = '';
+  /** Signs of life, which a browser passes over. */
+  readonly comments: string[] = [];
   #rest = '';
   readonly #reader: ReadableStreamDefaultReader<string>;
 
@@ -53,6 +55,7 @@ export class EventReader {
     const fields = { event: 'message', data: [] as string[] };
     for (const line of block.split('\n')) {
       const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line)!;
+      if (name === '') this.comments.push(value!);
       if (name === 'id') this.lastEventId = value!;
       if (name === 'event') fields.event = value!;
       if (name === 'data') fields.data.push(value!);
