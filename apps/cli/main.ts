@@ -1,48 +1,26 @@
-import { ConfigError, EXIT_CONFIG } from '#libs/platform/config.js';
+import { CommanderError } from 'commander';
+import { commandLine } from './command-line.js';
+import { EXIT_USAGE } from './exit-codes.js';
+import { Failure } from './remote/failure.js';
 
-interface Command {
-  readonly summary: string;
-  /** @returns the exit code. Commands are imported when they run: each needs much that the others do not. */
-  run(args: string[]): Promise<number>;
-}
-
-/** `EX_USAGE` of sysexits.h. */
-const EXIT_USAGE = 64;
-
-const commands: Record<string, Command> = {
-  up: {
-    summary: 'run everything: PostgreSQL unless DATABASE_URL names one, the API and the worker',
-    run: async () => (await import('./up.js')).up(process.env),
-  },
-  migrate: {
-    summary: 'prepare the database that DATABASE_URL names',
-    run: async () => (await import('./migrate-command.js')).migrateCommand(process.env),
-  },
-  operator: {
-    summary: 'operator add [EMAIL]: a one-time link that makes somebody an operator of this deployment',
-    run: async (args) => (await import('./operator-command.js')).operatorCommand(args, process.env),
-  },
-};
-
-async function main([name = '', ...args]: string[]): Promise<number> {
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (!command) {
-    process.stderr.write(usage());
-    return EXIT_USAGE;
-  }
+async function main(args: string[]): Promise<number> {
+  let exitCode = 0;
   try {
-    return await command.run(args);
+    await commandLine((code) => (exitCode = code)).parseAsync(args, { from: 'user' });
+    return exitCode;
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    return EXIT_CONFIG;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    if (error instanceof Failure) return tell(error.message, error.exitCode);
+    const { ConfigError, EXIT_CONFIG } = await import('#libs/platform/config.js');
+    if (error instanceof ConfigError) return tell(error.message, EXIT_CONFIG);
+    throw error;
   }
 }
 
-function usage(): string {
-  const width = Math.max(...Object.keys(commands).map((name) => name.length));
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}\n`);
-  return `usage: keyledger COMMAND\n\n${lines.join('')}`;
+/** Nothing is told of an end that whoever asked for it knows. */
+function tell(sentence: string, exitCode: number): number {
+  if (sentence) process.stderr.write(`${sentence}\n`);
+  return exitCode;
 }
 
 // Ends even if something forgot to close what it had opened.

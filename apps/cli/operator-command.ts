@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { email as Email } from '#libs/contract/accounts.js';
 import { ConfigError, readConfig, readDatabaseUrl } from '#libs/platform/config.js';
+import { EXIT_USAGE } from './exit-codes.js';
 import { runningPostgres } from './embedded-postgres.js';
 import { newOperatorLink } from './operator-link.js';
 
@@ -14,10 +15,11 @@ one is given. As long as there is no operator, a start of \`npm start\` ends the
 needs the database: DATABASE_URL, or a Keyledger of \`npm start\` that runs on this machine.
 `;
 
-/** `EX_USAGE` of sysexits.h. */
-const EXIT_USAGE = 64;
-
 export async function operatorCommand(args: string[], env: NodeJS.ProcessEnv): Promise<number> {
+  if (args.includes('--help') || args.includes('-h')) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
   const parsed = parse(args);
   if (!parsed) {
     process.stderr.write(USAGE);

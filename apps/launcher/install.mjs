@@ -35,7 +35,7 @@ function adopt(root) {
   const present = JSON.parse(list).packages;
   const complete = Object.entries(readLockfile(root).packages).every(
     ([path, entry]) =>
-      path === '' || present[path]?.integrity === entry.integrity || (entry.optional && !isForThisPlatform(entry)),
+      path === '' || present[path]?.integrity === entry.integrity || (entry.optional && !isMeantForThisPlatform(entry)),
   );
   if (complete) writeMarker(root);
   return complete;
@@ -63,6 +63,11 @@ function allows(names, value) {
 
 function isForThisPlatform({ os, cpu, libc }) {
   return allows(os, process.platform) && allows(cpu, process.arch) && allows(libc, 'glibc');
+}
+
+/** An optional package without any such list is there for one of another platform, and npm leaves it out with that one. */
+function isMeantForThisPlatform(entry) {
+  return Boolean(entry.os ?? entry.cpu ?? entry.libc) && isForThisPlatform(entry);
 }
 
 /**

@@ -1,0 +1,46 @@
+import { Command } from 'commander';
+import { addRemoteCommands } from './remote/commands.js';
+
+/** Commands are imported when they run: each needs much that the others do not. @param end takes the exit code */
+export function commandLine(end: (exitCode: number) => void): Command {
+  const program = new Command('keyledger')
+    .description('Issues, verifies, meters and audits API keys.')
+    .usage('COMMAND [OPTIONS]')
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(withoutValues(text)) })
+    .showHelpAfterError('Add --help to see what is possible.')
+    .helpCommand('help [COMMAND]', 'show what a command does and takes')
+    .addHelpText('after', AFTER);
+
+  program
+    .commandsGroup('On the machine that runs Keyledger:')
+    .command('up')
+    .description('run everything: PostgreSQL unless DATABASE_URL names one, the API and the worker')
+    .action(async () => end(await (await import('./up.js')).up(process.env)));
+  program
+    .command('migrate')
+    .description('prepare the database that DATABASE_URL names')
+    .action(async () => end(await (await import('./migrate-command.js')).migrateCommand(process.env)));
+  // It reads its own arguments.
+  program
+    .command('operator')
+    .description('operator add [EMAIL]: a one-time link that makes somebody an operator of this deployment')
+    .argument('[ARGUMENTS...]')
+    .allowUnknownOption()
+    .helpOption(false)
+    .action(async (args: string[]) =>
+      end(await (await import('./operator-command.js')).operatorCommand(args, process.env)),
+    );
+
+  addRemoteCommands(program);
+  return program;
+}
+
+const AFTER = `
+Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server answers, 74 the output could
+not be written, 77 not signed in, 78 a setting or file is wrong.`;
+
+/** What was written behind an option may be a secret: `--password=…`. */
+function withoutValues(text: string): string {
+  return text.replace(/(--?[\w-]+)=[^\n]*(?='\n)/g, '$1=…');
+}

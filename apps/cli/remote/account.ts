@@ -1,0 +1,117 @@
+import { ApiError, type Client } from '#libs/client/client.js';
+import { EXIT_USAGE } from '../exit-codes.js';
+import { ask, askSecret, canAsk } from './ask.js';
+import { anonymously, as, connect, givenUrl, looksLikeApiKey, sessionOf, withApiKey } from './connection.js';
+import { CredentialStore, type Credentials } from './credentials.js';
+import { Failure } from './failure.js';
+import { json, note, write } from './output.js';
+import { DEFAULT_URL, isOpenToReaders, plainUrl, URL_ADVICE } from './server-url.js';
+import { card, type Field } from './table.js';
+import { localTime, printable } from './text.js';
+
+/** Does not repeat it. */
+const ARGUMENT =
+  'A password or key is not given as an argument, which every process of the machine can read: it is asked for, or read ' +
+  'from standard input. If that was one, change it.';
+
+export interface LoginOptions {
+  readonly url?: string;
+  readonly email?: string;
+  readonly apiKey?: boolean;
+}
+
+export async function login(options: LoginOptions, args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+  if (args.length > 0) throw new Failure(ARGUMENT, EXIT_USAGE);
+  const store = new CredentialStore(env);
+  const url = optionUrl(options.url) ?? givenUrl(env) ?? store.read()?.url ?? DEFAULT_URL;
+  if (isOpenToReaders(url)) note(`Warning: whatever is sent to ${url} can be read on the way; https would hide it.`);
+  const credentials = options.apiKey ? await byApiKey(url) : await byPassword(url, options.email);
+  await store.exclusively(async () => store.write(credentials));
+  const name = nameOf(await as(credentials, store).auth.whoami());
+  note(`Signed in at ${url} as ${name}; ${store.file} keeps it.`);
+  if (env['KEYLEDGER_API_KEY']) note('As long as KEYLEDGER_API_KEY is set, that key is used instead.');
+}
+
+function optionUrl(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const url = plainUrl(text);
+  if (url) return url;
+  throw new Failure(`--url ${URL_ADVICE}.`, EXIT_USAGE);
+}
+
+/** Tried before it is kept. */
+async function byApiKey(url: string): Promise<Credentials> {
+  const apiKey = (await askSecret('API key')).trim();
+  if (!looksLikeApiKey(apiKey)) throw new Failure('An API key is one word without spaces: copy it again.', EXIT_USAGE);
+  await withApiKey(url, apiKey).auth.whoami();
+  return { url, api_key: apiKey };
+}
+
+async function byPassword(url: string, givenEmail: string | undefined): Promise<Credentials> {
+  const email = givenEmail ?? (await askEmail(url));
+  const password = await askSecret('Password');
+  return sessionOf(url, await anonymously(url).auth.login({ body: { email, password } }));
+}
+
+async function askEmail(url: string): Promise<string> {
+  if (canAsk()) return ask(`Email at ${url}: `);
+  throw new Failure('Nobody can be asked here for the email: add --email EMAIL.', EXIT_USAGE);
+}
+
+/** What is kept here is forgotten even if the server cannot be told. */
+export async function logout(env: NodeJS.ProcessEnv): Promise<void> {
+  const store = new CredentialStore(env);
+  const kept = store.read();
+  if (!kept) return note('Nobody is signed in.');
+  try {
+    if (!('api_key' in kept)) await endSession(as(kept, store));
+  } catch (error) {
+    note(`The session at ${kept.url} could not be ended: it does so by itself in time.`);
+    throw error;
+  } finally {
+    await store.exclusively(async () => store.remove());
+    note(`Signed out here: ${store.file} is removed.`);
+  }
+}
+
+/** One that is over already is what was wanted. */
+async function endSession(api: Client): Promise<void> {
+  try {
+    await api.auth.logout();
+  } catch (error) {
+    if (!(error instanceof ApiError && error.problem.status === 401)) throw error;
+  }
+}
+
+type Whoami = Awaited<ReturnType<Client['auth']['whoami']>>;
+
+export async function whoami(options: { readonly json?: boolean }, env: NodeJS.ProcessEnv): Promise<void> {
+  const answer = await connect(env).auth.whoami();
+  await write(options.json ? json(answer) : card(fieldsOf(answer)));
+}
+
+function nameOf(who: Whoami): string {
+  return who.type === 'user' ? who.user.email : `the API key ${printable(who.api_key.name)} (${who.api_key.id})`;
+}
+
+function fieldsOf(who: Whoami): Field[] {
+  if (who.type === 'user') {
+    const { id, email, name, operator } = who.user;
+    return [
+      ['User', id],
+      ['Email', email],
+      ['Name', name],
+      ['Operator', operator ? 'yes' : 'no'],
+    ];
+  }
+  const { id, name, organization_id, project_id, environment, scopes, expires_at } = who.api_key;
+  return [
+    ['API key', id],
+    ['Name', name],
+    ['Organization', organization_id],
+    ['Project', project_id ?? '-'],
+    ['Environment', environment],
+    ['Scopes', scopes.join(', ')],
+    ['Expires', localTime(expires_at)],
+  ];
+}

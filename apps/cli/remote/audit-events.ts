@@ -1,0 +1,77 @@
+import { styleText } from 'node:util';
+import type { AuditEvent } from '#libs/contract/audit.js';
+import { keyId } from './keys.js';
+import type { Colour, Column, Layout } from './table.js';
+import { cut, localTime, printable, widthOf } from './text.js';
+
+export interface AuditFilters {
+  readonly organization?: string;
+  readonly type?: string;
+  readonly key?: string;
+  readonly actor?: string;
+  readonly subject?: string;
+  readonly outcome?: string;
+  readonly ip?: string;
+  readonly path?: string;
+}
+
+export function filtersOf(filters: AuditFilters) {
+  return {
+    organization_id: filters.organization,
+    type: filters.type,
+    key_id: filters.key === undefined ? undefined : keyId(filters.key),
+    actor_id: filters.actor,
+    subject: filters.subject,
+    outcome: filters.outcome,
+    ip: filters.ip,
+    path: filters.path,
+  };
+}
+
+export const AUDIT_COLUMNS: readonly Column<AuditEvent>[] = [
+  { title: 'TIME', value: ({ event }) => localTime(event.time, 'second') },
+  { title: 'TYPE', value: ({ event }) => event.type, colour: colourOf },
+  { title: 'SUBJECT', value: ({ event }) => event.subject },
+  { title: 'WHAT', value: ({ event }) => summaryOf(event.data), shrinksTo: 16, expendable: 1 },
+  { title: 'ACTOR', value: ({ event: { data } }) => data.actor.id ?? data.actor.type, expendable: 3 },
+  { title: 'IP', value: ({ event }) => textOf(event.data['ip']), expendable: 2 },
+  { title: 'INDEX', value: ({ leaf_index }) => String(leaf_index), align: 'right', expendable: 4 },
+];
+
+/** Wide enough for nearly all types, and for the ids of keys. */
+const TYPE_WIDTH = 22;
+const SUBJECT_WIDTH = 30;
+
+/** An event by itself, below those that came before it. */
+export function auditLine(leaf: AuditEvent, { width, colours }: Layout): string {
+  const { event } = leaf;
+  const type = printable(event.type);
+  const cells = [
+    localTime(event.time, 'second'),
+    padded(type, TYPE_WIDTH),
+    padded(printable(event.subject), SUBJECT_WIDTH),
+    printable([summaryOf(event.data), textOf(event.data['ip'])].filter(Boolean).join(' from ')),
+  ];
+  const line = cut(cells.join('  ').trimEnd(), width);
+  const colour = colours ? colourOf(leaf) : undefined;
+  return colour ? line.replace(type, styleText(colour, type, { validateStream: false })) : line;
+}
+
+function padded(text: string, width: number): string {
+  return text + ' '.repeat(Math.max(0, width - widthOf(text)));
+}
+
+function colourOf({ event }: AuditEvent): Colour | undefined {
+  return /denied|failed|reused/.test(event.type) ? 'red' : undefined;
+}
+
+/** What tells one event from another of its type, whatever type that is: newer ones than this command knows, too. */
+function summaryOf(data: Record<string, unknown>): string {
+  const { method, path, code, name, role, changes } = data;
+  const changed = typeof changes === 'object' && changes !== null ? Object.keys(changes).join(', ') : '';
+  return [method, path, code, name, role, changed].map(textOf).filter(Boolean).join(' ');
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -1,0 +1,86 @@
+import { createWriteStream, renameSync, rmSync, statSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { EXIT_INTERRUPTED, EXIT_OUTPUT } from '../exit-codes.js';
+import { filtersOf, type AuditFilters } from './audit-events.js';
+import { connect } from './connection.js';
+import { Failure } from './failure.js';
+import { interruption } from './interruption.js';
+import { note, write } from './output.js';
+
+export interface ExportOptions extends AuditFilters {
+  readonly from?: string;
+  readonly to?: string;
+  readonly format?: 'jsonl' | 'csv';
+  readonly output?: string;
+}
+
+const SAY_MS = 200;
+
+/** Writes the trail as it comes. A file is there whole or not at all; a pipe that was cut off is told by the exit code. */
+export async function exportEvents(options: ExportOptions, env: NodeJS.ProcessEnv): Promise<void> {
+  const stop = interruption();
+  const { from, to, format, output } = options;
+  try {
+    const api = connect(env, stop);
+    const { body } = await api.audit.exportEvents({ query: { ...filtersOf(options), from, to, format } });
+    const progress = new Progress(output !== undefined || !process.stdout.isTTY);
+    const chunks = progress.watch(Readable.fromWeb(body!));
+    await (output === undefined ? toStdout(chunks) : toFile(output, chunks));
+    if (output !== undefined) note(`${output}: ${sizeOf(progress.bytes)}.`);
+  } catch (error) {
+    throw stop.aborted ? new Failure('', EXIT_INTERRUPTED) : error;
+  }
+}
+
+async function toStdout(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of chunks) await write(chunk);
+}
+
+async function toFile(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const fresh = isReplaceable(file) ? `${file}.${process.pid}.part` : file;
+  try {
+    // The trail has addresses and names of people.
+    await pipeline(chunks, createWriteStream(fresh, { mode: 0o600 }));
+    if (fresh !== file) renameSync(fresh, file);
+  } catch (error) {
+    if (fresh !== file) rmSync(fresh, { force: true });
+    const { syscall, code } = error as NodeJS.ErrnoException;
+    throw syscall ? new Failure(`${file} could not be written (${code}).`, EXIT_OUTPUT) : error;
+  }
+}
+
+/** What is no file, such as a named pipe, is written to and stays what it is. */
+function isReplaceable(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? true;
+}
+
+/** On stderr, where somebody watches it and it does not stand in the way of the output itself. */
+class Progress {
+  bytes = 0;
+  readonly #shown: boolean;
+
+  constructor(outputIsElsewhere: boolean) {
+    this.#shown = outputIsElsewhere && process.stderr.isTTY;
+  }
+
+  async *watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let next = performance.now();
+    try {
+      for await (const chunk of chunks) {
+        this.bytes += chunk.length;
+        if (this.#shown && performance.now() >= next) {
+          process.stderr.write(`\r${sizeOf(this.bytes)} …`);
+          next = performance.now() + SAY_MS;
+        }
+        yield chunk;
+      }
+    } finally {
+      if (this.#shown) process.stderr.write('\r\u001b[K');
+    }
+  }
+}
+
+function sizeOf(bytes: number): string {
+  return bytes < 1_000_000 ? `${(bytes / 1000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
+}

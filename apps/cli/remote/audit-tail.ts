@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiError } from '#libs/client/client.js';
+import { AuditEvent } from '#libs/contract/audit.js';
+import { EXIT_UNAVAILABLE } from '../exit-codes.js';
+import { auditLine, filtersOf, type AuditFilters } from './audit-events.js';
+import { connect } from './connection.js';
+import { Failure } from './failure.js';
+import { failureOf } from './failures.js';
+import { interruption } from './interruption.js';
+import { layoutOf, note, write } from './output.js';
+import { serverSentEvents } from './server-sent-events.js';
+
+export interface TailOptions extends AuditFilters {
+  readonly after?: number;
+  readonly json?: boolean;
+}
+
+/** The server shows a sign of life every 15 seconds. */
+const SILENCE_MS = 45_000;
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 30_000;
+
+/**
+ * Shows events as they come until it is told to stop. A connection that is lost is made again, and goes on behind the last
+ * event that was shown: none is missed and none comes twice.
+ */
+export async function tailEvents(options: TailOptions, env: NodeJS.ProcessEnv): Promise<void> {
+  const stop = interruption();
+  try {
+    await new Tail(options, env, stop).follow();
+  } catch (error) {
+    if (!stop.aborted) throw error;
+  }
+}
+
+class Tail {
+  #last: string | undefined;
+  #wait = FIRST_WAIT_MS;
+  #wasConnected = false;
+
+  constructor(
+    private readonly options: TailOptions,
+    private readonly env: NodeJS.ProcessEnv,
+    private readonly stop: AbortSignal,
+  ) {
+    this.#last = options.after?.toString();
+  }
+
+  /** Once it has been connected, that the server is away is no reason to give up. Never returns: it throws what ends it. */
+  async follow(): Promise<never> {
+    for (;;) {
+      try {
+        await this.#listen();
+      } catch (error) {
+        if (this.stop.aborted || !this.#wasConnected || !isPassing(error)) throw error;
+        note(`Connecting again: ${(failureOf(error) as Failure).message}`);
+      }
+      await sleep(this.#wait, undefined, { signal: this.stop });
+      this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MS);
+    }
+  }
+
+  /** Until the server ends it, as it does when it is restarted or the credential has ended, or falls silent. */
+  async #listen(): Promise<void> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), SILENCE_MS);
+    try {
+      const api = connect(this.env, AbortSignal.any([this.stop, silence.signal]));
+      const headers = this.#last === undefined ? {} : { 'last-event-id': this.#last };
+      const { body } = await api.audit.tail({ query: filtersOf(this.options), headers });
+      this.#wasConnected = true;
+      this.#wait = FIRST_WAIT_MS;
+      for await (const { id, data } of serverSentEvents(body!)) {
+        timer.refresh();
+        if (data !== undefined) await this.#show(data);
+        this.#last = id ?? this.#last;
+      }
+    } catch (error) {
+      if (!silence.signal.aborted) throw error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #show(data: string): Promise<void> {
+    await write(
+      this.options.json ? `${data}\n` : `${auditLine(AuditEvent.parse(JSON.parse(data)), layoutOf(process.stdout))}\n`,
+    );
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  if (error instanceof ApiError) return error.problem.status >= 500;
+  const failure = failureOf(error);
+  return failure instanceof Failure && failure.exitCode === EXIT_UNAVAILABLE;
+}

@@ -1,0 +1,288 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { CreateKeyOptions, ListKeysOptions } from './keys.js';
+import type { ExportOptions } from './audit-export.js';
+import { momentOf } from './times.js';
+import type { UsageOptions } from './usage.js';
+
+/** The commands that ask a server, wherever it runs, over the same HTTP API that everybody has. */
+export function addRemoteCommands(program: Command): void {
+  program.commandsGroup('With a server, wherever it runs:');
+  addAccount(program);
+  addKeys(program);
+  addCatalogue(program);
+  addAudit(program);
+  addUsage(program);
+}
+
+function addAccount(program: Command): void {
+  program
+    .command('login')
+    .description('sign in, and stay so until `keyledger logout`')
+    .option('--url <URL>', 'the address of the server (default: KEYLEDGER_URL, or where you were last signed in)')
+    .addOption(new Option('--email <EMAIL>', 'whose password it is').conflicts('apiKey'))
+    .option('--api-key', 'sign in with an API key instead of a password')
+    // Refused by us: the library would repeat on the terminal what may be a password.
+    .allowExcessArguments()
+    .addHelpText(
+      'after',
+      `
+The password, or the key, is asked for without showing it; in a pipe it is one line of standard input. It is never an
+argument, which every process of the machine could read.
+
+  keyledger login --url https://keys.example.com --email ada@example.com
+  pass show keyledger | keyledger login --email ada@example.com
+  keyledger login --api-key < key.txt
+
+What is kept is in $XDG_CONFIG_HOME/keyledger/credentials.json (by default below ~/.config), which only you can read. For
+a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead: they count before what is kept.`,
+    )
+    .action(
+      remote(async (options, command: Command) =>
+        (await import('./account.js')).login(options, command.args, process.env),
+      ),
+    );
+  program
+    .command('logout')
+    .description('end the session and forget what is kept of it')
+    .action(remote(async () => (await import('./account.js')).logout(process.env)));
+  program
+    .command('whoami')
+    .description('show who you are to the server')
+    .addOption(jsonOption())
+    .action(remote(async (options) => (await import('./account.js')).whoami(options, process.env)));
+}
+
+function addKeys(program: Command): void {
+  const keys = group(program, 'keys', 'list, create, rotate, disable, enable and revoke API keys');
+  withPages(
+    keys
+      .command('list')
+      .description('list API keys, the newest first')
+      .addOption(organizationOption())
+      .addOption(projectOption())
+      .addOption(choice('--status <STATUS>', 'only those', STATUSES))
+      .addOption(choice('--environment <ENVIRONMENT>', 'only those', ENVIRONMENTS))
+      .option('--search <TEXT>', 'in the name, the description, the external id, or the beginning of the key')
+      .option('--unused-for-days <DAYS>', 'only those not used for so long', wholeNumber)
+      .addOption(choice('--sort <ORDER>', 'with a minus the greatest first', SORTS)),
+    'keys',
+  )
+    .addHelpText('after', '\n  keyledger keys list --status active --sort=-last_used_at')
+    .action(remote(async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, process.env)));
+  keys
+    .command('create')
+    .description('create an API key; it is shown this once')
+    .argument('<NAME>', 'what it is for')
+    .option('--scope <SCOPE>', 'what it may do; once for each scope (default: all that you may grant)', collect)
+    .addOption(organizationOption('whose it is (default: your own)'))
+    .addOption(projectOption('the one project to which it is limited'))
+    .addOption(choice('--environment <ENVIRONMENT>', 'what it is for (default: as the server is set)', ENVIRONMENTS))
+    .option('--expires-in-days <DAYS>', 'when it ends (default: never)', wholeNumber)
+    .option('--allowed-ip <ADDRESS>', 'from where it may be used, an address or network; once for each', collect)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+In a pipe the key alone is on standard output:
+
+  KEY=$(keyledger keys create "Production server" --scope triggers:read --expires-in-days 90)`,
+    )
+    .action(
+      remote(async (name: string, options: CreateKeyOptions) =>
+        (await import('./keys.js')).createKey(name, options, process.env),
+      ),
+    );
+  keys
+    .command('rotate')
+    .description('replace the secret of a key; the new one is shown this once')
+    .argument('<ID>')
+    .option('--grace <SECONDS>', 'how long the old secret still works (default: not at all)', wholeNumber)
+    .addOption(jsonOption())
+    .action(remote(async (id: string, options) => (await import('./keys.js')).rotateKey(id, options, process.env)));
+  keys
+    .command('disable')
+    .description('stop a key until it is enabled again')
+    .argument('<ID>')
+    .addOption(jsonOption())
+    .action(remote(async (id: string, options) => (await import('./keys.js')).disableKey(id, options, process.env)));
+  keys
+    .command('enable')
+    .description('let a disabled key work again')
+    .argument('<ID>')
+    .addOption(jsonOption())
+    .action(remote(async (id: string, options) => (await import('./keys.js')).enableKey(id, options, process.env)));
+  keys
+    .command('revoke')
+    .description('end a key for good; asks first')
+    .argument('<ID>')
+    .option('--yes', 'do not ask; needed where nobody can be asked')
+    .addOption(jsonOption())
+    .action(remote(async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, process.env)));
+}
+
+function addCatalogue(program: Command): void {
+  program
+    .command('scopes')
+    .description('list the scopes of the server')
+    .addOption(jsonOption())
+    .action(remote(async (options) => (await import('./catalogue.js')).listScopes(options, process.env)));
+  withPages(
+    program.command('organizations').description('list the organizations that you may read'),
+    'organizations',
+  ).action(remote(async (options) => (await import('./catalogue.js')).listOrganizations(options, process.env)));
+  withPages(
+    program
+      .command('projects')
+      .description('list the projects that you may read')
+      .addOption(organizationOption())
+      .option('--search <TEXT>', 'in the name or the description'),
+    'projects',
+  ).action(remote(async (options) => (await import('./catalogue.js')).listProjects(options, process.env)));
+}
+
+function addAudit(program: Command): void {
+  const audit = group(program, 'audit', 'list, follow and export the audit trail of an organization');
+  withPages(
+    withTimes(withFilters(audit.command('list').description('list events, the newest first'))).option(
+      '--oldest-first',
+      'the other way round',
+    ),
+    'events',
+  )
+    .addHelpText('after', "\n  keyledger audit list --type 'api_key.*' --from 7d --ip 203.0.113.0/24")
+    .action(remote(async (options) => (await import('./audit-list.js')).listEvents(options, process.env)));
+  withFilters(audit.command('tail').description('show events as they come, until Ctrl-C'))
+    .option('--after <INDEX>', 'begin behind this event instead of now', wholeNumber)
+    .option('--json', 'print each event as the server sends it, one in a line')
+    .addHelpText(
+      'after',
+      `
+A connection that is lost is made again, and goes on where it was. Ctrl-C is its proper end: the exit code is 0.
+
+  keyledger audit tail --outcome revoked,expired
+  keyledger audit tail --json | jq .event.subject`,
+    )
+    .action(remote(async (options) => (await import('./audit-tail.js')).tailEvents(options, process.env)));
+  withTimes(withFilters(audit.command('export').description('write out the trail, the oldest first')))
+    .addOption(choice('--format <FORMAT>', 'JSON Lines, or CSV for spreadsheets (default: jsonl)', FORMATS))
+    .option('--output <FILE>', 'where to (default: standard output); it is there whole or not at all')
+    .addHelpText(
+      'after',
+      '\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv',
+    )
+    .action(remote(async (options) => (await import('./audit-export.js')).exportEvents(options, process.env)));
+}
+
+function addUsage(program: Command): void {
+  withTimes(
+    program
+      .command('usage')
+      .description('show how keys were used: accepted, refused, and what it cost')
+      .option('--key <ID>', 'of one key')
+      .addOption(organizationOption('of all keys of an organization (default: your own)').conflicts('key')),
+  )
+    .addOption(choice('--interval <INTERVAL>', 'by hours, or by days of UTC (default: day)', INTERVALS))
+    .addOption(choice('--group-by <WHAT>', 'tell apart by', GROUPINGS))
+    .addOption(jsonOption())
+    .addHelpText('after', '\n  keyledger usage --from 30d --group-by api_key')
+    .action(remote(async (options) => (await import('./usage.js')).showUsage(options, process.env)));
+}
+
+/** Of commands. Every one of them explains itself by `--help`, so it needs no `help` among them. */
+function group(program: Command, name: string, description: string): Command {
+  return program.command(name).description(description).usage('COMMAND [OPTIONS]').helpCommand(false);
+}
+
+function withFilters(command: Command): Command {
+  return command
+    .addOption(organizationOption('whose trail (default: your own)'))
+    .option('--type <TYPES>', 'only those, such as api_key.used or api_key.*; several with commas between them')
+    .option('--key <ID>', 'only what happened to this key')
+    .option('--actor <ID>', 'only what this user or key did')
+    .option('--subject <ID>', 'only what happened to this user, key, project or other thing')
+    .option('--outcome <CODES>', 'only uses that went so: valid, revoked …; several with commas between them')
+    .option('--ip <ADDRESS>', 'only what came from this address or network')
+    .option('--path <PATH>', 'only uses of endpoints whose path begins so');
+}
+
+function withTimes(command: Command): Command {
+  return command
+    .option('--from <TIME>', 'at or after; 2026-01-31, 2026-01-31T09:30, or so long ago: 30m, 12h, 7d', moment)
+    .option('--to <TIME>', 'before', moment);
+}
+
+function withPages(command: Command, what: string): Command {
+  return command
+    .option('--limit <COUNT>', `how many ${what} at once, up to 100 (default: 50)`, wholeNumber)
+    .option('--cursor <CURSOR>', 'go on where `next_cursor` of an answer ended')
+    .addOption(new Option('--all', `every one of the ${what}`).conflicts('limit'))
+    .addOption(jsonOption());
+}
+
+/** What went wrong with the API becomes a sentence; the table of those is only loaded then. */
+function remote<Args extends unknown[]>(run: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    try {
+      await run(...args);
+    } catch (error) {
+      const { failureOf } = await import('./failures.js');
+      throw failureOf(error);
+    }
+  };
+}
+
+/** The values, all of them, of a union of the contract, without loading the contract for `--help`. */
+function valuesOf<Value extends string>(values: Record<Value, true>): Value[] {
+  return Object.keys(values) as Value[];
+}
+
+const STATUSES = valuesOf<NonNullable<ListKeysOptions['status']>>({
+  active: true,
+  disabled: true,
+  expired: true,
+  revoked: true,
+});
+const ENVIRONMENTS = valuesOf<NonNullable<ListKeysOptions['environment']>>({ test: true, live: true });
+const SORTS = valuesOf<NonNullable<ListKeysOptions['sort']>>({
+  '-created_at': true,
+  created_at: true,
+  name: true,
+  '-name': true,
+  '-last_used_at': true,
+  last_used_at: true,
+});
+
+const FORMATS = valuesOf<NonNullable<ExportOptions['format']>>({ jsonl: true, csv: true });
+const INTERVALS = valuesOf<NonNullable<UsageOptions['interval']>>({ hour: true, day: true });
+const GROUPINGS = valuesOf<NonNullable<UsageOptions['groupBy']>>({ outcome: true, endpoint: true, api_key: true });
+
+function choice(flags: string, description: string, values: string[]): Option {
+  return new Option(flags, description).choices(values);
+}
+
+function jsonOption(): Option {
+  return new Option('--json', "print the server's answer, for programs");
+}
+
+function organizationOption(description = 'only those of one organization'): Option {
+  return new Option('--organization <ID>', description);
+}
+
+function projectOption(description = 'only those of one project'): Option {
+  return new Option('--project <ID>', description);
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number.');
+}
+
+function moment(text: string): string {
+  const iso = momentOf(text, new Date());
+  if (iso) return iso;
+  throw new InvalidArgumentError('It must be a time such as 2026-01-31, 2026-01-31T09:30 or 12h (ago).');
+}

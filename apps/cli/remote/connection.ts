@@ -1,0 +1,143 @@
+import { createClient, type Client } from '#libs/client/client.js';
+import { EXIT_CONFIG } from '#libs/platform/config.js';
+import { EXIT_NOT_SIGNED_IN } from '../exit-codes.js';
+import { CredentialStore, type Credentials, type Session } from './credentials.js';
+import { Failure } from './failure.js';
+import { sendTo } from './send.js';
+import { DEFAULT_URL, plainUrl, URL_ADVICE } from './server-url.js';
+
+/** A token that ends within this time may be dead when it arrives. */
+const MARGIN_MS = 30_000;
+
+/** Told to the server, which shows it in the trail. */
+const HEADERS = { 'User-Agent': 'keyledger-cli' };
+
+/**
+ * The API, as whoever is signed in: by KEYLEDGER_API_KEY, else by what `keyledger login` kept.
+ * @param stop breaks requests off, but for the refresh of a session, whose answer must be kept
+ * @throws Failure when nobody is.
+ */
+export function connect(env: NodeJS.ProcessEnv, stop?: AbortSignal): Client {
+  const store = new CredentialStore(env);
+  const given = givenUrl(env);
+  const apiKey = givenApiKey(env);
+  if (apiKey) return withApiKey(given ?? store.read()?.url ?? DEFAULT_URL, apiKey, stop);
+  const kept = store.read();
+  if (!kept) throw notSignedIn();
+  // What one server gave is not shown to another.
+  if (given && given !== kept.url) throw signedInElsewhere(given, kept.url);
+  return as(kept, store, stop);
+}
+
+/** The API, as somebody who has signed in. */
+export function as(credentials: Credentials, store: CredentialStore, stop?: AbortSignal): Client {
+  const { url } = credentials;
+  return 'api_key' in credentials ? withApiKey(url, credentials.api_key, stop) : withSession(url, store, stop);
+}
+
+export function withApiKey(url: string, apiKey: string, stop?: AbortSignal): Client {
+  return createClient({ baseUrl: url, apiKey, headers: HEADERS, fetch: sendTo(url, stop) });
+}
+
+/** As nobody: for signing in. */
+export function anonymously(url: string): Client {
+  return createClient({ baseUrl: url, headers: HEADERS, fetch: sendTo(url) });
+}
+
+/** Each request gets an access token that is alive, and one more chance if the server sees that otherwise. */
+function withSession(url: string, store: CredentialStore, stop: AbortSignal | undefined): Client {
+  const send = sendTo(url, stop);
+  return createClient({
+    baseUrl: url,
+    headers: HEADERS,
+    fetch: async (input, init) => {
+      const token = await accessToken(store, url);
+      const response = await send(input, withToken(init, token));
+      if (response.status !== 401) return response;
+      await response.body?.cancel();
+      return send(input, withToken(init, await accessToken(store, url, token)));
+    },
+  });
+}
+
+function withToken(init: RequestInit | undefined, token: string): RequestInit {
+  const headers = new Headers(init?.headers);
+  headers.set('Authorization', `Bearer ${token}`);
+  return { ...init, headers };
+}
+
+/** The kept one while it lives and is not the refused one; else the next one, which is kept before it is used. */
+async function accessToken(store: CredentialStore, url: string, refused?: string): Promise<string> {
+  const isGood = (session: Session) => session.access_token !== refused && isFresh(session);
+  const kept = sessionIn(store, url);
+  if (isGood(kept)) return kept.access_token;
+  return store.exclusively(async () => {
+    // Somebody else may have refreshed it while we waited for our turn.
+    const present = sessionIn(store, url);
+    if (isGood(present)) return present.access_token;
+    const tokens = await anonymously(url).auth.refresh({ body: { refresh_token: present.refresh_token } });
+    const session = sessionOf(url, tokens);
+    store.write(session);
+    return session.access_token;
+  });
+}
+
+function isFresh({ access_token_ends_at }: Session): boolean {
+  return Date.parse(access_token_ends_at) - Date.now() > MARGIN_MS;
+}
+
+function sessionIn(store: CredentialStore, url: string): Session {
+  const kept = store.read();
+  // A sign-out or another sign-in came in between.
+  if (kept?.url !== url || 'api_key' in kept) throw notSignedIn();
+  return kept;
+}
+
+interface Tokens {
+  readonly access_token: string;
+  readonly expires_in: number;
+  readonly refresh_token?: string | undefined;
+}
+
+export function sessionOf(url: string, tokens: Tokens): Session {
+  return {
+    url,
+    refresh_token: tokens.refresh_token!,
+    access_token: tokens.access_token,
+    access_token_ends_at: new Date(Date.now() + tokens.expires_in * 1000).toISOString(),
+  };
+}
+
+/** @throws Failure when it is no address. */
+export function givenUrl(env: NodeJS.ProcessEnv): string | undefined {
+  if (!env['KEYLEDGER_URL']) return undefined;
+  const url = plainUrl(env['KEYLEDGER_URL']);
+  if (url) return url;
+  throw new Failure(`KEYLEDGER_URL ${URL_ADVICE}.`, EXIT_CONFIG);
+}
+
+/** @throws Failure when it cannot be a key: sent as it is, the runtime would refuse it and show it. */
+function givenApiKey(env: NodeJS.ProcessEnv): string | undefined {
+  const apiKey = env['KEYLEDGER_API_KEY']?.trim();
+  if (!apiKey) return undefined;
+  if (looksLikeApiKey(apiKey)) return apiKey;
+  throw new Failure('KEYLEDGER_API_KEY must be an API key, one word without spaces.', EXIT_CONFIG);
+}
+
+export function looksLikeApiKey(text: string): boolean {
+  return /^[\x21-\x7e]{1,500}$/.test(text);
+}
+
+function notSignedIn(): Failure {
+  return new Failure(
+    'Nobody is signed in: run `keyledger login`, or set KEYLEDGER_URL and KEYLEDGER_API_KEY.',
+    EXIT_NOT_SIGNED_IN,
+  );
+}
+
+function signedInElsewhere(given: string, kept: string): Failure {
+  return new Failure(
+    `Nobody is signed in at ${given}, which KEYLEDGER_URL names, but at ${kept}: run \`keyledger login\`, or unset KEYLEDGER_URL.`,
+    EXIT_NOT_SIGNED_IN,
+  );
+}

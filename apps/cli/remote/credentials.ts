@@ -1,0 +1,146 @@
+import {
+  chmodSync,
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { EXIT_CONFIG } from '#libs/platform/config.js';
+import { LockHeld, takeLock } from '../processes.js';
+import { Failure } from './failure.js';
+
+const Session = z.strictObject({
+  url: z.string(),
+  refresh_token: z.string(),
+  access_token: z.string(),
+  /** By this machine's clock. */
+  access_token_ends_at: z.iso.datetime(),
+});
+export type Session = z.infer<typeof Session>;
+
+const Credentials = z.union([Session, z.strictObject({ url: z.string(), api_key: z.string() })]);
+export type Credentials = z.infer<typeof Credentials>;
+
+const LOCK_POLL_MS = 25;
+/** Longer than the one who holds it waits for the server. */
+const LOCK_DEADLINE_MS = 45_000;
+
+/** The one sign-in that is kept on this machine, in a file that only its owner can read. */
+export class CredentialStore {
+  readonly file: string;
+
+  constructor(env: NodeJS.ProcessEnv) {
+    this.file = join(configHome(env), 'keyledger', 'credentials.json');
+  }
+
+  /** @throws Failure when the file cannot be trusted or understood. */
+  read(): Credentials | undefined {
+    const text = this.#readPrivately();
+    if (text === undefined) return undefined;
+    const parsed = Credentials.safeParse(parseJson(text));
+    if (parsed.success) return parsed.data;
+    throw new Failure(`${this.file} is not what this version keeps there: remove it and sign in again.`, EXIT_CONFIG);
+  }
+
+  /** The whole file or none of it is there at any moment. */
+  write(credentials: Credentials): void {
+    const fresh = `${this.file}.${process.pid}.new`;
+    try {
+      writeFileSync(fresh, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600, flush: true });
+      renameSync(fresh, this.file);
+    } catch (error) {
+      rmSync(fresh, { force: true });
+      throw this.#unusable(error);
+    }
+  }
+
+  remove(): void {
+    rmSync(this.file, { force: true });
+  }
+
+  /**
+   * One command at a time reads the file, asks the server and writes: a refresh token works once, so of two that took the
+   * same one the slower would be left with a dead one, or with somebody else's sign-in overwritten.
+   */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const lock = await this.#lock();
+    try {
+      return await work();
+    } finally {
+      lock.release();
+    }
+  }
+
+  async #lock(): Promise<{ release(): void }> {
+    const folder = dirname(this.file);
+    for (const deadline = Date.now() + LOCK_DEADLINE_MS; ; await sleep(LOCK_POLL_MS)) {
+      try {
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
+        // It may have been made by hand.
+        chmodSync(folder, 0o700);
+        return takeLock(`${this.file}.lock`);
+      } catch (error) {
+        if (!(error instanceof LockHeld)) throw this.#unusable(error);
+        if (Date.now() < deadline) continue;
+        throw new Failure(
+          `Another keyledger command (process ${error.pid}) does not let go of ${this.file}: end it first.`,
+          EXIT_CONFIG,
+        );
+      }
+    }
+  }
+
+  /** The mode is that of the file which is read, whatever becomes of its name meanwhile. */
+  #readPrivately(): string | undefined {
+    let file: number;
+    try {
+      file = openSync(this.file, 'r');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw this.#unusable(error);
+    }
+    try {
+      // Windows has no modes; there the folder of the user keeps others out.
+      if (process.platform !== 'win32' && (fstatSync(file).mode & 0o077) !== 0) throw this.#openToOthers();
+      return readFileSync(file, 'utf8');
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  #openToOthers(): Failure {
+    return new Failure(
+      `${this.file} can be read by others: run \`chmod 600 ${this.file}\`, and if somebody may have read it, \`keyledger logout\`.`,
+      EXIT_CONFIG,
+    );
+  }
+
+  #unusable(error: unknown): Failure {
+    return new Failure(
+      `${this.file} cannot be used (${(error as Error).message}): set XDG_CONFIG_HOME to a folder of yours.`,
+      EXIT_CONFIG,
+    );
+  }
+}
+
+/** The XDG base directory specification: a relative path counts as none. */
+function configHome(env: NodeJS.ProcessEnv): string {
+  const home = env['XDG_CONFIG_HOME'] ?? '';
+  return isAbsolute(home) ? home : join(homedir(), '.config');
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,44 @@
+import { ZodError } from 'zod';
+import { ApiError } from '#libs/client/client.js';
+import { problems, type ProblemCode } from '#libs/contract/problem.js';
+import { EXIT_NOT_SIGNED_IN, EXIT_REFUSED, EXIT_UNAVAILABLE } from '../exit-codes.js';
+import { Failure } from './failure.js';
+import { reasonOf } from './send.js';
+import { printable } from './text.js';
+
+/** Where this command line has a better way than the one that the contract tells every client. */
+const ADVICE: Partial<Record<ProblemCode, string>> = {
+  unauthenticated: 'Run `keyledger login`.',
+  invalid_token: 'Run `keyledger login`.',
+  invalid_refresh_token: 'The sign-in has ended: run `keyledger login`.',
+  user_required: 'Sign in with `keyledger login` and a password, and unset KEYLEDGER_API_KEY.',
+};
+
+/** The sentence for what went wrong with the API. Anything else is a fault of ours and stays as it is. */
+export function failureOf(error: unknown): unknown {
+  if (error instanceof ApiError) return refusal(error);
+  // An answer that is no JSON, or not the JSON of the contract.
+  if (error instanceof SyntaxError || error instanceof ZodError) {
+    return new Failure(
+      'What answers there is no Keyledger of this version: check the address, and update the older of the two.',
+      EXIT_UNAVAILABLE,
+    );
+  }
+  // The connection was lost within an answer.
+  if (error instanceof TypeError && error.message === 'terminated') {
+    return new Failure(`The answer broke off (${reasonOf(error)}): try again.`, EXIT_UNAVAILABLE);
+  }
+  return error;
+}
+
+function refusal({ problem, headers }: ApiError): Failure {
+  const { code, detail, status, request_id, errors = [] } = problem;
+  const places = errors.map(({ location, message }) => `${location} ${message}`).join('; ');
+  const wait = headers.get('retry-after');
+  const advice = ADVICE[code] ?? (places ? '' : problems[code].advice);
+  const sentences = [`${places || detail}.`, advice, wait ? `Wait ${wait} s.` : ''].filter(Boolean).join(' ');
+  return new Failure(
+    `${printable(sentences)} (${code}, request ${request_id})`,
+    status === 401 ? EXIT_NOT_SIGNED_IN : EXIT_REFUSED,
+  );
+}

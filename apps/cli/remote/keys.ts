@@ -1,0 +1,173 @@
+import type { Client } from '#libs/client/client.js';
+import { isId } from '#libs/contract/ids.js';
+import { EXIT_OUTPUT, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
+import { ask, canAsk } from './ask.js';
+import { connect } from './connection.js';
+import { Failure } from './failure.js';
+import { readPages, showPage, type PageOptions } from './lists.js';
+import { json, note, write } from './output.js';
+import { card, type Colour, type Column, type Field } from './table.js';
+import { localTime, printable } from './text.js';
+
+type Env = NodeJS.ProcessEnv;
+type ApiKey = Awaited<ReturnType<Client['apiKeys']['get']>>;
+type ApiKeyWithSecret = ApiKey & { readonly key: string };
+type ListQuery = NonNullable<NonNullable<Parameters<Client['apiKeys']['list']>[0]>['query']>;
+
+interface JsonOption {
+  readonly json?: boolean;
+}
+
+export interface ListKeysOptions extends PageOptions {
+  readonly organization?: string;
+  readonly project?: string;
+  readonly status?: ApiKey['status'];
+  readonly environment?: ApiKey['environment'];
+  readonly search?: string;
+  readonly unusedForDays?: number;
+  readonly sort?: NonNullable<ListQuery['sort']>;
+}
+
+const STATUS_COLOURS: Record<ApiKey['status'], Colour> = {
+  active: 'green',
+  disabled: 'yellow',
+  expired: 'red',
+  revoked: 'red',
+};
+
+const COLUMNS: readonly Column<ApiKey>[] = [
+  { title: 'ID', value: ({ id }) => id },
+  { title: 'NAME', value: ({ name }) => name, shrinksTo: 12 },
+  { title: 'STATUS', value: ({ status }) => status, colour: ({ status }) => STATUS_COLOURS[status] },
+  { title: 'ENVIRONMENT', value: ({ environment }) => environment, expendable: 3 },
+  { title: 'BEGINS', value: ({ prefix }) => prefix, expendable: 5 },
+  { title: 'SCOPES', value: ({ scopes }) => scopes.join(','), shrinksTo: 20, expendable: 6 },
+  { title: 'USES', value: ({ usage_count }) => String(usage_count), align: 'right', expendable: 2 },
+  { title: 'LAST USED', value: ({ last_used_at }) => localTime(last_used_at), expendable: 1 },
+  { title: 'EXPIRES', value: ({ expires_at }) => localTime(expires_at), expendable: 4 },
+];
+
+export async function listKeys(options: ListKeysOptions, env: Env): Promise<void> {
+  const api = connect(env);
+  const { status, environment, search, sort } = options;
+  const query = {
+    organization_id: options.organization,
+    project_id: options.project,
+    status,
+    environment,
+    search,
+    unused_for_days: options.unusedForDays,
+    sort,
+  };
+  const page = await readPages(options, (part) => api.apiKeys.list({ query: { ...query, ...part } }));
+  await showPage(page, COLUMNS, 'API keys', options);
+}
+
+export interface CreateKeyOptions extends JsonOption {
+  readonly scope?: string[];
+  readonly organization?: string;
+  readonly project?: string;
+  readonly environment?: ApiKey['environment'];
+  readonly expiresInDays?: number;
+  readonly allowedIp?: string[];
+}
+
+export async function createKey(name: string, options: CreateKeyOptions, env: Env): Promise<void> {
+  const created = await connect(env).apiKeys.create({
+    body: {
+      name,
+      scopes: options.scope,
+      organization_id: options.organization,
+      project_id: options.project,
+      environment: options.environment,
+      expires_in_days: options.expiresInDays,
+      allowed_ips: options.allowedIp,
+    },
+  });
+  await showSecret(created, options);
+}
+
+export async function rotateKey(
+  id: string,
+  options: JsonOption & { readonly grace?: number },
+  env: Env,
+): Promise<void> {
+  const body = { grace_period_seconds: options.grace };
+  await showSecret(await connect(env).apiKeys.rotate({ params: { id: keyId(id) }, body }), options);
+}
+
+/**
+ * Ids are sent in addresses, where a key would be logged that somebody gave instead.
+ * @throws Failure which does not repeat it.
+ */
+export function keyId(text: string): string {
+  if (isId('key', text)) return text;
+  throw new Failure(
+    'The id of an API key is needed, such as key_01h455vb4pex5vsknk084sn02q: `keyledger keys list` shows them.',
+    EXIT_USAGE,
+  );
+}
+
+/** The one time that it can be seen. In a pipe it stands alone on stdout, so that `$( )` catches it and nothing else. */
+async function showSecret(apiKey: ApiKeyWithSecret, options: JsonOption): Promise<void> {
+  const details = card(fieldsOf(apiKey));
+  try {
+    if (options.json) await write(json(apiKey));
+    else if (process.stdout.isTTY) await write(`${details}\n${apiKey.key}\n\n`);
+    else {
+      process.stderr.write(details);
+      await write(`${apiKey.key}\n`);
+    }
+  } catch {
+    throw new Failure(
+      `The secret of ${apiKey.id} could not be written out and is lost: \`keyledger keys rotate ${apiKey.id}\` gives another.`,
+      EXIT_OUTPUT,
+    );
+  }
+  note('The key is shown this once: store it now.');
+}
+
+function fieldsOf(apiKey: ApiKey): Field[] {
+  return [
+    ['ID', apiKey.id],
+    ['Name', apiKey.name],
+    ['Status', apiKey.status],
+    ['Organization', apiKey.organization_id],
+    ['Project', apiKey.project_id ?? '-'],
+    ['Environment', apiKey.environment],
+    ['Public key', apiKey.public_key],
+    ['Scopes', apiKey.scopes.join(', ')],
+    ['Allowed IPs', apiKey.allowed_ips.join(', ') || 'every address'],
+    ['Created', localTime(apiKey.created_at)],
+    ['Expires', apiKey.expires_at === null ? 'never' : localTime(apiKey.expires_at)],
+  ];
+}
+
+export async function disableKey(id: string, options: JsonOption, env: Env): Promise<void> {
+  await showChanged(await connect(env).apiKeys.disable({ params: { id: keyId(id) } }), options);
+}
+
+export async function enableKey(id: string, options: JsonOption, env: Env): Promise<void> {
+  await showChanged(await connect(env).apiKeys.enable({ params: { id: keyId(id) } }), options);
+}
+
+/** There is no way back, so somebody has to say yes: at the question, or in the command. */
+export async function revokeKey(id: string, options: JsonOption & { readonly yes?: boolean }, env: Env): Promise<void> {
+  const api = connect(env);
+  const params = { id: keyId(id) };
+  if (!options.yes) await confirmRevocation(api, params);
+  await showChanged(await api.apiKeys.revoke({ params }), options);
+}
+
+async function confirmRevocation(api: Client, params: { readonly id: string }): Promise<void> {
+  if (!canAsk()) {
+    throw new Failure('Revoking is for good and nobody can be asked here: add --yes if you mean it.', EXIT_USAGE);
+  }
+  const { id, name } = await api.apiKeys.get({ params });
+  const answer = await ask(`Revoke ${id} (${printable(name)}) for good? [y/N] `);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new Failure('Nothing was revoked.', EXIT_REFUSED);
+}
+
+async function showChanged(apiKey: ApiKey, options: JsonOption): Promise<void> {
+  await write(options.json ? json(apiKey) : `${apiKey.id} (${printable(apiKey.name)}) is ${apiKey.status}.\n`);
+}

@@ -1,0 +1,50 @@
+import { EXIT_UNAVAILABLE } from '../exit-codes.js';
+import { Failure } from './failure.js';
+
+/** Until an answer begins; how long it then takes is up to what was asked for. */
+const ANSWER_DEADLINE_MS = 30_000;
+
+/**
+ * Sends to one server and nowhere else: a redirection would take the credentials along.
+ * @param stop breaks off a request, and the reading of its answer
+ * @throws Failure when nothing answers.
+ */
+export function sendTo(url: string, stop?: AbortSignal): typeof fetch {
+  return async (input, init) => {
+    const deadline = new AbortController();
+    const timer = setTimeout(
+      () => deadline.abort(new Error(`no answer within ${ANSWER_DEADLINE_MS / 1000} s`)),
+      ANSWER_DEADLINE_MS,
+    );
+    const signal = stop ? AbortSignal.any([stop, deadline.signal]) : deadline.signal;
+    try {
+      const response = await fetch(input, { ...init, redirect: 'manual', signal });
+      if (response.status >= 300 && response.status < 400) throw redirected(url, response);
+      return response;
+    } catch (error) {
+      if (error instanceof Failure || stop?.aborted) throw error;
+      throw new Failure(
+        `No Keyledger answers at ${url} (${reasonOf(error)}): start it, or name another by \`keyledger login --url URL\` or KEYLEDGER_URL.`,
+        EXIT_UNAVAILABLE,
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+function redirected(url: string, response: Response): Failure {
+  const target = response.headers.get('location') ?? 'elsewhere';
+  return new Failure(
+    `${url} sends us on to ${target}, and credentials are not taken along: sign in at the right address with \`keyledger login --url URL\`.`,
+    EXIT_UNAVAILABLE,
+  );
+}
+
+/** What the network said, which the runtime wraps in `fetch failed`. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code } = error as NodeJS.ErrnoException;
+  if (code) return code;
+  return error.cause === undefined ? error.message : reasonOf(error.cause);
+}

@@ -1,0 +1,79 @@
+import type { Client } from '#libs/client/client.js';
+import type { Usage } from '#libs/contract/usage.js';
+import { EXIT_USAGE } from '../exit-codes.js';
+import { connect } from './connection.js';
+import { Failure } from './failure.js';
+import { keyId } from './keys.js';
+import { readPages } from './lists.js';
+import { json, layoutOf, note, write } from './output.js';
+import { table, type Column } from './table.js';
+import { localTime } from './text.js';
+
+export interface UsageOptions {
+  readonly key?: string;
+  readonly organization?: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly interval?: 'hour' | 'day';
+  readonly groupBy?: 'outcome' | 'endpoint' | 'api_key';
+  readonly json?: boolean;
+}
+
+type Row = Usage['data'][number];
+
+export async function showUsage(options: UsageOptions, env: NodeJS.ProcessEnv): Promise<void> {
+  const usage = await readUsage(connect(env), options);
+  if (options.json) return write(json(usage));
+  if (usage.data.length === 0) return note('Nothing was counted.');
+  const rows = [...usage.data, { start: TOTAL, group: '', ...usage.totals }];
+  await write(table(columnsOf(options), rows, layoutOf(process.stdout)));
+}
+
+async function readUsage(api: Client, options: UsageOptions): Promise<Usage> {
+  const { key, organization, groupBy, from, to, interval } = options;
+  const query = { from, to, interval };
+  if (key === undefined) {
+    const id = organization ?? (await ownOrganization(api));
+    return api.usage.ofOrganization({ params: { id }, query: { ...query, group_by: groupBy } });
+  }
+  if (groupBy === 'api_key') throw new Failure('One key is not told apart by key: leave --group-by out.', EXIT_USAGE);
+  return api.usage.ofApiKey({ params: { id: keyId(key) }, query: { ...query, group_by: groupBy } });
+}
+
+/** The one of the key, or the personal one of the user. */
+async function ownOrganization(api: Client): Promise<string> {
+  const who = await api.auth.whoami();
+  if (who.type === 'api_key') return who.api_key.organization_id;
+  const { data } = await readPages({ all: true }, (query) => api.organizations.list({ query }));
+  const personal = data.find((organization) => organization.personal);
+  if (personal) return personal.id;
+  throw new Failure('There is no organization of your own: name one with --organization.', EXIT_USAGE);
+}
+
+/** In the place of a start. */
+const TOTAL = 'total';
+
+/** Days are those of UTC, which is how they are counted; an hour is one everywhere, and shown by the reader's clock. */
+function columnsOf({ interval, groupBy }: UsageOptions): readonly Column<Row>[] {
+  const start: Column<Row> =
+    interval === 'hour'
+      ? { title: 'HOUR', value: ({ start }) => (start === TOTAL ? start : localTime(start)) }
+      : { title: 'DAY (UTC)', value: ({ start }) => start.slice(0, 10) };
+  const group: Column<Row> = {
+    title: groupBy?.toUpperCase().replace('_', ' ') ?? '',
+    value: ({ group }) => group ?? '(others)',
+    shrinksTo: 16,
+  };
+  return [start, ...(groupBy ? [group] : []), ...COUNTS];
+}
+
+const COUNTS: readonly Column<Row>[] = [
+  { title: 'USES', value: ({ uses }) => String(uses), align: 'right' },
+  {
+    title: 'DENIALS',
+    value: ({ denials }) => String(denials),
+    align: 'right',
+    colour: ({ denials }) => (denials > 0 ? 'red' : undefined),
+  },
+  { title: 'CREDITS', value: ({ credits }) => String(credits), align: 'right' },
+];

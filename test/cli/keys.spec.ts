@@ -1,0 +1,284 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { outcomeOf as problemOf } from '../support/rejection.js';
+import { outcomeOf, Shell } from './command.js';
+
+let deployment: Deployment;
+let ada: Account;
+let shell: Shell;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ worker: false });
+  ada = await deployment.account();
+  shell = await Shell.open();
+  await shell.signIn(deployment.url, ada);
+});
+
+afterAll(async () => {
+  await shell.close();
+  await deployment.stop();
+});
+
+const newKey = (name: string) => ada.client.apiKeys.create({ body: { name, scopes: ['triggers:read'] } });
+const use = (key: string) => problemOf(deployment.client({ apiKey: key }).auth.whoami());
+const jsonOf = async (args: string[]) => {
+  const { code, stdout, stderr } = await shell.run([...args, '--json']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: expect.not.stringMatching(/error/i) });
+  return JSON.parse(stdout) as unknown;
+};
+
+describe('keyledger keys create', () => {
+  it('in a pipe prints the bare key, and the rest beside it', async () => {
+    const limits = [
+      '--environment',
+      'live',
+      '--expires-in-days',
+      '90',
+      '--allowed-ip',
+      '127.0.0.1',
+      '--allowed-ip',
+      '::1',
+    ];
+    const scopes = ['--scope', 'triggers:read', '--scope', 'events:read'];
+    const { code, stdout, stderr } = await shell.run(['keys', 'create', 'Production server', ...scopes, ...limits]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^sk_live_\w{32}\n$/);
+    expect(await use(stdout.trim())).toBe('done');
+    expect(stderr).toMatch(/^ID +key_\w+\nName +Production server\nStatus +active\n/);
+    expect(stderr).toMatch(/^Scopes +triggers:read, events:read\nAllowed IPs +127\.0\.0\.1, ::1\n/m);
+    expect(stderr).toMatch(/\nThe key is shown this once: store it now\.\n$/);
+    expect(stderr).not.toContain(stdout.trim());
+  });
+
+  it("with --json prints the API's answer", async () => {
+    const project = await ada.client.projects.create({ body: { name: 'Checkout' } });
+    const where = ['--organization', ada.organizationId, '--project', project.id];
+    const created = (await jsonOf(['keys', 'create', 'As JSON', '--scope', 'triggers:read', ...where])) as {
+      id: string;
+      key: string;
+    };
+    const { key, ...rest } = created;
+    expect(await use(key)).toBe('done');
+    const read = await ada.client.apiKeys.get({ params: { id: created.id } });
+    expect({ ...rest, usage_count: 0, last_used_at: null }).toEqual({ ...read, usage_count: 0, last_used_at: null });
+    expect(read).toMatchObject({ project_id: project.id, name: 'As JSON', expires_at: null });
+  });
+
+  it('tells what is wrong by the place, with the code and the request', async () => {
+    const { code, stdout, stderr } = await shell.run(['keys', 'create', 'Key', '--scope', 'nothing:here']);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^body\.scopes\[0\] .*nothing:here.*\. \(invalid_request, request req_\w+\)\n$/);
+  });
+
+  it.each([
+    [[], /missing required argument 'NAME'/],
+    [['Key', '--environment', 'prod'], /Allowed choices are test, live/],
+    [['Key', '--expires-in-days', 'soon'], /It must be a whole number/],
+    [['Key', '--scop', 'triggers:read'], /unknown option '--scop'\n\(Did you mean --scope\?\)/],
+  ])('%j is wrong usage', async (args, sentence) => {
+    const { code, stderr } = await shell.run(['keys', 'create', ...args]);
+    expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringMatching(sentence) });
+  });
+
+  it('says how to get another key when it could not write out the one it made', async () => {
+    const child = shell.start(['keys', 'create', 'Lost', '--scope', 'triggers:read']);
+    // As in `… | true`: nobody reads any more.
+    child.stdout!.destroy();
+    const { code, stderr } = await outcomeOf(child);
+    expect(code).toBe(74);
+    expect(stderr).toMatch(
+      /^The secret of (key_\w+) could not be written out and is lost: `keyledger keys rotate \1`/m,
+    );
+    expect(stderr).not.toMatch(/sk_test_\w{32}/);
+  });
+});
+
+describe('keyledger keys rotate', () => {
+  it('prints the new secret, and the old one is dead', async () => {
+    const { id, key } = await newKey('Rotated');
+    const { stdout } = await shell.run(['keys', 'rotate', id]);
+    expect([await use(key), await use(stdout.trim())]).toEqual(['revoked', 'done']);
+  });
+
+  it('lets the old one live on for a while', async () => {
+    const { id, key } = await newKey('Rotated');
+    const { stdout } = await shell.run(['keys', 'rotate', id, '--grace', '60']);
+    expect([await use(key), await use(stdout.trim())]).toEqual(['done', 'done']);
+  });
+});
+
+describe('keyledger keys disable, enable and revoke', () => {
+  it('do so, and say what the key then is', async () => {
+    const { id, key } = await newKey('Switched');
+    expect((await shell.run(['keys', 'disable', id])).stdout).toBe(`${id} (Switched) is disabled.\n`);
+    expect(await use(key)).toBe('disabled');
+    expect(await jsonOf(['keys', 'enable', id])).toMatchObject({ id, status: 'active' });
+    expect(await use(key)).toBe('done');
+    expect((await shell.run(['keys', 'revoke', id, '--yes'])).stdout).toBe(`${id} (Switched) is revoked.\n`);
+    expect(await use(key)).toBe('revoked');
+
+    const late = await shell.run(['keys', 'enable', id]);
+    expect(late.code).toBe(1);
+    expect(late.stderr).toMatch(/^The key is revoked for good\. .* \(conflict, request req_\w+\)\n$/);
+  });
+
+  it('nothing is revoked in a pipe without --yes', async () => {
+    const { id, key } = await newKey('Kept');
+    const { code, stderr } = await shell.run(['keys', 'revoke', id], { input: 'y\n' });
+    expect(code).toBe(64);
+    expect(stderr).toBe('Revoking is for good and nobody can be asked here: add --yes if you mean it.\n');
+    expect(await use(key)).toBe('done');
+  });
+
+  it('a key in the place of its id is refused, not sent and not repeated', async () => {
+    const { key } = await newKey('Pasted');
+    for (const command of ['rotate', 'disable', 'enable', 'revoke']) {
+      const { code, stderr } = await shell.run(['keys', command, key]);
+      expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringMatching(/^The id of an API key is needed/) });
+      expect(stderr).not.toContain(key);
+    }
+    expect((await shell.run(['audit', 'list', '--key', key])).code).toBe(64);
+  });
+
+  it("another organization's key is not there", async () => {
+    const bob = await deployment.account();
+    const { id } = await bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } });
+    const { code, stderr } = await shell.run(['keys', 'disable', id]);
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/no such API key.*\(not_found, /),
+    });
+  });
+});
+
+describe('keyledger keys list', () => {
+  let bob: Account;
+  let home: Shell;
+
+  beforeAll(async () => {
+    bob = await deployment.account();
+    home = await Shell.open();
+    await home.signIn(deployment.url, bob);
+    for (const name of ['one', 'two', 'three'])
+      await bob.client.apiKeys.create({ body: { name, scopes: ['triggers:read'], environment: 'live' } });
+    await bob.client.apiKeys.create({
+      body: { name: 'evil \u001b[31m\nkey\u202e', scopes: ['*:*'], expires_in_days: 1 },
+    });
+  });
+
+  afterAll(() => home.close());
+
+  it('in a pipe is plain and aligned, and lets nobody else write to the terminal', async () => {
+    const { stdout } = await home.run(['keys', 'list']);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines).toHaveLength(5);
+    expect(lines[0]).toMatch(/^ID {30}NAME +STATUS {2}ENVIRONMENT {2}BEGINS +SCOPES +USES {2}LAST USED {2}EXPIRES$/);
+    expect(lines[1]).toMatch(
+      /^key_\w{26} {2}evil \ufffd\[31m\ufffdkey\ufffd {2}active {2}test {9}sk_test_\w{6} {2}\*:\* +0 {2}- /,
+    );
+    expect(lines[4]).toMatch(/^key_\w{26} {2}one +active {2}live {9}sk_live_\w{6} {2}triggers:read +0 {2}- +-$/);
+    expect(stdout).not.toMatch(/[^\P{Cc}\n]/u);
+  });
+
+  it("with --json is the API's answer, by all that it can be asked for", async () => {
+    const list = async (...args: string[]) => JSON.parse((await home.run(['keys', 'list', '--json', ...args])).stdout);
+    const query = { limit: 2, sort: 'name', environment: 'live', status: 'active', search: 'e' } as const;
+    const args = ['--limit', '1', '--sort', 'name', '--environment', 'live', '--status', 'active', '--search', 'e'];
+    const first = await list(...args, '--organization', bob.organizationId);
+    expect(first).toEqual(await bob.client.apiKeys.list({ query: { ...query, limit: 1 } }));
+    expect(first).toMatchObject({ total: 2, next_cursor: expect.any(String) });
+    const second = await list(...args, '--cursor', first.next_cursor);
+    expect([...first.data, ...second.data].map(({ name }: { name: string }) => name)).toEqual(['one', 'three']);
+    expect((await list('--sort', '-name')).data[0].name).toBe('two');
+    expect((await list('--project', 'proj_01h455vb4pex5vsknk084sn02q')).total).toBe(0);
+  });
+
+  it('tells what is missing, and shows every page with --all', async () => {
+    const part = await home.run(['keys', 'list', '--limit', '3']);
+    expect(part.stderr).toBe('3 of 4 API keys; --all shows every one.\n');
+    for (let count = 0; count < 100; count++)
+      await bob.client.apiKeys.create({ body: { name: `many ${count}`, scopes: ['triggers:read'] } });
+    const { stdout } = await home.run(['keys', 'list', '--all', '--json']);
+    const all = JSON.parse(stdout) as { data: { id: string }[]; total: number; next_cursor: null };
+    expect(all).toMatchObject({ total: 104, next_cursor: null });
+    expect(new Set(all.data.map(({ id }) => id)).size).toBe(104);
+    expect((await home.run(['keys', 'list', '--all'])).stderr).toBe('');
+    expect((await home.run(['keys', 'list', '--all', '--limit', '3'])).code).toBe(64);
+  });
+
+  it('of nothing says so beside the output', async () => {
+    const { code, stdout, stderr } = await home.run(['keys', 'list', '--status', 'revoked']);
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: 'No API keys.\n' });
+  });
+
+  it('ends quietly when nobody reads any more', async () => {
+    const child = home.start(['keys', 'list']);
+    child.stdout!.destroy();
+    expect(await outcomeOf(child)).toEqual({ code: 0, stdout: '', stderr: '' });
+  });
+});
+
+describe('what there is', () => {
+  it('is listed: scopes, organizations, projects', async () => {
+    expect(await jsonOf(['scopes'])).toEqual(await ada.client.apiKeys.listScopes());
+    expect((await shell.run(['scopes'])).stdout).toMatch(
+      /^api-keys:manage +management +Create, rotate and revoke API keys$/m,
+    );
+
+    expect(await jsonOf(['organizations'])).toEqual(await ada.client.organizations.list());
+    expect((await shell.run(['organizations'])).stdout).toMatch(
+      new RegExp(`^${ada.organizationId}  .*  owner  active  `, 'm'),
+    );
+
+    const { id } = await ada.client.projects.create({ body: { name: 'Storefront', description: 'of Europe' } });
+    const args = ['projects', '--organization', ada.organizationId, '--search', 'europe'];
+    expect(await jsonOf(args)).toMatchObject({ total: 1, data: [{ id }] });
+    expect((await shell.run(args)).stdout).toMatch(
+      new RegExp(`^${id}  Storefront  ${ada.organizationId}  .*of Europe$`, 'm'),
+    );
+  });
+
+  it('is also told to a key, as far as it may ask', async () => {
+    const { key } = await newKey('Narrow');
+    const env = { KEYLEDGER_URL: deployment.url, KEYLEDGER_API_KEY: key };
+    expect((await shell.run(['scopes'], { env })).code).toBe(0);
+    const { code, stderr } = await shell.run(['projects'], { env });
+    expect({ code, stderr }).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('(insufficient_scope, request '),
+    });
+  });
+});
+
+describe('every command', () => {
+  const commands = [
+    ...['login', 'logout', 'whoami', 'scopes', 'organizations', 'projects'].map((name) => [name]),
+    ...['list', 'create', 'rotate', 'disable', 'enable', 'revoke'].map((name) => ['keys', name]),
+    ...['list', 'tail', 'export'].map((name) => ['audit', name]),
+    ['usage'],
+    ['operator', 'add'],
+    ['keys'],
+    ['audit'],
+    ['up'],
+    ['migrate'],
+    [],
+  ];
+
+  it.each(commands.map((command) => [command.join(' '), command] as const))(
+    'explains itself: %s',
+    async (_, command) => {
+      const { code, stdout, stderr } = await shell.run([...command, '--help']);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout.toLowerCase()).toContain(`usage: keyledger ${command.join(' ')}`.trim());
+    },
+  );
+
+  it('is suggested when it is misspelt', async () => {
+    const { code, stderr } = await shell.run(['keys', 'revok']);
+    expect({ code, stderr }).toEqual({
+      code: 64,
+      stderr: expect.stringMatching(/\(Did you mean revoke\?\)\nAdd --help/),
+    });
+    expect((await shell.run(['organisations'])).stderr).toContain('(Did you mean organizations?)');
+  });
+});

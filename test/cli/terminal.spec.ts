@@ -1,0 +1,145 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { outcomeOf as problemOf } from '../support/rejection.js';
+import { hasTerminals, Shell } from './command.js';
+
+let deployment: Deployment;
+let ada: Account;
+let shell: Shell;
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  ada = await deployment.account();
+  shell = await Shell.open();
+});
+
+afterAll(async () => {
+  await shell.close();
+  await deployment.stop();
+});
+
+(hasTerminals() ? describe : describe.skip)('on a terminal', () => {
+  it('the password is asked for and not shown', async () => {
+    const terminal = shell.onTerminal(['login', '--url', deployment.url]);
+    await terminal.shows(`Email at ${deployment.url}: `);
+    terminal.type(`${ada.email}\r`);
+    await terminal.shows('Password: ');
+    terminal.type(`wrong${'\u007f'.repeat(5)}${ada.password}\r`);
+    expect(await terminal.ended).toBe(0);
+    const shown = stripVTControlCharacters(terminal.output);
+    expect(shown).toContain(ada.email);
+    expect(shown).toContain(`\r\nSigned in at ${deployment.url} as ${ada.email}; `);
+    expect(shown).not.toMatch(new RegExp(`wrong|${ada.password}|\\*`));
+  });
+
+  it('so is an API key', async () => {
+    const { key } = await ada.client.apiKeys.create({ body: { name: 'Pasted', scopes: ['triggers:read'] } });
+    const home = await Shell.open();
+    const terminal = home.onTerminal(['login', '--api-key', '--url', deployment.url]);
+    await terminal.shows('API key: ');
+    terminal.type(`${key}\r`);
+    expect(await terminal.ended).toBe(0);
+    expect(terminal.output).not.toContain(key);
+    expect(await readFile(home.credentials, 'utf8')).toContain(key);
+    await home.close();
+  });
+
+  it('Ctrl-C at the prompt ends it without a word, and the terminal echoes again', async () => {
+    const terminal = shell.onTerminal(['login', '--url', deployment.url, '--email', ada.email]);
+    await terminal.shows('Password: ');
+    terminal.type('\u0003');
+    expect(await terminal.ended).toBe(130);
+    expect(terminal.output).toBe('Password: \r\n');
+  });
+
+  it('a list is as wide as the terminal, with what matters most', async () => {
+    const name = 'A name that is far too long for a narrow terminal, and 漢字 in it';
+    await ada.client.apiKeys.create({ body: { name, scopes: ['triggers:read'], environment: 'live' } });
+    const listAt = async (columns: number) => {
+      const terminal = shell.onTerminal(['keys', 'list', '--limit', '1'], { columns });
+      expect(await terminal.ended).toBe(0);
+      return stripVTControlCharacters(terminal.output).split('\r\n');
+    };
+    const narrow = await listAt(80);
+    expect(Math.max(...narrow.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(narrow[0]).toMatch(/^ID {30}NAME +STATUS {2}USES {2}LAST USED$/);
+    expect(narrow[1]).toMatch(/^key_\w{26} {2}A name that[^…]*… {2}active +0 {2}-$/);
+    const wide = await listAt(250);
+    expect(wide[0]).toMatch(/^ID {30}NAME +STATUS {2}ENVIRONMENT {2}BEGINS +SCOPES +USES {2}LAST USED {2}EXPIRES$/);
+    expect(wide[1]).toContain(`${name}  active  live `);
+    // Too narrow for the least that it shows: that much stays whole.
+    expect((await listAt(20))[1]).toMatch(/^key_\w{26} {2}A name that… {2}active$/);
+  });
+
+  it('there are colours, unless NO_COLOR is set', async () => {
+    const coloured = shell.onTerminal(['keys', 'list']);
+    await coloured.ended;
+    expect(coloured.output).toContain('\u001b[32mactive\u001b[39m');
+    const plain = shell.onTerminal(['keys', 'list'], { env: { NO_COLOR: '1' } });
+    await plain.ended;
+    expect(plain.output).not.toContain('\u001b');
+    expect(plain.output).toContain('active');
+  });
+
+  it('times are those of the reader', async () => {
+    const { id } = await ada.client.apiKeys.create({ body: { name: 'Timed', scopes: ['triggers:read'] } });
+    await deployment.sql.query("UPDATE api_key SET expires_at = '2031-06-30 22:30:00Z' WHERE name = 'Timed'");
+    const terminal = shell.onTerminal(['keys', 'list', '--search', 'Timed'], {
+      columns: 250,
+      env: { TZ: 'Europe/Berlin' },
+    });
+    await terminal.ended;
+    expect(terminal.output).toMatch(new RegExp(`${id}.*2031-07-01 00:30\r\n`));
+  });
+
+  it('a new key is shown with all that there is to know', async () => {
+    const terminal = shell.onTerminal(['keys', 'create', 'Shown', '--scope', 'triggers:read']);
+    expect(await terminal.ended).toBe(0);
+    expect(terminal.output).toMatch(/^ID +key_\w+\r\nName +Shown\r\n/);
+    expect(terminal.output).toMatch(/\r\n\r\nsk_test_\w{32}\r\n\r\nThe key is shown this once: store it now\.\r\n$/);
+  });
+
+  it.each([
+    ['y', 0, 'revoked'],
+    ['n', 1, 'done'],
+    ['', 1, 'done'],
+  ])('revoking asks first: %j', async (answer, code, then) => {
+    const { id, key } = await ada.client.apiKeys.create({ body: { name: 'Doomed', scopes: ['triggers:read'] } });
+    const terminal = shell.onTerminal(['keys', 'revoke', id]);
+    await terminal.shows(`Revoke ${id} (Doomed) for good? [y/N] `);
+    terminal.type(`${answer}\r`);
+    expect(await terminal.ended).toBe(code);
+    expect(terminal.output).toContain(code === 0 ? `${id} (Doomed) is revoked.` : 'Nothing was revoked.');
+    expect(await problemOf(deployment.client({ apiKey: key }).auth.whoami())).toBe(then);
+  });
+
+  it('events are shown as they come, until Ctrl-C', async () => {
+    const terminal = shell.onTerminal(['audit', 'tail', '--after', '0']);
+    await terminal.shows('api_key.created');
+    const { key } = await ada.client.apiKeys.create({ body: { name: 'Narrow', scopes: ['triggers:read'] } });
+    await problemOf(deployment.client({ apiKey: key }).projects.list());
+    await terminal.shows('\u001b[31mapi_key.denied\u001b[39m');
+    terminal.type('\u0003');
+    expect(await terminal.ended).toBe(0);
+    const lines = stripVTControlCharacters(terminal.output).split('\r\n');
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('an export into a file shows how far it is', async () => {
+    const file = join(shell.home, 'trail.jsonl');
+    const terminal = shell.onTerminal(['audit', 'export', '--output', file]);
+    expect(await terminal.ended).toBe(0);
+    expect(terminal.output).toMatch(/^\r\d+\.\d kB …/);
+    expect(terminal.output).toMatch(/trail\.jsonl: \d+\.\d kB\.\r\n$/);
+  });
+
+  it('--json is laid out to be read', async () => {
+    const terminal = shell.onTerminal(['whoami', '--json']);
+    await terminal.ended;
+    expect(terminal.output).toMatch(/^\{\r\n {2}"type": "user",\r\n/);
+    expect(JSON.parse(terminal.output)).toMatchObject({ user: { email: ada.email } });
+  });
+});
