@@ -49,7 +49,7 @@ function outcomeOf(type: string, code: unknown): string | null {
 function addressOf(ip: unknown): string | null {
   const version = typeof ip === 'string' && !ip.includes('%') ? isIP(ip) : 0;
   if (version === 0) return null;
-  return version === 6 && /^[0:]/.test(ip as string) ? (Network.safeParse(ip).data ?? null) : (ip as string);
+  return version === 6 && /^[0:]|\./.test(ip as string) ? (Network.safeParse(ip).data ?? null) : (ip as string);
 }
 
 /** An index takes no text of any length, and nobody can ask for a longer one. */
