@@ -47,7 +47,6 @@ export class SigningKeys implements OnModuleInit {
   }
 
   async #load(): Promise<void> {
-    this.#loadedAt = Date.now();
     const rows = await this.em.fork().find(SigningKey, {}, { orderBy: { createdAt: 'asc', id: 'asc' } });
     for (const { id, privateKey } of rows) {
       const key = this.#open(privateKey);
@@ -56,6 +55,7 @@ export class SigningKeys implements OnModuleInit {
       this.#public.set(id, createPublicKey(key));
       this.#newest = { id, key };
     }
+    this.#loadedAt = Date.now();
     if (rows.length > 0 && !this.#newest) {
       throw new ConfigError("KEYLEDGER_SECRET is not the one that this database's signing keys were sealed with.");
     }
