@@ -20,7 +20,7 @@ it('every command of the guide to the command line works as it is printed, but f
       'echo; echo "$KEY $NEW $ID"',
     ].join('\n');
     const { code, stdout, stderr } = await outcomeOf(
-      spawn('bash', ['-euo', 'pipefail', '-c', script], { env: shell.env(), cwd: shell.home }),
+      spawn('bash', ['--norc', '-euo', 'pipefail', '-c', script], { env: shell.env(), cwd: shell.home }),
     );
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^Signed in at /) });
     expect(stdout).toMatch(/^Email {5}ada@example\.com$/m);
