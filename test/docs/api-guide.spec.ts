@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { createApiKey, Verification, VerificationCode } from '#libs/contract/api-keys.js';
-import { AuditEvent } from '#libs/contract/audit.js';
+import { createApiKey, listApiKeys, Verification, VerificationCode } from '#libs/contract/api-keys.js';
+import { AuditEvent, exportAuditEvents, listAuditEvents, tailAuditEvents } from '#libs/contract/audit.js';
+import { getBalance, grantCredits, listGrants } from '#libs/contract/credits.js';
 import { DomainEvent } from '#libs/contract/events.js';
 import { bodyWhenRepeated } from '#libs/contract/idempotency.js';
 import { problemsOf } from '#libs/contract/openapi.js';
@@ -13,6 +14,7 @@ import { Problem, problems, type ProblemCode } from '#libs/contract/problem.js';
 import type { Route } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { builtInScopes } from '#libs/contract/scopes.js';
+import { getOrganizationUsage } from '#libs/contract/usage.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 
@@ -41,6 +43,7 @@ interface Call {
   readonly name: string;
   /** Lower case, where the call asked curl for them. */
   readonly headers: ReadonlyMap<string, string>;
+  /** The text of a stream, and what else is JSON. */
   readonly body: unknown;
 }
 
@@ -87,14 +90,16 @@ async function readCall(file: string): Promise<Call> {
   const answer = await readFile(`${file}.answer`, 'utf8');
   const [head, ...rest] = answer.startsWith('HTTP/') ? answer.split('\r\n\r\n') : ['', answer];
   const body = rest.join('\r\n\r\n');
-  const { pathname } = new URL(url!);
+  const { name, route } = routeOf(method!, new URL(url!).pathname);
+  const isStream = route.success.stream !== undefined && Number(status) < 400;
   return {
     status: Number(status),
-    ...routeOf(method!, pathname),
+    name,
+    route,
     headers: new Map(
       [...head!.matchAll(/^([\w-]+): (.*)$/gm)].map(([, name, value]) => [name!.toLowerCase(), value!.trim()]),
     ),
-    body: body === '' ? undefined : JSON.parse(body),
+    body: body === '' ? undefined : isStream ? body : JSON.parse(body),
   };
 }
 
@@ -193,7 +198,28 @@ describe('the script of the API guide', () => {
     const trails = calls
       .filter(({ name, status }) => name === 'audit.listEvents' && status === 200)
       .map(({ body }) => (body as { data: { event: { type: string } }[] }).data.map(({ event }) => event.type));
-    const [ofKey, denials, personal, reads, deployment] = trails;
+    const [
+      ofKey,
+      denials,
+      personal,
+      ofPage,
+      ofNetwork,
+      byActor,
+      first,
+      second,
+      firstAgain,
+      reads,
+      deployment,
+      credits,
+    ] = trails;
+    expect(ofPage).toEqual(['api_key.denied', 'api_key.denied']);
+    expect(ofNetwork).toEqual(['api_key.used']);
+    expect(new Set(byActor)).toEqual(
+      new Set(['invitation.created', 'invitation.revoked', 'member.role_changed', 'member.removed']),
+    );
+    expect(firstAgain).toEqual(first);
+    expect(second).toHaveLength(2);
+    expect(credits).toEqual(['credits.granted', 'credits.low', 'credits.removed']);
     expect(ofKey!.slice(0, 2)).toEqual(['api_key.created', 'api_key.used']);
     expect(ofKey).toEqual(expect.arrayContaining(['api_key.updated', 'api_key.rotated', 'api_key.disabled']));
     // Revoked, refused, deleted, refused.
@@ -211,6 +237,42 @@ describe('the script of the API guide', () => {
         'user.operator_removed',
       ]),
     );
+  });
+
+  it('downloads the trail and follows it', () => {
+    const streams = calls.filter(({ route, status }) => route.success.stream && status === 200);
+    const [lines, csv, tail] = streams.map(({ body }) => body as string);
+    for (const line of lines!.trimEnd().split('\n')) AuditEvent.parse(JSON.parse(line));
+    const [header, ...rows] = csv!.trimEnd().split('\r\n');
+    expect(guide.replaceAll(/\s+/g, ' ')).toContain(
+      header!
+        .replaceAll(/\w+/g, '`$&`')
+        .replaceAll(',', ', ')
+        .replace(/, (`\w+`)$/, ' and $1'),
+    );
+    expect(rows).not.toEqual([]);
+    const [, id, data] = /^id: (\d+)\nevent: audit\ndata: (.*)\n\n/m.exec(tail!)!;
+    expect(AuditEvent.parse(JSON.parse(data!)).leaf_index).toBe(Number(id));
+  });
+
+  it('counts what was used, and charges what it says', () => {
+    const answersOf = (wanted: string) =>
+      calls.filter(({ name, status }) => name === wanted && status === 200).map(({ body }) => body);
+    expect(answersOf('usage.ofApiKey')).toMatchObject([
+      { data: expect.arrayContaining([expect.objectContaining({ group: 'GET /events/:id', uses: 1, denials: 1 })]) },
+    ]);
+    expect(answersOf('credits.get')).toEqual([
+      { metered: false, balance: null, low_below: null },
+      { metered: true, balance: 2, low_below: 5 },
+    ]);
+  });
+
+  it('shows what a page of another origin may read', () => {
+    const shown = calls.find(({ name, headers }) => name === 'auth.whoami' && headers.size > 0);
+    expect(shown!.headers.get('access-control-allow-origin')).toBe('https://shop.example.com');
+    for (const name of shown!.headers.get('access-control-expose-headers')!.split(', ')) {
+      expect(guide.toLowerCase()).toContain(`\`${name}\``);
+    }
   });
 
   it('tells how many keys went with a member and with a project', () => {
@@ -264,6 +326,24 @@ describe('the text of the API guide', () => {
     const types = DomainEvent.options.map((option) => option.shape.type.value);
     const words = [...fields, ...Object.keys(builtInScopes), ...types];
     expect(words.filter((word) => !guide.includes(`\`${word}\``))).toEqual([]);
+  });
+
+  it.each([listAuditEvents, exportAuditEvents, tailAuditEvents, getOrganizationUsage, listApiKeys])(
+    'names every parameter of $path',
+    ({ query }) => {
+      expect(Object.keys(query.shape).filter((name) => !guide.includes(`\`${name}\``))).toEqual([]);
+    },
+  );
+
+  it('names every field of usage, of a balance and of a grant', () => {
+    const rows = [getOrganizationUsage.success.body.shape.data, listGrants.success.body.shape.data];
+    const fields = [
+      ...Object.keys(getOrganizationUsage.success.body.shape),
+      ...rows.flatMap((row) => Object.keys(row.unwrap().shape)),
+      ...Object.keys(getBalance.success.body.shape),
+      ...Object.keys(grantCredits.body.shape),
+    ];
+    expect(fields.filter((field) => !guide.includes(`\`${field}\``))).toEqual([]);
   });
 
   it('shows an answer of a verification and an event that are as the contract has them', () => {
