@@ -34,7 +34,8 @@ export class Shell {
   }
 
   env(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-    const unwanted = /^(KEYLEDGER_|NO_COLOR$|FORCE_COLOR$|NODE_OPTIONS$|JEST_)/;
+    // Node shows no colours where `CI` is set; a user's terminal has none of these.
+    const unwanted = /^(KEYLEDGER_|NO_COLOR$|FORCE_COLOR$|CI$|NODE_OPTIONS$|JEST_)/;
     const rest = Object.entries(process.env).filter(([name]) => !unwanted.test(name));
     return { ...Object.fromEntries(rest), TERM: 'xterm-256color', TZ: 'UTC', XDG_CONFIG_HOME: this.home, ...more };
   }
