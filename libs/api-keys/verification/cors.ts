@@ -7,7 +7,8 @@ import { Clock } from '#libs/platform/clock.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
 
 const METHODS = 'GET, POST, PATCH, DELETE';
-const REQUEST_HEADERS = 'authorization, content-type, idempotency-key, if-match, x-api-key, x-request-id';
+const REQUEST_HEADERS =
+  'authorization, content-type, idempotency-key, if-match, last-event-id, x-api-key, x-request-id';
 const ANSWER_HEADERS = 'etag, idempotent-replayed, link, retry-after, www-authenticate, x-request-id';
 /** Chromium remembers a preflight for two hours at the most; this is how long an origin that was taken away goes on asking. */
 const MAX_AGE_SECONDS = 600;
