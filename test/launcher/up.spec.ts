@@ -191,17 +191,19 @@ describe('npm start', () => {
       );
     process.kill(await processOf(directory, /worker\/main/), 'SIGKILL');
     process.kill(await processOf(directory, POSTGRES), 'SIGKILL');
-    await eventually(
+    // In whichever order the two ends are noticed.
+    const lines = ['The worker ended by itself (SIGKILL)', 'PostgreSQL ended by itself; starting it again.'];
+    const output = await eventually(
       async () => up.output,
-      (output) => output.includes('The worker ended by itself (SIGKILL)'),
-      5000,
+      (printed) => lines.every((line) => printed.includes(line)),
+      15_000,
     );
-    expect(up.output).toContain('PostgreSQL ended by itself; starting it again.');
+    for (const line of lines) expect(output).toContain(line);
     expect(await health(200)).toBe(200);
     await eventually(
       () => processesOf(directory),
       (found) => found.some(({ command }) => /worker\/main/.test(command)),
-      5000,
+      15_000,
     );
     await processOf(directory, /worker\/main/);
   });
