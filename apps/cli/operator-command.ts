@@ -1,12 +1,9 @@
 import { parseArgs } from 'node:util';
 import { email as Email } from '#libs/contract/accounts.js';
-import { ConfigError, readConfig, readDatabaseUrl } from '#libs/platform/config.js';
+import { ConfigError, readConfigWithoutDatabase } from '#libs/platform/config.js';
 import { EXIT_USAGE } from './exit-codes.js';
 import { runningPostgres } from './embedded-postgres.js';
 import { newOperatorLink } from './operator-link.js';
-
-/** Stand for settings that this command does not need. */
-const NOT_NEEDED = { DATABASE_URL: 'postgres://127.0.0.1/keyledger', KEYLEDGER_SECRET: '-'.repeat(32) };
 
 const USAGE = `usage: keyledger operator add [EMAIL] [--json]
 
@@ -25,8 +22,9 @@ export async function operatorCommand(args: string[], env: NodeJS.ProcessEnv): P
     process.stderr.write(USAGE);
     return EXIT_USAGE;
   }
-  const { publicUrl } = readConfig({ ...NOT_NEEDED, ...given(env) });
-  const { url, token, expiresAt } = await newOperatorLink(databaseUrl(env), publicUrl, parsed.email);
+  const { publicUrl, settings } = readConfigWithoutDatabase(env);
+  const databaseUrl = env['DATABASE_URL'] ? settings.DATABASE_URL : runningDatabase(settings.DATA_DIR);
+  const { url, token, expiresAt } = await newOperatorLink(databaseUrl, publicUrl, parsed.email);
   process.stdout.write(
     parsed.json
       ? `${JSON.stringify({ url, token, expires_at: expiresAt.toISOString() })}\n`
@@ -51,17 +49,10 @@ function parse(args: string[]): { email: string | null; json: boolean } | undefi
   }
 }
 
-/** An empty variable means that it was not given. */
-function given(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-}
-
-function databaseUrl(env: NodeJS.ProcessEnv): string {
-  if (env['DATABASE_URL']) return readDatabaseUrl(env);
-  const { settings } = readConfig({ ...NOT_NEEDED, ...given(env) });
-  const running = runningPostgres(settings.DATA_DIR);
+function runningDatabase(dataDirectory: string): string {
+  const running = runningPostgres(dataDirectory);
   if (running) return running;
   throw new ConfigError(
-    `DATABASE_URL is not set and no Keyledger of npm start runs with DATA_DIR ${settings.DATA_DIR}: start it, or name the database.`,
+    `DATABASE_URL is not set and no Keyledger of npm start runs with DATA_DIR ${dataDirectory}: start it, or name the database.`,
   );
 }

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ConfigError, readConfig } from '#libs/platform/config.js';
+import { ConfigError, givenSettings, readConfig, readConfigWithoutDatabase } from '#libs/platform/config.js';
 import { makeLogins } from './database.js';
 import { PASSWORD_FILE, prepareDirectory } from './embedded-postgres.js';
 import { KeptPostgres } from './kept-postgres.js';
@@ -16,8 +16,6 @@ import { StopRequest, Stopped } from './stop-request.js';
 import { welcome } from './welcome.js';
 
 const APPS = fileURLToPath(new URL('..', import.meta.url));
-/** Stand for values that we make ourselves, where only the other settings are checked. */
-const TO_COME = { DATABASE_URL: 'postgres://127.0.0.1/keyledger', KEYLEDGER_SECRET: '-'.repeat(32) };
 const HURRY_DEADLINE_MS = 5000;
 
 /**
@@ -50,9 +48,9 @@ class Supervisor {
 
   /** Never returns: it throws what ends it. */
   async run(env: NodeJS.ProcessEnv): Promise<never> {
-    const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+    const given = givenSettings(env);
     const embedded = given['DATABASE_URL'] === undefined;
-    const { settings } = readConfig(embedded ? { ...TO_COME, ...given } : given);
+    const { settings } = embedded ? readConfigWithoutDatabase(given) : readConfig(given);
     const directory = this.#claim(settings.DATA_DIR);
     await requireFreePort(settings.PORT, settings.HOST);
     const logs = this.#openLogs(directory);

@@ -4,6 +4,7 @@ import type { ApiKeyStatus, Environment } from '#libs/contract/api-keys.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { beginningWith, containing } from '#libs/platform/patterns.js';
 import { badCursor, pageOf, pageRequest } from '#libs/platform/pages.js';
+import { DAY_MS } from './api-key.js';
 
 export interface ApiKeySearch {
   /** Those whose keys the caller manages. */
@@ -30,8 +31,6 @@ interface FoundPage {
   readonly total: number;
   readonly nextCursor: string | null;
 }
-
-const DAY_MS = 86_400_000;
 
 /** By what keys are sorted, and its type. The id decides among equals, so that no page repeats or skips a key. */
 const sortKeys: Record<string, { expression: string; type: string }> = {

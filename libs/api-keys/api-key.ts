@@ -54,7 +54,7 @@ export function aboutProject({ projectId }: { readonly projectId?: string | null
   return projectId ? { project_id: projectId } : {};
 }
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 export const MAX_EXPIRY_DAYS = 3650;
 
 export function expiryIn(days: number | undefined, now: Date): Date | null {

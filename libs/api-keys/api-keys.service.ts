@@ -11,7 +11,7 @@ import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
-import { Authorities } from '#libs/organizations/authorities.service.js';
+import { asMissing, Authorities } from '#libs/organizations/authorities.service.js';
 import { beyond, type Authority } from '#libs/organizations/authority.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Project } from '#libs/organizations/project.entity.js';
@@ -180,12 +180,7 @@ export class ApiKeysService {
 
   async list(principal: Principal, query: ApiKeyQuery) {
     const em = this.em.fork();
-    const { organizationId } = query;
-    const managed = organizationId
-      ? new Map([
-          [organizationId, await this.authorities.require(em, principal, 'api-keys:manage', organizationId, 'project')],
-        ])
-      : await this.authorities.organizationsWith(em, principal, 'api-keys:manage');
+    const managed = await this.authorities.covered(em, principal, 'api-keys:manage', query.organizationId);
     const { ids, total, nextCursor } = await searchApiKeys(
       this.pool,
       { ...query, ...searchWithin(managed) },
@@ -368,7 +363,7 @@ export class ApiKeysService {
   async #find(em: EntityManager, principal: Principal, id: string): Promise<ApiKey> {
     const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
     if (!apiKey) throw noSuchKey();
-    const own = await asOfApiKey(() =>
+    const own = await asMissing(noSuchKey, () =>
       this.authorities.require(em, principal, 'api-keys:manage', apiKey.organizationId, 'project'),
     );
     if (!manages(own, apiKey)) throw noSuchKey();
@@ -391,7 +386,7 @@ export class ApiKeysService {
   #alter<T>(principal: Principal, before: ApiKey, work: (alteration: Alteration) => Promise<T>): Promise<T> {
     const { id, organizationId } = before;
     return this.changes.alter(organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
-      const own = await asOfApiKey(() =>
+      const own = await asMissing(noSuchKey, () =>
         this.authorities.requireNow(em, principal, 'api-keys:manage', organizationId, 'project'),
       );
       const apiKey = await em.findOne(ApiKey, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
@@ -471,15 +466,6 @@ function isWider(reach: PublicReach, than: PublicReach): boolean {
     missingScopes(than.scopes, reach.scopes).length > 0 ||
     reach.domains.some((domain) => !than.domains.includes(domain))
   );
-}
-
-/** Whose organization it is not, to them the key does not exist. */
-export async function asOfApiKey(require: () => Promise<Authority>): Promise<Authority> {
-  try {
-    return await require();
-  } catch (error) {
-    throw error instanceof DomainError && error.code === 'not_found' ? noSuchKey() : error;
-  }
 }
 
 export function noSuchKey(): DomainError {

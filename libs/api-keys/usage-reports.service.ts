@@ -2,12 +2,12 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth/principal.js';
 import type { Usage, UsageGrouping, UsageInterval } from '#libs/contract/usage.js';
-import { Authorities } from '#libs/organizations/authorities.service.js';
+import { asMissing, Authorities } from '#libs/organizations/authorities.service.js';
 import { Clock } from '#libs/platform/clock.js';
 import { usagePeriod } from '#libs/usage/usage-period.js';
 import { UsageService } from '#libs/usage/usage.service.js';
 import { ApiKey } from './api-key.entity.js';
-import { asOfApiKey, noSuchKey } from './api-keys.service.js';
+import { noSuchKey } from './api-keys.service.js';
 
 export interface UsageReportQuery {
   readonly from: string | undefined;
@@ -33,7 +33,7 @@ export class UsageReports {
     const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
     if (!apiKey) throw noSuchKey();
     const { organizationId } = apiKey;
-    const own = await asOfApiKey(() =>
+    const own = await asMissing(noSuchKey, () =>
       this.authorities.require(em, principal, 'usage:read', organizationId, 'project'),
     );
     if (own.projectId && apiKey.projectId !== own.projectId) throw noSuchKey();

@@ -1,6 +1,6 @@
 import { isId, toUuid } from '#libs/contract/ids.js';
 import { isWithin } from '#libs/contract/networks.js';
-import { beginningWith } from '#libs/platform/patterns.js';
+import { beginningWith, exactly } from '#libs/platform/patterns.js';
 import type { AuditColumns } from './audit-columns.js';
 
 /** Which events are asked for. What is undefined, or null, does not matter. */
@@ -78,10 +78,6 @@ function typeCondition(types: readonly string[]): Condition {
     ];
   }
   return types.length === 1 ? ['type = ?', types[0]] : ['type = ANY(?)', types];
-}
-
-function exactly(text: string): string {
-  return beginningWith(text).slice(0, -1);
 }
 
 /*

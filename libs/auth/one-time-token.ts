@@ -12,6 +12,7 @@ export function newOneTimeToken(prefix: 'invite' | 'reset'): OneTimeToken {
   return { token, hash: hashOfToken(token) };
 }
 
+/** Of a token with 256 random bits, which needs no slow hash: what the database keeps of it, also of refresh tokens. */
 export function hashOfToken(token: string): Uint8Array {
   return createHash('sha256').update(token).digest();
 }

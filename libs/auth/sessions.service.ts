@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
@@ -11,6 +11,7 @@ import { Sealing } from '#libs/platform/sealing.js';
 import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
 import { endSessions, lockUsers, withdrawResets } from './account-access.js';
 import { LoginDelay } from './login-delay.js';
+import { hashOfToken } from './one-time-token.js';
 import { Passwords } from './passwords.js';
 import { actorOf, type UserPrincipal } from './principal.js';
 import { RefreshToken, Session } from './session.entity.js';
@@ -215,7 +216,7 @@ export class SessionsService {
 
   async #find(presented: string): Promise<{ hash: Uint8Array; user: User } | null> {
     const em = this.em.fork();
-    const hash = hashOf(presented);
+    const hash = hashOfToken(presented);
     const token = await em.findOne(RefreshToken, hash);
     const session = token && (await em.findOne(Session, token.sessionId));
     const user = session && (await em.findOne(User, session.userId));
@@ -253,9 +254,5 @@ function principalOf(user: User, sessionId: string): UserPrincipal {
 }
 
 function newToken(em: EntityManager, token: string, sessionId: string, now: Date): void {
-  em.create(RefreshToken, { hash: hashOf(token), sessionId, salt: randomBytes(16), createdAt: now });
-}
-
-function hashOf(token: string): Uint8Array {
-  return createHash('sha256').update(token).digest();
+  em.create(RefreshToken, { hash: hashOfToken(token), sessionId, salt: randomBytes(16), createdAt: now });
 }

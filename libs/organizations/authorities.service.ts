@@ -114,6 +114,20 @@ export class Authorities {
     return new Map(all.filter(([, authority]) => covers(authority, scope)));
   }
 
+  /**
+   * What a list covers: the organization that is named, of which {@link require} asks, else every one with the scope. In
+   * each it keeps to what the caller may see.
+   */
+  async covered(
+    em: EntityManager,
+    principal: Principal,
+    scope: BuiltInScope,
+    organizationId: string | undefined,
+  ): Promise<ReadonlyMap<string, Authority>> {
+    if (organizationId === undefined) return this.organizationsWith(em, principal, scope);
+    return new Map([[organizationId, await this.require(em, principal, scope, organizationId, 'project')]]);
+  }
+
   #reload(em: EntityManager, principal: Principal): Promise<Principal> {
     return principal.type === 'user' ? this.sessions.reload(em, principal) : this.credentials.reload(em, principal);
   }
@@ -185,6 +199,15 @@ function within(reach: Reach, authority: Authority): Authority {
     throw new DomainError('wrong_project', 'The key is limited to a project, and this is about the whole organization');
   }
   return authority;
+}
+
+/** Whose organization it is not, to them what is in it does not exist: the refusal says so of that thing. */
+export async function asMissing<T>(missing: () => DomainError, require: () => Promise<T>): Promise<T> {
+  try {
+    return await require();
+  } catch (error) {
+    throw error instanceof DomainError && error.code === 'not_found' ? missing() : error;
+  }
 }
 
 export function noSuchOrganization(): DomainError {

@@ -60,10 +60,11 @@ export class CreditsService {
   ): Promise<CreditGrant> {
     const isMetered = (await this.em.fork().count(Credit, { organizationId })) > 0;
     return this.#change(operator, organizationId, isMetered ? 'goes on' : 'begins', async ({ em, record }) => {
-      if (isMetered && !(await lock(em, organizationId))) {
+      const credit = await lock(em, organizationId);
+      if (isMetered && !credit) {
         throw new DomainError('conflict', 'The balance was set aside at this very moment; grant again');
       }
-      const grant = await this.#add(em, organizationId, { ...input, grantedBy: operator.userId });
+      const grant = await this.#add(em, organizationId, credit, { ...input, grantedBy: operator.userId });
       const { amount, balanceAfter, reason } = grant;
       recordOperatorAction(record, operator, {
         type: 'credits.granted',
@@ -94,7 +95,7 @@ export class CreditsService {
   async open({ em, record }: Change, organizationId: string): Promise<void> {
     const amount = this.config.settings.DEFAULT_CREDITS;
     if (amount === undefined) return;
-    await this.#add(em, organizationId, { amount, reason: null, lowBelow: undefined, grantedBy: null });
+    await this.#add(em, organizationId, null, { amount, reason: null, lowBelow: undefined, grantedBy: null });
     record({
       type: 'credits.granted',
       subject: organizationId,
@@ -121,13 +122,15 @@ export class CreditsService {
       : this.changes.alter(id, { kind: 'organization', id }, change, DEPLOYMENT_ID);
   }
 
+  /** @param known the locked balance; null where there is none yet */
   async #add(
     em: EntityManager,
     organizationId: string,
+    known: Credit | null,
     input: { amount: number; reason: string | null; lowBelow: number | undefined; grantedBy: string | null },
   ): Promise<CreditGrant> {
     const now = this.clock.now();
-    const credit = (await lock(em, organizationId)) ?? em.create(Credit, { organizationId, balance: 0, lowBelow: 0 });
+    const credit = known ?? em.create(Credit, { organizationId, balance: 0, lowBelow: 0 });
     const balance = credit.balance + input.amount;
     if (!Number.isSafeInteger(balance)) throw new DomainError('conflict', 'The balance would be too large');
     credit.balance = balance;

@@ -11,7 +11,7 @@ import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { containing } from '#libs/platform/patterns.js';
 import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
 import { ApiKeyRevocation } from './api-key-revocation.js';
-import { Authorities } from './authorities.service.js';
+import { asMissing, Authorities } from './authorities.service.js';
 import type { Authority } from './authority.js';
 import { Project } from './project.entity.js';
 
@@ -64,15 +64,7 @@ export class ProjectsService {
     page: PageRequest,
   ) {
     const em = this.em.fork();
-    const { organizationId } = query;
-    const readable = organizationId
-      ? new Map([
-          [
-            organizationId,
-            await this.authorities.require(em, principal, 'organizations:read', organizationId, 'project'),
-          ],
-        ])
-      : await this.authorities.organizationsWith(em, principal, 'organizations:read');
+    const readable = await this.authorities.covered(em, principal, 'organizations:read', query.organizationId);
     const pattern = query.search && containing(query.search);
     const wanted = {
       organizationId: { $in: [...readable.keys()] },
@@ -134,7 +126,7 @@ export class ProjectsService {
   async #find(em: EntityManager, principal: Principal, scope: BuiltInScope, id: string): Promise<Project> {
     const project = await em.findOne(Project, { id, deletedAt: null });
     if (!project) throw noSuchProject();
-    const own = await this.#requireForProject(() =>
+    const own = await asMissing(noSuchProject, () =>
       this.authorities.require(em, principal, scope, project.organizationId, 'project'),
     );
     if (own.projectId && own.projectId !== id) throw noSuchProject();
@@ -142,21 +134,12 @@ export class ProjectsService {
   }
 
   async #lock(em: EntityManager, principal: Principal, organizationId: string, id: string): Promise<Project> {
-    const own = await this.#requireForProject(() =>
+    const own = await asMissing(noSuchProject, () =>
       this.authorities.requireNow(em, principal, 'organizations:write', organizationId, 'project'),
     );
     const project = await em.findOne(Project, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
     if (!project || (own.projectId && own.projectId !== id)) throw noSuchProject();
     return project;
-  }
-
-  /** Whose organization it is not, to them the project does not exist. */
-  async #requireForProject(require: () => Promise<Authority>): Promise<Authority> {
-    try {
-      return await require();
-    } catch (error) {
-      throw error instanceof DomainError && error.code === 'not_found' ? noSuchProject() : error;
-    }
   }
 }
 

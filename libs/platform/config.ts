@@ -107,10 +107,19 @@ export function readDatabaseUrl(env: Environment): string {
 
 type Environment = Record<string, string | undefined>;
 
+/** An empty variable, as `docker compose` passes for one that is unset, means that it was not given. */
+export function givenSettings(env: Environment): Environment {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+}
+
+/** For whoever makes or finds the database and its secret later: only the other settings are checked. */
+export function readConfigWithoutDatabase(env: Environment): Config {
+  const toCome = { DATABASE_URL: 'postgres://127.0.0.1/keyledger', KEYLEDGER_SECRET: '-'.repeat(32) };
+  return readConfig({ ...toCome, ...givenSettings(env) });
+}
+
 function parse<Schema extends z.ZodObject>(schema: Schema, env: Environment): z.output<Schema> {
-  // An empty variable, as `docker compose` passes for one that is unset, means that it was not given.
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
-  const parsed = schema.safeParse(given);
+  const parsed = schema.safeParse(givenSettings(env));
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new ConfigError(`${issue?.path[0]?.toString()} ${issue?.message}.`);

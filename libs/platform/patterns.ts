@@ -1,12 +1,12 @@
 /** Patterns of SQL's LIKE, in which what somebody typed means itself. */
 export function containing(text: string): string {
-  return `%${escaped(text)}%`;
+  return `%${exactly(text)}%`;
 }
 
 export function beginningWith(text: string): string {
-  return `${escaped(text)}%`;
+  return `${exactly(text)}%`;
 }
 
-function escaped(text: string): string {
+export function exactly(text: string): string {
   return text.replace(/[\\%_]/g, '\\$&');
 }

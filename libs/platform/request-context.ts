@@ -26,6 +26,12 @@ export function requestContext(): RequestContext {
   return context;
 }
 
+/** From where the request being served comes, as far as anybody vouches for it. */
+export function whereFrom(): Pick<RequestContext, 'ip' | 'origin'> {
+  const { ip, origin, behindUnknownProxy } = requestContext();
+  return { ip: behindUnknownProxy ? null : ip, origin };
+}
+
 export function runInContext<T>(context: RequestContext, work: () => T): T {
   return storage.run(context, work);
 }

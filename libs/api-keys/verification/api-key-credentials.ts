@@ -7,7 +7,7 @@ import { allowsOrigin } from '#libs/contract/domains.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { requestContext } from '#libs/platform/request-context.js';
+import { requestContext, whereFrom } from '#libs/platform/request-context.js';
 import { ApiKey, ApiKeySecret } from '../api-key.entity.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
 import { decide, withinCeiling, type ApiKeyRecord } from './verification.js';
@@ -48,8 +48,7 @@ export class ApiKeyCredentials extends CredentialVerifier {
 
   async reload(em: EntityManager, principal: ApiKeyPrincipal): Promise<ApiKeyPrincipal> {
     const record = await recordOf(em, principal);
-    const { ip, origin, behindUnknownProxy } = requestContext();
-    const code = decide(record, { scopes: [], ip: behindUnknownProxy ? null : ip, origin }, this.clock.now());
+    const code = decide(record, { scopes: [], ...whereFrom() }, this.clock.now());
     if (code !== 'valid') throw new DomainError(code);
     return principalOf(record, principal.admittedUnder);
   }

@@ -7,7 +7,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { Events } from '#libs/platform/events/event.js';
-import { requestContext } from '#libs/platform/request-context.js';
+import { whereFrom } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
 import { ApiKeyRecords, type LoadedRecord } from './api-key-records.js';
 import { Denials } from './denials.js';
@@ -82,7 +82,6 @@ export class ApiKeyVerifier {
     const { onBehalf } = request;
     const caller = onBehalf?.caller.type === 'api_key' ? onBehalf.caller : undefined;
     let callerGuard = caller?.admittedUnder;
-    let isFirst = true;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const loaded = await this.#load(credential);
       if (!loaded || onBehalf?.sees(loaded.record) === false) return INVALID;
@@ -93,11 +92,10 @@ export class ApiKeyVerifier {
       }
       const code = decide(record, await this.#demand(request), this.clock.now());
       if (code !== 'valid') return this.#refuse(request, loaded, code);
-      if (isFirst && record.credential === 'public_key') {
+      if (attempt === 0 && record.credential === 'public_key') {
         const retryAfter = await this.publicKeyRate.take(request.from.ip);
         if (retryAfter) return { ...(await this.#refuse(request, loaded, 'rate_limited')), retryAfter };
       }
-      isFirst = false;
       const entry = this.#used(request, loaded);
       const charge =
         loaded.metered && request.cost > 0
@@ -150,9 +148,7 @@ export class ApiKeyVerifier {
   async #admitAgain(caller: ApiKeyPrincipal): Promise<Guard> {
     const loaded = caller.secretId && (await this.records.bySecretId(caller.secretId));
     if (!loaded) throw new DomainError('invalid_key');
-    const { ip, origin, behindUnknownProxy } = requestContext();
-    const demand = { scopes: caller.scopes, ip: behindUnknownProxy ? null : ip, origin };
-    const code = decide(loaded.record, demand, this.clock.now());
+    const code = decide(loaded.record, { scopes: caller.scopes, ...whereFrom() }, this.clock.now());
     if (code !== 'valid') throw new DomainError(code);
     return { shard: loaded.shard, tag: loaded.tag };
   }
