@@ -10,6 +10,7 @@ import { AuditQueries } from './migrations/0003-audit-queries.js';
 import { Usage } from './migrations/0004-usage.js';
 import { Credits } from './migrations/0005-credits.js';
 import { KeyNumbers } from './migrations/0006-key-numbers.js';
+import { SecretUsage } from './migrations/0007-secret-usage.js';
 
 const migrations = [
   { name: '0001-main-job', class: MainJob },
@@ -18,6 +19,7 @@ const migrations = [
   { name: '0004-usage', class: Usage },
   { name: '0005-credits', class: Credits },
   { name: '0006-key-numbers', class: KeyNumbers },
+  { name: '0007-secret-usage', class: SecretUsage },
 ];
 
 /** Any number will do, as long as no other one of this database takes it. */

@@ -10,6 +10,7 @@ import {
   getApiKey,
   listApiKeys,
   listScopes,
+  listSecrets,
   revokeApiKey,
   rotateApiKey,
   updateApiKey,
@@ -131,6 +132,23 @@ export class ApiKeysController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof revokeApiKey>> {
     return this.#presentTagged(reply, await this.apiKeys.revoke(caller, params.id));
+  }
+
+  @Implements(listSecrets)
+  async listSecrets(
+    @Input() { params }: RouteInput<typeof listSecrets>,
+    @Caller() caller: Principal,
+  ): Promise<RouteOutput<typeof listSecrets>> {
+    const views = await this.apiKeys.listSecrets(caller, params.id);
+    return {
+      data: views.map(({ secret, lastUsedAt }) => ({
+        id: secret.id,
+        created_at: secret.createdAt.toISOString(),
+        ends_at: secret.endedAt?.toISOString() ?? null,
+        last_used_at: lastUsedAt?.toISOString() ?? null,
+      })),
+      total: views.length,
+    };
   }
 
   @Implements(rotateApiKey)

@@ -84,6 +84,11 @@ export interface ApiKeyView {
   readonly usage: ApiKeyUsage | undefined;
 }
 
+export interface SecretView {
+  readonly secret: ApiKeySecret;
+  readonly lastUsedAt: Date | null;
+}
+
 export interface ApiKeyWithToken extends ApiKeyView {
   readonly token: string;
 }
@@ -231,6 +236,19 @@ export class ApiKeysService {
   async get(principal: Principal, id: string): Promise<ApiKeyView> {
     const em = this.em.fork();
     return (await this.#withUsage(em, [await this.#find(em, principal, id)]))[0]!;
+  }
+
+  /** Those that have not ended, the newest first. */
+  async listSecrets(principal: Principal, id: string): Promise<SecretView[]> {
+    const em = this.em.fork();
+    await this.#find(em, principal, id);
+    const notEnded = { $or: [{ endedAt: null }, { endedAt: { $gt: this.clock.now() } }] };
+    const secrets = await em.find(ApiKeySecret, { apiKeyId: id, ...notEnded }, { orderBy: { id: 'desc' } });
+    const lastUses = await this.usage.ofSecrets(
+      em,
+      secrets.map((secret) => secret.id),
+    );
+    return secrets.map((secret) => ({ secret, lastUsedAt: lastUses.get(secret.id) ?? null }));
   }
 
   /** A key by its number, wherever it is; whether the caller may know of it, is the caller's question. */

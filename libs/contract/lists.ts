@@ -23,9 +23,9 @@ export const previousCursor = z
 const MOST_VALUES = 20;
 
 /** Several values in one parameter of a query, with commas between them. */
-export function commaSeparated<Item extends z.ZodType<string, string>>(item: Item) {
+export function commaSeparated<Item extends z.ZodType<string, string>>(item: Item, most = MOST_VALUES) {
   return z
     .string()
     .transform((text) => text.split(','))
-    .pipe(z.array(item).max(MOST_VALUES));
+    .pipe(z.array(item).max(most));
 }

@@ -49,6 +49,7 @@ export const routes = {
     list: apiKeys.listApiKeys,
     get: apiKeys.getApiKey,
     update: apiKeys.updateApiKey,
+    listSecrets: apiKeys.listSecrets,
     rotate: apiKeys.rotateApiKey,
     enable: apiKeys.enableApiKey,
     disable: apiKeys.disableApiKey,
