@@ -239,7 +239,7 @@ describe('what is counted in an organization', () => {
       { group_by: 'api_key', api_key_id: [one.id, other.id, foreign.id].join() },
       2,
     );
-    expect(seen.data.map(({ group }) => group).toSorted()).toEqual([one.id, other.id].toSorted());
+    expect(new Set(seen.data.map(({ group }) => group))).toEqual(new Set([one.id, other.id]));
     const single = await usageIn(ada.organizationId, { api_key_id: one.id }, 1);
     expect(single.totals).toEqual({ uses: 1, denials: 0, credits: 0 });
   });

@@ -124,7 +124,7 @@ withCurl('creating a key', () => {
   it('gives a nickname once, also to those who ask for it at the same time', async () => {
     ada = await deployment.account();
     const answers = await Promise.all(Array.from({ length: 6 }, () => post(ada, { nickname: 'wanted' })));
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 409, 409, 409, 409, 409]);
+    expect(answers.map(({ status }) => String(status)).toSorted()).toEqual(['201', ...Array<string>(5).fill('409')]);
   });
 
   it('gives it the scopes of the application and nothing that is built in', async () => {

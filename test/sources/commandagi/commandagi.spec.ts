@@ -226,7 +226,7 @@ withCurl('listing keys', () => {
     deployment.advance(DAY);
     try {
       const active = (await get(key)).map((item) => item.id);
-      expect(active.toSorted()).toEqual([id, ...ids.slice(4)].toSorted());
+      expect(active.toSorted()).toEqual([id, ...(ids.slice(4) as string[])].toSorted());
     } finally {
       deployment.advance(-DAY);
     }
