@@ -11,6 +11,7 @@ import { Usage } from './migrations/0004-usage.js';
 import { Credits } from './migrations/0005-credits.js';
 import { KeyNumbers } from './migrations/0006-key-numbers.js';
 import { SecretUsage } from './migrations/0007-secret-usage.js';
+import { Digests } from './migrations/0008-digests.js';
 
 const migrations = [
   { name: '0001-main-job', class: MainJob },
@@ -20,6 +21,7 @@ const migrations = [
   { name: '0005-credits', class: Credits },
   { name: '0006-key-numbers', class: KeyNumbers },
   { name: '0007-secret-usage', class: SecretUsage },
+  { name: '0008-digests', class: Digests },
 ];
 
 /** Any number will do, as long as no other one of this database takes it. */

@@ -137,7 +137,6 @@ function record(fields: Partial<ApiKeyRecord>): ApiKeyRecord {
     disabledAt: null,
     revokedAt: null,
     secretId: 'secret_1',
-    secretHash: '',
     secretEndedAt: null,
     ...fields,
   };

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import * as common from '@zxcvbn-ts/language-common';
-import { argon2idHash, argon2idVerify } from '#libs/platform/argon2id.js';
+import { Argon2id } from '#libs/platform/argon2id.js';
 import { invalidInput } from '#libs/platform/errors.js';
 
 /** zxcvbn's scale goes to 4; below 2 a password falls within some 10^6 guesses: the common ones and their variations. */
@@ -9,16 +9,17 @@ const WEAKEST_SCORE = 2;
 
 @Injectable()
 export class Passwords {
+  readonly #argon2id = new Argon2id();
   readonly #strength = new ZxcvbnFactory({ dictionary: { ...common.dictionary }, graphs: common.adjacencyGraphs });
   /** Verified when there is no account, so that the answer takes as long as if there were one. */
   readonly #nobody = this.hash('no account has this password');
 
   hash(password: string): Promise<string> {
-    return argon2idHash(password);
+    return this.#argon2id.hash(password);
   }
 
   async matches(hash: string | undefined, password: string): Promise<boolean> {
-    const same = await argon2idVerify(hash ?? (await this.#nobody), password);
+    const same = await this.#argon2id.verify(hash ?? (await this.#nobody), password);
     return same && hash !== undefined;
   }
 

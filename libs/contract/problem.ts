@@ -156,6 +156,11 @@ export const problems = {
     title: 'The database is away',
     advice: 'Try again after Retry-After. A change that was under way may have been made: look before you repeat it.',
   },
+  overloaded: {
+    status: 503,
+    title: 'The service is too busy',
+    advice: 'Try again after Retry-After.',
+  },
   audit_unavailable: {
     status: 503,
     title: 'The request could not be recorded',

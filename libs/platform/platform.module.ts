@@ -3,6 +3,7 @@ import { APP_FILTER, APP_INTERCEPTOR } from '@nestjs/core';
 import { Config } from './config.js';
 import { DatabaseModule, type DatabaseRole, type Entities } from './database.js';
 import { Admission } from './events/admission.js';
+import { AuthorizationStates } from './events/authorization-states.js';
 import { Changes } from './events/changes.js';
 import { Events } from './events/event.js';
 import { IngestBell } from './events/ingest-bell.js';
@@ -36,6 +37,7 @@ export class PlatformModule {
   controllers: [HealthController],
   providers: [
     Admission,
+    AuthorizationStates,
     Changes,
     Events,
     Idempotency,
@@ -48,6 +50,6 @@ export class PlatformModule {
     { provide: APP_INTERCEPTOR, useClass: PageLinksInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [Admission, Changes, Events, OpenStreams, Sealing],
+  exports: [Admission, AuthorizationStates, Changes, Events, OpenStreams, Sealing],
 })
 export class RequestPlatformModule {}

@@ -1,4 +1,5 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Config } from './config.js';
 
@@ -9,6 +10,7 @@ const TAG_BYTES = 16;
 @Injectable()
 export class Sealing {
   readonly #secret: string;
+  readonly #keys = new Map<string, KeyObject>();
 
   constructor(config: Config) {
     this.#secret = config.settings.KEYLEDGER_SECRET;
@@ -36,7 +38,11 @@ export class Sealing {
     return hmac.digest();
   }
 
-  #key(purpose: string): Buffer {
-    return Buffer.from(hkdfSync('sha256', this.#secret, '', `keyledger ${purpose}`, 32));
+  #key(purpose: string): KeyObject {
+    const known = this.#keys.get(purpose);
+    if (known) return known;
+    const key = createSecretKey(new Uint8Array(hkdfSync('sha256', this.#secret, '', `keyledger ${purpose}`, 32)));
+    this.#keys.set(purpose, key);
+    return key;
   }
 }

@@ -81,7 +81,6 @@ async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincip
     disabledAt: key.disabledAt ?? null,
     revokedAt: key.revokedAt ?? null,
     secretId,
-    secretHash: secret.hash,
     secretEndedAt: secret.endedAt ?? null,
   };
 }

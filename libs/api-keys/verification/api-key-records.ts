@@ -1,21 +1,37 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
+import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { applicationAuthority } from '#libs/contract/scopes.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
-import type { Environment, Metadata } from '#libs/contract/api-keys.js';
+import {
+  AuthorizationStates,
+  type AuthorizationChange,
+  type AuthorizationState,
+} from '#libs/platform/events/authorization-states.js';
+import { StateBoundCache, type Loaded } from '#libs/platform/events/state-bound-cache.js';
+import type { StoredSecret } from './secrets.js';
 import { scopesOfPublicKey, withinCeiling, type ApiKeyRecord } from './verification.js';
 
-/** A record and the authorization state of its shard, of one and the same instant. */
-export interface LoadedRecord {
+/** What a verification of a key needs. */
+export interface KnownKey {
   readonly record: ApiKeyRecord;
-  readonly shard: number;
-  readonly seq: number;
-  readonly tag: string;
+  /** Null where it was found by its public key. */
+  readonly secret: StoredSecret | null;
   /** Whether the organization has a balance that uses are charged to. */
   readonly metered: boolean;
+}
+
+/** The same as it is now, with the state as of which it is. */
+export interface Found extends KnownKey, AuthorizationState {
+  readonly shard: number;
+}
+
+export interface KnownProject {
+  readonly id: string;
+  readonly organizationId: string;
 }
 
 interface Row {
@@ -40,102 +56,136 @@ interface Row {
   revoked_at: Date | null;
   secret_id: string | null;
   hash: string | null;
+  digest: Buffer | null;
   ended_at: Date | null;
   shard: number;
-  seq: number;
   tag: string;
   metered: boolean;
   database_time: number;
 }
 
-/** One statement, one snapshot: were record and tag read apart, a change between them would go unnoticed. */
 const COLUMNS = `
   k.id AS api_key_id, k.organization_id, o.suspended_at, o.scope_ceiling, k.project_id, k.public_key, k.name,
   k.external_id, k.metadata, k.environment, k.scopes, k.public_scopes, k.allowed_domains, k.allowed_ips,
   k.accountable_user_id, k.own_keys_only, k.expires_at, k.disabled_at, k.revoked_at,
-  a.shard, a.seq::float8 AS seq, a.tag::text AS tag,
+  a.shard, a.tag::text AS tag,
   EXISTS (SELECT FROM credit c WHERE c.organization_id = k.organization_id) AS metered,
   extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`;
 const STATE = 'JOIN organization o ON o.id = k.organization_id JOIN authz_state a ON a.shard = o.shard';
 const WITH_SECRET = `
-  SELECT ${COLUMNS}, s.id AS secret_id, s.hash, s.ended_at
+  SELECT ${COLUMNS}, s.id AS secret_id, s.hash, s.digest, s.ended_at
   FROM api_key_secret s JOIN api_key k ON k.id = s.api_key_id ${STATE}`;
 const BY_HANDLE = { name: 'api-key-by-handle', text: `${WITH_SECRET} WHERE s.handle = $1` };
 const BY_SECRET = { name: 'api-key-by-secret', text: `${WITH_SECRET} WHERE s.id = $1` };
 const BY_PUBLIC_KEY = {
   name: 'api-key-by-public-key',
-  text: `SELECT ${COLUMNS}, NULL AS secret_id, NULL AS hash, NULL AS ended_at FROM api_key k ${STATE} WHERE k.public_key = $1`,
+  text: `SELECT ${COLUMNS}, NULL AS secret_id, NULL AS hash, NULL AS digest, NULL AS ended_at
+         FROM api_key k ${STATE} WHERE k.public_key = $1`,
+};
+const PROJECT = {
+  name: 'project-by-id',
+  text: `SELECT p.organization_id, a.shard, a.tag::text AS tag
+         FROM project p JOIN organization o ON o.id = p.organization_id JOIN authz_state a ON a.shard = o.shard
+         WHERE p.id = $1 AND p.deleted_at IS NULL`,
 };
 
+const MAX_KEYS = 100_000;
+const MAX_PROJECTS = 10_000;
+
+/** Keys and projects as verifications need them, from the cache where they are there. */
 @Injectable()
 export class ApiKeyRecords {
+  readonly bySecret: StateBoundCache<KnownKey>;
+  readonly byPublicKey: StateBoundCache<KnownKey>;
+  readonly projects: StateBoundCache<KnownProject>;
   readonly #application: readonly string[];
 
   constructor(
     config: Config,
+    states: AuthorizationStates,
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     private readonly clock: DatabaseClock,
   ) {
     this.#application = applicationAuthority(config.settings.APP_SCOPES);
+    const keys = { max: MAX_KEYS, idOf: ({ record }: KnownKey) => toUuid(record.apiKeyId), madeWrongBy };
+    this.bySecret = new StateBoundCache(states, { ...keys, load: (handle) => this.#load(BY_HANDLE, handle) });
+    this.byPublicKey = new StateBoundCache(states, { ...keys, load: (key) => this.#load(BY_PUBLIC_KEY, key) });
+    this.projects = new StateBoundCache(states, {
+      max: MAX_PROJECTS,
+      idOf: ({ id }) => toUuid(id),
+      // Its organization is what is asked for, and that never changes.
+      madeWrongBy: () => null,
+      load: (id) => this.#loadProject(id),
+    });
   }
 
-  byHandle(handle: string): Promise<LoadedRecord | null> {
-    return this.#load(BY_HANDLE, handle);
-  }
-
-  byPublicKey(publicKey: string): Promise<LoadedRecord | null> {
-    return this.#load(BY_PUBLIC_KEY, publicKey);
-  }
-
-  bySecretId(id: string): Promise<LoadedRecord | null> {
+  /** As the database has it now, for what has to be decided beside the cache. */
+  bySecretId(id: string): Promise<Loaded<KnownKey> | null> {
     return this.#load(BY_SECRET, toUuid(id));
   }
 
-  /** The organization of a project, or null where there is none. */
-  async organizationOfProject(projectId: string): Promise<string | null> {
-    const { rows } = await this.pool.query<{ organization_id: string }>(
-      'SELECT organization_id FROM project WHERE id = $1 AND deleted_at IS NULL',
-      [toUuid(projectId)],
-    );
-    return rows[0] ? fromUuid('org', rows[0].organization_id) : null;
-  }
-
-  async #load(statement: { name: string; text: string }, value: string): Promise<LoadedRecord | null> {
+  async #load(statement: { name: string; text: string }, value: string): Promise<Loaded<KnownKey> | null> {
     const sentAt = performance.now();
     const { rows } = await this.pool.query<Row>({ ...statement, values: [value] });
     const row = rows[0];
     if (!row) return null;
     this.clock.observe(row.database_time, sentAt);
-    const { shard, seq, tag, metered } = row;
-    return { record: recordOf(row, this.#application), shard, seq, tag, metered };
+    return { value: knownKeyOf(row, this.#application), shard: row.shard, tag: row.tag };
+  }
+
+  async #loadProject(id: string): Promise<Loaded<KnownProject> | null> {
+    const { rows } = await this.pool.query<{ organization_id: string; shard: number; tag: string }>({
+      ...PROJECT,
+      values: [toUuid(id)],
+    });
+    if (!rows[0]) return null;
+    const { organization_id: organizationId, shard, tag } = rows[0];
+    return { value: { id, organizationId: fromUuid('org', organizationId) }, shard, tag };
   }
 }
 
-function recordOf(row: Row, application: readonly string[]): ApiKeyRecord {
+/** A suspension, a ceiling, a balance; the end of a project or of its keys. Members reach keys by the keys' own changes. */
+function madeWrongBy({ kind, id }: AuthorizationChange): ((known: KnownKey) => boolean) | null {
+  if (kind === 'organization') {
+    const organizationId = fromUuid('org', id);
+    return ({ record }) => record.organizationId === organizationId;
+  }
+  if (kind === 'project') {
+    const projectId = fromUuid('proj', id);
+    return ({ record }) => record.projectId === projectId;
+  }
+  return null;
+}
+
+function knownKeyOf(row: Row, application: readonly string[]): KnownKey {
   const { scopes, public_scopes: publicScopes, allowed_domains: allowedDomains } = row;
   const reached =
     row.secret_id === null ? scopesOfPublicKey({ scopes, publicScopes, allowedDomains }, application) : scopes;
+  const secretId = row.secret_id && fromUuid('secret', row.secret_id);
   return {
-    apiKeyId: fromUuid('key', row.api_key_id),
-    organizationId: fromUuid('org', row.organization_id),
-    organizationSuspendedAt: row.suspended_at,
-    projectId: row.project_id && fromUuid('proj', row.project_id),
-    credential: row.secret_id === null ? 'public_key' : 'secret',
-    publicKey: row.public_key,
-    name: row.name,
-    externalId: row.external_id,
-    metadata: row.metadata,
-    environment: row.environment,
-    scopes: withinCeiling(reached, row.scope_ceiling),
-    allowedDomains,
-    allowedIps: row.allowed_ips,
-    accountableUserId: fromUuid('user', row.accountable_user_id),
-    ownKeysOnly: row.own_keys_only,
-    expiresAt: row.expires_at,
-    disabledAt: row.disabled_at,
-    revokedAt: row.revoked_at,
-    secretId: row.secret_id && fromUuid('secret', row.secret_id),
-    secretHash: row.hash,
-    secretEndedAt: row.ended_at,
+    record: {
+      apiKeyId: fromUuid('key', row.api_key_id),
+      organizationId: fromUuid('org', row.organization_id),
+      organizationSuspendedAt: row.suspended_at,
+      projectId: row.project_id && fromUuid('proj', row.project_id),
+      credential: secretId ? 'secret' : 'public_key',
+      publicKey: row.public_key,
+      name: row.name,
+      externalId: row.external_id,
+      metadata: row.metadata,
+      environment: row.environment,
+      scopes: withinCeiling(reached, row.scope_ceiling),
+      allowedDomains,
+      allowedIps: row.allowed_ips,
+      accountableUserId: fromUuid('user', row.accountable_user_id),
+      ownKeysOnly: row.own_keys_only,
+      expiresAt: row.expires_at,
+      disabledAt: row.disabled_at,
+      revokedAt: row.revoked_at,
+      secretId,
+      secretEndedAt: row.ended_at,
+    },
+    secret: secretId && row.hash ? { id: secretId, hash: row.hash, digest: row.digest } : null,
+    metered: row.metered,
   };
 }

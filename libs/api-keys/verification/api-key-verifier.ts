@@ -6,10 +6,11 @@ import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Admission } from '#libs/platform/events/admission.js';
+import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
 import { whereFrom } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
-import { ApiKeyRecords, type LoadedRecord } from './api-key-records.js';
+import { ApiKeyRecords, type Found } from './api-key-records.js';
 import { Denials } from './denials.js';
 import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
@@ -54,8 +55,8 @@ export interface VerificationResult {
 
 const INVALID: VerificationResult = { code: 'invalid_key', record: null };
 
-/** How often a decision is made anew because the state moved under it, before we say that we cannot. */
-const ATTEMPTS = 5;
+/** How often something had to be made anew because the state moved under it, before we say that we cannot. */
+const ATTEMPTS = 8;
 
 /**
  * The one place where a token becomes a principal: decides, and for a "yes" stores the use under the state it was decided
@@ -67,6 +68,7 @@ export class ApiKeyVerifier {
 
   constructor(
     private readonly clock: Clock,
+    private readonly states: AuthorizationStates,
     private readonly records: ApiKeyRecords,
     private readonly secrets: Secrets,
     private readonly events: Events,
@@ -82,63 +84,85 @@ export class ApiKeyVerifier {
     const { onBehalf } = request;
     const caller = onBehalf?.caller.type === 'api_key' ? onBehalf.caller : undefined;
     let callerGuard = caller?.admittedUnder;
+    let isCounted = false;
+    /** The state as of which a "no" may be told: that of a statement which began after the request. */
+    let confirmed: string | undefined;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const loaded = await this.#load(credential);
-      if (!loaded || onBehalf?.sees(loaded.record) === false) return INVALID;
-      const { record, shard, tag } = loaded;
-      if (!(await this.#isHeld(credential, record))) {
-        await this.#deny(request, loaded, 'invalid_key');
+      if (!(await this.#learn(credential, request))) return INVALID;
+      // From here to the append nothing is awaited: what is decided is stamped with the state it was decided under.
+      const found = this.#find(credential);
+      const project = this.#projectOf(request);
+      // Forgotten again already: something of it has changed.
+      if (!found) continue;
+      const { record, shard, tag } = found;
+      if (onBehalf?.sees(record) === false) return INVALID;
+      if (!(await this.#isHeld(credential, found))) {
+        await this.#deny(request, found, 'invalid_key');
         return INVALID;
       }
-      const code = decide(record, await this.#demand(request), this.clock.now());
-      if (code !== 'valid') return this.#refuse(request, loaded, code);
-      if (attempt === 0 && record.credential === 'public_key') {
-        const retryAfter = await this.publicKeyRate.take(request.from.ip);
-        if (retryAfter) return { ...(await this.#refuse(request, loaded, 'rate_limited')), retryAfter };
+      if (this.states.of(shard).tag !== tag) continue;
+      const code = decide(record, demandOf(request, project), this.clock.now());
+      if (code !== 'valid') {
+        if (confirmed === tag) return this.#refuse(request, found, code);
+        await this.states.refresh();
+        confirmed = this.states.of(shard).tag;
+        continue;
       }
-      const entry = this.#used(request, loaded);
+      if (record.credential === 'public_key' && !isCounted) {
+        isCounted = true;
+        const retryAfter = await this.publicKeyRate.take(request.from.ip);
+        if (retryAfter) return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
+        continue;
+      }
       const charge =
-        loaded.metered && request.cost > 0
-          ? { organizationId: record.organizationId, amount: request.cost }
-          : undefined;
+        found.metered && request.cost > 0 ? { organizationId: record.organizationId, amount: request.cost } : undefined;
+      const entry = this.#used(request, found);
       const outcome = await this.admission.append({ shard, tag, callerGuard, charge, entry });
       if (outcome.is === 'admitted') {
-        if (outcome.fellBelow) await this.#tellLow(loaded, request, outcome.fellBelow);
+        if (outcome.fellBelow) await this.#tellLow(found, request, outcome.fellBelow);
         return { code, record, admittedUnder: { shard, tag } };
       }
-      if (outcome.is === 'not covered') return this.#refuse(request, loaded, 'insufficient_credits');
+      if (outcome.is === 'not covered') return this.#refuse(request, found, 'insufficient_credits');
+      await this.states.refresh();
       if (caller) callerGuard = await this.#admitAgain(caller);
     }
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
 
-  #load({ secret, publicKey }: Credential): Promise<LoadedRecord | null> {
-    return secret ? this.records.byHandle(secret.handle) : this.records.byPublicKey(publicKey!.token);
+  /**
+   * Has all in the caches that the decision needs.
+   * @returns false when there is no such key
+   */
+  async #learn({ secret, publicKey }: Credential, { projectId }: VerificationRequest): Promise<boolean> {
+    const isThere = secret
+      ? (this.records.bySecret.get(secret.handle) ?? (await this.records.bySecret.learn(secret.handle)))
+      : (this.records.byPublicKey.get(publicKey!.token) ?? (await this.records.byPublicKey.learn(publicKey!.token)));
+    if (isThere && projectId && !this.records.projects.get(projectId)) await this.records.projects.learn(projectId);
+    return Boolean(isThere);
+  }
+
+  #find({ secret, publicKey }: Credential): Found | undefined {
+    const entry = secret ? this.records.bySecret.get(secret.handle) : this.records.byPublicKey.get(publicKey!.token);
+    return entry && { ...entry.value, shard: entry.shard, ...this.states.of(entry.shard) };
   }
 
   /** Of a pair both halves have to be of one key; a public key alone proves nothing and is asked for its origin later. */
-  async #isHeld({ secret, publicKey }: Credential, record: ApiKeyRecord): Promise<boolean> {
-    if (publicKey && publicKey.token !== record.publicKey) return false;
-    return !secret || (record.secretHash !== null && this.secrets.matches(record.secretHash, secret.token));
+  async #isHeld({ secret, publicKey }: Credential, found: Found): Promise<boolean> {
+    if (publicKey && publicKey.token !== found.record.publicKey) return false;
+    if (!secret) return true;
+    if (!found.secret) return false;
+    return this.secrets.check(found.secret, secret.token) ?? this.secrets.verify(found.secret, secret.token);
   }
 
-  /** Read after the state, so that a project which goes meanwhile makes the append find it moved. */
-  async #demand({ scopes, projectId, from }: VerificationRequest): Promise<Demand> {
-    const { ip, origin, addressUnknown } = from;
-    const project = projectId && {
-      id: projectId,
-      organizationId: await this.records.organizationOfProject(projectId),
-    };
-    return { scopes, ip: addressUnknown ? null : ip, origin, ...(project && { project }) };
+  /** What the request is about; null for nothing. */
+  #projectOf({ projectId }: VerificationRequest): Demand['project'] | null {
+    if (!projectId) return null;
+    return { id: projectId, organizationId: this.records.projects.get(projectId)?.value.organizationId ?? null };
   }
 
-  async #refuse(
-    request: VerificationRequest,
-    loaded: LoadedRecord,
-    code: VerificationCode,
-  ): Promise<VerificationResult> {
-    await this.#deny(request, loaded, code);
-    return { code, record: loaded.record };
+  async #refuse(request: VerificationRequest, found: Found, code: VerificationCode): Promise<VerificationResult> {
+    await this.#deny(request, found, code);
+    return { code, record: found.record };
   }
 
   /**
@@ -148,12 +172,12 @@ export class ApiKeyVerifier {
   async #admitAgain(caller: ApiKeyPrincipal): Promise<Guard> {
     const loaded = caller.secretId && (await this.records.bySecretId(caller.secretId));
     if (!loaded) throw new DomainError('invalid_key');
-    const code = decide(loaded.record, { scopes: caller.scopes, ...whereFrom() }, this.clock.now());
+    const code = decide(loaded.value.record, { scopes: caller.scopes, ...whereFrom() }, this.clock.now());
     if (code !== 'valid') throw new DomainError(code);
     return { shard: loaded.shard, tag: loaded.tag };
   }
 
-  #used(request: VerificationRequest, { record, seq }: LoadedRecord): Uint8Array {
+  #used(request: VerificationRequest, { record, seq }: Found): Uint8Array {
     return this.events.encode({
       type: 'api_key.used',
       subject: record.apiKeyId,
@@ -175,7 +199,7 @@ export class ApiKeyVerifier {
 
   /** One use took the balance below what is called low: that one tells of it. A crash before it leaves it untold. */
   async #tellLow(
-    { record, shard, seq }: LoadedRecord,
+    { record, shard, seq }: Found,
     request: VerificationRequest,
     { balance, low }: { readonly balance: number; readonly low: number },
   ): Promise<void> {
@@ -193,16 +217,21 @@ export class ApiKeyVerifier {
     });
   }
 
-  #deny(request: VerificationRequest, loaded: LoadedRecord, code: VerificationCode): Promise<void> {
+  #deny(request: VerificationRequest, found: Found, code: VerificationCode): Promise<void> {
     const { scopes, endpoint, from } = request;
-    const { record } = loaded;
+    const { record } = found;
     // Whoever did not know the secret is not the key.
     const actor: EventActor =
       code === 'invalid_key' ? { type: 'anonymous', id: null } : { type: 'api_key', id: record.apiKeyId };
     const verifiedFor = request.onBehalf && actorOf(request.onBehalf.caller);
     const details = { ...endpoint, ...shown(record, request) };
-    return this.denials.record({ loaded, code, scopes, details, from, actor, verifiedFor });
+    return this.denials.record({ found, code, scopes, details, from, actor, verifiedFor });
   }
+}
+
+function demandOf({ scopes, from }: VerificationRequest, project: Demand['project'] | null): Demand {
+  const { ip, origin, addressUnknown } = from;
+  return { scopes, ip: addressUnknown ? null : ip, origin, ...(project && { project }) };
 }
 
 /** What an event tells besides of a public key that was shown alone. */

@@ -5,10 +5,10 @@ import { Clock } from '#libs/platform/clock.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { Events } from '#libs/platform/events/event.js';
 import { aboutProject } from '../api-key.js';
-import type { LoadedRecord } from './api-key-records.js';
+import type { Found } from './api-key-records.js';
 
 export interface Denial {
-  readonly loaded: LoadedRecord;
+  readonly found: Found;
   readonly code: VerificationCode;
   readonly scopes: readonly string[];
   /** What the event tells of the request. */
@@ -46,7 +46,7 @@ export class Denials implements BeforeApplicationShutdown {
   ) {}
 
   async record(denial: Denial): Promise<void> {
-    const window = this.#windowOf(denial.loaded.record.apiKeyId);
+    const window = this.#windowOf(denial.found.record.apiKeyId);
     if (window.recorded < RECORDED_PER_WINDOW) {
       window.recorded += 1;
       await this.#store(denial, 1);
@@ -79,16 +79,16 @@ export class Denials implements BeforeApplicationShutdown {
   }
 
   /** A refusal is told even when it cannot be recorded: holding it back would help nobody but the refused. */
-  async #store({ loaded, code, scopes, details, from, actor, verifiedFor }: Denial, count: number): Promise<void> {
+  async #store({ found, code, scopes, details, from, actor, verifiedFor }: Denial, count: number): Promise<void> {
     const entry = this.events.encode({
       type: 'api_key.denied',
-      subject: loaded.record.apiKeyId,
-      organizationId: loaded.record.organizationId,
+      subject: found.record.apiKeyId,
+      organizationId: found.record.organizationId,
       actor,
-      seq: loaded.seq,
+      seq: found.seq,
       origin: from,
       data: {
-        ...aboutProject(loaded.record),
+        ...aboutProject(found.record),
         code,
         scopes: [...scopes],
         count,
@@ -97,9 +97,9 @@ export class Denials implements BeforeApplicationShutdown {
       },
     });
     try {
-      await this.admission.append({ shard: loaded.shard, tag: null, entry });
+      await this.admission.append({ shard: found.shard, tag: null, entry });
     } catch (error) {
-      this.#logger.warn(`A refusal of ${loaded.record.apiKeyId} was not recorded: ${String(error)}`);
+      this.#logger.warn(`A refusal of ${found.record.apiKeyId} was not recorded: ${String(error)}`);
     }
   }
 }

@@ -1,44 +1,102 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { Injectable } from '@nestjs/common';
-import { LRUCache } from 'lru-cache';
-import { argon2idHash, argon2idVerify } from '#libs/platform/argon2id.js';
+import { timingSafeEqual } from 'node:crypto';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import type pg from 'pg';
+import { toUuid } from '#libs/contract/ids.js';
+import { Argon2id } from '#libs/platform/argon2id.js';
+import { DATABASE_POOL } from '#libs/platform/database.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { Sealing } from '#libs/platform/sealing.js';
 
-const REMEMBERED = 100_000;
+/** What is stored of a secret. */
+export interface StoredSecret {
+  readonly id: string;
+  /** Argon2id over the whole token. */
+  readonly hash: string;
+  /** What {@link Secrets} knows the token by once Argon2id has found it right. */
+  digest: Uint8Array | null;
+}
+
+const PURPOSE = 'digest of a key';
+const KEY_ID_BYTES = 4;
+const WAITING_PER_SECRET = 8;
 
 /**
- * Hashes and checks secrets. After one success with Argon2id the process remembers a digest under a key of its own, by
- * the stored hash: the next check of that very hash costs microseconds, for a right secret and for a wrong one. A rotated
- * secret has another hash, so nothing remembered can outlive it.
+ * Checks secrets. After one success with Argon2id a keyed digest is kept beside the hash: from then on every node checks that
+ * secret in microseconds, a right one and a wrong one, also a node that has just started. The digest's key is derived from
+ * KEYLEDGER_SECRET, so that the database alone says no more about a token than its Argon2id hash does.
  */
 @Injectable()
 export class Secrets {
-  readonly #key = randomBytes(32);
-  readonly #running = new Map<string, Promise<boolean>>();
-  readonly #digests = new LRUCache<string, Buffer>({ max: REMEMBERED });
+  readonly #logger = new Logger(Secrets.name);
+  readonly #argon2id = new Argon2id();
+  readonly #running = new Map<string, Map<string, Promise<boolean>>>();
+  /** Under another KEYLEDGER_SECRET digests are others: those that were made before do not count. */
+  readonly #keyId: Buffer;
+
+  constructor(
+    private readonly sealing: Sealing,
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+  ) {
+    this.#keyId = sealing.mac(PURPOSE, 'id of this key').subarray(0, KEY_ID_BYTES);
+  }
 
   hash(token: string): Promise<string> {
-    return argon2idHash(token);
+    return this.#argon2id.hash(token);
   }
 
-  async matches(hash: string, token: string): Promise<boolean> {
-    const digest = createHmac('sha256', this.#key).update(token).digest();
-    const known = this.#digests.get(hash);
-    if (known) return timingSafeEqual(known, digest);
-    return this.#verifyOnce(hash, token, digest);
+  /** @returns undefined where only Argon2id can tell */
+  check({ digest }: StoredSecret, token: string): boolean | undefined {
+    if (!digest || !this.#keyId.equals(digest.subarray(0, KEY_ID_BYTES))) return undefined;
+    return timingSafeEqual(digest, this.#digestOf(token));
   }
 
-  /** Many requests with one key at once, as after a restart, wait for one run of Argon2id. */
-  #verifyOnce(hash: string, token: string, digest: Buffer): Promise<boolean> {
-    const question = `${hash} ${digest.toString('base64')}`;
-    const running = this.#running.get(question);
+  /**
+   * By Argon2id. Many requests with one key at once, as after a restart, wait for one run; guesses at one secret wait for
+   * each other, and only so many of them.
+   * @throws DomainError `overloaded`
+   */
+  async verify(stored: StoredSecret, token: string): Promise<boolean> {
+    const own = this.#running.get(stored.id) ?? new Map<string, Promise<boolean>>();
+    const running = own.get(token);
     if (running) return running;
-    const answer = argon2idVerify(hash, token)
-      .then((matches) => {
-        if (matches) this.#digests.set(hash, digest);
-        return matches;
-      })
-      .finally(() => this.#running.delete(question));
-    this.#running.set(question, answer);
+    if (own.size >= WAITING_PER_SECRET) {
+      throw new DomainError('overloaded', 'Too many secrets are tried for this key', { retryAfter: 1 });
+    }
+    const before = Promise.allSettled(own.values());
+    const answer = before
+      .then(() => this.check(stored, token) ?? this.#verifyNow(stored, token))
+      .finally(() => {
+        own.delete(token);
+        if (own.size === 0) this.#running.delete(stored.id);
+      });
+    own.set(token, answer);
+    this.#running.set(stored.id, own);
     return answer;
+  }
+
+  get waiting(): number {
+    return this.#argon2id.waiting;
+  }
+
+  async #verifyNow(stored: StoredSecret, token: string): Promise<boolean> {
+    const matches = await this.#argon2id.verify(stored.hash, token);
+    if (matches) {
+      stored.digest = this.#digestOf(token);
+      void this.#share(stored.id, stored.digest);
+    }
+    return matches;
+  }
+
+  /** For other nodes, and for this one after a restart: whoever does not find it asks Argon2id. */
+  async #share(id: string, digest: Uint8Array): Promise<void> {
+    try {
+      await this.pool.query('UPDATE api_key_secret SET digest = $2 WHERE id = $1', [toUuid(id), digest]);
+    } catch (error) {
+      this.#logger.debug(`The digest of ${id} was not shared: ${String(error)}`);
+    }
+  }
+
+  #digestOf(token: string): Buffer {
+    return Buffer.concat([this.#keyId, this.sealing.mac(PURPOSE, token)]);
   }
 }

@@ -27,9 +27,8 @@ export interface ApiKeyRecord {
   readonly expiresAt: Date | null;
   readonly disabledAt: Date | null;
   readonly revokedAt: Date | null;
-  /** Null, as its hash is, where the public key was shown alone. */
+  /** Null where the public key was shown alone. */
   readonly secretId: string | null;
-  readonly secretHash: string | null;
   /** From then on this secret is dead, though its key may live on with another. */
   readonly secretEndedAt: Date | null;
 }

@@ -13,7 +13,7 @@ import { IngestBell } from './ingest-bell.js';
 import { shardOf } from './shard.js';
 
 /** What a cached decision may rest on. */
-type ChangedKind = 'api_key' | 'project' | 'organization' | 'member';
+export type ChangedKind = 'api_key' | 'project' | 'organization' | 'member';
 
 const ATTEMPTS = 3;
 const PAUSE_MS = 50;

@@ -1,0 +1,137 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type pg from 'pg';
+import { DatabaseClock } from '../clock.js';
+import { DATABASE_POOL } from '../database.js';
+import type { ChangedKind } from './changes.js';
+import { SHARDS } from './shard.js';
+
+/** A shard's authorization state: `seq` counts its changes, `tag` is drawn anew with each of them. */
+export interface AuthorizationState {
+  readonly seq: number;
+  readonly tag: string;
+}
+
+/** What makes earlier decisions wrong. */
+export interface AuthorizationChange extends AuthorizationState {
+  readonly kind: ChangedKind;
+  /** A bare UUID: of what, `kind` tells. */
+  readonly id: string;
+}
+
+/** What was read of a shard in one statement: its state, and what changed from the known one on, that one included. */
+export interface ReadState extends AuthorizationState {
+  readonly changes: readonly AuthorizationChange[];
+}
+
+/** Whoever keeps what decisions rest on. Both are told before the state moves on, in one turn of the event loop. */
+export interface StateFollower {
+  forget(shard: number, change: AuthorizationChange): void;
+  forgetAll(shard: number): void;
+}
+
+const READ_EVERY_MS = 1_000;
+
+const READ = {
+  name: 'authorization-states',
+  text: `
+    SELECT a.shard, a.seq::float8 AS seq, a.tag::text AS tag,
+           CASE WHEN a.tag = known.tag THEN '[]'::json ELSE (
+             SELECT coalesce(json_agg(json_build_object('seq', c.seq, 'tag', c.tag::text, 'kind', c.kind, 'id', c.id)
+                                      ORDER BY c.seq), '[]'::json)
+             FROM authz_change c WHERE c.shard = a.shard AND c.seq BETWEEN known.seq AND a.seq
+           ) END AS changes,
+           extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
+    FROM authz_state a JOIN unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS known (seq, tag, number)
+      ON a.shard = known.number - 1`,
+};
+
+/**
+ * The authorization states as of which this node's caches are valid. They move only here, and what a change made wrong is
+ * forgotten in the same turn of the event loop: whoever reads a cache and the state without awaiting in between has two that
+ * belong together.
+ */
+@Injectable()
+export class AuthorizationStates implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #logger = new Logger(AuthorizationStates.name);
+  readonly #states: AuthorizationState[] = Array.from({ length: SHARDS }, () => ({ seq: -1, tag: '0' }));
+  readonly #followers: StateFollower[] = [];
+  #reading: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly clock: DatabaseClock,
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+  ) {}
+
+  /** A "no" is confirmed by reading, but what is only cached should not lag for long either. */
+  onApplicationBootstrap(): void {
+    const read = () =>
+      void this.refresh().catch((error: unknown) => this.#logger.debug(`States could not be read: ${String(error)}`));
+    this.#timer = setInterval(read, READ_EVERY_MS).unref();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    clearInterval(this.#timer);
+    await Promise.allSettled([this.#reading, this.#next]);
+  }
+
+  follow(follower: StateFollower): void {
+    this.#followers.push(follower);
+  }
+
+  of(shard: number): AuthorizationState {
+    return this.#states[shard]!;
+  }
+
+  /** Resolves when the states are those of a statement that began after this call. Many calls share one statement. */
+  refresh(): Promise<void> {
+    if (!this.#reading) {
+      this.#reading = this.#read().finally(() => (this.#reading = undefined));
+      return this.#reading;
+    }
+    // The one under way may have begun before what the caller wants to know of.
+    this.#next ??= this.#reading
+      .catch(() => undefined)
+      .then(() => {
+        this.#next = undefined;
+        return this.refresh();
+      });
+    return this.#next;
+  }
+
+  async #read(): Promise<void> {
+    const sentAt = performance.now();
+    const { rows } = await this.pool.query<ReadState & { shard: number; database_time: number }>({
+      ...READ,
+      values: [this.#states.map(({ seq }) => seq), this.#states.map(({ tag }) => tag)],
+    });
+    this.clock.observe(rows[0]!.database_time, sentAt);
+    for (const { shard, seq, tag, changes } of rows) this.#moveTo(shard, { seq, tag, changes });
+  }
+
+  #moveTo(shard: number, read: ReadState): void {
+    const known = this.of(shard);
+    if (known.tag === read.tag) return;
+    const changes = changesBetween(known, read);
+    for (const follower of this.#followers) {
+      if (changes) for (const change of changes) follower.forget(shard, change);
+      else follower.forgetAll(shard);
+    }
+    this.#states[shard] = { seq: read.seq, tag: read.tag };
+  }
+}
+
+/**
+ * What happened between two states, or null when nobody knows: where the known state is not in the record any more, or never
+ * was (a sequence number that was lost in a failover is given out again, a tag is not), or something is missing after it.
+ */
+export function changesBetween(known: AuthorizationState, read: ReadState): readonly AuthorizationChange[] | null {
+  const [first, ...after] = read.changes;
+  if (first?.seq !== known.seq || first.tag !== known.tag) return null;
+  const isWhole =
+    after.length === read.seq - known.seq &&
+    after.every(({ seq }, index) => seq === known.seq + 1 + index) &&
+    after.at(-1)?.tag === read.tag;
+  return isWhole ? after : null;
+}

@@ -1,0 +1,118 @@
+import { LRUCache } from 'lru-cache';
+import type { AuthorizationChange, AuthorizationStates, StateFollower } from './authorization-states.js';
+
+/** What was loaded, and the state of its shard, of one and the same instant. */
+export interface Loaded<V> {
+  readonly value: V;
+  readonly shard: number;
+  readonly tag: string;
+}
+
+interface Entry<V> {
+  readonly value: V;
+  readonly shard: number;
+}
+
+export interface StateBoundCacheOptions<V> {
+  readonly max: number;
+  /** One statement, one snapshot: were value and state read apart, a change between them would go unnoticed. */
+  readonly load: (key: string) => Promise<Loaded<V> | null>;
+  /** The UUID of what changes most often, by which a value is found without looking at all of them. */
+  readonly idOf: (value: V) => string;
+  /** Which values a change of anything else makes wrong; null for none, which saves looking at them. */
+  readonly madeWrongBy: (change: AuthorizationChange) => ((value: V) => boolean) | null;
+}
+
+const LOAD_ATTEMPTS = 10;
+/** What is not there is not asked for again for a while. Its key cannot be known to anybody before it is made. */
+const MAX_MISSING = 10_000;
+const MISSING_MS = 60_000;
+
+/**
+ * Values that are valid as of the state that {@link AuthorizationStates} knows, never of another: a load that is older than
+ * that state is made anew, a newer one waits until the state has come after it.
+ */
+export class StateBoundCache<V extends object> implements StateFollower {
+  readonly #entries: LRUCache<string, Entry<V>>;
+  readonly #byId = new Map<string, string[]>();
+  readonly #byShard = new Map<number, Set<string>>();
+  readonly #missing = new LRUCache<string, true>({ max: MAX_MISSING, ttl: MISSING_MS });
+  readonly #loading = new Map<string, Promise<boolean>>();
+
+  constructor(
+    private readonly states: AuthorizationStates,
+    private readonly options: StateBoundCacheOptions<V>,
+  ) {
+    this.#entries = new LRUCache({ max: options.max, dispose: (entry, key) => this.#unlist(key, entry) });
+    states.follow(this);
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Valid as of the state that is known now; nothing may be awaited between this and reading that state. */
+  get(key: string): Entry<V> | undefined {
+    return this.#entries.get(key);
+  }
+
+  /**
+   * Loads it unless it is there. Many calls share one load.
+   * @returns false when there is none
+   */
+  learn(key: string): Promise<boolean> {
+    if (this.#missing.has(key)) return Promise.resolve(false);
+    const loading = this.#loading.get(key);
+    if (loading) return loading;
+    const load = this.#load(key).finally(() => this.#loading.delete(key));
+    this.#loading.set(key, load);
+    return load;
+  }
+
+  forget(shard: number, change: AuthorizationChange): void {
+    const keys = this.#byId.get(change.id) ?? [];
+    for (const key of keys) this.#entries.delete(key);
+    const isWrong = this.options.madeWrongBy(change);
+    if (!isWrong) return;
+    for (const key of this.#byShard.get(shard) ?? []) {
+      if (isWrong(this.#entries.peek(key)!.value)) this.#entries.delete(key);
+    }
+  }
+
+  forgetAll(shard: number): void {
+    for (const key of this.#byShard.get(shard) ?? []) this.#entries.delete(key);
+  }
+
+  async #load(key: string): Promise<boolean> {
+    for (let attempt = 0; attempt < LOAD_ATTEMPTS; attempt++) {
+      const loaded = await this.options.load(key);
+      if (!loaded) {
+        this.#missing.set(key, true);
+        return false;
+      }
+      if (this.states.of(loaded.shard).tag !== loaded.tag) await this.states.refresh();
+      // No await from the comparison on: the state could move in between.
+      if (this.states.of(loaded.shard).tag === loaded.tag) {
+        this.#list(key, loaded);
+        return true;
+      }
+    }
+    throw new Error(`The authorization state moved during each of ${LOAD_ATTEMPTS} loads`);
+  }
+
+  #list(key: string, { value, shard }: Loaded<V>): void {
+    this.#entries.set(key, { value, shard });
+    const id = this.options.idOf(value);
+    this.#byId.set(id, [...(this.#byId.get(id) ?? []).filter((other) => other !== key), key]);
+    const ofShard = this.#byShard.get(shard) ?? new Set();
+    this.#byShard.set(shard, ofShard.add(key));
+  }
+
+  #unlist(key: string, { value, shard }: Entry<V>): void {
+    const id = this.options.idOf(value);
+    const others = (this.#byId.get(id) ?? []).filter((other) => other !== key);
+    if (others.length > 0) this.#byId.set(id, others);
+    else this.#byId.delete(id);
+    this.#byShard.get(shard)?.delete(key);
+  }
+}
