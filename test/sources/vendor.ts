@@ -1,8 +1,9 @@
 import { createExample } from '../../apps/example/example.js';
-import type { Account, Deployment } from '../support/deployment.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 
-/** Whoever runs the deployment, and their own API, which takes the keys of every customer. */
+/** Whoever runs a deployment, and their own API, which takes the keys of every customer. */
 export interface Vendor {
+  readonly deployment: Deployment;
   readonly operator: Account;
   /** With which that API asks about its callers. */
   readonly serviceKey: string;
@@ -12,7 +13,8 @@ export interface Vendor {
   stop(): Promise<void>;
 }
 
-export async function startVendor(deployment: Deployment): Promise<Vendor> {
+export async function startVendor(): Promise<Vendor> {
+  const deployment = await startDeployment();
   const operator = await deployment.operator();
   const { key: serviceKey } = await operator.client.apiKeys.create({
     body: { name: 'Example API', scopes: ['deployment:verify'] },
@@ -21,6 +23,7 @@ export async function startVendor(deployment: Deployment): Promise<Vendor> {
   await example.listen(0, '127.0.0.1');
   const url = await example.getUrl();
   return {
+    deployment,
     operator,
     serviceKey,
     url,
@@ -29,6 +32,9 @@ export async function startVendor(deployment: Deployment): Promise<Vendor> {
       const { code } = (await response.json()) as { code?: string };
       return [response.status, code].filter(Boolean).join(' ');
     },
-    stop: () => example.close(),
+    async stop() {
+      await example.close();
+      await deployment.stop();
+    },
   };
 }

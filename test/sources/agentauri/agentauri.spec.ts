@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import axios from 'axios';
 import type { Client } from '#libs/client/client.js';
-import { startDeployment, type Account, type Deployment } from '../../support/deployment.js';
+import type { Account, Deployment } from '../../support/deployment.js';
 import { eventually } from '../../support/eventually.js';
 import { curl, describeWith, execute, withCurl } from '../curl.js';
 import { fencedBlocksOf, listUnder, readDocument, replaced, sha256Of, shapeOf } from '../document.js';
@@ -23,9 +23,9 @@ let service: Client;
 let host: OneHost;
 
 beforeAll(async () => {
-  deployment = await startDeployment();
+  vendor = await startVendor();
+  ({ deployment } = vendor);
   ada = await deployment.account();
-  vendor = await startVendor(deployment);
   service = deployment.client({ apiKey: vendor.serviceKey });
   host = await oneHost((path) => (path.startsWith('/api/v1/triggers') ? vendor.url : deployment.url));
 });
@@ -33,7 +33,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await host.stop();
   await vendor.stop();
-  await deployment.stop();
 });
 
 function newKey(owner: Account, scopes: string[], name = 'Production Server') {

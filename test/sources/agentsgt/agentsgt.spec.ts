@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { z } from 'zod';
 import { generateToken } from '#libs/api-key-format/token.js';
 import type { ApiKey } from '#libs/contract/api-keys.js';
-import { startDeployment, type Account, type Deployment } from '../../support/deployment.js';
+import type { Account } from '../../support/deployment.js';
 import { eventually } from '../../support/eventually.js';
 import { codeOf } from '../../support/rejection.js';
 import { curl, withCurl } from '../curl.js';
@@ -17,20 +17,15 @@ const blocks = plainBlocksOf(text);
 const headers = [...text.matchAll(/^Authorization: .+$/gm)].map(([header]) => header);
 const columns = [...text.matchAll(/^\| ([\w ]+) \| (.+) \|$/gm)].map(([, name, description]) => [name, description]);
 
-let deployment: Deployment;
 let vendor: Vendor;
 let ada: Account;
 
 beforeAll(async () => {
-  deployment = await startDeployment();
-  vendor = await startVendor(deployment);
-  ada = await deployment.account();
+  vendor = await startVendor();
+  ada = await vendor.deployment.account();
 });
 
-afterAll(async () => {
-  await vendor.stop();
-  await deployment.stop();
-});
+afterAll(() => vendor.stop());
 
 /** As the document's form asks: a name, and allowed domains if one likes. */
 function newKey(allowedDomains: string[] = [], owner = ada) {
@@ -156,10 +151,10 @@ describe('what happens during authentication', () => {
       body: { name: 'Mobile App', allowed_domains: ['example.com'], expires_in_days: 1 },
     });
     expect(await askWithPair(pair)).toBe('200');
-    deployment.advance(DAY_MS);
+    vendor.deployment.advance(DAY_MS);
     expect(await askWithPair(pair)).toBe('401 expired');
     expect(await askWithPublicKey(pair, 'https://example.com')).toBe('401 expired');
-    deployment.advance(-DAY_MS);
+    vendor.deployment.advance(-DAY_MS);
   });
 
   it('the origin is not looked at when the secret key is given', async () => {
@@ -210,7 +205,7 @@ describe('what happens during authentication', () => {
   });
 
   it('the endpoint is told the organization of the key, and of each key its own', async () => {
-    const bob = await deployment.account();
+    const bob = await vendor.deployment.account();
     for (const owner of [ada, bob]) {
       const pair = await newKey(['example.com'], owner);
       for (const headers of [
@@ -245,7 +240,7 @@ describe('the list', () => {
     ]);
     const { id: organizationId } = await ada.client.organizations.create({ body: { name: 'Acme' } });
     const { token } = await ada.client.invitations.create({ params: { id: organizationId }, body: { role: 'admin' } });
-    const bob = await deployment.account(token);
+    const bob = await vendor.deployment.account(token);
     const inAcme = (owner: Account, name: string) =>
       owner.client.apiKeys.create({ body: { name, organization_id: organizationId } });
     const production = await inAcme(ada, 'Production Website');

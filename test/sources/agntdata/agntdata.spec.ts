@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { z } from 'zod';
 import type { ApiKey } from '#libs/contract/api-keys.js';
-import { startDeployment, type Account, type Deployment } from '../../support/deployment.js';
+import type { Account } from '../../support/deployment.js';
 import { eventually } from '../../support/eventually.js';
 import { codeOf } from '../../support/rejection.js';
 import { plainBlocksOf, readDocument, sha256Of } from '../document.js';
@@ -20,20 +20,15 @@ const rotation = [...text.split('\nKey Rotation\n')[1]!.matchAll(/^(\d)\n\n(.+)\
   ([, number, title, words]) => ({ number, title, words: words! }),
 );
 
-let deployment: Deployment;
 let vendor: Vendor;
 let ada: Account;
 
 beforeAll(async () => {
-  deployment = await startDeployment();
-  vendor = await startVendor(deployment);
-  ada = await deployment.account();
+  vendor = await startVendor();
+  ada = await vendor.deployment.account();
 });
 
-afterAll(async () => {
-  await vendor.stop();
-  await deployment.stop();
-});
+afterAll(() => vendor.stop());
 
 function newKey(name = 'Production Server', owner = ada) {
   return owner.client.apiKeys.create({ body: { name } });
@@ -73,10 +68,10 @@ describe('a workspace', () => {
     expect((await ada.client.apiKeys.rotate({ params })).organization_id).toBe(workspace);
     const rotated = await ada.client.apiKeys.rotate({ params });
 
-    const service = deployment.client({ apiKey: vendor.serviceKey });
+    const service = vendor.deployment.client({ apiKey: vendor.serviceKey });
     const { api_key: verified } = await service.apiKeys.verify({ body: { key: rotated.key } });
     expect(verified!.organization_id).toBe(workspace);
-    expect(await deployment.client({ apiKey: rotated.key }).auth.whoami()).toMatchObject({
+    expect(await vendor.deployment.client({ apiKey: rotated.key }).auth.whoami()).toMatchObject({
       api_key: { organization_id: workspace },
     });
     const answer = await fetch(`${vendor.url}/api/v1/agents`, { headers: { 'x-api-key': rotated.key } });
@@ -125,7 +120,7 @@ describe('a workspace', () => {
   it('has keys of single members, which are revoked with the member who leaves', async () => {
     const workspace = await newWorkspace();
     const { token } = await ada.client.invitations.create({ params: { id: workspace }, body: { role: 'developer' } });
-    const bob = await deployment.account(token);
+    const bob = await vendor.deployment.account(token);
     const [ofBob, ofAda] = [await newKeyIn(workspace, 'Bob', bob), await newKeyIn(workspace, 'Ada')];
     expect([await ask(ofBob), await ask(ofAda)]).toEqual(['200', '200']);
     await ada.client.members.remove({ params: { id: workspace, user_id: bob.userId }, query: { revoke_keys: 'true' } });
@@ -195,13 +190,13 @@ describe('the list', () => {
     expect(await ask(used)).toBe('200');
     await ada.client.apiKeys.disable({ params: { id: disabled.id } });
     await ada.client.apiKeys.revoke({ params: { id: revoked.id } });
-    deployment.advance(61_000);
+    vendor.deployment.advance(61_000);
     const { data } = await eventually(
       () => ada.client.apiKeys.list({ query: { organization_id: workspace, sort: 'name' } }),
       ({ data: [first] }) => first!.last_used_at !== null,
     );
     const answers = await Promise.all([used, unused, disabled, revoked, expired].map(ask));
-    deployment.advance(-61_000);
+    vendor.deployment.advance(-61_000);
 
     expect(data.map(row)).toEqual([
       { Name: '1 used', Created: used.created_at, 'Last Used': expect.stringMatching(/Z$/), Status: 'Active' },
