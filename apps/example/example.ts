@@ -1,4 +1,4 @@
-import { Module, StandardSchemaValidationPipe, type DynamicModule } from '@nestjs/common';
+import { Module, StandardSchemaValidationPipe, type DynamicModule, type NestApplicationOptions } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createClient } from '#libs/client/client.js';
@@ -10,6 +10,16 @@ import { TriggersController } from './triggers.controller.js';
 
 /** Longer than this no caller waits to hear whether its key is good. */
 const VERIFY_WITHIN_MS = 5_000;
+
+/**
+ * Pages of every origin may ask, and read what they are told: who may do something is decided by the key in a header, which
+ * no browser adds by itself as it does with cookies, and for a public key alone by the allowed domains.
+ */
+const CORS: NestApplicationOptions['cors'] = {
+  origin: '*',
+  methods: ['GET', 'POST'],
+  exposedHeaders: ['Retry-After', 'WWW-Authenticate'],
+};
 
 type KeyledgerAccess = Omit<ExampleSettings, 'port'>;
 
@@ -40,5 +50,6 @@ export function createExample(settings: KeyledgerAccess): Promise<NestFastifyApp
   return NestFactory.create<NestFastifyApplication>(ExampleModule.forRoot(settings), new FastifyAdapter(), {
     logger: ['error', 'warn'],
     abortOnError: false,
+    cors: CORS,
   });
 }

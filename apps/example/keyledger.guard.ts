@@ -48,8 +48,8 @@ export class KeyledgerGuard implements CanActivate {
     if (!scope) throw new Refusal(403, 'no_scope_declared', 'This endpoint is open to nobody');
 
     const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const { code, detail, api_key } = await this.#verify(keyOf(request), scope, request);
-    if (code !== 'valid') throw refusal(code, detail, scope);
+    const { code, detail, api_key, retry_after } = await this.#verify(keyOf(request), scope, request);
+    if (code !== 'valid') throw refusal(code, { detail, scope, retryAfter: retry_after });
     request.apiKey = api_key!;
     return true;
   }
@@ -64,6 +64,8 @@ export class KeyledgerGuard implements CanActivate {
             method: request.method,
             path: request.url.split('?', 1)[0]!,
             ip: request.ip,
+            // From whose page it comes, without which a public key alone is refused.
+            origin: request.headers.origin?.slice(0, 500),
             user_agent: request.headers['user-agent']?.slice(0, 500),
           },
         },
@@ -92,7 +94,10 @@ function keyOf({ headers }: FastifyRequest): string {
 }
 
 /** The status that belongs to a code stands in Keyledger's contract; how a challenge reads, in RFC 6750. */
-function refusal(code: ProblemCode, detail: string = problems[code].title, scope?: string): Refusal {
+function refusal(
+  code: ProblemCode,
+  { detail = problems[code].title, scope, retryAfter }: { detail?: string; scope?: string; retryAfter?: number } = {},
+): Refusal {
   const { status } = problems[code];
   const realm = 'Bearer realm="example"';
   if (code === 'unauthenticated') return new Refusal(status, code, detail, { 'www-authenticate': realm });
@@ -100,6 +105,7 @@ function refusal(code: ProblemCode, detail: string = problems[code].title, scope
     const challenge = `${realm}, error="insufficient_scope", scope="${scope}"`;
     return new Refusal(status, code, `${detail}: it needs ${scope}`, { 'www-authenticate': challenge });
   }
+  if (retryAfter) return new Refusal(status, code, detail, { 'retry-after': String(retryAfter) });
   const challenge = status === 401 ? { 'www-authenticate': `${realm}, error="invalid_token"` } : undefined;
   return new Refusal(status, code, detail, challenge);
 }

@@ -2,7 +2,9 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Browser } from 'playwright-core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Client } from '#libs/client/client.js';
+import { createExample } from '../../apps/example/example.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { leftOut } from '../support/left-out.js';
 import { findChromium, launchChromium } from './chromium.js';
@@ -17,12 +19,16 @@ const inChromium = executable ? describe : describe.skip;
 inChromium('the fetch of a real browser', () => {
   let deployment: Deployment;
   let ada: Account;
+  let example: NestFastifyApplication;
   let pages: Server;
   let browser: Browser;
 
   beforeAll(async () => {
     deployment = await startDeployment();
     ada = await deployment.account();
+    const service = await ada.client.apiKeys.create({ body: { name: 'Service', scopes: ['api-keys:verify'] } });
+    example = await createExample({ keyledgerUrl: deployment.url, serviceKey: service.key });
+    await example.listen(0, '127.0.0.1');
     pages = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<title>A page</title>'));
     await new Promise<void>((listening) => pages.listen(0, '127.0.0.1', listening));
     browser = await launchChromium(executable!, [SHOP, ELSEWHERE]);
@@ -31,6 +37,7 @@ inChromium('the fetch of a real browser', () => {
   afterAll(async () => {
     await browser.close();
     pages.close();
+    await example.close();
     await deployment.stop();
   });
 
@@ -44,6 +51,7 @@ inChromium('the fetch of a real browser', () => {
     host: string,
     path: string,
     init: { method?: string; headers: Record<string, string>; body?: string },
+    api = deployment.url,
   ) {
     const page = await browser.newPage();
     try {
@@ -58,7 +66,7 @@ inChromium('the fetch of a real browser', () => {
             return { error: (error as Error).name };
           }
         },
-        [`${deployment.url}${path}`, init] as const,
+        [api + path, init] as const,
       );
     } finally {
       await page.close();
@@ -106,5 +114,22 @@ inChromium('the fetch of a real browser', () => {
       body: '{"name":"From a page"}',
     });
     expect(changed).toMatchObject({ status: 200, body: { name: 'From a page' } });
+  });
+
+  it("with a public key reads the answer of a vendor's API on an allowed page, and on any other why there is none", async () => {
+    const { public_key: publicKey } = await ada.client.apiKeys.create({
+      body: { name: 'Web shop', scopes: ['triggers:*'], allowed_domains: [SHOP] },
+    });
+    const vendor = await example.getUrl();
+    const headers = { authorization: `Bearer ${publicKey}`, 'content-type': 'application/json' };
+    const create = { method: 'POST', headers, body: '{"name":"Refund","event":"payment.refunded"}' };
+    expect(await fetchFrom(SHOP, '/api/v1/triggers', create, vendor)).toMatchObject({
+      status: 201,
+      body: { organization_id: ada.organizationId, name: 'Refund' },
+    });
+    expect(await fetchFrom(ELSEWHERE, '/api/v1/triggers', create, vendor)).toMatchObject({
+      status: 403,
+      body: { code: 'origin_not_allowed' },
+    });
   });
 });

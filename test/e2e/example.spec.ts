@@ -16,6 +16,9 @@ import { eventually } from '../support/eventually.js';
 /** All of 127/8 is this machine on Linux; elsewhere only one address is. */
 const CLIENT_ADDRESS = process.platform === 'linux' ? '127.0.0.2' : '127.0.0.1';
 
+/** Few enough to use them up. */
+const PUBLIC_KEY_REQUESTS = 10;
+
 let deployment: Deployment;
 let vendor: Account;
 let serviceKey: { id: string; key: string };
@@ -23,7 +26,7 @@ let example: string;
 const opened: NestFastifyApplication[] = [];
 
 beforeAll(async () => {
-  deployment = await startDeployment();
+  deployment = await startDeployment({ env: { PUBLIC_KEY_REQUESTS_PER_MINUTE: String(PUBLIC_KEY_REQUESTS) } });
   vendor = await deployment.account();
   serviceKey = await newKey(['api-keys:verify']);
   example = await listen(await createExample({ keyledgerUrl: deployment.url, serviceKey: serviceKey.key }));
@@ -109,6 +112,55 @@ describe('an API that asks Keyledger about its callers', () => {
     expect(await refusal({})).toMatchObject(expected);
     expect(await refusal({ authorization: 'Basic YTpi' })).toMatchObject(expected);
     expect(await refusal({ 'x-api-key': '' })).toMatchObject(expected);
+  });
+
+  it('takes both halves of a key from everywhere, and its public key alone from the pages of its domains', async () => {
+    const { key, public_key: publicKey } = await vendor.client.apiKeys.create({
+      body: { name: 'Web shop', scopes: ['agents:read'], allowed_domains: ['*.example.com'] },
+    });
+    const from = async (credential: string, origin?: string) =>
+      (await call({ authorization: `Bearer ${credential}`, ...(origin && { origin }) }, '/api/v1/agents')).status;
+    expect(await from(`${publicKey}:${key}`, 'https://elsewhere.test')).toBe(200);
+    expect(await from(publicKey, 'https://shop.example.com')).toBe(200);
+    expect(await from(publicKey, 'https://elsewhere.test')).toBe(403);
+    // Longer than any origin that a browser has: the caller is wrong, not the service.
+    expect(await from(publicKey, `https://${'x'.repeat(2_000)}.test`)).toBe(403);
+    expect(await from(publicKey)).toBe(403);
+  });
+
+  it('tells who asks too often with a public key when to come back', async () => {
+    const { public_key: publicKey } = await vendor.client.apiKeys.create({
+      body: { name: 'Web shop', scopes: ['agents:read'], allowed_domains: ['shop.example.com'] },
+    });
+    const headers = { 'x-api-key': publicKey, origin: 'https://shop.example.com' };
+    for (let asked = 0; asked < PUBLIC_KEY_REQUESTS; asked++) await call(headers, '/api/v1/agents');
+    const { retryAfter, ...limited } = await refusal(headers, '/api/v1/agents');
+    expect(limited).toEqual({ status: 429, code: 'rate_limited', challenge: null });
+    expect(Number(retryAfter)).toBeGreaterThan(0);
+  });
+
+  it('answers the question of a browser whether a page may ask, and lets the page read the answer, good or bad', async () => {
+    const origin = 'https://shop.example.com';
+    const preflight = await fetch(`${example}/api/v1/triggers`, {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' },
+    });
+    expect(preflight.status).toBe(204);
+    expect(preflight.headers.get('access-control-allow-origin')).toBe('*');
+    expect(preflight.headers.get('access-control-allow-methods')).toContain('POST');
+    expect(preflight.headers.get('access-control-allow-headers')).toContain('authorization');
+
+    const { key } = await newKey(['triggers:read']);
+    for (const [path, status] of [
+      ['/api/v1/triggers', 200],
+      ['/api/v1/agents', 403],
+    ] as const) {
+      const answer = await call({ 'x-api-key': key, origin }, path);
+      expect(answer.status).toBe(status);
+      expect(answer.headers.get('access-control-allow-origin')).toBe('*');
+      // A page that may send cookies along would act for who is signed in, not for its key.
+      expect(answer.headers.get('access-control-allow-credentials')).toBeNull();
+    }
   });
 
   it.each([

@@ -50,6 +50,12 @@ export function listUnder(markdown: string, heading: string): string[] {
   return [...section.matchAll(/^- (.+)$/gm)].map(([, item]) => item!);
 }
 
+/** The items of the list right below a line, in a document that was published without its marks. */
+export function plainListUnder(text: string, line: string): string[] {
+  const [, rest = ''] = text.split(`\n${line}\n`);
+  return [.../^(- .+\n)*/.exec(rest)![0].matchAll(/^- (.+)$/gm)].map(([, item]) => item!);
+}
+
 /** What a document prints, and what stands there when it is run; undefined where it stays. */
 export type Replacements = readonly (readonly [printed: string, real: string | undefined])[];
 

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { readLeftOut } from './left-out-notes.mjs';
 
 export default async function globalTeardown() {
   const { directory, postgres, redis, dropTemplate } = globalThis.keyledgerTest;
@@ -12,13 +12,4 @@ export default async function globalTeardown() {
   const reasons = leftOut.map(({ why, how }) => `${why}, to have it: ${how}`).join('; ');
   process.stderr.write(`\nleft out: ${leftOut.length} (${reasons})\n`);
   if (process.env.CI) throw new Error('Nothing may be left out with CI set');
-}
-
-function readLeftOut() {
-  const file = process.env.KEYLEDGER_LEFT_OUT;
-  if (!file || !existsSync(file)) return [];
-  return readFileSync(file, 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
 }

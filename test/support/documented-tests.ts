@@ -1,0 +1,135 @@
+/*
+ * docs/sources.md names for each sentence of the published documents the test that holds it. What is named is judged here:
+ * by what the files say (test/docs/sources.spec.ts), and by what a run did (documented-tests-reporter.mjs).
+ */
+
+/** In the place of a test that cannot be there before the dashboard is. */
+const TO_COME = 'to come with the dashboard';
+
+/** A sentence that promises something, as the list has it. */
+export interface Sentence {
+  readonly line: number;
+  /** The path of the document that its section links to. */
+  readonly document: string | undefined;
+  readonly quote: string;
+  readonly answer: string;
+  readonly tests: readonly NamedTest[];
+  readonly toCome: boolean;
+}
+
+/** A test as its file names it: with `%s` where `it.each` puts something. */
+export interface NamedTest {
+  readonly file: string;
+  /** Of each `describe` around it, and its own. */
+  readonly titles: readonly string[];
+}
+
+const ITEM = /^- /;
+const DOCUMENT = /\]\(\.\.\/(test\/sources\/[^)]+\.(?:md|txt))\)/;
+const TEST = /^Test: `(?<file>\S+\.spec\.ts) › (?<titles>.+)`$/;
+
+/** An item is a quotation, our answer and the tests, a paragraph each: `` Test: `<file> › <describe> › <it>` ``. */
+export function sentencesOf(markdown: string): Sentence[] {
+  let line = 1;
+  const sentences: Sentence[] = [];
+  for (const section of markdown.split(/^(?=## )/m)) {
+    const document = DOCUMENT.exec(section)?.[1];
+    for (const item of section.split(/^(?=- |#)/m)) {
+      if (ITEM.test(item)) sentences.push({ line, document, ...parseItem(item) });
+      line += item.split('\n').length - 1;
+    }
+  }
+  return sentences;
+}
+
+function parseItem(item: string): Omit<Sentence, 'line' | 'document'> {
+  const [quote = '', ...rest] = item
+    .slice('- '.length)
+    .split(/\n\s*\n/)
+    .map(plain);
+  const tests = rest.filter((paragraph) => paragraph.startsWith('Test: '));
+  return {
+    quote: /^"(.*)"$/.exec(quote)?.[1] ?? '',
+    answer: rest.filter((paragraph) => paragraph !== '' && !tests.includes(paragraph)).join('\n'),
+    tests: tests.flatMap((paragraph) => {
+      const { groups } = TEST.exec(paragraph) ?? {};
+      return groups ? [{ file: groups['file']!, titles: groups['titles']!.split(' › ') }] : [];
+    }),
+    toCome: tests.includes(`Test: ${TO_COME}`),
+  };
+}
+
+/** As it is read: in one line, without what keeps Markdown from taking a character for its own. */
+function plain(markdown: string): string {
+  return collapse(markdown.replace(/\\(?=[!-/:-@[-`{-~])/g, ''));
+}
+
+function collapse(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}
+
+/** What is wrong with a sentence by what the files say; `read` is undefined for a file that does not exist. */
+export function faultsOf(sentence: Sentence, read: (path: string) => string | undefined): string[] {
+  const { document, quote, answer, tests, toCome } = sentence;
+  const faults: string[] = [];
+  const text = document && read(document);
+  if (!quote || !text || !collapse(text).includes(quote)) faults.push('is not in its document, word for word');
+  if (!answer) faults.push('has no answer');
+  if (tests.length === 0 && !toCome) faults.push('has no test');
+  for (const { file, titles } of tests) {
+    const source = read(file);
+    if (source === undefined) faults.push(`names ${file}, which does not exist`);
+    else if (!titles.every((title) => isTitleIn(source, title))) {
+      faults.push(`names a test that does not exist: ${[file, ...titles].join(' › ')}`);
+    }
+  }
+  return faults;
+}
+
+function isTitleIn(source: string, title: string): boolean {
+  return [`'${title}',`, `"${title}",`, `\`${title}\`,`].some((literal) => source.includes(literal));
+}
+
+/** What Jest tells of a file; `file` is its path in the tree. */
+export interface RunOfFile {
+  readonly file: string;
+  readonly tests: readonly {
+    readonly ancestorTitles: readonly string[];
+    readonly title: string;
+    readonly status: string;
+  }[];
+}
+
+/**
+ * What is wrong with the named tests by what a run did. A file that was no part of it is not judged.
+ *
+ * @param leftOut files that could not test all of it on this machine and have told so: what they skipped is told already
+ */
+export function faultsOfRun(
+  named: readonly NamedTest[],
+  run: readonly RunOfFile[],
+  leftOut: ReadonlySet<string>,
+): string[] {
+  const files = new Map(run.map((file) => [file.file, file.tests]));
+  return named.flatMap(({ file, titles }) => {
+    const tests = files.get(file);
+    if (!tests) return [];
+    const name = [file, ...titles].join(' › ');
+    const patterns = titles.map(patternOf);
+    const found = tests.filter(({ ancestorTitles, title }) => {
+      const path = [...ancestorTitles, title];
+      return path.length === patterns.length && patterns.every((pattern, depth) => pattern.test(path[depth]!));
+    });
+    if (found.length === 0) return [`does not exist: ${name}`];
+    const ran = found.every(({ status }) => status === 'passed' || status === 'failed');
+    return ran || leftOut.has(file) ? [] : [`did not run: ${name}`];
+  });
+}
+
+/** `it.each` fills in `%s` and the like, and `$name`. */
+function patternOf(title: string): RegExp {
+  const [first, ...rest] = title
+    .split(/%[psdifjo#$]|\$[\w.]+/)
+    .map((part) => part.replace(/[.*+?^${}()[\]|\\]/g, String.raw`\$&`));
+  return new RegExp(`^${[first, ...rest].join('.*')}$`, 's');
+}
