@@ -6,6 +6,7 @@ import { UsageModule } from '#libs/usage/usage.module.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { dialects } from './dialects/dialects.js';
+import { Gateway } from './gateway/gateway.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { UsageReportsController } from './usage-reports.controller.js';
 import { UsageReports } from './usage-reports.service.js';
@@ -14,7 +15,7 @@ import { VerificationModule } from './verification/verification.module.js';
 @Module({
   imports: [AuthModule, OrganizationsModule, UsageModule, VerificationModule],
   controllers: [ApiKeysController, UsageReportsController],
-  providers: [ApiKeysService, RegisteredScopes, UsageReports],
+  providers: [ApiKeysService, Gateway, RegisteredScopes, UsageReports],
 })
 export class ApiKeysModule {
   static forRoot({ settings }: Config): DynamicModule {

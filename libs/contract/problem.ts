@@ -88,6 +88,11 @@ export const problems = {
     title: 'The cookie came from a page of another site',
     advice: 'Cookies count only with JSON from pages of PUBLIC_URL; anybody else sends the refresh token in the body.',
   },
+  unknown_gateway: {
+    status: 403,
+    title: 'The gateway is not known',
+    advice: 'Name its address in TRUST_PROXY: what it says of a request counts only then.',
+  },
   registration_closed: {
     status: 403,
     title: 'Registration is not open',

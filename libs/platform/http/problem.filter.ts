@@ -1,10 +1,10 @@
 import { DeadlockException } from '@mikro-orm/core';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { problems, type Problem } from '#libs/contract/problem.js';
 import { Config } from '../config.js';
 import { isDatabaseAway } from '../database.js';
 import { DomainError, invalidInput } from '../errors.js';
+import { problemHeaders, problemOf } from './problem.js';
 
 /** Turns whatever was thrown into problem details (RFC 9457). What we did not foresee is logged and told to nobody. */
 @Catch()
@@ -23,31 +23,18 @@ export class ProblemFilter implements ExceptionFilter {
         exception instanceof Error ? exception.stack : String(exception),
       );
     }
-    const problem = toProblem(error, this.config.publicUrl, request.context.requestId);
+    const problem = problemOf(error, this.config.publicUrl, request.context.requestId);
     const refusals = request.routeOptions.config.implements?.refusals;
     const status = refusals?.statuses[error.code] ?? problem.status;
     void reply
       .status(status)
-      .headers(headersOf(error, status))
+      .headers(problemHeaders(error, status))
       .type(refusals ? 'application/json' : 'application/problem+json')
       .send(JSON.stringify(refusals ? refusals.present(problem) : problem));
   }
 }
 
-function toProblem(error: DomainError, publicUrl: string, requestId: string): Problem {
-  const { status, title } = problems[error.code];
-  return {
-    type: `${publicUrl}/problems/${error.code}`,
-    title,
-    status,
-    detail: error.message,
-    code: error.code,
-    request_id: requestId,
-    ...(error.extra.errors && { errors: [...error.extra.errors] }),
-  };
-}
-
-function asDomainError(exception: unknown): DomainError {
+export function asDomainError(exception: unknown): DomainError {
   if (exception instanceof DomainError) return exception;
   if (isDatabaseAway(exception)) return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
   // Several times in a row, or it would have been made again: the server is overrun by those who want the same.
@@ -66,21 +53,4 @@ function asDomainError(exception: unknown): DomainError {
     default:
       return new DomainError('internal_error');
   }
-}
-
-function headersOf(error: DomainError, status: number): Record<string, string> {
-  return {
-    ...(error.extra.retryAfter !== undefined && { 'retry-after': String(error.extra.retryAfter) }),
-    ...challenge(error, status),
-  };
-}
-
-/** RFC 6750, section 3: no `error` when no credential was sent. */
-function challenge({ code, extra: { scope } }: DomainError, status: number): Record<string, string> {
-  const realm = 'Bearer realm="keyledger"';
-  if (code === 'unauthenticated') return { 'www-authenticate': realm };
-  if (code === 'insufficient_scope') {
-    return { 'www-authenticate': `${realm}, error="insufficient_scope"${scope ? `, scope="${scope}"` : ''}` };
-  }
-  return status === 401 ? { 'www-authenticate': `${realm}, error="invalid_token"` } : {};
 }

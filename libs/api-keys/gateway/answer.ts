@@ -1,0 +1,71 @@
+import type { DomainError } from '#libs/platform/errors.js';
+import { problemHeaders, problemOf } from '#libs/platform/http/problem.js';
+import type { ApiKeyRecord } from '../verification/verification.js';
+
+/** What a gateway is answered: a status that it understands, and headers for the upstream. */
+export interface GatewayAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** In the place of nothing: a header that is always sent replaces whatever the client sent under its name. */
+const NOTHING = '-';
+
+/** Every header that a gateway hands on. A refusal has all of them, too. */
+const nothing = {
+  'x-organization-id': NOTHING,
+  'x-project-id': NOTHING,
+  'x-api-key-id': NOTHING,
+  'x-api-key-environment': NOTHING,
+  'x-api-key-external-id': NOTHING,
+  'x-scopes': NOTHING,
+  'x-authz-code': NOTHING,
+  'x-authz-status': NOTHING,
+};
+type GatewayHeaders = typeof nothing;
+
+export const GATEWAY_HEADERS = Object.keys(nothing);
+
+/** Of a key that is good for the request. An external id, which may hold any character, is percent-encoded. */
+export function acceptance(record: ApiKeyRecord): GatewayAnswer {
+  return {
+    status: 200,
+    headers: {
+      'x-organization-id': record.organizationId,
+      'x-project-id': record.projectId ?? NOTHING,
+      'x-api-key-id': record.apiKeyId,
+      'x-api-key-environment': record.environment,
+      'x-api-key-external-id': record.externalId === null ? NOTHING : encodeURIComponent(record.externalId),
+      'x-scopes': record.scopes.join(' ') || NOTHING,
+      'x-authz-code': 'valid',
+      'x-authz-status': '200',
+    } satisfies GatewayHeaders,
+  };
+}
+
+/** `auth_request` of nginx takes any other status for a failure. */
+const KNOWN_TO_NGINX = new Set([401, 403]);
+
+export interface Surroundings {
+  readonly publicUrl: string;
+  readonly requestId: string;
+  /** What nginx does not know is 403 then, with its own status in `X-Authz-Status`. */
+  readonly forNginx: boolean;
+}
+
+export function refusal(error: DomainError, { publicUrl, requestId, forNginx }: Surroundings): GatewayAnswer {
+  const problem = problemOf(error, publicUrl, requestId);
+  const { code, status } = problem;
+  return {
+    status: forNginx && !KNOWN_TO_NGINX.has(status) && status < 500 ? 403 : status,
+    headers: {
+      ...nothing,
+      'x-authz-code': code,
+      'x-authz-status': String(status),
+      'content-type': 'application/problem+json',
+      ...problemHeaders(error, status),
+    },
+    body: JSON.stringify(problem),
+  };
+}

@@ -1,0 +1,207 @@
+import { request as httpRequest } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Client } from '#libs/client/client.js';
+import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/answer.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+
+let deployment: Deployment;
+let ada: Account;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ env: { TRUST_PROXY: 'loopback' } });
+  ada = await deployment.account();
+});
+
+afterAll(() => deployment.stop());
+
+type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
+
+const newKey = (body: Partial<NewKey> = {}) =>
+  ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'], ...body } });
+
+async function ask(path: string, headers: Record<string, string> = {}, method = 'GET') {
+  const response = await fetch(deployment.url + path, { method, headers });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    code: response.headers.get('x-authz-code'),
+    problem: text ? (JSON.parse(text) as { code: string; detail: string }) : undefined,
+  };
+}
+
+const usesOf = async (id: string, count: number) =>
+  (
+    await eventually(
+      () => ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.used', order: 'asc' } }),
+      ({ data }) => data.length >= count,
+    )
+  ).data.map(({ event }) => event.data);
+
+describe('a good key', () => {
+  it('is answered with whose it is, in headers that the upstream can rely on, and is recorded', async () => {
+    const project = (await ada.client.projects.create({ body: { name: 'Shop' } })).id;
+    const { id, key } = await newKey({ project_id: project, external_id: 'cus 4711/ü', environment: 'live' });
+    const answer = await ask('/authz?scope=triggers:read&cost=3', {
+      'x-api-key': key,
+      'x-forwarded-method': 'POST',
+      'x-forwarded-uri': '/triggers/7?token=secret',
+      'x-forwarded-for': '198.51.100.7',
+      'user-agent': 'curl/8',
+    });
+    expect(answer.status).toBe(200);
+    expect(Object.fromEntries(GATEWAY_HEADERS.map((name) => [name, answer.headers.get(name)]))).toEqual({
+      'x-organization-id': ada.organizationId,
+      'x-project-id': project,
+      'x-api-key-id': id,
+      'x-api-key-environment': 'live',
+      'x-api-key-external-id': 'cus%204711%2F%C3%BC',
+      'x-scopes': 'triggers:read',
+      'x-authz-code': 'valid',
+      'x-authz-status': '200',
+    });
+    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(await usesOf(id, 1)).toMatchObject([
+      { method: 'POST', path: '/triggers/7', ip: '198.51.100.7', user_agent: 'curl/8', cost: 3, project_id: project },
+    ]);
+  });
+
+  it('is taken as X-API-Key, as Bearer, as a pair, and as a public key from an allowed page', async () => {
+    const { key, public_key: publicKey } = await newKey({ allowed_domains: ['shop.example'] });
+    const bearer = (credential: string) => ({ authorization: `Bearer ${credential}` });
+    expect((await ask('/authz', { 'x-api-key': key })).code).toBe('valid');
+    expect((await ask('/authz', bearer(key))).code).toBe('valid');
+    expect((await ask('/authz', { ...bearer(key), 'x-api-key': key })).code).toBe('valid');
+    expect((await ask('/authz', bearer(`${publicKey}:${key}`))).code).toBe('valid');
+    expect((await ask('/authz', { ...bearer(publicKey), origin: 'https://shop.example' })).code).toBe('valid');
+    expect((await ask('/authz', { ...bearer(publicKey), origin: 'https://other.example' })).code).toBe(
+      'origin_not_allowed',
+    );
+  });
+
+  it.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
+    'is taken with %s and whatever content type',
+    async (method) => {
+      const { key } = await newKey();
+      for (const type of ['text/plain', 'multipart/form-data; boundary=x', 'application/json']) {
+        expect((await ask('/authz', { 'x-api-key': key, 'content-type': type }, method)).status).toBe(200);
+      }
+    },
+  );
+
+  it('is taken behind the path of its request, where the method and the path are those of the gateway’s call', async () => {
+    const { id, key } = await newKey();
+    const answer = await ask(
+      '/authz/triggers/7?scope=events:read&cost=1000',
+      { 'x-api-key': key, 'x-authz-scope': 'triggers:read', 'x-authz-cost': '2' },
+      'DELETE',
+    );
+    expect(answer.status).toBe(200);
+    expect(await usesOf(id, 1)).toMatchObject([
+      { method: 'DELETE', path: '/triggers/7', cost: 2, scopes: ['triggers:read'] },
+    ]);
+  });
+});
+
+describe('a refusal', () => {
+  const broken: [string, number, () => Promise<{ path?: string; headers: Record<string, string> }>][] = [
+    ['unauthenticated', 401, async () => ({ headers: {} })],
+    ['unauthenticated', 401, async () => ({ headers: { authorization: 'Basic YTpi' } })],
+    ['invalid_key', 401, async () => ({ headers: { 'x-api-key': 'nonsense' } })],
+    ['invalid_key', 401, async () => ({ headers: { authorization: `Bearer ${ada.accessToken}` } })],
+    ['revoked', 401, async () => ({ headers: { 'x-api-key': await ended('revoke') } })],
+    ['disabled', 401, async () => ({ headers: { 'x-api-key': await ended('disable') } })],
+    [
+      'ip_not_allowed',
+      403,
+      async () => ({ headers: { 'x-api-key': (await newKey({ allowed_ips: ['192.0.2.1'] })).key } }),
+    ],
+    ['insufficient_scope', 403, async () => ({ path: '/authz?scope=events:read', headers: await good() })],
+    [
+      'wrong_project',
+      403,
+      async () => ({ path: '/authz?project=proj_01h455vb4pex5vsknk084sn02q', headers: await good() }),
+    ],
+    ['multiple_credentials', 400, async () => ({ headers: { ...(await good()), authorization: 'Bearer other' } })],
+    ['invalid_request', 400, async () => ({ path: '/authz?scope=everything', headers: await good() })],
+    ['invalid_request', 400, async () => ({ path: '/authz?cost=1&cost=0', headers: await good() })],
+    ['invalid_request', 400, async () => ({ path: '/authz?cost=-1', headers: await good() })],
+    ['insufficient_credits', 402, poor],
+  ];
+
+  const good = async () => ({ 'x-api-key': (await newKey()).key });
+  async function ended(how: 'revoke' | 'disable'): Promise<string> {
+    const { id, key } = await newKey();
+    await ada.client.apiKeys[how]({ params: { id } });
+    return key;
+  }
+  async function poor() {
+    const operator = await deployment.operator();
+    const bob = await deployment.account();
+    const { key } = await bob.client.apiKeys.create({ body: { name: 'Poor', scopes: ['triggers:read'] } });
+    await operator.client.credits.grant({ params: { id: bob.organizationId }, body: { amount: 1 } });
+    return { path: '/authz?cost=2', headers: { 'x-api-key': key } };
+  }
+
+  it.each(broken)('%s is %d with every header, and a problem for the client', async (code, status, make) => {
+    const { path = '/authz', headers } = await make();
+    const answer = await ask(path, headers);
+    expect({ status: answer.status, code: answer.code }).toEqual({ status, code });
+    expect(answer.problem).toMatchObject({ code, status });
+    const others = GATEWAY_HEADERS.filter((name) => !['x-authz-code', 'x-authz-status'].includes(name));
+    expect(others.map((name) => answer.headers.get(name))).toEqual(others.map(() => '-'));
+    expect(answer.headers.get('x-authz-status')).toBe(String(status));
+    expect(answer.headers.get('www-authenticate') !== null).toBe(status === 401 || code === 'insufficient_scope');
+
+    const nginx = await ask(`${path}${path.includes('?') ? '&' : '?'}nginx=1`, headers);
+    expect(nginx.status).toBe([400, 402].includes(status) ? 403 : status);
+    expect(nginx.headers.get('x-authz-status')).toBe(String(status));
+  });
+
+  it('of a browser’s preflight is a refusal: no success may look like a yes', async () => {
+    await newKey({ allowed_domains: ['shop.example'] });
+    const headers = { origin: 'https://shop.example', 'access-control-request-method': 'GET' };
+    for (const path of ['/authz', '/authz/triggers']) expect((await ask(path, headers, 'OPTIONS')).status).toBe(401);
+  });
+});
+
+describe('a client', () => {
+  it('asks for nothing by headers where the gateway asks by its own address', async () => {
+    const { id, key } = await newKey();
+    const spoofed = { 'x-authz-scope': 'events:read', 'x-authz-cost': '0', 'x-authz-project': 'x' };
+    expect((await ask('/authz', { 'x-api-key': key, ...spoofed })).status).toBe(200);
+    expect(await usesOf(id, 1)).toMatchObject([{ cost: 1, scopes: [] }]);
+  });
+
+  it('hides no second credential in headers that are sent twice', async () => {
+    const { key } = await newKey();
+    const status = await new Promise((resolve, reject) => {
+      httpRequest(`${deployment.url}/authz`, { headers: { 'x-api-key': [key, 'sk_test_other'] } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+    expect(status).toBe(401);
+  });
+});
+
+describe('a gateway that TRUST_PROXY does not name', () => {
+  it('is told nothing of addresses and endpoints that it names, and may not ask by headers', async () => {
+    await deployment.stop();
+    deployment = await startDeployment();
+    ada = await deployment.account();
+    const { id, key } = await newKey();
+    const said = { 'x-forwarded-for': '198.51.100.7', 'x-forwarded-uri': '/spoofed', 'x-forwarded-method': 'POST' };
+    expect((await ask('/authz', { 'x-api-key': key, ...said })).status).toBe(200);
+    expect(await usesOf(id, 1)).toMatchObject([{ ip: null, path: null, method: null }]);
+    const limited = await newKey({ allowed_ips: ['127.0.0.1', '::1'] });
+    expect((await ask('/authz', { 'x-api-key': limited.key })).code).toBe('ip_not_allowed');
+    expect(await ask('/authz/x', { 'x-api-key': key, 'x-authz-scope': 'triggers:read' })).toMatchObject({
+      status: 403,
+      code: 'unknown_gateway',
+    });
+  });
+});
