@@ -10,6 +10,7 @@ import { OperatorsModule } from '#libs/operators/operators.module.js';
 import { ApiKeyRevocation } from '#libs/organizations/api-key-revocation.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import type { Config } from '#libs/platform/config.js';
+import type { DirectServer } from '#libs/platform/http/direct-server.js';
 import { PlatformModule, RequestPlatformModule } from '#libs/platform/platform.module.js';
 import { entities } from './entities.js';
 
@@ -27,12 +28,12 @@ class CredentialsModule {}
 
 @Module({})
 export class ApiModule {
-  static forRoot(config: Config): DynamicModule {
+  static forRoot(config: Config, direct: DirectServer): DynamicModule {
     return {
       module: ApiModule,
       imports: [
         PlatformModule.forRoot(config, 'keyledger_api', entities),
-        RequestPlatformModule,
+        RequestPlatformModule.forRoot(direct),
         CredentialsModule,
         AuthModule,
         OrganizationsModule,

@@ -5,6 +5,7 @@ import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import { openApiDocument } from '#libs/contract/openapi.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import type { Config } from '#libs/platform/config.js';
+import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { createHttpAdapter } from '#libs/platform/http/server.js';
 import { createLogger } from '#libs/platform/logging.js';
 import { ApiModule } from './api.module.js';
@@ -13,7 +14,9 @@ const VERSION = '0.1.0';
 
 /** The API, ready to listen. */
 export async function createApi(config: Config): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config), createHttpAdapter(config), {
+  const direct = new DirectServer(config);
+  const adapter = createHttpAdapter(config, direct);
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config, direct), adapter, {
     logger: createLogger(config, 'api'),
     abortOnError: false,
     bodyParser: false,

@@ -9,12 +9,26 @@ import { z } from 'zod';
 export type IdType = 'org' | 'user' | 'grant' | 'inv' | 'proj' | 'key' | 'secret' | 'session' | 'req';
 
 export function newId(type: IdType, at: Date): string {
-  return fromUUID(v7({ msecs: at.getTime() }), type);
+  return fromUUID(uuidOf(at), type);
 }
 
 /** The UUIDv7 of an event: CloudEvents asks for an id of no given form, and a bare UUID is what others index well. */
 export function newEventId(at: Date): string {
-  return v7({ msecs: at.getTime() });
+  return uuidOf(at);
+}
+
+/** Asking for random bytes takes longer than all else here, so they are asked for in advance. */
+const RANDOM_BYTES = 16;
+const pool = new Uint8Array(256 * RANDOM_BYTES);
+let used = pool.length;
+
+function uuidOf(at: Date): string {
+  if (used === pool.length) {
+    crypto.getRandomValues(pool);
+    used = 0;
+  }
+  const random = pool.subarray(used, (used += RANDOM_BYTES));
+  return v7({ msecs: at.getTime(), random });
 }
 
 /** @throws Error when the text is no TypeID: parse input with {@link idOf} first. */

@@ -8,6 +8,7 @@ import { Changes } from './events/changes.js';
 import { Events } from './events/event.js';
 import { IngestBell } from './events/ingest-bell.js';
 import { HealthController } from './health.controller.js';
+import { DirectServer } from './http/direct-server.js';
 import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
 import { OpenStreams } from './http/open-streams.js';
 import { PageLinksInterceptor } from './http/page-links.interceptor.js';
@@ -52,4 +53,12 @@ export class PlatformModule {
   ],
   exports: [Admission, AuthorizationStates, Changes, Events, OpenStreams, Sealing],
 })
-export class RequestPlatformModule {}
+export class RequestPlatformModule {
+  static forRoot(direct: DirectServer): DynamicModule {
+    return {
+      module: RequestPlatformModule,
+      providers: [{ provide: DirectServer, useValue: direct }],
+      exports: [DirectServer],
+    };
+  }
+}

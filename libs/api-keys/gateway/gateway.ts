@@ -1,12 +1,14 @@
 import { compile } from '@fastify/proxy-addr';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeVerification } from '#libs/contract/api-keys.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
+import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { asDomainError } from '#libs/platform/http/problem.filter.js';
+import { plainAddress } from '#libs/platform/http/server.js';
+import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
 import { acceptance, refusal, type GatewayAnswer } from './answer.js';
 import { credentialOf, endpointSaid, pathOf, policyOfHeaders, policyOfQuery, type Policy } from './question.js';
@@ -15,9 +17,7 @@ const PATH = '/authz';
 
 /**
  * What a gateway asks before it lets a request pass: nginx's `auth_request`, Caddy's `forward_auth`, Traefik's ForwardAuth,
- * Envoy's `ext_authz`. Answers with a status and headers.
- *
- * A plain route of Fastify: Nest's router and Passport would cost a good part of what this has to do.
+ * Envoy's `ext_authz`. Answers with a status and headers; any success would be a yes, so there is no other.
  */
 @Injectable()
 export class Gateway implements OnModuleInit {
@@ -26,26 +26,20 @@ export class Gateway implements OnModuleInit {
 
   constructor(
     config: Config,
-    private readonly host: HttpAdapterHost,
+    private readonly direct: DirectServer,
     private readonly verifier: ApiKeyVerifier,
   ) {
     this.#publicUrl = config.publicUrl;
     this.#isKnown = knownPeers(config.settings.TRUST_PROXY ?? []);
   }
 
-  onModuleInit(): void {
-    const server = this.host.httpAdapter.getInstance<FastifyInstance>();
-    void server.register((routes: FastifyInstance) => {
-      // A gateway sends the request's own headers along, and no body: what they say of one is nothing to us.
-      routes.removeAllContentTypeParsers();
-      routes.addContentTypeParser('*', (_request, body, done) => {
-        body.resume();
-        done(null);
-      });
-      const config = { asksForOthers: true };
-      routes.all(PATH, { config }, (request, reply) => this.#answer(request, reply, this.#policy));
-      routes.all(`${PATH}/*`, { config }, (request, reply) => this.#answer(request, reply, this.#policyBesidePath));
-    });
+  async onModuleInit(): Promise<void> {
+    this.direct.take(PATH);
+    const routes = this.direct.instance;
+    ignoreBodies(routes);
+    routes.all(PATH, (request, reply) => this.#answer(request, reply, this.#policy));
+    routes.all(`${PATH}/*`, (request, reply) => this.#answer(request, reply, this.#policyBesidePath));
+    await routes.ready();
   }
 
   /** The address of the route is the gateway's own, and so is its query. */
@@ -63,47 +57,59 @@ export class Gateway implements OnModuleInit {
     reply: FastifyReply,
     policyOf: (request: FastifyRequest) => Policy,
   ): Promise<FastifyReply> {
+    const requestId = acceptRequestId(request.headers['x-request-id']);
     try {
       const policy = policyOf(request);
       const result = await this.verifier.verify({
         credential: credentialOf(request.headers),
-        ...policy,
-        ...this.#origin(request),
+        scopes: policy.scopes,
+        projectId: policy.projectId,
+        cost: policy.cost,
+        endpoint: this.#endpointOf(request),
+        from: this.#originOf(request, requestId),
       });
-      if (result.code === 'valid') return send(reply, acceptance(result.record!));
-      return this.#refuse(request, reply, errorOf(result, policy));
+      if (result.code === 'valid') return send(reply, requestId, acceptance(result.record!));
+      return this.#refuse(request, reply, requestId, errorOf(result, policy));
     } catch (error) {
-      return this.#refuse(request, reply, asDomainError(error));
+      return this.#refuse(request, reply, requestId, asDomainError(error));
     }
   }
 
-  /** Where the request came from in the first place. Who does not know the gateway takes nobody's word for it. */
-  #origin(request: FastifyRequest) {
-    const { requestId, userAgent, origin } = request.context;
-    const isKnown = this.#isKnown(request.socket.remoteAddress);
-    const behind = request.url.startsWith(`${PATH}/`)
-      ? { method: request.method, path: pathOf(request.url.slice(PATH.length)) }
-      : { method: null, path: null };
+  /** The request as its client sent it: behind our own path, or as a gateway says that is known. */
+  #endpointOf({ url, method, headers, socket }: FastifyRequest): { method: string | null; path: string | null } {
+    if (url.startsWith(`${PATH}/`)) return { method, path: pathOf(url.slice(PATH.length)) };
+    return this.#isKnown(socket.remoteAddress) ? endpointSaid(headers) : { method: null, path: null };
+  }
+
+  /** Where it came from in the first place. Behind a gateway that is not known nobody knows. */
+  #originOf(request: FastifyRequest, requestId: string) {
+    const { headers, socket } = request;
+    const isKnown = this.#isKnown(socket.remoteAddress);
     return {
-      endpoint: isKnown && behind.path === null ? endpointSaid(request.headers) : behind,
-      from: {
-        ip: isKnown ? request.context.ip : null,
-        userAgent,
-        requestId,
-        origin,
-        addressUnknown: !isKnown,
-      },
+      ip: isKnown ? plainAddress(request.ip) : null,
+      userAgent: headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
+      requestId,
+      origin: headers.origin?.slice(0, MAX_ORIGIN) ?? null,
     };
   }
 
-  #refuse(request: FastifyRequest, reply: FastifyReply, error: DomainError): FastifyReply {
-    const { requestId } = request.context;
+  #refuse(request: FastifyRequest, reply: FastifyReply, requestId: string, error: DomainError): FastifyReply {
     const forNginx = (request.query as Record<string, unknown>)['nginx'] === '1';
-    return send(reply, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx }));
+    return send(reply, requestId, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx }));
   }
 }
 
-function send(reply: FastifyReply, { status, headers, body }: GatewayAnswer): FastifyReply {
+/** A gateway sends the request's own headers along, and no body: what they say of one is nothing to us. */
+function ignoreBodies(routes: FastifyInstance): void {
+  routes.removeAllContentTypeParsers();
+  routes.addContentTypeParser('*', (_request, body, done) => {
+    body.resume();
+    done(null);
+  });
+}
+
+function send(reply: FastifyReply, requestId: string, { status, headers, body }: GatewayAnswer): FastifyReply {
+  void reply.header('x-request-id', requestId).header('cache-control', 'no-store');
   return reply.status(status).headers(headers).send(body);
 }
 

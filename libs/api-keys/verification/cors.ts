@@ -69,8 +69,6 @@ export class Cors implements OnModuleInit {
   }
 }
 
-/** A gateway's question is no page's: what is answered here must not look like a yes to it. */
-function isPreflight({ method, headers, routeOptions }: FastifyRequest): boolean {
-  if (method !== 'OPTIONS' || routeOptions.config.asksForOthers) return false;
-  return headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
+function isPreflight({ method, headers }: FastifyRequest): boolean {
+  return method === 'OPTIONS' && headers.origin !== undefined && headers['access-control-request-method'] !== undefined;
 }

@@ -1,4 +1,4 @@
-import { timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
@@ -14,6 +14,8 @@ export interface StoredSecret {
   readonly hash: string;
   /** What {@link Secrets} knows the token by once Argon2id has found it right. */
   digest: Uint8Array | null;
+  /** The same for this process alone, which is faster to compute. */
+  known?: string;
 }
 
 const PURPOSE = 'digest of a key';
@@ -29,6 +31,7 @@ const WAITING_PER_SECRET = 8;
 export class Secrets {
   readonly #logger = new Logger(Secrets.name);
   readonly #argon2id = new Argon2id();
+  readonly #processKey = randomBytes(32).toString('latin1');
   readonly #running = new Map<string, Map<string, Promise<boolean>>>();
   /** Under another KEYLEDGER_SECRET digests are others: those that were made before do not count. */
   readonly #keyId: Buffer;
@@ -45,9 +48,14 @@ export class Secrets {
   }
 
   /** @returns undefined where only Argon2id can tell */
-  check({ digest }: StoredSecret, token: string): boolean | undefined {
-    if (!digest || !this.#keyId.equals(digest.subarray(0, KEY_ID_BYTES))) return undefined;
-    return timingSafeEqual(digest, this.#digestOf(token));
+  check(stored: StoredSecret, token: string): boolean | undefined {
+    // Compared as they are: nobody can make the hash of a guess under a key that they do not know resemble another.
+    const known = hash('sha256', this.#processKey + token, 'base64');
+    if (stored.known) return stored.known === known;
+    if (!stored.digest || !this.#keyId.equals(stored.digest.subarray(0, KEY_ID_BYTES))) return undefined;
+    const matches = timingSafeEqual(stored.digest, this.#digestOf(token));
+    if (matches) stored.known = known;
+    return matches;
   }
 
   /**

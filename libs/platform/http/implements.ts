@@ -20,8 +20,6 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Known also to what goes wrong before the handler. */
     implements?: Route;
-    /** Its caller asks about the request of somebody else: any success would be a yes to that. */
-    asksForOthers?: boolean;
   }
 }
 

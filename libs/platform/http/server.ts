@@ -1,7 +1,9 @@
+import { createServer, type RequestListener } from 'node:http';
 import fastifyCookie from '@fastify/cookie';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
+import type { DirectServer } from './direct-server.js';
 import {
   acceptRequestId,
   MAX_ORIGIN,
@@ -14,14 +16,20 @@ import {
 const BODY_LIMIT = 64 * 1024;
 
 /** Fastify with our limits, request ids and the context in which a request is served. */
-export function createHttpAdapter(config: Config): FastifyAdapter {
+export function createHttpAdapter(config: Config, direct: DirectServer): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     trustProxy: config.settings.TRUST_PROXY ?? false,
     // A connection that is closed while we stop would otherwise be kept open by its client.
     forceCloseConnections: 'idle',
+    serverFactory: (answer: RequestListener) =>
+      createServer((request, reply) => {
+        if (direct.has(request.url!)) direct.answer(request, reply);
+        else answer(request, reply);
+      }),
   });
-  const server = adapter.getInstance();
+  const server = adapter.getInstance<FastifyInstance>();
+  finishOnClose(server, direct);
   acceptJsonOnly(server);
   void server.register(fastifyCookie);
   server.decorateRequest('context');
@@ -38,6 +46,19 @@ export function createHttpAdapter(config: Config): FastifyAdapter {
   return adapter;
 }
 
+/** A connection that never rests would keep us from closing: it is told that this answer is its last. */
+function finishOnClose(server: FastifyInstance, direct: DirectServer): void {
+  let isClosing = false;
+  server.addHook('preClose', (done) => {
+    isClosing = true;
+    done();
+  });
+  direct.instance.addHook('onRequest', (_request, reply, done) => {
+    if (isClosing) void reply.header('connection', 'close');
+    done();
+  });
+}
+
 /** Everything else answers 415. An empty body is no body, as clients send it that name a content type with every call. */
 function acceptJsonOnly(server: FastifyInstance): void {
   const parseJson = server.getDefaultJsonParser('error', 'error');
@@ -49,7 +70,7 @@ function acceptJsonOnly(server: FastifyInstance): void {
 }
 
 /** A socket that takes both families shows IPv4 addresses as IPv6 (`::ffff:192.0.2.1`); a zone is about our host. */
-function plainAddress(ip: string): string {
+export function plainAddress(ip: string): string {
   return ip.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
 }
 
