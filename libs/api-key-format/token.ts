@@ -68,15 +68,16 @@ export interface Credential {
   readonly publicKey?: ParsedToken;
 }
 
-/** Null when a part of it was never one of ours, or both parts are of the same kind. */
+/** Null when a part of it was never one of ours, or the two are not a public key and a secret, in this order. */
 export function parseCredential(text: string): Credential | null {
-  const tokens = text.split(':', 3).map(parseToken);
-  const publicKey = tokens.find((token) => token && isPublic(token));
-  const secret = tokens.find((token) => token && !isPublic(token));
-  const found = [publicKey, secret].filter(Boolean).length;
-  // `pk:sk` in this order; what is left over is not a credential of ours.
-  if (found !== tokens.length || (found === 2 && tokens[0] !== publicKey)) return null;
-  return { ...(secret && { secret }), ...(publicKey && { publicKey }) };
+  const colon = text.indexOf(':');
+  if (colon === -1) {
+    const token = parseToken(text);
+    return token && (isPublic(token) ? { publicKey: token } : { secret: token });
+  }
+  const publicKey = parseToken(text.slice(0, colon));
+  const secret = parseToken(text.slice(colon + 1));
+  return publicKey && secret && isPublic(publicKey) && !isPublic(secret) ? { publicKey, secret } : null;
 }
 
 /** Prefixes of public keys are kept for them: `pk`, or `pk_` and more. */

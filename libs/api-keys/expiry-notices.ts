@@ -4,8 +4,8 @@ import { v7 } from 'uuid';
 import { fromUuid, newId } from '#libs/contract/ids.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { DATABASE_POOL, inTransaction } from '#libs/platform/database.js';
+import { bundleOf } from '#libs/platform/events/bundle.js';
 import { Events } from '#libs/platform/events/event.js';
-import { encodeEntries } from '#libs/tlog/entries.js';
 import { aboutProject } from './api-key.js';
 
 /** Whole days before an expiry at which it is told of; 0 is the expiry itself. */
@@ -65,14 +65,14 @@ export class ExpiryNotices {
         await client.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
           shard,
           v7(),
-          encodeEntries(due.map((row) => this.#event(row))),
+          bundleOf(due.map((row) => this.#event(row))),
         ]);
       }
       return new Set(byShard.keys());
     });
   }
 
-  #event(due: Due): Uint8Array {
+  #event(due: Due): string {
     const about = {
       subject: fromUuid('key', due.api_key_id),
       organizationId: fromUuid('org', due.organization_id),

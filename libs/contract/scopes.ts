@@ -31,8 +31,9 @@ export function isDeploymentScope(scope: string): boolean {
  * keys of every organization verifies those of its own.
  */
 export function covers(granted: string, wanted: string): boolean {
+  if (granted === wanted) return true;
   if (isDeploymentScope(granted) || isDeploymentScope(wanted)) {
-    return granted === wanted || (granted === 'deployment:verify' && wanted === 'api-keys:verify');
+    return granted === 'deployment:verify' && wanted === 'api-keys:verify';
   }
   const [resource, action] = granted.split(':');
   const [wantedResource, wantedAction] = wanted.split(':');

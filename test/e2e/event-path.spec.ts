@@ -64,6 +64,8 @@ const inboxIsEmpty = () =>
     5_000,
   );
 
+const textOf = (entry: Uint8Array) => new TextDecoder().decode(entry);
+
 describe('the trail cannot be changed', () => {
   it.each([
     'UPDATE audit_event SET type = type',
@@ -220,9 +222,9 @@ describe('an admission', () => {
     const admission = deployment.api.get(Admission);
     const [present, stale, unconditional] = [1, 2, 3].map(() => event(bob.organizationId));
     const outcomes = await Promise.all([
-      admission.append({ shard, tag, entry: present! }),
-      admission.append({ shard, tag: (BigInt(tag) ^ 1n).toString(), entry: stale! }),
-      admission.append({ shard, tag: null, entry: unconditional! }),
+      admission.append({ shard, tag, entry: textOf(present!) }),
+      admission.append({ shard, tag: (BigInt(tag) ^ 1n).toString(), entry: textOf(stale!) }),
+      admission.append({ shard, tag: null, entry: textOf(unconditional!) }),
     ]);
     expect(outcomes.map((outcome) => outcome.is)).toEqual(['admitted', 'stale', 'admitted']);
     await inboxIsEmpty();
@@ -245,7 +247,7 @@ describe('an admission', () => {
     const after = await state(shard);
     expect(after.tag).not.toBe(before.tag);
     const admission = deployment.api.get(Admission);
-    expect(await admission.append({ shard, tag: before.tag, entry: event(ada.organizationId) })).toEqual({
+    expect(await admission.append({ shard, tag: before.tag, entry: textOf(event(ada.organizationId)) })).toEqual({
       is: 'stale',
     });
     const { rows } = await deployment.sql.query(
@@ -280,7 +282,7 @@ describe('an admission', () => {
     const { tag } = await state(shard);
     const entries = Array.from({ length: 200 }, () => event(quiet.organizationId));
     const admission = deployment.api.get(Admission);
-    await Promise.all(entries.map((entry) => admission.append({ shard, tag, entry })));
+    await Promise.all(entries.map((entry) => admission.append({ shard, tag, entry: textOf(entry) })));
     const { rows } = await blocker.query<{ body: Buffer }>('SELECT body FROM event_batch WHERE shard = $1', [shard]);
     await blocker.query('ROLLBACK');
     blocker.release();

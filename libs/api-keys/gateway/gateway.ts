@@ -1,17 +1,17 @@
 import { compile } from '@fastify/proxy-addr';
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeVerification } from '#libs/contract/api-keys.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
-import { asDomainError } from '#libs/platform/http/problem.filter.js';
+import { asDomainError, stackOf } from '#libs/platform/http/problem.filter.js';
 import { plainAddress } from '#libs/platform/http/server.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
 import { acceptance, refusal, type GatewayAnswer } from './answer.js';
-import { credentialOf, endpointSaid, pathOf, policyOfHeaders, policyOfQuery, type Policy } from './question.js';
+import { credentialOf, endpointSaid, pathOf, policyOfHeaders, PolicyByUrl, type Policy } from './question.js';
 
 const PATH = '/authz';
 
@@ -21,6 +21,8 @@ const PATH = '/authz';
  */
 @Injectable()
 export class Gateway implements OnModuleInit {
+  readonly #logger = new Logger(Gateway.name);
+  readonly #policies = new PolicyByUrl();
   readonly #publicUrl: string;
   readonly #isKnown: (address: string | undefined) => boolean;
 
@@ -43,7 +45,8 @@ export class Gateway implements OnModuleInit {
   }
 
   /** The address of the route is the gateway's own, and so is its query. */
-  readonly #policy = (request: FastifyRequest): Policy => policyOfQuery(request.query as Record<string, unknown>);
+  readonly #policy = (request: FastifyRequest): Policy =>
+    this.#policies.of(request.url, request.query as Record<string, unknown>);
 
   /** The gateway puts the client's path and query behind ours, as Envoy does, so neither says what is asked. */
   readonly #policyBesidePath = (request: FastifyRequest): Policy => {
@@ -70,8 +73,10 @@ export class Gateway implements OnModuleInit {
       });
       if (result.code === 'valid') return send(reply, requestId, acceptance(result.record!));
       return this.#refuse(request, reply, requestId, errorOf(result, policy));
-    } catch (error) {
-      return this.#refuse(request, reply, requestId, asDomainError(error));
+    } catch (thrown) {
+      const error = asDomainError(thrown);
+      if (error.code === 'internal_error') this.#logger.error(`A question failed (${requestId})`, stackOf(thrown));
+      return this.#refuse(request, reply, requestId, error);
     }
   }
 

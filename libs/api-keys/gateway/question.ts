@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import { idOf } from '#libs/contract/ids.js';
 import { Scope } from '#libs/contract/scopes.js';
@@ -31,8 +32,23 @@ const NO_POLICY: Policy = { scopes: [], projectId: undefined, cost: 1 };
  * From the query of exactly `/authz`, which only the gateway's own settings can give.
  * @throws DomainError `invalid_request`: a gateway that is set up wrongly lets nobody pass
  */
-export function policyOfQuery(query: Readonly<Record<string, unknown>>): Policy {
+function policyOfQuery(query: Readonly<Record<string, unknown>>): Policy {
   return parse('query', query);
+}
+
+const REMEMBERED = 1_000;
+
+/** The same by its text: a gateway asks the same again and again. */
+export class PolicyByUrl {
+  readonly #known = new LRUCache<string, Policy>({ max: REMEMBERED });
+
+  of(url: string, query: Readonly<Record<string, unknown>>): Policy {
+    const known = this.#known.get(url);
+    if (known) return known;
+    const policy = policyOfQuery(query);
+    this.#known.set(url, policy);
+    return policy;
+  }
 }
 
 /** From headers, where the path and its query are the client's. Only for a gateway that is known. */

@@ -25,8 +25,10 @@ export interface KnownKey {
 }
 
 /** The same as it is now, with the state as of which it is. */
-export interface Found extends KnownKey, AuthorizationState {
+export interface Found {
+  readonly known: KnownKey;
   readonly shard: number;
+  readonly state: AuthorizationState;
 }
 
 export interface KnownProject {

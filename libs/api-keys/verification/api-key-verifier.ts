@@ -5,7 +5,7 @@ import type { VerificationCode } from '#libs/contract/api-keys.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Admission } from '#libs/platform/events/admission.js';
+import { Admission, type Outcome } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
 import { whereFrom } from '#libs/platform/request-context.js';
@@ -81,31 +81,30 @@ export class ApiKeyVerifier {
   async verify(request: VerificationRequest): Promise<VerificationResult> {
     const credential = parseCredential(request.credential);
     if (!credential) return INVALID;
-    const { onBehalf } = request;
+    const { onBehalf, projectId } = request;
     const caller = onBehalf?.caller.type === 'api_key' ? onBehalf.caller : undefined;
     let callerGuard = caller?.admittedUnder;
     let isCounted = false;
     /** The state as of which a "no" may be told: that of a statement which began after the request. */
     let confirmed: string | undefined;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (!(await this.#learn(credential, request))) return INVALID;
-      // From here to the append nothing is awaited: what is decided is stamped with the state it was decided under.
-      const found = this.#find(credential);
-      const project = this.#projectOf(request);
-      // Forgotten again already: something of it has changed.
-      if (!found) continue;
-      const { record, shard, tag } = found;
-      if (onBehalf?.sees(record) === false) return INVALID;
-      if (!(await this.#isHeld(credential, found))) {
+      const found = this.#find(credential) ?? (await this.#learn(credential));
+      if (!found) return INVALID;
+      if (onBehalf?.sees(found.known.record) === false) return INVALID;
+      const isHeld = this.#isHeld(credential, found) ?? (await this.#verifySecret(credential, found));
+      if (!isHeld) {
         await this.#deny(request, found, 'invalid_key');
         return INVALID;
       }
-      if (this.states.of(shard).tag !== tag) continue;
+      const project = projectId ? (this.#projectOf(projectId) ?? (await this.#learnProject(projectId))) : undefined;
+      // From here to the append nothing is awaited: what is decided is stamped with the state it was decided under.
+      if (this.states.of(found.shard) !== found.state) continue;
+      const { record } = found.known;
       const code = decide(record, demandOf(request, project), this.clock.now());
       if (code !== 'valid') {
-        if (confirmed === tag) return this.#refuse(request, found, code);
+        if (confirmed === found.state.tag) return this.#refuse(request, found, code);
         await this.states.refresh();
-        confirmed = this.states.of(shard).tag;
+        confirmed = this.states.of(found.shard).tag;
         continue;
       }
       if (record.credential === 'public_key' && !isCounted) {
@@ -114,13 +113,10 @@ export class ApiKeyVerifier {
         if (retryAfter) return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
         continue;
       }
-      const charge =
-        found.metered && request.cost > 0 ? { organizationId: record.organizationId, amount: request.cost } : undefined;
-      const entry = this.#used(request, found);
-      const outcome = await this.admission.append({ shard, tag, callerGuard, charge, entry });
+      const outcome = await this.#append(request, found, callerGuard);
       if (outcome.is === 'admitted') {
         if (outcome.fellBelow) await this.#tellLow(found, request, outcome.fellBelow);
-        return { code, record, admittedUnder: { shard, tag } };
+        return { code, record, admittedUnder: { shard: found.shard, tag: found.state.tag } };
       }
       if (outcome.is === 'not covered') return this.#refuse(request, found, 'insufficient_credits');
       await this.states.refresh();
@@ -129,40 +125,60 @@ export class ApiKeyVerifier {
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
 
-  /**
-   * Has all in the caches that the decision needs.
-   * @returns false when there is no such key
-   */
-  async #learn({ secret, publicKey }: Credential, { projectId }: VerificationRequest): Promise<boolean> {
-    const isThere = secret
-      ? (this.records.bySecret.get(secret.handle) ?? (await this.records.bySecret.learn(secret.handle)))
-      : (this.records.byPublicKey.get(publicKey!.token) ?? (await this.records.byPublicKey.learn(publicKey!.token)));
-    if (isThere && projectId && !this.records.projects.get(projectId)) await this.records.projects.learn(projectId);
-    return Boolean(isThere);
-  }
-
   #find({ secret, publicKey }: Credential): Found | undefined {
     const entry = secret ? this.records.bySecret.get(secret.handle) : this.records.byPublicKey.get(publicKey!.token);
-    return entry && { ...entry.value, shard: entry.shard, ...this.states.of(entry.shard) };
+    return entry && { known: entry.value, shard: entry.shard, state: this.states.of(entry.shard) };
   }
 
-  /** Of a pair both halves have to be of one key; a public key alone proves nothing and is asked for its origin later. */
-  async #isHeld({ secret, publicKey }: Credential, found: Found): Promise<boolean> {
-    if (publicKey && publicKey.token !== found.record.publicKey) return false;
+  /** Undefined where there is no such key. One that is forgotten at once is looked for again, by turns with what changes it. */
+  async #learn(credential: Credential): Promise<Found | undefined> {
+    const { secret, publicKey } = credential;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const isThere = secret
+        ? await this.records.bySecret.learn(secret.handle)
+        : await this.records.byPublicKey.learn(publicKey!.token);
+      if (!isThere) return undefined;
+      const found = this.#find(credential);
+      if (found) return found;
+    }
+    throw new DomainError('audit_unavailable', 'The key keeps changing', { retryAfter: 1 });
+  }
+
+  /**
+   * Of a pair both halves have to be of one key; a public key alone proves nothing and is asked for its origin later.
+   * Undefined where only Argon2id can tell.
+   */
+  #isHeld({ secret, publicKey }: Credential, { known }: Found): boolean | undefined {
+    if (publicKey && publicKey.token !== known.record.publicKey) return false;
     if (!secret) return true;
-    if (!found.secret) return false;
-    return this.secrets.check(found.secret, secret.token) ?? this.secrets.verify(found.secret, secret.token);
+    return known.secret ? this.secrets.check(known.secret, secret.token) : false;
   }
 
-  /** What the request is about; null for nothing. */
-  #projectOf({ projectId }: VerificationRequest): Demand['project'] | null {
-    if (!projectId) return null;
-    return { id: projectId, organizationId: this.records.projects.get(projectId)?.value.organizationId ?? null };
+  #verifySecret({ secret }: Credential, { known }: Found): Promise<boolean> {
+    return this.secrets.verify(known.secret!, secret!.token);
+  }
+
+  /** What the request is about. */
+  #projectOf(id: string): Demand['project'] | undefined {
+    const project = this.records.projects.get(id);
+    return project && { id, organizationId: project.value.organizationId };
+  }
+
+  async #learnProject(id: string): Promise<Demand['project']> {
+    await this.records.projects.learn(id);
+    return this.#projectOf(id) ?? { id, organizationId: null };
+  }
+
+  #append(request: VerificationRequest, found: Found, callerGuard: Guard | undefined): Promise<Outcome> {
+    const { known, shard, state } = found;
+    const { organizationId } = known.record;
+    const charge = known.metered && request.cost > 0 ? { organizationId, amount: request.cost } : undefined;
+    return this.admission.append({ shard, tag: state.tag, callerGuard, charge, entry: this.#used(request, found) });
   }
 
   async #refuse(request: VerificationRequest, found: Found, code: VerificationCode): Promise<VerificationResult> {
     await this.#deny(request, found, code);
-    return { code, record: found.record };
+    return { code, record: found.known.record };
   }
 
   /**
@@ -177,7 +193,7 @@ export class ApiKeyVerifier {
     return { shard: loaded.shard, tag: loaded.tag };
   }
 
-  #used(request: VerificationRequest, { record, seq }: Found): Uint8Array {
+  #used(request: VerificationRequest, { known: { record }, state: { seq } }: Found): string {
     return this.events.encode({
       type: 'api_key.used',
       subject: record.apiKeyId,
@@ -199,7 +215,7 @@ export class ApiKeyVerifier {
 
   /** One use took the balance below what is called low: that one tells of it. A crash before it leaves it untold. */
   async #tellLow(
-    { record, shard, seq }: Found,
+    { known: { record }, shard, state: { seq } }: Found,
     request: VerificationRequest,
     { balance, low }: { readonly balance: number; readonly low: number },
   ): Promise<void> {
@@ -219,7 +235,7 @@ export class ApiKeyVerifier {
 
   #deny(request: VerificationRequest, found: Found, code: VerificationCode): Promise<void> {
     const { scopes, endpoint, from } = request;
-    const { record } = found;
+    const { record } = found.known;
     // Whoever did not know the secret is not the key.
     const actor: EventActor =
       code === 'invalid_key' ? { type: 'anonymous', id: null } : { type: 'api_key', id: record.apiKeyId };
@@ -229,7 +245,7 @@ export class ApiKeyVerifier {
   }
 }
 
-function demandOf({ scopes, from }: VerificationRequest, project: Demand['project'] | null): Demand {
+function demandOf({ scopes, from }: VerificationRequest, project: Demand['project']): Demand {
   const { ip, origin, addressUnknown } = from;
   return { scopes, ip: addressUnknown ? null : ip, origin, ...(project && { project }) };
 }

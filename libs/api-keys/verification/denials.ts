@@ -46,7 +46,7 @@ export class Denials implements BeforeApplicationShutdown {
   ) {}
 
   async record(denial: Denial): Promise<void> {
-    const window = this.#windowOf(denial.found.record.apiKeyId);
+    const window = this.#windowOf(denial.found.known.record.apiKeyId);
     if (window.recorded < RECORDED_PER_WINDOW) {
       window.recorded += 1;
       await this.#store(denial, 1);
@@ -80,15 +80,16 @@ export class Denials implements BeforeApplicationShutdown {
 
   /** A refusal is told even when it cannot be recorded: holding it back would help nobody but the refused. */
   async #store({ found, code, scopes, details, from, actor, verifiedFor }: Denial, count: number): Promise<void> {
+    const { record } = found.known;
     const entry = this.events.encode({
       type: 'api_key.denied',
-      subject: found.record.apiKeyId,
-      organizationId: found.record.organizationId,
+      subject: record.apiKeyId,
+      organizationId: record.organizationId,
       actor,
-      seq: found.seq,
+      seq: found.state.seq,
       origin: from,
       data: {
-        ...aboutProject(found.record),
+        ...aboutProject(record),
         code,
         scopes: [...scopes],
         count,
@@ -99,7 +100,7 @@ export class Denials implements BeforeApplicationShutdown {
     try {
       await this.admission.append({ shard: found.shard, tag: null, entry });
     } catch (error) {
-      this.#logger.warn(`A refusal of ${found.record.apiKeyId} was not recorded: ${String(error)}`);
+      this.#logger.warn(`A refusal of ${record.apiKeyId} was not recorded: ${String(error)}`);
     }
   }
 }

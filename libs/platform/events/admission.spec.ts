@@ -12,8 +12,7 @@ const request = fc.record({
 
 function waiting({ organizationId, amount, tag }: typeof request extends fc.Arbitrary<infer R> ? R : never): Charged {
   const nothing = () => undefined;
-  const entry = new Uint8Array();
-  return { shard: 1, tag, entry, charge: { organizationId, amount }, resolve: nothing, reject: nothing, busy: 0 };
+  return { shard: 1, tag, entry: '', charge: { organizationId, amount }, resolve: nothing, reject: nothing, busy: 0 };
 }
 
 describe('what is charged in one statement', () => {

@@ -1,11 +1,11 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { v7 } from 'uuid';
 import { toUuid } from '#libs/contract/ids.js';
-import { encodeEntries } from '#libs/tlog/entries.js';
 import { DatabaseClock } from '../clock.js';
 import { Config } from '../config.js';
 import { DomainError } from '../errors.js';
 import { AdmissionConnection } from './admission-connection.js';
+import { bundleOf } from './bundle.js';
 import { IngestBell } from './ingest-bell.js';
 
 interface State {
@@ -22,7 +22,8 @@ interface Guarded {
   readonly callerGuard?: State | undefined;
   /** What it costs the balance of an organization: stored and charged together, or neither. */
   readonly charge?: { readonly organizationId: string; readonly amount: number } | undefined;
-  readonly entry: Uint8Array;
+  /** The text of the event. */
+  readonly entry: string;
 }
 
 /**
@@ -72,8 +73,9 @@ const ADMIT = {
   name: 'admit',
   text: `
     WITH r AS MATERIALIZED (
-      SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::bytea[], $5::smallint[], $6::bigint[])
-        AS t (shard, tag, id, body, caller_shard, caller_tag)
+      SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag
+      FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[])
+        AS t (shard, tag, id, start, length, caller_shard, caller_tag)
     ), ok AS MATERIALIZED (${CURRENT}),
     ins AS (
       INSERT INTO event_batch (shard, id, body) SELECT shard, id, body FROM ok RETURNING id
@@ -90,9 +92,11 @@ const ADMIT_CHARGED = {
   name: 'admit-charged',
   text: `
     WITH r AS MATERIALIZED (
-      SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $4::bytea[], $5::smallint[], $6::bigint[],
-                           $7::uuid[], $8::bigint[])
-        AS t (shard, tag, id, body, caller_shard, caller_tag, organization_id, amount)
+      SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
+             organization_id, amount
+      FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
+                  $9::uuid[], $10::bigint[])
+        AS t (shard, tag, id, start, length, caller_shard, caller_tag, organization_id, amount)
     ), ok AS MATERIALIZED (${CURRENT}),
     held AS MATERIALIZED (
       SELECT c.organization_id, c.balance, c.low_below FROM credit c
@@ -307,11 +311,17 @@ function costOf(waiting: readonly Charged[]): number {
 /** The columns that both statements have. */
 function columnsOf(rows: readonly Row[]): unknown[] {
   const states = rows.map(({ waiting }) => waiting[0]!);
+  // One value of bytes goes over the wire as it is; an array of them would become text, twice as long.
+  const bundles = rows.map(({ waiting }) => bundleOf(waiting.map(({ entry }) => entry)));
+  let end = 0;
+  const starts = bundles.map(({ length }) => (end += length) - length + 1);
   return [
     states.map(({ shard }) => shard),
     states.map(({ tag }) => tag),
     rows.map(({ id }) => id),
-    rows.map(({ waiting }) => encodeEntries(waiting.map(({ entry }) => entry))),
+    Buffer.concat(bundles),
+    starts,
+    bundles.map(({ length }) => length),
     states.map(({ callerGuard }) => callerGuard?.shard ?? null),
     states.map(({ callerGuard }) => callerGuard?.tag ?? null),
   ];
@@ -319,7 +329,8 @@ function columnsOf(rows: readonly Row[]): unknown[] {
 
 /** What the event was decided under, as one text. */
 function stateOf({ shard, tag, callerGuard }: Guarded): string {
-  return `${shard} ${tag} ${callerGuard?.shard} ${callerGuard?.tag}`;
+  if (!callerGuard) return `${shard} ${tag}`;
+  return `${shard} ${tag} ${callerGuard.shard} ${callerGuard.tag}`;
 }
 
 function unavailable(detail: string): DomainError {

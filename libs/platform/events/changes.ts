@@ -4,10 +4,11 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { toUuid } from '#libs/contract/ids.js';
 import type { DomainEventType } from '#libs/contract/events.js';
-import { encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
+import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { v7 } from 'uuid';
 import { invalidInput, type DomainError } from '../errors.js';
 import { storeAnswer } from '../idempotency.js';
+import { bundleOf } from './bundle.js';
 import { Events, type NewEvent } from './event.js';
 import { IngestBell } from './ingest-bell.js';
 import { shardOf } from './shard.js';
@@ -112,7 +113,7 @@ export class Changes {
   ): Promise<{ value: T; recorded: Iterable<number> }> {
     return this.em.fork().transactional(async (em) => {
       const seqs = await lock(em, shards);
-      const entries = new Map<number, Uint8Array[]>();
+      const entries = new Map<number, string[]>();
       const value = await work({
         em,
         record: (event) => {
@@ -121,7 +122,7 @@ export class Changes {
           const seq = seqs.get(shard);
           if (seq === undefined) throw new Error(`The change does not include ${organizationId}`);
           const entry = this.events.encode({ ...event, seq, organizationId });
-          if (entry.length > MAX_ENTRY_BYTES) throw tooLarge();
+          if (Buffer.byteLength(entry) > MAX_ENTRY_BYTES) throw tooLarge();
           entries.set(shard, [...(entries.get(shard) ?? []), entry]);
         },
       });
@@ -130,7 +131,7 @@ export class Changes {
         await em.execute('INSERT INTO event_batch (shard, id, body) VALUES (?, ?::uuid, ?)', [
           shard,
           v7(),
-          Buffer.from(encodeEntries(recorded)),
+          bundleOf(recorded),
         ]);
       }
       await storeAnswer(em, value);

@@ -23,7 +23,7 @@ export interface NewEvent<T extends DomainEventType> {
   readonly origin?: { readonly ip: string | null; readonly userAgent: string | null; readonly requestId?: string };
 }
 
-/** Makes the bytes of events. They are made here, once, and kept as they are for good. */
+/** Makes the entries of the log. They are made here, once, and kept as they are for good. */
 @Injectable()
 export class Events {
   readonly #source: string;
@@ -35,28 +35,27 @@ export class Events {
     this.#source = config.publicUrl;
   }
 
-  encode<T extends DomainEventType>(event: NewEvent<T>): Uint8Array {
+  /** The text of an entry of the log; its bytes are those of the text in UTF-8. */
+  encode<T extends DomainEventType>(event: NewEvent<T>): string {
     const origin = event.origin ?? requestContext();
     const at = this.clock.now();
-    return Buffer.from(
-      JSON.stringify({
-        specversion: '1.0',
-        id: newEventId(at),
-        source: this.#source,
-        type: event.type,
-        time: at.toISOString(),
-        subject: event.subject,
-        datacontenttype: 'application/json',
-        data: {
-          organization_id: event.organizationId,
-          actor: event.actor,
-          ip: origin.ip,
-          user_agent: origin.userAgent,
-          request_id: origin.requestId ?? requestContext().requestId,
-          seq: event.seq,
-          ...event.data,
-        },
-      }),
-    );
+    return JSON.stringify({
+      specversion: '1.0',
+      id: newEventId(at),
+      source: this.#source,
+      type: event.type,
+      time: at.toISOString(),
+      subject: event.subject,
+      datacontenttype: 'application/json',
+      data: {
+        organization_id: event.organizationId,
+        actor: event.actor,
+        ip: origin.ip,
+        user_agent: origin.userAgent,
+        request_id: origin.requestId ?? requestContext().requestId,
+        seq: event.seq,
+        ...event.data,
+      },
+    });
   }
 }

@@ -20,7 +20,7 @@ export class ProblemFilter implements ExceptionFilter {
     if (error.code === 'internal_error') {
       this.#logger.error(
         `${request.method} ${request.context.path} failed (${request.context.requestId})`,
-        exception instanceof Error ? exception.stack : String(exception),
+        stackOf(exception),
       );
     }
     const problem = problemOf(error, this.config.publicUrl, request.context.requestId);
@@ -32,6 +32,11 @@ export class ProblemFilter implements ExceptionFilter {
       .type(refusals ? 'application/json' : 'application/problem+json')
       .send(JSON.stringify(refusals ? refusals.present(problem) : problem));
   }
+}
+
+/** For our own logs alone. */
+export function stackOf(thrown: unknown): string {
+  return (thrown instanceof Error && thrown.stack) || String(thrown);
 }
 
 export function asDomainError(exception: unknown): DomainError {
