@@ -1,0 +1,114 @@
+import { crc32 } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { toUuid } from '#libs/contract/ids.js';
+import { startProcesses, type Processes } from '../faults/processes.js';
+import { openCustomer, type Customer } from '../faults/ledger.js';
+import { eventually } from '../support/eventually.js';
+import { createClient } from '#libs/client/client.js';
+
+let deployment: Processes;
+let customer: Customer;
+let one: string;
+let other: string;
+
+beforeAll(async () => {
+  deployment = await startProcesses({ apis: 2 });
+  [one, other] = deployment.apis.map(({ url }) => url) as [string, string];
+  customer = await openCustomer(one);
+}, 60_000);
+
+afterAll(() => deployment.stop());
+
+const manage = (url = one) => createClient({ baseUrl: url, accessToken: customer.accessToken }).apiKeys;
+const newKey = () => manage().create({ body: { name: 'Known', scopes: ['triggers:read'] } });
+const ask = async (url: string, key: string) => {
+  const response = await fetch(`${url}/authz?scope=triggers:read`, { headers: { 'x-api-key': key } });
+  return response.headers.get('x-authz-code');
+};
+
+describe('a key that a node knows', () => {
+  it('is verified without reading it again, and recorded', async () => {
+    const { id, key } = await newKey();
+    expect(await ask(one, key)).toBe('valid');
+    const blocker = await deployment.sql.connect();
+    try {
+      await blocker.query('BEGIN; LOCK TABLE api_key, api_key_secret, organization IN ACCESS EXCLUSIVE MODE');
+      for (let use = 0; use < 5; use++) expect(await ask(one, key)).toBe('valid');
+    } finally {
+      await blocker.query('ROLLBACK');
+      blocker.release();
+    }
+    const read = () => manage().get({ params: { id } });
+    expect((await eventually(read, ({ usage_count }) => usage_count >= 6)).usage_count).toBe(6);
+  });
+
+  it('is refused by every node as soon as it is disabled, and accepted as soon as it is enabled', async () => {
+    const { id, key } = await newKey();
+    const both = async () => [await ask(one, key), await ask(other, key)];
+    for (let round = 0; round < 5; round++) {
+      const [here, there] = round % 2 ? [one, other] : [other, one];
+      expect(await both()).toEqual(['valid', 'valid']);
+      await manage(here).disable({ params: { id } });
+      expect(await both()).toEqual(['disabled', 'disabled']);
+      await manage(there).enable({ params: { id } });
+    }
+  });
+
+  it('reaches what it was given last, on every node', async () => {
+    const { id, key } = await newKey();
+    expect([await ask(one, key), await ask(other, key)]).toEqual(['valid', 'valid']);
+    await manage(one).update({ params: { id }, body: { scopes: ['events:read'] } });
+    expect([await ask(other, key), await ask(one, key)]).toEqual(['insufficient_scope', 'insufficient_scope']);
+    await manage(other).update({ params: { id }, body: { scopes: ['triggers:*'] } });
+    expect([await ask(one, key), await ask(other, key)]).toEqual(['valid', 'valid']);
+  });
+});
+
+describe('a node that has just started', () => {
+  it('verifies keys that another knows without a run of Argon2id for each, a wrong secret too', async () => {
+    const { id, key } = await newKey();
+    expect(await ask(one, key)).toBe('valid');
+    const digest = async () => {
+      const { rows } = await deployment.sql.query<{ digest: Buffer | null }>(
+        'SELECT digest FROM api_key_secret WHERE api_key_id = $1',
+        [toUuid(id)],
+      );
+      return rows[0]!.digest;
+    };
+    expect(await eventually(digest, Boolean)).toHaveLength(36);
+    // Argon2id could not say yes to it any more.
+    await deployment.sql.query("UPDATE api_key_secret SET hash = '$argon2id$' WHERE api_key_id = $1", [toUuid(id)]);
+    await deployment.apis[1]!.killAndRestart();
+    await deployment.apis[1]!.ready;
+    expect(await ask(other, key)).toBe('valid');
+    expect(await ask(other, swapped(key))).toBe('invalid_key');
+  });
+
+  it('asks Argon2id where the digest was made under another KEYLEDGER_SECRET', async () => {
+    const { id, key } = await newKey();
+    await deployment.sql.query('UPDATE api_key_secret SET digest = $2 WHERE api_key_id = $1', [
+      toUuid(id),
+      Buffer.alloc(36, 7),
+    ]);
+    expect(await ask(other, key)).toBe('valid');
+    expect(await ask(other, swapped(key))).toBe('invalid_key');
+  });
+});
+
+/** Another token with the same handle: its last random characters change places, and its checksum is right. */
+function swapped(key: string): string {
+  const body = key.slice(0, -6);
+  const changed = `${body.slice(0, -2)}${body.at(-1)}${body.at(-2) === body.at(-1) ? 'x' : body.at(-2)}`;
+  return withChecksum(changed);
+}
+
+function withChecksum(body: string): string {
+  const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+  let rest = crc32(body);
+  let digits = '';
+  while (digits.length < 6) {
+    digits = alphabet.charAt(rest % 62) + digits;
+    rest = Math.floor(rest / 62);
+  }
+  return body + digits;
+}
