@@ -6,7 +6,7 @@ RUN npm ci --ignore-scripts --omit=optional
 COPY nest-cli.json tsconfig.build.json ./
 COPY apps apps
 COPY libs libs
-RUN npx nest build && npm prune --ignore-scripts --omit=dev --omit=optional
+RUN npm run build && npm prune --ignore-scripts --omit=dev --omit=optional
 
 FROM node:26-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000

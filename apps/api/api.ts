@@ -6,11 +6,12 @@ import type { Config } from '#libs/platform/config.js';
 import { createHttpAdapter } from '#libs/platform/http/server.js';
 import { createLogger } from '#libs/platform/logging.js';
 import { ApiModule } from './api.module.js';
+import { DASHBOARD, serveDashboard } from './dashboard.js';
 
 const VERSION = '0.1.0';
 
-/** The API, ready to listen. */
-export async function createApi(config: Config): Promise<NestFastifyApplication> {
+/** The API with the dashboard on `/`, ready to listen. */
+export async function createApi(config: Config, dashboard = DASHBOARD): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config), createHttpAdapter(config), {
     logger: createLogger(config, 'api'),
     abortOnError: false,
@@ -21,5 +22,6 @@ export async function createApi(config: Config): Promise<NestFastifyApplication>
     jsonDocumentUrl: 'openapi.json',
     customSiteTitle: 'Keyledger API',
   });
+  await serveDashboard(app, dashboard);
   return app;
 }

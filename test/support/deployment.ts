@@ -81,6 +81,10 @@ export interface DeploymentOptions {
   readonly env?: Record<string, string>;
   /** Without it nothing is ingested. */
   readonly worker?: boolean;
+  /** Where the API listens, for a PUBLIC_URL that is where it can be reached; a free port otherwise. */
+  readonly port?: number;
+  /** The folder of the built dashboard; without it there is none. */
+  readonly dashboard?: string;
 }
 
 /** Passport keeps its strategies in one place for the whole process, so a second API here would answer for the first. */
@@ -100,9 +104,9 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
     LOG_LEVEL: 'fatal',
     ...options.env,
   };
-  const api = await createApi(readConfig({ ...env, DATABASE_URL: database.apiUrl }));
+  const api = await createApi(readConfig({ ...env, DATABASE_URL: database.apiUrl }), options.dashboard);
   const advance = movableClock(api.get(DatabaseClock));
-  await api.listen(0, '127.0.0.1');
+  await api.listen(options.port ?? 0, '127.0.0.1');
   const url = await api.getUrl();
   const worker: INestApplicationContext | undefined =
     options.worker === false ? undefined : await createWorker(readConfig({ ...env, DATABASE_URL: database.workerUrl }));
