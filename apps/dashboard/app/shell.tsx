@@ -12,11 +12,11 @@ import { Navigation } from './navigation.js';
 /** The frame of every page for whoever is signed in. */
 export function Shell() {
   const { pathname } = useLocation();
-  const [menuOpened, menu] = useDisclosure(false);
+  const [menuOpened, { close: closeMenu, toggle: toggleMenu }] = useDisclosure(false);
   const [shortcutsOpened, shortcuts] = useDisclosure(false);
   const [enabled, setEnabled] = useShortcutKeys();
   useShortcut('?', 'Show the shortcuts', shortcuts.open);
-  useEffect(menu.close, [pathname]);
+  useEffect(() => closeMenu(), [closeMenu, pathname]);
 
   const navigation = (
     <Suspense fallback={<PageSkeleton rows={6} />}>
@@ -40,13 +40,13 @@ export function Shell() {
             </ThemeIcon>
             <Text fw={600}>Keyledger</Text>
           </Group>
-          <Burger opened={menuOpened} onClick={menu.toggle} size="sm" aria-label="Menu" />
+          <Burger opened={menuOpened} onClick={toggleMenu} size="sm" aria-label="Menu" />
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="sm" visibleFrom="sm" bg="var(--app-sidebar)">
         {navigation}
       </AppShell.Navbar>
-      <Drawer opened={menuOpened} onClose={menu.close} size={280} hiddenFrom="sm" title="Keyledger">
+      <Drawer opened={menuOpened} onClose={closeMenu} size={280} hiddenFrom="sm" title="Keyledger">
         {navigation}
       </Drawer>
       <AppShell.Main id="main" tabIndex={-1}>
