@@ -13,7 +13,15 @@ import { NotFoundPage } from './not-found-page.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { queryClient } from './query-client.js';
 
-const root = createRootRoute({ component: Outlet });
+const root = createRootRoute({
+  component: Outlet,
+  // Outside of the shell, which has a `main` of its own.
+  notFoundComponent: () => (
+    <main>
+      <NotFoundPage />
+    </main>
+  ),
+});
 
 /** Where to go on after signing in: an address of our own, whatever somebody wrote into a link. */
 function nextOf({ next }: Record<string, unknown>): { next?: string } {

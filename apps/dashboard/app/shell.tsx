@@ -3,7 +3,7 @@ import { AppShell, Box, Burger, Drawer, Group, Text, ThemeIcon } from '@mantine/
 import { useDisclosure } from '@mantine/hooks';
 import { Notifications } from '@mantine/notifications';
 import { IconKey } from '@tabler/icons-react';
-import { Outlet, useLocation } from '@tanstack/react-router';
+import { Outlet, useRouter } from '@tanstack/react-router';
 import { Suspense, useEffect } from 'react';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { ShortcutsDialog, useShortcut, useShortcutKeys } from '../ui/shortcuts.js';
@@ -11,12 +11,12 @@ import { Navigation } from './navigation.js';
 
 /** The frame of every page for whoever is signed in. */
 export function Shell() {
-  const { pathname } = useLocation();
+  const router = useRouter();
   const [menuOpened, { close: closeMenu, toggle: toggleMenu }] = useDisclosure(false);
   const [shortcutsOpened, shortcuts] = useDisclosure(false);
   const [enabled, setEnabled] = useShortcutKeys();
   useShortcut('?', 'Show the shortcuts', shortcuts.open);
-  useEffect(() => closeMenu(), [closeMenu, pathname]);
+  useEffect(() => router.subscribe('onBeforeNavigate', closeMenu), [router, closeMenu]);
 
   const navigation = (
     <Suspense fallback={<PageSkeleton rows={6} />}>
