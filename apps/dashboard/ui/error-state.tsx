@@ -29,8 +29,8 @@ export function ErrorState({ error, onRetry }: Props) {
           </List>
         )}
         {problem && (
-          <Group gap={4} wrap="nowrap" maw="100%">
-            <Text size="xs" truncate>
+          <Group gap={4} wrap="nowrap">
+            <Text size="xs" style={{ overflowWrap: 'anywhere' }}>
               {problem.code}, {problem.request_id}
             </Text>
             <CopyButton value={problem.request_id} label="Copy the request's id" />

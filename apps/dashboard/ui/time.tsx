@@ -33,7 +33,7 @@ export function Time({ at, otherwise = 'Never', exact = false }: Props) {
 function inShort(date: Date, now: number): string {
   const ms = date.getTime() - now;
   const distance = Math.abs(ms);
-  if (distance < 60_000) return ms > 0 ? 'in a moment' : 'just now';
+  if (distance < 60_000) return relative.format(0, 'second');
   if (distance < 3_600_000) return relative.format(Math.round(ms / 60_000), 'minute');
   if (distance < DAY_MS) return relative.format(Math.round(ms / 3_600_000), 'hour');
   if (distance < 30 * DAY_MS) return relative.format(Math.round(ms / DAY_MS), 'day');
