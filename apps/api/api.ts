@@ -9,11 +9,12 @@ import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { createHttpAdapter } from '#libs/platform/http/server.js';
 import { createLogger } from '#libs/platform/logging.js';
 import { ApiModule } from './api.module.js';
+import { DASHBOARD, serveDashboard } from './dashboard.js';
 
 const VERSION = '0.1.0';
 
-/** The API, ready to listen. */
-export async function createApi(config: Config): Promise<NestFastifyApplication> {
+/** The API with the dashboard on `/`, ready to listen. */
+export async function createApi(config: Config, dashboard = DASHBOARD): Promise<NestFastifyApplication> {
   const direct = new DirectServer(config);
   const adapter = createHttpAdapter(config, direct);
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config, direct), adapter, {
@@ -27,5 +28,6 @@ export async function createApi(config: Config): Promise<NestFastifyApplication>
     jsonDocumentUrl: 'openapi.json',
     customSiteTitle: 'Keyledger API',
   });
+  await serveDashboard(app, dashboard);
   return app;
 }

@@ -5,6 +5,8 @@ import { runStep } from './child.mjs';
 import { SetupError } from './errors.mjs';
 
 const SOURCES = ['apps', 'libs'];
+/** Of the services and of the dashboard, tests left out. */
+const IS_SOURCE = /(?<!\.spec)\.(ts|tsx|css|html|svg)$/;
 const SETTINGS = ['tsconfig.build.json', 'nest-cli.json', 'package.json', 'package-lock.json'];
 
 const marker = (root) => join(root, 'dist', '.built');
@@ -20,14 +22,16 @@ export async function build(root, node, lock) {
   // Without the marker of a finished build, outputs and the compiler's own notes on them may not agree: begin anew.
   if (!existsSync(marker(root))) rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
   rmSync(marker(root), { force: true });
-  await compile(root, node, lock);
+  const tool = (...path) => join(root, 'node_modules', ...path);
+  await run(root, node, lock, [tool('@nestjs', 'cli', 'bin', 'nest.js'), 'build']);
+  const dashboard = join('apps', 'dashboard');
+  await run(root, node, lock, [tool('vite', 'bin', 'vite.js'), 'build', dashboard, '--logLevel', 'warn']);
   for (const folder of SOURCES) removeStale(join(root, 'dist', folder), join(root, folder));
   writeFileSync(marker(root), hash);
 }
 
-async function compile(root, node, lock) {
-  const nest = join(root, 'node_modules', '@nestjs', 'cli', 'bin', 'nest.js');
-  const code = await runStep(lock, node, [nest, 'build'], { cwd: root, stdio: 'inherit' });
+async function run(root, node, lock, args) {
+  const code = await runStep(lock, node, args, { cwd: root, stdio: 'inherit' });
   if (code === null) throw new SetupError('The build was interrupted: start again to finish it.');
   if (code !== 0) throw new SetupError('The build failed: the compiler says above why.');
 }
@@ -57,7 +61,7 @@ function sourcesIn(root, folder) {
   return list(join(root, folder)).flatMap((entry) => {
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory()) return sourcesIn(root, path);
-    return entry.name.endsWith('.ts') && !entry.name.endsWith('.spec.ts') ? [path] : [];
+    return IS_SOURCE.test(entry.name) ? [path] : [];
   });
 }
 

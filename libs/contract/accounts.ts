@@ -7,7 +7,7 @@ export const email = z
   .transform((value) => value.toLowerCase())
   .meta({ examples: ['ada@example.com'] });
 
-const PASSWORD_MIN = 12;
+export const PASSWORD_MIN = 12;
 export const PASSWORD_MAX = 128;
 
 export const newPassword = z

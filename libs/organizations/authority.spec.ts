@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { isWithin } from '#libs/contract/networks.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { applicationAuthority, missingScopes } from '#libs/contract/scopes.js';
-import { authorityOfRole, beyond, isHigher, mayAssign, type Authority } from './authority.js';
+import { isHigher, mayAssign } from '#libs/contract/roles.js';
+import { authorityOfRole, beyond, type Authority } from './authority.js';
 
 const unlimited = { grants: [], environment: null, expiresAt: null, projectId: null, allowedIps: [], keysOf: null };
 const half = fc.constantFrom('triggers', 'api-keys', 'manage', 'read', '*');

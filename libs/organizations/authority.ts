@@ -1,6 +1,7 @@
 import type { Environment } from '#libs/contract/api-keys.js';
 import { isWithin } from '#libs/contract/networks.js';
 import type { Role } from '#libs/contract/organizations.js';
+import { operatorScopes, scopesOfRole } from '#libs/contract/roles.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 
 /** What somebody may do in one organization, and so all that they may hand on to a key. */
@@ -20,27 +21,6 @@ export interface Authority {
   readonly keysOf: string | null;
 }
 
-/** By role, given all that the scopes of the deployment's own API reach. */
-const scopesOfRole: Record<Role, (application: readonly string[]) => readonly string[]> = {
-  owner: () => ['*:*'],
-  admin: () => ['*:*'],
-  developer: (application) => ['api-keys:manage', 'organizations:read', 'usage:read', ...application],
-  auditor: () => ['audit:read', 'organizations:read', 'usage:read'],
-  viewer: () => ['organizations:read', 'usage:read'],
-};
-
-/** From the most to the least. */
-const ranks: readonly Role[] = ['owner', 'admin', 'developer', 'auditor', 'viewer'];
-
-export function isHigher(role: Role, than: Role): boolean {
-  return ranks.indexOf(role) < ranks.indexOf(than);
-}
-
-/** Admins manage everybody but owners, and make nobody one. */
-export function mayAssign(own: Role, role: Role): boolean {
-  return own === 'owner' || (own === 'admin' && role !== 'owner');
-}
-
 export function authorityOfRole(role: Role, userId: string, application: readonly string[]): Authority {
   return {
     ...unlimited,
@@ -58,10 +38,9 @@ const unlimited = {
   keysOf: null,
 } as const;
 
-/** What an operator may read of every organization; each read is recorded in its trail. */
 export const operatorAuthority: Authority = {
   ...unlimited,
-  scopes: ['audit:read', 'organizations:read', 'usage:read'],
+  scopes: operatorScopes,
 };
 
 /** In what the wanted authority goes beyond one's own, in words; empty when it lies within. */

@@ -15,7 +15,7 @@ import { DomainError } from '#libs/platform/errors.js';
 import { Changes, type Change } from '#libs/platform/events/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { Authorities } from './authorities.service.js';
-import { isHigher, mayAssign } from './authority.js';
+import { isHigher, mayAssign } from '#libs/contract/roles.js';
 import { Invitation } from './invitation.entity.js';
 import { Membership } from './membership.entity.js';
 import { Organization } from './organization.entity.js';

@@ -9,7 +9,7 @@ import { Changes } from '#libs/platform/events/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { ApiKeyRevocation } from './api-key-revocation.js';
 import { Authorities } from './authorities.service.js';
-import { mayAssign } from './authority.js';
+import { mayAssign } from '#libs/contract/roles.js';
 import { InvitationsService } from './invitations.service.js';
 import { Membership } from './membership.entity.js';
 

@@ -72,6 +72,8 @@ export interface Deployment {
   account(invitationToken?: string): Promise<Account>;
   /** A new user who is an operator, signed in. */
   operator(): Promise<Account>;
+  /** Where it was, on the same database, as after a deployment of a new version; for a deployment with a `port`. */
+  restartApi(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -81,6 +83,10 @@ export interface DeploymentOptions {
   readonly env?: Record<string, string>;
   /** Without it nothing is ingested. */
   readonly worker?: boolean;
+  /** Where the API listens, for a PUBLIC_URL that is where it can be reached; a free port otherwise. */
+  readonly port?: number;
+  /** The folder of the built dashboard; without it there is none. */
+  readonly dashboard?: string;
 }
 
 /** Passport keeps its strategies in one place for the whole process, so a second API here would answer for the first. */
@@ -100,9 +106,13 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
     LOG_LEVEL: 'fatal',
     ...options.env,
   };
-  const api = await createApi(readConfig({ ...env, DATABASE_URL: database.apiUrl }));
-  const advance = movableClock(api.get(DatabaseClock));
-  await api.listen(0, '127.0.0.1');
+  const startApi = async () => {
+    const started = await createApi(readConfig({ ...env, DATABASE_URL: database.apiUrl }), options.dashboard);
+    await started.listen(options.port ?? 0, '127.0.0.1');
+    return started;
+  };
+  let api = await startApi();
+  let advance = movableClock(api.get(DatabaseClock));
   const url = await api.getUrl();
   const worker: INestApplicationContext | undefined =
     options.worker === false ? undefined : await createWorker(readConfig({ ...env, DATABASE_URL: database.workerUrl }));
@@ -113,14 +123,21 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
   return {
     url,
     database,
-    api,
+    get api() {
+      return api;
+    },
     sql,
-    advance,
+    advance: (milliseconds) => advance(milliseconds),
     client,
     account: (invitationToken) => openAccount(client, invitationToken),
     async operator() {
       const { token } = await newOperatorLink(database.apiUrl, env.PUBLIC_URL, null);
       return openAccount(client, token);
+    },
+    async restartApi() {
+      await api.close();
+      api = await startApi();
+      advance = movableClock(api.get(DatabaseClock));
     },
     async stop() {
       running = false;

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fastifyStatic from '@fastify/static';
+import { Logger } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+
+/** Where the build puts the dashboard, seen from the built API. */
+export const DASHBOARD = join(import.meta.dirname, '../../dashboard');
+
+/** Paths that are the API's, known or not: a browser that opens one gets the answer that a program would. */
+const NOT_PAGES = /^\/(api|assets|auth|authz|docs|health|openapi\.json|problems|tlog)(\/|$)/;
+
+/** What the build has where the nonce belongs. */
+const NONCE = /__CSP_NONCE__/g;
+
+/** The dashboard on `/`: its files, and its page for every address that a browser is sent to. */
+export async function serveDashboard(app: NestFastifyApplication, folder: string): Promise<void> {
+  const index = join(folder, 'index.html');
+  if (!existsSync(index)) {
+    new Logger('Dashboard').warn(`There is no dashboard in ${folder}: npm run build makes it. The API works without.`);
+    return;
+  }
+  const html = readFileSync(index, 'utf8');
+  const server: FastifyInstance = app.getHttpAdapter().getInstance();
+  await server.register(fastifyStatic, {
+    root: join(folder, 'assets'),
+    prefix: '/assets/',
+    decorateReply: false,
+    index: false,
+    preCompressed: true,
+    // Their names are made of their content.
+    immutable: true,
+    maxAge: '1y',
+    setHeaders: (reply) => void reply.header('x-content-type-options', 'nosniff'),
+  });
+  server.get('/*', (request, reply) => {
+    if (!isNavigation(request)) return reply.callNotFound();
+    const nonce = randomBytes(16).toString('base64');
+    return reply
+      .type('text/html; charset=utf-8')
+      .headers({ ...securityHeaders, 'content-security-policy': contentSecurityPolicy(nonce), vary: 'Accept' })
+      .send(html.replace(NONCE, nonce));
+  });
+}
+
+function isNavigation(request: FastifyRequest): boolean {
+  const accepted = request.headers.accept ?? '';
+  return accepted.includes('text/html') && !NOT_PAGES.test(request.context.path ?? '');
+}
+
+const securityHeaders = {
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()',
+};
+
+/** The nonce is for the style elements that the component library makes; there is no inline script. */
+function contentSecurityPolicy(nonce: string): string {
+  return [
+    `default-src 'none'`,
+    `script-src 'self'`,
+    `style-src 'self' 'nonce-${nonce}'`,
+    `img-src 'self' data:`,
+    `font-src 'self'`,
+    `connect-src 'self'`,
+    `base-uri 'none'`,
+    `form-action 'none'`,
+    `frame-ancestors 'none'`,
+  ].join('; ');
+}

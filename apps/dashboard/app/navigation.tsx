@@ -1,0 +1,218 @@
+import {
+  Box,
+  Menu,
+  NavLink,
+  type NavLinkProps,
+  ScrollArea,
+  SegmentedControl,
+  Select,
+  Stack,
+  Text,
+  UnstyledButton,
+  useMantineColorScheme,
+  VisuallyHidden,
+} from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import {
+  IconBuilding,
+  IconChartBar,
+  IconChevronUp,
+  IconFolder,
+  IconHistory,
+  IconKey,
+  IconServer,
+  IconSettings,
+  IconShield,
+  IconUsers,
+} from '@tabler/icons-react';
+import { useMutation, useQuery } from '@tanstack/react-query';
+import { createLink, useMatch, useNavigate } from '@tanstack/react-router';
+import { useEffect, type ComponentProps } from 'react';
+import type { Organization } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
+import {
+  homeOrganization,
+  organizationQuery,
+  rememberOrganization,
+  useOrganizations,
+} from '../organization/organizations.js';
+import { useMe } from '../session/me.js';
+import { signOut } from '../session/session.js';
+import { sentenceOf } from '../ui/error-state.js';
+import { useShortcut } from '../ui/shortcuts.js';
+
+const NavigationLink = createLink((props: NavLinkProps & ComponentProps<'a'>) => <NavLink {...props} />);
+
+/** The sidebar: where one is, where one can go, and who one is. */
+export function Navigation({ onShowShortcuts }: { readonly onShowShortcuts: () => void }) {
+  const { operator } = useMe();
+  const organization = useCurrentOrganization();
+  return (
+    <Stack h="100%" gap="sm">
+      <OrganizationSwitcher current={organization} />
+      <ScrollArea flex={1} type="auto">
+        <Box component="nav" aria-label="Main">
+          {organization && <OrganizationLinks organization={organization} />}
+          {operator && <OperatorLinks />}
+        </Box>
+      </ScrollArea>
+      <AccountMenu onShowShortcuts={onShowShortcuts} />
+    </Stack>
+  );
+}
+
+/** The one of the address; on other pages the one where one was last. */
+function useCurrentOrganization(): Organization | undefined {
+  const match = useMatch({ from: '/shell/org/$organizationId', shouldThrow: false });
+  const id = match?.params.organizationId;
+  const own = useOrganizations();
+  const known = id ? own.find((organization) => organization.id === id) : homeOrganization(own);
+  // An operator may read those of others.
+  const { data: foreign } = useQuery({ ...organizationQuery(id ?? ''), enabled: id !== undefined && !known });
+  useEffect(() => {
+    if (id && known) rememberOrganization(id);
+  }, [id, known]);
+  return known ?? foreign;
+}
+
+function OrganizationSwitcher({ current }: { readonly current: Organization | undefined }) {
+  const navigate = useNavigate();
+  const own = useOrganizations();
+  const shown = current && !own.includes(current) ? [...own, current] : own;
+  return (
+    <Select
+      aria-label="Organization"
+      data={shown.map(({ id, name }) => ({ value: id, label: name }))}
+      value={current?.id ?? null}
+      onChange={(organizationId) => {
+        if (!organizationId) return;
+        void navigate({ to: '/org/$organizationId/settings/api-keys', params: { organizationId } });
+      }}
+      leftSection={<IconBuilding size={16} />}
+      searchable
+      allowDeselect={false}
+      nothingFoundMessage="No such organization"
+      comboboxProps={{ withinPortal: true }}
+    />
+  );
+}
+
+function OrganizationLinks({ organization }: { readonly organization: Organization }) {
+  const navigate = useNavigate();
+  const params = { organizationId: organization.id };
+  useShortcut('g k', 'Go to the API keys', () => {
+    void navigate({ to: '/org/$organizationId/settings/api-keys', params });
+  });
+  useShortcut('g p', 'Go to the projects', () => void navigate({ to: '/org/$organizationId/projects', params }));
+  useShortcut('g a', 'Go to the audit log', () => void navigate({ to: '/org/$organizationId/audit', params }));
+  useShortcut('g u', 'Go to usage and credits', () => void navigate({ to: '/org/$organizationId/usage', params }));
+  return (
+    <>
+      <NavigationLink
+        to="/org/$organizationId/settings/api-keys"
+        params={params}
+        label="API keys"
+        leftSection={<IconKey size={16} />}
+      />
+      <NavigationLink
+        to="/org/$organizationId/projects"
+        params={params}
+        label="Projects"
+        leftSection={<IconFolder size={16} />}
+      />
+      {roleCovers(organization.role, 'audit:read') && (
+        <NavigationLink
+          to="/org/$organizationId/audit"
+          params={params}
+          label="Audit log"
+          leftSection={<IconHistory size={16} />}
+        />
+      )}
+      <NavigationLink
+        to="/org/$organizationId/usage"
+        params={params}
+        label="Usage & credits"
+        leftSection={<IconChartBar size={16} />}
+      />
+      {!organization.personal && (
+        <NavigationLink
+          to="/org/$organizationId/settings/members"
+          params={params}
+          label="Members"
+          leftSection={<IconUsers size={16} />}
+        />
+      )}
+      <NavigationLink
+        to="/org/$organizationId/settings"
+        params={params}
+        activeOptions={{ exact: true }}
+        label="Settings"
+        leftSection={<IconSettings size={16} />}
+      />
+    </>
+  );
+}
+
+function OperatorLinks() {
+  return (
+    <>
+      <Text size="xs" c="dimmed" fw={600} px="sm" pt="md" pb={4}>
+        Operator
+      </Text>
+      <NavigationLink to="/operator/organizations" label="Organizations" leftSection={<IconBuilding size={16} />} />
+      <NavigationLink to="/operator/operators" label="Operators" leftSection={<IconShield size={16} />} />
+      <NavigationLink to="/operator/service-keys" label="Service keys" leftSection={<IconServer size={16} />} />
+    </>
+  );
+}
+
+function AccountMenu({ onShowShortcuts }: { readonly onShowShortcuts: () => void }) {
+  const me = useMe();
+  const navigate = useNavigate();
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const leave = useMutation({
+    mutationFn: signOut,
+    onError: (error) => notifications.show({ color: 'red', title: 'Not signed out', message: sentenceOf(error) }),
+  });
+  return (
+    <Stack gap="xs">
+      <SegmentedControl
+        fullWidth
+        size="xs"
+        aria-label="Colours"
+        value={colorScheme}
+        onChange={setColorScheme}
+        data={[
+          { value: 'light', label: 'Light' },
+          { value: 'dark', label: 'Dark' },
+          { value: 'auto', label: 'System' },
+        ]}
+      />
+      <Menu position="top-start" width="target">
+        <Menu.Target>
+          <UnstyledButton className="account">
+            <VisuallyHidden>Account of </VisuallyHidden>
+            <Box miw={0} flex={1}>
+              <Text fw={500} truncate>
+                {me.name}
+              </Text>
+              <Text size="xs" c="dimmed" truncate>
+                {me.email}
+              </Text>
+            </Box>
+            <IconChevronUp size={16} />
+          </UnstyledButton>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item onClick={() => void navigate({ to: '/account' })}>Account</Menu.Item>
+          <Menu.Item onClick={onShowShortcuts}>Keyboard shortcuts</Menu.Item>
+          <Menu.Item component="a" href="/docs">
+            API reference
+          </Menu.Item>
+          <Menu.Divider />
+          <Menu.Item onClick={() => leave.mutate()}>Sign out</Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+    </Stack>
+  );
+}

@@ -1,0 +1,191 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router';
+import { meQuery } from '../session/me.js';
+import { isSignedOut, SignedOut } from '../session/session.js';
+import { ErrorPage } from './error-page.js';
+import { NotFoundPage } from './not-found-page.js';
+import { PageSkeleton } from '../ui/page-skeleton.js';
+import { queryClient } from './query-client.js';
+
+const root = createRootRoute({
+  component: Outlet,
+  // Outside of the shell, which has a `main` of its own.
+  notFoundComponent: () => (
+    <main>
+      <NotFoundPage />
+    </main>
+  ),
+});
+
+/** Where to go on after signing in: an address of our own, whatever somebody wrote into a link. */
+function nextOf({ next }: Record<string, unknown>): { next?: string } {
+  const isOurs = typeof next === 'string' && /^\/(?![/\\])/.test(next);
+  // Left out, it would stay what the address says.
+  return { next: isOurs ? next : undefined };
+}
+
+async function isSignedIn(): Promise<boolean> {
+  if (isSignedOut()) return false;
+  try {
+    await queryClient.ensureQueryData(meQuery);
+    return true;
+  } catch (error) {
+    if (error instanceof SignedOut) return false;
+    throw error;
+  }
+}
+
+/** Signing in changes the session, which asks again, and so leads on. */
+async function leadOnIfSignedIn({ search }: { search: { next?: string } }): Promise<void> {
+  if (await isSignedIn()) throw redirect({ href: search.next ?? '/', replace: true });
+}
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: '/sign-in',
+  validateSearch: nextOf,
+  beforeLoad: leadOnIfSignedIn,
+  component: lazyRouteComponent(() => import('../sign-in/sign-in-page.js'), 'SignInPage'),
+});
+
+const register = createRoute({
+  getParentRoute: () => root,
+  path: '/register',
+  validateSearch: nextOf,
+  beforeLoad: leadOnIfSignedIn,
+  component: lazyRouteComponent(() => import('../sign-in/register-page.js'), 'RegisterPage'),
+});
+
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: '/invitation',
+  component: lazyRouteComponent(() => import('../sign-in/invitation-page.js'), 'InvitationPage'),
+});
+
+const passwordReset = createRoute({
+  getParentRoute: () => root,
+  path: '/password-reset',
+  component: lazyRouteComponent(() => import('../sign-in/password-reset-page.js'), 'PasswordResetPage'),
+});
+
+/** Everything within the shell is for whoever is signed in. */
+const shell = createRoute({
+  getParentRoute: () => root,
+  id: 'shell',
+  beforeLoad: async ({ location }) => {
+    if (!(await isSignedIn())) throw redirect({ to: '/sign-in', search: nextOf({ next: location.href }) });
+  },
+  component: lazyRouteComponent(() => import('./shell.js'), 'Shell'),
+});
+
+const home = createRoute({
+  getParentRoute: () => shell,
+  path: '/',
+  component: lazyRouteComponent(() => import('../organization/home-page.js'), 'HomePage'),
+});
+
+const account = createRoute({
+  getParentRoute: () => shell,
+  path: '/account',
+  component: lazyRouteComponent(() => import('../account/account-page.js'), 'AccountPage'),
+});
+
+const organization = createRoute({ getParentRoute: () => shell, path: '/org/$organizationId', component: Outlet });
+
+const organizationPages = [
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/settings/api-keys',
+    component: lazyRouteComponent(() => import('../api-keys/api-keys-page.js'), 'ApiKeysPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/settings/api-keys/$keyId',
+    component: lazyRouteComponent(() => import('../api-keys/api-key-page.js'), 'ApiKeyPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/projects',
+    component: lazyRouteComponent(() => import('../projects/projects-page.js'), 'ProjectsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/projects/$projectId/api-keys',
+    component: lazyRouteComponent(() => import('../projects/project-page.js'), 'ProjectPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/audit',
+    component: lazyRouteComponent(() => import('../audit/audit-page.js'), 'AuditPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/usage',
+    component: lazyRouteComponent(() => import('../usage/usage-page.js'), 'UsagePage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/settings/members',
+    component: lazyRouteComponent(() => import('../members/members-page.js'), 'MembersPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/settings',
+    component: lazyRouteComponent(() => import('../organization/settings-page.js'), 'SettingsPage'),
+  }),
+] as const;
+
+const operatorPages = [
+  createRoute({
+    getParentRoute: () => shell,
+    path: '/operator/organizations',
+    component: lazyRouteComponent(() => import('../operators/organizations-page.js'), 'OrganizationsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => shell,
+    path: '/operator/organizations/$organizationId',
+    component: lazyRouteComponent(() => import('../operators/organization-page.js'), 'OrganizationPage'),
+  }),
+  createRoute({
+    getParentRoute: () => shell,
+    path: '/operator/operators',
+    component: lazyRouteComponent(() => import('../operators/operators-page.js'), 'OperatorsPage'),
+  }),
+  createRoute({
+    getParentRoute: () => shell,
+    path: '/operator/service-keys',
+    component: lazyRouteComponent(() => import('../operators/service-keys-page.js'), 'ServiceKeysPage'),
+  }),
+] as const;
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    signIn,
+    register,
+    invitation,
+    passwordReset,
+    shell.addChildren([home, account, organization.addChildren([...organizationPages]), ...operatorPages]),
+  ]),
+  defaultPreload: 'intent',
+  scrollRestoration: true,
+  defaultPendingComponent: PageSkeleton,
+  defaultErrorComponent: ErrorPage,
+  defaultNotFoundComponent: NotFoundPage,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+// Whoever came by a link reads on where they are; after a change of the page the heading is what has changed.
+router.subscribe('onRendered', ({ fromLocation, pathChanged }) => {
+  if (fromLocation && pathChanged) document.querySelector<HTMLElement>('h1')?.focus();
+});

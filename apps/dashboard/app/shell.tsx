@@ -1,0 +1,63 @@
+import '@mantine/notifications/styles.css';
+import { AppShell, Box, Burger, Drawer, Group, Text, ThemeIcon } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { Notifications } from '@mantine/notifications';
+import { IconKey } from '@tabler/icons-react';
+import { Outlet, useRouter } from '@tanstack/react-router';
+import { Suspense, useEffect } from 'react';
+import { PageSkeleton } from '../ui/page-skeleton.js';
+import { ShortcutsDialog, useShortcut, useShortcutKeys } from '../ui/shortcuts.js';
+import { Navigation } from './navigation.js';
+
+/** The frame of every page for whoever is signed in. */
+export function Shell() {
+  const router = useRouter();
+  const [menuOpened, { close: closeMenu, toggle: toggleMenu }] = useDisclosure(false);
+  const [shortcutsOpened, shortcuts] = useDisclosure(false);
+  const [enabled, setEnabled] = useShortcutKeys();
+  useShortcut('?', 'Show the shortcuts', shortcuts.open);
+  useEffect(() => router.subscribe('onBeforeNavigate', closeMenu), [router, closeMenu]);
+
+  const navigation = (
+    <Suspense fallback={<PageSkeleton rows={6} />}>
+      <Navigation onShowShortcuts={shortcuts.open} />
+    </Suspense>
+  );
+  return (
+    <AppShell
+      header={{ height: { base: 52, sm: 0 } }}
+      navbar={{ width: 232, breakpoint: 'sm', collapsed: { mobile: true } }}
+      padding={{ base: 'md', sm: 'xl' }}
+    >
+      <a className="skip-link" href="#main">
+        Skip to the content
+      </a>
+      <AppShell.Header hiddenFrom="sm" px="md">
+        <Group h="100%" justify="space-between">
+          <Group gap="xs">
+            <ThemeIcon size="sm">
+              <IconKey size={14} />
+            </ThemeIcon>
+            <Text fw={600}>Keyledger</Text>
+          </Group>
+          <Burger opened={menuOpened} onClick={toggleMenu} size="sm" aria-label="Menu" />
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar p="sm" visibleFrom="sm" bg="var(--app-sidebar)">
+        {navigation}
+      </AppShell.Navbar>
+      <Drawer opened={menuOpened} onClose={closeMenu} size={280} hiddenFrom="sm" title="Keyledger">
+        {navigation}
+      </Drawer>
+      <AppShell.Main id="main" tabIndex={-1}>
+        <Box maw={1200} mx="auto">
+          <Suspense fallback={<PageSkeleton />}>
+            <Outlet />
+          </Suspense>
+        </Box>
+      </AppShell.Main>
+      <Notifications position="bottom-right" />
+      <ShortcutsDialog opened={shortcutsOpened} onClose={shortcuts.close} enabled={enabled} onEnable={setEnabled} />
+    </AppShell>
+  );
+}

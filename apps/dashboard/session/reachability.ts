@@ -1,0 +1,48 @@
+import { onlineManager } from '@tanstack/react-query';
+import { ApiError } from '#libs/client/client.js';
+
+/** No answer, or one that did not come from Keyledger itself. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable';
+}
+
+const FIRST_PROBE_MS = 1000;
+const LONGEST_WAIT_MS = 30_000;
+
+let probing = false;
+
+/** Whether trying again later can help. */
+export function isAway(error: unknown): boolean {
+  return error instanceof Unreachable || (error instanceof ApiError && error.problem.status === 503);
+}
+
+/** A fetch that notices when the server cannot be reached; queries then wait until it can. */
+export async function reachingFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  const response = await fetch(input, init).catch((error: unknown) => {
+    if (init?.signal?.aborted) throw error;
+    return undefined;
+  });
+  if (response && ![502, 503, 504].includes(response.status)) return response;
+  void waitForServer();
+  if (response?.headers.get('content-type')?.startsWith('application/problem+json')) return response;
+  throw new Unreachable();
+}
+
+async function waitForServer(): Promise<void> {
+  if (probing) return;
+  probing = true;
+  onlineManager.setOnline(false);
+  for (let wait = FIRST_PROBE_MS; !(await isReady()); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+    // Several browsers that lost the same server should not come back in the same instant.
+    await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)));
+  }
+  probing = false;
+  onlineManager.setOnline(true);
+}
+
+function isReady(): Promise<boolean> {
+  return fetch('/health/ready').then(
+    ({ ok }) => ok,
+    () => false,
+  );
+}

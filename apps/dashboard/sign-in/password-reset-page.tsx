@@ -1,0 +1,53 @@
+import { Button, PasswordInput, Stack, Text } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { useMutation } from '@tanstack/react-query';
+import { oneTimeToken } from '../session/one-time-token.js';
+import { publicApi } from '../session/session.js';
+import { fieldErrors } from '../ui/field-errors.js';
+import { FormError } from '../ui/form-error.js';
+import { TextLink } from '../ui/links.js';
+import { Entry } from './entry.js';
+import { PASSWORD_HINT } from './password-hint.js';
+
+export function PasswordResetPage() {
+  const form = useForm({ initialValues: { new_password: '' } });
+  const submit = useMutation({
+    mutationFn: (values: typeof form.values) =>
+      publicApi.auth.resetPassword({ body: { ...values, token: oneTimeToken } }),
+    onError: (error) => form.setErrors(fieldErrors(error)),
+  });
+  const signInLink = <TextLink to="/sign-in">Sign in</TextLink>;
+  if (!oneTimeToken) {
+    return (
+      <Entry title="Set another password" footer={signInLink}>
+        <Text>This works by the whole link that an operator gave you. Open it again, or ask for a new one.</Text>
+      </Entry>
+    );
+  }
+  if (submit.isSuccess) {
+    return (
+      <Entry title="Your password is set" footer={signInLink}>
+        <Text>Every session of your account has ended.</Text>
+      </Entry>
+    );
+  }
+  return (
+    <Entry title="Set another password" description="Every session of your account ends with it.">
+      <form onSubmit={form.onSubmit((values) => submit.mutate(values))}>
+        <Stack>
+          <FormError error={submit.error} />
+          <PasswordInput
+            label="New password"
+            description={PASSWORD_HINT}
+            autoComplete="new-password"
+            required
+            {...form.getInputProps('new_password')}
+          />
+          <Button type="submit" loading={submit.isPending}>
+            Set password
+          </Button>
+        </Stack>
+      </form>
+    </Entry>
+  );
+}

@@ -1,0 +1,32 @@
+import { Button, PasswordInput, Stack, TextInput } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { useMutation } from '@tanstack/react-query';
+import { signIn } from '../session/session.js';
+import { FormError } from '../ui/form-error.js';
+import { fieldErrors } from '../ui/field-errors.js';
+
+interface Props {
+  readonly onSignedIn?: () => unknown;
+  readonly label?: string;
+}
+
+export function SignInForm({ onSignedIn, label = 'Sign in' }: Props) {
+  const form = useForm({ initialValues: { email: '', password: '' } });
+  const submit = useMutation({
+    mutationFn: signIn,
+    onSuccess: onSignedIn,
+    onError: (error) => form.setErrors(fieldErrors(error)),
+  });
+  return (
+    <form onSubmit={form.onSubmit((values) => submit.mutate(values))}>
+      <Stack>
+        <FormError error={submit.error} />
+        <TextInput label="Email" type="email" autoComplete="username" required {...form.getInputProps('email')} />
+        <PasswordInput label="Password" autoComplete="current-password" required {...form.getInputProps('password')} />
+        <Button type="submit" loading={submit.isPending}>
+          {label}
+        </Button>
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,66 @@
+import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { useState, type FormEvent, type ReactNode } from 'react';
+import { ErrorState } from './error-state.js';
+
+interface Props {
+  readonly opened: boolean;
+  readonly onClose: () => void;
+  /** What it does, such as `Revoke this key`. */
+  readonly title: string;
+  /** What has to be typed. */
+  readonly name: string;
+  /** What follows from it. */
+  readonly children: ReactNode;
+  readonly onConfirm: () => void;
+  readonly pending: boolean;
+  readonly error: unknown;
+}
+
+/** Before what cannot be undone. */
+export function ConfirmByName({ opened, onClose, title, name, children, onConfirm, pending, error }: Props) {
+  return (
+    <Modal opened={opened} onClose={onClose} title={title}>
+      <Confirmation {...{ onClose, title, name, onConfirm, pending, error }}>{children}</Confirmation>
+    </Modal>
+  );
+}
+
+/** A component of its own: what was typed is gone when it opens again. */
+function Confirmation({ onClose, title, name, children, onConfirm, pending, error }: Omit<Props, 'opened'>) {
+  const [typed, setTyped] = useState('');
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (typed === name) onConfirm();
+  };
+  return (
+    <form onSubmit={submit}>
+      <Stack>
+        {children}
+        <TextInput
+          label={
+            <>
+              Type{' '}
+              <Text span fw={700}>
+                {name}
+              </Text>{' '}
+              to confirm
+            </>
+          }
+          value={typed}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+          autoComplete="off"
+          data-autofocus
+        />
+        <ErrorState error={error} />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" color="red" loading={pending} disabled={typed !== name}>
+            {title}
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

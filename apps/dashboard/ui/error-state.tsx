@@ -1,0 +1,59 @@
+import { Alert, Button, Code, Group, List, Stack, Text } from '@mantine/core';
+import { IconAlertTriangle } from '@tabler/icons-react';
+import { ApiError } from '#libs/client/client.js';
+import { Unreachable } from '../session/reachability.js';
+import { CopyButton } from './copy-button.js';
+
+interface Props {
+  /** Nothing is drawn without one. */
+  readonly error: unknown;
+  readonly onRetry?: () => void;
+}
+
+/** What went wrong, as the API says it: its `detail` is written for people. */
+export function ErrorState({ error, onRetry }: Props) {
+  if (!error) return null;
+  const problem = error instanceof ApiError ? error.problem : undefined;
+  const [title, sentence] = [titleOf(error), sentenceOf(error)];
+  return (
+    <Alert color="red" variant="light" icon={<IconAlertTriangle />} title={title} role="alert">
+      <Stack gap="xs" align="flex-start">
+        {sentence !== title && <Text>{sentence}</Text>}
+        {problem?.errors && (
+          <List>
+            {problem.errors.map(({ location, message }) => (
+              <List.Item key={location + message}>
+                <Code>{location}</Code> {message}
+              </List.Item>
+            ))}
+          </List>
+        )}
+        {problem && (
+          <Group gap={4} wrap="nowrap">
+            <Text size="xs" style={{ overflowWrap: 'anywhere' }}>
+              {problem.code}, {problem.request_id}
+            </Text>
+            <CopyButton value={problem.request_id} label="Copy the request's id" />
+          </Group>
+        )}
+        {onRetry && (
+          <Button variant="default" size="xs" onClick={onRetry}>
+            Try again
+          </Button>
+        )}
+      </Stack>
+    </Alert>
+  );
+}
+
+function titleOf(error: unknown): string {
+  if (error instanceof ApiError) return error.problem.title;
+  return error instanceof Unreachable ? 'Keyledger cannot be reached' : 'Something went wrong in this page';
+}
+
+/** In one sentence, also for a notification. */
+export function sentenceOf(error: unknown): string {
+  if (error instanceof ApiError) return error.problem.detail;
+  if (error instanceof Unreachable) return 'Check your connection, and look whether it was done before you repeat it.';
+  return error instanceof Error ? error.message : String(error);
+}

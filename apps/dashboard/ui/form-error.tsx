@@ -1,0 +1,9 @@
+import { ApiError } from '#libs/client/client.js';
+import { ErrorState } from './error-state.js';
+
+/** Above a form: what went wrong, unless it stands beside the fields already. */
+export function FormError({ error }: { readonly error: unknown }) {
+  if (error instanceof ApiError && error.problem.errors?.every(({ location }) => location.startsWith('body.')))
+    return null;
+  return <ErrorState error={error} />;
+}

@@ -1,0 +1,24 @@
+import { Loader, Notification } from '@mantine/core';
+import { onlineManager } from '@tanstack/react-query';
+import { useSyncExternalStore } from 'react';
+
+/** As long as the server cannot be reached. What was read stays on the page, and queries go on by themselves. */
+export function OfflineBanner() {
+  const online = useSyncExternalStore(
+    (listener) => onlineManager.subscribe(listener),
+    () => onlineManager.isOnline(),
+  );
+  if (online) return null;
+  return (
+    <Notification
+      className="offline"
+      role="status"
+      withCloseButton={false}
+      withBorder
+      icon={<Loader size={18} />}
+      title="Keyledger cannot be reached"
+    >
+      Trying again. What you see may be out of date.
+    </Notification>
+  );
+}

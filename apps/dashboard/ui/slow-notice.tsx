@@ -1,0 +1,12 @@
+import { Text } from '@mantine/core';
+import { useTimeout } from '@mantine/hooks';
+import { useState } from 'react';
+
+const PATIENCE_MS = 4000;
+
+/** Below a skeleton: says that it goes on when it takes long. */
+export function SlowNotice() {
+  const [slow, setSlow] = useState(false);
+  useTimeout(() => setSlow(true), PATIENCE_MS, { autoInvoke: true });
+  return slow && <Text c="dimmed">This takes longer than usual.</Text>;
+}
