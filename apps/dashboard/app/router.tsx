@@ -6,6 +6,7 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router';
+import { AuditSearch } from '../audit/audit-search.js';
 import { meQuery } from '../session/me.js';
 import { SignedOut } from '../session/session.js';
 import { ErrorPage } from './error-page.js';
@@ -112,6 +113,7 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/audit',
+    validateSearch: AuditSearch,
     component: lazyRouteComponent(() => import('../audit/audit-page.js'), 'AuditPage'),
   }),
   createRoute({

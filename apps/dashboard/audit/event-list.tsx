@@ -1,0 +1,201 @@
+import './audit.css';
+import { Skeleton, Text, VisuallyHidden } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
+import { Link } from '@tanstack/react-router';
+import { useWindowVirtualizer } from '@tanstack/react-virtual';
+import { memo, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import type { AuditEvent } from '#libs/contract/audit.js';
+import { ErrorState } from '../ui/error-state.js';
+import type { EventQuery } from './audit-search.js';
+import { EventIcon } from './event-look.js';
+import { useEventPages } from './event-pages.js';
+import { sentenceOf } from './event-sentence.js';
+import type { NameOf } from './names.js';
+import { Sentence } from './sentence.js';
+
+interface Props {
+  readonly query: EventQuery;
+  readonly asOf: number;
+  /** Above those that were read, the newest first. */
+  readonly news: readonly AuditEvent[];
+  readonly nameOf: NameOf;
+  readonly opened: number | undefined;
+}
+
+/** Wide enough for a line for each; below, each has two. The style sheet has the same numbers. */
+const WIDE = '(min-width: 62em)';
+const ROW_REM = { wide: 2.625, narrow: 3.75 };
+const ROWS_BEYOND = 12;
+
+/** Only the rows on the screen are in the page, however many there are. */
+export function EventList({ query, asOf, news, nameOf, opened }: Props) {
+  const list = useRef<HTMLDivElement>(null);
+  const [top, setTop] = useState(0);
+  const [[firstRow, lastRow], setRange] = useState([0, 0]);
+  const wide = useMediaQuery(WIDE, true, { getInitialValueInEffect: false });
+  const pages = useEventPages(query, asOf, firstRow, lastRow);
+  const count = news.length + pages.rows;
+  const rowHeight = (wide ? ROW_REM.wide : ROW_REM.narrow) * rem();
+  const virtualizer = useWindowVirtualizer({
+    count,
+    estimateSize: () => rowHeight,
+    overscan: ROWS_BEYOND,
+    scrollMargin: top,
+    getItemKey: (index) => (index < news.length ? `new ${news[index]!.leaf_index}` : index - news.length),
+  });
+  const items = virtualizer.getVirtualItems();
+
+  // What stands above may grow or shrink with the filters.
+  useLayoutEffect(() => setTop(Math.round(list.current!.getBoundingClientRect().top + window.scrollY)));
+  useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
+  const first = Math.max(0, (items[0]?.index ?? 0) - news.length);
+  const last = Math.max(0, (items.at(-1)?.index ?? 0) - news.length);
+  if (first !== firstRow || last !== lastRow) setRange([first, last]);
+
+  const move = (event: KeyboardEvent<HTMLElement>) => {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const row = (event.target as Element).closest<HTMLElement>('[data-index]');
+    if (by === undefined || !row) return;
+    event.preventDefault();
+    const index = Number(row.dataset['index']) + by;
+    const link = list.current!.querySelector<HTMLElement>(`[data-index="${index}"] a`);
+    link?.focus({ preventScroll: true });
+    if (link) virtualizer.scrollToIndex(index, { align: 'auto' });
+  };
+
+  return (
+    <>
+      <div
+        className="events"
+        role="table"
+        aria-label="Events"
+        aria-rowcount={pages.complete ? count + 1 : -1}
+        tabIndex={-1}
+        onKeyDown={move}
+      >
+        <div role="rowgroup">
+          <div className="events-head" role="row" aria-rowindex={1}>
+            <span role="columnheader">
+              <VisuallyHidden>Kind</VisuallyHidden>
+            </span>
+            <span role="columnheader">Time</span>
+            <span role="columnheader">Event</span>
+            <span role="columnheader">Type</span>
+            <span role="columnheader">Address</span>
+          </div>
+        </div>
+        <div
+          role="rowgroup"
+          ref={list}
+          style={{ position: 'relative', height: virtualizer.getTotalSize(), overflow: 'hidden' }}
+        >
+          {items.map(({ index, key, start }) => {
+            const item = index < news.length ? news[index] : pages.at(index - news.length);
+            const offset = start - virtualizer.options.scrollMargin;
+            return item ? (
+              <EventRow
+                key={key}
+                index={index}
+                offset={offset}
+                item={item}
+                nameOf={nameOf}
+                opened={item.leaf_index === opened}
+              />
+            ) : (
+              <RowToCome key={key} index={index} offset={offset} />
+            );
+          })}
+        </div>
+      </div>
+      <ErrorState error={pages.error} onRetry={pages.retry} />
+      {pages.complete && (
+        <Text c="dimmed" size="sm" ta="center" py="md">
+          {count === 1
+            ? 'One event, and nothing before it'
+            : `${count.toLocaleString()} events, and nothing before them`}
+        </Text>
+      )}
+    </>
+  );
+}
+
+/** People choose how large letters are, and the rows grow with them. */
+function rem(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+}
+
+interface RowProps {
+  readonly index: number;
+  readonly offset: number;
+}
+
+const EventRow = memo(function EventRow({
+  index,
+  offset,
+  item: { leaf_index, event },
+  nameOf,
+  opened,
+}: RowProps & { readonly item: AuditEvent; readonly nameOf: NameOf; readonly opened: boolean }) {
+  const ip = event.data['ip'];
+  return (
+    <div
+      className="event"
+      role="row"
+      aria-rowindex={index + 2}
+      data-index={index}
+      data-opened={opened || undefined}
+      style={{ transform: `translateY(${offset}px)` }}
+    >
+      <span role="cell">
+        <EventIcon type={event.type} />
+      </span>
+      <span role="cell" className="event-aside event-time">
+        <time dateTime={event.time} title={`${event.time.slice(0, 23).replace('T', ' ')} UTC`}>
+          {toTheSecond.format(new Date(event.time))}
+        </time>
+      </span>
+      <span role="cell" className="event-what">
+        <Link
+          className="event-link"
+          to="."
+          search={(before) => ({ ...before, event: leaf_index })}
+          resetScroll={false}
+          preload={false}
+        >
+          <Sentence parts={sentenceOf(event)} nameOf={nameOf} />
+        </Link>
+      </span>
+      <span role="cell" className="event-aside event-mono event-type">
+        {event.type}
+      </span>
+      <span role="cell" className="event-aside event-mono event-address">
+        {typeof ip === 'string' ? ip : ''}
+      </span>
+    </div>
+  );
+});
+
+const toTheSecond = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
+
+function RowToCome({ index, offset }: RowProps) {
+  return (
+    <div
+      className="event"
+      role="row"
+      aria-rowindex={index + 2}
+      data-index={index}
+      style={{ transform: `translateY(${offset}px)` }}
+    >
+      <span role="cell" />
+      <span role="cell" className="event-time">
+        <Skeleton height={12} width={120} />
+      </span>
+      <span role="cell" className="event-what">
+        <VisuallyHidden>Loading</VisuallyHidden>
+        <Skeleton height={12} width="60%" />
+      </span>
+      <span role="cell" className="event-type" />
+      <span role="cell" className="event-address" />
+    </div>
+  );
+}
