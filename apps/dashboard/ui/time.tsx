@@ -1,4 +1,5 @@
 import { Tooltip } from '@mantine/core';
+import { useNow } from './use-now.js';
 
 interface Props {
   /** As the API says it; null where it never was. */
@@ -16,13 +17,14 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
 
 /** A time as people say it, with the exact one in UTC for whoever points at it or comes by keyboard. */
 export function Time({ at, otherwise = 'Never', exact = false }: Props) {
+  const now = useNow();
   if (at === null) return otherwise;
   const date = new Date(at);
   return (
     <Tooltip label={`${at.slice(0, 19).replace('T', ' ')} UTC`}>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- the tooltip must be reached without a mouse */}
       <time dateTime={at} tabIndex={0}>
-        {exact ? local.format(date) : inShort(date, Date.now())}
+        {exact ? local.format(date) : inShort(date, now)}
       </time>
     </Tooltip>
   );
