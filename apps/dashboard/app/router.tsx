@@ -9,6 +9,7 @@ import {
 import { AuditSearch } from '../audit/audit-search.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
+import { UsageSearch } from '../usage/usage-search.js';
 import { ErrorPage } from './error-page.js';
 import { NotFoundPage } from './not-found-page.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
@@ -129,6 +130,7 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/usage',
+    validateSearch: UsageSearch,
     component: lazyRouteComponent(() => import('../usage/usage-page.js'), 'UsagePage'),
   }),
   createRoute({

@@ -1,8 +1,8 @@
-import { Button, Group, Skeleton, Stack, Switch, Text, Tooltip } from '@mantine/core';
+import { ActionIcon, Button, Group, Skeleton, Stack, Switch, Text, Tooltip } from '@mantine/core';
 import { useInViewport } from '@mantine/hooks';
 import { IconRefresh } from '@tabler/icons-react';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { ApiError } from '#libs/client/client.js';
 import { ErrorState } from '../ui/error-state.js';
 import { SlowNotice } from '../ui/slow-notice.js';
@@ -44,15 +44,12 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
     enabled: search.live === true && mayFollow(search),
     onEvents: (events) => {
       setNews((before) => ({ ...before, news: withTold(before.news, events, reading) }));
+      if (news.overflowed && !reading) readAgain();
       if (events.some(({ event }) => NAMING.test(event.type)))
         void queries.invalidateQueries(namesQuery(organizationId));
     },
     onBegin: readAgain,
   });
-  useEffect(() => {
-    if (news.overflowed && !reading) readAgain();
-  }, [news.overflowed, reading]);
-
   if (isRefused(first.error)) return <NotForYou organizationId={organizationId} />;
   const isEmpty = first.data?.data.length === 0 && news.shown.length === 0;
   return (
@@ -66,17 +63,19 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
           onChange={(on) => change({ live: on || undefined }, { replace: true })}
         />
         <Group gap="xs">
-          <Button
+          <ActionIcon
             variant="default"
-            leftSection={<IconRefresh size={16} />}
+            size={36}
+            aria-label="Refresh"
+            title="Refresh"
             loading={first.isFetching && !first.isPending}
             onClick={() => {
               window.scrollTo({ top: 0 });
               readAgain();
             }}
           >
-            Refresh
-          </Button>
+            <IconRefresh size={16} />
+          </ActionIcon>
           <ExportMenu query={() => eventQuery(search, organizationId, Date.now())} />
         </Group>
       </Group>
@@ -85,6 +84,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
         count={news.held.length}
         more={news.overflowed}
         onShow={() => {
+          if (news.overflowed) readAgain();
           window.scrollTo({ top: 0 });
           change({ event: undefined });
         }}

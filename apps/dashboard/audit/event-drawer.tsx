@@ -2,7 +2,7 @@ import { ActionIcon, Box, Code, Drawer, Group, Skeleton, Stack, Text, Title } fr
 import { IconChevronDown, IconChevronUp } from '@tabler/icons-react';
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
-import { useRef, type ReactNode } from 'react';
+import { useState, type ReactNode } from 'react';
 import { AuditEvent } from '#libs/contract/audit.js';
 import { VerificationCode } from '#libs/contract/api-keys.js';
 import { leafHash } from '#libs/tlog/leaf.js';
@@ -11,11 +11,11 @@ import { CopyButton } from '../ui/copy-button.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
 import { outcomeWords } from '../ui/outcomes.js';
-import { Time } from '../ui/time.js';
 import type { AuditSearch } from './audit-search.js';
 import { changesOf, type Change } from './changes.js';
 import { firstLineWith } from './event-stream.js';
 import { actorWords, sentenceOf } from './event-sentence.js';
+import { localTime, utcTime } from './event-time.js';
 import type { NameOf } from './names.js';
 import { Sentence } from './sentence.js';
 
@@ -32,9 +32,8 @@ interface Props {
 /** One event in full, at an address of its own. */
 export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, onShow }: Props) {
   // While it slides out it still shows what it showed.
-  const last = useRef(0);
-  if (index !== undefined) last.current = index;
-  const shown = index ?? last.current;
+  const [shown, setShown] = useState(index ?? 0);
+  if (index !== undefined && index !== shown) setShown(index);
   const query = useQuery({ ...entryQuery(organizationId, shown), enabled: index !== undefined });
   return (
     <Drawer
@@ -138,8 +137,11 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
   return (
     <Box component="dl" className="facts">
       <Fact name="When">
-        <Time at={event.time} exact />{' '}
-        <Text span c="dimmed">{`${event.time.replace('T', ' ').replace('Z', '')} UTC`}</Text>
+        <time dateTime={event.time}>{localTime(event.time)}</time>
+        <br />
+        <Text span c="dimmed" size="sm">
+          {utcTime(event.time)}
+        </Text>
       </Fact>
       <Fact name="Who" onFilter={actor.id === null ? undefined : () => onFilter({ actor_id: actor.id! })}>
         {actor.id === null ? actorWords(actor, nameOf) : <Named id={actor.id} {...place} />}

@@ -3,11 +3,12 @@ import { Skeleton, Text, VisuallyHidden } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { Link } from '@tanstack/react-router';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { memo, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { memo, useCallback, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { ErrorState } from '../ui/error-state.js';
 import type { EventQuery } from './audit-search.js';
 import { EventIcon } from './event-look.js';
+import { localTime, utcTime } from './event-time.js';
 import { useEventPages } from './event-pages.js';
 import { sentenceOf } from './event-sentence.js';
 import type { NameOf } from './names.js';
@@ -36,6 +37,7 @@ export function EventList({ query, asOf, news, nameOf, opened }: Props) {
   const pages = useEventPages(query, asOf, firstRow, lastRow);
   const count = news.length + pages.rows;
   const rowHeight = (wide ? ROW_REM.wide : ROW_REM.narrow) * rem();
+  // oxlint-disable-next-line react/incompatible-library -- nothing here is compiled
   const virtualizer = useWindowVirtualizer({
     count,
     estimateSize: () => rowHeight,
@@ -46,33 +48,34 @@ export function EventList({ query, asOf, news, nameOf, opened }: Props) {
   const items = virtualizer.getVirtualItems();
 
   // What stands above may grow or shrink with the filters.
-  useLayoutEffect(() => setTop(Math.round(list.current!.getBoundingClientRect().top + window.scrollY)));
+  useLayoutEffect(() => {
+    const measure = () => setTop(Math.round(list.current!.getBoundingClientRect().top + window.scrollY));
+    const observer = new ResizeObserver(measure);
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, []);
   useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
   const first = Math.max(0, (items[0]?.index ?? 0) - news.length);
   const last = Math.max(0, (items.at(-1)?.index ?? 0) - news.length);
   if (first !== firstRow || last !== lastRow) setRange([first, last]);
 
-  const move = (event: KeyboardEvent<HTMLElement>) => {
-    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const row = (event.target as Element).closest<HTMLElement>('[data-index]');
-    if (by === undefined || !row) return;
-    event.preventDefault();
-    const index = Number(row.dataset['index']) + by;
-    const link = list.current!.querySelector<HTMLElement>(`[data-index="${index}"] a`);
-    link?.focus({ preventScroll: true });
-    if (link) virtualizer.scrollToIndex(index, { align: 'auto' });
-  };
+  const move = useCallback(
+    (event: KeyboardEvent<HTMLElement>) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (by === undefined) return;
+      event.preventDefault();
+      const index = Number(event.currentTarget.closest<HTMLElement>('[data-index]')!.dataset['index']) + by;
+      const link = list.current!.querySelector<HTMLElement>(`[data-index="${index}"] a`);
+      if (!link) return;
+      link.focus({ preventScroll: true });
+      virtualizer.scrollToIndex(index, { align: 'auto' });
+    },
+    [virtualizer],
+  );
 
   return (
     <>
-      <div
-        className="events"
-        role="table"
-        aria-label="Events"
-        aria-rowcount={pages.complete ? count + 1 : -1}
-        tabIndex={-1}
-        onKeyDown={move}
-      >
+      <div className="events" role="table" aria-label="Events" aria-rowcount={pages.complete ? count + 1 : -1}>
         <div role="rowgroup">
           <div className="events-head" role="row" aria-rowindex={1}>
             <span role="columnheader">
@@ -100,6 +103,7 @@ export function EventList({ query, asOf, news, nameOf, opened }: Props) {
                 item={item}
                 nameOf={nameOf}
                 opened={item.leaf_index === opened}
+                onKeyDown={move}
               />
             ) : (
               <RowToCome key={key} index={index} offset={offset} />
@@ -129,13 +133,21 @@ interface RowProps {
   readonly offset: number;
 }
 
+interface EventRowProps extends RowProps {
+  readonly item: AuditEvent;
+  readonly nameOf: NameOf;
+  readonly opened: boolean;
+  readonly onKeyDown: (event: KeyboardEvent<HTMLElement>) => void;
+}
+
 const EventRow = memo(function EventRow({
   index,
   offset,
   item: { leaf_index, event },
   nameOf,
   opened,
-}: RowProps & { readonly item: AuditEvent; readonly nameOf: NameOf; readonly opened: boolean }) {
+  onKeyDown,
+}: EventRowProps) {
   const ip = event.data['ip'];
   return (
     <div
@@ -150,8 +162,8 @@ const EventRow = memo(function EventRow({
         <EventIcon type={event.type} />
       </span>
       <span role="cell" className="event-aside event-time">
-        <time dateTime={event.time} title={`${event.time.slice(0, 23).replace('T', ' ')} UTC`}>
-          {toTheSecond.format(new Date(event.time))}
+        <time dateTime={event.time} title={utcTime(event.time)}>
+          {localTime(event.time)}
         </time>
       </span>
       <span role="cell" className="event-what">
@@ -161,6 +173,7 @@ const EventRow = memo(function EventRow({
           search={(before) => ({ ...before, event: leaf_index })}
           resetScroll={false}
           preload={false}
+          onKeyDown={onKeyDown}
         >
           <Sentence parts={sentenceOf(event)} nameOf={nameOf} />
         </Link>
@@ -174,8 +187,6 @@ const EventRow = memo(function EventRow({
     </div>
   );
 });
-
-const toTheSecond = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 
 function RowToCome({ index, offset }: RowProps) {
   return (

@@ -18,7 +18,7 @@ const groupNames: Record<string, string> = {
 export const typeChoices = Object.entries(groupNames).map(([prefix, group]) => ({
   group,
   items: [
-    { value: `${prefix}.*`, label: `All of ${group.toLowerCase()}` },
+    { value: `${prefix}.*`, label: `${group}: all` },
     ...types.filter((type) => type.startsWith(`${prefix}.`)).map((type) => ({ value: type as string, label: type })),
   ],
 }));

@@ -49,7 +49,7 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
           hidePickedOptions
           clearButtonProps={{ 'aria-label': 'Every type of event' }}
           nothingFoundMessage="No such type"
-          className="grow"
+          className="filter-types"
         />
         <Popover opened={opened} onChange={popover.toggle} position="bottom-end" width={320} trapFocus withArrow>
           <Popover.Target>
@@ -257,7 +257,7 @@ function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
   const [typed, setTyped] = useState('');
   const known = Object.entries(names).filter(([id]) => kinds.some((kind) => id.startsWith(`${kind}_`)));
   const pasted = [value, typed.trim()].filter(
-    (id): id is string => Boolean(id) && !(id! in names) && kinds.some((kind) => id!.startsWith(`${kind}_`)),
+    (id): id is string => Boolean(id) && names[id!] === undefined && kinds.some((kind) => id!.startsWith(`${kind}_`)),
   );
   return (
     <Select
@@ -272,6 +272,7 @@ function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
       searchable
       clearable
       limit={50}
+      openOnFocus={false}
       clearButtonProps={{ 'aria-label': 'Anything' }}
       nothingFoundMessage="Nothing has this name; an id can be pasted"
       comboboxProps={{ withinPortal: false }}

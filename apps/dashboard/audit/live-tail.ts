@@ -42,7 +42,7 @@ export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Option
   const on = enabled && after !== undefined;
 
   useEffect(() => {
-    if (!on || !visible) return;
+    if (!on || !visible) return undefined;
     if (place.current.key !== key) place.current = { key, last: after };
     const here = place.current;
     const leaving = new AbortController();
@@ -61,6 +61,7 @@ export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Option
       }
     };
     const follow = async () => {
+      setError(null);
       for (let wait = FIRST_WAIT_MS; !signal.aborted; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
         setState('connecting');
         const began = Date.now();
@@ -78,7 +79,6 @@ export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Option
         await pause(wait, signal);
       }
     };
-    setError(null);
     void follow();
     return () => {
       leaving.abort();
