@@ -205,12 +205,7 @@ function Fact({ name, children, onFilter }: FactProps) {
       <dd>
         <span>{children}</span>
         {onFilter && (
-          <button
-            type="button"
-            className="fact-filter"
-            onClick={onFilter}
-            aria-label={`Only events with this: ${name}`}
-          >
+          <button type="button" className="fact-filter" onClick={onFilter} aria-label={`Only this: ${name}`}>
             Only this
           </button>
         )}

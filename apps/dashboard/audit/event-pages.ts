@@ -4,7 +4,7 @@ import type { AuditEvent } from '#libs/contract/audit.js';
 import { api } from '../session/session.js';
 import type { EventQuery } from './audit-search.js';
 
-export const PAGE_ROWS = 100;
+const PAGE_ROWS = 100;
 
 /** How many pages before and after those on the screen are kept. */
 const PAGES_BEFORE = 3;

@@ -191,11 +191,6 @@ export function actorWords({ type, id }: EventEnvelope['data']['actor'], nameOf:
   }
 }
 
-/** As plain text. */
-export function plainText(parts: readonly Part[], nameOf: (id: string) => string): string {
-  return parts.map((part) => wordsOf(part, nameOf)).join('');
-}
-
 export function wordsOf(part: Part, nameOf: (id: string) => string): string {
   if (typeof part === 'string') return part;
   if ('id' in part) return nameOf(part.id);

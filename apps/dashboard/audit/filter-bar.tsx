@@ -3,7 +3,7 @@ import { useForm } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
 import { IconFilter } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useState, type KeyboardEvent } from 'react';
 import { VerificationCode } from '#libs/contract/api-keys.js';
 import { listAuditEvents } from '#libs/contract/audit.js';
 import { outcomeWords } from '../ui/outcomes.js';
@@ -36,7 +36,6 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
   return (
     <Stack gap="xs" mb="md">
       <Group gap="xs" align="flex-start">
-        <RangeSelect search={search} onChange={onChange} />
         <MultiSelect
           aria-label="Types of events"
           placeholder={search.type ? undefined : 'Every type of event'}
@@ -51,13 +50,22 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
           nothingFoundMessage="No such type"
           className="filter-types"
         />
-        <Popover opened={opened} onChange={popover.toggle} position="bottom-end" width={320} trapFocus withArrow>
+        <RangeSelect search={search} onChange={onChange} />
+        <Popover
+          opened={opened}
+          onChange={popover.toggle}
+          position="bottom-end"
+          width={320}
+          trapFocus
+          withArrow
+          closeOnEscape={false}
+        >
           <Popover.Target>
             <Button variant="default" leftSection={<IconFilter size={16} />} onClick={popover.toggle}>
               Filters
             </Button>
           </Popover.Target>
-          <Popover.Dropdown aria-label="Filters">
+          <Popover.Dropdown aria-label="Filters" onKeyDown={closeOnEscape(popover.close)}>
             <Details {...{ organizationId, search }} onApply={onChange} onClose={popover.close} />
           </Popover.Dropdown>
         </Popover>
@@ -82,6 +90,13 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
       )}
     </Stack>
   );
+}
+
+/** What is open within closes first. */
+function closeOnEscape(close: () => void) {
+  return ({ key, target }: KeyboardEvent) => {
+    if (key === 'Escape' && (target as Element).getAttribute('aria-expanded') !== 'true') close();
+  };
 }
 
 function detailWords(name: DetailName, value: string, nameOf: NameOf): string {

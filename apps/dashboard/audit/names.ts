@@ -93,7 +93,7 @@ async function firstPages<Item>(read: (cursor: string | undefined) => Promise<Pa
 }
 
 /** What it is, and the end of it: the beginning is the time, which neighbours share. */
-export function shortId(id: string): string {
+function shortId(id: string): string {
   const [, kind, rest] = /^([a-z]+)_(\w{26})$/.exec(id) ?? [];
   return kind ? `${kind}_…${rest!.slice(-6)}` : id;
 }

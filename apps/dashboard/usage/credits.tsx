@@ -18,7 +18,12 @@ export function LowBalance({ organizationId }: Props) {
       color="orange"
       variant="light"
       icon={<IconCoins />}
-      title={data.balance > 0 ? 'The balance is low' : 'The balance is used up'}
+      title={
+        // The orange of a title is too light on its background for WCAG 2.2 AA.
+        <Text span inherit c="bright">
+          {data.balance > 0 ? 'The balance is low' : 'The balance is used up'}
+        </Text>
+      }
       mb="md"
     >
       {data.balance > 0

@@ -16,7 +16,7 @@ export function Totals({ now, before }: Props) {
   return (
     <SimpleGrid cols={{ base: 1, xs: 3 }} component="dl" m={0}>
       {measures.map(([measure, label]) => (
-        <Paper key={measure} withBorder p="lg">
+        <Paper key={measure} withBorder px="lg" py="md">
           <Text component="dt" c="dimmed" size="sm">
             {label}
           </Text>

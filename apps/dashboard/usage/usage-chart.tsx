@@ -21,7 +21,6 @@ export default function UsageChart({ chart: { series, rows }, height, labelOf }:
       xAxisProps={{ minTickGap: 24 }}
       yAxisProps={{ width: 44, allowDecimals: false }}
       maxBarWidth={48}
-      gridAxis="y"
       tickLine="none"
       strokeDasharray="0"
       barProps={{ isAnimationActive: false }}

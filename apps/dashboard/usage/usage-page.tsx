@@ -220,7 +220,7 @@ function keyLabel(keyId: string, organizationId: string, name: string | undefine
   // Of one that was deleted there is no page.
   if (name === undefined) return <span title={keyId}>{shortKey(keyId)}</span>;
   return (
-    <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId }}>
+    <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId }} fz="inherit">
       {name}
     </TextLink>
   );

@@ -1,8 +1,8 @@
 import type { UsageInterval } from '#libs/contract/usage.js';
 import type { UsagePeriod, UsageSearch } from './usage-search.js';
 
-export const HOUR_MS = 3_600_000;
-export const DAY_MS = 24 * HOUR_MS;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 /** What the API counts at most in one answer. */
 const MOST_DAYS: Record<UsageInterval, number> = { hour: 31, day: 366 };
 
