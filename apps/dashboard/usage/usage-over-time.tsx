@@ -88,7 +88,7 @@ function Drawn({ chart, search, stale, interval }: DrawnProps) {
   }
   if (search.view === 'table') return <NumbersTable chart={chart} labelOf={labelOf} />;
   return (
-    <figure style={{ margin: 0, opacity: stale ? 0.55 : 1 }} aria-label={summaryOf(chart, labelOf)}>
+    <figure className="chart" data-stale={stale || undefined} aria-label={summaryOf(chart, labelOf)}>
       <Suspense fallback={<Skeleton height={HEIGHT} />}>
         <UsageChart chart={chart} height={HEIGHT} labelOf={labelOf} />
       </Suspense>
