@@ -5,10 +5,10 @@ import { defineRoute } from './route.js';
 
 const tag = 'Usage';
 
-const UsageInterval = z.enum(['hour', 'day']);
+export const UsageInterval = z.enum(['hour', 'day']);
 export type UsageInterval = z.infer<typeof UsageInterval>;
 
-const UsageGrouping = z.enum(['none', 'outcome', 'endpoint', 'api_key']);
+export const UsageGrouping = z.enum(['none', 'outcome', 'endpoint', 'api_key']);
 export type UsageGrouping = z.infer<typeof UsageGrouping>;
 
 const counts = {

@@ -6,8 +6,10 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router';
+import { AuditSearch } from '../audit/audit-search.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
+import { UsageSearch } from '../usage/usage-search.js';
 import { ErrorPage } from './error-page.js';
 import { NotFoundPage } from './not-found-page.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
@@ -122,11 +124,13 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/audit',
+    validateSearch: AuditSearch,
     component: lazyRouteComponent(() => import('../audit/audit-page.js'), 'AuditPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/usage',
+    validateSearch: UsageSearch,
     component: lazyRouteComponent(() => import('../usage/usage-page.js'), 'UsagePage'),
   }),
   createRoute({

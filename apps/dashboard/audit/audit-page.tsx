@@ -1,5 +1,13 @@
+import { useParams } from '@tanstack/react-router';
 import { PageHeader } from '../ui/page-header.js';
+import { AuditLog } from './audit-log.js';
 
 export function AuditPage() {
-  return <PageHeader title="Audit log" />;
+  const { organizationId } = useParams({ from: '/shell/org/$organizationId/audit' });
+  return (
+    <>
+      <PageHeader title="Audit log" description="Everything that happened here, and who did it." />
+      <AuditLog key={organizationId} organizationId={organizationId} />
+    </>
+  );
 }

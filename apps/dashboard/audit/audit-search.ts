@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { listAuditEvents } from '#libs/contract/audit.js';
+
+export const TimeRange = z.enum(['1h', '24h', '7d', '30d', 'custom']);
+export type TimeRange = z.infer<typeof TimeRange>;
+
+const HOUR_MS = 3_600_000;
+const rangeMs: Record<Exclude<TimeRange, 'custom'>, number> = {
+  '1h': HOUR_MS,
+  '24h': 24 * HOUR_MS,
+  '7d': 7 * 24 * HOUR_MS,
+  '30d': 30 * 24 * HOUR_MS,
+};
+
+const asked = listAuditEvents.query.shape;
+
+/** What the API would take. Anything else in an address is passed over: it was mistyped, or is of another version. */
+function takenBy(schema: z.ZodType) {
+  return z
+    .union([z.string(), z.number().transform(String)])
+    .refine((text) => schema.safeParse(text).success)
+    .optional()
+    .catch(undefined);
+}
+
+/** The state of the audit log that stands in the address; the filters have the names that they have in the API. */
+export const AuditSearch = z.object({
+  range: TimeRange.optional().catch(undefined),
+  from: takenBy(asked.from),
+  to: takenBy(asked.to),
+  type: takenBy(asked.type),
+  actor_id: takenBy(asked.actor_id),
+  key_id: takenBy(asked.key_id),
+  subject: takenBy(asked.subject),
+  outcome: takenBy(asked.outcome),
+  ip: takenBy(asked.ip),
+  path: takenBy(asked.path),
+  live: z.literal(true).optional().catch(undefined),
+  /** The leaf index of the event that is shown in detail. */
+  event: z.int().min(0).optional().catch(undefined),
+});
+export type AuditSearch = z.infer<typeof AuditSearch>;
+
+/** The filters that the tail takes as well: all but the times. */
+const FILTERS = ['type', 'actor_id', 'key_id', 'subject', 'outcome', 'ip', 'path'] as const;
+type FilterName = (typeof FILTERS)[number];
+
+export type TailQuery = Partial<Record<FilterName, string>> & { organization_id: string };
+export type EventQuery = TailQuery & { from?: string; to?: string };
+
+export function tailQuery(search: AuditSearch, organizationId: string): TailQuery {
+  const filters = FILTERS.flatMap((name) => (search[name] === undefined ? [] : [[name, search[name]]]));
+  return { organization_id: organizationId, ...Object.fromEntries(filters) };
+}
+
+/** @param asOf the moment that a preset such as the last hour is counted back from */
+export function eventQuery(search: AuditSearch, organizationId: string, asOf: number): EventQuery {
+  const { range, from, to } = search;
+  const times =
+    range === 'custom'
+      ? { ...(from && { from }), ...(to && { to }) }
+      : range && { from: new Date(asOf - rangeMs[range]).toISOString() };
+  return { ...tailQuery(search, organizationId), ...times };
+}
+
+export function isFiltered(search: AuditSearch): boolean {
+  return search.range !== undefined || FILTERS.some((name) => search[name] !== undefined);
+}
+
+/** Nothing that comes from now on can belong to a range that has ended. */
+export function mayFollow({ range, to }: AuditSearch): boolean {
+  return range !== 'custom' || to === undefined;
+}
+
+export const noFilters: AuditSearch = Object.fromEntries(
+  ['range', 'from', 'to', ...FILTERS].map((name) => [name, undefined]),
+);

@@ -1,0 +1,58 @@
+export interface Target {
+  /** @returns where the bytes go, or a blob to be handed to the browser */
+  save(response: Response, onBytes: (bytes: number) => void, signal: AbortSignal): Promise<void>;
+}
+
+interface SaveFilePicker {
+  showSaveFilePicker?: (options: { suggestedName: string }) => Promise<FileSystemFileHandle>;
+}
+
+/**
+ * Where a download shall go. A link could not carry the access token without showing it, so the bytes come by `fetch`:
+ * straight to the disk where the browser lets us, and else through a blob.
+ * @returns undefined when the user has thought better of it
+ */
+export async function chooseTarget(name: string): Promise<Target | undefined> {
+  const { showSaveFilePicker } = window as SaveFilePicker;
+  if (!showSaveFilePicker) return throughBlob(name);
+  try {
+    return toFile(await showSaveFilePicker({ suggestedName: name }));
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') return undefined;
+    throw error;
+  }
+}
+
+function toFile(handle: FileSystemFileHandle): Target {
+  return {
+    // What cannot be completed leaves no file that looks whole: an aborted writable keeps nothing.
+    save: async (response, onBytes, signal) =>
+      response.body!.pipeThrough(counting(onBytes)).pipeTo(await handle.createWritable(), { signal }),
+  };
+}
+
+function throughBlob(name: string): Target {
+  return {
+    async save(response, onBytes, signal) {
+      const type = response.headers.get('content-type') ?? '';
+      const body = response.body!.pipeThrough(counting(onBytes), { signal });
+      const url = URL.createObjectURL(await new Response(body, { headers: { 'content-type': type } }).blob());
+      const link = document.createElement('a');
+      link.href = url;
+      link.download = name;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    },
+  };
+}
+
+function counting(onBytes: (bytes: number) => void) {
+  let bytes = 0;
+  return new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(chunk, controller) {
+      bytes += chunk.byteLength;
+      onBytes(bytes);
+      controller.enqueue(chunk);
+    },
+  });
+}

@@ -1,0 +1,212 @@
+import './audit.css';
+import { Skeleton, Text, VisuallyHidden } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
+import { Link } from '@tanstack/react-router';
+import { useWindowVirtualizer } from '@tanstack/react-virtual';
+import { memo, useCallback, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import type { AuditEvent } from '#libs/contract/audit.js';
+import { ErrorState } from '../ui/error-state.js';
+import type { EventQuery } from './audit-search.js';
+import { EventIcon } from './event-look.js';
+import { localTime, utcTime } from './event-time.js';
+import { useEventPages } from './event-pages.js';
+import { sentenceOf } from './event-sentence.js';
+import type { NameOf } from './names.js';
+import { Sentence } from './sentence.js';
+
+interface Props {
+  readonly query: EventQuery;
+  readonly asOf: number;
+  /** Above those that were read, the newest first. */
+  readonly news: readonly AuditEvent[];
+  readonly nameOf: NameOf;
+  readonly opened: number | undefined;
+}
+
+/** Wide enough for a line for each; below, each has two. The style sheet has the same numbers. */
+const WIDE = '(min-width: 62em)';
+const ROW_REM = { wide: 2.625, narrow: 3.75 };
+const ROWS_BEYOND = 12;
+
+/** Only the rows on the screen are in the page, however many there are. */
+export function EventList({ query, asOf, news, nameOf, opened }: Props) {
+  const list = useRef<HTMLDivElement>(null);
+  const [top, setTop] = useState(0);
+  const [[firstRow, lastRow], setRange] = useState([0, 0]);
+  const wide = useMediaQuery(WIDE, true, { getInitialValueInEffect: false });
+  const pages = useEventPages(query, asOf, firstRow, lastRow);
+  const count = news.length + pages.rows;
+  const rowHeight = (wide ? ROW_REM.wide : ROW_REM.narrow) * rem();
+  // oxlint-disable-next-line react/incompatible-library -- nothing here is compiled
+  const virtualizer = useWindowVirtualizer({
+    count,
+    estimateSize: () => rowHeight,
+    overscan: ROWS_BEYOND,
+    scrollMargin: top,
+    getItemKey: (index) => (index < news.length ? `new ${news[index]!.leaf_index}` : index - news.length),
+  });
+  const items = virtualizer.getVirtualItems();
+
+  // What stands above may grow or shrink with the filters.
+  useLayoutEffect(() => {
+    const measure = () => setTop(Math.round(list.current!.getBoundingClientRect().top + window.scrollY));
+    const observer = new ResizeObserver(measure);
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, []);
+  useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
+  const first = Math.max(0, (items[0]?.index ?? 0) - news.length);
+  const last = Math.max(0, (items.at(-1)?.index ?? 0) - news.length);
+  if (first !== firstRow || last !== lastRow) setRange([first, last]);
+
+  const move = useCallback(
+    (event: KeyboardEvent<HTMLElement>) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (by === undefined) return;
+      event.preventDefault();
+      const index = Number(event.currentTarget.closest<HTMLElement>('[data-index]')!.dataset['index']) + by;
+      const link = list.current!.querySelector<HTMLElement>(`[data-index="${index}"] a`);
+      if (!link) return;
+      link.focus({ preventScroll: true });
+      virtualizer.scrollToIndex(index, { align: 'auto' });
+    },
+    [virtualizer],
+  );
+
+  return (
+    <>
+      <div className="events" role="table" aria-label="Events" aria-rowcount={pages.complete ? count + 1 : -1}>
+        <div role="rowgroup">
+          <div className="events-head" role="row" aria-rowindex={1}>
+            <span role="columnheader">
+              <VisuallyHidden>Kind</VisuallyHidden>
+            </span>
+            <span role="columnheader">Time</span>
+            <span role="columnheader">Event</span>
+            <span role="columnheader">Type</span>
+            <span role="columnheader">Address</span>
+          </div>
+        </div>
+        <div
+          role="rowgroup"
+          ref={list}
+          style={{ position: 'relative', height: virtualizer.getTotalSize(), overflow: 'hidden' }}
+        >
+          {items.map(({ index, key, start }) => {
+            const item = index < news.length ? news[index] : pages.at(index - news.length);
+            const offset = start - virtualizer.options.scrollMargin;
+            return item ? (
+              <EventRow
+                key={key}
+                index={index}
+                offset={offset}
+                item={item}
+                nameOf={nameOf}
+                opened={item.leaf_index === opened}
+                onKeyDown={move}
+              />
+            ) : (
+              <RowToCome key={key} index={index} offset={offset} />
+            );
+          })}
+        </div>
+      </div>
+      <ErrorState error={pages.error} onRetry={pages.retry} />
+      {pages.complete && (
+        <Text c="dimmed" size="sm" ta="center" py="md">
+          {count === 1
+            ? 'One event, and nothing before it'
+            : `${count.toLocaleString()} events, and nothing before them`}
+        </Text>
+      )}
+    </>
+  );
+}
+
+/** People choose how large letters are, and the rows grow with them. */
+function rem(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+}
+
+interface RowProps {
+  readonly index: number;
+  readonly offset: number;
+}
+
+interface EventRowProps extends RowProps {
+  readonly item: AuditEvent;
+  readonly nameOf: NameOf;
+  readonly opened: boolean;
+  readonly onKeyDown: (event: KeyboardEvent<HTMLElement>) => void;
+}
+
+const EventRow = memo(function EventRow({
+  index,
+  offset,
+  item: { leaf_index, event },
+  nameOf,
+  opened,
+  onKeyDown,
+}: EventRowProps) {
+  const ip = event.data['ip'];
+  return (
+    <div
+      className="event"
+      role="row"
+      aria-rowindex={index + 2}
+      data-index={index}
+      data-opened={opened || undefined}
+      style={{ transform: `translateY(${offset}px)` }}
+    >
+      <span role="cell">
+        <EventIcon type={event.type} />
+      </span>
+      <span role="cell" className="event-aside event-time">
+        <time dateTime={event.time} title={utcTime(event.time)}>
+          {localTime(event.time)}
+        </time>
+      </span>
+      <span role="cell" className="event-what">
+        <Link
+          className="event-link"
+          to="."
+          search={(before) => ({ ...before, event: leaf_index })}
+          resetScroll={false}
+          preload={false}
+          onKeyDown={onKeyDown}
+        >
+          <Sentence parts={sentenceOf(event)} nameOf={nameOf} />
+        </Link>
+      </span>
+      <span role="cell" className="event-aside event-mono event-type">
+        {event.type}
+      </span>
+      <span role="cell" className="event-aside event-mono event-address">
+        {typeof ip === 'string' ? ip : ''}
+      </span>
+    </div>
+  );
+});
+
+function RowToCome({ index, offset }: RowProps) {
+  return (
+    <div
+      className="event"
+      role="row"
+      aria-rowindex={index + 2}
+      data-index={index}
+      style={{ transform: `translateY(${offset}px)` }}
+    >
+      <span role="cell" />
+      <span role="cell" className="event-time">
+        <Skeleton height={12} width={120} />
+      </span>
+      <span role="cell" className="event-what">
+        <VisuallyHidden>Loading</VisuallyHidden>
+        <Skeleton height={12} width="60%" />
+      </span>
+      <span role="cell" className="event-type" />
+      <span role="cell" className="event-address" />
+    </div>
+  );
+}

@@ -1,0 +1,71 @@
+import { queryOptions, useQueries } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { AuditEvent } from '#libs/contract/audit.js';
+import { api } from '../session/session.js';
+import type { EventQuery } from './audit-search.js';
+
+const PAGE_ROWS = 100;
+
+/** How many pages before and after those on the screen are kept. */
+const PAGES_BEFORE = 3;
+const PAGES_AFTER = 2;
+
+/** @param asOf tells one reading of the list from the next: within one the pages never change, as the log does not */
+export const pageQuery = (query: EventQuery, asOf: number, cursor: string | undefined) =>
+  queryOptions({
+    queryKey: ['audit-events', query, asOf, cursor],
+    queryFn: async () => ({
+      query,
+      asOf,
+      ...(await api.audit.listEvents({ query: { ...query, limit: PAGE_ROWS, cursor } })),
+    }),
+    staleTime: Infinity,
+    // What scrolls out of reach is forgotten: reading it again is quick, and memory is not without end.
+    gcTime: 0,
+  });
+
+export interface EventPages {
+  /** All that are known to be there. Those of the last page are, as long as it has not come, a few that stand for it. */
+  readonly rows: number;
+  readonly complete: boolean;
+  readonly at: (row: number) => AuditEvent | undefined;
+  readonly error: unknown;
+  readonly retry: () => void;
+}
+
+const ROWS_TO_COME = 10;
+
+/**
+ * The pages of one reading around those rows that are looked at. Each but the last is full, so a row's place tells its
+ * page, and pages come and go without anything moving.
+ */
+export function useEventPages(query: EventQuery, asOf: number, firstRow: number, lastRow: number): EventPages {
+  const [cursors, setCursors] = useState<readonly (string | undefined)[]>([undefined]);
+  const [lastPageRows, setLastPageRows] = useState<number | undefined>(undefined);
+  const from = Math.max(0, Math.floor(firstRow / PAGE_ROWS) - PAGES_BEFORE);
+  const below = Math.min(cursors.length, Math.floor(lastRow / PAGE_ROWS) + 1 + PAGES_AFTER);
+  const pages = useQueries({
+    queries: cursors.slice(from, below).map((cursor) => pageQuery(query, asOf, cursor)),
+  });
+
+  pages.forEach(({ data }, offset) => {
+    if (!data) return;
+    const next = data.next_cursor ?? undefined;
+    const page = from + offset;
+    // A page that was read anew, as after signing in again, may lead elsewhere than before.
+    if (cursors[page + 1] !== next) {
+      setCursors([...cursors.slice(0, page + 1), ...(next === undefined ? [] : [next])]);
+      setLastPageRows(undefined);
+    }
+    if (next === undefined && lastPageRows !== data.data.length) setLastPageRows(data.data.length);
+  });
+
+  const failed = pages.find(({ error }) => error);
+  return {
+    rows: (cursors.length - 1) * PAGE_ROWS + (lastPageRows ?? ROWS_TO_COME),
+    complete: lastPageRows !== undefined,
+    at: (row) => pages[Math.floor(row / PAGE_ROWS) - from]?.data?.data[row % PAGE_ROWS],
+    error: failed?.error,
+    retry: () => void failed?.refetch(),
+  };
+}

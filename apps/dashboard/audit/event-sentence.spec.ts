@@ -1,0 +1,65 @@
+import { describe, expect, it } from '@jest/globals';
+import type { EventEnvelope } from '#libs/contract/events.js';
+import { sentenceOf, wordsOf } from './event-sentence.js';
+
+const names: Record<string, string> = {
+  user_01m7x8e2jmeab9mr1vyfg3p508: 'Ada',
+  key_01m7x8e321e0c9ct382g7f705r: 'Production server',
+};
+const [user, key] = Object.keys(names);
+
+function sentence(type: string, subject: string, data: Record<string, unknown>, actor = 'user'): string {
+  const event = {
+    specversion: '1.0',
+    id: '01a1fa87-0cbf-7692-980d-109b3f69b0a6',
+    source: 'https://keys.example.com',
+    type,
+    time: '2026-11-20T19:55:17.055Z',
+    subject,
+    datacontenttype: 'application/json',
+    data: {
+      organization_id: 'org_01m7x8e2jmepwajdepw3q2qspf',
+      actor: { type: actor, id: actor === 'system' ? null : user! },
+      ip: null,
+      user_agent: null,
+      request_id: 'req_1',
+      seq: 7,
+      ...data,
+    },
+  } as EventEnvelope;
+  return sentenceOf(event)
+    .map((part) => wordsOf(part, (id) => names[id] ?? id))
+    .join('');
+}
+
+describe('the sentence of an event', () => {
+  it.each([
+    ['api_key.revoked', key!, { deleted: false }, 'user', 'Ada revoked the key Production server'],
+    ['api_key.revoked', key!, { deleted: true }, 'operator', 'Ada (operator) deleted the key Production server'],
+    [
+      'api_key.revoked',
+      key!,
+      { deleted: false, because: 'member_removed' },
+      'user',
+      'The key Production server was revoked, as its member was removed',
+    ],
+    [
+      'api_key.denied',
+      key!,
+      { method: 'GET', path: '/orders', code: 'rate_limited', scopes: [], count: 1200 },
+      'user',
+      'Production server was refused 1,200 times for GET /orders: too many requests',
+    ],
+    ['member.role_changed', user!, { before: 'viewer', after: 'admin' }, 'user', 'Ada made Ada an admin (was viewer)'],
+    ['credits.low', 'org', { balance: 1, low_below: 100 }, 'system', 'The balance fell to 1 credit, below 100'],
+  ])('of %s to %s with %j by a %s says "%s"', (type, subject, data, actor, words) => {
+    expect(sentence(type, subject, data, actor)).toBe(words);
+  });
+
+  it('of a type, or of a shape of it, that is not known names the type', () => {
+    expect(sentence('robot.was_greeted', 'Robby', {})).toBe('Ada: robot was greeted (Robby)');
+    expect(sentence('api_key.denied', key!, { code: 'not_yet_invented' })).toBe(
+      'Ada: api key denied (Production server)',
+    );
+  });
+});

@@ -1,0 +1,198 @@
+import { DomainEvent, type EventActor, type EventEnvelope } from '#libs/contract/events.js';
+import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
+import { outcomeWords } from '../ui/outcomes.js';
+
+/** A stretch of a sentence: words, the name of whatever has an id, who did it, or a text that somebody chose. */
+export type Part =
+  | string
+  | { readonly id: string }
+  | { readonly actor: EventEnvelope['data']['actor'] }
+  | { readonly quoted: string };
+
+/** What happened, as one would tell it. A type that this version does not know is told by its name. */
+export function sentenceOf(event: EventEnvelope): readonly Part[] {
+  const known = DomainEvent.safeParse(event);
+  return known.success ? told(known.data) : somethingHappened(event);
+}
+
+function somethingHappened({ type, subject, data }: EventEnvelope): readonly Part[] {
+  return say`${{ actor: data.actor }}: ${type.replaceAll(/[._]/g, ' ')} (${{ id: subject }})`;
+}
+
+function told(event: DomainEvent): readonly Part[] {
+  const { data } = event;
+  const by = { actor: data.actor };
+  const it = { id: event.subject };
+  switch (event.type) {
+    case 'user.registered':
+      return say`${it} created an account with ${{ quoted: event.data.email }}`;
+    case 'user.login_succeeded':
+      return say`${it} signed in`;
+    case 'user.login_failed':
+      return event.subject === DEPLOYMENT_ID
+        ? say`Somebody tried to sign in to ${counted(event.data.count ?? 1, 'account')} that ${verb(event.data.count ?? 1)} not exist`
+        : say`Somebody tried to sign in as ${it} with a wrong password`;
+    case 'user.logged_out':
+      return say`${it} signed out`;
+    case 'user.session_ended':
+      return say`${by} ended a session of ${it}`;
+    case 'user.password_changed':
+      return say`${it} changed their password${sessions(event.data)}`;
+    case 'user.refresh_token_reused':
+      return say`A refresh token of ${it} was used a second time, so its session was ended`;
+    case 'user.password_reset_requested':
+      return say`${by} made a password link for ${it}`;
+    case 'user.password_reset':
+      return say`${it} set another password by a link${sessions(event.data)}`;
+    case 'user.operator_added':
+      return say`${it} became an operator of the deployment`;
+    case 'user.operator_removed':
+      return say`${by} made ${it} an ordinary user again`;
+    case 'organization.created':
+      return say`${by} created the organization ${{ quoted: event.data.name }}`;
+    case 'organization.updated':
+      return say`${by} changed ${fields(event.data.changes)} of the organization`;
+    case 'organization.suspended':
+      return say`${by} suspended the organization${because(event.data.reason)}`;
+    case 'organization.resumed':
+      return say`${by} resumed the organization`;
+    case 'invitation.created':
+      return say`${by} invited ${event.data.email ? { quoted: event.data.email } : 'somebody'} as ${roleWords(event.data.role)}`;
+    case 'invitation.revoked':
+      return say`${by} withdrew an invitation`;
+    case 'member.added':
+      return say`${it} joined as ${roleWords(event.data.role)}`;
+    case 'member.role_changed':
+      return say`${by} made ${it} ${roleWords(event.data.after)} (was ${event.data.before})`;
+    case 'member.removed':
+      return event.data.actor.id === event.subject
+        ? say`${it} left the organization${revoked(event.data.revoked_api_keys)}`
+        : say`${by} removed ${it}${revoked(event.data.revoked_api_keys)}`;
+    case 'project.created':
+      return say`${by} created the project ${{ quoted: event.data.name }}`;
+    case 'project.updated':
+      return say`${by} changed ${fields(event.data.changes)} of the project ${it}`;
+    case 'project.deleted':
+      return say`${by} deleted the project ${it}${revoked(event.data.revoked_api_keys)}`;
+    case 'credits.granted':
+      return say`${by} added ${counted(event.data.amount, 'credit')}${because(event.data.reason)}`;
+    case 'credits.removed':
+      return say`${by} set the balance of ${counted(event.data.balance, 'credit')} aside`;
+    case 'credits.low':
+      return say`The balance fell to ${counted(event.data.balance, 'credit')}, below ${number.format(event.data.low_below)}`;
+    case 'operator.read':
+      return say`${by} read ${event.data.path ? { quoted: event.data.path } : 'the organization'}`;
+    case 'api_key.created':
+      return say`${by} created the ${event.data.environment} key ${{ quoted: event.data.name }}`;
+    case 'api_key.used':
+      return say`${it} was used${endpoint(event.data)}`;
+    case 'api_key.denied':
+      return say`${it} was refused${times(event.data.count)}${endpoint(event.data)}: ${lowerFirst(outcomeWords[event.data.code])}`;
+    case 'api_key.rotated':
+      return say`${by} rotated the key ${it}${event.data.previous_secret_ends_at ? ', with a grace period' : ''}`;
+    case 'api_key.updated':
+      return say`${by} changed ${fields(event.data.changes)} of the key ${it}`;
+    case 'api_key.enabled':
+      return say`${by} enabled the key ${it}`;
+    case 'api_key.disabled':
+      return say`${by} disabled the key ${it}`;
+    case 'api_key.expiring':
+      return say`${it} expires in ${counted(event.data.days_left, 'day')}`;
+    case 'api_key.expired':
+      return say`${it} expired`;
+    case 'api_key.revoked':
+      return revocation(event.data, by, it);
+    default:
+      return event satisfies never;
+  }
+}
+
+function say(words: TemplateStringsArray, ...parts: readonly Part[]): readonly Part[] {
+  return words.flatMap((word, at) => [word, parts[at] ?? '']).filter((part) => part !== '');
+}
+
+const number = new Intl.NumberFormat();
+
+function counted(count: number, thing: string): string {
+  return `${number.format(count)} ${thing}${count === 1 ? '' : 's'}`;
+}
+
+function verb(count: number): string {
+  return count === 1 ? 'does' : 'do';
+}
+
+function times(count: number): string {
+  return count === 1 ? '' : ` ${number.format(count)} times`;
+}
+
+function sessions({ ended_session_ids, ended_sessions = ended_session_ids.length }: Ended): string {
+  return ended_sessions === 0 ? '' : `, which ended ${counted(ended_sessions, 'session')}`;
+}
+
+interface Ended {
+  readonly ended_session_ids: readonly string[];
+  readonly ended_sessions?: number | undefined;
+}
+
+function revoked(keys: number): string {
+  return keys === 0 ? '' : ` and revoked ${counted(keys, 'key')}`;
+}
+
+function because(reason: string | null | undefined): string {
+  return reason ? `: ${reason}` : '';
+}
+
+function roleWords(role: Role | null): string {
+  if (role === null) return 'an operator';
+  return /^[aeiou]/.test(role) ? `an ${role}` : `a ${role}`;
+}
+
+/** `name, scopes and allowed ips`. */
+function fields(changes: Record<string, unknown>): string {
+  const names = Object.keys(changes).map((name) => `the ${name.replaceAll('_', ' ')}`);
+  return new Intl.ListFormat('en').format(names) || 'nothing';
+}
+
+function endpoint({ method, path }: { readonly method: string | null; readonly path: string | null }): string {
+  return method || path ? ` for ${[method, path].filter(Boolean).join(' ')}` : '';
+}
+
+function revocation(
+  { deleted, because }: { readonly deleted: boolean; readonly because?: string | undefined },
+  by: Part,
+  it: Part,
+): readonly Part[] {
+  if (because === 'member_removed') return say`The key ${it} was revoked, as its member was removed`;
+  if (because === 'project_deleted') return say`The key ${it} was revoked with its project`;
+  return deleted ? say`${by} deleted the key ${it}` : say`${by} revoked the key ${it}`;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+/** Whoever did it, where no name is known. */
+export function actorWords({ type, id }: EventEnvelope['data']['actor'], nameOf: (id: string) => string): string {
+  const known = type as EventActor['type'];
+  switch (known) {
+    case 'user':
+      return id === null ? 'A user' : nameOf(id);
+    case 'operator':
+      return id === null ? 'An operator' : `${nameOf(id)} (operator)`;
+    case 'api_key':
+      return id === null ? 'A key' : nameOf(id);
+    case 'anonymous':
+      return 'Somebody';
+    case 'system':
+      return 'Keyledger';
+    default:
+      known satisfies never;
+      return type;
+  }
+}
+
+export function wordsOf(part: Part, nameOf: (id: string) => string): string {
+  if (typeof part === 'string') return part;
+  if ('id' in part) return nameOf(part.id);
+  return 'quoted' in part ? part.quoted : actorWords(part.actor, nameOf);
+}

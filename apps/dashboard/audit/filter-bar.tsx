@@ -1,0 +1,297 @@
+import { Button, Group, MultiSelect, Pill, Popover, Select, Stack, TextInput } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { useDisclosure } from '@mantine/hooks';
+import { IconFilter } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { useState, type KeyboardEvent } from 'react';
+import { VerificationCode } from '#libs/contract/api-keys.js';
+import { listAuditEvents } from '#libs/contract/audit.js';
+import { outcomeWords } from '../ui/outcomes.js';
+import { noFilters, TimeRange, type AuditSearch } from './audit-search.js';
+import { typeChoices } from './event-types.js';
+import { namesQuery, type NameOf } from './names.js';
+
+interface Props {
+  readonly organizationId: string;
+  readonly search: AuditSearch;
+  readonly nameOf: NameOf;
+  readonly onChange: (patch: Partial<AuditSearch>) => void;
+}
+
+/** What is looked for, beyond the time. Its names are those of the API. */
+const detailNames = {
+  actor_id: 'Who',
+  key_id: 'Key',
+  subject: 'About',
+  outcome: 'Outcome',
+  ip: 'Address',
+  path: 'Path',
+} as const;
+type DetailName = keyof typeof detailNames;
+const details = Object.keys(detailNames) as DetailName[];
+
+export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
+  const [opened, popover] = useDisclosure(false);
+  const set = details.filter((name) => search[name] !== undefined);
+  return (
+    <Stack gap="xs" mb="md">
+      <Group gap="xs" align="flex-start">
+        <MultiSelect
+          aria-label="Types of events"
+          placeholder={search.type ? undefined : 'Every type of event'}
+          data={withUnknown(typeChoices, listOf(search.type))}
+          value={listOf(search.type)}
+          onChange={(types) => onChange({ type: types.join(',') || undefined })}
+          maxValues={20}
+          searchable
+          clearable
+          hidePickedOptions
+          clearButtonProps={{ 'aria-label': 'Every type of event' }}
+          nothingFoundMessage="No such type"
+          className="filter-types"
+        />
+        <RangeSelect search={search} onChange={onChange} />
+        <Popover
+          opened={opened}
+          onChange={popover.toggle}
+          position="bottom-end"
+          width={320}
+          trapFocus
+          withArrow
+          closeOnEscape={false}
+        >
+          <Popover.Target>
+            <Button variant="default" leftSection={<IconFilter size={16} />} onClick={popover.toggle}>
+              Filters
+            </Button>
+          </Popover.Target>
+          <Popover.Dropdown aria-label="Filters" onKeyDown={closeOnEscape(popover.close)}>
+            <Details {...{ organizationId, search }} onApply={onChange} onClose={popover.close} />
+          </Popover.Dropdown>
+        </Popover>
+      </Group>
+      {set.length > 0 && (
+        <Group gap={6}>
+          {set.map((name) => (
+            <Pill
+              key={name}
+              size="md"
+              withRemoveButton
+              onRemove={() => onChange({ [name]: undefined })}
+              removeButtonProps={{ 'aria-label': `Remove ${detailNames[name]}`, tabIndex: 0, 'aria-hidden': false }}
+            >
+              {detailNames[name]}: {detailWords(name, search[name]!, nameOf)}
+            </Pill>
+          ))}
+          <Button variant="subtle" size="compact-sm" color="gray" onClick={() => onChange(noFilters)}>
+            Clear all
+          </Button>
+        </Group>
+      )}
+    </Stack>
+  );
+}
+
+/** What is open within closes first. */
+function closeOnEscape(close: () => void) {
+  return ({ key, target }: KeyboardEvent) => {
+    if (key === 'Escape' && (target as Element).getAttribute('aria-expanded') !== 'true') close();
+  };
+}
+
+function detailWords(name: DetailName, value: string, nameOf: NameOf): string {
+  if (name === 'outcome')
+    return listOf(value)
+      .map((code) => outcomeWords[VerificationCode.parse(code)])
+      .join(', ');
+  return name === 'ip' || name === 'path' ? value : nameOf(value);
+}
+
+function listOf(text: string | undefined): string[] {
+  return text?.split(',') ?? [];
+}
+
+/** What an address asks for may be of a version that knows more types. */
+function withUnknown(choices: typeof typeChoices, types: readonly string[]): typeof typeChoices {
+  const known = new Set(choices.flatMap(({ items }) => items.map(({ value }) => value)));
+  const missing = types.filter((type) => !known.has(type));
+  if (missing.length === 0) return choices;
+  return [...choices, { group: 'Others', items: missing.map((value) => ({ value, label: value })) }];
+}
+
+const rangeLabels: Record<TimeRange, string> = {
+  '1h': 'Last hour',
+  '24h': 'Last 24 hours',
+  '7d': 'Last 7 days',
+  '30d': 'Last 30 days',
+  custom: 'From … to …',
+};
+
+function RangeSelect({ search, onChange }: Pick<Props, 'search' | 'onChange'>) {
+  return (
+    <>
+      <Select
+        aria-label="Time"
+        w={150}
+        data={[
+          { value: 'all', label: 'Any time' },
+          ...TimeRange.options.map((value) => ({ value, label: rangeLabels[value] })),
+        ]}
+        value={search.range ?? 'all'}
+        allowDeselect={false}
+        onChange={(value) => {
+          const range = TimeRange.safeParse(value).data;
+          onChange({ range, ...(range !== 'custom' && { from: undefined, to: undefined }) });
+        }}
+      />
+      {search.range === 'custom' && (
+        <>
+          <Instant label="From" value={search.from} onChange={(from) => onChange({ from })} />
+          <Instant label="To" value={search.to} onChange={(to) => onChange({ to })} />
+        </>
+      )}
+    </>
+  );
+}
+
+interface InstantProps {
+  readonly label: string;
+  readonly value: string | undefined;
+  readonly onChange: (value: string | undefined) => void;
+}
+
+/** In local time, as all times here. */
+function Instant({ label, value, onChange }: InstantProps) {
+  const local = value ? localText(new Date(value)) : '';
+  return (
+    <TextInput
+      key={local}
+      aria-label={label}
+      leftSection={label}
+      leftSectionWidth={52}
+      type="datetime-local"
+      defaultValue={local}
+      // While it is typed it is half a date.
+      onBlur={({ currentTarget: { value: typed } }) => {
+        if (typed !== local) onChange(typed ? new Date(typed).toISOString() : undefined);
+      }}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') event.currentTarget.blur();
+      }}
+    />
+  );
+}
+
+/** As the field takes it: without a zone. */
+function localText(date: Date): string {
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+interface DetailsProps {
+  readonly organizationId: string;
+  readonly search: AuditSearch;
+  readonly onApply: (patch: Partial<AuditSearch>) => void;
+  readonly onClose: () => void;
+}
+
+function Details({ organizationId, search, onApply, onClose }: DetailsProps) {
+  const { data: names = {} } = useQuery(namesQuery(organizationId));
+  const form = useForm({
+    initialValues: {
+      actor_id: search.actor_id ?? null,
+      key_id: search.key_id ?? null,
+      subject: search.subject ?? null,
+      outcome: listOf(search.outcome),
+      ip: search.ip ?? '',
+      path: search.path ?? '',
+    },
+    validate: {
+      ip: (text) => problemOf('ip', text),
+      path: (text) => problemOf('path', text),
+    },
+  });
+  const submit = form.onSubmit((values) => {
+    onApply({
+      actor_id: values.actor_id ?? undefined,
+      key_id: values.key_id ?? undefined,
+      subject: values.subject ?? undefined,
+      outcome: values.outcome.join(',') || undefined,
+      ip: values.ip || undefined,
+      path: values.path || undefined,
+    });
+    onClose();
+  });
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="sm">
+        <IdSelect label="Who did it" names={names} kinds={['user', 'key']} {...form.getInputProps('actor_id')} />
+        <IdSelect label="Key that it happened to" names={names} kinds={['key']} {...form.getInputProps('key_id')} />
+        <IdSelect
+          label="Member or project that it happened to"
+          names={names}
+          kinds={['user', 'proj']}
+          {...form.getInputProps('subject')}
+        />
+        <MultiSelect
+          label="Outcome of a use"
+          placeholder={form.values.outcome.length > 0 ? undefined : 'Any'}
+          data={VerificationCode.options
+            .filter((code) => code !== 'invalid_key')
+            .map((value) => ({ value, label: outcomeWords[value] }))}
+          comboboxProps={{ withinPortal: false }}
+          clearButtonProps={{ 'aria-label': 'Any outcome' }}
+          clearable
+          {...form.getInputProps('outcome')}
+        />
+        <TextInput label="Address or network" placeholder="192.0.2.0/24" {...form.getInputProps('ip')} />
+        <TextInput label="Path begins with" placeholder="/orders" {...form.getInputProps('path')} />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit">Apply</Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+function problemOf(name: 'ip' | 'path', text: string): string | undefined {
+  return text === '' ? undefined : listAuditEvents.query.shape[name].safeParse(text).error?.issues[0]?.message;
+}
+
+interface IdSelectProps {
+  readonly label: string;
+  readonly names: Readonly<Record<string, string>>;
+  readonly kinds: readonly string[];
+  readonly value?: string | null;
+}
+
+/** By name; an id that has none, as of somebody who has left, can be pasted. */
+function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
+  const [typed, setTyped] = useState('');
+  const known = Object.entries(names).filter(([id]) => kinds.some((kind) => id.startsWith(`${kind}_`)));
+  const pasted = [value, typed.trim()].filter(
+    (id): id is string => Boolean(id) && names[id!] === undefined && kinds.some((kind) => id!.startsWith(`${kind}_`)),
+  );
+  return (
+    <Select
+      label={label}
+      placeholder="Anything"
+      data={[
+        ...known.map(([id, name]) => ({ value: id, label: name })),
+        ...[...new Set(pasted)].map((id) => ({ value: id, label: id })),
+      ]}
+      value={value ?? null}
+      onSearchChange={setTyped}
+      searchable
+      clearable
+      limit={50}
+      openOnFocus={false}
+      clearButtonProps={{ 'aria-label': 'Anything' }}
+      nothingFoundMessage="Nothing has this name; an id can be pasted"
+      comboboxProps={{ withinPortal: false }}
+      {...field}
+    />
+  );
+}

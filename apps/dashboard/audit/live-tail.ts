@@ -1,0 +1,109 @@
+import { onlineManager } from '@tanstack/react-query';
+import { useDocumentVisibility } from '@mantine/hooks';
+import { useEffect, useEffectEvent, useRef, useState } from 'react';
+import { ApiError } from '#libs/client/client.js';
+import type { AuditEvent } from '#libs/contract/audit.js';
+import { isAway } from '../session/reachability.js';
+import { api, SignedOut } from '../session/session.js';
+import type { TailQuery } from './audit-search.js';
+import { toldBy } from './event-stream.js';
+
+export type TailState = 'off' | 'connecting' | 'live' | 'failed';
+
+const FIRST_WAIT_MS = 500;
+const LONGEST_WAIT_MS = 15_000;
+
+interface Options {
+  readonly query: TailQuery;
+  /** Undefined until it is known after which event to begin; null where the log held none. */
+  readonly after: number | null | undefined;
+  readonly enabled: boolean;
+  readonly onEvents: (events: readonly AuditEvent[]) => void;
+  /** Called where it began without a place: what came since the list was read may be in neither. */
+  readonly onBegin: () => void;
+}
+
+/**
+ * Follows the log from where the list of events was read. A tab that nobody sees lets go, for a browser has few
+ * connections, and resumes where it stood.
+ */
+export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Options): {
+  state: TailState;
+  error: unknown;
+} {
+  const visible = useDocumentVisibility() !== 'hidden';
+  const key = JSON.stringify([query, after]);
+  const [state, setState] = useState<TailState>('off');
+  const [error, setError] = useState<unknown>(null);
+  const place = useRef<{ key: string; last: number | null }>({ key: '', last: null });
+  const tell = useEffectEvent(onEvents);
+  const begin = useEffectEvent(onBegin);
+  const currentQuery = useEffectEvent(() => query);
+  const on = enabled && after !== undefined;
+
+  useEffect(() => {
+    if (!on || !visible) return undefined;
+    if (place.current.key !== key) place.current = { key, last: after };
+    const here = place.current;
+    const leaving = new AbortController();
+    const { signal } = leaving;
+
+    const read = async () => {
+      const began = here.last === null;
+      const headers = here.last === null ? {} : { 'last-event-id': String(here.last) };
+      const response = await api.audit.tail({ query: currentQuery(), headers });
+      for await (const { events, lastId } of toldBy(response, signal)) {
+        if (signal.aborted) return;
+        if (began && here.last === null) begin();
+        setState('live');
+        here.last = lastId ?? here.last;
+        if (events.length > 0) tell(events);
+      }
+    };
+    const follow = async () => {
+      setError(null);
+      for (let wait = FIRST_WAIT_MS; !signal.aborted; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+        setState('connecting');
+        const began = Date.now();
+        try {
+          await read();
+        } catch (reason) {
+          if (signal.aborted) return;
+          if (reason instanceof SignedOut || (reason instanceof ApiError && !isAway(reason))) {
+            setState('failed');
+            setError(reason);
+            return;
+          }
+        }
+        if (Date.now() - began > LONGEST_WAIT_MS) wait = FIRST_WAIT_MS;
+        await pause(wait, signal);
+      }
+    };
+    void follow();
+    return () => {
+      leaving.abort();
+      setState('off');
+    };
+  }, [on, visible, key, after]);
+
+  return { state, error };
+}
+
+/** Until the time is up and the server can be reached, or nobody wants to know any more. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  await new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+    signal.addEventListener('abort', resolve, { once: true });
+  });
+  if (onlineManager.isOnline() || signal.aborted) return;
+  await new Promise<void>((resolve) => {
+    const unsubscribe = onlineManager.subscribe((online) => {
+      if (online) done();
+    });
+    const done = () => {
+      unsubscribe();
+      resolve();
+    };
+    signal.addEventListener('abort', done, { once: true });
+  });
+}

@@ -1,0 +1,30 @@
+import { Stack, Text, ThemeIcon, Title } from '@mantine/core';
+import { IconLock } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { Role } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
+import { organizationQuery } from '../organization/organizations.js';
+import { TextLink } from '../ui/links.js';
+
+const readers = Role.options.filter((role) => roleCovers(role, 'audit:read'));
+
+/** For a member whose role does not let them read the trail. */
+export function NotForYou({ organizationId }: { readonly organizationId: string }) {
+  const { data: organization } = useQuery(organizationQuery(organizationId));
+  return (
+    <Stack align="center" py={64} gap="xs" ta="center">
+      <ThemeIcon size="xl" variant="light" color="gray" radius="xl">
+        <IconLock size={22} />
+      </ThemeIcon>
+      <Title order={2}>The audit log is not open to your role</Title>
+      <Text c="dimmed" maw={440}>
+        {organization?.role && `You are ${organization.role === 'owner' ? 'an' : 'a'} ${organization.role} here. `}
+        It can be read as {new Intl.ListFormat('en', { type: 'disjunction' }).format(readers)}. Owners and admins change
+        roles.
+      </Text>
+      <TextLink to="/org/$organizationId/settings/members" params={{ organizationId }}>
+        See who they are
+      </TextLink>
+    </Stack>
+  );
+}

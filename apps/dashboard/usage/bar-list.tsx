@@ -1,0 +1,63 @@
+import { Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
+import type { ReactNode } from 'react';
+
+export interface BarItem {
+  readonly key: string;
+  readonly label: ReactNode;
+  readonly count: number;
+  /** Beside the count, such as how many of them were refused. */
+  readonly note?: string | undefined;
+}
+
+interface Props {
+  readonly title: string;
+  /** Undefined while they are on their way. */
+  readonly items: readonly BarItem[] | undefined;
+  readonly nothing: string;
+}
+
+const ROWS = 8;
+
+/** What there is most of, each with its part of the greatest. The numbers stand beside the bars. */
+export function BarList({ title, items, nothing }: Props) {
+  const most = Math.max(...(items ?? []).map(({ count }) => count), 1);
+  return (
+    <Paper component="section" withBorder p="lg" aria-label={title}>
+      <Title order={2} mb="md">
+        {title}
+      </Title>
+      {!items && <ListSkeleton />}
+      {items?.length === 0 && <Text c="dimmed">{nothing}</Text>}
+      <ol className="bar-list">
+        {items?.slice(0, ROWS).map(({ key, label, count, note }) => (
+          <li key={key}>
+            <div className="bar-line">
+              <span className="bar-label">{label}</span>
+              <span>
+                {note && (
+                  <Text span size="xs" c="dimmed" mr={6}>
+                    {note}
+                  </Text>
+                )}
+                {count.toLocaleString()}
+              </span>
+            </div>
+            <div className="bar" aria-hidden>
+              <div style={{ width: `${(100 * count) / most}%` }} />
+            </div>
+          </li>
+        ))}
+      </ol>
+    </Paper>
+  );
+}
+
+function ListSkeleton() {
+  return (
+    <Stack gap="md">
+      {[90, 70, 50].map((width) => (
+        <Skeleton key={width} height={20} width={`${width}%`} />
+      ))}
+    </Stack>
+  );
+}

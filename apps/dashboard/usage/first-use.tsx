@@ -1,0 +1,27 @@
+import { Box, Code, Group, Paper, Stack, Text, Title } from '@mantine/core';
+import { CopyButton } from '../ui/copy-button.js';
+import { TextLink } from '../ui/links.js';
+
+/** Where nothing was counted yet: how to change that. */
+export function FirstUse({ organizationId }: { readonly organizationId: string }) {
+  const line = `curl -H "X-API-Key: $KEY" ${window.location.origin}/api/v1/whoami`;
+  return (
+    <Paper component="section" withBorder p="lg" aria-label="The first use">
+      <Stack gap="sm">
+        <Title order={2}>No key was used in this time</Title>
+        <Text>
+          <TextLink to="/org/$organizationId/settings/api-keys" params={{ organizationId }}>
+            Create a key
+          </TextLink>
+          , put it into <Code>KEY</Code>, and use it. It shows up here within a moment:
+        </Text>
+        <Group gap="xs" wrap="nowrap">
+          <Box role="region" aria-label="The first use, as a command" tabIndex={0} className="command">
+            <Code block>{line}</Code>
+          </Box>
+          <CopyButton value={line} label="Copy the command" />
+        </Group>
+      </Stack>
+    </Paper>
+  );
+}

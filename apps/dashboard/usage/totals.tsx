@@ -1,0 +1,51 @@
+import { Paper, SimpleGrid, Skeleton, Text } from '@mantine/core';
+import { growth, type Totals as Counts } from './usage-numbers.js';
+
+interface Props {
+  readonly now: Counts | undefined;
+  readonly before: Counts | undefined;
+}
+
+const measures = [
+  ['uses', 'Accepted uses'],
+  ['denials', 'Refused uses'],
+  ['credits', 'Credits'],
+] as const;
+
+export function Totals({ now, before }: Props) {
+  return (
+    <SimpleGrid cols={{ base: 1, xs: 3 }} component="dl" m={0}>
+      {measures.map(([measure, label]) => (
+        <Paper key={measure} withBorder px="lg" py="md">
+          <Text component="dt" c="dimmed" size="sm">
+            {label}
+          </Text>
+          <dd style={{ margin: 0 }}>
+            {now ? (
+              <Text fz={26} fw={600} lh={1.4}>
+                {now[measure].toLocaleString()}
+              </Text>
+            ) : (
+              <Skeleton height={30} width={90} my={3} />
+            )}
+            <Text size="sm" c="dimmed" mih={20}>
+              {now && before && comparison(now[measure], before[measure])}
+            </Text>
+          </dd>
+        </Paper>
+      ))}
+    </SimpleGrid>
+  );
+}
+
+const percent = new Intl.NumberFormat(undefined, {
+  style: 'percent',
+  signDisplay: 'exceptZero',
+  maximumFractionDigits: 0,
+});
+
+function comparison(now: number, before: number): string {
+  const grown = growth(now, before);
+  if (grown === undefined) return now === 0 ? 'None before, either' : 'None in the period before';
+  return `${percent.format(grown)} from ${before.toLocaleString()} in the period before`;
+}

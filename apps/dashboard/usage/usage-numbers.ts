@@ -1,0 +1,87 @@
+import type { Usage } from '#libs/contract/usage.js';
+import { startsOf, type Period } from './usage-period.js';
+
+type Counted = Usage['data'][number];
+export type Totals = Usage['totals'];
+
+export interface Ranked extends Totals {
+  /** Null for all that were not told apart. */
+  readonly group: string | null;
+}
+
+/** What each group comes to, by a measure, the most first. Those without any are left out. */
+export function ranked(data: readonly Counted[], measure: (totals: Totals) => number): Ranked[] {
+  const groups = new Map<string | null, Ranked>();
+  for (const { group, uses, denials, credits } of data) {
+    const known = groups.get(group) ?? { group, uses: 0, denials: 0, credits: 0 };
+    groups.set(group, {
+      group,
+      uses: known.uses + uses,
+      denials: known.denials + denials,
+      credits: known.credits + credits,
+    });
+  }
+  return [...groups.values()].filter((totals) => measure(totals) > 0).toSorted((a, b) => measure(b) - measure(a));
+}
+
+export const requests = ({ uses, denials }: Totals): number => uses + denials;
+
+export interface Series {
+  /** By which a row of the chart has its value. */
+  readonly key: string;
+  readonly label: string;
+}
+
+export interface Chart {
+  readonly series: readonly Series[];
+  readonly rows: readonly { readonly start: string; readonly values: Readonly<Record<string, number>> }[];
+}
+
+const MOST_SERIES = 5;
+const OTHERS = { key: 'others', label: 'Others' };
+
+/** Accepted and refused requests over time. */
+export function plainChart(usage: Usage, period: Period): Chart {
+  const byStart = new Map(usage.data.map((counted) => [counted.start, counted]));
+  return {
+    series: [
+      { key: 'uses', label: 'Accepted' },
+      { key: 'denials', label: 'Refused' },
+    ],
+    rows: startsOf(period).map((start) => {
+      const { uses = 0, denials = 0 } = byStart.get(start) ?? {};
+      return { start, values: { uses, denials } };
+    }),
+  };
+}
+
+/** The groups with the most requests over time, and all others as one. */
+export function groupedChart(usage: Usage, period: Period, labelOf: (group: string) => string): Chart {
+  const top = ranked(usage.data, requests)
+    .flatMap(({ group }) => (group === null ? [] : [group]))
+    .slice(0, MOST_SERIES);
+  const keyOf = new Map(top.map((group, at) => [group, `group${at}`]));
+  const sums = new Map<string, Record<string, number>>();
+  let others = false;
+  for (const counted of usage.data) {
+    const known = counted.group === null ? undefined : keyOf.get(counted.group);
+    others ||= known === undefined;
+    const key = known ?? OTHERS.key;
+    const values = sums.get(counted.start) ?? {};
+    sums.set(counted.start, { ...values, [key]: (values[key] ?? 0) + requests(counted) });
+  }
+  const series = [
+    ...top.map((group) => ({ key: keyOf.get(group)!, label: labelOf(group) })),
+    ...(others ? [OTHERS] : []),
+  ];
+  const none = Object.fromEntries(series.map(({ key }) => [key, 0]));
+  return {
+    series,
+    rows: startsOf(period).map((start) => ({ start, values: { ...none, ...sums.get(start) } })),
+  };
+}
+
+/** How much more than before, as a part of it; undefined where there was nothing to compare with. */
+export function growth(now: number, before: number): number | undefined {
+  return before === 0 ? undefined : (now - before) / before;
+}

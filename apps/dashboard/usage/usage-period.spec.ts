@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { periodOf, startsOf } from './usage-period.js';
+
+const NOW = Date.parse('2026-03-10T12:34:56Z');
+
+describe('the time that is counted', () => {
+  it('of some days begins with the first of them, and the one before it is as long', () => {
+    const period = periodOf({}, NOW);
+    expect(period).toMatchObject({
+      from: '2026-03-04T00:00:00.000Z',
+      to: '2026-03-10T13:00:00.000Z',
+      interval: 'day',
+      before: { from: '2026-02-25T11:00:00.000Z', to: '2026-03-04T00:00:00.000Z' },
+    });
+    expect(startsOf(period)).toHaveLength(7);
+  });
+
+  it('of one day is told by the hour', () => {
+    const period = periodOf({ period: '24h' }, NOW);
+    expect(period.interval).toBe('hour');
+    expect(startsOf(period)).toHaveLength(24);
+  });
+
+  it('is never asked for by the hour where the API would refuse it', () => {
+    expect(periodOf({ period: '90d', interval: 'hour' }, NOW)).toMatchObject({ interval: 'day', mayBeHourly: false });
+  });
+
+  it('of one’s own has both of its days in it, ends now at the latest, and is no longer than can be asked for', () => {
+    expect(periodOf({ period: 'custom', from: '2026-03-01', to: '2026-03-02' }, NOW)).toMatchObject({
+      from: '2026-03-01T00:00:00.000Z',
+      to: '2026-03-03T00:00:00.000Z',
+    });
+    expect(periodOf({ period: 'custom', from: '2020-01-01', to: '2030-01-01' }, NOW)).toMatchObject({
+      from: '2025-03-09T13:00:00.000Z',
+      to: '2026-03-10T13:00:00.000Z',
+    });
+    expect(periodOf({ period: 'custom', from: '2026-03-09', to: '2026-03-08' }, NOW)).toMatchObject({
+      from: '2026-03-08T23:00:00.000Z',
+      to: '2026-03-09T00:00:00.000Z',
+    });
+  });
+});

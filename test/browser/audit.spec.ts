@@ -1,0 +1,404 @@
+import { readFile } from 'node:fs/promises';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Page } from 'playwright-core';
+import type { AuditEvent } from '#libs/contract/audit.js';
+import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
+import { toUuid } from '#libs/contract/ids.js';
+import { leafHash } from '#libs/tlog/leaf.js';
+import type { Account } from '../support/deployment.js';
+import { allIngested, put, event } from '../support/events.js';
+import { eventually } from '../support/eventually.js';
+import { leftOut } from '../support/left-out.js';
+import { findChromium } from './chromium.js';
+import {
+  expectAccessible,
+  expectFitsNarrowly,
+  expectNoComplaints,
+  startDashboard,
+  type Dashboard,
+} from './dashboard.js';
+
+const executable = findChromium();
+if (!executable) leftOut('the browser needs Chromium', 'install chromium, or set CHROMIUM_PATH');
+const inChromium = executable ? describe : describe.skip;
+
+inChromium('the audit log', () => {
+  let dashboard: Dashboard;
+  let ada: Account;
+  let team: string;
+  let production: { id: string; key: string };
+  let page: Page;
+
+  beforeAll(async () => {
+    dashboard = await startDashboard();
+    ada = await dashboard.account();
+    ({ id: team } = await ada.client.organizations.create({ body: { name: 'Acme' } }));
+    production = await newKey('Production server');
+    const gateway = await newKey('Gateway', ['api-keys:verify']);
+    const verify = (path: string, scopes: string[] = []) =>
+      dashboard.client({ apiKey: gateway.key }).apiKeys.verify({
+        body: {
+          key: production.key,
+          scopes,
+          request: { method: 'GET', path, ip: '203.0.113.9', user_agent: 'shop/1.0' },
+        },
+      });
+    await verify('/orders/1');
+    await verify('/customers');
+    await verify('/orders/2', ['events:read']);
+    await ada.client.apiKeys.update({
+      params: { id: production.id },
+      body: { name: 'Production server (EU)', scopes: ['triggers:read', 'events:read'] },
+    });
+    await ada.client.apiKeys.rotate({ params: { id: production.id } });
+    await allIngested(dashboard);
+    page = await dashboard.signedIn(ada, `/org/${team}/audit`);
+  }, 60_000);
+
+  beforeEach(() => page.setViewportSize({ width: 1280, height: 900 }));
+
+  afterAll(() => dashboard.stop());
+
+  const newKey = (name: string, scopes = ['triggers:read']) =>
+    ada.client.apiKeys.create({ body: { name, organization_id: team, scopes } });
+  const open = (search = '') => page.goto(`/org/${team}/audit${search}`);
+  const rows = (on = page) => on.getByRole('table', { name: 'Events' }).getByRole('link');
+  const row = (text: string | RegExp, on = page) => rows(on).filter({ hasText: text }).first();
+  const drawer = (on = page) => on.getByRole('dialog', { name: /^Event/ });
+
+  /** Events with a word of the test's own, which its filter finds. */
+  async function happen(organizationId: string, subjects: readonly string[]): Promise<void> {
+    await put(
+      dashboard,
+      organizationId,
+      subjects.map((subject) => event(organizationId, { type: 'test.happened', subject })),
+    );
+  }
+
+  async function member(role: Role): Promise<Account> {
+    const { token } = await ada.client.invitations.create({ params: { id: team }, body: { role } });
+    return dashboard.account(token);
+  }
+
+  it('tells what happened in sentences, the newest first, with the names of today', async () => {
+    await open();
+    await row('Ada Lovelace rotated the key Production server (EU)').waitFor();
+    const sentences = await rows().allTextContents();
+    expect(sentences).toEqual(
+      expect.arrayContaining([
+        'Ada Lovelace changed the name and the scopes of the key Production server (EU)',
+        'Production server (EU) was refused for GET /orders/2: a scope is missing',
+        'Production server (EU) was used for GET /orders/1',
+        'Ada Lovelace created the test key Production server',
+        'Ada Lovelace created the organization Acme',
+      ]),
+    );
+    expect(sentences[0]).toBe('Ada Lovelace rotated the key Production server (EU)');
+    expect(sentences.at(-1)).toBe('Ada Lovelace created the organization Acme');
+    await page.getByText('events, and nothing before them').waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    expectNoComplaints(page.context());
+  });
+
+  it('is narrowed by filters that stand in the address, survive a reload, and leave with Back', async () => {
+    await open();
+    await page.getByRole('button', { name: 'Filters' }).click();
+    await page.getByRole('combobox', { name: 'Outcome of a use' }).click();
+    await page.getByRole('option', { name: 'A scope is missing' }).click();
+    await page.keyboard.press('Escape');
+    await page.getByRole('option', { name: 'A scope is missing' }).waitFor({ state: 'hidden' });
+    await page.getByLabel('Address or network').fill('203.0.113.0/33');
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByText('must be an address or a network').waitFor();
+    await page.getByLabel('Address or network').fill('203.0.113.0/24');
+    await expectAccessible(page);
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByText('One event, and nothing before it').waitFor();
+    expect(new URL(page.url()).search).toBe('?outcome=insufficient_scope&ip=203.0.113.0%2F24');
+    await page.reload();
+    await page.getByText('Address: 203.0.113.0/24').waitFor();
+    await page.getByText('One event, and nothing before it').waitFor();
+    expect(await rows().allTextContents()).toEqual([
+      'Production server (EU) was refused for GET /orders/2: a scope is missing',
+    ]);
+    await page.goBack();
+    await row('created the organization').waitFor();
+    await page.goForward();
+    await page.getByRole('button', { name: 'Remove Outcome' }).click();
+    await page.getByText('3 events, and nothing before them').waitFor();
+    await page.getByRole('button', { name: 'Clear all' }).click();
+    await row('created the organization').waitFor();
+  });
+
+  it('offers every type of event, whole groups of them, and spans of time', async () => {
+    await open();
+    await page.getByRole('combobox', { name: 'Types of events' }).click();
+    await page.getByRole('option', { name: 'Organization: all' }).click();
+    await page.keyboard.press('Escape');
+    await page.getByText('One event, and nothing before it').waitFor();
+    await page.getByRole('combobox', { name: 'Time' }).click();
+    await page.getByRole('option', { name: 'Last hour' }).click();
+    await page.waitForURL(/range=1h/);
+    await page.getByText('One event, and nothing before it').waitFor();
+    await open('?range=custom&from=2020-01-01T00:00:00.000Z&to=2020-01-02T00:00:00.000Z');
+    await page.getByText('No event matches these filters').waitFor();
+    expect(await page.getByRole('switch', { name: 'Live' }).isDisabled()).toBe(true);
+    await page.getByRole('button', { name: 'Clear the filters' }).click();
+    await row('created the organization').waitFor();
+  });
+
+  it('shows one event in full at an address of its own: who, where from, before and after, and its very text', async () => {
+    const { data } = await ada.client.audit.listEvents({ query: { organization_id: team, type: 'api_key.updated' } });
+    const { leaf_index: index } = data[0]!;
+    const text = await exactText(index);
+    await open();
+    await row('changed the name and the scopes').click();
+    await page.waitForURL(new RegExp(`event=${index}$`));
+    const details = drawer();
+    await details.getByText('− Production server').waitFor();
+    const shown = await details.innerText();
+    for (const part of [
+      '+ Production server (EU)',
+      '+ events:read',
+      String(data[0]!.event.data['request_id']),
+      Buffer.from(leafHash(Buffer.from(text))).toString('hex'),
+      'UTC',
+    ])
+      expect(shown).toContain(part);
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await details.getByRole('button', { name: 'Copy the event as it is stored' }).click();
+    expect(await page.evaluate('navigator.clipboard.readText()')).toBe(text);
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+
+    await page.reload();
+    await details.getByText('+ events:read').waitFor();
+    await details.getByRole('button', { name: 'The event after it' }).click();
+    await details.getByRole('heading', { name: /rotated the key/ }).waitFor();
+    await details.getByRole('button', { name: 'Only this: Who' }).click();
+    await page.waitForURL(new RegExp(`actor_id=${ada.userId}`));
+    await details.waitFor({ state: 'hidden' });
+    await row('rotated').click();
+    await details.getByRole('link', { name: 'Production server (EU)' }).click();
+    await page.waitForURL(new RegExp(`/settings/api-keys/${production.id}$`));
+    await open('?event=0');
+    await details.getByRole('heading', { name: /created the organization/ }).waitFor();
+    await open('?event=999999');
+    await details.getByText('The log has no event 999,999').waitFor();
+    await page.keyboard.press('Escape');
+    await page.waitForURL((url) => url.search === '');
+    expectNoComplaints(page.context());
+  });
+
+  async function exactText(index: number): Promise<string> {
+    const lines = await (await ada.client.audit.exportEvents({ query: { organization_id: team } })).text();
+    const line = lines.split('\n').find((candidate) => candidate.startsWith(`{"leaf_index":${index},`))!;
+    return line.slice(line.indexOf('"event":') + '"event":'.length, -1);
+  }
+
+  it('can be walked through with the arrow keys', async () => {
+    await open();
+    await row('rotated').focus();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await drawer()
+      .getByRole('heading', { name: /changed the name/ })
+      .waitFor();
+    await page.keyboard.press('Escape');
+    await drawer().waitFor({ state: 'hidden' });
+    const focused = () => page.evaluate<string>('document.activeElement.textContent');
+    expect(await eventually(focused, (text) => text.includes('changed the name'))).toContain('changed the name');
+  });
+
+  it('tells of a type that this version does not know by its name', async () => {
+    await put(dashboard, team, [event(team, { type: 'robot.was_greeted', subject: 'Robby' })]);
+    await allIngested(dashboard);
+    await open('?type=robot.*');
+    expect(await row(/robot/).textContent()).toBe('Somebody: robot was greeted (Robby)');
+    await row(/robot/).click();
+    await drawer().getByText('"robot.was_greeted"').waitFor();
+  });
+
+  it('shows new events by themselves while it is live, and holds them back while one reads further down', async () => {
+    await open('?live=true&type=test.*');
+    await page.getByText('New events appear by themselves').waitFor();
+    await happen(team, ['first']);
+    await row('first').waitFor();
+    await happen(
+      team,
+      Array.from({ length: 60 }, (_, n) => `flood ${n}`),
+    );
+    await row('flood 59').waitFor();
+    await page.mouse.wheel(0, 1500);
+    await row('flood 59').waitFor({ state: 'detached' });
+    const before = await rows().allTextContents();
+    const scrolled = await page.evaluate<number>('scrollY');
+    await happen(team, ['held 1', 'held 2']);
+    await page.getByRole('button', { name: '2 new events' }).waitFor();
+    expect(await rows().allTextContents()).toEqual(before);
+    expect(await page.evaluate<number>('scrollY')).toBe(scrolled);
+    await page.getByRole('button', { name: '2 new events' }).click();
+    await row('held 2').waitFor();
+    const sentences = await rows().allTextContents();
+    expect(sentences.slice(0, 3).map(subjectOf)).toEqual(['held 2', 'held 1', 'flood 59']);
+    expectNoComplaints(page.context());
+    await open();
+  });
+
+  const subjectOf = (sentence: string) => /\((.*)\)$/.exec(sentence)![1]!;
+
+  it('goes on after a restart of the server without a gap and without showing anything twice', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Restarted' } });
+    const restarted = await dashboard.signedIn(ada, `/org/${id}/audit?live=true&type=test.*`);
+    await restarted.getByText('New events appear by themselves').waitFor();
+    await happen(id, ['before']);
+    await row('before', restarted).waitFor();
+    await happen(id, ['at the last moment']);
+    await dashboard.restartApi();
+    await happen(id, ['meanwhile']);
+    await row('meanwhile', restarted).waitFor();
+    await happen(id, ['after']);
+    await row('after', restarted).waitFor();
+    expect((await rows(restarted).allTextContents()).map(subjectOf)).toEqual([
+      'after',
+      'meanwhile',
+      'at the last moment',
+      'before',
+    ]);
+    await restarted.context().close();
+  }, 30_000);
+
+  it('is downloaded as the filters find it, straight to a file where the browser can, and no token is in an address', async () => {
+    const addresses: string[] = [];
+    page.on('request', (request) => addresses.push(request.url()));
+    await open('?type=api_key.*&outcome=valid&path=/orders');
+    await row('/orders/1').waitFor();
+    await page.evaluate('delete window.showSaveFilePicker');
+    const events = linesOf(await downloaded('JSON Lines, exact'));
+    expect(events.map(({ event: { data } }) => data['path'])).toEqual(['/orders/1']);
+    const csv = await downloaded('CSV, for a spreadsheet');
+    expect(csv).toMatch(/^leaf_index,time,type/);
+    expect(csv.trimEnd().split('\n')).toHaveLength(2);
+
+    // As the browser's own file dialog would answer, which no test can drive.
+    await page.evaluate(`(async () => {
+      const folder = await navigator.storage.getDirectory();
+      window.chosen = await folder.getFileHandle('chosen', { create: true });
+      window.showSaveFilePicker = () => Promise.resolve(window.chosen);
+    })()`);
+    await choose('JSON Lines, exact');
+    const written = () => page.evaluate<string>('chosen.getFile().then((file) => file.text())');
+    expect(linesOf(await eventually(written, (text) => text !== ''))).toEqual(events);
+    expect(addresses.filter((address) => /eyJ|token/.test(address))).toEqual([]);
+    expectNoComplaints(page.context());
+  });
+
+  const linesOf = (text: string) =>
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as AuditEvent);
+
+  async function choose(format: string): Promise<void> {
+    await page.getByRole('button', { name: 'Export' }).click();
+    await page.getByRole('menuitem', { name: format }).click();
+  }
+
+  async function downloaded(format: string): Promise<string> {
+    const download = page.waitForEvent('download');
+    await choose(format);
+    return readFile(await (await download).path(), 'utf8');
+  }
+
+  it('a download that is cancelled ends, and leaves nothing behind', async () => {
+    await open('?type=api_key.*');
+    await row('rotated').waitFor();
+    await page.evaluate('delete window.showSaveFilePicker');
+    let release = () => undefined as void;
+    const held = new Promise<void>((resolve) => (release = resolve));
+    await page.route('**/api/v1/audit/export*', async (route) => {
+      await held;
+      await route.continue();
+    });
+    const downloads: unknown[] = [];
+    page.on('download', (download) => downloads.push(download));
+    await choose('JSON Lines, exact');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    release();
+    await page.getByRole('button', { name: 'Export' }).waitFor();
+    expect(downloads).toEqual([]);
+    await page.unroute('**/api/v1/audit/export*');
+  });
+
+  it('is open to an auditor, and says to a viewer why it is not', async () => {
+    const auditor = await dashboard.signedIn(await member('auditor'), `/org/${team}/audit?type=api_key.*`);
+    await row('Ada Lovelace rotated the key Production server (EU)', auditor).waitFor();
+    const viewer = await dashboard.signedIn(await member('viewer'), `/org/${team}/audit`);
+    await viewer.getByRole('heading', { name: 'The audit log is not open to your role' }).waitFor();
+    await viewer.getByText('You are a viewer here. It can be read as owner, admin, or auditor.').waitFor();
+    await expectAccessible(viewer);
+    await expectFitsNarrowly(viewer);
+    expectNoComplaints(viewer.context());
+    await auditor.context().close();
+    await viewer.context().close();
+  });
+
+  it('of the deployment itself, and of any organization, is open to an operator', async () => {
+    const olga = await dashboard.operator();
+    const operator = await dashboard.signedIn(olga, `/org/${DEPLOYMENT_ID}/audit`);
+    await row('Ada Lovelace became an operator of the deployment', operator).waitFor();
+    await operator.goto(`/org/${team}/audit?type=operator.*&live=true`);
+    await row('Ada Lovelace (operator) read /api/v1/audit/events', operator).waitFor();
+    expectNoComplaints(operator.context());
+    await operator.context().close();
+  });
+
+  it('of 100,000 events scrolls, with a few dozen rows in the page at any time', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Busy' } });
+    await allIngested(dashboard);
+    await fill(id, 100_000);
+    await page.goto(`/org/${id}/audit`);
+    await row('/things/99999').waitFor();
+    const began = performance.now();
+    for (const depth of [1_000, 4_000]) {
+      while ((await page.evaluate<number>('document.documentElement.scrollHeight')) < depth * ROW_PX) {
+        await page.evaluate('scrollTo(0, document.documentElement.scrollHeight)');
+        await page.waitForTimeout(5);
+      }
+      await page.evaluate(`scrollTo(0, ${depth * ROW_PX})`);
+      await rows().nth(30).waitFor();
+      process.stderr.write(`${depth} events deep after ${Math.round(performance.now() - began)} ms\n`);
+      expect(await page.locator('.event').count()).toBeLessThan(80);
+    }
+    await page.evaluate(`scrollTo(0, ${2_000 * ROW_PX})`);
+    await row(/\/things\/979\d\d$/).waitFor();
+    await page.evaluate('scrollTo(0, 0)');
+    await row('/things/99999').waitFor();
+    expectNoComplaints(page.context());
+  }, 60_000);
+
+  const ROW_PX = 42;
+
+  /** Many events that look like uses, without the way that they would have come. */
+  async function fill(organizationId: string, size: number): Promise<void> {
+    await dashboard.sql.query(
+      `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, type, time, outcome, path)
+       SELECT (substr(uuid_at(now())::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1, n, '',
+              convert_to(json_build_object(
+                'specversion', '1.0', 'id', (substr(uuid_at(now())::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0')),
+                'source', 'http://keyledger.test', 'type', 'api_key.used', 'time', '2026-11-20T19:55:17.055Z',
+                'subject', $2::text, 'datacontenttype', 'application/json',
+                'data', json_build_object('organization_id', $3::text, 'actor', json_build_object('type', 'api_key', 'id', $2::text),
+                                          'ip', '192.0.2.1', 'user_agent', 'shop/1.0', 'request_id', 'req_1', 'seq', 1,
+                                          'method', 'GET', 'path', '/things/' || n, 'cost', 1, 'scopes', json_build_array()))::text, 'UTF8'),
+              'api_key.used', now(), 'valid', '/things/' || n
+       FROM generate_series((SELECT size FROM audit_log WHERE organization_id = $1), $4::bigint - 1) AS n`,
+      [toUuid(organizationId), production.id, organizationId, size],
+    );
+    await dashboard.sql.query('UPDATE audit_log SET size = $2 WHERE organization_id = $1', [
+      toUuid(organizationId),
+      size,
+    ]);
+  }
+});

@@ -1,0 +1,200 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Page } from 'playwright-core';
+import type { Account } from '../support/deployment.js';
+import { allIngested, event, put } from '../support/events.js';
+import { leftOut } from '../support/left-out.js';
+import { findChromium } from './chromium.js';
+import {
+  expectAccessible,
+  expectFitsNarrowly,
+  expectNoComplaints,
+  startDashboard,
+  type Dashboard,
+} from './dashboard.js';
+
+const executable = findChromium();
+if (!executable) leftOut('the browser needs Chromium', 'install chromium, or set CHROMIUM_PATH');
+const inChromium = executable ? describe : describe.skip;
+
+const DAY_MS = 86_400_000;
+
+inChromium('usage and credits', () => {
+  let dashboard: Dashboard;
+  let ada: Account;
+  let team: string;
+  let shop: string;
+  let page: Page;
+  let deleted: string;
+
+  beforeAll(async () => {
+    dashboard = await startDashboard();
+    ada = await dashboard.account();
+    ({ id: team } = await ada.client.organizations.create({ body: { name: 'Acme' } }));
+    ({ id: shop } = await ada.client.projects.create({ body: { name: 'Shop', organization_id: team } }));
+    const gateway = dashboard.client({ apiKey: (await newKey({ name: 'Gateway', scopes: ['api-keys:verify'] })).key });
+    const production = await newKey({ name: 'Production server' });
+    const web = await newKey({ name: 'Web shop', project_id: shop });
+    const old = await newKey({ name: 'Old' });
+    deleted = old.id;
+    const verify = (key: string, path: string, scopes: string[] = [], cost = 1) =>
+      gateway.apiKeys.verify({ body: { key, scopes, cost, request: { method: 'GET', path } } });
+    for (const order of [1, 2, 3]) await verify(production.key, `/orders/${order}`, [], 5);
+    await verify(production.key, '/orders/4', ['events:read']);
+    await verify(web.key, '/carts');
+    await verify(old.key, '/old');
+    await ada.client.apiKeys.delete({ params: { id: old.id } });
+    await useDaysAgo(production.id, 10, 6);
+    await allIngested(dashboard);
+    page = await dashboard.signedIn(ada, `/org/${team}/usage`);
+  }, 60_000);
+
+  beforeEach(() => page.setViewportSize({ width: 1280, height: 900 }));
+
+  afterAll(() => dashboard.stop());
+
+  const newKey = (body: { name: string; scopes?: string[]; project_id?: string }) =>
+    ada.client.apiKeys.create({ body: { scopes: ['triggers:read'], organization_id: team, ...body } });
+  const open = (search = '') => page.goto(`/org/${team}/usage${search}`);
+  const part = (name: string) => page.getByRole('region', { name, exact: true });
+  const total = (label: string) => page.locator('dl > div').filter({ has: page.getByText(label, { exact: true }) });
+
+  /** Counted by the time of the requests themselves. */
+  function useDaysAgo(keyId: string, days: number, uses: number): Promise<void> {
+    const time = new Date(Date.now() - days * DAY_MS).toISOString();
+    const data = {
+      actor: { type: 'api_key', id: keyId },
+      ip: null,
+      user_agent: null,
+      request_id: 'req_1',
+      seq: 1,
+      method: 'GET',
+      path: '/orders/1',
+      cost: 1,
+      scopes: [],
+    };
+    return put(
+      dashboard,
+      team,
+      Array.from({ length: uses }, () => event(team, { type: 'api_key.used', subject: keyId, time, data })),
+    );
+  }
+
+  it('are told at a glance: totals against the period before, top endpoints and keys, refusals in plain words', async () => {
+    await open();
+    await total('Refused uses').getByText('1', { exact: true }).waitFor();
+    expect(await total('Accepted uses').innerText()).toMatch(
+      /^Accepted uses\s+11\s+\+83% from 6 in the period before$/,
+    );
+    expect(await total('Credits').innerText()).toContain('17');
+    await part('Top endpoints').getByText('GET /orders/:id').waitFor();
+    expect(await part('Top endpoints').getByRole('listitem').filter({ hasText: '/orders/:id' }).innerText()).toMatch(
+      /1 refused\s*4$/,
+    );
+    await part('Top keys').getByRole('link', { name: 'Production server' }).waitFor();
+    await part('Top keys')
+      .getByText(`key_…${deleted.slice(-6)}`)
+      .waitFor();
+    await part('Refused, by reason').getByText('A scope is missing').waitFor();
+    await page.getByRole('figure', { name: /Accepted 11, Refused 1/ }).waitFor();
+    await page.locator('figure svg').first().waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    expectNoComplaints(page.context());
+  });
+
+  it('are grouped, counted by the hour and shown as a table, and the address says how', async () => {
+    await open();
+    await page.getByRole('radiogroup', { name: 'Grouped by' }).getByText('Endpoint').click();
+    await page.getByRole('figure', { name: /GET \/orders\/:id 4/ }).waitFor();
+    await page.getByRole('radiogroup', { name: 'Grouped by' }).getByText('Key').click();
+    await page.getByRole('figure', { name: /Production server 4/ }).waitFor();
+    await page.getByRole('radiogroup', { name: 'Grouped by' }).getByText('Outcome').click();
+    await page.getByRole('figure', { name: /Accepted 11, A scope is missing 1/ }).waitFor();
+    await page.getByRole('radiogroup', { name: 'Shown as' }).getByText('Table').click();
+    await page.getByRole('columnheader', { name: 'A scope is missing' }).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.getByRole('radiogroup', { name: 'Counted by' }).getByText('Hours').click();
+    await page.getByText('Hours are shown in local time.').waitFor();
+    expect(Object.fromEntries(new URL(page.url()).searchParams)).toEqual({
+      group: 'outcome',
+      interval: 'hour',
+      view: 'table',
+    });
+    await page.reload();
+    await page.getByRole('columnheader', { name: 'A scope is missing' }).waitFor();
+    await page.goBack();
+    await page.goBack();
+    await page.getByRole('figure').waitFor();
+    expectNoComplaints(page.context());
+  });
+
+  it('are narrowed to a project and to a time of one’s own', async () => {
+    await open();
+    await page.getByRole('combobox', { name: 'Project' }).click();
+    await page.getByRole('option', { name: 'Shop' }).click();
+    await part('Top keys').getByRole('link', { name: 'Web shop' }).waitFor();
+    await total('Accepted uses').getByText('1', { exact: true }).waitFor();
+    await page.waitForURL(new RegExp(`project_id=${shop}`));
+    const day = (ago: number) => new Date(Date.now() - ago * DAY_MS).toISOString().slice(0, 10);
+    await open('?period=custom');
+    await page.getByLabel('From').fill(day(12));
+    await page.getByLabel('To', { exact: true }).fill(day(9));
+    await total('Accepted uses').getByText('6', { exact: true }).waitFor();
+    expect(page.url()).toContain(`from=${day(12)}&to=${day(9)}`);
+    await page.getByRole('combobox', { name: 'Time' }).click();
+    await page.getByRole('option', { name: 'Last 30 days' }).click();
+    await total('Accepted uses').getByText('17', { exact: true }).waitFor();
+    expect(new URL(page.url()).search).toBe('?period=30d');
+  });
+
+  it('say how to get the first use where there was none', async () => {
+    await page.goto(`/org/${ada.organizationId}/usage`);
+    await page.getByText(`curl -H "X-API-Key: $KEY" ${dashboard.url}/api/v1/whoami`).waitFor();
+    await page.getByText(/^Not metered/).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    expectNoComplaints(page.context());
+  });
+
+  it('show the balance, warn when it is low, and list all that was added, page by page', async () => {
+    const olga = await dashboard.operator();
+    for (let n = 1; n <= 12; n++)
+      await olga.client.credits.grant({
+        params: { id: team },
+        body: { amount: n * 10, reason: `Grant ${n}`, low_below: 900 },
+      });
+    await open();
+    await page.getByText('The balance is low').waitFor();
+    await part('Credits').getByText('780', { exact: true }).first().waitFor();
+    await part('Credits').getByText('Grant 12').waitFor();
+    expect(await part('Credits').getByText('Grant 2').count()).toBe(0);
+    await part('Credits').getByRole('button', { name: 'Show more' }).click();
+    await part('Credits').getByText('Grant 1', { exact: true }).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    expectNoComplaints(page.context());
+  });
+
+  it('are open to a viewer, without the names of keys that a viewer may not read', async () => {
+    const { token } = await ada.client.invitations.create({ params: { id: team }, body: { role: 'viewer' } });
+    const viewer = await dashboard.signedIn(await dashboard.account(token), `/org/${team}/usage`);
+    await viewer
+      .getByRole('region', { name: 'Top keys' })
+      .getByText(`key_…${deleted.slice(-6)}`)
+      .waitFor();
+    expect(await viewer.getByText('Production server').count()).toBe(0);
+    expectNoComplaints(viewer.context());
+    await viewer.context().close();
+  });
+
+  it('stay on the page while the server is away, and go on when it is back', async () => {
+    await open();
+    await total('Accepted uses').getByText('11', { exact: true }).waitFor();
+    await dashboard.restartApi();
+    await page.getByRole('combobox', { name: 'Time' }).click();
+    await page.getByRole('option', { name: 'Last 30 days' }).click();
+    await total('Accepted uses').getByText('17', { exact: true }).waitFor();
+    expect(await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).count()).toBe(0);
+  });
+});
