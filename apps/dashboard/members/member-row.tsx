@@ -68,7 +68,7 @@ export function MemberRow({ member, organization, onlyOwner }: Props) {
         {(manages || isMe) && (
           <Button
             variant="subtle"
-            color="red"
+            color="gray"
             size="compact-sm"
             aria-label={isMe ? `Leave ${organization.name}` : `Remove ${member.name}`}
             onClick={dialog.open}

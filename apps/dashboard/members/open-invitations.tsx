@@ -24,11 +24,11 @@ export function OpenInvitations({ organizationId }: { readonly organizationId: s
       {invitations.isPending && <Skeleton height={52} />}
       {shown?.length === 0 && <Text c="dimmed">None. A link that was not used ends by itself after a week.</Text>}
       {shown && shown.length > 0 && (
-        <Table layout="fixed" aria-labelledby="open-invitations" highlightOnHover={false}>
+        <Table className="stacking" layout="fixed" aria-labelledby="open-invitations" highlightOnHover={false}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th scope="col">For</Table.Th>
-              <Table.Th scope="col" w={{ base: 96, sm: 160 }}>
+              <Table.Th scope="col" w={160}>
                 Role
               </Table.Th>
               <Table.Th scope="col" w={140} visibleFrom="sm">
@@ -100,7 +100,7 @@ function Invitation({ organizationId, invitation, by }: Props) {
       <Table.Td ta="right">
         <Button
           variant="subtle"
-          color="red"
+          color="gray"
           size="compact-sm"
           aria-label={`Withdraw the invitation for ${invitation.email ?? 'whoever has the link'}`}
           onClick={dialog.open}

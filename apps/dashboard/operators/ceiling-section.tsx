@@ -147,7 +147,7 @@ function GroupOfScopes({
       <Text size="sm" fw={600}>
         {resource}
       </Text>
-      {wildcard && box(wildcard, `Everything of ${resource}, and what comes later`)}
+      {wildcard && box(wildcard, `Everything about ${resource}, and what comes later`)}
       {scopes.map(({ scope, description }) => box(scope, description))}
     </Stack>
   );

@@ -78,7 +78,7 @@ function History({ organizationId }: { readonly organizationId: string }) {
       <Table layout="fixed" aria-label="Grants" highlightOnHover={false}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th scope="col" w={{ base: 96, sm: 120 }} ta="right">
+            <Table.Th scope="col" w={100} ta="right">
               Amount
             </Table.Th>
             <Table.Th scope="col" w={120} ta="right" visibleFrom="sm">

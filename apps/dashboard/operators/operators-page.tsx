@@ -74,14 +74,14 @@ export function OperatorsPage() {
 
 function OperatorsTable({ operators }: { readonly operators: readonly Operator[] }) {
   return (
-    <Table layout="fixed" aria-label="Operators" highlightOnHover={false}>
+    <Table className="stacking" layout="fixed" aria-label="Operators" highlightOnHover={false}>
       <Table.Thead>
         <Table.Tr>
           <Table.Th scope="col">Operator</Table.Th>
           <Table.Th scope="col" w={140} visibleFrom="sm">
             Since
           </Table.Th>
-          <Table.Th scope="col" w={100} aria-label="Actions" />
+          <Table.Th scope="col" w={120} aria-label="Actions" />
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
@@ -133,7 +133,7 @@ function OperatorRow({ operator, isLast }: { readonly operator: Operator; readon
         ) : (
           <Button
             variant="subtle"
-            color="red"
+            color="gray"
             size="compact-sm"
             aria-label={`Remove ${operator.name}`}
             onClick={dialog.open}

@@ -47,9 +47,8 @@ function Operated({ organization }: { readonly organization: Organization }) {
         description={
           <Group component="span" gap="xs">
             <StatusBadge status={status} />
-            <span>{personal ? 'Personal organization' : 'Organization'}</span>
             <span>
-              created <Time at={createdAt} />
+              {personal ? 'Personal, created' : 'Created'} <Time at={createdAt} />
             </span>
           </Group>
         }
@@ -65,7 +64,7 @@ function Operated({ organization }: { readonly organization: Organization }) {
         }
       />
       <Stack gap="lg" maw={820}>
-        <Alert variant="light" color="blue" icon={<IconEye />} p="sm">
+        <Alert variant="default" icon={<IconEye />} p="sm">
           What you read of this organization, this page too, is recorded in its audit log, where its members see it.
         </Alert>
         <Group gap={4} wrap="nowrap">

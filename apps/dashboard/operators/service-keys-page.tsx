@@ -77,7 +77,7 @@ function HowToMakeOne() {
 
 function ServiceKeysTable({ keys }: { readonly keys: readonly ServiceKey[] }) {
   return (
-    <Table layout="fixed" aria-label="Service keys" highlightOnHover={false}>
+    <Table className="stacking" layout="fixed" aria-label="Service keys" highlightOnHover={false}>
       <Table.Thead>
         <Table.Tr>
           <Table.Th scope="col">Key</Table.Th>
@@ -152,7 +152,7 @@ function ServiceKeyRow({ serviceKey: key }: { readonly serviceKey: ServiceKey })
         <Time at={key.last_used_at} />
       </Table.Td>
       <Table.Td ta="right">
-        <Button variant="subtle" color="red" size="compact-sm" aria-label={`Revoke ${key.name}`} onClick={dialog.open}>
+        <Button variant="subtle" color="gray" size="compact-sm" aria-label={`Revoke ${key.name}`} onClick={dialog.open}>
           Revoke
         </Button>
         <ConfirmByName

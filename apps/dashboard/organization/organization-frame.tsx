@@ -57,7 +57,7 @@ function NotAMember() {
 function AsOperator({ organization }: { readonly organization: Organization }) {
   const ofDeployment = organization.id === DEPLOYMENT_ID;
   return (
-    <Alert color="blue" variant="light" icon={<IconEye />} mb="lg" p="sm">
+    <Alert variant="default" icon={<IconEye />} mb="lg" p="sm">
       {ofDeployment
         ? 'This is the log of the deployment itself: what operators do and read. '
         : `You look at ${organization.name} as an operator. What you read here is recorded in its audit log. `}

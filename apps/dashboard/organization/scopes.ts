@@ -15,9 +15,10 @@ interface Described {
 
 /** What a scope reaches, in words; wildcards too. */
 export function scopeInWords(scope: string, known: readonly Described[]): string {
-  const [resource, action] = scope.split(':');
+  const [resource = '', action = ''] = scope.split(':');
   if (scope === '*:*') return 'Everything';
-  if (resource === '*') return `${action} of everything`;
-  if (action === '*') return `Everything of ${resource}`;
-  return known.find((one) => one.scope === scope)?.description ?? `${action} of ${resource}`;
+  if (action === '*') return `Everything about ${resource}`;
+  const verb = `${action.charAt(0).toUpperCase()}${action.slice(1)}`;
+  if (resource === '*') return `${verb} everything`;
+  return known.find((one) => one.scope === scope)?.description ?? `${verb} ${resource}`;
 }
