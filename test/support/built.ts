@@ -37,8 +37,11 @@ export async function startBuilt(settings: Record<string, string>): Promise<Buil
   const children = [startApp('api', env), startApp('worker', env)];
   const sql = new pg.Client({ connectionString: postgres.databaseUrl });
   const stop = async () => {
-    for (const child of children) child.kill('SIGTERM');
-    await Promise.all(children.map((child) => child.exitCode ?? once(child, 'exit')));
+    for (const child of children) {
+      if (child.exitCode !== null) continue;
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    }
     await sql.end();
     await postgres.stop();
     await rm(directory, { recursive: true, force: true });
