@@ -219,63 +219,6 @@ inChromium('an organization in the dashboard', () => {
     expect(await page.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true);
     await finish(page);
   });
-
-  it('keeps projects: created, searched by address, edited by two at once, deleted with their keys', async () => {
-    const id = await newOrganization();
-    const page = await dashboard.signedIn(ada, `/org/${id}/projects`);
-    await page.getByText('No projects yet').waitFor();
-    await expectAccessible(page);
-    for (const name of ['Checkout', 'Fleet']) {
-      await page.getByRole('button', { name: 'Create project' }).click();
-      await page.getByRole('dialog').getByLabel('Name').fill(name);
-      await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
-      await page.getByRole('row', { name: new RegExp(name) }).waitFor();
-      await page.getByRole('dialog').waitFor({ state: 'detached' });
-    }
-    await page.getByRole('searchbox').fill('flee');
-    await page.waitForURL(/search=flee/);
-    await page.getByRole('row', { name: /Checkout/ }).waitFor({ state: 'detached' });
-    await page.reload();
-    await page.getByRole('row', { name: /Fleet/ }).waitFor();
-    expect(await page.getByRole('searchbox').inputValue()).toBe('flee');
-    await page.getByRole('searchbox').fill('nothing has this');
-    await page.getByText('No project has this').waitFor();
-    await page.getByRole('button', { name: 'Clear the search' }).click();
-    await page.getByRole('row', { name: /Checkout/ }).waitFor();
-    await expectAccessible(page);
-    await expectFitsNarrowly(page);
-
-    const { data } = await ada.client.projects.list({ query: { organization_id: id } });
-    const checkout = data.find(({ name }) => name === 'Checkout')!;
-    await page.getByRole('button', { name: 'Actions for Checkout' }).click();
-    await page.getByRole('menuitem', { name: 'Edit' }).click();
-    const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Name').fill('Tills');
-    await ada.client.projects.update({ params: { id: checkout.id }, body: { description: 'Of the shop' } });
-    await dialog.getByRole('button', { name: 'Save' }).click();
-    await dialog.getByText('Of the shop').waitFor();
-    await expectAccessible(page);
-    await dialog.getByRole('button', { name: 'Save mine instead' }).click();
-    await page.getByRole('row', { name: /Tills/ }).waitFor();
-    await dialog.waitFor({ state: 'detached' });
-
-    const key = await ada.client.apiKeys.create({
-      body: { name: 'Key', organization_id: id, project_id: checkout.id, scopes: ['triggers:read'] },
-    });
-    await page.getByRole('button', { name: 'Actions for Tills' }).click();
-    await page.getByRole('menuitem', { name: 'Delete' }).click();
-    await dialog.getByLabel(/^Type/).fill('Tills');
-    await dialog.getByLabel('Revoke its key, too').waitFor();
-    expect(await dialog.getByRole('button', { name: 'Delete the project' }).isDisabled()).toBe(true);
-    await expectAccessible(page);
-    await dialog.getByLabel('Revoke its key, too').check();
-    await dialog.getByRole('button', { name: 'Delete the project' }).click();
-    await page.getByText('Tills is deleted, and its key is revoked.').waitFor();
-    expect((await ada.client.apiKeys.get({ params: { id: key.id } })).status).toBe('revoked');
-    await page.getByRole('link', { name: 'Fleet' }).click();
-    await page.waitForURL(/\/projects\/proj_\w+\/api-keys$/);
-    await finish(page);
-  });
 });
 
 async function newOrganization(name = 'Acme'): Promise<string> {

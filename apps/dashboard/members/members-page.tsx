@@ -1,4 +1,4 @@
-import { Button, EmptyState, Skeleton, Stack, Table } from '@mantine/core';
+import { Button, EmptyState, Skeleton, Stack, Table, VisuallyHidden } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconUserPlus, IconUsers } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
@@ -91,17 +91,19 @@ function MembersTable({ organization }: { readonly organization: Organization })
   const onlyOwner = !members.hasNextPage && shown.filter(({ role }) => role === 'owner').length === 1;
   return (
     <div>
-      <Table layout="fixed" aria-label="Members" highlightOnHover={false}>
+      <Table className="stacking" layout="fixed" aria-label="Members" highlightOnHover={false}>
         <Table.Thead>
           <Table.Tr>
             <Table.Th scope="col">Member</Table.Th>
-            <Table.Th scope="col" w={{ base: 116, sm: 160 }}>
+            <Table.Th scope="col" w={160}>
               Role
             </Table.Th>
             <Table.Th scope="col" w={140} visibleFrom="sm">
               Joined
             </Table.Th>
-            <Table.Th scope="col" w={{ base: 84, sm: 100 }} aria-label="Actions" />
+            <Table.Th scope="col" w={100}>
+              <VisuallyHidden>Actions</VisuallyHidden>
+            </Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>

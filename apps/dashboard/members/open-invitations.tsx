@@ -1,4 +1,4 @@
-import { Button, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
+import { Button, Skeleton, Stack, Table, Text, Title, VisuallyHidden } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api } from '../session/session.js';
@@ -34,7 +34,9 @@ export function OpenInvitations({ organizationId }: { readonly organizationId: s
               <Table.Th scope="col" w={140} visibleFrom="sm">
                 Expires
               </Table.Th>
-              <Table.Th scope="col" w={100} aria-label="Actions" />
+              <Table.Th scope="col" w={100}>
+                <VisuallyHidden>Actions</VisuallyHidden>
+              </Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Skeleton, Stack, Table, Text } from '@mantine/core';
+import { Badge, Button, Group, Skeleton, Stack, Table, Text, VisuallyHidden } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconUserPlus } from '@tabler/icons-react';
@@ -81,7 +81,9 @@ function OperatorsTable({ operators }: { readonly operators: readonly Operator[]
           <Table.Th scope="col" w={140} visibleFrom="sm">
             Since
           </Table.Th>
-          <Table.Th scope="col" w={120} aria-label="Actions" />
+          <Table.Th scope="col" w={120}>
+            <VisuallyHidden>Actions</VisuallyHidden>
+          </Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>

@@ -1,4 +1,4 @@
-import { Button, Code, EmptyState, List, Skeleton, Stack, Table, Text } from '@mantine/core';
+import { Button, Code, EmptyState, List, Skeleton, Stack, Table, Text, VisuallyHidden } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconServer } from '@tabler/icons-react';
@@ -93,7 +93,9 @@ function ServiceKeysTable({ keys }: { readonly keys: readonly ServiceKey[] }) {
           <Table.Th scope="col" w={120}>
             Last used
           </Table.Th>
-          <Table.Th scope="col" w={88} aria-label="Actions" />
+          <Table.Th scope="col" w={88}>
+            <VisuallyHidden>Actions</VisuallyHidden>
+          </Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>

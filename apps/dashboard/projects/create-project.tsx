@@ -29,7 +29,7 @@ function CreateForm({ organizationId, onClose }: Omit<Props, 'opened'>) {
     mutationFn: (values: ProjectValues) =>
       api.projects.create({ body: { ...bodyOf(values), organization_id: organizationId } }),
     onSuccess: async ({ name }) => {
-      await queries.invalidateQueries({ queryKey: [PROJECTS, organizationId] });
+      await queries.invalidateQueries({ queryKey: [PROJECTS] });
       onClose();
       notifications.show({ message: `${name} is created.` });
     },

@@ -37,7 +37,7 @@ export function DeleteProject({ project, opened, onClose }: Props) {
       api.projects.delete({ params: { id: project.id }, query: { api_keys: revoking ? 'revoke' : 'refuse' } }),
     onSuccess: async ({ revoked_api_keys: revoked }) => {
       onClose();
-      await queries.invalidateQueries({ queryKey: [PROJECTS, project.organization_id] });
+      await queries.invalidateQueries({ queryKey: [PROJECTS] });
       const also = revoked > 0 ? `, and ${revoked === 1 ? 'its key is' : `its ${revoked} keys are`} revoked` : '';
       notifications.show({ message: `${project.name} is deleted${also}.` });
     },

@@ -62,8 +62,8 @@ function EditForm({
   const save = useMutation({
     mutationFn: ({ values, etag }: Read) =>
       api.projects.update({ params: { id }, headers: etag ? { 'if-match': etag } : {}, body: bodyOf(values) }),
-    onSuccess: async ({ organization_id: organizationId }) => {
-      await queries.invalidateQueries({ queryKey: [PROJECTS, organizationId] });
+    onSuccess: async () => {
+      await queries.invalidateQueries({ queryKey: [PROJECTS] });
       onClose();
       notifications.show({ message: 'Saved.' });
     },

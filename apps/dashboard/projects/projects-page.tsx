@@ -1,4 +1,4 @@
-import { Button, EmptyState, Group, Skeleton, Stack, Table } from '@mantine/core';
+import { Button, EmptyState, Group, Skeleton, Stack, Table, VisuallyHidden } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconFolderPlus, IconPlus } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
@@ -128,7 +128,9 @@ function ProjectsTable({ projects, organization }: TableProps) {
           <Table.Th scope="col" w={140} visibleFrom="md">
             Changed
           </Table.Th>
-          <Table.Th scope="col" w={52} aria-label="Actions" />
+          <Table.Th scope="col" w={52}>
+            <VisuallyHidden>Actions</VisuallyHidden>
+          </Table.Th>
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
