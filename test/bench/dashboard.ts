@@ -19,6 +19,7 @@ const { values: options } = parseArgs({
     events: { type: 'string', default: '100000' },
     presses: { type: 'string', default: '30' },
     seconds: { type: 'string', default: '20' },
+    what: { type: 'string', default: 'download,filter,scroll' },
   },
 });
 const KEYS = Number(options.keys);
@@ -44,11 +45,14 @@ const browser = await launchChromium(executable, []);
 try {
   const owner = await register(deployment.url);
   print(`machine: ${cpus()[0]?.model.trim()}, ${cpus().length} cores; Chromium ${browser.version()}`);
-  await measureDownload(browser);
+  const what = options.what.split(',');
+  if (what.includes('download')) await measureDownload(browser);
   await makeKeys(owner);
-  await measureFilter(browser, owner);
-  await makeEvents(deployment, owner);
-  await measureScrolling(browser, owner);
+  if (what.includes('filter')) await measureFilter(browser, owner);
+  if (what.includes('scroll')) {
+    await makeEvents(deployment, owner);
+    await measureScrolling(browser, owner);
+  }
 } finally {
   await browser.close();
   await deployment.stop();

@@ -45,14 +45,18 @@ const onTint = Object.fromEntries(
   ]),
 );
 
+/** So are white words on the red of a button. */
+const redButton = {
+  '--mantine-color-red-filled': 'var(--mantine-color-red-9)',
+  '--mantine-color-red-filled-hover': 'color-mix(in srgb, var(--mantine-color-red-9) 90%, black)',
+};
+
 /** Mantine's own greys for secondary text are too light on their backgrounds for WCAG 2.2 AA. */
 export const cssVariables: CSSVariablesResolver = () => ({
-  variables: {
-    '--mantine-color-red-filled': 'var(--mantine-color-red-9)',
-    '--mantine-color-red-filled-hover': '#b02525',
-  },
+  variables: {},
   light: {
     ...onTint,
+    ...redButton,
     '--mantine-color-dimmed': 'var(--mantine-color-gray-7)',
     '--mantine-color-placeholder': 'var(--mantine-color-gray-7)',
     '--mantine-color-error': 'var(--mantine-color-red-9)',
@@ -61,6 +65,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--input-disabled-color': 'var(--mantine-color-gray-7)',
   },
   dark: {
+    ...redButton,
     '--mantine-color-body': 'var(--mantine-color-dark-9)',
     '--mantine-color-dimmed': 'var(--mantine-color-dark-1)',
     '--mantine-color-placeholder': 'var(--mantine-color-dark-1)',

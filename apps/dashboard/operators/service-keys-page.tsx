@@ -90,7 +90,7 @@ function ServiceKeysTable({ keys }: { readonly keys: readonly ServiceKey[] }) {
           <Table.Th scope="col" w={120} visibleFrom="md">
             Created
           </Table.Th>
-          <Table.Th scope="col" w={120}>
+          <Table.Th scope="col" w={120} visibleFrom="sm">
             Last used
           </Table.Th>
           <Table.Th scope="col" w={88}>
@@ -141,6 +141,7 @@ function ServiceKeyRow({ serviceKey: key }: { readonly serviceKey: ServiceKey })
         </Text>
         <Text component="div" size="xs" hiddenFrom="sm">
           {organization}
+          Last used: <Time at={key.last_used_at} />
         </Text>
       </Table.Td>
       <Table.Td visibleFrom="sm">{organization}</Table.Td>
@@ -150,7 +151,7 @@ function ServiceKeyRow({ serviceKey: key }: { readonly serviceKey: ServiceKey })
       <Table.Td visibleFrom="md">
         <Time at={key.created_at} />
       </Table.Td>
-      <Table.Td>
+      <Table.Td visibleFrom="sm">
         <Time at={key.last_used_at} />
       </Table.Td>
       <Table.Td ta="right">
