@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import pLimit from 'p-limit';
 import pg from 'pg';
 import { createClient } from '#libs/client/client.js';
+import { startPostgres } from '../support/built.ts';
 import type { Measured, Order } from './load.js';
 
 /*
@@ -58,7 +59,7 @@ const directory = await mkdtemp(join(tmpdir(), 'keyledger-bench-'));
 // Under root PostgreSQL runs as another user, who has to reach its data.
 await chmod(directory, 0o711);
 const pinned = pinToCore(REST_CORE);
-const postgres = await startPostgres();
+const postgres = await startPostgres(directory);
 const sql = new pg.Client({ connectionString: postgres.databaseUrl });
 await sql.connect();
 try {
@@ -171,37 +172,6 @@ async function countUses(): Promise<number> {
     "SELECT count(*)::int AS uses FROM audit_event WHERE type = 'api_key.used'",
   );
   return rows[0]!.uses;
-}
-
-/** A server of our own, or a fresh database on the one that `TEST_DATABASE_URL` names. */
-async function startPostgres() {
-  const { migrate } = await built<typeof import('../../apps/cli/migrate.js')>('apps/cli/migrate.js');
-  const given = process.env['TEST_DATABASE_URL'];
-  if (!given) {
-    const { startEmbeddedPostgres } = await built<typeof import('../../apps/cli/embedded-postgres.js')>(
-      'apps/cli/embedded-postgres.js',
-    );
-    const server = await startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres') });
-    await migrate({ databaseUrl: server.adminUrl });
-    return { databaseUrl: server.adminUrl, stop: () => server.stop() };
-  }
-  const name = `bench_${randomUUID().replaceAll('-', '')}`;
-  const admin = async (statement: string) => {
-    const client = new pg.Client({ connectionString: given });
-    await client.connect();
-    await client.query(statement);
-    await client.end();
-  };
-  await admin(`CREATE DATABASE ${name}`);
-  const url = new URL(given);
-  url.pathname = `/${name}`;
-  await migrate({ databaseUrl: url.href });
-  return { databaseUrl: url.href, stop: () => admin(`DROP DATABASE ${name} WITH (FORCE)`) };
-}
-
-/** What the build made: the sources' decorators are more than Node can strip. */
-function built<T>(path: string): Promise<T> {
-  return import(new URL(`../../dist/${path}`, import.meta.url).href) as Promise<T>;
 }
 
 function local(path: string): string {

@@ -5,7 +5,6 @@ import {
   type NavLinkProps,
   ScrollArea,
   SegmentedControl,
-  Select,
   Stack,
   Text,
   UnstyledButton,
@@ -25,15 +24,16 @@ import {
   IconShield,
   IconUsers,
 } from '@tabler/icons-react';
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useMutation } from '@tanstack/react-query';
 import { createLink, useMatch, useNavigate } from '@tanstack/react-router';
 import { useEffect, type ComponentProps } from 'react';
-import type { Organization } from '#libs/contract/organizations.js';
+import { DEPLOYMENT_ID, type Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
+import { OrganizationSwitcher } from '../organization/organization-switcher.js';
 import {
   homeOrganization,
-  organizationQuery,
   rememberOrganization,
+  useOrganization,
   useOrganizations,
 } from '../organization/organizations.js';
 import { useMe } from '../session/me.js';
@@ -65,62 +65,49 @@ export function Navigation({ onShowShortcuts }: { readonly onShowShortcuts: () =
 function useCurrentOrganization(): Organization | undefined {
   const match = useMatch({ from: '/shell/org/$organizationId', shouldThrow: false });
   const id = match?.params.organizationId;
-  const own = useOrganizations();
-  const known = id ? own.find((organization) => organization.id === id) : homeOrganization(own);
-  // An operator may read those of others.
-  const { data: foreign } = useQuery({ ...organizationQuery(id ?? ''), enabled: id !== undefined && !known });
+  const home = homeOrganization(useOrganizations());
+  const { organization } = useOrganization(id);
+  const isOwn = organization !== undefined && organization.role !== null;
   useEffect(() => {
-    if (id && known) rememberOrganization(id);
-  }, [id, known]);
-  return known ?? foreign;
+    if (id && isOwn) rememberOrganization(id);
+  }, [id, isOwn]);
+  return id ? organization : home;
 }
 
-function OrganizationSwitcher({ current }: { readonly current: Organization | undefined }) {
-  const navigate = useNavigate();
-  const own = useOrganizations();
-  const shown = current && !own.includes(current) ? [...own, current] : own;
-  return (
-    <Select
-      aria-label="Organization"
-      data={shown.map(({ id, name }) => ({ value: id, label: name }))}
-      value={current?.id ?? null}
-      onChange={(organizationId) => {
-        if (!organizationId) return;
-        void navigate({ to: '/org/$organizationId/settings/api-keys', params: { organizationId } });
-      }}
-      leftSection={<IconBuilding size={16} />}
-      searchable
-      allowDeselect={false}
-      nothingFoundMessage="No such organization"
-      comboboxProps={{ withinPortal: true }}
-    />
-  );
-}
-
+/** What one may not open is not there: an operator, say, reads the trail of others but never sees their keys. */
 function OrganizationLinks({ organization }: { readonly organization: Organization }) {
   const navigate = useNavigate();
   const params = { organizationId: organization.id };
+  const isDeployment = organization.id === DEPLOYMENT_ID;
+  const seesKeys = roleCovers(organization.role, 'api-keys:manage');
+  const seesAudit = roleCovers(organization.role, 'audit:read');
   useShortcut('g k', 'Go to the API keys', () => {
-    void navigate({ to: '/org/$organizationId/settings/api-keys', params });
+    if (seesKeys) void navigate({ to: '/org/$organizationId/settings/api-keys', params });
   });
   useShortcut('g p', 'Go to the projects', () => void navigate({ to: '/org/$organizationId/projects', params }));
-  useShortcut('g a', 'Go to the audit log', () => void navigate({ to: '/org/$organizationId/audit', params }));
+  useShortcut('g a', 'Go to the audit log', () => {
+    if (seesAudit) void navigate({ to: '/org/$organizationId/audit', params });
+  });
   useShortcut('g u', 'Go to usage and credits', () => void navigate({ to: '/org/$organizationId/usage', params }));
   return (
     <>
-      <NavigationLink
-        to="/org/$organizationId/settings/api-keys"
-        params={params}
-        label="API keys"
-        leftSection={<IconKey size={16} />}
-      />
-      <NavigationLink
-        to="/org/$organizationId/projects"
-        params={params}
-        label="Projects"
-        leftSection={<IconFolder size={16} />}
-      />
-      {roleCovers(organization.role, 'audit:read') && (
+      {seesKeys && (
+        <NavigationLink
+          to="/org/$organizationId/settings/api-keys"
+          params={params}
+          label="API keys"
+          leftSection={<IconKey size={16} />}
+        />
+      )}
+      {!isDeployment && (
+        <NavigationLink
+          to="/org/$organizationId/projects"
+          params={params}
+          label="Projects"
+          leftSection={<IconFolder size={16} />}
+        />
+      )}
+      {seesAudit && (
         <NavigationLink
           to="/org/$organizationId/audit"
           params={params}
@@ -128,13 +115,15 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
           leftSection={<IconHistory size={16} />}
         />
       )}
-      <NavigationLink
-        to="/org/$organizationId/usage"
-        params={params}
-        label="Usage & credits"
-        leftSection={<IconChartBar size={16} />}
-      />
-      {!organization.personal && (
+      {!isDeployment && (
+        <NavigationLink
+          to="/org/$organizationId/usage"
+          params={params}
+          label="Usage & credits"
+          leftSection={<IconChartBar size={16} />}
+        />
+      )}
+      {!isDeployment && !organization.personal && (
         <NavigationLink
           to="/org/$organizationId/settings/members"
           params={params}
@@ -142,13 +131,15 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
           leftSection={<IconUsers size={16} />}
         />
       )}
-      <NavigationLink
-        to="/org/$organizationId/settings"
-        params={params}
-        activeOptions={{ exact: true }}
-        label="Settings"
-        leftSection={<IconSettings size={16} />}
-      />
+      {organization.role !== null && (
+        <NavigationLink
+          to="/org/$organizationId/settings"
+          params={params}
+          activeOptions={{ exact: true }}
+          label="Settings"
+          leftSection={<IconSettings size={16} />}
+        />
+      )}
     </>
   );
 }

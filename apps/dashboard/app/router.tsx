@@ -6,6 +6,7 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router';
+import { z } from 'zod';
 import { AuditSearch } from '../audit/audit-search.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
@@ -14,6 +15,9 @@ import { ErrorPage } from './error-page.js';
 import { NotFoundPage } from './not-found-page.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { queryClient } from './query-client.js';
+
+/** What somebody looks for in a list. An address that says it wrongly shows the whole list. */
+const searchText = z.string().trim().min(1).max(100).optional().catch(undefined);
 
 const root = createRootRoute({
   component: Outlet,
@@ -98,7 +102,11 @@ const account = createRoute({
   component: lazyRouteComponent(() => import('../account/account-page.js'), 'AccountPage'),
 });
 
-const organization = createRoute({ getParentRoute: () => shell, path: '/org/$organizationId', component: Outlet });
+const organization = createRoute({
+  getParentRoute: () => shell,
+  path: '/org/$organizationId',
+  component: lazyRouteComponent(() => import('../organization/organization-frame.js'), 'OrganizationFrame'),
+});
 
 const organizationPages = [
   createRoute({
@@ -114,6 +122,7 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/projects',
+    validateSearch: z.object({ search: searchText }),
     component: lazyRouteComponent(() => import('../projects/projects-page.js'), 'ProjectsPage'),
   }),
   createRoute({
@@ -145,25 +154,35 @@ const organizationPages = [
   }),
 ] as const;
 
+const operator = createRoute({
+  getParentRoute: () => shell,
+  path: '/operator',
+  component: lazyRouteComponent(() => import('../operators/operator-frame.js'), 'OperatorFrame'),
+});
+
 const operatorPages = [
   createRoute({
-    getParentRoute: () => shell,
-    path: '/operator/organizations',
+    getParentRoute: () => operator,
+    path: '/organizations',
+    validateSearch: z.object({
+      search: searchText,
+      status: z.enum(['active', 'suspended']).optional().catch(undefined),
+    }),
     component: lazyRouteComponent(() => import('../operators/organizations-page.js'), 'OrganizationsPage'),
   }),
   createRoute({
-    getParentRoute: () => shell,
-    path: '/operator/organizations/$organizationId',
+    getParentRoute: () => operator,
+    path: '/organizations/$organizationId',
     component: lazyRouteComponent(() => import('../operators/organization-page.js'), 'OrganizationPage'),
   }),
   createRoute({
-    getParentRoute: () => shell,
-    path: '/operator/operators',
+    getParentRoute: () => operator,
+    path: '/operators',
     component: lazyRouteComponent(() => import('../operators/operators-page.js'), 'OperatorsPage'),
   }),
   createRoute({
-    getParentRoute: () => shell,
-    path: '/operator/service-keys',
+    getParentRoute: () => operator,
+    path: '/service-keys',
     component: lazyRouteComponent(() => import('../operators/service-keys-page.js'), 'ServiceKeysPage'),
   }),
 ] as const;
@@ -174,7 +193,12 @@ export const router = createRouter({
     register,
     invitation,
     passwordReset,
-    shell.addChildren([home, account, organization.addChildren([...organizationPages]), ...operatorPages]),
+    shell.addChildren([
+      home,
+      account,
+      organization.addChildren([...organizationPages]),
+      operator.addChildren([...operatorPages]),
+    ]),
   ]),
   defaultPreload: 'intent',
   scrollRestoration: true,

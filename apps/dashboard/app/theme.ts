@@ -33,13 +33,30 @@ export const theme = createTheme({
     Tooltip: { defaultProps: { withArrow: true, openDelay: 300, events: { hover: true, focus: true, touch: true } } },
     Table: { defaultProps: { verticalSpacing: 'xs', highlightOnHover: true } },
     Menu: { defaultProps: { shadow: 'md' } },
+    Notification: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
   },
 });
+
+/** Words on a tint of their own colour, as in badges and alerts, are too light there as well. */
+const onTint = Object.fromEntries(
+  ['teal', 'yellow', 'orange', 'red', 'indigo', 'blue', 'gray'].map((color) => [
+    `--mantine-color-${color}-light-color`,
+    `color-mix(in srgb, var(--mantine-color-${color}-9) 65%, black)`,
+  ]),
+);
+
+/** So are white words on the red of a button. */
+const redButton = {
+  '--mantine-color-red-filled': 'var(--mantine-color-red-9)',
+  '--mantine-color-red-filled-hover': 'color-mix(in srgb, var(--mantine-color-red-9) 90%, black)',
+};
 
 /** Mantine's own greys for secondary text are too light on their backgrounds for WCAG 2.2 AA. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
   light: {
+    ...onTint,
+    ...redButton,
     '--mantine-color-dimmed': 'var(--mantine-color-gray-7)',
     '--mantine-color-placeholder': 'var(--mantine-color-gray-7)',
     '--mantine-color-error': 'var(--mantine-color-red-9)',
@@ -48,6 +65,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--input-disabled-color': 'var(--mantine-color-gray-7)',
   },
   dark: {
+    ...redButton,
     '--mantine-color-body': 'var(--mantine-color-dark-9)',
     '--mantine-color-dimmed': 'var(--mantine-color-dark-1)',
     '--mantine-color-placeholder': 'var(--mantine-color-dark-1)',

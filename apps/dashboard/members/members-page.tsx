@@ -1,5 +1,124 @@
+import { Button, EmptyState, Skeleton, Stack, Table, VisuallyHidden } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconUserPlus, IconUsers } from '@tabler/icons-react';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useParams } from '@tanstack/react-router';
+import type { Organization } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
+import { CreateOrganization } from '../organization/create-organization.js';
+import { useOrganization } from '../organization/organizations.js';
+import { ErrorState } from '../ui/error-state.js';
 import { PageHeader } from '../ui/page-header.js';
+import { useShortcut } from '../ui/shortcuts.js';
+import { ShowMore } from '../ui/show-more.js';
+import { SlowNotice } from '../ui/slow-notice.js';
+import { InviteMember } from './invite-member.js';
+import { MemberRow } from './member-row.js';
+import { OpenInvitations } from './open-invitations.js';
+import { membersQuery } from './queries.js';
 
 export function MembersPage() {
-  return <PageHeader title="Members" />;
+  const { organizationId } = useParams({ from: '/shell/org/$organizationId/settings/members' });
+  const { organization } = useOrganization(organizationId);
+  if (!organization) return null;
+  return organization.personal ? <JustOne /> : <Members organization={organization} />;
+}
+
+function JustOne() {
+  const [creating, dialog] = useDisclosure(false);
+  return (
+    <>
+      <PageHeader title="Members" />
+      <EmptyState
+        icon={<IconUsers size={32} />}
+        title="A personal organization has one member"
+        description="It came with the account and stays with it. To work with others, create an organization for your team."
+        py="xl"
+      >
+        <EmptyState.Actions>
+          <Button onClick={dialog.open}>Create an organization</Button>
+        </EmptyState.Actions>
+      </EmptyState>
+      <CreateOrganization opened={creating} onClose={dialog.close} />
+    </>
+  );
+}
+
+function Members({ organization }: { readonly organization: Organization }) {
+  const { id, role } = organization;
+  const manages = role !== null && roleCovers(role, 'organizations:write');
+  const [inviting, dialog] = useDisclosure(false);
+  useShortcut('i', 'Invite a member', () => {
+    if (manages) dialog.open();
+  });
+  return (
+    <>
+      <PageHeader
+        title="Members"
+        description="Who may do what here. API keys have scopes of their own."
+        actions={
+          manages && (
+            <Button leftSection={<IconUserPlus size={16} />} onClick={dialog.open}>
+              Invite
+            </Button>
+          )
+        }
+      />
+      <Stack gap="xl">
+        <MembersTable organization={organization} />
+        {manages && <OpenInvitations organizationId={id} />}
+      </Stack>
+      {manages && <InviteMember organizationId={id} own={role} opened={inviting} onClose={dialog.close} />}
+    </>
+  );
+}
+
+function MembersTable({ organization }: { readonly organization: Organization }) {
+  const members = useInfiniteQuery(membersQuery(organization.id));
+  if (members.error && !members.data)
+    return <ErrorState error={members.error} onRetry={() => void members.refetch()} />;
+  if (!members.data) {
+    return (
+      <Stack gap={4}>
+        <Skeleton height={36} />
+        <Skeleton height={52} />
+        <Skeleton height={52} />
+        <SlowNotice />
+      </Stack>
+    );
+  }
+  const shown = members.data.pages.flatMap(({ data }) => data);
+  const onlyOwner = !members.hasNextPage && shown.filter(({ role }) => role === 'owner').length === 1;
+  return (
+    <div>
+      <Table className="stacking" layout="fixed" aria-label="Members" highlightOnHover={false}>
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th scope="col">Member</Table.Th>
+            <Table.Th scope="col" w={160}>
+              Role
+            </Table.Th>
+            <Table.Th scope="col" w={140} visibleFrom="sm">
+              Joined
+            </Table.Th>
+            <Table.Th scope="col" w={100}>
+              <VisuallyHidden>Actions</VisuallyHidden>
+            </Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {shown.map((member) => (
+            <MemberRow key={member.user_id} member={member} organization={organization} onlyOwner={onlyOwner} />
+          ))}
+        </Table.Tbody>
+      </Table>
+      <ShowMore
+        shown={shown.length}
+        total={members.data.pages[0]!.total}
+        more={members.hasNextPage}
+        pending={members.isFetchingNextPage}
+        onMore={() => void members.fetchNextPage()}
+      />
+    </div>
+  );
 }

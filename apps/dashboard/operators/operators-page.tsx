@@ -1,5 +1,163 @@
+import { Badge, Button, Group, Skeleton, Stack, Table, Text, VisuallyHidden } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { notifications } from '@mantine/notifications';
+import { IconUserPlus } from '@tabler/icons-react';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
+import { meQuery, useMe } from '../session/me.js';
+import { api } from '../session/session.js';
+import { ConfirmDialog } from '../ui/confirm-dialog.js';
+import { ErrorState } from '../ui/error-state.js';
+import { ButtonLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
+import { Section } from '../ui/section.js';
+import { SlowNotice } from '../ui/slow-notice.js';
+import { Time } from '../ui/time.js';
+import { InviteOperator } from './invite-operator.js';
+import { PasswordReset } from './password-reset.js';
+import { operatorsQuery, type Operator } from './queries.js';
 
 export function OperatorsPage() {
-  return <PageHeader title="Operators" />;
+  const { data: operators, error, refetch } = useQuery(operatorsQuery);
+  const [inviting, inviteDialog] = useDisclosure(false);
+  const [resetting, resetDialog] = useDisclosure(false);
+  return (
+    <>
+      <PageHeader
+        title="Operators"
+        description="Those who look after this deployment: every organization, its limits and its trail."
+        actions={
+          <Button leftSection={<IconUserPlus size={16} />} onClick={inviteDialog.open}>
+            Invite
+          </Button>
+        }
+      />
+      <Stack gap="xl">
+        <ErrorState error={error} onRetry={() => void refetch()} />
+        {!operators && !error && (
+          <Stack gap={4}>
+            <Skeleton height={36} />
+            <Skeleton height={52} />
+            <SlowNotice />
+          </Stack>
+        )}
+        {operators && <OperatorsTable operators={operators} />}
+        <Section
+          title="A forgotten password"
+          description="Make a one-time link with which the owner of an account sets another one. Make sure who asks: whoever has the link has the account."
+          actions={
+            <Button variant="default" onClick={resetDialog.open}>
+              Make a link
+            </Button>
+          }
+        />
+        <Section
+          title="The log of the deployment"
+          description="What operators did and read, and attempts to sign in to accounts that do not exist."
+          actions={
+            <ButtonLink
+              to="/org/$organizationId/audit"
+              params={{ organizationId: DEPLOYMENT_ID }}
+              preload={false}
+              variant="default"
+            >
+              Open the log
+            </ButtonLink>
+          }
+        />
+      </Stack>
+      <InviteOperator opened={inviting} onClose={inviteDialog.close} />
+      <PasswordReset opened={resetting} onClose={resetDialog.close} />
+    </>
+  );
+}
+
+function OperatorsTable({ operators }: { readonly operators: readonly Operator[] }) {
+  return (
+    <Table className="stacking" layout="fixed" aria-label="Operators" highlightOnHover={false}>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th scope="col">Operator</Table.Th>
+          <Table.Th scope="col" w={140} visibleFrom="sm">
+            Since
+          </Table.Th>
+          <Table.Th scope="col" w={120}>
+            <VisuallyHidden>Actions</VisuallyHidden>
+          </Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {operators.map((operator) => (
+          <OperatorRow key={operator.user_id} operator={operator} isLast={operators.length === 1} />
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}
+
+function OperatorRow({ operator, isLast }: { readonly operator: Operator; readonly isLast: boolean }) {
+  const queries = useQueryClient();
+  const isMe = useMe().id === operator.user_id;
+  const [opened, dialog] = useDisclosure(false);
+  const remove = useMutation({
+    mutationFn: () => api.deployment.removeOperator({ params: { id: operator.user_id } }),
+    onSuccess: async () => {
+      dialog.close();
+      notifications.show({ message: `${isMe ? 'You are' : `${operator.name} is`} no operator any more.` });
+      await queries.invalidateQueries({ queryKey: isMe ? meQuery.queryKey : operatorsQuery.queryKey });
+    },
+  });
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <Group gap="xs" wrap="nowrap">
+          <Text fw={500} truncate>
+            {operator.name}
+          </Text>
+          {isMe && (
+            <Badge variant="default" flex="none">
+              You
+            </Badge>
+          )}
+        </Group>
+        <Text size="sm" c="dimmed" truncate title={operator.email}>
+          {operator.email}
+        </Text>
+      </Table.Td>
+      <Table.Td visibleFrom="sm">
+        <Time at={operator.operator_since} />
+      </Table.Td>
+      <Table.Td ta="right">
+        {isLast ? (
+          <Text size="sm" c="dimmed">
+            The last one
+          </Text>
+        ) : (
+          <Button
+            variant="subtle"
+            color="gray"
+            size="compact-sm"
+            aria-label={`Remove ${operator.name}`}
+            onClick={dialog.open}
+          >
+            Remove
+          </Button>
+        )}
+        <ConfirmDialog
+          opened={opened}
+          onClose={dialog.close}
+          title={isMe ? 'Stop being an operator' : `Remove ${operator.name}`}
+          action="Remove"
+          onConfirm={() => remove.mutate()}
+          pending={remove.isPending}
+          error={remove.error}
+        >
+          <Text>
+            {isMe ? 'You become an ordinary user' : `${operator.name} becomes an ordinary user`} at once. The one-time
+            links that {isMe ? 'you' : 'they'} made and nobody has used end, too. Accounts and organizations stay.
+          </Text>
+        </ConfirmDialog>
+      </Table.Td>
+    </Table.Tr>
+  );
 }

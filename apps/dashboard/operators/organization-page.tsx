@@ -1,5 +1,123 @@
+import { Alert, Code, Group, SimpleGrid, Skeleton, Stack, Text } from '@mantine/core';
+import { IconEye } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { useParams } from '@tanstack/react-router';
+import type { Organization } from '#libs/contract/organizations.js';
+import { CopyButton } from '../ui/copy-button.js';
+import { ErrorState } from '../ui/error-state.js';
+import { ButtonLink, TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
+import { PageSkeleton } from '../ui/page-skeleton.js';
+import { Section } from '../ui/section.js';
+import { StatusBadge } from '../ui/status-badge.js';
+import { Time } from '../ui/time.js';
+import { CeilingSection } from './ceiling-section.js';
+import { CreditsSection } from './credits-section.js';
+import { operatedOrganizationQuery, usageTotalsQuery } from './queries.js';
+import { Suspension } from './suspension.js';
 
+/** What an operator sees and does of one organization. */
 export function OrganizationPage() {
-  return <PageHeader title="Organization" />;
+  const { organizationId } = useParams({ from: '/shell/operator/organizations/$organizationId' });
+  const { data: organization, error, refetch } = useQuery(operatedOrganizationQuery(organizationId));
+  return (
+    <>
+      <TextLink to="/operator/organizations" size="sm">
+        All organizations
+      </TextLink>
+      {error && !organization && (
+        <>
+          <PageHeader title="Organization" />
+          <ErrorState error={error} onRetry={() => void refetch()} />
+        </>
+      )}
+      {!error && !organization && <PageSkeleton />}
+      {organization && <Operated organization={organization} />}
+    </>
+  );
+}
+
+function Operated({ organization }: { readonly organization: Organization }) {
+  const { id, name, status, personal, created_at: createdAt } = organization;
+  const params = { organizationId: id };
+  return (
+    <>
+      <PageHeader
+        title={name}
+        description={
+          <Group component="span" gap="xs">
+            <StatusBadge status={status} />
+            <span>
+              {personal ? 'Personal, created' : 'Created'} <Time at={createdAt} />
+            </span>
+          </Group>
+        }
+        actions={
+          <>
+            <ButtonLink to="/org/$organizationId/audit" params={params} preload={false} variant="default">
+              Audit log
+            </ButtonLink>
+            <ButtonLink to="/org/$organizationId/projects" params={params} preload={false} variant="default">
+              Look inside
+            </ButtonLink>
+          </>
+        }
+      />
+      <Stack gap="lg" maw={820}>
+        <Alert variant="default" icon={<IconEye />} p="sm">
+          What you read of this organization, this page too, is recorded in its audit log, where its members see it.
+        </Alert>
+        <Group gap={4} wrap="nowrap">
+          <Code className="id">{id}</Code>
+          <CopyButton value={id} label="Copy the organization's id" />
+        </Group>
+        <UsageTotals organizationId={id} />
+        <CreditsSection organization={organization} />
+        <CeilingSection organization={organization} />
+        <Suspension organization={organization} />
+      </Stack>
+    </>
+  );
+}
+
+const number = new Intl.NumberFormat();
+
+function UsageTotals({ organizationId }: { readonly organizationId: string }) {
+  const { data: totals, error, refetch } = useQuery(usageTotalsQuery(organizationId));
+  return (
+    <Section
+      title="Use in the last 30 days"
+      actions={
+        <ButtonLink
+          to="/org/$organizationId/usage"
+          params={{ organizationId }}
+          preload={false}
+          variant="default"
+          size="xs"
+        >
+          All of it
+        </ButtonLink>
+      }
+    >
+      <ErrorState error={error} onRetry={() => void refetch()} />
+      {!error && (
+        <SimpleGrid cols={3}>
+          <Figure label="Accepted" value={totals?.uses} />
+          <Figure label="Refused" value={totals?.denials} />
+          <Figure label="Credits used" value={totals?.credits} />
+        </SimpleGrid>
+      )}
+    </Section>
+  );
+}
+
+function Figure({ label, value }: { readonly label: string; readonly value: number | undefined }) {
+  return (
+    <div>
+      <Text size="sm" c="dimmed">
+        {label}
+      </Text>
+      {value === undefined ? <Skeleton height={28} width={80} /> : <Text size="xl">{number.format(value)}</Text>}
+    </div>
+  );
 }

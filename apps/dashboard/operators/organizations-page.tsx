@@ -1,5 +1,144 @@
+import { Badge, Button, EmptyState, Group, SegmentedControl, Skeleton, Stack, Table, Text } from '@mantine/core';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import type { Organization } from '#libs/contract/organizations.js';
+import { ErrorState } from '../ui/error-state.js';
+import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
+import { SearchBox } from '../ui/search-box.js';
+import { ShowMore } from '../ui/show-more.js';
+import { SlowNotice } from '../ui/slow-notice.js';
+import { StatusBadge } from '../ui/status-badge.js';
+import { Time } from '../ui/time.js';
+import { allOrganizationsQuery } from './queries.js';
 
+/** Every one of the deployment. */
 export function OrganizationsPage() {
-  return <PageHeader title="Organizations" />;
+  const search = useSearch({ from: '/shell/operator/organizations' });
+  const navigate = useNavigate({ from: '/operator/organizations' });
+  const organizations = useInfiniteQuery(allOrganizationsQuery(search));
+  const shown = organizations.data?.pages.flatMap(({ data }) => data);
+  return (
+    <>
+      <PageHeader title="Organizations" description="All of this deployment. What you open is recorded." />
+      <Group mb="md">
+        <SearchBox
+          label="Search by name or id"
+          value={search.search}
+          onSearch={(text) => void navigate({ search: (before) => ({ ...before, search: text }), replace: true })}
+          pending={organizations.isPlaceholderData}
+        />
+        <SegmentedControl
+          size="xs"
+          aria-label="Status"
+          value={search.status ?? 'all'}
+          onChange={(status) =>
+            void navigate({
+              search: (before) => ({
+                ...before,
+                status: status === 'all' ? undefined : status,
+              }),
+            })
+          }
+          data={[
+            { value: 'all', label: 'All' },
+            { value: 'active', label: 'Active' },
+            { value: 'suspended', label: 'Suspended' },
+          ]}
+        />
+      </Group>
+      {organizations.error && <ErrorState error={organizations.error} onRetry={() => void organizations.refetch()} />}
+      {organizations.isPending && (
+        <Stack gap={4}>
+          <Skeleton height={36} />
+          <Skeleton height={52} />
+          <Skeleton height={52} />
+          <SlowNotice />
+        </Stack>
+      )}
+      {shown?.length === 0 && (
+        <EmptyState size="sm" py="xl" title="No organization is like this">
+          <EmptyState.Actions>
+            <Button variant="default" size="xs" onClick={() => void navigate({ search: {} })}>
+              Show all
+            </Button>
+          </EmptyState.Actions>
+        </EmptyState>
+      )}
+      {shown && shown.length > 0 && (
+        <>
+          <OrganizationsTable organizations={shown} />
+          <ShowMore
+            shown={shown.length}
+            total={organizations.data!.pages[0]!.total}
+            more={organizations.hasNextPage}
+            pending={organizations.isFetchingNextPage}
+            onMore={() => void organizations.fetchNextPage()}
+          />
+        </>
+      )}
+    </>
+  );
+}
+
+function OrganizationsTable({ organizations }: { readonly organizations: readonly Organization[] }) {
+  return (
+    <Table layout="fixed" aria-label="Organizations">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th scope="col">Organization</Table.Th>
+          <Table.Th scope="col" w={110}>
+            Status
+          </Table.Th>
+          <Table.Th scope="col" w={150} visibleFrom="md">
+            Scope ceiling
+          </Table.Th>
+          <Table.Th scope="col" w={140} visibleFrom="sm">
+            Created
+          </Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {organizations.map(({ id, name, personal, status, scope_ceiling: ceiling, created_at: createdAt }) => (
+          <Table.Tr key={id}>
+            <Table.Td>
+              <Group gap="xs" wrap="nowrap">
+                {/* Not before it is clicked: what is read of an organization is recorded. */}
+                <TextLink
+                  to="/operator/organizations/$organizationId"
+                  params={{ organizationId: id }}
+                  preload={false}
+                  fw={500}
+                  underline="hover"
+                  truncate
+                >
+                  {name}
+                </TextLink>
+                {personal && (
+                  <Badge variant="default" flex="none" visibleFrom="sm">
+                    Personal
+                  </Badge>
+                )}
+              </Group>
+              <Text size="xs" c="dimmed" ff="monospace" truncate title={id}>
+                {id}
+              </Text>
+            </Table.Td>
+            <Table.Td>
+              <StatusBadge status={status} />
+            </Table.Td>
+            <Table.Td visibleFrom="md">{ceilingInShort(ceiling)}</Table.Td>
+            <Table.Td visibleFrom="sm">
+              <Time at={createdAt} />
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}
+
+function ceilingInShort(ceiling: readonly string[] | null): string {
+  if (ceiling === null) return 'None';
+  return ceiling.length === 1 ? '1 scope' : `${ceiling.length} scopes`;
 }

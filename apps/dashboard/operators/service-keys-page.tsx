@@ -1,5 +1,178 @@
+import { Button, Code, EmptyState, List, Skeleton, Stack, Table, Text, VisuallyHidden } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { notifications } from '@mantine/notifications';
+import { IconServer } from '@tabler/icons-react';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useOrganizations } from '../organization/organizations.js';
+import { api } from '../session/session.js';
+import { ConfirmByName } from '../ui/confirm-by-name.js';
+import { ErrorState } from '../ui/error-state.js';
+import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
+import { Section } from '../ui/section.js';
+import { SlowNotice } from '../ui/slow-notice.js';
+import { StatusBadge } from '../ui/status-badge.js';
+import { Time } from '../ui/time.js';
+import { serviceKeysQuery, type ServiceKey } from './queries.js';
 
+/** The keys that verify those of every organization. */
 export function ServiceKeysPage() {
-  return <PageHeader title="Service keys" />;
+  const { data: keys, error, refetch } = useQuery(serviceKeysQuery);
+  return (
+    <>
+      <PageHeader
+        title="Service keys"
+        description="With these, your gateways and services verify the keys of every organization."
+      />
+      <Stack gap="xl">
+        <ErrorState error={error} onRetry={() => void refetch()} />
+        {!keys && !error && (
+          <Stack gap={4}>
+            <Skeleton height={36} />
+            <Skeleton height={52} />
+            <SlowNotice />
+          </Stack>
+        )}
+        {keys?.length === 0 && (
+          <EmptyState
+            icon={<IconServer size={32} />}
+            py="lg"
+            title="No service keys yet"
+            description="No key verifies those of other organizations."
+          />
+        )}
+        {keys && keys.length > 0 && <ServiceKeysTable keys={keys} />}
+        <HowToMakeOne />
+      </Stack>
+    </>
+  );
+}
+
+function HowToMakeOne() {
+  const own = useOrganizations().find(({ personal }) => !personal);
+  return (
+    <Section title="How to make one">
+      <List type="ordered" spacing={4}>
+        <List.Item>
+          Choose an organization of your company where you are owner, admin or developer
+          {own && (
+            <>
+              , such as{' '}
+              <TextLink to="/org/$organizationId/settings/api-keys" params={{ organizationId: own.id }}>
+                {own.name}
+              </TextLink>
+            </>
+          )}
+          .
+        </List.Item>
+        <List.Item>
+          Create an API key there with the scope <Code>deployment:verify</Code>. Only operators can grant it; no
+          wildcard reaches it.
+        </List.Item>
+        <List.Item>Give the key to the service that asks whether a key is valid.</List.Item>
+      </List>
+    </Section>
+  );
+}
+
+function ServiceKeysTable({ keys }: { readonly keys: readonly ServiceKey[] }) {
+  return (
+    <Table className="stacking" layout="fixed" aria-label="Service keys" highlightOnHover={false}>
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th scope="col">Key</Table.Th>
+          <Table.Th scope="col" visibleFrom="sm">
+            Organization
+          </Table.Th>
+          <Table.Th scope="col" w={110} visibleFrom="sm">
+            Status
+          </Table.Th>
+          <Table.Th scope="col" w={120} visibleFrom="md">
+            Created
+          </Table.Th>
+          <Table.Th scope="col" w={120} visibleFrom="sm">
+            Last used
+          </Table.Th>
+          <Table.Th scope="col" w={88}>
+            <VisuallyHidden>Actions</VisuallyHidden>
+          </Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {keys.map((key) => (
+          <ServiceKeyRow key={key.id} serviceKey={key} />
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}
+
+function ServiceKeyRow({ serviceKey: key }: { readonly serviceKey: ServiceKey }) {
+  const queries = useQueryClient();
+  const [opened, dialog] = useDisclosure(false);
+  const own = useOrganizations().find(({ id }) => id === key.organization_id);
+  const revoke = useMutation({
+    mutationFn: () => api.deployment.revokeServiceKey({ params: { id: key.id } }),
+    onSuccess: async () => {
+      dialog.close();
+      notifications.show({ message: `${key.name} is revoked.` });
+      await queries.invalidateQueries(serviceKeysQuery);
+    },
+  });
+  const organization = (
+    <TextLink
+      to="/operator/organizations/$organizationId"
+      params={{ organizationId: key.organization_id }}
+      preload={false}
+      truncate
+      display="block"
+    >
+      {own?.name ?? key.organization_id}
+    </TextLink>
+  );
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <Text fw={500} truncate title={key.name}>
+          {key.name}
+        </Text>
+        <Text size="xs" c="dimmed" ff="monospace" truncate>
+          {key.prefix}…
+        </Text>
+        <Text component="div" size="xs" hiddenFrom="sm">
+          {organization}
+          Last used: <Time at={key.last_used_at} />
+        </Text>
+      </Table.Td>
+      <Table.Td visibleFrom="sm">{organization}</Table.Td>
+      <Table.Td visibleFrom="sm">
+        <StatusBadge status={key.status} />
+      </Table.Td>
+      <Table.Td visibleFrom="md">
+        <Time at={key.created_at} />
+      </Table.Td>
+      <Table.Td visibleFrom="sm">
+        <Time at={key.last_used_at} />
+      </Table.Td>
+      <Table.Td ta="right">
+        <Button variant="subtle" color="gray" size="compact-sm" aria-label={`Revoke ${key.name}`} onClick={dialog.open}>
+          Revoke
+        </Button>
+        <ConfirmByName
+          opened={opened}
+          onClose={dialog.close}
+          title="Revoke this key"
+          name={key.name}
+          onConfirm={() => revoke.mutate()}
+          pending={revoke.isPending}
+          error={revoke.error}
+        >
+          <Text>
+            Whatever asks with it whether keys are valid is refused at once, and for good. It stands in the audit log of
+            its organization and of the deployment.
+          </Text>
+        </ConfirmByName>
+      </Table.Td>
+    </Table.Tr>
+  );
 }

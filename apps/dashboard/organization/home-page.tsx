@@ -1,19 +1,21 @@
-import { Text } from '@mantine/core';
+import { Button, Text } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
 import { Navigate } from '@tanstack/react-router';
 import { PageHeader } from '../ui/page-header.js';
+import { CreateOrganization } from './create-organization.js';
+import { firstPageOf } from './first-page.js';
 import { homeOrganization, useOrganizations } from './organizations.js';
 
 export function HomePage() {
   const organization = homeOrganization(useOrganizations());
-  if (organization) {
-    return (
-      <Navigate to="/org/$organizationId/settings/api-keys" params={{ organizationId: organization.id }} replace />
-    );
-  }
+  const [creating, dialog] = useDisclosure(false);
+  if (organization) return <Navigate {...firstPageOf(organization)} replace />;
   return (
     <>
       <PageHeader title="Welcome" />
-      <Text>You are in no organization yet. Create one with the switcher, or ask for an invitation.</Text>
+      <Text mb="md">You are in no organization yet. Create one, or ask for an invitation.</Text>
+      <Button onClick={dialog.open}>Create an organization</Button>
+      <CreateOrganization opened={creating} onClose={dialog.close} />
     </>
   );
 }

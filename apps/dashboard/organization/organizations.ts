@@ -1,9 +1,9 @@
-import { queryOptions, useSuspenseQuery } from '@tanstack/react-query';
+import { queryOptions, useQuery, useSuspenseQuery } from '@tanstack/react-query';
 import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 
 /** All of them: they are few, and the switcher searches in them. */
-const organizationsQuery = queryOptions({
+export const organizationsQuery = queryOptions({
   queryKey: ['organizations'],
   queryFn: async () => {
     const all: Organization[] = [];
@@ -17,15 +17,25 @@ const organizationsQuery = queryOptions({
   staleTime: 60_000,
 });
 
-export const organizationQuery = (id: string) =>
+/** Of others, as operators may read them. Every time stands in the organization's trail, so it is not asked for idly. */
+const foreignOrganizationQuery = (id: string) =>
   queryOptions({
     queryKey: ['organizations', id],
     queryFn: () => api.organizations.get({ params: { id } }),
-    staleTime: 60_000,
+    staleTime: 600_000,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
   });
 
 export function useOrganizations(): Organization[] {
   return useSuspenseQuery(organizationsQuery).data;
+}
+
+/** One's own, or one that one may look at as an operator. */
+export function useOrganization(id: string | undefined) {
+  const own = useOrganizations().find((organization) => organization.id === id);
+  const { data, error } = useQuery({ ...foreignOrganizationQuery(id ?? ''), enabled: id !== undefined && !own });
+  return { organization: own ?? data, error: own ? null : error };
 }
 
 const LAST = 'keyledger-last-organization';

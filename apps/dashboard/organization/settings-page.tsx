@@ -1,5 +1,65 @@
+import { Button, Code, Container, Group, Stack, Text } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { useParams } from '@tanstack/react-router';
+import type { Organization } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
+import { CopyButton } from '../ui/copy-button.js';
 import { PageHeader } from '../ui/page-header.js';
+import { Section } from '../ui/section.js';
+import { Time } from '../ui/time.js';
+import { CreateOrganization } from './create-organization.js';
+import { useOrganization } from './organizations.js';
+import { OrganizationName } from './organization-name.js';
+import { ScopeCeiling } from './scope-ceiling.js';
 
 export function SettingsPage() {
-  return <PageHeader title="Settings" />;
+  const { organizationId } = useParams({ from: '/shell/org/$organizationId/settings' });
+  const { organization } = useOrganization(organizationId);
+  return organization && <Settings organization={organization} />;
+}
+
+function Settings({
+  organization: { id, name, role, personal, created_at: createdAt, scope_ceiling: ceiling },
+}: {
+  readonly organization: Organization;
+}) {
+  const renames = role !== null && roleCovers(role, 'organizations:write');
+  const [creating, dialog] = useDisclosure(false);
+  return (
+    <Container size="sm" px={0} mx={0}>
+      <PageHeader
+        title="Settings"
+        description={
+          personal ? `${name}, your personal organization` : `${name}${role ? `, where you are ${role}` : ''}`
+        }
+      />
+      <Stack gap="lg">
+        <Section title="Name">
+          {renames ? <OrganizationName id={id} /> : <Text>{name}. Owners and admins may change it.</Text>}
+        </Section>
+        <Section title="Organization id" description="Calls of the API name the organization by it.">
+          <Group gap={4} wrap="nowrap">
+            <Code className="id">{id}</Code>
+            <CopyButton value={id} label="Copy the organization's id" />
+          </Group>
+          <Text size="sm" c="dimmed" mt="xs">
+            Created <Time at={createdAt} exact />
+          </Text>
+        </Section>
+        <Section title="What its keys may reach" description="Only an operator of this deployment changes this.">
+          <ScopeCeiling ceiling={ceiling} />
+        </Section>
+        <Section
+          title="Another organization"
+          description="With its own members, projects, keys and audit log."
+          actions={
+            <Button variant="default" onClick={dialog.open}>
+              Create an organization
+            </Button>
+          }
+        />
+      </Stack>
+      <CreateOrganization opened={creating} onClose={dialog.close} />
+    </Container>
+  );
 }

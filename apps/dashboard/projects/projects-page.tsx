@@ -1,5 +1,143 @@
+import { Button, EmptyState, Group, Skeleton, Stack, Table, VisuallyHidden } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { IconFolderPlus, IconPlus } from '@tabler/icons-react';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import type { Organization } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
+import { useOrganization } from '../organization/organizations.js';
+import { ErrorState } from '../ui/error-state.js';
 import { PageHeader } from '../ui/page-header.js';
+import { SearchBox } from '../ui/search-box.js';
+import { useShortcut } from '../ui/shortcuts.js';
+import { ShowMore } from '../ui/show-more.js';
+import { SlowNotice } from '../ui/slow-notice.js';
+import { CreateProject } from './create-project.js';
+import { ProjectRow } from './project-row.js';
+import { projectsQuery, type Project } from './queries.js';
+
+const route = '/shell/org/$organizationId/projects';
 
 export function ProjectsPage() {
-  return <PageHeader title="Projects" />;
+  const { organizationId } = useParams({ from: route });
+  const { organization } = useOrganization(organizationId);
+  return organization && <Projects organization={organization} />;
+}
+
+function Projects({ organization }: { readonly organization: Organization }) {
+  const { search } = useSearch({ from: route });
+  const navigate = useNavigate({ from: '/org/$organizationId/projects' });
+  const projects = useInfiniteQuery(projectsQuery(organization.id, search));
+  const manages = organization.role !== null && roleCovers(organization.role, 'organizations:write');
+  const [creating, dialog] = useDisclosure(false);
+  useShortcut('c', 'Create a project', () => {
+    if (manages) dialog.open();
+  });
+  const shown = projects.data?.pages.flatMap(({ data }) => data);
+  const isEmpty = shown?.length === 0 && !search && !projects.isPlaceholderData;
+  return (
+    <>
+      <PageHeader
+        title="Projects"
+        description="A key of a project reaches that project alone."
+        actions={
+          manages && (
+            <Button leftSection={<IconPlus size={16} />} onClick={dialog.open}>
+              Create project
+            </Button>
+          )
+        }
+      />
+      {!isEmpty && (
+        <Group mb="md">
+          <SearchBox
+            label="Search projects"
+            value={search}
+            onSearch={(text) => void navigate({ search: { search: text }, replace: true })}
+            pending={projects.isPlaceholderData}
+          />
+        </Group>
+      )}
+      {projects.error && <ErrorState error={projects.error} onRetry={() => void projects.refetch()} />}
+      {projects.isPending && (
+        <Stack gap={4}>
+          <Skeleton height={36} />
+          <Skeleton height={52} />
+          <Skeleton height={52} />
+          <SlowNotice />
+        </Stack>
+      )}
+      {isEmpty && <NoProjects onCreate={manages ? dialog.open : undefined} />}
+      {shown?.length === 0 && !isEmpty && (
+        <EmptyState size="sm" py="xl" title="No project has this in its name or description">
+          <EmptyState.Actions>
+            <Button variant="default" size="xs" onClick={() => void navigate({ search: {} })}>
+              Show all
+            </Button>
+          </EmptyState.Actions>
+        </EmptyState>
+      )}
+      {shown && shown.length > 0 && (
+        <>
+          <ProjectsTable projects={shown} organization={organization} />
+          <ShowMore
+            shown={shown.length}
+            total={projects.data!.pages[0]!.total}
+            more={projects.hasNextPage}
+            pending={projects.isFetchingNextPage}
+            onMore={() => void projects.fetchNextPage()}
+          />
+        </>
+      )}
+      <CreateProject organizationId={organization.id} opened={creating} onClose={dialog.close} />
+    </>
+  );
+}
+
+function NoProjects({ onCreate }: { readonly onCreate: (() => void) | undefined }) {
+  return (
+    <EmptyState
+      icon={<IconFolderPlus size={32} />}
+      py="xl"
+      title="No projects yet"
+      description="A project keeps the keys of one application or customer apart: they reach nothing else."
+    >
+      {onCreate && (
+        <EmptyState.Actions>
+          <Button onClick={onCreate}>Create a project</Button>
+        </EmptyState.Actions>
+      )}
+    </EmptyState>
+  );
+}
+
+interface TableProps {
+  readonly projects: readonly Project[];
+  readonly organization: Organization;
+}
+
+function ProjectsTable({ projects, organization }: TableProps) {
+  return (
+    <Table layout="fixed" aria-label="Projects">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th scope="col">Project</Table.Th>
+          <Table.Th scope="col" w={140} visibleFrom="sm">
+            Created
+          </Table.Th>
+          <Table.Th scope="col" w={140} visibleFrom="md">
+            Changed
+          </Table.Th>
+          <Table.Th scope="col" w={52}>
+            <VisuallyHidden>Actions</VisuallyHidden>
+          </Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {projects.map((project) => (
+          <ProjectRow key={project.id} project={project} organization={organization} />
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
 }

@@ -13,24 +13,36 @@ interface Props {
   readonly children: ReactNode;
   readonly onConfirm: () => void;
   readonly pending: boolean;
+  /** Whether something else has to be decided first. */
+  readonly blocked?: boolean;
   readonly error: unknown;
 }
 
 /** Before what cannot be undone. */
-export function ConfirmByName({ opened, onClose, title, name, children, onConfirm, pending, error }: Props) {
+export function ConfirmByName({ opened, onClose, title, name, children, onConfirm, pending, blocked, error }: Props) {
   return (
     <Modal opened={opened} onClose={onClose} title={title}>
-      <Confirmation {...{ onClose, title, name, onConfirm, pending, error }}>{children}</Confirmation>
+      <Confirmation {...{ onClose, title, name, onConfirm, pending, blocked, error }}>{children}</Confirmation>
     </Modal>
   );
 }
 
 /** A component of its own: what was typed is gone when it opens again. */
-function Confirmation({ onClose, title, name, children, onConfirm, pending, error }: Omit<Props, 'opened'>) {
+function Confirmation({
+  onClose,
+  title,
+  name,
+  children,
+  onConfirm,
+  pending,
+  blocked = false,
+  error,
+}: Omit<Props, 'opened'>) {
   const [typed, setTyped] = useState('');
+  const ready = typed === name && !blocked;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (typed === name) onConfirm();
+    if (ready) onConfirm();
   };
   return (
     <form onSubmit={submit}>
@@ -56,7 +68,7 @@ function Confirmation({ onClose, title, name, children, onConfirm, pending, erro
           <Button variant="default" onClick={onClose}>
             Cancel
           </Button>
-          <Button type="submit" color="red" loading={pending} disabled={typed !== name}>
+          <Button type="submit" color="red" loading={pending} disabled={!ready}>
             {title}
           </Button>
         </Group>

@@ -11,7 +11,7 @@ const looks = {
 /** How something is, in a word: the colour says nothing that the word does not. */
 export function StatusBadge({ status }: { readonly status: keyof typeof looks }) {
   return (
-    <Badge variant="light" color={looks[status]} tt="capitalize">
+    <Badge variant="dot" color={looks[status]} tt="capitalize">
       {status}
     </Badge>
   );

@@ -1,0 +1,87 @@
+import { Button, Group, Modal, Radio, Stack, TextInput } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import type { Role } from '#libs/contract/organizations.js';
+import { api } from '../session/session.js';
+import { fieldErrors } from '../ui/field-errors.js';
+import { FormError } from '../ui/form-error.js';
+import { OneTimeLink } from '../ui/one-time-link.js';
+import { invitationsQuery } from './queries.js';
+import { roleInWords, roleName, rolesToAssign } from './roles.js';
+
+interface Props {
+  readonly organizationId: string;
+  readonly own: Role;
+  readonly opened: boolean;
+  readonly onClose: () => void;
+}
+
+export function InviteMember({ opened, ...props }: Props) {
+  const [made, setMade] = useState(false);
+  return (
+    // The link is there only once: a click beside the dialog does not take it away.
+    <Modal
+      opened={opened}
+      onClose={props.onClose}
+      onExitTransitionEnd={() => setMade(false)}
+      title={made ? 'Hand this link on' : 'Invite a member'}
+      closeOnClickOutside={!made}
+    >
+      <Invitation {...props} onMade={() => setMade(true)} />
+    </Modal>
+  );
+}
+
+function Invitation({ organizationId: id, own, onClose, onMade }: Omit<Props, 'opened'> & { onMade: () => void }) {
+  const queries = useQueryClient();
+  const form = useForm<{ role: Role; email: string }>({ initialValues: { role: 'developer', email: '' } });
+  const invite = useMutation({
+    mutationFn: ({ role, email }: typeof form.values) =>
+      api.invitations.create({ params: { id }, body: { role, ...(email && { email }) } }),
+    onSuccess: () => {
+      onMade();
+      return queries.invalidateQueries(invitationsQuery(id));
+    },
+    onError: (error) => form.setErrors(fieldErrors(error)),
+    gcTime: 0,
+  });
+  if (invite.data) {
+    const { url, email, expires_at: expiresAt, role } = invite.data;
+    return (
+      <OneTimeLink url={url} expiresAt={expiresAt} onDone={onClose}>
+        {email ? `Only the account of ${email}` : 'Whoever has this link'} joins with it as {role}. Nothing was sent.
+      </OneTimeLink>
+    );
+  }
+  return (
+    <form onSubmit={form.onSubmit((values) => invite.mutate(values))}>
+      <Stack>
+        <FormError error={invite.error} />
+        <Radio.Group label="Role" {...form.getInputProps('role')}>
+          <Stack gap="xs" mt={6}>
+            {rolesToAssign(own).map((role) => (
+              <Radio key={role} value={role} label={roleName(role)} description={roleInWords[role]} />
+            ))}
+          </Stack>
+        </Radio.Group>
+        <TextInput
+          label="Email (optional)"
+          description="With it, nobody else can use the link."
+          type="email"
+          autoComplete="off"
+          data-autofocus
+          {...form.getInputProps('email')}
+        />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={invite.isPending}>
+            Create the link
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

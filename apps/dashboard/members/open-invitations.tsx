@@ -1,0 +1,126 @@
+import { Button, Skeleton, Stack, Table, Text, Title, VisuallyHidden } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
+import { api } from '../session/session.js';
+import { ConfirmDialog } from '../ui/confirm-dialog.js';
+import { ErrorState } from '../ui/error-state.js';
+import { ShowMore } from '../ui/show-more.js';
+import { Time } from '../ui/time.js';
+import { invitationsQuery, membersQuery, type OpenInvitation } from './queries.js';
+import { roleName } from './roles.js';
+
+export function OpenInvitations({ organizationId }: { readonly organizationId: string }) {
+  const invitations = useInfiniteQuery(invitationsQuery(organizationId));
+  const members = useInfiniteQuery(membersQuery(organizationId));
+  const nameOf = (userId: string | null) =>
+    members.data?.pages.flatMap(({ data }) => data).find((member) => member.user_id === userId)?.name;
+  const shown = invitations.data?.pages.flatMap(({ data }) => data);
+  return (
+    <Stack gap="xs" component="section" aria-labelledby="open-invitations">
+      <Title order={2} id="open-invitations">
+        Open invitations
+      </Title>
+      <ErrorState error={invitations.error} onRetry={() => void invitations.refetch()} />
+      {invitations.isPending && <Skeleton height={52} />}
+      {shown?.length === 0 && <Text c="dimmed">None. A link that was not used ends by itself after a week.</Text>}
+      {shown && shown.length > 0 && (
+        <Table className="stacking" layout="fixed" aria-labelledby="open-invitations" highlightOnHover={false}>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th scope="col">For</Table.Th>
+              <Table.Th scope="col" w={160}>
+                Role
+              </Table.Th>
+              <Table.Th scope="col" w={140} visibleFrom="sm">
+                Expires
+              </Table.Th>
+              <Table.Th scope="col" w={100}>
+                <VisuallyHidden>Actions</VisuallyHidden>
+              </Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {shown.map((invitation) => (
+              <Invitation
+                key={invitation.id}
+                organizationId={organizationId}
+                invitation={invitation}
+                by={nameOf(invitation.created_by)}
+              />
+            ))}
+          </Table.Tbody>
+        </Table>
+      )}
+      {invitations.data && (
+        <ShowMore
+          shown={shown!.length}
+          total={invitations.data.pages[0]!.total}
+          more={invitations.hasNextPage}
+          pending={invitations.isFetchingNextPage}
+          onMore={() => void invitations.fetchNextPage()}
+        />
+      )}
+    </Stack>
+  );
+}
+
+interface Props {
+  readonly organizationId: string;
+  readonly invitation: OpenInvitation;
+  /** The name of whoever made it. */
+  readonly by: string | undefined;
+}
+
+function Invitation({ organizationId, invitation, by }: Props) {
+  const queries = useQueryClient();
+  const [withdrawing, dialog] = useDisclosure(false);
+  const withdraw = useMutation({
+    mutationFn: () => api.invitations.revoke({ params: { id: organizationId, invitation_id: invitation.id } }),
+    onSuccess: dialog.close,
+    onSettled: () => queries.invalidateQueries(invitationsQuery(organizationId)),
+  });
+  const whom = invitation.email ?? 'Whoever has the link';
+  return (
+    <Table.Tr>
+      <Table.Td>
+        <Text truncate title={whom}>
+          {whom}
+        </Text>
+        {by && (
+          <Text size="sm" c="dimmed" truncate>
+            By {by}
+          </Text>
+        )}
+        <Text size="xs" c="dimmed" hiddenFrom="sm">
+          Expires <Time at={invitation.expires_at} />
+        </Text>
+      </Table.Td>
+      <Table.Td>{invitation.role && roleName(invitation.role)}</Table.Td>
+      <Table.Td visibleFrom="sm">
+        <Time at={invitation.expires_at} />
+      </Table.Td>
+      <Table.Td ta="right">
+        <Button
+          variant="subtle"
+          color="gray"
+          size="compact-sm"
+          aria-label={`Withdraw the invitation for ${invitation.email ?? 'whoever has the link'}`}
+          onClick={dialog.open}
+        >
+          Withdraw
+        </Button>
+        <ConfirmDialog
+          opened={withdrawing}
+          onClose={dialog.close}
+          title="Withdraw the invitation"
+          action="Withdraw"
+          onConfirm={() => withdraw.mutate()}
+          pending={withdraw.isPending}
+          error={withdraw.error}
+        >
+          <Text>Its link stops working at once. You can invite again with another link.</Text>
+        </ConfirmDialog>
+      </Table.Td>
+    </Table.Tr>
+  );
+}

@@ -1,0 +1,20 @@
+import { Role } from '#libs/contract/organizations.js';
+import { mayAssign } from '#libs/contract/roles.js';
+
+/** What somebody may do by it, in a sentence. */
+export const roleInWords: Readonly<Record<Role, string>> = {
+  owner: 'Everything, and alone makes and removes owners.',
+  admin: 'Everything: keys, projects, settings, and all members but owners.',
+  developer: 'Creates and manages keys of their own. Sees members, projects and usage.',
+  auditor: 'Reads the audit log, members, projects and usage. Changes nothing.',
+  viewer: 'Reads members, projects and usage. Changes nothing.',
+};
+
+export function roleName(role: Role): string {
+  return `${role[0]!.toUpperCase()}${role.slice(1)}`;
+}
+
+/** From the most to the least. */
+export function rolesToAssign(own: Role): Role[] {
+  return Role.options.filter((role) => mayAssign(own, role));
+}

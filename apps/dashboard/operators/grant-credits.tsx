@@ -1,0 +1,112 @@
+import { Alert, Button, Group, Modal, NumberInput, Stack, TextInput } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { notifications } from '@mantine/notifications';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { newId } from '#libs/contract/ids.js';
+import type { Organization } from '#libs/contract/organizations.js';
+import { api } from '../session/session.js';
+import { fieldErrors } from '../ui/field-errors.js';
+import { FormError } from '../ui/form-error.js';
+import { balanceQuery, grantsQuery } from './queries.js';
+
+interface Props {
+  readonly organization: Organization;
+  /** Whether there is a balance yet. */
+  readonly metered: boolean;
+  readonly opened: boolean;
+  readonly onClose: () => void;
+}
+
+interface Values {
+  amount: number | string;
+  reason: string;
+  low_below: number | string;
+}
+
+const number = new Intl.NumberFormat();
+
+export function GrantCredits({ opened, ...props }: Props) {
+  return (
+    <Modal opened={opened} onClose={props.onClose} title={`Grant credits to ${props.organization.name}`}>
+      <GrantForm {...props} />
+    </Modal>
+  );
+}
+
+function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props, 'opened'>) {
+  const queries = useQueryClient();
+  // A grant that is sent twice, after an answer that got lost, counts once.
+  const [idempotencyKey] = useState(() => newId('req', new Date()));
+  const form = useForm<Values>({
+    initialValues: { amount: '', reason: '', low_below: '' },
+    validate: { amount: (amount) => (amount === '' ? 'must be a whole number from 1' : null) },
+  });
+  const grant = useMutation({
+    mutationFn: ({ amount, reason, low_below: lowBelow }: Values) =>
+      api.credits.grant({
+        params: { id },
+        headers: { 'idempotency-key': idempotencyKey },
+        body: {
+          amount: Number(amount),
+          ...(reason.trim() && { reason }),
+          ...(lowBelow !== '' && { low_below: Number(lowBelow) }),
+        },
+      }),
+    onSuccess: async ({ amount, balance_after: balance }) => {
+      onClose();
+      notifications.show({ message: `${name} has ${number.format(amount)} credits more: ${number.format(balance)}.` });
+      await Promise.all([queries.invalidateQueries(balanceQuery(id)), queries.invalidateQueries(grantsQuery(id))]);
+    },
+    onError: (error) => form.setErrors(fieldErrors(error)),
+  });
+  return (
+    <form onSubmit={form.onSubmit((values) => grant.mutate(values))}>
+      <Stack>
+        {!metered && (
+          <Alert color="orange" variant="light" p="sm">
+            This is its first balance: from now on uses are charged, and its keys are refused once it is used up.
+          </Alert>
+        )}
+        <FormError error={grant.error} />
+        <NumberInput
+          label="Amount"
+          min={1}
+          max={1_000_000_000_000}
+          allowDecimal={false}
+          allowNegative={false}
+          thousandSeparator=","
+          hideControls
+          required
+          data-autofocus
+          {...form.getInputProps('amount')}
+        />
+        <TextInput
+          label="Reason (optional)"
+          description="Stands in the history and in the organization's audit log."
+          maxLength={500}
+          {...form.getInputProps('reason')}
+        />
+        <NumberInput
+          label="Low below (optional)"
+          description="When the balance falls below, an event tells of it. By default a tenth of the new balance."
+          min={0}
+          max={1_000_000_000_000}
+          allowDecimal={false}
+          allowNegative={false}
+          thousandSeparator=","
+          hideControls
+          {...form.getInputProps('low_below')}
+        />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={grant.isPending}>
+            Grant
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

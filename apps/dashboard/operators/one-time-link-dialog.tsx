@@ -1,0 +1,88 @@
+import { Button, Group, Modal, Stack, TextInput } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { useMutation } from '@tanstack/react-query';
+import { useState, type ReactNode } from 'react';
+import { fieldErrors } from '../ui/field-errors.js';
+import { FormError } from '../ui/form-error.js';
+import { OneTimeLink } from '../ui/one-time-link.js';
+
+interface Link {
+  readonly url: string;
+  readonly expires_at: string;
+}
+
+interface Props {
+  readonly opened: boolean;
+  readonly onClose: () => void;
+  readonly title: string;
+  readonly emailRequired: boolean;
+  readonly emailHint: string;
+  readonly make: (email: string) => Promise<Link>;
+  /** What the link is for, once it is there. */
+  readonly explain: (email: string) => ReactNode;
+}
+
+/** Asks for an email and shows the link that is made. */
+export function OneTimeLinkDialog({ opened, ...props }: Props) {
+  const [made, setMade] = useState(false);
+  return (
+    // The link is there only once: a click beside the dialog does not take it away.
+    <Modal
+      opened={opened}
+      onClose={props.onClose}
+      onExitTransitionEnd={() => setMade(false)}
+      title={made ? 'Hand this link on' : props.title}
+      closeOnClickOutside={!made}
+    >
+      <LinkForm {...props} onMade={() => setMade(true)} />
+    </Modal>
+  );
+}
+
+function LinkForm({
+  onClose,
+  emailRequired,
+  emailHint,
+  make,
+  explain,
+  onMade,
+}: Omit<Props, 'opened'> & { onMade: () => void }) {
+  const form = useForm({ initialValues: { email: '' } });
+  const create = useMutation({
+    mutationFn: make,
+    onSuccess: onMade,
+    onError: (error) => form.setErrors(fieldErrors(error)),
+    gcTime: 0,
+  });
+  if (create.data) {
+    return (
+      <OneTimeLink url={create.data.url} expiresAt={create.data.expires_at} onDone={onClose}>
+        {explain(create.variables)}
+      </OneTimeLink>
+    );
+  }
+  return (
+    <form onSubmit={form.onSubmit(({ email }) => create.mutate(email))}>
+      <Stack>
+        <FormError error={create.error} />
+        <TextInput
+          label={emailRequired ? 'Email of the account' : 'Email (optional)'}
+          description={emailHint}
+          type="email"
+          required={emailRequired}
+          autoComplete="off"
+          data-autofocus
+          {...form.getInputProps('email')}
+        />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={create.isPending}>
+            Create the link
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,18 @@
+import { Text } from '@mantine/core';
+import { Outlet } from '@tanstack/react-router';
+import { useMe } from '../session/me.js';
+import { TextLink } from '../ui/links.js';
+import { PageHeader } from '../ui/page-header.js';
+
+export function OperatorFrame() {
+  if (useMe().operator) return <Outlet />;
+  return (
+    <>
+      <PageHeader title="Only for operators" />
+      <Text maw={520}>
+        Operators look after the whole deployment, and you are none, or not any more. Another operator can invite you.{' '}
+        <TextLink to="/">Go to your organization</TextLink>
+      </Text>
+    </>
+  );
+}

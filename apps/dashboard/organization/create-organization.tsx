@@ -1,0 +1,66 @@
+import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { api } from '../session/session.js';
+import { fieldErrors } from '../ui/field-errors.js';
+import { FormError } from '../ui/form-error.js';
+import { firstPageOf } from './first-page.js';
+import { organizationsQuery } from './organizations.js';
+
+interface Props {
+  readonly opened: boolean;
+  readonly onClose: () => void;
+}
+
+/** Leads into the new organization. */
+export function CreateOrganization({ opened, onClose }: Props) {
+  return (
+    <Modal opened={opened} onClose={onClose} title="Create an organization">
+      <CreateForm onClose={onClose} />
+    </Modal>
+  );
+}
+
+function CreateForm({ onClose }: Pick<Props, 'onClose'>) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const form = useForm({ initialValues: { name: '' } });
+  const create = useMutation({
+    mutationFn: (body: typeof form.values) => api.organizations.create({ body }),
+    onSuccess: async (organization) => {
+      queries.setQueryData(organizationsQuery.queryKey, (known) => known && [...known, organization]);
+      onClose();
+      await navigate(firstPageOf(organization));
+      await queries.invalidateQueries({ queryKey: organizationsQuery.queryKey, exact: true });
+    },
+    onError: (error) => form.setErrors(fieldErrors(error)),
+  });
+  return (
+    <form onSubmit={form.onSubmit((values) => create.mutate(values))}>
+      <Stack>
+        <Text c="dimmed">
+          It has its own members, projects, keys and audit log. You are its owner, and can invite others.
+        </Text>
+        <FormError error={create.error} />
+        <TextInput
+          label="Name"
+          placeholder="Acme"
+          required
+          maxLength={100}
+          autoComplete="off"
+          data-autofocus
+          {...form.getInputProps('name')}
+        />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={create.isPending}>
+            Create
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

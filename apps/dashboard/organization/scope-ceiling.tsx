@@ -1,0 +1,25 @@
+import { Code, Group, Stack, Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { scopeInWords, scopesQuery } from './scopes.js';
+
+/** What the keys of an organization reach at the most. */
+export function ScopeCeiling({ ceiling }: { readonly ceiling: readonly string[] | null }) {
+  const { data: known = [] } = useQuery(scopesQuery);
+  if (ceiling === null) return <Text>No limit: each key reaches what its own scopes say.</Text>;
+  if (ceiling.length === 0) return <Text>Nothing: no key of this organization reaches anything.</Text>;
+  return (
+    <Stack gap="xs">
+      <Text>Its keys reach no more than this, whatever their own scopes say:</Text>
+      <Stack component="ul" gap={6} m={0} p={0}>
+        {ceiling.map((scope) => (
+          <Group component="li" key={scope} gap="sm">
+            <Code>{scope}</Code>
+            <Text size="sm" c="dimmed">
+              {scopeInWords(scope, known)}
+            </Text>
+          </Group>
+        ))}
+      </Stack>
+    </Stack>
+  );
+}

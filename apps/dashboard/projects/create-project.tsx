@@ -1,0 +1,54 @@
+import { Button, Group, Modal, Stack } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { notifications } from '@mantine/notifications';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { api } from '../session/session.js';
+import { fieldErrors } from '../ui/field-errors.js';
+import { FormError } from '../ui/form-error.js';
+import { bodyOf, ProjectFields, type ProjectValues } from './project-fields.js';
+import { PROJECTS } from './queries.js';
+
+interface Props {
+  readonly organizationId: string;
+  readonly opened: boolean;
+  readonly onClose: () => void;
+}
+
+export function CreateProject({ opened, ...props }: Props) {
+  return (
+    <Modal opened={opened} onClose={props.onClose} title="Create a project">
+      <CreateForm {...props} />
+    </Modal>
+  );
+}
+
+function CreateForm({ organizationId, onClose }: Omit<Props, 'opened'>) {
+  const queries = useQueryClient();
+  const form = useForm<ProjectValues>({ initialValues: { name: '', description: '' } });
+  const create = useMutation({
+    mutationFn: (values: ProjectValues) =>
+      api.projects.create({ body: { ...bodyOf(values), organization_id: organizationId } }),
+    onSuccess: async ({ name }) => {
+      await queries.invalidateQueries({ queryKey: [PROJECTS] });
+      onClose();
+      notifications.show({ message: `${name} is created.` });
+    },
+    onError: (error) => form.setErrors(fieldErrors(error)),
+  });
+  return (
+    <form onSubmit={form.onSubmit((values) => create.mutate(values))}>
+      <Stack>
+        <FormError error={create.error} />
+        <ProjectFields form={form} />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={create.isPending}>
+            Create
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,44 @@
+import { Alert, Button, Code, CopyButton, Group, Stack, Text } from '@mantine/core';
+import { IconCheck, IconCopy, IconLink } from '@tabler/icons-react';
+import type { ReactNode } from 'react';
+import { Time } from './time.js';
+
+interface Props {
+  readonly url: string;
+  readonly expiresAt: string;
+  /** Whom to give it to, and what it does. */
+  readonly children: ReactNode;
+  readonly onDone: () => void;
+}
+
+/** A link that is shown now and never again. It stays in memory only. */
+export function OneTimeLink({ url, expiresAt, children, onDone }: Props) {
+  return (
+    <Stack>
+      <Text>{children}</Text>
+      <Code block className="one-time-link" aria-label="One-time link" tabIndex={0}>
+        {url}
+      </Code>
+      <Alert variant="light" color="yellow" icon={<IconLink />} p="sm">
+        It is shown only now, works once, and expires <Time at={expiresAt} exact />.
+      </Alert>
+      <Group justify="flex-end">
+        <Button variant="default" onClick={onDone}>
+          Done
+        </Button>
+        <CopyButton value={url} timeout={2000}>
+          {({ copied, copy }) => (
+            <Button
+              onClick={copy}
+              leftSection={copied ? <IconCheck size={16} /> : <IconCopy size={16} />}
+              aria-live="polite"
+              data-autofocus
+            >
+              {copied ? 'Copied' : 'Copy the link'}
+            </Button>
+          )}
+        </CopyButton>
+      </Group>
+    </Stack>
+  );
+}

@@ -1,0 +1,54 @@
+import { CloseButton, Loader, TextInput } from '@mantine/core';
+import { useDebouncedCallback } from '@mantine/hooks';
+import { IconSearch } from '@tabler/icons-react';
+import { useEffect, useRef, useState } from 'react';
+import { useShortcut } from './shortcuts.js';
+
+interface Props {
+  readonly label: string;
+  /** What is looked for, as the address says it. */
+  readonly value: string | undefined;
+  readonly onSearch: (text: string | undefined) => void;
+  /** Whether an answer is on its way. */
+  readonly pending?: boolean;
+}
+
+const SETTLED_MS = 200;
+
+/** Follows the address, and tells it what is typed once the typing pauses. */
+export function SearchBox({ label, value = '', onSearch, pending = false }: Props) {
+  const input = useRef<HTMLInputElement>(null);
+  const [text, setText] = useState(value);
+  const told = useRef(value);
+  const tell = useDebouncedCallback((next: string) => {
+    told.current = next.trim();
+    onSearch(told.current || undefined);
+  }, SETTLED_MS);
+  useShortcut('/', 'Search', () => input.current?.focus());
+  // Back and Forward change what the address says.
+  useEffect(() => {
+    if (value === told.current) return;
+    told.current = value;
+    setText(value);
+  }, [value]);
+  const change = (next: string) => {
+    setText(next);
+    tell(next);
+  };
+  return (
+    <TextInput
+      ref={input}
+      role="searchbox"
+      aria-label={label}
+      placeholder={label}
+      value={text}
+      maxLength={100}
+      onChange={(event) => change(event.currentTarget.value)}
+      leftSection={pending ? <Loader size={14} /> : <IconSearch size={16} />}
+      rightSection={text && <CloseButton size="sm" aria-label="Clear the search" onClick={() => change('')} />}
+      flex={1}
+      maw={360}
+      miw={160}
+    />
+  );
+}

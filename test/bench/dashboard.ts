@@ -1,0 +1,224 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import type { Browser, Page } from 'playwright-core';
+import { createClient, type Client } from '#libs/client/client.js';
+import { toUuid } from '#libs/contract/ids.js';
+import { findChromium, launchChromium } from '../browser/chromium.ts';
+import { startBuilt, type BuiltDeployment } from '../support/built.ts';
+
+/*
+ * How quick the dashboard is in Chromium: what is downloaded before the first page, how long a key press in the filter of
+ * many API keys takes to the next paint, and how a long audit log scrolls.
+ */
+const { values: options } = parseArgs({
+  options: {
+    keys: { type: 'string', default: '1000' },
+    events: { type: 'string', default: '100000' },
+    presses: { type: 'string', default: '30' },
+    seconds: { type: 'string', default: '20' },
+    what: { type: 'string', default: 'download,filter,scroll' },
+  },
+});
+const KEYS = Number(options.keys);
+const EVENTS = Number(options.events);
+const PRESSES = Number(options.presses);
+const SCROLL_MS = Number(options.seconds) * 1000;
+const MOST_JAVASCRIPT_KB = 180;
+const MOST_PRESS_MS = 100;
+const LONG_FRAME_MS = 50;
+const DIST = join(import.meta.dirname, '../../dist/dashboard');
+
+interface Owner {
+  readonly email: string;
+  readonly password: string;
+  readonly organizationId: string;
+  readonly client: Client;
+}
+
+const executable = findChromium();
+if (!executable) throw new Error('There is no Chromium: install it, or set CHROMIUM_PATH.');
+const deployment = await startBuilt({});
+const browser = await launchChromium(executable, []);
+try {
+  const owner = await register(deployment.url);
+  print(`machine: ${cpus()[0]?.model.trim()}, ${cpus().length} cores; Chromium ${browser.version()}`);
+  const what = options.what.split(',');
+  if (what.includes('download')) await measureDownload(browser);
+  await makeKeys(owner);
+  if (what.includes('filter')) await measureFilter(browser, owner);
+  if (what.includes('scroll')) {
+    await makeEvents(deployment, owner);
+    await measureScrolling(browser, owner);
+  }
+} finally {
+  await browser.close();
+  await deployment.stop();
+}
+
+async function register(baseUrl: string): Promise<Owner> {
+  const email = 'ada@example.com';
+  const password = `quiet ${randomBytes(9).toString('base64url')} harbour`;
+  const { organization } = await createClient({ baseUrl }).auth.register({ body: { email, password, name: 'Ada' } });
+  const { access_token: accessToken } = await createClient({ baseUrl }).auth.login({ body: { email, password } });
+  return { email, password, organizationId: organization.id, client: createClient({ baseUrl, accessToken }) };
+}
+
+/** From an empty cache, as the browser counts it. */
+async function measureDownload(browsing: Browser): Promise<void> {
+  const page = await browsing.newPage();
+  await page.goto(`${deployment.url}/sign-in`);
+  await page.getByRole('button', { name: /^Sign in/ }).waitFor();
+  const loaded = await page.evaluate<{ name: string; bytes: number }[]>(
+    `performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.js'))
+       .map(({ name, encodedBodySize }) => ({ name: new URL(name).pathname.slice(1), bytes: encodedBodySize }))`,
+  );
+  await page.close();
+  const first = new Set(filesOfEntry());
+  const sum = (files: typeof loaded) => files.reduce((total, { bytes }) => total + bytes, 0) / 1000;
+  const before = sum(loaded.filter(({ name }) => first.has(name)));
+  print(`JavaScript before the first route, compressed: ${before.toFixed(1)} kB (at most ${MOST_JAVASCRIPT_KB})`);
+  print(`JavaScript until one can sign in: ${sum(loaded).toFixed(1)} kB in ${loaded.length} files`);
+}
+
+interface Chunk {
+  readonly file: string;
+  readonly isEntry?: boolean;
+  readonly imports?: readonly string[];
+}
+
+/** Of the entry and of all that it imports at once. */
+function filesOfEntry(): string[] {
+  const manifest = JSON.parse(readFileSync(join(DIST, '.vite/manifest.json'), 'utf8')) as Record<string, Chunk>;
+  const found = new Set<string>();
+  const visit = (name: string) => {
+    if (found.has(name)) return;
+    found.add(name);
+    for (const imported of manifest[name]?.imports ?? []) visit(imported);
+  };
+  for (const [name, { isEntry }] of Object.entries(manifest)) if (isEntry) visit(name);
+  const files = [...found].map((name) => manifest[name]!.file);
+  for (const file of files) statSync(join(DIST, file));
+  return files;
+}
+
+async function makeKeys({ client, organizationId }: Owner): Promise<void> {
+  const words = ['Checkout', 'Fleet', 'Reports', 'Gateway', 'Importer', 'Mobile app', 'Partner', 'Warehouse'];
+  let next = 0;
+  const work = async () => {
+    for (let index = next++; index < KEYS; index = next++) {
+      const name = `${words[index % words.length]} ${index}`;
+      await client.apiKeys.create({ body: { name, organization_id: organizationId, scopes: ['triggers:read'] } });
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, work));
+}
+
+async function signedIn(browsing: Browser, { email, password }: Owner, path: string): Promise<Page> {
+  const context = await browsing.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  await page.goto(`${deployment.url}${path}`);
+  await page.getByRole('textbox', { name: 'Email' }).fill(email);
+  await page.getByLabel('Password', { exact: true }).fill(password);
+  await page.getByRole('button', { name: /^Sign in/ }).click();
+  await page.waitForURL((url) => url.pathname === path);
+  await page.locator('h1').first().waitFor();
+  await page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' });
+  return page;
+}
+
+/** The Event Timing API tells of each press the time to the next paint, rounded to 8 ms, where it is 16 ms or more. */
+async function measureFilter(browsing: Browser, owner: Owner): Promise<void> {
+  const page = await signedIn(browsing, owner, `/org/${owner.organizationId}/settings/api-keys`);
+  const box = page.getByRole('searchbox').first();
+  await box.click();
+  await page.evaluate(`
+    globalThis.presses = new Map();
+    new PerformanceObserver((list) => {
+      for (const { interactionId, duration } of list.getEntries())
+        if (interactionId) presses.set(interactionId, Math.max(presses.get(interactionId) ?? 0, duration));
+    }).observe({ type: 'event', durationThreshold: 16, buffered: false });`);
+  const text = 'warehouse 99';
+  for (let press = 0; press < PRESSES; press++) {
+    const place = press % (2 * text.length);
+    // Each character on its own, and then each taken away again.
+    await page.keyboard.press(place < text.length ? text[place]! : 'Backspace');
+    await page.waitForTimeout(250);
+  }
+  const slow = await page.evaluate<number[]>('[...presses.values()]');
+  // What is not told of was quicker than the least that is.
+  const all = [...slow, ...Array.from({ length: Math.max(0, PRESSES - slow.length) }, () => 8)].toSorted(
+    (a, b) => a - b,
+  );
+  print(
+    `${PRESSES} key presses in the filter of ${KEYS} keys, to the next paint: median ${all[all.length >> 1]} ms, ` +
+      `worst ${all.at(-1)} ms (at most ${MOST_PRESS_MS})`,
+  );
+  await page.context().close();
+}
+
+/** Copies of one that really happened, each with its own id, place and time: the API would take minutes for as many. */
+async function makeEvents({ sql }: BuiltDeployment, { organizationId, client }: Owner): Promise<void> {
+  const organization = toUuid(organizationId);
+  const { data } = await client.apiKeys.list({ query: { limit: 1 } });
+  await client.apiKeys.disable({ params: { id: data[0]!.id } });
+  const isThere = async () =>
+    (
+      await sql.query("SELECT FROM audit_event WHERE organization_id = $1 AND type = 'api_key.disabled'", [
+        organization,
+      ])
+    ).rowCount === 1;
+  while (!(await isThere())) await new Promise((next) => setTimeout(next, 100));
+  await sql.query(
+    `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, time, type, api_key_id, project_id,
+                              actor_id, subject, outcome, ip, path)
+     SELECT new.id, e.organization_id, l.size + n - 1, sha256(new.entry), new.entry, e.time, e.type, e.api_key_id,
+            e.project_id, e.actor_id, e.subject, e.outcome, e.ip, e.path
+     FROM audit_event e JOIN audit_log l USING (organization_id), generate_series(1, $2::int) AS n,
+          LATERAL (SELECT overlay(e.id::text PLACING lpad(to_hex(n), 12, '0') FROM 25)::uuid AS id) made,
+          LATERAL (SELECT made.id, convert_to(replace(convert_from(e.entry, 'UTF8'), e.id::text, made.id::text), 'UTF8')
+                     AS entry) new
+     WHERE e.organization_id = $1 AND e.type = 'api_key.disabled'`,
+    [organization, EVENTS],
+  );
+  await sql.query('UPDATE audit_log SET size = size + $2 WHERE organization_id = $1', [organization, EVENTS]);
+}
+
+/** By the wheel, as quick as a hand: every frame counts, and every page that is asked for on the way. */
+async function measureScrolling(browsing: Browser, owner: Owner): Promise<void> {
+  const page = await signedIn(browsing, owner, `/org/${owner.organizationId}/audit`);
+  await page.evaluate(`
+    globalThis.frames = [];
+    let before = performance.now();
+    requestAnimationFrame(function tick(now) { frames.push(now - before); before = now; requestAnimationFrame(tick); });
+    performance.clearResourceTimings();
+    performance.setResourceTimingBufferSize(10_000);`);
+  await page.mouse.move(900, 600);
+  for (const end = Date.now() + SCROLL_MS; Date.now() < end;) {
+    await page.mouse.wheel(0, 600);
+    await page.waitForTimeout(30);
+  }
+  const frames = await page.evaluate<number[]>('frames');
+  const pages = await page.evaluate<number[]>(
+    `performance.getEntriesByType('resource').filter(({ name }) => name.includes('/api/v1/audit/events'))
+       .map(({ duration }) => duration)`,
+  );
+  const long = frames.filter((ms) => ms > LONG_FRAME_MS);
+  const sorted = pages.toSorted((a, b) => a - b);
+  print(
+    `scrolling ${EVENTS} audit events for ${SCROLL_MS / 1000} s: ${frames.length} frames, ${long.length} longer than ` +
+      `${LONG_FRAME_MS} ms, the longest ${Math.max(...frames).toFixed(0)} ms`,
+  );
+  print(
+    pages.length === 0
+      ? 'no further page was asked for'
+      : `${pages.length} pages read on the way: median ${sorted[sorted.length >> 1]!.toFixed(0)} ms, worst ${sorted.at(-1)!.toFixed(0)} ms`,
+  );
+  await page.context().close();
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,266 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Page } from 'playwright-core';
+import type { Account } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { leftOut } from '../support/left-out.js';
+import { findChromium } from './chromium.js';
+import {
+  expectAccessible,
+  expectFitsNarrowly,
+  expectNoComplaints,
+  startDashboard,
+  type Dashboard,
+} from './dashboard.js';
+
+const executable = findChromium();
+if (!executable) leftOut('the dashboard needs Chromium', 'install chromium, or set CHROMIUM_PATH');
+const inChromium = executable ? describe : describe.skip;
+
+let dashboard: Dashboard;
+let operator: Account;
+let ada: Account;
+
+inChromium('an operator in the dashboard', () => {
+  beforeAll(async () => {
+    dashboard = await startDashboard();
+    operator = await dashboard.operator();
+    ada = await dashboard.account();
+  }, 60_000);
+
+  afterAll(() => dashboard.stop());
+
+  it('finds an organization by its name or id, also by address', async () => {
+    const id = await newOrganization('Northwind');
+    await newOrganization('Globex');
+    const page = await dashboard.signedIn(operator, '/operator/organizations');
+    await page.getByRole('link', { name: 'Globex' }).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.getByRole('searchbox').fill('northw');
+    await page.getByRole('link', { name: 'Globex' }).waitFor({ state: 'detached' });
+    await page.reload();
+    await page.getByRole('link', { name: 'Northwind' }).waitFor();
+    await page.getByRole('searchbox').fill(id);
+    await page.waitForURL(new RegExp(id));
+    await page.getByRole('link', { name: 'Northwind' }).waitFor();
+    await page.getByText('Suspended', { exact: true }).click();
+    await page.getByText('No organization is like this').waitFor();
+    await page.getByRole('button', { name: 'Show all' }).click();
+    await page.getByRole('link', { name: 'Globex' }).waitFor();
+    await finish(page);
+  });
+
+  it('suspends with a reason, which the members read, and resumes', async () => {
+    const id = await newOrganization('Initech');
+    const asOperator = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
+    await asOperator.getByRole('button', { name: 'Suspend…' }).click();
+    const dialog = asOperator.getByRole('dialog');
+    await expectAccessible(asOperator);
+    await dialog.getByLabel('Reason').fill('Two invoices are unpaid');
+    await dialog.getByLabel(/^Type/).fill('initech');
+    expect(await dialog.getByRole('button', { name: 'Suspend' }).isDisabled()).toBe(true);
+    await dialog.getByLabel(/^Type/).fill('Initech');
+    await dialog.getByRole('button', { name: 'Suspend' }).click();
+    await asOperator.getByRole('button', { name: 'Resume…' }).waitFor();
+    expect((await ada.client.organizations.get({ params: { id } })).status).toBe('suspended');
+
+    await eventually(
+      () => ada.client.audit.listEvents({ query: { organization_id: id, type: 'organization.suspended' } }),
+      ({ data }) => data.length === 1,
+    );
+    const asOwner = await dashboard.signedIn(ada, `/org/${id}/settings`);
+    await asOwner.getByText('Reason: Two invoices are unpaid.').waitFor();
+    await expectAccessible(asOwner);
+    await expectFitsNarrowly(asOwner);
+
+    await asOperator.getByRole('button', { name: 'Resume…' }).click();
+    await dialog.getByRole('button', { name: 'Resume' }).click();
+    await asOperator.getByRole('button', { name: 'Suspend…' }).waitFor();
+    expect((await ada.client.organizations.get({ params: { id } })).status).toBe('active');
+    await finish(asOwner);
+    await finish(asOperator);
+  });
+
+  it('limits what the keys of an organization reach, and members see it in words', async () => {
+    const id = await newOrganization('Umbrella');
+    const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
+    await page.getByRole('button', { name: 'Change' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('radio', { name: 'Only these scopes' }).check();
+    await dialog.getByText('no key reaches anything').waitFor();
+    await dialog.getByRole('searchbox').fill('trigg');
+    await dialog.getByRole('checkbox', { name: 'organizations:read' }).waitFor({ state: 'detached' });
+    await dialog.getByRole('checkbox', { name: 'triggers:*' }).check();
+    expect(await dialog.getByRole('checkbox', { name: 'triggers:write' }).isChecked()).toBe(true);
+    expect(await dialog.getByRole('checkbox', { name: 'triggers:write' }).isDisabled()).toBe(true);
+    const others = dialog.getByLabel('Others');
+    await others.fill('nonsense');
+    await others.press('Enter');
+    await dialog.getByText(/nonsense must be resource:action/).waitFor();
+    expect(await dialog.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true);
+    await others.press('Backspace');
+    await others.fill('*:read');
+    await others.press('Enter');
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Read everything').waitFor();
+    const { scope_ceiling: ceiling } = await ada.client.organizations.get({ params: { id } });
+    expect(ceiling).toEqual(['triggers:*', '*:read']);
+    await finish(page);
+    const asOwner = await dashboard.signedIn(ada, `/org/${id}/settings`);
+    await asOwner.getByText('Everything about triggers').waitFor();
+    await finish(asOwner);
+  });
+
+  it('grants credits and takes the balance away', async () => {
+    const id = await newOrganization('Hooli');
+    const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
+    await page.getByText('No balance: uses are not charged').waitFor();
+    await page.getByRole('button', { name: 'Grant' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('This is its first balance').waitFor();
+    await expectAccessible(page);
+    await dialog.getByLabel('Amount').fill('50000');
+    await dialog.getByLabel('Reason').fill('Annual plan');
+    await dialog.getByLabel('Low below').fill('100');
+    await dialog.getByRole('button', { name: 'Grant' }).click();
+    await page.getByText('50,000', { exact: true }).first().waitFor();
+    await page.getByRole('row', { name: /\+50,000.*Annual plan/ }).waitFor();
+    expect(await ada.client.credits.get({ params: { id } })).toEqual({
+      metered: true,
+      balance: 50_000,
+      low_below: 100,
+    });
+    await dialog.waitFor({ state: 'detached' });
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.getByRole('button', { name: 'Remove the balance…' }).click();
+    await dialog.getByRole('button', { name: 'Remove the balance' }).click();
+    await page.getByText('No balance: uses are not charged').waitFor();
+    expect(await ada.client.credits.get({ params: { id } })).toMatchObject({ metered: false });
+    await finish(page);
+  });
+
+  it('is told that what they read is recorded, and finds only what they may open', async () => {
+    const id = await newOrganization('Sirius');
+    const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
+    await page.getByText('is recorded in its audit log').waitFor();
+    await page.getByRole('link', { name: 'Look inside' }).click();
+    await page.getByText('You look at Sirius as an operator').waitFor();
+    const navigation = page.getByRole('navigation', { name: 'Main' }).getByRole('link');
+    expect(await navigation.allInnerTexts()).toEqual([
+      'Projects',
+      'Audit log',
+      'Usage & credits',
+      'Members',
+      'Organizations',
+      'Operators',
+      'Service keys',
+    ]);
+    expect(await page.getByRole('combobox', { name: 'Organization' }).inputValue()).toBe('Sirius');
+    await page.getByRole('combobox', { name: 'Organization' }).click();
+    await page.getByText('As an operator', { exact: true }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('link', { name: 'Members' }).click();
+    await page.getByRole('row').filter({ hasText: ada.email }).waitFor();
+    expect(await page.getByRole('button', { name: /Invite|Remove|Leave/ }).count()).toBe(0);
+    await expectAccessible(page);
+    await eventually(
+      () => ada.client.audit.listEvents({ query: { organization_id: id, type: 'operator.read' } }),
+      ({ data }) => data.some(({ event }) => String(event.data['path']).endsWith('/members')),
+    );
+    await finish(page);
+  });
+
+  it('invites another operator, who is removed again; the last one stays', async () => {
+    const page = await dashboard.signedIn(operator, '/operator/operators');
+    await page.getByText('The last one').waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.getByRole('button', { name: 'Invite' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Create the link' }).click();
+    const link = await dialog.getByLabel('One-time link').innerText();
+    await expectAccessible(page);
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    const grace = await dashboard.account(link.split('#')[1]);
+    const asGrace = await dashboard.signedIn(grace, '/operator/operators');
+    const row = asGrace.getByRole('row').filter({ hasText: operator.email });
+    await row.getByRole('button', { name: /^Remove/ }).waitFor();
+
+    await page.reload();
+    const other = page.getByRole('row').filter({ hasText: grace.email });
+    await other.getByRole('button', { name: /^Remove/ }).click();
+    await dialog.getByRole('button', { name: 'Remove' }).click();
+    await other.waitFor({ state: 'detached' });
+    // Who was removed meanwhile is told so by the next thing that they do.
+    await asGrace.getByRole('button', { name: 'Invite' }).click();
+    await asGrace.getByRole('dialog').getByRole('button', { name: 'Create the link' }).click();
+    await asGrace.getByRole('heading', { name: 'Only for operators' }).waitFor();
+    await expectAccessible(asGrace);
+    await finish(asGrace);
+    await page.getByRole('link', { name: 'Open the log' }).click();
+    await page.getByText('the log of the deployment itself').waitFor();
+    expect(await page.getByRole('combobox', { name: 'Organization' }).inputValue()).toBe('This deployment');
+    await finish(page);
+  });
+
+  it('makes a link with which somebody sets another password', async () => {
+    const grace = await dashboard.account();
+    const page = await dashboard.signedIn(operator, '/operator/operators');
+    await page.getByRole('button', { name: 'Make a link' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Email of the account').fill('nobody@example.com');
+    await dialog.getByRole('button', { name: 'Create the link' }).click();
+    await dialog.getByRole('alert').waitFor();
+    await dialog.getByLabel('Email of the account').fill(grace.email);
+    await dialog.getByRole('button', { name: 'Create the link' }).click();
+    const token = (await dialog.getByLabel('One-time link').innerText()).split('#')[1]!;
+    await expectAccessible(page);
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    const password = 'two owls over the quiet barn';
+    await dashboard.client().auth.resetPassword({ body: { token, new_password: password } });
+    await dashboard.client().auth.login({ body: { email: grace.email, password } });
+    await finish(page);
+  });
+
+  it('sees the service keys, how one is made, and revokes one by its name', async () => {
+    const page = await dashboard.signedIn(operator, '/operator/service-keys');
+    await page.getByText('No service keys yet').waitFor();
+    await page.getByText('deployment:verify').waitFor();
+    await expectAccessible(page);
+    const { id } = await operator.client.organizations.create({ body: { name: 'The company' } });
+    const key = await operator.client.apiKeys.create({
+      body: { name: 'Gateway', organization_id: id, scopes: ['deployment:verify'] },
+    });
+    await page.reload();
+    await page.getByRole('row', { name: /Gateway.*The company/ }).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.getByRole('button', { name: 'Revoke Gateway' }).click();
+    await page.getByRole('dialog').getByLabel(/^Type/).fill('Gateway');
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke this key' }).click();
+    await page.getByText('No service keys yet').waitFor();
+    expect((await operator.client.apiKeys.get({ params: { id: key.id } })).status).toBe('revoked');
+    await finish(page);
+  });
+
+  it('is nobody else: others read so, and find no such pages in the navigation', async () => {
+    const page = await dashboard.signedIn(ada, '/operator/organizations');
+    await page.getByRole('heading', { name: 'Only for operators' }).waitFor();
+    expect(await page.getByRole('link', { name: /Operators|Service keys/ }).count()).toBe(0);
+    await finish(page);
+  });
+});
+
+async function newOrganization(name: string): Promise<string> {
+  return (await ada.client.organizations.create({ body: { name } })).id;
+}
+
+async function finish(page: Page): Promise<void> {
+  expectNoComplaints(page.context());
+  await page.context().close();
+}

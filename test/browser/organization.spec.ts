@@ -1,0 +1,236 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Page } from 'playwright-core';
+import type { Role } from '#libs/contract/organizations.js';
+import type { Account } from '../support/deployment.js';
+import { leftOut } from '../support/left-out.js';
+import { findChromium } from './chromium.js';
+import {
+  expectAccessible,
+  expectFitsNarrowly,
+  expectNoComplaints,
+  startDashboard,
+  type Dashboard,
+} from './dashboard.js';
+
+const executable = findChromium();
+if (!executable) leftOut('the dashboard needs Chromium', 'install chromium, or set CHROMIUM_PATH');
+const inChromium = executable ? describe : describe.skip;
+
+let dashboard: Dashboard;
+let ada: Account;
+
+inChromium('an organization in the dashboard', () => {
+  beforeAll(async () => {
+    dashboard = await startDashboard();
+    ada = await dashboard.account();
+  }, 60_000);
+
+  afterAll(() => dashboard.stop());
+
+  it('is created from the switcher, and one is its owner', async () => {
+    const page = await dashboard.signedIn(ada);
+    await page.getByRole('combobox', { name: 'Organization' }).click();
+    await page.getByRole('option', { name: /Create an organization/ }).click();
+    const dialog = page.getByRole('dialog');
+    await expectAccessible(page);
+    await dialog.getByLabel('Name').fill('Acme');
+    await dialog.getByRole('button', { name: 'Create' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    await page.waitForURL(/\/org\/org_\w+\/settings\/api-keys/);
+    expect(await page.getByRole('combobox', { name: 'Organization' }).inputValue()).toBe('Acme');
+    await page.getByRole('link', { name: 'Members' }).click();
+    await page
+      .getByRole('row', { name: /Ada Lovelace/ })
+      .getByText('You')
+      .waitFor();
+    await finish(page);
+  });
+
+  it('invites by a link that is shown once, and withdraws it', async () => {
+    const id = await newOrganization();
+    const page = await dashboard.signedIn(ada, `/org/${id}/settings/members`);
+    await page.getByText('None. A link that was not used').waitFor();
+    await page.getByRole('button', { name: 'Invite' }).click();
+    const dialog = page.getByRole('dialog');
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await dialog.getByRole('radio', { name: 'Auditor' }).check();
+    await dialog.getByRole('textbox', { name: 'Email' }).fill('not an address');
+    await dialog.getByRole('textbox', { name: 'Email' }).fill('Grace@example.com');
+    await dialog.getByRole('button', { name: 'Create the link' }).click();
+    await dialog.getByText('Only the account of grace@example.com').waitFor();
+    const link = await dialog.getByLabel('One-time link').innerText();
+    expect(link).toMatch(new RegExp(`^${dashboard.url}/invitation#`));
+    await expectAccessible(page);
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    const token = link.split('#')[1]!;
+    expect(await page.content()).not.toContain(token);
+
+    const row = page.getByRole('row', { name: /grace@example.com/ });
+    await row.getByText('Auditor').waitFor();
+    const { organization, role } = await dashboard.client().invitations.describe({ body: { token } });
+    expect([organization?.id, role]).toEqual([id, 'auditor']);
+    await row.getByRole('button', { name: 'Withdraw' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Withdraw' }).click();
+    await row.waitFor({ state: 'detached' });
+    await expect(dashboard.client().invitations.describe({ body: { token } })).rejects.toMatchObject({
+      problem: { code: 'invalid_link' },
+    });
+    await finish(page);
+  });
+
+  it('changes roles within one’s own, and the last owner stays', async () => {
+    const id = await newOrganization();
+    const admin = await member(id, 'admin');
+    const developer = await member(id, 'developer');
+    const asOwner = await dashboard.signedIn(ada, `/org/${id}/settings/members`);
+    const own = asOwner.getByRole('row').filter({ hasText: ada.email });
+    await own.getByRole('button', { name: /^Leave/ }).click();
+    await asOwner.getByText('you are the only one').waitFor();
+    await asOwner.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click();
+    expect(await own.getByRole('combobox').isDisabled()).toBe(true);
+
+    const asAdmin = await dashboard.signedIn(admin, `/org/${id}/settings/members`);
+    await asAdmin.getByRole('row').filter({ hasText: ada.email }).waitFor();
+    expect(await asAdmin.getByRole('row').filter({ hasText: ada.email }).getByRole('combobox').count()).toBe(0);
+    await asAdmin.getByRole('row').filter({ hasText: developer.email }).getByRole('combobox').click();
+    expect(await asAdmin.getByRole('option', { name: /Owner/ }).count()).toBe(0);
+    await asAdmin.getByRole('option', { name: /Auditor/ }).click();
+    await asAdmin.getByText(/is an auditor of/).waitFor();
+    const { data } = await ada.client.members.list({ params: { id } });
+    expect(data.find(({ user_id: userId }) => userId === developer.userId)?.role).toBe('auditor');
+
+    await asAdmin.getByRole('row').filter({ hasText: admin.email }).getByRole('combobox').click();
+    await asAdmin.getByRole('option', { name: /Viewer/ }).click();
+    await asAdmin.getByRole('dialog').getByRole('button', { name: 'Change my role' }).click();
+    await asAdmin.getByRole('button', { name: 'Invite' }).waitFor({ state: 'detached' });
+    expect(await asAdmin.getByRole('link', { name: 'API keys' }).count()).toBe(0);
+    await finish(asOwner);
+    await finish(asAdmin);
+  });
+
+  it('removes a member together with their keys if that is chosen', async () => {
+    const id = await newOrganization();
+    const [leaving, staying] = [await member(id, 'developer'), await member(id, 'developer')];
+    const keys = await Promise.all(
+      [leaving, staying].map(({ client }) =>
+        client.apiKeys.create({ body: { name: 'Key', organization_id: id, scopes: ['triggers:read'] } }),
+      ),
+    );
+    const page = await dashboard.signedIn(ada, `/org/${id}/settings/members`);
+    const remove = async ({ email }: Account, keysToo: boolean) => {
+      const row = page.getByRole('row').filter({ hasText: email });
+      await row.getByRole('button', { name: /^Remove/ }).click();
+      const dialog = page.getByRole('dialog');
+      if (keysToo) await dialog.getByRole('radio', { name: 'Revoke them' }).check();
+      await expectAccessible(page);
+      await dialog.getByRole('button', { name: /^Remove/ }).click();
+      await row.waitFor({ state: 'detached' });
+    };
+    await remove(leaving, true);
+    await remove(staying, false);
+    const statuses = keys.map(
+      async ({ id: keyId }) => (await ada.client.apiKeys.get({ params: { id: keyId } })).status,
+    );
+    expect(await Promise.all(statuses)).toEqual(['revoked', 'active']);
+    await expectFitsNarrowly(page);
+    await finish(page);
+  });
+
+  it('shows a viewer what there is, and nothing that they may not do', async () => {
+    const id = await newOrganization();
+    await ada.client.projects.create({ body: { name: 'Checkout', organization_id: id } });
+    const page = await dashboard.signedIn(await member(id, 'viewer'), `/org/${id}/settings/members`);
+    await page.getByRole('row').filter({ hasText: ada.email }).waitFor();
+    expect(await page.getByRole('button', { name: /Invite|Remove/ }).count()).toBe(0);
+    expect(await page.getByRole('link', { name: /API keys|Audit/ }).count()).toBe(0);
+    await page.getByRole('link', { name: 'Projects' }).click();
+    await page.getByText('Checkout').waitFor();
+    expect(await page.getByRole('button', { name: /Create|Actions/ }).count()).toBe(0);
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await page.getByText('Owners and admins may change it').waitFor();
+    await expectAccessible(page);
+    await finish(page);
+  });
+
+  it('tells a member who was removed meanwhile, and a stranger, and leads on', async () => {
+    const id = await newOrganization();
+    const grace = await member(id, 'admin');
+    const page = await dashboard.signedIn(grace, `/org/${id}/projects`);
+    await page.getByRole('button', { name: 'Create project' }).waitFor();
+    await ada.client.members.remove({ params: { id, user_id: grace.userId } });
+    await page.getByRole('button', { name: 'Create project' }).click();
+    await page.getByRole('dialog').getByLabel('Name').fill('Too late');
+    await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('heading', { name: 'You are not in this organization' }).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.goto(`/org/${ada.organizationId}/settings`);
+    await page.getByRole('heading', { name: 'You are not in this organization' }).waitFor();
+    await page.getByRole('main').getByRole('link', { name: 'Ada Lovelace' }).click();
+    await page.waitForURL(new RegExp(grace.organizationId));
+    await finish(page);
+  });
+
+  it('is left by whoever wants to', async () => {
+    const id = await newOrganization();
+    const grace = await member(id, 'viewer');
+    const page = await dashboard.signedIn(grace, `/org/${id}/settings/members`);
+    await page.getByRole('button', { name: /^Leave/ }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Leave' }).click();
+    await page.waitForURL(new RegExp(grace.organizationId));
+    expect((await grace.client.organizations.list()).total).toBe(1);
+    await finish(page);
+  });
+
+  it('that came with the account has one member, and offers one for a team', async () => {
+    const page = await dashboard.signedIn(ada, `/org/${ada.organizationId}/settings/members`);
+    await page.getByText('A personal organization has one member').waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.getByRole('button', { name: 'Create an organization' }).click();
+    await page.getByRole('dialog').getByLabel('Name').waitFor();
+    await finish(page);
+  });
+
+  it('is renamed, and two who do so at once do not overwrite each other unseen', async () => {
+    const id = await newOrganization('Before');
+    const page = await dashboard.signedIn(ada, `/org/${id}/settings`);
+    const name = page.getByRole('textbox', { name: 'Name' });
+    await name.fill('Mine');
+    await ada.client.organizations.update({ params: { id }, body: { name: 'Theirs' } });
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Somebody changed it meanwhile').waitFor();
+    await page.getByText('Theirs').waitFor();
+    expect(await name.inputValue()).toBe('Mine');
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.getByRole('button', { name: 'Save mine instead' }).click();
+    await page.getByText('The name is changed.').waitFor();
+    expect((await ada.client.organizations.get({ params: { id } })).name).toBe('Mine');
+    expect(await page.getByRole('combobox', { name: 'Organization' }).inputValue()).toBe('Mine');
+
+    await ada.client.organizations.update({ params: { id }, body: { name: 'Theirs again' } });
+    await name.fill('Mine again');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByRole('button', { name: 'Take this' }).click();
+    expect(await name.inputValue()).toBe('Theirs again');
+    expect(await page.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true);
+    await finish(page);
+  });
+});
+
+async function newOrganization(name = 'Acme'): Promise<string> {
+  return (await ada.client.organizations.create({ body: { name } })).id;
+}
+
+async function member(id: string, role: Role): Promise<Account> {
+  const { token } = await ada.client.invitations.create({ params: { id }, body: { role } });
+  return dashboard.account(token);
+}
+
+async function finish(page: Page): Promise<void> {
+  expectNoComplaints(page.context());
+  await page.context().close();
+}

@@ -1,0 +1,345 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { createClient, type Client } from '#libs/client/client.js';
+import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
+import { startBuilt, type BuiltDeployment } from '../support/built.ts';
+import { findChromium, launchChromium } from './chromium.ts';
+
+/*
+ * Renders every page of the dashboard, of a real deployment with made-up data, into docs/screenshots: in light and dark,
+ * wide and narrow. Arguments, if any, are the names of those to render.
+ */
+const FOLDER = join(import.meta.dirname, '../../docs/screenshots');
+const LOOKS = [
+  { suffix: 'light', colorScheme: 'light', viewport: { width: 1440, height: 900 } },
+  { suffix: 'dark', colorScheme: 'dark', viewport: { width: 1440, height: 900 } },
+  { suffix: 'light-narrow', colorScheme: 'light', viewport: { width: 360, height: 740 } },
+  { suffix: 'dark-narrow', colorScheme: 'dark', viewport: { width: 360, height: 740 } },
+] as const;
+
+interface Person {
+  readonly name: string;
+  readonly email: string;
+  readonly password: string;
+  readonly userId: string;
+  readonly personalId: string;
+  readonly client: Client;
+}
+
+interface Seeded {
+  readonly operator: Person;
+  readonly owner: Person;
+  readonly viewer: Person;
+  readonly organizationId: string;
+  readonly suspendedId: string;
+  readonly projectId: string;
+  readonly keyId: string;
+  readonly invitationToken: string;
+  readonly resetToken: string;
+}
+
+interface Shot {
+  readonly name: string;
+  readonly path: (seeded: Seeded) => string;
+  /** Who is signed in; nobody where it is left out. */
+  readonly as?: (seeded: Seeded) => Person;
+  /** What is clicked once the page is there, by the names of the buttons and menu items. */
+  readonly clicks?: readonly (string | RegExp)[];
+}
+
+const owner = ({ owner: person }: Seeded) => person;
+const viewer = ({ viewer: person }: Seeded) => person;
+const operator = ({ operator: person }: Seeded) => person;
+const org = (path: string) => (seeded: Seeded) => `/org/${seeded.organizationId}${path}`;
+
+const shots: readonly Shot[] = [
+  { name: 'sign-in', path: () => '/sign-in' },
+  { name: 'register', path: () => '/register' },
+  { name: 'invitation', path: ({ invitationToken }) => `/invitation#${invitationToken}` },
+  { name: 'password-reset', path: ({ resetToken }) => `/password-reset#${resetToken}` },
+  { name: 'api-keys', path: org('/settings/api-keys'), as: owner },
+  { name: 'api-keys-create', path: org('/settings/api-keys'), as: owner, clicks: [/^Create/] },
+  { name: 'api-key', path: (seeded) => `/org/${seeded.organizationId}/settings/api-keys/${seeded.keyId}`, as: owner },
+  { name: 'projects', path: org('/projects'), as: owner },
+  { name: 'projects-empty', path: (seeded) => `/org/${seeded.owner.personalId}/projects`, as: owner },
+  { name: 'projects-delete', path: org('/projects'), as: owner, clicks: ['Actions for Checkout', 'Delete'] },
+  {
+    name: 'project',
+    path: (seeded) => `/org/${seeded.organizationId}/projects/${seeded.projectId}/api-keys`,
+    as: owner,
+  },
+  { name: 'audit', path: org('/audit'), as: owner },
+  { name: 'usage', path: org('/usage'), as: owner },
+  { name: 'members', path: org('/settings/members'), as: owner },
+  { name: 'members-as-viewer', path: org('/settings/members'), as: viewer },
+  { name: 'members-invite', path: org('/settings/members'), as: owner, clicks: ['Invite'] },
+  { name: 'members-link', path: org('/settings/members'), as: owner, clicks: ['Invite', 'Create the link'] },
+  { name: 'members-remove', path: org('/settings/members'), as: owner, clicks: ['Remove Grace Hopper'] },
+  { name: 'members-personal', path: (seeded) => `/org/${seeded.owner.personalId}/settings/members`, as: owner },
+  { name: 'settings', path: org('/settings'), as: owner },
+  { name: 'settings-suspended', path: ({ suspendedId }) => `/org/${suspendedId}/settings`, as: owner },
+  { name: 'not-a-member', path: ({ operator: other }) => `/org/${other.personalId}/projects`, as: owner },
+  { name: 'not-found', path: () => '/nowhere', as: owner },
+  { name: 'account', path: () => '/account', as: owner },
+  { name: 'operator-organizations', path: () => '/operator/organizations', as: operator },
+  { name: 'operator-organization', path: (seeded) => `/operator/organizations/${seeded.organizationId}`, as: operator },
+  {
+    name: 'operator-ceiling',
+    path: (seeded) => `/operator/organizations/${seeded.organizationId}`,
+    as: operator,
+    clicks: ['Change'],
+  },
+  {
+    name: 'operator-suspend',
+    path: (seeded) => `/operator/organizations/${seeded.organizationId}`,
+    as: operator,
+    clicks: ['Suspend…'],
+  },
+  { name: 'operator-looks-inside', path: org('/projects'), as: operator },
+  { name: 'operator-operators', path: () => '/operator/operators', as: operator },
+  { name: 'operator-service-keys', path: () => '/operator/service-keys', as: operator },
+  { name: 'operator-deployment-log', path: () => `/org/${DEPLOYMENT_ID}/audit`, as: operator },
+];
+
+const executable = findChromium();
+if (!executable) throw new Error('There is no Chromium: install it, or set CHROMIUM_PATH.');
+const wanted = process.argv.slice(2);
+const chosen = shots.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+const deployment = await startBuilt({
+  APP_SCOPES: 'orders:read,orders:write,payments:capture,payments:refund,robots:read,robots:move',
+});
+const browser = await launchChromium(executable, []);
+try {
+  const seeded = await seed(deployment);
+  await mkdir(FOLDER, { recursive: true });
+  if (wanted.length === 0) await rm(FOLDER, { recursive: true }).then(() => mkdir(FOLDER));
+  const sizes: number[] = [];
+  for (const look of LOOKS) sizes.push(...(await render(seeded, look)));
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  process.stdout.write(`${sizes.length} pictures, ${(bytes / 1e6).toFixed(1)} MB\n`);
+} finally {
+  await browser.close();
+  await deployment.stop();
+}
+
+/** Each person signs in once for each look. @returns how many bytes each picture has */
+async function render(seeded: Seeded, { suffix, colorScheme, viewport }: (typeof LOOKS)[number]): Promise<number[]> {
+  const pages = new Map<Person | undefined, Page>();
+  const sizes: number[] = [];
+  for (const shot of chosen) {
+    // The same page lies behind a dialog: half of its looks tell enough.
+    if (shot.clicks && !['light', 'dark-narrow'].includes(suffix)) continue;
+    const person = shot.as?.(seeded);
+    const page = pages.get(person) ?? (await open(person, { colorScheme, viewport }));
+    pages.set(person, page);
+    const file = join(FOLDER, `${shot.name}.${suffix}.png`);
+    try {
+      await page.goto(shot.path(seeded));
+      await settled(page);
+      for (const name of shot.clicks ?? []) {
+        await page.getByRole('button', { name }).or(page.getByRole('menuitem', { name })).first().click();
+        await settled(page);
+      }
+      await page.screenshot({ path: file, animations: 'disabled', caret: 'hide' });
+      sizes.push((await stat(file)).size);
+    } catch (error) {
+      // A page that lacks what is clicked is worth a word, not the others.
+      process.stderr.write(`${shot.name}.${suffix}: ${(error as Error).message.split('\n', 1)[0]}\n`);
+    }
+  }
+  for (const page of pages.values()) await page.context().close();
+  return sizes;
+}
+
+async function open(person: Person | undefined, options: BrowserContextOptions): Promise<Page> {
+  const context = await browser.newContext({
+    baseURL: deployment.url,
+    locale: 'en-GB',
+    timezoneId: 'Europe/Berlin',
+    reducedMotion: 'reduce',
+    ...options,
+  });
+  context.setDefaultTimeout(10_000);
+  const page = await context.newPage();
+  if (!person) return page;
+  await page.goto('/sign-in');
+  await page.getByRole('textbox', { name: 'Email' }).fill(person.email);
+  await page.getByLabel('Password', { exact: true }).fill(person.password);
+  await page.getByRole('button', { name: /^Sign in/ }).click();
+  await page.waitForURL((url) => url.pathname !== '/sign-in');
+  return page;
+}
+
+/** A heading, and nothing that stands in for what is still to come. */
+async function settled(page: Page): Promise<void> {
+  await page.locator('h1').first().waitFor();
+  await page.locator('.mantine-Skeleton-root, .mantine-Loader-root').first().waitFor({ state: 'detached' });
+  await page.mouse.move(0, 0);
+  // For what is drawn after it was measured, such as charts.
+  await page.waitForTimeout(300);
+}
+
+async function seed({ url, sql, operatorToken }: BuiltDeployment): Promise<Seeded> {
+  const account = async (name: string, invitation?: string): Promise<Person> => {
+    const email = `${name.split(' ', 1)[0]!.toLowerCase()}@acme.example`;
+    const password = `quiet ${randomBytes(9).toString('base64url')} harbour`;
+    const { user, organization } = await createClient({ baseUrl: url }).auth.register({
+      body: { name, email, password, ...(invitation && { invitation_token: invitation }) },
+    });
+    const { access_token: accessToken } = await createClient({ baseUrl: url }).auth.login({
+      body: { email, password },
+    });
+    const client = createClient({ baseUrl: url, accessToken });
+    return { name, email, password, client, userId: user.id, personalId: organization.id };
+  };
+  const staff = await account('Olga Ladyzhenskaya', operatorToken);
+  const ada = await account('Ada Lovelace');
+  const { id: organizationId } = await ada.client.organizations.create({ body: { name: 'Acme Robotics' } });
+  const invite = async (role: Role, email?: string) =>
+    ada.client.invitations.create({ params: { id: organizationId }, body: { role, ...(email && { email }) } });
+  const joins = async (name: string, role: Role) => account(name, (await invite(role)).token);
+  const grace = await joins('Grace Hopper', 'admin');
+  const linus = await joins('Linus Pauling', 'developer');
+  await joins('Margaret Hamilton', 'auditor');
+  const vera = await joins('Vera Rubin', 'viewer');
+  await invite('developer', 'katherine@acme.example');
+  const { token: invitationToken } = await invite('developer');
+
+  const project = (name: string, description: string) =>
+    ada.client.projects.create({ body: { name, description, organization_id: organizationId } });
+  const checkout = await project('Checkout', 'Orders and payments of the web shop.');
+  await project('Fleet', 'The robots of the warehouses in Hamburg and Gdańsk.');
+  await project('Partner portal', 'What resellers build on.');
+  await project('Research', '');
+
+  const key = (by: Person, body: Omit<Parameters<Client['apiKeys']['create']>[0]['body'], 'organization_id'>) =>
+    by.client.apiKeys.create({ body: { organization_id: organizationId, ...body } });
+  const shop = await key(ada, {
+    name: 'Shop backend',
+    environment: 'live',
+    project_id: checkout.id,
+    scopes: ['orders:read', 'orders:write', 'payments:capture'],
+    expires_in_days: 90,
+  });
+  const web = await key(grace, {
+    name: 'Shop pages',
+    environment: 'live',
+    project_id: checkout.id,
+    scopes: ['orders:read'],
+    allowed_domains: ['shop.acme.example', '*.shop.acme.example'],
+  });
+  const robots = await key(linus, { name: 'Warehouse controller', environment: 'live', scopes: ['robots:*'] });
+  const reports = await key(grace, {
+    name: 'Nightly reports',
+    environment: 'live',
+    scopes: ['orders:read', 'robots:read'],
+  });
+  const ci = await key(linus, {
+    name: 'Continuous integration',
+    environment: 'test',
+    scopes: ['orders:*'],
+    expires_in_days: 7,
+  });
+  await key(linus, { name: 'Linus’s laptop', environment: 'test', scopes: ['robots:read'] });
+  const old = await key(ada, { name: 'Old gateway', environment: 'live', scopes: ['orders:read'] });
+  const paused = await key(ada, {
+    name: 'Importer',
+    environment: 'live',
+    scopes: ['orders:write'],
+    allowed_ips: ['203.0.113.0/24'],
+  });
+  await ada.client.apiKeys.rotate({ params: { id: robots.id }, body: { grace_period_seconds: 86_400 } });
+  await ada.client.apiKeys.revoke({ params: { id: old.id } });
+  await ada.client.apiKeys.disable({ params: { id: paused.id } });
+  const gateway = await key(ada, { name: 'Gateway', environment: 'live', scopes: ['api-keys:verify'] });
+
+  const { id: vendorId } = await staff.client.organizations.create({ body: { name: 'The company' } });
+  for (const name of ['Edge gateway, Europe', 'Edge gateway, America'])
+    await staff.client.apiKeys.create({ body: { name, organization_id: vendorId, scopes: ['deployment:verify'] } });
+  const others = ['Northwind Traders', 'Globex', 'Initech', 'Umbrella Logistics', 'Hooli'];
+  for (const name of others) await grace.client.organizations.create({ body: { name } });
+  const { id: suspendedId } = await ada.client.organizations.create({ body: { name: 'Sirius Cybernetics' } });
+
+  const grant = (amount: number, reason: string) =>
+    staff.client.credits.grant({ params: { id: organizationId }, body: { amount, reason } });
+  await grant(50_000, 'Annual plan');
+  await grant(5_000, 'For the outage of May');
+  await staff.client.deployment.setScopeCeiling({
+    params: { id: organizationId },
+    body: { scope_ceiling: ['orders:*', 'payments:capture', 'robots:*', '*:read', 'api-keys:verify'] },
+  });
+  await staff.client.deployment.suspendOrganization({
+    params: { id: suspendedId },
+    body: { reason: 'Two invoices are unpaid' },
+  });
+  const { token: resetToken } = await staff.client.deployment.createPasswordReset({ body: { email: vera.email } });
+
+  const verifier = createClient({ baseUrl: url, apiKey: gateway.key });
+  const endpoints = ['/orders', '/orders/ord_481', '/payments', '/robots/7/position', '/reports/daily'];
+  const used = [shop, shop, shop, web, robots, reports, ci, shop, old, paused];
+  for (let index = 0; index < 60; index++) {
+    await verifier.apiKeys.verify({
+      body: {
+        key: used[index % used.length]!.key,
+        request: {
+          method: index % 4 === 0 ? 'POST' : 'GET',
+          path: endpoints[index % endpoints.length]!,
+          ip: `203.0.113.${(index % 9) + 1}`,
+        },
+      },
+    });
+  }
+  await age(sql);
+  return {
+    operator: staff,
+    owner: ada,
+    viewer: vera,
+    organizationId,
+    suspendedId,
+    projectId: checkout.id,
+    keyId: shop.id,
+    invitationToken,
+    resetToken,
+  };
+}
+
+/** The API makes everything now; pages are looked at when things have been there for a while. */
+async function age(sql: BuiltDeployment['sql']): Promise<void> {
+  const [deadline, pause] = [Date.now() + 30_000, 100];
+  const waiting = async () =>
+    (await sql.query<{ left: number }>('SELECT count(*)::int AS left FROM event_batch')).rows[0]!.left;
+  while ((await waiting()) > 0 && Date.now() < deadline) await new Promise((next) => setTimeout(next, pause));
+  for (const [table, id, days] of [
+    ['organization', 'id', 23],
+    ['membership', 'user_id', 16],
+    ['project', 'id', 11],
+    ['api_key', 'id', 9],
+    ['credit_grant', 'id', 40],
+  ]) {
+    await sql.query(
+      `UPDATE ${table} t SET created_at = t.created_at - make_interval(days => ${days} * (older.place::int - 1), hours => 5)
+       FROM (SELECT ${id}, row_number() OVER (ORDER BY ${id} DESC) AS place FROM ${table}) older
+       WHERE older.${id} = t.${id}`,
+    );
+  }
+  // Two weeks of working days and nights before what was just used, the same in every run.
+  await sql.query(
+    `INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, endpoint, organization_id, project_id, count, credits)
+     SELECT api_key_id, hour - make_interval(hours => back), outcome, endpoint, organization_id, project_id,
+            ceil(c * wave), ceil(u.credits * wave)
+     FROM (SELECT api_key_id, hour, outcome, endpoint, organization_id, project_id, count AS c, credits
+           FROM api_key_usage_hour) u,
+          LATERAL generate_series(1, 14 * 24) AS back,
+          LATERAL (SELECT 6 * (1.2 + sin(back * pi() / 12)) * (1 + 0.4 * sin(back * 0.7)) AS wave) w
+     ON CONFLICT DO NOTHING`,
+  );
+  await sql.query(
+    `UPDATE api_key_usage k SET uses = t.uses, denials = t.denials
+     FROM (SELECT api_key_id, coalesce(sum(count) FILTER (WHERE outcome = 'valid'), 0) AS uses,
+                  coalesce(sum(count) FILTER (WHERE outcome <> 'valid'), 0) AS denials
+           FROM api_key_usage_hour GROUP BY api_key_id) t
+     WHERE t.api_key_id = k.api_key_id`,
+  );
+}
