@@ -1,16 +1,15 @@
 import { Stack, Text, ThemeIcon, Title } from '@mantine/core';
 import { IconLock } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
 import { Role } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
-import { organizationQuery } from '../organization/organizations.js';
+import { useOrganization } from '../organization/organizations.js';
 import { TextLink } from '../ui/links.js';
 
 const readers = Role.options.filter((role) => roleCovers(role, 'audit:read'));
 
 /** For a member whose role does not let them read the trail. */
 export function NotForYou({ organizationId }: { readonly organizationId: string }) {
-  const { data: organization } = useQuery(organizationQuery(organizationId));
+  const { organization } = useOrganization(organizationId);
   return (
     <Stack align="center" py={64} gap="xs" ta="center">
       <ThemeIcon size="xl" variant="light" color="gray" radius="xl">

@@ -3,7 +3,7 @@ import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { VerificationCode } from '#libs/contract/api-keys.js';
 import { roleCovers } from '#libs/contract/roles.js';
-import { organizationQuery } from '../organization/organizations.js';
+import { useOrganization } from '../organization/organizations.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
 import { outcomeWords } from '../ui/outcomes.js';
@@ -181,7 +181,7 @@ const NAMED_KEYS = 8;
 
 /** The names of the keys with the most requests; undefined for one that has none to show. */
 function useKeyNames(organizationId: string, keys: readonly Ranked[] | undefined) {
-  const { data: organization } = useQuery(organizationQuery(organizationId));
+  const { organization } = useOrganization(organizationId);
   const mayRead =
     organization !== undefined && organization.role !== null && roleCovers(organization.role, 'api-keys:manage');
   const ids = (keys ?? []).flatMap(({ group }) => group ?? []).slice(0, NAMED_KEYS);
