@@ -81,6 +81,8 @@ export interface DeploymentOptions {
   readonly env?: Record<string, string>;
   /** Without it nothing is ingested. */
   readonly worker?: boolean;
+  /** Where the API finds PostgreSQL, if something stands between. */
+  readonly databasePort?: number;
 }
 
 /** Passport keeps its strategies in one place for the whole process, so a second API here would answer for the first. */
@@ -100,7 +102,9 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
     LOG_LEVEL: 'fatal',
     ...options.env,
   };
-  const api = await createApi(readConfig({ ...env, DATABASE_URL: database.apiUrl }));
+  const apiUrl = new URL(database.apiUrl);
+  if (options.databasePort) apiUrl.port = String(options.databasePort);
+  const api = await createApi(readConfig({ ...env, DATABASE_URL: apiUrl.href }));
   const advance = movableClock(api.get(DatabaseClock));
   await api.listen(0, '127.0.0.1');
   const url = await api.getUrl();
