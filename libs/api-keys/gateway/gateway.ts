@@ -1,12 +1,12 @@
 import { compile } from '@fastify/proxy-addr';
-import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeVerification } from '#libs/contract/api-keys.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { asDomainError } from '#libs/platform/http/problem.filter.js';
+import { explain } from '#libs/platform/http/problem.filter.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
 import { acceptance, refusal, type GatewayAnswer } from './answer.js';
 import { credentialOf, endpointSaid, pathOf, policyOfHeaders, policyOfQuery, type Policy } from './question.js';
@@ -21,6 +21,7 @@ const PATH = '/authz';
  */
 @Injectable()
 export class Gateway implements OnModuleInit {
+  readonly #logger = new Logger(Gateway.name);
   readonly #publicUrl: string;
   readonly #isKnown: (address: string | undefined) => boolean;
 
@@ -37,6 +38,10 @@ export class Gateway implements OnModuleInit {
     const server = this.host.httpAdapter.getInstance<FastifyInstance>();
     void server.register((routes: FastifyInstance) => {
       // A gateway sends the request's own headers along, and no body: what they say of one is nothing to us.
+      routes.addHook('onRequest', ({ headers }, _reply, done) => {
+        delete headers['content-type'];
+        done();
+      });
       routes.removeAllContentTypeParsers();
       routes.addContentTypeParser('*', (_request, body, done) => {
         body.resume();
@@ -73,38 +78,43 @@ export class Gateway implements OnModuleInit {
       if (result.code === 'valid') return send(reply, acceptance(result.record!));
       return this.#refuse(request, reply, errorOf(result, policy));
     } catch (error) {
-      return this.#refuse(request, reply, asDomainError(error));
+      return this.#refuse(request, reply, explain(error, request, this.#logger));
     }
   }
 
   /** Where the request came from in the first place. Who does not know the gateway takes nobody's word for it. */
   #origin(request: FastifyRequest) {
-    const { requestId, userAgent, origin } = request.context;
-    const isKnown = this.#isKnown(request.socket.remoteAddress);
-    const behind = request.url.startsWith(`${PATH}/`)
-      ? { method: request.method, path: pathOf(request.url.slice(PATH.length)) }
-      : { method: null, path: null };
+    const { context, headers, socket, url } = request;
+    const { ip, userAgent, requestId, origin } = context;
+    const isKnown = this.#isKnown(socket.remoteAddress);
+    const said = isKnown ? endpointSaid(headers) : { method: null, path: null };
     return {
-      endpoint: isKnown && behind.path === null ? endpointSaid(request.headers) : behind,
-      from: {
-        ip: isKnown ? request.context.ip : null,
-        userAgent,
-        requestId,
-        origin,
-        addressUnknown: !isKnown,
-      },
+      endpoint: isBesidePath(url) ? { method: request.method, path: pathOf(url.slice(PATH.length)) } : said,
+      // Whoever asks is never the one who came with the key, so the address of the connection says nothing.
+      from: { ip: isKnown && headers['x-forwarded-for'] ? ip : null, userAgent, requestId, origin },
     };
   }
 
   #refuse(request: FastifyRequest, reply: FastifyReply, error: DomainError): FastifyReply {
     const { requestId } = request.context;
-    const forNginx = (request.query as Record<string, unknown>)['nginx'] === '1';
+    const forNginx = !isBesidePath(request.url) && (request.query as Record<string, unknown>)['nginx'] === '1';
     return send(reply, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx }));
   }
 }
 
+function isBesidePath(url: string): boolean {
+  return url.startsWith(`${PATH}/`);
+}
+
 function send(reply: FastifyReply, { status, headers, body }: GatewayAnswer): FastifyReply {
+  if (awaitsBody(reply.request)) void reply.header('connection', 'close');
   return reply.status(status).headers(headers).send(body);
+}
+
+/** A gateway that names the client's body but does not send it would have its next question taken for the body. */
+function awaitsBody({ headers, raw }: FastifyRequest): boolean {
+  const isNamed = Boolean(Number(headers['content-length'])) || headers['transfer-encoding'] !== undefined;
+  return isNamed && !raw.complete;
 }
 
 function errorOf({ code, record, retryAfter }: VerificationResult, { scopes }: Policy): DomainError {

@@ -6,7 +6,7 @@ import { isDatabaseAway } from '../database.js';
 import { DomainError, invalidInput } from '../errors.js';
 import { problemHeaders, problemOf } from './problem.js';
 
-/** Turns whatever was thrown into problem details (RFC 9457). What we did not foresee is logged and told to nobody. */
+/** Turns whatever was thrown into problem details (RFC 9457). */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger = new Logger(ProblemFilter.name);
@@ -16,13 +16,7 @@ export class ProblemFilter implements ExceptionFilter {
   catch(exception: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const error = asDomainError(exception);
-    if (error.code === 'internal_error') {
-      this.#logger.error(
-        `${request.method} ${request.context.path} failed (${request.context.requestId})`,
-        exception instanceof Error ? exception.stack : String(exception),
-      );
-    }
+    const error = explain(exception, request, this.#logger);
     const problem = problemOf(error, this.config.publicUrl, request.context.requestId);
     const refusals = request.routeOptions.config.implements?.refusals;
     const status = refusals?.statuses[error.code] ?? problem.status;
@@ -34,7 +28,19 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-export function asDomainError(exception: unknown): DomainError {
+/** What we did not foresee is logged, and nobody else is told. */
+export function explain(exception: unknown, { method, context }: FastifyRequest, logger: Logger): DomainError {
+  const error = asDomainError(exception);
+  if (error.code === 'internal_error') {
+    logger.error(
+      `${method} ${context.path} failed (${context.requestId})`,
+      exception instanceof Error ? exception.stack : String(exception),
+    );
+  }
+  return error;
+}
+
+function asDomainError(exception: unknown): DomainError {
   if (exception instanceof DomainError) return exception;
   if (isDatabaseAway(exception)) return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
   // Several times in a row, or it would have been made again: the server is overrun by those who want the same.
