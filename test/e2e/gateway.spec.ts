@@ -1,5 +1,5 @@
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Client } from '#libs/client/client.js';
 import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/answer.js';
 import { ApiKeyVerifier } from '#libs/api-keys/verification/api-key-verifier.js';
@@ -224,15 +224,14 @@ describe('a gateway', () => {
     const logged: string[] = [];
     const log = (...said: unknown[]) => void logged.push(said.join(' '));
     deployment.api.useLogger({ log, error: log, warn: log });
-    const { verify } = verifier;
-    verifier.verify = () => Promise.reject(new TypeError('something is undefined'));
+    const broken = jest.spyOn(verifier, 'verify').mockRejectedValue(new TypeError('something is undefined'));
     try {
       const answer = await ask('/authz/triggers?token=secret', { 'x-api-key': 'x' });
       expect(answer).toMatchObject({ status: 500, code: 'internal_error' });
       expect(logged).toEqual([expect.stringContaining('something is undefined')]);
       expect(logged[0]).not.toContain('secret');
     } finally {
-      verifier.verify = verify;
+      broken.mockRestore();
       deployment.api.useLogger(false);
     }
   });
