@@ -8,7 +8,7 @@ import { eventually } from '../support/eventually.js';
 import { leftOut } from '../support/left-out.js';
 import { freePort } from '../support/ports.js';
 import { call, CLIENT, type Request } from './client.js';
-import { isInstalled, programs, startGateway, type Gateway, type ProgramName } from './programs.js';
+import { isInstalled, programs, startGateway, type Gateway, type ProgramName, type Surroundings } from './programs.js';
 import { startUpstream, type Received, type Upstream } from './upstream.js';
 
 /** The longest that X-Scopes can be. */
@@ -78,10 +78,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
     });
     afterAll(() => gateway.stop());
 
-    async function withGateway<T>(
-      options: { asks?: string; keyledgerUrl?: string },
-      use: (gateway: Gateway) => Promise<T>,
-    ) {
+    async function withGateway<T>(options: Partial<Surroundings>, use: (gateway: Gateway) => Promise<T>) {
       const other = await startGateway(name, { keyledgerUrl: deployment.url, upstreamPort: upstream.port, ...options });
       try {
         return await use(other);
@@ -458,6 +455,30 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect(Object.keys(overrides).filter((name) => name in received!.headers)).toEqual([]);
       });
     });
+
+    if (name === 'nginx') {
+      it('asks in each location what is said there, and lets nobody pass where nothing is', async () => {
+        const edit = (snippet: string) => {
+          const [, lines] = /location \/ \{\n(.*?)\n {4}\}\n/s.exec(snippet)!;
+          const like = (path: string, asks: string) => {
+            const theirs = lines!.replace(/set \$keyledger_asks .*/, asks);
+            if (theirs === lines) throw new Error('The location does not say what it asks');
+            return `location ${path} {\n${theirs}\n}\n`;
+          };
+          const more = like('/write/', 'set $keyledger_asks "scope=triggers:write&cost=1";') + like('/forgotten/', '');
+          return snippet.replace('location = /_keyledger', () => `${more}location = /_keyledger`);
+        };
+        const reads = await good();
+        const writes = { 'x-api-key': (await newKey({ scopes: ['triggers:write'] })).key };
+        await withGateway({ edit }, async (gateway) => {
+          const statusOf = async (path: string, headers: Record<string, string>) =>
+            (await through(gateway, { path, headers })).status;
+          expect([await statusOf('/', reads), await statusOf('/', writes)]).toEqual([200, 403]);
+          expect([await statusOf('/write/', reads), await statusOf('/write/', writes)]).toEqual([403, 200]);
+          expect([await statusOf('/forgotten/', reads), await statusOf('/forgotten/', writes)]).toEqual([503, 503]);
+        });
+      });
+    }
   });
 }
 

@@ -75,19 +75,21 @@ export interface Surroundings {
   readonly upstreamPort: number;
   /** In the place of what the document asks of a key. */
   readonly asks?: string;
+  /** What a reader makes of the snippet. */
+  readonly edit?: (snippet: string) => string;
 }
 
 /** The program in the foreground, on the configuration that the document has, but for addresses and what it asks. */
 export async function startGateway(
   name: ProgramName,
-  { keyledgerUrl, upstreamPort, asks }: Surroundings,
+  { keyledgerUrl, upstreamPort, asks, edit = (snippet) => snippet }: Surroundings,
 ): Promise<Gateway> {
   const program: Program = programs[name];
   const port = await freePort();
   const directory = await mkdtemp(join(tmpdir(), 'keyledger-gateway-'));
   // Started by root, the workers of nginx are another user's.
   await chmod(directory, 0o711);
-  const snippet = fillIn(snippetOf(program.language), [
+  const snippet = fillIn(edit(snippetOf(program.language)), [
     program.listens(port),
     ['127.0.0.1:3000', new URL(keyledgerUrl).host],
     ['127.0.0.1:8080', `127.0.0.1:${upstreamPort}`],
