@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { expect } from '@jest/globals';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
-import { freePort } from '../faults/ports.js';
+import { freePort } from '../support/ports.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { findChromium, launchChromium } from './chromium.js';
 

@@ -1,7 +1,8 @@
-import { request as httpRequest } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Client } from '#libs/client/client.js';
 import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/answer.js';
+import { ApiKeyVerifier } from '#libs/api-keys/verification/api-key-verifier.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 
@@ -157,12 +158,82 @@ describe('a refusal', () => {
     const nginx = await ask(`${path}${path.includes('?') ? '&' : '?'}nginx=1`, headers);
     expect(nginx.status).toBe([400, 402].includes(status) ? 403 : status);
     expect(nginx.headers.get('x-authz-status')).toBe(String(status));
+    // It closes the connection over one.
+    expect(nginx.problem).toBeUndefined();
   });
 
   it('of a browser’s preflight is a refusal: no success may look like a yes', async () => {
     await newKey({ allowed_domains: ['shop.example'] });
     const headers = { origin: 'https://shop.example', 'access-control-request-method': 'GET' };
     for (const path of ['/authz', '/authz/triggers']) expect((await ask(path, headers, 'OPTIONS')).status).toBe(401);
+  });
+});
+
+describe('a gateway', () => {
+  it.each(['/authz', '/authz/triggers'])(
+    'that names a body and does not send it finds its connection to %s closed: what came next would be read as the body',
+    async (path) => {
+      const { key } = await newKey();
+      for (const credential of [key, 'nonsense']) {
+        for (const method of ['GET', 'POST']) {
+          const named = { 'content-type': 'text/plain', 'content-length': '5', 'x-api-key': credential };
+          expect((await rawAsk(path, method, named)).headers.connection).toBe('close');
+          const empty = await rawAsk(path, method, { ...named, 'content-length': '0' });
+          expect(empty.headers.connection).toBe('keep-alive');
+        }
+      }
+    },
+  );
+
+  it('that does not tell the address of its client is not taken for the client', async () => {
+    const { id, key } = await newKey();
+    const limited = await newKey({ allowed_ips: ['127.0.0.1', '::1'] });
+    expect((await ask('/authz', { 'x-api-key': limited.key })).code).toBe('ip_not_allowed');
+    expect((await ask('/authz', { 'x-api-key': limited.key, 'x-forwarded-for': '127.0.0.1' })).code).toBe('valid');
+    await ask('/authz', { 'x-api-key': key });
+    expect(await usesOf(id, 1)).toMatchObject([{ ip: null }]);
+  });
+
+  it('that is nginx says so by its own address: behind a client’s path the query is the client’s', async () => {
+    const headers = { 'x-authz-scope': 'everything' };
+    expect((await ask('/authz?nginx=1&scope=everything')).status).toBe(403);
+    expect((await ask('/authz/triggers?nginx=1', headers)).status).toBe(400);
+  });
+
+  it.each(['/authz/%zz', '/authz/a%00b', '/authz//', '/authz/../api/v1/whoami', '/authz/?cost=x', '/authz/#'])(
+    'is answered about %s as about any path, or not at all',
+    async (path) => {
+      const { key } = await newKey();
+      const statusWith = async (credential: string) =>
+        (await rawAsk(path, 'POST', { 'x-api-key': credential })).statusCode;
+      expect(await statusWith('nonsense')).toBeGreaterThanOrEqual(400);
+      expect([200, 400]).toContain(await statusWith(key));
+    },
+  );
+
+  it('is answered whatever its client says of a body', async () => {
+    const { key } = await newKey();
+    for (const type of ['nonsense', '', 'application/json; charset=nonsense', 'a/b, c/d']) {
+      const headers = { 'x-api-key': key, 'content-type': type, 'content-length': '0' };
+      expect((await rawAsk('/authz/x', 'POST', headers)).statusCode).toBe(200);
+    }
+  });
+
+  it('is told of a failure of ours as 500, and so is the log', async () => {
+    const verifier = deployment.api.get(ApiKeyVerifier);
+    const logged: string[] = [];
+    const log = (...said: unknown[]) => void logged.push(said.join(' '));
+    deployment.api.useLogger({ log, error: log, warn: log });
+    const broken = jest.spyOn(verifier, 'verify').mockRejectedValue(new TypeError('something is undefined'));
+    try {
+      const answer = await ask('/authz/triggers?token=secret', { 'x-api-key': 'x' });
+      expect(answer).toMatchObject({ status: 500, code: 'internal_error' });
+      expect(logged).toEqual([expect.stringContaining('something is undefined')]);
+      expect(logged[0]).not.toContain('secret');
+    } finally {
+      broken.mockRestore();
+      deployment.api.useLogger(false);
+    }
   });
 });
 
@@ -187,6 +258,20 @@ describe('a client', () => {
     expect(status).toBe(401);
   });
 });
+
+/** As it stands here, without a body. */
+function rawAsk(path: string, method: string, headers: Record<string, string>): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(deployment.url);
+    const agent = new Agent({ keepAlive: true });
+    const request = httpRequest({ hostname, port, path, method, headers, agent }, (response) => {
+      resolve(response.resume());
+      agent.destroy();
+    }).on('error', reject);
+    request.flushHeaders();
+    if (!Number(headers['content-length'])) request.end();
+  });
+}
 
 describe('a gateway that TRUST_PROXY does not name', () => {
   it('is told nothing of addresses and endpoints that it names, and may not ask by headers', async () => {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import pg from 'pg';
 import { createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
-import { freePort } from './ports.js';
+import { freePort } from '../support/ports.js';
 
 const DIST = join(import.meta.dirname, '../../dist/apps');
 

@@ -87,6 +87,8 @@ export interface DeploymentOptions {
   readonly port?: number;
   /** The folder of the built dashboard; without it there is none. */
   readonly dashboard?: string;
+  /** Where the API finds PostgreSQL, if something stands between. */
+  readonly databasePort?: number;
 }
 
 /** Passport keeps its strategies in one place for the whole process, so a second API here would answer for the first. */
@@ -106,8 +108,10 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
     LOG_LEVEL: 'fatal',
     ...options.env,
   };
+  const apiUrl = new URL(database.apiUrl);
+  if (options.databasePort) apiUrl.port = String(options.databasePort);
   const startApi = async () => {
-    const started = await createApi(readConfig({ ...env, DATABASE_URL: database.apiUrl }), options.dashboard);
+    const started = await createApi(readConfig({ ...env, DATABASE_URL: apiUrl.href }), options.dashboard);
     await started.listen(options.port ?? 0, '127.0.0.1');
     return started;
   };

@@ -50,22 +50,22 @@ const KNOWN_TO_NGINX = new Set([401, 403]);
 export interface Surroundings {
   readonly publicUrl: string;
   readonly requestId: string;
-  /** What nginx does not know is 403 then, with its own status in `X-Authz-Status`. */
+  /**
+   * What nginx does not know is 403 then, with its own status in `X-Authz-Status`. It hands no body on, and would close
+   * the connection over one.
+   */
   readonly forNginx: boolean;
 }
 
 export function refusal(error: DomainError, { publicUrl, requestId, forNginx }: Surroundings): GatewayAnswer {
   const problem = problemOf(error, publicUrl, requestId);
   const { code, status } = problem;
-  return {
-    status: forNginx && !KNOWN_TO_NGINX.has(status) && status < 500 ? 403 : status,
-    headers: {
-      ...nothing,
-      'x-authz-code': code,
-      'x-authz-status': String(status),
-      'content-type': 'application/problem+json',
-      ...problemHeaders(error, status),
-    },
-    body: JSON.stringify(problem),
+  const headers = {
+    ...nothing,
+    'x-authz-code': code,
+    'x-authz-status': String(status),
+    ...problemHeaders(error, status),
   };
+  if (forNginx) return { status: KNOWN_TO_NGINX.has(status) || status >= 500 ? status : 403, headers };
+  return { status, headers: { ...headers, 'content-type': 'application/problem+json' }, body: JSON.stringify(problem) };
 }

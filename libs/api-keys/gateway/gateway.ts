@@ -6,7 +6,7 @@ import { missingScopes } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
-import { asDomainError, stackOf } from '#libs/platform/http/problem.filter.js';
+import { explain } from '#libs/platform/http/problem.filter.js';
 import { plainAddress } from '#libs/platform/http/server.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
@@ -74,24 +74,26 @@ export class Gateway implements OnModuleInit {
       if (result.code === 'valid') return send(reply, requestId, acceptance(result.record!));
       return this.#refuse(request, reply, requestId, errorOf(result, policy));
     } catch (thrown) {
-      const error = asDomainError(thrown);
-      if (error.code === 'internal_error') this.#logger.error(`A question failed (${requestId})`, stackOf(thrown));
+      const error = explain(thrown, `${request.method} ${PATH} failed (${requestId})`, this.#logger);
       return this.#refuse(request, reply, requestId, error);
     }
   }
 
   /** The request as its client sent it: behind our own path, or as a gateway says that is known. */
   #endpointOf({ url, method, headers, socket }: FastifyRequest): { method: string | null; path: string | null } {
-    if (url.startsWith(`${PATH}/`)) return { method, path: pathOf(url.slice(PATH.length)) };
+    if (isBesidePath(url)) return { method, path: pathOf(url.slice(PATH.length)) };
     return this.#isKnown(socket.remoteAddress) ? endpointSaid(headers) : { method: null, path: null };
   }
 
-  /** Where it came from in the first place. Behind a gateway that is not known nobody knows. */
+  /**
+   * Where it came from in the first place. Whoever asks is never the one who came with the key, so the address of the
+   * connection says nothing; behind a gateway that is not known nobody knows.
+   */
   #originOf(request: FastifyRequest, requestId: string) {
     const { headers, socket } = request;
     const isKnown = this.#isKnown(socket.remoteAddress);
     return {
-      ip: isKnown ? plainAddress(request.ip) : null,
+      ip: isKnown && headers['x-forwarded-for'] ? plainAddress(request.ip) : null,
       userAgent: headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
       requestId,
       origin: headers.origin?.slice(0, MAX_ORIGIN) ?? null,
@@ -99,13 +101,21 @@ export class Gateway implements OnModuleInit {
   }
 
   #refuse(request: FastifyRequest, reply: FastifyReply, requestId: string, error: DomainError): FastifyReply {
-    const forNginx = (request.query as Record<string, unknown>)['nginx'] === '1';
+    const forNginx = !isBesidePath(request.url) && (request.query as Record<string, unknown>)['nginx'] === '1';
     return send(reply, requestId, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx }));
   }
 }
 
+function isBesidePath(url: string): boolean {
+  return url.startsWith(`${PATH}/`);
+}
+
 /** A gateway sends the request's own headers along, and no body: what they say of one is nothing to us. */
 function ignoreBodies(routes: FastifyInstance): void {
+  routes.addHook('onRequest', ({ headers }, _reply, done) => {
+    delete headers['content-type'];
+    done();
+  });
   routes.removeAllContentTypeParsers();
   routes.addContentTypeParser('*', (_request, body, done) => {
     body.resume();
@@ -115,7 +125,14 @@ function ignoreBodies(routes: FastifyInstance): void {
 
 function send(reply: FastifyReply, requestId: string, { status, headers, body }: GatewayAnswer): FastifyReply {
   void reply.header('x-request-id', requestId).header('cache-control', 'no-store');
+  if (awaitsBody(reply.request)) void reply.header('connection', 'close');
   return reply.status(status).headers(headers).send(body);
+}
+
+/** A gateway that names the client's body but does not send it would have its next question taken for the body. */
+function awaitsBody({ headers, raw }: FastifyRequest): boolean {
+  const isNamed = Boolean(Number(headers['content-length'])) || headers['transfer-encoding'] !== undefined;
+  return isNamed && !raw.complete;
 }
 
 function errorOf({ code, record, retryAfter }: VerificationResult, { scopes }: Policy): DomainError {

@@ -21,14 +21,14 @@ class World {
   readonly states = {
     of: () => this.#known,
     follow: (follower: StateBoundCache<Value>) => (this.#follower = follower),
-    refresh: () =>
-      this.#answer('refresh', this.seq).then((seq) => {
-        // In their order, as one reader has them.
-        for (let next = this.#known.seq + 1; next <= seq; next++) {
-          this.#follower!.forget(0, { seq: next, tag: String(next), kind: 'api_key', id: this.changed[next - 1]! });
-        }
-        if (seq > this.#known.seq) this.#known = { seq, tag: String(seq) };
-      }),
+    refresh: async () => {
+      const seq = await this.#answer('refresh', this.seq);
+      // In their order, as one reader has them.
+      for (let next = this.#known.seq + 1; next <= seq; next++) {
+        this.#follower!.forget(0, { seq: next, tag: String(next), kind: 'api_key', id: this.changed[next - 1]! });
+      }
+      if (seq > this.#known.seq) this.#known = { seq, tag: String(seq) };
+    },
   } as unknown as AuthorizationStates;
 
   readonly changed: string[] = [];

@@ -6,7 +6,7 @@ import { isDatabaseAway } from '../database.js';
 import { DomainError, invalidInput } from '../errors.js';
 import { problemHeaders, problemOf } from './problem.js';
 
-/** Turns whatever was thrown into problem details (RFC 9457). What we did not foresee is logged and told to nobody. */
+/** Turns whatever was thrown into problem details (RFC 9457). */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger = new Logger(ProblemFilter.name);
@@ -16,14 +16,9 @@ export class ProblemFilter implements ExceptionFilter {
   catch(exception: unknown, host: ArgumentsHost): void {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const error = asDomainError(exception);
-    if (error.code === 'internal_error') {
-      this.#logger.error(
-        `${request.method} ${request.context.path} failed (${request.context.requestId})`,
-        stackOf(exception),
-      );
-    }
-    const problem = problemOf(error, this.config.publicUrl, request.context.requestId);
+    const { path, requestId } = request.context;
+    const error = explain(exception, `${request.method} ${path} failed (${requestId})`, this.#logger);
+    const problem = problemOf(error, this.config.publicUrl, requestId);
     const refusals = request.routeOptions.config.implements?.refusals;
     const status = refusals?.statuses[error.code] ?? problem.status;
     void reply
@@ -34,12 +29,19 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** For our own logs alone. */
-export function stackOf(thrown: unknown): string {
-  return (thrown instanceof Error && thrown.stack) || String(thrown);
+/**
+ * What we did not foresee is logged, and nobody else is told.
+ * @param what went wrong, for the log
+ */
+export function explain(exception: unknown, what: string, logger: Logger): DomainError {
+  const error = asDomainError(exception);
+  if (error.code === 'internal_error') {
+    logger.error(what, exception instanceof Error ? exception.stack : String(exception));
+  }
+  return error;
 }
 
-export function asDomainError(exception: unknown): DomainError {
+function asDomainError(exception: unknown): DomainError {
   if (exception instanceof DomainError) return exception;
   if (isDatabaseAway(exception)) return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
   // Several times in a row, or it would have been made again: the server is overrun by those who want the same.

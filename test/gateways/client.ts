@@ -1,0 +1,45 @@
+import { once } from 'node:events';
+import { request, type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
+
+/** Where clients call from. The gateway itself has 127.0.0.1. */
+export const CLIENT = '127.0.0.2';
+
+export interface Request {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+  readonly agent?: Agent;
+  /** Its address. */
+  readonly from?: string;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  /** Whether the body was asked for, by a request that waits for that. */
+  readonly continued: boolean;
+}
+
+/** As a program calls, which writes into its headers whatever it likes. */
+export async function call(port: number, { headers, body, from, ...rest }: Request = {}): Promise<Answer> {
+  const outgoing = request({
+    ...rest,
+    agent: rest.agent ?? false,
+    host: '127.0.0.1',
+    port,
+    localAddress: from ?? CLIENT,
+    headers: { ...headers },
+  });
+  let continued = false;
+  outgoing.once('continue', () => {
+    continued = true;
+    outgoing.end(body);
+  });
+  if (headers?.['expect']) outgoing.flushHeaders();
+  else outgoing.end(body);
+  const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+  return { status: response.statusCode!, headers: response.headers, text: await text(response), continued };
+}

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+
+/** What a request was when it came through the gateway. */
+export interface Received {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+  /** Every name as it was sent. */
+  readonly names: readonly string[];
+  readonly body: Buffer;
+}
+
+/** Somebody's API: answers everything with 200, takes up WebSockets, and remembers what it was sent. */
+export interface Upstream {
+  readonly port: number;
+  readonly received: Received[];
+  /** How many connections were made to it. */
+  connections(): number;
+  stop(): void;
+}
+
+export async function startUpstream(): Promise<Upstream> {
+  const received: Received[] = [];
+  const sockets = new Set<Duplex>();
+  let connections = 0;
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request
+      .on('data', (chunk: Buffer) => chunks.push(chunk))
+      .on('end', () => {
+        received.push(whatCame(request, Buffer.concat(chunks)));
+        response.end('the answer of the API');
+      });
+  });
+  server.on('connection', (socket) => {
+    connections++;
+    sockets.add(socket.on('close', () => sockets.delete(socket)));
+  });
+  server.on('upgrade', (request, socket) => {
+    received.push(whatCame(request, Buffer.alloc(0)));
+    const accept = createHash('sha1')
+      .update(`${request.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+      .digest('base64');
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    );
+    socket.on('data', (frame: Buffer) => socket.write(echoOf(frame)));
+    socket.on('error', () => undefined);
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  return {
+    port: (server.address() as AddressInfo).port,
+    received,
+    connections: () => connections,
+    stop() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function whatCame(
+  {
+    method,
+    url,
+    headers,
+    rawHeaders,
+  }: { method?: string; url?: string; headers: IncomingHttpHeaders; rawHeaders: string[] },
+  body: Buffer,
+): Received {
+  return { method: method!, url: url!, headers, names: rawHeaders.filter((_, index) => index % 2 === 0), body };
+}
+
+/** A short frame of text without its mask (RFC 6455, section 5.2). A frame that ends the connection is echoed as well. */
+function echoOf(frame: Buffer): Buffer {
+  const length = frame[1]! & 0x7f;
+  const mask = frame.subarray(2, 6);
+  const text = frame.subarray(6, 6 + length).map((byte, index) => byte ^ mask[index % 4]!);
+  return Buffer.concat([Buffer.from([frame[0]!, length]), text]);
+}
