@@ -36,7 +36,7 @@ export class ApiModule {
         CredentialsModule,
         AuthModule,
         OrganizationsModule,
-        ApiKeysModule,
+        ApiKeysModule.forRoot(config),
         AuditModule,
         OperatorsModule,
       ],

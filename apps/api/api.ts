@@ -1,7 +1,9 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import { openApiDocument } from '#libs/contract/openapi.js';
+import { allRoutes } from '#libs/contract/routes.js';
 import type { Config } from '#libs/platform/config.js';
 import { createHttpAdapter } from '#libs/platform/http/server.js';
 import { createLogger } from '#libs/platform/logging.js';
@@ -17,7 +19,8 @@ export async function createApi(config: Config, dashboard = DASHBOARD): Promise<
     abortOnError: false,
     bodyParser: false,
   });
-  const document = openApiDocument({ serverUrl: config.publicUrl, version: VERSION });
+  const routes = [...allRoutes(), ...config.settings.DIALECTS.flatMap((name) => dialects[name].routes)];
+  const document = openApiDocument({ serverUrl: config.publicUrl, version: VERSION, routes });
   SwaggerModule.setup('docs', app, document as OpenAPIObject, {
     jsonDocumentUrl: 'openapi.json',
     customSiteTitle: 'Keyledger API',

@@ -8,12 +8,13 @@ import { Invitation } from '#libs/organizations/invitation.entity.js';
 import { Membership } from '#libs/organizations/membership.entity.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Project } from '#libs/organizations/project.entity.js';
-import { ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
+import { ApiKeySecretUsage, ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
 
 /** Every entity; the architecture test finds one that is missing. */
 export const entities = [
   ApiKey,
   ApiKeySecret,
+  ApiKeySecretUsage,
   ApiKeyUsage,
   Credit,
   CreditGrant,

@@ -9,6 +9,8 @@ import { Organizations } from './migrations/0002-organizations.js';
 import { AuditQueries } from './migrations/0003-audit-queries.js';
 import { Usage } from './migrations/0004-usage.js';
 import { Credits } from './migrations/0005-credits.js';
+import { KeyNumbers } from './migrations/0006-key-numbers.js';
+import { SecretUsage } from './migrations/0007-secret-usage.js';
 
 const migrations = [
   { name: '0001-main-job', class: MainJob },
@@ -16,6 +18,8 @@ const migrations = [
   { name: '0003-audit-queries', class: AuditQueries },
   { name: '0004-usage', class: Usage },
   { name: '0005-credits', class: Credits },
+  { name: '0006-key-numbers', class: KeyNumbers },
+  { name: '0007-secret-usage', class: SecretUsage },
 ];
 
 /** Any number will do, as long as no other one of this database takes it. */

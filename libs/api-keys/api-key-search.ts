@@ -13,17 +13,18 @@ export interface ApiKeySearch {
   readonly ownKeysOnly: { readonly organizationIds: readonly string[]; readonly userId: string | null };
   /** The one project whose keys the caller manages. */
   readonly withinProject: string | null | undefined;
-  readonly projectId: string | undefined;
-  readonly status: ApiKeyStatus | undefined;
-  readonly environment: Environment | undefined;
-  readonly externalId: string | undefined;
-  readonly search: string | undefined;
+  readonly projectId?: string | undefined;
+  /** Those of a key that is looked for; by default any. */
+  readonly statuses?: readonly ApiKeyStatus[] | undefined;
+  readonly environment?: Environment | undefined;
+  readonly externalId?: string | undefined;
+  readonly search?: string | undefined;
   /** Only keys that are older than this and were not used for so long. */
-  readonly unusedForDays: number | undefined;
+  readonly unusedForDays?: number | undefined;
   /** A field, with a minus for descending. */
   readonly sort: string;
   readonly limit: number;
-  readonly cursor: string | undefined;
+  readonly cursor?: string | undefined;
 }
 
 interface FoundPage {
@@ -42,9 +43,9 @@ const sortKeys: Record<string, { expression: string; type: string }> = {
 /** In the order of `statusOf`; $2 is the instant. */
 const isStatus: Record<ApiKeyStatus, string> = {
   revoked: 'k.revoked_at IS NOT NULL',
-  disabled: 'k.revoked_at IS NULL AND k.disabled_at IS NOT NULL',
-  expired: 'k.revoked_at IS NULL AND k.disabled_at IS NULL AND k.expires_at <= $2',
-  active: 'k.revoked_at IS NULL AND k.disabled_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2)',
+  disabled: '(k.revoked_at IS NULL AND k.disabled_at IS NOT NULL)',
+  expired: '(k.revoked_at IS NULL AND k.disabled_at IS NULL AND k.expires_at <= $2)',
+  active: '(k.revoked_at IS NULL AND k.disabled_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2))',
 };
 
 /** Finds a page of keys by their ids, sorted. One statement: the page and the total are of the same instant. */
@@ -62,7 +63,7 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
            AND (k.organization_id <> ALL($10) OR k.accountable_user_id = $11)
            AND ($12::uuid IS NULL OR k.project_id = $12)
            AND ($13::uuid IS NULL OR k.project_id = $13)
-           AND ${query.status ? isStatus[query.status] : 'true'}
+           AND (${query.statuses?.map((status) => isStatus[status]).join(' OR ') ?? 'true'})
            AND ($3::text IS NULL OR k.environment = $3)
            AND ($4::text IS NULL OR k.external_id = $4)
            AND ($5::text IS NULL OR k.name ILIKE $5 OR k.description ILIKE $5 OR k.external_id ILIKE $5

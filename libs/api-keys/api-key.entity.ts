@@ -6,6 +6,8 @@ const ApiKeySchema = defineEntity({
   name: 'ApiKey',
   properties: {
     id: typeId('key').primary(),
+    /** Its second identity, for those who know keys by number; the database gives it. */
+    number: p.bigint('number').autoincrement(),
     organizationId: typeId('org'),
     /** The one project to which it is limited. */
     projectId: typeId('proj').nullable(),

@@ -54,6 +54,11 @@ export function aboutProject({ projectId }: { readonly projectId?: string | null
   return projectId ? { project_id: projectId } : {};
 }
 
+/** How every secret of a key begins, told from how the present one is shown: with 6 characters of it. */
+export function prefixOfTokens({ prefix }: { readonly prefix: string }): string {
+  return prefix.replace(/_[0-9A-Za-z]{6}$/, '');
+}
+
 export const DAY_MS = 86_400_000;
 export const MAX_EXPIRY_DAYS = 3650;
 

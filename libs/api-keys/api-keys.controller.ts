@@ -10,6 +10,7 @@ import {
   getApiKey,
   listApiKeys,
   listScopes,
+  listSecrets,
   revokeApiKey,
   rotateApiKey,
   updateApiKey,
@@ -21,6 +22,7 @@ import { fromUuid } from '#libs/contract/ids.js';
 import { etagOf } from '#libs/contract/preconditions.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
+import { invalidInput } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { presented } from '#libs/platform/idempotency.js';
 import { requestContext } from '#libs/platform/request-context.js';
@@ -50,7 +52,7 @@ export class ApiKeysController {
       metadata: body.metadata,
       organizationId: body.organization_id,
       projectId: body.project_id,
-      scopes: body.scopes,
+      scopes: body.scopes ?? scopesLeftOut(caller),
       environment: body.environment,
       expiresInDays: body.expires_in_days,
       allowedDomains: body.allowed_domains,
@@ -70,6 +72,7 @@ export class ApiKeysController {
       project_id: projectId,
       external_id: externalId,
       unused_for_days: unusedForDays,
+      status,
       ...rest
     } = query;
     const { data, total, nextCursor } = await this.apiKeys.list(caller, {
@@ -77,7 +80,7 @@ export class ApiKeysController {
       organizationId,
       projectId,
       externalId,
-      status: query.status,
+      statuses: status && [status],
       environment: query.environment,
       search: query.search,
       unusedForDays,
@@ -129,6 +132,23 @@ export class ApiKeysController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof revokeApiKey>> {
     return this.#presentTagged(reply, await this.apiKeys.revoke(caller, params.id));
+  }
+
+  @Implements(listSecrets)
+  async listSecrets(
+    @Input() { params }: RouteInput<typeof listSecrets>,
+    @Caller() caller: Principal,
+  ): Promise<RouteOutput<typeof listSecrets>> {
+    const views = await this.apiKeys.listSecrets(caller, params.id);
+    return {
+      data: views.map(({ secret, lastUsedAt }) => ({
+        id: secret.id,
+        created_at: secret.createdAt.toISOString(),
+        ends_at: secret.endedAt?.toISOString() ?? null,
+        last_used_at: lastUsedAt?.toISOString() ?? null,
+      })),
+      total: views.length,
+    };
   }
 
   @Implements(rotateApiKey)
@@ -264,4 +284,10 @@ export class ApiKeysController {
       usage_count: usage?.uses ?? 0,
     };
   }
+}
+
+/** Whoever automates the making of keys says what they are for. */
+function scopesLeftOut(caller: Principal): 'all' {
+  if (caller.type === 'user') return 'all';
+  throw invalidInput({ location: 'body.scopes', message: 'must be given when a key creates a key' });
 }

@@ -1,9 +1,11 @@
-import { Module } from '@nestjs/common';
+import { Module, type DynamicModule } from '@nestjs/common';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
+import type { Config } from '#libs/platform/config.js';
 import { UsageModule } from '#libs/usage/usage.module.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
+import { dialects } from './dialects/dialects.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { UsageReportsController } from './usage-reports.controller.js';
 import { UsageReports } from './usage-reports.service.js';
@@ -14,4 +16,8 @@ import { VerificationModule } from './verification/verification.module.js';
   controllers: [ApiKeysController, UsageReportsController],
   providers: [ApiKeysService, RegisteredScopes, UsageReports],
 })
-export class ApiKeysModule {}
+export class ApiKeysModule {
+  static forRoot({ settings }: Config): DynamicModule {
+    return { module: ApiKeysModule, controllers: settings.DIALECTS.map((name) => dialects[name].controller) };
+  }
+}

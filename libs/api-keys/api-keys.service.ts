@@ -9,6 +9,7 @@ import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
+import { PAGE_MAX } from '#libs/contract/lists.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
 import { asMissing, Authorities } from '#libs/organizations/authorities.service.js';
@@ -27,24 +28,37 @@ import type { ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
 import { UsageService } from '#libs/usage/usage.service.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
-import { aboutProject, endsByRotation, expiryIn, MAX_EXPIRY_DAYS, statusOf, whyDead } from './api-key.js';
+import {
+  aboutProject,
+  endsByRotation,
+  expiryIn,
+  MAX_EXPIRY_DAYS,
+  prefixOfTokens,
+  statusOf,
+  whyDead,
+} from './api-key.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { Secrets } from './verification/secrets.js';
 import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verification.js';
 
 export interface NewApiKey {
   readonly name: string;
-  readonly description: string | null | undefined;
-  readonly externalId: string | null | undefined;
-  readonly metadata: Metadata | undefined;
-  readonly organizationId: string | undefined;
-  readonly projectId: string | undefined;
-  readonly scopes: readonly string[] | undefined;
-  readonly environment: Environment | undefined;
-  readonly expiresInDays: number | undefined;
-  readonly allowedDomains: readonly string[] | undefined;
-  readonly publicScopes: readonly string[] | null | undefined;
-  readonly allowedIps: readonly string[] | undefined;
+  readonly description?: string | null | undefined;
+  readonly externalId?: string | null | undefined;
+  readonly metadata?: Metadata | undefined;
+  readonly organizationId?: string | undefined;
+  readonly projectId?: string | undefined;
+  /** `all` that may be granted, or those of them that are of the `application`. */
+  readonly scopes: readonly string[] | 'all' | 'application';
+  readonly environment?: Environment | undefined;
+  readonly expiresInDays?: number | undefined;
+  readonly allowedDomains?: readonly string[] | undefined;
+  readonly publicScopes?: readonly string[] | null | undefined;
+  readonly allowedIps?: readonly string[] | undefined;
+  /** How its secrets begin, for good; by default as the environment has it. */
+  readonly prefix?: string;
+  /** No other live key of the organization may have its name. */
+  readonly uniquelyNamed?: boolean;
 }
 
 export interface ApiKeyPatch {
@@ -61,13 +75,18 @@ export interface ApiKeyPatch {
 
 /** What a list is asked for; where, is what the caller manages. */
 export type ApiKeyQuery = Omit<ApiKeySearch, 'organizationIds' | 'withinProject' | 'ownKeysOnly'> & {
-  readonly organizationId: string | undefined;
+  readonly organizationId?: string | undefined;
 };
 
 /** A key as the API shows it: with what was counted of it. */
 export interface ApiKeyView {
   readonly apiKey: ApiKey;
   readonly usage: ApiKeyUsage | undefined;
+}
+
+export interface SecretView {
+  readonly secret: ApiKeySecret;
+  readonly lastUsedAt: Date | null;
 }
 
 export interface ApiKeyWithToken extends ApiKeyView {
@@ -93,25 +112,28 @@ export class ApiKeysService {
   ) {}
 
   async create(principal: Principal, input: NewApiKey): Promise<ApiKeyWithToken> {
-    if (input.scopes) this.registered.refuseUnknown('body.scopes', input.scopes);
+    if (typeof input.scopes !== 'string') this.registered.refuseUnknown('body.scopes', input.scopes);
     if (input.publicScopes) this.registered.refuseUnknown('body.public_scopes', input.publicScopes);
-    if (!input.scopes && principal.type === 'api_key') {
-      throw invalidInput({ location: 'body.scopes', message: 'must be given when a key creates a key' });
-    }
     const organizationId = input.organizationId ?? homeOrganization(principal);
     const environment =
       input.environment ??
       (principal.type === 'api_key' ? principal.environment : this.config.settings.DEFAULT_KEY_ENVIRONMENT);
 
     // Hashed before the transaction: no lock is held while Argon2id runs.
-    return this.#withNewToken(environment, ({ token, handle, prefix, hash }) =>
+    return this.#withNewToken(input.prefix ?? `sk_${environment}`, ({ token, handle, prefix, hash }) =>
       this.changes.create(organizationId, async ({ em, record }) => {
         const own = await this.authorities.requireNow(em, principal, 'api-keys:manage', organizationId, 'project');
-        const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId);
+        // Locked where names are compared, or two that are made at once would not see each other.
+        const lockMode = input.uniquelyNamed ? LockMode.PESSIMISTIC_WRITE : LockMode.NONE;
+        const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId, { lockMode });
         const now = this.clock.now();
+        if (input.uniquelyNamed) await refuseTakenName(em, organizationId, input.name, now);
         const wanted: Authority = {
           grants: [],
-          scopes: input.scopes ?? this.registered.within(own.scopes, scopeCeiling),
+          scopes:
+            typeof input.scopes === 'string'
+              ? this.registered.within(own.scopes, scopeCeiling, input.scopes)
+              : input.scopes,
           environment,
           expiresAt: expiryIn(input.expiresInDays, now) ?? own.expiresAt,
           projectId: input.projectId ?? own.projectId,
@@ -158,6 +180,8 @@ export class ApiKeysService {
           data: {
             ...aboutProject(apiKey),
             secret_id: secret.id,
+            number: Number(apiKey.number),
+            prefix,
             name: apiKey.name,
             environment,
             scopes: apiKey.scopes,
@@ -197,9 +221,39 @@ export class ApiKeysService {
     };
   }
 
+  /** Every page of a list, for those who know no pages. */
+  async listAll(principal: Principal, query: Omit<ApiKeyQuery, 'limit' | 'cursor'>): Promise<ApiKeyView[]> {
+    const views: ApiKeyView[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await this.list(principal, { ...query, limit: PAGE_MAX, cursor });
+      views.push(...page.data);
+      cursor = page.nextCursor ?? undefined;
+    } while (cursor);
+    return views;
+  }
+
   async get(principal: Principal, id: string): Promise<ApiKeyView> {
     const em = this.em.fork();
     return (await this.#withUsage(em, [await this.#find(em, principal, id)]))[0]!;
+  }
+
+  /** Those that have not ended, the newest first. */
+  async listSecrets(principal: Principal, id: string): Promise<SecretView[]> {
+    const em = this.em.fork();
+    await this.#find(em, principal, id);
+    const notEnded = { $or: [{ endedAt: null }, { endedAt: { $gt: this.clock.now() } }] };
+    const secrets = await em.find(ApiKeySecret, { apiKeyId: id, ...notEnded }, { orderBy: { id: 'desc' } });
+    const lastUses = await this.usage.ofSecrets(
+      em,
+      secrets.map((secret) => secret.id),
+    );
+    return secrets.map((secret) => ({ secret, lastUsedAt: lastUses.get(secret.id) ?? null }));
+  }
+
+  /** A key by its number, wherever it is; whether the caller may know of it, is the caller's question. */
+  async findByNumber(number: number): Promise<Pick<ApiKey, 'id' | 'organizationId'> | null> {
+    return this.em.fork().findOne(ApiKey, { number, deletedAt: null });
   }
 
   /** Whose keys the principal may verify: of one project, of an organization, of all of them. */
@@ -215,7 +269,7 @@ export class ApiKeysService {
   /** @param graceSeconds how long the present secret lives on; those before it end now */
   async rotate(principal: Principal, id: string, graceSeconds: number): Promise<ApiKeyWithToken> {
     const before = await this.#find(this.em.fork(), principal, id);
-    return this.#withNewToken(before.environment, ({ token, handle, prefix, hash }) =>
+    return this.#withNewToken(prefixOfTokens(before), ({ token, handle, prefix, hash }) =>
       this.#alter(principal, before, async ({ em, apiKey, own, now, record }) => {
         refuseDead(apiKey, now);
         refuseBeyond(own, authorityOf(apiKey));
@@ -238,6 +292,7 @@ export class ApiKeysService {
           data: {
             secret_id: secret.id,
             previous_secret_id: presentId,
+            prefix,
             ...(graceSeconds > 0 && { previous_secret_ends_at: ends.get(presentId)!.toISOString() }),
           },
         });
@@ -403,11 +458,11 @@ export class ApiKeysService {
   }
 
   async #withNewToken<T>(
-    environment: Environment,
+    tokenPrefix: string,
     store: (made: { token: string; handle: string; prefix: string; hash: string }) => Promise<T>,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
-      const token = generateToken(`sk_${environment}`);
+      const token = generateToken(tokenPrefix);
       const { handle, display } = parseToken(token)!;
       const hash = await this.secrets.hash(token);
       try {
@@ -502,6 +557,13 @@ function searchWithin(managed: ReadonlyMap<string, Authority>) {
       userId: limited[0]?.[1].keysOf ?? null,
     },
   };
+}
+
+/** Among the keys that can still be used, or can be made to work again. */
+async function refuseTakenName(em: EntityManager, organizationId: string, name: string, now: Date): Promise<void> {
+  const unexpired = { $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }] };
+  const taken = await em.count(ApiKey, { organizationId, name, revokedAt: null, deletedAt: null, ...unexpired });
+  if (taken > 0) throw new DomainError('conflict', 'A key with this name exists; delete it, or take another name');
 }
 
 /** Locked, so that it is still there when the key is. */

@@ -30,13 +30,18 @@ export class RegisteredScopes {
   }
 
   /**
-   * What somebody may grant of it. By name, not by wildcard: a scope that is registered later is not granted to keys of
+   * What somebody may grant of it, of all or of the application alone. By name, not by wildcard: a scope that is registered later is not granted to keys of
    * today. What reaches beyond the organization is granted only when it is asked for.
    */
-  within(granted: readonly string[], ceiling: readonly string[] | null | undefined): string[] {
+  within(
+    granted: readonly string[],
+    ceiling: readonly string[] | null | undefined,
+    kind: 'all' | 'application',
+  ): string[] {
     return this.all.filter(
       (scope) =>
         !isDeploymentScope(scope) &&
+        (kind === 'all' || this.application.includes(scope)) &&
         missingScopes(granted, [scope]).length === 0 &&
         (!ceiling || missingScopes(ceiling, [scope]).length === 0),
     );

@@ -23,7 +23,7 @@ export class UsageReportsController {
     @Input() { params, query }: RouteInput<typeof getOrganizationUsage>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof getOrganizationUsage>> {
-    const { from, to, interval, group_by: groupBy, project_id: projectId } = query;
-    return this.reports.ofOrganization(caller, params.id, { from, to, interval, groupBy, projectId });
+    const { from, to, interval, group_by: groupBy, project_id: projectId, api_key_id: apiKeyIds } = query;
+    return this.reports.ofOrganization(caller, params.id, { from, to, interval, groupBy, projectId, apiKeyIds });
   }
 }

@@ -15,6 +15,7 @@ export interface UsageReportQuery {
   readonly interval: UsageInterval;
   readonly groupBy: UsageGrouping;
   readonly projectId?: string | undefined;
+  readonly apiKeyIds?: readonly string[] | undefined;
 }
 
 /** Who may read what was counted. To read is not to manage: a developer reads of every key of the organization. */
@@ -37,7 +38,7 @@ export class UsageReports {
       this.authorities.require(em, principal, 'usage:read', organizationId, 'project'),
     );
     if (own.projectId && apiKey.projectId !== own.projectId) throw noSuchKey();
-    return this.usage.series({ ...query, organizationId, apiKeyId: id, withinProject: own.projectId, period });
+    return this.usage.series({ ...query, organizationId, apiKeyIds: [id], withinProject: own.projectId, period });
   }
 
   async ofOrganization(principal: Principal, organizationId: string, query: UsageReportQuery): Promise<Usage> {

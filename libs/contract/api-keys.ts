@@ -168,6 +168,33 @@ export const getApiKey = defineRoute({
   problems: ['not_found'],
 });
 
+export const listSecrets = defineRoute({
+  method: 'GET',
+  path: '/api/v1/api-keys/:id/secrets',
+  tag,
+  summary: 'List the secrets of an API key that have not ended',
+  description:
+    'One, or two after a rotation with a grace period, the newest first. When the older one is no longer used, the rotation ' +
+    'has reached everybody. The secrets themselves are never shown again.',
+  policy: { scope: 'api-keys:manage' },
+  params,
+  success: {
+    status: 200,
+    body: z.strictObject({
+      data: z.array(
+        z.strictObject({
+          id: idOf('secret'),
+          created_at: z.iso.datetime(),
+          ends_at: z.iso.datetime().nullable().meta({ description: 'Null for the present one' }),
+          last_used_at: z.iso.datetime().nullable(),
+        }),
+      ),
+      total: z.int(),
+    }),
+  },
+  problems: ['not_found'],
+});
+
 export const rotateApiKey = defineRoute({
   method: 'POST',
   path: '/api/v1/api-keys/:id/rotate',

@@ -77,6 +77,25 @@ const golden = [
     subject: key,
     data: { ...byNobody, method: 'GET', path: '/x', code: 'expired', scopes: [], count: 3 },
   },
+  {
+    type: 'api_key.created',
+    subject: key,
+    data: {
+      ...byKey,
+      secret_id: secret,
+      number: 42,
+      prefix: 'cagi_4fQ9aZ',
+      name: 'k',
+      environment: 'live',
+      scopes: ['a:read'],
+      expires_at: null,
+    },
+  },
+  {
+    type: 'api_key.rotated',
+    subject: key,
+    data: { ...byUser, secret_id: secret, previous_secret_id: secret, prefix: 'cagi_7hK2bM' },
+  },
   { type: 'api_key.rotated', subject: key, data: { ...byUser, secret_id: secret, previous_secret_id: secret } },
   {
     type: 'api_key.rotated',

@@ -94,6 +94,8 @@ export const DomainEvent = z
     event('api_key.created', {
       ...project,
       secret_id: idOf('secret'),
+      number: z.int().optional(),
+      prefix: z.string().optional(),
       name: z.string(),
       environment: Environment,
       scopes: z.array(Scope),
@@ -134,6 +136,8 @@ export const DomainEvent = z
       ...project,
       secret_id: idOf('secret'),
       previous_secret_id: idOf('secret'),
+      /** How the new secret begins. */
+      prefix: z.string().optional(),
       /** Until when the previous secret works; absent when it ended with the rotation. */
       previous_secret_ends_at: z.iso.datetime().optional(),
     }),

@@ -1,8 +1,11 @@
 import { z } from 'zod';
 
+/** As many as one page may hold. */
+export const PAGE_MAX = 100;
+
 /** What every list takes. The cursor is opaque: pass it back as it came. */
 export const pageQuery = {
-  limit: z.coerce.number().int().min(1).max(100).default(50),
+  limit: z.coerce.number().int().min(1).max(PAGE_MAX).default(50),
   cursor: z.string().min(1).max(500).optional(),
 };
 
@@ -20,9 +23,9 @@ export const previousCursor = z
 const MOST_VALUES = 20;
 
 /** Several values in one parameter of a query, with commas between them. */
-export function commaSeparated<Item extends z.ZodType<string, string>>(item: Item) {
+export function commaSeparated<Item extends z.ZodType<string, string>>(item: Item, most = MOST_VALUES) {
   return z
     .string()
     .transform((text) => text.split(','))
-    .pipe(z.array(item).max(MOST_VALUES));
+    .pipe(z.array(item).max(most));
 }

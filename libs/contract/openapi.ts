@@ -7,11 +7,10 @@ import {
 } from 'zod-openapi';
 import { bodyWhenRepeated } from './idempotency.js';
 import { Problem, problems, type ProblemCode } from './problem.js';
-import type { Route } from './route.js';
-import { allRoutes } from './routes.js';
+import type { NamedRoute, Route } from './route.js';
 
-/** The OpenAPI 3.1 document of every route in the table. */
-export function openApiDocument(options: { serverUrl: string; version: string }) {
+/** The OpenAPI 3.1 document of these routes. */
+export function openApiDocument(options: { serverUrl: string; version: string; routes: readonly NamedRoute[] }) {
   return createDocument({
     openapi: '3.1.0',
     info: {
@@ -27,13 +26,13 @@ export function openApiDocument(options: { serverUrl: string; version: string })
         bearer: { type: 'http', scheme: 'bearer', description: 'An access token, or an API key' },
       },
     },
-    paths: paths(),
+    paths: paths(options.routes),
   });
 }
 
-function paths(): ZodOpenApiPathsObject {
+function paths(routes: readonly NamedRoute[]): ZodOpenApiPathsObject {
   const result: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
-  for (const { name, route } of allRoutes()) {
+  for (const { name, route } of routes) {
     const path = route.path.replace(/:(\w+)/g, '{$1}');
     result[path] = { ...result[path], [route.method.toLowerCase()]: operation(name, route) };
   }
@@ -126,13 +125,16 @@ export function problemsOf(route: Route): ProblemCode[] {
 }
 
 function problemResponses(route: Route) {
-  const byStatus = Map.groupBy(problemsOf(route), (code) => problems[code].status);
+  const { refusals } = route;
+  const byStatus = Map.groupBy(problemsOf(route), (code) => refusals?.statuses[code] ?? problems[code].status);
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => [
       status,
       {
         description: codes.map((code) => `\`${code}\`: ${problems[code].title}.`).join(' '),
-        content: { 'application/problem+json': { schema: Problem } },
+        content: refusals
+          ? { 'application/json': { schema: refusals.body } }
+          : { 'application/problem+json': { schema: Problem } },
       },
     ]),
   );

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { ProblemCode } from './problem.js';
+import type { Problem, ProblemCode } from './problem.js';
 import type { BuiltInScope } from './scopes.js';
 
 /**
@@ -19,6 +19,14 @@ export interface Success {
   readonly body?: z.ZodType;
   /** The content types that the answer may have, where it is a stream. The client hands its `Response` over. */
   readonly stream?: readonly string[];
+}
+
+/** How the refusals of a route read to clients that know another shape than problem details. */
+export interface Refusals {
+  readonly body: z.ZodType;
+  readonly present: (problem: Problem) => unknown;
+  /** For the codes that those clients know under another status than ours. */
+  readonly statuses: Partial<Record<ProblemCode, number>>;
 }
 
 /**
@@ -45,6 +53,14 @@ export interface Route {
   readonly idempotent?: { readonly secrets: readonly string[] };
   /** What it may answer beyond that which follows from its policy and its input. */
   readonly problems?: readonly ProblemCode[];
+  /** By default a problem is answered as problem details (RFC 9457), with its own status. */
+  readonly refusals?: Refusals;
+}
+
+/** With the name that the OpenAPI document has for it: `apiKeys.create`. */
+export interface NamedRoute {
+  readonly name: string;
+  readonly route: Route;
 }
 
 export function defineRoute<const R extends Route>(route: R): R {

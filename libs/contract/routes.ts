@@ -6,7 +6,7 @@ import * as deployment from './deployment.js';
 import * as members from './members.js';
 import * as organizations from './organizations.js';
 import * as projects from './projects.js';
-import type { Route } from './route.js';
+import type { NamedRoute, Route } from './route.js';
 import * as system from './system.js';
 import * as usage from './usage.js';
 
@@ -49,6 +49,7 @@ export const routes = {
     list: apiKeys.listApiKeys,
     get: apiKeys.getApiKey,
     update: apiKeys.updateApiKey,
+    listSecrets: apiKeys.listSecrets,
     rotate: apiKeys.rotateApiKey,
     enable: apiKeys.enableApiKey,
     disable: apiKeys.disableApiKey,
@@ -80,9 +81,11 @@ export const routes = {
   system: { live: system.live, ready: system.ready, describeProblem: system.describeProblem },
 } as const satisfies Record<string, Record<string, Route>>;
 
-/** The same as a list of `{ name: 'apiKeys.create', route }`. */
-export function allRoutes(): { name: string; route: Route }[] {
-  return Object.entries(routes).flatMap(([group, members]) =>
-    Object.entries(members).map(([name, route]) => ({ name: `${group}.${name}`, route: route as Route })),
-  );
+/** The same as a list. */
+export function allRoutes(): NamedRoute[] {
+  return Object.entries(routes).flatMap(([group, members]) => namedRoutes(group, members));
+}
+
+export function namedRoutes(group: string, members: Record<string, Route>): NamedRoute[] {
+  return Object.entries(members).map(([name, route]) => ({ name: `${group}.${name}`, route }));
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { idOf } from './ids.js';
+import { commaSeparated, PAGE_MAX } from './lists.js';
 import { defineRoute } from './route.js';
 
 const tag = 'Usage';
@@ -81,7 +82,14 @@ export const getOrganizationUsage = defineRoute({
     'were deleted count. A key of a project reads what was counted in that project.',
   policy: { scope: 'usage:read' },
   params: z.strictObject({ id: idOf('org') }),
-  query: z.strictObject({ ...query, group_by: UsageGrouping.default('none'), project_id: idOf('proj').optional() }),
+  query: z.strictObject({
+    ...query,
+    group_by: UsageGrouping.default('none'),
+    project_id: idOf('proj').optional(),
+    api_key_id: commaSeparated(idOf('key'), PAGE_MAX)
+      .optional()
+      .meta({ description: 'Of these keys only, by their ids with commas between them; a hundred at most' }),
+  }),
   success: { status: 200, body: Usage },
   problems: ['not_found'],
 });

@@ -17,6 +17,8 @@ describe('a bad setting stops the start with one sentence that names it', () => 
     ['APP_SCOPES', 'triggers'],
     ['APP_SCOPES', 'triggers:*'],
     ['DEFAULT_KEY_ENVIRONMENT', 'prod'],
+    ['DIALECTS', 'klingon'],
+    ['DIALECTS', 'none,agentity'],
     ['TRUST_PROXY', 'everybody'],
     ['TRUST_PROXY', '10.0.0.0/99'],
     ['LOG_LEVEL', 'loud'],

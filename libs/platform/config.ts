@@ -10,6 +10,10 @@ const list = z.string().transform((value) =>
     .map((item) => item.trim())
     .filter(Boolean),
 );
+/** Other systems whose clients work here unchanged. */
+const Dialect = z.enum(['commandagi', 'agentity']);
+export type Dialect = z.infer<typeof Dialect>;
+
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 export const settings = z.object({
@@ -45,6 +49,10 @@ export const settings = z.object({
     )
     .default(['triggers:read', 'triggers:write', 'events:read', 'agents:read']),
   DEFAULT_KEY_ENVIRONMENT: z.enum(['test', 'live'], 'must be test or live').default('test'),
+  DIALECTS: list
+    .transform((names) => (names.join() === 'none' ? [] : [...new Set(names)]))
+    .pipe(z.array(z.enum(Dialect.options, 'must be none, or a comma-separated list of commandagi and agentity')))
+    .default(Dialect.options),
   TRUST_PROXY: list
     .pipe(
       z.array(

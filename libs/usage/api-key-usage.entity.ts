@@ -15,3 +15,14 @@ const ApiKeyUsageSchema = defineEntity({
 /** What the worker has counted of one key. */
 export class ApiKeyUsage extends ApiKeyUsageSchema.class {}
 ApiKeyUsageSchema.setClass(ApiKeyUsage);
+
+const SecretUsageSchema = defineEntity({
+  name: 'ApiKeySecretUsage',
+  properties: {
+    secretId: typeId('secret').primary(),
+    lastUsedAt: p.datetime(),
+  },
+});
+
+export class ApiKeySecretUsage extends SecretUsageSchema.class {}
+SecretUsageSchema.setClass(ApiKeySecretUsage);

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { z } from 'zod';
 import type { EventEnvelope } from '#libs/contract/events.js';
-import { countByHour, countByKey, endpointKey, foldOthers, readTally } from './usage-counter.js';
+import { countByHour, countByKey, endpointKey, foldOthers, lastUses, readTally } from './usage-counter.js';
 
 const org = 'org_01m7x8e2jmepwajdepw3q2qspf';
 const project = 'proj_01m7x8e2jmepwajdepw3q2qspg';
@@ -51,6 +51,21 @@ it('uses and refusals are counted for each key, with the last of each, in whatev
   expect(countByKey(tallies)).toEqual([
     [key, { uses: 2, denials: 16, lastUsedAt: '2026-11-20T10:00:02.000Z', lastDeniedAt: '2026-11-20T10:00:04.000Z' }],
     [other, { uses: 1, denials: 0, lastUsedAt: '2026-11-20T10:00:05.000Z', lastDeniedAt: null }],
+  ]);
+});
+
+it('the last use of each secret is kept, in whatever order they arrive; a public key alone has none', () => {
+  const [older, newer] = ['secret_01m7x8e321ef0vf5jtqxppnjy4', 'secret_01m7x8e321ef0vf5jtqxppnjy5'];
+  const tallies = [
+    used(key, '2026-11-20T10:00:05.000Z', { secret_id: newer }),
+    used(key, '2026-11-20T10:00:02.000Z', { secret_id: older }),
+    used(key, '2026-11-20T10:00:01.000Z', { secret_id: older }),
+    used(key, '2026-11-20T10:00:09.000Z', { secret_id: undefined }),
+    denied(key, '2026-11-20T10:00:08.000Z', 1),
+  ].flatMap(readTally);
+  expect(lastUses(tallies)).toEqual([
+    [older, '2026-11-20T10:00:02.000Z'],
+    [newer, '2026-11-20T10:00:05.000Z'],
   ]);
 });
 

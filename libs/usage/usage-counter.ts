@@ -9,6 +9,8 @@ import { endpointOf, NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 /** What one event adds. */
 interface Tally {
   readonly apiKeyId: string;
+  /** Of a use; null where the public key was shown alone. */
+  readonly secretId: string | null;
   readonly organizationId: string;
   readonly projectId: string | null;
   readonly time: string;
@@ -28,7 +30,7 @@ interface Totals {
 }
 
 /** What is added to one hour of a key, of one outcome at one endpoint. */
-interface HourCount extends Omit<Tally, 'time' | 'count' | 'credits'> {
+interface HourCount extends Omit<Tally, 'secretId' | 'time' | 'count' | 'credits'> {
   readonly hour: string;
   count: number;
   credits: number;
@@ -50,6 +52,7 @@ export class UsageCounter extends EventSubscriber {
     const hours = countByHour(tallies);
     const others = await addEndpoints(client, hours);
     await addToTotals(client, countByKey(tallies));
+    await addToSecrets(client, lastUses(tallies));
     await addToHours(client, foldOthers(hours, others));
   }
 }
@@ -65,7 +68,7 @@ const Counted = z.object({
     path: z.string().nullable(),
   }),
 });
-const Used = z.object({ data: z.object({ cost: z.int().min(0) }) });
+const Used = z.object({ data: z.object({ cost: z.int().min(0), secret_id: idOf('secret').nullish() }) });
 const Denied = z.object({ data: z.object({ code: z.string().max(100), count: z.int().min(1) }) });
 
 /** Pure: what an event adds, if it is one that counts. */
@@ -85,12 +88,13 @@ export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally[
 }
 
 function usedOnce(envelope: EventEnvelope) {
-  return { outcome: 'valid', count: 1, credits: Used.parse(envelope).data.cost };
+  const { cost, secret_id: secretId } = Used.parse(envelope).data;
+  return { outcome: 'valid', count: 1, credits: cost, secretId: secretId ?? null };
 }
 
 function deniedAsOften(envelope: EventEnvelope) {
   const { code, count } = Denied.parse(envelope).data;
-  return { outcome: code, count, credits: 0 };
+  return { outcome: code, count, credits: 0, secretId: null };
 }
 
 /** Pure: what a run of events adds to each key, in the order of their ids. */
@@ -110,9 +114,18 @@ export function countByKey(tallies: readonly Tally[]): [apiKeyId: string, totals
   return [...totals].toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
+/** Pure: when each secret was used last in a run of events, in the order of their ids. */
+export function lastUses(tallies: readonly Tally[]): [secretId: string, time: string][] {
+  const times = new Map<string, string>();
+  for (const { secretId, time } of tallies) {
+    if (secretId) times.set(secretId, later(times.get(secretId) ?? null, time));
+  }
+  return [...times].toSorted(([a], [b]) => (a < b ? -1 : 1));
+}
+
 /** Pure: what a run of events adds to each hour of each key, by outcome and endpoint, in the order of the keys' ids. */
 export function countByHour(tallies: readonly Tally[]): HourCount[] {
-  return merge(tallies.map(({ time, ...tally }) => ({ ...tally, hour: hourOf(time) })));
+  return merge(tallies.map(({ time, secretId: _, ...tally }) => ({ ...tally, hour: hourOf(time) })));
 }
 
 /** Pure: the same with one endpoint for all of these. */
@@ -207,6 +220,15 @@ async function addToTotals(client: pg.PoolClient, totals: readonly [string, Tota
       column((own) => own.lastUsedAt),
       column((own) => own.lastDeniedAt),
     ],
+  );
+}
+
+async function addToSecrets(client: pg.PoolClient, uses: readonly [string, string][]): Promise<void> {
+  await client.query(
+    `INSERT INTO api_key_secret_usage AS known (secret_id, last_used_at)
+     SELECT * FROM unnest($1::uuid[], $2::timestamptz[])
+     ON CONFLICT (secret_id) DO UPDATE SET last_used_at = greatest(known.last_used_at, excluded.last_used_at)`,
+    [uses.map(([secretId]) => toUuid(secretId)), uses.map(([, time]) => time)],
   );
 }
 

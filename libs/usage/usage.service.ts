@@ -4,13 +4,14 @@ import type pg from 'pg';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import type { Usage, UsageGrouping, UsageInterval } from '#libs/contract/usage.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
-import { ApiKeyUsage } from './api-key-usage.entity.js';
+import { ApiKeySecretUsage, ApiKeyUsage } from './api-key-usage.entity.js';
 import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 import type { UsagePeriod } from './usage-period.js';
 
 export interface UsageQuery {
   readonly organizationId: string;
-  readonly apiKeyId?: string;
+  /** By default all keys of the organization. */
+  readonly apiKeyIds?: readonly string[] | undefined;
   /** The one project that the caller may see. */
   readonly withinProject: string | null;
   readonly projectId?: string | undefined;
@@ -41,6 +42,12 @@ export class UsageService {
     return new Map(found.map((usage) => [usage.apiKeyId, usage]));
   }
 
+  /** When each secret was used last, by its id; one that never was has no entry. */
+  async ofSecrets(em: EntityManager, secretIds: readonly string[]): Promise<ReadonlyMap<string, Date>> {
+    const found = await em.find(ApiKeySecretUsage, { secretId: { $in: [...secretIds] } });
+    return new Map(found.map(({ secretId, lastUsedAt }) => [secretId, lastUsedAt]));
+  }
+
   /** One statement: all of it is of the same instant. */
   async series(query: UsageQuery): Promise<Usage> {
     const { group, others } = groupings[query.groupBy];
@@ -52,7 +59,7 @@ export class UsageService {
                 sum(credits) AS credits
          FROM api_key_usage_hour
          WHERE organization_id = $2 AND hour >= $3 AND hour < $4
-           AND ($5::uuid IS NULL OR api_key_id = $5)
+           AND ($5::uuid[] IS NULL OR api_key_id = ANY($5))
            AND ($6::uuid IS NULL OR project_id = $6)
            AND ($7::uuid IS NULL OR project_id = $7)
          GROUP BY 1, 2
@@ -69,7 +76,7 @@ export class UsageService {
         toUuid(query.organizationId),
         query.period.from,
         query.period.to,
-        query.apiKeyId ? toUuid(query.apiKeyId) : null,
+        query.apiKeyIds?.map(toUuid) ?? null,
         query.withinProject && toUuid(query.withinProject),
         query.projectId ? toUuid(query.projectId) : null,
         [NO_ENDPOINT, OTHER_ENDPOINTS],

@@ -179,6 +179,24 @@ describe('rotation with a grace period', () => {
     deployment.advance(-3_600_000);
   });
 
+  it('shows when each secret was used last, so that one sees when nobody uses the old one any more', async () => {
+    const key = await newKey();
+    const secrets = () => ada.client.apiKeys.listSecrets({ params: { id: key.id } });
+    expect((await secrets()).data).toEqual([expect.objectContaining({ ends_at: null, last_used_at: null })]);
+    const rotated = await rotate(key.id, 300);
+    await use(key.key);
+    const [fresh, old] = (await eventually(secrets, ({ data }) => data[1]?.last_used_at !== null)).data;
+    expect(fresh).toMatchObject({ ends_at: null, last_used_at: null });
+    expect(Date.parse(old!.ends_at!) - Date.parse(rotated.rotated_at!)).toBe(300_000);
+    await use(rotated.key);
+    const later = (await eventually(secrets, ({ data }) => data[0]?.last_used_at !== null)).data;
+    expect(Date.parse(later[0]!.last_used_at!)).toBeGreaterThan(Date.parse(later[1]!.last_used_at!));
+    expect(later[1]).toEqual(old);
+    deployment.advance(300_000);
+    expect((await secrets()).data.map(({ id }) => id)).toEqual([fresh!.id]);
+    deployment.advance(-300_000);
+  });
+
   it('never has more than two secrets alive: rotating again ends the older one at once', async () => {
     const key = await newKey();
     const second = await rotate(key.id, 3600);

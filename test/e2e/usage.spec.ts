@@ -230,6 +230,20 @@ describe('what is counted in an organization', () => {
     expect(byEndpoint.totals).toEqual(byKey.totals);
   });
 
+  it('is told of the keys that are asked for alone, and of none of another organization', async () => {
+    const [one, other] = [await newKey(), await newKey()];
+    const foreign = await (await deployment.account()).client.apiKeys.create({ body: { name: 'Foreign' } });
+    for (const { key } of [one, other, foreign]) await whoami(key);
+    const seen = await usageIn(
+      ada.organizationId,
+      { group_by: 'api_key', api_key_id: [one.id, other.id, foreign.id].join() },
+      2,
+    );
+    expect(new Set(seen.data.map(({ group }) => group))).toEqual(new Set([one.id, other.id]));
+    const single = await usageIn(ada.organizationId, { api_key_id: one.id }, 1);
+    expect(single.totals).toEqual({ uses: 1, denials: 0, credits: 0 });
+  });
+
   it('is told by project; a key of a project reads that one alone, whatever it asks for', async () => {
     const bob = await deployment.account();
     const create = (projectId: string | undefined, scopes: string[]) =>

@@ -6,6 +6,7 @@ import {
   RequestMethod,
   SetMetadata,
 } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
 import type { Route } from '#libs/contract/route.js';
 import type { RequestContext } from '../request-context.js';
@@ -15,6 +16,10 @@ declare module 'fastify' {
   interface FastifyRequest {
     context: RequestContext;
     input: unknown;
+  }
+  interface FastifyContextConfig {
+    /** Known also to what goes wrong before the handler. */
+    implements?: Route;
   }
 }
 
@@ -27,6 +32,7 @@ export const ROUTE = 'keyledger:route';
 export function Implements(route: Route): MethodDecorator {
   return applyDecorators(
     SetMetadata(ROUTE, route),
+    RouteConfig({ implements: route }),
     RequestMapping({ path: route.path, method: RequestMethod[route.method] }),
     HttpCode(route.success.status),
   );

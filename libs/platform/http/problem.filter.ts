@@ -1,7 +1,7 @@
 import { DeadlockException } from '@mikro-orm/core';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { problems, type Problem, type ProblemCode } from '#libs/contract/problem.js';
+import { problems, type Problem } from '#libs/contract/problem.js';
 import { Config } from '../config.js';
 import { isDatabaseAway } from '../database.js';
 import { DomainError, invalidInput } from '../errors.js';
@@ -23,11 +23,14 @@ export class ProblemFilter implements ExceptionFilter {
         exception instanceof Error ? exception.stack : String(exception),
       );
     }
+    const problem = toProblem(error, this.config.publicUrl, request.context.requestId);
+    const refusals = request.routeOptions.config.implements?.refusals;
+    const status = refusals?.statuses[error.code] ?? problem.status;
     void reply
-      .status(problems[error.code].status)
-      .headers(headersOf(error))
-      .type('application/problem+json')
-      .send(JSON.stringify(toProblem(error, this.config.publicUrl, request.context.requestId)));
+      .status(status)
+      .headers(headersOf(error, status))
+      .type(refusals ? 'application/json' : 'application/problem+json')
+      .send(JSON.stringify(refusals ? refusals.present(problem) : problem));
   }
 }
 
@@ -65,19 +68,19 @@ function asDomainError(exception: unknown): DomainError {
   }
 }
 
-function headersOf(error: DomainError): Record<string, string> {
+function headersOf(error: DomainError, status: number): Record<string, string> {
   return {
     ...(error.extra.retryAfter !== undefined && { 'retry-after': String(error.extra.retryAfter) }),
-    ...challenge(error.code, error.extra.scope),
+    ...challenge(error, status),
   };
 }
 
 /** RFC 6750, section 3: no `error` when no credential was sent. */
-function challenge(code: ProblemCode, scope: string | undefined): Record<string, string> {
+function challenge({ code, extra: { scope } }: DomainError, status: number): Record<string, string> {
   const realm = 'Bearer realm="keyledger"';
   if (code === 'unauthenticated') return { 'www-authenticate': realm };
   if (code === 'insufficient_scope') {
     return { 'www-authenticate': `${realm}, error="insufficient_scope"${scope ? `, scope="${scope}"` : ''}` };
   }
-  return problems[code].status === 401 ? { 'www-authenticate': `${realm}, error="invalid_token"` } : {};
+  return status === 401 ? { 'www-authenticate': `${realm}, error="invalid_token"` } : {};
 }

@@ -1,9 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { inspect, promisify } from 'node:util';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import axios from 'axios';
@@ -11,27 +6,22 @@ import type { Client } from '#libs/client/client.js';
 import { createExample } from '../../../apps/example/example.js';
 import { startDeployment, type Account, type Deployment } from '../../support/deployment.js';
 import { eventually } from '../../support/eventually.js';
-import { leftOut } from '../../support/left-out.js';
-import { blocksOf, listUnder, shapeOf } from './document.js';
-import { oneHost, type OneHost } from './one-host.js';
+import { curl, describeWith, execute, withCurl } from '../curl.js';
+import { fencedBlocksOf, listUnder, readDocument, replaced, sha256Of, shapeOf } from '../document.js';
+import { oneHost, type OneHost } from '../one-host.js';
 import { KEY_VARIABLE, NODE_ARGUMENTS, replacements, type Real } from './replacements.js';
 
-const root = join(import.meta.dirname, '../../..');
-const text = await readFile(join(import.meta.dirname, 'agentauri.md'), 'utf8');
-const blocks = blocksOf(text);
+const text = await readDocument('agentauri/agentauri.md');
+const blocks = fencedBlocksOf(text);
 const documentedScopes = [...text.matchAll(/^\| `(.+?)` \|/gm)].map(([, scope]) => scope!);
 
-const withCurl = available('bash', ['-c', 'curl --version'], 'install bash and curl') ? describe : describe.skip;
-const withPython = available('python3', ['-c', 'import requests'], 'install python3 and python3-requests')
-  ? describe
-  : describe.skip;
+const withPython = describeWith('python3', ['-c', 'import requests'], 'install python3 and python3-requests');
 
 let deployment: Deployment;
 let ada: Account;
 let service: Client;
 let example: NestFastifyApplication;
 let host: OneHost;
-let curlHome: string;
 
 beforeAll(async () => {
   deployment = await startDeployment();
@@ -42,23 +32,13 @@ beforeAll(async () => {
   await example.listen(0, '127.0.0.1');
   const exampleUrl = await example.getUrl();
   host = await oneHost((path) => (path.startsWith('/api/v1/triggers') ? exampleUrl : deployment.url));
-  curlHome = await mkdtemp(join(tmpdir(), 'keyledger-curl-'));
-  // So that curl also tells the status, without a word more in the document's commands.
-  await writeFile(join(curlHome, '.curlrc'), 'silent\nshow-error\nwrite-out = "\\n%{http_code}"\n');
 });
 
 afterAll(async () => {
   await host.stop();
   await example.close();
   await deployment.stop();
-  await rm(curlHome, { recursive: true });
 });
-
-function available(command: string, args: string[], how: string): boolean {
-  if (spawnSync(command, args).status === 0) return true;
-  leftOut(`examples of the AgentAuri document need ${[command, ...args].join(' ')}`, how);
-  return false;
-}
 
 function newKey(owner: Account, scopes: string[], name = 'Production Server') {
   return owner.client.apiKeys.create({ body: { name, scopes } });
@@ -72,27 +52,12 @@ function block(heading: string, language: string): string {
 
 /** An example with its host, ids and credentials. */
 function runnable(heading: string, language: string, real: Omit<Real, 'host'>): string {
-  return replacements({ host: host.url, ...real }).reduce(
-    (script, [printed, real]) => (real === undefined ? script : script.replaceAll(printed, real)),
-    block(heading, language),
-  );
-}
-
-async function execute(command: string, args: string[], env: Record<string, string>, input = ''): Promise<string> {
-  const running = promisify(execFile)(command, args, {
-    cwd: root,
-    // A proxy of this machine has no business between its own processes.
-    env: { ...process.env, NO_PROXY: '127.0.0.1', no_proxy: '127.0.0.1', ...env },
-  });
-  running.child.stdin?.end(input);
-  return (await running).stdout;
+  return replaced(block(heading, language), replacements({ host: host.url, ...real }));
 }
 
 /** Runs the curl command under a heading. */
-async function curl(heading: string, real: Omit<Real, 'host'>) {
-  const output = await execute('bash', ['-c', runnable(heading, 'bash', real)], { CURL_HOME: curlHome });
-  const [, body, status] = /^(.*)\n(\d{3})$/s.exec(output)!;
-  return { status: Number(status), body: body ? (JSON.parse(body) as Record<string, unknown>) : undefined };
+function documentedCurl(heading: string, real: Omit<Real, 'host'>) {
+  return curl(runnable(heading, 'bash', real));
 }
 
 function documentedShape(heading: string): object {
@@ -105,9 +70,7 @@ function triggers(key: string): Promise<Response> {
 
 describe('the copy', () => {
   it('is the published document, byte for byte', () => {
-    expect(createHash('sha256').update(text).digest('hex')).toBe(
-      '576045a9f2b8e339dca1aec9618dd5d4417e02179bdde6a58f3c4956c66caf6a',
-    );
+    expect(sha256Of(text)).toBe('576045a9f2b8e339dca1aec9618dd5d4417e02179bdde6a58f3c4956c66caf6a');
   });
 
   it('has these blocks and no other: each of them is run or compared below', () => {
@@ -153,7 +116,7 @@ describe('the key format', () => {
 
 withCurl('a key', () => {
   it('is created as documented, and shown once', async () => {
-    const { status, body } = await curl('Creating API Keys', ada);
+    const { status, body } = await documentedCurl('Creating API Keys', ada);
     expect(status).toBe(201);
     expect(shapeOf(body)).toMatchObject(documentedShape('Creating API Keys'));
     expect(body).toMatchObject({
@@ -174,7 +137,7 @@ withCurl('a key', () => {
       ({ last_used_at }) => last_used_at !== null,
     );
 
-    const { status, body } = await curl('Listing API Keys', bob);
+    const { status, body } = await documentedCurl('Listing API Keys', bob);
     expect(status).toBe(200);
     expect(shapeOf(body)).toMatchObject(documentedShape('Listing API Keys'));
     expect(body).toMatchObject({ data: [{ id, name: 'Production Server', scopes: ['triggers:read'] }], total: 1 });
@@ -190,7 +153,7 @@ withCurl('a key', () => {
     const { id, key, name } = await newKey(ada, ['triggers:read']);
     expect((await triggers(key)).status).toBe(200);
 
-    const { status, body } = await curl('Rotating API Keys', { ...ada, keyId: id });
+    const { status, body } = await documentedCurl('Rotating API Keys', { ...ada, keyId: id });
     const oldKey = await triggers(key);
     expect(text).toContain('The old key is immediately invalidated.');
     expect(oldKey.status).toBe(401);
@@ -204,7 +167,7 @@ withCurl('a key', () => {
   it('is revoked as documented: nobody accepts it or lists it any more', async () => {
     const { id, key } = await newKey(ada, ['triggers:read']);
     expect((await triggers(key)).status).toBe(200);
-    expect(await curl('Revoking API Keys', { ...ada, keyId: id })).toEqual({ status: 204, body: undefined });
+    expect(await documentedCurl('Revoking API Keys', { ...ada, keyId: id })).toEqual({ status: 204, body: undefined });
     expect((await triggers(key)).status).toBe(401);
     expect((await ada.client.apiKeys.list()).data.map((listed) => listed.id)).not.toContain(id);
   });
@@ -216,11 +179,15 @@ withCurl('a key', () => {
       'Key rotation',
       'Key revocation',
     ]);
-    const created = (await curl('Creating API Keys', ada)).body as { id: string; key: string; scopes: string[] };
+    const created = (await documentedCurl('Creating API Keys', ada)).body as {
+      id: string;
+      key: string;
+      scopes: string[];
+    };
     const calledAt = Date.now();
     expect((await triggers(created.key)).status).toBe(200);
-    await curl('Rotating API Keys', { ...ada, keyId: created.id });
-    await curl('Revoking API Keys', { ...ada, keyId: created.id });
+    await documentedCurl('Rotating API Keys', { ...ada, keyId: created.id });
+    await documentedCurl('Revoking API Keys', { ...ada, keyId: created.id });
 
     const trail = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: created.id, order: 'asc' } }),

@@ -1,3 +1,5 @@
+import type { Replacements } from '../document.js';
+
 /**
  * All that differs between the document's examples as they are printed and as they are run: the host, ids and
  * credentials. Everything else runs word for word.
@@ -9,8 +11,7 @@ export interface Real {
   readonly keyId?: string;
 }
 
-/** What is printed, and what stands there when it is run. */
-export function replacements(real: Real): readonly (readonly [printed: string, real: string | undefined])[] {
+export function replacements(real: Real): Replacements {
   return [
     ['https://api.agentauri.ai', real.host],
     ['YOUR_JWT_TOKEN', real.accessToken],

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { login } from '#libs/contract/auth.js';
+import { defineRoute, type Refusals } from '#libs/contract/route.js';
+
+/** The API of Agentity: what its document shows, and no field more. */
+
+const tag = 'Agentity dialect';
+const path = '/auth/api-keys';
+const policy = 'user';
+
+const message = z.strictObject({ message: z.string() });
+
+/** It takes access tokens only: any other credential is a bad token, and so is one of another account. */
+const refusals: Refusals = {
+  body: message,
+  present: ({ detail }) => ({ message: detail }),
+  statuses: { user_required: 401, beyond_authority: 401 },
+};
+
+const metadata = {
+  id: z.int(),
+  nickname: z.string(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+};
+
+export const signIn = defineRoute({
+  method: 'POST',
+  path: '/auth/login',
+  tag,
+  summary: 'Sign in with email and password',
+  policy: 'public',
+  body: login.body.pick({ email: true, password: true }),
+  success: { status: 200, body: z.strictObject({ accessToken: z.string() }) },
+  problems: ['invalid_credentials', 'too_many_attempts'],
+  refusals,
+});
+
+export const createKey = defineRoute({
+  method: 'POST',
+  path,
+  tag,
+  summary: 'Create an API key',
+  description:
+    'For the personal organization of the user, with the scopes of the application that the user may grant. No other live ' +
+    'key there may have the nickname.',
+  policy,
+  body: z.strictObject({ nickname: z.string().trim().min(1).max(100) }),
+  success: { status: 201, body: z.strictObject({ ...metadata, key: z.string() }) },
+  problems: ['conflict'],
+  refusals,
+});
+
+export const listKeys = defineRoute({
+  method: 'GET',
+  path,
+  tag,
+  summary: 'List the API keys of the account',
+  policy,
+  success: { status: 200, body: z.strictObject({ apiKeys: z.array(z.strictObject(metadata)) }) },
+  refusals,
+});
+
+export const deleteKey = defineRoute({
+  method: 'DELETE',
+  path: `${path}/:id`,
+  tag,
+  summary: 'Delete an API key',
+  description: 'That of another account is answered with 401, as the document has it, and so tells that there is one.',
+  policy,
+  params: z.strictObject({ id: z.coerce.number().int().min(1) }),
+  success: { status: 200, body: message },
+  problems: ['beyond_authority', 'not_found'],
+  refusals,
+});

@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { idOf } from '#libs/contract/ids.js';
+import { defineRoute } from '#libs/contract/route.js';
+
+/** The API of commandAGI: what its document shows, and no field more. */
+
+const tag = 'commandAGI dialect';
+const path = '/api/api-keys';
+const policy = { scope: 'api-keys:manage' } as const;
+
+export const createKey = defineRoute({
+  method: 'POST',
+  path,
+  tag,
+  summary: 'Create an API key',
+  description: 'With a key the new one gets what that key may hand on: its scopes, project, environment and expiry.',
+  policy,
+  body: z.strictObject({
+    name: z.string().trim().min(1).max(100),
+    projectId: idOf('proj').optional(),
+    expiresInDays: z.int().min(1).max(3650).optional(),
+  }),
+  success: {
+    status: 201,
+    body: z.strictObject({
+      key: z.string(),
+      id: idOf('key'),
+      name: z.string(),
+      prefix: z.string(),
+      expiresAt: z.iso.datetime().nullable(),
+      createdAt: z.iso.datetime(),
+      warning: z.string(),
+    }),
+  },
+  problems: ['beyond_authority', 'not_found'],
+});
+
+export const listKeys = defineRoute({
+  method: 'GET',
+  path,
+  tag,
+  summary: 'List the active API keys',
+  policy,
+  query: z.strictObject({ projectId: idOf('proj').optional() }),
+  success: {
+    status: 200,
+    body: z.strictObject({
+      keys: z.array(
+        z.strictObject({
+          id: idOf('key'),
+          name: z.string(),
+          prefix: z.string(),
+          projectId: idOf('proj').nullable(),
+          lastUsedAt: z.iso.datetime().nullable(),
+          usageCount: z.int(),
+          expiresAt: z.iso.datetime().nullable(),
+          createdAt: z.iso.datetime(),
+        }),
+      ),
+    }),
+  },
+});
+
+export const revokeKey = defineRoute({
+  method: 'DELETE',
+  path,
+  tag,
+  summary: 'Revoke an API key',
+  policy,
+  query: z.strictObject({ id: idOf('key') }),
+  success: { status: 200, body: z.strictObject({ success: z.literal(true) }) },
+  problems: ['not_found'],
+});

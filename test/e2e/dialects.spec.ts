@@ -1,0 +1,35 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { dialects } from '#libs/api-keys/dialects/dialects.js';
+import { startDeployment, type Deployment } from '../support/deployment.js';
+
+let deployment: Deployment;
+
+afterEach(() => deployment.stop());
+
+const all = Object.entries(dialects).flatMap(([dialect, { routes }]) =>
+  routes.map(({ route }) => ({ dialect, route })),
+);
+
+/** Which dialects answer, and which the OpenAPI document describes. */
+async function speaking(): Promise<{ answer: Set<string>; described: Set<string> }> {
+  const answer = new Set<string>();
+  for (const { dialect, route } of all) {
+    const response = await fetch(deployment.url + route.path.replace(':id', '1'), { method: route.method });
+    if (response.status !== 404) answer.add(dialect);
+  }
+  const { paths } = (await (await fetch(`${deployment.url}/openapi.json`)).json()) as { paths: object };
+  const described = all.filter(({ route }) => Object.hasOwn(paths, route.path.replace(':id', '{id}')));
+  return { answer, described: new Set(described.map(({ dialect }) => dialect)) };
+}
+
+describe('dialects', () => {
+  it.each([
+    [undefined, ['commandagi', 'agentity']],
+    ['commandagi', ['commandagi']],
+    ['agentity', ['agentity']],
+    ['none', []],
+  ])('with DIALECTS=%s are answered and described: %j', async (setting, expected) => {
+    deployment = await startDeployment({ worker: false, ...(setting && { env: { DIALECTS: setting } }) });
+    expect(await speaking()).toEqual({ answer: new Set(expected), described: new Set(expected) });
+  });
+});
