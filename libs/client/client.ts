@@ -73,6 +73,14 @@ export function createClient(options: ClientOptions): Client {
   return Object.fromEntries(groups) as Client;
 }
 
+/** By the answers that had one. */
+const entityTags = new WeakMap<object, string>();
+
+/** The ETag that an answer of this client came with, for `If-Match`. */
+export function entityTagOf(answer: object): string | undefined {
+  return entityTags.get(answer);
+}
+
 interface AnyInput {
   headers?: Record<string, string>;
   params?: Record<string, unknown>;
@@ -96,7 +104,10 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
   if (!response.ok) throw new ApiError(Problem.parse(await response.json()), response.headers);
   if (route.success.stream) return response;
   const body = response.headers.has('idempotent-replayed') ? bodyWhenRepeated(route) : route.success.body;
-  return body?.parse(await response.json());
+  const answer = body?.parse(await response.json());
+  const etag = response.headers.get('etag');
+  if (etag && typeof answer === 'object' && answer !== null) entityTags.set(answer, etag);
+  return answer;
 }
 
 function pathOf(route: Route, input: AnyInput): string {
