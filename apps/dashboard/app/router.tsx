@@ -6,6 +6,7 @@ import {
   Outlet,
   redirect,
 } from '@tanstack/react-router';
+import { apiKeySearch, apiKeysSearch } from '../api-keys/api-keys-search.js';
 import { meQuery } from '../session/me.js';
 import { SignedOut } from '../session/session.js';
 import { ErrorPage } from './error-page.js';
@@ -92,11 +93,13 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/settings/api-keys',
+    validateSearch: apiKeysSearch,
     component: lazyRouteComponent(() => import('../api-keys/api-keys-page.js'), 'ApiKeysPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/settings/api-keys/$keyId',
+    validateSearch: apiKeySearch,
     component: lazyRouteComponent(() => import('../api-keys/api-key-page.js'), 'ApiKeyPage'),
   }),
   createRoute({
@@ -107,6 +110,7 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/projects/$projectId/api-keys',
+    validateSearch: apiKeysSearch,
     component: lazyRouteComponent(() => import('../projects/project-page.js'), 'ProjectPage'),
   }),
   createRoute({
