@@ -1,8 +1,9 @@
-# The Node of the images replaces the bundled one, and a database server is a service of its own: no optional packages.
+# The Node of the images replaces the bundled one, and a database server is a service of its own: no optional packages, but
+# for the build, whose native parts are some.
 FROM node:26-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --ignore-scripts --omit=optional
+RUN npm ci --ignore-scripts
 COPY nest-cli.json tsconfig.build.json ./
 COPY apps apps
 COPY libs libs

@@ -65,6 +65,11 @@ const offences: Record<string, Record<string, string>> = {
   'library-without-app': { 'libs/auth/a.ts': `import '../../apps/api/a.js';`, 'apps/api/a.ts': A },
   'apps-apart': { 'apps/api/a.ts': `import '../cli/a.js';`, 'apps/cli/a.ts': A },
   'example-as-a-vendor-writes-it': { 'apps/example/a.ts': `import '#libs/auth/a.js';`, 'libs/auth/a.ts': A },
+  'dashboard-on-browser-libraries': {
+    'apps/dashboard/a.tsx': `import type { A } from '#libs/auth/a.js'; export type B = A;`,
+    'libs/auth/a.ts': A,
+  },
+  'dashboard-without-builtin': { 'apps/dashboard/a.ts': `import 'node:fs';` },
   'production-without-test': { 'apps/api/a.ts': `import '../../test/support/a.js';`, 'test/support/a.ts': A },
   'production-without-development-package': { 'libs/auth/a.ts': `import 'tool';` },
   'browser-library-without-builtin': { 'libs/contract/a.ts': `import 'node:fs';` },

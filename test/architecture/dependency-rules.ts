@@ -53,13 +53,24 @@ export const rules: Rule[] = [
     to: { path: '^libs/', pathNot: '^libs/(client|contract)/' },
   },
   {
+    name: 'dashboard-on-browser-libraries',
+    from: { path: '^apps/dashboard/' },
+    to: { path: '^libs/', pathNot: anyOf(browserLibraries) },
+  },
+  {
+    name: 'dashboard-without-builtin',
+    from: { path: '^apps/dashboard/', pathNot: String.raw`/vite\.config\.ts$` },
+    to: { dependencyTypes: ['core'] },
+  },
+  {
     name: 'production-without-test',
     from: { path: '^(libs|apps)/', pathNot: SPEC },
     to: { path: ['^test/', SPEC] },
   },
   {
+    // The dashboard's are in what the build makes of it.
     name: 'production-without-development-package',
-    from: { path: '^(libs|apps)/', pathNot: SPEC },
+    from: { path: '^(libs|apps)/', pathNot: [SPEC, '^apps/dashboard/'] },
     to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
   },
   {

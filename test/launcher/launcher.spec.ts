@@ -30,6 +30,8 @@ if (process.env.NPM_SAYS) { console.error(process.env.NPM_SAYS); process.exit(1)
 rmSync('node_modules', { recursive: true, force: true });
 mkdirSync('node_modules/@nestjs/cli/bin', { recursive: true });
 writeFileSync('node_modules/@nestjs/cli/bin/nest.js', process.env.COMPILER);
+mkdirSync('node_modules/vite/bin', { recursive: true });
+writeFileSync('node_modules/vite/bin/vite.js', process.env.BUNDLER);
 if (process.env.NPM_DIES) process.kill(process.pid, 'SIGKILL');
 mkdirSync('node_modules/${NATIVE}/lib', { recursive: true });
 writeFileSync('node_modules/${NATIVE}/lib/libx.so.1.2', '');
@@ -49,6 +51,11 @@ for (const folder of ['apps', 'libs']) cpSync(folder, 'dist/' + folder, { recurs
 for (const file of globSync('dist/**/*.ts')) renameSync(file, file.replace(/ts$/, 'js'));
 `;
 
+const BUNDLER = `
+const { cpSync } = require('node:fs');
+cpSync('apps/dashboard', 'dist/dashboard', { recursive: true });
+`;
+
 beforeEach(async () => {
   checkout = await scratch();
   bin = join(checkout, 'bin');
@@ -58,6 +65,7 @@ beforeEach(async () => {
   await write('nest-cli.json', '{}');
   await write('apps/cli/main.ts', 'console.log("ran with", ...process.argv.slice(2));');
   await write('libs/platform/kept.ts', '');
+  await write('apps/dashboard/main.tsx', '');
   await write('bin/package.json', '{}');
   await write('bin/npm', NPM, 0o755);
   await cp(join(ROOT, 'apps', 'launcher'), join(checkout, 'apps', 'launcher'), { recursive: true });
@@ -79,7 +87,7 @@ function launch(mode: string, env: NodeJS.ProcessEnv = {}, nodeOptions: string[]
   const args = [...nodeOptions, join(checkout, 'apps/launcher/launcher.mjs'), mode, 'an argument'];
   const path = [bin, dirname(process.execPath), process.env['PATH']].join(delimiter);
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, args, { env: { PATH: path, COMPILER, ...env } }, (_, out, err) =>
+    const child = execFile(process.execPath, args, { env: { PATH: path, COMPILER, BUNDLER, ...env } }, (_, out, err) =>
       resolve({ code: child.exitCode, output: out + err }),
     );
   });
@@ -169,6 +177,15 @@ describe('the launcher', () => {
     expect(await builds()).toBe(2);
     await stat(join(checkout, 'dist/libs/platform/kept.js'));
     await expect(stat(join(checkout, 'dist/libs/platform/gone.js'))).rejects.toThrow('ENOENT');
+  });
+
+  test('builds the dashboard, and again when it has changed', async () => {
+    await launch('setup');
+    await stat(join(checkout, 'dist/dashboard/main.tsx'));
+    await write('apps/dashboard/app.css', 'body {}');
+    await launch('setup');
+    await stat(join(checkout, 'dist/dashboard/app.css'));
+    expect(await builds()).toBe(2);
   });
 
   test('does not build again for a test', async () => {

@@ -72,6 +72,8 @@ export interface Deployment {
   account(invitationToken?: string): Promise<Account>;
   /** A new user who is an operator, signed in. */
   operator(): Promise<Account>;
+  /** Where it was, on the same database, as after a deployment of a new version; for a deployment with a `port`. */
+  restartApi(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -104,9 +106,13 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
     LOG_LEVEL: 'fatal',
     ...options.env,
   };
-  const api = await createApi(readConfig({ ...env, DATABASE_URL: database.apiUrl }), options.dashboard);
-  const advance = movableClock(api.get(DatabaseClock));
-  await api.listen(options.port ?? 0, '127.0.0.1');
+  const startApi = async () => {
+    const started = await createApi(readConfig({ ...env, DATABASE_URL: database.apiUrl }), options.dashboard);
+    await started.listen(options.port ?? 0, '127.0.0.1');
+    return started;
+  };
+  let api = await startApi();
+  let advance = movableClock(api.get(DatabaseClock));
   const url = await api.getUrl();
   const worker: INestApplicationContext | undefined =
     options.worker === false ? undefined : await createWorker(readConfig({ ...env, DATABASE_URL: database.workerUrl }));
@@ -117,14 +123,21 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
   return {
     url,
     database,
-    api,
+    get api() {
+      return api;
+    },
     sql,
-    advance,
+    advance: (milliseconds) => advance(milliseconds),
     client,
     account: (invitationToken) => openAccount(client, invitationToken),
     async operator() {
       const { token } = await newOperatorLink(database.apiUrl, env.PUBLIC_URL, null);
       return openAccount(client, token);
+    },
+    async restartApi() {
+      await api.close();
+      api = await startApi();
+      advance = movableClock(api.get(DatabaseClock));
     },
     async stop() {
       running = false;

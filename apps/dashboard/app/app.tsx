@@ -13,11 +13,13 @@ import { cssVariables, theme } from './theme.js';
 
 watchSession(() => void followSession());
 
-/** First to the page that whoever is signed in now may see, or to sign-in; then away with what the one before has read. */
+/** On to what whoever is signed in now may see, or to sign-in; what the one before has read goes. */
 async function followSession(): Promise<void> {
-  queryClient.removeQueries({ queryKey: meQuery.queryKey });
+  // What it answers, the router sees.
+  await queryClient.fetchQuery({ ...meQuery, staleTime: 0 }).catch(() => undefined);
   await router.invalidate();
-  await queryClient.resetQueries();
+  queryClient.removeQueries({ type: 'inactive' });
+  await queryClient.invalidateQueries();
 }
 
 export function App() {

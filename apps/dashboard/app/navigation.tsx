@@ -10,6 +10,7 @@ import {
   Text,
   UnstyledButton,
   useMantineColorScheme,
+  VisuallyHidden,
 } from '@mantine/core';
 import { notifications } from '@mantine/notifications';
 import {
@@ -180,7 +181,7 @@ function AccountMenu({ onShowShortcuts }: { readonly onShowShortcuts: () => void
         size="xs"
         aria-label="Colours"
         value={colorScheme}
-        onChange={(value) => setColorScheme(value as typeof colorScheme)}
+        onChange={setColorScheme}
         data={[
           { value: 'light', label: 'Light' },
           { value: 'dark', label: 'Dark' },
@@ -189,7 +190,8 @@ function AccountMenu({ onShowShortcuts }: { readonly onShowShortcuts: () => void
       />
       <Menu position="top-start" width="target">
         <Menu.Target>
-          <UnstyledButton className="account" aria-label={`Account of ${me.name}`}>
+          <UnstyledButton className="account">
+            <VisuallyHidden>Account of </VisuallyHidden>
             <Box miw={0} flex={1}>
               <Text fw={500} truncate>
                 {me.name}

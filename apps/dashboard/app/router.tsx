@@ -8,21 +8,31 @@ import {
 } from '@tanstack/react-router';
 import { apiKeySearch, apiKeysSearch } from '../api-keys/api-keys-search.js';
 import { meQuery } from '../session/me.js';
-import { SignedOut } from '../session/session.js';
+import { isSignedOut, SignedOut } from '../session/session.js';
 import { ErrorPage } from './error-page.js';
 import { NotFoundPage } from './not-found-page.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { queryClient } from './query-client.js';
 
-const root = createRootRoute({ component: Outlet });
+const root = createRootRoute({
+  component: Outlet,
+  // Outside of the shell, which has a `main` of its own.
+  notFoundComponent: () => (
+    <main>
+      <NotFoundPage />
+    </main>
+  ),
+});
 
 /** Where to go on after signing in: an address of our own, whatever somebody wrote into a link. */
-function nextOf(search: Record<string, unknown>): { next?: string } {
-  const { next } = search;
-  return typeof next === 'string' && /^\/(?![/\\])/.test(next) ? { next } : {};
+function nextOf({ next }: Record<string, unknown>): { next?: string } {
+  const isOurs = typeof next === 'string' && /^\/(?![/\\])/.test(next);
+  // Left out, it would stay what the address says.
+  return { next: isOurs ? next : undefined };
 }
 
 async function isSignedIn(): Promise<boolean> {
+  if (isSignedOut()) return false;
   try {
     await queryClient.ensureQueryData(meQuery);
     return true;

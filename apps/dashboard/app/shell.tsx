@@ -3,7 +3,7 @@ import { AppShell, Box, Burger, Drawer, Group, Text, ThemeIcon } from '@mantine/
 import { useDisclosure } from '@mantine/hooks';
 import { Notifications } from '@mantine/notifications';
 import { IconKey } from '@tabler/icons-react';
-import { Outlet, useLocation } from '@tanstack/react-router';
+import { Outlet, useRouter } from '@tanstack/react-router';
 import { Suspense, useEffect } from 'react';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { ShortcutsDialog, useShortcut, useShortcutKeys } from '../ui/shortcuts.js';
@@ -11,12 +11,12 @@ import { Navigation } from './navigation.js';
 
 /** The frame of every page for whoever is signed in. */
 export function Shell() {
-  const { pathname } = useLocation();
-  const [menuOpened, menu] = useDisclosure(false);
+  const router = useRouter();
+  const [menuOpened, { close: closeMenu, toggle: toggleMenu }] = useDisclosure(false);
   const [shortcutsOpened, shortcuts] = useDisclosure(false);
   const [enabled, setEnabled] = useShortcutKeys();
   useShortcut('?', 'Show the shortcuts', shortcuts.open);
-  useEffect(menu.close, [pathname]);
+  useEffect(() => router.subscribe('onBeforeNavigate', closeMenu), [router, closeMenu]);
 
   const navigation = (
     <Suspense fallback={<PageSkeleton rows={6} />}>
@@ -40,13 +40,13 @@ export function Shell() {
             </ThemeIcon>
             <Text fw={600}>Keyledger</Text>
           </Group>
-          <Burger opened={menuOpened} onClick={menu.toggle} size="sm" aria-label="Menu" />
+          <Burger opened={menuOpened} onClick={toggleMenu} size="sm" aria-label="Menu" />
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="sm" visibleFrom="sm" bg="var(--app-sidebar)">
         {navigation}
       </AppShell.Navbar>
-      <Drawer opened={menuOpened} onClose={menu.close} size={280} hiddenFrom="sm" title="Keyledger">
+      <Drawer opened={menuOpened} onClose={closeMenu} size={280} hiddenFrom="sm" title="Keyledger">
         {navigation}
       </Drawer>
       <AppShell.Main id="main" tabIndex={-1}>

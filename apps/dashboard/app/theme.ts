@@ -26,7 +26,10 @@ export const theme = createTheme({
     PasswordInput: {
       defaultProps: { visibilityToggleButtonProps: { 'aria-label': 'Show what is typed', tabIndex: 0 } },
     },
-    Modal: { defaultProps: { centered: true } },
+    Anchor: { defaultProps: { underline: 'always' } },
+    Badge: { defaultProps: { tt: 'none' } },
+    Modal: { defaultProps: { centered: true, closeButtonProps: { 'aria-label': 'Close' } } },
+    Drawer: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 300, events: { hover: true, focus: true, touch: true } } },
     Table: { defaultProps: { verticalSpacing: 'xs', highlightOnHover: true } },
     Menu: { defaultProps: { shadow: 'md' } },
@@ -45,6 +48,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     '--input-disabled-color': 'var(--mantine-color-gray-7)',
   },
   dark: {
+    '--mantine-color-body': 'var(--mantine-color-dark-9)',
     '--mantine-color-dimmed': 'var(--mantine-color-dark-1)',
     '--mantine-color-placeholder': 'var(--mantine-color-dark-1)',
     '--mantine-color-error': 'var(--mantine-color-red-4)',

@@ -3,7 +3,7 @@ import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 
 /** All of them: they are few, and the switcher searches in them. */
-export const organizationsQuery = queryOptions({
+const organizationsQuery = queryOptions({
   queryKey: ['organizations'],
   queryFn: async () => {
     const all: Organization[] = [];

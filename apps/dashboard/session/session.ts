@@ -1,6 +1,4 @@
 import { ApiError, createClient } from '#libs/client/client.js';
-import type { RouteInput } from '#libs/contract/route.js';
-import type { login } from '#libs/contract/auth.js';
 import { reachingFetch } from './reachability.js';
 
 /** There is no session, or no more: the way on is to sign in. */
@@ -34,6 +32,11 @@ export function watchSession(listener: () => void): void {
   onChange = listener;
 }
 
+/** Whether it is known that there is none. */
+export function isSignedOut(): boolean {
+  return gone;
+}
+
 /** Whether there was one in this tab that somebody else ended, or that ran out. */
 export function hasEnded(): boolean {
   return gone && hadSession;
@@ -45,8 +48,8 @@ export const publicApi = createClient({ baseUrl: '', fetch: reachingFetch });
 /** The calls of whoever is signed in. @throws SignedOut */
 export const api = createClient({ baseUrl: '', fetch: fetchWithToken });
 
-export async function signIn(credentials: Pick<RouteInput<typeof login>['body'], 'email' | 'password'>): Promise<void> {
-  keep(await publicApi.auth.login({ body: { ...credentials, session: 'cookie' } }));
+export async function signIn({ email, password }: { email: string; password: string }): Promise<void> {
+  keep(await publicApi.auth.login({ body: { email, password, session: 'cookie' } }));
   announce();
 }
 

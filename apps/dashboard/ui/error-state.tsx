@@ -14,10 +14,11 @@ interface Props {
 export function ErrorState({ error, onRetry }: Props) {
   if (!error) return null;
   const problem = error instanceof ApiError ? error.problem : undefined;
+  const [title, sentence] = [titleOf(error), sentenceOf(error)];
   return (
-    <Alert color="red" variant="light" icon={<IconAlertTriangle />} title={titleOf(error)} role="alert">
+    <Alert color="red" variant="light" icon={<IconAlertTriangle />} title={title} role="alert">
       <Stack gap="xs" align="flex-start">
-        <Text>{sentenceOf(error)}</Text>
+        {sentence !== title && <Text>{sentence}</Text>}
         {problem?.errors && (
           <List>
             {problem.errors.map(({ location, message }) => (
@@ -28,9 +29,9 @@ export function ErrorState({ error, onRetry }: Props) {
           </List>
         )}
         {problem && (
-          <Group gap={4}>
-            <Text size="xs">
-              {problem.code}, request {problem.request_id}
+          <Group gap={4} wrap="nowrap">
+            <Text size="xs" style={{ overflowWrap: 'anywhere' }}>
+              {problem.code}, {problem.request_id}
             </Text>
             <CopyButton value={problem.request_id} label="Copy the request's id" />
           </Group>

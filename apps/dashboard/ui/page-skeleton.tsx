@@ -1,4 +1,5 @@
 import { Skeleton, Stack, VisuallyHidden } from '@mantine/core';
+import { SlowNotice } from './slow-notice.js';
 
 /** While a page is on its way: what stands here has the size of what comes. */
 export function PageSkeleton({ rows = 5 }: { readonly rows?: number }) {
@@ -6,11 +7,10 @@ export function PageSkeleton({ rows = 5 }: { readonly rows?: number }) {
     <Stack gap="sm" role="status">
       <VisuallyHidden>Loading</VisuallyHidden>
       <Skeleton height={28} width={180} mb="md" />
-      <RowsSkeleton rows={rows} />
+      {Array.from({ length: rows }, (_, row) => (
+        <Skeleton key={row} height={40} />
+      ))}
+      <SlowNotice />
     </Stack>
   );
-}
-
-function RowsSkeleton({ rows }: { readonly rows: number }) {
-  return Array.from({ length: rows }, (_, row) => <Skeleton key={row} height={40} />);
 }

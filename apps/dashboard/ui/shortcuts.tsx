@@ -32,7 +32,7 @@ export function useShortcut(keys: string, what: string, action: () => void): voi
 export function useShortcutKeys(): [boolean, (enabled: boolean) => void] {
   const [enabled, setEnabled] = useLocalStorage({ key: 'keyledger-shortcuts', defaultValue: true });
   useEffect(() => {
-    if (!enabled) return;
+    if (!enabled) return undefined;
     let before = '';
     let timer: number | undefined;
     const onKeyDown = (event: KeyboardEvent) => {

@@ -1,4 +1,5 @@
 import { Tooltip } from '@mantine/core';
+import { useNow } from './use-now.js';
 
 interface Props {
   /** As the API says it; null where it never was. */
@@ -16,13 +17,14 @@ const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
 
 /** A time as people say it, with the exact one in UTC for whoever points at it or comes by keyboard. */
 export function Time({ at, otherwise = 'Never', exact = false }: Props) {
+  const now = useNow();
   if (at === null) return otherwise;
   const date = new Date(at);
   return (
     <Tooltip label={`${at.slice(0, 19).replace('T', ' ')} UTC`}>
       {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- the tooltip must be reached without a mouse */}
       <time dateTime={at} tabIndex={0}>
-        {exact ? local.format(date) : inShort(date, Date.now())}
+        {exact ? local.format(date) : inShort(date, now)}
       </time>
     </Tooltip>
   );
@@ -31,7 +33,7 @@ export function Time({ at, otherwise = 'Never', exact = false }: Props) {
 function inShort(date: Date, now: number): string {
   const ms = date.getTime() - now;
   const distance = Math.abs(ms);
-  if (distance < 60_000) return ms > 0 ? 'in a moment' : 'just now';
+  if (distance < 60_000) return relative.format(0, 'second');
   if (distance < 3_600_000) return relative.format(Math.round(ms / 60_000), 'minute');
   if (distance < DAY_MS) return relative.format(Math.round(ms / 3_600_000), 'hour');
   if (distance < 30 * DAY_MS) return relative.format(Math.round(ms / DAY_MS), 'day');

@@ -1,0 +1,338 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { BrowserContext, Page } from 'playwright-core';
+import { newOperatorLink } from '../../apps/cli/operator-link.js';
+import { eventually } from '../support/eventually.js';
+import { leftOut } from '../support/left-out.js';
+import type { Account } from '../support/deployment.js';
+import { findChromium } from './chromium.js';
+import {
+  expectAccessible,
+  expectFitsNarrowly,
+  expectNoComplaints,
+  signIn,
+  startDashboard,
+  type Dashboard,
+} from './dashboard.js';
+
+const executable = findChromium();
+if (!executable) leftOut('the dashboard needs Chromium', 'install chromium, or set CHROMIUM_PATH');
+const inChromium = executable ? describe : describe.skip;
+
+const newPassword = () => `quiet ${randomBytes(9).toString('base64url')} harbour`;
+const newPerson = () => ({ name: 'Grace Hopper', email: `${randomUUID()}@example.com`, password: newPassword() });
+
+inChromium('the session in a browser', () => {
+  let dashboard: Dashboard;
+  let ada: Account;
+  const contexts: BrowserContext[] = [];
+
+  beforeAll(async () => {
+    dashboard = await startDashboard();
+    ada = await dashboard.account();
+  }, 60_000);
+
+  afterAll(async () => {
+    await dashboard?.stop();
+  });
+
+  /** A browser of its own, at an address. */
+  async function visit(path: string): Promise<Page> {
+    const context = await dashboard.open();
+    contexts.push(context);
+    const page = await context.newPage();
+    await page.goto(path);
+    return page;
+  }
+
+  const heading = (page: Page, name: string | RegExp) => page.getByRole('heading', { level: 1, name }).waitFor();
+  const register = async (page: Page, { name, email, password }: ReturnType<typeof newPerson>) => {
+    await page.getByLabel('Name').fill(name);
+    await page.getByRole('textbox', { name: 'Email' }).fill(email);
+    await page.getByLabel('Password', { exact: true }).fill(password);
+    await page.getByRole('button', { name: 'Create account' }).click();
+  };
+  const keysOf = (organizationId: string) => `/org/${organizationId}/settings/api-keys`;
+
+  it('begins with a registration, and leads to the keys of the own organization', async () => {
+    const page = await visit('/');
+    await heading(page, 'Sign in');
+    await page.getByRole('link', { name: 'Create one' }).click();
+    await heading(page, 'Create an account');
+    await register(page, newPerson());
+    await heading(page, 'API keys');
+    expect(new URL(page.url()).pathname).toMatch(/^\/org\/org_\w+\/settings\/api-keys$/);
+    expect(await page.title()).toBe('API keys · Keyledger');
+    expectNoComplaints(page.context());
+  });
+
+  it('says beside the field what is wrong with a password', async () => {
+    const page = await visit('/register');
+    await register(page, { ...newPerson(), password: 'password1234' });
+    const reason = page.getByText(/is too easy to guess/);
+    await reason.waitFor();
+    const describedBy = await page.getByLabel('Password', { exact: true }).getAttribute('aria-describedby');
+    expect(describedBy).toContain(await reason.getAttribute('id'));
+    expectNoComplaints(page.context());
+  });
+
+  it('is refused with a wrong password, and begins with the right one where one wanted to go', async () => {
+    const page = await visit('/account?from=a-link');
+    await signIn(page, { email: ada.email, password: 'not the right one' });
+    await page.getByRole('alert').getByText('Email or password is wrong').first().waitFor();
+    await signIn(page, ada);
+    await heading(page, 'Account');
+    expect(page.url()).toContain('/account?from=a-link');
+    expectNoComplaints(page.context());
+  });
+
+  it('does not lead to the pages of others after signing in', async () => {
+    const page = await visit('/sign-in?next=//example.com/');
+    await signIn(page, ada);
+    await heading(page, 'API keys');
+    expectNoComplaints(page.context());
+  });
+
+  it('outlives a reload, and ends for every tab at once', async () => {
+    const page = await dashboard.signedIn(ada, '/account');
+    const other = await page.context().newPage();
+    await other.goto(keysOf(ada.organizationId));
+    await heading(other, 'API keys');
+    await page.reload();
+    await heading(page, 'Account');
+    await page.getByRole('button', { name: /^Account of/ }).click();
+    await page.getByRole('menuitem', { name: 'Sign out' }).click();
+    await heading(page, 'Sign in');
+    await heading(other, 'Sign in');
+    // And back where one was.
+    await signIn(page, ada);
+    await heading(page, 'Account');
+    await heading(other, 'API keys');
+    expectNoComplaints(page.context());
+  });
+
+  it('goes on while two tabs refresh at once', async () => {
+    const page = await dashboard.signedIn(ada, '/account');
+    const other = await page.context().newPage();
+    for (let round = 0; round < 3; round++) {
+      await Promise.all([page.goto('/account'), other.goto('/account')]);
+      await Promise.all([heading(page, 'Account'), heading(other, 'Account')]);
+    }
+    expectNoComplaints(page.context());
+  });
+
+  it('outlives a restart of the server', async () => {
+    const page = await dashboard.signedIn(ada, '/account');
+    await heading(page, 'Account');
+    await dashboard.restartApi();
+    await page.getByRole('link', { name: 'API keys' }).click();
+    await heading(page, 'API keys');
+    await page.reload();
+    await heading(page, 'API keys');
+    expectNoComplaints(page.context());
+  });
+
+  it('refreshes an access token that has run out, and nobody notices', async () => {
+    const page = await dashboard.signedIn(ada, '/account');
+    await heading(page, 'Account');
+    dashboard.advance(11 * 60_000);
+    try {
+      const refreshed = page.waitForResponse(/auth\/refresh$/);
+      await page.getByLabel('Current password').fill(ada.password);
+      await page.getByLabel('New password').fill('password1234');
+      await page.getByRole('button', { name: 'Change password' }).click();
+      await page.getByText(/is too easy to guess/).waitFor();
+      expect((await refreshed).status()).toBe(200);
+    } finally {
+      dashboard.advance(-11 * 60_000);
+    }
+    expectNoComplaints(page.context());
+  });
+
+  it('that was ended elsewhere leads to sign-in, with a plain sentence', async () => {
+    const bob = await dashboard.account();
+    const page = await dashboard.signedIn(bob, '/account');
+    await heading(page, 'Account');
+    for (const { id } of (await bob.client.auth.listSessions()).data.filter(({ current }) => !current))
+      await bob.client.auth.endSession({ params: { id } });
+    await page.getByRole('link', { name: 'API keys' }).click();
+    await page.reload();
+    await heading(page, 'Sign in');
+    expectNoComplaints(page.context());
+  });
+
+  it('shows the sessions of the account, and ends one of them', async () => {
+    const bob = await dashboard.account();
+    const [page, other] = [await dashboard.signedIn(bob, '/account'), await dashboard.signedIn(bob, '/account')];
+    await heading(other, 'Account');
+    await page.reload();
+    const sessions = page.getByRole('listitem').filter({ hasText: 'Chrome' });
+    await eventually(
+      () => sessions.count(),
+      (count) => count === 2,
+    );
+    await sessions.getByRole('button', { name: 'End' }).click();
+    await eventually(
+      () => sessions.count(),
+      (count) => count === 1,
+    );
+    // It notices with its next call.
+    await other.getByLabel('Current password').fill(bob.password);
+    await other.getByLabel('New password').fill(newPassword());
+    await other.getByRole('button', { name: 'Change password' }).click();
+    await heading(other, 'Sign in');
+    await other.getByText('Your session has ended').waitFor();
+    expectNoComplaints(page.context());
+    expectNoComplaints(other.context());
+  });
+
+  it('changes the password, and says when the present one is wrong', async () => {
+    const bob = await dashboard.account();
+    const password = newPassword();
+    const page = await dashboard.signedIn(bob, '/account');
+    const change = async (current: string) => {
+      await page.getByLabel('Current password').fill(current);
+      await page.getByLabel('New password').fill(password);
+      await page.getByRole('button', { name: 'Change password' }).click();
+    };
+    await change('not the right one');
+    await page.getByText('is wrong').waitFor();
+    await change(bob.password);
+    await page.getByText('Your password is changed').waitFor();
+    await dashboard.client().auth.login({ body: { email: bob.email, password } });
+    expectNoComplaints(page.context());
+  });
+
+  it('begins with the link of an invitation, for whoever has no account yet', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Lighthouse' } });
+    const { url, token } = await ada.client.invitations.create({ params: { id }, body: { role: 'developer' } });
+    const page = await visit(url);
+    await heading(page, 'Join Lighthouse');
+    expect(page.url()).not.toContain(token);
+    await register(page, newPerson());
+    await page.waitForURL((to) => to.pathname === keysOf(id));
+    expect(await page.evaluate('JSON.stringify([history.state, localStorage, sessionStorage])')).not.toContain(token);
+    expectNoComplaints(page.context());
+  });
+
+  it('begins with the link of an invitation, for whoever has one', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Lighthouse' } });
+    const bob = await dashboard.account();
+    const invite = () => ada.client.invitations.create({ params: { id }, body: { role: 'viewer', email: bob.email } });
+    const page = await visit((await invite()).url);
+    await page.getByText('I have one').click();
+    await signIn(page, bob);
+    await page.waitForURL((to) => to.pathname === keysOf(id));
+    expectNoComplaints(page.context());
+  });
+
+  it('begins with the set-up link, which makes the first operator', async () => {
+    const { url } = await newOperatorLink(dashboard.database.apiUrl, dashboard.url, null);
+    const page = await visit(url);
+    await heading(page, 'Become an operator');
+    await expectAccessible(page);
+    await register(page, newPerson());
+    await heading(page, 'Organizations');
+    await page.getByRole('link', { name: 'Service keys' }).waitFor();
+    expectNoComplaints(page.context());
+  });
+
+  it('refuses a link that was used, in the words of the API', async () => {
+    const page = await visit('/invitation#invite_of-nobody');
+    await page.getByRole('alert').waitFor();
+    expectNoComplaints(page.context());
+  });
+
+  it('begins again after a reset of the password', async () => {
+    const bob = await dashboard.account();
+    const operator = await dashboard.operator();
+    const { url, token } = await operator.client.deployment.createPasswordReset({ body: { email: bob.email } });
+    const password = newPassword();
+    const page = await visit(url);
+    await heading(page, 'Set another password');
+    expect(page.url()).not.toContain(token);
+    await expectAccessible(page);
+    await page.getByLabel('New password').fill(password);
+    await page.getByRole('button', { name: 'Set password' }).click();
+    await page.getByRole('link', { name: 'Sign in' }).click();
+    await signIn(page, { email: bob.email, password });
+    await heading(page, 'API keys');
+    expectNoComplaints(page.context());
+  });
+
+  it('leaves nothing secret where a script or the next user could find it', async () => {
+    const page = await dashboard.signedIn(ada, '/account');
+    await heading(page, 'Account');
+    const [cookie] = await page.context().cookies(`${dashboard.url}/api/v1/auth/refresh`);
+    expect(cookie).toMatchObject({ httpOnly: true, sameSite: 'Strict', path: '/api/v1/auth' });
+    const found = await page.evaluate<string>(
+      'JSON.stringify([document.cookie, location.href, history.state, { ...localStorage }, { ...sessionStorage }])',
+    );
+    expect(found).not.toMatch(/eyJ|rt_/);
+    expect(found).not.toContain(cookie!.value);
+    expect(found).not.toContain(ada.password);
+    expectNoComplaints(page.context());
+  });
+
+  it('stays while the server cannot be reached, and says so', async () => {
+    const page = await dashboard.signedIn(ada, '/account');
+    await heading(page, 'Account');
+    await page.context().setOffline(true);
+    await page.getByLabel('Current password').fill(ada.password);
+    await page.getByLabel('New password').fill(newPassword());
+    await page.getByRole('button', { name: 'Change password' }).click();
+    await page.getByText('Trying again.').waitFor();
+    expect(new URL(page.url()).pathname).toBe('/account');
+    await page.context().setOffline(false);
+    await page.getByText('Trying again.').waitFor({ state: 'detached', timeout: 20_000 });
+    await page.getByRole('link', { name: 'API keys' }).click();
+    await heading(page, 'API keys');
+  });
+
+  describe('is had by everybody', () => {
+    it.each(['/sign-in', '/register', '/invitation', '/password-reset', '/nowhere'])('at %s', async (path) => {
+      const page = await visit(path);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      await expectAccessible(page);
+      await expectFitsNarrowly(page);
+      expectNoComplaints(page.context());
+    });
+
+    it('in the shell', async () => {
+      const operator = await dashboard.operator();
+      const page = await dashboard.signedIn(operator, '/account');
+      for (const [path, title] of [
+        ['/account', 'Account'],
+        [keysOf(operator.organizationId), 'API keys'],
+      ] as const) {
+        await page.goto(path);
+        await heading(page, title);
+        await page.getByRole('button', { name: /^Account of/ }).waitFor();
+        await expectAccessible(page);
+        await expectFitsNarrowly(page);
+      }
+      expectNoComplaints(page.context());
+    });
+
+    it('by keyboard alone: the way past the menu, shortcuts, and the heading after a change of the page', async () => {
+      const page = await dashboard.signedIn(ada, '/account');
+      await page.reload();
+      await heading(page, 'Account');
+      await page.getByRole('button', { name: /^Account of/ }).waitFor();
+      await page.keyboard.press('Tab');
+      expect(await page.evaluate('document.activeElement.textContent')).toBe('Skip to the content');
+      await page.keyboard.press('Enter');
+      await page.keyboard.press('g');
+      await page.keyboard.press('k');
+      await heading(page, 'API keys');
+      await eventually(
+        () => page.evaluate('document.activeElement.textContent'),
+        (text) => text === 'API keys',
+      );
+      await page.keyboard.press('?');
+      await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
+      await expectAccessible(page);
+      expectNoComplaints(page.context());
+    });
+  });
+});

@@ -1,0 +1,134 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startDeployment, type Deployment } from '../support/deployment.js';
+
+const SCRIPT = 'console.log("of the dashboard");';
+
+/** A build small enough to be told apart: what is served is its page, its files, or the API. */
+async function smallBuild(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'keyledger-dashboard-'));
+  await mkdir(join(folder, 'assets'));
+  await writeFile(join(folder, 'index.html'), '<meta nonce="__CSP_NONCE__"><script nonce="__CSP_NONCE__"></script>');
+  await writeFile(join(folder, 'assets', 'index-a1b2.js'), SCRIPT);
+  await writeFile(join(folder, 'assets', 'index-a1b2.js.br'), brotliCompressSync(SCRIPT));
+  await writeFile(join(folder, 'assets', 'index-a1b2.js.gz'), gzipSync(SCRIPT));
+  return folder;
+}
+
+const NAVIGATION = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+
+describe('a build of the dashboard', () => {
+  let folder: string;
+  let deployment: Deployment;
+
+  beforeAll(async () => {
+    folder = await smallBuild();
+    deployment = await startDeployment({ worker: false, dashboard: folder });
+  });
+
+  afterAll(async () => {
+    await deployment.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  const get = (path: string, headers: Record<string, string> = NAVIGATION, method = 'GET') =>
+    fetch(`${deployment.url}${path}`, { method, headers });
+
+  it.each(['/', '/sign-in', '/org/org_01h455vb4pex5vsknk084sn02q/settings/api-keys?status=active', '/apiary'])(
+    'is the page at %s',
+    async (path) => {
+      const response = await get(path);
+      expect(response.status).toBe(200);
+      expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
+      expect(response.headers.get('cache-control')).toBe('no-store');
+    },
+  );
+
+  it('has a policy without inline scripts, with another nonce for each answer', async () => {
+    const nonces = [];
+    for (const response of [await get('/'), await get('/')]) {
+      const policy = response.headers.get('content-security-policy')!;
+      const nonce = /'nonce-([^']+)'/.exec(policy)![1]!;
+      expect(policy.split('; ')).toEqual([
+        "default-src 'none'",
+        "script-src 'self'",
+        `style-src 'self' 'nonce-${nonce}'`,
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+      ]);
+      expect(await response.text()).toBe(`<meta nonce="${nonce}"><script nonce="${nonce}"></script>`);
+      nonces.push(nonce);
+    }
+    expect(nonces[0]).not.toBe(nonces[1]);
+  });
+
+  it('tells browsers to keep to themselves what they know', async () => {
+    const { headers } = await get('/');
+    expect(Object.fromEntries(headers)).toMatchObject({
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      'cross-origin-opener-policy': 'same-origin',
+      'cross-origin-resource-policy': 'same-origin',
+      'permissions-policy': expect.stringContaining('camera=()'),
+    });
+  });
+
+  it.each(['br', 'gzip', 'identity'])('has assets that are kept for good, as %s', async (encoding) => {
+    const response = await get('/assets/index-a1b2.js', { 'accept-encoding': encoding });
+    expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+    expect(response.headers.get('content-encoding')).toBe(encoding === 'identity' ? null : encoding);
+    expect(response.headers.get('content-type')).toMatch(/^(text|application)\/javascript/);
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff');
+    expect(await response.text()).toBe(SCRIPT);
+  });
+
+  it.each([
+    '/api/v1/nothing',
+    '/api',
+    '/assets/gone-c3d4.js',
+    '/authz/deep/path',
+    '/auth/api-keys',
+    '/docs/nothing',
+    '/health/nothing',
+    '/problems/nothing',
+    '/tlog/nothing',
+  ])('is not at %s, which is answered as to a program', async (path) => {
+    const response = await get(path);
+    expect(response.status).toBe(404);
+    expect(response.headers.get('content-type')).toContain('application/problem+json');
+    expect(await response.json()).toMatchObject({
+      code: 'not_found',
+      request_id: response.headers.get('x-request-id'),
+    });
+  });
+
+  it('is not for programs, and not for other methods', async () => {
+    expect((await get('/sign-in', { accept: 'application/json' })).status).toBe(404);
+    expect((await get('/sign-in', {})).status).toBe(404);
+    expect((await get('/sign-in', NAVIGATION, 'POST')).status).toBe(404);
+    expect((await get('/sign-in', NAVIGATION, 'HEAD')).status).toBe(200);
+  });
+
+  it('leaves the documentation and the API where they were', async () => {
+    expect(await (await get('/docs')).text()).toContain('Keyledger API');
+    expect((await get('/openapi.json')).headers.get('content-type')).toContain('application/json');
+    expect((await get('/health/live')).status).toBe(200);
+  });
+});
+
+it('without a build of the dashboard the API answers as ever', async () => {
+  const deployment = await startDeployment({ worker: false, dashboard: join(tmpdir(), 'no-dashboard-here') });
+  try {
+    expect((await fetch(`${deployment.url}/`, { headers: NAVIGATION })).status).toBe(404);
+    expect((await fetch(`${deployment.url}/health/live`)).status).toBe(200);
+  } finally {
+    await deployment.stop();
+  }
+});
