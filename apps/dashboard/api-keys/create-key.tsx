@@ -22,6 +22,7 @@ import { isAway } from '../session/reachability.js';
 import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
 import { Time } from '../ui/time.js';
+import { useNow } from '../ui/use-now.js';
 import { refreshApiKeys, type ApiKey } from './api-keys.js';
 import { fieldProps } from './field-props.js';
 import { idempotencyKeys } from './idempotency.js';
@@ -71,7 +72,6 @@ export function CreateKey({ organization, projectId, onClose }: Props) {
         padding="lg"
         title={created ? `${created.apiKey.name} is created` : 'Create API key'}
         closeOnClickOutside={!created}
-        closeButtonProps={{ 'aria-label': 'Close' }}
       >
         {!created && (
           <NewKey
@@ -235,7 +235,7 @@ type NewKeyFormState = UseFormReturnType<NewKeyForm, NewKeyForm, (values: NewKey
 
 function ExpiryField({ form }: { readonly form: NewKeyFormState }) {
   const { expiry } = form.values;
-  const end = expiryOf(form.values, new Date());
+  const end = expiryOf(form.values, new Date(useNow()));
   return (
     <Stack gap={6}>
       <Group align="flex-end" grow preventGrowOverflow={false}>

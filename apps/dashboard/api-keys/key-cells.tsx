@@ -75,7 +75,7 @@ const QUIET = Array.from({ length: SPARKLINE_DAYS }, () => 0);
 
 export function UsesCell({ apiKey, days = QUIET }: CellProps & { readonly days: readonly number[] | undefined }) {
   return (
-    <Group gap={6} wrap="nowrap" align="flex-end" lh={1} flex="none">
+    <Group gap={6} wrap="nowrap" flex="none">
       <Sparkline values={days} />
       <span title={`${apiKey.usage_count.toLocaleString()} uses in all`}>{number.format(apiKey.usage_count)}</span>
     </Group>
@@ -91,6 +91,7 @@ export const StatusCell = memo(function StatusCell({ apiKey, onSwitch }: StatusP
     <Group gap={8} wrap="nowrap" flex="none">
       {canSwitch(apiKey) && (
         <Switch
+          className="above"
           size="xs"
           checked={apiKey.status === 'active'}
           onChange={(event) => onSwitch(apiKey, event.currentTarget.checked)}

@@ -89,7 +89,6 @@ export function MetadataField({ value, onChange, error, disabled }: FieldProps<r
     >
       <Stack gap={6} mt={4} align="flex-start">
         {value.map((entry, at) => (
-          // oxlint-disable-next-line react/no-array-index-key -- an entry has nothing else that stays while it is typed
           <Group key={at} gap={6} wrap="nowrap" w="100%">
             <TextInput
               aria-label={`Name of entry ${at + 1}`}

@@ -2,7 +2,7 @@ import { Button, Chip, Group, Kbd, Loader, Select, TextInput } from '@mantine/co
 import { useDebouncedCallback } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
 import { useEffect, useRef, useState } from 'react';
-import { ApiKeyStatus, type Environment } from '#libs/contract/api-keys.js';
+import { ApiKeyStatus } from '#libs/contract/api-keys.js';
 import { useShortcut } from '../ui/shortcuts.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 import { ProjectSelect } from './project-select.js';
@@ -33,7 +33,7 @@ export function KeyFilters({ organizationId, search, onChange, busy, withinProje
         clearable
         data={statuses}
         value={search.status ?? null}
-        onChange={(status) => onChange({ status: (status as ApiKeyStatus | null) ?? undefined })}
+        onChange={(status) => onChange({ status: status ?? undefined })}
       />
       <Select
         aria-label="Environment"
@@ -45,7 +45,7 @@ export function KeyFilters({ organizationId, search, onChange, busy, withinProje
           { value: 'test', label: 'Test' },
         ]}
         value={search.environment ?? null}
-        onChange={(environment) => onChange({ environment: (environment as Environment | null) ?? undefined })}
+        onChange={(environment) => onChange({ environment: environment ?? undefined })}
       />
       {!withinProject && (
         <ProjectSelect

@@ -1,5 +1,6 @@
 import { Alert, Box, Group, Stack, Tabs, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
+import { useEffect, useRef } from 'react';
 import { CopyButton } from '../ui/copy-button.js';
 import { envLine, snippets, type KeyPair } from './snippets.js';
 
@@ -11,8 +12,11 @@ interface Props {
 /** Both halves, and how to begin with them. */
 export function KeyPairShown({ pair, onCopied }: Props) {
   const names = Object.keys(snippets) as (keyof typeof snippets)[];
+  // The form that had the focus is gone.
+  const ref = useRef<HTMLDivElement>(null);
+  useEffect(() => ref.current?.focus(), []);
   return (
-    <Stack>
+    <Stack ref={ref} tabIndex={-1} className="arrival">
       <Alert color="yellow" icon={<IconAlertTriangle />} title="The secret key is shown only once">
         Copy it now and keep it where only your servers can read it. Nobody can show it again, we neither.
       </Alert>
@@ -33,7 +37,7 @@ export function KeyPairShown({ pair, onCopied }: Props) {
         <Text fw={500} mb={4} id="try-it">
           Try it
         </Text>
-        <Tabs defaultValue={names[0]!} aria-labelledby="try-it">
+        <Tabs defaultValue={names[0]} aria-labelledby="try-it">
           <Tabs.List mb="xs">
             {names.map((name) => (
               <Tabs.Tab key={name} value={name}>
@@ -82,7 +86,6 @@ function Shown({ label, value, hint, onCopied }: ShownProps) {
 function Snippet({ name, text }: { readonly name: string; readonly text: string }) {
   return (
     <Box pos="relative">
-      {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- so that it can be scrolled without a mouse */}
       <pre className="snippet">{text}</pre>
       <Box pos="absolute" top={6} right={6}>
         <CopyButton value={text} label={`Copy the example: ${name}`} />

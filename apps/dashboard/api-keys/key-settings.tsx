@@ -44,10 +44,11 @@ export function KeySettings({ organization, current }: Props) {
     form.setValues(values);
     form.clearErrors();
   };
-  const follow = useEffectEvent(() => {
-    if (own.length === 0 || theirs.length === 0) begin(current, rebase(before, form.values, now));
+  const follow = useEffectEvent((latest: ReadApiKey) => {
+    if (own.length === 0 || theirs.length === 0) begin(latest, rebase(before, form.values, now));
   });
-  useEffect(() => follow(), [current]);
+  // oxlint-disable-next-line react/set-state-in-effect -- what comes from the server meets what stands in the form
+  useEffect(() => follow(current), [current]);
 
   const save = useMutation({
     mutationFn: async (values: SettingsForm) => {

@@ -2,7 +2,7 @@ import { Box, Group, Paper, SegmentedControl, Skeleton, Table, Text, Title } fro
 import { useQuery } from '@tanstack/react-query';
 import { lazy, Suspense } from 'react';
 import { ErrorState } from '../ui/error-state.js';
-import { keyUsageQuery, ranges, type Grouping, type Range } from './api-keys.js';
+import { keyUsageQuery, ranges, type Range } from './api-keys.js';
 import type { ApiKeySearch } from './api-keys-search.js';
 import { seriesOf, type UsageSeries } from './usage-series.js';
 
@@ -17,7 +17,7 @@ interface Props {
 export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onSearch }: Props) {
   const usage = useQuery(keyUsageQuery(keyId, range, by));
   // While the next range is on its way the last one stays: it is drawn as it was asked for.
-  const series = usage.data && !usage.isPlaceholderData && seriesOf(usage.data, range, by, Date.now());
+  const series = usage.data && !usage.isPlaceholderData && seriesOf(usage.data, range, by, usage.dataUpdatedAt);
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-usage">
       <Group justify="space-between" mb="md">
@@ -34,7 +34,7 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
             size="xs"
             aria-label="Time"
             value={range}
-            onChange={(value) => onSearch({ range: value as Range })}
+            onChange={(value) => onSearch({ range: value })}
             data={[
               { value: '24h', label: '24 hours' },
               { value: '7d', label: '7 days' },
@@ -45,7 +45,7 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
             size="xs"
             aria-label="Told apart by"
             value={by}
-            onChange={(value) => onSearch({ by: value as Grouping })}
+            onChange={(value) => onSearch({ by: value })}
             data={[
               { value: 'outcome', label: 'Outcome' },
               { value: 'endpoint', label: 'Endpoint' },

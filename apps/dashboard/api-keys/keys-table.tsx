@@ -1,4 +1,4 @@
-import { Skeleton, Table, UnstyledButton } from '@mantine/core';
+import { Skeleton, Table, UnstyledButton, VisuallyHidden } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { memo } from 'react';
 import { Time } from '../ui/time.js';
@@ -29,15 +29,15 @@ const ROW_HEIGHT = 56;
 
 export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
   const { apiKeys, total } = props;
-  const rows = useRowsInSight<HTMLTableSectionElement>({ ...props, rowHeight: ROW_HEIGHT });
-  const first = rows.items[0];
-  const last = rows.items.at(-1);
+  const { ref, items, top, height } = useRowsInSight<HTMLTableSectionElement>({ ...props, rowHeight: ROW_HEIGHT });
+  const first = items[0];
+  const last = items.at(-1);
   const header = { sort, onSort };
   return (
     <Table className="keys-table" aria-label="API keys" aria-rowcount={total + 1} aria-busy={stale}>
       <colgroup>
         <col />
-        <col style={{ width: 120 }} />
+        <col style={{ width: 130 }} />
         <col style={{ width: 56 }} />
         <col style={{ width: '13%' }} />
         <col style={{ width: 92 }} />
@@ -62,12 +62,14 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
           <Table.Th title="Of the last 14 days, and in all">Uses</Table.Th>
           <Table.Th>Expires</Table.Th>
           <Table.Th>Status</Table.Th>
-          <Table.Th aria-label="Actions" />
+          <Table.Th>
+            <VisuallyHidden>Actions</VisuallyHidden>
+          </Table.Th>
         </Table.Tr>
       </Table.Thead>
-      <Table.Tbody ref={rows.ref} className={stale ? 'stale' : undefined}>
-        {first && first.start > rows.top && <Spacer height={first.start - rows.top} />}
-        {rows.items.map(({ index }) => {
+      <Table.Tbody ref={ref} className={stale ? 'stale' : undefined}>
+        {first && first.start > top && <Spacer height={first.start - top} />}
+        {items.map(({ index }) => {
           const apiKey = apiKeys[index];
           return apiKey ? (
             <Row
@@ -87,7 +89,7 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
             </Table.Tr>
           );
         })}
-        {last && last.end - rows.top < rows.height && <Spacer height={rows.height - (last.end - rows.top)} />}
+        {last && last.end - top < height && <Spacer height={height - (last.end - top)} />}
       </Table.Tbody>
     </Table>
   );
@@ -95,11 +97,7 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
 
 /** In place of the rows out of sight. */
 function Spacer({ height }: { readonly height: number }) {
-  return (
-    <tr className="spacer" aria-hidden>
-      <td colSpan={10} style={{ height }} />
-    </tr>
-  );
+  return <tr className="spacer" aria-hidden style={{ height }} />;
 }
 
 interface RowProps extends Pick<KeysProps, 'onSwitch' | 'onAction'> {

@@ -39,7 +39,17 @@ interface Props {
 
 export function LeaveQuestion({ opened, onStay, onLeave }: Props) {
   return (
-    <Modal opened={opened} onClose={onStay} title="The secret key is not copied yet" zIndex={400}>
+    <Modal
+      opened={opened}
+      onClose={onStay}
+      title="The secret key is not copied yet"
+      zIndex={400}
+      // The key that would close what lies below has brought this up; the same press must not close it.
+      closeOnEscape={false}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') onStay();
+      }}
+    >
       <Stack>
         <Text>Nobody can show it again. Without it the key is of no use until it is rotated.</Text>
         <Group justify="flex-end">

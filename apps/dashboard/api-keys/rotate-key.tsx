@@ -55,7 +55,6 @@ export function RotateKey({ apiKey, onClose }: Props) {
         padding="lg"
         title={rotate.isSuccess ? `${apiKey.name} has a new secret` : `Rotate ${apiKey.name}`}
         closeOnClickOutside={!rotate.isSuccess}
-        closeButtonProps={{ 'aria-label': 'Close' }}
       >
         {!rotate.isSuccess && (
           <Stack>

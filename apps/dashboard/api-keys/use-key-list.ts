@@ -59,6 +59,7 @@ export function useRowsInSight<E extends HTMLElement>({ apiKeys, total, rowHeigh
     observer.observe(document.body);
     return () => observer.disconnect();
   }, []);
+  // oxlint-disable-next-line react/incompatible-library -- nothing of it is handed on but values
   const virtualizer = useWindowVirtualizer({
     count: total,
     estimateSize: useCallback(() => rowHeight, [rowHeight]),

@@ -33,13 +33,23 @@ export const theme = createTheme({
     Tooltip: { defaultProps: { withArrow: true, openDelay: 300, events: { hover: true, focus: true, touch: true } } },
     Table: { defaultProps: { verticalSpacing: 'xs', highlightOnHover: true } },
     Menu: { defaultProps: { shadow: 'md' } },
+    Notification: { defaultProps: { closeButtonProps: { 'aria-label': 'Close' } } },
   },
 });
+
+/** Words on a tint of their own colour, as in badges and alerts, are too light there as well. */
+const onTint = Object.fromEntries(
+  ['teal', 'yellow', 'orange', 'red', 'indigo', 'blue', 'gray'].map((color) => [
+    `--mantine-color-${color}-light-color`,
+    `color-mix(in srgb, var(--mantine-color-${color}-9) 65%, black)`,
+  ]),
+);
 
 /** Mantine's own greys for secondary text are too light on their backgrounds for WCAG 2.2 AA. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
   light: {
+    ...onTint,
     '--mantine-color-dimmed': 'var(--mantine-color-gray-7)',
     '--mantine-color-placeholder': 'var(--mantine-color-gray-7)',
     '--mantine-color-error': 'var(--mantine-color-red-9)',
