@@ -3,7 +3,7 @@ import { Button, EmptyState, Skeleton, Stack, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconKey, IconPlus } from '@tabler/icons-react';
 import { useCanGoBack, useRouter } from '@tanstack/react-router';
-import { lazy, Suspense, useCallback, useState, type ReactNode } from 'react';
+import { lazy, Suspense, useCallback, useDeferredValue, useState, type ReactNode } from 'react';
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganizations } from '../organization/organizations.js';
@@ -63,8 +63,9 @@ const WIDE = '(min-width: 80em)';
 function ManagedKeys({ organization, projectId, onSearch, title, description, createLabel, ...props }: ManagedProps) {
   const search = projectId ? { ...props.search, project: projectId } : props.search;
   const withinProject = projectId !== undefined;
-  const found = useKeyList(organization.id, search);
-  const { list, total, apiKeys, usesByDay, projectNames } = found;
+  const { list, rows } = useKeyList(organization.id, search);
+  // Drawn when there is time: what somebody types meanwhile comes first.
+  const { total, apiKeys, usesByDay, projectNames } = useDeferredValue(rows);
   const dialog = useKeyDialog();
   const setEnabled = useSetEnabled();
   const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false });

@@ -5,7 +5,7 @@ import { apiKeysQuery, projectsQuery, SPARKLINE_DAYS, sparklinesQuery, startOfDa
 import type { ApiKeysSearch } from './api-keys-search.js';
 
 const DAY_MS = 86_400_000;
-const OVERSCAN = 6;
+const OVERSCAN = 4;
 
 export type UsesByDay = ReadonlyMap<string, readonly number[]>;
 
@@ -20,8 +20,17 @@ export function useKeyList(organizationId: string, search: ApiKeysSearch) {
     combine: combineUses,
   });
   const projects = useQuery(projectsQuery(organizationId));
-  const projectNames = useMemo(() => new Map(projects.data?.data.map(({ id, name }) => [id, name])), [projects.data]);
-  return { list, apiKeys, total: pages?.[0]?.total ?? 0, usesByDay, projectNames };
+  const named = projects.data?.data;
+  const rows = useMemo(
+    () => ({
+      apiKeys,
+      total: pages?.[0]?.total ?? 0,
+      usesByDay,
+      projectNames: new Map(named?.map(({ id, name }) => [id, name])),
+    }),
+    [apiKeys, pages, usesByDay, named],
+  );
+  return { list, rows };
 }
 
 function combineUses(results: { readonly data: UsageData | undefined }[]): UsesByDay {
