@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Client } from '#libs/client/client.js';
+import { entityTagOf, type Client } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf } from '../support/rejection.js';
@@ -80,9 +80,7 @@ describe('an update', () => {
 
   it('with If-Match changes only what its caller has seen', async () => {
     const key = await newKey();
-    const url = `${deployment.url}/api/v1/api-keys/${key.id}`;
-    const authorization = `Bearer ${ada.accessToken}`;
-    const etag = (await fetch(url, { headers: { authorization } })).headers.get('etag')!;
+    const etag = entityTagOf(await ada.client.apiKeys.get({ params: { id: key.id } }))!;
     const rename = (name: string) =>
       ada.client.apiKeys.update({ params: { id: key.id }, headers: { 'if-match': etag }, body: { name } });
     await rename('First');

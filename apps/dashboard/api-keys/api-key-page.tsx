@@ -1,5 +1,222 @@
+import './api-keys.css';
+import { Button, Group, Paper, Stack, Switch, Text, Title } from '@mantine/core';
+import { notifications } from '@mantine/notifications';
+import { IconRefresh } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { lazy, Suspense, useState } from 'react';
+import { ApiError } from '#libs/client/client.js';
+import type { Organization } from '#libs/contract/organizations.js';
+import { useOrganizations } from '../organization/organizations.js';
+import { CopyButton } from '../ui/copy-button.js';
+import { ErrorState } from '../ui/error-state.js';
+import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
+import { PageSkeleton } from '../ui/page-skeleton.js';
+import { StatusBadge } from '../ui/status-badge.js';
+import { Time } from '../ui/time.js';
+import { canSwitch, useSetEnabled, type KeyAction } from './actions.js';
+import { apiKeyQuery, membersQuery, projectQuery, type ApiKey } from './api-keys.js';
+import { EnvironmentCell } from './key-cells.js';
+import { KeyEvents } from './key-events.js';
+import { KeySecrets } from './key-secrets.js';
+import { KeySettings } from './key-settings.js';
+import { KeyUsage } from './key-usage.js';
+
+const RotateKey = lazy(async () => ({ default: (await import('./rotate-key.js')).RotateKey }));
+const EndKey = lazy(async () => ({ default: (await import('./end-key.js')).EndKey }));
+
+const route = getRouteApi('/shell/org/$organizationId/settings/api-keys/$keyId');
 
 export function ApiKeyPage() {
-  return <PageHeader title="API key" />;
+  const { organizationId, keyId } = route.useParams();
+  const organization = useOrganizations().find(({ id }) => id === organizationId);
+  const read = useQuery(apiKeyQuery(keyId));
+  if (isGone(read.error)) return <NoKey organizationId={organizationId} />;
+  if (read.isPending) return <PageSkeleton rows={8} />;
+  if (!read.data || !organization) return <ErrorState error={read.error} onRetry={() => void read.refetch()} />;
+  return <KeyShown key={keyId} organization={organization} read={read.data} />;
+}
+
+function isGone(error: unknown): boolean {
+  return (
+    error instanceof ApiError && ['not_found', 'invalid_request', 'insufficient_scope'].includes(error.problem.code)
+  );
+}
+
+function NoKey({ organizationId }: { readonly organizationId: string }) {
+  return (
+    <>
+      <PageHeader title="There is no such key" />
+      <Text>
+        It was deleted, or it is not yours to see.{' '}
+        <TextLink to="/org/$organizationId/settings/api-keys" params={{ organizationId }}>
+          See the API keys
+        </TextLink>
+      </Text>
+    </>
+  );
+}
+
+interface Props {
+  readonly organization: Organization;
+  readonly read: Parameters<typeof KeySettings>[0]['current'];
+}
+
+function KeyShown({ organization, read }: Props) {
+  const { apiKey } = read;
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  const [action, setAction] = useState<KeyAction>();
+  const setEnabled = useSetEnabled();
+  const close = () => setAction(undefined);
+  const leaveDeleted = () => {
+    notifications.show({ message: `${apiKey.name} is deleted.` });
+    void navigate({ to: '/org/$organizationId/settings/api-keys', params: { organizationId: organization.id } });
+  };
+  return (
+    <>
+      <Text size="sm" mb={4}>
+        <TextLink to="/org/$organizationId/settings/api-keys" params={{ organizationId: organization.id }}>
+          API keys
+        </TextLink>
+      </Text>
+      <PageHeader
+        title={apiKey.name}
+        description={apiKey.description}
+        actions={
+          canSwitch(apiKey) && (
+            <>
+              <Switch
+                label="Enabled"
+                checked={apiKey.status === 'active'}
+                onChange={(event) => setEnabled(apiKey, event.currentTarget.checked)}
+              />
+              <Button
+                variant="default"
+                leftSection={<IconRefresh size={16} />}
+                onClick={() => setAction('rotate')}
+                ml="sm"
+              >
+                Rotate
+              </Button>
+            </>
+          )
+        }
+      />
+      <Stack gap="lg">
+        <Facts organization={organization} apiKey={apiKey} />
+        <div className="key-columns">
+          <Stack gap="lg">
+            <KeyUsage
+              keyId={apiKey.id}
+              search={search}
+              onSearch={(changes) =>
+                void navigate({ search: (before) => ({ ...before, ...changes }), replace: true, resetScroll: false })
+              }
+            />
+            <KeySettings organization={organization} current={read} />
+          </Stack>
+          <Stack gap="lg">
+            <KeySecrets keyId={apiKey.id} />
+            <KeyEvents organization={organization} keyId={apiKey.id} />
+            <EndOfKey apiKey={apiKey} onAction={setAction} />
+          </Stack>
+        </div>
+      </Stack>
+      <Suspense>
+        {action === 'rotate' && <RotateKey apiKey={apiKey} onClose={close} />}
+        {action === 'revoke' && <EndKey apiKey={apiKey} how="revoke" onClose={close} />}
+        {action === 'delete' && <EndKey apiKey={apiKey} how="delete" onClose={close} onDone={leaveDeleted} />}
+      </Suspense>
+    </>
+  );
+}
+
+function Facts({ organization, apiKey }: { readonly organization: Organization; readonly apiKey: ApiKey }) {
+  const project = useQuery({ ...projectQuery(apiKey.project_id ?? ''), enabled: apiKey.project_id !== null });
+  const members = useQuery(membersQuery(organization.id));
+  const maker = apiKey.created_by.type === 'api_key' ? 'an API key' : members.data?.get(apiKey.created_by.id);
+  return (
+    <Paper withBorder p="lg">
+      <dl className="facts">
+        <Fact label="Status">
+          <StatusBadge status={apiKey.status} />
+        </Fact>
+        <Fact label="Environment">
+          <EnvironmentCell apiKey={apiKey} />
+        </Fact>
+        <Fact label="Public key" wide>
+          <Group gap={2} wrap="nowrap">
+            <span className="mono wraps">{apiKey.public_key}</span>
+            <CopyButton value={apiKey.public_key} label="Copy the public key" />
+          </Group>
+        </Fact>
+        <Fact label="Secret key begins">
+          <span className="mono">{apiKey.prefix}…</span>
+        </Fact>
+        <Fact label="Project">
+          {apiKey.project_id ? (
+            <TextLink
+              to="/org/$organizationId/projects/$projectId/api-keys"
+              params={{ organizationId: organization.id, projectId: apiKey.project_id }}
+            >
+              {project.data?.name ?? '…'}
+            </TextLink>
+          ) : (
+            'All projects'
+          )}
+        </Fact>
+        <Fact label="Created">
+          <Time at={apiKey.created_at} />
+          {maker && ` by ${maker}`}
+        </Fact>
+        <Fact label="Last used">
+          <Time at={apiKey.last_used_at} />
+        </Fact>
+        <Fact label="Uses in all">{apiKey.usage_count.toLocaleString()}</Fact>
+        <Fact label="Expires">
+          <Time at={apiKey.expires_at} />
+        </Fact>
+      </dl>
+    </Paper>
+  );
+}
+
+interface FactProps {
+  readonly label: string;
+  readonly wide?: boolean;
+  readonly children: React.ReactNode;
+}
+
+function Fact({ label, wide, children }: FactProps) {
+  return (
+    <div className={wide ? 'wide' : undefined}>
+      <dt>{label}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}
+
+function EndOfKey({ apiKey, onAction }: { readonly apiKey: ApiKey; readonly onAction: (action: KeyAction) => void }) {
+  return (
+    <Paper withBorder p="lg" component="section" aria-labelledby="key-end">
+      <Title order={2} mb={4} id="key-end">
+        End this key
+      </Title>
+      <Text size="sm" c="dimmed" mb="sm">
+        For good, and at once on every node. To pause it, disable it.
+      </Text>
+      <Group gap="xs">
+        {apiKey.status !== 'revoked' && (
+          <Button variant="light" color="red" size="xs" onClick={() => onAction('revoke')}>
+            Revoke
+          </Button>
+        )}
+        <Button variant="light" color="red" size="xs" onClick={() => onAction('delete')}>
+          Delete
+        </Button>
+      </Group>
+    </Paper>
+  );
 }

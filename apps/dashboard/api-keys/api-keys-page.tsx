@@ -1,5 +1,23 @@
-import { PageHeader } from '../ui/page-header.js';
+import { getRouteApi } from '@tanstack/react-router';
+import { ApiKeysList } from './api-keys-list.js';
+
+const route = getRouteApi('/shell/org/$organizationId/settings/api-keys');
 
 export function ApiKeysPage() {
-  return <PageHeader title="API keys" />;
+  const { organizationId } = route.useParams();
+  const search = route.useSearch();
+  const navigate = route.useNavigate();
+  return (
+    <ApiKeysList
+      // What is about to be done with a key of one organization has no place in the next.
+      key={organizationId}
+      organizationId={organizationId}
+      search={search}
+      onSearch={(changes, replace) =>
+        void navigate({ search: (before) => ({ ...before, ...changes }), replace, resetScroll: false })
+      }
+      title="API keys"
+      createLabel="Create API key"
+    />
+  );
 }

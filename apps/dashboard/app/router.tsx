@@ -7,6 +7,7 @@ import {
   redirect,
 } from '@tanstack/react-router';
 import { z } from 'zod';
+import { apiKeySearch, apiKeysSearch } from '../api-keys/api-keys-search.js';
 import { AuditSearch } from '../audit/audit-search.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
@@ -112,11 +113,13 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/settings/api-keys',
+    validateSearch: apiKeysSearch,
     component: lazyRouteComponent(() => import('../api-keys/api-keys-page.js'), 'ApiKeysPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/settings/api-keys/$keyId',
+    validateSearch: apiKeySearch,
     component: lazyRouteComponent(() => import('../api-keys/api-key-page.js'), 'ApiKeyPage'),
   }),
   createRoute({
@@ -128,6 +131,7 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/projects/$projectId/api-keys',
+    validateSearch: apiKeysSearch,
     component: lazyRouteComponent(() => import('../projects/project-page.js'), 'ProjectPage'),
   }),
   createRoute({

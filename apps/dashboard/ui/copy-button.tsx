@@ -1,24 +1,30 @@
-import { ActionIcon, CopyButton as MantineCopyButton, VisuallyHidden } from '@mantine/core';
-import { IconCheck, IconCopy } from '@tabler/icons-react';
+import { ActionIcon, VisuallyHidden } from '@mantine/core';
+import { useClipboard } from '@mantine/hooks';
+import { IconCheck, IconCopy, IconCopyX } from '@tabler/icons-react';
+import { useEffect, useEffectEvent } from 'react';
 
 interface Props {
   readonly value: string;
   /** What is copied, such as `Copy the public key`. */
   readonly label: string;
+  readonly onCopied?: (() => void) | undefined;
 }
 
-/** Copies, and says so to everybody. */
-export function CopyButton({ value, label }: Props) {
+/** Copies, and says so to everybody; also that it could not, as browsers refuse it where there is no TLS. */
+export function CopyButton({ value, label, onCopied }: Props) {
+  const { copied, copy, error } = useClipboard();
+  const tell = useEffectEvent(() => onCopied?.());
+  useEffect(() => {
+    if (copied) tell();
+  }, [copied]);
+  const title = error ? 'The browser does not let us copy: select it by hand' : label;
   return (
-    <MantineCopyButton value={value} timeout={2000}>
-      {({ copied, copy }) => (
-        <>
-          <ActionIcon variant="subtle" color="gray" size="md" aria-label={label} title={label} onClick={copy}>
-            {copied ? <IconCheck size={16} /> : <IconCopy size={16} />}
-          </ActionIcon>
-          <VisuallyHidden role="status">{copied && 'Copied'}</VisuallyHidden>
-        </>
-      )}
-    </MantineCopyButton>
+    <>
+      <ActionIcon variant="subtle" color="gray" size="md" aria-label={label} title={title} onClick={() => copy(value)}>
+        {copied && <IconCheck size={16} />}
+        {!copied && (error ? <IconCopyX size={16} /> : <IconCopy size={16} />)}
+      </ActionIcon>
+      <VisuallyHidden role="status">{copied ? 'Copied' : error && title}</VisuallyHidden>
+    </>
   );
 }

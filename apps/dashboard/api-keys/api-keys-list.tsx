@@ -1,0 +1,184 @@
+import './api-keys.css';
+import { Button, EmptyState, Skeleton, Stack, Text } from '@mantine/core';
+import { useMediaQuery } from '@mantine/hooks';
+import { IconKey, IconPlus } from '@tabler/icons-react';
+import { useCanGoBack, useRouter } from '@tanstack/react-router';
+import { lazy, Suspense, useCallback, useDeferredValue, useState, type ReactNode } from 'react';
+import type { Organization } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
+import { useOrganizations } from '../organization/organizations.js';
+import { ErrorState } from '../ui/error-state.js';
+import { PageHeader } from '../ui/page-header.js';
+import { useShortcut } from '../ui/shortcuts.js';
+import { SlowNotice } from '../ui/slow-notice.js';
+import { useSetEnabled, type KeyAction } from './actions.js';
+import type { ApiKey } from './api-keys.js';
+import type { ApiKeysSearch } from './api-keys-search.js';
+import { isFiltered, KeyFilters, noFilters } from './key-filters.js';
+import { KeysCards } from './keys-cards.js';
+import { KeysTable } from './keys-table.js';
+import { useKeyList } from './use-key-list.js';
+
+const CreateKey = lazy(async () => ({ default: (await import('./create-key.js')).CreateKey }));
+const RotateKey = lazy(async () => ({ default: (await import('./rotate-key.js')).RotateKey }));
+const EndKey = lazy(async () => ({ default: (await import('./end-key.js')).EndKey }));
+
+interface Props {
+  readonly organizationId: string;
+  /** What the address says; with `project`, where the page shows one project alone, always that. */
+  readonly search: ApiKeysSearch;
+  /** @param replace the entry of the history, as for each letter that is typed */
+  readonly onSearch: (changes: ApiKeysSearch, replace: boolean) => void;
+  readonly title: string;
+  readonly description?: ReactNode;
+  readonly createLabel: string;
+  readonly projectId?: string;
+}
+
+/** The keys of an organization, or of one project of it. */
+export function ApiKeysList(props: Props) {
+  const organization = useOrganizations().find(({ id }) => id === props.organizationId);
+  if (!organization || !roleCovers(organization.role, 'api-keys:manage')) {
+    return (
+      <>
+        <PageHeader title={props.title} />
+        <EmptyState
+          icon={<IconKey />}
+          title="The keys are not for your role"
+          description={
+            organization
+              ? `As ${organization.role} you do not see API keys. Owners, admins and developers do; an owner or admin can change your role.`
+              : 'Only members of an organization see its API keys.'
+          }
+        />
+      </>
+    );
+  }
+  return <ManagedKeys {...props} organization={organization} />;
+}
+
+/** Where the columns of the table have room beside the sidebar. */
+const WIDE = '(min-width: 80em)';
+
+function ManagedKeys({ organization, projectId, onSearch, title, description, createLabel, ...props }: ManagedProps) {
+  const search = projectId ? { ...props.search, project: projectId } : props.search;
+  const withinProject = projectId !== undefined;
+  const { list, rows } = useKeyList(organization.id, search);
+  // Drawn when there is time: what somebody types meanwhile comes first.
+  const { total, apiKeys, usesByDay, projectNames } = useDeferredValue(rows);
+  const dialog = useKeyDialog();
+  const setEnabled = useSetEnabled();
+  const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false });
+  const closeCreation = useCloseCreation(onSearch);
+  const openCreation = () => onSearch({ create: true }, false);
+  useShortcut('c', 'Create an API key', openCreation);
+
+  const { fetchNextPage, hasNextPage, isFetching } = list;
+  const loadMore = useCallback(() => void fetchNextPage(), [fetchNextPage]);
+  const create = (
+    <Button leftSection={<IconPlus size={16} />} onClick={openCreation} aria-keyshortcuts="c">
+      {createLabel}
+    </Button>
+  );
+  const filtered = isFiltered(search, withinProject);
+  const Keys = isWide ? KeysTable : KeysCards;
+  return (
+    <>
+      <PageHeader
+        title={title}
+        description={
+          description ??
+          (organization.role === 'developer' ? 'The keys that you made, and those made with them.' : undefined)
+        }
+        actions={create}
+      />
+      <KeyFilters
+        organizationId={organization.id}
+        search={search}
+        onChange={(changes) => onSearch(changes, 'search' in changes)}
+        busy={list.isPlaceholderData}
+        withinProject={withinProject}
+      />
+      {list.error && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
+      {list.isPending && <ListSkeleton />}
+      {list.data && (
+        <Text size="sm" c="dimmed" mb={4} role="status">
+          {total.toLocaleString()} {total === 1 ? 'key' : 'keys'}
+          {filtered && ' found'}
+        </Text>
+      )}
+      {list.data && total === 0 && !filtered && (
+        <EmptyState
+          icon={<IconKey />}
+          withIndicatorBackground
+          title="No API keys yet"
+          description="A key lets a program of yours call the API. Give each program its own, with the few scopes that it needs."
+        >
+          <EmptyState.Actions>{create}</EmptyState.Actions>
+        </EmptyState>
+      )}
+      {list.data && total === 0 && filtered && (
+        <EmptyState title="No key is like that" description="Nothing matches all of the filters.">
+          <EmptyState.Actions>
+            <Button variant="default" onClick={() => onSearch(noFilters(withinProject), false)}>
+              Clear filters
+            </Button>
+          </EmptyState.Actions>
+        </EmptyState>
+      )}
+      {total > 0 && (
+        <Keys
+          apiKeys={apiKeys}
+          total={total}
+          stale={list.isPlaceholderData}
+          usesByDay={usesByDay}
+          projectNames={projectNames}
+          sort={search.sort ?? '-created_at'}
+          onSort={(sort) => onSearch({ sort }, false)}
+          onSwitch={setEnabled}
+          onAction={dialog.open}
+          loadMore={hasNextPage && !isFetching ? loadMore : undefined}
+        />
+      )}
+      <Suspense>
+        {search.create && <CreateKey organization={organization} projectId={search.project} onClose={closeCreation} />}
+        {dialog.apiKey && dialog.action === 'rotate' && <RotateKey apiKey={dialog.apiKey} onClose={dialog.close} />}
+        {dialog.apiKey && (dialog.action === 'revoke' || dialog.action === 'delete') && (
+          <EndKey apiKey={dialog.apiKey} how={dialog.action} onClose={dialog.close} />
+        )}
+      </Suspense>
+    </>
+  );
+}
+
+interface ManagedProps extends Props {
+  readonly organization: Organization;
+}
+
+function ListSkeleton() {
+  return (
+    <Stack gap="xs" role="status" aria-label="Loading">
+      {Array.from({ length: 8 }, (_, row) => (
+        <Skeleton key={row} height={48} />
+      ))}
+      <SlowNotice />
+    </Stack>
+  );
+}
+
+/** Which key something is about to be done with. */
+function useKeyDialog() {
+  const [subject, setSubject] = useState<{ apiKey: ApiKey; action: KeyAction }>();
+  const open = useCallback((apiKey: ApiKey, action: KeyAction) => setSubject({ apiKey, action }), []);
+  return { ...subject, open, close: () => setSubject(undefined) };
+}
+
+/** Back to where it was opened; whoever came by a link stays. */
+function useCloseCreation(onSearch: Props['onSearch']): () => void {
+  const router = useRouter();
+  const canGoBack = useCanGoBack();
+  return () => {
+    if (canGoBack) router.history.back();
+    else onSearch({ create: undefined }, true);
+  };
+}

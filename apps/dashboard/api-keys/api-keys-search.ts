@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { ApiKeyStatus, Environment, listApiKeys } from '#libs/contract/api-keys.js';
+import { idOf } from '#libs/contract/ids.js';
+
+const { sort } = listApiKeys.query.shape;
+
+/** What the address says of a list of keys. What makes no sense there is as if it were not. */
+export const apiKeysSearch = z.object({
+  // The router reads `search=42` as a number.
+  search: z.coerce.string().trim().min(1).max(100).optional().catch(undefined),
+  status: ApiKeyStatus.optional().catch(undefined),
+  environment: Environment.optional().catch(undefined),
+  project: idOf('proj').optional().catch(undefined),
+  unused: z.literal(true).optional().catch(undefined),
+  sort: sort.unwrap().optional().catch(undefined),
+  /** The form for a new one is open. */
+  create: z.literal(true).optional().catch(undefined),
+});
+export type ApiKeysSearch = z.infer<typeof apiKeysSearch>;
+
+export const apiKeySearch = z.object({
+  range: z.enum(['24h', '7d', '30d']).optional().catch(undefined),
+  by: z.enum(['outcome', 'endpoint']).optional().catch(undefined),
+});
+export type ApiKeySearch = z.infer<typeof apiKeySearch>;

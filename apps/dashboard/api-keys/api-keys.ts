@@ -1,0 +1,193 @@
+import { infiniteQueryOptions, keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query';
+import type { z } from 'zod';
+import { entityTagOf } from '#libs/client/client.js';
+import type { ApiKey as ApiKeySchema, listApiKeys, listScopes } from '#libs/contract/api-keys.js';
+import { PAGE_MAX } from '#libs/contract/lists.js';
+import type { RouteOutput } from '#libs/contract/route.js';
+import { api } from '../session/session.js';
+import type { ApiKeySearch, ApiKeysSearch } from './api-keys-search.js';
+
+export type ApiKey = z.infer<typeof ApiKeySchema>;
+type ApiKeysPage = RouteOutput<typeof listApiKeys>;
+export type RegisteredScope = RouteOutput<typeof listScopes>['data'][number];
+
+/** A key as it was read, with what makes sure that nobody else has changed it since. */
+export interface ReadApiKey {
+  readonly apiKey: ApiKey;
+  readonly etag: string | undefined;
+}
+
+const UNUSED_DAYS = 90;
+const DAY_MS = 86_400_000;
+export const SPARKLINE_DAYS = 14;
+const POLL_MS = 15_000;
+
+/** Everything that is read of keys: what changes one of them may change any of it. */
+const ALL = ['api-keys'] as const;
+
+export function refreshApiKeys(queries: QueryClient): Promise<void> {
+  return queries.invalidateQueries({ queryKey: ALL });
+}
+
+/** What others change shows up without asking; a list of many pages is asked for less often. */
+export const apiKeysQuery = (organizationId: string, { unused, project, create: _, ...search }: ApiKeysSearch) =>
+  infiniteQueryOptions({
+    queryKey: [...ALL, 'list', organizationId, project, unused, search],
+    queryFn: ({ pageParam: cursor }) =>
+      api.apiKeys.list({
+        query: {
+          ...search,
+          organization_id: organizationId,
+          project_id: project,
+          unused_for_days: unused && UNUSED_DAYS,
+          limit: PAGE_MAX,
+          cursor,
+        },
+      }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next_cursor: cursor }) => cursor ?? undefined,
+    placeholderData: keepPreviousData,
+    refetchInterval: ({ state }) => POLL_MS * Math.max(1, state.data?.pages.length ?? 1),
+  });
+
+export const apiKeyQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...ALL, 'one', id],
+    queryFn: async (): Promise<ReadApiKey> => {
+      const apiKey = await api.apiKeys.get({ params: { id } });
+      return { apiKey, etag: entityTagOf(apiKey) };
+    },
+    refetchInterval: POLL_MS,
+  });
+
+export const secretsQuery = (id: string) =>
+  queryOptions({
+    queryKey: [...ALL, 'secrets', id],
+    queryFn: () => api.apiKeys.listSecrets({ params: { id } }),
+    refetchInterval: POLL_MS,
+  });
+
+export const keyEventsQuery = (organizationId: string, id: string) =>
+  queryOptions({
+    queryKey: [...ALL, 'events', id],
+    queryFn: () => api.audit.listEvents({ query: { organization_id: organizationId, key_id: id, limit: 12 } }),
+    refetchInterval: POLL_MS,
+  });
+
+export const scopesQuery = queryOptions({
+  queryKey: ['scopes'],
+  queryFn: async () => (await api.apiKeys.listScopes()).data,
+  staleTime: Infinity,
+});
+
+/** The last two weeks of up to a hundred keys, in one call. */
+export const sparklinesQuery = (organizationId: string, ids: readonly string[]) =>
+  queryOptions({
+    queryKey: ['usage', organizationId, 'sparklines', ids],
+    queryFn: () =>
+      api.usage.ofOrganization({
+        params: { id: organizationId },
+        query: {
+          from: new Date(startOfDay(Date.now()) - (SPARKLINE_DAYS - 1) * DAY_MS).toISOString(),
+          interval: 'day',
+          group_by: 'api_key',
+          api_key_id: ids.join(','),
+        },
+      }),
+    staleTime: 60_000,
+  });
+
+export function startOfDay(time: number): number {
+  return time - (time % DAY_MS);
+}
+
+const HOUR_MS = 3_600_000;
+
+/** How far back each range looks, and in what steps. */
+export const ranges = {
+  '24h': { interval: 'hour', stepMs: HOUR_MS, steps: 24 },
+  '7d': { interval: 'hour', stepMs: HOUR_MS, steps: 7 * 24 },
+  '30d': { interval: 'day', stepMs: DAY_MS, steps: 30 },
+} as const;
+
+export type Range = NonNullable<ApiKeySearch['range']>;
+export type Grouping = NonNullable<ApiKeySearch['by']>;
+
+/** When each step of a range begins, the last of them being the present one. */
+export function stepsOf(range: Range, now: number): number[] {
+  const { stepMs, steps } = ranges[range];
+  const last = now - (now % stepMs);
+  return Array.from({ length: steps }, (_, step) => last - (steps - 1 - step) * stepMs);
+}
+
+export const keyUsageQuery = (id: string, range: Range, grouping: Grouping) =>
+  queryOptions({
+    queryKey: ['usage', 'key', id, range, grouping],
+    queryFn: () =>
+      api.usage.ofApiKey({
+        params: { id },
+        query: {
+          from: new Date(stepsOf(range, Date.now())[0]!).toISOString(),
+          interval: ranges[range].interval,
+          group_by: grouping,
+        },
+      }),
+    placeholderData: keepPreviousData,
+    refetchInterval: POLL_MS,
+  });
+
+/** Who would notice, if the key ended now. Counted by the hour, so it looks up to two hours back. */
+export const lastHourQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['usage', 'key', id, 'last hour'],
+    queryFn: () =>
+      api.usage.ofApiKey({
+        params: { id },
+        query: { from: new Date(Date.now() - HOUR_MS).toISOString(), interval: 'hour', group_by: 'endpoint' },
+      }),
+    staleTime: 0,
+  });
+
+export const projectsQuery = (organizationId: string, search?: string) =>
+  queryOptions({
+    queryKey: ['projects', 'choice', organizationId, search],
+    queryFn: () => api.projects.list({ query: { organization_id: organizationId, search, limit: PAGE_MAX } }),
+    placeholderData: keepPreviousData,
+    staleTime: 60_000,
+  });
+
+export const projectQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['projects', id],
+    queryFn: () => api.projects.get({ params: { id } }),
+    staleTime: 60_000,
+  });
+
+export const membersQuery = (organizationId: string) =>
+  queryOptions({
+    queryKey: ['members', organizationId, 'names'],
+    queryFn: async () => {
+      const { data } = await api.members.list({ params: { id: organizationId }, query: { limit: PAGE_MAX } });
+      return new Map(data.map(({ user_id: id, name }) => [id, name]));
+    },
+    staleTime: 60_000,
+  });
+
+/** In every place where a key is shown, without asking again. */
+export function showChanged(queries: QueryClient, id: string, changes: Partial<ApiKey>): void {
+  queries.setQueriesData<{ pages: ApiKeysPage[]; pageParams: unknown[] }>(
+    { queryKey: [...ALL, 'list'] },
+    (list) =>
+      list && {
+        ...list,
+        pages: list.pages.map((page) => ({
+          ...page,
+          data: page.data.map((apiKey) => (apiKey.id === id ? { ...apiKey, ...changes } : apiKey)),
+        })),
+      },
+  );
+  queries.setQueryData<ReadApiKey>(
+    apiKeyQuery(id).queryKey,
+    (read) => read && { ...read, apiKey: { ...read.apiKey, ...changes } },
+  );
+}

@@ -1,0 +1,79 @@
+import { Code, List, Skeleton, Text } from '@mantine/core';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { api } from '../session/session.js';
+import { ConfirmByName } from '../ui/confirm-by-name.js';
+import { Time } from '../ui/time.js';
+import { lastHourQuery, refreshApiKeys, type ApiKey } from './api-keys.js';
+
+interface Props {
+  readonly apiKey: ApiKey;
+  readonly how: 'revoke' | 'delete';
+  readonly onClose: () => void;
+  readonly onDone?: () => void;
+}
+
+/** For good, so with what speaks against it: who uses the key now. */
+export function EndKey({ apiKey, how, onClose, onDone }: Props) {
+  const queries = useQueryClient();
+  const end = useMutation({
+    mutationFn: async () => {
+      const params = { id: apiKey.id };
+      await (how === 'revoke' ? api.apiKeys.revoke({ params }) : api.apiKeys.delete({ params }));
+    },
+    onSuccess: () => {
+      onClose();
+      onDone?.();
+      return refreshApiKeys(queries);
+    },
+  });
+  return (
+    <ConfirmByName
+      opened
+      onClose={onClose}
+      title={how === 'revoke' ? 'Revoke key' : 'Delete key'}
+      name={apiKey.name}
+      onConfirm={() => end.mutate()}
+      pending={end.isPending}
+      error={end.error}
+    >
+      <Text>
+        {apiKey.status === 'revoked'
+          ? 'The key is revoked already. '
+          : 'Both halves of the key stop working at once and for good. '}
+        {how === 'revoke' ? 'It stays in the list, as revoked.' : 'It leaves every list; the audit log keeps it.'}
+      </Text>
+      {apiKey.status !== 'revoked' && <WhoUsesIt apiKey={apiKey} />}
+    </ConfirmByName>
+  );
+}
+
+const MOST_ENDPOINTS = 5;
+
+function WhoUsesIt({ apiKey }: { readonly apiKey: ApiKey }) {
+  const usage = useQuery(lastHourQuery(apiKey.id));
+  if (usage.isPending) return <Skeleton height={44} />;
+  const endpoints = Map.groupBy(usage.data?.data ?? [], ({ group }) => group ?? '(none)');
+  const most = [...endpoints]
+    .map(([endpoint, steps]) => ({ endpoint, uses: steps.reduce((sum, { uses }) => sum + uses, 0) }))
+    .filter(({ uses }) => uses > 0)
+    .toSorted((one, other) => other.uses - one.uses);
+  return (
+    <div>
+      <Text>
+        <b>{most.length > 0 ? 'It is in use. ' : 'Nothing used it in the last hour. '}</b>
+        Last used: <Time at={apiKey.last_used_at} otherwise="never" />.
+      </Text>
+      {most.length > 0 && (
+        <List size="sm" mt={4} aria-label="What used it in the last hour">
+          {most.slice(0, MOST_ENDPOINTS).map(({ endpoint, uses }) => (
+            <List.Item key={endpoint}>
+              <Code>{endpoint === '(none)' ? 'no endpoint named' : endpoint}</Code> {uses.toLocaleString()}{' '}
+              {uses === 1 ? 'use' : 'uses'}
+            </List.Item>
+          ))}
+          {most.length > MOST_ENDPOINTS && <List.Item>and {most.length - MOST_ENDPOINTS} more endpoints</List.Item>}
+        </List>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,103 @@
+import { Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { DomainEvent, type EventEnvelope } from '#libs/contract/events.js';
+import { describeVerification } from '#libs/contract/api-keys.js';
+import type { Organization } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
+import { ErrorState } from '../ui/error-state.js';
+import { TextLink } from '../ui/links.js';
+import { Time } from '../ui/time.js';
+import { keyEventsQuery, membersQuery } from './api-keys.js';
+
+interface Props {
+  readonly organization: Organization;
+  readonly keyId: string;
+}
+
+export function KeyEvents({ organization, keyId }: Props) {
+  const mayRead = roleCovers(organization.role, 'audit:read');
+  return (
+    <Paper withBorder p="lg" component="section" aria-labelledby="key-events">
+      <Title order={2} mb="sm" id="key-events">
+        Recent events
+      </Title>
+      {mayRead ? (
+        <Events organization={organization} keyId={keyId} />
+      ) : (
+        <Text c="dimmed">Owners, admins and auditors read the audit log. As {organization.role} you do not.</Text>
+      )}
+    </Paper>
+  );
+}
+
+function Events({ organization, keyId }: Props) {
+  const events = useQuery(keyEventsQuery(organization.id, keyId));
+  const members = useQuery(membersQuery(organization.id));
+  return (
+    <>
+      {events.isPending && <Skeleton height={120} />}
+      <ErrorState error={events.data ? undefined : events.error} onRetry={() => void events.refetch()} />
+      <Stack gap="xs" component="ul" m={0} p={0}>
+        {events.data?.data.map(({ event }) => (
+          <li key={event.id} className="plain">
+            <Text size="sm">{whatHappened(event)}</Text>
+            <Text size="xs" c="dimmed">
+              <Time at={event.time} />
+              {whoDid(event, members.data)}
+            </Text>
+          </li>
+        ))}
+      </Stack>
+      {events.data && (
+        <Text mt="sm" size="sm">
+          <TextLink
+            to="/org/$organizationId/audit"
+            params={{ organizationId: organization.id }}
+            search={{ key_id: keyId }}
+          >
+            All in the audit log
+          </TextLink>
+        </Text>
+      )}
+    </>
+  );
+}
+
+function whatHappened(envelope: EventEnvelope): string {
+  const event = DomainEvent.safeParse(envelope).data;
+  switch (event?.type) {
+    case 'api_key.created':
+      return 'Created';
+    case 'api_key.used':
+      return `Used${endpointOf(event.data)}`;
+    case 'api_key.denied':
+      return `Refused${endpointOf(event.data)}: ${describeVerification(event.data.code)}`;
+    case 'api_key.rotated':
+      return 'Rotated';
+    case 'api_key.updated':
+      return `Changed: ${Object.keys(event.data.changes).join(', ').replaceAll('_', ' ')}`;
+    case 'api_key.enabled':
+      return 'Enabled';
+    case 'api_key.disabled':
+      return 'Disabled';
+    case 'api_key.expiring':
+      return `Expires in ${event.data.days_left} ${event.data.days_left === 1 ? 'day' : 'days'}`;
+    case 'api_key.expired':
+      return 'Expired';
+    case 'api_key.revoked':
+      return event.data.deleted ? 'Deleted' : 'Revoked';
+    default:
+      return envelope.type.replaceAll(/[._]/g, ' ');
+  }
+}
+
+function endpointOf({ method, path }: { readonly method: string | null; readonly path: string | null }): string {
+  return method || path ? ` for ${[method, path].filter(Boolean).join(' ')}` : '';
+}
+
+/** Of a use it says nothing: that is the key itself. */
+function whoDid({ type, data: { actor } }: EventEnvelope, names: ReadonlyMap<string, string> | undefined): string {
+  if (['api_key.used', 'api_key.denied', 'api_key.expired', 'api_key.expiring'].includes(type)) return '';
+  if (actor.type === 'system') return ' by Keyledger';
+  return ` by ${names?.get(actor.id ?? '') ?? (actor.type === 'api_key' ? 'an API key' : 'a former member')}`;
+}

@@ -1,0 +1,81 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  changedFields,
+  creationOf,
+  emptyKey,
+  expiryOf,
+  patchOf,
+  problemsOf,
+  problemsOfNew,
+  rebase,
+  type NewKeyForm,
+  type SettingsForm,
+} from './key-form.js';
+
+const ORGANIZATION = 'org_01h455vb4pex5vsknk084sn02q';
+const settings: SettingsForm = { ...emptyKey, name: 'Checkout', scopes: ['a:read', 'b:read'], expires_at: '' };
+const newKey: NewKeyForm = {
+  ...emptyKey,
+  name: 'Checkout',
+  environment: 'live',
+  project_id: null,
+  expiry: 'never',
+  expiry_date: '',
+};
+
+describe('a form over somebody else’s change', () => {
+  it('does not take another order for a change', () => {
+    expect(changedFields(settings, { ...settings, scopes: ['b:read', 'a:read'] })).toEqual([]);
+  });
+
+  it('keeps what was changed here, and takes the rest from there', () => {
+    const own = { ...settings, name: 'Mine' };
+    const theirs = { ...settings, name: 'Theirs', description: 'New' };
+    expect(rebase(settings, own, theirs)).toEqual({ ...theirs, name: 'Mine' });
+  });
+
+  it('sends what was changed, and nothing else', () => {
+    const own = {
+      ...settings,
+      description: '  ',
+      external_id: 'cus_1',
+      metadata: [{ name: ' team ', value: 'tills' }],
+      expires_at: '2030-01-01T10:00',
+    };
+    expect(patchOf(settings, own)).toEqual({
+      description: null,
+      external_id: 'cus_1',
+      metadata: { team: 'tills' },
+      expires_at: new Date('2030-01-01T10:00').toISOString(),
+    });
+  });
+});
+
+describe('a new key', () => {
+  it('names neither scopes nor an expiry where none are chosen', () => {
+    const body = creationOf(newKey, ORGANIZATION);
+    expect(body).toMatchObject({ name: 'Checkout', organization_id: ORGANIZATION, environment: 'live' });
+    expect(body).not.toHaveProperty('scopes');
+    expect(body).not.toHaveProperty('expires_in_days');
+    expect(body).not.toHaveProperty('public_scopes');
+  });
+
+  it('ends after a preset or on a date, at this time of the day', () => {
+    const now = new Date(2030, 0, 30, 15, 20);
+    expect(expiryOf({ expiry: '30', expiry_date: '' }, now)).toEqual(new Date(now.getTime() + 30 * 86_400_000));
+    expect(expiryOf({ expiry: 'custom', expiry_date: '2030-02-01' }, now)).toEqual(new Date(2030, 1, 1, 15, 20));
+    expect(expiryOf({ expiry: 'custom', expiry_date: '2030-01-30' }, now)).toBeNull();
+    expect(problemsOfNew({ ...newKey, expiry: 'custom', expiry_date: '' })).toHaveProperty('expiry_date');
+  });
+
+  it('says at the field what is no domain, no network and no metadata', () => {
+    const form = {
+      ...emptyKey,
+      allowed_domains: ['app.example.com', 'https://example.com'],
+      allowed_ips: ['10.0.0.0/33'],
+      metadata: [{ name: '', value: 'x' }],
+    };
+    expect(Object.keys(problemsOf(form))).toEqual(['name', 'allowed_domains', 'allowed_ips', 'metadata']);
+    expect(problemsOf(form)['allowed_domains']).toMatch(/^https:\/\/example\.com must be a host/);
+  });
+});

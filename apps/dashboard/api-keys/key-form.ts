@@ -1,0 +1,194 @@
+import type { RouteInput } from '#libs/contract/route.js';
+import type { createApiKey, updateApiKey } from '#libs/contract/api-keys.js';
+import { Domain } from '#libs/contract/domains.js';
+import { Network } from '#libs/contract/networks.js';
+import { fieldErrors } from '../ui/field-errors.js';
+import type { ApiKey } from './api-keys.js';
+
+/** What a new key and a changed one have in common, as the fields hold it. */
+export interface KeyForm {
+  readonly name: string;
+  readonly description: string;
+  readonly external_id: string;
+  readonly scopes: readonly string[];
+  readonly allowed_domains: readonly string[];
+  readonly public_scopes: readonly string[] | null;
+  readonly allowed_ips: readonly string[];
+  readonly metadata: readonly MetadataEntry[];
+}
+
+export interface MetadataEntry {
+  readonly name: string;
+  readonly value: string;
+}
+
+export interface NewKeyForm extends KeyForm {
+  readonly environment: ApiKey['environment'];
+  readonly project_id: string | null;
+  readonly expiry: Expiry;
+  /** As a date field has it, for a custom expiry. */
+  readonly expiry_date: string;
+}
+
+export interface SettingsForm extends KeyForm {
+  /** As a field for a local date and time has it; empty for never. */
+  readonly expires_at: string;
+}
+
+export const expiryPresets = {
+  never: 'Never',
+  '7': 'In 7 days',
+  '30': 'In 30 days',
+  '90': 'In 90 days',
+  '365': 'In 365 days',
+  custom: 'On a date …',
+} as const;
+export type Expiry = keyof typeof expiryPresets;
+
+/** As the contract has it for `expires_in_days`. */
+const MOST_DAYS = 3650;
+const DAY_MS = 86_400_000;
+
+export const emptyKey: KeyForm = {
+  name: '',
+  description: '',
+  external_id: '',
+  scopes: [],
+  allowed_domains: [],
+  public_scopes: null,
+  allowed_ips: [],
+  metadata: [],
+};
+
+export function settingsOf(apiKey: ApiKey): SettingsForm {
+  return {
+    name: apiKey.name,
+    description: apiKey.description ?? '',
+    external_id: apiKey.external_id ?? '',
+    scopes: apiKey.scopes,
+    allowed_domains: apiKey.allowed_domains,
+    public_scopes: apiKey.public_scopes,
+    allowed_ips: apiKey.allowed_ips,
+    metadata: Object.entries(apiKey.metadata).map(([name, value]) => ({ name, value })),
+    expires_at: apiKey.expires_at ? localDateTime(new Date(apiKey.expires_at)) : '',
+  };
+}
+
+/** The fields in which two forms differ. The order of a list says nothing. */
+export function changedFields(before: SettingsForm, after: SettingsForm): (keyof SettingsForm)[] {
+  return (Object.keys(before) as (keyof SettingsForm)[]).filter(
+    (field) => asCompared(before[field]) !== asCompared(after[field]),
+  );
+}
+
+function asCompared(value: SettingsForm[keyof SettingsForm]): string {
+  return JSON.stringify(Array.isArray(value) ? value.map((item) => JSON.stringify(item)).toSorted() : value);
+}
+
+/** What somebody else has made of it, with what one has changed oneself on top. */
+export function rebase(base: SettingsForm, own: SettingsForm, theirs: SettingsForm): SettingsForm {
+  return { ...theirs, ...pick(own, changedFields(base, own)) };
+}
+
+/** Only what was changed: the rest stays as whoever else has it. */
+export function patchOf(base: SettingsForm, own: SettingsForm): RouteInput<typeof updateApiKey>['body'] {
+  const body = {
+    ...bodyOf(own),
+    expires_at: own.expires_at ? new Date(own.expires_at).toISOString() : null,
+  };
+  return pick(body, changedFields(base, own));
+}
+
+export function creationOf(form: NewKeyForm, organizationId: string): RouteInput<typeof createApiKey>['body'] {
+  const { scopes, public_scopes, ...body } = bodyOf(form);
+  return {
+    ...body,
+    organization_id: organizationId,
+    environment: form.environment,
+    ...(scopes.length > 0 && { scopes }),
+    ...(public_scopes && { public_scopes }),
+    ...(form.project_id && { project_id: form.project_id }),
+    ...(form.expiry !== 'never' && { expires_in_days: daysUntilExpiry(form) }),
+  };
+}
+
+function bodyOf(form: KeyForm) {
+  return {
+    name: form.name,
+    description: form.description.trim() || null,
+    external_id: form.external_id.trim() || null,
+    scopes: [...form.scopes],
+    allowed_domains: [...form.allowed_domains],
+    public_scopes: form.public_scopes && [...form.public_scopes],
+    allowed_ips: [...form.allowed_ips],
+    metadata: Object.fromEntries(form.metadata.map(({ name, value }) => [name.trim(), value])),
+  };
+}
+
+function pick<T extends object, K extends keyof T>(object: T, keys: readonly K[]): Pick<T, K> {
+  return Object.fromEntries(keys.map((key) => [key, object[key]])) as Pick<T, K>;
+}
+
+/** The API counts days from now: a key that ends on a date ends there at this time of the day. */
+function daysUntilExpiry({ expiry, expiry_date }: Pick<NewKeyForm, 'expiry' | 'expiry_date'>): number {
+  return expiry === 'custom' ? daysUntil(expiry_date, new Date()) : Number(expiry);
+}
+
+function daysUntil(date: string, now: Date): number {
+  const today = Date.UTC(now.getFullYear(), now.getMonth(), now.getDate());
+  return Math.round((Date.parse(date) - today) / DAY_MS);
+}
+
+/** When a key that is made now will end; null for never, and for what is no date. */
+export function expiryOf(form: Pick<NewKeyForm, 'expiry' | 'expiry_date'>, now: Date): Date | null {
+  if (form.expiry === 'never') return null;
+  const days = form.expiry === 'custom' ? daysUntil(form.expiry_date, now) : Number(form.expiry);
+  return days > 0 ? new Date(now.getTime() + days * DAY_MS) : null;
+}
+
+export const tomorrow = () => localDateTime(new Date(Date.now() + DAY_MS)).slice(0, 10);
+
+/** As fields have it, in local time and without seconds. */
+function localDateTime(date: Date): string {
+  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/** What can be said before the server is asked. */
+export function problemsOf(form: KeyForm): Record<string, string> {
+  const names = form.metadata.map(({ name }) => name.trim());
+  return {
+    ...(!form.name.trim() && { name: 'A name tells you later where the key is used' }),
+    ...listProblem('allowed_domains', form.allowed_domains, domainProblem),
+    ...listProblem('allowed_ips', form.allowed_ips, networkProblem),
+    ...(names.includes('') && { metadata: 'Every entry needs a name' }),
+    ...(new Set(names).size < names.length && { metadata: 'Two entries have the same name' }),
+  };
+}
+
+export function problemsOfNew(form: NewKeyForm): Record<string, string> {
+  const days = form.expiry === 'custom' ? daysUntil(form.expiry_date, new Date()) : 1;
+  return {
+    ...problemsOf(form),
+    ...(!(days >= 1 && days <= MOST_DAYS) && { expiry_date: 'Choose a date from tomorrow on, within ten years' }),
+  };
+}
+
+function listProblem(field: string, items: readonly string[], problem: (item: string) => string | undefined) {
+  const first = items.map((item) => ({ item, message: problem(item) })).find(({ message }) => message);
+  return first ? { [field]: `${first.item} ${first.message}` } : {};
+}
+
+export function domainProblem(text: string): string | undefined {
+  return Domain.safeParse(text).error?.issues[0]?.message;
+}
+
+export function networkProblem(text: string): string | undefined {
+  return Network.safeParse(text).error?.issues[0]?.message;
+}
+
+/** What an API answer says of the fields: of an item of a list it is said at the list. */
+export function keyErrors(error: unknown): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(fieldErrors(error)).map(([place, message]) => [place.split('.', 1)[0]!, message]),
+  );
+}

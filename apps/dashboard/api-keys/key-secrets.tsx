@@ -1,0 +1,46 @@
+import { Badge, Group, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { ErrorState } from '../ui/error-state.js';
+import { Time } from '../ui/time.js';
+import { secretsQuery } from './api-keys.js';
+
+/** After a rotation: whether anybody still uses the older one. */
+export function KeySecrets({ keyId }: { readonly keyId: string }) {
+  const secrets = useQuery(secretsQuery(keyId));
+  const all = secrets.data?.data ?? [];
+  const older = all.find(({ ends_at: end }) => end !== null);
+  return (
+    <Paper withBorder p="lg" component="section" aria-labelledby="key-secrets">
+      <Title order={2} mb="sm" id="key-secrets">
+        Secrets
+      </Title>
+      {secrets.isPending && <Skeleton height={52} />}
+      <ErrorState error={secrets.data ? undefined : secrets.error} onRetry={() => void secrets.refetch()} />
+      <Stack gap="sm" component="ul" m={0} p={0}>
+        {all.map((secret) => (
+          <li key={secret.id} className="plain">
+            <Group gap="xs" mb={2}>
+              <Text fw={500}>{secret.ends_at ? 'Older secret' : 'Present secret'}</Text>
+              {secret.ends_at && (
+                <Badge variant="light" color="orange" tt="none">
+                  ends <Time at={secret.ends_at} />
+                </Badge>
+              )}
+            </Group>
+            <Text size="sm" c="dimmed">
+              Last used: <Time at={secret.last_used_at} otherwise="never" />. Made <Time at={secret.created_at} />.
+            </Text>
+          </li>
+        ))}
+        {secrets.data && all.length === 0 && <Text c="dimmed">None works any more.</Text>}
+      </Stack>
+      {older && (
+        <Text size="sm" mt="sm">
+          {older.last_used_at
+            ? 'As long as the older one is used, somebody has not taken the new one yet.'
+            : 'Nobody uses the older one: everybody has the new one.'}
+        </Text>
+      )}
+    </Paper>
+  );
+}

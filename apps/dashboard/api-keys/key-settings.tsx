@@ -1,0 +1,214 @@
+import { Button, Group, Paper, Stack, Table, Text, Textarea, TextInput, Title, Alert } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { notifications } from '@mantine/notifications';
+import { IconGitMerge } from '@tabler/icons-react';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useEffect, useEffectEvent, useState } from 'react';
+import { ApiError } from '#libs/client/client.js';
+import type { Organization } from '#libs/contract/organizations.js';
+import { api } from '../session/session.js';
+import { FormError } from '../ui/form-error.js';
+import { apiKeyQuery, refreshApiKeys, type ReadApiKey } from './api-keys.js';
+import { fieldProps } from './field-props.js';
+import { AddressesField, DomainsField, MetadataField, PublicScopesField } from './key-fields.js';
+import {
+  changedFields,
+  keyErrors,
+  patchOf,
+  problemsOf,
+  rebase,
+  settingsOf,
+  tomorrow,
+  type SettingsForm,
+} from './key-form.js';
+import { ScopesField } from './scopes-field.js';
+
+interface Props {
+  readonly organization: Organization;
+  /** As it is now, as far as is known; a poll may bring what somebody else has saved. */
+  readonly current: ReadApiKey;
+}
+
+export function KeySettings({ organization, current }: Props) {
+  const queries = useQueryClient();
+  // What the form began with: a change is made to that, never to something that nobody has looked at.
+  const [base, setBase] = useState(current);
+  const form = useForm<SettingsForm>({ initialValues: settingsOf(base.apiKey), validate: problemsOf });
+  const before = settingsOf(base.apiKey);
+  const now = settingsOf(current.apiKey);
+  const own = changedFields(before, form.values);
+  const theirs = changedFields(before, now);
+
+  const begin = (read: ReadApiKey, values: SettingsForm) => {
+    setBase(read);
+    form.setValues(values);
+    form.clearErrors();
+  };
+  const follow = useEffectEvent((latest: ReadApiKey) => {
+    if (own.length === 0 || theirs.length === 0) begin(latest, rebase(before, form.values, now));
+  });
+  // oxlint-disable-next-line react/set-state-in-effect -- what comes from the server meets what stands in the form
+  useEffect(() => follow(current), [current]);
+
+  const save = useMutation({
+    mutationFn: async (values: SettingsForm) => {
+      const body = patchOf(before, values);
+      const update = ({ apiKey: { id }, etag }: ReadApiKey) =>
+        api.apiKeys.update({ params: { id }, body, headers: { 'if-match': etag } });
+      try {
+        return await update(base);
+      } catch (error) {
+        if (!isChangedMeanwhile(error)) throw error;
+        const latest = await queries.fetchQuery({ ...apiKeyQuery(base.apiKey.id), staleTime: 0 });
+        // Disabled, say, or rotated: nothing that this form is about.
+        if (changedFields(before, settingsOf(latest.apiKey)).length > 0) throw error;
+        return update(latest);
+      }
+    },
+    onSuccess: async () => {
+      notifications.show({ message: 'Saved. It holds on every node.' });
+      const saved = await queries.fetchQuery({ ...apiKeyQuery(base.apiKey.id), staleTime: 0 });
+      begin(saved, settingsOf(saved.apiKey));
+      void refreshApiKeys(queries);
+    },
+    onError: (error) => form.setErrors(keyErrors(error)),
+  });
+  const { status } = current.apiKey;
+  const disabled = status === 'revoked';
+  const inConflict = own.length > 0 && theirs.length > 0;
+  return (
+    <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
+      <Title order={2} mb="md" id="key-settings">
+        Settings
+      </Title>
+      {disabled && (
+        <Text c="dimmed" mb="md">
+          The key is revoked. Nothing of it can be changed any more.
+        </Text>
+      )}
+      <form onSubmit={form.onSubmit((values) => save.mutate(values))} noValidate>
+        <Stack gap="lg">
+          <TextInput label="Name" maxLength={100} disabled={disabled} {...form.getInputProps('name')} />
+          <Textarea
+            label="Description"
+            autosize
+            minRows={1}
+            maxLength={1000}
+            disabled={disabled}
+            {...form.getInputProps('description')}
+          />
+          <TextInput
+            label="External id"
+            description="Your own id of whom or what the key is for. Every verification tells it."
+            maxLength={200}
+            disabled={disabled}
+            {...form.getInputProps('external_id')}
+          />
+          <ScopesField
+            organization={organization}
+            mayBeEmpty={false}
+            disabled={disabled}
+            {...fieldProps(form, 'scopes')}
+          />
+          <TextInput
+            type="datetime-local"
+            label="Expires"
+            description="In your local time. Empty: never."
+            min={`${tomorrow()}T00:00`}
+            maw={260}
+            disabled={disabled || status === 'expired'}
+            {...form.getInputProps('expires_at')}
+          />
+          <DomainsField disabled={disabled} {...fieldProps(form, 'allowed_domains')} />
+          <PublicScopesField scopes={form.values.scopes} disabled={disabled} {...fieldProps(form, 'public_scopes')} />
+          <AddressesField disabled={disabled} {...fieldProps(form, 'allowed_ips')} />
+          <MetadataField disabled={disabled} {...fieldProps(form, 'metadata')} />
+          {inConflict && (
+            <ChangedMeanwhile
+              theirs={theirs}
+              now={now}
+              values={form.values}
+              onTake={() => begin(current, now)}
+              onKeep={() => begin(current, rebase(before, form.values, now))}
+            />
+          )}
+          {!isChangedMeanwhile(save.error) && <FormError error={save.error} />}
+        </Stack>
+        {own.length > 0 && (
+          <Group className="form-footer" justify="flex-end" mt="md">
+            <Button variant="default" onClick={() => begin(current, now)}>
+              Discard
+            </Button>
+            <Button type="submit" loading={save.isPending} disabled={inConflict}>
+              Save
+            </Button>
+          </Group>
+        )}
+      </form>
+    </Paper>
+  );
+}
+
+function isChangedMeanwhile(error: unknown): boolean {
+  return error instanceof ApiError && error.problem.code === 'precondition_failed';
+}
+
+const labels: Record<keyof SettingsForm, string> = {
+  name: 'Name',
+  description: 'Description',
+  external_id: 'External id',
+  scopes: 'Scopes',
+  expires_at: 'Expires',
+  allowed_domains: 'Allowed domains',
+  public_scopes: 'Public scopes',
+  allowed_ips: 'Allowed IP addresses',
+  metadata: 'Metadata',
+};
+
+interface ConflictProps {
+  readonly theirs: readonly (keyof SettingsForm)[];
+  readonly now: SettingsForm;
+  readonly values: SettingsForm;
+  readonly onTake: () => void;
+  readonly onKeep: () => void;
+}
+
+/** Both, before anything of either is lost. */
+function ChangedMeanwhile({ theirs, now, values, onTake, onKeep }: ConflictProps) {
+  return (
+    <Alert color="orange" icon={<IconGitMerge />} title="Somebody else has changed this key meanwhile" role="alert">
+      <Table mb="sm" fz="sm">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Field</Table.Th>
+            <Table.Th>Is now</Table.Th>
+            <Table.Th>You have</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {theirs.map((field) => (
+            <Table.Tr key={field}>
+              <Table.Th scope="row">{labels[field]}</Table.Th>
+              <Table.Td className="wraps">{inWords(now[field])}</Table.Td>
+              <Table.Td className="wraps">{inWords(values[field])}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+      <Group gap="xs">
+        <Button variant="default" size="xs" onClick={onTake}>
+          Drop mine, take what is there
+        </Button>
+        <Button variant="default" size="xs" onClick={onKeep}>
+          Put my changes on top
+        </Button>
+      </Group>
+    </Alert>
+  );
+}
+
+function inWords(value: SettingsForm[keyof SettingsForm]): string {
+  if (value === null) return 'not held to fewer';
+  if (typeof value === 'string') return value || 'nothing';
+  return value.map((item) => (typeof item === 'string' ? item : `${item.name}: ${item.value}`)).join(', ') || 'none';
+}

@@ -1,0 +1,95 @@
+import { Group, Skeleton, Text } from '@mantine/core';
+import { memo } from 'react';
+import { Time } from '../ui/time.js';
+import { EnvironmentCell, NameCell, PublicKeyCell, ScopesCell, StatusCell, UsesCell } from './key-cells.js';
+import { KeyMenu } from './key-menu.js';
+import type { KeysProps } from './keys-table.js';
+import type { ApiKey } from './api-keys.js';
+import { useRowsInSight } from './use-key-list.js';
+
+const CARD_HEIGHT = 118;
+
+/** The same as the table, where there is no room for its columns. */
+export function KeysCards({ stale, ...props }: KeysProps) {
+  const { apiKeys, total } = props;
+  const { ref, items, top, height } = useRowsInSight<HTMLUListElement>({ ...props, rowHeight: CARD_HEIGHT });
+  return (
+    <ul
+      ref={ref}
+      className={stale ? 'keys-cards stale' : 'keys-cards'}
+      aria-label="API keys"
+      aria-busy={stale}
+      style={{ height }}
+    >
+      {items.map(({ index, start }) => {
+        const apiKey = apiKeys[index];
+        return (
+          <li
+            key={apiKey?.id ?? index}
+            aria-setsize={total}
+            aria-posinset={index + 1}
+            style={{ transform: `translateY(${start - top}px)` }}
+          >
+            {apiKey ? (
+              <Card
+                apiKey={apiKey}
+                project={apiKey.project_id ? props.projectNames.get(apiKey.project_id) : undefined}
+                days={props.usesByDay.get(apiKey.id)}
+                onSwitch={props.onSwitch}
+                onAction={props.onAction}
+              />
+            ) : (
+              <Skeleton height={80} />
+            )}
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+interface CardProps extends Pick<KeysProps, 'onSwitch' | 'onAction'> {
+  readonly apiKey: ApiKey;
+  readonly project: string | undefined;
+  readonly days: readonly number[] | undefined;
+}
+
+const Card = memo(function Card({ apiKey, project, days, onSwitch, onAction }: CardProps) {
+  return (
+    <>
+      <Group justify="space-between" wrap="nowrap" align="flex-start">
+        <div style={{ minWidth: 0 }}>
+          <NameCell apiKey={apiKey} project={project} />
+        </div>
+        <Group gap={4} wrap="nowrap" flex="none">
+          <StatusCell apiKey={apiKey} onSwitch={onSwitch} />
+          <KeyMenu
+            apiKey={apiKey}
+            onSwitch={(enabled) => onSwitch(apiKey, enabled)}
+            onAction={(action) => onAction(apiKey, action)}
+          />
+        </Group>
+      </Group>
+      <Group gap="sm" wrap="nowrap" justify="space-between">
+        <Group gap="xs" wrap="nowrap" miw={0}>
+          <EnvironmentCell apiKey={apiKey} />
+          <Text truncate size="sm">
+            <ScopesCell apiKey={apiKey} />
+          </Text>
+        </Group>
+        <PublicKeyCell apiKey={apiKey} />
+      </Group>
+      <Group gap="xs" justify="space-between" wrap="nowrap">
+        <Text size="xs" c="dimmed" truncate>
+          Used <Time at={apiKey.last_used_at} otherwise="never" /> · Made <Time at={apiKey.created_at} />
+          {apiKey.expires_at && (
+            <>
+              {' · '}Ends <Time at={apiKey.expires_at} />
+            </>
+          )}
+        </Text>
+        <UsesCell apiKey={apiKey} days={days} />
+      </Group>
+    </>
+  );
+});

@@ -1,0 +1,66 @@
+import { Button, Group, Modal, Stack, Text } from '@mantine/core';
+import { useBlocker } from '@tanstack/react-router';
+import { useRef, useState } from 'react';
+
+/**
+ * As long as the secret on the page was not copied, whatever leads away from it asks first: closing it, another page, Back,
+ * and the browser itself.
+ */
+export function useLeaveGuard(active: boolean, close: () => void) {
+  const decided = useRef(false);
+  const [closing, setClosing] = useState(false);
+  const leaving = useBlocker({
+    shouldBlockFn: () => active && !decided.current,
+    enableBeforeUnload: () => active,
+    withResolver: true,
+  });
+  return {
+    requestClose: () => (active ? setClosing(true) : close()),
+    question: {
+      opened: closing || leaving.status === 'blocked',
+      onStay: () => {
+        setClosing(false);
+        leaving.reset?.();
+      },
+      onLeave: () => {
+        decided.current = true;
+        if (leaving.status === 'blocked') leaving.proceed();
+        else close();
+      },
+    },
+  };
+}
+
+interface Props {
+  readonly opened: boolean;
+  readonly onStay: () => void;
+  readonly onLeave: () => void;
+}
+
+export function LeaveQuestion({ opened, onStay, onLeave }: Props) {
+  return (
+    <Modal
+      opened={opened}
+      onClose={onStay}
+      title="The secret key is not copied yet"
+      zIndex={400}
+      // The key that would close what lies below has brought this up; the same press must not close it.
+      closeOnEscape={false}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') onStay();
+      }}
+    >
+      <Stack>
+        <Text>Nobody can show it again. Without it the key is of no use until it is rotated.</Text>
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onLeave}>
+            Leave without it
+          </Button>
+          <Button onClick={onStay} data-autofocus>
+            Stay and copy it
+          </Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}

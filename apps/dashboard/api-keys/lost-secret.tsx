@@ -1,0 +1,47 @@
+import { Alert, Button, Stack, Text } from '@mantine/core';
+import { IconAlertTriangle } from '@tabler/icons-react';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { api } from '../session/session.js';
+import { ErrorState } from '../ui/error-state.js';
+import { refreshApiKeys, type ApiKey } from './api-keys.js';
+import { idempotencyKeys } from './idempotency.js';
+
+interface Props {
+  readonly apiKey: Pick<ApiKey, 'id' | 'name'>;
+  readonly onRotated: (secretKey: string) => void;
+}
+
+/** It was done, but the answer with the secret did not arrive, and a repetition does not have it. */
+export function LostSecret({ apiKey: { id, name }, onRotated }: Props) {
+  const queries = useQueryClient();
+  const [once] = useState(idempotencyKeys);
+  const [lostAgain, setLostAgain] = useState(false);
+  const rotate = useMutation({
+    mutationFn: () => {
+      // Nobody has the present secret: nothing is gained by letting it live on.
+      const body = { grace_period_seconds: 0 };
+      return api.apiKeys.rotate({ params: { id }, body, headers: once({ body, lostAgain }) });
+    },
+    onSuccess: ({ key: secretKey }) => {
+      void refreshApiKeys(queries);
+      if (secretKey === undefined) setLostAgain(true);
+      else onRotated(secretKey);
+    },
+    gcTime: 0,
+  });
+  return (
+    <Alert color="yellow" icon={<IconAlertTriangle />} title="The secret got lost on its way">
+      <Stack align="flex-start">
+        <Text>
+          {name} was made once, as it should be, but the answer with its secret did not arrive. A secret is told one
+          time only, so nobody can show this one. Rotate the key to get another.
+        </Text>
+        <ErrorState error={rotate.error} />
+        <Button loading={rotate.isPending} onClick={() => rotate.mutate()}>
+          Get another secret
+        </Button>
+      </Stack>
+    </Alert>
+  );
+}

@@ -1,0 +1,154 @@
+import { Alert, Checkbox, Group, Input, Pill, Skeleton, Stack, Text, TextInput } from '@mantine/core';
+import { IconSearch } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { useId, useState, type ReactNode } from 'react';
+import type { Organization } from '#libs/contract/organizations.js';
+import { useMe } from '../session/me.js';
+import { scopesQuery, type RegisteredScope } from './api-keys.js';
+import {
+  grantable,
+  groupScopes,
+  isCovered,
+  scopesByDefault,
+  searchScopes,
+  toggleScope,
+  type ScopeGroup,
+} from './scopes.js';
+
+interface Props {
+  readonly organization: Organization;
+  readonly value: readonly string[];
+  readonly onChange: (scopes: string[]) => void;
+  readonly error?: ReactNode;
+  readonly disabled?: boolean;
+  /** Naming none gives all: only where a key is made. */
+  readonly mayBeEmpty: boolean;
+}
+
+export function ScopesField(props: Props) {
+  const scopes = useQuery(scopesQuery);
+  if (!scopes.data) return <Skeleton height={200} />;
+  return <Scopes {...props} registered={scopes.data} />;
+}
+
+function Scopes({ organization, value, onChange, error, disabled = false, mayBeEmpty, registered }: ScopesProps) {
+  const me = useMe();
+  const [search, setSearch] = useState('');
+  const errorId = useId();
+  const own = grantable(registered, organization, me.operator);
+  const groups = searchScopes(
+    // What the key has already is shown whoever looks at it.
+    groupScopes(registered.filter(({ scope }) => isCovered(own, scope) || isCovered(value, scope))),
+    search,
+  );
+  const choice = {
+    value,
+    own,
+    disabled,
+    onToggle: (scope: string, on: boolean) => onChange(toggleScope(value, scope, on)),
+  };
+  return (
+    <Input.Wrapper
+      labelElement="div"
+      label="Scopes"
+      description="What the key may do. Choose as few as will do."
+      error={error}
+      errorProps={{ id: errorId }}
+    >
+      <Stack gap="xs" mt={4} role="group" aria-label="Scopes" aria-describedby={error ? errorId : undefined}>
+        <TextInput
+          type="search"
+          aria-label="Search the scopes"
+          placeholder="Search the scopes"
+          leftSection={<IconSearch size={16} />}
+          value={search}
+          onChange={(event) => setSearch(event.currentTarget.value)}
+        />
+        {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- so that it can be scrolled without a mouse */}
+        <div className="scopes-field" role="region" aria-label="Scopes to choose from" tabIndex={0}>
+          {groups.map((group) => (
+            <Resource key={group.resource} group={group} {...choice} />
+          ))}
+          {groups.length === 0 && (
+            <Text c="dimmed" p="sm">
+              No scope is called so.
+            </Text>
+          )}
+        </div>
+        {value.length > 0 && (
+          <Group gap={4}>
+            {value.map((scope) => (
+              <Pill
+                key={scope}
+                className="mono"
+                disabled={disabled}
+                withRemoveButton={!disabled}
+                onRemove={() => choice.onToggle(scope, false)}
+                removeButtonProps={{ 'aria-label': `Remove ${scope}`, 'aria-hidden': false, tabIndex: 0 }}
+              >
+                {scope}
+              </Pill>
+            ))}
+          </Group>
+        )}
+        {value.length === 0 && mayBeEmpty && (
+          <Alert color="yellow" p="xs" title="None chosen: the key may do everything that you may grant">
+            Not advised. That is {new Intl.ListFormat('en').format(scopesByDefault(registered, own))}.
+            {isCovered(own, 'api-keys:manage') && ' Whoever finds such a key can make others.'}
+          </Alert>
+        )}
+      </Stack>
+    </Input.Wrapper>
+  );
+}
+
+interface ScopesProps extends Props {
+  readonly registered: readonly RegisteredScope[];
+}
+
+interface GroupProps {
+  readonly group: ScopeGroup;
+  readonly value: readonly string[];
+  readonly own: readonly string[];
+  readonly disabled: boolean;
+  readonly onToggle: (scope: string, on: boolean) => void;
+}
+
+function Resource({ group: { resource, kind, scopes, wildcard }, value, own, disabled, onToggle }: GroupProps) {
+  const whole = wildcard !== undefined && isCovered(value, wildcard);
+  return (
+    <fieldset aria-label={resource}>
+      <Group justify="space-between" mb={4}>
+        <Text fw={600}>
+          {resource}
+          <Text span size="xs" c="dimmed" fw={400} ml={6}>
+            {kind === 'application' ? 'your API' : 'Keyledger itself'}
+          </Text>
+        </Text>
+        {wildcard && isCovered(own, wildcard) && (
+          <Checkbox
+            size="xs"
+            label={<span className="mono">{wildcard}</span>}
+            title="All of them, also those that come later"
+            checked={whole}
+            disabled={disabled || (whole && !value.includes(wildcard))}
+            onChange={(event) => onToggle(wildcard, event.currentTarget.checked)}
+          />
+        )}
+      </Group>
+      <Stack gap={6}>
+        {scopes.map(({ scope, description }) => (
+          <Checkbox
+            key={scope}
+            size="xs"
+            label={<span className="mono">{scope}</span>}
+            description={description}
+            checked={isCovered(value, scope)}
+            disabled={disabled || (isCovered(value, scope) ? !value.includes(scope) : !isCovered(own, scope))}
+            onChange={(event) => onToggle(scope, event.currentTarget.checked)}
+          />
+        ))}
+      </Stack>
+    </fieldset>
+  );
+}

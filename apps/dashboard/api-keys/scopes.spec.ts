@@ -1,0 +1,62 @@
+import { describe, expect, it } from '@jest/globals';
+import { builtInScopes } from '#libs/contract/scopes.js';
+import type { RegisteredScope } from './api-keys.js';
+import { grantable, groupScopes, isCovered, scopesByDefault, searchScopes, toggleScope } from './scopes.js';
+
+const registered: RegisteredScope[] = [
+  ...Object.entries(builtInScopes).map(([scope, description]) => ({ scope, kind: 'management' as const, description })),
+  ...['triggers:read', 'triggers:write', 'events:read'].map((scope) => ({
+    scope,
+    kind: 'application' as const,
+    description: null,
+  })),
+];
+
+describe('the scopes that somebody may give to a key', () => {
+  it('are everything for an owner but what reaches beyond the organization', () => {
+    const own = grantable(registered, { role: 'owner', scope_ceiling: null }, false);
+    expect(isCovered(own, 'audit:read')).toBe(true);
+    expect(isCovered(own, 'triggers:*')).toBe(true);
+    expect(isCovered(own, 'deployment:verify')).toBe(false);
+    expect(isCovered(grantable(registered, { role: 'owner', scope_ceiling: null }, true), 'deployment:verify')).toBe(
+      true,
+    );
+  });
+
+  it('are for a developer those of the role and of the application', () => {
+    const own = grantable(registered, { role: 'developer', scope_ceiling: null }, false);
+    expect(isCovered(own, 'audit:read')).toBe(false);
+    expect(scopesByDefault(registered, own)).toEqual([
+      'organizations:read',
+      'api-keys:manage',
+      'usage:read',
+      'triggers:read',
+      'triggers:write',
+      'events:read',
+    ]);
+  });
+
+  it('stay below the ceiling of the organization', () => {
+    const own = grantable(registered, { role: 'owner', scope_ceiling: ['triggers:*'] }, false);
+    expect(scopesByDefault(registered, own)).toEqual(['triggers:read', 'triggers:write']);
+    expect(isCovered(own, 'events:read')).toBe(false);
+  });
+});
+
+describe('the list of scopes', () => {
+  it('has the own API first, and a wildcard for each resource but the deployment', () => {
+    const groups = groupScopes(registered);
+    expect(groups.map(({ resource }) => resource).slice(0, 2)).toEqual(['events', 'triggers']);
+    expect(groups.find(({ resource }) => resource === 'triggers')!.wildcard).toBe('triggers:*');
+    expect(groups.find(({ resource }) => resource === 'deployment')!.wildcard).toBeUndefined();
+  });
+
+  it('is searched by words, in names and explanations', () => {
+    expect(searchScopes(groupScopes(registered), 'audit trail').map(({ resource }) => resource)).toEqual(['audit']);
+  });
+
+  it('drops what a wildcard makes unnecessary', () => {
+    expect(toggleScope(['triggers:read', 'events:read'], 'triggers:*', true)).toEqual(['events:read', 'triggers:*']);
+    expect(toggleScope(['events:read', 'triggers:*'], 'triggers:*', false)).toEqual(['events:read']);
+  });
+});

@@ -1,0 +1,566 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Locator, Page } from 'playwright-core';
+import type { Client } from '#libs/client/client.js';
+import { toUuid } from '#libs/contract/ids.js';
+import type { Account } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { leftOut } from '../support/left-out.js';
+import { codeOf } from '../support/rejection.js';
+import { findChromium } from './chromium.js';
+import {
+  expectAccessible,
+  expectFitsNarrowly,
+  expectNoComplaints,
+  startDashboard,
+  type Dashboard,
+} from './dashboard.js';
+
+const executable = findChromium();
+if (!executable) leftOut('the dashboard needs Chromium', 'install chromium, or set CHROMIUM_PATH');
+const inChromium = executable ? describe : describe.skip;
+
+type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
+
+/** What others change shows up within so long; a browser with much to do takes its time. */
+const SHOWS_UP_WITHIN_MS = 30_000;
+
+function has(command: string): boolean {
+  try {
+    execFileSync('which', [command], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+inChromium('the pages of API keys', () => {
+  let dashboard: Dashboard;
+  let ada: Account;
+  let page: Page;
+  let api: Client['apiKeys'];
+
+  beforeAll(async () => {
+    dashboard = await startDashboard({ APP_SCOPES: 'triggers:read,triggers:write,events:read' });
+    ada = await dashboard.account();
+    api = ada.client.apiKeys;
+    page = await visit();
+  }, 60_000);
+
+  /** A browser of its own, with Ada signed in. */
+  async function visit(): Promise<Page> {
+    const visited = await dashboard.signedIn(ada);
+    await visited.setViewportSize({ width: 1366, height: 800 });
+    await visited.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    return visited;
+  }
+
+  afterAll(async () => {
+    await dashboard?.stop();
+  });
+
+  const listOf = ({ organizationId }: Account) => `/org/${organizationId}/settings/api-keys`;
+  const newKey = (body: Partial<NewKey> & Pick<NewKey, 'name'>) =>
+    api.create({ body: { scopes: ['triggers:read'], ...body } });
+  const keyPage = ({ id }: { id: string }) => `${listOf(ada)}/${id}`;
+  const open = async (path: string, name: string | RegExp) => {
+    await page.goto(path);
+    await page.getByRole('heading', { level: 1, name }).waitFor();
+  };
+  const openList = () => open(listOf(ada), 'API keys');
+  const row = (name: string) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
+  /** Where a mouse meets it. */
+  const switchOf = (name: string) => row(name).locator('.mantine-Switch-track');
+  const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true });
+  const field = (name: string) => page.getByRole('textbox', { name, exact: true });
+  const tags = (name: string) => page.getByRole('combobox', { name, exact: true });
+  const shown = (label: string) => page.locator(`code[aria-label="${label}"]`);
+  const clipboard = () => page.evaluate<string>('navigator.clipboard.readText()');
+  const act = async (name: string, action: string | RegExp) => {
+    await button(`Actions for ${name}`).click();
+    await page.getByRole('menuitem', { name: action }).click();
+  };
+  const confirm = async (name: string, how: 'Revoke key' | 'Delete key') => {
+    await page.getByRole('textbox', { name: /to confirm/ }).fill(name);
+    await page.getByRole('dialog').getByRole('button', { name: how }).click();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+  };
+  /** The only one of its name. */
+  const keyNamed = async (name: string) => {
+    const { data } = await api.list({ query: { organization_id: ada.organizationId, search: name } });
+    expect(data.map((key) => key.name)).toEqual([name]);
+    return data[0]!;
+  };
+  const isGone = (what: Locator) => what.first().waitFor({ state: 'detached' });
+
+  it('are walked as the AgentsGT document tells: create, see the pair once, toggle, edit the domains, delete', async () => {
+    await openList();
+    await button('Create API key').first().click();
+    await field('Name').fill('Production Website');
+    await tags('Allowed domains').pressSequentially('example.com,*.example.com,');
+    await page.getByText(/Not advised/).waitFor();
+    await button('Create').click();
+    await page.getByText('The secret key is shown only once').waitFor();
+    const [publicKey, secretKey] = [await shown('Public key').innerText(), await shown('Secret key').innerText()];
+    await button('Copy: Secret key').click();
+    expect(await clipboard()).toBe(secretKey);
+    await button('Done').click();
+    await isGone(page.getByRole('dialog'));
+
+    const pair = dashboard.client({ accessToken: `${publicKey}:${secretKey}` });
+    expect(await pair.auth.whoami()).toMatchObject({ type: 'api_key', api_key: { credential: 'secret' } });
+    const headers = await page.getByRole('columnheader').allInnerTexts();
+    expect(headers).toEqual(
+      expect.arrayContaining([
+        'Name',
+        'Public key',
+        'Env.',
+        'Scopes',
+        'Created',
+        'Last used',
+        'Uses',
+        'Expires',
+        'Status',
+      ]),
+    );
+    const website = row('Production Website');
+    await website.getByText('Active').waitFor();
+
+    await switchOf('Production Website').click();
+    await website.getByText('Disabled').waitFor();
+    await page.getByText('Production Website is disabled').waitFor();
+    expect(await codeOf(pair.auth.whoami())).toBe('disabled');
+    await button('Undo').click();
+    await website.getByText('Active').waitFor();
+    await page.getByText('Production Website is enabled').waitFor();
+    await pair.auth.whoami();
+
+    await page.getByRole('link', { name: 'Production Website' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Production Website' }).waitFor();
+    await tags('Allowed domains').pressSequentially('app.example.org,');
+    await button('Remove example.com').click();
+    await button('Save').click();
+    await isGone(button('Save'));
+    expect((await keyNamed('Production Website')).allowed_domains).toEqual(['*.example.com', 'app.example.org']);
+
+    await openList();
+    await act('Production Website', /Delete/);
+    await page.getByText('Last used:').waitFor();
+    await confirm('Production Website', 'Delete key');
+    await isGone(row('Production Website'));
+    expect(await codeOf(pair.auth.whoami())).toBe('revoked');
+    expectNoComplaints(page.context());
+  });
+
+  it('are walked as the agntdata document tells: create, copy once, revoke, and see it as revoked', async () => {
+    await openList();
+    await button('Create API key').first().click();
+    await field('Name').fill('Production Server');
+    await button('Create').click();
+    await button('Copy: Secret key').click();
+    const secret = await clipboard();
+    await button('Done').click();
+    await isGone(page.getByRole('dialog'));
+    await act('Production Server', /Revoke/);
+    await confirm('Production Server', 'Revoke key');
+    await row('Production Server').getByText('Revoked').waitFor();
+    expect(await row('Production Server').getByRole('switch').count()).toBe(0);
+    expect(await codeOf(dashboard.client({ apiKey: secret }).auth.whoami())).toBe('revoked');
+    expectNoComplaints(page.context());
+  });
+
+  it('are walked as the commandAGI document tells: the keys of a project, create one, copy it', async () => {
+    const project = await ada.client.projects.create({ body: { name: 'Checkout' } });
+    await open(`/org/${ada.organizationId}/projects/${project.id}/api-keys`, 'API keys of Checkout');
+    await page.getByText('No API keys yet').waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await button('Create key').first().click();
+    await field('Name').fill('Of the project');
+    await button('Create').click();
+    await button('Copy: Secret key').click();
+    const whoami = await dashboard.client({ apiKey: await clipboard() }).auth.whoami();
+    expect(whoami).toMatchObject({ api_key: { project_id: project.id } });
+    await button('Done').click();
+    await row('Of the project').waitFor();
+    await newKey({ name: 'Of no project' });
+    await page.reload();
+    await row('Of the project').waitFor();
+    expect(await row('Of no project').count()).toBe(0);
+    expectNoComplaints(page.context());
+  });
+
+  it('make a key as narrow as one says, and tell what is wrong while it is typed', async () => {
+    const project = await ada.client.projects.create({ body: { name: 'Narrow' } });
+    await openList();
+    await page.keyboard.press('c');
+    await field('Name').fill('Narrow key');
+    await page.getByText('Live', { exact: true }).last().click();
+    await page.getByRole('combobox', { name: 'Project' }).last().fill('Narr');
+    await page.getByRole('option', { name: 'Narrow' }).click();
+    await page.getByRole('searchbox', { name: 'Search the scopes' }).fill('audit trail');
+    await page.getByRole('checkbox', { name: /^audit:read/ }).check();
+    await page.getByRole('searchbox', { name: 'Search the scopes' }).fill('');
+    await page.getByRole('checkbox', { name: 'triggers:*' }).check();
+    expect(await page.getByRole('checkbox', { name: 'triggers:read' }).isChecked()).toBe(true);
+
+    await page.getByRole('combobox', { name: 'Expires' }).click();
+    await page.getByRole('option', { name: 'In 30 days' }).click();
+    await page.getByText(/^Refused from/).waitFor();
+
+    await tags('Allowed domains').pressSequentially('https://app.example.com');
+    await page.getByText(/https:\/\/app\.example\.com must be a host/).waitFor();
+    await tags('Allowed domains').fill('App.Example.com, *.example.com');
+    await tags('Allowed domains').press('Enter');
+    await isGone(page.getByText(/must be a host/));
+    await page.getByRole('switch', { name: 'Hold the public key to fewer scopes' }).press('Space');
+    await page.getByRole('combobox', { name: 'Public scopes' }).click();
+    await page.getByRole('option', { name: 'triggers:read' }).click();
+    await page.keyboard.press('Escape');
+
+    await button('More').click();
+    await tags('Allowed IP addresses').pressSequentially('10.0.0.0/33 ');
+    await page.getByText(/10\.0\.0\.0\/33 must be an address/).waitFor();
+    await button('Create').click();
+    await button('Remove 10.0.0.0/33').click();
+    await tags('Allowed IP addresses').pressSequentially('203.0.113.0/24 ');
+    await field('External id').fill('cus_4711');
+    await field('Description').fill('For the narrow gate');
+    await button('Add an entry').click();
+    await field('Name of entry 1').fill('team');
+    await field('Value of entry 1').fill('gates');
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await button('Create').click();
+    await page.getByText('The secret key is shown only once').waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await button('Copy: .env line').click();
+    await button('Done').click();
+
+    const key = await keyNamed('Narrow key');
+    expect(key).toMatchObject({
+      environment: 'live',
+      project_id: project.id,
+      scopes: ['audit:read', 'triggers:*'],
+      allowed_domains: ['app.example.com', '*.example.com'],
+      public_scopes: ['triggers:read'],
+      allowed_ips: ['203.0.113.0/24'],
+      external_id: 'cus_4711',
+      description: 'For the narrow gate',
+      metadata: { team: 'gates' },
+    });
+    const days = (Date.parse(key.expires_at!) - Date.parse(key.created_at)) / 86_400_000;
+    expect(days).toBe(30);
+    expectNoComplaints(page.context());
+  }, 60_000);
+
+  it('ask before the secret is lost, and keep it nowhere afterwards', async () => {
+    const heard: string[] = [];
+    page.on('console', (message) => heard.push(message.text()));
+    await openList();
+    await button('Create API key').first().click();
+    expect(page.url()).toContain('create=true');
+    await page.goBack();
+    await isGone(page.getByRole('dialog'));
+    await page.goForward();
+    await field('Name').fill('Kept nowhere');
+    await button('Create').click();
+    const secret = await shown('Secret key').innerText();
+
+    const question = page.getByRole('dialog', { name: 'The secret key is not copied yet' });
+    for (const leave of [
+      () => page.goBack().catch(() => null),
+      () => page.keyboard.press('Escape'),
+      () => button('Done').click(),
+    ]) {
+      await leave();
+      await question.waitFor();
+      await button('Stay and copy it').click();
+      await question.waitFor({ state: 'detached' });
+      expect(await shown('Secret key').innerText()).toBe(secret);
+    }
+    const asked = new Promise<string>((resolve) => {
+      page.once('dialog', (dialog) => {
+        resolve(dialog.type());
+        void dialog.dismiss();
+      });
+    });
+    await page.evaluate('setTimeout(() => location.reload())');
+    expect(await asked).toBe('beforeunload');
+
+    await button('Done').click();
+    await button('Leave without it').click();
+    await isGone(page.getByRole('dialog'));
+    await row('Kept nowhere').waitFor();
+    const places = await page.evaluate<string>(
+      `(async () => JSON.stringify([
+        document.documentElement.outerHTML, location.href, history.state, { ...localStorage }, { ...sessionStorage },
+        document.cookie, await indexedDB.databases(), await caches.keys(),
+      ]))()`,
+    );
+    const handle = secret.slice(-20);
+    expect(places).not.toContain(handle);
+    await page.goForward();
+    expect(page.url()).not.toContain(handle);
+    expect(heard.join()).not.toContain(handle);
+    expectNoComplaints(page.context());
+  });
+
+  it('give examples that work as they stand', async () => {
+    await openList();
+    await button('Create API key').first().click();
+    await field('Name').fill('Examples');
+    await button('Create').click();
+    await button('Copy: .env line').click();
+    const env = await clipboard();
+    const example = async (name: string) => {
+      await page.getByRole('tab', { name }).click();
+      await button(`Copy the example: ${name}`).click();
+      return clipboard();
+    };
+    const [curl, node, python] = [await example('curl'), await example('Node.js'), await example('Python')];
+    await button('Done').click();
+
+    const folder = await mkdtemp(join(tmpdir(), 'keyledger-examples-'));
+    await writeFile(join(folder, '.env'), `${env}\n`);
+    await writeFile(join(folder, 'whoami.mjs'), node);
+    await writeFile(join(folder, 'whoami.py'), python);
+    const programs = [
+      ['bash', '-c', `set -a; . ./.env\n${curl}`],
+      [process.execPath, '--env-file=.env', 'whoami.mjs'],
+      ...(has('python3') ? [['bash', '-c', 'set -a; . ./.env; python3 whoami.py']] : []),
+    ];
+    for (const [command, ...args] of programs) {
+      const { stdout } = await promisify(execFile)(command!, args, { cwd: folder });
+      expect(stdout).toMatch(/name\W+Examples/);
+    }
+    await rm(folder, { recursive: true });
+    expectNoComplaints(page.context());
+  });
+
+  it('make one key of two attempts when the first answer is lost, and say that its secret is lost with it', async () => {
+    await openList();
+    await button('Create API key').first().click();
+    await field('Name').fill('Lost on the way');
+    let lost = false;
+    await page.route('**/api/v1/api-keys', async (route) => {
+      if (lost || route.request().method() !== 'POST') return route.fallback();
+      lost = true;
+      await route.fetch();
+      return route.abort();
+    });
+    await button('Create').click();
+    await page.getByText('Pressing Create again is safe').waitFor();
+    await button('Create').click();
+    await page.getByText('The secret got lost on its way').waitFor();
+    await page.unroute('**/api/v1/api-keys');
+    await button('Get another secret').click();
+    const secret = await shown('Secret key').innerText();
+    await button('Copy: Secret key').click();
+    await button('Done').click();
+    const { id } = await keyNamed('Lost on the way');
+    expect(await dashboard.client({ apiKey: secret }).auth.whoami()).toMatchObject({ api_key: { id } });
+    // The browser complains of the answer that was lost.
+    await page.context().close();
+    page = await visit();
+  });
+
+  it('rotate with a grace period, and show when the older secret falls idle', async () => {
+    const key = await newKey({ name: 'To be rotated' });
+    await open(keyPage(key), 'To be rotated');
+    await button('Rotate').click();
+    await page.getByRole('radio', { name: 'In 24 hours' }).check();
+    await expectAccessible(page);
+    await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
+    await button('Copy: Secret key').click();
+    const secret = await clipboard();
+    await button('Done').click();
+    await page.getByText('Nobody uses the older one').waitFor();
+    for (const apiKey of [key.key, secret]) await dashboard.client({ apiKey }).auth.whoami();
+    await eventually(
+      () => api.listSecrets({ params: { id: key.id } }),
+      ({ data }) => data.every(({ last_used_at: lastUse }) => lastUse !== null),
+    );
+    await page.reload();
+    await page.getByText(/somebody has not taken the new one yet/).waitFor();
+    await page.getByText('Older secret').waitFor();
+    expectNoComplaints(page.context());
+  }, 60_000);
+
+  it('tell of a key how it was used, what happened to it, and who would miss it', async () => {
+    const key = await newKey({ name: 'In use', description: 'Checkout, eu-west' });
+    const service = await newKey({ name: 'Our service', scopes: ['api-keys:verify'] });
+    const { apiKeys } = dashboard.client({ apiKey: service.key });
+    for (const scopes of [['triggers:read'], ['triggers:read'], ['events:read']])
+      await apiKeys.verify({ body: { key: key.key, scopes, request: { method: 'GET', path: '/orders/12' } } });
+    await eventually(
+      () => ada.client.usage.ofApiKey({ params: { id: key.id } }),
+      ({ totals }) => totals.uses === 2 && totals.denials === 1,
+    );
+    await open(keyPage(key), 'In use');
+    await page.getByText('2 accepted, 1 refused').waitFor();
+    await page.getByText('Refused for GET /orders/12').waitFor();
+    await page
+      .getByText(/Created/)
+      .first()
+      .waitFor();
+    await page.getByText('Endpoint', { exact: true }).click();
+    await page.waitForURL(/by=endpoint/);
+    await page.getByText('In numbers').click();
+    await page.getByRole('columnheader', { name: 'GET /orders/:id' }).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+
+    await button('Revoke').click();
+    await page.getByText('It is in use.').waitFor();
+    await page.getByRole('dialog').getByText('GET /orders/:id').waitFor();
+    await expectAccessible(page);
+    await confirm('In use', 'Revoke key');
+    await page.getByText('Nothing of it can be changed any more').waitFor();
+    expect(await field('Name').isDisabled()).toBe(true);
+    await button('Delete').click();
+    await confirm('In use', 'Delete key');
+    await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
+    await open(keyPage(key), 'There is no such key');
+    expectNoComplaints(page.context());
+  }, 60_000);
+
+  it('do not let one user overwrite what another has changed meanwhile', async () => {
+    const key = await newKey({ name: 'Shared' });
+    const params = { id: key.id };
+    await open(keyPage(key), 'Shared');
+    await field('Description').fill('Mine');
+    // What does not concern the form does not disturb it.
+    await api.disable({ params });
+    await button('Save').click();
+    await isGone(button('Save'));
+    expect(await api.get({ params })).toMatchObject({ description: 'Mine', status: 'disabled' });
+
+    await field('Description').fill('Mine again');
+    await field('External id').fill('cus_1');
+    await api.update({ params, body: { description: 'Theirs', name: 'Shared by two' } });
+    await button('Save').click();
+    const conflict = page.getByRole('alert').filter({ hasText: 'Somebody else has changed this key meanwhile' });
+    await conflict.getByRole('row', { name: /Description Theirs Mine again/ }).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    expect((await api.get({ params })).description).toBe('Theirs');
+    await button('Put my changes on top').click();
+    await button('Save').click();
+    await isGone(button('Save'));
+    expect(await api.get({ params })).toMatchObject({
+      name: 'Shared by two',
+      description: 'Mine again',
+      external_id: 'cus_1',
+    });
+
+    await field('Description').fill('Once more');
+    await api.update({ params, body: { description: 'Theirs in the end' } });
+    await button('Save').click();
+    await button('Drop mine, take what is there').click();
+    expect(await field('Description').inputValue()).toBe('Theirs in the end');
+    expectNoComplaints(page.context());
+  });
+
+  it('show what somebody else revokes meanwhile', async () => {
+    const key = await newKey({ name: 'Revoked elsewhere' });
+    await openList();
+    await row('Revoked elsewhere').getByText('Active').waitFor();
+    await api.revoke({ params: { id: key.id } });
+    await row('Revoked elsewhere').getByText('revoked', { exact: true }).waitFor({ timeout: SHOWS_UP_WITHIN_MS });
+    expectNoComplaints(page.context());
+  }, 60_000);
+
+  it('put a switch back that the server does not take', async () => {
+    const key = await newKey({ name: 'Already gone' });
+    await openList();
+    await row('Already gone').getByText('Active').waitFor();
+    await api.revoke({ params: { id: key.id } });
+    await switchOf('Already gone').click();
+    await page.getByText('Already gone is as it was').waitFor();
+    await row('Already gone').getByText('revoked', { exact: true }).waitFor();
+    expectNoComplaints(page.context());
+  });
+
+  it('hold a thousand keys: they scroll to the last, are searched, filtered and sorted, all in the address', async () => {
+    const grace = await dashboard.account();
+    const { id } = await grace.client.apiKeys.create({ body: { name: 'Needle', scopes: ['events:read'] } });
+    await dashboard.sql.query(
+      `INSERT INTO api_key OVERRIDING SYSTEM VALUE
+       SELECT (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid(), 'number', 1000000 + n,
+         'name', 'Key ' || lpad(n::text, 4, '0'), 'public_key', md5(n::text), 'environment', CASE n % 2 WHEN 0 THEN 'live' ELSE 'test' END,
+         'created_at', a.created_at - n * interval '1 hour'))).*
+       FROM api_key a, generate_series(1, 999) n WHERE a.id = $1`,
+      [toUuid(id)],
+    );
+    const other = await dashboard.signedIn(grace, listOf(grace));
+    await other.setViewportSize({ width: 1366, height: 800 });
+    await other.getByText('1,000 keys').waitFor();
+    await other.getByRole('link', { name: 'Needle' }).waitFor();
+    expect(await other.getByRole('row').count()).toBeLessThan(60);
+    for (let scrolled = false; !scrolled;) {
+      await other.evaluate('window.scrollTo(0, document.documentElement.scrollHeight)');
+      scrolled = await eventually(() => other.getByRole('link', { name: 'Key 0999' }).isVisible(), Boolean, 500);
+    }
+    expect(await other.getByRole('table').getAttribute('aria-rowcount')).toBe('1001');
+
+    await other.keyboard.press('/');
+    await other.keyboard.type('needle');
+    await other.getByText('1 key found').waitFor();
+    await other.getByRole('link', { name: 'Needle' }).waitFor();
+    await other.waitForURL(/[?&]search=needle$/);
+    await other.keyboard.press('Control+a');
+    await other.keyboard.type('nothing like it');
+    await other.getByText('No key is like that').waitFor();
+    await expectAccessible(other);
+    await other.getByRole('button', { name: 'Clear filters' }).first().click();
+    await other.getByText('1,000 keys').waitFor();
+    expect(await other.getByRole('searchbox').inputValue()).toBe('');
+
+    await other.getByRole('combobox', { name: 'Environment' }).click();
+    await other.getByRole('option', { name: 'Live' }).click();
+    await other.getByText('499 keys found').waitFor();
+    await other.getByRole('button', { name: 'Name' }).click();
+    const name = other.getByRole('columnheader', { name: 'Name' });
+    await other.getByRole('link', { name: 'Key 0002' }).waitFor();
+    expect(await name.getAttribute('aria-sort')).toBe('ascending');
+    await other.reload();
+    await other.getByText('499 keys found').waitFor();
+    expect(await name.getAttribute('aria-sort')).toBe('ascending');
+    await other.goBack();
+    await other.getByRole('link', { name: 'Key 0004' }).waitFor();
+    await expectAccessible(other);
+    await expectFitsNarrowly(other);
+    expectNoComplaints(other.context());
+    await other.context().close();
+  }, 90_000);
+
+  it('say who may see keys and trails to those who may not', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Acme' } });
+    const members: Record<string, Account> = {};
+    for (const role of ['viewer', 'developer'] as const) {
+      const { token } = await ada.client.invitations.create({ params: { id }, body: { role } });
+      members[role] = await dashboard.account(token);
+    }
+    const path = `/org/${id}/settings/api-keys`;
+    const viewer = await dashboard.signedIn(members['viewer']!, path);
+    await viewer.getByText('The keys are not for your role').waitFor();
+    await expectAccessible(viewer);
+
+    const own = await members['developer']!.client.apiKeys.create({
+      body: { name: 'Of a developer', scopes: ['events:read'], organization_id: id },
+    });
+    const developer = await dashboard.signedIn(members['developer']!, `${path}/${own.id}`);
+    await developer.getByText('As developer you do not').waitFor();
+    await developer.getByRole('checkbox', { name: 'events:read' }).waitFor();
+    expect(await developer.getByRole('checkbox', { name: /audit:read/ }).count()).toBe(0);
+    expectNoComplaints(viewer.context());
+    expectNoComplaints(developer.context());
+    await Promise.all([viewer.context().close(), developer.context().close()]);
+  });
+});
