@@ -9,10 +9,13 @@ import {
 import { apiKeySearch, apiKeysSearch } from '../api-keys/api-keys-search.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
-import { ErrorPage } from './error-page.js';
 import { NotFoundPage } from './not-found-page.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { queryClient } from './query-client.js';
+
+/** Not waited for, but fetched at once: that nothing can be fetched is what it may be needed for. */
+const errorPage = lazyRouteComponent(() => import('./error-page.js'), 'ErrorPage');
+void errorPage.preload?.();
 
 const root = createRootRoute({
   component: Outlet,
@@ -179,7 +182,7 @@ export const router = createRouter({
   defaultPreload: 'intent',
   scrollRestoration: true,
   defaultPendingComponent: PageSkeleton,
-  defaultErrorComponent: ErrorPage,
+  defaultErrorComponent: errorPage,
   defaultNotFoundComponent: NotFoundPage,
 });
 
