@@ -58,7 +58,7 @@ export function ApiKeysList(props: Props) {
 }
 
 /** Where the columns of the table have room beside the sidebar. */
-const WIDE = '(min-width: 80em)';
+const WIDE = '(min-width: 84em)';
 
 function ManagedKeys({ organization, projectId, onSearch, title, description, createLabel, ...props }: ManagedProps) {
   const search = projectId ? { ...props.search, project: projectId } : props.search;

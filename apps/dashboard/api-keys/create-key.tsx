@@ -1,5 +1,4 @@
 import {
-  Alert,
   Button,
   Collapse,
   Drawer,
@@ -24,7 +23,7 @@ import { FormError } from '../ui/form-error.js';
 import { Time } from '../ui/time.js';
 import { useNow } from '../ui/use-now.js';
 import { refreshApiKeys, type ApiKey } from './api-keys.js';
-import { fieldProps } from './field-props.js';
+import { fieldProps, focusFirstProblem } from './fields.js';
 import { idempotencyKeys } from './idempotency.js';
 import { AddressesField, DomainsField, MetadataField, PublicScopesField } from './key-fields.js';
 import {
@@ -142,6 +141,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
   const showErrors = (errors: FormErrors) => {
     form.setErrors(errors);
     if (['external_id', 'description', 'metadata', 'allowed_ips'].some((field) => field in errors)) toggleMore.open();
+    focusFirstProblem();
   };
   return (
     <form onSubmit={form.onSubmit((values) => create.mutate(values), showErrors)} noValidate>
@@ -212,21 +212,19 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
             </Stack>
           </Collapse>
         </div>
-        <FormError error={create.error} />
-        {isAway(create.error) && (
-          <Alert color="blue" p="xs">
-            Pressing Create again is safe: the key is made once.
-          </Alert>
-        )}
       </Stack>
-      <Group className="form-footer" justify="flex-end" mt="md">
-        <Button variant="default" onClick={onCancel}>
-          Cancel
-        </Button>
-        <Button type="submit" loading={create.isPending}>
-          Create
-        </Button>
-      </Group>
+      <Stack className="form-footer" gap="sm" mt="md">
+        <FormError error={create.error} />
+        {isAway(create.error) && <Text size="sm">Pressing Create again is safe: the key is made once.</Text>}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onCancel}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={create.isPending}>
+            Create
+          </Button>
+        </Group>
+      </Stack>
     </form>
   );
 }

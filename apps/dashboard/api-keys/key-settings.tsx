@@ -1,5 +1,5 @@
 import { Button, Group, Paper, Stack, Table, Text, Textarea, TextInput, Title, Alert } from '@mantine/core';
-import { useForm } from '@mantine/form';
+import { useForm, type FormErrors } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { IconGitMerge } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -9,7 +9,7 @@ import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
 import { apiKeyQuery, refreshApiKeys, type ReadApiKey } from './api-keys.js';
-import { fieldProps } from './field-props.js';
+import { fieldProps, focusFirstProblem } from './fields.js';
 import { AddressesField, DomainsField, MetadataField, PublicScopesField } from './key-fields.js';
 import {
   changedFields,
@@ -71,8 +71,12 @@ export function KeySettings({ organization, current }: Props) {
       begin(saved, settingsOf(saved.apiKey));
       void refreshApiKeys(queries);
     },
-    onError: (error) => form.setErrors(keyErrors(error)),
+    onError: (error) => showErrors(keyErrors(error)),
   });
+  const showErrors = (errors: FormErrors) => {
+    form.setErrors(errors);
+    focusFirstProblem();
+  };
   const { status } = current.apiKey;
   const disabled = status === 'revoked';
   const inConflict = own.length > 0 && theirs.length > 0;
@@ -86,7 +90,7 @@ export function KeySettings({ organization, current }: Props) {
           The key is revoked. Nothing of it can be changed any more.
         </Text>
       )}
-      <form onSubmit={form.onSubmit((values) => save.mutate(values))} noValidate>
+      <form onSubmit={form.onSubmit((values) => save.mutate(values), showErrors)} noValidate>
         <Stack gap="lg">
           <TextInput label="Name" maxLength={100} disabled={disabled} {...form.getInputProps('name')} />
           <Textarea
@@ -123,26 +127,28 @@ export function KeySettings({ organization, current }: Props) {
           <PublicScopesField scopes={form.values.scopes} disabled={disabled} {...fieldProps(form, 'public_scopes')} />
           <AddressesField disabled={disabled} {...fieldProps(form, 'allowed_ips')} />
           <MetadataField disabled={disabled} {...fieldProps(form, 'metadata')} />
-          {inConflict && (
-            <ChangedMeanwhile
-              theirs={theirs}
-              now={now}
-              values={form.values}
-              onTake={() => begin(current, now)}
-              onKeep={() => begin(current, rebase(before, form.values, now))}
-            />
-          )}
-          {!isChangedMeanwhile(save.error) && <FormError error={save.error} />}
         </Stack>
         {own.length > 0 && (
-          <Group className="form-footer" justify="flex-end" mt="md">
-            <Button variant="default" onClick={() => begin(current, now)}>
-              Discard
-            </Button>
-            <Button type="submit" loading={save.isPending} disabled={inConflict}>
-              Save
-            </Button>
-          </Group>
+          <Stack className="form-footer" gap="sm" mt="md">
+            {inConflict && (
+              <ChangedMeanwhile
+                theirs={theirs}
+                now={now}
+                values={form.values}
+                onTake={() => begin(current, now)}
+                onKeep={() => begin(current, rebase(before, form.values, now))}
+              />
+            )}
+            {!isChangedMeanwhile(save.error) && <FormError error={save.error} />}
+            <Group justify="flex-end">
+              <Button variant="default" onClick={() => begin(current, now)}>
+                Discard
+              </Button>
+              <Button type="submit" loading={save.isPending} disabled={inConflict}>
+                Save
+              </Button>
+            </Group>
+          </Stack>
         )}
       </form>
     </Paper>

@@ -54,7 +54,7 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
         </Group>
       </Group>
       <ErrorState error={usage.data ? undefined : usage.error} onRetry={() => void usage.refetch()} />
-      <Box mih={220}>
+      <Box mih={220} className="chart">
         {series && series.names.length > 0 && (
           <Suspense fallback={<Skeleton height={220} />}>
             <UsageChart series={series} grouping={by} label={labelOf(range)} />

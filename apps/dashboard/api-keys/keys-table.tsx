@@ -43,7 +43,7 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
         <col style={{ width: 92 }} />
         <col style={{ width: 92 }} />
         <col style={{ width: 108 }} />
-        <col style={{ width: 92 }} />
+        <col style={{ width: 100 }} />
         <col style={{ width: 134 }} />
         <col style={{ width: 40 }} />
       </colgroup>

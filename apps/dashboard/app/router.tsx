@@ -12,13 +12,16 @@ import { AuditSearch } from '../audit/audit-search.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
 import { UsageSearch } from '../usage/usage-search.js';
-import { ErrorPage } from './error-page.js';
 import { NotFoundPage } from './not-found-page.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { queryClient } from './query-client.js';
 
 /** What somebody looks for in a list. An address that says it wrongly shows the whole list. */
 const searchText = z.string().trim().min(1).max(100).optional().catch(undefined);
+
+/** Not waited for, but fetched at once: that nothing can be fetched is what it may be needed for. */
+const errorPage = lazyRouteComponent(() => import('./error-page.js'), 'ErrorPage');
+void errorPage.preload?.();
 
 const root = createRootRoute({
   component: Outlet,
@@ -207,7 +210,7 @@ export const router = createRouter({
   defaultPreload: 'intent',
   scrollRestoration: true,
   defaultPendingComponent: PageSkeleton,
-  defaultErrorComponent: ErrorPage,
+  defaultErrorComponent: errorPage,
   defaultNotFoundComponent: NotFoundPage,
 });
 

@@ -15,3 +15,9 @@ export function fieldProps<Values extends object, Field extends keyof Values & s
     error: form.errors[field],
   };
 }
+
+/** What was said about a field may stand out of sight. */
+export function focusFirstProblem(): void {
+  // Once it is drawn.
+  setTimeout(() => document.querySelector<HTMLElement>('form [aria-invalid="true"]')?.focus());
+}
