@@ -94,7 +94,7 @@ describe('a build of the dashboard', () => {
     '/api',
     '/assets/gone-c3d4.js',
     '/authz/deep/path',
-    '/auth/api-keys',
+    '/auth/nothing',
     '/docs/nothing',
     '/health/nothing',
     '/problems/nothing',

@@ -12,7 +12,6 @@ import { AuditSearch } from '../audit/audit-search.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
 import { UsageSearch } from '../usage/usage-search.js';
-import { NotFoundPage } from './not-found-page.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { queryClient } from './query-client.js';
 
@@ -22,6 +21,7 @@ const searchText = z.string().trim().min(1).max(100).optional().catch(undefined)
 /** Not waited for, but fetched at once: that nothing can be fetched is what it may be needed for. */
 const errorPage = lazyRouteComponent(() => import('./error-page.js'), 'ErrorPage');
 void errorPage.preload?.();
+const NotFoundPage = lazyRouteComponent(() => import('./not-found-page.js'), 'NotFoundPage');
 
 const root = createRootRoute({
   component: Outlet,
