@@ -30,6 +30,7 @@ import { statusOf } from './api-key.js';
 import { ApiKeysService, type ApiKeyView, type ApiKeyWithToken } from './api-keys.service.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ApiKeyVerifier } from './verification/api-key-verifier.js';
+import { counted } from './verification/verification-metrics.js';
 
 @Controller()
 export class ApiKeysController {
@@ -185,7 +186,7 @@ export class ApiKeysController {
   ): Promise<RouteOutput<typeof verifyApiKey>> {
     const { requestId } = requestContext();
     const sees = await this.apiKeys.verifiable(caller);
-    const { code, record, retryAfter } = await this.verifier.verify({
+    const verification = this.verifier.verify({
       credential: body.key,
       scopes: body.scopes,
       projectId: body.project_id,
@@ -199,6 +200,7 @@ export class ApiKeysController {
       },
       onBehalf: { caller, sees },
     });
+    const { code, record, retryAfter } = await counted('verify', verification);
     return {
       valid: code === 'valid',
       code,

@@ -1,10 +1,24 @@
 import argon2 from 'argon2';
 import pLimit from 'p-limit';
 import { DomainError } from './errors.js';
+import { measured } from './metrics.js';
 
 /** Each run keeps a core busy and 19 MiB of memory for some 20 ms. */
 const RUNNING = 2;
 const WAITING = 200;
+
+const pools = new Map<string, Argon2id>();
+measured(
+  'keyledger_argon2id_runs',
+  'Argon2id runs under way and waiting for their turn',
+  (gauge) => {
+    for (const [pool, { running, waiting }] of pools) {
+      gauge.set({ pool, state: 'running' }, running);
+      gauge.set({ pool, state: 'waiting' }, waiting);
+    }
+  },
+  ['pool', 'state'],
+);
 
 /**
  * Argon2id with the parameters that OWASP recommends: 19 MiB, two passes, one lane. For passwords, which need it, and for
@@ -13,6 +27,11 @@ const WAITING = 200;
  */
 export class Argon2id {
   readonly #limit = pLimit(RUNNING);
+
+  /** @param pool what it is called in the metrics */
+  constructor(pool: string) {
+    pools.set(pool, this);
+  }
 
   /** @throws DomainError `overloaded` when too many wait already. */
   hash(text: string): Promise<string> {
@@ -24,6 +43,10 @@ export class Argon2id {
   /** @throws DomainError `overloaded` when too many wait already. */
   verify(hash: string, text: string): Promise<boolean> {
     return this.#run(() => argon2.verify(hash, text));
+  }
+
+  get running(): number {
+    return this.#limit.activeCount;
   }
 
   get waiting(): number {

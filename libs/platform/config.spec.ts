@@ -22,6 +22,8 @@ describe('a bad setting stops the start with one sentence that names it', () => 
     ['TRUST_PROXY', 'everybody'],
     ['TRUST_PROXY', '10.0.0.0/99'],
     ['LOG_LEVEL', 'loud'],
+    ['METRICS_PORT', '0'],
+    ['METRICS_PORT', 'on'],
   ])('%s=%s', (name, value) => {
     const read = () => readConfig({ ...good, [name]: value });
     expect(read).toThrow(ConfigError);

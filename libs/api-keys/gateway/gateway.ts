@@ -8,6 +8,7 @@ import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { asDomainError } from '#libs/platform/http/problem.filter.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
+import { countVerification } from '../verification/verification-metrics.js';
 import { acceptance, refusal, type GatewayAnswer } from './answer.js';
 import { credentialOf, endpointSaid, pathOf, policyOfHeaders, policyOfQuery, type Policy } from './question.js';
 
@@ -70,7 +71,10 @@ export class Gateway implements OnModuleInit {
         ...policy,
         ...this.#origin(request),
       });
-      if (result.code === 'valid') return send(reply, acceptance(result.record!));
+      if (result.code === 'valid') {
+        countVerification('gateway', 'valid');
+        return send(reply, acceptance(result.record!));
+      }
       return this.#refuse(request, reply, errorOf(result, policy));
     } catch (error) {
       return this.#refuse(request, reply, asDomainError(error));
@@ -97,6 +101,7 @@ export class Gateway implements OnModuleInit {
   }
 
   #refuse(request: FastifyRequest, reply: FastifyReply, error: DomainError): FastifyReply {
+    countVerification('gateway', error.code);
     const { requestId } = request.context;
     const forNginx = (request.query as Record<string, unknown>)['nginx'] === '1';
     return send(reply, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx }));

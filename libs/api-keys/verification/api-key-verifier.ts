@@ -135,9 +135,9 @@ export class ApiKeyVerifier {
    */
   async #learn({ secret, publicKey }: Credential, { projectId }: VerificationRequest): Promise<boolean> {
     const isThere = secret
-      ? (this.records.bySecret.get(secret.handle) ?? (await this.records.bySecret.learn(secret.handle)))
-      : (this.records.byPublicKey.get(publicKey!.token) ?? (await this.records.byPublicKey.learn(publicKey!.token)));
-    if (isThere && projectId && !this.records.projects.get(projectId)) await this.records.projects.learn(projectId);
+      ? (this.records.bySecret.lookUp(secret.handle) ?? (await this.records.bySecret.learn(secret.handle)))
+      : (this.records.byPublicKey.lookUp(publicKey!.token) ?? (await this.records.byPublicKey.learn(publicKey!.token)));
+    if (isThere && projectId && !this.records.projects.lookUp(projectId)) await this.records.projects.learn(projectId);
     return Boolean(isThere);
   }
 

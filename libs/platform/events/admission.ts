@@ -6,6 +6,7 @@ import { DatabaseClock } from '../clock.js';
 import { Config } from '../config.js';
 import { DomainError } from '../errors.js';
 import { AdmissionConnection } from './admission-connection.js';
+import { admissionMetrics } from './admission-metrics.js';
 import { IngestBell } from './ingest-bell.js';
 
 interface State {
@@ -169,6 +170,7 @@ export class Admission implements OnApplicationShutdown {
     const admitted = new Set(answer!.admitted);
     for (const { id, waiting } of rows) {
       if (admitted.has(id)) this.bell.ring(waiting[0]!.shard);
+      else admissionMetrics.stale.value += waiting.length;
       for (const { resolve } of waiting) resolve({ is: admitted.has(id) ? 'admitted' : 'stale' });
     }
   }
@@ -188,8 +190,10 @@ export class Admission implements OnApplicationShutdown {
     let isBusy = false;
     for (const { id, waiting } of rows) {
       const answer = byId.get(id)!;
-      if (!answer.current) for (const { resolve } of waiting) resolve({ is: 'stale' });
-      else if (answer.balance === null) isBusy = this.#waitForBalance(lane, waiting) || isBusy;
+      if (!answer.current) {
+        admissionMetrics.stale.value += waiting.length;
+        for (const { resolve } of waiting) resolve({ is: 'stale' });
+      } else if (answer.balance === null) isBusy = this.#waitForBalance(lane, waiting) || isBusy;
       else if (answer.admitted) this.#settle(waiting, answer.balance, answer.low!);
       else this.#fallShort(lane, waiting, answer.balance);
     }
@@ -261,6 +265,7 @@ class Lane<W extends Waiting> {
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MAX_BATCH);
+      admissionMetrics.batchSize.observe(batch.length);
       try {
         await this.send(this, batch);
       } catch (error) {
@@ -323,5 +328,6 @@ function stateOf({ shard, tag, callerGuard }: Guarded): string {
 }
 
 function unavailable(detail: string): DomainError {
+  admissionMetrics.refused.value += 1;
   return new DomainError('audit_unavailable', detail, { retryAfter: 1 });
 }
