@@ -2,6 +2,7 @@ import argon2 from 'argon2';
 import pLimit from 'p-limit';
 import { DomainError } from './errors.js';
 import { measured } from './metrics.js';
+import { traced } from './tracing.js';
 
 /** Each run keeps a core busy and 19 MiB of memory for some 20 ms. */
 const RUNNING = 2;
@@ -57,6 +58,6 @@ export class Argon2id {
     if (this.#limit.pendingCount >= WAITING) {
       throw new DomainError('overloaded', 'Too many secrets are waiting to be checked', { retryAfter: 1 });
     }
-    return this.#limit(work);
+    return traced('argon2id', () => this.#limit(work));
   }
 }

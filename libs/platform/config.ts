@@ -19,6 +19,15 @@ function port(lowest: number) {
   return z.coerce.number(error).int(error).min(lowest, error).max(65_535, error);
 }
 
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 export const settings = z.object({
@@ -79,6 +88,22 @@ export const settings = z.object({
     .default('info'),
   METRICS_PORT: port(1).optional(),
   METRICS_HOST: z.string().default('127.0.0.1'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({
+      protocol: /^https?$/,
+      error: 'must be the http(s) address of an OTLP receiver, such as http://127.0.0.1:4318',
+    })
+    .optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: z.string().optional(),
+  OTEL_EXPORTER_OTLP_PROTOCOL: z.enum(['http/protobuf'], 'must be http/protobuf').default('http/protobuf'),
+  OTEL_TRACES_SAMPLER: z
+    .enum(SAMPLERS, 'must be a sampler of the OpenTelemetry specification, such as parentbased_traceidratio')
+    .default('parentbased_always_on'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce
+    .number('must be a ratio between 0 and 1')
+    .min(0, 'must be a ratio between 0 and 1')
+    .max(1, 'must be a ratio between 0 and 1')
+    .default(1),
 });
 
 export type Settings = z.output<typeof settings>;

@@ -8,6 +8,7 @@ import { DomainError } from '#libs/platform/errors.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
+import { traced } from '#libs/platform/tracing.js';
 import { whereFrom } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
 import { ApiKeyRecords, type Found } from './api-key-records.js';
@@ -117,7 +118,7 @@ export class ApiKeyVerifier {
       const charge =
         found.metered && request.cost > 0 ? { organizationId: record.organizationId, amount: request.cost } : undefined;
       const entry = this.#used(request, found);
-      const outcome = await this.admission.append({ shard, tag, callerGuard, charge, entry });
+      const outcome = await traced('record', () => this.admission.append({ shard, tag, callerGuard, charge, entry }));
       if (outcome.is === 'admitted') {
         if (outcome.fellBelow) await this.#tellLow(found, request, outcome.fellBelow);
         return { code, record, admittedUnder: { shard, tag } };

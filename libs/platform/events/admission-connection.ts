@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { sessionOptions } from '../database.js';
+import { traced } from '../tracing.js';
 import { admissionMetrics } from './admission-metrics.js';
 
 const STATEMENT_TIMEOUT_MS = 1_000;
@@ -25,7 +26,7 @@ export class AdmissionConnection {
     for (let attempt = 1; ; attempt++) {
       try {
         const sentAt = performance.now();
-        const rows = await this.#queryOnce<R>(statement, values);
+        const rows = await traced(statement.name, () => this.#queryOnce<R>(statement, values));
         admissionMetrics.statementSeconds.observe({ statement: statement.name }, (performance.now() - sentAt) / 1000);
         return rows;
       } catch (error) {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { v7 } from 'uuid';
 import { toUuid } from '#libs/contract/ids.js';
@@ -230,6 +231,9 @@ export class Admission implements OnApplicationShutdown {
   }
 }
 
+/** What works for many requests is not to pass for a part of the one that came first. */
+const outsideOfRequests = AsyncLocalStorage.snapshot();
+
 /** A queue and the connection that empties it, one batch at a time. */
 class Lane<W extends Waiting> {
   #waiting: W[] = [];
@@ -247,7 +251,7 @@ class Lane<W extends Waiting> {
       return;
     }
     this.#waiting.push(waiting);
-    this.#pumping ??= this.#pump();
+    this.#pumping ??= outsideOfRequests(() => this.#pump());
   }
 
   /** To the front: those that waited longest go first. */

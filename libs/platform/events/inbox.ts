@@ -5,6 +5,7 @@ import { EventEnvelope } from '#libs/contract/events.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
 import { DatabaseClock } from '../clock.js';
 import { DATABASE_POOL, inTransaction } from '../database.js';
+import { traced } from '../tracing.js';
 import { inboxMetrics, measureInbox } from './inbox-metrics.js';
 
 /** An event as it comes out of the inbox: the bytes that were stored, and what they say. */
@@ -57,7 +58,9 @@ export class Inbox {
     let total = 0;
     for (;;) {
       const began = performance.now();
-      const { batches, entries } = await inTransaction(this.pool, (client) => this.#ingestSome(client, shard));
+      const { batches, entries } = await traced('ingest', () =>
+        inTransaction(this.pool, (client) => this.#ingestSome(client, shard)),
+      );
       if (batches > 0) this.#measure(batches, entries, (performance.now() - began) / 1000);
       total += entries.length;
       if (batches < BATCHES) return total;

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { measured, PlainCounter, type Count } from '../metrics.js';
+import { traced } from '../tracing.js';
 import type { AuthorizationChange, AuthorizationStates, StateFollower } from './authorization-states.js';
 
 /** What was loaded, and the state of its shard, of one and the same instant. */
@@ -97,7 +98,7 @@ export class StateBoundCache<V extends object> implements StateFollower {
     if (this.#missing.has(key)) return Promise.resolve(false);
     const loading = this.#loading.get(key);
     if (loading) return loading;
-    const load = this.#load(key).finally(() => this.#loading.delete(key));
+    const load = traced(`load ${this.options.name}`, () => this.#load(key)).finally(() => this.#loading.delete(key));
     this.#loading.set(key, load);
     return load;
   }

@@ -10,6 +10,7 @@ import {
   runInContext,
   type RequestContext,
 } from '../request-context.js';
+import { traceRequests } from '../tracing.js';
 
 const BODY_LIMIT = 64 * 1024;
 
@@ -22,6 +23,7 @@ export function createHttpAdapter(config: Config): FastifyAdapter {
     forceCloseConnections: 'idle',
   });
   const server = adapter.getInstance();
+  traceRequests(server);
   acceptJsonOnly(server);
   void server.register(fastifyCookie);
   server.decorateRequest('context');
