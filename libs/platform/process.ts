@@ -1,6 +1,7 @@
 import { ConfigError, EXIT_CONFIG, readConfig, type Config } from './config.js';
 import { checkDatabase, DatabaseAway } from './database-check.js';
 import type { DatabaseRole } from './database.js';
+import { redact } from './redact.js';
 import { endTracing, startTracing } from './tracing.js';
 
 interface RunningService {
@@ -20,6 +21,8 @@ export async function runProcess(
   role: DatabaseRole,
   start: (config: Config) => Promise<RunningService>,
 ): Promise<void> {
+  // Node would write the error as it is.
+  process.on('uncaughtException', fail);
   try {
     const config = readConfig(process.env);
     await checkDatabase(config.settings.DATABASE_URL, role);
@@ -33,7 +36,7 @@ export async function runProcess(
 }
 
 function fail(error: unknown): never {
-  process.stderr.write(`${sentenceFor(error)}\n`);
+  process.stderr.write(`${redact(sentenceFor(error))}\n`);
   process.exit(exitCodeFor(error));
 }
 

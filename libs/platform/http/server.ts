@@ -1,7 +1,9 @@
 import fastifyCookie from '@fastify/cookie';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import { Config } from '../config.js';
+import { DomainError, invalidInput } from '../errors.js';
 import {
   acceptRequestId,
   MAX_ORIGIN,
@@ -10,7 +12,9 @@ import {
   runInContext,
   type RequestContext,
 } from '../request-context.js';
+import { withoutSecrets } from '../redact.js';
 import { traceRequests } from '../tracing.js';
+import { problemOf } from './problem.js';
 
 const BODY_LIMIT = 64 * 1024;
 
@@ -21,6 +25,8 @@ export function createHttpAdapter(config: Config): FastifyAdapter {
     trustProxy: config.settings.TRUST_PROXY ?? false,
     // A connection that is closed while we stop would otherwise be kept open by its client.
     forceCloseConnections: 'idle',
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+      refuseUrl(config, error, request.headers, reply.raw),
   });
   const server = adapter.getInstance();
   traceRequests(server);
@@ -38,6 +44,28 @@ export function createHttpAdapter(config: Config): FastifyAdapter {
     runInContext(request.context, done),
   );
   return adapter;
+}
+
+/** The router refuses before any hook runs; its own answer is no problem, and repeats a URL with all that is in it. */
+function refuseUrl(
+  config: Config,
+  { code }: FastifyError,
+  headers: IncomingHttpHeaders,
+  response: ServerResponse,
+): void {
+  const error =
+    code === 'FST_ERR_BAD_URL'
+      ? invalidInput({ location: 'path', message: 'must be percent-encoded as UTF-8' })
+      : new DomainError('not_found', 'There is no such path');
+  const requestId = acceptRequestId(headers['x-request-id']);
+  const problem = problemOf(error, config.publicUrl, requestId);
+  response
+    .writeHead(problem.status, {
+      'content-type': 'application/problem+json',
+      'x-request-id': requestId,
+      'cache-control': 'no-store',
+    })
+    .end(JSON.stringify(problem));
 }
 
 /** Everything else answers 415. An empty body is no body, as clients send it that name a content type with every call. */
@@ -60,14 +88,19 @@ function saysItWasForwarded({ headers }: FastifyRequest): boolean {
   return headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
 }
 
+/** Before it is cut: half a secret would not be known for one. */
+function textOf(header: string | undefined, max: number): string | null {
+  return header === undefined ? null : withoutSecrets(header).slice(0, max);
+}
+
 function contextOf(request: FastifyRequest): RequestContext {
   return {
     requestId: acceptRequestId(request.headers['x-request-id']),
     ip: plainAddress(request.ip),
-    userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
+    userAgent: textOf(request.headers['user-agent'], MAX_USER_AGENT),
     method: request.method,
-    path: request.url.split('?', 1)[0]!.slice(0, MAX_PATH),
-    origin: request.headers.origin?.slice(0, MAX_ORIGIN) ?? null,
+    path: withoutSecrets(request.url.split('?', 1)[0]!).slice(0, MAX_PATH),
+    origin: textOf(request.headers.origin, MAX_ORIGIN),
     behindUnknownProxy: saysItWasForwarded(request) && request.ip === request.socket.remoteAddress,
     originAllowed: false,
   };
