@@ -1,44 +1,10 @@
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, it } from '@jest/globals';
 import { readConfig } from '#libs/platform/config.js';
 import { createClient } from '#libs/client/client.js';
 import { createApi } from '../../apps/api/api.js';
+import { createCable } from '../support/cable.js';
 import { createDatabase, TEST_SECRET } from '../support/deployment.js';
 import { rejection } from '../support/rejection.js';
-
-/** Stands between the API and its database, and can be cut. */
-async function createCable(target: URL) {
-  const sockets = new Set<Socket>();
-  let cut = false;
-  const server = createServer((near) => {
-    if (cut) {
-      near.destroy();
-      return;
-    }
-    const far = connect(Number(target.port), target.hostname);
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from);
-      from.pipe(to).on('error', () => undefined);
-      from.on('error', () => undefined).on('close', () => to.destroy());
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as AddressInfo).port,
-    cut() {
-      cut = true;
-      for (const socket of sockets) socket.destroy();
-      sockets.clear();
-    },
-    mend() {
-      cut = false;
-    },
-    close: () => new Promise((resolve) => server.close(resolve)),
-  };
-}
 
 it('while the database is away every answer is 503 with a time to come back, and all is well once it is there', async () => {
   const database = await createDatabase();
