@@ -11,7 +11,8 @@ import { ApiKeyRevocation } from '#libs/organizations/api-key-revocation.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import type { Config } from '#libs/platform/config.js';
 import type { DirectServer } from '#libs/platform/http/direct-server.js';
-import { PlatformModule, RequestPlatformModule } from '#libs/platform/platform.module.js';
+import { PlatformModule } from '#libs/platform/platform.module.js';
+import { RequestPlatformModule } from '#libs/platform/request-platform.module.js';
 import { entities } from './entities.js';
 
 /** Where `auth` and `organizations`, which ask for something that knows keys, meet `api-keys`, which does. */

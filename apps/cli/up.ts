@@ -60,14 +60,17 @@ class Supervisor {
       ? await this.#startDatabase(directory, logs)
       : await this.#useDatabase(settings.DATABASE_URL);
     this.#stop.check();
-    const start = (name: string, databaseUrl: string) =>
+    const start = (name: string, databaseUrl: string, own: NodeJS.ProcessEnv = {}) =>
       this.#startService(name, join(logs, `${name}.log`), {
         ...given,
         DATABASE_URL: databaseUrl,
         KEYLEDGER_SECRET: secret,
+        ...own,
       });
+    // Both are on this machine, and only one of them can have the port.
+    const { METRICS_PORT: metrics } = settings;
     // The API was started last, so it is stopped first: what it has answered is still worked off.
-    const worker = start('worker', databases.worker);
+    const worker = start('worker', databases.worker, metrics ? { METRICS_PORT: String(metrics + 1) } : {});
     const api = start('api', databases.api);
     const ended = Promise.race([this.#stop.asked, api.failed, worker.failed]);
     const [url = ''] = await Promise.race([ended, Promise.all([api.ready, worker.ready])]);

@@ -25,11 +25,13 @@ import { Clock } from '#libs/platform/clock.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { presented } from '#libs/platform/idempotency.js';
+import { withoutSecrets } from '#libs/platform/redact.js';
 import { requestContext } from '#libs/platform/request-context.js';
 import { statusOf } from './api-key.js';
 import { ApiKeysService, type ApiKeyView, type ApiKeyWithToken } from './api-keys.service.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ApiKeyVerifier } from './verification/api-key-verifier.js';
+import { counted } from './verification/verification-metrics.js';
 
 @Controller()
 export class ApiKeysController {
@@ -185,20 +187,21 @@ export class ApiKeysController {
   ): Promise<RouteOutput<typeof verifyApiKey>> {
     const { requestId } = requestContext();
     const sees = await this.apiKeys.verifiable(caller);
-    const { code, record, retryAfter } = await this.verifier.verify({
+    const verification = this.verifier.verify({
       credential: body.key,
       scopes: body.scopes,
       projectId: body.project_id,
       cost: body.cost,
-      endpoint: { method: body.request.method ?? null, path: body.request.path?.split('?', 1)[0] ?? null },
+      endpoint: { method: body.request.method ?? null, path: recorded(body.request.path?.split('?', 1)[0]) },
       from: {
         ip: body.request.ip ?? null,
-        userAgent: body.request.user_agent ?? null,
+        userAgent: recorded(body.request.user_agent),
         requestId,
-        origin: body.request.origin ?? null,
+        origin: recorded(body.request.origin),
       },
       onBehalf: { caller, sees },
     });
+    const { code, record, retryAfter } = await counted('verify', verification);
     return {
       valid: code === 'valid',
       code,
@@ -290,4 +293,9 @@ export class ApiKeysController {
 function scopesLeftOut(caller: Principal): 'all' {
   if (caller.type === 'user') return 'all';
   throw invalidInput({ location: 'body.scopes', message: 'must be given when a key creates a key' });
+}
+
+/** What a service tells of its caller's request, as it may stand in the trail. */
+function recorded(text: string | undefined): string | null {
+  return text === undefined ? null : withoutSecrets(text);
 }

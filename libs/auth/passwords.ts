@@ -9,7 +9,7 @@ const WEAKEST_SCORE = 2;
 
 @Injectable()
 export class Passwords {
-  readonly #argon2id = new Argon2id();
+  readonly #argon2id = new Argon2id('passwords');
   readonly #strength = new ZxcvbnFactory({ dictionary: { ...common.dictionary }, graphs: common.adjacencyGraphs });
   /** Verified when there is no account, so that the answer takes as long as if there were one. */
   readonly #nobody = this.hash('no account has this password');

@@ -1,10 +1,25 @@
 import argon2 from 'argon2';
 import pLimit from 'p-limit';
 import { DomainError } from './errors.js';
+import { measured } from './metrics.js';
+import { traced } from './tracing.js';
 
 /** Each run keeps a core busy and 19 MiB of memory for some 20 ms. */
 const RUNNING = 2;
 const WAITING = 200;
+
+const pools = new Map<string, Argon2id>();
+measured(
+  'keyledger_argon2id_runs',
+  'Argon2id runs under way and waiting for their turn',
+  (gauge) => {
+    for (const [pool, { running, waiting }] of pools) {
+      gauge.set({ pool, state: 'running' }, running);
+      gauge.set({ pool, state: 'waiting' }, waiting);
+    }
+  },
+  ['pool', 'state'],
+);
 
 /**
  * Argon2id with the parameters that OWASP recommends: 19 MiB, two passes, one lane. For passwords, which need it, and for
@@ -13,6 +28,11 @@ const WAITING = 200;
  */
 export class Argon2id {
   readonly #limit = pLimit(RUNNING);
+
+  /** @param pool what it is called in the metrics */
+  constructor(pool: string) {
+    pools.set(pool, this);
+  }
 
   /** @throws DomainError `overloaded` when too many wait already. */
   hash(text: string): Promise<string> {
@@ -26,6 +46,10 @@ export class Argon2id {
     return this.#run(() => argon2.verify(hash, text));
   }
 
+  get running(): number {
+    return this.#limit.activeCount;
+  }
+
   get waiting(): number {
     return this.#limit.pendingCount;
   }
@@ -34,6 +58,6 @@ export class Argon2id {
     if (this.#limit.pendingCount >= WAITING) {
       throw new DomainError('overloaded', 'Too many secrets are waiting to be checked', { retryAfter: 1 });
     }
-    return this.#limit(work);
+    return traced('argon2id', () => this.#limit(work));
   }
 }

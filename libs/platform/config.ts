@@ -14,16 +14,25 @@ const list = z.string().transform((value) =>
 const Dialect = z.enum(['commandagi', 'agentity']);
 export type Dialect = z.infer<typeof Dialect>;
 
+function port(lowest: number) {
+  const error = `must be a port number between ${lowest} and 65535`;
+  return z.coerce.number(error).int(error).min(lowest, error).max(65_535, error);
+}
+
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 export const settings = z.object({
   HOST: z.string().min(1, 'must be an address to listen on, such as 127.0.0.1 or 0.0.0.0').default('127.0.0.1'),
-  PORT: z.coerce
-    .number('must be a port number between 0 and 65535')
-    .int('must be a port number between 0 and 65535')
-    .min(0, 'must be a port number between 0 and 65535')
-    .max(65_535, 'must be a port number between 0 and 65535')
-    .default(3000),
+  PORT: port(0).default(3000),
   PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: 'must be the http(s) address under which clients reach the API' })
     .optional(),
@@ -77,6 +86,24 @@ export const settings = z.object({
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be a pino level such as info or warn')
     .default('info'),
+  METRICS_PORT: port(1).optional(),
+  METRICS_HOST: z.string().default('127.0.0.1'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({
+      protocol: /^https?$/,
+      error: 'must be the http(s) address of an OTLP receiver, such as http://127.0.0.1:4318',
+    })
+    .optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: z.string().optional(),
+  OTEL_EXPORTER_OTLP_PROTOCOL: z.enum(['http/protobuf'], 'must be http/protobuf').default('http/protobuf'),
+  OTEL_TRACES_SAMPLER: z
+    .enum(SAMPLERS, 'must be a sampler of the OpenTelemetry specification, such as parentbased_traceidratio')
+    .default('parentbased_always_on'),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce
+    .number('must be a ratio between 0 and 1')
+    .min(0, 'must be a ratio between 0 and 1')
+    .max(1, 'must be a ratio between 0 and 1')
+    .default(1),
 });
 
 export type Settings = z.output<typeof settings>;

@@ -6,6 +6,7 @@ import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { describeProblem, live, ready } from '#libs/contract/system.js';
 import { DATABASE_POOL } from './database.js';
 import { DomainError } from './errors.js';
+import { inboxDepth } from './events/inbox-depth.js';
 import { IngestBell } from './events/ingest-bell.js';
 import { Implements, Input } from './http/implements.js';
 import { Queues } from './queue.js';
@@ -68,10 +69,7 @@ export class HealthController {
   }
 
   async #inbox(): Promise<Check> {
-    const { rows } = await this.pool.query<{ batches: number; age: number }>(
-      `SELECT count(*)::int AS batches, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age FROM event_batch`,
-    );
-    const { batches, age } = rows[0]!;
+    const { batches, age } = await inboxDepth(this.pool);
     const detail = `${batches} batches wait, the oldest for ${age.toFixed(1)} s`;
     return age > INBOX_AGE_SECONDS
       ? { status: 'degraded', detail: `${detail}: is a worker running?` }

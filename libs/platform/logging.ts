@@ -1,8 +1,10 @@
+import { inspect } from 'node:util';
 import type { LoggerService } from '@nestjs/common';
 import pino from 'pino';
 import type { Config } from './config.js';
+import { redact } from './redact.js';
 
-/** Nest's log lines as JSON on standard output, one object a line, by pino. */
+/** Nest's log lines as JSON on standard output, one object a line, by pino; without credentials, whoever wrote the line. */
 export function createLogger(config: Config, name: string): LoggerService {
   const logger = pino({ name, level: config.settings.LOG_LEVEL });
   // Nest passes a message and, last, the context; an error has its stack between the two.
@@ -11,7 +13,10 @@ export function createLogger(config: Config, name: string): LoggerService {
     (message: unknown, ...rest: unknown[]) => {
       const context = rest.at(-1);
       const stack = rest.length > 1 ? rest[0] : undefined;
-      logger[level]({ context, ...(stack !== undefined && { stack }) }, String(message));
+      logger[level](
+        { context, ...(stack !== undefined && { stack: redact(typeof stack === 'string' ? stack : inspect(stack)) }) },
+        redact(String(message)),
+      );
     };
   return {
     log: line('info'),

@@ -1,6 +1,8 @@
 import { ConfigError, EXIT_CONFIG, readConfig, type Config } from './config.js';
 import { checkDatabase, DatabaseAway } from './database-check.js';
 import type { DatabaseRole } from './database.js';
+import { redact } from './redact.js';
+import { endTracing, startTracing } from './tracing.js';
 
 interface RunningService {
   /** Where it can be reached, when it listens. */
@@ -19,16 +21,23 @@ export async function runProcess(
   role: DatabaseRole,
   start: (config: Config) => Promise<RunningService>,
 ): Promise<void> {
+  // Node would write the error as it is.
+  process.on('uncaughtException', fail);
   try {
     const config = readConfig(process.env);
     await checkDatabase(config.settings.DATABASE_URL, role);
+    await startTracing(config, role === 'keyledger_api' ? 'api' : 'worker');
     const service = await start(config);
     stopOnDemand(service);
     process.send?.({ type: 'ready', url: service.url });
   } catch (error) {
-    process.stderr.write(`${sentenceFor(error)}\n`);
-    process.exit(exitCodeFor(error));
+    fail(error);
   }
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(`${redact(sentenceFor(error))}\n`);
+  process.exit(exitCodeFor(error));
 }
 
 function stopOnDemand(service: RunningService): void {
@@ -37,7 +46,7 @@ function stopOnDemand(service: RunningService): void {
     if (stopping) return;
     stopping = true;
     setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
-    void service.stop().then(
+    void end(service).then(
       () => process.exit(0),
       () => process.exit(1),
     );
@@ -47,6 +56,14 @@ function stopOnDemand(service: RunningService): void {
   process.on('disconnect', stop);
   // It may have died before this line.
   if (process.send && !process.connected) stop();
+}
+
+async function end(service: RunningService): Promise<void> {
+  try {
+    await service.stop();
+  } finally {
+    await endTracing();
+  }
 }
 
 function exitCodeFor(error: unknown): number {

@@ -3,11 +3,18 @@ import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationS
 import { createPostgresBackend, Queue, withBackend, Worker, type Processor } from 'bullmq';
 import { Config } from './config.js';
 import { sessionOptions } from './database.js';
+import { PlainCounter } from './metrics.js';
 
 const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostgresBackend);
 
 /** The schema in which BullMQ keeps its jobs when it runs on PostgreSQL. */
 export const QUEUE_SCHEMA = 'bullmq';
+
+const failures = new PlainCounter(
+  'keyledger_queue_failures_total',
+  'Jobs that failed and go again (job), and errors of the connection to the queue (connection)',
+  ['queue', 'kind'],
+);
 
 const RENEW_SCHEDULES_MS = 5_000;
 
@@ -53,7 +60,11 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
           connection: { url: this.#redisUrl, maxRetriesPerRequest: null },
         })
       : new PostgresWorker(name, process, { ...options, connection: this.#postgresConnection(concurrency + 2) });
-    worker.on('failed', (job, error) => this.#logger.error(`Job ${job?.name} of ${name} failed: ${error.message}`));
+    const failed = failures.of({ queue: name, kind: 'job' });
+    worker.on('failed', (job, error) => {
+      failed.value += 1;
+      this.#logger.error(`Job ${job?.name} of ${name} failed: ${error.message}`);
+    });
     return this.#keep(worker as Worker);
   }
 
@@ -88,7 +99,11 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
 
   #keep<T extends Queue | Worker>(item: T): T {
     // Without a listener an error of the connection would end the process; BullMQ connects again by itself.
-    (item as EventEmitter).on('error', (error: Error) => this.#logger.debug(`Queue ${item.name}: ${error.message}`));
+    const failed = failures.of({ queue: item.name, kind: 'connection' });
+    (item as EventEmitter).on('error', (error: Error) => {
+      failed.value += 1;
+      this.#logger.debug(`Queue ${item.name}: ${error.message}`);
+    });
     this.#open.push(item);
     return item;
   }

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { newId } from '#libs/contract/ids.js';
+import { withoutSecrets } from './redact.js';
 
 /** What an event tells about the request that caused it. */
 export interface RequestContext {
@@ -40,7 +41,8 @@ export const MAX_PATH = 2000;
 export const MAX_USER_AGENT = 500;
 export const MAX_ORIGIN = 500;
 
-/** A caller may bring its own request id, if it is short and plain; else it gets one of ours. */
+/** A caller may bring its own request id, if it is short, plain and no secret; else it gets one of ours. */
 export function acceptRequestId(given: unknown): string {
-  return typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : newId('req', new Date());
+  const isGood = typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) && withoutSecrets(given) === given;
+  return isGood ? given : newId('req', new Date());
 }

@@ -7,9 +7,10 @@ import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { explain } from '#libs/platform/http/problem.filter.js';
-import { plainAddress } from '#libs/platform/http/server.js';
+import { plainAddress, textOf } from '#libs/platform/http/server.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
+import { countVerification } from '../verification/verification-metrics.js';
 import { acceptance, refusal, type GatewayAnswer } from './answer.js';
 import { credentialOf, endpointSaid, pathOf, policyOfHeaders, PolicyByUrl, type Policy } from './question.js';
 
@@ -71,7 +72,10 @@ export class Gateway implements OnModuleInit {
         endpoint: this.#endpointOf(request),
         from: this.#originOf(request, requestId),
       });
-      if (result.code === 'valid') return send(reply, requestId, acceptance(result.record!));
+      if (result.code === 'valid') {
+        countVerification('gateway', 'valid');
+        return send(reply, requestId, acceptance(result.record!));
+      }
       return this.#refuse(request, reply, requestId, errorOf(result, policy));
     } catch (thrown) {
       const error = explain(thrown, `${request.method} ${PATH} failed (${requestId})`, this.#logger);
@@ -94,13 +98,14 @@ export class Gateway implements OnModuleInit {
     const isKnown = this.#isKnown(socket.remoteAddress);
     return {
       ip: isKnown && headers['x-forwarded-for'] ? plainAddress(request.ip) : null,
-      userAgent: headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
+      userAgent: textOf(headers['user-agent'], MAX_USER_AGENT),
       requestId,
-      origin: headers.origin?.slice(0, MAX_ORIGIN) ?? null,
+      origin: textOf(headers.origin, MAX_ORIGIN),
     };
   }
 
   #refuse(request: FastifyRequest, reply: FastifyReply, requestId: string, error: DomainError): FastifyReply {
+    countVerification('gateway', error.code);
     const forNginx = !isBesidePath(request.url) && (request.query as Record<string, unknown>)['nginx'] === '1';
     return send(reply, requestId, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx }));
   }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { idOf } from '#libs/contract/ids.js';
 import { Scope } from '#libs/contract/scopes.js';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
+import { withoutSecrets } from '#libs/platform/redact.js';
 import { MAX_PATH } from '#libs/platform/request-context.js';
 
 /** What the gateway asks of the key that a request came with. */
@@ -94,10 +95,8 @@ export function endpointSaid(headers: IncomingHttpHeaders): { method: string | n
   };
 }
 
-/** Without scheme, host and query. */
+/** Without scheme, host and query, and without a key that somebody put into the path. */
 export function pathOf(uri: string): string {
-  return uri
-    .replace(/^[a-z]+:\/\/[^/?#]*/i, '')
-    .split(/[?#]/, 1)[0]!
-    .slice(0, MAX_PATH);
+  const [path] = uri.replace(/^[a-z]+:\/\/[^/?#]*/i, '').split(/[?#]/, 1);
+  return withoutSecrets(path!).slice(0, MAX_PATH);
 }

@@ -10,6 +10,7 @@ import { DomainError } from '#libs/platform/errors.js';
 import { requestContext, whereFrom } from '#libs/platform/request-context.js';
 import { ApiKey, ApiKeySecret } from '../api-key.entity.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
+import { counted } from './verification-metrics.js';
 import { decide, withinCeiling, type ApiKeyRecord } from './verification.js';
 
 const BEHIND_UNKNOWN_PROXY =
@@ -29,13 +30,14 @@ export class ApiKeyCredentials extends CredentialVerifier {
   async authenticate(token: string, requiredScopes: readonly string[]): Promise<ApiKeyPrincipal> {
     const context = requestContext();
     const { method, path, ip, userAgent, requestId, origin, behindUnknownProxy } = context;
-    const { code, record, admittedUnder, retryAfter } = await this.verifier.verify({
+    const verification = this.verifier.verify({
       credential: token,
       scopes: requiredScopes,
       cost: 0,
       endpoint: { method, path },
       from: { ip, userAgent, requestId, origin, addressUnknown: behindUnknownProxy },
     });
+    const { code, record, admittedUnder, retryAfter } = await counted('api', verification);
     context.originAllowed = Boolean(record && origin && allowsOrigin(record.allowedDomains, origin));
     if (code === 'valid' && record && admittedUnder) return principalOf(record, admittedUnder);
     if (code === 'insufficient_scope' && record) {

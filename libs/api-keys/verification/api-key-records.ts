@@ -110,9 +110,18 @@ export class ApiKeyRecords {
   ) {
     this.#application = applicationAuthority(config.settings.APP_SCOPES);
     const keys = { max: MAX_KEYS, idOf: ({ record }: KnownKey) => toUuid(record.apiKeyId), madeWrongBy };
-    this.bySecret = new StateBoundCache(states, { ...keys, load: (handle) => this.#load(BY_HANDLE, handle) });
-    this.byPublicKey = new StateBoundCache(states, { ...keys, load: (key) => this.#load(BY_PUBLIC_KEY, key) });
+    this.bySecret = new StateBoundCache(states, {
+      ...keys,
+      name: 'secrets',
+      load: (handle) => this.#load(BY_HANDLE, handle),
+    });
+    this.byPublicKey = new StateBoundCache(states, {
+      ...keys,
+      name: 'public_keys',
+      load: (key) => this.#load(BY_PUBLIC_KEY, key),
+    });
     this.projects = new StateBoundCache(states, {
+      name: 'projects',
       max: MAX_PROJECTS,
       idOf: ({ id }) => toUuid(id),
       // Its organization is what is asked for, and that never changes.

@@ -8,6 +8,7 @@ import { DomainError } from '#libs/platform/errors.js';
 import { Admission, type Outcome } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
+import { traced } from '#libs/platform/tracing.js';
 import { whereFrom } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
 import { ApiKeyRecords, type Found } from './api-key-records.js';
@@ -113,7 +114,7 @@ export class ApiKeyVerifier {
         if (retryAfter) return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
         continue;
       }
-      const outcome = await this.#append(request, found, callerGuard);
+      const outcome = await traced('record', () => this.#append(request, found, callerGuard));
       if (outcome.is === 'admitted') {
         if (outcome.fellBelow) await this.#tellLow(found, request, outcome.fellBelow);
         return { code, record, admittedUnder: { shard: found.shard, tag: found.state.tag } };
@@ -126,7 +127,9 @@ export class ApiKeyVerifier {
   }
 
   #find({ secret, publicKey }: Credential): Found | undefined {
-    const entry = secret ? this.records.bySecret.get(secret.handle) : this.records.byPublicKey.get(publicKey!.token);
+    const entry = secret
+      ? this.records.bySecret.lookUp(secret.handle)
+      : this.records.byPublicKey.lookUp(publicKey!.token);
     return entry && { known: entry.value, shard: entry.shard, state: this.states.of(entry.shard) };
   }
 
@@ -160,7 +163,7 @@ export class ApiKeyVerifier {
 
   /** What the request is about. */
   #projectOf(id: string): Demand['project'] | undefined {
-    const project = this.records.projects.get(id);
+    const project = this.records.projects.lookUp(id);
     return project && { id, organizationId: project.value.organizationId };
   }
 

@@ -6,6 +6,7 @@ import { Admission } from '#libs/platform/events/admission.js';
 import { Events } from '#libs/platform/events/event.js';
 import { aboutProject } from '../api-key.js';
 import type { Found } from './api-key-records.js';
+import { verificationMetrics } from './verification-metrics.js';
 
 export interface Denial {
   readonly found: Found;
@@ -51,6 +52,7 @@ export class Denials implements BeforeApplicationShutdown {
       window.recorded += 1;
       await this.#store(denial, 1);
     } else {
+      verificationMetrics.denialsFolded.value += 1;
       window.folded = { last: denial, count: (window.folded?.count ?? 0) + 1 };
     }
   }

@@ -30,7 +30,7 @@ const WAITING_PER_SECRET = 8;
 @Injectable()
 export class Secrets {
   readonly #logger = new Logger(Secrets.name);
-  readonly #argon2id = new Argon2id();
+  readonly #argon2id = new Argon2id('keys');
   readonly #processKey = randomBytes(32).toString('latin1');
   readonly #running = new Map<string, Map<string, Promise<boolean>>>();
   /** Under another KEYLEDGER_SECRET digests are others: those that were made before do not count. */

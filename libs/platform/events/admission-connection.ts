@@ -1,5 +1,7 @@
 import pg from 'pg';
 import { sessionOptions } from '../database.js';
+import { traced } from '../tracing.js';
+import { admissionMetrics } from './admission-metrics.js';
 
 const STATEMENT_TIMEOUT_MS = 1_000;
 /** `statement_timeout` does not end a wait for a standby, so we leave by ourselves. */
@@ -23,7 +25,10 @@ export class AdmissionConnection {
   ): Promise<R[]> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#queryOnce<R>(statement, values);
+        const sentAt = performance.now();
+        const rows = await traced(statement.name, () => this.#queryOnce<R>(statement, values));
+        admissionMetrics.statementSeconds.observe({ statement: statement.name }, (performance.now() - sentAt) / 1000);
+        return rows;
       } catch (error) {
         const code = error instanceof pg.DatabaseError ? error.code : undefined;
         if (attempt === RETRIES || !code || !ROLLED_BACK.has(code)) throw error;

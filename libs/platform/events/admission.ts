@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { v7 } from 'uuid';
 import { toUuid } from '#libs/contract/ids.js';
@@ -5,6 +6,7 @@ import { DatabaseClock } from '../clock.js';
 import { Config } from '../config.js';
 import { DomainError } from '../errors.js';
 import { AdmissionConnection } from './admission-connection.js';
+import { admissionMetrics } from './admission-metrics.js';
 import { bundleOf } from './bundle.js';
 import { IngestBell } from './ingest-bell.js';
 
@@ -173,6 +175,7 @@ export class Admission implements OnApplicationShutdown {
     const admitted = new Set(answer!.admitted);
     for (const { id, waiting } of rows) {
       if (admitted.has(id)) this.bell.ring(waiting[0]!.shard);
+      else admissionMetrics.stale.value += waiting.length;
       for (const { resolve } of waiting) resolve({ is: admitted.has(id) ? 'admitted' : 'stale' });
     }
   }
@@ -192,8 +195,10 @@ export class Admission implements OnApplicationShutdown {
     let isBusy = false;
     for (const { id, waiting } of rows) {
       const answer = byId.get(id)!;
-      if (!answer.current) for (const { resolve } of waiting) resolve({ is: 'stale' });
-      else if (answer.balance === null) isBusy = this.#waitForBalance(lane, waiting) || isBusy;
+      if (!answer.current) {
+        admissionMetrics.stale.value += waiting.length;
+        for (const { resolve } of waiting) resolve({ is: 'stale' });
+      } else if (answer.balance === null) isBusy = this.#waitForBalance(lane, waiting) || isBusy;
       else if (answer.admitted) this.#settle(waiting, answer.balance, answer.low!);
       else this.#fallShort(lane, waiting, answer.balance);
     }
@@ -230,6 +235,9 @@ export class Admission implements OnApplicationShutdown {
   }
 }
 
+/** What works for many requests is not to pass for a part of the one that came first. */
+const outsideOfRequests = AsyncLocalStorage.snapshot();
+
 /** A queue and the connection that empties it, one batch at a time. */
 class Lane<W extends Waiting> {
   #waiting: W[] = [];
@@ -247,7 +255,7 @@ class Lane<W extends Waiting> {
       return;
     }
     this.#waiting.push(waiting);
-    this.#pumping ??= this.#pump();
+    this.#pumping ??= outsideOfRequests(() => this.#pump());
   }
 
   /** To the front: those that waited longest go first. */
@@ -265,6 +273,7 @@ class Lane<W extends Waiting> {
     await new Promise(setImmediate);
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MAX_BATCH);
+      admissionMetrics.batchSize.observe(batch.length);
       try {
         await this.send(this, batch);
       } catch (error) {
@@ -334,5 +343,6 @@ function stateOf({ shard, tag, callerGuard }: Guarded): string {
 }
 
 function unavailable(detail: string): DomainError {
+  admissionMetrics.refused.value += 1;
   return new DomainError('audit_unavailable', detail, { retryAfter: 1 });
 }

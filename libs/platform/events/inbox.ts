@@ -3,7 +3,10 @@ import pg from 'pg';
 import { z } from 'zod';
 import { EventEnvelope } from '#libs/contract/events.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
+import { DatabaseClock } from '../clock.js';
 import { DATABASE_POOL, inTransaction } from '../database.js';
+import { traced } from '../tracing.js';
+import { inboxMetrics, measureInbox } from './inbox-metrics.js';
 
 /** An event as it comes out of the inbox: the bytes that were stored, and what they say. */
 export interface ReceivedEvent {
@@ -37,7 +40,10 @@ export class Inbox {
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     @Inject(EVENT_SUBSCRIBERS) private readonly subscribers: readonly EventSubscriber[],
-  ) {}
+    private readonly clock: DatabaseClock,
+  ) {
+    measureInbox(pool);
+  }
 
   /** The shards in whose inbox something waits. */
   async waitingShards(): Promise<number[]> {
@@ -51,24 +57,47 @@ export class Inbox {
   async ingest(shard: number): Promise<number> {
     let total = 0;
     for (;;) {
-      const { batches, events } = await inTransaction(this.pool, (client) => this.#ingestSome(client, shard));
-      total += events;
+      const began = performance.now();
+      const { batches, entries } = await traced('ingest', () =>
+        inTransaction(this.pool, (client) => this.#ingestSome(client, shard)),
+      );
+      if (batches > 0) this.#measure(batches, entries, (performance.now() - began) / 1000);
+      total += entries.length;
       if (batches < BATCHES) return total;
     }
   }
 
-  async #ingestSome(client: pg.PoolClient, shard: number): Promise<{ batches: number; events: number }> {
+  async #ingestSome(client: pg.PoolClient, shard: number): Promise<{ batches: number; entries: readonly Entry[] }> {
+    const sentAt = performance.now();
     // One writer for a shard. Not authz_state: a change must not wait for the worker.
-    await client.query('SELECT FROM ingest WHERE shard = $1 FOR UPDATE', [shard]);
+    const { rows: locked } = await client.query<{ database_time: number }>(
+      `SELECT extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
+       FROM ingest WHERE shard = $1 FOR UPDATE`,
+      [shard],
+    );
+    this.clock.observe(locked[0]!.database_time, sentAt);
     const { rows } = await client.query<{ id: string; body: Buffer }>(
       'SELECT id, body FROM event_batch WHERE shard = $1 ORDER BY id LIMIT $2',
       [shard, BATCHES],
     );
-    if (rows.length === 0) return { batches: 0, events: 0 };
+    if (rows.length === 0) return { batches: 0, entries: [] };
     const entries = await this.#decode(client, shard, rows);
     await this.#deliver(client, shard, entries);
     await client.query('DELETE FROM event_batch WHERE shard = $1 AND id = ANY($2)', [shard, rows.map((row) => row.id)]);
-    return { batches: rows.length, events: entries.length };
+    return { batches: rows.length, entries };
+  }
+
+  /** When it has committed: what is rolled back is tried again, and would count twice. */
+  #measure(batches: number, entries: readonly Entry[], seconds: number): void {
+    inboxMetrics.ingested.value += entries.length;
+    inboxMetrics.batches.observe(batches);
+    inboxMetrics.seconds.observe(seconds);
+    const [oldest] = entries;
+    const newest = entries.at(-1);
+    if (!oldest || !newest) return;
+    const lagMs = this.clock.now().getTime() - Date.parse(oldest.envelope.time);
+    inboxMetrics.lag.observe(Math.max(0, lagMs) / 1000);
+    inboxMetrics.lastEvent.set(Date.parse(newest.envelope.time) / 1000);
   }
 
   async #decode(client: pg.PoolClient, shard: number, rows: { id: string; body: Buffer }[]): Promise<Entry[]> {

@@ -72,6 +72,7 @@ it('a value is that of the state which the node knows, whatever is loaded, read 
     fc.asyncProperty(fc.scheduler(), fc.array(step, { minLength: 5, maxLength: 30 }), async (scheduler, steps) => {
       const world = new World(scheduler);
       const cache: StateBoundCache<Value> = new StateBoundCache<Value>(world.states, {
+        name: 'test',
         max: 10,
         load: (key) => world.load(key),
         idOf: ({ key }) => key,

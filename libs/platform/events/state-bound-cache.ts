@@ -1,4 +1,6 @@
 import { LRUCache } from 'lru-cache';
+import { measured, PlainCounter, type Count } from '../metrics.js';
+import { traced } from '../tracing.js';
 import type { AuthorizationChange, AuthorizationStates, StateFollower } from './authorization-states.js';
 
 /** What was loaded, and the state of its shard, of one and the same instant. */
@@ -14,6 +16,8 @@ interface Entry<V> {
 }
 
 export interface StateBoundCacheOptions<V> {
+  /** What it is called in the metrics. */
+  readonly name: string;
   readonly max: number;
   /** One statement, one snapshot: were value and state read apart, a change between them would go unnoticed. */
   readonly load: (key: string) => Promise<Loaded<V> | null>;
@@ -28,6 +32,22 @@ const LOAD_ATTEMPTS = 10;
 const MAX_MISSING = 10_000;
 const MISSING_MS = 60_000;
 
+const caches = new Map<string, { readonly size: number }>();
+const hits = new PlainCounter('keyledger_cache_hits_total', 'Lookups that the cache answered', ['cache']);
+const misses = new PlainCounter(
+  'keyledger_cache_misses_total',
+  'Lookups that had to ask the database, or would have, had it not said lately that there is nothing',
+  ['cache'],
+);
+measured(
+  'keyledger_cache_entries',
+  'How much the cache holds',
+  (gauge) => {
+    for (const [cache, { size }] of caches) gauge.set({ cache }, size);
+  },
+  ['cache'],
+);
+
 /**
  * Values that are valid as of the state that {@link AuthorizationStates} knows, never of another: a load that is older than
  * that state is made anew, a newer one waits until the state has come after it.
@@ -38,6 +58,8 @@ export class StateBoundCache<V extends object> implements StateFollower {
   readonly #byShard = new Map<number, Set<string>>();
   readonly #missing = new LRUCache<string, true>({ max: MAX_MISSING, ttl: MISSING_MS });
   readonly #loading = new Map<string, Promise<boolean>>();
+  readonly #hits: Count;
+  readonly #misses: Count;
 
   constructor(
     private readonly states: AuthorizationStates,
@@ -45,6 +67,10 @@ export class StateBoundCache<V extends object> implements StateFollower {
   ) {
     this.#entries = new LRUCache({ max: options.max, dispose: (entry, key) => this.#unlist(key, entry) });
     states.follow(this);
+    const labels = { cache: options.name };
+    this.#hits = hits.of(labels);
+    this.#misses = misses.of(labels);
+    caches.set(options.name, this);
   }
 
   get size(): number {
@@ -56,15 +82,23 @@ export class StateBoundCache<V extends object> implements StateFollower {
     return this.#entries.get(key);
   }
 
+  /** The same where a request looks for the first time, which is what counts as a hit. */
+  lookUp(key: string): Entry<V> | undefined {
+    const entry = this.get(key);
+    if (entry) this.#hits.value += 1;
+    return entry;
+  }
+
   /**
    * Loads it unless it is there. Many calls share one load.
    * @returns false when there is none
    */
   learn(key: string): Promise<boolean> {
+    this.#misses.value += 1;
     if (this.#missing.has(key)) return Promise.resolve(false);
     const loading = this.#loading.get(key);
     if (loading) return loading;
-    const load = this.#load(key).finally(() => this.#loading.delete(key));
+    const load = traced(`load ${this.options.name}`, () => this.#load(key)).finally(() => this.#loading.delete(key));
     this.#loading.set(key, load);
     return load;
   }

@@ -41,7 +41,7 @@ export function explain(exception: unknown, what: string, logger: Logger): Domai
   return error;
 }
 
-function asDomainError(exception: unknown): DomainError {
+export function asDomainError(exception: unknown): DomainError {
   if (exception instanceof DomainError) return exception;
   if (isDatabaseAway(exception)) return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
   // Several times in a row, or it would have been made again: the server is overrun by those who want the same.

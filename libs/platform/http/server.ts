@@ -12,6 +12,9 @@ import {
   runInContext,
   type RequestContext,
 } from '../request-context.js';
+import { withoutSecrets } from '../redact.js';
+import { traceRequests } from '../tracing.js';
+import { refuseUrl } from './refuse-url.js';
 
 const BODY_LIMIT = 64 * 1024;
 
@@ -22,6 +25,7 @@ export function createHttpAdapter(config: Config, direct: DirectServer): Fastify
     trustProxy: config.settings.TRUST_PROXY ?? false,
     // A connection that is closed while we stop would otherwise be kept open by its client.
     forceCloseConnections: 'idle',
+    frameworkErrors: refuseUrl(config),
     serverFactory: (answer: RequestListener) =>
       createServer((request, reply) => {
         if (direct.has(request.url!)) direct.answer(request, reply);
@@ -29,6 +33,8 @@ export function createHttpAdapter(config: Config, direct: DirectServer): Fastify
       }),
   });
   const server = adapter.getInstance<FastifyInstance>();
+  traceRequests(server);
+  traceRequests(direct.instance);
   finishOnClose(server, direct);
   acceptJsonOnly(server);
   void server.register(fastifyCookie);
@@ -79,14 +85,19 @@ function saysItWasForwarded({ headers }: FastifyRequest): boolean {
   return headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
 }
 
+/** Before it is cut: half a secret would not be known for one. */
+export function textOf(header: string | undefined, max: number): string | null {
+  return header === undefined ? null : withoutSecrets(header).slice(0, max);
+}
+
 function contextOf(request: FastifyRequest): RequestContext {
   return {
     requestId: acceptRequestId(request.headers['x-request-id']),
     ip: plainAddress(request.ip),
-    userAgent: request.headers['user-agent']?.slice(0, MAX_USER_AGENT) ?? null,
+    userAgent: textOf(request.headers['user-agent'], MAX_USER_AGENT),
     method: request.method,
-    path: request.url.split('?', 1)[0]!.slice(0, MAX_PATH),
-    origin: request.headers.origin?.slice(0, MAX_ORIGIN) ?? null,
+    path: withoutSecrets(request.url.split('?', 1)[0]!).slice(0, MAX_PATH),
+    origin: textOf(request.headers.origin, MAX_ORIGIN),
     behindUnknownProxy: saysItWasForwarded(request) && request.ip === request.socket.remoteAddress,
     originAllowed: false,
   };

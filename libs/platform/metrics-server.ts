@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { collectDefaultMetrics } from 'prom-client';
+import { Config, ConfigError } from './config.js';
+import { registry } from './metrics.js';
+
+const PATH = '/metrics';
+
+/** Serves the metrics where `METRICS_PORT` says, apart from the API: what is public there stays no matter of this. */
+@Injectable()
+export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutdown {
+  readonly #logger = new Logger(MetricsServer.name);
+  #server: Server | undefined;
+
+  constructor(private readonly config: Config) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    const { METRICS_PORT: port, METRICS_HOST: host } = this.config.settings;
+    if (port === undefined) return;
+    // They watch the event loop and the garbage collector, which nobody needs who does not look.
+    if (!registry.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics({ register: registry });
+    this.#server = createServer((request, response) => void this.#answer(request, response)).listen(port, host);
+    await once(this.#server, 'listening').catch((error: NodeJS.ErrnoException) => {
+      throw new ConfigError(
+        error.code === 'EADDRINUSE'
+          ? `METRICS_PORT ${port} is taken by another process; stop it or set METRICS_PORT to a free one.`
+          : `METRICS_PORT ${port} cannot be listened on at METRICS_HOST ${host} (${error.code}).`,
+      );
+    });
+  }
+
+  async #answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (method !== 'GET' || url !== PATH) {
+      response.writeHead(404).end();
+      return;
+    }
+    try {
+      const text = await registry.metrics();
+      response.writeHead(200, { 'content-type': registry.contentType }).end(text);
+    } catch (error) {
+      this.#logger.error(`The metrics could not be read: ${String(error)}`);
+      response.writeHead(500).end();
+    }
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    if (!this.#server) return;
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}

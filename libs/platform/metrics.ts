@@ -1,0 +1,70 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** All metrics of this process. Each is defined beside the code that it tells of, and `docs/operations.md` lists them. */
+export const registry = new Registry();
+
+/** What is asked for when somebody reads it. */
+export function measured<Label extends string = never>(
+  name: string,
+  help: string,
+  measure: (gauge: Gauge<Label>) => void | Promise<void>,
+  labelNames: readonly Label[] = [],
+): void {
+  registry.registerMetric(
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [],
+      collect() {
+        return measure(this);
+      },
+    }),
+  );
+}
+
+/** For what happens once for many requests: it costs more than a count. */
+export function histogram<Label extends string = never>(
+  name: string,
+  help: string,
+  buckets: readonly number[],
+  labelNames: readonly Label[] = [],
+): Histogram<Label> {
+  return new Histogram({ name, help, buckets: [...buckets], labelNames, registers: [registry] });
+}
+
+/** One number that only grows: `count.value += 1`. */
+export interface Count {
+  value: number;
+}
+
+/**
+ * A counter for what happens with each request. prom-client's own looks up its labels with every increment; here they are
+ * resolved once, and a plain number becomes a sample when somebody reads it.
+ */
+export class PlainCounter<Label extends string = never> {
+  readonly #counts: { readonly labels: Record<Label, string>; readonly count: Count }[] = [];
+
+  constructor(name: string, help: string, labelNames: readonly Label[] = []) {
+    const counts = this.#counts;
+    registry.registerMetric(
+      new Counter({
+        name,
+        help,
+        labelNames,
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { labels, count } of counts) this.inc(labels, count.value);
+        },
+      }),
+    );
+  }
+
+  /** To be kept: each call makes a sample of its own. */
+  of(labels: Record<Label, string>): Count {
+    const count = { value: 0 };
+    this.#counts.push({ labels, count });
+    return count;
+  }
+}

@@ -1,0 +1,131 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  defaultTextMapGetter,
+  diag,
+  DiagLogLevel,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Context,
+  type Span,
+} from '@opentelemetry/api';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import { defaultResource, detectResources, envDetector, resourceFromAttributes } from '@opentelemetry/resources';
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  TraceIdRatioBasedSampler,
+  TracerProvider,
+  type Sampler,
+} from '@opentelemetry/sdk-trace';
+import { Logger } from '@nestjs/common';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Settings } from './config.js';
+
+/** What is traced is told to whoever traces, by names that never hold what a caller sent. */
+export interface Tracing {
+  /** Makes a span of the work, below the one in which it is done. */
+  span<T>(name: string, work: () => Promise<T>): Promise<T>;
+  /** Makes a span of each request that the server answers. */
+  requests(server: FastifyInstance): void;
+  /** Sends what has not been sent. */
+  end(): Promise<void>;
+}
+
+/** A receiver that is away does not keep us from stopping in time. */
+const END_DEADLINE_MS = 2_000;
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/**
+ * Traces by hand, at the few places that take time, instead of by libraries that change others as they are loaded: those
+ * record statements and addresses, which here may hold what must not be seen, and need hooks into the loader of modules.
+ * The exporter reads the variables of its own, such as OTEL_EXPORTER_OTLP_HEADERS, from the environment.
+ */
+export function startOpenTelemetry(settings: Settings, serviceName: string): Tracing {
+  const logger = new Logger('OpenTelemetry');
+  diag.setLogger(
+    {
+      error: (message) => logger.warn(message),
+      warn: (message) => logger.warn(message),
+      info: (message) => logger.debug(message),
+      debug: (message) => logger.debug(message),
+      verbose: (message) => logger.verbose(message),
+    },
+    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+  );
+  const provider = new TracerProvider({
+    sampler: samplerOf(settings),
+    resource: defaultResource()
+      .merge(resourceFromAttributes({ 'service.name': serviceName }))
+      .merge(detectResources({ detectors: [envDetector] })),
+    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+  });
+  const tracer = provider.getTracer('keyledger');
+  const propagator = new W3CTraceContextPropagator();
+  const current = new AsyncLocalStorage<Context>();
+  const ofRequest = new WeakMap<FastifyRequest, { span: Span; context: Context }>();
+
+  function begin(request: FastifyRequest, reply: FastifyReply): Context {
+    const method = METHODS.has(request.method) ? request.method : '_OTHER';
+    // The pattern of the route, not the path: a path is the caller's, and may hold anything.
+    const route = request.routeOptions.url;
+    const parent = propagator.extract(ROOT_CONTEXT, request.headers, defaultTextMapGetter);
+    const attributes = { 'http.request.method': method, ...(route && { 'http.route': route }) };
+    const name = route ? `${method} ${route}` : method;
+    const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
+    // Also when the client leaves before the answer.
+    reply.raw.once('close', () => {
+      const { statusCode } = reply.raw;
+      span.setAttribute('http.response.status_code', statusCode);
+      if (statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+      span.end();
+    });
+    const context = trace.setSpan(parent, span);
+    ofRequest.set(request, { span, context });
+    return context;
+  }
+
+  return {
+    async span(name, work) {
+      const parent = current.getStore() ?? ROOT_CONTEXT;
+      const span = tracer.startSpan(name, {}, parent);
+      try {
+        return await current.run(trace.setSpan(parent, span), work);
+      } catch (error) {
+        // Its message may hold what a caller sent.
+        span.setStatus({ code: SpanStatusCode.ERROR });
+        span.setAttribute('error.type', error instanceof Error ? error.name : typeof error);
+        throw error;
+      } finally {
+        span.end();
+      }
+    },
+    requests(server: FastifyInstance) {
+      server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) =>
+        current.run(begin(request, reply), done),
+      );
+      // Once more: reading a body leaves the asynchronous context in which it began.
+      server.addHook('preHandler', (request: FastifyRequest, _reply: FastifyReply, done) =>
+        current.run(ofRequest.get(request)!.context, done),
+      );
+    },
+    async end() {
+      const sent = provider.shutdown().catch((error: unknown) => logger.warn(`Traces were not sent: ${String(error)}`));
+      await Promise.race([sent, sleep(END_DEADLINE_MS, undefined, { ref: false })]);
+    },
+  };
+}
+
+function samplerOf({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: ratio }: Settings): Sampler {
+  const root = name.endsWith('traceidratio')
+    ? new TraceIdRatioBasedSampler(ratio)
+    : name.endsWith('always_off')
+      ? new AlwaysOffSampler()
+      : new AlwaysOnSampler();
+  return name.startsWith('parentbased_') ? new ParentBasedSampler({ root }) : root;
+}

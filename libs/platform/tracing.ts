@@ -1,0 +1,25 @@
+import type { FastifyInstance } from 'fastify';
+import type { Config } from './config.js';
+import type { Tracing } from './open-telemetry.js';
+
+let tracing: Tracing | undefined;
+
+/** OpenTelemetry is loaded here and only where it is wanted: it is many files. */
+export async function startTracing({ settings }: Config, process: 'api' | 'worker'): Promise<void> {
+  if (!settings.OTEL_EXPORTER_OTLP_ENDPOINT) return;
+  const { startOpenTelemetry } = await import('./open-telemetry.js');
+  tracing = startOpenTelemetry(settings, `keyledger-${process}`);
+}
+
+export function traced<T>(name: string, work: () => Promise<T>): Promise<T> {
+  return tracing ? tracing.span(name, work) : work();
+}
+
+export function traceRequests(server: FastifyInstance): void {
+  tracing?.requests(server);
+}
+
+export async function endTracing(): Promise<void> {
+  await tracing?.end();
+  tracing = undefined;
+}

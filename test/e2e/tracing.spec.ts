@@ -1,0 +1,128 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { createClient } from '#libs/client/client.js';
+import { createDatabase, type TestDatabase } from '../support/deployment.js';
+import { receiveTraces, startWatched } from '../support/watched-processes.js';
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createDatabase();
+});
+
+afterAll(() => database.drop());
+
+it('traces a verification from its gateway to its record', async () => {
+  const receiver = await receiveTraces();
+  const api = await startWatched('api', {
+    DATABASE_URL: database.apiUrl,
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20of-the-receiver',
+  });
+  const account = { email: 'ada@example.com', password: 'nine lamps above the quay' };
+  const anonymous = createClient({ baseUrl: api.url });
+  await anonymous.auth.register({ body: { ...account, name: 'Ada' } });
+  const { access_token: accessToken } = await anonymous.auth.login({ body: account });
+  const ada = createClient({ baseUrl: api.url, accessToken });
+  const { key } = await ada.apiKeys.create({ body: { name: 'Used', scopes: ['triggers:read'] } });
+
+  const [traceId, gateway] = [randomBytes(16), randomBytes(8)];
+  const headers = { 'x-api-key': key, traceparent: `00-${traceId.toString('hex')}-${gateway.toString('hex')}-01` };
+  expect((await fetch(`${api.url}/authz?scope=triggers:read`, { headers })).status).toBe(200);
+  await fetch(`${api.url}/authz`, {
+    headers: { traceparent: `00-${randomBytes(16).toString('hex')}-${gateway.toString('hex')}-00`, 'x-api-key': key },
+  });
+  // What is not sent yet is sent at the end.
+  expect(await api.stop()).toBe(0);
+  await receiver.close();
+
+  expect(receiver.headers.every(({ authorization }) => authorization === 'Bearer of-the-receiver')).toBe(true);
+  const spans = receiver.received.flatMap(spansOf);
+  const inTrace = spans.filter((span) => span.traceId.equals(traceId));
+  expect(inTrace.map(({ name }) => name).toSorted()).toEqual(['GET /authz', 'argon2id', 'load secrets', 'record']);
+  const request = inTrace.find(({ name }) => name === 'GET /authz')!;
+  expect(request.parentId).toEqual(gateway);
+  for (const { name, parentId } of inTrace) if (name !== 'GET /authz') expect(parentId).toEqual(request.id);
+  // Recorded for many at once, and so in nobody's trace.
+  const statement = spans.find(({ name }) => name === 'admit')!;
+  expect(statement.parentId).toHaveLength(0);
+  // The second gateway said that its request is not to be traced.
+  expect(spans.filter(({ name }) => name === 'GET /authz')).toHaveLength(1);
+  expect(spans.map(({ name }) => name)).toContain('POST /api/v1/api-keys');
+  for (const body of receiver.received) expect(body.includes(key.slice(-20))).toBe(false);
+}, 60_000);
+
+/** Tells which packages of OpenTelemetry a process loads. */
+const TELL = `
+  import { registerHooks } from 'node:module';
+  registerHooks({ resolve(specifier, context, next) {
+    const resolved = next(specifier, context);
+    const name = /node_modules\\/(@opentelemetry\\/[^/]+)/.exec(resolved.url);
+    if (name) process.stderr.write('loads ' + name[1] + '\\n');
+    return resolved;
+  } });`;
+
+it.each(['api', 'worker'] as const)(
+  'loads nothing to trace with into the %s unless it is asked for',
+  async (app) => {
+    const loaded = async (env: Record<string, string>) => {
+      const service = await startWatched(app, {
+        DATABASE_URL: app === 'api' ? database.apiUrl : database.workerUrl,
+        LOG_LEVEL: 'fatal',
+        NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(TELL)}`,
+        ...env,
+      });
+      expect(await service.stop()).toBe(0);
+      return new Set(Array.from(service.output.matchAll(/^loads (.*)$/gm), ([, name]) => name));
+    };
+    // An interface without anything behind it, which prom-client asks for.
+    expect(await loaded({})).toEqual(new Set(['@opentelemetry/api']));
+    expect(await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' })).toContain('@opentelemetry/sdk-trace');
+  },
+  60_000,
+);
+
+interface Span {
+  readonly traceId: Buffer;
+  readonly id: Buffer;
+  readonly parentId: Buffer;
+  readonly name: string;
+}
+
+/** By opentelemetry/proto/trace/v1/trace.proto: ExportTraceServiceRequest.resource_spans.scope_spans.spans. */
+function spansOf(request: Buffer): Span[] {
+  const none = Buffer.alloc(0);
+  const spans = fields(request)
+    .get(1)!
+    .flatMap((resource) => fields(resource).get(2) ?? [])
+    .flatMap((scope) => fields(scope).get(2) ?? []);
+  return spans.map((span) => {
+    const [traceId = none, id = none, parentId = none, name = none] = [1, 2, 4, 5].map((n) => fields(span).get(n)?.[0]);
+    return { traceId, id, parentId, name: name.toString() };
+  });
+}
+
+/** The fields of a protobuf message that have a length, by their number. */
+function fields(message: Buffer): Map<number, Buffer[]> {
+  const found = new Map<number, Buffer[]>();
+  let at = 0;
+  const varint = () => {
+    let value = 0;
+    for (let shift = 1; ; shift *= 128) {
+      const byte = message[at++]!;
+      value += (byte & 127) * shift;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < message.length) {
+    const tag = varint();
+    const [number, type] = [Math.floor(tag / 8), tag % 8];
+    if (type === 0) varint();
+    else if (type === 2) {
+      const length = varint();
+      found.set(number, [...(found.get(number) ?? []), message.subarray(at, at + length)]);
+      at += length;
+    } else at += type === 1 ? 8 : 4;
+  }
+  return found;
+}
