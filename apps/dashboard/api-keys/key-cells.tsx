@@ -2,6 +2,7 @@ import { Badge, Group, Switch, Text, Tooltip } from '@mantine/core';
 import { memo } from 'react';
 import { CopyButton } from '../ui/copy-button.js';
 import { TextLink } from '../ui/links.js';
+import { inShort } from '../ui/numbers.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { canSwitch } from './actions.js';
 import { SPARKLINE_DAYS, type ApiKey } from './api-keys.js';
@@ -70,14 +71,13 @@ export function ScopesCell({ apiKey: { scopes }, most = 1 }: CellProps & { reado
   );
 }
 
-const number = new Intl.NumberFormat(undefined, { notation: 'compact' });
 const QUIET = Array.from({ length: SPARKLINE_DAYS }, () => 0);
 
 export function UsesCell({ apiKey, days = QUIET }: CellProps & { readonly days: readonly number[] | undefined }) {
   return (
     <Group gap={6} wrap="nowrap" flex="none">
       <Sparkline values={days} />
-      <span title={`${apiKey.usage_count.toLocaleString()} uses in all`}>{number.format(apiKey.usage_count)}</span>
+      <span title={`${apiKey.usage_count.toLocaleString()} uses in all`}>{inShort(apiKey.usage_count)}</span>
     </Group>
   );
 }

@@ -39,12 +39,12 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
         <col />
         <col style={{ width: 130 }} />
         <col style={{ width: 56 }} />
-        <col style={{ width: '13%' }} />
-        <col style={{ width: 92 }} />
-        <col style={{ width: 92 }} />
+        <col style={{ width: '12%' }} />
+        <col style={{ width: 112 }} />
+        <col style={{ width: 112 }} />
         <col style={{ width: 108 }} />
-        <col style={{ width: 100 }} />
-        <col style={{ width: 134 }} />
+        <col style={{ width: 104 }} />
+        <col style={{ width: 154 }} />
         <col style={{ width: 40 }} />
       </colgroup>
       <Table.Thead>

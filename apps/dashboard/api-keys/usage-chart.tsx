@@ -1,5 +1,6 @@
 import '@mantine/charts/styles.css';
 import { BarChart } from '@mantine/charts';
+import { inShort } from '../ui/numbers.js';
 import type { Grouping } from './api-keys.js';
 import { ACCEPTED, type UsageSeries } from './usage-series.js';
 
@@ -32,7 +33,7 @@ export default function UsageChart({ series: { names, steps }, grouping, label }
       withLegend
       legendProps={{ verticalAlign: 'bottom' }}
       tickLine="none"
-      yAxisProps={{ width: 40, allowDecimals: false }}
+      yAxisProps={{ width: 44, allowDecimals: false, tickFormatter: inShort }}
       xAxisProps={{ minTickGap: 24 }}
       barChartProps={{ accessibilityLayer: false }}
       barProps={{ isAnimationActive: false }}

@@ -1,5 +1,6 @@
 import '@mantine/charts/styles.css';
 import { BarChart } from '@mantine/charts';
+import { inShort } from '../ui/numbers.js';
 import type { Chart } from './usage-numbers.js';
 
 interface Props {
@@ -19,7 +20,7 @@ export default function UsageChart({ chart: { series, rows }, height, labelOf }:
       series={series.map(({ key, label }, at) => ({ name: key, label, color: seriesColour(at) }))}
       valueFormatter={(value) => value.toLocaleString()}
       xAxisProps={{ minTickGap: 24 }}
-      yAxisProps={{ width: 44, allowDecimals: false }}
+      yAxisProps={{ width: 44, allowDecimals: false, tickFormatter: inShort }}
       maxBarWidth={48}
       tickLine="none"
       strokeDasharray="0"
