@@ -3,9 +3,6 @@
  * by what the files say (test/docs/sources.spec.ts), and by what a run did (documented-tests-reporter.mjs).
  */
 
-/** In the place of a test that cannot be there before the dashboard is. */
-const TO_COME = 'to come with the dashboard';
-
 /** A sentence that promises something, as the list has it. */
 export interface Sentence {
   readonly line: number;
@@ -14,7 +11,6 @@ export interface Sentence {
   readonly quote: string;
   readonly answer: string;
   readonly tests: readonly NamedTest[];
-  readonly toCome: boolean;
 }
 
 /** A test as its file names it: with `%s` where `it.each` puts something. */
@@ -55,7 +51,6 @@ function parseItem(item: string): Omit<Sentence, 'line' | 'document'> {
       const { groups } = TEST.exec(paragraph) ?? {};
       return groups ? [{ file: groups['file']!, titles: groups['titles']!.split(' › ') }] : [];
     }),
-    toCome: tests.includes(`Test: ${TO_COME}`),
   };
 }
 
@@ -70,12 +65,12 @@ function collapse(text: string): string {
 
 /** What is wrong with a sentence by what the files say; `read` is undefined for a file that does not exist. */
 export function faultsOf(sentence: Sentence, read: (path: string) => string | undefined): string[] {
-  const { document, quote, answer, tests, toCome } = sentence;
+  const { document, quote, answer, tests } = sentence;
   const faults: string[] = [];
   const text = document && read(document);
   if (!quote || !text || !collapse(text).includes(quote)) faults.push('is not in its document, word for word');
   if (!answer) faults.push('has no answer');
-  if (tests.length === 0 && !toCome) faults.push('has no test');
+  if (tests.length === 0) faults.push('has no test');
   for (const { file, titles } of tests) {
     const source = read(file);
     if (source === undefined) faults.push(`names ${file}, which does not exist`);
