@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** @type {import('jest').Config} */
 export default {
   testMatch: ['<rootDir>/{apps,libs,test}/**/*.spec.ts'],
@@ -25,4 +27,6 @@ export default {
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   reporters: ['default', '<rootDir>/test/support/documented-tests-reporter.mjs'],
   testTimeout: 30_000,
+  // On two cores Jest would take one; what is tested waits more than it computes.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
 };

@@ -5,6 +5,7 @@ import fastifyStatic from '@fastify/static';
 import { Logger } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Config } from '#libs/platform/config.js';
 
 /** Where the build puts the dashboard, seen from the built API. */
 export const DASHBOARD = join(import.meta.dirname, '../../dashboard');
@@ -23,6 +24,7 @@ export async function serveDashboard(app: NestFastifyApplication, folder: string
     return;
   }
   const html = readFileSync(index, 'utf8');
+  const home = new URL(app.get(Config).publicUrl);
   const server: FastifyInstance = app.getHttpAdapter().getInstance();
   await server.register(fastifyStatic, {
     root: join(folder, 'assets'),
@@ -37,6 +39,7 @@ export async function serveDashboard(app: NestFastifyApplication, folder: string
   });
   server.get('/*', (request, reply) => {
     if (!isNavigation(request)) return reply.callNotFound();
+    if (isOtherNameOf(home, request.host)) return reply.redirect(home.origin + request.url);
     const nonce = randomBytes(16).toString('base64');
     return reply
       .type('text/html; charset=utf-8')
@@ -45,8 +48,20 @@ export async function serveDashboard(app: NestFastifyApplication, folder: string
   });
 }
 
+/** The cookie of a session belongs to one name; on this machine itself people type any of them. */
+function isOtherNameOf(home: URL, host: string): boolean {
+  const asked = URL.parse(`${home.protocol}//${host}`);
+  return asked?.host !== home.host && asked?.port === home.port && [home, asked].every(isLoopback);
+}
+
+function isLoopback({ hostname }: URL): boolean {
+  return ['127.0.0.1', '[::1]', 'localhost'].includes(hostname);
+}
+
+/** No browser goes to a page with a key: a gateway that asks at the wrong address must not take a page for a yes. */
 function isNavigation(request: FastifyRequest): boolean {
-  const accepted = request.headers.accept ?? '';
+  const { accept: accepted = '', authorization, 'x-api-key': apiKey } = request.headers;
+  if (authorization !== undefined || apiKey !== undefined) return false;
   return accepted.includes('text/html') && !NOT_PAGES.test(request.context.path ?? '');
 }
 

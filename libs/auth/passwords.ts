@@ -28,11 +28,11 @@ export class Passwords {
    * @throws DomainError for a password that is among the first to be tried.
    */
   refuseCommon(field: string, password: string, aboutTheUser: readonly string[]): void {
-    const { score, feedback } = this.#strength.check(password, [...aboutTheUser]);
+    const { score } = this.#strength.check(password, [...aboutTheUser]);
     if (score >= WEAKEST_SCORE) return;
     throw invalidInput({
       location: `body.${field}`,
-      message: `is too easy to guess: ${feedback.warning ?? 'it is common or follows a pattern'}; several unrelated words are better`,
+      message: 'is too easy to guess, being common or made by a pattern; several unrelated words are better',
     });
   }
 }

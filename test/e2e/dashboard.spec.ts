@@ -1,8 +1,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePort } from '../support/ports.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 
 const SCRIPT = 'console.log("of the dashboard");';
@@ -19,6 +21,30 @@ async function smallBuild(): Promise<string> {
 }
 
 const NAVIGATION = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
+
+it('leads from another name of this machine to its own, where the cookie of a session is', async () => {
+  const folder = await smallBuild();
+  const port = await freePort();
+  const home = `http://127.0.0.1:${port}`;
+  const deployment = await startDeployment({ worker: false, dashboard: folder, port, env: { PUBLIC_URL: home } });
+  try {
+    const ask = (host: string) =>
+      new Promise<{ status: number | undefined; location: string | undefined }>((resolve, reject) => {
+        request(`${home}/account?tab=1`, { headers: { ...NAVIGATION, host } }, (response) => {
+          response.resume();
+          resolve({ status: response.statusCode, location: response.headers.location });
+        })
+          .on('error', reject)
+          .end();
+      });
+    expect(await ask(`localhost:${port}`)).toEqual({ status: 302, location: `${home}/account?tab=1` });
+    expect((await ask(`127.0.0.1:${port}`)).status).toBe(200);
+    expect((await ask('keys.example.com')).status).toBe(200);
+  } finally {
+    await deployment.stop();
+    await rm(folder, { recursive: true });
+  }
+});
 
 describe('a build of the dashboard', () => {
   let folder: string;
@@ -93,7 +119,6 @@ describe('a build of the dashboard', () => {
     '/api/v1/nothing',
     '/api',
     '/assets/gone-c3d4.js',
-    '/authz/deep/path',
     '/auth/nothing',
     '/docs/nothing',
     '/health/nothing',
@@ -107,6 +132,13 @@ describe('a build of the dashboard', () => {
       code: 'not_found',
       request_id: response.headers.get('x-request-id'),
     });
+  });
+
+  it('is not for whoever shows a key: a gateway that asks at a wrong address takes no page for a yes', async () => {
+    const credentials: Record<string, string>[] = [{ 'x-api-key': 'sk_test_x' }, { authorization: 'Bearer sk_test_x' }];
+    for (const credential of credentials) {
+      expect((await get('/authorize', { ...NAVIGATION, ...credential })).status).toBe(404);
+    }
   });
 
   it('is not for programs, and not for other methods', async () => {
