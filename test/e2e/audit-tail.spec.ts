@@ -227,7 +227,7 @@ it('cuts a reader off who does not read, and that one resumes without a gap', as
   heard.push(...subjectsOf(await again.take(count - heard.length)));
   await again.cut();
   expect(heard).toEqual(numbers(count));
-}, 60_000);
+}, 120_000);
 
 it('asks the database while somebody listens, and only then', async () => {
   const { client, organizationId } = await newAccount();
