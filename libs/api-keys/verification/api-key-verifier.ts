@@ -8,10 +8,11 @@ import { DomainError } from '#libs/platform/errors.js';
 import { Admission, type Outcome } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
+import type { Entry, StateBoundCache } from '#libs/platform/events/state-bound-cache.js';
 import { traced } from '#libs/platform/tracing.js';
 import { whereFrom } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
-import { ApiKeyRecords, type Found } from './api-key-records.js';
+import { ApiKeyRecords, type Found, type KnownKey } from './api-key-records.js';
 import { Denials } from './denials.js';
 import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
@@ -126,25 +127,31 @@ export class ApiKeyVerifier {
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
 
-  #find({ secret, publicKey }: Credential): Found | undefined {
-    const entry = secret
-      ? this.records.bySecret.lookUp(secret.handle)
-      : this.records.byPublicKey.lookUp(publicKey!.token);
-    return entry && { known: entry.value, shard: entry.shard, state: this.states.of(entry.shard) };
+  #find(credential: Credential): Found | undefined {
+    const { cache, key } = this.#placeOf(credential);
+    return this.#asOfNow(cache.lookUp(key));
   }
 
   /** Undefined where there is no such key. One that is forgotten at once is looked for again, by turns with what changes it. */
   async #learn(credential: Credential): Promise<Found | undefined> {
-    const { secret, publicKey } = credential;
+    const { cache, key } = this.#placeOf(credential);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const isThere = secret
-        ? await this.records.bySecret.learn(secret.handle)
-        : await this.records.byPublicKey.learn(publicKey!.token);
-      if (!isThere) return undefined;
-      const found = this.#find(credential);
+      if (!(await cache.learn(key))) return undefined;
+      const found = this.#asOfNow(cache.get(key));
       if (found) return found;
     }
     throw new DomainError('audit_unavailable', 'The key keeps changing', { retryAfter: 1 });
+  }
+
+  /** In which cache it is, and under which key. */
+  #placeOf({ secret, publicKey }: Credential): { cache: StateBoundCache<KnownKey>; key: string } {
+    return secret
+      ? { cache: this.records.bySecret, key: secret.handle }
+      : { cache: this.records.byPublicKey, key: publicKey!.token };
+  }
+
+  #asOfNow(entry: Entry<KnownKey> | undefined): Found | undefined {
+    return entry && { known: entry.value, shard: entry.shard, state: this.states.of(entry.shard) };
   }
 
   /**
@@ -163,13 +170,12 @@ export class ApiKeyVerifier {
 
   /** What the request is about. */
   #projectOf(id: string): Demand['project'] | undefined {
-    const project = this.records.projects.lookUp(id);
-    return project && { id, organizationId: project.value.organizationId };
+    return this.records.projects.lookUp(id)?.value;
   }
 
   async #learnProject(id: string): Promise<Demand['project']> {
     await this.records.projects.learn(id);
-    return this.#projectOf(id) ?? { id, organizationId: null };
+    return this.records.projects.get(id)?.value ?? { id, organizationId: null };
   }
 
   #append(request: VerificationRequest, found: Found, callerGuard: Guard | undefined): Promise<Outcome> {

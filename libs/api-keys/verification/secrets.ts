@@ -82,10 +82,6 @@ export class Secrets {
     return answer;
   }
 
-  get waiting(): number {
-    return this.#argon2id.waiting;
-  }
-
   async #verifyNow(stored: StoredSecret, token: string): Promise<boolean> {
     const matches = await this.#argon2id.verify(stored.hash, token);
     if (matches) {

@@ -10,7 +10,7 @@ export interface Loaded<V> {
   readonly tag: string;
 }
 
-interface Entry<V> {
+export interface Entry<V> {
   readonly value: V;
   readonly shard: number;
 }
