@@ -3,15 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Locator, Page } from 'playwright-core';
 import type { Client } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
 import type { Account } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
-import { leftOut } from '../support/left-out.js';
 import { codeOf } from '../support/rejection.js';
-import { findChromium } from './chromium.js';
+import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
   expectFitsNarrowly,
@@ -19,10 +18,6 @@ import {
   startDashboard,
   type Dashboard,
 } from './dashboard.js';
-
-const executable = findChromium();
-if (!executable) leftOut('the dashboard needs Chromium', 'install chromium, or set CHROMIUM_PATH');
-const inChromium = executable ? describe : describe.skip;
 
 type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
 

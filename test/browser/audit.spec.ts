@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
@@ -8,8 +8,7 @@ import { leafHash } from '#libs/tlog/leaf.js';
 import type { Account } from '../support/deployment.js';
 import { allIngested, put, event } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
-import { leftOut } from '../support/left-out.js';
-import { findChromium } from './chromium.js';
+import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
   expectFitsNarrowly,
@@ -17,10 +16,6 @@ import {
   startDashboard,
   type Dashboard,
 } from './dashboard.js';
-
-const executable = findChromium();
-if (!executable) leftOut('the browser needs Chromium', 'install chromium, or set CHROMIUM_PATH');
-const inChromium = executable ? describe : describe.skip;
 
 inChromium('the audit log', () => {
   let dashboard: Dashboard;

@@ -1,20 +1,16 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Browser } from 'playwright-core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Client } from '#libs/client/client.js';
 import { createExample } from '../../apps/example/example.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
-import { leftOut } from '../support/left-out.js';
 import { findChromium, launchChromium } from './chromium.js';
+import { inChromium } from './in-chromium.js';
 
 const SHOP = 'shop.example.com';
 const ELSEWHERE = 'elsewhere.test';
-
-const executable = findChromium();
-if (!executable) leftOut('the browser needs Chromium', 'install chromium, or set CHROMIUM_PATH');
-const inChromium = executable ? describe : describe.skip;
 
 inChromium('the fetch of a real browser', () => {
   let deployment: Deployment;
@@ -31,7 +27,7 @@ inChromium('the fetch of a real browser', () => {
     await example.listen(0, '127.0.0.1');
     pages = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<title>A page</title>'));
     await new Promise<void>((listening) => pages.listen(0, '127.0.0.1', listening));
-    browser = await launchChromium(executable!, [SHOP, ELSEWHERE]);
+    browser = await launchChromium(findChromium()!, [SHOP, ELSEWHERE]);
   }, 60_000);
 
   afterAll(async () => {

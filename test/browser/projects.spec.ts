@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import type { Account } from '../support/deployment.js';
-import { leftOut } from '../support/left-out.js';
-import { findChromium } from './chromium.js';
+import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
   expectFitsNarrowly,
@@ -10,10 +9,6 @@ import {
   startDashboard,
   type Dashboard,
 } from './dashboard.js';
-
-const executable = findChromium();
-if (!executable) leftOut('the dashboard needs Chromium', 'install chromium, or set CHROMIUM_PATH');
-const inChromium = executable ? describe : describe.skip;
 
 let dashboard: Dashboard;
 let ada: Account;

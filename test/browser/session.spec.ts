@@ -3,9 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BrowserContext, Page } from 'playwright-core';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { eventually } from '../support/eventually.js';
-import { leftOut } from '../support/left-out.js';
 import type { Account } from '../support/deployment.js';
-import { findChromium } from './chromium.js';
+import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
   expectFitsNarrowly,
@@ -14,10 +13,6 @@ import {
   startDashboard,
   type Dashboard,
 } from './dashboard.js';
-
-const executable = findChromium();
-if (!executable) leftOut('the dashboard needs Chromium', 'install chromium, or set CHROMIUM_PATH');
-const inChromium = executable ? describe : describe.skip;
 
 const newPassword = () => `quiet ${randomBytes(9).toString('base64url')} harbour`;
 const newPerson = () => ({ name: 'Grace Hopper', email: `${randomUUID()}@example.com`, password: newPassword() });

@@ -1,9 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import type { Account } from '../support/deployment.js';
 import { allIngested, event, put } from '../support/events.js';
-import { leftOut } from '../support/left-out.js';
-import { findChromium } from './chromium.js';
+import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
   expectFitsNarrowly,
@@ -11,10 +10,6 @@ import {
   startDashboard,
   type Dashboard,
 } from './dashboard.js';
-
-const executable = findChromium();
-if (!executable) leftOut('the browser needs Chromium', 'install chromium, or set CHROMIUM_PATH');
-const inChromium = executable ? describe : describe.skip;
 
 const DAY_MS = 86_400_000;
 
