@@ -21,6 +21,7 @@ export class ExpiryConsumer implements OnApplicationBootstrap {
   }
 
   async #run(): Promise<void> {
-    for (const shard of await this.notices.run()) await this.inbox.ingest(shard);
+    const shards = await this.notices.run();
+    if (shards.size > 0) await this.inbox.ingest([...shards]);
   }
 }

@@ -1,13 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Job } from 'bullmq';
 import { INGEST_QUEUE } from '#libs/platform/events/ingest-bell.js';
 import { Inbox } from '#libs/platform/events/inbox.js';
+import { groupOf, SHARD_GROUPS } from '#libs/platform/events/shard.js';
 import { Queues } from '#libs/platform/queue.js';
 
 const SWEEP_EVERY_MS = 1_000;
-const CONCURRENCY = 4;
+/** One for each group, and the sweep. */
+const CONCURRENCY = SHARD_GROUPS.length + 1;
+/** So many events at once are load. A group is emptied no more often than this then: the more at once, the less each costs. */
+const LOAD = 100;
+const PACE_MS = 200;
 
-/** Empties the inboxes: the one that a job names, and once a second all in which something waits. */
+/** Empties the inboxes: those of the group that a job names, and once a second all in which something waits. */
 @Injectable()
 export class IngestConsumer implements OnApplicationBootstrap {
   constructor(
@@ -20,10 +26,17 @@ export class IngestConsumer implements OnApplicationBootstrap {
     this.queues.worker(INGEST_QUEUE, (job) => this.#process(job), CONCURRENCY);
   }
 
-  async #process(job: Job<{ shard?: number }>): Promise<void> {
-    const shards = job.data.shard === undefined ? await this.inbox.waitingShards() : [job.data.shard];
-    // One shard that cannot be emptied does not keep the sweep from the others.
-    const outcomes = await Promise.allSettled(shards.map((shard) => this.inbox.ingest(shard)));
+  async #process({ data: { group } }: Job<{ group?: number }>): Promise<void> {
+    if (group === undefined) return this.#sweep();
+    const until = performance.now() + PACE_MS;
+    const events = await this.inbox.ingest(SHARD_GROUPS[group]!);
+    if (events >= LOAD) await sleep(Math.max(0, until - performance.now()));
+  }
+
+  /** One group that cannot be emptied does not keep the sweep from the others. */
+  async #sweep(): Promise<void> {
+    const groups = Map.groupBy(await this.inbox.waitingShards(), groupOf);
+    const outcomes = await Promise.allSettled([...groups.values()].map((shards) => this.inbox.ingest(shards)));
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 }

@@ -1,9 +1,38 @@
+import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
+import { BinaryRows } from '#libs/platform/binary-rows.js';
 import { EventSubscriber, type ReceivedEvent } from '#libs/platform/events/inbox.js';
-import { leafHash } from '#libs/tlog/leaf.js';
+import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { columnsOf } from './audit-columns.js';
+
+const COLUMNS = [
+  'id',
+  'organization_id',
+  'leaf_index',
+  'leaf_hash',
+  'entry',
+  'time',
+  'type',
+  'api_key_id',
+  'project_id',
+  'actor_id',
+  'subject',
+  'outcome',
+  'ip',
+  'path',
+];
+const HEADS = {
+  name: 'audit-heads',
+  text: `SELECT organization_id, size::float8 AS size FROM audit_log WHERE organization_id = ANY($1)
+         ORDER BY organization_id FOR UPDATE`,
+};
+const MOVE_HEADS = {
+  name: 'move-audit-heads',
+  text: `UPDATE audit_log SET size = t.size FROM unnest($1::uuid[], $2::bigint[]) AS t (organization_id, size)
+         WHERE audit_log.organization_id = t.organization_id`,
+};
 
 /**
  * Appends events to the logs of their organizations, in the transaction that takes them from the inbox. Each log is
@@ -14,57 +43,67 @@ import { columnsOf } from './audit-columns.js';
 export class AuditWriter extends EventSubscriber {
   async handle(client: pg.PoolClient, events: readonly ReceivedEvent[]): Promise<void> {
     if (events.length === 0) return;
-    const sizes = await lockHeads(client, [
-      ...new Set(events.map(({ envelope }) => toUuid(envelope.data.organization_id))),
-    ]);
-    const leaves = events.map((event) => {
+    const organizations = new Set(events.map(({ envelope }) => toUuid(envelope.data.organization_id)));
+    const sizes = await lockHeads(client, [...organizations]);
+    const rows = new BinaryRows(COLUMNS.length);
+    for (const event of events) {
       const organization = toUuid(event.envelope.data.organization_id);
       const index = sizes.get(organization)!;
       sizes.set(organization, index + 1);
-      return { ...event, organization, index, columns: columnsOf(event.envelope) };
-    });
-    await client.query(
-      `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, time, type, api_key_id, project_id,
-                                actor_id, subject, outcome, ip, path)
-       SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bytea[], $5::bytea[], $6::timestamptz[],
-                            $7::text[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::inet[],
-                            $14::text[])`,
-      [
-        leaves.map(({ envelope }) => envelope.id),
-        leaves.map(({ organization }) => organization),
-        leaves.map(({ index }) => index),
-        leaves.map(({ entry }) => leafHash(entry)),
-        leaves.map(({ entry }) => entry),
-        leaves.map(({ envelope }) => envelope.time),
-        leaves.map(({ columns }) => columns.type),
-        leaves.map(({ columns }) => columns.keyId && toUuid(columns.keyId)),
-        leaves.map(({ columns }) => columns.projectId && toUuid(columns.projectId)),
-        leaves.map(({ columns }) => columns.actorId),
-        leaves.map(({ columns }) => columns.subject),
-        leaves.map(({ columns }) => columns.outcome),
-        leaves.map(({ columns }) => columns.ip),
-        leaves.map(({ columns }) => columns.path),
-      ],
-    );
-    await client.query(
-      `UPDATE audit_log SET size = t.size FROM unnest($1::uuid[], $2::bigint[]) AS t (organization_id, size)
-       WHERE audit_log.organization_id = t.organization_id`,
-      [[...sizes.keys()], [...sizes.values()]],
-    );
+      addLeaf(rows, event, organization, index);
+    }
+    await rows.copy(client, `audit_event (${COLUMNS.join(', ')})`);
+    await client.query({ ...MOVE_HEADS, values: [[...sizes.keys()], [...sizes.values()]] });
   }
 }
 
-/** Locks the heads in the order of their ids, so that two workers never wait for each other in a circle. */
-async function lockHeads(client: pg.PoolClient, organizations: string[]): Promise<Map<string, number>> {
-  // The first event of an organization makes its head; the foreign key refuses one that does not exist.
+/** In the order of {@link COLUMNS}. */
+function addLeaf(rows: BinaryRows, { envelope, entry }: ReceivedEvent, organization: string, index: number): void {
+  const { type, keyId, projectId, actorId, subject, outcome, ip, path } = columnsOf(envelope);
+  rows
+    .row()
+    .uuid(envelope.id)
+    .uuid(organization)
+    .bigint(index)
+    .bytes(leafHashOf(entry))
+    .bytes(entry)
+    .timestamp(Date.parse(envelope.time))
+    .text(type)
+    .uuid(keyId && toUuid(keyId))
+    .uuid(projectId && toUuid(projectId))
+    .text(actorId)
+    .text(subject)
+    .text(outcome)
+    .inet(ip)
+    .text(path);
+}
+
+const leaf = Buffer.alloc(1 + MAX_ENTRY_BYTES);
+
+/** What `leafHash` of tlog makes of it, by Node's own SHA-256, which takes a third of the time. */
+export function leafHashOf(entry: Uint8Array): Buffer {
+  leaf.set(entry, 1);
+  return hash('sha256', leaf.subarray(0, 1 + entry.length), 'buffer');
+}
+
+/**
+ * Locks the heads in the order of their ids, so that two workers never wait for each other in a circle. The first event of
+ * an organization makes its head; the foreign key refuses one that does not exist.
+ */
+async function lockHeads(client: pg.PoolClient, organizations: readonly string[]): Promise<Map<string, number>> {
+  const lock = async () => {
+    const { rows } = await client.query<{ organization_id: string; size: number }>({
+      ...HEADS,
+      values: [organizations],
+    });
+    return new Map(rows.map((row) => [row.organization_id, row.size]));
+  };
+  const sizes = await lock();
+  if (sizes.size === organizations.length) return sizes;
   await client.query(
     `INSERT INTO audit_log (organization_id, size) SELECT id, 0 FROM unnest($1::uuid[]) AS id ORDER BY id
      ON CONFLICT DO NOTHING`,
-    [organizations],
+    [organizations.filter((id) => !sizes.has(id))],
   );
-  const { rows } = await client.query<{ organization_id: string; size: string }>(
-    'SELECT organization_id, size FROM audit_log WHERE organization_id = ANY($1) ORDER BY organization_id FOR UPDATE',
-    [organizations],
-  );
-  return new Map(rows.map((row) => [row.organization_id, Number(row.size)]));
+  return lock();
 }

@@ -1,4 +1,4 @@
-import { fromString, fromUUID, parseTypeId, toUUID } from 'typeid-js';
+import { fromString, fromUUID, toUUID } from 'typeid-js';
 import { v7 } from 'uuid';
 import { z } from 'zod';
 
@@ -31,9 +31,21 @@ function uuidOf(at: Date): string {
   return v7({ msecs: at.getTime(), random });
 }
 
+/** The 16 bytes in base32, behind the prefix. */
+const SUFFIX_LENGTH = 26;
+
+/** The ids of keys and organizations in use come again and again; reading one takes longer than finding it here. */
+const MAX_READ = 20_000;
+const read = new Map<string, string>();
+
 /** @throws Error when the text is no TypeID: parse input with {@link idOf} first. */
 export function toUuid(id: string): string {
-  return toUUID(fromString(id));
+  const known = read.get(id);
+  if (known !== undefined) return known;
+  const uuid = toUUID(fromString(id));
+  if (read.size === MAX_READ) read.clear();
+  read.set(id, uuid);
+  return uuid;
 }
 
 export function fromUuid(type: IdType, uuid: string): string {
@@ -41,9 +53,9 @@ export function fromUuid(type: IdType, uuid: string): string {
 }
 
 export function isId(type: IdType, text: string): boolean {
-  if (!text.startsWith(`${type}_`)) return false;
+  if (!text.startsWith(`${type}_`) || text.length !== `${type}_`.length + SUFFIX_LENGTH) return false;
   try {
-    return parseTypeId(fromString(text)).prefix === type;
+    return Boolean(toUuid(text));
   } catch {
     return false;
   }

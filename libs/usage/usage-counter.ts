@@ -177,8 +177,9 @@ async function addEndpoints(client: pg.PoolClient, hours: readonly HourCount[]):
   if (named.length === 0) return new Set();
   const uuids = uuidsOf(named.map(({ apiKeyId }) => apiKeyId));
   // OFFSET 0: looked up one by one in the index. As a join it would now and then read the whole table.
-  const { rows } = await client.query<{ place: number }>(
-    `WITH fresh AS (
+  const { rows } = await client.query<{ place: number }>({
+    name: 'add-endpoints',
+    text: `WITH fresh AS (
        SELECT * FROM unnest($1::uuid[], $2::text[], $4::boolean[]) WITH ORDINALITY
          AS asked (api_key_id, endpoint, accepted, place)
        WHERE NOT EXISTS (SELECT FROM api_key_endpoint known WHERE known.api_key_id = asked.api_key_id
@@ -193,55 +194,58 @@ async function addEndpoints(client: pg.PoolClient, hours: readonly HourCount[]):
        INSERT INTO api_key_endpoint (api_key_id, endpoint) SELECT api_key_id, endpoint FROM placed WHERE fits ORDER BY place
      )
      SELECT place::int FROM placed WHERE NOT fits`,
-    [
+    values: [
       uuids,
       named.map(({ endpoint }) => endpoint),
       MAX_ENDPOINTS,
       named.map((count) => accepted.has(endpointKey(count))),
     ],
-  );
+  });
   return new Set(rows.map(({ place }) => endpointKey(named[place - 1]!)));
 }
 
 async function addToTotals(client: pg.PoolClient, totals: readonly [string, Totals][]): Promise<void> {
   const column = (of: (totals: Totals) => unknown) => totals.map(([, own]) => of(own));
-  await client.query(
-    `INSERT INTO api_key_usage AS known (api_key_id, uses, denials, last_used_at, last_denied_at)
+  await client.query({
+    name: 'add-to-totals',
+    text: `INSERT INTO api_key_usage AS known (api_key_id, uses, denials, last_used_at, last_denied_at)
      SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::timestamptz[])
      ON CONFLICT (api_key_id) DO UPDATE SET
        uses = known.uses + excluded.uses,
        denials = known.denials + excluded.denials,
        last_used_at = greatest(known.last_used_at, excluded.last_used_at),
        last_denied_at = greatest(known.last_denied_at, excluded.last_denied_at)`,
-    [
+    values: [
       totals.map(([apiKeyId]) => toUuid(apiKeyId)),
       column((own) => own.uses),
       column((own) => own.denials),
       column((own) => own.lastUsedAt),
       column((own) => own.lastDeniedAt),
     ],
-  );
+  });
 }
 
 async function addToSecrets(client: pg.PoolClient, uses: readonly [string, string][]): Promise<void> {
-  await client.query(
-    `INSERT INTO api_key_secret_usage AS known (secret_id, last_used_at)
+  await client.query({
+    name: 'add-to-secrets',
+    text: `INSERT INTO api_key_secret_usage AS known (secret_id, last_used_at)
      SELECT * FROM unnest($1::uuid[], $2::timestamptz[])
      ON CONFLICT (secret_id) DO UPDATE SET last_used_at = greatest(known.last_used_at, excluded.last_used_at)`,
-    [uses.map(([secretId]) => toUuid(secretId)), uses.map(([, time]) => time)],
-  );
+    values: [uses.map(([secretId]) => toUuid(secretId)), uses.map(([, time]) => time)],
+  });
 }
 
 async function addToHours(client: pg.PoolClient, hours: readonly HourCount[]): Promise<void> {
-  await client.query(
-    `INSERT INTO api_key_usage_hour AS known
+  await client.query({
+    name: 'add-to-hours',
+    text: `INSERT INTO api_key_usage_hour AS known
        (api_key_id, hour, outcome, endpoint, organization_id, project_id, count, credits)
      SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
                           $8::bigint[])
      ON CONFLICT (api_key_id, hour, outcome, endpoint) DO UPDATE SET
        count = known.count + excluded.count,
        credits = known.credits + excluded.credits`,
-    [
+    values: [
       uuidsOf(hours.map(({ apiKeyId }) => apiKeyId)),
       hours.map(({ hour }) => hour),
       hours.map(({ outcome }) => outcome),
@@ -251,11 +255,9 @@ async function addToHours(client: pg.PoolClient, hours: readonly HourCount[]): P
       hours.map(({ count }) => count),
       hours.map(({ credits }) => credits),
     ],
-  );
+  });
 }
 
-/** The same few ids come again and again: each is decoded once. */
 function uuidsOf(ids: readonly (string | null)[]): (string | null)[] {
-  const uuids = new Map([...new Set(ids)].map((id) => [id, id && toUuid(id)]));
-  return ids.map((id) => uuids.get(id)!);
+  return ids.map((id) => id && toUuid(id));
 }

@@ -199,7 +199,7 @@ describe('the inbox', () => {
         bob.organizationId,
         Array.from({ length: 5 }, () => event(bob.organizationId)),
       );
-      await Promise.all([...workers, ...workers].map((worker) => worker.get(Inbox).ingest(shard)));
+      await Promise.all([...workers, ...workers].map((worker) => worker.get(Inbox).ingest([shard])));
     }
     await Promise.all(workers.map((worker) => worker.close()));
     const { rows } = await deployment.sql.query<{ n: number; next: number }>(

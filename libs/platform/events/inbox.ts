@@ -22,12 +22,44 @@ export abstract class EventSubscriber {
 /** Injection token: every subscriber of this process, in the order in which they are called. */
 export const EVENT_SUBSCRIBERS = Symbol('EVENT_SUBSCRIBERS');
 
-interface Entry extends ReceivedEvent {
+/** Some bytes of the inbox, and where they were. */
+interface Stored {
+  readonly shard: number;
   readonly batchId: string;
+  readonly entry: Uint8Array;
 }
 
-/** Batches of one transaction: enough to work in bulk, few enough to lose little on a crash. */
-const BATCHES = 500;
+type Entry = ReceivedEvent & Stored;
+
+/** Of each shard in one transaction: enough to work in bulk, few enough to fit into memory and lose little on a crash. */
+const MAX_BATCHES = 500;
+const MAX_BYTES = 2_000_000;
+
+const LOCK = {
+  name: 'lock-inboxes',
+  text: `SELECT extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
+         FROM ingest WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE`,
+};
+const OLDEST = {
+  name: 'oldest-batches',
+  text: `SELECT s.shard, b.id, b.body FROM unnest($1::smallint[]) AS s (shard), LATERAL (
+           SELECT id, body FROM (
+             SELECT id, body, sum(length(body)) OVER (ORDER BY id) - length(body) AS bytes_before
+             FROM (SELECT id, body FROM event_batch WHERE shard = s.shard ORDER BY id LIMIT ${MAX_BATCHES}) AS oldest
+           ) AS measured WHERE bytes_before < ${MAX_BYTES} ORDER BY id
+         ) AS b`,
+};
+const REMOVE = {
+  name: 'remove-batches',
+  text: `DELETE FROM event_batch b USING unnest($1::smallint[], $2::uuid[]) AS t (shard, id)
+         WHERE b.shard = t.shard AND b.id = t.id`,
+};
+
+interface Batch {
+  readonly shard: number;
+  readonly id: string;
+  readonly body: Buffer;
+}
 
 /**
  * The worker's side of the event path. What the subscribers write and the removal of the batches commit together, so an
@@ -53,81 +85,56 @@ export class Inbox {
     return rows.map((row) => row.shard);
   }
 
-  /** Empties one shard's inbox. Returns the number of events that it took. */
-  async ingest(shard: number): Promise<number> {
-    let total = 0;
-    for (;;) {
+  /** Empties the inboxes of these shards. Returns the number of events that it took. */
+  async ingest(shards: readonly number[]): Promise<number> {
+    for (let total = 0; ;) {
       const began = performance.now();
       const { batches, entries } = await traced('ingest', () =>
-        inTransaction(this.pool, (client) => this.#ingestSome(client, shard)),
+        inTransaction(this.pool, (client) => this.#ingestSome(client, shards)),
       );
-      if (batches > 0) this.#measure(batches, entries, (performance.now() - began) / 1000);
+      if (batches.length === 0) return total;
+      this.#measure(batches, entries, (performance.now() - began) / 1000);
       total += entries.length;
-      if (batches < BATCHES) return total;
+      if (!isFull(batches)) return total;
     }
   }
 
-  async #ingestSome(client: pg.PoolClient, shard: number): Promise<{ batches: number; entries: readonly Entry[] }> {
+  async #ingestSome(
+    client: pg.PoolClient,
+    shards: readonly number[],
+  ): Promise<{ batches: readonly Batch[]; entries: readonly Entry[] }> {
     const sentAt = performance.now();
     // One writer for a shard. Not authz_state: a change must not wait for the worker.
-    const { rows: locked } = await client.query<{ database_time: number }>(
-      `SELECT extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
-       FROM ingest WHERE shard = $1 FOR UPDATE`,
-      [shard],
-    );
+    const { rows: locked } = await client.query<{ database_time: number }>({ ...LOCK, values: [shards] });
     this.clock.observe(locked[0]!.database_time, sentAt);
-    const { rows } = await client.query<{ id: string; body: Buffer }>(
-      'SELECT id, body FROM event_batch WHERE shard = $1 ORDER BY id LIMIT $2',
-      [shard, BATCHES],
-    );
-    if (rows.length === 0) return { batches: 0, entries: [] };
-    const entries = await this.#decode(client, shard, rows);
-    await this.#deliver(client, shard, entries);
-    await client.query('DELETE FROM event_batch WHERE shard = $1 AND id = ANY($2)', [shard, rows.map((row) => row.id)]);
-    return { batches: rows.length, entries };
+    const { rows: batches } = await client.query<Batch>({ ...OLDEST, values: [shards] });
+    if (batches.length === 0) return { batches, entries: [] };
+    const { entries, unreadable } = readBatches(batches);
+    for (const { stored, error } of unreadable) await this.#quarantine(client, stored, error);
+    await this.#deliver(client, entries);
+    await client.query({ ...REMOVE, values: [batches.map(({ shard }) => shard), batches.map(({ id }) => id)] });
+    return { batches, entries };
   }
 
   /** When it has committed: what is rolled back is tried again, and would count twice. */
-  #measure(batches: number, entries: readonly Entry[], seconds: number): void {
+  #measure(batches: readonly Batch[], entries: readonly Entry[], seconds: number): void {
     inboxMetrics.ingested.value += entries.length;
-    inboxMetrics.batches.observe(batches);
+    inboxMetrics.batches.observe(batches.length);
     inboxMetrics.seconds.observe(seconds);
-    const [oldest] = entries;
-    const newest = entries.at(-1);
-    if (!oldest || !newest) return;
-    const lagMs = this.clock.now().getTime() - Date.parse(oldest.envelope.time);
-    inboxMetrics.lag.observe(Math.max(0, lagMs) / 1000);
-    inboxMetrics.lastEvent.set(Date.parse(newest.envelope.time) / 1000);
-  }
-
-  async #decode(client: pg.PoolClient, shard: number, rows: { id: string; body: Buffer }[]): Promise<Entry[]> {
-    const entries: Entry[] = [];
-    for (const { id: batchId, body } of rows) {
-      const bundle = await this.#readOrQuarantine(client, shard, { batchId, entry: body }, decodeEntries);
-      for (const entry of bundle ?? []) {
-        const envelope = await this.#readOrQuarantine(client, shard, { batchId, entry }, readEnvelope);
-        if (envelope) entries.push({ batchId, entry, envelope });
-      }
+    if (entries.length === 0) return;
+    let oldest = Infinity;
+    let newest = 0;
+    for (const { envelope } of entries) {
+      const time = Date.parse(envelope.time);
+      oldest = Math.min(oldest, time);
+      newest = Math.max(newest, time);
     }
-    return entries;
-  }
-
-  async #readOrQuarantine<T>(
-    client: pg.PoolClient,
-    shard: number,
-    stored: Omit<Entry, 'envelope'>,
-    read: (bytes: Uint8Array) => T,
-  ): Promise<T | undefined> {
-    try {
-      return read(stored.entry);
-    } catch (error) {
-      await this.#quarantine(client, shard, stored, error);
-      return undefined;
-    }
+    inboxMetrics.lag.observe(Math.max(0, this.clock.now().getTime() - oldest) / 1000);
+    inboxMetrics.lastEvent.set(newest / 1000);
   }
 
   /** Delivers all of them, or, where that fails, halves: one bad entry is set aside and never holds up the rest. */
-  async #deliver(client: pg.PoolClient, shard: number, entries: readonly Entry[]): Promise<void> {
+  async #deliver(client: pg.PoolClient, entries: readonly Entry[]): Promise<void> {
     await client.query('SAVEPOINT delivery');
     try {
       for (const subscriber of this.subscribers) await subscriber.handle(client, entries);
@@ -136,26 +143,60 @@ export class Inbox {
       // What is not the entries' fault, a lost connection or a fault of ours, rolls everything back and is tried again.
       if (!isFaultOfData(error)) throw error;
       await client.query('ROLLBACK TO SAVEPOINT delivery');
-      if (entries.length === 1) return this.#quarantine(client, shard, entries[0]!, error);
+      if (entries.length === 1) return this.#quarantine(client, entries[0]!, error);
       const middle = Math.ceil(entries.length / 2);
-      await this.#deliver(client, shard, entries.slice(0, middle));
-      await this.#deliver(client, shard, entries.slice(middle));
+      await this.#deliver(client, entries.slice(0, middle));
+      await this.#deliver(client, entries.slice(middle));
     }
   }
 
-  async #quarantine(client: pg.PoolClient, shard: number, bad: Omit<Entry, 'envelope'>, error: unknown): Promise<void> {
-    this.#logger.error(`An entry of batch ${bad.batchId} was quarantined: ${String(error)}`);
+  async #quarantine(client: pg.PoolClient, { shard, batchId, entry }: Stored, error: unknown): Promise<void> {
+    this.#logger.error(`An entry of batch ${batchId} was quarantined: ${String(error)}`);
     await client.query('INSERT INTO event_quarantine (shard, batch_id, entry, reason) VALUES ($1, $2, $3, $4)', [
       shard,
-      bad.batchId,
-      bad.entry,
+      batchId,
+      entry,
       String(error).slice(0, 1_000),
     ]);
   }
 }
 
+/** Whether a shard may have more than what was taken of it. */
+function isFull(batches: readonly Batch[]): boolean {
+  return [...Map.groupBy(batches, ({ shard }) => shard).values()].some(
+    (own) => own.length === MAX_BATCHES || own.reduce((sum, { body }) => sum + body.length, 0) >= MAX_BYTES,
+  );
+}
+
+interface Unreadable {
+  readonly stored: Stored;
+  readonly error: unknown;
+}
+
+function readBatches(batches: readonly Batch[]): { entries: readonly Entry[]; unreadable: readonly Unreadable[] } {
+  const entries: Entry[] = [];
+  const unreadable: Unreadable[] = [];
+  for (const { shard, id: batchId, body } of batches) {
+    const readOrSetAside = <T>(entry: Uint8Array, read: (bytes: Uint8Array) => T): T | undefined => {
+      try {
+        return read(entry);
+      } catch (error) {
+        unreadable.push({ stored: { shard, batchId, entry }, error });
+        return undefined;
+      }
+    };
+    for (const entry of readOrSetAside(body, decodeEntries) ?? []) {
+      const envelope = readOrSetAside(entry, readEnvelope);
+      if (envelope) entries.push({ shard, batchId, entry, envelope });
+    }
+  }
+  return { entries, unreadable };
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 function readEnvelope(entry: Uint8Array): EventEnvelope {
-  return EventEnvelope.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(entry)));
+  return EventEnvelope.parse(JSON.parse(utf8.decode(entry)));
 }
 
 /** A shape that a subscriber cannot read, or PostgreSQL's classes 22 (data) and 23 (integrity): a doubled id and the like. */

@@ -1,8 +1,12 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Queue } from 'bullmq';
 import { Queues } from '../queue.js';
+import { groupOf } from './shard.js';
 
-/** The queue whose jobs tell the worker that a shard's inbox has something: one job waiting for a shard at the most. */
+/**
+ * The queue whose jobs tell the worker that the inbox of a group of shards has something: one job waiting for a group at the
+ * most.
+ */
 export const INGEST_QUEUE = 'ingest';
 
 /** A ring may wait this long for the queue. Past it the sweep, once a second, finds what the ring was about. */
@@ -15,7 +19,7 @@ const GATHER_MS = 50;
 export class IngestBell implements OnApplicationShutdown {
   readonly #logger = new Logger(IngestBell.name);
   readonly #queue: Queue;
-  readonly #shards = new Set<number>();
+  readonly #groups = new Set<number>();
   #ringing: Promise<void> | undefined;
   #failing = false;
 
@@ -25,7 +29,7 @@ export class IngestBell implements OnApplicationShutdown {
 
   /** Never throws and never waits: the events are in the database already. */
   ring(shard: number): void {
-    this.#shards.add(shard);
+    this.#groups.add(groupOf(shard));
     this.#ringing ??= this.#ringAll();
   }
 
@@ -39,19 +43,19 @@ export class IngestBell implements OnApplicationShutdown {
   }
 
   async #ringAll(): Promise<void> {
-    while (this.#shards.size > 0) {
-      const shards = [...this.#shards];
-      this.#shards.clear();
-      await this.#add(shards);
+    while (this.#groups.size > 0) {
+      const groups = [...this.#groups];
+      this.#groups.clear();
+      await this.#add(groups);
       await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
     }
     this.#ringing = undefined;
   }
 
-  async #add(shards: number[]): Promise<void> {
+  async #add(groups: number[]): Promise<void> {
     try {
       await Promise.race([
-        this.#queue.addBulk(shards.map((shard) => ({ name: 'shard', data: { shard }, opts: ingestJob(shard) }))),
+        this.#queue.addBulk(groups.map((group) => ({ name: 'group', data: { group }, opts: ingestJob(group) }))),
         new Promise((_, reject) => {
           setTimeout(() => reject(new Error(`no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS).unref();
         }),
@@ -65,10 +69,10 @@ export class IngestBell implements OnApplicationShutdown {
   }
 }
 
-function ingestJob(shard: number) {
+function ingestJob(group: number) {
   return {
     // While one job is active a further ring makes one that runs after it: what came in meanwhile is not forgotten.
-    deduplication: { id: `shard-${shard}`, keepLastIfActive: true },
+    deduplication: { id: `group-${group}`, keepLastIfActive: true },
     attempts: 1_000_000,
     backoff: { type: 'fixed', delay: 1_000 },
   };

@@ -9,3 +9,14 @@ export const SHARDS = 16;
 export function shardOf(organizationId: string): number {
   return Number.parseInt(toUuid(organizationId).slice(-1), 16);
 }
+
+const GROUPS = 4;
+
+/** Shards are emptied in groups of four, each by one job and in one transaction: bulk for one worker, work for several. */
+export function groupOf(shard: number): number {
+  return shard % GROUPS;
+}
+
+export const SHARD_GROUPS: readonly (readonly number[])[] = Array.from({ length: GROUPS }, (_, group) =>
+  Array.from({ length: SHARDS / GROUPS }, (__, index) => group + index * GROUPS),
+);

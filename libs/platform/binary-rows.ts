@@ -1,0 +1,128 @@
+import { finished } from 'node:stream/promises';
+import ipaddr from 'ipaddr.js';
+import type pg from 'pg';
+import { from as copyFrom } from 'pg-copy-streams';
+
+const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
+const HEADER_BYTES = SIGNATURE.length + 8;
+const TRAILER = -1;
+const NULL = -1;
+const FIRST_BYTES = 1 << 20;
+/** What one value of a fixed type takes at the most, with its length. */
+const MAX_FIXED_BYTES = 32;
+/** PostgreSQL counts from 2000-01-01. */
+const EPOCH_MS = Date.UTC(2000, 0, 1);
+const HALF = 2 ** 32;
+const INET = { ipv4: 2, ipv6: 3 };
+
+/**
+ * Rows for COPY in PostgreSQL's binary format: their bytes go as they are, where a parameter would make them text and have
+ * the server read it again. It halves what a row of the trail costs the database.
+ * Values come in the order of the columns, as many for each row as the table has: `row()` first, then one call for each.
+ *
+ * @see https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
+ */
+export class BinaryRows {
+  #bytes = Buffer.allocUnsafe(FIRST_BYTES);
+  #end = HEADER_BYTES;
+
+  constructor(private readonly columns: number) {
+    SIGNATURE.copy(this.#bytes);
+    this.#bytes.fill(0, SIGNATURE.length, HEADER_BYTES);
+  }
+
+  row(): this {
+    this.#reserve(2);
+    this.#end = this.#bytes.writeInt16BE(this.columns, this.#end);
+    return this;
+  }
+
+  /** @param uuid with its hyphens */
+  uuid(uuid: string | null): this {
+    if (uuid === null) return this.#null();
+    this.#length(16);
+    this.#end += this.#bytes.write(uuid.replaceAll('-', ''), this.#end, 'hex');
+    return this;
+  }
+
+  /** @param value a safe integer */
+  bigint(value: number): this {
+    return this.#int64(Math.floor(value / HALF), value % HALF);
+  }
+
+  /** @param ms since 1970 */
+  timestamp(ms: number): this {
+    const since = ms - EPOCH_MS;
+    const high = Math.floor(since / HALF);
+    // Microseconds of the one half and the other: as one number they would be too large to be exact.
+    const low = (since - high * HALF) * 1000;
+    return this.#int64(high * 1000 + Math.floor(low / HALF), low % HALF);
+  }
+
+  bytes(value: Uint8Array): this {
+    this.#length(value.length);
+    this.#bytes.set(value, this.#end);
+    this.#end += value.length;
+    return this;
+  }
+
+  text(text: string | null): this {
+    if (text === null) return this.#null();
+    // UTF-8 has at most three bytes for a unit of UTF-16. How many it was is known when they are written.
+    this.#length(text.length * 3);
+    const written = this.#bytes.write(text, this.#end);
+    this.#bytes.writeInt32BE(written, this.#end - 4);
+    this.#end += written;
+    return this;
+  }
+
+  /** @param address a single one, without a prefix length */
+  inet(address: string | null): this {
+    if (address === null) return this.#null();
+    const parsed = ipaddr.parse(address);
+    const bytes = parsed.toByteArray();
+    this.#length(4 + bytes.length);
+    this.#bytes.set([INET[parsed.kind()], bytes.length * 8, 0, bytes.length, ...bytes], this.#end);
+    this.#end += 4 + bytes.length;
+    return this;
+  }
+
+  /**
+   * Sends them; they cannot be used again.
+   * @param into the table and its columns, in parentheses
+   */
+  async copy(client: pg.ClientBase, into: string): Promise<void> {
+    this.#reserve(2);
+    const end = this.#bytes.writeInt16BE(TRAILER, this.#end);
+    const copy = client.query(copyFrom(`COPY ${into} FROM STDIN (FORMAT binary)`));
+    copy.end(this.#bytes.subarray(0, end));
+    await finished(copy);
+  }
+
+  /** In two halves: a BigInt takes ten times as long to make. */
+  #int64(high: number, low: number): this {
+    this.#length(8);
+    this.#end = this.#bytes.writeInt32BE(high, this.#end);
+    this.#end = this.#bytes.writeUInt32BE(low >>> 0, this.#end);
+    return this;
+  }
+
+  #null(): this {
+    this.#reserve(4);
+    this.#end = this.#bytes.writeInt32BE(NULL, this.#end);
+    return this;
+  }
+
+  /** The length of a value that is written next, for which there is room then. */
+  #length(bytes: number): void {
+    this.#reserve(4 + Math.max(bytes, MAX_FIXED_BYTES));
+    this.#end = this.#bytes.writeInt32BE(bytes, this.#end);
+  }
+
+  #reserve(bytes: number): void {
+    if (this.#end + bytes <= this.#bytes.length) return;
+    const larger = Buffer.allocUnsafe(Math.max(this.#bytes.length * 2, this.#end + bytes));
+    this.#bytes.copy(larger, 0, 0, this.#end);
+    this.#bytes = larger;
+  }
+}

@@ -1,0 +1,82 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import pg from 'pg';
+import { BinaryRows } from '#libs/platform/binary-rows.js';
+import { leafHashOf } from '#libs/audit/audit-writer.js';
+import { leafHash } from '#libs/tlog/leaf.js';
+import { createDatabase, type TestDatabase } from '../support/deployment.js';
+
+let database: TestDatabase;
+let client: pg.Client;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  client = new pg.Client({ connectionString: database.adminUrl, options: '-c timezone=UTC' });
+  await client.connect();
+  await client.query(`CREATE TEMP TABLE target (place int8, a uuid, b int8, c timestamptz, d bytea, e text, f inet);
+                      CREATE TEMP TABLE once (id uuid PRIMARY KEY)`);
+});
+
+afterAll(async () => {
+  await client.end();
+  await database.drop();
+});
+
+const row = fc.record({
+  a: fc.option(fc.uuid()),
+  b: fc.integer({ min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER }),
+  c: fc.date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true }),
+  d: fc.uint8Array({ maxLength: 300 }),
+  // All that a text of PostgreSQL may hold.
+  e: fc.option(fc.string({ unit: 'binary' }).map((text) => text.toWellFormed().replaceAll('\0', ''))),
+  f: fc.option(fc.oneof(fc.ipV4(), fc.ipV6())),
+});
+
+it('what is copied as binary rows reads back as it was, whatever it is', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 50 }), async (wanted) => {
+      const rows = new BinaryRows(7);
+      for (const [place, { a, b, c, d, e, f }] of wanted.entries()) {
+        rows.row().bigint(place).uuid(a).bigint(b).timestamp(c.getTime()).bytes(d).text(e).inet(f);
+      }
+      await client.query('TRUNCATE target');
+      await rows.copy(client, 'target');
+      const { rows: found } = await client.query(
+        `SELECT target.a, target.b, c, d, e, f IS NOT DISTINCT FROM asked.address::inet AS "isSame"
+         FROM target JOIN unnest($1::text[]) WITH ORDINALITY AS asked (address, number) ON place = number - 1
+         ORDER BY place`,
+        [wanted.map(({ f }) => f)],
+      );
+      expect(found).toEqual(
+        wanted.map(({ a, b, c, d, e }) => ({ a, b: String(b), c, d: Buffer.from(d), e, isSame: true })),
+      );
+    }),
+    { numRuns: 50 },
+  );
+});
+
+it('many and large rows fit, whatever room there was at first', async () => {
+  const rows = new BinaryRows(1);
+  const large = Buffer.alloc(400_000, 'x');
+  for (let index = 0; index < 10; index++) rows.row().bytes(large);
+  await client.query('TRUNCATE target');
+  await rows.copy(client, 'target (d)');
+  const { rows: found } = await client.query('SELECT count(*)::int AS n, min(length(d)) AS least FROM target');
+  expect(found).toEqual([{ n: 10, least: large.length }]);
+});
+
+it('rows that the database refuses leave nothing behind, and the connection as it was', async () => {
+  const id = '01a1ff1d-fc6d-76fa-a011-979c32b6656d';
+  const twice = new BinaryRows(1).row().uuid(id).row().uuid(id);
+  await expect(twice.copy(client, 'once')).rejects.toMatchObject({ code: '23505' });
+  await new BinaryRows(1).row().uuid(id).copy(client, 'once');
+  expect((await client.query('SELECT id FROM once')).rows).toEqual([{ id }]);
+});
+
+it('the hash that the worker writes is that of the log', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 5_000 }), (entry) => {
+      expect([...leafHashOf(entry)]).toEqual([...leafHash(entry)]);
+    }),
+  );
+});
