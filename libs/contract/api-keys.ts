@@ -371,7 +371,8 @@ export const verifyApiKey = defineRoute({
   summary: 'Ask whether a key is good for a request',
   description:
     'For services that take API keys from their own callers. Always answers 200; `valid` and `code` say the rest. ' +
-    'A good answer is a use of the key and is in the audit trail before it leaves. ' +
+    'A good answer is a use of the key and is in the audit trail before it leaves, unless the deployment has ' +
+    '`ON_OUTAGE=allow` and its database is away. ' +
     'With `api-keys:verify` keys of other organizations are `invalid_key`; a key with `deployment:verify`, which an ' +
     'operator grants, verifies those of every organization.',
   policy: { scope: 'api-keys:verify' },

@@ -18,7 +18,8 @@ export const ready = defineRoute({
   tag: 'Health',
   summary: 'Whether the process can do its work',
   description:
-    'Answers 503 with the same body while the database is away. What is `degraded` makes the trail late and loses nothing.',
+    'Answers 503 with the same body while the database is away, or 200 where the cache then answers about keys ' +
+    '(`ON_OUTAGE=allow`). What is `degraded` makes the trail late and loses nothing, but for `durability`: its detail says what is lost.',
   policy: 'public',
   success: {
     status: 200,

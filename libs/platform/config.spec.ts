@@ -21,6 +21,7 @@ describe('a bad setting stops the start with one sentence that names it', () => 
     ['DIALECTS', 'none,agentity'],
     ['TRUST_PROXY', 'everybody'],
     ['TRUST_PROXY', '10.0.0.0/99'],
+    ['ON_OUTAGE', 'ignore'],
     ['LOG_LEVEL', 'loud'],
     ['METRICS_PORT', '0'],
     ['METRICS_PORT', 'on'],

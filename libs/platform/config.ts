@@ -83,6 +83,7 @@ export const settings = z.object({
     .min(0, 'must not be negative')
     .max(Number.MAX_SAFE_INTEGER, 'must be smaller')
     .optional(),
+  ON_OUTAGE: z.enum(['refuse', 'allow'], 'must be refuse or allow').default('refuse'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be a pino level such as info or warn')
     .default('info'),

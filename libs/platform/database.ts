@@ -14,6 +14,9 @@ export type DatabaseRole = 'keyledger_owner' | 'keyledger_queue' | 'keyledger_ap
 /** Whoever waits longer for a connection is told that there is no database. */
 const CONNECT_TIMEOUT_MS = 2_000;
 
+/** Part of the reads that a verification waits for: a database may hang instead of going away. */
+export const IMPATIENT = { query_timeout: 2_000 };
+
 export type Entities = NonNullable<Options['entities']>;
 
 export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: Entities): Options {
@@ -105,9 +108,9 @@ function openPool(config: Config, role: DatabaseRole): pg.Pool {
  * What the drivers say when there is no server, or it is going away or starting: SQLSTATE classes 08, 53 and
  * 57P. A broken protocol (08P01) is a fault of ours.
  */
-const AWAY = /^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_AGAIN|EHOSTUNREACH|08(?!P01)|53|57P)/;
+const AWAY = /^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_AGAIN|E(HOST|NET)UNREACH|08(?!P01)|53|57P)/;
 const AWAY_WITHOUT_CODE =
-  /connection terminated|connection error and is not queryable|timeout (exceeded )?when trying to connect|query read timeout/i;
+  /connection terminated|connection error and is not queryable|timeout (exceeded )?when trying to connect|timeout expired|query read timeout|no answer within/i;
 
 /** Whether a statement failed for want of a database, so that it is not the request's fault and passes. */
 export function isDatabaseAway(error: unknown): boolean {

@@ -6,6 +6,8 @@ interface DomainErrorExtra {
   readonly retryAfter?: number;
   /** The scope that was missing. */
   readonly scope?: string;
+  /** What it came from, which no caller is told. */
+  readonly cause?: unknown;
 }
 
 /** An error that a caller is told about. `problems` in the contract gives its status. */
@@ -17,7 +19,7 @@ export class DomainError extends Error {
     detail: string = problems[code].title,
     readonly extra: DomainErrorExtra = {},
   ) {
-    super(detail);
+    super(detail, { cause: extra.cause });
   }
 }
 

@@ -4,10 +4,11 @@ import type pg from 'pg';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { describeProblem, live, ready } from '#libs/contract/system.js';
-import { DATABASE_POOL } from './database.js';
+import { DATABASE_POOL, IMPATIENT } from './database.js';
 import { DomainError } from './errors.js';
 import { inboxDepth } from './events/inbox-depth.js';
 import { IngestBell } from './events/ingest-bell.js';
+import { Outage } from './events/outage.js';
 import { Implements, Input } from './http/implements.js';
 import { Queues } from './queue.js';
 
@@ -23,6 +24,7 @@ export class HealthController {
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     private readonly queues: Queues,
     private readonly bell: IngestBell,
+    private readonly outage: Outage,
   ) {}
 
   @Implements(live)
@@ -31,8 +33,8 @@ export class HealthController {
   }
 
   /**
-   * Only a database that is away takes a node out of service: without the queue or a worker nothing is lost, the trail
-   * comes later.
+   * Only a database that is away takes a node out of service, and not where the cache then answers: without the queue or a
+   * worker nothing is lost, the trail comes later.
    */
   @Implements(ready)
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Readiness> {
@@ -41,11 +43,9 @@ export class HealthController {
       this.#check('degraded', () => this.#inbox()),
       this.#check('degraded', () => this.#durability()),
     ]);
-    if (database.status === 'failing') void reply.status(503);
-    return {
-      status: database.status === 'failing' ? 'failing' : 'ok',
-      checks: { database, inbox, durability, queue: this.#queue() },
-    };
+    const status = database.status === 'failing' && !this.outage.isTolerated ? 'failing' : 'ok';
+    if (status === 'failing') void reply.status(503);
+    return { status, checks: { database, inbox, durability: this.#asPromised(durability), queue: this.#queue() } };
   }
 
   @Implements(describeProblem)
@@ -64,7 +64,10 @@ export class HealthController {
   }
 
   async #database(): Promise<Check> {
-    const { rows } = await this.pool.query<{ version: string }>("SELECT current_setting('server_version') AS version");
+    const { rows } = await this.pool.query<{ version: string }>({
+      text: "SELECT current_setting('server_version') AS version",
+      ...IMPATIENT,
+    });
     return { status: 'ok', detail: `PostgreSQL ${rows[0]!.version}` };
   }
 
@@ -78,10 +81,11 @@ export class HealthController {
 
   /** What an answered "yes" survives, by the database's own settings. */
   async #durability(): Promise<Check> {
-    const { rows } = await this.pool.query<{ fsync: string; commit: string; standbys: string; replica: boolean }>(
-      `SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit,
-              current_setting('synchronous_standby_names') AS standbys, pg_is_in_recovery() AS replica`,
-    );
+    const { rows } = await this.pool.query<{ fsync: string; commit: string; standbys: string; replica: boolean }>({
+      text: `SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit,
+                    current_setting('synchronous_standby_names') AS standbys, pg_is_in_recovery() AS replica`,
+      ...IMPATIENT,
+    });
     const { fsync, commit, standbys, replica } = rows[0]!;
     if (replica) return { status: 'degraded', detail: 'this server is a standby and cannot record anything' };
     if (fsync !== 'on') return { status: 'degraded', detail: 'fsync is off: a power failure can lose recorded events' };
@@ -95,6 +99,18 @@ export class HealthController {
       return { status: 'ok', detail: 'a recorded event is on the disks of two servers and survives a failover' };
     }
     return { status: 'ok', detail: 'a recorded event is on disk; there is no synchronous standby for a failover' };
+  }
+
+  /** Without a record nothing is survived. */
+  #asPromised({ status, detail }: Check): Check {
+    if (this.outage.isPresent) {
+      return {
+        status: 'degraded',
+        detail: 'good answers are given from the cache, without a record (ON_OUTAGE=allow)',
+      };
+    }
+    if (!this.outage.isTolerated) return { status, detail };
+    return { status, detail: `${detail}; while the database is away, there is no record (ON_OUTAGE=allow)` };
   }
 
   #queue(): Check {

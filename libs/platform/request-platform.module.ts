@@ -5,6 +5,7 @@ import { AuthorizationStates } from './events/authorization-states.js';
 import { Changes } from './events/changes.js';
 import { Events } from './events/event.js';
 import { IngestBell } from './events/ingest-bell.js';
+import { Outage } from './events/outage.js';
 import { HealthController } from './health.controller.js';
 import { DirectServer } from './http/direct-server.js';
 import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
@@ -27,6 +28,7 @@ import { Sealing } from './sealing.js';
     Idempotency,
     IngestBell,
     OpenStreams,
+    Outage,
     Sealing,
     { provide: APP_FILTER, useClass: ProblemFilter },
     // In this order: a bad request is told first, and an answer that is repeated leads to its neighbours as well.
@@ -34,7 +36,7 @@ import { Sealing } from './sealing.js';
     { provide: APP_INTERCEPTOR, useClass: PageLinksInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [Admission, AuthorizationStates, Changes, Events, OpenStreams, Sealing],
+  exports: [Admission, AuthorizationStates, Changes, Events, OpenStreams, Outage, Sealing],
 })
 export class RequestPlatformModule {
   static forRoot(direct: DirectServer): DynamicModule {

@@ -1,35 +1,54 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** Stands between the API and its database, and can be cut. */
+/** Stands between the API and its database, and can be cut, or hang: then it is there and says nothing. */
 export async function createCable(target: URL) {
-  const sockets = new Set<Socket>();
-  let cut = false;
+  const pairs = new Set<readonly [Socket, Socket]>();
+  let state: 'whole' | 'cut' | 'hanging' = 'whole';
   const server = createServer((near) => {
-    if (cut) {
+    if (state === 'cut') {
       near.destroy();
       return;
     }
     const far = connect(Number(target.port), target.hostname);
-    for (const [from, to] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(from);
-      from.pipe(to).on('error', () => undefined);
-      from.on('error', () => undefined).on('close', () => to.destroy());
+    const pair = [near, far] as const;
+    pairs.add(pair);
+    for (const [from, to] of [pair, [far, near] as const]) {
+      from
+        .on('error', () => undefined)
+        .on('close', () => {
+          to.destroy();
+          pairs.delete(pair);
+        });
     }
+    if (state === 'whole') join(pair);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as AddressInfo).port,
     cut() {
-      cut = true;
-      for (const socket of sockets) socket.destroy();
-      sockets.clear();
+      state = 'cut';
+      for (const [near, far] of pairs) {
+        near.destroy();
+        far.destroy();
+      }
     },
+    hang() {
+      state = 'hanging';
+      for (const [near, far] of pairs) {
+        near.unpipe(far);
+        far.unpipe(near);
+      }
+    },
+    /** What was sent while it hung arrives now. */
     mend() {
-      cut = false;
+      if (state === 'hanging') for (const pair of pairs) join(pair);
+      state = 'whole';
     },
     close: () => new Promise((resolve) => server.close(resolve)),
   };
+}
+
+function join([near, far]: readonly [Socket, Socket]): void {
+  near.pipe(far);
+  far.pipe(near);
 }

@@ -1,5 +1,7 @@
 import { onlineManager } from '@tanstack/react-query';
 import { ApiError } from '#libs/client/client.js';
+import type { RouteOutput } from '#libs/contract/route.js';
+import type { ready } from '#libs/contract/system.js';
 
 /** No answer, or one that did not come from Keyledger itself. */
 export class Unreachable extends Error {
@@ -40,9 +42,13 @@ async function waitForServer(): Promise<void> {
   onlineManager.setOnline(true);
 }
 
-function isReady(): Promise<boolean> {
-  return fetch('/health/ready').then(
-    ({ ok }) => ok,
-    () => false,
-  );
+/** A server that only answers about keys, as `ON_OUTAGE=allow` has it without a database, is of no use here. */
+async function isReady(): Promise<boolean> {
+  try {
+    const response = await fetch('/health/ready');
+    const { checks } = (await response.json()) as RouteOutput<typeof ready>;
+    return response.ok && checks.database.status === 'ok';
+  } catch {
+    return false;
+  }
 }

@@ -71,6 +71,7 @@ export class Gateway implements OnModuleInit {
         cost: policy.cost,
         endpoint: this.#endpointOf(request),
         from: this.#originOf(request, requestId),
+        mayGoUnrecorded: true,
       });
       if (result.code === 'valid') {
         countVerification('gateway', 'valid');

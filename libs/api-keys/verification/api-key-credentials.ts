@@ -17,6 +17,9 @@ const BEHIND_UNKNOWN_PROXY =
   'The request came through a proxy that TRUST_PROXY does not name, so nobody knows the address of its client, and the ' +
   'key works from some addresses only';
 
+/** Whoever may ask about keys can ask while the database is away, too; all else needs it anyway. */
+const TO_ASK = 'api-keys:verify';
+
 /** API keys as credentials of our own API. A call with one is a use of cost 0. */
 @Injectable()
 export class ApiKeyCredentials extends CredentialVerifier {
@@ -36,6 +39,7 @@ export class ApiKeyCredentials extends CredentialVerifier {
       cost: 0,
       endpoint: { method, path },
       from: { ip, userAgent, requestId, origin, addressUnknown: behindUnknownProxy },
+      mayGoUnrecorded: requiredScopes.includes(TO_ASK),
     });
     const { code, record, admittedUnder, retryAfter } = await counted('api', verification);
     context.originAllowed = Boolean(record && origin && allowsOrigin(record.allowedDomains, origin));

@@ -5,7 +5,7 @@ import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { applicationAuthority } from '#libs/contract/scopes.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
-import { DATABASE_POOL } from '#libs/platform/database.js';
+import { DATABASE_POOL, IMPATIENT } from '#libs/platform/database.js';
 import {
   AuthorizationStates,
   type AuthorizationChange,
@@ -137,7 +137,7 @@ export class ApiKeyRecords {
 
   async #load(statement: { name: string; text: string }, value: string): Promise<Loaded<KnownKey> | null> {
     const sentAt = performance.now();
-    const { rows } = await this.pool.query<Row>({ ...statement, values: [value] });
+    const { rows } = await this.pool.query<Row>({ ...statement, values: [value], ...IMPATIENT });
     const row = rows[0];
     if (!row) return null;
     this.clock.observe(row.database_time, sentAt);
@@ -148,6 +148,7 @@ export class ApiKeyRecords {
     const { rows } = await this.pool.query<{ organization_id: string; shard: number; tag: string }>({
       ...PROJECT,
       values: [toUuid(id)],
+      ...IMPATIENT,
     });
     if (!rows[0]) return null;
     const { organization_id: organizationId, shard, tag } = rows[0];

@@ -4,10 +4,12 @@ import { actorOf, type ApiKeyPrincipal, type Guard, type Principal } from '#libs
 import type { VerificationCode } from '#libs/contract/api-keys.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
+import { isDatabaseAway } from '#libs/platform/database.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Admission, type Outcome } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
+import { Outage } from '#libs/platform/events/outage.js';
 import type { Entry, StateBoundCache } from '#libs/platform/events/state-bound-cache.js';
 import { traced } from '#libs/platform/tracing.js';
 import { whereFrom } from '#libs/platform/request-context.js';
@@ -16,6 +18,7 @@ import { ApiKeyRecords, type Found, type KnownKey } from './api-key-records.js';
 import { Denials } from './denials.js';
 import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
+import { verificationMetrics } from './verification-metrics.js';
 import { decide, type ApiKeyRecord, type Demand } from './verification.js';
 
 /** One question to the verifier: is this key good for this request? */
@@ -38,6 +41,8 @@ export interface VerificationRequest {
   };
   /** Who asks on behalf of somebody else, and whose keys they may ask about. */
   readonly onBehalf?: OnBehalf;
+  /** Whether the cache may answer it while the database is away, where `ON_OUTAGE` allows that. */
+  readonly mayGoUnrecorded?: boolean;
 }
 
 export interface OnBehalf {
@@ -49,7 +54,7 @@ export interface VerificationResult {
   readonly code: VerificationCode;
   /** What is known of the key; null for `invalid_key`. */
   readonly record: ApiKeyRecord | null;
-  /** The state under which a "yes" was admitted. */
+  /** The state under which a "yes" was admitted, or only decided where it went without a record. */
   readonly admittedUnder?: Guard;
   /** Seconds until `rate_limited` may be another answer. */
   readonly retryAfter?: number;
@@ -62,7 +67,7 @@ const ATTEMPTS = 8;
 
 /**
  * The one place where a token becomes a principal: decides, and for a "yes" stores the use under the state it was decided
- * under, before anybody is told.
+ * under, before anybody is told. Where an outage is tolerated, and only then, what the cache says is told instead.
  */
 @Injectable()
 export class ApiKeyVerifier {
@@ -77,6 +82,7 @@ export class ApiKeyVerifier {
     private readonly admission: Admission,
     private readonly denials: Denials,
     private readonly publicKeyRate: PublicKeyRate,
+    private readonly outage: Outage,
   ) {}
 
   /** @throws DomainError `audit_unavailable` when a "yes" could not be recorded. */
@@ -89,6 +95,8 @@ export class ApiKeyVerifier {
     let isCounted = false;
     /** The state as of which a "no" may be told: that of a statement which began after the request. */
     let confirmed: string | undefined;
+    /** Whether the cache alone decides: as it is then, which may be better informed than when the database was asked. */
+    let isAway = false;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const found = this.#find(credential) ?? (await this.#learn(credential));
       if (!found) return INVALID;
@@ -104,8 +112,8 @@ export class ApiKeyVerifier {
       const { record } = found.known;
       const code = decide(record, demandOf(request, project), this.clock.now());
       if (code !== 'valid') {
-        if (confirmed === found.state.tag) return this.#refuse(request, found, code);
-        await this.states.refresh();
+        if (isAway || confirmed === found.state.tag) return this.#refuse(request, found, code);
+        isAway = !(await this.#refresh(request));
         confirmed = this.states.of(found.shard).tag;
         continue;
       }
@@ -115,7 +123,15 @@ export class ApiKeyVerifier {
         if (retryAfter) return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
         continue;
       }
-      const outcome = await traced('record', () => this.#append(request, found, callerGuard));
+      if (isAway) {
+        verificationMetrics.unrecordedAnswers.value += 1;
+        return { code, record, admittedUnder: { shard: found.shard, tag: found.state.tag } };
+      }
+      const outcome = await traced('record', () => this.#record(request, found, callerGuard));
+      if (!outcome) {
+        isAway = true;
+        continue;
+      }
       if (outcome.is === 'admitted') {
         if (outcome.fellBelow) await this.#tellLow(found, request, outcome.fellBelow);
         return { code, record, admittedUnder: { shard: found.shard, tag: found.state.tag } };
@@ -185,6 +201,34 @@ export class ApiKeyVerifier {
     return this.admission.append({ shard, tag: state.tag, callerGuard, charge, entry: this.#used(request, found) });
   }
 
+  /**
+   * Undefined where the cache is to answer instead. What cannot be stored for another reason than an outage, too many that
+   * wait among them, is refused whatever is tolerated: to make one is not to be a way past the limits.
+   */
+  async #record(
+    request: VerificationRequest,
+    found: Found,
+    callerGuard: Guard | undefined,
+  ): Promise<Outcome | undefined> {
+    if (!this.#isTolerant(request)) return this.#append(request, found, callerGuard);
+    if (!this.outage.mayTry()) return undefined;
+    return this.#append(request, found, callerGuard).catch(ifAway(undefined));
+  }
+
+  /** False where the cache is to answer instead. */
+  async #refresh(request: VerificationRequest): Promise<boolean> {
+    const refreshed = async () => {
+      await this.states.refresh();
+      return true;
+    };
+    if (!this.#isTolerant(request)) return refreshed();
+    return !this.outage.isPresent && refreshed().catch(ifAway(false));
+  }
+
+  #isTolerant({ mayGoUnrecorded = false }: VerificationRequest): boolean {
+    return mayGoUnrecorded && this.outage.isTolerated;
+  }
+
   async #refuse(request: VerificationRequest, found: Found, code: VerificationCode): Promise<VerificationResult> {
     await this.#deny(request, found, code);
     return { code, record: found.known.record };
@@ -252,6 +296,14 @@ export class ApiKeyVerifier {
     const details = { ...endpoint, ...shown(record, request) };
     return this.denials.record({ found, code, scopes, details, from, actor, verifiedFor });
   }
+}
+
+/** What takes the place of an answer that an outage kept away. */
+function ifAway<T>(instead: T): (error: unknown) => T {
+  return (error) => {
+    if (isDatabaseAway(error)) return instead;
+    throw error;
+  };
 }
 
 function demandOf({ scopes, from }: VerificationRequest, project: Demand['project']): Demand {

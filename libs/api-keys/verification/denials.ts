@@ -4,6 +4,7 @@ import type { DomainEventOf, EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { Events } from '#libs/platform/events/event.js';
+import { Outage } from '#libs/platform/events/outage.js';
 import { aboutProject } from '../api-key.js';
 import type { Found } from './api-key-records.js';
 import { verificationMetrics } from './verification-metrics.js';
@@ -44,11 +45,13 @@ export class Denials implements BeforeApplicationShutdown {
     private readonly clock: Clock,
     private readonly events: Events,
     private readonly admission: Admission,
+    private readonly outage: Outage,
   ) {}
 
   async record(denial: Denial): Promise<void> {
     const window = this.#windowOf(denial.found.known.record.apiKeyId);
-    if (window.recorded < RECORDED_PER_WINDOW) {
+    // What cannot be recorded at present may find a way at the end of the minute.
+    if (window.recorded < RECORDED_PER_WINDOW && !this.outage.isPresent) {
       window.recorded += 1;
       await this.#store(denial, 1);
     } else {

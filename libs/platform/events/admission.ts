@@ -4,11 +4,13 @@ import { v7 } from 'uuid';
 import { toUuid } from '#libs/contract/ids.js';
 import { DatabaseClock } from '../clock.js';
 import { Config } from '../config.js';
+import { isDatabaseAway } from '../database.js';
 import { DomainError } from '../errors.js';
 import { AdmissionConnection } from './admission-connection.js';
 import { admissionMetrics } from './admission-metrics.js';
 import { bundleOf } from './bundle.js';
 import { IngestBell } from './ingest-bell.js';
+import { Outage } from './outage.js';
 
 interface State {
   readonly shard: number;
@@ -57,6 +59,7 @@ interface Row<W extends Waiting = Waiting> {
 const MAX_WAITING = 10_000;
 const MAX_BATCH = 512;
 const MAX_BUSY = 100;
+const PATIENCE_MS = 1_000;
 const BUSY_PAUSE_MS = 5;
 
 /**
@@ -147,13 +150,17 @@ export class Admission implements OnApplicationShutdown {
     config: Config,
     private readonly clock: DatabaseClock,
     private readonly bell: IngestBell,
+    outage: Outage,
   ) {
     const connect = () => new AdmissionConnection(config.settings.DATABASE_URL);
-    this.#free = new Lane(connect(), (lane, batch) => this.#admit(lane, batch), this.#logger);
-    this.#charged = new Lane(connect(), (lane, batch) => this.#admitCharged(lane, batch), this.#logger);
+    this.#free = new Lane(connect(), (lane, batch) => this.#admit(lane, batch), outage, this.#logger);
+    this.#charged = new Lane(connect(), (lane, batch) => this.#admitCharged(lane, batch), outage, this.#logger);
   }
 
-  /** @throws DomainError `audit_unavailable` when it could not be stored, or it is not known whether it was. */
+  /**
+   * @throws DomainError `audit_unavailable` when it could not be stored, or it is not known whether it was; where the
+   * database is away, that is its cause
+   */
   append(event: Guarded): Promise<Outcome> {
     const { charge } = event;
     return new Promise((resolve, reject) => {
@@ -246,6 +253,7 @@ class Lane<W extends Waiting> {
   constructor(
     readonly connection: AdmissionConnection,
     private readonly send: (lane: Lane<W>, batch: readonly W[]) => Promise<void>,
+    private readonly outage: Outage,
     private readonly logger: Logger,
   ) {}
 
@@ -274,13 +282,18 @@ class Lane<W extends Waiting> {
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MAX_BATCH);
       admissionMetrics.batchSize.observe(batch.length);
+      const sentAt = performance.now();
       try {
         await this.send(this, batch);
+        this.outage.end();
       } catch (error) {
         this.logger.error(`Events could not be stored: ${String(error)}`);
-        const failed = new Set(batch);
+        if (isDatabaseAway(error)) this.outage.begin();
+        // Whoever waits behind a database that hangs is told now, and not after as long a wait for each batch.
+        const hangs = performance.now() - sentAt >= PATIENCE_MS;
+        const failed = new Set(hangs ? [...batch, ...this.#waiting] : batch);
         this.#waiting = this.#waiting.filter((waiting) => !failed.has(waiting));
-        for (const waiting of batch) waiting.reject(unavailable('The request could not be recorded'));
+        for (const waiting of failed) waiting.reject(unavailable('The request could not be recorded', error));
       }
     }
     this.#pumping = undefined;
@@ -342,7 +355,7 @@ function stateOf({ shard, tag, callerGuard }: Guarded): string {
   return `${shard} ${tag} ${callerGuard.shard} ${callerGuard.tag}`;
 }
 
-function unavailable(detail: string): DomainError {
+function unavailable(detail: string, cause?: unknown): DomainError {
   admissionMetrics.refused.value += 1;
-  return new DomainError('audit_unavailable', detail, { retryAfter: 1 });
+  return new DomainError('audit_unavailable', detail, { retryAfter: 1, cause });
 }

@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
 import { DatabaseClock } from '../clock.js';
-import { DATABASE_POOL } from '../database.js';
+import { DATABASE_POOL, IMPATIENT } from '../database.js';
 import type { ChangedKind } from './changes.js';
 import { SHARDS } from './shard.js';
 
@@ -33,6 +33,7 @@ const READ_EVERY_MS = 1_000;
 
 const READ = {
   name: 'authorization-states',
+  ...IMPATIENT,
   text: `
     SELECT a.shard, a.seq::float8 AS seq, a.tag::text AS tag,
            CASE WHEN a.tag = known.tag THEN '[]'::json ELSE (

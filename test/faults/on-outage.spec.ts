@@ -1,0 +1,251 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { createClient, type Client } from '#libs/client/client.js';
+import { toUuid } from '#libs/contract/ids.js';
+import { decodeEntries } from '#libs/tlog/entries.js';
+import { createCable } from '../support/cable.js';
+import { createDatabase, type TestDatabase } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { codeOf } from '../support/rejection.js';
+import { withOtherSecret } from '../support/tokens.js';
+import { startWatched, type WatchedProcess } from '../support/watched-processes.js';
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let cable: Awaited<ReturnType<typeof createCable>>;
+/** Two nodes whose database can be taken away, and one that always has it. */
+let refusing: WatchedProcess;
+let allowing: WatchedProcess;
+let other: WatchedProcess;
+let ada: Client;
+let organizationId: string;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = new pg.Pool({ connectionString: database.adminUrl });
+  cable = await createCable(new URL(database.apiUrl));
+  const cabled = new URL(database.apiUrl);
+  cabled.port = String(cable.port);
+  [refusing, allowing, other] = await Promise.all([
+    startWatched('api', { DATABASE_URL: cabled.href }),
+    startWatched('api', { DATABASE_URL: cabled.href, ON_OUTAGE: 'allow', LOG_LEVEL: 'warn' }),
+    startWatched('api', { DATABASE_URL: database.apiUrl }),
+  ]);
+  const account = { email: 'ada@example.com', password: 'nine lamps above the quay' };
+  const anonymous = createClient({ baseUrl: other.url });
+  const { organization } = await anonymous.auth.register({ body: { ...account, name: 'Ada' } });
+  organizationId = organization.id;
+  const { access_token: accessToken } = await anonymous.auth.login({ body: account });
+  ada = createClient({ baseUrl: other.url, accessToken });
+}, 60_000);
+
+afterEach(async () => {
+  cable.mend();
+  await recordsAgain();
+}, 20_000);
+
+afterAll(async () => {
+  await Promise.all([refusing, allowing, other].map((node) => node.stop()));
+  await cable.close();
+  await sql.end();
+  await database.drop();
+}, 60_000);
+
+const newKey = (...scopes: string[]) =>
+  ada.apiKeys.create({ body: { name: 'Subject', scopes: scopes.length > 0 ? scopes : ['triggers:read'] } });
+
+/** What a gateway is told. */
+async function ask(node: WatchedProcess, key: string, query = ''): Promise<string> {
+  const { status, headers } = await fetch(`${node.url}/authz${query}`, { headers: { 'x-api-key': key } });
+  return `${status} ${headers.get('x-authz-code')}`;
+}
+
+/** A key that the node has in its cache. */
+async function knownKey(...scopes: string[]) {
+  const created = await newKey(...scopes);
+  expect(await ask(allowing, created.key)).toBe('200 valid');
+  expect(await ask(refusing, created.key)).toBe('200 valid');
+  return created;
+}
+
+async function unrecorded(node = allowing): Promise<number> {
+  const [, value] = /^keyledger_unrecorded_answers_total (\d+)$/m.exec(await node.metrics())!;
+  return Number(value);
+}
+
+/** Until a good answer of the node is recorded. */
+async function recordsAgain(): Promise<void> {
+  const { key } = await newKey();
+  const isRecorded = async () => {
+    const before = await unrecorded();
+    return (await ask(allowing, key)) === '200 valid' && (await unrecorded()) === before;
+  };
+  expect(await eventually(isRecorded, Boolean, 15_000)).toBe(true);
+}
+
+/** How many uses of the key were recorded. Nobody takes them from the inbox here. */
+async function recordedUses(keyId: string): Promise<number> {
+  const { rows } = await sql.query<{ body: Buffer }>('SELECT body FROM event_batch');
+  return rows
+    .flatMap(({ body }) => decodeEntries(body))
+    .map((entry) => JSON.parse(Buffer.from(entry).toString()) as { type: string; subject: string })
+    .filter(({ type, subject }) => type === 'api_key.used' && subject === keyId).length;
+}
+
+async function readiness(node: WatchedProcess) {
+  const response = await fetch(`${node.url}/health/ready`);
+  const { checks } = (await response.json()) as { checks: Record<string, { status: string; detail: string }> };
+  return { status: response.status, database: checks['database']!.status, durability: checks['durability']!.detail };
+}
+
+describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how) => {
+  it('nobody passes by default', async () => {
+    const good = await knownKey();
+    const unknown = await newKey();
+    cable[how]();
+    expect(await ask(refusing, good.key)).toBe('503 audit_unavailable');
+    expect(await ask(refusing, unknown.key)).toBe('503 database_unavailable');
+    expect(await ask(refusing, good.key, '?scope=events:read')).toBe('503 database_unavailable');
+    expect((await readiness(refusing)).status).toBe(503);
+    expect(await unrecorded(refusing)).toBe(0);
+  }, 30_000);
+
+  it('with ON_OUTAGE=allow the cache answers, good and bad, and each good answer is counted', async () => {
+    const revoked = await knownKey();
+    await ada.apiKeys.delete({ params: { id: revoked.id } });
+    expect(await ask(allowing, revoked.key)).toBe('401 revoked');
+    const good = await knownKey();
+    const unknown = await newKey();
+    const before = await unrecorded();
+    cable[how]();
+
+    const together = await Promise.all(Array.from({ length: 20 }, () => ask(allowing, good.key)));
+    expect(new Set(together)).toEqual(new Set(['200 valid']));
+    // Did each wait for the database, these would take minutes.
+    for (let use = 0; use < 100; use++) expect(await ask(allowing, good.key)).toBe('200 valid');
+    for (let refusal = 0; refusal < 20; refusal++) {
+      expect(await ask(allowing, good.key, '?scope=events:read')).toBe('403 insufficient_scope');
+      expect(await ask(allowing, revoked.key)).toBe('401 revoked');
+      expect(await ask(allowing, withOtherSecret(good.key))).toBe('401 invalid_key');
+    }
+    expect(await ask(allowing, unknown.key)).toBe('503 database_unavailable');
+    const elsewhere = '?project=proj_01h455vb4pex5vsknk084sn02q';
+    expect(await ask(allowing, good.key, elsewhere)).toBe('503 database_unavailable');
+    expect(await unrecorded()).toBe(before + 120);
+  }, 60_000);
+
+  it('with ON_OUTAGE=allow a service is answered, too, and its own key and the one it asks about are counted', async () => {
+    const service = await knownKey('api-keys:verify');
+    const good = await knownKey();
+    const unknown = await newKey();
+    const caller = createClient({ baseUrl: allowing.url, apiKey: service.key });
+    const before = await unrecorded();
+    cable[how]();
+    expect(await caller.apiKeys.verify({ body: { key: good.key } })).toMatchObject({ valid: true, code: 'valid' });
+    expect(await unrecorded()).toBe(before + 2);
+    expect(await codeOf(caller.apiKeys.verify({ body: { key: unknown.key } }))).toBe('database_unavailable');
+    const powerless = createClient({ baseUrl: allowing.url, apiKey: good.key });
+    expect(await codeOf(powerless.apiKeys.verify({ body: { key: good.key } }))).toBe('insufficient_scope');
+    expect(await codeOf(powerless.auth.whoami())).toBe('audit_unavailable');
+  }, 30_000);
+
+  it('with ON_OUTAGE=allow a node stays in service and says what it cannot promise', async () => {
+    const good = await knownKey();
+    expect(await readiness(allowing)).toMatchObject({
+      status: 200,
+      database: 'ok',
+      durability: expect.stringContaining('while the database is away, there is no record (ON_OUTAGE=allow)'),
+    });
+    cable[how]();
+    await ask(allowing, good.key);
+    expect(await readiness(allowing)).toEqual({
+      status: 200,
+      database: 'failing',
+      durability: 'good answers are given from the cache, without a record (ON_OUTAGE=allow)',
+    });
+  }, 30_000);
+
+  it('and is back, uses are recorded, and what another node revoked meanwhile is refused at once', async () => {
+    const revoked = await knownKey();
+    const good = await knownKey();
+    cable[how]();
+    await ada.apiKeys.delete({ params: { id: revoked.id } });
+    const usesBefore = await recordedUses(revoked.id);
+    expect(await ask(allowing, revoked.key)).toBe('200 valid');
+    cable.mend();
+    await recordsAgain();
+    expect(await ask(allowing, revoked.key)).toBe('401 revoked');
+    expect(await recordedUses(revoked.id)).toBe(usesBefore);
+    const [counted, recorded] = [await unrecorded(), await recordedUses(good.id)];
+    expect(await ask(allowing, good.key)).toBe('200 valid');
+    expect(await unrecorded()).toBe(counted);
+    expect(await recordedUses(good.id)).toBe(recorded + 1);
+  }, 30_000);
+});
+
+describe('with ON_OUTAGE=allow', () => {
+  it('a key expires without the database', async () => {
+    const { id, key } = await newKey();
+    await sql.query(`UPDATE api_key SET expires_at = now() + interval '8 seconds' WHERE id = $1`, [toUuid(id)]);
+    expect(await ask(allowing, key)).toBe('200 valid');
+    cable.cut();
+    const expired = await eventually(
+      () => ask(allowing, key),
+      (answer) => answer !== '200 valid',
+      20_000,
+    );
+    expect(expired).toBe('401 expired');
+  }, 40_000);
+
+  it('nothing is charged that is not recorded', async () => {
+    const { id, key } = await newKey();
+    await sql.query('INSERT INTO credit (organization_id, balance, low_below) VALUES ($1, 1000, 0)', [
+      toUuid(organizationId),
+    ]);
+    const balance = async () => {
+      const { rows } = await sql.query<{ balance: number }>('SELECT balance::int AS balance FROM credit');
+      return rows[0]!.balance;
+    };
+    await recordsAgain();
+    expect(await ask(allowing, key, '?cost=2')).toBe('200 valid');
+    const [charged, recorded] = [await balance(), await recordedUses(id)];
+    cable.cut();
+    for (let use = 0; use < 5; use++) expect(await ask(allowing, key, '?cost=2')).toBe('200 valid');
+    expect(await balance()).toBe(charged);
+    expect(await recordedUses(id)).toBe(recorded);
+    cable.mend();
+    await recordsAgain();
+    await sql.query('UPDATE credit SET balance = 1');
+    expect(await ask(allowing, key, '?cost=2')).toBe('402 insufficient_credits');
+    await sql.query('UPDATE credit SET balance = 1000');
+  }, 30_000);
+
+  it('what PostgreSQL is there for and does not store is refused', async () => {
+    const { key } = await knownKey();
+    const before = await unrecorded();
+    const blocker = await sql.connect();
+    await blocker.query('BEGIN; LOCK TABLE event_batch IN ACCESS EXCLUSIVE MODE');
+    expect(await ask(allowing, key)).toBe('503 audit_unavailable');
+    await blocker.query('ROLLBACK');
+    blocker.release();
+    expect(await unrecorded()).toBe(before);
+  }, 30_000);
+
+  it('the log tells of an outage once, and once of its end', async () => {
+    const told = () => {
+      const messages = allowing.output.split('\n').filter((line) => line.includes('"Outage"'));
+      return messages.map((line) => (JSON.parse(line) as { msg: string }).msg.split(/[:,]/, 1)[0]);
+    };
+    const { key } = await knownKey();
+    const before = told().length;
+    cable.cut();
+    for (let use = 0; use < 10; use++) await ask(allowing, key);
+    cable.mend();
+    await recordsAgain();
+    const both = await eventually(
+      async () => told().slice(before),
+      (messages) => messages.length > 1,
+    );
+    expect(both).toEqual(['The database is away', 'Good answers are recorded again']);
+  }, 30_000);
+});
