@@ -14,7 +14,8 @@ export interface Order {
 /** Times in milliseconds. */
 export interface Measured {
   readonly ok: number;
-  readonly failed: number;
+  /** Those that were answered otherwise than with 200, by their status. */
+  readonly failed: Readonly<Record<string, number>>;
   readonly seconds: number;
   readonly p50: number;
   readonly p99: number;
@@ -29,6 +30,7 @@ process.send?.(measured, () => process.disconnect?.());
 async function run({ url, path, connections, amount, headers }: Order): Promise<Measured> {
   let ok = 0;
   let dealt = 0;
+  const failed: Record<string, number> = {};
   // autocannon's own histogram knows whole milliseconds only.
   const times: number[] = [];
   // Were all of them given to all connections, to prepare them would take seconds.
@@ -43,13 +45,16 @@ async function run({ url, path, connections, amount, headers }: Order): Promise<
   let answeredAt = startedAt;
   instance.on('response', (_client, status, _bytes, time) => {
     if (status === 200) ok += 1;
+    else failed[status] = (failed[status] ?? 0) + 1;
     times.push(time);
     answeredAt = performance.now();
   });
   // Its own end comes with the next tick of its clock, up to a second after the last answer.
   await once(instance, 'done');
+  const unanswered = amount - times.length;
+  if (unanswered > 0) failed['unanswered'] = unanswered;
   const seconds = (answeredAt - startedAt) / 1_000;
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? Number.NaN;
-  return { ok, failed: amount - ok, seconds, p50: at(0.5), p99: at(0.99) };
+  return { ok, failed, seconds, p50: at(0.5), p99: at(0.99) };
 }

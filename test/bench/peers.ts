@@ -1,0 +1,50 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { Subject } from './bench.ts';
+import type { Deployment } from './deployment.ts';
+import { said, SERVER_CORE } from './processes.ts';
+import { progress } from './report.ts';
+
+const FOLDER = join(import.meta.dirname, 'peers');
+const USERS = 50;
+const KEYS_EACH = 20;
+
+/** Better Auth with as many keys, on the same server of PostgreSQL, or why there is none. */
+export async function startBetterAuth(
+  deployment: Deployment,
+): Promise<{ subject?: Subject; missing?: string; stop(): Promise<void> }> {
+  if (!isInstalled())
+    return { missing: 'Better Auth: left out, `npm ci` in test/bench/peers failed', stop: async () => {} };
+  progress('Better Auth: migrating, making keys');
+  const { sql, processes, databaseUrl } = deployment;
+  const url = new URL(databaseUrl);
+  url.pathname += '_better_auth';
+  const database = url.pathname.slice(1);
+  await sql.query(`CREATE DATABASE ${database}`);
+  const env = { DATABASE_URL: url.href, USERS: String(USERS), KEYS_EACH: String(KEYS_EACH), NODE_ENV: 'production' };
+  const server = processes.start('peers/server.mjs', env, SERVER_CORE);
+  const { url: address, keys } = await said<{ url: string; keys: string[] }>(server);
+  const headers = keys.map((key) => ({ 'x-api-key': key }));
+  return {
+    subject: { name: 'Better Auth', url: address, path: '/', headers },
+    stop: async () => {
+      await processes.stop(server);
+      await sql.query(`DROP DATABASE ${database} WITH (FORCE)`);
+    },
+  };
+}
+
+/** Nobody needs it but whoever measures, so it is installed when it is. */
+function isInstalled(): boolean {
+  if (existsSync(join(FOLDER, 'node_modules/better-auth/package.json'))) return true;
+  progress('Better Auth: installing it into test/bench/peers');
+  const { npm_execpath: npm, npm_node_execpath: node } = process.env;
+  const isOurs = npm !== undefined && basename(npm) === 'npm-cli.js';
+  const [command, ...first] = isOurs ? ([node ?? process.execPath, npm] as const) : (['npm'] as const);
+  const { status } = spawnSync(command, [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
+    cwd: FOLDER,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  return status === 0;
+}
