@@ -7,6 +7,7 @@ import { said, SERVER_CORE } from './processes.ts';
 import { progress } from './report.ts';
 
 const FOLDER = join(import.meta.dirname, 'peers');
+const INSTALLED_WITHIN_MS = 180_000;
 const USERS = 50;
 const KEYS_EACH = 20;
 
@@ -14,8 +15,8 @@ const KEYS_EACH = 20;
 export async function startBetterAuth(
   deployment: Deployment,
 ): Promise<{ subject?: Subject; missing?: string; stop(): Promise<void> }> {
-  if (!isInstalled())
-    return { missing: 'Better Auth: left out, `npm ci` in test/bench/peers failed', stop: async () => {} };
+  const missing = install();
+  if (missing) return { missing, stop: async () => {} };
   progress('Better Auth: migrating, making keys');
   const { sql, processes, databaseUrl } = deployment;
   const url = new URL(databaseUrl);
@@ -35,16 +36,24 @@ export async function startBetterAuth(
   };
 }
 
-/** Nobody needs it but whoever measures, so it is installed when it is. */
-function isInstalled(): boolean {
-  if (existsSync(join(FOLDER, 'node_modules/better-auth/package.json'))) return true;
+/** Nobody needs it but whoever measures, so it is installed when it is. @returns why it could not be */
+function install(): string | undefined {
+  // npm writes it when all is there.
+  if (existsSync(join(FOLDER, 'node_modules/.package-lock.json'))) return undefined;
   progress('Better Auth: installing it into test/bench/peers');
   const { npm_execpath: npm, npm_node_execpath: node } = process.env;
   const isOurs = npm !== undefined && basename(npm) === 'npm-cli.js';
   const [command, ...first] = isOurs ? ([node ?? process.execPath, npm] as const) : (['npm'] as const);
-  const { status } = spawnSync(command, [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
-    cwd: FOLDER,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  return status === 0;
+  const { status, stderr, error } = spawnSync(
+    command,
+    [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'],
+    {
+      cwd: FOLDER,
+      encoding: 'utf8',
+      timeout: INSTALLED_WITHIN_MS,
+    },
+  );
+  if (status === 0) return undefined;
+  const code = /^npm error code (\w+)$/m.exec(stderr ?? '')?.[1] ?? error?.message ?? `exit code ${status}`;
+  return `Better Auth is left out: \`npm ci\` in test/bench/peers failed (${code}).`;
 }
