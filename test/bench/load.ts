@@ -7,13 +7,15 @@ export interface Order {
   readonly path: string;
   readonly connections: number;
   readonly amount: number;
-  /** One for each request, in rotation. */
+  /** One for each request: dealt out to the connections, each of which has its own in rotation. */
   readonly headers: readonly Record<string, string>[];
 }
 
+/** Times in milliseconds. */
 export interface Measured {
   readonly ok: number;
-  readonly failed: number;
+  /** Those that were answered otherwise than with 200, by their status. */
+  readonly failed: Readonly<Record<string, number>>;
   readonly seconds: number;
   readonly p50: number;
   readonly p99: number;
@@ -24,24 +26,35 @@ const [order] = (await once(process, 'message')) as [Order];
 const measured = await run(order);
 process.send?.(measured, () => process.disconnect?.());
 
+/** As fast as the answers come: each connection has one question under way, and sends the next when it is answered. */
 async function run({ url, path, connections, amount, headers }: Order): Promise<Measured> {
   let ok = 0;
+  let dealt = 0;
+  const failed: Record<string, number> = {};
   // autocannon's own histogram knows whole milliseconds only.
   const times: number[] = [];
+  // Were all of them given to all connections, to prepare them would take seconds.
+  const setupClient = (client: autocannon.Client) => {
+    const hand = dealt++ % Math.min(connections, headers.length);
+    const own = headers.filter((_, index) => index % connections === hand);
+    client.setRequests(own.map((each) => ({ path, headers: each })));
+  };
+  // With a callback it gives the instance, without one a promise.
+  const instance = autocannon({ url, connections, amount, setupClient }, () => undefined);
   const startedAt = performance.now();
   let answeredAt = startedAt;
-  const requests = headers.map((own) => ({ path, headers: own }));
-  // With a callback it gives the instance, without one a promise.
-  const instance = autocannon({ url, connections, amount, requests }, () => undefined);
   instance.on('response', (_client, status, _bytes, time) => {
     if (status === 200) ok += 1;
+    else failed[status] = (failed[status] ?? 0) + 1;
     times.push(time);
     answeredAt = performance.now();
   });
   // Its own end comes with the next tick of its clock, up to a second after the last answer.
   await once(instance, 'done');
+  const unanswered = amount - times.length;
+  if (unanswered > 0) failed['unanswered'] = unanswered;
   const seconds = (answeredAt - startedAt) / 1_000;
   times.sort((a, b) => a - b);
   const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? Number.NaN;
-  return { ok, failed: amount - ok, seconds, p50: at(0.5), p99: at(0.99) };
+  return { ok, failed, seconds, p50: at(0.5), p99: at(0.99) };
 }

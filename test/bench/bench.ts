@@ -1,0 +1,145 @@
+import type { Deployment } from './deployment.ts';
+import type { Measured, Order } from './load.js';
+import type { PacedMeasured, PacedOrder } from './paced.js';
+import { REST_CORE, said, SERVER_CORE } from './processes.ts';
+import { progress } from './report.ts';
+
+/** How much is measured. */
+export interface Amounts {
+  /** Of each round. */
+  readonly seconds: number;
+  readonly rounds: number;
+  readonly connections: readonly number[];
+  /** Of what is one long run. */
+  readonly longSeconds: number;
+  /** Waiting in the inbox. */
+  readonly events: number;
+  /** In the API's memory. */
+  readonly cachedKeys: number;
+}
+
+/** Something that is asked and answers 200. */
+export interface Subject {
+  readonly name: string;
+  readonly url: string;
+  readonly path: string;
+  readonly headers: readonly Record<string, string>[];
+  /** Whether each answer has to be in the trail. */
+  readonly isRecorded?: boolean;
+  /** What else goes on, until it is told to end. */
+  readonly meanwhile?: (ended: AbortSignal) => Promise<void>;
+}
+
+const USUAL_CONNECTIONS = 128;
+const WARM_UP_SECONDS = [1, 1];
+
+/** What every part measures with: the deployment, and what to hold it against. */
+export class Bench {
+  readonly deployment: Deployment;
+  readonly amounts: Amounts;
+  #capacity: number | undefined;
+  #fastify: Promise<Subject> | undefined;
+
+  constructor(deployment: Deployment, amounts: Amounts) {
+    this.deployment = deployment;
+    this.amounts = amounts;
+  }
+
+  get authz(): Subject {
+    return { ...this.#ofKeys('/authz?scope=triggers:read'), name: '/authz' };
+  }
+
+  get whoami(): Subject {
+    return { ...this.#ofKeys('/api/v1/whoami'), name: 'whoami' };
+  }
+
+  /** The yardstick. It has to send the headers that /authz sends. */
+  get fastify(): Promise<Subject> {
+    this.#fastify ??= this.hello('fastify', 'fastify-hello.ts').then(async (fastify) => {
+      await requireSameHeaders(fastify, this.authz);
+      return fastify;
+    });
+    return this.#fastify;
+  }
+
+  async hello(name: string, script: string): Promise<Subject> {
+    const { url } = await said<{ url: string }>(this.deployment.processes.start(script, {}, SERVER_CORE));
+    return { name, url, path: '/', headers: [{}] };
+  }
+
+  /** As fast as the answers come, over so many connections. */
+  async run(subject: Subject, amount: number, connections = USUAL_CONNECTIONS): Promise<Measured> {
+    const { url, path, headers } = subject;
+    const each = Math.ceil(amount / connections) * connections;
+    const order: Order = { url, path, headers, connections, amount: each };
+    return this.#measure(subject, 'load.ts', order);
+  }
+
+  /** At so many a second, however long the answers take. */
+  async pace(subject: Subject, rate: number, seconds: number): Promise<PacedMeasured & { drainedSeconds: number }> {
+    const { url, path, headers } = subject;
+    const order: PacedOrder = { url, path, headers, rate, seconds, connections: USUAL_CONNECTIONS };
+    return this.#measure(subject, 'paced.ts', order);
+  }
+
+  /** Runs it until it is warm. @returns answers a second */
+  async warmUp(subject: Subject, connections = USUAL_CONNECTIONS): Promise<number> {
+    let rate = connections * 50;
+    for (const seconds of WARM_UP_SECONDS) {
+      const { ok, seconds: took } = await this.run(subject, rate * seconds, connections);
+      rate = ok / took;
+    }
+    return rate;
+  }
+
+  /** What was found to be the most verifications a second. */
+  set capacity(rate: number) {
+    this.#capacity = rate;
+  }
+
+  async halfLoad(): Promise<number> {
+    if (!this.#capacity) {
+      progress('How many verifications a second there are at the most');
+      const amount = (await this.warmUp(this.authz)) * this.amounts.seconds;
+      const { ok, seconds } = await this.run(this.authz, amount);
+      this.#capacity = ok / seconds;
+    }
+    return Math.round(this.#capacity / 2);
+  }
+
+  async #measure<T extends { ok: number; failed: Readonly<Record<string, number>> }>(
+    { name, isRecorded, meanwhile }: Subject,
+    script: string,
+    order: object,
+  ): Promise<T & { drainedSeconds: number }> {
+    const { processes, trail } = this.deployment;
+    const measure = async () => {
+      const load = processes.start(script, {}, REST_CORE);
+      const ended = new AbortController();
+      const others = meanwhile?.(ended.signal);
+      load.send(order);
+      const measured = await said<T>(load).finally(() => ended.abort());
+      await others;
+      const failed = Object.entries(measured.failed).map(([status, number]) => `${number} with ${status}`);
+      if (failed.length > 0) throw new Error(`${name} answered ${failed.join(', ')}`);
+      return measured;
+    };
+    return isRecorded ? trail.requireEach(measure) : { ...(await measure()), drainedSeconds: 0 };
+  }
+
+  #ofKeys(path: string) {
+    const { url, keys } = this.deployment;
+    return { url, path, headers: keys.map(({ token }) => ({ 'x-api-key': token })), isRecorded: true };
+  }
+}
+
+async function requireSameHeaders(one: Subject, other: Subject): Promise<void> {
+  const [names, otherNames] = await Promise.all([one, other].map(headerNames));
+  const missing = otherNames!.filter((name) => !names!.includes(name));
+  if (missing.length > 0) throw new Error(`${one.name} sends no ${missing.join(', ')}, and ${other.name} does`);
+}
+
+async function headerNames({ url, path, headers }: Subject): Promise<string[]> {
+  const { headers: answered } = await fetch(url + path, { headers: headers[0]! });
+  return [...answered.keys()];
+}

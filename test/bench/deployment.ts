@@ -1,0 +1,111 @@
+import type { ChildProcess } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pLimit from 'p-limit';
+import pg from 'pg';
+import { startPostgres } from '../support/built.ts';
+import { copyKeys, Customer, useOnce, type Key } from './keys.ts';
+import { Processes, REST_CORE, said, SERVER_CORE } from './processes.ts';
+import { Trail } from './trail.ts';
+
+const ORGANIZATIONS = 50;
+const KEYS_EACH = 20;
+const MAKING_AT_ONCE = 4;
+
+/** What is measured, as users run it: PostgreSQL, the API, the worker, and a thousand keys of fifty organizations. */
+export class Deployment {
+  readonly #secret = randomUUID() + randomUUID();
+  readonly processes: Processes;
+  readonly databaseUrl: string;
+  /** As the superuser. */
+  readonly sql: pg.Client;
+  readonly trail: Trail;
+  readonly close: () => Promise<void>;
+  readonly customers: { readonly customer: Customer; readonly keys: readonly Key[] }[] = [];
+  #api: { child: ChildProcess; url: string } | undefined;
+  #worker: ChildProcess | undefined;
+
+  private constructor(processes: Processes, databaseUrl: string, sql: pg.Client, close: () => Promise<void>) {
+    this.processes = processes;
+    this.databaseUrl = databaseUrl;
+    this.sql = sql;
+    this.close = close;
+    this.trail = new Trail(sql);
+  }
+
+  static async open(): Promise<Deployment> {
+    const processes = new Processes();
+    const directory = await mkdtemp(join(tmpdir(), 'keyledger-bench-'));
+    // Under root PostgreSQL runs as another user, who has to reach its data.
+    await chmod(directory, 0o711);
+    const postgres = await startPostgres(directory);
+    const sql = new pg.Client({ connectionString: postgres.databaseUrl });
+    await sql.connect();
+    return new Deployment(processes, postgres.databaseUrl, sql, async () => {
+      processes.killAll();
+      await sql.end();
+      await postgres.stop();
+      await rm(directory, { recursive: true, force: true });
+    });
+  }
+
+  async start(): Promise<void> {
+    [this.#api] = await Promise.all([this.startApi(), this.startWorker(REST_CORE)]);
+    const limit = pLimit(MAKING_AT_ONCE);
+    const make = async () => {
+      const customer = new Customer(this.url);
+      await customer.register();
+      return { customer, first: await customer.makeKey() };
+    };
+    for (const { customer, first } of await Promise.all(Array.from({ length: ORGANIZATIONS }, () => limit(make)))) {
+      this.customers.push({ customer, keys: [first, ...(await this.copyKeys(first, KEYS_EACH - 1))] });
+    }
+    await Promise.all(this.keys.map(({ token }) => limit(() => useOnce(this.url, token))));
+    await this.trail.emptied();
+  }
+
+  get url(): string {
+    return this.#api!.url;
+  }
+
+  get apiPid(): number {
+    return this.#api!.child.pid!;
+  }
+
+  get workerPid(): number {
+    return this.#worker!.pid!;
+  }
+
+  /** The keys in rotation: an organization's are not behind one another. */
+  get keys(): Key[] {
+    return Array.from({ length: KEYS_EACH }, (_, index) => this.customers.map(({ keys }) => keys[index]!)).flat();
+  }
+
+  /** Good keys of the same organization. */
+  copyKeys(like: Key, amount: number): Promise<Key[]> {
+    return copyKeys(this.sql, like, amount, this.#secret);
+  }
+
+  /** Another API on the same database. */
+  async startApi(): Promise<{ child: ChildProcess; url: string }> {
+    const env = { ...this.#env, PORT: '0', REGISTRATION: 'open' };
+    const child = this.processes.start('../../dist/apps/api/main.js', env, SERVER_CORE);
+    const { url } = await said<{ url: string }>(child);
+    return { child, url };
+  }
+
+  async startWorker(core: string): Promise<void> {
+    this.#worker = this.processes.start('../../dist/apps/worker/main.js', this.#env, core);
+    await said(this.#worker);
+  }
+
+  async stopWorker(): Promise<void> {
+    await this.processes.stop(this.#worker!);
+  }
+
+  get #env(): Record<string, string> {
+    return { KEYLEDGER_SECRET: this.#secret, DATABASE_URL: this.databaseUrl, LOG_LEVEL: 'error' };
+  }
+}

@@ -1,0 +1,13 @@
+/** Such as a good key is answered with at /authz: whatever is measured beside it sends as many. */
+export const HEADERS = {
+  'x-request-id': 'req_01h455vb4pex5vsknk084sn02q',
+  'cache-control': 'no-store',
+  'x-organization-id': 'org_01h455vb4pex5vsknk084sn02q',
+  'x-project-id': '-',
+  'x-api-key-id': 'key_01h455vb4pex5vsknk084sn02q',
+  'x-api-key-environment': 'test',
+  'x-api-key-external-id': '-',
+  'x-scopes': 'triggers:read',
+  'x-authz-code': 'valid',
+  'x-authz-status': '200',
+};

@@ -1,0 +1,35 @@
+import type { Bench } from '../bench.ts';
+import { cpuSeconds, hasProc, parentOf } from '../proc.ts';
+import { progress, type Result } from '../report.ts';
+
+/** Until the trail has all: what the worker and PostgreSQL do later is a part of the request, too. */
+export async function measureCpu(bench: Bench): Promise<Result> {
+  const postgres = hasProc ? await postmasterOf(bench) : undefined;
+  if (postgres === undefined) return { figures: [], notes: ['Left out: the processes cannot be seen from here.'] };
+  const { deployment, amounts } = bench;
+  const processes = { api: deployment.apiPid, worker: deployment.workerPid, postgresql: postgres };
+  const rate = await bench.halfLoad();
+  const loads = [
+    { load: 'as fast as it goes', run: () => bench.run(bench.authz, rate * amounts.longSeconds) },
+    { load: `${rate}/s`, run: () => bench.pace(bench.authz, rate, amounts.longSeconds / 2) },
+  ];
+  const rows: Record<string, string | number>[] = [];
+  for (const { load, run } of loads) {
+    progress(`CPU time of a request, ${load}`);
+    const before = Object.values(processes).map(cpuSeconds);
+    const { ok } = await run();
+    const own = Object.entries(processes).map(([name, pid], index): [string, number] => [
+      `${name} µs`,
+      ((cpuSeconds(pid) - before[index]!) / ok) * 1e6,
+    ]);
+    rows.push({ load, ...Object.fromEntries(own), 'together µs': own.reduce((sum, [, value]) => sum + value, 0) });
+  }
+  return { rows, figures: [], notes: ['PostgreSQL with all its processes, those that write behind included.'] };
+}
+
+/** Of the server's own process, unless it runs elsewhere or is hidden. */
+async function postmasterOf({ deployment: { sql } }: Bench): Promise<number | undefined> {
+  const { rows } = await sql.query<{ pid: number; at: string }>('SELECT pg_backend_pid() AS pid');
+  const parent = parentOf(rows[0]!.pid);
+  return parent && parent > 1 ? parent : undefined;
+}

@@ -1,0 +1,37 @@
+import type { Bench } from '../bench.ts';
+import type { PacedMeasured } from '../paced.js';
+import { median, progress, type Result } from '../report.ts';
+
+/** The rounds are so many times longer than others: half the load in the same time says half as much. */
+const LONGER = 2;
+
+export async function measureLatency(bench: Bench): Promise<Result> {
+  const { rounds, seconds } = bench.amounts;
+  const rate = await bench.halfLoad();
+  const fastify = await bench.fastify;
+  for (const subject of [fastify, bench.authz]) await bench.warmUp(subject);
+  const bare: PacedMeasured[] = [];
+  const ours: PacedMeasured[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    progress(`Latency at ${rate}/s: round ${round} of ${rounds}`);
+    bare.push(await bench.pace(fastify, rate, LONGER * seconds));
+    ours.push(await bench.pace(bench.authz, rate, LONGER * seconds));
+  }
+  const row = (subject: string, own: readonly PacedMeasured[]) => ({
+    subject,
+    'asked/s': rate,
+    'p50 ms': median(own.map(({ p50 }) => p50)),
+    'p99 ms': median(own.map(({ p99 }) => p99)),
+    'p50 of the generator': median(own.map(({ ownP50 }) => ownP50)),
+    'p99 of the generator': median(own.map(({ ownP99 }) => ownP99)),
+    'not sent in time': own.reduce((sum, { unsent }) => sum + unsent, 0),
+  });
+  const added = (of: 'p50' | 'p99') => median(ours.map((measured, round) => measured[of] - bare[round]![of]));
+  return {
+    rows: [row('fastify', bare), row('/authz', ours)],
+    figures: [
+      { what: 'added by /authz, p50', value: added('p50'), unit: 'ms', goal: { atMost: 1 } },
+      { what: 'added by /authz, p99', value: added('p99'), unit: 'ms', goal: { atMost: 4 } },
+    ],
+  };
+}

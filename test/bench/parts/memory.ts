@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bench } from '../bench.ts';
+import type { Key } from '../keys.ts';
+import { hasProc, residentMegabytes } from '../proc.ts';
+import { progress, type Result } from '../report.ts';
+
+const PAUSE_MS = 10_000;
+const GOAL_MB = 200;
+/** Few: each question waits for one of the database. */
+const CONNECTIONS = 20;
+
+/** Of an API that has done nothing else than verify each of many keys once. */
+export async function measureMemory(bench: Bench): Promise<Result> {
+  if (!hasProc) return { figures: [], notes: ['Left out: this system does not tell of its processes as Linux does.'] };
+  const { deployment, amounts } = bench;
+  const { customers, processes } = deployment;
+  progress(`Memory: ${amounts.cachedKeys} keys into the database`);
+  const each = Math.ceil(amounts.cachedKeys / customers.length);
+  const keys: Key[] = [];
+  for (const { keys: own } of customers) keys.push(...(await deployment.copyKeys(own[0]!, each)));
+  const { child, url } = await deployment.startApi();
+  const before = residentMegabytes(child.pid!).now;
+  progress('Memory: each used once');
+  const headers = keys.map(({ token }) => ({ 'x-api-key': token }));
+  await bench.run({ ...bench.authz, url, headers }, keys.length, CONNECTIONS);
+  const after = residentMegabytes(child.pid!).now;
+  await sleep(PAUSE_MS);
+  const { now, highest } = residentMegabytes(child.pid!);
+  await processes.stop(child);
+  return {
+    figures: [
+      { what: 'resident, just started', value: before, unit: 'MB' },
+      { what: `resident, right after ${keys.length} keys`, value: after, unit: 'MB' },
+      { what: `resident, ${PAUSE_MS / 1000} s later`, value: now, unit: 'MB', goal: { atMost: GOAL_MB } },
+      { what: 'resident, at its highest', value: highest, unit: 'MB' },
+    ],
+  };
+}

@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bench } from '../bench.ts';
+import { progress, type Result } from '../report.ts';
+
+const ASKED_A_SECOND = 10_000;
+const LOOK_EACH_MS = 2_000;
+/** By which the oldest of what waits may grow older, from the first half to the second, before that is called growth. */
+const GROWN_SECONDS = 1;
+
+/** Everything at once, on two cores: does the worker keep up with the API? */
+export async function measureSteadyState(bench: Bench): Promise<Result> {
+  const { sql } = bench.deployment;
+  const rows: { 'after s': number; 'batches waiting': number; 'oldest s': number }[] = [];
+  const meanwhile = async (ended: AbortSignal) => {
+    const startedAt = performance.now();
+    for (;;) {
+      await sleep(LOOK_EACH_MS);
+      if (ended.aborted) return;
+      const { rows: found } = await sql.query<{ batches: number; age: number }>(DEPTH);
+      const { batches, age } = found[0]!;
+      rows.push({
+        'after s': Math.round((performance.now() - startedAt) / 1000),
+        'batches waiting': batches,
+        'oldest s': age,
+      });
+      progress(`Steady state: ${batches} batches wait, the oldest for ${age.toFixed(1)} s`);
+    }
+  };
+  await bench.warmUp(bench.authz);
+  progress(`Steady state: ${ASKED_A_SECOND} verifications a second asked for`);
+  const run = await bench.pace({ ...bench.authz, meanwhile }, ASKED_A_SECOND, bench.amounts.longSeconds);
+  const ages = rows.map((row) => row['oldest s']);
+  const middle = Math.floor(ages.length / 2);
+  const grown = mean(ages.slice(middle)) - mean(ages.slice(0, middle));
+  return {
+    rows,
+    figures: [
+      { what: 'verified and recorded', value: run.ok / run.seconds, unit: 'a second' },
+      { what: 'p50', value: run.p50, unit: 'ms' },
+      { what: 'p99', value: run.p99, unit: 'ms' },
+      { what: 'from the last answer until all is in the trail', value: run.drainedSeconds, unit: 's' },
+    ],
+    notes: [
+      grown > GROWN_SECONDS ? 'The inbox grew: the worker does not keep up.' : 'The inbox did not grow.',
+      ...(run.unsent > 0 ? [`${run.unsent} requests were due and could not be sent in time.`] : []),
+    ],
+  };
+}
+
+const DEPTH = `
+  SELECT count(*)::int AS batches, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age
+  FROM event_batch`;
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

@@ -1,0 +1,60 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+
+/** The server that is measured. */
+export const SERVER_CORE = '0';
+/** PostgreSQL, the worker, the load generator, and we ourselves. */
+export const REST_CORE = '1';
+
+const STOP_WITHIN_MS = 30_000;
+
+/** The processes of a run, each on its core. */
+export class Processes {
+  readonly #children = new Set<ChildProcess>();
+  /** Where there is no taskset nothing is pinned. */
+  readonly pinned = pinToCore(REST_CORE);
+
+  /** @param path a script, from the folder of this file */
+  start(path: string, env: Record<string, string>, core: string): ChildProcess {
+    const script = fileURLToPath(new URL(path, import.meta.url));
+    const command = [...(this.pinned ? ['taskset', '-c', core] : []), process.execPath, script];
+    const child = spawn(command[0]!, command.slice(1), {
+      env: { PATH: process.env['PATH'], ...env },
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+
+  /** In order, as an operator stops it. */
+  async stop(child: ChildProcess): Promise<void> {
+    const exited = once(child, 'exit', { signal: AbortSignal.timeout(STOP_WITHIN_MS) });
+    child.kill('SIGTERM');
+    await exited;
+  }
+
+  killAll(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+  }
+}
+
+/** The one message of a process, which has to live long enough to send it. */
+export async function said<T extends object>(child: ChildProcess): Promise<T> {
+  const [message] = (await Promise.race([once(child, 'message'), once(child, 'exit')])) as [T | number | null];
+  if (typeof message !== 'object' || !message) throw new Error(`It ended by itself: ${child.spawnargs.join(' ')}`);
+  return message;
+}
+
+/** What we start inherits it, PostgreSQL too. */
+function pinToCore(core: string): boolean {
+  if (availableParallelism() < 2) return false;
+  try {
+    execFileSync('taskset', ['-apc', core, String(process.pid)], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}

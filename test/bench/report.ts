@@ -1,0 +1,66 @@
+/** Something measured. */
+export interface Figure {
+  readonly what: string;
+  readonly value: number;
+  readonly unit: string;
+  /** What it is to be. Nothing fails where it is not. */
+  readonly goal?: { readonly atLeast: number } | { readonly atMost: number };
+}
+
+/** What a part has found. */
+export interface Result {
+  /** Of a table. */
+  readonly rows?: readonly Record<string, string | number>[];
+  readonly figures: readonly Figure[];
+  readonly notes?: readonly string[];
+}
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** For whoever waits; what was measured goes elsewhere. */
+export function progress(line: string): void {
+  process.stderr.write(`${new Date().toISOString().slice(11, 19)}  ${line}\n`);
+}
+
+export function printResult(title: string, { rows = [], figures, notes = [] }: Result): void {
+  print(`\n${title}`);
+  if (rows.length > 0) printTable(rows);
+  for (const { what, value, unit, goal } of figures) print(`  ${what}: ${shown(value)} ${unit}${verdict(value, goal)}`);
+  for (const note of notes) print(`  ${note}`);
+}
+
+function printTable(rows: readonly Record<string, string | number>[]): void {
+  const columns = Object.entries(rows[0]!).map(([name, first]) => {
+    const cells = [name, ...rows.map((row) => shown(row[name]!))];
+    const width = Math.max(...cells.map(({ length }) => length));
+    return cells.map((cell) => (typeof first === 'string' ? cell.padEnd(width) : cell.padStart(width)));
+  });
+  for (const line of columns[0]!.keys()) print(`  ${columns.map((cells) => cells[line]).join('  ')}`);
+}
+
+function verdict(value: number, goal: Figure['goal']): string {
+  if (!goal) return '';
+  const [sign, bound] = 'atLeast' in goal ? (['≥', goal.atLeast] as const) : (['≤', goal.atMost] as const);
+  const isReached = sign === '≥' ? value >= bound : value <= bound;
+  return ` (goal ${sign} ${shown(bound)}: ${isReached ? 'reached' : 'not reached'})`;
+}
+
+function shown(value: string | number): string {
+  if (typeof value === 'string') return value;
+  if (Number.isInteger(value) || Math.abs(value) >= 100) return Math.round(value).toLocaleString('en');
+  return value.toFixed(2);
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The middle of two where none is in its place. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const place = share * (sorted.length - 1);
+  const [below, above] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
+  return below === undefined ? Number.NaN : (below + above!) / 2;
+}

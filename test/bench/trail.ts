@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+
+const INGESTED_WITHIN_MS = 300_000;
+const LOOK_EACH_MS = 50;
+
+/** The records of what was answered. A figure without its records would be worth nothing. */
+export class Trail {
+  readonly #sql: pg.Client;
+
+  constructor(sql: pg.Client) {
+    this.#sql = sql;
+  }
+
+  /** Runs something, and requires that the trail has as many uses more then as it says were answered with yes. */
+  async requireEach<T extends { readonly ok: number }>(run: () => Promise<T>): Promise<T & { drainedSeconds: number }> {
+    await this.emptied();
+    const count = await this.#countFromNow();
+    const before = await count();
+    const result = await run();
+    const endedAt = performance.now();
+    await this.emptied();
+    const drainedSeconds = (performance.now() - endedAt) / 1000;
+    requireEqual(result.ok, (await count()) - before);
+    await this.#requireNothingSetAside();
+    return { ...result, drainedSeconds };
+  }
+
+  /** Until nothing waits for a worker any more. */
+  async emptied(): Promise<void> {
+    const deadline = performance.now() + INGESTED_WITHIN_MS;
+    while (performance.now() < deadline) {
+      const { rows } = await this.#sql.query('SELECT FROM event_batch LIMIT 1');
+      if (rows.length === 0) return;
+      await sleep(LOOK_EACH_MS);
+    }
+    throw new Error(`The inbox is not empty after ${INGESTED_WITHIN_MS / 1000} s`);
+  }
+
+  /** Counts the uses that are younger than now, or nearly so: the whole trail would take longer with each run. */
+  async #countFromNow(): Promise<() => Promise<number>> {
+    const { rows } = await this.#sql.query<{ id: string }>("SELECT uuid_at(now() - interval '10 s') AS id");
+    const { id } = rows[0]!;
+    return async () => {
+      const counted = await this.#sql.query<{ uses: number }>(
+        "SELECT count(*)::int AS uses FROM audit_event WHERE id >= $1 AND type = 'api_key.used'",
+        [id],
+      );
+      return counted.rows[0]!.uses;
+    };
+  }
+
+  async #requireNothingSetAside(): Promise<void> {
+    const { rows } = await this.#sql.query('SELECT FROM event_quarantine LIMIT 1');
+    if (rows.length > 0) throw new Error('Events were put into the quarantine');
+  }
+}
+
+function requireEqual(answered: number, recorded: number): void {
+  if (answered === recorded) return;
+  throw new Error(`${answered} requests were answered with yes and ${recorded} uses are in the trail`);
+}
