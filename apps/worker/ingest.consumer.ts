@@ -9,8 +9,8 @@ import { Queues } from '#libs/platform/queue.js';
 const SWEEP_EVERY_MS = 1_000;
 /** One for each group, and the sweep. */
 const CONCURRENCY = SHARD_GROUPS.length + 1;
-/** So many events at once are load. A group is emptied no more often than this then: the more at once, the less each costs. */
-const LOAD = 100;
+/** Where events come in numbers, a group is emptied no more often than this: the more at once, the less each costs. */
+const NUMBERS = 10;
 const PACE_MS = 200;
 
 /** Empties the inboxes: those of the group that a job names, and once a second all in which something waits. */
@@ -30,7 +30,7 @@ export class IngestConsumer implements OnApplicationBootstrap {
     if (group === undefined) return this.#sweep();
     const until = performance.now() + PACE_MS;
     const events = await this.inbox.ingest(SHARD_GROUPS[group]!);
-    if (events >= LOAD) await sleep(Math.max(0, until - performance.now()));
+    if (events >= NUMBERS) await sleep(Math.max(0, until - performance.now()));
   }
 
   /** One group that cannot be emptied does not keep the sweep from the others. */
