@@ -12,6 +12,7 @@ import { Credits } from './migrations/0005-credits.js';
 import { KeyNumbers } from './migrations/0006-key-numbers.js';
 import { SecretUsage } from './migrations/0007-secret-usage.js';
 import { Digests } from './migrations/0008-digests.js';
+import { RateLimits } from './migrations/0009-rate-limits.js';
 
 const migrations = [
   { name: '0001-main-job', class: MainJob },
@@ -22,6 +23,7 @@ const migrations = [
   { name: '0006-key-numbers', class: KeyNumbers },
   { name: '0007-secret-usage', class: SecretUsage },
   { name: '0008-digests', class: Digests },
+  { name: '0009-rate-limits', class: RateLimits },
 ];
 
 /** Any number will do, as long as no other one of this database takes it. */
