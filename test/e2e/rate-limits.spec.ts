@@ -140,6 +140,26 @@ describe('a limit of a key', () => {
   });
 });
 
+describe('a clock of the database that was set back', () => {
+  const setBack = (id: string, steps: number) =>
+    deployment.sql.query('UPDATE api_key_rate SET newest = newest + $2 WHERE api_key_id = $1', [toUuid(id), steps]);
+
+  it('lets nothing through twice', async () => {
+    const { id, use, verify } = await newKey([perDay(5)]);
+    expect(await use(3)).toBe('valid');
+    await setBack(id, 30);
+    expect((await verify(1)).rate_limits).toMatchObject([{ remaining: 1 }]);
+    expect(await use(2)).toBe('rate_limited');
+  });
+
+  it('by more than a window lets the limit begin anew', async () => {
+    const { id, use, verify } = await newKey([perDay(5)]);
+    expect(await use(5)).toBe('valid');
+    await setBack(id, 1_000);
+    expect((await verify(1)).rate_limits).toMatchObject([{ remaining: 4 }]);
+  });
+});
+
 describe('limits and credits together', () => {
   it('are taken both or neither: a 429 leaves the balance, a 402 leaves the limits', async () => {
     const { key, verify, use, balance } = await newMetered(10, [perDay(6)]);

@@ -87,6 +87,15 @@ describe('what is charged in one statement', () => {
     );
   });
 
+  it('counts against no more limits than it has the time for, however many keys wait', () => {
+    const batch = Array.from({ length: 100 }, (_, n): Charged => {
+      const one = waiting({ organization: 'org_a', key: 'key_1', amount: 1, tag: 'unmetered' });
+      return { ...one, charge: { amount: 1, limited: { apiKeyId: `key_${n}`, limits: 10 } } };
+    });
+    const { rows, later } = gather(batch, new Map());
+    expect([rows.length, later.length]).toEqual([51, 49]);
+  });
+
   it('forgets what is known of a reach as soon as nothing waits for it', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {

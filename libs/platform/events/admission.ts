@@ -80,6 +80,8 @@ interface Row<W extends Waiting = Waiting> {
 
 const MAX_WAITING = 10_000;
 const MAX_BATCH = 512;
+/** How many limits one statement counts against: each takes it some time, and its time is bounded. */
+const MAX_LIMITS = 512;
 const MAX_BUSY = 100;
 const BUSY_PAUSE_MS = 5;
 
@@ -133,11 +135,11 @@ const ADMIT_CHARGED = {
       WHERE c.organization_id IN (SELECT organization_id FROM ok)
       ORDER BY c.organization_id FOR NO KEY UPDATE OF c SKIP LOCKED
     ), solvent AS MATERIALIZED (
-      SELECT ok.*, balance, low_below FROM ok LEFT JOIN purse USING (organization_id)
-      WHERE organization_id IS NULL OR balance IS NOT NULL
+      SELECT id, position, amount, api_key_id, limits, organization_id, balance, low_below
+      FROM ok LEFT JOIN purse USING (organization_id) WHERE organization_id IS NULL OR balance IS NOT NULL
     ), rate AS MATERIALIZED (
-      SELECT k.api_key_id, k.name, k.quota, k.window_seconds, k.newest, k.counts FROM api_key_rate k
-      WHERE k.api_key_id IN (SELECT api_key_id FROM solvent)
+      SELECT s.*, k.name, k.quota, k.window_seconds, k.newest, k.counts
+      FROM solvent s JOIN api_key_rate k ON k.api_key_id = s.api_key_id
       ORDER BY k.api_key_id, k.name FOR NO KEY UPDATE OF k SKIP LOCKED
     ), instant AS MATERIALIZED (
       SELECT count(*), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros FROM rate
@@ -150,36 +152,48 @@ const ADMIT_CHARGED = {
         LATERAL (SELECT CASE WHEN newest - present BETWEEN 0 AND ${SUB_WINDOWS} THEN newest ELSE present END AS bucket) AS b,
         LATERAL (SELECT least(abs(bucket - newest), ${SUB_WINDOWS} + 1)::int AS gone) AS g,
         LATERAL (SELECT counts[gone + 1:] || array_fill(0, ARRAY[gone]) AS now_counts) AS c
-    ), standing AS MATERIALIZED (
-      SELECT api_key_id, count(*) AS limits, min(quota - used) AS room,
-             json_agg(json_build_object('name', name, 'limit', quota, 'windowSeconds', window_seconds,
-                                        'counts', now_counts, 'elapsed', elapsed) ORDER BY name) AS windows
-      FROM aged GROUP BY api_key_id
-    ), held AS MATERIALIZED (
-      SELECT solvent.*, coalesce(amount <= room, true) AS fits, windows
-      FROM solvent LEFT JOIN standing USING (api_key_id) WHERE coalesce(standing.limits, 0) = solvent.limits
+    ), line AS MATERIALIZED (
+      -- One for each limit of a row, or one for a row without. Joined again they would be compared each with each.
+      SELECT id, position, amount, organization_id, balance, low_below, api_key_id, name, bucket, now_counts,
+             json_build_object('name', name, 'limit', quota, 'windowSeconds', window_seconds,
+                               'counts', now_counts, 'elapsed', elapsed) AS standing,
+             row_number() OVER (PARTITION BY id ORDER BY name) = 1 AS leads,
+             count(*) OVER (PARTITION BY id) = limits AS held,
+             amount <= min(quota - used) OVER (PARTITION BY id) AS fits
+      FROM aged
+      UNION ALL
+      SELECT id, position, amount, organization_id, balance, low_below, NULL, NULL, NULL, NULL, NULL, true, true, true
+      FROM solvent WHERE api_key_id IS NULL
     ), owing AS MATERIALIZED (
-      SELECT *, sum(amount) OVER (PARTITION BY organization_id ORDER BY position) AS owed FROM held WHERE fits
-    ), admitted AS MATERIALIZED (
-      SELECT * FROM owing WHERE organization_id IS NULL OR owed <= balance
+      SELECT *, sum(amount) FILTER (WHERE leads AND held AND fits) OVER (PARTITION BY organization_id ORDER BY position)
+                AS owed
+      FROM line
+    ), decided AS MATERIALIZED (
+      SELECT *, held AND fits AND (organization_id IS NULL OR owed <= balance) AS admitted FROM owing
     ), bill AS MATERIALIZED (
-      SELECT organization_id, balance - sum(amount) AS rest FROM admitted GROUP BY organization_id, balance
+      SELECT organization_id, balance - max(owed) AS rest FROM decided
+      WHERE admitted AND organization_id IS NOT NULL GROUP BY organization_id, balance
     ), paid AS (
       UPDATE credit c SET balance = bill.rest FROM bill WHERE c.organization_id = bill.organization_id
-    ), counted AS MATERIALIZED (
-      SELECT api_key_id, name, bucket, now_counts[:${SUB_WINDOWS}] || (now_counts[${SUB_WINDOWS} + 1] + amount)::int AS counts
-      FROM admitted JOIN aged USING (api_key_id)
     ), taken AS (
-      UPDATE api_key_rate k SET newest = counted.bucket, counts = counted.counts
-      FROM counted WHERE k.api_key_id = counted.api_key_id AND k.name = counted.name
+      UPDATE api_key_rate k
+      SET newest = d.bucket,
+          counts = d.now_counts[:${SUB_WINDOWS}] || (d.now_counts[${SUB_WINDOWS} + 1] + d.amount)::int
+      FROM decided d WHERE d.admitted AND k.api_key_id = d.api_key_id AND k.name = d.name
     ), ins AS (
-      INSERT INTO event_batch (shard, id, body) SELECT shard, id, body FROM admitted
+      INSERT INTO event_batch (shard, id, body)
+      SELECT shard, id, body FROM ok JOIN decided USING (id) WHERE leads AND admitted
+    ), told AS MATERIALIZED (
+      SELECT id, organization_id, bool_and(held) AS held, bool_and(fits) AS fits, bool_and(admitted) AS admitted,
+             json_agg(standing ORDER BY name) FILTER (WHERE name IS NOT NULL) AS windows,
+             min(balance) AS balance, min(low_below) AS low, min(owed) AS owed
+      FROM decided GROUP BY id, organization_id
     )
-    SELECT r.id::text, ok.id IS NOT NULL AS current, held.id IS NOT NULL AS held, held.fits, held.windows,
-           admitted.id IS NOT NULL AS admitted, (admitted.balance - owed)::float8 AS left,
-           coalesce(rest, held.balance)::float8 AS rest, held.low_below::float8 AS low, extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
-    FROM r LEFT JOIN ok USING (id) LEFT JOIN held USING (id) LEFT JOIN admitted USING (id)
-    LEFT JOIN bill ON bill.organization_id = held.organization_id`,
+    SELECT r.id::text, ok.id IS NOT NULL AS current, coalesce(held, false) AS held, fits, windows, admitted,
+           (balance - owed)::float8 AS left, coalesce(rest, balance)::float8 AS rest, low::float8 AS low,
+           extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
+    FROM r LEFT JOIN ok USING (id) LEFT JOIN told USING (id)
+    LEFT JOIN bill ON bill.organization_id = told.organization_id`,
 };
 
 interface ChargedAnswer {
@@ -386,8 +400,8 @@ class Lane<W extends Waiting> {
 
 /**
  * One row for a key with limits, and one for all keys of an organization that have none. What was decided under another
- * state, and what goes beyond what is known to be left of a balance or a limit, comes later. The first that takes from one
- * always goes, for only a statement may refuse it.
+ * state, what goes beyond what is known to be left of a balance or a limit, and what there is no time for, comes later. What
+ * is known holds nobody back who is the first to take from it, for only a statement may refuse.
  */
 export function gather(
   batch: readonly Charged[],
@@ -395,6 +409,7 @@ export function gather(
 ): { readonly rows: readonly Row<Charged>[]; readonly later: readonly Charged[] } {
   const rows = new Map<string, Charged[]>();
   const taken = new Map<string, number>();
+  let limits = 0;
   const later: Charged[] = [];
   for (const one of batch) {
     const sources = sourcesOf(one.charge);
@@ -403,10 +418,12 @@ export function gather(
     const isWithinReach = sources.every(
       (source, n) => !taken.has(source) || sums[n]! <= (reach.get(source) ?? Infinity),
     );
-    if (!isWithinReach || (row && stateOf(row[0]!) !== stateOf(one))) {
+    const more = row ? 0 : (one.charge.limited?.limits ?? 0);
+    if (!isWithinReach || limits + more > MAX_LIMITS || (row && stateOf(row[0]!) !== stateOf(one))) {
       later.push(one);
       continue;
     }
+    limits += more;
     for (const [n, source] of sources.entries()) taken.set(source, sums[n]!);
     if (row) row.push(one);
     else rows.set(sources[0]!, [one]);
