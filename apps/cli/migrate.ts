@@ -12,6 +12,7 @@ import { Credits } from './migrations/0005-credits.js';
 import { KeyNumbers } from './migrations/0006-key-numbers.js';
 import { SecretUsage } from './migrations/0007-secret-usage.js';
 import { Digests } from './migrations/0008-digests.js';
+import { RateLimits } from './migrations/0009-rate-limits.js';
 import { IndexOfTypes } from './migrations/0010-index-of-types.js';
 
 const migrations = [
@@ -23,6 +24,7 @@ const migrations = [
   { name: '0006-key-numbers', class: KeyNumbers },
   { name: '0007-secret-usage', class: SecretUsage },
   { name: '0008-digests', class: Digests },
+  { name: '0009-rate-limits', class: RateLimits },
   { name: '0010-index-of-types', class: IndexOfTypes },
 ];
 

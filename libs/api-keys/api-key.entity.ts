@@ -1,5 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { typeId } from '#libs/platform/type-id.js';
 
 const ApiKeySchema = defineEntity({
@@ -26,6 +27,7 @@ const ApiKeySchema = defineEntity({
     /** What the public key alone reaches; null for what follows from the scopes and the allowed domains. */
     publicScopes: p.array().$type<string[]>().nullable(),
     allowedIps: p.array().$type<string[]>(),
+    rateLimits: p.json().$type<RateLimit[]>(),
     createdByType: p.string().$type<'user' | 'api_key'>(),
     /** A bare UUID: whose it is, `createdByType` tells. */
     createdById: p.uuid(),

@@ -131,6 +131,7 @@ function record(fields: Partial<ApiKeyRecord>): ApiKeyRecord {
     environment: 'test',
     scopes: [],
     allowedIps: [],
+    rateLimits: [],
     accountableUserId: 'user_1',
     ownKeysOnly: false,
     expiresAt: null,

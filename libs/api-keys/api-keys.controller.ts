@@ -60,6 +60,7 @@ export class ApiKeysController {
       allowedDomains: body.allowed_domains,
       publicScopes: body.public_scopes,
       allowedIps: body.allowed_ips,
+      rateLimits: body.rate_limits,
     };
     return presented(this.#presentWithSecret, () => this.apiKeys.create(caller, input));
   }
@@ -202,11 +203,11 @@ export class ApiKeysController {
       onBehalf: { caller, sees },
       mayGoUnrecorded: true,
     });
-    const { code, record, retryAfter } = await counted('verify', verification);
+    const { code, record, retryAfter, detail, limits } = await counted('verify', verification);
     return {
       valid: code === 'valid',
       code,
-      detail: describeVerification(code),
+      detail: detail ?? describeVerification(code),
       api_key: record && {
         id: record.apiKeyId,
         organization_id: record.organizationId,
@@ -221,6 +222,15 @@ export class ApiKeysController {
         expires_at: record.expiresAt?.toISOString() ?? null,
       },
       ...(retryAfter && { retry_after: retryAfter }),
+      ...(limits && {
+        rate_limits: limits.map(({ name, limit, windowSeconds, remaining, resetSeconds }) => ({
+          name,
+          limit,
+          window_seconds: windowSeconds,
+          remaining,
+          reset_seconds: resetSeconds,
+        })),
+      }),
       request_id: requestId,
     };
   }
@@ -275,6 +285,7 @@ export class ApiKeysController {
       allowed_domains: apiKey.allowedDomains,
       public_scopes: apiKey.publicScopes ?? null,
       allowed_ips: apiKey.allowedIps,
+      rate_limits: apiKey.rateLimits,
       status: statusOf(apiKey, this.clock.now()),
       created_at: apiKey.createdAt.toISOString(),
       created_by: {

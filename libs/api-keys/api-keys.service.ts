@@ -11,6 +11,7 @@ import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
 import { PAGE_MAX } from '#libs/contract/lists.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
 import { asMissing, Authorities } from '#libs/organizations/authorities.service.js';
 import { beyond, type Authority } from '#libs/organizations/authority.js';
@@ -37,6 +38,7 @@ import {
   statusOf,
   whyDead,
 } from './api-key.js';
+import { countRates } from './rate-limits.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { Secrets } from './verification/secrets.js';
 import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verification.js';
@@ -55,6 +57,7 @@ export interface NewApiKey {
   readonly allowedDomains?: readonly string[] | undefined;
   readonly publicScopes?: readonly string[] | null | undefined;
   readonly allowedIps?: readonly string[] | undefined;
+  readonly rateLimits?: readonly RateLimit[] | undefined;
   /** How its secrets begin, for good; by default as the environment has it. */
   readonly prefix?: string;
   /** No other live key of the organization may have its name. */
@@ -71,6 +74,7 @@ export interface ApiKeyPatch {
   readonly allowed_domains?: string[] | undefined;
   readonly public_scopes?: string[] | null | undefined;
   readonly allowed_ips?: string[] | undefined;
+  readonly rate_limits?: RateLimit[] | undefined;
 }
 
 /** What a list is asked for; where, is what the caller manages. */
@@ -138,6 +142,7 @@ export class ApiKeysService {
           expiresAt: expiryIn(input.expiresInDays, now) ?? own.expiresAt,
           projectId: input.projectId ?? own.projectId,
           allowedIps: input.allowedIps ?? own.allowedIps,
+          rateLimits: input.rateLimits ?? own.rateLimits,
           keysOf: own.keysOf,
         };
         refuseBeyond(own, wanted);
@@ -161,6 +166,7 @@ export class ApiKeysService {
           allowedDomains: [...(input.allowedDomains ?? [])],
           publicScopes: input.publicScopes ? [...input.publicScopes] : null,
           allowedIps: [...wanted.allowedIps],
+          rateLimits: [...wanted.rateLimits],
           createdByType: principal.type,
           createdById: toUuid(actor.id!),
           accountableUserId: principal.type === 'user' ? principal.userId : principal.accountableUserId,
@@ -173,6 +179,7 @@ export class ApiKeysService {
         await em.flush();
         const secret = newSecret(em, apiKey.id, handle, hash, now);
         await em.flush();
+        await countRates(em, apiKey);
         record({
           type: 'api_key.created',
           subject: apiKey.id,
@@ -195,6 +202,7 @@ export class ApiKeysService {
             allowed_ips: apiKey.allowedIps,
             accountable_user_id: apiKey.accountableUserId,
             own_keys_only: apiKey.ownKeysOnly,
+            ...(apiKey.rateLimits.length > 0 && { rate_limits: apiKey.rateLimits }),
           },
         });
         return { apiKey, usage: undefined, token };
@@ -324,6 +332,7 @@ export class ApiKeysService {
         ...(changes['allowed_domains'] && { allowedDomains: patch.allowed_domains }),
         ...(changes['public_scopes'] && { publicScopes: patch.public_scopes ?? null }),
         ...(changes['allowed_ips'] && { allowedIps: patch.allowed_ips }),
+        ...(changes['rate_limits'] && { rateLimits: patch.rate_limits }),
       });
       // Whoever may manage a key may narrow it; what it gains has to be one's own.
       if (beyond(held, authorityOf(apiKey)).length > 0) refuseBeyond(own, authorityOf(apiKey));
@@ -336,6 +345,7 @@ export class ApiKeysService {
         refuseBeyondCeiling((await em.findOneOrFail(Organization, apiKey.organizationId)).scopeCeiling, gained);
       }
       if (Object.keys(changes).length === 0) return;
+      if (changes['rate_limits']) await countRates(em, apiKey);
       touch(apiKey, now);
       record({ type: 'api_key.updated', data: { changes } });
     });
@@ -528,7 +538,7 @@ export function noSuchKey(): DomainError {
 }
 
 function authorityOf(apiKey: ApiKey): Authority {
-  const { scopes, environment, expiresAt, projectId, allowedIps, ownKeysOnly, accountableUserId } = apiKey;
+  const { scopes, environment, expiresAt, projectId, allowedIps, rateLimits, ownKeysOnly, accountableUserId } = apiKey;
   return {
     scopes: [...scopes],
     grants: [],
@@ -536,6 +546,7 @@ function authorityOf(apiKey: ApiKey): Authority {
     expiresAt: expiresAt ?? null,
     projectId: projectId ?? null,
     allowedIps: [...allowedIps],
+    rateLimits: [...rateLimits],
     keysOf: ownKeysOnly ? accountableUserId : null,
   };
 }
@@ -591,6 +602,7 @@ function fieldsOf(apiKey: ApiKey) {
     allowed_domains: apiKey.allowedDomains,
     public_scopes: apiKey.publicScopes ?? null,
     allowed_ips: apiKey.allowedIps,
+    rate_limits: apiKey.rateLimits,
   };
 }
 

@@ -1,6 +1,7 @@
 import { createParamDecorator } from '@nestjs/common';
 import type { Environment } from '#libs/contract/api-keys.js';
 import type { EventActor } from '#libs/contract/events.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
 
 /** Who is calling. What a user may do depends on the organization; what a key may do came with it. */
 export type Principal = UserPrincipal | ApiKeyPrincipal;
@@ -30,6 +31,7 @@ export interface ApiKeyPrincipal {
   readonly scopes: readonly string[];
   readonly expiresAt: Date | null;
   readonly allowedIps: readonly string[];
+  readonly rateLimits: readonly RateLimit[];
   /** The person behind it. */
   readonly accountableUserId: string;
   /** Whether it manages the keys of that person alone. */

@@ -5,6 +5,7 @@ import { idOf } from './ids.js';
 import { nextCursor, pageQuery } from './lists.js';
 import { Network } from './networks.js';
 import { problems, type ProblemCode } from './problem.js';
+import { RateLimits, RateLimitStanding } from './rate-limits.js';
 import { defineRoute } from './route.js';
 import { ifMatch } from './preconditions.js';
 import { Scope } from './scopes.js';
@@ -69,6 +70,7 @@ const apiKeyFields = {
   allowed_domains: z.array(Domain),
   public_scopes: z.array(Scope).nullable(),
   allowed_ips: z.array(Network),
+  rate_limits: RateLimits,
   status: ApiKeyStatus,
   created_at: z.iso.datetime(),
   created_by: z.strictObject({ type: z.enum(['user', 'api_key']), id: z.string() }),
@@ -100,7 +102,7 @@ export const createApiKey = defineRoute({
   description:
     'Without `organization_id` it belongs to the personal organization of the user, or to the organization of the key ' +
     'that creates it. A key can only create keys within its own authority (scopes, project, environment, expiry, allowed ' +
-    'addresses), and has to name the scopes.',
+    'addresses, rate limits), and has to name the scopes.',
   policy: { scope: 'api-keys:manage' },
   headers: idempotencyKey,
   body: z.strictObject({
@@ -120,6 +122,7 @@ export const createApiKey = defineRoute({
     allowed_domains: allowedDomains.optional(),
     public_scopes: publicScopes.optional(),
     allowed_ips: allowedIps.optional(),
+    rate_limits: RateLimits.optional(),
   }),
   success: { status: 201, body: ApiKeyWithSecret },
   idempotent: { secrets: ['key'] },
@@ -234,6 +237,7 @@ export const updateApiKey = defineRoute({
       allowed_domains: allowedDomains,
       public_scopes: publicScopes,
       allowed_ips: allowedIps,
+      rate_limits: RateLimits,
     })
     .partial(),
   success: { status: 200, body: ApiKey },
@@ -359,6 +363,10 @@ export const Verification = z
       .nullable()
       .meta({ description: 'What is known of the key; null for `invalid_key`' }),
     retry_after: z.int().optional().meta({ description: 'Seconds to wait, with `rate_limited`' }),
+    rate_limits: z
+      .array(RateLimitStanding)
+      .optional()
+      .meta({ description: 'Where the key has some and the request was held against them' }),
     request_id: z.string(),
   })
   .meta({ id: 'Verification' });
@@ -383,7 +391,12 @@ export const verifyApiKey = defineRoute({
     }),
     scopes: z.array(Scope).max(20).default([]).meta({ description: 'All of them are needed' }),
     project_id: idOf('proj').optional().meta({ description: 'What the request is about; a key of another is refused' }),
-    cost: z.int().min(0).max(1_000_000).default(1).meta({ description: 'Credits that the request costs' }),
+    cost: z
+      .int()
+      .min(0)
+      .max(1_000_000)
+      .default(1)
+      .meta({ description: 'What the request takes from each rate limit of the key, and in credits' }),
     request: z
       .strictObject({
         method: z.string().max(20).optional(),

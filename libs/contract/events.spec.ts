@@ -174,6 +174,27 @@ const golden = [
       own_keys_only: false,
     },
   },
+  {
+    type: 'api_key.created',
+    subject: key,
+    data: {
+      ...byUser,
+      secret_id: secret,
+      name: 'k',
+      environment: 'test',
+      scopes: ['a:read'],
+      expires_at: null,
+      rate_limits: [{ name: 'per-minute', limit: 100, window_seconds: 60 }],
+    },
+  },
+  {
+    type: 'api_key.updated',
+    subject: key,
+    data: {
+      ...byUser,
+      changes: { rate_limits: { before: [], after: [{ name: 'per-minute', limit: 100, window_seconds: 60 }] } },
+    },
+  },
   { type: 'credits.granted', subject: org, data: { ...byOperator, amount: 5, balance: 7, reason: 'trial' } },
   { type: 'credits.granted', subject: org, data: { ...bySystem, amount: 5, balance: 5, reason: null } },
   { type: 'credits.removed', subject: org, data: { ...byOperator, balance: 7 } },

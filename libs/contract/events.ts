@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Environment, VerificationCode } from './api-keys.js';
 import { idOf } from './ids.js';
 import { Role } from './organizations.js';
+import { RateLimit } from './rate-limits.js';
 import { Scope } from './scopes.js';
 
 /**
@@ -110,6 +111,8 @@ export const DomainEvent = z
       allowed_ips: z.array(z.string()).optional(),
       accountable_user_id: idOf('user').optional(),
       own_keys_only: z.boolean().optional(),
+      /** Absent where it has none. */
+      rate_limits: z.array(RateLimit).optional(),
     }),
     event('api_key.used', {
       ...project,

@@ -168,7 +168,7 @@ export class Authorities {
 
 /** A key hands nothing on that reaches beyond its organization: only operators do. */
 function authorityOfKey(key: ApiKeyPrincipal): Authority {
-  const { environment, expiresAt, projectId, allowedIps, accountableUserId, ownKeysOnly } = key;
+  const { environment, expiresAt, projectId, allowedIps, rateLimits, accountableUserId, ownKeysOnly } = key;
   return {
     scopes: key.scopes.filter((scope) => !isDeploymentScope(scope)),
     grants: [],
@@ -176,6 +176,7 @@ function authorityOfKey(key: ApiKeyPrincipal): Authority {
     expiresAt,
     projectId,
     allowedIps,
+    rateLimits,
     keysOf: ownKeysOnly ? accountableUserId : null,
   };
 }

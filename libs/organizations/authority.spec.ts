@@ -6,8 +6,21 @@ import { applicationAuthority, missingScopes } from '#libs/contract/scopes.js';
 import { isHigher, mayAssign } from '#libs/contract/roles.js';
 import { authorityOfRole, beyond, type Authority } from './authority.js';
 
-const unlimited = { grants: [], environment: null, expiresAt: null, projectId: null, allowedIps: [], keysOf: null };
+const unlimited = {
+  grants: [],
+  environment: null,
+  expiresAt: null,
+  projectId: null,
+  allowedIps: [],
+  rateLimits: [],
+  keysOf: null,
+};
 const half = fc.constantFrom('triggers', 'api-keys', 'manage', 'read', '*');
+const rateLimit = fc.record({
+  name: fc.constantFrom('a', 'b'),
+  limit: fc.integer({ min: 1, max: 3 }),
+  window_seconds: fc.integer({ min: 1, max: 3 }),
+});
 const authority: fc.Arbitrary<Authority> = fc.record({
   grants: fc.constant([]),
   scopes: fc.array(
@@ -17,6 +30,7 @@ const authority: fc.Arbitrary<Authority> = fc.record({
   environment: fc.constantFrom('test' as const, 'live' as const, null),
   projectId: fc.constantFrom('proj_a', 'proj_b', null),
   allowedIps: fc.uniqueArray(fc.constantFrom('10.0.0.0/8', '10.1.0.0/16', '10.1.2.3', '192.0.2.0/24', '2001:db8::/32')),
+  rateLimits: fc.array(rateLimit, { maxLength: 3 }),
   keysOf: fc.constantFrom('user_a', 'user_b', null),
   expiresAt: fc.option(fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) })),
 });
@@ -34,7 +48,7 @@ describe('authority', () => {
     );
   });
 
-  it('that lies within another reaches no scope, environment, project, address, key or time that the other does not', () => {
+  it('that lies within another reaches no scope, environment, project, address, rate, key or time that the other does not', () => {
     fc.assert(
       fc.property(authority, authority, (own, wanted) => {
         if (beyond(own, wanted).length > 0) return;
@@ -46,6 +60,7 @@ describe('authority', () => {
             if (allows(wanted, address)) expect(allows(own, address)).toBe(true);
           }
         }
+        for (const seconds of [1, 2, 3, 7]) expect(most(wanted, seconds)).toBeLessThanOrEqual(most(own, seconds));
         if (own.keysOf && missingScopes(wanted.scopes, ['api-keys:manage']).length === 0) {
           expect(wanted.keysOf).toBe(own.keysOf);
         }
@@ -62,6 +77,7 @@ describe('authority', () => {
       expiresAt: new Date('2030-01-01T00:00:00Z'),
       projectId: 'proj_a',
       allowedIps: ['10.0.0.0/8'],
+      rateLimits: [{ name: 'per-minute', limit: 100, window_seconds: 60 }],
       keysOf: 'user_a',
     };
     expect(beyond(own, { ...unlimited, scopes: ['a:write', 'api-keys:manage'], environment: 'live' })).toEqual([
@@ -70,6 +86,7 @@ describe('authority', () => {
       'an expiry after 2030-01-01T00:00:00.000Z',
       'the whole organization',
       'addresses outside 10.0.0.0/8',
+      'a rate beyond per-minute=100/60s',
       "other people's keys",
     ]);
   });
@@ -112,4 +129,9 @@ describe('roles', () => {
 
 function allows({ allowedIps }: Authority, address: string): boolean {
   return allowedIps.length === 0 || allowedIps.some((network) => isWithin(address, network));
+}
+
+/** The most that gets through in so many seconds: each limit, as often as its window fits. */
+function most({ rateLimits }: Authority, seconds: number): number {
+  return Math.min(...rateLimits.map(({ limit, window_seconds: window }) => limit * Math.ceil(seconds / window)));
 }

@@ -1,6 +1,7 @@
 import type { Environment } from '#libs/contract/api-keys.js';
 import { isWithin } from '#libs/contract/networks.js';
 import type { Role } from '#libs/contract/organizations.js';
+import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
 import { operatorScopes, scopesOfRole } from '#libs/contract/roles.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 
@@ -17,6 +18,8 @@ export interface Authority {
   readonly projectId: string | null;
   /** From where it may be used; empty for everywhere. */
   readonly allowedIps: readonly string[];
+  /** How much it may be used; empty for as much as one likes. */
+  readonly rateLimits: readonly RateLimit[];
   /** The user whose keys alone it manages; null for all keys. */
   readonly keysOf: string | null;
 }
@@ -35,6 +38,7 @@ const unlimited = {
   expiresAt: null,
   projectId: null,
   allowedIps: [],
+  rateLimits: [],
   keysOf: null,
 } as const;
 
@@ -55,6 +59,9 @@ export function beyond(own: Authority, wanted: Authority): string[] {
       ? [wanted.projectId ? `project ${wanted.projectId}` : 'the whole organization']
       : []),
     ...(areWithin(wanted.allowedIps, own.allowedIps) ? [] : [`addresses outside ${own.allowedIps.join(', ')}`]),
+    ...own.rateLimits
+      .filter((limit) => !isKept(limit, wanted.rateLimits))
+      .map((limit) => `a rate beyond ${formatRateLimit(limit)}`),
     ...(own.keysOf && managesKeys(wanted) && wanted.keysOf !== own.keysOf ? ["other people's keys"] : []),
   ];
 }
@@ -62,6 +69,11 @@ export function beyond(own: Authority, wanted: Authority): string[] {
 function areWithin(inner: readonly string[], outer: readonly string[]): boolean {
   if (outer.length === 0) return true;
   return inner.length > 0 && inner.every((network) => outer.some((wider) => isWithin(network, wider)));
+}
+
+/** One of the wanted limits lets no more through, in no shorter a time. */
+function isKept(own: RateLimit, wanted: readonly RateLimit[]): boolean {
+  return wanted.some(({ limit, window_seconds: seconds }) => limit <= own.limit && seconds >= own.window_seconds);
 }
 
 function managesKeys(authority: Authority): boolean {

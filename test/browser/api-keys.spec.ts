@@ -223,6 +223,9 @@ inChromium('the pages of API keys', () => {
     await button('Create').click();
     await button('Remove 10.0.0.0/33').click();
     await tags('Allowed IP addresses').pressSequentially('203.0.113.0/24 ');
+    await button('Add a limit').click();
+    await field('How much by limit 1').fill('250');
+    await button('Add a limit').click();
     await field('External id').fill('cus_4711');
     await field('Description').fill('For the narrow gate');
     await button('Add an entry').click();
@@ -245,6 +248,10 @@ inChromium('the pages of API keys', () => {
       allowed_domains: ['app.example.com', '*.example.com'],
       public_scopes: ['triggers:read'],
       allowed_ips: ['203.0.113.0/24'],
+      rate_limits: [
+        { name: 'per-minute', limit: 250, window_seconds: 60 },
+        { name: 'per-hour', limit: 100, window_seconds: 3_600 },
+      ],
       external_id: 'cus_4711',
       description: 'For the narrow gate',
       metadata: { team: 'gates' },

@@ -38,6 +38,10 @@ describe('keyledger keys create', () => {
       '127.0.0.1',
       '--allowed-ip',
       '::1',
+      '--rate-limit',
+      'per-minute=100/1m',
+      '--rate-limit',
+      'per-day=5000/1d',
     ];
     const scopes = ['--scope', 'triggers:read', '--scope', 'events:read'];
     const { code, stdout, stderr } = await shell.run(['keys', 'create', 'Production server', ...scopes, ...limits]);
@@ -46,6 +50,7 @@ describe('keyledger keys create', () => {
     expect(await use(stdout.trim())).toBe('done');
     expect(stderr).toMatch(/^ID +key_\w+\nName +Production server\nStatus +active\n/);
     expect(stderr).toMatch(/^Scopes +triggers:read, events:read\nAllowed IPs +127\.0\.0\.1, ::1\n/m);
+    expect(stderr).toMatch(/^Rate limits +per-minute=100\/60s, per-day=5000\/86400s\n/m);
     expect(stderr).toMatch(/\nThe key is shown this once: store it now\.\n$/);
     expect(stderr).not.toContain(stdout.trim());
   });

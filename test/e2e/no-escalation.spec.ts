@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Client } from '#libs/client/client.js';
 import { isWithin } from '#libs/contract/networks.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf } from '../support/rejection.js';
@@ -36,6 +37,8 @@ const half = ['triggers', 'api-keys', 'audit'].flatMap((resource) =>
 );
 const registered = half.filter((scope) => !['triggers:manage', 'api-keys:read', 'audit:manage'].includes(scope));
 
+const rate = (limit: number, seconds: number): RateLimit => ({ name: `n${seconds}`, limit, window_seconds: seconds });
+
 /** What a key may be asked for. Tests run on loopback, so every set of addresses holds that, or none does. */
 const wish = fc.record({
   scopes: fc.uniqueArray(fc.constantFrom('*:*', '*:read', ...registered), { minLength: 1, maxLength: 3 }),
@@ -43,23 +46,31 @@ const wish = fc.record({
   project: fc.constantFrom(null, 0, 1),
   days: fc.constantFrom(undefined, 10, 100),
   ips: fc.constantFrom<string[]>([], ['127.0.0.0/8'], ['127.0.0.1'], ['127.0.0.0/8', '10.0.0.0/8']),
+  rates: fc.constantFrom<RateLimit[]>(
+    [],
+    [rate(10, 60)],
+    [rate(5, 60)],
+    [rate(10, 3600)],
+    [rate(10, 60), rate(50, 3600)],
+  ),
 });
 type Wish = typeof wish extends fc.Arbitrary<infer W> ? W : never;
 
 const step = fc.record({
-  how: fc.constantFrom('create', 'rotate', 'update', 'enable', 'widen addresses', 'widen expiry'),
+  how: fc.constantFrom('create', 'rotate', 'update', 'enable', 'widen addresses', 'widen rates', 'widen expiry'),
   wish,
   /** Which of the keys that there are it is about. */
   which: fc.nat(),
 });
 
-function bodyOf({ scopes, environment, project, days, ips }: Wish): NewKey {
+function bodyOf({ scopes, environment, project, days, ips, rates }: Wish): NewKey {
   return {
     name: 'Random',
     organization_id: team,
     scopes,
     environment,
     allowed_ips: ips,
+    rate_limits: rates,
     ...(project !== null && { project_id: projects[project]! }),
     ...(days && { expires_in_days: days }),
   };
@@ -75,6 +86,9 @@ function reachesFurther(held: ApiKey, than: ApiKey): string[] {
   const isOpen = held.allowed_ips.length === 0;
   const leavesThem = held.allowed_ips.some((inner) => !than.allowed_ips.some((outer) => isWithin(inner, outer)));
   if (than.allowed_ips.length > 0 && (isOpen || leavesThem)) further.push('addresses');
+  const isHeldTo = ({ limit, window_seconds: seconds }: RateLimit) =>
+    held.rate_limits.some((own) => own.limit <= limit && own.window_seconds >= seconds);
+  if (!than.rate_limits.every(isHeldTo)) further.push('rates');
   return further;
 }
 
@@ -106,6 +120,7 @@ it('no sequence of calls gives the holder of a key the secret of one that reache
             enable: async () => (await apiKeys.enable({ params })).id,
             update: async () => (await apiKeys.update({ params, body: { scopes: wanted.scopes } })).id,
             'widen addresses': async () => (await apiKeys.update({ params, body: { allowed_ips: wanted.ips } })).id,
+            'widen rates': async () => (await apiKeys.update({ params, body: { rate_limits: wanted.rates } })).id,
             'widen expiry': async () => (await apiKeys.update({ params, body: { expires_at: null } })).id,
           }[how];
           let changed: string | undefined;

@@ -120,6 +120,7 @@ const samples: Record<string, () => Sample> = {
       expires_in_days: 30,
       allowed_domains: ['*.example.com'],
       allowed_ips: ['192.0.2.0/24'],
+      rate_limits: [{ name: 'per-minute', limit: 100, window_seconds: 60 }],
     },
   }),
   'apiKeys.list': () => ({ query: { organization_id: ada.organizationId, unused_for_days: '90' } }),

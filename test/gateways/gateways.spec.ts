@@ -246,6 +246,21 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
       });
 
+      it('by a rate limit of the key is 429 and tells the client how its limits stand', async () => {
+        const limits = [{ name: 'per-day', limit: 1, window_seconds: 86_400 }];
+        const headers = { 'x-api-key': (await newKey({ rate_limits: limits })).key, ratelimit: '"mine";r=99;t=1' };
+        const first = await through(gateway, { headers });
+        expect(first.status).toBe(200);
+        // Of the two it is nginx that can hand a field of a good answer on to the client.
+        if (name === 'nginx') expect(first.headers['ratelimit']).toMatch(/^"per-day";r=0;t=\d+$/);
+        const refused = await through(gateway, { headers });
+        expectRefusal(refused, 'rate_limited', 429);
+        expect(refused.headers['ratelimit-policy']).toBe('"per-day";q=1;w=86400');
+        expect(refused.headers['ratelimit']).toMatch(/^"per-day";r=0;t=\d+$/);
+        const free = await through(gateway, { headers: await good() });
+        expect([free.headers['ratelimit'], free.headers['ratelimit-policy']]).toEqual([undefined, undefined]);
+      });
+
       it('is what everybody gets whom a gateway with wrong settings asks about', async () => {
         await withGateway({ asks: 'scope=everything' }, async (gateway) => {
           expectRefusal(await through(gateway, { headers: await good() }), 'invalid_request', 400);

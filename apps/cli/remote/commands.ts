@@ -1,6 +1,8 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
 import type { CreateKeyOptions, ListKeysOptions } from './keys.js';
 import type { ExportOptions } from './audit-export.js';
+import { rateLimitOf } from './rate-limit.js';
 import { momentOf } from './times.js';
 import type { UsageOptions } from './usage.js';
 
@@ -79,6 +81,7 @@ function addKeys(program: Command): void {
     .addOption(choice('--environment <ENVIRONMENT>', 'what it is for (default: as the server is set)', ENVIRONMENTS))
     .option('--expires-in-days <DAYS>', 'when it ends (default: never)', wholeNumber)
     .option('--allowed-ip <ADDRESS>', 'from where it may be used, an address or network; once for each', collect)
+    .option('--rate-limit <LIMIT>', 'how much, such as per-minute=100/60s; once for each', collectRateLimit)
     .addOption(jsonOption())
     .addHelpText(
       'after',
@@ -274,6 +277,14 @@ function projectOption(description = 'only those of one project'): Option {
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
+}
+
+function collectRateLimit(text: string, before: RateLimit[] = []): RateLimit[] {
+  const limit = rateLimitOf(text);
+  if (limit) return [...before, limit];
+  throw new InvalidArgumentError(
+    'It must be a name and how much in how long, such as per-minute=100/60s or per-day=5000/1d.',
+  );
 }
 
 function wholeNumber(text: string): number {

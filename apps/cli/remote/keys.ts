@@ -1,5 +1,6 @@
 import type { Client } from '#libs/client/client.js';
 import { isId } from '#libs/contract/ids.js';
+import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
 import { EXIT_OUTPUT, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
 import { ask, canAsk } from './ask.js';
 import { connect } from './connection.js';
@@ -70,6 +71,7 @@ export interface CreateKeyOptions extends JsonOption {
   readonly environment?: ApiKey['environment'];
   readonly expiresInDays?: number;
   readonly allowedIp?: string[];
+  readonly rateLimit?: RateLimit[];
 }
 
 export async function createKey(name: string, options: CreateKeyOptions, env: Env): Promise<void> {
@@ -82,6 +84,7 @@ export async function createKey(name: string, options: CreateKeyOptions, env: En
       environment: options.environment,
       expires_in_days: options.expiresInDays,
       allowed_ips: options.allowedIp,
+      rate_limits: options.rateLimit,
     },
   });
   await showSecret(created, options);
@@ -138,6 +141,7 @@ function fieldsOf(apiKey: ApiKey): Field[] {
     ['Public key', apiKey.public_key],
     ['Scopes', apiKey.scopes.join(', ')],
     ['Allowed IPs', apiKey.allowed_ips.join(', ') || 'every address'],
+    ['Rate limits', apiKey.rate_limits.map(formatRateLimit).join(', ') || 'none'],
     ['Created', localTime(apiKey.created_at)],
     ['Expires', apiKey.expires_at === null ? 'never' : localTime(apiKey.expires_at)],
   ];

@@ -41,6 +41,7 @@ import { KeyPairShown } from './key-pair.js';
 import { LeaveQuestion, useLeaveGuard } from './leave-guard.js';
 import { LostSecret } from './lost-secret.js';
 import { ProjectSelect } from './project-select.js';
+import { RateLimitsField } from './rate-limits-field.js';
 import { ScopesField } from './scopes-field.js';
 
 interface Props {
@@ -115,6 +116,9 @@ interface NewKeyProps {
   readonly onCreated: (created: Created) => void;
 }
 
+/** The fields that are out of sight at first. */
+const folded = ['external_id', 'description', 'metadata', 'allowed_ips', 'rate_limits'];
+
 function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
   const [once] = useState(idempotencyKeys);
   const [more, toggleMore] = useDisclosure(false);
@@ -140,7 +144,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
   });
   const showErrors = (errors: FormErrors) => {
     form.setErrors(errors);
-    if (['external_id', 'description', 'metadata', 'allowed_ips'].some((field) => field in errors)) toggleMore.open();
+    if (folded.some((field) => field in errors)) toggleMore.open();
     focusFirstProblem();
   };
   return (
@@ -194,6 +198,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
           <Collapse expanded={more}>
             <Stack gap="lg" mt="md">
               <AddressesField {...fieldProps(form, 'allowed_ips')} />
+              <RateLimitsField {...fieldProps(form, 'rate_limits')} />
               <TextInput
                 label="External id"
                 description="Your own id of whom or what the key is for. Every verification tells it."

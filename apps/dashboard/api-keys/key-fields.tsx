@@ -7,7 +7,7 @@ import { domainProblem, networkProblem, type MetadataEntry } from './key-form.js
 import { ListField } from './list-field.js';
 import { applicationScopes, isCovered } from './scopes.js';
 
-interface FieldProps<T> {
+export interface FieldProps<T> {
   readonly value: T;
   readonly onChange: (value: T) => void;
   readonly error?: ReactNode;

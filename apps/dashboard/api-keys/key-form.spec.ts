@@ -68,14 +68,21 @@ describe('a new key', () => {
     expect(problemsOfNew({ ...newKey, expiry: 'custom', expiry_date: '' })).toHaveProperty('expiry_date');
   });
 
-  it('says at the field what is no domain, no network and no metadata', () => {
+  it('says at the field what is no domain, no network, no limit and no metadata', () => {
     const form = {
       ...emptyKey,
       allowed_domains: ['app.example.com', 'https://example.com'],
       allowed_ips: ['10.0.0.0/33'],
+      rate_limits: [{ name: 'per-minute', limit: '', window_seconds: 60 }],
       metadata: [{ name: '', value: 'x' }],
     };
-    expect(Object.keys(problemsOf(form))).toEqual(['name', 'allowed_domains', 'allowed_ips', 'metadata']);
+    expect(Object.keys(problemsOf(form))).toEqual([
+      'name',
+      'allowed_domains',
+      'allowed_ips',
+      'rate_limits',
+      'metadata',
+    ]);
     expect(problemsOf(form)['allowed_domains']).toMatch(/^https:\/\/example\.com must be a host/);
   });
 });

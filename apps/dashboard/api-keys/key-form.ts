@@ -2,6 +2,7 @@ import type { RouteInput } from '#libs/contract/route.js';
 import type { createApiKey, updateApiKey } from '#libs/contract/api-keys.js';
 import { Domain } from '#libs/contract/domains.js';
 import { Network } from '#libs/contract/networks.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import type { ApiKey } from './api-keys.js';
 
@@ -14,7 +15,13 @@ export interface KeyForm {
   readonly allowed_domains: readonly string[];
   readonly public_scopes: readonly string[] | null;
   readonly allowed_ips: readonly string[];
+  readonly rate_limits: readonly RateLimitEntry[];
   readonly metadata: readonly MetadataEntry[];
+}
+
+/** A field for a number holds a text while there is none in it. */
+export interface RateLimitEntry extends Omit<RateLimit, 'limit'> {
+  readonly limit: number | string;
 }
 
 export interface MetadataEntry {
@@ -57,6 +64,7 @@ export const emptyKey: KeyForm = {
   allowed_domains: [],
   public_scopes: null,
   allowed_ips: [],
+  rate_limits: [],
   metadata: [],
 };
 
@@ -69,6 +77,7 @@ export function settingsOf(apiKey: ApiKey): SettingsForm {
     allowed_domains: apiKey.allowed_domains,
     public_scopes: apiKey.public_scopes,
     allowed_ips: apiKey.allowed_ips,
+    rate_limits: apiKey.rate_limits,
     metadata: Object.entries(apiKey.metadata).map(([name, value]) => ({ name, value })),
     expires_at: apiKey.expires_at ? localDateTime(new Date(apiKey.expires_at)) : '',
   };
@@ -121,6 +130,7 @@ function bodyOf(form: KeyForm) {
     allowed_domains: [...form.allowed_domains],
     public_scopes: form.public_scopes && [...form.public_scopes],
     allowed_ips: [...form.allowed_ips],
+    rate_limits: form.rate_limits.map((entry) => ({ ...entry, name: entry.name.trim(), limit: Number(entry.limit) })),
     metadata: Object.fromEntries(form.metadata.map(({ name, value }) => [name.trim(), value])),
   };
 }
@@ -160,9 +170,19 @@ export function problemsOf(form: KeyForm): Record<string, string> {
     ...(!form.name.trim() && { name: 'A name tells you later where the key is used' }),
     ...listProblem('allowed_domains', form.allowed_domains, domainProblem),
     ...listProblem('allowed_ips', form.allowed_ips, networkProblem),
+    ...rateLimitProblem(form.rate_limits),
     ...(names.includes('') && { metadata: 'Every entry needs a name' }),
     ...(new Set(names).size < names.length && { metadata: 'Two entries have the same name' }),
   };
+}
+
+function rateLimitProblem(entries: readonly RateLimitEntry[]): Record<string, string> {
+  const names = entries.map(({ name }) => name.trim());
+  if (entries.some(({ limit }) => !(Number(limit) >= 1))) return { rate_limits: 'Every limit needs a number' };
+  if (!names.every((name) => /^[a-z0-9_-]{1,40}$/.test(name))) {
+    return { rate_limits: 'A name is made of a-z, 0-9, _ and -' };
+  }
+  return new Set(names).size < names.length ? { rate_limits: 'Two limits have the same name' } : {};
 }
 
 export function problemsOfNew(form: NewKeyForm): Record<string, string> {

@@ -11,6 +11,7 @@ import { FormError } from '../ui/form-error.js';
 import { apiKeyQuery, refreshApiKeys, type ReadApiKey } from './api-keys.js';
 import { fieldProps, focusFirstProblem } from './fields.js';
 import { AddressesField, DomainsField, MetadataField, PublicScopesField } from './key-fields.js';
+import { RateLimitsField, rateLimitInWords } from './rate-limits-field.js';
 import {
   changedFields,
   keyErrors,
@@ -19,6 +20,8 @@ import {
   rebase,
   settingsOf,
   tomorrow,
+  type MetadataEntry,
+  type RateLimitEntry,
   type SettingsForm,
 } from './key-form.js';
 import { ScopesField } from './scopes-field.js';
@@ -126,6 +129,7 @@ export function KeySettings({ organization, current }: Props) {
           <DomainsField disabled={disabled} {...fieldProps(form, 'allowed_domains')} />
           <PublicScopesField scopes={form.values.scopes} disabled={disabled} {...fieldProps(form, 'public_scopes')} />
           <AddressesField disabled={disabled} {...fieldProps(form, 'allowed_ips')} />
+          <RateLimitsField disabled={disabled} {...fieldProps(form, 'rate_limits')} />
           <MetadataField disabled={disabled} {...fieldProps(form, 'metadata')} />
         </Stack>
         {own.length > 0 && (
@@ -168,6 +172,7 @@ const labels: Record<keyof SettingsForm, string> = {
   allowed_domains: 'Allowed domains',
   public_scopes: 'Public scopes',
   allowed_ips: 'Allowed IP addresses',
+  rate_limits: 'Rate limits',
   metadata: 'Metadata',
 };
 
@@ -216,5 +221,10 @@ function ChangedMeanwhile({ theirs, now, values, onTake, onKeep }: ConflictProps
 function inWords(value: SettingsForm[keyof SettingsForm]): string {
   if (value === null) return 'not held to fewer';
   if (typeof value === 'string') return value || 'nothing';
-  return value.map((item) => (typeof item === 'string' ? item : `${item.name}: ${item.value}`)).join(', ') || 'none';
+  return value.map(itemInWords).join(', ') || 'none';
+}
+
+function itemInWords(item: string | MetadataEntry | RateLimitEntry): string {
+  if (typeof item === 'string') return item;
+  return 'limit' in item ? rateLimitInWords(item) : `${item.name}: ${item.value}`;
 }

@@ -24,13 +24,14 @@ export function changesOf(event: EventEnvelope): readonly Change[] {
 function change(name: string, before: unknown, after: unknown): Change {
   const field = name.replaceAll('_', ' ');
   if (!Array.isArray(before) || !Array.isArray(after)) return { field, before: asText(before), after: asText(after) };
-  const added = after.filter((item) => !before.includes(item));
-  const removed = before.filter((item) => !after.includes(item));
+  const [old, now] = [before.map(asText), after.map(asText)];
+  const added = now.filter((item) => !old.includes(item));
+  const removed = old.filter((item) => !now.includes(item));
   return { field, before: asLines(removed), after: asLines(added) };
 }
 
-function asLines(items: readonly unknown[]): string | undefined {
-  return items.length === 0 ? undefined : items.map(asText).join('\n');
+function asLines(items: readonly string[]): string | undefined {
+  return items.length === 0 ? undefined : items.join('\n');
 }
 
 function asText(value: unknown): string {

@@ -1,5 +1,7 @@
 import type { DomainError } from '#libs/platform/errors.js';
+import type { Standing } from '#libs/platform/events/sliding-window.js';
 import { problemHeaders, problemOf } from '#libs/platform/http/problem.js';
+import { rateLimitHeaders } from '../rate-limits.js';
 import type { ApiKeyRecord } from '../verification/verification.js';
 
 /** What a gateway is answered: a status that it understands, and headers for the upstream. */
@@ -28,7 +30,7 @@ type GatewayHeaders = typeof nothing;
 export const GATEWAY_HEADERS = Object.keys(nothing);
 
 /** Of a key that is good for the request. An external id, which may hold any character, is percent-encoded. */
-export function acceptance(record: ApiKeyRecord): GatewayAnswer {
+export function acceptance(record: ApiKeyRecord, limits?: readonly Standing[]): GatewayAnswer {
   return {
     status: 200,
     headers: {
@@ -40,6 +42,7 @@ export function acceptance(record: ApiKeyRecord): GatewayAnswer {
       'x-scopes': record.scopes.join(' ') || NOTHING,
       'x-authz-code': 'valid',
       'x-authz-status': '200',
+      ...rateLimitHeaders(limits),
     } satisfies GatewayHeaders,
   };
 }
@@ -55,9 +58,11 @@ export interface Surroundings {
    * the connection over one.
    */
   readonly forNginx: boolean;
+  /** How the limits of the key stand, for the client. */
+  readonly limits?: readonly Standing[] | undefined;
 }
 
-export function refusal(error: DomainError, { publicUrl, requestId, forNginx }: Surroundings): GatewayAnswer {
+export function refusal(error: DomainError, { publicUrl, requestId, forNginx, limits }: Surroundings): GatewayAnswer {
   const problem = problemOf(error, publicUrl, requestId);
   const { code, status } = problem;
   const headers = {
@@ -65,6 +70,7 @@ export function refusal(error: DomainError, { publicUrl, requestId, forNginx }: 
     'x-authz-code': code,
     'x-authz-status': String(status),
     ...problemHeaders(error, status),
+    ...rateLimitHeaders(limits),
   };
   if (forNginx) return { status: KNOWN_TO_NGINX.has(status) || status >= 500 ? status : 403, headers };
   return { status, headers: { ...headers, 'content-type': 'application/problem+json' }, body: JSON.stringify(problem) };

@@ -9,6 +9,7 @@ import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { explain } from '#libs/platform/http/problem.filter.js';
 import { plainAddress, textOf } from '#libs/platform/http/server.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
+import type { Standing } from '#libs/platform/events/sliding-window.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
 import { countVerification } from '../verification/verification-metrics.js';
 import { acceptance, refusal, type GatewayAnswer } from './answer.js';
@@ -75,9 +76,9 @@ export class Gateway implements OnModuleInit {
       });
       if (result.code === 'valid') {
         countVerification('gateway', 'valid');
-        return send(reply, requestId, acceptance(result.record!));
+        return send(reply, requestId, acceptance(result.record!, result.limits));
       }
-      return this.#refuse(request, reply, requestId, errorOf(result, policy));
+      return this.#refuse(request, reply, requestId, errorOf(result, policy), result.limits);
     } catch (thrown) {
       const error = explain(thrown, `${request.method} ${PATH} failed (${requestId})`, this.#logger);
       return this.#refuse(request, reply, requestId, error);
@@ -105,10 +106,16 @@ export class Gateway implements OnModuleInit {
     };
   }
 
-  #refuse(request: FastifyRequest, reply: FastifyReply, requestId: string, error: DomainError): FastifyReply {
+  #refuse(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    requestId: string,
+    error: DomainError,
+    limits?: readonly Standing[],
+  ): FastifyReply {
     countVerification('gateway', error.code);
     const forNginx = !isBesidePath(request.url) && (request.query as Record<string, unknown>)['nginx'] === '1';
-    return send(reply, requestId, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx }));
+    return send(reply, requestId, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx, limits }));
   }
 }
 
@@ -141,10 +148,10 @@ function awaitsBody({ headers, raw }: FastifyRequest): boolean {
   return isNamed && !raw.complete;
 }
 
-function errorOf({ code, record, retryAfter }: VerificationResult, { scopes }: Policy): DomainError {
+function errorOf({ code, record, retryAfter, detail }: VerificationResult, { scopes }: Policy): DomainError {
   if (code === 'valid') throw new Error('A good key is no error');
   const [scope] = code === 'insufficient_scope' && record ? missingScopes(record.scopes, scopes) : [];
-  return new DomainError(code, describeVerification(code), {
+  return new DomainError(code, detail ?? describeVerification(code), {
     ...(scope && { scope }),
     ...(retryAfter && { retryAfter }),
   });

@@ -81,6 +81,7 @@ async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincip
     scopes: withinCeiling(key.scopes, organization.scopeCeiling),
     allowedDomains: key.allowedDomains,
     allowedIps: key.allowedIps,
+    rateLimits: key.rateLimits,
     accountableUserId: key.accountableUserId,
     ownKeysOnly: key.ownKeysOnly,
     expiresAt: key.expiresAt ?? null,
@@ -93,7 +94,7 @@ async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincip
 
 function principalOf(record: ApiKeyRecord, admittedUnder: Guard): ApiKeyPrincipal {
   const { apiKeyId, secretId, organizationId, projectId, name, environment, scopes, expiresAt } = record;
-  const { allowedIps, accountableUserId, ownKeysOnly } = record;
+  const { allowedIps, rateLimits, accountableUserId, ownKeysOnly } = record;
   return {
     type: 'api_key',
     apiKeyId,
@@ -105,6 +106,7 @@ function principalOf(record: ApiKeyRecord, admittedUnder: Guard): ApiKeyPrincipa
     scopes,
     expiresAt,
     allowedIps,
+    rateLimits,
     accountableUserId,
     ownKeysOnly,
     admittedUnder,

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { applicationAuthority } from '#libs/contract/scopes.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
@@ -51,6 +52,7 @@ interface Row {
   public_scopes: string[] | null;
   allowed_domains: string[];
   allowed_ips: string[];
+  rate_limits: RateLimit[];
   accountable_user_id: string;
   own_keys_only: boolean;
   expires_at: Date | null;
@@ -69,7 +71,7 @@ interface Row {
 const COLUMNS = `
   k.id AS api_key_id, k.organization_id, o.suspended_at, o.scope_ceiling, k.project_id, k.public_key, k.name,
   k.external_id, k.metadata, k.environment, k.scopes, k.public_scopes, k.allowed_domains, k.allowed_ips,
-  k.accountable_user_id, k.own_keys_only, k.expires_at, k.disabled_at, k.revoked_at,
+  k.rate_limits, k.accountable_user_id, k.own_keys_only, k.expires_at, k.disabled_at, k.revoked_at,
   a.shard, a.tag::text AS tag,
   EXISTS (SELECT FROM credit c WHERE c.organization_id = k.organization_id) AS metered,
   extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`;
@@ -189,6 +191,7 @@ function knownKeyOf(row: Row, application: readonly string[]): KnownKey {
       scopes: withinCeiling(reached, row.scope_ceiling),
       allowedDomains,
       allowedIps: row.allowed_ips,
+      rateLimits: row.rate_limits,
       accountableUserId: fromUuid('user', row.accountable_user_id),
       ownKeysOnly: row.own_keys_only,
       expiresAt: row.expires_at,

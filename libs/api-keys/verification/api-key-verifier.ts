@@ -6,14 +6,16 @@ import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { isDatabaseAway } from '#libs/platform/database.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Admission, type Outcome } from '#libs/platform/events/admission.js';
+import { Admission, type Charge, type Outcome } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
 import { Outage } from '#libs/platform/events/outage.js';
+import type { Standing } from '#libs/platform/events/sliding-window.js';
 import type { Entry, StateBoundCache } from '#libs/platform/events/state-bound-cache.js';
 import { traced } from '#libs/platform/tracing.js';
 import { whereFrom } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
+import { describeRefusal } from '../rate-limits.js';
 import { ApiKeyRecords, type Found, type KnownKey } from './api-key-records.js';
 import { Denials } from './denials.js';
 import { PublicKeyRate } from './public-key-rate.js';
@@ -58,6 +60,10 @@ export interface VerificationResult {
   readonly admittedUnder?: Guard;
   /** Seconds until `rate_limited` may be another answer. */
   readonly retryAfter?: number;
+  /** What there is to say of it beyond its code. */
+  readonly detail?: string;
+  /** How the limits of the key stand, where the request was held against them. */
+  readonly limits?: readonly Standing[];
 }
 
 const INVALID: VerificationResult = { code: 'invalid_key', record: null };
@@ -134,9 +140,17 @@ export class ApiKeyVerifier {
       }
       if (outcome.is === 'admitted') {
         if (outcome.fellBelow) await this.#tellLow(found, request, outcome.fellBelow);
-        return { code, record, admittedUnder: { shard: found.shard, tag: found.state.tag } };
+        const admittedUnder = { shard: found.shard, tag: found.state.tag };
+        return { code, record, admittedUnder, ...limitsOf(outcome) };
       }
-      if (outcome.is === 'not covered') return this.#refuse(request, found, 'insufficient_credits');
+      if (outcome.is === 'not covered') {
+        return { ...(await this.#refuse(request, found, 'insufficient_credits')), ...limitsOf(outcome) };
+      }
+      if (outcome.is === 'over a limit') {
+        const { limits, by, retryAfter } = outcome;
+        const refused = await this.#refuse(request, found, 'rate_limited');
+        return { ...refused, limits, retryAfter, detail: describeRefusal(by, request.cost) };
+      }
       await this.states.refresh();
       if (caller) callerGuard = await this.#admitAgain(caller);
     }
@@ -196,8 +210,7 @@ export class ApiKeyVerifier {
 
   #append(request: VerificationRequest, found: Found, callerGuard: Guard | undefined): Promise<Outcome> {
     const { known, shard, state } = found;
-    const { organizationId } = known.record;
-    const charge = known.metered && request.cost > 0 ? { organizationId, amount: request.cost } : undefined;
+    const charge = chargeOf(known, request.cost);
     return this.admission.append({ shard, tag: state.tag, callerGuard, charge, entry: this.#used(request, found) });
   }
 
@@ -304,6 +317,21 @@ function ifAway<T>(instead: T): (error: unknown) => T {
     if (isDatabaseAway(error)) return instead;
     throw error;
   };
+}
+
+/** Undefined for what takes nothing, or from nothing: it need not wait for those that do. */
+function chargeOf({ metered, record }: KnownKey, amount: number): Charge | undefined {
+  const { organizationId, apiKeyId, rateLimits } = record;
+  if (amount === 0 || (!metered && rateLimits.length === 0)) return undefined;
+  return {
+    amount,
+    ...(metered && { organizationId }),
+    ...(rateLimits.length > 0 && { limited: { apiKeyId, limits: rateLimits.length } }),
+  };
+}
+
+function limitsOf({ limits }: { readonly limits?: readonly Standing[] }) {
+  return limits ? { limits } : {};
 }
 
 function demandOf({ scopes, from }: VerificationRequest, project: Demand['project']): Demand {

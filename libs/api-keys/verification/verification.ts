@@ -1,6 +1,7 @@
 import type { CredentialKind, Environment, Metadata, VerificationCode } from '#libs/contract/api-keys.js';
 import { allowsOrigin } from '#libs/contract/domains.js';
 import { isWithin } from '#libs/contract/networks.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
 import { statusOf } from '../api-key.js';
 
@@ -22,6 +23,7 @@ export interface ApiKeyRecord {
   readonly scopes: readonly string[];
   readonly allowedDomains: readonly string[];
   readonly allowedIps: readonly string[];
+  readonly rateLimits: readonly RateLimit[];
   readonly accountableUserId: string;
   readonly ownKeysOnly: boolean;
   readonly expiresAt: Date | null;

@@ -4,38 +4,65 @@ import { gather } from './admission.js';
 
 type Charged = Parameters<typeof gather>[0][number];
 
-const request = fc.record({
-  organizationId: fc.constantFrom('org_a', 'org_b', 'org_c'),
-  amount: fc.integer({ min: 1, max: 10 }),
-  tag: fc.constantFrom('1', '2'),
-});
+const organization = fc.constantFrom('org_a', 'org_b');
+/** Keys are of one organization each; the state tells whether that has a balance. */
+const request = fc
+  .record({
+    organization,
+    key: fc.constantFrom(undefined, 'key_1', 'key_2'),
+    amount: fc.integer({ min: 1, max: 10 }),
+    tag: fc.constantFrom('metered', 'metered, later', 'unmetered'),
+  })
+  .filter(({ key, tag }) => key !== undefined || tag !== 'unmetered');
 
-function waiting({ organizationId, amount, tag }: typeof request extends fc.Arbitrary<infer R> ? R : never): Charged {
+function waiting({
+  organization,
+  key,
+  amount,
+  tag,
+}: typeof request extends fc.Arbitrary<infer R> ? R : never): Charged {
   const nothing = () => undefined;
-  return { shard: 1, tag, entry: '', charge: { organizationId, amount }, resolve: nothing, reject: nothing, busy: 0 };
+  const charge = {
+    amount,
+    ...(tag !== 'unmetered' && { organizationId: organization }),
+    ...(key && { limited: { apiKeyId: `${organization} ${key}`, limits: 1 } }),
+  };
+  return { shard: 1, tag, entry: '', charge, resolve: nothing, reject: nothing, busy: 0 };
 }
+
+const sourcesOf = ({ charge }: Charged) =>
+  [charge.organizationId, charge.limited?.apiKeyId].filter((source) => source !== undefined);
+const sum = (all: readonly Charged[]) => all.reduce((total, { charge }) => total + charge.amount, 0);
 
 describe('what is charged in one statement', () => {
   const batches = fc.array(request.map(waiting), { maxLength: 20 });
-  const limits = fc
-    .dictionary(fc.constantFrom('org_a', 'org_b', 'org_c'), fc.nat(15))
-    .map((known) => new Map(Object.entries(known)));
+  const source = fc.oneof(organization, fc.constantFrom('org_a key_1', 'org_a key_2', 'org_b key_1'));
+  const limits = fc.dictionary(source, fc.nat(15)).map((known) => new Map(Object.entries(known)));
 
-  it('is one row for an organization, all decided under one state, within what its balance is known to reach', () => {
+  it('is one row for a key with limits and one for all others of an organization, each decided under one state', () => {
+    fc.assert(
+      fc.property(batches, limits, (batch, reach) => {
+        const { rows } = gather(batch, reach);
+        const whose = rows.map(
+          ({ waiting: [first] }) => first!.charge.limited?.apiKeyId ?? first!.charge.organizationId,
+        );
+        expect(new Set(whose).size).toBe(rows.length);
+        for (const { waiting } of rows) {
+          const [first] = waiting;
+          for (const one of waiting) expect([one.tag, sourcesOf(one)]).toEqual([first!.tag, sourcesOf(first!)]);
+        }
+      }),
+    );
+  });
+
+  it('stays, of each balance and each key, within what that is known to reach, but for the first that takes from it', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
         const known = new Map(reach);
-        const { rows } = gather(batch, reach);
-        const organizations = rows.map((row) => row.waiting[0]!.charge.organizationId);
-        expect(new Set(organizations).size).toBe(rows.length);
-        for (const { waiting } of rows) {
-          const { charge, tag } = waiting[0]!;
-          const sum = waiting.reduce((total, one) => total + one.charge.amount, 0);
-          expect(waiting.every((one) => one.tag === tag && one.charge.organizationId === charge.organizationId)).toBe(
-            true,
-          );
-          // The first always goes, for only a statement may refuse it.
-          if (waiting.length > 1) expect(sum).toBeLessThanOrEqual(known.get(charge.organizationId) ?? Infinity);
+        const going = gather(batch, reach).rows.flatMap(({ waiting }) => waiting);
+        for (const source of new Set(going.flatMap(sourcesOf))) {
+          const all = going.filter((one) => sourcesOf(one).includes(source));
+          if (all.length > 1) expect(sum(all)).toBeLessThanOrEqual(known.get(source) ?? Infinity);
         }
       }),
     );
@@ -52,11 +79,30 @@ describe('what is charged in one statement', () => {
     );
   });
 
-  it('holds the first of each organization, so that whatever waits gets on', () => {
+  it('holds the first of all, so that whatever waits gets on', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
-        const first = [...Map.groupBy(batch, ({ charge }) => charge.organizationId).values()].map(([one]) => one);
-        expect(gather(batch, reach).rows.map((row) => row.waiting[0])).toEqual(first);
+        expect(gather(batch, reach).rows[0]?.waiting[0]).toBe(batch[0]);
+      }),
+    );
+  });
+
+  it('counts against no more limits than it has the time for, however many keys wait', () => {
+    const batch = Array.from({ length: 100 }, (_, n): Charged => {
+      const one = waiting({ organization: 'org_a', key: 'key_1', amount: 1, tag: 'unmetered' });
+      return { ...one, charge: { amount: 1, limited: { apiKeyId: `key_${n}`, limits: 10 } } };
+    });
+    const { rows, later } = gather(batch, new Map());
+    expect([rows.length, later.length]).toEqual([51, 49]);
+  });
+
+  it('forgets what is known of a reach as soon as nothing waits for it', () => {
+    fc.assert(
+      fc.property(batches, limits, (batch, reach) => {
+        const { rows, later } = gather(batch, reach);
+        const waitedFor = new Set(later.flatMap(sourcesOf));
+        const gone = rows.flatMap(({ waiting }) => waiting.flatMap(sourcesOf)).filter((one) => !waitedFor.has(one));
+        expect(gone.filter((one) => reach.has(one))).toEqual([]);
       }),
     );
   });

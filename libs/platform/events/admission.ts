@@ -11,10 +11,19 @@ import { admissionMetrics } from './admission-metrics.js';
 import { bundleOf } from './bundle.js';
 import { IngestBell } from './ingest-bell.js';
 import { Outage } from './outage.js';
+import { longestWait, roomOf, standingOf, SUB_WINDOWS, type Standing, type Window } from './sliding-window.js';
 
 interface State {
   readonly shard: number;
   readonly tag: string;
+}
+
+export interface Charge {
+  readonly amount: number;
+  /** Whose balance pays; absent where there is none. */
+  readonly organizationId?: string | undefined;
+  /** The key whose limits it counts against, and how many these are; absent where it has none. */
+  readonly limited?: { readonly apiKeyId: string; readonly limits: number } | undefined;
 }
 
 /** One event that is stored only if the authorization state is still the one under which it was decided. */
@@ -24,8 +33,8 @@ interface Guarded {
   readonly tag: string | null;
   /** A second state that has to be as it was: that of the key which asked on behalf of somebody else. */
   readonly callerGuard?: State | undefined;
-  /** What it costs the balance of an organization: stored and charged together, or neither. */
-  readonly charge?: { readonly organizationId: string; readonly amount: number } | undefined;
+  /** What it takes: stored and taken together, or neither. */
+  readonly charge?: Charge | undefined;
   /** The text of the event. */
   readonly entry: string;
 }
@@ -33,16 +42,31 @@ interface Guarded {
 /**
  * - `admitted`: the event is on disk, and paid for. `fellBelow`: with it the balance fell below what its owner calls low.
  * - `stale`: the state has moved, nothing was stored; decide again.
- * - `not covered`: the balance does not reach, nothing was stored.
+ * - `not covered`: the balance does not reach, nothing was stored or taken.
+ * - `over a limit`: a limit of the key does not let it through, nothing was stored or taken. `by` is the one that it would
+ *   wait for the longest, until `retryAfter` seconds have passed.
+ *
+ * `limits` are those of the key as the answer leaves them.
  */
 export type Outcome =
-  | { readonly is: 'admitted'; readonly fellBelow?: { readonly balance: number; readonly low: number } }
-  | { readonly is: 'stale' | 'not covered' };
+  | {
+      readonly is: 'admitted';
+      readonly fellBelow?: { readonly balance: number; readonly low: number };
+      readonly limits?: readonly Standing[];
+    }
+  | { readonly is: 'stale' }
+  | { readonly is: 'not covered'; readonly limits?: readonly Standing[] }
+  | {
+      readonly is: 'over a limit';
+      readonly limits: readonly Standing[];
+      readonly by: Standing;
+      readonly retryAfter: number;
+    };
 
 interface Waiting extends Guarded {
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
-  /** How often its organization's balance was locked by somebody else. */
+  /** How often what it takes from was locked by somebody else. */
   busy: number;
 }
 
@@ -58,6 +82,8 @@ interface Row<W extends Waiting = Waiting> {
 
 const MAX_WAITING = 10_000;
 const MAX_BATCH = 512;
+/** How many limits one statement counts against: each takes it some time, and its time is bounded. */
+const MAX_LIMITS = 512;
 const MAX_BUSY = 100;
 const PATIENCE_MS = 1_000;
 const BUSY_PAUSE_MS = 5;
@@ -90,45 +116,103 @@ const ADMIT = {
 };
 
 /**
- * The same with a charge, one row for an organization: event and debit, or neither. A balance that somebody else has
- * locked is passed over (`balance` is null) instead of waited for, with the snapshot growing old meanwhile.
+ * The same with a charge: the event, the debit and what it takes of the key's limits, or none of them. What somebody else
+ * has locked is passed over (`held` is false) instead of waited for, with the snapshot growing old meanwhile. A balance
+ * comes first, so that whoever does not get it does not keep limits from others.
+ *
+ * Everything counts as it was locked, not as the snapshot has it, and the instant is taken after the locks: for each limit
+ * the instants stand in the order of its admissions, which is what makes its promise exact.
  */
 const ADMIT_CHARGED = {
   name: 'admit-charged',
   text: `
     WITH r AS MATERIALIZED (
       SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
-             organization_id, amount
+             amount, organization_id, api_key_id, limits, position
       FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
-                  $9::uuid[], $10::bigint[])
-        AS t (shard, tag, id, start, length, caller_shard, caller_tag, organization_id, amount)
+                  $9::bigint[], $10::uuid[], $11::uuid[], $12::int[]) WITH ORDINALITY
+        AS t (shard, tag, id, start, length, caller_shard, caller_tag, amount, organization_id, api_key_id, limits, position)
     ), ok AS MATERIALIZED (${CURRENT}),
-    held AS MATERIALIZED (
+    purse AS MATERIALIZED (
       SELECT c.organization_id, c.balance, c.low_below FROM credit c
       WHERE c.organization_id IN (SELECT organization_id FROM ok)
       ORDER BY c.organization_id FOR NO KEY UPDATE OF c SKIP LOCKED
+    ), solvent AS MATERIALIZED (
+      SELECT id, position, amount, api_key_id, limits, organization_id, balance, low_below
+      FROM ok LEFT JOIN purse USING (organization_id) WHERE organization_id IS NULL OR balance IS NOT NULL
+    ), rate AS MATERIALIZED (
+      SELECT s.*, k.name, k.quota, k.window_seconds, k.newest, k.counts
+      FROM solvent s JOIN api_key_rate k ON k.api_key_id = s.api_key_id
+      ORDER BY k.api_key_id, k.name FOR NO KEY UPDATE OF k SKIP LOCKED
+    ), instant AS MATERIALIZED (
+      SELECT count(*), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros FROM rate
+    ), aged AS MATERIALIZED (
+      SELECT rate.*, bucket, now_counts, (SELECT sum(n) FROM unnest(now_counts) AS n) AS used,
+             (micros - bucket * (window_seconds * 1000000::float8 / ${SUB_WINDOWS})) / 1000000 AS elapsed
+      FROM instant, rate,
+        LATERAL (SELECT micros * ${SUB_WINDOWS} / (window_seconds * 1000000::bigint) AS present) AS p,
+        -- A clock that went back stands still until it has caught up; by more than a window, it begins anew.
+        LATERAL (SELECT CASE WHEN newest - present BETWEEN 0 AND ${SUB_WINDOWS} THEN newest ELSE present END AS bucket) AS b,
+        LATERAL (SELECT least(abs(bucket - newest), ${SUB_WINDOWS} + 1)::int AS gone) AS g,
+        LATERAL (SELECT counts[gone + 1:] || array_fill(0, ARRAY[gone]) AS now_counts) AS c
+    ), line AS MATERIALIZED (
+      -- One for each limit of a row, or one for a row without. Joined again they would be compared each with each.
+      SELECT id, position, amount, organization_id, balance, low_below, api_key_id, name, bucket, now_counts,
+             json_build_object('name', name, 'limit', quota, 'windowSeconds', window_seconds,
+                               'counts', now_counts, 'elapsed', elapsed) AS standing,
+             row_number() OVER (PARTITION BY id ORDER BY name) = 1 AS leads,
+             count(*) OVER (PARTITION BY id) = limits AS held,
+             amount <= min(quota - used) OVER (PARTITION BY id) AS fits
+      FROM aged
+      UNION ALL
+      SELECT id, position, amount, organization_id, balance, low_below, NULL, NULL, NULL, NULL, NULL, true, true, true
+      FROM solvent WHERE api_key_id IS NULL
+    ), owing AS MATERIALIZED (
+      SELECT *, sum(amount) FILTER (WHERE leads AND held AND fits) OVER (PARTITION BY organization_id ORDER BY position)
+                AS owed
+      FROM line
+    ), decided AS MATERIALIZED (
+      SELECT *, held AND fits AND (organization_id IS NULL OR owed <= balance) AS admitted FROM owing
+    ), bill AS MATERIALIZED (
+      SELECT organization_id, balance - max(owed) AS rest FROM decided
+      WHERE admitted AND organization_id IS NOT NULL GROUP BY organization_id, balance
     ), paid AS (
-      -- The balance as it was locked, not as the snapshot has it.
-      UPDATE credit c SET balance = held.balance - ok.amount
-      FROM ok JOIN held ON held.organization_id = ok.organization_id
-      WHERE c.organization_id = ok.organization_id AND held.balance >= ok.amount
-      RETURNING c.organization_id
+      UPDATE credit c SET balance = bill.rest FROM bill WHERE c.organization_id = bill.organization_id
+    ), taken AS (
+      UPDATE api_key_rate k
+      SET newest = d.bucket,
+          counts = d.now_counts[:${SUB_WINDOWS}] || (d.now_counts[${SUB_WINDOWS} + 1] + d.amount)::int
+      FROM decided d WHERE d.admitted AND k.api_key_id = d.api_key_id AND k.name = d.name
     ), ins AS (
-      INSERT INTO event_batch (shard, id, body) SELECT shard, id, body FROM ok
-      WHERE organization_id IN (SELECT organization_id FROM paid) RETURNING id
+      INSERT INTO event_batch (shard, id, body)
+      SELECT shard, id, body FROM ok JOIN decided USING (id) WHERE leads AND admitted
+    ), told AS MATERIALIZED (
+      SELECT id, organization_id, bool_and(held) AS held, bool_and(fits) AS fits, bool_and(admitted) AS admitted,
+             json_agg(standing ORDER BY name) FILTER (WHERE name IS NOT NULL) AS windows,
+             min(balance) AS balance, min(low_below) AS low, min(owed) AS owed
+      FROM decided GROUP BY id, organization_id
     )
-    SELECT r.id::text, ok.id IS NOT NULL AS current, ins.id IS NOT NULL AS admitted,
-           held.balance::float8 AS balance, held.low_below::float8 AS low,
+    SELECT r.id::text, ok.id IS NOT NULL AS current, coalesce(held, false) AS held, fits, windows, admitted,
+           (balance - owed)::float8 AS left, coalesce(rest, balance)::float8 AS rest, low::float8 AS low,
            extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
-    FROM r LEFT JOIN ok ON ok.id = r.id LEFT JOIN ins ON ins.id = r.id
-    LEFT JOIN held ON held.organization_id = ok.organization_id`,
+    FROM r LEFT JOIN ok USING (id) LEFT JOIN told USING (id)
+    LEFT JOIN bill ON bill.organization_id = told.organization_id`,
 };
 
 interface ChargedAnswer {
   readonly id: string;
   readonly current: boolean;
+  /** Whether all that it takes from was there to be locked; without, the rest says nothing. */
+  readonly held: boolean;
+  /** Whether the limits let it through. */
+  readonly fits: boolean;
+  /** The limits of the key before it. */
+  readonly windows: readonly Window[] | null;
   readonly admitted: boolean;
-  readonly balance: number | null;
+  /** What it left of the balance. */
+  readonly left: number | null;
+  /** What the whole statement left of it. */
+  readonly rest: number | null;
   readonly low: number | null;
   readonly database_time: number;
 }
@@ -143,7 +227,7 @@ export class Admission implements OnApplicationShutdown {
   readonly #logger = new Logger(Admission.name);
   readonly #free: Lane<Waiting>;
   readonly #charged: Lane<Charged>;
-  /** What is known of balances that did not reach: how much of what waits the next row can hold. */
+  /** What is known of balances and of limits that did not reach: how much of what waits the next rows can hold. */
   readonly #reach = new Map<string, number>();
 
   constructor(
@@ -190,10 +274,13 @@ export class Admission implements OnApplicationShutdown {
   async #admitCharged(lane: Lane<Charged>, batch: readonly Charged[]): Promise<void> {
     const { rows, later } = gather(batch, this.#reach);
     lane.putBack(later);
+    const charges = rows.map(({ waiting }) => waiting[0]!.charge);
     const values = [
       ...columnsOf(rows),
-      rows.map(({ waiting }) => toUuid(waiting[0]!.charge.organizationId)),
-      rows.map(({ waiting }) => costOf(waiting)),
+      rows.map(({ waiting }) => amountOf(waiting)),
+      charges.map(({ organizationId }) => organizationId && toUuid(organizationId)),
+      charges.map(({ limited }) => limited && toUuid(limited.apiKeyId)),
+      charges.map(({ limited }) => limited?.limits ?? 0),
     ];
     const sentAt = performance.now();
     const answers = await lane.connection.query<ChargedAnswer>(ADMIT_CHARGED, values);
@@ -205,41 +292,65 @@ export class Admission implements OnApplicationShutdown {
       if (!answer.current) {
         admissionMetrics.stale.value += waiting.length;
         for (const { resolve } of waiting) resolve({ is: 'stale' });
-      } else if (answer.balance === null) isBusy = this.#waitForBalance(lane, waiting) || isBusy;
-      else if (answer.admitted) this.#settle(waiting, answer.balance, answer.low!);
-      else this.#fallShort(lane, waiting, answer.balance);
+      } else if (!answer.held) isBusy = this.#waitForOthers(lane, waiting) || isBusy;
+      else if (answer.admitted) this.#settle(waiting, answer);
+      else this.#fallShort(lane, waiting, answer);
     }
-    // Somebody else holds the balance for the length of a statement.
+    // Somebody else holds what is needed for the length of a statement.
     if (isBusy) await new Promise((resolve) => setTimeout(resolve, Math.random() * BUSY_PAUSE_MS));
   }
 
-  #settle(waiting: readonly Charged[], balance: number, low: number): void {
+  #settle(waiting: readonly Charged[], { left, low, windows }: ChargedAnswer): void {
     const { shard, charge } = waiting[0]!;
-    const left = balance - costOf(waiting);
-    if (this.#reach.has(charge.organizationId)) this.#reach.set(charge.organizationId, left);
+    const amount = amountOf(waiting);
+    this.#learnReach(charge.organizationId, left);
+    this.#learnReach(charge.limited?.apiKeyId, windows && roomOf(windows) - amount);
     this.bell.ring(shard);
-    const fellBelow = balance >= low && left < low ? { balance: left, low } : undefined;
-    for (const [index, { resolve }] of waiting.entries()) {
-      resolve({ is: 'admitted', ...(index === 0 && fellBelow && { fellBelow }) });
+    const fellBelow =
+      left !== null && left + amount >= low! && left < low! ? { fellBelow: { balance: left, low: low! } } : {};
+    let taken = 0;
+    for (const [index, { charge, resolve }] of waiting.entries()) {
+      taken += charge.amount;
+      resolve({ is: 'admitted', ...(index === 0 && fellBelow), ...standingsOf(windows, taken) });
     }
   }
 
-  /** What the balance could not pay in one is told so; the rest goes again, in order, as far as the balance reaches. */
-  #fallShort(lane: Lane<Charged>, waiting: readonly Charged[], balance: number): void {
-    const affordable = waiting.filter(({ charge }) => charge.amount <= balance);
-    for (const { charge, resolve } of waiting) if (charge.amount > balance) resolve({ is: 'not covered' });
-    const { organizationId } = waiting[0]!.charge;
-    if (affordable.length > 0) this.#reach.set(organizationId, balance);
-    else this.#reach.delete(organizationId);
-    lane.putBack(affordable);
+  /** What is known of the reach is only kept up where something waits for it. */
+  #learnReach(source: string | undefined, reach: number | null): void {
+    if (source && reach !== null && this.#reach.has(source)) this.#reach.set(source, reach);
   }
 
-  #waitForBalance(lane: Lane<Charged>, waiting: readonly Charged[]): boolean {
+  /** What could not be taken in one is told so; the rest goes again, in order, as far as it reaches. */
+  #fallShort(lane: Lane<Charged>, waiting: readonly Charged[], { fits, windows, rest }: ChargedAnswer): void {
+    const { organizationId, limited } = waiting[0]!.charge;
+    const [source, reach] = fits ? [organizationId!, rest!] : [limited!.apiKeyId, roomOf(windows!)];
+    const within = waiting.filter(({ charge }) => charge.amount <= reach);
+    for (const { charge, resolve } of waiting) {
+      if (charge.amount > reach)
+        resolve(fits ? { is: 'not covered', ...standingsOf(windows, 0) } : overALimit(windows!, charge.amount));
+    }
+    if (within.length > 0) this.#reach.set(source, reach);
+    else this.#reach.delete(source);
+    lane.putBack(within);
+  }
+
+  #waitForOthers(lane: Lane<Charged>, waiting: readonly Charged[]): boolean {
     const patient = waiting.filter((one) => (one.busy += 1) < MAX_BUSY);
-    for (const one of waiting) if (one.busy >= MAX_BUSY) one.reject(unavailable('The balance is being changed'));
+    for (const one of waiting)
+      if (one.busy >= MAX_BUSY) one.reject(unavailable('What this takes from is being changed'));
     lane.putBack(patient);
     return patient.length > 0;
   }
+}
+
+function standingsOf(windows: readonly Window[] | null, taken: number): { readonly limits?: readonly Standing[] } {
+  return windows ? { limits: windows.map((window) => standingOf(window, taken)) } : {};
+}
+
+function overALimit(windows: readonly Window[], amount: number): Outcome {
+  const { window, seconds } = longestWait(windows, amount);
+  const limits = windows.map((window) => standingOf(window, 0));
+  return { is: 'over a limit', limits, by: standingOf(window, 0), retryAfter: seconds };
 }
 
 /** What works for many requests is not to pass for a part of the one that came first. */
@@ -301,32 +412,47 @@ class Lane<W extends Waiting> {
 }
 
 /**
- * One row for each organization, whose debits are one: what was decided under another state, and what goes beyond what the
- * balance is known to reach, comes later. The first of each always goes, for only a statement may refuse it.
+ * One row for a key with limits, and one for all keys of an organization that have none. What was decided under another
+ * state, what goes beyond what is known to be left of a balance or a limit, and what there is no time for, comes later. What
+ * is known holds nobody back who is the first to take from it, for only a statement may refuse.
  */
 export function gather(
   batch: readonly Charged[],
   reach: Map<string, number>,
 ): { readonly rows: readonly Row<Charged>[]; readonly later: readonly Charged[] } {
+  const rows = new Map<string, Charged[]>();
+  const taken = new Map<string, number>();
+  let limits = 0;
   const later: Charged[] = [];
-  const rows = [...Map.groupBy(batch, ({ charge }) => charge.organizationId)].map(([organizationId, all]) => {
-    const state = stateOf(all[0]!);
-    const limit = reach.get(organizationId) ?? Infinity;
-    let sum = 0;
-    const waiting = all.filter((one, index) => {
-      const fits = index === 0 || (stateOf(one) === state && sum + one.charge.amount <= limit);
-      if (fits) sum += one.charge.amount;
-      else later.push(one);
-      return fits;
-    });
-    // Nothing is left to hold back, so what was known may be forgotten.
-    if (waiting.length === all.length) reach.delete(organizationId);
-    return { id: v7(), waiting };
-  });
-  return { rows, later };
+  for (const one of batch) {
+    const sources = sourcesOf(one.charge);
+    const row = rows.get(sources[0]!);
+    const sums = sources.map((source) => (taken.get(source) ?? 0) + one.charge.amount);
+    const isWithinReach = sources.every(
+      (source, n) => !taken.has(source) || sums[n]! <= (reach.get(source) ?? Infinity),
+    );
+    const more = row ? 0 : (one.charge.limited?.limits ?? 0);
+    if (!isWithinReach || limits + more > MAX_LIMITS || (row && stateOf(row[0]!) !== stateOf(one))) {
+      later.push(one);
+      continue;
+    }
+    limits += more;
+    for (const [n, source] of sources.entries()) taken.set(source, sums[n]!);
+    if (row) row.push(one);
+    else rows.set(sources[0]!, [one]);
+  }
+  // Where nothing is left to hold back, what was known may be forgotten.
+  const heldBack = new Set(later.flatMap(({ charge }) => sourcesOf(charge)));
+  for (const source of taken.keys()) if (!heldBack.has(source)) reach.delete(source);
+  return { rows: [...rows.values()].map((waiting) => ({ id: v7(), waiting })), later };
 }
 
-function costOf(waiting: readonly Charged[]): number {
+/** What it takes from; the first tells whose row it is in. */
+function sourcesOf({ organizationId, limited }: Charge): string[] {
+  return [limited?.apiKeyId, organizationId].filter((source) => source !== undefined);
+}
+
+function amountOf(waiting: readonly Charged[]): number {
   return waiting.reduce((sum, { charge }) => sum + charge.amount, 0);
 }
 

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+const MAX_WINDOW_SECONDS = 30 * 86_400;
+
+/** No more than `limit` units are admitted in any window of `window_seconds`. */
+export const RateLimit = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9_-]{1,40}$/, 'must be up to 40 of a-z, 0-9, _ and -')
+      .meta({ examples: ['per-minute'] }),
+    limit: z.int().min(1).max(1_000_000_000).meta({ description: 'How many units; a request takes its cost' }),
+    window_seconds: z.int().min(1).max(MAX_WINDOW_SECONDS),
+  })
+  .meta({ id: 'RateLimit' });
+export type RateLimit = z.infer<typeof RateLimit>;
+
+export const RateLimits = z
+  .array(RateLimit)
+  .max(10)
+  .refine(
+    (limits) => new Set(limits.map(({ name }) => name)).size === limits.length,
+    'must have a name of its own each',
+  )
+  .meta({ description: 'What the key may use in a time, all of them at once; none: as much as it likes' });
+
+/** How a limit stands after a verification. */
+export const RateLimitStanding = z
+  .strictObject({
+    ...RateLimit.shape,
+    remaining: z.int(),
+    reset_seconds: z.int().meta({ description: 'Until more remains than now; 0 where all does' }),
+  })
+  .meta({ id: 'RateLimitStanding' });
+
+/** `per-minute=100/60s`, as people write and read it. */
+export function formatRateLimit({ name, limit, window_seconds: seconds }: RateLimit): string {
+  return `${name}=${limit}/${seconds}s`;
+}

@@ -1,0 +1,73 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { longestWait, roomOf, standingOf, SUB_WINDOWS, type Window } from './sliding-window.js';
+
+const window: fc.Arbitrary<Window> = fc
+  .record({
+    name: fc.constant('a'),
+    windowSeconds: fc.integer({ min: 1, max: 600 }),
+    counts: fc.array(fc.nat(3), { minLength: SUB_WINDOWS + 1, maxLength: SUB_WINDOWS + 1 }),
+    unused: fc.nat(20),
+    passed: fc.double({ min: 0, max: 0.999, noNaN: true }),
+  })
+  .map(({ unused, passed, ...rest }) => ({
+    ...rest,
+    limit: Math.max(
+      1,
+      rest.counts.reduce((sum, count) => sum + count, unused),
+    ),
+    elapsed: (passed * rest.windowSeconds) / SUB_WINDOWS,
+  }));
+
+/** What is in the window after so many seconds in which nothing happens. */
+function after(at: Window, seconds: number): Window {
+  const length = at.windowSeconds / SUB_WINDOWS;
+  const gone = Math.min(SUB_WINDOWS + 1, Math.floor((at.elapsed + seconds) / length + 1e-9));
+  return { ...at, counts: [...at.counts.slice(gone), ...Array.from({ length: gone }, () => 0)], elapsed: 0 };
+}
+
+describe('a limit as it is told', () => {
+  it('has remaining what is admitted at once, and no more', () => {
+    fc.assert(
+      fc.property(window, fc.nat(20), (at, taken) => {
+        fc.pre(taken <= roomOf([at]));
+        const { remaining } = standingOf(at, taken);
+        expect(remaining).toBe(at.limit - at.counts.reduce((sum, count) => sum + count, taken));
+      }),
+    );
+  });
+
+  it('has more after as many seconds as it says, and not a whole second before', () => {
+    fc.assert(
+      fc.property(window, (at) => {
+        const { resetSeconds } = standingOf(at, 0);
+        if (resetSeconds === 0) return expect(roomOf([at])).toBe(at.limit);
+        expect(roomOf([after(at, resetSeconds)])).toBeGreaterThan(roomOf([at]));
+        expect(roomOf([after(at, resetSeconds - 1)])).toBe(roomOf([at]));
+      }),
+    );
+  });
+});
+
+describe('what does not fit', () => {
+  it('fits after as many seconds as it is told, and not a whole second before', () => {
+    fc.assert(
+      fc.property(fc.array(window, { minLength: 1, maxLength: 3 }), fc.integer({ min: 1, max: 50 }), (all, amount) => {
+        fc.pre(amount > roomOf(all) && all.every(({ limit }) => amount <= limit));
+        const { seconds } = longestWait(all, amount);
+        expect(seconds).toBeGreaterThan(0);
+        expect(roomOf(all.map((at) => after(at, seconds)))).toBeGreaterThanOrEqual(amount);
+        expect(roomOf(all.map((at) => after(at, seconds - 1)))).toBeLessThan(amount);
+      }),
+    );
+  });
+
+  it('and never will, is told the window of the limit that it is greater than', () => {
+    fc.assert(
+      fc.property(window, window, fc.integer({ min: 1, max: 5 }), (at, other, excess) => {
+        fc.pre(other.limit >= at.limit + excess);
+        expect(longestWait([other, at], at.limit + excess)).toEqual({ window: at, seconds: at.windowSeconds });
+      }),
+    );
+  });
+});

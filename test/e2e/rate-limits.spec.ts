@@ -1,0 +1,321 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { Client } from '#libs/client/client.js';
+import { toUuid } from '#libs/contract/ids.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { codeOf, outcomeOf } from '../support/rejection.js';
+
+type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
+type Limits = NonNullable<NewKey['rate_limits']>;
+
+let deployment: Deployment;
+let operator: Account;
+let ada: Account;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ env: { TRUST_PROXY: 'loopback' } });
+  [operator, ada] = await Promise.all([deployment.operator(), deployment.account()]);
+});
+
+afterAll(() => deployment.stop());
+
+/** So long that nothing comes back while a test runs. */
+const WINDOW = 86_400;
+const perDay = (limit: number, name = 'per-day') => ({ name, limit, window_seconds: WINDOW });
+
+async function newKey(rateLimits: Limits, body: Partial<NewKey> = {}, account = ada) {
+  const { client } = account;
+  const key = await client.apiKeys.create({
+    body: { name: 'Limited', scopes: ['triggers:read'], rate_limits: rateLimits, ...body },
+  });
+  const service = await client.apiKeys.create({ body: { name: 'Service', scopes: ['api-keys:verify'] } });
+  const { apiKeys } = deployment.client({ apiKey: service.key });
+  const verify = (cost?: number) => apiKeys.verify({ body: { key: key.key, ...(cost !== undefined && { cost }) } });
+  return { ...key, params: { id: key.id }, verify, use: async (cost?: number) => (await verify(cost)).code };
+}
+
+async function newMetered(amount: number, rateLimits: Limits) {
+  const account = await deployment.account();
+  const params = { id: account.organizationId };
+  await operator.client.credits.grant({ params, body: { amount, low_below: 0 } });
+  const key = await newKey(rateLimits, {}, account);
+  return { ...key, account, balance: async () => (await account.client.credits.get({ params })).balance };
+}
+
+async function ask(key: string, query = '') {
+  const response = await fetch(`${deployment.url}/authz${query}`, { headers: { 'x-api-key': key } });
+  const text = await response.text();
+  return {
+    status: response.status,
+    header: (name: string) => response.headers.get(name),
+    problem: text ? (JSON.parse(text) as { code: string; detail: string }) : undefined,
+  };
+}
+
+describe('a key without limits', () => {
+  it('may be used as much as one likes, and is told nothing of limits', async () => {
+    const { key, verify, rate_limits: limits } = await newKey([]);
+    expect(limits).toEqual([]);
+    expect(await verify(1_000_000)).not.toHaveProperty('rate_limits');
+    const { status, header } = await ask(key);
+    expect([status, header('ratelimit'), header('ratelimit-policy')]).toEqual([200, null, null]);
+  });
+});
+
+describe('a limit of a key', () => {
+  it('is taken from by each verification, as much as it costs, and by no call of ours', async () => {
+    const { verify, use, key } = await newKey([perDay(10)]);
+    expect((await verify()).rate_limits).toMatchObject([{ name: 'per-day', limit: 10, remaining: 9 }]);
+    expect((await verify(4)).rate_limits).toMatchObject([{ remaining: 5 }]);
+    expect(await use(0)).toBe('valid');
+    for (let call = 0; call < 10; call++) await deployment.client({ apiKey: key }).auth.whoami();
+    expect((await verify(5)).rate_limits).toMatchObject([{ remaining: 0 }]);
+    expect([await use(), await use(0)]).toEqual(['rate_limited', 'valid']);
+    expect(await outcomeOf(deployment.client({ apiKey: key }).auth.whoami())).toBe('done');
+  });
+
+  it('of several that is the strictest decides, and a refusal takes from none', async () => {
+    const { verify, use } = await newKey([perDay(5, 'strict'), perDay(100, 'wide')]);
+    expect([await use(4), await use(2), await use(2)]).toEqual(['valid', 'rate_limited', 'rate_limited']);
+    expect((await verify(1)).rate_limits).toMatchObject([
+      { name: 'strict', remaining: 0 },
+      { name: 'wide', remaining: 95 },
+    ]);
+  });
+
+  it('is the key’s own: another key of the same organization has all of its own', async () => {
+    const [one, other] = await Promise.all([newKey([perDay(1)]), newKey([perDay(1)])]);
+    expect([await one.use(), await one.use(), await other.use()]).toEqual(['valid', 'rate_limited', 'valid']);
+  });
+
+  it('holds for every secret of the key, and for its public key', async () => {
+    const { key, params, public_key: publicKey } = await newKey([perDay(2)], { allowed_domains: ['shop.example'] });
+    const rotated = await ada.client.apiKeys.rotate({ params, body: { grace_period_seconds: 60 } });
+    expect([(await ask(key)).status, (await ask(rotated.key)).status, (await ask(key)).status]).toEqual([
+      200, 200, 429,
+    ]);
+    const headers = { 'x-api-key': publicKey, origin: 'https://shop.example' };
+    expect((await fetch(`${deployment.url}/authz`, { headers })).status).toBe(429);
+  });
+
+  it('that is used by many at once goes in order as far as it reaches, and nothing is left that would have fitted', async () => {
+    const { use, verify } = await newKey([perDay(20)]);
+    const codes = await Promise.all(Array.from({ length: 50 }, () => use()));
+    expect(codes.filter((code) => code === 'valid')).toHaveLength(20);
+    expect(codes.filter((code) => code === 'rate_limited')).toHaveLength(30);
+    expect((await verify()).rate_limits).toMatchObject([{ remaining: 0 }]);
+  });
+
+  it('is what a plain sum says, whatever is asked in whatever order and by however many at once', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 1, maxLength: 5 }), { maxLength: 5 }),
+        async (rounds) => {
+          const { use, verify } = await newKey([perDay(20)]);
+          let left = 20;
+          for (const costs of rounds) {
+            const codes = await Promise.all(costs.map(use));
+            const spent = costs.filter((_, n) => codes[n] === 'valid').reduce((sum, cost) => sum + cost, 0);
+            expect(spent).toBeLessThanOrEqual(left);
+            // Nothing was refused that what was left in the end would have let through.
+            left -= spent;
+            for (const [n, cost] of costs.entries()) if (codes[n] !== 'valid') expect(cost).toBeGreaterThan(left);
+          }
+          const { code, rate_limits: [standing] = [] } = await verify(1);
+          expect([code, standing!.remaining]).toEqual(left > 0 ? ['valid', left - 1] : ['rate_limited', 0]);
+        },
+      ),
+      { numRuns: 15 },
+    );
+  }, 60_000);
+
+  it('comes back: after as long as it says the next is good', async () => {
+    const { key } = await newKey([{ name: 'quick', limit: 1, window_seconds: 1 }]);
+    expect((await ask(key)).status).toBe(200);
+    const refused = await ask(key);
+    expect(refused.status).toBe(429);
+    await new Promise((resolve) => setTimeout(resolve, Number(refused.header('retry-after')) * 1000));
+    expect((await ask(key)).status).toBe(200);
+  });
+});
+
+describe('a clock of the database that was set back', () => {
+  const setBack = (id: string, steps: number) =>
+    deployment.sql.query('UPDATE api_key_rate SET newest = newest + $2 WHERE api_key_id = $1', [toUuid(id), steps]);
+
+  it('lets nothing through twice', async () => {
+    const { id, use, verify } = await newKey([perDay(5)]);
+    expect(await use(3)).toBe('valid');
+    await setBack(id, 30);
+    expect((await verify(1)).rate_limits).toMatchObject([{ remaining: 1 }]);
+    expect(await use(2)).toBe('rate_limited');
+  });
+
+  it('by more than a window lets the limit begin anew', async () => {
+    const { id, use, verify } = await newKey([perDay(5)]);
+    expect(await use(5)).toBe('valid');
+    await setBack(id, 1_000);
+    expect((await verify(1)).rate_limits).toMatchObject([{ remaining: 4 }]);
+  });
+});
+
+describe('limits and credits together', () => {
+  it('are taken both or neither: a 429 leaves the balance, a 402 leaves the limits', async () => {
+    const { key, verify, use, balance } = await newMetered(10, [perDay(6)]);
+    expect([await use(5), await balance()]).toEqual(['valid', 5]);
+    expect([await use(2), await balance()]).toEqual(['rate_limited', 5]);
+    expect((await verify(1)).rate_limits).toMatchObject([{ remaining: 0 }]);
+
+    const poor = await newMetered(3, [perDay(100)]);
+    expect([await poor.use(4), await poor.balance()]).toEqual(['insufficient_credits', 3]);
+    const { status, header } = await ask(poor.key, '?cost=4');
+    expect([status, header('ratelimit')]).toEqual([402, '"per-day";r=100;t=0']);
+    expect((await poor.verify(1)).rate_limits).toMatchObject([{ remaining: 99 }]);
+    expect((await ask(key)).status).toBe(429);
+  });
+
+  it('that are both too small are told as a limit', async () => {
+    const { use } = await newMetered(1, [perDay(2)]);
+    expect(await use(3)).toBe('rate_limited');
+  });
+
+  it('of many keys on one balance are exact, each key on its own and the balance in all', async () => {
+    const { account, use, balance } = await newMetered(60, [perDay(20)]);
+    const others = await Promise.all([
+      newKey([perDay(20)], {}, account),
+      newKey([perDay(200)], {}, account),
+      newKey([], {}, account),
+    ]);
+    const keys = [use, ...others.map((other) => other.use)];
+    const codes = await Promise.all(
+      Array.from({ length: 200 }, async (_, n) => ({ whose: n % keys.length, code: await keys[n % keys.length]!() })),
+    );
+    const count = (wanted: string, key?: number) =>
+      codes.filter(({ whose, code }) => code === wanted && (key === undefined || whose === key)).length;
+    expect([count('valid'), await balance()]).toEqual([60, 0]);
+    expect([count('valid', 0) <= 20, count('valid', 1) <= 20]).toEqual([true, true]);
+    expect([count('rate_limited', 2), count('rate_limited', 3)]).toEqual([0, 0]);
+  });
+});
+
+describe('setting limits', () => {
+  it('counts from the next request on, on what has been used already', async () => {
+    const { use, params } = await newKey([]);
+    const update = (rateLimits: Limits) => ada.client.apiKeys.update({ params, body: { rate_limits: rateLimits } });
+    expect(await use(100)).toBe('valid');
+    expect((await update([perDay(10)])).rate_limits).toEqual([perDay(10)]);
+    expect([await use(10), await use()]).toEqual(['valid', 'rate_limited']);
+    await update([perDay(12)]);
+    expect([await use(3), await use(2)]).toEqual(['rate_limited', 'valid']);
+    await update([perDay(5)]);
+    expect(await use()).toBe('rate_limited');
+    // Another window has seen nothing yet.
+    await update([{ ...perDay(5), window_seconds: WINDOW - 60 }]);
+    expect([await use(5), await use()]).toEqual(['valid', 'rate_limited']);
+    await update([]);
+    expect(await use(1_000)).toBe('valid');
+    const { rows } = await deployment.sql.query('SELECT FROM api_key_rate WHERE api_key_id = $1', [toUuid(params.id)]);
+    expect(rows).toEqual([]);
+  });
+
+  it('is in the trail', async () => {
+    const { params } = await newKey([perDay(1)]);
+    await ada.client.apiKeys.update({ params, body: { rate_limits: [perDay(2)] } });
+    const { data } = await eventually(
+      () => ada.client.audit.listEvents({ query: { subject: params.id, type: 'api_key.*', order: 'asc' } }),
+      ({ data }) => data.length === 2,
+    );
+    expect(data.map(({ event }) => event.data)).toMatchObject([
+      { rate_limits: [perDay(1)] },
+      { changes: { rate_limits: { before: [perDay(1)], after: [perDay(2)] } } },
+    ]);
+  });
+
+  it('takes names of their own, numbers within reason, and ten at the most', async () => {
+    const bad: Limits[] = [
+      [perDay(1), perDay(2)],
+      [perDay(0)],
+      [perDay(1.5)],
+      [perDay(1, 'Per day')],
+      [{ ...perDay(1), window_seconds: 30 * 86_400 + 1 }],
+      Array.from({ length: 11 }, (_, n) => perDay(1, `n${n}`)),
+    ];
+    for (const limits of bad) expect(await codeOf(newKey(limits))).toBe('invalid_request');
+    expect((await newKey(Array.from({ length: 10 }, (_, n) => perDay(1, `n${n}`)))).rate_limits).toHaveLength(10);
+  });
+});
+
+describe('a key with limits that makes keys', () => {
+  const manager = async (rateLimits: Limits) => {
+    const { key, params } = await newKey(rateLimits, { scopes: ['api-keys:manage', 'triggers:read'] });
+    const { apiKeys } = deployment.client({ apiKey: key });
+    const create = (limits?: Limits) =>
+      apiKeys.create({ body: { name: 'Child', scopes: ['triggers:read'], ...(limits && { rate_limits: limits }) } });
+    return { apiKeys, create, params };
+  };
+
+  it('hands its own limits on, or stricter ones', async () => {
+    const { create } = await manager([perDay(10)]);
+    expect((await create()).rate_limits).toEqual([perDay(10)]);
+    expect((await create([perDay(5, 'other')])).rate_limits).toEqual([perDay(5, 'other')]);
+    const excessive: Limits[] = [[], [perDay(11)], [{ ...perDay(10), window_seconds: WINDOW - 1 }]];
+    for (const limits of excessive) expect(await codeOf(create(limits))).toBe('beyond_authority');
+  });
+
+  it('loosens no key beyond them, itself included, and takes no secret of one that has fewer', async () => {
+    const { apiKeys, create, params } = await manager([perDay(10)]);
+    const child = await create([perDay(5)]);
+    const update = (id: string, limits: Limits) => apiKeys.update({ params: { id }, body: { rate_limits: limits } });
+    expect((await update(child.id, [perDay(10)])).rate_limits).toEqual([perDay(10)]);
+    for (const { id } of [child, params]) expect(await codeOf(update(id, []))).toBe('beyond_authority');
+    const free = await newKey([]);
+    expect(await codeOf(apiKeys.rotate({ params: free.params }))).toBe('beyond_authority');
+    expect((await update(free.params.id, [perDay(1_000)])).rate_limits).toEqual([perDay(1_000)]);
+  });
+});
+
+describe('the gateway endpoint', () => {
+  it('tells what is left of each limit, with a good answer and with a refusal', async () => {
+    const { key } = await newKey([perDay(3), { name: 'per-minute', limit: 2, window_seconds: 60 }]);
+    const good = await ask(key, '?cost=2');
+    expect(good.status).toBe(200);
+    expect(good.header('ratelimit-policy')).toBe(`"per-day";q=3;w=${WINDOW}, "per-minute";q=2;w=60`);
+    expect(good.header('ratelimit')).toMatch(/^"per-day";r=1;t=\d+, "per-minute";r=0;t=\d+$/);
+    const refused = await ask(key);
+    expect(refused.status).toBe(429);
+    expect(refused.header('ratelimit')).toMatch(/^"per-day";r=1;t=\d+, "per-minute";r=0;t=\d+$/);
+    expect(refused.header('retry-after')).toMatch(/^(59|60|61)$/);
+    expect(refused.problem).toMatchObject({
+      code: 'rate_limited',
+      detail: 'The rate limit per-minute lets 2 through in 60 s: 0 are left, and the request takes 1',
+    });
+    expect((await ask(key, '?nginx=1')).status).toBe(403);
+  });
+
+  it('says of what is greater than a limit that it never fits', async () => {
+    const { key } = await newKey([perDay(3)]);
+    const { status, header, problem } = await ask(key, '?cost=4');
+    expect([status, header('retry-after')]).toEqual([429, String(WINDOW)]);
+    expect(problem!.detail).toBe(
+      `The rate limit per-day lets 3 through in ${WINDOW} s: a request that takes 4 never fits`,
+    );
+  });
+});
+
+describe('the verify endpoint', () => {
+  it('answers the same in its body', async () => {
+    const { verify } = await newKey([perDay(3)]);
+    const good = await verify(3);
+    expect(good).toMatchObject({ valid: true, rate_limits: [{ ...perDay(3), remaining: 0 }] });
+    expect(good.rate_limits![0]!.reset_seconds).toBeGreaterThan(WINDOW - 60);
+    const refused = await verify(1);
+    expect(refused).toMatchObject({
+      valid: false,
+      code: 'rate_limited',
+      rate_limits: [{ ...perDay(3), remaining: 0 }],
+    });
+    expect(refused.detail).toContain('per-day');
+    expect(refused.retry_after).toBe(refused.rate_limits![0]!.reset_seconds);
+  });
+});

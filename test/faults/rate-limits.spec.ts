@@ -1,0 +1,157 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createClient, type Client } from '#libs/client/client.js';
+import type { DomainEvent } from '#libs/contract/events.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
+import { decodeEntries } from '#libs/tlog/entries.js';
+import { newOperatorLink } from '../../apps/cli/operator-link.js';
+import { openCustomer } from './ledger.js';
+import { startProcesses, type Processes } from './processes.js';
+
+const NODES = 3;
+const CALLERS = 30;
+
+let deployment: Processes;
+let client: Client;
+
+beforeAll(async () => {
+  deployment = await startProcesses({ apis: NODES });
+  const url = deployment.apis[0]!.url;
+  client = createClient({ baseUrl: url, accessToken: (await openCustomer(url)).accessToken });
+  await deployment.sql.query(WITNESS);
+}, 60_000);
+
+afterAll(() => deployment.stop());
+
+/** Sees every batch on its way in, with the two instants of the database between which it was admitted. */
+const WITNESS = `
+  CREATE TABLE witness (began timestamptz, ended timestamptz, body bytea);
+  CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+  BEGIN
+    INSERT INTO public.witness VALUES (statement_timestamp(), clock_timestamp(), NEW.body);
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER witness AFTER INSERT ON event_batch FOR EACH ROW EXECUTE FUNCTION witness();`;
+
+interface Admitted {
+  readonly began: number;
+  readonly ended: number;
+  readonly cost: number;
+}
+
+async function admittedOf(keyId: string): Promise<Admitted[]> {
+  const { rows } = await deployment.sql.query<{ began: number; ended: number; body: Buffer }>(
+    `SELECT extract(epoch FROM began)::float8 AS began, extract(epoch FROM ended)::float8 AS ended, body FROM witness`,
+  );
+  return rows.flatMap(({ began, ended, body }) =>
+    decodeEntries(body)
+      .map((entry) => JSON.parse(Buffer.from(entry).toString()) as DomainEvent)
+      .flatMap((event) =>
+        event.type === 'api_key.used' && event.subject === keyId ? { began, ended, cost: event.data.cost } : [],
+      ),
+  );
+}
+
+/** The most that was certainly admitted within any one window. */
+function mostWithin(seconds: number, admitted: readonly Admitted[]): number {
+  const sums = admitted.map(({ began: start }) =>
+    admitted
+      .filter(({ began, ended }) => began >= start && ended <= start + seconds)
+      .reduce((sum, { cost }) => sum + cost, 0),
+  );
+  return Math.max(0, ...sums);
+}
+
+/** Many callers on all nodes, until they have used so much, cannot pay any more, or have tried for long. */
+async function hammer(key: string, costs: readonly number[], enough: number): Promise<Record<number, number>> {
+  const statuses: Record<number, number> = {};
+  const until = Date.now() + 40_000;
+  let used = 0;
+  let asked = 0;
+  await Promise.all(
+    Array.from({ length: CALLERS }, async () => {
+      while (used < enough && Date.now() < until) {
+        const n = asked++;
+        const cost = costs[n % costs.length]!;
+        const { url } = deployment.apis[n % NODES]!;
+        const response = await fetch(`${url}/authz?cost=${cost}`, { headers: { 'x-api-key': key } });
+        await response.arrayBuffer();
+        statuses[response.status] = (statuses[response.status] ?? 0) + 1;
+        if (response.status === 200) used += cost;
+        if (response.status === 402) break;
+      }
+    }),
+  );
+  return statuses;
+}
+
+const newKey = (rateLimits: RateLimit[], organizationId?: string) =>
+  client.apiKeys.create({
+    body: {
+      name: 'Limited',
+      scopes: ['triggers:read'],
+      rate_limits: rateLimits,
+      ...(organizationId && { organization_id: organizationId }),
+    },
+  });
+
+describe('a key at which three nodes are hammered', () => {
+  it('lets no more than its limits through in any window of theirs, and all of it again and again', async () => {
+    const limits = [
+      { name: 'burst', limit: 20, window_seconds: 1 },
+      { name: 'steady', limit: 30, window_seconds: 3 },
+    ];
+    const { id, key } = await newKey(limits);
+    const statuses = await hammer(key, [1, 2, 1, 3], 100);
+    expect(Object.keys(statuses)).toEqual(['200', '429']);
+    const admitted = await admittedOf(id);
+    expect(admitted).toHaveLength(statuses[200]!);
+    for (const { limit, window_seconds: seconds } of limits) {
+      expect(mostWithin(seconds, admitted)).toBeLessThanOrEqual(limit);
+    }
+    // More than three windows could hold if any of what came back were lost.
+    expect(admitted.reduce((sum, { cost }) => sum + cost, 0)).toBeGreaterThanOrEqual(100);
+  }, 60_000);
+
+  it('uses up its limit to the last unit, and none of it twice', async () => {
+    const { id, key } = await newKey([{ name: 'per-day', limit: 100, window_seconds: 86_400 }]);
+    const codes = await Promise.all(
+      Array.from({ length: 600 }, async (_, n) => {
+        const { url } = deployment.apis[n % NODES]!;
+        return (await fetch(`${url}/authz`, { headers: { 'x-api-key': key } })).status;
+      }),
+    );
+    expect(codes.filter((code) => code === 200)).toHaveLength(100);
+    expect(codes.filter((code) => code === 429)).toHaveLength(500);
+    const admitted = await admittedOf(id);
+    expect(admitted.reduce((sum, { cost }) => sum + cost, 0)).toBe(100);
+  }, 60_000);
+
+  it('that shares a balance spends as many credits as it lets through, whichever of the two refuses', async () => {
+    const { id: organization } = await client.organizations.create({ body: { name: 'Metered' } });
+    const operator = await openOperator();
+    await operator.credits.grant({ params: { id: organization }, body: { amount: 100, low_below: 0 } });
+    const keys = await Promise.all(
+      [1, 2, 3].map((n) => newKey([{ name: 'quick', limit: 25 * n, window_seconds: 2 }], organization)),
+    );
+    await Promise.all(keys.map(({ key }) => hammer(key, [1, 4, 2], 40)));
+    const spent = await Promise.all(
+      keys.map(async ({ id, rate_limits: [limit] }) => {
+        const admitted = await admittedOf(id);
+        expect(mostWithin(2, admitted)).toBeLessThanOrEqual(limit!.limit);
+        return admitted.reduce((sum, { cost }) => sum + cost, 0);
+      }),
+    );
+    const { balance } = await client.credits.get({ params: { id: organization } });
+    expect(spent.reduce((sum, each) => sum + each, 0)).toBe(100 - balance!);
+    expect(deployment.failures).toEqual([]);
+  }, 90_000);
+});
+
+async function openOperator(): Promise<Client> {
+  const baseUrl = deployment.apis[0]!.url;
+  const { token } = await newOperatorLink(deployment.database.apiUrl, baseUrl, null);
+  const body = { email: 'operator@example.com', password: 'nine lamps above the quay' };
+  await createClient({ baseUrl }).auth.register({ body: { ...body, name: 'Operator', invitation_token: token } });
+  const { access_token: accessToken } = await createClient({ baseUrl }).auth.login({ body });
+  return createClient({ baseUrl, accessToken });
+}
