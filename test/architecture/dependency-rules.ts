@@ -89,7 +89,8 @@ export const rules: Rule[] = [
     to: { pathNot: '^apps/launcher/', dependencyTypesNot: ['core'] },
   },
   { name: 'no-cycle', from: {}, to: { circular: true } },
-  { name: 'everything-resolves', from: {}, to: { couldNotResolve: true } },
+  // The bench's peers bring packages of their own, which are there once it has run.
+  { name: 'everything-resolves', from: { pathNot: '^test/bench/peers/' }, to: { couldNotResolve: true } },
 ];
 
 /** The import graph of the tree below `root`, checked against the rules. */
