@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
 import type pg from 'pg';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
@@ -94,6 +95,7 @@ const PROJECT = {
 };
 
 const MAX_KEYS = 100_000;
+const MAX_SHARED = 10_000;
 const MAX_PROJECTS = 10_000;
 
 /** Keys and projects as verifications need them, from the cache where they are there. */
@@ -103,6 +105,8 @@ export class ApiKeyRecords {
   readonly byPublicKey: StateBoundCache<KnownKey>;
   readonly projects: StateBoundCache<KnownProject>;
   readonly #application: readonly string[];
+  /** What many keys have alike is in memory once. */
+  readonly #shared = new LRUCache<string, object | string>({ max: MAX_SHARED });
 
   constructor(
     config: Config,
@@ -143,7 +147,7 @@ export class ApiKeyRecords {
     const row = rows[0];
     if (!row) return null;
     this.clock.observe(row.database_time, sentAt);
-    return { value: knownKeyOf(row, this.#application), shard: row.shard, tag: row.tag };
+    return { value: this.#knownKeyOf(row), shard: row.shard, tag: row.tag };
   }
 
   async #loadProject(id: string): Promise<Loaded<KnownProject> | null> {
@@ -155,6 +159,49 @@ export class ApiKeyRecords {
     if (!rows[0]) return null;
     const { organization_id: organizationId, shard, tag } = rows[0];
     return { value: { id, organizationId: fromUuid('org', organizationId) }, shard, tag };
+  }
+
+  #knownKeyOf(row: Row): KnownKey {
+    const once = <T extends object | string>(value: T): T => this.#once(value);
+    const { scopes, public_scopes: publicScopes, allowed_domains: allowedDomains } = row;
+    const reached =
+      row.secret_id === null ? scopesOfPublicKey({ scopes, publicScopes, allowedDomains }, this.#application) : scopes;
+    const secretId = row.secret_id && fromUuid('secret', row.secret_id);
+    return {
+      record: {
+        apiKeyId: fromUuid('key', row.api_key_id),
+        organizationId: once(fromUuid('org', row.organization_id)),
+        organizationSuspendedAt: row.suspended_at,
+        projectId: row.project_id && fromUuid('proj', row.project_id),
+        credential: secretId ? 'secret' : 'public_key',
+        publicKey: row.public_key,
+        name: row.name,
+        externalId: row.external_id,
+        metadata: once(row.metadata),
+        environment: once(row.environment),
+        scopes: once(withinCeiling(reached, row.scope_ceiling)),
+        allowedDomains: once(allowedDomains),
+        allowedIps: once(row.allowed_ips),
+        rateLimits: once(row.rate_limits),
+        accountableUserId: once(fromUuid('user', row.accountable_user_id)),
+        ownKeysOnly: row.own_keys_only,
+        expiresAt: row.expires_at,
+        disabledAt: row.disabled_at,
+        revokedAt: row.revoked_at,
+        secretId,
+        secretEndedAt: row.ended_at,
+      },
+      secret: secretId && row.hash ? { id: secretId, stored: { hash: row.hash, digest: row.digest } } : null,
+      metered: row.metered,
+    };
+  }
+
+  #once<T extends object | string>(value: T): T {
+    const text = JSON.stringify(value);
+    const known = this.#shared.get(text);
+    if (known !== undefined) return known as T;
+    this.#shared.set(text, value);
+    return value;
   }
 }
 
@@ -169,38 +216,4 @@ function madeWrongBy({ kind, id }: AuthorizationChange): ((known: KnownKey) => b
     return ({ record }) => record.projectId === projectId;
   }
   return null;
-}
-
-function knownKeyOf(row: Row, application: readonly string[]): KnownKey {
-  const { scopes, public_scopes: publicScopes, allowed_domains: allowedDomains } = row;
-  const reached =
-    row.secret_id === null ? scopesOfPublicKey({ scopes, publicScopes, allowedDomains }, application) : scopes;
-  const secretId = row.secret_id && fromUuid('secret', row.secret_id);
-  return {
-    record: {
-      apiKeyId: fromUuid('key', row.api_key_id),
-      organizationId: fromUuid('org', row.organization_id),
-      organizationSuspendedAt: row.suspended_at,
-      projectId: row.project_id && fromUuid('proj', row.project_id),
-      credential: secretId ? 'secret' : 'public_key',
-      publicKey: row.public_key,
-      name: row.name,
-      externalId: row.external_id,
-      metadata: row.metadata,
-      environment: row.environment,
-      scopes: withinCeiling(reached, row.scope_ceiling),
-      allowedDomains,
-      allowedIps: row.allowed_ips,
-      rateLimits: row.rate_limits,
-      accountableUserId: fromUuid('user', row.accountable_user_id),
-      ownKeysOnly: row.own_keys_only,
-      expiresAt: row.expires_at,
-      disabledAt: row.disabled_at,
-      revokedAt: row.revoked_at,
-      secretId,
-      secretEndedAt: row.ended_at,
-    },
-    secret: secretId && row.hash ? { id: secretId, hash: row.hash, digest: row.digest } : null,
-    metered: row.metered,
-  };
 }

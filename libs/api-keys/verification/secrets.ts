@@ -7,14 +7,17 @@ import { DATABASE_POOL } from '#libs/platform/database.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Sealing } from '#libs/platform/sealing.js';
 
-/** What is stored of a secret. */
+/** A secret as it is checked. */
 export interface StoredSecret {
   readonly id: string;
-  /** Argon2id over the whole token. */
-  readonly hash: string;
-  /** What {@link Secrets} knows the token by once Argon2id has found it right. */
-  digest: Uint8Array | null;
-  /** The same for this process alone, which is faster to compute. */
+  /** As it lies in the database; null as soon as `known` tells, which is all that many keys in memory need. */
+  stored: {
+    /** Argon2id over the whole token. */
+    readonly hash: string;
+    /** What {@link Secrets} knows the token by once Argon2id has found it right. */
+    readonly digest: Uint8Array | null;
+  } | null;
+  /** The digest for this process alone, which is faster to compute. */
   known?: string;
 }
 
@@ -48,13 +51,17 @@ export class Secrets {
   }
 
   /** @returns undefined where only Argon2id can tell */
-  check(stored: StoredSecret, token: string): boolean | undefined {
+  check(secret: StoredSecret, token: string): boolean | undefined {
     // Compared as they are: nobody can make the hash of a guess under a key that they do not know resemble another.
     const known = hash('sha256', this.#processKey + token, 'base64');
-    if (stored.known) return stored.known === known;
-    if (!stored.digest || !this.#keyId.equals(stored.digest.subarray(0, KEY_ID_BYTES))) return undefined;
-    const matches = timingSafeEqual(stored.digest, this.#digestOf(token));
-    if (matches) stored.known = known;
+    if (secret.known) return secret.known === known;
+    const digest = secret.stored?.digest;
+    if (!digest || !this.#keyId.equals(digest.subarray(0, KEY_ID_BYTES))) return undefined;
+    const matches = timingSafeEqual(digest, this.#digestOf(token));
+    if (matches) {
+      secret.known = known;
+      secret.stored = null;
+    }
     return matches;
   }
 
@@ -63,8 +70,8 @@ export class Secrets {
    * each other, and only so many of them.
    * @throws DomainError `overloaded`
    */
-  async verify(stored: StoredSecret, token: string): Promise<boolean> {
-    const own = this.#running.get(stored.id) ?? new Map<string, Promise<boolean>>();
+  async verify(secret: StoredSecret, token: string): Promise<boolean> {
+    const own = this.#running.get(secret.id) ?? new Map<string, Promise<boolean>>();
     const running = own.get(token);
     if (running) return running;
     if (own.size >= WAITING_PER_SECRET) {
@@ -72,21 +79,24 @@ export class Secrets {
     }
     const before = Promise.allSettled(own.values());
     const answer = before
-      .then(() => this.check(stored, token) ?? this.#verifyNow(stored, token))
+      .then(() => this.check(secret, token) ?? this.#verifyNow(secret, token))
       .finally(() => {
         own.delete(token);
-        if (own.size === 0) this.#running.delete(stored.id);
+        if (own.size === 0) this.#running.delete(secret.id);
       });
     own.set(token, answer);
-    this.#running.set(stored.id, own);
+    this.#running.set(secret.id, own);
     return answer;
   }
 
-  async #verifyNow(stored: StoredSecret, token: string): Promise<boolean> {
-    const matches = await this.#argon2id.verify(stored.hash, token);
+  /** Where `check` could not tell, there is a hash. */
+  async #verifyNow(secret: StoredSecret, token: string): Promise<boolean> {
+    const { hash: stored } = secret.stored!;
+    const matches = await this.#argon2id.verify(stored, token);
     if (matches) {
-      stored.digest = this.#digestOf(token);
-      void this.#share(stored.id, stored.digest);
+      const digest = this.#digestOf(token);
+      secret.stored = { hash: stored, digest };
+      void this.#share(secret.id, digest);
     }
     return matches;
   }
