@@ -218,13 +218,9 @@ export class ApiKeyVerifier {
    * Undefined where the cache is to answer instead. What cannot be stored for another reason than an outage, too many that
    * wait among them, is refused whatever is tolerated: to make one is not to be a way past the limits.
    */
-  async #record(
-    request: VerificationRequest,
-    found: Found,
-    callerGuard: Guard | undefined,
-  ): Promise<Outcome | undefined> {
+  #record(request: VerificationRequest, found: Found, callerGuard: Guard | undefined): Promise<Outcome | undefined> {
     if (!this.#isTolerant(request)) return this.#append(request, found, callerGuard);
-    if (!this.outage.mayTry()) return undefined;
+    if (!this.outage.mayTry()) return Promise.resolve(undefined);
     return this.#append(request, found, callerGuard).catch(ifAway(undefined));
   }
 

@@ -27,35 +27,43 @@ export interface NewEvent<T extends DomainEventType> {
 @Injectable()
 export class Events {
   readonly #source: string;
+  /** The last instant as text: many events fall into one millisecond. */
+  #lastAt = 0;
+  #lastTime = '';
 
   constructor(
     private readonly clock: Clock,
     config: Config,
   ) {
-    this.#source = config.publicUrl;
+    this.#source = JSON.stringify(config.publicUrl);
   }
 
   /** The text of an entry of the log; its bytes are those of the text in UTF-8. */
   encode<T extends DomainEventType>(event: NewEvent<T>): string {
     const origin = event.origin ?? requestContext();
     const at = this.clock.now();
-    return JSON.stringify({
-      specversion: '1.0',
-      id: newEventId(at),
-      source: this.#source,
-      type: event.type,
-      time: at.toISOString(),
-      subject: event.subject,
-      datacontenttype: 'application/json',
-      data: {
-        organization_id: event.organizationId,
-        actor: event.actor,
-        ip: origin.ip,
-        user_agent: origin.userAgent,
-        request_id: origin.requestId ?? requestContext().requestId,
-        seq: event.seq,
-        ...event.data,
-      },
-    });
+    const data = {
+      organization_id: event.organizationId,
+      actor: event.actor,
+      ip: origin.ip,
+      user_agent: origin.userAgent,
+      request_id: origin.requestId ?? requestContext().requestId,
+      seq: event.seq,
+      ...event.data,
+    };
+    // By hand around the data: as one object it takes a third longer, for each verification there is.
+    return (
+      `{"specversion":"1.0","id":"${newEventId(at)}","source":${this.#source},"type":"${event.type}",` +
+      `"time":"${this.#timeOf(at)}","subject":${JSON.stringify(event.subject)},` +
+      `"datacontenttype":"application/json","data":${JSON.stringify(data)}}`
+    );
+  }
+
+  #timeOf(at: Date): string {
+    if (at.getTime() !== this.#lastAt) {
+      this.#lastAt = at.getTime();
+      this.#lastTime = at.toISOString();
+    }
+    return this.#lastTime;
   }
 }
