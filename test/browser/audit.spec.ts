@@ -99,6 +99,24 @@ inChromium('the audit log', () => {
     expectNoComplaints(page);
   });
 
+  it('shows no row before it knows the names in it', async () => {
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const people = `**/api/v1/organizations/${team}/members*`;
+    await page.route(people, async (route) => {
+      await held;
+      await route.continue();
+    });
+    const read = page.waitForResponse(/audit\/events\?.*outcome=valid/);
+    await open('?outcome=valid');
+    await (await read).finished();
+    await page.evaluate('new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))');
+    await page.getByRole('status', { name: 'Loading' }).waitFor();
+    expect(await rows().count()).toBe(0);
+    release();
+    await row('Production server (EU) was used for GET /orders/1').waitFor();
+    await page.unroute(people);
+  });
+
   it('is narrowed by filters that stand in the address, survive a reload, and leave with Back', async () => {
     await open();
     await page.getByRole('button', { name: 'Filters' }).click();
