@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import axe, { type AxeResults } from 'axe-core';
-import type { BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { freePort } from '../support/ports.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { findChromium, launchChromium } from './chromium.js';
@@ -10,11 +10,12 @@ import { findChromium, launchChromium } from './chromium.js';
 const DASHBOARD = join(import.meta.dirname, '../../dist/dashboard');
 /** A browser with much to do takes its time. */
 const HOLDS_WITHIN_MS = 10_000;
+const VIEWPORT = { width: 1280, height: 720 };
 
 export interface Dashboard extends Deployment {
-  /** A browser of its own, with nobody signed in. What its pages do wrong fails {@link expectNoComplaints}. */
-  open(): Promise<BrowserContext>;
-  /** A page at this address, in the one browser of this account: its pages share the session and the cache. */
+  /** A page at this address, in a browser with nobody signed in. What it does wrong fails {@link expectNoComplaints}. */
+  visit(path: string): Promise<Page>;
+  /** The same, with this account signed in. */
   signedIn(account: Pick<Account, 'email' | 'password'>, path?: string): Promise<Page>;
 }
 
@@ -24,29 +25,31 @@ export async function startDashboard(env: Record<string, string> = {}): Promise<
   const baseURL = `http://127.0.0.1:${port}`;
   const deployment = await startDeployment({ port, dashboard: DASHBOARD, env: { PUBLIC_URL: baseURL, ...env } });
   const browser = await launchChromium(findChromium()!, []);
-  const open = async () => {
-    const context = await browser.newContext({ baseURL, reducedMotion: 'reduce' });
+  const newPage = async () => {
+    const context = await browser.newContext({ baseURL, viewport: VIEWPORT, reducedMotion: 'reduce' });
     context.setDefaultTimeout(10_000);
-    watch(context, baseURL);
-    return context;
+    context.on('page', (page) => watch(page, baseURL));
+    return context.newPage();
   };
-  const browsers = new Map<string, BrowserContext>();
-  const browserOf = async ({ email, password }: Pick<Account, 'email' | 'password'>) => {
-    const known = browsers.get(email);
-    if (known) return known;
-    const context = await open();
-    // As the form does, which has tests of its own.
-    const login = await context.request.post('/api/v1/auth/login', { data: { email, password, session: 'cookie' } });
-    expect(login.status()).toBe(200);
-    browsers.set(email, context);
-    context.once('close', () => browsers.delete(email));
-    return context;
+  const ended: Page[] = [];
+  const nextPage = async () => {
+    const page = ended.pop() ?? (await newPage());
+    whenEnded.set(page, () => ended.push(page));
+    complaints.set(page, []);
+    return page;
   };
   return {
     ...deployment,
-    open,
-    async signedIn(account, path = '/') {
-      const page = await (await browserOf(account)).newPage();
+    async visit(path) {
+      const page = await nextPage();
+      await page.goto(path);
+      return page;
+    },
+    async signedIn({ email, password }, path = '/') {
+      const page = await nextPage();
+      // As the form does, which has tests of its own.
+      const data = { email, password, session: 'cookie' };
+      expect((await page.context().request.post('/api/v1/auth/login', { data })).status()).toBe(200);
       await page.goto(path);
       return page;
     },
@@ -64,21 +67,20 @@ export async function signIn(page: Page, { email, password }: Pick<Account, 'ema
 }
 
 const complaints = new WeakMap<Page, string[]>();
+const whenEnded = new WeakMap<Page, () => void>();
 
 /** Answers that are no success are for the page to show; the browser also writes them to its console. */
 const ANSWER = /^Failed to load resource: the server responded with a status of 4\d\d/;
 
-function watch(context: BrowserContext, origin: string): void {
-  context.on('page', (page) => {
-    const list: string[] = [];
-    complaints.set(page, list);
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type()) && !ANSWER.test(message.text())) list.push(message.text());
-    });
-    page.on('pageerror', (error) => list.push(String(error)));
-    page.on('request', (request) => {
-      if (!request.url().startsWith(origin)) list.push(`a request to ${request.url()}`);
-    });
+function watch(page: Page, origin: string): void {
+  complaints.set(page, []);
+  const complain = (text: string) => complaints.get(page)!.push(text);
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type()) && !ANSWER.test(message.text())) complain(message.text());
+  });
+  page.on('pageerror', (error) => complain(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin)) complain(`a request to ${request.url()}`);
   });
 }
 
@@ -87,10 +89,18 @@ export function expectNoComplaints(page: Page): void {
   expect(complaints.get(page)).toEqual([]);
 }
 
-/** The end of a page without complaints. */
+/**
+ * The end of a page without complaints. Its browser forgets all but its cache, and is there for another: to start one, and
+ * to load the dashboard into it, takes far longer than most tests.
+ */
 export async function expectCleanEnd(page: Page): Promise<void> {
   expectNoComplaints(page);
-  await page.close();
+  await page.goto('/health/live');
+  await page.evaluate('localStorage.clear(), sessionStorage.clear()');
+  await page.context().clearCookies();
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(VIEWPORT);
+  whenEnded.get(page)!();
 }
 
 /** Tries until it holds what is expected of a page that is still becoming what it will be. */

@@ -1,12 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import type { Account } from '../support/deployment.js';
 import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
   expectFitsNarrowly,
+  expectNoComplaints,
   expectCleanEnd,
   signIn,
   startDashboard,
@@ -20,26 +21,15 @@ const newPerson = () => ({ name: 'Grace Hopper', email: `${randomUUID()}@example
 inChromium('the session in a browser', () => {
   let dashboard: Dashboard;
   let ada: Account;
-  let stranger: BrowserContext;
 
   beforeAll(async () => {
     dashboard = await startDashboard();
     ada = await dashboard.account();
-    stranger = await dashboard.open();
   }, 60_000);
 
   afterAll(async () => {
     await dashboard?.stop();
   });
-
-  /** The only page of a browser with nobody signed in, which keeps no more from one visit to the next than its cache. */
-  async function visit(path: string): Promise<Page> {
-    for (const page of stranger.pages()) await page.close();
-    await stranger.setStorageState({ cookies: [], origins: [] });
-    const page = await stranger.newPage();
-    await page.goto(path);
-    return page;
-  }
 
   const heading = (page: Page, name: string | RegExp) => page.getByRole('heading', { level: 1, name }).waitFor();
   const register = async (page: Page, { name, email, password }: ReturnType<typeof newPerson>) => {
@@ -51,7 +41,7 @@ inChromium('the session in a browser', () => {
   const keysOf = (organizationId: string) => `/org/${organizationId}/settings/api-keys`;
 
   it('begins with a registration, and leads to the keys of the own organization', async () => {
-    const page = await visit('/');
+    const page = await dashboard.visit('/');
     await heading(page, 'Sign in');
     await page.getByRole('link', { name: 'Create one' }).click();
     await heading(page, 'Create an account');
@@ -63,7 +53,7 @@ inChromium('the session in a browser', () => {
   });
 
   it('says beside the field what is wrong with a password', async () => {
-    const page = await visit('/register');
+    const page = await dashboard.visit('/register');
     await register(page, { ...newPerson(), password: 'password1234' });
     const reason = page.getByText(/is too easy to guess/);
     await reason.waitFor();
@@ -73,7 +63,7 @@ inChromium('the session in a browser', () => {
   });
 
   it('is refused with a wrong password, and begins with the right one where one wanted to go', async () => {
-    const page = await visit('/account?from=a-link');
+    const page = await dashboard.visit('/account?from=a-link');
     await signIn(page, { email: ada.email, password: 'not the right one' });
     await page.getByRole('alert').getByText('Email or password is wrong').first().waitFor();
     await signIn(page, ada);
@@ -83,7 +73,7 @@ inChromium('the session in a browser', () => {
   });
 
   it('does not lead to the pages of others after signing in', async () => {
-    const page = await visit('/sign-in?next=//example.com/');
+    const page = await dashboard.visit('/sign-in?next=//example.com/');
     await signIn(page, ada);
     await heading(page, 'API keys');
     await expectCleanEnd(page);
@@ -106,8 +96,9 @@ inChromium('the session in a browser', () => {
     await signIn(page, ada);
     await heading(page, 'Account');
     await heading(other, 'API keys');
+    expectNoComplaints(other);
+    await other.close();
     await expectCleanEnd(page);
-    await expectCleanEnd(other);
   });
 
   it('goes on while two tabs refresh at once', async () => {
@@ -117,8 +108,9 @@ inChromium('the session in a browser', () => {
       await Promise.all([page.goto('/account'), other.goto('/account')]);
       await Promise.all([heading(page, 'Account'), heading(other, 'Account')]);
     }
+    expectNoComplaints(other);
+    await other.close();
     await expectCleanEnd(page);
-    await expectCleanEnd(other);
   });
 
   it('outlives a restart of the server', async () => {
@@ -163,7 +155,7 @@ inChromium('the session in a browser', () => {
 
   it('shows the sessions of the account, and ends one of them', async () => {
     const bob = await dashboard.account();
-    const other = await visit('/account');
+    const other = await dashboard.visit('/account');
     await signIn(other, bob);
     await heading(other, 'Account');
     const page = await dashboard.signedIn(bob, '/account');
@@ -201,7 +193,7 @@ inChromium('the session in a browser', () => {
   it('begins with the link of an invitation, for whoever has no account yet', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Lighthouse' } });
     const { url, token } = await ada.client.invitations.create({ params: { id }, body: { role: 'developer' } });
-    const page = await visit(url);
+    const page = await dashboard.visit(url);
     await heading(page, 'Join Lighthouse');
     expect(page.url()).not.toContain(token);
     await register(page, newPerson());
@@ -214,7 +206,7 @@ inChromium('the session in a browser', () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Lighthouse' } });
     const bob = await dashboard.account();
     const invite = () => ada.client.invitations.create({ params: { id }, body: { role: 'viewer', email: bob.email } });
-    const page = await visit((await invite()).url);
+    const page = await dashboard.visit((await invite()).url);
     await page.getByText('I have one').click();
     await signIn(page, bob);
     await page.waitForURL((to) => to.pathname === keysOf(id));
@@ -223,7 +215,7 @@ inChromium('the session in a browser', () => {
 
   it('begins with the set-up link, which makes the first operator', async () => {
     const { url } = await newOperatorLink(dashboard.database.apiUrl, dashboard.url, null);
-    const page = await visit(url);
+    const page = await dashboard.visit(url);
     await heading(page, 'Become an operator');
     await expectAccessible(page);
     await register(page, newPerson());
@@ -233,7 +225,7 @@ inChromium('the session in a browser', () => {
   });
 
   it('refuses a link that was used, in the words of the API', async () => {
-    const page = await visit('/invitation#invite_of-nobody');
+    const page = await dashboard.visit('/invitation#invite_of-nobody');
     await page.getByRole('alert').waitFor();
     await expectCleanEnd(page);
   });
@@ -243,7 +235,7 @@ inChromium('the session in a browser', () => {
     const operator = await dashboard.operator();
     const { url, token } = await operator.client.deployment.createPasswordReset({ body: { email: bob.email } });
     const password = newPassword();
-    const page = await visit(url);
+    const page = await dashboard.visit(url);
     await heading(page, 'Set another password');
     expect(page.url()).not.toContain(token);
     await expectAccessible(page);
@@ -286,7 +278,7 @@ inChromium('the session in a browser', () => {
 
   describe('is had by everybody', () => {
     it.each(['/sign-in', '/register', '/invitation', '/password-reset', '/nowhere'])('at %s', async (path) => {
-      const page = await visit(path);
+      const page = await dashboard.visit(path);
       await page.getByRole('heading', { level: 1 }).waitFor();
       await expectAccessible(page);
       await expectFitsNarrowly(page);
