@@ -15,6 +15,7 @@ export function welcome({ url, seconds, dataDirectory, database, logs, setUp }: 
   return `
 Keyledger is ready at ${url} (${seconds.toFixed(1)} s)
 
+  dashboard   ${url}/
   API guide   ${url}/docs
   data        ${dataDirectory}
   database    ${database}
@@ -36,8 +37,7 @@ Next, in another terminal: an account, a key, a call with it, and what was recor
 
 function operatorLines({ url }: OperatorLink): string {
   return `
-There is no operator yet. This one-time link makes one, within a day; over the API, by what stands after the #, as the
-\`invitation_token\` of a registration:
+There is no operator yet. Whoever opens this one-time link in a browser, within a day, becomes one:
 
   ${url}
 `;

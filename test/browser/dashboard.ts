@@ -1,18 +1,21 @@
 import { join } from 'node:path';
-import { AxeBuilder } from '@axe-core/playwright';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from '@jest/globals';
-import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import axe, { type AxeResults } from 'axe-core';
+import type { Page } from 'playwright-core';
 import { freePort } from '../support/ports.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { findChromium, launchChromium } from './chromium.js';
 
 const DASHBOARD = join(import.meta.dirname, '../../dist/dashboard');
+/** A browser with much to do takes its time. */
+const HOLDS_WITHIN_MS = 10_000;
+const VIEWPORT = { width: 1280, height: 720 };
 
 export interface Dashboard extends Deployment {
-  readonly browser: Browser;
-  /** A browser of its own, with nobody signed in. What its pages do wrong fails {@link expectNoComplaints}. */
-  open(options?: BrowserContextOptions): Promise<BrowserContext>;
-  /** A page at this address, signed in through the form. */
+  /** A page at this address, in a browser with nobody signed in. What it does wrong fails {@link expectNoComplaints}. */
+  visit(path: string): Promise<Page>;
+  /** The same, with this account signed in. */
   signedIn(account: Pick<Account, 'email' | 'password'>, path?: string): Promise<Page>;
 }
 
@@ -22,21 +25,32 @@ export async function startDashboard(env: Record<string, string> = {}): Promise<
   const baseURL = `http://127.0.0.1:${port}`;
   const deployment = await startDeployment({ port, dashboard: DASHBOARD, env: { PUBLIC_URL: baseURL, ...env } });
   const browser = await launchChromium(findChromium()!, []);
-  const open: Dashboard['open'] = async (options) => {
-    const context = await browser.newContext({ baseURL, reducedMotion: 'reduce', ...options });
+  const newPage = async () => {
+    const context = await browser.newContext({ baseURL, viewport: VIEWPORT, reducedMotion: 'reduce' });
     context.setDefaultTimeout(10_000);
-    watch(context, baseURL);
-    return context;
+    context.on('page', (page) => watch(page, baseURL));
+    return context.newPage();
+  };
+  const ended: Page[] = [];
+  const nextPage = async () => {
+    const page = ended.pop() ?? (await newPage());
+    whenEnded.set(page, () => ended.push(page));
+    complaints.set(page, []);
+    return page;
   };
   return {
     ...deployment,
-    browser,
-    open,
-    async signedIn(account, path = '/') {
-      const page = await (await open()).newPage();
+    async visit(path) {
+      const page = await nextPage();
       await page.goto(path);
-      await signIn(page, account);
-      await page.waitForURL((url) => url.pathname !== '/sign-in');
+      return page;
+    },
+    async signedIn({ email, password }, path = '/') {
+      const page = await nextPage();
+      // As the form does, which has tests of its own.
+      const data = { email, password, session: 'cookie' };
+      expect((await page.context().request.post('/api/v1/auth/login', { data })).status()).toBe(200);
+      await page.goto(path);
       return page;
     },
     async stop() {
@@ -52,33 +66,64 @@ export async function signIn(page: Page, { email, password }: Pick<Account, 'ema
   await page.getByRole('button', { name: /^Sign in/ }).click();
 }
 
-const complaints = new Map<BrowserContext, string[]>();
+const complaints = new WeakMap<Page, string[]>();
+const whenEnded = new WeakMap<Page, () => void>();
 
 /** Answers that are no success are for the page to show; the browser also writes them to its console. */
 const ANSWER = /^Failed to load resource: the server responded with a status of 4\d\d/;
 
-function watch(context: BrowserContext, origin: string): void {
-  const list: string[] = [];
-  complaints.set(context, list);
-  context.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type()) && !ANSWER.test(message.text())) list.push(message.text());
+function watch(page: Page, origin: string): void {
+  complaints.set(page, []);
+  const complain = (text: string) => complaints.get(page)!.push(text);
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type()) && !ANSWER.test(message.text())) complain(message.text());
   });
-  context.on('weberror', (error) => list.push(String(error.error())));
-  context.on('request', (request) => {
-    if (!request.url().startsWith(origin)) list.push(`a request to ${request.url()}`);
+  page.on('pageerror', (error) => complain(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(origin)) complain(`a request to ${request.url()}`);
   });
 }
 
 /** No error or violation of the content security policy in the console, and no request to anybody else. */
-export function expectNoComplaints(context: BrowserContext): void {
-  expect(complaints.get(context)).toEqual([]);
+export function expectNoComplaints(page: Page): void {
+  expect(complaints.get(page)).toEqual([]);
+}
+
+/**
+ * The end of a page without complaints. Its browser forgets all but its cache, and is there for another: to start one, and
+ * to load the dashboard into it, takes far longer than most tests.
+ */
+export async function expectCleanEnd(page: Page): Promise<void> {
+  expectNoComplaints(page);
+  await page.goto('/health/live');
+  await page.evaluate('localStorage.clear(), sessionStorage.clear()');
+  await page.context().clearCookies();
+  await page.emulateMedia({ colorScheme: null });
+  await page.setViewportSize(VIEWPORT);
+  whenEnded.get(page)!();
+}
+
+/** Tries until it holds what is expected of a page that is still becoming what it will be. */
+export async function until(expectation: () => void | Promise<void>): Promise<void> {
+  const deadline = performance.now() + HOLDS_WITHIN_MS;
+  for (;;) {
+    try {
+      return await expectation();
+    } catch (error) {
+      if (performance.now() > deadline) throw error;
+    }
+    await sleep(25);
+  }
 }
 
 /** By axe, in both colour schemes. */
 export async function expectAccessible(page: Page): Promise<void> {
+  // Its own builder for Playwright brings the library anew for each run, and opens another page to gather the results.
+  await page.evaluate(axe.source);
   for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    const { violations } = await new AxeBuilder({ page }).analyze();
+    await page.emulateMedia({ colorScheme });
+    await page.locator(`html[data-mantine-color-scheme="${colorScheme}"]`).waitFor();
+    const { violations } = await page.evaluate<AxeResults>(`axe.run({ resultTypes: ['violations'] })`);
     const places = violations.flatMap(({ id, nodes }) =>
       nodes.map(({ html, failureSummary }) => `${colorScheme} ${id}: ${html}\n${failureSummary}`),
     );

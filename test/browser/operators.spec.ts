@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import type { Page } from 'playwright-core';
 import type { Account } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
   expectFitsNarrowly,
-  expectNoComplaints,
+  expectCleanEnd,
   startDashboard,
   type Dashboard,
+  until,
 } from './dashboard.js';
 
 let dashboard: Dashboard;
@@ -42,7 +42,7 @@ inChromium('an operator in the dashboard', () => {
     await page.getByText('No organization is like this').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
     await page.getByRole('link', { name: 'Globex' }).waitFor();
-    await finish(page);
+    await expectCleanEnd(page);
   });
 
   it('suspends with a reason, which the members read, and resumes', async () => {
@@ -72,8 +72,8 @@ inChromium('an operator in the dashboard', () => {
     await dialog.getByRole('button', { name: 'Resume' }).click();
     await asOperator.getByRole('button', { name: 'Suspend…' }).waitFor();
     expect((await ada.client.organizations.get({ params: { id } })).status).toBe('active');
-    await finish(asOwner);
-    await finish(asOperator);
+    await expectCleanEnd(asOwner);
+    await expectCleanEnd(asOperator);
   });
 
   it('limits what the keys of an organization reach, and members see it in words', async () => {
@@ -102,10 +102,10 @@ inChromium('an operator in the dashboard', () => {
     await page.getByText('Read everything').waitFor();
     const { scope_ceiling: ceiling } = await ada.client.organizations.get({ params: { id } });
     expect(ceiling).toEqual(['triggers:*', '*:read']);
-    await finish(page);
+    await expectCleanEnd(page);
     const asOwner = await dashboard.signedIn(ada, `/org/${id}/settings`);
     await asOwner.getByText('Everything about triggers').waitFor();
-    await finish(asOwner);
+    await expectCleanEnd(asOwner);
   });
 
   it('grants credits and takes the balance away', async () => {
@@ -134,7 +134,7 @@ inChromium('an operator in the dashboard', () => {
     await dialog.getByRole('button', { name: 'Remove the balance' }).click();
     await page.getByText('No balance: uses are not charged').waitFor();
     expect(await ada.client.credits.get({ params: { id } })).toMatchObject({ metered: false });
-    await finish(page);
+    await expectCleanEnd(page);
   });
 
   it('is told that what they read is recorded, and finds only what they may open', async () => {
@@ -144,28 +144,31 @@ inChromium('an operator in the dashboard', () => {
     await page.getByRole('link', { name: 'Look inside' }).click();
     await page.getByText('You look at Sirius as an operator').waitFor();
     const navigation = page.getByRole('navigation', { name: 'Main' }).getByRole('link');
-    expect(await navigation.allInnerTexts()).toEqual([
-      'Projects',
-      'Audit log',
-      'Usage & credits',
-      'Members',
-      'Organizations',
-      'Operators',
-      'Service keys',
-    ]);
-    expect(await page.getByRole('combobox', { name: 'Organization' }).inputValue()).toBe('Sirius');
-    await page.getByRole('combobox', { name: 'Organization' }).click();
+    await until(async () =>
+      expect(await navigation.allInnerTexts()).toEqual([
+        'Projects',
+        'Audit log',
+        'Usage & credits',
+        'Members',
+        'Organizations',
+        'Operators',
+        'Service keys',
+      ]),
+    );
+    const switcher = page.getByRole('combobox', { name: 'Organization' });
+    await until(async () => expect(await switcher.inputValue()).toBe('Sirius'));
+    await switcher.click();
     await page.getByText('As an operator', { exact: true }).waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('link', { name: 'Members' }).click();
     await page.getByRole('row').filter({ hasText: ada.email }).waitFor();
     expect(await page.getByRole('button', { name: /Invite|Remove|Leave/ }).count()).toBe(0);
     await expectAccessible(page);
-    await eventually(
-      () => ada.client.audit.listEvents({ query: { organization_id: id, type: 'operator.read' } }),
-      ({ data }) => data.some(({ event }) => String(event.data['path']).endsWith('/members')),
-    );
-    await finish(page);
+    await until(async () => {
+      const { data } = await ada.client.audit.listEvents({ query: { organization_id: id, type: 'operator.read' } });
+      expect(data.map(({ event }) => event.data['path'])).toContainEqual(expect.stringMatching(/\/members$/));
+    });
+    await expectCleanEnd(page);
   });
 
   it('invites another operator, who is removed again; the last one stays', async () => {
@@ -195,11 +198,12 @@ inChromium('an operator in the dashboard', () => {
     await asGrace.getByRole('dialog').getByRole('button', { name: 'Create the link' }).click();
     await asGrace.getByRole('heading', { name: 'Only for operators' }).waitFor();
     await expectAccessible(asGrace);
-    await finish(asGrace);
+    await expectCleanEnd(asGrace);
     await page.getByRole('link', { name: 'Open the log' }).click();
     await page.getByText('the log of the deployment itself').waitFor();
-    expect(await page.getByRole('combobox', { name: 'Organization' }).inputValue()).toBe('This deployment');
-    await finish(page);
+    const switcher = page.getByRole('combobox', { name: 'Organization' });
+    await until(async () => expect(await switcher.inputValue()).toBe('This deployment'));
+    await expectCleanEnd(page);
   });
 
   it('makes a link with which somebody sets another password', async () => {
@@ -219,7 +223,7 @@ inChromium('an operator in the dashboard', () => {
     const password = 'two owls over the quiet barn';
     await dashboard.client().auth.resetPassword({ body: { token, new_password: password } });
     await dashboard.client().auth.login({ body: { email: grace.email, password } });
-    await finish(page);
+    await expectCleanEnd(page);
   });
 
   it('sees the service keys, how one is made, and revokes one by its name', async () => {
@@ -240,22 +244,17 @@ inChromium('an operator in the dashboard', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke this key' }).click();
     await page.getByText('No service keys yet').waitFor();
     expect((await operator.client.apiKeys.get({ params: { id: key.id } })).status).toBe('revoked');
-    await finish(page);
+    await expectCleanEnd(page);
   });
 
   it('is nobody else: others read so, and find no such pages in the navigation', async () => {
     const page = await dashboard.signedIn(ada, '/operator/organizations');
     await page.getByRole('heading', { name: 'Only for operators' }).waitFor();
     expect(await page.getByRole('link', { name: /Operators|Service keys/ }).count()).toBe(0);
-    await finish(page);
+    await expectCleanEnd(page);
   });
 });
 
 async function newOrganization(name: string): Promise<string> {
   return (await ada.client.organizations.create({ body: { name } })).id;
-}
-
-async function finish(page: Page): Promise<void> {
-  expectNoComplaints(page.context());
-  await page.context().close();
 }

@@ -1,14 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import type { Page } from 'playwright-core';
 import type { Account } from '../support/deployment.js';
 import { inChromium } from './in-chromium.js';
-import {
-  expectAccessible,
-  expectFitsNarrowly,
-  expectNoComplaints,
-  startDashboard,
-  type Dashboard,
-} from './dashboard.js';
+import { expectAccessible, expectFitsNarrowly, expectCleanEnd, startDashboard, type Dashboard } from './dashboard.js';
 
 let dashboard: Dashboard;
 let ada: Account;
@@ -48,7 +41,7 @@ inChromium('projects in the dashboard', () => {
 
     await page.getByRole('link', { name: 'Fleet' }).click();
     await page.waitForURL(/\/projects\/proj_\w+\/api-keys$/);
-    await finish(page);
+    await expectCleanEnd(page);
   }, 60_000);
 
   it('are edited by two at once without one overwriting the other unseen', async () => {
@@ -67,7 +60,7 @@ inChromium('projects in the dashboard', () => {
     await page.getByRole('row', { name: /Tills/ }).waitFor();
     await dialog.waitFor({ state: 'detached' });
     expect(await ada.client.projects.get({ params: { id: checkout.id } })).toMatchObject({ name: 'Tills' });
-    await finish(page);
+    await expectCleanEnd(page);
   });
 
   it('are deleted with their keys, once that is said', async () => {
@@ -89,15 +82,10 @@ inChromium('projects in the dashboard', () => {
     await page.getByText('Tills is deleted, and its key is revoked.').waitFor();
     expect((await ada.client.apiKeys.get({ params: { id: key.id } })).status).toBe('revoked');
     await page.getByText('No projects yet').waitFor();
-    await finish(page);
+    await expectCleanEnd(page);
   });
 });
 
 async function newOrganization(): Promise<string> {
   return (await ada.client.organizations.create({ body: { name: 'Acme' } })).id;
-}
-
-async function finish(page: Page): Promise<void> {
-  expectNoComplaints(page.context());
-  await page.context().close();
 }

@@ -1,17 +1,18 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { BrowserContext, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
-import { eventually } from '../support/eventually.js';
 import type { Account } from '../support/deployment.js';
 import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
   expectFitsNarrowly,
   expectNoComplaints,
+  expectCleanEnd,
   signIn,
   startDashboard,
   type Dashboard,
+  until,
 } from './dashboard.js';
 
 const newPassword = () => `quiet ${randomBytes(9).toString('base64url')} harbour`;
@@ -20,7 +21,6 @@ const newPerson = () => ({ name: 'Grace Hopper', email: `${randomUUID()}@example
 inChromium('the session in a browser', () => {
   let dashboard: Dashboard;
   let ada: Account;
-  const contexts: BrowserContext[] = [];
 
   beforeAll(async () => {
     dashboard = await startDashboard();
@@ -30,15 +30,6 @@ inChromium('the session in a browser', () => {
   afterAll(async () => {
     await dashboard?.stop();
   });
-
-  /** A browser of its own, at an address. */
-  async function visit(path: string): Promise<Page> {
-    const context = await dashboard.open();
-    contexts.push(context);
-    const page = await context.newPage();
-    await page.goto(path);
-    return page;
-  }
 
   const heading = (page: Page, name: string | RegExp) => page.getByRole('heading', { level: 1, name }).waitFor();
   const register = async (page: Page, { name, email, password }: ReturnType<typeof newPerson>) => {
@@ -50,42 +41,42 @@ inChromium('the session in a browser', () => {
   const keysOf = (organizationId: string) => `/org/${organizationId}/settings/api-keys`;
 
   it('begins with a registration, and leads to the keys of the own organization', async () => {
-    const page = await visit('/');
+    const page = await dashboard.visit('/');
     await heading(page, 'Sign in');
     await page.getByRole('link', { name: 'Create one' }).click();
     await heading(page, 'Create an account');
     await register(page, newPerson());
     await heading(page, 'API keys');
-    expect(new URL(page.url()).pathname).toMatch(/^\/org\/org_\w+\/settings\/api-keys$/);
-    expect(await page.title()).toBe('API keys · Keyledger');
-    expectNoComplaints(page.context());
+    await page.waitForURL((url) => /^\/org\/org_\w+\/settings\/api-keys$/.test(url.pathname));
+    await until(async () => expect(await page.title()).toBe('API keys · Keyledger'));
+    await expectCleanEnd(page);
   });
 
   it('says beside the field what is wrong with a password', async () => {
-    const page = await visit('/register');
+    const page = await dashboard.visit('/register');
     await register(page, { ...newPerson(), password: 'password1234' });
     const reason = page.getByText(/is too easy to guess/);
     await reason.waitFor();
     const describedBy = await page.getByLabel('Password', { exact: true }).getAttribute('aria-describedby');
     expect(describedBy).toContain(await reason.getAttribute('id'));
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('is refused with a wrong password, and begins with the right one where one wanted to go', async () => {
-    const page = await visit('/account?from=a-link');
+    const page = await dashboard.visit('/account?from=a-link');
     await signIn(page, { email: ada.email, password: 'not the right one' });
     await page.getByRole('alert').getByText('Email or password is wrong').first().waitFor();
     await signIn(page, ada);
     await heading(page, 'Account');
-    expect(page.url()).toContain('/account?from=a-link');
-    expectNoComplaints(page.context());
+    await page.waitForURL('/account?from=a-link');
+    await expectCleanEnd(page);
   });
 
   it('does not lead to the pages of others after signing in', async () => {
-    const page = await visit('/sign-in?next=//example.com/');
+    const page = await dashboard.visit('/sign-in?next=//example.com/');
     await signIn(page, ada);
     await heading(page, 'API keys');
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('outlives a reload, and ends for every tab at once', async () => {
@@ -93,6 +84,8 @@ inChromium('the session in a browser', () => {
     const other = await page.context().newPage();
     await other.goto(keysOf(ada.organizationId));
     await heading(other, 'API keys');
+    // A tab that is not seen hardly ever paints.
+    await page.bringToFront();
     await page.reload();
     await heading(page, 'Account');
     await page.getByRole('button', { name: /^Account of/ }).click();
@@ -103,7 +96,9 @@ inChromium('the session in a browser', () => {
     await signIn(page, ada);
     await heading(page, 'Account');
     await heading(other, 'API keys');
-    expectNoComplaints(page.context());
+    expectNoComplaints(other);
+    await other.close();
+    await expectCleanEnd(page);
   });
 
   it('goes on while two tabs refresh at once', async () => {
@@ -113,7 +108,9 @@ inChromium('the session in a browser', () => {
       await Promise.all([page.goto('/account'), other.goto('/account')]);
       await Promise.all([heading(page, 'Account'), heading(other, 'Account')]);
     }
-    expectNoComplaints(page.context());
+    expectNoComplaints(other);
+    await other.close();
+    await expectCleanEnd(page);
   });
 
   it('outlives a restart of the server', async () => {
@@ -124,7 +121,7 @@ inChromium('the session in a browser', () => {
     await heading(page, 'API keys');
     await page.reload();
     await heading(page, 'API keys');
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('refreshes an access token that has run out, and nobody notices', async () => {
@@ -141,7 +138,7 @@ inChromium('the session in a browser', () => {
     } finally {
       dashboard.advance(-11 * 60_000);
     }
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('that was ended elsewhere leads to sign-in, with a plain sentence', async () => {
@@ -153,32 +150,27 @@ inChromium('the session in a browser', () => {
     await page.getByRole('link', { name: 'API keys' }).click();
     await page.reload();
     await heading(page, 'Sign in');
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('shows the sessions of the account, and ends one of them', async () => {
     const bob = await dashboard.account();
-    const [page, other] = [await dashboard.signedIn(bob, '/account'), await dashboard.signedIn(bob, '/account')];
+    const other = await dashboard.visit('/account');
+    await signIn(other, bob);
     await heading(other, 'Account');
-    await page.reload();
+    const page = await dashboard.signedIn(bob, '/account');
     const sessions = page.getByRole('listitem').filter({ hasText: 'Chrome' });
-    await eventually(
-      () => sessions.count(),
-      (count) => count === 2,
-    );
+    await until(async () => expect(await sessions.count()).toBe(2));
     await sessions.getByRole('button', { name: 'End' }).click();
-    await eventually(
-      () => sessions.count(),
-      (count) => count === 1,
-    );
+    await until(async () => expect(await sessions.count()).toBe(1));
     // It notices with its next call.
     await other.getByLabel('Current password').fill(bob.password);
     await other.getByLabel('New password').fill(newPassword());
     await other.getByRole('button', { name: 'Change password' }).click();
     await heading(other, 'Sign in');
     await other.getByText('Your session has ended').waitFor();
-    expectNoComplaints(page.context());
-    expectNoComplaints(other.context());
+    await expectCleanEnd(page);
+    await expectCleanEnd(other);
   });
 
   it('changes the password, and says when the present one is wrong', async () => {
@@ -195,47 +187,47 @@ inChromium('the session in a browser', () => {
     await change(bob.password);
     await page.getByText('Your password is changed').waitFor();
     await dashboard.client().auth.login({ body: { email: bob.email, password } });
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('begins with the link of an invitation, for whoever has no account yet', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Lighthouse' } });
     const { url, token } = await ada.client.invitations.create({ params: { id }, body: { role: 'developer' } });
-    const page = await visit(url);
+    const page = await dashboard.visit(url);
     await heading(page, 'Join Lighthouse');
     expect(page.url()).not.toContain(token);
     await register(page, newPerson());
     await page.waitForURL((to) => to.pathname === keysOf(id));
     expect(await page.evaluate('JSON.stringify([history.state, localStorage, sessionStorage])')).not.toContain(token);
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('begins with the link of an invitation, for whoever has one', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Lighthouse' } });
     const bob = await dashboard.account();
     const invite = () => ada.client.invitations.create({ params: { id }, body: { role: 'viewer', email: bob.email } });
-    const page = await visit((await invite()).url);
+    const page = await dashboard.visit((await invite()).url);
     await page.getByText('I have one').click();
     await signIn(page, bob);
     await page.waitForURL((to) => to.pathname === keysOf(id));
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('begins with the set-up link, which makes the first operator', async () => {
     const { url } = await newOperatorLink(dashboard.database.apiUrl, dashboard.url, null);
-    const page = await visit(url);
+    const page = await dashboard.visit(url);
     await heading(page, 'Become an operator');
     await expectAccessible(page);
     await register(page, newPerson());
     await heading(page, 'Organizations');
     await page.getByRole('link', { name: 'Service keys' }).waitFor();
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('refuses a link that was used, in the words of the API', async () => {
-    const page = await visit('/invitation#invite_of-nobody');
+    const page = await dashboard.visit('/invitation#invite_of-nobody');
     await page.getByRole('alert').waitFor();
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('begins again after a reset of the password', async () => {
@@ -243,7 +235,7 @@ inChromium('the session in a browser', () => {
     const operator = await dashboard.operator();
     const { url, token } = await operator.client.deployment.createPasswordReset({ body: { email: bob.email } });
     const password = newPassword();
-    const page = await visit(url);
+    const page = await dashboard.visit(url);
     await heading(page, 'Set another password');
     expect(page.url()).not.toContain(token);
     await expectAccessible(page);
@@ -252,7 +244,7 @@ inChromium('the session in a browser', () => {
     await page.getByRole('link', { name: 'Sign in' }).click();
     await signIn(page, { email: bob.email, password });
     await heading(page, 'API keys');
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('leaves nothing secret where a script or the next user could find it', async () => {
@@ -266,7 +258,7 @@ inChromium('the session in a browser', () => {
     expect(found).not.toMatch(/eyJ|rt_/);
     expect(found).not.toContain(cookie!.value);
     expect(found).not.toContain(ada.password);
-    expectNoComplaints(page.context());
+    await expectCleanEnd(page);
   });
 
   it('stays while the server cannot be reached, and says so', async () => {
@@ -286,16 +278,16 @@ inChromium('the session in a browser', () => {
 
   describe('is had by everybody', () => {
     it.each(['/sign-in', '/register', '/invitation', '/password-reset', '/nowhere'])('at %s', async (path) => {
-      const page = await visit(path);
+      const page = await dashboard.visit(path);
       await page.getByRole('heading', { level: 1 }).waitFor();
       await expectAccessible(page);
       await expectFitsNarrowly(page);
-      expectNoComplaints(page.context());
+      await expectCleanEnd(page);
     });
 
     it('in the shell', async () => {
       const operator = await dashboard.operator();
-      const page = await dashboard.signedIn(operator, '/account');
+      const page = await dashboard.signedIn(operator);
       for (const [path, title] of [
         ['/account', 'Account'],
         [keysOf(operator.organizationId), 'API keys'],
@@ -306,7 +298,7 @@ inChromium('the session in a browser', () => {
         await expectAccessible(page);
         await expectFitsNarrowly(page);
       }
-      expectNoComplaints(page.context());
+      await expectCleanEnd(page);
     });
 
     it('by keyboard alone: the way past the menu, shortcuts, and the heading after a change of the page', async () => {
@@ -320,14 +312,11 @@ inChromium('the session in a browser', () => {
       await page.keyboard.press('g');
       await page.keyboard.press('k');
       await heading(page, 'API keys');
-      await eventually(
-        () => page.evaluate('document.activeElement.textContent'),
-        (text) => text === 'API keys',
-      );
+      await until(async () => expect(await page.evaluate('document.activeElement.textContent')).toBe('API keys'));
       await page.keyboard.press('?');
       await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
       await expectAccessible(page);
-      expectNoComplaints(page.context());
+      await expectCleanEnd(page);
     });
   });
 });

@@ -39,6 +39,9 @@ describe('npm start', () => {
     const up = start();
     const url = await up.ready();
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
+    expect(up.output).toMatch(new RegExp(`dashboard +${url}/\n`));
+    const page = await fetch(`${url}/`, { headers: { accept: 'text/html' } });
+    expect(await page.text()).toContain('<title>Keyledger</title>');
     expect(up.output).toContain(`${url}/docs`);
 
     up.process.kill('SIGINT');

@@ -56,7 +56,8 @@ export function Shell() {
           </Suspense>
         </Box>
       </AppShell.Main>
-      <Notifications position="bottom-right" />
+      {/* Not on the right, where buttons are: it stays for as long as the pointer that pressed one rests there. */}
+      <Notifications position="bottom-center" />
       <ShortcutsDialog opened={shortcutsOpened} onClose={shortcuts.close} enabled={enabled} onEnable={setEnabled} />
     </AppShell>
   );

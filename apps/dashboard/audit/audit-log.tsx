@@ -90,9 +90,9 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
         }}
       />
       <ErrorState error={first.error ?? tail.error} onRetry={() => void first.refetch()} />
-      {first.isPending && <ListSkeleton />}
+      {(first.isPending || (first.data && !isEmpty && !nameOf)) && <ListSkeleton />}
       {isEmpty && <NothingFound filtered={isFiltered(search)} onClear={() => change(noFilters)} />}
-      {first.data && !isEmpty && (
+      {first.data && !isEmpty && nameOf && (
         <div className={first.isPlaceholderData ? 'events-stale' : undefined} aria-busy={first.isPlaceholderData}>
           <EventList
             key={readingKey}

@@ -23,7 +23,7 @@ interface Props {
   readonly organizationId: string;
   /** The leaf index; undefined while nothing is shown. */
   readonly index: number | undefined;
-  readonly nameOf: NameOf;
+  readonly nameOf: NameOf | undefined;
   readonly onClose: () => void;
   readonly onFilter: (patch: Partial<AuditSearch>) => void;
   readonly onShow: (index: number) => void;
@@ -45,9 +45,9 @@ export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, 
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       <ErrorState error={query.error} onRetry={() => void query.refetch()} />
-      {query.isPending && <Skeleton height={320} />}
+      {(query.isPending || (query.data && !nameOf)) && <Skeleton height={320} />}
       {query.data === null && <Text>The log has no event {shown.toLocaleString()}.</Text>}
-      {query.data && (
+      {query.data && nameOf && (
         <Stack gap="lg">
           <Group wrap="nowrap" align="flex-start" justify="space-between">
             <Title order={2} fw={500}>

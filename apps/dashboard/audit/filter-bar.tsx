@@ -14,7 +14,7 @@ import { namesQuery, type NameOf } from './names.js';
 interface Props {
   readonly organizationId: string;
   readonly search: AuditSearch;
-  readonly nameOf: NameOf;
+  readonly nameOf: NameOf | undefined;
   readonly onChange: (patch: Partial<AuditSearch>) => void;
 }
 
@@ -99,12 +99,12 @@ function closeOnEscape(close: () => void) {
   };
 }
 
-function detailWords(name: DetailName, value: string, nameOf: NameOf): string {
+function detailWords(name: DetailName, value: string, nameOf: Props['nameOf']): string {
   if (name === 'outcome')
     return listOf(value)
       .map((code) => outcomeWords[VerificationCode.parse(code)])
       .join(', ');
-  return name === 'ip' || name === 'path' ? value : nameOf(value);
+  return name === 'ip' || name === 'path' ? value : (nameOf?.(value) ?? '…');
 }
 
 function listOf(text: string | undefined): string[] {

@@ -14,20 +14,24 @@ const NAMING = 'api_key.created,api_key.updated,project.created,project.updated'
 const MOST_PAGES = 5;
 const PAGE = 100;
 
-/** Names of what is not known are their ids, shortened. */
-export function useNames(organizationId: string): NameOf {
+/**
+ * Names of what is not known are their ids, shortened. Undefined until it is known who has a name: no id is shown that is
+ * about to become one.
+ */
+export function useNames(organizationId: string): NameOf | undefined {
   const me = useMe();
-  const { data: names } = useQuery(namesQuery(organizationId));
-  return useCallback((id) => names?.[id] ?? (id === me.id ? me.name : shortId(id)), [names, me]);
+  const { data: names, isPending } = useQuery(namesQuery(organizationId));
+  const nameOf: NameOf = useCallback((id) => names?.[id] ?? (id === me.id ? me.name : shortId(id)), [names, me]);
+  return isPending ? undefined : nameOf;
 }
 
 export const namesQuery = (organizationId: string) =>
   queryOptions({
     queryKey: ['audit-names', organizationId],
-    queryFn: async (): Promise<Names> => ({
-      ...(await namesOfPeople(organizationId)),
-      ...(await namesInTrail(organizationId)),
-    }),
+    queryFn: async (): Promise<Names> => {
+      const [people, inTrail] = await Promise.all([namesOfPeople(organizationId), namesInTrail(organizationId)]);
+      return { ...people, ...inTrail };
+    },
     staleTime: 300_000,
   });
 
