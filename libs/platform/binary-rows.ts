@@ -76,7 +76,7 @@ export class BinaryRows {
     return this;
   }
 
-  /** @param address a single one, without a prefix length */
+  /** @param address a single one, without a prefix length; of IPv6 no form that ends like IPv4, which ipaddr.js misreads */
   inet(address: string | null): this {
     if (address === null) return this.#null();
     const parsed = ipaddr.parse(address);

@@ -29,7 +29,12 @@ const row = fc.record({
   d: fc.uint8Array({ maxLength: 300 }),
   // All that a text of PostgreSQL may hold.
   e: fc.option(fc.string({ unit: 'binary' }).map((text) => text.toWellFormed().replaceAll('\0', ''))),
-  f: fc.option(fc.oneof(fc.ipV4(), fc.ipV6())),
+  f: fc.option(
+    fc.oneof(
+      fc.ipV4(),
+      fc.ipV6().filter((address) => !address.includes('.')),
+    ),
+  ),
 });
 
 it('what is copied as binary rows reads back as it was, whatever it is', async () => {
@@ -51,7 +56,7 @@ it('what is copied as binary rows reads back as it was, whatever it is', async (
         wanted.map(({ a, b, c, d, e }) => ({ a, b: String(b), c, d: Buffer.from(d), e, isSame: true })),
       );
     }),
-    { numRuns: 50 },
+    { numRuns: 100 },
   );
 });
 

@@ -40,20 +40,17 @@ const LOCK = {
   text: `SELECT extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
          FROM ingest WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE`,
 };
-const OLDEST = {
-  name: 'oldest-batches',
-  text: `SELECT s.shard, b.id, b.body FROM unnest($1::smallint[]) AS s (shard), LATERAL (
-           SELECT id, body FROM (
-             SELECT id, body, sum(length(body)) OVER (ORDER BY id) - length(body) AS bytes_before
-             FROM (SELECT id, body FROM event_batch WHERE shard = s.shard ORDER BY id LIMIT ${MAX_BATCHES}) AS oldest
-           ) AS measured WHERE bytes_before < ${MAX_BYTES} ORDER BY id
-         ) AS b`,
-};
-const REMOVE = {
-  name: 'remove-batches',
-  text: `DELETE FROM event_batch b USING unnest($1::smallint[], $2::uuid[]) AS t (shard, id)
-         WHERE b.shard = t.shard AND b.id = t.id`,
-};
+// Planned anew each time, unlike all else here: a plan made for an empty inbox would read a full one from end to end.
+const OLDEST = `
+  SELECT s.shard, b.id, b.body FROM unnest($1::smallint[]) AS s (shard), LATERAL (
+    SELECT id, body FROM (
+      SELECT id, body, sum(length(body)) OVER (ORDER BY id) - length(body) AS bytes_before
+      FROM (SELECT id, body FROM event_batch WHERE shard = s.shard ORDER BY id LIMIT ${MAX_BATCHES}) AS oldest
+    ) AS measured WHERE bytes_before < ${MAX_BYTES} ORDER BY id
+  ) AS b`;
+const REMOVE = `
+  DELETE FROM event_batch b USING unnest($1::smallint[], $2::uuid[]) AS t (shard, id)
+  WHERE b.shard = t.shard AND b.id = t.id`;
 
 interface Batch {
   readonly shard: number;
@@ -107,12 +104,12 @@ export class Inbox {
     // One writer for a shard. Not authz_state: a change must not wait for the worker.
     const { rows: locked } = await client.query<{ database_time: number }>({ ...LOCK, values: [shards] });
     this.clock.observe(locked[0]!.database_time, sentAt);
-    const { rows: batches } = await client.query<Batch>({ ...OLDEST, values: [shards] });
+    const { rows: batches } = await client.query<Batch>(OLDEST, [shards]);
     if (batches.length === 0) return { batches, entries: [] };
     const { entries, unreadable } = readBatches(batches);
     for (const { stored, error } of unreadable) await this.#quarantine(client, stored, error);
     await this.#deliver(client, entries);
-    await client.query({ ...REMOVE, values: [batches.map(({ shard }) => shard), batches.map(({ id }) => id)] });
+    await client.query(REMOVE, [batches.map(({ shard }) => shard), batches.map(({ id }) => id)]);
     return { batches, entries };
   }
 
