@@ -9,7 +9,7 @@ export const inboxMetrics = {
   batches: histogram(
     'keyledger_ingest_batches',
     'Batches that one transaction took from the inbox',
-    [1, 2, 5, 10, 20, 50, 100, 200, 500],
+    [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000],
   ),
   seconds: histogram(
     'keyledger_ingest_seconds',
