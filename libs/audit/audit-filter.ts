@@ -87,8 +87,7 @@ function typeCondition(types: readonly string[]): Condition {
  */
 
 function typeHint(types: readonly string[]): Condition[] {
-  const isUse = (type: string) => (PREFIX.test(type) ? USE.startsWith(type.slice(0, -1)) : type === USE);
-  return types.some(isUse) ? [] : [['type <> ?', USE]];
+  return types.some((type) => isOfType(USE, type)) ? [] : [['type <> ?', USE]];
 }
 
 function subjectHint(subject: string): Condition {
