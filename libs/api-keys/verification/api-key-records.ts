@@ -162,7 +162,6 @@ export class ApiKeyRecords {
   }
 
   #knownKeyOf(row: Row): KnownKey {
-    const once = <T extends object | string>(value: T): T => this.#once(value);
     const { scopes, public_scopes: publicScopes, allowed_domains: allowedDomains } = row;
     const reached =
       row.secret_id === null ? scopesOfPublicKey({ scopes, publicScopes, allowedDomains }, this.#application) : scopes;
@@ -170,20 +169,20 @@ export class ApiKeyRecords {
     return {
       record: {
         apiKeyId: fromUuid('key', row.api_key_id),
-        organizationId: once(fromUuid('org', row.organization_id)),
+        organizationId: this.#once(fromUuid('org', row.organization_id)),
         organizationSuspendedAt: row.suspended_at,
         projectId: row.project_id && fromUuid('proj', row.project_id),
         credential: secretId ? 'secret' : 'public_key',
         publicKey: row.public_key,
         name: row.name,
         externalId: row.external_id,
-        metadata: once(row.metadata),
-        environment: once(row.environment),
-        scopes: once(withinCeiling(reached, row.scope_ceiling)),
-        allowedDomains: once(allowedDomains),
-        allowedIps: once(row.allowed_ips),
-        rateLimits: once(row.rate_limits),
-        accountableUserId: once(fromUuid('user', row.accountable_user_id)),
+        metadata: this.#once(row.metadata),
+        environment: this.#once(row.environment),
+        scopes: this.#once(withinCeiling(reached, row.scope_ceiling)),
+        allowedDomains: this.#once(allowedDomains),
+        allowedIps: this.#once(row.allowed_ips),
+        rateLimits: this.#once(row.rate_limits),
+        accountableUserId: this.#once(fromUuid('user', row.accountable_user_id)),
         ownKeysOnly: row.own_keys_only,
         expiresAt: row.expires_at,
         disabledAt: row.disabled_at,

@@ -129,9 +129,10 @@ export class ApiKeyVerifier {
         if (retryAfter) return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
         continue;
       }
+      const admittedUnder = { shard: found.shard, tag: found.state.tag };
       if (isAway) {
         verificationMetrics.unrecordedAnswers.value += 1;
-        return { code, record, admittedUnder: { shard: found.shard, tag: found.state.tag } };
+        return { code, record, admittedUnder };
       }
       const outcome = await traced('record', () => this.#record(request, found, callerGuard));
       if (!outcome) {
@@ -140,7 +141,6 @@ export class ApiKeyVerifier {
       }
       if (outcome.is === 'admitted') {
         if (outcome.fellBelow) await this.#tellLow(found, request, outcome.fellBelow);
-        const admittedUnder = { shard: found.shard, tag: found.state.tag };
         return { code, record, admittedUnder, ...limitsOf(outcome) };
       }
       if (outcome.is === 'not covered') {

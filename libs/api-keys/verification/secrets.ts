@@ -1,4 +1,4 @@
-import { hash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
@@ -6,6 +6,7 @@ import { Argon2id } from '#libs/platform/argon2id.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Sealing } from '#libs/platform/sealing.js';
+import { Digests } from './digests.js';
 
 /** A secret as it is checked. */
 export interface StoredSecret {
@@ -21,8 +22,6 @@ export interface StoredSecret {
   known?: string;
 }
 
-const PURPOSE = 'digest of a key';
-const KEY_ID_BYTES = 4;
 const WAITING_PER_SECRET = 8;
 
 /**
@@ -36,14 +35,13 @@ export class Secrets {
   readonly #argon2id = new Argon2id('keys');
   readonly #processKey = randomBytes(32).toString('latin1');
   readonly #running = new Map<string, Map<string, Promise<boolean>>>();
-  /** Under another KEYLEDGER_SECRET digests are others: those that were made before do not count. */
-  readonly #keyId: Buffer;
+  readonly #digests: Digests;
 
   constructor(
-    private readonly sealing: Sealing,
+    sealing: Sealing,
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
   ) {
-    this.#keyId = sealing.mac(PURPOSE, 'id of this key').subarray(0, KEY_ID_BYTES);
+    this.#digests = new Digests(sealing);
   }
 
   hash(token: string): Promise<string> {
@@ -52,16 +50,12 @@ export class Secrets {
 
   /** @returns undefined where only Argon2id can tell */
   check(secret: StoredSecret, token: string): boolean | undefined {
+    const known = this.#knownOf(token);
     // Compared as they are: nobody can make the hash of a guess under a key that they do not know resemble another.
-    const known = hash('sha256', this.#processKey + token, 'base64');
     if (secret.known) return secret.known === known;
     const digest = secret.stored?.digest;
-    if (!digest || !this.#keyId.equals(digest.subarray(0, KEY_ID_BYTES))) return undefined;
-    const matches = timingSafeEqual(digest, this.#digestOf(token));
-    if (matches) {
-      secret.known = known;
-      secret.stored = null;
-    }
+    const matches = digest ? this.#digests.matches(digest, token) : undefined;
+    if (matches) remember(secret, known);
     return matches;
   }
 
@@ -94,9 +88,8 @@ export class Secrets {
     const { hash: stored } = secret.stored!;
     const matches = await this.#argon2id.verify(stored, token);
     if (matches) {
-      const digest = this.#digestOf(token);
-      secret.stored = { hash: stored, digest };
-      void this.#share(secret.id, digest);
+      remember(secret, this.#knownOf(token));
+      void this.#share(secret.id, this.#digests.of(token));
     }
     return matches;
   }
@@ -110,7 +103,12 @@ export class Secrets {
     }
   }
 
-  #digestOf(token: string): Buffer {
-    return Buffer.concat([this.#keyId, this.sealing.mac(PURPOSE, token)]);
+  #knownOf(token: string): string {
+    return hash('sha256', this.#processKey + token, 'base64');
   }
+}
+
+function remember(secret: StoredSecret, known: string): void {
+  secret.known = known;
+  secret.stored = null;
 }
