@@ -110,7 +110,7 @@ function openPool(config: Config, role: DatabaseRole): pg.Pool {
  */
 const AWAY = /^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_AGAIN|E(HOST|NET)UNREACH|08(?!P01)|53|57P)/;
 const AWAY_WITHOUT_CODE =
-  /connection terminated|connection error and is not queryable|timeout (exceeded )?when trying to connect|timeout expired|query read timeout|no answer within/i;
+  /connection terminated|connection error and is not queryable|timeout (exceeded )?when trying to connect|timeout expired|query read timeout/i;
 
 /** Whether a statement failed for want of a database, so that it is not the request's fault and passes. */
 export function isDatabaseAway(error: unknown): boolean {

@@ -1,11 +1,9 @@
 import pg from 'pg';
-import { sessionOptions } from '../database.js';
+import { IMPATIENT, sessionOptions } from '../database.js';
 import { traced } from '../tracing.js';
 import { admissionMetrics } from './admission-metrics.js';
 
 const STATEMENT_TIMEOUT_MS = 1_000;
-/** `statement_timeout` does not end a wait for a standby, so we leave by ourselves. */
-const CLIENT_DEADLINE_MS = 2_000;
 const RETRIES = 3;
 /** Deadlock, lock timeout, statement timeout: the server says that it rolled back. */
 const ROLLED_BACK = new Set(['40P01', '55P03', '57014']);
@@ -45,22 +43,15 @@ export class AdmissionConnection {
     values: unknown[],
   ): Promise<R[]> {
     const client = (this.#client ??= await this.#connect());
-    let timer: NodeJS.Timeout | undefined;
     try {
-      const result = await Promise.race([
-        client.query<R>({ ...statement, values }),
-        new Promise<never>((_, reject) => {
-          timer = setTimeout(() => reject(new Error(`no answer within ${CLIENT_DEADLINE_MS} ms`)), CLIENT_DEADLINE_MS);
-        }),
-      ]);
+      // `statement_timeout` does not end a wait for a standby, so we leave by ourselves.
+      const result = await client.query<R>({ ...statement, values, ...IMPATIENT });
       return result.rows;
     } catch (error) {
       // Whether the append happened is unknown unless the server itself refused it. The connection goes, so that a late
       // answer cannot be taken for another's, and nothing is sent again: that could record a use twice.
       if (!(error instanceof pg.DatabaseError)) this.#drop(client);
       throw error;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -68,7 +59,7 @@ export class AdmissionConnection {
     const client = new pg.Client({
       connectionString: this.#databaseUrl,
       application_name: 'keyledger admission',
-      connectionTimeoutMillis: CLIENT_DEADLINE_MS,
+      connectionTimeoutMillis: IMPATIENT.query_timeout,
       keepAlive: true,
       options: sessionOptions('keyledger_api', {
         lock_timeout: '250ms',

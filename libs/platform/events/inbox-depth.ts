@@ -2,8 +2,8 @@ import type pg from 'pg';
 import { IMPATIENT } from '../database.js';
 
 /** How many batches of events wait for a worker, and the oldest for how many seconds. */
-export async function inboxDepth(pool: pg.Pool): Promise<{ batches: number; age: number }> {
-  const { rows } = await pool.query<{ batches: number; age: number }>({
+export async function inboxDepth(database: pg.Pool | pg.ClientBase): Promise<{ batches: number; age: number }> {
+  const { rows } = await database.query<{ batches: number; age: number }>({
     text: `SELECT count(*)::int AS batches, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age FROM event_batch`,
     ...IMPATIENT,
   });
