@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import autocannon from 'autocannon';
+import { quantile } from './report.ts';
 
 /** What a run is to do. It ends after a number of requests, not a time: then each of them has been answered. */
 export interface Order {
@@ -7,7 +8,7 @@ export interface Order {
   readonly path: string;
   readonly connections: number;
   readonly amount: number;
-  /** One for each request: dealt out to the connections, each of which has its own in rotation. */
+  /** In rotation, one for each request. */
   readonly headers: readonly Record<string, string>[];
 }
 
@@ -33,7 +34,7 @@ async function run({ url, path, connections, amount, headers }: Order): Promise<
   const failed: Record<string, number> = {};
   // autocannon's own histogram knows whole milliseconds only.
   const times: number[] = [];
-  // Were all of them given to all connections, to prepare them would take seconds.
+  // Dealt out, so that each connection has its own in rotation: to prepare all of them for each would take seconds.
   const setupClient = (client: autocannon.Client) => {
     const hand = dealt++ % Math.min(connections, headers.length);
     const own = headers.filter((_, index) => index % connections === hand);
@@ -54,7 +55,5 @@ async function run({ url, path, connections, amount, headers }: Order): Promise<
   const unanswered = amount - times.length;
   if (unanswered > 0) failed['unanswered'] = unanswered;
   const seconds = (answeredAt - startedAt) / 1_000;
-  times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? Number.NaN;
-  return { ok, failed, seconds, p50: at(0.5), p99: at(0.99) };
+  return { ok, failed, seconds, p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
 }

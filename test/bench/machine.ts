@@ -1,6 +1,7 @@
 import { arch, cpus, platform, release, totalmem } from 'node:os';
 import type { Deployment } from './deployment.ts';
 import type { Amounts } from './bench.ts';
+import { quantile } from './report.ts';
 
 /** What the figures depend on. */
 export async function describeMachine({ sql, processes, customers, keys }: Deployment, { rounds, seconds }: Amounts) {
@@ -34,6 +35,5 @@ async function commitTimes(sql: Deployment['sql']): Promise<[number, number]> {
     await sql.query('INSERT INTO bench_commit VALUES ($1)', [id]);
     times.push(performance.now() - startedAt);
   }
-  times.sort((a, b) => a - b);
-  return [times[100]!, times[198]!];
+  return [quantile(times, 0.5), quantile(times, 0.99)];
 }

@@ -1,29 +1,20 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { constants, setPriority } from 'node:os';
+import type { Measured, Order } from './load.js';
+import { quantile } from './report.ts';
 
 /** Requests at a rate that the answers have no say in. */
-export interface PacedOrder {
-  readonly url: string;
-  readonly path: string;
-  readonly connections: number;
+export interface PacedOrder extends Omit<Order, 'amount'> {
   /** A second. */
   readonly rate: number;
   readonly seconds: number;
-  /** One for each request, in rotation. */
-  readonly headers: readonly Record<string, string>[];
 }
 
-/** Times in milliseconds, each from when a request was due: a server that stalls is charged for all whom it keeps waiting. */
-export interface PacedMeasured {
-  readonly ok: number;
-  /** Those that were answered otherwise than with 200, by their status. */
-  readonly failed: Readonly<Record<string, number>>;
+/** Each time is from when a request was due: a server that stalls is charged for all whom it keeps waiting. */
+export interface PacedMeasured extends Measured {
   /** Due, and without a free connection until the time was over. */
   readonly unsent: number;
-  readonly seconds: number;
-  readonly p50: number;
-  readonly p99: number;
   /** How late the generator was by itself: a part of the times above. */
   readonly ownP50: number;
   readonly ownP99: number;
@@ -79,9 +70,16 @@ async function run({ url, path, connections, rate, seconds, headers }: PacedOrde
   }
   const took = (performance.now() - startedAt) / 1000;
   for (const connection of free) connection.end();
-  const [p50, p99] = quantiles(times);
-  const [ownP50, ownP99] = quantiles(own);
-  return { ok, failed, unsent: total - sent, seconds: took, p50, p99, ownP50, ownP99 };
+  return {
+    ok,
+    failed,
+    unsent: total - sent,
+    seconds: took,
+    p50: quantile(times, 0.5),
+    p99: quantile(times, 0.99),
+    ownP50: quantile(own, 0.5),
+    ownP99: quantile(own, 0.99),
+  };
 }
 
 interface Connection {
@@ -127,12 +125,6 @@ function requestOf(path: string, headers: Record<string, string>): string {
 
 function tick(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, TICK_MS));
-}
-
-function quantiles(times: number[]): [p50: number, p99: number] {
-  times.sort((a, b) => a - b);
-  const at = (share: number) => times[Math.floor(share * (times.length - 1))] ?? Number.NaN;
-  return [at(0.5), at(0.99)];
 }
 
 /** Callers live on machines of their own: what one waits for PostgreSQL to leave our core is no time of the service. */

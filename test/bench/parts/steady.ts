@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inboxDepth } from '#libs/platform/events/inbox-depth.js';
 import type { Bench } from '../bench.ts';
 import { progress, type Result } from '../report.ts';
 
@@ -16,8 +17,7 @@ export async function measureSteadyState(bench: Bench): Promise<Result> {
     for (;;) {
       await sleep(LOOK_EACH_MS);
       if (ended.aborted) return;
-      const { rows: found } = await sql.query<{ batches: number; age: number }>(DEPTH);
-      const { batches, age } = found[0]!;
+      const { batches, age } = await inboxDepth(sql);
       rows.push({
         'after s': Math.round((performance.now() - startedAt) / 1000),
         'batches waiting': batches,
@@ -46,10 +46,6 @@ export async function measureSteadyState(bench: Bench): Promise<Result> {
     ],
   };
 }
-
-const DEPTH = `
-  SELECT count(*)::int AS batches, coalesce(extract(epoch FROM now() - min(created_at)), 0)::float8 AS age
-  FROM event_batch`;
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
