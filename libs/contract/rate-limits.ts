@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+export const MAX_LIMIT = 1_000_000_000;
+export const MAX_RATE_LIMITS = 10;
 const MAX_WINDOW_SECONDS = 30 * 86_400;
 
 /** No more than `limit` units are admitted in any window of `window_seconds`. */
@@ -9,7 +11,7 @@ export const RateLimit = z
       .string()
       .regex(/^[a-z0-9_-]{1,40}$/, 'must be up to 40 of a-z, 0-9, _ and -')
       .meta({ examples: ['per-minute'] }),
-    limit: z.int().min(1).max(1_000_000_000).meta({ description: 'How many units; a request takes its cost' }),
+    limit: z.int().min(1).max(MAX_LIMIT).meta({ description: 'How many units; a request takes its cost' }),
     window_seconds: z.int().min(1).max(MAX_WINDOW_SECONDS),
   })
   .meta({ id: 'RateLimit' });
@@ -17,7 +19,7 @@ export type RateLimit = z.infer<typeof RateLimit>;
 
 export const RateLimits = z
   .array(RateLimit)
-  .max(10)
+  .max(MAX_RATE_LIMITS)
   .refine(
     (limits) => new Set(limits.map(({ name }) => name)).size === limits.length,
     'must have a name of its own each',

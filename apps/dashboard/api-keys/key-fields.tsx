@@ -1,18 +1,10 @@
-import { ActionIcon, Button, Group, Input, MultiSelect, Stack, Switch, Text, TextInput } from '@mantine/core';
-import { IconPlus, IconTrash } from '@tabler/icons-react';
+import { MultiSelect, Stack, Switch, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import type { ReactNode } from 'react';
 import { scopesQuery } from './api-keys.js';
+import { EntriesField, type FieldProps } from './entries-field.js';
 import { domainProblem, networkProblem, type MetadataEntry } from './key-form.js';
 import { ListField } from './list-field.js';
 import { applicationScopes, isCovered } from './scopes.js';
-
-export interface FieldProps<T> {
-  readonly value: T;
-  readonly onChange: (value: T) => void;
-  readonly error?: ReactNode;
-  readonly disabled?: boolean;
-}
 
 export function DomainsField(props: FieldProps<readonly string[]>) {
   return (
@@ -77,60 +69,38 @@ export function PublicScopesField({ value, onChange, scopes, error, disabled }: 
   );
 }
 
-export function MetadataField({ value, onChange, error, disabled }: FieldProps<readonly MetadataEntry[]>) {
-  const set = (at: number, changes: Partial<MetadataEntry>) =>
-    onChange(value.map((entry, index) => (index === at ? { ...entry, ...changes } : entry)));
+export function MetadataField(props: FieldProps<readonly MetadataEntry[]>) {
   return (
-    <Input.Wrapper
-      labelElement="div"
+    <EntriesField
+      {...props}
       label="Metadata"
       description="Whatever you want to find again with the key. Every verification tells it."
-      error={error}
+      one={['an', 'entry']}
+      most={50}
+      newEntry={() => ({ name: '', value: '' })}
     >
-      <Stack gap={6} mt={4} align="flex-start">
-        {value.map((entry, at) => (
-          <Group key={at} gap={6} wrap="nowrap" w="100%">
-            <TextInput
-              aria-label={`Name of entry ${at + 1}`}
-              placeholder="team"
-              flex={1}
-              maxLength={40}
-              value={entry.name}
-              disabled={disabled}
-              onChange={(event) => set(at, { name: event.currentTarget.value })}
-            />
-            <TextInput
-              aria-label={`Value of entry ${at + 1}`}
-              placeholder="checkout"
-              flex={2}
-              maxLength={500}
-              value={entry.value}
-              disabled={disabled}
-              onChange={(event) => set(at, { value: event.currentTarget.value })}
-            />
-            <ActionIcon
-              variant="subtle"
-              color="gray"
-              aria-label={`Remove entry ${at + 1}`}
-              disabled={disabled}
-              onClick={() => onChange(value.filter((_, index) => index !== at))}
-            >
-              <IconTrash size={16} />
-            </ActionIcon>
-          </Group>
-        ))}
-        {!disabled && value.length < 50 && (
-          <Button
-            variant="default"
-            size="compact-sm"
-            leftSection={<IconPlus size={14} />}
-            onClick={() => onChange([...value, { name: '', value: '' }])}
-          >
-            Add an entry
-          </Button>
-        )}
-        {disabled && value.length === 0 && <Text c="dimmed">None</Text>}
-      </Stack>
-    </Input.Wrapper>
+      {(entry, set, at) => (
+        <>
+          <TextInput
+            aria-label={`Name of entry ${at + 1}`}
+            placeholder="team"
+            flex={1}
+            maxLength={40}
+            value={entry.name}
+            disabled={props.disabled}
+            onChange={(event) => set({ name: event.currentTarget.value })}
+          />
+          <TextInput
+            aria-label={`Value of entry ${at + 1}`}
+            placeholder="checkout"
+            flex={2}
+            maxLength={500}
+            value={entry.value}
+            disabled={props.disabled}
+            onChange={(event) => set({ value: event.currentTarget.value })}
+          />
+        </>
+      )}
+    </EntriesField>
   );
 }

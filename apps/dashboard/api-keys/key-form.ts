@@ -2,7 +2,7 @@ import type { RouteInput } from '#libs/contract/route.js';
 import type { createApiKey, updateApiKey } from '#libs/contract/api-keys.js';
 import { Domain } from '#libs/contract/domains.js';
 import { Network } from '#libs/contract/networks.js';
-import type { RateLimit } from '#libs/contract/rate-limits.js';
+import { RateLimit } from '#libs/contract/rate-limits.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import type { ApiKey } from './api-keys.js';
 
@@ -179,7 +179,7 @@ export function problemsOf(form: KeyForm): Record<string, string> {
 function rateLimitProblem(entries: readonly RateLimitEntry[]): Record<string, string> {
   const names = entries.map(({ name }) => name.trim());
   if (entries.some(({ limit }) => !(Number(limit) >= 1))) return { rate_limits: 'Every limit needs a number' };
-  if (!names.every((name) => /^[a-z0-9_-]{1,40}$/.test(name))) {
+  if (!names.every((name) => RateLimit.shape.name.safeParse(name).success)) {
     return { rate_limits: 'A name is made of a-z, 0-9, _ and -' };
   }
   return new Set(names).size < names.length ? { rate_limits: 'Two limits have the same name' } : {};
