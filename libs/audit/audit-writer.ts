@@ -3,7 +3,7 @@ import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { BinaryRows } from '#libs/platform/binary-rows.js';
-import { EventSubscriber, type ReceivedEvent } from '#libs/platform/events/inbox.js';
+import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/platform/events/inbox.js';
 import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { columnsOf } from './audit-columns.js';
 
@@ -41,41 +41,50 @@ const MOVE_HEADS = {
  */
 @Injectable()
 export class AuditWriter extends EventSubscriber {
-  async handle(client: pg.PoolClient, events: readonly ReceivedEvent[]): Promise<void> {
-    if (events.length === 0) return;
-    const organizations = new Set(events.map(({ envelope }) => toUuid(envelope.data.organization_id)));
-    const sizes = await lockHeads(client, [...organizations]);
-    const rows = new BinaryRows(COLUMNS.length);
-    for (const event of events) {
-      const organization = toUuid(event.envelope.data.organization_id);
-      const index = sizes.get(organization)!;
-      sizes.set(organization, index + 1);
-      addLeaf(rows, event, organization, index);
-    }
-    await rows.copy(client, `audit_event (${COLUMNS.join(', ')})`);
-    await client.query({ ...MOVE_HEADS, values: [[...sizes.keys()], [...sizes.values()]] });
+  open(): EventSink {
+    return new Leaves();
   }
 }
 
-/** In the order of {@link COLUMNS}. */
-function addLeaf(rows: BinaryRows, { envelope, entry }: ReceivedEvent, organization: string, index: number): void {
-  const { type, keyId, projectId, actorId, subject, outcome, ip, path } = columnsOf(envelope);
-  rows
-    .row()
-    .uuid(envelope.id)
-    .uuid(organization)
-    .bigint(index)
-    .bytes(leafHashOf(entry))
-    .bytes(entry)
-    .timestamp(Date.parse(envelope.time))
-    .text(type)
-    .uuid(keyId && toUuid(keyId))
-    .uuid(projectId && toUuid(projectId))
-    .text(actorId)
-    .text(subject)
-    .text(outcome)
-    .inet(ip)
-    .text(path);
+/** Rows of the trail, whose numbers are filled in last: they are known when the heads are locked. */
+class Leaves implements EventSink {
+  readonly #rows = new BinaryRows(COLUMNS.length);
+  /** Of each log, where the numbers of its leaves belong. */
+  readonly #places = new Map<string, number[]>();
+
+  add({ envelope, entry }: ReceivedEvent): void {
+    const organization = toUuid(envelope.data.organization_id);
+    const { type, keyId, projectId, actorId, subject, outcome, ip, path } = columnsOf(envelope);
+    // In the order of COLUMNS.
+    const place = this.#rows.row().uuid(envelope.id).uuid(organization).laterBigint();
+    this.#rows
+      .bytes(leafHashOf(entry))
+      .bytes(entry)
+      .timestamp(Date.parse(envelope.time))
+      .text(type)
+      .uuid(keyId && toUuid(keyId))
+      .uuid(projectId && toUuid(projectId))
+      .text(actorId)
+      .text(subject)
+      .text(outcome)
+      .inet(ip)
+      .text(path);
+    const places = this.#places.get(organization);
+    if (places) places.push(place);
+    else this.#places.set(organization, [place]);
+  }
+
+  async write(client: pg.PoolClient): Promise<void> {
+    if (this.#places.size === 0) return;
+    const sizes = await lockHeads(client, [...this.#places.keys()]);
+    for (const [organization, places] of this.#places) {
+      const size = sizes.get(organization)!;
+      for (const [index, place] of places.entries()) this.#rows.fillBigint(place, size + index);
+      sizes.set(organization, size + places.length);
+    }
+    await this.#rows.copy(client, `audit_event (${COLUMNS.join(', ')})`);
+    await client.query({ ...MOVE_HEADS, values: [[...sizes.keys()], [...sizes.values()]] });
+  }
 }
 
 const leaf = Buffer.alloc(1 + MAX_ENTRY_BYTES);

@@ -50,6 +50,16 @@ export class BinaryRows {
     return this.#int64(Math.floor(value / HALF), value % HALF);
   }
 
+  /** @returns where {@link fillBigint} puts the number, which has to be before the rows are sent */
+  laterBigint(): number {
+    this.bigint(0);
+    return this.#end - 8;
+  }
+
+  fillBigint(place: number, value: number): void {
+    this.#putInt64(Math.floor(value / HALF), value % HALF, place);
+  }
+
   /** @param ms since 1970 */
   timestamp(ms: number): this {
     const since = ms - EPOCH_MS;
@@ -99,12 +109,15 @@ export class BinaryRows {
     await finished(copy);
   }
 
-  /** In two halves: a BigInt takes ten times as long to make. */
   #int64(high: number, low: number): this {
     this.#length(8);
-    this.#end = this.#bytes.writeInt32BE(high, this.#end);
-    this.#end = this.#bytes.writeUInt32BE(low >>> 0, this.#end);
+    this.#end = this.#putInt64(high, low, this.#end);
     return this;
+  }
+
+  /** In two halves: a BigInt takes ten times as long to make. */
+  #putInt64(high: number, low: number, place: number): number {
+    return this.#bytes.writeUInt32BE(low >>> 0, this.#bytes.writeInt32BE(high, place));
   }
 
   #null(): this {

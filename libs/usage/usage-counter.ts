@@ -3,22 +3,23 @@ import type pg from 'pg';
 import { z } from 'zod';
 import type { EventEnvelope } from '#libs/contract/events.js';
 import { idOf, toUuid } from '#libs/contract/ids.js';
-import { EventSubscriber, type ReceivedEvent } from '#libs/platform/events/inbox.js';
+import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/platform/events/inbox.js';
 import { endpointOf, NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 
-/** What one event adds. */
+/** What one event adds, or several of the same in one hour. */
 interface Tally {
   readonly apiKeyId: string;
   /** Of a use; null where the public key was shown alone. */
   readonly secretId: string | null;
   readonly organizationId: string;
   readonly projectId: string | null;
-  readonly time: string;
+  /** Of the last of them. */
+  time: string;
   /** `valid`, or the code of the refusal. */
   readonly outcome: string;
   readonly endpoint: string;
-  readonly count: number;
-  readonly credits: number;
+  count: number;
+  credits: number;
 }
 
 /** What is added to a key as a whole. */
@@ -46,9 +47,21 @@ const MAX_ENDPOINTS = 100;
  */
 @Injectable()
 export class UsageCounter extends EventSubscriber {
-  async handle(client: pg.PoolClient, events: readonly ReceivedEvent[]): Promise<void> {
-    const tallies = events.flatMap(readTally);
-    if (tallies.length === 0) return;
+  open(): EventSink {
+    return new Tallies();
+  }
+}
+
+class Tallies implements EventSink {
+  readonly #known = new Map<string, Tally>();
+
+  add(event: ReceivedEvent): void {
+    for (const tally of readTally(event)) addTo(this.#known, tally);
+  }
+
+  async write(client: pg.PoolClient): Promise<void> {
+    if (this.#known.size === 0) return;
+    const tallies = [...this.#known.values()];
     const hours = countByHour(tallies);
     const others = await addEndpoints(client, hours);
     await addToTotals(client, countByKey(tallies));
@@ -95,6 +108,20 @@ function usedOnce(envelope: EventEnvelope) {
 function deniedAsOften(envelope: EventEnvelope) {
   const { code, count } = Denied.parse(envelope).data;
   return { outcome: code, count, credits: 0, secretId: null };
+}
+
+/** Adds it to what is known of the same in the same hour. */
+function addTo(known: Map<string, Tally>, tally: Tally): void {
+  const { apiKeyId, secretId, outcome, endpoint, time, count, credits } = tally;
+  const place = `${apiKeyId} ${secretId} ${hourOf(time)} ${outcome} ${endpoint}`;
+  const before = known.get(place);
+  if (!before) {
+    known.set(place, tally);
+    return;
+  }
+  before.time = later(before.time, time);
+  before.count += count;
+  before.credits += credits;
 }
 
 /** Pure: what a run of events adds to each key, in the order of their ids. */

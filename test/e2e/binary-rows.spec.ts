@@ -13,7 +13,7 @@ beforeAll(async () => {
   database = await createDatabase();
   client = new pg.Client({ connectionString: database.adminUrl, options: '-c timezone=UTC' });
   await client.connect();
-  await client.query(`CREATE TEMP TABLE target (place int8, a uuid, b int8, c timestamptz, d bytea, e text, f inet);
+  await client.query(`CREATE TEMP TABLE target (place int8, a uuid, b int8, later int8, c timestamptz, d bytea, e text, f inet);
                       CREATE TEMP TABLE once (id uuid PRIMARY KEY)`);
 });
 
@@ -40,20 +40,31 @@ const row = fc.record({
 it('what is copied as binary rows reads back as it was, whatever it is', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 50 }), async (wanted) => {
-      const rows = new BinaryRows(7);
-      for (const [place, { a, b, c, d, e, f }] of wanted.entries()) {
-        rows.row().bigint(place).uuid(a).bigint(b).timestamp(c.getTime()).bytes(d).text(e).inet(f);
-      }
+      const rows = new BinaryRows(8);
+      const later = wanted.map(({ a, b, c, d, e, f }, place) => {
+        const filled = rows.row().bigint(place).uuid(a).bigint(b).laterBigint();
+        rows.timestamp(c.getTime()).bytes(d).text(e).inet(f);
+        return filled;
+      });
+      for (const [place, filled] of later.entries()) rows.fillBigint(filled, wanted[place]!.b);
       await client.query('TRUNCATE target');
       await rows.copy(client, 'target');
       const { rows: found } = await client.query(
-        `SELECT target.a, target.b, c, d, e, f IS NOT DISTINCT FROM asked.address::inet AS "isSame"
+        `SELECT target.a, target.b, later, c, d, e, f IS NOT DISTINCT FROM asked.address::inet AS "isSame"
          FROM target JOIN unnest($1::text[]) WITH ORDINALITY AS asked (address, number) ON place = number - 1
          ORDER BY place`,
         [wanted.map(({ f }) => f)],
       );
       expect(found).toEqual(
-        wanted.map(({ a, b, c, d, e }) => ({ a, b: String(b), c, d: Buffer.from(d), e, isSame: true })),
+        wanted.map(({ a, b, c, d, e }) => ({
+          a,
+          b: String(b),
+          later: String(b),
+          c,
+          d: Buffer.from(d),
+          e,
+          isSame: true,
+        })),
       );
     }),
     { numRuns: 100 },

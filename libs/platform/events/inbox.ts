@@ -14,9 +14,18 @@ export interface ReceivedEvent {
   readonly envelope: EventEnvelope;
 }
 
-/** Takes events in the worker, inside the transaction that also removes them from the inbox: exactly once. */
+/** What a subscriber makes of the events of one transaction. */
+export interface EventSink {
+  /** Takes what it needs of an event, which is garbage afterwards: those of a transaction together would fill the memory. */
+  add(event: ReceivedEvent): void;
+  /** Inside the transaction that also removes the events from the inbox: exactly once. */
+  write(client: pg.PoolClient): Promise<void>;
+}
+
+/** Takes events in the worker. */
 export abstract class EventSubscriber {
-  abstract handle(client: pg.PoolClient, events: readonly ReceivedEvent[]): Promise<void>;
+  /** For the events of one transaction, or of a part of it that is tried apart. */
+  abstract open(): EventSink;
 }
 
 /** Injection token: every subscriber of this process, in the order in which they are called. */
@@ -29,17 +38,16 @@ interface Stored {
   readonly entry: Uint8Array;
 }
 
-type Entry = ReceivedEvent & Stored;
-
 /** Of each shard in one transaction: enough to work in bulk, few enough to fit into memory and lose little on a crash. */
 const MAX_BATCHES = 500;
 const MAX_BYTES = 2_000_000;
 
 const LOCK = {
   name: 'lock-inboxes',
-  text: `SELECT extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
+  text: `SELECT shard, extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
          FROM ingest WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE`,
 };
+const LOCK_FREE = { name: 'lock-free-inboxes', text: `${LOCK.text} SKIP LOCKED` };
 // Planned anew each time, unlike all else here: a plan made for an empty inbox would read a full one from end to end.
 const OLDEST = `
   SELECT s.shard, b.id, b.body FROM unnest($1::smallint[]) AS s (shard), LATERAL (
@@ -57,6 +65,17 @@ interface Batch {
   readonly id: string;
   readonly body: Buffer;
 }
+
+/** What one transaction took. */
+interface Ingested {
+  readonly batches: readonly Batch[];
+  events: number;
+  /** The first and the last time that an event of it bears, as text. */
+  oldest: string;
+  newest: string;
+}
+
+const NOTHING: Ingested = { batches: [], events: 0, oldest: '', newest: '' };
 
 /**
  * The worker's side of the event path. What the subscribers write and the removal of the batches commit together, so an
@@ -82,68 +101,74 @@ export class Inbox {
     return rows.map((row) => row.shard);
   }
 
-  /** Empties the inboxes of these shards. Returns the number of events that it took. */
-  async ingest(shards: readonly number[]): Promise<number> {
+  /**
+   * Empties the inboxes of these shards: those that somebody else empties when they are done, or not at all.
+   * @returns the number of events that it took
+   */
+  async ingest(shards: readonly number[], busy: 'wait' | 'skip' = 'wait'): Promise<number> {
     for (let total = 0; ;) {
       const began = performance.now();
-      const { batches, entries } = await traced('ingest', () =>
-        inTransaction(this.pool, (client) => this.#ingestSome(client, shards)),
+      const ingested = await traced('ingest', () =>
+        inTransaction(this.pool, (client) => this.#ingestSome(client, shards, busy)),
       );
-      if (batches.length === 0) return total;
-      this.#measure(batches, entries, (performance.now() - began) / 1000);
-      total += entries.length;
-      if (!isFull(batches)) return total;
+      if (ingested.batches.length === 0) return total;
+      this.#measure(ingested, (performance.now() - began) / 1000);
+      total += ingested.events;
+      if (!isFull(ingested.batches)) return total;
     }
   }
 
-  async #ingestSome(
-    client: pg.PoolClient,
-    shards: readonly number[],
-  ): Promise<{ batches: readonly Batch[]; entries: readonly Entry[] }> {
+  async #ingestSome(client: pg.PoolClient, shards: readonly number[], busy: 'wait' | 'skip'): Promise<Ingested> {
     const sentAt = performance.now();
     // One writer for a shard. Not authz_state: a change must not wait for the worker.
-    const { rows: locked } = await client.query<{ database_time: number }>({ ...LOCK, values: [shards] });
+    const lock = busy === 'wait' ? LOCK : LOCK_FREE;
+    const { rows: locked } = await client.query<{ shard: number; database_time: number }>({
+      ...lock,
+      values: [shards],
+    });
+    if (locked.length === 0) return NOTHING;
     this.clock.observe(locked[0]!.database_time, sentAt);
-    const { rows: batches } = await client.query<Batch>(OLDEST, [shards]);
-    if (batches.length === 0) return { batches, entries: [] };
-    const { entries, unreadable } = readBatches(batches);
-    for (const { stored, error } of unreadable) await this.#quarantine(client, stored, error);
-    await this.#deliver(client, entries);
+    const { rows: batches } = await client.query<Batch>(OLDEST, [locked.map(({ shard }) => shard)]);
+    if (batches.length === 0) return NOTHING;
+    const ingested = { batches, events: 0, oldest: '', newest: '' };
+    const { entries, undecodable } = decode(batches);
+    for (const { stored, error } of undecodable) await this.#quarantine(client, stored, error);
+    await this.#deliver(client, entries, ingested);
     await client.query(REMOVE, [batches.map(({ shard }) => shard), batches.map(({ id }) => id)]);
-    return { batches, entries };
+    return ingested;
   }
 
   /** When it has committed: what is rolled back is tried again, and would count twice. */
-  #measure(batches: readonly Batch[], entries: readonly Entry[], seconds: number): void {
-    inboxMetrics.ingested.value += entries.length;
+  #measure({ batches, events, oldest, newest }: Ingested, seconds: number): void {
+    inboxMetrics.ingested.value += events;
     inboxMetrics.batches.observe(batches.length);
     inboxMetrics.seconds.observe(seconds);
-    if (entries.length === 0) return;
-    let oldest = Infinity;
-    let newest = 0;
-    for (const { envelope } of entries) {
-      const time = Date.parse(envelope.time);
-      oldest = Math.min(oldest, time);
-      newest = Math.max(newest, time);
-    }
-    inboxMetrics.lag.observe(Math.max(0, this.clock.now().getTime() - oldest) / 1000);
-    inboxMetrics.lastEvent.set(newest / 1000);
+    if (events === 0) return;
+    inboxMetrics.lag.observe(Math.max(0, this.clock.now().getTime() - Date.parse(oldest)) / 1000);
+    inboxMetrics.lastEvent.set(Date.parse(newest) / 1000);
   }
 
   /** Delivers all of them, or, where that fails, halves: one bad entry is set aside and never holds up the rest. */
-  async #deliver(client: pg.PoolClient, entries: readonly Entry[]): Promise<void> {
+  async #deliver(client: pg.PoolClient, entries: readonly Stored[], ingested: Ingested): Promise<void> {
     await client.query('SAVEPOINT delivery');
     try {
-      for (const subscriber of this.subscribers) await subscriber.handle(client, entries);
+      const sinks = this.subscribers.map((subscriber) => subscriber.open());
+      for (const { entry } of entries) {
+        const envelope = readEnvelope(entry);
+        for (const sink of sinks) sink.add({ entry, envelope });
+        noteTime(ingested, envelope.time);
+      }
+      for (const sink of sinks) await sink.write(client);
       await client.query('RELEASE SAVEPOINT delivery');
+      ingested.events += entries.length;
     } catch (error) {
       // What is not the entries' fault, a lost connection or a fault of ours, rolls everything back and is tried again.
       if (!isFaultOfData(error)) throw error;
       await client.query('ROLLBACK TO SAVEPOINT delivery');
       if (entries.length === 1) return this.#quarantine(client, entries[0]!, error);
       const middle = Math.ceil(entries.length / 2);
-      await this.#deliver(client, entries.slice(0, middle));
-      await this.#deliver(client, entries.slice(middle));
+      await this.#deliver(client, entries.slice(0, middle), ingested);
+      await this.#deliver(client, entries.slice(middle), ingested);
     }
   }
 
@@ -165,38 +190,45 @@ function isFull(batches: readonly Batch[]): boolean {
   );
 }
 
-interface Unreadable {
-  readonly stored: Stored;
-  readonly error: unknown;
-}
-
-function readBatches(batches: readonly Batch[]): { entries: readonly Entry[]; unreadable: readonly Unreadable[] } {
-  const entries: Entry[] = [];
-  const unreadable: Unreadable[] = [];
+/** @returns besides the entries whole batches that are no bundles of them */
+function decode(batches: readonly Batch[]) {
+  const entries: Stored[] = [];
+  const undecodable: { readonly stored: Stored; readonly error: unknown }[] = [];
   for (const { shard, id: batchId, body } of batches) {
-    const readOrSetAside = <T>(entry: Uint8Array, read: (bytes: Uint8Array) => T): T | undefined => {
-      try {
-        return read(entry);
-      } catch (error) {
-        unreadable.push({ stored: { shard, batchId, entry }, error });
-        return undefined;
-      }
-    };
-    for (const entry of readOrSetAside(body, decodeEntries) ?? []) {
-      const envelope = readOrSetAside(entry, readEnvelope);
-      if (envelope) entries.push({ shard, batchId, entry, envelope });
+    try {
+      for (const entry of decodeEntries(body)) entries.push({ shard, batchId, entry });
+    } catch (error) {
+      undecodable.push({ stored: { shard, batchId, entry: body }, error });
     }
   }
-  return { entries, unreadable };
+  return { entries, undecodable };
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+class UnreadableEntry extends Error {
+  override readonly name = 'UnreadableEntry';
+}
+
 function readEnvelope(entry: Uint8Array): EventEnvelope {
-  return EventEnvelope.parse(JSON.parse(utf8.decode(entry)));
+  try {
+    return EventEnvelope.parse(JSON.parse(utf8.decode(entry)));
+  } catch (error) {
+    throw new UnreadableEntry(String(error));
+  }
+}
+
+/** All of our times are in UTC with milliseconds, and sort as text. */
+function noteTime(ingested: Ingested, time: string): void {
+  if (ingested.oldest === '' || time < ingested.oldest) ingested.oldest = time;
+  if (time > ingested.newest) ingested.newest = time;
 }
 
 /** A shape that a subscriber cannot read, or PostgreSQL's classes 22 (data) and 23 (integrity): a doubled id and the like. */
 function isFaultOfData(error: unknown): boolean {
-  return error instanceof z.ZodError || (error instanceof pg.DatabaseError && /^2[23]/.test(error.code ?? ''));
+  return (
+    error instanceof UnreadableEntry ||
+    error instanceof z.ZodError ||
+    (error instanceof pg.DatabaseError && /^2[23]/.test(error.code ?? ''))
+  );
 }
