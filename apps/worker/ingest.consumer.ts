@@ -11,7 +11,7 @@ const SWEEP_EVERY_MS = 1_000;
 const CONCURRENCY = SHARD_GROUPS.length + 1;
 /** Where events come in numbers, a group is emptied no more often than this: the more at once, the less each costs. */
 const NUMBERS = 10;
-const PACE_MS = 200;
+const PACE_MS = 400;
 
 /** Empties the inboxes: those of the group that a job names, and once a second all in which something waits. */
 @Injectable()
@@ -33,10 +33,10 @@ export class IngestConsumer implements OnApplicationBootstrap {
     if (events >= NUMBERS) await sleep(Math.max(0, until - performance.now()));
   }
 
-  /** One group that cannot be emptied does not keep the sweep from the others. */
+  /** One group that cannot be emptied does not keep the sweep from the others, nor one that is being emptied anyway. */
   async #sweep(): Promise<void> {
     const groups = Map.groupBy(await this.inbox.waitingShards(), groupOf);
-    const outcomes = await Promise.allSettled([...groups.values()].map((shards) => this.inbox.ingest(shards)));
+    const outcomes = await Promise.allSettled([...groups.values()].map((shards) => this.inbox.ingest(shards, 'skip')));
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 }

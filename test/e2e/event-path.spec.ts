@@ -2,10 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { newEventId, newId, toUuid } from '#libs/contract/ids.js';
+import { readConfig } from '#libs/platform/config.js';
 import { Admission } from '#libs/platform/events/admission.js';
+import { Inbox } from '#libs/platform/events/inbox.js';
 import { shardOf } from '#libs/platform/events/shard.js';
 import { decodeEntries, encodeEntries } from '#libs/tlog/entries.js';
 import { leafHash } from '#libs/tlog/leaf.js';
+import { createWorker } from '../../apps/worker/worker.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { rejection } from '../support/rejection.js';
@@ -62,6 +65,20 @@ const inboxIsEmpty = () =>
     async () => (await deployment.sql.query<{ n: number }>('SELECT count(*)::int AS n FROM event_batch')).rows[0]!.n,
     (waiting) => waiting === 0,
     5_000,
+  );
+
+/** Besides the one that runs. */
+const startWorkers = (number: number) =>
+  Promise.all(
+    Array.from({ length: number }, () =>
+      createWorker(
+        readConfig({
+          DATABASE_URL: deployment.database.workerUrl,
+          KEYLEDGER_SECRET: 'x'.repeat(32),
+          LOG_LEVEL: 'fatal',
+        }),
+      ),
+    ),
   );
 
 const textOf = (entry: Uint8Array) => new TextDecoder().decode(entry);
@@ -176,23 +193,27 @@ describe('the inbox', () => {
     expect(rows.every((row) => row.reason.length > 0)).toBe(true);
   });
 
+  it('is not waited for by the sweep while somebody else empties it', async () => {
+    const bob = await deployment.account();
+    await inboxIsEmpty();
+    const [worker] = await startWorkers(1);
+    const shard = shardOf(bob.organizationId);
+    const other = new pg.Client({ connectionString: deployment.database.workerUrl });
+    await other.connect();
+    await other.query('BEGIN');
+    await other.query('SELECT FROM ingest WHERE shard = $1 FOR UPDATE', [shard]);
+    await putIntoInbox(bob.organizationId, [event(bob.organizationId)]);
+    expect(await worker!.get(Inbox).ingest([shard], 'skip')).toBe(0);
+    expect(await worker!.get(Inbox).waitingShards()).toContain(shard);
+    await other.end();
+    await inboxIsEmpty();
+    await worker!.close();
+  });
+
   it('takes each event once however many workers pull at it', async () => {
     const bob = await deployment.account();
     await inboxIsEmpty();
-    const { createWorker } = await import('../../apps/worker/worker.js');
-    const { readConfig } = await import('#libs/platform/config.js');
-    const { Inbox } = await import('#libs/platform/events/inbox.js');
-    const workers = await Promise.all(
-      [1, 2].map(() =>
-        createWorker(
-          readConfig({
-            DATABASE_URL: deployment.database.workerUrl,
-            KEYLEDGER_SECRET: 'x'.repeat(32),
-            LOG_LEVEL: 'fatal',
-          }),
-        ),
-      ),
-    );
+    const workers = await startWorkers(2);
     const shard = shardOf(bob.organizationId);
     for (let round = 0; round < 20; round++) {
       await putIntoInbox(

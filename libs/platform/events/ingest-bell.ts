@@ -11,8 +11,10 @@ export const INGEST_QUEUE = 'ingest';
 
 /** A ring may wait this long for the queue. Past it the sweep, once a second, finds what the ring was about. */
 const DEADLINE_MS = 2_000;
-/** Rings of this long go out together: a busy API adds a few jobs a second, not one for each flush. */
+/** Rings of this long go out together; of longer where so many came that the worker is busy with the last. */
 const GATHER_MS = 50;
+const BUSY_RINGS = 50;
+const GATHER_BUSY_MS = 200;
 
 /** Tells the worker, soon and without making anybody wait, that something was put into an inbox. */
 @Injectable()
@@ -20,6 +22,7 @@ export class IngestBell implements OnApplicationShutdown {
   readonly #logger = new Logger(IngestBell.name);
   readonly #queue: Queue;
   readonly #groups = new Set<number>();
+  #rings = 0;
   #ringing: Promise<void> | undefined;
   #failing = false;
 
@@ -30,6 +33,7 @@ export class IngestBell implements OnApplicationShutdown {
   /** Never throws and never waits: the events are in the database already. */
   ring(shard: number): void {
     this.#groups.add(groupOf(shard));
+    this.#rings += 1;
     this.#ringing ??= this.#ringAll();
   }
 
@@ -45,9 +49,11 @@ export class IngestBell implements OnApplicationShutdown {
   async #ringAll(): Promise<void> {
     while (this.#groups.size > 0) {
       const groups = [...this.#groups];
+      const gather = this.#rings < BUSY_RINGS ? GATHER_MS : GATHER_BUSY_MS;
       this.#groups.clear();
+      this.#rings = 0;
       await this.#add(groups);
-      await new Promise((resolve) => setTimeout(resolve, GATHER_MS));
+      await new Promise((resolve) => setTimeout(resolve, gather));
     }
     this.#ringing = undefined;
   }
