@@ -43,6 +43,7 @@ export class Deployment {
     const postgres = await startPostgres(directory);
     const sql = new pg.Client({ connectionString: postgres.databaseUrl });
     await sql.connect();
+    await writeLogAround(sql);
     return new Deployment(processes, postgres.databaseUrl, sql, async () => {
       processes.killAll();
       await sql.end();
@@ -52,7 +53,7 @@ export class Deployment {
   }
 
   async start(): Promise<void> {
-    [this.#api] = await Promise.all([this.startApi(), this.startWorker(REST_CORE)]);
+    [this.#api] = await Promise.all([this.startApi(), this.#startWorker()]);
     const limit = pLimit(MAKING_AT_ONCE);
     const make = async () => {
       const customer = new Customer(this.url);
@@ -96,16 +97,39 @@ export class Deployment {
     return { child, url };
   }
 
-  async startWorker(core: string): Promise<void> {
-    this.#worker = this.processes.start('../../dist/apps/worker/main.js', this.#env, core);
-    await said(this.#worker);
+  pinWorker(core: string): void {
+    this.processes.pin(this.#worker!, core);
   }
 
-  async stopWorker(): Promise<void> {
-    await this.processes.stop(this.#worker!);
+  /** It is to do nothing until {@link letWorkerGoOn}, and know nothing of it. */
+  holdWorker(): void {
+    this.#worker!.kill('SIGSTOP');
+  }
+
+  letWorkerGoOn(): void {
+    this.#worker!.kill('SIGCONT');
+  }
+
+  async #startWorker(): Promise<void> {
+    this.#worker = this.processes.start('../../dist/apps/worker/main.js', this.#env, REST_CORE);
+    await said(this.#worker);
   }
 
   get #env(): Record<string, string> {
     return { KEYLEDGER_SECRET: this.#secret, DATABASE_URL: this.databaseUrl, LOG_LEVEL: 'error' };
   }
+}
+
+/**
+ * A server that has been running writes its log into the files that it used before. A new one has to make each of them
+ * first, with everybody waiting, until a checkpoint has left it enough.
+ */
+async function writeLogAround(sql: pg.Client): Promise<void> {
+  const { rows } = await sql.query<{ megabytes: number }>(
+    "SELECT setting::int AS megabytes FROM pg_settings WHERE name = 'max_wal_size'",
+  );
+  await sql.query("SELECT pg_logical_emit_message(false, 'bench', repeat('x', 1000000)) FROM generate_series(1, $1)", [
+    rows[0]!.megabytes,
+  ]);
+  await sql.query('CHECKPOINT');
 }

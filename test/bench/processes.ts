@@ -14,7 +14,7 @@ const STOP_WITHIN_MS = 30_000;
 export class Processes {
   readonly #children = new Set<ChildProcess>();
   /** Where there is no taskset nothing is pinned. */
-  readonly pinned = pinToCore(REST_CORE);
+  readonly pinned = availableParallelism() >= 2 && pin(process.pid, REST_CORE);
 
   /** @param path a script, from the folder of this file */
   start(path: string, env: Record<string, string>, core: string): ChildProcess {
@@ -27,6 +27,10 @@ export class Processes {
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));
     return child;
+  }
+
+  pin(child: ChildProcess, core: string): void {
+    if (this.pinned) pin(child.pid!, core);
   }
 
   /** In order, as an operator stops it. */
@@ -48,11 +52,10 @@ export async function said<T extends object>(child: ChildProcess): Promise<T> {
   return message;
 }
 
-/** What we start inherits it, PostgreSQL too. */
-function pinToCore(core: string): boolean {
-  if (availableParallelism() < 2) return false;
+/** What a process starts from then on inherits it. @returns whether it could be done */
+function pin(pid: number, core: string): boolean {
   try {
-    execFileSync('taskset', ['-apc', core, String(process.pid)], { stdio: 'ignore' });
+    execFileSync('taskset', ['-apc', core, String(pid)], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
