@@ -11,10 +11,10 @@ export const INGEST_QUEUE = 'ingest';
 
 /** A ring may wait this long for the queue. Past it the sweep, once a second, finds what the ring was about. */
 const DEADLINE_MS = 2_000;
-/** Rings of this long go out together; of longer where so many came that the worker is busy with the last. */
+/** Rings of this long go out together, and of longer where they come in numbers: the worker takes its time then, too. */
 const GATHER_MS = 50;
-const BUSY_RINGS = 50;
-const GATHER_BUSY_MS = 200;
+const GATHER_BUSY_MS = 400;
+const BUSY_RINGS_PER_MS = 0.5;
 
 /** Tells the worker, soon and without making anybody wait, that something was put into an inbox. */
 @Injectable()
@@ -47,13 +47,13 @@ export class IngestBell implements OnApplicationShutdown {
   }
 
   async #ringAll(): Promise<void> {
-    while (this.#groups.size > 0) {
+    for (let gathered = GATHER_MS; this.#groups.size > 0;) {
       const groups = [...this.#groups];
-      const gather = this.#rings < BUSY_RINGS ? GATHER_MS : GATHER_BUSY_MS;
+      gathered = this.#rings < gathered * BUSY_RINGS_PER_MS ? GATHER_MS : GATHER_BUSY_MS;
       this.#groups.clear();
       this.#rings = 0;
       await this.#add(groups);
-      await new Promise((resolve) => setTimeout(resolve, gather));
+      await new Promise((resolve) => setTimeout(resolve, gathered));
     }
     this.#ringing = undefined;
   }
