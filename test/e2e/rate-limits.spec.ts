@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Client } from '#libs/client/client.js';
@@ -129,6 +130,25 @@ describe('a limit of a key', () => {
       { numRuns: 15 },
     );
   }, 60_000);
+
+  it('that somebody else holds is waited for, and what waited in vain was not taken', async () => {
+    const { key, params, verify } = await newKey([perDay(10)]);
+    const { sql } = deployment;
+    const hold = async () => {
+      await sql.query('BEGIN');
+      await sql.query('SELECT FROM api_key_rate WHERE api_key_id = $1 FOR UPDATE', [toUuid(params.id)]);
+    };
+    await hold();
+    const waiting = ask(key);
+    await sleep(1_000);
+    await sql.query('COMMIT');
+    expect((await waiting).status).toBe(200);
+
+    await hold();
+    expect(await ask(key)).toMatchObject({ status: 503, problem: { code: 'audit_unavailable' } });
+    await sql.query('COMMIT');
+    expect((await verify()).rate_limits).toMatchObject([{ remaining: 8 }]);
+  });
 
   it('comes back: after as long as it says the next is good', async () => {
     const { key } = await newKey([{ name: 'quick', limit: 1, window_seconds: 1 }]);

@@ -62,8 +62,8 @@ function mostWithin(seconds: number, admitted: readonly Admitted[]): number {
 }
 
 /** Many callers on all nodes, until they have used so much, cannot pay any more, or have tried for long. */
-async function hammer(key: string, costs: readonly number[], enough: number): Promise<Record<number, number>> {
-  const statuses: Record<number, number> = {};
+async function hammer(key: string, costs: readonly number[], enough: number): Promise<Record<string, number>> {
+  const statuses: Record<string, number> = {};
   const until = Date.now() + 40_000;
   let used = 0;
   let asked = 0;
@@ -74,8 +74,9 @@ async function hammer(key: string, costs: readonly number[], enough: number): Pr
         const cost = costs[n % costs.length]!;
         const { url } = deployment.apis[n % NODES]!;
         const response = await fetch(`${url}/authz?cost=${cost}`, { headers: { 'x-api-key': key } });
-        await response.arrayBuffer();
-        statuses[response.status] = (statuses[response.status] ?? 0) + 1;
+        const text = await response.text();
+        const said = response.status < 500 ? response.status : `${response.status} ${text}`;
+        statuses[said] = (statuses[said] ?? 0) + 1;
         if (response.status === 200) used += cost;
         if (response.status === 402) break;
       }

@@ -27,7 +27,7 @@ function waiting({
     ...(tag !== 'unmetered' && { organizationId: organization }),
     ...(key && { limited: { apiKeyId: `${organization} ${key}`, limits: 1 } }),
   };
-  return { shard: 1, tag, entry: '', charge, resolve: nothing, reject: nothing, busy: 0 };
+  return { shard: 1, tag, entry: '', charge, resolve: nothing, reject: nothing };
 }
 
 const sourcesOf = ({ charge }: Charged) =>

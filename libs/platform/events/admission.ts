@@ -66,8 +66,8 @@ export type Outcome =
 interface Waiting extends Guarded {
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
-  /** How often what it takes from was locked by somebody else. */
-  busy: number;
+  /** Since when it waits for somebody else who has locked what it takes from, on the clock of `performance.now`. */
+  busySince?: number;
 }
 
 interface Charged extends Waiting {
@@ -84,7 +84,8 @@ const MAX_WAITING = 10_000;
 const MAX_BATCH = 512;
 /** How many limits one statement counts against: each takes it some time, and its time is bounded. */
 const MAX_LIMITS = 512;
-const MAX_BUSY = 100;
+/** Who holds a lock gives it back with their statement, which may wait for the disk. */
+const MAX_BUSY_MS = 2_000;
 const PATIENCE_MS = 1_000;
 const BUSY_PAUSE_MS = 5;
 
@@ -248,7 +249,7 @@ export class Admission implements OnApplicationShutdown {
   append(event: Guarded): Promise<Outcome> {
     const { charge } = event;
     return new Promise((resolve, reject) => {
-      const waiting = { ...event, resolve, reject, busy: 0 };
+      const waiting = { ...event, resolve, reject };
       if (charge) this.#charged.add({ ...waiting, charge });
       else this.#free.add(waiting);
     });
@@ -335,9 +336,12 @@ export class Admission implements OnApplicationShutdown {
   }
 
   #waitForOthers(lane: Lane<Charged>, waiting: readonly Charged[]): boolean {
-    const patient = waiting.filter((one) => (one.busy += 1) < MAX_BUSY);
-    for (const one of waiting)
-      if (one.busy >= MAX_BUSY) one.reject(unavailable('What this takes from is being changed'));
+    const now = performance.now();
+    const patient: Charged[] = [];
+    for (const one of waiting) {
+      if (now - (one.busySince ??= now) < MAX_BUSY_MS) patient.push(one);
+      else one.reject(unavailable('What this takes from is being changed'));
+    }
     lane.putBack(patient);
     return patient.length > 0;
   }
