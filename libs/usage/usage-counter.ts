@@ -56,7 +56,11 @@ class Tallies implements EventSink {
   readonly #known = new Map<string, Tally>();
 
   add(event: ReceivedEvent): void {
-    for (const tally of readTally(event)) addTo(this.#known, tally);
+    for (const tally of readTally(event)) {
+      const { apiKeyId, secretId, outcome, endpoint, time } = tally;
+      const known = addTo(this.#known, `${apiKeyId} ${secretId} ${hourOf(time)} ${outcome} ${endpoint}`, tally);
+      known.time = later(known.time, time);
+    }
   }
 
   async write(client: pg.PoolClient): Promise<void> {
@@ -110,20 +114,6 @@ function deniedAsOften(envelope: EventEnvelope) {
   return { outcome: code, count, credits: 0, secretId: null };
 }
 
-/** Adds it to what is known of the same in the same hour. */
-function addTo(known: Map<string, Tally>, tally: Tally): void {
-  const { apiKeyId, secretId, outcome, endpoint, time, count, credits } = tally;
-  const place = `${apiKeyId} ${secretId} ${hourOf(time)} ${outcome} ${endpoint}`;
-  const before = known.get(place);
-  if (!before) {
-    known.set(place, tally);
-    return;
-  }
-  before.time = later(before.time, time);
-  before.count += count;
-  before.credits += credits;
-}
-
 /** Pure: what a run of events adds to each key, in the order of their ids. */
 export function countByKey(tallies: readonly Tally[]): [apiKeyId: string, totals: Totals][] {
   const totals = new Map<string, Totals>();
@@ -169,17 +159,22 @@ export function endpointKey({ apiKeyId, endpoint }: Pick<HourCount, 'apiKeyId' |
 
 function merge(counts: readonly HourCount[]): HourCount[] {
   const merged = new Map<string, HourCount>();
-  for (const count of counts) {
-    const place = `${count.apiKeyId} ${count.hour} ${count.outcome} ${count.endpoint}`;
-    const known = merged.get(place);
-    if (known) {
-      known.count += count.count;
-      known.credits += count.credits;
-    } else {
-      merged.set(place, { ...count });
-    }
-  }
+  for (const count of counts)
+    addTo(merged, `${count.apiKeyId} ${count.hour} ${count.outcome} ${count.endpoint}`, count);
   return [...merged].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, count]) => count);
+}
+
+/** @returns what is known of the place then: one of the map's own, so that what is added stays as it is */
+function addTo<T extends { count: number; credits: number }>(merged: Map<string, T>, place: string, more: T): T {
+  const known = merged.get(place);
+  if (!known) {
+    const own = { ...more };
+    merged.set(place, own);
+    return own;
+  }
+  known.count += more.count;
+  known.credits += more.credits;
+  return known;
 }
 
 /** Both as we write them, in UTC with milliseconds: they sort as text. */
