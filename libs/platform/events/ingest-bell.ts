@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Queue } from 'bullmq';
 import { Queues } from '../queue.js';
@@ -11,19 +12,19 @@ export const INGEST_QUEUE = 'ingest';
 
 /** A ring may wait this long for the queue. Past it the sweep, once a second, finds what the ring was about. */
 const DEADLINE_MS = 2_000;
-/** Rings of this long go out together, and of longer where they come in numbers: the worker takes its time then, too. */
+/** Rings of this long go out together, and of longer and longer where they keep coming in numbers: the worker goes on then. */
 const GATHER_MS = 50;
-const GATHER_BUSY_MS = 400;
-const BUSY_RINGS_PER_MS = 0.5;
+const MAX_GATHER_MS = 1_000;
+const BUSY_RINGS_PER_MS = 0.1;
 
 /** Tells the worker, soon and without making anybody wait, that something was put into an inbox. */
 @Injectable()
 export class IngestBell implements OnApplicationShutdown {
   readonly #logger = new Logger(IngestBell.name);
   readonly #queue: Queue;
-  readonly #groups = new Set<number>();
-  #rings = 0;
-  #ringing: Promise<void> | undefined;
+  /** Of each group that rang lately, how often it did since the queue was last told. */
+  readonly #rings = new Map<number, number>();
+  readonly #ringing = new Set<Promise<void>>();
   #failing = false;
 
   constructor(queues: Queues) {
@@ -32,9 +33,12 @@ export class IngestBell implements OnApplicationShutdown {
 
   /** Never throws and never waits: the events are in the database already. */
   ring(shard: number): void {
-    this.#groups.add(groupOf(shard));
-    this.#rings += 1;
-    this.#ringing ??= this.#ringAll();
+    const group = groupOf(shard);
+    const rings = this.#rings.get(group);
+    this.#rings.set(group, (rings ?? 0) + 1);
+    if (rings !== undefined) return;
+    const ringing = this.#ringAsLongAsItRings(group).finally(() => this.#ringing.delete(ringing));
+    this.#ringing.add(ringing);
   }
 
   /** Whether the last ring was lost. */
@@ -43,25 +47,25 @@ export class IngestBell implements OnApplicationShutdown {
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.#ringing;
+    await Promise.all(this.#ringing);
   }
 
-  async #ringAll(): Promise<void> {
-    for (let gathered = GATHER_MS; this.#groups.size > 0;) {
-      const groups = [...this.#groups];
-      gathered = this.#rings < gathered * BUSY_RINGS_PER_MS ? GATHER_MS : GATHER_BUSY_MS;
-      this.#groups.clear();
-      this.#rings = 0;
-      await this.#add(groups);
-      await new Promise((resolve) => setTimeout(resolve, gathered));
+  async #ringAsLongAsItRings(group: number): Promise<void> {
+    for (let gathered = GATHER_MS; ;) {
+      const rings = this.#rings.get(group)!;
+      if (rings === 0) break;
+      gathered = rings < gathered * BUSY_RINGS_PER_MS ? GATHER_MS : Math.min(gathered * 2, MAX_GATHER_MS);
+      this.#rings.set(group, 0);
+      await this.#add(group);
+      await sleep(gathered);
     }
-    this.#ringing = undefined;
+    this.#rings.delete(group);
   }
 
-  async #add(groups: number[]): Promise<void> {
+  async #add(group: number): Promise<void> {
     try {
       await Promise.race([
-        this.#queue.addBulk(groups.map((group) => ({ name: 'group', data: { group }, opts: ingestJob(group) }))),
+        this.#queue.add('group', { group }, ingestJob(group)),
         new Promise((_, reject) => {
           setTimeout(() => reject(new Error(`no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS).unref();
         }),

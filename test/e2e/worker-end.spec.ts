@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from '@jest/globals';
+import { readConfig } from '#libs/platform/config.js';
+import { createWorker } from '../../apps/worker/worker.js';
+import { startDeployment } from '../support/deployment.js';
+import { event, put } from '../support/events.js';
+import { eventually } from '../support/eventually.js';
+
+const AT_ONCE = 20;
+
+it('a worker ends when it is told to, though events keep coming, and what it has not taken waits for another', async () => {
+  const deployment = await startDeployment({ worker: false });
+  const start = () =>
+    createWorker(
+      readConfig({
+        DATABASE_URL: deployment.database.workerUrl,
+        KEYLEDGER_SECRET: 'x'.repeat(32),
+        LOG_LEVEL: 'fatal',
+      }),
+    );
+  const { organizationId } = await deployment.account();
+  const isEnough = new AbortController();
+  let sent = 0;
+  const feed = async () => {
+    const some = () =>
+      Array.from({ length: AT_ONCE }, () => event(organizationId, { type: 'test.happened', subject: 'test' }));
+    for (; !isEnough.signal.aborted; sent += AT_ONCE) await put(deployment, organizationId, some());
+  };
+  const recorded = async () => {
+    const sql = "SELECT count(*)::int AS n FROM audit_event WHERE type = 'test.happened'";
+    return (await deployment.sql.query<{ n: number }>(sql)).rows[0]!.n;
+  };
+
+  const worker = await start();
+  const feeding = feed();
+  expect(await eventually(recorded, (n) => n > 10 * AT_ONCE, 10_000)).toBeGreaterThan(10 * AT_ONCE);
+  expect(await Promise.race([worker.close().then(() => 'ended'), sleep(5_000, 'goes on')])).toBe('ended');
+  isEnough.abort();
+  await feeding;
+
+  const other = await start();
+  expect(await eventually(recorded, (n) => n === sent, 10_000)).toBe(sent);
+  await other.close();
+  await deployment.stop();
+});
