@@ -58,7 +58,7 @@ class Leaves implements EventSink {
     // In the order of COLUMNS.
     const place = this.#rows.row().uuid(envelope.id).uuid(organization).laterBigint();
     this.#rows
-      .bytes(leafHashOf(entry))
+      .hex(leafHashOf(entry))
       .bytes(entry)
       .timestamp(Date.parse(envelope.time))
       .text(type)
@@ -89,10 +89,13 @@ class Leaves implements EventSink {
 
 const leaf = Buffer.alloc(1 + MAX_ENTRY_BYTES);
 
-/** What `leafHash` of tlog makes of it, by Node's own SHA-256, which takes a third of the time. */
-export function leafHashOf(entry: Uint8Array): Buffer {
+/**
+ * What `leafHash` of tlog makes of it, by Node's own SHA-256, which takes a fifth of the time.
+ * @returns hexadecimal digits, which Node has ready in half the time of a Buffer
+ */
+export function leafHashOf(entry: Uint8Array): string {
   leaf.set(entry, 1);
-  return hash('sha256', leaf.subarray(0, 1 + entry.length), 'buffer');
+  return hash('sha256', leaf.subarray(0, 1 + entry.length));
 }
 
 /**

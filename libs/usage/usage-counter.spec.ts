@@ -39,6 +39,8 @@ const used = (subject: string, time: string, data: object = {}) =>
 const denied = (subject: string, time: string, count: number, data: object = {}) =>
   received('api_key.denied', subject, time, { code: 'expired', count, ...data });
 
+const talliesOf = (event: ReturnType<typeof received>) => [readTally(event)].filter((tally) => tally !== undefined);
+
 it('uses and refusals are counted for each key, with the last of each, in whatever order they arrive', () => {
   const tallies = [
     used(other, '2026-11-20T10:00:05.000Z'),
@@ -47,7 +49,7 @@ it('uses and refusals are counted for each key, with the last of each, in whatev
     denied(key, '2026-11-20T10:00:03.000Z', 15),
     denied(key, '2026-11-20T10:00:04.000Z', 1),
     received('api_key.rotated', other, '2026-11-20T10:00:06.000Z'),
-  ].flatMap(readTally);
+  ].flatMap(talliesOf);
   expect(countByKey(tallies)).toEqual([
     [key, { uses: 2, denials: 16, lastUsedAt: '2026-11-20T10:00:02.000Z', lastDeniedAt: '2026-11-20T10:00:04.000Z' }],
     [other, { uses: 1, denials: 0, lastUsedAt: '2026-11-20T10:00:05.000Z', lastDeniedAt: null }],
@@ -62,7 +64,7 @@ it('the last use of each secret is kept, in whatever order they arrive; a public
     used(key, '2026-11-20T10:00:01.000Z', { secret_id: older }),
     used(key, '2026-11-20T10:00:09.000Z', { secret_id: undefined }),
     denied(key, '2026-11-20T10:00:08.000Z', 1),
-  ].flatMap(readTally);
+  ].flatMap(talliesOf);
   expect(lastUses(tallies)).toEqual([
     [older, '2026-11-20T10:00:02.000Z'],
     [newer, '2026-11-20T10:00:05.000Z'],
@@ -70,7 +72,7 @@ it('the last use of each secret is kept, in whatever order they arrive; a public
 });
 
 it('a refusal for a reason that this worker does not know yet is counted under its code', () => {
-  const [tally] = readTally(
+  const [tally] = talliesOf(
     denied(key, '2026-11-20T10:00:00.000Z', 3, { code: 'not_on_a_sunday', more: { of: 'it' } }),
   );
   expect(tally).toMatchObject({ apiKeyId: key, outcome: 'not_on_a_sunday', count: 3 });
@@ -85,7 +87,7 @@ it('each hour of a key is counted by outcome and by endpoint, with what the uses
       used(key, '2026-11-20T10:00:00.000Z', { ...request, path: '/orders/8', cost: 0 }),
       used(key, '2026-11-20T11:00:00.000Z', request),
       used(other, '2026-11-20T10:30:00.000Z'),
-    ].flatMap(readTally),
+    ].flatMap(talliesOf),
   );
   const ofKey = { apiKeyId: key, organizationId: org, projectId: project, endpoint: 'GET /orders/:id' };
   expect(counts).toEqual([
@@ -134,7 +136,7 @@ describe('whatever happens, in whatever batches it arrives', () => {
   it('nothing is lost and nothing is counted twice', () => {
     fc.assert(
       fc.property(batches, fc.nat(6), (batches, room) => {
-        const tallies = batches.flat().flatMap(readTally);
+        const tallies = batches.flat().flatMap(talliesOf);
         const all = countByHour(tallies);
         const others = new Set(all.map(endpointKey).slice(room));
         const folded = foldOthers(all, others);
@@ -158,8 +160,8 @@ describe('whatever happens, in whatever batches it arrives', () => {
     fc.assert(
       fc.property(batches, (batches) => {
         const place = ({ count: _, credits: __, ...rest }: { count: number; credits: number }) => JSON.stringify(rest);
-        const one = countByHour(batches.flat().flatMap(readTally));
-        const many = batches.flatMap((batch) => countByHour(batch.flatMap(readTally)));
+        const one = countByHour(batches.flat().flatMap(talliesOf));
+        const many = batches.flatMap((batch) => countByHour(batch.flatMap(talliesOf)));
         const summed = Map.groupBy(many, place);
         expect(new Set(one.map(place)).size).toBe(one.length);
         expect(

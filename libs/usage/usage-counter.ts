@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { z } from 'zod';
-import type { EventEnvelope } from '#libs/contract/events.js';
 import { idOf, toUuid } from '#libs/contract/ids.js';
 import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/platform/events/inbox.js';
 import { endpointOf, NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
@@ -56,11 +55,11 @@ class Tallies implements EventSink {
   readonly #known = new Map<string, Tally>();
 
   add(event: ReceivedEvent): void {
-    for (const tally of readTally(event)) {
-      const { apiKeyId, secretId, outcome, endpoint, time } = tally;
-      const known = addTo(this.#known, `${apiKeyId} ${secretId} ${hourOf(time)} ${outcome} ${endpoint}`, tally);
-      known.time = later(known.time, time);
-    }
+    const tally = readTally(event);
+    if (!tally) return;
+    const { apiKeyId, secretId, outcome, endpoint, time } = tally;
+    const known = addTo(this.#known, `${apiKeyId} ${secretId} ${hourOf(time)} ${outcome} ${endpoint}`, tally);
+    known.time = later(known.time, time);
   }
 
   async write(client: pg.PoolClient): Promise<void> {
@@ -75,43 +74,45 @@ class Tallies implements EventSink {
 }
 
 /** Looser than the events themselves, so that a worker that is older than the API counts what it does not know yet. */
-const Counted = z.object({
-  subject: idOf('key'),
-  time: z.iso.datetime(),
-  data: z.object({
-    organization_id: idOf('org'),
-    project_id: idOf('proj').nullish(),
-    method: z.string().nullable(),
-    path: z.string().nullable(),
-  }),
+const whose = { subject: idOf('key'), time: z.iso.datetime() };
+const where = {
+  organization_id: idOf('org'),
+  project_id: idOf('proj').nullish(),
+  method: z.string().nullable(),
+  path: z.string().nullable(),
+};
+const Used = z.object({
+  ...whose,
+  data: z.object({ ...where, cost: z.int().min(0), secret_id: idOf('secret').nullish() }),
 });
-const Used = z.object({ data: z.object({ cost: z.int().min(0), secret_id: idOf('secret').nullish() }) });
-const Denied = z.object({ data: z.object({ code: z.string().max(100), count: z.int().min(1) }) });
+const Denied = z.object({
+  ...whose,
+  data: z.object({ ...where, code: z.string().max(100), count: z.int().min(1) }),
+});
 
 /** Pure: what an event adds, if it is one that counts. */
-export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally[] {
-  if (envelope.type !== 'api_key.used' && envelope.type !== 'api_key.denied') return [];
-  const { subject, time, data } = Counted.parse(envelope);
-  return [
-    {
-      apiKeyId: subject,
-      organizationId: data.organization_id,
-      projectId: data.project_id ?? null,
-      time,
-      endpoint: endpointOf(data),
-      ...(envelope.type === 'api_key.used' ? usedOnce(envelope) : deniedAsOften(envelope)),
-    },
-  ];
+export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally | undefined {
+  if (envelope.type === 'api_key.used') {
+    const used = Used.parse(envelope);
+    const { cost, secret_id: secretId = null } = used.data;
+    return { ...tallyOf(used), outcome: 'valid', count: 1, credits: cost, secretId };
+  }
+  if (envelope.type === 'api_key.denied') {
+    const denied = Denied.parse(envelope);
+    const { code, count } = denied.data;
+    return { ...tallyOf(denied), outcome: code, count, credits: 0, secretId: null };
+  }
+  return undefined;
 }
 
-function usedOnce(envelope: EventEnvelope) {
-  const { cost, secret_id: secretId } = Used.parse(envelope).data;
-  return { outcome: 'valid', count: 1, credits: cost, secretId: secretId ?? null };
-}
-
-function deniedAsOften(envelope: EventEnvelope) {
-  const { code, count } = Denied.parse(envelope).data;
-  return { outcome: code, count, credits: 0, secretId: null };
+/** What a use and a refusal have in common. */
+function tallyOf({
+  subject,
+  time,
+  data,
+}: Omit<z.infer<typeof Used>, 'data'> & { data: z.infer<z.ZodObject<typeof where>> }) {
+  const { organization_id: organizationId, project_id: projectId = null } = data;
+  return { apiKeyId: subject, time, organizationId, projectId, endpoint: endpointOf(data) };
 }
 
 /** Pure: what a run of events adds to each key, in the order of their ids. */

@@ -92,7 +92,7 @@ it('rows that the database refuses leave nothing behind, and the connection as i
 it('the hash that the worker writes is that of the log', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 5_000 }), (entry) => {
-      expect([...leafHashOf(entry)]).toEqual([...leafHash(entry)]);
+      expect(leafHashOf(entry)).toBe(Buffer.from(leafHash(entry)).toString('hex'));
     }),
   );
 });

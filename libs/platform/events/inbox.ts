@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import pg from 'pg';
 import { z } from 'zod';
-import { EventEnvelope } from '#libs/contract/events.js';
+import { asEnvelope, type EventEnvelope } from '#libs/contract/events.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
 import { DatabaseClock } from '../clock.js';
 import { DATABASE_POOL, inTransaction } from '../database.js';
@@ -212,7 +212,7 @@ class UnreadableEntry extends Error {
 
 function readEnvelope(entry: Uint8Array): EventEnvelope {
   try {
-    return EventEnvelope.parse(JSON.parse(utf8.decode(entry)));
+    return asEnvelope(JSON.parse(utf8.decode(entry)));
   } catch (error) {
     throw new UnreadableEntry(String(error));
   }
