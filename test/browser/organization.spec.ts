@@ -23,7 +23,8 @@ inChromium('an organization in the dashboard', () => {
   afterAll(() => dashboard.stop());
 
   it('is created from the switcher, and one is its owner', async () => {
-    const page = await dashboard.signedIn(ada);
+    // Not by way of `/`, which leads on and moves the focus: whoever has the switcher open by then sees it close.
+    const page = await dashboard.signedIn(ada, `/org/${ada.organizationId}/settings/api-keys`);
     await page.getByRole('combobox', { name: 'Organization' }).click();
     await page.getByRole('option', { name: /Create an organization/ }).click();
     const dialog = page.getByRole('dialog');
