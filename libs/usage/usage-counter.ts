@@ -74,20 +74,21 @@ class Tallies implements EventSink {
 }
 
 /** Looser than the events themselves, so that a worker that is older than the API counts what it does not know yet. */
-const whose = { subject: idOf('key'), time: z.iso.datetime() };
-const where = {
-  organization_id: idOf('org'),
-  project_id: idOf('proj').nullish(),
-  method: z.string().nullable(),
-  path: z.string().nullable(),
-};
-const Used = z.object({
-  ...whose,
-  data: z.object({ ...where, cost: z.int().min(0), secret_id: idOf('secret').nullish() }),
+const Counted = z.object({
+  subject: idOf('key'),
+  time: z.iso.datetime(),
+  data: z.object({
+    organization_id: idOf('org'),
+    project_id: idOf('proj').nullish(),
+    method: z.string().nullable(),
+    path: z.string().nullable(),
+  }),
 });
-const Denied = z.object({
-  ...whose,
-  data: z.object({ ...where, code: z.string().max(100), count: z.int().min(1) }),
+const Used = Counted.extend({
+  data: Counted.shape.data.extend({ cost: z.int().min(0), secret_id: idOf('secret').nullish() }),
+});
+const Denied = Counted.extend({
+  data: Counted.shape.data.extend({ code: z.string().max(100), count: z.int().min(1) }),
 });
 
 /** Pure: what an event adds, if it is one that counts. */
@@ -106,11 +107,7 @@ export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally 
 }
 
 /** What a use and a refusal have in common. */
-function tallyOf({
-  subject,
-  time,
-  data,
-}: Omit<z.infer<typeof Used>, 'data'> & { data: z.infer<z.ZodObject<typeof where>> }) {
+function tallyOf({ subject, time, data }: z.infer<typeof Counted>) {
   const { organization_id: organizationId, project_id: projectId = null } = data;
   return { apiKeyId: subject, time, organizationId, projectId, endpoint: endpointOf(data) };
 }

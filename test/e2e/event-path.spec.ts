@@ -2,14 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { newEventId, newId, toUuid } from '#libs/contract/ids.js';
-import { readConfig } from '#libs/platform/config.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { Inbox } from '#libs/platform/events/inbox.js';
 import { shardOf } from '#libs/platform/events/shard.js';
 import { decodeEntries, encodeEntries } from '#libs/tlog/entries.js';
 import { leafHash } from '#libs/tlog/leaf.js';
-import { createWorker } from '../../apps/worker/worker.js';
-import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { rejection } from '../support/rejection.js';
 
@@ -69,17 +67,7 @@ const inboxIsEmpty = () =>
 
 /** Besides the one that runs. */
 const startWorkers = (number: number) =>
-  Promise.all(
-    Array.from({ length: number }, () =>
-      createWorker(
-        readConfig({
-          DATABASE_URL: deployment.database.workerUrl,
-          KEYLEDGER_SECRET: 'x'.repeat(32),
-          LOG_LEVEL: 'fatal',
-        }),
-      ),
-    ),
-  );
+  Promise.all(Array.from({ length: number }, () => startWorker(deployment.database)));
 
 const textOf = (entry: Uint8Array) => new TextDecoder().decode(entry);
 

@@ -1,8 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from '@jest/globals';
-import { readConfig } from '#libs/platform/config.js';
-import { createWorker } from '../../apps/worker/worker.js';
-import { startDeployment } from '../support/deployment.js';
+import { startDeployment, startWorker } from '../support/deployment.js';
 import { event, put } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 
@@ -10,14 +8,6 @@ const AT_ONCE = 20;
 
 it('a worker ends when it is told to, though events keep coming, and what it has not taken waits for another', async () => {
   const deployment = await startDeployment({ worker: false });
-  const start = () =>
-    createWorker(
-      readConfig({
-        DATABASE_URL: deployment.database.workerUrl,
-        KEYLEDGER_SECRET: 'x'.repeat(32),
-        LOG_LEVEL: 'fatal',
-      }),
-    );
   const { organizationId } = await deployment.account();
   const isEnough = new AbortController();
   let sent = 0;
@@ -31,14 +21,14 @@ it('a worker ends when it is told to, though events keep coming, and what it has
     return (await deployment.sql.query<{ n: number }>(sql)).rows[0]!.n;
   };
 
-  const worker = await start();
+  const worker = await startWorker(deployment.database);
   const feeding = feed();
   expect(await eventually(recorded, (n) => n > 10 * AT_ONCE, 10_000)).toBeGreaterThan(10 * AT_ONCE);
   expect(await Promise.race([worker.close().then(() => 'ended'), sleep(5_000, 'goes on')])).toBe('ended');
   isEnough.abort();
   await feeding;
 
-  const other = await start();
+  const other = await startWorker(deployment.database);
   expect(await eventually(recorded, (n) => n === sent, 10_000)).toBe(sent);
   await other.close();
   await deployment.stop();

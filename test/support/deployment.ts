@@ -94,6 +94,11 @@ export interface DeploymentOptions {
 /** Passport keeps its strategies in one place for the whole process, so a second API here would answer for the first. */
 let running = false;
 
+/** A worker beside those that run already. */
+export function startWorker({ workerUrl }: TestDatabase): Promise<INestApplicationContext> {
+  return createWorker(readConfig({ DATABASE_URL: workerUrl, KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'fatal' }));
+}
+
 /** One at a time in a test file; for several nodes start processes. */
 export async function startDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
   if (running) throw new Error('A deployment runs already in this process');
