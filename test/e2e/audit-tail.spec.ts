@@ -244,7 +244,6 @@ it('asks the database while somebody listens, and only then', async () => {
       return asked.mock.calls.length - before;
     },
     (count) => count === 0,
-    10_000,
   );
   asked.mockRestore();
   expect(more).toBe(0);

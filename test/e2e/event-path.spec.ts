@@ -62,7 +62,6 @@ const inboxIsEmpty = () =>
   eventually(
     async () => (await deployment.sql.query<{ n: number }>('SELECT count(*)::int AS n FROM event_batch')).rows[0]!.n,
     (waiting) => waiting === 0,
-    5_000,
   );
 
 /** Besides the one that runs. */

@@ -36,7 +36,7 @@ describe('a key', () => {
     }
   });
 
-  it('works as X-API-Key and as Bearer, and each use is in the trail within two seconds, counted once', async () => {
+  it('works as X-API-Key and as Bearer, and each use is in the trail, counted once', async () => {
     const created = await ada.client.apiKeys.create({ body: { name: 'Both ways', scopes: ['triggers:read'] } });
     const asHeader = await deployment.client({ apiKey: created.key }).auth.whoami();
     const asBearer = await deployment.client({ accessToken: created.key }).auth.whoami();

@@ -37,13 +37,11 @@ const usageOf = (id: string, query: OfKey, requests: number, client = ada.client
   eventually(
     () => client.usage.ofApiKey({ params: { id }, query }),
     ({ totals }) => totals.uses + totals.denials >= requests,
-    5_000,
   );
 const usageIn = (id: string, query: OfOrganization, requests: number, client = ada.client) =>
   eventually(
     () => client.usage.ofOrganization({ params: { id }, query }),
     ({ totals }) => totals.uses + totals.denials >= requests,
-    5_000,
   );
 
 const today = () => `${new Date().toISOString().slice(0, 10)}T00:00:00.000Z`;

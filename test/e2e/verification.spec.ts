@@ -121,7 +121,6 @@ describe('POST /api/v1/api-keys/verify', () => {
     const denied = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: key.id, type: 'api_key.denied' } }),
       (answer) => answer.data.reduce((sum, { event }) => sum + Number(event.data['count']), 0) === 25,
-      4_000,
     );
     deployment.advance(-61_000);
     expect(denied.data).toHaveLength(11);

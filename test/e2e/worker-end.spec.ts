@@ -23,13 +23,13 @@ it('a worker ends when it is told to, though events keep coming, and what it has
 
   const worker = await startWorker(deployment.database);
   const feeding = feed();
-  expect(await eventually(recorded, (n) => n > 10 * AT_ONCE, 10_000)).toBeGreaterThan(10 * AT_ONCE);
+  expect(await eventually(recorded, (n) => n > 10 * AT_ONCE)).toBeGreaterThan(10 * AT_ONCE);
   expect(await Promise.race([worker.close().then(() => 'ended'), sleep(5_000, 'goes on')])).toBe('ended');
   isEnough.abort();
   await feeding;
 
   const other = await startWorker(deployment.database);
-  expect(await eventually(recorded, (n) => n === sent, 10_000)).toBe(sent);
+  expect(await eventually(recorded, (n) => n === sent)).toBe(sent);
   await other.close();
   await deployment.stop();
 });

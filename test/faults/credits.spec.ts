@@ -52,7 +52,7 @@ async function newMetered(amount: number) {
            FROM audit_event WHERE organization_id = $1 AND api_key_id = $2 AND type = 'api_key.used'`,
           [toUuid(id), toUuid(key.id)],
         );
-      return (await eventually(read, ({ rows }) => rows[0]!.uses >= uses, 10_000)).rows[0]!;
+      return (await eventually(read, ({ rows }) => rows[0]!.uses >= uses)).rows[0]!;
     },
   };
 }

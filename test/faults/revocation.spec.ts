@@ -44,7 +44,7 @@ describe('a key that is used on two nodes at once', () => {
       );
       // Unless each of them knows the key, the round would show nothing.
       const known = () => new Set(accepted.map(({ url }) => url)).size === urls.length;
-      await eventually(async () => known(), Boolean, 10_000);
+      await eventually(async () => known(), Boolean);
       await sleep(BEFORE_MS * Math.random());
 
       // Ended on one node by turns, so that each also has to learn of what the other did.

@@ -130,7 +130,6 @@ describe('npm start', () => {
     await eventually(
       () => processesOf(directory),
       (found) => found.some(({ command }) => POSTGRES.test(command)),
-      10_000,
     );
     up.signalGroup('SIGINT');
     expect(await up.ended).toBe(0);
@@ -162,7 +161,6 @@ describe('npm start', () => {
     const left = await eventually(
       () => processesOf(directory),
       ({ length }) => length === 1,
-      15_000,
     );
     expect(left.map(({ pid }) => pid)).toEqual([postgres]);
 
@@ -190,7 +188,6 @@ describe('npm start', () => {
             () => 0,
           ),
         (status) => status === wanted,
-        15_000,
       );
     process.kill(await processOf(directory, /worker\/main/), 'SIGKILL');
     process.kill(await processOf(directory, POSTGRES), 'SIGKILL');
@@ -199,14 +196,12 @@ describe('npm start', () => {
     const output = await eventually(
       async () => up.output,
       (printed) => lines.every((line) => printed.includes(line)),
-      15_000,
     );
     for (const line of lines) expect(output).toContain(line);
     expect(await health(200)).toBe(200);
     await eventually(
       () => processesOf(directory),
       (found) => found.some(({ command }) => /worker\/main/.test(command)),
-      15_000,
     );
     await processOf(directory, /worker\/main/);
   });
