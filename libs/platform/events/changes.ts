@@ -19,6 +19,12 @@ export type ChangedKind = 'api_key' | 'project' | 'organization' | 'member';
 const ATTEMPTS = 3;
 const PAUSE_MS = 50;
 
+/** Moves the state of a shard and notes what it moved for. */
+const MOVE = `
+  WITH moved AS (UPDATE authz_state SET seq = seq + 1, tag = ?::bigint WHERE shard = ? RETURNING shard, seq, tag)
+  INSERT INTO authz_change (shard, seq, tag, kind, id)
+  SELECT shard, seq, tag, ?, ?::uuid FROM moved RETURNING seq::float8 AS seq`;
+
 export interface Change {
   /** Everything that the change reads and writes goes through it. */
   readonly em: EntityManager;
@@ -68,15 +74,8 @@ export class Changes {
         shards.filter((other) => other < shard),
       );
       const tag = randomBytes(8).readBigInt64BE().toString();
-      const rows = await em.execute<{ seq: number }[]>(
-        'UPDATE authz_state SET seq = seq + 1, tag = ?::bigint WHERE shard = ? RETURNING seq::float8 AS seq',
-        [tag, shard],
-      );
+      const rows = await em.execute<{ seq: number }[]>(MOVE, [tag, shard, changed.kind, toUuid(changed.id)]);
       const { seq } = rows[0]!;
-      await em.execute(
-        'INSERT INTO authz_change (shard, seq, tag, kind, id) VALUES (?, ?::bigint, ?::bigint, ?, ?::uuid)',
-        [shard, seq, tag, changed.kind, toUuid(changed.id)],
-      );
       const after = await share(
         em,
         shards.filter((other) => other > shard),
