@@ -25,6 +25,7 @@ export class IngestBell implements OnApplicationShutdown {
   /** Of each group that rang lately, how often it did since the queue was last told. */
   readonly #rings = new Map<number, number>();
   readonly #ringing = new Set<Promise<void>>();
+  readonly #ending = new AbortController();
   #failing = false;
 
   constructor(queues: Queues) {
@@ -46,7 +47,9 @@ export class IngestBell implements OnApplicationShutdown {
     return this.#failing;
   }
 
+  /** What rang last is told, and nothing is waited for that may come. */
   async onApplicationShutdown(): Promise<void> {
+    this.#ending.abort();
     await Promise.all(this.#ringing);
   }
 
@@ -57,7 +60,7 @@ export class IngestBell implements OnApplicationShutdown {
       gathered = rings < gathered * BUSY_RINGS_PER_MS ? GATHER_MS : Math.min(gathered * 2, MAX_GATHER_MS);
       this.#rings.set(group, 0);
       await this.#add(group);
-      await sleep(gathered);
+      await sleep(gathered, undefined, { signal: this.#ending.signal }).catch(() => undefined);
     }
     this.#rings.delete(group);
   }
