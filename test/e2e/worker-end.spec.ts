@@ -24,7 +24,8 @@ it('a worker ends when it is told to, though events keep coming, and what it has
   const worker = await startWorker(deployment.database);
   const feeding = feed();
   expect(await eventually(recorded, (n) => n > 10 * AT_ONCE)).toBeGreaterThan(10 * AT_ONCE);
-  expect(await Promise.race([worker.close().then(() => 'ended'), sleep(8_000, 'goes on', { ref: false })])).toBe('ended');
+  const ended = worker.close().then(() => 'ended');
+  expect(await Promise.race([ended, sleep(8_000, 'goes on', { ref: false })])).toBe('ended');
   isEnough.abort();
   await feeding;
 
