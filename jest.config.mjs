@@ -26,7 +26,8 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   reporters: ['default', '<rootDir>/test/support/documented-tests-reporter.mjs'],
-  testTimeout: 30_000,
+  // No guarantee is about how fast the machine is: this only ends what hangs.
+  testTimeout: 120_000,
   // On two cores Jest would take one; what is tested waits more than it computes.
   maxWorkers: Math.max(2, availableParallelism() - 1),
 };

@@ -15,7 +15,7 @@ describe('the imports of the tree', () => {
 
   beforeAll(async () => {
     graph = await cruiseTree(root);
-  }, 60_000);
+  });
 
   it('follow the rules', () => {
     expect(graph.summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)).toEqual([]);
@@ -131,5 +131,5 @@ describe('the browser libraries', () => {
     // A package that brings Node's types along would hide every offence.
     expect(program.getSourceFiles().filter(({ fileName }) => fileName.includes('/@types/node/'))).toEqual([]);
     expect(complaints).toEqual([]);
-  }, 60_000);
+  });
 });

@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, '../..');
 describe('the tree', () => {
   it('has no unused file, export or dependency', () => {
     expect(knip(root)).toBe('');
-  }, 60_000);
+  });
 
   it('would not hide one', () => {
     const tree = mkdtempSync(join(tmpdir(), 'keyledger-unused-'));
@@ -32,7 +32,7 @@ describe('the tree', () => {
     expect(report).toContain('exportOfNobody');
     expect(report).toContain('file-of-nobody.ts');
     expect(report).not.toMatch(/\bused\b.*libs\/tlog\/a\.ts/);
-  }, 60_000);
+  });
 });
 
 /** What knip has to say about a tree; nothing when all is well. */

@@ -46,7 +46,7 @@ inChromium('the pages of API keys', () => {
     ada = await dashboard.account();
     api = ada.client.apiKeys;
     page = await visit();
-  }, 60_000);
+  });
 
   /** A browser of its own, with Ada signed in. */
   async function visit(): Promise<Page> {
@@ -266,7 +266,7 @@ inChromium('the pages of API keys', () => {
     const days = (Date.parse(key.expires_at!) - Date.parse(key.created_at)) / 86_400_000;
     expect(days).toBe(30);
     expectNoComplaints(page);
-  }, 60_000);
+  });
 
   it('ask before the secret is lost, and keep it nowhere afterwards', async () => {
     const heard: string[] = [];
@@ -396,7 +396,7 @@ inChromium('the pages of API keys', () => {
     await page.getByText(/somebody has not taken the new one yet/).waitFor();
     await page.getByText('Older secret').waitFor();
     expectNoComplaints(page);
-  }, 60_000);
+  });
 
   it('tell of a key how it was used, what happened to it, and who would miss it', async () => {
     const key = await newKey({ name: 'In use', description: 'Checkout, eu-west' });
@@ -434,7 +434,7 @@ inChromium('the pages of API keys', () => {
     await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
     await open(keyPage(key), 'There is no such key');
     expectNoComplaints(page);
-  }, 60_000);
+  });
 
   it('do not let one user overwrite what another has changed meanwhile', async () => {
     const key = await newKey({ name: 'Shared' });
@@ -551,7 +551,7 @@ inChromium('the pages of API keys', () => {
     await expectAccessible(other);
     await expectFitsNarrowly(other);
     await expectCleanEnd(other);
-  }, 90_000);
+  });
 
   it('say who may see keys and trails to those who may not', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Acme' } });

@@ -49,7 +49,7 @@ inChromium('the audit log', () => {
     await ada.client.apiKeys.rotate({ params: { id: production.id } });
     await allIngested(dashboard);
     page = await dashboard.signedIn(ada, `/org/${team}/audit`);
-  }, 60_000);
+  });
 
   beforeEach(() => page.setViewportSize({ width: 1280, height: 900 }));
 
@@ -289,7 +289,7 @@ inChromium('the audit log', () => {
       ]),
     );
     await restarted.close();
-  }, 30_000);
+  });
 
   it('is downloaded as the filters find it, straight to a file where the browser can, and no token is in an address', async () => {
     const addresses: string[] = [];
@@ -396,7 +396,7 @@ inChromium('the audit log', () => {
     await page.evaluate('scrollTo(0, 0)');
     await row('/things/99999').waitFor();
     expectNoComplaints(page);
-  }, 60_000);
+  });
 
   const ROW_PX = 42;
 

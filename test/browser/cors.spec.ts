@@ -28,7 +28,7 @@ inChromium('the fetch of a real browser', () => {
     pages = createServer((_, response) => response.setHeader('content-type', 'text/html').end('<title>A page</title>'));
     await new Promise<void>((listening) => pages.listen(0, '127.0.0.1', listening));
     browser = await launchChromium(findChromium()!, [SHOP, ELSEWHERE]);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await browser.close();

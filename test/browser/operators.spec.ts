@@ -20,7 +20,7 @@ inChromium('an operator in the dashboard', () => {
     dashboard = await startDashboard();
     operator = await dashboard.operator();
     ada = await dashboard.account();
-  }, 60_000);
+  });
 
   afterAll(() => dashboard.stop());
 

@@ -18,7 +18,7 @@ inChromium('an organization in the dashboard', () => {
   beforeAll(async () => {
     dashboard = await startDashboard();
     ada = await dashboard.account();
-  }, 60_000);
+  });
 
   afterAll(() => dashboard.stop());
 

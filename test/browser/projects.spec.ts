@@ -10,7 +10,7 @@ inChromium('projects in the dashboard', () => {
   beforeAll(async () => {
     dashboard = await startDashboard();
     ada = await dashboard.account();
-  }, 60_000);
+  });
 
   afterAll(() => dashboard.stop());
 
@@ -42,7 +42,7 @@ inChromium('projects in the dashboard', () => {
     await page.getByRole('link', { name: 'Fleet' }).click();
     await page.waitForURL(/\/projects\/proj_\w+\/api-keys$/);
     await expectCleanEnd(page);
-  }, 60_000);
+  });
 
   it('are edited by two at once without one overwriting the other unseen', async () => {
     const id = await newOrganization();

@@ -25,7 +25,7 @@ inChromium('the session in a browser', () => {
   beforeAll(async () => {
     dashboard = await startDashboard();
     ada = await dashboard.account();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await dashboard?.stop();

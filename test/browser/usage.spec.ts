@@ -43,7 +43,7 @@ inChromium('usage and credits', () => {
     await useDaysAgo(production.id, 10, 6);
     await allIngested(dashboard);
     page = await dashboard.signedIn(ada, `/org/${team}/usage`);
-  }, 60_000);
+  });
 
   beforeEach(() => page.setViewportSize({ width: 1280, height: 900 }));
 

@@ -104,13 +104,13 @@ describe('the processes that docker-compose.yml starts', () => {
     // What the PostgreSQL image makes of POSTGRES_USER.
     await admin.query(`CREATE ROLE keyledger SUPERUSER LOGIN PASSWORD '${operator.POSTGRES_PASSWORD}'`);
     await admin.end();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await Promise.all(running.map((child) => end(child, 'SIGKILL')));
     await postgres.stop();
     await rm(directory, { recursive: true });
-  }, 60_000);
+  });
 
   it('do the main job together', async () => {
     if (!isOnPath('redis-server', '--version')) {
@@ -172,7 +172,7 @@ describe('the processes that docker-compose.yml starts', () => {
 
     expect(await Promise.all([api.stop(), worker.stop()])).toEqual([0, 0]);
     expect(await isHealthy()).toBe(false);
-  }, 60_000);
+  });
 });
 
 /** How a process ended, with what it had to say. */

@@ -52,7 +52,7 @@ interface Call {
 beforeAll(async () => {
   guide = await readFile(new URL('docs/api.md', root), 'utf8');
   calls = await callsOf(guide);
-}, 90_000);
+});
 
 /** Every call of curl leaves a file with its outcome and one with its answer. The address leads to the deployment. */
 const RECORDER = `

@@ -227,7 +227,7 @@ it('cuts a reader off who does not read, and that one resumes without a gap', as
   heard.push(...subjectsOf(await again.take(count - heard.length)));
   await again.cut();
   expect(heard).toEqual(numbers(count));
-}, 120_000);
+});
 
 it('asks the database while somebody listens, and only then', async () => {
   const { client, organizationId } = await newAccount();
@@ -296,7 +296,7 @@ it('ends when the credential does, and lives on with one that does not', async (
        AND organization_id <> '00000000-0000-0000-0000-000000000000'`,
   );
   expect(rows[0]!.reads).toBe(2);
-}, 60_000);
+});
 
 it('ends at once when the process does, and so does an export that nobody reads', async () => {
   const { organizationId, client } = await newAccount();

@@ -15,7 +15,7 @@ beforeAll(async () => {
   deployment = await startProcesses({ apis: 2 });
   [one, other] = deployment.apis.map(({ url }) => url) as [string, string];
   customer = await openCustomer(one);
-}, 60_000);
+});
 
 afterAll(() => deployment.stop());
 

@@ -24,12 +24,12 @@ beforeAll(async () => {
   const { access_token: accessToken } = await anonymous.auth.login({ body: account });
   const ada = createClient({ baseUrl: api.url, accessToken });
   ({ key } = await ada.apiKeys.create({ body: { name: 'Used', scopes: ['triggers:read'] } }));
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([api.stop(), worker.stop()]);
   await database.drop();
-}, 60_000);
+});
 
 /** The value of a sample, by its name with its labels as they are written. */
 async function value(of: WatchedProcess, sample: string): Promise<number> {

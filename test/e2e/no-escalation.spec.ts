@@ -139,7 +139,7 @@ it('no sequence of calls gives the holder of a key the secret of one that reache
   );
   // It would also hold if everything were refused.
   expect(handedOver).toBeGreaterThan(5);
-}, 120_000);
+});
 
 it("no key that comes from a developer, by whatever generation, reaches somebody else's keys", async () => {
   const adas = await ada.client.apiKeys.create({
@@ -168,4 +168,4 @@ it("no key that comes from a developer, by whatever generation, reaches somebody
     }),
     { numRuns: 25 },
   );
-}, 60_000);
+});

@@ -129,7 +129,7 @@ describe('a limit of a key', () => {
       ),
       { numRuns: 15 },
     );
-  }, 60_000);
+  });
 
   it('that somebody else holds is waited for, and what waited in vain was not taken', async () => {
     const { key, params, verify } = await newKey([perDay(10)]);

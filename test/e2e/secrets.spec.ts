@@ -65,7 +65,7 @@ beforeAll(async () => {
     startWatched('api', { ...env, DATABASE_URL: await databaseUrl('api') }),
     startWatched('worker', { ...env, DATABASE_URL: await databaseUrl('worker') }),
   ]);
-}, 60_000);
+});
 
 afterAll(async () => {
   await Promise.all([api.stop(), worker.stop()]);
@@ -73,7 +73,7 @@ afterAll(async () => {
   for (const login of logins) await sql.query(`DROP ROLE ${login}`);
   await sql.end();
   await database.drop();
-}, 60_000);
+});
 
 interface Asked {
   readonly method?: string;
@@ -345,19 +345,15 @@ it.each<[string, Record<string, string>]>([
   ['another kind of queue', { REDIS_URL: `http://ada:${plant('of another queue')}@127.0.0.1/` }],
   ['a short secret', { KEYLEDGER_SECRET: plant('a short KEYLEDGER_SECRET') }],
   ['a bad receiver', { OTEL_EXPORTER_OTLP_ENDPOINT: `grpc://ada:${plant('of a bad receiver')}@127.0.0.1` }],
-])(
-  'the start is refused without telling a secret: %s',
-  async (_what, env) => {
-    for (const app of ['api', 'worker'] as const) {
-      const refused = await startWatched(app, { LOG_LEVEL: 'trace', DATABASE_URL: database.apiUrl, ...env });
-      expect(await refused.stop()).not.toBe(0);
-      expect(refused.output).not.toBe('');
-      found.push([`the output of the ${app}`, refused.output]);
-    }
-    expectNoLeak();
-  },
-  60_000,
-);
+])('the start is refused without telling a secret: %s', async (_what, env) => {
+  for (const app of ['api', 'worker'] as const) {
+    const refused = await startWatched(app, { LOG_LEVEL: 'trace', DATABASE_URL: database.apiUrl, ...env });
+    expect(await refused.stop()).not.toBe(0);
+    expect(refused.output).not.toBe('');
+    found.push([`the output of the ${app}`, refused.output]);
+  }
+  expectNoLeak();
+});
 
 it('a queue and a receiver that cannot be reached are told of without their credentials', async () => {
   const redis = plant('the password of an unknown Redis');
@@ -383,7 +379,7 @@ it('a queue and a receiver that cannot be reached are told of without their cred
   expect(node.output).toContain('The queue is away');
   found.push(['the output of an API without a queue', node.output]);
   expectNoLeak();
-}, 60_000);
+});
 
 /** Of all that has come out since the last time. */
 function expectNoLeak(): void {

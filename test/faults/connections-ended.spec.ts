@@ -12,7 +12,7 @@ let deployment: Processes;
 
 beforeAll(async () => {
   deployment = await startProcesses({ apis: 2 });
-}, 60_000);
+});
 
 afterAll(() => deployment.stop());
 
@@ -36,7 +36,7 @@ it('says 503, never a wrong yes, while PostgreSQL ends every connection in the m
   expect(ended).toBeGreaterThan(5 * TIMES);
   // Were every answer a good one, nothing would have been hit.
   expect(ledger.count('nothing')).toBeGreaterThan(0);
-}, 90_000);
+});
 
 async function endConnections(): Promise<number> {
   const { rowCount } = await deployment.sql.query(

@@ -18,7 +18,7 @@ beforeAll(async () => {
   const url = deployment.apis[0]!.url;
   client = createClient({ baseUrl: url, accessToken: (await openCustomer(url)).accessToken });
   operator = await openOperator(url);
-}, 60_000);
+});
 
 afterAll(() => deployment.stop());
 
@@ -77,7 +77,7 @@ describe('a balance on which three nodes draw for fifty callers', () => {
     expect([count('valid'), count('insufficient_credits')]).toEqual([400, 600]);
     expect(await balance()).toBe(0);
     expect(await charged(400)).toEqual({ uses: 400, cost: 400 });
-  }, 60_000);
+  });
 
   it('that covers everything refuses nothing', async () => {
     const costs = Array.from({ length: 600 }, (_, index) => (index * 7) % 11);
@@ -87,7 +87,7 @@ describe('a balance on which three nodes draw for fifty callers', () => {
     const spent = costs.reduce((sum, cost) => sum + cost, 0);
     expect(await balance()).toBe(10_000 - spent);
     expect(await charged(600)).toEqual({ uses: 600, cost: spent });
-  }, 60_000);
+  });
 
   it('is filled meanwhile: what came in, what was charged and what is left add up, and it is never below zero', async () => {
     const { use, balance, charged, grant } = await newMetered(50);
@@ -108,5 +108,5 @@ describe('a balance on which three nodes draw for fifty callers', () => {
     expect(await balance()).toBe(50 + granted - spent);
     expect(await charged(valid.length)).toEqual({ uses: valid.length, cost: spent });
     expect(deployment.failures).toEqual([]);
-  }, 60_000);
+  });
 });

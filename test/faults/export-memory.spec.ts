@@ -27,7 +27,7 @@ beforeAll(async () => {
   client = createClient({ baseUrl: url, accessToken });
   await deployment.worker.stop();
   await fill();
-}, 90_000);
+});
 
 afterAll(() => deployment.stop());
 
@@ -99,7 +99,6 @@ it.each(['jsonl', 'csv'] as const)(
     expect(grown).toBeLessThan(MAY_GROW_BYTES);
     expect(deployment.failures).toEqual([]);
   },
-  90_000,
 );
 
 it('an export whose database goes away is cut off, and not ended as if it were whole', async () => {

@@ -21,7 +21,7 @@ beforeAll(async () => {
   port = await freePort();
   redis = await startRedis();
   deployment = await startProcesses({ apis: 1, env: { REDIS_URL: `redis://127.0.0.1:${port}` } });
-}, 60_000);
+});
 
 afterAll(async () => {
   await deployment?.stop();
@@ -49,7 +49,7 @@ it('answers on while Redis is away, and all of it is in the trail once Redis is 
   await stopSecondLoad();
   expectAgreement(ledger, await readSoundTrail(deployment.sql));
   expect([...ledger.answers.keys()].toSorted()).toEqual(['revoked', 'success']);
-}, 90_000);
+});
 
 async function startRedis(): Promise<ChildProcess> {
   const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', ''], {

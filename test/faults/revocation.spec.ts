@@ -18,7 +18,7 @@ let customer: Customer;
 beforeAll(async () => {
   deployment = await startProcesses({ apis: 2 });
   customer = await openCustomer(deployment.apis[0]!.url);
-}, 60_000);
+});
 
 afterAll(() => deployment.stop());
 
@@ -78,7 +78,7 @@ describe('a key that is used on two nodes at once', () => {
         [event.subject, event.data.secret_id!].some((id) => event.data.seq >= (endOf.get(id) ?? Infinity)),
     );
     expect(usedAfterItsEnd).toEqual([]);
-  }, 120_000);
+  });
 });
 
 async function newKey(url: string): Promise<Key> {
