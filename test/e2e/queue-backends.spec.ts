@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { startDeployment } from '../support/deployment.js';
-import { eventually } from '../support/eventually.js';
+import { eventually, VISIBLE_WITHIN_MS } from '../support/eventually.js';
 import { leftOut } from '../support/left-out.js';
 
 async function mainJobOn(backend: 'postgresql' | 'redis', env: Record<string, string>): Promise<void> {
@@ -14,6 +14,7 @@ async function mainJobOn(backend: 'postgresql' | 'redis', env: Record<string, st
     const counted = await eventually(
       () => ada.client.apiKeys.get({ params: { id } }),
       (answer) => answer.usage_count === 5,
+      VISIBLE_WITHIN_MS,
     );
     expect(counted.usage_count).toBe(5);
     expect((await ada.client.audit.listEvents({ query: { key_id: id } })).data).toHaveLength(6);
@@ -22,9 +23,10 @@ async function mainJobOn(backend: 'postgresql' | 'redis', env: Record<string, st
   }
 }
 
-it('with BullMQ on PostgreSQL every use is in the trail and counted', () => mainJobOn('postgresql', {}));
+it('with BullMQ on PostgreSQL every use is in the trail and counted within two seconds', () =>
+  mainJobOn('postgresql', {}));
 
-it('with BullMQ on Redis every use is in the trail and counted', async () => {
+it('with BullMQ on Redis every use is in the trail and counted within two seconds', async () => {
   const url = process.env['KEYLEDGER_TEST_REDIS_URL'];
   if (!url) return leftOut('no Redis for the queue on Redis', 'install redis-server or set REDIS_URL');
   await mainJobOn('redis', { REDIS_URL: url });
