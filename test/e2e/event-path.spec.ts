@@ -8,7 +8,7 @@ import { shardOf } from '#libs/platform/events/shard.js';
 import { decodeEntries, encodeEntries } from '#libs/tlog/entries.js';
 import { leafHash } from '#libs/tlog/leaf.js';
 import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
-import { eventually } from '../support/eventually.js';
+import { allIngested } from '../support/events.js';
 import { rejection } from '../support/rejection.js';
 
 let deployment: Deployment;
@@ -58,12 +58,6 @@ async function putIntoInbox(organizationId: string, entries: Uint8Array[]): Prom
   ]);
 }
 
-const inboxIsEmpty = () =>
-  eventually(
-    async () => (await deployment.sql.query<{ n: number }>('SELECT count(*)::int AS n FROM event_batch')).rows[0]!.n,
-    (waiting) => waiting === 0,
-  );
-
 /** Besides the one that runs. */
 const startWorkers = (number: number) =>
   Promise.all(Array.from({ length: number }, () => startWorker(deployment.database)));
@@ -79,7 +73,7 @@ describe('the trail cannot be changed', () => {
     `TRUNCATE audit_event_default`,
   ])('by anybody: %s', async (sql) => {
     await deployment.account();
-    await inboxIsEmpty();
+    await allIngested(deployment);
     for (const url of [deployment.database.apiUrl, deployment.database.workerUrl]) {
       await expect(as(url, sql)).rejects.toThrow('permission denied');
     }
@@ -131,7 +125,7 @@ describe('the inbox', () => {
     const bob = await deployment.account();
     const odd = event(bob.organizationId, { subject: 'zero \u0000, \ud83d\udd11 and   spaces', extra: { b: 1, a: 2 } });
     await putIntoInbox(bob.organizationId, [odd]);
-    await inboxIsEmpty();
+    await allIngested(deployment);
     const { rows } = await deployment.sql.query<{ entry: Buffer; leaf_hash: Buffer }>(
       `SELECT entry, leaf_hash FROM audit_event WHERE type = 'test.happened' AND organization_id = $1`,
       [toUuid(bob.organizationId)],
@@ -165,7 +159,7 @@ describe('the inbox', () => {
       randomUUID(),
       Buffer.from([0, 9, 1]),
     ]);
-    await inboxIsEmpty();
+    await allIngested(deployment);
 
     const trail = await trailOf(bob);
     expect(trail.data.map((item) => item.leaf_index)).toEqual(trail.data.map((_, index) => index));
@@ -182,7 +176,7 @@ describe('the inbox', () => {
 
   it('is not waited for by the sweep while somebody else empties it', async () => {
     const bob = await deployment.account();
-    await inboxIsEmpty();
+    await allIngested(deployment);
     const [worker] = await startWorkers(1);
     const shard = shardOf(bob.organizationId);
     const other = new pg.Client({ connectionString: deployment.database.workerUrl });
@@ -193,13 +187,13 @@ describe('the inbox', () => {
     expect(await worker!.get(Inbox).ingest([shard], 'skip')).toBe(0);
     expect(await worker!.get(Inbox).waitingShards()).toContain(shard);
     await other.end();
-    await inboxIsEmpty();
+    await allIngested(deployment);
     await worker!.close();
   });
 
   it('takes each event once however many workers pull at it', async () => {
     const bob = await deployment.account();
-    await inboxIsEmpty();
+    await allIngested(deployment);
     const workers = await startWorkers(2);
     const shard = shardOf(bob.organizationId);
     for (let round = 0; round < 20; round++) {
@@ -235,7 +229,7 @@ describe('an admission', () => {
       admission.append({ shard, tag: null, entry: textOf(unconditional!) }),
     ]);
     expect(outcomes.map((outcome) => outcome.is)).toEqual(['admitted', 'stale', 'admitted']);
-    await inboxIsEmpty();
+    await allIngested(deployment);
     const { rows } = await deployment.sql.query<{ entry: Buffer }>(
       `SELECT entry FROM audit_event WHERE type = 'test.happened' AND organization_id = $1`,
       [toUuid(bob.organizationId)],
@@ -281,7 +275,7 @@ describe('an admission', () => {
 
   it('batches: many at once need few rows of the inbox', async () => {
     const quiet = await deployment.account();
-    await inboxIsEmpty();
+    await allIngested(deployment);
     const shard = shardOf(quiet.organizationId);
     const blocker = await deployment.sql.connect();
     // While the worker may not take them, they stay to be counted.

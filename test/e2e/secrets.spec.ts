@@ -8,6 +8,7 @@ import { createClient } from '#libs/client/client.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { createCable } from '../support/cable.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 import { receiveTraces, startWatched, type TraceReceiver, type WatchedProcess } from '../support/watched-processes.js';
 
@@ -310,10 +311,7 @@ it('no secret comes out anywhere, whatever goes wrong', async () => {
   await sql.query('ALTER TABLE user_account RENAME COLUMN hidden TO email');
   await ask(`/api/v1/api-keys/${id}`, { headers: user });
 
-  await eventually(
-    async () => (await sql.query<{ n: number }>('SELECT count(*)::int AS n FROM event_batch')).rows[0]!.n,
-    (n) => n === 0,
-  );
+  await allIngested({ sql });
   for (const [name, table] of await everyTable()) found.push([`the table ${name}`, table]);
   found.push(['the metrics of the API', await api.metrics()], ['the metrics of the worker', await worker.metrics()]);
   expect(await Promise.all([api.stop(), worker.stop()])).toEqual([0, 0]);

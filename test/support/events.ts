@@ -45,7 +45,7 @@ export async function put(
   api.get(IngestBell).ring(shardOf(organizationId));
 }
 
-export async function allIngested({ sql }: Deployment): Promise<void> {
+export async function allIngested({ sql }: Pick<Deployment, 'sql'>): Promise<void> {
   const waiting = await eventually(
     async () => (await sql.query<{ n: number }>('SELECT count(*)::int AS n FROM event_batch')).rows[0]!.n,
     (n) => n === 0,
