@@ -235,6 +235,8 @@ function spawnServer({ binaries, cluster, account }: Place, port: number, option
     port: String(port),
     unix_socket_directories: '',
     cluster_name: 'keyledger',
+    // Also where all or slow statements are logged: their values are password hashes, names and e-mail addresses.
+    log_parameter_max_length: '0',
     ...options.settings,
   };
   const args = ['-D', cluster, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];

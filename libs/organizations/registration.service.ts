@@ -1,4 +1,3 @@
-import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { Passwords } from '#libs/auth/passwords.js';
@@ -46,48 +45,42 @@ export class RegistrationService {
     const now = this.clock.now();
     const organizationId = newId('org', now);
     const userId = newId('user', now);
-    try {
-      const invitedTo = invitation && (invitation.organizationId ?? DEPLOYMENT_ID);
-      const organizationIds = [organizationId, ...(invitedTo ? [invitedTo] : [])];
-      return await this.changes.create(organizationIds, async (change) => {
-        const { em, record } = change;
-        // Each before what refers to it.
-        const organization = em.create(Organization, {
-          id: organizationId,
-          name: input.name,
-          personal: true,
-          createdAt: now,
-          updatedAt: now,
-          version: 1,
-        });
-        await em.flush();
-        const user = em.create(User, {
-          id: userId,
-          email: input.email,
-          name: input.name,
-          passwordHash,
-          personalOrganizationId: organizationId,
-          createdAt: now,
-        });
-        await em.flush();
-        em.create(Membership, { organizationId, userId, role: 'owner', createdAt: now });
-
-        const actor = { type: 'user', id: userId } as const;
-        record({
-          type: 'organization.created',
-          subject: organizationId,
-          actor,
-          data: { name: organization.name, owner_id: userId },
-        });
-        record({ type: 'user.registered', subject: userId, actor, data: { email: user.email } });
-        await this.credits.open(change, organizationId);
-        if (invitationToken !== undefined) await this.invitations.redeem(change, invitationToken, user);
-        return { organization, user };
+    const invitedTo = invitation && (invitation.organizationId ?? DEPLOYMENT_ID);
+    const organizationIds = [organizationId, ...(invitedTo ? [invitedTo] : [])];
+    return this.changes.create(organizationIds, async (change) => {
+      const { em, record } = change;
+      // Each before what refers to it.
+      const organization = em.create(Organization, {
+        id: organizationId,
+        name: input.name,
+        personal: true,
+        createdAt: now,
+        updatedAt: now,
+        version: 1,
       });
-    } catch (error) {
-      if (error instanceof UniqueConstraintViolationException) throw new DomainError('email_taken');
-      throw error;
-    }
+      await em.flush();
+      const user = await insertUser(em, {
+        id: userId,
+        email: input.email,
+        name: input.name,
+        passwordHash,
+        personalOrganizationId: organizationId,
+        createdAt: now,
+      });
+      em.create(Membership, { organizationId, userId, role: 'owner', createdAt: now });
+
+      const actor = { type: 'user', id: userId } as const;
+      record({
+        type: 'organization.created',
+        subject: organizationId,
+        actor,
+        data: { name: organization.name, owner_id: userId },
+      });
+      record({ type: 'user.registered', subject: userId, actor, data: { email: user.email } });
+      await this.credits.open(change, organizationId);
+      if (invitationToken !== undefined) await this.invitations.redeem(change, invitationToken, user);
+      return { organization, user };
+    });
   }
 
   /** An invitation to the operators counts whatever the setting says: somebody has to be the first. */
@@ -100,4 +93,16 @@ export class RegistrationService {
       registration === 'invite' ? 'Accounts are opened by invitation only' : undefined,
     );
   }
+}
+
+type NewUser = Pick<User, 'id' | 'email' | 'name' | 'passwordHash' | 'personalOrganizationId' | 'createdAt'>;
+
+/**
+ * By `ON CONFLICT`: PostgreSQL logs a violated unique constraint with the value, here the e-mail address.
+ * @throws DomainError `email_taken`
+ */
+async function insertUser(em: EntityManager, data: NewUser): Promise<User> {
+  const insert = em.createQueryBuilder(User).insert(data).onConflict('email').ignore();
+  if ((await insert.execute('run')).affectedRows === 0) throw new DomainError('email_taken');
+  return em.findOneOrFail(User, data.id);
 }

@@ -1,7 +1,8 @@
 import { MikroOrmModule } from '@mikro-orm/nestjs';
-import { PostgreSqlDriver, type Options } from '@mikro-orm/postgresql';
+import type { Options } from '@mikro-orm/postgresql';
 import { Global, Inject, Injectable, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
+import { BoundParametersDriver } from './bound-parameters.js';
 import { Clock, DatabaseClock } from './clock.js';
 import { Config } from './config.js';
 
@@ -21,7 +22,7 @@ export type Entities = NonNullable<Options['entities']>;
 
 export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: Entities): Options {
   return {
-    driver: PostgreSqlDriver,
+    driver: BoundParametersDriver,
     clientUrl: databaseUrl,
     entities,
     // The worker and the migrations know tables only.
@@ -37,13 +38,21 @@ export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: En
   };
 }
 
+const SESSION_SETTINGS = {
+  timezone: 'UTC',
+  search_path: 'public',
+  jit: 'off',
+  log_parameter_max_length_on_error: '0',
+};
+
 /**
  * Given at connecting, so that no statement ever runs without them. Instants are exchanged in UTC; names mean what the
  * migrations made, not what somebody put into a schema that bears the name of a role. Nothing is compiled: for a statement
- * over an array the planner guesses high, and compiling it takes longer than many times running it.
+ * over an array the planner guesses high, and compiling it takes longer than many times running it. The server does not log
+ * the values of a statement that fails, whatever its own setting says.
  */
 export function sessionOptions(role: DatabaseRole, settings: Record<string, string> = {}): string {
-  return Object.entries({ role, timezone: 'UTC', search_path: 'public', jit: 'off', ...settings })
+  return Object.entries({ role, ...SESSION_SETTINGS, ...settings })
     .map(([name, value]) => `-c ${name}=${value}`)
     .join(' ');
 }
@@ -71,7 +80,7 @@ export class DatabaseModule {
       module: DatabaseModule,
       imports: [
         MikroOrmModule.forRootAsync({
-          driver: PostgreSqlDriver,
+          driver: BoundParametersDriver,
           inject: [Config],
           useFactory: (config: Config) => ({
             ...ormOptions(config.settings.DATABASE_URL, role, entities),

@@ -18,8 +18,18 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-export async function createDatabase(): Promise<TestDatabase> {
-  const serverUrl = process.env['KEYLEDGER_TEST_ADMIN_URL']!;
+/** A PostgreSQL server with a migrated database to clone, and logins for the API and the worker. */
+export interface TestServer {
+  readonly adminUrl: string;
+  readonly template: string;
+}
+
+const sharedServer = (): TestServer => ({
+  adminUrl: process.env['KEYLEDGER_TEST_ADMIN_URL']!,
+  template: process.env['KEYLEDGER_TEST_TEMPLATE']!,
+});
+
+export async function createDatabase({ adminUrl: serverUrl, template } = sharedServer()): Promise<TestDatabase> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   const admin = async (sql: string) => {
     const client = new pg.Client({ connectionString: serverUrl });
@@ -27,7 +37,7 @@ export async function createDatabase(): Promise<TestDatabase> {
     await client.query(sql);
     await client.end();
   };
-  await admin(`CREATE DATABASE ${name} TEMPLATE ${process.env['KEYLEDGER_TEST_TEMPLATE']}`);
+  await admin(`CREATE DATABASE ${name} TEMPLATE ${template}`);
   return {
     name,
     adminUrl: urlFor(serverUrl, name),
@@ -89,6 +99,8 @@ export interface DeploymentOptions {
   readonly dashboard?: string;
   /** Where the API finds PostgreSQL, if something stands between. */
   readonly databasePort?: number;
+  /** One of the test's own, instead of the one that all share. */
+  readonly server?: TestServer;
 }
 
 /** Passport keeps its strategies in one place for the whole process, so a second API here would answer for the first. */
@@ -103,7 +115,7 @@ export function startWorker({ workerUrl }: TestDatabase): Promise<INestApplicati
 export async function startDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
   if (running) throw new Error('A deployment runs already in this process');
   running = true;
-  const database = await createDatabase();
+  const database = await createDatabase(options.server);
   const env = {
     HOST: '127.0.0.1',
     PORT: '0',

@@ -1,0 +1,40 @@
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { startEmbeddedPostgres } from '../../apps/cli/embedded-postgres.js';
+import { migrate } from '../../apps/cli/migrate.js';
+import type { TestServer } from './deployment.js';
+
+/** A PostgreSQL server of the test's own, as `npm start` has it. */
+export interface OwnServer extends TestServer {
+  /** What the server has logged so far. */
+  log(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export async function startOwnServer(): Promise<OwnServer> {
+  const directory = await mkdtemp(join(tmpdir(), 'keyledger-server-'));
+  // Under root PostgreSQL runs as another user, who has to reach its data.
+  await chmod(directory, 0o711);
+  const logFile = join(directory, 'postgres.log');
+  const server = await startEmbeddedPostgres({ dataDirectory: directory, logFile });
+  const template = 'keyledger';
+  await migrate({ databaseUrl: server.adminUrl });
+  const client = new pg.Client({ connectionString: server.adminUrl });
+  await client.connect();
+  for (const role of ['api', 'worker'])
+    await client.query(`CREATE ROLE keyledger_test_${role} LOGIN PASSWORD 'test' IN ROLE keyledger_${role}`);
+  await client.end();
+  const adminUrl = new URL(server.adminUrl);
+  adminUrl.pathname = '/postgres';
+  return {
+    adminUrl: adminUrl.href,
+    template,
+    log: () => readFile(logFile, 'utf8'),
+    async stop() {
+      await server.stop();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
