@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import autocannon from 'autocannon';
+import { CLOSED, openConnection, requestOf, type Connection } from './connection.ts';
 import { quantile } from './report.ts';
 
 /** What a run is to do. It ends after a number of requests, not a time: then each of them has been answered. */
@@ -27,33 +27,36 @@ const [order] = (await once(process, 'message')) as [Order];
 const measured = await run(order);
 process.send?.(measured, () => process.disconnect?.());
 
-/** As fast as the answers come: each connection has one question under way, and sends the next when it is answered. */
+/**
+ * As fast as the answers come: each connection has one question under way, and sends the next when it is answered. One
+ * that the server closes has failed, and the others do its work; where all are closed, the rest stays unsent.
+ */
 async function run({ url, path, connections, amount, headers }: Order): Promise<Measured> {
-  let ok = 0;
-  let dealt = 0;
-  const failed: Record<string, number> = {};
-  // autocannon's own histogram knows whole milliseconds only.
+  const requests = headers.map((own) => requestOf(url, path, own));
+  const open = await Promise.all(Array.from({ length: connections }, () => openConnection(url)));
   const times: number[] = [];
-  // Dealt out, so that each connection has its own in rotation: to prepare all of them for each would take seconds.
-  const setupClient = (client: autocannon.Client) => {
-    const hand = dealt++ % Math.min(connections, headers.length);
-    const own = headers.filter((_, index) => index % connections === hand);
-    client.setRequests(own.map((each) => ({ path, headers: each })));
-  };
-  // With a callback it gives the instance, without one a promise.
-  const instance = autocannon({ url, connections, amount, setupClient }, () => undefined);
+  const failed: Record<string, number> = {};
+  let ok = 0;
+  let sent = 0;
   const startedAt = performance.now();
-  let answeredAt = startedAt;
-  instance.on('response', (_client, status, _bytes, time) => {
-    if (status === 200) ok += 1;
-    else failed[status] = (failed[status] ?? 0) + 1;
-    times.push(time);
-    answeredAt = performance.now();
-  });
-  // Its own end comes with the next tick of its clock, up to a second after the last answer.
-  await once(instance, 'done');
-  const unanswered = amount - times.length;
-  if (unanswered > 0) failed['unanswered'] = unanswered;
-  const seconds = (answeredAt - startedAt) / 1_000;
+  const work = (connection: Connection) =>
+    new Promise<void>((resolve) => {
+      const next = () => {
+        if (sent === amount) return resolve();
+        const sentAt = performance.now();
+        connection.ask(requests[sent++ % requests.length]!, (outcome) => {
+          if (outcome === 200) ok += 1;
+          else failed[outcome] = (failed[outcome] ?? 0) + 1;
+          if (outcome === CLOSED) return resolve();
+          times.push(performance.now() - sentAt);
+          next();
+        });
+      };
+      next();
+    });
+  await Promise.all(open.map(work));
+  const seconds = (performance.now() - startedAt) / 1_000;
+  for (const connection of open) connection.end();
+  if (sent < amount) failed['unsent'] = amount - sent;
   return { ok, failed, seconds, p50: quantile(times, 0.5), p99: quantile(times, 0.99) };
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
 import { constants, setPriority } from 'node:os';
+import { CLOSED, openConnection, requestOf } from './connection.ts';
 import type { Measured, Order } from './load.js';
 import { quantile } from './report.ts';
 
@@ -23,17 +23,13 @@ export interface PacedMeasured extends Measured {
 /** The finest that a timer of Node has. */
 const TICK_MS = 1;
 
-/*
- * autocannon's rate is none: each connection sends its share of a second at the second's beginning, and its times are from
- * the sending. And what a fuller HTTP client does for a request would be taken from PostgreSQL, whose core we share.
- */
 const [order] = (await once(process, 'message')) as [PacedOrder];
 preferOurselves();
 const measured = await run(order);
 process.send?.(measured, () => process.disconnect?.());
 
 async function run({ url, path, connections, rate, seconds, headers }: PacedOrder): Promise<PacedMeasured> {
-  const requests = headers.map((own) => requestOf(path, { host: new URL(url).host, ...own }));
+  const requests = headers.map((own) => requestOf(url, path, own));
   const free = await Promise.all(Array.from({ length: connections }, () => openConnection(url)));
   const total = Math.round(rate * seconds);
   const times: number[] = [];
@@ -51,11 +47,12 @@ async function run({ url, path, connections, rate, seconds, headers }: PacedOrde
       if (due > now) break;
       if (!isStarved) own.push(now - due);
       const connection = free.pop()!;
-      connection.ask(requests[sent++ % requests.length]!, (status) => {
+      connection.ask(requests[sent++ % requests.length]!, (outcome) => {
         times.push(performance.now() - due);
-        if (status === 200) ok += 1;
-        else failed[status] = (failed[status] ?? 0) + 1;
-        free.push(connection);
+        if (outcome === 200) ok += 1;
+        else failed[outcome] = (failed[outcome] ?? 0) + 1;
+        // What was due on a connection that is gone stays unsent, so that the run ends.
+        if (outcome !== CLOSED) free.push(connection);
         if (!isOver()) pump();
       });
     }
@@ -80,47 +77,6 @@ async function run({ url, path, connections, rate, seconds, headers }: PacedOrde
     ownP50: quantile(own, 0.5),
     ownP99: quantile(own, 0.99),
   };
-}
-
-interface Connection {
-  ask(request: string, onAnswer: (status: number) => void): void;
-  end(): void;
-}
-
-async function openConnection(url: string): Promise<Connection> {
-  const { hostname, port } = new URL(url);
-  const socket: Socket = connect({ host: hostname, port: Number(port), noDelay: true });
-  await once(socket, 'connect');
-  let received = '';
-  let answer: ((status: number) => void) | undefined;
-  socket.setEncoding('latin1').on('data', (text: string) => {
-    received += text;
-    const status = statusOf(received);
-    if (status === undefined) return;
-    received = '';
-    answer?.(status);
-  });
-  return {
-    ask: (request, onAnswer) => {
-      answer = onAnswer;
-      socket.write(request, 'latin1');
-    },
-    end: () => socket.destroy(),
-  };
-}
-
-/** Of an answer that is complete. Fastify says of each how long it is. */
-function statusOf(answer: string): number | undefined {
-  const head = answer.indexOf('\r\n\r\n');
-  if (head === -1) return undefined;
-  const length = /\r\ncontent-length: (\d+)/i.exec(answer)?.[1];
-  if (length === undefined) throw new Error('An answer without a length');
-  return answer.length < head + 4 + Number(length) ? undefined : Number(answer.slice(9, 12));
-}
-
-function requestOf(path: string, headers: Record<string, string>): string {
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
 }
 
 function tick(): Promise<void> {
