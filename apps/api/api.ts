@@ -6,6 +6,7 @@ import { openApiDocument } from '#libs/contract/openapi.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import type { Config } from '#libs/platform/config.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
+import { HTTP_LIMITS, type HttpLimits } from '#libs/platform/http/http-limits.js';
 import { createHttpAdapter } from '#libs/platform/http/server.js';
 import { createLogger } from '#libs/platform/logging.js';
 import { ApiModule } from './api.module.js';
@@ -14,9 +15,13 @@ import { DASHBOARD, serveDashboard } from './dashboard.js';
 const VERSION = '0.1.0';
 
 /** The API with the dashboard on `/`, ready to listen. */
-export async function createApi(config: Config, dashboard = DASHBOARD): Promise<NestFastifyApplication> {
+export async function createApi(
+  config: Config,
+  dashboard = DASHBOARD,
+  limits: HttpLimits = HTTP_LIMITS,
+): Promise<NestFastifyApplication> {
   const direct = new DirectServer(config);
-  const adapter = createHttpAdapter(config, direct);
+  const adapter = createHttpAdapter(config, direct, limits);
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config, direct), adapter, {
     logger: createLogger(config, 'api'),
     abortOnError: false,

@@ -21,6 +21,18 @@ const CORS: NestApplicationOptions['cors'] = {
   exposedHeaders: ['Retry-After', 'WWW-Authenticate'],
 };
 
+/**
+ * A load balancer must close an idle connection before the server does: the usual ones keep theirs for 60 seconds. What is
+ * not set here is without a limit.
+ */
+const SERVER: ConstructorParameters<typeof FastifyAdapter>[0] = {
+  bodyLimit: 64 * 1024,
+  keepAliveTimeout: 75_000,
+  requestTimeout: 30_000,
+  http: { headersTimeout: 15_000, connectionsCheckingInterval: 5_000, maxHeaderSize: 16 * 1024 },
+};
+const MAX_CONNECTIONS = 10_000;
+
 type KeyledgerAccess = Omit<ExampleSettings, 'port'>;
 
 @Module({})
@@ -46,10 +58,12 @@ export class ExampleModule {
 }
 
 /** The API of a vendor whose customers hold keys that Keyledger issued, ready to listen. */
-export function createExample(settings: KeyledgerAccess): Promise<NestFastifyApplication> {
-  return NestFactory.create<NestFastifyApplication>(ExampleModule.forRoot(settings), new FastifyAdapter(), {
-    logger: ['error', 'warn'],
-    abortOnError: false,
-    cors: CORS,
-  });
+export async function createExample(settings: KeyledgerAccess): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(
+    ExampleModule.forRoot(settings),
+    new FastifyAdapter(SERVER),
+    { logger: ['error', 'warn'], abortOnError: false, cors: CORS },
+  );
+  app.getHttpServer().maxConnections = MAX_CONNECTIONS;
+  return app;
 }

@@ -100,9 +100,10 @@ function isForUsers(route: Route): boolean {
 
 /** Every problem that a route may answer, by what it declares and by what follows from its policy and its input. */
 export function problemsOf(route: Route): ProblemCode[] {
-  const codes = new Set<ProblemCode>(route.problems);
-  if (route.params || route.query || route.headers || route.body) codes.add('invalid_request');
-  if (route.body) {
+  const codes = new Set<ProblemCode>([...(route.problems ?? []), 'invalid_request', 'headers_too_large']);
+  // Also where a route has no body of its own, one that comes is read.
+  if (route.method !== 'GET') {
+    codes.add('request_timeout');
     codes.add('payload_too_large');
     codes.add('unsupported_media_type');
   }

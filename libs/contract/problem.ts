@@ -130,11 +130,21 @@ export const problems = {
     title: 'It has changed meanwhile',
     advice: 'Read it again, look at what changed, and send If-Match with the new ETag.',
   },
+  request_timeout: {
+    status: 408,
+    title: 'The request was not complete in time',
+    advice: 'Send the headers within 15 seconds and the body within 30.',
+  },
   payload_too_large: { status: 413, title: 'The body is too large', advice: 'Send less than 64 KiB.' },
   unsupported_media_type: {
     status: 415,
     title: 'The body is not JSON',
     advice: 'Send JSON with Content-Type: application/json.',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'The headers are too large',
+    advice: 'Send less than 16 KiB of path, query and headers together.',
   },
   idempotency_key_reused: {
     status: 422,

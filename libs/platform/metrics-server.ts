@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { collectDefaultMetrics } from 'prom-client';
 import { Config, ConfigError } from './config.js';
+import { createHttpServer } from './http/http-server.js';
 import { registry } from './metrics.js';
 
 const PATH = '/metrics';
@@ -20,7 +21,8 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
     if (port === undefined) return;
     // They watch the event loop and the garbage collector, which nobody needs who does not look.
     if (!registry.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics({ register: registry });
-    this.#server = createServer((request, response) => void this.#answer(request, response)).listen(port, host);
+    const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response);
+    this.#server = createHttpServer(this.config.publicUrl, answer).listen(port, host);
     await once(this.#server, 'listening').catch((error: NodeJS.ErrnoException) => {
       throw new ConfigError(
         error.code === 'EADDRINUSE'

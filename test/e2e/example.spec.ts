@@ -65,6 +65,14 @@ async function refusal(headers: Record<string, string>, path?: string, base?: st
 }
 
 describe('an API that asks Keyledger about its callers', () => {
+  it('keeps connections for longer than load balancers do, and has a limit for everything', () => {
+    const server = opened[0]!.getHttpServer();
+    expect(server.keepAliveTimeout).toBeGreaterThanOrEqual(72_000);
+    expect(server.headersTimeout).toBeLessThanOrEqual(15_000);
+    expect(server.requestTimeout).toBeLessThanOrEqual(30_000);
+    expect(server.maxConnections).toBe(10_000);
+  });
+
   it('serves a good key from either header, and knows whose it is', async () => {
     const { key } = await newKey(['triggers:read', 'agents:read']);
     const asHeader = await call({ 'x-api-key': key });

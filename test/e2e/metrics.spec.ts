@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient } from '#libs/client/client.js';
+import { HTTP_LIMITS } from '#libs/platform/http/http-limits.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
+import { rawRequest } from '../support/raw-http.js';
 import { codeOf } from '../support/rejection.js';
 import { startWatched, type WatchedProcess } from '../support/watched-processes.js';
 
@@ -80,6 +82,16 @@ describe('the metrics', () => {
     ).toBe(0);
     expect(await value(worker, 'keyledger_quarantined_entries')).toBe(0);
     expect(await value(worker, 'keyledger_trail_lag_seconds_bucket{le="2"}')).toBeGreaterThanOrEqual(1);
+  });
+
+  it('are served with the limits of the API', async () => {
+    const { headers } = await fetch(worker.metricsUrl);
+    expect(headers.get('keep-alive')).toBe(`timeout=${HTTP_LIMITS.keepAliveTimeout / 1_000}`);
+    const tooLarge = `GET /metrics HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(HTTP_LIMITS.maxHeaderSize)}\r\n\r\n`;
+    expect((await rawRequest(worker.metricsUrl, tooLarge)).status).toBe(431);
+    expect((await rawRequest(worker.metricsUrl, 'GET http://other/metrics HTTP/1.1\r\nHost: x\r\n\r\n')).status).toBe(
+      400,
+    );
   });
 
   it('are served beside the API, never by it', async () => {

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { createClient, type Client } from '#libs/client/client.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { readConfig } from '#libs/platform/config.js';
+import { HTTP_LIMITS, type HttpLimits } from '#libs/platform/http/http-limits.js';
 import { createApi } from '../../apps/api/api.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { createWorker } from '../../apps/worker/worker.js';
@@ -97,6 +98,8 @@ export interface DeploymentOptions {
   readonly port?: number;
   /** The folder of the built dashboard; without it there is none. */
   readonly dashboard?: string;
+  /** Other limits of HTTP than those that it has. */
+  readonly limits?: Partial<HttpLimits>;
   /** Where the API finds PostgreSQL, if something stands between. */
   readonly databasePort?: number;
   /** One of the test's own, instead of the one that all share. */
@@ -128,7 +131,10 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
   const apiUrl = new URL(database.apiUrl);
   if (options.databasePort) apiUrl.port = String(options.databasePort);
   const startApi = async () => {
-    const started = await createApi(readConfig({ ...env, DATABASE_URL: apiUrl.href }), options.dashboard);
+    const started = await createApi(readConfig({ ...env, DATABASE_URL: apiUrl.href }), options.dashboard, {
+      ...HTTP_LIMITS,
+      ...options.limits,
+    });
     await started.listen(options.port ?? 0, '127.0.0.1');
     return started;
   };

@@ -11,6 +11,8 @@ import { TEST_SECRET } from './deployment.js';
 export interface WatchedProcess {
   readonly url: string;
   readonly output: string;
+  /** Where the metrics are served. */
+  readonly metricsUrl: string;
   /** What Prometheus is told. */
   metrics(): Promise<string>;
   /** @returns the exit code */
@@ -44,6 +46,7 @@ export async function startWatched(app: 'api' | 'worker', env: Record<string, st
     get output() {
       return output;
     },
+    metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     async metrics() {
       const answer = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
       if (!answer.ok) throw new Error(`/metrics answered ${answer.status}`);

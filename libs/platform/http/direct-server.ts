@@ -5,7 +5,7 @@ import fastify, {
   type RawRequestDefaultExpression,
 } from 'fastify';
 import { Config } from '../config.js';
-import { refuseUrl } from './refuse-url.js';
+import { refuseByRouter } from './refuse-unrouted.js';
 
 /**
  * Fastify as it comes, beside Nest's, for what is asked at the rate of somebody's whole traffic: Nest's own hooks alone take
@@ -17,7 +17,10 @@ export class DirectServer {
   readonly #prefixes: string[] = [];
 
   constructor(config: Config) {
-    this.instance = fastify({ trustProxy: config.settings.TRUST_PROXY ?? false, frameworkErrors: refuseUrl(config) });
+    this.instance = fastify({
+      trustProxy: config.settings.TRUST_PROXY ?? false,
+      frameworkErrors: refuseByRouter(config.publicUrl),
+    });
   }
 
   /** Takes this path and all below it. */

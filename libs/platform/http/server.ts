@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http';
+import type { RequestListener } from 'node:http';
 import fastifyCookie from '@fastify/cookie';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -14,23 +14,38 @@ import {
 } from '../request-context.js';
 import { withoutSecrets } from '../redact.js';
 import { traceRequests } from '../tracing.js';
-import { refuseUrl } from './refuse-url.js';
+import { HTTP_LIMITS, type HttpLimits } from './http-limits.js';
+import { createHttpServer } from './http-server.js';
+import { refuseByRouter } from './refuse-unrouted.js';
 
 const BODY_LIMIT = 64 * 1024;
 
+/** How long a client may still take for what it has begun when the server closes. */
+const CLOSE_GRACE_MS = 3_000;
+
 /** Fastify with our limits, request ids and the context in which a request is served. */
-export function createHttpAdapter(config: Config, direct: DirectServer): FastifyAdapter {
+export function createHttpAdapter(
+  config: Config,
+  direct: DirectServer,
+  limits: HttpLimits = HTTP_LIMITS,
+): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     trustProxy: config.settings.TRUST_PROXY ?? false,
     // A connection that is closed while we stop would otherwise be kept open by its client.
     forceCloseConnections: 'idle',
-    frameworkErrors: refuseUrl(config),
+    frameworkErrors: refuseByRouter(config.publicUrl),
+    // The server does that itself; without a function here Fastify would write a response of its own beside it.
+    clientErrorHandler: () => undefined,
     serverFactory: (answer: RequestListener) =>
-      createServer((request, reply) => {
-        if (direct.has(request.url!)) direct.answer(request, reply);
-        else answer(request, reply);
-      }),
+      createHttpServer(
+        config.publicUrl,
+        (request, reply) => {
+          if (direct.has(request.url!)) direct.answer(request, reply);
+          else answer(request, reply);
+        },
+        limits,
+      ),
   });
   const server = adapter.getInstance<FastifyInstance>();
   traceRequests(server);
@@ -57,6 +72,8 @@ function finishOnClose(server: FastifyInstance, direct: DirectServer): void {
   let isClosing = false;
   server.addHook('preClose', (done) => {
     isClosing = true;
+    // Node no longer looks for requests that take too long once the server closes, and would wait for them for ever.
+    setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS).unref();
     done();
   });
   direct.instance.addHook('onRequest', (_request, reply, done) => {

@@ -1,0 +1,28 @@
+/** What one HTTP server allows its connections. Times are in milliseconds. */
+export interface HttpLimits {
+  /** How long a connection may rest between two requests. */
+  readonly keepAliveTimeout: number;
+  /** From the first byte, or from the connection, until the headers are complete. */
+  readonly headersTimeout: number;
+  /** Until the body is complete as well. A response may take longer, and a stream has no end. */
+  readonly requestTimeout: number;
+  /** How often the server looks for requests that take too long. */
+  readonly connectionsCheckingInterval: number;
+  /** The target and the headers together, in bytes. */
+  readonly maxHeaderSize: number;
+  /** More are closed as they come, and counted. */
+  readonly maxConnections: number;
+}
+
+/**
+ * A proxy must close an idle connection before the server does, or its next request meets a closed one: nginx and AWS
+ * keep theirs for 60 s, Go's transport (Traefik) for 90 s, Caddy for 120 s, Google's load balancers for 600 s.
+ */
+export const HTTP_LIMITS: HttpLimits = {
+  keepAliveTimeout: 620_000,
+  headersTimeout: 15_000,
+  requestTimeout: 30_000,
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 16 * 1024,
+  maxConnections: 10_000,
+};

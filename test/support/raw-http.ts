@@ -1,0 +1,100 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** A response as it came over the wire. */
+export interface RawResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** One connection on which any bytes can be sent, as no HTTP client would. */
+export class RawConnection {
+  #received = Buffer.alloc(0);
+  readonly #closed: Promise<unknown>;
+
+  private constructor(private readonly socket: Socket) {
+    socket.on('data', (chunk: Buffer) => (this.#received = Buffer.concat([this.#received, chunk])));
+    socket.on('error', () => undefined);
+    this.#closed = once(socket, 'close');
+  }
+
+  static async open(url: string): Promise<RawConnection> {
+    const { hostname, port } = new URL(url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    const connection = new RawConnection(socket);
+    await once(socket, 'connect');
+    return connection;
+  }
+
+  get isOpen(): boolean {
+    return !this.socket.destroyed;
+  }
+
+  /** What came and was not read yet, as it is. */
+  get pending(): string {
+    return this.#received.toString('latin1');
+  }
+
+  send(bytes: string | Uint8Array): void {
+    this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+  }
+
+  /** The next response. @throws Error when the connection is closed before it is complete */
+  async response({ withoutBody = false } = {}): Promise<RawResponse> {
+    for (;;) {
+      const parsed = parseResponse(this.#received, withoutBody);
+      if (parsed) {
+        this.#received = this.#received.subarray(parsed.length);
+        return parsed.response;
+      }
+      if (!this.isOpen) throw new Error(`The connection was closed after ${JSON.stringify(this.pending)}`);
+      await Promise.race([once(this.socket, 'data'), this.#closed]).catch(() => undefined);
+    }
+  }
+
+  /** Whether the server closes the connection within this time. */
+  async closesWithin(milliseconds: number): Promise<boolean> {
+    return Promise.race([this.#closed.then(() => true), sleep(milliseconds, false)]);
+  }
+
+  close(): void {
+    this.socket.destroy();
+  }
+}
+
+/** One request of these bytes on a connection of its own. */
+export async function rawRequest(url: string, bytes: string | Uint8Array): Promise<RawResponse> {
+  const connection = await RawConnection.open(url);
+  connection.send(bytes);
+  try {
+    return await connection.response({ withoutBody: Buffer.from(bytes).toString('latin1').startsWith('HEAD ') });
+  } finally {
+    connection.close();
+  }
+}
+
+function parseResponse(received: Buffer, withoutBody: boolean) {
+  const end = received.indexOf('\r\n\r\n');
+  if (end === -1) return undefined;
+  const [statusLine, ...lines] = received.subarray(0, end).toString('latin1').split('\r\n');
+  const headers = Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf(':')).toLowerCase(), line.slice(line.indexOf(':') + 1).trim()]),
+  );
+  const status = Number(statusLine!.split(' ')[1]);
+  const rest = received.subarray(end + 4);
+  const body = withoutBody || status === 204 || status === 304 ? { text: '', length: 0 } : bodyOf(rest, headers);
+  return body && { response: { status, headers, body: body.text }, length: end + 4 + body.length };
+}
+
+function bodyOf(rest: Buffer, headers: Readonly<Record<string, string>>) {
+  if (headers['transfer-encoding'] === 'chunked') {
+    const end = rest.indexOf('0\r\n\r\n');
+    if (end === -1) return undefined;
+    // The chunks as they are: no test looks further into a stream.
+    return { text: rest.subarray(0, end).toString('utf8'), length: end + 5 };
+  }
+  const length = Number(headers['content-length'] ?? 0);
+  return rest.length < length ? undefined : { text: rest.subarray(0, length).toString('utf8'), length };
+}
