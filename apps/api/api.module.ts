@@ -8,8 +8,10 @@ import { AuthModule } from '#libs/auth/auth.module.js';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
 import { OperatorsModule } from '#libs/operators/operators.module.js';
 import { ApiKeyRevocation } from '#libs/organizations/api-key-revocation.js';
+import { Authorities } from '#libs/organizations/authorities.service.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import type { Config } from '#libs/platform/config.js';
+import { RequirementCheck } from '#libs/platform/idempotency.js';
 import type { DirectServer } from '#libs/platform/http/direct-server.js';
 import { PlatformModule } from '#libs/platform/platform.module.js';
 import { RequestPlatformModule } from '#libs/platform/request-platform.module.js';
@@ -27,6 +29,15 @@ import { entities } from './entities.js';
 })
 class CredentialsModule {}
 
+/** Where the platform, which repeats responses, meets `organizations`, which knows who may still have them. */
+@Global()
+@Module({
+  imports: [OrganizationsModule],
+  providers: [{ provide: RequirementCheck, useExisting: Authorities }],
+  exports: [RequirementCheck],
+})
+class RequirementsModule {}
+
 @Module({})
 export class ApiModule {
   static forRoot(config: Config, direct: DirectServer): DynamicModule {
@@ -36,6 +47,7 @@ export class ApiModule {
         PlatformModule.forRoot(config, 'keyledger_api', entities),
         RequestPlatformModule.forRoot(direct),
         CredentialsModule,
+        RequirementsModule,
         AuthModule,
         OrganizationsModule,
         ApiKeysModule.forRoot(config),

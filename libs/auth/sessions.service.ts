@@ -6,6 +6,7 @@ import { newId } from '#libs/contract/ids.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/platform/events/changes.js';
+import { noteRequirement, type Requirement } from '#libs/platform/idempotency.js';
 import { requestContext } from '#libs/platform/request-context.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
@@ -24,6 +25,13 @@ export interface Tokens {
   readonly access_token: string;
   readonly expires_in: number;
   readonly refresh_token: string;
+}
+
+/** That the caller is an operator, as {@link SessionsService.requireOperatorNow} requires it. */
+const OPERATOR = { operator: true };
+
+export function isOperators(requirement: Requirement): boolean {
+  return 'operator' in requirement;
 }
 
 @Injectable()
@@ -148,8 +156,7 @@ export class SessionsService {
     await this.loginDelay.wait(principal.email, ip);
     const user = await this.em.fork().findOneOrFail(User, principal.userId);
     if (!(await this.passwords.matches(user.passwordHash, password))) {
-      if (user) await this.#recordFailure(user);
-      else await this.unknownSignIns.record();
+      await this.#recordFailure(user);
       throw new DomainError('invalid_credentials', 'The current password is wrong');
     }
     await this.loginDelay.succeeded(principal.email, ip);
@@ -182,6 +189,7 @@ export class SessionsService {
   /** @throws DomainError when the session has ended, or its user is no operator any more, since the request came in. */
   async requireOperatorNow(em: EntityManager, principal: UserPrincipal): Promise<void> {
     if (!(await this.reload(em, principal)).operator) throw new DomainError('operator_required');
+    noteRequirement(OPERATOR);
   }
 
   #open(user: User): Promise<Tokens> {

@@ -1,18 +1,18 @@
 import { LockMode } from '@mikro-orm/core';
-import type { EntityManager } from '@mikro-orm/postgresql';
+import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
 import type { ApiKeyPrincipal, Principal, UserPrincipal } from '#libs/auth/principal.js';
-import { SessionsService } from '#libs/auth/sessions.service.js';
+import { isOperators, SessionsService } from '#libs/auth/sessions.service.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { applicationAuthority, isDeploymentScope, missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes, type Change } from '#libs/platform/events/changes.js';
-import { apartFromTheCall } from '#libs/platform/idempotency.js';
+import { apartFromTheCall, noteRequirement, RequirementCheck, type Requirement } from '#libs/platform/idempotency.js';
 import { requestContext } from '#libs/platform/request-context.js';
-import { authorityOfRole, operatorAuthority, type Authority } from './authority.js';
+import { authorityOfRole, beyond, operatorAuthority, type Authority } from './authority.js';
 import { Membership } from './membership.entity.js';
 import { Organization } from './organization.entity.js';
 
@@ -22,17 +22,28 @@ import { Organization } from './organization.entity.js';
  */
 export type Reach = 'organization' | 'project';
 
+/** What {@link Authorities.requireNow} required, and what the caller then had. */
+interface MembersRequirement {
+  readonly organizationId: string;
+  readonly scope: BuiltInScope;
+  readonly reach: Reach;
+  /** Its `expiresAt` is a text where it was stored. */
+  readonly own: Authority;
+}
+
 /** What a principal may do where. The same questions for users, by their roles, and for keys, by their scopes. */
 @Injectable()
-export class Authorities {
+export class Authorities extends RequirementCheck {
   readonly #application: readonly string[];
 
   constructor(
     config: Config,
+    private readonly em: EntityManager,
     private readonly credentials: CredentialVerifier,
     private readonly sessions: SessionsService,
     private readonly changes: Changes,
   ) {
+    super();
     this.#application = applicationAuthority(config.settings.APP_SCOPES);
   }
 
@@ -95,7 +106,24 @@ export class Authorities {
     reach: Reach = 'organization',
   ): Promise<Authority> {
     const current = await this.#reload(em, principal);
-    return check(await this.#of(em, current, organizationId, LockMode.PESSIMISTIC_READ), scope, reach);
+    const own = check(await this.#of(em, current, organizationId, LockMode.PESSIMISTIC_READ), scope, reach);
+    noteRequirement({ organizationId, scope, reach, own } satisfies MembersRequirement);
+    return own;
+  }
+
+  /**
+   * Before the response of an earlier change is repeated: the caller still has all the authority that it had then.
+   * @throws DomainError as {@link require} does, or `beyond_authority` when that authority has been narrowed since
+   */
+  async requireAgain(principal: Principal, requirement: Requirement): Promise<void> {
+    await this.em.fork().transactional(async (em) => {
+      if (isOperators(requirement)) return this.sessions.requireOperatorNow(em, principal as UserPrincipal);
+      const { organizationId, scope, reach, own } = requirement as MembersRequirement;
+      const now = await this.requireNow(em, principal, scope, organizationId, reach);
+      const lost = beyond(now, { ...own, expiresAt: own.expiresAt && new Date(own.expiresAt) });
+      if (lost.length === 0) return;
+      throw new DomainError('beyond_authority', `Since the first call your credential has lost ${lost.join(', ')}`);
+    });
   }
 
   /** The organizations in which the principal has the scope, and what it may do there. */

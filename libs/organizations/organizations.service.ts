@@ -47,6 +47,8 @@ export class OrganizationsService {
       });
       await em.flush();
       em.create(Membership, { organizationId: id, userId: principal.userId, role: 'owner', createdAt: now });
+      await em.flush();
+      await this.authorities.requireNow(em, principal, 'organizations:read', id);
       record({
         type: 'organization.created',
         subject: id,

@@ -17,6 +17,15 @@ export interface IdempotentCall {
   readonly secrets: readonly string[];
 }
 
+/** What a change required of its caller, as JSON. Which shapes there are is a matter of those who check it. */
+export type Requirement = object;
+
+/** Checks requirements. Declared here and implemented by `organizations`, which knows who may do what. */
+export abstract class RequirementCheck {
+  /** @throws DomainError when the caller no longer meets a requirement that it met when the change was made */
+  abstract requireAgain(caller: object, requirement: Requirement): Promise<void>;
+}
+
 export interface Answer {
   readonly body: unknown;
   readonly replayed: boolean;
@@ -24,6 +33,7 @@ export interface Answer {
 
 interface Attempt extends IdempotentCall {
   readonly id: string;
+  readonly requirements: Requirement[];
   present?: (value: unknown) => unknown;
 }
 
@@ -35,6 +45,7 @@ const ABANDONED_AFTER = '60 seconds';
 interface Row {
   readonly fingerprint: Buffer;
   readonly answer: unknown;
+  readonly requirements: readonly Requirement[] | null;
 }
 
 /**
@@ -48,12 +59,21 @@ export class Idempotency {
 
   /**
    * @param work makes its change by one transaction of `Changes`; `present` turns what that returns into the answer
+   * @param mayRepeat throws when the caller no longer meets a requirement of the change: the stored response is then not
+   * shown, as the call itself would be refused today
    * @throws DomainError `idempotency_key_reused` for another request, `idempotency_in_flight` while the first one runs
    */
-  async run(call: IdempotentCall, work: () => Promise<unknown>): Promise<Answer> {
-    const attempt: Attempt = { ...call, id: randomUUID() };
+  async run(
+    call: IdempotentCall,
+    work: () => Promise<unknown>,
+    mayRepeat: (requirement: Requirement) => Promise<void>,
+  ): Promise<Answer> {
+    const attempt: Attempt = { ...call, id: randomUUID(), requirements: [] };
     const earlier = await this.#begin(attempt);
-    if (earlier !== undefined) return { body: earlier, replayed: true };
+    if (earlier) {
+      for (const requirement of earlier.requirements) await mayRepeat(requirement);
+      return { body: earlier.answer, replayed: true };
+    }
     try {
       return { body: await storage.run(attempt, work), replayed: false };
     } catch (error) {
@@ -69,8 +89,13 @@ export class Idempotency {
     }
   }
 
-  /** Takes the key, or gives the answer that it stands for. */
-  async #begin({ caller, key, request, id }: Attempt): Promise<unknown> {
+  /** Takes the key, or gives the answer that it stands for, with what its change required. */
+  async #begin({
+    caller,
+    key,
+    request,
+    id,
+  }: Attempt): Promise<{ answer: unknown; requirements: readonly Requirement[] } | undefined> {
     const fingerprint = createHash('sha256').update(JSON.stringify(request)).digest();
     const taken = await this.pool.query(
       `INSERT INTO idempotency_key AS known (caller, key, fingerprint, attempt) VALUES ($1, $2, $3, $4)
@@ -81,13 +106,15 @@ export class Idempotency {
     );
     if (taken.rowCount === 1) return undefined;
     const { rows } = await this.pool.query<Row>(
-      'SELECT fingerprint, answer FROM idempotency_key WHERE caller = $1 AND key = $2',
+      'SELECT fingerprint, answer, requirements FROM idempotency_key WHERE caller = $1 AND key = $2',
       [caller, key],
     );
     const known = rows[0];
     if (known && !known.fingerprint.equals(fingerprint)) throw new DomainError('idempotency_key_reused');
-    if (!known?.answer) throw new DomainError('idempotency_in_flight', undefined, { retryAfter: 1 });
-    return known.answer;
+    if (!known?.answer || !known.requirements) {
+      throw new DomainError('idempotency_in_flight', undefined, { retryAfter: 1 });
+    }
+    return { answer: known.answer, requirements: known.requirements };
   }
 }
 
@@ -101,6 +128,11 @@ export async function presented<V, A>(present: (value: V) => A, work: () => Prom
   return present(await work());
 }
 
+/** Within a change, by what checks the caller's authority: checked again before the answer of the change is repeated. */
+export function noteRequirement(requirement: Requirement): void {
+  storage.getStore()?.requirements.push(requirement);
+}
+
 /**
  * Within the transaction of a change, at its end: stores what a repeated call is answered.
  * @throws DomainError `idempotency_in_flight` when another attempt took this one's place
@@ -108,9 +140,19 @@ export async function presented<V, A>(present: (value: V) => A, work: () => Prom
 export async function storeAnswer(em: EntityManager, value: unknown): Promise<void> {
   const attempt = storage.getStore();
   if (!attempt?.present) return;
+  const { requirements } = attempt;
+  // A change that requires nothing of its caller would be repeated to anyone who once could make it.
+  if (requirements.length === 0) throw new Error('The change did not note what it required of its caller');
   const { affectedRows } = await em.execute<{ affectedRows: number }>(
-    'UPDATE idempotency_key SET answer = ?::jsonb WHERE caller = ? AND key = ? AND attempt = ?::uuid AND answer IS NULL',
-    [JSON.stringify(withoutFields(attempt.present(value), attempt.secrets)), attempt.caller, attempt.key, attempt.id],
+    `UPDATE idempotency_key SET answer = ?::jsonb, requirements = ?::jsonb
+     WHERE caller = ? AND key = ? AND attempt = ?::uuid AND answer IS NULL`,
+    [
+      JSON.stringify(withoutFields(attempt.present(value), attempt.secrets)),
+      JSON.stringify(requirements),
+      attempt.caller,
+      attempt.key,
+      attempt.id,
+    ],
     'run',
   );
   if (affectedRows !== 1) throw new DomainError('idempotency_in_flight', undefined, { retryAfter: 1 });

@@ -87,6 +87,8 @@ const ORGANIZATIONS = /* sql */ `
     attempt uuid NOT NULL,
     -- Null until the change has been made, which stores it.
     answer jsonb,
+    -- What the change required of its caller: checked again before the answer is repeated. Stored with the answer.
+    requirements jsonb,
     started_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (caller, key)
   );

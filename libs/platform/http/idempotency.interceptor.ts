@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
 import type { Route } from '#libs/contract/route.js';
-import { Idempotency } from '../idempotency.js';
+import { Idempotency, RequirementCheck } from '../idempotency.js';
 import { ROUTE } from './implements.js';
 
 /** How the guard's principal names itself, whoever it is. */
@@ -18,6 +18,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
   constructor(
     private readonly reflector: Reflector,
     private readonly idempotency: Idempotency,
+    private readonly requirements: RequirementCheck,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -32,14 +33,19 @@ export class IdempotencyInterceptor implements NestInterceptor {
       request: [route.method, route.path, params, body],
       secrets: route.idempotent.secrets,
     };
-    return from(this.#answer(call, next, context.switchToHttp().getResponse<FastifyReply>()));
+    const answered = this.idempotency.run(
+      call,
+      () => lastValueFrom(next.handle()),
+      (requirement) => this.requirements.requireAgain(request.user, requirement),
+    );
+    return from(answerWith(answered, context.switchToHttp().getResponse<FastifyReply>()));
   }
+}
 
-  async #answer(call: Parameters<Idempotency['run']>[0], next: CallHandler, reply: FastifyReply): Promise<unknown> {
-    const { body, replayed } = await this.idempotency.run(call, () => lastValueFrom(next.handle()));
-    if (replayed) void reply.header('idempotent-replayed', 'true');
-    return body;
-  }
+async function answerWith(answered: ReturnType<Idempotency['run']>, reply: FastifyReply): Promise<unknown> {
+  const { body, replayed } = await answered;
+  if (replayed) void reply.header('idempotent-replayed', 'true');
+  return body;
 }
 
 interface Input {
