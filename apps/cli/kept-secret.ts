@@ -21,8 +21,8 @@ function readSecret(file: string): string | undefined {
 
 function makeSecret(file: string): string {
   const secret = randomBytes(32).toString('base64url');
-  const fresh = `${file}.${process.pid}.new`;
-  writeFileSync(fresh, `${secret}\n`, { mode: 0o600, flush: true });
+  const fresh = `${file}.${randomBytes(6).toString('hex')}.new`;
+  writeFileSync(fresh, `${secret}\n`, { mode: 0o600, flag: 'wx', flush: true });
   try {
     // Unlike a rename this never replaces a secret that somebody else kept meanwhile.
     linkSync(fresh, file);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { csvLine } from './csv.js';
 
 describe('a line of CSV', () => {
@@ -6,8 +7,26 @@ describe('a line of CSV', () => {
     expect(csvLine(['a', '', 'b c', 'd,e', 'f"g', 'h\r\ni', 'ä'])).toBe('a,,b c,"d,e","f""g","h\r\ni",ä\r\n');
   });
 
-  it.each(['=1+1', '+1', '-1', '@SUM(A1)', '\tx'])('has no cell that a spreadsheet would run: %j', (text) => {
-    expect(csvLine([text, 'a=1'])).toBe(`'${text},a=1\r\n`);
+  const signs = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '﹢', '﹣', '﹦', '﹫', '−'];
+
+  it.each(signs)('has no cell that a spreadsheet would run: %s', (sign) => {
+    expect(csvLine([`${sign}1`, `a${sign}1`])).toBe(`'${sign}1,a${sign}1\r\n`);
+  });
+
+  it('marks a sign behind whatever a spreadsheet skips, and a cell that begins a new line', () => {
+    const skipped = fc.constantFrom(...' \t\r\n\v\f\0\u00a0\u200b\u2028\u3000\ufeff');
+    const cells = fc.tuple(fc.array(skipped, { maxLength: 5 }), fc.constantFrom(...signs), fc.string());
+    fc.assert(
+      fc.property(cells, ([before, sign, after]) => {
+        const line = csvLine([`${before.join('')}${sign}${after}`]);
+        expect(line.replace(/^"/, '').startsWith("'")).toBe(true);
+      }),
+    );
+    for (const start of ['\t', '\r', '\n']) expect(csvLine([`${start}x`])).toBe(`"'${start}x"\r\n`);
+  });
+
+  it('has as many cells where semicolons or tabs separate them', () => {
+    expect(csvLine(['a;=1', 'b\t=1'])).toBe('"a;=1","b\t=1"\r\n');
   });
 
   it('has no such cell in quotes either', () => {

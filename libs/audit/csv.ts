@@ -4,10 +4,20 @@ export function csvLine(cells: readonly string[]): string {
 }
 
 function cell(text: string): string {
-  const harmless = FORMULA.test(text) ? `'${text}` : text;
+  const harmless = isFormula(text) ? `'${text}` : text;
   return QUOTED.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless;
 }
 
-/** What a spreadsheet would take for a formula, and run: somebody who only sends a header must not get that far. */
-const FORMULA = /^[=+\-@\t\r]/;
-const QUOTED = /[",\r\n]/;
+/**
+ * Whether a spreadsheet may take a cell for a formula and run it (OWASP, "CSV Injection"). Spreadsheets skip blanks,
+ * control characters and invisible characters before a sign, and read full-width and small signs as the ASCII ones.
+ */
+function isFormula(text: string): boolean {
+  return STARTS_A_LINE.test(text) || SIGN.test(text.replace(SKIPPED, '').slice(0, 1).normalize('NFKC'));
+}
+
+const STARTS_A_LINE = /^[\t\r\n\v\f\u0085\u2028\u2029]/;
+const SKIPPED = /^[\s\p{Cc}\p{Cf}\p{Z}]+/u;
+const SIGN = /^[=+\-@\u2212]/;
+/** Also the separators of other locales, so that a cell never becomes two. */
+const QUOTED = /[",;\t\r\n]/;

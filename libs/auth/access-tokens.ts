@@ -21,7 +21,8 @@ const RELOAD_MS = 1_000;
 export class SigningKeys implements OnModuleInit {
   readonly #public = new Map<string, KeyObject>();
   #newest: { id: string; key: KeyObject } | undefined;
-  #loadedAt = 0;
+  #loadedAt = -Infinity;
+  #loading: Promise<void> | undefined;
 
   constructor(
     private readonly em: EntityManager,
@@ -42,8 +43,18 @@ export class SigningKeys implements OnModuleInit {
   }
 
   async publicKey(id: string): Promise<KeyObject | undefined> {
-    if (!this.#public.has(id) && Date.now() - this.#loadedAt > RELOAD_MS) await this.#load();
+    if (!this.#public.has(id)) await this.#reload();
     return this.#public.get(id);
+  }
+
+  /** One statement for all that wait, and at most one each second, whether it succeeds or not. */
+  async #reload(): Promise<void> {
+    if (!this.#loading) {
+      if (performance.now() - this.#loadedAt < RELOAD_MS) return;
+      this.#loadedAt = performance.now();
+      this.#loading = this.#load().finally(() => (this.#loading = undefined));
+    }
+    await this.#loading;
   }
 
   async #load(): Promise<void> {
@@ -55,7 +66,7 @@ export class SigningKeys implements OnModuleInit {
       this.#public.set(id, createPublicKey(key));
       this.#newest = { id, key };
     }
-    this.#loadedAt = Date.now();
+    this.#loadedAt = performance.now();
     if (rows.length > 0 && !this.#newest) {
       throw new ConfigError("KEYLEDGER_SECRET is not the one that this database's signing keys were sealed with.");
     }

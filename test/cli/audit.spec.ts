@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -104,6 +104,21 @@ describe('keyledger audit export', () => {
     });
     expect((await shell.run(['audit', 'export', '--output', '/dev/null'])).code).toBe(0);
     expect((await stat('/dev/null')).isCharacterDevice()).toBe(true);
+  });
+
+  it('follows no symbolic link, neither under the name of the file nor beside it', async () => {
+    const target = join(shell.home, 'target');
+    await writeFile(target, 'precious');
+    for (const [name, to] of [
+      ['link', target],
+      ['dangling', join(shell.home, 'missing')],
+    ] as const) {
+      await symlink(to, join(shell.home, name));
+      const { code, stderr } = await shell.run(['audit', 'export', '--output', join(shell.home, name)]);
+      expect({ code, stderr }).toMatchObject({ code: 74, stderr: expect.stringContaining('is a symbolic link') });
+    }
+    expect(await readFile(target, 'utf8')).toBe('precious');
+    expect(await readdir(shell.home)).not.toContain('missing');
   });
 
   it('leaves no file where it broke off, and says so', async () => {

@@ -1,9 +1,15 @@
 import { createPublicKey, createSign, generateKeyPairSync } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fastifyCookie from '@fastify/cookie';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import Fastify from 'fastify';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
 import { SigningKeys } from '#libs/auth/access-tokens.js';
 import { Passwords } from '#libs/auth/passwords.js';
+import { RefreshCookie } from '#libs/auth/refresh-cookie.js';
 import { toUuid } from '#libs/contract/ids.js';
+import { Clock } from '#libs/platform/clock.js';
+import { Config } from '#libs/platform/config.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf, rejection } from '../support/rejection.js';
@@ -74,6 +80,29 @@ describe('an access token', () => {
       expect([how, await codeOf(whoamiWith(token))]).toEqual([how, 'invalid_token']);
     }
     await deployment.sql.query("DELETE FROM signing_key WHERE id = 'planted'");
+  });
+
+  it('with an unknown key id costs one statement for all of them at once, not one for each', async () => {
+    const stranger = generateKeyPairSync('ed25519').privateKey;
+    const unknown = (kid: string) =>
+      new SignJWT(decodeJwt(ada.accessToken)).setProtectedHeader({ alg: 'EdDSA', kid, typ: 'at+jwt' }).sign(stranger);
+    // The reload before may be less than a second ago.
+    await sleep(1_100);
+    const lock = await deployment.sql.connect();
+    await lock.query('BEGIN; LOCK TABLE signing_key IN ACCESS EXCLUSIVE MODE');
+    const calls = Array.from({ length: 30 }, async (_, index) => codeOf(whoamiWith(await unknown(`unknown-${index}`))));
+    const waiting = async () =>
+      (
+        await deployment.sql.query(
+          "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%signing_key%'",
+        )
+      ).rowCount;
+    await eventually(waiting, (count) => count! > 0);
+    await sleep(300);
+    expect(await waiting()).toBe(1);
+    await lock.query('ROLLBACK');
+    lock.release();
+    expect(new Set(await Promise.all(calls))).toEqual(new Set(['invalid_token']));
   });
 
   it('dies with its session', async () => {
@@ -204,6 +233,32 @@ describe('a session that keeps its refresh token in a cookie', () => {
     const { cookie } = await signIn();
     expect((await post('refresh', '{}', { cookie, ...headers })).status).toBe(status);
     expect((await post('refresh', '{}', { cookie, ...own })).status).toBe(200);
+  });
+});
+
+describe('over https', () => {
+  it('the refresh cookie is of this very host: another host of the site can neither set nor replace it', async () => {
+    const { settings } = deployment.api.get(Config, { strict: false });
+    const config = new Config({ ...settings, PUBLIC_URL: 'https://keys.example.com' });
+    const cookie = new RefreshCookie(config, deployment.api.get(Clock, { strict: false }));
+    const server = Fastify();
+    await server.register(fastifyCookie);
+    server.get('/set', (_request, reply) => {
+      cookie.set(reply, 'rt_token');
+      return '';
+    });
+    server.post('/read', (request) => cookie.read(request) ?? 'none');
+    const { headers } = await server.inject('/set');
+    expect(headers['set-cookie']).toMatch(
+      /^__Host-keyledger_refresh=rt_token; Path=\/; Expires=[^;]+; HttpOnly; Secure; SameSite=Strict$/,
+    );
+    const read = async (name: string) => {
+      const given = { cookie: `${name}=rt_planted`, origin: 'https://keys.example.com' };
+      return (await server.inject({ method: 'POST', url: '/read', headers: given, payload: {} })).body;
+    };
+    expect(await read('keyledger_refresh')).toBe('none');
+    expect(await read('__Host-keyledger_refresh')).toBe('rt_planted');
+    await server.close();
   });
 });
 

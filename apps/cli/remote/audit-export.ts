@@ -1,4 +1,5 @@
-import { createWriteStream, renameSync, rmSync, statSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { constants, createWriteStream, lstatSync, renameSync, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { EXIT_INTERRUPTED, EXIT_OUTPUT } from '../exit-codes.js';
@@ -38,10 +39,11 @@ async function toStdout(chunks: AsyncIterable<Uint8Array>): Promise<void> {
 }
 
 async function toFile(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  const fresh = isReplaceable(file) ? `${file}.${process.pid}.part` : file;
+  const fresh = isReplaceable(file) ? `${file}.${randomBytes(6).toString('hex')}.part` : file;
   try {
-    // The trail has addresses and names of people.
-    await pipeline(chunks, createWriteStream(fresh, { mode: 0o600 }));
+    // The audit log has addresses and names of people: only the owner may read it, and no link leads it elsewhere.
+    const flags = fresh === file ? constants.O_WRONLY | constants.O_NOFOLLOW : 'wx';
+    await pipeline(chunks, createWriteStream(fresh, { mode: 0o600, flags: flags as string }));
     if (fresh !== file) renameSync(fresh, file);
   } catch (error) {
     if (fresh !== file) rmSync(fresh, { force: true });
@@ -50,9 +52,19 @@ async function toFile(file: string, chunks: AsyncIterable<Uint8Array>): Promise<
   }
 }
 
-/** What is no file, such as a named pipe, is written to and stays what it is. */
+/**
+ * Whether the file is new or takes the place of one. A named pipe or a device is written to and stays what it is.
+ * @throws Failure for a symbolic link: who made it decides where it leads
+ */
 function isReplaceable(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? true;
+  const found = lstatSync(file, { throwIfNoEntry: false });
+  if (found?.isSymbolicLink()) {
+    throw new Failure(
+      `${file} is a symbolic link, which an export does not follow: name the file itself, or leave out --output for standard output.`,
+      EXIT_OUTPUT,
+    );
+  }
+  return found?.isFile() ?? true;
 }
 
 /** On stderr, where somebody watches it and it does not stand in the way of the output itself. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   closeSync,
@@ -52,9 +53,9 @@ export class CredentialStore {
 
   /** The whole file or none of it is there at any moment. */
   write(credentials: Credentials): void {
-    const fresh = `${this.file}.${process.pid}.new`;
+    const fresh = `${this.file}.${randomBytes(6).toString('hex')}.new`;
     try {
-      writeFileSync(fresh, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600, flush: true });
+      writeFileSync(fresh, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600, flag: 'wx', flush: true });
       renameSync(fresh, this.file);
     } catch (error) {
       rmSync(fresh, { force: true });
