@@ -14,7 +14,7 @@ describe('a line of CSV', () => {
   });
 
   it('marks a sign behind whatever a spreadsheet skips, and a cell that begins a new line', () => {
-    const skipped = fc.constantFrom(...' \t\r\n\v\f\0\u00a0\u200b\u2028\u3000\ufeff');
+    const skipped = fc.constantFrom(...' ,\t,\r,\n,\v,\f,\0,\u00a0,\u200b,\u2028,\u3000,\ufeff'.split(','));
     const cells = fc.tuple(fc.array(skipped, { maxLength: 5 }), fc.constantFrom(...signs), fc.string());
     fc.assert(
       fc.property(cells, ([before, sign, after]) => {
