@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { generateToken, parseToken } from './token.js';
+import { generateToken, parseToken, tokensIn } from './token.js';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const CHARACTERS = ALPHABET.split('');
@@ -113,5 +113,33 @@ describe('the token of an API key', () => {
     const chiSquared = CHARACTERS.reduce((sum, c) => sum + ((counts.get(c) ?? 0) - expected) ** 2 / expected, 0);
     // 61 degrees of freedom: beyond 150 once in 10^8 runs; the plain remainder of a byte by 62 gives about 690.
     expect(chiSquared).toBeLessThan(150);
+  });
+});
+
+describe('in a text', () => {
+  const around = fc.oneof(fc.stringMatching(/^[A-Za-z0-9_]{0,40}$/), fc.string({ unit: 'binary', maxLength: 40 }));
+
+  it('every token is found, whatever surrounds it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(around, tokens), { maxLength: 4 }), around, (parts, after) => {
+        let text = '';
+        const expected = parts.map(([before, token]) => {
+          text += before + token;
+          const { prefix } = parseToken(token)!;
+          return { prefix, randomAt: text.length - 32 };
+        });
+        expect(tokensIn(text + after)).toEqual(expected);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('nothing else is', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^[a-z]{1,10}_[0-9A-Za-z]{32}$/), (lookalike) => {
+        fc.pre(parseToken(lookalike) === null);
+        expect(tokensIn(lookalike)).toEqual([]);
+      }),
+    );
   });
 });

@@ -21,6 +21,8 @@ const CHECKSUM_LENGTH = 6;
 const HANDLE_LENGTH = 10;
 const DISPLAY_LENGTH = 6;
 const MAX_LENGTH = 64;
+const SECRET_LENGTH = RANDOM_LENGTH + CHECKSUM_LENGTH;
+const LONGEST_PREFIX = 31;
 const PREFIX = /^[a-z][a-z0-9_]{0,30}$/;
 const TOKEN = /^([a-z][a-z0-9_]{0,30})_([0-9A-Za-z]{26})([0-9A-Za-z]{6})$/;
 
@@ -62,6 +64,58 @@ export function parseToken(text: string): ParsedToken | null {
   };
 }
 
+export interface FoundToken {
+  readonly prefix: string;
+  /** Where `random` begins in the text. */
+  readonly randomAt: number;
+}
+
+const NO_TOKENS: readonly FoundToken[] = [];
+
+/**
+ * Every token in a text, whatever letters and digits surround it: a CRC can be computed backwards, too, so the checksum
+ * itself tells where the prefix begins. Takes a bounded number of steps for each character.
+ */
+export function tokensIn(text: string): readonly FoundToken[] {
+  let found: FoundToken[] | undefined;
+  for (let underscore = text.indexOf('_'), end; underscore !== -1; underscore = text.indexOf('_', end)) {
+    end = underscore + 1;
+    while (end <= underscore + SECRET_LENGTH && isAlphanumeric(text.charCodeAt(end))) end += 1;
+    if (end <= underscore + SECRET_LENGTH) continue;
+    const begin = beginOfPrefix(text, underscore);
+    if (begin !== undefined) (found ??= []).push({ prefix: text.slice(begin, underscore), randomAt: underscore + 1 });
+  }
+  return found ?? NO_TOKENS;
+}
+
+/** Undefined where no prefix makes the checksum right. */
+function beginOfPrefix(text: string, underscore: number): number | undefined {
+  const sumAt = underscore + 1 + RANDOM_LENGTH;
+  let crc = numberOf(text.slice(sumAt, sumAt + CHECKSUM_LENGTH)) ^ CRC_BEGIN;
+  for (let at = sumAt - 1; at >= underscore; at--) crc = crcBefore(crc, text.charCodeAt(at));
+  for (let at = underscore - 1; at >= Math.max(0, underscore - LONGEST_PREFIX); at--) {
+    const code = text.charCodeAt(at);
+    if (code !== UNDERSCORE && !isDigit(code) && !isLowerCase(code)) return undefined;
+    crc = crcBefore(crc, code);
+    if (crc === CRC_BEGIN && isLowerCase(code)) return at;
+  }
+  return undefined;
+}
+
+const UNDERSCORE = 0x5f;
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}
+
+function isLowerCase(code: number): boolean {
+  return code >= 0x61 && code <= 0x7a;
+}
+
+function isAlphanumeric(code: number): boolean {
+  return isDigit(code) || isLowerCase(code | 0x20);
+}
+
 /** What somebody shows as a credential: a secret, a public key, or both with a colon between them. */
 export interface Credential {
   readonly secret?: ParsedToken;
@@ -81,7 +135,7 @@ export function parseCredential(text: string): Credential | null {
 }
 
 /** Prefixes of public keys are kept for them: `pk`, or `pk_` and more. */
-function isPublic({ prefix }: ParsedToken): boolean {
+export function isPublic({ prefix }: Pick<ParsedToken, 'prefix'>): boolean {
   return prefix === 'pk' || prefix.startsWith('pk_');
 }
 
@@ -120,4 +174,23 @@ function crc32(ascii: string): number {
     crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ ascii.charCodeAt(i)) & 0xff] as number);
   }
   return (crc ^ 0xffffffff) >>> 0;
+}
+
+/** The byte of the table's index by the highest byte of its entry: no two have the same. */
+const INDEX_BY_TOP = new Uint8Array(256);
+for (const [index, entry] of CRC_TABLE.entries()) INDEX_BY_TOP[entry >>> 24] = index;
+
+/** All bits set, as the numbers of bitwise operators have it. */
+const CRC_BEGIN = -1;
+
+/** The state of the CRC before this byte. */
+function crcBefore(crc: number, byte: number): number {
+  const index = INDEX_BY_TOP[crc >>> 24] as number;
+  return ((crc ^ (CRC_TABLE[index] as number)) << 8) | (index ^ byte);
+}
+
+function numberOf(digits: string): number {
+  let number = 0;
+  for (const digit of digits) number = number * ALPHABET.length + ALPHABET.indexOf(digit);
+  return number;
 }

@@ -27,6 +27,7 @@ import { Implements, Input } from '#libs/platform/http/implements.js';
 import { presented } from '#libs/platform/idempotency.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
 import { requestContext } from '#libs/platform/request-context.js';
+import { recordedPath } from '#libs/platform/request-path.js';
 import { statusOf } from './api-key.js';
 import { ApiKeysService, type ApiKeyView, type ApiKeyWithToken } from './api-keys.service.js';
 import { RegisteredScopes } from './registered-scopes.js';
@@ -193,7 +194,10 @@ export class ApiKeysController {
       scopes: body.scopes,
       projectId: body.project_id,
       cost: body.cost,
-      endpoint: { method: body.request.method ?? null, path: recorded(body.request.path?.split('?', 1)[0]) },
+      endpoint: {
+        method: body.request.method ?? null,
+        path: body.request.path === undefined ? null : recordedPath(body.request.path),
+      },
       from: {
         ip: body.request.ip ?? null,
         userAgent: recorded(body.request.user_agent),

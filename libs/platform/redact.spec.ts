@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { generateToken, parseToken } from '#libs/api-key-format/token.js';
 import { redact, withoutSecrets } from './redact.js';
 
@@ -14,6 +15,11 @@ describe('what a caller says loses', () => {
     ['a pair', `${publicKey}:${key}`, `${publicKey}:${display}…`],
     ['a refresh token', `rt_${base64}`, 'rt_…'],
     ['a one-time token', `/invitation/invite_${base64}?x`, '/invitation/invite_…?x'],
+    ['a key that is glued to what follows', `/v1/${key}abc`, `/v1/${display}…abc`],
+    ['a key with capitals before and after', `X${key}Y`, `X${display}…Y`],
+    ['the later of two tokens that overlap', `rt_${'a'.repeat(20)}_rt_${base64}`, 'rt_…'],
+    ['a key that is encoded', `/v1/${key.replaceAll('_', '%5f')}`, `/v1/${display.replaceAll('_', '%5f')}…`],
+    ['a key that is encoded twice', `/v1/${key.replaceAll('_', '%255F')}`, `/v1/${display.replaceAll('_', '%255F')}…`],
     ['an access token', 'curl/8 eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c2VyIn0.c2lnbmF0dXJl', 'curl/8 eyJ…'],
   ])('%s', (_what, text, shown) => expect(withoutSecrets(text)).toBe(shown));
 });
@@ -28,6 +34,150 @@ describe('it keeps', () => {
       'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0',
     ],
   ])('%s', (_what, text) => expect(withoutSecrets(text)).toBe(text));
+});
+
+/** Encodes each character for which `encoded` says so. */
+function percentEncode(text: string, encoded: (at: number) => boolean, upper: (at: number) => boolean): string {
+  return text
+    .split('')
+    .map((character, at) => {
+      if (!encoded(at)) return character;
+      const hex = character.charCodeAt(0).toString(16).padStart(2, '0');
+      return `%${upper(at) ? hex.toUpperCase() : hex}`;
+    })
+    .join('');
+}
+
+/** As a lenient server does it: what is no escape stays. */
+function percentDecode(text: string): string {
+  return text.replace(/%([0-7][0-9a-f])/gi, (_escape, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+function decodings(text: string): string[] {
+  const all = [text];
+  while (all.length < 5) all.push(percentDecode(all.at(-1)!));
+  return all;
+}
+
+const base64url = (length: number) => fc.stringMatching(new RegExp(`^[A-Za-z0-9_-]{${length}}$`));
+/** A secret, and where the part of it begins that may never be shown. */
+const anySecret = fc.oneof(
+  fc
+    .constantFrom('sk_live', 'sk_test', 'cagi', 'c', 'a1_b2', `a${'b'.repeat(30)}`)
+    .map((prefix) => ({ secret: generateToken(prefix), from: prefix.length + 1 + 6 })),
+  fc.constant(0).map(() => ({ secret: `${generateToken('pk_live')}:${generateToken('sk_live')}`, from: 41 + 8 + 6 })),
+  fc
+    .constantFrom('rt', 'invite', 'reset')
+    .chain((name) => base64url(43).map((random) => ({ secret: `${name}_${random}`, from: name.length + 1 }))),
+  fc
+    .tuple(base64url(30), base64url(100), base64url(86))
+    .map(([header, payload, signature]) => ({ secret: `eyJ${header}.eyJ${payload}.${signature}`, from: 140 })),
+);
+const surroundings = fc.oneof(
+  fc.stringMatching(/^[a-zA-Z0-9_./%-]{0,40}$/),
+  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc.constantFrom('', '%25', '%2', '%', 'rt_', 'eyJ', '/my_key_', '/v1/'),
+);
+
+describe('whatever is done to a secret', () => {
+  const disguised = fc
+    .record({
+      known: anySecret,
+      before: surroundings,
+      after: surroundings,
+      rounds: fc.nat(3),
+      share: fc.constantFrom(0, 1, 2, 3, 8),
+      seed: fc.nat(),
+    })
+    .map(({ known, before, after, rounds, share, seed }) => {
+      let text = known.secret;
+      for (let round = 0; round < rounds; round++) {
+        const chosen = (at: number) => share > 0 && (at * 7 + seed + round) % share === 0;
+        text = percentEncode(text, chosen, (at) => (at + seed) % 2 === 0);
+      }
+      return { ...known, before, after, text: before + text + after };
+    });
+
+  it('is in no decoding of what is shown', () => {
+    fc.assert(
+      fc.property(disguised, ({ secret, text }) => {
+        for (const decoded of decodings(withoutSecrets(text))) expect(decoded).not.toContain(secret);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('no part of it survives a cut', () => {
+    fc.assert(
+      fc.property(disguised, fc.nat(4_000), fc.nat(400), ({ secret, from, before, text }, padding, cut) => {
+        // An escape that begins before a secret and ends in it makes another text of it.
+        fc.pre(decodings(before).every((decoded) => !/%.?$/s.test(decoded)));
+        const padded = '/'.repeat(padding) + text;
+        const shown = withoutSecrets(padded, padding + cut);
+        expect(shown.length).toBeLessThanOrEqual(padding + cut);
+        for (const decoded of decodings(shown)) {
+          for (let at = from; at + 12 <= secret.length; at++) expect(decoded).not.toContain(secret.slice(at, at + 12));
+        }
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+it('what is no secret is left as it is', () => {
+  const hex = fc.stringMatching(/^[0-9a-f]{40}$/);
+  const word = fc.oneof(
+    fc.stringMatching(/^[a-z]{1,12}$/),
+    fc.uuid(),
+    fc.nat().map(String),
+    hex.map((digits) => `file_${digits}`),
+    hex.map((digits) => digits.slice(0, 32)),
+    fc.constantFrom('key_01h455vb4pex5vsknk084sn02q', '%2F', '%20', '100%', 'caf%C3%A9', '%2525', publicKey),
+  );
+  fc.assert(
+    fc.property(fc.array(word, { maxLength: 40 }), fc.constantFrom('/', '-', ' ', '.'), (words, separator) => {
+      const text = words.join(separator);
+      expect(withoutSecrets(text)).toBe(text);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+describe('the time that it takes grows with the length alone', () => {
+  const times = (text: string) =>
+    [1, 2, 3].map(() => {
+      const begin = process.cpuUsage();
+      redact(text);
+      const { user, system } = process.cpuUsage(begin);
+      return (user + system) / 1_000;
+    });
+
+  it.each([
+    'eyJ',
+    'eyJa.',
+    'rt_',
+    '_',
+    `_${'a'.repeat(32)}`,
+    `a_${'0'.repeat(32)}`,
+    '%',
+    '%25',
+    '25%',
+    '%5f',
+    '%2525',
+    '://',
+    '://a:',
+    '://a:b@',
+    'bearer ',
+    ' ',
+    '?a',
+    '?a=',
+    '@',
+  ])('for %j over and over', (unit) => {
+    const text = unit.repeat(Math.ceil(100_000 / unit.length));
+    const quarter = Math.min(...times(text.slice(0, text.length / 4)));
+    // The floor is what the machine may be busy with besides; a time that grows with the square is seconds here.
+    expect(Math.min(...times(text))).toBeLessThan(Math.max(8 * quarter, 100));
+  });
 });
 
 describe('a line of a log loses, too,', () => {

@@ -1,39 +1,165 @@
-import { parseCredential } from '#libs/api-key-format/token.js';
+import { isPublic, tokensIn } from '#libs/api-key-format/token.js';
 
-/** No secret of ours is shorter. */
+/** What comes behind the prefix of a key. No secret is shorter. */
 const SHORTEST = 32;
-const LONGEST_PREFIX = 31;
-/** As much of a key as is shown in lists. */
+/** As many random characters of a key as lists show. */
 const SHOWN = 6;
+/** Refresh tokens and one-time tokens: a name, and 256 random bits in base64url. */
+const ONE_TIME = /(?<=(?:rt|invite|reset)_)[\w-]{43}/y;
+const ONE_TIME_LENGTH = 43;
+/** An escape whose decoded character may be of a secret or of another escape. */
+const HIDING = /%(?:2[5de]|3\d|[46][1-9a-f]|[57][\da]|5f)/i;
+/** Texts are decoded this many times one after the other, and then once more down to the last escape. */
+const ROUNDS = 3;
+/** The longest key with every character percent-encoded three times, the escapes of one time included in the next. */
+const LOOK_AHEAD = 64 * 27;
+
+/** What is replaced, by its place in the original text. */
+type Range = readonly [begin: number, end: number];
 
 /**
- * A text of a caller, without the secrets that may have got into it: an API key in a path, a token in a User-Agent. They
- * are known by their own marks, a key by its checksum, so nothing else is taken for one. Runs with each request: every
- * pattern begins with what is rare.
+ * A caller's text without the secrets in it, however they got there: a key in a path, a token in a User-Agent,
+ * percent-encoded wholly or in part, with letters before and after. Keys are recognized by their checksum, so that
+ * nothing else is taken for one. Takes time in proportion to `max`: the text is cut before it is searched, far enough
+ * behind `max` that no part of a secret survives the cut.
  */
-export function withoutSecrets(text: string): string {
-  if (text.length < SHORTEST) return text;
-  return text
-    .replace(/_[0-9A-Za-z]{32}(?![0-9A-Za-z])/g, (end, at: number) =>
-      endsSecret(text, at, end) ? `${end.slice(0, 1 + SHOWN)}…` : end,
-    )
-    .replace(/_(?<=(?:rt|invite|reset)_)[\w-]{43}/g, '_…')
-    .replace(/eyJ[\w-]+\.[\w-]+\.[\w-]+/g, 'eyJ…');
+export function withoutSecrets(text: string, max = Infinity): string {
+  const searched = text.length > max + LOOK_AHEAD ? text.slice(0, max + LOOK_AHEAD) : text;
+  const ranges = searched.length < SHORTEST ? [] : secretsIn(searched);
+  let shown = '';
+  let at = 0;
+  for (const [begin, end] of ranges) {
+    if (begin >= max) break;
+    if (begin >= at) shown += `${searched.slice(at, begin)}…`;
+    at = Math.max(at, end);
+  }
+  return shown + searched.slice(at, Math.max(at, Math.min(max, searched.length)));
 }
 
-/** Nobody knows where its prefix begins: what comes before may look like a part of it. */
-function endsSecret(text: string, at: number, end: string): boolean {
-  for (let begin = Math.max(0, at - LONGEST_PREFIX); begin < at; begin++) {
-    const credential = parseCredential(text.slice(begin, at) + end);
-    if (credential) return credential.secret !== undefined;
+/** In the text as it is and as each round of decoding leaves it, because what surrounds a secret may be decoded with it. */
+function secretsIn(text: string): readonly Range[] {
+  const ranges: Range[] = [];
+  findSecrets(text, (begin, end) => ranges.push([begin, end]));
+  if (HIDING.test(text)) {
+    const decoded = new Decoded(text);
+    for (let round = 0; round <= ROUNDS && decoded.decode(round === ROUNDS); round++) {
+      findSecrets(decoded.text, (begin, end) => ranges.push([decoded.originOf(begin), decoded.originOf(end)]));
+    }
   }
-  return false;
+  return ranges.toSorted(([a], [b]) => a - b);
+}
+
+/** Each search begins at what is rare in innocent text, and goes over the same characters a bounded number of times. */
+function findSecrets(text: string, found: (begin: number, end: number) => void): void {
+  for (const token of tokensIn(text)) if (!isPublic(token)) found(token.randomAt + SHOWN, token.randomAt + SHORTEST);
+  for (let begin = text.indexOf('_') + 1; begin !== 0; begin = text.indexOf('_', begin) + 1) {
+    ONE_TIME.lastIndex = begin;
+    if (ONE_TIME.test(text)) found(begin, begin + ONE_TIME_LENGTH);
+  }
+  for (let begin = text.indexOf(JWT_BEGIN), end; begin !== -1; begin = text.indexOf(JWT_BEGIN, end)) {
+    end = endOfPart(text, begin);
+    // A header, and two or more parts that follow it with dots between.
+    let parts = 1;
+    for (let next; text[end] === '.' && (next = endOfPart(text, end + 1)) > end + 1; parts++) end = next;
+    if (parts >= 3) found(begin + JWT_BEGIN.length, end);
+  }
+}
+
+/** An object in base64url: `{"`. */
+const JWT_BEGIN = 'eyJ';
+const JWT_PART = /[\w-]*/y;
+
+function endOfPart(text: string, begin: number): number {
+  JWT_PART.lastIndex = begin;
+  JWT_PART.test(text);
+  return JWT_PART.lastIndex;
+}
+
+const PERCENT = 0x25;
+
+/** A text whose percent-escapes are decoded round by round, and where each character of it comes from. */
+class Decoded {
+  /** In ASCII; what is not is of no secret. */
+  readonly #codes: Buffer;
+  readonly #origins: Uint32Array;
+  #length: number;
+
+  constructor(text: string) {
+    this.#length = text.length;
+    this.#codes = Buffer.alloc(text.length);
+    this.#origins = new Uint32Array(text.length + 1);
+    for (let at = 0; at <= text.length; at++) {
+      const code = text.charCodeAt(at);
+      this.#codes[at] = code < 0x80 ? code : 0;
+      this.#origins[at] = at;
+    }
+  }
+
+  get text(): string {
+    return this.#codes.toString('latin1', 0, this.#length);
+  }
+
+  originOf(at: number): number {
+    return this.#origins[at]!;
+  }
+
+  /**
+   * Once, or until no escape is left: then each escape is decoded as soon as it is complete, so that one pass is enough.
+   * @returns false when there was none
+   */
+  decode(wholly: boolean): boolean {
+    let length = 0;
+    let found = false;
+    // In one round the result of an escape is no part of another one.
+    let fixed = 0;
+    for (let at = 0; at < this.#length; at++) {
+      this.#codes[length] = this.#codes[at]!;
+      this.#origins[length] = this.#origins[at]!;
+      length += 1;
+      for (let value; length - fixed >= 3 && (value = this.#escapeAt(length - 3)) !== undefined; found = true) {
+        length -= 2;
+        this.#codes[length - 1] = value;
+        if (!wholly) fixed = length;
+      }
+    }
+    this.#origins[length] = this.#origins[this.#length]!;
+    this.#length = length;
+    return found;
+  }
+
+  #escapeAt(at: number): number | undefined {
+    if (this.#codes[at] !== PERCENT) return undefined;
+    const value = hexDigit(this.#codes[at + 1]!) * 16 + hexDigit(this.#codes[at + 2]!);
+    return value < 0x80 ? value : undefined;
+  }
+}
+
+/** NaN for what is none. */
+function hexDigit(code: number): number {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  const letter = code | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : NaN;
 }
 
 /** A line of a log, without credentials of any kind: those of callers, and those in the addresses of our settings. */
 export function redact(text: string): string {
   return withoutSecrets(text)
-    .replace(/(:\/\/[^\s:/?#@]*):[^\s@]*@/g, '$1:…@')
+    .split('@')
+    .map(withoutPassword)
+    .join('@')
     .replace(/\b(bearer|basic)\s+[^\s"',]+/gi, '$1 …')
     .replace(/([?&][\w.-]+=)[^\s&"')]+/g, '$1…');
+}
+
+/** What comes before an `@`: a user and a password, if an address with both begins behind the last blank. */
+function withoutPassword(part: string, place: number, parts: readonly string[]): string {
+  if (place === parts.length - 1) return part;
+  const begin = lastBlank(part) + 1;
+  return part.slice(0, begin) + part.slice(begin).replace(/(:\/\/[^:/?#]*):.*$/s, '$1:…');
+}
+
+function lastBlank(text: string): number {
+  let at = text.length - 1;
+  while (at >= 0 && !/\s/.test(text[at]!)) at -= 1;
+  return at;
 }

@@ -37,7 +37,6 @@ export function runInContext<T>(context: RequestContext, work: () => T): T {
   return storage.run(context, work);
 }
 
-export const MAX_PATH = 2000;
 export const MAX_USER_AGENT = 500;
 export const MAX_ORIGIN = 500;
 

@@ -19,6 +19,7 @@ describe('a path', () => {
     ['/hello-2-world', '/hello-2-world'],
     [`/share/${'x'.repeat(65)}`, '/share/:id'],
     ['/nul\u0000s/\ud800', '/nuls/\ufffd'],
+    ['/orders;jsessionid=0/42;v=1', '/orders/:id'],
     ['', ''],
   ])('%j is counted as %j', (path, folded) => {
     expect(foldPath(path)).toBe(folded);

@@ -34,11 +34,18 @@ export function foldPath(path: string): string {
     .toWellFormed()
     .replaceAll(/\p{Cc}/gu, '')
     .split('/')
+    .map(withoutParameters)
     .map((segment) => (isId(segment) ? FOLDED : segment))
     .join('/');
   if (folded.length <= MAX_PATH) return folded;
   // Between two segments: a part of one could look like an id.
   return `${folded.slice(0, folded.lastIndexOf('/', MAX_PATH - CUT.length))}${CUT}`;
+}
+
+/** Of a path's segment (RFC 3986, section 3.3), such as `;jsessionid=…`: to count by them would make many of one endpoint. */
+function withoutParameters(segment: string): string {
+  const end = segment.indexOf(';');
+  return end === -1 ? segment : segment.slice(0, end);
 }
 
 function isId(segment: string): boolean {

@@ -9,11 +9,12 @@ import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { explain } from '#libs/platform/http/problem.filter.js';
 import { plainAddress, textOf } from '#libs/platform/http/server.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
+import { recordedPath } from '#libs/platform/request-path.js';
 import type { Standing } from '#libs/platform/events/sliding-window.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
 import { countVerification } from '../verification/verification-metrics.js';
 import { acceptance, refusal, type GatewayAnswer } from './answer.js';
-import { credentialOf, endpointSaid, pathOf, policyOfHeaders, PolicyByUrl, type Policy } from './question.js';
+import { credentialOf, endpointSaid, policyOfHeaders, PolicyByUrl, type Policy } from './question.js';
 
 const PATH = '/authz';
 
@@ -87,7 +88,7 @@ export class Gateway implements OnModuleInit {
 
   /** The request as its client sent it: behind our own path, or as a gateway says that is known. */
   #endpointOf({ url, method, headers, socket }: FastifyRequest): { method: string | null; path: string | null } {
-    if (isBesidePath(url)) return { method, path: pathOf(url.slice(PATH.length)) };
+    if (isBesidePath(url)) return { method, path: recordedPath(url.slice(PATH.length)) };
     return this.#isKnown(socket.remoteAddress) ? endpointSaid(headers) : { method: null, path: null };
   }
 

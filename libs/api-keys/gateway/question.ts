@@ -4,8 +4,7 @@ import { z } from 'zod';
 import { idOf } from '#libs/contract/ids.js';
 import { Scope } from '#libs/contract/scopes.js';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
-import { withoutSecrets } from '#libs/platform/redact.js';
-import { MAX_PATH } from '#libs/platform/request-context.js';
+import { recordedPath } from '#libs/platform/request-path.js';
 
 /** What the gateway asks of the key that a request came with. */
 export interface Policy {
@@ -91,12 +90,6 @@ export function endpointSaid(headers: IncomingHttpHeaders): { method: string | n
   const uri = headers['x-forwarded-uri'] ?? headers['x-original-uri'] ?? headers['x-original-url'];
   return {
     method: typeof method === 'string' ? method.slice(0, 20) : null,
-    path: typeof uri === 'string' ? pathOf(uri) : null,
+    path: typeof uri === 'string' ? recordedPath(uri) : null,
   };
-}
-
-/** Without scheme, host and query, and without a key that somebody put into the path. */
-export function pathOf(uri: string): string {
-  const [path] = uri.replace(/^[a-z]+:\/\/[^/?#]*/i, '').split(/[?#]/, 1);
-  return withoutSecrets(path!).slice(0, MAX_PATH);
 }

@@ -3,6 +3,7 @@ import { newEventId } from '#libs/contract/ids.js';
 import type { DomainEventOf, DomainEventType, EventActor } from '#libs/contract/events.js';
 import { Clock } from '../clock.js';
 import { Config } from '../config.js';
+import { withoutSecrets } from '../redact.js';
 import { requestContext } from '../request-context.js';
 
 type OwnData<T extends DomainEventType> = Omit<
@@ -55,7 +56,7 @@ export class Events {
     return (
       `{"specversion":"1.0","id":"${newEventId(at)}","source":${this.#source},"type":"${event.type}",` +
       `"time":"${this.#timeOf(at)}","subject":${JSON.stringify(event.subject)},` +
-      `"datacontenttype":"application/json","data":${JSON.stringify(data)}}`
+      `"datacontenttype":"application/json","data":${textOf(event.type, data)}}`
     );
   }
 
@@ -66,4 +67,13 @@ export class Events {
     }
     return this.#lastTime;
   }
+}
+
+/**
+ * A secret that a member typed into a name or a metadata field does not get into the log. What a use tells comes from its
+ * request, where that has been done already, and there are many uses.
+ */
+function textOf(type: DomainEventType, data: object): string {
+  const text = JSON.stringify(data);
+  return type === 'api_key.used' ? text : withoutSecrets(text);
 }

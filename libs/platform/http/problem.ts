@@ -1,5 +1,6 @@
-import { problems, type Problem } from '#libs/contract/problem.js';
+import { problems, type FieldError, type Problem } from '#libs/contract/problem.js';
 import type { DomainError } from '../errors.js';
+import { withoutSecrets } from '../redact.js';
 
 /** Problem details (RFC 9457) of an error. */
 export function problemOf(error: DomainError, publicUrl: string, requestId: string): Problem {
@@ -8,11 +9,16 @@ export function problemOf(error: DomainError, publicUrl: string, requestId: stri
     type: `${publicUrl}/problems/${error.code}`,
     title,
     status,
-    detail: error.message,
+    detail: withoutSecrets(error.message),
     code: error.code,
     request_id: requestId,
-    ...(error.extra.errors && { errors: [...error.extra.errors] }),
+    ...(error.extra.errors && { errors: error.extra.errors.map(withoutEcho) }),
   };
+}
+
+/** A message may repeat what was sent, such as the name of a field that is not known. */
+function withoutEcho({ location, message }: FieldError): FieldError {
+  return { location: withoutSecrets(location), message: withoutSecrets(message) };
 }
 
 /** The headers that go with it, as `status` asks for them. */

@@ -4,15 +4,9 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
 import type { DirectServer } from './direct-server.js';
-import {
-  acceptRequestId,
-  MAX_ORIGIN,
-  MAX_PATH,
-  MAX_USER_AGENT,
-  runInContext,
-  type RequestContext,
-} from '../request-context.js';
+import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT, runInContext, type RequestContext } from '../request-context.js';
 import { withoutSecrets } from '../redact.js';
+import { recordedPath } from '../request-path.js';
 import { traceRequests } from '../tracing.js';
 import { HTTP_LIMITS, type HttpLimits } from './http-limits.js';
 import { createHttpServer } from './http-server.js';
@@ -102,9 +96,8 @@ function saysItWasForwarded({ headers }: FastifyRequest): boolean {
   return headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
 }
 
-/** Before it is cut: half a secret would not be known for one. */
 export function textOf(header: string | undefined, max: number): string | null {
-  return header === undefined ? null : withoutSecrets(header).slice(0, max);
+  return header === undefined ? null : withoutSecrets(header, max);
 }
 
 function contextOf(request: FastifyRequest): RequestContext {
@@ -113,7 +106,7 @@ function contextOf(request: FastifyRequest): RequestContext {
     ip: plainAddress(request.ip),
     userAgent: textOf(request.headers['user-agent'], MAX_USER_AGENT),
     method: request.method,
-    path: withoutSecrets(request.url.split('?', 1)[0]!).slice(0, MAX_PATH),
+    path: recordedPath(request.url),
     origin: textOf(request.headers.origin, MAX_ORIGIN),
     behindUnknownProxy: saysItWasForwarded(request) && request.ip === request.socket.remoteAddress,
     originAllowed: false,

@@ -1,0 +1,40 @@
+import { withoutSecrets } from './redact.js';
+
+export const MAX_PATH = 2000;
+
+/** What a path needs to have for {@link normalizePath} to change it. */
+const UNUSUAL = /%|\/\/|\/\.|^\./;
+const UNRESERVED = /[A-Za-z0-9._~-]/;
+
+/**
+ * The path of a request as events record it: without scheme, host, query and fragment, in one spelling, without secrets,
+ * and no longer than {@link MAX_PATH}.
+ * @param target what a request line has, or a gateway in a header: a path or a URL
+ */
+export function recordedPath(target: string): string {
+  const [path] = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').split(/[?#]/, 1);
+  return withoutSecrets(normalizePath(path!), MAX_PATH);
+}
+
+/**
+ * One spelling for all that servers take for the same path (RFC 3986, section 6.2.2): no character is encoded that need not
+ * be, escapes are in upper case, and there are no dot segments and empty segments. An encoded slash stays encoded: to many
+ * servers it is not the same. What is no escape gets one, so that a second call changes nothing.
+ */
+export function normalizePath(path: string): string {
+  if (!UNUSUAL.test(path)) return path;
+  const decoded = path.replace(/%([0-9a-f]{2})?/gi, (escape, hex: string | undefined) => {
+    if (hex === undefined) return '%25';
+    const character = String.fromCharCode(Number.parseInt(hex, 16));
+    return UNRESERVED.test(character) ? character : escape.toUpperCase();
+  });
+  const isAbsolute = decoded.startsWith('/');
+  const given = decoded.split('/');
+  const kept: string[] = [];
+  for (const segment of given) {
+    if (segment === '..') kept.pop();
+    else if (segment !== '' && segment !== '.') kept.push(segment);
+  }
+  const isFolder = ['', '.', '..'].includes(given.at(-1)!) && kept.length > 0;
+  return `${isAbsolute ? '/' : ''}${kept.join('/')}${isFolder ? '/' : ''}`;
+}

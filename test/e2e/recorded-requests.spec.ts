@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { generateToken } from '#libs/api-key-format/token.js';
+import type { Client } from '#libs/client/client.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
+
+/*
+ * What the audit log says of a request: where it went whatever it was disguised as, and none of the secrets that were in
+ * it.
+ */
+
+let deployment: Deployment;
+let ada: Account;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ env: { TRUST_PROXY: 'loopback' } });
+  ada = await deployment.account();
+});
+
+afterAll(() => deployment.stop());
+
+type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
+
+const newKey = (body: Partial<NewKey> = {}) =>
+  ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read', 'api-keys:verify'], ...body } });
+
+const ask = (path: string, headers: Record<string, string>) => fetch(deployment.url + path, { headers });
+
+async function recordedOf(id: string) {
+  await allIngested(deployment);
+  const { data } = await ada.client.audit.listEvents({ query: { key_id: id, order: 'asc' } });
+  return data.map(({ event }) => event.data as { method?: string; path?: string; user_agent?: string });
+}
+
+describe('a path is recorded as the one that was served', () => {
+  it.each(['/api/v1/whoami', '/api/v1/%77hoami', '/%61%70%69/v1/who%61mi', '/api/v1/whoami?x=/other'])(
+    'when it is asked for as %s',
+    async (path) => {
+      const { id, key } = await newKey();
+      const { status } = await ask(path, { 'x-api-key': key });
+      // An unknown parameter may be refused, after the key was accepted.
+      expect([200, 400]).toContain(status);
+      expect((await recordedOf(id)).at(-1)).toMatchObject({ method: 'GET', path: '/api/v1/whoami' });
+    },
+  );
+
+  it.each(['/orders/7', '/%6frders//./7', '/x/%2e%2e/orders/7?y#z', 'https://shop.example/orders/7', '//orders/7'])(
+    'when a gateway says that it was %s',
+    async (uri) => {
+      const { id, key } = await newKey();
+      const headers = { 'x-api-key': key, 'x-forwarded-method': 'GET', 'x-forwarded-uri': uri };
+      expect((await ask('/authz', headers)).status).toBe(200);
+      expect((await recordedOf(id)).at(-1)).toMatchObject({ path: '/orders/7' });
+    },
+  );
+
+  it('when a service says so', async () => {
+    const { id, key } = await newKey();
+    const { client } = ada;
+    await client.apiKeys.verify({ body: { key: key, request: { method: 'GET', path: '/a/..//%6frders/7#x' } } });
+    expect((await recordedOf(id)).at(-1)).toMatchObject({ path: '/orders/7' });
+  });
+});
+
+describe('a secret is in no event, wherever it was and however it was written', () => {
+  const secret = generateToken('sk_live');
+  const hex = (at: number) => secret.charCodeAt(at).toString(16);
+  const disguises = [
+    ['as it is', secret],
+    ['followed by letters', `${secret}abc`],
+    ['behind letters', `abc${secret}`],
+    ['encoded in part', `${secret.slice(0, 20)}%${hex(20)}${secret.slice(21)}`],
+    ['encoded twice in part', `${secret.slice(0, 20)}%25${hex(20)}${secret.slice(21)}`],
+    ['encoded wholly', [...Buffer.from(secret)].map((code) => `%${code.toString(16)}`).join('')],
+  ] as const;
+
+  /** As a viewer of the log might read it: decoded as often as it takes. */
+  async function expectUnseen(): Promise<void> {
+    await allIngested(deployment);
+    const { rows } = await deployment.sql.query<{ entry: Buffer }>('SELECT entry FROM audit_event');
+    let text = rows.map(({ entry }) => entry.toString()).join('\n');
+    for (let round = 0; round < 4; round++) {
+      expect(text).not.toContain(secret.slice(-24));
+      text = text.replace(/%([0-7][0-9a-f])/gi, (_escape, code: string) =>
+        String.fromCharCode(Number.parseInt(code, 16)),
+      );
+    }
+  }
+
+  it.each(disguises)('%s', async (_how, text) => {
+    const { key, id } = await newKey({
+      name: `Named ${text}`.slice(0, 100),
+      metadata: { note: text },
+      external_id: text,
+    });
+    await ada.client.apiKeys.update({ params: { id }, body: { description: `Was ${text}` } });
+    const headers = { 'user-agent': `agent/1 (${text})`, 'x-request-id': secret };
+    await ask('/api/v1/whoami', { ...headers, 'x-api-key': key });
+    await ask('/authz', { ...headers, 'x-api-key': key, 'x-forwarded-uri': `/v1/${text}/x` });
+    await ada.client.apiKeys.verify({
+      body: { key: key, request: { path: `/v1/${text}`, user_agent: text, origin: `https://${text}.example` } },
+    });
+    await expectUnseen();
+  });
+
+  it('and no problem repeats it', async () => {
+    const answer = await fetch(`${deployment.url}/api/v1/auth/login`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ [secret]: 1, email: secret, password: secret }),
+    });
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).not.toContain(secret.slice(-24));
+  });
+});
