@@ -14,6 +14,7 @@ import { SecretUsage } from './migrations/0007-secret-usage.js';
 import { Digests } from './migrations/0008-digests.js';
 import { RateLimits } from './migrations/0009-rate-limits.js';
 import { IndexOfTypes } from './migrations/0010-index-of-types.js';
+import { WhatNeverGoesBack } from './migrations/0016-what-never-goes-back.js';
 
 const migrations = [
   { name: '0001-main-job', class: MainJob },
@@ -26,6 +27,7 @@ const migrations = [
   { name: '0008-digests', class: Digests },
   { name: '0009-rate-limits', class: RateLimits },
   { name: '0010-index-of-types', class: IndexOfTypes },
+  { name: '0016-what-never-goes-back', class: WhatNeverGoesBack },
 ];
 
 /** Any number will do, as long as no other one of this database takes it. */

@@ -343,10 +343,13 @@ describe('unused_for_days', () => {
       }
       const { sql } = deployment;
       await sql.query(`UPDATE api_key SET created_at = now() - $2 * interval '1 day' WHERE id = $1`, [toUuid(id), age]);
-      await sql.query(`UPDATE api_key_usage SET last_used_at = now() - $2 * interval '1 day' WHERE api_key_id = $1`, [
-        toUuid(id),
-        lastUse,
-      ]);
+      // Written anew, because a last use never goes back.
+      await sql.query(
+        `WITH known AS (DELETE FROM api_key_usage WHERE api_key_id = $1 RETURNING *)
+         INSERT INTO api_key_usage (api_key_id, uses, last_used_at)
+         SELECT api_key_id, uses, now() - $2 * interval '1 day' FROM known`,
+        [toUuid(id), lastUse],
+      );
     };
     const unused = async (days: number) => {
       const { data, total } = await bob.client.apiKeys.list({ query: { unused_for_days: days, sort: 'name' } });

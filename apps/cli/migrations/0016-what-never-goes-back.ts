@@ -1,0 +1,163 @@
+import { Migration } from '@mikro-orm/migrations';
+
+/**
+ * Rows that the roles of the serving processes may update, but only forwards: counts grow, and what has ended stays ended.
+ * A trigger holds for every way to a row, also for MERGE and ON CONFLICT.
+ */
+export class WhatNeverGoesBack extends Migration {
+  override up(): void {
+    this.addSql(REFUSE);
+    for (const rule of RULES) this.addSql(protect(rule));
+  }
+}
+
+interface Rule {
+  readonly table: string;
+  readonly on: 'INSERT' | 'UPDATE' | 'DELETE';
+  /** Refused where it holds. Evaluated without a call, so that it costs next to nothing where it does not. */
+  readonly when: string;
+  readonly message: string;
+}
+
+/** Whatever row it is, it stays that of the same thing. */
+function moved(...columns: readonly string[]): string {
+  return `(${columns.map((column) => `NEW.${column}`).join(', ')}) IS DISTINCT FROM (${columns.map((column) => `OLD.${column}`).join(', ')})`;
+}
+
+const isTakenBack = (column: string) => `(OLD.${column} IS NOT NULL AND NEW.${column} IS NULL)`;
+
+const RULES: readonly Rule[] = [
+  { table: 'audit_log', on: 'INSERT', when: 'NEW.size <> 0', message: 'an audit log begins empty' },
+  {
+    table: 'audit_log',
+    on: 'UPDATE',
+    when: `NEW.size < OLD.size OR ${moved('organization_id')}`,
+    message: 'the size of an audit log only grows',
+  },
+  { table: 'audit_log', on: 'DELETE', when: 'true', message: 'the size of an audit log only grows' },
+  {
+    table: 'authz_state',
+    on: 'UPDATE',
+    when: `NEW.seq <= OLD.seq OR NEW.tag = OLD.tag OR ${moved('shard')}`,
+    message: 'an authorization state only moves on, under a new tag',
+  },
+  {
+    table: 'authz_change',
+    on: 'DELETE',
+    // The worker's upkeep forgets those of an hour ago.
+    when: `OLD.created_at > now() - interval '30 minutes'`,
+    message: 'nodes still need this change',
+  },
+  // Workers lock its rows, which takes the right to update them.
+  { table: 'ingest', on: 'UPDATE', when: 'true', message: 'the shards are fixed' },
+  {
+    table: 'api_key',
+    on: 'UPDATE',
+    when: `${moved('id', 'organization_id', 'accountable_user_id', 'number')}
+      OR (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at)
+      OR ${isTakenBack('deleted_at')}
+      -- A minute more than the clocks of the API's nodes may differ from the server's.
+      OR (OLD.expires_at < now() - interval '1 minute' AND NEW.expires_at IS DISTINCT FROM OLD.expires_at)`,
+    message: 'a key that has ended stays ended',
+  },
+  {
+    table: 'api_key_secret',
+    on: 'UPDATE',
+    when: `${moved('id', 'api_key_id', 'handle')}
+      OR (OLD.ended_at IS NOT NULL AND (NEW.ended_at IS NULL OR NEW.ended_at > OLD.ended_at))`,
+    message: 'a secret that has ended stays ended',
+  },
+  {
+    table: 'session',
+    on: 'UPDATE',
+    when: `${moved('id', 'user_id')} OR NEW.expires_at > OLD.expires_at OR ${isTakenBack('ended_at')}`,
+    message: 'a session that has ended stays ended',
+  },
+  {
+    table: 'refresh_token',
+    on: 'UPDATE',
+    when: `${moved('hash', 'session_id')} OR ${isTakenBack('used_at')}`,
+    message: 'a refresh token that was used stays used',
+  },
+  {
+    table: 'invitation',
+    on: 'UPDATE',
+    when: `${moved('id', 'organization_id', 'role', 'token_hash')} OR NEW.expires_at > OLD.expires_at
+      OR ${isTakenBack('accepted_at')} OR ${isTakenBack('revoked_at')}`,
+    message: 'an invitation that has ended stays ended',
+  },
+  {
+    table: 'password_reset',
+    on: 'UPDATE',
+    when: `${moved('token_hash', 'user_id')} OR NEW.expires_at > OLD.expires_at OR ${isTakenBack('used_at')}`,
+    message: 'a password link that was used stays used',
+  },
+  {
+    table: 'project',
+    on: 'UPDATE',
+    when: `${moved('id', 'organization_id')} OR ${isTakenBack('deleted_at')}`,
+    message: 'a project that was deleted stays deleted',
+  },
+  {
+    table: 'organization',
+    on: 'UPDATE',
+    when: moved('id', 'personal', 'created_at'),
+    message: 'an organization stays the same one',
+  },
+  {
+    table: 'user_account',
+    on: 'UPDATE',
+    when: moved('id', 'personal_organization_id', 'created_at'),
+    message: 'an account stays the same one',
+  },
+  {
+    table: 'membership',
+    on: 'UPDATE',
+    when: moved('organization_id', 'user_id'),
+    message: 'a membership stays the same one',
+  },
+  {
+    table: 'credit',
+    on: 'UPDATE',
+    when: moved('organization_id'),
+    message: 'a balance stays that of its organization',
+  },
+  {
+    table: 'api_key_usage',
+    on: 'UPDATE',
+    when: `${moved('api_key_id')} OR NEW.uses < OLD.uses OR NEW.denials < OLD.denials
+      OR NEW.last_used_at < OLD.last_used_at OR NEW.last_denied_at < OLD.last_denied_at
+      OR ${isTakenBack('last_used_at')} OR ${isTakenBack('last_denied_at')}`,
+    message: 'usage only grows',
+  },
+  {
+    table: 'api_key_usage_hour',
+    on: 'UPDATE',
+    when: `${moved('api_key_id', 'hour', 'outcome', 'endpoint', 'organization_id', 'project_id')}
+      OR NEW.count < OLD.count OR NEW.credits < OLD.credits`,
+    message: 'usage only grows',
+  },
+  {
+    table: 'api_key_secret_usage',
+    on: 'UPDATE',
+    when: `${moved('secret_id')} OR NEW.last_used_at < OLD.last_used_at`,
+    message: 'usage only grows',
+  },
+];
+
+const REFUSE = /* sql */ `
+  CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    RAISE EXCEPTION '%: %', TG_TABLE_NAME, TG_ARGV[0] USING ERRCODE = 'insufficient_privilege';
+  END $$;
+`;
+
+/** ALWAYS: session_replication_role does not turn it off. */
+function protect({ table, on, when, message }: Rule): string {
+  const name = `never_back_${on.toLowerCase()}`;
+  return /* sql */ `
+    CREATE TRIGGER ${name} BEFORE ${on} ON ${table} FOR EACH ROW WHEN (${when})
+      EXECUTE FUNCTION refuse_change('${message}');
+    ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${name};
+  `;
+}
