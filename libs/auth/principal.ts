@@ -2,6 +2,7 @@ import { createParamDecorator } from '@nestjs/common';
 import type { Environment } from '#libs/contract/api-keys.js';
 import type { EventActor } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
+import type { Basis } from '#libs/platform/events/admission.js';
 
 /** Who is calling. What a user may do depends on the organization; what a key may do came with it. */
 export type Principal = UserPrincipal | ApiKeyPrincipal;
@@ -36,14 +37,8 @@ export interface ApiKeyPrincipal {
   readonly accountableUserId: string;
   /** Whether it manages the keys of that person alone. */
   readonly ownKeysOnly: boolean;
-  /** The authorization state under which it was admitted: what is decided for it must still find it so. */
-  readonly admittedUnder: Guard;
-}
-
-/** A shard's authorization state, by its tag. */
-export interface Guard {
-  readonly shard: number;
-  readonly tag: string;
+  /** On what it was admitted: what is decided for it must still find it so. */
+  readonly admittedUnder: Basis;
 }
 
 /** The principal that the guard found; only on routes that are not public. */

@@ -213,20 +213,25 @@ describe('the inbox', () => {
 });
 
 describe('an admission', () => {
-  const state = async (shard: number) =>
-    (await deployment.sql.query<{ tag: string }>('SELECT tag::text FROM authz_state WHERE shard = $1', [shard]))
-      .rows[0]!;
+  const basisOf = async (shard: number) => {
+    const { rows } = await deployment.sql.query<{ seq: number; tag: string }>(
+      'SELECT seq::float8 AS seq, tag::text FROM authz_state WHERE shard = $1',
+      [shard],
+    );
+    return { shard, ...rows[0]!, restsOn: [] as string[] };
+  };
 
   it('is stored under the present tag and refused under any other, in one batch', async () => {
     const bob = await deployment.account();
     const shard = shardOf(bob.organizationId);
-    const { tag } = await state(shard);
+    const basis = await basisOf(shard);
+    const another = { ...basis, tag: (BigInt(basis.tag) ^ 1n).toString() };
     const admission = deployment.api.get(Admission);
     const [present, stale, unconditional] = [1, 2, 3].map(() => event(bob.organizationId));
     const outcomes = await Promise.all([
-      admission.append({ shard, tag, entry: textOf(present!) }),
-      admission.append({ shard, tag: (BigInt(tag) ^ 1n).toString(), entry: textOf(stale!) }),
-      admission.append({ shard, tag: null, entry: textOf(unconditional!) }),
+      admission.append({ shard, basis, entry: textOf(present!) }),
+      admission.append({ shard, basis: another, entry: textOf(stale!) }),
+      admission.append({ shard, basis: null, entry: textOf(unconditional!) }),
     ]);
     expect(outcomes.map((outcome) => outcome.is)).toEqual(['admitted', 'stale', 'admitted']);
     await allIngested(deployment);
@@ -242,16 +247,15 @@ describe('an admission', () => {
   it.each(['rotate', 'delete'] as const)('of before a %s is refused from then on', async (change) => {
     const key = await ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'] } });
     const shard = shardOf(ada.organizationId);
-    const before = await state(shard);
+    const before = { ...(await basisOf(shard)), restsOn: [key.id] };
     const { apiKeys } = ada.client;
     const input = { params: { id: key.id } };
     await (change === 'rotate' ? apiKeys.rotate(input) : apiKeys.delete(input));
-    const after = await state(shard);
+    const after = await basisOf(shard);
     expect(after.tag).not.toBe(before.tag);
     const admission = deployment.api.get(Admission);
-    expect(await admission.append({ shard, tag: before.tag, entry: textOf(event(ada.organizationId)) })).toEqual({
-      is: 'stale',
-    });
+    const entry = textOf(event(ada.organizationId));
+    expect(await admission.append({ shard, basis: before, entry })).toEqual({ is: 'stale' });
     const { rows } = await deployment.sql.query(
       'SELECT kind FROM authz_change WHERE shard = $1 AND tag = $2 AND id = $3',
       [shard, after.tag, toUuid(key.id)],
@@ -281,10 +285,10 @@ describe('an admission', () => {
     // While the worker may not take them, they stay to be counted.
     await blocker.query('BEGIN');
     await blocker.query('SELECT FROM ingest FOR UPDATE');
-    const { tag } = await state(shard);
+    const basis = await basisOf(shard);
     const entries = Array.from({ length: 200 }, () => event(quiet.organizationId));
     const admission = deployment.api.get(Admission);
-    await Promise.all(entries.map((entry) => admission.append({ shard, tag, entry: textOf(entry) })));
+    await Promise.all(entries.map((entry) => admission.append({ shard, basis, entry: textOf(entry) })));
     const { rows } = await blocker.query<{ body: Buffer }>('SELECT body FROM event_batch WHERE shard = $1', [shard]);
     await blocker.query('ROLLBACK');
     blocker.release();

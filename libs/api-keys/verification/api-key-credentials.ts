@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
-import type { ApiKeyPrincipal, Guard } from '#libs/auth/principal.js';
+import type { ApiKeyPrincipal } from '#libs/auth/principal.js';
+import type { Basis } from '#libs/platform/events/admission.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { allowsOrigin } from '#libs/contract/domains.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
@@ -92,7 +93,7 @@ async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincip
   };
 }
 
-function principalOf(record: ApiKeyRecord, admittedUnder: Guard): ApiKeyPrincipal {
+function principalOf(record: ApiKeyRecord, admittedUnder: Basis): ApiKeyPrincipal {
   const { apiKeyId, secretId, organizationId, projectId, name, environment, scopes, expiresAt } = record;
   const { allowedIps, rateLimits, accountableUserId, ownKeysOnly } = record;
   return {

@@ -64,6 +64,7 @@ interface Row {
   digest: Buffer | null;
   ended_at: Date | null;
   shard: number;
+  seq: number;
   tag: string;
   metered: boolean;
   database_time: number;
@@ -73,7 +74,7 @@ const COLUMNS = `
   k.id AS api_key_id, k.organization_id, o.suspended_at, o.scope_ceiling, k.project_id, k.public_key, k.name,
   k.external_id, k.metadata, k.environment, k.scopes, k.public_scopes, k.allowed_domains, k.allowed_ips,
   k.rate_limits, k.accountable_user_id, k.own_keys_only, k.expires_at, k.disabled_at, k.revoked_at,
-  a.shard, a.tag::text AS tag,
+  a.shard, a.seq::float8 AS seq, a.tag::text AS tag,
   EXISTS (SELECT FROM credit c WHERE c.organization_id = k.organization_id) AS metered,
   extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`;
 const STATE = 'JOIN organization o ON o.id = k.organization_id JOIN authz_state a ON a.shard = o.shard';
@@ -89,7 +90,7 @@ const BY_PUBLIC_KEY = {
 };
 const PROJECT = {
   name: 'project-by-id',
-  text: `SELECT p.organization_id, a.shard, a.tag::text AS tag
+  text: `SELECT p.organization_id, a.shard, a.seq::float8 AS seq, a.tag::text AS tag
          FROM project p JOIN organization o ON o.id = p.organization_id JOIN authz_state a ON a.shard = o.shard
          WHERE p.id = $1 AND p.deleted_at IS NULL`,
 };
@@ -147,18 +148,18 @@ export class ApiKeyRecords {
     const row = rows[0];
     if (!row) return null;
     this.clock.observe(row.database_time, sentAt);
-    return { value: this.#knownKeyOf(row), shard: row.shard, tag: row.tag };
+    return { value: this.#knownKeyOf(row), shard: row.shard, seq: row.seq, tag: row.tag };
   }
 
   async #loadProject(id: string): Promise<Loaded<KnownProject> | null> {
-    const { rows } = await this.pool.query<{ organization_id: string; shard: number; tag: string }>({
+    const { rows } = await this.pool.query<{ organization_id: string; shard: number; seq: number; tag: string }>({
       ...PROJECT,
       values: [toUuid(id)],
       ...IMPATIENT,
     });
     if (!rows[0]) return null;
-    const { organization_id: organizationId, shard, tag } = rows[0];
-    return { value: { id, organizationId: fromUuid('org', organizationId) }, shard, tag };
+    const { organization_id: organizationId, shard, seq, tag } = rows[0];
+    return { value: { id, organizationId: fromUuid('org', organizationId) }, shard, seq, tag };
   }
 
   #knownKeyOf(row: Row): KnownKey {
@@ -204,7 +205,15 @@ export class ApiKeyRecords {
   }
 }
 
-/** A suspension, a ceiling, a balance; the end of a project or of its keys. Members reach keys by the keys' own changes. */
+/**
+ * Whose changes can make a decision about the key another one: its own; a suspension, a ceiling, a balance; the end of the
+ * project or of its keys; the departure of the member behind it.
+ */
+export function restsOn({ apiKeyId, organizationId, projectId, accountableUserId }: ApiKeyRecord): string[] {
+  return [apiKeyId, organizationId, accountableUserId, ...(projectId ? [projectId] : [])];
+}
+
+/** The same for what the cache has. The key itself is found by its id; what members lose reaches keys by changes of these. */
 function madeWrongBy({ kind, id }: AuthorizationChange): ((known: KnownKey) => boolean) | null {
   if (kind === 'organization') {
     const organizationId = fromUuid('org', id);

@@ -1,12 +1,12 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { parseCredential, type Credential } from '#libs/api-key-format/token.js';
-import { actorOf, type ApiKeyPrincipal, type Guard, type Principal } from '#libs/auth/principal.js';
+import { actorOf, type ApiKeyPrincipal, type Principal } from '#libs/auth/principal.js';
 import type { VerificationCode } from '#libs/contract/api-keys.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { isDatabaseAway } from '#libs/platform/database.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Admission, type Charge, type Outcome } from '#libs/platform/events/admission.js';
+import { Admission, type Basis, type Charge, type Outcome } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
 import { Outage } from '#libs/platform/events/outage.js';
@@ -16,7 +16,7 @@ import { traced } from '#libs/platform/tracing.js';
 import { whereFrom } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
 import { describeRefusal } from '../rate-limits.js';
-import { ApiKeyRecords, type Found, type KnownKey } from './api-key-records.js';
+import { ApiKeyRecords, restsOn, type Found, type KnownKey } from './api-key-records.js';
 import { Denials } from './denials.js';
 import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
@@ -56,8 +56,8 @@ export interface VerificationResult {
   readonly code: VerificationCode;
   /** What is known of the key; null for `invalid_key`. */
   readonly record: ApiKeyRecord | null;
-  /** The state under which a "yes" was admitted, or only decided where it went without a record. */
-  readonly admittedUnder?: Guard;
+  /** On what a "yes" was admitted, or only decided where it went without a record. */
+  readonly admittedUnder?: Basis;
   /** Seconds until `rate_limited` may be another answer. */
   readonly retryAfter?: number;
   /** What there is to say of it beyond its code. */
@@ -99,8 +99,9 @@ export class ApiKeyVerifier {
     const caller = onBehalf?.caller.type === 'api_key' ? onBehalf.caller : undefined;
     let callerGuard = caller?.admittedUnder;
     let isCounted = false;
-    /** The state as of which a "no" may be told: that of a statement which began after the request. */
-    let confirmed: string | undefined;
+    /** Whether the states are those of a statement which began after the request, or later ones: a "no" may be told. */
+    let isConfirmed = false;
+    let isStale = false;
     /** Whether the cache alone decides: as it is then, which may be better informed than when the database was asked. */
     let isAway = false;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -118,9 +119,9 @@ export class ApiKeyVerifier {
       const { record } = found.known;
       const code = decide(record, demandOf(request, project), this.clock.now());
       if (code !== 'valid') {
-        if (isAway || confirmed === found.state.tag) return this.#refuse(request, found, code);
-        isAway = !(await this.#refresh(request));
-        confirmed = this.states.of(found.shard).tag;
+        if (isAway || isConfirmed) return this.#refuse(request, found, code);
+        isConfirmed = await this.#refresh(request);
+        isAway = !isConfirmed;
         continue;
       }
       if (record.credential === 'public_key' && !isCounted) {
@@ -129,12 +130,13 @@ export class ApiKeyVerifier {
         if (retryAfter) return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
         continue;
       }
-      const admittedUnder = { shard: found.shard, tag: found.state.tag };
+      const admittedUnder = basisOf(found, projectId);
       if (isAway) {
         verificationMetrics.unrecordedAnswers.value += 1;
         return { code, record, admittedUnder };
       }
-      const outcome = await traced('record', () => this.#record(request, found, callerGuard));
+      const decision = { basis: admittedUnder, callerGuard, apart: isStale };
+      const outcome = await traced('record', () => this.#record(request, found, decision));
       if (!outcome) {
         isAway = true;
         continue;
@@ -152,6 +154,7 @@ export class ApiKeyVerifier {
         return { ...refused, limits, retryAfter, detail: describeRefusal(by, request.cost) };
       }
       await this.states.refresh();
+      isConfirmed = isStale = true;
       if (caller) callerGuard = await this.#admitAgain(caller);
     }
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
@@ -208,20 +211,20 @@ export class ApiKeyVerifier {
     return this.records.projects.get(id)?.value ?? { id, organizationId: null };
   }
 
-  #append(request: VerificationRequest, found: Found, callerGuard: Guard | undefined): Promise<Outcome> {
-    const { known, shard, state } = found;
+  #append(request: VerificationRequest, found: Found, decision: Decision): Promise<Outcome> {
+    const { known, shard } = found;
     const charge = chargeOf(known, request.cost);
-    return this.admission.append({ shard, tag: state.tag, callerGuard, charge, entry: this.#used(request, found) });
+    return this.admission.append({ shard, ...decision, charge, entry: this.#used(request, found) });
   }
 
   /**
    * Undefined where the cache is to answer instead. What cannot be stored for another reason than an outage, too many that
    * wait among them, is refused whatever is tolerated: to make one is not to be a way past the limits.
    */
-  #record(request: VerificationRequest, found: Found, callerGuard: Guard | undefined): Promise<Outcome | undefined> {
-    if (!this.#isTolerant(request)) return this.#append(request, found, callerGuard);
+  #record(request: VerificationRequest, found: Found, decision: Decision): Promise<Outcome | undefined> {
+    if (!this.#isTolerant(request)) return this.#append(request, found, decision);
     if (!this.outage.mayTry()) return Promise.resolve(undefined);
-    return this.#append(request, found, callerGuard).catch(ifAway(undefined));
+    return this.#append(request, found, decision).catch(ifAway(undefined));
   }
 
   /** False where the cache is to answer instead. */
@@ -247,12 +250,13 @@ export class ApiKeyVerifier {
    * The key that asks is decided again, too, before it is told anything of another: it may be its own that has changed.
    * @throws DomainError with the verification's code when it is no longer good for asking
    */
-  async #admitAgain(caller: ApiKeyPrincipal): Promise<Guard> {
+  async #admitAgain(caller: ApiKeyPrincipal): Promise<Basis> {
     const loaded = caller.secretId && (await this.records.bySecretId(caller.secretId));
     if (!loaded) throw new DomainError('invalid_key');
     const code = decide(loaded.value.record, { scopes: caller.scopes, ...whereFrom() }, this.clock.now());
     if (code !== 'valid') throw new DomainError(code);
-    return { shard: loaded.shard, tag: loaded.tag };
+    const { shard, seq, tag, value } = loaded;
+    return { shard, seq, tag, restsOn: restsOn(value.record) };
   }
 
   #used(request: VerificationRequest, { known: { record }, state: { seq } }: Found): string {
@@ -290,7 +294,7 @@ export class ApiKeyVerifier {
       origin: { ip: null, userAgent: null, requestId: request.from.requestId },
       data: { balance, low_below: low },
     });
-    await this.admission.append({ shard, tag: null, entry }).catch((error: unknown) => {
+    await this.admission.append({ shard, basis: null, entry }).catch((error: unknown) => {
       this.#logger.warn(`The low balance of ${record.organizationId} was not told of: ${String(error)}`);
     });
   }
@@ -305,6 +309,18 @@ export class ApiKeyVerifier {
     const details = { ...endpoint, ...shown(record, request) };
     return this.denials.record({ found, code, scopes, details, from, actor, verifiedFor });
   }
+}
+
+/** What the append of a "yes" is told of the decision. */
+interface Decision {
+  readonly basis: Basis;
+  readonly callerGuard: Basis | undefined;
+  readonly apart: boolean;
+}
+
+function basisOf({ known, shard, state: { seq, tag } }: Found, projectId: string | undefined): Basis {
+  const ids = restsOn(known.record);
+  return { shard, seq, tag, restsOn: projectId ? [...ids, projectId] : ids };
 }
 
 /** What takes the place of an answer that an outage kept away. */

@@ -103,7 +103,7 @@ export class Denials implements BeforeApplicationShutdown {
       },
     });
     try {
-      await this.admission.append({ shard: found.shard, tag: null, entry });
+      await this.admission.append({ shard: found.shard, basis: null, entry });
     } catch (error) {
       this.#logger.warn(`A refusal of ${record.apiKeyId} was not recorded: ${String(error)}`);
     }

@@ -27,7 +27,8 @@ function waiting({
     ...(tag !== 'unmetered' && { organizationId: organization }),
     ...(key && { limited: { apiKeyId: `${organization} ${key}`, limits: 1 } }),
   };
-  return { shard: 1, tag, entry: '', charge, resolve: nothing, reject: nothing };
+  const basis = { shard: 1, seq: 1, tag, restsOn: [] };
+  return { shard: 1, basis, entry: '', charge, resolve: nothing, reject: nothing };
 }
 
 const sourcesOf = ({ charge }: Charged) =>
@@ -49,7 +50,8 @@ describe('what is charged in one statement', () => {
         expect(new Set(whose).size).toBe(rows.length);
         for (const { waiting } of rows) {
           const [first] = waiting;
-          for (const one of waiting) expect([one.tag, sourcesOf(one)]).toEqual([first!.tag, sourcesOf(first!)]);
+          for (const one of waiting)
+            expect([one.basis!.tag, sourcesOf(one)]).toEqual([first!.basis!.tag, sourcesOf(first!)]);
         }
       }),
     );

@@ -8,14 +8,19 @@ import { isDatabaseAway } from '../database.js';
 import { DomainError } from '../errors.js';
 import { AdmissionConnection } from './admission-connection.js';
 import { admissionMetrics } from './admission-metrics.js';
+import { AuthorizationStates, CHANGED_KINDS } from './authorization-states.js';
 import { bundleOf } from './bundle.js';
 import { IngestBell } from './ingest-bell.js';
 import { Outage } from './outage.js';
 import { longestWait, roomOf, standingOf, SUB_WINDOWS, type Standing, type Window } from './sliding-window.js';
 
-interface State {
+/** What a decision rests on, and the authorization state as of which it was made. */
+export interface Basis {
   readonly shard: number;
+  readonly seq: number;
   readonly tag: string;
+  /** The ids of all whose changes could make the decision another one. */
+  readonly restsOn: readonly string[];
 }
 
 export interface Charge {
@@ -26,13 +31,15 @@ export interface Charge {
   readonly limited?: { readonly apiKeyId: string; readonly limits: number } | undefined;
 }
 
-/** One event that is stored only if the authorization state is still the one under which it was decided. */
+/** One event that is stored only if nothing has changed of what its decision rests on. */
 interface Guarded {
   readonly shard: number;
-  /** The tag of the shard's state that the decision was made under; null for what needs no permission, a refusal. */
-  readonly tag: string | null;
-  /** A second state that has to be as it was: that of the key which asked on behalf of somebody else. */
-  readonly callerGuard?: State | undefined;
+  /** Null for what needs no permission, a refusal. */
+  readonly basis: Basis | null;
+  /** A second decision that has to hold as well: that about the key which asked on behalf of somebody else. */
+  readonly callerGuard?: Basis | undefined;
+  /** Stored together only with decisions that rest on the same: together with others it was found stale before. */
+  readonly apart?: boolean;
   /** What it takes: stored and taken together, or neither. */
   readonly charge?: Charge | undefined;
   /** The text of the event. */
@@ -41,7 +48,7 @@ interface Guarded {
 
 /**
  * - `admitted`: the event is on disk, and paid for. `fellBelow`: with it the balance fell below what its owner calls low.
- * - `stale`: the state has moved, nothing was stored; decide again.
+ * - `stale`: something changed that the decision rests on, or may rest on; nothing was stored. Decide again.
  * - `not covered`: the balance does not reach, nothing was stored or taken.
  * - `over a limit`: a limit of the key does not let it through, nothing was stored or taken. `by` is the one that it would
  *   wait for the longest, until `retryAfter` seconds have passed.
@@ -89,30 +96,55 @@ const MAX_BUSY_MS = 2_000;
 const PATIENCE_MS = 1_000;
 const BUSY_PAUSE_MS = 5;
 
+/** What a row of many decisions says of what they rest on. Beyond it any change of the shard makes the row stale. */
+const MAX_RESTS_ON = 32;
+/** Of a decision that is older than so many changes, it is not asked which of them concern it. */
+const MAX_CHANGES_SINCE = 1_000;
+
 /**
- * The heart of promises 1 and 2: a "yes" is a durable append to the inbox, and the append succeeds only where the shard's
- * state still bears the tag of the decision. A request that begins after a change has answered runs this statement on a
- * snapshot that holds the change, so the tags differ and it is decided anew.
+ * Whether a decision still holds: no change since then concerns what it rests on. Known only where every change from the
+ * state of the decision up to the present one is recorded, those two included; a kind of change that this version does not
+ * know concerns everything.
+ */
+function stillHolds(state: string, prefix: '' | 'caller_'): string {
+  const [seq, tag, restsOn] = ['seq', 'tag', 'rests_on'].map((column) => `r.${prefix}${column}`);
+  return `(r.${prefix}tag IS NULL OR ${state}.tag = ${tag} OR CASE
+    WHEN ${restsOn} IS NULL OR ${state}.seq - ${seq} NOT BETWEEN 1 AND ${MAX_CHANGES_SINCE} THEN false
+    ELSE (
+      SELECT count(*) = ${state}.seq - ${seq} + 1
+         AND bool_or(h.seq = ${seq} AND h.tag = ${tag}) AND bool_or(h.seq = ${state}.seq AND h.tag = ${state}.tag)
+         AND NOT bool_or(h.seq > ${seq} AND (h.id = ANY (${restsOn}) OR h.kind <> ALL ('{${CHANGED_KINDS.join(',')}}')))
+      FROM authz_change h WHERE h.shard = ${state}.shard AND h.seq BETWEEN ${seq} AND ${state}.seq
+    ) END)`;
+}
+
+/**
+ * The heart of promises 1 and 2: a "yes" is a durable append to the inbox, and the append succeeds only where the decision
+ * still holds. A request that begins after a change has answered runs this statement on a snapshot that holds the change,
+ * so the tags differ, and the record of changes has one that concerns the decision: it is made anew. Changes of others in
+ * the same shard, however many there are, cost it no second attempt.
  *
  * Without locks: a change that commits while the statement runs was concurrent with the request.
  */
 const CURRENT = `
-  SELECT r.* FROM r
+  SELECT r.*, r.tag IS NOT NULL AND a.tag <> r.tag AS moved FROM r
   JOIN authz_state a ON a.shard = r.shard
   LEFT JOIN authz_state c ON c.shard = r.caller_shard
-  WHERE (r.tag IS NULL OR a.tag = r.tag) AND (r.caller_tag IS NULL OR c.tag = r.caller_tag)`;
+  WHERE ${stillHolds('a', '')} AND ${stillHolds('c', 'caller_')}`;
 const ADMIT = {
   name: 'admit',
   text: `
     WITH r AS MATERIALIZED (
-      SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag
-      FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[])
-        AS t (shard, tag, id, start, length, caller_shard, caller_tag)
+      SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
+             seq, rests_on::uuid[] AS rests_on, caller_seq, caller_rests_on::uuid[] AS caller_rests_on
+      FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
+                  $9::bigint[], $10::text[], $11::bigint[], $12::text[])
+        AS t (shard, tag, id, start, length, caller_shard, caller_tag, seq, rests_on, caller_seq, caller_rests_on)
     ), ok AS MATERIALIZED (${CURRENT}),
     ins AS (
       INSERT INTO event_batch (shard, id, body) SELECT shard, id, body FROM ok RETURNING id
     )
-    SELECT array(SELECT id FROM ins)::text[] AS admitted,
+    SELECT array(SELECT id FROM ins)::text[] AS admitted, EXISTS (SELECT FROM ok WHERE moved) AS moved,
            extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`,
 };
 
@@ -129,10 +161,13 @@ const ADMIT_CHARGED = {
   text: `
     WITH r AS MATERIALIZED (
       SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
+             seq, rests_on::uuid[] AS rests_on, caller_seq, caller_rests_on::uuid[] AS caller_rests_on,
              amount, organization_id, api_key_id, limits, position
       FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
-                  $9::bigint[], $10::uuid[], $11::uuid[], $12::int[]) WITH ORDINALITY
-        AS t (shard, tag, id, start, length, caller_shard, caller_tag, amount, organization_id, api_key_id, limits, position)
+                  $9::bigint[], $10::text[], $11::bigint[], $12::text[],
+                  $13::bigint[], $14::uuid[], $15::uuid[], $16::int[]) WITH ORDINALITY
+        AS t (shard, tag, id, start, length, caller_shard, caller_tag, seq, rests_on, caller_seq, caller_rests_on,
+              amount, organization_id, api_key_id, limits, position)
     ), ok AS MATERIALIZED (${CURRENT}),
     purse AS MATERIALIZED (
       SELECT c.organization_id, c.balance, c.low_below FROM credit c
@@ -193,16 +228,26 @@ const ADMIT_CHARGED = {
              min(balance) AS balance, min(low_below) AS low, min(owed) AS owed
       FROM decided GROUP BY id, organization_id
     )
-    SELECT r.id::text, ok.id IS NOT NULL AS current, coalesce(held, false) AS held, fits, windows, admitted,
+    SELECT r.id::text, ok.id IS NOT NULL AS current, coalesce(ok.moved, false) AS moved, coalesce(held, false) AS held, fits, windows, admitted,
            (balance - owed)::float8 AS left, coalesce(rest, balance)::float8 AS rest, low::float8 AS low,
            extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
     FROM r LEFT JOIN ok USING (id) LEFT JOIN told USING (id)
     LEFT JOIN bill ON bill.organization_id = told.organization_id`,
 };
 
+interface Answer {
+  readonly admitted: string[];
+  /** Whether a state has moved since decisions that still hold were made. */
+  readonly moved: boolean;
+  readonly database_time: number;
+}
+
 interface ChargedAnswer {
   readonly id: string;
+  /** Whether the decision still holds. */
   readonly current: boolean;
+  /** Whether it does although the state has moved since. */
+  readonly moved: boolean;
   /** Whether all that it takes from was there to be locked; without, the rest says nothing. */
   readonly held: boolean;
   /** Whether the limits let it through. */
@@ -235,6 +280,7 @@ export class Admission implements OnApplicationShutdown {
     config: Config,
     private readonly clock: DatabaseClock,
     private readonly bell: IngestBell,
+    private readonly states: AuthorizationStates,
     outage: Outage,
   ) {
     const connect = () => new AdmissionConnection(config.settings.DATABASE_URL);
@@ -260,10 +306,11 @@ export class Admission implements OnApplicationShutdown {
   }
 
   async #admit(lane: Lane<Waiting>, batch: readonly Waiting[]): Promise<void> {
-    const rows = [...Map.groupBy(batch, stateOf).values()].map((waiting): Row => ({ id: v7(), waiting }));
+    const rows = [...Map.groupBy(batch, rowOf).values()].map((waiting): Row => ({ id: v7(), waiting }));
     const sentAt = performance.now();
-    const [answer] = await lane.connection.query<{ admitted: string[]; database_time: number }>(ADMIT, columnsOf(rows));
+    const [answer] = await lane.connection.query<Answer>(ADMIT, columnsOf(rows, MAX_RESTS_ON));
     this.clock.observe(answer!.database_time, sentAt);
+    if (answer!.moved) this.states.refreshSoon();
     const admitted = new Set(answer!.admitted);
     for (const { id, waiting } of rows) {
       if (admitted.has(id)) this.bell.ring(waiting[0]!.shard);
@@ -277,7 +324,7 @@ export class Admission implements OnApplicationShutdown {
     lane.putBack(later);
     const charges = rows.map(({ waiting }) => waiting[0]!.charge);
     const values = [
-      ...columnsOf(rows),
+      ...columnsOf(rows, Infinity),
       rows.map(({ waiting }) => amountOf(waiting)),
       charges.map(({ organizationId }) => organizationId && toUuid(organizationId)),
       charges.map(({ limited }) => limited && toUuid(limited.apiKeyId)),
@@ -287,6 +334,7 @@ export class Admission implements OnApplicationShutdown {
     const answers = await lane.connection.query<ChargedAnswer>(ADMIT_CHARGED, values);
     const byId = new Map(answers.map((answer) => [answer.id, answer]));
     this.clock.observe(answers[0]!.database_time, sentAt);
+    if (answers.some(({ moved }) => moved)) this.states.refreshSoon();
     let isBusy = false;
     for (const { id, waiting } of rows) {
       const answer = byId.get(id)!;
@@ -460,29 +508,59 @@ function amountOf(waiting: readonly Charged[]): number {
   return waiting.reduce((sum, { charge }) => sum + charge.amount, 0);
 }
 
-/** The columns that both statements have. */
-function columnsOf(rows: readonly Row[]): unknown[] {
-  const states = rows.map(({ waiting }) => waiting[0]!);
+/**
+ * The columns that both statements have.
+ * @param most ids that a row of many decisions may rest on, beyond which it does not say on which
+ */
+function columnsOf(rows: readonly Row[], most: number): unknown[] {
+  const bases = rows.map(({ waiting }) => waiting[0]!.basis);
+  const callers = rows.map(({ waiting }) => waiting[0]!.callerGuard);
   // One value of bytes goes over the wire as it is; an array of them would become text, twice as long.
   const bundles = rows.map(({ waiting }) => bundleOf(waiting.map(({ entry }) => entry)));
   let end = 0;
   const starts = bundles.map(({ length }) => (end += length) - length + 1);
   return [
-    states.map(({ shard }) => shard),
-    states.map(({ tag }) => tag),
+    rows.map(({ waiting }) => waiting[0]!.shard),
+    bases.map((basis) => basis?.tag ?? null),
     rows.map(({ id }) => id),
     Buffer.concat(bundles),
     starts,
     bundles.map(({ length }) => length),
-    states.map(({ callerGuard }) => callerGuard?.shard ?? null),
-    states.map(({ callerGuard }) => callerGuard?.tag ?? null),
+    callers.map((caller) => caller?.shard ?? null),
+    callers.map((caller) => caller?.tag ?? null),
+    bases.map((basis) => basis?.seq ?? null),
+    rows.map(({ waiting }) => arrayOf(allOf(waiting, most))),
+    callers.map((caller) => caller?.seq ?? null),
+    callers.map((caller) => arrayOf(caller?.restsOn)),
   ];
 }
 
-/** What the event was decided under, as one text. */
-function stateOf({ shard, tag, callerGuard }: Guarded): string {
-  if (!callerGuard) return `${shard} ${tag}`;
-  return `${shard} ${tag} ${callerGuard.shard} ${callerGuard.tag}`;
+/** All that the decisions of a row rest on; undefined for more than `most`. */
+function allOf(waiting: readonly Waiting[], most: number): Iterable<string> | undefined {
+  const all = new Set<string>();
+  for (const { basis, apart } of waiting) {
+    if (!basis) return undefined;
+    for (const id of basis.restsOn) all.add(id);
+    if (all.size > most && !apart) return undefined;
+  }
+  return all;
+}
+
+/** As the text of an array of UUIDs, for a row in an array of such. */
+function arrayOf(ids: Iterable<string> | undefined): string | null {
+  return ids ? `{${[...ids].map(toUuid).join(',')}}` : null;
+}
+
+/** The states that the event was decided under, as one text. */
+function stateOf({ shard, basis, callerGuard }: Guarded): string {
+  if (!callerGuard) return `${shard} ${basis?.tag}`;
+  const { shard: callerShard, tag, restsOn } = callerGuard;
+  return `${shard} ${basis?.tag} ${callerShard} ${tag} ${restsOn.join(' ')}`;
+}
+
+/** What is stored or found stale together. */
+function rowOf(event: Guarded): string {
+  return event.apart ? `${stateOf(event)} ${event.basis?.restsOn.join(' ')}` : stateOf(event);
 }
 
 function unavailable(detail: string, cause?: unknown): DomainError {

@@ -20,6 +20,10 @@ describe('what happened between two states', () => {
       { seq: 6, tag: 't6', changes: [change(5, 'another'), change(6)] },
     ],
     ['the state is another than the last change says', { seq: 6, tag: 'another', changes: [change(5), change(6)] }],
+    [
+      'one is of a kind that only a newer version knows',
+      { seq: 6, tag: 't6', changes: [change(5), { ...change(6), kind: 'tenant' as 'project' }] },
+    ],
     ['the state went back', { seq: 4, tag: 't4', changes: [] }],
   ])('is unknown where %s', (_, read) => {
     expect(changesBetween(known, read)).toBeNull();

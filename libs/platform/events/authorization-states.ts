@@ -2,8 +2,11 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplica
 import type pg from 'pg';
 import { DatabaseClock } from '../clock.js';
 import { DATABASE_POOL, IMPATIENT } from '../database.js';
-import type { ChangedKind } from './changes.js';
 import { SHARDS } from './shard.js';
+
+/** Of what a change may make decisions wrong. */
+export const CHANGED_KINDS = ['api_key', 'project', 'organization', 'member'] as const;
+export type ChangedKind = (typeof CHANGED_KINDS)[number];
 
 /** A shard's authorization state: `seq` counts its changes, `tag` is drawn anew with each of them. */
 export interface AuthorizationState {
@@ -30,6 +33,10 @@ export interface StateFollower {
 }
 
 const READ_EVERY_MS = 1_000;
+/** How soon the states are read once it is known that one has moved: a flood of changes is read by the dozen. */
+const READ_SOON_MS = 25;
+/** How many changes of each shard are remembered, for what was loaded a moment before them. */
+const REMEMBERED = 512;
 
 const READ = {
   name: 'authorization-states',
@@ -55,10 +62,13 @@ const READ = {
 export class AuthorizationStates implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #logger = new Logger(AuthorizationStates.name);
   readonly #states: AuthorizationState[] = Array.from({ length: SHARDS }, () => ({ seq: -1, tag: '0' }));
+  /** The last changes that led to each state, one after the other without a gap. */
+  readonly #recent: AuthorizationChange[][] = Array.from({ length: SHARDS }, () => []);
   readonly #followers: StateFollower[] = [];
   #reading: Promise<void> | undefined;
   #next: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly clock: DatabaseClock,
@@ -67,13 +77,12 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
 
   /** A "no" is confirmed by reading, but what is only cached should not lag for long either. */
   onApplicationBootstrap(): void {
-    const read = () =>
-      void this.refresh().catch((error: unknown) => this.#logger.debug(`States could not be read: ${String(error)}`));
-    this.#timer = setInterval(read, READ_EVERY_MS).unref();
+    this.#timer = setInterval(() => this.#readAside(), READ_EVERY_MS).unref();
   }
 
   async onApplicationShutdown(): Promise<void> {
     clearInterval(this.#timer);
+    clearTimeout(this.#soon);
     await Promise.allSettled([this.#reading, this.#next]);
   }
 
@@ -83,6 +92,29 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
 
   of(shard: number): AuthorizationState {
     return this.#states[shard]!;
+  }
+
+  /**
+   * What has changed since a state of the shard; null when nobody knows, or the state is newer than the known one. Nothing
+   * may be awaited between this and reading the known state.
+   */
+  since(shard: number, { seq, tag }: AuthorizationState): readonly AuthorizationChange[] | null {
+    if (this.of(shard).tag === tag) return [];
+    const recent = this.#recent[shard]!;
+    const index = recent.findIndex((change) => change.seq === seq && change.tag === tag);
+    return index < 0 ? null : recent.slice(index + 1);
+  }
+
+  /** For what can go on with an older state, but gets slower with its age. */
+  refreshSoon(): void {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.#readAside();
+    }, READ_SOON_MS).unref();
+  }
+
+  #readAside(): void {
+    void this.refresh().catch((error: unknown) => this.#logger.debug(`States could not be read: ${String(error)}`));
   }
 
   /** Resolves when the states are those of a statement that began after this call. Many calls share one statement. */
@@ -119,20 +151,22 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
       if (changes) for (const change of changes) follower.forget(shard, change);
       else follower.forgetAll(shard);
     }
+    this.#recent[shard] = changes ? [...this.#recent[shard]!, ...changes].slice(-REMEMBERED) : [];
     this.#states[shard] = { seq: read.seq, tag: read.tag };
   }
 }
 
 /**
  * What happened between two states, or null when nobody knows: where the known state is not in the record any more, or never
- * was (a sequence number that was lost in a failover is given out again, a tag is not), or something is missing after it.
+ * was (a sequence number that was lost in a failover is given out again, a tag is not), or something is missing after it, or
+ * is of a kind that only a newer version knows.
  */
 export function changesBetween(known: AuthorizationState, read: ReadState): readonly AuthorizationChange[] | null {
   const [first, ...after] = read.changes;
   if (first?.seq !== known.seq || first.tag !== known.tag) return null;
   const isWhole =
     after.length === read.seq - known.seq &&
-    after.every(({ seq }, index) => seq === known.seq + 1 + index) &&
+    after.every(({ seq, kind }, index) => seq === known.seq + 1 + index && CHANGED_KINDS.includes(kind)) &&
     after.at(-1)?.tag === read.tag;
   return isWhole ? after : null;
 }

@@ -8,13 +8,11 @@ import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { v7 } from 'uuid';
 import { invalidInput, type DomainError } from '../errors.js';
 import { storeAnswer } from '../idempotency.js';
+import type { ChangedKind } from './authorization-states.js';
 import { bundleOf } from './bundle.js';
 import { Events, type NewEvent } from './event.js';
 import { IngestBell } from './ingest-bell.js';
 import { shardOf } from './shard.js';
-
-/** What a cached decision may rest on. */
-export type ChangedKind = 'api_key' | 'project' | 'organization' | 'member';
 
 const ATTEMPTS = 3;
 const PAUSE_MS = 50;

@@ -19,7 +19,10 @@ class World {
   constructor(private readonly scheduler: fc.Scheduler) {}
 
   readonly states = {
-    of: () => this.#known,
+    since: (_: number, { seq }: { seq: number }) =>
+      seq > this.#known.seq
+        ? null
+        : this.changed.slice(seq, this.#known.seq).map((key) => ({ kind: 'api_key', id: key })),
     follow: (follower: StateBoundCache<Value>) => (this.#follower = follower),
     refresh: async () => {
       const seq = await this.#answer('refresh', this.seq);
@@ -40,7 +43,7 @@ class World {
   }
 
   load(key: string): Promise<Loaded<Value>> {
-    const loaded = { value: { key, as: this.values.get(key)! }, shard: 0, tag: String(this.seq) };
+    const loaded = { value: { key, as: this.values.get(key)! }, shard: 0, seq: this.seq, tag: String(this.seq) };
     return this.#answer(`load ${key}`, loaded);
   }
 

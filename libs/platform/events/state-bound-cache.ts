@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import { DomainError } from '../errors.js';
 import { measured, PlainCounter, type Count } from '../metrics.js';
 import { traced } from '../tracing.js';
 import type { AuthorizationChange, AuthorizationStates, StateFollower } from './authorization-states.js';
@@ -7,6 +8,7 @@ import type { AuthorizationChange, AuthorizationStates, StateFollower } from './
 export interface Loaded<V> {
   readonly value: V;
   readonly shard: number;
+  readonly seq: number;
   readonly tag: string;
 }
 
@@ -49,8 +51,9 @@ measured(
 );
 
 /**
- * Values that are valid as of the state that {@link AuthorizationStates} knows, never of another: a load that is older than
- * that state is made anew, a newer one waits until the state has come after it.
+ * Values that are valid as of the state that {@link AuthorizationStates} knows, never of another: a load that is newer than
+ * that state waits until the state has come after it, and an older one is made anew if anything has changed since that
+ * concerns it.
  */
 export class StateBoundCache<V extends object> implements StateFollower {
   readonly #entries: LRUCache<string, Entry<V>>;
@@ -124,14 +127,20 @@ export class StateBoundCache<V extends object> implements StateFollower {
         this.#missing.set(key, true);
         return false;
       }
-      if (this.states.of(loaded.shard).tag !== loaded.tag) await this.states.refresh();
-      // No await from the comparison on: the state could move in between.
-      if (this.states.of(loaded.shard).tag === loaded.tag) {
+      if (!this.states.since(loaded.shard, loaded)) await this.states.refresh();
+      // No await from here on: the state could move in between.
+      const since = this.states.since(loaded.shard, loaded);
+      if (since && !since.some((change) => this.#makesWrong(change, loaded.value))) {
         this.#list(key, loaded);
         return true;
       }
     }
-    throw new Error(`The authorization state moved during each of ${LOAD_ATTEMPTS} loads`);
+    const detail = 'What the request is about changed whenever it was read';
+    throw new DomainError('audit_unavailable', detail, { retryAfter: 1 });
+  }
+
+  #makesWrong(change: AuthorizationChange, value: V): boolean {
+    return change.id === this.options.idOf(value) || (this.options.madeWrongBy(change)?.(value) ?? false);
   }
 
   #list(key: string, { value, shard }: Loaded<V>): void {
