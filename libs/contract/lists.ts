@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { wholeNumber } from './whole-number.js';
 
 /** As many as one page may hold. */
 export const PAGE_MAX = 100;
 
 /** What every list takes. The cursor is opaque: pass it back as it came. */
 export const pageQuery = {
-  limit: z.coerce.number().int().min(1).max(PAGE_MAX).default(50),
+  limit: wholeNumber(1, PAGE_MAX).default(50),
   cursor: z.string().min(1).max(500).optional(),
 };
 

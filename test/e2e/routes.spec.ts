@@ -164,11 +164,16 @@ interface Answer {
   readonly body: unknown;
 }
 
-async function send(route: Route, sample: Sample, headers: Record<string, string>, rawBody?: string): Promise<Answer> {
+async function send(
+  route: Route,
+  sample: Sample,
+  headers: Record<string, string>,
+  { rawBody, rawQuery }: { rawBody?: string; rawQuery?: string } = {},
+): Promise<Answer> {
   const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(sample.params?.[name] ?? ''));
-  const query = sample.query ? `?${new URLSearchParams(sample.query).toString()}` : '';
+  const query = rawQuery ?? new URLSearchParams(sample.query).toString();
   const sent = rawBody ?? (sample.body && JSON.stringify(sample.body));
-  const response = await fetch(`${deployment.url}${path}${query}`, {
+  const response = await fetch(`${deployment.url}${path}${query && `?${query}`}`, {
     method: route.method,
     headers: { ...(sent !== undefined && { 'content-type': 'application/json' }), ...headers },
     ...(sent !== undefined && { body: sent }),
@@ -207,7 +212,7 @@ const asUser = () => as(ada);
 /** A dialect that has one text for all of it names the places there. */
 function locations({ body }: Answer): string[] | undefined {
   const { errors, message } = body as Partial<Problem> & { message?: string };
-  return errors?.map(({ location }) => location) ?? message?.match(/\b(body|query|params)\b[.\w]*/g)?.map(String);
+  return errors?.map(({ location }) => location) ?? message?.match(/\b(body|query|params)\b[.\w[\]]*/g)?.map(String);
 }
 /** Of somebody who may call the route. */
 function goodCredential(route: Route): Record<string, string> {
@@ -285,7 +290,7 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
 describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ name, route }) => {
   it('refuses what is not JSON, and another content type', async () => {
     const sample = samples[name]!();
-    expectProblem(route, await send(route, sample, goodCredential(route), '{"name":'), 'invalid_request');
+    expectProblem(route, await send(route, sample, goodCredential(route), { rawBody: '{"name":' }), 'invalid_request');
     expectProblem(
       route,
       await send(route, sample, { ...goodCredential(route), 'content-type': 'text/plain' }),
@@ -297,14 +302,16 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
         route,
         sample,
         { ...goodCredential(route), 'content-type': 'application/x-www-form-urlencoded' },
-        'a=b',
+        { rawBody: 'a=b' },
       ),
       'unsupported_media_type',
     );
   });
 
   it('refuses one that is too large', async () => {
-    const answer = await send(route, samples[name]!(), goodCredential(route), `{"x":"${'x'.repeat(70_000)}"}`);
+    const answer = await send(route, samples[name]!(), goodCredential(route), {
+      rawBody: `{"x":"${'x'.repeat(70_000)}"}`,
+    });
     expectProblem(route, answer, 'payload_too_large');
   });
 
@@ -333,7 +340,7 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
       if (typeof value !== 'string') continue;
       for (const bad of ['\\u0000', '\\ud800']) {
         const body = JSON.stringify({ ...sample.body, [field]: `${value}%` }).replace('%"', `${bad}"`);
-        const answer = await send(route, sample, goodCredential(route), body);
+        const answer = await send(route, sample, goodCredential(route), { rawBody: body });
         expectProblem(route, answer, 'invalid_request');
         expect(locations(answer)).toContain(`body.${field}`);
       }
@@ -342,7 +349,11 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
 
   it('takes an array, a string and null for what they are', async () => {
     for (const body of ['[]', '"x"', 'null', '1']) {
-      expectProblem(route, await send(route, samples[name]!(), goodCredential(route), body), 'invalid_request');
+      expectProblem(
+        route,
+        await send(route, samples[name]!(), goodCredential(route), { rawBody: body }),
+        'invalid_request',
+      );
     }
   });
 });
@@ -361,6 +372,93 @@ describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ n
     const answer = await send(route, { ...sample, query }, goodCredential(route));
     expectProblem(route, answer, 'invalid_request');
     expect(locations(answer)).toEqual([`query.${parameter}`]);
+  });
+});
+
+describe.each(table)('$name, whatever stands in its query', ({ name, route }) => {
+  const expectRefused = async (query: string, location: string) => {
+    const sample = samples[name]!();
+    const rawQuery = new URLSearchParams(sample.query).toString();
+    const answer = await send(route, sample, goodCredential(route), {
+      rawQuery: rawQuery ? `${rawQuery}&${query}` : query,
+    });
+    expectProblem(route, answer, 'invalid_request');
+    expect(locations(answer)).toContain(location);
+  };
+
+  it('refuses a parameter that it does not know, the empty one and the one of another form included', async () => {
+    const present = new Set(Object.keys(route.query?.shape ?? {}));
+    for (const parameter of ['unknown', 'limits', 'Limit', 'LIMIT', 'limit[]', 'limit.0', 'constructor'])
+      if (!present.has(parameter)) await expectRefused(`${encodeURIComponent(parameter)}=1`, `query.${parameter}`);
+    await expectRefused('unknown', 'query.unknown');
+    await expectRefused('unknown=', 'query.unknown');
+  });
+
+  for (const parameter of Object.keys(route.query?.shape ?? {})) {
+    it(`refuses ${parameter} where it is misspelt, empty, or there twice`, async () => {
+      const sample = samples[name]!();
+      const value = sample.query?.[parameter] ?? '1';
+      const others = Object.entries(sample.query ?? {}).filter(([other]) => other !== parameter);
+      const query = (...pairs: [string, string][]) => new URLSearchParams([...others, ...pairs]).toString();
+      const titled = parameter[0]!.toUpperCase() + parameter.slice(1);
+      const wrong: [string, string][] = [
+        [query([`${parameter}s`, value]), `${parameter}s`],
+        [query([titled, value]), titled],
+        [query([`${parameter}[]`, value]), `${parameter}[]`],
+        [query([parameter.replaceAll('_', '-') + '-', value]), parameter.replaceAll('_', '-') + '-'],
+        [query([parameter, '']), parameter],
+        [`${query()}&${parameter}`, parameter],
+        [query([parameter, value], [parameter, value]), parameter],
+        [query([parameter, value], [parameter, '']), parameter],
+      ];
+      for (const [rawQuery, location] of wrong) {
+        const answer = await send(route, sample, goodCredential(route), { rawQuery });
+        expectProblem(route, answer, 'invalid_request');
+        const places = locations(answer)!.map((place) => place.replace(/\[\d+\]$/, ''));
+        expect({ rawQuery, locations: places }).toEqual({
+          rawQuery,
+          locations: expect.arrayContaining([`query.${location}`]),
+        });
+      }
+    });
+  }
+});
+
+const numbers = table.flatMap(({ name, route }) =>
+  Object.keys(route.query?.shape ?? {})
+    .filter((parameter) => ['limit', 'unused_for_days'].includes(parameter))
+    .map((parameter) => ({ name, route, parameter })),
+);
+
+describe.each(numbers)('$name, its $parameter', ({ name, route, parameter }) => {
+  it('is digits alone', async () => {
+    const sample = samples[name]!();
+    for (const value of [
+      '',
+      ' ',
+      ' 5',
+      '5 ',
+      '+5',
+      '-5',
+      '5.0',
+      '05',
+      '1e1',
+      '0x10',
+      '0b1',
+      '5,',
+      '٥',
+      'true',
+      'NaN',
+      '9'.repeat(400),
+    ]) {
+      const answer = await send(
+        route,
+        { ...sample, query: { ...sample.query, [parameter]: value } },
+        goodCredential(route),
+      );
+      expectProblem(route, answer, 'invalid_request');
+      expect({ value, locations: locations(answer) }).toEqual({ value, locations: [`query.${parameter}`] });
+    }
   });
 });
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { login } from '#libs/contract/auth.js';
 import { defineRoute, type Refusals } from '#libs/contract/route.js';
+import { wholeNumber } from '#libs/contract/whole-number.js';
 
 /** The API of Agentity: what its document shows, and no field more. */
 
@@ -68,7 +69,7 @@ export const deleteKey = defineRoute({
   summary: 'Delete an API key',
   description: 'That of another account is answered with 401, as the document has it, and so tells that there is one.',
   policy,
-  params: z.strictObject({ id: z.coerce.number().int().min(1) }),
+  params: z.strictObject({ id: wholeNumber(1, Number.MAX_SAFE_INTEGER) }),
   success: { status: 200, body: message },
   problems: ['beyond_authority', 'not_found'],
   refusals,
