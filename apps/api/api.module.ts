@@ -13,6 +13,7 @@ import { OrganizationsModule } from '#libs/organizations/organizations.module.js
 import type { Config } from '#libs/platform/config.js';
 import { RequirementCheck } from '#libs/platform/idempotency.js';
 import type { DirectServer } from '#libs/platform/http/direct-server.js';
+import type { Proxies } from '#libs/platform/http/proxies.js';
 import { PlatformModule } from '#libs/platform/platform.module.js';
 import { RequestPlatformModule } from '#libs/platform/request-platform.module.js';
 import { entities } from './entities.js';
@@ -40,12 +41,12 @@ class RequirementsModule {}
 
 @Module({})
 export class ApiModule {
-  static forRoot(config: Config, direct: DirectServer): DynamicModule {
+  static forRoot(config: Config, direct: DirectServer, proxies: Proxies): DynamicModule {
     return {
       module: ApiModule,
       imports: [
         PlatformModule.forRoot(config, 'keyledger_api', entities),
-        RequestPlatformModule.forRoot(direct),
+        RequestPlatformModule.forRoot(direct, proxies),
         CredentialsModule,
         RequirementsModule,
         AuthModule,

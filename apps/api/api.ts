@@ -7,6 +7,7 @@ import { allRoutes } from '#libs/contract/routes.js';
 import type { Config } from '#libs/platform/config.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { HTTP_LIMITS, type HttpLimits } from '#libs/platform/http/http-limits.js';
+import { Proxies } from '#libs/platform/http/proxies.js';
 import { createHttpAdapter } from '#libs/platform/http/server.js';
 import { createLogger } from '#libs/platform/logging.js';
 import { ApiModule } from './api.module.js';
@@ -21,8 +22,9 @@ export async function createApi(
   limits: HttpLimits = HTTP_LIMITS,
 ): Promise<NestFastifyApplication> {
   const direct = new DirectServer(config);
-  const adapter = createHttpAdapter(config, direct, limits);
-  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config, direct), adapter, {
+  const proxies = new Proxies(config.settings.TRUST_PROXY);
+  const adapter = createHttpAdapter(config, direct, proxies, limits);
+  const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config, direct, proxies), adapter, {
     logger: createLogger(config, 'api'),
     abortOnError: false,
     bodyParser: false,

@@ -7,6 +7,7 @@ import { DomainError } from '#libs/platform/errors.js';
 import { ROUTE } from '#libs/platform/http/implements.js';
 import type { Principal } from './principal.js';
 import { withRequiredScopes } from './required-scopes.js';
+import { credentialOf } from './sent-credential.js';
 import { API_KEY_STRATEGY, BEARER_STRATEGY } from './strategies.js';
 
 /**
@@ -46,18 +47,9 @@ function refuseOthers(policy: Policy, principal: Principal): void {
   if (policy === 'operator' && !principal.operator) throw new DomainError('operator_required');
 }
 
-/** Two headers that agree are one credential; two that differ would leave it open whose request this is. */
-function refuseBadCombinations(request: FastifyRequest): void {
-  const apiKey = request.headers['x-api-key'];
-  const authorization = request.headers.authorization;
-  if (apiKey === undefined && authorization === undefined) throw new DomainError('unauthenticated');
-  if (authorization === undefined) return;
-
-  const [scheme, token, ...rest] = authorization.trim().split(/ +/);
-  if (scheme?.toLowerCase() !== 'bearer' || !token || rest.length > 0) {
-    throw new DomainError('unauthenticated', 'Authorization must be Bearer, a space, and one credential');
-  }
-  if (apiKey !== undefined && apiKey !== token) throw new DomainError('multiple_credentials');
+/** Passport's strategies read the headers themselves, so these must be beyond doubt before. */
+function refuseBadCombinations({ headers }: FastifyRequest): void {
+  const credential = credentialOf(headers);
   // The scheme's name is case-insensitive (RFC 9110, section 11.1); the strategy's is not.
-  request.headers.authorization = `Bearer ${token}`;
+  if (headers.authorization !== undefined) headers.authorization = `Bearer ${credential}`;
 }

@@ -3,12 +3,13 @@ import { Domain } from './domains.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
 import { nextCursor, pageQuery } from './lists.js';
-import { Network } from './networks.js';
+import { addressOf, Network } from './networks.js';
 import { problems, type ProblemCode } from './problem.js';
 import { RateLimits, RateLimitStanding } from './rate-limits.js';
 import { defineRoute } from './route.js';
 import { ifMatch } from './preconditions.js';
 import { Scope } from './scopes.js';
+import { wholeNumber } from './whole-number.js';
 
 const tag = 'API keys';
 
@@ -147,7 +148,7 @@ export const listApiKeys = defineRoute({
     search: z.string().trim().min(1).max(100).optional().meta({
       description: 'In the name, the description, the external id, or at the beginning of the key',
     }),
-    unused_for_days: z.coerce.number().int().min(1).max(3650).optional().meta({
+    unused_for_days: wholeNumber(1, 3650).optional().meta({
       description: 'Made more than so many days ago, and not used since then',
     }),
     sort: z
@@ -291,13 +292,6 @@ export const deleteApiKey = defineRoute({
   problems: ['not_found'],
 });
 
-/** As a socket gives it: the zone of a link-local address (`fe80::1%eth0`) says something about our host, not the caller. */
-const ipAddress = z
-  .string()
-  .max(100)
-  .overwrite((text) => text.replace(/%.*$/, ''))
-  .refine((text) => z.union([z.ipv4(), z.ipv6()]).safeParse(text).success, 'must be an IPv4 or IPv6 address');
-
 export const listScopes = defineRoute({
   method: 'GET',
   path: '/api/v1/scopes',
@@ -401,7 +395,16 @@ export const verifyApiKey = defineRoute({
       .strictObject({
         method: z.string().max(20).optional(),
         path: z.string().max(2000).optional().meta({ description: 'Recorded without its query' }),
-        ip: ipAddress.optional(),
+        ip: z
+          .string()
+          .max(500)
+          .transform(addressOf)
+          .optional()
+          .meta({
+            description:
+              'The address of the client, as a proxy writes it, with a port or without. What is no single address, such ' +
+              'as `unknown`, counts as not known: it is recorded as null, and a key with `allowed_ips` is refused',
+          }),
         origin: z.string().max(500).optional().meta({ description: 'Its Origin header: a public key alone needs it' }),
         user_agent: z.string().max(500).optional(),
       })

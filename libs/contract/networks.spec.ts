@@ -1,7 +1,7 @@
-import { BlockList, isIPv4 } from 'node:net';
+import { BlockList, isIP, isIPv4 } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { isWithin, Network } from './networks.js';
+import { addressOf, isWithin, Network } from './networks.js';
 
 const ipv4 = fc.ipV4();
 const ipv6 = fc.ipV6().filter((text) => !text.includes('.') && !/^::ffff:/i.test(text));
@@ -81,5 +81,96 @@ describe('a network', () => {
   it('of IPv4 holds no address of IPv6, and the other way round', () => {
     expect(isWithin('::1', '0.0.0.0/0')).toBe(false);
     expect(isWithin('127.0.0.1', '::/0')).toBe(false);
+  });
+});
+
+describe('the address of a client', () => {
+  it('is the same text, however a proxy writes it', () => {
+    const port = fc.option(fc.integer({ min: 0, max: 65_535 }), { nil: undefined });
+    const zone = fc.constantFrom('', '%eth0', '%3', '%en0.1');
+    const blank = fc.constantFrom('', ' ', '\t', '  ');
+    const quote = fc.constantFrom('', '"');
+    fc.assert(
+      fc.property(
+        ipv4,
+        ipv6,
+        port,
+        zone,
+        blank,
+        quote,
+        fc.boolean(),
+        (four, six, number, suffix, space, mark, loud) => {
+          const end = number === undefined ? '' : `:${number}`;
+          const writtenSix = Network.parse(six);
+          const given = loud ? six.toUpperCase() : six;
+          const bare = end === '' ? [`${given}${suffix}`] : [];
+          for (const text of [`[${given}${suffix}]${end}`, ...bare]) {
+            expect(addressOf(`${space}${mark}${text}${mark}${space}`)).toBe(writtenSix);
+          }
+          expect(addressOf(`${space}${mark}${four}${end}${mark}${space}`)).toBe(four);
+          expect(addressOf(`::ffff:${four}${suffix}`)).toBe(four);
+          expect(addressOf(`[::FFFF:${four}]${end}`)).toBe(four);
+        },
+      ),
+    );
+  });
+
+  it('is null for everything else, and never another text', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'0123456789abf.:%[]"/ x'.split('')) })),
+        (text) => {
+          const address = addressOf(text);
+          if (address === null) return;
+          expect(isIP(address)).toBeGreaterThan(0);
+          expect(addressOf(address)).toBe(address);
+          expect(Network.parse(address)).toBe(address);
+        },
+      ),
+    );
+  });
+
+  it.each([
+    '',
+    ' ',
+    'unknown',
+    '_hidden',
+    'localhost',
+    '127.1',
+    '2130706433',
+    '010.0.0.1',
+    '0x7f.0.0.1',
+    '1.2.3.4.5',
+    '1.2.3.256',
+    '1.2.3.4:',
+    '1.2.3.4:65536',
+    '1.2.3.4:x',
+    '1.2.3.4%eth0',
+    '[1.2.3.4]',
+    '[1.2.3.4]:80',
+    '1.2.3.4/32',
+    '1.2.3.4, 5.6.7.8',
+    '1.2.3.4 5.6.7.8',
+    'for=1.2.3.4',
+    '"1.2.3.4',
+    "'1.2.3.4'",
+    '::1%',
+    '[::1',
+    '::1]',
+    '[::1]x',
+    '[::1]:',
+    '[::1]:65536',
+    '[::1]443',
+    '::1/128',
+    '::1.2.3.4',
+    '64:ff9b::1.2.3.4',
+    '::ffff:010.0.0.1',
+    '::ffff:1.2.3',
+    '1:2:3:4:5:6:7:8:9',
+    '１.2.3.4',
+    '1.2.3.4\0',
+    `::1%${'x'.repeat(200)}`,
+  ])('is not %j', (text) => {
+    expect(addressOf(text)).toBeNull();
   });
 });

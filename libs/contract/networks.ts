@@ -27,7 +27,9 @@ function parseNetwork(text: string): Range | undefined {
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
   if (!ipaddr.IPv6.isValid(text) || text.includes('%')) return undefined;
-  return text.includes('.') && !/^::ffff:[\d.]+$/i.test(text) ? undefined : ipaddr.IPv6.parse(text);
+  if (!text.includes('.')) return ipaddr.IPv6.parse(text);
+  const [, mapped] = /^::ffff:([\d.]+)$/i.exec(text) ?? [];
+  return mapped && ipaddr.IPv4.isValidFourPartDecimal(mapped) ? ipaddr.IPv6.parse(text) : undefined;
 }
 
 function parseLength(text: string): number | undefined {
@@ -56,6 +58,31 @@ export const Network = z
     return range ? write(range) : text;
   })
   .meta({ id: 'Network', examples: ['192.0.2.0/24', '2001:db8::1'] });
+
+/** More than any address takes with its zone, its port and quotes. */
+const LONGEST_ADDRESS = 100;
+/** `1.2.3.4:5678`; `[2001:db8::1%eth0]:443`; `2001:db8::1%eth0`. */
+const IPV4_AND_PORT = /^([\d.]+):(\d{1,5})$/;
+const IN_BRACKETS = /^\[([\da-f.]*:[\da-f:.]*)(?:%[^%\]]+)?\](?::(\d{1,5}))?$/i;
+const WITH_ZONE = /^([\da-f.]*:[\da-f:.]*)%[^%]+$/i;
+
+/**
+ * The address of a client, as a socket or a proxy writes it, in our one way of writing: without port, brackets, quotes and
+ * zone. Null for all else: `unknown`, a list, a network, and IPv4 in octal or in fewer than four parts, which different
+ * programs read differently.
+ */
+export function addressOf(given: string): string | null {
+  const text = given.trim();
+  if (text.length > LONGEST_ADDRESS) return null;
+  // Nearly every address is written in our way already.
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return text;
+  const [, unquoted = text] = /^"([^"]*)"$/.exec(text) ?? [];
+  const [, inner = unquoted, port = '0'] =
+    IPV4_AND_PORT.exec(unquoted) ?? IN_BRACKETS.exec(unquoted) ?? WITH_ZONE.exec(unquoted) ?? [];
+  if (Number(port) > 65_535 || inner.includes('/')) return null;
+  const range = parseNetwork(inner);
+  return range ? write(range) : null;
+}
 
 /** Whether every address of the inner network, or the inner address, lies within the outer network. */
 export function isWithin(inner: string, outer: string): boolean {

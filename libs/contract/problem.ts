@@ -12,8 +12,8 @@ export const problems = {
   },
   multiple_credentials: {
     status: 400,
-    title: 'Two different credentials were sent',
-    advice: 'Send either X-API-Key or Authorization, not two that differ.',
+    title: 'More than one credential was sent',
+    advice: 'Send either X-API-Key or Authorization, once, and not empty.',
   },
   unauthenticated: {
     status: 401,

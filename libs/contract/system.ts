@@ -19,14 +19,14 @@ export const ready = defineRoute({
   summary: 'Whether the process can do its work',
   description:
     'Answers 503 with the same body while the database is away, or 200 where the cache then answers about keys ' +
-    '(`ON_OUTAGE=allow`). What is `degraded` makes the trail late and loses nothing, but for `durability`: its detail says what is lost.',
+    '(`ON_OUTAGE=allow`). What is `degraded` makes the trail late and loses nothing, but for `durability` and `proxies`: their details say what is lost.',
   policy: 'public',
   success: {
     status: 200,
     body: z
       .strictObject({
         status: z.enum(['ok', 'failing']),
-        checks: z.strictObject({ database: check, queue: check, inbox: check, durability: check }),
+        checks: z.strictObject({ database: check, queue: check, inbox: check, durability: check, proxies: check }),
       })
       .meta({ id: 'Readiness' }),
   },

@@ -10,6 +10,7 @@ import { inboxDepth } from './events/inbox-depth.js';
 import { IngestBell } from './events/ingest-bell.js';
 import { Outage } from './events/outage.js';
 import { Implements, Input } from './http/implements.js';
+import { Proxies } from './http/proxies.js';
 import { Queues } from './queue.js';
 
 type Readiness = RouteOutput<typeof ready>;
@@ -25,6 +26,7 @@ export class HealthController {
     private readonly queues: Queues,
     private readonly bell: IngestBell,
     private readonly outage: Outage,
+    private readonly proxies: Proxies,
   ) {}
 
   @Implements(live)
@@ -45,7 +47,14 @@ export class HealthController {
     ]);
     const status = database.status === 'failing' && !this.outage.isTolerated ? 'failing' : 'ok';
     if (status === 'failing') void reply.status(503);
-    return { status, checks: { database, inbox, durability: this.#asPromised(durability), queue: this.#queue() } };
+    const checks = {
+      database,
+      inbox,
+      durability: this.#asPromised(durability),
+      queue: this.#queue(),
+      proxies: this.#proxies(),
+    };
+    return { status, checks };
   }
 
   @Implements(describeProblem)
@@ -111,6 +120,17 @@ export class HealthController {
     }
     if (!this.outage.isTolerated) return { status, detail };
     return { status, detail: `${detail}; while the database is away, there is no record (ON_OUTAGE=allow)` };
+  }
+
+  /** Whose they are stands in the log: anybody may read this. */
+  #proxies(): Check {
+    return this.proxies.unknown.areActive
+      ? {
+          status: 'degraded',
+          detail:
+            'requests come through a proxy that TRUST_PROXY does not name, so their clients are not known; the log names it',
+        }
+      : { status: 'ok', detail: 'no request came through a proxy that TRUST_PROXY does not name' };
   }
 
   #queue(): Check {

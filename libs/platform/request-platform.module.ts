@@ -12,6 +12,7 @@ import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
 import { OpenStreams } from './http/open-streams.js';
 import { PageLinksInterceptor } from './http/page-links.interceptor.js';
 import { ProblemFilter } from './http/problem.filter.js';
+import { Proxies } from './http/proxies.js';
 import { ValidationInterceptor } from './http/validation.interceptor.js';
 import { Idempotency } from './idempotency.js';
 import { Sealing } from './sealing.js';
@@ -39,11 +40,14 @@ import { Sealing } from './sealing.js';
   exports: [Admission, AuthorizationStates, Changes, Events, OpenStreams, Outage, Sealing],
 })
 export class RequestPlatformModule {
-  static forRoot(direct: DirectServer): DynamicModule {
+  static forRoot(direct: DirectServer, proxies: Proxies): DynamicModule {
     return {
       module: RequestPlatformModule,
-      providers: [{ provide: DirectServer, useValue: direct }],
-      exports: [DirectServer],
+      providers: [
+        { provide: DirectServer, useValue: direct },
+        { provide: Proxies, useValue: proxies },
+      ],
+      exports: [DirectServer, Proxies],
     };
   }
 }

@@ -35,6 +35,7 @@ const forbidden = [
   'x-authz-scope',
   'x-authz-project',
   'x-authz-cost',
+  'x-authz-credential',
   'x-http-method-override',
   'x-http-method',
   'x-method-override',

@@ -165,7 +165,10 @@ describe('a refusal', () => {
   it('of a browser’s preflight is a refusal: no success may look like a yes', async () => {
     await newKey({ allowed_domains: ['shop.example'] });
     const headers = { origin: 'https://shop.example', 'access-control-request-method': 'GET' };
-    for (const path of ['/authz', '/authz/triggers']) expect((await ask(path, headers, 'OPTIONS')).status).toBe(401);
+    for (const path of ['/authz', '/authz/triggers']) {
+      const asked = path === '/authz' ? headers : { ...headers, 'x-authz-scope': 'none' };
+      expect((await ask(path, asked, 'OPTIONS')).status).toBe(401);
+    }
   });
 });
 
@@ -214,7 +217,7 @@ describe('a gateway', () => {
   it('is answered whatever its client says of a body', async () => {
     const { key } = await newKey();
     for (const type of ['nonsense', '', 'application/json; charset=nonsense', 'a/b, c/d']) {
-      const headers = { 'x-api-key': key, 'content-type': type, 'content-length': '0' };
+      const headers = { 'x-api-key': key, 'content-type': type, 'content-length': '0', 'x-authz-scope': 'none' };
       expect((await rawAsk('/authz/x', 'POST', headers)).statusCode).toBe(200);
     }
   });
@@ -226,7 +229,7 @@ describe('a gateway', () => {
     deployment.api.useLogger({ log, error: log, warn: log });
     const broken = jest.spyOn(verifier, 'verify').mockRejectedValue(new TypeError('something is undefined'));
     try {
-      const answer = await ask('/authz/triggers?token=secret', { 'x-api-key': 'x' });
+      const answer = await ask('/authz/triggers?token=secret', { 'x-api-key': 'x', 'x-authz-scope': 'none' });
       expect(answer).toMatchObject({ status: 500, code: 'internal_error' });
       expect(logged).toEqual([expect.stringContaining('something is undefined')]);
       expect(logged[0]).not.toContain('secret');
@@ -238,11 +241,18 @@ describe('a gateway', () => {
 });
 
 describe('a client', () => {
-  it('asks for nothing by headers where the gateway asks by its own address', async () => {
-    const { id, key } = await newKey();
-    const spoofed = { 'x-authz-scope': 'events:read', 'x-authz-cost': '0', 'x-authz-project': 'x' };
-    expect((await ask('/authz', { 'x-api-key': key, ...spoofed })).status).toBe(200);
-    expect(await usesOf(id, 1)).toMatchObject([{ cost: 1, scopes: [] }]);
+  it('asks for nothing by headers where the gateway asks by its own address, and is refused', async () => {
+    const { key } = await newKey();
+    for (const [name, value] of Object.entries({
+      'x-authz-scope': 'none',
+      'x-authz-cost': '0',
+      'x-authz-project': 'x',
+    })) {
+      expect(await ask('/authz', { 'x-api-key': key, [name]: value })).toMatchObject({
+        status: 400,
+        code: 'invalid_request',
+      });
+    }
   });
 
   it('hides no second credential in headers that are sent twice', async () => {
@@ -255,7 +265,7 @@ describe('a client', () => {
         .on('error', reject)
         .end();
     });
-    expect(status).toBe(401);
+    expect(status).toBe(400);
   });
 });
 

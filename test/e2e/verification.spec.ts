@@ -233,6 +233,15 @@ describe('the address of a request', () => {
     ['192.0.2.7', '192.0.2.7'],
     ['2001:db8::1', '2001:db8::1'],
     ['fe80::1%eth0', 'fe80::1'],
+    ['192.0.2.7:5678', '192.0.2.7'],
+    ['[2001:DB8::1]:443', '2001:db8::1'],
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['unknown', null],
+    ['999.1.1.1', null],
+    ['127.1', null],
+    ['010.0.0.1', null],
+    ['192.0.2.7, 192.0.2.8', null],
+    ['', null],
   ])('%s is recorded as %s', async (given, recorded) => {
     const key = await newKey();
     await verify(key.key, [], { ip: given });
@@ -243,7 +252,11 @@ describe('the address of a request', () => {
     expect(trail.data[0]!.event.data).toMatchObject({ ip: recorded });
   });
 
-  it('that is none is refused', async () => {
-    expect(await codeOf(verify('x', [], { ip: '999.1.1.1' }))).toBe('invalid_request');
+  it('that is none is not among the allowed ones', async () => {
+    const { key } = await newKey({ allowed_ips: ['0.0.0.0/0', '::/0'] });
+    expect((await verify(key, [], { ip: '192.0.2.7:80' })).code).toBe('valid');
+    for (const ip of ['unknown', '127.1', '010.0.0.1', '192.0.2.7,']) {
+      expect((await verify(key, [], { ip })).code).toBe('ip_not_allowed');
+    }
   });
 });

@@ -29,7 +29,7 @@ type GatewayHeaders = typeof nothing;
 
 export const GATEWAY_HEADERS = Object.keys(nothing);
 
-/** Of a key that is good for the request. An external id, which may hold any character, is percent-encoded. */
+/** Of a key that is good for the request. */
 export function acceptance(record: ApiKeyRecord, limits?: readonly Standing[]): GatewayAnswer {
   return {
     status: 200,
@@ -38,13 +38,18 @@ export function acceptance(record: ApiKeyRecord, limits?: readonly Standing[]): 
       'x-project-id': record.projectId ?? NOTHING,
       'x-api-key-id': record.apiKeyId,
       'x-api-key-environment': record.environment,
-      'x-api-key-external-id': record.externalId === null ? NOTHING : encodeURIComponent(record.externalId),
+      'x-api-key-external-id': record.externalId === null ? NOTHING : encoded(record.externalId),
       'x-scopes': record.scopes.join(' ') || NOTHING,
       'x-authz-code': 'valid',
       'x-authz-status': '200',
       ...rateLimitHeaders(limits),
     } satisfies GatewayHeaders,
   };
+}
+
+/** An id of the customer's may hold any character, and may be what stands for nothing. */
+function encoded(id: string): string {
+  return id === NOTHING ? '%2D' : encodeURIComponent(id);
 }
 
 /** `auth_request` of nginx takes any other status for a failure. */

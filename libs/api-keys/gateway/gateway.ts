@@ -1,22 +1,26 @@
-import { compile } from '@fastify/proxy-addr';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeVerification } from '#libs/contract/api-keys.js';
+import { credentialOf } from '#libs/auth/sent-credential.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { explain } from '#libs/platform/http/problem.filter.js';
-import { plainAddress, textOf } from '#libs/platform/http/server.js';
+import { Proxies } from '#libs/platform/http/proxies.js';
+import { textOf } from '#libs/platform/http/server.js';
+import { Seldom } from '#libs/platform/seldom.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
 import { recordedPath } from '#libs/platform/request-path.js';
 import type { Standing } from '#libs/platform/events/sliding-window.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
 import { countVerification } from '../verification/verification-metrics.js';
 import { acceptance, refusal, type GatewayAnswer } from './answer.js';
-import { credentialOf, endpointSaid, policyOfHeaders, PolicyByUrl, type Policy } from './question.js';
+import { GatewayPolicies, isAskedByNginx, type GatewayPolicy } from './gateway-policy.js';
+import { endpointSaid } from './question.js';
 
 const PATH = '/authz';
+const WARN_EVERY_MS = 60_000;
 
 /**
  * What a gateway asks before it lets a request pass: nginx's `auth_request`, Caddy's `forward_auth`, Traefik's ForwardAuth,
@@ -25,17 +29,17 @@ const PATH = '/authz';
 @Injectable()
 export class Gateway implements OnModuleInit {
   readonly #logger = new Logger(Gateway.name);
-  readonly #policies = new PolicyByUrl();
+  readonly #policies = new GatewayPolicies();
+  readonly #warning = new Seldom(WARN_EVERY_MS);
   readonly #publicUrl: string;
-  readonly #isKnown: (address: string | undefined) => boolean;
 
   constructor(
     config: Config,
     private readonly direct: DirectServer,
+    private readonly proxies: Proxies,
     private readonly verifier: ApiKeyVerifier,
   ) {
     this.#publicUrl = config.publicUrl;
-    this.#isKnown = knownPeers(config.settings.TRUST_PROXY ?? []);
   }
 
   async onModuleInit(): Promise<void> {
@@ -48,26 +52,27 @@ export class Gateway implements OnModuleInit {
   }
 
   /** The address of the route is the gateway's own, and so is its query. */
-  readonly #policy = (request: FastifyRequest): Policy =>
-    this.#policies.of(request.url, request.query as Record<string, unknown>);
+  readonly #policy = ({ url, headers }: FastifyRequest): GatewayPolicy => this.#policies.ofUrl(url, headers);
 
   /** The gateway puts the client's path and query behind ours, as Envoy does, so neither says what is asked. */
-  readonly #policyBesidePath = (request: FastifyRequest): Policy => {
+  readonly #policyBesidePath = ({ headers, socket }: FastifyRequest): GatewayPolicy => {
     // Without knowing the gateway nobody knows whose headers these are; to pass them over would pass over what they ask.
-    if (!this.#isKnown(request.socket.remoteAddress)) throw new DomainError('unknown_gateway');
-    return policyOfHeaders(request.headers);
+    if (!this.proxies.has(socket.remoteAddress)) throw new DomainError('unknown_gateway');
+    return this.#policies.ofHeaders(headers);
   };
 
   async #answer(
     request: FastifyRequest,
     reply: FastifyReply,
-    policyOf: (request: FastifyRequest) => Policy,
+    policyOf: (request: FastifyRequest) => GatewayPolicy,
   ): Promise<FastifyReply> {
     const requestId = acceptRequestId(request.headers['x-request-id']);
+    const { remoteAddress: peer } = request.socket;
+    if (!this.proxies.has(peer)) this.proxies.unknown.note('gateway', peer);
     try {
-      const policy = policyOf(request);
+      const policy = this.#understood(request, policyOf);
       const result = await this.verifier.verify({
-        credential: credentialOf(request.headers),
+        credential: credentialOf(request.headers, policy.credential),
         scopes: policy.scopes,
         projectId: policy.projectId,
         cost: policy.cost,
@@ -86,10 +91,25 @@ export class Gateway implements OnModuleInit {
     }
   }
 
+  /** Nobody passes a gateway that is set up wrongly, so whoever sets it up has to hear of it. */
+  #understood(request: FastifyRequest, policyOf: (request: FastifyRequest) => GatewayPolicy): GatewayPolicy {
+    try {
+      return policyOf(request);
+    } catch (error) {
+      const { remoteAddress: peer } = request.socket;
+      if (error instanceof DomainError && error.code === 'invalid_request' && this.#warning.isDue()) {
+        this.#logger.warn(
+          `The gateway at ${peer} asks ${PATH} for what is not understood, so nobody passes: ${error.message}`,
+        );
+      }
+      throw error;
+    }
+  }
+
   /** The request as its client sent it: behind our own path, or as a gateway says that is known. */
   #endpointOf({ url, method, headers, socket }: FastifyRequest): { method: string | null; path: string | null } {
     if (isBesidePath(url)) return { method, path: recordedPath(url.slice(PATH.length)) };
-    return this.#isKnown(socket.remoteAddress) ? endpointSaid(headers) : { method: null, path: null };
+    return this.proxies.has(socket.remoteAddress) ? endpointSaid(headers) : { method: null, path: null };
   }
 
   /**
@@ -98,9 +118,9 @@ export class Gateway implements OnModuleInit {
    */
   #originOf(request: FastifyRequest, requestId: string) {
     const { headers, socket } = request;
-    const isKnown = this.#isKnown(socket.remoteAddress);
+    const isKnown = this.proxies.has(socket.remoteAddress);
     return {
-      ip: isKnown && headers['x-forwarded-for'] ? plainAddress(request.ip) : null,
+      ip: isKnown && headers['x-forwarded-for'] ? this.proxies.clientOf(request) : null,
       userAgent: textOf(headers['user-agent'], MAX_USER_AGENT),
       requestId,
       origin: textOf(headers.origin, MAX_ORIGIN),
@@ -115,7 +135,7 @@ export class Gateway implements OnModuleInit {
     limits?: readonly Standing[],
   ): FastifyReply {
     countVerification('gateway', error.code);
-    const forNginx = !isBesidePath(request.url) && (request.query as Record<string, unknown>)['nginx'] === '1';
+    const forNginx = !isBesidePath(request.url) && isAskedByNginx(request.url);
     return send(reply, requestId, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx, limits }));
   }
 }
@@ -149,27 +169,11 @@ function awaitsBody({ headers, raw }: FastifyRequest): boolean {
   return isNamed && !raw.complete;
 }
 
-function errorOf({ code, record, retryAfter, detail }: VerificationResult, { scopes }: Policy): DomainError {
+function errorOf({ code, record, retryAfter, detail }: VerificationResult, { scopes }: GatewayPolicy): DomainError {
   if (code === 'valid') throw new Error('A good key is no error');
   const [scope] = code === 'insufficient_scope' && record ? missingScopes(record.scopes, scopes) : [];
   return new DomainError(code, detail ?? describeVerification(code), {
     ...(scope && { scope }),
     ...(retryAfter && { retryAfter }),
   });
-}
-
-/** Whether a peer is among the proxies whose word counts. */
-function knownPeers(networks: string[]): (address: string | undefined) => boolean {
-  if (networks.length === 0) return () => false;
-  const isKnown = compile(networks);
-  const answers = new Map<string, boolean>();
-  return (address) => {
-    if (!address) return false;
-    const known = answers.get(address);
-    if (known !== undefined) return known;
-    const answer = isKnown(address, 0);
-    // Peers are gateways, so there are few; whoever else comes does not fill the memory.
-    if (answers.size < 1_000) answers.set(address, answer);
-    return answer;
-  };
 }

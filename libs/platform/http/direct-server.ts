@@ -17,10 +17,7 @@ export class DirectServer {
   readonly #prefixes: string[] = [];
 
   constructor(config: Config) {
-    this.instance = fastify({
-      trustProxy: config.settings.TRUST_PROXY ?? false,
-      frameworkErrors: refuseByRouter(config.publicUrl),
-    });
+    this.instance = fastify({ frameworkErrors: refuseByRouter(config.publicUrl) });
   }
 
   /** Takes this path and all below it. */

@@ -19,7 +19,8 @@ export function createHttpServer(publicUrl: string, answer: RequestListener, lim
   const { maxConnections, ...options } = limits;
   const server = createServer(
     // The host is checked with the rest of the request, so that its refusal is a problem like any other.
-    { ...options, requireHostHeader: false },
+    // Of headers that come twice Node would otherwise keep the first of some, and make a list of others.
+    { ...options, requireHostHeader: false, joinDuplicateHeaders: true },
     (request, response) => {
       const fault = requestFault(request);
       if (fault) refuseRequest(publicUrl, invalidInput(fault), request, response);

@@ -9,6 +9,8 @@ export function requestFault({ url, headers, httpVersion }: IncomingMessage): Fi
   if (headers.host === undefined && httpVersion === '1.1') {
     return { location: 'headers.host', message: 'must name the host, as HTTP/1.1 asks for it' };
   }
+  // No name of a host has a comma; a list of two does (RFC 9112, section 3.2).
+  if (headers.host?.includes(',')) return { location: 'headers.host', message: 'must be there once' };
   return targetFault(url!);
 }
 

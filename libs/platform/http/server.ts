@@ -4,12 +4,14 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
 import type { DirectServer } from './direct-server.js';
+import type { Proxies } from './proxies.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT, runInContext, type RequestContext } from '../request-context.js';
 import { withoutSecrets } from '../redact.js';
 import { recordedPath } from '../request-path.js';
 import { traceRequests } from '../tracing.js';
 import { HTTP_LIMITS, type HttpLimits } from './http-limits.js';
 import { createHttpServer } from './http-server.js';
+import { refuseRepeatedHeaders } from './repeated-headers.js';
 import { refuseByRouter } from './refuse-unrouted.js';
 
 const BODY_LIMIT = 64 * 1024;
@@ -21,11 +23,11 @@ const CLOSE_GRACE_MS = 3_000;
 export function createHttpAdapter(
   config: Config,
   direct: DirectServer,
+  proxies: Proxies,
   limits: HttpLimits = HTTP_LIMITS,
 ): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
-    trustProxy: config.settings.TRUST_PROXY ?? false,
     // A connection that is closed while we stop would otherwise be kept open by its client.
     forceCloseConnections: 'idle',
     frameworkErrors: refuseByRouter(config.publicUrl),
@@ -50,8 +52,9 @@ export function createHttpAdapter(
   server.decorateRequest('context');
   server.decorateRequest('input');
   server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
-    request.context = contextOf(request);
+    request.context = contextOf(request, proxies);
     void reply.headers({ 'x-request-id': request.context.requestId, 'cache-control': 'no-store' });
+    refuseRepeatedHeaders(request.raw.rawHeaders);
     done();
   });
   // Not sooner: reading a body leaves the asynchronous context in which it began.
@@ -86,12 +89,6 @@ function acceptJsonOnly(server: FastifyInstance): void {
   });
 }
 
-/** A socket that takes both families shows IPv4 addresses as IPv6 (`::ffff:192.0.2.1`); a zone is about our host. */
-export function plainAddress(ip: string): string {
-  return ip.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '');
-}
-
-/** A trusted proxy's word is taken, and then the address is another than that of the connection. */
 function saysItWasForwarded({ headers }: FastifyRequest): boolean {
   return headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
 }
@@ -100,15 +97,18 @@ export function textOf(header: string | undefined, max: number): string | null {
   return header === undefined ? null : withoutSecrets(header, max);
 }
 
-function contextOf(request: FastifyRequest): RequestContext {
+function contextOf(request: FastifyRequest, proxies: Proxies): RequestContext {
+  const peer = request.socket.remoteAddress;
+  const behindUnknownProxy = saysItWasForwarded(request) && !proxies.has(peer);
+  if (behindUnknownProxy) proxies.unknown.note('api', peer);
   return {
     requestId: acceptRequestId(request.headers['x-request-id']),
-    ip: plainAddress(request.ip),
+    ip: proxies.clientOf(request),
     userAgent: textOf(request.headers['user-agent'], MAX_USER_AGENT),
     method: request.method,
     path: recordedPath(request.url),
     origin: textOf(request.headers.origin, MAX_ORIGIN),
-    behindUnknownProxy: saysItWasForwarded(request) && request.ip === request.socket.remoteAddress,
+    behindUnknownProxy,
     originAllowed: false,
   };
 }

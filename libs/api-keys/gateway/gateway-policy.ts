@@ -1,0 +1,214 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { LRUCache } from 'lru-cache';
+import { z } from 'zod';
+import { idOf } from '#libs/contract/ids.js';
+import type { FieldError } from '#libs/contract/problem.js';
+import { Scope } from '#libs/contract/scopes.js';
+import { invalidInput } from '#libs/platform/errors.js';
+import { withoutSecrets } from '#libs/platform/redact.js';
+import { slipsBetween, suggestion } from '#libs/platform/suggest.js';
+import { CredentialHeader } from './credential-header.js';
+
+/**
+ * What a gateway demands of the key that a request came with. A demand that is not understood is an error, never no
+ * demand: whatever is unknown, repeated, empty or written in another way is refused, and nobody passes.
+ */
+export interface GatewayPolicy {
+  readonly scopes: readonly string[];
+  readonly projectId: string | undefined;
+  readonly cost: number;
+  /** The only header that is looked at for the credential; undefined: `X-API-Key` or `Authorization`. */
+  readonly credential: string | undefined;
+}
+
+/** An explicit demand for no scope. No scope is written so: each has a colon. */
+const NO_SCOPE = 'none';
+const MAX_SCOPES = 20;
+const MAX_COST = 1_000_000;
+
+const scopes = z
+  .string()
+  .transform((text) => (text === NO_SCOPE ? [] : text.split(/[ ,]/)))
+  .pipe(
+    z
+      .array(Scope)
+      .max(MAX_SCOPES)
+      .refine((list) => new Set(list).size === list.length),
+  );
+const fields = {
+  scope: scopes,
+  project: idOf('proj').optional(),
+  cost: z
+    .string()
+    .regex(/^\d{1,7}$/)
+    .transform(Number)
+    .pipe(z.int().max(MAX_COST))
+    .default(1),
+  credential: CredentialHeader.optional(),
+};
+const NAMES = Object.keys(fields);
+const ByHeaders = z.strictObject(fields);
+/** The address is the gateway's own setting: it may be the bare `/authz`, which demands a good key and no more. */
+const ByQuery = z.strictObject({
+  ...fields,
+  scope: scopes.default([]),
+  nginx: z.literal('1').optional(),
+});
+const QUERY_NAMES = Object.keys(ByQuery.shape);
+
+const HEADER_PREFIX = 'x-authz-';
+const HEADERS = NAMES.map((name) => HEADER_PREFIX + name);
+
+const REMEMBERED = 1_000;
+
+/** Reads policies, and remembers them by their text: a gateway asks the same again and again. */
+export class GatewayPolicies {
+  readonly #byText = new LRUCache<string, GatewayPolicy>({ max: REMEMBERED });
+  /** Names of headers that are nothing like ours. */
+  readonly #innocent = new LRUCache<string, true>({ max: REMEMBERED });
+
+  /**
+   * For exactly `/authz`: from its query, which only the gateway's own settings can give. A header that would say more of
+   * the policy is refused, since there it would say nothing.
+   * @throws DomainError `invalid_request`
+   */
+  ofUrl(url: string, headers: IncomingHttpHeaders): GatewayPolicy {
+    for (const name in headers) {
+      if (isOurs(name)) throw misplaced(name);
+    }
+    const known = this.#byText.get(url);
+    if (known) return known;
+    const policy = policyOf('query', ByQuery, parametersOf(url));
+    this.#byText.set(url, policy);
+    return policy;
+  }
+
+  /**
+   * For `/authz/…`: from headers, where the path and its query are the client's. Only for a gateway that is known.
+   * @throws DomainError `invalid_request`
+   */
+  ofHeaders(headers: IncomingHttpHeaders): GatewayPolicy {
+    for (const name in headers) {
+      if (!HEADERS.includes(name) && !this.#isInnocent(name)) throw misspelt(name);
+    }
+    const given = HEADERS.map((name) => headers[name]);
+    // No header holds a line break.
+    const text = given.join('\n');
+    const known = this.#byText.get(text);
+    if (known) return known;
+    const named = Object.fromEntries(
+      NAMES.map((name, index) => [name, given[index]] as const).filter(([, value]) => value !== undefined),
+    );
+    const policy = policyOf('headers', ByHeaders, named);
+    this.#byText.set(text, policy);
+    return policy;
+  }
+
+  #isInnocent(name: string): boolean {
+    if (this.#innocent.has(name)) return true;
+    if (isOurs(name) || HEADERS.some((ours) => isNearly(name, ours))) return false;
+    this.#innocent.set(name, true);
+    return true;
+  }
+}
+
+/** Whether an address has `nginx=1`, however wrong the rest of it is. */
+export function isAskedByNginx(url: string): boolean {
+  const start = url.indexOf('?');
+  return (
+    start !== -1 &&
+    url
+      .slice(start + 1)
+      .split('&')
+      .includes('nginx=1')
+  );
+}
+
+/** Our own, and what a slip makes of its prefix: `X_Authz_Scope`, `XAuthz-Scope`. */
+function isOurs(name: string): boolean {
+  return name.startsWith(HEADER_PREFIX) || (name.charCodeAt(0) === X && /^x[^a-z]?authz/.test(name));
+}
+const X = 'x'.charCodeAt(0);
+
+function isNearly(name: string, ours: string): boolean {
+  return Math.abs(name.length - ours.length) <= 2 && slipsBetween(name, ours) <= 2;
+}
+
+function misplaced(name: string) {
+  return invalidInput({
+    location: `headers.${shown(name)}`,
+    message: 'must not be sent to /authz, where the query alone says what is asked',
+  });
+}
+
+function misspelt(name: string) {
+  const message = `is no header of ours${suggestion(name, HEADERS)}`;
+  return invalidInput({ location: `headers.${shown(name)}`, message });
+}
+
+/**
+ * A query in the one way that we take: `name=value` with `&` between them. Only values are percent-decoded: what an
+ * encoded name, a `;` or an empty pair means depends on who reads it.
+ */
+function parametersOf(url: string): Record<string, string> {
+  const start = url.indexOf('?');
+  if (start === -1) return {};
+  const parameters = new Map<string, string>();
+  for (const pair of url.slice(start + 1).split('&')) {
+    const equals = pair.indexOf('=');
+    const name = equals === -1 ? pair : pair.slice(0, equals);
+    const value = equals === -1 ? undefined : decoded(pair.slice(equals + 1));
+    const message = wrongIn(name, value, parameters);
+    if (message) throw invalidInput({ location: name ? `query.${shown(name)}` : 'query', message });
+    parameters.set(name, value!);
+  }
+  return Object.fromEntries(parameters);
+}
+
+function wrongIn(
+  name: string,
+  value: string | null | undefined,
+  before: ReadonlyMap<string, string>,
+): string | undefined {
+  if (name === '') return 'must be name=value, with one & between two';
+  if (!QUERY_NAMES.includes(name)) return `is no parameter of /authz${suggestion(name, QUERY_NAMES)}`;
+  if (before.has(name)) return 'must be there once';
+  if (value === undefined || value === '') return 'must have a value';
+  return value === null ? 'must be percent-encoded as UTF-8' : undefined;
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return null;
+  }
+}
+
+function policyOf(
+  part: 'query' | 'headers',
+  schema: typeof ByQuery | typeof ByHeaders,
+  given: Readonly<Record<string, unknown>>,
+): GatewayPolicy {
+  const { data, error } = schema.safeParse(given);
+  if (!data) throw invalidInput(...[...new Set(error.issues.map(({ path }) => String(path[0])))].map(errorOf(part)));
+  return { scopes: data.scope, projectId: data.project, cost: data.cost, credential: data.credential };
+}
+
+/** What each field must be. What is wrong about it is not said of its parts: there are few, and short. */
+const WANTED: Readonly<Record<string, string>> = {
+  scope: `none, or up to ${MAX_SCOPES} different scopes such as triggers:read, with one comma or one space between two`,
+  project: 'the id of a project',
+  cost: `a number of 1 to 7 digits, up to ${MAX_COST}`,
+  credential: 'x-api-key, authorization, or the name of another header that holds nothing but a key',
+  nginx: '1',
+};
+
+function errorOf(part: 'query' | 'headers'): (name: string) => FieldError {
+  const prefix = part === 'headers' ? `headers.${HEADER_PREFIX}` : 'query.';
+  return (name) => ({ location: prefix + name, message: `must be ${WANTED[name]}` });
+}
+
+function shown(name: string): string {
+  return withoutSecrets(name).slice(0, 60);
+}

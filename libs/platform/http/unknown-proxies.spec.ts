@@ -1,0 +1,41 @@
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { Logger } from '@nestjs/common';
+import { UnknownProxies } from './unknown-proxies.js';
+
+const MINUTE = 60_000;
+const warnings: string[] = [];
+let now = 0;
+
+beforeEach(() => {
+  warnings.length = 0;
+  Logger.overrideLogger({ log: () => undefined, error: () => undefined, warn: (line: string) => warnings.push(line) });
+});
+
+afterEach(() => Logger.overrideLogger(false));
+
+it('warns at once of a proxy that is not named, and then every five minutes at most, by its address and the setting', () => {
+  const unknown = new UnknownProxies(() => now);
+  unknown.note('gateway', '10.0.0.5');
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]).toMatch(/10\.0\.0\.5.*TRUST_PROXY/);
+
+  for (let count = 0; count < 1_000; count++) unknown.note('api', `10.0.1.${count % 250}`);
+  now += 5 * MINUTE - 1;
+  unknown.note('api', '10.0.0.6');
+  expect(warnings).toHaveLength(1);
+  now += 1;
+  unknown.note('api', '10.0.0.6');
+  expect(warnings).toHaveLength(2);
+  // However many there were, a line names some.
+  expect(warnings[1]).toContain('10.0.1.0');
+  expect(warnings[1]!.length).toBeLessThan(600);
+});
+
+it('is over when no request came through one for a quarter of an hour', () => {
+  const unknown = new UnknownProxies(() => now);
+  expect(unknown.areActive).toBe(false);
+  unknown.note('api', '10.0.0.5');
+  expect(unknown.areActive).toBe(true);
+  now += 15 * MINUTE;
+  expect(unknown.areActive).toBe(false);
+});

@@ -1,0 +1,47 @@
+import { Logger } from '@nestjs/common';
+import { PlainCounter } from '../metrics.js';
+import { Seldom } from '../seldom.js';
+
+const WARN_EVERY_MS = 5 * 60_000;
+/** How long after such a request the readiness still tells of it. */
+const TELL_FOR_MS = 15 * 60_000;
+/** Whoever sends `X-Forwarded-For` counts as a proxy, so there may be any number. */
+const MAX_NAMED = 10;
+
+const requests = new PlainCounter(
+  'keyledger_unknown_proxy_requests_total',
+  'Requests that a proxy or gateway passed on which TRUST_PROXY does not name',
+  ['via'],
+);
+const counts = { gateway: requests.of({ via: 'gateway' }), api: requests.of({ via: 'api' }) };
+
+/** Tells the operators of proxies and gateways that TRUST_PROXY does not name: of their clients, nothing is known. */
+export class UnknownProxies {
+  readonly #logger = new Logger(UnknownProxies.name);
+  readonly #warning: Seldom;
+  readonly #peers = new Set<string>();
+  #lastAt = -Infinity;
+
+  constructor(private readonly now: () => number = () => performance.now()) {
+    this.#warning = new Seldom(WARN_EVERY_MS, now);
+  }
+
+  /** @param peer the address of the connection */
+  note(via: keyof typeof counts, peer: string | undefined): void {
+    counts[via].value += 1;
+    this.#lastAt = this.now();
+    if (peer !== undefined && this.#peers.size < MAX_NAMED) this.#peers.add(peer);
+    if (!this.#warning.isDue()) return;
+    const peers = [...this.#peers].join(', ');
+    this.#peers.clear();
+    this.#logger.warn(
+      `Requests come through ${peers}, which TRUST_PROXY does not name: the addresses of their clients are not known, nor ` +
+        'what a gateway says of a request. If this is your proxy, add its address to TRUST_PROXY',
+    );
+  }
+
+  /** Whether there were any lately. */
+  get areActive(): boolean {
+    return this.now() - this.#lastAt < TELL_FOR_MS;
+  }
+}
