@@ -4,7 +4,7 @@ import type { ApiKeyStatus, Environment } from '#libs/contract/api-keys.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { beginningWith, containing } from '#libs/platform/patterns.js';
 import { badCursor, pageOf, pageRequest } from '#libs/platform/pages.js';
-import { DAY_MS } from './api-key.js';
+import { DAY_MS, statusCondition } from './key-lifecycle.js';
 
 export interface ApiKeySearch {
   /** Those whose keys the caller manages. */
@@ -40,14 +40,6 @@ const sortKeys: Record<string, { expression: string; type: string }> = {
   last_used_at: { expression: `coalesce(u.last_used_at, '-infinity')`, type: 'timestamptz' },
 };
 
-/** In the order of `statusOf`; $2 is the instant. */
-const isStatus: Record<ApiKeyStatus, string> = {
-  revoked: 'k.revoked_at IS NOT NULL',
-  disabled: '(k.revoked_at IS NULL AND k.disabled_at IS NOT NULL)',
-  expired: '(k.revoked_at IS NULL AND k.disabled_at IS NULL AND k.expires_at <= $2)',
-  active: '(k.revoked_at IS NULL AND k.disabled_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $2))',
-};
-
 /** Finds a page of keys by their ids, sorted. One statement: the page and the total are of the same instant. */
 export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Date): Promise<FoundPage> {
   const descending = query.sort.startsWith('-');
@@ -63,7 +55,7 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
            AND (k.organization_id <> ALL($10) OR k.accountable_user_id = $11)
            AND ($12::uuid IS NULL OR k.project_id = $12)
            AND ($13::uuid IS NULL OR k.project_id = $13)
-           AND (${query.statuses?.map((status) => isStatus[status]).join(' OR ') ?? 'true'})
+           AND (${query.statuses?.map((status) => statusCondition(status, '$2')).join(' OR ') ?? 'true'})
            AND ($3::text IS NULL OR k.environment = $3)
            AND ($4::text IS NULL OR k.external_id = $4)
            AND ($5::text IS NULL OR k.name ILIKE $5 OR k.description ILIKE $5 OR k.external_id ILIKE $5

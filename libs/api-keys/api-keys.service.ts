@@ -29,15 +29,17 @@ import type { ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
 import { UsageService } from '#libs/usage/usage.service.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
+import { aboutProject, prefixOfTokens } from './api-key.js';
 import {
-  aboutProject,
   endsByRotation,
   expiryIn,
   MAX_EXPIRY_DAYS,
-  prefixOfTokens,
-  statusOf,
-  whyDead,
-} from './api-key.js';
+  mayExpireAt,
+  operations,
+  transition,
+  type KeyOperation,
+  type Transition,
+} from './key-lifecycle.js';
 import { countRates } from './rate-limits.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { Secrets } from './verification/secrets.js';
@@ -278,8 +280,7 @@ export class ApiKeysService {
   async rotate(principal: Principal, id: string, graceSeconds: number): Promise<ApiKeyWithToken> {
     const before = await this.#find(this.em.fork(), principal, id);
     return this.#withNewToken(prefixOfTokens(before), ({ token, handle, prefix, hash }) =>
-      this.#alter(principal, before, async ({ em, apiKey, own, now, record }) => {
-        refuseDead(apiKey, now);
+      this.#alter(principal, before, 'rotate', async ({ em, apiKey, own, now, record }) => {
         refuseBeyond(own, authorityOf(apiKey));
 
         const secrets = await em.find(ApiKeySecret, {
@@ -312,14 +313,10 @@ export class ApiKeysService {
   update(principal: Principal, id: string, patch: ApiKeyPatch, ifMatch: string | undefined): Promise<ApiKeyView> {
     if (patch.scopes) this.registered.refuseUnknown('body.scopes', patch.scopes);
     if (patch.public_scopes) this.registered.refuseUnknown('body.public_scopes', patch.public_scopes);
-    return this.#change(principal, id, async ({ em, apiKey, own, now, record }) => {
+    return this.#change(principal, id, 'update', async ({ em, apiKey, own, now, record }) => {
       refuseOtherVersion(apiKey, ifMatch);
-      refuseRevoked(apiKey, now);
       const changes = changesOf(fieldsOf(apiKey), normalize(patch));
-      if (changes['expires_at']) {
-        refuseDead(apiKey, now);
-        refuseBadExpiry(patch.expires_at, now);
-      }
+      if (changes['expires_at']) refuseBadExpiry(patch.expires_at, now);
       const held = authorityOf(apiKey);
       const heldInPublic = this.#publicReach(apiKey);
       em.assign(apiKey, {
@@ -352,45 +349,29 @@ export class ApiKeysService {
   }
 
   enable(principal: Principal, id: string): Promise<ApiKeyView> {
-    return this.#change(principal, id, ({ apiKey, own, now, record }) => {
-      refuseRevoked(apiKey, now);
-      refuseBeyond(own, authorityOf(apiKey));
-      if (!apiKey.disabledAt) return;
-      apiKey.disabledAt = null;
-      touch(apiKey, now);
-      record({ type: 'api_key.enabled', data: {} });
+    return this.#change(principal, id, 'enable', (alteration) => {
+      refuseBeyond(alteration.own, authorityOf(alteration.apiKey));
+      enter(alteration, operations.enable.event, {});
     });
   }
 
   disable(principal: Principal, id: string): Promise<ApiKeyView> {
-    return this.#change(principal, id, ({ apiKey, now, record }) => {
-      refuseRevoked(apiKey, now);
-      if (apiKey.disabledAt) return;
-      apiKey.disabledAt = now;
-      touch(apiKey, now);
-      record({ type: 'api_key.disabled', data: {} });
-    });
+    return this.#change(principal, id, 'disable', (alteration) => enter(alteration, operations.disable.event, {}));
   }
 
   /** The row stays listed. A second time changes nothing. */
   revoke(principal: Principal, id: string): Promise<ApiKeyView> {
-    return this.#change(principal, id, ({ apiKey, now, record }) => {
-      if (apiKey.revokedAt) return;
-      apiKey.revokedAt = now;
-      touch(apiKey, now);
-      record({ type: 'api_key.revoked', data: { deleted: false } });
-    });
+    return this.#change(principal, id, 'revoke', (alteration) =>
+      enter(alteration, operations.revoke.event, { deleted: false }),
+    );
   }
 
   /** Revoked, and gone from every list. */
   async delete(principal: Principal, id: string): Promise<void> {
     const before = await this.#find(this.em.fork(), principal, id);
-    await this.#alter(principal, before, async ({ apiKey, now, record }) => {
-      apiKey.revokedAt ??= now;
-      apiKey.deletedAt = now;
-      touch(apiKey, now);
-      record({ type: 'api_key.revoked', data: { deleted: true } });
-    });
+    await this.#alter(principal, before, 'delete', async (alteration) =>
+      enter(alteration, operations.delete.event, { deleted: true }),
+    );
   }
 
   /** Those that an operator can end, wherever they are: else one that is made by somebody who goes could outlive them. */
@@ -399,27 +380,37 @@ export class ApiKeysService {
     const em = this.em.fork();
     const found = await em.find(
       ApiKey,
-      { scopes: { $contains: ['deployment:verify'] }, revokedAt: null },
+      { scopes: { $contains: ['deployment:verify'] }, ...notEnded(this.clock.now()) },
       { orderBy: { id: 'asc' } },
     );
     return this.#withUsage(em, found);
   }
 
   async revokeServiceKey(operator: UserPrincipal, id: string): Promise<ApiKeyView> {
-    const isServiceKey = { id, scopes: { $contains: ['deployment:verify'] } };
+    const isServiceKey = { id, scopes: { $contains: ['deployment:verify'] }, deletedAt: null };
     const found = await this.em.fork().findOne(ApiKey, isServiceKey);
     if (!found) throw noSuchKey();
     const { organizationId } = found;
     const revoke = async ({ em, record }: Change) => {
       await this.sessions.requireOperatorNow(em, operator);
       const apiKey = await em.findOneOrFail(ApiKey, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      if (!apiKey.revokedAt) {
-        const now = this.clock.now();
-        apiKey.revokedAt = now;
-        touch(apiKey, now);
-        const data = { ...aboutProject(apiKey), deleted: false };
-        recordOperatorAction(record, operator, { type: 'api_key.revoked', subject: id, organizationId, data });
-      }
+      const now = this.clock.now();
+      enter(
+        {
+          apiKey,
+          now,
+          step: requireTransition(apiKey, 'revoke', now),
+          record: ({ type, data }) =>
+            recordOperatorAction(record, operator, {
+              type,
+              subject: id,
+              organizationId,
+              data: { ...aboutProject(apiKey), ...data },
+            }),
+        },
+        operations.revoke.event,
+        { deleted: false },
+      );
       return (await this.#withUsage(em, [apiKey]))[0]!;
     };
     return this.changes.alter(organizationId, { kind: 'api_key', id }, revoke, DEPLOYMENT_ID);
@@ -438,17 +429,23 @@ export class ApiKeysService {
   async #change(
     principal: Principal,
     id: string,
+    operation: KeyOperation,
     work: (alteration: Alteration) => Promise<void> | void,
   ): Promise<ApiKeyView> {
     const before = await this.#find(this.em.fork(), principal, id);
-    return this.#alter(principal, before, async (alteration) => {
+    return this.#alter(principal, before, operation, async (alteration) => {
       await work(alteration);
       return (await this.#withUsage(alteration.em, [alteration.apiKey]))[0]!;
     });
   }
 
   /** A change of one key that ends decisions made before it. Actor and key are read again under the shard's lock. */
-  #alter<T>(principal: Principal, before: ApiKey, work: (alteration: Alteration) => Promise<T>): Promise<T> {
+  #alter<T>(
+    principal: Principal,
+    before: ApiKey,
+    operation: KeyOperation,
+    work: (alteration: Alteration) => Promise<T>,
+  ): Promise<T> {
     const { id, organizationId } = before;
     return this.changes.alter(organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
       const own = await asMissing(noSuchKey, () =>
@@ -457,11 +454,13 @@ export class ApiKeysService {
       const apiKey = await em.findOne(ApiKey, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (!apiKey || !manages(own, apiKey)) throw noSuchKey();
       const actor = actorOf(principal);
+      const now = this.clock.now();
       return work({
         em,
         apiKey,
         own,
-        now: this.clock.now(),
+        now,
+        step: requireTransition(apiKey, operation, now),
         record: (event) => record({ ...event, data: { ...aboutProject(apiKey), ...event.data }, subject: id, actor }),
       });
     });
@@ -515,8 +514,12 @@ interface Alteration {
   /** What the actor may do here, as it is now. */
   readonly own: Authority;
   readonly now: Date;
+  /** From which state to which it takes the key. */
+  readonly step: Step;
   readonly record: <T extends ApiKeyEventType>(event: Pick<NewEvent<T>, 'type' | 'data'>) => void;
 }
+
+type Step = Exclude<Transition, { readonly refused: unknown }>;
 
 type ApiKeyEventType = Extract<DomainEventType, `api_key.${string}`>;
 
@@ -570,10 +573,9 @@ function searchWithin(managed: ReadonlyMap<string, Authority>) {
   };
 }
 
-/** Among the keys that can still be used, or can be made to work again. */
+/** Among the keys that have not ended. */
 async function refuseTakenName(em: EntityManager, organizationId: string, name: string, now: Date): Promise<void> {
-  const unexpired = { $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }] };
-  const taken = await em.count(ApiKey, { organizationId, name, revokedAt: null, deletedAt: null, ...unexpired });
+  const taken = await em.count(ApiKey, { organizationId, name, ...notEnded(now) });
   if (taken > 0) throw new DomainError('conflict', 'A key with this name exists; delete it, or take another name');
 }
 
@@ -588,6 +590,11 @@ function refuseBeyondCeiling(ceiling: readonly string[] | null | undefined, scop
   if (excess.length > 0) {
     throw new DomainError('beyond_authority', `An operator has not given this organization ${excess.join(', ')}`);
   }
+}
+
+/** The keys that are active or disabled. */
+function notEnded(now: Date) {
+  return { deletedAt: null, revokedAt: null, $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }] };
 }
 
 /** What `PATCH` can change, by its names in the API. */
@@ -611,19 +618,28 @@ function normalize(patch: ApiKeyPatch) {
   return { ...patch, ...(patch.expires_at && { expires_at: new Date(patch.expires_at).toISOString() }) };
 }
 
-function refuseRevoked(apiKey: ApiKey, now: Date): void {
-  if (statusOf(apiKey, now) === 'revoked') throw new DomainError('conflict', 'The key is revoked for good');
+/** @throws DomainError where the operation does not apply to a key in this state */
+function requireTransition(apiKey: ApiKey, operation: KeyOperation, now: Date): Step {
+  const step = transition(apiKey, operation, now);
+  if ('refused' in step) throw new DomainError(step.refused, step.why);
+  return step;
 }
 
-function refuseDead(apiKey: ApiKey, now: Date): void {
-  const why = whyDead(apiKey, now);
-  if (why) throw new DomainError('conflict', why);
+/** Takes the key to the state that the operation leads to, and records it; nothing where the key is in that state. */
+function enter<T extends ApiKeyEventType>(
+  { apiKey, step, now, record }: Pick<Alteration, 'apiKey' | 'step' | 'now' | 'record'>,
+  type: T,
+  data: NewEvent<T>['data'],
+): void {
+  if (step.from === step.to) return;
+  Object.assign(apiKey, step.instants);
+  touch(apiKey, now);
+  record({ type, data });
 }
 
 function refuseBadExpiry(expiresAt: string | null | undefined, now: Date): void {
   if (!expiresAt) return;
-  const at = new Date(expiresAt);
-  if (at > now && at <= expiryIn(MAX_EXPIRY_DAYS, now)!) return;
+  if (mayExpireAt(new Date(expiresAt), now)) return;
   throw invalidInput({
     location: 'body.expires_at',
     message: `must be in the future, by ${MAX_EXPIRY_DAYS} days at the most; to stop a key now, disable or revoke it`,

@@ -16,7 +16,10 @@ const tag = 'API keys';
 export const Environment = z.enum(['test', 'live']);
 export type Environment = z.infer<typeof Environment>;
 
-export const ApiKeyStatus = z.enum(['active', 'disabled', 'expired', 'revoked']);
+export const ApiKeyStatus = z.enum(['active', 'disabled', 'expired', 'revoked']).meta({
+  description:
+    'Where several apply: revoked, then expired, then disabled. An expired or a revoked key has ended for good',
+});
 export type ApiKeyStatus = z.infer<typeof ApiKeyStatus>;
 
 /** Whatever a customer wants to find again with the key. */
@@ -317,8 +320,8 @@ export const VerificationCode = z.enum([
   'valid',
   'invalid_key',
   'revoked',
-  'disabled',
   'expired',
+  'disabled',
   'organization_suspended',
   'ip_not_allowed',
   'origin_not_allowed',

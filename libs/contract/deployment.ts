@@ -141,7 +141,7 @@ export const listServiceKeys = defineRoute({
   path: '/api/v1/deployment/service-keys',
   tag,
   summary: 'List the keys that verify keys of every organization',
-  description: 'Whichever organization they belong to, those that are revoked left out.',
+  description: 'Those of every organization that are active or disabled.',
   policy: 'operator',
   success: { status: 200, body: z.strictObject({ data: z.array(ApiKey), total: z.int() }) },
 });

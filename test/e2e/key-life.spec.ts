@@ -160,6 +160,70 @@ describe('revoking', () => {
   });
 });
 
+describe('an expired key', () => {
+  /** Expired, and disabled before that or not. The clock stands after the expiry until the test has run. */
+  async function whenExpired(disable: boolean, work: (key: { id: string; key: string }) => Promise<void>) {
+    const key = await newKey();
+    const params = { id: key.id };
+    const rotated = await ada.client.apiKeys.rotate({ params, body: { grace_period_seconds: 3600 } });
+    const expires_at = new Date(Date.now() + 60_000).toISOString();
+    await ada.client.apiKeys.update({ params, body: { expires_at } });
+    if (disable) await ada.client.apiKeys.disable({ params });
+    deployment.advance(61_000);
+    try {
+      await work({ id: key.id, key: rotated.key });
+      for (const secret of [key.key, rotated.key]) expect(['expired', 'revoked']).toContain(await codeOf(use(secret)));
+    } finally {
+      deployment.advance(-61_000);
+    }
+  }
+  const later = () => new Date(Date.now() + 3_600_000).toISOString();
+
+  describe.each([
+    ['active', false],
+    ['disabled', true],
+  ])('that was %s', (_, disable) => {
+    it('has ended for good: no operation or update applies, and no secret of it works again', () =>
+      whenExpired(disable, async ({ id, key }) => {
+        const params = { id };
+        const { apiKeys } = ada.client;
+        const before = await apiKeys.get({ params });
+        expect(before.status).toBe('expired');
+        const attempts = [
+          () => apiKeys.disable({ params }),
+          () => apiKeys.update({ params, body: { expires_at: later() } }),
+          () => apiKeys.update({ params, body: { expires_at: null } }),
+          () => apiKeys.update({ params, body: { name: 'Alive' } }),
+          () => apiKeys.update({ params, body: { scopes: ['triggers:*'] } }),
+          () => apiKeys.update({ params, body: { rate_limits: [{ name: 'm', limit: 1, window_seconds: 60 }] } }),
+          () => apiKeys.update({ params, body: { name: 'Alive', expires_at: later() } }),
+          () => apiKeys.update({ params, body: {} }),
+          () => apiKeys.rotate({ params }),
+          () => apiKeys.rotate({ params, body: { grace_period_seconds: 60 } }),
+          () => apiKeys.enable({ params }),
+          () => apiKeys.update({ params, body: { expires_at: later() } }),
+          () => apiKeys.enable({ params }),
+        ];
+        for (const attempt of attempts) expect(await codeOf(attempt())).toBe('conflict');
+        expect(await apiKeys.get({ params })).toEqual(before);
+        expect(await codeOf(use(key))).toBe('expired');
+      }));
+
+    it('can still be revoked, once, and deleted', () =>
+      whenExpired(disable, async ({ id }) => {
+        const params = { id };
+        expect((await ada.client.apiKeys.revoke({ params })).status).toBe('revoked');
+        expect((await ada.client.apiKeys.revoke({ params })).status).toBe('revoked');
+        await ada.client.apiKeys.delete({ params });
+        expect(await codeOf(ada.client.apiKeys.delete({ params }))).toBe('not_found');
+        expect(await eventsOf(id, 'api_key.revoked', 2)).toEqual([
+          expect.objectContaining({ deleted: false }),
+          expect.objectContaining({ deleted: true }),
+        ]);
+      }));
+  });
+});
+
 describe('rotation with a grace period', () => {
   const rotate = (id: string, seconds: number) =>
     ada.client.apiKeys.rotate({ params: { id }, body: { grace_period_seconds: seconds } });

@@ -78,7 +78,7 @@ describe('POST /api/v1/api-keys/verify', () => {
     }
   });
 
-  it('checks revoked before disabled before expired before scopes', async () => {
+  it('checks revoked before expired before disabled before scopes', async () => {
     const key = await newKey({ expires_in_days: 1 });
     const state = async () => (await verify(key.key, ['events:read'])).code;
     // As one who changes rows by hand has to: what nodes know of them is from before.
@@ -87,10 +87,10 @@ describe('POST /api/v1/api-keys/verify', () => {
       await deployment.sql.query('UPDATE authz_state SET seq = seq + 1, tag = tag + 1');
     };
     expect(await state()).toBe('insufficient_scope');
-    await set(`expires_at = now() - interval '1 second'`);
-    expect(await state()).toBe('expired');
     await set('disabled_at = now()');
     expect(await state()).toBe('disabled');
+    await set(`expires_at = now() - interval '1 second'`);
+    expect(await state()).toBe('expired');
     await set('revoked_at = now()');
     expect(await state()).toBe('revoked');
   });

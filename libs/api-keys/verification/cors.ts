@@ -5,6 +5,7 @@ import type pg from 'pg';
 import { domainsAllowing } from '#libs/contract/domains.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
+import { statusCondition } from '../key-lifecycle.js';
 
 const METHODS = 'GET, POST, PATCH, DELETE';
 const REQUEST_HEADERS =
@@ -60,8 +61,8 @@ export class Cors implements OnModuleInit {
     const { rows } = await this.pool.query<{ allowed: boolean }>(
       `SELECT EXISTS (
          SELECT FROM api_key k JOIN organization o ON o.id = k.organization_id
-         WHERE k.allowed_domains && $1 AND k.allowed_domains <> '{}' AND k.revoked_at IS NULL AND k.disabled_at IS NULL
-           AND (k.expires_at IS NULL OR k.expires_at > $2) AND o.suspended_at IS NULL
+         WHERE k.allowed_domains && $1 AND k.allowed_domains <> '{}' AND ${statusCondition('active', '$2')}
+           AND o.suspended_at IS NULL
        ) AS allowed`,
       [domains, this.clock.now()],
     );

@@ -3,7 +3,7 @@ import { allowsOrigin } from '#libs/contract/domains.js';
 import { isWithin } from '#libs/contract/networks.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
-import { statusOf } from '../api-key.js';
+import { hasEnded, statusOf } from '../key-lifecycle.js';
 
 /** What a decision rests on, read together in one statement with the state of its shard. */
 export interface ApiKeyRecord {
@@ -76,7 +76,7 @@ export interface Demand {
  * always give the same answer.
  */
 export function decide(record: ApiKeyRecord, demand: Demand, now: Date): VerificationCode {
-  if (record.secretEndedAt && record.secretEndedAt <= now) return 'revoked';
+  if (hasEnded({ endedAt: record.secretEndedAt }, now)) return 'revoked';
   const status = statusOf(record, now);
   if (status !== 'active') return status;
   if (record.organizationSuspendedAt) return 'organization_suspended';
