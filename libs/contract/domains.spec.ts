@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { allowsOrigin, Domain, domainsAllowing } from './domains.js';
+import { allowsOrigin, Domain, domainsAllowing, hostOfOrigin } from './domains.js';
 
 describe('an allowed domain', () => {
   it.each([
@@ -107,14 +107,44 @@ describe('an origin', () => {
     'javascript:alert(1)',
     'https://exa mple.com',
   ])('%p is none, and allowed by nothing', (origin) => {
-    expect(domainsAllowing(origin)).toEqual([]);
+    expect(hostOfOrigin(origin)).toBeUndefined();
     expect(allowsOrigin(['example.com', '*.example.com', 'null', ''], origin)).toBe(false);
   });
 
   it('that is an address is allowed by itself and by no wildcard', () => {
     expect(allowsOrigin(['192.0.2.1'], 'http://192.0.2.1:8080')).toBe(true);
-    expect(domainsAllowing('http://192.0.2.1')).toEqual(['192.0.2.1']);
-    expect(domainsAllowing('http://0xc0000201')).toEqual(['192.0.2.1']);
-    expect(domainsAllowing('http://[2001:db8::1]:80')).toEqual(['[2001:db8::1]']);
+    expect(domainsAllowing('192.0.2.1')).toEqual(['192.0.2.1']);
+    expect(hostOfOrigin('http://0xc0000201')).toBe('192.0.2.1');
+    expect(allowsOrigin(['*.0.2.1'], 'http://192.0.2.1')).toBe(false);
+    expect(domainsAllowing(hostOfOrigin('http://[2001:db8::1]:80')!)).toEqual(['[2001:db8::1]']);
+  });
+
+  it('is allowed by the same domains whether one asks for them or compares them', () => {
+    fc.assert(
+      fc.property(fc.array(label, { minLength: 1, maxLength: 6 }), fc.nat(6), fc.boolean(), (labels, from, below) => {
+        const host = labels.join('.');
+        const domain = (below ? '*.' : '') + (labels.slice(from).join('.') || 'example');
+        fc.pre(hostOfOrigin(`https://${host}`) === host);
+        expect(allowsOrigin([domain], `https://${host}`)).toBe(domainsAllowing(host).includes(domain));
+      }),
+    );
+  });
+
+  it('has no more domains that allow it than the longest name has labels', () => {
+    const longest = `${'a.'.repeat(126)}a`;
+    const domains = domainsAllowing(hostOfOrigin(`https://${longest}`)!);
+    expect(domains).toHaveLength(127);
+    expect(domains.join('').length).toBeLessThan(20_000);
+  });
+
+  it.each([
+    ['a name that is too long', `${'a.'.repeat(127)}a`],
+    ['a label that is too long', `${'a'.repeat(64)}.example`],
+    ['as many labels as a header can hold', `${'a.'.repeat(8_000)}a`],
+    ['a name that becomes too long in ASCII', `${'ü.'.repeat(60)}example`],
+  ])('is none with %s', (_what, host) => {
+    expect(hostOfOrigin(`https://${host}`)).toBeUndefined();
+    expect(allowsOrigin([host, '*.a'], `https://${host}`)).toBe(false);
+    expect(Domain.safeParse(host).success).toBe(false);
   });
 });

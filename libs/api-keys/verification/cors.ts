@@ -1,11 +1,7 @@
-import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type pg from 'pg';
-import { domainsAllowing } from '#libs/contract/domains.js';
-import { Clock } from '#libs/platform/clock.js';
-import { DATABASE_POOL } from '#libs/platform/database.js';
-import { statusCondition } from '../key-lifecycle.js';
+import { AllowedOrigins } from './allowed-origins.js';
 
 const METHODS = 'GET, POST, PATCH, DELETE';
 const REQUEST_HEADERS =
@@ -23,8 +19,7 @@ const MAX_AGE_SECONDS = 600;
 export class Cors implements OnModuleInit {
   constructor(
     private readonly host: HttpAdapterHost,
-    private readonly clock: Clock,
-    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    private readonly allowedOrigins: AllowedOrigins,
   ) {}
 
   onModuleInit(): void {
@@ -44,7 +39,7 @@ export class Cors implements OnModuleInit {
 
   async #answerPreflight(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { origin } = request.headers;
-    if (await this.#isAllowedBySomeKey(origin!)) {
+    if (await this.allowedOrigins.has(origin!)) {
       void reply.headers({
         'access-control-allow-origin': origin,
         'access-control-allow-methods': METHODS,
@@ -53,20 +48,6 @@ export class Cors implements OnModuleInit {
       });
     }
     await reply.status(204).send();
-  }
-
-  async #isAllowedBySomeKey(origin: string): Promise<boolean> {
-    const domains = domainsAllowing(origin);
-    if (domains.length === 0) return false;
-    const { rows } = await this.pool.query<{ allowed: boolean }>(
-      `SELECT EXISTS (
-         SELECT FROM api_key k JOIN organization o ON o.id = k.organization_id
-         WHERE k.allowed_domains && $1 AND k.allowed_domains <> '{}' AND ${statusCondition('active', '$2')}
-           AND o.suspended_at IS NULL
-       ) AS allowed`,
-      [domains, this.clock.now()],
-    );
-    return rows[0]!.allowed;
   }
 }
 

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AllowedOrigins } from './allowed-origins.js';
 import { ApiKeyCredentials } from './api-key-credentials.js';
 import { ApiKeyRecords } from './api-key-records.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
@@ -9,7 +10,7 @@ import { Secrets } from './secrets.js';
 
 /** Apart from the rest of `api-keys`, so that the guard can stand on it while the rest stands on the guard. */
 @Module({
-  providers: [ApiKeyCredentials, ApiKeyRecords, ApiKeyVerifier, Cors, Denials, PublicKeyRate, Secrets],
+  providers: [AllowedOrigins, ApiKeyCredentials, ApiKeyRecords, ApiKeyVerifier, Cors, Denials, PublicKeyRate, Secrets],
   exports: [ApiKeyCredentials, ApiKeyVerifier, Secrets],
 })
 export class VerificationModule {}

@@ -1,0 +1,106 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { LRUCache } from 'lru-cache';
+import pLimit from 'p-limit';
+import type pg from 'pg';
+import { domainsAllowing, hostOfOrigin } from '#libs/contract/domains.js';
+import { Clock } from '#libs/platform/clock.js';
+import { DATABASE_POOL, IMPATIENT } from '#libs/platform/database.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { AuthorizationStates, type StateFollower } from '#libs/platform/events/authorization-states.js';
+import { statusCondition } from '../key-lifecycle.js';
+
+/** Preflights are anonymous: however many there are, this many connections of the pool serve them. */
+const RUNNING = 2;
+const WAITING = 100;
+
+/** A key may expire meanwhile. */
+const ALLOWED_MS = 30_000;
+/** Creating a key moves no authorization state, so nothing says that a refusal has become wrong. */
+const REFUSED_MS = 1_000;
+const MAX_ENTRIES = 10_000;
+const MAX_BYTES = 2 * 1024 * 1024;
+/** What an entry takes besides its host, about. */
+const ENTRY_BYTES = 150;
+
+/**
+ * Whether some live key allows an origin. An answer is remembered until an authorization state moves, by host, and those that
+ * allow apart from those that refuse, so that a flood of invented origins drives no real one out.
+ */
+@Injectable()
+export class AllowedOrigins implements StateFollower {
+  readonly #allowed = this.#cache(ALLOWED_MS);
+  readonly #refused = this.#cache(REFUSED_MS);
+  readonly #asking = new Map<string, Promise<boolean>>();
+  readonly #limit = pLimit(RUNNING);
+  /** How often the answers were forgotten. */
+  #forgotten = 0;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly states: AuthorizationStates,
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+  ) {
+    states.follow(this);
+  }
+
+  forget(): void {
+    this.forgetAll();
+  }
+
+  forgetAll(): void {
+    this.#forgotten += 1;
+    this.#allowed.clear();
+    this.#refused.clear();
+    this.#asking.clear();
+  }
+
+  /** @throws DomainError `overloaded` when too many others are being asked about. */
+  async has(origin: string): Promise<boolean> {
+    const host = hostOfOrigin(origin);
+    if (host === undefined) return false;
+    // All that wait share one statement.
+    await this.states.refresh();
+    if (this.#allowed.has(host)) return true;
+    if (this.#refused.has(host)) return false;
+    return this.#asking.get(host) ?? this.#ask(host);
+  }
+
+  #ask(host: string): Promise<boolean> {
+    if (this.#limit.pendingCount >= WAITING) {
+      throw new DomainError('overloaded', 'Too many origins are being looked up', { retryAfter: 1 });
+    }
+    const answer = this.#limit(() => this.#isAllowedBySomeKey(host)).finally(() => {
+      if (this.#asking.get(host) === answer) this.#asking.delete(host);
+    });
+    this.#asking.set(host, answer);
+    return answer;
+  }
+
+  async #isAllowedBySomeKey(host: string): Promise<boolean> {
+    const forgotten = this.#forgotten;
+    const { rows } = await this.pool.query<{ allowed: boolean }>({
+      text: `SELECT EXISTS (
+         SELECT FROM api_key k JOIN organization o ON o.id = k.organization_id
+         WHERE k.allowed_domains && $1 AND k.allowed_domains <> '{}' AND ${statusCondition('active', '$2')}
+           AND o.suspended_at IS NULL
+       ) AS allowed`,
+      values: [domainsAllowing(host), this.clock.now()],
+      ...IMPATIENT,
+    });
+    const { allowed } = rows[0]!;
+    // A state that moved meanwhile may have made it wrong.
+    if (forgotten === this.#forgotten) (allowed ? this.#allowed : this.#refused).set(host, true);
+    return allowed;
+  }
+
+  #cache(ttl: number): LRUCache<string, true> {
+    return new LRUCache({
+      max: MAX_ENTRIES,
+      maxSize: MAX_BYTES,
+      sizeCalculation: (_, host) => ENTRY_BYTES + host.length,
+      ttl,
+      ttlResolution: 0,
+      perf: { now: () => this.clock.now().getTime() },
+    });
+  }
+}
