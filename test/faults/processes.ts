@@ -2,13 +2,15 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import pg from 'pg';
-import { createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
+import { createDatabase, TEST_SECRET, type TestDatabase, type TestServer } from '../support/deployment.js';
 import { freePort } from '../support/ports.js';
 
 const DIST = join(import.meta.dirname, '../../dist/apps');
 
 /** A process of the deployment that can be killed at any moment and comes back under the same address. */
 class Service {
+  /** All that its processes have logged. */
+  output = '';
   #child: ChildProcess;
   #ready: Promise<unknown>;
   #ending = false;
@@ -60,13 +62,13 @@ class Service {
       execArgv: [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
-    let output = '';
     for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(-4_000)));
+      stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
     }
     // Nobody but us may end it: a process that dies of what we do to its surroundings is a finding.
     child.once('exit', (code, signal) => {
-      if (!this.#ending) this.onFailure(`${this.app} ended by itself (${signal ?? code}): ${output}`);
+      if (!this.#ending)
+        this.onFailure(`${this.app} ended by itself (${signal ?? code}): ${this.output.slice(-4_000)}`);
     });
     return [child, Promise.race([once(child, 'message'), once(child, 'exit')])];
   }
@@ -84,8 +86,13 @@ export interface Processes {
   stop(): Promise<void>;
 }
 
-export async function startProcesses(options: { apis: number; env?: Record<string, string> }): Promise<Processes> {
-  const database = await createDatabase();
+export async function startProcesses(options: {
+  apis: number;
+  env?: Record<string, string>;
+  /** One of the test's own, instead of the one that all share. */
+  server?: TestServer;
+}): Promise<Processes> {
+  const database = await createDatabase(options.server);
   const failures: string[] = [];
   const env = {
     HOST: '127.0.0.1',
