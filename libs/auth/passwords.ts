@@ -3,16 +3,22 @@ import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import * as common from '@zxcvbn-ts/language-common';
 import { Argon2id } from '#libs/platform/argon2id.js';
 import { invalidInput } from '#libs/platform/errors.js';
+import { Gauges } from '#libs/platform/metrics.js';
 
 /** zxcvbn's scale goes to 4; below 2 a password falls within some 10^6 guesses: the common ones and their variations. */
 const WEAKEST_SCORE = 2;
 
 @Injectable()
 export class Passwords {
-  readonly #argon2id = new Argon2id('passwords');
+  readonly #argon2id: Argon2id;
   readonly #strength = new ZxcvbnFactory({ dictionary: { ...common.dictionary }, graphs: common.adjacencyGraphs });
   /** Verified when there is no account, so that the answer takes as long as if there were one. */
-  readonly #nobody = this.hash('no account has this password');
+  readonly #nobody: Promise<string>;
+
+  constructor(gauges: Gauges) {
+    this.#argon2id = new Argon2id('passwords', gauges);
+    this.#nobody = this.hash('no account has this password');
+  }
 
   hash(password: string): Promise<string> {
     return this.#argon2id.hash(password);

@@ -1,25 +1,12 @@
 import argon2 from 'argon2';
 import pLimit from 'p-limit';
 import { DomainError } from './errors.js';
-import { measured } from './metrics.js';
+import type { Gauges } from './metrics.js';
 import { traced } from './tracing.js';
 
 /** Each run keeps a core busy and 19 MiB of memory for some 20 ms. */
 const RUNNING = 2;
 const WAITING = 200;
-
-const pools = new Map<string, Argon2id>();
-measured(
-  'keyledger_argon2id_runs',
-  'Argon2id runs under way and waiting for their turn',
-  (gauge) => {
-    for (const [pool, { running, waiting }] of pools) {
-      gauge.set({ pool, state: 'running' }, running);
-      gauge.set({ pool, state: 'waiting' }, waiting);
-    }
-  },
-  ['pool', 'state'],
-);
 
 /**
  * Argon2id with the parameters that OWASP recommends: 19 MiB, two passes, one lane. For passwords, which need it, and for
@@ -30,8 +17,12 @@ export class Argon2id {
   readonly #limit = pLimit(RUNNING);
 
   /** @param pool what it is called in the metrics */
-  constructor(pool: string) {
-    pools.set(pool, this);
+  constructor(pool: string, gauges: Gauges) {
+    const help = 'Argon2id runs under way and waiting for their turn';
+    gauges.add('keyledger_argon2id_runs', help, ['pool', 'state'], (set) => {
+      set({ pool, state: 'running' }, this.#limit.activeCount);
+      set({ pool, state: 'waiting' }, this.#limit.pendingCount);
+    });
   }
 
   /** @throws DomainError `overloaded` when too many wait already. */
@@ -44,14 +35,6 @@ export class Argon2id {
   /** @throws DomainError `overloaded` when too many wait already. */
   verify(hash: string, text: string): Promise<boolean> {
     return this.#run(() => argon2.verify(hash, text));
-  }
-
-  get running(): number {
-    return this.#limit.activeCount;
-  }
-
-  get waiting(): number {
-    return this.#limit.pendingCount;
   }
 
   async #run<T>(work: () => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import { collectDefaultMetrics } from 'prom-client';
 import { Config, ConfigError } from './config.js';
 import { createHttpServer } from './http/http-server.js';
-import { registry } from './metrics.js';
+import { Gauges, registry } from './metrics.js';
 
 const PATH = '/metrics';
 
@@ -14,7 +14,10 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
   readonly #logger = new Logger(MetricsServer.name);
   #server: Server | undefined;
 
-  constructor(private readonly config: Config) {}
+  constructor(
+    private readonly gauges: Gauges,
+    private readonly config: Config,
+  ) {}
 
   async onApplicationBootstrap(): Promise<void> {
     const { METRICS_PORT: port, METRICS_HOST: host } = this.config.settings;
@@ -38,7 +41,7 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
       return;
     }
     try {
-      const text = await registry.metrics();
+      const text = `${await registry.metrics()}\n${await this.gauges.registry.metrics()}`;
       response.writeHead(200, { 'content-type': registry.contentType }).end(text);
     } catch (error) {
       this.#logger.error(`The metrics could not be read: ${String(error)}`);

@@ -1,7 +1,40 @@
+import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** All metrics of this process. Each is defined beside the code that it tells of, and `docs/operations.md` lists them. */
 export const registry = new Registry();
+
+type Labels = Record<string, string>;
+type Read = (set: (labels: Labels, value: number) => void) => void | Promise<void>;
+
+/**
+ * What the parts of one application measure when the metrics are read, such as the size of a cache. Several applications in
+ * one process each have their own, which ends with them.
+ */
+@Injectable()
+export class Gauges {
+  readonly registry = new Registry();
+  readonly #reads = new Map<string, Read[]>();
+
+  /** Adds a part to the gauge of this name; the first one defines its help text and labels. */
+  add(name: string, help: string, labelNames: readonly string[], read: Read): void {
+    const known = this.#reads.get(name);
+    if (known) return void known.push(read);
+    const reads = [read];
+    this.#reads.set(name, reads);
+    this.registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        labelNames,
+        registers: [],
+        async collect() {
+          for (const part of reads) await part((labels, value) => this.set(labels, value));
+        },
+      }),
+    );
+  }
+}
 
 /** What is asked for when somebody reads it. */
 export function measured<Label extends string = never>(

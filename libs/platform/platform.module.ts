@@ -1,6 +1,7 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { Config } from './config.js';
 import { DatabaseModule, type DatabaseRole, type Entities } from './database.js';
+import { Gauges } from './metrics.js';
 import { MetricsServer } from './metrics-server.js';
 import { Queues } from './queue.js';
 
@@ -12,8 +13,8 @@ export class PlatformModule {
     return {
       module: PlatformModule,
       imports: [DatabaseModule.forRoot(role, entities)],
-      providers: [{ provide: Config, useValue: config }, Queues, MetricsServer],
-      exports: [Config, Queues, DatabaseModule],
+      providers: [{ provide: Config, useValue: config }, Gauges, Queues, MetricsServer],
+      exports: [Config, Gauges, Queues, DatabaseModule],
     };
   }
 }

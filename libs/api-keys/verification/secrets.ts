@@ -5,6 +5,7 @@ import { toUuid } from '#libs/contract/ids.js';
 import { Argon2id } from '#libs/platform/argon2id.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
 import { DomainError } from '#libs/platform/errors.js';
+import { Gauges } from '#libs/platform/metrics.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { Digests } from './digests.js';
 
@@ -32,15 +33,17 @@ const WAITING_PER_SECRET = 8;
 @Injectable()
 export class Secrets {
   readonly #logger = new Logger(Secrets.name);
-  readonly #argon2id = new Argon2id('keys');
+  readonly #argon2id: Argon2id;
   readonly #processKey = randomBytes(32).toString('latin1');
   readonly #running = new Map<string, Map<string, Promise<boolean>>>();
   readonly #digests: Digests;
 
   constructor(
     sealing: Sealing,
+    gauges: Gauges,
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
   ) {
+    this.#argon2id = new Argon2id('keys', gauges);
     this.#digests = new Digests(sealing);
   }
 

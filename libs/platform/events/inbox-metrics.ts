@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge } from 'prom-client';
 import type pg from 'pg';
-import { histogram, measured, PlainCounter, registry } from '../metrics.js';
+import { histogram, PlainCounter, registry, type Gauges } from '../metrics.js';
 import { inboxDepth } from './inbox-depth.js';
 
 export const inboxMetrics = {
@@ -28,32 +28,22 @@ export const inboxMetrics = {
   }),
 };
 
-/** What only the database knows is asked for whenever somebody reads it; not at all before a process says where. */
-let pool: pg.Pool | undefined;
+const UNKNOWN = { batches: NaN, age: NaN };
 
-export function measureInbox(ofWorker: pg.Pool): void {
-  pool = ofWorker;
+/** What only the database knows, asked for whenever the metrics are read. */
+export function measureInbox(gauges: Gauges, pool: pg.Pool): void {
+  gauges.add('keyledger_inbox_batches', 'Batches of events that wait for a worker', [], async (set) => {
+    set({}, (await unlessAway(inboxDepth(pool), UNKNOWN)).batches);
+  });
+  const age = 'How long the oldest batch of events has been waiting for a worker';
+  gauges.add('keyledger_inbox_oldest_age_seconds', age, [], async (set) => {
+    set({}, (await unlessAway(inboxDepth(pool), UNKNOWN)).age);
+  });
+  const entries = 'Entries that could not be put into the trail and wait for somebody to look at them';
+  gauges.add('keyledger_quarantined_entries', entries, [], async (set) => {
+    set({}, await unlessAway(quarantined(pool), NaN));
+  });
 }
-
-const NOBODY_KNOWS = { batches: NaN, age: NaN };
-
-measured('keyledger_inbox_batches', 'Batches of events that wait for a worker', async (gauge) => {
-  const { batches } = await unlessAway(inboxDepth, NOBODY_KNOWS);
-  gauge.set(batches);
-});
-measured(
-  'keyledger_inbox_oldest_age_seconds',
-  'How long the oldest batch of events has been waiting for a worker',
-  async (gauge) => {
-    const { age } = await unlessAway(inboxDepth, NOBODY_KNOWS);
-    gauge.set(age);
-  },
-);
-measured(
-  'keyledger_quarantined_entries',
-  'Entries that could not be put into the trail and wait for somebody to look at them',
-  async (gauge) => gauge.set(await unlessAway(quarantined, NaN)),
-);
 
 async function quarantined(database: pg.Pool): Promise<number> {
   const { rows } = await database.query<{ entries: number }>('SELECT count(*)::int AS entries FROM event_quarantine');
@@ -62,8 +52,7 @@ async function quarantined(database: pg.Pool): Promise<number> {
 
 const DEADLINE_MS = 2_000;
 
-/** While the database is away nobody knows, and the other metrics are to be read all the more. */
-async function unlessAway<T>(ask: (database: pg.Pool) => Promise<T>, unknown: T): Promise<T> {
-  if (!pool) return unknown;
-  return Promise.race([ask(pool).catch(() => unknown), sleep(DEADLINE_MS, unknown, { ref: false })]);
+/** While the database is away its figures are unknown, and the other metrics are needed all the more. */
+function unlessAway<T>(answer: Promise<T>, unknown: T): Promise<T> {
+  return Promise.race([answer.catch(() => unknown), sleep(DEADLINE_MS, unknown, { ref: false })]);
 }

@@ -6,6 +6,7 @@ import { decodeEntries } from '#libs/tlog/entries.js';
 import { DatabaseClock } from '../clock.js';
 import { DATABASE_POOL, inTransaction } from '../database.js';
 import { traced } from '../tracing.js';
+import { Gauges } from '../metrics.js';
 import { inboxMetrics, measureInbox } from './inbox-metrics.js';
 
 /** An event as it comes out of the inbox: the bytes that were stored, and what they say. */
@@ -89,8 +90,9 @@ export class Inbox {
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     @Inject(EVENT_SUBSCRIBERS) private readonly subscribers: readonly EventSubscriber[],
     private readonly clock: DatabaseClock,
+    gauges: Gauges,
   ) {
-    measureInbox(pool);
+    measureInbox(gauges, pool);
   }
 
   /** The shards in whose inbox something waits. */
