@@ -89,7 +89,7 @@ async function plantAccount(who: string, invitation: string | undefined): Promis
   const tokens = await anonymous.auth.login({ body: account });
   secrets.set(`the password of ${who}`, account.password);
   secrets.set(`the refresh token of ${who}`, tokens.refresh_token!);
-  secrets.set(`the access token of ${who}`, tokens.access_token.split('.')[2]!);
+  secrets.set(`the access token of ${who}`, tokens.access_token);
   const client = createClient({ baseUrl: url, accessToken: tokens.access_token });
   credentials.push([['authorization', `Bearer ${tokens.access_token}`]]);
   await plantThings(who, client);
