@@ -118,12 +118,16 @@ const sometimes = <T>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<T>, weight = 4) 
 /** Somewhere in a URL or a header, as people paste them, and perhaps encoded. */
 const secretText = (): fc.Arbitrary<string> =>
   fc
-    .tuple(fc.constantFrom(...secrets.values()), fc.nat(2), fc.constantFrom('', 'x', '/', '='))
+    .tuple(fc.constantFrom(...recognizable()), fc.nat(2), fc.constantFrom('', 'x', '/', '='))
     .map(([secret, encodings, around]) => {
       let text = secret;
       for (let round = 0; round < encodings; round++) text = percentEncoded(text);
       return around + text + around;
     });
+
+/** Secrets of our making have marks by which they are cut out wherever they are put; a password looks like any text. */
+const recognizable = () =>
+  [...secrets].filter(([what]) => !/password|deployment/.test(what)).map(([, secret]) => secret);
 
 const percentEncoded = (text: string) =>
   Array.from(Buffer.from(text), (byte) => `%${byte.toString(16).padStart(2, '0')}`).join('');
