@@ -8,7 +8,7 @@ import { Invitation } from '#libs/organizations/invitation.entity.js';
 import { Membership } from '#libs/organizations/membership.entity.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Project } from '#libs/organizations/project.entity.js';
-import { ApiKeySecretUsage, ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
+import { ApiKeySecretUsage, ApiKeyUsage, ApiKeyVerifications } from '#libs/usage/api-key-usage.entity.js';
 
 /** Every entity; the architecture test finds one that is missing. */
 export const entities = [
@@ -16,6 +16,7 @@ export const entities = [
   ApiKeySecret,
   ApiKeySecretUsage,
   ApiKeyUsage,
+  ApiKeyVerifications,
   Credit,
   CreditGrant,
   Invitation,

@@ -37,7 +37,7 @@ interface FoundPage {
 const sortKeys: Record<string, { expression: string; type: string }> = {
   created_at: { expression: 'k.created_at', type: 'timestamptz' },
   name: { expression: 'lower(k.name)', type: 'text' },
-  last_used_at: { expression: `coalesce(u.last_used_at, '-infinity')`, type: 'timestamptz' },
+  last_used_at: { expression: `coalesce(greatest(u.last_used_at, v.last_at), '-infinity')`, type: 'timestamptz' },
 };
 
 /** Finds a page of keys by their ids, sorted. One statement: the page and the total are of the same instant. */
@@ -51,6 +51,9 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
       `WITH found AS (
          SELECT k.id, ${expression} AS sort_key
          FROM api_key k LEFT JOIN api_key_usage u ON u.api_key_id = k.id
+         -- Few keys ask for verifications.
+         LEFT JOIN (SELECT api_key_id, max(last_at) AS last_at FROM api_key_verifications GROUP BY 1) v
+           ON v.api_key_id = k.id
          WHERE k.organization_id = ANY($1) AND k.deleted_at IS NULL AND $2::timestamptz IS NOT NULL
            AND (k.organization_id <> ALL($10) OR k.accountable_user_id = $11)
            AND ($12::uuid IS NULL OR k.project_id = $12)
@@ -60,7 +63,7 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
            AND ($4::text IS NULL OR k.external_id = $4)
            AND ($5::text IS NULL OR k.name ILIKE $5 OR k.description ILIKE $5 OR k.external_id ILIKE $5
                 OR k.prefix LIKE $6 OR k.public_key LIKE $6)
-           AND ($14::timestamptz IS NULL OR greatest(k.created_at, u.last_used_at) < $14)
+           AND ($14::timestamptz IS NULL OR greatest(k.created_at, u.last_used_at, v.last_at) < $14)
        )
        SELECT id, sort_key::text, (SELECT count(*)::int FROM found) AS total FROM found
        WHERE $7::text IS NULL OR (sort_key, id) ${descending ? '<' : '>'} ($7::${type}, $8::uuid)

@@ -301,6 +301,7 @@ export class ApiKeysController {
       rotated_at: apiKey.rotatedAt?.toISOString() ?? null,
       last_used_at: usage?.lastUsedAt?.toISOString() ?? null,
       usage_count: usage?.uses ?? 0,
+      verification_count: usage?.verifications ?? 0,
     };
   }
 }

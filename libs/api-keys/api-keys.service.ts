@@ -25,8 +25,7 @@ import { DATABASE_POOL } from '#libs/platform/database.js';
 import { Changes, type Change } from '#libs/platform/events/changes.js';
 import type { NewEvent } from '#libs/platform/events/event.js';
 import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
-import type { ApiKeyUsage } from '#libs/usage/api-key-usage.entity.js';
-import { UsageService } from '#libs/usage/usage.service.js';
+import { UsageService, type KeyUsage } from '#libs/usage/usage.service.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
 import { aboutProject, prefixOfTokens } from './api-key.js';
@@ -87,7 +86,7 @@ export type ApiKeyQuery = Omit<ApiKeySearch, 'organizationIds' | 'withinProject'
 /** A key as the API shows it: with what was counted of it. */
 export interface ApiKeyView {
   readonly apiKey: ApiKey;
-  readonly usage: ApiKeyUsage | undefined;
+  readonly usage: KeyUsage | undefined;
 }
 
 export interface SecretView {

@@ -14,8 +14,8 @@ export class UsageReportsController {
     @Input() { params, query }: RouteInput<typeof getApiKeyUsage>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof getApiKeyUsage>> {
-    const { from, to, interval, group_by: groupBy } = query;
-    return this.reports.ofApiKey(caller, params.id, { from, to, interval, groupBy });
+    const { from, to, surface, interval, group_by: groupBy } = query;
+    return this.reports.ofApiKey(caller, params.id, { from, to, surface, interval, groupBy });
   }
 
   @Implements(getOrganizationUsage)
@@ -23,7 +23,8 @@ export class UsageReportsController {
     @Input() { params, query }: RouteInput<typeof getOrganizationUsage>,
     @Caller() caller: Principal,
   ): Promise<RouteOutput<typeof getOrganizationUsage>> {
-    const { from, to, interval, group_by: groupBy, project_id: projectId, api_key_id: apiKeyIds } = query;
-    return this.reports.ofOrganization(caller, params.id, { from, to, interval, groupBy, projectId, apiKeyIds });
+    const { from, to, surface, interval, group_by: groupBy, project_id: projectId, api_key_id: apiKeyIds } = query;
+    const wanted = { from, to, surface, interval, groupBy, projectId, apiKeyIds };
+    return this.reports.ofOrganization(caller, params.id, wanted);
   }
 }

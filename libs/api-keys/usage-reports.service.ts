@@ -1,7 +1,7 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '#libs/auth/principal.js';
-import type { Usage, UsageGrouping, UsageInterval } from '#libs/contract/usage.js';
+import type { Usage, UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage.js';
 import { asMissing, Authorities } from '#libs/organizations/authorities.service.js';
 import { Clock } from '#libs/platform/clock.js';
 import { usagePeriod } from '#libs/usage/usage-period.js';
@@ -12,6 +12,7 @@ import { noSuchKey } from './api-keys.service.js';
 export interface UsageReportQuery {
   readonly from: string | undefined;
   readonly to: string | undefined;
+  readonly surface: UsageSurface;
   readonly interval: UsageInterval;
   readonly groupBy: UsageGrouping;
   readonly projectId?: string | undefined;

@@ -1,6 +1,6 @@
 import { createParamDecorator } from '@nestjs/common';
 import type { Environment } from '#libs/contract/api-keys.js';
-import type { EventActor } from '#libs/contract/events.js';
+import type { EventActor, EventVerifier } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import type { Basis } from '#libs/platform/events/admission.js';
 
@@ -50,6 +50,12 @@ export function actorOf(principal: Principal): EventActor {
   return principal.type === 'user'
     ? { type: 'user', id: principal.userId }
     : { type: 'api_key', id: principal.apiKeyId };
+}
+
+/** As the event of a verification names who asked for it. */
+export function verifierOf(principal: Principal): EventVerifier {
+  const secretId = principal.type === 'api_key' && principal.secretId;
+  return { ...actorOf(principal), ...(secretId && { secret_id: secretId }) };
 }
 
 /** The organization that is meant when none is named. */

@@ -81,8 +81,14 @@ const apiKeyFields = {
   updated_at: z.iso.datetime(),
   expires_at: z.iso.datetime().nullable(),
   rotated_at: z.iso.datetime().nullable(),
-  last_used_at: z.iso.datetime().nullable(),
-  usage_count: z.int(),
+  last_used_at: z.iso.datetime().nullable().meta({
+    description:
+      'The last use of any kind: a request to your own API, a call of this one, a verification that it asked for',
+  }),
+  usage_count: z.int().meta({ description: 'Accepted requests to your own API. Calls of this one are not among them' }),
+  verification_count: z
+    .int()
+    .meta({ description: 'Verifications of keys that this key asked for, whatever the answer' }),
 };
 
 export const ApiKey = z.strictObject(apiKeyFields).meta({ id: 'ApiKey' });

@@ -52,7 +52,7 @@ const golden = [
   {
     type: 'api_key.used',
     subject: key,
-    data: { ...byKey, method: 'GET', path: '/x', secret_id: secret, cost: 1, scopes: [], verified_for: byUser.actor },
+    data: { ...byKey, method: 'GET', path: '/x', secret_id: secret, cost: 1, scopes: [], verified_by: byUser.actor },
   },
   {
     type: 'api_key.used',

@@ -50,6 +50,12 @@ const changes = z.record(z.string(), z.object({ before: z.unknown(), after: z.un
 /** Of a public key that was shown alone: the page that it came from. */
 const shown = { credential: z.literal('public_key').optional(), origin: z.string().nullable().optional() };
 
+/** Who asked for a verification: a key, with the secret that it showed, or a user. */
+const verifier = actor.extend({ secret_id: idOf('secret').optional() });
+
+/** `management`: the key called Keyledger's own API. Absent for a request to the API of the deployment's owner. */
+const surface = { surface: z.literal('management').optional() };
+
 /** Where a key was used: the endpoint, as the sources' documents call it, without its query. */
 const endpoint = { method: z.string().nullable(), path: z.string().nullable() };
 
@@ -116,24 +122,26 @@ export const DomainEvent = z
     }),
     event('api_key.used', {
       ...project,
+      ...surface,
       ...endpoint,
       ...shown,
       /** Absent where the public key was shown alone. */
       secret_id: idOf('secret').optional(),
       cost: z.int(),
       scopes: z.array(Scope),
-      /** The key or user that asked for the verification; absent when the key called us itself. */
-      verified_for: actor.optional(),
+      /** Absent where a gateway asked, or the key called us itself. Of a key this is the only record of its call. */
+      verified_by: verifier.optional(),
     }),
     event('api_key.denied', {
       ...project,
+      ...surface,
       ...endpoint,
       ...shown,
       code: VerificationCode,
       scopes: z.array(Scope),
       /** How many refusals this event stands for: beyond a rate per key they are folded together. */
       count: z.int().min(1),
-      verified_for: actor.optional(),
+      verified_by: verifier.optional(),
     }),
     event('api_key.rotated', {
       ...project,
@@ -162,6 +170,7 @@ export type DomainEvent = z.infer<typeof DomainEvent>;
 export type DomainEventType = DomainEvent['type'];
 export type DomainEventOf<T extends DomainEventType> = Extract<DomainEvent, { type: T }>;
 export type EventActor = z.infer<typeof actor>;
+export type EventVerifier = z.infer<typeof verifier>;
 
 /**
  * What the log needs of an entry to keep it. Looser than {@link DomainEvent}, so that a worker that is older than the

@@ -11,6 +11,9 @@ export type UsageInterval = z.infer<typeof UsageInterval>;
 export const UsageGrouping = z.enum(['none', 'outcome', 'endpoint', 'api_key']);
 export type UsageGrouping = z.infer<typeof UsageGrouping>;
 
+export const UsageSurface = z.enum(['application', 'management']);
+export type UsageSurface = z.infer<typeof UsageSurface>;
+
 const counts = {
   uses: z.int().meta({ description: 'Accepted verifications' }),
   denials: z.int().meta({ description: 'Refusals of a known key' }),
@@ -49,6 +52,11 @@ const query = {
     .datetime({ offset: true })
     .optional()
     .meta({ description: 'Counted to the end of its hour, unless it is the very beginning of one. By default now' }),
+  surface: UsageSurface.default('application').meta({
+    description:
+      '`application`: the requests to your own API, which gateways and services had verified. `management`: the calls of ' +
+      'this API with the key. The two are never counted together',
+  }),
   interval: UsageInterval.default('day').meta({
     description: 'Hours and days of UTC. By day at most 366 days can be asked for, by hour 31',
   }),

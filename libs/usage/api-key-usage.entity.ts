@@ -16,6 +16,21 @@ const ApiKeyUsageSchema = defineEntity({
 export class ApiKeyUsage extends ApiKeyUsageSchema.class {}
 ApiKeyUsageSchema.setClass(ApiKeyUsage);
 
+const VerificationsSchema = defineEntity({
+  name: 'ApiKeyVerifications',
+  properties: {
+    apiKeyId: typeId('key').primary(),
+    secretId: typeId('secret').primary(),
+    ingestGroup: p.smallint().primary(),
+    count: p.bigint('number'),
+    lastAt: p.datetime(),
+  },
+});
+
+/** A part of the verifications that a key asked for with one of its secrets; the others are to be added. */
+export class ApiKeyVerifications extends VerificationsSchema.class {}
+VerificationsSchema.setClass(ApiKeyVerifications);
+
 const SecretUsageSchema = defineEntity({
   name: 'ApiKeySecretUsage',
   properties: {

@@ -56,6 +56,24 @@ it('uses and refusals are counted for each key, with the last of each, in whatev
   ]);
 });
 
+it("calls of our own API are counted apart, whatever their path, and are a key's last use or denial all the same", () => {
+  const surface = 'management';
+  const request = { method: 'GET', path: '/orders' };
+  const tallies = [
+    used(key, '2026-11-20T10:00:01.000Z', request),
+    used(key, '2026-11-20T10:00:02.000Z', { ...request, surface }),
+    denied(key, '2026-11-20T10:00:03.000Z', 4, { ...request, surface }),
+  ].flatMap(talliesOf);
+  expect(countByKey(tallies)).toEqual([
+    [key, { uses: 1, denials: 0, lastUsedAt: '2026-11-20T10:00:02.000Z', lastDeniedAt: '2026-11-20T10:00:03.000Z' }],
+  ]);
+  expect(countByHour(tallies).map(({ outcome, management, count }) => [outcome, management, count])).toEqual([
+    ['expired', true, 4],
+    ['valid', false, 1],
+    ['valid', true, 1],
+  ]);
+});
+
 it('the last use of each secret is kept, in whatever order they arrive; a public key alone has none', () => {
   const [older, newer] = ['secret_01m7x8e321ef0vf5jtqxppnjy4', 'secret_01m7x8e321ef0vf5jtqxppnjy5'];
   const tallies = [
@@ -89,7 +107,13 @@ it('each hour of a key is counted by outcome and by endpoint, with what the uses
       used(other, '2026-11-20T10:30:00.000Z'),
     ].flatMap(talliesOf),
   );
-  const ofKey = { apiKeyId: key, organizationId: org, projectId: project, endpoint: 'GET /orders/:id' };
+  const ofKey = {
+    apiKeyId: key,
+    organizationId: org,
+    projectId: project,
+    management: false,
+    endpoint: 'GET /orders/:id',
+  };
   expect(counts).toEqual([
     { ...ofKey, hour: '2026-11-20T10:00:00Z', outcome: 'valid', count: 2, credits: 3 },
     { ...ofKey, hour: '2026-11-20T11:00:00Z', outcome: 'expired', count: 15, credits: 0 },
@@ -98,6 +122,7 @@ it('each hour of a key is counted by outcome and by endpoint, with what the uses
       apiKeyId: other,
       organizationId: org,
       projectId: null,
+      management: false,
       endpoint: '(none)',
       hour: '2026-11-20T10:00:00Z',
       outcome: 'valid',
@@ -122,13 +147,14 @@ describe('whatever happens, in whatever batches it arrives', () => {
         method: fc.constantFrom('GET', 'POST', null),
         path: fc.constantFrom('/a', '/a/1', '/a/2', '/b', null),
       }),
+      surface: fc.constantFrom({}, { surface: 'management' }),
       refused: fc.option(fc.record({ code: fc.constantFrom('expired', 'revoked'), count: fc.integer({ min: 1 }) })),
       cost: fc.nat(1_000),
     })
-    .map(({ subject, time, endpoint, refused, cost }) =>
+    .map(({ subject, time, endpoint, surface, refused, cost }) =>
       refused
-        ? denied(subject, time, refused.count, { ...endpoint, code: refused.code })
-        : used(subject, time, { ...endpoint, cost }),
+        ? denied(subject, time, refused.count, { ...endpoint, ...surface, code: refused.code })
+        : used(subject, time, { ...endpoint, ...surface, cost }),
     );
   const batches = fc.array(fc.array(event, { maxLength: 20 }), { maxLength: 8 });
   const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
@@ -142,7 +168,7 @@ describe('whatever happens, in whatever batches it arrives', () => {
         const folded = foldOthers(all, others);
         for (const counts of [all, folded]) {
           for (const [apiKeyId, totals] of countByKey(tallies)) {
-            const own = counts.filter((count) => count.apiKeyId === apiKeyId);
+            const own = counts.filter((count) => count.apiKeyId === apiKeyId && !count.management);
             const isUse = ({ outcome }: { outcome: string }) => outcome === 'valid';
             expect(sum(own.filter(isUse).map(({ count }) => count))).toBe(totals.uses);
             expect(sum(own.filter((count) => !isUse(count)).map(({ count }) => count))).toBe(totals.denials);

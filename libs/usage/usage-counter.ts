@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { idOf, toUuid } from '#libs/contract/ids.js';
 import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/platform/events/inbox.js';
 import { endpointOf, NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
+import { VerificationCounts } from './verification-counts.js';
 
 /** What one event adds, or several of the same in one hour. */
 interface Tally {
@@ -12,6 +13,8 @@ interface Tally {
   readonly secretId: string | null;
   readonly organizationId: string;
   readonly projectId: string | null;
+  /** Whether the key called Keyledger's own API, and not that of the deployment's owner. */
+  readonly management: boolean;
   /** Of the last of them. */
   time: string;
   /** `valid`, or the code of the refusal. */
@@ -21,7 +24,7 @@ interface Tally {
   credits: number;
 }
 
-/** What is added to a key as a whole. */
+/** What is added to a key as a whole: the requests to the owner's API, but the last use of either. */
 interface Totals {
   uses: number;
   denials: number;
@@ -29,14 +32,14 @@ interface Totals {
   lastDeniedAt: string | null;
 }
 
-/** What is added to one hour of a key, of one outcome at one endpoint. */
+/** What is added to one hour of a key, of one outcome at one endpoint of one of the two APIs. */
 interface HourCount extends Omit<Tally, 'secretId' | 'time' | 'count' | 'credits'> {
   readonly hour: string;
   count: number;
   credits: number;
 }
 
-/** So many endpoints of a key are counted apart, ever. */
+/** So many endpoints of a key are counted apart, ever, in each of the two APIs. */
 const MAX_ENDPOINTS = 100;
 
 /**
@@ -53,13 +56,15 @@ export class UsageCounter extends EventSubscriber {
 
 class Tallies implements EventSink {
   readonly #known = new Map<string, Tally>();
+  readonly #verifications = new VerificationCounts();
 
   add(event: ReceivedEvent): void {
     const tally = readTally(event);
     if (!tally) return;
-    const { apiKeyId, secretId, outcome, endpoint, time } = tally;
-    const known = addTo(this.#known, `${apiKeyId} ${secretId} ${hourOf(time)} ${outcome} ${endpoint}`, tally);
-    known.time = later(known.time, time);
+    const place = `${tally.apiKeyId} ${tally.secretId} ${hourOf(tally.time)} ${placeOf(tally)}`;
+    const known = addTo(this.#known, place, tally);
+    known.time = later(known.time, tally.time);
+    this.#verifications.add(event);
   }
 
   async write(client: pg.PoolClient): Promise<void> {
@@ -70,6 +75,7 @@ class Tallies implements EventSink {
     await addToTotals(client, countByKey(tallies));
     await addToSecrets(client, lastUses(tallies));
     await addToHours(client, foldOthers(hours, others));
+    await this.#verifications.write(client);
   }
 }
 
@@ -80,6 +86,7 @@ const Counted = z.object({
   data: z.object({
     organization_id: idOf('org'),
     project_id: idOf('proj').nullish(),
+    surface: z.string().optional(),
     method: z.string().nullable(),
     path: z.string().nullable(),
   }),
@@ -109,19 +116,21 @@ export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally 
 /** What a use and a refusal have in common. */
 function tallyOf({ subject, time, data }: z.infer<typeof Counted>) {
   const { organization_id: organizationId, project_id: projectId = null } = data;
-  return { apiKeyId: subject, time, organizationId, projectId, endpoint: endpointOf(data) };
+  const management = data.surface === 'management';
+  return { apiKeyId: subject, time, organizationId, projectId, management, endpoint: endpointOf(data) };
 }
 
 /** Pure: what a run of events adds to each key, in the order of their ids. */
 export function countByKey(tallies: readonly Tally[]): [apiKeyId: string, totals: Totals][] {
   const totals = new Map<string, Totals>();
-  for (const { apiKeyId, outcome, count, time } of tallies) {
+  for (const { apiKeyId, outcome, count, management, time } of tallies) {
     const own = totals.get(apiKeyId) ?? { uses: 0, denials: 0, lastUsedAt: null, lastDeniedAt: null };
+    const counted = management ? 0 : count;
     if (outcome === 'valid') {
-      own.uses += count;
+      own.uses += counted;
       own.lastUsedAt = later(own.lastUsedAt, time);
     } else {
-      own.denials += count;
+      own.denials += counted;
       own.lastDeniedAt = later(own.lastDeniedAt, time);
     }
     totals.set(apiKeyId, own);
@@ -151,14 +160,17 @@ export function foldOthers(counts: readonly HourCount[], others: ReadonlySet<str
   );
 }
 
-export function endpointKey({ apiKeyId, endpoint }: Pick<HourCount, 'apiKeyId' | 'endpoint'>): string {
-  return `${apiKeyId} ${endpoint}`;
+export function endpointKey(count: Pick<HourCount, 'apiKeyId' | 'management' | 'endpoint'>): string {
+  return `${count.apiKeyId} ${count.management} ${count.endpoint}`;
+}
+
+function placeOf({ outcome, management, endpoint }: Pick<HourCount, 'outcome' | 'management' | 'endpoint'>): string {
+  return `${outcome} ${management} ${endpoint}`;
 }
 
 function merge(counts: readonly HourCount[]): HourCount[] {
   const merged = new Map<string, HourCount>();
-  for (const count of counts)
-    addTo(merged, `${count.apiKeyId} ${count.hour} ${count.outcome} ${count.endpoint}`, count);
+  for (const count of counts) addTo(merged, `${count.apiKeyId} ${count.hour} ${placeOf(count)}`, count);
   return [...merged].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, count]) => count);
 }
 
@@ -191,7 +203,7 @@ function hourOf(time: string): string {
  */
 async function addEndpoints(client: pg.PoolClient, hours: readonly HourCount[]): Promise<ReadonlySet<string>> {
   const named = [...new Map(hours.map((count) => [endpointKey(count), count])).values()].filter(
-    ({ endpoint }) => endpoint !== NO_ENDPOINT,
+    ({ endpoint }) => endpoint !== NO_ENDPOINT && endpoint !== OTHER_ENDPOINTS,
   );
   const accepted = new Set(hours.filter(({ outcome }) => outcome === 'valid').map(endpointKey));
   if (named.length === 0) return new Set();
@@ -200,18 +212,21 @@ async function addEndpoints(client: pg.PoolClient, hours: readonly HourCount[]):
   const { rows } = await client.query<{ place: number }>({
     name: 'add-endpoints',
     text: `WITH fresh AS (
-       SELECT * FROM unnest($1::uuid[], $2::text[], $4::boolean[]) WITH ORDINALITY
-         AS asked (api_key_id, endpoint, accepted, place)
+       SELECT * FROM unnest($1::uuid[], $2::text[], $4::boolean[], $5::boolean[]) WITH ORDINALITY
+         AS asked (api_key_id, endpoint, accepted, management, place)
        WHERE NOT EXISTS (SELECT FROM api_key_endpoint known WHERE known.api_key_id = asked.api_key_id
-                         AND known.endpoint = asked.endpoint OFFSET 0)
+                         AND known.endpoint = asked.endpoint AND known.management = asked.management OFFSET 0)
      ), taken AS MATERIALIZED (
-       SELECT api_key_id, (SELECT count(*) FROM api_key_endpoint known WHERE known.api_key_id = keys.api_key_id) AS number
-       FROM (SELECT DISTINCT api_key_id FROM fresh) AS keys
+       SELECT api_key_id, management, (SELECT count(*) FROM api_key_endpoint known
+         WHERE known.api_key_id = keys.api_key_id AND known.management = keys.management) AS number
+       FROM (SELECT DISTINCT api_key_id, management FROM fresh) AS keys
      ), placed AS (
-       SELECT fresh.*, accepted AND number + row_number() OVER (PARTITION BY api_key_id, accepted ORDER BY place) <= $3 AS fits
-       FROM fresh JOIN taken USING (api_key_id)
+       SELECT fresh.*, accepted AND number + row_number()
+         OVER (PARTITION BY api_key_id, management, accepted ORDER BY place) <= $3 AS fits
+       FROM fresh JOIN taken USING (api_key_id, management)
      ), added AS (
-       INSERT INTO api_key_endpoint (api_key_id, endpoint) SELECT api_key_id, endpoint FROM placed WHERE fits ORDER BY place
+       INSERT INTO api_key_endpoint (api_key_id, endpoint, management)
+       SELECT api_key_id, endpoint, management FROM placed WHERE fits ORDER BY place
      )
      SELECT place::int FROM placed WHERE NOT fits`,
     values: [
@@ -219,6 +234,7 @@ async function addEndpoints(client: pg.PoolClient, hours: readonly HourCount[]):
       named.map(({ endpoint }) => endpoint),
       MAX_ENDPOINTS,
       named.map((count) => accepted.has(endpointKey(count))),
+      named.map(({ management }) => management),
     ],
   });
   return new Set(rows.map(({ place }) => endpointKey(named[place - 1]!)));
@@ -259,10 +275,10 @@ async function addToHours(client: pg.PoolClient, hours: readonly HourCount[]): P
   await client.query({
     name: 'add-to-hours',
     text: `INSERT INTO api_key_usage_hour AS known
-       (api_key_id, hour, outcome, endpoint, organization_id, project_id, count, credits)
-     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::uuid[], $6::uuid[], $7::bigint[],
-                          $8::bigint[])
-     ON CONFLICT (api_key_id, hour, outcome, endpoint) DO UPDATE SET
+       (api_key_id, hour, outcome, endpoint, management, organization_id, project_id, count, credits)
+     SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::boolean[], $6::uuid[], $7::uuid[],
+                          $8::bigint[], $9::bigint[])
+     ON CONFLICT (api_key_id, hour, outcome, endpoint, management) DO UPDATE SET
        count = known.count + excluded.count,
        credits = known.credits + excluded.credits`,
     values: [
@@ -270,6 +286,7 @@ async function addToHours(client: pg.PoolClient, hours: readonly HourCount[]): P
       hours.map(({ hour }) => hour),
       hours.map(({ outcome }) => outcome),
       hours.map(({ endpoint }) => endpoint),
+      hours.map(({ management }) => management),
       uuidsOf(hours.map(({ organizationId }) => organizationId)),
       uuidsOf(hours.map(({ projectId }) => projectId)),
       hours.map(({ count }) => count),

@@ -2,11 +2,21 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
-import type { Usage, UsageGrouping, UsageInterval } from '#libs/contract/usage.js';
+import type { Usage, UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
-import { ApiKeySecretUsage, ApiKeyUsage } from './api-key-usage.entity.js';
+import { ApiKeySecretUsage, ApiKeyUsage, ApiKeyVerifications } from './api-key-usage.entity.js';
 import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 import type { UsagePeriod } from './usage-period.js';
+
+/** What was counted of one key in all. */
+export interface KeyUsage {
+  /** Of the owner's API. */
+  readonly uses: number;
+  /** Of any kind. */
+  readonly lastUsedAt: Date | null;
+  /** What it asked about keys. */
+  readonly verifications: number;
+}
 
 export interface UsageQuery {
   readonly organizationId: string;
@@ -15,6 +25,7 @@ export interface UsageQuery {
   /** The one project that the caller may see. */
   readonly withinProject: string | null;
   readonly projectId?: string | undefined;
+  readonly surface: UsageSurface;
   readonly period: UsagePeriod;
   readonly interval: UsageInterval;
   readonly groupBy: UsageGrouping;
@@ -37,15 +48,30 @@ export class UsageService {
   constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
 
   /** By key id; a key that was never used has no entry. */
-  async ofApiKeys(em: EntityManager, apiKeyIds: readonly string[]): Promise<ReadonlyMap<string, ApiKeyUsage>> {
-    const found = await em.find(ApiKeyUsage, { apiKeyId: { $in: [...apiKeyIds] } });
-    return new Map(found.map((usage) => [usage.apiKeyId, usage]));
+  async ofApiKeys(em: EntityManager, apiKeyIds: readonly string[]): Promise<ReadonlyMap<string, KeyUsage>> {
+    const ofKeys = { apiKeyId: { $in: [...apiKeyIds] } };
+    const usage = new Map<string, KeyUsage>();
+    for (const { apiKeyId, uses, lastUsedAt } of await em.find(ApiKeyUsage, ofKeys)) {
+      usage.set(apiKeyId, { uses, lastUsedAt: lastUsedAt ?? null, verifications: 0 });
+    }
+    for (const { apiKeyId, count, lastAt } of await em.find(ApiKeyVerifications, ofKeys)) {
+      const { uses, lastUsedAt, verifications } = usage.get(apiKeyId) ?? NEVER_USED;
+      usage.set(apiKeyId, { uses, lastUsedAt: latest(lastUsedAt, lastAt), verifications: verifications + count });
+    }
+    return usage;
   }
 
   /** When each secret was used last, by its id; one that never was has no entry. */
   async ofSecrets(em: EntityManager, secretIds: readonly string[]): Promise<ReadonlyMap<string, Date>> {
-    const found = await em.find(ApiKeySecretUsage, { secretId: { $in: [...secretIds] } });
-    return new Map(found.map(({ secretId, lastUsedAt }) => [secretId, lastUsedAt]));
+    const ofSecrets = { secretId: { $in: [...secretIds] } };
+    const lastUses = new Map<string, Date>();
+    for (const { secretId, lastUsedAt } of await em.find(ApiKeySecretUsage, ofSecrets)) {
+      lastUses.set(secretId, lastUsedAt);
+    }
+    for (const { secretId, lastAt } of await em.find(ApiKeyVerifications, ofSecrets)) {
+      lastUses.set(secretId, latest(lastUses.get(secretId) ?? null, lastAt));
+    }
+    return lastUses;
   }
 
   /** One statement: all of it is of the same instant. */
@@ -62,6 +88,7 @@ export class UsageService {
            AND ($5::uuid[] IS NULL OR api_key_id = ANY($5))
            AND ($6::uuid IS NULL OR project_id = $6)
            AND ($7::uuid IS NULL OR project_id = $7)
+           AND management = $10
          GROUP BY 1, 2
        ), greatest_groups AS (
          SELECT name FROM counted WHERE name <> ALL($8) GROUP BY name
@@ -81,6 +108,7 @@ export class UsageService {
         query.projectId ? toUuid(query.projectId) : null,
         [NO_ENDPOINT, OTHER_ENDPOINTS],
         MAX_GROUPS,
+        query.surface === 'management',
       ],
     );
     const data = rows.map((row) => ({
@@ -90,6 +118,12 @@ export class UsageService {
     }));
     return { data, totals: totalOf(rows) };
   }
+}
+
+const NEVER_USED: KeyUsage = { uses: 0, lastUsedAt: null, verifications: 0 };
+
+function latest(one: Date | null, other: Date): Date {
+  return one && one > other ? one : other;
 }
 
 interface Counts {

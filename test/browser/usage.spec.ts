@@ -22,13 +22,15 @@ inChromium('usage and credits', () => {
   let shop: string;
   let page: Page;
   let deleted: string;
+  let gatewayKey: string;
 
   beforeAll(async () => {
     dashboard = await startDashboard();
     ada = await dashboard.account();
     ({ id: team } = await ada.client.organizations.create({ body: { name: 'Acme' } }));
     ({ id: shop } = await ada.client.projects.create({ body: { name: 'Shop', organization_id: team } }));
-    const gateway = dashboard.client({ apiKey: (await newKey({ name: 'Gateway', scopes: ['api-keys:verify'] })).key });
+    gatewayKey = (await newKey({ name: 'Gateway', scopes: ['api-keys:verify'] })).key;
+    const gateway = dashboard.client({ apiKey: gatewayKey });
     const production = await newKey({ name: 'Production server' });
     const web = await newKey({ name: 'Web shop', project_id: shop });
     const old = await newKey({ name: 'Old' });
@@ -81,7 +83,7 @@ inChromium('usage and credits', () => {
     await total('Refused uses').getByText('1', { exact: true }).waitFor();
     await until(async () =>
       expect(await total('Accepted uses').innerText()).toMatch(
-        /^Accepted uses\s+11\s+\+83% from 6 in the period before$/,
+        /^Accepted uses\s+5\s+-17% from 6 in the period before$/,
       ),
     );
     await total('Credits').getByText('17').waitFor();
@@ -93,7 +95,7 @@ inChromium('usage and credits', () => {
       .getByText(`key_…${deleted.slice(-6)}`)
       .waitFor();
     await part('Refused, by reason').getByText('A scope is missing').waitFor();
-    await page.getByRole('figure', { name: /Accepted 11, Refused 1/ }).waitFor();
+    await page.getByRole('figure', { name: /Accepted 5, Refused 1/ }).waitFor();
     await page.locator('figure svg').first().waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
@@ -107,7 +109,7 @@ inChromium('usage and credits', () => {
     await page.getByRole('radiogroup', { name: 'Grouped by' }).getByText('Key').click();
     await page.getByRole('figure', { name: /Production server 4/ }).waitFor();
     await page.getByRole('radiogroup', { name: 'Grouped by' }).getByText('Outcome').click();
-    await page.getByRole('figure', { name: /Accepted 11, A scope is missing 1/ }).waitFor();
+    await page.getByRole('figure', { name: /Accepted 5, A scope is missing 1/ }).waitFor();
     await page.getByRole('radiogroup', { name: 'Shown as' }).getByText('Table').click();
     await page.getByRole('columnheader', { name: 'A scope is missing' }).waitFor();
     await expectAccessible(page);
@@ -144,14 +146,32 @@ inChromium('usage and credits', () => {
     await page.waitForURL((url) => url.search.includes(`from=${day(12)}&to=${day(9)}`));
     await page.getByRole('combobox', { name: 'Time' }).click();
     await page.getByRole('option', { name: 'Last 30 days' }).click();
-    await total('Accepted uses').getByText('17', { exact: true }).waitFor();
+    await total('Accepted uses').getByText('11', { exact: true }).waitFor();
     await page.waitForURL((url) => url.search === '?period=30d');
+    expectNoComplaints(page);
+  });
+
+  it('tell calls of Keyledger’s own API apart from the requests to one’s own', async () => {
+    await dashboard.client({ apiKey: gatewayKey }).auth.whoami();
+    await allIngested(dashboard);
+    await open();
+    await part('Top endpoints').getByText('GET /orders/:id').waitFor();
+    expect(await page.getByText('/api/v1/').count()).toBe(0);
+    expect(await part('Top keys').getByText('Gateway').count()).toBe(0);
+    await page.getByRole('combobox', { name: 'What was called' }).click();
+    await page.getByRole('option', { name: 'Keyledger’s own API' }).click();
+    await part('Top endpoints').getByText('GET /api/v1/whoami').waitFor();
+    await part('Top keys').getByRole('link', { name: 'Gateway' }).waitFor();
+    await total('Accepted uses').getByText('1', { exact: true }).waitFor();
+    await page.waitForURL(/surface=management/);
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
     expectNoComplaints(page);
   });
 
   it('say how to get the first use where there was none', async () => {
     await page.goto(`/org/${ada.organizationId}/usage`);
-    await page.getByText(`curl -H "X-API-Key: $KEY" ${dashboard.url}/api/v1/whoami`).waitFor();
+    await page.getByText(`curl -i -H "X-API-Key: $KEY" ${dashboard.url}/authz`).waitFor();
     await page.getByText(/^Not metered/).waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
@@ -190,11 +210,11 @@ inChromium('usage and credits', () => {
 
   it('stay on the page while the server is away, and go on when it is back', async () => {
     await open();
-    await total('Accepted uses').getByText('11', { exact: true }).waitFor();
+    await total('Accepted uses').getByText('5', { exact: true }).waitFor();
     await dashboard.restartApi();
     await page.getByRole('combobox', { name: 'Time' }).click();
     await page.getByRole('option', { name: 'Last 30 days' }).click();
-    await total('Accepted uses').getByText('17', { exact: true }).waitFor();
+    await total('Accepted uses').getByText('11', { exact: true }).waitFor();
     expect(await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).count()).toBe(0);
   });
 });

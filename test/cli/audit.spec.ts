@@ -218,14 +218,18 @@ describe('keyledger audit tail', () => {
 
 describe('keyledger usage', () => {
   it('is a table with the sum, or with --json the answer of the API', async () => {
-    const counted = () => ada.client.usage.ofApiKey({ params: { id: key.id } });
+    // It called nothing but our own API.
+    const query = { surface: 'management' as const };
+    const counted = () => ada.client.usage.ofApiKey({ params: { id: key.id }, query });
     await eventually(counted, ({ totals }) => totals.denials === 1);
-    const { stdout } = await shell.run(['usage', '--key', key.id, '--group-by', 'outcome']);
+    const { stdout } = await shell.run(['usage', '--key', key.id, '--surface', 'management', '--group-by', 'outcome']);
     expect(stdout).toMatch(
       /^DAY \(UTC\) {3}OUTCOME {3}USES {2}DENIALS {2}CREDITS\n\d{4}-\d\d-\d\d {2}disabled {5}0 {8}1 {8}0\n/,
     );
     expect(stdout).toMatch(/\n\d{4}-\d\d-\d\d {2}valid {8}1 {8}0 +\d+\ntotal +- +1 +1 +\d+\n$/);
-    const document = JSON.parse((await shell.run(['usage', '--key', key.id, '--json'])).stdout) as unknown;
+    const document = JSON.parse(
+      (await shell.run(['usage', '--key', key.id, '--surface', 'management', '--json'])).stdout,
+    ) as unknown;
     expect(document).toEqual(await counted());
   });
 
@@ -237,7 +241,7 @@ describe('keyledger usage', () => {
     expect(own.totals).toEqual((await ada.client.usage.ofOrganization(organization)).totals);
     const reader = await ada.client.apiKeys.create({ body: { name: 'Counter', scopes: ['usage:read'] } });
     const env = { KEYLEDGER_URL: deployment.url, KEYLEDGER_API_KEY: reader.key };
-    const byKey = await shell.run(['usage', '--interval', 'hour', '--from', '1h'], { env });
+    const byKey = await shell.run(['usage', '--interval', 'hour', '--from', '1h', '--surface', 'management'], { env });
     expect(byKey.stdout).toMatch(/^HOUR +USES {2}DENIALS {2}CREDITS\n\d{4}-\d\d-\d\d \d\d:00 /);
     const named = await shell.run(['usage', '--organization', ada.organizationId, '--to', '2000-01-01']);
     expect(named).toMatchObject({ code: 0, stdout: '', stderr: 'Nothing was counted.\n' });

@@ -287,7 +287,7 @@ describe('an API that asks Keyledger about its callers', () => {
           ip: CLIENT_ADDRESS,
           user_agent: 'billing-job/7',
           scopes: ['triggers:read'],
-          verified_for: { type: 'api_key', id: serviceKey.id },
+          verified_by: { type: 'api_key', id: serviceKey.id },
         },
       },
       { type: 'api_key.denied', data: { path: '/api/v1/agents', ip: '127.0.0.1', code: 'insufficient_scope' } },

@@ -403,7 +403,7 @@ describe('a service key', () => {
       ({ data }) => data.length > 0,
     );
     expect(used.data[0]!.event.data).toMatchObject({
-      verified_for: { type: 'api_key', id: serviceId },
+      verified_by: { type: 'api_key', id: serviceId },
       path: '/orders',
     });
   });

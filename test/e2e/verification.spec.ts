@@ -55,7 +55,7 @@ describe('POST /api/v1/api-keys/verify', () => {
       ip: '203.0.113.9',
       user_agent: 'shop/1.0',
       cost: 1,
-      verified_for: { type: 'api_key' },
+      verified_by: { type: 'api_key' },
     });
   });
 

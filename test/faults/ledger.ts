@@ -38,14 +38,11 @@ export class Ledger {
     return call.told;
   }
 
-  /** Two uses: that of the key which asks, and, if it is good, that of the key asked about. */
+  /** A use of the key asked about, if it is good. Its event, or that of the denial, is the record of the question, too. */
   async verify(url: string, asking: Key, key: Key): Promise<Told> {
     const call = await this.#call(url, asking.token, (client) => client.apiKeys.verify({ body: { key: key.token } }));
     const told = call.answer ? (call.answer.valid ? 'yes' : 'no') : call.told;
-    this.#note(call, [
-      { type: 'api_key.used', keyId: asking.id, told: call.told },
-      { type: 'api_key.used', keyId: key.id, told },
-    ]);
+    this.#note(call, [{ type: 'api_key.used', keyId: key.id, told }]);
     return told;
   }
 

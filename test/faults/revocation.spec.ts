@@ -1,12 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createClient } from '#libs/client/client.js';
+import { generateToken } from '#libs/api-key-format/token.js';
+import { createClient, type ApiError } from '#libs/client/client.js';
 import { eventually } from '../support/eventually.js';
+import { withOtherSecret } from '../support/tokens.js';
 import { Ledger, openCustomer, type Customer, type Key } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
 import { expectAgreement, readSoundTrail } from './trail.js';
 
 const ROUNDS = 40;
+/** Each question, ended on each node. */
+const QUESTIONS = 10;
 const CALLERS_PER_NODE = 3;
 const BEFORE_MS = 60;
 const AFTER_MS = 30;
@@ -81,8 +85,51 @@ describe('a key that is used on two nodes at once', () => {
   });
 });
 
-async function newKey(url: string): Promise<Key> {
+describe('a key that asks about others on two nodes at once', () => {
+  it('is told nothing by either, not even a "no", in a question that begins after its end was answered', async () => {
+    const urls = deployment.apis.map(({ url }) => url);
+    const key = await newKey(urls[0]!);
+    const about = {
+      'a good key': key.token,
+      'a key whose secret ended': customer.dead.token,
+      'a wrong secret': withOtherSecret(key.token),
+      'no key that is there': generateToken('sk_test'),
+      'what is no key': 'x',
+    };
+    const tooLate: unknown[] = [];
+    for (let round = 0; round < QUESTIONS; round++) {
+      const service = await newKey(urls[0]!, 'api-keys:verify');
+      const ask = async (url: string, what: string) => {
+        const client = createClient({ baseUrl: url, apiKey: service.token });
+        const { code } = await client.apiKeys
+          .verify({ body: { key: what } })
+          .catch((error: ApiError) => ({ code: `refused: ${error.problem.code}` }));
+        return code;
+      };
+      for (const url of urls) expect(await ask(url, key.token)).toBe('valid');
+      const manage = createClient({ baseUrl: urls[round % 2]!, accessToken: customer.accessToken }).apiKeys;
+      await manage.revoke({ params: { id: service.id } });
+      // One question to each node: the first finds out.
+      const [what, token] = Object.entries(about)[round % 5]!;
+      for (const url of urls) {
+        const code = await ask(url, token);
+        if (code !== 'refused: revoked') tooLate.push({ round, what, code, node: urls.indexOf(url) });
+      }
+    }
+    expect(tooLate).toEqual([]);
+
+    const trail = await readSoundTrail(deployment.sql);
+    const refused = trail.filter(
+      (event) => event.type === 'api_key.denied' && event.data.path === '/api/v1/api-keys/verify',
+    );
+    expect(refused.map(({ data }) => data)).toMatchObject(
+      Array.from({ length: 2 * QUESTIONS }, () => ({ surface: 'management', code: 'revoked' })),
+    );
+  });
+});
+
+async function newKey(url: string, scope = 'triggers:read'): Promise<Key> {
   const client = createClient({ baseUrl: url, accessToken: customer.accessToken });
-  const { id, key } = await client.apiKeys.create({ body: { name: 'To end', scopes: ['triggers:read'] } });
+  const { id, key } = await client.apiKeys.create({ body: { name: 'To end', scopes: [scope] } });
   return { id, token: key };
 }

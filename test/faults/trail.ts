@@ -44,20 +44,39 @@ export async function readSoundTrail(sql: pg.Pool): Promise<DomainEvent[]> {
   const events = leaves.map(({ entry }) => JSON.parse(entry.toString()) as DomainEvent);
   none(events.filter(({ data }, place) => toUuid(data.organization_id) !== leaves[place]!.organization_id));
   expect(events.length).toBe(new Set(events.map(({ id }) => id)).size);
-  const used = Map.groupBy(
-    events.filter(({ type }) => type === 'api_key.used'),
-    ({ subject }) => toUuid(subject),
-  );
-  for (const counted of [
-    'SELECT api_key_id AS id, uses::float8 AS uses FROM api_key_usage WHERE uses > 0',
-    `SELECT api_key_id AS id, sum(count)::float8 AS uses FROM api_key_usage_hour WHERE outcome = 'valid' GROUP BY 1`,
-  ]) {
-    const { rows: counts } = await sql.query<{ id: string; uses: number }>(counted);
-    expect(new Map(counts.map(({ id, uses }) => [id, uses]))).toEqual(
-      new Map([...used].map(([id, uses]) => [id, uses.length])),
-    );
+  const used = events.filter((event) => event.type === 'api_key.used');
+  const ours = used.filter(({ data }) => data.surface === 'management');
+  const others = used.filter(({ data }) => data.surface === undefined);
+  const inHours = (management: boolean) =>
+    `SELECT api_key_id AS id, sum(count)::float8 AS n FROM api_key_usage_hour
+     WHERE outcome = 'valid' AND management = ${management} GROUP BY 1`;
+  const bySubject = (uses: typeof used) => countsOf(uses.map(({ subject }) => [subject, 1]));
+  for (const [counted, expected] of [
+    ['SELECT api_key_id AS id, uses::float8 AS n FROM api_key_usage WHERE uses > 0', bySubject(others)],
+    [inHours(false), bySubject(others)],
+    [inHours(true), bySubject(ours)],
+    [
+      'SELECT api_key_id AS id, sum(count)::float8 AS n FROM api_key_verifications GROUP BY 1',
+      countsOf(events.flatMap(verificationsOf)),
+    ],
+  ] as const) {
+    const { rows } = await sql.query<{ id: string; n: number }>(counted);
+    expect(new Map(rows.map(({ id, n }) => [id, n]))).toEqual(expected);
   }
   return events;
+}
+
+/** The keys that asked for what an event tells of, and how often. */
+function verificationsOf(event: DomainEvent): [keyId: string, times: number][] {
+  if (event.type !== 'api_key.used' && event.type !== 'api_key.denied') return [];
+  const { verified_by: verifier } = event.data;
+  return verifier?.id ? [[verifier.id, event.type === 'api_key.denied' ? event.data.count : 1]] : [];
+}
+
+function countsOf(counted: readonly (readonly [id: string, times: number])[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const [id, times] of counted) counts.set(toUuid(id), (counts.get(toUuid(id)) ?? 0) + times);
+  return counts;
 }
 
 /** What the client was told is what the trail says: each "yes" once, no "no", and the rest at most once. */

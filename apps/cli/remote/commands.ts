@@ -186,6 +186,9 @@ function addUsage(program: Command): void {
   )
     .addOption(choice('--interval <INTERVAL>', 'by hours, or by days of UTC (default: day)', INTERVALS))
     .addOption(choice('--group-by <WHAT>', 'tell apart by', GROUPINGS))
+    .addOption(
+      choice('--surface <WHICH>', "requests to your own API, or calls of Keyledger's (default: application)", SURFACES),
+    )
     .addOption(jsonOption())
     .addHelpText('after', '\n  keyledger usage --from 30d --group-by api_key')
     .action(remote(async (options) => (await import('./usage.js')).showUsage(options, process.env)));
@@ -257,6 +260,7 @@ const SORTS = valuesOf<NonNullable<ListKeysOptions['sort']>>({
 
 const FORMATS = valuesOf<NonNullable<ExportOptions['format']>>({ jsonl: true, csv: true });
 const INTERVALS = valuesOf<NonNullable<UsageOptions['interval']>>({ hour: true, day: true });
+const SURFACES = valuesOf<NonNullable<UsageOptions['surface']>>({ application: true, management: true });
 const GROUPINGS = valuesOf<NonNullable<UsageOptions['groupBy']>>({ outcome: true, endpoint: true, api_key: true });
 
 function choice(flags: string, description: string, values: string[]): Option {

@@ -1,5 +1,5 @@
 import type { Client } from '#libs/client/client.js';
-import type { Usage } from '#libs/contract/usage.js';
+import type { Usage, UsageSurface } from '#libs/contract/usage.js';
 import { EXIT_USAGE } from '../exit-codes.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
@@ -16,6 +16,7 @@ export interface UsageOptions {
   readonly to?: string;
   readonly interval?: 'hour' | 'day';
   readonly groupBy?: 'outcome' | 'endpoint' | 'api_key';
+  readonly surface?: UsageSurface;
   readonly json?: boolean;
 }
 
@@ -30,8 +31,8 @@ export async function showUsage(options: UsageOptions, env: NodeJS.ProcessEnv): 
 }
 
 async function readUsage(api: Client, options: UsageOptions): Promise<Usage> {
-  const { key, organization, groupBy, from, to, interval } = options;
-  const query = { from, to, interval };
+  const { key, organization, groupBy, from, to, interval, surface } = options;
+  const query = { from, to, interval, surface };
   if (key === undefined) {
     const id = organization ?? (await ownOrganization(api));
     return api.usage.ofOrganization({ params: { id }, query: { ...query, group_by: groupBy } });

@@ -175,6 +175,9 @@ function Facts({ organization, apiKey }: { readonly organization: Organization; 
           <Time at={apiKey.last_used_at} />
         </Fact>
         <Fact label="Uses in all">{apiKey.usage_count.toLocaleString()}</Fact>
+        {apiKey.verification_count > 0 && (
+          <Fact label="Keys verified">{apiKey.verification_count.toLocaleString()} times</Fact>
+        )}
         <Fact label="Expires">
           <Time at={apiKey.expires_at} />
         </Fact>

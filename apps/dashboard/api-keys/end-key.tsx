@@ -48,6 +48,7 @@ export function EndKey({ apiKey, how, onClose, onDone }: Props) {
 }
 
 const MOST_ENDPOINTS = 5;
+const HOUR_MS = 3_600_000;
 
 function WhoUsesIt({ apiKey }: { readonly apiKey: ApiKey }) {
   const usage = useQuery(lastHourQuery(apiKey.id));
@@ -57,10 +58,13 @@ function WhoUsesIt({ apiKey }: { readonly apiKey: ApiKey }) {
     .map(([endpoint, steps]) => ({ endpoint, uses: steps.reduce((sum, { uses }) => sum + uses, 0) }))
     .filter(({ uses }) => uses > 0)
     .toSorted((one, other) => other.uses - one.uses);
+  // Calls of Keyledger's own API and verifications that it asked for have no endpoint here.
+  const lastUse = apiKey.last_used_at === null ? 0 : Date.parse(apiKey.last_used_at);
+  const isInUse = most.length > 0 || usage.dataUpdatedAt - lastUse < HOUR_MS;
   return (
     <div>
       <Text>
-        <b>{most.length > 0 ? 'It is in use. ' : 'Nothing used it in the last hour. '}</b>
+        <b>{isInUse ? 'It is in use. ' : 'Nothing used it in the last hour. '}</b>
         Last used: <Time at={apiKey.last_used_at} otherwise="never" />.
       </Text>
       {most.length > 0 && (

@@ -4,7 +4,7 @@ import { TextLink } from '../ui/links.js';
 
 /** Where nothing was counted yet: how to change that. */
 export function FirstUse({ organizationId }: { readonly organizationId: string }) {
-  const line = `curl -H "X-API-Key: $KEY" ${window.location.origin}/api/v1/whoami`;
+  const line = `curl -i -H "X-API-Key: $KEY" ${window.location.origin}/authz`;
   return (
     <Paper component="section" withBorder p="lg" aria-label="The first use">
       <Stack gap="sm">
@@ -13,7 +13,7 @@ export function FirstUse({ organizationId }: { readonly organizationId: string }
           <TextLink to="/org/$organizationId/settings/api-keys" params={{ organizationId }}>
             Create a key
           </TextLink>
-          , put it into <Code>KEY</Code>, and use it. It shows up here within a moment:
+          , put it into <Code>KEY</Code>, and ask about it as your gateway will. It shows up here within a moment:
         </Text>
         <Group gap="xs" wrap="nowrap">
           <Box role="region" aria-label="The first use, as a command" tabIndex={0} className="command">

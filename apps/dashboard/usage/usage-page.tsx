@@ -73,6 +73,17 @@ function Filters({ organizationId, search, onChange }: Props) {
           });
         }}
       />
+      <Select
+        aria-label="What was called"
+        w={190}
+        data={[
+          { value: 'application', label: 'Your API' },
+          { value: 'management', label: 'Keyledger’s own API' },
+        ]}
+        value={search.surface ?? 'application'}
+        allowDeselect={false}
+        onChange={(value) => onChange({ surface: value === 'management' ? value : undefined })}
+      />
       {search.period === 'custom' && (
         <>
           <Day label="From" value={search.from} onChange={(from) => onChange({ from })} />
@@ -118,10 +129,11 @@ function Day({ label, value, onChange }: DayProps) {
 function Counted({ organizationId, search, onChange }: Props) {
   const period = periodOf(search, useNow());
   const { interval, from, to } = period;
-  const project = search.project_id && { project_id: search.project_id };
-  const within = { from, to, ...project };
+  const { surface } = search;
+  const counted = { ...(surface && { surface }), ...(search.project_id && { project_id: search.project_id }) };
+  const within = { from, to, ...counted };
   const now = useQuery(usageQuery(organizationId, { ...within, interval }));
-  const before = useQuery(usageQuery(organizationId, { ...period.before, ...project }));
+  const before = useQuery(usageQuery(organizationId, { ...period.before, ...counted }));
   const byOutcome = useQuery(usageQuery(organizationId, { ...within, group_by: 'outcome' }));
   const byEndpoint = useQuery(usageQuery(organizationId, { ...within, group_by: 'endpoint' }));
   const byKey = useQuery(usageQuery(organizationId, { ...within, group_by: 'api_key' }));
@@ -137,7 +149,7 @@ function Counted({ organizationId, search, onChange }: Props) {
   const nameOf = useKeyNames(organizationId, keys);
   const error = now.error ?? before.error ?? byOutcome.error ?? byEndpoint.error ?? byKey.error ?? grouped.error;
   if (error) return <ErrorState error={error} onRetry={() => void now.refetch()} />;
-  if (now.data && before.data && requests(now.data.totals) + requests(before.data.totals) === 0) {
+  if (!surface && now.data && before.data && requests(now.data.totals) + requests(before.data.totals) === 0) {
     return <FirstUse organizationId={organizationId} />;
   }
 

@@ -18,10 +18,13 @@ const BEHIND_UNKNOWN_PROXY =
   'The request came through a proxy that TRUST_PROXY does not name, so nobody knows the address of its client, and the ' +
   'key works from some addresses only';
 
-/** Whoever may ask about keys can ask while the database is away, too; all else needs it anyway. */
+/**
+ * What only the verification asks for. It can be asked for while the database is away, all else needs it anyway; and its
+ * event is the record of the call.
+ */
 const TO_ASK = 'api-keys:verify';
 
-/** API keys as credentials of our own API. A call with one is a use of cost 0. */
+/** API keys as credentials of our own API. A call with one is a use of cost 0, apart from the uses of the owner's API. */
 @Injectable()
 export class ApiKeyCredentials extends CredentialVerifier {
   constructor(
@@ -34,13 +37,16 @@ export class ApiKeyCredentials extends CredentialVerifier {
   async authenticate(token: string, requiredScopes: readonly string[]): Promise<ApiKeyPrincipal> {
     const context = requestContext();
     const { method, path, ip, userAgent, requestId, origin, behindUnknownProxy } = context;
+    const asks = requiredScopes.includes(TO_ASK);
     const verification = this.verifier.verify({
+      surface: 'management',
       credential: token,
       scopes: requiredScopes,
       cost: 0,
       endpoint: { method, path },
       from: { ip, userAgent, requestId, origin, addressUnknown: behindUnknownProxy },
-      mayGoUnrecorded: requiredScopes.includes(TO_ASK),
+      isRecordedLater: asks,
+      mayGoUnrecorded: asks,
     });
     const { code, record, admittedUnder, retryAfter } = await counted('api', verification);
     context.originAllowed = Boolean(record && origin && allowsOrigin(record.allowedDomains, origin));

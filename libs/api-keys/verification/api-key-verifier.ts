@@ -1,22 +1,22 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { parseCredential, type Credential } from '#libs/api-key-format/token.js';
-import { actorOf, type ApiKeyPrincipal, type Principal } from '#libs/auth/principal.js';
+import { verifierOf, type ApiKeyPrincipal, type Principal } from '#libs/auth/principal.js';
 import type { VerificationCode } from '#libs/contract/api-keys.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { isDatabaseAway } from '#libs/platform/database.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Admission, type Basis, type Charge, type Outcome } from '#libs/platform/events/admission.js';
+import { Admission, type Basis, type Charge, type Guarded, type Outcome } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
 import { Outage } from '#libs/platform/events/outage.js';
 import type { Standing } from '#libs/platform/events/sliding-window.js';
 import type { Entry, StateBoundCache } from '#libs/platform/events/state-bound-cache.js';
 import { traced } from '#libs/platform/tracing.js';
-import { whereFrom } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
 import { describeRefusal } from '../rate-limits.js';
 import { ApiKeyRecords, restsOn, type Found, type KnownKey } from './api-key-records.js';
+import { CallingKeys } from './calling-keys.js';
 import { Denials } from './denials.js';
 import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
@@ -25,6 +25,8 @@ import { decide, type ApiKeyRecord, type Demand } from './verification.js';
 
 /** One question to the verifier: is this key good for this request? */
 export interface VerificationRequest {
+  /** `management` where the key calls our own API. */
+  readonly surface?: 'management';
   /** As it was shown: a secret, `pk:sk`, or a public key alone. */
   readonly credential: string;
   readonly scopes: readonly string[];
@@ -43,6 +45,8 @@ export interface VerificationRequest {
   };
   /** Who asks on behalf of somebody else, and whose keys they may ask about. */
   readonly onBehalf?: OnBehalf;
+  /** Whether the answer is only decided: the key is about to ask, and {@link CallingKeys} says what records that. */
+  readonly isRecordedLater?: boolean;
   /** Whether the cache may answer it while the database is away, where `ON_OUTAGE` allows that. */
   readonly mayGoUnrecorded?: boolean;
 }
@@ -87,6 +91,7 @@ export class ApiKeyVerifier {
     private readonly events: Events,
     private readonly admission: Admission,
     private readonly denials: Denials,
+    private readonly callingKeys: CallingKeys,
     private readonly publicKeyRate: PublicKeyRate,
     private readonly outage: Outage,
   ) {}
@@ -94,9 +99,9 @@ export class ApiKeyVerifier {
   /** @throws DomainError `audit_unavailable` when a "yes" could not be recorded. */
   async verify(request: VerificationRequest): Promise<VerificationResult> {
     const credential = parseCredential(request.credential);
-    if (!credential) return INVALID;
+    if (!credential) return this.#refuseUnknown(request);
     const { onBehalf, projectId } = request;
-    const caller = onBehalf?.caller.type === 'api_key' ? onBehalf.caller : undefined;
+    const caller = callingKeyOf(request);
     let callerGuard = caller?.admittedUnder;
     let isCounted = false;
     /** Whether the states are those of a statement which began after the request, or later ones: a "no" may be told. */
@@ -106,10 +111,10 @@ export class ApiKeyVerifier {
     let isAway = false;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const found = this.#find(credential) ?? (await this.#learn(credential));
-      if (!found) return INVALID;
-      if (onBehalf?.sees(found.known.record) === false) return INVALID;
+      if (!found || onBehalf?.sees(found.known.record) === false) return this.#refuseUnknown(request);
       const isHeld = this.#isHeld(credential, found) ?? (await this.#verifySecret(credential, found));
       if (!isHeld) {
+        await this.#confirmCaller(request);
         await this.#deny(request, found, 'invalid_key');
         return INVALID;
       }
@@ -119,7 +124,10 @@ export class ApiKeyVerifier {
       const { record } = found.known;
       const code = decide(record, demandOf(request, project), this.clock.now());
       if (code !== 'valid') {
-        if (isAway || isConfirmed) return this.#refuse(request, found, code);
+        if (isAway || isConfirmed) {
+          if (caller && !isAway) await this.callingKeys.confirm(caller);
+          return this.#refuse(request, found, code);
+        }
         isConfirmed = await this.#refresh(request);
         isAway = !isConfirmed;
         continue;
@@ -127,16 +135,18 @@ export class ApiKeyVerifier {
       if (record.credential === 'public_key' && !isCounted) {
         isCounted = true;
         const retryAfter = await this.publicKeyRate.take(request.from.ip);
+        if (retryAfter) await this.#confirmCaller(request);
         if (retryAfter) return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
         continue;
       }
       const admittedUnder = basisOf(found, projectId);
+      if (request.isRecordedLater) return { code, record, admittedUnder };
       if (isAway) {
         verificationMetrics.unrecordedAnswers.value += 1;
         return { code, record, admittedUnder };
       }
-      const decision = { basis: admittedUnder, callerGuard, apart: isStale };
-      const outcome = await traced('record', () => this.#record(request, found, decision));
+      const use = this.#useOf(request, found, { basis: admittedUnder, callerGuard, apart: isStale });
+      const outcome = await traced('record', () => this.#record(request, use));
       if (!outcome) {
         isAway = true;
         continue;
@@ -155,7 +165,7 @@ export class ApiKeyVerifier {
       }
       await this.states.refresh();
       isConfirmed = isStale = true;
-      if (caller) callerGuard = await this.#admitAgain(caller);
+      if (caller) callerGuard = await this.callingKeys.admitAgain(caller);
     }
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
@@ -211,20 +221,20 @@ export class ApiKeyVerifier {
     return this.records.projects.get(id)?.value ?? { id, organizationId: null };
   }
 
-  #append(request: VerificationRequest, found: Found, decision: Decision): Promise<Outcome> {
+  #useOf(request: VerificationRequest, found: Found, decision: Decision): Guarded {
     const { known, shard } = found;
     const charge = chargeOf(known, request.cost);
-    return this.admission.append({ shard, ...decision, charge, entry: this.#used(request, found) });
+    return { shard, ...decision, charge, entry: this.#used(request, found) };
   }
 
   /**
    * Undefined where the cache is to answer instead. What cannot be stored for another reason than an outage, too many that
    * wait among them, is refused whatever is tolerated: to make one is not to be a way past the limits.
    */
-  #record(request: VerificationRequest, found: Found, decision: Decision): Promise<Outcome | undefined> {
-    if (!this.#isTolerant(request)) return this.#append(request, found, decision);
+  #record(request: VerificationRequest, use: Guarded): Promise<Outcome | undefined> {
+    if (!this.#isTolerant(request)) return this.admission.append(use);
     if (!this.outage.mayTry()) return Promise.resolve(undefined);
-    return this.#append(request, found, decision).catch(ifAway(undefined));
+    return this.admission.append(use).catch(ifAway(undefined));
   }
 
   /** False where the cache is to answer instead. */
@@ -246,17 +256,17 @@ export class ApiKeyVerifier {
     return { code, record: found.known.record };
   }
 
-  /**
-   * The key that asks is decided again, too, before it is told anything of another: it may be its own that has changed.
-   * @throws DomainError with the verification's code when it is no longer good for asking
-   */
-  async #admitAgain(caller: ApiKeyPrincipal): Promise<Basis> {
-    const loaded = caller.secretId && (await this.records.bySecretId(caller.secretId));
-    if (!loaded) throw new DomainError('invalid_key');
-    const code = decide(loaded.value.record, { scopes: caller.scopes, ...whereFrom() }, this.clock.now());
-    if (code !== 'valid') throw new DomainError(code);
-    const { shard, seq, tag, value } = loaded;
-    return { shard, seq, tag, restsOn: restsOn(value.record) };
+  /** Of what is no key that the caller may ask about. */
+  async #refuseUnknown(request: VerificationRequest): Promise<VerificationResult> {
+    const caller = callingKeyOf(request);
+    if (caller) await this.callingKeys.recordUse(caller, (use) => this.#record(request, use));
+    return INVALID;
+  }
+
+  /** Before the key that asks is told "no": its own may have ended. While the database is away the cache decides that, too. */
+  async #confirmCaller(request: VerificationRequest): Promise<void> {
+    const caller = callingKeyOf(request);
+    if (caller && (await this.#refresh(request))) await this.callingKeys.confirm(caller);
   }
 
   #used(request: VerificationRequest, { known: { record }, state: { seq } }: Found): string {
@@ -269,12 +279,13 @@ export class ApiKeyVerifier {
       origin: request.from,
       data: {
         ...aboutProject(record),
+        ...surfaceOf(request),
         ...request.endpoint,
         ...shown(record, request),
         ...(record.secretId && { secret_id: record.secretId }),
         cost: request.cost,
         scopes: [...request.scopes],
-        ...(request.onBehalf && { verified_for: actorOf(request.onBehalf.caller) }),
+        ...(request.onBehalf && { verified_by: verifierOf(request.onBehalf.caller) }),
       },
     });
   }
@@ -305,22 +316,26 @@ export class ApiKeyVerifier {
     // Whoever did not know the secret is not the key.
     const actor: EventActor =
       code === 'invalid_key' ? { type: 'anonymous', id: null } : { type: 'api_key', id: record.apiKeyId };
-    const verifiedFor = request.onBehalf && actorOf(request.onBehalf.caller);
-    const details = { ...endpoint, ...shown(record, request) };
-    return this.denials.record({ found, code, scopes, details, from, actor, verifiedFor });
+    const verifiedBy = request.onBehalf && verifierOf(request.onBehalf.caller);
+    const details = { ...surfaceOf(request), ...endpoint, ...shown(record, request) };
+    return this.denials.record({ found, code, scopes, details, from, actor, verifiedBy });
   }
 }
 
 /** What the append of a "yes" is told of the decision. */
-interface Decision {
-  readonly basis: Basis;
-  readonly callerGuard: Basis | undefined;
-  readonly apart: boolean;
-}
+type Decision = Pick<Guarded, 'basis' | 'callerGuard' | 'apart'>;
 
 function basisOf({ known, shard, state: { seq, tag } }: Found, projectId: string | undefined): Basis {
   const ids = restsOn(known.record);
   return { shard, seq, tag, restsOn: projectId ? [...ids, projectId] : ids };
+}
+
+function callingKeyOf({ onBehalf }: VerificationRequest): ApiKeyPrincipal | undefined {
+  return onBehalf?.caller.type === 'api_key' ? onBehalf.caller : undefined;
+}
+
+function surfaceOf({ surface }: VerificationRequest) {
+  return surface ? { surface } : {};
 }
 
 /** What takes the place of an answer that an outage kept away. */

@@ -1,6 +1,6 @@
 import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import type { VerificationCode } from '#libs/contract/api-keys.js';
-import type { DomainEventOf, EventActor } from '#libs/contract/events.js';
+import type { DomainEventOf, EventActor, EventVerifier } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { Events } from '#libs/platform/events/event.js';
@@ -14,10 +14,13 @@ export interface Denial {
   readonly code: VerificationCode;
   readonly scopes: readonly string[];
   /** What the event tells of the request. */
-  readonly details: Pick<DomainEventOf<'api_key.denied'>['data'], 'method' | 'path' | 'credential' | 'origin'>;
+  readonly details: Pick<
+    DomainEventOf<'api_key.denied'>['data'],
+    'surface' | 'method' | 'path' | 'credential' | 'origin'
+  >;
   readonly from: { readonly ip: string | null; readonly userAgent: string | null; readonly requestId: string };
   readonly actor: EventActor;
-  readonly verifiedFor: EventActor | undefined;
+  readonly verifiedBy: EventVerifier | undefined;
 }
 
 interface Window {
@@ -84,7 +87,7 @@ export class Denials implements BeforeApplicationShutdown {
   }
 
   /** A refusal is told even when it cannot be recorded: holding it back would help nobody but the refused. */
-  async #store({ found, code, scopes, details, from, actor, verifiedFor }: Denial, count: number): Promise<void> {
+  async #store({ found, code, scopes, details, from, actor, verifiedBy }: Denial, count: number): Promise<void> {
     const { record } = found.known;
     const entry = this.events.encode({
       type: 'api_key.denied',
@@ -99,7 +102,7 @@ export class Denials implements BeforeApplicationShutdown {
         scopes: [...scopes],
         count,
         ...details,
-        ...(verifiedFor && { verified_for: verifiedFor }),
+        ...(verifiedBy && { verified_by: verifiedBy }),
       },
     });
     try {

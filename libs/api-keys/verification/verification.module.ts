@@ -3,6 +3,7 @@ import { AllowedOrigins } from './allowed-origins.js';
 import { ApiKeyCredentials } from './api-key-credentials.js';
 import { ApiKeyRecords } from './api-key-records.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
+import { CallingKeys } from './calling-keys.js';
 import { Cors } from './cors.js';
 import { Denials } from './denials.js';
 import { PublicKeyRate } from './public-key-rate.js';
@@ -10,7 +11,17 @@ import { Secrets } from './secrets.js';
 
 /** Apart from the rest of `api-keys`, so that the guard can stand on it while the rest stands on the guard. */
 @Module({
-  providers: [AllowedOrigins, ApiKeyCredentials, ApiKeyRecords, ApiKeyVerifier, Cors, Denials, PublicKeyRate, Secrets],
+  providers: [
+    AllowedOrigins,
+    ApiKeyCredentials,
+    ApiKeyRecords,
+    ApiKeyVerifier,
+    CallingKeys,
+    Cors,
+    Denials,
+    PublicKeyRate,
+    Secrets,
+  ],
   exports: [ApiKeyCredentials, ApiKeyVerifier, Secrets],
 })
 export class VerificationModule {}

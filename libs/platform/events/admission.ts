@@ -32,7 +32,7 @@ export interface Charge {
 }
 
 /** One event that is stored only if nothing has changed of what its decision rests on. */
-interface Guarded {
+export interface Guarded {
   readonly shard: number;
   /** Null for what needs no permission, a refusal. */
   readonly basis: Basis | null;

@@ -79,9 +79,9 @@ describe('a workspace', () => {
 
     const usage = await eventually(
       () => ada.client.usage.ofOrganization({ params: { id: workspace }, query: { group_by: 'api_key' } }),
-      ({ totals }) => totals.uses === 3,
+      ({ totals }) => totals.uses === 2,
     );
-    expect(usage.data).toMatchObject([{ group: created.id, uses: 3 }]);
+    expect(usage.data).toMatchObject([{ group: created.id, uses: 2 }]);
     const trail = await ada.client.audit.listEvents({ query: { organization_id: workspace, key_id: created.id } });
     expect(new Set(trail.data.map(({ event }) => event.data.organization_id))).toEqual(new Set([workspace]));
     expect((await ada.client.apiKeys.revoke({ params })).organization_id).toBe(workspace);

@@ -1,0 +1,98 @@
+import { Injectable } from '@nestjs/common';
+import { actorOf, type ApiKeyPrincipal } from '#libs/auth/principal.js';
+import { Clock } from '#libs/platform/clock.js';
+import { DomainError } from '#libs/platform/errors.js';
+import type { Basis, Guarded, Outcome } from '#libs/platform/events/admission.js';
+import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
+import { Events } from '#libs/platform/events/event.js';
+import { requestContext, whereFrom } from '#libs/platform/request-context.js';
+import { aboutProject } from '../api-key.js';
+import { ApiKeyRecords, restsOn } from './api-key-records.js';
+import { Denials } from './denials.js';
+import { decide } from './verification.js';
+
+const ATTEMPTS = 8;
+
+/**
+ * The keys that ask for verifications. The guard only decides about them: the event of the verification is the record of
+ * their call, too. So each answer has to find the calling key as it was decided: a "yes" by its admission, all others here.
+ */
+@Injectable()
+export class CallingKeys {
+  constructor(
+    private readonly clock: Clock,
+    private readonly states: AuthorizationStates,
+    private readonly records: ApiKeyRecords,
+    private readonly events: Events,
+    private readonly denials: Denials,
+  ) {}
+
+  /**
+   * Decides again, as the database has it now.
+   * @throws DomainError with the verification's code when the key is no longer good for asking, which is recorded
+   */
+  async admitAgain(caller: ApiKeyPrincipal): Promise<Basis> {
+    const loaded = caller.secretId && (await this.records.bySecretId(caller.secretId));
+    if (!loaded) throw new DomainError('invalid_key');
+    const { value: known, shard, seq, tag } = loaded;
+    const code = decide(known.record, { scopes: caller.scopes, ...whereFrom() }, this.clock.now());
+    if (code === 'valid') return { shard, seq, tag, restsOn: restsOn(known.record) };
+    const { method, path, ...from } = requestContext();
+    await this.denials.record({
+      found: { known, shard, state: { seq, tag } },
+      code,
+      scopes: caller.scopes,
+      details: { surface: 'management', method, path },
+      from,
+      actor: actorOf(caller),
+      verifiedBy: undefined,
+    });
+    throw new DomainError(code);
+  }
+
+  /**
+   * Before a "no" that no admission stands behind. The states have to be those of a statement that began after the request.
+   * @throws DomainError as {@link admitAgain} does
+   */
+  async confirm(caller: ApiKeyPrincipal): Promise<void> {
+    const { shard, tag } = caller.admittedUnder;
+    if (this.states.of(shard).tag !== tag) await this.admitAgain(caller);
+  }
+
+  /**
+   * The call in an event of its own: the question was about no key whose event could tell of it.
+   * @param append resolves to undefined where it need not be recorded
+   * @throws DomainError as {@link admitAgain} does, and `audit_unavailable` where it could not be recorded
+   */
+  async recordUse(caller: ApiKeyPrincipal, append: (event: Guarded) => Promise<Outcome | undefined>): Promise<void> {
+    let basis = caller.admittedUnder;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const outcome = await append({ shard: basis.shard, basis, apart: attempt > 0, entry: this.#used(caller, basis) });
+      if (outcome?.is !== 'stale') return;
+      await this.states.refresh();
+      basis = await this.admitAgain(caller);
+    }
+    throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
+  }
+
+  #used(caller: ApiKeyPrincipal, { seq }: Basis): string {
+    const { apiKeyId, organizationId, secretId } = caller;
+    const { method, path } = requestContext();
+    return this.events.encode({
+      type: 'api_key.used',
+      subject: apiKeyId,
+      organizationId,
+      actor: actorOf(caller),
+      seq,
+      data: {
+        ...aboutProject(caller),
+        surface: 'management',
+        method,
+        path,
+        ...(secretId && { secret_id: secretId }),
+        cost: 0,
+        scopes: ['api-keys:verify'],
+      },
+    });
+  }
+}

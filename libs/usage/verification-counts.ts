@@ -1,0 +1,78 @@
+import type pg from 'pg';
+import { z } from 'zod';
+import { idOf, toUuid } from '#libs/contract/ids.js';
+import type { ReceivedEvent } from '#libs/platform/events/inbox.js';
+import { groupOf, shardOf } from '#libs/platform/events/shard.js';
+
+/** What verifications add to a key that asked for them, by the secret that it showed. */
+interface VerificationCount {
+  readonly apiKeyId: string;
+  readonly secretId: string;
+  readonly ingestGroup: number;
+  count: number;
+  lastAt: string;
+}
+
+const AskedByKey = z.object({
+  time: z.iso.datetime(),
+  data: z.object({
+    organization_id: idOf('org'),
+    count: z.int().min(1).default(1),
+    verified_by: z.object({ id: idOf('key'), secret_id: idOf('secret') }),
+  }),
+});
+
+/**
+ * Counts verifications for the keys that asked for them. Such a key's own shard may be any other, so each group of shards
+ * that is ingested together has rows of its own.
+ */
+export class VerificationCounts {
+  readonly #counts = new Map<string, VerificationCount>();
+
+  /** @throws z.ZodError where the event names the key in a shape that is not known */
+  add({ envelope }: Pick<ReceivedEvent, 'envelope'>): void {
+    const { verified_by: verifier } = envelope.data;
+    // A user has no uses to be counted.
+    if (!isOfKey(verifier)) return;
+    const { time, data } = AskedByKey.parse(envelope);
+    const { id: apiKeyId, secret_id: secretId } = data.verified_by;
+    const ingestGroup = groupOf(shardOf(data.organization_id));
+    const place = `${apiKeyId} ${secretId} ${ingestGroup}`;
+    const known = this.#counts.get(place);
+    if (!known) {
+      this.#counts.set(place, { apiKeyId, secretId, ingestGroup, count: data.count, lastAt: time });
+      return;
+    }
+    known.count += data.count;
+    if (time > known.lastAt) known.lastAt = time;
+  }
+
+  /** In the order of the primary key, after all else: two workers with shards of one group never wait in a circle. */
+  sorted(): readonly VerificationCount[] {
+    return [...this.#counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, count]) => count);
+  }
+
+  async write(client: pg.PoolClient): Promise<void> {
+    const counts = this.sorted();
+    if (counts.length === 0) return;
+    await client.query({
+      name: 'add-to-verifications',
+      text: `INSERT INTO api_key_verifications AS known (api_key_id, secret_id, ingest_group, count, last_at)
+       SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::bigint[], $5::timestamptz[])
+       ON CONFLICT (api_key_id, secret_id, ingest_group) DO UPDATE SET
+         count = known.count + excluded.count,
+         last_at = greatest(known.last_at, excluded.last_at)`,
+      values: [
+        counts.map(({ apiKeyId }) => toUuid(apiKeyId)),
+        counts.map(({ secretId }) => toUuid(secretId)),
+        counts.map(({ ingestGroup }) => ingestGroup),
+        counts.map(({ count }) => count),
+        counts.map(({ lastAt }) => lastAt),
+      ],
+    });
+  }
+}
+
+function isOfKey(verifier: unknown): boolean {
+  return typeof verifier === 'object' && verifier !== null && 'type' in verifier && verifier.type === 'api_key';
+}
