@@ -18,7 +18,7 @@ const [checkout, program, ...args] = process.argv.slice(2);
 const port = await freePort();
 const url = `http://127.0.0.1:${port}`;
 /** In the environment of everything that is started here, however it is related to us. */
-const MARK = 'KEYLEDGER_SMOKE';
+const MARK = 'SMOKE_TEST_OF';
 const mark = `${MARK}=${randomBytes(12).toString('hex')}`;
 /** When each process began that was seen below the service: a pid alone can be another's by now. */
 const seen = new Map();

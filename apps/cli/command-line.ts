@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import { addRemoteCommands } from './remote/commands.js';
+import { addRemoteCommands, group, jsonOption, mayRepeat } from './remote/commands.js';
+import { refuseSlips } from './strict-usage.js';
 
 /** Commands are imported when they run: each needs much that the others do not. @param end takes the exit code */
 export function commandLine(end: (exitCode: number) => void): Command {
@@ -21,20 +22,24 @@ export function commandLine(end: (exitCode: number) => void): Command {
     .command('migrate')
     .description('prepare the database that DATABASE_URL names')
     .action(async () => end(await (await import('./migrate-command.js')).migrateCommand(process.env)));
-  // It reads its own arguments.
-  program
-    .command('operator')
-    .description('operator add [EMAIL]: a one-time link that makes somebody an operator of this deployment')
-    .argument('[ARGUMENTS...]')
-    .allowUnknownOption()
-    .helpOption(false)
-    .action(async (args: string[]) =>
-      end(await (await import('./operator-command.js')).operatorCommand(args, process.env)),
+  group(program, 'operator', 'make operators of this deployment')
+    .command('add')
+    .description('print a one-time link that makes whoever opens it an operator of this deployment')
+    .argument('[EMAIL]', 'whose account alone may use the link')
+    .addOption(jsonOption('print the link as JSON, for programs'))
+    .addHelpText('after', OPERATOR_HELP)
+    .action(async (email: string | undefined, options: { json?: true }) =>
+      end(await (await import('./operator-command.js')).addOperator(email, options, process.env)),
     );
 
   addRemoteCommands(program);
+  refuseSlips(program, mayRepeat);
   return program;
 }
+
+const OPERATOR_HELP = `
+It needs the database: DATABASE_URL, or a Keyledger of \`npm start\` that runs on this machine. As long as there is no
+operator, a start of \`npm start\` ends the links before it that name no EMAIL.`;
 
 const AFTER = `
 Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server answers, 74 the output could

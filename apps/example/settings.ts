@@ -7,20 +7,34 @@ export interface ExampleSettings {
 
 /** @throws Error with one sentence that names the variable. */
 export function readSettings(env: Record<string, string | undefined>): ExampleSettings {
-  const port = Number(env['EXAMPLE_PORT'] || 3001);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+  refuseMisspelt(env);
+  const text = env['EXAMPLE_PORT'] || '3001';
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) {
     throw new Error('EXAMPLE_PORT must be a port number between 0 and 65535.');
   }
   const keyledgerUrl = env['KEYLEDGER_URL'] || 'http://127.0.0.1:3000';
-  if (!/^https?:$/.test(URL.parse(keyledgerUrl)?.protocol ?? '')) {
+  if (!/^https?:\/\/[^\s/?#@]+\/?$/.test(keyledgerUrl) || !URL.canParse(keyledgerUrl)) {
     throw new Error('KEYLEDGER_URL must be the http(s) address of Keyledger, such as http://127.0.0.1:3000.');
   }
   const serviceKey = env['KEYLEDGER_SERVICE_KEY'];
-  if (!serviceKey) {
+  if (!serviceKey || /\s/.test(serviceKey)) {
     throw new Error(
       'KEYLEDGER_SERVICE_KEY must be an API key with the scope api-keys:verify; sign in to Keyledger and make one with ' +
         'POST /api/v1/api-keys {"name": "Example API", "scopes": ["api-keys:verify"]}.',
     );
   }
   return { port, keyledgerUrl, serviceKey };
+}
+
+const OURS = ['EXAMPLE_PORT', 'KEYLEDGER_URL', 'KEYLEDGER_SERVICE_KEY'];
+/** Of Keyledger itself, which may run in the same environment, and of a service that is named so in Kubernetes. */
+const OTHERS = /^KEYLEDGER_(SECRET|API_KEY|(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT(_\d+_TCP\w*)?)$/;
+
+/** What a variable says whose name is wrong would be passed over. */
+function refuseMisspelt(env: Record<string, string | undefined>): void {
+  const misspelt = Object.keys(env).find(
+    (name) => /^(KEYLEDGER|EXAMPLE_P)/i.test(name) && env[name] && !OURS.includes(name) && !OTHERS.test(name),
+  );
+  if (misspelt) throw new Error(`${misspelt} is no setting of the example: it reads ${OURS.join(', ')}.`);
 }

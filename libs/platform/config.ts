@@ -1,23 +1,47 @@
 import { z } from 'zod';
+import { misspeltName } from './setting-names.js';
 
-/**
- * Every setting of the service, read once at start from the environment.
- * `.env.example` documents each of them; a test keeps the two in step.
- */
-const list = z.string().transform((value) =>
-  value
-    .split(',')
-    .map((item) => item.trim())
-    .filter(Boolean),
-);
+/** With commas between its items, and blanks around them if somebody likes. An item that is empty was forgotten, or lost. */
+function list<Item extends z.ZodType<unknown, string>>(item: Item, error: string) {
+  return z
+    .string()
+    .transform((value) => value.split(',').map((text) => text.trim()))
+    .pipe(z.array(z.string().min(1, `${error}, without an empty item`)))
+    .pipe(z.array(item));
+}
+
+/** Nothing but digits, where JavaScript also reads `1e3`, `0x10` and ` 5` as numbers. */
+function digits(lowest: number, highest: number, error: string) {
+  return z
+    .string()
+    .regex(/^(0|[1-9]\d{0,15})$/, error)
+    .transform(Number)
+    .pipe(z.int(error).min(lowest, error).max(highest, error));
+}
+
 /** Other systems whose clients work here unchanged. */
 const Dialect = z.enum(['commandagi', 'agentity']);
 export type Dialect = z.infer<typeof Dialect>;
 
 function port(lowest: number) {
-  const error = `must be a port number between ${lowest} and 65535`;
-  return z.coerce.number(error).int(error).min(lowest, error).max(65_535, error);
+  return digits(lowest, 65_535, `must be a port number between ${lowest} and 65535`);
 }
+
+/** An address, or a name that is not made to look like one: `127.1` and `0x7f.1` are read differently by different programs. */
+function host(error: string) {
+  const name = z.string().regex(/^(?=.*[a-z])[a-z0-9]([\w-]*[a-z0-9])?(\.[a-z0-9]([\w-]*[a-z0-9])?)*$/i);
+  return z.union([z.ipv4(), z.ipv6(), name.refine((text) => !/^0x/i.test(text))], error);
+}
+
+const SCOPES = 'must be a comma-separated list of resource:action names';
+const DIALECTS = 'must be none, or a comma-separated list of commandagi and agentity';
+const PROXIES = 'must be a comma-separated list of addresses or networks, such as 10.0.0.0/8, or loopback';
+const REQUESTS = 'must be a whole number of requests, at least 1';
+const CREDITS = 'must be a whole number of credits, not negative';
+const RATIO = 'must be a ratio between 0 and 1, such as 0.25';
+const OTLP_HEADERS = 'must be a comma-separated list of name=value';
+const PUBLIC_ADDRESS =
+  'must be the http(s) address under which clients reach the API, without a user, a query and a fragment';
 
 const SAMPLERS = [
   'always_on',
@@ -30,11 +54,16 @@ const SAMPLERS = [
 
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
+/**
+ * Every setting of the service, read once at start from the environment.
+ * `.env.example` documents each of them; a test keeps the two in step.
+ */
 export const settings = z.object({
-  HOST: z.string().min(1, 'must be an address to listen on, such as 127.0.0.1 or 0.0.0.0').default('127.0.0.1'),
+  HOST: host('must be an address to listen on, such as 127.0.0.1 or 0.0.0.0').default('127.0.0.1'),
   PORT: port(0).default(3000),
   PUBLIC_URL: z
-    .url({ protocol: /^https?$/, error: 'must be the http(s) address under which clients reach the API' })
+    .url({ protocol: /^https?$/, error: PUBLIC_ADDRESS })
+    .refine((text) => /^https?:\/\/[^/?#@]+(\/[^?#]*)?$/i.test(text), PUBLIC_ADDRESS)
     .optional(),
   DATA_DIR: z.string().default('./.keyledger'),
   DATABASE_URL: z.url({
@@ -48,62 +77,47 @@ export const settings = z.object({
     .string('must be set to at least 32 random characters, the same for every process of the deployment')
     .min(32, 'must be at least 32 random characters, the same for every process of the deployment'),
   REGISTRATION: z.enum(['open', 'invite', 'closed'], 'must be open, invite or closed').optional(),
-  APP_SCOPES: list
-    .pipe(
-      z.array(
-        z
-          .string()
-          .regex(/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$/, 'must be a comma-separated list of resource:action names'),
-      ),
-    )
-    .default(['triggers:read', 'triggers:write', 'events:read', 'agents:read']),
+  APP_SCOPES: list(z.string().regex(/^[a-z][a-z0-9-]*:[a-z][a-z0-9-]*$/, SCOPES), SCOPES).default([
+    'triggers:read',
+    'triggers:write',
+    'events:read',
+    'agents:read',
+  ]),
   DEFAULT_KEY_ENVIRONMENT: z.enum(['test', 'live'], 'must be test or live').default('test'),
-  DIALECTS: list
-    .transform((names) => (names.join() === 'none' ? [] : [...new Set(names)]))
-    .pipe(z.array(z.enum(Dialect.options, 'must be none, or a comma-separated list of commandagi and agentity')))
+  DIALECTS: z
+    .union([z.literal('none').transform((): Dialect[] => []), list(z.enum(Dialect.options), DIALECTS)], DIALECTS)
+    .transform((names) => [...new Set(names)])
     .default(Dialect.options),
-  TRUST_PROXY: list
-    .pipe(
-      z.array(
-        z.union(
-          [z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.enum(['loopback', 'linklocal', 'uniquelocal'])],
-          'must be a comma-separated list of addresses or networks, such as 10.0.0.0/8, or loopback',
-        ),
-      ),
-    )
-    .optional(),
-  PUBLIC_KEY_REQUESTS_PER_MINUTE: z.coerce
-    .number('must be a number of requests')
-    .int('must be a whole number of requests')
-    .min(1, 'must be at least 1')
-    .default(600),
-  DEFAULT_CREDITS: z.coerce
-    .number('must be a number of credits')
-    .int('must be a whole number of credits')
-    .min(0, 'must not be negative')
-    .max(Number.MAX_SAFE_INTEGER, 'must be smaller')
-    .optional(),
+  TRUST_PROXY: list(
+    z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6(), z.enum(['loopback', 'linklocal', 'uniquelocal'])], PROXIES),
+    PROXIES,
+  ).optional(),
+  PUBLIC_KEY_REQUESTS_PER_MINUTE: digits(1, Number.MAX_SAFE_INTEGER, REQUESTS).default(600),
+  DEFAULT_CREDITS: digits(0, Number.MAX_SAFE_INTEGER, CREDITS).optional(),
   ON_OUTAGE: z.enum(['refuse', 'allow'], 'must be refuse or allow').default('refuse'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be a pino level such as info or warn')
     .default('info'),
   METRICS_PORT: port(1).optional(),
-  METRICS_HOST: z.string().default('127.0.0.1'),
+  METRICS_HOST: host('must be an address to serve the metrics on, such as 127.0.0.1').default('127.0.0.1'),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url({
       protocol: /^https?$/,
       error: 'must be the http(s) address of an OTLP receiver, such as http://127.0.0.1:4318',
     })
     .optional(),
-  OTEL_EXPORTER_OTLP_HEADERS: z.string().optional(),
+  OTEL_EXPORTER_OTLP_HEADERS: list(
+    z.string().regex(/^[\w!#$%&'*+.^`|~-]+ *= *\S.*$/, OTLP_HEADERS),
+    OTLP_HEADERS,
+  ).optional(),
   OTEL_EXPORTER_OTLP_PROTOCOL: z.enum(['http/protobuf'], 'must be http/protobuf').default('http/protobuf'),
   OTEL_TRACES_SAMPLER: z
     .enum(SAMPLERS, 'must be a sampler of the OpenTelemetry specification, such as parentbased_traceidratio')
     .default('parentbased_always_on'),
-  OTEL_TRACES_SAMPLER_ARG: z.coerce
-    .number('must be a ratio between 0 and 1')
-    .min(0, 'must be a ratio between 0 and 1')
-    .max(1, 'must be a ratio between 0 and 1')
+  OTEL_TRACES_SAMPLER_ARG: z
+    .string()
+    .regex(/^(0(\.\d{1,15})?|1(\.0{1,15})?)$/, RATIO)
+    .transform(Number)
     .default(1),
 });
 
@@ -155,8 +169,33 @@ export function readConfigWithoutDatabase(env: Environment): Config {
 }
 
 function parse<Schema extends z.ZodObject>(schema: Schema, env: Environment): z.output<Schema> {
-  const parsed = schema.safeParse(givenSettings(env));
+  const given = givenSettings(env);
+  refuseMisspeltNames(given);
+  for (const name of Object.keys(schema.shape)) refuseOddText(name, given[name]);
+  const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new ConfigError(`${issue?.path[0]?.toString()} ${issue?.message}.`);
+}
+
+/** What a variable says whose name is wrong would be passed over. @throws ConfigError */
+export function refuseMisspeltNames(env: Environment, isOurs: (name: string) => boolean = () => true): void {
+  const misspelt = misspeltName(
+    Object.fromEntries(Object.entries(env).filter(([name]) => isOurs(name))),
+    Object.keys(settings.shape),
+  );
+  if (!misspelt) return;
+  const { name, meant } = misspelt;
+  throw new ConfigError(
+    meant
+      ? `${name} is no setting, but looks like ${meant}: correct its name, or unset it.`
+      : `${name} is no setting: correct its name, or unset it.`,
+  );
+}
+
+/** What copying brings along: an address is read without the blanks around it, a secret with them. */
+function refuseOddText(name: string, value = ''): void {
+  if (value !== value.trim()) throw new ConfigError(`${name} must not begin or end with a blank.`);
+  // eslint-disable-next-line no-control-regex -- it is what we look for
+  if (/[\x00-\x1f\x7f]/.test(value)) throw new ConfigError(`${name} must be one line without control characters.`);
 }

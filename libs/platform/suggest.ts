@@ -21,9 +21,15 @@ export function slipsBetween(a: string, b: string): number {
 export function nearestName(given: string, names: readonly string[]): string | undefined {
   if (given.length > LONGEST) return undefined;
   const plain = given.toLowerCase();
-  const slips = (name: string) => (plain.startsWith(name.toLowerCase()) ? 1 : slipsBetween(plain, name.toLowerCase()));
+  const slips = (name: string) =>
+    isBeginning(plain, name.toLowerCase()) ? 1 : slipsBetween(plain, name.toLowerCase());
   const [nearest] = names.map((name) => ({ name, slips: slips(name) })).toSorted((a, b) => a.slips - b.slips);
-  return nearest && nearest.slips <= Math.max(2, nearest.name.length / 3) ? nearest.name : undefined;
+  return nearest && nearest.slips <= Math.max(2, nearest.name.length / 2) ? nearest.name : undefined;
+}
+
+/** `project_id` of `project`, and the other way round. */
+function isBeginning(a: string, b: string): boolean {
+  return Math.min(a.length, b.length) >= 4 && (a.startsWith(b) || b.startsWith(a));
 }
 
 /** `; did you mean scope?`, or nothing. */

@@ -299,7 +299,7 @@ describe('an API that asks Keyledger about its callers', () => {
 
 function run(env: Record<string, string>) {
   return spawn(process.execPath, [join(import.meta.dirname, '../../dist/apps/example/main.js')], {
-    env: { ...process.env, EXAMPLE_PORT: '0', KEYLEDGER_URL: deployment.url, ...env },
+    env: { PATH: process.env['PATH'], EXAMPLE_PORT: '0', KEYLEDGER_URL: deployment.url, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }
@@ -311,6 +311,10 @@ describe('its process', () => {
       /^KEYLEDGER_SERVICE_KEY must be .*api-keys:verify.*POST \/api\/v1\/api-keys.*\.\n$/,
     ],
     [{ EXAMPLE_PORT: 'http' }, /^EXAMPLE_PORT must be .*\.\n$/],
+    [{ EXAMPLE_PORT: '1e3' }, /^EXAMPLE_PORT must be .*\.\n$/],
+    [{ EXAMPLE_PORT: ' 0' }, /^EXAMPLE_PORT must be .*\.\n$/],
+    [{ EXAMPLE_PROT: '3001' }, /^EXAMPLE_PROT is no setting .*\.\n$/],
+    [{ KEYLEDGER_URI: 'http://127.0.0.1:3000' }, /^KEYLEDGER_URI is no setting .*\.\n$/],
     [{ KEYLEDGER_URL: 'keyledger' }, /^KEYLEDGER_URL must be .*\.\n$/],
   ])('refuses %j in one sentence that names the setting', async (env, sentence) => {
     const child = run({ KEYLEDGER_SERVICE_KEY: serviceKey.key, ...env });

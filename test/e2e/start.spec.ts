@@ -40,6 +40,12 @@ describe.each(['api', 'worker'] as const)('the %s says in one sentence why it do
       /^KEYLEDGER_SECRET must be set/,
       78,
     ],
+    [
+      'the name of a setting is misspelt',
+      () => ({ DATABASE_URL: url(), TRUSTED_PROXY: '10.0.0.1' }),
+      /^TRUSTED_PROXY is no setting, but looks like TRUST_PROXY: correct its name, or unset it\.$/,
+      78,
+    ],
     ['a setting is bad', () => ({ DATABASE_URL: url(), PORT: 'http' }), /^PORT must be a port number/, 78],
     [
       'nothing answers there',

@@ -195,7 +195,7 @@ function addUsage(program: Command): void {
 }
 
 /** Of commands. Every one of them explains itself by `--help`, so it needs no `help` among them. */
-function group(program: Command, name: string, description: string): Command {
+export function group(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).usage('COMMAND [OPTIONS]').helpCommand(false);
 }
 
@@ -228,6 +228,9 @@ function withPages(command: Command, what: string): Command {
 /** What went wrong with the API becomes a sentence; the table of those is only loaded then. */
 function remote<Args extends unknown[]>(run: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
   return async (...args) => {
+    const { refuseMisspeltNames } = await import('#libs/platform/config.js');
+    // Of the machine's environment, only what begins like ours is meant for this command.
+    refuseMisspeltNames(process.env, (name) => /^keyledger/i.test(name));
     try {
       await run(...args);
     } catch (error) {
@@ -267,8 +270,8 @@ function choice(flags: string, description: string, values: string[]): Option {
   return new Option(flags, description).choices(values);
 }
 
-function jsonOption(): Option {
-  return new Option('--json', "print the server's answer, for programs");
+export function jsonOption(description = "print the server's answer, for programs"): Option {
+  return new Option('--json', description);
 }
 
 function organizationOption(description = 'only those of one organization'): Option {
@@ -289,6 +292,11 @@ function collectRateLimit(text: string, before: RateLimit[] = []): RateLimit[] {
   throw new InvalidArgumentError(
     'It must be a name and how much in how long, such as per-minute=100/60s or per-day=5000/1d.',
   );
+}
+
+/** Whether it adds to a list each time. */
+export function mayRepeat({ parseArg }: Option): boolean {
+  return parseArg === collect || parseArg === collectRateLimit;
 }
 
 function wholeNumber(text: string): number {

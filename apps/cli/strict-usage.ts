@@ -1,0 +1,30 @@
+import type { Argument, Command, Option } from 'commander';
+
+/**
+ * Refuses what the library passes over: an option that is given twice, of which it takes the last, and a value or an
+ * argument that is blank, as an unset variable of a script leaves it.
+ * @param mayRepeat whether an option takes one value of a list each time
+ */
+export function refuseSlips(command: Command, mayRepeat: (option: Option) => boolean): void {
+  for (const option of command.options) {
+    let times = 0;
+    command.on(`option:${option.name()}`, (value: unknown) => {
+      times += 1;
+      if (times > 1 && !mayRepeat(option)) command.error(`error: option '${option.flags}' may be given once`);
+      if (isBlank(value)) command.error(`error: option '${option.flags}' must not be empty`);
+    });
+  }
+  command.hook('preAction', (_, { args, registeredArguments }) => {
+    const blank = args.findIndex(isBlank);
+    if (blank !== -1) command.error(`error: argument '${nameOf(registeredArguments[blank])}' must not be empty`);
+  });
+  for (const child of command.commands) refuseSlips(child, mayRepeat);
+}
+
+function isBlank(value: unknown): boolean {
+  return typeof value === 'string' && value.trim() === '';
+}
+
+function nameOf(argument: Argument | undefined): string {
+  return argument?.name() ?? '';
+}

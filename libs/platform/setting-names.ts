@@ -1,0 +1,69 @@
+import { nearestName, slipsBetween } from './suggest.js';
+
+/** Read by others of ours: the command line, the example, docker compose. */
+export const NAMES_OF_OTHERS = [
+  'KEYLEDGER_API_KEY',
+  'KEYLEDGER_SERVICE_KEY',
+  'KEYLEDGER_URL',
+  'EXAMPLE_PORT',
+  'POSTGRES_PASSWORD',
+];
+
+/** Nobody else begins the names of variables so. */
+const UNMISTAKABLE =
+  /^(KEYLEDGER|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|ON_?OUTAGE)/;
+/** What Kubernetes and docker put into every container for a service `keyledger` (`KEYLEDGER_PORT_3000_TCP_ADDR`, …). */
+const OF_A_SERVICE = /_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)$/;
+const ADDRESS_OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
+
+/** A shorter name, such as HOST or PORT, is near to too many that others use. */
+const SHORTEST = 8;
+/** In names of this length two letters may be wrong, in shorter ones one. */
+const LONG = 14;
+
+export interface MisspeltName {
+  readonly name: string;
+  /** What was most likely meant. */
+  readonly meant: string | undefined;
+}
+
+/**
+ * The first variable that is meant for us and is none of ours, so that what it says would be passed over: its case is
+ * another, a letter or two are wrong, a word is in the plural, or it begins as only ours do. The variables of a platform
+ * and of other programs are none of these.
+ */
+export function misspeltName(
+  env: Readonly<Record<string, string | undefined>>,
+  settings: readonly string[],
+): MisspeltName | undefined {
+  const known = new Set([...settings, ...NAMES_OF_OTHERS]);
+  const name = Object.keys(env).find(
+    (given) => !known.has(given) && !isOfAService(given, env[given]) && isMeantForUs(given, settings),
+  );
+  return name === undefined ? undefined : { name, meant: nearestName(name, [...known]) };
+}
+
+function isOfAService(name: string, value = ''): boolean {
+  return OF_A_SERVICE.test(name) || (name.endsWith('_PORT') && ADDRESS_OF_A_SERVICE.test(value));
+}
+
+function isMeantForUs(given: string, settings: readonly string[]): boolean {
+  const name = given.toUpperCase();
+  // Nobody's slip is that long, and comparing takes longer with the length.
+  if (name.length > 100) return UNMISTAKABLE.test(name);
+  return UNMISTAKABLE.test(name) || settings.some((setting) => isNearly(name, setting));
+}
+
+function isNearly(name: string, setting: string): boolean {
+  if (name === setting) return true;
+  if (setting.length < SHORTEST) return false;
+  if (stemOf(name) === stemOf(setting)) return true;
+  const allowed = setting.length < LONG ? 1 : 2;
+  return Math.abs(name.length - setting.length) <= allowed && slipsBetween(name, setting) <= allowed;
+}
+
+/** `TRUSTED-PROXIES` and `TrustProxy` are the same words as `TRUST_PROXY`. */
+function stemOf(name: string): string {
+  const words = name.split(/[^A-Z0-9]+/);
+  return words.map((word) => word.replace(/IES$/, 'Y').replace(/(ED|S)$/, '')).join('');
+}
