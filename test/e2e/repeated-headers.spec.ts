@@ -118,6 +118,16 @@ describe('a header that may be there once', () => {
     });
   });
 
+  it.each(['/docs', '/openapi.json', '/api/v1/whoami', '/nowhere'])(
+    'is refused in a problem on %s, too',
+    async (target) => {
+      expect(await send(target, [`X-API-Key: ${key}`, `X-API-Key: ${key}`])).toMatchObject({
+        status: 400,
+        code: 'multiple_credentials',
+      });
+    },
+  );
+
   it('is the length of a body, which two proxies would read in two ways', async () => {
     const lengths = [
       ['Content-Length: 0', 'Content-Length: 5'],

@@ -14,19 +14,30 @@ export class ProblemFilter implements ExceptionFilter {
   constructor(private readonly config: Config) {}
 
   catch(exception: unknown, host: ArgumentsHost): void {
-    const request = host.switchToHttp().getRequest<FastifyRequest>();
-    const reply = host.switchToHttp().getResponse<FastifyReply>();
-    const { path, requestId } = request.context;
-    const error = explain(exception, `${request.method} ${path} failed (${requestId})`, this.#logger);
-    const problem = problemOf(error, this.config.publicUrl, requestId);
-    const refusals = request.routeOptions.config.implements?.refusals;
-    const status = refusals?.statuses[error.code] ?? problem.status;
-    void reply
-      .status(status)
-      .headers(problemHeaders(error, status))
-      .type(refusals ? 'application/json' : 'application/problem+json')
-      .send(JSON.stringify(refusals ? refusals.present(problem) : problem));
+    const http = host.switchToHttp();
+    const request = http.getRequest<FastifyRequest>();
+    respondWithProblem(exception, request, http.getResponse<FastifyReply>(), this.config.publicUrl, this.#logger);
   }
+}
+
+/** Also for what is thrown where Nest's filters do not reach: by a hook on a route that Nest does not know. */
+export function respondWithProblem(
+  exception: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  publicUrl: string,
+  logger: Logger,
+): void {
+  const { path, requestId } = request.context;
+  const error = explain(exception, `${request.method} ${path} failed (${requestId})`, logger);
+  const problem = problemOf(error, publicUrl, requestId);
+  const refusals = request.routeOptions.config.implements?.refusals;
+  const status = refusals?.statuses[error.code] ?? problem.status;
+  void reply
+    .status(status)
+    .headers(problemHeaders(error, status))
+    .type(refusals ? 'application/json' : 'application/problem+json')
+    .send(JSON.stringify(refusals ? refusals.present(problem) : problem));
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { RequestListener } from 'node:http';
 import fastifyCookie from '@fastify/cookie';
+import { Logger } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
@@ -11,6 +12,7 @@ import { recordedPath } from '../request-path.js';
 import { traceRequests } from '../tracing.js';
 import { HTTP_LIMITS, type HttpLimits } from './http-limits.js';
 import { createHttpServer } from './http-server.js';
+import { respondWithProblem } from './problem.filter.js';
 import { refuseRepeatedHeaders } from './repeated-headers.js';
 import { refuseByRouter } from './refuse-unrouted.js';
 
@@ -26,7 +28,7 @@ export function createHttpAdapter(
   proxies: Proxies,
   limits: HttpLimits = HTTP_LIMITS,
 ): FastifyAdapter {
-  const adapter = new FastifyAdapter({
+  const adapter = new Adapter({
     bodyLimit: BODY_LIMIT,
     // A connection that is closed while we stop would otherwise be kept open by its client.
     forceCloseConnections: 'idle',
@@ -57,11 +59,22 @@ export function createHttpAdapter(
     refuseRepeatedHeaders(request.raw.rawHeaders);
     done();
   });
+  const logger = new Logger('Http');
+  server.setErrorHandler((error, request, reply) =>
+    respondWithProblem(error, request, reply, config.publicUrl, logger),
+  );
   // Not sooner: reading a body leaves the asynchronous context in which it began.
   server.addHook('preHandler', (request: FastifyRequest, _reply: FastifyReply, done) =>
     runInContext(request.context, done),
   );
   return adapter;
+}
+
+/** Keeps the error handler that is set above: Nest's comes too late for the routes of libraries, such as `/docs`. */
+class Adapter extends FastifyAdapter {
+  override setErrorHandler() {
+    return this.getInstance<FastifyInstance>();
+  }
 }
 
 /** A connection that never rests would keep us from closing: it is told that this answer is its last. */
