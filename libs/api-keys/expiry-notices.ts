@@ -7,9 +7,26 @@ import { DATABASE_POOL, inTransaction } from '#libs/platform/database.js';
 import { bundleOf } from '#libs/platform/events/bundle.js';
 import { Events } from '#libs/platform/events/event.js';
 import { aboutProject } from './api-key.js';
+import { expiredUnrevoked } from './key-lifecycle.js';
 
-/** Whole days before an expiry at which it is told of; 0 is the expiry itself. */
+/** Whole days before an expiry at which there is a notice of it; 0 is the expiry itself. */
 const LEADS = [7, 1, 0];
+
+/** So many keys in one transaction, however many expire at once. */
+const CHUNK = 500;
+
+/**
+ * The estimate of the database's clock may run ahead by a round trip. The API, whose estimate never lags, no longer moves an
+ * expiry that has passed by this much.
+ */
+const AHEAD_MS = 500;
+
+interface Taken {
+  api_key_id: string;
+  /** As the database writes it: a `Date` would lose its microseconds. */
+  expires_at: string;
+  days: number;
+}
 
 interface Due {
   api_key_id: string;
@@ -22,30 +39,50 @@ interface Due {
 }
 
 /**
- * Each expiry and each lead once, in the statement that finds them due. A key that was made within the lead is not told
- * of: whoever gave it three days knows.
+ * Whether a notice is due for a key `k` and a lead of `days`. None is for a key that was made within the lead: whoever gave
+ * it three days knows. $2 is the instant.
  */
-const TAKE_DUE = `
-  WITH due AS (
-    INSERT INTO api_key_notice (api_key_id, expires_at, lead)
-    SELECT k.id, k.expires_at, make_interval(days => days)
-    FROM api_key k CROSS JOIN unnest($1::int[]) AS days
-    WHERE k.revoked_at IS NULL AND k.expires_at <= $2::timestamptz + make_interval(days => days)
-      AND k.created_at <= k.expires_at - make_interval(days => days)
-      -- Of what has come nobody needs to be told that it is coming.
-      AND (days = 0 OR k.expires_at > $2)
-    ON CONFLICT DO NOTHING
-    RETURNING api_key_id, expires_at, extract(day FROM lead)::int AS days
+const IS_DUE = `
+  k.created_at <= k.expires_at - make_interval(days => days)
+  AND CASE days WHEN 0 THEN ${expiredUnrevoked('$2')}
+      ELSE k.revoked_at IS NULL AND k.expires_at > $2 AND k.expires_at <= $2 + make_interval(days => days) END`;
+
+/** Each expiry and each lead once. */
+const TAKE = `
+  WITH found AS (
+    SELECT k.id, k.expires_at, k.created_at, k.revoked_at FROM api_key k
+    WHERE k.expires_at <= $2::timestamptz + make_interval(days => $3)
+      AND EXISTS (
+        SELECT FROM unnest($1::int[]) AS days WHERE ${IS_DUE} AND NOT EXISTS (
+          SELECT FROM api_key_notice n
+          WHERE n.api_key_id = k.id AND n.expires_at = k.expires_at AND n.lead = make_interval(days => days)
+        )
+      )
+    LIMIT ${CHUNK}
   )
-  SELECT DISTINCT ON (due.api_key_id) due.*, k.organization_id, k.project_id, a.shard, a.seq::float8 AS seq
-  FROM due JOIN api_key k ON k.id = due.api_key_id
-  JOIN authz_state a ON a.shard = get_byte(uuid_send(k.organization_id), 15) & 15
-  -- Where several leads are due at once, as after an expiry was moved, the nearest says it all.
-  ORDER BY due.api_key_id, due.days`;
+  INSERT INTO api_key_notice (api_key_id, expires_at, lead)
+  SELECT k.id, k.expires_at, make_interval(days => days) FROM found k CROSS JOIN unnest($1::int[]) AS days
+  WHERE ${IS_DUE} ORDER BY k.id, days
+  ON CONFLICT DO NOTHING
+  RETURNING api_key_id, expires_at::text, extract(day FROM lead)::int AS days`;
 
 /**
- * Tells by events that keys are about to expire or have expired. It decides nothing: a key is refused from its instant
- * on, told of or not.
+ * What is due of what was taken, read again. Taking it waited for whoever changed the key meanwhile (by its foreign key) and
+ * keeps it from changing until this transaction ends.
+ */
+const READ = `
+  SELECT DISTINCT ON (k.id) k.id AS api_key_id, k.organization_id, k.project_id, k.expires_at, days,
+         a.shard, a.seq::float8 AS seq
+  FROM unnest($1::uuid[], $3::timestamptz[], $4::int[]) AS taken (id, expires_at, days)
+  JOIN api_key k ON k.id = taken.id AND k.expires_at = taken.expires_at
+  JOIN authz_state a ON a.shard = get_byte(uuid_send(k.organization_id), 15) & 15
+  WHERE ${IS_DUE}
+  -- Where several leads are due at once, as after an expiry was moved, the nearest says it all.
+  ORDER BY k.id, days`;
+
+/**
+ * Writes the events that keys are about to expire or have expired. It decides nothing: a key is refused from its instant on,
+ * with an event or without.
  */
 @Injectable()
 export class ExpiryNotices {
@@ -58,18 +95,32 @@ export class ExpiryNotices {
   /** @returns the shards whose inboxes have something new */
   async run(): Promise<Set<number>> {
     await this.#readClock();
-    return inTransaction(this.pool, async (client) => {
-      const { rows } = await client.query<Due>(TAKE_DUE, [LEADS, this.clock.now()]);
-      const byShard = Map.groupBy(rows, (row) => row.shard);
-      for (const [shard, due] of byShard) {
-        await client.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
-          shard,
-          v7(),
-          bundleOf(due.map((row) => this.#event(row))),
-        ]);
-      }
-      return new Set(byShard.keys());
-    });
+    const shards = new Set<number>();
+    for (;;) {
+      const { taken, due } = await inTransaction(this.pool, (client) => this.#write(client));
+      for (const { shard } of due) shards.add(shard);
+      if (taken === 0) return shards;
+    }
+  }
+
+  async #write(client: pg.PoolClient): Promise<{ taken: number; due: readonly Due[] }> {
+    const now = new Date(this.clock.now().getTime() - AHEAD_MS);
+    const { rows: taken } = await client.query<Taken>(TAKE, [LEADS, now, Math.max(...LEADS)]);
+    if (taken.length === 0) return { taken: 0, due: [] };
+    const { rows: due } = await client.query<Due>(READ, [
+      taken.map((row) => row.api_key_id),
+      now,
+      taken.map((row) => row.expires_at),
+      taken.map((row) => row.days),
+    ]);
+    for (const [shard, rows] of Map.groupBy(due, (row) => row.shard)) {
+      await client.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+        shard,
+        v7(),
+        bundleOf(rows.map((row) => this.#event(row))),
+      ]);
+    }
+    return { taken: taken.length, due };
   }
 
   #event(due: Due): string {

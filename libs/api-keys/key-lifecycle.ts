@@ -54,6 +54,11 @@ export function statusCondition(status: ApiKeyStatus, now: string): string {
   }[status];
 }
 
+/** Whether a row `k` of `api_key` reached its expiry unrevoked. That is an end with an event, whatever followed. */
+export function expiredUnrevoked(now: string): string {
+  return `(k.expires_at <= ${now} AND (k.revoked_at IS NULL OR k.expires_at <= k.revoked_at))`;
+}
+
 /** What an operation that does not apply is answered: `conflict` for a key that has ended, `not_found` for one that is gone. */
 type Refusal = 'conflict' | 'not_found';
 

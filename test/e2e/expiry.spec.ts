@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { INestApplicationContext } from '@nestjs/common';
 import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { readConfig } from '#libs/platform/config.js';
 import { createWorker } from '../../apps/worker/worker.js';
 import { startDeployment, TEST_SECRET, type Account, type Deployment } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 
 let deployment: Deployment;
@@ -66,6 +67,110 @@ it('of a key that was given less than the lead nobody is warned that far ahead',
   await moveExpiry(id, '-1 second');
   await look();
   expect(await told(id, 1)).toEqual(['api_key.expired']);
+});
+
+describe('every expiry that a key reaches has its event, exactly once', () => {
+  const expiries = async (id: string) => {
+    await look();
+    await Promise.all([look(), look()]);
+    await allIngested(deployment);
+    const { data } = await ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.expired' } });
+    return data.length;
+  };
+
+  it('of a key that was disabled before', async () => {
+    const id = await keyOf('30 days', '1 hour');
+    await ada.client.apiKeys.disable({ params: { id } });
+    await moveExpiry(id, '-1 second');
+    expect(await expiries(id)).toBe(1);
+  });
+
+  it('of a key that was revoked after it, but before the worker looked', async () => {
+    const id = await keyOf('30 days', '-1 second');
+    await ada.client.apiKeys.revoke({ params: { id } });
+    expect(await expiries(id)).toBe(1);
+  });
+
+  it('of a key that was deleted after it, but before the worker looked', async () => {
+    const id = await keyOf('30 days', '-1 second');
+    await ada.client.apiKeys.delete({ params: { id } });
+    expect(await expiries(id)).toBe(1);
+  });
+
+  it('of a key that was changed and moved before', async () => {
+    const id = await keyOf('30 days', '1 hour');
+    await look();
+    const params = { id };
+    await ada.client.apiKeys.update({ params, body: { expires_at: new Date(Date.now() + 7_200_000).toISOString() } });
+    await ada.client.apiKeys.rotate({ params });
+    await look();
+    await ada.client.apiKeys.update({ params, body: { name: 'Renamed' } });
+    expect(await expiries(id)).toBe(0);
+    await moveExpiry(id, '-1 second');
+    expect(await expiries(id)).toBe(1);
+  });
+
+  it('but of none that was revoked or deleted before it', async () => {
+    const revoked = await keyOf('30 days', '1 hour');
+    await ada.client.apiKeys.revoke({ params: { id: revoked } });
+    const deleted = await keyOf('30 days', '1 hour');
+    await ada.client.apiKeys.delete({ params: { id: deleted } });
+    for (const id of [revoked, deleted]) {
+      // The revocation before the expiry, which has passed since.
+      await deployment.sql.query('ALTER TABLE api_key DISABLE TRIGGER USER');
+      await deployment.sql.query(`UPDATE api_key SET revoked_at = now() - interval '1 hour' WHERE id = $1`, [
+        toUuid(id),
+      ]);
+      await deployment.sql.query('ALTER TABLE api_key ENABLE ALWAYS TRIGGER never_back_update');
+      await moveExpiry(id, '-1 second');
+      expect(await expiries(id)).toBe(0);
+    }
+  });
+
+  it('but of none whose expiry is moved while the worker looks', async () => {
+    const id = await keyOf('30 days', '-1 second');
+    const change = await deployment.sql.connect();
+    try {
+      // As a change of the API does.
+      await change.query('BEGIN');
+      await change.query('SELECT FROM api_key WHERE id = $1 FOR UPDATE', [toUuid(id)]);
+      await change.query(`UPDATE api_key SET expires_at = now() + interval '30 days' WHERE id = $1`, [toUuid(id)]);
+      const looking = expiries(id);
+      await eventually(
+        () =>
+          deployment.sql.query(
+            `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+          ),
+        ({ rows }) => rows.length > 0,
+      );
+      await change.query('COMMIT');
+      expect(await looking).toBe(0);
+    } finally {
+      change.release();
+    }
+  });
+
+  it('of any number of keys that expire at once', async () => {
+    const bob = await deployment.account();
+    const { id } = await bob.client.apiKeys.create({ body: { name: 'Many', scopes: ['triggers:read'] } });
+    await deployment.sql.query(
+      `INSERT INTO api_key OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(k, jsonb_build_object(
+         'id', gen_random_uuid(), 'number', 1000000 + n, 'public_key', 'pk_live_' || n, 'expires_at', now() - interval '1 hour'))).*
+       FROM api_key k, generate_series(1, 1200) AS n WHERE k.id = $1`,
+      [toUuid(id)],
+    );
+    await deployment.sql.query(`UPDATE api_key SET created_at = now() - interval '1 day' WHERE organization_id = $1`, [
+      toUuid(bob.organizationId),
+    ]);
+    await look();
+    await allIngested(deployment);
+    const { rows } = await deployment.sql.query<{ events: number; keys: number }>(
+      `SELECT count(*)::int AS events, count(DISTINCT subject)::int AS keys FROM audit_event
+       WHERE organization_id = $1 AND type = 'api_key.expired'`,
+      [toUuid(bob.organizationId)],
+    );
+    expect(rows).toEqual([{ events: 1200, keys: 1200 }]);
+  });
 });
 
 it('of a key that is revoked nothing is told', async () => {
