@@ -1,29 +1,64 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { toUuid } from '#libs/contract/ids.js';
-import type { RateLimit } from '#libs/contract/rate-limits.js';
+import { MAX_RATE_LIMITS, type RateLimit } from '#libs/contract/rate-limits.js';
 import type { Standing } from '#libs/platform/events/sliding-window.js';
+import { countOf, kept, type RateCount } from './rate-counts.js';
+
+interface Row extends RateCount {
+  /** Null for a limit that the key no longer has. */
+  readonly name: string | null;
+}
+
+const READ = `
+  SELECT name, window_seconds AS "windowSeconds", newest::float8 AS newest, to_json(counts) AS counts FROM (
+    SELECT name, window_seconds, newest, counts FROM api_key_rate WHERE api_key_id = ?::uuid FOR UPDATE
+  ) AS current
+  UNION ALL
+  SELECT NULL, window_seconds, newest::float8, to_json(counts) FROM api_key_removed_rate WHERE api_key_id = ?::uuid`;
+
+const WRITE = `
+  WITH gone AS (
+    DELETE FROM api_key_rate WHERE api_key_id = ?::uuid AND NOT ?::jsonb @> to_jsonb(name)
+  )
+  INSERT INTO api_key_rate AS known (api_key_id, name, quota, window_seconds, newest, counts)
+  SELECT ?::uuid, name, "limit", window_seconds, newest, counts
+  FROM jsonb_to_recordset(?::jsonb) AS t (name text, "limit" int, window_seconds int, newest bigint, counts int[])
+  ORDER BY name
+  ON CONFLICT (api_key_id, name) DO UPDATE SET quota = excluded.quota, window_seconds = excluded.window_seconds,
+    newest = excluded.newest, counts = excluded.counts`;
 
 /**
- * Within the change that sets a key's limits: what admission counts is made to be of these. What was counted stays where
- * name and window do.
+ * Within the change that sets a key's limits: makes what admission counts by these. A limit continues what was counted in its
+ * window, whatever its name was; see {@link countOf}.
  */
 export async function countRates(
   em: EntityManager,
   { id, rateLimits }: { readonly id: string; readonly rateLimits: readonly RateLimit[] },
 ): Promise<void> {
-  const names = JSON.stringify(rateLimits.map(({ name }) => name));
-  await em.execute('DELETE FROM api_key_rate WHERE api_key_id = ?::uuid AND NOT ?::jsonb @> to_jsonb(name)', [
-    toUuid(id),
-    names,
-  ]);
+  const key = toUuid(id);
+  const rows = await em.execute<Row[]>(READ, [key, key]);
+  const current = rows.filter(({ name }) => name !== null);
+  const removed = rows.filter(({ name }) => name === null);
+  if (rateLimits.length === 0 && rows.length === 0) return;
+  // Only now: what was admitted until the rows were locked is counted, and none of it lies in the future.
+  const [{ now: text }] = await em.execute<[{ now: string }]>(
+    'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS now',
+  );
+  const now = BigInt(text);
+  const windows = rateLimits.map(({ window_seconds: seconds }) => seconds);
+  const limits = rateLimits.map((limit) => {
+    const { newest, counts } = countOf(limit.window_seconds, current, removed, now);
+    return { ...limit, newest, counts };
+  });
+  await em.execute(WRITE, [key, JSON.stringify(limits.map(({ name }) => name)), key, JSON.stringify(limits)]);
+  const remembered = kept(windows, current, removed, now, MAX_RATE_LIMITS);
+  if (removed.length > 0) await em.execute('DELETE FROM api_key_removed_rate WHERE api_key_id = ?::uuid', [key]);
+  if (remembered.length === 0) return;
   await em.execute(
-    `INSERT INTO api_key_rate AS known (api_key_id, name, quota, window_seconds)
-     SELECT ?::uuid, name, "limit", window_seconds
-     FROM jsonb_to_recordset(?::jsonb) AS t (name text, "limit" int, window_seconds int) ORDER BY name
-     ON CONFLICT (api_key_id, name) DO UPDATE SET quota = excluded.quota, window_seconds = excluded.window_seconds,
-       newest = CASE WHEN known.window_seconds = excluded.window_seconds THEN known.newest ELSE excluded.newest END,
-       counts = CASE WHEN known.window_seconds = excluded.window_seconds THEN known.counts ELSE excluded.counts END`,
-    [toUuid(id), JSON.stringify(rateLimits)],
+    `INSERT INTO api_key_removed_rate (api_key_id, window_seconds, newest, counts)
+     SELECT ?::uuid, "windowSeconds", newest, counts
+     FROM jsonb_to_recordset(?::jsonb) AS t ("windowSeconds" int, newest bigint, counts int[])`,
+    [key, JSON.stringify(remembered)],
   );
 }
 

@@ -230,13 +230,89 @@ describe('setting limits', () => {
     expect([await use(3), await use(2)]).toEqual(['rate_limited', 'valid']);
     await update([perDay(5)]);
     expect(await use()).toBe('rate_limited');
-    // Another window has seen nothing yet.
+    // Another window continues what is known of it.
     await update([{ ...perDay(5), window_seconds: WINDOW - 60 }]);
-    expect([await use(5), await use()]).toEqual(['valid', 'rate_limited']);
+    expect(await use()).toBe('rate_limited');
+    await update([{ ...perDay(14), window_seconds: WINDOW - 60 }]);
+    expect([await use(2), await use()]).toEqual(['valid', 'rate_limited']);
     await update([]);
     expect(await use(1_000)).toBe('valid');
     const { rows } = await deployment.sql.query('SELECT FROM api_key_rate WHERE api_key_id = $1', [toUuid(params.id)]);
     expect(rows).toEqual([]);
+  });
+
+  describe('gives back nothing that was used', () => {
+    const named = (name: string, limit: number, seconds = WINDOW) => ({ name, limit, window_seconds: seconds });
+    const changes: Record<string, Limits[]> = {
+      'by another name': [[named('renamed', 10)]],
+      'by another quota': [[named('per-day', 9)], [named('per-day', 10)]],
+      'by another order': [[named('wide', 1_000, 2 * WINDOW), named('per-day', 10)], [named('per-day', 10)]],
+      'by a limit beside it': [[named('per-day', 10), named('other', 10)], [named('other', 10)]],
+      'by names that are exchanged': [
+        [named('per-day', 100, 3600), named('hourly', 10)],
+        [named('hourly', 100, 3600), named('per-day', 10)],
+      ],
+      'by another window and the old one again': [[named('per-day', 10, WINDOW + 1)], [named('per-day', 10)]],
+      'by a shorter window and the old one again': [[named('per-day', 10, WINDOW - 1)], [named('per-day', 10)]],
+      'by removing it and adding it again': [[], [named('per-day', 10)]],
+      'by removing it, adding another and adding it again': [[], [named('m', 50, 60)], [], [named('again', 10)]],
+      'by many windows, one after the other': Array.from({ length: 12 }, (_, n) => [named('w', 10, WINDOW + n)]),
+    };
+
+    it.each(Object.keys(changes))('%s', async (how) => {
+      const { use, verify, params } = await newKey([perDay(10)]);
+      expect(await use(8)).toBe('valid');
+      for (const limits of changes[how]!) await ada.client.apiKeys.update({ params, body: { rate_limits: limits } });
+      expect(await use(3)).toBe('rate_limited');
+      const { code, rate_limits: standings } = await verify(2);
+      expect(code).toBe('valid');
+      expect(standings!.find(({ limit }) => limit === 10)!.remaining).toBe(0);
+    });
+
+    it('by a rotation, or by a switch off and on', async () => {
+      const { use, params, verify } = await newKey([perDay(10)]);
+      expect(await use(8)).toBe('valid');
+      await ada.client.apiKeys.disable({ params });
+      await ada.client.apiKeys.enable({ params });
+      const rotated = await ada.client.apiKeys.rotate({ params, body: { grace_period_seconds: 60 } });
+      expect(await use(3)).toBe('rate_limited');
+      expect((await ask(rotated.key, '?cost=3')).status).toBe(429);
+      expect((await verify(2)).code).toBe('valid');
+    });
+
+    it('while it is used at the same time', async () => {
+      const { use, params } = await newKey([perDay(40)]);
+      const flood = Promise.all(
+        Array.from({ length: 8 }, async () => {
+          let valid = 0;
+          for (let call = 0; call < 25; call++) if ((await use()) === 'valid') valid += 1;
+          return valid;
+        }),
+      );
+      for (let round = 0; round < 10; round++)
+        await ada.client.apiKeys.update({ params, body: { rate_limits: [named(`n${round}`, 40, WINDOW + round)] } });
+      const used = (await flood).reduce((sum, valid) => sum + valid, 0);
+      expect(used).toBe(40);
+    });
+
+    it('and keeps no more of removed limits than a key may have, until their windows have passed', async () => {
+      const { use, params } = await newKey([perDay(10)]);
+      await use(1);
+      for (let n = 0; n < 14; n++) {
+        await ada.client.apiKeys.update({ params, body: { rate_limits: [named('w', 10, WINDOW + n)] } });
+        await ada.client.apiKeys.update({ params, body: { rate_limits: [] } });
+      }
+      const stored = async () =>
+        (await deployment.sql.query('SELECT FROM api_key_removed_rate WHERE api_key_id = $1', [toUuid(params.id)])).rows
+          .length;
+      expect(await stored()).toBe(10);
+      await deployment.sql.query('UPDATE api_key_removed_rate SET newest = newest - 100 WHERE api_key_id = $1', [
+        toUuid(params.id),
+      ]);
+      await ada.client.apiKeys.update({ params, body: { rate_limits: [named('m', 10, 60)] } });
+      expect(await stored()).toBe(0);
+      expect(await use(10)).toBe('valid');
+    });
   });
 
   it('is in the trail', async () => {
@@ -292,6 +368,22 @@ describe('a key with limits that makes keys', () => {
     const free = await newKey([]);
     expect(await codeOf(apiKeys.rotate({ params: free.params }))).toBe('beyond_authority');
     expect((await update(free.params.id, [perDay(1_000)])).rate_limits).toEqual([perDay(1_000)]);
+  });
+});
+
+describe('a key with limits that manages itself', () => {
+  it('cannot get rid of what it has used: by no name, quota or window that it may give itself', async () => {
+    const { key, params, use } = await newKey([{ name: 'per-minute', limit: 10, window_seconds: 3600 }], {
+      scopes: ['api-keys:manage', 'triggers:read'],
+    });
+    const { apiKeys } = deployment.client({ apiKey: key });
+    expect(await use(10)).toBe('valid');
+    for (let n = 0; n < 5; n++) {
+      const limits = [{ name: `n${n}`, limit: 10, window_seconds: 3600 + n }];
+      await apiKeys.update({ params, body: { rate_limits: limits } });
+      expect(await use()).toBe('rate_limited');
+    }
+    expect(await codeOf(apiKeys.update({ params, body: { rate_limits: [] } }))).toBe('beyond_authority');
   });
 });
 
