@@ -4,6 +4,7 @@ import { JwtService } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
 import { Clock } from '#libs/platform/clock.js';
 import { AccessGuard } from './access.guard.js';
+import { AccountRate } from './account-rate.js';
 import { AccessTokens, EdDsaJwtService, SigningKeys } from './access-tokens.js';
 import { LoginDelay } from './login-delay.js';
 import { PasswordResetsService } from './password-resets.service.js';
@@ -26,6 +27,7 @@ import { UnknownSignIns } from './unknown-sign-ins.js';
       useFactory: (keys: SigningKeys, clock: Clock) => new EdDsaJwtService(keys, clock),
     },
     AccessTokens,
+    AccountRate,
     Passwords,
     LoginDelay,
     SessionsService,
@@ -36,6 +38,6 @@ import { UnknownSignIns } from './unknown-sign-ins.js';
     BearerStrategy,
     { provide: APP_GUARD, useClass: AccessGuard },
   ],
-  exports: [Passwords, PasswordResetsService, SessionsService],
+  exports: [AccountRate, Passwords, PasswordResetsService, SessionsService],
 })
 export class AuthModule {}

@@ -5,6 +5,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/platform/events/changes.js';
+import { AccountRate } from './account-rate.js';
 import { endSessions, lockUsers, withdrawResets } from './account-access.js';
 import { hashOfToken, newOneTimeToken, oneTimeLink } from './one-time-token.js';
 import { recordOperatorAction } from './operator-action.js';
@@ -26,6 +27,7 @@ export class PasswordResetsService {
     private readonly changes: Changes,
     private readonly passwords: Passwords,
     private readonly sessions: SessionsService,
+    private readonly rate: AccountRate,
   ) {}
 
   /** The link before it, if there is one, no longer works. */
@@ -58,10 +60,11 @@ export class PasswordResetsService {
 
   /** Every session ends: whoever had the account has it no more. */
   async redeem(token: string, password: string): Promise<void> {
+    this.rate.take();
     const tokenHash = hashOfToken(token);
     const em = this.em.fork();
     const user = await em.findOneOrFail(User, (await this.#find(em, tokenHash)).userId);
-    this.passwords.refuseCommon('new_password', password, [user.email, user.name]);
+    await this.passwords.refuseCommon('new_password', password, [user.email, user.name]);
     const passwordHash = await this.passwords.hash(password);
     await this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
       const [locked] = await lockUsers(em, [user.id]);

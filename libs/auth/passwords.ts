@@ -1,17 +1,16 @@
-import { Injectable } from '@nestjs/common';
-import { ZxcvbnFactory } from '@zxcvbn-ts/core';
-import * as common from '@zxcvbn-ts/language-common';
+import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import { Argon2id } from '#libs/platform/argon2id.js';
 import { invalidInput } from '#libs/platform/errors.js';
+import { PasswordStrength } from './password-strength.js';
 import { Gauges } from '#libs/platform/metrics.js';
 
 /** zxcvbn's scale goes to 4; below 2 a password falls within some 10^6 guesses: the common ones and their variations. */
 const WEAKEST_SCORE = 2;
 
 @Injectable()
-export class Passwords {
+export class Passwords implements OnApplicationShutdown {
   readonly #argon2id: Argon2id;
-  readonly #strength = new ZxcvbnFactory({ dictionary: { ...common.dictionary }, graphs: common.adjacencyGraphs });
+  readonly #strength = new PasswordStrength();
   /** Verified when there is no account, so that the answer takes as long as if there were one. */
   readonly #nobody: Promise<string>;
 
@@ -31,14 +30,18 @@ export class Passwords {
 
   /**
    * @param field where in the body it came
-   * @throws DomainError for a password that is among the first to be tried.
+   * @throws DomainError for a password that is among the first to be tried, or `overloaded`
    */
-  refuseCommon(field: string, password: string, aboutTheUser: readonly string[]): void {
-    const { score } = this.#strength.check(password, [...aboutTheUser]);
+  async refuseCommon(field: string, password: string, aboutTheUser: readonly string[]): Promise<void> {
+    const score = await this.#strength.score(password, aboutTheUser);
     if (score >= WEAKEST_SCORE) return;
     throw invalidInput({
       location: `body.${field}`,
       message: 'is too easy to guess, being common or made by a pattern; several unrelated words are better',
     });
+  }
+
+  onApplicationShutdown(): Promise<void> {
+    return this.#strength.close();
   }
 }

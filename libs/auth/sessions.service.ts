@@ -136,8 +136,8 @@ export class SessionsService {
 
   /** Whoever took a session over does not keep it: all but the one that asks end in the same transaction. */
   async changePassword(principal: UserPrincipal, current: string, next: string): Promise<void> {
-    this.passwords.refuseCommon('new_password', next, [principal.email, principal.name]);
     await this.#requirePassword(principal, current);
+    await this.passwords.refuseCommon('new_password', next, [principal.email, principal.name]);
     const passwordHash = await this.passwords.hash(next);
     await this.changes.create(principal.personalOrganizationId, async ({ em, record }) => {
       const [user] = await lockUsers(em, [principal.userId]);

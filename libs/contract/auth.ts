@@ -49,7 +49,7 @@ export const register = defineRoute({
     invitation_token: z.string().min(1).max(200).optional(),
   }),
   success: { status: 201, body: z.strictObject({ user: User, organization: Organization }) },
-  problems: ['registration_closed', 'email_taken', 'invalid_link'],
+  problems: ['registration_closed', 'email_taken', 'invalid_link', 'too_many_attempts', 'overloaded'],
 });
 
 export const login = defineRoute({
@@ -67,7 +67,7 @@ export const login = defineRoute({
     session: z.enum(['token', 'cookie']).default('token'),
   }),
   success: { status: 200, body: Tokens },
-  problems: ['invalid_credentials', 'too_many_attempts'],
+  problems: ['invalid_credentials', 'too_many_attempts', 'overloaded'],
 });
 
 export const refresh = defineRoute({
@@ -103,7 +103,7 @@ export const changePassword = defineRoute({
   policy: 'user',
   body: z.strictObject({ current_password: z.string().min(1).max(PASSWORD_MAX), new_password: newPassword }),
   success: { status: 204 },
-  problems: ['invalid_credentials', 'too_many_attempts'],
+  problems: ['invalid_credentials', 'too_many_attempts', 'overloaded'],
 });
 
 export const resetPassword = defineRoute({
@@ -115,7 +115,7 @@ export const resetPassword = defineRoute({
   policy: 'public',
   body: z.strictObject({ token: z.string().min(1).max(200), new_password: newPassword }),
   success: { status: 204 },
-  problems: ['invalid_link'],
+  problems: ['invalid_link', 'too_many_attempts', 'overloaded'],
 });
 
 export const listSessions = defineRoute({

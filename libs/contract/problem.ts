@@ -153,8 +153,8 @@ export const problems = {
   },
   too_many_attempts: {
     status: 429,
-    title: 'Too many sign-in attempts',
-    advice: 'Wait as long as Retry-After says. The account is not locked.',
+    title: 'Too many attempts',
+    advice: 'Wait as long as Retry-After says. No account is locked.',
   },
   rate_limited: {
     status: 429,

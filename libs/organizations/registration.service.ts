@@ -1,5 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import { AccountRate } from '#libs/auth/account-rate.js';
 import { Passwords } from '#libs/auth/passwords.js';
 import { User } from '#libs/auth/user.entity.js';
 import { newId } from '#libs/contract/ids.js';
@@ -25,6 +26,7 @@ export class RegistrationService {
     private readonly changes: Changes,
     private readonly invitations: InvitationsService,
     private readonly credits: CreditsService,
+    private readonly rate: AccountRate,
   ) {}
 
   async register(input: {
@@ -33,13 +35,14 @@ export class RegistrationService {
     name: string;
     invitationToken: string | undefined;
   }): Promise<{ user: User; organization: Organization }> {
+    this.rate.take();
     const { invitationToken } = input;
     const invitation =
       invitationToken === undefined
         ? null
         : await this.invitations.findOpen(this.em.fork(), invitationToken, input.email);
     this.#refuseClosed(invitation);
-    this.passwords.refuseCommon('password', input.password, [input.email, input.name]);
+    await this.passwords.refuseCommon('password', input.password, [input.email, input.name]);
     const passwordHash = await this.passwords.hash(input.password);
 
     const now = this.clock.now();

@@ -37,6 +37,7 @@ const SCOPES = 'must be a comma-separated list of resource:action names';
 const DIALECTS = 'must be none, or a comma-separated list of commandagi and agentity';
 const PROXIES = 'must be a comma-separated list of addresses or networks, such as 10.0.0.0/8, or loopback';
 const REQUESTS = 'must be a whole number of requests, at least 1';
+const REGISTRATIONS = 'must be a whole number of registrations, from 1 to 1000000';
 const CREDITS = 'must be a whole number of credits, not negative';
 const RATIO = 'must be a ratio between 0 and 1, such as 0.25';
 const OTLP_HEADERS = 'must be a comma-separated list of name=value';
@@ -93,6 +94,7 @@ export const settings = z.object({
     PROXIES,
   ).optional(),
   PUBLIC_KEY_REQUESTS_PER_MINUTE: digits(1, Number.MAX_SAFE_INTEGER, REQUESTS).default(600),
+  REGISTRATIONS_PER_MINUTE: digits(1, 1_000_000, REGISTRATIONS).default(120),
   DEFAULT_CREDITS: digits(0, Number.MAX_SAFE_INTEGER, CREDITS).optional(),
   ON_OUTAGE: z.enum(['refuse', 'allow'], 'must be refuse or allow').default('refuse'),
   LOG_LEVEL: z

@@ -1,6 +1,6 @@
 import { withoutSecrets } from './redact.js';
 
-export const MAX_PATH = 2000;
+const MAX_PATH = 2000;
 
 /** What a path needs to have for {@link normalizePath} to change it. */
 const UNUSUAL = /%|\/\/|\/\.|^\./;

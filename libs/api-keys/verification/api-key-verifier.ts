@@ -134,7 +134,7 @@ export class ApiKeyVerifier {
       }
       if (record.credential === 'public_key' && !isCounted) {
         isCounted = true;
-        const retryAfter = await this.publicKeyRate.take(request.from.ip);
+        const retryAfter = this.publicKeyRate.take(request.from.ip);
         if (retryAfter) await this.#confirmCaller(request);
         if (retryAfter) return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
         continue;

@@ -1,0 +1,26 @@
+import { Injectable } from '@nestjs/common';
+import { AddressRate } from '#libs/platform/address-rate.js';
+import { Clock } from '#libs/platform/clock.js';
+import { Config } from '#libs/platform/config.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { requestContext } from '#libs/platform/request-context.js';
+
+/**
+ * How often one address may set a password without a session: a registration, or a reset. Each costs a rating and a run of
+ * Argon2id. Behind a proxy that TRUST_PROXY does not name all share its address, and so the limit.
+ */
+@Injectable()
+export class AccountRate {
+  readonly #rate: AddressRate;
+
+  constructor(config: Config, clock: Clock) {
+    this.#rate = new AddressRate(config.settings.REGISTRATIONS_PER_MINUTE, () => clock.now().getTime());
+  }
+
+  /** @throws DomainError `too_many_attempts` */
+  take(): void {
+    const retryAfter = this.#rate.take(requestContext().ip);
+    if (!retryAfter) return;
+    throw new DomainError('too_many_attempts', 'Too many passwords are being set from this address', { retryAfter });
+  }
+}

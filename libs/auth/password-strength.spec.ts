@@ -1,0 +1,47 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { PasswordStrength } from './password-strength.js';
+
+describe('the strength of a password', () => {
+  const strength = new PasswordStrength();
+  afterEach(() => strength.close());
+
+  it.each([
+    ['password1234', 1],
+    ['qwertyuiop[]', 1],
+    ['aaaaaaaaaaaaaaaaaaaaaaaa', 0],
+    ['p@$$w0rdp@$$w0rd', 1],
+    ['nine lamps above the quay', 4],
+  ])('%s is at most %d, or at least 2 where it is good', async (password, expected) => {
+    const score = await strength.score(password, []);
+    if (expected < 2) expect(score).toBeLessThanOrEqual(expected);
+    else expect(score).toBeGreaterThanOrEqual(2);
+  });
+
+  it('counts what is known of the user', async () => {
+    expect(await strength.score('grace.hopper@navy.example', ['grace.hopper@navy.example'])).toBeLessThan(2);
+  });
+
+  it('is told of so many at once, and the others are told to come back', async () => {
+    const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => strength.score('password1234', [])));
+    const refused = outcomes.filter(({ status }) => status === 'rejected');
+    expect(refused.length).toBeGreaterThanOrEqual(45);
+    for (const outcome of refused) expect(outcome).toMatchObject({ reason: { code: 'overloaded' } });
+    expect(await strength.score('password1234', [])).toBeLessThan(2);
+  });
+
+  it('of the longest takes no longer than that of its first characters', async () => {
+    const slow = '4@8({[<369&#!1/|0$5+7%2/<'.repeat(6);
+    const timeOf = async (length: number) => {
+      const times = [];
+      for (let run = 0; run < 3; run++) {
+        const begin = performance.now();
+        await strength.score(slow.slice(0, length), []);
+        times.push(performance.now() - begin);
+      }
+      return Math.min(...times);
+    };
+    await timeOf(12);
+    // Rated whole, it takes some ten times as long.
+    expect(await timeOf(128)).toBeLessThan(Math.max(4 * (await timeOf(32)), 100));
+  });
+});
