@@ -45,6 +45,24 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
+  it('is told on their pages that a gateway is not named in TRUST_PROXY, and nobody else is', async () => {
+    const title = 'A proxy or gateway is not named in TRUST_PROXY';
+    const before = await dashboard.signedIn(operator, '/operator/organizations');
+    await before.getByRole('heading', { level: 1 }).waitFor();
+    expect(await before.getByText(title).count()).toBe(0);
+    await fetch(`${dashboard.url}/authz`);
+    for (const path of ['/operator/organizations', '/operator/operators']) {
+      const page = await dashboard.signedIn(operator, path);
+      await page.getByText(title).waitFor();
+      await expectAccessible(page);
+      await expectFitsNarrowly(page);
+      await expectCleanEnd(page);
+    }
+    const other = await dashboard.signedIn(ada, '/account');
+    await other.getByRole('heading', { level: 1 }).waitFor();
+    expect(await other.getByText(title).count()).toBe(0);
+  });
+
   it('suspends with a reason, which the members read, and resumes', async () => {
     const id = await newOrganization('Initech');
     const asOperator = await dashboard.signedIn(operator, `/operator/organizations/${id}`);

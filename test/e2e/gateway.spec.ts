@@ -288,10 +288,18 @@ describe('a gateway that TRUST_PROXY does not name', () => {
     await deployment.stop();
     deployment = await startDeployment();
     ada = await deployment.account();
+    const proxies = async () => {
+      const response = await fetch(`${deployment.url}/health/ready`);
+      const { checks } = (await response.json()) as { checks: { proxies: { status: string; detail: string } } };
+      return { http: response.status, ...checks.proxies };
+    };
+    expect(await proxies()).toMatchObject({ http: 200, status: 'ok' });
     const { id, key } = await newKey();
     const said = { 'x-forwarded-for': '198.51.100.7', 'x-forwarded-uri': '/spoofed', 'x-forwarded-method': 'POST' };
     expect((await ask('/authz', { 'x-api-key': key, ...said })).status).toBe(200);
     expect(await usesOf(id, 1)).toMatchObject([{ ip: null, path: null, method: null }]);
+    // Anybody may read this: the address of the gateway is in the log alone.
+    expect(await proxies()).toEqual({ http: 200, status: 'degraded', detail: expect.not.stringMatching(/127\.|::1/) });
     const limited = await newKey({ allowed_ips: ['127.0.0.1', '::1'] });
     expect((await ask('/authz', { 'x-api-key': limited.key })).code).toBe('ip_not_allowed');
     expect(await ask('/authz/x', { 'x-api-key': key, 'x-authz-scope': 'triggers:read' })).toMatchObject({

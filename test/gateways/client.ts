@@ -19,6 +19,8 @@ export interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
+  /** Every name and value as it came. */
+  readonly rawHeaders: readonly (readonly [name: string, value: string])[];
   /** Whether the body was asked for, by a request that waits for that. */
   readonly continued: boolean;
 }
@@ -41,5 +43,7 @@ export async function call(port: number, { headers, body, from, ...rest }: Reque
   if (headers?.['expect']) outgoing.flushHeaders();
   else outgoing.end(body);
   const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
-  return { status: response.statusCode!, headers: response.headers, text: await text(response), continued };
+  const { statusCode, headers: received, rawHeaders: raw } = response;
+  const rawHeaders = raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1]!] as const] : []));
+  return { status: statusCode!, headers: received, rawHeaders, text: await text(response), continued };
 }

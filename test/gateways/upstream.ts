@@ -17,22 +17,27 @@ export interface Received {
 export interface Upstream {
   readonly port: number;
   readonly received: Received[];
+  /** What it answers, until it is told otherwise. */
+  response: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string };
   /** How many connections were made to it. */
   connections(): number;
   stop(): void;
 }
 
+export const PLAIN = { status: 200, headers: {}, body: 'the answer of the API' };
+
 export async function startUpstream(): Promise<Upstream> {
   const received: Received[] = [];
   const sockets = new Set<Duplex>();
   let connections = 0;
+  let upstream: Upstream;
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request
       .on('data', (chunk: Buffer) => chunks.push(chunk))
       .on('end', () => {
         received.push(whatCame(request, Buffer.concat(chunks)));
-        response.end('the answer of the API');
+        response.writeHead(upstream.response.status, upstream.response.headers).end(upstream.response.body);
       });
   });
   server.on('connection', (socket) => {
@@ -51,15 +56,17 @@ export async function startUpstream(): Promise<Upstream> {
     socket.on('error', () => undefined);
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  return {
+  upstream = {
     port: (server.address() as AddressInfo).port,
     received,
+    response: PLAIN,
     connections: () => connections,
     stop() {
       server.close();
       for (const socket of sockets) socket.destroy();
     },
   };
+  return upstream;
 }
 
 function whatCame(

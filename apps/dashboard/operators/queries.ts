@@ -58,6 +58,14 @@ export const usageTotalsQuery = (id: string) =>
     ...recorded,
   });
 
+/** Answered without a credential, and recorded nowhere. */
+export const readinessQuery = queryOptions({
+  queryKey: ['deployment', 'readiness'],
+  queryFn: () => api.system.ready(),
+  refetchInterval: 60_000,
+  retry: false,
+});
+
 export const operatorsQuery = queryOptions({
   queryKey: ['deployment', 'operators'],
   queryFn: async () => (await api.deployment.listOperators()).data,

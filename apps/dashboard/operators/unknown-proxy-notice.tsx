@@ -1,0 +1,23 @@
+import { Alert, Code } from '@mantine/core';
+import { IconAlertTriangle } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { readinessQuery } from './queries.js';
+
+/** Nobody knows the clients behind a proxy that is not named: the record has a gap until it is. */
+export function UnknownProxyNotice() {
+  const { data } = useQuery(readinessQuery);
+  if (data?.checks.proxies.status !== 'degraded') return null;
+  return (
+    <Alert
+      role="status"
+      color="yellow"
+      icon={<IconAlertTriangle size={16} />}
+      title="A proxy or gateway is not named in TRUST_PROXY"
+      mb="lg"
+    >
+      Requests come through it, so the address of each client is unknown. What a gateway asks about is recorded without
+      address, method and path, and keys with allowed addresses are refused. The log of the API names its address: add
+      it to <Code>TRUST_PROXY</Code>.
+    </Alert>
+  );
+}

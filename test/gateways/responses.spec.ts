@@ -1,0 +1,220 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Client } from '#libs/client/client.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { leftOut } from '../support/left-out.js';
+import { freePort } from '../support/ports.js';
+import { call, type Answer, type Request } from './client.js';
+import { isInstalled, programs, startGateway, type Gateway, type ProgramName, type Surroundings } from './programs.js';
+import { PLAIN, startUpstream, type Upstream } from './upstream.js';
+
+/*
+ * What a client is handed by a real gateway, header by header: those of the API are the API's, those of a refusal are
+ * Keyledger's, and none comes twice.
+ */
+
+let deployment: Deployment;
+let ada: Account;
+let upstream: Upstream;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ worker: false, env: { TRUST_PROXY: '127.0.0.1' } });
+  ada = await deployment.account();
+  upstream = await startUpstream();
+});
+
+afterEach(() => {
+  upstream.response = PLAIN;
+  upstream.received.length = 0;
+});
+
+afterAll(async () => {
+  upstream.stop();
+  await deployment.stop();
+});
+
+type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
+const newKey = async (body: Partial<NewKey> = {}, { client } = ada) =>
+  (await client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'], ...body } })).key;
+const daily = (limit: number) => ({ rate_limits: [{ name: 'per-day', limit, window_seconds: 86_400 }] });
+
+/** The API's own headers under names that Keyledger and gateways use, too. */
+const OWN = {
+  'content-type': 'application/vnd.shop+json',
+  'www-authenticate': 'Digest realm="shop"',
+  'retry-after': '77',
+  ratelimit: '"shop";r=1;t=2',
+  'ratelimit-policy': '"shop";q=3;w=4',
+  'x-request-id': 'shop-1',
+  'cache-control': 'max-age=60',
+  'x-authz-code': 'shop',
+  'x-organization-id': 'shop',
+};
+
+/** Names that came more than once. */
+function repeated({ rawHeaders }: Answer): string[] {
+  const names = rawHeaders.map(([name]) => name.toLowerCase());
+  return names.filter((name, index) => names.indexOf(name) !== index);
+}
+
+for (const name of Object.keys(programs) as ProgramName[]) {
+  const inProgram = isInstalled(programs[name]) ? describe : describe.skip;
+  if (inProgram === describe.skip) leftOut(`the responses of ${name}`, `apt-get install ${programs[name].command}`);
+
+  inProgram(`what ${name} hands to a client`, () => {
+    let gateway: Gateway;
+    const start = (options: Partial<Surroundings> = {}) =>
+      startGateway(name, { keyledgerUrl: deployment.url, upstreamPort: upstream.port, ...options });
+    beforeAll(async () => {
+      gateway = await start();
+    });
+    afterAll(() => gateway.stop());
+
+    async function through(request: Request, { port } = gateway): Promise<Answer> {
+      const answer = await call(port, request);
+      expect(repeated(answer)).toEqual([]);
+      return answer;
+    }
+
+    it.each([200, 201, 204, 304, 400, 401, 402, 403, 404, 429, 500, 502, 503])(
+      'of a response of the API with %d are its own headers and its own body, each once',
+      async (status) => {
+        upstream.response = { status, headers: OWN, body: [204, 304].includes(status) ? '' : '{"of":"the API"}' };
+        const answer = await through({ headers: { 'x-api-key': await newKey() } });
+        expect({ status: answer.status, text: answer.text }).toEqual({ status, text: upstream.response.body });
+        expect(answer.headers).toMatchObject(status === 304 ? { ratelimit: OWN.ratelimit } : OWN);
+      },
+    );
+
+    it('of a response to HEAD is no body', async () => {
+      upstream.response = { ...PLAIN, headers: { ...OWN, 'content-length': '5' }, body: '' };
+      const answer = await through({ method: 'HEAD', headers: { 'x-api-key': await newKey() } });
+      expect(answer).toMatchObject({ status: 200, text: '', headers: { ...OWN, 'content-length': '5' } });
+      const refused = await through({ method: 'HEAD', headers: { 'x-api-key': 'nonsense' } });
+      expect(refused).toMatchObject({ status: 401, text: '' });
+    });
+
+    it('of the limits of a key are Keyledger’s in nginx, in the place of the API’s, and the API’s in Caddy', async () => {
+      upstream.response = { ...PLAIN, headers: OWN };
+      const answer = await through({ headers: { 'x-api-key': await newKey(daily(5)) } });
+      expect(answer.headers).toMatchObject(
+        name === 'nginx'
+          ? { ratelimit: expect.stringMatching(/^"per-day";r=4;t=\d+$/), 'ratelimit-policy': '"per-day";q=5;w=86400' }
+          : { ratelimit: OWN.ratelimit, 'ratelimit-policy': OWN['ratelimit-policy'] },
+      );
+    });
+
+    const CHALLENGE = 'Bearer realm="keyledger"';
+    const refusals: [string, number, string | undefined, () => Promise<Record<string, string>>][] = [
+      ['unauthenticated', 401, CHALLENGE, async () => ({})],
+      ['invalid_key', 401, `${CHALLENGE}, error="invalid_token"`, async () => ({ 'x-api-key': 'nonsense' })],
+      [
+        'insufficient_scope',
+        403,
+        `${CHALLENGE}, error="insufficient_scope", scope="triggers:read"`,
+        async () => ({ 'x-api-key': await newKey({ scopes: ['triggers:write'] }) }),
+      ],
+      ['ip_not_allowed', 403, undefined, async () => ({ 'x-api-key': await newKey({ allowed_ips: ['192.0.2.1'] }) })],
+      [
+        'multiple_credentials',
+        400,
+        undefined,
+        async () => ({ 'x-api-key': await newKey(), authorization: 'Bearer other' }),
+      ],
+      ['insufficient_credits', 402, undefined, async () => ({ 'x-api-key': await poor() })],
+      ['rate_limited', 429, undefined, async () => ({ 'x-api-key': await spent() })],
+    ];
+    async function poor(): Promise<string> {
+      const operator = await deployment.operator();
+      const bob = await deployment.account();
+      await operator.client.credits.grant({ params: { id: bob.organizationId }, body: { amount: 1 } });
+      const key = await newKey({}, bob);
+      await call(gateway.port, { headers: { 'x-api-key': key } });
+      return key;
+    }
+    async function spent(): Promise<string> {
+      const key = await newKey(daily(1));
+      await call(gateway.port, { headers: { 'x-api-key': key } });
+      return key;
+    }
+
+    it.each(refusals)(
+      'of %s is %d with one challenge at most, and one problem as its body',
+      async (code, status, challenge, headersOf) => {
+        const headers = await headersOf();
+        upstream.received.length = 0;
+        const answer = await through({ headers });
+        expect(answer.status).toBe(status);
+        expect(answer.headers['www-authenticate']).toBe(challenge);
+        expect(answer.headers['content-type']).toMatch(/^application\/problem\+json\b/);
+        expect(JSON.parse(answer.text)).toMatchObject({ status, code });
+        expect(Number(answer.headers['content-length'])).toBe(Buffer.byteLength(answer.text));
+        const limits = [answer.headers['ratelimit'], answer.headers['ratelimit-policy'], answer.headers['retry-after']];
+        const limited = [expect.stringMatching(/^"per-day";r=0;t=\d+$/), '"per-day";q=1;w=86400', expect.any(String)];
+        expect(limits).toEqual(code === 'rate_limited' ? limited : [undefined, undefined, undefined]);
+        expect(upstream.received).toEqual([]);
+      },
+    );
+
+    it('while Keyledger is away is 5xx, once, and nothing of the API', async () => {
+      const other = await start({ keyledgerUrl: `http://127.0.0.1:${await freePort()}` });
+      try {
+        const answer = await through({ headers: { 'x-api-key': await newKey() } }, other);
+        expect(answer.status).toBe(name === 'nginx' ? 503 : 502);
+        expect(answer.headers['www-authenticate']).toBeUndefined();
+        expect(answer.text).toBe(name === 'nginx' ? '{"status":503,"code":"audit_unavailable"}' : '');
+        expect(upstream.received).toEqual([]);
+      } finally {
+        await other.stop();
+      }
+    });
+
+    it('by a policy that Keyledger does not understand is a refusal, to everybody', async () => {
+      for (const asks of ['scopes=triggers:read', 'scope=', 'scope=triggers:read&cost=', 'scope=triggers:read&x=1']) {
+        const other = await start({ asks });
+        try {
+          const answer = await through({ headers: { 'x-api-key': await newKey() } }, other);
+          expect({ status: answer.status, code: (JSON.parse(answer.text) as { code: string }).code }).toEqual({
+            status: 400,
+            code: 'invalid_request',
+          });
+          expect(upstream.received).toEqual([]);
+        } finally {
+          await other.stop();
+        }
+      }
+    });
+
+    it('in front of an API with credentials of its own is what the API says of them', async () => {
+      const line = { nginx: /\n +proxy_set_header Authorization "";/, Caddy: /\n\t*request_header -Authorization/ }[
+        name
+      ];
+      const other = await start({
+        asks: 'scope=triggers:read&credential=x-api-key',
+        edit: (snippet) => {
+          const edited = snippet.replace(line, '');
+          if (edited === snippet) throw new Error('The snippet does not take Authorization away');
+          return edited;
+        },
+      });
+      try {
+        const key = await newKey();
+        for (const authorization of ['Basic YTpi', 'Bearer eyJ.its.own', 'Digest a="b", c="d"']) {
+          upstream.received.length = 0;
+          const answer = await through({ headers: { 'x-api-key': key, authorization } }, other);
+          expect(answer).toMatchObject({ status: 200, text: PLAIN.body });
+          expect(upstream.received).toMatchObject([{ headers: { authorization, 'x-authz-code': 'valid' } }]);
+          expect(upstream.received[0]!.headers).not.toHaveProperty('x-api-key');
+        }
+        upstream.response = { ...PLAIN, status: 401, headers: OWN };
+        const denied = await through({ headers: { 'x-api-key': key, authorization: 'Basic wrong' } }, other);
+        expect(denied).toMatchObject({ status: 401, headers: OWN });
+        upstream.received.length = 0;
+        const keyless = await through({ headers: { authorization: `Bearer ${key}` } }, other);
+        expect(keyless.status).toBe(401);
+        expect(upstream.received).toEqual([]);
+      } finally {
+        await other.stop();
+      }
+    });
+  });
+}
