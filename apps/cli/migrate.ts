@@ -15,6 +15,7 @@ import { Digests } from './migrations/0008-digests.js';
 import { RateLimits } from './migrations/0009-rate-limits.js';
 import { IndexOfTypes } from './migrations/0010-index-of-types.js';
 import { EndsOfKeys } from './migrations/0012-ends-of-keys.js';
+import { MassRevocation } from './migrations/0013-mass-revocation.js';
 import { Surfaces } from './migrations/0015-surfaces.js';
 import { WhatNeverGoesBack } from './migrations/0016-what-never-goes-back.js';
 
@@ -30,6 +31,7 @@ const migrations = [
   { name: '0009-rate-limits', class: RateLimits },
   { name: '0010-index-of-types', class: IndexOfTypes },
   { name: '0012-ends-of-keys', class: EndsOfKeys },
+  { name: '0013-mass-revocation', class: MassRevocation },
   { name: '0015-surfaces', class: Surfaces },
   { name: '0016-what-never-goes-back', class: WhatNeverGoesBack },
 ];

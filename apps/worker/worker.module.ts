@@ -1,5 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
+import { RevocationFanOut } from '#libs/api-keys/revocation-fan-out.js';
 import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import type { Config } from '#libs/platform/config.js';
@@ -9,6 +10,7 @@ import { PlatformModule } from '#libs/platform/platform.module.js';
 import { UsageCounter } from '#libs/usage/usage-counter.js';
 import { ExpiryConsumer } from './expiry.consumer.js';
 import { IngestConsumer } from './ingest.consumer.js';
+import { RevocationConsumer } from './revocation.consumer.js';
 import { UpkeepConsumer } from './upkeep.consumer.js';
 
 @Module({})
@@ -31,6 +33,8 @@ export class WorkerModule {
         ExpiryNotices,
         ExpiryConsumer,
         IngestConsumer,
+        RevocationFanOut,
+        RevocationConsumer,
         UpkeepConsumer,
       ],
     };

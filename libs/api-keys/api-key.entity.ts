@@ -1,6 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/core';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
+import { revokedAt } from './revoked-at.js';
 import { typeId } from '#libs/platform/type-id.js';
 
 const ApiKeySchema = defineEntity({
@@ -40,7 +41,14 @@ const ApiKeySchema = defineEntity({
     expiresAt: p.datetime().nullable(),
     rotatedAt: p.datetime().nullable(),
     disabledAt: p.datetime().nullable(),
-    revokedAt: p.datetime().nullable(),
+    /** What revokes the key sets this; what asks whether the key is revoked reads `revokedAt`. */
+    ownRevokedAt: p.datetime().name('revoked_at').nullable(),
+    /** Also of a key whose row a mass revocation has not reached yet. */
+    revokedAt: p
+      .datetime()
+      .name('effective_revoked_at')
+      .nullable()
+      .formula((columns) => revokedAt(String(columns))),
     /** Gone from every list; the row stays for the trail. */
     deletedAt: p.datetime().nullable(),
     /** Counts its changes: what If-Match compares. */

@@ -3,6 +3,7 @@ import { AuthModule } from '#libs/auth/auth.module.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import type { Config } from '#libs/platform/config.js';
 import { UsageModule } from '#libs/usage/usage.module.js';
+import { ApiKeyLimits } from './api-key-limits.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { dialects } from './dialects/dialects.js';
@@ -15,7 +16,7 @@ import { VerificationModule } from './verification/verification.module.js';
 @Module({
   imports: [AuthModule, OrganizationsModule, UsageModule, VerificationModule],
   controllers: [ApiKeysController, UsageReportsController],
-  providers: [ApiKeysService, Gateway, RegisteredScopes, UsageReports],
+  providers: [ApiKeyLimits, ApiKeysService, Gateway, RegisteredScopes, UsageReports],
 })
 export class ApiKeysModule {
   static forRoot({ settings }: Config): DynamicModule {

@@ -9,7 +9,6 @@ import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
-import { PAGE_MAX } from '#libs/contract/lists.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
@@ -26,6 +25,7 @@ import { Changes, type Change } from '#libs/platform/events/changes.js';
 import type { NewEvent } from '#libs/platform/events/event.js';
 import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
 import { UsageService, type KeyUsage } from '#libs/usage/usage.service.js';
+import { ApiKeyLimits } from './api-key-limits.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
 import { aboutProject, prefixOfTokens } from './api-key.js';
@@ -98,6 +98,9 @@ export interface ApiKeyWithToken extends ApiKeyView {
   readonly token: string;
 }
 
+/** How many keys a list without pages has at the most. */
+const MAX_UNPAGED = 1_000;
+
 /** A handle has ten random characters; a collision is a curiosity, not a failure. */
 const HANDLE_ATTEMPTS = 3;
 
@@ -113,6 +116,7 @@ export class ApiKeysService {
     private readonly registered: RegisteredScopes,
     private readonly secrets: Secrets,
     private readonly usage: UsageService,
+    private readonly limits: ApiKeyLimits,
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
   ) {}
 
@@ -178,6 +182,7 @@ export class ApiKeysService {
           version: 1,
         });
         await em.flush();
+        await this.limits.refuseTooMany(em, organizationId, wanted.projectId);
         const secret = newSecret(em, apiKey.id, handle, hash, now);
         await em.flush();
         await countRates(em, apiKey);
@@ -230,16 +235,18 @@ export class ApiKeysService {
     };
   }
 
-  /** Every page of a list, for those who know no pages. */
+  /**
+   * The whole of a list, for those who know no pages.
+   * @throws DomainError `limit_reached` where it is longer than {@link MAX_UNPAGED}
+   */
   async listAll(principal: Principal, query: Omit<ApiKeyQuery, 'limit' | 'cursor'>): Promise<ApiKeyView[]> {
-    const views: ApiKeyView[] = [];
-    let cursor: string | undefined;
-    do {
-      const page = await this.list(principal, { ...query, limit: PAGE_MAX, cursor });
-      views.push(...page.data);
-      cursor = page.nextCursor ?? undefined;
-    } while (cursor);
-    return views;
+    const { data, nextCursor } = await this.list(principal, { ...query, limit: MAX_UNPAGED });
+    if (!nextCursor) return data;
+    throw new DomainError(
+      'limit_reached',
+      `There are more than ${MAX_UNPAGED.toLocaleString('en')} keys, which this list cannot show: read them in pages from ` +
+        'GET /api/v1/api-keys, or revoke keys that are no longer needed',
+    );
   }
 
   async get(principal: Principal, id: string): Promise<ApiKeyView> {
@@ -632,6 +639,7 @@ function enter<T extends ApiKeyEventType>(
 ): void {
   if (step.from === step.to) return;
   Object.assign(apiKey, step.instants);
+  if (step.instants.revokedAt) apiKey.ownRevokedAt = step.instants.revokedAt;
   touch(apiKey, now);
   record({ type, data });
 }

@@ -8,6 +8,7 @@ import { bundleOf } from '#libs/platform/events/bundle.js';
 import { Events } from '#libs/platform/events/event.js';
 import { aboutProject } from './api-key.js';
 import { expiredUnrevoked } from './key-lifecycle.js';
+import { revokedAt } from './revoked-at.js';
 
 /** Whole days before an expiry at which there is a notice of it; 0 is the expiry itself. */
 const LEADS = [7, 1, 0];
@@ -41,19 +42,22 @@ interface Due {
 /**
  * Whether a notice is due for a key `k` and a lead of `days`. None is for a key that was made within the lead: whoever gave
  * it three days knows. $2 is the instant.
+ * @param revoked the SQL of when the key was revoked
  */
-const IS_DUE = `
-  k.created_at <= k.expires_at - make_interval(days => days)
-  AND CASE days WHEN 0 THEN ${expiredUnrevoked('$2')}
-      ELSE k.revoked_at IS NULL AND k.expires_at > $2 AND k.expires_at <= $2 + make_interval(days => days) END`;
+function isDue(revoked: string): string {
+  return `
+    k.created_at <= k.expires_at - make_interval(days => days)
+    AND CASE days WHEN 0 THEN ${expiredUnrevoked('$2', revoked)}
+        ELSE ${revoked} IS NULL AND k.expires_at > $2 AND k.expires_at <= $2 + make_interval(days => days) END`;
+}
 
 /** Each expiry and each lead once. */
 const TAKE = `
   WITH found AS (
-    SELECT k.id, k.expires_at, k.created_at, k.revoked_at FROM api_key k
+    SELECT k.id, k.expires_at, k.created_at, ${revokedAt('k')} AS revoked_at FROM api_key k
     WHERE k.expires_at <= $2::timestamptz + make_interval(days => $3)
       AND EXISTS (
-        SELECT FROM unnest($1::int[]) AS days WHERE ${IS_DUE} AND NOT EXISTS (
+        SELECT FROM unnest($1::int[]) AS days WHERE ${isDue(revokedAt('k'))} AND NOT EXISTS (
           SELECT FROM api_key_notice n
           WHERE n.api_key_id = k.id AND n.expires_at = k.expires_at AND n.lead = make_interval(days => days)
         )
@@ -62,7 +66,7 @@ const TAKE = `
   )
   INSERT INTO api_key_notice (api_key_id, expires_at, lead)
   SELECT k.id, k.expires_at, make_interval(days => days) FROM found k CROSS JOIN unnest($1::int[]) AS days
-  WHERE ${IS_DUE} ORDER BY k.id, days
+  WHERE ${isDue('k.revoked_at')} ORDER BY k.id, days
   ON CONFLICT DO NOTHING
   RETURNING api_key_id, expires_at::text, extract(day FROM lead)::int AS days`;
 
@@ -76,7 +80,7 @@ const READ = `
   FROM unnest($1::uuid[], $3::timestamptz[], $4::int[]) AS taken (id, expires_at, days)
   JOIN api_key k ON k.id = taken.id AND k.expires_at = taken.expires_at
   JOIN authz_state a ON a.shard = get_byte(uuid_send(k.organization_id), 15) & 15
-  WHERE ${IS_DUE}
+  WHERE ${isDue(revokedAt('k'))}
   -- Where several leads are due at once, as after an expiry was moved, the nearest says it all.
   ORDER BY k.id, days`;
 

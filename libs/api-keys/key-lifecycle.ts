@@ -1,5 +1,6 @@
 import type { ApiKeyStatus } from '#libs/contract/api-keys.js';
 import type { DomainEventType } from '#libs/contract/events.js';
+import { isNotRevoked } from './revoked-at.js';
 
 /**
  * The life of a key as a state machine, without I/O. Four instants tell its state at any time; operations set three of them,
@@ -47,16 +48,19 @@ export function statusCondition(status: ApiKeyStatus, now: string): string {
   const isExpired = `k.expires_at <= ${now}`;
   const isNotExpired = `(k.expires_at IS NULL OR k.expires_at > ${now})`;
   return {
-    revoked: 'k.revoked_at IS NOT NULL',
-    expired: `(k.revoked_at IS NULL AND ${isExpired})`,
-    disabled: `(k.revoked_at IS NULL AND ${isNotExpired} AND k.disabled_at IS NOT NULL)`,
-    active: `(k.revoked_at IS NULL AND ${isNotExpired} AND k.disabled_at IS NULL)`,
+    revoked: `NOT ${isNotRevoked('k')}`,
+    expired: `(${isNotRevoked('k')} AND ${isExpired})`,
+    disabled: `(${isNotRevoked('k')} AND ${isNotExpired} AND k.disabled_at IS NOT NULL)`,
+    active: `(${isNotRevoked('k')} AND ${isNotExpired} AND k.disabled_at IS NULL)`,
   }[status];
 }
 
-/** Whether a row `k` of `api_key` reached its expiry unrevoked. That is an end with an event, whatever followed. */
-export function expiredUnrevoked(now: string): string {
-  return `(k.expires_at <= ${now} AND (k.revoked_at IS NULL OR k.expires_at <= k.revoked_at))`;
+/**
+ * Whether a row `k` of `api_key` reached its expiry unrevoked. That is an end with an event, whatever followed.
+ * @param revoked the SQL of when the key was revoked
+ */
+export function expiredUnrevoked(now: string, revoked: string): string {
+  return `(k.expires_at <= ${now} AND (${revoked} IS NULL OR k.expires_at <= ${revoked}))`;
 }
 
 /** What an operation that does not apply is answered: `conflict` for a key that has ended, `not_found` for one that is gone. */

@@ -1,45 +1,85 @@
-import { LockMode } from '@mikro-orm/core';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import type { EventActor } from '#libs/contract/events.js';
-import { ApiKeyRevocation, type Standing } from '#libs/organizations/api-key-revocation.js';
+import { newId, toUuid } from '#libs/contract/ids.js';
+import { ApiKeyRevocation, type Dependents, type MassRevocation } from '#libs/organizations/api-key-revocation.js';
 import { Clock } from '#libs/platform/clock.js';
 import type { Change } from '#libs/platform/events/changes.js';
-import { touch } from '#libs/platform/versions.js';
-import { ApiKey } from './api-key.entity.js';
-import { aboutProject } from './api-key.js';
+import { requestContext } from '#libs/platform/request-context.js';
 
+/**
+ * Revokes many keys by one row of `api_key_revocation`, from which the status of each follows. {@link RevocationFanOut}
+ * does the rest in the worker.
+ */
 @Injectable()
 export class RevocationOfApiKeys extends ApiKeyRevocation {
   constructor(private readonly clock: Clock) {
     super();
   }
 
-  count({ em }: Change, standing: Standing): Promise<number> {
-    return em.count(ApiKey, { ...standing, revokedAt: null });
+  async count({ em }: Change, of: Dependents): Promise<number> {
+    const { subject, column } = placeOf(of);
+    const [row] = await em.execute<{ keys: number }[]>(
+      `SELECT coalesce(sum(keys), 0)::int AS keys FROM api_key_count WHERE organization_id = ?::uuid AND ${column} = ?::uuid`,
+      [toUuid(of.organizationId), subject],
+    );
+    return row!.keys;
   }
 
-  async revoke(
-    { em, record }: Change,
-    standing: Standing,
-    actor: EventActor,
-    because: 'member_removed' | 'project_deleted',
-  ): Promise<number> {
-    const apiKeys = await em.find(
-      ApiKey,
-      { ...standing, revokedAt: null },
-      { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
-    );
-    const now = this.clock.now();
-    for (const apiKey of apiKeys) {
-      apiKey.revokedAt = now;
-      touch(apiKey, now);
-      record({
-        type: 'api_key.revoked',
-        subject: apiKey.id,
-        actor,
-        data: { ...aboutProject(apiKey), deleted: false, because },
-      });
-    }
-    return apiKeys.length;
+  async revoke(change: Change, of: Dependents, actor: EventActor): Promise<MassRevocation> {
+    const id = newId('revocation', this.clock.now());
+    const isAny = await this.#insert(change.em, of, actor, id);
+    const revoked = await this.#takeOffCount(change, of);
+    return { revoked_api_keys: revoked, ...(isAny && { revocation_id: id }) };
   }
+
+  /** @returns whether there is any key that it covers */
+  async #insert(em: EntityManager, of: Dependents, actor: EventActor, id: string): Promise<boolean> {
+    const { kind, subject, column } = placeOf(of);
+    const { ip, userAgent, requestId } = requestContext();
+    // The state of the shard is locked: no key of the organization is being created, and the highest number is the last.
+    const rows = await em.execute<unknown[]>(
+      `INSERT INTO api_key_revocation
+         (id, organization_id, kind, subject, last_number, revoked_at, seq, actor, ip, user_agent, request_id)
+       SELECT ?::uuid, k.organization_id, ?, k.${column}, k.number, ?::timestamptz, a.seq, ?::jsonb, ?, ?, ?
+       FROM (
+         SELECT organization_id, ${column}, number FROM api_key
+         WHERE organization_id = ?::uuid AND ${column} = ?::uuid ORDER BY number DESC LIMIT 1
+       ) k JOIN organization o ON o.id = k.organization_id JOIN authz_state a ON a.shard = o.shard
+       RETURNING 1`,
+      [
+        toUuid(id),
+        kind,
+        this.clock.now(),
+        JSON.stringify(actor),
+        ip,
+        userAgent,
+        requestId,
+        toUuid(of.organizationId),
+        subject,
+      ],
+    );
+    return rows.length > 0;
+  }
+
+  async #takeOffCount({ em }: Change, of: Dependents): Promise<number> {
+    const { subject, column } = placeOf(of);
+    const [row] = await em.execute<{ keys: number }[]>(
+      `WITH gone AS (
+         DELETE FROM api_key_count WHERE organization_id = ?::uuid AND ${column} = ?::uuid RETURNING keys
+       ), total AS (SELECT coalesce(sum(keys), 0)::int AS keys FROM gone), taken AS (
+         UPDATE api_key_count c SET keys = greatest(c.keys - total.keys, 0) FROM total
+         WHERE c.organization_id = ?::uuid AND c.accountable_user_id IS NULL AND total.keys > 0
+       )
+       SELECT keys FROM total`,
+      [toUuid(of.organizationId), subject, toUuid(of.organizationId)],
+    );
+    return row!.keys;
+  }
+}
+
+function placeOf(of: Dependents) {
+  return 'projectId' in of
+    ? ({ kind: 'project', subject: toUuid(of.projectId), column: 'project_id' } as const)
+    : ({ kind: 'member', subject: toUuid(of.accountableUserId), column: 'accountable_user_id' } as const);
 }

@@ -1,6 +1,8 @@
 /** Pure decisions about sessions and their refresh tokens (RFC 9700, section 4.14.2). */
 
 export const SESSION_DAYS = 30;
+/** A user's next sign-in ends the oldest: what goes through all sessions of a user is bounded by it. */
+export const MAX_SESSIONS = 100;
 /** Two tabs may refresh at once: within this time the same token gives the same successor. */
 const REPLAY_SECONDS = 10;
 

@@ -10,7 +10,7 @@ import { noteRequirement, type Requirement } from '#libs/platform/idempotency.js
 import { requestContext } from '#libs/platform/request-context.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
-import { endSessions, lockUsers, withdrawResets } from './account-access.js';
+import { endOldestSessions, endSessions, lockUsers, withdrawResets } from './account-access.js';
 import { LoginDelay } from './login-delay.js';
 import { hashOfToken } from './one-time-token.js';
 import { Passwords } from './passwords.js';
@@ -206,12 +206,11 @@ export class SessionsService {
       em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt });
       await em.flush();
       newToken(em, refreshToken, sessionId, now);
-      record({
-        type: 'user.login_succeeded',
-        subject: user.id,
-        actor: { type: 'user', id: user.id },
-        data: { session_id: sessionId },
-      });
+      const about = { subject: user.id, actor: { type: 'user', id: user.id } } as const;
+      record({ ...about, type: 'user.login_succeeded', data: { session_id: sessionId } });
+      for (const id of await endOldestSessions(em, user.id, now)) {
+        record({ ...about, type: 'user.session_ended', data: { session_id: id, because: 'too_many' } });
+      }
       return this.#tokens(user.id, sessionId, refreshToken);
     });
   }

@@ -136,7 +136,7 @@ export const createApiKey = defineRoute({
   }),
   success: { status: 201, body: ApiKeyWithSecret },
   idempotent: { secrets: ['key'] },
-  problems: ['beyond_authority', 'not_found'],
+  problems: ['beyond_authority', 'limit_reached', 'not_found'],
 });
 
 export const listApiKeys = defineRoute({

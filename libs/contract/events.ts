@@ -44,6 +44,12 @@ const project = { project_id: idOf('proj').optional() };
 /** How many, and the ids of as many as an event can name. */
 const endedSessions = { ended_sessions: z.int().optional(), ended_session_ids: z.array(idOf('session')) };
 
+/**
+ * How many keys were revoked with it. Those that were created before, under a lower `seq`, and had not ended are revoked by
+ * this very event; an `api_key.revoked` of each, with the same id, follows as soon as the worker has written it.
+ */
+const revokedKeys = { revoked_api_keys: z.int(), revocation_id: idOf('revocation').optional() };
+
 /** Each field that changed, by its name in the API. */
 const changes = z.record(z.string(), z.object({ before: z.unknown(), after: z.unknown() }));
 
@@ -68,7 +74,11 @@ export const DomainEvent = z
       count: z.int().min(1).optional(),
     }),
     event('user.logged_out', { session_id: idOf('session') }),
-    event('user.session_ended', { session_id: idOf('session') }),
+    event('user.session_ended', {
+      session_id: idOf('session'),
+      /** Absent where the user ended it: another sign-in was one too many. */
+      because: z.literal('too_many').optional(),
+    }),
     event('user.password_changed', endedSessions),
     event('user.refresh_token_reused', { session_id: idOf('session') }),
     event('user.password_reset_requested', {}),
@@ -88,10 +98,10 @@ export const DomainEvent = z
       /** By accepting it. */
       invitation_id: idOf('inv').optional(),
     }),
-    event('member.removed', { role: Role, revoked_api_keys: z.int() }),
+    event('member.removed', { role: Role, ...revokedKeys }),
     event('project.created', { name: z.string() }),
     event('project.updated', { changes }),
-    event('project.deleted', { revoked_api_keys: z.int() }),
+    event('project.deleted', revokedKeys),
     event('credits.granted', { amount: z.int(), balance: z.int(), reason: z.string().nullable() }),
     /** The balance was set aside: uses are no longer charged. */
     event('credits.removed', { balance: z.int() }),
@@ -162,6 +172,10 @@ export const DomainEvent = z
       deleted: z.boolean(),
       /** Absent where somebody revoked this very key. */
       because: z.enum(['member_removed', 'project_deleted']).optional(),
+      /** That of the event which revoked this key and others. */
+      revocation_id: idOf('revocation').optional(),
+      /** When it was: this event was written afterwards. */
+      revoked_at: z.iso.datetime().optional(),
     }),
   ])
   .meta({ id: 'DomainEvent', description: 'A CloudEvents 1.0 object' });

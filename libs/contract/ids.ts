@@ -6,7 +6,7 @@ import { z } from 'zod';
  * Ids are TypeIDs: a type prefix and a UUIDv7 in Crockford base32, sortable by time of creation.
  * The API, the events and our own code speak TypeIDs; only the database stores the bare UUID.
  */
-export type IdType = 'org' | 'user' | 'grant' | 'inv' | 'proj' | 'key' | 'secret' | 'session' | 'req';
+export type IdType = 'org' | 'user' | 'grant' | 'inv' | 'proj' | 'key' | 'secret' | 'revocation' | 'session' | 'req';
 
 export function newId(type: IdType, at: Date): string {
   return fromUUIDBytes(type, v7(partsOf(at), new Uint8Array(16)));

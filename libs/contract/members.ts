@@ -104,7 +104,7 @@ export const createInvitation = defineRoute({
   body: z.strictObject({ role: Role, email: email.optional() }),
   success: { status: 201, body: InvitationWithLink },
   idempotent: { secrets: ['url', 'token'] },
-  problems: ['beyond_authority', 'conflict', 'insufficient_scope', 'not_found'],
+  problems: ['beyond_authority', 'conflict', 'insufficient_scope', 'limit_reached', 'not_found'],
 });
 
 export const listInvitations = defineRoute({
@@ -174,5 +174,5 @@ export const acceptInvitation = defineRoute({
     status: 200,
     body: z.strictObject({ organization_id: idOf('org').nullable(), role: Role.nullable(), operator: z.boolean() }),
   },
-  problems: ['invalid_link'],
+  problems: ['invalid_link', 'limit_reached'],
 });

@@ -46,6 +46,7 @@ export const createOrganization = defineRoute({
   body: z.strictObject({ name }),
   success: { status: 201, body: Organization },
   idempotent: { secrets: [] },
+  problems: ['limit_reached'],
 });
 
 export const listOrganizations = defineRoute({

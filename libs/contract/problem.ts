@@ -120,6 +120,13 @@ export const problems = {
     title: 'The present state does not allow this',
     advice: 'Read the object again; `detail` says what stands in the way.',
   },
+  limit_reached: {
+    status: 409,
+    title: 'There are too many of these',
+    advice:
+      '`detail` names the limit and the way out: remove what is no longer needed, or ask the people who run this ' +
+      'deployment for more.',
+  },
   idempotency_in_flight: {
     status: 409,
     title: 'The first call with this Idempotency-Key has not ended yet',

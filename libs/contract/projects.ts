@@ -34,7 +34,7 @@ export const createProject = defineRoute({
   body: z.strictObject({ name, description: description.optional(), organization_id: idOf('org').optional() }),
   success: { status: 201, body: Project },
   idempotent: { secrets: [] },
-  problems: ['not_found', 'wrong_project'],
+  problems: ['limit_reached', 'not_found', 'wrong_project'],
 });
 
 export const listProjects = defineRoute({

@@ -18,6 +18,7 @@ import { Authorities } from './authorities.service.js';
 import { isHigher, mayAssign } from '#libs/contract/roles.js';
 import { Invitation } from './invitation.entity.js';
 import { Membership } from './membership.entity.js';
+import { OrganizationLimits } from './organization-limits.js';
 import { Organization } from './organization.entity.js';
 
 export interface InvitationWithLink {
@@ -52,6 +53,7 @@ export class InvitationsService {
     private readonly changes: Changes,
     private readonly sessions: SessionsService,
     private readonly authorities: Authorities,
+    private readonly limits: OrganizationLimits,
   ) {}
 
   async create(
@@ -69,6 +71,7 @@ export class InvitationsService {
       if (email && (await this.#isMember(em, organizationId, email))) {
         throw new DomainError('conflict', `${email} is a member already`);
       }
+      await this.limits.refuseAnotherInvitation(em, organizationId);
       const made = this.issue(em, { organizationId, role, email, days: MEMBER_DAYS }, principal.userId);
       record({
         type: 'invitation.created',
@@ -227,6 +230,7 @@ export class InvitationsService {
       record({ ...about, type: 'member.role_changed', data: { before: known.role, after: role, invitation_id: id } });
       known.role = role;
     } else {
+      await this.limits.refuseAnotherOrganization(em, user.id);
       em.create(Membership, { organizationId, userId: user.id, role, createdAt: now });
       record({ ...about, type: 'member.added', data: { role, invitation_id: id } });
     }

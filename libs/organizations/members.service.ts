@@ -81,10 +81,7 @@ export class MembersService {
   async remove(principal: UserPrincipal, organizationId: string, userId: string, revokeKeys: boolean): Promise<number> {
     const scope = userId === principal.userId ? 'organizations:read' : 'organizations:write';
     await this.authorities.requireAsMember(this.em.fork(), principal, scope, organizationId);
-    const changed = revokeKeys
-      ? ({ kind: 'organization', id: organizationId } as const)
-      : ({ kind: 'member', id: userId } as const);
-    return this.changes.alter(organizationId, changed, async (change) => {
+    return this.changes.alter(organizationId, { kind: 'member', id: userId }, async (change) => {
       const { em, record } = change;
       await this.authorities.requireNow(em, principal, scope, organizationId);
       const { own, member, user } = await this.#find(em, principal, organizationId, userId);
@@ -92,17 +89,17 @@ export class MembersService {
       if (member.role === 'owner') await refuseLastOwner(em, organizationId);
       const actor = actorOf(principal);
       const revoked = revokeKeys
-        ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor, 'member_removed')
-        : 0;
+        ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor)
+        : { revoked_api_keys: 0 };
       await this.invitations.withdrawAfter(change, organizationId, user, null, actor);
       em.remove(member);
       record({
         type: 'member.removed',
         subject: userId,
         actor,
-        data: { role: member.role, revoked_api_keys: revoked },
+        data: { role: member.role, ...revoked },
       });
-      return revoked;
+      return revoked.revoked_api_keys;
     });
   }
 

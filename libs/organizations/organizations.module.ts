@@ -6,6 +6,7 @@ import { CreditsService } from './credits.service.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersController } from './members.controller.js';
 import { MembersService } from './members.service.js';
+import { OrganizationLimits } from './organization-limits.js';
 import { OrganizationsController } from './organizations.controller.js';
 import { OrganizationsService } from './organizations.service.js';
 import { ProjectsController } from './projects.controller.js';
@@ -21,6 +22,7 @@ import { RegistrationService } from './registration.service.js';
     CreditsService,
     InvitationsService,
     MembersService,
+    OrganizationLimits,
     OrganizationsService,
     ProjectsService,
     RegistrationService,

@@ -1,6 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import { lockUsers } from '#libs/auth/account-access.js';
 import { actorOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { newId } from '#libs/contract/ids.js';
@@ -12,6 +13,7 @@ import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js
 import { Authorities } from './authorities.service.js';
 import { CreditsService } from './credits.service.js';
 import { Membership } from './membership.entity.js';
+import { OrganizationLimits } from './organization-limits.js';
 import { Organization } from './organization.entity.js';
 
 /** An organization as the API shows it, with the role in it of whoever asks. */
@@ -29,13 +31,16 @@ export class OrganizationsService {
     private readonly sessions: SessionsService,
     private readonly authorities: Authorities,
     private readonly credits: CreditsService,
+    private readonly limits: OrganizationLimits,
   ) {}
 
   async create(principal: UserPrincipal, name: string): Promise<OrganizationView> {
     const id = newId('org', this.clock.now());
     return this.changes.create(id, async (change) => {
       const { em, record } = change;
+      await lockUsers(em, [principal.userId]);
       await this.sessions.reload(em, principal);
+      await this.limits.refuseAnotherOrganization(em, principal.userId);
       const now = this.clock.now();
       const organization = em.create(Organization, {
         id,

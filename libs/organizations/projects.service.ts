@@ -13,6 +13,7 @@ import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js
 import { ApiKeyRevocation } from './api-key-revocation.js';
 import { asMissing, Authorities } from './authorities.service.js';
 import type { Authority } from './authority.js';
+import { OrganizationLimits } from './organization-limits.js';
 import { Project } from './project.entity.js';
 
 interface ProjectPatch {
@@ -28,6 +29,7 @@ export class ProjectsService {
     private readonly changes: Changes,
     private readonly authorities: Authorities,
     private readonly apiKeys: ApiKeyRevocation,
+    private readonly limits: OrganizationLimits,
   ) {}
 
   async create(
@@ -37,6 +39,7 @@ export class ProjectsService {
     const organizationId = input.organizationId ?? homeOrganization(principal);
     return this.changes.create(organizationId, async ({ em, record }) => {
       await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
+      await this.limits.refuseAnotherProject(em, organizationId);
       const now = this.clock.now();
       const project = em.create(Project, {
         id: newId('proj', now),
@@ -108,18 +111,18 @@ export class ProjectsService {
     const { organizationId } = await this.#find(this.em.fork(), principal, 'organizations:write', id);
     return this.changes.alter(organizationId, { kind: 'project', id }, async (change) => {
       const project = await this.#lock(change.em, principal, organizationId, id);
-      const standing = { organizationId, projectId: id };
-      const keys = await this.apiKeys.count(change, standing);
-      if (keys > 0 && ofKeys === 'refuse') {
+      const dependents = { organizationId, projectId: id };
+      const keys = ofKeys === 'refuse' ? await this.apiKeys.count(change, dependents) : 0;
+      if (keys > 0) {
         throw new DomainError('conflict', `${keys} keys of the project are not revoked; api_keys=revoke revokes them`);
       }
       const actor = actorOf(principal);
-      const revoked = await this.apiKeys.revoke(change, standing, actor, 'project_deleted');
+      const revoked = await this.apiKeys.revoke(change, dependents, actor);
       const now = this.clock.now();
       project.deletedAt = now;
       touch(project, now);
-      change.record({ type: 'project.deleted', subject: id, actor, data: { revoked_api_keys: revoked } });
-      return revoked;
+      change.record({ type: 'project.deleted', subject: id, actor, data: { ...revoked } });
+      return revoked.revoked_api_keys;
     });
   }
 

@@ -44,6 +44,11 @@ const OTLP_HEADERS = 'must be a comma-separated list of name=value';
 const PUBLIC_ADDRESS =
   'must be the http(s) address under which clients reach the API, without a user, a query and a fragment';
 
+/** How many of something a customer may have. */
+function limit(what: string, byDefault: number) {
+  return digits(1, 1_000_000, `must be a whole number of ${what} between 1 and 1000000`).default(byDefault);
+}
+
 const SAMPLERS = [
   'always_on',
   'always_off',
@@ -95,6 +100,11 @@ export const settings = z.object({
   ).optional(),
   PUBLIC_KEY_REQUESTS_PER_MINUTE: digits(1, Number.MAX_SAFE_INTEGER, REQUESTS).default(600),
   REGISTRATIONS_PER_MINUTE: digits(1, 1_000_000, REGISTRATIONS).default(120),
+  MAX_KEYS_PER_ORGANIZATION: limit('API keys', 100_000),
+  MAX_KEYS_PER_PROJECT: limit('API keys', 50_000),
+  MAX_PROJECTS_PER_ORGANIZATION: limit('projects', 1_000),
+  MAX_MEMBERS_PER_ORGANIZATION: limit('members', 5_000),
+  MAX_ORGANIZATIONS_PER_USER: limit('organizations', 100),
   DEFAULT_CREDITS: digits(0, Number.MAX_SAFE_INTEGER, CREDITS).optional(),
   ON_OUTAGE: z.enum(['refuse', 'allow'], 'must be refuse or allow').default('refuse'),
   LOG_LEVEL: z

@@ -35,7 +35,9 @@ function told(event: DomainEvent): readonly Part[] {
     case 'user.logged_out':
       return say`${it} signed out`;
     case 'user.session_ended':
-      return say`${by} ended a session of ${it}`;
+      return event.data.because === 'too_many'
+        ? say`The oldest session of ${it} ended, because they had signed in too many times`
+        : say`${by} ended a session of ${it}`;
     case 'user.password_changed':
       return say`${it} changed their password${sessions(event.data)}`;
     case 'user.refresh_token_reused':

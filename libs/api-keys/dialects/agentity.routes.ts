@@ -48,7 +48,7 @@ export const createKey = defineRoute({
   policy,
   body: z.strictObject({ nickname: z.string().trim().min(1).max(100) }),
   success: { status: 201, body: z.strictObject({ ...metadata, key: z.string() }) },
-  problems: ['conflict'],
+  problems: ['conflict', 'limit_reached'],
   refusals,
 });
 
@@ -59,6 +59,7 @@ export const listKeys = defineRoute({
   summary: 'List the API keys of the account',
   policy,
   success: { status: 200, body: z.strictObject({ apiKeys: z.array(z.strictObject(metadata)) }) },
+  problems: ['limit_reached'],
   refusals,
 });
 

@@ -32,7 +32,7 @@ export const createKey = defineRoute({
       warning: z.string(),
     }),
   },
-  problems: ['beyond_authority', 'not_found'],
+  problems: ['beyond_authority', 'limit_reached', 'not_found'],
 });
 
 export const listKeys = defineRoute({
@@ -59,6 +59,7 @@ export const listKeys = defineRoute({
       ),
     }),
   },
+  problems: ['limit_reached'],
 });
 
 export const revokeKey = defineRoute({

@@ -14,6 +14,7 @@ import {
   type AuthorizationState,
 } from '#libs/platform/events/authorization-states.js';
 import { StateBoundCache, type Loaded } from '#libs/platform/events/state-bound-cache.js';
+import { revokedAt } from '../revoked-at.js';
 import type { StoredSecret } from './secrets.js';
 import { scopesOfPublicKey, withinCeiling, type ApiKeyRecord } from './verification.js';
 
@@ -73,7 +74,8 @@ interface Row {
 const COLUMNS = `
   k.id AS api_key_id, k.organization_id, o.suspended_at, o.scope_ceiling, k.project_id, k.public_key, k.name,
   k.external_id, k.metadata, k.environment, k.scopes, k.public_scopes, k.allowed_domains, k.allowed_ips,
-  k.rate_limits, k.accountable_user_id, k.own_keys_only, k.expires_at, k.disabled_at, k.revoked_at,
+  k.rate_limits, k.accountable_user_id, k.own_keys_only, k.expires_at, k.disabled_at,
+  ${revokedAt('k')} AS revoked_at,
   a.shard, a.seq::float8 AS seq, a.tag::text AS tag,
   EXISTS (SELECT FROM credit c WHERE c.organization_id = k.organization_id) AS metered,
   extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`;
@@ -207,13 +209,13 @@ export class ApiKeyRecords {
 
 /**
  * Whose changes can make a decision about the key another one: its own; a suspension, a ceiling, a balance; the end of the
- * project or of its keys; the departure of the member behind it.
+ * project and of its keys; the departure of the member behind it, who may take the key along.
  */
 export function restsOn({ apiKeyId, organizationId, projectId, accountableUserId }: ApiKeyRecord): string[] {
   return [apiKeyId, organizationId, accountableUserId, ...(projectId ? [projectId] : [])];
 }
 
-/** The same for what the cache has. The key itself is found by its id; what members lose reaches keys by changes of these. */
+/** The same for what the cache has. The key itself is found by its id. */
 function madeWrongBy({ kind, id }: AuthorizationChange): ((known: KnownKey) => boolean) | null {
   if (kind === 'organization') {
     const organizationId = fromUuid('org', id);
@@ -222,6 +224,10 @@ function madeWrongBy({ kind, id }: AuthorizationChange): ((known: KnownKey) => b
   if (kind === 'project') {
     const projectId = fromUuid('proj', id);
     return ({ record }) => record.projectId === projectId;
+  }
+  if (kind === 'member') {
+    const userId = fromUuid('user', id);
+    return ({ record }) => record.accountableUserId === userId;
   }
   return null;
 }

@@ -1,0 +1,35 @@
+import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
+import type { Worker } from 'bullmq';
+import { RevocationFanOut } from '#libs/api-keys/revocation-fan-out.js';
+import { Inbox } from '#libs/platform/events/inbox.js';
+import { Queues } from '#libs/platform/queue.js';
+
+const QUEUE = 'revocation';
+const EVERY_MS = 1_000;
+/** The next job goes on from where this one is, perhaps in another worker. */
+const MAX_JOB_MS = 10_000;
+
+/** Once a second, looks for mass revocations that are not finished: new ones, and those that a crash left behind. */
+@Injectable()
+export class RevocationConsumer implements OnApplicationBootstrap {
+  #worker: Worker | undefined;
+
+  constructor(
+    private readonly queues: Queues,
+    private readonly fanOut: RevocationFanOut,
+    private readonly inbox: Inbox,
+  ) {}
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.queues.schedule(this.queues.queue(QUEUE), 'sweep', EVERY_MS);
+    this.#worker = this.queues.worker(QUEUE, () => this.#run(), 1);
+  }
+
+  #run(): Promise<void> {
+    const until = performance.now() + MAX_JOB_MS;
+    return this.fanOut.run(
+      (shard) => this.inbox.ingest([shard]),
+      () => performance.now() > until || Boolean(this.#worker?.closing),
+    );
+  }
+}

@@ -1,0 +1,143 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import type pg from 'pg';
+import { v7 } from 'uuid';
+import type { EventActor } from '#libs/contract/events.js';
+import { fromUuid } from '#libs/contract/ids.js';
+import { DATABASE_POOL, inTransaction } from '#libs/platform/database.js';
+import { bundleOf } from '#libs/platform/events/bundle.js';
+import { Events } from '#libs/platform/events/event.js';
+import { shardOf } from '#libs/platform/events/shard.js';
+import { aboutProject } from './api-key.js';
+
+/** Keys of one transaction: their events have less than a megabyte, and a change of one of them waits some 50 ms at most. */
+const CHUNK = 500;
+/** How many mass revocations take turns, a chunk each, so that a large one does not keep the others waiting. */
+const TURNS = 20;
+const MAX_PAUSE_MS = 250;
+
+type Kind = 'project' | 'member';
+
+const BECAUSE = { project: 'project_deleted', member: 'member_removed' } as const;
+
+interface Revocation {
+  readonly id: string;
+  readonly organization_id: string;
+  readonly kind: Kind;
+  readonly revoked_at: Date;
+  readonly seq: number;
+  readonly actor: EventActor;
+  readonly ip: string | null;
+  readonly user_agent: string | null;
+  readonly request_id: string;
+}
+
+interface RevokedKey {
+  readonly id: string;
+  readonly number: string;
+  readonly project_id: string | null;
+}
+
+/** Only one worker at a time works on a mass revocation; a second one goes on to the next. */
+const TAKE = `
+  SELECT id, organization_id, kind, revoked_at, seq::float8 AS seq, actor, ip, user_agent, request_id
+  FROM api_key_revocation WHERE id = $1 FOR UPDATE SKIP LOCKED`;
+
+/** A key that was revoked by itself meanwhile is left as it is: it has its event already. */
+const revokeSome = (column: string) => `
+  WITH chunk AS (
+    SELECT k.id FROM api_key_revocation r JOIN api_key k
+      ON k.${column} = r.subject AND k.organization_id = r.organization_id
+      AND k.number > r.done_number AND k.number <= r.last_number
+    WHERE r.id = $1 AND k.revoked_at IS NULL ORDER BY k.number LIMIT ${CHUNK} FOR UPDATE OF k
+  )
+  UPDATE api_key k SET revoked_at = $2, updated_at = greatest(k.updated_at, $2), version = k.version + 1
+  FROM chunk WHERE k.id = chunk.id RETURNING k.id, k.number::text AS number, k.project_id`;
+const REVOKE_SOME = { project: revokeSome('project_id'), member: revokeSome('accountable_user_id') };
+
+/**
+ * Carries a mass revocation to the rows of its keys, with an event for each, a chunk at a time. Every chunk is one
+ * transaction: a crash loses none of it and doubles none, and the next run goes on from there. No permission depends on how
+ * far it is, and it takes no lock of the authorization state.
+ */
+@Injectable()
+export class RevocationFanOut {
+  readonly #logger = new Logger(RevocationFanOut.name);
+
+  constructor(
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    private readonly events: Events,
+  ) {}
+
+  /**
+   * Goes on until nothing is left, what is left is in the hands of another worker, or `isOver`.
+   * @param stored is told of each shard with new events
+   */
+  async run(stored: (shard: number) => Promise<unknown>, isOver: () => boolean): Promise<void> {
+    for (let isAnyDone = true; isAnyDone && !isOver();) {
+      isAnyDone = false;
+      for (const id of await this.#unfinished()) {
+        const began = performance.now();
+        const shard = await this.#revokeSome(id).catch((error: unknown) => {
+          this.#logger.error(`The mass revocation ${fromUuid('revocation', id)} will be tried again: ${String(error)}`);
+        });
+        if (shard === undefined) continue;
+        isAnyDone = true;
+        await stored(shard);
+        // The database has as long for others.
+        await sleep(Math.min(performance.now() - began, MAX_PAUSE_MS));
+      }
+    }
+  }
+
+  async #unfinished(): Promise<string[]> {
+    const { rows } = await this.pool.query<{ id: string }>('SELECT id FROM api_key_revocation ORDER BY id LIMIT $1', [
+      TURNS,
+    ]);
+    return rows.map(({ id }) => id);
+  }
+
+  /** @returns the shard of its organization; undefined where another worker has it, or has finished it */
+  #revokeSome(id: string): Promise<number | undefined> {
+    return inTransaction(this.pool, async (client) => {
+      const { rows } = await client.query<Revocation>(TAKE, [id]);
+      const revocation = rows[0];
+      if (!revocation) return undefined;
+      const { rows: keys } = await client.query<RevokedKey>(REVOKE_SOME[revocation.kind], [id, revocation.revoked_at]);
+      const shard = shardOf(fromUuid('org', revocation.organization_id));
+      if (keys.length > 0) {
+        const entries = keys.map((key) => this.#event(revocation, key));
+        await client.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+          shard,
+          v7(),
+          bundleOf(entries),
+        ]);
+      }
+      if (keys.length < CHUNK) {
+        await client.query('DELETE FROM api_key_revocation WHERE id = $1', [id]);
+      } else {
+        const last = keys.map(({ number }) => BigInt(number)).reduce((a, b) => (a > b ? a : b));
+        await client.query('UPDATE api_key_revocation SET done_number = $2 WHERE id = $1', [id, last]);
+      }
+      return shard;
+    });
+  }
+
+  #event(revocation: Revocation, key: RevokedKey): string {
+    return this.events.encode({
+      type: 'api_key.revoked',
+      subject: fromUuid('key', key.id),
+      organizationId: fromUuid('org', revocation.organization_id),
+      actor: revocation.actor,
+      seq: revocation.seq,
+      origin: { ip: revocation.ip, userAgent: revocation.user_agent, requestId: revocation.request_id },
+      data: {
+        ...aboutProject({ projectId: key.project_id && fromUuid('proj', key.project_id) }),
+        deleted: false,
+        because: BECAUSE[revocation.kind],
+        revocation_id: fromUuid('revocation', revocation.id),
+        revoked_at: revocation.revoked_at.toISOString(),
+      },
+    });
+  }
+}

@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { createClient, type Client } from '#libs/client/client.js';
+import { toUuid } from '#libs/contract/ids.js';
+import { shardOf } from '#libs/platform/events/shard.js';
+import { copyKeys, Customer, type Key } from '../bench/keys.js';
+import { startWorker, TEST_SECRET } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
+import { outcomeOf } from '../support/rejection.js';
+import { startProcesses, type Processes } from './processes.js';
+import { readSoundTrail } from './trail.js';
+
+const KEYS = 8_000;
+const SAMPLE = 20;
+/** Before, it took 0.4 ms a key: more than 3 s. */
+const MOST_MS = 1_000;
+const KILLS = 6;
+
+let deployment: Processes;
+let sql: pg.Client;
+let customer: Customer;
+let client: Client;
+
+beforeAll(async () => {
+  deployment = await startProcesses({ apis: 2 });
+  sql = new pg.Client({ connectionString: deployment.database.adminUrl });
+  sql.on('error', () => undefined);
+  await sql.connect();
+  customer = new Customer(url(0));
+  await customer.register();
+  client = await customer.client();
+});
+
+afterAll(async () => {
+  await sql.end();
+  await deployment.stop();
+});
+
+const url = (node: number) => deployment.apis[node]!.url;
+const whoami = (node: number, { token }: Key) =>
+  outcomeOf(createClient({ baseUrl: url(node), apiKey: token }).auth.whoami());
+
+async function newProject(keys: number): Promise<{ id: string; keys: Key[] }> {
+  const { id } = await client.projects.create({ body: { name: 'Goes' } });
+  if (keys === 0) return { id, keys: [] };
+  const body = { name: 'Goes', scopes: ['triggers:read'], project_id: id };
+  const { id: keyId, key } = await client.apiKeys.create({ body });
+  const first = { id: keyId, token: key };
+  return { id, keys: [first, ...(await copyKeys(sql, first, keys - 1, TEST_SECRET))] };
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  await work();
+  return performance.now() - began;
+}
+
+const deleteProject = (id: string) => client.projects.delete({ params: { id }, query: { api_keys: 'revoke' } });
+
+/** Somebody else with an organization in the same shard, who changes a project of it again and again. */
+async function startBystander(organizationId: string): Promise<() => Promise<number[]>> {
+  const other = new Customer(url(1));
+  await other.register();
+  const { organizations, projects } = await other.client();
+  let own: string;
+  do own = (await organizations.create({ body: { name: 'Beside' } })).id;
+  while (shardOf(own) !== shardOf(organizationId));
+  const { id } = await projects.create({ body: { name: 'Beside', organization_id: own } });
+  const stopping = new AbortController();
+  const times: number[] = [];
+  const running = (async () => {
+    for (let n = 0; !stopping.signal.aborted; n++) {
+      times.push(await timed(() => projects.update({ params: { id }, body: { name: `Beside ${n}` } })));
+    }
+  })();
+  return async () => {
+    stopping.abort();
+    await running;
+    return times;
+  };
+}
+
+async function isFinished(): Promise<void> {
+  const unfinished = async () => {
+    const { rows } = await deployment.sql.query<{ n: number }>('SELECT count(*)::int AS n FROM api_key_revocation');
+    return rows[0]!.n;
+  };
+  expect(await eventually(unfinished, (n) => n === 0, 60_000)).toBe(0);
+}
+
+/** The events by which the keys ended, and the keys as they are. */
+async function endsOf(keys: readonly Key[]) {
+  const trail = await readSoundTrail(deployment.sql);
+  const ids = new Set(keys.map(({ id }) => id));
+  const ends = trail.filter(({ type, subject }) => type === 'api_key.revoked' && ids.has(subject));
+  const perKey = Map.groupBy(ends, ({ subject }) => subject);
+  const { rows } = await deployment.sql.query<{ revoked_at: Date | null; n: number }>(
+    'SELECT revoked_at, count(*)::int AS n FROM api_key WHERE id = ANY($1) GROUP BY 1 ORDER BY 1',
+    [keys.map(({ id }) => toUuid(id))],
+  );
+  return {
+    trail,
+    ends,
+    missing: keys.filter(({ id }) => !perKey.has(id)),
+    doubled: [...perKey].filter(([, events]) => events.length > 1),
+    revokedAt: rows,
+  };
+}
+
+describe('a project with thousands of keys that is deleted', () => {
+  it('is answered at once, refuses every key on every node from then on, holds up no other tenant, and records the end of each key', async () => {
+    const [empty, full] = [await newProject(0), await newProject(KEYS)];
+    const sample = full.keys.filter((_, index) => index % (KEYS / SAMPLE) === 0);
+    for (const key of sample) expect([await whoami(0, key), await whoami(1, key)]).toEqual(['done', 'done']);
+    const { organization_id: organizationId } = await client.projects.get({ params: { id: full.id } });
+    const stopBystander = await startBystander(organizationId);
+
+    const emptyMs = await timed(() => deleteProject(empty.id));
+    const fullMs = await timed(async () => expect(await deleteProject(full.id)).toEqual({ revoked_api_keys: KEYS }));
+    expect(fullMs).toBeLessThan(MOST_MS);
+    const refused = await Promise.all(
+      [...sample, full.keys.at(-1)!].flatMap((key) => [whoami(0, key), whoami(1, key)]),
+    );
+    expect(new Set(refused)).toEqual(new Set(['revoked']));
+    const listed = await client.apiKeys.list({ query: { project_id: full.id, status: 'active' } });
+    expect(listed.total).toBe(0);
+
+    await isFinished();
+    const bystander = (await stopBystander()).toSorted((a, b) => a - b);
+    const slowest = bystander.at(-1)!;
+    process.stderr.write(
+      `mass revocation: an empty project deleted in ${emptyMs.toFixed()} ms, one of ${KEYS} keys in ${fullMs.toFixed()} ms; ` +
+        `${bystander.length} changes of another tenant meanwhile, the slowest ${slowest.toFixed()} ms\n`,
+    );
+    expect(slowest).toBeLessThan(MOST_MS);
+    const { ends, missing, doubled, revokedAt } = await endsOf(full.keys);
+    expect({ missing, doubled }).toEqual({ missing: [], doubled: [] });
+    expect(revokedAt).toHaveLength(1);
+    const revocations = new Set(ends.map(({ data }) => 'revocation_id' in data && data.revocation_id));
+    expect(revocations.size).toBe(1);
+  });
+});
+
+describe('the events of the keys that a mass revocation ended', () => {
+  it('are each written once, whenever a worker is killed, beside another worker and beside keys that are deleted singly', async () => {
+    const { id, keys } = await newProject(KEYS);
+    const singly = keys.slice(-KILLS);
+    const other = await startWorker(deployment.database);
+    try {
+      await deleteProject(id);
+      const revoked = async () => {
+        const { rows } = await deployment.sql.query<{ n: number }>(
+          'SELECT count(*)::int AS n FROM api_key WHERE project_id = $1 AND revoked_at IS NOT NULL',
+          [toUuid(id)],
+        );
+        return rows[0]!.n;
+      };
+      let killedInTheMiddle = 0;
+      for (let kill = 0; kill < KILLS; kill++) {
+        const before = await revoked();
+        await eventually(revoked, (n) => n > before || n === KEYS);
+        await sleep(30 * Math.random());
+        await deployment.worker.killAndRestart();
+        if ((await revoked()) < KEYS) killedInTheMiddle += 1;
+        await client.apiKeys.delete({ params: { id: singly[kill]!.id } });
+        await deployment.worker.ready;
+      }
+      await isFinished();
+      const { missing, doubled } = await endsOf(keys.slice(0, -KILLS));
+      expect({ missing, doubled }).toEqual({ missing: [], doubled: [] });
+      const { ends, trail } = await endsOf(singly);
+      // One that the worker had come to before has a second event: that it is deleted, too.
+      const deleted = ends.filter(({ data }) => 'deleted' in data && data.deleted);
+      expect(deleted.map(({ subject }) => subject).toSorted()).toEqual(singly.map((key) => key.id).toSorted());
+      expect(trail.filter(({ type, subject }) => type === 'project.deleted' && subject === id)).toHaveLength(1);
+      expect(killedInTheMiddle).toBeGreaterThan(0);
+      expect(deployment.failures).toEqual([]);
+    } finally {
+      await other.close();
+    }
+  });
+});
