@@ -49,7 +49,7 @@ async function as(url: string, sql: string): Promise<pg.QueryResult> {
 }
 
 const INSUFFICIENT_PRIVILEGE = '42501';
-const isRefused = (url: string, sql: string) =>
+const expectRefused = (url: string, sql: string) =>
   expect(as(url, sql)).rejects.toMatchObject({ code: INSUFFICIENT_PRIVILEGE });
 
 /** What the service itself never does, and the login of its process cannot do either. */
@@ -164,11 +164,11 @@ const byEither = [
 ];
 
 describe('what a login of a serving process cannot take back', () => {
-  it.each(byTheApi)('of the API: %s', (sql) => isRefused(deployment.database.apiUrl, sql));
-  it.each(byTheWorker)('of the worker: %s', (sql) => isRefused(deployment.database.workerUrl, sql));
+  it.each(byTheApi)('of the API: %s', (sql) => expectRefused(deployment.database.apiUrl, sql));
+  it.each(byTheWorker)('of the worker: %s', (sql) => expectRefused(deployment.database.workerUrl, sql));
   it.each(byEither)('of either: %s', async (sql) => {
-    await isRefused(deployment.database.apiUrl, sql);
-    await isRefused(deployment.database.workerUrl, sql);
+    await expectRefused(deployment.database.apiUrl, sql);
+    await expectRefused(deployment.database.workerUrl, sql);
   });
 
   it('a partition of the audit log by its own name', async () => {
@@ -186,8 +186,8 @@ describe('what a login of a serving process cannot take back', () => {
         `ALTER TABLE ${name} DISABLE TRIGGER ALL`,
         `ALTER TABLE audit_event DETACH PARTITION ${name}`,
       ]) {
-        await isRefused(apiUrl, sql);
-        await isRefused(workerUrl, sql);
+        await expectRefused(apiUrl, sql);
+        await expectRefused(workerUrl, sql);
       }
     }
   });
@@ -199,7 +199,7 @@ describe('what a login of a serving process cannot take back', () => {
     const set = (value: string) => `UPDATE api_key SET expires_at = ${value} WHERE id = '${toUuid(id)}'`;
     await as(deployment.database.apiUrl, set("now() - interval '2 minutes'"));
     for (const value of ['NULL', "now() + interval '1 day'", "expires_at - interval '1 day'"])
-      await isRefused(deployment.database.apiUrl, set(value));
+      await expectRefused(deployment.database.apiUrl, set(value));
   });
 });
 
