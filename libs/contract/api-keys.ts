@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Domain } from './domains.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
+import { Instant } from './instants.js';
 import { nextCursor, pageQuery } from './lists.js';
 import { addressOf, Network } from './networks.js';
 import { problems, type ProblemCode } from './problem.js';
@@ -135,7 +136,22 @@ export const createApiKey = defineRoute({
     rate_limits: RateLimits.optional(),
   }),
   success: { status: 201, body: ApiKeyWithSecret },
-  idempotent: { secrets: ['key'] },
+  idempotent: {
+    secrets: ['key'],
+    // No scopes are other than all of them, and lists that are left out are those of the key that creates, or none.
+    defaults: ({ organizationId, projectId, environment }) => ({
+      description: null,
+      external_id: null,
+      metadata: {},
+      organization_id: organizationId,
+      project_id: projectId,
+      environment,
+      allowed_domains: [],
+      public_scopes: null,
+      allowed_ips: [],
+      rate_limits: [],
+    }),
+  },
   problems: ['beyond_authority', 'limit_reached', 'not_found'],
 });
 
@@ -243,7 +259,7 @@ export const updateApiKey = defineRoute({
       external_id: externalId,
       metadata: Metadata,
       scopes,
-      expires_at: z.iso.datetime({ offset: true }).nullable(),
+      expires_at: Instant.nullable(),
       allowed_domains: allowedDomains,
       public_scopes: publicScopes,
       allowed_ips: allowedIps,

@@ -33,7 +33,10 @@ export const createProject = defineRoute({
   headers: idempotencyKey,
   body: z.strictObject({ name, description: description.optional(), organization_id: idOf('org').optional() }),
   success: { status: 201, body: Project },
-  idempotent: { secrets: [] },
+  idempotent: {
+    secrets: [],
+    defaults: ({ organizationId }) => ({ description: null, organization_id: organizationId }),
+  },
   problems: ['limit_reached', 'not_found', 'wrong_project'],
 });
 

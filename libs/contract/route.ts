@@ -29,6 +29,13 @@ export interface Refusals {
   readonly statuses: Partial<Record<ProblemCode, number>>;
 }
 
+/** What a call is about when it does not say. */
+export interface CallerDefaults {
+  readonly organizationId: string | undefined;
+  readonly projectId: string | undefined;
+  readonly environment: string;
+}
+
 /**
  * One HTTP operation: the single source of its validation, its place in the OpenAPI document, its method of the client
  * and the tests that are generated for it.
@@ -48,9 +55,12 @@ export interface Route {
   readonly success: Success;
   /**
    * For what creates: takes `Idempotency-Key`, and a call that is repeated gets the first answer again, without these
-   * fields of it, which are secrets and shown once.
+   * fields of it, which are secrets and shown once. To say a default is the same call as to leave it out.
    */
-  readonly idempotent?: { readonly secrets: readonly string[] };
+  readonly idempotent?: {
+    readonly secrets: readonly string[];
+    readonly defaults?: (caller: CallerDefaults) => Readonly<Record<string, unknown>>;
+  };
   /** What it may answer beyond that which follows from its policy and its input. */
   readonly problems?: readonly ProblemCode[];
   /** By default a problem is answered as problem details (RFC 9457), with its own status. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { idOf } from './ids.js';
+import { Instant } from './instants.js';
 import { commaSeparated, PAGE_MAX } from './lists.js';
 import { defineRoute } from './route.js';
 
@@ -44,14 +45,12 @@ const Usage = z
 export type Usage = z.infer<typeof Usage>;
 
 const query = {
-  from: z.iso
-    .datetime({ offset: true })
-    .optional()
-    .meta({ description: 'Counted from the beginning of its hour. By default seven days before `to`' }),
-  to: z.iso
-    .datetime({ offset: true })
-    .optional()
-    .meta({ description: 'Counted to the end of its hour, unless it is the very beginning of one. By default now' }),
+  from: Instant.optional().meta({
+    description: 'Counted from the beginning of its hour. By default seven days before `to`',
+  }),
+  to: Instant.optional().meta({
+    description: 'Counted to the end of its hour, unless it is the very beginning of one. By default now',
+  }),
   surface: UsageSurface.default('application').meta({
     description:
       '`application`: the requests to your own API, which gateways and services had verified. `management`: the calls of ' +

@@ -1,3 +1,4 @@
+import { cut } from './text.js';
 import { problems, type FieldError, type ProblemCode } from '#libs/contract/problem.js';
 
 interface DomainErrorExtra {
@@ -23,9 +24,17 @@ export class DomainError extends Error {
   }
 }
 
+/** More are not told: whoever sends them has made one mistake many times, and the response is to stay small. */
+export const MAX_ERRORS = 20;
+const MAX_TEXT = 300;
+const MAX_DETAIL = 1_000;
+
 /** Invalid input found after its shape was checked, such as a scope that this deployment does not know. */
 export function invalidInput(...errors: FieldError[]): DomainError {
-  return new DomainError('invalid_request', errors.map((error) => `${error.location} ${error.message}`).join('; '), {
-    errors,
-  });
+  const told = errors
+    .slice(0, MAX_ERRORS)
+    .map(({ location, message }) => ({ location: cut(location, MAX_TEXT), message: cut(message, MAX_TEXT) }));
+  const all = told.map(({ location, message }) => `${location} ${message}`).join('; ');
+  const more = errors.length > MAX_ERRORS ? `; only the first ${MAX_ERRORS} errors are listed` : '';
+  return new DomainError('invalid_request', cut(all, MAX_DETAIL) + more, { errors: told });
 }

@@ -3,6 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
+import { canonicalJson } from './canonical-json.js';
 import { DATABASE_POOL } from './database.js';
 import { DomainError } from './errors.js';
 
@@ -11,7 +12,7 @@ export interface IdempotentCall {
   /** Who calls: keys of different callers never meet. */
   readonly caller: string;
   readonly key: string;
-  /** The whole request as it was understood, so that the same key with another one is noticed. */
+  /** The whole request as it was understood, defaults included, so that the same key with another one is noticed. */
   readonly request: unknown;
   /** Fields of the answer that are shown once and never stored. */
   readonly secrets: readonly string[];
@@ -96,7 +97,7 @@ export class Idempotency {
     request,
     id,
   }: Attempt): Promise<{ answer: unknown; requirements: readonly Requirement[] } | undefined> {
-    const fingerprint = createHash('sha256').update(JSON.stringify(request)).digest();
+    const fingerprint = createHash('sha256').update(canonicalJson(request)).digest();
     const taken = await this.pool.query(
       `INSERT INTO idempotency_key AS known (caller, key, fingerprint, attempt) VALUES ($1, $2, $3, $4)
        ON CONFLICT (caller, key) DO UPDATE SET attempt = excluded.attempt, started_at = now()

@@ -3,7 +3,7 @@ import { withoutSecrets } from './redact.js';
 const MAX_PATH = 2000;
 
 /** What a path needs to have for {@link normalizePath} to change it. */
-const UNUSUAL = /%|\/\/|\/\.|^\./;
+const UNUSUAL = /[^!-~]|%|\/\/|\/\.|^\./;
 const UNRESERVED = /[A-Za-z0-9._~-]/;
 
 /**
@@ -18,13 +18,13 @@ export function recordedPath(target: string): string {
 
 /**
  * One spelling for all that servers take for the same path (RFC 3986, section 6.2.2): no character is encoded that need not
- * be, escapes are in upper case, and there are no dot segments and empty segments. An encoded slash stays encoded: to many
+ * be, every other is, escapes are in upper case, and there are no dot segments and empty segments. An encoded slash stays encoded: to many
  * servers it is not the same. What is no escape gets one, so that a second call changes nothing.
  */
 export function normalizePath(path: string): string {
   if (!UNUSUAL.test(path)) return path;
-  const decoded = path.replace(/%([0-9a-f]{2})?/gi, (escape, hex: string | undefined) => {
-    if (hex === undefined) return '%25';
+  const decoded = path.replace(/%([0-9a-f]{2})?|[^!-~]+/gi, (escape, hex: string | undefined) => {
+    if (hex === undefined) return encodeURIComponent(escape.toWellFormed());
     const character = String.fromCharCode(Number.parseInt(hex, 16));
     return UNRESERVED.test(character) ? character : escape.toUpperCase();
   });

@@ -2,14 +2,19 @@ import { Injectable, type CallHandler, type ExecutionContext, type NestIntercept
 import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { from, lastValueFrom, type Observable } from 'rxjs';
-import type { Route } from '#libs/contract/route.js';
+import type { CallerDefaults, Route } from '#libs/contract/route.js';
+import { Config } from '../config.js';
 import { Idempotency, RequirementCheck } from '../idempotency.js';
 import { ROUTE } from './implements.js';
 
 /** How the guard's principal names itself, whoever it is. */
 interface Named {
   readonly userId?: string;
+  readonly personalOrganizationId?: string;
   readonly apiKeyId?: string;
+  readonly organizationId?: string;
+  readonly projectId?: string | null;
+  readonly environment?: string;
 }
 
 /** `Idempotency-Key` on the routes that declare it. Comes after validation, so that a bad request is told first. */
@@ -19,6 +24,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     private readonly reflector: Reflector,
     private readonly idempotency: Idempotency,
     private readonly requirements: RequirementCheck,
+    private readonly config: Config,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -30,7 +36,12 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const call = {
       caller: (request.user.userId ?? request.user.apiKeyId)!,
       key,
-      request: [route.method, route.path, params, body],
+      request: {
+        method: route.method,
+        path: route.path,
+        params,
+        body: { ...route.idempotent.defaults?.(this.#defaultsOf(request.user)), ...body },
+      },
       secrets: route.idempotent.secrets,
     };
     const answered = this.idempotency.run(
@@ -39,6 +50,14 @@ export class IdempotencyInterceptor implements NestInterceptor {
       (requirement) => this.requirements.requireAgain(request.user, requirement),
     );
     return from(answerWith(answered, context.switchToHttp().getResponse<FastifyReply>()));
+  }
+
+  #defaultsOf(user: Named): CallerDefaults {
+    return {
+      organizationId: user.personalOrganizationId ?? user.organizationId,
+      projectId: user.projectId ?? undefined,
+      environment: user.environment ?? this.config.settings.DEFAULT_KEY_ENVIRONMENT,
+    };
   }
 }
 
@@ -51,5 +70,5 @@ async function answerWith(answered: ReturnType<Idempotency['run']>, reply: Fasti
 interface Input {
   readonly headers?: { readonly 'idempotency-key'?: string };
   readonly params: unknown;
-  readonly body: unknown;
+  readonly body: object;
 }

@@ -61,7 +61,9 @@ export function asDomainError(exception: unknown): DomainError {
   const status = exception instanceof HttpException ? exception.getStatus() : (exception as FastifyError)?.statusCode;
   switch (status) {
     case 400:
-      return invalidInput({ location: 'body', message: 'must be valid JSON' });
+      return invalidInput({ location: 'body', message: 'could not be read as its headers describe it' });
+    // Of a file of the dashboard: a folder, or a path out of it.
+    case 403:
     case 404:
       return new DomainError('not_found', 'There is no such path');
     case 413:

@@ -9,7 +9,9 @@ import type { Proxies } from './proxies.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT, runInContext, type RequestContext } from '../request-context.js';
 import { withoutSecrets } from '../redact.js';
 import { recordedPath } from '../request-path.js';
+import { headerText, withoutHalf } from '../text.js';
 import { traceRequests } from '../tracing.js';
+import { isJsonType, OTHER_TYPE, parseBody } from './body.js';
 import { HTTP_LIMITS, type HttpLimits } from './http-limits.js';
 import { createHttpServer } from './http-server.js';
 import { respondWithProblem } from './problem.filter.js';
@@ -92,13 +94,21 @@ function finishOnClose(server: FastifyInstance, direct: DirectServer): void {
   });
 }
 
-/** Everything else answers 415. An empty body is no body, as clients send it that name a content type with every call. */
+/** All bodies are read in one place, whatever type they claim: Fastify's own parsers take more than JSON in UTF-8. */
 function acceptJsonOnly(server: FastifyInstance): void {
-  const parseJson = server.getDefaultJsonParser('error', 'error');
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null, undefined);
-    else void parseJson(request, body as string, done);
+  server.addHook('onRequest', ({ headers }, _reply, done) => {
+    // Fastify would refuse a type that it cannot read before it knows whether there is a body.
+    if (headers['content-type'] !== undefined && !isJsonType(headers['content-type']))
+      headers['content-type'] = OTHER_TYPE;
+    done();
+  });
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      done(null, request.is404 ? undefined : parseBody(body as Buffer, request.headers));
+    } catch (error) {
+      done(error as Error);
+    }
   });
 }
 
@@ -107,7 +117,7 @@ function saysItWasForwarded({ headers }: FastifyRequest): boolean {
 }
 
 export function textOf(header: string | undefined, max: number): string | null {
-  return header === undefined ? null : withoutSecrets(header, max);
+  return header === undefined ? null : withoutHalf(withoutSecrets(headerText(header), max));
 }
 
 function contextOf(request: FastifyRequest, proxies: Proxies): RequestContext {

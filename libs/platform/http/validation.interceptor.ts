@@ -4,8 +4,9 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { FieldError } from '#libs/contract/problem.js';
 import type { Route } from '#libs/contract/route.js';
-import { invalidInput } from '../errors.js';
+import { invalidInput, MAX_ERRORS } from '../errors.js';
 import { ROUTE } from './implements.js';
+import { locate } from './location.js';
 
 /**
  * Checks a request against its route, after the guard: who may not call learns nothing about what would be valid. All
@@ -27,9 +28,6 @@ const nothing = z.strictObject({});
 const anyHeaders = z.object({});
 
 function parseInput(route: Route, request: FastifyRequest) {
-  const { params, query, body } = request;
-  const unwritable = unwritableTexts({ params, query, body });
-  if (unwritable.length > 0) throw invalidInput(...unwritable);
   const parts = {
     params: (route.params ?? nothing).safeParse(request.params ?? {}),
     query: (route.query ?? nothing).safeParse(request.query ?? {}),
@@ -44,34 +42,14 @@ function parseInput(route: Route, request: FastifyRequest) {
   return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data]));
 }
 
-/** Texts that no database column and no JSON document of ours can hold, wherever they are, in values and in names. */
-function unwritableTexts(value: unknown, path: readonly PropertyKey[] = []): FieldError[] {
-  if (typeof value === 'string') {
-    if (value.isWellFormed() && !value.includes('\0')) return [];
-    return [{ location: locate(path), message: 'must be text without NUL characters and broken surrogate pairs' }];
-  }
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([name, inner]) => {
-    const step = Array.isArray(value) ? Number(name) : name;
-    return [...unwritableTexts(name, path), ...unwritableTexts(inner, [...path, step])];
-  });
-}
-
 function fieldErrors(part: string, issue: z.core.$ZodIssue): FieldError[] {
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({
+    return issue.keys.slice(0, MAX_ERRORS + 1).map((key) => ({
       location: locate([part, ...issue.path, key]),
       message: 'is not a field here; leave it out or check its spelling',
     }));
   }
   return [{ location: locate([part, ...issue.path]), message: decapitalize(issue.message) }];
-}
-
-function locate(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, step) => (typeof step === 'number' ? `${text}[${step}]` : text ? `${text}.${String(step)}` : String(step)),
-    '',
-  );
 }
 
 function decapitalize(message: string): string {

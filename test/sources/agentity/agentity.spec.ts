@@ -266,6 +266,6 @@ describe('every key endpoint', () => {
       body: '{"nickname":',
     });
     expect(response.status).toBe(400);
-    expect(await response.json()).toEqual({ message: 'body must be valid JSON' });
+    expect(await response.json()).toEqual({ message: 'body must be valid JSON; it ends too early' });
   });
 });

@@ -1,0 +1,42 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { DomainError, invalidInput } from '../errors.js';
+import { jsonFault } from './json-text.js';
+
+const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?$/i;
+/** Stands for every type that is none of ours. */
+export const OTHER_TYPE = 'application/octet-stream';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export function isJsonType(type: string): boolean {
+  return JSON_TYPE.test(type);
+}
+
+/**
+ * The body of a request. An empty one is none, whatever the headers say of it.
+ * @throws DomainError where it is anything but JSON in UTF-8
+ */
+export function parseBody(bytes: Buffer, headers: IncomingHttpHeaders): unknown {
+  if (bytes.length === 0) return undefined;
+  if (!isJsonType(headers['content-type'] ?? '')) throw new DomainError('unsupported_media_type');
+  if (!/^(identity)?$/i.test(headers['content-encoding'] ?? '')) {
+    throw new DomainError('unsupported_media_type', 'The body must not be compressed: leave Content-Encoding out');
+  }
+  const text = decode(bytes);
+  const fault = jsonFault(text);
+  if (fault) throw invalidInput(fault);
+  return JSON.parse(text);
+}
+
+function decode(bytes: Buffer): string {
+  let text: string;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    throw invalidInput({ location: 'body', message: 'must be JSON in UTF-8' });
+  }
+  if (text.startsWith('\uFEFF')) {
+    throw invalidInput({ location: 'body', message: 'must be JSON in UTF-8 without a byte order mark' });
+  }
+  return text;
+}

@@ -1,0 +1,119 @@
+import type { FieldError } from '#libs/contract/problem.js';
+import { locate } from './location.js';
+
+/** Deeper than any body that a route takes; what walks a body later may be recursive. */
+export const MAX_DEPTH = 32;
+/** More than any body that a route takes has, so that what checks each of them is bounded. */
+export const MAX_VALUES = 2_000;
+
+/** RFC 8259. Behind a value that is no string anything may come: the next token tells. */
+const TOKEN =
+  /[ \t\n\r]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
+const REST = /[ \t\n\r]*$/y;
+
+/** An object or an array that is being read. */
+interface Container {
+  /** Of an object: the names that it has so far. */
+  readonly names: Set<string> | undefined;
+  /** The name or the index of the member that is being read. */
+  step: string | number;
+}
+
+type Expected = 'value' | 'value or ]' | 'name' | 'name or }' | ':' | 'comma or end';
+
+/**
+ * What is wrong with a JSON text, in one pass without recursion: where it is no JSON, and what `JSON.parse` would let pass
+ * although two readers may understand it differently or our own code could not hold it. Texts are shown by their place only.
+ */
+export function jsonFault(text: string): FieldError | undefined {
+  const containers: Container[] = [];
+  let expected: Expected = 'value';
+  let values = 0;
+  let position = 0;
+  const here = (message: string): FieldError => ({
+    location: locate(['body', ...containers.map(({ step }) => step).filter((step) => step !== '')]),
+    message,
+  });
+  while (containers.length > 0 || values === 0) {
+    TOKEN.lastIndex = position;
+    const [token, mark, string] = TOKEN.exec(text) ?? [];
+    if (token === undefined) return syntaxFault(text, position);
+    const container = containers.at(-1);
+    const kind = mark ?? (string === undefined ? 'literal' : 'string');
+    const next = nextExpected(expected, kind, container);
+    if (next === undefined) return syntaxFault(text, position);
+
+    const isName = next === ':' && container;
+    const isValue = !isName && (expected === 'value' || expected === 'value or ]') && kind !== ']';
+    if (isValue && ++values > MAX_VALUES)
+      return { location: 'body', message: `must have at most ${MAX_VALUES} values` };
+    if (isName) {
+      const name = JSON.parse(string!) as string;
+      const fault = nameFault(name, container.names!);
+      // One that cannot be written down is shown by the object that it is in.
+      container.step = fault === UNWRITABLE ? '' : name;
+      if (fault) return here(fault);
+      container.names!.add(name);
+    } else if (string !== undefined && !isWritable(string)) {
+      return here(UNWRITABLE);
+    } else if (kind === '{' || kind === '[') {
+      containers.push(kind === '{' ? { names: new Set(), step: '' } : { names: undefined, step: 0 });
+      if (containers.length > MAX_DEPTH)
+        return { location: 'body', message: `must be nested at most ${MAX_DEPTH} deep` };
+    } else if (kind === '}' || kind === ']') {
+      containers.pop();
+    } else if (kind === ',' && typeof container!.step === 'number') {
+      container!.step += 1;
+    }
+    expected = next;
+    position = TOKEN.lastIndex;
+  }
+  REST.lastIndex = position;
+  return REST.test(text) ? undefined : syntaxFault(text, position);
+}
+
+/** What may come after a token, or undefined where that may not come itself. */
+function nextExpected(expected: Expected, kind: string, container: Container | undefined): Expected | undefined {
+  switch (expected) {
+    case 'name':
+    case 'name or }':
+      if (kind === 'string') return ':';
+      return kind === '}' && expected === 'name or }' ? 'comma or end' : undefined;
+    case ':':
+      return kind === ':' ? 'value' : undefined;
+    case 'comma or end':
+      if (kind === ',') return container!.names ? 'name' : 'value';
+      return kind === (container!.names ? '}' : ']') ? 'comma or end' : undefined;
+    case 'value':
+    case 'value or ]':
+      if (kind === '{') return 'name or }';
+      if (kind === '[') return 'value or ]';
+      if (kind === ']') return expected === 'value or ]' ? 'comma or end' : undefined;
+      return kind === 'string' || kind === 'literal' ? 'comma or end' : undefined;
+  }
+}
+
+const UNWRITABLE = 'must be text without NUL characters and broken surrogate pairs';
+
+function nameFault(name: string, known: ReadonlySet<string>): string | undefined {
+  if (name === '__proto__') return 'is a name that no member may have; choose another';
+  if (known.has(name)) return 'is there twice; leave one of them out';
+  return isWellFormed(name) ? undefined : UNWRITABLE;
+}
+
+/** Only an escape can say what neither a column of the database nor JSON of ours can hold. */
+function isWritable(token: string): boolean {
+  return !token.includes('\\u') || isWellFormed(JSON.parse(token) as string);
+}
+
+function isWellFormed(text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0');
+}
+
+function syntaxFault(text: string, position: number): FieldError {
+  const at = position + /^[ \t\n\r]*/.exec(text.slice(position))![0].length;
+  if (at === text.length) return { location: 'body', message: 'must be valid JSON; it ends too early' };
+  const lines = text.slice(0, at).split('\n');
+  const place = `line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
+  return { location: 'body', message: `must be valid JSON; what begins at ${place} is not` };
+}

@@ -1,0 +1,13 @@
+import { cut } from '../text.js';
+
+/** Longer names are cut: they come from the caller, and are repeated to show where something is. */
+const MAX_NAME = 60;
+
+/** Where something is in a request, such as `body.scopes[0]`. */
+export function locate(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === 'number') return `${text}[${step}]`;
+    const name = cut(String(step), MAX_NAME);
+    return text ? `${text}.${name}` : name;
+  }, '');
+}

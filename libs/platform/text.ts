@@ -1,0 +1,29 @@
+/** @returns the beginning of a text that is too long */
+export function cut(text: string, max: number): string {
+  return text.length <= max ? text : `${withoutHalf(text.slice(0, max - 1))}…`;
+}
+
+/** Without the half of a surrogate pair at its end, which a cut leaves there and no encoding can write. */
+export function withoutHalf(text: string): string {
+  return text.replace(/[\ud800-\udbff]$/, '');
+}
+
+/**
+ * The text of a header, of which Node takes each byte for a character: UTF-8 where the bytes are that, as clients write
+ * today, else ISO 8859-1, as they once did. So there is a text for any bytes, and none is replaced.
+ */
+export function headerText(header: string): string {
+  if (!/[\u0080-\u00ff]/.test(header)) return header;
+  try {
+    return utf8.decode(Buffer.from(header, 'latin1'));
+  } catch {
+    return header;
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A path in a header, whose bytes may be anything: what is no ASCII gets the escape that a URL has for it. */
+export function escapeBytes(header: string): string {
+  return header.replace(/[\u0080-\u00ff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
+}

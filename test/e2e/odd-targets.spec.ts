@@ -1,0 +1,269 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import { dialects } from '#libs/api-keys/dialects/dialects.js';
+import type { NamedRoute } from '#libs/contract/route.js';
+import { allRoutes } from '#libs/contract/routes.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { RawConnection, rawRequest, type RawResponse } from '../support/raw-http.js';
+
+/** Made from the route table: no target, query, method or header makes any route fail. */
+let deployment: Deployment;
+let ada: Account;
+let operator: Account;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ worker: false, dashboard: join(import.meta.dirname, '../../dist/dashboard') });
+  ada = await deployment.account();
+  operator = await deployment.operator();
+});
+
+afterAll(() => deployment.stop());
+
+const table: readonly NamedRoute[] = [...allRoutes(), ...Object.values(dialects).flatMap(({ routes }) => routes)];
+
+function ask(method: string, target: string, account: Account | undefined, headers: readonly string[] = []) {
+  const authorization = account ? [`Authorization: Bearer ${account.accessToken}`] : [];
+  const lines = [`${method} ${target} HTTP/1.1`, 'Host: keyledger.test', ...authorization, ...headers];
+  return rawRequest(deployment.url, `${lines.join('\r\n')}\r\n\r\n`);
+}
+
+function expectNoFailure(what: string, { status, body }: RawResponse): void {
+  expect({ what, isOurFault: status >= 500 }).toEqual({ what, isOurFault: false });
+  expect(body).not.toMatch(/\uFFFD|node_modules|\bat .*:\d+:\d+/);
+}
+
+/** Segments of a path, and values in a query. */
+const oddities = [
+  '',
+  '*',
+  '.',
+  '..',
+  '%2e%2e%2f',
+  '%',
+  '%zz',
+  '%00',
+  '%FF',
+  '%C0%AF',
+  '%ED%A0%80',
+  '\u00ff',
+  '%2500',
+  '__proto__',
+  'constructor',
+  '-1',
+  '0',
+  '1e309',
+  '99999999999999999999',
+  '2147483648',
+  '9223372036854775808',
+  'NaN',
+  'x'.repeat(2_000),
+  'key_7zzzzzzzzzzzzzzzzzzzzzzzzz',
+  'key_8zzzzzzzzzzzzzzzzzzzzzzzzz',
+  'key_00000000000000000000000000',
+  Buffer.from('["nonsense"]').toString('base64url'),
+  Buffer.from('{"a":1}').toString('base64url'),
+  Buffer.from('9999999999999999999').toString('base64url'),
+  Buffer.from('-1').toString('base64url'),
+  Buffer.from('\0').toString('base64url'),
+  Buffer.from([0xff, 0xfe]).toString('base64url'),
+  '2026-01-01T00:00:00%2B16:00',
+  '2026-01-01T00:00:00%2B23:59',
+  '2026-01-01T00:00:00-23:59',
+  '2026-01-01T00:00:00+02:00',
+  '0000-01-01T00:00:00Z',
+  '0001-01-01T00:00:00%2B01:00',
+  '9999-12-31T23:59:59.999Z',
+  '9999-12-31T23:59:59-01:00',
+  '99999-01-01T00:00:00Z',
+  '%2B275760-09-13T00:00:00Z',
+  'infinity',
+  '%27;%20DROP%20TABLE%20x',
+  '%25_%5C',
+  '%F0%9F%9A%80',
+];
+
+describe.each(table)('$name', ({ route }) => {
+  const account = () => (route.policy === 'operator' ? operator : ada);
+  // Nothing that exists is named, so that nothing is destroyed.
+  const path = route.path.replace(/:\w+/g, 'key_01h455vb4pex5vsknk084sn02q');
+  const isEndless = route.success.stream?.includes('text/event-stream');
+  const changesNothing = route.method === 'GET' || route.path.includes(':');
+
+  it('does not fail by an odd segment of its path', async () => {
+    for (const odd of oddities) {
+      const target = route.path.includes(':') ? route.path.replace(/:\w+/g, odd) : `${route.path}/${odd}`;
+      expectNoFailure(target, await ask(route.method, target, account()));
+    }
+  });
+
+  it('does not fail by an odd query', async () => {
+    if (!changesNothing || isEndless) return;
+    const names = Object.keys(route.query?.shape ?? {});
+    for (const name of [...names, '__proto__', 'a[b][c]', '%FF', '%00', '']) {
+      for (const odd of oddities) {
+        const target = `${path}?${name}=${odd}`;
+        expectNoFailure(target, await ask(route.method, target, account()));
+      }
+      expectNoFailure(name, await ask(route.method, `${path}?${name}=1&${name}=2`, account()));
+    }
+  });
+
+  it('does not fail by an odd method or header', async () => {
+    for (const method of ['HEAD', 'OPTIONS', 'TRACE', 'PUT', 'PURGE', 'QUERY', 'LINK', 'M-SEARCH', 'PROPFIND', 'get']) {
+      expectNoFailure(method, await ask(method, path, account()));
+    }
+    if (!changesNothing || isEndless) return;
+    for (const header of [
+      'Range: bytes=5-1',
+      'Range: bytes=0-99999999999999999999',
+      'If-None-Match: "x',
+      'If-Match: *',
+      'If-Match: "99999999999999999999"',
+      'If-Modified-Since: nonsense',
+      'Last-Event-ID: 999999999999999',
+      'Idempotency-Key: \u00ff',
+      'Connection: upgrade\r\nUpgrade: websocket',
+      'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA',
+      'Accept: \u0001',
+      'Cookie: a=%FF; __proto__=1; =',
+      'Origin: null',
+      'X-Forwarded-For: nonsense',
+      'Traceparent: nonsense',
+      'Accept-Encoding: nonsense',
+    ]) {
+      expectNoFailure(header, await ask(route.method, path, account(), [header]));
+    }
+  });
+});
+
+describe('what is beside the routes', () => {
+  const html = ['Accept: text/html'];
+  const paths = ['/', '/assets/', '/authz', '/authz/', '/docs/', '/docs', '/openapi.json', '/problems/', '/nowhere/'];
+
+  it('does not fail by an odd path', async () => {
+    for (const path of paths) {
+      for (const odd of [
+        ...oddities,
+        '..%2f..%2fpackage.json',
+        '..%5c',
+        'a%2fb',
+        '//x',
+        '.git/config',
+        '%2e%2e/%2e%2e/index.html',
+      ]) {
+        for (const headers of [[], html, ['Range: bytes=9-1'], ['If-Match: "x"']]) {
+          expectNoFailure(`${path}${odd}`, await ask('GET', `${path}${odd}`, undefined, headers));
+        }
+      }
+    }
+  });
+
+  it('does not fail by conditions and ranges of a file of the dashboard', async () => {
+    const page = await ask('GET', '/', undefined, html);
+    const [, file] = /(?:src|href)="(\/assets\/[^"]+\.js)"/.exec(page.body)!;
+    for (const header of [
+      'Range: bytes=5-1',
+      'Range: bytes=99999999-',
+      'Range: bytes=-0',
+      'Range: lines=1-2',
+      'Range: bytes=0-1,3-4,2-9',
+      'If-Match: "x"',
+      'If-Unmodified-Since: Thu, 01 Jan 1970 00:00:00 GMT',
+      'If-None-Match: *',
+      'If-Modified-Since: nonsense',
+      'Accept-Encoding: nonsense;q=9',
+    ]) {
+      for (const method of ['GET', 'HEAD']) expectNoFailure(header, await ask(method, file!, undefined, [header]));
+    }
+  });
+
+  it('is refused in every form but a path', async () => {
+    for (const target of [
+      '*',
+      'http://evil.test/api/v1/whoami',
+      'HTTPS://evil.test/authz',
+      'evil.test:443',
+      '?a',
+      'api/v1/whoami',
+    ]) {
+      for (const method of ['GET', 'OPTIONS', 'POST', 'TRACE', 'HEAD']) {
+        const response = await ask(method, target, ada);
+        expect(response.status).toBe(400);
+        if (method !== 'HEAD') expect(JSON.parse(response.body)).toMatchObject({ errors: [{ location: 'path' }] });
+      }
+    }
+  });
+
+  it('does not fail by another version of HTTP or another coding of the transfer', async () => {
+    for (const bytes of [
+      'GET /health/live HTTP/1.0\r\n\r\n',
+      'GET /authz HTTP/1.0\r\n\r\n',
+      'GET /api/v1/whoami HTTP/1.0\r\nConnection: keep-alive\r\n\r\n',
+      'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+      'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n',
+      'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n',
+      'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nContent-Type: application/json\r\n\r\nnull',
+      'POST /authz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: nonsense\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
+    ]) {
+      expectNoFailure(bytes, await rawRequest(deployment.url, bytes));
+    }
+  });
+
+  it('takes a body only after it said so, where the client asks', async () => {
+    const connection = await RawConnection.open(deployment.url);
+    connection.send(
+      'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n',
+    );
+    expect((await connection.response()).status).toBe(100);
+    connection.send('{}');
+    expect((await connection.response()).status).toBe(400);
+    connection.close();
+  });
+});
+
+describe('a time in a query', () => {
+  it('whose + was not encoded says how to write it', async () => {
+    for (const path of ['/api/v1/audit/events', `/api/v1/organizations/${ada.organizationId}/usage`]) {
+      const { status, body } = await ask('GET', `${path}?from=2026-01-01T00:00:00+02:00`, ada);
+      expect(status).toBe(400);
+      expect(JSON.parse(body)).toMatchObject({
+        errors: [{ location: 'query.from', message: expect.stringContaining('%2B') }],
+      });
+      expect(
+        (await ask('GET', `${path}?from=2026-01-01T00:00:00%2B02:00&to=2026-01-02T00:00:00%2B16:00`, ada)).status,
+      ).toBe(200);
+    }
+  });
+
+  it('means the same in every zone', async () => {
+    const { id } = await ada.client.apiKeys.create({ body: { name: 'Timed', scopes: ['triggers:read'] } });
+    for (const expires of [
+      '2096-01-01T12:00:00Z',
+      '2096-01-01T22:00:00+10:00',
+      '2096-01-02T04:00:00+16:00',
+      '2095-12-31T12:01:00-23:59',
+    ]) {
+      const { expires_at: stored } = await ada.client.apiKeys.update({ params: { id }, body: { expires_at: expires } });
+      expect(stored).toBe('2096-01-01T12:00:00.000Z');
+    }
+  });
+});
+
+it('every schema of a time in the contract is the one that bounds it', () => {
+  const times = table.flatMap(({ name, route }) =>
+    [route.query, route.body, route.params].flatMap((part) => {
+      const schema = part
+        ? (z.toJSONSchema(part, { io: 'input', unrepresentable: 'any' }) as { properties?: object })
+        : {};
+      return Object.entries(schema.properties ?? {})
+        .filter(([, property]) => JSON.stringify(property).includes('date-time'))
+        .map(([field]) => ({ name, part: part!, field }));
+    }),
+  );
+  expect(times.length).toBeGreaterThan(5);
+  for (const { part, field } of times) {
+    const tooEarly = part.partial().safeParse({ [field]: '0000-01-01T00:00:00Z' });
+    expect(JSON.stringify(tooEarly.error?.issues)).toContain('must lie within the years 1 to 9999');
+  }
+});
