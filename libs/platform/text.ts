@@ -1,6 +1,8 @@
-/** @returns the beginning of a text that is too long */
+import { withoutSecrets } from './redact.js';
+
+/** @returns the beginning of a text that is too long, and no part of a secret that would be known as a whole only */
 export function cut(text: string, max: number): string {
-  return text.length <= max ? text : `${withoutHalf(text.slice(0, max - 1))}…`;
+  return text.length <= max ? text : `${withoutHalf(withoutSecrets(text, max - 1))}…`;
 }
 
 /** Without the half of a surrogate pair at its end, which a cut leaves there and no encoding can write. */

@@ -5,27 +5,32 @@ import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import type { NamedRoute } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
-import { RawConnection, rawRequest, type RawResponse } from '../support/raw-http.js';
+import { RawClient, RawConnection, rawRequest, type RawResponse } from '../support/raw-http.js';
 
 /** Made from the route table: no target, query, method or header makes any route fail. */
 let deployment: Deployment;
+let client: RawClient;
 let ada: Account;
 let operator: Account;
 
 beforeAll(async () => {
   deployment = await startDeployment({ worker: false, dashboard: join(import.meta.dirname, '../../dist/dashboard') });
+  client = new RawClient(deployment.url);
   ada = await deployment.account();
   operator = await deployment.operator();
 });
 
-afterAll(() => deployment.stop());
+afterAll(() => {
+  client.close();
+  return deployment.stop();
+});
 
 const table: readonly NamedRoute[] = [...allRoutes(), ...Object.values(dialects).flatMap(({ routes }) => routes)];
 
 function ask(method: string, target: string, account: Account | undefined, headers: readonly string[] = []) {
   const authorization = account ? [`Authorization: Bearer ${account.accessToken}`] : [];
   const lines = [`${method} ${target} HTTP/1.1`, 'Host: keyledger.test', ...authorization, ...headers];
-  return rawRequest(deployment.url, `${lines.join('\r\n')}\r\n\r\n`);
+  return client.request(`${lines.join('\r\n')}\r\n\r\n`);
 }
 
 function expectNoFailure(what: string, { status, body }: RawResponse): void {
@@ -34,7 +39,7 @@ function expectNoFailure(what: string, { status, body }: RawResponse): void {
 }
 
 /** Segments of a path, and values in a query. */
-const oddities = [
+const oddSegments = [
   '',
   '*',
   '.',
@@ -61,6 +66,9 @@ const oddities = [
   'key_7zzzzzzzzzzzzzzzzzzzzzzzzz',
   'key_8zzzzzzzzzzzzzzzzzzzzzzzzz',
   'key_00000000000000000000000000',
+];
+const oddities = [
+  ...oddSegments,
   Buffer.from('["nonsense"]').toString('base64url'),
   Buffer.from('{"a":1}').toString('base64url'),
   Buffer.from('9999999999999999999').toString('base64url'),
@@ -91,7 +99,7 @@ describe.each(table)('$name', ({ route }) => {
   const changesNothing = route.method === 'GET' || route.path.includes(':');
 
   it('does not fail by an odd segment of its path', async () => {
-    for (const odd of oddities) {
+    for (const odd of oddSegments) {
       const target = route.path.includes(':') ? route.path.replace(/:\w+/g, odd) : `${route.path}/${odd}`;
       expectNoFailure(target, await ask(route.method, target, account()));
     }
@@ -144,7 +152,7 @@ describe('what is beside the routes', () => {
   it('does not fail by an odd path', async () => {
     for (const path of paths) {
       for (const odd of [
-        ...oddities,
+        ...oddSegments,
         '..%2f..%2fpackage.json',
         '..%5c',
         'a%2fb',
@@ -239,13 +247,13 @@ describe('a time in a query', () => {
   it('means the same in every zone', async () => {
     const { id } = await ada.client.apiKeys.create({ body: { name: 'Timed', scopes: ['triggers:read'] } });
     for (const expires of [
-      '2096-01-01T12:00:00Z',
-      '2096-01-01T22:00:00+10:00',
-      '2096-01-02T04:00:00+16:00',
-      '2095-12-31T12:01:00-23:59',
+      '2030-01-01T12:00:00Z',
+      '2030-01-01T22:00:00+10:00',
+      '2030-01-02T04:00:00+16:00',
+      '2029-12-31T12:01:00-23:59',
     ]) {
       const { expires_at: stored } = await ada.client.apiKeys.update({ params: { id }, body: { expires_at: expires } });
-      expect(stored).toBe('2096-01-01T12:00:00.000Z');
+      expect(stored).toBe('2030-01-01T12:00:00.000Z');
     }
   });
 });

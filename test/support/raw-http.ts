@@ -64,14 +64,36 @@ export class RawConnection {
   }
 }
 
+/** Sends requests of any bytes one after the other, over as few connections as the server closes. */
+export class RawClient {
+  #connection: RawConnection | undefined;
+
+  constructor(private readonly url: string) {}
+
+  async request(bytes: string | Uint8Array): Promise<RawResponse> {
+    if (!this.#connection?.isOpen) this.#connection = await RawConnection.open(this.url);
+    this.#connection.send(bytes);
+    const withoutBody = Buffer.from(bytes as string)
+      .toString('latin1')
+      .startsWith('HEAD ');
+    const response = await this.#connection.response({ withoutBody });
+    if (response.headers['connection'] === 'close') this.close();
+    return response;
+  }
+
+  close(): void {
+    this.#connection?.close();
+    this.#connection = undefined;
+  }
+}
+
 /** One request of these bytes on a connection of its own. */
 export async function rawRequest(url: string, bytes: string | Uint8Array): Promise<RawResponse> {
-  const connection = await RawConnection.open(url);
-  connection.send(bytes);
+  const client = new RawClient(url);
   try {
-    return await connection.response({ withoutBody: Buffer.from(bytes).toString('latin1').startsWith('HEAD ') });
+    return await client.request(bytes);
   } finally {
-    connection.close();
+    client.close();
   }
 }
 
