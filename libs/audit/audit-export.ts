@@ -14,11 +14,16 @@ const cells: Record<string, (item: AuditEvent, columns: AuditColumns) => unknown
   actor_type: ({ event }) => event.data.actor.type,
   actor_id: ({ event }) => event.data.actor.id,
   outcome: (_, { outcome }) => outcome,
+  count: ({ event }) => event.data['count'],
+  first_at: ({ event }) => event.data['first_at'],
+  last_at: ({ event }) => event.data['last_at'],
+  surface: ({ event }) => event.data['surface'],
   method: ({ event }) => event.data['method'],
   path: ({ event }) => event.data['path'],
   ip: ({ event }) => event.data['ip'],
   user_agent: ({ event }) => event.data['user_agent'],
   request_id: ({ event }) => event.data['request_id'],
+  verified_by: ({ event }) => idOf(event.data['verified_by']),
   project_id: (_, { projectId }) => projectId,
   id: ({ event }) => event.id,
   data: ({ event }) => event.data,
@@ -41,6 +46,10 @@ export const writers: Record<ExportFormat, Writer> = {
     },
   },
 };
+
+function idOf(actor: unknown): unknown {
+  return typeof actor === 'object' && actor !== null && 'id' in actor ? actor.id : null;
+}
 
 function asCell(value: unknown): string {
   if (value === null || value === undefined) return '';

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Changes } from '#libs/platform/events/changes.js';
@@ -6,15 +6,23 @@ import { Changes } from '#libs/platform/events/changes.js';
 const WINDOW_MS = 60_000;
 const RECORDED_PER_WINDOW = 30;
 
+interface Window {
+  readonly endsAt: number;
+  recorded: number;
+  /** Attempts without an event of their own. */
+  beyond: { count: number; readonly firstAt: Date; lastAt: Date } | undefined;
+}
+
 /**
  * Failed sign-ins of accounts that do not exist, in the log of the deployment and without what was typed. Bounded, for
- * anybody can make as many as they like: beyond a rate they are counted, and the next one that is recorded tells the count.
+ * anybody can make as many as they like: those beyond a rate become one event at the end of the minute, or at shutdown,
+ * with their number and no address. A crash loses that number.
  */
 @Injectable()
-export class UnknownSignIns {
-  #windowEndsAt = 0;
-  #recorded = 0;
-  #untold = 0;
+export class UnknownSignIns implements BeforeApplicationShutdown {
+  readonly #logger = new Logger(UnknownSignIns.name);
+  #window: Window | undefined;
+  readonly #sweep = setInterval(() => void this.#endWindow(this.clock.now().getTime()), 1_000).unref();
 
   constructor(
     private readonly clock: Clock,
@@ -22,23 +30,41 @@ export class UnknownSignIns {
   ) {}
 
   async record(): Promise<void> {
-    const now = this.clock.now().getTime();
-    if (now >= this.#windowEndsAt) {
-      this.#windowEndsAt = now + WINDOW_MS;
-      this.#recorded = 0;
+    const at = this.clock.now();
+    await this.#endWindow(at.getTime());
+    const window = (this.#window ??= { endsAt: at.getTime() + WINDOW_MS, recorded: 0, beyond: undefined });
+    if (window.recorded >= RECORDED_PER_WINDOW) {
+      window.beyond ??= { count: 0, firstAt: at, lastAt: at };
+      window.beyond.count += 1;
+      window.beyond.lastAt = at;
+      return;
     }
-    this.#untold += 1;
-    if (this.#recorded >= RECORDED_PER_WINDOW) return;
-    this.#recorded += 1;
-    const count = this.#untold;
-    this.#untold = 0;
-    await this.changes.create(DEPLOYMENT_ID, async ({ record }) =>
-      record({
-        type: 'user.login_failed',
-        subject: DEPLOYMENT_ID,
-        actor: { type: 'anonymous', id: null },
-        data: { count },
-      }),
-    );
+    window.recorded += 1;
+    await this.changes.create(DEPLOYMENT_ID, async ({ record }) => record({ ...FAILED, data: { count: 1 } }));
+  }
+
+  /** Before the database goes. */
+  async beforeApplicationShutdown(): Promise<void> {
+    clearInterval(this.#sweep);
+    await this.#endWindow(Infinity);
+  }
+
+  async #endWindow(before: number): Promise<void> {
+    if (!this.#window || this.#window.endsAt > before) return;
+    const { beyond } = this.#window;
+    this.#window = undefined;
+    if (!beyond) return;
+    const { count, firstAt, lastAt } = beyond;
+    const data = { count, first_at: firstAt.toISOString(), last_at: lastAt.toISOString() };
+    const origin = { ip: null, userAgent: null, requestId: null };
+    await this.changes
+      .create(DEPLOYMENT_ID, async ({ record }) => record({ ...FAILED, at: lastAt, origin, data }))
+      .catch((error: unknown) => this.#logger.warn(`${count} failed sign-ins were not recorded: ${String(error)}`));
   }
 }
+
+const FAILED = {
+  type: 'user.login_failed',
+  subject: DEPLOYMENT_ID,
+  actor: { type: 'anonymous', id: null },
+} as const;

@@ -46,8 +46,13 @@ const filters = {
       description: 'Uses are `valid`; refused uses have the code of the refusal. Several have commas between them',
       examples: ['revoked,expired'],
     }),
-  ip: Network.optional().meta({ description: 'From this address, or from within this network' }),
-  path: searchedText(2000).optional().meta({ description: 'How the path of the used endpoint begins' }),
+  ip: Network.optional().meta({
+    description:
+      'From this address, or from within this network. Summaries of denials have no address and are not found',
+  }),
+  path: searchedText(2000).optional().meta({
+    description: 'How the path of the used endpoint begins. Summaries of denials have no path and are not found',
+  }),
 };
 
 const times = {

@@ -20,8 +20,12 @@ const common = {
   actor,
   ip: z.string().nullable(),
   user_agent: z.string().nullable(),
-  request_id: z.string(),
-  /** The authorization state of the organization's shard under which it was decided: the order of decisions. */
+  /** Null where the event stands for several requests. */
+  request_id: z.string().nullable(),
+  /**
+   * The authorization state of the organization's shard under which it was decided: the order of decisions. Of several
+   * requests it is that of the last.
+   */
   seq: z.int(),
 };
 
@@ -62,6 +66,9 @@ const verifier = actor.extend({ secret_id: idOf('secret').optional() });
 /** `management`: the key called Keyledger's own API. Absent for a request to the API of the deployment's owner. */
 const surface = { surface: z.literal('management').optional() };
 
+/** Of an event that stands for several requests: when the first and the last of them came. Its own time is the last. */
+const span = { first_at: z.iso.datetime().optional(), last_at: z.iso.datetime().optional() };
+
 /** Where a key was used: the endpoint, as the sources' documents call it, without its query. */
 const endpoint = { method: z.string().nullable(), path: z.string().nullable() };
 
@@ -70,7 +77,8 @@ export const DomainEvent = z
     event('user.registered', { email: z.string() }),
     event('user.login_succeeded', { session_id: idOf('session') }),
     event('user.login_failed', {
-      /** Of accounts that do not exist: how many, with those before it that were not recorded one by one. */
+      ...span,
+      /** Of accounts that do not exist: how many attempts this event stands for. One for several names no address. */
       count: z.int().min(1).optional(),
     }),
     event('user.logged_out', { session_id: idOf('session') }),
@@ -147,10 +155,16 @@ export const DomainEvent = z
       ...surface,
       ...endpoint,
       ...shown,
+      ...span,
       code: VerificationCode,
-      scopes: z.array(Scope),
-      /** How many refusals this event stands for: beyond a rate per key they are folded together. */
+      /** Absent in a summary. */
+      scopes: z.array(Scope).optional(),
+      /** How many denials this event stands for. All that it states is true of each of them. */
       count: z.int().min(1),
+      /** Denials that agree in the code alone: it names no method, path, address, user agent, scopes or request. */
+      summary: z.literal(true).optional(),
+      /** Of a summary: who asked for the verifications, as far as anybody did; of more than 20 the first ones. */
+      callers: z.array(verifier.extend({ count: z.int().min(1) })).optional(),
       verified_by: verifier.optional(),
     }),
     event('api_key.rotated', {

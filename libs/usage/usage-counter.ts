@@ -89,6 +89,7 @@ const Counted = z.object({
     surface: z.string().optional(),
     method: z.string().nullable(),
     path: z.string().nullable(),
+    summary: z.boolean().optional(),
   }),
 });
 const Used = Counted.extend({
@@ -117,7 +118,9 @@ export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally 
 function tallyOf({ subject, time, data }: z.infer<typeof Counted>) {
   const { organization_id: organizationId, project_id: projectId = null } = data;
   const management = data.surface === 'management';
-  return { apiKeyId: subject, time, organizationId, projectId, management, endpoint: endpointOf(data) };
+  // The requests of a summary had endpoints, which are not known.
+  const endpoint = data.summary ? OTHER_ENDPOINTS : endpointOf(data);
+  return { apiKeyId: subject, time, organizationId, projectId, management, endpoint };
 }
 
 /** Pure: what a run of events adds to each key, in the order of their ids. */

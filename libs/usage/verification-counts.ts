@@ -13,12 +13,15 @@ interface VerificationCount {
   lastAt: string;
 }
 
-const AskedByKey = z.object({
+const ByKey = z.object({ id: idOf('key'), secret_id: idOf('secret') });
+const OfKey = z.looseObject({ type: z.literal('api_key') });
+const Asked = z.object({
   time: z.iso.datetime(),
   data: z.object({
     organization_id: idOf('org'),
     count: z.int().min(1).default(1),
-    verified_by: z.object({ id: idOf('key'), secret_id: idOf('secret') }),
+    verified_by: z.looseObject({}).optional(),
+    callers: z.array(z.looseObject({ count: z.int().min(1) })).optional(),
   }),
 });
 
@@ -29,22 +32,30 @@ const AskedByKey = z.object({
 export class VerificationCounts {
   readonly #counts = new Map<string, VerificationCount>();
 
-  /** @throws z.ZodError where the event names the key in a shape that is not known */
+  /** @throws z.ZodError where the event names a key in a shape that is not known */
   add({ envelope }: Pick<ReceivedEvent, 'envelope'>): void {
-    const { verified_by: verifier } = envelope.data;
-    // A user has no uses to be counted.
-    if (!isOfKey(verifier)) return;
-    const { time, data } = AskedByKey.parse(envelope);
-    const { id: apiKeyId, secret_id: secretId } = data.verified_by;
+    // Nearly all events are of gateways, which are nobody's key.
+    if (!envelope.data['verified_by'] && !envelope.data['callers']) return;
+    const { time, data } = Asked.parse(envelope);
     const ingestGroup = groupOf(shardOf(data.organization_id));
-    const place = `${apiKeyId} ${secretId} ${ingestGroup}`;
+    const callers = data.callers ?? [{ ...data.verified_by, count: data.count }];
+    for (const caller of callers) {
+      // A user has no uses to be counted.
+      if (!OfKey.safeParse(caller).success) continue;
+      const { id: apiKeyId, secret_id: secretId } = ByKey.parse(caller);
+      this.#add({ apiKeyId, secretId, ingestGroup, count: caller.count, lastAt: time });
+    }
+  }
+
+  #add(more: VerificationCount): void {
+    const place = `${more.apiKeyId} ${more.secretId} ${more.ingestGroup}`;
     const known = this.#counts.get(place);
     if (!known) {
-      this.#counts.set(place, { apiKeyId, secretId, ingestGroup, count: data.count, lastAt: time });
+      this.#counts.set(place, more);
       return;
     }
-    known.count += data.count;
-    if (time > known.lastAt) known.lastAt = time;
+    known.count += more.count;
+    if (more.lastAt > known.lastAt) known.lastAt = more.lastAt;
   }
 
   /** In the order of the primary key, after all else: two workers with shards of one group never wait in a circle. */
@@ -71,8 +82,4 @@ export class VerificationCounts {
       ],
     });
   }
-}
-
-function isOfKey(verifier: unknown): boolean {
-  return typeof verifier === 'object' && verifier !== null && 'type' in verifier && verifier.type === 'api_key';
 }

@@ -128,6 +128,40 @@ describe('POST /api/v1/api-keys/verify', () => {
     expect((await ada.client.apiKeys.get({ params: { id: key.id } })).usage_count).toBe(0);
   });
 
+  it('records sixty denials from sixty addresses on sixty paths without an event that states more than is true', async () => {
+    const key = await newKey();
+    const request = (n: number) => ({ method: 'DELETE', path: `/customers/${n}`, ip: `198.51.100.${n}` });
+    for (let n = 0; n < 60; n++) await verify(key.key, ['events:read'], request(n));
+    deployment.advance(61_000);
+    const query = { key_id: key.id, type: 'api_key.denied' };
+    const { data } = await eventually(
+      () => ada.client.audit.listEvents({ query }),
+      (answer) => answer.data.reduce((sum, { event }) => sum + Number(event.data['count']), 0) === 60,
+    );
+    deployment.advance(-61_000);
+    const denied = data.map(({ event }) => event);
+    const summaries = denied.filter(({ data }) => data['summary']);
+    expect(summaries.map(({ data }) => data)).toMatchObject([
+      { count: 40, code: 'insufficient_scope', method: null, path: null, ip: null, user_agent: null, request_id: null },
+    ]);
+    expect(summaries[0]!.data['callers']).toMatchObject([{ type: 'api_key', count: 40 }]);
+    expect(summaries[0]!.time).toBe(summaries[0]!.data['last_at']);
+    const others = denied.filter(({ data }) => !data['summary']);
+    expect(others.map(({ data }) => data['count'])).toEqual(Array.from({ length: 20 }, () => 1));
+    for (const { data } of others) expect(`${String(data['ip'])}`).toBe(`198.51.100.${String(data['path']).slice(11)}`);
+    // A filter by what a summary does not state does not claim it; one by its code finds it.
+    const found = async (filter: object) =>
+      (await ada.client.audit.listEvents({ query: { ...query, ...filter } })).data.map(
+        ({ event }) => event.data['count'],
+      );
+    expect(await found({ path: '/customers/59' })).toEqual([]);
+    expect(await found({ ip: '198.51.100.0/24', limit: 100 })).toHaveLength(20);
+    expect(await found({ outcome: 'insufficient_scope' })).toContain(40);
+    const usage = await ada.client.usage.ofApiKey({ params: { id: key.id }, query: { group_by: 'endpoint' } });
+    expect(usage.totals.denials).toBe(60);
+    expect(usage.data.map(({ group }) => group)).toEqual(['(other)']);
+  });
+
   it('is for keys with api-keys:verify and for users whose role has it', async () => {
     const key = await newKey();
     expect(await codeOf(deployment.client({ apiKey: key.key }).apiKeys.verify({ body: { key: key.key } }))).toBe(

@@ -67,9 +67,11 @@ function colourOf({ event }: AuditEvent): Colour | undefined {
 
 /** What tells one event from another of its type, whatever type that is: newer ones than this command knows, too. */
 function summaryOf(data: Record<string, unknown>): string {
-  const { method, path, code, name, role, changes } = data;
+  const { method, path, code, name, role, changes, count, summary } = data;
   const changed = typeof changes === 'object' && changes !== null ? Object.keys(changes).join(', ') : '';
-  return [method, path, code, name, role, changed].map(textOf).filter(Boolean).join(' ');
+  const times = typeof count === 'number' && count > 1 ? `${count} times` : '';
+  const requests = summary === true ? 'in various requests' : '';
+  return [method, path, code, times, requests, name, role, changed].map(textOf).filter(Boolean).join(' ');
 }
 
 function textOf(value: unknown): string {

@@ -207,8 +207,8 @@ function withFilters(command: Command): Command {
     .option('--actor <ID>', 'only what this user or key did')
     .option('--subject <ID>', 'only what happened to this user, key, project or other thing')
     .option('--outcome <CODES>', 'only uses that went so: valid, revoked …; several with commas between them')
-    .option('--ip <ADDRESS>', 'only what came from this address or network')
-    .option('--path <PATH>', 'only uses of endpoints whose path begins so');
+    .option('--ip <ADDRESS>', 'only what came from this address or network; summaries of denials name none')
+    .option('--path <PATH>', 'only uses of endpoints whose path begins so; summaries of denials name none');
 }
 
 function withTimes(command: Command): Command {

@@ -69,9 +69,9 @@ function whatHappened(envelope: EventEnvelope): string {
     case 'api_key.created':
       return 'Created';
     case 'api_key.used':
-      return `Used${endpointOf(event.data)}`;
+      return event.data.surface ? `Called Keyledger${endpointOf(event.data)}` : `Used${endpointOf(event.data)}`;
     case 'api_key.denied':
-      return `Refused${endpointOf(event.data)}: ${describeVerification(event.data.code)}`;
+      return `Refused${times(event.data.count)}${endpointOf(event.data)}: ${describeVerification(event.data.code)}`;
     case 'api_key.rotated':
       return 'Rotated';
     case 'api_key.updated':
@@ -89,6 +89,10 @@ function whatHappened(envelope: EventEnvelope): string {
     default:
       return envelope.type.replaceAll(/[._]/g, ' ');
   }
+}
+
+function times(count: number): string {
+  return count === 1 ? '' : ` ${count.toLocaleString()} times`;
 }
 
 function endpointOf({ method, path }: { readonly method: string | null; readonly path: string | null }): string {

@@ -89,6 +89,11 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
           change({ event: undefined });
         }}
       />
+      {(search.ip ?? search.path) !== undefined && (
+        <Text size="xs" c="dimmed" mb="xs">
+          Summaries of many denials name no address and no path, so this filter does not find them.
+        </Text>
+      )}
       <ErrorState error={first.error ?? tail.error} onRetry={() => void first.refetch()} />
       {(first.isPending || (first.data && !isEmpty && !nameOf)) && <ListSkeleton />}
       {isEmpty && <NothingFound filtered={isFiltered(search)} onClear={() => change(noFilters)} />}

@@ -143,6 +143,12 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
           {utcTime(event.time)}
         </Text>
       </Fact>
+      {text('first_at') && text('last_at') && (
+        <Fact name="How often">
+          {Number(data['count']).toLocaleString()} times, from {localTime(text('first_at')!)} to{' '}
+          {localTime(text('last_at')!)}
+        </Fact>
+      )}
       <Fact name="Who" onFilter={actor.id === null ? undefined : () => onFilter({ actor_id: actor.id! })}>
         {actor.id === null ? actorWords(actor, nameOf) : <Named id={actor.id} {...place} />}
         {actor.type === 'operator' && ' as an operator'}
@@ -165,6 +171,14 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
           <Code>{endpoint}</Code>
         </Fact>
       )}
+      {data['summary'] === true && (
+        <Fact name="Requests">They differ, so this event names no endpoint, address or client.</Fact>
+      )}
+      {verifiersOf(data).map((id) => (
+        <Fact key={id} name="Asked by">
+          <Named id={id} {...place} />
+        </Fact>
+      ))}
       {text('project_id') && (
         <Fact name="Project">
           <Named id={text('project_id')!} {...place} />
@@ -190,6 +204,14 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
       </Fact>
     </Box>
   );
+}
+
+/** Who asked for the verifications: one in an event of one kind of request, several in a summary. */
+function verifiersOf(data: Record<string, unknown>): string[] {
+  const { verified_by: verifier, callers } = data;
+  const all: unknown[] = Array.isArray(callers) ? callers : [verifier];
+  const ids = all.map((one) => (typeof one === 'object' && one !== null && 'id' in one ? one.id : undefined));
+  return [...new Set(ids.filter((id) => typeof id === 'string'))];
 }
 
 interface FactProps {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EventEnvelope } from '#libs/contract/events.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { sentenceOf, wordsOf } from './event-sentence.js';
 
 const names: Record<string, string> = {
@@ -49,6 +50,41 @@ describe('the sentence of an event', () => {
       { method: 'GET', path: '/orders', code: 'rate_limited', scopes: [], count: 1200 },
       'user',
       'Production server was refused 1,200 times for GET /orders: too many requests',
+    ],
+    [
+      'api_key.denied',
+      key!,
+      { method: null, path: null, code: 'insufficient_scope', count: 40, summary: true },
+      'api_key',
+      'Production server was refused 40 times in requests that are not listed one by one: a scope is missing',
+    ],
+    [
+      'api_key.denied',
+      key!,
+      { surface: 'management', method: 'GET', path: '/api/v1/whoami', code: 'disabled', scopes: [], count: 1 },
+      'api_key',
+      'Production server was refused by Keyledger’s own API for GET /api/v1/whoami: the key is disabled',
+    ],
+    [
+      'api_key.used',
+      key!,
+      { surface: 'management', method: 'GET', path: '/api/v1/whoami', cost: 0, scopes: [] },
+      'api_key',
+      'Production server called Keyledger for GET /api/v1/whoami',
+    ],
+    [
+      'user.login_failed',
+      DEPLOYMENT_ID,
+      { count: 40 },
+      'anonymous',
+      'Somebody tried 40 times to sign in to accounts that do not exist',
+    ],
+    [
+      'user.login_failed',
+      DEPLOYMENT_ID,
+      { count: 1 },
+      'anonymous',
+      'Somebody tried to sign in to an account that does not exist',
     ],
     ['member.role_changed', user!, { before: 'viewer', after: 'admin' }, 'user', 'Ada made Ada an admin (was viewer)'],
     ['credits.low', 'org', { balance: 1, low_below: 100 }, 'system', 'The balance fell to 1 credit, below 100'],

@@ -30,7 +30,7 @@ function told(event: DomainEvent): readonly Part[] {
       return say`${it} signed in`;
     case 'user.login_failed':
       return event.subject === DEPLOYMENT_ID
-        ? say`Somebody tried to sign in to ${counted(event.data.count ?? 1, 'account')} that ${verb(event.data.count ?? 1)} not exist`
+        ? say`Somebody tried${times(event.data.count ?? 1)} to sign in to ${accounts(event.data.count)}`
         : say`Somebody tried to sign in as ${it} with a wrong password`;
     case 'user.logged_out':
       return say`${it} signed out`;
@@ -87,9 +87,11 @@ function told(event: DomainEvent): readonly Part[] {
     case 'api_key.created':
       return say`${by} created the ${event.data.environment} key ${{ quoted: event.data.name }}`;
     case 'api_key.used':
-      return say`${it} was used${endpoint(event.data)}`;
+      return event.data.surface === 'management'
+        ? say`${it} called Keyledger${endpoint(event.data)}`
+        : say`${it} was used${endpoint(event.data)}`;
     case 'api_key.denied':
-      return say`${it} was refused${times(event.data.count)}${endpoint(event.data)}: ${lowerFirst(outcomeWords[event.data.code])}`;
+      return say`${it} was refused${surface(event.data)}${times(event.data.count)}${requests(event.data)}: ${lowerFirst(outcomeWords[event.data.code])}`;
     case 'api_key.rotated':
       return say`${by} rotated the key ${it}${event.data.previous_secret_ends_at ? ', with a grace period' : ''}`;
     case 'api_key.updated':
@@ -119,8 +121,8 @@ function counted(count: number, thing: string): string {
   return `${number.format(count)} ${thing}${count === 1 ? '' : 's'}`;
 }
 
-function verb(count: number): string {
-  return count === 1 ? 'does' : 'do';
+function accounts(attempts = 1): string {
+  return attempts === 1 ? 'an account that does not exist' : 'accounts that do not exist';
 }
 
 function times(count: number): string {
@@ -157,6 +159,17 @@ function fields(changes: Record<string, unknown>): string {
 
 function endpoint({ method, path }: { readonly method: string | null; readonly path: string | null }): string {
   return method || path ? ` for ${[method, path].filter(Boolean).join(' ')}` : '';
+}
+
+type Denied = Extract<DomainEvent, { type: 'api_key.denied' }>['data'];
+
+/** A summary stands for requests that have no more in common than the reason. */
+function requests(data: Denied): string {
+  return data.summary ? ' in requests that are not listed one by one' : endpoint(data);
+}
+
+function surface({ surface }: Denied): string {
+  return surface === 'management' ? ' by Keyledger’s own API' : '';
 }
 
 function revocation(

@@ -1,48 +1,26 @@
 import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
-import type { VerificationCode } from '#libs/contract/api-keys.js';
-import type { DomainEventOf, EventActor, EventVerifier } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { Events } from '#libs/platform/events/event.js';
 import { Outage } from '#libs/platform/events/outage.js';
 import { aboutProject } from '../api-key.js';
 import type { Found } from './api-key-records.js';
+import { DenialWindows, type Denial, type DenialEvent } from './denial-windows.js';
 import { verificationMetrics } from './verification-metrics.js';
 
-export interface Denial {
-  readonly found: Found;
-  readonly code: VerificationCode;
-  readonly scopes: readonly string[];
-  /** What the event tells of the request. */
-  readonly details: Pick<
-    DomainEventOf<'api_key.denied'>['data'],
-    'surface' | 'method' | 'path' | 'credential' | 'origin'
-  >;
-  readonly from: { readonly ip: string | null; readonly userAgent: string | null; readonly requestId: string };
-  readonly actor: EventActor;
-  readonly verifiedBy: EventVerifier | undefined;
-}
-
-interface Window {
-  readonly endsAt: number;
-  recorded: number;
-  /** The last refusal that was not recorded by itself, and how many there were. */
-  folded: { last: Denial; count: number } | undefined;
-}
-
-const WINDOW_MS = 60_000;
-const RECORDED_PER_WINDOW = 10;
+/** How many events are on their way to the database at once: requests are stored by the same queue. */
+const STORED_TOGETHER = 100;
 
 /**
- * Records refusals, bounded: somebody who hammers at a dead key must not fill its owner's trail. The first of each minute
- * and key are events of their own; the rest become one event with a count at the end of the minute, or at shutdown. A
- * crash loses that count, which promises nothing to anybody; what was told "yes" never goes this way.
+ * Records denials, bounded by {@link DenialWindows}: whoever hammers at a dead key must not fill its owner's log. What
+ * waits for the end of its minute is stored then, or at shutdown. A crash loses it. That breaks no promise: nobody was
+ * told "yes".
  */
 @Injectable()
 export class Denials implements BeforeApplicationShutdown {
   readonly #logger = new Logger(Denials.name);
-  readonly #windows = new Map<string, Window>();
-  readonly #sweep = setInterval(() => void this.#closeWindows(this.clock.now().getTime()), 1_000).unref();
+  readonly #windows = new DenialWindows();
+  readonly #sweep = setInterval(() => void this.#closeWindows(), 1_000).unref();
 
   constructor(
     private readonly clock: Clock,
@@ -51,64 +29,60 @@ export class Denials implements BeforeApplicationShutdown {
     private readonly outage: Outage,
   ) {}
 
-  async record(denial: Denial): Promise<void> {
-    const window = this.#windowOf(denial.found.known.record.apiKeyId);
+  async record({ found, ...denial }: Omit<Denial, 'key' | 'seq'> & { readonly found: Found }): Promise<void> {
+    const { apiKeyId, organizationId, projectId } = found.known.record;
+    const key = { apiKeyId, organizationId, projectId, shard: found.shard };
+    const told = { ...denial, key, seq: found.state.seq };
     // What cannot be recorded at present may find a way at the end of the minute.
-    if (window.recorded < RECORDED_PER_WINDOW && !this.outage.isPresent) {
-      window.recorded += 1;
-      await this.#store(denial, 1);
-    } else {
-      verificationMetrics.denialsFolded.value += 1;
-      window.folded = { last: denial, count: (window.folded?.count ?? 0) + 1 };
-    }
+    const { isFolded, events } = this.#windows.add(told, this.clock.now(), !this.outage.isPresent);
+    if (isFolded) verificationMetrics.denialsFolded.value += 1;
+    await this.#storeAll(events);
   }
 
   /** Before the admission, which it needs, goes. */
   async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.#sweep);
-    await this.#closeWindows(Infinity);
+    await this.#storeAll(this.#windows.close(Infinity));
   }
 
-  #windowOf(apiKeyId: string): Window {
-    const now = this.clock.now().getTime();
-    const known = this.#windows.get(apiKeyId);
-    if (known && known.endsAt > now) return known;
-    const window = { endsAt: now + WINDOW_MS, recorded: 0, folded: known?.folded };
-    this.#windows.set(apiKeyId, window);
-    return window;
+  async #closeWindows(): Promise<void> {
+    // Windows stay open until the database is back: what they hold is bounded.
+    if (!this.outage.isPresent) await this.#storeAll(this.#windows.close(this.clock.now().getTime()));
   }
 
-  async #closeWindows(before: number): Promise<void> {
-    for (const [apiKeyId, window] of this.#windows) {
-      if (window.endsAt > before) continue;
-      this.#windows.delete(apiKeyId);
-      if (window.folded) await this.#store(window.folded.last, window.folded.count);
+  async #storeAll(events: readonly DenialEvent[]): Promise<void> {
+    for (let next = 0; next < events.length; next += STORED_TOGETHER) {
+      await Promise.all(events.slice(next, next + STORED_TOGETHER).map((event) => this.#store(event)));
     }
   }
 
-  /** A refusal is told even when it cannot be recorded: holding it back would help nobody but the refused. */
-  async #store({ found, code, scopes, details, from, actor, verifiedBy }: Denial, count: number): Promise<void> {
-    const { record } = found.known;
+  /** The caller is told "no" even when it cannot be recorded: holding that back would help nobody but the refused. */
+  async #store({ denial, count, firstAt, lastAt, callers }: DenialEvent): Promise<void> {
+    const { key, code, scopes, details, from, verifiedBy } = denial;
+    const isSummary = callers !== undefined;
     const entry = this.events.encode({
       type: 'api_key.denied',
-      subject: record.apiKeyId,
-      organizationId: record.organizationId,
-      actor,
-      seq: found.state.seq,
-      origin: from,
+      subject: key.apiKeyId,
+      organizationId: key.organizationId,
+      actor: denial.actor,
+      seq: denial.seq,
+      at: lastAt,
+      origin: count > 1 ? { ...from, requestId: null } : from,
       data: {
-        ...aboutProject(record),
+        ...aboutProject(key),
         code,
-        scopes: [...scopes],
+        ...(!isSummary && { scopes: [...scopes] }),
         count,
+        ...((count > 1 || isSummary) && { first_at: firstAt.toISOString(), last_at: lastAt.toISOString() }),
+        ...(isSummary && { summary: true, ...(callers.length > 0 && { callers: [...callers] }) }),
         ...details,
         ...(verifiedBy && { verified_by: verifiedBy }),
       },
     });
     try {
-      await this.admission.append({ shard: found.shard, basis: null, entry });
+      await this.admission.append({ shard: key.shard, basis: null, entry });
     } catch (error) {
-      this.#logger.warn(`A refusal of ${record.apiKeyId} was not recorded: ${String(error)}`);
+      this.#logger.warn(`${count} denials of ${key.apiKeyId} were not recorded: ${String(error)}`);
     }
   }
 }

@@ -20,8 +20,14 @@ export interface NewEvent<T extends DomainEventType> {
   /** The authorization state it was decided under. */
   readonly seq: number;
   readonly data: OwnData<T>;
+  /** When it happened, if not now. */
+  readonly at?: Date;
   /** Where it came from, when that is not the request being served. */
-  readonly origin?: { readonly ip: string | null; readonly userAgent: string | null; readonly requestId?: string };
+  readonly origin?: {
+    readonly ip: string | null;
+    readonly userAgent: string | null;
+    readonly requestId?: string | null;
+  };
 }
 
 /** Makes the entries of the log. They are made here, once, and kept as they are for good. */
@@ -42,13 +48,13 @@ export class Events {
   /** The text of an entry of the log; its bytes are those of the text in UTF-8. */
   encode<T extends DomainEventType>(event: NewEvent<T>): string {
     const origin = event.origin ?? requestContext();
-    const at = this.clock.now();
+    const at = event.at ?? this.clock.now();
     const data = {
       organization_id: event.organizationId,
       actor: event.actor,
       ip: origin.ip,
       user_agent: origin.userAgent,
-      request_id: origin.requestId ?? requestContext().requestId,
+      request_id: origin.requestId === undefined ? requestContext().requestId : origin.requestId,
       seq: event.seq,
       ...event.data,
     };

@@ -1,0 +1,229 @@
+import type { VerificationCode } from '#libs/contract/api-keys.js';
+import type { DomainEventOf, EventActor, EventVerifier } from '#libs/contract/events.js';
+
+/** The key that was refused, as far as its events tell of it. */
+export interface DeniedKey {
+  readonly apiKeyId: string;
+  readonly organizationId: string;
+  readonly projectId: string | null;
+  readonly shard: number;
+}
+
+export interface Denial {
+  readonly key: DeniedKey;
+  readonly seq: number;
+  readonly code: VerificationCode;
+  readonly actor: EventActor;
+  readonly scopes: readonly string[];
+  readonly details: Pick<
+    DomainEventOf<'api_key.denied'>['data'],
+    'surface' | 'method' | 'path' | 'credential' | 'origin'
+  >;
+  readonly from: { readonly ip: string | null; readonly userAgent: string | null; readonly requestId: string | null };
+  readonly verifiedBy: EventVerifier | undefined;
+}
+
+/** An event of one or more denials. What it states is true of each of them. */
+export interface DenialEvent {
+  /** In a summary only the key, the code, the actor and the surface count. */
+  readonly denial: Denial;
+  readonly count: number;
+  readonly firstAt: Date;
+  readonly lastAt: Date;
+  /** Of a summary: who asked, and how often. */
+  readonly callers?: readonly (EventVerifier & { readonly count: number })[];
+}
+
+interface Group {
+  denial: Denial;
+  count: number;
+  firstAt: Date;
+  lastAt: Date;
+}
+
+interface Summary extends Group {
+  readonly callers: Map<string, EventVerifier & { count: number }>;
+}
+
+interface Window {
+  readonly endsAt: number;
+  recorded: number;
+  /** Denials that agree in all that their event states. */
+  readonly groups: Map<string, Group>;
+  readonly summaries: Map<string, Summary>;
+  bytes: number;
+}
+
+interface Tenant {
+  readonly windows: Map<string, Window>;
+  bytes: number;
+}
+
+const WINDOW_MS = 60_000;
+const HOUR_MS = 3_600_000;
+/** For each key and window: events of single denials, and events of several that agree. What is beyond is summarized. */
+const RECORDED_AT_ONCE = 10;
+const MAX_GROUPS = 10;
+const MAX_CALLERS = 20;
+
+/** A window without groups takes some hundred bytes, a group some kilobytes: both are bounded, and for each organization. */
+export interface DenialBounds {
+  readonly windows: number;
+  readonly windowsOfOrganization: number;
+  readonly bytes: number;
+  readonly bytesOfOrganization: number;
+}
+
+const BOUNDS: DenialBounds = {
+  windows: 20_000,
+  windowsOfOrganization: 2_000,
+  bytes: 16_000_000,
+  bytesOfOrganization: 1_000_000,
+};
+
+/**
+ * Pure: decides which events tell of denials. In each minute and for each key the first denials have events of their own.
+ * Later ones that agree in everything become one event with a count. All others become summaries, one for each code,
+ * that state no method, path or address. So the events of a key are bounded, the counts are exact, and no event states
+ * what is not true of all that it counts.
+ */
+export class DenialWindows {
+  readonly #tenants = new Map<string, Tenant>();
+  #windows = 0;
+  #bytes = 0;
+
+  constructor(private readonly bounds: DenialBounds = BOUNDS) {}
+
+  /**
+   * @param mayRecord whether there can be an event now
+   * @returns whether the denial waits for the end of its window, and the events to store now
+   */
+  add(denial: Denial, at: Date, mayRecord: boolean): { readonly isFolded: boolean; readonly events: DenialEvent[] } {
+    const events: DenialEvent[] = [];
+    const { tenant, window } = this.#windowOf(denial.key, at, events);
+    const isFolded = !mayRecord || window.recorded >= RECORDED_AT_ONCE;
+    if (isFolded) this.#fold(tenant, window, denial, at);
+    else {
+      window.recorded += 1;
+      events.push({ denial, count: 1, firstAt: at, lastAt: at });
+    }
+    return { isFolded, events };
+  }
+
+  /** Ends the windows whose time is over, and hands over what they still hold. */
+  close(before: number): DenialEvent[] {
+    const events: DenialEvent[] = [];
+    for (const [organizationId, tenant] of this.#tenants) {
+      for (const [apiKeyId, window] of tenant.windows) {
+        if (window.endsAt <= before) this.#end(organizationId, tenant, apiKeyId, window, events);
+      }
+    }
+    return events;
+  }
+
+  #windowOf({ organizationId, apiKeyId }: DeniedKey, at: Date, events: DenialEvent[]) {
+    const now = at.getTime();
+    const known = this.#tenants.get(organizationId);
+    const open = known?.windows.get(apiKeyId);
+    if (known && open && open.endsAt > now) return { tenant: known, window: open };
+    if (known && open) this.#end(organizationId, known, apiKeyId, open, events);
+    this.#makeRoom(organizationId, events);
+    const tenant = this.#tenants.get(organizationId) ?? { windows: new Map<string, Window>(), bytes: 0 };
+    this.#tenants.set(organizationId, tenant);
+    // Within one hour, because that is what counts are kept by.
+    const endsAt = Math.min(now + WINDOW_MS, now - (now % HOUR_MS) + HOUR_MS);
+    const window: Window = { endsAt, recorded: 0, groups: new Map(), summaries: new Map(), bytes: 0 };
+    tenant.windows.set(apiKeyId, window);
+    this.#windows += 1;
+    return { tenant, window };
+  }
+
+  /** Ends a window early: the oldest of the same organization, unless that has none and the oldest organization gives way. */
+  #makeRoom(organizationId: string, events: DenialEvent[]): void {
+    const own = this.#tenants.get(organizationId);
+    const isFull = this.#windows >= this.bounds.windows;
+    if (!isFull && (own?.windows.size ?? 0) < this.bounds.windowsOfOrganization) return;
+    const [id, tenant] = own ? ([organizationId, own] as const) : this.#tenants.entries().next().value!;
+    const [apiKeyId, window] = tenant.windows.entries().next().value!;
+    this.#end(id, tenant, apiKeyId, window, events);
+  }
+
+  #end(organizationId: string, tenant: Tenant, apiKeyId: string, window: Window, events: DenialEvent[]): void {
+    tenant.windows.delete(apiKeyId);
+    if (tenant.windows.size === 0) this.#tenants.delete(organizationId);
+    this.#windows -= 1;
+    tenant.bytes -= window.bytes;
+    this.#bytes -= window.bytes;
+    events.push(...window.groups.values());
+    for (const { callers, ...summary } of window.summaries.values()) {
+      events.push({ ...summary, callers: [...callers.values()] });
+    }
+  }
+
+  #fold(tenant: Tenant, window: Window, denial: Denial, at: Date): void {
+    const identity = identityOf(denial);
+    const alike = window.groups.get(identity);
+    if (alike) addTo(alike, denial, at);
+    else if (window.groups.size < MAX_GROUPS && this.#hasRoomFor(tenant, identity)) {
+      window.groups.set(identity, { denial, count: 1, firstAt: at, lastAt: at });
+      // The identity and the denial itself.
+      const bytes = 2 * identity.length;
+      window.bytes += bytes;
+      tenant.bytes += bytes;
+      this.#bytes += bytes;
+    } else summarize(window, denial, at);
+  }
+
+  #hasRoomFor(tenant: Tenant, identity: string): boolean {
+    const bytes = 2 * identity.length;
+    return this.#bytes + bytes <= this.bounds.bytes && tenant.bytes + bytes <= this.bounds.bytesOfOrganization;
+  }
+}
+
+/** All that an event states, but when it happened and under which request id. */
+function identityOf({ code, actor, scopes, details, from, verifiedBy }: Denial): string {
+  const { surface, method, path, credential, origin } = details;
+  return JSON.stringify([
+    [code, surface, method, path, credential, origin],
+    [from.ip, from.userAgent],
+    scopes,
+    [actor.type, actor.id],
+    [verifiedBy?.type, verifiedBy?.id, verifiedBy?.secret_id],
+  ]);
+}
+
+/** The last of several gives them their `seq`. */
+function addTo(group: Group, denial: Denial, at: Date): void {
+  group.count += 1;
+  if (at >= group.lastAt) group.denial = { ...group.denial, seq: denial.seq };
+  if (at > group.lastAt) group.lastAt = at;
+  if (at < group.firstAt) group.firstAt = at;
+}
+
+function summarize(window: Window, denial: Denial, at: Date): void {
+  const { code, details, verifiedBy } = denial;
+  const kind = `${code} ${details.surface}`;
+  const known = window.summaries.get(kind);
+  if (known) addTo(known, denial, at);
+  const summary = known ?? { denial: withoutRequest(denial), count: 1, firstAt: at, lastAt: at, callers: new Map() };
+  window.summaries.set(kind, summary);
+  if (!verifiedBy) return;
+  const place = `${verifiedBy.id} ${verifiedBy.secret_id}`;
+  const caller = summary.callers.get(place);
+  if (caller) caller.count += 1;
+  else if (summary.callers.size < MAX_CALLERS) summary.callers.set(place, { ...verifiedBy, count: 1 });
+}
+
+/** What is true of all denials of a key with this code and surface, and holds on to no more. */
+function withoutRequest({ key, seq, code, actor, details: { surface } }: Denial): Denial {
+  return {
+    key,
+    seq,
+    code,
+    actor,
+    scopes: [],
+    details: { ...(surface && { surface }), method: null, path: null },
+    from: { ip: null, userAgent: null, requestId: null },
+    verifiedBy: undefined,
+  };
+}
