@@ -101,6 +101,8 @@ export interface ApiKeyWithToken extends ApiKeyView {
 /** How many keys a list without pages has at the most. */
 const MAX_UNPAGED = 1_000;
 
+const MANAGE = 'api-keys:manage';
+
 /** A handle has ten random characters; a collision is a curiosity, not a failure. */
 const HANDLE_ATTEMPTS = 3;
 
@@ -128,32 +130,17 @@ export class ApiKeysService {
       input.environment ??
       (principal.type === 'api_key' ? principal.environment : this.config.settings.DEFAULT_KEY_ENVIRONMENT);
 
+    const request = { ...input, organizationId, environment };
+    const before = this.em.fork();
+    const held = await this.authorities.requireAsMember(before, principal, MANAGE, organizationId, 'project');
+    await this.#authorize(before, held, request, LockMode.NONE);
+
     // Hashed before the transaction: no lock is held while Argon2id runs.
     return this.#withNewToken(input.prefix ?? `sk_${environment}`, ({ token, handle, prefix, hash }) =>
       this.changes.create(organizationId, async ({ em, record }) => {
-        const own = await this.authorities.requireNow(em, principal, 'api-keys:manage', organizationId, 'project');
-        // Locked where names are compared, or two that are made at once would not see each other.
-        const lockMode = input.uniquelyNamed ? LockMode.PESSIMISTIC_WRITE : LockMode.NONE;
-        const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId, { lockMode });
+        const own = await this.authorities.requireNow(em, principal, MANAGE, organizationId, 'project');
         const now = this.clock.now();
-        if (input.uniquelyNamed) await refuseTakenName(em, organizationId, input.name, now);
-        const wanted: Authority = {
-          grants: [],
-          scopes:
-            typeof input.scopes === 'string'
-              ? this.registered.within(own.scopes, scopeCeiling, input.scopes)
-              : input.scopes,
-          environment,
-          expiresAt: expiryIn(input.expiresInDays, now) ?? own.expiresAt,
-          projectId: input.projectId ?? own.projectId,
-          allowedIps: input.allowedIps ?? own.allowedIps,
-          rateLimits: input.rateLimits ?? own.rateLimits,
-          keysOf: own.keysOf,
-        };
-        refuseBeyond(own, wanted);
-        refuseBeyondCeiling(scopeCeiling, wanted.scopes);
-        this.#refuseBadPublicScopes(wanted.scopes, input.publicScopes);
-        if (wanted.projectId) await requireProject(em, organizationId, wanted.projectId);
+        const wanted = await this.#authorize(em, own, request, LockMode.PESSIMISTIC_WRITE);
 
         const actor = actorOf(principal);
         const apiKey = em.create(ApiKey, {
@@ -218,7 +205,7 @@ export class ApiKeysService {
 
   async list(principal: Principal, query: ApiKeyQuery) {
     const em = this.em.fork();
-    const managed = await this.authorities.covered(em, principal, 'api-keys:manage', query.organizationId);
+    const managed = await this.authorities.covered(em, principal, MANAGE, query.organizationId);
     const { ids, total, nextCursor } = await searchApiKeys(
       this.pool,
       { ...query, ...searchWithin(managed) },
@@ -284,7 +271,14 @@ export class ApiKeysService {
 
   /** @param graceSeconds how long the present secret lives on; those before it end now */
   async rotate(principal: Principal, id: string, graceSeconds: number): Promise<ApiKeyWithToken> {
-    const before = await this.#find(this.em.fork(), principal, id);
+    const em = this.em.fork();
+    const before = await this.#find(em, principal, id);
+    // Before Argon2id runs, and again in the transaction.
+    const held = await asMissing(noSuchKey, () =>
+      this.authorities.requireAsMember(em, principal, MANAGE, before.organizationId, 'project'),
+    );
+    requireTransition(before, 'rotate', this.clock.now());
+    refuseBeyond(held, authorityOf(before));
     return this.#withNewToken(prefixOfTokens(before), ({ token, handle, prefix, hash }) =>
       this.#alter(principal, before, 'rotate', async ({ em, apiKey, own, now, record }) => {
         refuseBeyond(own, authorityOf(apiKey));
@@ -422,11 +416,49 @@ export class ApiKeysService {
     return this.changes.alter(organizationId, { kind: 'api_key', id }, revoke, DEPLOYMENT_ID);
   }
 
+  /**
+   * What a new key may do. Asked before Argon2id runs, which nobody is to make us do who may not have the key, and again in the
+   * transaction that makes it.
+   * @throws DomainError for all that a creation is refused for
+   */
+  async #authorize(
+    em: EntityManager,
+    own: Authority,
+    input: NewApiKey & { readonly organizationId: string; readonly environment: Environment },
+    lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE,
+  ): Promise<Authority> {
+    const { organizationId, environment } = input;
+    // Locked where names are compared, or two that are made at once would not see each other.
+    const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId, {
+      lockMode: input.uniquelyNamed ? lockMode : LockMode.NONE,
+    });
+    const now = this.clock.now();
+    if (input.uniquelyNamed) await refuseTakenName(em, organizationId, input.name, now);
+    const wanted: Authority = {
+      grants: [],
+      scopes:
+        typeof input.scopes === 'string'
+          ? this.registered.within(own.scopes, scopeCeiling, input.scopes)
+          : input.scopes,
+      environment,
+      expiresAt: expiryIn(input.expiresInDays, now) ?? own.expiresAt,
+      projectId: input.projectId ?? own.projectId,
+      allowedIps: input.allowedIps ?? own.allowedIps,
+      rateLimits: input.rateLimits ?? own.rateLimits,
+      keysOf: own.keysOf,
+    };
+    refuseBeyond(own, wanted);
+    refuseBeyondCeiling(scopeCeiling, wanted.scopes);
+    this.#refuseBadPublicScopes(wanted.scopes, input.publicScopes);
+    if (wanted.projectId) await requireProject(em, organizationId, wanted.projectId, lockMode !== LockMode.NONE);
+    return wanted;
+  }
+
   async #find(em: EntityManager, principal: Principal, id: string): Promise<ApiKey> {
     const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
     if (!apiKey) throw noSuchKey();
     const own = await asMissing(noSuchKey, () =>
-      this.authorities.require(em, principal, 'api-keys:manage', apiKey.organizationId, 'project'),
+      this.authorities.require(em, principal, MANAGE, apiKey.organizationId, 'project'),
     );
     if (!manages(own, apiKey)) throw noSuchKey();
     return apiKey;
@@ -455,7 +487,7 @@ export class ApiKeysService {
     const { id, organizationId } = before;
     return this.changes.alter(organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
       const own = await asMissing(noSuchKey, () =>
-        this.authorities.requireNow(em, principal, 'api-keys:manage', organizationId, 'project'),
+        this.authorities.requireNow(em, principal, MANAGE, organizationId, 'project'),
       );
       const apiKey = await em.findOne(ApiKey, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (!apiKey || !manages(own, apiKey)) throw noSuchKey();
@@ -585,9 +617,9 @@ async function refuseTakenName(em: EntityManager, organizationId: string, name: 
   if (taken > 0) throw new DomainError('conflict', 'A key with this name exists; delete it, or take another name');
 }
 
-/** Locked, so that it is still there when the key is. */
-async function requireProject(em: EntityManager, organizationId: string, id: string): Promise<void> {
-  const options = { lockMode: LockMode.PESSIMISTIC_READ } as const;
+/** @param locked so that it is still there when the key is */
+async function requireProject(em: EntityManager, organizationId: string, id: string, locked: boolean): Promise<void> {
+  const options = { lockMode: locked ? LockMode.PESSIMISTIC_READ : LockMode.NONE };
   if (!(await em.findOne(Project, { id, organizationId, deletedAt: null }, options))) throw noSuchProject();
 }
 

@@ -75,8 +75,9 @@ export class Authorities extends RequirementCheck {
     principal: Principal,
     scope: BuiltInScope,
     organizationId: string,
+    reach: Reach = 'organization',
   ): Promise<Authority> {
-    return check(await this.#of(em, principal, organizationId), scope, 'organization');
+    return check(await this.#of(em, principal, organizationId), scope, reach);
   }
 
   /**

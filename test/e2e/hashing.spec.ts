@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Secrets } from '#libs/api-keys/verification/secrets.js';
+import type { Client } from '#libs/client/client.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { codeOf } from '../support/rejection.js';
+
+type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
+
+let deployment: Deployment;
+let ada: Account;
+let organizationId: string;
+let viewer: Account;
+let developer: Account;
+let operator: Account;
+/** How often Argon2id was asked for the hash of a secret. */
+let runs = 0;
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  [ada, operator] = await Promise.all([deployment.account(), deployment.operator()]);
+  ({ id: organizationId } = await ada.client.organizations.create({ body: { name: 'Engines' } }));
+  const joined = async (role: 'viewer' | 'developer') => {
+    const { token } = await ada.client.invitations.create({ params: { id: organizationId }, body: { role } });
+    return deployment.account(token);
+  };
+  [viewer, developer] = [await joined('viewer'), await joined('developer')];
+  const secrets = deployment.api.get(Secrets, { strict: false });
+  const hash = secrets.hash.bind(secrets);
+  secrets.hash = (token) => {
+    runs += 1;
+    return hash(token);
+  };
+});
+
+afterAll(() => deployment.stop());
+
+const body = (more: Partial<NewKey> = {}): NewKey => ({
+  name: 'Subject',
+  scopes: ['triggers:read'],
+  organization_id: organizationId,
+  ...more,
+});
+
+/** What the call was refused as, and how often Argon2id ran for it. */
+async function costOf(call: Promise<unknown>): Promise<[string, number]> {
+  const before = runs;
+  const code = await codeOf(call);
+  return [code, runs - before];
+}
+
+describe('a caller who may not have the key costs no run of Argon2id', () => {
+  it('by creating one', async () => {
+    const limited = await ada.client.apiKeys.create({
+      body: body({
+        scopes: ['api-keys:manage', 'triggers:read'],
+        rate_limits: [{ name: 'm', limit: 5, window_seconds: 60 }],
+      }),
+    });
+    const byKey = deployment.client({ apiKey: limited.key }).apiKeys;
+    const stranger = await deployment.account();
+    const foreign = await stranger.client.projects.create({ body: { name: 'Foreign' } });
+    const refused: [string, Promise<unknown>][] = [
+      ['not_found', stranger.client.apiKeys.create({ body: body() })],
+      ['not_found', operator.client.apiKeys.create({ body: body() })],
+      ['not_found', ada.client.apiKeys.create({ body: body({ project_id: foreign.id }) })],
+    ];
+    for (const [code, call] of refused) expect(await costOf(call)).toEqual([code, 0]);
+    const later: [string, () => Promise<unknown>][] = [
+      ['insufficient_scope', () => viewer.client.apiKeys.create({ body: body() })],
+      ['beyond_authority', () => developer.client.apiKeys.create({ body: body({ scopes: ['deployment:verify'] }) })],
+      ['beyond_authority', () => byKey.create({ body: body({ scopes: ['events:read'] }) })],
+      ['beyond_authority', () => byKey.create({ body: body({ rate_limits: [] }) })],
+      ['invalid_request', () => byKey.create({ body: body({ public_scopes: ['events:read'] }) })],
+      [
+        'not_found',
+        () =>
+          byKey.create({ body: { name: 'Elsewhere', scopes: ['triggers:read'], organization_id: ada.organizationId } }),
+      ],
+    ];
+    for (const [code, call] of later) expect(await costOf(call())).toEqual([code, 0]);
+  });
+
+  it('by creating one beyond the ceiling of the organization', async () => {
+    const params = { id: organizationId };
+    await operator.client.deployment.setScopeCeiling({
+      params,
+      body: { scope_ceiling: ['*:read', 'api-keys:manage'] },
+    });
+    const wide = ada.client.apiKeys.create({ body: body({ scopes: ['triggers:write'] }) });
+    expect(await costOf(wide)).toEqual(['beyond_authority', 0]);
+    await operator.client.deployment.setScopeCeiling({ params, body: { scope_ceiling: null } });
+  });
+
+  it('by creating one under a name that is taken, where names are unique', async () => {
+    const create = () =>
+      fetch(`${deployment.url}/auth/api-keys`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${ada.accessToken}`, 'content-type': 'application/json' },
+        body: '{"nickname":"Mine"}',
+      });
+    expect([(await create()).status, runs > 0]).toEqual([201, true]);
+    const before = runs;
+    expect([(await create()).status, runs - before]).toEqual([409, 0]);
+  });
+
+  it('by rotating one', async () => {
+    const key = await ada.client.apiKeys.create({ body: body({ scopes: ['events:read'] }) });
+    const manager = await ada.client.apiKeys.create({ body: body({ scopes: ['api-keys:manage', 'triggers:read'] }) });
+    const params = { id: key.id };
+    const rotate = (client: Client) => costOf(client.apiKeys.rotate({ params }));
+    const stranger = await deployment.account();
+    expect(await rotate(stranger.client)).toEqual(['not_found', 0]);
+    expect(await rotate(viewer.client)).toEqual(['insufficient_scope', 0]);
+    expect(await rotate(developer.client)).toEqual(['not_found', 0]);
+    expect(await rotate(operator.client)).toEqual(['not_found', 0]);
+    expect(await rotate(deployment.client({ apiKey: manager.key }))).toEqual(['beyond_authority', 0]);
+    await ada.client.apiKeys.revoke({ params });
+    expect(await rotate(ada.client)).toEqual(['conflict', 0]);
+  });
+});
+
+it('a caller who may have the key costs one', async () => {
+  const before = runs;
+  const { id } = await ada.client.apiKeys.create({ body: body() });
+  expect(runs - before).toBe(1);
+  await ada.client.apiKeys.rotate({ params: { id } });
+  expect(runs - before).toBe(2);
+});
