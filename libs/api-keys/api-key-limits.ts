@@ -12,18 +12,19 @@ export class ApiKeyLimits {
   /**
    * Within the transaction that created a key, after the row was inserted: it then holds the count of the organization until
    * it commits, so that of two transactions which create the last key at once the second one counts the first one's.
+   * @param adding how many keys are still to be inserted: asked beforehand, it refuses what the transaction would refuse
    * @throws DomainError `limit_reached`
    */
-  async refuseTooMany(em: EntityManager, organizationId: string, projectId: string | null): Promise<void> {
+  async refuseTooMany(em: EntityManager, organizationId: string, projectId: string | null, adding = 0): Promise<void> {
     const { MAX_KEYS_PER_ORGANIZATION: most, MAX_KEYS_PER_PROJECT: mostOfProject } = this.config.settings;
-    const [keys] = await em.execute<{ organization: number; project: number }[]>(
+    const [keys] = await em.execute<{ organization: number | null; project: number }[]>(
       `SELECT (SELECT keys FROM api_key_count
                WHERE organization_id = ?::uuid AND accountable_user_id IS NULL AND project_id IS NULL) AS organization,
               (SELECT coalesce(sum(keys), 0)::int FROM api_key_count WHERE project_id = ?::uuid) AS project`,
       [toUuid(organizationId), projectId && toUuid(projectId)],
     );
-    if (keys!.organization > most) throw tooMany('organization', most);
-    if (keys!.project > mostOfProject) throw tooMany('project', mostOfProject);
+    if ((keys!.organization ?? 0) + adding > most) throw tooMany('organization', most);
+    if (keys!.project + adding > mostOfProject) throw tooMany('project', mostOfProject);
   }
 }
 

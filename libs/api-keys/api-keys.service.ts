@@ -133,7 +133,8 @@ export class ApiKeysService {
     const request = { ...input, organizationId, environment };
     const before = this.em.fork();
     const held = await this.authorities.requireAsMember(before, principal, MANAGE, organizationId, 'project');
-    await this.#authorize(before, held, request, LockMode.NONE);
+    const { projectId } = await this.#authorize(before, held, request, LockMode.NONE);
+    await this.limits.refuseTooMany(before, organizationId, projectId, 1);
 
     // Hashed before the transaction: no lock is held while Argon2id runs.
     return this.#withNewToken(input.prefix ?? `sk_${environment}`, ({ token, handle, prefix, hash }) =>

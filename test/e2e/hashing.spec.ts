@@ -16,7 +16,7 @@ let operator: Account;
 let runs = 0;
 
 beforeAll(async () => {
-  deployment = await startDeployment();
+  deployment = await startDeployment({ env: { MAX_KEYS_PER_PROJECT: '1' } });
   [ada, operator] = await Promise.all([deployment.account(), deployment.operator()]);
   ({ id: organizationId } = await ada.client.organizations.create({ body: { name: 'Engines' } }));
   const joined = async (role: 'viewer' | 'developer') => {
@@ -101,6 +101,13 @@ describe('a caller who may not have the key costs no run of Argon2id', () => {
     expect([(await create()).status, runs > 0]).toEqual([201, true]);
     const before = runs;
     expect([(await create()).status, runs - before]).toEqual([409, 0]);
+  });
+
+  it('by creating one more than there may be', async () => {
+    const { id } = await ada.client.projects.create({ body: { name: 'Small', organization_id: organizationId } });
+    const create = () => ada.client.apiKeys.create({ body: body({ project_id: id }) });
+    await create();
+    expect(await costOf(create())).toEqual(['limit_reached', 0]);
   });
 
   it('by rotating one', async () => {

@@ -228,6 +228,31 @@ it('is what a model says, whatever is done with a key and however much time pass
       deployment.advance(began - ahead);
       ahead = began;
     }),
-    { numRuns: 8 },
+    {
+      numRuns: 8,
+      // An expiry that a switch once hid, and ends that come one after the other.
+      examples: [
+        [
+          [
+            { do: 'expire', inHours: 1 },
+            { do: 'disable' },
+            { do: 'wait', hours: 3 },
+            { do: 'expire', inHours: 30 },
+            { do: 'enable' },
+            { do: 'rotate', graceHours: 2 },
+          ],
+        ],
+        [
+          [
+            { do: 'rotate', graceHours: 20 },
+            { do: 'expire', inHours: 1 },
+            { do: 'wait', hours: 1 },
+            { do: 'revoke' },
+            { do: 'look' },
+            { do: 'delete' },
+          ],
+        ],
+      ],
+    },
   );
 });
