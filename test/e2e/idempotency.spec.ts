@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf } from '../support/rejection.js';
 
@@ -30,6 +31,69 @@ describe('a call with an Idempotency-Key', () => {
     const again = await create('at-once', { name: 'At once' });
     expect(again.key).toBeUndefined();
     expect(await count('At once')).toBe(1);
+  });
+
+  it('is the same however it is said, and another one where it says something else', async () => {
+    const post = async (key: string, body: string) => {
+      const response = await fetch(`${deployment.url}/api/v1/api-keys`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${ada.accessToken}`,
+          'content-type': 'application/json',
+          'idempotency-key': key,
+        },
+        body,
+      });
+      return response.status === 201 && response.headers.has('idempotent-replayed') ? 'replayed' : response.status;
+    };
+    const said = {
+      name: 'Said',
+      scopes: ['triggers:read', 'agents:read'],
+      metadata: { a: '1', b: '2' },
+      expires_in_days: 30,
+    };
+    const defaults = {
+      description: null,
+      external_id: null,
+      organization_id: ada.organizationId,
+      environment: 'test',
+      allowed_domains: [],
+      allowed_ips: [],
+      public_scopes: null,
+      rate_limits: [],
+    };
+    expect(await post('said', JSON.stringify(said))).toBe(201);
+    const ways = fc.record({
+      defaults: fc.subarray(Object.entries(defaults)),
+      order: fc.shuffledSubarray(Object.keys({ ...said, ...defaults }), { minLength: 12, maxLength: 12 }),
+      blanks: fc.constantFrom('', ' ', '\n\t'),
+      name: fc.constantFrom('Said', '  Said ', 'Said\n'),
+      days: fc.constantFrom('30', '30.0', '3e1', '300e-1'),
+      isReversed: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(ways, async ({ defaults: some, order, blanks, name, days, isReversed }) => {
+        const whole: Record<string, unknown> = { ...said, ...Object.fromEntries(some), name };
+        if (isReversed) whole['scopes'] = said.scopes.toReversed();
+        const members = order
+          .filter((member) => member in whole)
+          .map((member) => [member, member === 'expires_in_days' ? days : JSON.stringify(whole[member], null, blanks)]);
+        const text = members.map(([member, value]) => `${blanks}"${member}"${blanks}:${value}`).join(',');
+        expect(await post('said', `{${text}}`)).toBe('replayed');
+      }),
+      { numRuns: 30 },
+    );
+    for (const other of [
+      { name: 'said' },
+      { scopes: ['triggers:read'] },
+      { metadata: { a: '2', b: '1' } },
+      { expires_in_days: 31 },
+      { environment: 'live' },
+      { description: 'x' },
+      { allowed_ips: ['192.0.2.1'] },
+    ]) {
+      expect(await post('said', JSON.stringify({ ...said, ...other }))).toBe(422);
+    }
   });
 
   it('that failed may be tried again, and then does its work', async () => {

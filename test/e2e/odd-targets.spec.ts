@@ -108,7 +108,10 @@ describe.each(table)('$name', ({ route }) => {
   it('does not fail by an odd query', async () => {
     if (!changesNothing || isEndless) return;
     const names = Object.keys(route.query?.shape ?? {});
-    for (const name of [...names, '__proto__', 'a[b][c]', '%FF', '%00', '']) {
+    for (const name of ['__proto__', 'a[b][c]', '%FF', '%00', '']) {
+      expectNoFailure(name, await ask(route.method, `${path}?${name}=1`, account()));
+    }
+    for (const name of names) {
       for (const odd of oddities) {
         const target = `${path}?${name}=${odd}`;
         expectNoFailure(target, await ask(route.method, target, account()));
@@ -198,7 +201,7 @@ describe('what is beside the routes', () => {
       for (const method of ['GET', 'OPTIONS', 'POST', 'TRACE', 'HEAD']) {
         const response = await ask(method, target, ada);
         expect(response.status).toBe(400);
-        if (method !== 'HEAD') expect(JSON.parse(response.body)).toMatchObject({ errors: [{ location: 'path' }] });
+        if (method !== 'HEAD') expect(JSON.parse(response.body)).toMatchObject({ code: 'invalid_request' });
       }
     }
   });

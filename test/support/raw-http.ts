@@ -9,6 +9,10 @@ export interface RawResponse {
   readonly body: string;
 }
 
+/** Only ends what hangs. */
+const ANSWERED_WITHIN_MS = 30_000;
+const LATE = Symbol('late');
+
 /** One connection on which any bytes can be sent, as no HTTP client would. */
 export class RawConnection {
   #received = Buffer.alloc(0);
@@ -50,7 +54,12 @@ export class RawConnection {
         return parsed.response;
       }
       if (!this.isOpen) throw new Error(`The connection was closed after ${JSON.stringify(this.pending)}`);
-      await Promise.race([once(this.socket, 'data'), this.#closed]).catch(() => undefined);
+      const waited = await Promise.race([
+        once(this.socket, 'data'),
+        this.#closed,
+        sleep(ANSWERED_WITHIN_MS, LATE, { ref: false }),
+      ]);
+      if (waited === LATE) throw new Error(`No response, but ${JSON.stringify(this.pending)}`);
     }
   }
 

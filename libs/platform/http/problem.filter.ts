@@ -66,10 +66,14 @@ export function asDomainError(exception: unknown): DomainError {
     case 403:
     case 404:
       return new DomainError('not_found', 'There is no such path');
+    case 412:
+      return new DomainError('precondition_failed');
     case 413:
       return new DomainError('payload_too_large');
     case 415:
       return new DomainError('unsupported_media_type');
+    case 416:
+      return invalidInput({ location: 'headers.range', message: 'must lie within the file, or be left out' });
     default:
       return new DomainError('internal_error');
   }
