@@ -133,7 +133,7 @@ export class ApiKeysService {
     const request = { ...input, organizationId, environment };
     const before = this.em.fork();
     const held = await this.authorities.requireAsMember(before, principal, MANAGE, organizationId, 'project');
-    const { projectId } = await this.#authorize(before, held, request, LockMode.NONE);
+    const { projectId } = await this.#authorize(before, held, request, this.clock.now(), LockMode.NONE);
     await this.limits.refuseTooMany(before, organizationId, projectId, 1);
 
     // Hashed before the transaction: no lock is held while Argon2id runs.
@@ -141,7 +141,7 @@ export class ApiKeysService {
       this.changes.create(organizationId, async ({ em, record }) => {
         const own = await this.authorities.requireNow(em, principal, MANAGE, organizationId, 'project');
         const now = this.clock.now();
-        const wanted = await this.#authorize(em, own, request, LockMode.PESSIMISTIC_WRITE);
+        const wanted = await this.#authorize(em, own, request, now, LockMode.PESSIMISTIC_WRITE);
 
         const actor = actorOf(principal);
         const apiKey = em.create(ApiKey, {
@@ -426,6 +426,7 @@ export class ApiKeysService {
     em: EntityManager,
     own: Authority,
     input: NewApiKey & { readonly organizationId: string; readonly environment: Environment },
+    now: Date,
     lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE,
   ): Promise<Authority> {
     const { organizationId, environment } = input;
@@ -433,7 +434,6 @@ export class ApiKeysService {
     const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId, {
       lockMode: input.uniquelyNamed ? lockMode : LockMode.NONE,
     });
-    const now = this.clock.now();
     if (input.uniquelyNamed) await refuseTakenName(em, organizationId, input.name, now);
     const wanted: Authority = {
       grants: [],

@@ -405,7 +405,7 @@ describe('an export', () => {
     expect(response.headers.get('content-disposition')).toContain('.csv"');
     const [header, ...rows] = parseCsv(await response.text());
     expect(header!.join(',')).toBe(
-      'leaf_index,time,type,subject,actor_type,actor_id,outcome,method,path,ip,user_agent,request_id,project_id,id,data',
+      'leaf_index,time,type,subject,actor_type,actor_id,outcome,count,first_at,last_at,surface,method,path,ip,user_agent,request_id,verified_by,project_id,id,data',
     );
     const guarded = (value: unknown) => ((value ?? '') as string | number).toString().replace(/^(?=[=+\-@\t\r])/, "'");
     expect(rows).toEqual(

@@ -56,7 +56,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('rotate'), graceHours: fc.constantFrom(0, 2, 20) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('expire'), inHours: fc.constantFrom(-1, 1, 5, 30, null) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait'), hours: fc.constantFrom(1, 3, 12) }) },
-) as fc.Arbitrary<Step>;
+);
 
 /** In hours since it began; a step that happens at the same hour as an end happens after it. */
 interface Model {
@@ -156,9 +156,9 @@ async function expectAsModelled(id: string, secrets: readonly string[], model: M
   const status = statusIn(model);
   const { apiKeys } = manager;
   let read: string | undefined;
-  const reading = apiKeys.get({ params: { id } }).then((key) => {
-    read = key.status;
-  });
+  const reading = (async () => {
+    read = (await apiKeys.get({ params: { id } })).status;
+  })();
   const [outcome, lists, codes] = await Promise.all([
     outcomeOf(reading),
     Promise.all(

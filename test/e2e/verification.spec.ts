@@ -148,7 +148,7 @@ describe('POST /api/v1/api-keys/verify', () => {
     expect(summaries[0]!.time).toBe(summaries[0]!.data['last_at']);
     const others = denied.filter(({ data }) => !data['summary']);
     expect(others.map(({ data }) => data['count'])).toEqual(Array.from({ length: 20 }, () => 1));
-    for (const { data } of others) expect(`${String(data['ip'])}`).toBe(`198.51.100.${String(data['path']).slice(11)}`);
+    for (const { data } of others) expect(String(data['ip'])).toBe(`198.51.100.${String(data['path']).slice(11)}`);
     // A filter by what a summary does not state does not claim it; one by its code finds it.
     const found = async (filter: object) =>
       (await ada.client.audit.listEvents({ query: { ...query, ...filter } })).data.map(

@@ -133,7 +133,7 @@ const happened = fc
           code,
           seq,
           scopes,
-          verifiedBy: verifiedBy as Denial['verifiedBy'],
+          verifiedBy,
           actor: code === 'invalid_key' ? { type: 'anonymous', id: null } : { type: 'api_key', id: key },
           details: { ...surface, method, path },
           from: { ip, userAgent: null, requestId: `req_${at}` },

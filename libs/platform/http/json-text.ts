@@ -8,6 +8,7 @@ export const MAX_VALUES = 2_000;
 
 /** RFC 8259. Behind a value that is no string anything may come: the next token tells. */
 const TOKEN =
+  // eslint-disable-next-line no-control-regex -- RFC 8259 has them escaped in a string
   /[ \t\n\r]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
 const REST = /[ \t\n\r]*$/y;
 
@@ -90,6 +91,8 @@ function nextExpected(expected: Expected, kind: string, container: Container | u
       if (kind === '[') return 'value or ]';
       if (kind === ']') return expected === 'value or ]' ? 'comma or end' : undefined;
       return kind === 'string' || kind === 'literal' ? 'comma or end' : undefined;
+    default:
+      return expected satisfies never;
   }
 }
 
