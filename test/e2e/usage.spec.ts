@@ -130,6 +130,9 @@ describe('what is counted of a key', () => {
     [{ from: '2026-01-01T00:00:00Z', to: '2026-02-01T00:00:01Z', interval: 'hour' as const }],
     [{ from: '2026-01-01' }],
     [{ to: 'yesterday' }],
+    // Outside the years 1 to 9999 of UTC, which is all that the database can be asked for.
+    [{ from: '0000-01-01T00:00:00+14:00', to: '0000-12-31T00:00:00Z' }],
+    [{ from: '9999-12-01T00:00:00Z', to: '9999-12-31T23:59:59-14:00' }],
   ])('is not told for %j', async (query) => {
     const { id } = await newKey();
     const ofKey = await rejection(ada.client.usage.ofApiKey({ params: { id }, query }));
@@ -139,8 +142,8 @@ describe('what is counted of a key', () => {
   });
 
   it.each([
-    [{ from: '0000-01-01T00:00:00+14:00', to: '0000-12-31T00:00:00Z' }],
-    [{ from: '9999-12-01T00:00:00Z', to: '9999-12-31T23:59:59-14:00' }],
+    [{ from: '0001-01-01T00:00:00Z', to: '0001-12-31T00:00:00Z' }],
+    [{ from: '9999-12-01T00:00:00Z', to: '9999-12-31T23:59:59Z' }],
     [{ from: '2025-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z' }],
   ])('is told for %j', async (query) => {
     const params = { id: ada.organizationId };
