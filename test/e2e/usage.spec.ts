@@ -131,7 +131,7 @@ describe('what is counted of a key', () => {
     [{ from: '2026-01-01' }],
     [{ to: 'yesterday' }],
     // Outside the years 1 to 9999 of UTC, which is all that the database can be asked for.
-    [{ from: '0000-01-01T00:00:00+14:00', to: '0000-12-31T00:00:00Z' }],
+    [{ from: '0000-01-01T00:00:00Z' }],
     [{ from: '9999-12-01T00:00:00Z', to: '9999-12-31T23:59:59-14:00' }],
   ])('is not told for %j', async (query) => {
     const { id } = await newKey();
