@@ -12,13 +12,10 @@ const BYTES = 400;
  * out of the memory needs no window to begin anew.
  */
 export class AddressRate {
-  readonly #windows = new LRUCache<string, { left: number }>({
+  readonly #windows = new LRUCache<string, { left: number; readonly endsAt: number }>({
     max: MAX_ADDRESSES,
     maxSize: MAX_ADDRESSES * BYTES,
     sizeCalculation: () => BYTES,
-    ttl: WINDOW_MS,
-    ttlResolution: 0,
-    perf: { now: () => this.now() },
   });
 
   constructor(
@@ -30,8 +27,11 @@ export class AddressRate {
   take(ip: string | null): number | undefined {
     const key = networkOf(ip);
     const window = this.#windows.get(key);
-    if (!window) this.#windows.set(key, { left: this.perMinute - 1 });
-    else if (window.left === 0) return Math.max(1, Math.ceil(this.#windows.getRemainingTTL(key) / 1000));
+    const now = this.now();
+    // A clock that was set back begins a window anew, or an address would wait for as long as it went back.
+    const isOpen = window && now < window.endsAt && now >= window.endsAt - WINDOW_MS;
+    if (!isOpen) this.#windows.set(key, { left: this.perMinute - 1, endsAt: now + WINDOW_MS });
+    else if (window.left === 0) return Math.max(1, Math.ceil((window.endsAt - now) / 1000));
     else window.left -= 1;
     return undefined;
   }

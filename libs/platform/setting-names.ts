@@ -1,7 +1,7 @@
 import { nearestName, slipsBetween } from './suggest.js';
 
 /** Read by others of ours: the command line, the example, docker compose. */
-export const NAMES_OF_OTHERS = [
+const NAMES_OF_OTHERS = [
   'KEYLEDGER_API_KEY',
   'KEYLEDGER_SERVICE_KEY',
   'KEYLEDGER_URL',

@@ -82,7 +82,7 @@ const deep = (open: string, close: string) => {
 };
 
 /** Stands for JSON text that no value of JavaScript gives. */
-export const RAW = '\0raw';
+const RAW = '\0raw';
 
 /** What a schema does not describe, and what breaks programs. */
 export const hostileValues: fc.Arbitrary<unknown> = fc.oneof(
