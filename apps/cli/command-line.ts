@@ -24,7 +24,7 @@ export function commandLine(end: (exitCode: number) => void): Command {
     .action(async () => end(await (await import('./migrate-command.js')).migrateCommand(process.env)));
   group(program, 'operator', 'make operators of this deployment')
     .command('add')
-    .description('print a one-time link that makes whoever opens it an operator of this deployment')
+    .description('print a one-time link that makes the person who opens it an operator of this deployment')
     .argument('[EMAIL]', 'whose account alone may use the link')
     .addOption(jsonOption('print the link as JSON, for programs'))
     .addHelpText('after', OPERATOR_HELP)

@@ -1,4 +1,4 @@
-/** What is told of a key in many places. */
+/** What events and lists state about a key. */
 
 /** What every event of a key that is limited to a project tells besides. */
 export function aboutProject({ projectId }: { readonly projectId?: string | null }) {

@@ -34,7 +34,7 @@ export function stateOf(life: KeyLife, now: Date): KeyState {
   return inOrder.find(({ applies }) => applies(life, now))!.state;
 }
 
-/** The state as the API shows it. A deleted key is not shown, and who verifies it is told that it is revoked. */
+/** The state as the API shows it. The API does not show a deleted key, and the verifier calls it revoked. */
 export function statusOf(life: KeyLife, now: Date): ApiKeyStatus {
   const state = stateOf(life, now);
   return state === 'deleted' ? 'revoked' : state;

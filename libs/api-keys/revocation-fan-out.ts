@@ -71,7 +71,7 @@ export class RevocationFanOut {
 
   /**
    * Goes on until nothing is left, what is left is in the hands of another worker, or `isOver`.
-   * @param stored is told of each shard with new events
+   * @param stored called with each shard that has new events
    */
   async run(stored: (shard: number) => Promise<unknown>, isOver: () => boolean): Promise<void> {
     for (let isAnyDone = true; isAnyDone && !isOver();) {

@@ -21,7 +21,7 @@ const RELOAD_MS = 1_000;
 export class SigningKeys implements OnModuleInit {
   readonly #public = new Map<string, KeyObject>();
   #newest: { id: string; key: KeyObject } | undefined;
-  #loadedAt = -Infinity;
+  #reloadedAt = -Infinity;
   #loading: Promise<void> | undefined;
 
   constructor(
@@ -50,8 +50,8 @@ export class SigningKeys implements OnModuleInit {
   /** One statement for all that wait, and at most one each second, whether it succeeds or not. */
   async #reload(): Promise<void> {
     if (!this.#loading) {
-      if (performance.now() - this.#loadedAt < RELOAD_MS) return;
-      this.#loadedAt = performance.now();
+      if (performance.now() - this.#reloadedAt < RELOAD_MS) return;
+      this.#reloadedAt = performance.now();
       this.#loading = this.#load().finally(() => (this.#loading = undefined));
     }
     await this.#loading;
@@ -66,7 +66,6 @@ export class SigningKeys implements OnModuleInit {
       this.#public.set(id, createPublicKey(key));
       this.#newest = { id, key };
     }
-    this.#loadedAt = performance.now();
     if (rows.length > 0 && !this.#newest) {
       throw new ConfigError("KEYLEDGER_SECRET is not the one that this database's signing keys were sealed with.");
     }

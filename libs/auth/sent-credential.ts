@@ -3,7 +3,7 @@ import { DomainError } from '#libs/platform/errors.js';
 
 /**
  * The one credential of a request.
- * @param header the only one to look at; whatever is in others belongs to somebody else
+ * @param header the only one to look at; other headers belong to the API behind the gateway
  * @throws DomainError `unauthenticated`, or `multiple_credentials` where it would be open whose request it is
  */
 export function credentialOf(headers: IncomingHttpHeaders, header?: string): string {

@@ -8,8 +8,8 @@ const BYTES = 400;
 
 /**
  * What one address may do in a minute, counted by each process for itself, so that it costs no statement. Of IPv6 a network
- * of 64 bits is one address, for that is what a subscriber has. Whoever has so many addresses that they drive each other
- * out of the memory needs no window to begin anew.
+ * of 64 bits is one address, for that is what a subscriber has. A caller with so many addresses that they evict each other
+ * has no need of a new window.
  */
 export class AddressRate {
   readonly #windows = new LRUCache<string, { left: number; readonly endsAt: number }>({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { misspeltName } from './setting-names.js';
 
-/** With commas between its items, and blanks around them if somebody likes. An item that is empty was forgotten, or lost. */
+/** Items separated by commas, with optional blanks around them. An empty item is an error. */
 function list<Item extends z.ZodType<unknown, string>>(item: Item, error: string) {
   return z
     .string()

@@ -24,7 +24,7 @@ export class DomainError extends Error {
   }
 }
 
-/** More are not told: whoever sends them has made one mistake many times, and the response is to stay small. */
+/** The response names no more errors than this, to stay small: more of them are one mistake made many times. */
 export const MAX_ERRORS = 20;
 const MAX_TEXT = 300;
 const MAX_DETAIL = 1_000;

@@ -9,7 +9,7 @@ const NAMES_OF_OTHERS = [
   'POSTGRES_PASSWORD',
 ];
 
-/** Nobody else begins the names of variables so. */
+/** No other program begins the names of its variables so. */
 const UNMISTAKABLE =
   /^(KEYLEDGER|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|ON_?OUTAGE)/;
 /** What Kubernetes and docker put into every container for a service `keyledger` (`KEYLEDGER_PORT_3000_TCP_ADDR`, …). */
@@ -49,7 +49,7 @@ function isOfAService(name: string, value = ''): boolean {
 
 function isMeantForUs(given: string, settings: readonly string[]): boolean {
   const name = given.toUpperCase();
-  // Nobody's slip is that long, and comparing takes longer with the length.
+  // No typing error is that long, and comparing takes longer with the length.
   if (name.length > 100) return UNMISTAKABLE.test(name);
   return UNMISTAKABLE.test(name) || settings.some((setting) => isNearly(name, setting));
 }

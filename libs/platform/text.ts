@@ -17,13 +17,14 @@ export function withoutHalf(text: string): string {
 export function headerText(header: string): string {
   if (!/[\u0080-\u00ff]/.test(header)) return header;
   try {
-    return utf8.decode(Buffer.from(header, 'latin1'));
+    return strictUtf8.decode(Buffer.from(header, 'latin1'));
   } catch {
     return header;
   }
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** Throws for bytes that are not UTF-8, and keeps a byte order mark. */
+export const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A path in a header, whose bytes may be anything: what is no ASCII gets the escape that a URL has for it. */
 export function escapeBytes(header: string): string {

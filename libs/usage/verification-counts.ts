@@ -34,7 +34,7 @@ export class VerificationCounts {
 
   /** @throws z.ZodError where the event names a key in a shape that is not known */
   add({ envelope }: Pick<ReceivedEvent, 'envelope'>): void {
-    // Nearly all events are of gateways, which are nobody's key.
+    // Nearly all events come from gateways, which are no keys.
     if (!envelope.data['verified_by'] && !envelope.data['callers']) return;
     const { time, data } = Asked.parse(envelope);
     const ingestGroup = groupOf(shardOf(data.organization_id));

@@ -24,7 +24,7 @@ const SURFACES = /* sql */ `
 
 const VERIFICATIONS = /* sql */ `
   -- What a key asked about the keys of others. Their shards have several writers, and this key none of its own: each
-  -- writer has a row, and whoever reads adds them up.
+  -- writer has a row, and readers add them up.
   CREATE TABLE api_key_verifications (
     api_key_id uuid NOT NULL,
     -- The secret that it showed.

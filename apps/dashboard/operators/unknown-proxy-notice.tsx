@@ -3,7 +3,7 @@ import { IconAlertTriangle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { readinessQuery } from './queries.js';
 
-/** Nobody knows the clients behind a proxy that is not named: the record has a gap until it is. */
+/** The clients behind a proxy that is not named are unknown: the record has a gap until it is named. */
 export function UnknownProxyNotice() {
   const { data } = useQuery(readinessQuery);
   if (data?.checks.proxies.status !== 'degraded') return null;

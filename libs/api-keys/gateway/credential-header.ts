@@ -3,7 +3,7 @@ import { GATEWAY_HEADERS } from './answer.js';
 
 /**
  * Headers with a meaning of their own: to a connection, to a gateway, or to us. What stands there is no key, and might be
- * set by somebody else than the client.
+ * set by anyone but the client.
  */
 const TAKEN = new Set([
   ...GATEWAY_HEADERS,

@@ -68,7 +68,8 @@ export class Gateway implements OnModuleInit {
   ): Promise<FastifyReply> {
     const requestId = acceptRequestId(request.headers['x-request-id']);
     const { remoteAddress: peer } = request.socket;
-    if (!this.proxies.has(peer)) this.proxies.unknown.note('gateway', peer);
+    const isKnown = this.proxies.has(peer);
+    if (!isKnown) this.proxies.unknown.note('gateway', peer);
     try {
       const policy = this.#understood(request, policyOf);
       const result = await this.verifier.verify({
@@ -76,8 +77,8 @@ export class Gateway implements OnModuleInit {
         scopes: policy.scopes,
         projectId: policy.projectId,
         cost: policy.cost,
-        endpoint: this.#endpointOf(request),
-        from: this.#originOf(request, requestId),
+        endpoint: endpointOf(request, isKnown),
+        from: this.#originOf(request, requestId, isKnown),
         mayGoUnrecorded: true,
       });
       if (result.code === 'valid') {
@@ -91,7 +92,7 @@ export class Gateway implements OnModuleInit {
     }
   }
 
-  /** Nobody passes a gateway that is set up wrongly, so whoever sets it up has to hear of it. */
+  /** A gateway that is set up wrongly lets no request pass, so the log says why. */
   #understood(request: FastifyRequest, policyOf: (request: FastifyRequest) => GatewayPolicy): GatewayPolicy {
     try {
       return policyOf(request);
@@ -106,19 +107,12 @@ export class Gateway implements OnModuleInit {
     }
   }
 
-  /** The request as its client sent it: behind our own path, or as a gateway says that is known. */
-  #endpointOf({ url, method, headers, socket }: FastifyRequest): { method: string | null; path: string | null } {
-    if (isBesidePath(url)) return { method, path: recordedPath(url.slice(PATH.length)) };
-    return this.proxies.has(socket.remoteAddress) ? endpointSaid(headers) : { method: null, path: null };
-  }
-
   /**
    * Where it came from in the first place. Whoever asks is never the one who came with the key, so the address of the
    * connection says nothing; behind a gateway that is not known nobody knows.
    */
-  #originOf(request: FastifyRequest, requestId: string) {
-    const { headers, socket } = request;
-    const isKnown = this.proxies.has(socket.remoteAddress);
+  #originOf(request: FastifyRequest, requestId: string, isKnown: boolean) {
+    const { headers } = request;
     return {
       ip: isKnown && headers['x-forwarded-for'] ? this.proxies.clientOf(request) : null,
       userAgent: textOf(headers['user-agent'], MAX_USER_AGENT),
@@ -138,6 +132,12 @@ export class Gateway implements OnModuleInit {
     const forNginx = !isBesidePath(request.url) && isAskedByNginx(request.url);
     return send(reply, requestId, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx, limits }));
   }
+}
+
+/** The request as its client sent it: behind our own path, or as a gateway says that is known. */
+function endpointOf({ url, method, headers }: FastifyRequest, isKnown: boolean) {
+  if (isBesidePath(url)) return { method, path: recordedPath(url.slice(PATH.length)) };
+  return isKnown ? endpointSaid(headers) : { method: null, path: null };
 }
 
 function isBesidePath(url: string): boolean {

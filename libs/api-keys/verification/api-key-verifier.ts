@@ -135,9 +135,10 @@ export class ApiKeyVerifier {
       if (record.credential === 'public_key' && !isCounted) {
         isCounted = true;
         const retryAfter = this.publicKeyRate.take(request.from.ip);
-        if (retryAfter) await this.#confirmCaller(request);
-        if (retryAfter) return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
-        continue;
+        if (retryAfter) {
+          await this.#confirmCaller(request);
+          return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
+        }
       }
       const admittedUnder = basisOf(found, projectId);
       if (request.isRecordedLater) return { code, record, admittedUnder };
@@ -263,7 +264,7 @@ export class ApiKeyVerifier {
     return INVALID;
   }
 
-  /** Before the key that asks is told "no": its own may have ended. While the database is away the cache decides that, too. */
+  /** Before the calling key gets a "no": the calling key itself may have ended. While the database is away the cache decides that, too. */
   async #confirmCaller(request: VerificationRequest): Promise<void> {
     const caller = callingKeyOf(request);
     if (caller && (await this.#refresh(request))) await this.callingKeys.confirm(caller);
@@ -322,7 +323,7 @@ export class ApiKeyVerifier {
   }
 }
 
-/** What the append of a "yes" is told of the decision. */
+/** What the append of a "yes" has to know of the decision. */
 type Decision = Pick<Guarded, 'basis' | 'callerGuard' | 'apart'>;
 
 function basisOf({ known, shard, state: { seq, tag } }: Found, projectId: string | undefined): Basis {

@@ -162,20 +162,19 @@ export class DenialWindows {
 
   #fold(tenant: Tenant, window: Window, denial: Denial, at: Date): void {
     const identity = identityOf(denial);
+    // The identity and the denial itself.
+    const bytes = 2 * identity.length;
     const alike = window.groups.get(identity);
     if (alike) addTo(alike, denial, at);
-    else if (window.groups.size < MAX_GROUPS && this.#hasRoomFor(tenant, identity)) {
+    else if (window.groups.size < MAX_GROUPS && this.#hasRoomFor(tenant, bytes)) {
       window.groups.set(identity, { denial, count: 1, firstAt: at, lastAt: at });
-      // The identity and the denial itself.
-      const bytes = 2 * identity.length;
       window.bytes += bytes;
       tenant.bytes += bytes;
       this.#bytes += bytes;
     } else summarize(window, denial, at);
   }
 
-  #hasRoomFor(tenant: Tenant, identity: string): boolean {
-    const bytes = 2 * identity.length;
+  #hasRoomFor(tenant: Tenant, bytes: number): boolean {
     return this.#bytes + bytes <= this.bounds.bytes && tenant.bytes + bytes <= this.bounds.bytesOfOrganization;
   }
 }

@@ -36,7 +36,7 @@ export interface Guarded {
   readonly shard: number;
   /** Null for what needs no permission, a refusal. */
   readonly basis: Basis | null;
-  /** A second decision that has to hold as well: that about the key which asked on behalf of somebody else. */
+  /** A second decision that has to hold as well: that about the key which asked for the verification. */
   readonly callerGuard?: Basis | undefined;
   /** Stored together only with decisions that rest on the same: together with others it was found stale before. */
   readonly apart?: boolean;

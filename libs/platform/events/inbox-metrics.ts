@@ -39,7 +39,7 @@ export function measureInbox(gauges: Gauges, pool: pg.Pool): void {
   gauges.add('keyledger_inbox_oldest_age_seconds', age, [], async (set) => {
     set({}, (await unlessAway(inboxDepth(pool), UNKNOWN)).age);
   });
-  const entries = 'Entries that could not be put into the trail and wait for somebody to look at them';
+  const entries = 'Entries that could not be put into the trail and wait for an operator';
   gauges.add('keyledger_quarantined_entries', entries, [], async (set) => {
     set({}, await unlessAway(quarantined(pool), NaN));
   });

@@ -1,12 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { DomainError, invalidInput } from '../errors.js';
+import { strictUtf8 } from '../text.js';
 import { jsonFault } from './json-text.js';
 
 const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?$/i;
 /** Stands for every type that is none of ours. */
 export const OTHER_TYPE = 'application/octet-stream';
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 export function isJsonType(type: string): boolean {
   return JSON_TYPE.test(type);
@@ -31,7 +30,7 @@ export function parseBody(bytes: Buffer, headers: IncomingHttpHeaders): unknown 
 function decode(bytes: Buffer): string {
   let text: string;
   try {
-    text = utf8.decode(bytes);
+    text = strictUtf8.decode(bytes);
   } catch {
     throw invalidInput({ location: 'body', message: 'must be JSON in UTF-8' });
   }

@@ -6,7 +6,7 @@ const SINGULAR = new Set(['content-type', 'idempotency-key', 'if-match', 'last-e
 
 /**
  * Which of the two would count depends on who reads them, and a proxy before us may read another than we do.
- * @param rawHeaders names and values by turns, as they came
+ * @param rawHeaders names and values in turn, as they came
  * @throws DomainError
  */
 export function refuseRepeatedHeaders(rawHeaders: readonly string[]): void {

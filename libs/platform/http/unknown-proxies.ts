@@ -5,7 +5,7 @@ import { Seldom } from '../seldom.js';
 const WARN_EVERY_MS = 5 * 60_000;
 /** How long after such a request the readiness still tells of it. */
 const TELL_FOR_MS = 15 * 60_000;
-/** Whoever sends `X-Forwarded-For` counts as a proxy, so there may be any number. */
+/** Every sender of `X-Forwarded-For` counts as a proxy, so there may be any number. */
 const MAX_NAMED = 10;
 
 const requests = new PlainCounter(
