@@ -124,7 +124,9 @@ describe('keyledger keys disable, enable and revoke', () => {
 
     const late = await shell.run(['keys', 'enable', id]);
     expect(late.code).toBe(1);
-    expect(late.stderr).toMatch(/^The key is revoked for good; create another one\. .* \(conflict, request req_\w+\)\n$/);
+    expect(late.stderr).toMatch(
+      /^The key is revoked for good; create another one\. .* \(conflict, request req_\w+\)\n$/,
+    );
   });
 
   it('nothing is revoked in a pipe without --yes', async () => {
