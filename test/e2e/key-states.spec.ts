@@ -77,7 +77,7 @@ it('the API, its list, the verifier, the gateway and the preflight agree on the 
       deployment
         .client({ apiKey: service })
         .apiKeys.verify({ body: { key, request: { origin: `https://${domain}` } } });
-    const ask = await fetch(`${deployment.url}/authz`, { headers: { 'x-api-key': secret, 'x-authz-scope': 'none' } });
+    const ask = await fetch(`${deployment.url}/authz?scope=none`, { headers: { 'x-api-key': secret } });
     const preflight = await fetch(`${deployment.url}/api/v1/whoami`, {
       method: 'OPTIONS',
       headers: { origin: `https://${domain}`, 'access-control-request-method': 'GET' },
