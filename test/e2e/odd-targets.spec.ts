@@ -134,9 +134,10 @@ describe.each(table)('$name', ({ route }) => {
       'If-Modified-Since: nonsense',
       'Last-Event-ID: 999999999999999',
       'Idempotency-Key: \u00ff',
+      // Before an upgrade: behind one that it passes over, Node notices what is wrong only when the time for headers is over.
+      'Accept: \u0001',
       'Connection: upgrade\r\nUpgrade: websocket',
       'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA',
-      'Accept: \u0001',
       'Cookie: a=%FF; __proto__=1; =',
       'Origin: null',
       'X-Forwarded-For: nonsense',
