@@ -16,6 +16,7 @@ import {
   updateApiKey,
   verifyApiKey,
   whoami,
+  type Metadata,
 } from '#libs/contract/api-keys.js';
 import { listServiceKeys, revokeServiceKey } from '#libs/contract/deployment.js';
 import { fromUuid } from '#libs/contract/ids.js';
@@ -218,7 +219,7 @@ export class ApiKeysController {
         project_id: record.projectId,
         name: record.name,
         external_id: record.externalId,
-        metadata: record.metadata,
+        metadata: JSON.parse(record.metadata) as Metadata,
         environment: record.environment,
         credential: record.credential,
         scopes: [...record.scopes],

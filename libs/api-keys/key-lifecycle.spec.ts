@@ -284,7 +284,7 @@ function record(fields: Partial<ApiKeyRecord>): ApiKeyRecord {
     projectId: null,
     name: 'Key',
     externalId: null,
-    metadata: {},
+    metadata: '{}',
     environment: 'test',
     scopes: [],
     allowedIps: [],

@@ -22,7 +22,12 @@ const MAX_SPARE = 2;
 const MAX_SPARE_BYTES = 1 << 24;
 
 /** Callers come again and again; reading an address takes longer than finding it here. */
-const addresses = new LRUCache<string, Uint8Array>({ max: 10_000, memoMethod: inetOf });
+const addresses = new LRUCache<string, Uint8Array>({
+  max: 10_000,
+  maxSize: 4 * 1024 * 1024,
+  sizeCalculation: (bytes, address) => 200 + address.length + bytes.length,
+  memoMethod: inetOf,
+});
 
 /** Where the digits of a UUID are, between its hyphens. */
 const UUID_PARTS = [

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { z } from 'zod';
 import { misspeltName } from './setting-names.js';
 
@@ -38,6 +39,7 @@ const DIALECTS = 'must be none, or a comma-separated list of commandagi and agen
 const PROXIES = 'must be a comma-separated list of addresses or networks, such as 10.0.0.0/8, or loopback';
 const REQUESTS = 'must be a whole number of requests, at least 1';
 const REGISTRATIONS = 'must be a whole number of registrations, from 1 to 1000000';
+const CACHE = 'must be a whole number of megabytes, at least 16';
 const CREDITS = 'must be a whole number of credits, not negative';
 const RATIO = 'must be a ratio between 0 and 1, such as 0.25';
 const OTLP_HEADERS = 'must be a comma-separated list of name=value';
@@ -105,6 +107,7 @@ export const settings = z.object({
   MAX_PROJECTS_PER_ORGANIZATION: limit('projects', 1_000),
   MAX_MEMBERS_PER_ORGANIZATION: limit('members', 5_000),
   MAX_ORGANIZATIONS_PER_USER: limit('organizations', 100),
+  CACHE_MB: digits(16, 1_000_000, CACHE).optional(),
   DEFAULT_CREDITS: digits(0, Number.MAX_SAFE_INTEGER, CREDITS).optional(),
   ON_OUTAGE: z.enum(['refuse', 'allow'], 'must be refuse or allow').default('refuse'),
   LOG_LEVEL: z
@@ -141,6 +144,12 @@ export class Config {
 
   get registration(): 'open' | 'invite' | 'closed' {
     return this.settings.REGISTRATION ?? (LOOPBACK.has(this.settings.HOST) ? 'open' : 'invite');
+  }
+
+  /** What the caches of keys may take, by default a quarter of the memory that Node takes for its heap. */
+  get cacheBytes(): number {
+    const { CACHE_MB } = this.settings;
+    return CACHE_MB ? CACHE_MB * 2 ** 20 : Math.floor(getHeapStatistics().heap_size_limit / 4);
   }
 
   /** The `iss` of our tokens, and the base of every link that we hand out. */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { idOf } from '#libs/contract/ids.js';
 import type { FieldError } from '#libs/contract/problem.js';
 import { Scope } from '#libs/contract/scopes.js';
+import { bytesOf } from '#libs/platform/byte-size.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
 import { slipsBetween, suggestion } from '#libs/platform/suggest.js';
@@ -60,12 +61,21 @@ const HEADER_PREFIX = 'x-authz-';
 const HEADERS = NAMES.map((name) => HEADER_PREFIX + name);
 
 const REMEMBERED = 1_000;
+const REMEMBERED_BYTES = 1024 * 1024;
 
 /** Reads policies, and remembers them by their text: a gateway asks the same again and again. */
 export class GatewayPolicies {
-  readonly #byText = new LRUCache<string, GatewayPolicy>({ max: REMEMBERED });
+  readonly #byText = new LRUCache<string, GatewayPolicy>({
+    max: REMEMBERED,
+    maxSize: REMEMBERED_BYTES,
+    sizeCalculation: (policy, text) => bytesOf(text) + bytesOf(policy),
+  });
   /** Names of headers that are nothing like ours. */
-  readonly #innocent = new LRUCache<string, true>({ max: REMEMBERED });
+  readonly #innocent = new LRUCache<string, true>({
+    max: REMEMBERED,
+    maxSize: REMEMBERED_BYTES,
+    sizeCalculation: (_, name) => bytesOf(name),
+  });
 
   /**
    * For exactly `/authz`: from its query, which only the gateway's own settings can give. A header that would say more of

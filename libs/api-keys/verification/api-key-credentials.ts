@@ -83,7 +83,7 @@ async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincip
     publicKey: key.publicKey,
     name: key.name,
     externalId: key.externalId ?? null,
-    metadata: key.metadata,
+    metadata: JSON.stringify(key.metadata),
     environment: key.environment,
     scopes: withinCeiling(key.scopes, organization.scopeCeiling),
     allowedDomains: key.allowedDomains,

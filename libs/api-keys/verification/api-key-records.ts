@@ -1,11 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import type pg from 'pg';
-import type { Environment, Metadata } from '#libs/contract/api-keys.js';
+import type { Environment } from '#libs/contract/api-keys.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { applicationAuthority } from '#libs/contract/scopes.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
+import { bytesOf } from '#libs/platform/byte-size.js';
 import { Config } from '#libs/platform/config.js';
 import { DATABASE_POOL, IMPATIENT } from '#libs/platform/database.js';
 import {
@@ -48,7 +49,7 @@ interface Row {
   public_key: string;
   name: string;
   external_id: string | null;
-  metadata: Metadata;
+  metadata: string;
   environment: Environment;
   scopes: string[];
   public_scopes: string[] | null;
@@ -73,7 +74,7 @@ interface Row {
 
 const COLUMNS = `
   k.id AS api_key_id, k.organization_id, o.suspended_at, o.scope_ceiling, k.project_id, k.public_key, k.name,
-  k.external_id, k.metadata, k.environment, k.scopes, k.public_scopes, k.allowed_domains, k.allowed_ips,
+  k.external_id, k.metadata::text AS metadata, k.environment, k.scopes, k.public_scopes, k.allowed_domains, k.allowed_ips,
   k.rate_limits, k.accountable_user_id, k.own_keys_only, k.expires_at, k.disabled_at,
   ${revokedAt('k')} AS revoked_at,
   a.shard, a.seq::float8 AS seq, a.tag::text AS tag,
@@ -100,6 +101,19 @@ const PROJECT = {
 const MAX_KEYS = 100_000;
 const MAX_SHARED = 10_000;
 const MAX_PROJECTS = 10_000;
+/** How the memory of `CACHE_MB` is divided. */
+const SHARE = { secrets: 0.6, publicKeys: 0.25, projects: 0.05, shared: 0.1 };
+
+/** A key without its texts and lists, and its ids, measured. */
+const KEY_BYTES = 900;
+const PROJECT_BYTES = 200;
+const SHARED_BYTES = 200;
+
+/** What keys have alike is counted for each of them, for nobody knows whether the others are still there. */
+function sizeOf({ record, secret }: KnownKey): number {
+  const { name, externalId, metadata, scopes, allowedDomains, allowedIps, rateLimits } = record;
+  return KEY_BYTES + bytesOf([name, externalId, metadata, scopes, allowedDomains, allowedIps, rateLimits, secret]);
+}
 
 /** Keys and projects as verifications need them, from the cache where they are there. */
 @Injectable()
@@ -109,7 +123,7 @@ export class ApiKeyRecords {
   readonly projects: StateBoundCache<KnownProject>;
   readonly #application: readonly string[];
   /** What many keys have alike is in memory once. */
-  readonly #shared = new LRUCache<string, object | string>({ max: MAX_SHARED });
+  readonly #shared: LRUCache<string, object | string>;
 
   constructor(
     config: Config,
@@ -118,20 +132,30 @@ export class ApiKeyRecords {
     private readonly clock: DatabaseClock,
   ) {
     this.#application = applicationAuthority(config.settings.APP_SCOPES);
-    const keys = { max: MAX_KEYS, idOf: ({ record }: KnownKey) => toUuid(record.apiKeyId), madeWrongBy };
+    const share = (part: number) => Math.floor(config.cacheBytes * part);
+    this.#shared = new LRUCache({
+      max: MAX_SHARED,
+      maxSize: share(SHARE.shared),
+      sizeCalculation: (value, text) => SHARED_BYTES + bytesOf(text) + bytesOf(value),
+    });
+    const keys = { max: MAX_KEYS, sizeOf, idOf: ({ record }: KnownKey) => toUuid(record.apiKeyId), madeWrongBy };
     this.bySecret = new StateBoundCache(states, {
       ...keys,
       name: 'secrets',
+      maxBytes: share(SHARE.secrets),
       load: (handle) => this.#load(BY_HANDLE, handle),
     });
     this.byPublicKey = new StateBoundCache(states, {
       ...keys,
       name: 'public_keys',
+      maxBytes: share(SHARE.publicKeys),
       load: (key) => this.#load(BY_PUBLIC_KEY, key),
     });
     this.projects = new StateBoundCache(states, {
       name: 'projects',
       max: MAX_PROJECTS,
+      maxBytes: share(SHARE.projects),
+      sizeOf: () => PROJECT_BYTES,
       idOf: ({ id }) => toUuid(id),
       // Its organization is what is asked for, and that never changes.
       madeWrongBy: () => null,
@@ -179,7 +203,7 @@ export class ApiKeyRecords {
         publicKey: row.public_key,
         name: row.name,
         externalId: row.external_id,
-        metadata: this.#once(row.metadata),
+        metadata: row.metadata,
         environment: this.#once(row.environment),
         scopes: this.#once(withinCeiling(reached, row.scope_ceiling)),
         allowedDomains: this.#once(allowedDomains),

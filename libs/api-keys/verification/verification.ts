@@ -1,4 +1,4 @@
-import type { CredentialKind, Environment, Metadata, VerificationCode } from '#libs/contract/api-keys.js';
+import type { CredentialKind, Environment, VerificationCode } from '#libs/contract/api-keys.js';
 import { allowsOrigin } from '#libs/contract/domains.js';
 import { isWithin } from '#libs/contract/networks.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
@@ -17,7 +17,8 @@ export interface ApiKeyRecord {
   readonly publicKey: string;
   readonly name: string;
   readonly externalId: string | null;
-  readonly metadata: Metadata;
+  /** As JSON: of many keys in memory it takes a fraction of the object. */
+  readonly metadata: string;
   readonly environment: Environment;
   /** What the credential reaches, within the ceiling of its organization. */
   readonly scopes: readonly string[];

@@ -77,6 +77,8 @@ it('a value is that of the state which the node knows, whatever is loaded, read 
       const cache: StateBoundCache<Value> = new StateBoundCache<Value>(world.states, {
         name: 'test',
         max: 10,
+        maxBytes: 10_000,
+        sizeOf: () => 1,
         load: (key) => world.load(key),
         idOf: ({ key }) => key,
         madeWrongBy: () => null,

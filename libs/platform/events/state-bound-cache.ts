@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { DomainError } from '../errors.js';
+import { bytesOf } from '../byte-size.js';
 import { measured, PlainCounter, type Count } from '../metrics.js';
 import { traced } from '../tracing.js';
 import type { AuthorizationChange, AuthorizationStates, StateFollower } from './authorization-states.js';
@@ -21,6 +22,10 @@ export interface StateBoundCacheOptions<V> {
   /** What it is called in the metrics. */
   readonly name: string;
   readonly max: number;
+  /** What all values may take, with their places here. */
+  readonly maxBytes: number;
+  /** What a value takes, about, as {@link bytesOf} counts it. */
+  readonly sizeOf: (value: V) => number;
   /** One statement, one snapshot: were value and state read apart, a change between them would go unnoticed. */
   readonly load: (key: string) => Promise<Loaded<V> | null>;
   /** The UUID of what changes most often, by which a value is found without looking at all of them. */
@@ -32,7 +37,10 @@ export interface StateBoundCacheOptions<V> {
 const LOAD_ATTEMPTS = 10;
 /** What is not there is not asked for again for a while. Its key cannot be known to anybody before it is made. */
 const MAX_MISSING = 10_000;
+const MAX_MISSING_BYTES = 4 * 1024 * 1024;
 const MISSING_MS = 60_000;
+/** An entry's share of the cache itself, of the lists by id and by shard, and of the id, measured. */
+const PLACE_BYTES = 500;
 
 const caches = new Map<string, { readonly size: number }>();
 const hits = new PlainCounter('keyledger_cache_hits_total', 'Lookups that the cache answered', ['cache']);
@@ -59,7 +67,12 @@ export class StateBoundCache<V extends object> implements StateFollower {
   readonly #entries: LRUCache<string, Entry<V>>;
   readonly #byId = new Map<string, string[]>();
   readonly #byShard = new Map<number, Set<string>>();
-  readonly #missing = new LRUCache<string, true>({ max: MAX_MISSING, ttl: MISSING_MS });
+  readonly #missing = new LRUCache<string, true>({
+    max: MAX_MISSING,
+    maxSize: MAX_MISSING_BYTES,
+    sizeCalculation: (_, key) => PLACE_BYTES + bytesOf(key),
+    ttl: MISSING_MS,
+  });
   readonly #loading = new Map<string, Promise<boolean>>();
   readonly #hits: Count;
   readonly #misses: Count;
@@ -68,12 +81,21 @@ export class StateBoundCache<V extends object> implements StateFollower {
     private readonly states: AuthorizationStates,
     private readonly options: StateBoundCacheOptions<V>,
   ) {
-    this.#entries = new LRUCache({ max: options.max, dispose: (entry, key) => this.#unlist(key, entry) });
+    this.#entries = new LRUCache({
+      max: options.max,
+      maxSize: options.maxBytes,
+      sizeCalculation: ({ value }, key) => PLACE_BYTES + bytesOf(key) + options.sizeOf(value),
+      dispose: (entry, key) => this.#unlist(key, entry),
+    });
     states.follow(this);
     const labels = { cache: options.name };
     this.#hits = hits.of(labels);
     this.#misses = misses.of(labels);
     caches.set(options.name, this);
+  }
+
+  get bytes(): number {
+    return this.#entries.calculatedSize;
   }
 
   get size(): number {
@@ -145,6 +167,8 @@ export class StateBoundCache<V extends object> implements StateFollower {
 
   #list(key: string, { value, shard }: Loaded<V>): void {
     this.#entries.set(key, { value, shard });
+    // Too large for the cache: there is nothing to be found by.
+    if (!this.#entries.has(key)) return;
     const id = this.options.idOf(value);
     this.#byId.set(id, [...(this.#byId.get(id) ?? []).filter((other) => other !== key), key]);
     const ofShard = this.#byShard.get(shard) ?? new Set();
