@@ -36,26 +36,6 @@ export class Gauges {
   }
 }
 
-/** What is asked for when somebody reads it. */
-export function measured<Label extends string = never>(
-  name: string,
-  help: string,
-  measure: (gauge: Gauge<Label>) => void | Promise<void>,
-  labelNames: readonly Label[] = [],
-): void {
-  registry.registerMetric(
-    new Gauge({
-      name,
-      help,
-      labelNames,
-      registers: [],
-      collect() {
-        return measure(this);
-      },
-    }),
-  );
-}
-
 /** For what happens once for many requests: it costs more than a count. */
 export function histogram<Label extends string = never>(
   name: string,

@@ -1,32 +1,85 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
+import ts from 'typescript';
 
 const root = join(import.meta.dirname, '../..');
 
-/** Each construction of a cache, up to the bracket that ends it. */
-function cachesIn(source: string): string[] {
-  return [...source.matchAll(/new LRUCache\b/g)].map(({ index }) => {
-    let depth = 0;
-    for (let at = source.indexOf('(', index); at < source.length; at++) {
-      if (source[at] === '(') depth += 1;
-      if (source[at] === ')') depth -= 1;
-      if (depth === 0) return source.slice(index, at + 1);
-    }
-    return source.slice(index);
-  });
+/** Collections that are kept, and what bounds each. Where callers say how large an entry is, an LRUCache bounds the bytes. */
+const BOUNDED: Readonly<Record<string, string>> = {
+  'libs/api-keys/verification/allowed-origins.ts #asking': 'statements that run or wait, of which there are 102',
+  'libs/api-keys/verification/denial-windows.ts #tenants': 'windows and bytes, of one organization and of all',
+  'libs/api-keys/verification/secrets.ts #running': 'requests under way',
+  'libs/audit/audit-tails.ts #watches': 'open responses',
+  'libs/audit/audit-writer.ts #places': 'one batch',
+  'libs/auth/access-tokens.ts #public': 'the signing keys in the database',
+  'libs/client/client.ts entityTags': 'responses that the caller still holds',
+  'libs/contract/idempotency.ts known': 'the schemas of the contract',
+  'libs/contract/ids.ts read': '20,000 ids, all of one length',
+  'libs/contract/ids.ts schemas': 'the types of ids',
+  'libs/platform/events/admission.ts #reach': 'uses that wait for admission',
+  'libs/platform/events/ingest-bell.ts #rings': 'the groups of shards',
+  'libs/platform/events/ingest-bell.ts #ringing': 'the groups of shards',
+  'libs/platform/events/state-bound-cache.ts #byId': 'the entries of the cache',
+  'libs/platform/events/state-bound-cache.ts #byShard': 'the entries of the cache',
+  'libs/platform/events/state-bound-cache.ts #loading': 'requests under way',
+  'libs/platform/http/open-streams.ts #open': 'open responses',
+  'libs/platform/http/proxies.ts #peers': '1,000 addresses',
+  'libs/platform/http/unknown-proxies.ts #peers': '10 addresses',
+  'libs/platform/metrics.ts #reads': 'the metrics',
+  'libs/platform/sealing.ts #keys': 'the purposes in the code',
+  'libs/usage/usage-counter.ts #known': 'one batch',
+  'libs/usage/verification-counts.ts #counts': 'one batch',
+};
+
+interface Found {
+  readonly caches: { readonly place: string; readonly options: readonly string[] }[];
+  readonly collections: string[];
 }
 
-it('every cache is bounded in bytes, because the size of an entry is up to a caller', () => {
-  const unbounded: string[] = [];
-  let caches = 0;
-  for (const file of globSync('{apps,libs}/**/*.{ts,tsx}', { cwd: root })) {
-    if (file.includes('.spec.')) continue;
-    for (const cache of cachesIn(readFileSync(join(root, file), 'utf8'))) {
-      caches += 1;
-      if (!cache.includes('maxSize:') || !cache.includes('sizeCalculation:')) unbounded.push(`${file}: ${cache}`);
-    }
+function search(): Found {
+  const found: Found = { caches: [], collections: [] };
+  for (const file of globSync('{apps/api,libs}/**/*.ts', { cwd: root }).toSorted()) {
+    if (file.endsWith('.spec.ts')) continue;
+    const source = ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.Latest, true);
+    const visit = (node: ts.Node): void => {
+      if (ts.isNewExpression(node)) note(node, file, found);
+      ts.forEachChild(node, visit);
+    };
+    visit(source);
   }
+  return found;
+}
+
+function note(node: ts.NewExpression, file: string, { caches, collections }: Found): void {
+  const made = node.expression.getText();
+  if (made === 'LRUCache') {
+    const [options] = node.arguments ?? [];
+    const names = options && ts.isObjectLiteralExpression(options) ? options.properties : [];
+    caches.push({ place: file, options: [...names].map((property) => property.name?.getText() ?? '…') });
+  }
+  if (!['Map', 'Set', 'WeakMap'].includes(made) || (node.arguments?.length ?? 0) > 0) return;
+  const name = keptAs(node);
+  if (name) collections.push(`${file} ${name}`);
+}
+
+/** The name of the field, or of the constant of a module, that holds it for as long as the process runs. */
+function keptAs(node: ts.Node): string | undefined {
+  const { parent } = node;
+  if (ts.isPropertyDeclaration(parent)) return parent.name.getText();
+  if (!ts.isVariableDeclaration(parent)) return undefined;
+  const isOfModule = ts.isSourceFile(parent.parent.parent.parent);
+  return isOfModule ? parent.name.getText() : undefined;
+}
+
+const { caches, collections } = search();
+
+it('every cache is bounded in bytes, because the size of an entry is up to a caller', () => {
+  const unbounded = caches.filter(({ options }) => !['max', 'maxSize'].every((option) => options.includes(option)));
   expect(unbounded).toEqual([]);
-  expect(caches).toBeGreaterThan(5);
+  expect(caches.length).toBeGreaterThan(5);
+});
+
+it('every other collection that a process keeps has a bound of its own', () => {
+  expect(collections).toEqual(Object.keys(BOUNDED));
 });

@@ -15,6 +15,7 @@ import {
   type AuthorizationState,
 } from '#libs/platform/events/authorization-states.js';
 import { StateBoundCache, type Loaded } from '#libs/platform/events/state-bound-cache.js';
+import { Gauges } from '#libs/platform/metrics.js';
 import { revokedAt } from '../revoked-at.js';
 import type { StoredSecret } from './secrets.js';
 import { scopesOfPublicKey, withinCeiling, type ApiKeyRecord } from './verification.js';
@@ -128,6 +129,7 @@ export class ApiKeyRecords {
   constructor(
     config: Config,
     states: AuthorizationStates,
+    gauges: Gauges,
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     private readonly clock: DatabaseClock,
   ) {
@@ -139,19 +141,19 @@ export class ApiKeyRecords {
       sizeCalculation: (value, text) => SHARED_BYTES + bytesOf(text) + bytesOf(value),
     });
     const keys = { max: MAX_KEYS, sizeOf, idOf: ({ record }: KnownKey) => toUuid(record.apiKeyId), madeWrongBy };
-    this.bySecret = new StateBoundCache(states, {
+    this.bySecret = new StateBoundCache(states, gauges, {
       ...keys,
       name: 'secrets',
       maxBytes: share(SHARE.secrets),
       load: (handle) => this.#load(BY_HANDLE, handle),
     });
-    this.byPublicKey = new StateBoundCache(states, {
+    this.byPublicKey = new StateBoundCache(states, gauges, {
       ...keys,
       name: 'public_keys',
       maxBytes: share(SHARE.publicKeys),
       load: (key) => this.#load(BY_PUBLIC_KEY, key),
     });
-    this.projects = new StateBoundCache(states, {
+    this.projects = new StateBoundCache(states, gauges, {
       name: 'projects',
       max: MAX_PROJECTS,
       maxBytes: share(SHARE.projects),

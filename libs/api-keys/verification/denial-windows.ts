@@ -167,7 +167,8 @@ export class DenialWindows {
     const alike = window.groups.get(identity);
     if (alike) addTo(alike, denial, at);
     else if (window.groups.size < MAX_GROUPS && this.#hasRoomFor(tenant, bytes)) {
-      window.groups.set(identity, { denial, count: 1, firstAt: at, lastAt: at });
+      // A copy, because its texts are parts of longer ones, which they would keep in memory.
+      window.groups.set(identity, { denial: structuredClone(denial), count: 1, firstAt: at, lastAt: at });
       window.bytes += bytes;
       tenant.bytes += bytes;
       this.#bytes += bytes;

@@ -1,6 +1,7 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { AuthorizationStates } from './authorization-states.js';
+import { Gauges } from '../metrics.js';
 import { StateBoundCache, type Loaded } from './state-bound-cache.js';
 
 /**
@@ -74,7 +75,7 @@ it('a value is that of the state which the node knows, whatever is loaded, read 
   await fc.assert(
     fc.asyncProperty(fc.scheduler(), fc.array(step, { minLength: 5, maxLength: 30 }), async (scheduler, steps) => {
       const world = new World(scheduler);
-      const cache: StateBoundCache<Value> = new StateBoundCache<Value>(world.states, {
+      const cache: StateBoundCache<Value> = new StateBoundCache<Value>(world.states, new Gauges(), {
         name: 'test',
         max: 10,
         maxBytes: 10_000,

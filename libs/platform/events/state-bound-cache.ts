@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { DomainError } from '../errors.js';
-import { bytesOf } from '../byte-size.js';
-import { measured, PlainCounter, type Count } from '../metrics.js';
+import { bytesOf, ownText } from '../byte-size.js';
+import { PlainCounter, type Count, type Gauges } from '../metrics.js';
 import { traced } from '../tracing.js';
 import type { AuthorizationChange, AuthorizationStates, StateFollower } from './authorization-states.js';
 
@@ -42,19 +42,10 @@ const MISSING_MS = 60_000;
 /** An entry's share of the cache itself, of the lists by id and by shard, and of the id, measured. */
 const PLACE_BYTES = 500;
 
-const caches = new Map<string, { readonly size: number }>();
 const hits = new PlainCounter('keyledger_cache_hits_total', 'Lookups that the cache answered', ['cache']);
 const misses = new PlainCounter(
   'keyledger_cache_misses_total',
   'Lookups that had to ask the database, or would have, had it not said lately that there is nothing',
-  ['cache'],
-);
-measured(
-  'keyledger_cache_entries',
-  'How much the cache holds',
-  (gauge) => {
-    for (const [cache, { size }] of caches) gauge.set({ cache }, size);
-  },
   ['cache'],
 );
 
@@ -79,6 +70,7 @@ export class StateBoundCache<V extends object> implements StateFollower {
 
   constructor(
     private readonly states: AuthorizationStates,
+    gauges: Gauges,
     private readonly options: StateBoundCacheOptions<V>,
   ) {
     this.#entries = new LRUCache({
@@ -91,15 +83,12 @@ export class StateBoundCache<V extends object> implements StateFollower {
     const labels = { cache: options.name };
     this.#hits = hits.of(labels);
     this.#misses = misses.of(labels);
-    caches.set(options.name, this);
-  }
-
-  get bytes(): number {
-    return this.#entries.calculatedSize;
-  }
-
-  get size(): number {
-    return this.#entries.size;
+    gauges.add('keyledger_cache_entries', 'How many entries the cache holds', ['cache'], (set) =>
+      set(labels, this.#entries.size),
+    );
+    gauges.add('keyledger_cache_bytes', 'How much memory its entries take, about', ['cache'], (set) =>
+      set(labels, this.#entries.calculatedSize),
+    );
   }
 
   /** Valid as of the state that is known now; nothing may be awaited between this and reading that state. */
@@ -123,7 +112,9 @@ export class StateBoundCache<V extends object> implements StateFollower {
     if (this.#missing.has(key)) return Promise.resolve(false);
     const loading = this.#loading.get(key);
     if (loading) return loading;
-    const load = traced(`load ${this.options.name}`, () => this.#load(key)).finally(() => this.#loading.delete(key));
+    const load = traced(`load ${this.options.name}`, () => this.#load(ownText(key))).finally(() =>
+      this.#loading.delete(key),
+    );
     this.#loading.set(key, load);
     return load;
   }
@@ -167,7 +158,7 @@ export class StateBoundCache<V extends object> implements StateFollower {
 
   #list(key: string, { value, shard }: Loaded<V>): void {
     this.#entries.set(key, { value, shard });
-    // Too large for the cache: there is nothing to be found by.
+    // Too large for the cache.
     if (!this.#entries.has(key)) return;
     const id = this.options.idOf(value);
     this.#byId.set(id, [...(this.#byId.get(id) ?? []).filter((other) => other !== key), key]);
