@@ -6,6 +6,7 @@ import { AuditWriter } from '#libs/audit/audit-writer.js';
 import type { Config } from '#libs/platform/config.js';
 import { Events } from '#libs/platform/events/event.js';
 import { EVENT_SUBSCRIBERS, Inbox, type EventSubscriber } from '#libs/platform/events/inbox.js';
+import { PersonalData } from '#libs/platform/personal-data.js';
 import { PlatformModule } from '#libs/platform/platform.module.js';
 import { UsageCounter } from '#libs/usage/usage-counter.js';
 import { ExpiryConsumer } from './expiry.consumer.js';
@@ -30,6 +31,7 @@ export class WorkerModule {
           useFactory: (...subscribers: EventSubscriber[]) => subscribers,
         },
         Events,
+        PersonalData,
         ExpiryNotices,
         ExpiryConsumer,
         IngestConsumer,

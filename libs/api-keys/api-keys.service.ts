@@ -4,8 +4,9 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { generateToken, parseToken } from '#libs/api-key-format/token.js';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
-import { actorOf, homeOrganization, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { actorOf, homeOrganization, personOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
+import { User } from '#libs/auth/user.entity.js';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
@@ -16,6 +17,7 @@ import { asMissing, Authorities } from '#libs/organizations/authorities.service.
 import { beyond, type Authority } from '#libs/organizations/authority.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Project } from '#libs/organizations/project.entity.js';
+import { OperatorReads } from '#libs/organizations/operator-reads.js';
 import { noSuchProject } from '#libs/organizations/projects.service.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
@@ -115,6 +117,7 @@ export class ApiKeysService {
     private readonly changes: Changes,
     private readonly sessions: SessionsService,
     private readonly authorities: Authorities,
+    private readonly operatorReads: OperatorReads,
     private readonly registered: RegisteredScopes,
     private readonly secrets: Secrets,
     private readonly usage: UsageService,
@@ -144,6 +147,9 @@ export class ApiKeysService {
         const wanted = await this.#authorize(em, own, request, now, LockMode.PESSIMISTIC_WRITE);
 
         const actor = actorOf(principal);
+        const accountable =
+          principal.type === 'user' ? principal : await em.findOneOrFail(User, principal.accountableUserId);
+        const { id: accountableUserId, ...accountableUser } = personOf(accountable);
         const apiKey = em.create(ApiKey, {
           id: newId('key', now),
           organizationId,
@@ -162,7 +168,7 @@ export class ApiKeysService {
           rateLimits: [...wanted.rateLimits],
           createdByType: principal.type,
           createdById: toUuid(actor.id!),
-          accountableUserId: principal.type === 'user' ? principal.userId : principal.accountableUserId,
+          accountableUserId,
           ownKeysOnly: own.keysOf !== null,
           createdAt: now,
           updatedAt: now,
@@ -194,7 +200,8 @@ export class ApiKeysService {
             allowed_domains: apiKey.allowedDomains,
             public_scopes: apiKey.publicScopes ?? null,
             allowed_ips: apiKey.allowedIps,
-            accountable_user_id: apiKey.accountableUserId,
+            accountable_user_id: accountableUserId,
+            accountable_user: accountableUser,
             own_keys_only: apiKey.ownKeysOnly,
             ...(apiKey.rateLimits.length > 0 && { rate_limits: apiKey.rateLimits }),
           },
@@ -377,7 +384,7 @@ export class ApiKeysService {
 
   /** Those that an operator can end, wherever they are: else one that is made by somebody who goes could outlive them. */
   async listServiceKeys(operator: UserPrincipal): Promise<ApiKeyView[]> {
-    await this.authorities.recordRead(operator, DEPLOYMENT_ID);
+    await this.operatorReads.record(operator, DEPLOYMENT_ID);
     const em = this.em.fork();
     const found = await em.find(
       ApiKey,
@@ -395,6 +402,7 @@ export class ApiKeysService {
     const revoke = async ({ em, record }: Change) => {
       await this.sessions.requireOperatorNow(em, operator);
       const apiKey = await em.findOneOrFail(ApiKey, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      const organization = await em.findOneOrFail(Organization, organizationId);
       const now = this.clock.now();
       enter(
         {
@@ -404,8 +412,8 @@ export class ApiKeysService {
           record: ({ type, data }) =>
             recordOperatorAction(record, operator, {
               type,
-              subject: id,
-              organizationId,
+              subject: { id, name: apiKey.name },
+              organization,
               data: { ...aboutProject(apiKey), ...data },
             }),
         },
@@ -500,7 +508,13 @@ export class ApiKeysService {
         own,
         now,
         step: requireTransition(apiKey, operation, now),
-        record: (event) => record({ ...event, data: { ...aboutProject(apiKey), ...event.data }, subject: id, actor }),
+        record: (event) =>
+          record({
+            ...event,
+            data: { ...aboutProject(apiKey), ...event.data },
+            subject: { id, name: apiKey.name },
+            actor,
+          }),
       });
     });
   }

@@ -33,6 +33,7 @@ interface Due {
   api_key_id: string;
   organization_id: string;
   project_id: string | null;
+  name: string;
   expires_at: Date;
   days: number;
   shard: number;
@@ -75,7 +76,7 @@ const TAKE = `
  * keeps it from changing until this transaction ends.
  */
 const READ = `
-  SELECT DISTINCT ON (k.id) k.id AS api_key_id, k.organization_id, k.project_id, k.expires_at, days,
+  SELECT DISTINCT ON (k.id) k.id AS api_key_id, k.organization_id, k.project_id, k.name, k.expires_at, days,
          a.shard, a.seq::float8 AS seq
   FROM unnest($1::uuid[], $3::timestamptz[], $4::int[]) AS taken (id, expires_at, days)
   JOIN api_key k ON k.id = taken.id AND k.expires_at = taken.expires_at
@@ -129,7 +130,7 @@ export class ExpiryNotices {
 
   #event(due: Due): string {
     const about = {
-      subject: fromUuid('key', due.api_key_id),
+      subject: { id: fromUuid('key', due.api_key_id), name: due.name },
       organizationId: fromUuid('org', due.organization_id),
       actor: { type: 'system', id: null },
       seq: due.seq,

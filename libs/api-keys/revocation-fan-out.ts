@@ -36,6 +36,7 @@ interface RevokedKey {
   readonly id: string;
   readonly number: string;
   readonly project_id: string | null;
+  readonly name: string;
 }
 
 /** Only one worker at a time works on a mass revocation; a second one goes on to the next. */
@@ -52,7 +53,7 @@ const revokeSome = (column: string) => `
     WHERE r.id = $1 AND k.revoked_at IS NULL ORDER BY k.number LIMIT ${CHUNK} FOR UPDATE OF k
   )
   UPDATE api_key k SET revoked_at = $2, updated_at = greatest(k.updated_at, $2), version = k.version + 1
-  FROM chunk WHERE k.id = chunk.id RETURNING k.id, k.number::text AS number, k.project_id`;
+  FROM chunk WHERE k.id = chunk.id RETURNING k.id, k.number::text AS number, k.project_id, k.name`;
 const REVOKE_SOME = { project: revokeSome('project_id'), member: revokeSome('accountable_user_id') };
 
 /**
@@ -126,11 +127,16 @@ export class RevocationFanOut {
   #event(revocation: Revocation, key: RevokedKey): string {
     return this.events.encode({
       type: 'api_key.revoked',
-      subject: fromUuid('key', key.id),
+      subject: { id: fromUuid('key', key.id), name: key.name },
       organizationId: fromUuid('org', revocation.organization_id),
       actor: revocation.actor,
       seq: revocation.seq,
-      origin: { ip: revocation.ip, userAgent: revocation.user_agent, requestId: revocation.request_id },
+      origin: {
+        ip: revocation.ip,
+        userAgent: revocation.user_agent,
+        requestId: revocation.request_id,
+        isStored: true,
+      },
       data: {
         ...aboutProject({ projectId: key.project_id && fromUuid('proj', key.project_id) }),
         deleted: false,

@@ -5,6 +5,7 @@ import { newId, toUuid } from '#libs/contract/ids.js';
 import { ApiKeyRevocation, type Dependents, type MassRevocation } from '#libs/organizations/api-key-revocation.js';
 import { Clock } from '#libs/platform/clock.js';
 import type { Change } from '#libs/platform/events/changes.js';
+import { PersonalData } from '#libs/platform/personal-data.js';
 import { requestContext } from '#libs/platform/request-context.js';
 
 /**
@@ -13,7 +14,10 @@ import { requestContext } from '#libs/platform/request-context.js';
  */
 @Injectable()
 export class RevocationOfApiKeys extends ApiKeyRevocation {
-  constructor(private readonly clock: Clock) {
+  constructor(
+    private readonly clock: Clock,
+    private readonly personalData: PersonalData,
+  ) {
     super();
   }
 
@@ -36,7 +40,8 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
   /** @returns whether there is any key that it covers */
   async #insert(em: EntityManager, of: Dependents, actor: EventActor, id: string): Promise<boolean> {
     const { kind, subject, column } = placeOf(of);
-    const { ip, userAgent, requestId } = requestContext();
+    const { requestId } = requestContext();
+    const { ip, user_agent: userAgent } = this.personalData.origin(requestContext());
     // The state of the shard is locked: no key of the organization is being created, and the highest number is the last.
     const rows = await em.execute<unknown[]>(
       `INSERT INTO api_key_revocation
@@ -51,7 +56,7 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
         toUuid(id),
         kind,
         this.clock.now(),
-        JSON.stringify(actor),
+        JSON.stringify(this.personalData.actor(actor)),
         ip,
         userAgent,
         requestId,

@@ -45,11 +45,15 @@ function outcomeOf(type: string, code: unknown): string | null {
   return type === 'api_key.denied' && typeof code === 'string' ? searchable(code) : null;
 }
 
-/** Only what may be IPv4 in IPv6 is looked at closely: this is done for every event there is. */
+/**
+ * An address, or the network that was recorded of it. Only what may be IPv4 in IPv6, and what is no address, is looked at
+ * closely: this is done for every event there is.
+ */
 function addressOf(ip: unknown): string | null {
-  const version = typeof ip === 'string' && !ip.includes('%') ? isIP(ip) : 0;
-  if (version === 0) return null;
-  return version === 6 && /^[0:]|\./.test(ip as string) ? (Network.safeParse(ip).data ?? null) : (ip as string);
+  if (typeof ip !== 'string') return null;
+  const version = ip.includes('%') ? 0 : isIP(ip);
+  if (version === 0) return ip.includes('/') ? (Network.safeParse(ip).data ?? null) : null;
+  return version === 6 && /^[0:]|\./.test(ip) ? (Network.safeParse(ip).data ?? null) : ip;
 }
 
 /** An index takes no text of any length, and nobody can ask for a longer one. */

@@ -1,4 +1,5 @@
 import type { AuditEvent, exportFormats } from '#libs/contract/audit.js';
+import { calledIn } from '#libs/contract/events.js';
 import { columnsOf, withoutNul, type AuditColumns } from './audit-columns.js';
 import { eventOf, lineOf, type Leaf } from './audit-reader.js';
 import { csvLine } from './csv.js';
@@ -11,8 +12,12 @@ const cells: Record<string, (item: AuditEvent, columns: AuditColumns) => unknown
   time: ({ event }) => event.time,
   type: ({ event }) => event.type,
   subject: ({ event }) => event.subject,
+  subject_name: ({ event }) => calledIn(event.data, 'subject').name,
+  subject_email: ({ event }) => calledIn(event.data, 'subject').email,
   actor_type: ({ event }) => event.data.actor.type,
   actor_id: ({ event }) => event.data.actor.id,
+  actor_name: ({ event }) => calledIn(event.data, 'actor').name,
+  actor_email: ({ event }) => calledIn(event.data, 'actor').email,
   outcome: (_, { outcome }) => outcome,
   count: ({ event }) => event.data['count'],
   first_at: ({ event }) => event.data['first_at'],
@@ -25,6 +30,8 @@ const cells: Record<string, (item: AuditEvent, columns: AuditColumns) => unknown
   request_id: ({ event }) => event.data['request_id'],
   verified_by: ({ event }) => idOf(event.data['verified_by']),
   project_id: (_, { projectId }) => projectId,
+  organization_id: ({ event }) => calledIn(event.data, 'organization').id ?? event.data.organization_id,
+  organization_name: ({ event }) => calledIn(event.data, 'organization').name,
   id: ({ event }) => event.id,
   data: ({ event }) => event.data,
 };

@@ -11,7 +11,7 @@ export interface AuditFilter {
   readonly actorId?: string | undefined;
   readonly subject?: string | undefined;
   readonly outcomes?: readonly string[] | undefined;
-  /** An address or a network. */
+  /** An address or a network. An event that has recorded a network matches by each address in it. */
   readonly ip?: string | undefined;
   /** How the path begins. */
   readonly path?: string | undefined;
@@ -37,7 +37,7 @@ export function matches(filter: AuditFilter, columns: AuditColumns): boolean {
   return (
     (!types || types.some((type) => isOfType(columns.type, type))) &&
     (!outcomes || (columns.outcome !== null && outcomes.includes(columns.outcome))) &&
-    (!ip || (columns.ip !== null && isWithin(columns.ip, ip))) &&
+    (!ip || (columns.ip !== null && (isWithin(columns.ip, ip) || isWithin(ip, columns.ip)))) &&
     (!path || (columns.path?.startsWith(path) ?? false)) &&
     isOrAny(filter.keyId, columns.keyId) &&
     isOrAny(filter.actorId, columns.actorId) &&
@@ -62,7 +62,7 @@ export function conditionsOf(filter: StoredFilter): Condition[] {
     ...(actorId ? [['actor_id = ?', actorId] as const, ...actorHint(actorId)] : []),
     ...(subject ? [['subject = ?', subject] as const, subjectHint(subject)] : []),
     ...(outcomes ? [['outcome = ANY(?)', outcomes] as const, ...outcomeHint(outcomes)] : []),
-    ...(ip ? [['ip <<= ?::inet', ip] as const] : []),
+    ...(ip ? [['ip && ?::inet', ip] as const] : []),
     ...(path ? [['starts_with(path, ?)', path] as const] : []),
     ...(projectId ? [['project_id = ?', toUuid(projectId)] as const] : []),
     ...(from ? [['time >= ?', from] as const] : []),

@@ -1,19 +1,29 @@
-import type { DomainEventType } from '#libs/contract/events.js';
+import type { DomainEventType, EventActor } from '#libs/contract/events.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import type { Change } from '#libs/platform/events/changes.js';
 import type { NewEvent } from '#libs/platform/events/event.js';
-import type { UserPrincipal } from './principal.js';
+import { personOf, type UserPrincipal } from './principal.js';
 
 /**
  * Records what an operator does twice: in the trail of whom it concerns, and in that of the deployment, where all that
- * operators do is found together. The change has to include both.
+ * operators do is found together, with the organization that it was about. The change has to include both.
  */
 export function recordOperatorAction<T extends DomainEventType>(
   record: Change['record'],
   operator: UserPrincipal,
-  event: Pick<NewEvent<T>, 'type' | 'subject' | 'data'> & { readonly organizationId: string },
+  {
+    organization,
+    ...event
+  }: Pick<NewEvent<T>, 'type' | 'subject' | 'data'> & {
+    readonly organization: { readonly id: string; readonly name?: string };
+  },
 ): void {
-  const actor = { type: 'operator', id: operator.userId } as const;
-  for (const organizationId of new Set([event.organizationId, DEPLOYMENT_ID]))
-    record({ ...event, organizationId, actor });
+  const actor = operatorActor(operator);
+  if (organization.id !== DEPLOYMENT_ID) record({ ...event, organizationId: organization.id, actor });
+  const about = organization.id !== DEPLOYMENT_ID && { organization: { id: organization.id, name: organization.name } };
+  record({ ...event, ...about, organizationId: DEPLOYMENT_ID, actor });
+}
+
+export function operatorActor(operator: UserPrincipal): EventActor {
+  return { type: 'operator', ...personOf(operator) };
 }

@@ -11,7 +11,7 @@ import { hashOfToken, newOneTimeToken, oneTimeLink } from './one-time-token.js';
 import { recordOperatorAction } from './operator-action.js';
 import { PasswordReset } from './password-reset.entity.js';
 import { Passwords } from './passwords.js';
-import type { UserPrincipal } from './principal.js';
+import { personOf, type UserPrincipal } from './principal.js';
 import { SessionsService } from './sessions.service.js';
 import { User } from './user.entity.js';
 
@@ -50,8 +50,8 @@ export class PasswordResetsService {
       });
       recordOperatorAction(record, operator, {
         type: 'user.password_reset_requested',
-        subject: user.id,
-        organizationId: user.personalOrganizationId,
+        subject: personOf(user),
+        organization: { id: user.personalOrganizationId },
         data: {},
       });
       return { url: oneTimeLink(this.config.publicUrl, 'password-reset', token), token, expiresAt };
@@ -75,7 +75,7 @@ export class PasswordResetsService {
       await withdrawResets(em, { userId: user.id }, now);
       record({
         type: 'user.password_reset',
-        subject: user.id,
+        subject: personOf(user),
         // Whoever has the link; the reset has not asked who that is.
         actor: { type: 'anonymous', id: null },
         data: ended,

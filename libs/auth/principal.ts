@@ -3,6 +3,7 @@ import type { Environment } from '#libs/contract/api-keys.js';
 import type { EventActor, EventVerifier } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import type { Basis } from '#libs/platform/events/admission.js';
+import type { User } from './user.entity.js';
 
 /** Who is calling. What a user may do depends on the organization; what a key may do came with it. */
 export type Principal = UserPrincipal | ApiKeyPrincipal;
@@ -46,7 +47,15 @@ export const Caller = createParamDecorator(
   (_: unknown, context) => context.switchToHttp().getRequest<{ user: Principal }>().user,
 );
 
+/** Who makes a change, with the name at that time. */
 export function actorOf(principal: Principal): EventActor {
+  return principal.type === 'user'
+    ? { type: 'user', ...personOf(principal) }
+    : { ...actorIdOf(principal), name: principal.name };
+}
+
+/** Who asks for a verification, of which there are too many to repeat a name in each. */
+function actorIdOf(principal: Principal): EventActor {
   return principal.type === 'user'
     ? { type: 'user', id: principal.userId }
     : { type: 'api_key', id: principal.apiKeyId };
@@ -55,7 +64,12 @@ export function actorOf(principal: Principal): EventActor {
 /** As the event of a verification names who asked for it. */
 export function verifierOf(principal: Principal): EventVerifier {
   const secretId = principal.type === 'api_key' && principal.secretId;
-  return { ...actorOf(principal), ...(secretId && { secret_id: secretId }) };
+  return { ...actorIdOf(principal), ...(secretId && { secret_id: secretId }) };
+}
+
+/** A user as an event names them. */
+export function personOf(user: UserPrincipal | User) {
+  return { id: 'userId' in user ? user.userId : user.id, name: user.name, email: user.email };
 }
 
 /** The organization that is meant when none is named. */

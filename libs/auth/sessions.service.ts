@@ -7,6 +7,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/platform/events/changes.js';
 import { noteRequirement, type Requirement } from '#libs/platform/idempotency.js';
+import { PersonalData } from '#libs/platform/personal-data.js';
 import { requestContext } from '#libs/platform/request-context.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
@@ -14,7 +15,7 @@ import { endOldestSessions, endSessions, lockUsers, withdrawResets } from './acc
 import { LoginDelay } from './login-delay.js';
 import { hashOfToken } from './one-time-token.js';
 import { Passwords } from './passwords.js';
-import { actorOf, type UserPrincipal } from './principal.js';
+import { actorOf, personOf, type UserPrincipal } from './principal.js';
 import { RefreshToken, Session } from './session.entity.js';
 import { decideRefresh, isLive, SESSION_DAYS } from './session.js';
 import { UnknownSignIns } from './unknown-sign-ins.js';
@@ -45,6 +46,7 @@ export class SessionsService {
     private readonly accessTokens: AccessTokens,
     private readonly sealing: Sealing,
     private readonly unknownSignIns: UnknownSignIns,
+    private readonly personalData: PersonalData,
   ) {}
 
   async login({ email, password }: { email: string; password: string }): Promise<Tokens> {
@@ -78,8 +80,8 @@ export class SessionsService {
         session.endedAt = now;
         record({
           type: 'user.refresh_token_reused',
-          subject: user.id,
-          actor: { type: 'user', id: user.id },
+          subject: personOf(user),
+          actor: { type: 'user', ...personOf(user) },
           data: { session_id: session.id },
         });
       }
@@ -96,8 +98,8 @@ export class SessionsService {
       session.endedAt = this.clock.now();
       record({
         type: 'user.logged_out',
-        subject: principal.userId,
-        actor: { type: 'user', id: principal.userId },
+        subject: personOf(principal),
+        actor: actorOf(principal),
         data: { session_id: session.id },
       });
     });
@@ -127,7 +129,7 @@ export class SessionsService {
       session.endedAt = this.clock.now();
       record({
         type: 'user.session_ended',
-        subject: principal.userId,
+        subject: personOf(principal),
         actor: actorOf(principal),
         data: { session_id: id },
       });
@@ -146,7 +148,7 @@ export class SessionsService {
       user!.passwordHash = passwordHash;
       const ended = await endSessions(em, principal.userId, now, principal.sessionId);
       await withdrawResets(em, { userId: principal.userId }, now);
-      record({ type: 'user.password_changed', subject: principal.userId, actor: actorOf(principal), data: ended });
+      record({ type: 'user.password_changed', subject: personOf(principal), actor: actorOf(principal), data: ended });
     });
   }
 
@@ -194,7 +196,7 @@ export class SessionsService {
 
   #open(user: User): Promise<Tokens> {
     const now = this.clock.now();
-    const { ip, userAgent } = requestContext();
+    const { ip, user_agent: userAgent } = this.personalData.origin(requestContext());
     const sessionId = newId('session', now);
     const refreshToken = `rt_${randomBytes(32).toString('base64url')}`;
     return this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
@@ -206,7 +208,7 @@ export class SessionsService {
       em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt });
       await em.flush();
       newToken(em, refreshToken, sessionId, now);
-      const about = { subject: user.id, actor: { type: 'user', id: user.id } } as const;
+      const about = { subject: personOf(user), actor: { type: 'user', ...personOf(user) } } as const;
       record({ ...about, type: 'user.login_succeeded', data: { session_id: sessionId } });
       for (const id of await endOldestSessions(em, user.id, now)) {
         record({ ...about, type: 'user.session_ended', data: { session_id: id, because: 'too_many' } });
@@ -217,7 +219,7 @@ export class SessionsService {
 
   async #recordFailure(user: User): Promise<void> {
     await this.changes.create(user.personalOrganizationId, async ({ record }) =>
-      record({ type: 'user.login_failed', subject: user.id, actor: { type: 'anonymous', id: null }, data: {} }),
+      record({ type: 'user.login_failed', subject: personOf(user), actor: { type: 'anonymous', id: null }, data: {} }),
     );
   }
 

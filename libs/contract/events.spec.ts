@@ -200,6 +200,37 @@ const golden = [
   { type: 'credits.removed', subject: org, data: { ...byOperator, balance: 7 } },
   { type: 'credits.low', subject: org, data: { ...bySystem, balance: 1, low_below: 2 } },
   { type: 'operator.read', subject: org, data: { ...byOperator, method: 'GET', path: '/api/v1/audit/events' } },
+  {
+    type: 'operator.read',
+    subject: org,
+    data: {
+      ...byOperator,
+      actor: { ...byOperator.actor, name: 'Op', email: 'op@example.com' },
+      organization: { id: org, name: 'Engines' },
+      method: 'GET',
+      path: '/api/v1/usage',
+      reads: [
+        { method: 'GET', path: '/api/v1/usage', request_id: 'req_1' },
+        { method: 'GET', path: '/api/v1/credits', request_id: 'req_2' },
+      ],
+    },
+  },
+  {
+    type: 'member.removed',
+    subject: user,
+    data: {
+      ...byUser,
+      actor: { ...byUser.actor, name: 'Ada', email: 'ada@example.com' },
+      subject: { name: 'Bob', email: 'bob@example.com' },
+      role: 'viewer',
+      revoked_api_keys: 0,
+    },
+  },
+  { type: 'user.registered', subject: user, data: byUser },
+  { type: 'organization.created', subject: org, data: { ...byUser, owner_id: user } },
+  { type: 'organization.updated', subject: org, data: { ...byUser, changes: { name: {} } } },
+  { type: 'invitation.created', subject: invitation, data: { ...byUser, role: 'viewer' } },
+  { type: 'invitation.revoked', subject: invitation, data: { ...byUser, subject: { email: 'bob@example.com' } } },
 ];
 
 describe('events of version 0.1.0', () => {

@@ -13,11 +13,21 @@ const actor = z.strictObject({
   /** `system`: the service itself, by the clock. `operator`: a user who acts as one of the deployment's staff. */
   type: z.enum(['user', 'operator', 'api_key', 'anonymous', 'system']),
   id: z.string().nullable(),
+  /** What a user or a key was called then, and a user's e-mail address. Absent in uses, and with RECORD_ACTOR=id. */
+  name: z.string().optional(),
+  email: z.string().optional(),
 });
+
+/** What somebody or something was called when it happened. */
+const named = z.strictObject({ name: z.string().optional(), email: z.string().optional() });
 
 const common = {
   organization_id: idOf('org'),
   actor,
+  /** Of the subject, whose id the envelope has. */
+  subject: named.optional(),
+  /** In the log of the deployment: the organization that it is about. */
+  organization: z.strictObject({ id: idOf('org'), name: z.string().optional() }).optional(),
   ip: z.string().nullable(),
   user_agent: z.string().nullable(),
   /** Null where the event stands for several requests. */
@@ -54,8 +64,8 @@ const endedSessions = { ended_sessions: z.int().optional(), ended_session_ids: z
  */
 const revokedKeys = { revoked_api_keys: z.int(), revocation_id: idOf('revocation').optional() };
 
-/** Each field that changed, by its name in the API. */
-const changes = z.record(z.string(), z.object({ before: z.unknown(), after: z.unknown() }));
+/** Each field that changed, by its name in the API; without the values where they may name a person and RECORD_ACTOR=id. */
+const changes = z.record(z.string(), z.object({ before: z.unknown().optional(), after: z.unknown().optional() }));
 
 /** Of a public key that was shown alone: the page that it came from. */
 const shown = { credential: z.literal('public_key').optional(), origin: z.string().nullable().optional() };
@@ -74,7 +84,7 @@ const endpoint = { method: z.string().nullable(), path: z.string().nullable() };
 
 export const DomainEvent = z
   .discriminatedUnion('type', [
-    event('user.registered', { email: z.string() }),
+    event('user.registered', { email: z.string().optional() }),
     event('user.login_succeeded', { session_id: idOf('session') }),
     event('user.login_failed', {
       ...span,
@@ -93,11 +103,11 @@ export const DomainEvent = z
     event('user.password_reset', endedSessions),
     event('user.operator_added', { invitation_id: idOf('inv') }),
     event('user.operator_removed', {}),
-    event('organization.created', { name: z.string(), owner_id: idOf('user') }),
+    event('organization.created', { name: z.string().optional(), owner_id: idOf('user') }),
     event('organization.updated', { changes }),
     event('organization.suspended', { reason: z.string().optional() }),
     event('organization.resumed', {}),
-    event('invitation.created', { role: Role.nullable(), email: z.string().nullable() }),
+    event('invitation.created', { role: Role.nullable(), email: z.string().nullable().optional() }),
     event('invitation.revoked', {}),
     event('member.added', { role: Role, invitation_id: idOf('inv') }),
     event('member.role_changed', {
@@ -115,7 +125,11 @@ export const DomainEvent = z
     event('credits.removed', { balance: z.int() }),
     event('credits.low', { balance: z.int(), low_below: z.int() }),
     /** What an operator read of the organization, before they were shown it. */
-    event('operator.read', endpoint),
+    event('operator.read', {
+      ...endpoint,
+      /** Where a page sent several calls at once: all of them, the first included. */
+      reads: z.array(z.object({ ...endpoint, request_id: z.string() })).optional(),
+    }),
     event('api_key.created', {
       ...project,
       secret_id: idOf('secret'),
@@ -134,6 +148,7 @@ export const DomainEvent = z
       public_scopes: z.array(Scope).nullable().optional(),
       allowed_ips: z.array(z.string()).optional(),
       accountable_user_id: idOf('user').optional(),
+      accountable_user: named.optional(),
       own_keys_only: z.boolean().optional(),
       /** Absent where it has none. */
       rate_limits: z.array(RateLimit).optional(),
@@ -200,6 +215,9 @@ export type DomainEventOf<T extends DomainEventType> = Extract<DomainEvent, { ty
 export type EventActor = z.infer<typeof actor>;
 export type EventVerifier = z.infer<typeof verifier>;
 
+/** Whom or what an event is about: the id, and what it was called then. */
+export type EventSubject = z.infer<typeof named> & { readonly id: string };
+
 /**
  * What the log needs of an entry to keep it. Looser than {@link DomainEvent}, so that a worker that is older than the
  * API keeps the events that it does not know yet.
@@ -227,3 +245,14 @@ export function asEnvelope(event: unknown): EventEnvelope {
   Checked.parse(event);
   return event as EventEnvelope;
 }
+
+/** What an event, of whatever version, says that somebody or something was called. */
+export function calledIn(
+  data: EventEnvelope['data'],
+  which: 'actor' | 'subject' | 'organization',
+): { readonly id?: string; readonly name?: string; readonly email?: string } {
+  return Called.safeParse(data[which]).data ?? {};
+}
+
+const text = z.string().optional().catch(undefined);
+const Called = z.object({ id: text, name: text, email: text });

@@ -84,6 +84,15 @@ export function addressOf(given: string): string | null {
   return range ? write(range) : null;
 }
 
+/**
+ * The network of so many bits that an address, or the base of a network, is in. Null for what is neither.
+ */
+export function networkOf(text: string, bits: { readonly ipv4: number; readonly ipv6: number }): string | null {
+  const [base] = text.split('/', 1);
+  const range = parseNetwork(base!);
+  return range ? write([range[0], bits[range[0].kind()]]) : null;
+}
+
 /** Whether every address of the inner network, or the inner address, lies within the outer network. */
 export function isWithin(inner: string, outer: string): boolean {
   const inside = parseNetwork(inner);

@@ -7,7 +7,8 @@ import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { isId } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import { Authorities, noSuchOrganization } from '#libs/organizations/authorities.service.js';
+import { noSuchOrganization } from '#libs/organizations/authorities.service.js';
+import { OperatorReads } from '#libs/organizations/operator-reads.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Changes, type Change } from '#libs/platform/events/changes.js';
@@ -24,7 +25,7 @@ export class DeploymentService {
     private readonly clock: Clock,
     private readonly changes: Changes,
     private readonly sessions: SessionsService,
-    private readonly authorities: Authorities,
+    private readonly reads: OperatorReads,
   ) {}
 
   /** The oldest first. Recorded in the log of the deployment alone: a list reads nothing of one in particular. */
@@ -33,7 +34,7 @@ export class DeploymentService {
     query: { status: 'active' | 'suspended' | undefined; search: string | undefined },
     page: PageRequest,
   ) {
-    await this.authorities.recordRead(operator, DEPLOYMENT_ID);
+    await this.reads.record(operator, DEPLOYMENT_ID);
     const em = this.em.fork();
     const { status, search } = query;
     const wanted = {
@@ -91,7 +92,7 @@ export class DeploymentService {
       await this.sessions.requireOperatorNow(em, operator);
       const organization = await em.findOneOrFail(Organization, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
       work(organization, this.clock.now(), (event) =>
-        recordOperatorAction(record, operator, { ...event, subject: id, organizationId: id }),
+        recordOperatorAction(record, operator, { ...event, subject: id, organization }),
       );
       return organization;
     };

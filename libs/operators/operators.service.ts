@@ -1,9 +1,9 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { recordOperatorAction } from '#libs/auth/operator-action.js';
+import { operatorActor, recordOperatorAction } from '#libs/auth/operator-action.js';
 import { withdrawResets } from '#libs/auth/account-access.js';
-import type { UserPrincipal } from '#libs/auth/principal.js';
+import { personOf, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -39,7 +39,7 @@ export class OperatorsService {
       recordOperatorAction(record, operator, {
         type: 'invitation.created',
         subject: made.invitation.id,
-        organizationId: DEPLOYMENT_ID,
+        organization: { id: DEPLOYMENT_ID },
         data: { role: null, email },
       });
       return made;
@@ -64,12 +64,12 @@ export class OperatorsService {
       if (operators.length === 1)
         throw new DomainError('conflict', 'The last operator stays one; invite another first');
       member.operatorSince = null;
-      await this.invitations.withdrawAfterOperator(change, member, { type: 'operator', id: operator.userId });
+      await this.invitations.withdrawAfterOperator(change, member, operatorActor(operator));
       await withdrawResets(em, { createdBy: userId }, this.clock.now());
       recordOperatorAction(record, operator, {
         type: 'user.operator_removed',
-        subject: userId,
-        organizationId: user.personalOrganizationId,
+        subject: personOf(user),
+        organization: { id: user.personalOrganizationId },
         data: {},
       });
     });

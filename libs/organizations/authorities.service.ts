@@ -2,18 +2,15 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
-import { recordOperatorAction } from '#libs/auth/operator-action.js';
 import type { ApiKeyPrincipal, Principal, UserPrincipal } from '#libs/auth/principal.js';
 import { isOperators, SessionsService } from '#libs/auth/sessions.service.js';
-import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { applicationAuthority, isDeploymentScope, missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes, type Change } from '#libs/platform/events/changes.js';
-import { apartFromTheCall, noteRequirement, RequirementCheck, type Requirement } from '#libs/platform/idempotency.js';
-import { requestContext } from '#libs/platform/request-context.js';
+import { noteRequirement, RequirementCheck, type Requirement } from '#libs/platform/idempotency.js';
 import { authorityOfRole, beyond, operatorAuthority, type Authority } from './authority.js';
 import { Membership } from './membership.entity.js';
+import { OperatorReads } from './operator-reads.js';
 import { Organization } from './organization.entity.js';
 
 /**
@@ -41,7 +38,7 @@ export class Authorities extends RequirementCheck {
     private readonly em: EntityManager,
     private readonly credentials: CredentialVerifier,
     private readonly sessions: SessionsService,
-    private readonly changes: Changes,
+    private readonly reads: OperatorReads,
   ) {
     super();
     this.#application = applicationAuthority(config.settings.APP_SCOPES);
@@ -63,7 +60,7 @@ export class Authorities extends RequirementCheck {
     if (own && covers(own, scope)) return within(reach, own);
     if (isOperatorFor(scope, principal)) {
       if ((await em.count(Organization, { id: organizationId })) === 0) throw noSuchOrganization();
-      await this.recordRead(principal, organizationId);
+      await this.reads.record(principal, organizationId);
       return operatorAuthority;
     }
     return check(own, scope, reach);
@@ -177,21 +174,6 @@ export class Authorities extends RequirementCheck {
   #ofMember({ role, userId }: Membership, { operator }: UserPrincipal): Authority {
     const authority = authorityOfRole(role, userId, this.#application);
     return operator ? { ...authority, grants: ['deployment:verify'] } : authority;
-  }
-
-  /** What an operator is about to read of an organization, in its trail; and in that of the deployment. */
-  async recordRead(operator: UserPrincipal, organizationId: string): Promise<void> {
-    const { method, path } = requestContext();
-    const change = async ({ em, record }: Change) => {
-      await this.sessions.requireOperatorNow(em, operator);
-      recordOperatorAction(record, operator, {
-        type: 'operator.read',
-        subject: organizationId,
-        organizationId,
-        data: { method, path },
-      });
-    };
-    await apartFromTheCall(() => this.changes.create([organizationId, DEPLOYMENT_ID], change));
   }
 }
 

@@ -59,33 +59,38 @@ export class CreditsService {
     input: { amount: number; reason: string | null; lowBelow: number | undefined },
   ): Promise<CreditGrant> {
     const isMetered = (await this.em.fork().count(Credit, { organizationId })) > 0;
-    return this.#change(operator, organizationId, isMetered ? 'goes on' : 'begins', async ({ em, record }) => {
-      const credit = await lock(em, organizationId);
-      if (isMetered && !credit) {
-        throw new DomainError('conflict', 'The balance was set aside at this very moment; grant again');
-      }
-      const grant = await this.#add(em, organizationId, credit, { ...input, grantedBy: operator.userId });
-      const { amount, balanceAfter, reason } = grant;
-      recordOperatorAction(record, operator, {
-        type: 'credits.granted',
-        subject: organizationId,
-        organizationId,
-        data: { amount, balance: balanceAfter, reason: reason ?? null },
-      });
-      return grant;
-    });
+    return this.#change(
+      operator,
+      organizationId,
+      isMetered ? 'goes on' : 'begins',
+      async ({ em, record }, organization) => {
+        const credit = await lock(em, organizationId);
+        if (isMetered && !credit) {
+          throw new DomainError('conflict', 'The balance was set aside at this very moment; grant again');
+        }
+        const grant = await this.#add(em, organizationId, credit, { ...input, grantedBy: operator.userId });
+        const { amount, balanceAfter, reason } = grant;
+        recordOperatorAction(record, operator, {
+          type: 'credits.granted',
+          subject: organizationId,
+          organization,
+          data: { amount, balance: balanceAfter, reason: reason ?? null },
+        });
+        return grant;
+      },
+    );
   }
 
   /** A second time changes nothing. */
   async remove(operator: UserPrincipal, organizationId: string): Promise<void> {
-    await this.#change(operator, organizationId, 'ends', async ({ em, record }) => {
+    await this.#change(operator, organizationId, 'ends', async ({ em, record }, organization) => {
       const credit = await lock(em, organizationId);
       if (!credit) return;
       em.remove(credit);
       recordOperatorAction(record, operator, {
         type: 'credits.removed',
         subject: organizationId,
-        organizationId,
+        organization,
         data: { balance: credit.balance },
       });
     });
@@ -110,12 +115,12 @@ export class CreditsService {
     operator: UserPrincipal,
     id: string,
     metering: 'begins' | 'goes on' | 'ends',
-    work: (change: Change) => Promise<T>,
+    work: (change: Change, organization: Organization) => Promise<T>,
   ): Promise<T> {
     if (id === DEPLOYMENT_ID || (await this.em.fork().count(Organization, { id })) === 0) throw noSuchOrganization();
     const change = async (change: Change) => {
       await this.sessions.requireOperatorNow(change.em, operator);
-      return work(change);
+      return work(change, await change.em.findOneOrFail(Organization, id));
     };
     return metering === 'goes on'
       ? this.changes.create([id, DEPLOYMENT_ID], change)

@@ -3,7 +3,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { lockUsers } from '#libs/auth/account-access.js';
 import { hashOfToken, newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
-import { actorOf, type UserPrincipal } from '#libs/auth/principal.js';
+import { actorOf, personOf, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import type { EventActor } from '#libs/contract/events.js';
@@ -222,7 +222,8 @@ export class InvitationsService {
   async #join({ em, record }: Change, invitation: Invitation, user: User, now: Date): Promise<Role> {
     const { id } = invitation;
     const [organizationId, role] = [invitation.organizationId!, invitation.role!];
-    const about = { subject: user.id, organizationId, actor: { type: 'user', id: user.id } } as const;
+    const person = personOf(user);
+    const about = { subject: person, organizationId, actor: { type: 'user', ...person } } as const;
     const known = await em.findOne(Membership, { organizationId, userId: user.id });
     if (known && !isHigher(role, known.role)) return known.role;
     invitation.acceptedAt = now;
@@ -244,9 +245,9 @@ export class InvitationsService {
     for (const organizationId of [user.personalOrganizationId, DEPLOYMENT_ID]) {
       record({
         type: 'user.operator_added',
-        subject: user.id,
+        subject: personOf(user),
         organizationId,
-        actor: { type: 'user', id: user.id },
+        actor: { type: 'user', ...personOf(user) },
         data: { invitation_id: invitation.id },
       });
     }
@@ -256,7 +257,8 @@ export class InvitationsService {
     if (invitation.revokedAt) return;
     invitation.revokedAt = this.clock.now();
     const where = organizationId ? { organizationId } : {};
-    record({ type: 'invitation.revoked', subject: invitation.id, actor, data: {}, ...where });
+    const { id, email } = invitation;
+    record({ type: 'invitation.revoked', subject: { id, ...(email && { email }) }, actor, data: {}, ...where });
   }
 
   async #isMember(em: EntityManager, organizationId: string, email: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { actorOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { actorOf, personOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import { User } from '#libs/auth/user.entity.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -65,7 +65,7 @@ export class MembersService {
         await this.invitations.withdrawAfter(change, organizationId, user, role, actorOf(principal));
         record({
           type: 'member.role_changed',
-          subject: userId,
+          subject: personOf(user),
           actor: actorOf(principal),
           data: { before, after: role },
         });
@@ -95,7 +95,7 @@ export class MembersService {
       em.remove(member);
       record({
         type: 'member.removed',
-        subject: userId,
+        subject: personOf(user),
         actor,
         data: { role: member.role, ...revoked },
       });

@@ -7,6 +7,7 @@ import { InvitationsService } from './invitations.service.js';
 import { MembersController } from './members.controller.js';
 import { MembersService } from './members.service.js';
 import { OrganizationLimits } from './organization-limits.js';
+import { OperatorReads } from './operator-reads.js';
 import { OrganizationsController } from './organizations.controller.js';
 import { OrganizationsService } from './organizations.service.js';
 import { ProjectsController } from './projects.controller.js';
@@ -23,10 +24,11 @@ import { RegistrationService } from './registration.service.js';
     InvitationsService,
     MembersService,
     OrganizationLimits,
+    OperatorReads,
     OrganizationsService,
     ProjectsService,
     RegistrationService,
   ],
-  exports: [Authorities, InvitationsService],
+  exports: [Authorities, InvitationsService, OperatorReads],
 })
 export class OrganizationsModule {}

@@ -98,7 +98,12 @@ export class ProjectsService {
       if (changes['name']) project.name = patch.name!;
       if (changes['description']) project.description = patch.description ?? null;
       touch(project, this.clock.now());
-      record({ type: 'project.updated', subject: id, actor: actorOf(principal), data: { changes } });
+      record({
+        type: 'project.updated',
+        subject: { id, name: project.name },
+        actor: actorOf(principal),
+        data: { changes },
+      });
       return project;
     });
   }
@@ -121,7 +126,7 @@ export class ProjectsService {
       const now = this.clock.now();
       project.deletedAt = now;
       touch(project, now);
-      change.record({ type: 'project.deleted', subject: id, actor, data: { ...revoked } });
+      change.record({ type: 'project.deleted', subject: { id, name: project.name }, actor, data: { ...revoked } });
       return revoked.revoked_api_keys;
     });
   }

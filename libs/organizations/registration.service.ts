@@ -2,6 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { AccountRate } from '#libs/auth/account-rate.js';
 import { Passwords } from '#libs/auth/passwords.js';
+import { personOf } from '#libs/auth/principal.js';
 import { User } from '#libs/auth/user.entity.js';
 import { newId } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -72,14 +73,14 @@ export class RegistrationService {
       });
       em.create(Membership, { organizationId, userId, role: 'owner', createdAt: now });
 
-      const actor = { type: 'user', id: userId } as const;
+      const actor = { type: 'user', ...personOf(user) } as const;
       record({
         type: 'organization.created',
         subject: organizationId,
         actor,
         data: { name: organization.name, owner_id: userId },
       });
-      record({ type: 'user.registered', subject: userId, actor, data: { email: user.email } });
+      record({ type: 'user.registered', subject: personOf(user), actor, data: { email: user.email } });
       await this.credits.open(change, organizationId);
       if (invitationToken !== undefined) await this.invitations.redeem(change, invitationToken, user);
       return { organization, user };

@@ -181,7 +181,8 @@ export class BinaryRows {
 }
 
 function inetOf(address: string): Uint8Array {
-  const parsed = ipaddr.parse(address);
+  const [base, bits] = address.split('/');
+  const parsed = ipaddr.parse(base!);
   const bytes = parsed.toByteArray();
-  return Uint8Array.of(INET[parsed.kind()], bytes.length * 8, 0, bytes.length, ...bytes);
+  return Uint8Array.of(INET[parsed.kind()], Number(bits ?? bytes.length * 8), 0, bytes.length, ...bytes);
 }

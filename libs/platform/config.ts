@@ -109,6 +109,9 @@ export const settings = z.object({
   MAX_ORGANIZATIONS_PER_USER: limit('organizations', 100),
   CACHE_MB: digits(16, 1_000_000, CACHE).optional(),
   DEFAULT_CREDITS: digits(0, Number.MAX_SAFE_INTEGER, CREDITS).optional(),
+  RECORD_CLIENT_ADDRESS: z.enum(['full', 'network', 'none'], 'must be full, network or none').default('full'),
+  RECORD_USER_AGENT: z.enum(['full', 'family', 'none'], 'must be full, family or none').default('full'),
+  RECORD_ACTOR: z.enum(['name', 'id'], 'must be name or id').default('name'),
   ON_OUTAGE: z.enum(['refuse', 'allow'], 'must be refuse or allow').default('refuse'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'must be a pino level such as info or warn')

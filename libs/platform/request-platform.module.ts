@@ -15,6 +15,7 @@ import { ProblemFilter } from './http/problem.filter.js';
 import { Proxies } from './http/proxies.js';
 import { ValidationInterceptor } from './http/validation.interceptor.js';
 import { Idempotency } from './idempotency.js';
+import { PersonalData } from './personal-data.js';
 import { Sealing } from './sealing.js';
 
 /** What a process has that answers requests: events on their way in, errors and validation as the contract has them. */
@@ -26,6 +27,7 @@ import { Sealing } from './sealing.js';
     AuthorizationStates,
     Changes,
     Events,
+    PersonalData,
     Idempotency,
     IngestBell,
     OpenStreams,
@@ -37,7 +39,7 @@ import { Sealing } from './sealing.js';
     { provide: APP_INTERCEPTOR, useClass: PageLinksInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],
-  exports: [Admission, AuthorizationStates, Changes, Events, OpenStreams, Outage, Sealing],
+  exports: [Admission, AuthorizationStates, Changes, Events, OpenStreams, Outage, PersonalData, Sealing],
 })
 export class RequestPlatformModule {
   static forRoot(direct: DirectServer, proxies: Proxies): DynamicModule {

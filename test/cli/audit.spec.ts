@@ -46,7 +46,7 @@ describe('keyledger audit list', () => {
     const lines = stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(/^TIME {17}TYPE +SUBJECT +WHAT +ACTOR +IP +INDEX$/);
     expect(lines[1]).toMatch(
-      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}api_key\.created {3}key_\w+ {2}Observed +user_\w+ +127/,
+      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}api_key\.created {3}key_\w+ {2}Observed +Ada Lovelace +127/,
     );
     expect(lines[2]).toMatch(/ api_key\.used .* GET \/api\/v1\/whoami +key_\w+ /);
     expect(lines[4]).toMatch(/ api_key\.denied .* GET \/api\/v1\/whoami disabled +/);
@@ -163,7 +163,7 @@ describe('keyledger audit tail', () => {
     const { seen, shows } = tail(['--key', key.id, '--after', '0']);
     await shows(/api_key\.enabled/);
     expect(seen.text).toMatch(
-      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}api_key\.created {9}key_\w{26} {2}Observed from 127\.0\.0\.1\n/,
+      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}api_key\.created {9}key_\w{26} {2}Observed by Ada Lovelace from 127\.0\.0\.1\n/,
     );
     await ada.client.apiKeys.disable({ params: { id: key.id } });
     await shows(/api_key\.disabled[^]*api_key\.disabled/);

@@ -407,8 +407,11 @@ describe('an export', () => {
     expect(response.headers.get('content-disposition')).toContain('.csv"');
     const [header, ...rows] = parseCsv(await response.text());
     expect(header!.join(',')).toBe(
-      'leaf_index,time,type,subject,actor_type,actor_id,outcome,count,first_at,last_at,surface,method,path,ip,user_agent,request_id,verified_by,project_id,id,data',
+      'leaf_index,time,type,subject,subject_name,subject_email,actor_type,actor_id,actor_name,actor_email,' +
+        'outcome,count,first_at,last_at,surface,method,path,ip,user_agent,request_id,verified_by,project_id,' +
+        'organization_id,organization_name,id,data',
     );
+    const named = (value: unknown) => (value ?? {}) as { name?: string; email?: string };
     const guarded = (value: unknown) => ((value ?? '') as string | number).toString().replace(RUN_BY_SPREADSHEETS, "'");
     expect(rows).toEqual(
       everything.map(({ leaf_index: index, event: { id, type, time, subject, data } }) =>
@@ -417,8 +420,12 @@ describe('an export', () => {
           time,
           type,
           subject,
+          named(data['subject']).name,
+          named(data['subject']).email,
           data.actor.type,
           data.actor.id,
+          data.actor['name'],
+          data.actor['email'],
           type === 'api_key.used' ? 'valid' : type === 'api_key.denied' ? data['code'] : null,
           data['count'],
           data['first_at'],
@@ -431,6 +438,8 @@ describe('an export', () => {
           data['request_id'],
           (data['verified_by'] as { id: string } | undefined)?.id,
           subject.startsWith('proj_') ? subject : data['project_id'],
+          data.organization_id,
+          null,
           id,
           JSON.stringify(data),
         ].map(guarded),

@@ -82,6 +82,8 @@ describe('operators', () => {
     expect((await trailOf(second, 'user.operator_removed'))[0]!.data.actor).toEqual({
       type: 'operator',
       id: operator.userId,
+      name: 'Ada Lovelace',
+      email: operator.email,
     });
     // What they had given is not theirs to give any more.
     const late = deployment.client().invitations.describe({ body: { token: pending.token } });
@@ -378,6 +380,8 @@ describe('a service key', () => {
     expect((await trailOf(mallory, 'api_key.revoked'))[0]!.data.actor).toEqual({
       type: 'operator',
       id: operator.userId,
+      name: 'Ada Lovelace',
+      email: operator.email,
     });
   });
 
@@ -466,6 +470,8 @@ describe('a forgotten password', () => {
     expect((await trailOf(again, 'user.password_reset_requested'))[0]!.data.actor).toEqual({
       type: 'operator',
       id: operator.userId,
+      name: 'Ada Lovelace',
+      email: operator.email,
     });
     expect((await trailOf(again, 'user.password_reset'))[0]!.data['ended_session_ids']).toHaveLength(1);
   });

@@ -133,9 +133,21 @@ const RULES: readonly Rule[] = [
   {
     table: 'api_key_usage_hour',
     on: 'UPDATE',
-    when: `${moved('api_key_id', 'hour', 'outcome', 'endpoint', 'organization_id', 'project_id')}
+    when: `${moved('api_key_id', 'hour', 'outcome', 'endpoint', 'management', 'organization_id', 'project_id')}
       OR NEW.count < OLD.count OR NEW.credits < OLD.credits`,
     message: 'usage only grows',
+  },
+  {
+    table: 'api_key_verifications',
+    on: 'UPDATE',
+    when: `${moved('api_key_id', 'secret_id', 'ingest_group')} OR NEW.count < OLD.count OR NEW.last_at < OLD.last_at`,
+    message: 'usage only grows',
+  },
+  {
+    table: 'api_key_revocation',
+    on: 'UPDATE',
+    when: `${moved('id', 'organization_id', 'subject', 'last_number', 'revoked_at')} OR NEW.done_number < OLD.done_number`,
+    message: 'a mass revocation only goes on',
   },
   {
     table: 'api_key_secret_usage',

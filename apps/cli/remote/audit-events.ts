@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { AuditEvent } from '#libs/contract/audit.js';
+import { calledIn } from '#libs/contract/events.js';
 import { keyId } from './keys.js';
 import type { Colour, Column, Layout } from './table.js';
 import { cut, localTime, printable, widthOf } from './text.js';
@@ -33,7 +34,7 @@ export const AUDIT_COLUMNS: readonly Column<AuditEvent>[] = [
   { title: 'TYPE', value: ({ event }) => event.type, colour: colourOf },
   { title: 'SUBJECT', value: ({ event }) => event.subject },
   { title: 'WHAT', value: ({ event }) => summaryOf(event.data), shrinksTo: 16, expendable: 1 },
-  { title: 'ACTOR', value: ({ event: { data } }) => data.actor.id ?? data.actor.type, expendable: 3 },
+  { title: 'ACTOR', value: ({ event: { data } }) => actorOf(data), expendable: 3 },
   { title: 'IP', value: ({ event }) => textOf(event.data['ip']), expendable: 2 },
   { title: 'INDEX', value: ({ leaf_index }) => String(leaf_index), align: 'right', expendable: 4 },
 ];
@@ -50,11 +51,20 @@ export function auditLine(leaf: AuditEvent, { width, colours }: Layout): string 
     localTime(event.time, 'second'),
     padded(type, TYPE_WIDTH),
     padded(printable(event.subject), SUBJECT_WIDTH),
-    printable([summaryOf(event.data), textOf(event.data['ip'])].filter(Boolean).join(' from ')),
+    printable(whatWhoAndWhere(event.data)),
   ];
   const line = cut(cells.join('  ').trimEnd(), width);
   const colour = colours ? colourOf(leaf) : undefined;
   return colour ? line.replace(type, styleText(colour, type, { validateStream: false })) : line;
+}
+
+type Data = AuditEvent['event']['data'];
+
+/** A key's own use says by its subject who it was, and has no name. */
+function whatWhoAndWhere(data: Data): string {
+  const by = data.actor['name'] === undefined && data.actor.type !== 'operator' ? '' : `by ${actorOf(data)}`;
+  const ip = textOf(data['ip']);
+  return [summaryOf(data), by, ip && `from ${ip}`].filter(Boolean).join(' ');
 }
 
 function padded(text: string, width: number): string {
@@ -66,12 +76,26 @@ function colourOf({ event }: AuditEvent): Colour | undefined {
 }
 
 /** What tells one event from another of its type, whatever type that is: newer ones than this command knows, too. */
-function summaryOf(data: Record<string, unknown>): string {
-  const { method, path, code, name, role, changes, count, summary } = data;
+function summaryOf(data: Data): string {
+  const { method, path, code, name, email, role, changes, count, summary } = data;
   const changed = typeof changes === 'object' && changes !== null ? Object.keys(changes).join(', ') : '';
   const times = typeof count === 'number' && count > 1 ? `${count} times` : '';
   const requests = summary === true ? 'in various requests' : '';
-  return [method, path, code, times, requests, name, role, changed].map(textOf).filter(Boolean).join(' ');
+  const { name: subject, email: address } = calledIn(data, 'subject');
+  const about = [subject ?? address, calledIn(data, 'organization').name].filter(Boolean);
+  return [...about, method, path, code, times, requests, name, email, role, changed]
+    .map(textOf)
+    .filter(Boolean)
+    .join(' ');
+}
+
+/** By the name that the event has, else by the id. */
+function actorOf(data: Data): string {
+  const { type, id } = data.actor;
+  const { name, email } = calledIn(data, 'actor');
+  const called = name ?? email ?? id;
+  if (!called) return type;
+  return type === 'operator' ? `${called} (operator)` : called;
 }
 
 function textOf(value: unknown): string {

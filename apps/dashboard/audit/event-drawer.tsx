@@ -5,6 +5,7 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { useState, type ReactNode } from 'react';
 import { AuditEvent } from '#libs/contract/audit.js';
 import { VerificationCode } from '#libs/contract/api-keys.js';
+import { calledIn } from '#libs/contract/events.js';
 import { leafHash } from '#libs/tlog/leaf.js';
 import { api } from '../session/session.js';
 import { CopyButton } from '../ui/copy-button.js';
@@ -131,6 +132,7 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
   const { data } = event;
   const text = (name: string) => (typeof data[name] === 'string' ? data[name] : undefined);
   const { actor } = data;
+  const organization = calledIn(data, 'organization');
   const code = VerificationCode.safeParse(data['code']).data;
   const endpoint = [text('method'), text('path')].filter(Boolean).join(' ');
   const place = { organizationId, nameOf };
@@ -150,7 +152,11 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
         </Fact>
       )}
       <Fact name="Who" onFilter={actor.id === null ? undefined : () => onFilter({ actor_id: actor.id! })}>
-        {actor.id === null ? actorWords(actor, nameOf) : <Named id={actor.id} {...place} />}
+        {actor.id === null ? (
+          actorWords(actor, nameOf)
+        ) : (
+          <Named id={actor.id} called={calledIn(data, 'actor')} {...place} />
+        )}
         {actor.type === 'operator' && ' as an operator'}
       </Fact>
       <Fact name="What" onFilter={() => onFilter({ type: event.type })}>
@@ -158,9 +164,10 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
       </Fact>
       {event.subject !== actor.id && (
         <Fact name="About" onFilter={() => onFilter({ subject: event.subject })}>
-          <Named id={event.subject} {...place} />
+          <Named id={event.subject} called={calledIn(data, 'subject')} {...place} />
         </Fact>
       )}
+      {organization.id && <Fact name="Organization">{organization.name ?? organization.id}</Fact>}
       {code && (
         <Fact name="Reason" onFilter={() => onFilter({ outcome: code })}>
           {outcomeWords[code]} <Code>{code}</Code>
@@ -176,12 +183,12 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
       )}
       {verifiersOf(data).map((id) => (
         <Fact key={id} name="Asked by">
-          <Named id={id} {...place} />
+          <Named id={id} called={{}} {...place} />
         </Fact>
       ))}
       {text('project_id') && (
         <Fact name="Project">
-          <Named id={text('project_id')!} {...place} />
+          <Named id={text('project_id')!} called={{}} {...place} />
         </Fact>
       )}
       {text('ip') && (
@@ -247,13 +254,15 @@ function Copied({ value, label }: { readonly value: string; readonly label: stri
 
 interface NamedProps {
   readonly id: string;
+  /** By the event. */
+  readonly called: { readonly name?: string | undefined; readonly email?: string | undefined };
   readonly organizationId: string;
   readonly nameOf: NameOf;
 }
 
 /** With a link to where it can be seen. */
-function Named({ id, organizationId, nameOf }: NamedProps) {
-  const name = nameOf(id);
+function Named({ id, called, organizationId, nameOf }: NamedProps) {
+  const name = called.name ?? called.email ?? nameOf(id);
   if (id.startsWith('key_')) {
     return (
       <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId: id }}>
@@ -270,9 +279,12 @@ function Named({ id, organizationId, nameOf }: NamedProps) {
   }
   if (id.startsWith('user_')) {
     return (
-      <TextLink to="/org/$organizationId/settings/members" params={{ organizationId }}>
-        {name}
-      </TextLink>
+      <>
+        <TextLink to="/org/$organizationId/settings/members" params={{ organizationId }}>
+          {name}
+        </TextLink>
+        {called.name && called.email && ` (${called.email})`}
+      </>
     );
   }
   return name;

@@ -92,6 +92,41 @@ describe('the sentence of an event', () => {
     expect(sentence(type, subject, data, actor)).toBe(words);
   });
 
+  it('has the names that the event has, before any that is known today', () => {
+    const actor = { type: 'user', id: user, name: 'Ada Byron', email: 'ada@example.com' };
+    expect(
+      sentence('member.removed', 'user_gone', {
+        actor,
+        subject: { name: 'Bob' },
+        role: 'viewer',
+        revoked_api_keys: 0,
+      }),
+    ).toBe('Ada Byron removed Bob');
+    expect(sentence('member.removed', 'user_gone', { actor, role: 'viewer', revoked_api_keys: 0 })).toBe(
+      'Ada Byron removed user_gone',
+    );
+    expect(sentence('invitation.revoked', 'inv_1', { actor, subject: { email: 'bob@example.com' } })).toBe(
+      'Ada Byron withdrew the invitation of bob@example.com',
+    );
+  });
+
+  it('names the operator, and in the log of the deployment the organization', () => {
+    const actor = { type: 'operator', id: user, name: 'Op' };
+    const organization = { id: 'org_01m7x8e2jmepwajdepw3q2qspf', name: 'Engines' };
+    const told = (type: string, data: Record<string, unknown>) =>
+      sentence(type, organization.id, { actor, organization, ...data });
+    expect(told('organization.suspended', { reason: 'unpaid' })).toBe(
+      'Op (operator) suspended the organization Engines: unpaid',
+    );
+    expect(told('credits.granted', { amount: 5, balance: 5, reason: null })).toBe(
+      'Op (operator) added 5 credits to Engines',
+    );
+    const reads = Array.from({ length: 4 }, () => ({ method: 'GET', path: '/x', request_id: 'req_1' }));
+    expect(told('operator.read', { method: 'GET', path: '/x', reads })).toBe(
+      'Op (operator) read /x and 3 more of Engines',
+    );
+  });
+
   it('of a type, or of a shape of it, that is not known names the type', () => {
     expect(sentence('robot.was_greeted', 'Robby', {})).toBe('Ada: robot was greeted (Robby)');
     expect(sentence('api_key.denied', key!, { code: 'not_yet_invented' })).toBe(

@@ -1,11 +1,11 @@
-import { DomainEvent, type EventActor, type EventEnvelope } from '#libs/contract/events.js';
+import { calledIn, DomainEvent, type EventActor, type EventEnvelope } from '#libs/contract/events.js';
 import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
 import { outcomeWords } from '../ui/outcomes.js';
 
-/** A stretch of a sentence: words, the name of whatever has an id, who did it, or a text that somebody chose. */
+/** A stretch of a sentence: words, what has an id and perhaps a name, who did it, or a text that somebody chose. */
 export type Part =
   | string
-  | { readonly id: string }
+  | { readonly id: string; readonly name: string | undefined }
   | { readonly actor: EventEnvelope['data']['actor'] }
   | { readonly quoted: string };
 
@@ -16,16 +16,20 @@ export function sentenceOf(event: EventEnvelope): readonly Part[] {
 }
 
 function somethingHappened({ type, subject, data }: EventEnvelope): readonly Part[] {
-  return say`${{ actor: data.actor }}: ${type.replaceAll(/[._]/g, ' ')} (${{ id: subject }})`;
+  const it = { id: subject, name: nameIn(data, 'subject') };
+  return say`${{ actor: data.actor }}: ${type.replaceAll(/[._]/g, ' ')} (${it})`;
 }
 
 function told(event: DomainEvent): readonly Part[] {
   const { data } = event;
   const by = { actor: data.actor };
-  const it = { id: event.subject };
+  const it = { id: event.subject, name: nameIn(data, 'subject') };
+  const organization = organizationIn(event);
   switch (event.type) {
     case 'user.registered':
-      return say`${it} created an account with ${{ quoted: event.data.email }}`;
+      return event.data.email
+        ? say`${it} created an account with ${{ quoted: event.data.email }}`
+        : say`${it} created an account`;
     case 'user.login_succeeded':
       return say`${it} signed in`;
     case 'user.login_failed':
@@ -51,17 +55,21 @@ function told(event: DomainEvent): readonly Part[] {
     case 'user.operator_removed':
       return say`${by} made ${it} an ordinary user again`;
     case 'organization.created':
-      return say`${by} created the organization ${{ quoted: event.data.name }}`;
+      return event.data.name
+        ? say`${by} created the organization ${{ quoted: event.data.name }}`
+        : say`${by} created the organization`;
     case 'organization.updated':
-      return say`${by} changed ${fields(event.data.changes)} of the organization`;
+      return say`${by} changed ${fields(event.data.changes)} of ${organization}`;
     case 'organization.suspended':
-      return say`${by} suspended the organization${because(event.data.reason)}`;
+      return say`${by} suspended ${organization}${because(event.data.reason)}`;
     case 'organization.resumed':
-      return say`${by} resumed the organization`;
+      return say`${by} resumed ${organization}`;
     case 'invitation.created':
       return say`${by} invited ${event.data.email ? { quoted: event.data.email } : 'somebody'} as ${roleWords(event.data.role)}`;
     case 'invitation.revoked':
-      return say`${by} withdrew an invitation`;
+      return data.subject?.email
+        ? say`${by} withdrew the invitation of ${{ quoted: data.subject.email }}`
+        : say`${by} withdrew an invitation`;
     case 'member.added':
       return say`${it} joined as ${roleWords(event.data.role)}`;
     case 'member.role_changed':
@@ -77,13 +85,15 @@ function told(event: DomainEvent): readonly Part[] {
     case 'project.deleted':
       return say`${by} deleted the project ${it}${revoked(event.data.revoked_api_keys)}`;
     case 'credits.granted':
-      return say`${by} added ${counted(event.data.amount, 'credit')}${because(event.data.reason)}`;
+      return say`${by} added ${counted(event.data.amount, 'credit')}${within(event, 'to')}${because(event.data.reason)}`;
     case 'credits.removed':
-      return say`${by} set the balance of ${counted(event.data.balance, 'credit')} aside`;
+      return say`${by} set the balance of ${counted(event.data.balance, 'credit')}${within(event, 'of')} aside`;
     case 'credits.low':
       return say`The balance fell to ${counted(event.data.balance, 'credit')}, below ${number.format(event.data.low_below)}`;
     case 'operator.read':
-      return say`${by} read ${event.data.path ? { quoted: event.data.path } : 'the organization'}`;
+      return event.data.path
+        ? say`${by} read ${{ quoted: event.data.path }}${andOthers(event.data.reads)}${within(event, 'of')}`
+        : say`${by} read ${organization}`;
     case 'api_key.created':
       return say`${by} created the ${event.data.environment} key ${{ quoted: event.data.name }}`;
     case 'api_key.used':
@@ -105,14 +115,36 @@ function told(event: DomainEvent): readonly Part[] {
     case 'api_key.expired':
       return say`${it} expired`;
     case 'api_key.revoked':
-      return revocation(event.data, by, it);
+      return [...revocation(event.data, by, it), ...within(event, 'of')];
     default:
       return event satisfies never;
   }
 }
 
-function say(words: TemplateStringsArray, ...parts: readonly Part[]): readonly Part[] {
-  return words.flatMap((word, at) => [word, parts[at] ?? '']).filter((part) => part !== '');
+function say(words: TemplateStringsArray, ...parts: readonly (Part | readonly Part[])[]): readonly Part[] {
+  return words.flatMap((word, at) => [word, ...[parts[at] ?? ''].flat()]).filter((part) => part !== '');
+}
+
+function nameIn(data: EventEnvelope['data'], which: 'actor' | 'subject' | 'organization'): string | undefined {
+  const { name, email } = calledIn(data, which);
+  return name ?? email;
+}
+
+/** In the log of the deployment it has a name; in its own there is no other. */
+function organizationIn({ data }: DomainEvent): readonly Part[] {
+  const { organization } = data;
+  return organization ? ['the organization ', { id: organization.id, name: organization.name }] : ['the organization'];
+}
+
+/** Of calls that a page sent at once. */
+function andOthers(reads: readonly unknown[] | undefined): string {
+  return reads ? ` and ${number.format(reads.length - 1)} more` : '';
+}
+
+/** In the log of the deployment, to which organization something belongs. */
+function within({ data }: DomainEvent, how: 'of' | 'to'): readonly Part[] {
+  const { organization } = data;
+  return organization ? [` ${how} `, { id: organization.id, name: organization.name }] : [];
 }
 
 const number = new Intl.NumberFormat();
@@ -186,28 +218,35 @@ function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-/** Whoever did it, where no name is known. */
-export function actorWords({ type, id }: EventEnvelope['data']['actor'], nameOf: (id: string) => string): string {
-  const known = type as EventActor['type'];
+/** Whoever did it: by the name that the event has, else by the id. */
+export function actorWords(actor: EventEnvelope['data']['actor'], nameOf: (id: string) => string): string {
+  const known = actor.type as EventActor['type'];
+  const name = nameOfActor(actor, nameOf);
   switch (known) {
     case 'user':
-      return id === null ? 'A user' : nameOf(id);
+      return name ?? 'A user';
     case 'operator':
-      return id === null ? 'An operator' : `${nameOf(id)} (operator)`;
+      return name === undefined ? 'An operator' : `${name} (operator)`;
     case 'api_key':
-      return id === null ? 'A key' : nameOf(id);
+      return name ?? 'A key';
     case 'anonymous':
       return 'Somebody';
     case 'system':
       return 'Keyledger';
     default:
       known satisfies never;
-      return type;
+      return actor.type;
   }
+}
+
+function nameOfActor(actor: EventEnvelope['data']['actor'], nameOf: (id: string) => string): string | undefined {
+  const { name = actor['email'], id } = actor;
+  if (typeof name === 'string') return name;
+  return id === null ? undefined : nameOf(id);
 }
 
 export function wordsOf(part: Part, nameOf: (id: string) => string): string {
   if (typeof part === 'string') return part;
-  if ('id' in part) return nameOf(part.id);
+  if ('id' in part) return part.name ?? nameOf(part.id);
   return 'quoted' in part ? part.quoted : actorWords(part.actor, nameOf);
 }

@@ -32,6 +32,7 @@ const details = Object.keys(detailNames) as DetailName[];
 
 export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
   const [opened, popover] = useDisclosure(false);
+  const { data: names } = useQuery(namesQuery(organizationId));
   const set = details.filter((name) => search[name] !== undefined);
   return (
     <Stack gap="xs" mb="md">
@@ -80,7 +81,7 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
               onRemove={() => onChange({ [name]: undefined })}
               removeButtonProps={{ 'aria-label': `Remove ${detailNames[name]}`, tabIndex: 0, 'aria-hidden': false }}
             >
-              {detailNames[name]}: {detailWords(name, search[name]!, nameOf)}
+              {detailNames[name]}: {detailWords(name, search[name]!, (id) => names?.[id] ?? nameOf?.(id))}
             </Pill>
           ))}
           <Button variant="subtle" size="compact-sm" color="gray" onClick={() => onChange(noFilters)}>
@@ -99,12 +100,12 @@ function closeOnEscape(close: () => void) {
   };
 }
 
-function detailWords(name: DetailName, value: string, nameOf: Props['nameOf']): string {
+function detailWords(name: DetailName, value: string, nameOf: (id: string) => string | undefined): string {
   if (name === 'outcome')
     return listOf(value)
       .map((code) => outcomeWords[VerificationCode.parse(code)])
       .join(', ');
-  return name === 'ip' || name === 'path' ? value : (nameOf?.(value) ?? '…');
+  return name === 'ip' || name === 'path' ? value : (nameOf(value) ?? '…');
 }
 
 function listOf(text: string | undefined): string[] {

@@ -3,34 +3,36 @@ import { useCallback } from 'react';
 import { ApiError } from '#libs/client/client.js';
 import { DomainEvent } from '#libs/contract/events.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import { useMe } from '../session/me.js';
 import { api } from '../session/session.js';
 
 export type NameOf = (id: string) => string;
 type Names = Readonly<Record<string, string>>;
 
-/** What gives keys and projects their names. The trail keeps those of deleted ones, and whoever reads it may read them. */
-const NAMING = 'api_key.created,api_key.updated,project.created,project.updated';
+/** What tells the names of keys and projects, and of members who left. The trail keeps them, and its readers may know them. */
+const NAMING = 'api_key.created,api_key.updated,project.created,project.updated,member.removed,user.operator_removed';
 const MOST_PAGES = 5;
 const PAGE = 100;
 
 /**
- * Names of what is not known are their ids, shortened. Undefined until it is known who has a name: no id is shown that is
- * about to become one.
+ * For what an event does not name: keys and projects by the trail, and ids, shortened. People are called what the event
+ * calls them, because a name of today may be another one. Undefined until it is known which key has a name: no id is shown
+ * that is about to become one.
  */
 export function useNames(organizationId: string): NameOf | undefined {
-  const me = useMe();
   const { data: names, isPending } = useQuery(namesQuery(organizationId));
-  const nameOf: NameOf = useCallback((id) => names?.[id] ?? (id === me.id ? me.name : shortId(id)), [names, me]);
+  const nameOf: NameOf = useCallback((id) => (isPerson(id) ? undefined : names?.[id]) ?? shortId(id), [names]);
   return isPending ? undefined : nameOf;
 }
 
+const isPerson = (id: string) => id.startsWith('user_');
+
+/** To choose from, and to read a choice: people by their names of today, and those who left by their last. */
 export const namesQuery = (organizationId: string) =>
   queryOptions({
     queryKey: ['audit-names', organizationId],
     queryFn: async (): Promise<Names> => {
       const [people, inTrail] = await Promise.all([namesOfPeople(organizationId), namesInTrail(organizationId)]);
-      return { ...people, ...inTrail };
+      return { ...inTrail, ...people };
     },
     staleTime: 300_000,
   });
@@ -60,6 +62,9 @@ async function namesInTrail(organizationId: string): Promise<Names> {
 
 function nameIn({ type, data }: DomainEvent): string | undefined {
   switch (type) {
+    case 'member.removed':
+    case 'user.operator_removed':
+      return data.subject?.name;
     case 'api_key.created':
     case 'project.created':
       return data.name;

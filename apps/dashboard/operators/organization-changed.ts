@@ -12,7 +12,6 @@ export function useOrganizationChanged() {
     queries.setQueryData(queryKey, (before) => ({ ...organization, role: before?.role ?? null }));
     await Promise.all([
       queries.invalidateQueries({ queryKey: organizationsQuery.queryKey, exact: true }),
-      queries.invalidateQueries({ queryKey: ['organizations', organization.id], exact: true }),
       queries.invalidateQueries({ queryKey: ['deployment', 'organizations'] }),
     ]);
   };

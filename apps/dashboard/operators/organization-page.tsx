@@ -1,6 +1,6 @@
 import { Alert, Code, Group, SimpleGrid, Skeleton, Stack, Text } from '@mantine/core';
 import { IconEye } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
+import { usePrefetchInfiniteQuery, usePrefetchQuery, useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import type { Organization } from '#libs/contract/organizations.js';
 import { CopyButton } from '../ui/copy-button.js';
@@ -13,13 +13,17 @@ import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
 import { CeilingSection } from './ceiling-section.js';
 import { CreditsSection } from './credits-section.js';
-import { operatedOrganizationQuery, usageTotalsQuery } from './queries.js';
+import { balanceQuery, grantsQuery, operatedOrganizationQuery, usageTotalsQuery } from './queries.js';
 import { Suspension } from './suspension.js';
 
 /** What an operator sees and does of one organization. */
 export function OrganizationPage() {
   const { organizationId } = useParams({ from: '/shell/operator/organizations/$organizationId' });
   const { data: organization, error, refetch } = useQuery(operatedOrganizationQuery(organizationId));
+  // All at once: what an operator reads at once is one event in the audit log.
+  usePrefetchQuery(usageTotalsQuery(organizationId));
+  usePrefetchQuery(balanceQuery(organizationId));
+  usePrefetchInfiniteQuery(grantsQuery(organizationId));
   return (
     <>
       <TextLink to="/operator/organizations" size="sm">

@@ -2,6 +2,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from '@tanstack/
 import type { listGrants } from '#libs/contract/credits.js';
 import type { listAllOrganizations, listOperators, listServiceKeys } from '#libs/contract/deployment.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
+import { foreignOrganizationQuery } from '../organization/organizations.js';
 import { api } from '../session/session.js';
 import { paged } from '../ui/pages.js';
 
@@ -26,12 +27,8 @@ export const allOrganizationsQuery = ({ search, status }: Wanted) =>
     ...recorded,
   });
 
-export const operatedOrganizationQuery = (id: string) =>
-  queryOptions({
-    queryKey: ['deployment', 'organization', id],
-    queryFn: () => api.organizations.get({ params: { id } }),
-    ...recorded,
-  });
+/** The same that the pages of an organization ask for: an operator who goes on to them reads it once. */
+export const operatedOrganizationQuery = (id: string) => ({ ...foreignOrganizationQuery(id), ...recorded });
 
 export const balanceQuery = (id: string) =>
   queryOptions({

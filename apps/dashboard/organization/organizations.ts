@@ -18,7 +18,7 @@ export const organizationsQuery = queryOptions({
 });
 
 /** Of others, as operators may read them. Every time stands in the organization's trail, so it is not asked for idly. */
-const foreignOrganizationQuery = (id: string) =>
+export const foreignOrganizationQuery = (id: string) =>
   queryOptions({
     queryKey: ['organizations', id],
     queryFn: () => api.organizations.get({ params: { id } }),

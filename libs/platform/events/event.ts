@@ -1,21 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import { newEventId } from '#libs/contract/ids.js';
-import type { DomainEventOf, DomainEventType, EventActor } from '#libs/contract/events.js';
+import type { DomainEventOf, DomainEventType, EventActor, EventSubject } from '#libs/contract/events.js';
 import { Clock } from '../clock.js';
 import { Config } from '../config.js';
+import { PersonalData } from '../personal-data.js';
 import { withoutSecrets } from '../redact.js';
 import { requestContext } from '../request-context.js';
 
 type OwnData<T extends DomainEventType> = Omit<
   DomainEventOf<T>['data'],
-  'organization_id' | 'actor' | 'ip' | 'user_agent' | 'request_id' | 'seq'
+  'organization_id' | 'actor' | 'subject' | 'organization' | 'ip' | 'user_agent' | 'request_id' | 'seq'
 >;
 
 export interface NewEvent<T extends DomainEventType> {
   readonly type: T;
-  /** The id of what it happened to. */
-  readonly subject: string;
+  /** What it happened to: its id, with what it is called where the event is to tell. */
+  readonly subject: string | EventSubject;
   readonly organizationId: string;
+  /** In the log of the deployment: the organization that it is about. */
+  readonly organization?: { readonly id: string; readonly name?: string } | undefined;
   readonly actor: EventActor;
   /** The authorization state it was decided under. */
   readonly seq: number;
@@ -27,6 +30,8 @@ export interface NewEvent<T extends DomainEventType> {
     readonly ip: string | null;
     readonly userAgent: string | null;
     readonly requestId?: string | null;
+    /** It was stored since, and what is not to be recorded was left out then. */
+    readonly isStored?: true;
   };
 }
 
@@ -40,29 +45,36 @@ export class Events {
 
   constructor(
     private readonly clock: Clock,
+    private readonly personalData: PersonalData,
     config: Config,
   ) {
     this.#source = JSON.stringify(config.publicUrl);
   }
 
-  /** The text of an entry of the log; its bytes are those of the text in UTF-8. */
+  /** The text of an entry of the log; its bytes are those of the text in UTF-8. Nothing is stored of an event but this. */
   encode<T extends DomainEventType>(event: NewEvent<T>): string {
-    const origin = event.origin ?? requestContext();
+    const from = event.origin ?? requestContext();
     const at = event.at ?? this.clock.now();
+    const { id: subject, ...named } = typeof event.subject === 'string' ? { id: event.subject } : event.subject;
+    // What is undefined is left out.
     const data = {
       organization_id: event.organizationId,
       actor: event.actor,
-      ip: origin.ip,
-      user_agent: origin.userAgent,
-      request_id: origin.requestId === undefined ? requestContext().requestId : origin.requestId,
+      subject: typeof event.subject === 'string' ? undefined : named,
+      organization: event.organization,
+      ...(event.origin?.isStored
+        ? { ip: event.origin.ip, user_agent: event.origin.userAgent }
+        : this.personalData.origin(from)),
+      request_id: from.requestId === undefined ? requestContext().requestId : from.requestId,
       seq: event.seq,
       ...event.data,
     };
+    const told = this.personalData.recordsNames ? data : withoutNames(event.type, data);
     // By hand around the data: as one object it takes a third longer, for each verification there is.
     return (
       `{"specversion":"1.0","id":"${newEventId(at)}","source":${this.#source},"type":"${event.type}",` +
-      `"time":"${this.#timeOf(at)}","subject":${JSON.stringify(event.subject)},` +
-      `"datacontenttype":"application/json","data":${textOf(event.type, data)}}`
+      `"time":"${this.#timeOf(at)}","subject":${JSON.stringify(subject)},` +
+      `"datacontenttype":"application/json","data":${textOf(event.type, told)}}`
     );
   }
 
@@ -82,4 +94,25 @@ export class Events {
 function textOf(type: DomainEventType, data: object): string {
   const text = JSON.stringify(data);
   return type === 'api_key.used' ? text : withoutSecrets(text);
+}
+
+/** What names people: who did it, whom it was done to, and an organization, which may be named after its one member. */
+function withoutNames(type: DomainEventType, data: EventData): object {
+  const { actor, subject: _, organization, email: _email, accountable_user: _accountable, ...rest } = data;
+  return {
+    ...rest,
+    actor: { type: actor.type, id: actor.id },
+    ...(organization && { organization: { id: organization.id } }),
+    ...(type === 'organization.created' && { name: undefined }),
+    ...(type === 'organization.updated' && rest.changes?.['name'] && { changes: { ...rest.changes, name: {} } }),
+  };
+}
+
+interface EventData {
+  readonly actor: EventActor;
+  readonly organization?: { readonly id: string } | undefined;
+  readonly subject?: unknown;
+  readonly email?: unknown;
+  readonly accountable_user?: unknown;
+  readonly changes?: Record<string, object>;
 }
