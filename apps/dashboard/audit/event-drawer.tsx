@@ -3,6 +3,7 @@ import { IconChevronDown, IconChevronUp } from '@tabler/icons-react';
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { useState, type ReactNode } from 'react';
+import { z } from 'zod';
 import { AuditEvent } from '#libs/contract/audit.js';
 import { VerificationCode } from '#libs/contract/api-keys.js';
 import { calledIn } from '#libs/contract/events.js';
@@ -181,6 +182,11 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
       {data['summary'] === true && (
         <Fact name="Requests">They differ, so this event names no endpoint, address or client.</Fact>
       )}
+      {callsOf(data).map((call) => (
+        <Fact key={call} name="Call">
+          <Code>{call}</Code>
+        </Fact>
+      ))}
       {verifiersOf(data).map((id) => (
         <Fact key={id} name="Asked by">
           <Named id={id} called={{}} {...place} />
@@ -220,6 +226,14 @@ function verifiersOf(data: Record<string, unknown>): string[] {
   const ids = all.map((one) => (typeof one === 'object' && one !== null && 'id' in one ? one.id : undefined));
   return [...new Set(ids.filter((id) => typeof id === 'string'))];
 }
+
+/** Of a page of an operator that made several calls: all of them. */
+function callsOf({ reads }: Record<string, unknown>): string[] {
+  const all = Calls.safeParse(reads).data ?? [];
+  return [...new Set(all.map(({ method, path }) => [method, path].filter(Boolean).join(' ')))];
+}
+
+const Calls = z.array(z.object({ method: z.string().nullable(), path: z.string().nullable() }));
 
 interface FactProps {
   readonly name: string;
