@@ -98,21 +98,22 @@ function textOf(type: DomainEventType, data: object): string {
 
 /** What names people: who did it, whom it was done to, and an organization, which may be named after its one member. */
 function withoutNames(type: DomainEventType, data: EventData): object {
-  const { actor, subject: _, organization, email: _email, accountable_user: _accountable, ...rest } = data;
+  const { actor, organization, changes } = data;
+  // What is undefined is left out.
   return {
-    ...rest,
+    ...data,
     actor: { type: actor.type, id: actor.id },
-    ...(organization && { organization: { id: organization.id } }),
+    subject: undefined,
+    email: undefined,
+    accountable_user: undefined,
+    organization: organization && { id: organization.id },
     ...(type === 'organization.created' && { name: undefined }),
-    ...(type === 'organization.updated' && rest.changes?.['name'] && { changes: { ...rest.changes, name: {} } }),
+    ...(type === 'organization.updated' && changes?.['name'] && { changes: { ...changes, name: {} } }),
   };
 }
 
 interface EventData {
   readonly actor: EventActor;
   readonly organization?: { readonly id: string } | undefined;
-  readonly subject?: unknown;
-  readonly email?: unknown;
-  readonly accountable_user?: unknown;
   readonly changes?: Record<string, object>;
 }
