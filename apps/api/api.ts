@@ -1,6 +1,5 @@
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import { openApiDocument } from '#libs/contract/openapi.js';
 import { allRoutes } from '#libs/contract/routes.js';
@@ -12,6 +11,7 @@ import { createHttpAdapter } from '#libs/platform/http/server.js';
 import { createLogger } from '#libs/platform/logging.js';
 import { ApiModule } from './api.module.js';
 import { DASHBOARD, serveDashboard } from './dashboard.js';
+import { serveReference } from './reference.js';
 
 const VERSION = '0.1.0';
 
@@ -30,11 +30,7 @@ export async function createApi(
     bodyParser: false,
   });
   const routes = [...allRoutes(), ...config.settings.DIALECTS.flatMap((name) => dialects[name].routes)];
-  const document = openApiDocument({ serverUrl: config.publicUrl, version: VERSION, routes });
-  SwaggerModule.setup('docs', app, document as OpenAPIObject, {
-    jsonDocumentUrl: 'openapi.json',
-    customSiteTitle: 'Keyledger API',
-  });
+  await serveReference(app, openApiDocument({ serverUrl: config.publicUrl, version: VERSION, routes }));
   await serveDashboard(app, dashboard);
   return app;
 }
