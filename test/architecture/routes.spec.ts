@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { PATH_METADATA } from '@nestjs/common/constants.js';
-import { ModulesContainer } from '@nestjs/core';
 import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import { allRoutes } from '#libs/contract/routes.js';
-import { ROUTE } from '#libs/platform/http/implements.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
+
+const { ModulesContainer } = await builtModule<typeof import('@nestjs/core')>('@nestjs/core');
+const { ROUTE } = await builtModule<typeof import('#libs/platform/http/implements.js')>(
+  '#libs/platform/http/implements.js',
+);
 
 let deployment: Deployment;
 let handlers: { name: string; handler: object }[];

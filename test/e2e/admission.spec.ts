@@ -2,15 +2,20 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { newId, toUuid } from '#libs/contract/ids.js';
-import { Admission, type Basis } from '#libs/platform/events/admission.js';
+import type { Admission, Basis } from '#libs/platform/events/admission.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
+
+const built = await builtModule<typeof import('#libs/platform/events/admission.js')>(
+  '#libs/platform/events/admission.js',
+);
 
 let deployment: Deployment;
 let admission: Admission;
 
 beforeAll(async () => {
   deployment = await startDeployment({ worker: false });
-  admission = deployment.api.get(Admission);
+  admission = deployment.api.get(built.Admission);
   // A failover loses changes below the triggers that keep every login from taking them back.
   await deployment.sql.query(
     'ALTER TABLE authz_state DISABLE TRIGGER USER; ALTER TABLE authz_change DISABLE TRIGGER USER',

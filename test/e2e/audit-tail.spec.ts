@@ -1,14 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals';
-import { AuditReader } from '#libs/audit/audit-reader.js';
 import type { Client } from '#libs/client/client.js';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { fromUuid } from '#libs/contract/ids.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { allIngested, event, put } from '../support/events.js';
 import { rejection } from '../support/rejection.js';
 import { EventReader } from '../support/server-sent-events.js';
+
+const { AuditReader } = await builtModule<typeof import('#libs/audit/audit-reader.js')>('#libs/audit/audit-reader.js');
 
 let deployment: Deployment;
 

@@ -2,14 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { newEventId, newId, toUuid } from '#libs/contract/ids.js';
-import { Admission } from '#libs/platform/events/admission.js';
-import { Inbox } from '#libs/platform/events/inbox.js';
 import { shardOf } from '#libs/platform/events/shard.js';
 import { decodeEntries, encodeEntries } from '#libs/tlog/entries.js';
 import { leafHash } from '#libs/tlog/leaf.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { rejection } from '../support/rejection.js';
+
+const { Admission } = await builtModule<typeof import('#libs/platform/events/admission.js')>(
+  '#libs/platform/events/admission.js',
+);
+const { Inbox } = await builtModule<typeof import('#libs/platform/events/inbox.js')>('#libs/platform/events/inbox.js');
 
 let deployment: Deployment;
 let ada: Account;

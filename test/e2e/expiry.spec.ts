@@ -1,12 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { INestApplicationContext } from '@nestjs/common';
-import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
 import { toUuid } from '#libs/contract/ids.js';
-import { readConfig } from '#libs/platform/config.js';
-import { createWorker } from '../../apps/worker/worker.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, TEST_SECRET, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
+
+const { ExpiryNotices } = await builtModule<typeof import('#libs/api-keys/expiry-notices.js')>(
+  '#libs/api-keys/expiry-notices.js',
+);
+const { createWorker } = await builtModule<typeof import('../../apps/worker/worker.js')>('../../apps/worker/worker.js');
+const { readConfig } = await builtModule<typeof import('#libs/platform/config.js')>('#libs/platform/config.js');
 
 let deployment: Deployment;
 let worker: INestApplicationContext;

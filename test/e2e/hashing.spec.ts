@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Secrets } from '#libs/api-keys/verification/secrets.js';
 import type { Client } from '#libs/client/client.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { codeOf } from '../support/rejection.js';
+
+const { Secrets } = await builtModule<typeof import('#libs/api-keys/verification/secrets.js')>(
+  '#libs/api-keys/verification/secrets.js',
+);
 
 type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
 

@@ -1,18 +1,26 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { EntityManager } from '@mikro-orm/postgresql';
 import pg from 'pg';
-import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
-import { ApiKeyCredentials } from '#libs/api-keys/verification/api-key-credentials.js';
 import type { ApiKeyPrincipal } from '#libs/auth/principal.js';
 import type { DomainEvent } from '#libs/contract/events.js';
 import { toUuid } from '#libs/contract/ids.js';
-import { DatabaseClock } from '#libs/platform/clock.js';
-import { Events } from '#libs/platform/events/event.js';
-import { runInContext } from '#libs/platform/request-context.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf, outcomeOf } from '../support/rejection.js';
+
+const { EntityManager } = await builtModule<typeof import('@mikro-orm/postgresql')>('@mikro-orm/postgresql');
+const { ExpiryNotices } = await builtModule<typeof import('#libs/api-keys/expiry-notices.js')>(
+  '#libs/api-keys/expiry-notices.js',
+);
+const { ApiKeyCredentials } = await builtModule<typeof import('#libs/api-keys/verification/api-key-credentials.js')>(
+  '#libs/api-keys/verification/api-key-credentials.js',
+);
+const { DatabaseClock } = await builtModule<typeof import('#libs/platform/clock.js')>('#libs/platform/clock.js');
+const { Events } = await builtModule<typeof import('#libs/platform/events/event.js')>('#libs/platform/events/event.js');
+const { runInContext } = await builtModule<typeof import('#libs/platform/request-context.js')>(
+  '#libs/platform/request-context.js',
+);
 
 let deployment: Deployment;
 let ada: Account;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { setUpLink } from '../../apps/cli/operator-link.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf, outcomeOf } from '../support/rejection.js';
@@ -413,9 +414,15 @@ describe('a service key', () => {
   });
 
   it('that is revoked while it asks is told nothing, though the state of the other shard has not moved', async () => {
-    const { ApiKeyVerifier } = await import('#libs/api-keys/verification/api-key-verifier.js');
-    const { ApiKeyCredentials } = await import('#libs/api-keys/verification/api-key-credentials.js');
-    const { runInContext } = await import('#libs/platform/request-context.js');
+    const { ApiKeyVerifier } = await builtModule<typeof import('#libs/api-keys/verification/api-key-verifier.js')>(
+      '#libs/api-keys/verification/api-key-verifier.js',
+    );
+    const { ApiKeyCredentials } = await builtModule<
+      typeof import('#libs/api-keys/verification/api-key-credentials.js')
+    >('#libs/api-keys/verification/api-key-credentials.js');
+    const { runInContext } = await builtModule<typeof import('#libs/platform/request-context.js')>(
+      '#libs/platform/request-context.js',
+    );
     const service = await newKey(operator, ['deployment:verify']);
     const { key, id } = await newKey(ada);
     const from = { requestId: 'req_1', ip: '127.0.0.1', userAgent: null, origin: null };

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, it, jest } from '@jest/globals';
 import type pg from 'pg';
-import { DATABASE_POOL } from '#libs/platform/database.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+
+const { DATABASE_POOL } = await builtModule<typeof import('#libs/platform/database.js')>('#libs/platform/database.js');
 
 /* Preflights are anonymous, so what they cost is bounded, however many there are and whatever their origin. */
 

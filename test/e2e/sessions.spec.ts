@@ -4,15 +4,18 @@ import fastifyCookie from '@fastify/cookie';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import Fastify from 'fastify';
 import { decodeJwt, decodeProtectedHeader, SignJWT } from 'jose';
-import { SigningKeys } from '#libs/auth/access-tokens.js';
-import { Passwords } from '#libs/auth/passwords.js';
-import { RefreshCookie } from '#libs/auth/refresh-cookie.js';
 import { toUuid } from '#libs/contract/ids.js';
-import { Clock } from '#libs/platform/clock.js';
-import { Config } from '#libs/platform/config.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf, rejection } from '../support/rejection.js';
+
+const { SigningKeys } = await builtModule<typeof import('#libs/auth/access-tokens.js')>('#libs/auth/access-tokens.js');
+const { Passwords } = await builtModule<typeof import('#libs/auth/passwords.js')>('#libs/auth/passwords.js');
+const { RefreshCookie } =
+  await builtModule<typeof import('#libs/auth/refresh-cookie.js')>('#libs/auth/refresh-cookie.js');
+const { Clock } = await builtModule<typeof import('#libs/platform/clock.js')>('#libs/platform/clock.js');
+const { Config } = await builtModule<typeof import('#libs/platform/config.js')>('#libs/platform/config.js');
 
 let deployment: Deployment;
 let ada: Account;

@@ -3,12 +3,20 @@ import type { INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import pg from 'pg';
 import { createClient, type Client } from '#libs/client/client.js';
-import { DatabaseClock } from '#libs/platform/clock.js';
-import { readConfig } from '#libs/platform/config.js';
-import { HTTP_LIMITS, type HttpLimits } from '#libs/platform/http/http-limits.js';
-import { createApi } from '../../apps/api/api.js';
-import { newOperatorLink } from '../../apps/cli/operator-link.js';
-import { createWorker } from '../../apps/worker/worker.js';
+import type { DatabaseClock } from '#libs/platform/clock.js';
+import type { HttpLimits } from '#libs/platform/http/http-limits.js';
+import { builtModule } from './built-module.js';
+
+const { createApi } = await builtModule<typeof import('../../apps/api/api.js')>('../../apps/api/api.js');
+const { createWorker } = await builtModule<typeof import('../../apps/worker/worker.js')>('../../apps/worker/worker.js');
+const { newOperatorLink } = await builtModule<typeof import('../../apps/cli/operator-link.js')>(
+  '../../apps/cli/operator-link.js',
+);
+const { readConfig } = await builtModule<typeof import('#libs/platform/config.js')>('#libs/platform/config.js');
+const { HTTP_LIMITS } = await builtModule<typeof import('#libs/platform/http/http-limits.js')>(
+  '#libs/platform/http/http-limits.js',
+);
+const { DatabaseClock: Time } = await builtModule<typeof import('#libs/platform/clock.js')>('#libs/platform/clock.js');
 
 /** A database of its own, cloned from the template, and addresses for everybody who may use it. */
 export interface TestDatabase {
@@ -139,7 +147,7 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
     return started;
   };
   let api = await startApi();
-  let advance = movableClock(api.get(DatabaseClock));
+  let advance = movableClock(api.get(Time));
   const url = await api.getUrl();
   const worker: INestApplicationContext | undefined =
     options.worker === false ? undefined : await createWorker(readConfig({ ...env, DATABASE_URL: database.workerUrl }));
@@ -164,7 +172,7 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
     async restartApi() {
       await api.close();
       api = await startApi();
-      advance = movableClock(api.get(DatabaseClock));
+      advance = movableClock(api.get(Time));
     },
     async stop() {
       running = false;
@@ -179,7 +187,11 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
 function movableClock(clock: DatabaseClock): (milliseconds: number) => void {
   let offset = 0;
   const real = clock.now.bind(clock);
-  clock.now = () => new Date(real().getTime() + offset);
+  clock.now = () => {
+    const now = real();
+    now.setTime(now.getTime() + offset);
+    return now;
+  };
   return (milliseconds) => {
     offset += milliseconds;
   };
