@@ -4,7 +4,15 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { generateToken, parseToken } from '#libs/api-key-format/token.js';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
-import { actorOf, homeOrganization, personOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import {
+  actorOf,
+  homeOrganization,
+  personOf,
+  turnOf,
+  turnToTakeAway,
+  type Principal,
+  type UserPrincipal,
+} from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
@@ -105,6 +113,9 @@ const MAX_UNPAGED = 1_000;
 
 const MANAGE = 'api-keys:manage';
 
+/** What ends something that worked. An update may narrow a key, too, but is no way to stop one at once. */
+const takesAway: ReadonlySet<KeyOperation> = new Set(['rotate', 'disable', 'revoke', 'delete']);
+
 /** A handle has ten random characters; a collision is a curiosity, not a failure. */
 const HANDLE_ATTEMPTS = 3;
 
@@ -141,7 +152,7 @@ export class ApiKeysService {
 
     // Hashed before the transaction: no lock is held while Argon2id runs.
     return this.#withNewToken(input.prefix ?? `sk_${environment}`, ({ token, handle, prefix, hash }) =>
-      this.changes.create(organizationId, async ({ em, record }) => {
+      this.changes.inTurn(turnOf(principal)).create(organizationId, async ({ em, record }) => {
         const own = await this.authorities.requireNow(em, principal, MANAGE, organizationId, 'project');
         const now = this.clock.now();
         const wanted = await this.#authorize(em, own, request, now, LockMode.PESSIMISTIC_WRITE);
@@ -422,7 +433,8 @@ export class ApiKeysService {
       );
       return (await this.#withUsage(em, [apiKey]))[0]!;
     };
-    return this.changes.alter(organizationId, { kind: 'api_key', id }, revoke, DEPLOYMENT_ID);
+    const changes = this.changes.inTurn(turnToTakeAway(operator));
+    return changes.alter(organizationId, { kind: 'api_key', id }, revoke, DEPLOYMENT_ID);
   }
 
   /**
@@ -494,7 +506,8 @@ export class ApiKeysService {
     work: (alteration: Alteration) => Promise<T>,
   ): Promise<T> {
     const { id, organizationId } = before;
-    return this.changes.alter(organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
+    const changes = this.changes.inTurn(takesAway.has(operation) ? turnToTakeAway(principal) : turnOf(principal));
+    return changes.alter(organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
       const own = await asMissing(noSuchKey, () =>
         this.authorities.requireNow(em, principal, MANAGE, organizationId, 'project'),
       );

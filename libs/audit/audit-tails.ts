@@ -95,11 +95,7 @@ export class AuditTails {
   async #beat(tail: Tail): Promise<void> {
     const { principal, search } = tail;
     try {
-      await this.em
-        .fork()
-        .transactional((em) =>
-          this.authorities.requireStill(em, principal, 'audit:read', search.organizationId, 'project'),
-        );
+      await this.authorities.requireStill(this.em.fork(), principal, 'audit:read', search.organizationId, 'project');
       tail.comment('heartbeat');
     } catch {
       tail.end();

@@ -1,5 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { toUuid } from '#libs/contract/ids.js';
+import { lockUntilCommit } from '#libs/platform/events/advisory-locks.js';
 import { PasswordReset } from './password-reset.entity.js';
 import { Session } from './session.entity.js';
 import { isLive, MAX_SESSIONS } from './session.js';
@@ -8,15 +10,32 @@ import { User } from './user.entity.js';
 /** What lets somebody into an account, and how it ends: within a change that is about more than that. */
 
 /**
- * Whoever changes what lets somebody into an account takes its row first, all rows in the order of their ids: one at a
- * time, and never in a circle.
+ * Every change that a session makes shares its user's lock, and what changes how somebody gets into an account has it alone:
+ * however many changes a session sends, its end waits for those before it and for no other.
  */
-export function lockUsers(em: EntityManager, ids: readonly string[]): Promise<User[]> {
+export async function shareUser(em: EntityManager, id: string): Promise<void> {
+  await lockUntilCommit(em, 'user', lockNumberOf(id), 'shared');
+}
+
+/** Before anything else of an account is locked; several users in one order, so never in a circle. */
+export async function lockAccess(em: EntityManager, ids: readonly string[]): Promise<void> {
+  const numbers = new Set(ids.map(lockNumberOf));
+  for (const number of [...numbers].toSorted((a, b) => a - b)) await lockUntilCommit(em, 'user', number, 'alone');
+}
+
+/** The same, and the rows of the users, which nodes that know no advisory locks wait for. */
+export async function lockUsers(em: EntityManager, ids: readonly string[]): Promise<User[]> {
+  await lockAccess(em, ids);
   return em.find(
     User,
     { id: { $in: [...new Set(ids)] } },
     { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true },
   );
+}
+
+/** The last 32 bits of an id are random. Two users with one number only wait for each other. */
+function lockNumberOf(userId: string): number {
+  return Buffer.from(toUuid(userId).slice(-8), 'hex').readInt32BE();
 }
 
 /** How many ended sessions an event names; however many there are, ending them must not fail for the size of its record. */

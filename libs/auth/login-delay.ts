@@ -3,6 +3,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
+import { FairQueue } from '#libs/platform/fair-queue.js';
 
 /** After how many failures attempts are spaced, and how far apart. */
 export interface DelayPolicy {
@@ -23,6 +24,8 @@ const POLICIES = {
 
 /** What a request may wait for its turn; whoever would wait longer is told when to come back. */
 const MAX_WAIT_MS = 5_000;
+/** Taking a turn takes some milliseconds of the database. Each that runs has a connection of the pool for transactions. */
+const TURNS = { running: 2, runningPerFlow: 2, waiting: 500, waitingPerFlow: 100, patienceMs: 5_000 };
 /** A bucket that was left alone for this long is forgotten. */
 const FORGET_MS = 3_600_000;
 
@@ -51,6 +54,9 @@ export function takeTurn(
  */
 @Injectable()
 export class LoginDelay {
+  /** Attempts at one account wait for each other's rows: here, not with a connection each. */
+  readonly #turns = new FairQueue({ of: 'sign-ins', ...TURNS });
+
   constructor(
     private readonly em: EntityManager,
     private readonly clock: Clock,
@@ -61,7 +67,16 @@ export class LoginDelay {
    * @throws DomainError `too_many_attempts`, with the seconds to wait, when that is too far off.
    */
   async wait(email: string, ip: string | null): Promise<void> {
-    const turn = await this.em.fork().transactional(async (em) => {
+    const turn = await this.#turns.run(String(ip), () => this.#take(email, ip));
+    if (turn > MAX_WAIT_MS) {
+      throw new DomainError('too_many_attempts', undefined, { retryAfter: Math.ceil(turn / 1000) });
+    }
+    if (turn > 0) await new Promise((resolve) => setTimeout(resolve, turn));
+  }
+
+  /** @returns how many milliseconds the attempt has to wait */
+  #take(email: string, ip: string | null): Promise<number> {
+    return this.em.fork().transactional(async (em) => {
       const now = this.clock.now();
       let turnAt = now;
       const taken: [string, DelayState][] = [];
@@ -74,10 +89,6 @@ export class LoginDelay {
       if (waitMs <= MAX_WAIT_MS) for (const [bucket, next] of taken) await write(em, bucket, next);
       return waitMs;
     });
-    if (turn > MAX_WAIT_MS) {
-      throw new DomainError('too_many_attempts', undefined, { retryAfter: Math.ceil(turn / 1000) });
-    }
-    if (turn > 0) await new Promise((resolve) => setTimeout(resolve, turn));
   }
 
   /** The attempt was right: its turn was no failure, and this guesser is none. */

@@ -11,7 +11,7 @@ import { hashOfToken, newOneTimeToken, oneTimeLink } from './one-time-token.js';
 import { recordOperatorAction } from './operator-action.js';
 import { PasswordReset } from './password-reset.entity.js';
 import { Passwords } from './passwords.js';
-import { personOf, type UserPrincipal } from './principal.js';
+import { personOf, turnOf, type UserPrincipal } from './principal.js';
 import { SessionsService } from './sessions.service.js';
 import { User } from './user.entity.js';
 
@@ -35,7 +35,8 @@ export class PasswordResetsService {
     const user = await this.em.fork().findOne(User, { email });
     if (!user) throw new DomainError('not_found', 'There is no account with this email');
     const { token, hash } = newOneTimeToken('reset');
-    return this.changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async ({ em, record }) => {
+    const changes = this.changes.inTurn(turnOf(operator));
+    return changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async ({ em, record }) => {
       await lockUsers(em, [user.id, operator.userId]);
       await this.sessions.requireOperatorNow(em, operator);
       const now = this.clock.now();
@@ -66,7 +67,8 @@ export class PasswordResetsService {
     const user = await em.findOneOrFail(User, (await this.#find(em, tokenHash)).userId);
     await this.passwords.refuseCommon('new_password', password, [user.email, user.name]);
     const passwordHash = await this.passwords.hash(password);
-    await this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+    const changes = this.changes.inTurn({ flow: user.id, takesAway: true });
+    await changes.create(user.personalOrganizationId, async ({ em, record }) => {
       const [locked] = await lockUsers(em, [user.id]);
       await this.#find(em, tokenHash);
       const now = this.clock.now();

@@ -2,6 +2,7 @@ import { createParamDecorator } from '@nestjs/common';
 import type { Environment } from '#libs/contract/api-keys.js';
 import type { EventActor, EventVerifier } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
+import type { Turn } from '#libs/platform/events/change-queues.js';
 import type { Basis } from '#libs/platform/events/admission.js';
 import type { User } from './user.entity.js';
 
@@ -70,6 +71,22 @@ export function verifierOf(principal: Principal): EventVerifier {
 /** A user as an event names them. */
 export function personOf(user: UserPrincipal | User) {
   return { id: 'userId' in user ? user.userId : user.id, name: user.name, email: user.email };
+}
+
+/**
+ * How a change waits: by person, for how many organizations somebody has is theirs to choose. Those of all keys that a person
+ * stands behind wait together, and behind none that the person makes.
+ */
+export function turnOf(principal: Principal): Turn {
+  return { flow: principal.type === 'user' ? principal.userId : `keys of ${principal.accountableUserId}` };
+}
+
+/**
+ * How a change waits that takes authority away: by session, so that neither somebody else's flood nor that of a leaked key or
+ * a stolen session keeps a person from ending it.
+ */
+export function turnToTakeAway(principal: Principal): Turn {
+  return { flow: principal.type === 'user' ? principal.sessionId : turnOf(principal).flow!, takesAway: true };
 }
 
 /** The organization that is meant when none is named. */

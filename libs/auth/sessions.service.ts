@@ -11,11 +11,11 @@ import { PersonalData } from '#libs/platform/personal-data.js';
 import { requestContext } from '#libs/platform/request-context.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
-import { endOldestSessions, endSessions, lockUsers, withdrawResets } from './account-access.js';
+import { endOldestSessions, endSessions, lockAccess, lockUsers, shareUser, withdrawResets } from './account-access.js';
 import { LoginDelay } from './login-delay.js';
 import { hashOfToken } from './one-time-token.js';
 import { Passwords } from './passwords.js';
-import { actorOf, personOf, type UserPrincipal } from './principal.js';
+import { actorOf, personOf, turnToTakeAway, type Principal, type UserPrincipal } from './principal.js';
 import { RefreshToken, Session } from './session.entity.js';
 import { decideRefresh, isLive, SESSION_DAYS } from './session.js';
 import { UnknownSignIns } from './unknown-sign-ins.js';
@@ -67,7 +67,9 @@ export class SessionsService {
     const found = await this.#find(presented);
     if (!found) throw new DomainError('invalid_refresh_token');
     const { user } = found;
-    const outcome = await this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
+    const changes = this.changes.inTurn({ flow: `sign-ins of ${user.id}` });
+    const outcome = await changes.create(user.personalOrganizationId, async ({ em, record }) => {
+      await lockAccess(em, [user.id]);
       const token = await em.findOneOrFail(RefreshToken, found.hash, { lockMode: LockMode.PESSIMISTIC_WRITE });
       const session = await em.findOneOrFail(Session, token.sessionId, { lockMode: LockMode.PESSIMISTIC_WRITE });
       const now = this.clock.now();
@@ -92,7 +94,9 @@ export class SessionsService {
   }
 
   async logout(principal: UserPrincipal): Promise<void> {
-    await this.changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+    const changes = this.changes.inTurn(turnToTakeAway(principal));
+    await changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+      await lockAccess(em, [principal.userId]);
       const session = await em.findOneOrFail(Session, principal.sessionId, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (session.endedAt) return;
       session.endedAt = this.clock.now();
@@ -118,7 +122,9 @@ export class SessionsService {
 
   /** Somebody else's session is answered as if it did not exist; one that has ended stays ended. */
   async end(principal: UserPrincipal, id: string): Promise<void> {
-    await this.changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+    const changes = this.changes.inTurn(turnToTakeAway(principal));
+    await changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+      await lockAccess(em, [principal.userId]);
       const session = await em.findOne(
         Session,
         { id, userId: principal.userId },
@@ -141,7 +147,8 @@ export class SessionsService {
     await this.#requirePassword(principal, current);
     await this.passwords.refuseCommon('new_password', next, [principal.email, principal.name]);
     const passwordHash = await this.passwords.hash(next);
-    await this.changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+    const changes = this.changes.inTurn(turnToTakeAway(principal));
+    await changes.create(principal.personalOrganizationId, async ({ em, record }) => {
       const [user] = await lockUsers(em, [principal.userId]);
       await this.reload(em, principal);
       const now = this.clock.now();
@@ -180,17 +187,30 @@ export class SessionsService {
    * @throws DomainError when the session has ended since the request came in.
    */
   async reload(em: EntityManager, principal: UserPrincipal): Promise<UserPrincipal> {
-    const session = await em.findOne(Session, principal.sessionId, { lockMode: LockMode.PESSIMISTIC_READ });
+    await shareUser(em, principal.userId);
+    return this.readAgain(em, principal, LockMode.PESSIMISTIC_READ);
+  }
+
+  /**
+   * Asked again without a change, so that nothing waits for it.
+   * @throws DomainError when the session has ended since the request came in.
+   */
+  async readAgain(
+    em: EntityManager,
+    principal: UserPrincipal,
+    lockMode: LockMode.NONE | LockMode.PESSIMISTIC_READ = LockMode.NONE,
+  ): Promise<UserPrincipal> {
+    const session = await em.findOne(Session, principal.sessionId, { lockMode });
     if (!session || !isLive(session, this.clock.now())) throw new DomainError('invalid_token');
     if (!principal.operator) return principal;
-    // Read past the identity map: what counts is what the row says under the lock.
-    const options = { lockMode: LockMode.PESSIMISTIC_READ, refresh: true } as const;
+    // Read past the identity map: what counts is what the row says now.
+    const options = { lockMode, refresh: true };
     return principalOf(await em.findOneOrFail(User, principal.userId, options), session.id);
   }
 
   /** @throws DomainError when the session has ended, or its user is no operator any more, since the request came in. */
   async requireOperatorNow(em: EntityManager, principal: UserPrincipal): Promise<void> {
-    if (!(await this.reload(em, principal)).operator) throw new DomainError('operator_required');
+    requireOperator(await this.reload(em, principal));
     noteRequirement(OPERATOR);
   }
 
@@ -199,26 +219,30 @@ export class SessionsService {
     const { ip, user_agent: userAgent } = this.personalData.origin(requestContext());
     const sessionId = newId('session', now);
     const refreshToken = `rt_${randomBytes(32).toString('base64url')}`;
-    return this.changes.create(user.personalOrganizationId, async ({ em, record }) => {
-      // Another password may have been set since this one was found right; whoever sets one ends every session.
-      const options = { lockMode: LockMode.PESSIMISTIC_READ } as const;
-      const { passwordHash } = await em.findOneOrFail(User, user.id, options);
-      if (passwordHash !== user.passwordHash) throw new DomainError('invalid_credentials');
-      const expiresAt = new Date(now.getTime() + SESSION_DAYS * 86_400_000);
-      em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt });
-      await em.flush();
-      newToken(em, refreshToken, sessionId, now);
-      const about = { subject: personOf(user), actor: { type: 'user', ...personOf(user) } } as const;
-      record({ ...about, type: 'user.login_succeeded', data: { session_id: sessionId } });
-      for (const id of await endOldestSessions(em, user.id, now)) {
-        record({ ...about, type: 'user.session_ended', data: { session_id: id, because: 'too_many' } });
-      }
-      return this.#tokens(user.id, sessionId, refreshToken);
-    });
+    return this.changes
+      .inTurn({ flow: `sign-ins of ${user.id}` })
+      .create(user.personalOrganizationId, async ({ em, record }) => {
+        // Another password may have been set since this one was found right; whoever sets one ends every session.
+        await lockAccess(em, [user.id]);
+        const options = { lockMode: LockMode.PESSIMISTIC_READ } as const;
+        const { passwordHash } = await em.findOneOrFail(User, user.id, options);
+        if (passwordHash !== user.passwordHash) throw new DomainError('invalid_credentials');
+        const expiresAt = new Date(now.getTime() + SESSION_DAYS * 86_400_000);
+        em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt });
+        await em.flush();
+        newToken(em, refreshToken, sessionId, now);
+        const about = { subject: personOf(user), actor: { type: 'user', ...personOf(user) } } as const;
+        record({ ...about, type: 'user.login_succeeded', data: { session_id: sessionId } });
+        for (const id of await endOldestSessions(em, user.id, now)) {
+          record({ ...about, type: 'user.session_ended', data: { session_id: id, because: 'too_many' } });
+        }
+        return this.#tokens(user.id, sessionId, refreshToken);
+      });
   }
 
   async #recordFailure(user: User): Promise<void> {
-    await this.changes.create(user.personalOrganizationId, async ({ record }) =>
+    const changes = this.changes.inTurn({ flow: `failures of ${user.id}` });
+    await changes.create(user.personalOrganizationId, async ({ record }) =>
       record({ type: 'user.login_failed', subject: personOf(user), actor: { type: 'anonymous', id: null }, data: {} }),
     );
   }
@@ -248,6 +272,11 @@ export class SessionsService {
       refresh_token: refreshToken,
     };
   }
+}
+
+/** @throws DomainError for everybody else */
+export function requireOperator(principal: Principal): void {
+  if (principal.type !== 'user' || !principal.operator) throw new DomainError('operator_required');
 }
 
 function principalOf(user: User, sessionId: string): UserPrincipal {

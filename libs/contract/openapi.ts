@@ -106,9 +106,18 @@ export function problemsOf(route: Route): ProblemCode[] {
     codes.add('request_timeout');
     codes.add('payload_too_large');
     codes.add('unsupported_media_type');
+    // Changes wait in turns.
+    codes.add('rate_limited');
+    codes.add('overloaded');
   }
   if (route.policy !== 'public') {
-    for (const code of ['multiple_credentials', 'unauthenticated', 'invalid_token', 'audit_unavailable'] as const) {
+    for (const code of [
+      'multiple_credentials',
+      'unauthenticated',
+      'invalid_token',
+      'audit_unavailable',
+      'overloaded',
+    ] as const) {
       codes.add(code);
     }
     for (const code of KEY_REFUSALS) codes.add(code);

@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
-import type { UserPrincipal } from '#libs/auth/principal.js';
+import { turnOf, turnToTakeAway, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { isId } from '#libs/contract/ids.js';
@@ -11,6 +11,7 @@ import { noSuchOrganization } from '#libs/organizations/authorities.service.js';
 import { OperatorReads } from '#libs/organizations/operator-reads.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
+import type { Turn } from '#libs/platform/events/change-queues.js';
 import { Changes, type Change } from '#libs/platform/events/changes.js';
 import type { NewEvent } from '#libs/platform/events/event.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
@@ -53,7 +54,7 @@ export class DeploymentService {
 
   /** A second time changes nothing. */
   suspend(operator: UserPrincipal, id: string, reason: string | undefined): Promise<Organization> {
-    return this.#change(operator, id, (organization, now, record) => {
+    return this.#change(operator, id, turnToTakeAway(operator), (organization, now, record) => {
       if (organization.suspendedAt) return;
       organization.suspendedAt = now;
       touch(organization, now);
@@ -62,7 +63,7 @@ export class DeploymentService {
   }
 
   resume(operator: UserPrincipal, id: string): Promise<Organization> {
-    return this.#change(operator, id, (organization, now, record) => {
+    return this.#change(operator, id, turnOf(operator), (organization, now, record) => {
       if (!organization.suspendedAt) return;
       organization.suspendedAt = null;
       touch(organization, now);
@@ -71,7 +72,7 @@ export class DeploymentService {
   }
 
   setScopeCeiling(operator: UserPrincipal, id: string, ceiling: string[] | null): Promise<Organization> {
-    return this.#change(operator, id, (organization, now, record) => {
+    return this.#change(operator, id, turnToTakeAway(operator), (organization, now, record) => {
       const changes = changesOf({ scope_ceiling: organization.scopeCeiling ?? null }, { scope_ceiling: ceiling });
       if (Object.keys(changes).length === 0) return;
       organization.scopeCeiling = ceiling;
@@ -84,6 +85,7 @@ export class DeploymentService {
   async #change(
     operator: UserPrincipal,
     id: string,
+    turn: Turn,
     work: (organization: Organization, now: Date, record: Record) => void,
   ): Promise<Organization> {
     if (id === DEPLOYMENT_ID || (await this.em.fork().count(Organization, { id })) === 0) throw noSuchOrganization();
@@ -96,7 +98,7 @@ export class DeploymentService {
       );
       return organization;
     };
-    return this.changes.alter(id, changed, change, DEPLOYMENT_ID);
+    return this.changes.inTurn(turn).alter(id, changed, change, DEPLOYMENT_ID);
   }
 }
 

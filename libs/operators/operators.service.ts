@@ -1,9 +1,8 @@
-import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { operatorActor, recordOperatorAction } from '#libs/auth/operator-action.js';
-import { withdrawResets } from '#libs/auth/account-access.js';
-import { personOf, type UserPrincipal } from '#libs/auth/principal.js';
+import { lockUsers, withdrawResets } from '#libs/auth/account-access.js';
+import { personOf, turnOf, turnToTakeAway, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -32,7 +31,7 @@ export class OperatorsService {
   }
 
   async invite(operator: UserPrincipal, email: string | null): Promise<InvitationWithLink> {
-    return this.changes.create(DEPLOYMENT_ID, async ({ em, record }) => {
+    return this.changes.inTurn(turnOf(operator)).create(DEPLOYMENT_ID, async ({ em, record }) => {
       await this.sessions.requireOperatorNow(em, operator);
       const terms = { organizationId: null, role: null, email, days: INVITATION_DAYS };
       const made = this.invitations.issue(em, terms, operator.userId);
@@ -50,14 +49,16 @@ export class OperatorsService {
   async remove(operator: UserPrincipal, userId: string): Promise<void> {
     const user = await this.em.fork().findOne(User, { id: userId, operatorSince: { $ne: null } });
     if (!user) throw noSuchOperator();
-    await this.changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async (change) => {
+    const changes = this.changes.inTurn(turnToTakeAway(operator));
+    await changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async (change) => {
       const { em, record } = change;
-      // All of them, always in the same order: two who remove each other at once are one after the other.
-      const operators = await em.find(
-        User,
-        { operatorSince: { $ne: null } },
-        { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
+      // All of them: two who remove each other at once are one after the other.
+      const known = await em.find(User, { operatorSince: { $ne: null } });
+      const locked = await lockUsers(
+        em,
+        known.map(({ id }) => id),
       );
+      const operators = locked.filter(({ operatorSince }) => operatorSince);
       await this.sessions.requireOperatorNow(em, operator);
       const member = operators.find(({ id }) => id === userId);
       if (!member) throw noSuchOperator();

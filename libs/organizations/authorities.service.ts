@@ -3,7 +3,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
 import type { ApiKeyPrincipal, Principal, UserPrincipal } from '#libs/auth/principal.js';
-import { isOperators, SessionsService } from '#libs/auth/sessions.service.js';
+import { isOperators, requireOperator, SessionsService } from '#libs/auth/sessions.service.js';
 import { applicationAuthority, isDeploymentScope, missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -78,8 +78,8 @@ export class Authorities extends RequirementCheck {
   }
 
   /**
-   * For reading that goes on, within a transaction: whether what was required at its beginning, which is in the trail, still
-   * holds.
+   * For reading that goes on: whether what was required at its beginning, which is in the trail, still holds. It takes no
+   * lock, so that nothing which ends the credential waits for it.
    * @throws DomainError as {@link require} does, or when the credential has ended.
    */
   async requireStill(
@@ -89,7 +89,7 @@ export class Authorities extends RequirementCheck {
     organizationId: string,
     reach: Reach = 'organization',
   ): Promise<Authority> {
-    const current = await this.#reload(em, principal);
+    const current = await this.#readAgain(em, principal);
     const own = await this.#of(em, current, organizationId);
     if ((!own || !covers(own, scope)) && isOperatorFor(scope, current)) return operatorAuthority;
     return check(own, scope, reach);
@@ -110,18 +110,22 @@ export class Authorities extends RequirementCheck {
   }
 
   /**
-   * Before the response of an earlier change is repeated: the caller still has all the authority that it had then.
+   * Before the response of an earlier change is repeated: the caller still has all the authority that it had then. It takes
+   * no lock, as {@link requireStill}.
    * @throws DomainError as {@link require} does, or `beyond_authority` when that authority has been narrowed since
    */
   async requireAgain(principal: Principal, requirement: Requirement): Promise<void> {
-    await this.em.fork().transactional(async (em) => {
-      if (isOperators(requirement)) return this.sessions.requireOperatorNow(em, principal as UserPrincipal);
-      const { organizationId, scope, reach, own } = requirement as MembersRequirement;
-      const now = await this.requireNow(em, principal, scope, organizationId, reach);
-      const lost = beyond(now, { ...own, expiresAt: own.expiresAt && new Date(own.expiresAt) });
-      if (lost.length === 0) return;
-      throw new DomainError('beyond_authority', `Since the first call your credential has lost ${lost.join(', ')}`);
-    });
+    const em = this.em.fork();
+    const current = await this.#readAgain(em, principal);
+    if (isOperators(requirement)) {
+      requireOperator(current);
+      return;
+    }
+    const { organizationId, scope, reach, own } = requirement as MembersRequirement;
+    const now = check(await this.#of(em, current, organizationId), scope, reach);
+    const lost = beyond(now, { ...own, expiresAt: own.expiresAt && new Date(own.expiresAt) });
+    if (lost.length === 0) return;
+    throw new DomainError('beyond_authority', `Since the first call your credential has lost ${lost.join(', ')}`);
   }
 
   /** The organizations in which the principal has the scope, and what it may do there. */
@@ -156,6 +160,10 @@ export class Authorities extends RequirementCheck {
 
   #reload(em: EntityManager, principal: Principal): Promise<Principal> {
     return principal.type === 'user' ? this.sessions.reload(em, principal) : this.credentials.reload(em, principal);
+  }
+
+  #readAgain(em: EntityManager, principal: Principal): Promise<Principal> {
+    return principal.type === 'user' ? this.sessions.readAgain(em, principal) : this.credentials.reload(em, principal);
   }
 
   async #of(

@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
-import type { Principal, UserPrincipal } from '#libs/auth/principal.js';
+import { turnOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { newId } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -122,9 +122,10 @@ export class CreditsService {
       await this.sessions.requireOperatorNow(change.em, operator);
       return work(change, await change.em.findOneOrFail(Organization, id));
     };
+    const changes = this.changes.inTurn(turnOf(operator));
     return metering === 'goes on'
-      ? this.changes.create([id, DEPLOYMENT_ID], change)
-      : this.changes.alter(id, { kind: 'organization', id }, change, DEPLOYMENT_ID);
+      ? changes.create([id, DEPLOYMENT_ID], change)
+      : changes.alter(id, { kind: 'organization', id }, change, DEPLOYMENT_ID);
   }
 
   /** @param known the locked balance; null where there is none yet */

@@ -3,7 +3,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { lockUsers } from '#libs/auth/account-access.js';
 import { hashOfToken, newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
-import { actorOf, personOf, type UserPrincipal } from '#libs/auth/principal.js';
+import { actorOf, personOf, turnOf, turnToTakeAway, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import type { EventActor } from '#libs/contract/events.js';
@@ -62,7 +62,7 @@ export class InvitationsService {
     { role, email }: { role: Role; email: string | null },
   ): Promise<InvitationWithLink> {
     await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
-    return this.changes.create(organizationId, async ({ em, record }) => {
+    return this.changes.inTurn(turnOf(principal)).create(organizationId, async ({ em, record }) => {
       await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
       const own = await em.findOneOrFail(Membership, { organizationId, userId: principal.userId });
       if (!mayAssign(own.role, role)) throw new DomainError('beyond_authority', 'Only owners may invite owners');
@@ -118,7 +118,7 @@ export class InvitationsService {
   /** A second time changes nothing; one that was accepted is past withdrawing. */
   async revoke(principal: UserPrincipal, organizationId: string, id: string): Promise<void> {
     await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
-    await this.changes.create(organizationId, async (change) => {
+    await this.changes.inTurn(turnToTakeAway(principal)).create(organizationId, async (change) => {
       await this.authorities.requireNow(change.em, principal, 'organizations:write', organizationId);
       const invitation = await change.em.findOne(
         Invitation,
@@ -181,7 +181,7 @@ export class InvitationsService {
   async accept(principal: UserPrincipal, token: string): Promise<Accepted> {
     const { organizationId } = await this.findOpen(this.em.fork(), token, principal.email);
     const organizationIds = organizationId ? [organizationId] : [principal.personalOrganizationId, DEPLOYMENT_ID];
-    return this.changes.create(organizationIds, async (change) => {
+    return this.changes.inTurn(turnOf(principal)).create(organizationIds, async (change) => {
       const [user] = await lockUsers(change.em, [principal.userId]);
       await this.sessions.reload(change.em, principal);
       return this.redeem(change, token, user!);

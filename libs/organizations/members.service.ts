@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { actorOf, personOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { actorOf, personOf, turnToTakeAway, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import { User } from '#libs/auth/user.entity.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -52,7 +52,8 @@ export class MembersService {
 
   async setRole(principal: UserPrincipal, organizationId: string, userId: string, role: Role): Promise<MemberView> {
     await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
-    return this.changes.alter(organizationId, { kind: 'member', id: userId }, async (change) => {
+    const changes = this.changes.inTurn(turnToTakeAway(principal));
+    return changes.alter(organizationId, { kind: 'member', id: userId }, async (change) => {
       const { em, record } = change;
       await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
       const { own, member, user } = await this.#find(em, principal, organizationId, userId);
@@ -81,7 +82,8 @@ export class MembersService {
   async remove(principal: UserPrincipal, organizationId: string, userId: string, revokeKeys: boolean): Promise<number> {
     const scope = userId === principal.userId ? 'organizations:read' : 'organizations:write';
     await this.authorities.requireAsMember(this.em.fork(), principal, scope, organizationId);
-    return this.changes.alter(organizationId, { kind: 'member', id: userId }, async (change) => {
+    const changes = this.changes.inTurn(turnToTakeAway(principal));
+    return changes.alter(organizationId, { kind: 'member', id: userId }, async (change) => {
       const { em, record } = change;
       await this.authorities.requireNow(em, principal, scope, organizationId);
       const { own, member, user } = await this.#find(em, principal, organizationId, userId);

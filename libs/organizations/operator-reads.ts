@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
-import type { UserPrincipal } from '#libs/auth/principal.js';
+import { turnOf, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Changes, type Change } from '#libs/platform/events/changes.js';
@@ -89,6 +89,7 @@ export class OperatorReads {
         data: { method: first!.method, path: first!.path, ...(others.length > 0 && { reads: [...reads] }) },
       });
     };
-    await apartFromTheCall(() => this.changes.create([organizationId, DEPLOYMENT_ID], change));
+    const changes = this.changes.inTurn(turnOf(operator));
+    await apartFromTheCall(() => changes.create([organizationId, DEPLOYMENT_ID], change));
   }
 }

@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { lockUsers } from '#libs/auth/account-access.js';
-import { actorOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { actorOf, turnOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { newId } from '#libs/contract/ids.js';
 import type { Role } from '#libs/contract/organizations.js';
@@ -36,7 +36,8 @@ export class OrganizationsService {
 
   async create(principal: UserPrincipal, name: string): Promise<OrganizationView> {
     const id = newId('org', this.clock.now());
-    return this.changes.create(id, async (change) => {
+    // How many organizations there are is the user's choice.
+    return this.changes.inTurn(turnOf(principal)).create(id, async (change) => {
       const { em, record } = change;
       await lockUsers(em, [principal.userId]);
       await this.sessions.reload(em, principal);
@@ -95,7 +96,7 @@ export class OrganizationsService {
     ifMatch: string | undefined,
   ): Promise<OrganizationView> {
     await this.authorities.require(this.em.fork(), principal, 'organizations:write', id);
-    return this.changes.create(id, async ({ em, record }) => {
+    return this.changes.inTurn(turnOf(principal)).create(id, async ({ em, record }) => {
       await this.authorities.requireNow(em, principal, 'organizations:write', id);
       const organization = await em.findOneOrFail(Organization, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
       refuseOtherVersion(organization, ifMatch);

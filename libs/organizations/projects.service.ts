@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { actorOf, homeOrganization, type Principal } from '#libs/auth/principal.js';
+import { actorOf, homeOrganization, turnOf, turnToTakeAway, type Principal } from '#libs/auth/principal.js';
 import { newId } from '#libs/contract/ids.js';
 import type { BuiltInScope } from '#libs/contract/scopes.js';
 import { Clock } from '#libs/platform/clock.js';
@@ -37,7 +37,7 @@ export class ProjectsService {
     input: { name: string; description: string | null; organizationId: string | undefined },
   ): Promise<Project> {
     const organizationId = input.organizationId ?? homeOrganization(principal);
-    return this.changes.create(organizationId, async ({ em, record }) => {
+    return this.changes.inTurn(turnOf(principal)).create(organizationId, async ({ em, record }) => {
       await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
       await this.limits.refuseAnotherProject(em, organizationId);
       const now = this.clock.now();
@@ -90,7 +90,7 @@ export class ProjectsService {
 
   async update(principal: Principal, id: string, patch: ProjectPatch, ifMatch: string | undefined): Promise<Project> {
     const { organizationId } = await this.#find(this.em.fork(), principal, 'organizations:write', id);
-    return this.changes.create(organizationId, async ({ em, record }) => {
+    return this.changes.inTurn(turnOf(principal)).create(organizationId, async ({ em, record }) => {
       const project = await this.#lock(em, principal, organizationId, id);
       refuseOtherVersion(project, ifMatch);
       const changes = changesOf({ name: project.name, description: project.description ?? null }, patch);
@@ -114,7 +114,8 @@ export class ProjectsService {
    */
   async delete(principal: Principal, id: string, ofKeys: 'refuse' | 'revoke'): Promise<number> {
     const { organizationId } = await this.#find(this.em.fork(), principal, 'organizations:write', id);
-    return this.changes.alter(organizationId, { kind: 'project', id }, async (change) => {
+    const changes = this.changes.inTurn(turnToTakeAway(principal));
+    return changes.alter(organizationId, { kind: 'project', id }, async (change) => {
       const project = await this.#lock(change.em, principal, organizationId, id);
       const dependents = { organizationId, projectId: id };
       const keys = ofKeys === 'refuse' ? await this.apiKeys.count(change, dependents) : 0;

@@ -51,7 +51,7 @@ export class RegistrationService {
     const userId = newId('user', now);
     const invitedTo = invitation && (invitation.organizationId ?? DEPLOYMENT_ID);
     const organizationIds = [organizationId, ...(invitedTo ? [invitedTo] : [])];
-    return this.changes.create(organizationIds, async (change) => {
+    return this.changes.inTurn({ flow: 'registration' }).create(organizationIds, async (change) => {
       const { em, record } = change;
       // Each before what refers to it.
       const organization = em.create(Organization, {

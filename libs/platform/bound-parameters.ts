@@ -27,6 +27,9 @@ export interface BoundStatement {
  */
 export class BoundParametersDriver extends PostgreSqlDriver {
   protected override readonly connection = new BoundParametersConnection(this.config);
+  protected override readonly replicas = this.createReplicas(
+    (options) => new BoundParametersConnection(this.config, options, 'read'),
+  );
 }
 
 class BoundParametersConnection extends PostgreSqlConnection {

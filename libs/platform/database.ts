@@ -12,6 +12,12 @@ import { Config } from './config.js';
  */
 export type DatabaseRole = 'keyledger_owner' | 'keyledger_queue' | 'keyledger_api' | 'keyledger_worker';
 
+/**
+ * Each kind of work has a pool of its own, so that none waits for another: what verifications read, transactions, reads of
+ * entities, and all other statements, among which are those that a caller can make slow. Admission has connections apart.
+ */
+const CONNECTIONS = { verification: 3, transactions: 10, reads: 6, statements: 6 };
+
 /** Whoever waits longer for a connection is told that there is no database. */
 const CONNECT_TIMEOUT_MS = 2_000;
 
@@ -27,14 +33,20 @@ export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: En
     entities,
     // The worker and the migrations know tables only.
     discovery: { warnWhenNoEntities: false },
-    pool: { min: 0, max: 10 },
-    driverOptions: {
-      options: sessionOptions(role),
-      application_name: role,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    },
+    pool: { min: 0, max: CONNECTIONS.transactions },
+    driverOptions: driverOptions(role, 'transactions'),
+    // The same server: MikroORM keeps a second pool for it, from which all is read that is in no transaction.
+    replicas: [{ pool: { min: 0, max: CONNECTIONS.reads }, driverOptions: driverOptions(role, 'reads') }],
     // Every read and write names its own EntityManager: no state leaks from one request into another.
     allowGlobalContext: false,
+  };
+}
+
+function driverOptions(role: DatabaseRole, pool: keyof typeof CONNECTIONS) {
+  return {
+    options: sessionOptions(role),
+    application_name: `${role} ${pool}`,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };
 }
 
@@ -63,12 +75,18 @@ export function sessionOptions(role: DatabaseRole, settings: Record<string, stri
  */
 export const DATABASE_POOL = Symbol('DATABASE_POOL');
 
+/** Injection token: the same for what verifications wait for. */
+export const VERIFICATION_POOL = Symbol('VERIFICATION_POOL');
+
 @Injectable()
 class PoolCloser implements OnApplicationShutdown {
-  constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
+  constructor(
+    @Inject(DATABASE_POOL) private readonly statements: pg.Pool,
+    @Inject(VERIFICATION_POOL) private readonly verification: pg.Pool,
+  ) {}
 
-  onApplicationShutdown(): Promise<void> {
-    return this.pool.end();
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all([this.statements.end(), this.verification.end()]);
   }
 }
 
@@ -89,23 +107,30 @@ export class DatabaseModule {
         }),
       ],
       providers: [
-        { provide: DATABASE_POOL, inject: [Config], useFactory: (config: Config) => openPool(config, role) },
+        {
+          provide: DATABASE_POOL,
+          inject: [Config],
+          useFactory: (config: Config) => openPool(config, role, 'statements'),
+        },
+        {
+          provide: VERIFICATION_POOL,
+          inject: [Config],
+          useFactory: (config: Config) => openPool(config, role, 'verification'),
+        },
         PoolCloser,
         DatabaseClock,
         { provide: Clock, useExisting: DatabaseClock },
       ],
-      exports: [DATABASE_POOL, DatabaseClock, Clock],
+      exports: [DATABASE_POOL, VERIFICATION_POOL, DatabaseClock, Clock],
     };
   }
 }
 
-function openPool(config: Config, role: DatabaseRole): pg.Pool {
+function openPool(config: Config, role: DatabaseRole, name: 'statements' | 'verification'): pg.Pool {
   const pool = new pg.Pool({
     connectionString: config.settings.DATABASE_URL,
-    application_name: role,
-    options: sessionOptions(role),
-    max: 10,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    ...driverOptions(role, name),
+    max: CONNECTIONS[name],
   });
   // A connection that the server ends is replaced; without a listener, idle or in use, it would end the process.
   pool.on('error', () => undefined);

@@ -2,6 +2,7 @@ import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR } from '@nestjs/core';
 import { Admission } from './events/admission.js';
 import { AuthorizationStates } from './events/authorization-states.js';
+import { ChangeQueues } from './events/change-queues.js';
 import { Changes } from './events/changes.js';
 import { Events } from './events/event.js';
 import { IngestBell } from './events/ingest-bell.js';
@@ -25,6 +26,7 @@ import { Sealing } from './sealing.js';
   providers: [
     Admission,
     AuthorizationStates,
+    ChangeQueues,
     Changes,
     Events,
     PersonalData,

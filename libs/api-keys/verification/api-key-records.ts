@@ -8,7 +8,7 @@ import { applicationAuthority } from '#libs/contract/scopes.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { bytesOf } from '#libs/platform/byte-size.js';
 import { Config } from '#libs/platform/config.js';
-import { DATABASE_POOL, IMPATIENT } from '#libs/platform/database.js';
+import { IMPATIENT, VERIFICATION_POOL } from '#libs/platform/database.js';
 import {
   AuthorizationStates,
   type AuthorizationChange,
@@ -130,7 +130,7 @@ export class ApiKeyRecords {
     config: Config,
     states: AuthorizationStates,
     gauges: Gauges,
-    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    @Inject(VERIFICATION_POOL) private readonly pool: pg.Pool,
     private readonly clock: DatabaseClock,
   ) {
     this.#application = applicationAuthority(config.settings.APP_SCOPES);

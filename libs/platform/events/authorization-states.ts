@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
 import { DatabaseClock } from '../clock.js';
-import { DATABASE_POOL, IMPATIENT } from '../database.js';
+import { IMPATIENT, VERIFICATION_POOL } from '../database.js';
 import { SHARDS } from './shard.js';
 
 /** Of what a change may make decisions wrong. */
@@ -72,7 +72,7 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
 
   constructor(
     private readonly clock: DatabaseClock,
-    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    @Inject(VERIFICATION_POOL) private readonly pool: pg.Pool,
   ) {}
 
   /** A "no" is confirmed by reading, but what is only cached should not lag for long either. */

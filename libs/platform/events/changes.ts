@@ -1,21 +1,37 @@
 import { randomBytes } from 'node:crypto';
-import { DeadlockException } from '@mikro-orm/core';
+import { DeadlockException, DriverException } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { toUuid } from '#libs/contract/ids.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { v7 } from 'uuid';
-import { invalidInput, type DomainError } from '../errors.js';
+import { DomainError, invalidInput } from '../errors.js';
 import { storeAnswer } from '../idempotency.js';
 import type { ChangedKind } from './authorization-states.js';
+import { lockUntilCommit } from './advisory-locks.js';
 import { bundleOf } from './bundle.js';
+import { ChangeQueues, type Turn } from './change-queues.js';
 import { Events, type NewEvent } from './event.js';
 import { IngestBell } from './ingest-bell.js';
-import { shardOf } from './shard.js';
+import { SHARDS, shardOf } from './shard.js';
 
 const ATTEMPTS = 3;
 const PAUSE_MS = 50;
+
+/** The deployment's own log has a lock of its own, after those of the shards. */
+const DEPLOYMENT_LOCK = SHARDS;
+const DEPLOYMENT_SHARD = shardOf(DEPLOYMENT_ID);
+
+/** For how long the server lets a change wait for one lock. A change takes milliseconds, and each node has few under way. */
+const LOCK_TIMEOUT_MS = 5_000;
+/** For how long the server keeps the locks of a node that has stopped in the midst of a change. */
+const STOPPED_MS = 10_000;
+const LOCK_NOT_AVAILABLE = '55P03';
+
+const BOUND = `SELECT set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', true),
+                      set_config('idle_in_transaction_session_timeout', '${STOPPED_MS}', true)`;
 
 /** Moves the state of a shard and notes what it moved for. */
 const MOVE = `
@@ -32,25 +48,53 @@ export interface Change {
   ) => void;
 }
 
+/** What moves a shard's state. */
+interface Move {
+  readonly shard: number;
+  readonly kind: ChangedKind;
+  readonly id: string;
+}
+
 /**
  * Changes of an organization, each one transaction: its rows, its events and the move of the authorization state commit
- * together, or nothing does. The shard's state row is locked first, so what the transaction then reads of the actor's and
- * the object's authority cannot change before it commits.
+ * together, or nothing does. What the transaction reads of the actor's and the object's authority cannot change before it
+ * commits, because it begins with locks, in this order, each in a statement of its own:
+ *
+ * 1. The advisory locks of its shards, in the order of the shards: alone for the shard whose state it moves, else shared.
+ *    They are granted in the order in which they were asked for, which row locks are not.
+ * 2. The rows of `authz_state`, as before there were advisory locks: a node of an older version knows nothing else.
+ * 3. The advisory lock of the person whose change it is, shared; alone where it changes how they get into their account.
+ * 4. What it reads, the actor first.
+ *
+ * Locks of transactions, never of sessions: a pooler may give the next transaction another session. Every wait for one has
+ * a deadline, after which the transaction is rolled back and the caller told to come back.
+ *
+ * Before all of it a change waits for its turn in {@link ChangeQueues}, with no connection and no lock.
  */
 @Injectable()
 export class Changes {
+  #turn: Turn = {};
+
   constructor(
     private readonly em: EntityManager,
     private readonly events: Events,
     private readonly bell: IngestBell,
+    private readonly queues: ChangeQueues,
   ) {}
+
+  /** The same, where the turn of a change is not simply that of its organization. */
+  inTurn(turn: Turn): Changes {
+    const changes = new Changes(this.em, this.events, this.bell, this.queues);
+    changes.#turn = turn;
+    return changes;
+  }
 
   /**
    * For what makes no earlier decision wrong: a creation, a sign-in. Leaves the authorization state as it is, and keeps
    * it from moving until it commits. Several organizations, where something happens in all of them at once.
    */
   create<T>(organizationIds: string | readonly string[], work: (change: Change) => Promise<T>): Promise<T> {
-    return this.#run([organizationIds].flat(), work, share);
+    return this.#run([organizationIds].flat(), work);
   }
 
   /**
@@ -64,52 +108,37 @@ export class Changes {
     work: (change: Change) => Promise<T>,
     alsoIn?: string,
   ): Promise<T> {
-    const shard = shardOf(organizationId);
-    return this.#run([organizationId, ...(alsoIn ? [alsoIn] : [])], work, async (em, shards) => {
-      // In the order of all: a change that takes several never waits in a circle with another.
-      const before = await share(
-        em,
-        shards.filter((other) => other < shard),
-      );
-      const tag = randomBytes(8).readBigInt64BE().toString();
-      const rows = await em.execute<{ seq: number }[]>(MOVE, [tag, shard, changed.kind, toUuid(changed.id)]);
-      const { seq } = rows[0]!;
-      const after = await share(
-        em,
-        shards.filter((other) => other > shard),
-      );
-      return new Map([...before, [shard, seq], ...after]);
-    });
+    // It has no keys, and its log has not the lock of its shard.
+    if (organizationId === DEPLOYMENT_ID) throw new Error('No decision rests on the deployment');
+    const move = { ...changed, shard: shardOf(organizationId) };
+    return this.#run([organizationId, ...(alsoIn ? [alsoIn] : [])], work, move);
   }
 
-  async #run<T>(
-    organizationIds: readonly string[],
-    work: (change: Change) => Promise<T>,
-    lock: (em: EntityManager, shards: readonly number[]) => Promise<Map<number, number>>,
-  ): Promise<T> {
-    const shards = [...new Set(organizationIds.map(shardOf))].toSorted((a, b) => a - b);
-    for (let attempt = 1; ; attempt++) {
-      try {
-        const { value, recorded } = await this.#commit(organizationIds, shards, work, lock);
-        // A crash here leaves the events in the inbox, where the sweep finds them.
-        for (const shard of recorded) this.bell.ring(shard);
-        return value;
-      } catch (error) {
-        // The server ended a circle of waiting by rolling this one back: nothing has happened.
-        if (!(error instanceof DeadlockException) || attempt === ATTEMPTS) throw error;
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS));
+  #run<T>(organizationIds: readonly string[], work: (change: Change) => Promise<T>, move?: Move): Promise<T> {
+    return this.queues.run(this.#turn, organizationIds[0]!, async () => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const { value, recorded } = await this.#commit(organizationIds, work, move);
+          // A crash here leaves the events in the inbox, where the sweep finds them.
+          for (const shard of recorded) this.bell.ring(shard);
+          return value;
+        } catch (error) {
+          if (isLockTimeout(error)) throw lockTimeout(error);
+          // The server ended a circle of waiting by rolling this one back: nothing has happened.
+          if (!(error instanceof DeadlockException) || attempt === ATTEMPTS) throw error;
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS));
+        }
       }
-    }
+    });
   }
 
   #commit<T>(
     organizationIds: readonly string[],
-    shards: readonly number[],
     work: (change: Change) => Promise<T>,
-    lock: (em: EntityManager, shards: readonly number[]) => Promise<Map<number, number>>,
+    move: Move | undefined,
   ): Promise<{ value: T; recorded: Iterable<number> }> {
     return this.em.fork().transactional(async (em) => {
-      const seqs = await lock(em, shards);
+      const seqs = await lock(em, organizationIds, move);
       const entries = new Map<number, string[]>();
       const value = await work({
         em,
@@ -137,6 +166,48 @@ export class Changes {
   }
 }
 
+/** @returns the sequence numbers of the shards, as they stay until the transaction ends */
+async function lock(
+  em: EntityManager,
+  organizationIds: readonly string[],
+  move: Move | undefined,
+): Promise<Map<number, number>> {
+  const ofTenants = organizationIds.filter((id) => id !== DEPLOYMENT_ID);
+  const isInDeployment = ofTenants.length < organizationIds.length;
+  const shards = [...new Set(ofTenants.map(shardOf))].toSorted((a, b) => a - b);
+  await em.execute(BOUND);
+  for (const place of [...shards, ...(isInDeployment ? [DEPLOYMENT_LOCK] : [])]) {
+    await lockUntilCommit(em, 'shard', place, place === move?.shard ? 'alone' : 'shared');
+  }
+  const seqs = await lockRows(em, shards, move);
+  if (!isInDeployment || seqs.has(DEPLOYMENT_SHARD)) return seqs;
+  // Nothing moves the state for the deployment, so that of its shard is read as it is, without waiting for tenants there.
+  const rows = await em.execute<{ seq: number }[]>('SELECT seq::float8 AS seq FROM authz_state WHERE shard = ?', [
+    DEPLOYMENT_SHARD,
+  ]);
+  return seqs.set(DEPLOYMENT_SHARD, rows[0]!.seq);
+}
+
+/** In the order of the shards: a change that takes several never waits in a circle with another, whatever its version. */
+async function lockRows(
+  em: EntityManager,
+  shards: readonly number[],
+  move: Move | undefined,
+): Promise<Map<number, number>> {
+  if (!move) return share(em, shards);
+  const before = await share(
+    em,
+    shards.filter((shard) => shard < move.shard),
+  );
+  const tag = randomBytes(8).readBigInt64BE().toString();
+  const rows = await em.execute<{ seq: number }[]>(MOVE, [tag, move.shard, move.kind, toUuid(move.id)]);
+  const after = await share(
+    em,
+    shards.filter((shard) => shard > move.shard),
+  );
+  return new Map([...before, [move.shard, rows[0]!.seq], ...after]);
+}
+
 /** Keeps the states of the shards from moving until the transaction ends, and reads their sequence numbers. */
 async function share(em: EntityManager, shards: readonly number[]): Promise<Map<number, number>> {
   if (shards.length === 0) return new Map();
@@ -145,6 +216,15 @@ async function share(em: EntityManager, shards: readonly number[]): Promise<Map<
     [`{${shards.join(',')}}`],
   );
   return new Map(rows.map(({ shard, seq }) => [shard, seq]));
+}
+
+function isLockTimeout(error: unknown): boolean {
+  return error instanceof DriverException && error.code === LOCK_NOT_AVAILABLE;
+}
+
+/** Nothing has happened. */
+function lockTimeout(cause: unknown): DomainError {
+  return new DomainError('overloaded', 'Other changes hold what this one needs', { retryAfter: 1, cause });
 }
 
 /** What cannot be recorded is not done. */

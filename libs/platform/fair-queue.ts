@@ -1,0 +1,131 @@
+import { DomainError } from './errors.js';
+
+export interface FairQueueOptions {
+  /** What the work is, in messages: "changes". */
+  readonly of: string;
+  /** How many run at once. */
+  readonly running: number;
+  /** How many of one flow run at once. */
+  readonly runningPerFlow: number;
+  /** How many wait. */
+  readonly waiting: number;
+  /** How many of one flow wait. */
+  readonly waitingPerFlow: number;
+  /** How long one waits. */
+  readonly patienceMs: number;
+}
+
+interface Flow {
+  running: number;
+  readonly waiting: Waiting[];
+}
+
+interface Waiting {
+  readonly start: () => void;
+  readonly deadline: NodeJS.Timeout;
+}
+
+/**
+ * Bounds work that needs a scarce resource, before it asks for it. Work belongs to flows, which take turns: the sender of a
+ * flood waits behind that flood, and everybody else behind one piece of it at the most.
+ */
+export class FairQueue {
+  /** Those that run or wait, in the order of their turns. */
+  readonly #flows = new Map<string, Flow>();
+  #running = 0;
+  #waiting = 0;
+
+  constructor(private readonly options: FairQueueOptions) {}
+
+  get running(): number {
+    return this.#running;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /**
+   * @throws DomainError `rate_limited` when too much of the flow waits; `overloaded` when too much of all flows does, or the
+   * turn did not come in time. The work has not begun then.
+   */
+  async run<T>(flow: string, work: () => Promise<T>): Promise<T> {
+    await this.#enter(flow);
+    try {
+      return await work();
+    } finally {
+      this.#leave(flow);
+    }
+  }
+
+  async #enter(name: string): Promise<void> {
+    const { of, waiting, waitingPerFlow } = this.options;
+    const flow = this.#flows.get(name) ?? { running: 0, waiting: [] };
+    if (flow.waiting.length >= waitingPerFlow) {
+      throw new DomainError('rate_limited', `Too many ${of} wait for each other already`, { retryAfter: 1 });
+    }
+    const mayStart = this.#mayStart(flow) && flow.waiting.length === 0;
+    if (!mayStart && this.#waiting >= waiting) {
+      throw new DomainError('overloaded', `Too many ${of} are waiting`, { retryAfter: 1 });
+    }
+    this.#flows.set(name, flow);
+    if (mayStart) this.#start(flow);
+    else await this.#wait(name, flow);
+  }
+
+  #wait(name: string, flow: Flow): Promise<void> {
+    const { of, patienceMs } = this.options;
+    return new Promise((resolve, reject) => {
+      const giveUp = () => {
+        flow.waiting.splice(flow.waiting.indexOf(one), 1);
+        this.#waiting -= 1;
+        this.#forgetIfIdle(name, flow);
+        reject(new DomainError('overloaded', `Too many ${of} came before this one`, { retryAfter: 1 }));
+      };
+      const one: Waiting = { start: resolve, deadline: setTimeout(giveUp, patienceMs) };
+      flow.waiting.push(one);
+      this.#waiting += 1;
+    });
+  }
+
+  #leave(name: string): void {
+    const flow = this.#flows.get(name)!;
+    flow.running -= 1;
+    this.#running -= 1;
+    this.#forgetIfIdle(name, flow);
+    const next = this.#next();
+    if (!next) return;
+    const [turn, flowOfTurn] = next;
+    // To the end of the line, for its next turn.
+    this.#flows.delete(turn);
+    this.#flows.set(turn, flowOfTurn);
+    const { start, deadline } = flowOfTurn.waiting.shift()!;
+    clearTimeout(deadline);
+    this.#waiting -= 1;
+    this.#start(flowOfTurn);
+    start();
+  }
+
+  /** Of those that wait and may start: one of which the least runs, and of these the one whose turn it is. */
+  #next(): [string, Flow] | undefined {
+    let next: [string, Flow] | undefined;
+    for (const [name, flow] of this.#flows) {
+      if (flow.waiting.length === 0 || !this.#mayStart(flow)) continue;
+      if (!next || flow.running < next[1].running) next = [name, flow];
+    }
+    return next;
+  }
+
+  #mayStart(flow: Flow): boolean {
+    return this.#running < this.options.running && flow.running < this.options.runningPerFlow;
+  }
+
+  #start(flow: Flow): void {
+    flow.running += 1;
+    this.#running += 1;
+  }
+
+  #forgetIfIdle(name: string, flow: Flow): void {
+    if (flow.running === 0 && flow.waiting.length === 0) this.#flows.delete(name);
+  }
+}
