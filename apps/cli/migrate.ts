@@ -18,6 +18,7 @@ import { EndsOfKeys } from './migrations/0012-ends-of-keys.js';
 import { MassRevocation } from './migrations/0013-mass-revocation.js';
 import { Surfaces } from './migrations/0015-surfaces.js';
 import { WhatNeverGoesBack } from './migrations/0016-what-never-goes-back.js';
+import { HandlesAsShown } from './migrations/0018-handles-as-shown.js';
 
 const migrations = [
   { name: '0001-main-job', class: MainJob },
@@ -34,6 +35,7 @@ const migrations = [
   { name: '0013-mass-revocation', class: MassRevocation },
   { name: '0015-surfaces', class: Surfaces },
   { name: '0016-what-never-goes-back', class: WhatNeverGoesBack },
+  { name: '0018-handles-as-shown', class: HandlesAsShown },
 ];
 
 /** Any number will do, as long as no other one of this database takes it. */

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import type { ApiKeyStatus, Environment } from '#libs/contract/api-keys.js';
-import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import { fromUuid, isId, toUuid } from '#libs/contract/ids.js';
 import { beginningWith, containing } from '#libs/platform/patterns.js';
 import { badCursor, pageOf, pageRequest } from '#libs/platform/pages.js';
 import { DAY_MS, statusCondition } from './key-lifecycle.js';
@@ -62,7 +62,8 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
            AND ($3::text IS NULL OR k.environment = $3)
            AND ($4::text IS NULL OR k.external_id = $4)
            AND ($5::text IS NULL OR k.name ILIKE $5 OR k.description ILIKE $5 OR k.external_id ILIKE $5
-                OR k.prefix LIKE $6 OR k.public_key LIKE $6)
+                OR k.prefix LIKE $6 OR k.public_key LIKE $6 OR k.id = $15
+                OR k.id IN (SELECT api_key_id FROM api_key_secret WHERE id = $16 OR left(handle, 6) = $17))
            AND ($14::timestamptz IS NULL OR greatest(k.created_at, u.last_used_at, v.last_at) < $14)
        )
        SELECT id, sort_key::text, (SELECT count(*)::int FROM found) AS total FROM found
@@ -83,6 +84,9 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
         query.withinProject ? toUuid(query.withinProject) : null,
         query.projectId ? toUuid(query.projectId) : null,
         query.unusedForDays ? new Date(now.getTime() - query.unusedForDays * DAY_MS) : null,
+        uuidOf('key', query.search),
+        uuidOf('secret', query.search),
+        query.search ? shownOf(query.search) : null,
       ],
     )
     .catch((error: { code?: string }) => {
@@ -91,6 +95,15 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
     });
   const { items, nextCursor } = pageOf(rows, request, (row) => JSON.stringify([query.sort, row.sort_key, row.id]));
   return { ids: items.map((row) => fromUuid('key', row.id)), total: rows[0]?.total ?? 0, nextCursor };
+}
+
+function uuidOf(type: 'key' | 'secret', text: string | undefined): string | null {
+  return text && isId(type, text) ? toUuid(text) : null;
+}
+
+/** The 6 random characters that lists show of a secret. By them a key is found by a secret that was rotated away, too. */
+function shownOf(text: string): string | null {
+  return /^[a-z][a-z0-9_]{0,30}_([0-9A-Za-z]{6})$/.exec(text)?.[1] ?? null;
 }
 
 /** What a cursor holds: by what the list was sorted, and where its last key stands in it. */

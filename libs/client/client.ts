@@ -1,3 +1,4 @@
+import { holdsSecret, searchTermOf } from '#libs/api-key-format/search-term.js';
 import { bodyWhenRepeated } from '#libs/contract/idempotency.js';
 import { Problem } from '#libs/contract/problem.js';
 import type { Route } from '#libs/contract/route.js';
@@ -13,6 +14,15 @@ export class ApiError extends Error {
     readonly headers: Headers,
   ) {
     super(`${problem.status} ${problem.code}: ${problem.detail}`);
+  }
+}
+
+/** Thrown in place of a request that would have a secret in its address, where servers and proxies log it. */
+export class SecretInAddress extends Error {
+  override readonly name = 'SecretInAddress';
+
+  constructor() {
+    super('A secret key was given where an id or a filter belongs. It was not sent: give the id of the key instead.');
   }
 }
 
@@ -59,8 +69,10 @@ export interface ClientOptions {
 
 /**
  * A client for the whole API. Every method takes `{ params, query, headers, body }` as its route declares them, and returns the
- * parsed answer; where that is a stream, the `Response` itself, to be read as it comes.
- * @throws ApiError for every answer that is a problem; an error of zod for one that does not keep the contract.
+ * parsed answer; where that is a stream, the `Response` itself, to be read as it comes. A `search` may be a whole key:
+ * no more of it is sent than lists show.
+ * @throws ApiError for every answer that is a problem; an error of zod for one that does not keep the contract;
+ *   SecretInAddress for a secret key anywhere else in the address.
  */
 export function createClient(options: ClientOptions): Client {
   const groups = Object.entries(routes).map(([group, members]) => [
@@ -113,7 +125,12 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
 function pathOf(route: Route, input: AnyInput): string {
   const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(input.params?.[name])));
   const query = new URLSearchParams(
-    Object.entries(input.query ?? {}).flatMap(([name, value]) => (value === undefined ? [] : [[name, String(value)]])),
+    Object.entries(input.query ?? {}).flatMap(([name, value]) => {
+      if (value === undefined) return [];
+      return [[name, name === 'search' ? searchTermOf(String(value)) : String(value)]];
+    }),
   ).toString();
-  return query ? `${path}?${query}` : path;
+  const address = query ? `${path}?${query}` : path;
+  if (holdsSecret(address)) throw new SecretInAddress();
+  return address;
 }

@@ -3,7 +3,7 @@ import { Domain } from './domains.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
 import { Instant } from './instants.js';
-import { nextCursor, pageQuery } from './lists.js';
+import { nextCursor, pageQuery, searchText } from './lists.js';
 import { addressOf, Network } from './networks.js';
 import { problems, type ProblemCode } from './problem.js';
 import { RateLimits, RateLimitStanding } from './rate-limits.js';
@@ -170,8 +170,10 @@ export const listApiKeys = defineRoute({
     status: ApiKeyStatus.optional(),
     environment: Environment.optional(),
     external_id: z.string().min(1).max(200).optional(),
-    search: z.string().trim().min(1).max(100).optional().meta({
-      description: 'In the name, the description, the external id, or at the beginning of the key',
+    search: searchText.optional().meta({
+      description:
+        'In the name, the description or the external id; or the id of the key or of one of its secrets, its public key, or ' +
+        'the beginning of the public key or of a secret. Of a whole key only the beginning is looked at: do not send one',
     }),
     unused_for_days: wholeNumber(1, 3650).optional().meta({
       description: 'Made more than so many days ago, and not used since then',

@@ -3,7 +3,7 @@ import { email } from './accounts.js';
 import { ApiKey } from './api-keys.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
-import { nextCursor, pageQuery } from './lists.js';
+import { nextCursor, pageQuery, searchText } from './lists.js';
 import { InvitationWithLink, oneTimeLink } from './members.js';
 import { Organization } from './organizations.js';
 import { defineRoute } from './route.js';
@@ -31,7 +31,7 @@ export const listAllOrganizations = defineRoute({
   policy: 'operator',
   query: z.strictObject({
     status: z.enum(['active', 'suspended']).optional(),
-    search: z.string().trim().min(1).max(100).optional().meta({ description: 'In the name, or the whole id' }),
+    search: searchText.optional().meta({ description: 'In the name, or the whole id' }),
     ...pageQuery,
   }),
   success: {

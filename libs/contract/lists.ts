@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LONGEST_SEARCH, searchTermOf } from '#libs/api-key-format/search-term.js';
 import { wholeNumber } from './whole-number.js';
 
 /** As many as one page may hold. */
@@ -9,6 +10,15 @@ export const pageQuery = {
   limit: wholeNumber(1, PAGE_MAX).default(50),
   cursor: z.string().min(1).max(500).optional(),
 };
+
+/** What a list is searched for. Of a key that was given whole, no more than its beginning goes any further. */
+export const searchText = z
+  .string()
+  .trim()
+  .min(1)
+  .max(LONGEST_SEARCH)
+  .transform((text) => searchTermOf(text))
+  .pipe(z.string().min(1));
 
 export const nextCursor = z
   .string()

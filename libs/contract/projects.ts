@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
-import { nextCursor, pageQuery } from './lists.js';
+import { nextCursor, pageQuery, searchText } from './lists.js';
 import { ifMatch } from './preconditions.js';
 import { defineRoute } from './route.js';
 
@@ -50,7 +50,7 @@ export const listProjects = defineRoute({
   policy: { scope: 'organizations:read' },
   query: z.strictObject({
     organization_id: idOf('org').optional(),
-    search: z.string().trim().min(1).max(100).optional().meta({ description: 'In the name or the description' }),
+    search: searchText.optional().meta({ description: 'In the name or the description, or the whole id' }),
     ...pageQuery,
   }),
   success: { status: 200, body: z.strictObject({ data: z.array(Project), total: z.int(), next_cursor: nextCursor }) },

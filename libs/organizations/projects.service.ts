@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { actorOf, homeOrganization, turnOf, turnToTakeAway, type Principal } from '#libs/auth/principal.js';
-import { newId } from '#libs/contract/ids.js';
+import { isId, newId } from '#libs/contract/ids.js';
 import type { BuiltInScope } from '#libs/contract/scopes.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -68,12 +68,19 @@ export class ProjectsService {
   ) {
     const em = this.em.fork();
     const readable = await this.authorities.covered(em, principal, 'organizations:read', query.organizationId);
-    const pattern = query.search && containing(query.search);
+    const { search } = query;
+    const pattern = search && containing(search);
     const wanted = {
       organizationId: { $in: [...readable.keys()] },
       deletedAt: null,
       ...onlyTheirs([...readable.values()]),
-      ...(pattern && { $or: [{ name: { $ilike: pattern } }, { description: { $ilike: pattern } }] }),
+      ...(pattern && {
+        $or: [
+          { name: { $ilike: pattern } },
+          { description: { $ilike: pattern } },
+          ...(isId('proj', search) ? [{ id: search }] : []),
+        ],
+      }),
     };
     const found = await em.find(
       Project,

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf as problemOf } from '../support/rejection.js';
@@ -198,6 +200,35 @@ describe('keyledger keys list', () => {
     expect([...first.data, ...second.data].map(({ name }: { name: string }) => name)).toEqual(['one', 'three']);
     expect((await list('--sort', '-name')).data[0].name).toBe('two');
     expect((await list('--project', 'proj_01h455vb4pex5vsknk084sn02q')).total).toBe(0);
+  });
+
+  it('finds a key by whatever there is of it, and sends no more of a secret than lists show', async () => {
+    const { id, key, public_key: publicKey, prefix } = await newKey('Somewhere');
+    const sent: string[] = [];
+    const recorder = createServer((request, response) => {
+      sent.push(request.url!);
+      void fetch(deployment.url + request.url, { headers: { 'x-api-key': request.headers['x-api-key'] as string } })
+        .then((answer) => answer.text())
+        .then((text) => response.setHeader('content-type', 'application/json').end(text));
+    });
+    await new Promise<void>((resolve) => void recorder.listen(0, '127.0.0.1', resolve));
+    const manager = await ada.client.apiKeys.create({ body: { name: 'Manager', scopes: ['api-keys:manage'] } });
+    const { port } = recorder.address() as AddressInfo;
+    const env = { KEYLEDGER_URL: `http://127.0.0.1:${port}`, KEYLEDGER_API_KEY: manager.key };
+    try {
+      for (const text of [id, key, `${publicKey}:${key}`, publicKey, prefix, `${prefix}…`, ` ${key}\n`]) {
+        const { stdout } = await shell.run(['keys', 'list', '--json', '--search', text], { env });
+        expect(JSON.parse(stdout)).toMatchObject({ total: 1, data: [{ id }] });
+      }
+      expect(sent).toHaveLength(7);
+      const { code, stderr } = await shell.run(['audit', 'list', '--subject', key], { env });
+      expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining('It was not sent') });
+      expect(stderr).not.toContain(key.slice(-26));
+      expect(sent.filter((address) => address.includes(key.slice(prefix.length, prefix.length + 7)))).toEqual([]);
+      expect(sent).toHaveLength(7);
+    } finally {
+      recorder.close();
+    }
   });
 
   it('tells what is missing, and shows every page with --all', async () => {

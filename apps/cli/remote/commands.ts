@@ -64,7 +64,10 @@ function addKeys(program: Command): void {
       .addOption(projectOption())
       .addOption(choice('--status <STATUS>', 'only those', STATUSES))
       .addOption(choice('--environment <ENVIRONMENT>', 'only those', ENVIRONMENTS))
-      .option('--search <TEXT>', 'in the name, the description, the external id, or the beginning of the key')
+      .option(
+        '--search <TEXT>',
+        'in the name, the description or the external id; or an id, or a key, of which only the beginning is sent',
+      )
       .option('--unused-for-days <DAYS>', 'only those not used for so long', wholeNumber)
       .addOption(choice('--sort <ORDER>', 'with a minus the greatest first', SORTS)),
     'keys',
@@ -138,7 +141,7 @@ function addCatalogue(program: Command): void {
       .command('projects')
       .description('list the projects that you may read')
       .addOption(organizationOption())
-      .option('--search <TEXT>', 'in the name or the description'),
+      .option('--search <TEXT>', 'in the name or the description, or the id'),
     'projects',
   ).action(remote(async (options) => (await import('./catalogue.js')).listProjects(options, process.env)));
 }

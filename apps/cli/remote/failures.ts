@@ -1,7 +1,7 @@
 import { ZodError } from 'zod';
-import { ApiError } from '#libs/client/client.js';
+import { ApiError, SecretInAddress } from '#libs/client/client.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
-import { EXIT_NOT_SIGNED_IN, EXIT_REFUSED, EXIT_UNAVAILABLE } from '../exit-codes.js';
+import { EXIT_NOT_SIGNED_IN, EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
 import { reasonOf } from './send.js';
 import { printable } from './text.js';
@@ -17,6 +17,7 @@ const ADVICE: Partial<Record<ProblemCode, string>> = {
 /** The sentence for what went wrong with the API. Anything else is a fault of ours and stays as it is. */
 export function failureOf(error: unknown): unknown {
   if (error instanceof ApiError) return refusal(error);
+  if (error instanceof SecretInAddress) return new Failure(error.message, EXIT_USAGE);
   // An answer that is no JSON, or not the JSON of the contract.
   if (error instanceof SyntaxError || error instanceof ZodError) {
     return new Failure(

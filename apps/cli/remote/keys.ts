@@ -106,7 +106,8 @@ export async function rotateKey(
 export function keyId(text: string): string {
   if (isId('key', text)) return text;
   throw new Failure(
-    'The id of an API key is needed, such as key_01h455vb4pex5vsknk084sn02q: `keyledger keys list` shows them.',
+    'The id of an API key is needed, such as key_01h455vb4pex5vsknk084sn02q: `keyledger keys list` shows them, and with ' +
+      '--search finds a key by its beginning.',
     EXIT_USAGE,
   );
 }

@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { ApiKeyStatus, Environment, listApiKeys } from '#libs/contract/api-keys.js';
 import { idOf } from '#libs/contract/ids.js';
+import { searchText } from '#libs/contract/lists.js';
 
 const { sort } = listApiKeys.query.shape;
 
 /** What the address says of a list of keys. What makes no sense there is as if it were not. */
 export const apiKeysSearch = z.object({
   // The router reads `search=42` as a number.
-  search: z.coerce.string().trim().min(1).max(100).optional().catch(undefined),
+  search: z.coerce.string().pipe(searchText).optional().catch(undefined),
   status: ApiKeyStatus.optional().catch(undefined),
   environment: Environment.optional().catch(undefined),
   project: idOf('proj').optional().catch(undefined),

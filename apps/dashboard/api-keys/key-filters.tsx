@@ -1,9 +1,6 @@
-import { Button, Chip, Group, Kbd, Loader, Select, TextInput } from '@mantine/core';
-import { useDebouncedCallback } from '@mantine/hooks';
-import { IconSearch } from '@tabler/icons-react';
-import { useEffect, useRef, useState } from 'react';
+import { Button, Chip, Group, Select } from '@mantine/core';
 import { ApiKeyStatus } from '#libs/contract/api-keys.js';
-import { useShortcut } from '../ui/shortcuts.js';
+import { SearchBox } from '../ui/search-box.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 import { ProjectSelect } from './project-select.js';
 
@@ -21,10 +18,12 @@ const statuses = ApiKeyStatus.options.map((value) => ({ value, label: value[0]!.
 export function KeyFilters({ organizationId, search, onChange, busy, withinProject }: Props) {
   return (
     <Group gap="xs" mb="sm" role="search" aria-label="API keys">
-      <SearchField
-        value={search.search ?? ''}
-        onChange={(text) => onChange({ search: text || undefined })}
-        busy={busy}
+      <SearchBox
+        label="Search by name, description, external id, id, or the key itself"
+        placeholder="Search name, id, key"
+        value={search.search}
+        onSearch={(text) => onChange({ search: text })}
+        pending={busy}
       />
       <Select
         aria-label="Status"
@@ -84,47 +83,4 @@ export function isFiltered(
 export function noFilters(withinProject: boolean): ApiKeysSearch {
   const none = { search: undefined, status: undefined, environment: undefined, unused: undefined };
   return withinProject ? none : { ...none, project: undefined };
-}
-
-const PAUSE_MS = 200;
-
-interface SearchFieldProps {
-  readonly value: string;
-  readonly onChange: (text: string) => void;
-  readonly busy: boolean;
-}
-
-/** What is typed is drawn at once and by itself; the list hears of it after a pause. */
-function SearchField({ value, onChange, busy }: SearchFieldProps) {
-  const ref = useRef<HTMLInputElement>(null);
-  const told = useRef(value);
-  const [typed, setTyped] = useState(value);
-  const tell = useDebouncedCallback((text: string) => {
-    told.current = text;
-    onChange(text);
-  }, PAUSE_MS);
-  useShortcut('/', 'Search the API keys', () => ref.current?.focus());
-  // Back, or a link, or "Clear filters".
-  useEffect(() => {
-    if (value === told.current) return;
-    told.current = value;
-    setTyped(value);
-  }, [value]);
-  return (
-    <TextInput
-      ref={ref}
-      type="search"
-      aria-label="Search by name, description, external id or the beginning of the key"
-      placeholder="Search name, external id, prefix"
-      flex="1 1 200px"
-      leftSection={<IconSearch size={16} />}
-      rightSection={busy ? <Loader size={14} /> : <Kbd size="xs">/</Kbd>}
-      value={typed}
-      maxLength={100}
-      onChange={(event) => {
-        setTyped(event.currentTarget.value);
-        tell(event.currentTarget.value.trim());
-      }}
-    />
-  );
 }

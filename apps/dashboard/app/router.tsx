@@ -16,7 +16,7 @@ import { PageSkeleton } from '../ui/page-skeleton.js';
 import { queryClient } from './query-client.js';
 
 /** What somebody looks for in a list. An address that says it wrongly shows the whole list. */
-const searchText = z.string().trim().min(1).max(100).optional().catch(undefined);
+const searchText = apiKeysSearch.shape.search;
 
 /** Not waited for, but fetched at once: that nothing can be fetched is what it may be needed for. */
 const errorPage = lazyRouteComponent(() => import('./error-page.js'), 'ErrorPage');

@@ -6,6 +6,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState, type KeyboardEvent } from 'react';
 import { VerificationCode } from '#libs/contract/api-keys.js';
 import { listAuditEvents } from '#libs/contract/audit.js';
+import { isId, type IdType } from '#libs/contract/ids.js';
 import { outcomeWords } from '../ui/outcomes.js';
 import { noFilters, TimeRange, type AuditSearch } from './audit-search.js';
 import { typeChoices } from './event-types.js';
@@ -264,7 +265,7 @@ function problemOf(name: 'ip' | 'path', text: string): string | undefined {
 interface IdSelectProps {
   readonly label: string;
   readonly names: Readonly<Record<string, string>>;
-  readonly kinds: readonly string[];
+  readonly kinds: readonly IdType[];
   readonly value?: string | null;
 }
 
@@ -272,8 +273,9 @@ interface IdSelectProps {
 function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
   const [typed, setTyped] = useState('');
   const known = Object.entries(names).filter(([id]) => kinds.some((kind) => id.startsWith(`${kind}_`)));
+  // No key may get into the address in place of its id.
   const pasted = [value, typed.trim()].filter(
-    (id): id is string => Boolean(id) && names[id!] === undefined && kinds.some((kind) => id!.startsWith(`${kind}_`)),
+    (id): id is string => Boolean(id) && names[id!] === undefined && kinds.some((kind) => isId(kind, id!)),
   );
   return (
     <Select

@@ -1,11 +1,14 @@
-import { CloseButton, Loader, TextInput } from '@mantine/core';
+import { CloseButton, Kbd, Loader, TextInput } from '@mantine/core';
 import { useDebouncedCallback } from '@mantine/hooks';
 import { IconSearch } from '@tabler/icons-react';
 import { useEffect, useRef, useState } from 'react';
+import { holdsSecret, searchTermOf } from '#libs/api-key-format/search-term.js';
 import { useShortcut } from './shortcuts.js';
 
 interface Props {
   readonly label: string;
+  /** By default the label. */
+  readonly placeholder?: string;
   /** What is looked for, as the address says it. */
   readonly value: string | undefined;
   readonly onSearch: (text: string | undefined) => void;
@@ -15,16 +18,19 @@ interface Props {
 
 const SETTLED_MS = 200;
 
-/** Follows the address, and tells it what is typed once the typing pauses. */
-export function SearchBox({ label, value = '', onSearch, pending = false }: Props) {
+/**
+ * Follows the address, and tells it what is typed once the typing pauses. What is drawn at once is this field alone. A
+ * whole key may be pasted: of its secret no more gets into the address, or stays in the field, than lists show.
+ */
+export function SearchBox({ label, placeholder = label, value = '', onSearch, pending = false }: Props) {
   const input = useRef<HTMLInputElement>(null);
   const [text, setText] = useState(value);
   const told = useRef(value);
   const tell = useDebouncedCallback((next: string) => {
-    told.current = next.trim();
+    told.current = searchTermOf(next);
     onSearch(told.current || undefined);
   }, SETTLED_MS);
-  useShortcut('/', 'Search', () => input.current?.focus());
+  useShortcut('/', label, () => input.current?.focus());
   // Back and Forward change what the address says.
   useEffect(() => {
     if (value === told.current) return;
@@ -32,20 +38,26 @@ export function SearchBox({ label, value = '', onSearch, pending = false }: Prop
     setText(value);
   }, [value]);
   const change = (next: string) => {
-    setText(next);
-    tell(next);
+    const kept = holdsSecret(next) ? searchTermOf(next) : next;
+    setText(kept);
+    tell(kept);
   };
   return (
     <TextInput
       ref={input}
       role="searchbox"
       aria-label={label}
-      placeholder={label}
+      placeholder={placeholder}
       value={text}
-      maxLength={100}
       onChange={(event) => change(event.currentTarget.value)}
       leftSection={pending ? <Loader size={14} /> : <IconSearch size={16} />}
-      rightSection={text && <CloseButton size="sm" aria-label="Clear the search" onClick={() => change('')} />}
+      rightSection={
+        text ? (
+          <CloseButton size="sm" aria-label="Clear the search" onClick={() => change('')} />
+        ) : (
+          <Kbd size="xs">/</Kbd>
+        )
+      }
       flex={1}
       maw={360}
       miw={160}

@@ -1,4 +1,5 @@
 import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
+import { searchTermOf } from '#libs/api-key-format/search-term.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { tap, type Observable } from 'rxjs';
 import { Config } from '../config.js';
@@ -33,6 +34,8 @@ export class PageLinksInterceptor implements NestInterceptor {
     if (!cursor) return [];
     const url = new URL(request.url, this.config.publicUrl);
     url.searchParams.set('cursor', cursor);
+    const search = url.searchParams.get('search');
+    if (search !== null) url.searchParams.set('search', searchTermOf(search));
     return [`<${this.config.publicUrl}${url.pathname}${url.search}>; rel="${relation}"`];
   }
 }
