@@ -47,5 +47,8 @@ not be written, 77 not signed in, 78 a setting or file is wrong.`;
 
 /** What was written behind an option may be a secret: `--password=…`. */
 function withoutValues(text: string): string {
-  return text.replace(/(--?[\w-]+)=[^\n]*(?='\n)/g, '$1=…');
+  return text
+    .split('\n')
+    .map((line) => line.replace(/^((?:[^=]*[^\w=-])?--?[\w-]+)=.*'$/s, "$1=…'"))
+    .join('\n');
 }

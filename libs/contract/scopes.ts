@@ -13,12 +13,10 @@ export const builtInScopes = {
 
 export type BuiltInScope = keyof typeof builtInScopes;
 
-const half = '(?:[a-z][a-z0-9-]*|\\*)';
-
 export const Scope = z
   .string()
   .max(100)
-  .regex(new RegExp(`^${half}:${half}$`), 'must be resource:action, where either half may be *')
+  .regex(/^(?:[a-z][a-z0-9-]*|\*):(?:[a-z][a-z0-9-]*|\*)$/, 'must be resource:action, where either half may be *')
   .meta({ id: 'Scope', examples: ['triggers:read', 'triggers:*'] });
 
 /** Whether a scope reaches beyond its organization. No wildcard covers it, and no key hands it on. */
