@@ -1,7 +1,8 @@
 import { runProcess } from '#libs/platform/process.js';
-import { createApi } from './api.js';
 
 await runProcess('keyledger_api', async (config) => {
+  // Only now: what cannot start says so before the libraries are loaded.
+  const { createApi } = await import('./api.js');
   const app = await createApi(config);
   await app.listen(config.settings.PORT, config.settings.HOST);
   return { url: await app.getUrl(), stop: () => app.close() };

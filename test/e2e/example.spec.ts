@@ -299,7 +299,7 @@ describe('an API that asks Keyledger about its callers', () => {
 
 function run(env: Record<string, string>) {
   return spawn(process.execPath, [join(import.meta.dirname, '../../dist/apps/example/main.js')], {
-    env: { PATH: process.env['PATH'], EXAMPLE_PORT: '0', KEYLEDGER_URL: deployment.url, ...env },
+    env: { ...COMPILE_CACHE, PATH: process.env['PATH'], EXAMPLE_PORT: '0', KEYLEDGER_URL: deployment.url, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

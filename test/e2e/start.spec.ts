@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
+import { COMPILE_CACHE, createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
 
 let database: TestDatabase;
 
@@ -18,7 +18,7 @@ afterAll(() => database.drop());
 async function start(app: 'api' | 'worker', env: Record<string, string>) {
   const main = fileURLToPath(new URL(`../../dist/apps/${app}/main.js`, import.meta.url));
   const child = spawn(process.execPath, [main], {
-    env: { KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'fatal', PORT: '0', ...env },
+    env: { ...COMPILE_CACHE, KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'fatal', PORT: '0', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'exit') as Promise<[number]>]);
@@ -98,7 +98,13 @@ describe('the api', () => {
   it('refuses a secret that is not the one of this database', async () => {
     const main = fileURLToPath(new URL('../../dist/apps/api/main.js', import.meta.url));
     const first = spawn(process.execPath, [main], {
-      env: { KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'fatal', PORT: '0', DATABASE_URL: database.apiUrl },
+      env: {
+        ...COMPILE_CACHE,
+        KEYLEDGER_SECRET: TEST_SECRET,
+        LOG_LEVEL: 'fatal',
+        PORT: '0',
+        DATABASE_URL: database.apiUrl,
+      },
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     expect(await once(first, 'message')).toEqual([{ type: 'ready', url: expect.any(String) }, undefined]);

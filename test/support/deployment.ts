@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import pg from 'pg';
@@ -95,6 +96,9 @@ export interface Deployment {
   restartApi(): Promise<void>;
   stop(): Promise<void>;
 }
+
+/** Of the launcher, for the processes that a test starts. */
+export const COMPILE_CACHE = { NODE_COMPILE_CACHE: join(import.meta.dirname, '../../node_modules/.cache/keyledger') };
 
 export const TEST_SECRET = 'a secret for tests only, long enough to be one';
 

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { freePort } from './ports.js';
-import { TEST_SECRET } from './deployment.js';
+import { COMPILE_CACHE, TEST_SECRET } from './deployment.js';
 
 /** A process as it is started in production, with all that it says. */
 export interface WatchedProcess {
@@ -25,6 +25,7 @@ export async function startWatched(app: 'api' | 'worker', env: Record<string, st
   const metricsPort = await freePort();
   const child: ChildProcess = spawn(process.execPath, [main], {
     env: {
+      ...COMPILE_CACHE,
       HOST: '127.0.0.1',
       PORT: '0',
       PUBLIC_URL: 'http://keyledger.test',
