@@ -10,7 +10,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { problems, type Problem } from '#libs/contract/problem.js';
 import { createExample, ExampleModule } from '../../apps/example/example.js';
-import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { COMPILE_CACHE, startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 
 /** All of 127/8 is this machine on Linux; elsewhere only one address is. */

@@ -5,7 +5,7 @@ import { startProcesses } from './processes.js';
 import { randomFrom } from './random.js';
 import { expectAgreement, readSoundTrail } from './trail.js';
 
-const KILLS = Number(process.env['KILLS'] ?? 100);
+const KILLS = Number(process.env['KILLS'] ?? 20);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const MEAN_PAUSE_MS = 350;
 /** Most kills wait until their victim works: on a slow machine it would be starting all the time. */

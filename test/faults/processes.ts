@@ -2,7 +2,13 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import pg from 'pg';
-import { createDatabase, TEST_SECRET, type TestDatabase, type TestServer } from '../support/deployment.js';
+import {
+  COMPILE_CACHE,
+  createDatabase,
+  TEST_SECRET,
+  type TestDatabase,
+  type TestServer,
+} from '../support/deployment.js';
 import { freePort } from '../support/ports.js';
 
 const DIST = join(import.meta.dirname, '../../dist/apps');
@@ -58,7 +64,7 @@ class Service {
 
   #start(): [ChildProcess, Promise<unknown>] {
     const child = fork(join(DIST, this.app, 'main.js'), {
-      env: { PATH: process.env['PATH'], ...this.env },
+      env: { ...COMPILE_CACHE, PATH: process.env['PATH'], ...this.env },
       execArgv: [],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
