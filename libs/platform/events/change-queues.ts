@@ -11,7 +11,7 @@ export interface Turn {
 }
 
 /** So many changes run and wait in this process. Each that runs has a connection of the pool for transactions, which has more than that. */
-const BOUNDS = { of: 'changes', runningPerFlow: 2, waiting: 500, waitingPerFlow: 32, patienceMs: 5_000 };
+const BOUNDS = { of: 'changes', runningPerFlow: 1, waiting: 500, waitingPerFlow: 32, patienceMs: 5_000 };
 const ORDINARY = 4;
 const TAKES_AWAY = 3;
 
@@ -23,8 +23,9 @@ const waitSeconds = histogram(
 );
 
 /**
- * Where changes wait before they have a connection or a lock. Each flow has two under way in a process, so that none fills
- * the pool or the queues of the locks. What takes authority away has places of its own.
+ * Where changes wait before they have a connection or a lock. Each flow has one under way in a process, so that none fills
+ * the pool, and in the queue of a lock others wait for one change of a flooding sender on each node. What takes authority
+ * away has places of its own.
  */
 @Injectable()
 export class ChangeQueues {

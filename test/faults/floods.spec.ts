@@ -1,0 +1,311 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { createClient, type Client } from '#libs/client/client.js';
+import { shardOf } from '#libs/platform/events/shard.js';
+import { newOperatorLink } from '../../apps/cli/operator-link.js';
+import { openConnection, requestOf } from '../bench/connection.js';
+import { copyKeys, useOnce, type Key } from '../bench/keys.js';
+import { quantile } from '../bench/report.js';
+import { TEST_SECRET } from '../support/deployment.js';
+import { rejection } from '../support/rejection.js';
+import { startProcesses, type Processes } from './processes.js';
+
+/**
+ * What one tenant's flood of changes does to others, on two nodes. `FLOOD_SECONDS` makes each part longer, for figures that
+ * mean something; what is asserted is far more than anything should take, on a machine that does other things as well.
+ */
+const SECONDS = Number(process.env['FLOOD_SECONDS'] ?? 4);
+const CONNECTIONS = 16;
+/**
+ * Row locks alone kept a revocation waiting for as long as the flood lasted. Where it takes long without a flood, the machine
+ * has other things to do.
+ */
+const MOST_MS = 2_000;
+const MOST_AUTHZ_MS = 500;
+const MOST_TIMES_QUIET = 8;
+/** How many transactions of changes a node has at once, and what takes a turn to sign in. */
+const MOST_TRANSACTIONS = 9;
+
+const REVOKE_EVERY_MS = 150;
+const SUSPEND_EVERY_MS = 250;
+const SIGN_IN_EVERY_MS = 500;
+const ASK_EVERY_MS = 10;
+const LOOK_EVERY_MS = 50;
+
+interface Person {
+  readonly email: string;
+  readonly password: string;
+  readonly accessToken: string;
+  /** Of each node. */
+  readonly clients: readonly Client[];
+}
+
+let deployment: Processes;
+let urls: readonly string[];
+let flooder: Person;
+let member: Person;
+let operator: Person;
+let bystander: Person;
+let flooded: string;
+let projects: readonly string[];
+let keys: readonly Key[];
+let revocable: Key[];
+let inShard: Key;
+let elsewhere: Key;
+
+beforeAll(async () => {
+  deployment = await startProcesses({
+    apis: 2,
+    env: {
+      MAX_PROJECTS_PER_ORGANIZATION: '1000000',
+      MAX_KEYS_PER_ORGANIZATION: '1000000',
+      MAX_ORGANIZATIONS_PER_USER: '1000',
+    },
+  });
+  urls = deployment.apis.map(({ url }) => url);
+  const { token } = await newOperatorLink(deployment.database.apiUrl, 'http://keyledger.test', null);
+  operator = await newPerson(token);
+  flooder = await newPerson();
+  const { id } = await flooder.clients[0]!.organizations.create({ body: { name: 'Flooded' } });
+  flooded = id;
+  const invitation = await flooder.clients[0]!.invitations.create({ params: { id }, body: { role: 'admin' } });
+  member = await newPerson(invitation.token);
+  bystander = await newPerson();
+  inShard = await keyWhere((shard) => shard === shardOf(flooded));
+  elsewhere = await keyWhere((shard) => shard !== shardOf(flooded));
+  await Promise.all(urls.flatMap((url) => [inShard, elsewhere].map(({ token: key }) => useOnce(url, key))));
+  await prepareFlood();
+});
+
+afterAll(() => deployment.stop());
+
+async function newPerson(invitationToken?: string): Promise<Person> {
+  const anonymous = createClient({ baseUrl: urls[0]! });
+  const account = { email: `${randomUUID()}@example.com`, password: `quiet ${randomUUID()} harbour` };
+  await anonymous.auth.register({
+    body: { ...account, name: 'Ada', ...(invitationToken && { invitation_token: invitationToken }) },
+  });
+  const { access_token: accessToken } = await anonymous.auth.login({ body: account });
+  return { ...account, accessToken, clients: urls.map((baseUrl) => createClient({ baseUrl, accessToken })) };
+}
+
+async function newKey(by: Person, organizationId: string): Promise<Key> {
+  const body = { name: 'Subject', scopes: ['triggers:read'], organization_id: organizationId };
+  const { id, key } = await by.clients[0]!.apiKeys.create({ body });
+  return { id, token: key };
+}
+
+async function keyWhere(isWanted: (shard: number) => boolean): Promise<Key> {
+  for (;;) {
+    const { id } = await bystander.clients[0]!.organizations.create({ body: { name: 'Bystander' } });
+    if (isWanted(shardOf(id))) return newKey(bystander, id);
+  }
+}
+
+async function prepareFlood(): Promise<void> {
+  const name = 'Flood';
+  const made = Array.from({ length: CONNECTIONS }, () =>
+    flooder.clients[0]!.projects.create({ body: { name, organization_id: flooded } }),
+  );
+  projects = (await Promise.all(made)).map(({ id }) => id);
+  const key = await newKey(flooder, flooded);
+  const sql = new pg.Client({ connectionString: deployment.database.adminUrl });
+  await sql.connect();
+  keys = await copyKeys(sql, key, CONNECTIONS, TEST_SECRET);
+  revocable = await copyKeys(sql, key, Math.ceil((SECONDS * 1_000) / REVOKE_EVERY_MS) * 8, TEST_SECRET);
+  await sql.end();
+}
+
+function change(method: string, path: string, body: object): string {
+  const text = JSON.stringify(body);
+  return [
+    `${method} ${path} HTTP/1.1`,
+    'host: keyledger.test',
+    `authorization: Bearer ${flooder.accessToken}`,
+    'content-type: application/json',
+    `content-length: ${text.length}`,
+    '',
+    text,
+  ].join('\r\n');
+}
+
+type Flood = (connection: number, n: number) => string;
+
+const floods: Record<string, Flood> = {
+  'project updates': (connection, n) =>
+    change('PATCH', `/api/v1/projects/${projects[connection]}`, { description: `Flood ${n}` }),
+  'key updates': (connection, n) =>
+    change('PATCH', `/api/v1/api-keys/${keys[connection]!.id}`, { description: `Flood ${n}` }),
+  creations: (connection, n) =>
+    connection % 2
+      ? change('POST', '/api/v1/projects', { name: `Flood ${n}`, organization_id: flooded })
+      : change('POST', '/api/v1/api-keys', { name: `Flood ${n}`, scopes: ['triggers:read'], organization_id: flooded }),
+};
+
+/** What was measured of one kind of request: how long each took, and what it was answered. */
+class Measured {
+  readonly times: number[] = [];
+  readonly statuses = new Map<number | string, number>();
+
+  count(status: number | string): void {
+    this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
+  }
+
+  async time(work: () => Promise<unknown>): Promise<void> {
+    const began = performance.now();
+    this.count(await work().then(() => 'done', codeOf));
+    this.times.push(performance.now() - began);
+  }
+
+  get p99(): number {
+    return quantile(this.times, 0.99);
+  }
+
+  get most(): number {
+    return Math.max(...this.times);
+  }
+
+  toString(): string {
+    const ms = (value: number) => value.toFixed(1).padStart(7);
+    const answers = [...this.statuses].map(([status, count]) => `${count} × ${status}`).join(', ');
+    return `p50 ${ms(quantile(this.times, 0.5))}   p99 ${ms(this.p99)}   most ${ms(this.most)} ms   ${answers}`;
+  }
+}
+
+const codeOf = async (error: unknown) => (await rejection(Promise.reject(error))).problem.code;
+
+interface Part {
+  readonly revocations: Measured;
+  readonly suspensions: Measured;
+  readonly signIns: Measured;
+  readonly sameShard: Measured;
+  readonly otherShard: Measured;
+  readonly flood: Measured;
+  /** The most connections of one node that had a transaction. */
+  transactions: number;
+}
+
+/** Everything that others do, for a while, and beside it the flood. */
+async function measure(flood?: Flood, seconds = SECONDS): Promise<Part> {
+  const part: Part = {
+    revocations: new Measured(),
+    suspensions: new Measured(),
+    signIns: new Measured(),
+    sameShard: new Measured(),
+    otherShard: new Measured(),
+    flood: new Measured(),
+    transactions: 0,
+  };
+  const until = performance.now() + seconds * 1_000;
+  const repeat = async (everyMs: number, work: (n: number) => Promise<unknown>) => {
+    for (let n = 0; performance.now() < until; n++) {
+      await work(n);
+      await sleep(everyMs);
+    }
+  };
+  const flooding = flood
+    ? Array.from({ length: CONNECTIONS }, (_, index) => send(flood, index, until, part.flood))
+    : [];
+  // The flood is there before what it may delay.
+  if (flood) await sleep(200);
+  const others = [
+    repeat(REVOKE_EVERY_MS, (n) =>
+      part.revocations.time(() => member.clients[n % 2]!.apiKeys.revoke({ params: { id: revocable.pop()!.id } })),
+    ),
+    repeat(SUSPEND_EVERY_MS, async (n) => {
+      const of = { params: { id: flooded } };
+      await part.suspensions.time(() => operator.clients[n % 2]!.deployment.suspendOrganization({ ...of, body: {} }));
+      await operator.clients[n % 2]!.deployment.resumeOrganization(of);
+    }),
+    repeat(SIGN_IN_EVERY_MS, (n) => {
+      const { email, password } = bystander;
+      return part.signIns.time(() => createClient({ baseUrl: urls[n % 2]! }).auth.login({ body: { email, password } }));
+    }),
+    ...urls.flatMap((url) => [ask(url, inShard, until, part.sameShard), ask(url, elsewhere, until, part.otherShard)]),
+    repeat(LOOK_EVERY_MS, async () => {
+      part.transactions = Math.max(part.transactions, await transactionsOfOneNode());
+    }),
+  ];
+  await Promise.all([...flooding, ...others]);
+  return part;
+}
+
+/** Half of the connections to each node, each with a change under way at any time. */
+async function send(flood: Flood, index: number, until: number, measured: Measured): Promise<void> {
+  const connection = await openConnection(urls[index % 2]!);
+  for (let n = 0; performance.now() < until; n++) {
+    const began = performance.now();
+    measured.count(await new Promise<number | string>((resolve) => connection.ask(flood(index, n), resolve)));
+    measured.times.push(performance.now() - began);
+  }
+  connection.end();
+}
+
+async function ask(url: string, { token }: Key, until: number, measured: Measured): Promise<void> {
+  const connection = await openConnection(url);
+  const request = requestOf(url, '/authz?scope=triggers:read', { 'x-api-key': token });
+  while (performance.now() < until) {
+    const began = performance.now();
+    measured.count(await new Promise<number | string>((resolve) => connection.ask(request, resolve)));
+    measured.times.push(performance.now() - began);
+    await sleep(ASK_EVERY_MS);
+  }
+  connection.end();
+}
+
+/** Half of those of both: the nodes have the same work. */
+async function transactionsOfOneNode(): Promise<number> {
+  const { rows } = await deployment.sql.query<{ open: number }>(
+    `SELECT count(*)::int AS open FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = 'keyledger_api transactions' AND state <> 'idle'`,
+  );
+  return Math.ceil(rows[0]!.open / 2);
+}
+
+function print(title: string, part: Part): void {
+  const { revocations, suspensions, signIns, sameShard, otherShard, flood, transactions } = part;
+  const lines = [
+    `${title}, ${SECONDS} s: at most ${transactions} transactions of a node at once`,
+    `  revocation by another member   ${revocations}`,
+    `  suspension by an operator      ${suspensions}`,
+    `  sign-in to another account     ${signIns}`,
+    `  /authz in the same shard       ${sameShard}`,
+    `  /authz in another shard        ${otherShard}`,
+    ...(flood.times.length > 0 ? [`  the flood itself               ${flood}`] : []),
+  ];
+  console.info(lines.join('\n'));
+}
+
+describe('while one tenant floods both nodes with changes', () => {
+  let quiet: Part;
+
+  beforeAll(async () => {
+    // Code that has not run yet is slow.
+    await measure(floods['key updates'], Math.min(SECONDS, 3));
+    quiet = await measure();
+    print('Without a flood', quiet);
+  });
+
+  it.each(Object.keys(floods))(
+    '(%s) revocations, suspensions, sign-ins and verifications of others are answered as ever',
+    async (name) => {
+      const part = await measure(floods[name]!);
+      print(`Under a flood of ${name}`, part);
+      for (const what of ['revocations', 'suspensions', 'signIns'] as const) {
+        expect([...part[what].statuses.keys()]).toEqual(['done']);
+        expect(part[what].most).toBeLessThan(Math.max(MOST_MS, MOST_TIMES_QUIET * quiet[what].most));
+      }
+      for (const what of ['sameShard', 'otherShard'] as const) {
+        expect([...part[what].statuses.keys()]).toEqual([200]);
+        expect(part[what].p99).toBeLessThan(Math.max(MOST_AUTHZ_MS, MOST_TIMES_QUIET * quiet[what].p99));
+      }
+      expect(part.transactions).toBeLessThanOrEqual(MOST_TRANSACTIONS);
+      // It was one.
+      expect(part.flood.times.length).toBeGreaterThan(CONNECTIONS);
+      expect(deployment.failures).toEqual([]);
+    },
+    (SECONDS + 60) * 1_000,
+  );
+});
