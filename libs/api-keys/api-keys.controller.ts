@@ -300,6 +300,7 @@ export class ApiKeysController {
       updated_at: apiKey.updatedAt.toISOString(),
       expires_at: apiKey.expiresAt?.toISOString() ?? null,
       rotated_at: apiKey.rotatedAt?.toISOString() ?? null,
+      revoked_at: apiKey.revokedAt?.toISOString() ?? null,
       last_used_at: usage?.lastUsedAt?.toISOString() ?? null,
       usage_count: usage?.uses ?? 0,
       verification_count: usage?.verifications ?? 0,

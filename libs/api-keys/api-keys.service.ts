@@ -42,9 +42,11 @@ import { aboutProject, prefixOfTokens } from './api-key.js';
 import {
   endsByRotation,
   expiryIn,
+  isFinal,
   MAX_EXPIRY_DAYS,
   mayExpireAt,
   operations,
+  stateOf,
   transition,
   type KeyOperation,
   type Transition,
@@ -260,11 +262,12 @@ export class ApiKeysService {
     return (await this.#withUsage(em, [await this.#find(em, principal, id)]))[0]!;
   }
 
-  /** Those that have not ended, the newest first. */
+  /** Those that have not ended, the newest first. With its key a secret ends, too. */
   async listSecrets(principal: Principal, id: string): Promise<SecretView[]> {
     const em = this.em.fork();
-    await this.#find(em, principal, id);
-    const notEnded = { $or: [{ endedAt: null }, { endedAt: { $gt: this.clock.now() } }] };
+    const now = this.clock.now();
+    if (isFinal(stateOf(await this.#find(em, principal, id), now))) return [];
+    const notEnded = { $or: [{ endedAt: null }, { endedAt: { $gt: now } }] };
     const secrets = await em.find(ApiKeySecret, { apiKeyId: id, ...notEnded }, { orderBy: { id: 'desc' } });
     const lastUses = await this.usage.ofSecrets(
       em,

@@ -34,6 +34,11 @@ export function stateOf(life: KeyLife, now: Date): KeyState {
   return inOrder.find(({ applies }) => applies(life, now))!.state;
 }
 
+/** Whether nothing leads from this state to one in which a secret of the key verifies. */
+export function isFinal(state: KeyState): boolean {
+  return state !== 'active' && state !== 'disabled';
+}
+
 /** The state as the API shows it. The API does not show a deleted key, and the verifier calls it revoked. */
 export function statusOf(life: KeyLife, now: Date): ApiKeyStatus {
   const state = stateOf(life, now);

@@ -82,6 +82,10 @@ const apiKeyFields = {
   updated_at: z.iso.datetime(),
   expires_at: z.iso.datetime().nullable(),
   rotated_at: z.iso.datetime().nullable(),
+  revoked_at: z.iso
+    .datetime()
+    .nullable()
+    .meta({ description: 'When it was revoked, by itself or with what it depends on' }),
   last_used_at: z.iso.datetime().nullable().meta({
     description:
       'The last use of any kind: a request to your own API, a call of this one, a verification that it asked for',
@@ -205,7 +209,8 @@ export const listSecrets = defineRoute({
   tag,
   summary: 'List the secrets of an API key that have not ended',
   description:
-    'One, or two after a rotation with a grace period, the newest first. When the older one is no longer used, the rotation ' +
+    'One, or two after a rotation with a grace period, the newest first; none of a key that is expired or revoked. When the ' +
+    'older one is no longer used, the rotation ' +
     'has reached everybody. The secrets themselves are never shown again.',
   policy: { scope: 'api-keys:manage' },
   params,

@@ -231,6 +231,21 @@ describe('keyledger keys list', () => {
     }
   });
 
+  it('shows a key that has ended as the API does, and refuses in one sentence to change it', async () => {
+    const body = { name: 'Ended', scopes: ['triggers:read'], expires_in_days: 1 };
+    const { id } = await ada.client.apiKeys.create({ body });
+    await ada.client.apiKeys.revoke({ params: { id } });
+    const { stdout } = await shell.run(['keys', 'list', '--search', id]);
+    expect(stdout).toMatch(new RegExp(`^${id}  Ended +revoked .* -\n$`, 'm'));
+    for (const command of ['rotate', 'enable', 'disable']) {
+      const { code, stderr } = await shell.run(['keys', command, id]);
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(/revoked for good; create another one/),
+      });
+    }
+  });
+
   it('tells what is missing, and shows every page with --all', async () => {
     const part = await home.run(['keys', 'list', '--limit', '3']);
     expect(part.stderr).toBe('3 of 4 API keys; --all shows every one.\n');

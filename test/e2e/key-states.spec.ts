@@ -56,7 +56,7 @@ async function subjects(): Promise<Subject[]> {
   return made;
 }
 
-it('the API, its list, the verifier, the gateway and the preflight agree on the status of every key', async () => {
+it('the API, its lists, the verifier, the gateway and the preflight agree on the status of every key', async () => {
   const all = await subjects();
   const { key: service } = await ada.client.apiKeys.create({ body: { name: 'Service', scopes: ['api-keys:verify'] } });
   const listed = new Map<string, ApiKeyStatus[]>();
@@ -91,6 +91,8 @@ it('the API, its list, the verifier, the gateway and the preflight agree on the 
       toldOfIt: (await verify(secret)).api_key?.status,
       gateway: ask.status,
       letsAPageAsk: preflight.headers.get('access-control-allow-origin') !== null,
+      revokedAt: isDeleted ? null : ((await shown) as { revoked_at: string | null }).revoked_at,
+      secrets: isDeleted ? 0 : (await apiKeys.listSecrets({ params: { id } })).data.length,
     }).toEqual({
       life,
       shown: isDeleted ? 'not_found' : status,
@@ -100,6 +102,8 @@ it('the API, its list, the verifier, the gateway and the preflight agree on the 
       toldOfIt: status,
       gateway: status === 'active' ? 200 : 401,
       letsAPageAsk: status === 'active',
+      revokedAt: isDeleted ? null : (life.revokedAt?.toISOString() ?? null),
+      secrets: status === 'active' || status === 'disabled' ? 1 : 0,
     });
   }
 });

@@ -45,7 +45,12 @@ const COLUMNS: readonly Column<ApiKey>[] = [
   { title: 'SCOPES', value: ({ scopes }) => scopes.join(','), shrinksTo: 20, expendable: 6 },
   { title: 'USES', value: ({ usage_count }) => String(usage_count), align: 'right', expendable: 2 },
   { title: 'LAST USED', value: ({ last_used_at }) => localTime(last_used_at), expendable: 1 },
-  { title: 'EXPIRES', value: ({ expires_at }) => localTime(expires_at), expendable: 4 },
+  // What is revoked does not expire any more.
+  {
+    title: 'EXPIRES',
+    value: ({ status, expires_at }) => (status === 'revoked' ? '-' : localTime(expires_at)),
+    expendable: 4,
+  },
 ];
 
 export async function listKeys(options: ListKeysOptions, env: Env): Promise<void> {

@@ -9,11 +9,6 @@ import { apiKeyQuery, refreshApiKeys, showChanged, type ApiKey } from './api-key
 /** What can be done with a key in a dialog of its own. */
 export type KeyAction = 'rotate' | 'revoke' | 'delete';
 
-/** Whether the switch has a meaning for it: the other states are for good. */
-export function canSwitch({ status }: ApiKey): boolean {
-  return status === 'active' || status === 'disabled';
-}
-
 /** At once on the page, and back if the server does not agree or the user thinks again. */
 export function useSetEnabled(): (apiKey: ApiKey, enabled: boolean) => void {
   const queries = useQueryClient();

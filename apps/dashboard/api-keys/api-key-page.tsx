@@ -15,12 +15,13 @@ import { PageHeader } from '../ui/page-header.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
-import { canSwitch, useSetEnabled, type KeyAction } from './actions.js';
+import { useSetEnabled, type KeyAction } from './actions.js';
 import { apiKeyQuery, membersQuery, projectQuery, type ApiKey } from './api-keys.js';
 import { EnvironmentCell } from './key-cells.js';
+import { endOf, isEnded, KeyEnd } from './key-end.js';
 import { KeyEvents } from './key-events.js';
 import { KeySecrets } from './key-secrets.js';
-import { KeySettings } from './key-settings.js';
+import { KeySettings, SettingsShown } from './key-settings.js';
 import { KeyUsage } from './key-usage.js';
 
 const RotateKey = lazy(async () => ({ default: (await import('./rotate-key.js')).RotateKey }));
@@ -85,7 +86,7 @@ function KeyShown({ organization, read }: Props) {
         title={apiKey.name}
         description={apiKey.description}
         actions={
-          canSwitch(apiKey) && (
+          !isEnded(apiKey) && (
             <>
               <Switch
                 label="Enabled"
@@ -105,6 +106,7 @@ function KeyShown({ organization, read }: Props) {
         }
       />
       <Stack gap="lg">
+        {isEnded(apiKey) && <KeyEnd organization={organization} apiKey={apiKey} />}
         <Facts organization={organization} apiKey={apiKey} />
         <div className="key-columns">
           <Stack gap="lg">
@@ -115,10 +117,14 @@ function KeyShown({ organization, read }: Props) {
                 void navigate({ search: (before) => ({ ...before, ...changes }), replace: true, resetScroll: false })
               }
             />
-            <KeySettings organization={organization} current={read} />
+            {isEnded(apiKey) ? (
+              <SettingsShown apiKey={apiKey} />
+            ) : (
+              <KeySettings organization={organization} current={read} />
+            )}
           </Stack>
           <Stack gap="lg">
-            <KeySecrets keyId={apiKey.id} />
+            {!isEnded(apiKey) && <KeySecrets keyId={apiKey.id} />}
             <KeyEvents organization={organization} keyId={apiKey.id} />
             <EndOfKey apiKey={apiKey} onAction={setAction} />
           </Stack>
@@ -152,11 +158,13 @@ function Facts({ organization, apiKey }: { readonly organization: Organization; 
             <CopyButton value={apiKey.public_key} label="Copy the public key" />
           </Group>
         </Fact>
-        <Fact label="Secret key begins">
+        <Fact label={isEnded(apiKey) ? 'Secret key began' : 'Secret key begins'}>
           <span className="mono">{apiKey.prefix}…</span>
         </Fact>
         <Fact label="Project">
-          {apiKey.project_id ? (
+          {project.error ? (
+            'A project that was deleted'
+          ) : apiKey.project_id ? (
             <TextLink
               to="/org/$organizationId/projects/$projectId/api-keys"
               params={{ organizationId: organization.id, projectId: apiKey.project_id }}
@@ -178,9 +186,15 @@ function Facts({ organization, apiKey }: { readonly organization: Organization; 
         {apiKey.verification_count > 0 && (
           <Fact label="Keys verified">{apiKey.verification_count.toLocaleString()} times</Fact>
         )}
-        <Fact label="Expires">
-          <Time at={apiKey.expires_at} />
-        </Fact>
+        {isEnded(apiKey) ? (
+          <Fact label="Ended">
+            <Time at={endOf(apiKey)} />
+          </Fact>
+        ) : (
+          <Fact label="Expires">
+            <Time at={apiKey.expires_at} />
+          </Fact>
+        )}
       </dl>
     </Paper>
   );
@@ -202,16 +216,19 @@ function Fact({ label, wide, children }: FactProps) {
 }
 
 function EndOfKey({ apiKey, onAction }: { readonly apiKey: ApiKey; readonly onAction: (action: KeyAction) => void }) {
+  const ended = isEnded(apiKey);
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-end">
       <Title order={2} mb={4} id="key-end">
-        End this key
+        {ended ? 'Delete this key' : 'End this key'}
       </Title>
       <Text size="sm" c="dimmed" mb="sm">
-        For good, and at once on every node. To pause it, disable it.
+        {ended
+          ? 'It leaves every list; the audit log keeps it.'
+          : 'For good, and at once on every node. To pause it, disable it.'}
       </Text>
       <Group gap="xs">
-        {apiKey.status !== 'revoked' && (
+        {!ended && (
           <Button variant="light" color="red" size="xs" onClick={() => onAction('revoke')}>
             Revoke
           </Button>

@@ -21,6 +21,8 @@ const UNUSED_DAYS = 90;
 const DAY_MS = 86_400_000;
 export const SPARKLINE_DAYS = 14;
 const POLL_MS = 15_000;
+/** The clocks of the browser and the server differ. */
+const AFTER_EXPIRY_MS = 1_000;
 
 /** Everything that is read of keys: what changes one of them may change any of it. */
 const ALL = ['api-keys'] as const;
@@ -57,8 +59,15 @@ export const apiKeyQuery = (id: string) =>
       const apiKey = await api.apiKeys.get({ params: { id } });
       return { apiKey, etag: entityTagOf(apiKey) };
     },
-    refetchInterval: POLL_MS,
+    refetchInterval: ({ state }) => untilExpiry(state.data?.apiKey) ?? POLL_MS,
   });
+
+/** A page that is open when its key expires says so at once. Undefined where that is further away than the next poll. */
+function untilExpiry(apiKey: ApiKey | undefined): number | undefined {
+  if (!apiKey?.expires_at || apiKey.status === 'expired' || apiKey.status === 'revoked') return undefined;
+  const ms = Date.parse(apiKey.expires_at) - Date.now();
+  return ms < POLL_MS ? Math.max(ms, 0) + AFTER_EXPIRY_MS : undefined;
+}
 
 export const secretsQuery = (id: string) =>
   queryOptions({
@@ -72,6 +81,17 @@ export const keyEventsQuery = (organizationId: string, id: string) =>
     queryKey: [...ALL, 'events', id],
     queryFn: () => api.audit.listEvents({ query: { organization_id: organizationId, key_id: id, limit: 12 } }),
     refetchInterval: POLL_MS,
+  });
+
+/** The event of its revocation, once the worker has ingested it. */
+export const revocationQuery = (organizationId: string, id: string) =>
+  queryOptions({
+    queryKey: [...ALL, 'revocation', id],
+    queryFn: async () => {
+      const query = { organization_id: organizationId, key_id: id, type: 'api_key.revoked', limit: 1 };
+      return (await api.audit.listEvents({ query })).data[0]?.event ?? null;
+    },
+    refetchInterval: ({ state }) => (state.data ? false : POLL_MS),
   });
 
 export const scopesQuery = queryOptions({

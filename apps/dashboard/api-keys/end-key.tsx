@@ -4,6 +4,7 @@ import { api } from '../session/session.js';
 import { ConfirmByName } from '../ui/confirm-by-name.js';
 import { Time } from '../ui/time.js';
 import { lastHourQuery, refreshApiKeys, type ApiKey } from './api-keys.js';
+import { isEnded } from './key-end.js';
 
 interface Props {
   readonly apiKey: ApiKey;
@@ -37,12 +38,12 @@ export function EndKey({ apiKey, how, onClose, onDone }: Props) {
       error={end.error}
     >
       <Text>
-        {apiKey.status === 'revoked'
-          ? 'The key is revoked already. '
+        {isEnded(apiKey)
+          ? `The key is ${apiKey.status} already. `
           : 'Both halves of the key stop working at once and for good. '}
         {how === 'revoke' ? 'It stays in the list, as revoked.' : 'It leaves every list; the audit log keeps it.'}
       </Text>
-      {apiKey.status !== 'revoked' && <WhoUsesIt apiKey={apiKey} />}
+      {!isEnded(apiKey) && <WhoUsesIt apiKey={apiKey} />}
     </ConfirmByName>
   );
 }

@@ -4,8 +4,8 @@ import { CopyButton } from '../ui/copy-button.js';
 import { TextLink } from '../ui/links.js';
 import { inShort } from '../ui/numbers.js';
 import { StatusBadge } from '../ui/status-badge.js';
-import { canSwitch } from './actions.js';
 import { SPARKLINE_DAYS, type ApiKey } from './api-keys.js';
+import { isEnded } from './key-end.js';
 import { Sparkline } from './sparkline.js';
 
 interface CellProps {
@@ -89,7 +89,7 @@ interface StatusProps extends CellProps {
 export const StatusCell = memo(function StatusCell({ apiKey, onSwitch }: StatusProps) {
   return (
     <Group gap={8} wrap="nowrap" flex="none">
-      {canSwitch(apiKey) && (
+      {!isEnded(apiKey) && (
         <Switch
           className="above"
           size="xs"

@@ -1,6 +1,6 @@
 import { Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { DomainEvent, type EventEnvelope } from '#libs/contract/events.js';
+import { calledIn, DomainEvent, type EventEnvelope } from '#libs/contract/events.js';
 import { describeVerification } from '#libs/contract/api-keys.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
@@ -81,7 +81,7 @@ function whatHappened(envelope: EventEnvelope): string {
     case 'api_key.disabled':
       return 'Disabled';
     case 'api_key.expiring':
-      return `Expires in ${event.data.days_left} ${event.data.days_left === 1 ? 'day' : 'days'}`;
+      return `Notice of its expiry, ${event.data.days_left} ${event.data.days_left === 1 ? 'day' : 'days'} ahead`;
     case 'api_key.expired':
       return 'Expired';
     case 'api_key.revoked':
@@ -100,8 +100,10 @@ function endpointOf({ method, path }: { readonly method: string | null; readonly
 }
 
 /** Of a use it says nothing: that is the key itself. */
-function whoDid({ type, data: { actor } }: EventEnvelope, names: ReadonlyMap<string, string> | undefined): string {
+function whoDid({ type, data }: EventEnvelope, names: ReadonlyMap<string, string> | undefined): string {
   if (['api_key.used', 'api_key.denied', 'api_key.expired', 'api_key.expiring'].includes(type)) return '';
+  const { actor } = data;
   if (actor.type === 'system') return ' by Keyledger';
-  return ` by ${names?.get(actor.id ?? '') ?? (actor.type === 'api_key' ? 'an API key' : 'a former member')}`;
+  const called = calledIn(data, 'actor');
+  return ` by ${called.name ?? called.email ?? names?.get(actor.id ?? '') ?? (actor.type === 'api_key' ? 'an API key' : 'a former member')}`;
 }

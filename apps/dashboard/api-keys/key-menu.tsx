@@ -10,8 +10,9 @@ import {
   IconTrash,
   IconX,
 } from '@tabler/icons-react';
-import { canSwitch, type KeyAction } from './actions.js';
+import type { KeyAction } from './actions.js';
 import type { ApiKey } from './api-keys.js';
+import { isEnded } from './key-end.js';
 
 interface Props {
   readonly apiKey: ApiKey;
@@ -25,7 +26,6 @@ export function KeyMenu({ apiKey, onSwitch, onAction }: Props) {
     clipboard.copy(apiKey.public_key);
     notifications.show({ message: 'The public key is copied.' });
   };
-  const isRevoked = apiKey.status === 'revoked';
   return (
     <Menu position="bottom-end" withinPortal>
       <Menu.Target>
@@ -37,7 +37,7 @@ export function KeyMenu({ apiKey, onSwitch, onAction }: Props) {
         <Menu.Item leftSection={<IconCopy size={16} />} onClick={copy}>
           Copy public key
         </Menu.Item>
-        {canSwitch(apiKey) && (
+        {!isEnded(apiKey) && (
           <>
             <Menu.Item leftSection={<IconRefresh size={16} />} onClick={() => onAction('rotate')}>
               Rotate …
@@ -54,7 +54,7 @@ export function KeyMenu({ apiKey, onSwitch, onAction }: Props) {
           </>
         )}
         <Menu.Divider />
-        {!isRevoked && (
+        {!isEnded(apiKey) && (
           <Menu.Item leftSection={<IconX size={16} />} color="red" onClick={() => onAction('revoke')}>
             Revoke …
           </Menu.Item>

@@ -2,12 +2,14 @@ import { Badge, Group, Paper, Skeleton, Stack, Text, Title } from '@mantine/core
 import { useQuery } from '@tanstack/react-query';
 import { ErrorState } from '../ui/error-state.js';
 import { Time } from '../ui/time.js';
+import { useNow } from '../ui/use-now.js';
 import { secretsQuery } from './api-keys.js';
 
 /** After a rotation: whether anybody still uses the older one. */
 export function KeySecrets({ keyId }: { readonly keyId: string }) {
   const secrets = useQuery(secretsQuery(keyId));
-  const all = secrets.data?.data ?? [];
+  const now = useNow();
+  const all = secrets.data?.data.filter(({ ends_at: end }) => end === null || Date.parse(end) > now) ?? [];
   const older = all.find(({ ends_at: end }) => end !== null);
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-secrets">

@@ -1,4 +1,4 @@
-import { Button, Group, Paper, Stack, Table, Text, Textarea, TextInput, Title, Alert } from '@mantine/core';
+import { Button, Group, Paper, Stack, Table, Textarea, TextInput, Title, Alert } from '@mantine/core';
 import { useForm, type FormErrors } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { IconGitMerge } from '@tabler/icons-react';
@@ -8,7 +8,7 @@ import { ApiError } from '#libs/client/client.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
-import { apiKeyQuery, refreshApiKeys, type ReadApiKey } from './api-keys.js';
+import { apiKeyQuery, refreshApiKeys, type ApiKey, type ReadApiKey } from './api-keys.js';
 import { fieldProps, focusFirstProblem } from './fields.js';
 import { AddressesField, DomainsField, MetadataField, PublicScopesField } from './key-fields.js';
 import { RateLimitsField, rateLimitInWords } from './rate-limits-field.js';
@@ -80,57 +80,36 @@ export function KeySettings({ organization, current }: Props) {
     form.setErrors(errors);
     focusFirstProblem();
   };
-  const { status } = current.apiKey;
-  const disabled = status === 'revoked';
   const inConflict = own.length > 0 && theirs.length > 0;
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
       <Title order={2} mb="md" id="key-settings">
         Settings
       </Title>
-      {disabled && (
-        <Text c="dimmed" mb="md">
-          The key is revoked. Nothing of it can be changed any more.
-        </Text>
-      )}
       <form onSubmit={form.onSubmit((values) => save.mutate(values), showErrors)} noValidate>
         <Stack gap="lg">
-          <TextInput label="Name" maxLength={100} disabled={disabled} {...form.getInputProps('name')} />
-          <Textarea
-            label="Description"
-            autosize
-            minRows={1}
-            maxLength={1000}
-            disabled={disabled}
-            {...form.getInputProps('description')}
-          />
+          <TextInput label="Name" maxLength={100} {...form.getInputProps('name')} />
+          <Textarea label="Description" autosize minRows={1} maxLength={1000} {...form.getInputProps('description')} />
           <TextInput
             label="External id"
             description="Your own id of whom or what the key is for. Every verification tells it."
             maxLength={200}
-            disabled={disabled}
             {...form.getInputProps('external_id')}
           />
-          <ScopesField
-            organization={organization}
-            mayBeEmpty={false}
-            disabled={disabled}
-            {...fieldProps(form, 'scopes')}
-          />
+          <ScopesField organization={organization} mayBeEmpty={false} {...fieldProps(form, 'scopes')} />
           <TextInput
             type="datetime-local"
             label="Expires"
             description="In your local time. Empty: never."
             min={`${tomorrow()}T00:00`}
             maw={260}
-            disabled={disabled || status === 'expired'}
             {...form.getInputProps('expires_at')}
           />
-          <DomainsField disabled={disabled} {...fieldProps(form, 'allowed_domains')} />
-          <PublicScopesField scopes={form.values.scopes} disabled={disabled} {...fieldProps(form, 'public_scopes')} />
-          <AddressesField disabled={disabled} {...fieldProps(form, 'allowed_ips')} />
-          <RateLimitsField disabled={disabled} {...fieldProps(form, 'rate_limits')} />
-          <MetadataField disabled={disabled} {...fieldProps(form, 'metadata')} />
+          <DomainsField {...fieldProps(form, 'allowed_domains')} />
+          <PublicScopesField scopes={form.values.scopes} {...fieldProps(form, 'public_scopes')} />
+          <AddressesField {...fieldProps(form, 'allowed_ips')} />
+          <RateLimitsField {...fieldProps(form, 'rate_limits')} />
+          <MetadataField {...fieldProps(form, 'metadata')} />
         </Stack>
         {own.length > 0 && (
           <Stack className="form-footer" gap="sm" mt="md">
@@ -155,6 +134,29 @@ export function KeySettings({ organization, current }: Props) {
           </Stack>
         )}
       </form>
+    </Paper>
+  );
+}
+
+const IN_THE_HEAD: readonly (keyof SettingsForm)[] = ['name', 'description', 'expires_at'];
+
+/** Of a key that has ended: nothing of it can be changed any more. What the head of the page has is left out. */
+export function SettingsShown({ apiKey }: { readonly apiKey: ApiKey }) {
+  const settings = settingsOf(apiKey);
+  const fields = (Object.keys(labels) as (keyof SettingsForm)[]).filter((field) => !IN_THE_HEAD.includes(field));
+  return (
+    <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
+      <Title order={2} mb="md" id="key-settings">
+        Settings at its end
+      </Title>
+      <dl className="facts">
+        {fields.map((field) => (
+          <div key={field}>
+            <dt>{labels[field]}</dt>
+            <dd className="wraps">{inWords(settings[field])}</dd>
+          </div>
+        ))}
+      </dl>
     </Paper>
   );
 }

@@ -2,6 +2,7 @@ import { Group, Skeleton, Text } from '@mantine/core';
 import { memo } from 'react';
 import { Time } from '../ui/time.js';
 import { EnvironmentCell, NameCell, PublicKeyCell, ScopesCell, StatusCell, UsesCell } from './key-cells.js';
+import { endOf } from './key-end.js';
 import { KeyMenu } from './key-menu.js';
 import type { KeysProps } from './keys-table.js';
 import type { ApiKey } from './api-keys.js';
@@ -82,14 +83,21 @@ const Card = memo(function Card({ apiKey, project, days, onSwitch, onAction }: C
       <Group gap="xs" justify="space-between" wrap="nowrap">
         <Text size="xs" c="dimmed" truncate>
           Used <Time at={apiKey.last_used_at} otherwise="never" /> · Made <Time at={apiKey.created_at} />
-          {apiKey.expires_at && (
-            <>
-              {' · '}Ends <Time at={apiKey.expires_at} />
-            </>
-          )}
+          <EndInShort apiKey={apiKey} />
         </Text>
         <UsesCell apiKey={apiKey} days={days} />
       </Group>
     </>
   );
 });
+
+function EndInShort({ apiKey }: { readonly apiKey: ApiKey }) {
+  const end = endOf(apiKey);
+  if (!end && !apiKey.expires_at) return null;
+  return (
+    <>
+      {end ? ' · Ended ' : ' · Ends '}
+      <Time at={end ?? apiKey.expires_at} />
+    </>
+  );
+}

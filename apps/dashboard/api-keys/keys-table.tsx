@@ -131,9 +131,7 @@ const Row = memo(function Row({ index, apiKey, project, days, onSwitch, onAction
       <Table.Td>
         <UsesCell apiKey={apiKey} days={days} />
       </Table.Td>
-      <Table.Td>
-        <Time at={apiKey.expires_at} />
-      </Table.Td>
+      <Table.Td>{apiKey.status === 'revoked' ? '–' : <Time at={apiKey.expires_at} />}</Table.Td>
       <Table.Td>
         <StatusCell apiKey={apiKey} onSwitch={onSwitch} />
       </Table.Td>

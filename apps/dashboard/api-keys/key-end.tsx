@@ -1,0 +1,74 @@
+import { Alert, Text } from '@mantine/core';
+import { IconCircleOff } from '@tabler/icons-react';
+import { useQuery } from '@tanstack/react-query';
+import { calledIn, DomainEvent } from '#libs/contract/events.js';
+import type { Organization } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
+import { Time } from '../ui/time.js';
+import { revocationQuery, type ApiKey } from './api-keys.js';
+
+/** Expired or revoked, which is for good: the API refuses whatever would change it. */
+export function isEnded({ status }: Pick<ApiKey, 'status'>): boolean {
+  return status === 'expired' || status === 'revoked';
+}
+
+/** When the key ended. An expired key that was revoked afterwards ended by its expiry. */
+export function endOf(apiKey: ApiKey): string | null {
+  const { status, expires_at: expiry, revoked_at: revocation } = apiKey;
+  if (!isEnded(apiKey)) return null;
+  return status === 'expired' || expiredFirst(apiKey) ? expiry : revocation;
+}
+
+function expiredFirst({ expires_at: expiry, revoked_at: revocation }: ApiKey): boolean {
+  return expiry !== null && revocation !== null && Date.parse(expiry) <= Date.parse(revocation);
+}
+
+interface Props {
+  readonly organization: Organization;
+  readonly apiKey: ApiKey;
+}
+
+/** In one sentence: why and when. */
+export function KeyEnd({ organization, apiKey }: Props) {
+  const isRevoked = apiKey.status === 'revoked';
+  const mayKnow = isRevoked && roleCovers(organization.role, 'audit:read');
+  const { data } = useQuery({ ...revocationQuery(organization.id, apiKey.id), enabled: mayKnow });
+  return (
+    <Alert
+      color={isRevoked ? 'red' : 'orange'}
+      variant="light"
+      icon={<IconCircleOff />}
+      title={`This key is ${apiKey.status}`}
+    >
+      <Text>
+        {expiredFirst(apiKey) ? (
+          <>
+            It expired on <Time at={apiKey.expires_at} exact />, and was revoked on{' '}
+            <Time at={apiKey.revoked_at} exact />.
+          </>
+        ) : isRevoked ? (
+          <>
+            It was revoked on <Time at={apiKey.revoked_at} exact />
+            {causeOf(data)}.
+          </>
+        ) : (
+          <>
+            It expired on <Time at={apiKey.expires_at} exact />.
+          </>
+        )}
+      </Text>
+      <Text>That is for good: its secret and its public key are refused. To go on, create another key.</Text>
+    </Alert>
+  );
+}
+
+/** As far as the audit log has it. */
+function causeOf(envelope: unknown): string {
+  const event = DomainEvent.safeParse(envelope).data;
+  if (event?.type !== 'api_key.revoked') return '';
+  if (event.data.because === 'project_deleted') return ' with its project, which was deleted';
+  if (event.data.because === 'member_removed') return ', because the member who made it was removed';
+  const { name, email } = calledIn(event.data, 'actor');
+  const who = name ?? email;
+  return who ? ` by ${who}` : '';
+}

@@ -1,0 +1,219 @@
+import { mkdir } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Page } from 'playwright-core';
+import { toUuid } from '#libs/contract/ids.js';
+import type { Account } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
+import { inChromium } from './in-chromium.js';
+import {
+  expectAccessible,
+  expectNoComplaints,
+  expectFitsNarrowly,
+  startDashboard,
+  until,
+  type Dashboard,
+} from './dashboard.js';
+
+const HOUR_MS = 3_600_000;
+
+inChromium('a key that has ended', () => {
+  let dashboard: Dashboard;
+  let ada: Account;
+  let team: string;
+  let page: Page;
+  let made = 0;
+
+  beforeAll(async () => {
+    dashboard = await startDashboard();
+    ada = await dashboard.account();
+    ({ id: team } = await ada.client.organizations.create({ body: { name: 'Engines' } }));
+    page = await dashboard.signedIn(ada);
+    await page.setViewportSize({ width: 1366, height: 900 });
+  });
+
+  afterAll(async () => {
+    await dashboard?.stop();
+  });
+
+  const list = () => `/org/${team}/settings/api-keys`;
+  const create = (client = ada.client, projectId?: string) => {
+    made += 1;
+    const body = { name: `Subject ${made}`, scopes: ['triggers:read'], expires_in_days: 1, organization_id: team };
+    return client.apiKeys.create({ body: { ...body, ...(projectId && { project_id: projectId }) } });
+  };
+  /** As if that much time had passed. */
+  const expire = (id: string, msAgo: number) =>
+    dashboard.sql.query('UPDATE api_key SET expires_at = $2 WHERE id = $1', [toUuid(id), new Date(Date.now() - msAgo)]);
+
+  type Key = Awaited<ReturnType<typeof create>>;
+  const ways: [string, () => Promise<Key>, 'expired' | 'revoked', RegExp][] = [
+    [
+      'expired',
+      async () => {
+        const key = await create();
+        await expire(key.id, 2 * HOUR_MS);
+        return key;
+      },
+      'expired',
+      /^It expired on .+\d{4}.*\d:\d\d.*\.$/,
+    ],
+    [
+      'expired while it was disabled',
+      async () => {
+        const key = await create();
+        await ada.client.apiKeys.disable({ params: { id: key.id } });
+        await expire(key.id, HOUR_MS);
+        return key;
+      },
+      'expired',
+      /^It expired on .+\.$/,
+    ],
+    [
+      'was revoked by a member',
+      async () => {
+        const key = await create();
+        await ada.client.apiKeys.revoke({ params: { id: key.id } });
+        return key;
+      },
+      'revoked',
+      /^It was revoked on .+\d{4}.*\d:\d\d.* by Ada Lovelace\.$/,
+    ],
+    [
+      'was revoked after its expiry',
+      async () => {
+        const key = await create();
+        await expire(key.id, HOUR_MS);
+        await ada.client.apiKeys.revoke({ params: { id: key.id } });
+        return key;
+      },
+      'revoked',
+      /^It expired on .+, and was revoked on .+\.$/,
+    ],
+    [
+      'was revoked with its project',
+      async () => {
+        const { id } = await ada.client.projects.create({ body: { name: 'Tills', organization_id: team } });
+        const key = await create(ada.client, id);
+        await ada.client.projects.delete({ params: { id }, query: { api_keys: 'revoke' } });
+        return key;
+      },
+      'revoked',
+      /^It was revoked on .+ with its project, which was deleted\.$/,
+    ],
+    [
+      'was revoked with the membership of who made it',
+      async () => {
+        const { token } = await ada.client.invitations.create({ params: { id: team }, body: { role: 'developer' } });
+        const bob = await dashboard.account(token);
+        const key = await create(bob.client);
+        await ada.client.members.remove({
+          params: { id: team, user_id: bob.userId },
+          query: { revoke_keys: 'true' },
+        });
+        return key;
+      },
+      'revoked',
+      /^It was revoked on .+, because the member who made it was removed\.$/,
+    ],
+  ];
+
+  describe.each(ways)('that %s', (_, end, status, sentence) => {
+    let key: Key;
+
+    beforeAll(async () => {
+      key = await end();
+      await allIngested(dashboard);
+    });
+
+    it('says on its page in one sentence why and when, and offers nothing but to delete it', async () => {
+      expect((await ada.client.apiKeys.get({ params: { id: key.id } })).status).toBe(status);
+      await page.goto(`${list()}/${key.id}`);
+      await page.getByRole('heading', { level: 1, name: key.name }).waitFor();
+      const notice = page.getByRole('alert').filter({ hasText: `This key is ${status}` });
+      await notice.getByText(sentence).waitFor();
+      await page.getByRole('heading', { name: 'Settings at its end' }).waitFor();
+      const main = page.getByRole('main');
+      for (const offered of ['switch', 'textbox', 'combobox', 'checkbox'] as const)
+        expect({ offered, count: await main.getByRole(offered).count() }).toEqual({ offered, count: 0 });
+      for (const name of ['Rotate', 'Revoke', 'Save', 'Enable', 'Disable'])
+        expect({ name, count: await main.getByRole('button', { name, exact: true }).count() }).toEqual({
+          name,
+          count: 0,
+        });
+      await main.getByRole('button', { name: 'Delete', exact: true }).waitFor();
+      const text = await main.innerText();
+      expect(text).not.toMatch(/present secret|older secret/i);
+      expect(text).not.toMatch(/expires|in \d+ hours|tomorrow/i);
+      expect(text).toContain('Ended');
+      await expectAccessible(page);
+      await expectFitsNarrowly(page);
+      await screenshots(key.name);
+    });
+
+    it('has its status in the list, without a switch, and with nothing in its menu that would be refused', async () => {
+      await page.goto(`${list()}?search=${key.id}`);
+      const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: key.name, exact: true }) });
+      await row.getByText(status, { exact: true }).waitFor();
+      expect(await row.getByRole('switch').count()).toBe(0);
+      expect(await row.innerText()).not.toMatch(/in \d+ hours|tomorrow/i);
+      await page.getByRole('button', { name: `Actions for ${key.name}` }).click();
+      await page.getByRole('menu').waitFor();
+      expect(await page.getByRole('menuitem').allInnerTexts()).toEqual(['Copy public key', 'Delete …']);
+      await page.keyboard.press('Escape');
+      expectNoComplaints(page);
+    });
+  });
+
+  it('is deleted from its page, whose question does not say that it still works', async () => {
+    const key = await create();
+    await expire(key.id, HOUR_MS);
+    await page.goto(`${list()}/${key.id}`);
+    await page.getByRole('main').getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.getByText('The key is expired already.').waitFor();
+    await page.getByRole('textbox', { name: /to confirm/ }).fill(key.name);
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete key' }).click();
+    await page.getByText(`${key.name} is deleted.`).waitFor();
+    expectNoComplaints(page);
+  });
+
+  it('shows its end on a page that was open before, form and secret included, as soon as it comes', async () => {
+    const key = await create();
+    await dashboard.sql.query(`UPDATE api_key SET expires_at = now() + interval '4 seconds' WHERE id = $1`, [
+      toUuid(key.id),
+    ]);
+    await page.goto(`${list()}/${key.id}`);
+    await page.getByText('Present secret').waitFor();
+    await page.getByRole('textbox', { name: 'Name', exact: true }).waitFor();
+    // The next poll would be after 15 seconds.
+    await page.getByText('This key is expired').waitFor({ timeout: 12_000 });
+    await until(async () => expect(await page.getByText('Present secret').count()).toBe(0));
+    expect(await page.getByRole('textbox').count()).toBe(0);
+    expectNoComplaints(page);
+  });
+
+  it('a key that is alive still has its form, its secrets and its buttons', async () => {
+    const key = await create();
+    await page.goto(`${list()}/${key.id}`);
+    await page.getByText('Present secret').waitFor();
+    for (const name of ['Rotate', 'Revoke', 'Delete']) await page.getByRole('button', { name, exact: true }).waitFor();
+    await page.getByRole('switch', { name: 'Enabled' }).waitFor();
+    await page.getByRole('textbox', { name: 'External id' }).waitFor();
+    expect(await page.getByText('This key is').count()).toBe(0);
+    expectNoComplaints(page);
+  });
+
+  async function screenshots(name: string): Promise<void> {
+    const folder = process.env['SCREENSHOTS'];
+    if (!folder) return;
+    await mkdir(folder, { recursive: true });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      for (const width of [1366, 390]) {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: 900 });
+        await page.screenshot({ path: `${folder}/${name}-${colorScheme}-${width}.png`, fullPage: true });
+      }
+    }
+    await page.emulateMedia({ colorScheme: null });
+    await page.setViewportSize({ width: 1366, height: 900 });
+  }
+});
