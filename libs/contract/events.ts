@@ -80,7 +80,12 @@ const surface = { surface: z.literal('management').optional() };
 const span = { first_at: z.iso.datetime().optional(), last_at: z.iso.datetime().optional() };
 
 /** Where a key was used: the endpoint, as the sources' documents call it, without its query. */
-const endpoint = { method: z.string().nullable(), path: z.string().nullable() };
+const endpoint = {
+  method: z.string().nullable(),
+  path: z.string().nullable(),
+  /** Of a call of our own API: the route that the path led to, as `/openapi.json` has it. */
+  route: z.string().optional(),
+};
 
 export const DomainEvent = z
   .discriminatedUnion('type', [

@@ -6,14 +6,10 @@ import { SessionsService } from '#libs/auth/sessions.service.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Changes, type Change } from '#libs/platform/events/changes.js';
 import { apartFromTheCall } from '#libs/platform/idempotency.js';
-import { requestContext } from '#libs/platform/request-context.js';
+import { endpointAsked, requestContext } from '#libs/platform/request-context.js';
 import { Organization } from './organization.entity.js';
 
-interface Read {
-  readonly method: string | null;
-  readonly path: string | null;
-  readonly request_id: string;
-}
+type Read = ReturnType<typeof endpointAsked> & { readonly request_id: string };
 
 /** The calls of one view. */
 interface View {
@@ -47,8 +43,8 @@ export class OperatorReads {
 
   /** Returns when the read is stored. @throws DomainError when the operator is none any more */
   record(operator: UserPrincipal, organizationId: string): Promise<void> {
-    const { method, path, requestId, ip, userAgent } = requestContext();
-    const read = { method, path, request_id: requestId };
+    const { requestId, ip, userAgent } = requestContext();
+    const read = { ...endpointAsked(), request_id: requestId };
     // One event has one origin.
     const key = JSON.stringify([operator.sessionId, organizationId, ip, userAgent]);
     const known = this.#gathering.get(key);
@@ -81,12 +77,12 @@ export class OperatorReads {
   async #store(operator: UserPrincipal, organizationId: string, reads: readonly Read[]): Promise<void> {
     const change = async ({ em, record }: Change) => {
       await this.sessions.requireOperatorNow(em, operator);
-      const [first, ...others] = reads;
+      const [{ request_id: _, ...first }, ...others] = reads as [Read, ...Read[]];
       recordOperatorAction(record, operator, {
         type: 'operator.read',
         subject: organizationId,
         organization: await em.findOneOrFail(Organization, organizationId),
-        data: { method: first!.method, path: first!.path, ...(others.length > 0 && { reads: [...reads] }) },
+        data: { ...first, ...(others.length > 0 && { reads: [...reads] }) },
       });
     };
     const changes = this.changes.inTurn(turnOf(operator));

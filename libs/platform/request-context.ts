@@ -10,6 +10,8 @@ export interface RequestContext {
   readonly method: string | null;
   /** Without its query, which may hold what nobody wants in a log. */
   readonly path: string | null;
+  /** Of our own API, as the contract has it: `/api/v1/api-keys/{id}`. Null where the path leads to none. */
+  readonly route: string | null;
   /** The page of a browser that it comes from. */
   readonly origin: string | null;
   /** It came through a proxy that TRUST_PROXY does not name, so `ip` is the proxy's and nobody knows the client's. */
@@ -25,6 +27,12 @@ export function requestContext(): RequestContext {
   const context = storage.getStore();
   if (!context) throw new Error('There is no request here');
   return context;
+}
+
+/** What was asked for, as events have it. */
+export function endpointAsked(): { method: string | null; path: string | null; route?: string } {
+  const { method, path, route } = requestContext();
+  return { method, path, ...(route !== null && { route }) };
 }
 
 /** From where the request being served comes, as far as anybody vouches for it. */

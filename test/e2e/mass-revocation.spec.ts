@@ -145,6 +145,7 @@ describe('a key whose project was deleted, before the worker has come to its row
       userAgent: null,
       method: 'POST',
       path: '/',
+      route: null,
       origin: null,
       behindUnknownProxy: false,
       originAllowed: false,

@@ -427,7 +427,7 @@ describe('a service key', () => {
     const { key, id } = await newKey(ada);
     const from = { requestId: 'req_1', ip: '127.0.0.1', userAgent: null, origin: null };
     const outcome = await runInContext(
-      { ...from, method: 'POST', path: '/verify', behindUnknownProxy: false, originAllowed: false },
+      { ...from, method: 'POST', path: '/verify', route: null, behindUnknownProxy: false, originAllowed: false },
       async () => {
         const caller = await deployment.api.get(ApiKeyCredentials, { strict: false }).authenticate(service.key, []);
         // Between its admission and that of the key that it asks about.

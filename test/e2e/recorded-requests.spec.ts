@@ -29,7 +29,10 @@ const ask = (path: string, headers: Record<string, string>) => fetch(deployment.
 async function recordedOf(id: string) {
   await allIngested(deployment);
   const { data } = await ada.client.audit.listEvents({ query: { key_id: id, order: 'asc' } });
-  return data.map(({ event }) => event.data as { method?: string; path?: string; user_agent?: string });
+  return data.map(
+    ({ event }) =>
+      event.data as { method?: string; path?: string; route?: string; surface?: string; user_agent?: string },
+  );
 }
 
 describe('a path is recorded as the one that was served', () => {
@@ -60,6 +63,30 @@ describe('a path is recorded as the one that was served', () => {
     await client.apiKeys.verify({ body: { key: key, request: { method: 'GET', path: '/a/..//%6frders/7#x' } } });
     expect((await recordedOf(id)).at(-1)).toMatchObject({ path: '/orders/7' });
   });
+});
+
+it('a call of our own API is recorded with the route that its path led to, a request to another API with none', async () => {
+  const { id, key } = await newKey({ scopes: ['triggers:read', 'api-keys:manage', 'api-keys:verify'] });
+  await ask(`/api/v1/api-keys/${id}`, { 'x-api-key': key });
+  await ask('/api/v1/audit/events', { 'x-api-key': key });
+  await ask('/authz', { 'x-api-key': key, 'x-forwarded-method': 'GET', 'x-forwarded-uri': '/api/v1/api-keys/7' });
+  const recorded = await recordedOf(id);
+  expect(recorded).toContainEqual(
+    expect.objectContaining({ method: 'GET', path: `/api/v1/api-keys/${id}`, route: '/api/v1/api-keys/{id}' }),
+  );
+  // It lacks the scope: a denial.
+  expect(recorded).toContainEqual(
+    expect.objectContaining({
+      code: 'insufficient_scope',
+      path: '/api/v1/audit/events',
+      route: '/api/v1/audit/events',
+    }),
+  );
+  const { paths } = (await (await fetch(`${deployment.url}/openapi.json`)).json()) as { paths: object };
+  for (const { surface, route } of recorded) {
+    if (surface === 'management') expect(Object.keys(paths)).toContain(route);
+    else expect(route).toBeUndefined();
+  }
 });
 
 describe('a secret is in no event, wherever it was and however it was written', () => {

@@ -179,6 +179,11 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
           <Code>{endpoint}</Code>
         </Fact>
       )}
+      {text('route') && text('route') !== text('path') && (
+        <Fact name="Route">
+          <Code>{text('route')}</Code>
+        </Fact>
+      )}
       {data['summary'] === true && (
         <Fact name="Requests">They differ, so this event names no endpoint, address or client.</Fact>
       )}

@@ -8,7 +8,7 @@ import { allowsOrigin } from '#libs/contract/domains.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { requestContext, whereFrom } from '#libs/platform/request-context.js';
+import { endpointAsked, requestContext, whereFrom } from '#libs/platform/request-context.js';
 import { ApiKey, ApiKeySecret } from '../api-key.entity.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
 import { counted } from './verification-metrics.js';
@@ -36,14 +36,14 @@ export class ApiKeyCredentials extends CredentialVerifier {
 
   async authenticate(token: string, requiredScopes: readonly string[]): Promise<ApiKeyPrincipal> {
     const context = requestContext();
-    const { method, path, ip, userAgent, requestId, origin, behindUnknownProxy } = context;
+    const { ip, userAgent, requestId, origin, behindUnknownProxy } = context;
     const asks = requiredScopes.includes(TO_ASK);
     const verification = this.verifier.verify({
       surface: 'management',
       credential: token,
       scopes: requiredScopes,
       cost: 0,
-      endpoint: { method, path },
+      endpoint: endpointAsked(),
       from: { ip, userAgent, requestId, origin, addressUnknown: behindUnknownProxy },
       isRecordedLater: asks,
       mayGoUnrecorded: asks,

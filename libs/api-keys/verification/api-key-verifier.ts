@@ -34,7 +34,7 @@ export interface VerificationRequest {
   readonly projectId?: string | undefined;
   readonly cost: number;
   /** The request that the key came with, for the record. */
-  readonly endpoint: { readonly method: string | null; readonly path: string | null };
+  readonly endpoint: { readonly method: string | null; readonly path: string | null; readonly route?: string };
   readonly from: {
     readonly ip: string | null;
     readonly userAgent: string | null;

@@ -5,7 +5,7 @@ import { DomainError } from '#libs/platform/errors.js';
 import type { Basis, Guarded, Outcome } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
 import { Events } from '#libs/platform/events/event.js';
-import { requestContext, whereFrom } from '#libs/platform/request-context.js';
+import { endpointAsked, requestContext, whereFrom } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
 import { ApiKeyRecords, restsOn } from './api-key-records.js';
 import { Denials } from './denials.js';
@@ -37,13 +37,13 @@ export class CallingKeys {
     const { value: known, shard, seq, tag } = loaded;
     const code = decide(known.record, { scopes: caller.scopes, ...whereFrom() }, this.clock.now());
     if (code === 'valid') return { shard, seq, tag, restsOn: restsOn(known.record) };
-    const { method, path, ...from } = requestContext();
+    const { ip, userAgent, requestId } = requestContext();
     await this.denials.record({
       found: { known, shard, state: { seq, tag } },
       code,
       scopes: caller.scopes,
-      details: { surface: 'management', method, path },
-      from,
+      details: { surface: 'management', ...endpointAsked() },
+      from: { ip, userAgent, requestId },
       actor: actorOf(caller),
       verifiedBy: undefined,
     });
@@ -77,7 +77,6 @@ export class CallingKeys {
 
   #used(caller: ApiKeyPrincipal, { seq }: Basis): string {
     const { apiKeyId, organizationId, secretId } = caller;
-    const { method, path } = requestContext();
     return this.events.encode({
       type: 'api_key.used',
       subject: apiKeyId,
@@ -87,8 +86,7 @@ export class CallingKeys {
       data: {
         ...aboutProject(caller),
         surface: 'management',
-        method,
-        path,
+        ...endpointAsked(),
         ...(secretId && { secret_id: secretId }),
         cost: 0,
         scopes: ['api-keys:verify'],

@@ -17,7 +17,7 @@ export interface Denial {
   readonly scopes: readonly string[];
   readonly details: Pick<
     DomainEventOf<'api_key.denied'>['data'],
-    'surface' | 'method' | 'path' | 'credential' | 'origin'
+    'surface' | 'method' | 'path' | 'route' | 'credential' | 'origin'
   >;
   readonly from: { readonly ip: string | null; readonly userAgent: string | null; readonly requestId: string | null };
   readonly verifiedBy: EventVerifier | undefined;
@@ -182,9 +182,9 @@ export class DenialWindows {
 
 /** All that an event states, but when it happened and under which request id. */
 function identityOf({ code, actor, scopes, details, from, verifiedBy }: Denial): string {
-  const { surface, method, path, credential, origin } = details;
+  const { surface, method, path, route, credential, origin } = details;
   return JSON.stringify([
-    [code, surface, method, path, credential, origin],
+    [code, surface, method, path, route, credential, origin],
     [from.ip, from.userAgent],
     scopes,
     [actor.type, actor.id],

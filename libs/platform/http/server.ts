@@ -130,6 +130,7 @@ function contextOf(request: FastifyRequest, proxies: Proxies): RequestContext {
     userAgent: textOf(request.headers['user-agent'], MAX_USER_AGENT),
     method: request.method,
     path: recordedPath(request.url),
+    route: request.routeOptions.url?.replace(/:(\w+)/g, '{$1}') ?? null,
     origin: textOf(request.headers.origin, MAX_ORIGIN),
     behindUnknownProxy,
     originAllowed: false,
