@@ -5,6 +5,7 @@ import { v7 } from 'uuid';
 import type { EventActor } from '#libs/contract/events.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL, inTransaction } from '#libs/platform/database.js';
+import { errorText } from '#libs/platform/error-text.js';
 import { bundleOf } from '#libs/platform/events/bundle.js';
 import { Events } from '#libs/platform/events/event.js';
 import { shardOf } from '#libs/platform/events/shard.js';
@@ -80,7 +81,9 @@ export class RevocationFanOut {
       for (const id of await this.#unfinished()) {
         const began = performance.now();
         const shard = await this.#revokeSome(id).catch((error: unknown) => {
-          this.#logger.error(`The mass revocation ${fromUuid('revocation', id)} will be tried again: ${String(error)}`);
+          this.#logger.error(
+            `The mass revocation ${fromUuid('revocation', id)} will be tried again: ${errorText(error)}`,
+          );
         });
         if (shard === undefined) continue;
         isAnyDone = true;

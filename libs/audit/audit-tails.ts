@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, Logger } from '@nestjs/common';
 import { Authorities } from '#libs/organizations/authorities.service.js';
+import { errorText } from '#libs/platform/error-text.js';
 import { OpenStreams } from '#libs/platform/http/open-streams.js';
 import { AuditReader } from './audit-reader.js';
 import { newsOf, type Tail } from './audit-tail.js';
@@ -103,7 +104,7 @@ export class AuditTails {
   }
 
   #cut(tail: Tail, error: unknown): void {
-    this.#logger.warn(`A tail of ${tail.search.organizationId} was cut off: ${String(error)}`);
+    this.#logger.warn(`A tail of ${tail.search.organizationId} was cut off: ${errorText(error)}`);
     tail.destroy();
   }
 }

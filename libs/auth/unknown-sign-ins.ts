@@ -1,6 +1,7 @@
 import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
+import { errorText } from '#libs/platform/error-text.js';
 import { Changes } from '#libs/platform/events/changes.js';
 
 const WINDOW_MS = 60_000;
@@ -59,7 +60,7 @@ export class UnknownSignIns implements BeforeApplicationShutdown {
     const origin = { ip: null, userAgent: null, requestId: null };
     await this.changes
       .create(DEPLOYMENT_ID, async ({ record }) => record({ ...FAILED, at: lastAt, origin, data }))
-      .catch((error: unknown) => this.#logger.warn(`${count} failed sign-ins were not recorded: ${String(error)}`));
+      .catch((error: unknown) => this.#logger.warn(`${count} failed sign-ins were not recorded: ${errorText(error)}`));
   }
 }
 

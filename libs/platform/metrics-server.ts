@@ -3,6 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { collectDefaultMetrics } from 'prom-client';
 import { Config, ConfigError } from './config.js';
+import { errorText } from './error-text.js';
 import { createHttpServer } from './http/http-server.js';
 import { Gauges, registry } from './metrics.js';
 
@@ -44,7 +45,7 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
       const text = `${await registry.metrics()}\n${await this.gauges.registry.metrics()}`;
       response.writeHead(200, { 'content-type': registry.contentType }).end(text);
     } catch (error) {
-      this.#logger.error(`The metrics could not be read: ${String(error)}`);
+      this.#logger.error(`The metrics could not be read: ${errorText(error)}`);
       response.writeHead(500).end();
     }
   }

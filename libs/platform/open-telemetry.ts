@@ -26,6 +26,7 @@ import {
 import { Logger } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Settings } from './config.js';
+import { errorText } from './error-text.js';
 
 /** What is traced is told to whoever traces, by names that never hold what a caller sent. */
 export interface Tracing {
@@ -115,7 +116,9 @@ export function startOpenTelemetry(settings: Settings, serviceName: string): Tra
       );
     },
     async end() {
-      const sent = provider.shutdown().catch((error: unknown) => logger.warn(`Traces were not sent: ${String(error)}`));
+      const sent = provider
+        .shutdown()
+        .catch((error: unknown) => logger.warn(`Traces were not sent: ${errorText(error)}`));
       await Promise.race([sent, sleep(END_DEADLINE_MS, undefined, { ref: false })]);
     },
   };

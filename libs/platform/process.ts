@@ -1,6 +1,7 @@
 import { ConfigError, EXIT_CONFIG, readConfig, type Config } from './config.js';
 import { checkDatabase, DatabaseAway } from './database-check.js';
 import type { DatabaseRole } from './database.js';
+import { errorStack } from './error-text.js';
 import { redact } from './redact.js';
 import { endTracing, startTracing } from './tracing.js';
 
@@ -78,5 +79,5 @@ function isTakenPort(error: unknown): error is NodeJS.ErrnoException & { port: n
 function sentenceFor(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   if (isTakenPort(error)) return `PORT ${error.port} is taken by another process; stop it or set PORT to a free one.`;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return errorStack(error);
 }

@@ -186,6 +186,11 @@ describe('a line of a log loses, too,', () => {
     ['a password without a name', 'redis://:secret@host', 'redis://:…@host'],
     ['a header', 'authorization: Bearer abc.def, x', 'authorization: Bearer …, x'],
     ['the values of a query', 'GET /x?token=abc&other=1 failed', 'GET /x?token=…&other=… failed'],
+    [
+      'of names that are written in any way',
+      'GET /x?a[b]=1&c%5B%5D=2&d+e=3&é=4 failed',
+      'GET /x?a[b]=…&c%5B%5D=…&d+e=…&é=… failed',
+    ],
   ])('%s', (_what, line, shown) => expect(redact(line)).toBe(shown));
 
   it('and nothing of where it happened', () => {

@@ -148,7 +148,7 @@ export function redact(text: string): string {
     .map(withoutPassword)
     .join('@')
     .replace(/\b(bearer|basic)\s+[^\s"',]+/gi, '$1 …')
-    .replace(/([?&][\w.-]+=)[^\s&"')]+/g, '$1…');
+    .replace(/([?&][^=?&\s"')]+=)[^\s&"')]+/g, '$1…');
 }
 
 /** What comes before an `@`: a user and a password, if an address with both begins behind the last blank. */

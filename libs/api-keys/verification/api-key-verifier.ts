@@ -5,6 +5,7 @@ import type { VerificationCode } from '#libs/contract/api-keys.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { isDatabaseAway } from '#libs/platform/database.js';
+import { errorText } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Admission, type Basis, type Charge, type Guarded, type Outcome } from '#libs/platform/events/admission.js';
 import { AuthorizationStates } from '#libs/platform/events/authorization-states.js';
@@ -307,7 +308,7 @@ export class ApiKeyVerifier {
       data: { balance, low_below: low },
     });
     await this.admission.append({ shard, basis: null, entry }).catch((error: unknown) => {
-      this.#logger.warn(`The low balance of ${record.organizationId} was not told of: ${String(error)}`);
+      this.#logger.warn(`The low balance of ${record.organizationId} was not told of: ${errorText(error)}`);
     });
   }
 

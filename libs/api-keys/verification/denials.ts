@@ -1,5 +1,6 @@
 import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import { Clock } from '#libs/platform/clock.js';
+import { errorText } from '#libs/platform/error-text.js';
 import { Admission } from '#libs/platform/events/admission.js';
 import { Events } from '#libs/platform/events/event.js';
 import { Outage } from '#libs/platform/events/outage.js';
@@ -82,7 +83,7 @@ export class Denials implements BeforeApplicationShutdown {
     try {
       await this.admission.append({ shard: key.shard, basis: null, entry });
     } catch (error) {
-      this.#logger.warn(`${count} denials of ${key.apiKeyId} were not recorded: ${String(error)}`);
+      this.#logger.warn(`${count} denials of ${key.apiKeyId} were not recorded: ${errorText(error)}`);
     }
   }
 }

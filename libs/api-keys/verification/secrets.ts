@@ -4,6 +4,7 @@ import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { Argon2id } from '#libs/platform/argon2id.js';
 import { DATABASE_POOL } from '#libs/platform/database.js';
+import { errorText } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Gauges } from '#libs/platform/metrics.js';
 import { Sealing } from '#libs/platform/sealing.js';
@@ -102,7 +103,7 @@ export class Secrets {
     try {
       await this.pool.query('UPDATE api_key_secret SET digest = $2 WHERE id = $1', [toUuid(id), digest]);
     } catch (error) {
-      this.#logger.debug(`The digest of ${id} was not shared: ${String(error)}`);
+      this.#logger.debug(`The digest of ${id} was not shared: ${errorText(error)}`);
     }
   }
 

@@ -5,6 +5,7 @@ import { toUuid } from '#libs/contract/ids.js';
 import { DatabaseClock } from '../clock.js';
 import { Config } from '../config.js';
 import { isDatabaseAway } from '../database.js';
+import { errorText } from '../error-text.js';
 import { DomainError } from '../errors.js';
 import { AdmissionConnection } from './admission-connection.js';
 import { admissionMetrics } from './admission-metrics.js';
@@ -450,7 +451,7 @@ class Lane<W extends Waiting> {
         await this.send(this, batch);
         this.outage.end();
       } catch (error) {
-        this.logger.error(`Events could not be stored: ${String(error)}`);
+        this.logger.error(`Events could not be stored: ${errorText(error)}`);
         if (isDatabaseAway(error)) this.outage.begin();
         // Whoever waits behind a database that hangs is told now, and not after as long a wait for each batch.
         const hangs = performance.now() - sentAt >= PATIENCE_MS;

@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplica
 import type pg from 'pg';
 import { DatabaseClock } from '../clock.js';
 import { IMPATIENT, VERIFICATION_POOL } from '../database.js';
+import { errorText } from '../error-text.js';
 import { SHARDS } from './shard.js';
 
 /** Of what a change may make decisions wrong. */
@@ -114,7 +115,7 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
   }
 
   #readAside(): void {
-    void this.refresh().catch((error: unknown) => this.#logger.debug(`States could not be read: ${String(error)}`));
+    void this.refresh().catch((error: unknown) => this.#logger.debug(`States could not be read: ${errorText(error)}`));
   }
 
   /** Resolves when the states are those of a statement that began after this call. Many calls share one statement. */

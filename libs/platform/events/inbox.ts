@@ -5,6 +5,7 @@ import { asEnvelope, type EventEnvelope } from '#libs/contract/events.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
 import { DatabaseClock } from '../clock.js';
 import { DATABASE_POOL, inTransaction } from '../database.js';
+import { errorText } from '../error-text.js';
 import { traced } from '../tracing.js';
 import { Gauges } from '../metrics.js';
 import { inboxMetrics, measureInbox } from './inbox-metrics.js';
@@ -175,12 +176,12 @@ export class Inbox {
   }
 
   async #quarantine(client: pg.PoolClient, { shard, batchId, entry }: Stored, error: unknown): Promise<void> {
-    this.#logger.error(`An entry of batch ${batchId} was quarantined: ${String(error)}`);
+    this.#logger.error(`An entry of batch ${batchId} was quarantined: ${errorText(error)}`);
     await client.query('INSERT INTO event_quarantine (shard, batch_id, entry, reason) VALUES ($1, $2, $3, $4)', [
       shard,
       batchId,
       entry,
-      String(error).slice(0, 1_000),
+      errorText(error).slice(0, 1_000),
     ]);
   }
 }
@@ -216,7 +217,7 @@ function readEnvelope(entry: Uint8Array): EventEnvelope {
   try {
     return asEnvelope(JSON.parse(utf8.decode(entry)));
   } catch (error) {
-    throw new UnreadableEntry(String(error));
+    throw new UnreadableEntry(errorText(error));
   }
 }
 

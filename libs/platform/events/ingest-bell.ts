@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Queue } from 'bullmq';
+import { errorText } from '../error-text.js';
 import { Queues } from '../queue.js';
 import { groupOf } from './shard.js';
 
@@ -76,7 +77,7 @@ export class IngestBell implements OnApplicationShutdown {
       if (this.#failing) this.#logger.log('The queue answers again.');
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) this.#logger.warn(`The queue is away (${String(error)}); the worker's sweep takes over.`);
+      if (!this.#failing) this.#logger.warn(`The queue is away (${errorText(error)}); the worker's sweep takes over.`);
       this.#failing = true;
     }
   }

@@ -3,6 +3,7 @@ import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter 
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
 import { isDatabaseAway } from '../database.js';
+import { errorStack } from '../error-text.js';
 import { DomainError, invalidInput } from '../errors.js';
 import { problemHeaders, problemOf } from './problem.js';
 
@@ -47,7 +48,7 @@ export function respondWithProblem(
 export function explain(exception: unknown, what: string, logger: Logger): DomainError {
   const error = asDomainError(exception);
   if (error.code === 'internal_error') {
-    logger.error(what, exception instanceof Error ? exception.stack : String(exception));
+    logger.error(what, errorStack(exception));
   }
   return error;
 }
