@@ -115,8 +115,10 @@ describe('whatever is done to a secret', () => {
         const padded = '/'.repeat(padding) + text;
         const shown = withoutSecrets(padded, padding + cut);
         expect(shown.length).toBeLessThanOrEqual(padding + cut);
-        for (const decoded of decodings(shown)) {
-          for (let at = from; at + 12 <= secret.length; at++) expect(decoded).not.toContain(secret.slice(at, at + 12));
+        const decoded = decodings(shown);
+        for (let at = from; at + 12 <= secret.length; at++) {
+          const part = secret.slice(at, at + 12);
+          if (decoded.some((text) => text.includes(part))) throw new Error(`${part} is in ${shown}`);
         }
       }),
       { numRuns: 1_000 },
