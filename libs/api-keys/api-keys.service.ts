@@ -153,7 +153,7 @@ export class ApiKeysService {
     await this.limits.refuseTooMany(before, organizationId, projectId, 1);
 
     // Hashed before the transaction: no lock is held while Argon2id runs.
-    return this.#withNewToken(input.prefix ?? `sk_${environment}`, ({ token, handle, prefix, hash }) =>
+    return this.#withNewToken(principal, input.prefix ?? `sk_${environment}`, ({ token, handle, prefix, hash }) =>
       this.changes.inTurn(turnOf(principal)).create(organizationId, async ({ em, record }) => {
         const own = await this.authorities.requireNow(em, principal, MANAGE, organizationId, 'project');
         const now = this.clock.now();
@@ -301,7 +301,7 @@ export class ApiKeysService {
     );
     requireTransition(before, 'rotate', this.clock.now());
     refuseBeyond(held, authorityOf(before));
-    return this.#withNewToken(prefixOfTokens(before), ({ token, handle, prefix, hash }) =>
+    return this.#withNewToken(principal, prefixOfTokens(before), ({ token, handle, prefix, hash }) =>
       this.#alter(principal, before, 'rotate', async ({ em, apiKey, own, now, record }) => {
         refuseBeyond(own, authorityOf(apiKey));
 
@@ -536,13 +536,14 @@ export class ApiKeysService {
   }
 
   async #withNewToken<T>(
+    principal: Principal,
     tokenPrefix: string,
     store: (made: { token: string; handle: string; prefix: string; hash: string }) => Promise<T>,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const token = generateToken(tokenPrefix);
       const { handle, display } = parseToken(token)!;
-      const hash = await this.secrets.hash(token);
+      const hash = await this.secrets.hash(token, turnOf(principal).flow);
       try {
         return await store({ token, handle, prefix: display, hash });
       } catch (error) {

@@ -20,11 +20,13 @@ export class Passwords implements OnApplicationShutdown {
   }
 
   hash(password: string): Promise<string> {
-    return this.#argon2id.hash(password);
+    return this.#argon2id.hash(password, 'new passwords');
   }
 
   async matches(hash: string | undefined, password: string): Promise<boolean> {
-    const same = await this.#argon2id.verify(hash ?? (await this.#nobody), password);
+    // By account, and all addresses without one together.
+    const stored = hash ?? (await this.#nobody);
+    const same = await this.#argon2id.verify(stored, password, stored);
     return same && hash !== undefined;
   }
 

@@ -77,7 +77,7 @@ export function personOf(user: UserPrincipal | User) {
  * How a change waits: by person, for how many organizations somebody has is theirs to choose. Those of all keys that a person
  * stands behind wait together, and behind none that the person makes.
  */
-export function turnOf(principal: Principal): Turn {
+export function turnOf(principal: Principal): Turn & { readonly flow: string } {
   return { flow: principal.type === 'user' ? principal.userId : `keys of ${principal.accountableUserId}` };
 }
 
@@ -86,7 +86,7 @@ export function turnOf(principal: Principal): Turn {
  * a stolen session keeps a person from ending it.
  */
 export function turnToTakeAway(principal: Principal): Turn {
-  return { flow: principal.type === 'user' ? principal.sessionId : turnOf(principal).flow!, takesAway: true };
+  return { flow: principal.type === 'user' ? principal.sessionId : turnOf(principal).flow, takesAway: true };
 }
 
 /** The organization that is meant when none is named. */

@@ -13,6 +13,8 @@ export interface FairQueueOptions {
   readonly waitingPerFlow: number;
   /** How long one waits. */
   readonly patienceMs: number;
+  /** What one is told for whom there is no place in its flow: that it asks too much, as a rule. */
+  readonly beyondFlow?: 'rate_limited' | 'overloaded';
 }
 
 interface Flow {
@@ -46,7 +48,7 @@ export class FairQueue {
   }
 
   /**
-   * @throws DomainError `rate_limited` when too much of the flow waits; `overloaded` when too much of all flows does, or the
+   * @throws DomainError `beyondFlow` when too much of the flow waits; `overloaded` when too much of all flows does, or the
    * turn did not come in time. The work has not begun then.
    */
   async run<T>(flow: string, work: () => Promise<T>): Promise<T> {
@@ -59,10 +61,10 @@ export class FairQueue {
   }
 
   async #enter(name: string): Promise<void> {
-    const { of, waiting, waitingPerFlow } = this.options;
+    const { of, waiting, waitingPerFlow, beyondFlow = 'rate_limited' } = this.options;
     const flow = this.#flows.get(name) ?? { running: 0, waiting: [] };
     if (flow.waiting.length >= waitingPerFlow) {
-      throw new DomainError('rate_limited', `Too many ${of} wait for each other already`, { retryAfter: 1 });
+      throw new DomainError(beyondFlow, `Too many ${of} wait for each other already`, { retryAfter: 1 });
     }
     const mayStart = this.#mayStart(flow) && flow.waiting.length === 0;
     if (!mayStart && this.#waiting >= waiting) {

@@ -30,9 +30,9 @@ beforeAll(async () => {
   [viewer, developer] = [await joined('viewer'), await joined('developer')];
   const secrets = deployment.api.get(Secrets, { strict: false });
   const hash = secrets.hash.bind(secrets);
-  secrets.hash = (token) => {
+  secrets.hash = (token, flow) => {
     runs += 1;
-    return hash(token);
+    return hash(token, flow);
   };
 });
 

@@ -9,14 +9,14 @@ import { openConnection, requestOf } from '../bench/connection.js';
 import { copyKeys, useOnce, type Key } from '../bench/keys.js';
 import { quantile } from '../bench/report.js';
 import { TEST_SECRET } from '../support/deployment.js';
-import { rejection } from '../support/rejection.js';
+import { outcomeOf } from '../support/rejection.js';
 import { startProcesses, type Processes } from './processes.js';
 
 /**
  * What one tenant's flood of changes does to others, on two nodes. `FLOOD_SECONDS` makes each part longer, for figures that
  * mean something; what is asserted is far more than anything should take, on a machine that does other things as well.
  */
-const SECONDS = Number(process.env['FLOOD_SECONDS'] ?? 4);
+const SECONDS = Number(process.env['FLOOD_SECONDS'] ?? 3);
 const CONNECTIONS = 16;
 /**
  * Row locks alone kept a revocation waiting for as long as the flood lasted. Where it takes long without a flood, the machine
@@ -155,7 +155,7 @@ class Measured {
 
   async time(work: () => Promise<unknown>): Promise<void> {
     const began = performance.now();
-    this.count(await work().then(() => 'done', codeOf));
+    this.count(await outcomeOf(work()));
     this.times.push(performance.now() - began);
   }
 
@@ -167,14 +167,12 @@ class Measured {
     return Math.max(...this.times);
   }
 
-  toString(): string {
+  get figures(): string {
     const ms = (value: number) => value.toFixed(1).padStart(7);
     const answers = [...this.statuses].map(([status, count]) => `${count} × ${status}`).join(', ');
     return `p50 ${ms(quantile(this.times, 0.5))}   p99 ${ms(this.p99)}   most ${ms(this.most)} ms   ${answers}`;
   }
 }
-
-const codeOf = async (error: unknown) => (await rejection(Promise.reject(error))).problem.code;
 
 interface Part {
   readonly revocations: Measured;
@@ -268,12 +266,12 @@ function print(title: string, part: Part): void {
   const { revocations, suspensions, signIns, sameShard, otherShard, flood, transactions } = part;
   const lines = [
     `${title}, ${SECONDS} s: at most ${transactions} transactions of a node at once`,
-    `  revocation by another member   ${revocations}`,
-    `  suspension by an operator      ${suspensions}`,
-    `  sign-in to another account     ${signIns}`,
-    `  /authz in the same shard       ${sameShard}`,
-    `  /authz in another shard        ${otherShard}`,
-    ...(flood.times.length > 0 ? [`  the flood itself               ${flood}`] : []),
+    `  revocation by another member   ${revocations.figures}`,
+    `  suspension by an operator      ${suspensions.figures}`,
+    `  sign-in to another account     ${signIns.figures}`,
+    `  /authz in the same shard       ${sameShard.figures}`,
+    `  /authz in another shard        ${otherShard.figures}`,
+    ...(flood.times.length > 0 ? [`  the flood itself               ${flood.figures}`] : []),
   ];
   console.info(lines.join('\n'));
 }
@@ -283,7 +281,7 @@ describe('while one tenant floods both nodes with changes', () => {
 
   beforeAll(async () => {
     // Code that has not run yet is slow.
-    await measure(floods['key updates'], Math.min(SECONDS, 3));
+    await measure(floods['key updates'], Math.min(SECONDS, 2));
     quiet = await measure();
     print('Without a flood', quiet);
   });
@@ -291,7 +289,7 @@ describe('while one tenant floods both nodes with changes', () => {
   it.each(Object.keys(floods))(
     '(%s) revocations, suspensions, sign-ins and verifications of others are answered as ever',
     async (name) => {
-      const part = await measure(floods[name]!);
+      const part = await measure(floods[name]);
       print(`Under a flood of ${name}`, part);
       for (const what of ['revocations', 'suspensions', 'signIns'] as const) {
         expect([...part[what].statuses.keys()]).toEqual(['done']);
@@ -303,7 +301,7 @@ describe('while one tenant floods both nodes with changes', () => {
       }
       expect(part.transactions).toBeLessThanOrEqual(MOST_TRANSACTIONS);
       // It was one.
-      expect(part.flood.times.length).toBeGreaterThan(CONNECTIONS);
+      expect(part.flood.times.length).toBeGreaterThanOrEqual(CONNECTIONS);
       expect(deployment.failures).toEqual([]);
     },
     (SECONDS + 60) * 1_000,

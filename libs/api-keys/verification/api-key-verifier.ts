@@ -210,7 +210,7 @@ export class ApiKeyVerifier {
   }
 
   #verifySecret({ secret }: Credential, { known }: Found): Promise<boolean> {
-    return this.secrets.verify(known.secret!, secret!.token);
+    return this.secrets.verify(known.secret!, secret!.token, known.record.organizationId);
   }
 
   /** What the request is about. */

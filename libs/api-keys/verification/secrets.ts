@@ -48,8 +48,9 @@ export class Secrets {
     this.#digests = new Digests(sealing);
   }
 
-  hash(token: string): Promise<string> {
-    return this.#argon2id.hash(token);
+  /** @param flow whose runs of Argon2id it takes turns with */
+  hash(token: string, flow: string): Promise<string> {
+    return this.#argon2id.hash(token, flow);
   }
 
   /** @returns undefined where only Argon2id can tell */
@@ -65,10 +66,10 @@ export class Secrets {
 
   /**
    * By Argon2id. Many requests with one key at once, as after a restart, wait for one run; guesses at one secret wait for
-   * each other, and only so many of them.
+   * each other, and only so many of them. Organizations take turns.
    * @throws DomainError `overloaded`
    */
-  async verify(secret: StoredSecret, token: string): Promise<boolean> {
+  async verify(secret: StoredSecret, token: string, organizationId: string): Promise<boolean> {
     const own = this.#running.get(secret.id) ?? new Map<string, Promise<boolean>>();
     const running = own.get(token);
     if (running) return running;
@@ -77,7 +78,7 @@ export class Secrets {
     }
     const before = Promise.allSettled(own.values());
     const answer = before
-      .then(() => this.check(secret, token) ?? this.#verifyNow(secret, token))
+      .then(() => this.check(secret, token) ?? this.#verifyNow(secret, token, organizationId))
       .finally(() => {
         own.delete(token);
         if (own.size === 0) this.#running.delete(secret.id);
@@ -88,9 +89,9 @@ export class Secrets {
   }
 
   /** Where `check` could not tell, there is a hash. */
-  async #verifyNow(secret: StoredSecret, token: string): Promise<boolean> {
+  async #verifyNow(secret: StoredSecret, token: string, organizationId: string): Promise<boolean> {
     const { hash: stored } = secret.stored!;
-    const matches = await this.#argon2id.verify(stored, token);
+    const matches = await this.#argon2id.verify(stored, token, organizationId);
     if (matches) {
       remember(secret, this.#knownOf(token));
       void this.#share(secret.id, this.#digests.of(token));

@@ -1,0 +1,29 @@
+import { describe, expect, it } from '@jest/globals';
+import { Argon2id } from './argon2id.js';
+import type { DomainError } from './errors.js';
+import { Gauges } from './metrics.js';
+
+describe('Argon2id', () => {
+  it('has nobody wait for the flood of another', async () => {
+    const argon2id = new Argon2id('test', new Gauges());
+    const done: string[] = [];
+    const run = (flow: string) => argon2id.hash('a secret', flow).then(() => done.push(flow));
+    const runs = Array.from({ length: 30 }, () => run('flood'));
+    runs.push(run('bystander'));
+    await Promise.all(runs);
+    // After what is under way when it comes, and what runs beside it: not after thirty.
+    expect(done.indexOf('bystander')).toBeLessThan(10);
+  });
+
+  it('refuses what is too much of one flow, and has places left for others', async () => {
+    const argon2id = new Argon2id('test', new Gauges());
+    const run = (flow: string) => argon2id.hash('a secret', flow);
+    const refused: unknown[] = [];
+    const flood = Array.from({ length: 110 }, () =>
+      run('flood').catch((error: DomainError) => refused.push(error.code)),
+    );
+    await run('bystander');
+    expect(refused).toEqual(Array.from({ length: 8 }, () => 'overloaded'));
+    await Promise.all(flood);
+  });
+});
