@@ -22,6 +22,9 @@ beforeAll(async () => {
   await deployment.account(token);
   const project = await client.projects.create({ body: { name: 'Old' } });
   await client.projects.delete({ params: { id: project.id }, query: {} });
+  const closed = await client.projects.create({ body: { name: 'Closed with its key' } });
+  await client.apiKeys.create({ body: { name: 'Closed', scopes: ['triggers:read'], project_id: closed.id } });
+  await client.projects.delete({ params: { id: closed.id }, query: { api_keys: 'revoke' } });
   const { id, key } = await client.apiKeys.create({ body: { name: 'Old', scopes: ['triggers:read'] } });
   const askGateway = async (wanted: number) => {
     const { status } = await fetch(`${deployment.url}/authz?scope=none`, { headers: { 'x-api-key': key } });
@@ -29,6 +32,8 @@ beforeAll(async () => {
   };
   await deployment.client({ apiKey: key }).auth.whoami();
   await askGateway(200);
+  const service = await client.apiKeys.create({ body: { name: 'Service', scopes: ['api-keys:verify'] } });
+  await deployment.client({ apiKey: service.key }).apiKeys.verify({ body: { key } });
   await client.apiKeys.rotate({ params: { id }, body: { grace_period_seconds: 3600 } });
   await client.apiKeys.delete({ params: { id } });
   await askGateway(401);
@@ -140,6 +145,12 @@ const byTheWorker = [
   'UPDATE api_key_usage_hour SET count = count - 1',
   "UPDATE api_key_usage_hour SET hour = hour - interval '1 hour'",
   'UPDATE api_key_usage_hour SET organization_id = gen_random_uuid()',
+  'UPDATE api_key_usage_hour SET management = NOT management',
+  'UPDATE api_key_verifications SET count = count - 1',
+  "UPDATE api_key_verifications SET last_at = last_at - interval '1 day'",
+  'UPDATE api_key_verifications SET api_key_id = gen_random_uuid()',
+  'DELETE FROM api_key_verifications',
+  "UPDATE api_key_revocation SET revoked_at = revoked_at + interval '1 day'",
   'DELETE FROM api_key_usage_hour',
   "UPDATE api_key_secret_usage SET last_used_at = last_used_at - interval '1 day'",
   'DELETE FROM api_key_notice',
