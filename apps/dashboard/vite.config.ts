@@ -10,7 +10,7 @@ const outDir = join(root, 'dist', 'dashboard');
 
 export default defineConfig({
   root: import.meta.dirname,
-  plugins: [react(), precompressed()],
+  plugins: [react(), withoutJsonSchemas(), precompressed()],
   resolve: { alias: [{ find: /^#libs\/(.*)\.js$/, replacement: `${root}/libs/$1.ts` }] },
   // The server puts the nonce of each answer in its place.
   html: { cspNonce: '__CSP_NONCE__' },
@@ -25,6 +25,23 @@ export default defineConfig({
   },
   server: { proxy: { '/api': 'http://127.0.0.1:3000', '/health': 'http://127.0.0.1:3000' } },
 });
+
+/** zod makes JSON Schemas of its schemas, for which the OpenAPI document has a use, and the dashboard none. */
+function withoutJsonSchemas(): Plugin {
+  const names = ['process', 'processSchema', 'extractDefs', 'finalize', 'initializeContext', 'handleUnrepresentable'];
+  return {
+    name: 'without-json-schemas',
+    apply: 'build',
+    load(id) {
+      if (!id.endsWith('/zod/v4/core/to-json-schema.js')) return null;
+      return `
+        const none = () => { throw new Error('The dashboard makes no JSON Schemas'); };
+        const method = () => none;
+        export { method as createToJSONSchemaMethod, method as createStandardJSONSchemaMethod };
+        export { ${names.map((name) => `none as ${name}`).join(', ')} };`;
+    },
+  };
+}
 
 /** The server hands out what lies beside an asset as `.br` or `.gz`: nothing is compressed for each answer. */
 function precompressed(): Plugin {
