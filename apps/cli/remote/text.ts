@@ -6,7 +6,8 @@ const ASCII = /^[\x20-\x7e]*$/;
 const EMOJI = /^\p{RGI_Emoji}$/v;
 const INVISIBLE = /^[\p{M}\p{Cf}]+$/u;
 
-const graphemes = new Intl.Segmenter();
+/** Made when it is needed first, for 60 ms. */
+let graphemes: Intl.Segmenter | undefined;
 
 /** Names and paths are other people's words: none of them may steer the terminal or feign another line. */
 export function printable(text: string): string {
@@ -33,6 +34,7 @@ export function cut(text: string, width: number): string {
 }
 
 function charactersOf(text: string): string[] {
+  graphemes ??= new Intl.Segmenter();
   return Array.from(graphemes.segment(text), ({ segment }) => segment);
 }
 
