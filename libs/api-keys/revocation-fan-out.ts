@@ -6,6 +6,7 @@ import type { EventActor } from '#libs/contract/events.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL, inTransaction } from '#libs/platform/database.js';
 import { errorText } from '#libs/platform/error-text.js';
+import { unlessAway, Gauges } from '#libs/platform/metrics.js';
 import { bundleOf } from '#libs/platform/events/bundle.js';
 import { Events } from '#libs/platform/events/event.js';
 import { shardOf } from '#libs/platform/events/shard.js';
@@ -69,7 +70,13 @@ export class RevocationFanOut {
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     private readonly events: Events,
-  ) {}
+    gauges: Gauges,
+  ) {
+    const help = 'How long ago the oldest mass revocation began that has keys left';
+    gauges.add('keyledger_mass_revocation_oldest_age_seconds', help, [], async (set) =>
+      set({}, await unlessAway(this.#oldestAge(), NaN)),
+    );
+  }
 
   /**
    * Goes on until nothing is left, what is left is in the hands of another worker, or `isOver`.
@@ -92,6 +99,13 @@ export class RevocationFanOut {
         await sleep(Math.min(performance.now() - began, MAX_PAUSE_MS));
       }
     }
+  }
+
+  async #oldestAge(): Promise<number> {
+    const { rows } = await this.pool.query<{ age: number }>(
+      'SELECT coalesce(extract(epoch FROM now() - min(revoked_at)), 0)::float8 AS age FROM api_key_revocation',
+    );
+    return rows[0]!.age;
   }
 
   async #unfinished(): Promise<string[]> {

@@ -78,8 +78,8 @@ function contentOf(route: Route): Pick<ZodOpenApiResponseObject, 'content'> {
 const KEY_REFUSALS = [
   'invalid_key',
   'revoked',
-  'disabled',
   'expired',
+  'disabled',
   'organization_suspended',
   'ip_not_allowed',
   'origin_not_allowed',

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -80,4 +81,11 @@ export class PlainCounter<Label extends string = never> {
     this.#counts.push({ labels, count });
     return count;
   }
+}
+
+const DEADLINE_MS = 2_000;
+
+/** For a gauge that asks the database. While the database is away its figures are unknown, and the other metrics are needed all the more. */
+export function unlessAway<T>(answer: Promise<T>, unknown: T): Promise<T> {
+  return Promise.race([answer.catch(() => unknown), sleep(DEADLINE_MS, unknown, { ref: false })]);
 }

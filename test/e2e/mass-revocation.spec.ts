@@ -18,6 +18,10 @@ const { ApiKeyCredentials } = await builtModule<typeof import('#libs/api-keys/ve
 );
 const { DatabaseClock } = await builtModule<typeof import('#libs/platform/clock.js')>('#libs/platform/clock.js');
 const { Events } = await builtModule<typeof import('#libs/platform/events/event.js')>('#libs/platform/events/event.js');
+const { RevocationFanOut } = await builtModule<typeof import('#libs/api-keys/revocation-fan-out.js')>(
+  '#libs/api-keys/revocation-fan-out.js',
+);
+const { Gauges } = await builtModule<typeof import('#libs/platform/metrics.js')>('#libs/platform/metrics.js');
 const { runInContext } = await builtModule<typeof import('#libs/platform/request-context.js')>(
   '#libs/platform/request-context.js',
 );
@@ -158,6 +162,20 @@ describe('a key whose project was deleted, before the worker has come to its row
     await expect(runInContext(context, () => credentials.reload(em, admitted))).rejects.toMatchObject({
       code: 'revoked',
     });
+  });
+
+  it('is told of by a metric until the worker has finished', async () => {
+    const gauges = new Gauges();
+    new RevocationFanOut(deployment.sql, deployment.api.get(Events), gauges);
+    const age = async () => (await gauges.registry.getMetricsAsJSON())[0]!.values[0]!.value;
+    await workOff();
+    expect(await age()).toBe(0);
+    const project = await newProject();
+    await newKey(project);
+    await deleteProject(project);
+    expect(await age()).toBeGreaterThan(0);
+    await workOff();
+    expect(await age()).toBe(0);
   });
 
   it('and that is deleted by itself meanwhile has one end, with one event', async () => {

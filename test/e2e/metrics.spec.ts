@@ -81,6 +81,7 @@ describe('the metrics', () => {
       ),
     ).toBe(0);
     expect(await value(worker, 'keyledger_quarantined_entries')).toBe(0);
+    expect(await value(worker, 'keyledger_mass_revocation_oldest_age_seconds')).toBe(0);
     expect(await value(worker, 'keyledger_trail_lag_seconds_bucket{le="2"}')).toBeGreaterThanOrEqual(1);
   });
 

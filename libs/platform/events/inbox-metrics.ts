@@ -1,7 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Gauge } from 'prom-client';
 import type pg from 'pg';
-import { histogram, PlainCounter, registry, type Gauges } from '../metrics.js';
+import { histogram, PlainCounter, registry, unlessAway, type Gauges } from '../metrics.js';
 import { inboxDepth } from './inbox-depth.js';
 
 export const inboxMetrics = {
@@ -48,11 +47,4 @@ export function measureInbox(gauges: Gauges, pool: pg.Pool): void {
 async function quarantined(database: pg.Pool): Promise<number> {
   const { rows } = await database.query<{ entries: number }>('SELECT count(*)::int AS entries FROM event_quarantine');
   return rows[0]!.entries;
-}
-
-const DEADLINE_MS = 2_000;
-
-/** While the database is away its figures are unknown, and the other metrics are needed all the more. */
-function unlessAway<T>(answer: Promise<T>, unknown: T): Promise<T> {
-  return Promise.race([answer.catch(() => unknown), sleep(DEADLINE_MS, unknown, { ref: false })]);
 }
