@@ -77,12 +77,12 @@ export class OperatorReads {
   async #store(operator: UserPrincipal, organizationId: string, reads: readonly Read[]): Promise<void> {
     const change = async ({ em, record }: Change) => {
       await this.sessions.requireOperatorNow(em, operator);
-      const [{ request_id: _, ...first }, ...others] = reads as [Read, ...Read[]];
+      const { method, path, route } = reads[0]!;
       recordOperatorAction(record, operator, {
         type: 'operator.read',
         subject: organizationId,
         organization: await em.findOneOrFail(Organization, organizationId),
-        data: { ...first, ...(others.length > 0 && { reads: [...reads] }) },
+        data: { method, path, ...(route && { route }), ...(reads.length > 1 && { reads: [...reads] }) },
       });
     };
     const changes = this.changes.inTurn(turnOf(operator));

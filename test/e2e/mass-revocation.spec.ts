@@ -166,7 +166,7 @@ describe('a key whose project was deleted, before the worker has come to its row
 
   it('is told of by a metric until the worker has finished', async () => {
     const gauges = new Gauges();
-    new RevocationFanOut(deployment.sql, deployment.api.get(Events), gauges);
+    expect(new RevocationFanOut(deployment.sql, deployment.api.get(Events), gauges)).toBeDefined();
     const age = async () => (await gauges.registry.getMetricsAsJSON())[0]!.values[0]!.value;
     await workOff();
     expect(await age()).toBe(0);
