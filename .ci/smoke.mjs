@@ -9,7 +9,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const FIRST_START_S = 300;
-const WARM_START_S = 5;
+const WARM_START_S = 20;
 const STOP_S = 30;
 /** Events show up in the trail within this time of their answer. */
 const VISIBLE_S = 2;
