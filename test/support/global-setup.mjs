@@ -32,7 +32,12 @@ export default async function globalSetup() {
 async function startPostgres(directory) {
   if (process.env.TEST_DATABASE_URL) return { adminUrl: process.env.TEST_DATABASE_URL, stop: async () => {} };
   const { startEmbeddedPostgres } = await import('../../dist/apps/cli/embedded-postgres.js');
-  return startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres'), log: () => {} });
+  return startEmbeddedPostgres({
+    dataDirectory: join(directory, 'postgres'),
+    // Two workers of Jest, each of which may run a deployment of several processes.
+    settings: { max_connections: '400' },
+    log: () => {},
+  });
 }
 
 async function makeTemplate(adminUrl, template) {
