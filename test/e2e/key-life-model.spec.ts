@@ -1,13 +1,17 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { INestApplicationContext } from '@nestjs/common';
 import fc from 'fast-check';
-import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
 import { ApiKeyStatus } from '#libs/contract/api-keys.js';
 import type { Client } from '#libs/client/client.js';
-import { DatabaseClock } from '#libs/platform/clock.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { outcomeOf } from '../support/rejection.js';
+
+const { ExpiryNotices } = await builtModule<typeof import('#libs/api-keys/expiry-notices.js')>(
+  '#libs/api-keys/expiry-notices.js',
+);
+const { DatabaseClock } = await builtModule<typeof import('#libs/platform/clock.js')>('#libs/platform/clock.js');
 
 /**
  * The life of a key over HTTP, with a clock that the test moves, against a model that knows nothing of instants: what the API
@@ -27,7 +31,11 @@ beforeAll(async () => {
   worker = await startWorker(deployment.database);
   const clock = worker.get(DatabaseClock);
   const now = clock.now.bind(clock);
-  clock.now = () => new Date(now().getTime() + ahead);
+  clock.now = () => {
+    const time = now();
+    time.setTime(time.getTime() + ahead);
+    return time;
+  };
   ada = await deployment.account();
   // A key does not run out while days pass, as a session would.
   const { key } = await ada.client.apiKeys.create({
