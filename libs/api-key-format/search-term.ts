@@ -7,15 +7,8 @@ export const LONGEST_SEARCH = 200;
 /** As many random characters of a secret as lists show. */
 const SHOWN = 6;
 
-/**
- * What may be a part of a token: the characters of a prefix, an underscore, and more random characters than lists show. A
- * word in lowercase before an underscore is of a prefix, or of a name.
- */
-const PART_OF_TOKEN = new RegExp(`([a-z0-9_]{0,31})_(?![a-z0-9]+_)([0-9A-Za-z]{${SHOWN + 1},})`, 'g');
 /** The suffix of a TypeID, as the ids of Keyledger and of many others have it, or the digits of a number. */
 const HARMLESS = /^(?:[0-7][0-9a-hjkmnp-tv-z]{25}|\d+)$/;
-/** What may be the rest of a token without its prefix, or a token in base64. */
-const LONG_WORD = /[0-9A-Za-z]{20,}/g;
 
 /**
  * What to search for when this text was typed or pasted, so that no more of a secret leaves the page or the process than
@@ -47,15 +40,20 @@ function wholeToken(text: string): string | undefined {
   return `${token.prefix}_${random}`;
 }
 
+/**
+ * What may be a part of a token: the characters of a prefix, an underscore, and more random characters than lists show. A
+ * word in lowercase before an underscore is of a prefix, or of a name.
+ */
 function partOfToken(text: string): string | undefined {
-  for (const [, prefix, random] of text.matchAll(PART_OF_TOKEN)) {
+  for (const [, prefix, random] of text.matchAll(/([a-z0-9_]{0,31})_(?![a-z0-9]+_)([0-9A-Za-z]{7,})/g)) {
     if (!isPublic({ prefix: prefix! }) && !HARMLESS.test(random!)) return `${prefix}_${random!.slice(0, SHOWN)}`;
   }
   return undefined;
 }
 
+/** A long word may be the rest of a token without its prefix, or a token in base64. */
 function withoutLongWord(text: string): string {
-  for (const { 0: word, index } of text.matchAll(LONG_WORD)) {
+  for (const { 0: word, index } of text.matchAll(/[0-9A-Za-z]{20,}/g)) {
     if (/[a-z]/.test(word) && /[A-Z]/.test(word) && /\d/.test(word)) return text.slice(0, index + SHOWN);
   }
   return text;
