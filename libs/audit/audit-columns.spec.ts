@@ -41,7 +41,7 @@ it('are what an event says of itself', () => {
   expect(columns({ type: 'api_key.denied', data: { code: 'revoked' } }).outcome).toBe('revoked');
 });
 
-it('have an address in any of its spellings, and nothing else for one', () => {
+it('have an address in any of its spellings, or the network that was recorded of it, and nothing else for one', () => {
   const v4 = fc.ipV4().map((ip) => [ip, ip] as const);
   const mapped = fc
     .ipV4()
@@ -58,7 +58,21 @@ it('have an address in any of its spellings, and nothing else for one', () => {
       expect(found!.includes(':')).toBe(ip.includes(':') && !isWithin(ip, '0.0.0.0/0'));
     }),
   );
-  for (const ip of ['', 'x', '1.2.3', '1.2.3.4/8', '010.1.1.1', 'fe80::1%eth0', ':::', 5, null, {}, ['1.2.3.4']]) {
+  for (const ip of ['192.0.2.0/24', '2001:db8::/48']) expect(columns({ data: { ip } }).ip).toBe(ip);
+  for (const ip of [
+    '',
+    'x',
+    '1.2.3',
+    '1.2.3.4/33',
+    '1.2.3/8',
+    '010.1.1.1',
+    'fe80::1%eth0',
+    ':::',
+    5,
+    null,
+    {},
+    ['1.2.3.4'],
+  ]) {
     expect(columns({ data: { ip } }).ip).toBeNull();
   }
 });
