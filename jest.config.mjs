@@ -26,6 +26,8 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   reporters: ['default', '<rootDir>/test/support/documented-tests-reporter.mjs'],
+  // What a test file has loaded is not given back. A worker that has grown to this is replaced: to collect its garbage takes longer.
+  workerIdleMemoryLimit: '1GB',
   // No guarantee is about how fast the machine is: this only ends what hangs.
   testTimeout: 120_000,
   // On two cores Jest would take one; what is tested waits more than it computes.
