@@ -6,7 +6,7 @@ import { toUuid } from '#libs/contract/ids.js';
 import { leftOut } from '../support/left-out.js';
 import { startProcesses, type Processes } from './processes.js';
 
-const EVENTS = 120_000;
+const EVENTS = 200_000;
 /** An export has more than half a gigabyte, so who gathered it would need far more than this. */
 const MAY_GROW_BYTES = 256 * 1024 * 1024;
 const PAGE_BYTES = 4096;
@@ -45,7 +45,7 @@ async function fill(): Promise<void> {
               'source', 'http://keyledger.test', 'type', 'api_key.used', 'time', '2026-11-20T19:55:17.055Z',
               'subject', 'key_01h455vb4pex5vsknk084sn02q', 'datacontenttype', 'application/json',
               'data', json_build_object('organization_id', $2::text, 'actor', json_build_object('type', 'api_key', 'id', 'key_01h455vb4pex5vsknk084sn02q'),
-                                        'ip', '192.0.2.1', 'user_agent', repeat('x', 4500), 'path', '/api/v1/things/' || n))::text, 'UTF8'),
+                                        'ip', '192.0.2.1', 'user_agent', repeat('x', 2500), 'path', '/api/v1/things/' || n))::text, 'UTF8'),
             'api_key.used', now(), 'valid', '/api/v1/things/' || n
      FROM generate_series($3::bigint, $4::bigint - 1) AS n`,
     [toUuid(organizationId), organizationId, rows[0]!.size, EVENTS],
