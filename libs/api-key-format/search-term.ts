@@ -45,8 +45,12 @@ function wholeToken(text: string): string | undefined {
  * word in lowercase before an underscore is of a prefix, or of a name.
  */
 function partOfToken(text: string): string | undefined {
-  for (const [, prefix, random] of text.matchAll(/([a-z0-9_]{0,31})_(?![a-z0-9]+_)([0-9A-Za-z]{7,})/g)) {
-    if (!isPublic({ prefix: prefix! }) && !HARMLESS.test(random!)) return `${prefix}_${random!.slice(0, SHOWN)}`;
+  // What is before the underscore is read last, where the rest fits.
+  for (const [, before, random] of text.matchAll(
+    /_(?![a-z0-9]+_)(?=[0-9A-Za-z]{7})(?<=([a-z0-9_]{0,32}))([0-9A-Za-z]{7,})/g,
+  )) {
+    const prefix = before!.slice(0, -1);
+    if (!isPublic({ prefix }) && !HARMLESS.test(random!)) return `${prefix}_${random!.slice(0, SHOWN)}`;
   }
   return undefined;
 }
