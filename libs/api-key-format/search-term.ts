@@ -1,11 +1,9 @@
-import { isPublic, tokensIn } from './token.js';
+import { DISPLAY_LENGTH, isPublic, tokensIn } from './token.js';
 
 /** No two tokens with what surrounds them are longer; what is pasted may be. */
 const LONGEST_PASTE = 10_000;
 /** A secret, a public key or both have at most 129 characters. */
 export const LONGEST_SEARCH = 200;
-/** As many random characters of a secret as lists show. */
-const SHOWN = 6;
 
 /** The suffix of a TypeID, as the ids of Keyledger and of many others have it, or the digits of a number. */
 const HARMLESS = /^(?:[0-7][0-9a-hjkmnp-tv-z]{25}|\d+)$/;
@@ -36,7 +34,7 @@ function wholeToken(text: string): string | undefined {
   const tokens = tokensIn(word);
   const token = tokens.find(isPublic) ?? tokens[0];
   if (!token) return undefined;
-  const random = word.slice(token.randomAt, token.randomAt + (isPublic(token) ? 32 : SHOWN));
+  const random = word.slice(token.randomAt, token.randomAt + (isPublic(token) ? 32 : DISPLAY_LENGTH));
   return `${token.prefix}_${random}`;
 }
 
@@ -50,7 +48,7 @@ function partOfToken(text: string): string | undefined {
     /_(?![a-z0-9]+_)(?=[0-9A-Za-z]{7})(?<=([a-z0-9_]{0,32}))([0-9A-Za-z]{7,})/g,
   )) {
     const prefix = before!.slice(0, -1);
-    if (!isPublic({ prefix }) && !HARMLESS.test(random!)) return `${prefix}_${random!.slice(0, SHOWN)}`;
+    if (!isPublic({ prefix }) && !HARMLESS.test(random!)) return `${prefix}_${random!.slice(0, DISPLAY_LENGTH)}`;
   }
   return undefined;
 }
@@ -58,7 +56,7 @@ function partOfToken(text: string): string | undefined {
 /** A long word may be the rest of a token without its prefix, or a token in base64. */
 function withoutLongWord(text: string): string {
   for (const { 0: word, index } of text.matchAll(/[0-9A-Za-z]{20,}/g)) {
-    if (/[a-z]/.test(word) && /[A-Z]/.test(word) && /\d/.test(word)) return text.slice(0, index + SHOWN);
+    if (/[a-z]/.test(word) && /[A-Z]/.test(word) && /\d/.test(word)) return text.slice(0, index + DISPLAY_LENGTH);
   }
   return text;
 }

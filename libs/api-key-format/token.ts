@@ -16,10 +16,11 @@
  * swapped.
  */
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+/** As many random characters of a secret as lists show. */
+export const DISPLAY_LENGTH = 6;
 const RANDOM_LENGTH = 26;
 const CHECKSUM_LENGTH = 6;
 const HANDLE_LENGTH = 10;
-const DISPLAY_LENGTH = 6;
 const MAX_LENGTH = 64;
 const SECRET_LENGTH = RANDOM_LENGTH + CHECKSUM_LENGTH;
 const LONGEST_PREFIX = 31;

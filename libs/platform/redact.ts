@@ -1,9 +1,7 @@
-import { isPublic, tokensIn } from '#libs/api-key-format/token.js';
+import { DISPLAY_LENGTH, isPublic, tokensIn } from '#libs/api-key-format/token.js';
 
 /** What comes behind the prefix of a key. No secret is shorter. */
 const SHORTEST = 32;
-/** As many random characters of a key as lists show. */
-const SHOWN = 6;
 /** Refresh tokens and one-time tokens: a name, and 256 random bits in base64url. */
 const ONE_TIME = /(?<=(?:rt|invite|reset)_)[\w-]{43}/y;
 const ONE_TIME_LENGTH = 43;
@@ -51,7 +49,8 @@ function secretsIn(text: string): readonly Range[] {
 
 /** Each search begins at what is rare in innocent text, and goes over the same characters a bounded number of times. */
 function findSecrets(text: string, found: (begin: number, end: number) => void): void {
-  for (const token of tokensIn(text)) if (!isPublic(token)) found(token.randomAt + SHOWN, token.randomAt + SHORTEST);
+  for (const token of tokensIn(text))
+    if (!isPublic(token)) found(token.randomAt + DISPLAY_LENGTH, token.randomAt + SHORTEST);
   for (let begin = text.indexOf('_') + 1; begin !== 0; begin = text.indexOf('_', begin) + 1) {
     ONE_TIME.lastIndex = begin;
     if (ONE_TIME.test(text)) found(begin, begin + ONE_TIME_LENGTH);

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { ApiKeyStatus } from '#libs/contract/api-keys.js';
 import type { Client } from '#libs/client/client.js';
 import { builtModule } from '../support/built-module.js';
-import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
+import { movableClock, startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { outcomeOf } from '../support/rejection.js';
 
@@ -25,16 +25,17 @@ let manager: Client;
 let ask: Client['apiKeys']['verify'];
 /** By how much the clocks of the API and of the worker are ahead of the database's. */
 let ahead = 0;
+/** Moves both. */
+let advance: (milliseconds: number) => void;
 
 beforeAll(async () => {
   deployment = await startDeployment();
   worker = await startWorker(deployment.database);
-  const clock = worker.get(DatabaseClock);
-  const now = clock.now.bind(clock);
-  clock.now = () => {
-    const time = now();
-    time.setTime(time.getTime() + ahead);
-    return time;
+  const advanceWorker = movableClock(worker.get(DatabaseClock));
+  advance = (milliseconds) => {
+    ahead += milliseconds;
+    deployment.advance(milliseconds);
+    advanceWorker(milliseconds);
   };
   ada = await deployment.account();
   // A key does not run out while days pass, as a session would.
@@ -216,8 +217,7 @@ it('is what a model says, whatever is done with a key and however much time pass
       for (const step of steps) {
         if (step.do === 'look') await worker.get(ExpiryNotices).run();
         else if (step.do === 'wait') {
-          deployment.advance(step.hours * HOUR);
-          ahead += step.hours * HOUR;
+          advance(step.hours * HOUR);
           model.now += step.hours;
           const comes = model.expires !== null && model.expires <= model.now;
           if (comes && !model.isRevoked && !model.hasExpired) model.events.push('api_key.expired');
@@ -235,8 +235,7 @@ it('is what a model says, whatever is done with a key and however much time pass
       await worker.get(ExpiryNotices).run();
       // The worker tells of an expiry when it looks, so that one may stand further back than it happened.
       expect((await eventsOf(id)).toSorted()).toEqual(model.events.toSorted());
-      deployment.advance(began - ahead);
-      ahead = began;
+      advance(began - ahead);
     }),
     {
       numRuns: 8,

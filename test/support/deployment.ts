@@ -188,7 +188,8 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
   };
 }
 
-function movableClock(clock: DatabaseClock): (milliseconds: number) => void {
+/** @returns what moves it, by so many milliseconds */
+export function movableClock(clock: DatabaseClock): (milliseconds: number) => void {
   let offset = 0;
   const real = clock.now.bind(clock);
   clock.now = () => {
