@@ -301,6 +301,7 @@ export class ApiKeysService {
     );
     requireTransition(before, 'rotate', this.clock.now());
     refuseBeyond(held, authorityOf(before));
+    const usage = (await this.usage.ofApiKeys(em, [id])).get(id);
     return this.#withNewToken(principal, prefixOfTokens(before), ({ token, handle, prefix, hash }) =>
       this.#alter(principal, before, 'rotate', async ({ em, apiKey, own, now, record }) => {
         refuseBeyond(own, authorityOf(apiKey));
@@ -327,7 +328,7 @@ export class ApiKeysService {
             ...(graceSeconds > 0 && { previous_secret_ends_at: ends.get(presentId)!.toISOString() }),
           },
         });
-        return { ...(await this.#withUsage(em, [apiKey]))[0]!, token };
+        return { apiKey, usage, token };
       }),
     );
   }
@@ -494,10 +495,13 @@ export class ApiKeysService {
     operation: KeyOperation,
     work: (alteration: Alteration) => Promise<void> | void,
   ): Promise<ApiKeyView> {
-    const before = await this.#find(this.em.fork(), principal, id);
+    const em = this.em.fork();
+    const before = await this.#find(em, principal, id);
+    // Before the change has its locks, which others wait for: no change of a key alters its usage.
+    const usage = (await this.usage.ofApiKeys(em, [id])).get(id);
     return this.#alter(principal, before, operation, async (alteration) => {
       await work(alteration);
-      return (await this.#withUsage(alteration.em, [alteration.apiKey]))[0]!;
+      return { apiKey: alteration.apiKey, usage };
     });
   }
 

@@ -7,7 +7,7 @@ import { traced } from './tracing.js';
 const TURNS = {
   of: 'secrets',
   running: 2,
-  runningPerFlow: 2,
+  runningPerFlow: 1,
   waiting: 200,
   waitingPerFlow: 100,
   patienceMs: 30_000,

@@ -18,6 +18,12 @@ export type DatabaseRole = 'keyledger_owner' | 'keyledger_queue' | 'keyledger_ap
  */
 const CONNECTIONS = { verification: 3, transactions: 10, reads: 6, statements: 6 };
 
+/**
+ * For how long the server lets a change wait for one lock, and for how long it keeps the locks of a node that has stopped in
+ * the midst of a change. A change takes milliseconds, and each node has few under way.
+ */
+const CHANGES = { lock_timeout: '5s', idle_in_transaction_session_timeout: '10s' };
+
 /** Whoever waits longer for a connection is told that there is no database. */
 const CONNECT_TIMEOUT_MS = 2_000;
 
@@ -34,7 +40,7 @@ export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: En
     // The worker and the migrations know tables only.
     discovery: { warnWhenNoEntities: false },
     pool: { min: 0, max: CONNECTIONS.transactions },
-    driverOptions: driverOptions(role, 'transactions'),
+    driverOptions: driverOptions(role, 'transactions', role === 'keyledger_api' ? CHANGES : {}),
     // The same server: MikroORM keeps a second pool for it, from which all is read that is in no transaction.
     replicas: [{ pool: { min: 0, max: CONNECTIONS.reads }, driverOptions: driverOptions(role, 'reads') }],
     // Every read and write names its own EntityManager: no state leaks from one request into another.
@@ -42,9 +48,9 @@ export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: En
   };
 }
 
-function driverOptions(role: DatabaseRole, pool: keyof typeof CONNECTIONS) {
+function driverOptions(role: DatabaseRole, pool: keyof typeof CONNECTIONS, settings: Record<string, string> = {}) {
   return {
-    options: sessionOptions(role),
+    options: sessionOptions(role, settings),
     application_name: `${role} ${pool}`,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
   };

@@ -109,6 +109,25 @@ describe('a fair queue', () => {
     expect([queue.running, queue.waiting]).toEqual([0, 0]);
   });
 
+  it('leaves half of the time to others: a flow with much waiting rests for as long as its work took', async () => {
+    const queue = new FairQueue({ ...OPTIONS, running: 2, runningPerFlow: 1, restBeyond: 2 });
+    const began: number[] = [];
+    const work = async () => {
+      began.push(performance.now());
+      await sleep(20);
+    };
+    const flood = Array.from({ length: 6 }, () => queue.run('flood', work));
+    await sleep(30);
+    // The flood rests: its next work has not begun, and the place is free for another.
+    expect([began.length, queue.running]).toEqual([1, 0]);
+    await queue.run('other', () => Promise.resolve());
+    await Promise.all(flood);
+    const pauses = began.slice(1).map((at, n) => at - began[n]!);
+    // It rests while more than two wait, and then no longer.
+    expect(pauses.map((ms) => ms > 38)).toEqual([true, true, true, false, false]);
+    expect([queue.running, queue.waiting]).toEqual([0, 0]);
+  });
+
   it('goes on after work that fails', async () => {
     const queue = new FairQueue({ ...OPTIONS, running: 1 });
     const failed = queue.run('a', () => Promise.reject(new Error('fails')));

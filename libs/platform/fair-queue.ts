@@ -15,9 +15,18 @@ export interface FairQueueOptions {
   readonly patienceMs: number;
   /** What one is told for whom there is no place in its flow: that it asks too much, as a rule. */
   readonly beyondFlow?: 'rate_limited' | 'overloaded';
+  /**
+   * A flow with more than this many waiting rests after each piece of its work, for as long as that took, so that it keeps
+   * the processor busy for half of the time at most. Without it, no flow rests.
+   */
+  readonly restBeyond?: number;
 }
 
+/** Work that took long because it waited for something is no reason to rest that long. */
+const MOST_REST_MS = 100;
+
 interface Flow {
+  /** Under way or resting. */
   running: number;
   readonly waiting: Waiting[];
 }
@@ -53,10 +62,11 @@ export class FairQueue {
    */
   async run<T>(flow: string, work: () => Promise<T>): Promise<T> {
     await this.#enter(flow);
+    const began = performance.now();
     try {
       return await work();
     } finally {
-      this.#leave(flow);
+      this.#leave(flow, performance.now() - began);
     }
   }
 
@@ -90,11 +100,22 @@ export class FairQueue {
     });
   }
 
-  #leave(name: string): void {
+  #leave(name: string, tookMs: number): void {
     const flow = this.#flows.get(name)!;
-    flow.running -= 1;
+    const rests = flow.waiting.length > (this.options.restBeyond ?? Infinity);
     this.#running -= 1;
+    if (rests) setTimeout(() => this.#endTurn(name, flow), Math.min(tookMs, MOST_REST_MS));
+    else this.#endTurn(name, flow);
+    this.#startNext();
+  }
+
+  #endTurn(name: string, flow: Flow): void {
+    flow.running -= 1;
     this.#forgetIfIdle(name, flow);
+    this.#startNext();
+  }
+
+  #startNext(): void {
     const next = this.#next();
     if (!next) return;
     const [turn, flowOfTurn] = next;

@@ -14,24 +14,22 @@ import { startProcesses, type Processes } from './processes.js';
 
 /**
  * What one tenant's flood of changes does to others, on two nodes. `FLOOD_SECONDS` makes each part longer, for figures that
- * mean something; what is asserted is far more than anything should take, on a machine that does other things as well.
+ * mean something. The bounds count changes of the flood, not time: they hold on a machine that is slow or busy as well.
  */
 const SECONDS = Number(process.env['FLOOD_SECONDS'] ?? 3);
 const CONNECTIONS = 16;
 /**
- * Row locks alone kept a revocation waiting for as long as the flood lasted. Where it takes long without a flood, the machine
- * has other things to do.
+ * How many changes of the flood may be answered while a request of somebody else waits. Behind row locks alone a revocation
+ * waited for every change of the flood.
  */
-const MOST_MS = 2_000;
-const MOST_AUTHZ_MS = 500;
-const MOST_TIMES_QUIET = 8;
+const MOST_CHANGES_BEFORE = 2 * CONNECTIONS;
 /** How many transactions of changes a node has at once, and what takes a turn to sign in. */
 const MOST_TRANSACTIONS = 9;
 
-const REVOKE_EVERY_MS = 150;
-const SUSPEND_EVERY_MS = 250;
-const SIGN_IN_EVERY_MS = 500;
-const ASK_EVERY_MS = 10;
+const REVOKE_EVERY_MS = 400;
+const SUSPEND_EVERY_MS = 700;
+const SIGN_IN_EVERY_MS = 1_500;
+const ASK_EVERY_MS = 40;
 const LOOK_EVERY_MS = 50;
 
 interface Person {
@@ -148,29 +146,31 @@ const floods: Record<string, Flood> = {
 class Measured {
   readonly times: number[] = [];
   readonly statuses = new Map<number | string, number>();
+  /** The most changes of the flood that were answered while one of these requests waited. */
+  mostChangesBefore = 0;
 
-  count(status: number | string): void {
-    this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
-  }
+  /** @param flood beside which the request is made */
+  constructor(private readonly flood: Measured | null) {}
 
-  async time(work: () => Promise<unknown>): Promise<void> {
+  async time(work: () => Promise<number | string>): Promise<void> {
     const began = performance.now();
-    this.count(await outcomeOf(work()));
+    const changes = this.#changesOfFlood;
+    const status = await work();
+    this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
     this.times.push(performance.now() - began);
+    this.mostChangesBefore = Math.max(this.mostChangesBefore, this.#changesOfFlood - changes);
   }
 
-  get p99(): number {
-    return quantile(this.times, 0.99);
-  }
-
-  get most(): number {
-    return Math.max(...this.times);
+  get #changesOfFlood(): number {
+    return this.flood?.times.length ?? 0;
   }
 
   get figures(): string {
     const ms = (value: number) => value.toFixed(1).padStart(7);
     const answers = [...this.statuses].map(([status, count]) => `${count} × ${status}`).join(', ');
-    return `p50 ${ms(quantile(this.times, 0.5))}   p99 ${ms(this.p99)}   most ${ms(this.most)} ms   ${answers}`;
+    const [p50, p99, most] = [0.5, 0.99, 1].map((q) => ms(quantile(this.times, q)));
+    const changes = this.flood?.times.length ? `, behind at most ${this.mostChangesBefore} changes` : '';
+    return `p50 ${p50}   p99 ${p99}   most ${most} ms   ${answers}${changes}`;
   }
 }
 
@@ -187,13 +187,14 @@ interface Part {
 
 /** Everything that others do, for a while, and beside it the flood. */
 async function measure(flood?: Flood, seconds = SECONDS): Promise<Part> {
+  const ofFlood = new Measured(null);
   const part: Part = {
-    revocations: new Measured(),
-    suspensions: new Measured(),
-    signIns: new Measured(),
-    sameShard: new Measured(),
-    otherShard: new Measured(),
-    flood: new Measured(),
+    revocations: new Measured(ofFlood),
+    suspensions: new Measured(ofFlood),
+    signIns: new Measured(ofFlood),
+    sameShard: new Measured(ofFlood),
+    otherShard: new Measured(ofFlood),
+    flood: ofFlood,
     transactions: 0,
   };
   const until = performance.now() + seconds * 1_000;
@@ -210,16 +211,21 @@ async function measure(flood?: Flood, seconds = SECONDS): Promise<Part> {
   if (flood) await sleep(200);
   const others = [
     repeat(REVOKE_EVERY_MS, (n) =>
-      part.revocations.time(() => member.clients[n % 2]!.apiKeys.revoke({ params: { id: revocable.pop()!.id } })),
+      part.revocations.time(() =>
+        outcomeOf(member.clients[n % 2]!.apiKeys.revoke({ params: { id: revocable.pop()!.id } })),
+      ),
     ),
     repeat(SUSPEND_EVERY_MS, async (n) => {
       const of = { params: { id: flooded } };
-      await part.suspensions.time(() => operator.clients[n % 2]!.deployment.suspendOrganization({ ...of, body: {} }));
+      await part.suspensions.time(() =>
+        outcomeOf(operator.clients[n % 2]!.deployment.suspendOrganization({ ...of, body: {} })),
+      );
       await operator.clients[n % 2]!.deployment.resumeOrganization(of);
     }),
     repeat(SIGN_IN_EVERY_MS, (n) => {
       const { email, password } = bystander;
-      return part.signIns.time(() => createClient({ baseUrl: urls[n % 2]! }).auth.login({ body: { email, password } }));
+      const { auth } = createClient({ baseUrl: urls[n % 2]! });
+      return part.signIns.time(() => outcomeOf(auth.login({ body: { email, password } })));
     }),
     ...urls.flatMap((url) => [ask(url, inShard, until, part.sameShard), ask(url, elsewhere, until, part.otherShard)]),
     repeat(LOOK_EVERY_MS, async () => {
@@ -234,9 +240,7 @@ async function measure(flood?: Flood, seconds = SECONDS): Promise<Part> {
 async function send(flood: Flood, index: number, until: number, measured: Measured): Promise<void> {
   const connection = await openConnection(urls[index % 2]!);
   for (let n = 0; performance.now() < until; n++) {
-    const began = performance.now();
-    measured.count(await new Promise<number | string>((resolve) => connection.ask(flood(index, n), resolve)));
-    measured.times.push(performance.now() - began);
+    await measured.time(() => new Promise((resolve) => connection.ask(flood(index, n), resolve)));
   }
   connection.end();
 }
@@ -245,9 +249,7 @@ async function ask(url: string, { token }: Key, until: number, measured: Measure
   const connection = await openConnection(url);
   const request = requestOf(url, '/authz?scope=triggers:read', { 'x-api-key': token });
   while (performance.now() < until) {
-    const began = performance.now();
-    measured.count(await new Promise<number | string>((resolve) => connection.ask(request, resolve)));
-    measured.times.push(performance.now() - began);
+    await measured.time(() => new Promise((resolve) => connection.ask(request, resolve)));
     await sleep(ASK_EVERY_MS);
   }
   connection.end();
@@ -277,27 +279,20 @@ function print(title: string, part: Part): void {
 }
 
 describe('while one tenant floods both nodes with changes', () => {
-  let quiet: Part;
-
   beforeAll(async () => {
     // Code that has not run yet is slow.
     await measure(floods['key updates'], Math.min(SECONDS, 2));
-    quiet = await measure();
-    print('Without a flood', quiet);
+    print('Without a flood', await measure());
   });
 
   it.each(Object.keys(floods))(
-    '(%s) revocations, suspensions, sign-ins and verifications of others are answered as ever',
+    '(%s) revocations, suspensions, sign-ins and verifications of others do not wait for the flood to end',
     async (name) => {
       const part = await measure(floods[name]);
       print(`Under a flood of ${name}`, part);
-      for (const what of ['revocations', 'suspensions', 'signIns'] as const) {
-        expect([...part[what].statuses.keys()]).toEqual(['done']);
-        expect(part[what].most).toBeLessThan(Math.max(MOST_MS, MOST_TIMES_QUIET * quiet[what].most));
-      }
-      for (const what of ['sameShard', 'otherShard'] as const) {
-        expect([...part[what].statuses.keys()]).toEqual([200]);
-        expect(part[what].p99).toBeLessThan(Math.max(MOST_AUTHZ_MS, MOST_TIMES_QUIET * quiet[what].p99));
+      for (const what of ['revocations', 'suspensions', 'signIns', 'sameShard', 'otherShard'] as const) {
+        expect([...part[what].statuses.keys()]).toEqual([what.endsWith('Shard') ? 200 : 'done']);
+        expect(part[what].mostChangesBefore).toBeLessThan(MOST_CHANGES_BEFORE);
       }
       expect(part.transactions).toBeLessThanOrEqual(MOST_TRANSACTIONS);
       // It was one.

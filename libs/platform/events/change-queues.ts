@@ -14,6 +14,8 @@ export interface Turn {
 const BOUNDS = { of: 'changes', runningPerFlow: 1, waiting: 500, waitingPerFlow: 32, patienceMs: 5_000 };
 const ORDINARY = 4;
 const TAKES_AWAY = 3;
+/** A page or a script of one person has a few requests under way; more is a flood or bulk work, which can take longer. */
+const REST_BEYOND = 3;
 
 const waitSeconds = histogram(
   'keyledger_change_wait_seconds',
@@ -29,7 +31,7 @@ const waitSeconds = histogram(
  */
 @Injectable()
 export class ChangeQueues {
-  readonly #ordinary = new FairQueue({ ...BOUNDS, running: ORDINARY });
+  readonly #ordinary = new FairQueue({ ...BOUNDS, running: ORDINARY, restBeyond: REST_BEYOND });
   readonly #takesAway = new FairQueue({ ...BOUNDS, running: TAKES_AWAY });
 
   /** @throws DomainError `rate_limited` or `overloaded`, as {@link FairQueue.run} does */

@@ -24,14 +24,7 @@ const PAUSE_MS = 50;
 const DEPLOYMENT_LOCK = SHARDS;
 const DEPLOYMENT_SHARD = shardOf(DEPLOYMENT_ID);
 
-/** For how long the server lets a change wait for one lock. A change takes milliseconds, and each node has few under way. */
-const LOCK_TIMEOUT_MS = 5_000;
-/** For how long the server keeps the locks of a node that has stopped in the midst of a change. */
-const STOPPED_MS = 10_000;
 const LOCK_NOT_AVAILABLE = '55P03';
-
-const BOUND = `SELECT set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', true),
-                      set_config('idle_in_transaction_session_timeout', '${STOPPED_MS}', true)`;
 
 /** Moves the state of a shard and notes what it moved for. */
 const MOVE = `
@@ -175,7 +168,6 @@ async function lock(
   const ofTenants = organizationIds.filter((id) => id !== DEPLOYMENT_ID);
   const isInDeployment = ofTenants.length < organizationIds.length;
   const shards = [...new Set(ofTenants.map(shardOf))].toSorted((a, b) => a - b);
-  await em.execute(BOUND);
   for (const place of [...shards, ...(isInDeployment ? [DEPLOYMENT_LOCK] : [])]) {
     await lockUntilCommit(em, 'shard', place, place === move?.shard ? 'alone' : 'shared');
   }
