@@ -15,7 +15,7 @@ import { RequirementCheck } from '#libs/platform/idempotency.js';
 import type { DirectServer } from '#libs/platform/http/direct-server.js';
 import type { Proxies } from '#libs/platform/http/proxies.js';
 import { PlatformModule } from '#libs/platform/platform.module.js';
-import { RequestPlatformModule } from '#libs/platform/request-platform.module.js';
+import { RequestPlatformModule } from './request-platform.module.js';
 import { entities } from './entities.js';
 
 /** Where `auth` and `organizations`, which ask for something that knows keys, meet `api-keys`, which does. */

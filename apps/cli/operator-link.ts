@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
-import { sessionOptions } from '#libs/platform/database.js';
+import { sessionOptions } from '#libs/database/database.js';
 
 const HOURS = 24;
 

@@ -1,6 +1,6 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
-import { Inbox } from '#libs/platform/events/inbox.js';
+import { Inbox } from '#libs/outbox/ingester.js';
 import { Queues } from '#libs/platform/queue.js';
 
 const QUEUE = 'expiry';

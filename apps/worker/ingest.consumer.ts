@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Job, Worker } from 'bullmq';
-import { INGEST_QUEUE } from '#libs/platform/events/ingest-bell.js';
-import { Inbox } from '#libs/platform/events/inbox.js';
-import { groupOf, SHARD_GROUPS } from '#libs/platform/events/shard.js';
+import { INGEST_QUEUE } from '#libs/outbox/outbox-notifier.js';
+import { Inbox } from '#libs/outbox/ingester.js';
+import { groupOf, SHARD_GROUPS } from '#libs/outbox/shard.js';
 import { Queues } from '#libs/platform/queue.js';
 
 const SWEEP_EVERY_MS = 1_000;

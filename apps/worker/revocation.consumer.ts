@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Worker } from 'bullmq';
 import { RevocationFanOut } from '#libs/api-keys/revocation-fan-out.js';
-import { Inbox } from '#libs/platform/events/inbox.js';
+import { Inbox } from '#libs/outbox/ingester.js';
 import { Queues } from '#libs/platform/queue.js';
 
 const QUEUE = 'revocation';

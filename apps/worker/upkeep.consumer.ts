@@ -1,7 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type pg from 'pg';
 import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
-import { DATABASE_POOL } from '#libs/platform/database.js';
+import { DATABASE_POOL } from '#libs/database/database.js';
 import { Queues } from '#libs/platform/queue.js';
 
 const QUEUE = 'upkeep';

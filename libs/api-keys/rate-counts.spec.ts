@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { SUB_WINDOWS } from '#libs/platform/events/sliding-window.js';
+import { SUB_WINDOWS } from '#libs/admission/rate-limit-window.js';
 import { countOf, kept, type RateCount } from './rate-counts.js';
 
 const NOW = 1_790_000_000;

@@ -1,4 +1,4 @@
-import { SUB_WINDOWS } from '#libs/platform/events/sliding-window.js';
+import { SUB_WINDOWS } from '#libs/admission/rate-limit-window.js';
 
 /** What a window of so many seconds has let through, by its sub-windows. */
 export interface RateCount {

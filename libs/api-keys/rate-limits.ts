@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { toUuid } from '#libs/contract/ids.js';
 import { MAX_RATE_LIMITS, type RateLimit } from '#libs/contract/rate-limits.js';
-import type { Standing } from '#libs/platform/events/sliding-window.js';
+import type { Standing } from '#libs/admission/rate-limit-window.js';
 import { countOf, kept, type RateCount } from './rate-counts.js';
 
 interface Row extends RateCount {

@@ -4,12 +4,12 @@ import type pg from 'pg';
 import { v7 } from 'uuid';
 import type { EventActor } from '#libs/contract/events.js';
 import { fromUuid } from '#libs/contract/ids.js';
-import { DATABASE_POOL, inTransaction } from '#libs/platform/database.js';
+import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { unlessAway, Gauges } from '#libs/platform/metrics.js';
-import { bundleOf } from '#libs/platform/events/bundle.js';
-import { Events } from '#libs/platform/events/event.js';
-import { shardOf } from '#libs/platform/events/shard.js';
+import { bundleOf } from '#libs/outbox/packed-entries.js';
+import { Events } from '#libs/outbox/event.js';
+import { shardOf } from '#libs/outbox/shard.js';
 import { aboutProject } from './api-key.js';
 
 /** Keys of one transaction: their events have less than a megabyte, and a change of one of them waits some 50 ms at most. */

@@ -4,7 +4,7 @@ import type { EventActor } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
 import { ApiKeyRevocation, type Dependents, type MassRevocation } from '#libs/organizations/api-key-revocation.js';
 import { Clock } from '#libs/platform/clock.js';
-import type { Change } from '#libs/platform/events/changes.js';
+import type { Change } from '#libs/admission/changes.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { requestContext } from '#libs/platform/request-context.js';
 

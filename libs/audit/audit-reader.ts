@@ -3,7 +3,7 @@ import type pg from 'pg';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { EventEnvelope } from '#libs/contract/events.js';
 import { toUuid } from '#libs/contract/ids.js';
-import { DATABASE_POOL } from '#libs/platform/database.js';
+import { DATABASE_POOL } from '#libs/database/database.js';
 import { conditionsOf, type Condition, type StoredFilter } from './audit-filter.js';
 
 /** An entry at its place in the log. */

@@ -1,6 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
-import { DATABASE_POOL } from '#libs/platform/database.js';
+import { DATABASE_POOL } from '#libs/database/database.js';
 
 const MONTHS_AHEAD = 3;
 

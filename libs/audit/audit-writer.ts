@@ -2,8 +2,8 @@ import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
-import { BinaryRows } from '#libs/platform/binary-rows.js';
-import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/platform/events/inbox.js';
+import { BinaryRows } from '#libs/database/binary-rows.js';
+import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/outbox/ingester.js';
 import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { columnsOf } from './audit-columns.js';
 

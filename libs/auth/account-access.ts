@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { toUuid } from '#libs/contract/ids.js';
-import { lockUntilCommit } from '#libs/platform/events/advisory-locks.js';
+import { lockUntilCommit } from '#libs/admission/advisory-locks.js';
 import { PasswordReset } from './password-reset.entity.js';
 import { Session } from './session.entity.js';
 import { isLive, MAX_SESSIONS } from './session.js';

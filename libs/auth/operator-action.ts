@@ -1,7 +1,7 @@
 import type { DomainEventType, EventActor } from '#libs/contract/events.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import type { Change } from '#libs/platform/events/changes.js';
-import type { NewEvent } from '#libs/platform/events/event.js';
+import type { Change } from '#libs/admission/changes.js';
+import type { NewEvent } from '#libs/outbox/event.js';
 import { personOf, type UserPrincipal } from './principal.js';
 
 /**

@@ -4,7 +4,7 @@ import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes } from '#libs/admission/changes.js';
 import { AccountRate } from './account-rate.js';
 import { endSessions, lockUsers, withdrawResets } from './account-access.js';
 import { hashOfToken, newOneTimeToken, oneTimeLink } from './one-time-token.js';

@@ -2,8 +2,8 @@ import { createParamDecorator } from '@nestjs/common';
 import type { Environment } from '#libs/contract/api-keys.js';
 import type { EventActor, EventVerifier } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
-import type { Turn } from '#libs/platform/events/change-queues.js';
-import type { Basis } from '#libs/platform/events/admission.js';
+import type { Turn } from '#libs/admission/change-queues.js';
+import type { Basis } from '#libs/admission/admission.js';
 import type { User } from './user.entity.js';
 
 /** Who is calling. What a user may do depends on the organization; what a key may do came with it. */

@@ -5,7 +5,7 @@ import { Injectable } from '@nestjs/common';
 import { newId } from '#libs/contract/ids.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes } from '#libs/admission/changes.js';
 import { noteRequirement, type Requirement } from '#libs/platform/idempotency.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { requestContext } from '#libs/platform/request-context.js';

@@ -2,7 +2,7 @@ import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/comm
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { errorText } from '#libs/platform/error-text.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes } from '#libs/admission/changes.js';
 
 const WINDOW_MS = 60_000;
 const RECORDED_PER_WINDOW = 30;

@@ -9,7 +9,7 @@ import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { InvitationsService, type InvitationWithLink } from '#libs/organizations/invitations.service.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes } from '#libs/admission/changes.js';
 
 const INVITATION_DAYS = 1;
 

@@ -1,4 +1,4 @@
-import type { Change } from '#libs/platform/events/changes.js';
+import type { Change } from '#libs/admission/changes.js';
 import type { EventActor } from '#libs/contract/events.js';
 
 /** The keys of an organization that depend on a project, or on the member who is accountable for them. */

@@ -12,7 +12,7 @@ import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes, type Change } from '#libs/platform/events/changes.js';
+import { Changes, type Change } from '#libs/admission/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { Authorities } from './authorities.service.js';
 import { isHigher, mayAssign } from '#libs/contract/roles.js';

@@ -5,7 +5,7 @@ import { actorOf, personOf, turnToTakeAway, type Principal, type UserPrincipal }
 import { User } from '#libs/auth/user.entity.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes } from '#libs/admission/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { ApiKeyRevocation } from './api-key-revocation.js';
 import { Authorities } from './authorities.service.js';

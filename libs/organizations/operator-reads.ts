@@ -4,7 +4,7 @@ import { recordOperatorAction } from '#libs/auth/operator-action.js';
 import { turnOf, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import { Changes, type Change } from '#libs/platform/events/changes.js';
+import { Changes, type Change } from '#libs/admission/changes.js';
 import { apartFromTheCall } from '#libs/platform/idempotency.js';
 import { endpointAsked, requestContext } from '#libs/platform/request-context.js';
 import { Organization } from './organization.entity.js';

@@ -7,7 +7,7 @@ import { SessionsService } from '#libs/auth/sessions.service.js';
 import { newId } from '#libs/contract/ids.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes } from '#libs/admission/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
 import { Authorities } from './authorities.service.js';

@@ -6,7 +6,7 @@ import { isId, newId } from '#libs/contract/ids.js';
 import type { BuiltInScope } from '#libs/contract/scopes.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes } from '#libs/admission/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { containing } from '#libs/platform/patterns.js';
 import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';

@@ -9,7 +9,7 @@ import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes } from '#libs/platform/events/changes.js';
+import { Changes } from '#libs/admission/changes.js';
 import { CreditsService } from './credits.service.js';
 import type { Invitation } from './invitation.entity.js';
 import { InvitationsService } from './invitations.service.js';

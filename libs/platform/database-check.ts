@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { ConfigError } from './config.js';
-import { isDatabaseAway, sessionOptions, type DatabaseRole } from './database.js';
+import { isDatabaseAway, sessionOptions, type DatabaseRole } from '#libs/database/database.js';
 
 const OLDEST_VERSION = 15;
 const CONNECT_DEADLINE_MS = 10_000;

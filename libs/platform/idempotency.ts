@@ -4,7 +4,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { canonicalJson } from './canonical-json.js';
-import { DATABASE_POOL } from './database.js';
+import { DATABASE_POOL } from '#libs/database/database.js';
 import { DomainError } from './errors.js';
 
 /** A call that names an `Idempotency-Key`. */

@@ -1,6 +1,7 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
+import { Clock, DatabaseClock } from './clock.js';
 import { Config } from './config.js';
-import { DatabaseModule, type DatabaseRole, type Entities } from './database.js';
+import { DatabaseModule, type DatabaseRole, type Entities } from '#libs/database/database.js';
 import { Gauges } from './metrics.js';
 import { MetricsServer } from './metrics-server.js';
 import { Queues } from './queue.js';
@@ -12,9 +13,16 @@ export class PlatformModule {
   static forRoot(config: Config, role: DatabaseRole, entities: Entities): DynamicModule {
     return {
       module: PlatformModule,
-      imports: [DatabaseModule.forRoot(role, entities)],
-      providers: [{ provide: Config, useValue: config }, Gauges, Queues, MetricsServer],
-      exports: [Config, Gauges, Queues, DatabaseModule],
+      imports: [DatabaseModule.forRoot(config.settings.DATABASE_URL, role, entities)],
+      providers: [
+        { provide: Config, useValue: config },
+        DatabaseClock,
+        { provide: Clock, useExisting: DatabaseClock },
+        Gauges,
+        Queues,
+        MetricsServer,
+      ],
+      exports: [Config, Clock, DatabaseClock, Gauges, Queues, DatabaseModule],
     };
   }
 }

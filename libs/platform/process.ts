@@ -1,6 +1,6 @@
 import { ConfigError, EXIT_CONFIG, readConfig, type Config } from './config.js';
 import { checkDatabase, DatabaseAway } from './database-check.js';
-import type { DatabaseRole } from './database.js';
+import type { DatabaseRole } from '#libs/database/database.js';
 import { errorStack } from './error-text.js';
 import { redact } from './redact.js';
 import { endTracing, startTracing } from './tracing.js';

@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
 import { createPostgresBackend, Queue, withBackend, Worker, type Processor } from 'bullmq';
 import { Config } from './config.js';
-import { sessionOptions } from './database.js';
+import { sessionOptions } from '#libs/database/database.js';
 import { PlainCounter } from './metrics.js';
 
 const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostgresBackend);

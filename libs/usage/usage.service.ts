@@ -3,7 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import type { Usage, UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage.js';
-import { DATABASE_POOL } from '#libs/platform/database.js';
+import { DATABASE_POOL } from '#libs/database/database.js';
 import { ApiKeySecretUsage, ApiKeyUsage, ApiKeyVerifications } from './api-key-usage.entity.js';
 import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 import type { UsagePeriod } from './usage-period.js';

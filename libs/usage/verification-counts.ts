@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import { idOf, toUuid } from '#libs/contract/ids.js';
-import type { ReceivedEvent } from '#libs/platform/events/inbox.js';
-import { groupOf, shardOf } from '#libs/platform/events/shard.js';
+import type { ReceivedEvent } from '#libs/outbox/ingester.js';
+import { groupOf, shardOf } from '#libs/outbox/shard.js';
 
 /** What verifications add to a key that asked for them, by the secret that it showed. */
 interface VerificationCount {

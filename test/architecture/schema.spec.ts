@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
-import { ormOptions } from '#libs/platform/database.js';
+import { ormOptions } from '#libs/database/database.js';
 import { entities } from '../../apps/api/entities.js';
 import { createDatabase } from '../support/deployment.js';
 

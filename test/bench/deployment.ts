@@ -8,7 +8,7 @@ import pg from 'pg';
 import { startPostgres } from '../support/built.ts';
 import { copyKeys, Customer, useOnce, type Key } from './keys.ts';
 import { Processes, REST_CORE, said, SERVER_CORE } from './processes.ts';
-import { Trail } from './trail.ts';
+import { Trail } from './audit-log.ts';
 
 const ORGANIZATIONS = 50;
 const KEYS_EACH = 20;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { acceptance, GATEWAY_HEADERS, refusal } from '#libs/api-keys/gateway/answer.js';
+import { acceptance, GATEWAY_HEADERS, refusal } from '#libs/api-keys/gateway/gateway-response.js';
 import { VerificationCode } from '#libs/contract/api-keys.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { DomainError } from '#libs/platform/errors.js';

@@ -2,13 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { newId, toUuid } from '#libs/contract/ids.js';
-import type { Admission, Basis } from '#libs/platform/events/admission.js';
+import type { Admission, Basis } from '#libs/admission/admission.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 
-const built = await builtModule<typeof import('#libs/platform/events/admission.js')>(
-  '#libs/platform/events/admission.js',
-);
+const built = await builtModule<typeof import('#libs/admission/admission.js')>('#libs/admission/admission.js');
 
 let deployment: Deployment;
 let admission: Admission;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
-import { BinaryRows } from '#libs/platform/binary-rows.js';
+import { BinaryRows } from '#libs/database/binary-rows.js';
 import { leafHashOf } from '#libs/audit/audit-writer.js';
 import { leafHash } from '#libs/tlog/leaf.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';

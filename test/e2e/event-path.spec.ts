@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { newEventId, newId, toUuid } from '#libs/contract/ids.js';
-import { shardOf } from '#libs/platform/events/shard.js';
+import { shardOf } from '#libs/outbox/shard.js';
 import { decodeEntries, encodeEntries } from '#libs/tlog/entries.js';
 import { leafHash } from '#libs/tlog/leaf.js';
 import { builtModule } from '../support/built-module.js';
@@ -10,10 +10,8 @@ import { startDeployment, startWorker, type Account, type Deployment } from '../
 import { allIngested } from '../support/events.js';
 import { rejection } from '../support/rejection.js';
 
-const { Admission } = await builtModule<typeof import('#libs/platform/events/admission.js')>(
-  '#libs/platform/events/admission.js',
-);
-const { Inbox } = await builtModule<typeof import('#libs/platform/events/inbox.js')>('#libs/platform/events/inbox.js');
+const { Admission } = await builtModule<typeof import('#libs/admission/admission.js')>('#libs/admission/admission.js');
+const { Inbox } = await builtModule<typeof import('#libs/outbox/ingester.js')>('#libs/outbox/ingester.js');
 
 let deployment: Deployment;
 let ada: Account;

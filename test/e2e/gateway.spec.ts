@@ -1,7 +1,7 @@
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Client } from '#libs/client/client.js';
-import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/answer.js';
+import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/gateway-response.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';

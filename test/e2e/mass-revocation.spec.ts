@@ -17,7 +17,7 @@ const { ApiKeyCredentials } = await builtModule<typeof import('#libs/api-keys/ve
   '#libs/api-keys/verification/api-key-credentials.js',
 );
 const { DatabaseClock } = await builtModule<typeof import('#libs/platform/clock.js')>('#libs/platform/clock.js');
-const { Events } = await builtModule<typeof import('#libs/platform/events/event.js')>('#libs/platform/events/event.js');
+const { Events } = await builtModule<typeof import('#libs/outbox/event.js')>('#libs/outbox/event.js');
 const { RevocationFanOut } = await builtModule<typeof import('#libs/api-keys/revocation-fan-out.js')>(
   '#libs/api-keys/revocation-fan-out.js',
 );

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 
-const { DATABASE_POOL } = await builtModule<typeof import('#libs/platform/database.js')>('#libs/platform/database.js');
+const { DATABASE_POOL } = await builtModule<typeof import('#libs/database/database.js')>('#libs/database/database.js');
 
 /* Preflights are anonymous, so what they cost is bounded, however many there are and whatever their origin. */
 

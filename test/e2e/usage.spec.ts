@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Client } from '#libs/client/client.js';
 import { newEventId, newId, toUuid } from '#libs/contract/ids.js';
 import type { Role } from '#libs/contract/organizations.js';
-import { shardOf } from '#libs/platform/events/shard.js';
+import { shardOf } from '#libs/outbox/shard.js';
 import { encodeEntries } from '#libs/tlog/entries.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';

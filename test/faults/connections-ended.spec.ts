@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Ledger, openCustomer, startLoad } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
-import { expectAgreement, readSoundTrail } from './trail.js';
+import { expectAgreement, readSoundTrail } from './audit-log.js';
 
 const TIMES = 12;
 const PAUSE_MS = 300;

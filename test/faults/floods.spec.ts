@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { createClient, type Client } from '#libs/client/client.js';
-import { shardOf } from '#libs/platform/events/shard.js';
+import { shardOf } from '#libs/outbox/shard.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { openConnection, requestOf } from '../bench/connection.js';
 import { copyKeys, useOnce, type Key } from '../bench/keys.js';

@@ -3,7 +3,7 @@ import { expect, it } from '@jest/globals';
 import { Ledger, openCustomer, startLoad } from './ledger.js';
 import { startProcesses } from './processes.js';
 import { randomFrom } from './random.js';
-import { expectAgreement, readSoundTrail } from './trail.js';
+import { expectAgreement, readSoundTrail } from './audit-log.js';
 
 const KILLS = Number(process.env['KILLS'] ?? 20);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);

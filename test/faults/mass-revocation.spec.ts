@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { createClient, type Client } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
-import { shardOf } from '#libs/platform/events/shard.js';
+import { shardOf } from '#libs/outbox/shard.js';
 import { copyKeys, Customer, type Key } from '../bench/keys.js';
 import { startWorker, TEST_SECRET } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { outcomeOf } from '../support/rejection.js';
 import { startProcesses, type Processes } from './processes.js';
-import { readSoundTrail } from './trail.js';
+import { readSoundTrail } from './audit-log.js';
 
 const KEYS = 8_000;
 const SAMPLE = 20;

@@ -7,7 +7,7 @@ import { leftOut } from '../support/left-out.js';
 import { Ledger, openCustomer, startLoad } from './ledger.js';
 import { freePort } from '../support/ports.js';
 import { startProcesses, type Processes } from './processes.js';
-import { expectAgreement, readSoundTrail } from './trail.js';
+import { expectAgreement, readSoundTrail } from './audit-log.js';
 
 // A server of our own, because this test kills it.
 const redisIsHere = spawnSync('redis-server', ['--version']).status === 0;

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.js';
 import { withOtherSecret } from '../support/tokens.js';
 import { Ledger, openCustomer, type Customer, type Key } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
-import { expectAgreement, readSoundTrail } from './trail.js';
+import { expectAgreement, readSoundTrail } from './audit-log.js';
 
 const ROUNDS = 40;
 /** Each question, ended on each node. */

@@ -1,6 +1,6 @@
 import { Agent } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/answer.js';
+import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/gateway-response.js';
 import type { Client } from '#libs/client/client.js';
 import { createCable } from '../support/cable.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';

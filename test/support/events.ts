@@ -1,13 +1,13 @@
 import { v7 } from 'uuid';
 import { newEventId } from '#libs/contract/ids.js';
-import { shardOf } from '#libs/platform/events/shard.js';
+import { shardOf } from '#libs/outbox/shard.js';
 import { encodeEntries } from '#libs/tlog/entries.js';
 import { builtModule } from './built-module.js';
 import type { Deployment } from './deployment.js';
 import { eventually } from './eventually.js';
 
-const { IngestBell } = await builtModule<typeof import('#libs/platform/events/ingest-bell.js')>(
-  '#libs/platform/events/ingest-bell.js',
+const { IngestBell } = await builtModule<typeof import('#libs/outbox/outbox-notifier.js')>(
+  '#libs/outbox/outbox-notifier.js',
 );
 
 /** What an event says beyond what each has. */

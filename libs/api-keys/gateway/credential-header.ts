@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { GATEWAY_HEADERS } from './answer.js';
+import { GATEWAY_HEADERS } from './gateway-response.js';
 
 /**
  * Headers with a meaning of their own: to a connection, to a gateway, or to us. What stands there is no key, and might be

@@ -12,12 +12,12 @@ import { textOf } from '#libs/platform/http/server.js';
 import { Seldom } from '#libs/platform/seldom.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
 import { recordedPath } from '#libs/platform/request-path.js';
-import type { Standing } from '#libs/platform/events/sliding-window.js';
+import type { Standing } from '#libs/admission/rate-limit-window.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
 import { countVerification } from '../verification/verification-metrics.js';
-import { acceptance, refusal, type GatewayAnswer } from './answer.js';
+import { acceptance, refusal, type GatewayAnswer } from './gateway-response.js';
 import { GatewayPolicies, isAskedByNginx, type GatewayPolicy } from './gateway-policy.js';
-import { endpointSaid } from './question.js';
+import { endpointSaid } from './gateway-request.js';
 
 const PATH = '/authz';
 const WARN_EVERY_MS = 60_000;

@@ -4,9 +4,9 @@ import pLimit from 'p-limit';
 import type pg from 'pg';
 import { domainsAllowing, hostOfOrigin } from '#libs/contract/domains.js';
 import { Clock } from '#libs/platform/clock.js';
-import { DATABASE_POOL, IMPATIENT } from '#libs/platform/database.js';
+import { DATABASE_POOL, IMPATIENT } from '#libs/database/database.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { AuthorizationStates, type StateFollower } from '#libs/platform/events/authorization-states.js';
+import { AuthorizationStates, type StateFollower } from '#libs/admission/authorization-states.js';
 import { statusCondition } from '../key-lifecycle.js';
 
 /** Preflights are anonymous: however many there are, this many connections of the pool serve them. */

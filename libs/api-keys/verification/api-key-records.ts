@@ -8,13 +8,13 @@ import { applicationAuthority } from '#libs/contract/scopes.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { bytesOf } from '#libs/platform/byte-size.js';
 import { Config } from '#libs/platform/config.js';
-import { IMPATIENT, VERIFICATION_POOL } from '#libs/platform/database.js';
+import { IMPATIENT, VERIFICATION_POOL } from '#libs/database/database.js';
 import {
   AuthorizationStates,
   type AuthorizationChange,
   type AuthorizationState,
-} from '#libs/platform/events/authorization-states.js';
-import { StateBoundCache, type Loaded } from '#libs/platform/events/state-bound-cache.js';
+} from '#libs/admission/authorization-states.js';
+import { StateBoundCache, type Loaded } from '#libs/admission/state-bound-cache.js';
 import { Gauges } from '#libs/platform/metrics.js';
 import { revokedAt } from '../revoked-at.js';
 import type { StoredSecret } from './secrets.js';

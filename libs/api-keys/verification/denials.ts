@@ -1,9 +1,9 @@
 import { Injectable, Logger, type BeforeApplicationShutdown } from '@nestjs/common';
 import { Clock } from '#libs/platform/clock.js';
 import { errorText } from '#libs/platform/error-text.js';
-import { Admission } from '#libs/platform/events/admission.js';
-import { Events } from '#libs/platform/events/event.js';
-import { Outage } from '#libs/platform/events/outage.js';
+import { Admission } from '#libs/admission/admission.js';
+import { Events } from '#libs/outbox/event.js';
+import { Outage } from '#libs/admission/outage.js';
 import { aboutProject } from '../api-key.js';
 import type { Found } from './api-key-records.js';
 import { DenialWindows, type Denial, type DenialEvent } from './denial-windows.js';

@@ -3,7 +3,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { Argon2id } from '#libs/platform/argon2id.js';
-import { DATABASE_POOL } from '#libs/platform/database.js';
+import { DATABASE_POOL } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Gauges } from '#libs/platform/metrics.js';

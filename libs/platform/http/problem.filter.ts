@@ -2,7 +2,7 @@ import { DeadlockException } from '@mikro-orm/core';
 import { Catch, HttpException, Logger, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
-import { isDatabaseAway } from '../database.js';
+import { isDatabaseAway } from '#libs/database/database.js';
 import { errorStack } from '../error-text.js';
 import { DomainError, invalidInput } from '../errors.js';
 import { problemHeaders, problemOf } from './problem.js';

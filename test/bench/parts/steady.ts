@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inboxDepth } from '#libs/platform/events/inbox-depth.js';
+import { inboxDepth } from '#libs/outbox/outbox-depth.js';
 import type { Bench } from '../bench.ts';
 import { progress, type Result } from '../report.ts';
 

@@ -3,12 +3,12 @@ import pg from 'pg';
 import { z } from 'zod';
 import { asEnvelope, type EventEnvelope } from '#libs/contract/events.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
-import { DatabaseClock } from '../clock.js';
-import { DATABASE_POOL, inTransaction } from '../database.js';
-import { errorText } from '../error-text.js';
-import { traced } from '../tracing.js';
-import { Gauges } from '../metrics.js';
-import { inboxMetrics, measureInbox } from './inbox-metrics.js';
+import { DatabaseClock } from '#libs/platform/clock.js';
+import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
+import { errorText } from '#libs/platform/error-text.js';
+import { traced } from '#libs/platform/tracing.js';
+import { Gauges } from '#libs/platform/metrics.js';
+import { inboxMetrics, measureInbox } from './outbox-metrics.js';
 
 /** An event as it comes out of the inbox: the bytes that were stored, and what they say. */
 export interface ReceivedEvent {

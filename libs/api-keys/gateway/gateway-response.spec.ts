@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createApiKey } from '#libs/contract/api-keys.js';
 import type { ApiKeyRecord } from '../verification/verification.js';
-import { acceptance } from './answer.js';
+import { acceptance } from './gateway-response.js';
 
 const HEADER = 'x-api-key-external-id';
 

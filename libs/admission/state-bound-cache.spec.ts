@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { AuthorizationStates } from './authorization-states.js';
-import { Gauges } from '../metrics.js';
+import { Gauges } from '#libs/platform/metrics.js';
 import { StateBoundCache, type Loaded } from './state-bound-cache.js';
 
 /**

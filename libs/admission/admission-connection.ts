@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { IMPATIENT, sessionOptions } from '../database.js';
-import { traced } from '../tracing.js';
+import { IMPATIENT, sessionOptions } from '#libs/database/database.js';
+import { traced } from '#libs/platform/tracing.js';
 import { admissionMetrics } from './admission-metrics.js';
 
 const STATEMENT_TIMEOUT_MS = 1_000;

@@ -1,7 +1,7 @@
 import { Gauge } from 'prom-client';
 import type pg from 'pg';
-import { histogram, PlainCounter, registry, unlessAway, type Gauges } from '../metrics.js';
-import { inboxDepth } from './inbox-depth.js';
+import { histogram, PlainCounter, registry, unlessAway, type Gauges } from '#libs/platform/metrics.js';
+import { inboxDepth } from './outbox-depth.js';
 
 export const inboxMetrics = {
   ingested: new PlainCounter('keyledger_events_ingested_total', 'Events that were put into the trail').of({}),

@@ -3,8 +3,6 @@ import type { Options } from '@mikro-orm/postgresql';
 import { Global, Inject, Injectable, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
 import { BoundParametersDriver } from './bound-parameters.js';
-import { Clock, DatabaseClock } from './clock.js';
-import { Config } from './config.js';
 
 /**
  * The roles that the migrations make. A connection takes one on as it opens and cannot do what that role cannot: the API
@@ -99,42 +97,23 @@ class PoolCloser implements OnApplicationShutdown {
 @Global()
 @Module({})
 export class DatabaseModule {
-  static forRoot(role: DatabaseRole, entities: Entities): DynamicModule {
+  static forRoot(databaseUrl: string, role: DatabaseRole, entities: Entities): DynamicModule {
     return {
       module: DatabaseModule,
-      imports: [
-        MikroOrmModule.forRootAsync({
-          driver: BoundParametersDriver,
-          inject: [Config],
-          useFactory: (config: Config) => ({
-            ...ormOptions(config.settings.DATABASE_URL, role, entities),
-            registerRequestContext: false,
-          }),
-        }),
-      ],
+      imports: [MikroOrmModule.forRoot({ ...ormOptions(databaseUrl, role, entities), registerRequestContext: false })],
       providers: [
-        {
-          provide: DATABASE_POOL,
-          inject: [Config],
-          useFactory: (config: Config) => openPool(config, role, 'statements'),
-        },
-        {
-          provide: VERIFICATION_POOL,
-          inject: [Config],
-          useFactory: (config: Config) => openPool(config, role, 'verification'),
-        },
+        { provide: DATABASE_POOL, useFactory: () => openPool(databaseUrl, role, 'statements') },
+        { provide: VERIFICATION_POOL, useFactory: () => openPool(databaseUrl, role, 'verification') },
         PoolCloser,
-        DatabaseClock,
-        { provide: Clock, useExisting: DatabaseClock },
       ],
-      exports: [DATABASE_POOL, VERIFICATION_POOL, DatabaseClock, Clock],
+      exports: [DATABASE_POOL, VERIFICATION_POOL],
     };
   }
 }
 
-function openPool(config: Config, role: DatabaseRole, name: 'statements' | 'verification'): pg.Pool {
+function openPool(databaseUrl: string, role: DatabaseRole, name: 'statements' | 'verification'): pg.Pool {
   const pool = new pg.Pool({
-    connectionString: config.settings.DATABASE_URL,
+    connectionString: databaseUrl,
     ...driverOptions(role, name),
     max: CONNECTIONS[name],
   });

@@ -1,5 +1,5 @@
 import type { DomainError } from '#libs/platform/errors.js';
-import type { Standing } from '#libs/platform/events/sliding-window.js';
+import type { Standing } from '#libs/admission/rate-limit-window.js';
 import { problemHeaders, problemOf } from '#libs/platform/http/problem.js';
 import { rateLimitHeaders } from '../rate-limits.js';
 import type { ApiKeyRecord } from '../verification/verification.js';

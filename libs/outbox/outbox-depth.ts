@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { IMPATIENT } from '../database.js';
+import { IMPATIENT } from '#libs/database/database.js';
 
 /** How many batches of events wait for a worker, and the oldest for how many seconds. */
 export async function inboxDepth(database: pg.Pool | pg.ClientBase): Promise<{ batches: number; age: number }> {

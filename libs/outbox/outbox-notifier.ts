@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import type { Queue } from 'bullmq';
-import { errorText } from '../error-text.js';
-import { Queues } from '../queue.js';
+import { errorText } from '#libs/platform/error-text.js';
+import { Queues } from '#libs/platform/queue.js';
 import { groupOf } from './shard.js';
 
 /**

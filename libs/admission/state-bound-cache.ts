@@ -1,8 +1,8 @@
 import { LRUCache } from 'lru-cache';
-import { DomainError } from '../errors.js';
-import { bytesOf, ownText } from '../byte-size.js';
-import { PlainCounter, type Count, type Gauges } from '../metrics.js';
-import { traced } from '../tracing.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { bytesOf, ownText } from '#libs/platform/byte-size.js';
+import { PlainCounter, type Count, type Gauges } from '#libs/platform/metrics.js';
+import { traced } from '#libs/platform/tracing.js';
 import type { AuthorizationChange, AuthorizationStates, StateFollower } from './authorization-states.js';
 
 /** What was loaded, and the state of its shard, of one and the same instant. */

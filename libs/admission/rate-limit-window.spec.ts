@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { longestWait, roomOf, standingOf, SUB_WINDOWS, type Window } from './sliding-window.js';
+import { longestWait, roomOf, standingOf, SUB_WINDOWS, type Window } from './rate-limit-window.js';
 
 const window: fc.Arbitrary<Window> = fc
   .record({

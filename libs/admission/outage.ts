@@ -1,5 +1,5 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { Config } from '../config.js';
+import { Config } from '#libs/platform/config.js';
 
 const TRY_EVERY_MS = 1_000;
 

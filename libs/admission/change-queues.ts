@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { FairQueue } from '../fair-queue.js';
-import { histogram } from '../metrics.js';
+import { FairQueue } from '#libs/platform/fair-queue.js';
+import { histogram } from '#libs/platform/metrics.js';
 
 /** How a change waits for its turn. */
 export interface Turn {

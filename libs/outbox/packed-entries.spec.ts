@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
-import { bundleOf } from './bundle.js';
+import { bundleOf } from './packed-entries.js';
 
 describe('a bundle', () => {
   it('is the entries of its texts, byte for byte, whatever they hold', () => {

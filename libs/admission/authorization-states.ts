@@ -1,9 +1,9 @@
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type pg from 'pg';
-import { DatabaseClock } from '../clock.js';
-import { IMPATIENT, VERIFICATION_POOL } from '../database.js';
-import { errorText } from '../error-text.js';
-import { SHARDS } from './shard.js';
+import { DatabaseClock } from '#libs/platform/clock.js';
+import { IMPATIENT, VERIFICATION_POOL } from '#libs/database/database.js';
+import { errorText } from '#libs/platform/error-text.js';
+import { SHARDS } from '#libs/outbox/shard.js';
 
 /** Of what a change may make decisions wrong. */
 export const CHANGED_KINDS = ['api_key', 'project', 'organization', 'member'] as const;

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { newEventId } from '#libs/contract/ids.js';
 import type { DomainEventOf, DomainEventType, EventActor, EventSubject } from '#libs/contract/events.js';
-import { Clock } from '../clock.js';
-import { Config } from '../config.js';
-import { PersonalData } from '../personal-data.js';
-import { withoutSecrets } from '../redact.js';
-import { requestContext } from '../request-context.js';
+import { Clock } from '#libs/platform/clock.js';
+import { Config } from '#libs/platform/config.js';
+import { PersonalData } from '#libs/platform/personal-data.js';
+import { withoutSecrets } from '#libs/platform/redact.js';
+import { requestContext } from '#libs/platform/request-context.js';
 
 type OwnData<T extends DomainEventType> = Omit<
   DomainEventOf<T>['data'],

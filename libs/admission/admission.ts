@@ -2,18 +2,18 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { v7 } from 'uuid';
 import { toUuid } from '#libs/contract/ids.js';
-import { DatabaseClock } from '../clock.js';
-import { Config } from '../config.js';
-import { isDatabaseAway } from '../database.js';
-import { errorText } from '../error-text.js';
-import { DomainError } from '../errors.js';
+import { DatabaseClock } from '#libs/platform/clock.js';
+import { Config } from '#libs/platform/config.js';
+import { isDatabaseAway } from '#libs/database/database.js';
+import { errorText } from '#libs/platform/error-text.js';
+import { DomainError } from '#libs/platform/errors.js';
 import { AdmissionConnection } from './admission-connection.js';
 import { admissionMetrics } from './admission-metrics.js';
 import { AuthorizationStates, CHANGED_KINDS } from './authorization-states.js';
-import { bundleOf } from './bundle.js';
-import { IngestBell } from './ingest-bell.js';
+import { bundleOf } from '#libs/outbox/packed-entries.js';
+import { IngestBell } from '#libs/outbox/outbox-notifier.js';
 import { Outage } from './outage.js';
-import { longestWait, roomOf, standingOf, SUB_WINDOWS, type Standing, type Window } from './sliding-window.js';
+import { longestWait, roomOf, standingOf, SUB_WINDOWS, type Standing, type Window } from './rate-limit-window.js';
 
 /** What a decision rests on, and the authorization state as of which it was made. */
 export interface Basis {

@@ -1,23 +1,23 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR } from '@nestjs/core';
-import { Admission } from './events/admission.js';
-import { AuthorizationStates } from './events/authorization-states.js';
-import { ChangeQueues } from './events/change-queues.js';
-import { Changes } from './events/changes.js';
-import { Events } from './events/event.js';
-import { IngestBell } from './events/ingest-bell.js';
-import { Outage } from './events/outage.js';
+import { Admission } from '#libs/admission/admission.js';
+import { AuthorizationStates } from '#libs/admission/authorization-states.js';
+import { ChangeQueues } from '#libs/admission/change-queues.js';
+import { Changes } from '#libs/admission/changes.js';
+import { Events } from '#libs/outbox/event.js';
+import { IngestBell } from '#libs/outbox/outbox-notifier.js';
+import { Outage } from '#libs/admission/outage.js';
 import { HealthController } from './health.controller.js';
-import { DirectServer } from './http/direct-server.js';
-import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
-import { OpenStreams } from './http/open-streams.js';
-import { PageLinksInterceptor } from './http/page-links.interceptor.js';
-import { ProblemFilter } from './http/problem.filter.js';
-import { Proxies } from './http/proxies.js';
-import { ValidationInterceptor } from './http/validation.interceptor.js';
-import { Idempotency } from './idempotency.js';
-import { PersonalData } from './personal-data.js';
-import { Sealing } from './sealing.js';
+import { DirectServer } from '#libs/platform/http/direct-server.js';
+import { IdempotencyInterceptor } from '#libs/platform/http/idempotency.interceptor.js';
+import { OpenStreams } from '#libs/platform/http/open-streams.js';
+import { PageLinksInterceptor } from '#libs/platform/http/page-links.interceptor.js';
+import { ProblemFilter } from '#libs/platform/http/problem.filter.js';
+import { Proxies } from '#libs/platform/http/proxies.js';
+import { ValidationInterceptor } from '#libs/platform/http/validation.interceptor.js';
+import { Idempotency } from '#libs/platform/idempotency.js';
+import { PersonalData } from '#libs/platform/personal-data.js';
+import { Sealing } from '#libs/platform/sealing.js';
 
 /** What a process has that answers requests: events on their way in, errors and validation as the contract has them. */
 @Global()

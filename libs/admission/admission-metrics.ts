@@ -1,4 +1,4 @@
-import { histogram, PlainCounter } from '../metrics.js';
+import { histogram, PlainCounter } from '#libs/platform/metrics.js';
 
 export const admissionMetrics = {
   batchSize: histogram(
