@@ -11,7 +11,7 @@ import { contentSecurityPolicy } from './content-security-policy.js';
 /** Where the build puts the dashboard, seen from the built API. */
 export const DASHBOARD = join(import.meta.dirname, '../../dashboard');
 
-/** Paths that are the API's, known or not: a browser that opens one gets the answer that a program would. */
+/** Paths that are the API's, known or not: a browser that opens one gets the response that a program would. */
 const NOT_PAGES = /^\/(api|assets|auth|authz|docs|health|openapi\.json|problems|tlog)(\/|$)/;
 
 /** What the build has where the nonce belongs. */

@@ -6,8 +6,8 @@ import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { describeProblem, live, ready } from '#libs/contract/system.js';
 import { DATABASE_POOL, IMPATIENT } from '#libs/database/database.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { inboxDepth } from '#libs/outbox/outbox-depth.js';
-import { IngestBell } from '#libs/outbox/outbox-notifier.js';
+import { outboxDepth } from '#libs/outbox/outbox-depth.js';
+import { OutboxNotifier } from '#libs/outbox/outbox-notifier.js';
 import { Outage } from '#libs/admission/outage.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { Proxies } from '#libs/platform/http/proxies.js';
@@ -17,14 +17,14 @@ type Readiness = RouteOutput<typeof ready>;
 type Check = Readiness['checks']['database'];
 
 /** An event that waits longer than this has no worker. */
-const INBOX_AGE_SECONDS = 60;
+const OUTBOX_AGE_SECONDS = 60;
 
 @Controller()
 export class HealthController {
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     private readonly queues: Queues,
-    private readonly bell: IngestBell,
+    private readonly notifier: OutboxNotifier,
     private readonly outage: Outage,
     private readonly proxies: Proxies,
   ) {}
@@ -35,21 +35,21 @@ export class HealthController {
   }
 
   /**
-   * Only a database that is away takes a node out of service, and not where the cache then answers: without the queue or a
-   * worker nothing is lost, the trail comes later.
+   * Only a database that is away takes a node out of service, and not where the cache then responds: without the queue or a
+   * worker nothing is lost, the audit log comes later.
    */
   @Implements(ready)
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Readiness> {
-    const [database, inbox, durability] = await Promise.all([
+    const [database, outbox, durability] = await Promise.all([
       this.#check('failing', () => this.#database()),
-      this.#check('degraded', () => this.#inbox()),
+      this.#check('degraded', () => this.#outbox()),
       this.#check('degraded', () => this.#durability()),
     ]);
     const status = database.status === 'failing' && !this.outage.isTolerated ? 'failing' : 'ok';
     if (status === 'failing') void reply.status(503);
     const checks = {
       database,
-      inbox,
+      outbox,
       durability: this.#asPromised(durability),
       queue: this.#queue(),
       proxies: this.#proxies(),
@@ -68,7 +68,7 @@ export class HealthController {
       return await work();
     } catch {
       // The reason may name hosts and users; it is in the log of whoever looks after the database.
-      return { status: otherwise, detail: 'no answer from PostgreSQL' };
+      return { status: otherwise, detail: 'no response from PostgreSQL' };
     }
   }
 
@@ -80,10 +80,10 @@ export class HealthController {
     return { status: 'ok', detail: `PostgreSQL ${rows[0]!.version}` };
   }
 
-  async #inbox(): Promise<Check> {
-    const { batches, age } = await inboxDepth(this.pool);
+  async #outbox(): Promise<Check> {
+    const { batches, age } = await outboxDepth(this.pool);
     const detail = `${batches} batches wait, the oldest for ${age.toFixed(1)} s`;
-    return age > INBOX_AGE_SECONDS
+    return age > OUTBOX_AGE_SECONDS
       ? { status: 'degraded', detail: `${detail}: is a worker running?` }
       : { status: 'ok', detail };
   }
@@ -115,7 +115,7 @@ export class HealthController {
     if (this.outage.isPresent) {
       return {
         status: 'degraded',
-        detail: 'good answers are given from the cache, without a record (ON_OUTAGE=allow)',
+        detail: 'keys are accepted from the cache, without a record (ON_OUTAGE=allow)',
       };
     }
     if (!this.outage.isTolerated) return { status, detail };
@@ -134,8 +134,8 @@ export class HealthController {
   }
 
   #queue(): Check {
-    return this.bell.failing
-      ? { status: 'degraded', detail: `BullMQ on ${this.queues.backend} does not answer; the worker sweeps by itself` }
+    return this.notifier.failing
+      ? { status: 'degraded', detail: `BullMQ on ${this.queues.backend} does not respond; the worker sweeps by itself` }
       : { status: 'ok', detail: `BullMQ on ${this.queues.backend}` };
   }
 }

@@ -5,7 +5,7 @@ import { AuthorizationStates } from '#libs/admission/authorization-states.js';
 import { ChangeQueues } from '#libs/admission/change-queues.js';
 import { Changes } from '#libs/admission/changes.js';
 import { Events } from '#libs/outbox/event.js';
-import { IngestBell } from '#libs/outbox/outbox-notifier.js';
+import { OutboxNotifier } from '#libs/outbox/outbox-notifier.js';
 import { Outage } from '#libs/admission/outage.js';
 import { HealthController } from './health.controller.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
@@ -19,7 +19,7 @@ import { Idempotency } from '#libs/platform/idempotency.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { Sealing } from '#libs/platform/sealing.js';
 
-/** What a process has that answers requests: events on their way in, errors and validation as the contract has them. */
+/** What a process has that serves requests: events on their way in, errors and validation as the contract has them. */
 @Global()
 @Module({
   controllers: [HealthController],
@@ -31,12 +31,12 @@ import { Sealing } from '#libs/platform/sealing.js';
     Events,
     PersonalData,
     Idempotency,
-    IngestBell,
+    OutboxNotifier,
     OpenStreams,
     Outage,
     Sealing,
     { provide: APP_FILTER, useClass: ProblemFilter },
-    // In this order: a bad request is told first, and an answer that is repeated leads to its neighbours as well.
+    // In this order: a bad request is told first, and a response that is repeated leads to its neighbours as well.
     { provide: APP_INTERCEPTOR, useClass: ValidationInterceptor },
     { provide: APP_INTERCEPTOR, useClass: PageLinksInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },

@@ -42,7 +42,7 @@ It needs the database: DATABASE_URL, or a Keyledger of \`npm start\` that runs o
 operator, a start of \`npm start\` ends the links before it that name no EMAIL.`;
 
 const AFTER = `
-Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server answers, 74 the output could
+Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server responds, 74 the output could
 not be written, 77 not signed in, 78 a setting or file is wrong.`;
 
 /** What was written behind an option may be a secret: `--password=…`. */

@@ -3,7 +3,7 @@
 /** The server refused it, or whoever was asked at a question did. */
 export const EXIT_REFUSED = 1;
 export const EXIT_USAGE = 64;
-/** Nothing that can be understood answers where the server should be. */
+/** No server that the program understands responds. */
 export const EXIT_UNAVAILABLE = 69;
 /** What was made out could not be written. */
 export const EXIT_OUTPUT = 74;

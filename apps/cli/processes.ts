@@ -101,12 +101,12 @@ function read(file: string): string | undefined {
   }
 }
 
-function attempt(work: () => void, refusal: string): boolean {
+function attempt(work: () => void, rejection: string): boolean {
   try {
     work();
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === refusal) return false;
+    if ((error as NodeJS.ErrnoException).code === rejection) return false;
     throw error;
   }
 }

@@ -12,7 +12,7 @@ export default defineConfig({
   root: import.meta.dirname,
   plugins: [react(), withoutJsonSchemas(), precompressed()],
   resolve: { alias: [{ find: /^#libs\/(.*)\.js$/, replacement: `${root}/libs/$1.ts` }] },
-  // The server puts the nonce of each answer in its place.
+  // The server puts the nonce of each respond in its place.
   html: { cspNonce: '__CSP_NONCE__' },
   build: {
     outDir,
@@ -43,7 +43,7 @@ function withoutJsonSchemas(): Plugin {
   };
 }
 
-/** The server hands out what lies beside an asset as `.br` or `.gz`: nothing is compressed for each answer. */
+/** The server hands out what lies beside an asset as `.br` or `.gz`: nothing is compressed for each response. */
 function precompressed(): Plugin {
   const encodings = { br: promisify(brotliCompress), gz: promisify(gzip) };
   return {

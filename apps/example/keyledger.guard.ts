@@ -11,7 +11,7 @@ import type { FastifyRequest } from 'fastify';
 import { ApiError, type Client } from '#libs/client/client.js';
 import { verifyApiKey, type Verification } from '#libs/contract/api-keys.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
-import { Refusal } from './problem.js';
+import { Rejection } from './problem.js';
 
 /** Injection token of the client with which we talk to Keyledger. */
 export const KEYLEDGER = Symbol('Keyledger');
@@ -33,7 +33,7 @@ export const CallerKey = createParamDecorator(
   (_: unknown, context) => context.switchToHttp().getRequest<FastifyRequest>().apiKey,
 );
 
-/** Lets a request pass when Keyledger says that its key is good for it. That answer is also the record of the use. */
+/** Lets a request pass when Keyledger says that its key is good for it. That response is also the record of the use. */
 @Injectable()
 export class KeyledgerGuard implements CanActivate {
   readonly #logger = new Logger(KeyledgerGuard.name);
@@ -45,11 +45,11 @@ export class KeyledgerGuard implements CanActivate {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const scope = this.reflector.get(RequireScope, context.getHandler());
-    if (!scope) throw new Refusal(403, 'no_scope_declared', 'This endpoint is open to nobody');
+    if (!scope) throw new Rejection(403, 'no_scope_declared', 'This endpoint is open to nobody');
 
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const { code, detail, api_key, retry_after } = await this.#verify(keyOf(request), scope, request);
-    if (code !== 'valid') throw refusal(code, { detail, scope, retryAfter: retry_after });
+    if (code !== 'valid') throw rejection(code, { detail, scope, retryAfter: retry_after });
     request.apiKey = api_key!;
     return true;
   }
@@ -71,10 +71,10 @@ export class KeyledgerGuard implements CanActivate {
         },
       });
     } catch (error) {
-      // Whatever it is, also a refusal of our own key: the caller is not to blame, and without an answer nobody passes.
-      this.#logger.error(`Keyledger gives no answer: ${String((error as Error).cause ?? error)}`);
+      // Whatever it is, also a rejection of our own key: the caller is not to blame, and without a response nobody passes.
+      this.#logger.error(`Keyledger gives no response: ${String((error as Error).cause ?? error)}`);
       const retryAfter = (error instanceof ApiError && error.headers.get('retry-after')) || '1';
-      throw new Refusal(503, 'verification_unavailable', 'Your API key cannot be checked at the moment; try again', {
+      throw new Rejection(503, 'verification_unavailable', 'Your API key cannot be checked at the moment; try again', {
         'retry-after': retryAfter,
       });
     }
@@ -84,28 +84,28 @@ export class KeyledgerGuard implements CanActivate {
 function keyOf({ headers }: FastifyRequest): string {
   const apiKey = headers['x-api-key'];
   const bearer = /^bearer +(\S+)$/i.exec(headers.authorization?.trim() ?? '')?.[1];
-  if (apiKey && bearer && apiKey !== bearer) throw refusal('multiple_credentials');
+  if (apiKey && bearer && apiKey !== bearer) throw rejection('multiple_credentials');
   const key = apiKey ?? bearer;
-  if (!key) throw refusal('unauthenticated');
+  if (!key) throw rejection('unauthenticated');
   // Keyledger would call the question invalid; to our caller it is the key that is.
   const parsed = verifyApiKey.body.shape.key.safeParse(key);
-  if (!parsed.success) throw refusal('invalid_key');
+  if (!parsed.success) throw rejection('invalid_key');
   return parsed.data;
 }
 
 /** The status that belongs to a code stands in Keyledger's contract; how a challenge reads, in RFC 6750. */
-function refusal(
+function rejection(
   code: ProblemCode,
   { detail = problems[code].title, scope, retryAfter }: { detail?: string; scope?: string; retryAfter?: number } = {},
-): Refusal {
+): Rejection {
   const { status } = problems[code];
   const realm = 'Bearer realm="example"';
-  if (code === 'unauthenticated') return new Refusal(status, code, detail, { 'www-authenticate': realm });
+  if (code === 'unauthenticated') return new Rejection(status, code, detail, { 'www-authenticate': realm });
   if (code === 'insufficient_scope') {
     const challenge = `${realm}, error="insufficient_scope", scope="${scope}"`;
-    return new Refusal(status, code, `${detail}: it needs ${scope}`, { 'www-authenticate': challenge });
+    return new Rejection(status, code, `${detail}: it needs ${scope}`, { 'www-authenticate': challenge });
   }
-  if (retryAfter) return new Refusal(status, code, detail, { 'retry-after': String(retryAfter) });
+  if (retryAfter) return new Rejection(status, code, detail, { 'retry-after': String(retryAfter) });
   const challenge = status === 401 ? { 'www-authenticate': `${realm}, error="invalid_token"` } : undefined;
-  return new Refusal(status, code, detail, challenge);
+  return new Rejection(status, code, detail, challenge);
 }

@@ -3,7 +3,7 @@ import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '
 import type { FastifyReply } from 'fastify';
 
 /** Why a caller is sent away: `code` for programs, `detail` for people. */
-export class Refusal extends HttpException {
+export class Rejection extends HttpException {
   constructor(
     status: number,
     readonly code: string,
@@ -14,24 +14,24 @@ export class Refusal extends HttpException {
   }
 }
 
-/** Answers every error as problem details (RFC 9457). */
+/** Responds to every error as problem details (RFC 9457). */
 @Catch(HttpException)
 export class ProblemFilter implements ExceptionFilter<HttpException> {
   catch(error: HttpException, host: ArgumentsHost): void {
     const status = error.getStatus();
-    const refusal = error instanceof Refusal ? error : undefined;
+    const rejection = error instanceof Rejection ? error : undefined;
     const problem = {
       type: 'about:blank',
       title: STATUS_CODES[status],
       status,
       detail: detailOf(error),
-      code: refusal?.code,
+      code: rejection?.code,
     };
     void host
       .switchToHttp()
       .getResponse<FastifyReply>()
       .status(status)
-      .headers(refusal?.headers ?? {})
+      .headers(rejection?.headers ?? {})
       .type('application/problem+json')
       .send(JSON.stringify(problem));
   }

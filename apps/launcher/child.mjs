@@ -20,7 +20,7 @@ export async function runStep(lock, command, args, options, watch = () => undefi
   try {
     return await new Promise((resolve, reject) => {
       child.once('error', reject);
-      // npm answers a signal with a code and a report of its own.
+      // npm responds to a signal with a code and a report of its own.
       child.once('close', (code) => resolve(stopped ? null : code));
     });
   } finally {

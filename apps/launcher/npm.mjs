@@ -17,7 +17,7 @@ const ARGUMENTS = [
 ];
 const SAY_MS = 10_000;
 const LOOK_MS = 500;
-/** npm itself tries for minutes where nothing answers. */
+/** npm itself tries for minutes where nothing responds. */
 const UNREACHABLE_MS = 15_000;
 
 /** Runs the user's npm, and says now and then how far it is. */
@@ -46,10 +46,10 @@ function npmCommand() {
   return npm && basename(npm) === 'npm-cli.js' ? [node ?? process.execPath, npm] : ['npm'];
 }
 
-/** What npm tells at the log level `http`: each answer, each failed attempt, and why it gave up. */
+/** What npm tells at the log level `http`: each response, each failed attempt, and why it gave up. */
 class NpmLog {
   fetched = 0;
-  /** The code of the first of the failures that no answer has followed yet. */
+  /** The code of the first of the failures that no response has followed yet. */
   unreachable;
   said = [];
   #since;

@@ -1,18 +1,18 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
-import { Inbox } from '#libs/outbox/ingester.js';
+import { Ingester } from '#libs/outbox/ingester.js';
 import { Queues } from '#libs/platform/queue.js';
 
 const QUEUE = 'expiry';
 const EVERY_MS = 30_000;
 
-/** Looks for keys that expire, and puts what it tells of them into the trail at once. */
+/** Looks for keys that expire, and puts what it tells of them into the audit log at once. */
 @Injectable()
 export class ExpiryConsumer implements OnApplicationBootstrap {
   constructor(
     private readonly queues: Queues,
     private readonly notices: ExpiryNotices,
-    private readonly inbox: Inbox,
+    private readonly ingester: Ingester,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -22,6 +22,6 @@ export class ExpiryConsumer implements OnApplicationBootstrap {
 
   async #run(): Promise<void> {
     const shards = await this.notices.run();
-    if (shards.size > 0) await this.inbox.ingest([...shards]);
+    if (shards.size > 0) await this.ingester.ingest([...shards]);
   }
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Job, Worker } from 'bullmq';
 import { INGEST_QUEUE } from '#libs/outbox/outbox-notifier.js';
-import { Inbox } from '#libs/outbox/ingester.js';
+import { Ingester } from '#libs/outbox/ingester.js';
 import { groupOf, SHARD_GROUPS } from '#libs/outbox/shard.js';
 import { Queues } from '#libs/platform/queue.js';
 
@@ -12,10 +12,10 @@ const CONCURRENCY = SHARD_GROUPS.length + 1;
 /** Where events come in numbers, a group is emptied no more often than this: the more at once, the less each costs. */
 const NUMBERS = 10;
 const PACE_MS = 400;
-/** It is the same job for as long as they do, up to this: one costs the queue what hundreds of events cost the trail. */
+/** It is the same job for as long as they do, up to this: one costs the queue what hundreds of events cost the audit log. */
 const MAX_JOB_MS = 10_000;
 
-/** Empties the inboxes: those of the group that a job names, and once a second all in which something waits. */
+/** Empties the outbox: those of the group that a job names, and once a second all in which something waits. */
 @Injectable()
 export class IngestConsumer implements OnApplicationBootstrap {
   readonly #emptying = new Set<number>();
@@ -23,7 +23,7 @@ export class IngestConsumer implements OnApplicationBootstrap {
 
   constructor(
     private readonly queues: Queues,
-    private readonly inbox: Inbox,
+    private readonly ingester: Ingester,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -41,7 +41,7 @@ export class IngestConsumer implements OnApplicationBootstrap {
     const until = performance.now() + MAX_JOB_MS;
     do {
       const next = performance.now() + PACE_MS;
-      const events = await this.inbox.ingest(SHARD_GROUPS[group]!);
+      const events = await this.ingester.ingest(SHARD_GROUPS[group]!);
       if (events < NUMBERS) return;
       await sleep(Math.max(0, next - performance.now()));
     } while (performance.now() < until && !this.#worker?.closing);
@@ -49,11 +49,11 @@ export class IngestConsumer implements OnApplicationBootstrap {
 
   /** One group that cannot be emptied does not keep the sweep from the others, nor one that is being emptied anyway. */
   async #sweep(): Promise<void> {
-    const groups = Map.groupBy(await this.inbox.waitingShards(), groupOf);
+    const groups = Map.groupBy(await this.ingester.waitingShards(), groupOf);
     const outcomes = await Promise.allSettled(
       [...groups]
         .filter(([group]) => !this.#emptying.has(group))
-        .map(([, shards]) => this.inbox.ingest(shards, 'skip')),
+        .map(([, shards]) => this.ingester.ingest(shards, 'skip')),
     );
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }

@@ -1,7 +1,7 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { Worker } from 'bullmq';
 import { RevocationFanOut } from '#libs/api-keys/revocation-fan-out.js';
-import { Inbox } from '#libs/outbox/ingester.js';
+import { Ingester } from '#libs/outbox/ingester.js';
 import { Queues } from '#libs/platform/queue.js';
 
 const QUEUE = 'revocation';
@@ -17,7 +17,7 @@ export class RevocationConsumer implements OnApplicationBootstrap {
   constructor(
     private readonly queues: Queues,
     private readonly fanOut: RevocationFanOut,
-    private readonly inbox: Inbox,
+    private readonly ingester: Ingester,
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
@@ -28,7 +28,7 @@ export class RevocationConsumer implements OnApplicationBootstrap {
   #run(): Promise<void> {
     const until = performance.now() + MAX_JOB_MS;
     return this.fanOut.run(
-      (shard) => this.inbox.ingest([shard]),
+      (shard) => this.ingester.ingest([shard]),
       () => performance.now() > until || Boolean(this.#worker?.closing),
     );
   }

@@ -7,7 +7,7 @@ import { Queues } from '#libs/platform/queue.js';
 const QUEUE = 'upkeep';
 const EVERY_MS = 3_600_000;
 
-/** What has to be done now and then: partitions for the months to come, and forgetting changes and answers of long ago. */
+/** What has to be done now and then: partitions for the months to come, and forgetting changes and responses of long ago. */
 @Injectable()
 export class UpkeepConsumer implements OnApplicationBootstrap {
   constructor(

@@ -5,7 +5,7 @@ import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import type { Config } from '#libs/platform/config.js';
 import { Events } from '#libs/outbox/event.js';
-import { EVENT_SUBSCRIBERS, Inbox, type EventSubscriber } from '#libs/outbox/ingester.js';
+import { EVENT_SUBSCRIBERS, Ingester, type EventSubscriber } from '#libs/outbox/ingester.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { PlatformModule } from '#libs/platform/platform.module.js';
 import { UsageCounter } from '#libs/usage/usage-counter.js';
@@ -24,7 +24,7 @@ export class WorkerModule {
         AuditWriter,
         UsageCounter,
         AuditUpkeep,
-        Inbox,
+        Ingester,
         {
           provide: EVENT_SUBSCRIBERS,
           inject: [AuditWriter, UsageCounter],

@@ -49,7 +49,7 @@ export class AdmissionConnection {
       return result.rows;
     } catch (error) {
       // Whether the append happened is unknown unless the server itself refused it. The connection goes, so that a late
-      // answer cannot be taken for another's, and nothing is sent again: that could record a use twice.
+      // response cannot be taken for another's, and nothing is sent again: that could record a use twice.
       if (!(error instanceof pg.DatabaseError)) this.#drop(client);
       throw error;
     }

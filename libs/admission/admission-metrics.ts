@@ -8,7 +8,7 @@ export const admissionMetrics = {
   ),
   statementSeconds: histogram(
     'keyledger_admission_statement_seconds',
-    'From sending an admission statement to its answer',
+    'From sending an admission statement to its response',
     [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1, 2],
     ['statement'],
   ),

@@ -8,13 +8,13 @@ import type { DomainEventType } from '#libs/contract/events.js';
 import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { v7 } from 'uuid';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
-import { storeAnswer } from '#libs/platform/idempotency.js';
+import { storeResponse } from '#libs/platform/idempotency.js';
 import type { ChangedKind } from './authorization-states.js';
 import { lockUntilCommit } from './advisory-locks.js';
-import { bundleOf } from '#libs/outbox/packed-entries.js';
+import { packEntries } from '#libs/outbox/packed-entries.js';
 import { ChangeQueues, type Turn } from './change-queues.js';
 import { Events, type NewEvent } from '#libs/outbox/event.js';
-import { IngestBell } from '#libs/outbox/outbox-notifier.js';
+import { OutboxNotifier } from '#libs/outbox/outbox-notifier.js';
 import { SHARDS, shardOf } from '#libs/outbox/shard.js';
 
 const ATTEMPTS = 3;
@@ -71,13 +71,13 @@ export class Changes {
   constructor(
     private readonly em: EntityManager,
     private readonly events: Events,
-    private readonly bell: IngestBell,
+    private readonly notifier: OutboxNotifier,
     private readonly queues: ChangeQueues,
   ) {}
 
   /** The same, where the turn of a change is not simply that of its organization. */
   inTurn(turn: Turn): Changes {
-    const changes = new Changes(this.em, this.events, this.bell, this.queues);
+    const changes = new Changes(this.em, this.events, this.notifier, this.queues);
     changes.#turn = turn;
     return changes;
   }
@@ -112,8 +112,8 @@ export class Changes {
       for (let attempt = 1; ; attempt++) {
         try {
           const { value, recorded } = await this.#commit(organizationIds, work, move);
-          // A crash here leaves the events in the inbox, where the sweep finds them.
-          for (const shard of recorded) this.bell.ring(shard);
+          // A crash here leaves the events in the outbox, where the sweep finds them.
+          for (const shard of recorded) this.notifier.notify(shard);
           return value;
         } catch (error) {
           if (isLockTimeout(error)) throw lockTimeout(error);
@@ -147,13 +147,13 @@ export class Changes {
       });
       await em.flush();
       for (const [shard, recorded] of entries) {
-        await em.execute('INSERT INTO event_batch (shard, id, body) VALUES (?, ?::uuid, ?)', [
+        await em.execute('INSERT INTO outbox (shard, id, body) VALUES (?, ?::uuid, ?)', [
           shard,
           v7(),
-          bundleOf(recorded),
+          packEntries(recorded),
         ]);
       }
-      await storeAnswer(em, value);
+      await storeResponse(em, value);
       return { value, recorded: entries.keys() };
     });
   }
@@ -223,6 +223,7 @@ function lockTimeout(cause: unknown): DomainError {
 function tooLarge(): DomainError {
   return invalidInput({
     location: 'body',
-    message: 'must change less at once: an event in the trail has at most 65,535 bytes, and this one would have more',
+    message:
+      'must change less at once: an event in the audit log has at most 65,535 bytes, and this one would have more',
   });
 }

@@ -4,7 +4,7 @@ import { Config } from '#libs/platform/config.js';
 const TRY_EVERY_MS = 1_000;
 
 /**
- * With `ON_OUTAGE=allow` the cache answers while the database is away, and the operator gives up promises 1 and 2 for that
+ * With `ON_OUTAGE=allow` the cache responds while the database is away, and the operator gives up promises 1 and 2 for that
  * time. This is what is known of that time, from what becomes of attempts to record; with `refuse` there is none.
  */
 @Injectable()
@@ -18,7 +18,7 @@ export class Outage {
     this.isTolerated = config.settings.ON_OUTAGE === 'allow';
   }
 
-  /** Whether the cache answers at present. */
+  /** Whether the cache responds at present. */
   get isPresent(): boolean {
     return this.#since !== undefined;
   }
@@ -30,7 +30,9 @@ export class Outage {
     this.#nextTryAt = now + TRY_EVERY_MS;
     if (this.isPresent) return;
     this.#since = now;
-    this.#logger.warn('The database is away: the cache answers, and good answers are not recorded (ON_OUTAGE=allow)');
+    this.#logger.warn(
+      'The database is away: keys are accepted from the cache, and their uses are not recorded (ON_OUTAGE=allow)',
+    );
   }
 
   /** An attempt to record has got through. */
@@ -38,7 +40,7 @@ export class Outage {
     if (this.#since === undefined) return;
     const seconds = Math.ceil((performance.now() - this.#since) / 1000);
     this.#since = undefined;
-    this.#logger.warn(`Good answers are recorded again, after ${seconds} s without`);
+    this.#logger.warn(`Uses are recorded again, after ${seconds} s without`);
   }
 
   /** Whether to try to record. A database that hangs makes one request in a second wait, and nobody else. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { longestWait, roomOf, standingOf, SUB_WINDOWS, type Window } from './rate-limit-window.js';
+import { longestWait, roomOf, statusOf, SUB_WINDOWS, type Window } from './rate-limit-window.js';
 
 const window: fc.Arbitrary<Window> = fc
   .record({
@@ -31,7 +31,7 @@ describe('a limit as it is told', () => {
     fc.assert(
       fc.property(window, fc.nat(20), (at, taken) => {
         fc.pre(taken <= roomOf([at]));
-        const { remaining } = standingOf(at, taken);
+        const { remaining } = statusOf(at, taken);
         expect(remaining).toBe(at.limit - at.counts.reduce((sum, count) => sum + count, taken));
       }),
     );
@@ -40,7 +40,7 @@ describe('a limit as it is told', () => {
   it('has more after as many seconds as it says, and not a whole second before', () => {
     fc.assert(
       fc.property(window, (at) => {
-        const { resetSeconds } = standingOf(at, 0);
+        const { resetSeconds } = statusOf(at, 0);
         if (resetSeconds === 0) return expect(roomOf([at])).toBe(at.limit);
         expect(roomOf([after(at, resetSeconds)])).toBeGreaterThan(roomOf([at]));
         expect(roomOf([after(at, resetSeconds - 1)])).toBe(roomOf([at]));

@@ -16,7 +16,7 @@ export interface Window {
 }
 
 /** A limit as callers are told of it. */
-export interface Standing {
+export interface RateLimitStatus {
   readonly name: string;
   readonly limit: number;
   readonly windowSeconds: number;
@@ -26,7 +26,7 @@ export interface Standing {
 }
 
 /** @param taken what has been taken since the statement looked */
-export function standingOf(window: Window, taken: number): Standing {
+export function statusOf(window: Window, taken: number): RateLimitStatus {
   const { name, limit, windowSeconds } = window;
   const counts = taken === 0 ? window.counts : [...window.counts.slice(0, -1), window.counts.at(-1)! + taken];
   const oldest = counts.findIndex((count) => count > 0);

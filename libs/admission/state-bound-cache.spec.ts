@@ -6,7 +6,7 @@ import { StateBoundCache, type Loaded } from './state-bound-cache.js';
 
 /**
  * A database with one shard whose state counts its changes, a node that follows it, and statements that take their snapshot
- * when they begin and answer whenever the scheduler wants.
+ * when they begin and respond whenever the scheduler wants.
  */
 class World {
   seq = 0;
@@ -26,7 +26,7 @@ class World {
         : this.changed.slice(seq, this.#known.seq).map((key) => ({ kind: 'api_key', id: key })),
     follow: (follower: StateBoundCache<Value>) => (this.#follower = follower),
     refresh: async () => {
-      const seq = await this.#answer('refresh', this.seq);
+      const seq = await this.#respond('refresh', this.seq);
       // In their order, as one reader has them.
       for (let next = this.#known.seq + 1; next <= seq; next++) {
         this.#follower!.forget(0, { seq: next, tag: String(next), kind: 'api_key', id: this.changed[next - 1]! });
@@ -45,11 +45,11 @@ class World {
 
   load(key: string): Promise<Loaded<Value>> {
     const loaded = { value: { key, as: this.values.get(key)! }, shard: 0, seq: this.seq, tag: String(this.seq) };
-    return this.#answer(`load ${key}`, loaded);
+    return this.#respond(`load ${key}`, loaded);
   }
 
-  #answer<T>(what: string, answer: T): Promise<T> {
-    return this.scheduler.schedule(Promise.resolve(answer), what);
+  #respond<T>(what: string, response: T): Promise<T> {
+    return this.scheduler.schedule(Promise.resolve(response), what);
   }
 
   /** What the database had for a key when its state was that which the node knows. */

@@ -49,7 +49,7 @@ const ApiKeySchema = defineEntity({
       .name('effective_revoked_at')
       .nullable()
       .formula((columns) => revokedAt(String(columns))),
-    /** Gone from every list; the row stays for the trail. */
+    /** Gone from every list; the row stays for the audit log. */
     deletedAt: p.datetime().nullable(),
     /** Counts its changes: what If-Match compares. */
     version: p.integer(),

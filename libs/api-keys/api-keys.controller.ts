@@ -314,7 +314,7 @@ function scopesLeftOut(caller: Principal): 'all' {
   throw invalidInput({ location: 'body.scopes', message: 'must be given when a key creates a key' });
 }
 
-/** What a service tells of its caller's request, as it may stand in the trail. */
+/** What a service tells of its caller's request, as it may stand in the audit log. */
 function recorded(text: string | undefined): string | null {
   return text === undefined ? null : withoutSecrets(text);
 }

@@ -4,7 +4,7 @@ import { v7 } from 'uuid';
 import { fromUuid, newId } from '#libs/contract/ids.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
-import { bundleOf } from '#libs/outbox/packed-entries.js';
+import { packEntries } from '#libs/outbox/packed-entries.js';
 import { Events } from '#libs/outbox/event.js';
 import { aboutProject } from './api-key.js';
 import { expiredUnrevoked } from './key-lifecycle.js';
@@ -97,7 +97,7 @@ export class ExpiryNotices {
     private readonly events: Events,
   ) {}
 
-  /** @returns the shards whose inboxes have something new */
+  /** @returns the shards whose outbox has something new */
   async run(): Promise<Set<number>> {
     await this.#readClock();
     const shards = new Set<number>();
@@ -119,10 +119,10 @@ export class ExpiryNotices {
       taken.map((row) => row.days),
     ]);
     for (const [shard, rows] of Map.groupBy(due, (row) => row.shard)) {
-      await client.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+      await client.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
         shard,
         v7(),
-        bundleOf(rows.map((row) => this.#event(row))),
+        packEntries(rows.map((row) => this.#event(row))),
       ]);
     }
     return { taken: taken.length, due };

@@ -303,7 +303,7 @@ function record(fields: Partial<ApiKeyRecord>): ApiKeyRecord {
 describe('a decision', () => {
   const past = new Date(0);
   const now = new Date(1);
-  const refusals: [string, Partial<ApiKeyRecord>][] = [
+  const rejections: [string, Partial<ApiKeyRecord>][] = [
     ['revoked', { revokedAt: past }],
     ['expired', { expiresAt: past }],
     ['disabled', { disabledAt: past }],
@@ -322,7 +322,7 @@ describe('a decision', () => {
 
   it('names the first thing that is wrong, in the documented order', () => {
     fc.assert(
-      fc.property(fc.subarray(refusals), (wrong) => {
+      fc.property(fc.subarray(rejections), (wrong) => {
         const good = record({ scopes: ['triggers:read'] });
         const bad = wrong.reduce((key, [, fields]) => ({ ...key, ...fields }), good);
         expect(decide(bad, demand, now)).toBe(wrong[0]?.[0] ?? 'valid');

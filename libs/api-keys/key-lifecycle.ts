@@ -69,13 +69,13 @@ export function expiredUnrevoked(now: string, revoked: string): string {
 }
 
 /** What an operation that does not apply is answered: `conflict` for a key that has ended, `not_found` for one that is gone. */
-type Refusal = 'conflict' | 'not_found';
+type Rejection = 'conflict' | 'not_found';
 
 interface Operation {
   /** What is recorded where the operation changes anything. */
   readonly event: DomainEventType;
   /** The state that it leads to, or why it does not apply. */
-  readonly from: Readonly<Record<KeyState, KeyState | Refusal>>;
+  readonly from: Readonly<Record<KeyState, KeyState | Rejection>>;
 }
 
 /** Every operation in every state. Where the state stays, `enable`, `disable` and `revoke` change nothing and record nothing. */
@@ -108,7 +108,7 @@ export const operations = {
 export type KeyOperation = keyof typeof operations;
 
 export type Transition =
-  | { readonly refused: Refusal; readonly why: string }
+  | { readonly refused: Rejection; readonly why: string }
   | {
       readonly from: KeyState;
       readonly to: KeyState;

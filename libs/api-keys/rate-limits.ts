@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { toUuid } from '#libs/contract/ids.js';
 import { MAX_RATE_LIMITS, type RateLimit } from '#libs/contract/rate-limits.js';
-import type { Standing } from '#libs/admission/rate-limit-window.js';
+import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
 import { countOf, kept, type RateCount } from './rate-counts.js';
 
 interface Row extends RateCount {
@@ -63,7 +63,7 @@ export async function countRates(
 }
 
 /** Why a limit did not let a request through, for people. */
-export function describeRefusal({ name, limit, windowSeconds, remaining }: Standing, cost: number): string {
+export function describeRateLimit({ name, limit, windowSeconds, remaining }: RateLimitStatus, cost: number): string {
   const said = `The rate limit ${name} lets ${limit} through in ${windowSeconds} s`;
   return cost > limit
     ? `${said}: a request that takes ${cost} never fits`
@@ -71,9 +71,10 @@ export function describeRefusal({ name, limit, windowSeconds, remaining }: Stand
 }
 
 /** The fields of draft-ietf-httpapi-ratelimit-headers-11: what the limits are, and how they stand. */
-export function rateLimitHeaders(limits: readonly Standing[] | undefined): Record<string, string> {
+export function rateLimitHeaders(limits: readonly RateLimitStatus[] | undefined): Record<string, string> {
   if (!limits) return {};
-  const list = (of: (limit: Standing) => string) => limits.map((limit) => `"${limit.name}";${of(limit)}`).join(', ');
+  const list = (of: (limit: RateLimitStatus) => string) =>
+    limits.map((limit) => `"${limit.name}";${of(limit)}`).join(', ');
   return {
     'ratelimit-policy': list(({ limit, windowSeconds }) => `q=${limit};w=${windowSeconds}`),
     ratelimit: list(({ remaining, resetSeconds }) => `r=${remaining};t=${resetSeconds}`),

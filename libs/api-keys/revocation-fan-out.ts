@@ -7,7 +7,7 @@ import { fromUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { unlessAway, Gauges } from '#libs/platform/metrics.js';
-import { bundleOf } from '#libs/outbox/packed-entries.js';
+import { packEntries } from '#libs/outbox/packed-entries.js';
 import { Events } from '#libs/outbox/event.js';
 import { shardOf } from '#libs/outbox/shard.js';
 import { aboutProject } from './api-key.js';
@@ -125,10 +125,10 @@ export class RevocationFanOut {
       const shard = shardOf(fromUuid('org', revocation.organization_id));
       if (keys.length > 0) {
         const entries = keys.map((key) => this.#event(revocation, key));
-        await client.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+        await client.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
           shard,
           v7(),
-          bundleOf(entries),
+          packEntries(entries),
         ]);
       }
       if (keys.length < CHUNK) {

@@ -4,7 +4,7 @@ import type { EventEnvelope } from '#libs/contract/events.js';
 import { isId } from '#libs/contract/ids.js';
 import { Network } from '#libs/contract/networks.js';
 
-/** What the trail is searched by. Only the entry is the record: these are made from it, and made again if need be. */
+/** What the audit log is searched by. Only the entry is the record: these are made from it, and made again if need be. */
 export interface AuditColumns {
   readonly type: string;
   /** The key and the project that it is about. */
@@ -12,7 +12,7 @@ export interface AuditColumns {
   readonly projectId: string | null;
   readonly actorId: string | null;
   readonly subject: string | null;
-  /** Of a use: `valid`. Of a refusal: its code. */
+  /** Of a use: `valid`. Of a rejection: its code. */
   readonly outcome: string | null;
   readonly ip: string | null;
   readonly path: string | null;
@@ -20,7 +20,7 @@ export interface AuditColumns {
 
 /**
  * Takes an event for what it says, however odd: what nobody can ask for becomes null, and what PostgreSQL cannot store is
- * marked, because an event that the database refuses would be kept out of the trail.
+ * marked, because an event that the database refuses would be kept out of the audit log.
  */
 export function columnsOf({ type, subject, data }: EventEnvelope): AuditColumns {
   return {

@@ -35,7 +35,7 @@ const MOVE_HEADS = {
 };
 
 /**
- * Appends events to the logs of their organizations, in the transaction that takes them from the inbox. Each log is
+ * Appends events to the logs of their organizations, in the transaction that takes them from the outbox. Each log is
  * numbered from 0 without gaps: the heads are locked first, then numbers are given, then rows are written, in statements
  * of their own. Numbering and inserting in one statement, or a sequence, would leave gaps.
  */
@@ -46,7 +46,7 @@ export class AuditWriter extends EventSubscriber {
   }
 }
 
-/** Rows of the trail, whose numbers are filled in last: they are known when the heads are locked. */
+/** Rows of the audit log, whose numbers are filled in last: they are known when the heads are locked. */
 class Leaves implements EventSink {
   readonly #rows = new BinaryRows(COLUMNS.length);
   /** Of each log, where the numbers of its leaves belong. */

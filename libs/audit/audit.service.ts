@@ -24,7 +24,7 @@ interface PageQuery {
 
 const EXPORT_PAGE = 500;
 
-/** The API's side: reads the trail. A place in it is a leaf index, so nothing that arrives late is ever passed over. */
+/** The API's side: reads the audit log. A place in it is a leaf index, so nothing that arrives late is ever passed over. */
 @Injectable()
 export class AuditService {
   constructor(
@@ -72,7 +72,7 @@ export class AuditService {
     if (next > size) {
       throw invalidInput({
         location: 'headers.last-event-id',
-        message: 'must be the id of an earlier event of this trail',
+        message: 'must be the id of an earlier event of this audit log',
       });
     }
     return this.tails.open(new Tail(principal, search, next), size);

@@ -2,7 +2,7 @@ import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
-import type { Policy, Route } from '#libs/contract/route.js';
+import type { RoutePolicy, Route } from '#libs/contract/route.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { ROUTE } from '#libs/platform/http/implements.js';
 import type { Principal } from './principal.js';
@@ -41,7 +41,7 @@ export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) 
 }
 
 /** Asks for what a route asks of the caller beyond scopes. */
-function refuseOthers(policy: Policy, principal: Principal): void {
+function refuseOthers(policy: RoutePolicy, principal: Principal): void {
   if (policy !== 'user' && policy !== 'operator') return;
   if (principal.type !== 'user') throw new DomainError('user_required');
   if (policy === 'operator' && !principal.operator) throw new DomainError('operator_required');

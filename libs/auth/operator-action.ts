@@ -5,7 +5,7 @@ import type { NewEvent } from '#libs/outbox/event.js';
 import { personOf, type UserPrincipal } from './principal.js';
 
 /**
- * Records what an operator does twice: in the trail of whom it concerns, and in that of the deployment, where all that
+ * Records what an operator does twice: in the audit log of whom it concerns, and in that of the deployment, where all that
  * operators do is found together, with the organization that it was about. The change has to include both.
  */
 export function recordOperatorAction<T extends DomainEventType>(

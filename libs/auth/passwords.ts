@@ -11,7 +11,7 @@ const WEAKEST_SCORE = 2;
 export class Passwords implements OnApplicationShutdown {
   readonly #argon2id: Argon2id;
   readonly #strength = new PasswordStrength();
-  /** Verified when there is no account, so that the answer takes as long as if there were one. */
+  /** Verified when there is no account, so that the response takes as long as if there were one. */
   readonly #nobody: Promise<string>;
 
   constructor(gauges: Gauges) {

@@ -3,7 +3,7 @@ import type { Environment } from '#libs/contract/api-keys.js';
 import type { EventActor, EventVerifier } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import type { Turn } from '#libs/admission/change-queues.js';
-import type { Basis } from '#libs/admission/admission.js';
+import type { Basis } from '#libs/admission/conditional-event.js';
 import type { User } from './user.entity.js';
 
 /** Who is calling. What a user may do depends on the organization; what a key may do came with it. */

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 /**
  * The scopes that the route of this request asks of a key. Passport hands a strategy the credential alone, and the
- * verifier has to know the scopes while it decides: a refusal is recorded, not a use.
+ * verifier has to know the scopes while it decides: a rejection is recorded, not a use.
  */
 const storage = new AsyncLocalStorage<readonly string[]>();
 

@@ -6,7 +6,7 @@ import { Instant } from './instants.js';
 import { nextCursor, pageQuery, searchText } from './lists.js';
 import { addressOf, Network } from './networks.js';
 import { problems, type ProblemCode } from './problem.js';
-import { RateLimits, RateLimitStanding } from './rate-limits.js';
+import { RateLimits, RateLimitStatus } from './rate-limits.js';
 import { defineRoute } from './route.js';
 import { ifMatch } from './preconditions.js';
 import { Scope } from './scopes.js';
@@ -93,7 +93,7 @@ const apiKeyFields = {
   usage_count: z.int().meta({ description: 'Accepted requests to your own API. Calls of this one are not among them' }),
   verification_count: z
     .int()
-    .meta({ description: 'Verifications of keys that this key asked for, whatever the answer' }),
+    .meta({ description: 'Verifications of keys that this key asked for, whatever the response' }),
 };
 
 export const ApiKey = z.strictObject(apiKeyFields).meta({ id: 'ApiKey' });
@@ -101,7 +101,7 @@ export const ApiKey = z.strictObject(apiKeyFields).meta({ id: 'ApiKey' });
 const ApiKeyWithSecret = z
   .strictObject({
     ...apiKeyFields,
-    key: z.string().meta({ description: 'The key itself. It appears in this answer only; store it now' }),
+    key: z.string().meta({ description: 'The key itself. It appears in this response only; store it now' }),
   })
   .meta({ id: 'ApiKeyWithSecret' });
 
@@ -237,7 +237,7 @@ export const rotateApiKey = defineRoute({
   tag,
   summary: 'Replace the secret of an API key',
   description:
-    'When the answer arrives the old secret is dead on every node, unless `grace_period_seconds` lets it live on for a ' +
+    'When the response arrives the old secret is dead on every node, unless `grace_period_seconds` lets it live on for a ' +
     'while. Rotating again during that time ends the older one at once. Expiry and scopes stay as they are.',
   policy: { scope: 'api-keys:manage' },
   params,
@@ -254,7 +254,7 @@ export const updateApiKey = defineRoute({
   tag,
   summary: 'Change an API key',
   description:
-    'Only what is named changes. With `If-Match` and the ETag of an earlier answer it changes only if nobody else has ' +
+    'Only what is named changes. With `If-Match` and the ETag of an earlier response it changes only if nobody else has ' +
     'changed it meanwhile. Widening a key needs authority over all that it then reaches.',
   policy: { scope: 'api-keys:manage' },
   params,
@@ -293,7 +293,7 @@ export const disableApiKey = defineRoute({
   path: '/api/v1/api-keys/:id/disable',
   tag,
   summary: 'Stop an API key until it is enabled again',
-  description: 'When the answer arrives the key is refused on every node.',
+  description: 'When the response arrives the key is refused on every node.',
   policy: { scope: 'api-keys:manage' },
   params,
   success: { status: 200, body: ApiKey },
@@ -305,7 +305,7 @@ export const revokeApiKey = defineRoute({
   path: '/api/v1/api-keys/:id/revoke',
   tag,
   summary: 'Revoke an API key for good',
-  description: 'When the answer arrives the key is dead on every node. It stays in the lists, as `revoked`.',
+  description: 'When the response arrives the key is dead on every node. It stays in the lists, as `revoked`.',
   policy: { scope: 'api-keys:manage' },
   params,
   success: { status: 200, body: ApiKey },
@@ -317,7 +317,7 @@ export const deleteApiKey = defineRoute({
   path: '/api/v1/api-keys/:id',
   tag,
   summary: 'Revoke an API key and take it off every list',
-  description: 'When the answer arrives the key is dead on every node. The audit trail keeps it.',
+  description: 'When the response arrives the key is dead on every node. The audit log keeps it.',
   policy: { scope: 'api-keys:manage' },
   params,
   success: { status: 204 },
@@ -390,7 +390,7 @@ export const Verification = z
       .meta({ description: 'What is known of the key; null for `invalid_key`' }),
     retry_after: z.int().optional().meta({ description: 'Seconds to wait, with `rate_limited`' }),
     rate_limits: z
-      .array(RateLimitStanding)
+      .array(RateLimitStatus)
       .optional()
       .meta({ description: 'Where the key has some and the request was held against them' }),
     request_id: z.string(),
@@ -404,8 +404,8 @@ export const verifyApiKey = defineRoute({
   tag,
   summary: 'Ask whether a key is good for a request',
   description:
-    'For services that take API keys from their own callers. Always answers 200; `valid` and `code` say the rest. ' +
-    'A good answer is a use of the key and is in the audit trail before it leaves, unless the deployment has ' +
+    'For services that take API keys from their own callers. Always responds with 200; `valid` and `code` say the rest. ' +
+    'An accepted key is recorded as used before the response leaves, unless the deployment has ' +
     '`ON_OUTAGE=allow` and its database is away. ' +
     'With `api-keys:verify` keys of other organizations are `invalid_key`; a key with `deployment:verify`, which an ' +
     'operator grants, verifies those of every organization.',
@@ -441,7 +441,7 @@ export const verifyApiKey = defineRoute({
         user_agent: z.string().max(500).optional(),
       })
       .default({})
-      .meta({ description: 'The request that the key came with, as the trail shall show it' }),
+      .meta({ description: 'The request that the key came with, as the audit log shall show it' }),
   }),
   success: { status: 200, body: Verification },
   problems: ['audit_unavailable'],

@@ -43,7 +43,7 @@ const filters = {
   outcome: commaSeparated(VerificationCode)
     .optional()
     .meta({
-      description: 'Uses are `valid`; refused uses have the code of the refusal. Several have commas between them',
+      description: 'Uses are `valid`; refused uses have the code of the denial. Several have commas between them',
       examples: ['revoked,expired'],
     }),
   ip: Network.optional().meta({
@@ -68,10 +68,10 @@ export const listAuditEvents = defineRoute({
   method: 'GET',
   path: '/api/v1/audit/events',
   tag: 'Audit',
-  summary: "Read an organization's audit trail",
+  summary: "Read an organization's audit log",
   description:
-    `${whose} Newest first unless \`order=asc\`. An event shows up within a moment of its answer; it was stored before ` +
-    'the answer left. What is written between two pages neither repeats nor hides an event.',
+    `${whose} Newest first unless \`order=asc\`. An event shows up within a moment of its response; it was stored before ` +
+    'the response left. What is written between two pages neither repeats nor hides an event.',
   policy: { scope: 'audit:read' },
   query: z.strictObject({
     ...filters,
@@ -93,7 +93,7 @@ export const exportAuditEvents = defineRoute({
   method: 'GET',
   path: '/api/v1/audit/export',
   tag: 'Audit',
-  summary: "Download an organization's audit trail",
+  summary: "Download an organization's audit log",
   description:
     `${whose} Everything that the log held when the call came, oldest first. \`jsonl\`: a line of \`{leaf_index, ` +
     'event}` for each, with the very text of the event. `csv`: RFC 4180 with a header; a cell that a spreadsheet would ' +
@@ -108,7 +108,7 @@ export const tailAuditEvents = defineRoute({
   method: 'GET',
   path: '/api/v1/audit/tail',
   tag: 'Audit',
-  summary: "Follow an organization's audit trail as it grows",
+  summary: "Follow an organization's audit log as it grows",
   description:
     `${whose} Server-sent events: each is named \`audit\`, its id is its leaf index, and its data is \`{leaf_index, ` +
     'event}`. Begins with what comes from now on, or after the event that `Last-Event-ID` names. An id without data ' +
@@ -119,7 +119,7 @@ export const tailAuditEvents = defineRoute({
   headers: z.object({
     'last-event-id': z
       .string()
-      .regex(/^\d{1,15}$/, 'must be the id of an earlier event of this trail')
+      .regex(/^\d{1,15}$/, 'must be the id of an earlier event of this audit log')
       .optional(),
   }),
   success: { status: 200, stream: ['text/event-stream'] },

@@ -59,7 +59,7 @@ export const login = defineRoute({
   summary: 'Sign in with email and password',
   policy: 'public',
   description:
-    'With `session: cookie` the refresh token is not in the answer but in a cookie that no script can read and that ' +
+    'With `session: cookie` the refresh token is not in the response but in a cookie that no script can read and that ' +
     'only this path gets: for pages of ours in a browser.',
   body: z.strictObject({
     email,

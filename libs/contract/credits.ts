@@ -63,7 +63,7 @@ export const grantCredits = defineRoute({
   tag,
   summary: 'Add to the balance of an organization',
   description:
-    'The first grant makes the organization metered: from its answer on, uses are charged and end with the balance.',
+    'The first grant makes the organization metered: from its response on, uses are charged and end with the balance.',
   policy: 'operator',
   params,
   headers: idempotencyKey,

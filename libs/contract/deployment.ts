@@ -45,7 +45,7 @@ export const suspendOrganization = defineRoute({
   path: '/api/v1/deployment/organizations/:id/suspend',
   tag,
   summary: 'Suspend an organization',
-  description: 'When the answer arrives none of its keys works on any node. Its members keep their access.',
+  description: 'When the response arrives none of its keys works on any node. Its members keep their access.',
   policy: 'operator',
   params,
   body: z.strictObject({
@@ -55,7 +55,7 @@ export const suspendOrganization = defineRoute({
       .min(1)
       .max(500)
       .optional()
-      .meta({ description: 'Stands in the trail of the organization' }),
+      .meta({ description: 'Stands in the audit log of the organization' }),
   }),
   success: { status: 200, body: Organization },
   problems: ['not_found'],
@@ -78,7 +78,7 @@ export const setScopeCeiling = defineRoute({
   tag,
   summary: 'Limit what the keys of an organization reach',
   description:
-    'When the answer arrives its keys reach what both their own scopes and the ceiling cover, and no key can be given ' +
+    'When the response arrives its keys reach what both their own scopes and the ceiling cover, and no key can be given ' +
     'more. The keys themselves stay as they are; without a ceiling they reach again what they did. What members may do ' +
     'by their roles is not limited.',
   policy: 'operator',
@@ -129,7 +129,7 @@ export const createPasswordReset = defineRoute({
   summary: 'Make a one-time link with which the owner of an account sets another password',
   description:
     'The link lasts an hour and works once; the one before it no longer does. Make sure that you hand it to the owner: ' +
-    'whoever has it has the account. It stands in the trail of the account.',
+    'whoever has it has the account. It stands in the audit log of the account.',
   policy: 'operator',
   body: z.strictObject({ email }),
   success: { status: 201, body: z.strictObject({ ...oneTimeLink, expires_at: z.iso.datetime() }) },

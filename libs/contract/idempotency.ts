@@ -10,15 +10,15 @@ export const idempotencyKey = z.object({
     .optional()
     .meta({
       description:
-        'Any text of yours that is new for each call. For a day the same call with the same key gets the first answer ' +
+        'Any text of yours that is new for each call. For a day the same call with the same key gets the first response ' +
         'again, without its secrets and with `Idempotent-Replayed: true`',
     }),
 });
 
-/** A component of the OpenAPI document has one definition, whatever number of routes answer with it. */
+/** A component of the OpenAPI document has one definition, however many routes respond with it. */
 const known = new Map<z.ZodType, z.ZodType>();
 
-/** What a route answers to a call that is repeated: a secret is in the first answer only. */
+/** How a route responds to a call that is repeated: a secret is in the first response only. */
 export function bodyWhenRepeated({ success: { body }, idempotent }: Route): z.ZodType | undefined {
   if (!(body instanceof z.ZodObject) || !idempotent?.secrets.length) return body;
   const made = known.get(body) ?? z.strictObject(withOptional(body.shape, idempotent.secrets)).meta(body.meta() ?? {});

@@ -84,7 +84,7 @@ export const Invitation = z.strictObject(invitationFields).meta({ id: 'Invitatio
 
 /** A one-time link. The token is in its fragment, which browsers do not send and servers do not log. */
 export const oneTimeLink = {
-  url: z.url().meta({ description: 'The one-time link to hand on. It appears in this answer only' }),
+  url: z.url().meta({ description: 'The one-time link to hand on. It appears in this response only' }),
   token: z.string().meta({ description: 'What the link carries, for calls without a browser' }),
 };
 
@@ -167,7 +167,7 @@ export const acceptInvitation = defineRoute({
   summary: 'Accept an invitation with the account that is signed in',
   description:
     'Whoever has no account yet registers with `invitation_token` instead. A member gets the role if it is a higher one; ' +
-    'else nothing changes, the link stays open, and the answer tells the role that they have.',
+    'else nothing changes, the link stays open, and the response tells the role that they have.',
   policy: 'user',
   body: z.strictObject({ token }),
   success: {

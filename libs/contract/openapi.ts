@@ -98,7 +98,7 @@ function isForUsers(route: Route): boolean {
   return route.policy === 'user' || route.policy === 'operator';
 }
 
-/** Every problem that a route may answer, by what it declares and by what follows from its policy and its input. */
+/** Every problem that a route may respond with, by what it declares and by what follows from its policy and its input. */
 export function problemsOf(route: Route): ProblemCode[] {
   const codes = new Set<ProblemCode>([...(route.problems ?? []), 'invalid_request', 'headers_too_large']);
   // Also where a route has no body of its own, one that comes is read.
@@ -135,15 +135,15 @@ export function problemsOf(route: Route): ProblemCode[] {
 }
 
 function problemResponses(route: Route) {
-  const { refusals } = route;
-  const byStatus = Map.groupBy(problemsOf(route), (code) => refusals?.statuses[code] ?? problems[code].status);
+  const { rejections } = route;
+  const byStatus = Map.groupBy(problemsOf(route), (code) => rejections?.statuses[code] ?? problems[code].status);
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => [
       status,
       {
         description: codes.map((code) => `\`${code}\`: ${problems[code].title}.`).join(' '),
-        content: refusals
-          ? { 'application/json': { schema: refusals.body } }
+        content: rejections
+          ? { 'application/json': { schema: rejections.body } }
           : { 'application/problem+json': { schema: Problem } },
       },
     ]),

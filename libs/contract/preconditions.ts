@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-/** RFC 9110, section 13.1.1: one entity tag, as an earlier answer had it. */
+/** RFC 9110, section 13.1.1: one entity tag, as an earlier response had it. */
 export const ifMatch = z.object({
   'if-match': z
     .string()
-    .regex(/^"\d+"$/, 'must be the ETag of an earlier answer, with its quotes')
+    .regex(/^"\d+"$/, 'must be the ETag of an earlier response, with its quotes')
     .optional(),
 });
 

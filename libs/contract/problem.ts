@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Every error that the API answers: its code, its HTTP status and how to get past it. The one table from which the
- * answers, the OpenAPI document and `GET /problems/:code` are made.
+ * Every error of the API: its code, its HTTP status and how to get past it. The one table from which the
+ * responses, the OpenAPI document and `GET /problems/:code` are made.
  */
 export const problems = {
   invalid_request: {
@@ -28,7 +28,7 @@ export const problems = {
   invalid_credentials: {
     status: 401,
     title: 'Email or password is wrong',
-    advice: 'Check both. The answer is the same whether the account exists or not.',
+    advice: 'Check both. The response is the same whether the account exists or not.',
   },
   invalid_refresh_token: {
     status: 401,
@@ -130,7 +130,7 @@ export const problems = {
   idempotency_in_flight: {
     status: 409,
     title: 'The first call with this Idempotency-Key has not ended yet',
-    advice: 'Try again in a moment: once it has ended, its answer is repeated.',
+    advice: 'Try again in a moment: once it has ended, its response is repeated.',
   },
   precondition_failed: {
     status: 412,

@@ -88,7 +88,7 @@ export const deleteProject = defineRoute({
   summary: 'Delete a project',
   description:
     'Its keys can live nowhere else, so a project whose keys still work is only deleted with `api_keys=revoke`, which ' +
-    'revokes them in the same step. They stay in the lists, as `revoked`, and the trail keeps everything.',
+    'revokes them in the same step. They stay in the lists, as `revoked`, and the audit log keeps everything.',
   policy: { scope: 'organizations:write' },
   params,
   query: z.strictObject({

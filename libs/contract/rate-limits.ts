@@ -27,13 +27,13 @@ export const RateLimits = z
   .meta({ description: 'What the key may use in a time, all of them at once; none: as much as it likes' });
 
 /** How a limit stands after a verification. */
-export const RateLimitStanding = z
+export const RateLimitStatus = z
   .strictObject({
     ...RateLimit.shape,
     remaining: z.int(),
     reset_seconds: z.int().meta({ description: 'Until more remains than now; 0 where all does' }),
   })
-  .meta({ id: 'RateLimitStanding' });
+  .meta({ id: 'RateLimitStatus' });
 
 /** `per-minute=100/60s`, as people write and read it. */
 export function formatRateLimit({ name, limit, window_seconds: seconds }: RateLimit): string {

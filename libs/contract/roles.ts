@@ -22,7 +22,7 @@ export function mayAssign(own: Role, role: Role): boolean {
   return own === 'owner' || (own === 'admin' && role !== 'owner');
 }
 
-/** What an operator may read of every organization; each read is recorded in its trail. */
+/** What an operator may read of every organization; each read is recorded in its audit log. */
 export const operatorScopes: readonly BuiltInScope[] = ['audit:read', 'organizations:read', 'usage:read'];
 
 /** Whether a role, or being an operator where one has none, is enough for what needs a scope. */

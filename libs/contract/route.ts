@@ -11,18 +11,18 @@ import type { BuiltInScope } from './scopes.js';
  * - a scope: a key that has it. A user passes here, and the service asks for the same scope of the user's role in the
  *   organization that the call is about.
  */
-export type Policy = 'public' | 'authenticated' | 'user' | 'operator' | { scope: BuiltInScope };
+export type RoutePolicy = 'public' | 'authenticated' | 'user' | 'operator' | { scope: BuiltInScope };
 
-/** What a good answer is: a body, nothing, or a stream, which has no end that one could wait for. */
+/** What a good response is: a body, nothing, or a stream, which has no end that one could wait for. */
 export interface Success {
   readonly status: 200 | 201 | 204;
   readonly body?: z.ZodType;
-  /** The content types that the answer may have, where it is a stream. The client hands its `Response` over. */
+  /** The content types that the response may have, where it is a stream. The client hands its `Response` over. */
   readonly stream?: readonly string[];
 }
 
-/** How the refusals of a route read to clients that know another shape than problem details. */
-export interface Refusals {
+/** How the rejections of a route read to clients that know another shape than problem details. */
+export interface Rejections {
   readonly body: z.ZodType;
   readonly present: (problem: Problem) => unknown;
   /** For the codes that those clients know under another status than ours. */
@@ -47,24 +47,24 @@ export interface Route {
   readonly tag: string;
   readonly summary: string;
   readonly description?: string;
-  readonly policy: Policy;
+  readonly policy: RoutePolicy;
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
   readonly body?: z.ZodObject;
   readonly success: Success;
   /**
-   * For what creates: takes `Idempotency-Key`, and a call that is repeated gets the first answer again, without these
+   * For what creates: takes `Idempotency-Key`, and a call that is repeated gets the first response again, without these
    * fields of it, which are secrets and shown once. To say a default is the same call as to leave it out.
    */
   readonly idempotent?: {
     readonly secrets: readonly string[];
     readonly defaults?: (caller: CallerDefaults) => Readonly<Record<string, unknown>>;
   };
-  /** What it may answer beyond that which follows from its policy and its input. */
+  /** What it may respond with beyond that which follows from its policy and its input. */
   readonly problems?: readonly ProblemCode[];
   /** By default a problem is answered as problem details (RFC 9457), with its own status. */
-  readonly refusals?: Refusals;
+  readonly rejections?: Rejections;
 }
 
 /** With the name that the OpenAPI document has for it: `apiKeys.create`. */

@@ -6,7 +6,7 @@ export const builtInScopes = {
   'organizations:write': 'Manage organization settings',
   'api-keys:manage': 'Create, rotate and revoke API keys',
   'api-keys:verify': 'Verify API keys of the same organization',
-  'audit:read': 'Read the audit trail',
+  'audit:read': 'Read the audit log',
   'usage:read': 'Read usage counts',
   'deployment:verify': 'Verify API keys of every organization; only an operator grants it',
 } as const;

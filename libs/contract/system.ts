@@ -18,15 +18,15 @@ export const ready = defineRoute({
   tag: 'Health',
   summary: 'Whether the process can do its work',
   description:
-    'Answers 503 with the same body while the database is away, or 200 where the cache then answers about keys ' +
-    '(`ON_OUTAGE=allow`). What is `degraded` makes the trail late and loses nothing, but for `durability` and `proxies`: their details say what is lost.',
+    'Responds with 503 with the same body while the database is away, or 200 where the cache then responds about keys ' +
+    '(`ON_OUTAGE=allow`). What is `degraded` makes the audit log late and loses nothing, but for `durability` and `proxies`: their details say what is lost.',
   policy: 'public',
   success: {
     status: 200,
     body: z
       .strictObject({
         status: z.enum(['ok', 'failing']),
-        checks: z.strictObject({ database: check, queue: check, inbox: check, durability: check, proxies: check }),
+        checks: z.strictObject({ database: check, queue: check, outbox: check, durability: check, proxies: check }),
       })
       .meta({ id: 'Readiness' }),
   },
@@ -37,7 +37,7 @@ export const describeProblem = defineRoute({
   path: '/problems/:code',
   tag: 'Problems',
   summary: 'What a problem code means and how to get past it',
-  description: 'The `type` of every problem answer leads here.',
+  description: 'The `type` of every problem response leads here.',
   policy: 'public',
   params: z.strictObject({ code: z.string().min(1).max(100) }),
   success: {

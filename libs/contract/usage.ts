@@ -17,7 +17,7 @@ export type UsageSurface = z.infer<typeof UsageSurface>;
 
 const counts = {
   uses: z.int().meta({ description: 'Accepted verifications' }),
-  denials: z.int().meta({ description: 'Refusals of a known key' }),
+  denials: z.int().meta({ description: 'Denials of a known key' }),
   credits: z.int().meta({ description: 'What the uses cost' }),
 };
 
@@ -32,7 +32,7 @@ const Usage = z
             .nullable()
             .meta({
               description:
-                'By `group_by`: `valid` or the code of the refusal, the endpoint, or the id of the key. Null when nothing ' +
+                'By `group_by`: `valid` or the code of the denial, the endpoint, or the id of the key. Null when nothing ' +
                 'is grouped, and for all the keys that are not among the 100 with the most',
             }),
           ...counts,

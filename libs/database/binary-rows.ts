@@ -47,7 +47,7 @@ for (let value = 0; value < 16; value++) {
 
 /**
  * Rows for COPY in PostgreSQL's binary format: their bytes go as they are, where a parameter would make them text and have
- * the server read it again. It halves what a row of the trail costs the database.
+ * the server read it again. It halves what a row of the audit log costs the database.
  * Values come in the order of the columns, as many for each row as the table has: `row()` first, then one call for each.
  *
  * @see https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS

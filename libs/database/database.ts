@@ -6,7 +6,7 @@ import { BoundParametersDriver } from './bound-parameters.js';
 
 /**
  * The roles that the migrations make. A connection takes one on as it opens and cannot do what that role cannot: the API
- * cannot take events from the inbox, nobody can change the trail, and the queue's connections see the queue alone.
+ * cannot take events from the outbox, nobody can change the audit log, and the queue's connections see the queue alone.
  */
 export type DatabaseRole = 'keyledger_owner' | 'keyledger_queue' | 'keyledger_api' | 'keyledger_worker';
 

@@ -18,7 +18,7 @@ import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { containing } from '#libs/platform/patterns.js';
 import { changesOf, touch } from '#libs/platform/versions.js';
 
-/** What operators do with the organizations of the deployment. Each change stands in the trail of the organization. */
+/** What operators do with the organizations of the deployment. Each change stands in the audit log of the organization. */
 @Injectable()
 export class DeploymentService {
   constructor(

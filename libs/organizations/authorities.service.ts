@@ -45,7 +45,7 @@ export class Authorities extends RequirementCheck {
   }
 
   /**
-   * For reading. What an operator reads as one is in the organization's trail before it is read.
+   * For reading. What an operator reads as one is in the organization's audit log before it is read.
    * @throws DomainError `not_found` where the principal has no business at all, so that an id tells nothing;
    * `insufficient_scope` where it has, but not this.
    */
@@ -78,7 +78,7 @@ export class Authorities extends RequirementCheck {
   }
 
   /**
-   * For reading that goes on: whether what was required at its beginning, which is in the trail, still holds. It takes no
+   * For reading that goes on: whether what was required at its beginning, which is in the audit log, still holds. It takes no
    * lock, so that nothing which ends the credential waits for it.
    * @throws DomainError as {@link require} does, or when the credential has ended.
    */
@@ -221,7 +221,7 @@ function within(reach: Reach, authority: Authority): Authority {
   return authority;
 }
 
-/** Whose organization it is not, to them what is in it does not exist: the refusal says so of that thing. */
+/** Whose organization it is not, to them what is in it does not exist: the rejection says so of that thing. */
 export async function asMissing<T>(missing: () => DomainError, require: () => Promise<T>): Promise<T> {
   try {
     return await require();

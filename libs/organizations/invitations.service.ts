@@ -203,7 +203,7 @@ export class InvitationsService {
     return { organizationId: null, role: null };
   }
 
-  /** One answer for whatever is wrong with it. @throws DomainError `invalid_link` */
+  /** One response for whatever is wrong with it. @throws DomainError `invalid_link` */
   async findOpen(
     em: EntityManager,
     token: string,

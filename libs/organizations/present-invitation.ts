@@ -1,7 +1,7 @@
 import type { Invitation } from './invitation.entity.js';
 import type { InvitationWithLink } from './invitations.service.js';
 
-/** An invitation as every answer shows it. */
+/** An invitation as every response shows it. */
 export function presentInvitation(invitation: Invitation) {
   return {
     id: invitation.id,

@@ -1,8 +1,8 @@
-import type { Organization as OrganizationAnswer } from '#libs/contract/organizations.js';
+import type { Organization as OrganizationResponse } from '#libs/contract/organizations.js';
 import type { OrganizationView } from './organizations.service.js';
 
-/** An organization as every answer shows it. */
-export function presentOrganization({ organization, role }: OrganizationView): OrganizationAnswer {
+/** An organization as every response shows it. */
+export function presentOrganization({ organization, role }: OrganizationView): OrganizationResponse {
   return {
     id: organization.id,
     name: organization.name,

@@ -10,7 +10,7 @@ const ProjectSchema = defineEntity({
     description: p.text().nullable(),
     createdAt: p.datetime(),
     updatedAt: p.datetime(),
-    /** Gone from every list; the row stays for the trail. */
+    /** Gone from every list; the row stays for the audit log. */
     deletedAt: p.datetime().nullable(),
     /** Counts its changes: what If-Match compares. */
     version: p.integer(),

@@ -8,9 +8,9 @@ import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { traced } from '#libs/platform/tracing.js';
 import { Gauges } from '#libs/platform/metrics.js';
-import { inboxMetrics, measureInbox } from './outbox-metrics.js';
+import { outboxMetrics, measureOutbox } from './outbox-metrics.js';
 
-/** An event as it comes out of the inbox: the bytes that were stored, and what they say. */
+/** An event as it comes out of the outbox: the bytes that were stored, and what they say. */
 export interface ReceivedEvent {
   readonly entry: Uint8Array;
   readonly envelope: EventEnvelope;
@@ -20,7 +20,7 @@ export interface ReceivedEvent {
 export interface EventSink {
   /** Takes what it needs of an event, which is garbage afterwards: those of a transaction together would fill the memory. */
   add(event: ReceivedEvent): void;
-  /** Inside the transaction that also removes the events from the inbox: exactly once. */
+  /** Inside the transaction that also removes the events from the outbox: exactly once. */
   write(client: pg.PoolClient): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export abstract class EventSubscriber {
 /** Injection token: every subscriber of this process, in the order in which they are called. */
 export const EVENT_SUBSCRIBERS = Symbol('EVENT_SUBSCRIBERS');
 
-/** Some bytes of the inbox, and where they were. */
+/** Some bytes of the outbox, and where they were. */
 interface Stored {
   readonly shard: number;
   readonly batchId: string;
@@ -45,21 +45,21 @@ const MAX_BATCHES = 500;
 const MAX_BYTES = 2_000_000;
 
 const LOCK = {
-  name: 'lock-inboxes',
+  name: 'lock-outbox',
   text: `SELECT shard, extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
          FROM ingest WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE`,
 };
-const LOCK_FREE = { name: 'lock-free-inboxes', text: `${LOCK.text} SKIP LOCKED` };
-// Planned anew each time, unlike all else here: a plan made for an empty inbox would read a full one from end to end.
+const LOCK_FREE = { name: 'lock-free-outbox', text: `${LOCK.text} SKIP LOCKED` };
+// Planned anew each time, unlike all else here: a plan made for an empty outbox would read a full one from end to end.
 const OLDEST = `
   SELECT s.shard, b.id, b.body FROM unnest($1::smallint[]) AS s (shard), LATERAL (
     SELECT id, body FROM (
       SELECT id, body, sum(length(body)) OVER (ORDER BY id) - length(body) AS bytes_before
-      FROM (SELECT id, body FROM event_batch WHERE shard = s.shard ORDER BY id LIMIT ${MAX_BATCHES}) AS oldest
+      FROM (SELECT id, body FROM outbox WHERE shard = s.shard ORDER BY id LIMIT ${MAX_BATCHES}) AS oldest
     ) AS measured WHERE bytes_before < ${MAX_BYTES} ORDER BY id
   ) AS b`;
 const REMOVE = `
-  DELETE FROM event_batch b USING unnest($1::smallint[], $2::uuid[]) AS t (shard, id)
+  DELETE FROM outbox b USING unnest($1::smallint[], $2::uuid[]) AS t (shard, id)
   WHERE b.shard = t.shard AND b.id = t.id`;
 
 interface Batch {
@@ -84,8 +84,8 @@ const NOTHING: Ingested = { batches: [], events: 0, oldest: '', newest: '' };
  * event counts once whatever is killed when.
  */
 @Injectable()
-export class Inbox {
-  readonly #logger = new Logger(Inbox.name);
+export class Ingester {
+  readonly #logger = new Logger(Ingester.name);
 
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
@@ -93,19 +93,19 @@ export class Inbox {
     private readonly clock: DatabaseClock,
     gauges: Gauges,
   ) {
-    measureInbox(gauges, pool);
+    measureOutbox(gauges, pool);
   }
 
-  /** The shards in whose inbox something waits. */
+  /** The shards in whose outbox something waits. */
   async waitingShards(): Promise<number[]> {
     const { rows } = await this.pool.query<{ shard: number }>(
-      'SELECT shard FROM ingest i WHERE EXISTS (SELECT FROM event_batch b WHERE b.shard = i.shard) ORDER BY shard',
+      'SELECT shard FROM ingest i WHERE EXISTS (SELECT FROM outbox b WHERE b.shard = i.shard) ORDER BY shard',
     );
     return rows.map((row) => row.shard);
   }
 
   /**
-   * Empties the inboxes of these shards: those that somebody else empties when they are done, or not at all.
+   * Empties the outbox of these shards: those that somebody else empties when they are done, or not at all.
    * @returns the number of events that it took
    */
   async ingest(shards: readonly number[], busy: 'wait' | 'skip' = 'wait'): Promise<number> {
@@ -143,12 +143,12 @@ export class Inbox {
 
   /** When it has committed: what is rolled back is tried again, and would count twice. */
   #measure({ batches, events, oldest, newest }: Ingested, seconds: number): void {
-    inboxMetrics.ingested.value += events;
-    inboxMetrics.batches.observe(batches.length);
-    inboxMetrics.seconds.observe(seconds);
+    outboxMetrics.ingested.value += events;
+    outboxMetrics.batches.observe(batches.length);
+    outboxMetrics.seconds.observe(seconds);
     if (events === 0) return;
-    inboxMetrics.lag.observe(Math.max(0, this.clock.now().getTime() - Date.parse(oldest)) / 1000);
-    inboxMetrics.lastEvent.set(Date.parse(newest) / 1000);
+    outboxMetrics.lag.observe(Math.max(0, this.clock.now().getTime() - Date.parse(oldest)) / 1000);
+    outboxMetrics.lastEvent.set(Date.parse(newest) / 1000);
   }
 
   /** Delivers all of them, or, where that fails, halves: one bad entry is set aside and never holds up the rest. */

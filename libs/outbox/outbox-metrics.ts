@@ -1,28 +1,28 @@
 import { Gauge } from 'prom-client';
 import type pg from 'pg';
 import { histogram, PlainCounter, registry, unlessAway, type Gauges } from '#libs/platform/metrics.js';
-import { inboxDepth } from './outbox-depth.js';
+import { outboxDepth } from './outbox-depth.js';
 
-export const inboxMetrics = {
-  ingested: new PlainCounter('keyledger_events_ingested_total', 'Events that were put into the trail').of({}),
+export const outboxMetrics = {
+  ingested: new PlainCounter('keyledger_events_ingested_total', 'Events that were put into the audit log').of({}),
   batches: histogram(
     'keyledger_ingest_batches',
-    'Batches that one transaction took from the inbox',
+    'Batches that one transaction took from the outbox',
     [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000],
   ),
   seconds: histogram(
     'keyledger_ingest_seconds',
-    'How long one transaction from the inbox into the trail took',
+    'How long one transaction from the outbox into the audit log took',
     [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
   ),
   lag: histogram(
-    'keyledger_trail_lag_seconds',
-    'From an event until it was in the trail, for the oldest of each transaction',
+    'keyledger_audit_lag_seconds',
+    'From an event until it was in the audit log, for the oldest of each transaction',
     [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600],
   ),
   lastEvent: new Gauge({
-    name: 'keyledger_trail_last_event_timestamp_seconds',
-    help: 'The time of the last event that this process put into the trail',
+    name: 'keyledger_audit_last_event_timestamp_seconds',
+    help: 'The time of the last event that this process put into the audit log',
     registers: [registry],
   }),
 };
@@ -30,15 +30,15 @@ export const inboxMetrics = {
 const UNKNOWN = { batches: NaN, age: NaN };
 
 /** What only the database knows, asked for whenever the metrics are read. */
-export function measureInbox(gauges: Gauges, pool: pg.Pool): void {
-  gauges.add('keyledger_inbox_batches', 'Batches of events that wait for a worker', [], async (set) => {
-    set({}, (await unlessAway(inboxDepth(pool), UNKNOWN)).batches);
+export function measureOutbox(gauges: Gauges, pool: pg.Pool): void {
+  gauges.add('keyledger_outbox_rows', 'Batches of events that wait for a worker', [], async (set) => {
+    set({}, (await unlessAway(outboxDepth(pool), UNKNOWN)).batches);
   });
   const age = 'How long the oldest batch of events has been waiting for a worker';
-  gauges.add('keyledger_inbox_oldest_age_seconds', age, [], async (set) => {
-    set({}, (await unlessAway(inboxDepth(pool), UNKNOWN)).age);
+  gauges.add('keyledger_outbox_oldest_age_seconds', age, [], async (set) => {
+    set({}, (await unlessAway(outboxDepth(pool), UNKNOWN)).age);
   });
-  const entries = 'Entries that could not be put into the trail and wait for an operator';
+  const entries = 'Entries that could not be put into the audit log and wait for an operator';
   gauges.add('keyledger_quarantined_entries', entries, [], async (set) => {
     set({}, await unlessAway(quarantined(pool), NaN));
   });

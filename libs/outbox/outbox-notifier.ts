@@ -5,27 +5,24 @@ import { errorText } from '#libs/platform/error-text.js';
 import { Queues } from '#libs/platform/queue.js';
 import { groupOf } from './shard.js';
 
-/**
- * The queue whose jobs tell the worker that the inbox of a group of shards has something: one job waiting for a group at the
- * most.
- */
+/** The queue whose jobs tell the worker that a group of shards has events in the outbox. One job at most waits for a group. */
 export const INGEST_QUEUE = 'ingest';
 
-/** A ring may wait this long for the queue. Past it the sweep, once a second, finds what the ring was about. */
+/** How long a notification may wait for the queue. After that the worker's sweep, once a second, finds the events. */
 const DEADLINE_MS = 2_000;
-/** Rings of this long go out together, and of longer and longer where they keep coming in numbers: the worker goes on then. */
+/** Notifications of this long go out together, and of up to the maximum while they keep coming at this rate. */
 const GATHER_MS = 50;
 const MAX_GATHER_MS = 1_000;
-const BUSY_RINGS_PER_MS = 0.1;
+const BUSY_PER_MS = 0.1;
 
-/** Tells the worker, soon and without making anybody wait, that something was put into an inbox. */
+/** Tells the worker that the outbox has events. The caller never waits. */
 @Injectable()
-export class IngestBell implements OnApplicationShutdown {
-  readonly #logger = new Logger(IngestBell.name);
+export class OutboxNotifier implements OnApplicationShutdown {
+  readonly #logger = new Logger(OutboxNotifier.name);
   readonly #queue: Queue;
-  /** Of each group that rang lately, how often it did since the queue was last told. */
-  readonly #rings = new Map<number, number>();
-  readonly #ringing = new Set<Promise<void>>();
+  /** By group of shards: how many notifications came since the last job was added. */
+  readonly #pending = new Map<number, number>();
+  readonly #flushing = new Set<Promise<void>>();
   readonly #ending = new AbortController();
   #failing = false;
 
@@ -33,37 +30,37 @@ export class IngestBell implements OnApplicationShutdown {
     this.#queue = queues.queue(INGEST_QUEUE);
   }
 
-  /** Never throws and never waits: the events are in the database already. */
-  ring(shard: number): void {
+  /** Never throws: the events are in the database already. */
+  notify(shard: number): void {
     const group = groupOf(shard);
-    const rings = this.#rings.get(group);
-    this.#rings.set(group, (rings ?? 0) + 1);
-    if (rings !== undefined) return;
-    const ringing = this.#ringAsLongAsItRings(group).finally(() => this.#ringing.delete(ringing));
-    this.#ringing.add(ringing);
+    const pending = this.#pending.get(group);
+    this.#pending.set(group, (pending ?? 0) + 1);
+    if (pending !== undefined) return;
+    const flushing = this.#flushWhilePending(group).finally(() => this.#flushing.delete(flushing));
+    this.#flushing.add(flushing);
   }
 
-  /** Whether the last ring was lost. */
+  /** Whether the last notification was lost. */
   get failing(): boolean {
     return this.#failing;
   }
 
-  /** What rang last is told, and nothing is waited for that may come. */
+  /** Flushes pending notifications; does not wait for new ones. */
   async onApplicationShutdown(): Promise<void> {
     this.#ending.abort();
-    await Promise.all(this.#ringing);
+    await Promise.all(this.#flushing);
   }
 
-  async #ringAsLongAsItRings(group: number): Promise<void> {
-    for (let gathered = GATHER_MS; ;) {
-      const rings = this.#rings.get(group)!;
-      if (rings === 0) break;
-      gathered = rings < gathered * BUSY_RINGS_PER_MS ? GATHER_MS : Math.min(gathered * 2, MAX_GATHER_MS);
-      this.#rings.set(group, 0);
+  async #flushWhilePending(group: number): Promise<void> {
+    for (let gatherMs = GATHER_MS; ;) {
+      const pending = this.#pending.get(group)!;
+      if (pending === 0) break;
+      gatherMs = pending < gatherMs * BUSY_PER_MS ? GATHER_MS : Math.min(gatherMs * 2, MAX_GATHER_MS);
+      this.#pending.set(group, 0);
       await this.#add(group);
-      await sleep(gathered, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+      await sleep(gatherMs, undefined, { signal: this.#ending.signal }).catch(() => undefined);
     }
-    this.#rings.delete(group);
+    this.#pending.delete(group);
   }
 
   async #add(group: number): Promise<void> {
@@ -71,10 +68,10 @@ export class IngestBell implements OnApplicationShutdown {
       await Promise.race([
         this.#queue.add('group', { group }, ingestJob(group)),
         new Promise((_, reject) => {
-          setTimeout(() => reject(new Error(`no answer within ${DEADLINE_MS} ms`)), DEADLINE_MS).unref();
+          setTimeout(() => reject(new Error(`no response within ${DEADLINE_MS} ms`)), DEADLINE_MS).unref();
         }),
       ]);
-      if (this.#failing) this.#logger.log('The queue answers again.');
+      if (this.#failing) this.#logger.log('The queue responds again.');
       this.#failing = false;
     } catch (error) {
       if (!this.#failing) this.#logger.warn(`The queue is away (${errorText(error)}); the worker's sweep takes over.`);
@@ -85,7 +82,7 @@ export class IngestBell implements OnApplicationShutdown {
 
 function ingestJob(group: number) {
   return {
-    // While one job is active a further ring makes one that runs after it: what came in meanwhile is not forgotten.
+    // While a job is active, the next notification adds one job that runs after it.
     deduplication: { id: `group-${group}`, keepLastIfActive: true },
     attempts: 1_000_000,
     backoff: { type: 'fixed', delay: 1_000 },

@@ -1,20 +1,20 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
-import { bundleOf } from './packed-entries.js';
+import { packEntries } from './packed-entries.js';
 
 describe('a bundle', () => {
   it('is the entries of its texts, byte for byte, whatever they hold', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'binary' })), (texts) => {
         const entries = texts.map((text) => new TextEncoder().encode(text));
-        expect(Buffer.compare(bundleOf(texts), encodeEntries(entries))).toBe(0);
+        expect(Buffer.compare(packEntries(texts), encodeEntries(entries))).toBe(0);
       }),
     );
   });
 
   it('refuses an entry that is too large', () => {
-    expect(() => bundleOf(['x'.repeat(MAX_ENTRY_BYTES)])).not.toThrow();
-    expect(() => bundleOf(['x'.repeat(MAX_ENTRY_BYTES - 1) + 'é'])).toThrow(RangeError);
+    expect(() => packEntries(['x'.repeat(MAX_ENTRY_BYTES)])).not.toThrow();
+    expect(() => packEntries(['x'.repeat(MAX_ENTRY_BYTES - 1) + 'é'])).toThrow(RangeError);
   });
 });

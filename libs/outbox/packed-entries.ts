@@ -1,7 +1,7 @@
 import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 
 /** What `encodeEntries` of tlog makes of the entries of these texts, without a copy of each. */
-export function bundleOf(texts: readonly string[]): Buffer {
+export function packEntries(texts: readonly string[]): Buffer {
   const lengths = texts.map((text) => Buffer.byteLength(text));
   const bundle = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 2 + length, 0));
   let offset = 0;

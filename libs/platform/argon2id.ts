@@ -15,7 +15,7 @@ const TURNS = {
 } as const;
 
 /**
- * Argon2id with the parameters that OWASP recommends: 19 MiB, two passes, one lane. For passwords, which need it, and for
+ * Argon2id with the parameters that OWASP recommends: 19 MiB, two passes, one queue. For passwords, which need it, and for
  * the secrets of keys, which with 95 random bits do not, but so there is one kind of hash at rest. Bounded: whoever floods
  * one pool with work neither takes the machine nor holds up another pool, and within one pool flows take turns.
  */

@@ -19,7 +19,7 @@ describe('the estimate of the database clock', () => {
     expect(clock.now().getTime()).toBeGreaterThanOrEqual(before);
   });
 
-  it('believes the answer that was asked for last, not the one that came last', () => {
+  it('believes the response that was asked for last, not the one that came last', () => {
     const clock = new DatabaseClock();
     const now = Date.now();
     const sentFirst = performance.now();

@@ -6,8 +6,8 @@ export abstract class Clock {
 }
 
 /**
- * The database's clock, estimated without asking: the time in its last answer and the time that went by here since that
- * statement was sent. The answer's time was read after the sending, so the estimate may run ahead by the length of one
+ * The database's clock, estimated without asking: the time in its last response and the time that went by here since that
+ * statement was sent. The response's time was read after the sending, so the estimate may run ahead by the length of one
  * round trip and never lags: a key expires on every node at its instant or a moment before, whatever the node's own
  * clock says. It never goes back.
  */

@@ -5,7 +5,7 @@ import { isDatabaseAway, sessionOptions, type DatabaseRole } from '#libs/databas
 const OLDEST_VERSION = 15;
 const CONNECT_DEADLINE_MS = 10_000;
 
-/** Nothing answers: whoever starts again later may have more luck than one with a wrong setting. */
+/** Nothing responds: whoever starts again later may have more luck than one with a wrong setting. */
 export class DatabaseAway extends ConfigError {}
 
 interface Found {
@@ -57,7 +57,7 @@ function whyUnusable(error: unknown, role: DatabaseRole | undefined): string {
   if (role && code === '42501') {
     return `DATABASE_URL names a user that is not a member of the role ${role}: grant it, as in GRANT ${role} TO the user.`;
   }
-  // Where a name has several addresses and none answers, the error has a code and no message.
-  const reason = (message || code || 'no answer').replace(/\.$/, '');
+  // Where a name has several addresses and none responds, the error has a code and no message.
+  const reason = (message || code || 'no response').replace(/\.$/, '');
   return `DATABASE_URL must name a PostgreSQL server that can be reached: ${reason}.`;
 }

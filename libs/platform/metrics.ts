@@ -86,6 +86,6 @@ export class PlainCounter<Label extends string = never> {
 const DEADLINE_MS = 2_000;
 
 /** For a gauge that asks the database. While the database is away its figures are unknown, and the other metrics are needed all the more. */
-export function unlessAway<T>(answer: Promise<T>, unknown: T): Promise<T> {
-  return Promise.race([answer.catch(() => unknown), sleep(DEADLINE_MS, unknown, { ref: false })]);
+export function unlessAway<T>(response: Promise<T>, unknown: T): Promise<T> {
+  return Promise.race([response.catch(() => unknown), sleep(DEADLINE_MS, unknown, { ref: false })]);
 }

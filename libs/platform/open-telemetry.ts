@@ -32,7 +32,7 @@ import { errorText } from './error-text.js';
 export interface Tracing {
   /** Makes a span of the work, below the one in which it is done. */
   span<T>(name: string, work: () => Promise<T>): Promise<T>;
-  /** Makes a span of each request that the server answers. */
+  /** Makes a span of each request that the server responds. */
   requests(server: FastifyInstance): void;
   /** Sends what has not been sent. */
   end(): Promise<void>;
@@ -79,7 +79,7 @@ export function startOpenTelemetry(settings: Settings, serviceName: string): Tra
     const attributes = { 'http.request.method': method, ...(route && { 'http.route': route }) };
     const name = route ? `${method} ${route}` : method;
     const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
-    // Also when the client leaves before the answer.
+    // Also when the client leaves before the response.
     reply.raw.once('close', () => {
       const { statusCode } = reply.raw;
       span.setAttribute('http.response.status_code', statusCode);

@@ -23,7 +23,7 @@ export function pageRequest(
 export function badCursor(): DomainError {
   return invalidInput({
     location: 'query.cursor',
-    message: 'must be a cursor of an earlier answer to the same query',
+    message: 'must be a cursor of an earlier response to the same query',
   });
 }
 

@@ -16,7 +16,7 @@ export interface RequestContext {
   readonly origin: string | null;
   /** It came through a proxy that TRUST_PROXY does not name, so `ip` is the proxy's and nobody knows the client's. */
   readonly behindUnknownProxy: boolean;
-  /** Set as soon as the request's own key allows its origin: the page may read the answer. */
+  /** Set as soon as the request's own key allows its origin: the page may read the response. */
   originAllowed: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Entries behind one another, each as a big-endian uint16 length and its bytes: the form of an entry bundle in the C2SP
- * `tlog-tiles` format, and the form in which events wait in the inbox.
+ * `tlog-tiles` format, and the form in which events wait in the outbox.
  */
 export const MAX_ENTRY_BYTES = 0xffff;
 

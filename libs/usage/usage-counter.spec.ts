@@ -41,7 +41,7 @@ const denied = (subject: string, time: string, count: number, data: object = {})
 
 const talliesOf = (event: ReturnType<typeof received>) => [readTally(event)].filter((tally) => tally !== undefined);
 
-it('uses and refusals are counted for each key, with the last of each, in whatever order they arrive', () => {
+it('uses and denials are counted for each key, with the last of each, in whatever order they arrive', () => {
   const tallies = [
     used(other, '2026-11-20T10:00:05.000Z'),
     used(key, '2026-11-20T10:00:02.000Z'),
@@ -89,7 +89,7 @@ it('the last use of each secret is kept, in whatever order they arrive; a public
   ]);
 });
 
-it('a refusal for a reason that this worker does not know yet is counted under its code', () => {
+it('a rejection for a reason that this worker does not know yet is counted under its code', () => {
   const [tally] = talliesOf(
     denied(key, '2026-11-20T10:00:00.000Z', 3, { code: 'not_on_a_sunday', more: { of: 'it' } }),
   );

@@ -17,7 +17,7 @@ interface Tally {
   readonly management: boolean;
   /** Of the last of them. */
   time: string;
-  /** `valid`, or the code of the refusal. */
+  /** `valid`, or the code of the denial. */
   readonly outcome: string;
   readonly endpoint: string;
   count: number;
@@ -43,8 +43,8 @@ interface HourCount extends Omit<Tally, 'secretId' | 'time' | 'count' | 'credits
 const MAX_ENDPOINTS = 100;
 
 /**
- * The worker's side: counts uses and refusals of each key, in all and by the hour, in the transaction that takes them from
- * the inbox. Rows are written in the order of the ids of their keys: two workers that count the same keys never wait for
+ * The worker's side: counts uses and denials of each key, in all and by the hour, in the transaction that takes them from
+ * the outbox. Rows are written in the order of the ids of their keys: two workers that count the same keys never wait for
  * each other in a circle.
  */
 @Injectable()
@@ -114,7 +114,7 @@ export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally 
   return undefined;
 }
 
-/** What a use and a refusal have in common. */
+/** What a use and a denial have in common. */
 function tallyOf({ subject, time, data }: z.infer<typeof Counted>) {
   const { organization_id: organizationId, project_id: projectId = null } = data;
   const management = data.surface === 'management';

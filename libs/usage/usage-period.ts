@@ -14,7 +14,7 @@ const MAX_DAYS: Record<UsageInterval, number> = { hour: 31, day: 366 };
 
 /**
  * Pure: the hours that a query asks for.
- * @throws DomainError where they end before they begin, or are more than one answer holds.
+ * @throws DomainError where they end before they begin, or are more than one response holds.
  */
 export function usagePeriod(
   query: { from?: string | undefined; to?: string | undefined; interval: UsageInterval },

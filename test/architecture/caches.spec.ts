@@ -7,6 +7,10 @@ const root = join(import.meta.dirname, '../..');
 
 /** Collections that are kept, and what bounds each. Where callers say how large an entry is, an LRUCache bounds the bytes. */
 const BOUNDED: Readonly<Record<string, string>> = {
+  'libs/admission/admission.ts #reach': 'uses that wait for admission',
+  'libs/admission/state-bound-cache.ts #byId': 'the entries of the cache',
+  'libs/admission/state-bound-cache.ts #byShard': 'the entries of the cache',
+  'libs/admission/state-bound-cache.ts #loading': 'requests under way',
   'libs/api-keys/verification/allowed-origins.ts #asking': 'statements that run or wait, of which there are 102',
   'libs/api-keys/verification/denial-windows.ts #tenants': 'windows and bytes, of one organization and of all',
   'libs/api-keys/verification/secrets.ts #running': 'requests under way',
@@ -18,12 +22,8 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/contract/ids.ts read': '20,000 ids, all of one length',
   'libs/contract/ids.ts schemas': 'the types of ids',
   'libs/organizations/operator-reads.ts #gathering': 'requests under way, for a second at the most',
-  'libs/admission/admission.ts #reach': 'uses that wait for admission',
-  'libs/outbox/outbox-notifier.ts #rings': 'the groups of shards',
-  'libs/outbox/outbox-notifier.ts #ringing': 'the groups of shards',
-  'libs/admission/state-bound-cache.ts #byId': 'the entries of the cache',
-  'libs/admission/state-bound-cache.ts #byShard': 'the entries of the cache',
-  'libs/admission/state-bound-cache.ts #loading': 'requests under way',
+  'libs/outbox/outbox-notifier.ts #flushing': 'the groups of shards',
+  'libs/outbox/outbox-notifier.ts #pending': 'the groups of shards',
   'libs/platform/fair-queue.ts #flows': 'the changes that run or wait, which the queue bounds',
   'libs/platform/http/open-streams.ts #open': 'open responses',
   'libs/platform/http/proxies.ts #peers': '1,000 addresses',

@@ -11,7 +11,7 @@ const libraries: Record<string, readonly string[]> = {
   tlog: [],
   contract: ['api-key-format'],
   client: ['contract'],
-  database: [],
+  database: ['api-key-format'],
   platform: ['contract', 'database'],
   outbox: ['platform', 'tlog'],
   admission: ['outbox'],

@@ -5,14 +5,14 @@ const INGESTED_WITHIN_MS = 300_000;
 const LOOK_EACH_MS = 50;
 
 /** The records of what was answered. A figure without its records would be worth nothing. */
-export class Trail {
+export class AuditLog {
   readonly #sql: pg.Client;
 
   constructor(sql: pg.Client) {
     this.#sql = sql;
   }
 
-  /** Runs something, and requires that the trail has as many uses more then as it says were answered with yes. */
+  /** Runs something, and requires that the audit log has as many uses more then as it says were answered with yes. */
   async requireEach<T extends { readonly ok: number }>(run: () => Promise<T>): Promise<T & { drainedSeconds: number }> {
     await this.emptied();
     const count = await this.#countFromNow();
@@ -30,14 +30,14 @@ export class Trail {
   async emptied(): Promise<void> {
     const deadline = performance.now() + INGESTED_WITHIN_MS;
     while (performance.now() < deadline) {
-      const { rows } = await this.#sql.query('SELECT FROM event_batch LIMIT 1');
+      const { rows } = await this.#sql.query('SELECT FROM outbox LIMIT 1');
       if (rows.length === 0) return;
       await sleep(LOOK_EACH_MS);
     }
-    throw new Error(`The inbox is not empty after ${INGESTED_WITHIN_MS / 1000} s`);
+    throw new Error(`The outbox is not empty after ${INGESTED_WITHIN_MS / 1000} s`);
   }
 
-  /** Counts the uses that are younger than now, or nearly so: the whole trail would take longer with each run. */
+  /** Counts the uses that are younger than now, or nearly so: the whole audit log would take longer with each run. */
   async #countFromNow(): Promise<() => Promise<number>> {
     const { rows } = await this.#sql.query<{ id: string }>("SELECT uuid_at(now() - interval '10 s') AS id");
     const { id } = rows[0]!;
@@ -58,5 +58,5 @@ export class Trail {
 
 function requireEqual(answered: number, recorded: number): void {
   if (answered === recorded) return;
-  throw new Error(`${answered} requests were answered with yes and ${recorded} uses are in the trail`);
+  throw new Error(`${answered} requests were answered with yes and ${recorded} uses are in the audit log`);
 }

@@ -12,19 +12,19 @@ export interface Amounts {
   readonly connections: readonly number[];
   /** Of what is one long run. */
   readonly longSeconds: number;
-  /** Waiting in the inbox. */
+  /** Waiting in the outbox. */
   readonly events: number;
   /** In the API's memory. */
   readonly cachedKeys: number;
 }
 
-/** Something that is asked and answers 200. */
+/** Something that is asked and responds with 200. */
 export interface Subject {
   readonly name: string;
   readonly url: string;
   readonly path: string;
   readonly headers: readonly Record<string, string>[];
-  /** Whether each answer has to be in the trail. */
+  /** Whether each response has to be in the audit log. */
   readonly isRecorded?: boolean;
   /** What else goes on, until it is told to end. */
   readonly meanwhile?: (ended: AbortSignal) => Promise<void>;
@@ -67,7 +67,7 @@ export class Bench {
     return { name, url, path: '/', headers: [{}] };
   }
 
-  /** As fast as the answers come, over so many connections. */
+  /** As fast as the responses come, over so many connections. */
   async run(subject: Subject, amount: number, connections = USUAL_CONNECTIONS): Promise<Measured> {
     const { url, path, headers } = subject;
     const whole = Math.ceil(amount / connections) * connections;
@@ -75,14 +75,14 @@ export class Bench {
     return this.#measure(subject, 'load.ts', order);
   }
 
-  /** At so many a second, however long the answers take. */
+  /** At so many a second, however long the responses take. */
   async pace(subject: Subject, rate: number, seconds: number): Promise<PacedMeasured & { drainedSeconds: number }> {
     const { url, path, headers } = subject;
     const order: PacedOrder = { url, path, headers, rate, seconds, connections: USUAL_CONNECTIONS };
     return this.#measure(subject, 'paced.ts', order);
   }
 
-  /** Runs it until it is warm. @returns answers a second */
+  /** Runs it until it is warm. @returns responses a second */
   async warmUp(subject: Subject, connections = USUAL_CONNECTIONS): Promise<number> {
     let rate = connections * 50;
     for (let run = 0; run < WARM_UPS; run++) {
@@ -112,7 +112,7 @@ export class Bench {
     script: string,
     order: object,
   ): Promise<T & { drainedSeconds: number }> {
-    const { processes, trail } = this.deployment;
+    const { processes, auditLog } = this.deployment;
     const measure = async () => {
       const load = processes.start(script, {}, REST_CORE);
       const ended = new AbortController();
@@ -124,7 +124,7 @@ export class Bench {
       if (failed.length > 0) throw new Error(`${name} answered ${failed.join(', ')}`);
       return measured;
     };
-    return isRecorded ? trail.requireEach(measure) : { ...(await measure()), drainedSeconds: 0 };
+    return isRecorded ? auditLog.requireEach(measure) : { ...(await measure()), drainedSeconds: 0 };
   }
 
   #ofKeys(path: string) {

@@ -7,7 +7,7 @@ export const CLOSED = 'closed';
 /** One connection with one request under way at the most. A fuller HTTP client takes time from what is measured. */
 export interface Connection {
   /** Calls back once: with the status, or with `CLOSED` where the connection ends before the response. */
-  ask(request: string, onAnswer: (outcome: number | typeof CLOSED) => void): void;
+  ask(request: string, onResponse: (outcome: number | typeof CLOSED) => void): void;
   end(): void;
 }
 
@@ -18,9 +18,9 @@ export async function openConnection(url: string): Promise<Connection> {
   let received = '';
   let waiting: ((outcome: number | typeof CLOSED) => void) | undefined;
   const settle = (outcome: number | typeof CLOSED) => {
-    const onAnswer = waiting;
+    const onResponse = waiting;
     waiting = undefined;
-    onAnswer?.(outcome);
+    onResponse?.(outcome);
   };
   socket.setEncoding('latin1').on('data', (text: string) => {
     received += text;
@@ -33,13 +33,13 @@ export async function openConnection(url: string): Promise<Connection> {
   socket.on('error', () => undefined);
   socket.on('close', () => settle(CLOSED));
   return {
-    ask: (request, onAnswer) => {
+    ask: (request, onResponse) => {
       if (socket.destroyed) {
         // Not at once: whoever asks in a loop would never leave it.
-        setImmediate(onAnswer, CLOSED);
+        setImmediate(onResponse, CLOSED);
         return;
       }
-      waiting = onAnswer;
+      waiting = onResponse;
       socket.write(request, 'latin1');
     },
     end: () => socket.destroy(),
@@ -51,11 +51,11 @@ export function requestOf(url: string, path: string, headers: Readonly<Record<st
   return `GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
 }
 
-/** Of an answer that is complete. Fastify says of each how long it is. */
-function statusOf(answer: string): number | undefined {
-  const head = answer.indexOf('\r\n\r\n');
+/** Of a response that is complete. Fastify says of each how long it is. */
+function statusOf(response: string): number | undefined {
+  const head = response.indexOf('\r\n\r\n');
   if (head === -1) return undefined;
-  const length = /\r\ncontent-length: (\d+)/i.exec(answer)?.[1];
-  if (length === undefined) throw new Error('An answer without a length');
-  return answer.length < head + 4 + Number(length) ? undefined : Number(answer.slice(9, 12));
+  const length = /\r\ncontent-length: (\d+)/i.exec(response)?.[1];
+  if (length === undefined) throw new Error('A response without a length');
+  return response.length < head + 4 + Number(length) ? undefined : Number(response.slice(9, 12));
 }

@@ -8,7 +8,7 @@ import pg from 'pg';
 import { startPostgres } from '../support/built.ts';
 import { copyKeys, Customer, useOnce, type Key } from './keys.ts';
 import { Processes, REST_CORE, said, SERVER_CORE } from './processes.ts';
-import { Trail } from './audit-log.ts';
+import { AuditLog } from './audit-log.ts';
 
 const ORGANIZATIONS = 50;
 const KEYS_EACH = 20;
@@ -21,7 +21,7 @@ export class Deployment {
   readonly databaseUrl: string;
   /** As the superuser. */
   readonly sql: pg.Client;
-  readonly trail: Trail;
+  readonly auditLog: AuditLog;
   readonly close: () => Promise<void>;
   readonly customers: { readonly customer: Customer; readonly keys: readonly Key[] }[] = [];
   #api: { child: ChildProcess; url: string } | undefined;
@@ -32,7 +32,7 @@ export class Deployment {
     this.databaseUrl = databaseUrl;
     this.sql = sql;
     this.close = close;
-    this.trail = new Trail(sql);
+    this.auditLog = new AuditLog(sql);
   }
 
   static async open(): Promise<Deployment> {
@@ -64,7 +64,7 @@ export class Deployment {
       this.customers.push({ customer, keys: [first, ...(await this.copyKeys(first, KEYS_EACH - 1))] });
     }
     await Promise.all(this.keys.map(({ token }) => limit(() => useOnce(this.url, token))));
-    await this.trail.emptied();
+    await this.auditLog.emptied();
   }
 
   get url(): string {

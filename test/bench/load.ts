@@ -28,7 +28,7 @@ const measured = await run(order);
 process.send?.(measured, () => process.disconnect?.());
 
 /**
- * As fast as the answers come: each connection has one question under way, and sends the next when it is answered. One
+ * As fast as the responses come: each connection has one question under way, and sends the next when it is answered. One
  * that the server closes has failed, and the others do its work; where all are closed, the rest stays unsent.
  */
 async function run({ url, path, connections, amount, headers }: Order): Promise<Measured> {

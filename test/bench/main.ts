@@ -14,14 +14,14 @@ import { print, printResult, progress, type Result } from './report.ts';
 /*
  * What a verified, durably recorded request costs, side by side with the bare web framework in one run, so that the ratio
  * means something on any machine. The server measured has core 0; PostgreSQL, the worker and the load generator share
- * core 1. Each use that was answered with yes has to be in the trail afterwards, or the run fails; goals fail nothing.
+ * core 1. Each use that was answered with yes has to be in the audit log afterwards, or the run fails; goals fail nothing.
  *
- *   authz    answers a second, as fast as they come: bare `fastify()`, Nest, `whoami`, `/authz`, and `/authz` while ten
+ *   authz    responses a second, as fast as they come: bare `fastify()`, Nest, `whoami`, `/authz`, and `/authz` while ten
  *            keys a second are revoked; medians of rounds by turns
- *   peers    the same of Better Auth's verification, which writes no trail
+ *   peers    the same of Better Auth's verification, which writes no audit log
  *   latency  what `/authz` adds to bare `fastify()`, both asked at half of what `/authz` can
  *   changes  how long a change of a key takes while others are verified at that rate
- *   ingest   how fast one worker brings into the trail what waits in the inbox
+ *   ingest   how fast one worker brings into the audit log what waits in the outbox
  *   steady   10,000 verifications a second asked for, and whether the worker keeps up
  *   memory   of an API that has 100,000 keys in its cache
  *   cpu      CPU time of a request in the API, the worker and PostgreSQL

@@ -4,7 +4,7 @@ import { CLOSED, openConnection, requestOf } from './connection.ts';
 import type { Measured, Order } from './load.js';
 import { quantile } from './report.ts';
 
-/** Requests at a rate that the answers have no say in. */
+/** Requests at a rate that the responses have no say in. */
 export interface PacedOrder extends Omit<Order, 'amount'> {
   /** A second. */
   readonly rate: number;

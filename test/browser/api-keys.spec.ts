@@ -204,7 +204,7 @@ inChromium('the pages of API keys', () => {
     await page.getByText('Live', { exact: true }).last().click();
     await page.getByRole('combobox', { name: 'Project' }).last().fill('Narr');
     await page.getByRole('option', { name: 'Narrow' }).click();
-    await page.getByRole('searchbox', { name: 'Search the scopes' }).fill('audit trail');
+    await page.getByRole('searchbox', { name: 'Search the scopes' }).fill('audit log');
     await page.getByRole('checkbox', { name: /^audit:read/ }).check();
     await page.getByRole('searchbox', { name: 'Search the scopes' }).fill('');
     await page.getByRole('checkbox', { name: 'triggers:*' }).check();
@@ -350,7 +350,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('make one key of two attempts when the first answer is lost, and say that its secret is lost with it', async () => {
+  it('make one key of two attempts when the first response is lost, and say that its secret is lost with it', async () => {
     await openList();
     await button('Create API key').first().click();
     await field('Name').fill('Lost on the way');
@@ -372,7 +372,7 @@ inChromium('the pages of API keys', () => {
     await button('Done').click();
     const { id } = await keyNamed('Lost on the way');
     expect(await dashboard.client({ apiKey: secret }).auth.whoami()).toMatchObject({ api_key: { id } });
-    // The browser complains of the answer that was lost.
+    // The browser complains of the response that was lost.
     await page.close();
     page = await visit();
   });
@@ -553,7 +553,7 @@ inChromium('the pages of API keys', () => {
     await expectCleanEnd(other);
   });
 
-  it('say who may see keys and trails to those who may not', async () => {
+  it('say who may see keys and audit logs to those who may not', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Acme' } });
     const members: Record<string, Account> = {};
     for (const role of ['viewer', 'developer'] as const) {

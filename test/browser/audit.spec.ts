@@ -303,7 +303,7 @@ inChromium('the audit log', () => {
     expect(csv).toMatch(/^leaf_index,time,type/);
     expect(csv.trimEnd().split('\n')).toHaveLength(2);
 
-    // As the browser's own file dialog would answer, which no test can drive.
+    // As the browser's own file dialog would respond, which no test can drive.
     await page.evaluate(`(async () => {
       const folder = await navigator.storage.getDirectory();
       window.chosen = await folder.getFileHandle('chosen', { create: true });

@@ -71,7 +71,7 @@ inChromium('the fetch of a real browser', () => {
 
   const bearer = (credential: string) => ({ headers: { authorization: `Bearer ${credential}` } });
 
-  it('with a public key reads the answer on an allowed page, its headers too', async () => {
+  it('with a public key reads the response on an allowed page, its headers too', async () => {
     const { public_key: publicKey } = await newKey();
     expect(await fetchFrom(SHOP, '/api/v1/whoami', bearer(publicKey))).toMatchObject({
       status: 200,
@@ -112,7 +112,7 @@ inChromium('the fetch of a real browser', () => {
     expect(changed).toMatchObject({ status: 200, body: { name: 'From a page' } });
   });
 
-  it("with a public key reads the answer of a vendor's API on an allowed page, and on any other why there is none", async () => {
+  it("with a public key reads the response of a vendor's API on an allowed page, and on any other why there is none", async () => {
     const { public_key: publicKey } = await ada.client.apiKeys.create({
       body: { name: 'Web shop', scopes: ['triggers:*'], allowed_domains: [SHOP] },
     });

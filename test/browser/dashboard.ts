@@ -69,7 +69,7 @@ export async function signIn(page: Page, { email, password }: Pick<Account, 'ema
 const complaints = new WeakMap<Page, string[]>();
 const whenEnded = new WeakMap<Page, () => void>();
 
-/** Answers that are no success are for the page to show; the browser also writes them to its console. */
+/** Responses that are no success are for the page to show; the browser also writes them to its console. */
 const ANSWER = /^Failed to load resource: the server responded with a status of 4\d\d/;
 
 function watch(page: Page, origin: string): void {

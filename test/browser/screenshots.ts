@@ -309,7 +309,7 @@ async function seed({ url, sql, operatorToken }: BuiltDeployment): Promise<Seede
 async function age(sql: BuiltDeployment['sql']): Promise<void> {
   const [deadline, pause] = [Date.now() + 30_000, 100];
   const waiting = async () =>
-    (await sql.query<{ left: number }>('SELECT count(*)::int AS left FROM event_batch')).rows[0]!.left;
+    (await sql.query<{ left: number }>('SELECT count(*)::int AS left FROM outbox')).rows[0]!.left;
   while ((await waiting()) > 0 && Date.now() < deadline) await new Promise((next) => setTimeout(next, pause));
   for (const [table, id, days] of [
     ['organization', 'id', 23],

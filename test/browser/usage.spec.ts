@@ -78,7 +78,7 @@ inChromium('usage and credits', () => {
     );
   }
 
-  it('are told at a glance: totals against the period before, top endpoints and keys, refusals in plain words', async () => {
+  it('are told at a glance: totals against the period before, top endpoints and keys, rejections in plain words', async () => {
     await open();
     await total('Refused uses').getByText('1', { exact: true }).waitFor();
     await until(async () =>

@@ -41,7 +41,7 @@ const jsonLines = (text: string) =>
     .map((line) => JSON.parse(line) as { leaf_index: number; event: { type: string; subject: string } });
 
 describe('keyledger audit list', () => {
-  it('is a table, or with --json the answer of the API', async () => {
+  it('is a table, or with --json the response of the API', async () => {
     const { stdout } = await shell.run(['audit', 'list', '--key', key.id, '--oldest-first']);
     const lines = stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(/^TIME {17}TYPE +SUBJECT +WHAT +ACTOR +IP +INDEX$/);
@@ -86,7 +86,7 @@ describe('keyledger audit export', () => {
   });
 
   it('writes a file of which only the owner can read, whole or not at all', async () => {
-    const file = join(shell.home, 'trail.jsonl');
+    const file = join(shell.home, 'audit log.jsonl');
     const { code, stdout, stderr } = await shell.run(['audit', 'export', '--output', file]);
     expect({ code, stdout, stderr }).toMatchObject({
       code: 0,
@@ -95,9 +95,9 @@ describe('keyledger audit export', () => {
     });
     expect(jsonLines(await readFile(file, 'utf8')).length).toBeGreaterThan(5);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
-    expect((await readdir(shell.home)).filter((name) => name.startsWith('trail'))).toEqual(['trail.jsonl']);
+    expect((await readdir(shell.home)).filter((name) => name.startsWith('audit log'))).toEqual(['audit log.jsonl']);
 
-    const nowhere = await shell.run(['audit', 'export', '--output', join(shell.home, 'none', 'trail')]);
+    const nowhere = await shell.run(['audit', 'export', '--output', join(shell.home, 'none', 'audit log')]);
     expect(nowhere).toMatchObject({
       code: 74,
       stderr: expect.stringMatching(/none\/trail could not be written \(ENOENT\)/),
@@ -130,7 +130,7 @@ describe('keyledger audit export', () => {
     line.close();
     expect({ code, stderr }).toMatchObject({
       code: 69,
-      stderr: expect.stringMatching(/answer broke off|No Keyledger answers/),
+      stderr: expect.stringMatching(/response broke off|No Keyledger responds/),
     });
     expect((await readdir(shell.home)).filter((name) => name.startsWith('cut'))).toEqual([]);
   });
@@ -194,7 +194,7 @@ describe('keyledger audit tail', () => {
     await create('after');
     await shows(/after/);
     expect(jsonLines(seen.text).map(({ event }) => event.type)).toEqual(Array(3).fill('project.created'));
-    expect(seen.errors).toMatch(/^Connecting again: The answer broke off \(/);
+    expect(seen.errors).toMatch(/^Connecting again: The response broke off \(/);
     line.close();
   });
 
@@ -217,7 +217,7 @@ describe('keyledger audit tail', () => {
 });
 
 describe('keyledger usage', () => {
-  it('is a table with the sum, or with --json the answer of the API', async () => {
+  it('is a table with the sum, or with --json the response of the API', async () => {
     // It called nothing but our own API.
     const query = { surface: 'management' as const };
     const counted = () => ada.client.usage.ofApiKey({ params: { id: key.id }, query });

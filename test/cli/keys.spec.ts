@@ -57,7 +57,7 @@ describe('keyledger keys create', () => {
     expect(stderr).not.toContain(stdout.trim());
   });
 
-  it("with --json prints the API's answer", async () => {
+  it("with --json prints the API's response", async () => {
     const project = await ada.client.projects.create({ body: { name: 'Checkout' } });
     const where = ['--organization', ada.organizationId, '--project', project.id];
     const created = (await jsonOf(['keys', 'create', 'As JSON', '--scope', 'triggers:read', ...where])) as {
@@ -189,7 +189,7 @@ describe('keyledger keys list', () => {
     expect(stdout).not.toMatch(/[^\P{Cc}\n]/u);
   });
 
-  it("with --json is the API's answer, by all that it can be asked for", async () => {
+  it("with --json is the API's response, by all that it can be asked for", async () => {
     const list = async (...args: string[]) => JSON.parse((await home.run(['keys', 'list', '--json', ...args])).stdout);
     const query = { limit: 2, sort: 'name', environment: 'live', status: 'active', search: 'e' } as const;
     const args = ['--limit', '1', '--sort', 'name', '--environment', 'live', '--status', 'active', '--search', 'e'];
@@ -208,7 +208,7 @@ describe('keyledger keys list', () => {
     const recorder = createServer((request, response) => {
       sent.push(request.url!);
       void fetch(deployment.url + request.url, { headers: { 'x-api-key': request.headers['x-api-key'] as string } })
-        .then((answer) => answer.text())
+        .then((response) => response.text())
         .then((text) => response.setHeader('content-type', 'application/json').end(text));
     });
     await new Promise<void>((resolve) => void recorder.listen(0, '127.0.0.1', resolve));

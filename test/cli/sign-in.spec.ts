@@ -207,7 +207,7 @@ describe('a server', () => {
     server?.close();
   });
 
-  const answer = async (status: number, headers: Record<string, string>, body: string) => {
+  const response = async (status: number, headers: Record<string, string>, body: string) => {
     server = createServer((_, response) => response.writeHead(status, headers).end(body)).listen(0, '127.0.0.1');
     await once(server, 'listening');
     return {
@@ -216,26 +216,26 @@ describe('a server', () => {
     };
   };
 
-  it('that does not answer is told by its address', async () => {
-    const env = await answer(200, {}, '');
+  it('that does not respond is told by its address', async () => {
+    const env = await response(200, {}, '');
     server!.close();
     const { code, stderr } = await shell.run(['whoami'], { env });
     expect(code).toBe(69);
     expect(stderr).toMatch(
-      /^No Keyledger answers at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\): start it, or [^\n]*\.\n$/,
+      /^No Keyledger responds at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\): start it, or [^\n]*\.\n$/,
     );
   });
 
   it('that is no Keyledger is told', async () => {
-    const { code, stderr } = await shell.run(['whoami'], { env: await answer(200, {}, '<html>') });
+    const { code, stderr } = await shell.run(['whoami'], { env: await response(200, {}, '<html>') });
     expect({ code, stderr }).toMatchObject({
       code: 69,
-      stderr: expect.stringMatching(/^What answers there is no Keyle/),
+      stderr: expect.stringMatching(/^What responds there is no Keyle/),
     });
   });
 
   it('that sends us on does not take the credentials along', async () => {
-    const env = await answer(302, { location: 'http://elsewhere.invalid/' }, '');
+    const env = await response(302, { location: 'http://elsewhere.invalid/' }, '');
     const { code, stderr } = await shell.run(['whoami'], { env });
     expect({ code, stderr }).toMatchObject({
       code: 69,
@@ -250,7 +250,7 @@ describe('a server', () => {
     const { code, stderr } = await shell.run(['logout']);
     expect(code).toBe(69);
     expect(stderr).toMatch(
-      /^The session at http:\S+ could not be ended: .*\nSigned out here: .*\nNo Keyledger answers/,
+      /^The session at http:\S+ could not be ended: .*\nSigned out here: .*\nNo Keyledger responds/,
     );
     await expect(stat(shell.credentials)).rejects.toThrow('ENOENT');
   });

@@ -106,11 +106,11 @@ afterAll(async () => {
     ['y', 0, 'revoked'],
     ['n', 1, 'done'],
     ['', 1, 'done'],
-  ])('revoking asks first: %j', async (answer, code, then) => {
+  ])('revoking asks first: %j', async (response, code, then) => {
     const { id, key } = await ada.client.apiKeys.create({ body: { name: 'Doomed', scopes: ['triggers:read'] } });
     const terminal = shell.onTerminal(['keys', 'revoke', id]);
     await terminal.shows(`Revoke ${id} (Doomed) for good? [y/N] `);
-    terminal.type(`${answer}\r`);
+    terminal.type(`${response}\r`);
     expect(await terminal.ended).toBe(code);
     expect(terminal.output).toContain(code === 0 ? `${id} (Doomed) is revoked.` : 'Nothing was revoked.');
     expect(await problemOf(deployment.client({ apiKey: key }).auth.whoami())).toBe(then);
@@ -129,7 +129,7 @@ afterAll(async () => {
   });
 
   it('an export into a file shows how far it is', async () => {
-    const file = join(shell.home, 'trail.jsonl');
+    const file = join(shell.home, 'audit log.jsonl');
     const terminal = shell.onTerminal(['audit', 'export', '--output', file]);
     expect(await terminal.ended).toBe(0);
     expect(terminal.output).toMatch(/^\r\d+\.\d kB …/);

@@ -20,7 +20,7 @@ import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 
 /**
- * The guide is one script. It is run as it is printed, but for the address and the set-up token, and every answer is held
+ * The guide is one script. It is run as it is printed, but for the address and the set-up token, and every response is held
  * against what the guide says of it: the code in the comment above a call, or, where there is none, the success that the
  * contract promises.
  */
@@ -54,12 +54,12 @@ beforeAll(async () => {
   calls = await callsOf(guide);
 });
 
-/** Every call of curl leaves a file with its outcome and one with its answer. The address leads to the deployment. */
+/** Every call of curl leaves a file with its outcome and one with its response. The address leads to the deployment. */
 const RECORDER = `
   curl() {
     local file="$CALLS/$(printf %04d "$(find "$CALLS" -name '*.outcome' | wc -l)")"
     command curl --noproxy '*' --connect-to "$CONNECT_TO" -w '%{stderr}%{http_code} %{method} %{url}\\n' "$@" \\
-      2>"$file.outcome" | tee "$file.answer"
+      2>"$file.outcome" | tee "$file.response"
   }
 `;
 
@@ -89,8 +89,8 @@ function scriptOf(guide: string): string {
 
 async function readCall(file: string): Promise<Call> {
   const [status, method, url] = (await readFile(`${file}.outcome`, 'utf8')).trim().split(' ');
-  const answer = await readFile(`${file}.answer`, 'utf8');
-  const [head, ...rest] = answer.startsWith('HTTP/') ? answer.split('\r\n\r\n') : ['', answer];
+  const response = await readFile(`${file}.response`, 'utf8');
+  const [head, ...rest] = response.startsWith('HTTP/') ? response.split('\r\n\r\n') : ['', response];
   const body = rest.join('\r\n\r\n');
   const { name, route } = routeOf(method!, new URL(url!).pathname);
   const isStream = route.success.stream !== undefined && Number(status) < 400;
@@ -142,12 +142,12 @@ function outcomes(): string[] {
 }
 
 describe('the script of the API guide', () => {
-  it('gets the answer that the guide announces from every call', () => {
+  it('gets the response that the guide announces from every call', () => {
     expect(outcomes()).toEqual(expectedOf(guide));
     expect(announced(guide)).toHaveLength(calls.length);
   });
 
-  it('would fail for an answer that is not announced, for one that does not come, and for another code', () => {
+  it('would fail for a response that is not announced, for one that does not come, and for another code', () => {
     for (const wrong of [
       guide.replace('\n# 409 conflict', '\n#'),
       guide.replace('\n# 409 conflict', '\n# 404 not_found'),
@@ -159,7 +159,7 @@ describe('the script of the API guide', () => {
     }
   });
 
-  it('is answered in the shape that the contract has, and with problems that the call may answer', () => {
+  it('is answered in the shape that the contract has, and with problems that the call may respond', () => {
     for (const { name, route, status, headers, body } of calls) {
       if (status >= 400) {
         const { code } = Problem.parse(body);
@@ -196,8 +196,8 @@ describe('the script of the API guide', () => {
     expect(refused!.headers.get('www-authenticate')).toContain('scope="api-keys:manage"');
   });
 
-  it('finds in the trail what it says stands there', () => {
-    const trails = calls
+  it('finds in the audit log what it says stands there', () => {
+    const auditLogs = calls
       .filter(({ name, status }) => name === 'audit.listEvents' && status === 200)
       .map(({ body }) => (body as { data: { event: { type: string } }[] }).data.map(({ event }) => event.type));
     const [
@@ -213,7 +213,7 @@ describe('the script of the API guide', () => {
       reads,
       deployment,
       credits,
-    ] = trails;
+    ] = auditLogs;
     expect(ofPage).toEqual(['api_key.denied', 'api_key.denied']);
     expect(ofNetwork).toEqual(['api_key.used']);
     expect(new Set(byActor)).toEqual(
@@ -241,7 +241,7 @@ describe('the script of the API guide', () => {
     );
   });
 
-  it('downloads the trail and follows it', () => {
+  it('downloads the audit log and follows it', () => {
     const streams = calls.filter(({ route, status }) => route.success.stream && status === 200);
     const [lines, csv, tail] = streams.map(({ body }) => body as string);
     for (const line of lines!.trimEnd().split('\n')) AuditEvent.parse(JSON.parse(line));
@@ -258,12 +258,12 @@ describe('the script of the API guide', () => {
   });
 
   it('counts what was used, and charges what it says', () => {
-    const answersOf = (wanted: string) =>
+    const responsesOf = (wanted: string) =>
       calls.filter(({ name, status }) => name === wanted && status === 200).map(({ body }) => body);
-    expect(answersOf('usage.ofApiKey')).toMatchObject([
+    expect(responsesOf('usage.ofApiKey')).toMatchObject([
       { data: expect.arrayContaining([expect.objectContaining({ group: 'GET /events/:id', uses: 1, denials: 1 })]) },
     ]);
-    expect(answersOf('credits.get')).toEqual([
+    expect(responsesOf('credits.get')).toEqual([
       { metered: false, balance: null, low_below: null },
       { metered: true, balance: 2, low_below: 5 },
     ]);
@@ -347,7 +347,7 @@ describe('the text of the API guide', () => {
     expect(fields.filter((field) => !guide.includes(`\`${field}\``))).toEqual([]);
   });
 
-  it('shows an answer of a verification and an event that are as the contract has them', () => {
+  it('shows a response of a verification and an event that are as the contract has them', () => {
     const [problem, verification, entry] = [...guide.matchAll(/^```json\n(.*?)^```$/gms)].map(
       ([, text]) => JSON.parse(text!) as unknown,
     );

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
-import { acceptance, GATEWAY_HEADERS, refusal } from '#libs/api-keys/gateway/gateway-response.js';
+import { acceptance, GATEWAY_HEADERS, rejection } from '#libs/api-keys/gateway/gateway-response.js';
 import { VerificationCode } from '#libs/contract/api-keys.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -52,8 +52,8 @@ describe('docs/gateways.md', () => {
 
   it('has every code that the gateway is answered under its statuses', () => {
     const statusOf = (code: ProblemCode, forNginx: boolean) =>
-      refusal(new DomainError(code), { publicUrl: '', requestId: '', forNginx }).status;
-    const told = rowsAfter('### A refusal').flatMap(([status, codes, forNginx]) =>
+      rejection(new DomainError(code), { publicUrl: '', requestId: '', forNginx }).status;
+    const told = rowsAfter('### A rejection').flatMap(([status, codes, forNginx]) =>
       words(codes!)
         .filter((word): word is ProblemCode => word in problems)
         .map((code) => [code, Number(status), Number(forNginx)]),
@@ -61,9 +61,9 @@ describe('docs/gateways.md', () => {
     expect(told).toEqual(
       told.map(([code]) => [code, statusOf(code as ProblemCode, false), statusOf(code as ProblemCode, true)]),
     );
-    const refusals = VerificationCode.options.filter((code) => code !== 'valid');
+    const rejections = VerificationCode.options.filter((code) => code !== 'valid');
     expect(told.map(([code]) => code)).toEqual(
-      expect.arrayContaining([...refusals, 'unauthenticated', 'unknown_gateway']),
+      expect.arrayContaining([...rejections, 'unauthenticated', 'unknown_gateway']),
     );
   });
 

@@ -14,8 +14,8 @@ it("the README's main job works as it is printed, but for the address", async ()
   try {
     const script = `${block.replace(/^BASE=.*$/m, `BASE=${deployment.url}`)}\necho; echo "$TOKEN $ID"`;
     const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', script]);
-    const answers = stdout.trim().split(/(?<=})\n?(?={)|\n/);
-    expect(answers.map((answer) => answer.slice(0, 12))).toEqual([
+    const responses = stdout.trim().split(/(?<=})\n?(?={)|\n/);
+    expect(responses.map((response) => response.slice(0, 12))).toEqual([
       expect.stringContaining('{"user":'),
       expect.stringContaining('{"type":"api'),
       expect.stringContaining('{"id":"key_'),
@@ -24,14 +24,14 @@ it("the README's main job works as it is printed, but for the address", async ()
       expect.stringContaining('{"data":['),
       expect.any(String),
     ]);
-    expect(JSON.parse(answers[3]!)).toMatchObject({ status: 401, code: 'revoked' });
+    expect(JSON.parse(responses[3]!)).toMatchObject({ status: 401, code: 'revoked' });
 
-    const [token, id] = answers[5]!.split(' ');
-    const trail = await eventually(
+    const [token, id] = responses[5]!.split(' ');
+    const auditLog = await eventually(
       () => deployment.client({ accessToken: token! }).audit.listEvents({ query: { key_id: id!, order: 'asc' } }),
-      (answer) => answer.data.length === 4,
+      (response) => response.data.length === 4,
     );
-    expect(trail.data.map(({ event }) => event.type)).toEqual([
+    expect(auditLog.data.map(({ event }) => event.type)).toEqual([
       'api_key.created',
       'api_key.used',
       'api_key.rotated',

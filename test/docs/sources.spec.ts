@@ -12,7 +12,7 @@ function read(path: string): string | undefined {
 }
 
 describe('docs/sources.md', () => {
-  it('quotes every sentence word for word, answers it, and names tests that exist', () => {
+  it('quotes every sentence word for word, responds to it, and names tests that exist', () => {
     const faults = sentencesOf(sources).flatMap((sentence) =>
       faultsOf(sentence, read).map((fault) => `docs/sources.md:${sentence.line}: "${sentence.quote}" ${fault}`),
     );
@@ -43,23 +43,23 @@ const faultsIn = (...paragraphs: string[]) => faultsOf(item(...paragraphs), (pat
 
 describe('its check', () => {
   const good = ['"Keys are many."', 'They are.', 'Test: `test/keys.spec.ts › a key › works`'] as const;
-  const [quote, answer, test] = good;
+  const [quote, response, test] = good;
 
   it('lets what is right pass: also over several lines, or escaped', () => {
     expect(faultsIn(...good)).toEqual([]);
-    expect(faultsIn('"Keys\n  are many. \\*All\\* work."', answer, test)).toEqual([]);
-    expect(faultsIn(quote, answer, 'Test: `test/keys.spec.ts › a key › works for %s`')).toEqual([]);
+    expect(faultsIn('"Keys\n  are many. \\*All\\* work."', response, test)).toEqual([]);
+    expect(faultsIn(quote, response, 'Test: `test/keys.spec.ts › a key › works for %s`')).toEqual([]);
   });
 
   it.each([
-    ['another word', ['"Keys are few."', answer, test], 'is not in its document, word for word'],
-    ['no quotation', ['Keys are many.', answer, test], 'is not in its document, word for word'],
-    ['no answer', [quote, test], 'has no answer'],
-    ['no test', [quote, answer], 'has no test'],
-    ['another mark', [quote, answer, 'Test: to come'], 'has no test'],
-    ['a file of nobody', [quote, answer, 'Test: `test/no.spec.ts › a key › works`'], 'test/no.spec.ts'],
-    ['a renamed test', [quote, answer, 'Test: `test/keys.spec.ts › a key › worked`'], '› a key › worked'],
-    ['a renamed describe', [quote, answer, 'Test: `test/keys.spec.ts › keys › works`'], '› keys › works'],
+    ['another word', ['"Keys are few."', response, test], 'is not in its document, word for word'],
+    ['no quotation', ['Keys are many.', response, test], 'is not in its document, word for word'],
+    ['no response', [quote, test], 'has no response'],
+    ['no test', [quote, response], 'has no test'],
+    ['another mark', [quote, response, 'Test: to come'], 'has no test'],
+    ['a file of nobody', [quote, response, 'Test: `test/no.spec.ts › a key › works`'], 'test/no.spec.ts'],
+    ['a renamed test', [quote, response, 'Test: `test/keys.spec.ts › a key › worked`'], '› a key › worked'],
+    ['a renamed describe', [quote, response, 'Test: `test/keys.spec.ts › keys › works`'], '› keys › works'],
   ])('finds %s', (_, paragraphs, fault) => {
     expect(faultsIn(...paragraphs)).toEqual([expect.stringContaining(fault)]);
   });

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { newId, toUuid } from '#libs/contract/ids.js';
-import type { Admission, Basis } from '#libs/admission/admission.js';
+import type { Admission } from '#libs/admission/admission.js';
+import type { Basis } from '#libs/admission/conditional-event.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 
@@ -73,12 +74,12 @@ describe('a decision', () => {
 
   it('about the key that asks for another holds by the same rule', async () => {
     const [own, asking, other] = ids as [string, string, string];
-    const before = { basis: await basis([own]), callerGuard: await basis([asking]) };
+    const before = { basis: await basis([own]), callerBasis: await basis([asking]) };
     await change(other);
     expect(await outcome(before)).toBe('admitted');
     await change(asking);
     expect(await outcome(before)).toBe('stale');
-    expect(await outcome({ ...before, callerGuard: await basis([asking]) })).toBe('admitted');
+    expect(await outcome({ ...before, callerBasis: await basis([asking]) })).toBe('admitted');
   });
 
   it('is made anew where the change in between is of a kind that this version does not know', async () => {

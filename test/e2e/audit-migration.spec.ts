@@ -45,7 +45,7 @@ async function goBack(sql: pg.Client): Promise<void> {
   }
 }
 
-it('fills the columns of events that are there as the writer would, and leaves the trail as closed as it was', async () => {
+it('fills the columns of events that are there as the writer would, and leaves the audit log as closed as it was', async () => {
   const database = await createDatabase();
   const sql = new pg.Client({ connectionString: database.adminUrl });
   await sql.connect();

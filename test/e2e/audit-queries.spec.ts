@@ -476,7 +476,7 @@ describe('an export', () => {
     }
   });
 
-  it('by an operator is in the trail that it reads, and so is a tail', async () => {
+  it('by an operator is in the audit log that it reads, and so is a tail', async () => {
     const customer = await deployment.account();
     const operator = await deployment.operator();
     const query = { organization_id: customer.organizationId };

@@ -67,7 +67,7 @@ describe('a connection to the served port', () => {
     }
   });
 
-  it('answers requests that are sent together in their order', async () => {
+  it('responds to requests that are sent together in their order', async () => {
     const connection = await RawConnection.open(deployment.url);
     connection.send(get('/health/live') + get('/authz') + get('/nowhere') + get('/health/live'));
     const statuses: number[] = [];

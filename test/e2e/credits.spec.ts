@@ -113,7 +113,7 @@ describe('a balance', () => {
     expect(await balance()).toBe(0);
   });
 
-  it('is filled and set aside by operators, which the trail and the list of grants tell', async () => {
+  it('is filled and set aside by operators, which the audit log and the list of grants tell', async () => {
     const { account, params, grant, use } = await newCustomer();
     await operator.client.credits.grant({ params, body: { amount: 5, reason: 'Trial' } });
     await grant(7);

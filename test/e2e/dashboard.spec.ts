@@ -73,7 +73,7 @@ describe('a build of the dashboard', () => {
     },
   );
 
-  it('has a policy without inline scripts, with another nonce for each answer', async () => {
+  it('has a policy without inline scripts, with another nonce for each response', async () => {
     const nonces = [];
     for (const response of [await get('/'), await get('/')]) {
       const policy = response.headers.get('content-security-policy')!;
@@ -155,7 +155,7 @@ describe('a build of the dashboard', () => {
   });
 });
 
-it('without a build of the dashboard the API answers as ever', async () => {
+it('without a build of the dashboard the API responds as ever', async () => {
   const deployment = await startDeployment({ worker: false, dashboard: join(tmpdir(), 'no-dashboard-here') });
   try {
     expect((await fetch(`${deployment.url}/`, { headers: NAVIGATION })).status).toBe(404);

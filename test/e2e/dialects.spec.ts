@@ -10,16 +10,16 @@ const all = Object.entries(dialects).flatMap(([dialect, { routes }]) =>
   routes.map(({ route }) => ({ dialect, route })),
 );
 
-/** Which dialects answer, and which the OpenAPI document describes. */
-async function speaking(): Promise<{ answer: Set<string>; described: Set<string> }> {
-  const answer = new Set<string>();
+/** Which dialects respond, and which the OpenAPI document describes. */
+async function speaking(): Promise<{ responding: Set<string>; described: Set<string> }> {
+  const responding = new Set<string>();
   for (const { dialect, route } of all) {
     const response = await fetch(deployment.url + route.path.replace(':id', '1'), { method: route.method });
-    if (response.status !== 404) answer.add(dialect);
+    if (response.status !== 404) responding.add(dialect);
   }
   const { paths } = (await (await fetch(`${deployment.url}/openapi.json`)).json()) as { paths: object };
   const described = all.filter(({ route }) => Object.hasOwn(paths, route.path.replace(':id', '{id}')));
-  return { answer, described: new Set(described.map(({ dialect }) => dialect)) };
+  return { responding, described: new Set(described.map(({ dialect }) => dialect)) };
 }
 
 describe('dialects', () => {
@@ -30,6 +30,6 @@ describe('dialects', () => {
     ['none', []],
   ])('with DIALECTS=%s are answered and described: %j', async (setting, expected) => {
     deployment = await startDeployment({ worker: false, ...(setting && { env: { DIALECTS: setting } }) });
-    expect(await speaking()).toEqual({ answer: new Set(expected), described: new Set(expected) });
+    expect(await speaking()).toEqual({ responding: new Set(expected), described: new Set(expected) });
   });
 });

@@ -11,7 +11,7 @@ import { allIngested } from '../support/events.js';
 import { rejection } from '../support/rejection.js';
 
 const { Admission } = await builtModule<typeof import('#libs/admission/admission.js')>('#libs/admission/admission.js');
-const { Inbox } = await builtModule<typeof import('#libs/outbox/ingester.js')>('#libs/outbox/ingester.js');
+const { Ingester } = await builtModule<typeof import('#libs/outbox/ingester.js')>('#libs/outbox/ingester.js');
 
 let deployment: Deployment;
 let ada: Account;
@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-const trailOf = (account: Account) => account.client.audit.listEvents({ query: { order: 'asc', limit: 100 } });
+const auditLogOf = (account: Account) => account.client.audit.listEvents({ query: { order: 'asc', limit: 100 } });
 
 async function as(url: string, sql: string, values: unknown[] = []) {
   const client = new pg.Client({ connectionString: url });
@@ -52,8 +52,8 @@ function event(organizationId: string, changes: object = {}): Uint8Array {
   );
 }
 
-async function putIntoInbox(organizationId: string, entries: Uint8Array[]): Promise<void> {
-  await deployment.sql.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+async function putIntoOutbox(organizationId: string, entries: Uint8Array[]): Promise<void> {
+  await deployment.sql.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
     shardOf(organizationId),
     randomUUID(),
     encodeEntries(entries),
@@ -66,7 +66,7 @@ const startWorkers = (number: number) =>
 
 const textOf = (entry: Uint8Array) => new TextDecoder().decode(entry);
 
-describe('the trail cannot be changed', () => {
+describe('the audit log cannot be changed', () => {
   it.each([
     'UPDATE audit_event SET type = type',
     'DELETE FROM audit_event',
@@ -103,9 +103,9 @@ describe('the trail cannot be changed', () => {
     },
   );
 
-  it('and only the worker writes it: the API can neither append to it nor take events from the inbox', async () => {
+  it('and only the worker writes it: the API can neither append to it nor take events from the outbox', async () => {
     const { apiUrl } = deployment.database;
-    await expect(as(apiUrl, 'DELETE FROM event_batch')).rejects.toThrow('permission denied');
+    await expect(as(apiUrl, 'DELETE FROM outbox')).rejects.toThrow('permission denied');
     await expect(as(apiUrl, 'UPDATE audit_log SET size = 0')).rejects.toThrow('permission denied');
     await expect(as(apiUrl, `UPDATE api_key_usage SET uses = 0`)).rejects.toThrow('permission denied');
     await expect(
@@ -122,11 +122,11 @@ describe('the trail cannot be changed', () => {
   });
 });
 
-describe('the inbox', () => {
+describe('the outbox', () => {
   it('keeps the very bytes of an event, and their leaf hash', async () => {
     const bob = await deployment.account();
     const odd = event(bob.organizationId, { subject: 'zero \u0000, \ud83d\udd11 and   spaces', extra: { b: 1, a: 2 } });
-    await putIntoInbox(bob.organizationId, [odd]);
+    await putIntoOutbox(bob.organizationId, [odd]);
     await allIngested(deployment);
     const { rows } = await deployment.sql.query<{ entry: Buffer; leaf_hash: Buffer }>(
       `SELECT entry, leaf_hash FROM audit_event WHERE type = 'test.happened' AND organization_id = $1`,
@@ -141,7 +141,7 @@ describe('the inbox', () => {
     const twice = event(bob.organizationId);
     const good = [1, 2, 3, 4].map(() => event(bob.organizationId));
     const badUse = event(bob.organizationId, { type: 'api_key.used' });
-    await putIntoInbox(bob.organizationId, [
+    await putIntoOutbox(bob.organizationId, [
       good[0]!,
       Buffer.from('not json'),
       Buffer.from([0xff, 0xfe]),
@@ -149,23 +149,23 @@ describe('the inbox', () => {
       Buffer.from('{"id":"1"}'),
       twice,
     ]);
-    await putIntoInbox(bob.organizationId, [
+    await putIntoOutbox(bob.organizationId, [
       good[2]!,
       twice,
       badUse,
       event(newId('org', new Date()).replace(/.$/, bob.organizationId.at(-1)!)),
       good[3]!,
     ]);
-    await deployment.sql.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+    await deployment.sql.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
       shardOf(bob.organizationId),
       randomUUID(),
       Buffer.from([0, 9, 1]),
     ]);
     await allIngested(deployment);
 
-    const trail = await trailOf(bob);
-    expect(trail.data.map((item) => item.leaf_index)).toEqual(trail.data.map((_, index) => index));
-    expect(trail.data.filter(({ event: { type } }) => type === 'test.happened')).toHaveLength(5);
+    const auditLog = await auditLogOf(bob);
+    expect(auditLog.data.map((item) => item.leaf_index)).toEqual(auditLog.data.map((_, index) => index));
+    expect(auditLog.data.filter(({ event: { type } }) => type === 'test.happened')).toHaveLength(5);
     const { rows } = await deployment.sql.query<{ entry: Buffer; reason: string }>(
       'SELECT entry, reason FROM event_quarantine ORDER BY id',
     );
@@ -185,9 +185,9 @@ describe('the inbox', () => {
     await other.connect();
     await other.query('BEGIN');
     await other.query('SELECT FROM ingest WHERE shard = $1 FOR UPDATE', [shard]);
-    await putIntoInbox(bob.organizationId, [event(bob.organizationId)]);
-    expect(await worker!.get(Inbox).ingest([shard], 'skip')).toBe(0);
-    expect(await worker!.get(Inbox).waitingShards()).toContain(shard);
+    await putIntoOutbox(bob.organizationId, [event(bob.organizationId)]);
+    expect(await worker!.get(Ingester).ingest([shard], 'skip')).toBe(0);
+    expect(await worker!.get(Ingester).waitingShards()).toContain(shard);
     await other.end();
     await allIngested(deployment);
     await worker!.close();
@@ -199,11 +199,11 @@ describe('the inbox', () => {
     const workers = await startWorkers(2);
     const shard = shardOf(bob.organizationId);
     for (let round = 0; round < 20; round++) {
-      await putIntoInbox(
+      await putIntoOutbox(
         bob.organizationId,
         Array.from({ length: 5 }, () => event(bob.organizationId)),
       );
-      await Promise.all([...workers, ...workers].map((worker) => worker.get(Inbox).ingest([shard])));
+      await Promise.all([...workers, ...workers].map((worker) => worker.get(Ingester).ingest([shard])));
     }
     await Promise.all(workers.map((worker) => worker.close()));
     const { rows } = await deployment.sql.query<{ n: number; next: number }>(
@@ -270,7 +270,7 @@ describe('an admission', () => {
     const caller = deployment.client({ apiKey: key.key });
     await caller.auth.whoami();
     const blocker = await deployment.sql.connect();
-    await blocker.query('BEGIN; LOCK TABLE event_batch IN ACCESS EXCLUSIVE MODE');
+    await blocker.query('BEGIN; LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE');
     const refused = await rejection(caller.auth.whoami());
     await blocker.query('ROLLBACK');
     blocker.release();
@@ -279,7 +279,7 @@ describe('an admission', () => {
     await caller.auth.whoami();
   });
 
-  it('batches: many at once need few rows of the inbox', async () => {
+  it('batches: many at once need few rows of the outbox', async () => {
     const quiet = await deployment.account();
     await allIngested(deployment);
     const shard = shardOf(quiet.organizationId);
@@ -291,7 +291,7 @@ describe('an admission', () => {
     const entries = Array.from({ length: 200 }, () => event(quiet.organizationId));
     const admission = deployment.api.get(Admission);
     await Promise.all(entries.map((entry) => admission.append({ shard, basis, entry: textOf(entry) })));
-    const { rows } = await blocker.query<{ body: Buffer }>('SELECT body FROM event_batch WHERE shard = $1', [shard]);
+    const { rows } = await blocker.query<{ body: Buffer }>('SELECT body FROM outbox WHERE shard = $1', [shard]);
     await blocker.query('ROLLBACK');
     blocker.release();
     expect(rows.length).toBeLessThanOrEqual(2);
@@ -302,9 +302,9 @@ describe('an admission', () => {
 describe('a change', () => {
   it('whose event cannot be stored did not happen', async () => {
     const before = (await ada.client.apiKeys.list()).total;
-    await deployment.sql.query('REVOKE INSERT ON event_batch FROM keyledger_api');
+    await deployment.sql.query('REVOKE INSERT ON outbox FROM keyledger_api');
     const refused = await rejection(ada.client.apiKeys.create({ body: { name: 'Never', scopes: ['triggers:read'] } }));
-    await deployment.sql.query('GRANT INSERT ON event_batch TO keyledger_api');
+    await deployment.sql.query('GRANT INSERT ON outbox TO keyledger_api');
     expect(refused.problem.code).toBe('internal_error');
     expect((await ada.client.apiKeys.list()).total).toBe(before);
   });

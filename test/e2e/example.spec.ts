@@ -52,15 +52,19 @@ async function call(headers: Record<string, string>, path = '/api/v1/triggers', 
   return { status: response.status, headers: response.headers, body: await response.json() };
 }
 
-async function refusal(headers: Record<string, string>, path?: string, base?: string) {
-  const answer = await call(headers, path, base);
-  expect(answer.headers.get('content-type')).toContain('application/problem+json');
-  expect(answer.body).toMatchObject({ status: answer.status, title: expect.any(String), detail: expect.any(String) });
+async function rejection(headers: Record<string, string>, path?: string, base?: string) {
+  const response = await call(headers, path, base);
+  expect(response.headers.get('content-type')).toContain('application/problem+json');
+  expect(response.body).toMatchObject({
+    status: response.status,
+    title: expect.any(String),
+    detail: expect.any(String),
+  });
   return {
-    status: answer.status,
-    code: (answer.body as { code: string }).code,
-    challenge: answer.headers.get('www-authenticate'),
-    retryAfter: answer.headers.get('retry-after'),
+    status: response.status,
+    code: (response.body as { code: string }).code,
+    challenge: response.headers.get('www-authenticate'),
+    retryAfter: response.headers.get('retry-after'),
   };
 }
 
@@ -117,9 +121,9 @@ describe('an API that asks Keyledger about its callers', () => {
 
   it('refuses a request without a key, and asks for one', async () => {
     const expected = { status: 401, code: 'unauthenticated', challenge: 'Bearer realm="example"' };
-    expect(await refusal({})).toMatchObject(expected);
-    expect(await refusal({ authorization: 'Basic YTpi' })).toMatchObject(expected);
-    expect(await refusal({ 'x-api-key': '' })).toMatchObject(expected);
+    expect(await rejection({})).toMatchObject(expected);
+    expect(await rejection({ authorization: 'Basic YTpi' })).toMatchObject(expected);
+    expect(await rejection({ 'x-api-key': '' })).toMatchObject(expected);
   });
 
   it('takes both halves of a key from everywhere, and its public key alone from the pages of its domains', async () => {
@@ -142,12 +146,12 @@ describe('an API that asks Keyledger about its callers', () => {
     });
     const headers = { 'x-api-key': publicKey, origin: 'https://shop.example.com' };
     for (let asked = 0; asked < PUBLIC_KEY_REQUESTS; asked++) await call(headers, '/api/v1/agents');
-    const { retryAfter, ...limited } = await refusal(headers, '/api/v1/agents');
+    const { retryAfter, ...limited } = await rejection(headers, '/api/v1/agents');
     expect(limited).toEqual({ status: 429, code: 'rate_limited', challenge: null });
     expect(Number(retryAfter)).toBeGreaterThan(0);
   });
 
-  it('answers the question of a browser whether a page may ask, and lets the page read the answer, good or bad', async () => {
+  it('responds to the question of a browser whether a page may ask, and lets the page read the response, good or bad', async () => {
     const origin = 'https://shop.example.com';
     const preflight = await fetch(`${example}/api/v1/triggers`, {
       method: 'OPTIONS',
@@ -163,11 +167,11 @@ describe('an API that asks Keyledger about its callers', () => {
       ['/api/v1/triggers', 200],
       ['/api/v1/agents', 403],
     ] as const) {
-      const answer = await call({ 'x-api-key': key, origin }, path);
-      expect(answer.status).toBe(status);
-      expect(answer.headers.get('access-control-allow-origin')).toBe('*');
+      const response = await call({ 'x-api-key': key, origin }, path);
+      expect(response.status).toBe(status);
+      expect(response.headers.get('access-control-allow-origin')).toBe('*');
       // A page that may send cookies along would act for who is signed in, not for its key.
-      expect(answer.headers.get('access-control-allow-credentials')).toBeNull();
+      expect(response.headers.get('access-control-allow-credentials')).toBeNull();
     }
   });
 
@@ -177,21 +181,21 @@ describe('an API that asks Keyledger about its callers', () => {
     ['longer than any key', 'x'.repeat(4_000)],
   ])('refuses a key that is %s', async (_, key) => {
     const expected = { status: 401, code: 'invalid_key', challenge: 'Bearer realm="example", error="invalid_token"' };
-    expect(await refusal({ 'x-api-key': key })).toMatchObject(expected);
-    expect(await refusal({ authorization: `Bearer ${key}` })).toMatchObject(expected);
+    expect(await rejection({ 'x-api-key': key })).toMatchObject(expected);
+    expect(await rejection({ authorization: `Bearer ${key}` })).toMatchObject(expected);
   });
 
   it("refuses a key of an organization that is not the service key's, as if there were none", async () => {
     const stranger = await deployment.account();
     const { key } = await newKey(['triggers:read'], stranger);
-    expect(await refusal({ 'x-api-key': key })).toMatchObject({ status: 401, code: 'invalid_key' });
+    expect(await rejection({ 'x-api-key': key })).toMatchObject({ status: 401, code: 'invalid_key' });
   });
 
   it('refuses a revoked key from the moment the revocation has answered', async () => {
     const { id, key } = await newKey(['triggers:read']);
     expect((await call({ 'x-api-key': key })).status).toBe(200);
     await vendor.client.apiKeys.delete({ params: { id } });
-    expect(await refusal({ 'x-api-key': key })).toMatchObject({
+    expect(await rejection({ 'x-api-key': key })).toMatchObject({
       status: 401,
       code: 'revoked',
       challenge: expect.stringContaining('invalid_token'),
@@ -200,7 +204,7 @@ describe('an API that asks Keyledger about its callers', () => {
 
   it('refuses a key without the scope, and names the scope', async () => {
     const { key } = await newKey(['triggers:read']);
-    expect(await refusal({ 'x-api-key': key }, '/api/v1/agents')).toMatchObject({
+    expect(await rejection({ 'x-api-key': key }, '/api/v1/agents')).toMatchObject({
       status: 403,
       code: 'insufficient_scope',
       challenge: 'Bearer realm="example", error="insufficient_scope", scope="agents:read"',
@@ -209,7 +213,7 @@ describe('an API that asks Keyledger about its callers', () => {
 
   it('refuses two different keys, whose request it is being open', async () => {
     const [one, other] = [await newKey(['triggers:read']), await newKey(['triggers:read'])];
-    expect(await refusal({ 'x-api-key': one.key, authorization: `Bearer ${other.key}` })).toMatchObject({
+    expect(await rejection({ 'x-api-key': one.key, authorization: `Bearer ${other.key}` })).toMatchObject({
       status: 400,
       code: 'multiple_credentials',
     });
@@ -230,24 +234,24 @@ describe('an API that asks Keyledger about its callers', () => {
     class Careless {}
     const careless = await listen(await NestFactory.create(Careless, new FastifyAdapter(), { logger: false }));
     const { key } = await newKey(['triggers:*']);
-    expect(await refusal({ 'x-api-key': key }, '/forgotten', careless)).toMatchObject({
+    expect(await rejection({ 'x-api-key': key }, '/forgotten', careless)).toMatchObject({
       status: 403,
       code: 'no_scope_declared',
     });
   });
 
-  it('lets nobody pass, blames no caller and tells its operator while Keyledger gives no answer', async () => {
+  it('lets nobody pass, blames no caller and tells its operator while Keyledger gives no response', async () => {
     const told = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const { key } = await newKey(['triggers:read']);
     const expected = { status: 503, code: 'verification_unavailable', challenge: null, retryAfter: '1' };
 
     const away = await listen(await createExample({ keyledgerUrl: await nobody(), serviceKey: serviceKey.key }));
-    expect(await refusal({ 'x-api-key': key }, undefined, away)).toEqual(expected);
+    expect(await rejection({ 'x-api-key': key }, undefined, away)).toEqual(expected);
     expect(told).toHaveBeenLastCalledWith(expect.stringContaining('ECONNREFUSED'));
 
     const wrongKey = await newKey(['usage:read']);
     const unwelcome = await listen(await createExample({ keyledgerUrl: deployment.url, serviceKey: wrongKey.key }));
-    expect(await refusal({ 'x-api-key': key }, undefined, unwelcome)).toEqual(expected);
+    expect(await rejection({ 'x-api-key': key }, undefined, unwelcome)).toEqual(expected);
     expect(told).toHaveBeenLastCalledWith(expect.stringContaining('insufficient_scope'));
 
     const busy = createServer((_, response) => {
@@ -256,28 +260,28 @@ describe('an API that asks Keyledger about its callers', () => {
     const waiting = await listen(
       await createExample({ keyledgerUrl: await listening(busy), serviceKey: serviceKey.key }),
     );
-    expect(await refusal({ 'x-api-key': key }, undefined, waiting)).toEqual({ ...expected, retryAfter: '7' });
+    expect(await rejection({ 'x-api-key': key }, undefined, waiting)).toEqual({ ...expected, retryAfter: '7' });
     busy.close();
 
     expect(JSON.stringify(told.mock.calls)).not.toContain(key.slice(-22));
     told.mockRestore();
   });
 
-  it("leaves each use in the key's trail with its endpoint and the client's address, and counts it once", async () => {
+  it("leaves each use in the key's audit log with its endpoint and the client's address, and counts it once", async () => {
     const { id, key } = await newKey(['triggers:read']);
     const headers = { 'x-api-key': key, 'user-agent': 'billing-job/7' };
-    const [answer] = await once(
+    const [response] = await once(
       request(`${example}/api/v1/triggers?secret=1`, { headers, localAddress: CLIENT_ADDRESS }).end(),
       'response',
     );
-    expect(answer.resume().statusCode).toBe(200);
-    expect((await refusal({ 'x-api-key': key }, '/api/v1/agents')).status).toBe(403);
+    expect(response.resume().statusCode).toBe(200);
+    expect((await rejection({ 'x-api-key': key }, '/api/v1/agents')).status).toBe(403);
 
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => vendor.client.audit.listEvents({ query: { key_id: id, order: 'asc' } }),
       ({ data }) => data.length >= 3,
     );
-    expect(trail.data.map(({ event }) => event)).toMatchObject([
+    expect(auditLog.data.map(({ event }) => event)).toMatchObject([
       { type: 'api_key.created' },
       {
         type: 'api_key.used',
@@ -293,7 +297,7 @@ describe('an API that asks Keyledger about its callers', () => {
       { type: 'api_key.denied', data: { path: '/api/v1/agents', ip: '127.0.0.1', code: 'insufficient_scope' } },
     ]);
     const counted = await vendor.client.apiKeys.get({ params: { id } });
-    expect(counted).toMatchObject({ usage_count: 1, last_used_at: trail.data[1]!.event.time });
+    expect(counted).toMatchObject({ usage_count: 1, last_used_at: auditLog.data[1]!.event.time });
   });
 });
 

@@ -47,7 +47,7 @@ const look = () => worker.get(ExpiryNotices).run();
 async function told(id: string, count: number): Promise<string[]> {
   const { data } = await eventually(
     () => ada.client.audit.listEvents({ query: { key_id: id, order: 'asc' } }),
-    (answer) => answer.data.length >= count + 1,
+    (response) => response.data.length >= count + 1,
   );
   return data.slice(1).map(({ event }) => [event.type, event.data['days_left']].filter(Boolean).join(' '));
 }
@@ -189,7 +189,7 @@ it('the one that tells is the service itself', async () => {
   await look();
   const { data } = await eventually(
     () => ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.expired' } }),
-    (answer) => answer.data.length > 0,
+    (response) => response.data.length > 0,
   );
   expect(data[0]!.event.data).toMatchObject({ actor: { type: 'system', id: null }, ip: null });
 });

@@ -118,7 +118,7 @@ it('a project is found by its id', async () => {
 });
 
 describe('a whole secret that is searched for', () => {
-  it('is in no link of the answer', async () => {
+  it('is in no link of the response', async () => {
     const twins = [await newKey({ name: `twin ${key.id}` }), await newKey({ name: `twin ${key.prefix} of the other` })];
     expect(twins).toHaveLength(2);
     const { link } = await ask(key.key, '&limit=1');
@@ -145,7 +145,7 @@ describe('a whole secret that is searched for', () => {
     expect(rows[0]!.entries).not.toContain(restOf(key.key));
   });
 
-  it('is not repeated by the refusal of what is too long', async () => {
+  it('is not repeated by the rejection of what is too long', async () => {
     const { status, text } = await ask(`${key.key} ${'x'.repeat(200)}`);
     expect(status).toBe(400);
     expect(text).not.toContain(restOf(key.key));

@@ -22,14 +22,14 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-interface Answer {
+interface Response {
   readonly status: number;
   readonly code: string | undefined;
   readonly problem: { readonly errors?: { location: string; message: string }[] } | undefined;
 }
 
 /** As it stands here: no client changes the address or the headers on the way. */
-async function ask(target: string, headers: readonly string[] = [`X-API-Key: ${weak.key}`]): Promise<Answer> {
+async function ask(target: string, headers: readonly string[] = [`X-API-Key: ${weak.key}`]): Promise<Response> {
   const { hostname, port } = new URL(deployment.url);
   const socket = connect(Number(port), hostname);
   socket.write([`GET ${target} HTTP/1.1`, `Host: ${hostname}`, 'Connection: close', ...headers, '', ''].join('\r\n'));
@@ -38,7 +38,7 @@ async function ask(target: string, headers: readonly string[] = [`X-API-Key: ${w
     status: Number(/^HTTP\/1.1 (\d+)/.exec(head!)![1]),
     code: /^x-authz-code: (.*)$/im.exec(head!)?.[1] ?? /"code":"(\w+)"/.exec(body!)?.[1],
     problem: /^content-type: application\/problem\+json/im.test(head!)
-      ? (JSON.parse(body!) as Answer['problem'])
+      ? (JSON.parse(body!) as Response['problem'])
       : undefined,
   };
 }
@@ -156,7 +156,7 @@ describe('the policy in the address of /authz', () => {
     expect(await wrong('?cost=1e3&scope=a')).toMatchObject([{ location: 'query.scope' }, { location: 'query.cost' }]);
   });
 
-  it('of nginx is refused as 403, the one refusal that nginx hands on', async () => {
+  it('of nginx is refused as 403, the one rejection that nginx hands on', async () => {
     expect(await ask('/authz?nginx=1&scopes=x')).toEqual({ status: 403, code: 'invalid_request', problem: undefined });
     expect((await ask('/authz?scopes=x&nginx=1')).status).toBe(403);
   });
@@ -371,7 +371,7 @@ describe('what a gateway says of a request', () => {
     expect(await ask('/authz?scope=triggers:read', [`X-API-Key: ${key}`, ...headers])).toMatchObject(valid);
     const { data } = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.used' } }),
-      (answer) => answer.data.length === 1,
+      (response) => response.data.length === 1,
     );
     return data[0]!.event.data;
   };

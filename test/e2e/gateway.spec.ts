@@ -48,15 +48,15 @@ describe('a good key', () => {
   it('is answered with whose it is, in headers that the upstream can rely on, and is recorded', async () => {
     const project = (await ada.client.projects.create({ body: { name: 'Shop' } })).id;
     const { id, key } = await newKey({ project_id: project, external_id: 'cus 4711/ü', environment: 'live' });
-    const answer = await ask('/authz?scope=triggers:read&cost=3', {
+    const response = await ask('/authz?scope=triggers:read&cost=3', {
       'x-api-key': key,
       'x-forwarded-method': 'POST',
       'x-forwarded-uri': '/triggers/7?token=secret',
       'x-forwarded-for': '198.51.100.7',
       'user-agent': 'curl/8',
     });
-    expect(answer.status).toBe(200);
-    expect(Object.fromEntries(GATEWAY_HEADERS.map((name) => [name, answer.headers.get(name)]))).toEqual({
+    expect(response.status).toBe(200);
+    expect(Object.fromEntries(GATEWAY_HEADERS.map((name) => [name, response.headers.get(name)]))).toEqual({
       'x-organization-id': ada.organizationId,
       'x-project-id': project,
       'x-api-key-id': id,
@@ -66,7 +66,7 @@ describe('a good key', () => {
       'x-authz-code': 'valid',
       'x-authz-status': '200',
     });
-    expect(answer.headers.get('cache-control')).toBe('no-store');
+    expect(response.headers.get('cache-control')).toBe('no-store');
     expect(await usesOf(id, 1)).toMatchObject([
       { method: 'POST', path: '/triggers/7', ip: '198.51.100.7', user_agent: 'curl/8', cost: 3, project_id: project },
     ]);
@@ -97,19 +97,19 @@ describe('a good key', () => {
 
   it('is taken behind the path of its request, where the method and the path are those of the gateway’s call', async () => {
     const { id, key } = await newKey();
-    const answer = await ask(
+    const response = await ask(
       '/authz/triggers/7?scope=events:read&cost=1000',
       { 'x-api-key': key, 'x-authz-scope': 'triggers:read', 'x-authz-cost': '2' },
       'DELETE',
     );
-    expect(answer.status).toBe(200);
+    expect(response.status).toBe(200);
     expect(await usesOf(id, 1)).toMatchObject([
       { method: 'DELETE', path: '/triggers/7', cost: 2, scopes: ['triggers:read'] },
     ]);
   });
 });
 
-describe('a refusal', () => {
+describe('a rejection', () => {
   const broken: [string, number, () => Promise<{ path?: string; headers: Record<string, string> }>][] = [
     ['unauthenticated', 401, async () => ({ headers: {} })],
     ['unauthenticated', 401, async () => ({ headers: { authorization: 'Basic YTpi' } })],
@@ -151,13 +151,13 @@ describe('a refusal', () => {
 
   it.each(broken)('%s is %d with every header, and a problem for the client', async (code, status, make) => {
     const { path = '/authz', headers } = await make();
-    const answer = await ask(path, headers);
-    expect({ status: answer.status, code: answer.code }).toEqual({ status, code });
-    expect(answer.problem).toMatchObject({ code, status });
+    const response = await ask(path, headers);
+    expect({ status: response.status, code: response.code }).toEqual({ status, code });
+    expect(response.problem).toMatchObject({ code, status });
     const others = GATEWAY_HEADERS.filter((name) => !['x-authz-code', 'x-authz-status'].includes(name));
-    expect(others.map((name) => answer.headers.get(name))).toEqual(others.map(() => '-'));
-    expect(answer.headers.get('x-authz-status')).toBe(String(status));
-    expect(answer.headers.get('www-authenticate') !== null).toBe(status === 401 || code === 'insufficient_scope');
+    expect(others.map((name) => response.headers.get(name))).toEqual(others.map(() => '-'));
+    expect(response.headers.get('x-authz-status')).toBe(String(status));
+    expect(response.headers.get('www-authenticate') !== null).toBe(status === 401 || code === 'insufficient_scope');
 
     const nginx = await ask(`${path}${path.includes('?') ? '&' : '?'}nginx=1`, headers);
     expect(nginx.status).toBe([400, 402].includes(status) ? 403 : status);
@@ -166,7 +166,7 @@ describe('a refusal', () => {
     expect(nginx.problem).toBeUndefined();
   });
 
-  it('of a browser’s preflight is a refusal: no success may look like a yes', async () => {
+  it('of a browser’s preflight is a rejection: no success may look like a yes', async () => {
     await newKey({ allowed_domains: ['shop.example'] });
     const headers = { origin: 'https://shop.example', 'access-control-request-method': 'GET' };
     for (const path of ['/authz', '/authz/triggers']) {
@@ -233,8 +233,8 @@ describe('a gateway', () => {
     deployment.api.useLogger({ log, error: log, warn: log });
     const broken = jest.spyOn(verifier, 'verify').mockRejectedValue(new TypeError('something is undefined'));
     try {
-      const answer = await ask('/authz/triggers?token=secret', { 'x-api-key': 'x', 'x-authz-scope': 'none' });
-      expect(answer).toMatchObject({ status: 500, code: 'internal_error' });
+      const response = await ask('/authz/triggers?token=secret', { 'x-api-key': 'x', 'x-authz-scope': 'none' });
+      expect(response).toMatchObject({ status: 500, code: 'internal_error' });
       expect(logged).toEqual([expect.stringContaining('something is undefined')]);
       expect(logged[0]).not.toContain('secret');
     } finally {

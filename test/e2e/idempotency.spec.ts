@@ -113,7 +113,7 @@ describe('a call with an Idempotency-Key', () => {
 
   it('whose process died before its change is taken over after a minute; until then it counts as under way', async () => {
     await outcomeOf(create('died', { name: 'Died' }));
-    await deployment.sql.query("UPDATE idempotency_key SET answer = NULL WHERE key = 'died'");
+    await deployment.sql.query("UPDATE idempotency_key SET response = NULL WHERE key = 'died'");
     expect(await outcomeOf(create('died', { name: 'Died' }))).toBe('idempotency_in_flight');
     await deployment.sql.query(
       "UPDATE idempotency_key SET started_at = now() - interval '61 seconds' WHERE key = 'died'",
@@ -163,13 +163,13 @@ describe('a call with an Idempotency-Key', () => {
       headers: { 'idempotency-key': 'secret-link' },
       body: { role: 'viewer' },
     });
-    const { rows } = await deployment.sql.query<{ answer: string }>(
-      "SELECT answer::text FROM idempotency_key WHERE key LIKE 'secret%'",
+    const { rows } = await deployment.sql.query<{ response: string }>(
+      "SELECT response::text FROM idempotency_key WHERE key LIKE 'secret%'",
     );
     expect(rows).toHaveLength(2);
-    for (const { answer } of rows) {
-      expect(answer).not.toContain(key!.slice(18));
-      expect(answer).not.toContain(link.token!.slice(7));
+    for (const { response } of rows) {
+      expect(response).not.toContain(key!.slice(18));
+      expect(response).not.toContain(link.token!.slice(7));
     }
   });
 
@@ -192,8 +192,8 @@ describe('a call with an Idempotency-Key', () => {
 
 async function waitFor<T extends { rows: unknown[] }>(ask: () => Promise<T>): Promise<T> {
   for (;;) {
-    const answer = await ask();
-    if (answer.rows.length > 0) return answer;
+    const response = await ask();
+    if (response.rows.length > 0) return response;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

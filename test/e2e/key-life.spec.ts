@@ -21,12 +21,12 @@ const eventsOf = async (id: string, type: string, count = 1) =>
   (
     await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: id, type, order: 'asc' } }),
-      (answer) => answer.data.length >= count,
+      (response) => response.data.length >= count,
     )
   ).data.map(({ event }) => event.data);
 
 describe('an update', () => {
-  it('changes what it names and nothing else, and the trail tells before and after', async () => {
+  it('changes what it names and nothing else, and the audit log tells before and after', async () => {
     const key = await newKey({ metadata: { team: 'checkout' } });
     const params = { id: key.id };
     const updated = await ada.client.apiKeys.update({

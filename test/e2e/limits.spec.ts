@@ -107,8 +107,8 @@ describe('the keys of an organization', () => {
     await Promise.all(Array.from({ length: KEYS }, () => newKey(ada)));
     const post = async (path: string, body: object) => {
       const headers = { authorization: `Bearer ${ada.accessToken}`, 'content-type': 'application/json' };
-      const answer = await fetch(`${deployment.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
-      return { status: answer.status, text: await answer.text() };
+      const response = await fetch(`${deployment.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+      return { status: response.status, text: await response.text() };
     };
     for (const refused of [
       await post('/auth/api-keys', { nickname: 'One more' }),
@@ -132,10 +132,10 @@ describe('a list of keys without pages', () => {
         [toUuid(id), n],
       );
     const list = async (path: string) => {
-      const answer = await fetch(`${deployment.url}${path}`, {
+      const response = await fetch(`${deployment.url}${path}`, {
         headers: { authorization: `Bearer ${ada.accessToken}` },
       });
-      return { status: answer.status, text: await answer.text() };
+      return { status: response.status, text: await response.text() };
     };
     const paths = ['/auth/api-keys', '/api/api-keys'];
     await copy(999);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => deployment.stop());
 
 describe('a key', () => {
-  it('is shown once, in the answer that creates it, and never again', async () => {
+  it('is shown once, in the response that creates it, and never again', async () => {
     const created = await ada.client.apiKeys.create({ body: { name: 'Production server', scopes: ['triggers:read'] } });
     expect(created.key).toMatch(/^sk_test_[0-9A-Za-z]{32}$/);
     expect(created.key.startsWith(created.prefix)).toBe(true);
@@ -36,29 +36,29 @@ describe('a key', () => {
     }
   });
 
-  it('works as X-API-Key and as Bearer, and each use is in the trail within two seconds, counted once', async () => {
+  it('works as X-API-Key and as Bearer, and each use is in the audit log within two seconds, counted once', async () => {
     const created = await ada.client.apiKeys.create({ body: { name: 'Both ways', scopes: ['triggers:read'] } });
     const asHeader = await deployment.client({ apiKey: created.key }).auth.whoami();
     const asBearer = await deployment.client({ accessToken: created.key }).auth.whoami();
     expect(asHeader).toEqual(asBearer);
     expect(asHeader).toMatchObject({ type: 'api_key', api_key: { id: created.id, scopes: ['triggers:read'] } });
 
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: created.id, type: 'api_key.used' } }),
-      (answer) => answer.data.length === 2,
+      (response) => response.data.length === 2,
       VISIBLE_WITHIN_MS,
     );
-    expect(trail.data.map(({ event }) => event.data)).toEqual([
+    expect(auditLog.data.map(({ event }) => event.data)).toEqual([
       expect.objectContaining({ method: 'GET', path: '/api/v1/whoami', ip: '127.0.0.1', cost: 0 }),
       expect.objectContaining({ method: 'GET', path: '/api/v1/whoami', ip: '127.0.0.1', cost: 0 }),
     ]);
     const counted = await ada.client.apiKeys.get({ params: { id: created.id } });
     // They are calls of our own API, not requests to the owner's.
     expect(counted.usage_count).toBe(0);
-    expect(counted.last_used_at).toBe(trail.data[0]!.event.time);
+    expect(counted.last_used_at).toBe(auditLog.data[0]!.event.time);
   });
 
-  it('dies with its rotation: the old secret is refused when the answer has arrived, the new one works', async () => {
+  it('dies with its rotation: the old secret is refused when the response has arrived, the new one works', async () => {
     const created = await ada.client.apiKeys.create({ body: { name: 'To rotate', scopes: ['triggers:read'] } });
     await deployment.client({ apiKey: created.key }).auth.whoami();
     const rotated = await ada.client.apiKeys.rotate({ params: { id: created.id } });
@@ -70,7 +70,7 @@ describe('a key', () => {
     await deployment.client({ apiKey: rotated.key }).auth.whoami();
   });
 
-  it('dies with its deletion and leaves every list; the trail keeps it', async () => {
+  it('dies with its deletion and leaves every list; the audit log keeps it', async () => {
     const created = await ada.client.apiKeys.create({ body: { name: 'To delete', scopes: ['triggers:read'] } });
     await ada.client.apiKeys.delete({ params: { id: created.id } });
 
@@ -79,11 +79,15 @@ describe('a key', () => {
     expect((await rejection(ada.client.apiKeys.rotate({ params: { id: created.id } }))).problem.code).toBe('not_found');
     expect((await ada.client.apiKeys.list()).data.map((key) => key.id)).not.toContain(created.id);
 
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: created.id, order: 'asc' } }),
-      (answer) => answer.data.length >= 3,
+      (response) => response.data.length >= 3,
     );
-    expect(trail.data.map(({ event }) => event.type)).toEqual(['api_key.created', 'api_key.revoked', 'api_key.denied']);
+    expect(auditLog.data.map(({ event }) => event.type)).toEqual([
+      'api_key.created',
+      'api_key.revoked',
+      'api_key.denied',
+    ]);
   });
 
   it('expires at its instant', async () => {
@@ -105,7 +109,7 @@ describe('a key', () => {
   });
 });
 
-describe('the trail', () => {
+describe('the audit log', () => {
   it('holds every step of the main job, in order, without a gap, and tells who did it', async () => {
     const bob = await deployment.account();
     const created = await bob.client.apiKeys.create({ body: { name: 'Whole life', scopes: ['triggers:read'] } });
@@ -115,11 +119,11 @@ describe('the trail', () => {
     await deployment.client({ apiKey: rotated.key }).auth.whoami();
     await bob.client.apiKeys.delete({ params: { id: created.id } });
 
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => bob.client.audit.listEvents({ query: { order: 'asc' } }),
-      (answer) => answer.data.length === 9,
+      (response) => response.data.length === 9,
     );
-    expect(trail.data.map(({ leaf_index, event }) => [leaf_index, event.type, event.data.actor.type])).toEqual([
+    expect(auditLog.data.map(({ leaf_index, event }) => [leaf_index, event.type, event.data.actor.type])).toEqual([
       [0, 'organization.created', 'user'],
       [1, 'user.registered', 'user'],
       [2, 'user.login_succeeded', 'user'],
@@ -130,7 +134,7 @@ describe('the trail', () => {
       [7, 'api_key.used', 'api_key'],
       [8, 'api_key.revoked', 'user'],
     ]);
-    expect(trail.data[3]!.event.data).toMatchObject({ scopes: ['triggers:read'], actor: { id: bob.userId } });
+    expect(auditLog.data[3]!.event.data).toMatchObject({ scopes: ['triggers:read'], actor: { id: bob.userId } });
   });
 
   it('is read a page at a time in both directions, and a cursor misses nothing that arrives meanwhile', async () => {
@@ -143,7 +147,7 @@ describe('the trail', () => {
       await caller.auth.whoami();
       const page = await eventually(
         () => carol.client.audit.listEvents({ query: { order: 'asc', limit: 2, cursor } }),
-        (answer) => answer.data.length > 0,
+        (response) => response.data.length > 0,
       );
       seen.push(...page.data.map((item) => item.leaf_index));
       cursor = page.next_cursor ?? cursor;

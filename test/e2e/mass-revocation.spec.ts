@@ -108,8 +108,8 @@ describe('a key whose project was deleted, before the worker has come to its row
     await newKey(project, { name: 'Taken', allowed_domains: ['derived.test'] });
     const preflight = async () => {
       const headers = { origin: 'https://derived.test', 'access-control-request-method': 'GET' };
-      const answer = await fetch(`${deployment.url}/api/v1/whoami`, { method: 'OPTIONS', headers });
-      return answer.headers.has('access-control-allow-origin');
+      const response = await fetch(`${deployment.url}/api/v1/whoami`, { method: 'OPTIONS', headers });
+      return response.headers.has('access-control-allow-origin');
     };
     const create = async () => {
       const headers = { authorization: `Bearer ${ada.accessToken}`, 'content-type': 'application/json' };

@@ -36,7 +36,7 @@ const eventsOf = async (team: string, type: string, count = 1) =>
   (
     await eventually(
       () => ada.client.audit.listEvents({ query: { organization_id: team, type, order: 'asc' } }),
-      (answer) => answer.data.length >= count,
+      (response) => response.data.length >= count,
     )
   ).data.map(({ event }) => event);
 
@@ -164,7 +164,7 @@ describe('an invitation', () => {
     expect(await accept(old.token)).toBe('invalid_link');
   });
 
-  it('into a personal organization is refused: its trail has the sign-ins of its owner', async () => {
+  it('into a personal organization is refused: its audit log has the sign-ins of its owner', async () => {
     expect(await codeOf(invite(ada.organizationId, 'viewer'))).toBe('conflict');
   });
 
@@ -174,7 +174,7 @@ describe('an invitation', () => {
     expect(await codeOf(invite(team, 'admin', ada, bob.email))).toBe('conflict');
   });
 
-  it('keeps its token out of the database and the trail', async () => {
+  it('keeps its token out of the database and the audit log', async () => {
     const team = await newTeam();
     const { token } = await invite(team, 'viewer');
     await eventsOf(team, 'invitation.created');
@@ -190,14 +190,20 @@ describe('a role', () => {
   const may = async (work: Promise<unknown>) => (await outcomeOf(work)) === 'done';
 
   it.each([
-    ['owner', { keys: true, everybodysKeys: true, trail: true, rename: true, invite: true, inviteOwner: true }],
-    ['admin', { keys: true, everybodysKeys: true, trail: true, rename: true, invite: true, inviteOwner: false }],
+    ['owner', { keys: true, everybodysKeys: true, auditLog: true, rename: true, invite: true, inviteOwner: true }],
+    ['admin', { keys: true, everybodysKeys: true, auditLog: true, rename: true, invite: true, inviteOwner: false }],
     [
       'developer',
-      { keys: true, everybodysKeys: false, trail: false, rename: false, invite: false, inviteOwner: false },
+      { keys: true, everybodysKeys: false, auditLog: false, rename: false, invite: false, inviteOwner: false },
     ],
-    ['auditor', { keys: false, everybodysKeys: false, trail: true, rename: false, invite: false, inviteOwner: false }],
-    ['viewer', { keys: false, everybodysKeys: false, trail: false, rename: false, invite: false, inviteOwner: false }],
+    [
+      'auditor',
+      { keys: false, everybodysKeys: false, auditLog: true, rename: false, invite: false, inviteOwner: false },
+    ],
+    [
+      'viewer',
+      { keys: false, everybodysKeys: false, auditLog: false, rename: false, invite: false, inviteOwner: false },
+    ],
   ] as const)('%s may do what it may, and no more', async (role, expected) => {
     const team = await newTeam();
     const somebodys = await ada.client.apiKeys.create({
@@ -211,7 +217,7 @@ describe('a role', () => {
         }),
       ),
       everybodysKeys: await may(client.apiKeys.disable({ params: { id: somebodys.id } })),
-      trail: await may(client.audit.listEvents({ query: { organization_id: team } })),
+      auditLog: await may(client.audit.listEvents({ query: { organization_id: team } })),
       rename: await may(client.organizations.update({ params: { id: team }, body: { name: 'New' } })),
       invite: await may(client.invitations.create({ params: { id: team }, body: { role: 'viewer' } })),
       inviteOwner: await may(client.invitations.create({ params: { id: team }, body: { role: 'owner' } })),

@@ -69,20 +69,20 @@ describe('the metrics', () => {
     );
   });
 
-  it('follow the events into the trail', async () => {
+  it('follow the events into the audit log', async () => {
     const ingested = () => value(worker, 'keyledger_events_ingested_total');
     expect(await eventually(ingested, (events) => events >= 3)).toBeGreaterThanOrEqual(3);
-    const lastEvent = await value(worker, 'keyledger_trail_last_event_timestamp_seconds');
+    const lastEvent = await value(worker, 'keyledger_audit_last_event_timestamp_seconds');
     expect(Math.abs(lastEvent - Date.now() / 1000)).toBeLessThan(60);
     expect(
       await eventually(
-        () => value(worker, 'keyledger_inbox_batches'),
+        () => value(worker, 'keyledger_outbox_rows'),
         (batches) => batches === 0,
       ),
     ).toBe(0);
     expect(await value(worker, 'keyledger_quarantined_entries')).toBe(0);
     expect(await value(worker, 'keyledger_mass_revocation_oldest_age_seconds')).toBe(0);
-    expect(await value(worker, 'keyledger_trail_lag_seconds_bucket{le="2"}')).toBeGreaterThanOrEqual(1);
+    expect(await value(worker, 'keyledger_audit_lag_seconds_bucket{le="2"}')).toBeGreaterThanOrEqual(1);
   });
 
   it('are served with the limits of the API', async () => {

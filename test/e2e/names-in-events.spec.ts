@@ -209,16 +209,16 @@ describe('what an operator reads', () => {
   it('is not answered where it cannot be recorded, however many ask at once', async () => {
     const customer = await deployment.account();
     const params = { id: customer.organizationId };
-    await deployment.sql.query('REVOKE INSERT ON event_batch FROM keyledger_api');
-    const answers = await Promise.all(
+    await deployment.sql.query('REVOKE INSERT ON outbox FROM keyledger_api');
+    const responses = await Promise.all(
       Array.from({ length: 45 }, () =>
         fetch(`${deployment.url}/api/v1/organizations/${params.id}`, {
           headers: { authorization: `Bearer ${operator.accessToken}` },
         }),
       ),
     );
-    await deployment.sql.query('GRANT INSERT ON event_batch TO keyledger_api');
-    expect(answers.filter(({ ok }) => ok)).toEqual([]);
+    await deployment.sql.query('GRANT INSERT ON outbox TO keyledger_api');
+    expect(responses.filter(({ ok }) => ok)).toEqual([]);
     await operator.client.organizations.get({ params });
     expect((await readsOf(customer)).length).toBe(1);
   });

@@ -31,11 +31,11 @@ async function newCustomer(): Promise<Account> {
 const newKey = (account: Account, scopes = ['triggers:read']) =>
   account.client.apiKeys.create({ body: { name: 'Key', scopes } });
 const use = (key: string) => outcomeOf(deployment.client({ apiKey: key }).auth.whoami());
-const trailOf = async (account: Account, type: string, count = 1) =>
+const auditLogOf = async (account: Account, type: string, count = 1) =>
   (
     await eventually(
       () => account.client.audit.listEvents({ query: { type, order: 'asc' } }),
-      (answer) => answer.data.length >= count,
+      (response) => response.data.length >= count,
     )
   ).data.map(({ event }) => event);
 
@@ -75,12 +75,12 @@ describe('operators', () => {
       operator: true,
     });
     expect((await second.client.deployment.listOperators()).total).toBe(2);
-    expect((await trailOf(second, 'user.operator_added'))[0]!.subject).toBe(second.userId);
+    expect((await auditLogOf(second, 'user.operator_added'))[0]!.subject).toBe(second.userId);
 
     const pending = await second.client.deployment.inviteOperator();
     await operator.client.deployment.removeOperator({ params: { id: second.userId } });
     expect(await codeOf(second.client.deployment.listOperators())).toBe('operator_required');
-    expect((await trailOf(second, 'user.operator_removed'))[0]!.data.actor).toEqual({
+    expect((await auditLogOf(second, 'user.operator_removed'))[0]!.data.actor).toEqual({
       type: 'operator',
       id: operator.userId,
       name: 'Ada Lovelace',
@@ -136,12 +136,12 @@ describe('operators', () => {
     expect((await operator.client.deployment.listOrganizations({ query: { status: 'suspended' } })).total).toBe(0);
   });
 
-  it('read the trail of every organization, and each read is in that trail before it is answered', async () => {
+  it('read the audit log of every organization, and each read is in that audit log before it is answered', async () => {
     await eventually(
       () => operator.client.audit.listEvents({ query: { organization_id: ada.organizationId } }),
-      (answer) => answer.data.length > 0,
+      (response) => response.data.length > 0,
     );
-    const reads = await trailOf(ada, 'operator.read');
+    const reads = await auditLogOf(ada, 'operator.read');
     expect(reads.length).toBeGreaterThan(0);
     expect(reads[0]).toMatchObject({
       subject: ada.organizationId,
@@ -162,7 +162,7 @@ describe('operators', () => {
     await operator.client.members.list({ params });
     await operator.client.projects.get({ params: { id } });
     await operator.client.projects.list({ query: { organization_id: customer.organizationId } });
-    expect((await trailOf(customer, 'operator.read', 4)).map(({ data }) => data['path'])).toEqual([
+    expect((await auditLogOf(customer, 'operator.read', 4)).map(({ data }) => data['path'])).toEqual([
       `/api/v1/organizations/${customer.organizationId}`,
       `/api/v1/organizations/${customer.organizationId}/members`,
       `/api/v1/projects/${id}`,
@@ -175,7 +175,7 @@ describe('operators', () => {
     const leave = operator.client.members.remove({ params: { id: customer.organizationId, user_id: operator.userId } });
     expect(await codeOf(leave)).toBe('not_found');
     await operator.client.organizations.get({ params: { id: customer.organizationId } });
-    const reads = await trailOf(customer, 'operator.read');
+    const reads = await auditLogOf(customer, 'operator.read');
     expect(reads.map(({ data }) => data['method'])).toEqual(['GET']);
   });
 
@@ -215,7 +215,7 @@ describe('the log of the deployment', () => {
     expect(JSON.stringify(failed)).not.toContain('nobody@');
   });
 
-  it('has all that operators do, beside the trail of whom it concerns', async () => {
+  it('has all that operators do, beside the audit log of whom it concerns', async () => {
     const params = { id: ada.organizationId };
     await operator.client.deployment.suspendOrganization({ params, body: {} });
     await operator.client.deployment.resumeOrganization({ params });
@@ -240,7 +240,7 @@ describe('the log of the deployment', () => {
 });
 
 describe('a suspended organization', () => {
-  it('has no key that works, from the answer on, until it is resumed', async () => {
+  it('has no key that works, from the response on, until it is resumed', async () => {
     const customer = await newCustomer();
     const { key } = await newKey(customer, ['*:*']);
     const params = { id: customer.organizationId };
@@ -255,7 +255,7 @@ describe('a suspended organization', () => {
       expect((await operator.client.deployment.resumeOrganization({ params })).status).toBe('active');
       expect(await use(key)).toBe('done');
     }
-    const [suspended] = await trailOf(customer, 'organization.suspended', 3);
+    const [suspended] = await auditLogOf(customer, 'organization.suspended', 3);
     expect(suspended!.data).toMatchObject({ actor: { type: 'operator' }, reason: 'unpaid' });
   });
 
@@ -275,7 +275,7 @@ describe('a scope ceiling', () => {
       body: { scope_ceiling: ceiling },
     });
 
-  it('limits what keys reach, from the answer on, and leaves them what they were when it is lifted', async () => {
+  it('limits what keys reach, from the response on, and leaves them what they were when it is lifted', async () => {
     const customer = await newCustomer();
     const { key, id } = await newKey(customer, ['*:*']);
     const { organizations, audit, auth } = deployment.client({ apiKey: key });
@@ -287,7 +287,7 @@ describe('a scope ceiling', () => {
     expect((await customer.client.apiKeys.get({ params: { id } })).scopes).toEqual(['*:*']);
     await setCeiling(customer, null);
     await organizations.list();
-    const changes = await trailOf(customer, 'organization.updated', 2);
+    const changes = await auditLogOf(customer, 'organization.updated', 2);
     expect(changes[0]!.data['changes']).toEqual({
       scope_ceiling: { before: null, after: ['audit:*', 'triggers:read'] },
     });
@@ -378,7 +378,7 @@ describe('a service key', () => {
     expect((await operator.client.deployment.revokeServiceKey({ params: { id } })).status).toBe('revoked');
     expect(await use(key)).toBe('revoked');
     expect(await listed()).not.toContain(id);
-    expect((await trailOf(mallory, 'api_key.revoked'))[0]!.data.actor).toEqual({
+    expect((await auditLogOf(mallory, 'api_key.revoked'))[0]!.data.actor).toEqual({
       type: 'operator',
       id: operator.userId,
       name: 'Ada Lovelace',
@@ -396,13 +396,13 @@ describe('a service key', () => {
     expect((await operator.client.apiKeys.verify({ body: { key } })).code).toBe('invalid_key');
   });
 
-  it('tells all of a key of any organization, whose trail says who asked', async () => {
+  it('tells all of a key of any organization, whose audit log says who asked', async () => {
     const { key: service, id: serviceId } = await newKey(operator, ['deployment:verify']);
     const { key, id } = await newKey(ada);
-    const answer = await deployment.client({ apiKey: service }).apiKeys.verify({
+    const response = await deployment.client({ apiKey: service }).apiKeys.verify({
       body: { key, scopes: ['triggers:read'], request: { method: 'GET', path: '/orders' } },
     });
-    expect(answer).toMatchObject({ code: 'valid', api_key: { id, organization_id: ada.organizationId } });
+    expect(response).toMatchObject({ code: 'valid', api_key: { id, organization_id: ada.organizationId } });
     const used = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.used' } }),
       ({ data }) => data.length > 0,
@@ -463,7 +463,7 @@ describe('a forgotten password', () => {
   const signIn = (email: string, password: string) =>
     outcomeOf(deployment.client().auth.login({ body: { email, password } }));
 
-  it('is replaced by a one-time link of an operator, which ends every session and stands in the trail', async () => {
+  it('is replaced by a one-time link of an operator, which ends every session and stands in the audit log', async () => {
     const customer = await newCustomer();
     const { token, url } = await operator.client.deployment.createPasswordReset({ body: { email: customer.email } });
     expect(url).toBe(`http://keyledger.test/password-reset#${token}`);
@@ -474,13 +474,13 @@ describe('a forgotten password', () => {
     expect(await signIn(customer.email, customer.password)).toBe('invalid_credentials');
     const tokens = await deployment.client().auth.login({ body: { email: customer.email, password } });
     const again = { ...customer, client: deployment.client({ accessToken: tokens.access_token }) };
-    expect((await trailOf(again, 'user.password_reset_requested'))[0]!.data.actor).toEqual({
+    expect((await auditLogOf(again, 'user.password_reset_requested'))[0]!.data.actor).toEqual({
       type: 'operator',
       id: operator.userId,
       name: 'Ada Lovelace',
       email: operator.email,
     });
-    expect((await trailOf(again, 'user.password_reset'))[0]!.data['ended_session_ids']).toHaveLength(1);
+    expect((await auditLogOf(again, 'user.password_reset'))[0]!.data['ended_session_ids']).toHaveLength(1);
   });
 
   it('is replaced by the last of several links, within an hour, by no common password, and by one of many at once', async () => {

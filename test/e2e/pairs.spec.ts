@@ -90,9 +90,9 @@ describe('a public key alone', () => {
 
   it('reaches the scopes of the application that the key has, and never what is built in', async () => {
     const { public_key: publicKey } = await newKey({ scopes: ['*:*'] });
-    const answer = await verify(publicKey, { origin: SHOP }, ['triggers:read', 'events:read']);
-    expect(answer).toMatchObject({ code: 'valid', api_key: { credential: 'public_key' } });
-    expect(answer.api_key!.scopes.toSorted()).toEqual(
+    const response = await verify(publicKey, { origin: SHOP }, ['triggers:read', 'events:read']);
+    expect(response).toMatchObject({ code: 'valid', api_key: { credential: 'public_key' } });
+    expect(response.api_key!.scopes.toSorted()).toEqual(
       [
         'agents:*',
         'agents:read',
@@ -162,7 +162,7 @@ describe('a public key alone', () => {
     expect((await verify(key.public_key, { origin: SHOP, ip: '198.51.100.1' })).code).toBe('revoked');
   });
 
-  it('has each use in the trail, with the page and without a secret', async () => {
+  it('has each use in the audit log, with the page and without a secret', async () => {
     const key = await newKey();
     await verify(key.public_key, { origin: SHOP });
     await verify(key.public_key, { origin: 'https://elsewhere.test' });
@@ -186,10 +186,10 @@ describe('a public key alone', () => {
   it('is limited by address: one that asks too often is told when to come back, others and secrets go on', async () => {
     const { public_key: publicKey, key } = await newKey();
     const from = (ip: string) => verify(publicKey, { origin: SHOP, ip });
-    const answers = [];
-    for (let request = 0; request < PER_MINUTE + 5; request++) answers.push(await from('198.51.100.77'));
-    expect(answers.map(({ code }) => code).filter((code) => code === 'valid')).toHaveLength(PER_MINUTE);
-    const limited = answers.at(-1)!;
+    const responses = [];
+    for (let request = 0; request < PER_MINUTE + 5; request++) responses.push(await from('198.51.100.77'));
+    expect(responses.map(({ code }) => code).filter((code) => code === 'valid')).toHaveLength(PER_MINUTE);
+    const limited = responses.at(-1)!;
     expect(limited.code).toBe('rate_limited');
     expect(limited.retry_after).toBeGreaterThan(0);
     expect(limited.retry_after).toBeLessThanOrEqual(60);
@@ -211,11 +211,11 @@ describe('a request from a page of another origin', () => {
   it('may be asked for where some live key allows the origin', async () => {
     const key = await newKey({ allowed_domains: ['preflight.test'] });
     const origin = 'https://preflight.test';
-    const answer = await preflight(origin);
-    expect(answer.status).toBe(204);
-    expect(allowed(answer)).toBe(origin);
-    expect(answer.headers.get('access-control-allow-headers')).toContain('authorization');
-    expect(answer.headers.get('vary')).toContain('Origin');
+    const response = await preflight(origin);
+    expect(response.status).toBe(204);
+    expect(allowed(response)).toBe(origin);
+    expect(response.headers.get('access-control-allow-headers')).toContain('authorization');
+    expect(response.headers.get('vary')).toContain('Origin');
     for (const other of ['https://other.test', 'null', 'https://sub.preflight.test']) {
       expect(allowed(await preflight(other))).toBeNull();
     }

@@ -68,8 +68,8 @@ it('the longest origin costs one statement with a few kilobytes', async () => {
 it('many from one origin share one statement, also where scheme and port differ', async () => {
   await newKey('shared.test');
   const origins = ['https://shared.test', 'http://shared.test:8080', 'app://shared.test'];
-  const answers = await Promise.all(Array.from({ length: 60 }, (_, at) => preflight(origins[at % 3]!)));
-  for (const [at, answer] of answers.entries()) expect(answer).toEqual({ status: 204, allowed: origins[at % 3] });
+  const responses = await Promise.all(Array.from({ length: 60 }, (_, at) => preflight(origins[at % 3]!)));
+  for (const [at, response] of responses.entries()) expect(response).toEqual({ status: 204, allowed: origins[at % 3] });
   await Promise.all(Array.from({ length: 60 }, () => preflight('https://unknown.test')));
   expect(asked).toHaveLength(2);
 });

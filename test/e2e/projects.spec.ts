@@ -23,7 +23,7 @@ const withKey = async (projectId: string | undefined, scopes: string[]) =>
   deployment.client({ apiKey: (await newKey(projectId, scopes)).key });
 
 describe('a project', () => {
-  it('is made, read, listed, searched and changed, and the trail tells it', async () => {
+  it('is made, read, listed, searched and changed, and the audit log tells it', async () => {
     const created = await ada.client.projects.create({ body: { name: 'Mobile', description: 'The app' } });
     const params = { id: created.id };
     expect(created).toMatchObject({ organization_id: ada.organizationId, name: 'Mobile', description: 'The app' });
@@ -32,11 +32,11 @@ describe('a project', () => {
     expect((await ada.client.projects.list({ query: { search: 'MOBILE' } })).data).toEqual([updated]);
     const all = await ada.client.projects.list({ query: { organization_id: ada.organizationId } });
     expect(all.total).toBe(all.data.length);
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => ada.client.audit.listEvents({ query: { type: 'project.updated' } }),
-      (answer) => answer.data.length > 0,
+      (response) => response.data.length > 0,
     );
-    expect(trail.data[0]!.event).toMatchObject({
+    expect(auditLog.data[0]!.event).toMatchObject({
       subject: created.id,
       data: {
         changes: { name: { before: 'Mobile', after: 'Mobile app' }, description: { before: 'The app', after: null } },
@@ -80,11 +80,11 @@ describe('a project', () => {
     expect(await codeOf(newKey(params.id))).toBe('not_found');
     const listed = await ada.client.apiKeys.list({ query: { project_id: params.id } });
     expect(listed.data.map(({ status }) => status)).toEqual(['revoked', 'revoked']);
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: keys[0].id, type: 'api_key.revoked' } }),
-      (answer) => answer.data.length > 0,
+      (response) => response.data.length > 0,
     );
-    expect(trail.data[0]!.event.data).toMatchObject({ project_id: params.id, because: 'project_deleted' });
+    expect(auditLog.data[0]!.event.data).toMatchObject({ project_id: params.id, because: 'project_deleted' });
   });
 
   it('and a key of it made at the same moment: the key is revoked, or never was', async () => {
@@ -132,7 +132,7 @@ describe('a key of a project', () => {
     expect(await codeOf(create(blog))).toBe('beyond_authority');
   });
 
-  it('reads what happened to the keys of the project, not the rest of the trail', async () => {
+  it('reads what happened to the keys of the project, not the rest of the audit log', async () => {
     const { audit } = await withKey(shop, everything);
     const [inShop, inBlog] = await Promise.all([newKey(shop), newKey(blog)]);
     const subjects = await eventually(

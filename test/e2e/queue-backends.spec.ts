@@ -13,7 +13,7 @@ async function mainJobOn(backend: 'postgresql' | 'redis', env: Record<string, st
     for (let use = 0; use < 5; use++) await fetch(`${deployment.url}/authz`, { headers: { 'X-API-Key': key } });
     const counted = await eventually(
       () => ada.client.apiKeys.get({ params: { id } }),
-      (answer) => answer.usage_count === 5,
+      (response) => response.usage_count === 5,
       VISIBLE_WITHIN_MS,
     );
     expect(counted.usage_count).toBe(5);
@@ -23,10 +23,10 @@ async function mainJobOn(backend: 'postgresql' | 'redis', env: Record<string, st
   }
 }
 
-it('with BullMQ on PostgreSQL every use is in the trail and counted within two seconds', () =>
+it('with BullMQ on PostgreSQL every use is in the audit log and counted within two seconds', () =>
   mainJobOn('postgresql', {}));
 
-it('with BullMQ on Redis every use is in the trail and counted within two seconds', async () => {
+it('with BullMQ on Redis every use is in the audit log and counted within two seconds', async () => {
   const url = process.env['KEYLEDGER_TEST_REDIS_URL'];
   if (!url) return leftOut('no Redis for the queue on Redis', 'install redis-server or set REDIS_URL');
   await mainJobOn('redis', { REDIS_URL: url });
@@ -41,10 +41,10 @@ it('with the queue away from the start the API serves, says so, and loses nothin
     await deployment.client({ apiKey: key }).auth.whoami();
     const { status, checks } = await eventually(
       () => deployment.client().system.ready(),
-      (answer) => answer.checks.queue.status === 'degraded',
+      (response) => response.checks.queue.status === 'degraded',
     );
     expect([status, checks.queue.status]).toEqual(['ok', 'degraded']);
-    const { rows } = await deployment.sql.query('SELECT count(*)::int AS n FROM event_batch');
+    const { rows } = await deployment.sql.query('SELECT count(*)::int AS n FROM outbox');
     expect(rows[0]).toEqual({ n: 4 });
   } finally {
     await deployment.stop();

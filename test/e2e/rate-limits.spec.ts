@@ -76,7 +76,7 @@ describe('a limit of a key', () => {
     expect(await outcomeOf(deployment.client({ apiKey: key }).auth.whoami())).toBe('done');
   });
 
-  it('of several that is the strictest decides, and a refusal takes from none', async () => {
+  it('of several that is the strictest decides, and a rejection takes from none', async () => {
     const { verify, use } = await newKey([perDay(5, 'strict'), perDay(100, 'wide')]);
     expect([await use(4), await use(2), await use(2)]).toEqual(['valid', 'rate_limited', 'rate_limited']);
     expect((await verify(1)).rate_limits).toMatchObject([
@@ -264,9 +264,9 @@ describe('setting limits', () => {
       expect(await use(8)).toBe('valid');
       for (const limits of changes[how]!) await ada.client.apiKeys.update({ params, body: { rate_limits: limits } });
       expect(await use(3)).toBe('rate_limited');
-      const { code, rate_limits: standings } = await verify(2);
+      const { code, rate_limits: statuses } = await verify(2);
       expect(code).toBe('valid');
-      expect(standings!.find(({ limit }) => limit === 10)!.remaining).toBe(0);
+      expect(statuses!.find(({ limit }) => limit === 10)!.remaining).toBe(0);
     });
 
     it('by a rotation, or by a switch off and on', async () => {
@@ -315,7 +315,7 @@ describe('setting limits', () => {
     });
   });
 
-  it('is in the trail', async () => {
+  it('is in the audit log', async () => {
     const { params } = await newKey([perDay(1)]);
     await ada.client.apiKeys.update({ params, body: { rate_limits: [perDay(2)] } });
     const { data } = await eventually(
@@ -388,7 +388,7 @@ describe('a key with limits that manages itself', () => {
 });
 
 describe('the gateway endpoint', () => {
-  it('tells what is left of each limit, with a good answer and with a refusal', async () => {
+  it('tells what is left of each limit, with a good response and with a rejection', async () => {
     const { key } = await newKey([perDay(3), { name: 'per-minute', limit: 2, window_seconds: 60 }]);
     const good = await ask(key, '?cost=2');
     expect(good.status).toBe(200);
@@ -416,7 +416,7 @@ describe('the gateway endpoint', () => {
 });
 
 describe('the verify endpoint', () => {
-  it('answers the same in its body', async () => {
+  it('responds the same in its body', async () => {
     const { verify } = await newKey([perDay(3)]);
     const good = await verify(3);
     expect(good).toMatchObject({ valid: true, rate_limits: [{ ...perDay(3), remaining: 0 }] });

@@ -108,7 +108,7 @@ async function stored(tables: readonly string[]): Promise<string> {
   );
   return texts.flatMap(({ rows }) => rows.map(({ row }) => row)).join('\n');
 }
-const WAITING = `(SELECT encode(body, 'escape') FROM event_batch)`;
+const WAITING = `(SELECT encode(body, 'escape') FROM outbox)`;
 const INGESTED = `(SELECT encode(entry, 'escape'), actor_id, subject, ip::text, path FROM audit_event)`;
 const SESSIONS = '(SELECT ip, user_agent FROM session)';
 

@@ -131,12 +131,12 @@ describe('a secret is in no event, wherever it was and however it was written', 
   });
 
   it('and no problem repeats it', async () => {
-    const answer = await fetch(`${deployment.url}/api/v1/auth/login`, {
+    const response = await fetch(`${deployment.url}/api/v1/auth/login`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ [secret]: 1, email: secret, password: secret }),
     });
-    expect(answer.status).toBe(400);
-    expect(await answer.text()).not.toContain(secret.slice(-24));
+    expect(response.status).toBe(400);
+    expect(await response.text()).not.toContain(secret.slice(-24));
   });
 });

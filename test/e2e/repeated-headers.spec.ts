@@ -83,8 +83,8 @@ describe('a header that may be there once', () => {
   it.each(['/api/v1/whoami', '/health/live', '/authz?scope=none', '/authz'])('is Host, on %s', async (target) => {
     const { hostname } = new URL(deployment.url);
     for (const second of [hostname, 'other.example', '']) {
-      const answer = await send(target, [`Host: ${hostname}`, `Host: ${second}`, `X-API-Key: ${key}`]);
-      expect(answer).toMatchObject({ status: 400, code: 'invalid_request', locations: ['headers.host'] });
+      const response = await send(target, [`Host: ${hostname}`, `Host: ${second}`, `X-API-Key: ${key}`]);
+      expect(response).toMatchObject({ status: 400, code: 'invalid_request', locations: ['headers.host'] });
     }
   });
 
@@ -100,7 +100,7 @@ describe('a header that may be there once', () => {
     ['Last-Event-ID', '1', '2'],
   ])('is %s: %s beside %s is refused by its name', async (name, first, second) => {
     const body = JSON.stringify({ name: 'Twice', scopes: ['triggers:read'] });
-    const answer = await send(
+    const response = await send(
       '/api/v1/api-keys',
       [
         ...(name === 'Content-Type' ? [] : ['Content-Type: application/json']),
@@ -111,7 +111,7 @@ describe('a header that may be there once', () => {
       ],
       { method: 'POST', body },
     );
-    expect(answer).toMatchObject({
+    expect(response).toMatchObject({
       status: 400,
       code: 'invalid_request',
       locations: [`headers.${name.toLowerCase()}`],

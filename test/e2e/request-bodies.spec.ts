@@ -66,11 +66,11 @@ const sendJson = (to: NamedRoute, body: string | Uint8Array, type = 'application
 
 /** In the shape of the route, and small. */
 function expectRefused({ route }: NamedRoute, { status, body, headers }: RawResponse, code: ProblemCode): void {
-  expect({ status, body }).toEqual({ status: route.refusals?.statuses[code] ?? problems[code].status, body });
+  expect({ status, body }).toEqual({ status: route.rejections?.statuses[code] ?? problems[code].status, body });
   expect(Buffer.byteLength(body)).toBeLessThan(MAX_REFUSAL_BYTES);
   expect(body).not.toContain('\uFFFD');
-  expect(headers['content-type']).toMatch(route.refusals ? /^application\/json/ : /^application\/problem\+json/);
-  if (!route.refusals) expect(JSON.parse(body)).toMatchObject({ code });
+  expect(headers['content-type']).toMatch(route.rejections ? /^application\/json/ : /^application\/problem\+json/);
+  if (!route.rejections) expect(JSON.parse(body)).toMatchObject({ code });
 }
 
 const errorsOf = ({ body }: RawResponse) =>
@@ -245,7 +245,7 @@ describe('a header that is no ASCII', () => {
     }
     const { data } = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.used' } }),
-      (answer) => answer.data.length === 2,
+      (response) => response.data.length === 2,
     );
     expect(data.map(({ event }) => event.data['user_agent'])).toEqual([text, text]);
   });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import { problemsOf } from '#libs/contract/openapi.js';
 import { Problem, problems, type ProblemCode } from '#libs/contract/problem.js';
-import type { Refusals, Route } from '#libs/contract/route.js';
+import type { Rejections, Route } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 
@@ -157,7 +157,7 @@ const samples: Record<string, () => Sample> = {
   'system.describeProblem': () => ({ params: { code: 'not_found' } }),
 };
 
-interface Answer {
+interface Response {
   readonly status: number;
   readonly headers: Headers;
   readonly type: string | null;
@@ -169,7 +169,7 @@ async function send(
   sample: Sample,
   headers: Record<string, string>,
   { rawBody, rawQuery }: { rawBody?: string; rawQuery?: string } = {},
-): Promise<Answer> {
+): Promise<Response> {
   const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(sample.params?.[name] ?? ''));
   const query = rawQuery ?? new URLSearchParams(sample.query).toString();
   const sent = rawBody ?? (sample.body && JSON.stringify(sample.body));
@@ -184,33 +184,33 @@ async function send(
   return { status: response.status, headers: response.headers, type, body };
 }
 
-function problemIn({ type, body }: Answer): Problem {
+function problemIn({ type, body }: Response): Problem {
   expect(type).toMatch(/^application\/problem\+json/);
   return Problem.parse(body);
 }
 
-/** Every refusal is a problem that the route's entry in the OpenAPI document announces, and names the request. */
-function expectProblem(route: Route, answer: Answer, code: ProblemCode): void {
+/** Every rejection is a problem that the route's entry in the OpenAPI document announces, and names the request. */
+function expectProblem(route: Route, response: Response, code: ProblemCode): void {
   expect(problemsOf(route)).toContain(code);
-  expect(answer.headers.get('cache-control')).toBe('no-store');
-  if (route.refusals) return expectRefusal(route.refusals, answer, code);
-  const problem = problemIn(answer);
+  expect(response.headers.get('cache-control')).toBe('no-store');
+  if (route.rejections) return expectRejection(route.rejections, response, code);
+  const problem = problemIn(response);
   expect(problem.code).toBe(code);
-  expect(answer.status).toBe(problem.status);
-  expect(problem.request_id).toBe(answer.headers.get('x-request-id'));
+  expect(response.status).toBe(problem.status);
+  expect(problem.request_id).toBe(response.headers.get('x-request-id'));
 }
 
 /** In the shape that the clients of a dialect know. */
-function expectRefusal(refusals: Refusals, answer: Answer, code: ProblemCode): void {
-  expect(answer.type).toMatch(/^application\/json/);
-  expect(refusals.body.safeParse(answer.body).success).toBe(true);
-  expect(answer.status).toBe(refusals.statuses[code] ?? problems[code].status);
+function expectRejection(rejections: Rejections, response: Response, code: ProblemCode): void {
+  expect(response.type).toMatch(/^application\/json/);
+  expect(rejections.body.safeParse(response.body).success).toBe(true);
+  expect(response.status).toBe(rejections.statuses[code] ?? problems[code].status);
 }
 
 const as = (account: Account) => ({ authorization: `Bearer ${account.accessToken}` });
 const asUser = () => as(ada);
 /** A dialect that has one text for all of it names the places there. */
-function locations({ body }: Answer): string[] | undefined {
+function locations({ body }: Response): string[] | undefined {
   const { errors, message } = body as Partial<Problem> & { message?: string };
   return errors?.map(({ location }) => location) ?? message?.match(/\b(body|query|params)\b[.\w[\]]*/g)?.map(String);
 }
@@ -240,37 +240,37 @@ it('every route is in the OpenAPI document, and nothing else is', async () => {
 
 describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', ({ name, route }) => {
   it('refuses a call without a credential and names the scheme', async () => {
-    const answer = await send(route, samples[name]!(), {});
-    expectProblem(route, answer, 'unauthenticated');
-    expect(answer.headers.get('www-authenticate')).toBe('Bearer realm="keyledger"');
+    const response = await send(route, samples[name]!(), {});
+    expectProblem(route, response, 'unauthenticated');
+    expect(response.headers.get('www-authenticate')).toBe('Bearer realm="keyledger"');
   });
 
   it('refuses a key that never was, a mistyped one and one of another shape alike', async () => {
     const last = adasKey.key.at(-1) === 'a' ? 'b' : 'a';
     for (const key of [`${adasKey.key.slice(0, -1)}${last}`, `sk_test_${'A'.repeat(32)}`, 'nonsense']) {
-      const answer = await send(route, samples[name]!(), { 'x-api-key': key });
-      expectProblem(route, answer, 'invalid_key');
-      expect(answer.headers.get('www-authenticate')).toContain('error="invalid_token"');
+      const response = await send(route, samples[name]!(), { 'x-api-key': key });
+      expectProblem(route, response, 'invalid_key');
+      expect(response.headers.get('www-authenticate')).toContain('error="invalid_token"');
     }
   });
 
   it('refuses an access token that is not from here', async () => {
     const [header, payload] = ada.accessToken.split('.');
-    const answer = await send(route, samples[name]!(), { authorization: `Bearer ${header}.${payload}.AAAA` });
-    expectProblem(route, answer, 'invalid_token');
+    const response = await send(route, samples[name]!(), { authorization: `Bearer ${header}.${payload}.AAAA` });
+    expectProblem(route, response, 'invalid_token');
   });
 
   it('refuses two credentials that differ', async () => {
-    const answer = await send(route, samples[name]!(), { ...asUser(), 'x-api-key': adasKey.key });
-    expectProblem(route, answer, 'multiple_credentials');
+    const response = await send(route, samples[name]!(), { ...asUser(), 'x-api-key': adasKey.key });
+    expectProblem(route, response, 'multiple_credentials');
   });
 
   if (typeof route.policy === 'object') {
     const { scope } = route.policy;
     it(`refuses a key without ${scope} and names it`, async () => {
-      const answer = await send(route, samples[name]!(), { 'x-api-key': adasKey.key });
-      expectProblem(route, answer, 'insufficient_scope');
-      expect(answer.headers.get('www-authenticate')).toContain(`scope="${scope}"`);
+      const response = await send(route, samples[name]!(), { 'x-api-key': adasKey.key });
+      expectProblem(route, response, 'insufficient_scope');
+      expect(response.headers.get('www-authenticate')).toContain(`scope="${scope}"`);
     });
   }
 
@@ -309,26 +309,26 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
   });
 
   it('refuses one that is too large', async () => {
-    const answer = await send(route, samples[name]!(), goodCredential(route), {
+    const response = await send(route, samples[name]!(), goodCredential(route), {
       rawBody: `{"x":"${'x'.repeat(70_000)}"}`,
     });
-    expectProblem(route, answer, 'payload_too_large');
+    expectProblem(route, response, 'payload_too_large');
   });
 
   it('refuses a field that it does not know, by its name', async () => {
     const sample = samples[name]!();
-    const answer = await send(route, { ...sample, body: { ...sample.body, nonsense: 1 } }, goodCredential(route));
-    expectProblem(route, answer, 'invalid_request');
-    expect(locations(answer)).toEqual(['body.nonsense']);
+    const response = await send(route, { ...sample, body: { ...sample.body, nonsense: 1 } }, goodCredential(route));
+    expectProblem(route, response, 'invalid_request');
+    expect(locations(response)).toEqual(['body.nonsense']);
   });
 
   it('names every field that has the wrong type or is missing, all at once', async () => {
     const sample = samples[name]!();
     const broken = Object.fromEntries(Object.keys(sample.body!).map((field) => [field, { not: 'this' }]));
-    const answer = await send(route, { ...sample, body: broken }, goodCredential(route));
-    expectProblem(route, answer, 'invalid_request');
+    const response = await send(route, { ...sample, body: broken }, goodCredential(route));
+    expectProblem(route, response, 'invalid_request');
     expect(
-      locations(answer)!
+      locations(response)!
         .map((location) => location.slice('body.'.length))
         .toSorted(),
     ).toEqual(Object.keys(sample.body!).toSorted());
@@ -340,9 +340,9 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
       if (typeof value !== 'string') continue;
       for (const bad of ['\\u0000', '\\ud800']) {
         const body = JSON.stringify({ ...sample.body, [field]: `${value}%` }).replace('%"', `${bad}"`);
-        const answer = await send(route, sample, goodCredential(route), { rawBody: body });
-        expectProblem(route, answer, 'invalid_request');
-        expect(locations(answer)).toContain(`body.${field}`);
+        const response = await send(route, sample, goodCredential(route), { rawBody: body });
+        expectProblem(route, response, 'invalid_request');
+        expect(locations(response)).toContain(`body.${field}`);
       }
     }
   });
@@ -368,9 +368,9 @@ describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ n
   ])('refuses %s=%j by its name', async (parameter, value) => {
     const sample = samples[name]!();
     const query = { ...sample.query, [parameter]: value };
-    const answer = await send(route, { ...sample, query }, goodCredential(route));
-    expectProblem(route, answer, 'invalid_request');
-    expect(locations(answer)).toEqual([`query.${parameter}`]);
+    const response = await send(route, { ...sample, query }, goodCredential(route));
+    expectProblem(route, response, 'invalid_request');
+    expect(locations(response)).toEqual([`query.${parameter}`]);
   });
 });
 
@@ -378,11 +378,11 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
   const expectRefused = async (query: string, location: string) => {
     const sample = samples[name]!();
     const rawQuery = new URLSearchParams(sample.query).toString();
-    const answer = await send(route, sample, goodCredential(route), {
+    const response = await send(route, sample, goodCredential(route), {
       rawQuery: rawQuery ? `${rawQuery}&${query}` : query,
     });
-    expectProblem(route, answer, 'invalid_request');
-    expect(locations(answer)).toContain(location);
+    expectProblem(route, response, 'invalid_request');
+    expect(locations(response)).toContain(location);
   };
 
   it('refuses a parameter that it does not know, the empty one and the one of another form included', async () => {
@@ -411,9 +411,9 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
         [query([parameter, value], [parameter, '']), parameter],
       ];
       for (const [rawQuery, location] of wrong) {
-        const answer = await send(route, sample, goodCredential(route), { rawQuery });
-        expectProblem(route, answer, 'invalid_request');
-        const places = locations(answer)!.map((place) => place.replace(/\[\d+\]$/, ''));
+        const response = await send(route, sample, goodCredential(route), { rawQuery });
+        expectProblem(route, response, 'invalid_request');
+        const places = locations(response)!.map((place) => place.replace(/\[\d+\]$/, ''));
         expect({ rawQuery, locations: places }).toEqual({
           rawQuery,
           locations: expect.arrayContaining([`query.${location}`]),
@@ -450,13 +450,13 @@ describe.each(numbers)('$name, its $parameter', ({ name, route, parameter }) => 
       'NaN',
       '9'.repeat(400),
     ]) {
-      const answer = await send(
+      const response = await send(
         route,
         { ...sample, query: { ...sample.query, [parameter]: value } },
         goodCredential(route),
       );
-      expectProblem(route, answer, 'invalid_request');
-      expect({ value, locations: locations(answer) }).toEqual({ value, locations: [`query.${parameter}`] });
+      expectProblem(route, response, 'invalid_request');
+      expect({ value, locations: locations(response) }).toEqual({ value, locations: [`query.${parameter}`] });
     }
   });
 });
@@ -477,22 +477,22 @@ describe.each(ids)('$name, its $parameter', ({ name, route, parameter }) => {
   it.each(['1', 'key_', 'req_01h455vb4pex5vsknk084sn02q', 'key_01h455vb4pex5vsknk084sn02Q', "session_' OR 1=1 --"])(
     'refuses %s as malformed',
     async (id) => {
-      const answer = await send(route, sampleWith(id), goodCredential(route));
-      expectProblem(route, answer, 'invalid_request');
-      expect(locations(answer)).toEqual([`params.${parameter}`]);
+      const response = await send(route, sampleWith(id), goodCredential(route));
+      expectProblem(route, response, 'invalid_request');
+      expect(locations(response)).toEqual([`params.${parameter}`]);
     },
   );
 
   const kindOf = () => samples[name]!().params![parameter]!.split('_')[0]!;
 
-  it('answers an unknown one as such', async () => {
-    const answer = await send(route, sampleWith(`${kindOf()}_01h455vb4pex5vsknk084sn02q`), goodCredential(route));
-    expectProblem(route, answer, 'not_found');
+  it('responds to an unknown one as such', async () => {
+    const response = await send(route, sampleWith(`${kindOf()}_01h455vb4pex5vsknk084sn02q`), goodCredential(route));
+    expectProblem(route, response, 'not_found');
   });
 
   if (route.policy === 'operator') return;
 
-  it("answers another tenant's as if it did not exist", async () => {
+  it("responds to another tenant's as if it did not exist", async () => {
     const foreign = await send(route, sampleWith(bobs[kindOf()]!), asUser());
     const unknown = await send(route, sampleWith(`${kindOf()}_01h455vb4pex5vsknk084sn02q`), asUser());
     expectProblem(route, foreign, 'not_found');
@@ -528,7 +528,7 @@ describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', 
     });
   };
   const recorded = async () =>
-    (await deployment.sql.query<{ count: number }>('SELECT count(*)::int FROM event_batch')).rows[0]!.count;
+    (await deployment.sql.query<{ count: number }>('SELECT count(*)::int FROM outbox')).rows[0]!.count;
 
   it('with the same Idempotency-Key does its work once, and is answered the same without the secrets', async () => {
     const first = await call(`${name}-same`);
@@ -538,19 +538,21 @@ describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', 
     const again = await call(`"${name}-same"`);
     expect(again.status).toBe(route.success.status);
     expect(again.headers.get('idempotent-replayed')).toBe('true');
-    const answer = (await first.json()) as Record<string, unknown>;
+    const response = (await first.json()) as Record<string, unknown>;
     const repeated = (await again.json()) as Record<string, unknown>;
     const { secrets } = route.idempotent!;
-    expect(Object.keys(answer)).toEqual(expect.arrayContaining([...secrets]));
-    expect(repeated).toEqual(Object.fromEntries(Object.entries(answer).filter(([field]) => !secrets.includes(field))));
+    expect(Object.keys(response)).toEqual(expect.arrayContaining([...secrets]));
+    expect(repeated).toEqual(
+      Object.fromEntries(Object.entries(response).filter(([field]) => !secrets.includes(field))),
+    );
     expect(await recorded()).toBe(before);
   });
 
   it('with the same Idempotency-Key and another request is refused', async () => {
     await call(`${name}-taken`);
-    const answer = await call(`${name}-taken`, others[name]);
-    expect(answer.status).toBe(422);
-    expect(await answer.json()).toMatchObject({ code: 'idempotency_key_reused' });
+    const response = await call(`${name}-taken`, others[name]);
+    expect(response.status).toBe(422);
+    expect(await response.json()).toMatchObject({ code: 'idempotency_key_reused' });
   });
 
   it('with another Idempotency-Key does its work again', async () => {
@@ -562,7 +564,7 @@ describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', 
 describe.each(
   table.filter(({ route }) => route.query?.shape['organization_id'] ?? route.body?.shape['organization_id']),
 )('$name, its organization', ({ name, route }) => {
-  it("answers another tenant's organization as if it did not exist", async () => {
+  it("responds to another tenant's organization as if it did not exist", async () => {
     const sample = samples[name]!();
     const part = route.body ? 'body' : 'query';
     const foreign = { ...sample, [part]: { ...sample[part], organization_id: bob.organizationId } };
@@ -586,7 +588,7 @@ describe('any path', () => {
     }
   });
 
-  it('answers an unknown one with a problem that keeps the request id it was given', async () => {
+  it('responds to an unknown one with a problem that keeps the request id it was given', async () => {
     const response = await fetch(`${deployment.url}/api/v1/nowhere?secret=1`, {
       headers: { 'x-request-id': 'mine-42' },
     });

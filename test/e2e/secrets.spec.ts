@@ -83,15 +83,18 @@ interface Asked {
   readonly json?: unknown;
 }
 
-/** Asks, and keeps the answer if it is a refusal: what was asked for may be shown. */
+/** Asks, and keeps the response if it is a rejection: what was asked for may be shown. */
 async function ask(path: string, { json, ...rest }: Asked = {}): Promise<Response> {
   const headers = { ...(json !== undefined && { 'content-type': 'application/json' }), ...rest.headers };
   const body = json === undefined ? rest.body : JSON.stringify(json);
-  const answer = await fetch(`${api.url}${path}`, { redirect: 'manual', ...rest, headers, ...(body && { body }) });
-  const content = JSON.stringify([...answer.headers]) + (await answer.clone().text());
-  if (!answer.ok)
-    found.push([`the answer ${answer.status} to ${rest.method ?? 'GET'} ${path.split(/[?/]/, 4).join('/')}`, content]);
-  return answer;
+  const response = await fetch(`${api.url}${path}`, { redirect: 'manual', ...rest, headers, ...(body && { body }) });
+  const content = JSON.stringify([...response.headers]) + (await response.clone().text());
+  if (!response.ok)
+    found.push([
+      `the response ${response.status} to ${rest.method ?? 'GET'} ${path.split(/[?/]/, 4).join('/')}`,
+      content,
+    ]);
+  return response;
 }
 
 const post = (path: string, json: unknown, headers: Record<string, string> = {}) =>
@@ -102,7 +105,7 @@ async function askRaw(request: string): Promise<void> {
   const { hostname, port } = new URL(api.url);
   const socket = connect(Number(port), hostname);
   socket.end(request);
-  found.push(['the answer to what is no HTTP', await text(socket)]);
+  found.push(['the response to what is no HTTP', await text(socket)]);
 }
 
 it('no secret comes out anywhere, whatever goes wrong', async () => {

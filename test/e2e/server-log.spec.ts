@@ -126,7 +126,7 @@ const HIDDEN: Record<string, string>[] = [
     credit_grant: 'reason',
   },
   { api_key_secret: 'hash' },
-  { event_batch: 'body', idempotency_key: 'answer' },
+  { outbox: 'body', idempotency_key: 'response' },
 ];
 
 async function withoutColumns(columns: Record<string, string>, work: () => Promise<void>): Promise<void> {
@@ -255,7 +255,7 @@ it('what people type, and the hashes of their secrets, are not in the log of Pos
     'canceling statement due to statement timeout',
     'canceling statement due to user request',
     'deadlock detected',
-    'INSERT INTO event_batch',
+    'INSERT INTO outbox',
   ])
     expect(log).toContain(sign);
   expect(leaksIn(log)).toEqual([]);

@@ -139,16 +139,16 @@ describe('a refresh token', () => {
 
   it('gives two tabs that refresh at once the same successor, and keeps both signed in', async () => {
     const dan = await deployment.account();
-    const answers = await Promise.all([
+    const responses = await Promise.all([
       refresh(dan.refreshToken),
       refresh(dan.refreshToken),
       refresh(dan.refreshToken),
     ]);
-    expect(new Set(answers.map((answer) => answer.refresh_token)).size).toBe(1);
-    for (const answer of answers) await whoamiWith(answer.access_token);
+    expect(new Set(responses.map((response) => response.refresh_token)).size).toBe(1);
+    for (const response of responses) await whoamiWith(response.access_token);
   });
 
-  it('ends the whole session when it is used again later, and the trail tells', async () => {
+  it('ends the whole session when it is used again later, and the audit log tells', async () => {
     const eve = await deployment.account();
     const next = await refresh(eve.refreshToken);
     deployment.advance(11_000);
@@ -158,14 +158,14 @@ describe('a refresh token', () => {
     deployment.advance(-11_000);
 
     const again = await deployment.client().auth.login({ body: { email: eve.email, password: eve.password } });
-    const trail = await eventually(
+    const auditLog = await eventually(
       () =>
         deployment
           .client({ accessToken: again.access_token })
           .audit.listEvents({ query: { type: 'user.refresh_token_reused' } }),
-      (answer) => answer.data.length > 0,
+      (response) => response.data.length > 0,
     );
-    expect(trail.data).toHaveLength(1);
+    expect(auditLog.data).toHaveLength(1);
   });
 
   it('ends with its session after thirty days', async () => {
@@ -296,11 +296,11 @@ describe('the sessions of an account', () => {
     await dan.client.auth.whoami();
     expect(await codeOf(signIn(dan))).toBe('invalid_credentials');
     await signIn({ ...dan, password: body.new_password });
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => dan.client.audit.listEvents({ query: { type: 'user.password_changed' } }),
-      (answer) => answer.data.length > 0,
+      (response) => response.data.length > 0,
     );
-    expect(trail.data[0]!.event.data['ended_session_ids']).toHaveLength(1);
+    expect(auditLog.data[0]!.event.data['ended_session_ids']).toHaveLength(1);
   });
 
   it('end with it however many there are, and no link that would set another one stays open', async () => {
@@ -350,7 +350,7 @@ describe('the sessions of an account', () => {
 });
 
 describe('signing in', () => {
-  it('answers alike for a wrong password and an unknown account', async () => {
+  it('responds alike for a wrong password and an unknown account', async () => {
     const wrong = await rejection(deployment.client().auth.login({ body: { email: ada.email, password: 'not it' } }));
     const unknown = await rejection(
       deployment.client().auth.login({ body: { email: 'nobody@example.com', password: 'not it' } }),
@@ -360,14 +360,14 @@ describe('signing in', () => {
     expect(wrong.problem).toMatchObject({ status: 401, code: 'invalid_credentials' });
   });
 
-  it('writes successes and failures into the trail of the account', async () => {
+  it('writes successes and failures into the audit log of the account', async () => {
     const dan = await deployment.account();
     await codeOf(deployment.client().auth.login({ body: { email: dan.email, password: 'not it' } }));
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => dan.client.audit.listEvents({ query: { type: 'user.login_failed' } }),
-      (answer) => answer.data.length > 0,
+      (response) => response.data.length > 0,
     );
-    expect(trail.data[0]!.event).toMatchObject({
+    expect(auditLog.data[0]!.event).toMatchObject({
       subject: dan.userId,
       data: { actor: { type: 'anonymous' }, ip: '127.0.0.1' },
     });

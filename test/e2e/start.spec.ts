@@ -48,7 +48,7 @@ describe.each(['api', 'worker'] as const)('the %s says in one sentence why it do
     ],
     ['a setting is bad', () => ({ DATABASE_URL: url(), PORT: 'http' }), /^PORT must be a port number/, 78],
     [
-      'nothing answers there',
+      'nothing responds there',
       () => ({ DATABASE_URL: elsewhere((u) => (u.port = '1')) }),
       /can be reached: connect ECONNREFUSED/,
       1,

@@ -48,7 +48,7 @@ const usageIn = (id: string, query: OfOrganization, requests: number, client = a
 const today = () => `${new Date().toISOString().slice(0, 10)}T00:00:00.000Z`;
 
 describe('what is counted of a key', () => {
-  it('is each use with its cost and each refusal, by outcome and by endpoint', async () => {
+  it('is each use with its cost and each rejection, by outcome and by endpoint', async () => {
     const key = await newKey();
     await use(key.key);
     await verify(key.key, { method: 'GET', path: '/orders/1' });
@@ -71,7 +71,7 @@ describe('what is counted of a key', () => {
     ]);
   });
 
-  it('is every refusal of a flood, though few of them are events', async () => {
+  it('is every rejection of a flood, though few of them are events', async () => {
     const key = await newKey();
     for (let attempt = 0; attempt < 25; attempt++) await verify(key.key, {}, ['events:read']);
     deployment.advance(61_000);
@@ -189,7 +189,7 @@ describe('the endpoints of a key', () => {
     );
     while (entries.length > 0) {
       const batch = entries.splice(0, 1 + Math.floor(Math.random() * 80));
-      await deployment.sql.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+      await deployment.sql.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
         shardOf(organizationId),
         randomUUID(),
         encodeEntries(batch),
@@ -322,15 +322,15 @@ describe('usage is read', () => {
     );
   });
 
-  it('by an operator, and that is in the trail', async () => {
+  it('by an operator, and that is in the audit log', async () => {
     const bob = await deployment.account();
     const operator = await deployment.operator();
     await operator.client.usage.ofOrganization({ params: { id: bob.organizationId } });
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => bob.client.audit.listEvents({ query: { type: 'operator.read' } }),
       ({ data }) => data.length > 0,
     );
-    expect(trail.data[0]!.event.data).toMatchObject({ path: `/api/v1/organizations/${bob.organizationId}/usage` });
+    expect(auditLog.data[0]!.event.data).toMatchObject({ path: `/api/v1/organizations/${bob.organizationId}/usage` });
   });
 });
 

@@ -45,11 +45,11 @@ describe('POST /api/v1/api-keys/verify', () => {
       },
       request_id: expect.any(String),
     });
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: key.id, type: 'api_key.used' } }),
-      (answer) => answer.data.length > 0,
+      (response) => response.data.length > 0,
     );
-    expect(trail.data[0]!.event.data).toMatchObject({
+    expect(auditLog.data[0]!.event.data).toMatchObject({
       method: 'GET',
       path: '/orders',
       ip: '203.0.113.9',
@@ -59,16 +59,16 @@ describe('POST /api/v1/api-keys/verify', () => {
     });
   });
 
-  it("answers with one voice for what is malformed, mistyped, unknown, wrongly secret, and somebody else's", async () => {
+  it("responds with one voice for what is malformed, mistyped, unknown, wrongly secret, and somebody else's", async () => {
     const key = await newKey();
     const bob = await deployment.account();
     const foreign = await bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } });
     const { generateToken } = await import('#libs/api-key-format/token.js');
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       ['x', `${key.key}x`, key.key.slice(0, -1), generateToken('sk_test'), foreign.key].map((text) => verify(text)),
     );
-    for (const answer of answers) {
-      expect(answer).toEqual({
+    for (const response of responses) {
+      expect(response).toEqual({
         request_id: expect.any(String),
         valid: false,
         code: 'invalid_key',
@@ -114,13 +114,13 @@ describe('POST /api/v1/api-keys/verify', () => {
     expect((await verify(triggers.key, ['events:read'])).code).toBe('insufficient_scope');
   });
 
-  it('records refusals of a known key, and folds a flood of them into a count', async () => {
+  it('records rejections of a known key, and folds a flood of them into a count', async () => {
     const key = await newKey();
     for (let attempt = 0; attempt < 25; attempt++) await verify(key.key, ['events:read']);
     deployment.advance(61_000);
     const denied = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: key.id, type: 'api_key.denied' } }),
-      (answer) => answer.data.reduce((sum, { event }) => sum + Number(event.data['count']), 0) === 25,
+      (response) => response.data.reduce((sum, { event }) => sum + Number(event.data['count']), 0) === 25,
     );
     deployment.advance(-61_000);
     expect(denied.data).toHaveLength(11);
@@ -136,7 +136,7 @@ describe('POST /api/v1/api-keys/verify', () => {
     const query = { key_id: key.id, type: 'api_key.denied' };
     const { data } = await eventually(
       () => ada.client.audit.listEvents({ query }),
-      (answer) => answer.data.reduce((sum, { event }) => sum + Number(event.data['count']), 0) === 60,
+      (response) => response.data.reduce((sum, { event }) => sum + Number(event.data['count']), 0) === 60,
     );
     deployment.advance(-61_000);
     const denied = data.map(({ event }) => event);
@@ -279,11 +279,11 @@ describe('the address of a request', () => {
   ])('%s is recorded as %s', async (given, recorded) => {
     const key = await newKey();
     await verify(key.key, [], { ip: given });
-    const trail = await eventually(
+    const auditLog = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: key.id, type: 'api_key.used' } }),
-      (answer) => answer.data.length > 0,
+      (response) => response.data.length > 0,
     );
-    expect(trail.data[0]!.event.data).toMatchObject({ ip: recorded });
+    expect(auditLog.data[0]!.event.data).toMatchObject({ ip: recorded });
   });
 
   it('that is none is not among the allowed ones', async () => {

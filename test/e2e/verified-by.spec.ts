@@ -108,7 +108,7 @@ describe('a verification by a key', () => {
     const asked = await about();
     expect(await service.ask(asked)).toBe('invalid_key');
     const { rows } = await deployment.sql.query<{ stored: boolean }>(
-      `SELECT EXISTS (SELECT FROM event_batch WHERE position($1::bytea IN body) > 0)
+      `SELECT EXISTS (SELECT FROM outbox WHERE position($1::bytea IN body) > 0)
            OR EXISTS (SELECT FROM audit_event WHERE api_key_id = $2 AND type = 'api_key.used') AS stored`,
       [Buffer.from(`"subject":"${service.id}"`), toUuid(service.id)],
     );

@@ -15,11 +15,10 @@ interface Leaf {
   readonly entry: Buffer;
 }
 
-/** Waits until every event has left the inbox, then proves that each log is whole and each count right. */
-export async function readSoundTrail(sql: pg.Pool): Promise<DomainEvent[]> {
+/** Waits until every event has left the outbox, then proves that each log is whole and each count right. */
+export async function readSoundAuditLog(sql: pg.Pool): Promise<DomainEvent[]> {
   const waiting = await eventually(
-    async () =>
-      (await sql.query<{ batches: number }>('SELECT count(*)::int AS batches FROM event_batch')).rows[0]!.batches,
+    async () => (await sql.query<{ batches: number }>('SELECT count(*)::int AS batches FROM outbox')).rows[0]!.batches,
     (batches) => batches === 0,
     INGESTED_WITHIN_MS,
   );
@@ -79,9 +78,9 @@ function countsOf(counted: readonly (readonly [id: string, times: number])[]): M
   return counts;
 }
 
-/** What the client was told is what the trail says: each "yes" once, no "no", and the rest at most once. */
-export function expectAgreement(ledger: Ledger, trail: readonly DomainEvent[]): void {
-  const recorded = Map.groupBy(trail, ({ type, subject, data }) => `${data.request_id} ${type} ${subject}`);
+/** What the client was told is what the audit log says: each "yes" once, no "no", and the rest at most once. */
+export function expectAgreement(ledger: Ledger, auditLog: readonly DomainEvent[]): void {
+  const recorded = Map.groupBy(auditLog, ({ type, subject, data }) => `${data.request_id} ${type} ${subject}`);
   const allowed = { yes: [1], no: [0], nothing: [0, 1] };
   const told = ledger.calls.flatMap(({ requestId, effects }) =>
     effects.map(({ type, keyId, told }) => ({ effect: `${requestId} ${type} ${keyId}`, told })),
@@ -94,7 +93,7 @@ export function expectAgreement(ledger: Ledger, trail: readonly DomainEvent[]): 
   // And nothing was recorded that nobody asked for.
   const asked = new Set(told.map(({ effect }) => effect));
   none(
-    trail
+    auditLog
       .filter(({ type }) => type === 'api_key.used')
       .map(keyOf)
       .filter((effect) => !asked.has(effect)),

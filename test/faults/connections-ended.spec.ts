@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { Ledger, openCustomer, startLoad } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
-import { expectAgreement, readSoundTrail } from './audit-log.js';
+import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 
 const TIMES = 12;
 const PAUSE_MS = 300;
@@ -30,11 +30,11 @@ it('says 503, never a wrong yes, while PostgreSQL ends every connection in the m
   await stopLoad();
 
   expect(deployment.failures).toEqual([]);
-  expectAgreement(ledger, await readSoundTrail(deployment.sql));
-  const unexpected = [...ledger.answers.keys()].filter((kind) => !EXPECTED.has(kind));
+  expectAgreement(ledger, await readSoundAuditLog(deployment.sql));
+  const unexpected = [...ledger.responses.keys()].filter((kind) => !EXPECTED.has(kind));
   expect(unexpected).toEqual([]);
   expect(ended).toBeGreaterThan(5 * TIMES);
-  // Were every answer a good one, nothing would have been hit.
+  // Were every response a good one, nothing would have been hit.
   expect(ledger.count('nothing')).toBeGreaterThan(0);
 });
 

@@ -44,7 +44,7 @@ async function newMetered(amount: number) {
     use: async (node: number, cost: number) =>
       (await nodes[node % NODES]!.apiKeys.verify({ body: { key: key.key, cost } })).code,
     balance: async () => (await client.credits.get({ params: { id } })).balance!,
-    /** What the trail says was charged. */
+    /** What the audit log says was charged. */
     charged: async (uses: number) => {
       const read = () =>
         deployment.sql.query<{ uses: number; cost: number }>(

@@ -136,7 +136,7 @@ describe('a change that ends decisions', () => {
     await waiting(1);
     await moving.query('COMMIT');
     const key = await created;
-    const entries = await deployment.sql.query<{ body: Buffer }>('SELECT body FROM event_batch ORDER BY created_at');
+    const entries = await deployment.sql.query<{ body: Buffer }>('SELECT body FROM outbox ORDER BY created_at');
     const text = entries.rows.map(({ body }) => body.toString('latin1')).find((body) => body.includes(key.id))!;
     expect(text).toContain(`"seq":${rows[0]!.seq}`);
   });

@@ -167,10 +167,10 @@ class Measured {
 
   get figures(): string {
     const ms = (value: number) => value.toFixed(1).padStart(7);
-    const answers = [...this.statuses].map(([status, count]) => `${count} × ${status}`).join(', ');
+    const responses = [...this.statuses].map(([status, count]) => `${count} × ${status}`).join(', ');
     const [p50, p99, most] = [0.5, 0.99, 1].map((q) => ms(quantile(this.times, q)));
     const changes = this.flood?.times.length ? `, behind at most ${this.mostChangesBefore} changes` : '';
-    return `p50 ${p50}   p99 ${p99}   most ${most} ms   ${answers}${changes}`;
+    return `p50 ${p50}   p99 ${p99}   most ${most} ms   ${responses}${changes}`;
   }
 }
 

@@ -3,7 +3,7 @@ import { expect, it } from '@jest/globals';
 import { Ledger, openCustomer, startLoad } from './ledger.js';
 import { startProcesses } from './processes.js';
 import { randomFrom } from './random.js';
-import { expectAgreement, readSoundTrail } from './audit-log.js';
+import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 
 const KILLS = Number(process.env['KILLS'] ?? 20);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
@@ -33,9 +33,9 @@ it('loses and doubles nothing that was answered, whichever process is killed at 
     await stopLoad();
 
     expect(deployment.failures).toEqual([]);
-    const trail = await readSoundTrail(deployment.sql);
-    expectAgreement(ledger, trail);
-    report(ledger, trail.length);
+    const auditLog = await readSoundAuditLog(deployment.sql);
+    expectAgreement(ledger, auditLog);
+    report(ledger, auditLog.length);
     // Without both kinds the kills would have hit nothing.
     expect(ledger.count('yes')).toBeGreaterThan(10 * KILLS);
     expect(ledger.count('nothing')).toBeGreaterThan(0);
@@ -45,6 +45,8 @@ it('loses and doubles nothing that was answered, whichever process is killed at 
 }, 300_000);
 
 function report(ledger: Ledger, events: number): void {
-  const answers = [...ledger.answers].map(([kind, times]) => `${times} ${kind}`).join(', ');
-  process.stderr.write(`kill test: SEED=${SEED} KILLS=${KILLS}; answers: ${answers}; ${events} events in the trail\n`);
+  const responses = [...ledger.responses].map(([kind, times]) => `${times} ${kind}`).join(', ');
+  process.stderr.write(
+    `kill test: SEED=${SEED} KILLS=${KILLS}; responses: ${responses}; ${events} events in the audit log\n`,
+  );
 }

@@ -6,7 +6,7 @@ import type { DomainEventType } from '#libs/contract/events.js';
 /** What the client knows of an effect: it was told that it happened, that it did not, or was told nothing. */
 type Told = 'yes' | 'no' | 'nothing';
 
-/** Something that a request does to a key, and that the trail has to show if the client was told "yes". */
+/** Something that a request does to a key, and that the audit log has to show if the client was told "yes". */
 interface Effect {
   readonly type: DomainEventType;
   readonly keyId: string;
@@ -28,8 +28,8 @@ export interface Key {
 /** The client's own book of what it asked and what it was told, kept apart from everything that the service writes. */
 export class Ledger {
   readonly calls: Call[] = [];
-  /** How often each kind of answer came. */
-  readonly answers = new Map<string, number>();
+  /** How often each kind of response came. */
+  readonly responses = new Map<string, number>();
 
   /** A use of the key by itself. */
   async whoami(url: string, key: Key): Promise<Told> {
@@ -41,19 +41,19 @@ export class Ledger {
   /** A use of the key asked about, if it is good. Its event, or that of the denial, is the record of the question, too. */
   async verify(url: string, asking: Key, key: Key): Promise<Told> {
     const call = await this.#call(url, asking.token, (client) => client.apiKeys.verify({ body: { key: key.token } }));
-    const told = call.answer ? (call.answer.valid ? 'yes' : 'no') : call.told;
+    const told = call.response ? (call.response.valid ? 'yes' : 'no') : call.told;
     this.#note(call, [{ type: 'api_key.used', keyId: key.id, told }]);
     return told;
   }
 
-  /** @returns the key with its new secret, if the answer came. */
+  /** @returns the key with its new secret, if the response came. */
   async rotate(url: string, accessToken: string, key: Key): Promise<Key | undefined> {
     const call = await this.#call(url, accessToken, (client) => client.apiKeys.rotate({ params: { id: key.id } }));
     this.#note(call, [{ type: 'api_key.rotated', keyId: key.id, told: call.told }]);
-    return call.answer && { id: key.id, token: call.answer.key };
+    return call.response && { id: key.id, token: call.response.key };
   }
 
-  /** @returns whether the answer came. */
+  /** @returns whether the response came. */
   async delete(url: string, accessToken: string, key: Key): Promise<boolean> {
     const call = await this.#call(url, accessToken, (client) => client.apiKeys.delete({ params: { id: key.id } }));
     this.#note(call, [{ type: 'api_key.revoked', keyId: key.id, told: call.told }]);
@@ -69,18 +69,18 @@ export class Ledger {
     const client = createClient({ baseUrl, accessToken: credential, headers: { 'X-Request-Id': requestId } });
     const begunAt = performance.now();
     try {
-      return { requestId, begunAt, answer: await send(client), told: 'yes' as const, kind: 'success' };
+      return { requestId, begunAt, response: await send(client), told: 'yes' as const, kind: 'success' };
     } catch (error) {
       const status = error instanceof ApiError ? error.problem.status : undefined;
-      // A 4xx is a refusal. After a 5xx, or none at all, it may have happened.
+      // A 4xx is a rejection. After a 5xx, or none at all, it may have happened.
       const told = status !== undefined && status < 500 ? ('no' as const) : ('nothing' as const);
-      return { requestId, begunAt, told, kind: error instanceof ApiError ? error.problem.code : 'no answer' };
+      return { requestId, begunAt, told, kind: error instanceof ApiError ? error.problem.code : 'no response' };
     }
   }
 
   #note({ requestId, begunAt, kind }: { requestId: string; begunAt: number; kind: string }, effects: Effect[]): void {
     this.calls.push({ requestId, begunAt, effects });
-    this.answers.set(kind, (this.answers.get(kind) ?? 0) + 1);
+    this.responses.set(kind, (this.responses.get(kind) ?? 0) + 1);
   }
 }
 

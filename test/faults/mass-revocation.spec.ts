@@ -9,7 +9,7 @@ import { startWorker, TEST_SECRET } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { outcomeOf } from '../support/rejection.js';
 import { startProcesses, type Processes } from './processes.js';
-import { readSoundTrail } from './audit-log.js';
+import { readSoundAuditLog } from './audit-log.js';
 
 const KEYS = 8_000;
 const SAMPLE = 20;
@@ -91,16 +91,16 @@ async function isFinished(): Promise<void> {
 
 /** The events by which the keys ended, and the keys as they are. */
 async function endsOf(keys: readonly Key[]) {
-  const trail = await readSoundTrail(deployment.sql);
+  const auditLog = await readSoundAuditLog(deployment.sql);
   const ids = new Set(keys.map(({ id }) => id));
-  const ends = trail.filter(({ type, subject }) => type === 'api_key.revoked' && ids.has(subject));
+  const ends = auditLog.filter(({ type, subject }) => type === 'api_key.revoked' && ids.has(subject));
   const perKey = Map.groupBy(ends, ({ subject }) => subject);
   const { rows } = await deployment.sql.query<{ revoked_at: Date | null; n: number }>(
     'SELECT revoked_at, count(*)::int AS n FROM api_key WHERE id = ANY($1) GROUP BY 1 ORDER BY 1',
     [keys.map(({ id }) => toUuid(id))],
   );
   return {
-    trail,
+    auditLog,
     ends,
     missing: keys.filter(({ id }) => !perKey.has(id)),
     doubled: [...perKey].filter(([, events]) => events.length > 1),
@@ -169,11 +169,11 @@ describe('the events of the keys that a mass revocation ended', () => {
       await isFinished();
       const { missing, doubled } = await endsOf(keys.slice(0, -KILLS));
       expect({ missing, doubled }).toEqual({ missing: [], doubled: [] });
-      const { ends, trail } = await endsOf(singly);
+      const { ends, auditLog } = await endsOf(singly);
       // One that the worker had come to before has a second event: that it is deleted, too.
       const deleted = ends.filter(({ data }) => 'deleted' in data && data.deleted);
       expect(deleted.map(({ subject }) => subject).toSorted()).toEqual(singly.map((key) => key.id).toSorted());
-      expect(trail.filter(({ type, subject }) => type === 'project.deleted' && subject === id)).toHaveLength(1);
+      expect(auditLog.filter(({ type, subject }) => type === 'project.deleted' && subject === id)).toHaveLength(1);
       expect(killedInTheMiddle).toBeGreaterThan(0);
       expect(deployment.failures).toEqual([]);
     } finally {

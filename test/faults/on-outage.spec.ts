@@ -69,11 +69,11 @@ async function knownKey(...scopes: string[]) {
 }
 
 async function unrecorded(node = allowing): Promise<number> {
-  const [, value] = /^keyledger_unrecorded_answers_total (\d+)$/m.exec(await node.metrics())!;
+  const [, value] = /^keyledger_unrecorded_responses_total (\d+)$/m.exec(await node.metrics())!;
   return Number(value);
 }
 
-/** Until a good answer of the node is recorded. */
+/** Until a good response of the node is recorded. */
 async function recordsAgain(): Promise<void> {
   const { key } = await newKey();
   const isRecorded = async () => {
@@ -83,9 +83,9 @@ async function recordsAgain(): Promise<void> {
   expect(await eventually(isRecorded, Boolean)).toBe(true);
 }
 
-/** How many uses of the key were recorded. Nobody takes them from the inbox here. */
+/** How many uses of the key were recorded. Nobody takes them from the outbox here. */
 async function recordedUses(keyId: string): Promise<number> {
-  const { rows } = await sql.query<{ body: Buffer }>('SELECT body FROM event_batch');
+  const { rows } = await sql.query<{ body: Buffer }>('SELECT body FROM outbox');
   return rows
     .flatMap(({ body }) => decodeEntries(body))
     .map((entry) => JSON.parse(Buffer.from(entry).toString()) as { type: string; subject: string })
@@ -110,7 +110,7 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
     expect(await unrecorded(refusing)).toBe(0);
   });
 
-  it('with ON_OUTAGE=allow the cache answers, good and bad, and each good answer is counted', async () => {
+  it('with ON_OUTAGE=allow the cache responds, good and bad, and each good response is counted', async () => {
     const revoked = await knownKey();
     await ada.apiKeys.delete({ params: { id: revoked.id } });
     expect(await ask(allowing, revoked.key)).toBe('401 revoked');
@@ -123,7 +123,7 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
     expect(new Set(together)).toEqual(new Set(['200 valid']));
     // Did each wait for the database, these would take minutes.
     for (let use = 0; use < 100; use++) expect(await ask(allowing, good.key)).toBe('200 valid');
-    for (let refusal = 0; refusal < 20; refusal++) {
+    for (let rejection = 0; rejection < 20; rejection++) {
       expect(await ask(allowing, good.key, '?scope=events:read')).toBe('403 insufficient_scope');
       expect(await ask(allowing, revoked.key)).toBe('401 revoked');
       expect(await ask(allowing, withOtherSecret(good.key))).toBe('401 invalid_key');
@@ -134,7 +134,7 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
     expect(await unrecorded()).toBe(before + 120);
   });
 
-  it('with ON_OUTAGE=allow a service is answered, too, and each good answer is counted once', async () => {
+  it('with ON_OUTAGE=allow a service is answered, too, and each good response is counted once', async () => {
     const service = await knownKey('api-keys:verify');
     const good = await knownKey();
     const unknown = await newKey();
@@ -161,7 +161,7 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
     expect(await readiness(allowing)).toEqual({
       status: 200,
       database: 'failing',
-      durability: 'good answers are given from the cache, without a record (ON_OUTAGE=allow)',
+      durability: 'keys are accepted from the cache, without a record (ON_OUTAGE=allow)',
     });
   });
 
@@ -191,7 +191,7 @@ describe('with ON_OUTAGE=allow', () => {
     cable.cut();
     const expired = await eventually(
       () => ask(allowing, key),
-      (answer) => answer !== '200 valid',
+      (response) => response !== '200 valid',
     );
     expect(expired).toBe('401 expired');
   });
@@ -223,7 +223,7 @@ describe('with ON_OUTAGE=allow', () => {
     const { key } = await knownKey();
     const before = await unrecorded();
     const blocker = await sql.connect();
-    await blocker.query('BEGIN; LOCK TABLE event_batch IN ACCESS EXCLUSIVE MODE');
+    await blocker.query('BEGIN; LOCK TABLE outbox IN ACCESS EXCLUSIVE MODE');
     expect(await ask(allowing, key)).toBe('503 audit_unavailable');
     await blocker.query('ROLLBACK');
     blocker.release();
@@ -245,6 +245,6 @@ describe('with ON_OUTAGE=allow', () => {
       async () => told().slice(before),
       (messages) => messages.length > 1,
     );
-    expect(both).toEqual(['The database is away', 'Good answers are recorded again']);
+    expect(both).toEqual(['The database is away', 'Acceptances are recorded again']);
   });
 });

@@ -7,7 +7,7 @@ import { leftOut } from '../support/left-out.js';
 import { Ledger, openCustomer, startLoad } from './ledger.js';
 import { freePort } from '../support/ports.js';
 import { startProcesses, type Processes } from './processes.js';
-import { expectAgreement, readSoundTrail } from './audit-log.js';
+import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 
 // A server of our own, because this test kills it.
 const redisIsHere = spawnSync('redis-server', ['--version']).status === 0;
@@ -28,7 +28,7 @@ afterAll(async () => {
   redis?.kill('SIGKILL');
 });
 
-it('answers on while Redis is away, and all of it is in the trail once Redis is back with nothing in it', async () => {
+it('keeps responding while Redis is away, and all of it is in the audit log once Redis is back with nothing in it', async () => {
   if (!redisIsHere) return leftOut('what happens when Redis loses everything', 'put redis-server on the PATH');
   const urls = deployment.apis.map(({ url }) => url);
   const customers = await Promise.all([openCustomer(urls[0]!), openCustomer(urls[0]!)]);
@@ -42,13 +42,13 @@ it('answers on while Redis is away, and all of it is in the trail once Redis is 
   await stopLoad();
   redis = await startRedis();
   expect(deployment.failures).toEqual([]);
-  expectAgreement(ledger, await readSoundTrail(deployment.sql));
+  expectAgreement(ledger, await readSoundAuditLog(deployment.sql));
 
   const stopSecondLoad = startLoad(ledger, urls, customers);
   await sleep(1_000);
   await stopSecondLoad();
-  expectAgreement(ledger, await readSoundTrail(deployment.sql));
-  expect([...ledger.answers.keys()].toSorted()).toEqual(['revoked', 'success']);
+  expectAgreement(ledger, await readSoundAuditLog(deployment.sql));
+  expect([...ledger.responses.keys()].toSorted()).toEqual(['revoked', 'success']);
 });
 
 async function startRedis(): Promise<ChildProcess> {

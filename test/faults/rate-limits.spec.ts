@@ -30,7 +30,7 @@ const WITNESS = `
     INSERT INTO public.witness VALUES (statement_timestamp(), clock_timestamp(), NEW.body);
     RETURN NULL;
   END $$;
-  CREATE TRIGGER witness AFTER INSERT ON event_batch FOR EACH ROW EXECUTE FUNCTION witness();`;
+  CREATE TRIGGER witness AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION witness();`;
 
 interface Admitted {
   readonly began: number;

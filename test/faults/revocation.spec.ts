@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.js';
 import { withOtherSecret } from '../support/tokens.js';
 import { Ledger, openCustomer, type Customer, type Key } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
-import { expectAgreement, readSoundTrail } from './audit-log.js';
+import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 
 const ROUNDS = 40;
 /** Each question, ended on each node. */
@@ -66,17 +66,17 @@ describe('a key that is used on two nodes at once', () => {
       tooLate.push(...accepted.filter(({ begunAt }) => begunAt > endedAt));
     }
     expect(tooLate.slice(0, 5)).toEqual([]);
-    expect([...ledger.answers.keys()].toSorted()).toEqual(['revoked', 'success']);
+    expect([...ledger.responses.keys()].toSorted()).toEqual(['revoked', 'success']);
 
-    const trail = await readSoundTrail(deployment.sql);
-    expectAgreement(ledger, trail);
+    const auditLog = await readSoundAuditLog(deployment.sql);
+    expectAgreement(ledger, auditLog);
     const endOf = new Map<string, number>();
-    for (const event of trail) {
+    for (const event of auditLog) {
       if (event.type === 'api_key.rotated') endOf.set(event.data.previous_secret_id, event.data.seq);
       if (event.type === 'api_key.revoked') endOf.set(event.subject, event.data.seq);
     }
     expect(endOf.size).toBeGreaterThanOrEqual(ROUNDS);
-    const usedAfterItsEnd = trail.filter(
+    const usedAfterItsEnd = auditLog.filter(
       (event) =>
         event.type === 'api_key.used' &&
         [event.subject, event.data.secret_id!].some((id) => event.data.seq >= (endOf.get(id) ?? Infinity)),
@@ -118,8 +118,8 @@ describe('a key that asks about others on two nodes at once', () => {
     }
     expect(tooLate).toEqual([]);
 
-    const trail = await readSoundTrail(deployment.sql);
-    const refused = trail.filter(
+    const auditLog = await readSoundAuditLog(deployment.sql);
+    const refused = auditLog.filter(
       (event) => event.type === 'api_key.denied' && event.data.path === '/api/v1/api-keys/verify',
     );
     expect(refused.map(({ data }) => data)).toMatchObject(

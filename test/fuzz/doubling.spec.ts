@@ -182,7 +182,7 @@ function spent(): number {
   return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ', 1)[0]) / 1e6;
 }
 
-interface Answer {
+interface Response {
   readonly status: number;
   readonly bytes: number;
 }
@@ -191,7 +191,7 @@ interface Answer {
 let client = 0;
 const EMAIL = 'someone@example.com';
 
-function send({ method, target, headers, body }: Wire): Promise<Answer> {
+function send({ method, target, headers, body }: Wire): Promise<Response> {
   client += 1;
   const content = body?.replace(EMAIL, `${client}.${EMAIL}`);
   const from = `10.${client >> 16}.${(client >> 8) & 255}.${client & 255}`;
@@ -226,10 +226,10 @@ function send({ method, target, headers, body }: Wire): Promise<Answer> {
   });
 }
 
-async function timeOf(wire: Wire): Promise<{ ms: number; answer: Answer }> {
+async function timeOf(wire: Wire): Promise<{ ms: number; response: Response }> {
   const before = spent();
-  const answer = await send(wire);
-  return { ms: spent() - before, answer };
+  const response = await send(wire);
+  return { ms: spent() - before, response };
 }
 
 interface Attack {
@@ -237,7 +237,7 @@ interface Attack {
   readonly pump: Repeated;
 }
 
-/** Never the same text twice, or a cache would answer. */
+/** Never the same text twice, or a cache would respond. */
 function wireOf({ place, pump: [begin, pump, end] }: Attack, length: number): Wire {
   const own = place.pumps === TEXTS ? String(client) : '';
   return place.wire(begin + pump.repeat(length / pump.length) + own + end);
@@ -264,7 +264,7 @@ async function slowness(attack: Attack): Promise<string | undefined> {
   return isSlow || grows || isRefusedLate ? `${times.map((time) => time.toFixed(1)).join(', ')} ms` : undefined;
 }
 
-function faultOf({ status, bytes }: Answer): string | undefined {
+function faultOf({ status, bytes }: Response): string | undefined {
   if (status >= 500 && status !== 503) return `status ${status}`;
   return status >= 400 && bytes > MAX_REFUSAL_BYTES ? `${bytes} bytes with status ${status}` : undefined;
 }
@@ -328,10 +328,10 @@ it(
     for (const attack of attacks) {
       if ((sent >= least.length && performance.now() > deadline) || faults.length >= 10) break;
       const { longest: length, what } = attack.place;
-      const { ms, answer } = await timeOf(wireOf(attack, length));
+      const { ms, response } = await timeOf(wireOf(attack, length));
       sent += 1;
-      statuses.set(answer.status, (statuses.get(answer.status) ?? 0) + 1);
-      const fault = faultOf(answer) ?? (ms > SUSPICIOUS_MS ? await slowness(attack) : undefined);
+      statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+      const fault = faultOf(response) ?? (ms > SUSPICIOUS_MS ? await slowness(attack) : undefined);
       if (fault) faults.push(`${what}: ${JSON.stringify(attack.pump)}: ${fault}`);
       else longest = Math.max(longest, ms);
     }

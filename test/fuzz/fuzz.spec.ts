@@ -348,13 +348,13 @@ it(
 it('none of it left a secret in a log line, in the log of PostgreSQL, in the outbox or in the audit log', async () => {
   const { sql } = processes;
   const stored = async () => {
-    const { rows } = await sql.query<{ waiting: number }>('SELECT count(*)::int AS waiting FROM event_batch');
+    const { rows } = await sql.query<{ waiting: number }>('SELECT count(*)::int AS waiting FROM outbox');
     return rows[0]!.waiting;
   };
   await eventually(stored, (waiting) => waiting === 0);
   const { rows } = await sql.query<{ text: string }>(
-    `SELECT convert_from(entry, 'UTF8') AS text FROM audit_event UNION ALL SELECT encode(body, 'escape') FROM event_batch
-     UNION ALL SELECT encode(entry, 'escape') FROM event_quarantine UNION ALL SELECT answer::text FROM idempotency_key`,
+    `SELECT convert_from(entry, 'UTF8') AS text FROM audit_event UNION ALL SELECT encode(body, 'escape') FROM outbox
+     UNION ALL SELECT encode(entry, 'escape') FROM event_quarantine UNION ALL SELECT response::text FROM idempotency_key`,
   );
   const places = new Map([
     ['the log of the API', processes.apis[0]!.output],

@@ -15,7 +15,7 @@ export interface Request {
   readonly from?: string;
 }
 
-export interface Answer {
+export interface Response {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
@@ -26,7 +26,7 @@ export interface Answer {
 }
 
 /** As a program calls, which writes into its headers whatever it likes. */
-export async function call(port: number, { headers, body, from, ...rest }: Request = {}): Promise<Answer> {
+export async function call(port: number, { headers, body, from, ...rest }: Request = {}): Promise<Response> {
   const outgoing = request({
     ...rest,
     agent: rest.agent ?? false,

@@ -56,13 +56,13 @@ const usesOf = async (id: string, count: number) =>
     )
   ).data.map(({ event }) => event.data);
 
-/** The answer, and what reached the API if anything did. */
+/** The response, and what reached the API if anything did. */
 async function through({ port }: Gateway, request: Request = {}) {
   upstream.received.length = 0;
-  const answer = await call(port, request);
+  const response = await call(port, request);
   const [received, ...more] = upstream.received as (Received | undefined)[];
   expect(more).toEqual([]);
-  return { ...answer, received };
+  return { ...response, received };
 }
 
 const handedOn = ({ headers }: Received) => Object.fromEntries(GATEWAY_HEADERS.map((name) => [name, headers[name]]));
@@ -95,7 +95,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
           headers: { 'x-api-key': key },
           path: '/triggers?page=2',
         });
-        expect({ status, text }).toEqual({ status: 200, text: 'the answer of the API' });
+        expect({ status, text }).toEqual({ status: 200, text: 'the response of the API' });
         expect(received).toMatchObject({ method: 'GET', url: '/triggers?page=2' });
         expect(handedOn(received!)).toEqual({
           'x-organization-id': ada.organizationId,
@@ -158,9 +158,9 @@ for (const name of Object.keys(programs) as ProgramName[]) {
       });
     });
 
-    describe('a refusal', () => {
+    describe('a rejection', () => {
       type Refused = () => Promise<Record<string, string>>;
-      const refusals: [string, number, Refused][] = [
+      const rejections: [string, number, Refused][] = [
         ['unauthenticated', 401, async () => ({})],
         ['invalid_key', 401, async () => ({ 'x-api-key': 'nonsense' })],
         ['invalid_key', 401, async () => ({ 'x-api-key': (await newKey()).key.replace(/.{4}$/, 'aaaa') })],
@@ -185,7 +185,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         return key;
       }
 
-      function expectRefusal(
+      function expectRejection(
         { status, headers, text, received }: Awaited<ReturnType<typeof through>>,
         code: string,
         wanted: number,
@@ -199,8 +199,8 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect(headers['www-authenticate'] !== undefined).toBe(wanted === 401 || code === 'insufficient_scope');
       }
 
-      it.each(refusals)('reaches the client as it is meant: %s, %d', async (code, status, make) => {
-        expectRefusal(await through(gateway, { headers: await make() }), code, status);
+      it.each(rejections)('reaches the client as it is meant: %s, %d', async (code, status, make) => {
+        expectRejection(await through(gateway, { headers: await make() }), code, status);
       });
 
       it('of an expired key is 401', async () => {
@@ -208,7 +208,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect((await through(gateway, { headers: { 'x-api-key': key } })).status).toBe(200);
         deployment.advance(25 * 3600 * 1000);
         try {
-          expectRefusal(await through(gateway, { headers: { 'x-api-key': key } }), 'expired', 401);
+          expectRejection(await through(gateway, { headers: { 'x-api-key': key } }), 'expired', 401);
         } finally {
           deployment.advance(-25 * 3600 * 1000);
         }
@@ -225,12 +225,12 @@ for (const name of Object.keys(programs) as ProgramName[]) {
           'x-api-key': (await newKey({ project_id: project }, bob.client)).key,
         });
         await withGateway({ asks: `project=${project!.id}&cost=2` }, async (gateway) => {
-          expectRefusal(await through(gateway, { headers: await keyOf(other!.id) }), 'wrong_project', 403);
+          expectRejection(await through(gateway, { headers: await keyOf(other!.id) }), 'wrong_project', 403);
           const headers = await keyOf(project!.id);
           expect((await through(gateway, { headers })).status).toBe(200);
-          expectRefusal(await through(gateway, { headers }), 'insufficient_credits', 402);
+          expectRejection(await through(gateway, { headers }), 'insufficient_credits', 402);
           // The client cannot say what nginx is told by its own settings.
-          expectRefusal(await through(gateway, { headers, path: '/?cost=0&nginx=1' }), 'insufficient_credits', 402);
+          expectRejection(await through(gateway, { headers, path: '/?cost=0&nginx=1' }), 'insufficient_credits', 402);
         });
       });
 
@@ -241,9 +241,9 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         for (let count = 0; count < PUBLIC_KEY_REQUESTS; count++) {
           expect((await through(gateway, request)).status).toBe(200);
         }
-        const answer = await through(gateway, request);
-        expectRefusal(answer, 'rate_limited', 429);
-        expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+        const response = await through(gateway, request);
+        expectRejection(response, 'rate_limited', 429);
+        expect(Number(response.headers['retry-after'])).toBeGreaterThan(0);
       });
 
       it('by a rate limit of the key is 429 and tells the client how its limits stand', async () => {
@@ -251,10 +251,10 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         const headers = { 'x-api-key': (await newKey({ rate_limits: limits })).key, ratelimit: '"mine";r=99;t=1' };
         const first = await through(gateway, { headers });
         expect(first.status).toBe(200);
-        // Of the two it is nginx that can hand a field of a good answer on to the client.
+        // Of the two it is nginx that can hand a field of a good response on to the client.
         if (name === 'nginx') expect(first.headers['ratelimit']).toMatch(/^"per-day";r=0;t=\d+$/);
         const refused = await through(gateway, { headers });
-        expectRefusal(refused, 'rate_limited', 429);
+        expectRejection(refused, 'rate_limited', 429);
         expect(refused.headers['ratelimit-policy']).toBe('"per-day";q=1;w=86400');
         expect(refused.headers['ratelimit']).toMatch(/^"per-day";r=0;t=\d+$/);
         const free = await through(gateway, { headers: await good() });
@@ -263,16 +263,16 @@ for (const name of Object.keys(programs) as ProgramName[]) {
 
       it('is what everybody gets whom a gateway with wrong settings asks about', async () => {
         await withGateway({ asks: 'scope=everything' }, async (gateway) => {
-          expectRefusal(await through(gateway, { headers: await good() }), 'invalid_request', 400);
+          expectRejection(await through(gateway, { headers: await good() }), 'invalid_request', 400);
         });
       });
 
       it('of an upload lets nothing of it reach the API', async () => {
         const headers = { 'x-api-key': 'nonsense', 'content-length': '5000000', expect: '100-continue' };
-        const answer = await through(gateway, { method: 'POST', headers, body: Buffer.alloc(5e6) });
-        expectRefusal(answer, 'invalid_key', 401);
+        const response = await through(gateway, { method: 'POST', headers, body: Buffer.alloc(5e6) });
+        expectRejection(response, 'invalid_key', 401);
         // nginx takes it to throw it away.
-        expect(answer.continued).toBe(name === 'nginx');
+        expect(response.continued).toBe(name === 'nginx');
       });
 
       it('is what everybody gets while the database is away', async () => {
@@ -280,9 +280,12 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect((await through(gateway, { headers })).status).toBe(200);
         cable.cut();
         try {
-          const answer = await through(gateway, { headers });
-          expect({ status: answer.status, received: answer.received }).toEqual({ status: 503, received: undefined });
-          expect(answer.headers['retry-after']).toBe('1');
+          const response = await through(gateway, { headers });
+          expect({ status: response.status, received: response.received }).toEqual({
+            status: 503,
+            received: undefined,
+          });
+          expect(response.headers['retry-after']).toBe('1');
         } finally {
           cable.mend();
         }
@@ -393,7 +396,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect([asked, upstream.connections()]).toEqual(before);
       });
 
-      it('keeps its connection to Keyledger through refusals, too', async () => {
+      it('keeps its connection to Keyledger through rejections, too', async () => {
         const request = { headers: { 'x-api-key': 'nonsense' } };
         await through(gateway, request);
         const before = asked;

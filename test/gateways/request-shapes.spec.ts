@@ -113,7 +113,7 @@ describe.each(Object.keys(asks))('what %s asks with the settings of docs/gateway
     expect((await ask({ method: 'DELETE', path, headers })).status).toBe(200);
     const { data } = await eventually(
       () => ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.used' } }),
-      (answer) => answer.data.length === 1,
+      (response) => response.data.length === 1,
     );
     const recorded = { method: 'DELETE', path: '/triggers/7', user_agent: 'curl/8', ip: CLIENT_ADDRESS };
     expect(data.map(({ event }) => event.data)).toMatchObject([{ ...recorded, scopes: ['triggers:read'], cost: 1 }]);

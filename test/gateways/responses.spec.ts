@@ -3,12 +3,12 @@ import type { Client } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { leftOut } from '../support/left-out.js';
 import { freePort } from '../support/ports.js';
-import { call, type Answer, type Request } from './client.js';
+import { call, type Response, type Request } from './client.js';
 import { isInstalled, programs, startGateway, type Gateway, type ProgramName, type Surroundings } from './programs.js';
 import { PLAIN, startUpstream, type Upstream } from './upstream.js';
 
 /*
- * What a client is handed by a real gateway, header by header: those of the API are the API's, those of a refusal are
+ * What a client is handed by a real gateway, header by header: those of the API are the API's, those of a rejection are
  * Keyledger's, and none comes twice.
  */
 
@@ -51,7 +51,7 @@ const OWN = {
 };
 
 /** Names that came more than once. */
-function repeated({ rawHeaders }: Answer): string[] {
+function repeated({ rawHeaders }: Response): string[] {
   const names = rawHeaders.map(([name]) => name.toLowerCase());
   return names.filter((name, index) => names.indexOf(name) !== index);
 }
@@ -69,34 +69,34 @@ for (const name of Object.keys(programs) as ProgramName[]) {
     });
     afterAll(() => gateway.stop());
 
-    async function through(request: Request, { port } = gateway): Promise<Answer> {
-      const answer = await call(port, request);
-      expect(repeated(answer)).toEqual([]);
-      return answer;
+    async function through(request: Request, { port } = gateway): Promise<Response> {
+      const response = await call(port, request);
+      expect(repeated(response)).toEqual([]);
+      return response;
     }
 
     it.each([200, 201, 204, 304, 400, 401, 402, 403, 404, 429, 500, 502, 503])(
       'of a response of the API with %d are its own headers and its own body, each once',
       async (status) => {
         upstream.response = { status, headers: OWN, body: [204, 304].includes(status) ? '' : '{"of":"the API"}' };
-        const answer = await through({ headers: { 'x-api-key': await newKey() } });
-        expect({ status: answer.status, text: answer.text }).toEqual({ status, text: upstream.response.body });
-        expect(answer.headers).toMatchObject(status === 304 ? { ratelimit: OWN.ratelimit } : OWN);
+        const response = await through({ headers: { 'x-api-key': await newKey() } });
+        expect({ status: response.status, text: response.text }).toEqual({ status, text: upstream.response.body });
+        expect(response.headers).toMatchObject(status === 304 ? { ratelimit: OWN.ratelimit } : OWN);
       },
     );
 
     it('of a response to HEAD is no body', async () => {
       upstream.response = { ...PLAIN, headers: { ...OWN, 'content-length': '5' }, body: '' };
-      const answer = await through({ method: 'HEAD', headers: { 'x-api-key': await newKey() } });
-      expect(answer).toMatchObject({ status: 200, text: '', headers: { ...OWN, 'content-length': '5' } });
+      const response = await through({ method: 'HEAD', headers: { 'x-api-key': await newKey() } });
+      expect(response).toMatchObject({ status: 200, text: '', headers: { ...OWN, 'content-length': '5' } });
       const refused = await through({ method: 'HEAD', headers: { 'x-api-key': 'nonsense' } });
       expect(refused).toMatchObject({ status: 401, text: '' });
     });
 
     it('of the limits of a key are Keyledger’s in nginx, in the place of the API’s, and the API’s in Caddy', async () => {
       upstream.response = { ...PLAIN, headers: OWN };
-      const answer = await through({ headers: { 'x-api-key': await newKey(daily(5)) } });
-      expect(answer.headers).toMatchObject(
+      const response = await through({ headers: { 'x-api-key': await newKey(daily(5)) } });
+      expect(response.headers).toMatchObject(
         name === 'nginx'
           ? { ratelimit: expect.stringMatching(/^"per-day";r=4;t=\d+$/), 'ratelimit-policy': '"per-day";q=5;w=86400' }
           : { ratelimit: OWN.ratelimit, 'ratelimit-policy': OWN['ratelimit-policy'] },
@@ -104,7 +104,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
     });
 
     const CHALLENGE = 'Bearer realm="keyledger"';
-    const refusals: [string, number, string | undefined, () => Promise<Record<string, string>>][] = [
+    const rejections: [string, number, string | undefined, () => Promise<Record<string, string>>][] = [
       ['unauthenticated', 401, CHALLENGE, async () => ({})],
       ['invalid_key', 401, `${CHALLENGE}, error="invalid_token"`, async () => ({ 'x-api-key': 'nonsense' })],
       [
@@ -137,18 +137,22 @@ for (const name of Object.keys(programs) as ProgramName[]) {
       return key;
     }
 
-    it.each(refusals)(
+    it.each(rejections)(
       'of %s is %d with one challenge at most, and one problem as its body',
       async (code, status, challenge, headersOf) => {
         const headers = await headersOf();
         upstream.received.length = 0;
-        const answer = await through({ headers });
-        expect(answer.status).toBe(status);
-        expect(answer.headers['www-authenticate']).toBe(challenge);
-        expect(answer.headers['content-type']).toMatch(/^application\/problem\+json\b/);
-        expect(JSON.parse(answer.text)).toMatchObject({ status, code });
-        expect(Number(answer.headers['content-length'])).toBe(Buffer.byteLength(answer.text));
-        const limits = [answer.headers['ratelimit'], answer.headers['ratelimit-policy'], answer.headers['retry-after']];
+        const response = await through({ headers });
+        expect(response.status).toBe(status);
+        expect(response.headers['www-authenticate']).toBe(challenge);
+        expect(response.headers['content-type']).toMatch(/^application\/problem\+json\b/);
+        expect(JSON.parse(response.text)).toMatchObject({ status, code });
+        expect(Number(response.headers['content-length'])).toBe(Buffer.byteLength(response.text));
+        const limits = [
+          response.headers['ratelimit'],
+          response.headers['ratelimit-policy'],
+          response.headers['retry-after'],
+        ];
         const limited = [expect.stringMatching(/^"per-day";r=0;t=\d+$/), '"per-day";q=1;w=86400', expect.any(String)];
         expect(limits).toEqual(code === 'rate_limited' ? limited : [undefined, undefined, undefined]);
         expect(upstream.received).toEqual([]);
@@ -158,22 +162,22 @@ for (const name of Object.keys(programs) as ProgramName[]) {
     it('while Keyledger is away is 5xx, once, and nothing of the API', async () => {
       const other = await start({ keyledgerUrl: `http://127.0.0.1:${await freePort()}` });
       try {
-        const answer = await through({ headers: { 'x-api-key': await newKey() } }, other);
-        expect(answer.status).toBe(name === 'nginx' ? 503 : 502);
-        expect(answer.headers['www-authenticate']).toBeUndefined();
-        expect(answer.text).toBe(name === 'nginx' ? '{"status":503,"code":"audit_unavailable"}' : '');
+        const response = await through({ headers: { 'x-api-key': await newKey() } }, other);
+        expect(response.status).toBe(name === 'nginx' ? 503 : 502);
+        expect(response.headers['www-authenticate']).toBeUndefined();
+        expect(response.text).toBe(name === 'nginx' ? '{"status":503,"code":"audit_unavailable"}' : '');
         expect(upstream.received).toEqual([]);
       } finally {
         await other.stop();
       }
     });
 
-    it('by a policy that Keyledger does not understand is a refusal, to everybody', async () => {
+    it('by a policy that Keyledger does not understand is a rejection, to everybody', async () => {
       for (const asks of ['scopes=triggers:read', 'scope=', 'scope=triggers:read&cost=', 'scope=triggers:read&x=1']) {
         const other = await start({ asks });
         try {
-          const answer = await through({ headers: { 'x-api-key': await newKey() } }, other);
-          expect({ status: answer.status, code: (JSON.parse(answer.text) as { code: string }).code }).toEqual({
+          const response = await through({ headers: { 'x-api-key': await newKey() } }, other);
+          expect({ status: response.status, code: (JSON.parse(response.text) as { code: string }).code }).toEqual({
             status: 400,
             code: 'invalid_request',
           });
@@ -200,8 +204,8 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         const key = await newKey();
         for (const authorization of ['Basic YTpi', 'Bearer eyJ.its.own', 'Digest a="b", c="d"']) {
           upstream.received.length = 0;
-          const answer = await through({ headers: { 'x-api-key': key, authorization } }, other);
-          expect(answer).toMatchObject({ status: 200, text: PLAIN.body });
+          const response = await through({ headers: { 'x-api-key': key, authorization } }, other);
+          expect(response).toMatchObject({ status: 200, text: PLAIN.body });
           expect(upstream.received).toMatchObject([{ headers: { authorization, 'x-authz-code': 'valid' } }]);
           expect(upstream.received[0]!.headers).not.toHaveProperty('x-api-key');
         }

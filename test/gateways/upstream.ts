@@ -13,18 +13,18 @@ export interface Received {
   readonly body: Buffer;
 }
 
-/** Somebody's API: answers everything with 200, takes up WebSockets, and remembers what it was sent. */
+/** Somebody's API: responds to everything with 200, takes up WebSockets, and remembers what it was sent. */
 export interface Upstream {
   readonly port: number;
   readonly received: Received[];
-  /** What it answers, until it is told otherwise. */
+  /** What it responds, until it is told otherwise. */
   response: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string };
   /** How many connections were made to it. */
   connections(): number;
   stop(): void;
 }
 
-export const PLAIN = { status: 200, headers: {}, body: 'the answer of the API' };
+export const PLAIN = { status: 200, headers: {}, body: 'the response of the API' };
 
 export async function startUpstream(): Promise<Upstream> {
   const received: Received[] = [];

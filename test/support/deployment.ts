@@ -118,7 +118,7 @@ export interface DeploymentOptions {
   readonly server?: TestServer;
 }
 
-/** Passport keeps its strategies in one place for the whole process, so a second API here would answer for the first. */
+/** Passport keeps its strategies in one place for the whole process, so a second API here would respond for the first. */
 let running = false;
 
 /** A worker beside those that run already. */

@@ -9,7 +9,7 @@ export interface Sentence {
   /** The path of the document that its section links to. */
   readonly document: string | undefined;
   readonly quote: string;
-  readonly answer: string;
+  readonly response: string;
   readonly tests: readonly NamedTest[];
 }
 
@@ -24,7 +24,7 @@ const ITEM = /^- /;
 const DOCUMENT = /\]\(\.\.\/(test\/sources\/[^)]+\.(?:md|txt))\)/;
 const TEST = /^Test: `(?<file>\S+\.spec\.ts) › (?<titles>.+)`$/;
 
-/** An item is a quotation, our answer and the tests, a paragraph each: `` Test: `<file> › <describe> › <it>` ``. */
+/** An item is a quotation, our response and the tests, a paragraph each: `` Test: `<file> › <describe> › <it>` ``. */
 export function sentencesOf(markdown: string): Sentence[] {
   let line = 1;
   const sentences: Sentence[] = [];
@@ -46,7 +46,7 @@ function parseItem(item: string): Omit<Sentence, 'line' | 'document'> {
   const tests = rest.filter((paragraph) => paragraph.startsWith('Test: '));
   return {
     quote: /^"(.*)"$/.exec(quote)?.[1] ?? '',
-    answer: rest.filter((paragraph) => paragraph !== '' && !tests.includes(paragraph)).join('\n'),
+    response: rest.filter((paragraph) => paragraph !== '' && !tests.includes(paragraph)).join('\n'),
     tests: tests.flatMap((paragraph) => {
       const { groups } = TEST.exec(paragraph) ?? {};
       return groups ? [{ file: groups['file']!, titles: groups['titles']!.split(' › ') }] : [];
@@ -65,11 +65,11 @@ function collapse(text: string): string {
 
 /** What is wrong with a sentence by what the files say; `read` is undefined for a file that does not exist. */
 export function faultsOf(sentence: Sentence, read: (path: string) => string | undefined): string[] {
-  const { document, quote, answer, tests } = sentence;
+  const { document, quote, response, tests } = sentence;
   const faults: string[] = [];
   const text = document && read(document);
   if (!quote || !text || !collapse(text).includes(quote)) faults.push('is not in its document, word for word');
-  if (!answer) faults.push('has no answer');
+  if (!response) faults.push('has no response');
   if (tests.length === 0) faults.push('has no test');
   for (const { file, titles } of tests) {
     const source = read(file);

@@ -6,7 +6,7 @@ import { builtModule } from './built-module.js';
 import type { Deployment } from './deployment.js';
 import { eventually } from './eventually.js';
 
-const { IngestBell } = await builtModule<typeof import('#libs/outbox/outbox-notifier.js')>(
+const { OutboxNotifier } = await builtModule<typeof import('#libs/outbox/outbox-notifier.js')>(
   '#libs/outbox/outbox-notifier.js',
 );
 
@@ -35,24 +35,24 @@ export function event(organizationId: string, { type, subject, time, data }: Sai
   );
 }
 
-/** Into the worker's inbox, as one batch. */
+/** Into the worker's outbox, as one batch. */
 export async function put(
   { api, sql }: Deployment,
   organizationId: string,
   entries: readonly Uint8Array[],
 ): Promise<void> {
-  await sql.query('INSERT INTO event_batch (shard, id, body) VALUES ($1, $2, $3)', [
+  await sql.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
     shardOf(organizationId),
     v7(),
     encodeEntries([...entries]),
   ]);
-  api.get(IngestBell).ring(shardOf(organizationId));
+  api.get(OutboxNotifier).notify(shardOf(organizationId));
 }
 
 export async function allIngested({ sql }: Pick<Deployment, 'sql'>): Promise<void> {
   const waiting = await eventually(
-    async () => (await sql.query<{ n: number }>('SELECT count(*)::int AS n FROM event_batch')).rows[0]!.n,
+    async () => (await sql.query<{ n: number }>('SELECT count(*)::int AS n FROM outbox')).rows[0]!.n,
     (n) => n === 0,
   );
-  if (waiting > 0) throw new Error(`${waiting} batches still wait in the inbox`);
+  if (waiting > 0) throw new Error(`${waiting} batches still wait in the outbox`);
 }

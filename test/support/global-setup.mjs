@@ -83,7 +83,7 @@ async function startRedis(directory) {
     ],
     { stdio: 'ignore' },
   );
-  await answers(port);
+  await responses(port);
   return { url: `redis://127.0.0.1:${port}`, stop: () => child.kill() };
 }
 
@@ -107,7 +107,7 @@ function freePort() {
   });
 }
 
-async function answers(port) {
+async function responses(port) {
   for (let attempt = 0; attempt < 100; attempt++) {
     const open = await new Promise((resolve) => {
       const socket = connect(port, '127.0.0.1');
@@ -118,5 +118,5 @@ async function answers(port) {
     if (open) return;
     await sleep(50);
   }
-  throw new Error(`redis-server does not answer on port ${port}`);
+  throw new Error(`redis-server does not respond on port ${port}`);
 }

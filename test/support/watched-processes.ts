@@ -49,9 +49,9 @@ export async function startWatched(app: 'api' | 'worker', env: Record<string, st
     },
     metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`,
     async metrics() {
-      const answer = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
-      if (!answer.ok) throw new Error(`/metrics answered ${answer.status}`);
-      return answer.text();
+      const response = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
+      if (!response.ok) throw new Error(`/metrics answered ${response.status}`);
+      return response.text();
     },
     async stop() {
       child.kill('SIGTERM');

@@ -86,8 +86,8 @@ async function endSession(api: Client): Promise<void> {
 type Whoami = Awaited<ReturnType<Client['auth']['whoami']>>;
 
 export async function whoami(options: { readonly json?: boolean }, env: NodeJS.ProcessEnv): Promise<void> {
-  const answer = await connect(env).auth.whoami();
-  await write(options.json ? json(answer) : card(fieldsOf(answer)));
+  const response = await connect(env).auth.whoami();
+  await write(options.json ? json(response) : card(fieldsOf(response)));
 }
 
 function nameOf(who: Whoami): string {

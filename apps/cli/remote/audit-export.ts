@@ -18,7 +18,7 @@ export interface ExportOptions extends AuditFilters {
 
 const SAY_MS = 200;
 
-/** Writes the trail as it comes. A file is there whole or not at all; a pipe that was cut off is told by the exit code. */
+/** Writes the audit log as it comes. A file is there whole or not at all; a pipe that was cut off is told by the exit code. */
 export async function exportEvents(options: ExportOptions, env: NodeJS.ProcessEnv): Promise<void> {
   const stop = interruption();
   const { from, to, format, output } = options;

@@ -147,7 +147,7 @@ function addCatalogue(program: Command): void {
 }
 
 function addAudit(program: Command): void {
-  const audit = group(program, 'audit', 'list, follow and export the audit trail of an organization');
+  const audit = group(program, 'audit', 'list, follow and export the audit log of an organization');
   withPages(
     withTimes(withFilters(audit.command('list').description('list events, the newest first'))).option(
       '--oldest-first',
@@ -169,7 +169,7 @@ A connection that is lost is made again, and goes on where it was. Ctrl-C is its
   keyledger audit tail --json | jq .event.subject`,
     )
     .action(remote(async (options) => (await import('./audit-tail.js')).tailEvents(options, process.env)));
-  withTimes(withFilters(audit.command('export').description('write out the trail, the oldest first')))
+  withTimes(withFilters(audit.command('export').description('write out the audit log, the oldest first')))
     .addOption(choice('--format <FORMAT>', 'JSON Lines, or CSV for spreadsheets (default: jsonl)', FORMATS))
     .option('--output <FILE>', 'where to (default: standard output); it is there whole or not at all')
     .addHelpText(
@@ -204,7 +204,7 @@ export function group(program: Command, name: string, description: string): Comm
 
 function withFilters(command: Command): Command {
   return command
-    .addOption(organizationOption('whose trail (default: your own)'))
+    .addOption(organizationOption('whose audit log (default: your own)'))
     .option('--type <TYPES>', 'only those, such as api_key.used or api_key.*; several with commas between them')
     .option('--key <ID>', 'only what happened to this key')
     .option('--actor <ID>', 'only what this user or key did')
@@ -223,7 +223,7 @@ function withTimes(command: Command): Command {
 function withPages(command: Command, what: string): Command {
   return command
     .option('--limit <COUNT>', `how many ${what} at once, up to 100 (default: 50)`, wholeNumber)
-    .option('--cursor <CURSOR>', 'go on where `next_cursor` of an answer ended')
+    .option('--cursor <CURSOR>', 'go on where `next_cursor` of a response ended')
     .addOption(new Option('--all', `every one of the ${what}`).conflicts('limit'))
     .addOption(jsonOption());
 }
@@ -273,7 +273,7 @@ function choice(flags: string, description: string, values: string[]): Option {
   return new Option(flags, description).choices(values);
 }
 
-export function jsonOption(description = "print the server's answer, for programs"): Option {
+export function jsonOption(description = "print the server's response, for programs"): Option {
   return new Option('--json', description);
 }
 

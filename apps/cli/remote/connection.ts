@@ -9,12 +9,12 @@ import { DEFAULT_URL, plainUrl, URL_ADVICE } from './server-url.js';
 /** A token that ends within this time may be dead when it arrives. */
 const MARGIN_MS = 30_000;
 
-/** Told to the server, which shows it in the trail. */
+/** Told to the server, which shows it in the audit log. */
 const HEADERS = { 'User-Agent': 'keyledger-cli' };
 
 /**
  * The API, as whoever is signed in: by KEYLEDGER_API_KEY, else by what `keyledger login` kept.
- * @param stop breaks requests off, but for the refresh of a session, whose answer must be kept
+ * @param stop breaks requests off, but for the refresh of a session, whose response must be kept
  * @throws Failure when nobody is.
  */
 export function connect(env: NodeJS.ProcessEnv, stop?: AbortSignal): Client {

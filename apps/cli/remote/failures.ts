@@ -16,23 +16,23 @@ const ADVICE: Partial<Record<ProblemCode, string>> = {
 
 /** The sentence for what went wrong with the API. Anything else is a fault of ours and stays as it is. */
 export function failureOf(error: unknown): unknown {
-  if (error instanceof ApiError) return refusal(error);
+  if (error instanceof ApiError) return rejection(error);
   if (error instanceof SecretInAddress) return new Failure(error.message, EXIT_USAGE);
-  // An answer that is no JSON, or not the JSON of the contract.
+  // A response that is no JSON, or not the JSON of the contract.
   if (error instanceof SyntaxError || error instanceof ZodError) {
     return new Failure(
-      'What answers there is no Keyledger of this version: check the address, and update the older of the two.',
+      'What responds there is no Keyledger of this version: check the address, and update the older of the two.',
       EXIT_UNAVAILABLE,
     );
   }
-  // The connection was lost within an answer.
+  // The connection was lost within a response.
   if (error instanceof TypeError && error.message === 'terminated') {
-    return new Failure(`The answer broke off (${reasonOf(error)}): try again.`, EXIT_UNAVAILABLE);
+    return new Failure(`The response broke off (${reasonOf(error)}): try again.`, EXIT_UNAVAILABLE);
   }
   return error;
 }
 
-function refusal({ problem, headers }: ApiError): Failure {
+function rejection({ problem, headers }: ApiError): Failure {
   const { code, detail, status, request_id, errors = [] } = problem;
   const places = errors.map(({ location, message }) => `${location} ${message}`).join('; ');
   const wait = headers.get('retry-after');

@@ -11,7 +11,7 @@ export function layoutOf(stream: NodeJS.WriteStream): Layout {
   return { width: stream.columns || USUAL_WIDTH, colours: stream.hasColors() };
 }
 
-/** What programs get: the API's answer, one document. */
+/** What programs get: the API's response, one document. */
 export function json(document: unknown): string {
   return `${JSON.stringify(document, null, process.stdout.isTTY ? 2 : 0)}\n`;
 }

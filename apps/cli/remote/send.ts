@@ -1,20 +1,20 @@
 import { EXIT_UNAVAILABLE } from '../exit-codes.js';
 import { Failure } from './failure.js';
 
-/** Until an answer begins; how long it then takes is up to what was asked for. */
-const ANSWER_DEADLINE_MS = 30_000;
+/** Until a response begins; how long it then takes is up to what was asked for. */
+const RESPONSE_DEADLINE_MS = 30_000;
 
 /**
  * Sends to one server and nowhere else: a redirection would take the credentials along.
- * @param stop breaks off a request, and the reading of its answer
- * @throws Failure when nothing answers.
+ * @param stop breaks off a request, and the reading of its response
+ * @throws Failure when nothing responds.
  */
 export function sendTo(url: string, stop?: AbortSignal): typeof fetch {
   return async (input, init) => {
     const deadline = new AbortController();
     const timer = setTimeout(
-      () => deadline.abort(new Error(`no answer within ${ANSWER_DEADLINE_MS / 1000} s`)),
-      ANSWER_DEADLINE_MS,
+      () => deadline.abort(new Error(`no response within ${RESPONSE_DEADLINE_MS / 1000} s`)),
+      RESPONSE_DEADLINE_MS,
     );
     const signal = stop ? AbortSignal.any([stop, deadline.signal]) : deadline.signal;
     try {
@@ -24,7 +24,7 @@ export function sendTo(url: string, stop?: AbortSignal): typeof fetch {
     } catch (error) {
       if (error instanceof Failure || stop?.aborted) throw error;
       throw new Failure(
-        `No Keyledger answers at ${url} (${reasonOf(error)}): start it, or name another by \`keyledger login --url URL\` or KEYLEDGER_URL.`,
+        `No Keyledger responds at ${url} (${reasonOf(error)}): start it, or name another by \`keyledger login --url URL\` or KEYLEDGER_URL.`,
         EXIT_UNAVAILABLE,
       );
     } finally {

@@ -19,8 +19,8 @@ export function useSetEnabled(): (apiKey: ApiKey, enabled: boolean) => void {
       await queries.cancelQueries({ queryKey: apiKeyQuery(id).queryKey.slice(0, 1) });
       showChanged(queries, id, { status: enabled ? 'active' : 'disabled' });
     },
-    onSuccess: (answer, { apiKey, enabled }) => {
-      showChanged(queries, apiKey.id, answer);
+    onSuccess: (response, { apiKey, enabled }) => {
+      showChanged(queries, apiKey.id, response);
       offerUndo(apiKey, enabled, () => change.mutate({ apiKey, enabled: !enabled }));
     },
     onError: (error, { apiKey }) => {

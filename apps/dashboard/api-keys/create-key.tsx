@@ -50,7 +50,7 @@ interface Props {
   readonly onClose: () => void;
 }
 
-/** What was made: with its secret, unless the answer that had it was lost. */
+/** What was made: with its secret, unless the response that had it was lost. */
 interface Created {
   readonly apiKey: Pick<ApiKey, 'id' | 'name' | 'public_key'>;
   readonly secretKey: string | undefined;
@@ -139,7 +139,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
     },
     onSuccess: ({ key: secretKey, ...apiKey }) => onCreated({ apiKey, secretKey }),
     onError: (error) => showErrors(keyErrors(error)),
-    // The answer holds the secret: it shall be nowhere but where it is shown.
+    // The response holds the secret: it shall be nowhere but where it is shown.
     gcTime: 0,
   });
   const showErrors = (errors: FormErrors) => {

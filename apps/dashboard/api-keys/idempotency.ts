@@ -1,7 +1,7 @@
 import { v4 } from 'uuid';
 
 /**
- * An `Idempotency-Key` that stays as long as what is sent does: trying again after a lost answer does nothing twice, and
+ * An `Idempotency-Key` that stays as long as what is sent does: trying again after a lost response does nothing twice, and
  * another content is another call.
  */
 export function idempotencyKeys(): (body: unknown) => { 'idempotency-key': string } {

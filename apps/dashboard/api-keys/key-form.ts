@@ -206,7 +206,7 @@ export function networkProblem(text: string): string | undefined {
   return Network.safeParse(text).error?.issues[0]?.message;
 }
 
-/** What an API answer says of the fields: of an item of a list it is said at the list. */
+/** What an API response says of the fields: of an item of a list it is said at the list. */
 export function keyErrors(error: unknown): Record<string, string> {
   return Object.fromEntries(
     Object.entries(fieldErrors(error)).map(([place, message]) => [place.split('.', 1)[0]!, message]),

@@ -12,7 +12,7 @@ interface Props {
   readonly onRotated: (secretKey: string) => void;
 }
 
-/** It was done, but the answer with the secret did not arrive, and a repetition does not have it. */
+/** It was done, but the response with the secret did not arrive, and a repetition does not have it. */
 export function LostSecret({ apiKey: { id, name }, onRotated }: Props) {
   const queries = useQueryClient();
   const [once] = useState(idempotencyKeys);
@@ -34,7 +34,7 @@ export function LostSecret({ apiKey: { id, name }, onRotated }: Props) {
     <Alert color="yellow" icon={<IconAlertTriangle />} title="The secret got lost on its way">
       <Stack align="flex-start">
         <Text>
-          {name} was made once, as it should be, but the answer with its secret did not arrive. A secret is told one
+          {name} was made once, as it should be, but the response with its secret did not arrive. A secret is told one
           time only, so nobody can show this one. Rotate the key to get another.
         </Text>
         <ErrorState error={rotate.error} />

@@ -52,7 +52,7 @@ describe('the list of scopes', () => {
   });
 
   it('is searched by words, in names and explanations', () => {
-    expect(searchScopes(groupScopes(registered), 'audit trail').map(({ resource }) => resource)).toEqual(['audit']);
+    expect(searchScopes(groupScopes(registered), 'audit log').map(({ resource }) => resource)).toEqual(['audit']);
   });
 
   it('drops what a wildcard makes unnecessary', () => {

@@ -15,7 +15,7 @@ watchSession(() => void followSession());
 
 /** On to what whoever is signed in now may see, or to sign-in; what the one before has read goes. */
 async function followSession(): Promise<void> {
-  // What it answers, the router sees.
+  // The router sees what it returns.
   await queryClient.fetchQuery({ ...meQuery, staleTime: 0 }).catch(() => undefined);
   await router.invalidate();
   queryClient.removeQueries({ type: 'inactive' });

@@ -74,7 +74,7 @@ function useCurrentOrganization(): Organization | undefined {
   return id ? organization : home;
 }
 
-/** What one may not open is not there: an operator, say, reads the trail of others but never sees their keys. */
+/** What one may not open is not there: an operator, say, reads the audit log of others but never sees their keys. */
 function OrganizationLinks({ organization }: { readonly organization: Organization }) {
   const navigate = useNavigate();
   const params = { organizationId: organization.id };

@@ -8,14 +8,14 @@ export const queryClient = new QueryClient({
   queryCache: new QueryCache({ onError: lookAgain }),
   mutationCache: new MutationCache({ onError: lookAgain }),
   defaultOptions: {
-    // While the server is away queries wait for it. Anything else that it answers, it would answer again.
+    // While the server is away queries wait for it. Any other response would be the same again.
     queries: { retry: (_failures, error) => isAway(error), staleTime: 5000 },
     // A change that is made whenever the server comes back is not what somebody clicked for.
     mutations: { retry: false, networkMode: 'always' },
   },
 });
 
-/** Such answers also come when somebody lost a role, or the organization, meanwhile: the page should not go on as before. */
+/** Such responses also come when somebody lost a role, or the organization, meanwhile: the page should not go on as before. */
 function lookAgain(error: Error): void {
   if (
     !(

@@ -19,7 +19,7 @@ import { noNews, released, withTold, type News } from './news.js';
 import { NotForYou } from './not-for-you.js';
 import { useAuditSearch } from './use-audit-search.js';
 
-/** The audit trail of one organization, or of the deployment itself. Its state is in the address of whatever page it is on. */
+/** The audit log of one organization, or of the deployment itself. Its state is in the address of whatever page it is on. */
 export function AuditLog({ organizationId }: { readonly organizationId: string }) {
   const { search, change } = useAuditSearch();
   const queries = useQueryClient();

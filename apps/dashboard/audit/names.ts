@@ -8,13 +8,13 @@ import { api } from '../session/session.js';
 export type NameOf = (id: string) => string;
 type Names = Readonly<Record<string, string>>;
 
-/** What tells the names of keys and projects, and of members who left. The trail keeps them, and its readers may know them. */
+/** What tells the names of keys and projects, and of members who left. The audit log keeps them, and its readers may know them. */
 const NAMING = 'api_key.created,api_key.updated,project.created,project.updated,member.removed,user.operator_removed';
 const MOST_PAGES = 5;
 const PAGE = 100;
 
 /**
- * For what an event does not name: keys and projects by the trail, and ids, shortened. People are called what the event
+ * For what an event does not name: keys and projects by the audit log, and ids, shortened. People are called what the event
  * calls them, because a name of today may be another one. Undefined until it is known which key has a name: no id is shown
  * that is about to become one.
  */
@@ -31,8 +31,8 @@ export const namesQuery = (organizationId: string) =>
   queryOptions({
     queryKey: ['audit-names', organizationId],
     queryFn: async (): Promise<Names> => {
-      const [people, inTrail] = await Promise.all([namesOfPeople(organizationId), namesInTrail(organizationId)]);
-      return { ...inTrail, ...people };
+      const [people, inAuditLog] = await Promise.all([namesOfPeople(organizationId), namesInAuditLog(organizationId)]);
+      return { ...inAuditLog, ...people };
     },
     staleTime: 300_000,
   });
@@ -46,7 +46,7 @@ async function namesOfPeople(organizationId: string): Promise<Names> {
   return Object.fromEntries(people.map(({ user_id, name }) => [user_id, name]));
 }
 
-async function namesInTrail(organizationId: string): Promise<Names> {
+async function namesInAuditLog(organizationId: string): Promise<Names> {
   const events = await firstPages((cursor) =>
     api.audit.listEvents({ query: { organization_id: organizationId, type: NAMING, limit: PAGE, cursor } }),
   );

@@ -36,7 +36,7 @@ export function GrantCredits({ opened, ...props }: Props) {
 
 function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props, 'opened'>) {
   const queries = useQueryClient();
-  // A grant that is sent twice, after an answer that got lost, counts once.
+  // A grant that is sent twice, after a response that got lost, counts once.
   const [idempotencyKey] = useState(() => newId('req', new Date()));
   const form = useForm<Values>({
     initialValues: { amount: '', reason: '', low_below: '' },

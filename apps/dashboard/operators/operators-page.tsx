@@ -25,7 +25,7 @@ export function OperatorsPage() {
     <>
       <PageHeader
         title="Operators"
-        description="Those who look after this deployment: every organization, its limits and its trail."
+        description="Those who look after this deployment: every organization, its limits and its audit log."
         actions={
           <Button leftSection={<IconUserPlus size={16} />} onClick={inviteDialog.open}>
             Invite

@@ -8,7 +8,7 @@ export function useOrganizationChanged() {
   const queries = useQueryClient();
   return async (organization: Organization) => {
     const { queryKey } = operatedOrganizationQuery(organization.id);
-    // The answer to an operator has no role; here it may be one's own organization.
+    // The response to an operator has no role; here it may be one's own organization.
     queries.setQueryData(queryKey, (before) => ({ ...organization, role: before?.role ?? null }));
     await Promise.all([
       queries.invalidateQueries({ queryKey: organizationsQuery.queryKey, exact: true }),

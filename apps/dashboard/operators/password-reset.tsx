@@ -12,7 +12,7 @@ export function PasswordReset(props: Props) {
       {...props}
       title="A link to set another password"
       emailRequired
-      emailHint="A link that was made for it before stops working. It stands in the trail of the account."
+      emailHint="A link that was made for it before stops working. It stands in the audit log of the account."
       make={(email) => api.deployment.createPasswordReset({ body: { email } })}
       explain={(email) =>
         `Hand it to the owner of ${email} and nobody else: whoever has it has the account. Every session of the account ends when it is used.`

@@ -17,7 +17,7 @@ export const organizationsQuery = queryOptions({
   staleTime: 60_000,
 });
 
-/** Of others, as operators may read them. Every time stands in the organization's trail, so it is not asked for idly. */
+/** Of others, as operators may read them. Every time stands in the organization's audit log, so it is not asked for idly. */
 export const foreignOrganizationQuery = (id: string) =>
   queryOptions({
     queryKey: ['organizations', id],

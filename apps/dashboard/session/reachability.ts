@@ -3,7 +3,7 @@ import { ApiError } from '#libs/client/client.js';
 import type { RouteOutput } from '#libs/contract/route.js';
 import type { ready } from '#libs/contract/system.js';
 
-/** No answer, or one that did not come from Keyledger itself. */
+/** No response, or one that did not come from Keyledger itself. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable';
 }
@@ -42,7 +42,7 @@ async function waitForServer(): Promise<void> {
   onlineManager.setOnline(true);
 }
 
-/** A server that only answers about keys, as `ON_OUTAGE=allow` has it without a database, is of no use here. */
+/** A server that only responds about keys, as `ON_OUTAGE=allow` has it without a database, is of no use here. */
 async function isReady(): Promise<boolean> {
   try {
     const response = await fetch('/health/ready');

@@ -116,6 +116,6 @@ function titleOf({ organization }: Invitation): string {
 function descriptionOf({ role, email }: Invitation): string {
   const what = role
     ? `You are invited with the role ${role}.`
-    : 'Operators look after the whole deployment: every organization, its limits and its trail.';
+    : 'Operators look after the whole deployment: every organization, its limits and its audit log.';
   return email ? `${what} The invitation is for ${email}.` : what;
 }

@@ -1,7 +1,7 @@
 import { ApiError } from '#libs/client/client.js';
 
 /**
- * What an API answer says of the fields of a form, as `form.setErrors` takes it: `body.scopes[0]` is the field `scopes.0`.
+ * What an API response says of the fields of a form, as `form.setErrors` takes it: `body.scopes[0]` is the field `scopes.0`.
  */
 export function fieldErrors(error: unknown): Record<string, string> {
   if (!(error instanceof ApiError)) return {};

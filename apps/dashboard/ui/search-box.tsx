@@ -12,7 +12,7 @@ interface Props {
   /** What is looked for, as the address says it. */
   readonly value: string | undefined;
   readonly onSearch: (text: string | undefined) => void;
-  /** Whether an answer is on its way. */
+  /** Whether a response is on its way. */
   readonly pending?: boolean;
 }
 

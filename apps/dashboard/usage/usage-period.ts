@@ -3,7 +3,7 @@ import type { UsagePeriod, UsageSearch } from './usage-search.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** What the API counts at most in one answer. */
+/** What the API counts at most in one response. */
 const MOST_DAYS: Record<UsageInterval, number> = { hour: 31, day: 366 };
 
 export interface Span {

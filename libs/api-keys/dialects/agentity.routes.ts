@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { login } from '#libs/contract/auth.js';
-import { defineRoute, type Refusals } from '#libs/contract/route.js';
+import { defineRoute, type Rejections } from '#libs/contract/route.js';
 import { wholeNumber } from '#libs/contract/whole-number.js';
 
 /** The API of Agentity: what its document shows, and no field more. */
@@ -12,7 +12,7 @@ const policy = 'user';
 const message = z.strictObject({ message: z.string() });
 
 /** It takes access tokens only: any other credential is a bad token, and so is one of another account. */
-const refusals: Refusals = {
+const rejections: Rejections = {
   body: message,
   present: ({ detail }) => ({ message: detail }),
   statuses: { user_required: 401, beyond_authority: 401 },
@@ -34,7 +34,7 @@ export const signIn = defineRoute({
   body: login.body.pick({ email: true, password: true }),
   success: { status: 200, body: z.strictObject({ accessToken: z.string() }) },
   problems: ['invalid_credentials', 'too_many_attempts'],
-  refusals,
+  rejections,
 });
 
 export const createKey = defineRoute({
@@ -49,7 +49,7 @@ export const createKey = defineRoute({
   body: z.strictObject({ nickname: z.string().trim().min(1).max(100) }),
   success: { status: 201, body: z.strictObject({ ...metadata, key: z.string() }) },
   problems: ['conflict', 'limit_reached'],
-  refusals,
+  rejections,
 });
 
 export const listKeys = defineRoute({
@@ -60,7 +60,7 @@ export const listKeys = defineRoute({
   policy,
   success: { status: 200, body: z.strictObject({ apiKeys: z.array(z.strictObject(metadata)) }) },
   problems: ['limit_reached'],
-  refusals,
+  rejections,
 });
 
 export const deleteKey = defineRoute({
@@ -73,5 +73,5 @@ export const deleteKey = defineRoute({
   params: z.strictObject({ id: wholeNumber(1, Number.MAX_SAFE_INTEGER) }),
   success: { status: 200, body: message },
   problems: ['beyond_authority', 'not_found'],
-  refusals,
+  rejections,
 });

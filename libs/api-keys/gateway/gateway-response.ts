@@ -1,11 +1,11 @@
 import type { DomainError } from '#libs/platform/errors.js';
-import type { Standing } from '#libs/admission/rate-limit-window.js';
+import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
 import { problemHeaders, problemOf } from '#libs/platform/http/problem.js';
 import { rateLimitHeaders } from '../rate-limits.js';
 import type { ApiKeyRecord } from '../verification/verification.js';
 
 /** What a gateway is answered: a status that it understands, and headers for the upstream. */
-export interface GatewayAnswer {
+export interface GatewayResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
@@ -14,7 +14,7 @@ export interface GatewayAnswer {
 /** In the place of nothing: a header that is always sent replaces whatever the client sent under its name. */
 const NOTHING = '-';
 
-/** Every header that a gateway hands on. A refusal has all of them, too. */
+/** Every header that a gateway hands on. A rejection has all of them, too. */
 const nothing = {
   'x-organization-id': NOTHING,
   'x-project-id': NOTHING,
@@ -30,7 +30,7 @@ type GatewayHeaders = typeof nothing;
 export const GATEWAY_HEADERS = Object.keys(nothing);
 
 /** Of a key that is good for the request. */
-export function acceptance(record: ApiKeyRecord, limits?: readonly Standing[]): GatewayAnswer {
+export function acceptance(record: ApiKeyRecord, limits?: readonly RateLimitStatus[]): GatewayResponse {
   return {
     status: 200,
     headers: {
@@ -64,10 +64,13 @@ export interface Surroundings {
    */
   readonly forNginx: boolean;
   /** How the limits of the key stand, for the client. */
-  readonly limits?: readonly Standing[] | undefined;
+  readonly limits?: readonly RateLimitStatus[] | undefined;
 }
 
-export function refusal(error: DomainError, { publicUrl, requestId, forNginx, limits }: Surroundings): GatewayAnswer {
+export function rejection(
+  error: DomainError,
+  { publicUrl, requestId, forNginx, limits }: Surroundings,
+): GatewayResponse {
   const problem = problemOf(error, publicUrl, requestId);
   const { code, status } = problem;
   const headers = {

@@ -12,10 +12,10 @@ import { textOf } from '#libs/platform/http/server.js';
 import { Seldom } from '#libs/platform/seldom.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
 import { recordedPath } from '#libs/platform/request-path.js';
-import type { Standing } from '#libs/admission/rate-limit-window.js';
+import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
 import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
 import { countVerification } from '../verification/verification-metrics.js';
-import { acceptance, refusal, type GatewayAnswer } from './gateway-response.js';
+import { acceptance, rejection, type GatewayResponse } from './gateway-response.js';
 import { GatewayPolicies, isAskedByNginx, type GatewayPolicy } from './gateway-policy.js';
 import { endpointSaid } from './gateway-request.js';
 
@@ -24,7 +24,7 @@ const WARN_EVERY_MS = 60_000;
 
 /**
  * What a gateway asks before it lets a request pass: nginx's `auth_request`, Caddy's `forward_auth`, Traefik's ForwardAuth,
- * Envoy's `ext_authz`. Answers with a status and headers; any success would be a yes, so there is no other.
+ * Envoy's `ext_authz`. Responds with a status and headers; any success would be a yes, so there is no other.
  */
 @Injectable()
 export class Gateway implements OnModuleInit {
@@ -46,8 +46,8 @@ export class Gateway implements OnModuleInit {
     this.direct.take(PATH);
     const routes = this.direct.instance;
     ignoreBodies(routes);
-    routes.all(PATH, (request, reply) => this.#answer(request, reply, this.#policy));
-    routes.all(`${PATH}/*`, (request, reply) => this.#answer(request, reply, this.#policyBesidePath));
+    routes.all(PATH, (request, reply) => this.#respond(request, reply, this.#policy));
+    routes.all(`${PATH}/*`, (request, reply) => this.#respond(request, reply, this.#policyBesidePath));
     await routes.ready();
   }
 
@@ -61,7 +61,7 @@ export class Gateway implements OnModuleInit {
     return this.#policies.ofHeaders(headers);
   };
 
-  async #answer(
+  async #respond(
     request: FastifyRequest,
     reply: FastifyReply,
     policyOf: (request: FastifyRequest) => GatewayPolicy,
@@ -126,11 +126,11 @@ export class Gateway implements OnModuleInit {
     reply: FastifyReply,
     requestId: string,
     error: DomainError,
-    limits?: readonly Standing[],
+    limits?: readonly RateLimitStatus[],
   ): FastifyReply {
     countVerification('gateway', error.code);
     const forNginx = !isBesidePath(request.url) && isAskedByNginx(request.url);
-    return send(reply, requestId, refusal(error, { publicUrl: this.#publicUrl, requestId, forNginx, limits }));
+    return send(reply, requestId, rejection(error, { publicUrl: this.#publicUrl, requestId, forNginx, limits }));
   }
 }
 
@@ -157,7 +157,7 @@ function ignoreBodies(routes: FastifyInstance): void {
   });
 }
 
-function send(reply: FastifyReply, requestId: string, { status, headers, body }: GatewayAnswer): FastifyReply {
+function send(reply: FastifyReply, requestId: string, { status, headers, body }: GatewayResponse): FastifyReply {
   void reply.header('x-request-id', requestId).header('cache-control', 'no-store');
   if (awaitsBody(reply.request)) void reply.header('connection', 'close');
   return reply.status(status).headers(headers).send(body);

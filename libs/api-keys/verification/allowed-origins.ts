@@ -15,7 +15,7 @@ const WAITING = 100;
 
 /** A key may expire meanwhile. */
 const ALLOWED_MS = 30_000;
-/** Creating a key moves no authorization state, so nothing says that a refusal has become wrong. */
+/** Creating a key moves no authorization state, so nothing says that a rejection has become wrong. */
 const REFUSED_MS = 1_000;
 const MAX_ENTRIES = 10_000;
 const MAX_BYTES = 2 * 1024 * 1024;
@@ -23,7 +23,7 @@ const MAX_BYTES = 2 * 1024 * 1024;
 const ENTRY_BYTES = 150;
 
 /**
- * Whether some live key allows an origin. An answer is remembered until an authorization state moves, by host, and those that
+ * Whether some live key allows an origin. A response is remembered until an authorization state moves, by host, and those that
  * allow apart from those that refuse, so that a flood of invented origins drives no real one out.
  */
 @Injectable()
@@ -32,7 +32,7 @@ export class AllowedOrigins implements StateFollower {
   readonly #refused = this.#cache(REFUSED_MS);
   readonly #asking = new Map<string, Promise<boolean>>();
   readonly #limit = pLimit(RUNNING);
-  /** How often the answers were forgotten. */
+  /** How often the responses were forgotten. */
   #forgotten = 0;
 
   constructor(
@@ -69,11 +69,11 @@ export class AllowedOrigins implements StateFollower {
     if (this.#limit.pendingCount >= WAITING) {
       throw new DomainError('overloaded', 'Too many origins are being looked up', { retryAfter: 1 });
     }
-    const answer = this.#limit(() => this.#isAllowedBySomeKey(host)).finally(() => {
-      if (this.#asking.get(host) === answer) this.#asking.delete(host);
+    const response = this.#limit(() => this.#isAllowedBySomeKey(host)).finally(() => {
+      if (this.#asking.get(host) === response) this.#asking.delete(host);
     });
-    this.#asking.set(host, answer);
-    return answer;
+    this.#asking.set(host, response);
+    return response;
   }
 
   async #isAllowedBySomeKey(host: string): Promise<boolean> {

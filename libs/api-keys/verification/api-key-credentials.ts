@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
 import type { ApiKeyPrincipal } from '#libs/auth/principal.js';
-import type { Basis } from '#libs/admission/admission.js';
+import type { Basis } from '#libs/admission/conditional-event.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { allowsOrigin } from '#libs/contract/domains.js';
 import { Organization } from '#libs/organizations/organization.entity.js';

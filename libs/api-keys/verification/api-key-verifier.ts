@@ -7,15 +7,16 @@ import { Clock } from '#libs/platform/clock.js';
 import { isDatabaseAway } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Admission, type Basis, type Charge, type Guarded, type Outcome } from '#libs/admission/admission.js';
+import { Admission } from '#libs/admission/admission.js';
+import type { Basis, Charge, ConditionalEvent, Outcome } from '#libs/admission/conditional-event.js';
 import { AuthorizationStates } from '#libs/admission/authorization-states.js';
 import { Events } from '#libs/outbox/event.js';
 import { Outage } from '#libs/admission/outage.js';
-import type { Standing } from '#libs/admission/rate-limit-window.js';
+import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
 import type { Entry, StateBoundCache } from '#libs/admission/state-bound-cache.js';
 import { traced } from '#libs/platform/tracing.js';
 import { aboutProject } from '../api-key.js';
-import { describeRefusal } from '../rate-limits.js';
+import { describeRateLimit } from '../rate-limits.js';
 import { ApiKeyRecords, restsOn, type Found, type KnownKey } from './api-key-records.js';
 import { CallingKeys } from './calling-keys.js';
 import { Denials } from './denials.js';
@@ -46,9 +47,9 @@ export interface VerificationRequest {
   };
   /** Who asks on behalf of somebody else, and whose keys they may ask about. */
   readonly onBehalf?: OnBehalf;
-  /** Whether the answer is only decided: the key is about to ask, and {@link CallingKeys} says what records that. */
+  /** Whether the response is only decided: the key is about to ask, and {@link CallingKeys} says what records that. */
   readonly isRecordedLater?: boolean;
-  /** Whether the cache may answer it while the database is away, where `ON_OUTAGE` allows that. */
+  /** Whether the cache may decide it while the database is away, where `ON_OUTAGE` allows that. */
   readonly mayGoUnrecorded?: boolean;
 }
 
@@ -63,12 +64,12 @@ export interface VerificationResult {
   readonly record: ApiKeyRecord | null;
   /** On what a "yes" was admitted, or only decided where it went without a record. */
   readonly admittedUnder?: Basis;
-  /** Seconds until `rate_limited` may be another answer. */
+  /** Seconds until `rate_limited` may be another response. */
   readonly retryAfter?: number;
   /** What there is to say of it beyond its code. */
   readonly detail?: string;
   /** How the limits of the key stand, where the request was held against them. */
-  readonly limits?: readonly Standing[];
+  readonly limits?: readonly RateLimitStatus[];
 }
 
 const INVALID: VerificationResult = { code: 'invalid_key', record: null };
@@ -103,7 +104,7 @@ export class ApiKeyVerifier {
     if (!credential) return this.#refuseUnknown(request);
     const { onBehalf, projectId } = request;
     const caller = callingKeyOf(request);
-    let callerGuard = caller?.admittedUnder;
+    let callerBasis = caller?.admittedUnder;
     let isCounted = false;
     /** Whether the states are those of a statement which began after the request, or later ones: a "no" may be told. */
     let isConfirmed = false;
@@ -144,10 +145,10 @@ export class ApiKeyVerifier {
       const admittedUnder = basisOf(found, projectId);
       if (request.isRecordedLater) return { code, record, admittedUnder };
       if (isAway) {
-        verificationMetrics.unrecordedAnswers.value += 1;
+        verificationMetrics.unrecordedResponses.value += 1;
         return { code, record, admittedUnder };
       }
-      const use = this.#useOf(request, found, { basis: admittedUnder, callerGuard, apart: isStale });
+      const use = this.#useOf(request, found, { basis: admittedUnder, callerBasis, apart: isStale });
       const outcome = await traced('record', () => this.#record(request, use));
       if (!outcome) {
         isAway = true;
@@ -163,11 +164,11 @@ export class ApiKeyVerifier {
       if (outcome.is === 'over a limit') {
         const { limits, by, retryAfter } = outcome;
         const refused = await this.#refuse(request, found, 'rate_limited');
-        return { ...refused, limits, retryAfter, detail: describeRefusal(by, request.cost) };
+        return { ...refused, limits, retryAfter, detail: describeRateLimit(by, request.cost) };
       }
       await this.states.refresh();
       isConfirmed = isStale = true;
-      if (caller) callerGuard = await this.callingKeys.admitAgain(caller);
+      if (caller) callerBasis = await this.callingKeys.admitAgain(caller);
     }
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
@@ -223,23 +224,23 @@ export class ApiKeyVerifier {
     return this.records.projects.get(id)?.value ?? { id, organizationId: null };
   }
 
-  #useOf(request: VerificationRequest, found: Found, decision: Decision): Guarded {
+  #useOf(request: VerificationRequest, found: Found, decision: Decision): ConditionalEvent {
     const { known, shard } = found;
     const charge = chargeOf(known, request.cost);
     return { shard, ...decision, charge, entry: this.#used(request, found) };
   }
 
   /**
-   * Undefined where the cache is to answer instead. What cannot be stored for another reason than an outage, too many that
+   * Undefined where the cache is to respond instead. What cannot be stored for another reason than an outage, too many that
    * wait among them, is refused whatever is tolerated: to make one is not to be a way past the limits.
    */
-  #record(request: VerificationRequest, use: Guarded): Promise<Outcome | undefined> {
+  #record(request: VerificationRequest, use: ConditionalEvent): Promise<Outcome | undefined> {
     if (!this.#isTolerant(request)) return this.admission.append(use);
     if (!this.outage.mayTry()) return Promise.resolve(undefined);
     return this.admission.append(use).catch(ifAway(undefined));
   }
 
-  /** False where the cache is to answer instead. */
+  /** False where the cache is to respond instead. */
   async #refresh(request: VerificationRequest): Promise<boolean> {
     const refreshed = async () => {
       await this.states.refresh();
@@ -325,7 +326,7 @@ export class ApiKeyVerifier {
 }
 
 /** What the append of a "yes" has to know of the decision. */
-type Decision = Pick<Guarded, 'basis' | 'callerGuard' | 'apart'>;
+type Decision = Pick<ConditionalEvent, 'basis' | 'callerBasis' | 'apart'>;
 
 function basisOf({ known, shard, state: { seq, tag } }: Found, projectId: string | undefined): Basis {
   const ids = restsOn(known.record);
@@ -340,7 +341,7 @@ function surfaceOf({ surface }: VerificationRequest) {
   return surface ? { surface } : {};
 }
 
-/** What takes the place of an answer that an outage kept away. */
+/** What takes the place of a response that an outage kept away. */
 function ifAway<T>(instead: T): (error: unknown) => T {
   return (error) => {
     if (isDatabaseAway(error)) return instead;
@@ -359,7 +360,7 @@ function chargeOf({ metered, record }: KnownKey, amount: number): Charge | undef
   };
 }
 
-function limitsOf({ limits }: { readonly limits?: readonly Standing[] }) {
+function limitsOf({ limits }: { readonly limits?: readonly RateLimitStatus[] }) {
   return limits ? { limits } : {};
 }
 

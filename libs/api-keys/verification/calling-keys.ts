@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { actorOf, type ApiKeyPrincipal } from '#libs/auth/principal.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import type { Basis, Guarded, Outcome } from '#libs/admission/admission.js';
+import type { Basis, ConditionalEvent, Outcome } from '#libs/admission/conditional-event.js';
 import { AuthorizationStates } from '#libs/admission/authorization-states.js';
 import { Events } from '#libs/outbox/event.js';
 import { endpointAsked, requestContext, whereFrom } from '#libs/platform/request-context.js';
@@ -15,7 +15,7 @@ const ATTEMPTS = 8;
 
 /**
  * The keys that ask for verifications. The guard only decides about them: the event of the verification is the record of
- * their call, too. So each answer has to find the calling key as it was decided: a "yes" by its admission, all others here.
+ * their call, too. So each response has to find the calling key as it was decided: a "yes" by its admission, all others here.
  */
 @Injectable()
 export class CallingKeys {
@@ -64,7 +64,10 @@ export class CallingKeys {
    * @param append resolves to undefined where it need not be recorded
    * @throws DomainError as {@link admitAgain} does, and `audit_unavailable` where it could not be recorded
    */
-  async recordUse(caller: ApiKeyPrincipal, append: (event: Guarded) => Promise<Outcome | undefined>): Promise<void> {
+  async recordUse(
+    caller: ApiKeyPrincipal,
+    append: (event: ConditionalEvent) => Promise<Outcome | undefined>,
+  ): Promise<void> {
     let basis = caller.admittedUnder;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const outcome = await append({ shard: basis.shard, basis, apart: attempt > 0, entry: this.#used(caller, basis) });

@@ -12,7 +12,7 @@ const MAX_AGE_SECONDS = 600;
 
 /**
  * Cross-origin requests (Fetch, section 3.2) of pages that use keys. A preflight carries no key, so it lets an origin ask
- * that some live key allows; the answer is for a page to read only where the very key of the request allows its origin.
+ * that some live key allows; the response is for a page to read only where the very key of the request allows its origin.
  * Nothing here lets a request do anything: that is decided without a browser.
  */
 @Injectable()
@@ -25,7 +25,7 @@ export class Cors implements OnModuleInit {
   onModuleInit(): void {
     const server = this.host.httpAdapter.getInstance<FastifyInstance>();
     server.addHook('onRequest', async (request, reply) => {
-      if (isPreflight(request)) await this.#answerPreflight(request, reply);
+      if (isPreflight(request)) await this.#respondToPreflight(request, reply);
     });
     server.addHook('onSend', async (request, reply) => {
       void reply.header('vary', 'Origin');
@@ -37,7 +37,7 @@ export class Cors implements OnModuleInit {
     });
   }
 
-  async #answerPreflight(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async #respondToPreflight(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { origin } = request.headers;
     if (await this.allowedOrigins.has(origin!)) {
       void reply.headers({

@@ -77,15 +77,15 @@ export class Secrets {
       throw new DomainError('overloaded', 'Too many secrets are tried for this key', { retryAfter: 1 });
     }
     const before = Promise.allSettled(own.values());
-    const answer = before
+    const response = before
       .then(() => this.check(secret, token) ?? this.#verifyNow(secret, token, organizationId))
       .finally(() => {
         own.delete(token);
         if (own.size === 0) this.#running.delete(secret.id);
       });
-    own.set(token, answer);
+    own.set(token, response);
     this.#running.set(secret.id, own);
-    return answer;
+    return response;
   }
 
   /** Where `check` could not tell, there is a hash. */

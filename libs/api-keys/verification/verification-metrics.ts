@@ -43,10 +43,10 @@ export const verificationMetrics = {
   /** Denials that became part of an event with a count. */
   denialsFolded: new PlainCounter(
     'keyledger_denials_folded_total',
-    'Refusals that went into a counting event because there were too many for one each',
+    'Rejections that went into a counting event because there were too many for one each',
   ).of({}),
-  unrecordedAnswers: new PlainCounter(
-    'keyledger_unrecorded_answers_total',
-    'Good answers that were given without a record, while the database was away',
+  unrecordedResponses: new PlainCounter(
+    'keyledger_unrecorded_responses_total',
+    'Keys accepted without a record while the database was away',
   ).of({}),
 };

@@ -74,7 +74,7 @@ export interface Demand {
 
 /**
  * The decision about a key whose secret was right, in the documented order. Pure: the same record, demand and instant
- * always give the same answer.
+ * always give the same response.
  */
 export function decide(record: ApiKeyRecord, demand: Demand, now: Date): VerificationCode {
   if (hasEnded({ endedAt: record.secretEndedAt }, now)) return 'revoked';

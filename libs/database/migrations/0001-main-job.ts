@@ -158,8 +158,8 @@ const EVENT_PATH = /* sql */ `
     PRIMARY KEY (shard, seq, id)
   );
 
-  -- The worker's inbox: durable batches of event bytes.
-  CREATE TABLE event_batch (
+  -- The worker's outbox: durable batches of event bytes.
+  CREATE TABLE outbox (
     shard smallint NOT NULL,
     id uuid NOT NULL,
     body bytea NOT NULL,
@@ -167,7 +167,7 @@ const EVENT_PATH = /* sql */ `
     PRIMARY KEY (shard, id)
   );
 
-  -- Who holds a shard's row empties its inbox.
+  -- Who holds a shard's row empties its outbox.
   CREATE TABLE ingest (shard smallint PRIMARY KEY);
   INSERT INTO ingest SELECT generate_series(0, 15);
 
@@ -260,14 +260,14 @@ const GRANTS = /* sql */ `
   GRANT SELECT, INSERT, UPDATE ON user_account, membership, session, refresh_token, api_key, api_key_secret TO keyledger_api;
   GRANT SELECT, INSERT, UPDATE, DELETE ON login_delay TO keyledger_api;
   GRANT SELECT, UPDATE ON authz_state TO keyledger_api;
-  GRANT SELECT, INSERT ON authz_change, event_batch TO keyledger_api;
+  GRANT SELECT, INSERT ON authz_change, outbox TO keyledger_api;
   GRANT SELECT ON api_key_usage, audit_log, audit_event, event_quarantine TO keyledger_api;
 
-  GRANT SELECT, DELETE ON event_batch, authz_change TO keyledger_worker;
+  GRANT SELECT, DELETE ON outbox, authz_change TO keyledger_worker;
   -- For what the worker notices by itself: that a key has expired.
   GRANT SELECT ON api_key, authz_state TO keyledger_worker;
   GRANT SELECT, INSERT ON api_key_notice TO keyledger_worker;
-  GRANT INSERT ON event_batch TO keyledger_worker;
+  GRANT INSERT ON outbox TO keyledger_worker;
   GRANT SELECT, UPDATE ON ingest TO keyledger_worker;
   GRANT SELECT, INSERT ON event_quarantine, audit_event TO keyledger_worker;
   GRANT SELECT, INSERT, UPDATE ON audit_log, api_key_usage TO keyledger_worker;

@@ -86,8 +86,8 @@ const ORGANIZATIONS = /* sql */ `
     -- Which of several tries at the same call may still make the change.
     attempt uuid NOT NULL,
     -- Null until the change has been made, which stores it.
-    answer jsonb,
-    -- What the change required of its caller: checked again before the answer is repeated. Stored with the answer.
+    response jsonb,
+    -- What the change required of its caller: checked again before the response is repeated. Stored with the response.
     requirements jsonb,
     started_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (caller, key)

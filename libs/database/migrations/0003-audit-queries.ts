@@ -1,6 +1,6 @@
 import { Migration } from '@mikro-orm/migrations';
 
-/** The columns that the trail is searched by, of the events to come and of those that are there. */
+/** The columns that the audit log is searched by, of the events to come and of those that are there. */
 export class AuditQueries extends Migration {
   override up(): void {
     this.addSql(COLUMNS);
@@ -14,7 +14,7 @@ const COLUMNS = /* sql */ `
     ADD COLUMN actor_id text,
     -- Null where it is longer than anybody can ask for.
     ADD COLUMN subject text,
-    -- 'valid' for a use, its code for a refusal, null for all else.
+    -- 'valid' for a use, its code for a rejection, null for all else.
     ADD COLUMN outcome text,
     ADD COLUMN ip inet,
     ADD COLUMN path text;
@@ -82,7 +82,7 @@ const BACKFILL = /* sql */ `
 
 /**
  * Each entry of an index is paid for by every event, so there are none for what the others make quick enough: an outcome is
- * found among the refusals by the index of the types, an address or a path among the events of a key, a type or a time.
+ * found among the rejections by the index of the types, an address or a path among the events of a key, a type or a time.
  */
 const INDEXES = /* sql */ `
   -- "What did this person do?", a needle among the uses of keys. A key's own uses are found by the key, and left out here

@@ -13,7 +13,7 @@ const USAGE = /* sql */ `
     api_key_id uuid NOT NULL,
     -- Its beginning, by the events' own time.
     hour timestamptz NOT NULL,
-    -- 'valid', or the code of the refusal.
+    -- 'valid', or the code of the denial.
     outcome text COLLATE "C" NOT NULL,
     endpoint text COLLATE "C" NOT NULL,
     organization_id uuid NOT NULL,

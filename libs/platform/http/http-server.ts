@@ -18,7 +18,7 @@ const dropped = new PlainCounter(
 export function createHttpServer(publicUrl: string, answer: RequestListener, limits: HttpLimits = HTTP_LIMITS): Server {
   const { maxConnections, ...options } = limits;
   const server = createServer(
-    // The host is checked with the rest of the request, so that its refusal is a problem like any other.
+    // The host is checked with the rest of the request, so that its rejection is a problem like any other.
     // Of headers that come twice Node would otherwise keep the first of some, and make a list of others.
     { ...options, requireHostHeader: false, joinDuplicateHeaders: true },
     (request, response) => {

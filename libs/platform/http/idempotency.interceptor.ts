@@ -49,7 +49,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
       () => lastValueFrom(next.handle()),
       (requirement) => this.requirements.requireAgain(request.user, requirement),
     );
-    return from(answerWith(answered, context.switchToHttp().getResponse<FastifyReply>()));
+    return from(respondWith(answered, context.switchToHttp().getResponse<FastifyReply>()));
   }
 
   #defaultsOf(user: Named): CallerDefaults {
@@ -61,7 +61,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
   }
 }
 
-async function answerWith(answered: ReturnType<Idempotency['run']>, reply: FastifyReply): Promise<unknown> {
+async function respondWith(answered: ReturnType<Idempotency['run']>, reply: FastifyReply): Promise<unknown> {
   const { body, replayed } = await answered;
   if (replayed) void reply.header('idempotent-replayed', 'true');
   return body;

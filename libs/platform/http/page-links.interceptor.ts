@@ -20,10 +20,10 @@ export class PageLinksInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const http = context.switchToHttp();
     return next.handle().pipe(
-      tap((answer: Cursors | undefined) => {
+      tap((response: Cursors | undefined) => {
         const links = [
-          ...this.#link('next', answer?.next_cursor, http.getRequest<FastifyRequest>()),
-          ...this.#link('prev', answer?.previous_cursor, http.getRequest<FastifyRequest>()),
+          ...this.#link('next', response?.next_cursor, http.getRequest<FastifyRequest>()),
+          ...this.#link('prev', response?.previous_cursor, http.getRequest<FastifyRequest>()),
         ];
         if (links.length > 0) void http.getResponse<FastifyReply>().header('link', links.join(', '));
       }),

@@ -32,13 +32,13 @@ export function respondWithProblem(
   const { path, requestId } = request.context;
   const error = explain(exception, `${request.method} ${path} failed (${requestId})`, logger);
   const problem = problemOf(error, publicUrl, requestId);
-  const refusals = request.routeOptions.config.implements?.refusals;
-  const status = refusals?.statuses[error.code] ?? problem.status;
+  const rejections = request.routeOptions.config.implements?.rejections;
+  const status = rejections?.statuses[error.code] ?? problem.status;
   void reply
     .status(status)
     .headers(problemHeaders(error, status))
-    .type(refusals ? 'application/json' : 'application/problem+json')
-    .send(JSON.stringify(refusals ? refusals.present(problem) : problem));
+    .type(rejections ? 'application/json' : 'application/problem+json')
+    .send(JSON.stringify(rejections ? rejections.present(problem) : problem));
 }
 
 /**

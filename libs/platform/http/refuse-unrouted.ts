@@ -7,7 +7,7 @@ import { acceptRequestId } from '../request-context.js';
 import { problemOf } from './problem.js';
 
 /*
- * Refusals of what never reaches a route: no hook runs for it and no filter. The responses of Node and of Fastify's router
+ * Rejections of what never reaches a route: no hook runs for it and no filter. The responses of Node and of Fastify's router
  * are no problem details, and the router's repeats a URL with all that is in it.
  */
 

@@ -2,7 +2,7 @@ import type { Bench } from '../bench.ts';
 import { cpuSeconds, hasProc, parentOf } from '../proc.ts';
 import { progress, type Result } from '../report.ts';
 
-/** Until the trail has all: what the worker and PostgreSQL do later is a part of the request, too. */
+/** Until the audit log has all: what the worker and PostgreSQL do later is a part of the request, too. */
 export async function measureCpu(bench: Bench): Promise<Result> {
   const postgres = hasProc ? await postmasterOf(bench) : undefined;
   if (postgres === undefined) return { figures: [], notes: ['Left out: the processes cannot be seen from here.'] };

@@ -6,26 +6,26 @@ const GOAL = { atLeast: 40_000 };
 /** Of the events, beforehand: a worker that has been running knows its code. */
 const WARM_UP = 0.25;
 
-/** What waits was written by the API while the worker was held; then it goes on, and empties the inbox. */
+/** What waits was written by the API while the worker was held; then it goes on, and empties the outbox. */
 export async function measureIngest(bench: Bench): Promise<Result> {
   const { deployment, authz, amounts } = bench;
   const placed = [
-    { core: REST_CORE, what: 'inbox to trail, one worker on the core of PostgreSQL' },
-    { core: SERVER_CORE, what: 'inbox to trail, one worker on the other core, the API idle' },
+    { core: REST_CORE, what: 'outbox to audit log, one worker on the core of PostgreSQL' },
+    { core: SERVER_CORE, what: 'outbox to audit log, one worker on the other core, the API idle' },
   ];
   const figures: Figure[] = [];
   for (const { core, what } of placed) {
     deployment.pinWorker(core);
     progress(`${what}: warming up`);
     await bench.run(authz, amounts.events * WARM_UP);
-    const { ok, seconds } = await deployment.trail.requireEach(async () => {
+    const { ok, seconds } = await deployment.auditLog.requireEach(async () => {
       deployment.holdWorker();
-      progress(`${what}: filling the inbox with ${amounts.events} uses`);
+      progress(`${what}: filling the outbox with ${amounts.events} uses`);
       const { ok } = await bench.run({ ...authz, isRecorded: false }, amounts.events);
       progress(`${what}: emptying it`);
       const startedAt = performance.now();
       deployment.letWorkerGoOn();
-      await deployment.trail.emptied();
+      await deployment.auditLog.emptied();
       return { ok, seconds: (performance.now() - startedAt) / 1000 };
     });
     figures.push({ what, value: ok / seconds, unit: 'events a second', goal: GOAL });

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inboxDepth } from '#libs/outbox/outbox-depth.js';
+import { outboxDepth } from '#libs/outbox/outbox-depth.js';
 import type { Bench } from '../bench.ts';
 import { progress, type Result } from '../report.ts';
 
@@ -17,7 +17,7 @@ export async function measureSteadyState(bench: Bench): Promise<Result> {
     for (;;) {
       await sleep(LOOK_EACH_MS);
       if (ended.aborted) return;
-      const { batches, age } = await inboxDepth(sql);
+      const { batches, age } = await outboxDepth(sql);
       rows.push({
         'after s': Math.round((performance.now() - startedAt) / 1000),
         'batches waiting': batches,
@@ -38,10 +38,10 @@ export async function measureSteadyState(bench: Bench): Promise<Result> {
       { what: 'verified and recorded', value: run.ok / run.seconds, unit: 'a second' },
       { what: 'p50', value: run.p50, unit: 'ms' },
       { what: 'p99', value: run.p99, unit: 'ms' },
-      { what: 'from the last answer until all is in the trail', value: run.drainedSeconds, unit: 's' },
+      { what: 'from the last response until all is in the audit log', value: run.drainedSeconds, unit: 's' },
     ],
     notes: [
-      grown > GROWN_SECONDS ? 'The inbox grew: the worker does not keep up.' : 'The inbox did not grow.',
+      grown > GROWN_SECONDS ? 'The outbox grew: the worker does not keep up.' : 'The outbox did not grow.',
       ...(run.unsent > 0 ? [`${run.unsent} requests were due and could not be sent in time.`] : []),
     ],
   };

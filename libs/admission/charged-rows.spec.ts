@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { gather } from './admission.js';
+import { gather } from './charged-rows.js';
 
 type Charged = Parameters<typeof gather>[0][number];
 
