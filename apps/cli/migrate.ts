@@ -3,40 +3,13 @@ import { MikroORM } from '@mikro-orm/postgresql';
 import { runMigrations as migrateQueue } from 'bullmq';
 import pg from 'pg';
 import { ormOptions, sessionOptions } from '#libs/database/database.js';
+import { Initial } from '#libs/database/migrations/0001-initial.js';
+import { FOREIGN_SCHEMA, MIGRATIONS, schemaVersion, type MigrationName } from '#libs/database/schema-version.js';
+import { ConfigError } from '#libs/platform/config.js';
 import { QUEUE_SCHEMA } from '#libs/platform/queue.js';
-import { MainJob } from '#libs/database/migrations/0001-main-job.js';
-import { Organizations } from '#libs/database/migrations/0002-organizations.js';
-import { AuditQueries } from '#libs/database/migrations/0003-audit-queries.js';
-import { Usage } from '#libs/database/migrations/0004-usage.js';
-import { Credits } from '#libs/database/migrations/0005-credits.js';
-import { KeyNumbers } from '#libs/database/migrations/0006-key-numbers.js';
-import { SecretUsage } from '#libs/database/migrations/0007-secret-usage.js';
-import { Digests } from '#libs/database/migrations/0008-digests.js';
-import { RateLimits } from '#libs/database/migrations/0009-rate-limits.js';
-import { IndexOfTypes } from '#libs/database/migrations/0010-index-of-types.js';
-import { EndsOfKeys } from '#libs/database/migrations/0012-ends-of-keys.js';
-import { MassRevocation } from '#libs/database/migrations/0013-mass-revocation.js';
-import { Surfaces } from '#libs/database/migrations/0015-surfaces.js';
-import { WhatNeverGoesBack } from '#libs/database/migrations/0016-what-never-goes-back.js';
-import { HandlesAsShown } from '#libs/database/migrations/0018-handles-as-shown.js';
 
-const migrations = [
-  { name: '0001-main-job', class: MainJob },
-  { name: '0002-organizations', class: Organizations },
-  { name: '0003-audit-queries', class: AuditQueries },
-  { name: '0004-usage', class: Usage },
-  { name: '0005-credits', class: Credits },
-  { name: '0006-key-numbers', class: KeyNumbers },
-  { name: '0007-secret-usage', class: SecretUsage },
-  { name: '0008-digests', class: Digests },
-  { name: '0009-rate-limits', class: RateLimits },
-  { name: '0010-index-of-types', class: IndexOfTypes },
-  { name: '0012-ends-of-keys', class: EndsOfKeys },
-  { name: '0013-mass-revocation', class: MassRevocation },
-  { name: '0015-surfaces', class: Surfaces },
-  { name: '0016-what-never-goes-back', class: WhatNeverGoesBack },
-  { name: '0018-handles-as-shown', class: HandlesAsShown },
-];
+const classes: Record<MigrationName, typeof Initial> = { '0001-initial': Initial };
+const migrations = MIGRATIONS.map((name) => ({ name, class: classes[name] }));
 
 /** Any number will do, as long as no other one of this database takes it. */
 const MIGRATION_LOCK = 7_226_951;
@@ -44,6 +17,7 @@ const MIGRATION_LOCK = 7_226_951;
 /**
  * Brings a database to the present schema: the roles, our tables, BullMQ's. Safe to run again and by several at once.
  * The user of `databaseUrl` needs CREATEROLE, owns the database, and becomes a member of the roles.
+ * @throws ConfigError for a database whose schema is another version's
  */
 export async function migrate(options: { databaseUrl: string; log?: (line: string) => void }): Promise<void> {
   const log = options.log ?? (() => undefined);
@@ -51,6 +25,7 @@ export async function migrate(options: { databaseUrl: string; log?: (line: strin
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
+    await refuseForeignSchema(client);
     await client.query(ROLES);
     const applied = await migrateTables(options.databaseUrl);
     for (const name of applied) log(`Migrated the database: ${name}`);
@@ -64,6 +39,14 @@ export async function migrate(options: { databaseUrl: string; log?: (line: strin
     // Ends the session, and with it the lock.
     await client.end();
   }
+}
+
+/** @throws ConfigError for a database with other tables than ours of the same names */
+async function refuseForeignSchema(client: pg.Client): Promise<void> {
+  const { rows: tables } = await client.query(`SELECT FROM pg_class WHERE oid = to_regclass('public.migration')`);
+  if (tables.length === 0) return;
+  const { rows } = await client.query<{ name: string }>('SELECT name FROM public.migration ORDER BY id');
+  if (schemaVersion(rows.map(({ name }) => name)) === 'foreign') throw new ConfigError(FOREIGN_SCHEMA);
 }
 
 async function migrateTables(databaseUrl: string): Promise<string[]> {

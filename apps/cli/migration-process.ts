@@ -1,5 +1,7 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { ConfigError, EXIT_CONFIG } from '#libs/platform/config.js';
+import { ServiceFailed } from './services.js';
 
 const FILE = fileURLToPath(import.meta.url);
 
@@ -10,12 +12,16 @@ const FILE = fileURLToPath(import.meta.url);
 export class MigrationProcess {
   readonly #child = fork(FILE, { detached: true });
 
-  /** Rejects when it fails, which the process itself has then explained. */
+  /** @throws ServiceFailed when it fails, which the process itself has then explained */
   async migrate(databaseUrl: string, log: (line: string) => void): Promise<void> {
     const child = this.#child;
     await new Promise<void>((resolve, reject) => {
       child.once('error', reject);
-      child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error('The database could not be migrated.'))));
+      child.once('exit', (code) => {
+        if (code === 0) resolve();
+        else if (code === EXIT_CONFIG) reject(new ServiceFailed('', EXIT_CONFIG));
+        else reject(new Error('The database could not be migrated.'));
+      });
       child.on('message', log);
       child.send(databaseUrl);
     });
@@ -30,7 +36,13 @@ export class MigrationProcess {
 function serve(): void {
   const code = import('./migrate.js');
   const run = async (databaseUrl: string) => {
-    await (await code).migrate({ databaseUrl, log: (line) => process.send!(line) });
+    try {
+      await (await code).migrate({ databaseUrl, log: (line) => process.send!(line) });
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      process.stderr.write(`${error.message}\n`);
+      process.exit(EXIT_CONFIG);
+    }
     // Nothing else keeps this process alive.
     process.disconnect!();
   };

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { ConfigError } from './config.js';
 import { isDatabaseAway, sessionOptions, type DatabaseRole } from '#libs/database/database.js';
+import { FOREIGN_SCHEMA, schemaVersion } from '#libs/database/schema-version.js';
 
 const OLDEST_VERSION = 15;
 const CONNECT_DEADLINE_MS = 10_000;
@@ -10,7 +11,8 @@ export class DatabaseAway extends ConfigError {}
 
 interface Found {
   readonly version: string;
-  readonly migrated: boolean;
+  /** The migrations that it had; null for none. */
+  readonly applied: readonly string[] | null;
 }
 
 /**
@@ -28,7 +30,9 @@ export async function checkDatabase(databaseUrl: string, role?: DatabaseRole): P
       `DATABASE_URL must name a PostgreSQL server of version ${OLDEST_VERSION} or newer, and this one is ${found.version}.`,
     );
   }
-  if (role && !found.migrated) throw new ConfigError(NOT_MIGRATED);
+  const schema = schemaVersion(found.applied);
+  if (schema === 'foreign') throw new ConfigError(FOREIGN_SCHEMA);
+  if (role && schema !== 'current') throw new ConfigError(NOT_MIGRATED);
 }
 
 const NOT_MIGRATED = 'DATABASE_URL names a database that is not migrated: run npm run migrate.';
@@ -41,10 +45,17 @@ async function ask(databaseUrl: string, role: DatabaseRole | undefined): Promise
   });
   try {
     await client.connect();
-    const { rows } = await client.query<Found>(
-      `SELECT current_setting('server_version') AS version, to_regclass('public.migration') IS NOT NULL AS migrated`,
+    const { rows } = await client.query<{ version: string; table: 'missing' | 'readable' | 'closed' }>(
+      `SELECT current_setting('server_version') AS version,
+              CASE has_table_privilege(to_regclass('public.migration'), 'SELECT')
+                WHEN true THEN 'readable' WHEN false THEN 'closed' ELSE 'missing' END AS table`,
     );
-    return rows[0]!;
+    const { version, table } = rows[0]!;
+    if (table === 'missing') return { version, applied: null };
+    // Every schema of this lineage lets its roles read the table.
+    if (table === 'closed') return { version, applied: ['unknown'] };
+    const { rows: migrations } = await client.query<{ name: string }>('SELECT name FROM public.migration ORDER BY id');
+    return { version, applied: migrations.map(({ name }) => name) };
   } finally {
     await client.end();
   }

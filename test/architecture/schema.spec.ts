@@ -1,8 +1,14 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
+import pg from 'pg';
 import { ormOptions } from '#libs/database/database.js';
 import { entities } from '../../apps/api/entities.js';
 import { createDatabase } from '../support/deployment.js';
+import { schemaText } from '../support/schema-text.js';
+
+const SCHEMA = join(import.meta.dirname, '../../libs/database/schema.sql');
 
 it('every stored property of every entity is a column of the migrated database, of the same name and nullability', async () => {
   const database = await createDatabase();
@@ -22,6 +28,20 @@ it('every stored property of every entity is a column of the migrated database, 
     expect(mapped.filter((place) => !columns.has(place))).toEqual([]);
   } finally {
     await orm.close();
+    await database.drop();
+  }
+});
+
+it('libs/database/schema.sql is the schema that the migrations make', async () => {
+  const database = await createDatabase();
+  const client = new pg.Client({ connectionString: database.adminUrl });
+  await client.connect();
+  try {
+    const text = await schemaText(client);
+    if (process.env['UPDATE_SCHEMA']) writeFileSync(SCHEMA, text);
+    expect(readFileSync(SCHEMA, 'utf8')).toBe(text);
+  } finally {
+    await client.end();
     await database.drop();
   }
 });

@@ -4,15 +4,31 @@ import { createServer, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { migrate } from '../../apps/cli/migrate.js';
 import { COMPILE_CACHE, createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
 
 let database: TestDatabase;
+/** With the schema of an earlier version, whose roles could not read the table of migrations. */
+let earlier: TestDatabase;
+/** With that of a later one. */
+let later: TestDatabase;
 
 beforeAll(async () => {
-  database = await createDatabase();
+  [database, earlier, later] = await Promise.all([createDatabase(), createDatabase(), createDatabase()]);
+  await change(earlier, 'REVOKE SELECT ON migration FROM keyledger_api, keyledger_worker');
+  await change(earlier, "UPDATE migration SET name = '0001-main-job'");
+  await change(later, "INSERT INTO migration (name) VALUES ('9999-of-a-later-version')");
 });
 
-afterAll(() => database.drop());
+afterAll(() => Promise.all([database, earlier, later].map((each) => each.drop())));
+
+async function change({ adminUrl }: TestDatabase, statement: string): Promise<void> {
+  const sql = new pg.Client({ connectionString: adminUrl });
+  await sql.connect();
+  await sql.query(statement);
+  await sql.end();
+}
 
 /** Starts a process as it is started in production, and waits for its end. */
 async function start(app: 'api' | 'worker', env: Record<string, string>) {
@@ -72,6 +88,18 @@ describe.each(['api', 'worker'] as const)('the %s says in one sentence why it do
       78,
     ],
     [
+      'an earlier version made its schema',
+      () => ({ DATABASE_URL: app === 'api' ? earlier.apiUrl : earlier.workerUrl }),
+      /^The database has the schema of another version of Keyledger, .*: use an empty one/,
+      78,
+    ],
+    [
+      'a later version made its schema',
+      () => ({ DATABASE_URL: app === 'api' ? later.apiUrl : later.workerUrl }),
+      /^The database has the schema of another version of Keyledger, .*: use an empty one/,
+      78,
+    ],
+    [
       'its user lacks the role',
       () => ({ DATABASE_URL: app === 'api' ? database.workerUrl : database.apiUrl }),
       /not a member of the role keyledger_(api|worker): grant it/,
@@ -83,6 +111,13 @@ describe.each(['api', 'worker'] as const)('the %s says in one sentence why it do
     expect(said.split('\n')).toHaveLength(1);
     expect(code).toBe(exitCode);
   });
+});
+
+it.each([
+  ['an earlier', () => earlier],
+  ['a later', () => later],
+])('a migration leaves a database alone whose schema %s version made', async (_which, which) => {
+  await expect(migrate({ databaseUrl: which().adminUrl })).rejects.toThrow(/has the schema of another version/);
 });
 
 describe('the api', () => {

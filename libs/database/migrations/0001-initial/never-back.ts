@@ -1,15 +1,7 @@
-import { Migration } from '@mikro-orm/migrations';
-
-/**
+/*
  * Rows that the roles of the serving processes may update, but only forwards: counts grow, and what has ended stays ended.
  * A trigger holds for every way to a row, also for MERGE and ON CONFLICT.
  */
-export class WhatNeverGoesBack extends Migration {
-  override up(): void {
-    this.addSql(REFUSE);
-    for (const rule of RULES) this.addSql(protect(rule));
-  }
-}
 
 interface Rule {
   readonly table: string;
@@ -173,3 +165,6 @@ function protect({ table, on, when, message }: Rule): string {
     ALTER TABLE ${table} ENABLE ALWAYS TRIGGER ${name};
   `;
 }
+
+/** The statements that make the triggers. */
+export const NEVER_BACK: readonly string[] = [REFUSE, ...RULES.map(protect)];

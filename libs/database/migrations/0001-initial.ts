@@ -1,0 +1,33 @@
+import { Migration } from '@mikro-orm/migrations';
+import { ACCOUNTS, IDEMPOTENCY, INVITATIONS, PROJECTS } from './0001-initial/accounts.js';
+import { API_KEYS, CREDITS, KEY_COUNTS, MASS_REVOCATION, RATE_LIMITS } from './0001-initial/api-keys.js';
+import { AUDIT_LOG, EVENTS } from './0001-initial/events.js';
+import { NEVER_BACK } from './0001-initial/never-back.js';
+import { RIGHTS } from './0001-initial/rights.js';
+import { USAGE } from './0001-initial/usage.js';
+
+/**
+ * The whole schema. It runs as `keyledger_owner`, a role that nobody logs in as. The roles of the serving processes own
+ * nothing, and can do only what is granted here.
+ */
+export class Initial extends Migration {
+  override up(): void {
+    const statements = [
+      ACCOUNTS,
+      PROJECTS,
+      INVITATIONS,
+      IDEMPOTENCY,
+      API_KEYS,
+      RATE_LIMITS,
+      MASS_REVOCATION,
+      KEY_COUNTS,
+      CREDITS,
+      USAGE,
+      EVENTS,
+      AUDIT_LOG,
+      ...NEVER_BACK,
+      RIGHTS,
+    ];
+    for (const statement of statements) this.addSql(statement);
+  }
+}

@@ -1,0 +1,223 @@
+/** Keys, their secrets, and the notices of their expiry. */
+export const API_KEYS = /* sql */ `
+  CREATE TABLE api_key (
+    id uuid PRIMARY KEY,
+    -- By which clients know the key that know numbers only.
+    number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    organization_id uuid NOT NULL REFERENCES organization,
+    -- The one project that it is limited to.
+    project_id uuid REFERENCES project,
+    name text NOT NULL,
+    description text,
+    -- The customer's own name for whom or what the key is.
+    external_id text,
+    -- A note of the key's owners for themselves.
+    owner_note text,
+    metadata jsonb NOT NULL,
+    public_key text NOT NULL UNIQUE,
+    -- How the present secret begins: its prefix and 6 characters.
+    prefix text NOT NULL,
+    environment text NOT NULL CHECK (environment IN ('test', 'live')),
+    scopes text[] NOT NULL,
+    allowed_domains text[] NOT NULL,
+    -- What the public key alone reaches; null for what follows from the scopes and the allowed domains.
+    public_scopes text[],
+    allowed_ips text[] NOT NULL,
+    rate_limits jsonb NOT NULL,
+    -- The person behind it: who made it, or who stands behind the key that made it.
+    accountable_user_id uuid NOT NULL REFERENCES user_account,
+    -- Made by a member who manages only their own keys, so the key manages no others either.
+    own_keys_only boolean NOT NULL,
+    created_by_type text NOT NULL,
+    created_by_id uuid NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    expires_at timestamptz,
+    rotated_at timestamptz,
+    disabled_at timestamptz,
+    revoked_at timestamptz,
+    deleted_at timestamptz,
+    -- Counts its changes: what If-Match compares.
+    version integer NOT NULL
+  );
+  CREATE INDEX api_key_external_id ON api_key (organization_id, external_id) WHERE external_id IS NOT NULL;
+  CREATE INDEX api_key_organization_id ON api_key (organization_id, id) WHERE deleted_at IS NULL;
+  -- Of revoked keys as well: a key that had expired before has an event that may still have to be written.
+  CREATE INDEX api_key_expires_at ON api_key (expires_at) WHERE expires_at IS NOT NULL;
+  -- In the order in which the worker goes through the keys of a mass revocation.
+  CREATE INDEX api_key_project_id ON api_key (project_id, number) WHERE project_id IS NOT NULL;
+  CREATE INDEX api_key_accountable_user_id ON api_key (accountable_user_id, organization_id, number);
+  -- Clients that know keys by name ask at each creation whether a name is taken.
+  CREATE INDEX api_key_name ON api_key (organization_id, name) WHERE revoked_at IS NULL;
+  -- The few keys of every organization that operators list.
+  CREATE INDEX api_key_service ON api_key (id) WHERE scopes @> '{deployment:verify}' AND revoked_at IS NULL;
+  -- A browser's preflight request asks whether any key allows an origin.
+  CREATE INDEX api_key_allowed_domains ON api_key USING gin (allowed_domains)
+    WHERE revoked_at IS NULL AND disabled_at IS NULL AND allowed_domains <> '{}';
+
+  -- Which notices of which expiry were sent. A key whose expiry moves gets new ones.
+  CREATE TABLE api_key_notice (
+    api_key_id uuid NOT NULL REFERENCES api_key,
+    expires_at timestamptz NOT NULL,
+    -- How long before the expiry; zero when it has come.
+    lead interval NOT NULL,
+    PRIMARY KEY (api_key_id, expires_at, lead)
+  );
+
+  CREATE TABLE api_key_secret (
+    id uuid PRIMARY KEY,
+    api_key_id uuid NOT NULL REFERENCES api_key,
+    -- The first 10 random characters of the token.
+    handle text NOT NULL UNIQUE,
+    -- Argon2id over the whole token.
+    hash text NOT NULL,
+    -- By which nodes recognize a secret that Argon2id has verified once.
+    digest bytea,
+    created_at timestamptz NOT NULL,
+    -- From this instant on it no longer verifies; null while it is the key's secret.
+    ended_at timestamptz
+  );
+  CREATE UNIQUE INDEX api_key_secret_current ON api_key_secret (api_key_id) WHERE ended_at IS NULL;
+  -- Lists show 6 characters of a secret, and search finds keys by them, earlier secrets included.
+  CREATE INDEX api_key_secret_shown ON api_key_secret (left(handle, 6));
+`;
+
+/** What a key may take in a time, and what it has taken. */
+export const RATE_LIMITS = /* sql */ `
+  -- One row for each limit of a key. Admission reads and writes it; a change of the limit resets it or leaves it.
+  CREATE TABLE api_key_rate (
+    api_key_id uuid NOT NULL REFERENCES api_key,
+    name text NOT NULL,
+    quota int NOT NULL CHECK (quota > 0),
+    window_seconds int NOT NULL CHECK (window_seconds > 0),
+    -- The number of the newest sub-window, a sixtieth of the window, counted from 1970.
+    newest bigint NOT NULL DEFAULT 0,
+    -- What it and the sixty before it have let through, the oldest first: all that a window ending now can reach.
+    counts int[] NOT NULL DEFAULT array_fill(0, ARRAY[61]) CHECK (cardinality(counts) = 61),
+    PRIMARY KEY (api_key_id, name)
+  ) WITH (fillfactor = 50);
+
+  -- What a limit that a key no longer has has counted, until its window has passed: adding it again continues the count.
+  CREATE TABLE api_key_removed_rate (
+    api_key_id uuid NOT NULL REFERENCES api_key,
+    window_seconds int NOT NULL CHECK (window_seconds > 0),
+    -- As in api_key_rate.
+    newest bigint NOT NULL,
+    counts int[] NOT NULL CHECK (cardinality(counts) = 61),
+    PRIMARY KEY (api_key_id, window_seconds)
+  );
+`;
+
+/** Revokes any number of keys by one row. */
+export const MASS_REVOCATION = /* sql */ `
+  -- A mass revocation that the worker has not finished: its keys are revoked from the commit of this row on. The worker
+  -- sets revoked_at of each key, writes the key's event, and removes the row with the last of them.
+  CREATE TABLE api_key_revocation (
+    id uuid PRIMARY KEY,
+    organization_id uuid NOT NULL REFERENCES organization,
+    kind text NOT NULL CHECK (kind IN ('project', 'member')),
+    -- The project, or the user who is accountable for the keys.
+    subject uuid NOT NULL,
+    -- The highest number among the keys: a key made later, by a member who came back, has a higher one.
+    last_number bigint NOT NULL,
+    -- The number of the last key that the worker has done.
+    done_number bigint NOT NULL DEFAULT 0,
+    revoked_at timestamptz NOT NULL,
+    -- What the event of each key says of the change that revoked it.
+    seq bigint NOT NULL,
+    actor jsonb NOT NULL,
+    ip text,
+    user_agent text,
+    request_id text NOT NULL
+  );
+  CREATE INDEX api_key_revocation_subject ON api_key_revocation (subject);
+
+  -- A row that goes before all of its keys are revoked would revive the others.
+  CREATE FUNCTION refuse_unfinished_revocation() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    IF EXISTS (
+      SELECT FROM api_key WHERE OLD.kind = 'project' AND project_id = OLD.subject AND number <= OLD.last_number
+        AND revoked_at IS NULL
+    ) OR EXISTS (
+      SELECT FROM api_key WHERE OLD.kind = 'member' AND accountable_user_id = OLD.subject
+        AND organization_id = OLD.organization_id AND number <= OLD.last_number AND revoked_at IS NULL
+    ) THEN
+      RAISE EXCEPTION 'api_key_revocation: it goes with the last of its keys' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN OLD;
+  END $$;
+  CREATE TRIGGER refuse_unfinished BEFORE DELETE ON api_key_revocation
+    FOR EACH ROW EXECUTE FUNCTION refuse_unfinished_revocation();
+  ALTER TABLE api_key_revocation ENABLE ALWAYS TRIGGER refuse_unfinished;
+
+  -- The one definition of which keys an unfinished mass revocation covers. PostgreSQL inlines it into the query that asks.
+  CREATE FUNCTION pending_revocations(organization uuid, project uuid, accountable_user uuid, key_number bigint)
+    RETURNS SETOF api_key_revocation LANGUAGE sql STABLE AS $$
+      SELECT r.* FROM api_key_revocation r
+      WHERE r.subject IN (project, accountable_user) AND r.organization_id = organization AND r.last_number >= key_number
+    $$;
+`;
+
+/** Counts keys, so that a limit on their number costs the same whatever the number is. */
+export const KEY_COUNTS = /* sql */ `
+  -- The keys that are not revoked, by project and accountable user, and of the whole organization where the user is null.
+  -- Who creates a key holds the organization's row until the commit, so two creations never pass the limit together.
+  CREATE TABLE api_key_count (
+    organization_id uuid NOT NULL REFERENCES organization,
+    accountable_user_id uuid,
+    project_id uuid,
+    keys integer NOT NULL,
+    UNIQUE NULLS NOT DISTINCT (organization_id, accountable_user_id, project_id)
+  ) WITH (fillfactor = 50);
+  CREATE INDEX api_key_count_project_id ON api_key_count (project_id) WHERE project_id IS NOT NULL;
+
+  CREATE FUNCTION count_created_api_keys() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    INSERT INTO api_key_count AS c (organization_id, accountable_user_id, project_id, keys)
+    SELECT organization_id, accountable_user_id, project_id, count(*) FROM created WHERE revoked_at IS NULL
+    GROUP BY GROUPING SETS ((organization_id), (organization_id, accountable_user_id, project_id))
+    -- The row of the organization first, so that no two transactions wait for each other.
+    ORDER BY organization_id, accountable_user_id NULLS FIRST, project_id
+    ON CONFLICT (organization_id, accountable_user_id, project_id) DO UPDATE SET keys = c.keys + excluded.keys;
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER count_created AFTER INSERT ON api_key REFERENCING NEW TABLE AS created
+    FOR EACH STATEMENT EXECUTE FUNCTION count_created_api_keys();
+
+  CREATE FUNCTION count_revoked_api_key() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN
+    -- A mass revocation has taken its keys off the counts already.
+    IF EXISTS (SELECT FROM pending_revocations(OLD.organization_id, OLD.project_id, OLD.accountable_user_id, OLD.number))
+    THEN RETURN NULL; END IF;
+    UPDATE api_key_count SET keys = greatest(keys - 1, 0)
+    WHERE organization_id = OLD.organization_id AND accountable_user_id IS NULL AND project_id IS NULL;
+    UPDATE api_key_count SET keys = greatest(keys - 1, 0)
+    WHERE organization_id = OLD.organization_id AND accountable_user_id = OLD.accountable_user_id
+      AND project_id IS NOT DISTINCT FROM OLD.project_id;
+    RETURN NULL;
+  END $$;
+  CREATE TRIGGER count_revoked AFTER UPDATE ON api_key FOR EACH ROW
+    WHEN (OLD.revoked_at IS NULL AND NEW.revoked_at IS NOT NULL) EXECUTE FUNCTION count_revoked_api_key();
+`;
+
+export const CREDITS = /* sql */ `
+  -- The prepaid balance of an organization; one without a row is not metered.
+  CREATE TABLE credit (
+    organization_id uuid PRIMARY KEY REFERENCES organization,
+    balance bigint NOT NULL CHECK (balance >= 0),
+    -- Each time the balance crosses it, credits.low is emitted once.
+    low_below bigint NOT NULL
+  ) WITH (fillfactor = 50);
+
+  -- What was added to a balance, and by whom, and the ends of metering.
+  CREATE TABLE credit_grant (
+    id uuid PRIMARY KEY,
+    organization_id uuid NOT NULL REFERENCES organization,
+    amount bigint NOT NULL,
+    balance_after bigint NOT NULL,
+    reason text,
+    granted_by uuid REFERENCES user_account,
+    created_at timestamptz NOT NULL
+  );
+  CREATE INDEX credit_grant_organization_id ON credit_grant (organization_id, id);
+`;

@@ -1,0 +1,35 @@
+/** What the roles of the serving processes may do. */
+export const RIGHTS = /* sql */ `
+  GRANT SELECT, INSERT ON signing_key, credit_grant TO keyledger_api;
+  GRANT SELECT, INSERT, UPDATE ON
+    organization, user_account, membership, session, refresh_token, project, invitation, password_reset,
+    api_key, api_key_secret TO keyledger_api;
+  GRANT DELETE ON membership TO keyledger_api;
+  GRANT SELECT, INSERT, UPDATE, DELETE ON login_delay, idempotency_key, credit, api_key_rate, api_key_count TO keyledger_api;
+  GRANT SELECT, INSERT, DELETE ON api_key_removed_rate TO keyledger_api;
+  GRANT SELECT, INSERT ON api_key_revocation TO keyledger_api;
+  GRANT SELECT ON api_key_usage, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_api;
+  GRANT SELECT, UPDATE ON authz_state TO keyledger_api;
+  GRANT SELECT, INSERT ON authz_change, outbox TO keyledger_api;
+  GRANT SELECT ON audit_log, audit_event, event_quarantine TO keyledger_api;
+
+  -- At its start a process looks for the schema that it knows.
+  GRANT SELECT ON migration TO keyledger_api, keyledger_worker;
+
+  -- Ingestion.
+  GRANT SELECT, UPDATE ON ingest TO keyledger_worker;
+  GRANT SELECT, INSERT, DELETE ON outbox TO keyledger_worker;
+  GRANT SELECT, INSERT ON event_quarantine, audit_event, api_key_endpoint TO keyledger_worker;
+  GRANT SELECT, INSERT, UPDATE ON
+    audit_log, api_key_usage, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_worker;
+  -- A partition that is named itself has rights of its own.
+  GRANT SELECT ON audit_event_default TO keyledger_worker;
+  GRANT EXECUTE ON FUNCTION ensure_audit_partitions TO keyledger_worker;
+  -- Expiry, which the worker notices by itself, and mass revocation.
+  GRANT SELECT ON api_key, authz_state TO keyledger_worker;
+  GRANT SELECT, INSERT ON api_key_notice TO keyledger_worker;
+  GRANT UPDATE (revoked_at, updated_at, version) ON api_key TO keyledger_worker;
+  GRANT SELECT, UPDATE (done_number), DELETE ON api_key_revocation TO keyledger_worker;
+  -- Upkeep.
+  GRANT SELECT, DELETE ON authz_change, idempotency_key, login_delay TO keyledger_worker;
+`;

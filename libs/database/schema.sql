@@ -1,0 +1,648 @@
+CREATE TABLE api_key (
+  id uuid NOT NULL,
+  number bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  organization_id uuid NOT NULL,
+  project_id uuid,
+  name text NOT NULL,
+  description text,
+  external_id text,
+  owner_note text,
+  metadata jsonb NOT NULL,
+  public_key text NOT NULL,
+  prefix text NOT NULL,
+  environment text NOT NULL,
+  scopes text[] NOT NULL,
+  allowed_domains text[] NOT NULL,
+  public_scopes text[],
+  allowed_ips text[] NOT NULL,
+  rate_limits jsonb NOT NULL,
+  accountable_user_id uuid NOT NULL,
+  own_keys_only boolean NOT NULL,
+  created_by_type text NOT NULL,
+  created_by_id uuid NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  expires_at timestamp with time zone,
+  rotated_at timestamp with time zone,
+  disabled_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  deleted_at timestamp with time zone,
+  version integer NOT NULL,
+  CONSTRAINT api_key_accountable_user_id_fkey FOREIGN KEY (accountable_user_id) REFERENCES user_account(id),
+  CONSTRAINT api_key_environment_check CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
+  CONSTRAINT api_key_number_key UNIQUE (number),
+  CONSTRAINT api_key_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
+  CONSTRAINT api_key_pkey PRIMARY KEY (id),
+  CONSTRAINT api_key_project_id_fkey FOREIGN KEY (project_id) REFERENCES project(id),
+  CONSTRAINT api_key_public_key_key UNIQUE (public_key)
+);
+CREATE INDEX api_key_accountable_user_id ON public.api_key USING btree (accountable_user_id, organization_id, number);
+CREATE INDEX api_key_allowed_domains ON public.api_key USING gin (allowed_domains) WHERE ((revoked_at IS NULL) AND (disabled_at IS NULL) AND (allowed_domains <> '{}'::text[]));
+CREATE INDEX api_key_expires_at ON public.api_key USING btree (expires_at) WHERE (expires_at IS NOT NULL);
+CREATE INDEX api_key_external_id ON public.api_key USING btree (organization_id, external_id) WHERE (external_id IS NOT NULL);
+CREATE INDEX api_key_name ON public.api_key USING btree (organization_id, name) WHERE (revoked_at IS NULL);
+CREATE INDEX api_key_organization_id ON public.api_key USING btree (organization_id, id) WHERE (deleted_at IS NULL);
+CREATE INDEX api_key_project_id ON public.api_key USING btree (project_id, number) WHERE (project_id IS NOT NULL);
+CREATE INDEX api_key_service ON public.api_key USING btree (id) WHERE ((scopes @> '{deployment:verify}'::text[]) AND (revoked_at IS NULL));
+CREATE TRIGGER count_created AFTER INSERT ON public.api_key REFERENCING NEW TABLE AS created FOR EACH STATEMENT EXECUTE FUNCTION count_created_api_keys();
+CREATE TRIGGER count_revoked AFTER UPDATE ON public.api_key FOR EACH ROW WHEN (((old.revoked_at IS NULL) AND (new.revoked_at IS NOT NULL))) EXECUTE FUNCTION count_revoked_api_key();
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key FOR EACH ROW WHEN ((((((new.id IS DISTINCT FROM old.id) OR (new.organization_id IS DISTINCT FROM old.organization_id)) OR (new.accountable_user_id IS DISTINCT FROM old.accountable_user_id)) OR (new.number IS DISTINCT FROM old.number)) OR ((old.revoked_at IS NOT NULL) AND (new.revoked_at IS DISTINCT FROM old.revoked_at)) OR ((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL)) OR ((old.expires_at < (now() - '00:01:00'::interval)) AND (new.expires_at IS DISTINCT FROM old.expires_at)))) EXECUTE FUNCTION refuse_change('a key that has ended stays ended');
+ALTER TABLE api_key ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON api_key TO keyledger_api;
+GRANT SELECT ON api_key TO keyledger_worker;
+GRANT UPDATE (revoked_at) ON api_key TO keyledger_worker;
+GRANT UPDATE (updated_at) ON api_key TO keyledger_worker;
+GRANT UPDATE (version) ON api_key TO keyledger_worker;
+
+CREATE TABLE api_key_count (
+  organization_id uuid NOT NULL,
+  accountable_user_id uuid,
+  project_id uuid,
+  keys integer NOT NULL,
+  CONSTRAINT api_key_count_organization_id_accountable_user_id_project_i_key UNIQUE NULLS NOT DISTINCT (organization_id, accountable_user_id, project_id),
+  CONSTRAINT api_key_count_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id)
+) WITH (fillfactor=50);
+CREATE INDEX api_key_count_project_id ON public.api_key_count USING btree (project_id) WHERE (project_id IS NOT NULL);
+GRANT DELETE, INSERT, SELECT, UPDATE ON api_key_count TO keyledger_api;
+
+CREATE TABLE api_key_endpoint (
+  api_key_id uuid NOT NULL,
+  endpoint text COLLATE "C" NOT NULL,
+  management boolean NOT NULL,
+  CONSTRAINT api_key_endpoint_pkey PRIMARY KEY (api_key_id, endpoint, management)
+);
+GRANT INSERT, SELECT ON api_key_endpoint TO keyledger_worker;
+
+CREATE TABLE api_key_notice (
+  api_key_id uuid NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  lead interval NOT NULL,
+  CONSTRAINT api_key_notice_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES api_key(id),
+  CONSTRAINT api_key_notice_pkey PRIMARY KEY (api_key_id, expires_at, lead)
+);
+GRANT INSERT, SELECT ON api_key_notice TO keyledger_worker;
+
+CREATE TABLE api_key_rate (
+  api_key_id uuid NOT NULL,
+  name text NOT NULL,
+  quota integer NOT NULL,
+  window_seconds integer NOT NULL,
+  newest bigint NOT NULL DEFAULT 0,
+  counts integer[] NOT NULL DEFAULT array_fill(0, ARRAY[61]),
+  CONSTRAINT api_key_rate_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES api_key(id),
+  CONSTRAINT api_key_rate_counts_check CHECK ((cardinality(counts) = 61)),
+  CONSTRAINT api_key_rate_pkey PRIMARY KEY (api_key_id, name),
+  CONSTRAINT api_key_rate_quota_check CHECK ((quota > 0)),
+  CONSTRAINT api_key_rate_window_seconds_check CHECK ((window_seconds > 0))
+) WITH (fillfactor=50);
+GRANT DELETE, INSERT, SELECT, UPDATE ON api_key_rate TO keyledger_api;
+
+CREATE TABLE api_key_removed_rate (
+  api_key_id uuid NOT NULL,
+  window_seconds integer NOT NULL,
+  newest bigint NOT NULL,
+  counts integer[] NOT NULL,
+  CONSTRAINT api_key_removed_rate_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES api_key(id),
+  CONSTRAINT api_key_removed_rate_counts_check CHECK ((cardinality(counts) = 61)),
+  CONSTRAINT api_key_removed_rate_pkey PRIMARY KEY (api_key_id, window_seconds),
+  CONSTRAINT api_key_removed_rate_window_seconds_check CHECK ((window_seconds > 0))
+);
+GRANT DELETE, INSERT, SELECT ON api_key_removed_rate TO keyledger_api;
+
+CREATE TABLE api_key_revocation (
+  id uuid NOT NULL,
+  organization_id uuid NOT NULL,
+  kind text NOT NULL,
+  subject uuid NOT NULL,
+  last_number bigint NOT NULL,
+  done_number bigint NOT NULL DEFAULT 0,
+  revoked_at timestamp with time zone NOT NULL,
+  seq bigint NOT NULL,
+  actor jsonb NOT NULL,
+  ip text,
+  user_agent text,
+  request_id text NOT NULL,
+  CONSTRAINT api_key_revocation_kind_check CHECK ((kind = ANY (ARRAY['project'::text, 'member'::text]))),
+  CONSTRAINT api_key_revocation_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
+  CONSTRAINT api_key_revocation_pkey PRIMARY KEY (id)
+);
+CREATE INDEX api_key_revocation_subject ON public.api_key_revocation USING btree (subject);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_revocation FOR EACH ROW WHEN (((((((new.id IS DISTINCT FROM old.id) OR (new.organization_id IS DISTINCT FROM old.organization_id)) OR (new.subject IS DISTINCT FROM old.subject)) OR (new.last_number IS DISTINCT FROM old.last_number)) OR (new.revoked_at IS DISTINCT FROM old.revoked_at)) OR (new.done_number < old.done_number))) EXECUTE FUNCTION refuse_change('a mass revocation only goes on');
+ALTER TABLE api_key_revocation ENABLE ALWAYS TRIGGER never_back_update;
+CREATE TRIGGER refuse_unfinished BEFORE DELETE ON public.api_key_revocation FOR EACH ROW EXECUTE FUNCTION refuse_unfinished_revocation();
+ALTER TABLE api_key_revocation ENABLE ALWAYS TRIGGER refuse_unfinished;
+GRANT DELETE, SELECT ON api_key_revocation TO keyledger_worker;
+GRANT INSERT, SELECT ON api_key_revocation TO keyledger_api;
+GRANT UPDATE (done_number) ON api_key_revocation TO keyledger_worker;
+
+CREATE TABLE api_key_secret (
+  id uuid NOT NULL,
+  api_key_id uuid NOT NULL,
+  handle text NOT NULL,
+  hash text NOT NULL,
+  digest bytea,
+  created_at timestamp with time zone NOT NULL,
+  ended_at timestamp with time zone,
+  CONSTRAINT api_key_secret_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES api_key(id),
+  CONSTRAINT api_key_secret_handle_key UNIQUE (handle),
+  CONSTRAINT api_key_secret_pkey PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX api_key_secret_current ON public.api_key_secret USING btree (api_key_id) WHERE (ended_at IS NULL);
+CREATE INDEX api_key_secret_shown ON public.api_key_secret USING btree ("left"(handle, 6));
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_secret FOR EACH ROW WHEN (((((new.id IS DISTINCT FROM old.id) OR (new.api_key_id IS DISTINCT FROM old.api_key_id)) OR (new.handle IS DISTINCT FROM old.handle)) OR ((old.ended_at IS NOT NULL) AND ((new.ended_at IS NULL) OR (new.ended_at > old.ended_at))))) EXECUTE FUNCTION refuse_change('a secret that has ended stays ended');
+ALTER TABLE api_key_secret ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON api_key_secret TO keyledger_api;
+
+CREATE TABLE api_key_secret_usage (
+  secret_id uuid NOT NULL,
+  last_used_at timestamp with time zone NOT NULL,
+  CONSTRAINT api_key_secret_usage_pkey PRIMARY KEY (secret_id)
+) WITH (fillfactor=70);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_secret_usage FOR EACH ROW WHEN (((new.secret_id IS DISTINCT FROM old.secret_id) OR (new.last_used_at < old.last_used_at))) EXECUTE FUNCTION refuse_change('usage only grows');
+ALTER TABLE api_key_secret_usage ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON api_key_secret_usage TO keyledger_worker;
+GRANT SELECT ON api_key_secret_usage TO keyledger_api;
+
+CREATE TABLE api_key_usage (
+  api_key_id uuid NOT NULL,
+  uses bigint NOT NULL DEFAULT 0,
+  denials bigint NOT NULL DEFAULT 0,
+  last_used_at timestamp with time zone,
+  last_denied_at timestamp with time zone,
+  CONSTRAINT api_key_usage_pkey PRIMARY KEY (api_key_id)
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_usage FOR EACH ROW WHEN (((new.api_key_id IS DISTINCT FROM old.api_key_id) OR (new.uses < old.uses) OR (new.denials < old.denials) OR (new.last_used_at < old.last_used_at) OR (new.last_denied_at < old.last_denied_at) OR ((old.last_used_at IS NOT NULL) AND (new.last_used_at IS NULL)) OR ((old.last_denied_at IS NOT NULL) AND (new.last_denied_at IS NULL)))) EXECUTE FUNCTION refuse_change('usage only grows');
+ALTER TABLE api_key_usage ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON api_key_usage TO keyledger_worker;
+GRANT SELECT ON api_key_usage TO keyledger_api;
+
+CREATE TABLE api_key_usage_hour (
+  api_key_id uuid NOT NULL,
+  hour timestamp with time zone NOT NULL,
+  outcome text COLLATE "C" NOT NULL,
+  endpoint text COLLATE "C" NOT NULL,
+  organization_id uuid NOT NULL,
+  project_id uuid,
+  count bigint NOT NULL,
+  credits bigint NOT NULL,
+  management boolean NOT NULL,
+  CONSTRAINT api_key_usage_hour_pkey PRIMARY KEY (api_key_id, hour, outcome, endpoint, management)
+) WITH (fillfactor=70);
+CREATE INDEX api_key_usage_hour_organization_id ON public.api_key_usage_hour USING btree (organization_id, hour);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_usage_hour FOR EACH ROW WHEN (((((((((new.api_key_id IS DISTINCT FROM old.api_key_id) OR (new.hour IS DISTINCT FROM old.hour)) OR (new.outcome IS DISTINCT FROM old.outcome)) OR (new.endpoint IS DISTINCT FROM old.endpoint)) OR (new.management IS DISTINCT FROM old.management)) OR (new.organization_id IS DISTINCT FROM old.organization_id)) OR (new.project_id IS DISTINCT FROM old.project_id)) OR (new.count < old.count) OR (new.credits < old.credits))) EXECUTE FUNCTION refuse_change('usage only grows');
+ALTER TABLE api_key_usage_hour ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON api_key_usage_hour TO keyledger_worker;
+GRANT SELECT ON api_key_usage_hour TO keyledger_api;
+
+CREATE TABLE api_key_verifications (
+  api_key_id uuid NOT NULL,
+  secret_id uuid NOT NULL,
+  ingest_group smallint NOT NULL,
+  count bigint NOT NULL,
+  last_at timestamp with time zone NOT NULL,
+  CONSTRAINT api_key_verifications_pkey PRIMARY KEY (api_key_id, secret_id, ingest_group)
+) WITH (fillfactor=50);
+CREATE INDEX api_key_verifications_secret_id ON public.api_key_verifications USING btree (secret_id);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_verifications FOR EACH ROW WHEN (((((new.api_key_id IS DISTINCT FROM old.api_key_id) OR (new.secret_id IS DISTINCT FROM old.secret_id)) OR (new.ingest_group IS DISTINCT FROM old.ingest_group)) OR (new.count < old.count) OR (new.last_at < old.last_at))) EXECUTE FUNCTION refuse_change('usage only grows');
+ALTER TABLE api_key_verifications ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON api_key_verifications TO keyledger_worker;
+GRANT SELECT ON api_key_verifications TO keyledger_api;
+
+CREATE TABLE audit_event (
+  id uuid NOT NULL,
+  organization_id uuid NOT NULL,
+  leaf_index bigint NOT NULL,
+  leaf_hash bytea NOT NULL,
+  entry bytea NOT NULL,
+  type text NOT NULL,
+  time timestamp with time zone NOT NULL,
+  api_key_id uuid,
+  project_id uuid,
+  actor_id text,
+  subject text,
+  outcome text,
+  ip inet,
+  path text,
+  CONSTRAINT audit_event_pkey PRIMARY KEY (id)
+) PARTITION BY RANGE (id);
+CREATE INDEX audit_event_actor ON ONLY public.audit_event USING btree (organization_id, actor_id, leaf_index) WHERE ((api_key_id IS NULL) OR (actor_id <> subject));
+CREATE INDEX audit_event_key ON ONLY public.audit_event USING btree (api_key_id, leaf_index) WHERE (api_key_id IS NOT NULL);
+CREATE INDEX audit_event_leaf ON ONLY public.audit_event USING btree (organization_id, leaf_index);
+CREATE INDEX audit_event_project ON ONLY public.audit_event USING btree (project_id, leaf_index) WHERE (project_id IS NOT NULL);
+CREATE INDEX audit_event_subject ON ONLY public.audit_event USING btree (organization_id, subject, leaf_index) WHERE (api_key_id IS NULL);
+CREATE INDEX audit_event_type ON ONLY public.audit_event USING btree (organization_id, type, leaf_index) WHERE (type <> 'api_key.used'::text);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_event FOR EACH ROW EXECUTE FUNCTION audit_event_is_append_only();
+ALTER TABLE audit_event ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_event FOR EACH STATEMENT EXECUTE FUNCTION audit_event_is_append_only();
+ALTER TABLE audit_event ENABLE ALWAYS TRIGGER no_truncate;
+GRANT INSERT, SELECT ON audit_event TO keyledger_worker;
+GRANT SELECT ON audit_event TO keyledger_api;
+
+CREATE TABLE audit_event_default (
+  id uuid NOT NULL,
+  organization_id uuid NOT NULL,
+  leaf_index bigint NOT NULL,
+  leaf_hash bytea NOT NULL,
+  entry bytea NOT NULL,
+  type text NOT NULL,
+  time timestamp with time zone NOT NULL,
+  api_key_id uuid,
+  project_id uuid,
+  actor_id text,
+  subject text,
+  outcome text,
+  ip inet,
+  path text,
+  CONSTRAINT audit_event_default_pkey PRIMARY KEY (id)
+);
+CREATE INDEX audit_event_default_api_key_id_leaf_index_idx ON public.audit_event_default USING btree (api_key_id, leaf_index) WHERE (api_key_id IS NOT NULL);
+CREATE INDEX audit_event_default_organization_id_actor_id_leaf_index_idx ON public.audit_event_default USING btree (organization_id, actor_id, leaf_index) WHERE ((api_key_id IS NULL) OR (actor_id <> subject));
+CREATE INDEX audit_event_default_organization_id_leaf_index_idx ON public.audit_event_default USING btree (organization_id, leaf_index);
+CREATE INDEX audit_event_default_organization_id_subject_leaf_index_idx ON public.audit_event_default USING btree (organization_id, subject, leaf_index) WHERE (api_key_id IS NULL);
+CREATE INDEX audit_event_default_organization_id_type_leaf_index_idx ON public.audit_event_default USING btree (organization_id, type, leaf_index) WHERE (type <> 'api_key.used'::text);
+CREATE INDEX audit_event_default_project_id_leaf_index_idx ON public.audit_event_default USING btree (project_id, leaf_index) WHERE (project_id IS NOT NULL);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_event_default FOR EACH ROW EXECUTE FUNCTION audit_event_is_append_only();
+ALTER TABLE audit_event_default ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_event_default FOR EACH STATEMENT EXECUTE FUNCTION audit_event_is_append_only();
+ALTER TABLE audit_event_default ENABLE ALWAYS TRIGGER no_truncate;
+GRANT SELECT ON audit_event_default TO keyledger_worker;
+
+CREATE TABLE audit_log (
+  organization_id uuid NOT NULL,
+  size bigint NOT NULL,
+  CONSTRAINT audit_log_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
+  CONSTRAINT audit_log_pkey PRIMARY KEY (organization_id)
+);
+CREATE TRIGGER never_back_delete BEFORE DELETE ON public.audit_log FOR EACH ROW WHEN (true) EXECUTE FUNCTION refuse_change('the size of an audit log only grows');
+ALTER TABLE audit_log ENABLE ALWAYS TRIGGER never_back_delete;
+CREATE TRIGGER never_back_insert BEFORE INSERT ON public.audit_log FOR EACH ROW WHEN ((new.size <> 0)) EXECUTE FUNCTION refuse_change('an audit log begins empty');
+ALTER TABLE audit_log ENABLE ALWAYS TRIGGER never_back_insert;
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_log FOR EACH ROW WHEN (((new.size < old.size) OR (new.organization_id IS DISTINCT FROM old.organization_id))) EXECUTE FUNCTION refuse_change('the size of an audit log only grows');
+ALTER TABLE audit_log ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON audit_log TO keyledger_worker;
+GRANT SELECT ON audit_log TO keyledger_api;
+
+CREATE TABLE authz_change (
+  shard smallint NOT NULL,
+  seq bigint NOT NULL,
+  tag bigint NOT NULL,
+  kind text NOT NULL,
+  id uuid NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT authz_change_pkey PRIMARY KEY (shard, seq, id)
+);
+CREATE TRIGGER never_back_delete BEFORE DELETE ON public.authz_change FOR EACH ROW WHEN ((old.created_at > (now() - '00:30:00'::interval))) EXECUTE FUNCTION refuse_change('nodes still need this change');
+ALTER TABLE authz_change ENABLE ALWAYS TRIGGER never_back_delete;
+GRANT DELETE, SELECT ON authz_change TO keyledger_worker;
+GRANT INSERT, SELECT ON authz_change TO keyledger_api;
+
+CREATE TABLE authz_state (
+  shard smallint NOT NULL,
+  seq bigint NOT NULL,
+  tag bigint NOT NULL,
+  CONSTRAINT authz_state_pkey PRIMARY KEY (shard)
+) WITH (fillfactor=50);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.authz_state FOR EACH ROW WHEN (((new.seq <= old.seq) OR (new.tag = old.tag) OR (new.shard IS DISTINCT FROM old.shard))) EXECUTE FUNCTION refuse_change('an authorization state only moves on, under a new tag');
+ALTER TABLE authz_state ENABLE ALWAYS TRIGGER never_back_update;
+GRANT SELECT ON authz_state TO keyledger_worker;
+GRANT SELECT, UPDATE ON authz_state TO keyledger_api;
+
+CREATE TABLE credit (
+  organization_id uuid NOT NULL,
+  balance bigint NOT NULL,
+  low_below bigint NOT NULL,
+  CONSTRAINT credit_balance_check CHECK ((balance >= 0)),
+  CONSTRAINT credit_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
+  CONSTRAINT credit_pkey PRIMARY KEY (organization_id)
+) WITH (fillfactor=50);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.credit FOR EACH ROW WHEN ((new.organization_id IS DISTINCT FROM old.organization_id)) EXECUTE FUNCTION refuse_change('a balance stays that of its organization');
+ALTER TABLE credit ENABLE ALWAYS TRIGGER never_back_update;
+GRANT DELETE, INSERT, SELECT, UPDATE ON credit TO keyledger_api;
+
+CREATE TABLE credit_grant (
+  id uuid NOT NULL,
+  organization_id uuid NOT NULL,
+  amount bigint NOT NULL,
+  balance_after bigint NOT NULL,
+  reason text,
+  granted_by uuid,
+  created_at timestamp with time zone NOT NULL,
+  CONSTRAINT credit_grant_granted_by_fkey FOREIGN KEY (granted_by) REFERENCES user_account(id),
+  CONSTRAINT credit_grant_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
+  CONSTRAINT credit_grant_pkey PRIMARY KEY (id)
+);
+CREATE INDEX credit_grant_organization_id ON public.credit_grant USING btree (organization_id, id);
+GRANT INSERT, SELECT ON credit_grant TO keyledger_api;
+
+CREATE TABLE event_quarantine (
+  id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+  shard smallint NOT NULL,
+  batch_id uuid NOT NULL,
+  entry bytea NOT NULL,
+  reason text NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT event_quarantine_pkey PRIMARY KEY (id)
+);
+GRANT INSERT, SELECT ON event_quarantine TO keyledger_worker;
+GRANT SELECT ON event_quarantine TO keyledger_api;
+
+CREATE TABLE idempotency_key (
+  caller text NOT NULL,
+  key text NOT NULL,
+  fingerprint bytea NOT NULL,
+  attempt uuid NOT NULL,
+  response jsonb,
+  requirements jsonb,
+  started_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT idempotency_key_pkey PRIMARY KEY (caller, key)
+);
+CREATE INDEX idempotency_key_started_at ON public.idempotency_key USING btree (started_at);
+GRANT DELETE, INSERT, SELECT, UPDATE ON idempotency_key TO keyledger_api;
+GRANT DELETE, SELECT ON idempotency_key TO keyledger_worker;
+
+CREATE TABLE ingest (
+  shard smallint NOT NULL,
+  CONSTRAINT ingest_pkey PRIMARY KEY (shard)
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.ingest FOR EACH ROW WHEN (true) EXECUTE FUNCTION refuse_change('the shards are fixed');
+ALTER TABLE ingest ENABLE ALWAYS TRIGGER never_back_update;
+GRANT SELECT, UPDATE ON ingest TO keyledger_worker;
+
+CREATE TABLE invitation (
+  id uuid NOT NULL,
+  organization_id uuid,
+  role text,
+  email text,
+  token_hash bytea NOT NULL,
+  created_by uuid,
+  created_at timestamp with time zone NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  accepted_at timestamp with time zone,
+  revoked_at timestamp with time zone,
+  CONSTRAINT invitation_check CHECK (((organization_id IS NULL) = (role IS NULL))),
+  CONSTRAINT invitation_created_by_fkey FOREIGN KEY (created_by) REFERENCES user_account(id),
+  CONSTRAINT invitation_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
+  CONSTRAINT invitation_pkey PRIMARY KEY (id),
+  CONSTRAINT invitation_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'developer'::text, 'auditor'::text, 'viewer'::text]))),
+  CONSTRAINT invitation_token_hash_key UNIQUE (token_hash)
+);
+CREATE INDEX invitation_organization_id ON public.invitation USING btree (organization_id, id) WHERE ((accepted_at IS NULL) AND (revoked_at IS NULL));
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.invitation FOR EACH ROW WHEN ((((((new.id IS DISTINCT FROM old.id) OR (new.organization_id IS DISTINCT FROM old.organization_id)) OR (new.role IS DISTINCT FROM old.role)) OR (new.token_hash IS DISTINCT FROM old.token_hash)) OR (new.expires_at > old.expires_at) OR ((old.accepted_at IS NOT NULL) AND (new.accepted_at IS NULL)) OR ((old.revoked_at IS NOT NULL) AND (new.revoked_at IS NULL)))) EXECUTE FUNCTION refuse_change('an invitation that has ended stays ended');
+ALTER TABLE invitation ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON invitation TO keyledger_api;
+
+CREATE TABLE login_delay (
+  bucket text NOT NULL,
+  failures integer NOT NULL,
+  next_attempt_at timestamp with time zone NOT NULL,
+  CONSTRAINT login_delay_pkey PRIMARY KEY (bucket)
+);
+GRANT DELETE, INSERT, SELECT, UPDATE ON login_delay TO keyledger_api;
+GRANT DELETE, SELECT ON login_delay TO keyledger_worker;
+
+CREATE TABLE membership (
+  organization_id uuid NOT NULL,
+  user_id uuid NOT NULL,
+  role text NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  CONSTRAINT membership_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
+  CONSTRAINT membership_pkey PRIMARY KEY (organization_id, user_id),
+  CONSTRAINT membership_role_check CHECK ((role = ANY (ARRAY['owner'::text, 'admin'::text, 'developer'::text, 'auditor'::text, 'viewer'::text]))),
+  CONSTRAINT membership_user_id_fkey FOREIGN KEY (user_id) REFERENCES user_account(id)
+);
+CREATE INDEX membership_user_id ON public.membership USING btree (user_id);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.membership FOR EACH ROW WHEN (((new.organization_id IS DISTINCT FROM old.organization_id) OR (new.user_id IS DISTINCT FROM old.user_id))) EXECUTE FUNCTION refuse_change('a membership stays the same one');
+ALTER TABLE membership ENABLE ALWAYS TRIGGER never_back_update;
+GRANT DELETE, INSERT, SELECT, UPDATE ON membership TO keyledger_api;
+
+CREATE TABLE organization (
+  id uuid NOT NULL,
+  name text NOT NULL,
+  personal boolean NOT NULL,
+  shard smallint NOT NULL GENERATED ALWAYS AS ((get_byte(uuid_send(id), 15) & 15)) STORED,
+  created_at timestamp with time zone NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  suspended_at timestamp with time zone,
+  scope_ceiling text[],
+  version integer NOT NULL,
+  CONSTRAINT organization_pkey PRIMARY KEY (id)
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.organization FOR EACH ROW WHEN ((((new.id IS DISTINCT FROM old.id) OR (new.personal IS DISTINCT FROM old.personal)) OR (new.created_at IS DISTINCT FROM old.created_at))) EXECUTE FUNCTION refuse_change('an organization stays the same one');
+ALTER TABLE organization ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON organization TO keyledger_api;
+
+CREATE TABLE outbox (
+  shard smallint NOT NULL,
+  id uuid NOT NULL,
+  body bytea NOT NULL,
+  created_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT outbox_pkey PRIMARY KEY (shard, id)
+);
+GRANT DELETE, INSERT, SELECT ON outbox TO keyledger_worker;
+GRANT INSERT, SELECT ON outbox TO keyledger_api;
+
+CREATE TABLE password_reset (
+  token_hash bytea NOT NULL,
+  user_id uuid NOT NULL,
+  created_by uuid NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  used_at timestamp with time zone,
+  CONSTRAINT password_reset_created_by_fkey FOREIGN KEY (created_by) REFERENCES user_account(id),
+  CONSTRAINT password_reset_pkey PRIMARY KEY (token_hash),
+  CONSTRAINT password_reset_user_id_fkey FOREIGN KEY (user_id) REFERENCES user_account(id)
+);
+CREATE INDEX password_reset_created_by ON public.password_reset USING btree (created_by) WHERE (used_at IS NULL);
+CREATE INDEX password_reset_user_id ON public.password_reset USING btree (user_id) WHERE (used_at IS NULL);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.password_reset FOR EACH ROW WHEN ((((new.token_hash IS DISTINCT FROM old.token_hash) OR (new.user_id IS DISTINCT FROM old.user_id)) OR (new.expires_at > old.expires_at) OR ((old.used_at IS NOT NULL) AND (new.used_at IS NULL)))) EXECUTE FUNCTION refuse_change('a password link that was used stays used');
+ALTER TABLE password_reset ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON password_reset TO keyledger_api;
+
+CREATE TABLE project (
+  id uuid NOT NULL,
+  organization_id uuid NOT NULL,
+  name text NOT NULL,
+  description text,
+  created_at timestamp with time zone NOT NULL,
+  updated_at timestamp with time zone NOT NULL,
+  deleted_at timestamp with time zone,
+  version integer NOT NULL,
+  CONSTRAINT project_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
+  CONSTRAINT project_pkey PRIMARY KEY (id)
+);
+CREATE INDEX project_organization_id ON public.project USING btree (organization_id, id) WHERE (deleted_at IS NULL);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.project FOR EACH ROW WHEN ((((new.id IS DISTINCT FROM old.id) OR (new.organization_id IS DISTINCT FROM old.organization_id)) OR ((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL)))) EXECUTE FUNCTION refuse_change('a project that was deleted stays deleted');
+ALTER TABLE project ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON project TO keyledger_api;
+
+CREATE TABLE refresh_token (
+  hash bytea NOT NULL,
+  session_id uuid NOT NULL,
+  salt bytea NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  used_at timestamp with time zone,
+  CONSTRAINT refresh_token_pkey PRIMARY KEY (hash),
+  CONSTRAINT refresh_token_session_id_fkey FOREIGN KEY (session_id) REFERENCES session(id)
+);
+CREATE INDEX refresh_token_session_id ON public.refresh_token USING btree (session_id);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.refresh_token FOR EACH ROW WHEN ((((new.hash IS DISTINCT FROM old.hash) OR (new.session_id IS DISTINCT FROM old.session_id)) OR ((old.used_at IS NOT NULL) AND (new.used_at IS NULL)))) EXECUTE FUNCTION refuse_change('a refresh token that was used stays used');
+ALTER TABLE refresh_token ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON refresh_token TO keyledger_api;
+
+CREATE TABLE session (
+  id uuid NOT NULL,
+  user_id uuid NOT NULL,
+  ip text,
+  user_agent text,
+  created_at timestamp with time zone NOT NULL,
+  expires_at timestamp with time zone NOT NULL,
+  ended_at timestamp with time zone,
+  CONSTRAINT session_pkey PRIMARY KEY (id),
+  CONSTRAINT session_user_id_fkey FOREIGN KEY (user_id) REFERENCES user_account(id)
+);
+CREATE INDEX session_not_ended ON public.session USING btree (user_id, id) WHERE (ended_at IS NULL);
+CREATE INDEX session_user_id ON public.session USING btree (user_id);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.session FOR EACH ROW WHEN ((((new.id IS DISTINCT FROM old.id) OR (new.user_id IS DISTINCT FROM old.user_id)) OR (new.expires_at > old.expires_at) OR ((old.ended_at IS NOT NULL) AND (new.ended_at IS NULL)))) EXECUTE FUNCTION refuse_change('a session that has ended stays ended');
+ALTER TABLE session ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON session TO keyledger_api;
+
+CREATE TABLE signing_key (
+  id text NOT NULL,
+  private_key bytea NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  CONSTRAINT signing_key_pkey PRIMARY KEY (id)
+);
+GRANT INSERT, SELECT ON signing_key TO keyledger_api;
+
+CREATE TABLE user_account (
+  id uuid NOT NULL,
+  email text NOT NULL,
+  name text NOT NULL,
+  password_hash text NOT NULL,
+  personal_organization_id uuid NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  operator_since timestamp with time zone,
+  CONSTRAINT user_account_email_key UNIQUE (email),
+  CONSTRAINT user_account_personal_organization_id_fkey FOREIGN KEY (personal_organization_id) REFERENCES organization(id),
+  CONSTRAINT user_account_pkey PRIMARY KEY (id)
+);
+CREATE INDEX user_account_operator ON public.user_account USING btree (id) WHERE (operator_since IS NOT NULL);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.user_account FOR EACH ROW WHEN ((((new.id IS DISTINCT FROM old.id) OR (new.personal_organization_id IS DISTINCT FROM old.personal_organization_id)) OR (new.created_at IS DISTINCT FROM old.created_at))) EXECUTE FUNCTION refuse_change('an account stays the same one');
+ALTER TABLE user_account ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON user_account TO keyledger_api;
+
+CREATE OR REPLACE FUNCTION public.audit_event_is_append_only()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  BEGIN
+    RAISE EXCEPTION 'audit_event is append-only' USING ERRCODE = 'insufficient_privilege';
+  END $function$;
+
+CREATE OR REPLACE FUNCTION public.count_created_api_keys()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  BEGIN
+    INSERT INTO api_key_count AS c (organization_id, accountable_user_id, project_id, keys)
+    SELECT organization_id, accountable_user_id, project_id, count(*) FROM created WHERE revoked_at IS NULL
+    GROUP BY GROUPING SETS ((organization_id), (organization_id, accountable_user_id, project_id))
+    -- The row of the organization first, so that no two transactions wait for each other.
+    ORDER BY organization_id, accountable_user_id NULLS FIRST, project_id
+    ON CONFLICT (organization_id, accountable_user_id, project_id) DO UPDATE SET keys = c.keys + excluded.keys;
+    RETURN NULL;
+  END $function$;
+
+CREATE OR REPLACE FUNCTION public.count_revoked_api_key()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  BEGIN
+    -- A mass revocation has taken its keys off the counts already.
+    IF EXISTS (SELECT FROM pending_revocations(OLD.organization_id, OLD.project_id, OLD.accountable_user_id, OLD.number))
+    THEN RETURN NULL; END IF;
+    UPDATE api_key_count SET keys = greatest(keys - 1, 0)
+    WHERE organization_id = OLD.organization_id AND accountable_user_id IS NULL AND project_id IS NULL;
+    UPDATE api_key_count SET keys = greatest(keys - 1, 0)
+    WHERE organization_id = OLD.organization_id AND accountable_user_id = OLD.accountable_user_id
+      AND project_id IS NOT DISTINCT FROM OLD.project_id;
+    RETURN NULL;
+  END $function$;
+
+CREATE OR REPLACE FUNCTION public.ensure_audit_partitions(months integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  DECLARE
+    first timestamptz;
+    name text;
+    made integer := 0;
+  BEGIN
+    FOR i IN 0..months LOOP
+      first := (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => i)) AT TIME ZONE 'UTC';
+      name := format('audit_event_%s', to_char(first AT TIME ZONE 'UTC', 'YYYY_MM'));
+      CONTINUE WHEN to_regclass(name) IS NOT NULL;
+      EXECUTE format('CREATE TABLE %I PARTITION OF audit_event FOR VALUES FROM (%L) TO (%L)', name, uuid_at(first),
+                     uuid_at((first AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'));
+      PERFORM protect_audit_partition(name::regclass);
+      made := made + 1;
+    END LOOP;
+    RETURN made;
+  END $function$;
+REVOKE ALL ON FUNCTION ensure_audit_partitions FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION ensure_audit_partitions TO keyledger_worker;
+
+CREATE OR REPLACE FUNCTION public.pending_revocations(organization uuid, project uuid, accountable_user uuid, key_number bigint)
+ RETURNS SETOF api_key_revocation
+ LANGUAGE sql
+ STABLE
+AS $function$
+      SELECT r.* FROM api_key_revocation r
+      WHERE r.subject IN (project, accountable_user) AND r.organization_id = organization AND r.last_number >= key_number
+    $function$;
+
+CREATE OR REPLACE FUNCTION public.protect_audit_partition(partition regclass)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+  BEGIN
+    EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION audit_event_is_append_only()', partition);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER no_truncate', partition);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER append_only', partition);
+  END $function$;
+REVOKE ALL ON FUNCTION protect_audit_partition FROM PUBLIC;
+
+CREATE OR REPLACE FUNCTION public.refuse_change()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  BEGIN
+    RAISE EXCEPTION '%: %', TG_TABLE_NAME, TG_ARGV[0] USING ERRCODE = 'insufficient_privilege';
+  END $function$;
+
+CREATE OR REPLACE FUNCTION public.refuse_unfinished_revocation()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  BEGIN
+    IF EXISTS (
+      SELECT FROM api_key WHERE OLD.kind = 'project' AND project_id = OLD.subject AND number <= OLD.last_number
+        AND revoked_at IS NULL
+    ) OR EXISTS (
+      SELECT FROM api_key WHERE OLD.kind = 'member' AND accountable_user_id = OLD.subject
+        AND organization_id = OLD.organization_id AND number <= OLD.last_number AND revoked_at IS NULL
+    ) THEN
+      RAISE EXCEPTION 'api_key_revocation: it goes with the last of its keys' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN OLD;
+  END $function$;
+
+CREATE OR REPLACE FUNCTION public.uuid_at(at timestamp with time zone)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+  $function$;
