@@ -17,6 +17,8 @@ const ApiKeySchema = defineEntity({
     description: p.text().nullable(),
     /** The customer's own name for whom or what the key is. */
     externalId: p.string().nullable(),
+    /** For the people who manage the key. */
+    ownerNote: p.text().nullable(),
     metadata: p.json().$type<Metadata>(),
     /** Names the key in the open. */
     publicKey: p.string(),

@@ -29,6 +29,7 @@ import { presented } from '#libs/platform/idempotency.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
 import { requestContext } from '#libs/platform/request-context.js';
 import { recordedPath } from '#libs/platform/request-path.js';
+import { textsOf } from './api-key.js';
 import { ApiKeysService, type ApiKeyView, type ApiKeyWithToken } from './api-keys.service.js';
 import { statusOf } from './key-lifecycle.js';
 import { RegisteredScopes } from './registered-scopes.js';
@@ -51,8 +52,7 @@ export class ApiKeysController {
   ): Promise<RouteOutput<typeof createApiKey>> {
     const input = {
       name: body.name,
-      description: body.description,
-      externalId: body.external_id,
+      texts: body,
       metadata: body.metadata,
       organizationId: body.organization_id,
       projectId: body.project_id,
@@ -280,8 +280,7 @@ export class ApiKeysController {
       organization_id: apiKey.organizationId,
       project_id: apiKey.projectId ?? null,
       name: apiKey.name,
-      description: apiKey.description ?? null,
-      external_id: apiKey.externalId ?? null,
+      ...textsOf(apiKey),
       metadata: apiKey.metadata,
       environment: apiKey.environment,
       public_key: apiKey.publicKey,

@@ -16,6 +16,7 @@ import {
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import type { Environment, Metadata } from '#libs/contract/api-keys.js';
+import { keyTextNames, type KeyTexts } from '#libs/contract/api-key-texts.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -38,7 +39,7 @@ import { UsageService, type KeyUsage } from '#libs/usage/usage.service.js';
 import { ApiKeyLimits } from './api-key-limits.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
-import { aboutProject, prefixOfTokens } from './api-key.js';
+import { aboutProject, prefixOfTokens, textColumns, textsOf } from './api-key.js';
 import {
   endsByRotation,
   expiryIn,
@@ -58,8 +59,7 @@ import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verificatio
 
 export interface NewApiKey {
   readonly name: string;
-  readonly description?: string | null | undefined;
-  readonly externalId?: string | null | undefined;
+  readonly texts?: Partial<KeyTexts> | undefined;
   readonly metadata?: Metadata | undefined;
   readonly organizationId?: string | undefined;
   readonly projectId?: string | undefined;
@@ -77,10 +77,8 @@ export interface NewApiKey {
   readonly uniquelyNamed?: boolean;
 }
 
-export interface ApiKeyPatch {
+export interface ApiKeyPatch extends Partial<KeyTexts> {
   readonly name?: string | undefined;
-  readonly description?: string | null | undefined;
-  readonly external_id?: string | null | undefined;
   readonly metadata?: Metadata | undefined;
   readonly scopes?: string[] | undefined;
   readonly expires_at?: string | null | undefined;
@@ -168,8 +166,7 @@ export class ApiKeysService {
           organizationId,
           projectId: wanted.projectId,
           name: input.name,
-          description: input.description ?? null,
-          externalId: input.externalId ?? null,
+          ...textColumns(input.texts ?? {}),
           metadata: input.metadata ?? {},
           publicKey: generateToken(`pk_${environment}`),
           prefix,
@@ -206,8 +203,7 @@ export class ApiKeysService {
             environment,
             scopes: apiKey.scopes,
             expires_at: wanted.expiresAt?.toISOString() ?? null,
-            description: apiKey.description ?? null,
-            external_id: apiKey.externalId ?? null,
+            ...textsOf(apiKey),
             metadata: apiKey.metadata,
             public_key: apiKey.publicKey,
             allowed_domains: apiKey.allowedDomains,
@@ -344,8 +340,10 @@ export class ApiKeysService {
       const heldInPublic = this.#publicReach(apiKey);
       em.assign(apiKey, {
         ...(changes['name'] && { name: patch.name }),
-        ...(changes['description'] && { description: patch.description ?? null }),
-        ...(changes['external_id'] && { externalId: patch.external_id ?? null }),
+        ...textColumns(
+          patch,
+          keyTextNames.filter((name) => changes[name]),
+        ),
         ...(changes['metadata'] && { metadata: patch.metadata }),
         ...(changes['scopes'] && { scopes: patch.scopes }),
         ...(changes['expires_at'] && { expiresAt: patch.expires_at ? new Date(patch.expires_at) : null }),
@@ -675,8 +673,7 @@ function notEnded(now: Date) {
 function fieldsOf(apiKey: ApiKey) {
   return {
     name: apiKey.name,
-    description: apiKey.description ?? null,
-    external_id: apiKey.externalId ?? null,
+    ...textsOf(apiKey),
     metadata: apiKey.metadata,
     scopes: apiKey.scopes,
     expires_at: apiKey.expiresAt?.toISOString() ?? null,

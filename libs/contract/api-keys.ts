@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { keyTextInputs, keyTextOutputs } from './api-key-text-schemas.js';
+import { mapKeyTexts } from './api-key-texts.js';
 import { Domain } from './domains.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
@@ -31,14 +33,6 @@ const Metadata = z
 export type Metadata = z.infer<typeof Metadata>;
 
 const name = z.string().trim().min(1).max(100);
-const description = z.string().trim().max(1000).nullable();
-const externalId = z
-  .string()
-  .trim()
-  .min(1)
-  .max(200)
-  .nullable()
-  .meta({ description: 'Your own id of whom or what the key is for' });
 const scopes = z.array(Scope).min(1).max(100);
 const allowedDomains = z
   .array(Domain)
@@ -65,8 +59,7 @@ const apiKeyFields = {
   organization_id: idOf('org'),
   project_id: idOf('proj').nullable().meta({ description: 'The one project to which it is limited' }),
   name: z.string(),
-  description: z.string().nullable(),
-  external_id: z.string().nullable(),
+  ...keyTextOutputs,
   metadata: Metadata,
   environment: Environment,
   public_key: z.string().meta({ description: 'Names the key, is no secret, and stays through rotations' }),
@@ -122,8 +115,7 @@ export const createApiKey = defineRoute({
   headers: idempotencyKey,
   body: z.strictObject({
     name,
-    description: description.optional(),
-    external_id: externalId.optional(),
+    ...mapKeyTexts((text) => keyTextInputs[text].optional()),
     metadata: Metadata.optional(),
     organization_id: idOf('org').optional(),
     project_id: idOf('proj')
@@ -144,8 +136,7 @@ export const createApiKey = defineRoute({
     secrets: ['key'],
     // No scopes are other than all of them, and lists that are left out are those of the key that creates, or none.
     defaults: ({ organizationId, projectId, environment }) => ({
-      description: null,
-      external_id: null,
+      ...mapKeyTexts(() => null),
       metadata: {},
       organization_id: organizationId,
       project_id: projectId,
@@ -262,8 +253,7 @@ export const updateApiKey = defineRoute({
   body: z
     .strictObject({
       name,
-      description,
-      external_id: externalId,
+      ...keyTextInputs,
       metadata: Metadata,
       scopes,
       expires_at: Instant.nullable(),

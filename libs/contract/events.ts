@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { keyTextOutputs } from './api-key-text-schemas.js';
+import { mapKeyTexts } from './api-key-texts.js';
 import { Environment, VerificationCode } from './api-keys.js';
 import { idOf } from './ids.js';
 import { Role } from './organizations.js';
@@ -145,8 +147,7 @@ export const DomainEvent = z
       scopes: z.array(Scope),
       expires_at: z.iso.datetime().nullable(),
       /** What the first version did not tell: all that a key begins with, so that it can be rebuilt. */
-      description: z.string().nullable().optional(),
-      external_id: z.string().nullable().optional(),
+      ...mapKeyTexts((text) => keyTextOutputs[text].optional()),
       metadata: z.record(z.string(), z.string()).optional(),
       public_key: z.string().optional(),
       allowed_domains: z.array(z.string()).optional(),

@@ -1,6 +1,8 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
-import type { CreateKeyOptions, ListKeysOptions } from './keys.js';
+import type { CreateKeyOptions, ListKeysOptions, UpdateKeyOptions } from './keys.js';
+import { textOption } from './key-text-options.js';
 import type { ExportOptions } from './audit-export.js';
 import { rateLimitOf } from './rate-limit.js';
 import { momentOf } from './times.js';
@@ -55,7 +57,7 @@ a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead: the
 }
 
 function addKeys(program: Command): void {
-  const keys = group(program, 'keys', 'list, create, rotate, disable, enable and revoke API keys');
+  const keys = group(program, 'keys', 'list, create, update, rotate, disable, enable and revoke API keys');
   withPages(
     keys
       .command('list')
@@ -74,10 +76,9 @@ function addKeys(program: Command): void {
   )
     .addHelpText('after', '\n  keyledger keys list --status active --sort=-last_used_at')
     .action(remote(async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, process.env)));
-  keys
-    .command('create')
-    .description('create an API key; it is shown this once')
-    .argument('<NAME>', 'what it is for')
+  withTexts(
+    keys.command('create').description('create an API key; it is shown this once').argument('<NAME>', 'what it is for'),
+  )
     .option('--scope <SCOPE>', 'what it may do; once for each scope (default: all that you may grant)', collect)
     .addOption(organizationOption('whose it is (default: your own)'))
     .addOption(projectOption('the one project to which it is limited'))
@@ -96,6 +97,19 @@ In a pipe the key alone is on standard output:
     .action(
       remote(async (name: string, options: CreateKeyOptions) =>
         (await import('./keys.js')).createKey(name, options, process.env),
+      ),
+    );
+  withTexts(
+    keys
+      .command('update')
+      .description('change the texts of a key; an empty text removes one')
+      .argument('<ID>')
+      .option('--name <NAME>', 'how lists show it'),
+  )
+    .addOption(jsonOption())
+    .action(
+      remote(async (id: string, options: UpdateKeyOptions) =>
+        (await import('./keys.js')).updateKey(id, options, process.env),
       ),
     );
   keys
@@ -124,6 +138,11 @@ In a pipe the key alone is on standard output:
     .option('--yes', 'do not ask; needed where nobody can be asked')
     .addOption(jsonOption())
     .action(remote(async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, process.env)));
+}
+
+function withTexts(command: Command): Command {
+  for (const name of keyTextNames) command.addOption(textOption(name));
+  return command;
 }
 
 function addCatalogue(program: Command): void {

@@ -1,10 +1,12 @@
 import type { Client } from '#libs/client/client.js';
+import { keyTextNames, keyTexts, type KeyTexts } from '#libs/contract/api-key-texts.js';
 import { isId } from '#libs/contract/ids.js';
 import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
 import { EXIT_OUTPUT, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
 import { ask, canAsk } from './ask.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
+import { textOption } from './key-text-options.js';
 import { readPages, showPage, type PageOptions } from './lists.js';
 import { json, note, write } from './output.js';
 import { card, type Colour, type Column, type Field } from './table.js';
@@ -69,7 +71,10 @@ export async function listKeys(options: ListKeysOptions, env: Env): Promise<void
   await showPage(page, COLUMNS, 'API keys', options);
 }
 
-export interface CreateKeyOptions extends JsonOption {
+/** The options that set the texts of a key, such as `--external-id`. */
+type TextOptions = Readonly<Record<string, unknown>>;
+
+export interface CreateKeyOptions extends JsonOption, TextOptions {
   readonly scope?: string[];
   readonly organization?: string;
   readonly project?: string;
@@ -83,6 +88,7 @@ export async function createKey(name: string, options: CreateKeyOptions, env: En
   const created = await connect(env).apiKeys.create({
     body: {
       name,
+      ...textsOf(options),
       scopes: options.scope,
       organization_id: options.organization,
       project_id: options.project,
@@ -93,6 +99,27 @@ export async function createKey(name: string, options: CreateKeyOptions, env: En
     },
   });
   await showSecret(created, options);
+}
+
+export interface UpdateKeyOptions extends JsonOption, TextOptions {
+  readonly name?: string;
+}
+
+export async function updateKey(id: string, options: UpdateKeyOptions, env: Env): Promise<void> {
+  const body = { ...textsOf(options), ...(options.name !== undefined && { name: options.name }) };
+  if (Object.keys(body).length === 0) throw new Failure('Nothing to change was given: see --help.', EXIT_USAGE);
+  const changed = await connect(env).apiKeys.update({ params: { id: keyId(id) }, body });
+  await write(options.json ? json(changed) : card(fieldsOf(changed)));
+}
+
+/** The texts that the options name. An empty one removes the text. */
+function textsOf(options: TextOptions): Partial<KeyTexts> {
+  return Object.fromEntries(
+    keyTextNames.flatMap((name) => {
+      const text = options[textOption(name).attributeName()] as string | undefined;
+      return text === undefined ? [] : [[name, text || null]];
+    }),
+  );
 }
 
 export async function rotateKey(
@@ -145,6 +172,7 @@ function fieldsOf(apiKey: ApiKey): Field[] {
     ['Project', apiKey.project_id ?? '-'],
     ['Environment', apiKey.environment],
     ['Public key', apiKey.public_key],
+    ...keyTextNames.map((name): Field => [keyTexts[name].label, apiKey[name] ?? '-']),
     ['Scopes', apiKey.scopes.join(', ')],
     ['Allowed IPs', apiKey.allowed_ips.join(', ') || 'every address'],
     ['Rate limits', apiKey.rate_limits.map(formatRateLimit).join(', ') || 'none'],

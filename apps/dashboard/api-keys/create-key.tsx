@@ -7,7 +7,6 @@ import {
   Select,
   Stack,
   Text,
-  Textarea,
   TextInput,
   Input,
 } from '@mantine/core';
@@ -16,6 +15,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { IconChevronDown } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
+import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { isAway } from '../session/reachability.js';
 import { api } from '../session/session.js';
@@ -25,7 +25,7 @@ import { useNow } from '../ui/use-now.js';
 import { refreshApiKeys, type ApiKey } from './api-keys.js';
 import { fieldProps, focusFirstProblem } from './fields.js';
 import { idempotencyKeys } from './idempotency.js';
-import { AddressesField, DomainsField, MetadataField, PublicScopesField } from './key-fields.js';
+import { AddressesField, DomainsField, KeyTextFields, MetadataField, PublicScopesField } from './key-fields.js';
 import {
   creationOf,
   emptyKey,
@@ -117,7 +117,7 @@ interface NewKeyProps {
 }
 
 /** The fields that are out of sight at first. */
-const folded = ['external_id', 'description', 'metadata', 'allowed_ips', 'rate_limits'];
+const folded = [...keyTextNames, 'metadata', 'allowed_ips', 'rate_limits'];
 
 function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
   const [once] = useState(idempotencyKeys);
@@ -199,20 +199,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
             <Stack gap="lg" mt="md">
               <AddressesField {...fieldProps(form, 'allowed_ips')} />
               <RateLimitsField {...fieldProps(form, 'rate_limits')} />
-              <TextInput
-                label="External id"
-                description="Your own id of whom or what the key is for. Every verification tells it."
-                maxLength={200}
-                autoComplete="off"
-                {...form.getInputProps('external_id')}
-              />
-              <Textarea
-                label="Description"
-                autosize
-                minRows={2}
-                maxLength={1000}
-                {...form.getInputProps('description')}
-              />
+              <KeyTextFields form={form} />
               <MetadataField {...fieldProps(form, 'metadata')} />
             </Stack>
           </Collapse>

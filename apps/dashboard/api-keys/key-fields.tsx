@@ -1,10 +1,24 @@
-import { MultiSelect, Stack, Switch, TextInput } from '@mantine/core';
+import { MultiSelect, Stack, Switch, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { keyTextNames, keyTexts, type KeyTextName } from '#libs/contract/api-key-texts.js';
 import { scopesQuery } from './api-keys.js';
 import { EntriesField, type FieldProps } from './entries-field.js';
 import { domainProblem, networkProblem, type MetadataEntry } from './key-form.js';
 import { ListField } from './list-field.js';
 import { applicationScopes, isCovered } from './scopes.js';
+
+interface KeyTextsProps {
+  readonly form: { readonly getInputProps: (field: KeyTextName) => object };
+}
+
+/** A field for each free text of a key. */
+export function KeyTextFields({ form }: KeyTextsProps) {
+  return keyTextNames.map((name) => {
+    const { label, hint, maxLength, multiline } = keyTexts[name];
+    const props = { label, description: `${hint}.`, maxLength, autoComplete: 'off', ...form.getInputProps(name) };
+    return multiline ? <Textarea key={name} autosize minRows={1} {...props} /> : <TextInput key={name} {...props} />;
+  });
+}
 
 export function DomainsField(props: FieldProps<readonly string[]>) {
   return (

@@ -1,16 +1,15 @@
 import type { RouteInput } from '#libs/contract/route.js';
 import type { createApiKey, updateApiKey } from '#libs/contract/api-keys.js';
+import { mapKeyTexts, type KeyTextName } from '#libs/contract/api-key-texts.js';
 import { Domain } from '#libs/contract/domains.js';
 import { Network } from '#libs/contract/networks.js';
 import { RateLimit } from '#libs/contract/rate-limits.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import type { ApiKey } from './api-keys.js';
 
-/** What a new key and a changed one have in common, as the fields hold it. */
-export interface KeyForm {
+/** The fields that a new key and a changed key have in common. An empty text stands for none. */
+export interface KeyForm extends Readonly<Record<KeyTextName, string>> {
   readonly name: string;
-  readonly description: string;
-  readonly external_id: string;
   readonly scopes: readonly string[];
   readonly allowed_domains: readonly string[];
   readonly public_scopes: readonly string[] | null;
@@ -58,8 +57,7 @@ const DAY_MS = 86_400_000;
 
 export const emptyKey: KeyForm = {
   name: '',
-  description: '',
-  external_id: '',
+  ...mapKeyTexts(() => ''),
   scopes: [],
   allowed_domains: [],
   public_scopes: null,
@@ -71,8 +69,7 @@ export const emptyKey: KeyForm = {
 export function settingsOf(apiKey: ApiKey): SettingsForm {
   return {
     name: apiKey.name,
-    description: apiKey.description ?? '',
-    external_id: apiKey.external_id ?? '',
+    ...mapKeyTexts((text) => apiKey[text] ?? ''),
     scopes: apiKey.scopes,
     allowed_domains: apiKey.allowed_domains,
     public_scopes: apiKey.public_scopes,
@@ -124,8 +121,7 @@ export function creationOf(form: NewKeyForm, organizationId: string): RouteInput
 function bodyOf(form: KeyForm) {
   return {
     name: form.name,
-    description: form.description.trim() || null,
-    external_id: form.external_id.trim() || null,
+    ...mapKeyTexts((text) => form[text].trim() || null),
     scopes: [...form.scopes],
     allowed_domains: [...form.allowed_domains],
     public_scopes: form.public_scopes && [...form.public_scopes],

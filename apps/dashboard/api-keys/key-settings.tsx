@@ -1,16 +1,17 @@
-import { Button, Group, Paper, Stack, Table, Textarea, TextInput, Title, Alert } from '@mantine/core';
+import { Button, Group, Paper, Stack, Table, TextInput, Title, Alert } from '@mantine/core';
 import { useForm, type FormErrors } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { IconGitMerge } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useEffectEvent, useState } from 'react';
 import { ApiError } from '#libs/client/client.js';
+import { mapKeyTexts } from '#libs/contract/api-key-texts.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
 import { apiKeyQuery, refreshApiKeys, type ApiKey, type ReadApiKey } from './api-keys.js';
 import { fieldProps, focusFirstProblem } from './fields.js';
-import { AddressesField, DomainsField, MetadataField, PublicScopesField } from './key-fields.js';
+import { AddressesField, DomainsField, KeyTextFields, MetadataField, PublicScopesField } from './key-fields.js';
 import { RateLimitsField, rateLimitInWords } from './rate-limits-field.js';
 import {
   changedFields,
@@ -89,13 +90,7 @@ export function KeySettings({ organization, current }: Props) {
       <form onSubmit={form.onSubmit((values) => save.mutate(values), showErrors)} noValidate>
         <Stack gap="lg">
           <TextInput label="Name" maxLength={100} {...form.getInputProps('name')} />
-          <Textarea label="Description" autosize minRows={1} maxLength={1000} {...form.getInputProps('description')} />
-          <TextInput
-            label="External id"
-            description="Your own id of whom or what the key is for. Every verification tells it."
-            maxLength={200}
-            {...form.getInputProps('external_id')}
-          />
+          <KeyTextFields form={form} />
           <ScopesField organization={organization} mayBeEmpty={false} {...fieldProps(form, 'scopes')} />
           <TextInput
             type="datetime-local"
@@ -167,8 +162,7 @@ function isChangedMeanwhile(error: unknown): boolean {
 
 const labels: Record<keyof SettingsForm, string> = {
   name: 'Name',
-  description: 'Description',
-  external_id: 'External id',
+  ...mapKeyTexts((_name, { label }) => label),
   scopes: 'Scopes',
   expires_at: 'Expires',
   allowed_domains: 'Allowed domains',
