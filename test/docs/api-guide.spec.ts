@@ -50,9 +50,19 @@ interface Call {
 }
 
 beforeAll(async () => {
-  guide = await readFile(new URL('docs/api.md', root), 'utf8');
+  guide = await readGuide();
   calls = await callsOf(guide);
 });
+
+/** The pages, in the order in which the index lists them: together they are one script. */
+async function readGuide(): Promise<string> {
+  const index = await readFile(new URL('docs/api.md', root), 'utf8');
+  const pages = Array.from(index.matchAll(/^\| \[[^\]]*\]\((api\/[\w-]+\.md)\)/gm), ([, page]) => page!);
+  const files = (await readdir(new URL('docs/api', root))).map((name) => `api/${name}`);
+  expect(pages.toSorted()).toEqual(files.toSorted());
+  const texts = await Promise.all(pages.map((page) => readFile(new URL(`docs/${page}`, root), 'utf8')));
+  return [index, ...texts].join('\n');
+}
 
 /** Every call of curl leaves a file with its outcome and one with its response. The address leads to the deployment. */
 const RECORDER = `
@@ -303,14 +313,14 @@ describe('the text of the API guide', () => {
   });
 
   it('has the codes of a verification in the order in which they are checked, each with its status', () => {
-    const rows = rowsAfter('The codes, in the order in which they are checked');
+    const rows = rowsAfter('## Codes of a verification');
     const told = rows.map(([code, status]) => `${codesIn(code!).join()} ${status}`);
     const statusOf = (code: VerificationCode) => (code === 'valid' ? 200 : problems[code satisfies ProblemCode].status);
     expect(told).toEqual(VerificationCode.options.map((code) => `${code} ${statusOf(code)}`));
   });
 
   it('has every problem code under its status, and no other', () => {
-    const rows = rowsAfter('What belongs to another organization is answered like what does not exist');
+    const rows = rowsAfter('## Problem codes');
     const told = rows.flatMap(([status, text]) =>
       codesIn(text!)
         .filter((word) => word in problems)
@@ -322,7 +332,7 @@ describe('the text of the API guide', () => {
 
   it('names every field of a key, every scope that is built in, and every type of event', () => {
     const fields = Object.keys(createApiKey.success.body.shape);
-    const told = rowsAfter('### What a key is created with').flatMap(([field]) => codesIn(field!));
+    const told = rowsAfter('## Fields of a new key').flatMap(([field]) => codesIn(field!));
     expect(told.toSorted()).toEqual(Object.keys(createApiKey.body.shape).toSorted());
     const types = DomainEvent.options.map((option) => option.shape.type.value);
     const words = [...fields, ...Object.keys(builtInScopes), ...types];
@@ -379,11 +389,19 @@ function codesIn(cell: string): string[] {
   return [...cell.matchAll(/`([a-z_]+)`/g)].map(([, code]) => code!);
 }
 
-it.each(['docs/api.md', 'docs/security-model.md'])('every heading that %s points to exists', async (document) => {
-  const text = await readFile(new URL(document, root), 'utf8');
-  for (const [, file, heading] of text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)) {
-    const target = file ? new URL(file, new URL(document, root)) : new URL(document, root);
-    expect(headingsOf(await readFile(target, 'utf8'))).toContain(heading);
+it('every heading that a document points to exists', async () => {
+  const inDocs = (await readdir(new URL('docs', root), { recursive: true })).map((name) => `docs/${name}`);
+  const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...inDocs.filter((name) => name.endsWith('.md'))];
+  for (const document of documents) {
+    const text = await readFile(new URL(document, root), 'utf8');
+    for (const [link, file, heading] of text.matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)) {
+      const target = file ? new URL(file, new URL(document, root)) : new URL(document, root);
+      expect({ document, link, headings: headingsOf(await readFile(target, 'utf8')) }).toEqual({
+        document,
+        link,
+        headings: expect.arrayContaining([heading]),
+      });
+    }
   }
 });
 

@@ -43,7 +43,7 @@ const forbidden = [
 
 describe('docs/gateways.md', () => {
   it('has a row for every header, and for no other', () => {
-    const told = rowsAfter('## What it is answered').flatMap(([header]) => words(header!.toLowerCase()));
+    const told = rowsAfter('## Responses').flatMap(([header]) => words(header!.toLowerCase()));
     expect(told).toEqual(GATEWAY_HEADERS);
     const record = { organizationId: 'o', projectId: null, apiKeyId: 'k', environment: 'test', externalId: null };
     const { headers } = acceptance({ ...record, scopes: [] } as unknown as Parameters<typeof acceptance>[0]);
@@ -53,7 +53,7 @@ describe('docs/gateways.md', () => {
   it('has every code that the gateway is answered under its statuses', () => {
     const statusOf = (code: ProblemCode, forNginx: boolean) =>
       rejection(new DomainError(code), { publicUrl: '', requestId: '', forNginx }).status;
-    const told = rowsAfter('### A rejection').flatMap(([status, codes, forNginx]) =>
+    const told = rowsAfter('### Rejections').flatMap(([status, codes, forNginx]) =>
       words(codes!)
         .filter((word): word is ProblemCode => word in problems)
         .map((code) => [code, Number(status), Number(forNginx)]),
