@@ -9,7 +9,7 @@ const secrets = prefixes.filter((prefix) => !/^pk(_|$)/.test(prefix)).map(genera
 const publicKeys = fc.constantFrom('pk', 'pk_test', 'pk_live').map(generateToken);
 const displayOf = (token: string) => parseToken(token)!.display;
 
-/** As texts come from headers, settings, mails and terminals. */
+/** Keys as they occur in headers, settings, mails and terminals. */
 const decorations: ((key: string) => string)[] = [
   (key) => key,
   (key) => ` ${key}\n`,
@@ -24,7 +24,7 @@ const decorations: ((key: string) => string)[] = [
 ];
 const decorated = fc.constantFrom(...decorations);
 
-/** Whether more of the random part is in the text than lists show: 7 characters of it, one after the other. */
+/** Whether the text shows more of the random part than lists do: 7 consecutive characters. */
 function tellsMoreThanShown(text: string, token: string): boolean {
   const random = token.slice(-32);
   const windows = Array.from({ length: random.length - 6 }, (_, at) => random.slice(at, at + 7));
@@ -66,7 +66,7 @@ describe('the term of a search', () => {
   it('of a secret that is cut off anywhere tells no more of it than lists show', () => {
     fc.assert(
       fc.property(secrets, fc.nat(63), fc.nat(30), decorated, (key, length, begin, put) => {
-        // Cut within the prefix, and within the random part.
+        // Cut within the prefix and within the random part.
         const part = key.slice(Math.min(begin, key.length - 34), Math.max(1, length));
         expect(tellsMoreThanShown(searchTermOf(put(part)), key)).toBe(false);
         expect(searchTermOf(part)).toMatch(/^[0-9A-Za-z_]*$/);

@@ -1,21 +1,21 @@
 import { DISPLAY_LENGTH, isPublic, tokensIn } from './token.js';
 
-/** No two tokens with what surrounds them are longer; what is pasted may be. */
+/** Longer than any two tokens with the text around them. A pasted text may be longer. */
 const LONGEST_PASTE = 10_000;
 /** A secret, a public key or both have at most 129 characters. */
 export const LONGEST_SEARCH = 200;
 
-/** The suffix of a TypeID, as the ids of Keyledger and of many others have it, or the digits of a number. */
+/** The suffix of a TypeID, which Keyledger and many other systems use, or a number. */
 const HARMLESS = /^(?:[0-7][0-9a-hjkmnp-tv-z]{25}|\d+)$/;
 
 /**
- * What to search for when this text was typed or pasted, so that no more of a secret leaves the page or the process than
- * lists show of it. A whole secret becomes its prefix and 6 characters, wherever it is in the text; with a public key
- * beside it, the public key. What may be a part of a secret is cut behind 6 characters, so that a search for a name that
- * only looks like one still finds it. Every other text stays as it is.
+ * The search term for a typed or pasted text. No more of a secret leaves the page or the process than lists show. A
+ * complete secret becomes its prefix and 6 characters, wherever it is in the text; if it comes with a public key, it
+ * becomes the public key. A possible part of a secret is cut after 6 characters, so that a search for a name that only
+ * looks like one still finds it. Every other text is unchanged.
  */
 export function searchTermOf(text: string): string {
-  // Lists show an ellipsis behind the beginning of a secret, which is copied with it.
+  // Lists show an ellipsis after the beginning of a secret, and people copy it too.
   const given = text
     .slice(0, LONGEST_PASTE)
     .trim()
@@ -23,12 +23,12 @@ export function searchTermOf(text: string): string {
   return (wholeToken(given) ?? partOfToken(given) ?? withoutLongWord(given)).slice(0, LONGEST_SEARCH).trim();
 }
 
-/** Whether the text holds a whole secret, which must be in no address. */
+/** Whether the text contains a complete secret, which must not be in a URL. */
 export function holdsSecret(text: string): boolean {
   return tokensIn(text).some((token) => !isPublic(token));
 }
 
-/** A token is found without what a terminal or a mail has put into it. */
+/** Finds a token even if a terminal or a mail has inserted other characters. */
 function wholeToken(text: string): string | undefined {
   const word = text.replace(/\W+/g, '');
   const tokens = tokensIn(word);
@@ -39,11 +39,11 @@ function wholeToken(text: string): string | undefined {
 }
 
 /**
- * What may be a part of a token: the characters of a prefix, an underscore, and more random characters than lists show. A
- * word in lowercase before an underscore is of a prefix, or of a name.
+ * Finds a possible part of a token: the characters of a prefix, an underscore, and more random characters than lists
+ * show. A lower-case word before an underscore belongs to a prefix or a name.
  */
 function partOfToken(text: string): string | undefined {
-  // What is before the underscore is read last, where the rest fits.
+  // The lookbehind for the prefix comes last, so that it runs only if the lookaheads match.
   for (const [, before, random] of text.matchAll(
     /_(?![a-z0-9]+_)(?=[0-9A-Za-z]{7})(?<=([a-z0-9_]{0,32}))([0-9A-Za-z]{7,})/g,
   )) {

@@ -16,7 +16,7 @@ describe('the token of an API key', () => {
   });
 
   it('keeps its format for ever', () => {
-    // Published with the format: a scanner that accepts these two implements it.
+    // Published with the format: a scanner that accepts these two tokens implements it.
     expect(parseToken('sk_live_0123456789ABCDEFGHIJKLMNOP2cbtEV')).toEqual({
       token: 'sk_live_0123456789ABCDEFGHIJKLMNOP2cbtEV',
       prefix: 'sk_live',
@@ -111,7 +111,7 @@ describe('the token of an API key', () => {
     }
     const expected = (draws * 26) / ALPHABET.length;
     const chiSquared = CHARACTERS.reduce((sum, c) => sum + ((counts.get(c) ?? 0) - expected) ** 2 / expected, 0);
-    // 61 degrees of freedom: beyond 150 once in 10^8 runs; the plain remainder of a byte by 62 gives about 690.
+    // 61 degrees of freedom: above 150 once in 10^8 runs. Without rejection, a byte modulo 62 gives about 690.
     expect(chiSquared).toBeLessThan(150);
   });
 });

@@ -1,22 +1,22 @@
 /**
- * The token of an API key, exactly:
+ * The exact format of an API key's token:
  *
  *     token    = prefix "_" random checksum              ; ASCII, at most 64 characters
  *     prefix   = [a-z] *30[a-z0-9_]                      ; for example sk_live, pk_test, cagi
  *     random   = 26[0-9A-Za-z]                           ; uniformly random, 155 bits
  *     checksum = 6[0-9A-Za-z]
  *
- * As a regular expression: `\b[a-z][a-z0-9_]{0,30}_[0-9A-Za-z]{32}\b`. A prefix may hold underscores, `random` and
- * `checksum` never do, so a token is taken apart from its end: the last 32 characters, an underscore, the prefix.
+ * As a regular expression: `\b[a-z][a-z0-9_]{0,30}_[0-9A-Za-z]{32}\b`. A prefix may contain underscores, `random` and
+ * `checksum` never do, so a token is parsed from its end: the last 32 characters, an underscore, the prefix.
  *
  * The checksum is the CRC-32 of zlib, gzip and PNG (reflected polynomial 0xEDB88320, initial value and final XOR
- * 0xFFFFFFFF) of everything before it, prefix and underscore included, written as a number in base 62: digits
- * `0-9A-Za-z` in this order, most significant first, padded with `0` to 6 characters. It is no secret and no signature:
- * it lets a scanner tell a token from a lookalike offline, and finds every mistyped character and every two neighbours
- * swapped.
+ * 0xFFFFFFFF) of everything before it, including prefix and underscore. It is written as a number in base 62: digits
+ * `0-9A-Za-z` in this order, most significant first, padded with `0` to 6 characters. It is neither a secret nor a
+ * signature: it lets a scanner distinguish a token from a lookalike offline, and detects every mistyped character and
+ * every swap of two neighbours.
  */
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-/** As many random characters of a secret as lists show. */
+/** Number of random characters of a secret that lists show. */
 export const DISPLAY_LENGTH = 6;
 const RANDOM_LENGTH = 26;
 const CHECKSUM_LENGTH = 6;
@@ -29,18 +29,18 @@ const TOKEN = /^([a-z][a-z0-9_]{0,30})_([0-9A-Za-z]{26})([0-9A-Za-z]{6})$/;
 
 export interface ParsedToken {
   readonly token: string;
-  /** What the deployment, the organization or the dialect chose, without the underscore that ends it. */
+  /** The prefix that the deployment, the organization or the dialect chose, without the underscore after it. */
   readonly prefix: string;
-  /** The first 10 random characters: they find the key, and give nothing away of the other 16, the secret proper. */
+  /** The first 10 random characters. They identify the key and reveal nothing of the other 16, the actual secret. */
   readonly handle: string;
-  /** What may be shown of the token after its creation: `sk_live_4fQ9aZ`. */
+  /** The part of the token that may be shown after its creation: `sk_live_4fQ9aZ`. */
   readonly display: string;
 }
 
 /**
  * Makes a new token, such as `sk_test_` and 32 characters for the prefix `sk_test`.
  *
- * @throws RangeError when the prefix does not follow the grammar.
+ * @throws RangeError if the prefix does not follow the grammar.
  */
 export function generateToken(prefix: string): string {
   if (!PREFIX.test(prefix)) {
@@ -50,7 +50,7 @@ export function generateToken(prefix: string): string {
   return body + checksum(body);
 }
 
-/** Takes a token apart; null when it is none, or when its checksum says that it was never one of ours. */
+/** Parses a token. Null if the text is not a token, or if its checksum is wrong, so that it was never one of ours. */
 export function parseToken(text: string): ParsedToken | null {
   if (text.length > MAX_LENGTH) return null;
   const match = TOKEN.exec(text);
@@ -67,15 +67,15 @@ export function parseToken(text: string): ParsedToken | null {
 
 export interface FoundToken {
   readonly prefix: string;
-  /** Where `random` begins in the text. */
+  /** The index in the text at which `random` begins. */
   readonly randomAt: number;
 }
 
 const NO_TOKENS: readonly FoundToken[] = [];
 
 /**
- * Every token in a text, whatever letters and digits surround it: a CRC can be computed backwards, too, so the checksum
- * itself tells where the prefix begins. Takes a bounded number of steps for each character.
+ * Finds every token in a text, whatever letters and digits surround it. A CRC can also be computed backwards, so the
+ * checksum shows where the prefix begins. Takes a bounded number of steps for each character.
  */
 export function tokensIn(text: string): readonly FoundToken[] {
   let found: FoundToken[] | undefined;
@@ -89,7 +89,7 @@ export function tokensIn(text: string): readonly FoundToken[] {
   return found ?? NO_TOKENS;
 }
 
-/** Undefined where no prefix makes the checksum right. */
+/** Undefined if no prefix fits the checksum. */
 function beginOfPrefix(text: string, underscore: number): number | undefined {
   const sumAt = underscore + 1 + RANDOM_LENGTH;
   let crc = numberOf(text.slice(sumAt, sumAt + CHECKSUM_LENGTH)) ^ CRC_BEGIN;
@@ -117,13 +117,15 @@ function isAlphanumeric(code: number): boolean {
   return isDigit(code) || isLowerCase(code | 0x20);
 }
 
-/** What somebody shows as a credential: a secret, a public key, or both with a colon between them. */
+/** A credential as a caller presents it: a secret, a public key, or both with a colon between them. */
 export interface Credential {
   readonly secret?: ParsedToken;
   readonly publicKey?: ParsedToken;
 }
 
-/** Null when a part of it was never one of ours, or the two are not a public key and a secret, in this order. */
+/**
+ * Null if a part has a wrong form or checksum, or if the two parts are not a public key and a secret, in this order.
+ */
 export function parseCredential(text: string): Credential | null {
   const colon = text.indexOf(':');
   if (colon === -1) {
@@ -135,13 +137,13 @@ export function parseCredential(text: string): Credential | null {
   return publicKey && secret && isPublic(publicKey) && !isPublic(secret) ? { publicKey, secret } : null;
 }
 
-/** Prefixes of public keys are kept for them: `pk`, or `pk_` and more. */
+/** Prefixes of public keys are reserved: `pk`, and all that begin with `pk_`. */
 export function isPublic({ prefix }: Pick<ParsedToken, 'prefix'>): boolean {
   return prefix === 'pk' || prefix.startsWith('pk_');
 }
 
 function randomCharacters(count: number): string {
-  // The remainder of a byte from 248 on would favour the first characters of the alphabet: draw again.
+  // Bytes from 248 on would favour the first characters of the alphabet, so draw again.
   const limit = 256 - (256 % ALPHABET.length);
   const bytes = new Uint8Array(count);
   let characters = '';
@@ -177,11 +179,11 @@ function crc32(ascii: string): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** The byte of the table's index by the highest byte of its entry: no two have the same. */
+/** The index in the table, by the highest byte of the entry: it is different in each entry. */
 const INDEX_BY_TOP = new Uint8Array(256);
 for (const [index, entry] of CRC_TABLE.entries()) INDEX_BY_TOP[entry >>> 24] = index;
 
-/** All bits set, as the numbers of bitwise operators have it. */
+/** All bits set, as a signed 32-bit number for bitwise operators. */
 const CRC_BEGIN = -1;
 
 /** The state of the CRC before this byte. */

@@ -46,7 +46,7 @@ it('have an address in any of its spellings, or the network that was recorded of
   const mapped = fc
     .ipV4()
     .chain((ip) => fc.constantFrom(`::ffff:${ip}`, `::FFFF:${ip}`).map((text) => [text, ip] as const));
-  // Of IPv4 within IPv6 in an older form than ::ffff: nobody can say which of the two it means.
+  // Excludes IPv4 within IPv6 in forms older than ::ffff:, which are ambiguous.
   const v6 = fc
     .ipV6()
     .filter((ip) => !ip.includes('.'))

@@ -4,23 +4,27 @@ import type { EventEnvelope } from '#libs/contract/events.js';
 import { isId } from '#libs/contract/ids.js';
 import { Network } from '#libs/contract/networks.js';
 
-/** What the audit log is searched by. Only the entry is the record: these are made from it, and made again if need be. */
+/**
+ * The columns by which the audit log is searched. Only the entry is the record: the columns are derived from it and can
+ * be derived again.
+ */
 export interface AuditColumns {
   readonly type: string;
-  /** The key and the project that it is about. */
+  /** The key and the project of the event. */
   readonly keyId: string | null;
   readonly projectId: string | null;
   readonly actorId: string | null;
   readonly subject: string | null;
-  /** Of a use: `valid`. Of a rejection: its code. */
+  /** `valid` for a use, the code for a denial. */
   readonly outcome: string | null;
   readonly ip: string | null;
   readonly path: string | null;
 }
 
 /**
- * Takes an event for what it says, however odd: what nobody can ask for becomes null, and what PostgreSQL cannot store is
- * marked, because an event that the database refuses would be kept out of the audit log.
+ * Reads the columns from an event, however odd its content. A value that no search can ask for becomes null, and a
+ * character that PostgreSQL cannot store is replaced: an event that the database rejects would be missing from the
+ * audit log.
  */
 export function columnsOf({ type, subject, data }: EventEnvelope): AuditColumns {
   return {
@@ -46,8 +50,8 @@ function outcomeOf(type: string, code: unknown): string | null {
 }
 
 /**
- * An address, or the network that was recorded of it. Only what may be IPv4 in IPv6, and what is no address, is looked at
- * closely: this is done for every event there is.
+ * An address, or the recorded network of one. Runs for every event, so it parses only texts that may be IPv4 in IPv6 or
+ * are not addresses.
  */
 function addressOf(ip: unknown): string | null {
   if (typeof ip !== 'string') return null;
@@ -56,12 +60,12 @@ function addressOf(ip: unknown): string | null {
   return version === 6 && /^[0:]|\./.test(ip) ? (Network.safeParse(ip).data ?? null) : ip;
 }
 
-/** An index takes no text of any length, and nobody can ask for a longer one. */
+/** Null for a text that is too long: an index cannot hold it, and no search can ask for it. */
 function searchable(text: string | null): string | null {
   return text !== null && text.length <= MAX_SEARCHED_ID ? withoutNul(text) : null;
 }
 
-/** The one character that PostgreSQL has no place for in a text. */
+/** Replaces NUL, the one character that PostgreSQL text cannot contain. */
 export function withoutNul(text: string): string {
   return text.replaceAll('\0', '\ufffd');
 }

@@ -6,7 +6,7 @@ import { csvLine } from './csv.js';
 
 export type ExportFormat = keyof typeof exportFormats;
 
-/** What each column of the CSV holds. `data` is all that the event says, the other columns included. */
+/** The columns of the CSV. `data` contains all data of the event, including what other columns show. */
 const cells: Record<string, (item: AuditEvent, columns: AuditColumns) => unknown> = {
   leaf_index: (item) => item.leaf_index,
   time: ({ event }) => event.time,
@@ -41,7 +41,7 @@ interface Writer {
   readonly write: (leaf: Leaf) => string;
 }
 
-/** How each format writes a log: what it begins with, and each leaf. */
+/** The writer of each format: its header, and the text of a leaf. */
 export const writers: Record<ExportFormat, Writer> = {
   jsonl: { header: '', write: (leaf) => `${lineOf(leaf)}\n` },
   csv: {
@@ -60,6 +60,6 @@ function idOf(actor: unknown): unknown {
 
 function asCell(value: unknown): string {
   if (value === null || value === undefined) return '';
-  // Many readers of CSV take NUL for the end.
+  // Many CSV readers treat NUL as the end.
   return typeof value === 'string' ? withoutNul(value) : JSON.stringify(value);
 }

@@ -3,7 +3,7 @@ import { isWithin } from '#libs/contract/networks.js';
 import { beginningWith, exactly } from '#libs/platform/patterns.js';
 import type { AuditColumns } from './audit-columns.js';
 
-/** Which events are asked for. What is undefined, or null, does not matter. */
+/** Selects events. A condition that is undefined or null is ignored. */
 export interface AuditFilter {
   /** Types, and prefixes such as `api_key.*`. */
   readonly types?: readonly string[] | undefined;
@@ -11,27 +11,27 @@ export interface AuditFilter {
   readonly actorId?: string | undefined;
   readonly subject?: string | undefined;
   readonly outcomes?: readonly string[] | undefined;
-  /** An address or a network. An event that has recorded a network matches by each address in it. */
+  /** An address or a network. If an event has recorded a network, each address in it matches. */
   readonly ip?: string | undefined;
-  /** How the path begins. */
+  /** The beginning of the path. */
   readonly path?: string | undefined;
-  /** The one project that the caller may see. */
+  /** The only project that the caller may see. */
   readonly projectId?: string | null;
 }
 
-/** Times are asked of stored events only: one that has just come in is as new as any. */
+/** Time conditions apply only to stored events: an event that has just arrived is always new. */
 export interface StoredFilter extends AuditFilter {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
 }
 
-/** One comparison in SQL, with `?` where its value stands. */
+/** A comparison in SQL, with `?` in place of its value. */
 export type Condition = readonly [sql: string, value?: unknown];
 
 const PREFIX = /\*$/;
 const USE = 'api_key.used';
 
-/** Whether an event is asked for: the same question as {@link conditionsOf} puts to the database. */
+/** Whether an event matches the filter. Must agree with {@link conditionsOf}, which asks the database the same. */
 export function matches(filter: AuditFilter, columns: AuditColumns): boolean {
   const { types, outcomes, ip, path } = filter;
   return (
@@ -70,7 +70,7 @@ export function conditionsOf(filter: StoredFilter): Condition[] {
   ];
 }
 
-/** One type is compared as such: only then does its index give the events in their order. */
+/** A single type is compared with `=`: only then does its index return events in order. */
 function typeCondition(types: readonly string[]): Condition {
   if (types.some((type) => PREFIX.test(type))) {
     return [
@@ -82,8 +82,8 @@ function typeCondition(types: readonly string[]): Condition {
 }
 
 /*
- * What follows from a condition by how the columns are made, and lets PostgreSQL use an index that it otherwise could not:
- * of the keys' own uses, which are nearly all events, the indexes by type, by actor and by subject hold none.
+ * Conditions that follow from another condition and from how the columns are derived. They let PostgreSQL use partial
+ * indexes: those by type, by actor and by subject leave out the keys' own uses, which are nearly all events.
  */
 
 function typeHint(types: readonly string[]): Condition[] {

@@ -2,8 +2,8 @@ import { badCursor } from '#libs/platform/pages.js';
 import type { Leaf, Order, Span } from './audit-reader.js';
 
 /**
- * Where a page lies: on one side of a boundary between two leaves. Leaves never move and none comes in between, so what is
- * written between two pages neither repeats nor hides anything.
+ * The position of a page: on one side of a boundary between two leaves. Leaves never move and are only appended, so
+ * writes between two pages neither repeat nor hide a leaf.
  */
 interface Position {
   readonly side: 'from' | 'below';
@@ -12,7 +12,7 @@ interface Position {
 
 export interface Page {
   readonly span: Span;
-  /** In which the page's leaves are found, beginning at the boundary. */
+  /** The order in which the page's leaves are read, beginning at the boundary. */
   readonly order: Order;
   readonly present: (found: readonly Leaf[]) => PresentedPage;
 }
@@ -24,8 +24,8 @@ interface PresentedPage {
 }
 
 /**
- * What to read for a page of a log of this size, and how to make the page of it. One leaf more than its limit is to be
- * read, which tells whether anything lies beyond the page; on the side from which a cursor led here, something does.
+ * What to read for a page of a log of this size, and how to build the page. The reader must fetch one leaf more than
+ * the limit: it shows that there are leaves beyond the page. On the side from which a cursor came, there always are.
  * @throws DomainError for a cursor that we did not make.
  */
 export function pageOfLog(query: { limit: number; order: Order; cursor?: string | undefined }, size: number): Page {
@@ -55,12 +55,12 @@ export function pageOfLog(query: { limit: number; order: Order; cursor?: string 
   };
 }
 
-/** What lies beyond a leaf, seen from the boundary. */
+/** The position after a leaf, in reading direction. */
 function after(side: Position['side'], index: number): Position {
   return { side, boundary: side === 'from' ? index + 1 : index };
 }
 
-/** The boundary just before a leaf, seen from the boundary that led to it. */
+/** The boundary just before a leaf, in reading direction. */
 function before(side: Position['side'], index: number): number {
   return side === 'from' ? index : index + 1;
 }

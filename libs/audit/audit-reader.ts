@@ -6,19 +6,19 @@ import { toUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { conditionsOf, type Condition, type StoredFilter } from './audit-filter.js';
 
-/** An entry at its place in the log. */
+/** An entry at its position in the log. */
 export interface Leaf {
   readonly index: number;
   readonly entry: Buffer;
 }
 
-/** Which leaves of one organization's log. */
+/** Selects leaves of one organization's log. */
 export interface AuditSearch {
   readonly organizationId: string;
   readonly filter: StoredFilter;
 }
 
-/** Leaves from one index on and below another. */
+/** A range of leaf indexes, without `below` itself. */
 export interface Span {
   readonly from: number;
   readonly below: number;
@@ -26,16 +26,16 @@ export interface Span {
 
 export type Order = 'asc' | 'desc';
 
-/** How many leaves a statement looks through at first, and about how long each may take. */
+/** The width of the first statement, in leaves, and the target time of each statement. */
 const FIRST_WIDTH = 10_000;
 const STATEMENT_MS = 100;
 
-/** Reads logs, in statements that are short however long the log is and however little of it is asked for. */
+/** Reads logs in short statements, however long the log is and however few leaves match. */
 @Injectable()
 export class AuditReader {
   constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
 
-  /** How many leaves the log has, and so the index of the next one. */
+  /** The number of leaves in the log, which is the index of the next leaf. */
   async size(organizationId: string): Promise<number> {
     const { rows } = await this.pool.query<{ size: string }>('SELECT size FROM audit_log WHERE organization_id = $1', [
       toUuid(organizationId),
@@ -44,8 +44,8 @@ export class AuditReader {
   }
 
   /**
-   * Pages of up to `limit` leaves, in their order. Each is a statement of its own over a stretch of the log, which grows
-   * while statements are quick: where an index serves the filter that is soon the whole log, and where none does, looking
+   * Pages of up to `limit` leaves, in order. Each page is one statement over a range of the log, which grows while
+   * statements are quick. If an index serves the filter, the range soon covers the whole log. If none does, the search
    * for a rare event holds no snapshot and no connection for long.
    */
   async *pages(search: AuditSearch, span: Span, order: Order, limit: number): AsyncGenerator<readonly Leaf[]> {
@@ -60,7 +60,7 @@ export class AuditReader {
       const leaves = await this.#select(search, stretch, order, limit);
       width = performance.now() - sentAt < STATEMENT_MS ? width * 2 : Math.max(FIRST_WIDTH, width / 2);
       if (leaves.length > 0) yield leaves;
-      // A full page may have left something of its stretch.
+      // After a full page, its range may have more leaves.
       const last = leaves.length === limit ? leaves.at(-1)!.index : undefined;
       if (order === 'asc') from = last === undefined ? stretch.below : last + 1;
       else below = last ?? stretch.from;
@@ -82,7 +82,7 @@ export class AuditReader {
   }
 }
 
-/** Joins conditions and numbers their values. */
+/** Joins conditions and numbers their parameters. */
 function where(conditions: readonly Condition[]): { text: string; values: unknown[] } {
   const values: unknown[] = [];
   const text = conditions.map(([sql, ...own]) => sql.replace('?', () => `$${values.push(...own)}`)).join(' AND ');
@@ -91,12 +91,12 @@ function where(conditions: readonly Condition[]): { text: string; values: unknow
 
 const decoder = new TextDecoder();
 
-/** The entry as text in one line: JSON has line breaks between its tokens at most, where a space means the same. */
+/** The entry as one line of text. In JSON, line breaks occur only between tokens, where a space means the same. */
 function textOf({ entry }: Leaf): string {
   return decoder.decode(entry).replace(/[\r\n]/g, ' ');
 }
 
-/** `{leaf_index, event}` with the very text of the event: what is parsed and written again may come out otherwise. */
+/** `{leaf_index, event}` with the exact text of the event: parsing and serializing it might change it. */
 export function lineOf(leaf: Leaf): string {
   return `{"leaf_index":${leaf.index},"event":${textOf(leaf)}}`;
 }

@@ -4,10 +4,10 @@ import { columnsOf, type AuditColumns } from './audit-columns.js';
 import { matches } from './audit-filter.js';
 import { eventOf, lineOf, type AuditSearch, type Leaf } from './audit-reader.js';
 
-/** What may wait for a reader. One that is further behind is cut off: it resumes where it stood. */
+/** Maximum of unread data for a reader. A slower reader is cut off and can resume where it stopped. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 
-/** A leaf that has just come in, made ready once for all who listen. */
+/** A new leaf, prepared once for all listeners. */
 export interface News {
   readonly index: number;
   readonly columns: AuditColumns;
@@ -23,13 +23,13 @@ function messageOf(leaf: Leaf): string {
   return `id: ${leaf.index}\nevent: audit\ndata: ${lineOf(leaf)}\n\n`;
 }
 
-/** One listener: the stream that it reads, and how far into the log it has been told. */
+/** One listener: its stream, and its position in the log. */
 export class Tail extends Readable {
-  /** Called when the reader has taken what waited. */
+  /** Called when the reader has taken the waiting data. */
   #onDrain: (() => void) | undefined;
   #ended = false;
 
-  /** @param next the first leaf that it has not been told of */
+  /** @param next the first leaf that the listener has not received */
   constructor(
     readonly principal: Principal,
     readonly search: AuditSearch,
@@ -48,14 +48,14 @@ export class Tail extends Readable {
     callback(error);
   }
 
-  /** Sends what the database has found for it. */
+  /** Sends a leaf from the database. */
   async tell(leaf: Leaf): Promise<void> {
     this.#send(messageOf(leaf));
     this.next = leaf.index + 1;
     await this.#drained();
   }
 
-  /** Takes a stretch of the log as it came in, and sends what is asked for and was not sent before. */
+  /** Receives a new range of the log, and sends the matching leaves that were not sent before. */
   hear(news: readonly News[]): void {
     const wanted = news.filter(({ index, columns }) => index >= this.next && matches(this.search.filter, columns));
     this.#send(wanted.map(({ message }) => message).join(''));
@@ -63,14 +63,13 @@ export class Tail extends Readable {
   }
 
   /**
-   * Keeps the connection open where nothing happens. The id without data tells a reader that resumes how far the log holds
-   * nothing for it.
+   * Keeps an idle connection open. The id without data tells a resuming reader how far the log has no matching leaf.
    */
   comment(text: string): void {
     this.#send(`: ${text}\n${this.next > 0 ? `id: ${this.next - 1}\n` : ''}\n`);
   }
 
-  /** Ends it in order, unless a reader who does not read would keep it from ending. */
+  /** Ends the stream in order. Destroys it if unread data would delay the end. */
   end(): void {
     this.#ended = true;
     if (this.readableLength > 0) this.destroy();
@@ -83,7 +82,7 @@ export class Tail extends Readable {
     if (this.readableLength > MAX_WAITING_BYTES) this.destroy();
   }
 
-  /** Resolves when the reader has taken what waits for it, or has gone. */
+  /** Resolves when the reader has taken the waiting data, or has gone. */
   async #drained(): Promise<void> {
     if (this.destroyed || this.readableLength < this.readableHighWaterMark) return;
     await new Promise<void>((resolve) => (this.#onDrain = resolve));

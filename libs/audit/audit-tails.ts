@@ -9,18 +9,18 @@ import { newsOf, type Tail } from './audit-tail.js';
 
 const POLL_MS = 300;
 const PAGE = 500;
-/** How often a quiet connection shows a sign of life, and the credential behind any is checked again. */
+/** Interval of heartbeats on idle connections, and of credential checks on all connections. */
 const BEAT_MS = 15_000;
 
-/** The end of one organization's log, as it was last seen, and who wants to hear what comes after it. */
+/** The last known end of one organization's log, and the listeners that wait for new leaves. */
 interface Watch {
   readonly organizationId: string;
   readonly tails: Set<Tail>;
-  /** The first leaf that was not there yet. */
+  /** The index of the first leaf that has not been seen. */
   next: number;
 }
 
-/** Follows logs: one look at a time at the end of each that anybody listens to, whatever the number of listeners. */
+/** Follows logs: one query at a time at the end of each log with listeners, whatever their number. */
 @Injectable()
 export class AuditTails {
   readonly #logger = new Logger(AuditTails.name);
@@ -33,7 +33,7 @@ export class AuditTails {
     private readonly streams: OpenStreams,
   ) {}
 
-  /** @param size of the log when the call came: what it has missed below that it is told first. */
+  /** @param size size of the log when the call arrived: the listener first gets the missed leaves below it */
   open(tail: Tail, size: number): Tail {
     const beat = setInterval(() => void this.#beat(tail), BEAT_MS);
     tail.once('close', () => clearInterval(beat));
@@ -45,7 +45,7 @@ export class AuditTails {
     await this.#catchUp(tail, size);
     const { organizationId } = tail.search;
     const watch = this.#watches.get(organizationId) ?? { organizationId, tails: new Set<Tail>(), next: tail.next };
-    // Another has looked further meanwhile: nothing may lie between this one and what both are told next.
+    // The watch has moved on meanwhile: the listener must catch up before it joins, or it would miss leaves.
     if (watch.next > tail.next) return this.#follow(tail, watch.next);
     if (tail.destroyed) return;
     watch.tails.add(tail);
@@ -56,7 +56,7 @@ export class AuditTails {
     }
   }
 
-  /** At the pace of the reader. */
+  /** Reads at the pace of the listener. */
   async #catchUp(tail: Tail, below: number): Promise<void> {
     const span = { from: tail.next, below };
     for await (const leaves of this.reader.pages(tail.search, span, 'asc', PAGE)) {
@@ -92,7 +92,7 @@ export class AuditTails {
     }
   }
 
-  /** Without the database nobody can say whether the credential is still good, so the stream ends then, too. */
+  /** Without the database the credential cannot be checked, so the stream ends then too. */
   async #beat(tail: Tail): Promise<void> {
     const { principal, search } = tail;
     try {

@@ -4,7 +4,7 @@ import { DATABASE_POOL } from '#libs/database/database.js';
 
 const MONTHS_AHEAD = 3;
 
-/** Keeps a partition ready for each month to come, and tells of ids that fell outside all of them. */
+/** Keeps partitions ready for the coming months, and reports ids outside all partitions. */
 @Injectable()
 export class AuditUpkeep {
   readonly #logger = new Logger(AuditUpkeep.name);

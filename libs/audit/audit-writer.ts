@@ -35,9 +35,9 @@ const MOVE_HEADS = {
 };
 
 /**
- * Appends events to the logs of their organizations, in the transaction that takes them from the outbox. Each log is
- * numbered from 0 without gaps: the heads are locked first, then numbers are given, then rows are written, in statements
- * of their own. Numbering and inserting in one statement, or a sequence, would leave gaps.
+ * Appends events to the audit logs of their organizations, in the transaction that ingests them from the outbox. Each
+ * log is numbered from 0 without gaps: separate statements lock the heads, then assign the numbers, then write the
+ * rows. Numbering and inserting in one statement, or a sequence, would leave gaps.
  */
 @Injectable()
 export class AuditWriter extends EventSubscriber {
@@ -46,10 +46,10 @@ export class AuditWriter extends EventSubscriber {
   }
 }
 
-/** Rows of the audit log, whose numbers are filled in last: they are known when the heads are locked. */
+/** Rows of the audit log. Their leaf indexes are filled in last, once the heads are locked. */
 class Leaves implements EventSink {
   readonly #rows = new BinaryRows(COLUMNS.length);
-  /** Of each log, where the numbers of its leaves belong. */
+  /** For each log, the positions of its leaf indexes in the rows. */
   readonly #places = new Map<string, number[]>();
 
   add({ envelope, entry }: ReceivedEvent): void {
@@ -90,8 +90,8 @@ class Leaves implements EventSink {
 const leaf = Buffer.alloc(1 + MAX_ENTRY_BYTES);
 
 /**
- * What `leafHash` of tlog makes of it, by Node's own SHA-256, which takes a quarter of the time.
- * @returns hexadecimal digits, which Node has ready in half the time of a Buffer
+ * Same result as `leafHash` of tlog, with Node's own SHA-256 in a quarter of the time.
+ * @returns hexadecimal digits, which Node produces in half the time of a Buffer
  */
 export function leafHashOf(entry: Uint8Array): string {
   leaf.set(entry, 1);
@@ -99,8 +99,8 @@ export function leafHashOf(entry: Uint8Array): string {
 }
 
 /**
- * Locks the heads in the order of their ids, so that two workers never wait for each other in a circle. The first event of
- * an organization makes its head; the foreign key refuses one that does not exist.
+ * Locks the heads in the order of their ids, so that two workers never deadlock. The first event of an organization
+ * creates its head; the foreign key rejects an organization that does not exist.
  */
 async function lockHeads(client: pg.PoolClient, organizations: readonly string[]): Promise<Map<string, number>> {
   const lock = async () => {

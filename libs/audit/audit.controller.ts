@@ -43,7 +43,7 @@ export class AuditController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<StreamableFile> {
     const tail = await this.audit.tail(caller, asked(query), headers['last-event-id']);
-    // A proxy that waits for more before it passes anything on would hold the news back.
+    // A buffering proxy would delay the events.
     void reply.header('x-accel-buffering', 'no');
     return new StreamableFile(tail, { type: 'text/event-stream' });
   }

@@ -5,7 +5,7 @@ import { AuditReader } from './audit-reader.js';
 import { AuditTails } from './audit-tails.js';
 import { AuditService } from './audit.service.js';
 
-/** The API's half. The worker takes the writer alone. */
+/** For the API. The worker uses only the writer. */
 @Module({
   imports: [OrganizationsModule],
   controllers: [AuditController],

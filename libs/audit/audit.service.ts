@@ -24,7 +24,7 @@ interface PageQuery {
 
 const EXPORT_PAGE = 500;
 
-/** The API's side: reads the audit log. A place in it is a leaf index, so nothing that arrives late is ever passed over. */
+/** Reads the audit log for the API. Positions are leaf indexes, so a reader never skips an event that arrives late. */
 @Injectable()
 export class AuditService {
   constructor(
@@ -47,12 +47,12 @@ export class AuditService {
     return { data: leaves.map(eventOf), nextCursor, previousCursor };
   }
 
-  /** Ends where the log ended when the call came: one that grows faster than it is read would have no end. */
+  /** Ends at the size of the log when the call arrived: a log that grows faster than it is read would have no end. */
   async export(principal: Principal, query: AuditQuery, format: ExportFormat) {
     const search = await this.#allowed(principal, query);
     const below = await this.reader.size(search.organizationId);
     const pages = this.reader.pages(search, { from: 0, below }, 'asc', EXPORT_PAGE);
-    // What fails before anything is sent is answered as a problem; what fails later cuts the connection.
+    // An error before the first byte becomes a problem response; a later one cuts the connection.
     const first = await pages.next();
     const { header, write } = writers[format];
     const text = async function* () {
@@ -78,7 +78,7 @@ export class AuditService {
     return this.tails.open(new Tail(principal, search, next), size);
   }
 
-  /** A key of a project sees what happened to the keys of that project. */
+  /** A key of a project sees only the events of that project's keys. */
   async #allowed(principal: Principal, { organizationId: named, ...filter }: AuditQuery): Promise<AuditSearch> {
     const organizationId = named ?? homeOrganization(principal);
     const own = await this.authorities.require(this.em.fork(), principal, 'audit:read', organizationId, 'project');

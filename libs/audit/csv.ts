@@ -1,4 +1,4 @@
-/** A line of CSV (RFC 4180), ended by CR LF. */
+/** A line of CSV (RFC 4180), with CR LF. */
 export function csvLine(cells: readonly string[]): string {
   return `${cells.map(cell).join(',')}\r\n`;
 }
@@ -9,8 +9,8 @@ function cell(text: string): string {
 }
 
 /**
- * Whether a spreadsheet may take a cell for a formula and run it (OWASP, "CSV Injection"). Spreadsheets skip blanks,
- * control characters and invisible characters before a sign, and read full-width and small signs as the ASCII ones.
+ * Whether a spreadsheet may run the cell as a formula (OWASP, "CSV Injection"). Spreadsheets skip blanks, control
+ * characters and invisible characters before a sign, and read full-width and small signs as the ASCII ones.
  */
 function isFormula(text: string): boolean {
   return STARTS_A_LINE.test(text) || SIGN.test(text.replace(SKIPPED, '').slice(0, 1).normalize('NFKC'));
@@ -19,5 +19,5 @@ function isFormula(text: string): boolean {
 const STARTS_A_LINE = /^[\t\r\n\v\f\u0085\u2028\u2029]/;
 const SKIPPED = /^[\s\p{Cc}\p{Cf}\p{Z}]+/u;
 const SIGN = /^[=+\-@\u2212]/;
-/** Also the separators of other locales, so that a cell never becomes two. */
+/** Includes the separators of other locales, so that a cell never becomes two. */
 const QUOTED = /[",;\t\r\n]/;

@@ -13,10 +13,12 @@ import { SigningKey } from './signing-key.entity.js';
 const ALGORITHM = 'EdDSA';
 const AUDIENCE = 'keyledger';
 export const ACCESS_TOKEN_SECONDS = 600;
-/** A token may name any `kid`; the database is asked for an unknown one this often at the most. */
+/** A token may name any `kid`. Unknown ones cause at most one query in this time. */
 const RELOAD_MS = 1_000;
 
-/** The deployment's signing keys: the newest signs, all verify. The first node to start makes the first one. */
+/**
+ * The deployment's signing keys: the newest key signs, all keys verify. The first node to start creates the first key.
+ */
 @Injectable()
 export class SigningKeys implements OnModuleInit {
   readonly #public = new Map<string, KeyObject>();
@@ -47,7 +49,7 @@ export class SigningKeys implements OnModuleInit {
     return this.#public.get(id);
   }
 
-  /** One statement for all that wait, and at most one each second, whether it succeeds or not. */
+  /** All waiting callers share one statement. It runs at most once a second, whether it succeeds or not. */
   async #reload(): Promise<void> {
     if (!this.#loading) {
       if (performance.now() - this.#reloadedAt < RELOAD_MS) return;
@@ -61,7 +63,7 @@ export class SigningKeys implements OnModuleInit {
     const rows = await this.em.fork().find(SigningKey, {}, { orderBy: { createdAt: 'asc', id: 'asc' } });
     for (const { id, privateKey } of rows) {
       const key = this.#open(privateKey);
-      // What was not sealed with our secret is not of our making, whoever could write it there.
+      // A key that was not sealed with our secret is not ours, even if it is in the table.
       if (!key) continue;
       this.#public.set(id, createPublicKey(key));
       this.#newest = { id, key };
@@ -91,8 +93,8 @@ export class SigningKeys implements OnModuleInit {
 }
 
 /**
- * Nest's JwtService with EdDSA, which the library under it (jsonwebtoken) does not know; jose does the signing. When
- * jsonwebtoken learns it, this class goes and its users stay as they are.
+ * Nest's JwtService with EdDSA. Its library, jsonwebtoken, does not support EdDSA, so jose signs. Once jsonwebtoken
+ * supports it, this class can go and its users stay unchanged.
  */
 export class EdDsaJwtService extends JwtService {
   constructor(
@@ -119,7 +121,7 @@ export class EdDsaJwtService extends JwtService {
     const key = header?.kid ? await this.keys.publicKey(header.kid) : undefined;
     if (!key) throw new Error('No such signing key');
     const { payload } = await jwtVerify(token, key, {
-      // Pinned: a token does not get to choose how it is checked.
+      // Fixed: a token cannot choose how it is verified.
       algorithms: [ALGORITHM],
       typ: 'at+jwt',
       issuer: String(options.issuer),
@@ -133,7 +135,10 @@ export class EdDsaJwtService extends JwtService {
 
 const Claims = z.object({ sub: z.string(), sid: z.string() });
 
-/** Access tokens carry who and which session, and nothing that could go stale: roles are read with each request. */
+/**
+ * Access tokens name only the user and the session. Roles are read with each request, because they would become stale
+ * in a token.
+ */
 @Injectable()
 export class AccessTokens {
   readonly #issuer: string;

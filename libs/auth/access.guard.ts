@@ -11,8 +11,8 @@ import { credentialOf } from './sent-credential.js';
 import { API_KEY_STRATEGY, BEARER_STRATEGY } from './strategies.js';
 
 /**
- * The one guard, before every route: what a route declares decides who may pass, and a route that declares nothing lets
- * nobody pass.
+ * The only guard, before every route. The route's declaration decides who may call it; a route without one rejects
+ * every caller.
  */
 @Injectable()
 export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) {
@@ -40,16 +40,16 @@ export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) 
   }
 }
 
-/** Asks for what a route asks of the caller beyond scopes. */
+/** Checks what a route requires of its caller besides scopes. */
 function refuseOthers(policy: RoutePolicy, principal: Principal): void {
   if (policy !== 'user' && policy !== 'operator') return;
   if (principal.type !== 'user') throw new DomainError('user_required');
   if (policy === 'operator' && !principal.operator) throw new DomainError('operator_required');
 }
 
-/** Passport's strategies read the headers themselves, so these must be beyond doubt before. */
+/** Passport's strategies read the headers themselves, so conflicting headers are rejected first. */
 function refuseBadCombinations({ headers }: FastifyRequest): void {
   const credential = credentialOf(headers);
-  // The scheme's name is case-insensitive (RFC 9110, section 11.1); the strategy's is not.
+  // The scheme name is case-insensitive (RFC 9110, section 11.1), but the strategy compares it exactly.
   if (headers.authorization !== undefined) headers.authorization = `Bearer ${credential}`;
 }

@@ -7,23 +7,24 @@ import { Session } from './session.entity.js';
 import { isLive, MAX_SESSIONS } from './session.js';
 import { User } from './user.entity.js';
 
-/** What lets somebody into an account, and how it ends: within a change that is about more than that. */
+/** Locks and ends the ways into an account, within a larger change. */
 
 /**
- * Every change that a session makes shares its user's lock, and what changes how somebody gets into an account has it alone:
- * however many changes a session sends, its end waits for those before it and for no other.
+ * Every change of a session takes this user lock shared. A change to the access to an account takes it exclusively
+ * ({@link lockAccess}). So the end of a session waits for earlier changes of that session and for no later ones,
+ * however many it sends.
  */
 export async function shareUser(em: EntityManager, id: string): Promise<void> {
   await lockUntilCommit(em, 'user', lockNumberOf(id), 'shared');
 }
 
-/** Before anything else of an account is locked; several users in one order, so never in a circle. */
+/** Call before anything else of an account is locked. Locks several users in one fixed order, to avoid deadlocks. */
 export async function lockAccess(em: EntityManager, ids: readonly string[]): Promise<void> {
   const numbers = new Set(ids.map(lockNumberOf));
   for (const number of [...numbers].toSorted((a, b) => a - b)) await lockUntilCommit(em, 'user', number, 'alone');
 }
 
-/** The same, and the rows of the users, which nodes that know no advisory locks wait for. */
+/** Like {@link lockAccess}, and also locks the users' rows: nodes that do not know advisory locks wait for these. */
 export async function lockUsers(em: EntityManager, ids: readonly string[]): Promise<User[]> {
   await lockAccess(em, ids);
   return em.find(
@@ -33,15 +34,21 @@ export async function lockUsers(em: EntityManager, ids: readonly string[]): Prom
   );
 }
 
-/** The last 32 bits of an id are random. Two users with one number only wait for each other. */
+/** The last 32 bits of an id are random. Two users with the same number merely wait for each other. */
 function lockNumberOf(userId: string): number {
   return Buffer.from(toUuid(userId).slice(-8), 'hex').readInt32BE();
 }
 
-/** How many ended sessions an event names; however many there are, ending them must not fail for the size of its record. */
+/**
+ * Maximum number of ended sessions that an event names. With any number of sessions, the event must not grow too large
+ * to store.
+ */
 const NAMED_SESSIONS = 100;
 
-/** All that are alive, in the order of their ids. @returns what the event tells of it */
+/**
+ * Ends all live sessions, in the order of their ids.
+ * @returns data for the event
+ */
 export async function endSessions(em: EntityManager, userId: string, now: Date, butFor?: string) {
   const sessions = await em.find(
     Session,
@@ -54,9 +61,9 @@ export async function endSessions(em: EntityManager, userId: string, now: Date, 
 }
 
 /**
- * Within the change that opens another session: ends those beyond the newest {@link MAX_SESSIONS}, of which there is one at
- * the most where none was opened at the same moment. Those that have expired end without an event.
- * @returns the ids of those that were alive
+ * Within the change that opens another session: ends the sessions beyond the newest {@link MAX_SESSIONS}. That is one
+ * at most, unless others were opened at the same moment. Expired sessions end without an event.
+ * @returns the ids of the sessions that were live
  */
 export async function endOldestSessions(em: EntityManager, userId: string, now: Date): Promise<string[]> {
   const oldest = await em.find(
@@ -69,7 +76,7 @@ export async function endOldestSessions(em: EntityManager, userId: string, now: 
   return alive;
 }
 
-/** By whom they were made, or for whom: within a change that locks that user. */
+/** Withdraws the open resets for a user, or those made by a user, within a change that locks that user. */
 export async function withdrawResets(
   em: EntityManager,
   of: { readonly userId: string } | { readonly createdBy: string },

@@ -6,8 +6,9 @@ import { DomainError } from '#libs/platform/errors.js';
 import { requestContext } from '#libs/platform/request-context.js';
 
 /**
- * How often one address may set a password without a session: a registration, or a reset. Each costs a rating and a run of
- * Argon2id. Behind a proxy that TRUST_PROXY does not name all share its address, and so the limit.
+ * Limits how often one address may set a password without a session, by a registration or a reset. Each costs a
+ * strength check and a run of Argon2id. Clients behind a proxy that TRUST_PROXY does not name share its address, and so
+ * its limit.
  */
 @Injectable()
 export class AccountRate {

@@ -2,19 +2,19 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { ApiKeyPrincipal } from './principal.js';
 
 /**
- * Turns an API key into a principal. Declared here and implemented by `api-keys`, which knows keys; the API app binds the
- * two, so that neither imports the other.
+ * Turns an API key into a principal. Declared here and implemented by `api-keys`, which knows keys. The API app binds
+ * the two, so that neither imports the other.
  */
 export abstract class CredentialVerifier {
   /**
-   * Decides, records and charges one use of the key for the request being served.
-   * @throws DomainError with the verification's code when the key is not good for it.
+   * Decides, records and charges one use of the key for the current request.
+   * @throws DomainError with the code of the verification if it rejects the key
    */
   abstract authenticate(token: string, requiredScopes: readonly string[]): Promise<ApiKeyPrincipal>;
 
   /**
-   * The principal as it is now, read within the transaction of a change.
-   * @throws DomainError when the key has died since it was admitted.
+   * Reads the current principal within the transaction of a change.
+   * @throws DomainError if the key is no longer valid
    */
   abstract reload(em: EntityManager, principal: ApiKeyPrincipal): Promise<ApiKeyPrincipal>;
 }

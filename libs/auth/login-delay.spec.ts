@@ -6,7 +6,7 @@ const policy = { free: 3, firstMs: 1_000, maxMs: 8_000 };
 const start = new Date('2026-11-20T12:00:00Z');
 const after = (ms: number) => new Date(start.getTime() + ms);
 
-/** The waits of attempts that are made at the given times and all fail. */
+/** The waiting times of attempts that are made at the given times and all fail. */
 function waits(times: readonly number[]): number[] {
   let state: DelayState | undefined;
   return times.map((time) => {

@@ -5,7 +5,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { FairQueue } from '#libs/platform/fair-queue.js';
 
-/** After how many failures attempts are spaced, and how far apart. */
+/** The number of failures after which attempts are delayed, and the delays. */
 export interface DelayPolicy {
   readonly free: number;
   readonly firstMs: number;
@@ -13,8 +13,8 @@ export interface DelayPolicy {
 }
 
 /**
- * One guesser at one account waits ever longer. All guessers of an account together, and all attempts of one address, are
- * only spaced: nobody can lock somebody else out.
+ * Delays grow only for attempts on one account from one address. All attempts on an account together, and all attempts
+ * from one address, have a constant delay: no attacker can lock the owner out.
  */
 const POLICIES = {
   accountFromAddress: { free: 5, firstMs: 1_000, maxMs: 30_000 },
@@ -22,11 +22,17 @@ const POLICIES = {
   address: { free: 50, firstMs: 250, maxMs: 250 },
 } as const satisfies Record<string, DelayPolicy>;
 
-/** What a request may wait for its turn; whoever would wait longer is told when to come back. */
+/**
+ * The longest that a request waits for its turn. A request that would wait longer is rejected with the time to try
+ * again.
+ */
 const MAX_WAIT_MS = 5_000;
-/** Taking a turn takes some milliseconds of the database. Each that runs has a connection of the pool for transactions. */
+/**
+ * Taking a turn costs the database some milliseconds, and each running one holds a connection of the pool for
+ * transactions.
+ */
 const TURNS = { running: 2, runningPerFlow: 2, waiting: 500, waitingPerFlow: 100, patienceMs: 5_000 };
-/** A bucket that was left alone for this long is forgotten. */
+/** A bucket without attempts for this long is reset. */
 const FORGET_MS = 3_600_000;
 
 export interface DelayState {
@@ -34,7 +40,7 @@ export interface DelayState {
   readonly nextAttemptAt: Date;
 }
 
-/** Takes the next turn: when it comes, and what is left behind if the attempt fails. */
+/** Takes the next turn. Returns its time, and the state to keep if the attempt fails. */
 export function takeTurn(
   state: DelayState | undefined,
   policy: DelayPolicy,
@@ -49,12 +55,12 @@ export function takeTurn(
 }
 
 /**
- * Slows guessing down. Each attempt takes its turn beforehand, counted as a failure until it turns out otherwise, so that
- * a thousand attempts at once wait as long as a thousand in a row.
+ * Slows down guessing. Each attempt takes its turn in advance and counts as a failure until it succeeds, so that a
+ * thousand parallel attempts wait as long as a thousand in a row.
  */
 @Injectable()
 export class LoginDelay {
-  /** Attempts at one account wait for each other's rows: here, not with a connection each. */
+  /** Attempts on one account wait for each other's rows. They wait here, so that they do not each hold a connection. */
   readonly #turns = new FairQueue({ of: 'sign-ins', ...TURNS });
 
   constructor(
@@ -64,7 +70,7 @@ export class LoginDelay {
 
   /**
    * Resolves when the attempt may be made.
-   * @throws DomainError `too_many_attempts`, with the seconds to wait, when that is too far off.
+   * @throws DomainError `too_many_attempts` with the seconds to wait, if the wait is too long
    */
   async wait(email: string, ip: string | null): Promise<void> {
     const turn = await this.#turns.run(String(ip), () => this.#take(email, ip));
@@ -91,7 +97,7 @@ export class LoginDelay {
     });
   }
 
-  /** The attempt was right: its turn was no failure, and this guesser is none. */
+  /** The attempt succeeded: its turn does not count as a failure, and the delay of this address and account ends. */
   async succeeded(email: string, ip: string | null): Promise<void> {
     const [pair, ...others] = buckets(email, ip).map(([bucket]) => bucket);
     const em = this.em.fork();
@@ -102,7 +108,7 @@ export class LoginDelay {
   }
 }
 
-/** In one fixed order, so that two attempts never wait for each other's rows. The table holds no addresses of people. */
+/** In a fixed order, so that two attempts never deadlock. The table contains no e-mail addresses, only hashes. */
 function buckets(email: string, ip: string | null): [string, DelayPolicy][] {
   const account = createHash('sha256').update(email).digest('base64url');
   return [
@@ -113,7 +119,7 @@ function buckets(email: string, ip: string | null): [string, DelayPolicy][] {
 }
 
 async function read(em: EntityManager, bucket: string): Promise<DelayState | undefined> {
-  // The row is made first, so that there is always one to lock.
+  // Create the row first, so that there is always one to lock.
   await em.execute(
     `INSERT INTO login_delay (bucket, failures, next_attempt_at) VALUES (?, 0, '-infinity') ON CONFLICT DO NOTHING`,
     [bucket],

@@ -1,18 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-/** What a one-time link carries: 256 random bits, of which the database keeps only the hash. */
+/** The token of a one-time link: 256 random bits. The database stores only its hash. */
 export interface OneTimeToken {
   readonly token: string;
   readonly hash: Uint8Array;
 }
 
-/** @param prefix says to people what it is for */
+/** @param prefix shows people the purpose of the token */
 export function newOneTimeToken(prefix: 'invite' | 'reset'): OneTimeToken {
   const token = `${prefix}_${randomBytes(32).toString('base64url')}`;
   return { token, hash: hashOfToken(token) };
 }
 
-/** Of a token with 256 random bits, which needs no slow hash: what the database keeps of it, also of refresh tokens. */
+/** The stored hash of a one-time or refresh token. With 256 random bits, a token needs no slow hash. */
 export function hashOfToken(token: string): Uint8Array {
   return createHash('sha256').update(token).digest();
 }

@@ -5,8 +5,8 @@ import type { NewEvent } from '#libs/outbox/event.js';
 import { personOf, type UserPrincipal } from './principal.js';
 
 /**
- * Records what an operator does twice: in the audit log of whom it concerns, and in that of the deployment, where all that
- * operators do is found together, with the organization that it was about. The change has to include both.
+ * Records an operator's action twice: in the audit log of the organization that it is about, and in the deployment's
+ * audit log, which has all actions of operators and names the organization. The change must include both organizations.
  */
 export function recordOperatorAction<T extends DomainEventType>(
   record: Change['record'],

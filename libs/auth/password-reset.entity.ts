@@ -7,15 +7,15 @@ const PasswordResetSchema = defineEntity({
     /** SHA-256 of the token in the link. */
     tokenHash: p.uint8array().primary(),
     userId: typeId('user'),
-    /** The operator who made it. */
+    /** The operator who made the link. */
     createdBy: typeId('user'),
     createdAt: p.datetime(),
     expiresAt: p.datetime(),
-    /** Used, or replaced by a later one. */
+    /** When the link was used, or replaced by a later one. */
     usedAt: p.datetime().nullable(),
   },
 });
 
-/** A one-time link with which the owner of an account sets another password. */
+/** A one-time link with which the owner of an account sets a new password. */
 export class PasswordReset extends PasswordResetSchema.class {}
 PasswordResetSchema.setClass(PasswordReset);

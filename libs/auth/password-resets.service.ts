@@ -17,7 +17,7 @@ import { User } from './user.entity.js';
 
 const HOURS = 1;
 
-/** A forgotten password: an operator makes a one-time link, and whoever has it sets another password. */
+/** Resets forgotten passwords: an operator makes a one-time link, and the holder of the link sets a new password. */
 @Injectable()
 export class PasswordResetsService {
   constructor(
@@ -30,7 +30,7 @@ export class PasswordResetsService {
     private readonly rate: AccountRate,
   ) {}
 
-  /** The link before it, if there is one, no longer works. */
+  /** An earlier link to the same account stops working. */
   async issue(operator: UserPrincipal, email: string): Promise<{ url: string; token: string; expiresAt: Date }> {
     const user = await this.em.fork().findOne(User, { email });
     if (!user) throw new DomainError('not_found', 'There is no account with this email');
@@ -59,7 +59,7 @@ export class PasswordResetsService {
     });
   }
 
-  /** Every session ends: whoever had the account has it no more. */
+  /** All sessions end: an intruder loses access to the account. */
   async redeem(token: string, password: string): Promise<void> {
     this.rate.take();
     const tokenHash = hashOfToken(token);
@@ -78,7 +78,7 @@ export class PasswordResetsService {
       record({
         type: 'user.password_reset',
         subject: personOf(user),
-        // Whoever has the link; the reset has not asked who that is.
+        // The holder of the link, whom the reset does not identify.
         actor: { type: 'anonymous', id: null },
         data: ended,
       });

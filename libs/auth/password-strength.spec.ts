@@ -41,7 +41,7 @@ describe('the strength of a password', () => {
       return Math.min(...times);
     };
     await timeOf(12);
-    // Rated whole, it takes some ten times as long.
+    // Rating the whole password would take about ten times as long.
     expect(await timeOf(128)).toBeLessThan(Math.max(4 * (await timeOf(32)), 100));
   });
 });

@@ -5,25 +5,25 @@ import pLimit from 'p-limit';
 import { DomainError } from '#libs/platform/errors.js';
 
 /**
- * The time that zxcvbn takes grows faster than the length: for the worst of 128 characters some 300 ms, of 32 some 30. What
- * makes a password hard to guess is in its first characters as well.
+ * zxcvbn's time grows faster than the length: the worst password of 128 characters takes some 300 ms, of 32 some 30 ms.
+ * A password that is hard to guess is so within its first characters as well.
  */
 const RATED_CHARACTERS = 32;
 const WAITING = 50;
-/** Its dictionaries take some 30 MB, and passwords are seldom set. */
+/** Stop an idle thread: its dictionaries take some 30 MB, and passwords are seldom set. */
 const IDLE_MS = 60_000;
 
 const MODULE = new URL(`./password-strength.worker${extname(import.meta.filename)}`, import.meta.url);
 
-/** Rates passwords in a thread of its own, one at a time: whatever a caller sends, requests are served meanwhile. */
+/** Rates passwords in a separate thread, one at a time, so that no input blocks other requests. */
 export class PasswordStrength {
   readonly #limit = pLimit(1);
   #worker: Worker | undefined;
   #idle: NodeJS.Timeout | undefined;
 
   /**
-   * @returns zxcvbn's score, from 0, the first to be tried, to 4
-   * @throws DomainError `overloaded` when too many wait already
+   * @returns zxcvbn's score, from 0 (among the first guesses) to 4
+   * @throws DomainError `overloaded` if too many wait already
    */
   async score(password: string, aboutTheUser: readonly string[]): Promise<number> {
     if (this.#limit.pendingCount >= WAITING) {
@@ -38,7 +38,7 @@ export class PasswordStrength {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, no window
     worker.postMessage(question);
     try {
-      // Rejects when the thread fails.
+      // Rejects if the thread fails.
       const [score] = (await once(worker, 'message')) as [number];
       return score;
     } catch (error) {
@@ -55,7 +55,7 @@ export class PasswordStrength {
     return worker;
   }
 
-  /** The next question starts it anew. */
+  /** Stops the thread. The next call of {@link score} starts a new one. */
   async close(): Promise<void> {
     clearTimeout(this.#idle);
     const worker = this.#worker;

@@ -2,7 +2,7 @@ import { parentPort } from 'node:worker_threads';
 import { ZxcvbnFactory } from '@zxcvbn-ts/core';
 import * as common from '@zxcvbn-ts/language-common';
 
-/* Runs in a thread of its own, by `password-strength.ts`: one question, one answer. It imports nothing of ours. */
+/* `password-strength.ts` runs this in a separate thread: one result for each message. It imports no code of ours. */
 
 const zxcvbn = new ZxcvbnFactory({ dictionary: { ...common.dictionary }, graphs: common.adjacencyGraphs });
 

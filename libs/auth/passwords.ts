@@ -4,14 +4,17 @@ import { invalidInput } from '#libs/platform/errors.js';
 import { PasswordStrength } from './password-strength.js';
 import { Gauges } from '#libs/platform/metrics.js';
 
-/** zxcvbn's scale goes to 4; below 2 a password falls within some 10^6 guesses: the common ones and their variations. */
+/**
+ * zxcvbn's scores go to 4. A password with a score below 2 takes some 10^6 guesses at most: common passwords and
+ * variations.
+ */
 const WEAKEST_SCORE = 2;
 
 @Injectable()
 export class Passwords implements OnApplicationShutdown {
   readonly #argon2id: Argon2id;
   readonly #strength = new PasswordStrength();
-  /** Verified when there is no account, so that the response takes as long as if there were one. */
+  /** Verified if the account does not exist, so that the response takes equally long. */
   readonly #nobody: Promise<string>;
 
   constructor(gauges: Gauges) {
@@ -24,15 +27,15 @@ export class Passwords implements OnApplicationShutdown {
   }
 
   async matches(hash: string | undefined, password: string): Promise<boolean> {
-    // By account, and all addresses without one together.
+    // The flow is the account. All addresses without an account share one flow.
     const stored = hash ?? (await this.#nobody);
     const same = await this.#argon2id.verify(stored, password, stored);
     return same && hash !== undefined;
   }
 
   /**
-   * @param field where in the body it came
-   * @throws DomainError for a password that is among the first to be tried, or `overloaded`
+   * @param field the field of the body, for the error
+   * @throws DomainError for a password that is among the first guesses, or `overloaded`
    */
   async refuseCommon(field: string, password: string, aboutTheUser: readonly string[]): Promise<void> {
     const score = await this.#strength.score(password, aboutTheUser);

@@ -6,7 +6,7 @@ import type { Turn } from '#libs/admission/change-queues.js';
 import type { Basis } from '#libs/admission/conditional-event.js';
 import type { User } from './user.entity.js';
 
-/** Who is calling. What a user may do depends on the organization; what a key may do came with it. */
+/** The caller. A user's rights depend on the organization; a key's rights are part of the key. */
 export type Principal = UserPrincipal | ApiKeyPrincipal;
 
 export interface UserPrincipal {
@@ -16,80 +16,80 @@ export interface UserPrincipal {
   readonly email: string;
   readonly name: string;
   readonly personalOrganizationId: string;
-  /** One of the deployment's own staff. */
+  /** Whether the user is an operator of the deployment. */
   readonly operator: boolean;
 }
 
 export interface ApiKeyPrincipal {
   readonly type: 'api_key';
   readonly apiKeyId: string;
-  /** Which of the key's secrets was shown; null for its public key alone. */
+  /** The id of the secret that the caller presented, or null if it presented only the public key. */
   readonly secretId: string | null;
   readonly organizationId: string;
-  /** The one project to which it is limited. */
+  /** The only project that the key may access, or null for no limit. */
   readonly projectId: string | null;
   readonly name: string;
   readonly environment: Environment;
-  /** What it reaches: its own scopes within the ceiling of its organization. */
+  /** The key's own scopes, within the ceiling of its organization. */
   readonly scopes: readonly string[];
   readonly expiresAt: Date | null;
   readonly allowedIps: readonly string[];
   readonly rateLimits: readonly RateLimit[];
-  /** The person behind it. */
+  /** The user who is accountable for the key. */
   readonly accountableUserId: string;
-  /** Whether it manages the keys of that person alone. */
+  /** Whether the key manages only the keys of that user. */
   readonly ownKeysOnly: boolean;
-  /** On what it was admitted: what is decided for it must still find it so. */
+  /** The basis of the key's admission. Later decisions for the key require that it still holds. */
   readonly admittedUnder: Basis;
 }
 
-/** The principal that the guard found; only on routes that are not public. */
+/** The principal that the guard found. Only for routes that are not public. */
 export const Caller = createParamDecorator(
   (_: unknown, context) => context.switchToHttp().getRequest<{ user: Principal }>().user,
 );
 
-/** Who makes a change, with the name at that time. */
+/** The author of a change, with the current name. */
 export function actorOf(principal: Principal): EventActor {
   return principal.type === 'user'
     ? { type: 'user', ...personOf(principal) }
     : { ...actorIdOf(principal), name: principal.name };
 }
 
-/** Who asks for a verification, of which there are too many to repeat a name in each. */
+/** The caller of a verification, without a name: there are too many verifications to repeat it in each. */
 function actorIdOf(principal: Principal): EventActor {
   return principal.type === 'user'
     ? { type: 'user', id: principal.userId }
     : { type: 'api_key', id: principal.apiKeyId };
 }
 
-/** As the event of a verification names who asked for it. */
+/** The caller of a verification, as its event names it. */
 export function verifierOf(principal: Principal): EventVerifier {
   const secretId = principal.type === 'api_key' && principal.secretId;
   return { ...actorIdOf(principal), ...(secretId && { secret_id: secretId }) };
 }
 
-/** A user as an event names them. */
+/** A user, as events name them. */
 export function personOf(user: UserPrincipal | User) {
   return { id: 'userId' in user ? user.userId : user.id, name: user.name, email: user.email };
 }
 
 /**
- * How a change waits: by person, for how many organizations somebody has is theirs to choose. Those of all keys that a person
- * stands behind wait together, and behind none that the person makes.
+ * The queue flow of a change. A flow belongs to a person, not an organization, because each person chooses how many
+ * organizations to have. The changes of all keys of an accountable user share one flow, apart from the user's own.
  */
 export function turnOf(principal: Principal): Turn & { readonly flow: string } {
   return { flow: principal.type === 'user' ? principal.userId : `keys of ${principal.accountableUserId}` };
 }
 
 /**
- * How a change waits that takes authority away: by session, so that neither somebody else's flood nor that of a leaked key or
- * a stolen session keeps a person from ending it.
+ * The queue flow of a change that takes authority away. It belongs to the session, so that neither a flood of another
+ * user nor one of a leaked key or a stolen session can prevent its end.
  */
 export function turnToTakeAway(principal: Principal): Turn {
   return { flow: principal.type === 'user' ? principal.sessionId : turnOf(principal).flow, takesAway: true };
 }
 
-/** The organization that is meant when none is named. */
+/** The organization of a call that names none. */
 export function homeOrganization(principal: Principal): string {
   return principal.type === 'user' ? principal.personalOrganizationId : principal.organizationId;
 }

@@ -7,9 +7,10 @@ import { DomainError } from '#libs/platform/errors.js';
 import { SESSION_DAYS } from './session.js';
 
 /**
- * The refresh token of a browser's session, out of reach of scripts. Over https its name begins with `__Host-`: browsers
- * then take it from this very host only, so another host of the same site cannot plant one (RFC 6265bis, section 4.1.3.2).
- * Such a cookie has the path `/`. Over plain http, where browsers refuse the prefix, it is sent to the paths that need it.
+ * The refresh token of a browser session, in a cookie that scripts cannot read. Over https its name begins with
+ * `__Host-`: browsers then accept it only from this host, so another host of the same site cannot plant one (RFC
+ * 6265bis, section 4.1.3.2). Such a cookie has the path `/`. Over plain http, where browsers reject the prefix, the
+ * cookie is limited to the paths that need it.
  */
 @Injectable()
 export class RefreshCookie {
@@ -37,8 +38,8 @@ export class RefreshCookie {
   }
 
   /**
-   * The token of the request's cookie. `SameSite` keeps other sites' pages from sending it; this also holds where a
-   * browser does not know it, and for other hosts of our own site.
+   * The token of the request's cookie. `SameSite` keeps pages of other sites from sending it. This check also covers
+   * browsers without `SameSite`, and other hosts of our own site.
    * @throws DomainError `cross_site_request`
    */
   read(request: FastifyRequest): string | undefined {

@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /**
- * The scopes that the route of this request asks of a key. Passport hands a strategy the credential alone, and the
- * verifier has to know the scopes while it decides: a rejection is recorded, not a use.
+ * The scopes that the current route requires of a key. Passport gives a strategy only the credential, but the verifier
+ * needs the scopes for its decision: without them it would record a use instead of a denial.
  */
 const storage = new AsyncLocalStorage<readonly string[]>();
 

@@ -3,8 +3,8 @@ import { DomainError } from '#libs/platform/errors.js';
 
 /**
  * The one credential of a request.
- * @param header the only one to look at; other headers belong to the API behind the gateway
- * @throws DomainError `unauthenticated`, or `multiple_credentials` where it would be open whose request it is
+ * @param header the only header to read; the others belong to the API behind the gateway
+ * @throws DomainError `unauthenticated`, or `multiple_credentials` if the headers disagree
  */
 export function credentialOf(headers: IncomingHttpHeaders, header?: string): string {
   if (header === undefined) return eitherOf(headers);
@@ -12,7 +12,7 @@ export function credentialOf(headers: IncomingHttpHeaders, header?: string): str
   return plainOf(headers[header]) || missing(header);
 }
 
-/** Two headers that agree are one credential. One that is there and empty is no agreement. */
+/** Two headers with the same value are one credential. An empty header does not match the other one. */
 function eitherOf(headers: IncomingHttpHeaders): string {
   const plain = plainOf(headers['x-api-key']);
   const bearer = bearerOf(headers.authorization);
@@ -21,7 +21,7 @@ function eitherOf(headers: IncomingHttpHeaders): string {
   return credential || missing();
 }
 
-/** A header that was sent twice has a comma between the two, which no credential has. */
+/** Node joins a repeated header with commas, and no credential contains one. */
 function plainOf(value: string | string[] | undefined): string | undefined {
   if (typeof value !== 'string') return undefined;
   if (value.includes(',')) throw new DomainError('multiple_credentials');

@@ -14,7 +14,7 @@ const SessionSchema = defineEntity({
   },
 });
 
-/** A sign-in, and everything that came of it. */
+/** A sign-in and its refresh tokens. */
 export class Session extends SessionSchema.class {}
 SessionSchema.setClass(Session);
 
@@ -24,7 +24,7 @@ const RefreshTokenSchema = defineEntity({
     /** SHA-256 of the token. */
     hash: p.uint8array().primary(),
     sessionId: typeId('session'),
-    /** From it, the token and the deployment's secret the successor is derived. */
+    /** The next token is derived from this salt, the token and the deployment's secret. */
     salt: p.uint8array(),
     createdAt: p.datetime(),
     usedAt: p.datetime().nullable(),

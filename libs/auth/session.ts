@@ -1,9 +1,9 @@
 /** Pure decisions about sessions and their refresh tokens (RFC 9700, section 4.14.2). */
 
 export const SESSION_DAYS = 30;
-/** A user's next sign-in ends the oldest: what goes through all sessions of a user is bounded by it. */
+/** A further sign-in ends the user's oldest session. Bounds all work that goes through the sessions of a user. */
 export const MAX_SESSIONS = 100;
-/** Two tabs may refresh at once: within this time the same token gives the same successor. */
+/** Two browser tabs may refresh at once: within this time, the same token returns the same successor. */
 const REPLAY_SECONDS = 10;
 
 interface SessionRecord {
@@ -16,9 +16,9 @@ export function isLive(session: SessionRecord, now: Date): boolean {
 }
 
 /**
- * - `rotate`: its first use; it gives its successor.
- * - `repeat`: used a moment ago; it gives the same successor again.
- * - `reused`: used long ago. Either its owner or somebody else holds a stolen token, so the session ends.
+ * - `rotate`: first use; returns the successor.
+ * - `repeat`: used a moment ago; returns the same successor again.
+ * - `reused`: used long ago. The owner or an attacker has a stolen token, so the session ends.
  * - `dead`: the session is over.
  */
 export function decideRefresh(

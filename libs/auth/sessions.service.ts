@@ -28,7 +28,7 @@ export interface Tokens {
   readonly refresh_token: string;
 }
 
-/** That the caller is an operator, as {@link SessionsService.requireOperatorNow} requires it. */
+/** The requirement that {@link SessionsService.requireOperatorNow} notes. */
 const OPERATOR = { operator: true };
 
 export function isOperators(requirement: Requirement): boolean {
@@ -109,7 +109,7 @@ export class SessionsService {
     });
   }
 
-  /** The newest first. */
+  /** Newest first. */
   async list(principal: UserPrincipal): Promise<Session[]> {
     return this.em
       .fork()
@@ -120,7 +120,7 @@ export class SessionsService {
       );
   }
 
-  /** Somebody else's session is answered as if it did not exist; one that has ended stays ended. */
+  /** The response for another user's session is the same as for a missing one. A session that has ended stays ended. */
   async end(principal: UserPrincipal, id: string): Promise<void> {
     const changes = this.changes.inTurn(turnToTakeAway(principal));
     await changes.create(principal.personalOrganizationId, async ({ em, record }) => {
@@ -142,7 +142,7 @@ export class SessionsService {
     });
   }
 
-  /** Whoever took a session over does not keep it: all but the one that asks end in the same transaction. */
+  /** All other sessions end in the same transaction: an intruder does not keep a session. */
   async changePassword(principal: UserPrincipal, current: string, next: string): Promise<void> {
     await this.#requirePassword(principal, current);
     await this.passwords.refuseCommon('new_password', next, [principal.email, principal.name]);
@@ -159,7 +159,7 @@ export class SessionsService {
     });
   }
 
-  /** Asked as at a sign-in, and slowed down as one: a stolen session must not become a way to guess. */
+  /** Checks the password with the delays of a sign-in: a stolen session must not become a way to guess it. */
   async #requirePassword(principal: UserPrincipal, password: string): Promise<void> {
     const { ip } = requestContext();
     await this.loginDelay.wait(principal.email, ip);
@@ -171,7 +171,7 @@ export class SessionsService {
     await this.loginDelay.succeeded(principal.email, ip);
   }
 
-  /** @throws DomainError `invalid_token` for a bad access token, or one whose session has ended. */
+  /** @throws DomainError `invalid_token` for a bad access token, or if its session has ended */
   async authenticate(accessToken: string): Promise<UserPrincipal> {
     const { userId, sessionId } = await this.accessTokens.verify(accessToken);
     const em = this.em.fork();
@@ -183,8 +183,8 @@ export class SessionsService {
   }
 
   /**
-   * Asked again within the transaction of a change, and locked until it commits.
-   * @throws DomainError when the session has ended since the request came in.
+   * Reads the principal again within the transaction of a change, and locks it until the commit.
+   * @throws DomainError if the session has ended since the request arrived
    */
   async reload(em: EntityManager, principal: UserPrincipal): Promise<UserPrincipal> {
     await shareUser(em, principal.userId);
@@ -192,8 +192,8 @@ export class SessionsService {
   }
 
   /**
-   * Asked again without a change, so that nothing waits for it.
-   * @throws DomainError when the session has ended since the request came in.
+   * Reads the principal again outside a change, without a lock, so that no change waits for it.
+   * @throws DomainError if the session has ended since the request arrived
    */
   async readAgain(
     em: EntityManager,
@@ -203,12 +203,12 @@ export class SessionsService {
     const session = await em.findOne(Session, principal.sessionId, { lockMode });
     if (!session || !isLive(session, this.clock.now())) throw new DomainError('invalid_token');
     if (!principal.operator) return principal;
-    // Read past the identity map: what counts is what the row says now.
+    // Bypass the identity map to get the current row.
     const options = { lockMode, refresh: true };
     return principalOf(await em.findOneOrFail(User, principal.userId, options), session.id);
   }
 
-  /** @throws DomainError when the session has ended, or its user is no operator any more, since the request came in. */
+  /** @throws DomainError if, since the request arrived, the session has ended or its user is no longer an operator */
   async requireOperatorNow(em: EntityManager, principal: UserPrincipal): Promise<void> {
     requireOperator(await this.reload(em, principal));
     noteRequirement(OPERATOR);
@@ -222,7 +222,7 @@ export class SessionsService {
     return this.changes
       .inTurn({ flow: `sign-ins of ${user.id}` })
       .create(user.personalOrganizationId, async ({ em, record }) => {
-        // Another password may have been set since this one was found right; whoever sets one ends every session.
+        // A new password may have been set since this one was verified, which ends every session.
         await lockAccess(em, [user.id]);
         const options = { lockMode: LockMode.PESSIMISTIC_READ } as const;
         const { passwordHash } = await em.findOneOrFail(User, user.id, options);
@@ -257,8 +257,8 @@ export class SessionsService {
   }
 
   /**
-   * Derived, not drawn: the same token always gives the same successor, which is stored nowhere. It takes the token, the
-   * row and the deployment's secret to compute it.
+   * Derived, not random: the same token always gives the same successor, which is stored nowhere. Computing it takes
+   * the token, the row and the deployment's secret.
    */
   #successor(presented: string, token: RefreshToken): string {
     return `rt_${this.sealing.mac('refresh token', token.salt, presented).toString('base64url')}`;
@@ -274,7 +274,7 @@ export class SessionsService {
   }
 }
 
-/** @throws DomainError for everybody else */
+/** @throws DomainError if the caller is not an operator */
 export function requireOperator(principal: Principal): void {
   if (principal.type !== 'user' || !principal.operator) throw new DomainError('operator_required');
 }

@@ -5,12 +5,12 @@ const SigningKeySchema = defineEntity({
   properties: {
     /** The `kid`. */
     id: p.string().primary(),
-    /** PKCS #8, sealed under KEYLEDGER_SECRET; the public key follows from it. */
+    /** PKCS #8, sealed with KEYLEDGER_SECRET. The public key is derived from it. */
     privateKey: p.uint8array(),
     createdAt: p.datetime(),
   },
 });
 
-/** A key that signs access tokens. It rests in the database, so that all nodes share it. */
+/** A key that signs access tokens. All nodes share it through the database. */
 export class SigningKey extends SigningKeySchema.class {}
 SigningKeySchema.setClass(SigningKey);

@@ -38,7 +38,7 @@ export class BearerStrategy extends PassportStrategy(HeaderAPIKeyStrategy, BEARE
   }
 }
 
-/** Three parts with dots between them; an API key has none. */
+/** A JWT has three parts with dots between them; an API key has no dot. */
 function looksLikeJwt(token: string): boolean {
   return token.split('.').length === 3;
 }

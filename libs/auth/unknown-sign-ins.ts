@@ -15,9 +15,9 @@ interface Window {
 }
 
 /**
- * Failed sign-ins of accounts that do not exist, in the log of the deployment and without what was typed. Bounded, for
- * anybody can make as many as they like: those beyond a rate become one event at the end of the minute, or at shutdown,
- * with their number and no address. A crash loses that number.
+ * Failed sign-ins to accounts that do not exist, in the deployment's audit log and without the input. Their number is
+ * bounded, because any caller can cause them: attempts beyond a rate become one event at the end of the minute, or at
+ * shutdown, with their count and no address. A crash loses that count.
  */
 @Injectable()
 export class UnknownSignIns implements BeforeApplicationShutdown {
@@ -44,7 +44,7 @@ export class UnknownSignIns implements BeforeApplicationShutdown {
     await this.changes.create(DEPLOYMENT_ID, async ({ record }) => record({ ...FAILED, data: { count: 1 } }));
   }
 
-  /** Before the database goes. */
+  /** Runs before the database connection closes. */
   async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.#sweep);
     await this.#endWindow(Infinity);

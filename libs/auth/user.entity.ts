@@ -6,13 +6,13 @@ const UserSchema = defineEntity({
   tableName: 'user_account',
   properties: {
     id: typeId('user').primary(),
-    /** Lower case. */
+    /** In lower case. */
     email: p.string(),
     name: p.string(),
     passwordHash: p.string(),
-    /** Where keys go when no organization is named, and where the account's own events are. */
+    /** The default organization of the user's keys. Its audit log has the events of the account. */
     personalOrganizationId: typeId('org'),
-    /** Since when the user is one of the deployment's own staff. */
+    /** When the user became an operator of the deployment. */
     operatorSince: p.datetime().nullable(),
     createdAt: p.datetime(),
   },

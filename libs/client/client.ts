@@ -5,7 +5,7 @@ import type { Route } from '#libs/contract/route.js';
 import { routes } from '#libs/contract/routes.js';
 import type { z } from 'zod';
 
-/** A problem answer, thrown. `problem` is what the server said; `headers` hold Retry-After and the like. */
+/** Thrown for a problem response. `problem` is its body; `headers` include Retry-After. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
@@ -17,7 +17,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Thrown in place of a request that would have a secret in its address, where servers and proxies log it. */
+/** Thrown instead of sending a secret in the URL, which servers and proxies log. */
 export class SecretInAddress extends Error {
   override readonly name = 'SecretInAddress';
 
@@ -39,7 +39,7 @@ type Output<R> = R extends { success: { stream: readonly string[] } }
     ? z.output<S>
     : undefined;
 
-/** What a call that is repeated is answered: its secrets were in the first answer only. */
+/** The response of a repeated call: only the first response has the secrets. */
 type Repeated<R> = R extends { idempotent: { secrets: readonly (infer Secret extends string)[] } }
   ? Omit<Output<R>, Secret> & Partial<Pick<Output<R>, Secret & keyof Output<R>>>
   : Output<R>;
@@ -68,11 +68,11 @@ export interface ClientOptions {
 }
 
 /**
- * A client for the whole API. Every method takes `{ params, query, headers, body }` as its route declares them, and returns the
- * parsed answer; where that is a stream, the `Response` itself, to be read as it comes. A `search` may be a whole key:
- * no more of it is sent than lists show.
- * @throws ApiError for every answer that is a problem; an error of zod for one that does not keep the contract;
- *   SecretInAddress for a secret key anywhere else in the address.
+ * A client for the whole API. Every method takes `{ params, query, headers, body }` as its route declares them, and
+ * returns the parsed response; for a stream, it returns the `Response` itself. A `search` may be a complete key: the
+ * client sends no more of it than lists show.
+ * @throws ApiError for every problem response; a zod error for a response that violates the contract; SecretInAddress
+ * for a secret key anywhere else in the URL
  */
 export function createClient(options: ClientOptions): Client {
   const groups = Object.entries(routes).map(([group, members]) => [
@@ -81,14 +81,14 @@ export function createClient(options: ClientOptions): Client {
       Object.entries(members).map(([name, route]) => [name, (input?: AnyInput) => call(options, route, input ?? {})]),
     ),
   ]);
-  // The table that types the client is the table that builds it.
+  // The type `Client` is derived from the same table.
   return Object.fromEntries(groups) as Client;
 }
 
-/** By the answers that had one. */
+/** ETags by response. */
 const entityTags = new WeakMap<object, string>();
 
-/** The ETag that an answer of this client came with, for `If-Match`. */
+/** The ETag of a response of this client, for `If-Match`. */
 export function entityTagOf(answer: object): string | undefined {
   return entityTags.get(answer);
 }

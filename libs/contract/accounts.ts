@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What several routes say of an account in the same words. */
+/** Account fields that several routes share. */
 export const email = z
   .email('must be an email address')
   .max(254)

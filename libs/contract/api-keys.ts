@@ -25,7 +25,7 @@ export const ApiKeyStatus = z.enum(['active', 'disabled', 'expired', 'revoked'])
 });
 export type ApiKeyStatus = z.infer<typeof ApiKeyStatus>;
 
-/** Whatever a customer wants to find again with the key. */
+/** Data by which a customer finds the key again. */
 const Metadata = z
   .record(z.string().min(1).max(40), z.string().max(500))
   .refine((metadata) => Object.keys(metadata).length <= 50, 'must have at most 50 entries')
@@ -134,7 +134,8 @@ export const createApiKey = defineRoute({
   success: { status: 201, body: ApiKeyWithSecret },
   idempotent: {
     secrets: ['key'],
-    // No scopes are other than all of them, and lists that are left out are those of the key that creates, or none.
+    // `scopes` has no default: leaving it out differs from naming all scopes. Other lists that are left out are those
+    // of the creating key, or empty.
     defaults: ({ organizationId, projectId, environment }) => ({
       ...mapKeyTexts(() => null),
       metadata: {},
@@ -334,7 +335,7 @@ export const listScopes = defineRoute({
   },
 });
 
-/** What a verification may say, in the order in which it is checked. Every code but `valid` is also a problem code. */
+/** Codes of a verification, in the order of the checks. Every code except `valid` is also a problem code. */
 export const VerificationCode = z.enum([
   'valid',
   'invalid_key',
@@ -351,7 +352,7 @@ export const VerificationCode = z.enum([
 ]);
 export type VerificationCode = z.infer<typeof VerificationCode>;
 
-/** Which half of a key was shown; with both it is the secret that counts. */
+/** The part of a key that the caller presented. With both parts, the secret counts. */
 const CredentialKind = z.enum(['secret', 'public_key']);
 export type CredentialKind = z.infer<typeof CredentialKind>;
 
@@ -469,7 +470,7 @@ export const whoami = defineRoute({
   },
 });
 
-/** The sentence that goes with a code, for people. */
+/** The sentence for a code, for people. */
 export function describeVerification(code: VerificationCode): string {
   return code === 'valid' ? 'The key is good for this request' : problems[code satisfies ProblemCode].title;
 }

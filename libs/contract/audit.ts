@@ -15,7 +15,7 @@ export const AuditEvent = z
   .meta({ id: 'AuditEvent' });
 export type AuditEvent = z.infer<typeof AuditEvent>;
 
-/** The longest id that can be asked for, and so the longest that is kept to be found. */
+/** The longest id in a query, and so the longest in a search column. */
 export const MAX_SEARCHED_ID = 200;
 
 function searchedText(longest: number) {
@@ -86,7 +86,7 @@ export const listAuditEvents = defineRoute({
   problems: ['not_found'],
 });
 
-/** The content type of each format of an export. */
+/** The content type of each export format. */
 export const exportFormats = { jsonl: 'application/jsonl', csv: 'text/csv; charset=utf-8; header=present' } as const;
 
 export const exportAuditEvents = defineRoute({

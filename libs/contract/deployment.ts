@@ -9,7 +9,7 @@ import { Organization } from './organizations.js';
 import { defineRoute } from './route.js';
 import { Scope } from './scopes.js';
 
-/** What the operators do, the deployment's own staff. */
+/** The actions of operators. */
 const tag = 'Deployment';
 
 const params = z.strictObject({ id: idOf('org') });

@@ -74,7 +74,7 @@ describe('an origin', () => {
       fc.property(host, fc.array(label, { maxLength: 3 }), scheme, port, (base, more, scheme, port) => {
         const below = [...more, base].join('.');
         expect(allowsOrigin([`*.${base}`], originOf(scheme, below, port))).toBe(more.length > 0);
-        // A name that merely ends alike is another one.
+        // A name with the same ending is not a subdomain.
         expect(allowsOrigin([`*.${base}`], originOf(scheme, `x${base}`, port))).toBe(false);
       }),
     );

@@ -3,7 +3,7 @@ import { z } from 'zod';
 const MESSAGE =
   'must be a host such as app.example.com, or *.example.com for every one below it, without scheme, port or path';
 
-/** Letters, digits and hyphens (RFC 1123, section 2.1), and the underscore that some hosts have all the same. */
+/** Letters, digits and hyphens (RFC 1123, section 2.1), and the underscore, which some hosts have nevertheless. */
 const LABELS = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
 
 /** RFC 1035, section 2.3.4. */
@@ -15,33 +15,33 @@ function hasHostLengths(host: string): boolean {
 }
 
 /**
- * A host as browsers write it in `Origin`: lower case, international names in their ASCII form (UTS #46). Undefined for what
- * is no host.
+ * A host as browsers write it in `Origin`: lower case, international names in their ASCII form (UTS #46). Undefined if
+ * the text is not a host.
  */
 function plainHost(text: string): string | undefined {
   if (text.length > LONGEST_HOST || !/^[^\s/?#@:%\\*[\]]+$/.test(text)) return undefined;
   try {
     const host = new URL(`https://${text}`).hostname.replace(/\.$/, '');
-    // `null` is what pages without an origin send.
+    // Pages without an origin send `null`.
     return LABELS.test(host) && hasHostLengths(host) && host !== 'null' ? host : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** What ends in a number is an IPv4 address, or no host at all (URL Standard, section 3.5). */
+/** A host that ends in a number is an IPv4 address, or invalid (URL Standard, section 3.5). */
 function isAddress(host: string): boolean {
   return /\.\d+$/.test(host) || host.startsWith('[');
 }
 
-/** `*.` and a name of at least two labels: a wildcard over a whole top-level domain would let everybody in. */
+/** `*.` and a name of at least two labels: a wildcard for a whole top-level domain would allow far too many hosts. */
 function plainDomain(text: string): string | undefined {
   if (!text.startsWith('*.')) return plainHost(text);
   const base = plainHost(text.slice(2));
   return base?.includes('.') && !isAddress(base) ? `*.${base}` : undefined;
 }
 
-/** An allowed domain: a host, or `*.` and a host for every subdomain of it at any depth, not for itself. */
+/** An allowed domain: a host, or `*.` and a host for all its subdomains at any depth, but not the host itself. */
 export const Domain = z
   .string()
   .trim()
@@ -51,8 +51,8 @@ export const Domain = z
   .meta({ id: 'Domain', examples: ['app.example.com', '*.example.com'] });
 
 /**
- * The allowed domains that let a host in: the host itself, and a wildcard for each domain above it. An address has none
- * above. A name has at most 127 labels, so there are never more.
+ * The allowed domains that match a host: the host itself, and a wildcard for each domain above it. An address has no
+ * domain above it. A name has at most 127 labels, which bounds the result.
  */
 export function domainsAllowing(host: string): string[] {
   if (isAddress(host)) return [host];
@@ -60,7 +60,9 @@ export function domainsAllowing(host: string): string[] {
   return [host, ...labels.slice(1).map((_, above) => `*.${labels.slice(above + 1).join('.')}`)];
 }
 
-/** Scheme and port do not count. Nothing allows `null`, which every sandboxed page sends, and what is no origin. */
+/**
+ * Scheme and port do not count. Never allows `null`, which every sandboxed page sends, or a text that is not an origin.
+ */
 export function allowsOrigin(domains: readonly string[], origin: string): boolean {
   if (domains.length === 0) return false;
   const host = hostOfOrigin(origin);
@@ -71,17 +73,17 @@ export function allowsOrigin(domains: readonly string[], origin: string): boolea
   );
 }
 
-/** Of a scheme, `://`, a host and a port. */
+/** A scheme, `://`, a host and a port. */
 const LONGEST_ORIGIN = 64 + 3 + LONGEST_HOST + 6;
 
 /**
- * An origin is a scheme, a host and perhaps a port (RFC 6454, section 6.2); with more than that it is none. What is longer
- * than any origin is refused before it is looked at.
+ * The host of an origin: a scheme, a host and an optional port (RFC 6454, section 6.2), and nothing else. A text longer
+ * than any origin is rejected unread.
  */
 export function hostOfOrigin(origin: string): string | undefined {
   if (origin.length > LONGEST_ORIGIN || !/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\]+$/i.test(origin)) return undefined;
   try {
-    // Of another scheme than the web's, such as an app's, the host would not be normalized.
+    // With another scheme than http(s), such as an app's, `URL` does not normalize the host.
     const host = new URL(origin.replace(/^[^:]+/, 'https')).hostname.replace(/\.$/, '');
     return host !== '' && hasHostLengths(host) ? host : undefined;
   } catch {

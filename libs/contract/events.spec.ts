@@ -32,8 +32,8 @@ const project = 'proj_01m7x8e2spesabexb98rz8j9vc';
 const changes = { name: { before: 'a', after: 'b' } };
 
 /**
- * One of each type as version 0.1.0 wrote it. They lie in logs that nobody can rewrite: a line here may never be changed
- * or removed, only added.
+ * An event of each type as version 0.1.0 wrote it. Audit logs contain such events and cannot be rewritten: never change
+ * or remove a line here, only add lines.
  */
 const golden = [
   { type: 'organization.created', subject: org, data: { ...byUser, name: 'Ada', owner_id: user } },

@@ -8,35 +8,35 @@ import { RateLimit } from './rate-limits.js';
 import { Scope } from './scopes.js';
 
 /**
- * A domain event: a CloudEvents 1.0 object. Its bytes are made once, when it happens, and kept as they are: they are the
- * entry of the audit log. Old shapes stay readable: fields are only ever added, and golden fixtures hold us to it.
+ * A domain event: a CloudEvents 1.0 object. It is serialized once, when it happens, and these bytes are the entry of
+ * the audit log. Old shapes stay readable: fields are only added, and golden fixtures check it.
  */
 const actor = z.strictObject({
-  /** `system`: the service itself, by the clock. `operator`: a user who acts as one of the deployment's staff. */
+  /** `system`: the service itself, by the clock. `operator`: a user who acts as an operator of the deployment. */
   type: z.enum(['user', 'operator', 'api_key', 'anonymous', 'system']),
   id: z.string().nullable(),
-  /** What a user or a key was called then, and a user's e-mail address. Absent in uses, and with RECORD_ACTOR=id. */
+  /** The name of a user or key at that time, and a user's e-mail address. Absent in uses, and with RECORD_ACTOR=id. */
   name: z.string().optional(),
   email: z.string().optional(),
 });
 
-/** What somebody or something was called when it happened. */
+/** Name and e-mail address at the time of the event. */
 const named = z.strictObject({ name: z.string().optional(), email: z.string().optional() });
 
 const common = {
   organization_id: idOf('org'),
   actor,
-  /** Of the subject, whose id the envelope has. */
+  /** Names of the subject. Its id is in the envelope. */
   subject: named.optional(),
-  /** In the log of the deployment: the organization that it is about. */
+  /** In the deployment's audit log: the organization that the event is about. */
   organization: z.strictObject({ id: idOf('org'), name: z.string().optional() }).optional(),
   ip: z.string().nullable(),
   user_agent: z.string().nullable(),
-  /** Null where the event stands for several requests. */
+  /** Null if the event stands for several requests. */
   request_id: z.string().nullable(),
   /**
-   * The authorization state of the organization's shard under which it was decided: the order of decisions. Of several
-   * requests it is that of the last.
+   * The authorization state of the organization's shard for this decision: it gives the order of decisions. For several
+   * requests, the state of the last one.
    */
   seq: z.int(),
 };
@@ -54,38 +54,41 @@ function event<const Type extends string, const Data extends z.ZodRawShape>(type
   });
 }
 
-/** Of a key that is limited to a project. */
+/** For a key that is limited to a project. */
 const project = { project_id: idOf('proj').optional() };
 
-/** How many, and the ids of as many as an event can name. */
+/** The number of sessions, and as many ids as an event can name. */
 const endedSessions = { ended_sessions: z.int().optional(), ended_session_ids: z.array(idOf('session')) };
 
 /**
- * How many keys were revoked with it. Those that were created before, under a lower `seq`, and had not ended are revoked by
- * this very event; an `api_key.revoked` of each, with the same id, follows as soon as the worker has written it.
+ * The number of keys that the change revoked. This event revokes the keys that were created before it, with a lower
+ * `seq`, and had not ended. The worker later writes an `api_key.revoked` for each key, with the same `revocation_id`.
  */
 const revokedKeys = { revoked_api_keys: z.int(), revocation_id: idOf('revocation').optional() };
 
-/** Each field that changed, by its name in the API; without the values where they may name a person and RECORD_ACTOR=id. */
+/** Each changed field by its API name. Without the values if they may name a person and RECORD_ACTOR=id. */
 const changes = z.record(z.string(), z.object({ before: z.unknown().optional(), after: z.unknown().optional() }));
 
-/** Of a public key that was shown alone: the page that it came from. */
+/** For a public key presented alone: the page that sent it. */
 const shown = { credential: z.literal('public_key').optional(), origin: z.string().nullable().optional() };
 
-/** Who asked for a verification: a key, with the secret that it showed, or a user. */
+/** The caller of a verification: a key with the secret that it presented, or a user. */
 const verifier = actor.extend({ secret_id: idOf('secret').optional() });
 
 /** `management`: the key called Keyledger's own API. Absent for a request to the API of the deployment's owner. */
 const surface = { surface: z.literal('management').optional() };
 
-/** Of an event that stands for several requests: when the first and the last of them came. Its own time is the last. */
+/**
+ * For an event that stands for several requests: the times of the first and the last one. The event's own time is the
+ * last.
+ */
 const span = { first_at: z.iso.datetime().optional(), last_at: z.iso.datetime().optional() };
 
-/** Where a key was used: the endpoint, as the sources' documents call it, without its query. */
+/** The endpoint at which a key was used, by the name in its own API, without the query. */
 const endpoint = {
   method: z.string().nullable(),
   path: z.string().nullable(),
-  /** Of a call of our own API: the route that the path led to, as `/openapi.json` has it. */
+  /** For a call of our own API: the matching route, as in `/openapi.json`. */
   route: z.string().optional(),
 };
 
@@ -95,13 +98,13 @@ export const DomainEvent = z
     event('user.login_succeeded', { session_id: idOf('session') }),
     event('user.login_failed', {
       ...span,
-      /** Of accounts that do not exist: how many attempts this event stands for. One for several names no address. */
+      /** For accounts that do not exist: the number of attempts. An event for several attempts has no address. */
       count: z.int().min(1).optional(),
     }),
     event('user.logged_out', { session_id: idOf('session') }),
     event('user.session_ended', {
       session_id: idOf('session'),
-      /** Absent where the user ended it: another sign-in was one too many. */
+      /** Absent if the user ended the session. `too_many`: another sign-in exceeded the maximum. */
       because: z.literal('too_many').optional(),
     }),
     event('user.password_changed', endedSessions),
@@ -120,7 +123,7 @@ export const DomainEvent = z
     event('member.role_changed', {
       before: Role,
       after: Role,
-      /** By accepting it. */
+      /** The invitation that the user accepted. */
       invitation_id: idOf('inv').optional(),
     }),
     event('member.removed', { role: Role, ...revokedKeys }),
@@ -128,13 +131,13 @@ export const DomainEvent = z
     event('project.updated', { changes }),
     event('project.deleted', revokedKeys),
     event('credits.granted', { amount: z.int(), balance: z.int(), reason: z.string().nullable() }),
-    /** The balance was set aside: uses are no longer charged. */
+    /** The balance was removed: uses are no longer charged. */
     event('credits.removed', { balance: z.int() }),
     event('credits.low', { balance: z.int(), low_below: z.int() }),
-    /** What an operator read of the organization, before they were shown it. */
+    /** What an operator read of the organization; recorded before the operator sees it. */
     event('operator.read', {
       ...endpoint,
-      /** Where a page sent several calls at once: all of them, the first included. */
+      /** If a page sent several calls at once: all calls, including the first. */
       reads: z.array(z.object({ ...endpoint, request_id: z.string() })).optional(),
     }),
     event('api_key.created', {
@@ -146,7 +149,7 @@ export const DomainEvent = z
       environment: Environment,
       scopes: z.array(Scope),
       expires_at: z.iso.datetime().nullable(),
-      /** What the first version did not tell: all that a key begins with, so that it can be rebuilt. */
+      /** Added after the first version: the complete initial state of the key, so that it can be rebuilt. */
       ...mapKeyTexts((text) => keyTextOutputs[text].optional()),
       metadata: z.record(z.string(), z.string()).optional(),
       public_key: z.string().optional(),
@@ -156,7 +159,7 @@ export const DomainEvent = z
       accountable_user_id: idOf('user').optional(),
       accountable_user: named.optional(),
       own_keys_only: z.boolean().optional(),
-      /** Absent where it has none. */
+      /** Absent if the key has no limits. */
       rate_limits: z.array(RateLimit).optional(),
     }),
     event('api_key.used', {
@@ -164,11 +167,14 @@ export const DomainEvent = z
       ...surface,
       ...endpoint,
       ...shown,
-      /** Absent where the public key was shown alone. */
+      /** Absent if the caller presented only the public key. */
       secret_id: idOf('secret').optional(),
       cost: z.int(),
       scopes: z.array(Scope),
-      /** Absent where a gateway asked, or the key called us itself. Of a key this is the only record of its call. */
+      /**
+       * Absent if a gateway asked, or if the key called our API itself. For a key that asks, this is the only record of
+       * its call.
+       */
       verified_by: verifier.optional(),
     }),
     event('api_key.denied', {
@@ -180,11 +186,13 @@ export const DomainEvent = z
       code: VerificationCode,
       /** Absent in a summary. */
       scopes: z.array(Scope).optional(),
-      /** How many denials this event stands for. All that it states is true of each of them. */
+      /** The number of denials that this event stands for. All its data is true of each of them. */
       count: z.int().min(1),
-      /** Denials that agree in the code alone: it names no method, path, address, user agent, scopes or request. */
+      /** Denials that have only the code in common: no method, path, address, user agent, scopes or request id. */
       summary: z.literal(true).optional(),
-      /** Of a summary: who asked for the verifications, as far as anybody did; of more than 20 the first ones. */
+      /**
+       * For a summary: the callers of the verifications, if there were any; the first ones if there were more than 20.
+       */
       callers: z.array(verifier.extend({ count: z.int().min(1) })).optional(),
       verified_by: verifier.optional(),
     }),
@@ -192,9 +200,9 @@ export const DomainEvent = z
       ...project,
       secret_id: idOf('secret'),
       previous_secret_id: idOf('secret'),
-      /** How the new secret begins. */
+      /** The beginning of the new secret. */
       prefix: z.string().optional(),
-      /** Until when the previous secret works; absent when it ended with the rotation. */
+      /** When the previous secret stops working. Absent if it stopped with the rotation. */
       previous_secret_ends_at: z.iso.datetime().optional(),
     }),
     event('api_key.updated', { ...project, changes }),
@@ -205,11 +213,11 @@ export const DomainEvent = z
     event('api_key.revoked', {
       ...project,
       deleted: z.boolean(),
-      /** Absent where somebody revoked this very key. */
+      /** Absent if a caller revoked this key directly. */
       because: z.enum(['member_removed', 'project_deleted']).optional(),
-      /** That of the event which revoked this key and others. */
+      /** The id in the event that revoked this key and others. */
       revocation_id: idOf('revocation').optional(),
-      /** When it was: this event was written afterwards. */
+      /** When the key was revoked: this event was written later. */
       revoked_at: z.iso.datetime().optional(),
     }),
   ])
@@ -221,12 +229,12 @@ export type DomainEventOf<T extends DomainEventType> = Extract<DomainEvent, { ty
 export type EventActor = z.infer<typeof actor>;
 export type EventVerifier = z.infer<typeof verifier>;
 
-/** Whom or what an event is about: the id, and what it was called then. */
+/** The subject of an event: its id, and its names at that time. */
 export type EventSubject = z.infer<typeof named> & { readonly id: string };
 
 /**
- * What the log needs of an entry to keep it. Looser than {@link DomainEvent}, so that a worker that is older than the
- * API keeps the events that it does not know yet.
+ * The fields that the audit log needs of an entry. Looser than {@link DomainEvent}, so that an older worker can store
+ * the events of a newer API.
  */
 export const EventEnvelope = z.looseObject({
   id: z.uuid(),
@@ -244,15 +252,15 @@ const { data } = EventEnvelope.shape;
 const Checked = EventEnvelope.extend({ data: data.extend({ actor: data.shape.actor.strip() }).strip() }).strip();
 
 /**
- * The event itself, and no copy of all that it has: in half the time, for each event that there is.
- * @throws z.ZodError where {@link EventEnvelope} would
+ * Checks and returns the event itself. Copying all its data would take twice the time, for every event.
+ * @throws z.ZodError if {@link EventEnvelope} would throw
  */
 export function asEnvelope(event: unknown): EventEnvelope {
   Checked.parse(event);
   return event as EventEnvelope;
 }
 
-/** What an event, of whatever version, says that somebody or something was called. */
+/** The names that an event of any version records. */
 export function calledIn(
   data: EventEnvelope['data'],
   which: 'actor' | 'subject' | 'organization',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Route } from './route.js';
 
-/** The header field `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), with its quotes or without. */
+/** The header field `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), with or without quotes. */
 export const idempotencyKey = z.object({
   'idempotency-key': z
     .string()
@@ -15,10 +15,10 @@ export const idempotencyKey = z.object({
     }),
 });
 
-/** A component of the OpenAPI document has one definition, however many routes respond with it. */
+/** A component of the OpenAPI document has one definition, however many routes use it. */
 const known = new Map<z.ZodType, z.ZodType>();
 
-/** How a route responds to a call that is repeated: a secret is in the first response only. */
+/** The response body of a repeated call: only the first response contains secrets. */
 export function bodyWhenRepeated({ success: { body }, idempotent }: Route): z.ZodType | undefined {
   if (!(body instanceof z.ZodObject) || !idempotent?.secrets.length) return body;
   const made = known.get(body) ?? z.strictObject(withOptional(body.shape, idempotent.secrets)).meta(body.meta() ?? {});

@@ -3,8 +3,8 @@ import { v7 } from 'uuid';
 import { z } from 'zod';
 
 /**
- * Ids are TypeIDs: a type prefix and a UUIDv7 in Crockford base32, sortable by time of creation.
- * The API, the events and our own code speak TypeIDs; only the database stores the bare UUID.
+ * Ids are TypeIDs: a type prefix and a UUIDv7 in Crockford base32, sortable by creation time. The API, the events and
+ * our code use TypeIDs; only the database stores the bare UUID.
  */
 export type IdType = 'org' | 'user' | 'grant' | 'inv' | 'proj' | 'key' | 'secret' | 'revocation' | 'session' | 'req';
 
@@ -12,12 +12,12 @@ export function newId(type: IdType, at: Date): string {
   return fromUUIDBytes(type, v7(partsOf(at), new Uint8Array(16)));
 }
 
-/** The UUIDv7 of an event: CloudEvents asks for an id of no given form, and a bare UUID is what others index well. */
+/** The UUIDv7 of an event. CloudEvents requires no form of id, and other systems index a bare UUID well. */
 export function newEventId(at: Date): string {
   return v7(partsOf(at));
 }
 
-/** Asking for random bytes takes longer than all else here, so they are asked for in advance. */
+/** Random bytes are fetched in advance, because a call for them takes longer than the rest of this code. */
 const RANDOM_BYTES = 16;
 const pool = new Uint8Array(256 * RANDOM_BYTES);
 let used = pool.length;
@@ -31,14 +31,14 @@ function partsOf(at: Date): { msecs: number; random: Uint8Array } {
   return { msecs: at.getTime(), random };
 }
 
-/** The 16 bytes in base32, behind the prefix. */
+/** Length of 16 bytes in base32, after the prefix. */
 const SUFFIX_LENGTH = 26;
 
-/** The ids of keys and organizations in use come again and again; reading one takes longer than finding it here. */
+/** Caches parsed ids: the same keys and organizations occur again and again, and a lookup is faster than parsing. */
 const MAX_READ = 20_000;
 const read = new Map<string, string>();
 
-/** @throws Error when the text is no TypeID: parse input with {@link idOf} first. */
+/** @throws Error if the text is not a TypeID: parse input with {@link idOf} first. */
 export function toUuid(id: string): string {
   const known = read.get(id);
   if (known !== undefined) return known;
@@ -61,14 +61,14 @@ export function isId(type: IdType, text: string): boolean {
   }
 }
 
-/** A schema for ids of one type. Another type's id, or a mistyped one, is refused before it reaches the database. */
+/** A schema for ids of one type. It rejects ids of other types, and misspelt ids, before they reach the database. */
 export function idOf(type: IdType) {
   const known = schemas.get(type) ?? makeSchema(type);
   schemas.set(type, known);
   return known;
 }
 
-/** One schema for each type: a component of the OpenAPI document has one definition. */
+/** One schema for each type, because a component of the OpenAPI document has one definition. */
 const schemas = new Map<IdType, ReturnType<typeof makeSchema>>();
 
 function makeSchema(type: IdType) {

@@ -2,16 +2,16 @@ import { z } from 'zod';
 import { LONGEST_SEARCH, searchTermOf } from '#libs/api-key-format/search-term.js';
 import { wholeNumber } from './whole-number.js';
 
-/** As many as one page may hold. */
+/** The most items on a page. */
 export const PAGE_MAX = 100;
 
-/** What every list takes. The cursor is opaque: pass it back as it came. */
+/** Parameters of every list. The cursor is opaque: callers pass it back unchanged. */
 export const pageQuery = {
   limit: wholeNumber(1, PAGE_MAX).default(50),
   cursor: z.string().min(1).max(500).optional(),
 };
 
-/** What a list is searched for. Of a key that was given whole, no more than its beginning goes any further. */
+/** Search text of a list. Of a complete key, only the beginning is used further. */
 export const searchText = z
   .string()
   .trim()
@@ -25,7 +25,7 @@ export const nextCursor = z
   .nullable()
   .meta({ description: 'Pass it as `cursor` for the next page; null on the last one' });
 
-/** Of lists that are paged both ways. */
+/** For lists that page in both directions. */
 export const previousCursor = z
   .string()
   .nullable()
@@ -33,7 +33,7 @@ export const previousCursor = z
 
 const MOST_VALUES = 20;
 
-/** Several values in one parameter of a query, with commas between them. */
+/** Several values in one query parameter, separated by commas. */
 export function commaSeparated<Item extends z.ZodType<string, string>>(item: Item, most = MOST_VALUES) {
   return z
     .string()

@@ -21,7 +21,7 @@ const Member = z
 const params = z.strictObject({ id: idOf('org') });
 const memberParams = z.strictObject({ id: idOf('org'), user_id: idOf('user') });
 
-/** `?flag=true`; leaving it out is false. */
+/** `?flag=true`. The default is false. */
 const flag = z.enum(['true', 'false']).default('false');
 
 export const listMembers = defineRoute({

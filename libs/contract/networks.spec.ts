@@ -10,7 +10,7 @@ const network = fc.oneof(
   fc.tuple(ipv6, fc.integer({ min: 0, max: 128 })).map(([address, bits]) => `${address}/${bits}`),
 );
 
-/** Node's own, which knows addresses within networks. */
+/** Node's own check of an address against a network. */
 function nodeSays(address: string, range: string): boolean {
   const [base, bits] = range.split('/');
   const family = isIPv4(base!) ? 'ipv4' : 'ipv6';
@@ -23,7 +23,7 @@ describe('a network', () => {
   it('holds the addresses that Node says it holds', () => {
     fc.assert(
       fc.property(fc.oneof(ipv4, ipv6), network, (address, range) => {
-        // Node takes every address of IPv4 for one of IPv6 as well.
+        // Node treats every IPv4 address as an IPv6 address too.
         fc.pre(isIPv4(address) === isIPv4(range.split('/')[0]!));
         expect(isWithin(address, range)).toBe(nodeSays(address, range));
       }),

@@ -2,8 +2,8 @@ import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 
 /**
- * Addresses and networks of IPv4 and IPv6. Written in one way each (RFC 5952, host bits zero, a single address without its
- * prefix length), so that equal ones are equal texts; IPv4 in IPv6 (`::ffff:192.0.2.1`) is IPv4.
+ * Addresses and networks of IPv4 and IPv6, in one notation each (RFC 5952, host bits zero, a single address without its
+ * prefix length), so that equal values are equal texts. IPv4 in IPv6 (`::ffff:192.0.2.1`) is IPv4.
  */
 type Range = [ipaddr.IPv4 | ipaddr.IPv6, number];
 
@@ -21,8 +21,8 @@ function parseNetwork(text: string): Range | undefined {
 }
 
 /**
- * Four decimal parts, none of them octal; no zone, which says something about one host alone; and IPv4 within IPv6 as
- * `::ffff:` alone, for the older forms (RFC 4291, section 2.5.5.1) mean different things to different readers.
+ * Accepts four decimal parts, none in octal; no zone, which is meaningful on one host only; and IPv4 within IPv6 only
+ * as `::ffff:`, because readers differ on the older forms (RFC 4291, section 2.5.5.1).
  */
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
@@ -59,7 +59,7 @@ export const Network = z
   })
   .meta({ id: 'Network', examples: ['192.0.2.0/24', '2001:db8::1'] });
 
-/** More than any address takes with its zone, its port and quotes. */
+/** Longer than any address with its zone, port and quotes. */
 const LONGEST_ADDRESS = 100;
 /** `1.2.3.4:5678`; `[2001:db8::1%eth0]:443`; `2001:db8::1%eth0`. */
 const IPV4_AND_PORT = /^([\d.]+):(\d{1,5})$/;
@@ -67,14 +67,14 @@ const IN_BRACKETS = /^\[([\da-f.]*:[\da-f:.]*)(?:%[^%\]]+)?\](?::(\d{1,5}))?$/i;
 const WITH_ZONE = /^([\da-f.]*:[\da-f:.]*)%[^%]+$/i;
 
 /**
- * The address of a client, as a socket or a proxy writes it, in our one way of writing: without port, brackets, quotes and
- * zone. Null for all else: `unknown`, a list, a network, and IPv4 in octal or in fewer than four parts, which different
- * programs read differently.
+ * A client's address, as a socket or a proxy writes it, in our notation: without port, brackets, quotes and zone. Null
+ * for everything else: `unknown`, a list, a network, and IPv4 in octal or with fewer than four parts, which programs
+ * read differently.
  */
 export function addressOf(given: string): string | null {
   const text = given.trim();
   if (text.length > LONGEST_ADDRESS) return null;
-  // Nearly every address is written in our way already.
+  // Nearly every address is in our notation already.
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return text;
   const [, unquoted = text] = /^"([^"]*)"$/.exec(text) ?? [];
   const [, inner = unquoted, port = '0'] =
@@ -84,16 +84,14 @@ export function addressOf(given: string): string | null {
   return range ? write(range) : null;
 }
 
-/**
- * The network of so many bits that an address, or the base of a network, is in. Null for what is neither.
- */
+/** The network with so many bits that contains an address or the base of a network. Null if the text is neither. */
 export function networkOf(text: string, bits: { readonly ipv4: number; readonly ipv6: number }): string | null {
   const [base] = text.split('/', 1);
   const range = parseNetwork(base!);
   return range ? write([range[0], bits[range[0].kind()]]) : null;
 }
 
-/** Whether every address of the inner network, or the inner address, lies within the outer network. */
+/** Whether the outer network contains the inner address or the whole inner network. */
 export function isWithin(inner: string, outer: string): boolean {
   const inside = parseNetwork(inner);
   const outside = parseNetwork(outer);

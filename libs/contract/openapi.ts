@@ -74,7 +74,7 @@ function contentOf(route: Route): Pick<ZodOpenApiResponseObject, 'content'> {
   return body ? { content: { 'application/json': { schema: body } } } : {};
 }
 
-/** What a key itself may be refused for, before what the route asks of it. */
+/** Reasons to reject the key itself, before the requirements of the route. */
 const KEY_REFUSALS = [
   'invalid_key',
   'revoked',
@@ -98,15 +98,18 @@ function isForUsers(route: Route): boolean {
   return route.policy === 'user' || route.policy === 'operator';
 }
 
-/** Every problem that a route may respond with, by what it declares and by what follows from its policy and its input. */
+/**
+ * Every problem that a route may respond with: those that it declares, and those that follow from its RoutePolicy and
+ * input.
+ */
 export function problemsOf(route: Route): ProblemCode[] {
   const codes = new Set<ProblemCode>([...(route.problems ?? []), 'invalid_request', 'headers_too_large']);
-  // Also where a route has no body of its own, one that comes is read.
+  // Also for a route without a body: if the request has one, it is read.
   if (route.method !== 'GET') {
     codes.add('request_timeout');
     codes.add('payload_too_large');
     codes.add('unsupported_media_type');
-    // Changes wait in turns.
+    // Changes wait in queues.
     codes.add('rate_limited');
     codes.add('overloaded');
   }

@@ -8,7 +8,7 @@ import { Scope } from './scopes.js';
 
 const tag = 'Organizations';
 
-/** Stands for the deployment itself where its own log is meant, which operators read; it has no members and no keys. */
+/** The deployment itself, as the owner of its own audit log, which operators read. It has no members and no keys. */
 export const DEPLOYMENT_ID = 'org_00000000000000000000000000';
 
 export const Role = z.enum(['owner', 'admin', 'developer', 'auditor', 'viewer']);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** RFC 9110, section 13.1.1: one entity tag, as an earlier response had it. */
+/** RFC 9110, section 13.1.1: one entity tag of an earlier response. */
 export const ifMatch = z.object({
   'if-match': z
     .string()
@@ -8,7 +8,7 @@ export const ifMatch = z.object({
     .optional(),
 });
 
-/** The tag of a version: every change of the object has another. */
+/** The tag of a version: it changes with every change of the object. */
 export function etagOf(version: number): string {
   return `"${version}"`;
 }

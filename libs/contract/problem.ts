@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /**
- * Every error of the API: its code, its HTTP status and how to get past it. The one table from which the
- * responses, the OpenAPI document and `GET /problems/:code` are made.
+ * Every error of the API: its code, its HTTP status and how to fix it. The responses, the OpenAPI document and `GET
+ * /problems/:code` are made from this one table.
  */
 export const problems = {
   invalid_request: {

@@ -4,7 +4,7 @@ export const MAX_LIMIT = 1_000_000_000;
 export const MAX_RATE_LIMITS = 10;
 const MAX_WINDOW_SECONDS = 30 * 86_400;
 
-/** No more than `limit` units are admitted in any window of `window_seconds`. */
+/** At most `limit` units are admitted in any window of `window_seconds`. */
 export const RateLimit = z
   .strictObject({
     name: z
@@ -26,7 +26,7 @@ export const RateLimits = z
   )
   .meta({ description: 'What the key may use in a time, all of them at once; none: as much as it likes' });
 
-/** How a limit stands after a verification. */
+/** A limit's status after a verification. */
 export const RateLimitStatus = z
   .strictObject({
     ...RateLimit.shape,

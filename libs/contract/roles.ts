@@ -1,7 +1,7 @@
 import type { Role } from './organizations.js';
 import { missingScopes, type BuiltInScope } from './scopes.js';
 
-/** By role, given all that the scopes of the deployment's own API reach. */
+/** The scopes of each role. `application` is everything that the scopes of the deployment's own API cover. */
 export const scopesOfRole: Record<Role, (application: readonly string[]) => readonly string[]> = {
   owner: () => ['*:*'],
   admin: () => ['*:*'],
@@ -10,22 +10,22 @@ export const scopesOfRole: Record<Role, (application: readonly string[]) => read
   viewer: () => ['organizations:read', 'usage:read'],
 };
 
-/** From the most to the least. */
+/** From the highest to the lowest. */
 const ranks: readonly Role[] = ['owner', 'admin', 'developer', 'auditor', 'viewer'];
 
 export function isHigher(role: Role, than: Role): boolean {
   return ranks.indexOf(role) < ranks.indexOf(than);
 }
 
-/** Admins manage everybody but owners, and make nobody one. */
+/** Admins manage every member except owners, and cannot make a member an owner. */
 export function mayAssign(own: Role, role: Role): boolean {
   return own === 'owner' || (own === 'admin' && role !== 'owner');
 }
 
-/** What an operator may read of every organization; each read is recorded in its audit log. */
+/** The scopes of operators in every organization. The organization's audit log records each read. */
 export const operatorScopes: readonly BuiltInScope[] = ['audit:read', 'organizations:read', 'usage:read'];
 
-/** Whether a role, or being an operator where one has none, is enough for what needs a scope. */
+/** Whether the role covers the scope. Null stands for an operator without a role. */
 export function roleCovers(role: Role | null, scope: BuiltInScope): boolean {
   return missingScopes(role ? scopesOfRole[role]([]) : operatorScopes, [scope]).length === 0;
 }

@@ -3,33 +3,33 @@ import type { Problem, ProblemCode } from './problem.js';
 import type { BuiltInScope } from './scopes.js';
 
 /**
- * Who may call a route:
+ * The callers that a route accepts:
  * - `public`: anyone;
- * - `authenticated`: any good credential;
+ * - `authenticated`: any valid credential;
  * - `user`: a signed-in user, not a key;
- * - `operator`: a signed-in user who is of the deployment's own staff;
- * - a scope: a key that has it. A user passes here, and the service asks for the same scope of the user's role in the
- *   organization that the call is about.
+ * - `operator`: a signed-in user who is an operator of the deployment;
+ * - a scope: a key with this scope. Users pass this check, and the service requires the same scope of the user's role
+ *   in the organization of the call.
  */
 export type RoutePolicy = 'public' | 'authenticated' | 'user' | 'operator' | { scope: BuiltInScope };
 
-/** What a good response is: a body, nothing, or a stream, which has no end that one could wait for. */
+/** A successful response: a body, nothing, or a stream, which may never end. */
 export interface Success {
   readonly status: 200 | 201 | 204;
   readonly body?: z.ZodType;
-  /** The content types that the response may have, where it is a stream. The client hands its `Response` over. */
+  /** For a stream: the possible content types. The client returns its `Response` as it is. */
   readonly stream?: readonly string[];
 }
 
-/** How the rejections of a route read to clients that know another shape than problem details. */
+/** Rejections of a route whose clients expect another shape than problem details. */
 export interface Rejections {
   readonly body: z.ZodType;
   readonly present: (problem: Problem) => unknown;
-  /** For the codes that those clients know under another status than ours. */
+  /** For codes to which those clients give another status than we do. */
   readonly statuses: Partial<Record<ProblemCode, number>>;
 }
 
-/** What a call is about when it does not say. */
+/** Defaults of a call that does not name these. */
 export interface CallerDefaults {
   readonly organizationId: string | undefined;
   readonly projectId: string | undefined;
@@ -37,8 +37,8 @@ export interface CallerDefaults {
 }
 
 /**
- * One HTTP operation: the single source of its validation, its place in the OpenAPI document, its method of the client
- * and the tests that are generated for it.
+ * One HTTP operation: the single source of its validation, its entry in the OpenAPI document, its client method and its
+ * generated tests.
  */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -54,20 +54,20 @@ export interface Route {
   readonly body?: z.ZodObject;
   readonly success: Success;
   /**
-   * For what creates: takes `Idempotency-Key`, and a call that is repeated gets the first response again, without these
-   * fields of it, which are secrets and shown once. To say a default is the same call as to leave it out.
+   * For routes that create: accepts `Idempotency-Key`. A repeated call gets the first response again, without these
+   * fields: they are secrets and shown once. A call that spells out a default equals a call that leaves it out.
    */
   readonly idempotent?: {
     readonly secrets: readonly string[];
     readonly defaults?: (caller: CallerDefaults) => Readonly<Record<string, unknown>>;
   };
-  /** What it may respond with beyond that which follows from its policy and its input. */
+  /** Problems beyond those that follow from the RoutePolicy and the input. */
   readonly problems?: readonly ProblemCode[];
-  /** By default a problem is answered as problem details (RFC 9457), with its own status. */
+  /** Default: problem details (RFC 9457) with the problem's own status. */
   readonly rejections?: Rejections;
 }
 
-/** With the name that the OpenAPI document has for it: `apiKeys.create`. */
+/** A route with its name in the OpenAPI document: `apiKeys.create`. */
 export interface NamedRoute {
   readonly name: string;
   readonly route: Route;
@@ -79,7 +79,7 @@ export function defineRoute<const R extends Route>(route: R): R {
 
 type Part<S> = S extends z.ZodType ? S : z.ZodUndefined;
 
-/** The request as the handler gets it: parsed, defaults filled in. */
+/** The request as the handler gets it: parsed, with defaults. */
 export type RouteInput<R extends Route> = {
   params: z.output<Part<R['params']>>;
   query: z.output<Part<R['query']>>;

@@ -10,7 +10,7 @@ import type { NamedRoute, Route } from './route.js';
 import * as system from './system.js';
 import * as usage from './usage.js';
 
-/** Every operation of the API, grouped as the client shows them. */
+/** Every operation of the API, grouped as in the client. */
 export const routes = {
   auth: {
     register: auth.register,
@@ -81,7 +81,7 @@ export const routes = {
   system: { live: system.live, ready: system.ready, describeProblem: system.describeProblem },
 } as const satisfies Record<string, Record<string, Route>>;
 
-/** The same as a list. */
+/** The routes as a list. */
 export function allRoutes(): NamedRoute[] {
   return Object.entries(routes).flatMap(([group, members]) => namedRoutes(group, members));
 }

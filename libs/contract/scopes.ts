@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What a deployment always has. Its own come from the setting `APP_SCOPES`. */
+/** Scopes of every deployment. Its own scopes come from the setting `APP_SCOPES`. */
 export const builtInScopes = {
   'organizations:read': 'View organization details',
   'organizations:write': 'Manage organization settings',
@@ -19,14 +19,14 @@ export const Scope = z
   .regex(/^(?:[a-z][a-z0-9-]*|\*):(?:[a-z][a-z0-9-]*|\*)$/, 'must be resource:action, where either half may be *')
   .meta({ id: 'Scope', examples: ['triggers:read', 'triggers:*'] });
 
-/** Whether a scope reaches beyond its organization. No wildcard covers it, and no key hands it on. */
+/** Whether a scope reaches beyond its organization. No wildcard covers such a scope, and no key can hand it on. */
 export function isDeploymentScope(scope: string): boolean {
   return scope.startsWith('deployment:');
 }
 
 /**
- * Whether one granted scope reaches all that the other names. A wildcard is only covered by a wildcard. Who verifies the
- * keys of every organization verifies those of its own.
+ * Whether the granted scope covers the wanted one. Only a wildcard covers a wildcard. A caller that may verify the keys
+ * of every organization may also verify those of its own.
  */
 export function covers(granted: string, wanted: string): boolean {
   if (granted === wanted) return true;
@@ -39,8 +39,8 @@ export function covers(granted: string, wanted: string): boolean {
 }
 
 /**
- * All that a deployment's own scopes reach, wildcards over their resources included, and nothing that is built in. A
- * wildcard that is granted today reaches what is registered under its resource later.
+ * Everything that a deployment's own scopes cover, including wildcards over their resources, and no built-in scope. A
+ * wildcard that is granted today also covers scopes that are registered for its resource later.
  */
 export function applicationAuthority(applicationScopes: readonly string[]): string[] {
   const builtIn = new Set(Object.keys(builtInScopes).map(resourceOf));
@@ -52,7 +52,7 @@ function resourceOf(scope: string): string {
   return scope.split(':', 1)[0]!;
 }
 
-/** What two sets of scopes both reach: a scope is covered by the result exactly when both cover it. */
+/** The intersection of two sets of scopes: the result covers a scope exactly if both sets cover it. */
 export function commonScopes(granted: readonly string[], ceiling: readonly string[]): string[] {
   const pairs = granted.flatMap((one) => ceiling.flatMap((other) => meet(one, other)));
   return [...new Set(pairs)];
@@ -66,18 +66,18 @@ function meet(one: string, other: string): string[] {
   }
   const [resource, action] = one.split(':');
   const [otherResource, otherAction] = other.split(':');
-  // Each is the wider one in another half, as in `triggers:*` and `*:read`.
+  // Each is wider in one half, as in `triggers:*` and `*:read`.
   if (resource === '*' && otherAction === '*') return [`${otherResource}:${action}`];
   if (otherResource === '*' && action === '*') return [`${resource}:${otherAction}`];
   return [];
 }
 
-/** The wanted scopes that no granted scope covers; empty when everything is allowed. */
+/** The wanted scopes that no granted scope covers. */
 export function missingScopes(granted: readonly string[], wanted: readonly string[]): string[] {
   return wanted.filter((scope) => !granted.some((candidate) => covers(candidate, scope)));
 }
 
-/** The scopes that name nothing in this deployment: neither registered nor a wildcard that reaches a registered one. */
+/** Scopes without a meaning in this deployment: neither registered, nor a wildcard that covers a registered scope. */
 export function unknownScopes(scopes: readonly string[], registered: readonly string[]): string[] {
   return scopes.filter((scope) => !registered.some((known) => covers(scope, known)));
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A number of a query or a path, which come as text: nothing but digits, where JavaScript also takes `1e1`, `0x10` and ''. */
+/** A number in a query or path, which arrives as text. Digits only: JavaScript also accepts `1e1`, `0x10` and ''. */
 export function wholeNumber(lowest: number, highest: number) {
   const error = `must be a whole number from ${lowest} to ${highest}`;
   return z.preprocess(

@@ -9,19 +9,19 @@ const HEADER_BYTES = SIGNATURE.length + 8;
 const TRAILER = -1;
 const NULL = -1;
 const FIRST_BYTES = 1 << 20;
-/** What one value of a fixed type takes at the most, with its length. */
+/** The most bytes that a value of a fixed type takes, including its length. */
 const MAX_FIXED_BYTES = 32;
 /** PostgreSQL counts from 2000-01-01. */
 const EPOCH_MS = Date.UTC(2000, 0, 1);
 const HALF = 2 ** 32;
 const INET = { ipv4: 2, ipv6: 3 };
 
-/** Memory that was used before is there already; new memory costs a row more than what is written into it. */
+/** Buffers for reuse: allocating new memory costs more for each row than writing the row. */
 const spare: Buffer[] = [];
 const MAX_SPARE = 2;
 const MAX_SPARE_BYTES = 1 << 24;
 
-/** Callers come again and again; reading an address takes longer than finding it here. */
+/** Parsed addresses. The same callers occur again and again, and a lookup is faster than parsing. */
 const addresses = new LRUCache<string, Uint8Array>({
   max: 10_000,
   maxSize: 4 * 1024 * 1024,
@@ -29,7 +29,7 @@ const addresses = new LRUCache<string, Uint8Array>({
   memoMethod: inetOf,
 });
 
-/** Where the digits of a UUID are, between its hyphens. */
+/** The positions of a UUID's digits, between its hyphens. */
 const UUID_PARTS = [
   [0, 8],
   [9, 13],
@@ -38,7 +38,7 @@ const UUID_PARTS = [
   [24, 36],
 ] as const;
 
-/** What each character of a hexadecimal number stands for. */
+/** The value of each hexadecimal digit. */
 const NIBBLES = new Uint8Array(128);
 for (let value = 0; value < 16; value++) {
   const digit = value.toString(16);
@@ -46,9 +46,9 @@ for (let value = 0; value < 16; value++) {
 }
 
 /**
- * Rows for COPY in PostgreSQL's binary format: their bytes go as they are, where a parameter would make them text and have
- * the server read it again. It halves what a row of the audit log costs the database.
- * Values come in the order of the columns, as many for each row as the table has: `row()` first, then one call for each.
+ * Rows for COPY in PostgreSQL's binary format. Bytes are sent as they are, whereas a parameter would be written as text
+ * and parsed again by the server. This halves the database's cost of a row of the audit log. For each row, call
+ * `row()`, then one method for each value, in the order of the columns.
  *
  * @see https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
@@ -75,7 +75,7 @@ export class BinaryRows {
     return this;
   }
 
-  /** @param digits of bytes, two for each */
+  /** @param digits two for each byte */
   hex(digits: string): this {
     this.#length(digits.length / 2);
     this.#putHex(digits, 0, digits.length);
@@ -87,7 +87,7 @@ export class BinaryRows {
     return this.#int64(Math.floor(value / HALF), value % HALF);
   }
 
-  /** @returns where {@link fillBigint} puts the number, which has to be before the rows are sent */
+  /** @returns the place for {@link fillBigint}, which must fill it before the rows are sent */
   laterBigint(): number {
     this.bigint(0);
     return this.#end - 8;
@@ -101,7 +101,7 @@ export class BinaryRows {
   timestamp(ms: number): this {
     const since = ms - EPOCH_MS;
     const high = Math.floor(since / HALF);
-    // Microseconds of the one half and the other: as one number they would be too large to be exact.
+    // Microseconds of each half separately: as one number they would be too large to be exact.
     const low = (since - high * HALF) * 1000;
     return this.#int64(high * 1000 + Math.floor(low / HALF), low % HALF);
   }
@@ -115,7 +115,7 @@ export class BinaryRows {
 
   text(text: string | null): this {
     if (text === null) return this.#null();
-    // UTF-8 has at most three bytes for a unit of UTF-16. How many it was is known when they are written.
+    // UTF-8 takes at most three bytes for each UTF-16 unit. The actual length is known after writing.
     this.#length(text.length * 3);
     const written = this.#bytes.write(text, this.#end);
     this.#bytes.writeInt32BE(written, this.#end - 4);
@@ -123,14 +123,17 @@ export class BinaryRows {
     return this;
   }
 
-  /** @param address a single one, without a prefix length; of IPv6 no form that ends like IPv4, which ipaddr.js misreads */
+  /**
+   * @param address a single address, without a prefix length, and no IPv6 address that ends like IPv4, which ipaddr.js
+   * misreads
+   */
   inet(address: string | null): this {
     if (address === null) return this.#null();
     return this.bytes(addresses.memo(address));
   }
 
   /**
-   * Sends them; they cannot be used again.
+   * Sends the rows. They cannot be used again.
    * @param into the table and its columns, in parentheses
    */
   async copy(client: pg.ClientBase, into: string): Promise<void> {
@@ -148,12 +151,12 @@ export class BinaryRows {
     return this;
   }
 
-  /** In two halves: a BigInt takes ten times as long to make. */
+  /** In two halves: making a BigInt takes ten times as long. */
   #putInt64(high: number, low: number, place: number): number {
     return this.#bytes.writeUInt32BE(low >>> 0, this.#bytes.writeInt32BE(high, place));
   }
 
-  /** In JavaScript: for so few bytes a call into Node's own takes several times as long. */
+  /** In JavaScript: for so few bytes, a call into Node's native code takes several times as long. */
   #putHex(digits: string, from: number, to: number): void {
     for (let at = from; at < to; at += 2) {
       this.#bytes[this.#end++] = (NIBBLES[digits.charCodeAt(at)]! << 4) | NIBBLES[digits.charCodeAt(at + 1)]!;
@@ -166,7 +169,7 @@ export class BinaryRows {
     return this;
   }
 
-  /** The length of a value that is written next, for which there is room then. */
+  /** Writes the length of the next value, and reserves room for the value. */
   #length(bytes: number): void {
     this.#reserve(4 + Math.max(bytes, MAX_FIXED_BYTES));
     this.#end = this.#bytes.writeInt32BE(bytes, this.#end);

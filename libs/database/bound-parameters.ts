@@ -21,9 +21,9 @@ export interface BoundStatement {
 }
 
 /**
- * MikroORM writes the values of a statement into its text, and PostgreSQL logs the text of every statement that fails. With
- * this driver the text has `$1`, `$2` … and the values travel apart from it, so that a failed statement takes no password
- * hash, token hash, name or e-mail address into the server's log.
+ * MikroORM writes the values of a statement into its text, and PostgreSQL logs the text of every statement that fails.
+ * With this driver the text has `$1`, `$2` … and the values are sent separately, so that a failed statement writes no
+ * password hash, token hash, name or e-mail address to the server's log.
  */
 export class BoundParametersDriver extends PostgreSqlDriver {
   protected override readonly connection = new BoundParametersConnection(this.config);
@@ -63,8 +63,8 @@ function asFragment(
 }
 
 /**
- * The same reading of `?`, `??` (an identifier) and `\?` (a question mark) as MikroORM's own, which would put the values
- * into the text.
+ * Reads `?`, `??` (an identifier) and `\?` (a question mark) as MikroORM does, but does not put the values into the
+ * text.
  */
 export function bindParameters(
   sql: string,
@@ -75,7 +75,7 @@ export function bindParameters(
   const values: unknown[] = [];
   const place = (value: unknown): string => {
     if (isRaw(value)) return write(value.sql, value.params);
-    // A list, as of IN (?).
+    // A list, as in IN (?).
     if (Array.isArray(value)) return value.map(place).join(', ');
     if (value === undefined) throw new Error('A statement lacks a value');
     return `$${values.push(Utils.isPlainObject(value) ? JSON.stringify(value) : value)}`;
@@ -94,5 +94,5 @@ export function bindParameters(
   return { text, values };
 }
 
-/** A number of two bytes in PostgreSQL's protocol. */
+/** The count of parameters has two bytes in PostgreSQL's protocol. */
 const MOST_PARAMETERS = 65_535;

@@ -5,27 +5,29 @@ import pg from 'pg';
 import { BoundParametersDriver } from './bound-parameters.js';
 
 /**
- * The roles that the migrations make. A connection takes one on as it opens and cannot do what that role cannot: the API
- * cannot take events from the outbox, nobody can change the audit log, and the queue's connections see the queue alone.
+ * The roles that the migrations create. A connection takes its role when it opens and has only that role's rights: the
+ * API cannot take events from the outbox, no role can change the audit log, and the queue's connections see only the
+ * queue.
  */
 export type DatabaseRole = 'keyledger_owner' | 'keyledger_queue' | 'keyledger_api' | 'keyledger_worker';
 
 /**
- * Each kind of work has a pool of its own, so that none waits for another: what verifications read, transactions, reads of
- * entities, and all other statements, among which are those that a caller can make slow. Admission has connections apart.
+ * Each kind of work has its own pool, so that none waits for another: reads for verifications, transactions, reads of
+ * entities, and all other statements, which include those that a caller can make slow. Admission has its own
+ * connections.
  */
 const CONNECTIONS = { verification: 3, transactions: 10, reads: 6, statements: 6 };
 
 /**
- * For how long the server lets a change wait for one lock, and for how long it keeps the locks of a node that has stopped in
- * the midst of a change. A change takes milliseconds, and each node has few under way.
+ * How long a change may wait for one lock, and how long the server keeps the locks of a node that stopped in the middle
+ * of a change. A change takes milliseconds, and each node runs few at once.
  */
 const CHANGES = { lock_timeout: '5s', idle_in_transaction_session_timeout: '10s' };
 
-/** Whoever waits longer for a connection is told that there is no database. */
+/** A request that waits longer for a connection gets the error that the database is unavailable. */
 const CONNECT_TIMEOUT_MS = 2_000;
 
-/** Part of the reads that a verification waits for: a database may hang instead of going away. */
+/** Options of the reads that a verification waits for: a database may hang instead of closing the connection. */
 export const IMPATIENT = { query_timeout: 2_000 };
 
 export type Entities = NonNullable<Options['entities']>;
@@ -35,11 +37,11 @@ export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: En
     driver: BoundParametersDriver,
     clientUrl: databaseUrl,
     entities,
-    // The worker and the migrations know tables only.
+    // The worker and the migrations use no entities, only tables.
     discovery: { warnWhenNoEntities: false },
     pool: { min: 0, max: CONNECTIONS.transactions },
     driverOptions: driverOptions(role, 'transactions', role === 'keyledger_api' ? CHANGES : {}),
-    // The same server: MikroORM keeps a second pool for it, from which all is read that is in no transaction.
+    // The same server: MikroORM keeps a second pool for replicas, and uses it for all reads outside transactions.
     replicas: [{ pool: { min: 0, max: CONNECTIONS.reads }, driverOptions: driverOptions(role, 'reads') }],
     // Every read and write names its own EntityManager: no state leaks from one request into another.
     allowGlobalContext: false,
@@ -62,10 +64,10 @@ const SESSION_SETTINGS = {
 };
 
 /**
- * Given at connecting, so that no statement ever runs without them. Instants are exchanged in UTC; names mean what the
- * migrations made, not what somebody put into a schema that bears the name of a role. Nothing is compiled: for a statement
- * over an array the planner guesses high, and compiling it takes longer than many times running it. The server does not log
- * the values of a statement that fails, whatever its own setting says.
+ * Sent when a connection opens, so that no statement ever runs without these settings. Instants are in UTC. Names refer
+ * to the objects of the migrations, not to objects in a schema with the name of a role. JIT compilation is off: the
+ * planner overestimates statements over an array, and compiling one takes many times longer than running it. The server
+ * does not log the values of a failed statement, whatever its own setting is.
  */
 export function sessionOptions(role: DatabaseRole, settings: Record<string, string> = {}): string {
   return Object.entries({ role, ...SESSION_SETTINGS, ...settings })
@@ -74,12 +76,12 @@ export function sessionOptions(role: DatabaseRole, settings: Record<string, stri
 }
 
 /**
- * Injection token: a pool of its own for statements that are not about entities. Not MikroORM's, whose pool gives
- * instants as text for the ORM to read.
+ * Injection token: a separate pool for statements without entities. MikroORM's own pool returns instants as text for
+ * the ORM to parse.
  */
 export const DATABASE_POOL = Symbol('DATABASE_POOL');
 
-/** Injection token: the same for what verifications wait for. */
+/** Injection token: a separate pool for the reads that verifications wait for. */
 export const VERIFICATION_POOL = Symbol('VERIFICATION_POOL');
 
 @Injectable()
@@ -117,21 +119,25 @@ function openPool(databaseUrl: string, role: DatabaseRole, name: 'statements' | 
     ...driverOptions(role, name),
     max: CONNECTIONS[name],
   });
-  // A connection that the server ends is replaced; without a listener, idle or in use, it would end the process.
+  // If the server ends a connection, the pool replaces it. Without listeners, for idle and for used connections, the
+  // error would end the process.
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }
 
 /**
- * What the drivers say when there is no server, or it is going away or starting: SQLSTATE classes 08, 53 and
- * 57P. A broken protocol (08P01) is a fault of ours.
+ * Errors of the drivers when the server is not there, is starting or is shutting down: SQLSTATE classes 08, 53 and 57P.
+ * A broken protocol (08P01) is our own fault.
  */
 const AWAY = /^(ECONN|ENOTFOUND|ETIMEDOUT|EPIPE|EAI_AGAIN|E(HOST|NET)UNREACH|08(?!P01)|53|57P)/;
 const AWAY_WITHOUT_CODE =
   /connection terminated|connection error and is not queryable|timeout (exceeded )?when trying to connect|timeout expired|query read timeout/i;
 
-/** Whether a statement failed for want of a database, so that it is not the request's fault and passes. */
+/**
+ * Whether a statement failed because the database is unavailable: the request is not at fault, and the error is
+ * temporary.
+ */
 export function isDatabaseAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const { code } = error as { code?: unknown };
@@ -140,7 +146,7 @@ export function isDatabaseAway(error: unknown): boolean {
   );
 }
 
-/** One transaction on one connection of the pool. Whatever is thrown rolls it back. */
+/** One transaction on one connection of the pool. Any exception rolls it back. */
 export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect();
   let broken: Error | undefined;
@@ -155,7 +161,7 @@ export async function inTransaction<T>(pool: pg.Pool, work: (client: pg.PoolClie
     });
     throw error;
   } finally {
-    // A connection that cannot even roll back is thrown away: the server ends its transaction.
+    // Discard a connection that cannot even roll back: the server then ends its transaction.
     client.release(broken);
   }
 }

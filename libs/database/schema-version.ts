@@ -1,4 +1,4 @@
-/** The migrations of this version, in their order. */
+/** The migrations of this version, in order. */
 export const MIGRATIONS = ['0001-initial'] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];
@@ -6,8 +6,9 @@ export type MigrationName = (typeof MIGRATIONS)[number];
 export type SchemaVersion = 'none' | 'older' | 'current' | 'foreign';
 
 /**
- * @param applied the names of the migrations that a database had; null for a database without any
- * @returns `older` where the next migrations bring it up to date, `foreign` where none of ours can
+ * @param applied the names of the migrations applied to a database, or null for a database without any
+ * @returns `older` if further migrations update the database, `foreign` if it has migrations that this version does not
+ * know
  */
 export function schemaVersion(applied: readonly string[] | null): SchemaVersion {
   if (applied === null || applied.length === 0) return 'none';

@@ -18,7 +18,7 @@ import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { containing } from '#libs/platform/patterns.js';
 import { changesOf, touch } from '#libs/platform/versions.js';
 
-/** What operators do with the organizations of the deployment. Each change stands in the audit log of the organization. */
+/** Operators' actions on organizations. The audit log of the organization records each change. */
 @Injectable()
 export class DeploymentService {
   constructor(
@@ -29,7 +29,7 @@ export class DeploymentService {
     private readonly reads: OperatorReads,
   ) {}
 
-  /** The oldest first. Recorded in the log of the deployment alone: a list reads nothing of one in particular. */
+  /** Oldest first. Recorded only in the deployment's audit log: a list reads no organization in particular. */
   async listOrganizations(
     operator: UserPrincipal,
     query: { status: 'active' | 'suspended' | undefined; search: string | undefined },
@@ -52,7 +52,7 @@ export class DeploymentService {
     return { data: items, total: await em.count(Organization, wanted), nextCursor };
   }
 
-  /** A second time changes nothing. */
+  /** Does nothing if the organization is already suspended. */
   suspend(operator: UserPrincipal, id: string, reason: string | undefined): Promise<Organization> {
     return this.#change(operator, id, turnToTakeAway(operator), (organization, now, record) => {
       if (organization.suspendedAt) return;
@@ -81,7 +81,7 @@ export class DeploymentService {
     });
   }
 
-  /** Ends every decision about a key of the organization that was made before. */
+  /** Invalidates all earlier decisions about the organization's keys. */
   async #change(
     operator: UserPrincipal,
     id: string,

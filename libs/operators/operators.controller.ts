@@ -102,7 +102,7 @@ export class OperatorsController {
   }
 }
 
-/** Operators look at organizations from outside: they have no role in them as such. */
+/** Operators see organizations from outside: as operators they have no role in them. */
 function present(organization: Organization) {
   return presentOrganization({ organization, role: null });
 }

@@ -13,7 +13,7 @@ import { Changes } from '#libs/admission/changes.js';
 
 const INVITATION_DAYS = 1;
 
-/** The deployment's own staff. */
+/** The operators of the deployment. */
 @Injectable()
 export class OperatorsService {
   constructor(
@@ -45,14 +45,17 @@ export class OperatorsService {
     });
   }
 
-  /** With the one-time links that they made and nobody has used yet, and those that would make them one again. */
+  /**
+   * Also withdraws the unused one-time links that the operator made, and those that would make the user an operator
+   * again.
+   */
   async remove(operator: UserPrincipal, userId: string): Promise<void> {
     const user = await this.em.fork().findOne(User, { id: userId, operatorSince: { $ne: null } });
     if (!user) throw noSuchOperator();
     const changes = this.changes.inTurn(turnToTakeAway(operator));
     await changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async (change) => {
       const { em, record } = change;
-      // All of them: two who remove each other at once are one after the other.
+      // Lock all operators, so that two who remove each other at once run one after the other.
       const known = await em.find(User, { operatorSince: { $ne: null } });
       const locked = await lockUsers(
         em,

@@ -14,21 +14,21 @@ import { OperatorReads } from './operator-reads.js';
 import { Organization } from './organization.entity.js';
 
 /**
- * How far a call reaches: into the whole organization, which a caller that is limited to a project is refused; or, where
- * the call itself holds such a caller to its project, only that far.
+ * The reach of a call. `organization`: the whole organization; a caller that is limited to a project is rejected.
+ * `project`: the call itself keeps such a caller within its project.
  */
 export type Reach = 'organization' | 'project';
 
-/** What {@link Authorities.requireNow} required, and what the caller then had. */
+/** A requirement that {@link Authorities.requireNow} noted, with the caller's authority at that time. */
 interface MembersRequirement {
   readonly organizationId: string;
   readonly scope: BuiltInScope;
   readonly reach: Reach;
-  /** Its `expiresAt` is a text where it was stored. */
+  /** Its `expiresAt` is a string when it is read from storage. */
   readonly own: Authority;
 }
 
-/** What a principal may do where. The same questions for users, by their roles, and for keys, by their scopes. */
+/** The rights of a principal in an organization: by role for users, by scope for keys. */
 @Injectable()
 export class Authorities extends RequirementCheck {
   readonly #application: readonly string[];
@@ -45,9 +45,9 @@ export class Authorities extends RequirementCheck {
   }
 
   /**
-   * For reading. What an operator reads as one is in the organization's audit log before it is read.
-   * @throws DomainError `not_found` where the principal has no business at all, so that an id tells nothing;
-   * `insufficient_scope` where it has, but not this.
+   * For reads. If the caller reads as an operator, the organization's audit log records that first.
+   * @throws DomainError `not_found` if the principal has no access at all, so that an id reveals nothing;
+   * `insufficient_scope` if it has access without this scope
    */
   async require(
     em: EntityManager,
@@ -66,7 +66,7 @@ export class Authorities extends RequirementCheck {
     return check(own, scope, reach);
   }
 
-  /** The same for what is about to be changed, where being an operator counts for nothing. */
+  /** Like {@link require}, for a change. The operator role gives no rights here. */
   async requireAsMember(
     em: EntityManager,
     principal: Principal,
@@ -78,9 +78,9 @@ export class Authorities extends RequirementCheck {
   }
 
   /**
-   * For reading that goes on: whether what was required at its beginning, which is in the audit log, still holds. It takes no
-   * lock, so that nothing which ends the credential waits for it.
-   * @throws DomainError as {@link require} does, or when the credential has ended.
+   * For a read that goes on, such as a stream: checks the authority again. The audit log has recorded the start of the
+   * read. Takes no lock, so that a change which ends the credential never waits for it.
+   * @throws DomainError as {@link require} does, or if the credential has ended
    */
   async requireStill(
     em: EntityManager,
@@ -95,7 +95,10 @@ export class Authorities extends RequirementCheck {
     return check(own, scope, reach);
   }
 
-  /** The same within the transaction of a change: read anew, and what it rests on stays until the change commits. */
+  /**
+   * Like {@link requireAsMember}, within the transaction of a change: reads the authority again and keeps it from
+   * changing until the commit.
+   */
   async requireNow(
     em: EntityManager,
     principal: Principal,
@@ -110,9 +113,9 @@ export class Authorities extends RequirementCheck {
   }
 
   /**
-   * Before the response of an earlier change is repeated: the caller still has all the authority that it had then. It takes
-   * no lock, as {@link requireStill}.
-   * @throws DomainError as {@link require} does, or `beyond_authority` when that authority has been narrowed since
+   * Checks, before the response of an earlier change is repeated, that the caller still has all the authority that it
+   * had then. Takes no lock, like {@link requireStill}.
+   * @throws DomainError as {@link require} does, or `beyond_authority` if the authority was narrowed since
    */
   async requireAgain(principal: Principal, requirement: Requirement): Promise<void> {
     const em = this.em.fork();
@@ -128,7 +131,7 @@ export class Authorities extends RequirementCheck {
     throw new DomainError('beyond_authority', `Since the first call your credential has lost ${lost.join(', ')}`);
   }
 
-  /** The organizations in which the principal has the scope, and what it may do there. */
+  /** The organizations in which the principal has the scope, with its authority in each. */
   async organizationsWith(
     em: EntityManager,
     principal: Principal,
@@ -145,8 +148,8 @@ export class Authorities extends RequirementCheck {
   }
 
   /**
-   * What a list covers: the organization that is named, of which {@link require} asks, else every one with the scope. In
-   * each it keeps to what the caller may see.
+   * The organizations that a list covers: the named one, as {@link require} allows, or all with the scope. The
+   * authority of each limits what the caller sees there.
    */
   async covered(
     em: EntityManager,
@@ -185,7 +188,7 @@ export class Authorities extends RequirementCheck {
   }
 }
 
-/** A key hands nothing on that reaches beyond its organization: only operators do. */
+/** A key cannot hand on deployment scopes. Only operators can. */
 function authorityOfKey(key: ApiKeyPrincipal): Authority {
   const { environment, expiresAt, projectId, allowedIps, rateLimits, accountableUserId, ownKeysOnly } = key;
   return {
@@ -221,7 +224,9 @@ function within(reach: Reach, authority: Authority): Authority {
   return authority;
 }
 
-/** Whose organization it is not, to them what is in it does not exist: the rejection says so of that thing. */
+/**
+ * Replaces `not_found` for an organization: a caller without access to it gets the same error as for a missing object.
+ */
 export async function asMissing<T>(missing: () => DomainError, require: () => Promise<T>): Promise<T> {
   try {
     return await require();

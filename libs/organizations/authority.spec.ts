@@ -131,7 +131,7 @@ function allows({ allowedIps }: Authority, address: string): boolean {
   return allowedIps.length === 0 || allowedIps.some((network) => isWithin(address, network));
 }
 
-/** The most that gets through in so many seconds: each limit, as often as its window fits. */
+/** Maximum of requests within so many seconds: each limit, times the number of its windows. */
 function most({ rateLimits }: Authority, seconds: number): number {
   return Math.min(...rateLimits.map(({ limit, window_seconds: window }) => limit * Math.ceil(seconds / window)));
 }

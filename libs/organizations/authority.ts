@@ -5,22 +5,22 @@ import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
 import { operatorScopes, scopesOfRole } from '#libs/contract/roles.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 
-/** What somebody may do in one organization, and so all that they may hand on to a key. */
+/** The rights of a caller in one organization, which are the most that it can hand on to a key. */
 export interface Authority {
   readonly scopes: readonly string[];
-  /** What they may hand on besides, though it is not theirs to use. */
+  /** Scopes that it can hand on but not use. */
   readonly grants: readonly string[];
-  /** Null for a user, who may make keys of either. */
+  /** Null for a user, who may create keys of either environment. */
   readonly environment: Environment | null;
-  /** When it ends; null when it does not. */
+  /** Null for no end. */
   readonly expiresAt: Date | null;
-  /** The one project to which it is limited. */
+  /** The only project that it may access, or null for no limit. */
   readonly projectId: string | null;
-  /** From where it may be used; empty for everywhere. */
+  /** Addresses from which it may be used. Empty for any. */
   readonly allowedIps: readonly string[];
-  /** How much it may be used; empty for as much as one likes. */
+  /** Empty for no limit. */
   readonly rateLimits: readonly RateLimit[];
-  /** The user whose keys alone it manages; null for all keys. */
+  /** The user whose keys it manages, or null for all keys. */
   readonly keysOf: string | null;
 }
 
@@ -47,7 +47,7 @@ export const operatorAuthority: Authority = {
   scopes: operatorScopes,
 };
 
-/** In what the wanted authority goes beyond one's own, in words; empty when it lies within. */
+/** Describes how the wanted authority exceeds the caller's own. Empty if it does not. */
 export function beyond(own: Authority, wanted: Authority): string[] {
   return [
     ...missingScopes([...own.scopes, ...own.grants], wanted.scopes).map((scope) => `scope ${scope}`),
@@ -71,7 +71,7 @@ function areWithin(inner: readonly string[], outer: readonly string[]): boolean 
   return inner.length > 0 && inner.every((network) => outer.some((wider) => isWithin(network, wider)));
 }
 
-/** One of the wanted limits lets no more through, in no shorter a time. */
+/** Whether one of the wanted limits is at least as strict, over at least as long a window. */
 function isKept(own: RateLimit, wanted: readonly RateLimit[]): boolean {
   return wanted.some(({ limit, window_seconds: seconds }) => limit <= own.limit && seconds >= own.window_seconds);
 }

@@ -6,12 +6,15 @@ const CreditSchema = defineEntity({
   properties: {
     organizationId: typeId('org').primary(),
     balance: p.bigint('number'),
-    /** Falling below it is told of, once for each time. */
+    /** Each time the balance falls below it, `credits.low` is emitted once. */
     lowBelow: p.bigint('number'),
   },
 });
 
-/** The prepaid balance of an organization, which all its keys share. Admission takes from it; one without is not metered. */
+/**
+ * The prepaid balance of an organization, which all its keys share. Admission charges it. An organization without a
+ * balance is not metered.
+ */
 export class Credit extends CreditSchema.class {}
 CreditSchema.setClass(Credit);
 
@@ -23,12 +26,12 @@ const CreditGrantSchema = defineEntity({
     amount: p.bigint('number'),
     balanceAfter: p.bigint('number'),
     reason: p.string().nullable(),
-    /** Null for what an organization begins with. */
+    /** Null for the initial balance of an organization. */
     grantedBy: typeId('user').nullable(),
     createdAt: p.datetime(),
   },
 });
 
-/** What was added to a balance. */
+/** An amount that was added to a balance. */
 export class CreditGrant extends CreditGrantSchema.class {}
 CreditGrantSchema.setClass(CreditGrant);

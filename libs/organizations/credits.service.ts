@@ -15,10 +15,10 @@ import { Authorities, noSuchOrganization } from './authorities.service.js';
 import { Credit, CreditGrant } from './credit.entity.js';
 import { Organization } from './organization.entity.js';
 
-/** What is called low unless somebody says otherwise. */
+/** Default for `lowBelow`, as a share of the balance after a grant. */
 const LOW_SHARE = 0.1;
 
-/** Balances: read by members, filled by operators, emptied by admission alone. */
+/** Balances: members read them, operators fill them, only admission spends them. */
 @Injectable()
 export class CreditsService {
   constructor(
@@ -37,7 +37,7 @@ export class CreditsService {
     return em.findOne(Credit, { organizationId });
   }
 
-  /** The newest first. */
+  /** Newest first. */
   async listGrants(principal: Principal, organizationId: string, page: PageRequest) {
     const em = this.em.fork();
     await this.authorities.require(em, principal, 'usage:read', organizationId);
@@ -51,7 +51,8 @@ export class CreditsService {
   }
 
   /**
-   * The first one makes the organization metered, which ends decisions that were made for free; those after it end none.
+   * The first grant starts the metering, which invalidates decisions that were made without a charge. Later grants
+   * invalidate none.
    */
   async grant(
     operator: UserPrincipal,
@@ -81,7 +82,7 @@ export class CreditsService {
     );
   }
 
-  /** A second time changes nothing. */
+  /** Does nothing if there is no balance. */
   async remove(operator: UserPrincipal, organizationId: string): Promise<void> {
     await this.#change(operator, organizationId, 'ends', async ({ em, record }, organization) => {
       const credit = await lock(em, organizationId);
@@ -96,7 +97,7 @@ export class CreditsService {
     });
   }
 
-  /** Within the change that makes an organization: what it begins with, where the deployment says so. */
+  /** Within the change that creates an organization: grants the initial balance, if the deployment has one. */
   async open({ em, record }: Change, organizationId: string): Promise<void> {
     const amount = this.config.settings.DEFAULT_CREDITS;
     if (amount === undefined) return;
@@ -110,7 +111,7 @@ export class CreditsService {
     });
   }
 
-  /** @param metering what the change does to it: where it begins or ends, decisions made before are made anew */
+  /** @param metering the effect on metering; its start and its end invalidate earlier decisions */
   async #change<T>(
     operator: UserPrincipal,
     id: string,
@@ -128,7 +129,7 @@ export class CreditsService {
       : changes.alter(id, { kind: 'organization', id }, change, DEPLOYMENT_ID);
   }
 
-  /** @param known the locked balance; null where there is none yet */
+  /** @param known the locked balance, or null if there is none yet */
   async #add(
     em: EntityManager,
     organizationId: string,
@@ -153,7 +154,10 @@ export class CreditsService {
   }
 }
 
-/** Waits for an admission that holds it, which takes no longer than a statement; admission passes it over meanwhile. */
+/**
+ * Waits for an admission that holds the row, which lasts one statement at most. Admission skips the row while it is
+ * locked here.
+ */
 function lock(em: EntityManager, organizationId: string): Promise<Credit | null> {
   return em.findOne(Credit, { organizationId }, { lockMode: LockMode.PESSIMISTIC_WRITE });
 }

@@ -6,14 +6,14 @@ const InvitationSchema = defineEntity({
   name: 'Invitation',
   properties: {
     id: typeId('inv').primary(),
-    /** Null, as the role is, for an invitation to the deployment's own staff. */
+    /** Null, like the role, for an invitation to the operators. */
     organizationId: typeId('org').nullable(),
     role: p.string().$type<Role>().nullable(),
-    /** Whose account alone may accept it; null for whoever has the link. */
+    /** Only the account with this e-mail address may accept it. Null for any holder of the link. */
     email: p.string().nullable(),
     /** SHA-256 of the token in the link. */
     tokenHash: p.uint8array(),
-    /** Null for the set-up link and for one made on the command line. */
+    /** Null for the set-up link and for an invitation made on the command line. */
     createdBy: typeId('user').nullable(),
     createdAt: p.datetime(),
     expiresAt: p.datetime(),

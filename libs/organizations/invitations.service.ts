@@ -27,14 +27,14 @@ export interface InvitationWithLink {
   readonly token: string;
 }
 
-/** What somebody is by an invitation: a member with a role, or an operator. */
+/** The result of an invitation: a member with a role, or an operator. */
 export interface Accepted {
   readonly organizationId: string | null;
   readonly role: Role | null;
 }
 
 interface Terms {
-  /** Null, as the role is, for an invitation to the operators. */
+  /** Null, like the role, for an invitation to the operators. */
   readonly organizationId: string | null;
   readonly role: Role | null;
   readonly email: string | null;
@@ -83,7 +83,7 @@ export class InvitationsService {
     });
   }
 
-  /** Within a change, by somebody who was asked whether they may. */
+  /** Within a change. The code of the change has checked that its caller may do this. */
   issue(em: EntityManager, { days, ...terms }: Terms, createdBy: string): InvitationWithLink {
     const { token, hash } = newOneTimeToken('invite');
     const now = this.clock.now();
@@ -98,7 +98,7 @@ export class InvitationsService {
     return { invitation, token, url: oneTimeLink(this.config.publicUrl, 'invitation', token) };
   }
 
-  /** Those that can still be accepted, the oldest first. */
+  /** Only invitations that can still be accepted, oldest first. */
   async list(principal: UserPrincipal, organizationId: string, page: PageRequest) {
     const em = this.em.fork();
     await this.authorities.require(em, principal, 'organizations:write', organizationId);
@@ -115,7 +115,7 @@ export class InvitationsService {
     return { data: items, total, nextCursor };
   }
 
-  /** A second time changes nothing; one that was accepted is past withdrawing. */
+  /** Does nothing the second time. An accepted invitation cannot be revoked. */
   async revoke(principal: UserPrincipal, organizationId: string, id: string): Promise<void> {
     await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
     await this.changes.inTurn(turnToTakeAway(principal)).create(organizationId, async (change) => {
@@ -131,9 +131,9 @@ export class InvitationsService {
   }
 
   /**
-   * Within the change that takes a member's role away: what they could not give any more is not theirs to have given, and
-   * a link that would give them back what was taken is of no use.
-   * @param left the role that they keep
+   * Within the change that lowers or removes a member's role: withdraws the invitations that the member made and can no
+   * longer make, and the links that would restore the lost role.
+   * @param left the role that the member keeps
    */
   async withdrawAfter(
     change: Change,
@@ -159,7 +159,7 @@ export class InvitationsService {
     }
   }
 
-  /** The same for an operator who is one no longer. */
+  /** Like {@link withdrawAfter}, for a user who is no longer an operator. */
   async withdrawAfterOperator(change: Change, user: User, actor: EventActor): Promise<void> {
     const open = await change.em.find(
       Invitation,
@@ -169,7 +169,7 @@ export class InvitationsService {
     for (const invitation of open) this.#withdraw(change, invitation, actor, DEPLOYMENT_ID);
   }
 
-  /** What the page behind a link shows. */
+  /** The data of the page behind a link. */
   async describe(token: string): Promise<{ invitation: Invitation; organization: Organization | null }> {
     const em = this.em.fork();
     const invitation = await this.findOpen(em, token, null);
@@ -177,7 +177,7 @@ export class InvitationsService {
     return { invitation, organization: organizationId ? await em.findOneOrFail(Organization, organizationId) : null };
   }
 
-  /** @returns what the user is by it, which for a member may be more than it says */
+  /** @returns the user's resulting role; a member may already have a higher one than the invitation gives */
   async accept(principal: UserPrincipal, token: string): Promise<Accepted> {
     const { organizationId } = await this.findOpen(this.em.fork(), token, principal.email);
     const organizationIds = organizationId ? [organizationId] : [principal.personalOrganizationId, DEPLOYMENT_ID];
@@ -189,9 +189,9 @@ export class InvitationsService {
   }
 
   /**
-   * Within a change of the organization that it is to, or of the user's personal one and the deployment: makes the user
-   * what the invitation says, and the invitation used.
-   * @throws DomainError `invalid_link` when somebody else was faster
+   * Gives the user the role of the invitation, and marks the invitation as used. Runs within a change of the
+   * invitation's organization, or of the user's personal organization and the deployment.
+   * @throws DomainError `invalid_link` if another call has used the link first
    */
   async redeem(change: Change, token: string, user: User): Promise<Accepted> {
     const { em } = change;
@@ -203,7 +203,7 @@ export class InvitationsService {
     return { organizationId: null, role: null };
   }
 
-  /** One response for whatever is wrong with it. @throws DomainError `invalid_link` */
+  /** All invalid links get the same response. @throws DomainError `invalid_link` */
   async findOpen(
     em: EntityManager,
     token: string,
@@ -218,7 +218,7 @@ export class InvitationsService {
     return invitation;
   }
 
-  /** Of no use to a member who has this role or more, and so it stays open for somebody else. */
+  /** A member with this role or a higher one does not use the invitation up: it stays open for others. */
   async #join({ em, record }: Change, invitation: Invitation, user: User, now: Date): Promise<Role> {
     const { id } = invitation;
     const [organizationId, role] = [invitation.organizationId!, invitation.role!];

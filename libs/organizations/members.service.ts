@@ -19,8 +19,8 @@ export interface MemberView {
 }
 
 /**
- * The people of an organization and their roles. Every change takes the shard's state for itself, so that two owners who
- * remove each other at once are one after the other, and one owner is left.
+ * The members of an organization and their roles. Every change locks the shard's authorization state exclusively, so
+ * that two owners who remove each other at once run one after the other, and one owner remains.
  */
 @Injectable()
 export class MembersService {
@@ -76,7 +76,7 @@ export class MembersService {
   }
 
   /**
-   * Somebody else, by who may; oneself, by anybody but the last owner.
+   * A caller with the right may remove others. Every member but the last owner may leave.
    * @returns how many keys were revoked
    */
   async remove(principal: UserPrincipal, organizationId: string, userId: string, revokeKeys: boolean): Promise<number> {

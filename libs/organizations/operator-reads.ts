@@ -11,29 +11,30 @@ import { Organization } from './organization.entity.js';
 
 type Read = ReturnType<typeof endpointAsked> & { readonly request_id: string };
 
-/** The calls of one view. */
+/** The calls of one page view. */
 interface View {
   readonly reads: Read[];
-  /** When the last of them came. */
+  /** Time of the latest call. */
   latestAt: number;
   /** Settles with the commit of the event. */
   recorded: Promise<void>;
 }
 
-/** A page sends its calls together. They wait until none has come for this long, but no longer than the other. */
+/**
+ * A page sends its calls together. The view ends once no call has come for QUIET_MS, after LONGEST_MS at the latest.
+ */
 const QUIET_MS = 200;
 const LONGEST_MS = 1_000;
-/** A longer list would not be read, and its event has a bound. */
+/** Bounds the event. People would not read a longer list. */
 const MOST_READS = 20;
 
 /**
- * Records what operators read of an organization before they are shown it: in its audit log, and in that of the
- * deployment. Calls that one session sends at about the same time, as a page does, become one event that names each of
- * them.
+ * Records what operators read of an organization before they see it: in its audit log and in the deployment's. Calls
+ * that one session sends at about the same time, as a page does, become one event that names each call.
  */
 @Injectable()
 export class OperatorReads {
-  /** Only of calls that wait here, so there are never more than requests. */
+  /** Holds only waiting calls, so it is never larger than the number of requests. */
   readonly #gathering = new Map<string, View>();
 
   constructor(
@@ -41,7 +42,7 @@ export class OperatorReads {
     private readonly changes: Changes,
   ) {}
 
-  /** Returns when the read is stored. @throws DomainError when the operator is none any more */
+  /** Returns when the read is stored. @throws DomainError if the caller is no longer an operator */
   record(operator: UserPrincipal, organizationId: string): Promise<void> {
     const { requestId, ip, userAgent } = requestContext();
     const read = { ...endpointAsked(), request_id: requestId };
@@ -51,7 +52,7 @@ export class OperatorReads {
     if (known) {
       known.reads.push(read);
       known.latestAt = performance.now();
-      // The next one begins a view of its own.
+      // The next call starts a new view.
       if (known.reads.length === MOST_READS) this.#gathering.delete(key);
       return known.recorded;
     }

@@ -9,13 +9,16 @@ import { Membership } from './membership.entity.js';
 import { Organization } from './organization.entity.js';
 import { Project } from './project.entity.js';
 
-/** Each ends by an event of its own when its maker goes, so their number bounds that change. */
+/**
+ * When a member is removed, each of the member's open invitations ends with its own event. This number bounds that
+ * change.
+ */
 const MAX_OPEN_INVITATIONS = 500;
 
 /**
- * How much an organization or a user may have of what the service goes through, or locks, as a whole. Each question is asked
- * within the change that adds one more, and takes the row of whom it is about first: of two changes that add the last one at
- * once, the second one counts the first one's.
+ * Limits on objects that the service reads or locks all at once. Each check runs within the change that adds an object,
+ * and first locks the row of the organization or user: of two changes that add the last object at once, the second
+ * counts the object of the first.
  */
 @Injectable()
 export class OrganizationLimits {
@@ -36,7 +39,7 @@ export class OrganizationLimits {
     );
   }
 
-  /** Who is invited may become a member, and counts as one. @throws DomainError `limit_reached` */
+  /** An invitation counts as a member, because it may become one. @throws DomainError `limit_reached` */
   async refuseAnotherInvitation(em: EntityManager, organizationId: string): Promise<void> {
     await lock(em, organizationId);
     const { MAX_MEMBERS_PER_ORGANIZATION: most } = this.config.settings;

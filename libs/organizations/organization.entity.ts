@@ -6,15 +6,15 @@ const OrganizationSchema = defineEntity({
   properties: {
     id: typeId('org').primary(),
     name: p.string(),
-    /** Came with an account, and is that person's own. */
+    /** Created with an account, as that person's own. */
     personal: p.boolean(),
     createdAt: p.datetime(),
     updatedAt: p.datetime(),
-    /** Its keys do not work while it is set. */
+    /** While set, the organization's keys do not work. */
     suspendedAt: p.datetime().nullable(),
-    /** What its keys reach at the most; null for no limit. */
+    /** The most scopes that its keys may have. Null for no limit. */
     scopeCeiling: p.array().$type<string[]>().nullable(),
-    /** Counts its changes: what If-Match compares. */
+    /** Counts its changes. `If-Match` compares it. */
     version: p.integer(),
   },
 });

@@ -74,7 +74,7 @@ export class OrganizationsController {
   }
 }
 
-/** With the tag that `If-Match` takes. */
+/** Adds the ETag for `If-Match`. */
 function presentTagged(reply: FastifyReply, view: OrganizationView) {
   void reply.header('etag', etagOf(view.organization.version));
   return presentOrganization(view);

@@ -16,7 +16,7 @@ import { Membership } from './membership.entity.js';
 import { OrganizationLimits } from './organization-limits.js';
 import { Organization } from './organization.entity.js';
 
-/** An organization as the API shows it, with the role in it of whoever asks. */
+/** An organization as the API shows it, with the caller's role in it. */
 export interface OrganizationView {
   readonly organization: Organization;
   readonly role: Role | null;
@@ -36,7 +36,7 @@ export class OrganizationsService {
 
   async create(principal: UserPrincipal, name: string): Promise<OrganizationView> {
     const id = newId('org', this.clock.now());
-    // How many organizations there are is the user's choice.
+    // By person: each user chooses how many organizations to have.
     return this.changes.inTurn(turnOf(principal)).create(id, async (change) => {
       const { em, record } = change;
       await lockUsers(em, [principal.userId]);

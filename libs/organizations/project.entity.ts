@@ -10,9 +10,9 @@ const ProjectSchema = defineEntity({
     description: p.text().nullable(),
     createdAt: p.datetime(),
     updatedAt: p.datetime(),
-    /** Gone from every list; the row stays for the audit log. */
+    /** A deleted project is in no list. Its row stays for the audit log. */
     deletedAt: p.datetime().nullable(),
-    /** Counts its changes: what If-Match compares. */
+    /** Counts its changes. `If-Match` compares it. */
     version: p.integer(),
   },
 });

@@ -62,7 +62,7 @@ export class ProjectsController {
   }
 }
 
-/** With the tag that `If-Match` takes. */
+/** Adds the ETag for `If-Match`. */
 function presentTagged(reply: FastifyReply, project: Project) {
   void reply.header('etag', etagOf(project.version));
   return present(project);

@@ -60,7 +60,7 @@ export class ProjectsService {
     });
   }
 
-  /** The oldest first. */
+  /** Oldest first. */
   async list(
     principal: Principal,
     query: { organizationId: string | undefined; search: string | undefined },
@@ -116,7 +116,7 @@ export class ProjectsService {
   }
 
   /**
-   * @param ofKeys what becomes of its keys that are not revoked
+   * @param ofKeys what to do if the project has keys that are not revoked
    * @returns how many keys were revoked
    */
   async delete(principal: Principal, id: string, ofKeys: 'refuse' | 'revoke'): Promise<number> {
@@ -159,7 +159,7 @@ export class ProjectsService {
   }
 }
 
-/** A key of a project sees that one. */
+/** A caller that is limited to a project sees only that project. */
 function onlyTheirs(authorities: readonly Authority[]) {
   const projectId = authorities.find((authority) => authority.projectId)?.projectId;
   return projectId ? { id: projectId } : {};

@@ -16,7 +16,9 @@ import { InvitationsService } from './invitations.service.js';
 import { Membership } from './membership.entity.js';
 import { Organization } from './organization.entity.js';
 
-/** Opens accounts. It is here and not in `auth` because an account comes with its organization, in one transaction. */
+/**
+ * Opens accounts. It is here and not in `auth` because an account and its organization are created in one transaction.
+ */
 @Injectable()
 export class RegistrationService {
   constructor(
@@ -53,7 +55,7 @@ export class RegistrationService {
     const organizationIds = [organizationId, ...(invitedTo ? [invitedTo] : [])];
     return this.changes.inTurn({ flow: 'registration' }).create(organizationIds, async (change) => {
       const { em, record } = change;
-      // Each before what refers to it.
+      // Create each row before the rows that refer to it.
       const organization = em.create(Organization, {
         id: organizationId,
         name: input.name,
@@ -87,7 +89,7 @@ export class RegistrationService {
     });
   }
 
-  /** An invitation to the operators counts whatever the setting says: somebody has to be the first. */
+  /** An invitation to the operators works in spite of the setting: there has to be a first operator. */
   #refuseClosed(invitation: Invitation | null): void {
     const { registration } = this.config;
     const isOperator = invitation !== null && !invitation.organizationId;
@@ -102,7 +104,7 @@ export class RegistrationService {
 type NewUser = Pick<User, 'id' | 'email' | 'name' | 'passwordHash' | 'personalOrganizationId' | 'createdAt'>;
 
 /**
- * By `ON CONFLICT`: PostgreSQL logs a violated unique constraint with the value, here the e-mail address.
+ * Uses `ON CONFLICT`, because PostgreSQL logs a violated unique constraint with its value, here the e-mail address.
  * @throws DomainError `email_taken`
  */
 async function insertUser(em: EntityManager, data: NewUser): Promise<User> {

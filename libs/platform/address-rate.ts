@@ -3,13 +3,13 @@ import { LRUCache } from 'lru-cache';
 
 const WINDOW_MS = 60_000;
 const MAX_ADDRESSES = 50_000;
-/** About what a window takes, measured. */
+/** Measured size of one window, about. */
 const BYTES = 400;
 
 /**
- * What one address may do in a minute, counted by each process for itself, so that it costs no statement. Of IPv6 a network
- * of 64 bits is one address, for that is what a subscriber has. A caller with so many addresses that they evict each other
- * has no need of a new window.
+ * Limits how often one address may act in a minute. Each process counts on its own, so a check needs no statement. An
+ * IPv6 network of 64 bits counts as one address, because a subscriber gets that much. Eviction helps no caller: one
+ * with so many addresses that they evict each other does not need a new window.
  */
 export class AddressRate {
   readonly #windows = new LRUCache<string, { left: number; readonly endsAt: number }>({
@@ -23,12 +23,13 @@ export class AddressRate {
     private readonly now: () => number,
   ) {}
 
-  /** @returns undefined when there was one left, else the seconds until there is one */
+  /** @returns undefined if the address had one left, else the seconds until it has one */
   take(ip: string | null): number | undefined {
     const key = networkOf(ip);
     const window = this.#windows.get(key);
     const now = this.now();
-    // A clock that was set back begins a window anew, or an address would wait for as long as it went back.
+    // After the clock was set back, start a new window: otherwise the address would wait as long as the clock went
+    // back.
     const isOpen = window && now < window.endsAt && now >= window.endsAt - WINDOW_MS;
     if (!isOpen) this.#windows.set(key, { left: this.perMinute - 1, endsAt: now + WINDOW_MS });
     else if (window.left === 0) return Math.max(1, Math.ceil((window.endsAt - now) / 1000));

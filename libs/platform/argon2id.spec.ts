@@ -11,7 +11,7 @@ describe('Argon2id', () => {
     const runs = Array.from({ length: 30 }, () => run('flood'));
     runs.push(run('bystander'));
     await Promise.all(runs);
-    // After what is under way when it comes, and what runs beside it: not after thirty.
+    // The bystander waits for the run in progress and for those that run beside it, not for all thirty.
     expect(done.indexOf('bystander')).toBeLessThan(10);
   });
 

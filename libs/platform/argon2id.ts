@@ -3,7 +3,10 @@ import { FairQueue } from './fair-queue.js';
 import type { Gauges } from './metrics.js';
 import { traced } from './tracing.js';
 
-/** Each run keeps a core busy and 19 MiB of memory for some 20 ms. The sender of a request cannot help what others send. */
+/**
+ * Each run keeps a core busy for some 20 ms and uses 19 MiB of memory. A full flow is `overloaded`, not `rate_limited`:
+ * the sender of a request does not control what others send.
+ */
 const TURNS = {
   of: 'secrets',
   running: 2,
@@ -15,14 +18,14 @@ const TURNS = {
 } as const;
 
 /**
- * Argon2id with the parameters that OWASP recommends: 19 MiB, two passes, one queue. For passwords, which need it, and for
- * the secrets of keys, which with 95 random bits do not, but so there is one kind of hash at rest. Bounded: whoever floods
- * one pool with work neither takes the machine nor holds up another pool, and within one pool flows take turns.
+ * Argon2id with the parameters that OWASP recommends: 19 MiB, two passes, parallelism 1. Passwords need it. The secrets
+ * of keys have 95 random bits and do not, but this way there is one kind of hash at rest. The work is bounded: a flood
+ * in one pool neither takes the machine nor blocks another pool, and flows within a pool take turns.
  */
 export class Argon2id {
   readonly #turns = new FairQueue(TURNS);
 
-  /** @param pool what it is called in the metrics */
+  /** @param pool the pool's name in the metrics */
   constructor(pool: string, gauges: Gauges) {
     const help = 'Argon2id runs under way and waiting for their turn';
     gauges.add('keyledger_argon2id_runs', help, ['pool', 'state'], (set) => {
@@ -32,8 +35,8 @@ export class Argon2id {
   }
 
   /**
-   * @param flow whose runs it takes turns with
-   * @throws DomainError `overloaded` when too many wait already
+   * @param flow runs of different flows take turns
+   * @throws DomainError `overloaded` if too many runs wait already
    */
   hash(text: string, flow: string): Promise<string> {
     return this.#run(flow, () =>
@@ -41,7 +44,7 @@ export class Argon2id {
     );
   }
 
-  /** The same. */
+  /** Like {@link hash}, to check a secret. */
   verify(hash: string, text: string, flow: string): Promise<boolean> {
     return this.#run(flow, () => argon2.verify(hash, text));
   }

@@ -6,7 +6,7 @@ import { bytesOf, ownText } from './byte-size.js';
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-/** What many values of one kind take, each. */
+/** Measures the average size of many values of one kind. */
 function measuredBytes(make: (index: number) => unknown): number {
   const COUNT = 2_000;
   const kept: unknown[] = Array.from({ length: COUNT });
@@ -19,7 +19,7 @@ function measuredBytes(make: (index: number) => unknown): number {
   return bytes;
 }
 
-/** As it comes from the network, a text in one piece. */
+/** A flat string, as it comes from the network. */
 const received = (text: string) => Buffer.from(text).toString();
 
 it.each<[string, (index: number) => unknown]>([

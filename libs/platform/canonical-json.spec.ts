@@ -4,7 +4,7 @@ import { canonicalJson } from './canonical-json.js';
 
 const json = fc.jsonValue({ maxDepth: 4 });
 
-/** The same with all that has no meaning said in another way. */
+/** The same value, with every difference that has no meaning. */
 function saidOtherwise(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(saidOtherwise).toReversed();
   if (typeof value !== 'object' || value === null) return value;

@@ -1,6 +1,6 @@
 /**
- * One text for everything that says the same: members by name, those without a value left out, and no blanks, as in
- * RFC 8785. A list is the set of its items: no body of ours has a list whose order means anything.
+ * One text for all equivalent values: members sorted by name, members without a value left out, no blanks, as in RFC
+ * 8785. Lists are treated as sets: no body of ours has a list whose order matters.
  */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${[...new Set(value.map(canonicalJson))].toSorted().join(',')}]`;

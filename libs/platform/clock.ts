@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
 
-/** The time by which everything is decided: expiry, grace, the time and the id of an event. Tests put their own here. */
+/** The time that decides everything: expiry, grace, the time and the id of an event. Tests provide their own. */
 export abstract class Clock {
   abstract now(): Date;
 }
 
 /**
- * The database's clock, estimated without asking: the time in its last response and the time that went by here since that
- * statement was sent. The response's time was read after the sending, so the estimate may run ahead by the length of one
- * round trip and never lags: a key expires on every node at its instant or a moment before, whatever the node's own
- * clock says. It never goes back.
+ * Estimates the database's clock without a query: the time in the last response, plus the time elapsed here since that
+ * statement was sent. The database reads its time after the sending, so the estimate may be ahead by one round trip at
+ * most and never lags: on every node a key expires at its instant or a moment before, whatever the node's own clock
+ * says. The estimate never goes back.
  */
 @Injectable()
 export class DatabaseClock extends Clock {

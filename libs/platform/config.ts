@@ -2,7 +2,7 @@ import { getHeapStatistics } from 'node:v8';
 import { z } from 'zod';
 import { misspeltName } from './setting-names.js';
 
-/** Items separated by commas, with optional blanks around them. An empty item is an error. */
+/** A comma-separated list, with optional blanks around the items. An empty item is an error. */
 function list<Item extends z.ZodType<unknown, string>>(item: Item, error: string) {
   return z
     .string()
@@ -11,7 +11,7 @@ function list<Item extends z.ZodType<unknown, string>>(item: Item, error: string
     .pipe(z.array(item));
 }
 
-/** Nothing but digits, where JavaScript also reads `1e3`, `0x10` and ` 5` as numbers. */
+/** Digits only: JavaScript also reads `1e3`, `0x10` and ` 5` as numbers. */
 function digits(lowest: number, highest: number, error: string) {
   return z
     .string()
@@ -20,7 +20,7 @@ function digits(lowest: number, highest: number, error: string) {
     .pipe(z.int(error).min(lowest, error).max(highest, error));
 }
 
-/** Other systems whose clients work here unchanged. */
+/** Other systems whose clients work with this service unchanged. */
 const Dialect = z.enum(['commandagi', 'agentity']);
 export type Dialect = z.infer<typeof Dialect>;
 
@@ -28,7 +28,7 @@ function port(lowest: number) {
   return digits(lowest, 65_535, `must be a port number between ${lowest} and 65535`);
 }
 
-/** An address, or a name that is not made to look like one: `127.1` and `0x7f.1` are read differently by different programs. */
+/** An address, or a name that cannot be mistaken for one: programs differ in how they read `127.1` and `0x7f.1`. */
 function host(error: string) {
   const name = z.string().regex(/^(?=.*[a-z])[a-z0-9]([\w-]*[a-z0-9])?(\.[a-z0-9]([\w-]*[a-z0-9])?)*$/i);
   return z.union([z.ipv4(), z.ipv6(), name.refine((text) => !/^0x/i.test(text))], error);
@@ -46,7 +46,7 @@ const OTLP_HEADERS = 'must be a comma-separated list of name=value';
 const PUBLIC_ADDRESS =
   'must be the http(s) address under which clients reach the API, without a user, a query and a fragment';
 
-/** How many of something a customer may have. */
+/** A limit on the number of objects of a customer. */
 function limit(what: string, byDefault: number) {
   return digits(1, 1_000_000, `must be a whole number of ${what} between 1 and 1000000`).default(byDefault);
 }
@@ -63,8 +63,8 @@ const SAMPLERS = [
 const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /**
- * Every setting of the service, read once at start from the environment.
- * `.env.example` documents each of them; a test keeps the two in step.
+ * All settings of the service, read from the environment once at start. `.env.example` documents each of them; a test
+ * keeps the two in step.
  */
 export const settings = z.object({
   HOST: host('must be an address to listen on, such as 127.0.0.1 or 0.0.0.0').default('127.0.0.1'),
@@ -141,7 +141,7 @@ export const settings = z.object({
 
 export type Settings = z.output<typeof settings>;
 
-/** Injection token and shape of the settings, with what follows from them. */
+/** Injection token of the settings, with values derived from them. */
 export class Config {
   constructor(readonly settings: Settings) {}
 
@@ -149,44 +149,44 @@ export class Config {
     return this.settings.REGISTRATION ?? (LOOPBACK.has(this.settings.HOST) ? 'open' : 'invite');
   }
 
-  /** What the caches of keys may take, by default a quarter of the memory that Node takes for its heap. */
+  /** Memory limit for the caches of keys. Default: a quarter of Node's heap limit. */
   get cacheBytes(): number {
     const { CACHE_MB } = this.settings;
     return CACHE_MB ? CACHE_MB * 2 ** 20 : Math.floor(getHeapStatistics().heap_size_limit / 4);
   }
 
-  /** The `iss` of our tokens, and the base of every link that we hand out. */
+  /** The `iss` of our tokens, and the base of every link that we give to callers. */
   get publicUrl(): string {
     return (this.settings.PUBLIC_URL ?? `http://${this.settings.HOST}:${this.settings.PORT}`).replace(/\/$/, '');
   }
 }
 
-/** A setting that the service cannot start with. The message is one sentence that begins with the variable's name. */
+/** A setting prevents the start. The message is one sentence that begins with the variable's name. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }
 
-/** The exit code of a process that refused its settings (`EX_CONFIG` of sysexits.h): starting it again cannot help. */
+/** Exit code of a process that rejects its settings (`EX_CONFIG` of sysexits.h): starting it again does not help. */
 export const EXIT_CONFIG = 78;
 
-/** @throws ConfigError on the first setting that is missing or wrong. */
+/** @throws ConfigError for the first setting that is missing or wrong. */
 export function readConfig(env: Environment): Config {
   return new Config(parse(settings, env));
 }
 
-/** For a command that needs no other setting. @throws ConfigError when it is missing or wrong. */
+/** For commands that need no other setting. @throws ConfigError if it is missing or wrong. */
 export function readDatabaseUrl(env: Environment): string {
   return parse(settings.pick({ DATABASE_URL: true }), env).DATABASE_URL;
 }
 
 type Environment = Record<string, string | undefined>;
 
-/** An empty variable, as `docker compose` passes for one that is unset, means that it was not given. */
+/** An empty variable counts as not set: `docker compose` passes one for each unset variable. */
 export function givenSettings(env: Environment): Environment {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
 }
 
-/** For whoever makes or finds the database and its secret later: only the other settings are checked. */
+/** For callers that create or find the database and its secret later: checks only the other settings. */
 export function readConfigWithoutDatabase(env: Environment): Config {
   const toCome = { DATABASE_URL: 'postgres://127.0.0.1/keyledger', KEYLEDGER_SECRET: '-'.repeat(32) };
   return readConfig({ ...toCome, ...givenSettings(env) });
@@ -202,7 +202,7 @@ function parse<Schema extends z.ZodObject>(schema: Schema, env: Environment): z.
   throw new ConfigError(`${issue?.path[0]?.toString()} ${issue?.message}.`);
 }
 
-/** What a variable says whose name is wrong would be passed over. @throws ConfigError */
+/** A variable with a misspelt name would be ignored. @throws ConfigError */
 export function refuseMisspeltNames(env: Environment, isOurs: (name: string) => boolean = () => true): void {
   const misspelt = misspeltName(
     Object.fromEntries(Object.entries(env).filter(([name]) => isOurs(name))),
@@ -217,9 +217,9 @@ export function refuseMisspeltNames(env: Environment, isOurs: (name: string) => 
   );
 }
 
-/** What copying brings along: an address is read without the blanks around it, a secret with them. */
+/** Copying adds blanks: addresses are read without them, secrets with them. */
 function refuseOddText(name: string, value = ''): void {
   if (value !== value.trim()) throw new ConfigError(`${name} must not begin or end with a blank.`);
-  // eslint-disable-next-line no-control-regex -- it is what we look for
+  // eslint-disable-next-line no-control-regex -- the check looks for control characters
   if (/[\x00-\x1f\x7f]/.test(value)) throw new ConfigError(`${name} must be one line without control characters.`);
 }

@@ -6,19 +6,19 @@ import { FOREIGN_SCHEMA, schemaVersion } from '#libs/database/schema-version.js'
 const OLDEST_VERSION = 15;
 const CONNECT_DEADLINE_MS = 10_000;
 
-/** Nothing responds: whoever starts again later may have more luck than one with a wrong setting. */
+/** The database does not respond. A later start may succeed, unlike one with a wrong setting. */
 export class DatabaseAway extends ConfigError {}
 
 interface Found {
   readonly version: string;
-  /** The migrations that it had; null for none. */
+  /** The migrations applied to the database, or null if there are none. */
   readonly applied: readonly string[] | null;
 }
 
 /**
- * Asks, before anything else does, whether a process can serve with this database.
- * @param role what it takes on; without one only the server is looked at, as before a migration
- * @throws ConfigError, or DatabaseAway, that says in one sentence what stands in the way and what to do.
+ * Checks that a process can use this database, before the process does anything else.
+ * @param role the role that the process takes; without one, only the server is checked, as before a migration
+ * @throws ConfigError or DatabaseAway with one sentence that says what is wrong and what to do
  */
 export async function checkDatabase(databaseUrl: string, role?: DatabaseRole): Promise<void> {
   const found = await ask(databaseUrl, role).catch((error: unknown) => {
@@ -63,12 +63,12 @@ async function ask(databaseUrl: string, role: DatabaseRole | undefined): Promise
 
 function whyUnusable(error: unknown, role: DatabaseRole | undefined): string {
   const { code, message } = error as { code?: string; message?: string };
-  // The server does not know the role, so the migration that makes it has not run.
+  // The server does not know the role: the migration that creates it has not run.
   if (role && code === '22023') return NOT_MIGRATED;
   if (role && code === '42501') {
     return `DATABASE_URL names a user that is not a member of the role ${role}: grant it, as in GRANT ${role} TO the user.`;
   }
-  // Where a name has several addresses and none responds, the error has a code and no message.
+  // If a name has several addresses and none responds, the error has a code and no message.
   const reason = (message || code || 'no response').replace(/\.$/, '');
   return `DATABASE_URL must name a PostgreSQL server that can be reached: ${reason}.`;
 }

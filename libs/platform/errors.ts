@@ -3,15 +3,15 @@ import { problems, type FieldError, type ProblemCode } from '#libs/contract/prob
 
 interface DomainErrorExtra {
   readonly errors?: readonly FieldError[];
-  /** Seconds after which it may go better. */
+  /** Seconds after which the caller may try again. */
   readonly retryAfter?: number;
-  /** The scope that was missing. */
+  /** The missing scope. */
   readonly scope?: string;
-  /** What it came from, which no caller is told. */
+  /** The original error, never shown to a caller. */
   readonly cause?: unknown;
 }
 
-/** An error that a caller is told about. `problems` in the contract gives its status. */
+/** An error that the caller sees. `problems` in the contract gives its status. */
 export class DomainError extends Error {
   override readonly name = 'DomainError';
 
@@ -24,12 +24,12 @@ export class DomainError extends Error {
   }
 }
 
-/** The response names no more errors than this, to stay small: more of them are one mistake made many times. */
+/** A response lists at most this many errors, to stay small: more of them are usually one mistake repeated. */
 export const MAX_ERRORS = 20;
 const MAX_TEXT = 300;
 const MAX_DETAIL = 1_000;
 
-/** Invalid input found after its shape was checked, such as a scope that this deployment does not know. */
+/** Invalid input found after the check of its shape, such as a scope that this deployment does not know. */
 export function invalidInput(...errors: FieldError[]): DomainError {
   const told = errors
     .slice(0, MAX_ERRORS)

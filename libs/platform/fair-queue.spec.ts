@@ -6,7 +6,7 @@ import { FairQueue } from './fair-queue.js';
 
 const OPTIONS = { of: 'changes', running: 3, runningPerFlow: 2, waiting: 100, waitingPerFlow: 100, patienceMs: 60_000 };
 
-/** Work that runs until it is ended, in the order in which it began. */
+/** Work that runs until the test ends it, recorded in the order in which it began. */
 class Work {
   readonly begun: string[] = [];
   readonly ends: (() => void)[] = [];
@@ -92,7 +92,7 @@ describe('a fair queue', () => {
         ),
     );
     await sleep(100);
-    // Two of a and one of b run; three of a and one of b waited in vain.
+    // Two of `a` and one of `b` run. Three of `a` and one of `b` gave up waiting.
     expect(work.begun).toEqual(['a', 'a', 'b']);
     for (const end of work.ends) end();
     expect(await Promise.all(outcomes)).toEqual([
@@ -118,12 +118,12 @@ describe('a fair queue', () => {
     };
     const flood = Array.from({ length: 6 }, () => queue.run('flood', work));
     await sleep(30);
-    // The flood rests: its next work has not begun, and the place is free for another.
+    // The flood rests: its next work has not begun, and its place is free for others.
     expect([began.length, queue.running]).toEqual([1, 0]);
     await queue.run('other', () => Promise.resolve());
     await Promise.all(flood);
     const pauses = began.slice(1).map((at, n) => at - began[n]!);
-    // It rests while more than two wait, and then no longer.
+    // It rests while more than two wait, and no longer after that.
     expect(pauses.map((ms) => ms > 38)).toEqual([true, true, true, false, false]);
     expect([queue.running, queue.waiting]).toEqual([0, 0]);
   });

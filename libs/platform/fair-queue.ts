@@ -1,32 +1,32 @@
 import { DomainError } from './errors.js';
 
 export interface FairQueueOptions {
-  /** What the work is, in messages: "changes". */
+  /** Names the work in messages: "changes". */
   readonly of: string;
-  /** How many run at once. */
+  /** Maximum that run at once. */
   readonly running: number;
-  /** How many of one flow run at once. */
+  /** Maximum of one flow that run at once. */
   readonly runningPerFlow: number;
-  /** How many wait. */
+  /** Maximum that wait. */
   readonly waiting: number;
-  /** How many of one flow wait. */
+  /** Maximum of one flow that wait. */
   readonly waitingPerFlow: number;
-  /** How long one waits. */
+  /** Maximum time to wait. */
   readonly patienceMs: number;
-  /** What one is told for whom there is no place in its flow: that it asks too much, as a rule. */
+  /** Error code when a flow's own places are all taken. Default: `rate_limited`. */
   readonly beyondFlow?: 'rate_limited' | 'overloaded';
   /**
-   * A flow with more than this many waiting rests after each piece of its work, for as long as that took, so that it keeps
-   * the processor busy for half of the time at most. Without it, no flow rests.
+   * A flow with more than this many waiting rests after each piece of its work, for as long as that work took, so that
+   * it keeps the processor busy at most half of the time. Without it, no flow rests.
    */
   readonly restBeyond?: number;
 }
 
-/** Work that took long because it waited for something is no reason to rest that long. */
+/** Upper bound of a rest, for work that took long because it waited for something. */
 const MOST_REST_MS = 100;
 
 interface Flow {
-  /** Under way or resting. */
+  /** Running or resting. */
   running: number;
   readonly waiting: Waiting[];
 }
@@ -37,11 +37,11 @@ interface Waiting {
 }
 
 /**
- * Bounds work that needs a scarce resource, before it asks for it. Work belongs to flows, which take turns: the sender of a
- * flood waits behind that flood, and everybody else behind one piece of it at the most.
+ * Bounds work before it asks for a scarce resource. Work belongs to flows, which take turns: the sender of a flood
+ * waits behind that flood, and every other flow behind one piece of it at most.
  */
 export class FairQueue {
-  /** Those that run or wait, in the order of their turns. */
+  /** Flows that run or wait, in the order of their turns. */
   readonly #flows = new Map<string, Flow>();
   #running = 0;
   #waiting = 0;
@@ -57,8 +57,8 @@ export class FairQueue {
   }
 
   /**
-   * @throws DomainError `beyondFlow` when too much of the flow waits; `overloaded` when too much of all flows does, or the
-   * turn did not come in time. The work has not begun then.
+   * @throws DomainError `beyondFlow` if too much work of the flow waits; `overloaded` if too much of all flows waits,
+   * or if the turn does not come in time. The work has not begun in these cases.
    */
   async run<T>(flow: string, work: () => Promise<T>): Promise<T> {
     await this.#enter(flow);
@@ -119,7 +119,7 @@ export class FairQueue {
     const next = this.#next();
     if (!next) return;
     const [turn, flowOfTurn] = next;
-    // To the end of the line, for its next turn.
+    // Move the flow to the end of the line.
     this.#flows.delete(turn);
     this.#flows.set(turn, flowOfTurn);
     const { start, deadline } = flowOfTurn.waiting.shift()!;
@@ -129,7 +129,7 @@ export class FairQueue {
     start();
   }
 
-  /** Of those that wait and may start: one of which the least runs, and of these the one whose turn it is. */
+  /** Picks a waiting flow that may start: one with the least running work, and among those the one whose turn it is. */
   #next(): [string, Flow] | undefined {
     let next: [string, Flow] | undefined;
     for (const [name, flow] of this.#flows) {

@@ -7,23 +7,23 @@ import { canonicalJson } from './canonical-json.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { DomainError } from './errors.js';
 
-/** A call that names an `Idempotency-Key`. */
+/** A call with an `Idempotency-Key`. */
 export interface IdempotentCall {
-  /** Who calls: keys of different callers never meet. */
+  /** The caller. Keys of different callers never collide. */
   readonly caller: string;
   readonly key: string;
-  /** The whole request as it was understood, defaults included, so that the same key with another one is noticed. */
+  /** The whole parsed request, defaults included, to detect the same key with a different request. */
   readonly request: unknown;
-  /** Fields of the response that are shown once and never stored. */
+  /** Response fields that are shown once and never stored. */
   readonly secrets: readonly string[];
 }
 
-/** What a change required of its caller, as JSON. Which shapes there are is a matter of those who check it. */
+/** What a change required of its caller, as JSON. The code that checks requirements defines their shapes. */
 export type Requirement = object;
 
-/** Checks requirements. Declared here and implemented by `organizations`, which knows who may do what. */
+/** Checks requirements. Declared here and implemented by `organizations`, which knows the rights of callers. */
 export abstract class RequirementCheck {
-  /** @throws DomainError when the caller no longer meets a requirement that it met when the change was made */
+  /** @throws DomainError if the caller no longer meets a requirement that it met when it made the change */
   abstract requireAgain(caller: object, requirement: Requirement): Promise<void>;
 }
 
@@ -40,7 +40,7 @@ interface Attempt extends IdempotentCall {
 
 const storage = new AsyncLocalStorage<Attempt>();
 
-/** An attempt that has not ended after this long died with its process: another may take its place. */
+/** An attempt that has not ended after this long died with its process. Another one may take its place. */
 const ABANDONED_AFTER = '60 seconds';
 
 interface Row {
@@ -50,19 +50,20 @@ interface Row {
 }
 
 /**
- * Calls that may be repeated (draft-ietf-httpapi-idempotency-key-header). The response is stored by the transaction of the
- * change that it tells of, so there is never one without the other: a crash before the commit leaves an attempt that is
- * taken over, one after it a response that is repeated.
+ * Calls that a client may repeat (draft-ietf-httpapi-idempotency-key-header). The transaction of a change also stores
+ * its response, so neither exists without the other: a crash before the commit leaves an attempt that the next call
+ * takes over, a crash after it leaves a response that the next call gets.
  */
 @Injectable()
 export class Idempotency {
   constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
 
   /**
-   * @param work makes its change by one transaction of `Changes`; `present` turns what that returns into the response
-   * @param mayRepeat throws when the caller no longer meets a requirement of the change: the stored response is then not
-   * shown, as the call itself would be refused today
-   * @throws DomainError `idempotency_key_reused` for another request, `idempotency_in_flight` while the first one runs
+   * @param work makes its change in one transaction of `Changes`; `present` turns its result into the response
+   * @param mayRepeat throws if the caller no longer meets a requirement of the change: then the stored response is not
+   * shown, because the call itself would be rejected today
+   * @throws DomainError `idempotency_key_reused` for a different request, `idempotency_in_flight` while the first one
+   * runs
    */
   async run(
     call: IdempotentCall,
@@ -78,7 +79,8 @@ export class Idempotency {
     try {
       return { body: await storage.run(attempt, work), replayed: false };
     } catch (error) {
-      // It changed nothing, so it may be tried again. Where this fails, too, it may after the time of an abandoned one.
+      // The call changed nothing, so the caller may try again. If this fails too, the caller may try again once the
+      // attempt counts as abandoned.
       await this.pool
         .query('DELETE FROM idempotency_key WHERE caller = $1 AND key = $2 AND attempt = $3 AND response IS NULL', [
           attempt.caller,
@@ -90,7 +92,7 @@ export class Idempotency {
     }
   }
 
-  /** Takes the key, or gives the response that it stands for, with what its change required. */
+  /** Takes the key, or returns the stored response of an earlier call and the requirements of its change. */
   async #begin({
     caller,
     key,
@@ -120,7 +122,7 @@ export class Idempotency {
 }
 
 /**
- * How the change that this call makes is answered, said before it is made: the response is to be stored with it.
+ * Runs the change of this call. Registers `present` first, because the transaction of the change stores the response.
  * @returns the presented response
  */
 export async function presented<V, A>(present: (value: V) => A, work: () => Promise<V>): Promise<A> {
@@ -129,20 +131,23 @@ export async function presented<V, A>(present: (value: V) => A, work: () => Prom
   return present(await work());
 }
 
-/** Within a change, by what checks the caller's authority: checked again before the response of the change is repeated. */
+/**
+ * Code that checks the caller's authority within a change calls this. The requirement is checked again before the
+ * response of the change is repeated.
+ */
 export function noteRequirement(requirement: Requirement): void {
   storage.getStore()?.requirements.push(requirement);
 }
 
 /**
- * Within the transaction of a change, at its end: stores what a repeated call is answered.
- * @throws DomainError `idempotency_in_flight` when another attempt took this one's place
+ * Stores the response for repeated calls. Call it at the end of the change's transaction.
+ * @throws DomainError `idempotency_in_flight` if another attempt took this one's place
  */
 export async function storeResponse(em: EntityManager, value: unknown): Promise<void> {
   const attempt = storage.getStore();
   if (!attempt?.present) return;
   const { requirements } = attempt;
-  // A change that requires nothing of its caller would be repeated to anyone who once could make it.
+  // Without a requirement, the response would be repeated to a caller that has lost the right to make the change.
   if (requirements.length === 0) throw new Error('The change did not note what it required of its caller');
   const { affectedRows } = await em.execute<{ affectedRows: number }>(
     `UPDATE idempotency_key SET response = ?::jsonb, requirements = ?::jsonb
@@ -159,7 +164,7 @@ export async function storeResponse(em: EntityManager, value: unknown): Promise<
   if (affectedRows !== 1) throw new DomainError('idempotency_in_flight', undefined, { retryAfter: 1 });
 }
 
-/** A change that is not what the call is about: its end is not the response's. */
+/** Runs a change that is not the purpose of the call. Its result is not the response. */
 export function apartFromTheCall<T>(work: () => Promise<T>): Promise<T> {
   return storage.exit(work);
 }

@@ -4,10 +4,12 @@ import pino from 'pino';
 import type { Config } from './config.js';
 import { redact } from './redact.js';
 
-/** Nest's log lines as JSON on standard output, one object a line, by pino; without credentials, whoever wrote the line. */
+/**
+ * Nest's log lines as JSON on standard output, one object per line, by pino. Credentials are removed from every line.
+ */
 export function createLogger(config: Config, name: string): LoggerService {
   const logger = pino({ name, level: config.settings.LOG_LEVEL });
-  // Nest passes a message and, last, the context; an error has its stack between the two.
+  // Nest passes a message first and the context last; an error's stack is between them.
   const line =
     (level: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace') =>
     (message: unknown, ...rest: unknown[]) => {

@@ -9,7 +9,7 @@ import { Gauges, registry } from './metrics.js';
 
 const PATH = '/metrics';
 
-/** Serves the metrics where `METRICS_PORT` says, apart from the API: what is public there stays no matter of this. */
+/** Serves the metrics on `METRICS_PORT`, apart from the API, so that publishing the API does not publish them. */
 @Injectable()
 export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #logger = new Logger(MetricsServer.name);
@@ -23,7 +23,7 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
   async onApplicationBootstrap(): Promise<void> {
     const { METRICS_PORT: port, METRICS_HOST: host } = this.config.settings;
     if (port === undefined) return;
-    // They watch the event loop and the garbage collector, which nobody needs who does not look.
+    // They observe the event loop and the garbage collector, a cost without use if nothing reads the metrics.
     if (!registry.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics({ register: registry });
     const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response);
     this.#server = createHttpServer(this.config.publicUrl, answer).listen(port, host);

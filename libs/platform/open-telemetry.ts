@@ -28,24 +28,24 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Settings } from './config.js';
 import { errorText } from './error-text.js';
 
-/** What is traced is told to whoever traces, by names that never hold what a caller sent. */
+/** The code reports its work here. Names of spans never contain caller input. */
 export interface Tracing {
-  /** Makes a span of the work, below the one in which it is done. */
+  /** Makes a span of the work, as a child of the current one. */
   span<T>(name: string, work: () => Promise<T>): Promise<T>;
-  /** Makes a span of each request that the server responds. */
+  /** Makes a span of each request that the server handles. */
   requests(server: FastifyInstance): void;
-  /** Sends what has not been sent. */
+  /** Sends the remaining spans. */
   end(): Promise<void>;
 }
 
-/** A receiver that is away does not keep us from stopping in time. */
+/** An unreachable receiver must not delay the stop of the process. */
 const END_DEADLINE_MS = 2_000;
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
 /**
- * Traces by hand, at the few places that take time, instead of by libraries that change others as they are loaded: those
- * record statements and addresses, which here may hold what must not be seen, and need hooks into the loader of modules.
- * The exporter reads the variables of its own, such as OTEL_EXPORTER_OTLP_HEADERS, from the environment.
+ * Traces by hand, at the few places that take time. Instrumentation libraries change other modules as they load: they
+ * record statements and addresses, which may contain secrets here, and need hooks into the module loader. The exporter
+ * reads its own variables, such as OTEL_EXPORTER_OTLP_HEADERS, from the environment.
  */
 export function startOpenTelemetry(settings: Settings, serviceName: string): Tracing {
   const logger = new Logger('OpenTelemetry');
@@ -73,13 +73,13 @@ export function startOpenTelemetry(settings: Settings, serviceName: string): Tra
 
   function begin(request: FastifyRequest, reply: FastifyReply): Context {
     const method = METHODS.has(request.method) ? request.method : '_OTHER';
-    // The pattern of the route, not the path: a path is the caller's, and may hold anything.
+    // Use the route pattern: the path comes from the caller and may contain anything.
     const route = request.routeOptions.url;
     const parent = propagator.extract(ROOT_CONTEXT, request.headers, defaultTextMapGetter);
     const attributes = { 'http.request.method': method, ...(route && { 'http.route': route }) };
     const name = route ? `${method} ${route}` : method;
     const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
-    // Also when the client leaves before the response.
+    // Also runs if the client leaves before the response.
     reply.raw.once('close', () => {
       const { statusCode } = reply.raw;
       span.setAttribute('http.response.status_code', statusCode);
@@ -98,7 +98,7 @@ export function startOpenTelemetry(settings: Settings, serviceName: string): Tra
       try {
         return await current.run(trace.setSpan(parent, span), work);
       } catch (error) {
-        // Its message may hold what a caller sent.
+        // The message may contain caller input.
         span.setStatus({ code: SpanStatusCode.ERROR });
         span.setAttribute('error.type', error instanceof Error ? error.name : typeof error);
         throw error;

@@ -2,12 +2,12 @@ import { invalidInput, type DomainError } from './errors.js';
 
 export interface PageRequest {
   readonly limit: number;
-  /** The last item of the page before, as the cursor had it. */
+  /** The last item of the previous page, from the cursor. */
   readonly after: string | undefined;
 }
 
 /**
- * Reads `limit` and `cursor`. A cursor is opaque to callers: what it holds may change.
+ * Reads `limit` and `cursor`. Cursors are opaque to callers: their content may change.
  * @throws DomainError for a cursor that we did not make.
  */
 export function pageRequest(
@@ -27,7 +27,10 @@ export function badCursor(): DomainError {
   });
 }
 
-/** Cuts a page from what was found with one more than its limit, which tells whether there is a next one. */
+/**
+ * Cuts a page from a result that was queried with one item more than the limit. The extra item shows that there is a
+ * next page.
+ */
 export function pageOf<T>(found: readonly T[], page: PageRequest, positionOf: (item: T) => string) {
   const items = found.slice(0, page.limit);
   const last = items.at(-1);

@@ -1,4 +1,4 @@
-/** Patterns of SQL's LIKE, in which what somebody typed means itself. */
+/** Builds LIKE patterns with user input escaped. */
 export function containing(text: string): string {
   return `%${exactly(text)}%`;
 }

@@ -4,14 +4,14 @@ import { networkOf } from '#libs/contract/networks.js';
 import { Config, type Settings } from './config.js';
 
 /**
- * Leaves out what a deployment does not want recorded of people. Events and sessions, which outlive their request, pass
- * through here before they are stored. What is decided by an address is decided by the real one.
+ * Removes personal data that a deployment does not want to record. Events and sessions, which outlive their request,
+ * pass through here before they are stored. Decisions by address use the real address.
  */
 @Injectable()
 export class PersonalData {
   readonly #address: Settings['RECORD_CLIENT_ADDRESS'];
   readonly #userAgent: Settings['RECORD_USER_AGENT'];
-  /** Whether people are recorded by name and e-mail address, and not by id alone. */
+  /** Whether to record people by name and e-mail address, and not by id alone. */
   readonly recordsNames: boolean;
 
   constructor({ settings }: Config) {
@@ -20,27 +20,27 @@ export class PersonalData {
     this.recordsNames = settings.RECORD_ACTOR === 'name';
   }
 
-  /** As it is stored. */
+  /** The origin of a request, as it is stored. */
   origin({ ip, userAgent }: { readonly ip: string | null; readonly userAgent: string | null }) {
     return { ip: recordedAddress(ip, this.#address), user_agent: recordedUserAgent(userAgent, this.#userAgent) };
   }
 
-  /** Who did something, as it is stored. */
+  /** The actor of an event, as it is stored. */
   actor({ type, id, ...called }: EventActor): EventActor {
     return { type, id, ...(this.recordsNames && called) };
   }
 }
 
-/** About as much as one customer of a provider has, or a part of a city. */
+/** About the network of one customer of a provider, or a part of a city. */
 const NETWORK_BITS = { ipv4: 24, ipv6: 48 } as const;
 
-/** @returns with `network`, the address of the network: `203.0.113.0/24`, `2001:db8:1::/48` */
+/** @returns for `network`, the address of the network: `203.0.113.0/24`, `2001:db8:1::/48` */
 export function recordedAddress(ip: string | null, mode: Settings['RECORD_CLIENT_ADDRESS']): string | null {
   if (ip === null || mode === 'none') return null;
   return mode === 'full' ? ip : networkOf(ip, NETWORK_BITS);
 }
 
-/** A browser names others that it is compatible with, so the order matters. */
+/** The order matters: a browser also names the browsers that it is compatible with. */
 const BROWSERS: readonly (readonly [sign: RegExp, family: string])[] = [
   [/\bEdg(?:A|iOS)?\//, 'Edge'],
   [/\b(?:OPR|Opera)\//, 'Opera'],
@@ -49,14 +49,14 @@ const BROWSERS: readonly (readonly [sign: RegExp, family: string])[] = [
   [/\b(?:Chrome|CriOS|Chromium)\//, 'Chrome'],
   [/\bVersion\/[\d.]+ (?:Mobile\/\w+ )?Safari\//, 'Safari'],
 ];
-/** A product as in `curl/8.5.0`. Letters and hyphens alone: neither an address nor an e-mail address has that form. */
+/** A product as in `curl/8.5.0`. Letters and hyphens only: no address and no e-mail address has that form. */
 const PRODUCT = /^([A-Za-z]+(?:-[A-Za-z]+){0,3})\/\d/;
 const LONGEST_PRODUCT = 32;
 /** Node's own client, which gives no version. */
 const NODE = 'node';
 const OTHER = 'other';
 
-/** @returns with `family`, the name of the browser or of the program, without a version and without all that follows */
+/** @returns for `family`, the name of the browser or program, without its version and everything after it */
 export function recordedUserAgent(userAgent: string | null, mode: Settings['RECORD_USER_AGENT']): string | null {
   if (userAgent === null || mode === 'none') return null;
   if (mode === 'full') return userAgent;

@@ -6,7 +6,7 @@ import { Gauges } from './metrics.js';
 import { MetricsServer } from './metrics-server.js';
 import { Queues } from './queue.js';
 
-/** What every process has: its settings, its database role, its queues. */
+/** Shared by all processes: settings, database role, queues. */
 @Global()
 @Module({})
 export class PlatformModule {

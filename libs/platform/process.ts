@@ -6,23 +6,23 @@ import { redact } from './redact.js';
 import { endTracing, startTracing } from './tracing.js';
 
 interface RunningService {
-  /** Where it can be reached, when it listens. */
+  /** Its address, if it listens. */
   readonly url?: string;
   stop(): Promise<void>;
 }
 
-/** A stop that takes longer than this is not going to end. */
+/** A stop that takes longer than this will not end. */
 const STOP_DEADLINE_MS = 10_000;
 
 /**
- * The life of a process: reads the settings, starts, says so to the process that started it, and stops in order on
- * SIGTERM, SIGINT, SIGHUP, or when that process is gone. What cannot start says why in one sentence.
+ * Runs a process: reads the settings, starts, reports that to the parent process, and stops in order on SIGTERM,
+ * SIGINT, SIGHUP, or when the parent is gone. A process that cannot start gives the reason in one sentence.
  */
 export async function runProcess(
   role: DatabaseRole,
   start: (config: Config) => Promise<RunningService>,
 ): Promise<void> {
-  // Node would write the error as it is.
+  // Node would print the raw error.
   process.on('uncaughtException', fail);
   try {
     const config = readConfig(process.env);
@@ -53,9 +53,9 @@ function stopOnDemand(service: RunningService): void {
     );
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, stop);
-  // The channel closes when whoever started us dies, however that came.
+  // The channel closes when the parent dies, for any reason.
   process.on('disconnect', stop);
-  // It may have died before this line.
+  // The parent may have died before this line.
   if (process.send && !process.connected) stop();
 }
 

@@ -7,7 +7,7 @@ import { PlainCounter } from './metrics.js';
 
 const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostgresBackend);
 
-/** The schema in which BullMQ keeps its jobs when it runs on PostgreSQL. */
+/** The schema of BullMQ's jobs when it runs on PostgreSQL. */
 export const QUEUE_SCHEMA = 'bullmq';
 
 const failures = new PlainCounter(
@@ -19,8 +19,8 @@ const failures = new PlainCounter(
 const RENEW_SCHEDULES_MS = 5_000;
 
 /**
- * BullMQ on PostgreSQL, or on Redis when `REDIS_URL` is set. Jobs only name work; what the work is about lies in
- * PostgreSQL. So losing the whole queue delays work until the next sweep, and loses none.
+ * BullMQ on PostgreSQL, or on Redis if `REDIS_URL` is set. Jobs only name work; its data is in PostgreSQL. So the loss
+ * of the whole queue delays work until the next sweep and loses none.
  */
 @Injectable()
 export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown {
@@ -44,7 +44,7 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
     const queue = this.#redisUrl
       ? new Queue(name, {
           ...options,
-          // Fail at once while Redis is away rather than gather jobs in memory: a ring that is lost does no harm.
+          // Fail at once while Redis is away, rather than gather jobs in memory: a lost notification does no harm.
           connection: { url: this.#redisUrl, enableOfflineQueue: false, maxRetriesPerRequest: 1 },
         })
       : new PostgresQueue(name, { ...options, connection: this.#postgresConnection(2) });
@@ -52,7 +52,7 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
   }
 
   worker(name: string, process: Processor, concurrency: number): Worker {
-    // BullMQ gives a job up after its second stall. Ours are safe to run any number of times, so they never are.
+    // By default, BullMQ gives up a job after its second stall. Ours are safe to run any number of times: never give up.
     const options = { concurrency, maxStalledCount: 1_000_000, stalledInterval: 5_000, lockDuration: 30_000 };
     const worker = this.#redisUrl
       ? new Worker(name, process, {
@@ -68,16 +68,17 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
     return this.#keep(worker as Worker);
   }
 
-  /** Has a job of this name come up at this interval, for as long as this process lives. */
+  /** Runs a job of this name at this interval, for as long as this process lives. */
   async schedule(queue: Queue, name: string, every: number): Promise<void> {
     const ask = () => queue.upsertJobScheduler(name, { every }, { name, opts: { removeOnComplete: true } });
     await ask();
-    // Asked for again and again, which changes nothing while it is there: a Redis that lost everything has lost it too.
+    // Repeat the request, which changes nothing while the schedule exists: a Redis that lost its data has lost the
+    // schedule too.
     const renew = () => void ask().catch((error: Error) => this.#logger.debug(`Queue ${queue.name}: ${error.message}`));
     this.#timers.push(setInterval(renew, RENEW_SCHEDULES_MS));
   }
 
-  /** Jobs under way end first, while what they work with is still there. */
+  /** Jobs in progress end first, while the resources that they use still exist. */
   async beforeApplicationShutdown(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await closeAll(this.#open.filter((item) => item instanceof Worker));
@@ -98,7 +99,7 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
   }
 
   #keep<T extends Queue | Worker>(item: T): T {
-    // Without a listener an error of the connection would end the process; BullMQ connects again by itself.
+    // Without a listener, a connection error would end the process. BullMQ reconnects on its own.
     const failed = failures.of({ queue: item.name, kind: 'connection' });
     (item as EventEmitter).on('error', (error: Error) => {
       failed.value += 1;

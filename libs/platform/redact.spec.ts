@@ -36,7 +36,7 @@ describe('it keeps', () => {
   ])('%s', (_what, text) => expect(withoutSecrets(text)).toBe(text));
 });
 
-/** Encodes each character for which `encoded` says so. */
+/** Percent-encodes the characters that `encoded` selects. */
 function percentEncode(text: string, encoded: (at: number) => boolean, upper: (at: number) => boolean): string {
   return text
     .split('')
@@ -48,7 +48,7 @@ function percentEncode(text: string, encoded: (at: number) => boolean, upper: (a
     .join('');
 }
 
-/** As a lenient server does it: what is no escape stays. */
+/** Decodes like a lenient server: invalid escapes stay as they are. */
 function percentDecode(text: string): string {
   return text.replace(/%([0-7][0-9a-f])/gi, (_escape, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
@@ -60,7 +60,7 @@ function decodings(text: string): string[] {
 }
 
 const base64url = (length: number) => fc.stringMatching(new RegExp(`^[A-Za-z0-9_-]{${length}}$`));
-/** A secret, and where the part of it begins that may never be shown. */
+/** A secret, and the index from which it may never be shown. */
 const anySecret = fc.oneof(
   fc
     .constantFrom('sk_live', 'sk_test', 'cagi', 'c', 'a1_b2', `a${'b'.repeat(30)}`)
@@ -110,7 +110,7 @@ describe('whatever is done to a secret', () => {
   it('no part of it survives a cut', () => {
     fc.assert(
       fc.property(disguised, fc.nat(4_000), fc.nat(400), ({ secret, from, before, text }, padding, cut) => {
-        // An escape that begins before a secret and ends in it makes another text of it.
+        // An escape that begins before a secret and ends inside it changes the secret.
         fc.pre(decodings(before).every((decoded) => !/%.?$/s.test(decoded)));
         const padded = '/'.repeat(padding) + text;
         const shown = withoutSecrets(padded, padding + cut);
@@ -177,7 +177,7 @@ describe('the time that it takes grows with the length alone', () => {
   ])('for %j over and over', (unit) => {
     const text = unit.repeat(Math.ceil(100_000 / unit.length));
     const quarter = Math.min(...times(text.slice(0, text.length / 4)));
-    // The floor is what the machine may be busy with besides; a time that grows with the square is seconds here.
+    // The 100 ms allow for other load on the machine. Quadratic time would be seconds here.
     expect(Math.min(...times(text))).toBeLessThan(Math.max(8 * quarter, 100));
   });
 });

@@ -1,25 +1,27 @@
 import { DISPLAY_LENGTH, isPublic, tokensIn } from '#libs/api-key-format/token.js';
 
-/** What comes behind the prefix of a key. No secret is shorter. */
+/** The length of a key after its prefix. No secret is shorter. */
 const SHORTEST = 32;
 /** Refresh tokens and one-time tokens: a name, and 256 random bits in base64url. */
 const ONE_TIME = /(?<=(?:rt|invite|reset)_)[\w-]{43}/y;
 const ONE_TIME_LENGTH = 43;
-/** An escape whose decoded character may be of a secret or of another escape. */
+/** An escape whose decoded character may be part of a secret or of another escape. */
 const HIDING = /%(?:2[5de]|3\d|[46][1-9a-f]|[57][\da]|5f)/i;
-/** Texts are decoded this many times one after the other, and then once more down to the last escape. */
+/** Number of decoding rounds. One more round then decodes until no escape is left. */
 const ROUNDS = 3;
-/** The longest key with every character percent-encoded three times, the escapes of one time included in the next. */
+/**
+ * The longest key with every character percent-encoded three times, each time including the escapes of the time before.
+ */
 const LOOK_AHEAD = 64 * 27;
 
-/** What is replaced, by its place in the original text. */
+/** A range to replace, as positions in the original text. */
 type Range = readonly [begin: number, end: number];
 
 /**
- * A caller's text without the secrets in it, however they got there: a key in a path, a token in a User-Agent,
- * percent-encoded wholly or in part, with letters before and after. Keys are recognized by their checksum, so that
- * nothing else is taken for one. Takes time in proportion to `max`: the text is cut before it is searched, far enough
- * behind `max` that no part of a secret survives the cut.
+ * Removes the secrets from caller input, wherever they are: a key in a path, a token in a User-Agent, percent-encoded
+ * fully or partly, with letters before and after. Keys are recognized by their checksum, so nothing else is mistaken
+ * for one. Takes time in proportion to `max`: the text is cut before the search, far enough after `max` that no part of
+ * a secret survives the cut.
  */
 export function withoutSecrets(text: string, max = Infinity): string {
   const searched = text.length > max + LOOK_AHEAD ? text.slice(0, max + LOOK_AHEAD) : text;
@@ -34,7 +36,10 @@ export function withoutSecrets(text: string, max = Infinity): string {
   return shown + searched.slice(at, Math.max(at, Math.min(max, searched.length)));
 }
 
-/** In the text as it is and as each round of decoding leaves it, because what surrounds a secret may be decoded with it. */
+/**
+ * Searches the text as it is and after each round of decoding, because decoding may change the text around a secret
+ * too.
+ */
 function secretsIn(text: string): readonly Range[] {
   const ranges: Range[] = [];
   findSecrets(text, (begin, end) => ranges.push([begin, end]));
@@ -47,7 +52,9 @@ function secretsIn(text: string): readonly Range[] {
   return ranges.toSorted(([a], [b]) => a - b);
 }
 
-/** Each search begins at what is rare in innocent text, and goes over the same characters a bounded number of times. */
+/**
+ * Each search starts at characters that are rare in innocent text, and reads each character a bounded number of times.
+ */
 function findSecrets(text: string, found: (begin: number, end: number) => void): void {
   for (const token of tokensIn(text))
     if (!isPublic(token)) found(token.randomAt + DISPLAY_LENGTH, token.randomAt + SHORTEST);
@@ -57,14 +64,14 @@ function findSecrets(text: string, found: (begin: number, end: number) => void):
   }
   for (let begin = text.indexOf(JWT_BEGIN), end; begin !== -1; begin = text.indexOf(JWT_BEGIN, end)) {
     end = endOfPart(text, begin);
-    // A header, and two or more parts that follow it with dots between.
+    // A header, followed by two or more parts with dots between them.
     let parts = 1;
     for (let next; text[end] === '.' && (next = endOfPart(text, end + 1)) > end + 1; parts++) end = next;
     if (parts >= 3) found(begin + JWT_BEGIN.length, end);
   }
 }
 
-/** An object in base64url: `{"`. */
+/** The beginning of an object in base64url: `{"`. */
 const JWT_BEGIN = 'eyJ';
 const JWT_PART = /[\w-]*/y;
 
@@ -76,9 +83,9 @@ function endOfPart(text: string, begin: number): number {
 
 const PERCENT = 0x25;
 
-/** A text whose percent-escapes are decoded round by round, and where each character of it comes from. */
+/** Decodes the percent-escapes of a text in rounds, and keeps the original position of each character. */
 class Decoded {
-  /** In ASCII; what is not is of no secret. */
+  /** ASCII codes. Other characters are never part of a secret. */
   readonly #codes: Buffer;
   readonly #origins: Uint32Array;
   #length: number;
@@ -103,13 +110,14 @@ class Decoded {
   }
 
   /**
-   * Once, or until no escape is left: then each escape is decoded as soon as it is complete, so that one pass is enough.
-   * @returns false when there was none
+   * Decodes once or, if `wholly`, until no escape is left: then it decodes each escape as soon as it is complete, so
+   * one pass is enough.
+   * @returns false if there was no escape
    */
   decode(wholly: boolean): boolean {
     let length = 0;
     let found = false;
-    // In one round the result of an escape is no part of another one.
+    // Within one round, a decoded character is not part of another escape.
     let fixed = 0;
     for (let at = 0; at < this.#length; at++) {
       this.#codes[length] = this.#codes[at]!;
@@ -133,14 +141,14 @@ class Decoded {
   }
 }
 
-/** NaN for what is none. */
+/** NaN if the code is not a hex digit. */
 function hexDigit(code: number): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30;
   const letter = code | 0x20;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : NaN;
 }
 
-/** A line of a log, without credentials of any kind: those of callers, and those in the addresses of our settings. */
+/** Removes all credentials from a log line: those of callers, and those in addresses of our settings. */
 export function redact(text: string): string {
   return withoutSecrets(text)
     .split('@')
@@ -150,7 +158,7 @@ export function redact(text: string): string {
     .replace(/([?&][^=?&\s"')]+=)[^\s&"')]+/g, '$1…');
 }
 
-/** What comes before an `@`: a user and a password, if an address with both begins behind the last blank. */
+/** Hides the password in the text before an `@`, if an address with user and password begins after the last blank. */
 function withoutPassword(part: string, place: number, parts: readonly string[]): string {
   if (place === parts.length - 1) return part;
   const begin = lastBlank(part) + 1;

@@ -2,14 +2,14 @@ import { withoutSecrets } from './redact.js';
 
 const MAX_PATH = 2000;
 
-/** What a path needs to have for {@link normalizePath} to change it. */
+/** Matches every path that {@link normalizePath} changes. */
 const UNUSUAL = /[^!-~]|%|\/\/|\/\.|^\./;
 const UNRESERVED = /[A-Za-z0-9._~-]/;
 
 /**
- * The path of a request as events record it: without scheme, host, query and fragment, in one spelling, without secrets,
- * and no longer than {@link MAX_PATH}.
- * @param target what a request line has, or a gateway in a header: a path or a URL
+ * The path of a request as events record it: without scheme, host, query and fragment, normalized, without secrets, and
+ * no longer than {@link MAX_PATH}.
+ * @param target from a request line, or from a gateway's header: a path or a URL
  */
 export function recordedPath(target: string): string {
   const [path] = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').split(/[?#]/, 1);
@@ -17,9 +17,9 @@ export function recordedPath(target: string): string {
 }
 
 /**
- * One spelling for all that servers take for the same path (RFC 3986, section 6.2.2): no character is encoded that need not
- * be, every other is, escapes are in upper case, and there are no dot segments and empty segments. An encoded slash stays encoded: to many
- * servers it is not the same. What is no escape gets one, so that a second call changes nothing.
+ * Normalizes paths that servers treat as the same (RFC 3986, section 6.2.2): only characters that must be encoded are
+ * encoded, escapes are in upper case, and there are no dot segments or empty segments. An encoded slash stays encoded,
+ * because many servers treat it differently. A stray `%` is encoded, so that a second call changes nothing.
  */
 export function normalizePath(path: string): string {
   if (!UNUSUAL.test(path)) return path;

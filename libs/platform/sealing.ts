@@ -6,7 +6,7 @@ import { Config } from './config.js';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** Keys derived from KEYLEDGER_SECRET, one for each purpose, so that what one reveals says nothing of another. */
+/** Keys derived from KEYLEDGER_SECRET, one for each purpose, so that one key reveals nothing about another. */
 @Injectable()
 export class Sealing {
   readonly #secret: string;
@@ -24,14 +24,14 @@ export class Sealing {
     return Buffer.concat([iv, cipher.getAuthTag(), sealed]);
   }
 
-  /** @throws Error when it was sealed under another secret or for another purpose, or was changed. */
+  /** @throws Error if the value was changed, or was sealed with another secret or for another purpose. */
   open(purpose: string, sealed: Uint8Array): Uint8Array {
     const decipher = createDecipheriv('aes-256-gcm', this.#key(purpose), sealed.subarray(0, IV_BYTES));
     decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
     return Buffer.concat([decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()]);
   }
 
-  /** A keyed hash (HMAC-SHA-256) that nobody can compute without the secret. */
+  /** A keyed hash (HMAC-SHA-256). It cannot be computed without the secret. */
   mac(purpose: string, ...parts: readonly (string | Uint8Array)[]): Buffer {
     const hmac = createHmac('sha256', this.#key(purpose));
     for (const part of parts) hmac.update(part);

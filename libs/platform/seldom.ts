@@ -1,4 +1,4 @@
-/** For a log line that any caller can cause: due at once, and again when so much time has gone by. */
+/** For a log line that any caller can cause: due at once, then again after the interval. */
 export class Seldom {
   #dueAt = -Infinity;
 
@@ -7,7 +7,7 @@ export class Seldom {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Whether the line is due; asking takes it. */
+  /** Whether the line is due. A call that returns true starts the next interval. */
   isDue(): boolean {
     const now = this.now();
     if (now < this.#dueAt) return false;

@@ -1,6 +1,6 @@
 import { nearestName, slipsBetween } from './suggest.js';
 
-/** Read by others of ours: the command line, the example, docker compose. */
+/** Variables of our other programs: the command line, the example, docker compose. */
 const NAMES_OF_OTHERS = [
   'KEYLEDGER_API_KEY',
   'KEYLEDGER_SERVICE_KEY',
@@ -9,28 +9,28 @@ const NAMES_OF_OTHERS = [
   'POSTGRES_PASSWORD',
 ];
 
-/** No other program begins the names of its variables so. */
+/** No other program's variables have these prefixes. */
 const UNMISTAKABLE =
   /^(KEYLEDGER|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|ON_?OUTAGE)/;
-/** What Kubernetes and docker put into every container for a service `keyledger` (`KEYLEDGER_PORT_3000_TCP_ADDR`, …). */
+/** Kubernetes and docker set these in every container for a service `keyledger` (`KEYLEDGER_PORT_3000_TCP_ADDR`, …). */
 const OF_A_SERVICE = /_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)$/;
 const ADDRESS_OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
 
-/** A shorter name, such as HOST or PORT, is near to too many that others use. */
+/** Shorter names, such as HOST or PORT, are too similar to variables of other programs. */
 const SHORTEST = 8;
-/** In names of this length two letters may be wrong, in shorter ones one. */
+/** Names of this length may have two wrong letters, shorter ones one. */
 const LONG = 14;
 
 export interface MisspeltName {
   readonly name: string;
-  /** What was most likely meant. */
+  /** The setting that the operator most likely meant. */
   readonly meant: string | undefined;
 }
 
 /**
- * The first variable that is meant for us and is none of ours, so that what it says would be passed over: its case is
- * another, a letter or two are wrong, a word is in the plural, or it begins as only ours do. The variables of a platform
- * and of other programs are none of these.
+ * Finds the first variable that is meant for us but is not a setting, so that it would be ignored: its case differs, a
+ * letter or two are wrong, a word is in the plural, or it has a prefix that only our variables have. Variables of a
+ * platform and of other programs do not match.
  */
 export function misspeltName(
   env: Readonly<Record<string, string | undefined>>,
@@ -49,7 +49,7 @@ function isOfAService(name: string, value = ''): boolean {
 
 function isMeantForUs(given: string, settings: readonly string[]): boolean {
   const name = given.toUpperCase();
-  // No typing error is that long, and comparing takes longer with the length.
+  // No typing error is that long, and long names take longer to compare.
   if (name.length > 100) return UNMISTAKABLE.test(name);
   return UNMISTAKABLE.test(name) || settings.some((setting) => isNearly(name, setting));
 }
@@ -62,7 +62,7 @@ function isNearly(name: string, setting: string): boolean {
   return Math.abs(name.length - setting.length) <= allowed && slipsBetween(name, setting) <= allowed;
 }
 
-/** `TRUSTED-PROXIES` and `TrustProxy` are the same words as `TRUST_PROXY`. */
+/** `TRUSTED-PROXIES` and `TrustProxy` have the same words as `TRUST_PROXY`. */
 function stemOf(name: string): string {
   const words = name.split(/[^A-Z0-9]+/);
   return words.map((word) => word.replace(/IES$/, 'Y').replace(/(ED|S)$/, '')).join('');

@@ -1,7 +1,7 @@
-/** Nothing as long as this is a slip of the hand, and comparing takes longer with the length. */
+/** Longer input is not a typing error, and takes longer to compare. */
 const LONGEST = 100;
 
-/** How many letters were left out, added, replaced, or changed places with their neighbour (optimal string alignment). */
+/** Counts letters that were omitted, added, replaced, or swapped with their neighbour (optimal string alignment). */
 export function slipsBetween(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)];
   for (let i = 1; i <= a.length; i++) {
@@ -17,7 +17,7 @@ export function slipsBetween(a: string, b: string): number {
   return rows[a.length]![b.length]!;
 }
 
-/** The one of these names that was most likely meant, if one is near enough. */
+/** The name that was most likely meant, if one is close enough. */
 export function nearestName(given: string, names: readonly string[]): string | undefined {
   if (given.length > LONGEST) return undefined;
   const plain = given.toLowerCase();
@@ -27,12 +27,12 @@ export function nearestName(given: string, names: readonly string[]): string | u
   return nearest && nearest.slips <= Math.max(2, nearest.name.length / 2) ? nearest.name : undefined;
 }
 
-/** `project_id` of `project`, and the other way round. */
+/** `project_id` and `project`, in either order. */
 function isBeginning(a: string, b: string): boolean {
   return Math.min(a.length, b.length) >= 4 && (a.startsWith(b) || b.startsWith(a));
 }
 
-/** `; did you mean scope?`, or nothing. */
+/** `; did you mean scope?`, or an empty string. */
 export function suggestion(given: string, names: readonly string[]): string {
   const name = nearestName(given, names);
   return name === undefined ? '' : `; did you mean ${name}?`;

@@ -4,7 +4,7 @@ import type { Tracing } from './open-telemetry.js';
 
 let tracing: Tracing | undefined;
 
-/** OpenTelemetry is loaded here and only where it is wanted: it is many files. */
+/** Loads OpenTelemetry only if it is configured: it has many files. */
 export async function startTracing({ settings }: Config, process: 'api' | 'worker'): Promise<void> {
   if (!settings.OTEL_EXPORTER_OTLP_ENDPOINT) return;
   const { startOpenTelemetry } = await import('./open-telemetry.js');

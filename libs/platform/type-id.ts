@@ -1,7 +1,7 @@
 import { p, Type } from '@mikro-orm/core';
 import { fromUuid, toUuid, type IdType } from '#libs/contract/ids.js';
 
-/** Keeps a TypeID as the UUID that it is, and gives it back with its prefix. */
+/** Stores a TypeID as its UUID, and returns it with its prefix. */
 class TypeIdType extends Type<string | null, string | null> {
   constructor(private readonly type: IdType) {
     super();
@@ -20,7 +20,7 @@ class TypeIdType extends Type<string | null, string | null> {
   }
 }
 
-/** An entity's property that holds an id of one type. */
+/** An entity property that holds an id of one type. */
 export function typeId(type: IdType) {
   return p.type(new TypeIdType(type)).$type<string>();
 }

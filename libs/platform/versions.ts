@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { etagOf } from '#libs/contract/preconditions.js';
 import { DomainError } from './errors.js';
 
-/** Each field that an update really changes, by its name in the API: what the event of the update tells. */
+/** Each field that an update really changes, by its API name, for the event of the update. */
 export type FieldChanges = Record<string, { before: unknown; after: unknown }>;
 
 export function changesOf<T extends object>(before: T, wanted: Partial<T>): FieldChanges {
@@ -14,7 +14,7 @@ export function changesOf<T extends object>(before: T, wanted: Partial<T>): Fiel
   );
 }
 
-/** Counts its changes. */
+/** An object with a version that counts its changes. */
 interface Versioned {
   version: number;
   updatedAt: Date;
@@ -25,7 +25,7 @@ export function touch(object: Versioned, now: Date): void {
   object.version += 1;
 }
 
-/** @throws DomainError `precondition_failed` when `If-Match` names another version. */
+/** @throws DomainError `precondition_failed` if `If-Match` names another version. */
 export function refuseOtherVersion({ version }: Versioned, ifMatch: string | undefined): void {
   if (ifMatch !== undefined && ifMatch !== etagOf(version)) throw new DomainError('precondition_failed');
 }

@@ -1,10 +1,10 @@
 /**
- * Entries behind one another, each as a big-endian uint16 length and its bytes: the form of an entry bundle in the C2SP
- * `tlog-tiles` format, and the form in which events wait in the outbox.
+ * Consecutive entries, each with its length as a big-endian uint16: the format of an entry bundle in C2SP `tlog-tiles`,
+ * and of events in the outbox.
  */
 export const MAX_ENTRY_BYTES = 0xffff;
 
-/** @throws RangeError for an entry of more than 65,535 bytes. */
+/** @throws RangeError for an entry of more than 65,535 bytes */
 export function encodeEntries(entries: readonly Uint8Array[]): Uint8Array {
   const bundle = new Uint8Array(entries.reduce((sum, entry) => sum + 2 + entry.length, 0));
   const view = new DataView(bundle.buffer);
@@ -19,8 +19,8 @@ export function encodeEntries(entries: readonly Uint8Array[]): Uint8Array {
 }
 
 /**
- * The entries as views into the bundle, not copies.
- * @throws RangeError when the bundle ends inside an entry.
+ * Returns the entries as views into the bundle, not as copies.
+ * @throws RangeError if the bundle ends inside an entry
  */
 export function decodeEntries(bundle: Uint8Array): Uint8Array[] {
   const view = new DataView(bundle.buffer, bundle.byteOffset, bundle.byteLength);

@@ -1,8 +1,8 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 
 /**
- * The hash of a log entry: SHA-256(0x00 ‖ entry), RFC 6962 section 2.1. The leading zero keeps an entry from ever being
- * taken for an inner node of the tree.
+ * The hash of a log entry: SHA-256(0x00 ‖ entry), RFC 6962 section 2.1. The leading zero distinguishes an entry from an
+ * inner node of the tree.
  */
 export function leafHash(entry: Uint8Array): Uint8Array {
   return sha256.create().update(LEAF_PREFIX).update(entry).digest();

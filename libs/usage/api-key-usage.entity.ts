@@ -12,7 +12,7 @@ const ApiKeyUsageSchema = defineEntity({
   },
 });
 
-/** What the worker has counted of one key. */
+/** The worker's counts for one key. */
 export class ApiKeyUsage extends ApiKeyUsageSchema.class {}
 ApiKeyUsageSchema.setClass(ApiKeyUsage);
 
@@ -27,7 +27,7 @@ const VerificationsSchema = defineEntity({
   },
 });
 
-/** A part of the verifications that a key asked for with one of its secrets; the others are to be added. */
+/** A part of the verifications that a key requested with one of its secrets. The total is the sum of all parts. */
 export class ApiKeyVerifications extends VerificationsSchema.class {}
 VerificationsSchema.setClass(ApiKeyVerifications);
 

@@ -6,16 +6,16 @@ import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/outbo
 import { endpointOf, NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 import { VerificationCounts } from './verification-counts.js';
 
-/** What one event adds, or several of the same in one hour. */
+/** The counts of one event, or of several equal ones in one hour. */
 interface Tally {
   readonly apiKeyId: string;
-  /** Of a use; null where the public key was shown alone. */
+  /** For a use; null if the caller presented only the public key. */
   readonly secretId: string | null;
   readonly organizationId: string;
   readonly projectId: string | null;
-  /** Whether the key called Keyledger's own API, and not that of the deployment's owner. */
+  /** Whether the request was to Keyledger's own API rather than to the API of the deployment's owner. */
   readonly management: boolean;
-  /** Of the last of them. */
+  /** Time of the last event. */
   time: string;
   /** `valid`, or the code of the denial. */
   readonly outcome: string;
@@ -24,7 +24,7 @@ interface Tally {
   credits: number;
 }
 
-/** What is added to a key as a whole: the requests to the owner's API, but the last use of either. */
+/** Additions to the totals of a key. Uses and denials are those of the owner's API; last times are of either API. */
 interface Totals {
   uses: number;
   denials: number;
@@ -32,20 +32,20 @@ interface Totals {
   lastDeniedAt: string | null;
 }
 
-/** What is added to one hour of a key, of one outcome at one endpoint of one of the two APIs. */
+/** Additions to one hour of a key, for one outcome at one endpoint of one of the two APIs. */
 interface HourCount extends Omit<Tally, 'secretId' | 'time' | 'count' | 'credits'> {
   readonly hour: string;
   count: number;
   credits: number;
 }
 
-/** So many endpoints of a key are counted apart, ever, in each of the two APIs. */
+/** Maximum of endpoints that are counted separately for a key, ever, in each of the two APIs. */
 const MAX_ENDPOINTS = 100;
 
 /**
- * The worker's side: counts uses and denials of each key, in all and by the hour, in the transaction that takes them from
- * the outbox. Rows are written in the order of the ids of their keys: two workers that count the same keys never wait for
- * each other in a circle.
+ * Counts the uses and denials of each key, in total and by the hour, in the transaction that ingests them from the
+ * outbox. Runs in the worker. Rows are written in the order of their keys' ids, so that two workers that count the same
+ * keys never deadlock.
  */
 @Injectable()
 export class UsageCounter extends EventSubscriber {
@@ -79,7 +79,7 @@ class Tallies implements EventSink {
   }
 }
 
-/** Looser than the events themselves, so that a worker that is older than the API counts what it does not know yet. */
+/** Looser than the event schemas, so that an older worker can count the events of a newer API. */
 const Counted = z.object({
   subject: idOf('key'),
   time: z.iso.datetime(),
@@ -99,7 +99,7 @@ const Denied = Counted.extend({
   data: Counted.shape.data.extend({ code: z.string().max(100), count: z.int().min(1) }),
 });
 
-/** Pure: what an event adds, if it is one that counts. */
+/** Pure: the counts of an event, if the event counts. */
 export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally | undefined {
   if (envelope.type === 'api_key.used') {
     const used = Used.parse(envelope);
@@ -114,16 +114,16 @@ export function readTally({ envelope }: Pick<ReceivedEvent, 'envelope'>): Tally 
   return undefined;
 }
 
-/** What a use and a denial have in common. */
+/** Fields that uses and denials have in common. */
 function tallyOf({ subject, time, data }: z.infer<typeof Counted>) {
   const { organization_id: organizationId, project_id: projectId = null } = data;
   const management = data.surface === 'management';
-  // The requests of a summary had endpoints, which are not known.
+  // The requests of a summary had endpoints, but the summary does not name them.
   const endpoint = data.summary ? OTHER_ENDPOINTS : endpointOf(data);
   return { apiKeyId: subject, time, organizationId, projectId, management, endpoint };
 }
 
-/** Pure: what a run of events adds to each key, in the order of their ids. */
+/** Pure: the additions to each key for a list of events, in the order of the keys' ids. */
 export function countByKey(tallies: readonly Tally[]): [apiKeyId: string, totals: Totals][] {
   const totals = new Map<string, Totals>();
   for (const { apiKeyId, outcome, count, management, time } of tallies) {
@@ -141,7 +141,7 @@ export function countByKey(tallies: readonly Tally[]): [apiKeyId: string, totals
   return [...totals].toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Pure: when each secret was used last in a run of events, in the order of their ids. */
+/** Pure: the last use of each secret in a list of events, in the order of the secrets' ids. */
 export function lastUses(tallies: readonly Tally[]): [secretId: string, time: string][] {
   const times = new Map<string, string>();
   for (const { secretId, time } of tallies) {
@@ -150,12 +150,12 @@ export function lastUses(tallies: readonly Tally[]): [secretId: string, time: st
   return [...times].toSorted(([a], [b]) => (a < b ? -1 : 1));
 }
 
-/** Pure: what a run of events adds to each hour of each key, by outcome and endpoint, in the order of the keys' ids. */
+/** Pure: the additions to each hour of each key, by outcome and endpoint, in the order of the keys' ids. */
 export function countByHour(tallies: readonly Tally[]): HourCount[] {
   return merge(tallies.map(({ time, secretId: _, ...tally }) => ({ ...tally, hour: hourOf(time) })));
 }
 
-/** Pure: the same with one endpoint for all of these. */
+/** Pure: the same counts, with the endpoints of `others` merged into one. */
 export function foldOthers(counts: readonly HourCount[], others: ReadonlySet<string>): readonly HourCount[] {
   if (others.size === 0) return counts;
   return merge(
@@ -177,7 +177,7 @@ function merge(counts: readonly HourCount[]): HourCount[] {
   return [...merged].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, count]) => count);
 }
 
-/** @returns what is known of the place then: one of the map's own, so that what is added stays as it is */
+/** @returns the entry of the map at this place. It is a copy, so that `more` stays unchanged */
 function addTo<T extends { count: number; credits: number }>(merged: Map<string, T>, place: string, more: T): T {
   const known = merged.get(place);
   if (!known) {
@@ -190,7 +190,7 @@ function addTo<T extends { count: number; credits: number }>(merged: Map<string,
   return known;
 }
 
-/** Both as we write them, in UTC with milliseconds: they sort as text. */
+/** Both are in UTC with milliseconds, as we write times, so they sort as text. */
 function later(a: string | null, b: string): string {
   return a && a > b ? a : b;
 }
@@ -200,9 +200,10 @@ function hourOf(time: string): string {
 }
 
 /**
- * Keeps which endpoints of a key are counted apart: new ones are, as long as there is room, if the key was good there; whoever
- * is refused everywhere does not use the room up. Nobody else gives it away meanwhile: a shard, and so a key, has one writer.
- * @returns those for which there is none
+ * Stores which endpoints of a key are counted separately. A new endpoint is, while there is room, if the key had a use
+ * there: a key that is denied everywhere does not fill the room. No other writer takes the room meanwhile: a shard, and
+ * so a key, has one writer.
+ * @returns the endpoints without room
  */
 async function addEndpoints(client: pg.PoolClient, hours: readonly HourCount[]): Promise<ReadonlySet<string>> {
   const named = [...new Map(hours.map((count) => [endpointKey(count), count])).values()].filter(
@@ -211,7 +212,7 @@ async function addEndpoints(client: pg.PoolClient, hours: readonly HourCount[]):
   const accepted = new Set(hours.filter(({ outcome }) => outcome === 'valid').map(endpointKey));
   if (named.length === 0) return new Set();
   const uuids = uuidsOf(named.map(({ apiKeyId }) => apiKeyId));
-  // OFFSET 0: looked up one by one in the index. As a join it would now and then read the whole table.
+  // OFFSET 0: forces one index lookup for each endpoint. As a join it would sometimes read the whole table.
   const { rows } = await client.query<{ place: number }>({
     name: 'add-endpoints',
     text: `WITH fresh AS (

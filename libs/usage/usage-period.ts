@@ -1,7 +1,7 @@
 import type { UsageInterval } from '#libs/contract/usage.js';
 import { invalidInput } from '#libs/platform/errors.js';
 
-/** Whole hours: `to` is the end of the last one. */
+/** Whole hours. `to` is the end of the last one. */
 export interface UsagePeriod {
   readonly from: Date;
   readonly to: Date;
@@ -14,7 +14,7 @@ const MAX_DAYS: Record<UsageInterval, number> = { hour: 31, day: 366 };
 
 /**
  * Pure: the hours that a query asks for.
- * @throws DomainError where they end before they begin, or are more than one response holds.
+ * @throws DomainError if they end before they begin, or are more than one response holds
  */
 export function usagePeriod(
   query: { from?: string | undefined; to?: string | undefined; interval: UsageInterval },

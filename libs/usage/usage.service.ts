@@ -8,21 +8,21 @@ import { ApiKeySecretUsage, ApiKeyUsage, ApiKeyVerifications } from './api-key-u
 import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 import type { UsagePeriod } from './usage-period.js';
 
-/** What was counted of one key in all. */
+/** The total counts of one key. */
 export interface KeyUsage {
-  /** Of the owner's API. */
+  /** Uses at the owner's API. */
   readonly uses: number;
-  /** Of any kind. */
+  /** Last use at either API. */
   readonly lastUsedAt: Date | null;
-  /** What it asked about keys. */
+  /** Verifications of other keys that this key requested. */
   readonly verifications: number;
 }
 
 export interface UsageQuery {
   readonly organizationId: string;
-  /** By default all keys of the organization. */
+  /** Default: all keys of the organization. */
   readonly apiKeyIds?: readonly string[] | undefined;
-  /** The one project that the caller may see. */
+  /** The only project that the caller may see. */
   readonly withinProject: string | null;
   readonly projectId?: string | undefined;
   readonly surface: UsageSurface;
@@ -31,7 +31,7 @@ export interface UsageQuery {
   readonly groupBy: UsageGrouping;
 }
 
-/** By what counts are grouped, and what those beyond the greatest groups count as. */
+/** The column of each grouping, and the group for everything beyond the largest groups. */
 const groupings: Record<UsageGrouping, { group: string; others: string }> = {
   none: { group: 'NULL', others: 'NULL' },
   outcome: { group: 'outcome', others: 'NULL' },
@@ -39,15 +39,15 @@ const groupings: Record<UsageGrouping, { group: string; others: string }> = {
   api_key: { group: 'api_key_id::text COLLATE "C"', others: 'NULL' },
 };
 
-/** So many groups are told apart; those that gather the nameless do not count among them. */
+/** Maximum number of groups in a response, besides those of NO_ENDPOINT and OTHER_ENDPOINTS. */
 const MAX_GROUPS = 100;
 
-/** The API's side: reads what was counted. */
+/** Reads usage counts for the API. */
 @Injectable()
 export class UsageService {
   constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
 
-  /** By key id; a key that was never used has no entry. */
+  /** By key id. A key without uses has no entry. */
   async ofApiKeys(em: EntityManager, apiKeyIds: readonly string[]): Promise<ReadonlyMap<string, KeyUsage>> {
     const ofKeys = { apiKeyId: { $in: [...apiKeyIds] } };
     const usage = new Map<string, KeyUsage>();
@@ -61,7 +61,7 @@ export class UsageService {
     return usage;
   }
 
-  /** When each secret was used last, by its id; one that never was has no entry. */
+  /** The last use of each secret, by its id. A secret without uses has no entry. */
   async ofSecrets(em: EntityManager, secretIds: readonly string[]): Promise<ReadonlyMap<string, Date>> {
     const ofSecrets = { secretId: { $in: [...secretIds] } };
     const lastUses = new Map<string, Date>();
@@ -74,7 +74,7 @@ export class UsageService {
     return lastUses;
   }
 
-  /** One statement: all of it is of the same instant. */
+  /** One statement, so that all counts are from the same instant. */
   async series(query: UsageQuery): Promise<Usage> {
     const { group, others } = groupings[query.groupBy];
     const { rows } = await this.pool.query<Row>(

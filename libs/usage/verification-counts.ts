@@ -4,7 +4,7 @@ import { idOf, toUuid } from '#libs/contract/ids.js';
 import type { ReceivedEvent } from '#libs/outbox/ingester.js';
 import { groupOf, shardOf } from '#libs/outbox/shard.js';
 
-/** What verifications add to a key that asked for them, by the secret that it showed. */
+/** Additions for a key that requested verifications, by the secret that it presented. */
 interface VerificationCount {
   readonly apiKeyId: string;
   readonly secretId: string;
@@ -26,21 +26,21 @@ const Asked = z.object({
 });
 
 /**
- * Counts verifications for the keys that asked for them. Such a key's own shard may be any other, so each group of shards
- * that is ingested together has rows of its own.
+ * Counts verifications for the keys that requested them. The shard of such a key may differ from the event's, so each
+ * group of shards that is ingested together has its own rows.
  */
 export class VerificationCounts {
   readonly #counts = new Map<string, VerificationCount>();
 
-  /** @throws z.ZodError where the event names a key in a shape that is not known */
+  /** @throws z.ZodError if the event names a key in an unknown shape */
   add({ envelope }: Pick<ReceivedEvent, 'envelope'>): void {
-    // Nearly all events come from gateways, which are no keys.
+    // Nearly all events come from gateways, which are not keys.
     if (!envelope.data['verified_by'] && !envelope.data['callers']) return;
     const { time, data } = Asked.parse(envelope);
     const ingestGroup = groupOf(shardOf(data.organization_id));
     const callers = data.callers ?? [{ ...data.verified_by, count: data.count }];
     for (const caller of callers) {
-      // A user has no uses to be counted.
+      // Users have no usage counts.
       if (!OfKey.safeParse(caller).success) continue;
       const { id: apiKeyId, secret_id: secretId } = ByKey.parse(caller);
       this.#add({ apiKeyId, secretId, ingestGroup, count: caller.count, lastAt: time });
@@ -58,7 +58,9 @@ export class VerificationCounts {
     if (more.lastAt > known.lastAt) known.lastAt = more.lastAt;
   }
 
-  /** In the order of the primary key, after all else: two workers with shards of one group never wait in a circle. */
+  /**
+   * In the order of the primary key, written after all other rows: two workers with shards of one group never deadlock.
+   */
   sorted(): readonly VerificationCount[] {
     return [...this.#counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, count]) => count);
   }

@@ -7,8 +7,8 @@ import { RIGHTS } from './0001-initial/rights.js';
 import { USAGE } from './0001-initial/usage.js';
 
 /**
- * The whole schema. It runs as `keyledger_owner`, a role that nobody logs in as. The roles of the serving processes own
- * nothing, and can do only what is granted here.
+ * Creates the whole schema. It runs as `keyledger_owner`, a role without login. The roles of the serving processes own
+ * nothing, and have only the rights that are granted here.
  */
 export class Initial extends Migration {
   override up(): void {

@@ -4,7 +4,7 @@ import { strictUtf8 } from '../text.js';
 import { jsonFault } from './json-text.js';
 
 const JSON_TYPE = /^application\/json[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?$/i;
-/** Stands for every type that is none of ours. */
+/** Replaces every content type that we do not support. */
 export const OTHER_TYPE = 'application/octet-stream';
 
 export function isJsonType(type: string): boolean {
@@ -12,8 +12,8 @@ export function isJsonType(type: string): boolean {
 }
 
 /**
- * The body of a request. An empty one is none, whatever the headers say of it.
- * @throws DomainError where it is anything but JSON in UTF-8
+ * Parses the body of a request. An empty body counts as no body, whatever the headers say.
+ * @throws DomainError if it is not JSON in UTF-8
  */
 export function parseBody(bytes: Buffer, headers: IncomingHttpHeaders): unknown {
   if (bytes.length === 0) return undefined;

@@ -8,8 +8,9 @@ import { Config } from '../config.js';
 import { refuseByRouter } from './refuse-unrouted.js';
 
 /**
- * Fastify as it comes, beside Nest's, for what is asked at the rate of somebody's whole traffic: Nest's own hooks alone take
- * longer than the question. Both answer on one port; which paths are whose is decided before either routes.
+ * A plain Fastify instance beside Nest's, for endpoints that a customer calls with every request of its own traffic:
+ * Nest's hooks alone would take longer than the check. Both instances serve one port; the path decides which one
+ * handles a request, before either routes it.
  */
 @Injectable()
 export class DirectServer {
@@ -20,7 +21,7 @@ export class DirectServer {
     this.instance = fastify({ frameworkErrors: refuseByRouter(config.publicUrl) });
   }
 
-  /** Takes this path and all below it. */
+  /** Takes this path and all paths below it. */
   take(path: `/${string}`): void {
     this.#prefixes.push(path);
   }

@@ -1,22 +1,23 @@
-/** What one HTTP server allows its connections. Times are in milliseconds. */
+/** Limits of one HTTP server. Times are in milliseconds. */
 export interface HttpLimits {
-  /** How long a connection may rest between two requests. */
+  /** How long a connection may be idle between two requests. */
   readonly keepAliveTimeout: number;
-  /** From the first byte, or from the connection, until the headers are complete. */
+  /** Time until the headers are complete, from the first byte or from the connection. */
   readonly headersTimeout: number;
-  /** Until the body is complete as well. A response may take longer, and a stream has no end. */
+  /** Time until the body is complete as well. A response may take longer, and a stream has no end. */
   readonly requestTimeout: number;
-  /** How often the server looks for requests that take too long. */
+  /** How often the server checks for requests that take too long. */
   readonly connectionsCheckingInterval: number;
-  /** The target and the headers together, in bytes. */
+  /** Size of the target and the headers together, in bytes. */
   readonly maxHeaderSize: number;
-  /** More are closed as they come, and counted. */
+  /** Further connections are closed at once and counted. */
   readonly maxConnections: number;
 }
 
 /**
  * A proxy must close an idle connection before the server does, or its next request meets a closed one: nginx and AWS
- * keep theirs for 60 s, Go's transport (Traefik) for 90 s, Caddy for 120 s, Google's load balancers for 600 s.
+ * keep idle connections for 60 s, Go's transport (Traefik) for 90 s, Caddy for 120 s, Google's load balancers for 600
+ * s.
  */
 export const HTTP_LIMITS: HttpLimits = {
   keepAliveTimeout: 620_000,

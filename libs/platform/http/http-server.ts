@@ -12,14 +12,14 @@ const dropped = new PlainCounter(
 ).of({});
 
 /**
- * A server with every limit of ours, which Fastify does not set where it is given a server. What Node or we refuse before
- * a request is routed is answered as problem details, too.
+ * A server with all our limits, which Fastify does not set on a server that is given to it. It also sends problem
+ * details for requests that Node or this server rejects before routing.
  */
 export function createHttpServer(publicUrl: string, answer: RequestListener, limits: HttpLimits = HTTP_LIMITS): Server {
   const { maxConnections, ...options } = limits;
   const server = createServer(
-    // The host is checked with the rest of the request, so that its rejection is a problem like any other.
-    // Of headers that come twice Node would otherwise keep the first of some, and make a list of others.
+    // `requestFault` checks the host, so that its rejection is a problem like any other. Without joining, Node would
+    // keep the first of some repeated headers and make a list of others.
     { ...options, requireHostHeader: false, joinDuplicateHeaders: true },
     (request, response) => {
       const fault = requestFault(request);
@@ -28,9 +28,9 @@ export function createHttpServer(publicUrl: string, answer: RequestListener, lim
     },
   );
   server.maxConnections = maxConnections;
-  // Node would drop what is beyond 2,000 headers without a word, those that a gateway adds included; their size is bounded.
+  // Node would silently drop headers beyond 2,000, including those that a gateway adds. Their size is bounded.
   server.maxHeadersCount = 0;
-  // A limit of requests would be answered 503 where a request is on its way when the limit is reached.
+  // With a limit, Node responds 503 to a request that is on its way when the connection reaches the limit.
   server.maxRequestsPerSocket = 0;
   server.on('drop', () => (dropped.value += 1));
   server.on('checkExpectation', (request, response) =>
@@ -45,7 +45,7 @@ export function createHttpServer(publicUrl: string, answer: RequestListener, lim
     refuseOnSocket(publicUrl, invalidInput({ location: 'method', message: 'must not be CONNECT' }), socket),
   );
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // Node's own handler looks there as well: behind the beginning of a response nothing else can be said.
+    // Node's own handler checks `_httpMessage` as well: after a response has begun, no other response can be sent.
     const { _httpMessage: response } = socket as { _httpMessage?: ServerResponse };
     if (error.code === 'ECONNRESET' || !socket.writable || response?.headersSent) socket.destroy();
     else refuseOnSocket(publicUrl, unreadable(error.code), socket);
@@ -53,7 +53,7 @@ export function createHttpServer(publicUrl: string, answer: RequestListener, lim
   return server;
 }
 
-/** What Node's parser stumbled over, without a byte of what it read. */
+/** Explains what Node's parser rejected, without a byte of the input. */
 function unreadable(code: string | undefined): DomainError {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return new DomainError('request_timeout');
   if (code === 'HPE_HEADER_OVERFLOW') return new DomainError('headers_too_large');

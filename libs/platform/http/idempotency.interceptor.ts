@@ -7,7 +7,7 @@ import { Config } from '../config.js';
 import { Idempotency, RequirementCheck } from '../idempotency.js';
 import { ROUTE } from './implements.js';
 
-/** How the guard's principal names itself, whoever it is. */
+/** Identifying fields of any kind of principal that the guard sets. */
 interface Named {
   readonly userId?: string;
   readonly personalOrganizationId?: string;
@@ -17,7 +17,10 @@ interface Named {
   readonly environment?: string;
 }
 
-/** `Idempotency-Key` on the routes that declare it. Comes after validation, so that a bad request is told first. */
+/**
+ * Handles `Idempotency-Key` on the routes that declare it. Runs after validation, so that an invalid request is
+ * reported first.
+ */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
   constructor(

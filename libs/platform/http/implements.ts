@@ -11,14 +11,14 @@ import type { FastifyRequest } from 'fastify';
 import type { Route } from '#libs/contract/route.js';
 import type { RequestContext } from '../request-context.js';
 
-/** What our hooks hang on a request. */
+/** Properties that our hooks add to a request. */
 declare module 'fastify' {
   interface FastifyRequest {
     context: RequestContext;
     input: unknown;
   }
   interface FastifyContextConfig {
-    /** Known also to what goes wrong before the handler. */
+    /** The route; also known when an error occurs before the handler. */
     implements?: Route;
   }
 }
@@ -26,8 +26,8 @@ declare module 'fastify' {
 export const ROUTE = 'keyledger:route';
 
 /**
- * Binds a controller's method to a route of the contract, which gives its method, path, status, policy and validation. A
- * handler without it is refused by the guard and fails the architecture test.
+ * Binds a controller method to a route of the contract, which gives its method, path, status, RoutePolicy and
+ * validation. The guard rejects a handler without it, and the architecture test fails.
  */
 export function Implements(route: Route): MethodDecorator {
   return applyDecorators(

@@ -11,7 +11,7 @@ const parses = (text: string) => {
   }
 };
 
-/** Texts that are JSON, are nearly JSON, and are made of its tokens in any order. */
+/** Texts that are JSON, texts that are nearly JSON, and JSON tokens in any order. */
 const texts = fc.oneof(
   fc.json({ maxDepth: 6 }),
   fc

@@ -1,30 +1,31 @@
 import type { FieldError } from '#libs/contract/problem.js';
 import { locate } from './location.js';
 
-/** Deeper than any body that a route takes; what walks a body later may be recursive. */
+/** Deeper than the body of any route. Code that walks a body later may therefore be recursive. */
 export const MAX_DEPTH = 32;
-/** More than any body that a route takes has, so that what checks each of them is bounded. */
+/** More values than the body of any route has. Bounds the code that checks each of them. */
 export const MAX_VALUES = 2_000;
 
-/** RFC 8259. Behind a value that is no string anything may come: the next token tells. */
+/** A token of RFC 8259. The pattern does not check what follows a number or a literal: the next token does. */
 const TOKEN =
-  // eslint-disable-next-line no-control-regex -- RFC 8259 has them escaped in a string
+  // eslint-disable-next-line no-control-regex -- RFC 8259 requires these characters to be escaped in a string
   /[ \t\n\r]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
 const REST = /[ \t\n\r]*$/y;
 
-/** An object or an array that is being read. */
+/** An object or array that is being read. */
 interface Container {
-  /** Of an object: the names that it has so far. */
+  /** For an object: the names read so far. */
   readonly names: Set<string> | undefined;
-  /** The name or the index of the member that is being read. */
+  /** The name or index of the member that is being read. */
   step: string | number;
 }
 
 type Expected = 'value' | 'value or ]' | 'name' | 'name or }' | ':' | 'comma or end';
 
 /**
- * What is wrong with a JSON text, in one pass without recursion: where it is no JSON, and what `JSON.parse` would let pass
- * although two readers may understand it differently or our own code could not hold it. Texts are shown by their place only.
+ * Finds the first fault of a JSON text, in one pass without recursion: invalid JSON, or input that `JSON.parse` accepts
+ * although two readers may understand it differently or our own code could not hold it. The fault gives a position and
+ * never quotes a string.
  */
 export function jsonFault(text: string): FieldError | undefined {
   const containers: Container[] = [];
@@ -51,7 +52,7 @@ export function jsonFault(text: string): FieldError | undefined {
     if (isName) {
       const name = JSON.parse(string!) as string;
       const fault = nameFault(name, container.names!);
-      // One that cannot be written down is shown by the object that it is in.
+      // A name that cannot be written is shown by its object's location.
       container.step = fault === UNWRITABLE ? '' : name;
       if (fault) return here(fault);
       container.names!.add(name);
@@ -73,7 +74,7 @@ export function jsonFault(text: string): FieldError | undefined {
   return REST.test(text) ? undefined : syntaxFault(text, position);
 }
 
-/** What may come after a token, or undefined where that may not come itself. */
+/** Returns what may follow a token, or undefined if the token is not allowed here. */
 function nextExpected(expected: Expected, kind: string, container: Container | undefined): Expected | undefined {
   switch (expected) {
     case 'name':
@@ -104,7 +105,7 @@ function nameFault(name: string, known: ReadonlySet<string>): string | undefined
   return isWellFormed(name) ? undefined : UNWRITABLE;
 }
 
-/** Only an escape can say what neither a column of the database nor JSON of ours can hold. */
+/** Only an escape can produce characters that a database column or our JSON cannot hold. */
 function isWritable(token: string): boolean {
   return !token.includes('\\u') || isWellFormed(JSON.parse(token) as string);
 }

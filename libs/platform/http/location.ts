@@ -1,9 +1,9 @@
 import { cut } from '../text.js';
 
-/** Longer names are cut: they come from the caller, and are repeated to show where something is. */
+/** Longer names are cut: they come from the caller and are repeated to show a location. */
 const MAX_NAME = 60;
 
-/** Where something is in a request, such as `body.scopes[0]`. */
+/** A location in a request, such as `body.scopes[0]`. */
 export function locate(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, step) => {
     if (typeof step === 'number') return `${text}[${step}]`;

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { Injectable, type BeforeApplicationShutdown } from '@nestjs/common';
 
-/** Responses that are streams. They have no end to wait for, so they are cut when the process is to stop. */
+/** Streaming responses. They never end on their own, so the process cuts them when it stops. */
 @Injectable()
 export class OpenStreams implements BeforeApplicationShutdown {
   readonly #open = new Set<Readable>();

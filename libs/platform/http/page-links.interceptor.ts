@@ -10,7 +10,7 @@ interface Cursors {
 }
 
 /**
- * `Link: <…>; rel="next"` (RFC 8288) beside every `next_cursor`, and `rel="prev"` beside every `previous_cursor`, for
+ * Adds `Link: <…>; rel="next"` (RFC 8288) for every `next_cursor`, and `rel="prev"` for every `previous_cursor`, for
  * clients that page without reading the body.
  */
 @Injectable()

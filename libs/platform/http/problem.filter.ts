@@ -7,7 +7,7 @@ import { errorStack } from '../error-text.js';
 import { DomainError, invalidInput } from '../errors.js';
 import { problemHeaders, problemOf } from './problem.js';
 
-/** Turns whatever was thrown into problem details (RFC 9457). */
+/** Turns any exception into problem details (RFC 9457). */
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
   readonly #logger = new Logger(ProblemFilter.name);
@@ -21,7 +21,7 @@ export class ProblemFilter implements ExceptionFilter {
   }
 }
 
-/** Also for what is thrown where Nest's filters do not reach: by a hook on a route that Nest does not know. */
+/** Also for exceptions that Nest's filters do not see: from a hook on a route that Nest does not know. */
 export function respondWithProblem(
   exception: unknown,
   request: FastifyRequest,
@@ -42,8 +42,8 @@ export function respondWithProblem(
 }
 
 /**
- * What we did not foresee is logged, and nobody else is told.
- * @param what went wrong, for the log
+ * Logs an unexpected error. Only the log shows it, never the caller.
+ * @param what what went wrong, for the log
  */
 export function explain(exception: unknown, what: string, logger: Logger): DomainError {
   const error = asDomainError(exception);
@@ -56,14 +56,14 @@ export function explain(exception: unknown, what: string, logger: Logger): Domai
 export function asDomainError(exception: unknown): DomainError {
   if (exception instanceof DomainError) return exception;
   if (isDatabaseAway(exception)) return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
-  // Several times in a row, or it would have been made again: the server is overrun by those who want the same.
+  // The change was retried several times before this: too many callers want the same rows.
   if (exception instanceof DeadlockException)
     return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
   const status = exception instanceof HttpException ? exception.getStatus() : (exception as FastifyError)?.statusCode;
   switch (status) {
     case 400:
       return invalidInput({ location: 'body', message: 'could not be read as its headers describe it' });
-    // Of a file of the dashboard: a folder, or a path out of it.
+    // For a dashboard file: a folder, or a path outside the dashboard's directory.
     case 403:
     case 404:
       return new DomainError('not_found', 'There is no such path');

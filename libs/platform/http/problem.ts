@@ -2,7 +2,7 @@ import { problems, type FieldError, type Problem } from '#libs/contract/problem.
 import type { DomainError } from '../errors.js';
 import { withoutSecrets } from '../redact.js';
 
-/** Problem details (RFC 9457) of an error. */
+/** Problem details (RFC 9457) for an error. */
 export function problemOf(error: DomainError, publicUrl: string, requestId: string): Problem {
   const { status, title } = problems[error.code];
   return {
@@ -16,12 +16,12 @@ export function problemOf(error: DomainError, publicUrl: string, requestId: stri
   };
 }
 
-/** A message may repeat what was sent, such as the name of a field that is not known. */
+/** A message may repeat caller input, such as the name of an unknown field. */
 function withoutEcho({ location, message }: FieldError): FieldError {
   return { location: withoutSecrets(location), message: withoutSecrets(message) };
 }
 
-/** The headers that go with it, as `status` asks for them. */
+/** Headers of a problem response with this status. */
 export function problemHeaders(error: DomainError, status: number): Record<string, string> {
   return {
     ...(error.extra.retryAfter !== undefined && { 'retry-after': String(error.extra.retryAfter) }),

@@ -3,20 +3,20 @@ import { compile } from '@fastify/proxy-addr';
 import { addressOf } from '#libs/contract/networks.js';
 import { UnknownProxies } from './unknown-proxies.js';
 
-/** What a request has that tells where it comes from. */
+/** The parts of a request that tell where it comes from. */
 interface Arrival {
   readonly headers: IncomingHttpHeaders;
   readonly socket: { readonly remoteAddress?: string | undefined };
 }
 
-/** No chain of real proxies is longer. What is behind more of them is not known. */
+/** Longer than any chain of real proxies. Addresses beyond it are unknown. */
 const MAX_PROXIES = 20;
-/** Peers are proxies, so there are few; a client that connects directly does not fill the memory. */
+/** Peers are proxies, so there are few. The limit keeps clients that connect directly from filling the memory. */
 const MAX_REMEMBERED_PEERS = 1_000;
 
-/** The proxies that TRUST_PROXY names: only what they say of a request counts. */
+/** The proxies that TRUST_PROXY names. The service trusts only their statements about a request. */
 export class Proxies {
-  /** Those that it does not name. */
+  /** Proxies that TRUST_PROXY does not name. */
   readonly unknown = new UnknownProxies();
   readonly #includes: (address: string) => boolean;
   readonly #peers = new Map<string, boolean>();
@@ -26,7 +26,7 @@ export class Proxies {
     this.#includes = (address) => includes(address, 0);
   }
 
-  /** Whether the address of a connection is that of one of them. */
+  /** Whether the address of a connection belongs to a named proxy. */
   has(peer: string | undefined): boolean {
     if (!peer) return false;
     const known = this.#peers.get(peer);
@@ -37,8 +37,9 @@ export class Proxies {
   }
 
   /**
-   * The address of the client: that of the connection, or, from a proxy of ours, the last one in `X-Forwarded-For` that is
-   * none of our proxies. Null where that is no address: what stands to the left of it was written by whoever wrote it.
+   * The client's address: the address of the connection, or, if that is a proxy of ours, the last entry in
+   * `X-Forwarded-For` that is not one of our proxies. Null if that entry is not an address: its author also wrote the
+   * entries to its left.
    */
   clientOf({ headers, socket: { remoteAddress: peer } }: Arrival): string | null {
     const forwarded = headers['x-forwarded-for'];

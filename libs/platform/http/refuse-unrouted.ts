@@ -7,11 +7,11 @@ import { acceptRequestId } from '../request-context.js';
 import { problemOf } from './problem.js';
 
 /*
- * Rejections of what never reaches a route: no hook runs for it and no filter. The responses of Node and of Fastify's router
- * are no problem details, and the router's repeats a URL with all that is in it.
+ * Rejections of requests that never reach a route: no hook and no filter runs for them. The default responses of Node
+ * and of Fastify's router are not problem details, and the router's repeats the URL with everything in it.
  */
 
-/** How long a refused client may take to read why. */
+/** How long a rejected client may take to read the reason. */
 const LINGER_MS = 1_000;
 
 export function refuseRequest(
@@ -25,18 +25,18 @@ export function refuseRequest(
   response.writeHead(problem.status, headersOf(problem, body)).end(body);
 }
 
-/** Of what could not be read as a request, so that there is no response to write to. */
+/** For input that could not be parsed as a request, so there is no response object. */
 export function refuseOnSocket(publicUrl: string, error: DomainError, socket: Socket): void {
   const problem = problemOf(error, publicUrl, acceptRequestId(undefined));
   const body = JSON.stringify(problem);
   const headers = Object.entries({ ...headersOf(problem, body), connection: 'close' });
   const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   socket.end(`HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\n${head}\r\n${body}`);
-  // To destroy it at once might reset the connection before the client has read the response.
+  // Destroying the socket at once might reset the connection before the client has read the response.
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 
-/** What Fastify's router refuses. */
+/** Handles errors of Fastify's router. */
 export function refuseByRouter(publicUrl: string) {
   return ({ code }: FastifyError, request: FastifyRequest, reply: FastifyReply): void => {
     const error =

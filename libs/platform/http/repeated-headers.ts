@@ -1,12 +1,12 @@
 import { DomainError, invalidInput } from '../errors.js';
 
-/** Headers that mean something only once; `Host` is looked at before. Of some Node keeps the first and drops the others, of some it makes a list. */
+/** Headers that may occur only once; `Host` is checked earlier. Node joins repeated ones with commas. */
 const CREDENTIALS = ['authorization', 'x-api-key'];
 const SINGULAR = new Set(['content-type', 'idempotency-key', 'if-match', 'last-event-id', 'origin', ...CREDENTIALS]);
 
 /**
- * Which of the two would count depends on who reads them, and a proxy before us may read another than we do.
- * @param rawHeaders names and values in turn, as they came
+ * Rejects a header that occurs twice: readers differ in which one counts, and a proxy before us may use the other one.
+ * @param rawHeaders names and values alternating, as received
  * @throws DomainError
  */
 export function refuseRepeatedHeaders(rawHeaders: readonly string[]): void {

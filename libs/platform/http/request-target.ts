@@ -1,20 +1,20 @@
 import type { IncomingMessage } from 'node:http';
 import type { FieldError } from '#libs/contract/problem.js';
 
-/** Visible ASCII behind a slash, and no fragment: RFC 9112, section 3.2.1. */
+/** Visible ASCII after a slash, and no fragment: RFC 9112, section 3.2.1. */
 const ORIGIN_FORM = /^\/[!-"$-~]*$/;
 
-/** What is wrong with a request before it is routed: everything behind this may decode the target without care. */
+/** Finds a fault of a request before it is routed. Later code may decode the target without further checks. */
 export function requestFault({ url, headers, httpVersion }: IncomingMessage): FieldError | undefined {
   if (headers.host === undefined && httpVersion === '1.1') {
     return { location: 'headers.host', message: 'must name the host, as HTTP/1.1 asks for it' };
   }
-  // No name of a host has a comma; a list of two does (RFC 9112, section 3.2).
+  // A host name has no comma; two joined `Host` headers do (RFC 9112, section 3.2).
   if (headers.host?.includes(',')) return { location: 'headers.host', message: 'must be there once' };
   return targetFault(url!);
 }
 
-/** What is wrong with the target of a request, the path with its query. */
+/** Finds a fault of the request target, the path with its query. */
 export function targetFault(target: string): FieldError | undefined {
   if (!target.startsWith('/')) {
     return { location: 'path', message: 'must begin with a slash: a whole URL or * is not served here' };
@@ -43,7 +43,7 @@ function encodingFault(text: string): string | undefined {
   }
 }
 
-/** The name of a parameter, where that itself can be read. */
+/** The name of a parameter, if it can be read. */
 function queryLocation(pair: string): string {
   const name = /^[\w.-]{1,100}(?==)/.exec(pair)?.[0];
   return name === undefined ? 'query' : `query.${name}`;

@@ -20,10 +20,10 @@ import { refuseByRouter } from './refuse-unrouted.js';
 
 const BODY_LIMIT = 64 * 1024;
 
-/** How long a client may still take for what it has begun when the server closes. */
+/** How long a client may take to finish what it has begun, once the server closes. */
 const CLOSE_GRACE_MS = 3_000;
 
-/** Fastify with our limits, request ids and the context in which a request is served. */
+/** Fastify with our limits, request ids and the request context. */
 export function createHttpAdapter(
   config: Config,
   direct: DirectServer,
@@ -32,10 +32,10 @@ export function createHttpAdapter(
 ): FastifyAdapter {
   const adapter = new Adapter({
     bodyLimit: BODY_LIMIT,
-    // A connection that is closed while we stop would otherwise be kept open by its client.
+    // Otherwise a client could keep its idle connection open while the server stops.
     forceCloseConnections: 'idle',
     frameworkErrors: refuseByRouter(config.publicUrl),
-    // The server does that itself; without a function here Fastify would write a response of its own beside it.
+    // The server handles client errors itself. Without a function here, Fastify would also write a response.
     clientErrorHandler: () => undefined,
     serverFactory: (answer: RequestListener) =>
       createHttpServer(
@@ -72,19 +72,19 @@ export function createHttpAdapter(
   return adapter;
 }
 
-/** Keeps the error handler that is set above: Nest's comes too late for the routes of libraries, such as `/docs`. */
+/** Keeps the error handler set above: Nest's comes too late for the routes of libraries, such as `/docs`. */
 class Adapter extends FastifyAdapter {
   override setErrorHandler() {
     return this.getInstance<FastifyInstance>();
   }
 }
 
-/** A connection that never rests would keep us from closing: it is told that this answer is its last. */
+/** A connection that is never idle would keep the server from closing. The response tells its client to close it. */
 function finishOnClose(server: FastifyInstance, direct: DirectServer): void {
   let isClosing = false;
   server.addHook('preClose', (done) => {
     isClosing = true;
-    // Node no longer looks for requests that take too long once the server closes, and would wait for them for ever.
+    // Once the server closes, Node no longer checks for slow requests and would wait for them forever.
     setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS).unref();
     done();
   });
@@ -94,11 +94,11 @@ function finishOnClose(server: FastifyInstance, direct: DirectServer): void {
   });
 }
 
-/** All bodies are read in one place, whatever type they claim: Fastify's own parsers take more than JSON in UTF-8. */
+/** Reads all bodies in one place, whatever their content type: Fastify's own parsers accept more than JSON in UTF-8. */
 function acceptJsonOnly(server: FastifyInstance): void {
   server.removeAllContentTypeParsers();
   server.addHook('onRequest', ({ headers }, _reply, done) => {
-    // Fastify would refuse a type that it cannot read before it knows whether there is a body.
+    // Fastify would reject an unknown type before it knows whether there is a body.
     if (headers['content-type'] !== undefined && !isJsonType(headers['content-type']))
       headers['content-type'] = OTHER_TYPE;
     done();

@@ -26,7 +26,7 @@ it('warns at once of a proxy that is not named, and then every five minutes at m
   now += 1;
   unknown.note('api', '10.0.0.6');
   expect(warnings).toHaveLength(2);
-  // However many there were, a line names some.
+  // A line names only some, however many there were.
   expect(warnings[1]).toContain('10.0.1.0');
   expect(warnings[1]!.length).toBeLessThan(600);
 });

@@ -3,9 +3,9 @@ import { PlainCounter } from '../metrics.js';
 import { Seldom } from '../seldom.js';
 
 const WARN_EVERY_MS = 5 * 60_000;
-/** How long after such a request the readiness still tells of it. */
+/** How long the readiness endpoint reports such a request. */
 const TELL_FOR_MS = 15 * 60_000;
-/** Every sender of `X-Forwarded-For` counts as a proxy, so there may be any number. */
+/** Every sender of `X-Forwarded-For` counts as a proxy, so their number is unbounded. */
 const MAX_NAMED = 10;
 
 const requests = new PlainCounter(
@@ -15,7 +15,10 @@ const requests = new PlainCounter(
 );
 const counts = { gateway: requests.of({ via: 'gateway' }), api: requests.of({ via: 'api' }) };
 
-/** Tells the operators of proxies and gateways that TRUST_PROXY does not name: of their clients, nothing is known. */
+/**
+ * Warns operators about proxies and gateways that TRUST_PROXY does not name: the service knows nothing about the
+ * clients behind them.
+ */
 export class UnknownProxies {
   readonly #logger = new Logger(UnknownProxies.name);
   readonly #warning: Seldom;
@@ -40,7 +43,7 @@ export class UnknownProxies {
     );
   }
 
-  /** Whether there were any lately. */
+  /** Whether there was such a request lately. */
   get areActive(): boolean {
     return this.now() - this.#lastAt < TELL_FOR_MS;
   }

@@ -9,8 +9,8 @@ import { ROUTE } from './implements.js';
 import { locate } from './location.js';
 
 /**
- * Checks a request against its route, after the guard: who may not call learns nothing about what would be valid. All
- * errors are told at once, and what the route does not declare is refused.
+ * Validates a request against its route, after the guard: a caller without access learns nothing about valid input.
+ * Reports all errors at once, and rejects input that the route does not declare.
  */
 @Injectable()
 export class ValidationInterceptor implements NestInterceptor {
@@ -32,7 +32,7 @@ function parseInput(route: Route, request: FastifyRequest) {
     params: (route.params ?? nothing).safeParse(request.params ?? {}),
     query: (route.query ?? nothing).safeParse(request.query ?? {}),
     headers: (route.headers ?? anyHeaders).safeParse(request.headers),
-    // A route without a body takes none, or an empty object, as some clients send with every POST.
+    // A route without a body accepts no body or an empty object, as some clients send one with every POST.
     body: (route.body ?? nothing).safeParse(request.body === undefined ? {} : request.body),
   };
   const errors = Object.entries(parts).flatMap(([part, result]) =>

@@ -89,7 +89,7 @@ export const PROJECTS = /* sql */ `
   CREATE INDEX project_organization_id ON project (organization_id, id) WHERE deleted_at IS NULL;
 `;
 
-/** Links that let people in. */
+/** One-time links for new members and operators. */
 export const INVITATIONS = /* sql */ `
   CREATE TABLE invitation (
     id uuid PRIMARY KEY,
@@ -120,7 +120,7 @@ export const INVITATIONS = /* sql */ `
   CREATE INDEX password_reset_user_id ON password_reset (user_id) WHERE used_at IS NULL;
 `;
 
-/** Calls that may be repeated. */
+/** Calls that a client may repeat. */
 export const IDEMPOTENCY = /* sql */ `
   CREATE TABLE idempotency_key (
     -- The id of the user or key that calls.

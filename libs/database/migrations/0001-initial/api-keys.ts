@@ -82,7 +82,7 @@ export const API_KEYS = /* sql */ `
   CREATE INDEX api_key_secret_shown ON api_key_secret (left(handle, 6));
 `;
 
-/** What a key may take in a time, and what it has taken. */
+/** The rate limits of keys, and their counts. */
 export const RATE_LIMITS = /* sql */ `
   -- One row for each limit of a key. Admission reads and writes it; a change of the limit resets it or leaves it.
   CREATE TABLE api_key_rate (
@@ -108,7 +108,7 @@ export const RATE_LIMITS = /* sql */ `
   );
 `;
 
-/** Revokes any number of keys by one row. */
+/** Revokes any number of keys with one row. */
 export const MASS_REVOCATION = /* sql */ `
   -- A mass revocation that the worker has not finished: its keys are revoked from the commit of this row on. The worker
   -- sets revoked_at of each key, writes the key's event, and removes the row with the last of them.
@@ -158,7 +158,7 @@ export const MASS_REVOCATION = /* sql */ `
     $$;
 `;
 
-/** Counts keys, so that a limit on their number costs the same whatever the number is. */
+/** Counts keys, so that checking the limit on their number always costs the same. */
 export const KEY_COUNTS = /* sql */ `
   -- The keys that are not revoked, by project and accountable user, and of the whole organization where the user is null.
   -- Who creates a key holds the organization's row until the commit, so two creations never pass the limit together.

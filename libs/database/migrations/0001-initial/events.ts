@@ -1,4 +1,4 @@
-/** Authorization states, the outbox, and what the worker could not ingest. */
+/** Authorization states, the outbox, and events that the worker could not ingest. */
 export const EVENTS = /* sql */ `
   -- The authorization state of each shard. Every change of the shard draws a new tag.
   CREATE TABLE authz_state (

@@ -1,17 +1,20 @@
 /*
- * Rows that the roles of the serving processes may update, but only forwards: counts grow, and what has ended stays ended.
- * A trigger holds for every way to a row, also for MERGE and ON CONFLICT.
+ * Rows that the roles of the serving processes may update in one direction only: counts grow, and what has ended stays
+ * ended. A trigger covers every statement that changes a row, including MERGE and ON CONFLICT.
  */
 
 interface Rule {
   readonly table: string;
   readonly on: 'INSERT' | 'UPDATE' | 'DELETE';
-  /** Refused where it holds. Evaluated without a call, so that it costs next to nothing where it does not. */
+  /**
+   * The trigger rejects the change if this holds. PostgreSQL evaluates it without a function call, so that other
+   * changes cost next to nothing.
+   */
   readonly when: string;
   readonly message: string;
 }
 
-/** Whatever row it is, it stays that of the same thing. */
+/** The identity of a row must not change: these columns keep their values. */
 function moved(...columns: readonly string[]): string {
   return `(${columns.map((column) => `NEW.${column}`).join(', ')}) IS DISTINCT FROM (${columns.map((column) => `OLD.${column}`).join(', ')})`;
 }
@@ -36,11 +39,11 @@ const RULES: readonly Rule[] = [
   {
     table: 'authz_change',
     on: 'DELETE',
-    // The worker's upkeep forgets those of an hour ago.
+    // The worker's upkeep deletes changes after an hour.
     when: `OLD.created_at > now() - interval '30 minutes'`,
     message: 'nodes still need this change',
   },
-  // Workers lock its rows, which takes the right to update them.
+  // Workers lock the rows of `ingest`, for which they need the right to update them.
   { table: 'ingest', on: 'UPDATE', when: 'true', message: 'the shards are fixed' },
   {
     table: 'api_key',
@@ -156,7 +159,7 @@ const REFUSE = /* sql */ `
   END $$;
 `;
 
-/** ALWAYS: session_replication_role does not turn it off. */
+/** ALWAYS: `session_replication_role` cannot disable the trigger. */
 function protect({ table, on, when, message }: Rule): string {
   const name = `never_back_${on.toLowerCase()}`;
   return /* sql */ `
@@ -166,5 +169,5 @@ function protect({ table, on, when, message }: Rule): string {
   `;
 }
 
-/** The statements that make the triggers. */
+/** The statements that create the triggers. */
 export const NEVER_BACK: readonly string[] = [REFUSE, ...RULES.map(protect)];

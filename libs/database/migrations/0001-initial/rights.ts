@@ -1,4 +1,4 @@
-/** What the roles of the serving processes may do. */
+/** The rights of the serving processes' roles. */
 export const RIGHTS = /* sql */ `
   GRANT SELECT, INSERT ON signing_key, credit_grant TO keyledger_api;
   GRANT SELECT, INSERT, UPDATE ON

@@ -1,4 +1,4 @@
-/** What the worker counts of each key. */
+/** The worker's counts for each key. */
 export const USAGE = /* sql */ `
   CREATE TABLE api_key_usage (
     api_key_id uuid PRIMARY KEY,
