@@ -18,7 +18,7 @@ import { PlatformModule } from '#libs/platform/platform.module.js';
 import { RequestPlatformModule } from './request-platform.module.js';
 import { entities } from './entities.js';
 
-/** Where `auth` and `organizations`, which ask for something that knows keys, meet `api-keys`, which does. */
+/** Binds the interfaces that `auth` and `organizations` need for API keys to their implementations in `api-keys`. */
 @Global()
 @Module({
   imports: [VerificationModule],
@@ -30,7 +30,7 @@ import { entities } from './entities.js';
 })
 class CredentialsModule {}
 
-/** Where the platform, which repeats responses, meets `organizations`, which knows who may still have them. */
+/** Binds the check that the platform makes before it repeats a response to its implementation in `organizations`. */
 @Global()
 @Module({
   imports: [OrganizationsModule],

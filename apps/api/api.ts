@@ -15,7 +15,7 @@ import { serveReference } from './reference.js';
 
 const VERSION = '0.1.0';
 
-/** The API with the dashboard on `/`, ready to listen. */
+/** Creates the API, with the dashboard on `/`, ready to listen. */
 export async function createApi(
   config: Config,
   dashboard = DASHBOARD,

@@ -1,6 +1,6 @@
 /**
- * The policy of a page of ours, which runs no inline script, frames nothing and asks nobody else.
- * @param styles where its styles come from, besides its own files
+ * The content security policy of our pages: no inline scripts, no frames, no requests to other origins.
+ * @param styles further allowed sources of styles, besides the page's own files
  * @param own further directives
  * @see https://www.w3.org/TR/CSP3/
  */

@@ -8,16 +8,16 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Config } from '#libs/platform/config.js';
 import { contentSecurityPolicy } from './content-security-policy.js';
 
-/** Where the build puts the dashboard, seen from the built API. */
+/** Where the build puts the dashboard, relative to the built API. */
 export const DASHBOARD = join(import.meta.dirname, '../../dashboard');
 
-/** Paths that are the API's, known or not: a browser that opens one gets the response that a program would. */
+/** Paths that belong to the API, whether a route exists or not: a browser gets the same response there as a program. */
 const NOT_PAGES = /^\/(api|assets|auth|authz|docs|health|openapi\.json|problems|tlog)(\/|$)/;
 
-/** What the build has where the nonce belongs. */
+/** The placeholder that the build puts where the nonce belongs. */
 const NONCE = /__CSP_NONCE__/g;
 
-/** The dashboard on `/`: its files, and its page for every address that a browser is sent to. */
+/** Serves the dashboard on `/`: its files, and its page for every address that a browser opens. */
 export async function serveDashboard(app: NestFastifyApplication, folder: string): Promise<void> {
   const index = join(folder, 'index.html');
   if (!existsSync(index)) {
@@ -33,7 +33,7 @@ export async function serveDashboard(app: NestFastifyApplication, folder: string
     decorateReply: false,
     index: false,
     preCompressed: true,
-    // Their names are made of their content.
+    // The names of these files contain a hash of their content.
     immutable: true,
     maxAge: '1y',
     setHeaders: (reply) => void reply.header('x-content-type-options', 'nosniff'),
@@ -46,7 +46,7 @@ export async function serveDashboard(app: NestFastifyApplication, folder: string
       .type('text/html; charset=utf-8')
       .headers({
         ...securityHeaders,
-        // The nonce is for the style elements that the component library makes.
+        // The component library creates style elements, which need the nonce.
         'content-security-policy': contentSecurityPolicy(`'nonce-${nonce}'`, `font-src 'self'`),
         vary: 'Accept',
       })
@@ -54,7 +54,7 @@ export async function serveDashboard(app: NestFastifyApplication, folder: string
   });
 }
 
-/** The cookie of a session belongs to one name; on this machine itself people type any of them. */
+/** A session cookie belongs to one host name, but on their own machine people use any of the loopback names. */
 function isOtherNameOf(home: URL, host: string): boolean {
   const asked = URL.parse(`${home.protocol}//${host}`);
   return asked?.host !== home.host && asked?.port === home.port && [home, asked].every(isLoopback);
@@ -64,7 +64,7 @@ function isLoopback({ hostname }: URL): boolean {
   return ['127.0.0.1', '[::1]', 'localhost'].includes(hostname);
 }
 
-/** No browser goes to a page with a key: a gateway that asks at the wrong address must not take a page for a yes. */
+/** A request with a key is never a navigation: a gateway with a wrong address must not take a page for a yes. */
 function isNavigation(request: FastifyRequest): boolean {
   const { accept: accepted = '', authorization, 'x-api-key': apiKey } = request.headers;
   if (authorization !== undefined || apiKey !== undefined) return false;

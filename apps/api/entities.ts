@@ -10,7 +10,7 @@ import { Organization } from '#libs/organizations/organization.entity.js';
 import { Project } from '#libs/organizations/project.entity.js';
 import { ApiKeySecretUsage, ApiKeyUsage, ApiKeyVerifications } from '#libs/usage/api-key-usage.entity.js';
 
-/** Every entity; the architecture test finds one that is missing. */
+/** Every entity; the architecture test fails if one is missing. */
 export const entities = [
   ApiKey,
   ApiKeySecret,

@@ -16,7 +16,7 @@ import { Queues } from '#libs/platform/queue.js';
 type Readiness = RouteOutput<typeof ready>;
 type Check = Readiness['checks']['database'];
 
-/** An event that waits longer than this has no worker. */
+/** If an event waits longer than this, probably no worker is running. */
 const OUTBOX_AGE_SECONDS = 60;
 
 @Controller()
@@ -35,8 +35,8 @@ export class HealthController {
   }
 
   /**
-   * Only a database that is away takes a node out of service, and not where the cache then responds: without the queue or a
-   * worker nothing is lost, the audit log comes later.
+   * Only an unreachable database takes a node out of service, unless the node may respond from its cache. Without the
+   * queue or a worker, events are not lost; they reach the audit log later.
    */
   @Implements(ready)
   async ready(@Res({ passthrough: true }) reply: FastifyReply): Promise<Readiness> {
@@ -67,7 +67,7 @@ export class HealthController {
     try {
       return await work();
     } catch {
-      // The reason may name hosts and users; it is in the log of whoever looks after the database.
+      // The error may name hosts and users; the database's own log has it.
       return { status: otherwise, detail: 'no response from PostgreSQL' };
     }
   }
@@ -88,7 +88,7 @@ export class HealthController {
       : { status: 'ok', detail };
   }
 
-  /** What an answered "yes" survives, by the database's own settings. */
+  /** Which failures a recorded event survives, according to the settings of the database. */
   async #durability(): Promise<Check> {
     const { rows } = await this.pool.query<{ fsync: string; commit: string; standbys: string; replica: boolean }>({
       text: `SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commit,
@@ -110,7 +110,7 @@ export class HealthController {
     return { status: 'ok', detail: 'a recorded event is on disk; there is no synchronous standby for a failover' };
   }
 
-  /** Without a record nothing is survived. */
+  /** During an outage that `ON_OUTAGE=allow` tolerates, nothing is recorded, so nothing is durable. */
   #asPromised({ status, detail }: Check): Check {
     if (this.outage.isPresent) {
       return {
@@ -122,7 +122,7 @@ export class HealthController {
     return { status, detail: `${detail}; while the database is away, there is no record (ON_OUTAGE=allow)` };
   }
 
-  /** Whose they are stands in the log: anybody may read this. */
+  /** Anyone can read this response, so only the log names the proxies. */
   #proxies(): Check {
     return this.proxies.unknown.areActive
       ? {

@@ -1,7 +1,7 @@
 import { runProcess } from '#libs/platform/process.js';
 
 await runProcess('keyledger_api', async (config) => {
-  // Only now: what cannot start says so before the libraries are loaded.
+  // Imported late, so that a configuration error is reported before the libraries are loaded.
   const { createApi } = await import('./api.js');
   const app = await createApi(config);
   await app.listen(config.settings.PORT, config.settings.HOST);

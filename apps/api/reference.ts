@@ -28,14 +28,14 @@ const PAGE = `<!doctype html>
 
 const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#reference', deepLinking: true });\n`;
 
-/** Swagger UI has its icons in `data:` addresses, and sets styles on its elements. */
+/** Swagger UI has its icons in `data:` URLs and sets styles on its elements. */
 const HEADERS = {
   'content-security-policy': contentSecurityPolicy(`'unsafe-inline'`),
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
 };
 
-/** The document of the API on `/openapi.json`, and Swagger UI on `/docs`, which shows it. */
+/** Serves the OpenAPI document on `/openapi.json`, and Swagger UI for it on `/docs`. */
 export async function serveReference(app: NestFastifyApplication, document: object): Promise<void> {
   const server: FastifyInstance = app.getHttpAdapter().getInstance();
   const text = JSON.stringify(document);

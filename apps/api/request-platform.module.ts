@@ -19,7 +19,7 @@ import { Idempotency } from '#libs/platform/idempotency.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { Sealing } from '#libs/platform/sealing.js';
 
-/** What a process has that serves requests: events on their way in, errors and validation as the contract has them. */
+/** What every process that serves requests needs: event writing, and errors and validation by contract. */
 @Global()
 @Module({
   controllers: [HealthController],
@@ -36,7 +36,7 @@ import { Sealing } from '#libs/platform/sealing.js';
     Outage,
     Sealing,
     { provide: APP_FILTER, useClass: ProblemFilter },
-    // In this order: a bad request is told first, and a response that is repeated leads to its neighbours as well.
+    // The order matters: validation errors come first, and a repeated response gets its page links as well.
     { provide: APP_INTERCEPTOR, useClass: ValidationInterceptor },
     { provide: APP_INTERCEPTOR, useClass: PageLinksInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },

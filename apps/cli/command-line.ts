@@ -2,7 +2,10 @@ import { Command } from 'commander';
 import { addRemoteCommands, group, jsonOption, mayRepeat } from './remote/commands.js';
 import { refuseSlips } from './strict-usage.js';
 
-/** Commands are imported when they run: each needs much that the others do not. @param end takes the exit code */
+/**
+ * Imports each command only when it runs, because each needs large modules that the others do not.
+ * @param end receives the exit code
+ */
 export function commandLine(end: (exitCode: number) => void): Command {
   const program = new Command('keyledger')
     .description('Issues, verifies, meters and audits API keys.')
@@ -45,7 +48,7 @@ const AFTER = `
 Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server responds, 74 the output could
 not be written, 77 not signed in, 78 a setting or file is wrong.`;
 
-/** What was written behind an option may be a secret: `--password=…`. */
+/** The value of an option may be a secret: `--password=…`. */
 function withoutValues(text: string): string {
   return text
     .split('\n')

@@ -2,8 +2,8 @@ import { createHmac } from 'node:crypto';
 import pg from 'pg';
 
 /**
- * Addresses for the processes that serve, with users who have the role of their process and nothing else; the roles come
- * from the migrations. Their passwords follow from the administrator's, which does not follow from them.
+ * Creates a database user for each role, with no other rights, and returns their connection URLs. The migrations create
+ * the roles. The passwords are derived from the administrator's with a one-way function.
  */
 export async function makeLogins<Role extends string>(
   adminUrl: string,

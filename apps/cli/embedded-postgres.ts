@@ -24,43 +24,43 @@ import { findPlace, postgresEnvironment, type Account, type Place } from './post
 import { isAlive, isPostgresOf, LockHeld, takeLock } from './processes.js';
 
 export interface EmbeddedPostgresOptions {
-  /** Holds the server's data, its password, its log. Made when missing. */
+  /** Holds the server's data, its password and its log. Created if missing. */
   readonly dataDirectory: string;
   readonly log?: (line: string) => void;
   /** Further settings of the server, as in `postgresql.conf`. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Random when not given. */
+  /** Random by default. */
   readonly port?: number;
   readonly logFile?: string;
 }
 
 export interface EmbeddedPostgres {
-  /** The superuser's, for the database `keyledger`. */
+  /** Connection URL of the superuser, for the database `keyledger`. */
   readonly adminUrl: string;
   readonly port: number;
   readonly pid: number;
-  /** Where the server's own files are, which may be outside the given directory. */
+  /** The server's own data directory, which may be outside the given directory. */
   readonly dataDirectory: string;
   /** Resolves when the server has ended, by `stop` or by itself. */
   readonly ended: Promise<void>;
-  /** Ends it in order, or at once (the next start then replays its log); nothing committed is lost either way. */
+  /** Shuts down cleanly, or at once: then the next start replays the log. Committed data is safe either way. */
   stop(how?: 'at once'): Promise<void>;
 }
 
-/** Made right before the server's data is: where it is, there is data or was about to be. */
+/** Created right before the server's data: if this file exists, data exists or was about to. */
 export const PASSWORD_FILE = 'postgres-password';
 const DATABASE = 'keyledger';
 const ADMIN = 'postgres';
-/** SQLSTATEs. */
+/** SQLSTATE codes. */
 const WRONG_PASSWORD = '28P01';
 const NO_DATABASE = '3D000';
 const POLL_MS = 10;
 const STOP_DEADLINE_MS = 30_000;
-/** How long a server outlives a process that was killed, so that the others can end in order. */
+/** How long the server outlives a killed supervisor, so that the other processes can stop cleanly. */
 const ORPHAN_GRACE_S = 2;
 const BIND_ATTEMPTS = 5;
 
-/** Starts a PostgreSQL server of our own on a loopback port, making its data when there is none. */
+/** Starts an embedded PostgreSQL server on a loopback port. Creates its data if there is none. */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const log = options.log ?? (() => undefined);
   const directory = prepareDirectory(options.dataDirectory);
@@ -93,7 +93,7 @@ function wrongPassword(directory: string, cluster: string): ConfigError {
   );
 }
 
-/** Private, but root shares it with the server's account, which must be able to pass through. */
+/** Only the user can enter the directory. If the user is root, PostgreSQL's account can pass through as well. */
 export function prepareDirectory(path: string): string {
   try {
     mkdirSync(path, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
@@ -120,8 +120,8 @@ function isInitialised(cluster: string): boolean {
 }
 
 /**
- * A server whose parent was killed goes on. It is ours to stop if it really is a server of this directory; its file may
- * also hold the id of something else that came to life since, which then only keeps the server from starting.
+ * Stops a server that survived its killed parent. `postmaster.pid` may also name an unrelated process that got the same
+ * id later; then the file would only block the start, and is removed.
  */
 async function stopOrphan(cluster: string, log: (line: string) => void): Promise<void> {
   const pid = Number(statusOf(cluster)[0]);
@@ -144,7 +144,7 @@ async function becomesTrue(condition: () => boolean, milliseconds: number): Prom
   return false;
 }
 
-/** Made aside and renamed: a crash leaves a `.new-…` folder, which the next time removes. */
+/** Creates the data in another folder and renames it. After a crash, the next start removes the `.new-…` folder. */
 async function initialise(place: Place, password: string): Promise<void> {
   const { cluster, account, binaries } = place;
   const parent = dirname(cluster);
@@ -188,7 +188,7 @@ async function run(command: string, account: Account | undefined, args: string[]
   if (code !== 0) throw new Error(`${basename(command)} failed with code ${code}:\n${output}`);
 }
 
-/** Detached: a terminal's Ctrl-C goes to its whole process group, and we alone say when the server ends. */
+/** Detached, because Ctrl-C in a terminal signals the whole process group, and only the supervisor stops the server. */
 function background(account: Account | undefined) {
   return { cwd: '/', env: postgresEnvironment(), detached: true, ...account };
 }
@@ -218,7 +218,7 @@ async function launch(place: Place, options: LaunchOptions): Promise<Server> {
     const server = spawnServer(place, port, options);
     if (await isReady(place.cluster, server)) return server;
     const reason = readFileSync(options.logFile, 'utf8').slice(logStart);
-    // Somebody took the port since we looked; or processes of a killed server have not all noticed its death yet.
+    // Another process took the port meanwhile, or some processes of a killed server still run.
     const passing = /could not create any TCP\/IP sockets|still in use/.test(reason);
     if (!passing || attempt === BIND_ATTEMPTS) {
       throw new Error(
@@ -235,7 +235,7 @@ function spawnServer({ binaries, cluster, account }: Place, port: number, option
     port: String(port),
     unix_socket_directories: '',
     cluster_name: 'keyledger',
-    // Also where all or slow statements are logged: their values are password hashes, names and e-mail addresses.
+    // Applies to logged slow statements as well: parameters hold password hashes, names and e-mail addresses.
     log_parameter_max_length: '0',
     ...options.settings,
   };
@@ -247,15 +247,15 @@ function spawnServer({ binaries, cluster, account }: Place, port: number, option
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  // Without an id it never began, and `ended` says so.
+  // Without an id the process never started, and `ended` resolves.
   const pid = child.pid ?? 0;
   if (pid !== 0) guard(pid, cluster, account, ended);
   return { port, pid, ended, stop: (how) => stop(child, ended, how) };
 }
 
 /**
- * A small shell that waits for the end of its input, which comes when we die, however that is, and then stops the server
- * unless another has taken its place. Only if it is killed too does a server stay behind, for the next start to stop.
+ * Starts a small shell that stops the server when this process dies in any way: its input then ends. It leaves a new
+ * server in the same directory alone. If the shell is killed as well, the next start stops the server.
  */
 function guard(pid: number, cluster: string, account: Account | undefined, ended: Promise<void>): void {
   const script = `read -r _; sleep ${ORPHAN_GRACE_S}; read -r pid <"$1/postmaster.pid" && [ "$pid" = "$0" ] && kill -INT "$0"`;
@@ -263,13 +263,13 @@ function guard(pid: number, cluster: string, account: Account | undefined, ended
     ...background(account),
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  // Neither may keep a process alive that has nothing else to do.
+  // The shell must not keep this process alive.
   shell.unref();
   shell.once('error', () => undefined);
   void ended.then(() => shell.kill('SIGKILL'));
 }
 
-/** The superuser's address of the server that runs on a data directory; undefined when none does. */
+/** The superuser's connection URL of the server that runs on a data directory; undefined if none runs. */
 export function runningPostgres(dataDirectory: string): string | undefined {
   try {
     const cluster = realpathSync(join(dataDirectory, 'postgres'));
@@ -283,7 +283,7 @@ export function runningPostgres(dataDirectory: string): string | undefined {
   }
 }
 
-/** The server writes its state as the last line of its file. */
+/** The server writes its state into the last line of `postmaster.pid`. */
 async function isReady(cluster: string, server: Server): Promise<boolean> {
   const ended = server.ended.then(() => true);
   for (;;) {
@@ -293,7 +293,7 @@ async function isReady(cluster: string, server: Server): Promise<boolean> {
   }
 }
 
-/** The lines of `postmaster.pid`: the id, the directory, the time, the port, …, the state. */
+/** The lines of `postmaster.pid`: process id, directory, start time, port, …, state. */
 function statusOf(cluster: string): string[] {
   try {
     return readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n');
@@ -305,14 +305,15 @@ function statusOf(cluster: string): string[] {
 
 async function stop(child: ChildProcess, ended: Promise<void>, how?: 'at once'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  // SIGINT is PostgreSQL's fast shutdown: sessions are ended, the data is checkpointed. SIGQUIT leaves that to the next start.
+  // SIGINT is PostgreSQL's fast shutdown: it ends the sessions and writes a checkpoint. After SIGQUIT, the next start
+  // replays the log.
   child.kill(how === 'at once' ? 'SIGQUIT' : 'SIGINT');
   const timer = setTimeout(() => child.kill('SIGQUIT'), STOP_DEADLINE_MS);
   await ended;
   clearTimeout(timer);
 }
 
-/** Also after a crash between making the server's data and this. */
+/** Creates the database if it is missing, also if an earlier start crashed after `initdb`. */
 async function makeDatabase(adminUrl: string): Promise<void> {
   const missing = await query(adminUrl, 'SELECT 1').then(
     () => false,

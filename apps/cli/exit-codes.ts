@@ -1,13 +1,13 @@
-/** What the commands end with beside 0 and the settings' own `EXIT_CONFIG`; the names are those of sysexits.h. */
+/** The exit codes of the commands besides 0 and `EXIT_CONFIG` of the settings. The names are those of sysexits.h. */
 
-/** The server refused it, or whoever was asked at a question did. */
+/** The server rejected the request, or the user answered no. */
 export const EXIT_REFUSED = 1;
 export const EXIT_USAGE = 64;
-/** No server that the program understands responds. */
+/** No server responds, or the response is not one that the program understands. */
 export const EXIT_UNAVAILABLE = 69;
-/** What was made out could not be written. */
+/** The output could not be written. */
 export const EXIT_OUTPUT = 74;
-/** There is no credential, or it is not good any more. */
+/** There is no credential, or it is no longer valid. */
 export const EXIT_NOT_SIGNED_IN = 77;
-/** As a shell says it of what Ctrl-C ended. */
+/** The exit code that shells report after Ctrl-C. */
 export const EXIT_INTERRUPTED = 130;

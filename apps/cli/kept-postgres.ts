@@ -6,7 +6,7 @@ const LONGEST_BACKOFF_MS = 10_000;
 
 type Options = EmbeddedPostgresOptions & { readonly log: (line: string) => void };
 
-/** A server that is started again on the same port whenever it ends by itself: its clients find it where it was. */
+/** A server that is restarted on the same port whenever it ends by itself, so that its clients find it again. */
 export class KeptPostgres {
   readonly #options: Options;
   readonly #stopping = new AbortController();

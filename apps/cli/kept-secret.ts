@@ -3,8 +3,8 @@ import { closeSync, fsyncSync, linkSync, openSync, readFileSync, rmSync, writeFi
 import { dirname } from 'node:path';
 
 /**
- * A random secret that is made once and then kept in a file that only its owner can read. It is on the disk before
- * anything depends on it; a crash leaves the whole file or none, and perhaps a `.new` one that nobody reads.
+ * Returns the secret in the file, which only its owner can read, or creates a random one. The secret is on disk before
+ * this function returns. A crash leaves the whole file or none, and perhaps an unused `.new` file.
  */
 export function keptSecret(file: string): string {
   return readSecret(file) ?? makeSecret(file);
@@ -24,7 +24,7 @@ function makeSecret(file: string): string {
   const fresh = `${file}.${randomBytes(6).toString('hex')}.new`;
   writeFileSync(fresh, `${secret}\n`, { mode: 0o600, flag: 'wx', flush: true });
   try {
-    // Unlike a rename this never replaces a secret that somebody else kept meanwhile.
+    // Unlike a rename, a link never replaces a secret that another process has created meanwhile.
     linkSync(fresh, file);
   } finally {
     rmSync(fresh);

@@ -17,11 +17,11 @@ async function main(args: string[]): Promise<number> {
   }
 }
 
-/** Nothing is told of an end that whoever asked for it knows. */
+/** An empty message means that the user already knows why the command ends. */
 function tell(sentence: string, exitCode: number): number {
   if (sentence) process.stderr.write(`${sentence}\n`);
   return exitCode;
 }
 
-// Ends even if something forgot to close what it had opened.
+// Exits even if a command forgot to close something that it opened.
 process.exit(await main(process.argv.slice(2)));

@@ -11,13 +11,13 @@ import { QUEUE_SCHEMA } from '#libs/platform/queue.js';
 const classes: Record<MigrationName, typeof Initial> = { '0001-initial': Initial };
 const migrations = MIGRATIONS.map((name) => ({ name, class: classes[name] }));
 
-/** Any number will do, as long as no other one of this database takes it. */
+/** An arbitrary number; no other advisory lock of this database may use it. */
 const MIGRATION_LOCK = 7_226_951;
 
 /**
- * Brings a database to the present schema: the roles, our tables, BullMQ's. Safe to run again and by several at once.
- * The user of `databaseUrl` needs CREATEROLE, owns the database, and becomes a member of the roles.
- * @throws ConfigError for a database whose schema is another version's
+ * Brings a database to the current schema: roles, our tables, and the tables of BullMQ. It may run again, and several
+ * times at once. The user of `databaseUrl` needs CREATEROLE, owns the database, and becomes a member of the roles.
+ * @throws ConfigError if another version created the schema
  */
 export async function migrate(options: { databaseUrl: string; log?: (line: string) => void }): Promise<void> {
   const log = options.log ?? (() => undefined);
@@ -36,12 +36,12 @@ export async function migrate(options: { databaseUrl: string; log?: (line: strin
       await client.query(STOP_QUEUE_CREATING);
     }
   } finally {
-    // Ends the session, and with it the lock.
+    // Ends the session and releases the lock.
     await client.end();
   }
 }
 
-/** @throws ConfigError for a database with other tables than ours of the same names */
+/** @throws ConfigError if the database has unrelated tables with the names of ours */
 async function refuseForeignSchema(client: pg.Client): Promise<void> {
   const { rows: tables } = await client.query(`SELECT FROM pg_class WHERE oid = to_regclass('public.migration')`);
   if (tables.length === 0) return;
@@ -62,7 +62,7 @@ async function migrateTables(databaseUrl: string): Promise<string[]> {
   }
 }
 
-/** BullMQ makes sequences as it goes, so all that it has belongs to the role that uses it. */
+/** BullMQ creates sequences at run time, so the role that uses its objects owns all of them. */
 async function migrateQueueTables(databaseUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl, options: sessionOptions('keyledger_queue') });
   await client.connect();
@@ -73,7 +73,7 @@ async function migrateQueueTables(databaseUrl: string): Promise<void> {
   }
 }
 
-/** Roles belong to the whole server, so another database of it may have made them already. */
+/** Roles belong to the whole server, so a migration of another database may have created them already. */
 const ROLES = /* sql */ `
   DO $$
   DECLARE name text;
@@ -94,8 +94,8 @@ const ROLES = /* sql */ `
 `;
 
 /**
- * BullMQ's migration makes its schema, and asks for the right to even where the schema is there. Nobody keeps it: every
- * process that serves may take on this role, and a schema of its making could stand before ours in somebody's search path.
+ * BullMQ's migration creates its schema and requires the right to do so even if the schema exists. The right is revoked
+ * again: every serving process may take on this role, and a schema that it creates could precede ours in a search path.
  */
 const LET_QUEUE_CREATE = /* sql */ `
   DO $$ BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO keyledger_queue', current_database()); END $$;

@@ -6,13 +6,13 @@ import { ServiceFailed } from './services.js';
 const FILE = fileURLToPath(import.meta.url);
 
 /**
- * Migrates in a process that then ends: it reads its code while the server still starts, and what that takes of memory (as
- * much as the API's) does not stay with a supervisor that runs for months.
+ * Migrates in a short-lived process. It loads its code while the server still starts, and its memory (as much as the
+ * API's) does not stay with a supervisor that runs for months.
  */
 export class MigrationProcess {
   readonly #child = fork(FILE, { detached: true });
 
-  /** @throws ServiceFailed when it fails, which the process itself has then explained */
+  /** @throws ServiceFailed if the process fails and has already explained why */
   async migrate(databaseUrl: string, log: (line: string) => void): Promise<void> {
     const child = this.#child;
     await new Promise<void>((resolve, reject) => {
@@ -27,7 +27,7 @@ export class MigrationProcess {
     });
   }
 
-  /** A migration that is cut off is rolled back. */
+  /** The database rolls back an interrupted migration. */
   end(): void {
     this.#child.kill();
   }
@@ -43,7 +43,7 @@ function serve(): void {
       process.stderr.write(`${error.message}\n`);
       process.exit(EXIT_CONFIG);
     }
-    // Nothing else keeps this process alive.
+    // The channel is all that keeps this process alive.
     process.disconnect!();
   };
   process.once('message', (databaseUrl: string) => void run(databaseUrl));

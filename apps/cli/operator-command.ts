@@ -4,7 +4,7 @@ import { EXIT_USAGE } from './exit-codes.js';
 import { runningPostgres } from './embedded-postgres.js';
 import { newOperatorLink } from './operator-link.js';
 
-/** @param text the e-mail address that the link is for; without one, anyone may open it */
+/** @param text the e-mail address that the link is for; without it, anyone may open the link */
 export async function addOperator(
   text: string | undefined,
   { json }: { readonly json?: boolean },

@@ -11,12 +11,12 @@ export interface OperatorLink {
   readonly expiresAt: Date;
 }
 
-/** A one-time link that makes whoever opens it an operator, by direct access to the database: nobody is asked. */
+/** Creates a one-time link that makes its user an operator. Writes to the database directly, without authorization. */
 export function newOperatorLink(databaseUrl: string, publicUrl: string, email: string | null): Promise<OperatorLink> {
   return withDatabase(databaseUrl, (client) => insertLink(client, publicUrl, email));
 }
 
-/** As long as there is no operator. Each start makes a link of its own, and those of the starts before no longer work. */
+/** Returns a link only while there is no operator. Each start creates a link and revokes those of earlier starts. */
 export function setUpLink(databaseUrl: string, publicUrl: string): Promise<OperatorLink | undefined> {
   return withDatabase(databaseUrl, async (client) => {
     const { rowCount } = await client.query('SELECT FROM user_account WHERE operator_since IS NOT NULL LIMIT 1');

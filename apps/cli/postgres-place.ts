@@ -15,18 +15,18 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { ConfigError } from '#libs/platform/config.js';
 
-/** Who runs PostgreSQL, which refuses to run as root. */
+/** The account that runs PostgreSQL, which refuses to run as root. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
 }
 
 export interface Place {
-  /** Of the server's programs. */
+  /** The directory of the server's programs. */
   readonly binaries: string;
   /** The server's own data directory. */
   readonly cluster: string;
-  /** Undefined: whoever we are. */
+  /** Undefined: the current user. */
   readonly account?: Account;
 }
 
@@ -45,7 +45,7 @@ const ACCOUNT = 'postgres';
 const BINARIES = '/var/cache/keyledger';
 const DATA = '/var/lib/keyledger';
 
-/** Where PostgreSQL's programs and data are, so that the account that runs it can reach both. */
+/** Finds places for PostgreSQL's programs and data that the account that runs it can reach. */
 export function findPlace(dataDirectory: string, log: Log): Place {
   const binaries = join(packagedServer(), 'bin');
   if (process.getuid?.() !== 0) {
@@ -103,7 +103,7 @@ function makeAccount(log: Log): Account {
   );
 }
 
-/** The checkout's own programs if the account can run them where they are, else a copy. */
+/** Uses the checkout's programs if the account can run them there, else a copy. */
 function reachableBinaries(packaged: string, account: Account, log: Log): string {
   if (runs(join(packaged, 'postgres'), ['--version'], account).ok) return packaged;
   const version = requireRunning(packaged).replace(/^.* /, '');
@@ -116,7 +116,7 @@ function reachableBinaries(packaged: string, account: Account, log: Log): string
   return join(copy, 'bin');
 }
 
-/** A crash leaves a folder with an odd name that nobody uses, never half a copy under the right one. */
+/** A crash leaves an unused folder with a random name, never half a copy under the final name. */
 function copyReadable(source: string, target: string): void {
   makePublic(dirname(target));
   const fresh = `${target}.${randomUUID()}`;
@@ -134,8 +134,8 @@ function makeReadable(path: string): void {
 }
 
 /**
- * Inside the data directory, or elsewhere with a link to it: the link keeps saying where the data is, even when it
- * could be reached one day.
+ * Keeps the data inside the data directory, or elsewhere behind a link. An existing link stays in use, even if the
+ * account can reach the data directory by now.
  */
 function reachableCluster(dataDirectory: string, account: Account, log: Log): string {
   const cluster = join(dataDirectory, 'postgres');
@@ -158,8 +158,8 @@ function reachableCluster(dataDirectory: string, account: Account, log: Log): st
 }
 
 /**
- * A new folder each time: one that is there belongs to a data directory which was deleted since, or copied, and holds what
- * only its own password opens. Nobody but the user can know that it may go.
+ * Always creates a new folder. An existing one belongs to a data directory that was deleted or copied, and only its own
+ * password opens its data. Only the user can know whether it may be deleted.
  */
 function makeExternal(dataDirectory: string): string {
   const name = basename(dirname(dataDirectory)).replace(/[^\w.-]/g, '') || 'data';
@@ -172,7 +172,7 @@ function makeExternal(dataDirectory: string): string {
   }
 }
 
-/** Whatever the umask of the root user is. */
+/** Sets the mode explicitly, because root's umask may be stricter. */
 function makePublic(directory: string): void {
   const first = mkdirSync(directory, { recursive: true });
   if (first === undefined) return;
@@ -185,7 +185,7 @@ function runs(command: string, args: string[], account?: Account): { ok: boolean
   return { ok: result.status === 0, output };
 }
 
-/** Nothing of the user's own settings (PGDATA, PGPORT, LANG …) may reach the server. */
+/** Keeps the user's own settings (PGDATA, PGPORT, LANG …) away from the server. */
 export function postgresEnvironment(): NodeJS.ProcessEnv {
   return { PATH: process.env['PATH'], LC_ALL: 'C' };
 }

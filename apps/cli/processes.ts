@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { linkSync, readFileSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-/** Somebody else holds the lock, and lives. */
+/** Another living process holds the lock. */
 export class LockHeld extends Error {
   constructor(readonly pid: number) {
     super(`Held by process ${pid}.`);
@@ -10,15 +10,15 @@ export class LockHeld extends Error {
 }
 
 /**
- * A file that names the one process which may use something. It survives the process's sudden death, so what it says is
- * checked: the process must live and have begun when the file says, because ids are used again.
+ * Creates a file that names the one process that may use a resource. The file survives if that process is killed, so
+ * the lock only counts if the process is alive and started at the recorded time, because process ids are reused.
  */
 export function takeLock(file: string): { release(): void } {
   const mine = JSON.stringify({ pid: process.pid, began: beginOf(process.pid) });
   const fresh = `${file}.${process.pid}.new`;
   writeFileSync(fresh, mine);
   try {
-    // Linking is what takes it: it fails where a rename would replace, and the file is never seen half written.
+    // The link takes the lock: unlike a rename it fails if the file exists, and the file is never half written.
     while (!attempt(() => linkSync(fresh, file), 'EEXIST')) discardIfStale(file);
   } finally {
     rmSync(fresh);
@@ -35,7 +35,7 @@ function discardIfStale(file: string): void {
   if (held === undefined) return;
   const { pid, began } = JSON.parse(held) as { pid: number; began: string };
   if (isAlive(pid) && beginOf(pid) === began) throw new LockHeld(pid);
-  // Renaming succeeds for one of several that found it stale. Was it taken meanwhile, its holder gets it back.
+  // Only one of several processes can rename a stale lock. A lock that another process took meanwhile is put back.
   const aside = `${file}.${process.pid}.stale`;
   if (!attempt(() => renameSync(file, aside), 'ENOENT')) return;
   if (read(aside) !== held) attempt(() => linkSync(aside, file), 'EEXIST');
@@ -51,18 +51,18 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Whether this is a PostgreSQL server that was started on exactly this directory. */
+/** Whether the process is a PostgreSQL server that was started on exactly this directory. */
 export function isPostgresOf(pid: number, directory: string): boolean {
   const [command, ...args] = commandOf(pid);
   if (command === undefined || basename(command) !== 'postgres') return false;
   return args[args.indexOf('-D') + 1] === directory && hasExecutable(pid, 'postgres');
 }
 
-/** The command line can be made up, the executable cannot. Where it is hidden from us, we cannot stop the process either. */
+/** A process can forge its command line, but not its executable. If that is hidden, we may not stop it either. */
 function hasExecutable(pid: number, name: string): boolean {
   if (process.platform !== 'linux') return true;
   try {
-    // An installation may have replaced the file since.
+    // An installation may have replaced the file meanwhile.
     return basename(readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '')) === name;
   } catch {
     return false;
@@ -76,10 +76,10 @@ function commandOf(pid: number): string[] {
 
 function beginOf(pid: number): string {
   if (process.platform !== 'linux') return ps(pid, 'lstart');
-  // The third field and on, from behind the name in brackets, which may hold anything.
+  // Fields from the third on. They follow the name in parentheses, which may contain anything.
   const stat = read(`/proc/${pid}/stat`) ?? '';
   const [state = '', ...rest] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // A zombie has ended, and only its parent has not asked about it yet.
+  // A zombie has ended; its parent has not read its exit status yet.
   return state === 'Z' ? '' : (rest[18] ?? '');
 }
 
@@ -95,7 +95,7 @@ function read(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    // ESRCH: a process ended between opening its file in /proc and reading it.
+    // ESRCH: the process ended between opening its file in /proc and reading it.
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }

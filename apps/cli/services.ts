@@ -7,12 +7,12 @@ interface ServiceOptions {
   readonly name: string;
   readonly script: string;
   readonly env: NodeJS.ProcessEnv;
-  /** Takes what the service prints on standard output: its log. */
+  /** Receives the service's standard output, which is its log. */
   readonly logFile: string;
   readonly log: (line: string) => void;
 }
 
-/** A service that cannot go on, and why: empty when it has said so itself. */
+/** A service that cannot continue. The message is empty if the service has reported the reason itself. */
 export class ServiceFailed extends Error {
   constructor(
     message: string,
@@ -24,16 +24,16 @@ export class ServiceFailed extends Error {
 
 const FIRST_BACKOFF_MS = 250;
 const LONGEST_BACKOFF_MS = 10_000;
-/** One that ran as long as this was well: its next death is a new story. */
+/** After a run of this length the backoff starts again from the beginning. */
 const GOOD_RUN_MS = 60_000;
-/** A service gives itself 10 s. */
+/** A service has 10 s for its own shutdown. */
 const STOP_DEADLINE_MS = 15_000;
 
-/** One child process, started again whenever it dies. It must know how to stop on SIGTERM, and when we are gone. */
+/** One child process, restarted whenever it dies. It must stop on SIGTERM, and when the supervisor dies. */
 export class Service {
-  /** Where it can be reached, once it first serves. */
+  /** Resolves with the service's URL, once it first serves requests. */
   readonly ready: Promise<string | undefined>;
-  /** Rejects when it refused its settings, or died before it ever served: starting it again cannot help. */
+  /** Rejects if the service refused its settings or died before it first served: a restart cannot help. */
   readonly failed: Promise<never>;
 
   readonly #options: ServiceOptions;
@@ -49,14 +49,15 @@ export class Service {
     this.#options = options;
     this.ready = new Promise((resolve) => (this.#becomeReady = resolve));
     this.failed = new Promise((_, reject) => (this.#fail = reject));
-    // Whoever waits for it hears of it; when nobody does any more, it is no news.
+    // Callers that wait for it get the error; otherwise it must not count as an unhandled rejection.
     this.failed.catch(() => undefined);
     this.#start();
   }
 
   #start(): void {
     const output = openLog(this.#options.logFile);
-    // Detached: a terminal's Ctrl-C goes to its whole process group, and the order of stopping is ours.
+    // Detached, because Ctrl-C in a terminal signals the whole process group, and the supervisor stops services in
+    // order.
     const child = spawn(process.execPath, [...process.execArgv, this.#options.script], {
       env: this.#options.env,
       stdio: ['ignore', output, 'inherit', 'ipc'],

@@ -1,12 +1,12 @@
-/** npm, the launcher and the terminal all pass the same signal on: one wish, which arrives several times. */
+/** npm, the launcher and the terminal all pass on the same signal, so one request to stop arrives several times. */
 const SAME_WISH_MS = 500;
 
-/** Thrown where a start is given up because it is to stop. */
+/** Thrown if a stop was requested during the start. */
 export class Stopped extends Error {}
 
 /**
- * The wish that this process end: a signal, or the death of the launcher, which closes its channel to us. A second
- * signal is impatience.
+ * A request to stop this process: a signal, or the death of the launcher, which closes its channel to us. A second
+ * signal means that the user is impatient.
  */
 export class StopRequest {
   /** Rejects with `Stopped`. */
@@ -30,11 +30,11 @@ export class StopRequest {
     };
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
     process.on('disconnect', ask);
-    // It may have died before this line.
+    // The launcher may have died before this line.
     if (process.send && !process.connected) ask();
   }
 
-  /** @throws Stopped where going on would only start what must be stopped again. */
+  /** @throws Stopped if a stop was requested, so that nothing more is started */
   check(): void {
     if (this.#isAsked) throw new Stopped();
   }

@@ -1,9 +1,9 @@
 import type { Argument, Command, Option } from 'commander';
 
 /**
- * Refuses what the library passes over: an option that is given twice, of which it takes the last, and a value or an
- * argument that is blank, as an unset variable of a script leaves it.
- * @param mayRepeat whether an option takes one value of a list each time
+ * Rejects mistakes that the library accepts: an option given twice, of which it uses the last, and a blank value or
+ * argument, as an unset variable of a script leaves it.
+ * @param mayRepeat whether the option may be repeated, with one value of a list each time
  */
 export function refuseSlips(command: Command, mayRepeat: (option: Option) => boolean): void {
   for (const option of command.options) {

@@ -19,13 +19,13 @@ const APPS = fileURLToPath(new URL('..', import.meta.url));
 const HURRY_DEADLINE_MS = 5000;
 
 /**
- * Runs everything on this machine until it is told to stop: PostgreSQL of our own unless `DATABASE_URL` names one, the
- * migrations, the worker and the API. Whatever was started is stopped in the opposite order.
+ * Runs everything on this machine until it is stopped: an embedded PostgreSQL unless `DATABASE_URL` names a server, the
+ * migrations, the worker and the API. Everything is stopped in reverse order.
  * @returns the exit code
  */
 export async function up(env: NodeJS.ProcessEnv): Promise<number> {
   const supervisor = new Supervisor();
-  // The terminal may be gone before we are.
+  // The terminal may close before this process ends.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
   try {
     return await supervisor.run(env);
@@ -46,7 +46,7 @@ class Supervisor {
   readonly #cleanUps: (() => Promise<void> | void)[] = [];
   #postgres: KeptPostgres | undefined;
 
-  /** Never returns: it throws what ends it. */
+  /** Never returns; throws the error that ends it. */
   async run(env: NodeJS.ProcessEnv): Promise<never> {
     const given = givenSettings(env);
     const embedded = given['DATABASE_URL'] === undefined;
@@ -67,9 +67,9 @@ class Supervisor {
         KEYLEDGER_SECRET: secret,
         ...own,
       });
-    // Both are on this machine, and only one of them can have the port.
+    // Both run on this machine, so each needs its own port for metrics.
     const { METRICS_PORT: metrics } = settings;
-    // The API was started last, so it is stopped first: what it has answered is still worked off.
+    // The API starts last and stops first, so that the worker can still ingest the API's last events.
     const worker = start('worker', databases.worker, metrics ? { METRICS_PORT: String(metrics + 1) } : {});
     const api = start('api', databases.api);
     const ended = Promise.race([this.#stop.asked, api.failed, worker.failed]);
@@ -134,13 +134,13 @@ class Supervisor {
 
   async #useDatabase(databaseUrl: string): Promise<Databases> {
     const work = async () => {
-      // Brings the ORM along, which the supervisor of an embedded server does not need.
+      // Loads the ORM, which the supervisor of an embedded server does not need.
       const { checkDatabase } = await import('#libs/platform/database-check.js');
       await checkDatabase(databaseUrl);
       await this.#prepareMigration().migrate(databaseUrl, say);
       return { api: databaseUrl, worker: databaseUrl };
     };
-    // Nothing of ours is left behind when this is given up half way.
+    // If a stop interrupts this, nothing of ours is left behind.
     return Promise.race([this.#stop.asked, work()]);
   }
 
@@ -157,7 +157,7 @@ class Supervisor {
     return service;
   }
 
-  /** Nothing that was answered is lost by this: it is in the database, which replays its log at the next start. */
+  /** Acknowledged changes are safe: the database has them, and replays its log at the next start. */
   #hurry(): void {
     for (const service of this.#services) service.kill();
     void this.#postgres?.stop('at once');
@@ -170,7 +170,7 @@ interface Databases {
   readonly worker: string;
 }
 
-/** So that a taken port is known before anything is started. The API itself says so, too, if it is taken meanwhile. */
+/** Reports a taken port before anything starts. If the port is taken later, the API reports it. */
 async function requireFreePort(port: number, host: string): Promise<void> {
   const server = createServer();
   await new Promise<void>((resolve, reject) => {

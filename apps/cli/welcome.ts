@@ -6,11 +6,11 @@ interface Welcome {
   readonly dataDirectory: string;
   readonly database: string;
   readonly logs: string;
-  /** As long as there is no operator. */
+  /** Present while there is no operator. */
   readonly setUp: OperatorLink | undefined;
 }
 
-/** What a user sees when all is up: where everything is, and the first steps to copy. */
+/** The message after a successful start: where everything is, and the first steps to copy. */
 export function welcome({ url, seconds, dataDirectory, database, logs, setUp }: Welcome): string {
   return `
 Keyledger is ready at ${url} (${seconds.toFixed(1)} s)

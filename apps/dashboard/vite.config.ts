@@ -12,21 +12,21 @@ export default defineConfig({
   root: import.meta.dirname,
   plugins: [react(), withoutJsonSchemas(), precompressed()],
   resolve: { alias: [{ find: /^#libs\/(.*)\.js$/, replacement: `${root}/libs/$1.ts` }] },
-  // The server puts the nonce of each respond in its place.
+  // The placeholder that the server replaces with the nonce of each response.
   html: { cspNonce: '__CSP_NONCE__' },
   build: {
     outDir,
     emptyOutDir: true,
     manifest: true,
-    // The first that know `light-dark()`: what the build makes of it for older ones does not follow a chosen scheme.
+    // The first versions with `light-dark()`: the build's fallback for older ones ignores the user's choice of scheme.
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
-    // The content security policy has no `data:` for scripts and fonts, and what is small is compressed anyway.
+    // The content security policy allows no `data:` URLs for scripts and fonts. Small files are compressed anyway.
     assetsInlineLimit: 0,
   },
   server: { proxy: { '/api': 'http://127.0.0.1:3000', '/health': 'http://127.0.0.1:3000' } },
 });
 
-/** zod makes JSON Schemas of its schemas, for which the OpenAPI document has a use, and the dashboard none. */
+/** Removes zod's code for JSON Schema, which only the OpenAPI document needs. */
 function withoutJsonSchemas(): Plugin {
   const names = ['process', 'processSchema', 'extractDefs', 'finalize', 'initializeContext', 'handleUnrepresentable'];
   return {
@@ -43,7 +43,7 @@ function withoutJsonSchemas(): Plugin {
   };
 }
 
-/** The server hands out what lies beside an asset as `.br` or `.gz`: nothing is compressed for each response. */
+/** The server sends the `.br` or `.gz` file beside an asset, so that it compresses nothing per response. */
 function precompressed(): Plugin {
   const encodings = { br: promisify(brotliCompress), gz: promisify(gzip) };
   return {

@@ -8,12 +8,12 @@ import { ProblemFilter } from './problem.js';
 import type { ExampleSettings } from './settings.js';
 import { TriggersController } from './triggers.controller.js';
 
-/** Longer than this no caller waits to hear whether its key is good. */
+/** The longest that a caller waits for the check of its key. */
 const VERIFY_WITHIN_MS = 5_000;
 
 /**
- * Pages of every origin may ask, and read what they are told: who may do something is decided by the key in a header, which
- * no browser adds by itself as it does with cookies, and for a public key alone by the allowed domains.
+ * Any origin may call the API and read the responses. The key in a header grants access, and unlike cookies, browsers
+ * never add it on their own. For a public key alone, the allowed domains decide.
  */
 const CORS: NestApplicationOptions['cors'] = {
   origin: '*',
@@ -22,8 +22,8 @@ const CORS: NestApplicationOptions['cors'] = {
 };
 
 /**
- * A load balancer must close an idle connection before the server does: the usual ones keep theirs for 60 seconds. What is
- * not set here is without a limit.
+ * Longer than the idle timeout of common load balancers (60 seconds), so that the load balancer closes idle connections
+ * first. Everything that is not set here is unlimited.
  */
 const SERVER: ConstructorParameters<typeof FastifyAdapter>[0] = {
   bodyLimit: 64 * 1024,
@@ -48,7 +48,7 @@ export class ExampleModule {
       controllers: [AgentsController, TriggersController],
       providers: [
         { provide: KEYLEDGER, useValue: keyledger },
-        // Before every route, those that nobody thought of included.
+        // Guards every route, so that a route cannot be forgotten.
         { provide: APP_GUARD, useClass: KeyledgerGuard },
         { provide: APP_PIPE, useValue: new StandardSchemaValidationPipe() },
         { provide: APP_FILTER, useClass: ProblemFilter },
@@ -57,7 +57,7 @@ export class ExampleModule {
   }
 }
 
-/** The API of a vendor whose customers hold keys that Keyledger issued, ready to listen. */
+/** Creates an example vendor API, ready to listen, whose customers hold keys issued by Keyledger. */
 export async function createExample(settings: KeyledgerAccess): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(
     ExampleModule.forRoot(settings),

@@ -13,13 +13,13 @@ import { verifyApiKey, type Verification } from '#libs/contract/api-keys.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { Rejection } from './problem.js';
 
-/** Injection token of the client with which we talk to Keyledger. */
+/** Injection token of the Keyledger client. */
 export const KEYLEDGER = Symbol('Keyledger');
 
-/** What a caller's key has to be allowed to do. A handler without it is open to nobody. */
+/** The scope that a caller's key needs. A handler without this decorator rejects all requests. */
 export const RequireScope = Reflector.createDecorator<string>();
 
-/** The key that a request came with; `organization_id` says whose it is, `project_id` to what it is limited. */
+/** The key of the request. `organization_id` is its owner; `project_id` is the project that it is limited to. */
 export type CallerKey = NonNullable<Verification['api_key']>;
 
 declare module 'fastify' {
@@ -28,12 +28,12 @@ declare module 'fastify' {
   }
 }
 
-/** The handler's parameter for it. */
+/** Injects the caller's key into a handler. */
 export const CallerKey = createParamDecorator(
   (_: unknown, context) => context.switchToHttp().getRequest<FastifyRequest>().apiKey,
 );
 
-/** Lets a request pass when Keyledger says that its key is good for it. That response is also the record of the use. */
+/** Lets a request pass if Keyledger accepts its key for the scope. The same call records the use. */
 @Injectable()
 export class KeyledgerGuard implements CanActivate {
   readonly #logger = new Logger(KeyledgerGuard.name);
@@ -64,14 +64,15 @@ export class KeyledgerGuard implements CanActivate {
             method: request.method,
             path: request.url.split('?', 1)[0]!,
             ip: request.ip,
-            // From whose page it comes, without which a public key alone is refused.
+            // The origin of the page that sent the request. A public key alone is rejected without it.
             origin: request.headers.origin?.slice(0, 500),
             user_agent: request.headers['user-agent']?.slice(0, 500),
           },
         },
       });
     } catch (error) {
-      // Whatever it is, also a rejection of our own key: the caller is not to blame, and without a response nobody passes.
+      // Any failure, including a rejection of our own key, is not the caller's fault. Without a response, the request
+      // fails.
       this.#logger.error(`Keyledger gives no response: ${String((error as Error).cause ?? error)}`);
       const retryAfter = (error instanceof ApiError && error.headers.get('retry-after')) || '1';
       throw new Rejection(503, 'verification_unavailable', 'Your API key cannot be checked at the moment; try again', {
@@ -87,13 +88,13 @@ function keyOf({ headers }: FastifyRequest): string {
   if (apiKey && bearer && apiKey !== bearer) throw rejection('multiple_credentials');
   const key = apiKey ?? bearer;
   if (!key) throw rejection('unauthenticated');
-  // Keyledger would call the question invalid; to our caller it is the key that is.
+  // Keyledger would report an invalid request; for our caller, the key is invalid.
   const parsed = verifyApiKey.body.shape.key.safeParse(key);
   if (!parsed.success) throw rejection('invalid_key');
   return parsed.data;
 }
 
-/** The status that belongs to a code stands in Keyledger's contract; how a challenge reads, in RFC 6750. */
+/** The status of each code comes from Keyledger's contract, and the format of a challenge from RFC 6750. */
 function rejection(
   code: ProblemCode,
   { detail = problems[code].title, scope, retryAfter }: { detail?: string; scope?: string; retryAfter?: number } = {},

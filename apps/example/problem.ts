@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 
-/** Why a caller is sent away: `code` for programs, `detail` for people. */
+/** Why a request is rejected: `code` for programs, `detail` for people. */
 export class Rejection extends HttpException {
   constructor(
     status: number,
@@ -37,7 +37,7 @@ export class ProblemFilter implements ExceptionFilter<HttpException> {
   }
 }
 
-/** Nest's own errors, a failed validation above all, keep what they have to say in their response. */
+/** Nest's own errors, such as a failed validation, have their message in the response. */
 function detailOf(error: HttpException): string {
   const { message } = Object(error.getResponse()) as { message?: string | string[] };
   return [message ?? error.message].flat().join('; ');

@@ -1,11 +1,11 @@
 export interface ExampleSettings {
   readonly port: number;
   readonly keyledgerUrl: string;
-  /** Our own key, with which we ask Keyledger about the keys of our callers. */
+  /** The API key with which we ask Keyledger about the keys of our callers. */
   readonly serviceKey: string;
 }
 
-/** @throws Error with one sentence that names the variable. */
+/** @throws Error with one sentence that names the variable */
 export function readSettings(env: Record<string, string | undefined>): ExampleSettings {
   refuseMisspelt(env);
   const text = env['EXAMPLE_PORT'] || '3001';
@@ -28,10 +28,10 @@ export function readSettings(env: Record<string, string | undefined>): ExampleSe
 }
 
 const OURS = ['EXAMPLE_PORT', 'KEYLEDGER_URL', 'KEYLEDGER_SERVICE_KEY'];
-/** Of Keyledger itself, which may run in the same environment, and of a service that is named so in Kubernetes. */
+/** Variables of Keyledger itself, which may run in the same environment, and of a Kubernetes service with that name. */
 const OTHERS = /^KEYLEDGER_(SECRET|API_KEY|(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?PORT(_\d+_TCP\w*)?)$/;
 
-/** What a variable says whose name is wrong would be passed over. */
+/** A misspelt variable would be ignored silently. */
 function refuseMisspelt(env: Record<string, string | undefined>): void {
   const misspelt = Object.keys(env).find(
     (name) => /^(KEYLEDGER|EXAMPLE_P)/i.test(name) && env[name] && !OURS.includes(name) && !OTHERS.test(name),

@@ -13,7 +13,7 @@ const samples: readonly Trigger[] = [
   { id: 'trigger_2', name: 'New agent', event: 'agent.registered' },
 ];
 
-/** The organization that owns the key decides what its caller sees. */
+/** Shows a caller only the triggers of the organization that owns its key. */
 @Controller('api/v1/triggers')
 export class TriggersController {
   readonly #created = new Map<string, Trigger[]>();

@@ -5,13 +5,13 @@ import { runStep } from './child.mjs';
 import { SetupError } from './errors.mjs';
 
 const SOURCES = ['apps', 'libs'];
-/** Of the services and of the dashboard, tests left out. */
+/** The sources of the services and the dashboard, without tests. */
 const IS_SOURCE = /(?<!\.spec)\.(ts|tsx|css|html|svg)$/;
 const SETTINGS = ['tsconfig.build.json', 'nest-cli.json', 'package.json', 'package-lock.json'];
 
 const marker = (root) => join(root, 'dist', '.built');
 
-/** The marker is the last thing that a build writes, and holds the hash of all that went in. */
+/** A build writes the marker last. It holds the hash of all inputs. */
 export function isBuilt(root) {
   return existsSync(marker(root)) && readFileSync(marker(root), 'utf8') === hashOfSources(root);
 }
@@ -19,7 +19,7 @@ export function isBuilt(root) {
 export async function build(root, node, lock) {
   console.log('Building.');
   const hash = hashOfSources(root);
-  // Without the marker of a finished build, outputs and the compiler's own notes on them may not agree: begin anew.
+  // Without the marker, the output and the compiler's build info may not match: start a full build.
   if (!existsSync(marker(root))) rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
   rmSync(marker(root), { force: true });
   const tool = (...path) => join(root, 'node_modules', ...path);
@@ -36,7 +36,7 @@ async function run(root, node, lock, args) {
   if (code !== 0) throw new SetupError('The build failed: the compiler says above why.');
 }
 
-/** A source that was deleted or renamed leaves its output behind, which an import would still find. */
+/** Deletes the output of deleted or renamed sources, which an import would still find. */
 function removeStale(output, source) {
   for (const entry of list(output)) {
     const path = join(output, entry.name);

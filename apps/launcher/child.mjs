@@ -1,10 +1,13 @@
 import { spawn } from 'node:child_process';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-/** npm first waits for what it has asked the network. What is interrupted here is done again, so it may be cut off. */
+/** npm first waits for its pending requests. The next start repeats an interrupted step, so npm can be killed. */
 const STOP_DEADLINE_MS = 2000;
 
-/** Runs one step of the set-up, which ends when we are told to. @returns its exit code, null when it was cut off */
+/**
+ * Runs one step of the set-up, and stops it if the launcher gets a signal.
+ * @returns the step's exit code, or null if it was interrupted
+ */
 export async function runStep(lock, command, args, options, watch = () => undefined) {
   const child = spawn(command, args, options);
   if (child.pid) lock.add(child.pid);
@@ -20,7 +23,7 @@ export async function runStep(lock, command, args, options, watch = () => undefi
   try {
     return await new Promise((resolve, reject) => {
       child.once('error', reject);
-      // npm responds to a signal with a code and a report of its own.
+      // After a signal, npm exits with its own code and message.
       child.once('close', (code) => resolve(stopped ? null : code));
     });
   } finally {

@@ -1,4 +1,4 @@
-/** Something that the user can mend. The message is one sentence with the way out. */
+/** A problem that the user can solve. The message is one sentence that says how. */
 export class SetupError extends Error {
   name = 'SetupError';
 }

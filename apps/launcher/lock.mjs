@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * One installation or build at a time in a checkout. The file holds the ids of the launcher and of what it runs: npm
- * outlives a killed launcher, and until it has ended nobody else may touch node_modules.
+ * Allows one installation or build at a time in a checkout. The lock file holds the process ids of the launcher and of
+ * its children: npm outlives a killed launcher, and no other process may change node_modules until npm has ended.
  */
 export async function withSetupLock(root, work) {
   const file = join(root, 'dist', '.setup-lock');
@@ -37,7 +37,7 @@ function take(file) {
   }
 }
 
-/** Undefined when the lock is gone, or so young that nothing is in it yet. */
+/** Undefined if the lock is gone, or is still empty because it was just created. */
 function livingHolders(file) {
   try {
     const pids = readFileSync(file, 'utf8').trim().split('\n').map(Number).filter(Boolean);
@@ -48,7 +48,7 @@ function livingHolders(file) {
   }
 }
 
-/** By renaming, of which only one of several waiting starts succeeds. */
+/** Deletes the lock by a rename, which succeeds for only one of several waiting starts. */
 function discard(file) {
   const aside = `${file}.${process.pid}`;
   try {

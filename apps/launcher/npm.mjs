@@ -5,9 +5,9 @@ import { SetupError } from './errors.mjs';
 
 const ARGUMENTS = [
   'ci',
-  // npm 12 blocks install scripts and some users do, so nobody gets them, and there is one way to test.
+  // npm 12 and some users block install scripts. We block them always, so that there is only one way to test.
   '--ignore-scripts',
-  // Whatever the user's own settings leave out.
+  // The user's own settings may exclude these.
   '--include=dev',
   '--include=optional',
   '--engine-strict=false',
@@ -17,10 +17,10 @@ const ARGUMENTS = [
 ];
 const SAY_MS = 10_000;
 const LOOK_MS = 500;
-/** npm itself tries for minutes where nothing responds. */
+/** npm itself retries for minutes if the registry does not respond. */
 const UNREACHABLE_MS = 15_000;
 
-/** Runs the user's npm, and says now and then how far it is. */
+/** Runs the user's npm and reports its progress. */
 export async function npmCi(root, lock, total) {
   const [command, ...args] = npmCommand();
   const log = new NpmLog();
@@ -40,16 +40,16 @@ export async function npmCi(root, lock, total) {
   console.log(`  installed in ${seconds()} s`);
 }
 
-/** The npm that runs us, with the Node that runs it: the bundled one may be about to be replaced. */
+/** Returns the npm that runs us, and the Node that runs it: npm may be about to replace the bundled Node. */
 function npmCommand() {
   const { npm_execpath: npm, npm_node_execpath: node } = process.env;
   return npm && basename(npm) === 'npm-cli.js' ? [node ?? process.execPath, npm] : ['npm'];
 }
 
-/** What npm tells at the log level `http`: each response, each failed attempt, and why it gave up. */
+/** Reads npm's output at the log level `http`: each response, each failed attempt, and the final error. */
 class NpmLog {
   fetched = 0;
-  /** The code of the first of the failures that no response has followed yet. */
+  /** The error code of the first failure since the last response. */
   unreachable;
   said = [];
   #since;

@@ -4,14 +4,14 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-/** A terminal signals the whole process group and npm passes the same signal on: one wish, which arrives several times. */
+/** A terminal signals the whole process group and npm passes the signal on, so one signal arrives several times. */
 const SAME_WISH_MS = 500;
 const PARENT_POLL_MS = 300;
 
-/** Runs the program in our place until it ends. @returns the exit code to end with */
+/** Runs the program until it ends. @returns the exit code to end with */
 export function handOver(root, node, args, { service }) {
   return new Promise((resolve, reject) => {
-    // The channel closes when we die, however that came: a service ends itself then.
+    // The channel closes when this process dies in any way; a service then stops.
     const stdio = service ? ['inherit', 'inherit', 'inherit', 'ipc'] : 'inherit';
     const child = spawn(node, ['--enable-source-maps', ...args], {
       stdio,
@@ -28,7 +28,7 @@ export function handOver(root, node, args, { service }) {
   });
 }
 
-/** Compiled code of the libraries, which saves a quarter of a start's work. An installation throws it away. */
+/** Caches the compiled code of the libraries, which saves a quarter of the start. An installation deletes the cache. */
 function compileCache(root) {
   return { NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'keyledger') };
 }
@@ -45,8 +45,8 @@ function passSignalsOn(child) {
 }
 
 /**
- * npm cannot tell us that it was killed, and the shell between may outlive it: a changed parent or grandparent does.
- * Started by hand, we are meant to outlive our parent if the user wants that.
+ * Detects that npm was killed, also if the shell between survives: the parent or the grandparent then changes. A start
+ * without npm may outlive its parent.
  */
 function watchParents(onGone) {
   if (!process.env.npm_lifecycle_event) return () => undefined;
@@ -60,10 +60,10 @@ function watchParents(onGone) {
   return () => clearInterval(timer);
 }
 
-/** Undefined where there is no /proc; there, /bin/sh replaces itself by us and npm is the direct parent. */
+/** Undefined without /proc. On Linux, /bin/sh replaces itself by this process, so that npm is the direct parent. */
 function parentOf(pid) {
   try {
-    // The command's name stands in brackets and may hold anything.
+    // The command's name is in parentheses and may contain anything.
     const [, parent] = readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\) /s, '')
       .split(' ');

@@ -6,7 +6,7 @@ import { Queues } from '#libs/platform/queue.js';
 const QUEUE = 'expiry';
 const EVERY_MS = 30_000;
 
-/** Looks for keys that expire, and puts what it tells of them into the audit log at once. */
+/** Finds keys that expire, records events about them and ingests those events at once. */
 @Injectable()
 export class ExpiryConsumer implements OnApplicationBootstrap {
   constructor(

@@ -7,15 +7,15 @@ import { groupOf, SHARD_GROUPS } from '#libs/outbox/shard.js';
 import { Queues } from '#libs/platform/queue.js';
 
 const SWEEP_EVERY_MS = 1_000;
-/** One for each group, and the sweep. */
+/** One job for each group, and the sweep. */
 const CONCURRENCY = SHARD_GROUPS.length + 1;
-/** Where events come in numbers, a group is emptied no more often than this: the more at once, the less each costs. */
+/** After a run of at least this many events, the next run waits: larger batches cost less for each event. */
 const NUMBERS = 10;
 const PACE_MS = 400;
-/** It is the same job for as long as they do, up to this: one costs the queue what hundreds of events cost the audit log. */
+/** The longest that one job keeps a group: a job costs the queue as much as hundreds of events cost the audit log. */
 const MAX_JOB_MS = 10_000;
 
-/** Empties the outbox: those of the group that a job names, and once a second all in which something waits. */
+/** Ingests the outbox: a job names the group to ingest, and a sweep once a second ingests all that have events. */
 @Injectable()
 export class IngestConsumer implements OnApplicationBootstrap {
   readonly #emptying = new Set<number>();
@@ -47,7 +47,7 @@ export class IngestConsumer implements OnApplicationBootstrap {
     } while (performance.now() < until && !this.#worker?.closing);
   }
 
-  /** One group that cannot be emptied does not keep the sweep from the others, nor one that is being emptied anyway. */
+  /** A group that fails does not stop the sweep of the others. Groups that a job ingests already are skipped. */
   async #sweep(): Promise<void> {
     const groups = Map.groupBy(await this.ingester.waitingShards(), groupOf);
     const outcomes = await Promise.allSettled(

@@ -6,10 +6,10 @@ import { Queues } from '#libs/platform/queue.js';
 
 const QUEUE = 'revocation';
 const EVERY_MS = 1_000;
-/** The next job goes on from where this one is, perhaps in another worker. */
+/** The next job, perhaps in another worker, continues where this one stops. */
 const MAX_JOB_MS = 10_000;
 
-/** Once a second, looks for mass revocations that are not finished: new ones, and those that a crash left behind. */
+/** Once a second, looks for unfinished mass revocations: new ones, and those that a crash interrupted. */
 @Injectable()
 export class RevocationConsumer implements OnApplicationBootstrap {
   #worker: Worker | undefined;

@@ -7,7 +7,7 @@ import { Queues } from '#libs/platform/queue.js';
 const QUEUE = 'upkeep';
 const EVERY_MS = 3_600_000;
 
-/** What has to be done now and then: partitions for the months to come, and forgetting changes and responses of long ago. */
+/** Regular maintenance: creates partitions for coming months, and deletes old changes, responses and login delays. */
 @Injectable()
 export class UpkeepConsumer implements OnApplicationBootstrap {
   constructor(

@@ -4,7 +4,7 @@ import type pg from 'pg';
 const INGESTED_WITHIN_MS = 300_000;
 const LOOK_EACH_MS = 50;
 
-/** The records of what was answered. A figure without its records would be worth nothing. */
+/** Checks that responses were recorded: a measurement of unrecorded uses would be worthless. */
 export class AuditLog {
   readonly #sql: pg.Client;
 
@@ -12,7 +12,7 @@ export class AuditLog {
     this.#sql = sql;
   }
 
-  /** Runs something, and requires that the audit log has as many uses more then as it says were answered with yes. */
+  /** Runs `run`, and requires that the audit log gains exactly as many uses as `run` reports as accepted. */
   async requireEach<T extends { readonly ok: number }>(run: () => Promise<T>): Promise<T & { drainedSeconds: number }> {
     await this.emptied();
     const count = await this.#countFromNow();
@@ -26,7 +26,7 @@ export class AuditLog {
     return { ...result, drainedSeconds };
   }
 
-  /** Until nothing waits for a worker any more. */
+  /** Waits until the outbox is empty. */
   async emptied(): Promise<void> {
     const deadline = performance.now() + INGESTED_WITHIN_MS;
     while (performance.now() < deadline) {
@@ -37,7 +37,7 @@ export class AuditLog {
     throw new Error(`The outbox is not empty after ${INGESTED_WITHIN_MS / 1000} s`);
   }
 
-  /** Counts the uses that are younger than now, or nearly so: the whole audit log would take longer with each run. */
+  /** Counts only uses from about now on: counting the whole audit log would take longer with each run. */
   async #countFromNow(): Promise<() => Promise<number>> {
     const { rows } = await this.#sql.query<{ id: string }>("SELECT uuid_at(now() - interval '10 s') AS id");
     const { id } = rows[0]!;

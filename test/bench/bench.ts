@@ -4,36 +4,36 @@ import type { PacedMeasured, PacedOrder } from './paced.js';
 import { REST_CORE, said, SERVER_CORE } from './processes.ts';
 import { progress } from './report.ts';
 
-/** How much is measured. */
+/** The amounts of each measurement. */
 export interface Amounts {
-  /** Of each round. */
+  /** The length of each round. */
   readonly seconds: number;
   readonly rounds: number;
   readonly connections: readonly number[];
-  /** Of what is one long run. */
+  /** The length of a measurement that has one long run. */
   readonly longSeconds: number;
-  /** Waiting in the outbox. */
+  /** The events that wait in the outbox. */
   readonly events: number;
-  /** In the API's memory. */
+  /** The keys in the API's memory. */
   readonly cachedKeys: number;
 }
 
-/** Something that is asked and responds with 200. */
+/** An endpoint that is measured and responds with 200. */
 export interface Subject {
   readonly name: string;
   readonly url: string;
   readonly path: string;
   readonly headers: readonly Record<string, string>[];
-  /** Whether each response has to be in the audit log. */
+  /** Whether each response must be in the audit log. */
   readonly isRecorded?: boolean;
-  /** What else goes on, until it is told to end. */
+  /** Other work during the measurement, until the signal aborts. */
   readonly meanwhile?: (ended: AbortSignal) => Promise<void>;
 }
 
 const USUAL_CONNECTIONS = 128;
 const WARM_UPS = 2;
 
-/** What every part measures with: the deployment, and what to hold it against. */
+/** What every part needs to measure: the deployment, and the servers to compare it with. */
 export class Bench {
   readonly deployment: Deployment;
   readonly amounts: Amounts;
@@ -53,7 +53,7 @@ export class Bench {
     return { ...this.#ofKeys('/api/v1/whoami'), name: 'whoami' };
   }
 
-  /** The yardstick. It has to send the headers that /authz sends. */
+  /** The baseline. It must send the same headers as /authz. */
   get fastify(): Promise<Subject> {
     this.#fastify ??= this.hello('fastify', 'fastify-hello.ts').then(async (fastify) => {
       await requireSameHeaders(fastify, this.authz);
@@ -67,7 +67,7 @@ export class Bench {
     return { name, url, path: '/', headers: [{}] };
   }
 
-  /** As fast as the responses come, over so many connections. */
+  /** Measures the highest rate over this number of connections. */
   async run(subject: Subject, amount: number, connections = USUAL_CONNECTIONS): Promise<Measured> {
     const { url, path, headers } = subject;
     const whole = Math.ceil(amount / connections) * connections;
@@ -75,14 +75,14 @@ export class Bench {
     return this.#measure(subject, 'load.ts', order);
   }
 
-  /** At so many a second, however long the responses take. */
+  /** Measures at a fixed rate, independent of the response times. */
   async pace(subject: Subject, rate: number, seconds: number): Promise<PacedMeasured & { drainedSeconds: number }> {
     const { url, path, headers } = subject;
     const order: PacedOrder = { url, path, headers, rate, seconds, connections: USUAL_CONNECTIONS };
     return this.#measure(subject, 'paced.ts', order);
   }
 
-  /** Runs it until it is warm. @returns responses a second */
+  /** Runs the subject until it is warm. @returns responses a second */
   async warmUp(subject: Subject, connections = USUAL_CONNECTIONS): Promise<number> {
     let rate = connections * 50;
     for (let run = 0; run < WARM_UPS; run++) {
@@ -92,7 +92,7 @@ export class Bench {
     return rate;
   }
 
-  /** What was found to be the most verifications a second. */
+  /** The highest measured rate of verifications a second. */
   set capacity(rate: number) {
     this.#capacity = rate;
   }

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 
-/** What a request that was not answered counts as, in the place of a status. */
+/** The outcome of a request without a response, instead of a status. */
 export const CLOSED = 'closed';
 
-/** One connection with one request under way at the most. A fuller HTTP client takes time from what is measured. */
+/** A connection with at most one pending request. A complete HTTP client would use CPU time that the server needs. */
 export interface Connection {
-  /** Calls back once: with the status, or with `CLOSED` where the connection ends before the response. */
+  /** Calls back once: with the status, or with `CLOSED` if the connection ends before the response. */
   ask(request: string, onResponse: (outcome: number | typeof CLOSED) => void): void;
   end(): void;
 }
@@ -29,13 +29,13 @@ export async function openConnection(url: string): Promise<Connection> {
     received = '';
     settle(status);
   });
-  // It comes before 'close', which says all that is to be known.
+  // 'close' follows and has all the information.
   socket.on('error', () => undefined);
   socket.on('close', () => settle(CLOSED));
   return {
     ask: (request, onResponse) => {
       if (socket.destroyed) {
-        // Not at once: whoever asks in a loop would never leave it.
+        // Not synchronously, because a caller that loops would never return.
         setImmediate(onResponse, CLOSED);
         return;
       }
@@ -51,7 +51,7 @@ export function requestOf(url: string, path: string, headers: Readonly<Record<st
   return `GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
 }
 
-/** Of a response that is complete. Fastify says of each how long it is. */
+/** The status of a complete response. Fastify sends the length of every response. */
 function statusOf(response: string): number | undefined {
   const head = response.indexOf('\r\n\r\n');
   if (head === -1) return undefined;

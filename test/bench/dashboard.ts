@@ -10,8 +10,8 @@ import { findChromium, launchChromium } from '../browser/chromium.ts';
 import { startBuilt, type BuiltDeployment } from '../support/built.ts';
 
 /*
- * How quick the dashboard is in Chromium: what is downloaded before the first page, how long a key press in the filter of
- * many API keys takes to the next paint, and how a long audit log scrolls.
+ * Measures the dashboard in Chromium: the download before the first page, the time from a key press in the filter of
+ * many API keys to the next paint, and the scrolling of a long audit log.
  */
 const { values: options } = parseArgs({
   options: {
@@ -66,7 +66,7 @@ async function register(baseUrl: string): Promise<Owner> {
   return { email, password, organizationId: organization.id, client: createClient({ baseUrl, accessToken }) };
 }
 
-/** From an empty cache, as the browser counts it. */
+/** With an empty cache, as the browser reports it. */
 async function measureDownload(browsing: Browser): Promise<void> {
   const page = await browsing.newPage();
   await page.goto(`${deployment.url}/sign-in`);
@@ -89,7 +89,7 @@ interface Chunk {
   readonly imports?: readonly string[];
 }
 
-/** Of the entry and of all that it imports at once. */
+/** The entry and everything that it imports statically. */
 function filesOfEntry(): string[] {
   const manifest = JSON.parse(readFileSync(join(DIST, '.vite/manifest.json'), 'utf8')) as Record<string, Chunk>;
   const found = new Set<string>();
@@ -129,7 +129,7 @@ async function signedIn(browsing: Browser, { email, password }: Owner, path: str
   return page;
 }
 
-/** The Event Timing API tells of each press the time to the next paint, rounded to 8 ms, where it is 16 ms or more. */
+/** Event Timing reports the time from a key press to the next paint, rounded to 8 ms, if it is at least 16 ms. */
 async function measureFilter(browsing: Browser, owner: Owner): Promise<void> {
   const page = await signedIn(browsing, owner, `/org/${owner.organizationId}/settings/api-keys`);
   const box = page.getByRole('searchbox').first();
@@ -143,12 +143,12 @@ async function measureFilter(browsing: Browser, owner: Owner): Promise<void> {
   const text = 'warehouse 99';
   for (let press = 0; press < PRESSES; press++) {
     const place = press % (2 * text.length);
-    // Each character on its own, and then each taken away again.
+    // Types each character, and then deletes each.
     await page.keyboard.press(place < text.length ? text[place]! : 'Backspace');
     await page.waitForTimeout(250);
   }
   const slow = await page.evaluate<number[]>('[...presses.values()]');
-  // What is not told of was quicker than the least that is.
+  // Presses that were not reported took less than the reported minimum.
   const all = [...slow, ...Array.from({ length: Math.max(0, PRESSES - slow.length) }, () => 8)].toSorted(
     (a, b) => a - b,
   );
@@ -159,7 +159,7 @@ async function measureFilter(browsing: Browser, owner: Owner): Promise<void> {
   await page.context().close();
 }
 
-/** Copies of one that really happened, each with its own id, place and time: the API would take minutes for as many. */
+/** Copies a real event, each with its own id, index and time: creating that many through the API would take minutes. */
 async function makeEvents({ sql }: BuiltDeployment, { organizationId, client }: Owner): Promise<void> {
   const organization = toUuid(organizationId);
   const { data } = await client.apiKeys.list({ query: { limit: 1 } });
@@ -186,7 +186,7 @@ async function makeEvents({ sql }: BuiltDeployment, { organizationId, client }: 
   await sql.query('UPDATE audit_log SET size = size + $2 WHERE organization_id = $1', [organization, EVENTS]);
 }
 
-/** By the wheel, as quick as a hand: every frame counts, and every page that is asked for on the way. */
+/** Scrolls with the wheel as fast as a hand does, and measures every frame, including page loads on the way. */
 async function measureScrolling(browsing: Browser, owner: Owner): Promise<void> {
   const page = await signedIn(browsing, owner, `/org/${owner.organizationId}/audit`);
   await page.evaluate(`

@@ -14,12 +14,12 @@ const ORGANIZATIONS = 50;
 const KEYS_EACH = 20;
 const MAKING_AT_ONCE = 4;
 
-/** What is measured, as users run it: PostgreSQL, the API, the worker, and a thousand keys of fifty organizations. */
+/** The measured deployment, as users run it: PostgreSQL, API, worker, and a thousand keys in fifty organizations. */
 export class Deployment {
   readonly #secret = randomUUID() + randomUUID();
   readonly processes: Processes;
   readonly databaseUrl: string;
-  /** As the superuser. */
+  /** Connected as the superuser. */
   readonly sql: pg.Client;
   readonly auditLog: AuditLog;
   readonly close: () => Promise<void>;
@@ -38,7 +38,7 @@ export class Deployment {
   static async open(): Promise<Deployment> {
     const processes = new Processes();
     const directory = await mkdtemp(join(tmpdir(), 'keyledger-bench-'));
-    // Under root PostgreSQL runs as another user, who has to reach its data.
+    // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
     await chmod(directory, 0o711);
     const postgres = await startPostgres(directory);
     const sql = new pg.Client({ connectionString: postgres.databaseUrl });
@@ -79,17 +79,17 @@ export class Deployment {
     return this.#worker!.pid!;
   }
 
-  /** The keys in rotation: an organization's are not behind one another. */
+  /** The keys in rotation: keys of one organization do not follow each other. */
   get keys(): Key[] {
     return Array.from({ length: KEYS_EACH }, (_, index) => this.customers.map(({ keys }) => keys[index]!)).flat();
   }
 
-  /** Good keys of the same organization. */
+  /** Creates valid keys of the same organization. */
   copyKeys(like: Key, amount: number): Promise<Key[]> {
     return copyKeys(this.sql, like, amount, this.#secret);
   }
 
-  /** Another API on the same database. */
+  /** Starts another API on the same database. */
   async startApi(): Promise<{ child: ChildProcess; url: string }> {
     const env = { ...this.#env, PORT: '0', REGISTRATION: 'open' };
     const child = this.processes.start('../../dist/apps/api/main.js', env, SERVER_CORE);
@@ -101,7 +101,7 @@ export class Deployment {
     this.processes.pin(this.#worker!, core);
   }
 
-  /** It is to do nothing until {@link letWorkerGoOn}, and know nothing of it. */
+  /** Pauses the worker until {@link letWorkerGoOn}; it does not notice the pause. */
   holdWorker(): void {
     this.#worker!.kill('SIGSTOP');
   }
@@ -121,8 +121,8 @@ export class Deployment {
 }
 
 /**
- * A server that has been running writes its log into the files that it used before. A new one has to make each of them
- * first, with everybody waiting, until a checkpoint has left it enough.
+ * Fills the write-ahead log once. A server that has been running reuses its log files; a new one must create each of
+ * them, while all sessions wait, until a checkpoint has left enough of them.
  */
 async function writeLogAround(sql: pg.Client): Promise<void> {
   const { rows } = await sql.query<{ megabytes: number }>(

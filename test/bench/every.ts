@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Does something so many times a second until it is to end, and does not wait for one before it begins the next.
- * @param act is told its number and when it was due, on the clock of `performance.now`
+ * Calls `act` at a fixed rate until the signal aborts, without waiting for earlier calls.
+ * @param act receives its index and the time at which it was due, by the clock of `performance.now`
  */
 export async function timesASecond(
   rate: number,
@@ -16,7 +16,7 @@ export async function timesASecond(
     await sleep(Math.max(0, dueAt - performance.now()));
     if (ended.aborted) break;
     const one = act(index, dueAt);
-    // It is told below, when all have ended.
+    // `Promise.all` below reports the error after all calls have ended.
     one.catch(() => undefined);
     underWay.push(one);
   }

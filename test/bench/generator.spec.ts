@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 
-/** A server that closes each connection, without a word, with the request that comes after so many responses. */
+/** A server that closes each connection without a response at the first request after `responses` responses. */
 async function startServer(responses: number) {
   const answered = new WeakMap<object, number>();
   const server = createServer(({ socket }, response) => {
@@ -18,7 +18,7 @@ async function startServer(responses: number) {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop: () => server.close() };
 }
 
-/** What the generator says at its end. */
+/** Returns the final message of the generator. */
 async function generate(script: string, order: object): Promise<object> {
   const child = fork(fileURLToPath(new URL(script, import.meta.url)), { execArgv: [] });
   const exited = once(child, 'exit');

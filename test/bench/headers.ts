@@ -1,4 +1,4 @@
-/** Such as a good key is answered with at /authz: whatever is measured beside it sends as many. */
+/** The headers of /authz for a valid key. Servers that are measured for comparison send the same number. */
 export const HEADERS = {
   'x-request-id': 'req_01h455vb4pex5vsknk084sn02q',
   'cache-control': 'no-store',

@@ -10,18 +10,18 @@ import type { Config } from '#libs/platform/config.js';
 import { Sealing } from '#libs/platform/sealing.js';
 
 const SIGN_IN_AT_ONCE = 4;
-/** Half the life of an access token. */
+/** Half the lifetime of an access token. */
 const SIGNED_IN_MS = 300_000;
 const COPIED_AT_ONCE = 5_000;
 const SCOPES = ['triggers:read'];
 
-/** An API key, with the token that only its creation shows. */
+/** An API key with its token, which only its creation shows. */
 export interface Key {
   readonly id: string;
   readonly token: string;
 }
 
-/** An organization and who manages it. */
+/** An organization and the user who manages it. */
 export class Customer {
   readonly #baseUrl: string;
   readonly #account = { email: `${randomUUID()}@example.com`, password: `quiet ${randomUUID()} harbour` };
@@ -35,7 +35,7 @@ export class Customer {
     await createClient({ baseUrl: this.#baseUrl }).auth.register({ body: { ...this.#account, name: 'Ada Lovelace' } });
   }
 
-  /** With an access token that is good for some minutes. */
+  /** Returns a client with an access token that stays valid for some minutes. */
   async client(): Promise<Client> {
     if (this.#signedIn && performance.now() - this.#signedIn.at < SIGNED_IN_MS) return this.#signedIn.client;
     const baseUrl = this.#baseUrl;
@@ -44,7 +44,7 @@ export class Customer {
     return this.#signedIn.client;
   }
 
-  /** Made through the API, and used: from then on no request waits for Argon2id. */
+  /** Creates a key through the API and uses it once, so that later requests do not wait for Argon2id. */
   async makeKey(): Promise<Key> {
     const client = await this.client();
     const { id, key } = await client.apiKeys.create({ body: { name: 'Measured', scopes: SCOPES } });
@@ -57,15 +57,15 @@ export async function useOnce(baseUrl: string, apiKey: string): Promise<void> {
   await createClient({ baseUrl, apiKey }).auth.whoami();
 }
 
-/** Signing in takes a run of Argon2id, which no measurement is to wait for. */
+/** Signs in before a measurement, because each sign-in takes a run of Argon2id. */
 export async function signInAll(customers: readonly Customer[]): Promise<Client[]> {
   const limit = pLimit(SIGN_IN_AT_ONCE);
   return Promise.all(customers.map((customer) => limit(() => customer.client())));
 }
 
 /**
- * Keys straight into the database, as like this one as keys of one organization are. Their digests are there, as if each
- * had been used before: Argon2id is not asked, and would say no.
+ * Inserts copies of a key into the database. They have digests, as if they had been used before, because their Argon2id
+ * hash is a copy and would not match.
  */
 export async function copyKeys(sql: pg.Client, like: Key, amount: number, secret: string): Promise<Key[]> {
   const digests = new Digests(new Sealing({ settings: { KEYLEDGER_SECRET: secret } } as Config));
@@ -92,7 +92,7 @@ const COPY = `
     SELECT * FROM unnest($2::uuid[], $3::text[], $4::uuid[], $5::text[], $6::bytea[])
       AS t (id, public_key, secret_id, handle, digest)
   ), key AS (
-    -- The number is the database's own to give.
+    -- The database assigns the number.
     INSERT INTO api_key OVERRIDING USER VALUE
     SELECT copy.* FROM api_key k, t, jsonb_populate_record(k, jsonb_build_object('id', t.id, 'public_key', t.public_key))
       AS copy WHERE k.id = $1

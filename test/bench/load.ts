@@ -2,34 +2,34 @@ import { once } from 'node:events';
 import { CLOSED, openConnection, requestOf, type Connection } from './connection.ts';
 import { quantile } from './report.ts';
 
-/** What a run is to do. It ends after a number of requests, not a time: then each of them has been answered. */
+/** The order for a run. A run ends after a number of requests instead of a time, so that all have a response. */
 export interface Order {
   readonly url: string;
   readonly path: string;
   readonly connections: number;
   readonly amount: number;
-  /** In rotation, one for each request. */
+  /** The headers of the requests, in rotation. */
   readonly headers: readonly Record<string, string>[];
 }
 
-/** Times in milliseconds. */
+/** Times are in milliseconds. */
 export interface Measured {
   readonly ok: number;
-  /** Those that were answered otherwise than with 200, by their status. */
+  /** The number of responses other than 200, by status. */
   readonly failed: Readonly<Record<string, number>>;
   readonly seconds: number;
   readonly p50: number;
   readonly p99: number;
 }
 
-// One run for each process: what the last one left in memory weighs on nothing.
+// Each run has its own process, so that memory left by earlier runs does not affect it.
 const [order] = (await once(process, 'message')) as [Order];
 const measured = await run(order);
 process.send?.(measured, () => process.disconnect?.());
 
 /**
- * As fast as the responses come: each connection has one question under way, and sends the next when it is answered. One
- * that the server closes has failed, and the others do its work; where all are closed, the rest stays unsent.
+ * Sends requests as fast as the responses come: each connection has one pending request. If the server closes a
+ * connection, that request counts as failed and the others continue; if all are closed, the rest stays unsent.
  */
 async function run({ url, path, connections, amount, headers }: Order): Promise<Measured> {
   const requests = headers.map((own) => requestOf(url, path, own));

@@ -3,7 +3,7 @@ import type { Deployment } from './deployment.ts';
 import type { Amounts } from './bench.ts';
 import { quantile } from './report.ts';
 
-/** What the figures depend on. */
+/** The conditions that the figures depend on. */
 export async function describeMachine({ sql, processes, customers, keys }: Deployment, { rounds, seconds }: Amounts) {
   const { rows } = await sql.query<{ version: string; fsync: string; commit: string }>(
     `SELECT current_setting('server_version') AS version, current_setting('fsync') AS fsync,
@@ -26,7 +26,7 @@ export async function describeMachine({ sql, processes, customers, keys }: Deplo
   };
 }
 
-/** What the disk costs each flush of recorded uses, whatever we do. */
+/** The time that the disk needs to commit, which limits every flush of recorded uses. */
 async function commitTimes(sql: Deployment['sql']): Promise<[number, number]> {
   await sql.query('CREATE TABLE bench_commit (id int)');
   const times: number[] = [];

@@ -12,19 +12,20 @@ import { measureThroughput } from './parts/throughput.ts';
 import { print, printResult, progress, type Result } from './report.ts';
 
 /*
- * What a verified, durably recorded request costs, side by side with the bare web framework in one run, so that the ratio
- * means something on any machine. The server measured has core 0; PostgreSQL, the worker and the load generator share
- * core 1. Each use that was answered with yes has to be in the audit log afterwards, or the run fails; goals fail nothing.
+ * Measures the cost of a verified, durably recorded request. The bare web framework is measured in the same run, so
+ * that the ratio is meaningful on any machine. The measured server has core 0; PostgreSQL, the worker and the load
+ * generator share core 1. The run fails if an accepted use is missing in the audit log afterwards; a missed goal fails
+ * nothing.
  *
- *   authz    responses a second, as fast as they come: bare `fastify()`, Nest, `whoami`, `/authz`, and `/authz` while ten
- *            keys a second are revoked; medians of rounds by turns
- *   peers    the same of Better Auth's verification, which writes no audit log
- *   latency  what `/authz` adds to bare `fastify()`, both asked at half of what `/authz` can
- *   changes  how long a change of a key takes while others are verified at that rate
- *   ingest   how fast one worker brings into the audit log what waits in the outbox
- *   steady   10,000 verifications a second asked for, and whether the worker keeps up
- *   memory   of an API that has 100,000 keys in its cache
- *   cpu      CPU time of a request in the API, the worker and PostgreSQL
+ *   authz    responses a second at full speed: bare `fastify()`, Nest, `whoami`, `/authz`, and `/authz` while ten keys
+ *            a second are revoked; medians of alternating rounds
+ *   peers    the same for the verification of Better Auth, which writes no audit log
+ *   latency  the time that `/authz` adds to bare `fastify()`, both at half of the maximum rate of `/authz`
+ *   changes  the time of a change of a key while others are verified at that rate
+ *   ingest   how fast one worker ingests a filled outbox
+ *   steady   10,000 requested verifications a second, and whether the worker keeps up
+ *   memory   the memory of an API with 100,000 keys in its cache
+ *   cpu      the CPU time of a request in the API, the worker and PostgreSQL
  */
 const PARTS = {
   authz: measureThroughput,

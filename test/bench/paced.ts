@@ -4,23 +4,23 @@ import { CLOSED, openConnection, requestOf } from './connection.ts';
 import type { Measured, Order } from './load.js';
 import { quantile } from './report.ts';
 
-/** Requests at a rate that the responses have no say in. */
+/** An order to send requests at a fixed rate, independent of the responses. */
 export interface PacedOrder extends Omit<Order, 'amount'> {
-  /** A second. */
+  /** Requests a second. */
   readonly rate: number;
   readonly seconds: number;
 }
 
-/** Each time is from when a request was due: a server that stalls is charged for all whom it keeps waiting. */
+/** Each time counts from when the request was due, so that a stalled server is charged for every request that waits. */
 export interface PacedMeasured extends Measured {
-  /** Due, and without a free connection until the time was over. */
+  /** Requests that were due but had no free connection before the end. */
   readonly unsent: number;
-  /** How late the generator was by itself: a part of the times above. */
+  /** The delay of the generator itself, which is a part of the times above. */
   readonly ownP50: number;
   readonly ownP99: number;
 }
 
-/** The finest that a timer of Node has. */
+/** The shortest timer of Node. */
 const TICK_MS = 1;
 
 const [order] = (await once(process, 'message')) as [PacedOrder];
@@ -40,7 +40,7 @@ async function run({ url, path, connections, rate, seconds, headers }: PacedOrde
   let isStarved = false;
   const startedAt = performance.now();
 
-  /** Sends what is due, as far as there are connections. */
+  /** Sends the requests that are due, as long as there are free connections. */
   const pump = () => {
     for (const now = performance.now(); free.length > 0 && sent < total;) {
       const due = startedAt + (sent / rate) * 1000;
@@ -51,7 +51,7 @@ async function run({ url, path, connections, rate, seconds, headers }: PacedOrde
         times.push(performance.now() - due);
         if (outcome === 200) ok += 1;
         else failed[outcome] = (failed[outcome] ?? 0) + 1;
-        // What was due on a connection that is gone stays unsent, so that the run ends.
+        // A closed connection is not used again; its due requests stay unsent, so that the run ends.
         if (outcome !== CLOSED) free.push(connection);
         if (!isOver()) pump();
       });
@@ -61,7 +61,7 @@ async function run({ url, path, connections, rate, seconds, headers }: PacedOrde
   const isOver = () => performance.now() - startedAt > seconds * 1000;
 
   for (let wasOver = false; times.length < sent || !wasOver; await tick()) {
-    // Once more when it is over: what was due since the last time has had no chance yet.
+    // One last time after the end, for the requests that became due since the last tick.
     if (!wasOver) pump();
     wasOver ||= isOver();
   }
@@ -83,11 +83,14 @@ function tick(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, TICK_MS));
 }
 
-/** Callers live on machines of their own: what one waits for PostgreSQL to leave our core is no time of the service. */
+/**
+ * Raises our priority. Real callers run on other machines, so time spent waiting for PostgreSQL to leave our core must
+ * not count as response time.
+ */
 function preferOurselves(): void {
   try {
     setPriority(constants.priority.PRIORITY_HIGH);
   } catch {
-    // That takes a privilege, and without it the times are a little worse.
+    // Without the required privilege, the times are a little worse.
   }
 }

@@ -11,7 +11,7 @@ const INSTALLED_WITHIN_MS = 180_000;
 const USERS = 50;
 const KEYS_EACH = 20;
 
-/** Better Auth with as many keys, on the same server of PostgreSQL, or why there is none. */
+/** Starts Better Auth with as many keys, on the same PostgreSQL server, or returns why it cannot. */
 export async function startBetterAuth(
   deployment: Deployment,
 ): Promise<{ subject?: Subject; missing?: string; stop(): Promise<void> }> {
@@ -36,9 +36,9 @@ export async function startBetterAuth(
   };
 }
 
-/** Nobody needs it but whoever measures, so it is installed when it is. @returns why it could not be */
+/** Installs Better Auth on demand, because only measurements need it. @returns the reason if it fails */
 function install(): string | undefined {
-  // npm writes it when all is there.
+  // npm writes this file last.
   if (existsSync(join(FOLDER, 'node_modules/.package-lock.json'))) return undefined;
   progress('Better Auth: installing it into test/bench/peers');
   const { npm_execpath: npm, npm_node_execpath: node } = process.env;

@@ -3,20 +3,20 @@ import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-/** The server that is measured. */
+/** The core of the measured server. */
 export const SERVER_CORE = '0';
-/** PostgreSQL, the worker, the load generator, and we ourselves. */
+/** The core of PostgreSQL, the worker, the load generator and this process. */
 export const REST_CORE = '1';
 
 const STOP_WITHIN_MS = 30_000;
 
-/** The processes of a run, each on its core. */
+/** The processes of a run, each pinned to its core. */
 export class Processes {
   readonly #children = new Set<ChildProcess>();
-  /** Where there is no taskset nothing is pinned. */
+  /** Without taskset, nothing is pinned. */
   readonly pinned = availableParallelism() >= 2 && pin(process.pid, REST_CORE);
 
-  /** @param path a script, from the folder of this file */
+  /** @param path a script, relative to the folder of this file */
   start(path: string, env: Record<string, string>, core: string): ChildProcess {
     const script = fileURLToPath(new URL(path, import.meta.url));
     const command = [...(this.pinned ? ['taskset', '-c', core] : []), process.execPath, script];
@@ -33,7 +33,7 @@ export class Processes {
     if (this.pinned) pin(child.pid!, core);
   }
 
-  /** In order, as an operator stops it. */
+  /** Stops the process gracefully, as an operator would. */
   async stop(child: ChildProcess): Promise<void> {
     const exited = once(child, 'exit', { signal: AbortSignal.timeout(STOP_WITHIN_MS) });
     child.kill('SIGTERM');
@@ -45,14 +45,14 @@ export class Processes {
   }
 }
 
-/** The one message of a process, which has to live long enough to send it. */
+/** Returns the first message of a process. @throws Error if the process ends before it */
 export async function said<T extends object>(child: ChildProcess): Promise<T> {
   const [message] = (await Promise.race([once(child, 'message'), once(child, 'exit')])) as [T | number | null];
   if (typeof message !== 'object' || !message) throw new Error(`It ended by itself: ${child.spawnargs.join(' ')}`);
   return message;
 }
 
-/** What a process starts from then on inherits it. @returns whether it could be done */
+/** Pins a process. The processes that it starts later inherit this. @returns whether it succeeded */
 function pin(pid: number, core: string): boolean {
   try {
     execFileSync('taskset', ['-apc', core, String(pid)], { stdio: 'ignore' });

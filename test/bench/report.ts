@@ -1,15 +1,15 @@
-/** Something measured. */
+/** A measured value. */
 export interface Figure {
   readonly what: string;
   readonly value: number;
   readonly unit: string;
-  /** What it is to be. Nothing fails where it is not. */
+  /** The goal for the value. Missing it fails nothing. */
   readonly goal?: { readonly atLeast: number } | { readonly atMost: number };
 }
 
-/** What a part has found. */
+/** The results of a part. */
 export interface Result {
-  /** Of a table. */
+  /** The rows of a table. */
   readonly rows?: readonly Record<string, string | number>[];
   readonly figures: readonly Figure[];
   readonly notes?: readonly string[];
@@ -19,7 +19,7 @@ export function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** For whoever waits; what was measured goes elsewhere. */
+/** Reports progress on stderr; the results go elsewhere. */
 export function progress(line: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)}  ${line}\n`);
 }
@@ -57,7 +57,7 @@ export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
-/** The middle of two where none is in its place. */
+/** If the quantile falls between two values, their average. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   const place = share * (sorted.length - 1);

@@ -20,8 +20,8 @@ import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 
 /**
- * The guide is one script. It is run as it is printed, but for the address and the set-up token, and every response is held
- * against what the guide says of it: the code in the comment above a call, or, where there is none, the success that the
+ * The guide is one script. The test runs it as printed, except for the address and the set-up token, and compares every
+ * response with the guide: with the code in the comment above a call or, without one, with the success that the
  * contract promises.
  */
 const run = promisify(execFile);
@@ -31,7 +31,7 @@ const table = allRoutes().map(({ name, route }) => ({ name, route, operation: op
 const ofDialects = Object.values(dialects).flatMap(({ routes }) => routes.map(({ route }) => operationOf(route)));
 const api = table.filter(({ route }) => route.path.startsWith('/api/v1/'));
 
-/** As the guide writes it. */
+/** The notation of the guide. */
 function operationOf({ method, path }: Route): string {
   return `${method} ${path.replace(/:(\w+)/g, '{$1}')}`;
 }
@@ -43,9 +43,9 @@ interface Call {
   readonly status: number;
   readonly route: Route;
   readonly name: string;
-  /** Lower case, where the call asked curl for them. */
+  /** Lower case; present where the call asked curl for them. */
   readonly headers: ReadonlyMap<string, string>;
-  /** The text of a stream, and what else is JSON. */
+  /** The text of a stream, otherwise parsed JSON. */
   readonly body: unknown;
 }
 
@@ -64,7 +64,7 @@ async function readGuide(): Promise<string> {
   return [index, ...texts].join('\n');
 }
 
-/** Every call of curl leaves a file with its outcome and one with its response. The address leads to the deployment. */
+/** Makes every call of curl write its outcome and its response to files, and connect to the deployment. */
 const RECORDER = `
   curl() {
     local file="$CALLS/$(printf %04d "$(find "$CALLS" -name '*.outcome' | wc -l)")"
@@ -115,7 +115,7 @@ async function readCall(file: string): Promise<Call> {
   };
 }
 
-/** A literal path comes before one with a parameter in its place, as in `/api-keys/verify`. */
+/** A literal path wins over one with a parameter in the same place, as in `/api-keys/verify`. */
 function routeOf(method: string, pathname: string): { name: string; route: Route } {
   const literalFirst = table.toSorted(
     (a, b) => Number(a.route.path.includes(':')) - Number(b.route.path.includes(':')),
@@ -127,7 +127,7 @@ function routeOf(method: string, pathname: string): { name: string; route: Route
   return found;
 }
 
-/** What the guide says of each of its calls, in their order: the status and the code in the comment above, or nothing. */
+/** The status and code that the comment above each call announces, in order; undefined without such a comment. */
 function announced(guide: string): (string | undefined)[] {
   const lines = scriptOf(guide).split('\n');
   return lines.flatMap((line, index) =>
@@ -135,7 +135,7 @@ function announced(guide: string): (string | undefined)[] {
   );
 }
 
-/** What a reader of the guide expects of the calls that were made. */
+/** The outcome that the guide leads a reader to expect of each call. */
 function expectedOf(guide: string): string[] {
   const says = announced(guide);
   return calls.map(({ name, route }, index) => {
@@ -234,7 +234,7 @@ describe('the script of the API guide', () => {
     expect(credits).toEqual(['credits.granted', 'credits.low', 'credits.removed']);
     expect(ofKey!.slice(0, 2)).toEqual(['api_key.created', 'api_key.used']);
     expect(ofKey).toEqual(expect.arrayContaining(['api_key.updated', 'api_key.rotated', 'api_key.disabled']));
-    // Revoked, refused, deleted, refused.
+    // The key is revoked, rejected, deleted, rejected.
     expect(ofKey!.slice(-4)).toEqual(['api_key.revoked', 'api_key.denied', 'api_key.revoked', 'api_key.denied']);
     expect(new Set(denials)).toEqual(new Set(['api_key.denied']));
     expect(personal).toEqual(expect.arrayContaining(['user.registered', 'user.password_changed', 'user.login_failed']));
@@ -405,7 +405,7 @@ it('every heading that a document points to exists', async () => {
   }
 });
 
-/** As the repository's host makes anchors of them. */
+/** Anchors of headings, as the repository's host creates them. */
 function headingsOf(text: string): string[] {
   return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
     heading!

@@ -29,7 +29,7 @@ const envoy = JSON.stringify(parse(snippetOf('yaml\n# Envoy')));
 const nginx = snippetOf('nginx').toLowerCase();
 const caddy = snippetOf('caddyfile').toLowerCase();
 
-/** What a client may never say, and what no API is told twice. */
+/** Headers that a gateway must not pass on from a client. */
 const forbidden = [
   ...GATEWAY_HEADERS,
   'x-authz-scope',

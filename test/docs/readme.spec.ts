@@ -19,7 +19,7 @@ it("the README's main job works as it is printed, but for the address", async ()
       expect.stringContaining('{"user":'),
       expect.stringContaining('{"type":"api'),
       expect.stringContaining('{"id":"key_'),
-      // The old secret, after the rotation.
+      // The response for the old secret, after the rotation.
       expect.stringContaining('{"type":"htt'),
       expect.stringContaining('{"data":['),
       expect.any(String),

@@ -15,7 +15,7 @@ let admission: Admission;
 beforeAll(async () => {
   deployment = await startDeployment({ worker: false });
   admission = deployment.api.get(built.Admission);
-  // A failover loses changes below the triggers that keep every login from taking them back.
+  // The tests undo changes, as a failover can. The triggers would prevent that.
   await deployment.sql.query(
     'ALTER TABLE authz_state DISABLE TRIGGER USER; ALTER TABLE authz_change DISABLE TRIGGER USER',
   );
@@ -35,7 +35,7 @@ async function stateNow(): Promise<{ seq: number; tag: string }> {
   return rows[0]!;
 }
 
-/** As a change of this version, or of any, leaves it. */
+/** Leaves the rows that any version of the product leaves after a change. */
 async function change(id: string, kind = 'api_key'): Promise<void> {
   await deployment.sql.query(
     `WITH moved AS (UPDATE authz_state SET seq = seq + 1, tag = $2 WHERE shard = $1 RETURNING shard, seq, tag)
@@ -63,7 +63,7 @@ describe('a decision', () => {
         const outcomes = await Promise.all(made.map((event) => outcome(event)));
         const isWrong = made.map(({ basis: { restsOn } }) => restsOn.some((id) => changed.includes(id)));
         for (const [index, { apart }] of made.entries()) {
-          // A wrong one is never stored; one that is still right may be told to try again for its company, but only then.
+          // A wrong decision is never stored. A right one may be rejected for retry only if its batch has a wrong one.
           if (isWrong[index]) expect(outcomes[index]).toBe('stale');
           else if (apart || !isWrong.includes(true)) expect(outcomes[index]).toBe('admitted');
         }

@@ -20,7 +20,7 @@ afterAll(() => deployment.stop());
 
 type Query = NonNullable<NonNullable<Parameters<Client['audit']['listEvents']>[0]>['query']>;
 
-/** Everything that a query finds, page by page. */
+/** Reads all pages of a query. */
 async function read(client: Client, query: Query = {}): Promise<AuditEvent[]> {
   const items: AuditEvent[] = [];
   let cursor: string | undefined;
@@ -34,7 +34,7 @@ async function read(client: Client, query: Query = {}): Promise<AuditEvent[]> {
 
 const indexes = (items: readonly AuditEvent[]) => items.map((item) => item.leaf_index);
 
-/** A small world, so that filters meet. */
+/** A small set of values, so that filters match. */
 const keys = [1, 2].map((n) => fromUuid('key', `01900000-0000-7000-8000-00000000000${n}`));
 const users = [1, 2].map((n) => fromUuid('user', `01900000-0000-7000-8000-00000000000${n}`));
 const projects = [1, 2].map((n) => fromUuid('proj', `01900000-0000-7000-8000-00000000000${n}`));
@@ -48,7 +48,7 @@ const times = ['2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.001Z', '2026-06-
 
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 
-/** Every event is about one of two keys of the test's own, and of an organization that the caller knows. */
+/** Events about one of two keys of the test's own, in an organization that the caller knows. */
 const said: fc.Arbitrary<Said> = fc
   .record({
     type: fc.constantFrom(...types),
@@ -69,7 +69,7 @@ const said: fc.Arbitrary<Said> = fc
     data: { actor, ip, path, ...(project && { project_id: project }) },
   }));
 
-/** What keys are used and refused for, as the counters want it. */
+/** Uses and denials of keys, in the form that the counters expect. */
 const use: fc.Arbitrary<Said> = fc
   .record({
     subject: fc.constantFrom(...keys),
@@ -106,12 +106,12 @@ const filters = {
   to: fc.constantFrom(...times),
 };
 
-/** A few of the filters at once: all of them would find nothing. */
+/** Only a few of the filters together: all of them would match nothing. */
 const wish = fc
   .shuffledSubarray(Object.keys(filters) as (keyof typeof filters)[], { maxLength: 3 })
   .chain((names) => fc.record<Query>(Object.fromEntries(names.map((name) => [name, filters[name]]))));
 
-/** What is asked for, said once more and apart from how the product says it. */
+/** Whether a filter matches an event; implemented independently of the product. */
 function isWanted({ event: { type, subject, time, data } }: AuditEvent, wanted: Query): boolean {
   const outcome = type === 'api_key.used' ? 'valid' : type === 'api_key.denied' ? data['code'] : undefined;
   const isOfType = (pattern: string) =>
@@ -162,7 +162,7 @@ describe('the filters', () => {
       ),
       { numRuns: 100 },
     );
-    // Filters that never find anything would agree as well.
+    // The comparison would also succeed if the filters matched nothing.
     expect(found).toBeGreaterThan(1_000);
   });
 
@@ -339,7 +339,7 @@ describe('pages', () => {
   });
 });
 
-/** RFC 4180, read apart from how the product writes it. */
+/** Parses RFC 4180, independently of the product's writer. */
 function parseCsv(text: string): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
@@ -368,7 +368,7 @@ describe('an export', () => {
       subject: text,
       data: { user_agent: text, path: text, request_id: text, method: text, ip: text },
     }));
-    // As nobody writes them today, and as JSON may be written all the same.
+    // Formatted in a way that no version writes today, but that JSON allows.
     const spread = JSON.parse(
       Buffer.from(event(organizationId, { type: 'test.spread', subject: 's' })).toString(),
     ) as object;
@@ -502,7 +502,7 @@ describe('an export', () => {
     );
     await deployment.sql.query('GRANT SELECT ON audit_event TO keyledger_api');
     expect(outcome).toBe('cut off');
-    // What fails before that is told as a problem.
+    // A failure before the response begins is a problem response.
     await deployment.sql.query('REVOKE SELECT ON audit_event FROM keyledger_api');
     const refused = await rejection(busy.client.audit.exportEvents());
     await deployment.sql.query('GRANT SELECT ON audit_event TO keyledger_api');

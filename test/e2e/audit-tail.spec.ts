@@ -159,7 +159,7 @@ it('takes the filters of the list, but for those of time', async () => {
   await allIngested(deployment);
   for (const [place, query] of queries.entries()) {
     const { data } = await client.audit.listEvents({ query: { ...query, order: 'asc', limit: 100 } });
-    // That the account was made is older than the tail.
+    // The event of the account's creation is older than the tail.
     const expected = data.filter(({ event: { type } }) => /^(test|other|api_key)\./.test(type));
     expect(expected.length).toBeGreaterThan(0);
     const told = await readers[place]!.take(expected.length);
@@ -212,7 +212,7 @@ it('cuts a reader off who does not read, and that one resumes without a gap', as
   const text = 'x'.repeat(20_000);
   for (let n = 0; n < count; n += 100) await happen(organizationId, numbers(100, n), 'test.tail', { text });
   await allIngested(deployment);
-  // All of it has been offered once a reader who does read has it.
+  // When a second reader has received the last event, the server has offered all events to the first.
   const other = await listen(client, { type: 'test.last' });
   await happen(organizationId, ['last'], 'test.last');
   await other.take(1);
@@ -292,7 +292,7 @@ it('ends when the credential does, and lives on with one that does not', async (
   expect(told.map(subjectsOf)).toEqual([['after'], ['after']]);
   expect(lasting.map(({ comments }) => comments.at(-1))).toEqual(['heartbeat', 'heartbeat']);
   await Promise.all(lasting.map((reader) => reader.cut()));
-  // Checking is not reading: each of the two operators has read once.
+  // Checks of authority are not reads: each of the two operators has read once.
   const { rows } = await deployment.sql.query<{ reads: number }>(
     `SELECT count(*)::int AS reads FROM audit_event WHERE type = 'operator.read' AND path = '/api/v1/audit/tail'
        AND organization_id <> '00000000-0000-0000-0000-000000000000'`,

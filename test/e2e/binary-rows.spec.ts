@@ -32,7 +32,7 @@ const row = fc.record({
   b: fc.integer({ min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER }),
   c: fc.date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true }),
   d: fc.uint8Array({ maxLength: 300 }),
-  // All that a text of PostgreSQL may hold.
+  // Every text that PostgreSQL can store.
   e: fc.option(fc.string({ unit: 'binary' }).map((text) => text.toWellFormed().replaceAll('\0', ''))),
   f: fc.option(
     fc.oneof(

@@ -76,7 +76,7 @@ describe('a node that has just started', () => {
       return rows[0]!.digest;
     };
     expect(await eventually(digest, Boolean)).toHaveLength(36);
-    // Argon2id could not say yes to it any more.
+    // Argon2id can no longer accept the secret.
     await deployment.sql.query("UPDATE api_key_secret SET hash = '$argon2id$' WHERE api_key_id = $1", [toUuid(id)]);
     await deployment.apis[1]!.killAndRestart();
     await deployment.apis[1]!.ready;

@@ -8,12 +8,12 @@ import { RawConnection, rawRequest, type RawResponse } from '../support/raw-http
 
 const { registry } = await builtModule<typeof import('#libs/platform/metrics.js')>('#libs/platform/metrics.js');
 
-/** Longer than Node's own keep-alive, which applies where nothing sets another. */
+/** Longer than Node's default keep-alive, which applies if no other is set. */
 const LONGER_THAN_NODES_MS = 7_000;
-/** As long as the slowest proxy that is documented keeps an idle connection. */
+/** The longest time that a documented proxy keeps an idle connection. */
 const LONGEST_PROXY_MS = 600_000;
 
-/** Served by Nest, and beside it. */
+/** A path served by Nest, and one served beside it. */
 const paths = ['/health/live', '/authz'];
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: keyledger.test\r\n\r\n`;
 
@@ -217,7 +217,7 @@ describe('a server that stops', () => {
     await sleep(100);
     const startedAt = performance.now();
     await deployment.stop();
-    // Within the time after which the process would give up and say that it failed.
+    // Less than the time after which the process gives up and reports a failure.
     expect(performance.now() - startedAt).toBeLessThan(9_000);
     for (const connection of [resting!, resumed!, silent!, headers!, body!]) {
       expect(await connection.closesWithin(1_000)).toBe(true);

@@ -14,7 +14,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-/** An organization with a key, and a way to ask for it at a cost. */
+/** An organization with a key, and a function that uses the key at a cost. */
 async function newCustomer() {
   const account = await deployment.account();
   const params = { id: account.organizationId };

@@ -9,7 +9,7 @@ import { startDeployment, type Deployment } from '../support/deployment.js';
 
 const SCRIPT = 'console.log("of the dashboard");';
 
-/** A build small enough to be told apart: what is served is its page, its files, or the API. */
+/** A minimal build with distinguishable content, to tell apart its page, its files and the API. */
 async function smallBuild(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'keyledger-dashboard-'));
   await mkdir(join(folder, 'assets'));

@@ -10,7 +10,7 @@ const all = Object.entries(dialects).flatMap(([dialect, { routes }]) =>
   routes.map(({ route }) => ({ dialect, route })),
 );
 
-/** Which dialects respond, and which the OpenAPI document describes. */
+/** Returns the dialects that respond, and those that the OpenAPI document describes. */
 async function speaking(): Promise<{ responding: Set<string>; described: Set<string> }> {
   const responding = new Set<string>();
   for (const { dialect, route } of all) {

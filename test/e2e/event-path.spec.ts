@@ -35,7 +35,7 @@ async function as(url: string, sql: string, values: unknown[] = []) {
   }
 }
 
-/** An event as the API would make it. */
+/** An event as the API would create it. */
 function event(organizationId: string, changes: object = {}): Uint8Array {
   return Buffer.from(
     JSON.stringify({
@@ -60,7 +60,7 @@ async function putIntoOutbox(organizationId: string, entries: Uint8Array[]): Pro
   ]);
 }
 
-/** Besides the one that runs. */
+/** Started in addition to the running worker. */
 const startWorkers = (number: number) =>
   Promise.all(Array.from({ length: number }, () => startWorker(deployment.database)));
 
@@ -81,7 +81,7 @@ describe('the audit log cannot be changed', () => {
     }
     if (sql.includes('default') && sql.startsWith('UPDATE')) return;
     await expect(as(deployment.database.adminUrl, sql)).rejects.toThrow('append-only');
-    // The switch that turns ordinary triggers off.
+    // This setting disables ordinary triggers.
     await expect(as(deployment.database.adminUrl, `SET session_replication_role = replica; ${sql}`)).rejects.toThrow(
       'append-only',
     );
@@ -284,7 +284,7 @@ describe('an admission', () => {
     await allIngested(deployment);
     const shard = shardOf(quiet.organizationId);
     const blocker = await deployment.sql.connect();
-    // While the worker may not take them, they stay to be counted.
+    // While the worker is blocked, the rows stay in the outbox and can be counted.
     await blocker.query('BEGIN');
     await blocker.query('SELECT FROM ingest FOR UPDATE');
     const basis = await basisOf(shard);

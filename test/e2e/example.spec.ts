@@ -13,10 +13,10 @@ import { createExample, ExampleModule } from '../../apps/example/example.js';
 import { COMPILE_CACHE, startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 
-/** All of 127/8 is this machine on Linux; elsewhere only one address is. */
+/** On Linux, all of 127/8 is this machine; elsewhere only one address is. */
 const CLIENT_ADDRESS = process.platform === 'linux' ? '127.0.0.2' : '127.0.0.1';
 
-/** Few enough to use them up. */
+/** Small enough for a test to use up. */
 const PUBLIC_KEY_REQUESTS = 10;
 
 let deployment: Deployment;
@@ -135,7 +135,7 @@ describe('an API that asks Keyledger about its callers', () => {
     expect(await from(`${publicKey}:${key}`, 'https://elsewhere.test')).toBe(200);
     expect(await from(publicKey, 'https://shop.example.com')).toBe(200);
     expect(await from(publicKey, 'https://elsewhere.test')).toBe(403);
-    // Longer than any origin that a browser has: the caller is wrong, not the service.
+    // Longer than the origin of any browser: the caller is at fault, not the service.
     expect(await from(publicKey, `https://${'x'.repeat(2_000)}.test`)).toBe(403);
     expect(await from(publicKey)).toBe(403);
   });
@@ -170,7 +170,7 @@ describe('an API that asks Keyledger about its callers', () => {
       const response = await call({ 'x-api-key': key, origin }, path);
       expect(response.status).toBe(status);
       expect(response.headers.get('access-control-allow-origin')).toBe('*');
-      // A page that may send cookies along would act for who is signed in, not for its key.
+      // If a page could send cookies, it would act as the signed-in user instead of with its key.
       expect(response.headers.get('access-control-allow-credentials')).toBeNull();
     }
   });
@@ -338,7 +338,7 @@ describe('its process', () => {
   });
 });
 
-/** What Keyledger says when it cannot record a use. */
+/** Keyledger's response if it cannot record a use. */
 const unavailable: Problem = {
   type: 'http://keyledger.test/problems/audit_unavailable',
   title: problems.audit_unavailable.title,
@@ -353,7 +353,7 @@ async function listening(server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-/** An address where nobody listens any more. */
+/** Returns the URL of a port on which no server listens any more. */
 async function nobody(): Promise<string> {
   const server = createServer();
   const url = await listening(server);

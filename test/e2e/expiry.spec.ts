@@ -29,7 +29,7 @@ afterAll(async () => {
   await deployment.stop();
 });
 
-/** A key that was made some time ago and expires some time from now. */
+/** Creates a key with a creation time in the past and an expiry relative to now. */
 async function keyOf(createdAgo: string, expiresIn: string): Promise<string> {
   const { id } = await ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'] } });
   await moveExpiry(id, expiresIn, createdAgo);
@@ -120,7 +120,7 @@ describe('every expiry that a key reaches has its event, exactly once', () => {
     const deleted = await keyOf('30 days', '1 hour');
     await ada.client.apiKeys.delete({ params: { id: deleted } });
     for (const id of [revoked, deleted]) {
-      // The revocation before the expiry, which has passed since.
+      // Puts the revocation before the expiry, which has passed since.
       await deployment.sql.query('ALTER TABLE api_key DISABLE TRIGGER USER');
       await deployment.sql.query(`UPDATE api_key SET revoked_at = now() - interval '1 hour' WHERE id = $1`, [
         toUuid(id),
@@ -135,7 +135,7 @@ describe('every expiry that a key reaches has its event, exactly once', () => {
     const id = await keyOf('30 days', '-1 second');
     const change = await deployment.sql.connect();
     try {
-      // As a change of the API does.
+      // Locks and changes the row as the API does.
       await change.query('BEGIN');
       await change.query('SELECT FROM api_key WHERE id = $1 FOR UPDATE', [toUuid(id)]);
       await change.query(`UPDATE api_key SET expires_at = now() + interval '30 days' WHERE id = $1`, [toUuid(id)]);

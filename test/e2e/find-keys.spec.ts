@@ -5,7 +5,7 @@ import { allIngested } from '../support/events.js';
 
 let deployment: Deployment;
 let ada: Account;
-/** The addresses that the client library asked for. */
+/** The URLs that the client library requested. */
 let sent: string[];
 let client: Client;
 let key: Awaited<ReturnType<Client['apiKeys']['create']>>;
@@ -31,11 +31,11 @@ beforeEach(() => {
 
 afterAll(() => deployment.stop());
 
-/** What came of a secret behind the characters that lists show of it. */
+/** The part of a secret after the characters that lists show. */
 const restOf = (secret: string) => secret.slice(-26);
 const secretsOf = async (id: string) => (await ada.client.apiKeys.listSecrets({ params: { id } })).data;
 
-/** By the API as curl asks it, with the whole text in the address. */
+/** Calls the API as curl does, with the whole text in the URL. */
 async function ask(search: string, query = '') {
   const response = await fetch(`${deployment.url}/api/v1/api-keys?search=${encodeURIComponent(search)}${query}`, {
     headers: { authorization: `Bearer ${ada.accessToken}` },

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.js';
 
 let deployment: Deployment;
 let ada: Account;
-/** Good for `triggers:read` alone. */
+/** A key that has only `triggers:read`. */
 let weak: { id: string; key: string };
 let project: string;
 const logged: string[] = [];
@@ -28,7 +28,7 @@ interface Response {
   readonly problem: { readonly errors?: { location: string; message: string }[] } | undefined;
 }
 
-/** As it stands here: no client changes the address or the headers on the way. */
+/** Sends the request unchanged: no client may normalize the path or the headers. */
 async function ask(target: string, headers: readonly string[] = [`X-API-Key: ${weak.key}`]): Promise<Response> {
   const { hostname, port } = new URL(deployment.url);
   const socket = connect(Number(port), hostname);

@@ -162,7 +162,7 @@ describe('a rejection', () => {
     const nginx = await ask(`${path}${path.includes('?') ? '&' : '?'}nginx=1`, headers);
     expect(nginx.status).toBe([400, 402].includes(status) ? 403 : status);
     expect(nginx.headers.get('x-authz-status')).toBe(String(status));
-    // It closes the connection over one.
+    // nginx would close the connection if there were a body.
     expect(nginx.problem).toBeUndefined();
   });
 
@@ -273,7 +273,7 @@ describe('a client', () => {
   });
 });
 
-/** As it stands here, without a body. */
+/** Sends the request unchanged, without a body. */
 function rawAsk(path: string, method: string, headers: Record<string, string>): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const { hostname, port } = new URL(deployment.url);
@@ -302,7 +302,7 @@ describe('a gateway that TRUST_PROXY does not name', () => {
     const said = { 'x-forwarded-for': '198.51.100.7', 'x-forwarded-uri': '/spoofed', 'x-forwarded-method': 'POST' };
     expect((await ask('/authz', { 'x-api-key': key, ...said })).status).toBe(200);
     expect(await usesOf(id, 1)).toMatchObject([{ ip: null, path: null, method: null }]);
-    // Anybody may read this: the address of the gateway is in the log alone.
+    // Anyone can read this response, so only the log has the address of the gateway.
     expect(await proxies()).toEqual({ http: 200, status: 'degraded', detail: expect.not.stringMatching(/127\.|::1/) });
     const limited = await newKey({ allowed_ips: ['127.0.0.1', '::1'] });
     expect((await ask('/authz', { 'x-api-key': limited.key })).code).toBe('ip_not_allowed');

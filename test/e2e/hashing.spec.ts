@@ -16,7 +16,7 @@ let organizationId: string;
 let viewer: Account;
 let developer: Account;
 let operator: Account;
-/** How often Argon2id was asked for the hash of a secret. */
+/** How often Argon2id was run to hash a secret. */
 let runs = 0;
 
 beforeAll(async () => {
@@ -45,7 +45,7 @@ const body = (more: Partial<NewKey> = {}): NewKey => ({
   ...more,
 });
 
-/** What the call was refused as, and how often Argon2id ran for it. */
+/** Returns the code of the rejected call, and how often Argon2id ran for it. */
 async function costOf(call: Promise<unknown>): Promise<[string, number]> {
   const before = runs;
   const code = await codeOf(call);

@@ -4,7 +4,7 @@ import type { Client } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf } from '../support/rejection.js';
 
-/** A response that is stored for `Idempotency-Key` is shown only to a caller who could still make the call. */
+/** A response that is stored for `Idempotency-Key` is returned only to callers who could still make the call. */
 let deployment: Deployment;
 let owner: Account;
 let operator: Account;
@@ -17,11 +17,11 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-/** An organization of `owner` in which another account is an administrator. */
+/** An organization of `owner` with another account as administrator. */
 interface Team {
   readonly id: string;
   readonly member: Account;
-  /** A key of the owner's. */
+  /** A key that the owner created. */
   readonly keyId: string;
 }
 
@@ -38,7 +38,7 @@ async function newTeam(): Promise<Team> {
 
 const headers = { 'idempotency-key': 'again' };
 
-/** Each call that an administrator of an organization may repeat. */
+/** Every call that an administrator of an organization may repeat. */
 const byMembers: Record<string, (client: Client, team: Team) => Promise<unknown>> = {
   'apiKeys.create': (client, { id }) =>
     client.apiKeys.create({ headers, body: { name: 'New', organization_id: id, scopes: ['triggers:read'] } }),

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf } from '../support/rejection.js';
 
-/** What holds for every route that takes the header is in routes.spec.ts; here is what only concurrency and failure show. */
+/** routes.spec.ts tests what holds for every route with the header; this file tests concurrency and failures. */
 let deployment: Deployment;
 let ada: Account;
 

@@ -14,8 +14,8 @@ const { ExpiryNotices } = await builtModule<typeof import('#libs/api-keys/expiry
 const { DatabaseClock } = await builtModule<typeof import('#libs/platform/clock.js')>('#libs/platform/clock.js');
 
 /**
- * The life of a key over HTTP, with a clock that the test moves, against a model that knows nothing of instants: what the API
- * shows, what the verifier says of each secret, and what the audit log holds.
+ * Compares the life of a key over HTTP with a simple model, which has flags and hours instead of timestamps: the status
+ * that the API shows, the result of verifying each secret, and the events in the audit log. The test moves the clock.
  */
 
 let deployment: Deployment;
@@ -23,9 +23,9 @@ let worker: INestApplicationContext;
 let ada: Account;
 let manager: Client;
 let ask: Client['apiKeys']['verify'];
-/** By how much the clocks of the API and of the worker are ahead of the database's. */
+/** How far the clocks of the API and the worker are ahead of the database's. */
 let ahead = 0;
-/** Moves both. */
+/** Moves both clocks. */
 let advance: (milliseconds: number) => void;
 
 beforeAll(async () => {
@@ -38,7 +38,7 @@ beforeAll(async () => {
     advanceWorker(milliseconds);
   };
   ada = await deployment.account();
-  // A key does not run out while days pass, as a session would.
+  // A key does not expire while days pass, as a session would.
   const { key } = await ada.client.apiKeys.create({
     body: { name: 'Manager', scopes: ['api-keys:manage', 'api-keys:verify', 'audit:read', 'triggers:*'] },
   });
@@ -67,7 +67,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait'), hours: fc.constantFrom(1, 3, 12) }) },
 );
 
-/** In hours since it began; a step that happens at the same hour as an end happens after it. */
+/** Times are in hours since the start. A step at the same hour as an end happens after it. */
 interface Model {
   now: number;
   expires: number | null;
@@ -86,7 +86,7 @@ function statusIn(model: Model): ApiKeyStatus {
   return model.isDisabled ? 'disabled' : 'active';
 }
 
-/** @returns what the call is answered */
+/** @returns the expected outcome of the call */
 function apply(model: Model, step: Step): string {
   if (model.isDeleted) return 'not_found';
   const hasEnded = model.isRevoked || model.hasExpired;
@@ -118,7 +118,7 @@ function apply(model: Model, step: Step): string {
       const expires = step.inHours === null ? null : model.now + step.inHours;
       if (expires === null && model.expires === null) return 'done';
       if (expires !== null && expires <= model.now) return 'invalid_request';
-      // The instant is always another one, by some milliseconds.
+      // The new expiry always differs by some milliseconds.
       model.events.push('api_key.updated');
       model.expires = expires;
       return 'done';
@@ -142,7 +142,7 @@ function call(id: string, step: Step): Promise<{ key?: string } | void> {
   const { apiKeys } = manager;
   switch (step.do) {
     case 'expire': {
-      // A second short of the hour: the worker leaves an expiry alone until half a second after it.
+      // A second before the full hour, because the worker ignores an expiry until half a second after it.
       const inMs = step.inHours === null ? null : step.inHours * HOUR - 1_000;
       const at = inMs === null ? null : new Date(Date.now() + ahead + inMs).toISOString();
       return apiKeys.update({ params, body: { expires_at: at } }).then(() => undefined);
@@ -233,13 +233,13 @@ it('is what a model says, whatever is done with a key and however much time pass
       }
       await worker.get(ExpiryNotices).run();
       await worker.get(ExpiryNotices).run();
-      // The worker tells of an expiry when it looks, so that one may stand further back than it happened.
+      // The worker records an expiry when it finds it, so the event may follow events that happened later.
       expect((await eventsOf(id)).toSorted()).toEqual(model.events.toSorted());
       advance(began - ahead);
     }),
     {
       numRuns: 8,
-      // An expiry that a switch once hid, and ends that come one after the other.
+      // An expiry that disabling once hid, and ends that follow each other.
       examples: [
         [
           [

@@ -161,7 +161,7 @@ describe('revoking', () => {
 });
 
 describe('an expired key', () => {
-  /** Expired, and disabled before that or not. The clock stands after the expiry until the test has run. */
+  /** Expires a key, optionally disabled before, and keeps the clock after the expiry during `work`. */
   async function whenExpired(disable: boolean, work: (key: { id: string; key: string }) => Promise<void>) {
     const key = await newKey();
     const params = { id: key.id };

@@ -5,7 +5,7 @@ import { toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { codeOf } from '../support/rejection.js';
 
-/** Every place that tells or uses the status of a key, over all combinations of the instants that it follows from. */
+/** Tests every place that shows or uses the status of a key, with all combinations of the times that determine it. */
 
 let deployment: Deployment;
 let ada: Account;

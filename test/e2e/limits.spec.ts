@@ -34,7 +34,7 @@ const newKey = ({ client }: Account, projectId?: string, organizationId?: string
   });
 const newProject = async ({ client }: Account) => (await client.projects.create({ body: { name: 'Project' } })).id;
 
-/** How the calls end, all made at once. */
+/** Makes all calls at once, and counts their outcomes. */
 async function outcomes(calls: readonly Promise<unknown>[]): Promise<Record<string, number>> {
   const all = await Promise.all(calls.map(outcomeOf));
   return Object.fromEntries(
@@ -55,7 +55,7 @@ describe('the keys of an organization', () => {
 
     await ada.client.apiKeys.revoke({ params: { id: ids[0]! } });
     expect(await outcomes([create(), create()])).toEqual({ done: 1, limit_reached: 1 });
-    // One that is revoked is deleted: it made its room before.
+    // Deleting a revoked key makes no room: the revocation did that already.
     await ada.client.apiKeys.delete({ params: { id: ids[0]! } });
     expect(await outcomeOf(create())).toBe('limit_reached');
     await ada.client.apiKeys.delete({ params: { id: ids[1]! } });
@@ -72,7 +72,7 @@ describe('the keys of an organization', () => {
     expect(await outcomes(create(second))).toEqual({ done: KEYS_OF_PROJECT, limit_reached: 2 });
     expect(await codeOf(newKey(ada))).toBe('limit_reached');
     await newKey(bob);
-    // A project that is deleted makes room at once, before the worker has come to its keys.
+    // Deleting a project makes room at once, before the worker has revoked its keys.
     expect(await ada.client.projects.delete({ params: { id: first }, query: { api_keys: 'revoke' } })).toEqual({
       revoked_api_keys: KEYS_OF_PROJECT,
     });
@@ -181,7 +181,7 @@ describe('what else an organization and a user have', () => {
     const { data } = await bob.client.organizations.list();
     const own = data.find(({ personal }) => !personal)!;
     const outcome = outcomeOf(bob.client.members.remove({ params: { id: own.id, user_id: bob.userId } }));
-    // The last owner stays: the room has to come from elsewhere.
+    // The last owner cannot leave, so room must come from elsewhere.
     expect(await outcome).toBe('conflict');
     const eve = await deployment.account();
     await eve.client.invitations.accept({ body: { token } });

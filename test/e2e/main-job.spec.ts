@@ -53,7 +53,7 @@ describe('a key', () => {
       expect.objectContaining({ method: 'GET', path: '/api/v1/whoami', ip: '127.0.0.1', cost: 0 }),
     ]);
     const counted = await ada.client.apiKeys.get({ params: { id: created.id } });
-    // They are calls of our own API, not requests to the owner's.
+    // Calls of our own API do not count as requests to the owner's API.
     expect(counted.usage_count).toBe(0);
     expect(counted.last_used_at).toBe(auditLog.data[0]!.event.time);
   });

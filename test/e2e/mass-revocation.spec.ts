@@ -30,7 +30,7 @@ let deployment: Deployment;
 let ada: Account;
 
 beforeAll(async () => {
-  // Without a worker no mass revocation reaches the rows of its keys.
+  // Without a worker, a mass revocation does not reach the rows of its keys.
   deployment = await startDeployment({ worker: false });
   ada = await deployment.account();
 });
@@ -58,7 +58,7 @@ async function join(team: string, account?: Account): Promise<Account> {
 const leave = (team: string, member: Account) =>
   ada.client.members.remove({ params: { id: team, user_id: member.userId }, query: { revoke_keys: 'true' } });
 
-/** Runs the worker until it has finished every mass revocation and written every event. */
+/** Runs the worker until it has finished every mass revocation and ingested every event. */
 async function workOff(): Promise<void> {
   const worker = await startWorker(deployment.database);
   const pending = async () =>
@@ -235,7 +235,7 @@ describe('a member who went with their keys and comes back', () => {
     expect(await leave(elsewhere, bob)).toEqual({ revoked_api_keys: 0 });
     await workOff();
     expect(await state()).toEqual(['revoked', 'revoked', 'done']);
-    // Again, for the keys that are new.
+    // Leaving again revokes the new keys.
     expect(await leave(team, bob)).toEqual({ revoked_api_keys: 1 });
     expect(await state()).toEqual(['revoked', 'revoked', 'revoked']);
   });
@@ -254,7 +254,7 @@ describe('whoever rebuilds the life of keys from the log', () => {
       await bob.client.apiKeys.create({ body: { ...body, project_id: project } }),
     ];
     expect(await deleteProject(project)).toEqual({ revoked_api_keys: 2 });
-    // The key that went with the project is not counted again.
+    // The key that was revoked with the project is not counted again.
     expect(await leave(team, bob)).toEqual({ revoked_api_keys: 1 });
     await join(team, bob);
     const ofBobLater = await bob.client.apiKeys.create({ body });
@@ -282,7 +282,7 @@ describe('whoever rebuilds the life of keys from the log', () => {
   });
 });
 
-/** Whether each key is alive, by the rule that the documents give. */
+/** Whether each key is active, by the rule in the documentation. */
 function replay(log: readonly DomainEvent[]): Map<string, boolean> {
   const keys = new Map<string, { projectId: string | undefined; userId: string | undefined; seq: number }>();
   const alive = new Map<string, boolean>();

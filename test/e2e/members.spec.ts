@@ -19,7 +19,7 @@ const newTeam = async () => (await ada.client.organizations.create({ body: { nam
 const invite = (team: string, role: Role, by = ada, email?: string) =>
   by.client.invitations.create({ params: { id: team }, body: { role, ...(email && { email }) } });
 
-/** Somebody new with this role. */
+/** Creates a new user with this role. */
 const join = async (team: string, role: Role) => deployment.account((await invite(team, role)).token);
 const rolesIn = async (team: string) =>
   new Map(
@@ -258,7 +258,7 @@ describe('a role', () => {
     const team = await newTeam();
     const bob = await join(team, 'owner');
     expect(await codeOf(setRole(ada, await newTeam(), ada.userId, 'viewer'))).toBe('conflict');
-    // Each takes the other's role, and each leaves: one owner has to be left.
+    // Both change the other's role and both leave, all at once: one owner must remain.
     const outcomes = await Promise.all([
       outcomeOf(setRole(ada, team, bob.userId, 'viewer')),
       outcomeOf(setRole(bob, team, ada.userId, 'viewer')),
@@ -387,7 +387,7 @@ describe("a developer's keys", () => {
       }
       await apiKeys.update({ params: { id: own.id }, body: { description: 'Changed' } });
     }
-    // In their personal organization they own everything.
+    // In their personal organization they are the owner.
     expect((await bob.client.apiKeys.list()).total).toBe(3);
     await bob.client.apiKeys.create({ body: { name: 'Personal', scopes: ['*:*'] } });
     expect((await bob.client.apiKeys.list()).total).toBe(4);

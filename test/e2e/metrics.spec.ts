@@ -33,7 +33,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The value of a sample, by its name with its labels as they are written. */
+/** The value of a sample, by its name and labels as written in the output. */
 async function value(of: WatchedProcess, sample: string): Promise<number> {
   const line = (await of.metrics()).split('\n').find((text) => text.startsWith(`${sample} `));
   return Number(line?.slice(sample.length + 1));
@@ -141,7 +141,7 @@ describe('docs/operations.md', () => {
   });
 });
 
-/** Our metrics of a process, with their labels. */
+/** The product's own metrics of a process, with their labels. */
 async function exposed(process: string, of: WatchedProcess): Promise<string[]> {
   const text = await of.metrics();
   return Array.from(text.matchAll(/^# TYPE (keyledger_\w+) (\w+)$/gm), ([, name, type]) => {

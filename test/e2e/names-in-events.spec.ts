@@ -42,7 +42,7 @@ describe('somebody who has left', () => {
       body: { role: 'viewer' },
     });
     await owner.client.members.remove({ params: { id: organizationId, user_id: leaver.userId }, query: {} });
-    // As if the account were called otherwise today.
+    // The account has another name today.
     await deployment.sql.query("UPDATE user_account SET name = 'Somebody Else' WHERE email = $1", [leaver.email]);
 
     const actor = { type: 'user', id: leaver.userId, ...person(leaver) };

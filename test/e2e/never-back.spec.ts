@@ -8,7 +8,7 @@ let deployment: Deployment;
 let ada: Account;
 let keyId: string;
 
-/** Something of every kind that may end, ended. */
+/** Creates one of everything that can end, and ends it. */
 beforeAll(async () => {
   deployment = await startDeployment({ env: { DEFAULT_CREDITS: '1000' } });
   ada = await deployment.account();
@@ -62,7 +62,7 @@ const INSUFFICIENT_PRIVILEGE = '42501';
 const expectRefused = (url: string, sql: string) =>
   expect(as(url, sql)).rejects.toMatchObject({ code: INSUFFICIENT_PRIVILEGE });
 
-/** What the service itself never does, and the login of its process cannot do either. */
+/** Changes that the service never makes, and that its database login cannot make either. */
 const byTheApi = [
   'UPDATE authz_state SET seq = seq - 1, tag = tag + 1',
   'UPDATE authz_state SET seq = 0',
@@ -157,7 +157,7 @@ const byTheWorker = [
   'UPDATE api_key SET revoked_at = NULL',
 ];
 
-/** What would take the triggers away, or go past them. */
+/** Attempts to remove or bypass the triggers. */
 const byEither = [
   'SET session_replication_role = replica',
   'SET ROLE keyledger_owner',

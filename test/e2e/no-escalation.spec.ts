@@ -39,7 +39,7 @@ const registered = half.filter((scope) => !['triggers:manage', 'api-keys:read', 
 
 const rate = (limit: number, seconds: number): RateLimit => ({ name: `n${seconds}`, limit, window_seconds: seconds });
 
-/** What a key may be asked for. Tests run on loopback, so every set of addresses holds that, or none does. */
+/** Requested properties of a key. Tests run on loopback, so each list of addresses is empty or contains it. */
 const wish = fc.record({
   scopes: fc.uniqueArray(fc.constantFrom('*:*', '*:read', ...registered), { minLength: 1, maxLength: 3 }),
   environment: fc.constantFrom('test' as const, 'live' as const),
@@ -59,7 +59,7 @@ type Wish = typeof wish extends fc.Arbitrary<infer W> ? W : never;
 const step = fc.record({
   how: fc.constantFrom('create', 'rotate', 'update', 'enable', 'widen addresses', 'widen rates', 'widen expiry'),
   wish,
-  /** Which of the keys that there are it is about. */
+  /** The index of the affected key. */
   which: fc.nat(),
 });
 
@@ -76,7 +76,7 @@ function bodyOf({ scopes, environment, project, days, ips, rates }: Wish): NewKe
   };
 }
 
-/** In what a key reaches further than another, said once more and apart from how the product says it. */
+/** The properties in which a key reaches further than another; implemented independently of the product. */
 function reachesFurther(held: ApiKey, than: ApiKey): string[] {
   const further: string[] = [];
   if (missingScopes(than.scopes, held.scopes).length > 0) further.push('scopes');
@@ -137,7 +137,7 @@ it('no sequence of calls gives the holder of a key the secret of one that reache
     ),
     { numRuns: 60 },
   );
-  // It would also hold if everything were refused.
+  // Without this, the test would also succeed if every call were rejected.
   expect(handedOver).toBeGreaterThan(5);
 });
 

@@ -7,7 +7,7 @@ import { allRoutes } from '#libs/contract/routes.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { RawClient, RawConnection, rawRequest, type RawResponse } from '../support/raw-http.js';
 
-/** Made from the route table: no target, query, method or header makes any route fail. */
+/** Generated from the route table: no target, query, method or header makes any route fail. */
 let deployment: Deployment;
 let client: RawClient;
 let ada: Account;
@@ -38,7 +38,7 @@ function expectNoFailure(what: string, { status, body }: RawResponse): void {
   expect(body).not.toMatch(/\uFFFD|node_modules|\bat .*:\d+:\d+/);
 }
 
-/** Segments of a path, and values in a query. */
+/** Values for path segments and query parameters. */
 const oddSegments = [
   '',
   '*',
@@ -93,7 +93,7 @@ const oddities = [
 
 describe.each(table)('$name', ({ route }) => {
   const account = () => (route.policy === 'operator' ? operator : ada);
-  // Nothing that exists is named, so that nothing is destroyed.
+  // The ids do not exist, so that nothing is destroyed.
   const path = route.path.replace(/:\w+/g, 'key_01h455vb4pex5vsknk084sn02q');
   const isEndless = route.success.stream?.includes('text/event-stream');
   const changesNothing = route.method === 'GET' || route.path.includes(':');
@@ -134,7 +134,7 @@ describe.each(table)('$name', ({ route }) => {
       'If-Modified-Since: nonsense',
       'Last-Event-ID: 999999999999999',
       'Idempotency-Key: \u00ff',
-      // Before an upgrade: behind one that it passes over, Node notices what is wrong only when the time for headers is over.
+      // Sent before an ignored upgrade: after one, Node notices the error only when the time for headers has passed.
       'Accept: \u0001',
       'Connection: upgrade\r\nUpgrade: websocket',
       'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA',

@@ -19,7 +19,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-/** Registration is by invitation: into an organization of the operator, which the new user leaves again. */
+/** Registers by invitation into an organization of the operator, which the new user then leaves. */
 async function newCustomer(): Promise<Account> {
   const { id } = await operator.client.organizations.create({ body: { name: 'Door' } });
   const { token } = await operator.client.invitations.create({ params: { id }, body: { role: 'viewer' } });
@@ -86,7 +86,7 @@ describe('operators', () => {
       name: 'Ada Lovelace',
       email: operator.email,
     });
-    // What they had given is not theirs to give any more.
+    // A former operator's invitations are no longer valid.
     const late = deployment.client().invitations.describe({ body: { token: pending.token } });
     expect(await codeOf(late)).toBe('invalid_link');
     const last = operator.client.deployment.removeOperator({ params: { id: operator.userId } });
@@ -314,7 +314,7 @@ describe('a scope ceiling', () => {
     await setCeiling(customer, ['triggers:read', 'api-keys:manage']);
     const { apiKeys } = deployment.client({ apiKey: manager.key });
     expect(await codeOf(apiKeys.rotate({ params: { id: wide.id } }))).toBe('beyond_authority');
-    // An owner may, for the owner reaches all of it.
+    // An owner may, because the owner's authority covers it.
     await customer.client.apiKeys.rotate({ params: { id: wide.id } });
   });
 });
@@ -430,7 +430,7 @@ describe('a service key', () => {
       { ...from, method: 'POST', path: '/verify', route: null, behindUnknownProxy: false, originAllowed: false },
       async () => {
         const caller = await deployment.api.get(ApiKeyCredentials, { strict: false }).authenticate(service.key, []);
-        // Between its admission and that of the key that it asks about.
+        // Revoked between the authentication of the service key and the verification of the other key.
         await operator.client.apiKeys.revoke({ params: { id: service.id } });
         return deployment.api
           .get(ApiKeyVerifier, { strict: false })

@@ -146,7 +146,7 @@ describe('a public key alone', () => {
     const wide = await newKey({ scopes: ['events:read'], public_scopes: [] });
     const widen = apiKeys.update({ params: { id: wide.id }, body: { public_scopes: ['events:read'] } });
     expect(await codeOf(widen)).toBe('beyond_authority');
-    // Closing it is narrowing it.
+    // Removing all domains narrows the key.
     expect((await apiKeys.update({ params: { id: wide.id }, body: { allowed_domains: [] } })).allowed_domains).toEqual(
       [],
     );

@@ -5,11 +5,11 @@ import { startDeployment, type Account, type Deployment } from '../support/deplo
 
 const { DATABASE_POOL } = await builtModule<typeof import('#libs/database/database.js')>('#libs/database/database.js');
 
-/* Preflights are anonymous, so what they cost is bounded, however many there are and whatever their origin. */
+/* Preflights are anonymous, so their cost is bounded, whatever their number and origins. */
 
 let deployment: Deployment;
 let ada: Account;
-/** The statements that looked for origins, and how many of them ran at once. */
+/** The statements that looked for origins, and the most that ran at once. */
 let asked: unknown[][];
 let most: number;
 
@@ -34,7 +34,7 @@ beforeAll(async () => {
 beforeEach(() => {
   asked = [];
   most = 0;
-  // What was answered before counts no longer.
+  // Expires the cached results of earlier tests.
   deployment.advance(60_000);
 });
 
@@ -82,7 +82,7 @@ it('a flood of origins takes two connections at the most, and one that is known 
   const known = await Promise.all(Array.from({ length: 20 }, () => preflight('https://known.test')));
   expect(known.map(({ allowed }) => allowed)).toEqual(Array.from({ length: 20 }, () => 'https://known.test'));
   const statuses = new Set((await Promise.all(flood)).map(({ status }) => status));
-  // Beyond a bound they are told to come back.
+  // Beyond a limit they are rejected with 503.
   expect([...statuses].filter((status) => status !== 204 && status !== 503)).toEqual([]);
   expect(most).toBeLessThanOrEqual(2);
   expect(await preflight('https://known.test')).toMatchObject({ allowed: 'https://known.test' });

@@ -171,7 +171,7 @@ describe('a key of a project', () => {
     expect((await verify(key, blog)).code).toBe('wrong_project');
     expect((await verify(free, shop)).code).toBe('valid');
     expect((await verify(free)).api_key!.project_id).toBeNull();
-    // Neither a project that does not exist nor somebody else's is one of this key's organization.
+    // A project of another organization is rejected like one that does not exist.
     const bob = await deployment.account();
     const { id: bobs } = await bob.client.projects.create({ body: { name: "Bob's" } });
     expect((await verify(free, bobs)).code).toBe('wrong_project');

@@ -33,7 +33,7 @@ it('with BullMQ on Redis every use is in the audit log and counted within two se
 });
 
 it('with the queue away from the start the API serves, says so, and loses nothing', async () => {
-  // Nothing listens on port 1.
+  // No server listens on port 1.
   const deployment = await startDeployment({ env: { REDIS_URL: 'redis://127.0.0.1:1' }, worker: false });
   try {
     const ada = await deployment.account();

@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-/** So long that nothing comes back while a test runs. */
+/** So long that nothing is refilled during a test. */
 const WINDOW = 86_400;
 const perDay = (limit: number, name = 'per-day') => ({ name, limit, window_seconds: WINDOW });
 
@@ -119,7 +119,7 @@ describe('a limit of a key', () => {
             const codes = await Promise.all(costs.map(use));
             const spent = costs.filter((_, n) => codes[n] === 'valid').reduce((sum, cost) => sum + cost, 0);
             expect(spent).toBeLessThanOrEqual(left);
-            // Nothing was refused that what was left in the end would have let through.
+            // No use was rejected that the final remainder would have covered.
             left -= spent;
             for (const [n, cost] of costs.entries()) if (codes[n] !== 'valid') expect(cost).toBeGreaterThan(left);
           }
@@ -230,7 +230,7 @@ describe('setting limits', () => {
     expect([await use(3), await use(2)]).toEqual(['rate_limited', 'valid']);
     await update([perDay(5)]);
     expect(await use()).toBe('rate_limited');
-    // Another window continues what is known of it.
+    // A limit with another window continues with the earlier count.
     await update([{ ...perDay(5), window_seconds: WINDOW - 60 }]);
     expect(await use()).toBe('rate_limited');
     await update([{ ...perDay(14), window_seconds: WINDOW - 60 }]);

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 
-/** What must be in no event, by what it is. */
+/** Values that no event may contain, by description. */
 const planted = new Map<string, string>();
 
 function plant(what: string, value: string): string {
@@ -14,7 +14,7 @@ function plant(what: string, value: string): string {
 const word = () => `zq${randomBytes(8).toString('hex')}`;
 const email = (what: string) => plant(what, `${word()}@example.com`);
 
-/** Addresses of clients, as they are written in X-Forwarded-For, and how the recorded ones begin. */
+/** Client addresses as sent in X-Forwarded-For, and the beginning of their recorded form. */
 const ADDRESSES = ['203.0.113.77', '::ffff:198.51.100.88', '2001:db8:77:66:55:44:33:22'];
 for (const address of ADDRESSES) plant(`the address ${address}`, address.replace('::ffff:', ''));
 
@@ -50,7 +50,7 @@ interface Sent {
 }
 let requests = 0;
 
-/** Of every kind of event that knows an address, a user agent or a name. */
+/** Causes every kind of event that involves an address, a user agent or a name. */
 async function doAll(operator: Account): Promise<void> {
   const password = `${word()} above the quay`;
   const account = { email: email('the address of an account'), password };
@@ -101,7 +101,7 @@ async function doAll(operator: Account): Promise<void> {
   await send('POST', `/api/v1/api-keys/${made['id']}/revoke`, { key });
 }
 
-/** All bytes of events, waiting and ingested, and the sessions, which live longer than their request. */
+/** All bytes of events in the outbox and the audit log, and the sessions, which live longer than their request. */
 async function stored(tables: readonly string[]): Promise<string> {
   const texts = await Promise.all(
     tables.map((table) => deployment.sql.query<{ row: string }>(`SELECT concat_ws(' ', t.*) AS row FROM ${table} t`)),

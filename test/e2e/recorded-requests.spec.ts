@@ -4,10 +4,7 @@ import type { Client } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 
-/*
- * What the audit log says of a request: where it went whatever it was disguised as, and none of the secrets that were in
- * it.
- */
+/* The audit log records where a request went, however it was disguised, and none of its secrets. */
 
 let deployment: Deployment;
 let ada: Account;
@@ -41,7 +38,7 @@ describe('a path is recorded as the one that was served', () => {
     async (path) => {
       const { id, key } = await newKey();
       const { status } = await ask(path, { 'x-api-key': key });
-      // An unknown parameter may be refused, after the key was accepted.
+      // An unknown parameter may be rejected, but only after the key was accepted.
       expect([200, 400]).toContain(status);
       expect((await recordedOf(id)).at(-1)).toMatchObject({ method: 'GET', path: '/api/v1/whoami' });
     },
@@ -74,7 +71,7 @@ it('a call of our own API is recorded with the route that its path led to, a req
   expect(recorded).toContainEqual(
     expect.objectContaining({ method: 'GET', path: `/api/v1/api-keys/${id}`, route: '/api/v1/api-keys/{id}' }),
   );
-  // It lacks the scope: a denial.
+  // The key lacks the scope, so this is a denial.
   expect(recorded).toContainEqual(
     expect.objectContaining({
       code: 'insufficient_scope',
@@ -101,7 +98,7 @@ describe('a secret is in no event, wherever it was and however it was written', 
     ['encoded wholly', [...Buffer.from(secret)].map((code) => `%${code.toString(16)}`).join('')],
   ] as const;
 
-  /** As a viewer of the log might read it: decoded as often as it takes. */
+  /** Searches the audit log as a reader might see it, decoded repeatedly. */
   async function expectUnseen(): Promise<void> {
     await allIngested(deployment);
     const { rows } = await deployment.sql.query<{ entry: Buffer }>('SELECT entry FROM audit_event');

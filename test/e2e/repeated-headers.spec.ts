@@ -18,7 +18,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-/** With these headers, each in a line of its own, as no client of Node sends them. */
+/** Sends each header on its own line, which Node's clients do not do. */
 async function send(target: string, headers: readonly string[], { method = 'GET', body = '' } = {}) {
   const { hostname, port } = new URL(deployment.url);
   const socket = connect(Number(port), hostname);

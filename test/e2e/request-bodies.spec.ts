@@ -7,7 +7,7 @@ import { startDeployment, type Account, type Deployment } from '../support/deplo
 import { eventually } from '../support/eventually.js';
 import { RawClient, rawRequest, type RawResponse } from '../support/raw-http.js';
 
-/** No response to a request that is refused is larger, whatever the request was. */
+/** The largest response to a rejected request, whatever the request is. */
 const MAX_REFUSAL_BYTES = 16 * 1024;
 
 let deployment: Deployment;
@@ -33,14 +33,14 @@ const writing = table.filter(({ route }) => route.method !== 'GET');
 
 interface Sent {
   readonly body?: string | Uint8Array;
-  /** Without it none is sent. */
+  /** Without it, no `Content-Type` is sent. */
   readonly type?: string | undefined;
   readonly headers?: readonly string[];
   readonly query?: string;
   readonly chunked?: boolean;
 }
 
-/** As bytes: an HTTP client would mend some of it. */
+/** Sent as bytes, because an HTTP client would correct some errors. */
 function send(
   { name, route }: NamedRoute,
   { body = '', type, headers = [], query = '', chunked }: Sent,
@@ -64,7 +64,7 @@ function send(
 
 const sendJson = (to: NamedRoute, body: string | Uint8Array, type = 'application/json') => send(to, { body, type });
 
-/** In the shape of the route, and small. */
+/** Expects a small rejection in the format of the route. */
 function expectRefused({ route }: NamedRoute, { status, body, headers }: RawResponse, code: ProblemCode): void {
   expect({ status, body }).toEqual({ status: route.rejections?.statuses[code] ?? problems[code].status, body });
   expect(Buffer.byteLength(body)).toBeLessThan(MAX_REFUSAL_BYTES);
@@ -149,7 +149,7 @@ describe.each(writing)('$name, its body', (to) => {
   });
 
   it('that is empty is none, whatever its type and however it ends', async () => {
-    // The first of these calls ends the session that the others would need.
+    // The first call would end the session that the others need.
     if (to.name === 'auth.logout') return;
     const none = await send(to, {});
     expect(none.status).toBeLessThan(500);

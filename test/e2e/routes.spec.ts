@@ -7,8 +7,8 @@ import { allRoutes } from '#libs/contract/routes.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 
 /**
- * Made from the route table: whatever is added to it is tried here without a credential, with too few scopes, with
- * another tenant's ids and with malformed input. A route without a sample below fails.
+ * Generated from the route table: each route is called without a credential, with too few scopes, with another tenant's
+ * ids and with malformed input. A route without a sample below fails.
  */
 let deployment: Deployment;
 let ada: Account;
@@ -21,7 +21,7 @@ let invitation: { id: string; token: string };
 let adasKey: { id: string; key: string };
 let adasProject: string;
 let adasSession: string;
-/** Another tenant's, for each kind of thing that a route names by its id. */
+/** Ids of another tenant, for each kind of object that a route names by its id. */
 let bobs: Record<string, string>;
 let bobsKey: { id: string; key: string; updated_at: string };
 
@@ -47,7 +47,7 @@ beforeAll(async () => {
   };
 });
 
-/** An organization with a second member, a project and an open invitation. */
+/** Creates an organization with a second member, a project and an open invitation. */
 async function organizationOf({ client }: Account) {
   const { id } = await client.organizations.create({ body: { name: 'Team' } });
   const invite = () => client.invitations.create({ params: { id }, body: { role: 'viewer' } });
@@ -67,7 +67,7 @@ interface Sample {
   readonly body?: Record<string, unknown>;
 }
 
-/** A good request for each route, on what belongs to Ada. */
+/** A valid request for each route, for objects of Ada. */
 const samples: Record<string, () => Sample> = {
   'auth.register': () => ({ body: { email: 'new@example.com', password: 'quiet harbour nine lamps', name: 'New' } }),
   'auth.login': () => ({ body: { email: ada.email, password: ada.password, session: 'token' } }),
@@ -189,7 +189,7 @@ function problemIn({ type, body }: Response): Problem {
   return Problem.parse(body);
 }
 
-/** Every rejection is a problem that the route's entry in the OpenAPI document announces, and names the request. */
+/** Every rejection names its request and is a problem that the route's entry in the OpenAPI document lists. */
 function expectProblem(route: Route, response: Response, code: ProblemCode): void {
   expect(problemsOf(route)).toContain(code);
   expect(response.headers.get('cache-control')).toBe('no-store');
@@ -200,7 +200,7 @@ function expectProblem(route: Route, response: Response, code: ProblemCode): voi
   expect(problem.request_id).toBe(response.headers.get('x-request-id'));
 }
 
-/** In the shape that the clients of a dialect know. */
+/** Expects a rejection in the format of the dialect. */
 function expectRejection(rejections: Rejections, response: Response, code: ProblemCode): void {
   expect(response.type).toMatch(/^application\/json/);
   expect(rejections.body.safeParse(response.body).success).toBe(true);
@@ -209,12 +209,12 @@ function expectRejection(rejections: Rejections, response: Response, code: Probl
 
 const as = (account: Account) => ({ authorization: `Bearer ${account.accessToken}` });
 const asUser = () => as(ada);
-/** A dialect that has one text for all of it names the places there. */
+/** The locations of errors. A dialect with a single text names them there. */
 function locations({ body }: Response): string[] | undefined {
   const { errors, message } = body as Partial<Problem> & { message?: string };
   return errors?.map(({ location }) => location) ?? message?.match(/\b(body|query|params)\b[.\w[\]]*/g)?.map(String);
 }
-/** Of somebody who may call the route. */
+/** A credential that may call the route. */
 function goodCredential(route: Route): Record<string, string> {
   if (route.policy === 'public') return {};
   return as(route.policy === 'operator' ? operator : ada);
@@ -502,7 +502,7 @@ describe.each(ids)('$name, its $parameter', ({ name, route, parameter }) => {
   });
 });
 
-/** For each route that takes `Idempotency-Key`, what makes its request another one. */
+/** For each route with `Idempotency-Key`, a change that makes the request a different one. */
 const others: Record<string, Record<string, unknown>> = {
   'organizations.create': { name: 'Other' },
   'invitations.create': { role: 'auditor' },

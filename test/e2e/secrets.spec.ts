@@ -12,17 +12,17 @@ import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 import { receiveTraces, startWatched, type TraceReceiver, type WatchedProcess } from '../support/watched-processes.js';
 
-/** What must come out nowhere, by what it is. */
+/** Secrets that must not appear in any output, by description. */
 const secrets = new Map<string, string>();
 
-/** A secret that only its place makes one. */
+/** Creates a random value that is a secret only by its place. */
 function plant(what: string): string {
   const secret = `Zq${randomBytes(12).toString('hex')}`;
   secrets.set(what, secret);
   return secret;
 }
 
-/** A secret that the service made. What may be shown of it is at its begin. */
+/** Remembers a secret that the service created. Its beginning may be shown. */
 function keep(what: string, token: string): string {
   secrets.set(what, token.slice(-20));
   return token;
@@ -36,10 +36,10 @@ let receiver: TraceReceiver;
 let api: WatchedProcess;
 let worker: WatchedProcess;
 const logins: string[] = [];
-/** Everything that came out, by its place. */
+/** Everything that was output, by place. */
 const found: [place: string, content: string][] = [];
 
-/** A login of its own, because its password is one of the secrets. */
+/** Creates a separate login, because its password is one of the secrets. */
 async function databaseUrl(role: 'api' | 'worker'): Promise<string> {
   const url = new URL(database.adminUrl);
   url.username = `secrets_${role}_${randomBytes(6).toString('hex')}`;
@@ -83,7 +83,7 @@ interface Asked {
   readonly json?: unknown;
 }
 
-/** Asks, and keeps the response if it is a rejection: what was asked for may be shown. */
+/** Sends a request, and keeps the response if it is a rejection: successful responses may contain the secret. */
 async function ask(path: string, { json, ...rest }: Asked = {}): Promise<Response> {
   const headers = { ...(json !== undefined && { 'content-type': 'application/json' }), ...rest.headers };
   const body = json === undefined ? rest.body : JSON.stringify(json);
@@ -100,7 +100,7 @@ async function ask(path: string, { json, ...rest }: Asked = {}): Promise<Respons
 const post = (path: string, json: unknown, headers: Record<string, string> = {}) =>
   ask(path, { method: 'POST', json, headers });
 
-/** What `fetch` would not send. */
+/** Sends a request that `fetch` would not send. */
 async function askRaw(request: string): Promise<void> {
   const { hostname, port } = new URL(api.url);
   const socket = connect(Number(port), hostname);
@@ -143,7 +143,7 @@ it('no secret comes out anywhere, whatever goes wrong', async () => {
 
   const ours = { key, unknown, accessToken, refreshToken, invitationToken, resetToken };
   const goesWrong = async (when: string) => {
-    // Credentials, good and bad and odd, where they belong.
+    // Credentials in their proper places: valid, invalid and malformed.
     const basic = plant(`a password of Basic, ${when}`);
     secrets.set(`the same, encoded, ${when}`, Buffer.from(`ada:${basic}`).toString('base64').slice(4, -4));
     const authorizations = [
@@ -165,7 +165,7 @@ it('no secret comes out anywhere, whatever goes wrong', async () => {
       for (const value of [key, unknown, plant(`an X-API-Key, ${when}, ${path}`)])
         await ask(path, { headers: { 'x-api-key': value } });
     }
-    // And where they do not.
+    // Credentials in wrong places.
     const callers: Record<string, string>[] = [{}, { 'x-api-key': key }, user];
     const query = Object.entries(ours)
       .map(([name, value]) => `${name}=${value}`)
@@ -230,7 +230,7 @@ it('no secret comes out anywhere, whatever goes wrong', async () => {
         );
       }
     }
-    // Bodies, good and bad.
+    // Valid and invalid bodies.
     const bodies: [string, Record<string, unknown>][] = [
       [
         '/api/v1/auth/register',
@@ -321,7 +321,7 @@ it('no secret comes out anywhere, whatever goes wrong', async () => {
   found.push(['the output of the API', api.output], ['the output of the worker', worker.output]);
   found.push(...receiver.received.map((body): [string, string] => ['the traces', body.toString('latin1')]));
 
-  // The search finds what is there.
+  // Proves that the search works.
   expect(
     found.some(
       ([place, content]) => place === 'the table public.audit_event' && content.includes(`${key.slice(0, 14)}…`),
@@ -382,7 +382,7 @@ it('a queue and a receiver that cannot be reached are told of without their cred
   expectNoLeak();
 });
 
-/** Of all that has come out since the last time. */
+/** Searches all output since the last call. */
 function expectNoLeak(): void {
   const leaks = leaksIn(found.splice(0));
   expect(leaks).toEqual([]);
@@ -400,7 +400,7 @@ function leaksIn(contents: typeof found): string[] {
   return [...new Set(told)];
 }
 
-/** The whole database, the queue's tables included, with what is in bytes as text. */
+/** The whole database, including the queue's tables, with bytes decoded as text. */
 async function everyTable(): Promise<[string, string][]> {
   const { rows: columns } = await sql.query<{ table: string; column: string; type: string }>(
     `SELECT format('%I.%I', c.table_schema, c.table_name) AS table, quote_ident(column_name) AS column, data_type AS type

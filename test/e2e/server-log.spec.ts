@@ -12,7 +12,7 @@ let owner: Account;
 let organizationId: string;
 let keyId: string;
 
-/** What must not be in the log, by what it is. */
+/** Values that must not be in the log, by description. */
 const planted = new Map<string, string>();
 
 function plant(what: string): string {
@@ -54,7 +54,7 @@ async function send(method: string, path: string, body?: unknown, token = owner.
   return response.status;
 }
 
-/** Calls that write or look for what people typed; each may fail. */
+/** Calls that write or search user input; each may fail. */
 async function callAll(when: string): Promise<void> {
   const of = (what: string) => plant(`${what}, ${when}`);
   const password = () => `${of('a password')} quay`;
@@ -111,8 +111,8 @@ async function callAll(when: string): Promise<void> {
 }
 
 /**
- * Columns that are not there for a while, so that every statement about their tables fails. A call ends with its first
- * failure: those of one group are of statements that no call makes one after the other.
+ * Columns that are renamed for a while, so that every statement on their tables fails. A call ends with its first
+ * failure, so no call executes two statements of the same group.
  */
 const HIDDEN: Record<string, string>[] = [
   { user_account: 'name' },
@@ -141,7 +141,7 @@ async function withoutColumns(columns: Record<string, string>, work: () => Promi
   }
 }
 
-/** Settings of the server, in force for the connections that the API opens from now on. */
+/** Sets server settings, and renews the API's connections so that they apply. */
 async function withSettings(settings: Record<string, string>, work: () => Promise<void>): Promise<void> {
   const { sql, database } = deployment;
   const renew = async () => {
@@ -165,7 +165,7 @@ async function withSettings(settings: Record<string, string>, work: () => Promis
   }
 }
 
-/** While somebody else holds the rows that a change of a member's password, and a key's name, must lock. */
+/** Holds the rows that a change of a key or an organization, and a sign-in, must lock. */
 async function whileHeld(work: (release: () => Promise<void>) => Promise<void>): Promise<void> {
   const holder = await deployment.sql.connect();
   await holder.query('BEGIN');
@@ -201,7 +201,10 @@ async function waitingBackends(): Promise<number[]> {
   return rows.map(({ pid }) => pid);
 }
 
-/** A circle of waiting: the change holds the state of its shard and waits for the row, whose holder wants the state. */
+/**
+ * Causes a deadlock: the change holds its shard's authorization state and waits for the row; the holder of the row
+ * waits for the state.
+ */
 async function deadlock(): Promise<void> {
   const { sql } = deployment;
   const holder = await sql.connect();
@@ -209,7 +212,7 @@ async function deadlock(): Promise<void> {
   await holder.query('SELECT FROM organization FOR UPDATE');
   const changed = send('PATCH', `/api/v1/organizations/${organizationId}`, { name: plant('a name in a deadlock') });
   await eventually(waitingBackends, (pids) => pids.length > 0);
-  // Either may be the one that the server ends.
+  // PostgreSQL may end either of the two.
   await holder.query('LOCK TABLE authz_state IN ACCESS EXCLUSIVE MODE').catch(() => undefined);
   await holder.query('ROLLBACK');
   holder.release();
@@ -247,7 +250,7 @@ it('what people type, and the hashes of their secrets, are not in the log of Pos
   await deadlock();
 
   const log = await server.log();
-  // The search finds what there is.
+  // Proves that the search works.
   for (const sign of [
     'insert into "user_account"',
     'insert into "api_key_secret"',

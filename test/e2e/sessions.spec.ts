@@ -89,7 +89,7 @@ describe('an access token', () => {
     const stranger = generateKeyPairSync('ed25519').privateKey;
     const unknown = (kid: string) =>
       new SignJWT(decodeJwt(ada.accessToken)).setProtectedHeader({ alg: 'EdDSA', kid, typ: 'at+jwt' }).sign(stranger);
-    // The reload before may be less than a second ago.
+    // The last reload may be less than a second ago.
     await sleep(1_100);
     const lock = await deployment.sql.connect();
     await lock.query('BEGIN; LOCK TABLE signing_key IN ACCESS EXCLUSIVE MODE');
@@ -327,7 +327,7 @@ describe('the sessions of an account', () => {
     const carol = await deployment.account();
     const passwords = deployment.api.get(Passwords, { strict: false });
     const matches = jest.spyOn(passwords, 'matches').mockImplementationOnce(async () => {
-      // Found right, and at this moment another one is set.
+      // The password matches, and is changed at this moment.
       matches.mockRestore();
       await carol.client.auth.changePassword({
         body: { current_password: carol.password, new_password: 'seven kites over the marsh' },

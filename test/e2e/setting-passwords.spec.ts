@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 import { codeOf, rejection } from '../support/rejection.js';
 
-/* Whoever sets a password has it rated and hashed: nobody can have the service do much of that. */
+/* Each new password is rated and hashed, so the number of attempts is limited. */
 
 const PER_MINUTE = 200;
-/** Of characters that stand for others, of patterns of the keyboard and of years, which take zxcvbn longest. */
+/** Look-alike characters, keyboard patterns and years, which take zxcvbn longest. */
 const SLOW = '4@8({[<369&#!1/|0$5+7%2/<'.repeat(6).slice(0, 128);
 
 let deployment: Deployment;
@@ -28,12 +28,12 @@ const register = (address: string, password = 'nine lamps above the quay') =>
 
 describe('a long password', () => {
   it('is rated apart from the thread that serves requests', async () => {
-    // Once beforehand: what is loaded and compiled for the first time is not counted.
+    // Run once before, so that loading and compiling code is not measured.
     await rejection(register('192.0.2.1', 'password'.repeat(16)));
     const before = process.threadCpuUsage();
     await Promise.all(Array.from({ length: 10 }, () => register('192.0.2.1', SLOW)));
     const { user } = process.threadCpuUsage(before);
-    // The client and the server, with all that they do; the ratings alone would be seconds.
+    // Includes the client and all work of the server; the ratings alone would take seconds.
     expect(user / 1_000 / 10).toBeLessThan(80);
   });
 

@@ -10,7 +10,7 @@ describe('guessing', () => {
       const dan = await own.account();
       const signIn = (password: string) => own.client().auth.login({ body: { email: dan.email, password } });
       for (let attempt = 0; attempt < 5; attempt++) expect(await codeOf(signIn('not it'))).toBe('invalid_credentials');
-      // Twelve failures of this address at this account, as its row would hold them; to wait for them would take minutes.
+      // Twelve failures of this address for this account, as stored in its row: waiting for them would take minutes.
       await own.sql.query(
         `UPDATE login_delay SET failures = 12, next_attempt_at = now() + interval '30 seconds' WHERE bucket LIKE '% from %'`,
       );

@@ -9,9 +9,9 @@ import { migrate } from '../../apps/cli/migrate.js';
 import { COMPILE_CACHE, createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
 
 let database: TestDatabase;
-/** With the schema of an earlier version, whose roles could not read the table of migrations. */
+/** Has the schema of an earlier version, whose roles could not read the table of migrations. */
 let earlier: TestDatabase;
-/** With that of a later one. */
+/** Has the schema of a later version. */
 let later: TestDatabase;
 
 beforeAll(async () => {
@@ -30,7 +30,7 @@ async function change({ adminUrl }: TestDatabase, statement: string): Promise<vo
   await sql.end();
 }
 
-/** Starts a process as it is started in production, and waits for its end. */
+/** Starts a process as in production, and waits for its end. */
 async function start(app: 'api' | 'worker', env: Record<string, string>) {
   const main = fileURLToPath(new URL(`../../dist/apps/${app}/main.js`, import.meta.url));
   const child = spawn(process.execPath, [main], {

@@ -32,7 +32,7 @@ it('traces a verification from its gateway to its record', async () => {
   await fetch(`${api.url}/authz`, {
     headers: { traceparent: `00-${randomBytes(16).toString('hex')}-${gateway.toString('hex')}-00`, 'x-api-key': key },
   });
-  // What is not sent yet is sent at the end.
+  // A process sends its remaining spans when it stops.
   expect(await api.stop()).toBe(0);
   await receiver.close();
 
@@ -43,16 +43,16 @@ it('traces a verification from its gateway to its record', async () => {
   const request = inTrace.find(({ name }) => name === 'GET /authz')!;
   expect(request.parentId).toEqual(gateway);
   for (const { name, parentId } of inTrace) if (name !== 'GET /authz') expect(parentId).toEqual(request.id);
-  // Recorded for many at once, and so in nobody's trace.
+  // One statement records many requests, so it belongs to no trace.
   const statement = spans.find(({ name }) => name === 'admit')!;
   expect(statement.parentId).toHaveLength(0);
-  // The second gateway said that its request is not to be traced.
+  // The second gateway said that its request must not be traced.
   expect(spans.filter(({ name }) => name === 'GET /authz')).toHaveLength(1);
   expect(spans.map(({ name }) => name)).toContain('POST /api/v1/api-keys');
   for (const body of receiver.received) expect(body.includes(key.slice(-20))).toBe(false);
 });
 
-/** Tells which packages of OpenTelemetry a process loads. */
+/** Reports which packages of OpenTelemetry a process loads. */
 const TELL = `
   import { registerHooks } from 'node:module';
   registerHooks({ resolve(specifier, context, next) {
@@ -73,7 +73,7 @@ it.each(['api', 'worker'] as const)('loads nothing to trace with into the %s unl
     expect(await service.stop()).toBe(0);
     return new Set(Array.from(service.output.matchAll(/^loads (.*)$/gm), ([, name]) => name));
   };
-  // An interface without anything behind it, which prom-client asks for.
+  // An interface without an implementation, which prom-client imports.
   expect(await loaded({})).toEqual(new Set(['@opentelemetry/api']));
   expect(await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' })).toContain('@opentelemetry/sdk-trace');
 });
@@ -85,7 +85,7 @@ interface Span {
   readonly name: string;
 }
 
-/** By opentelemetry/proto/trace/v1/trace.proto: ExportTraceServiceRequest.resource_spans.scope_spans.spans. */
+/** Parses ExportTraceServiceRequest.resource_spans.scope_spans.spans of opentelemetry/proto/trace/v1/trace.proto. */
 function spansOf(request: Buffer): Span[] {
   const none = Buffer.alloc(0);
   const spans = fields(request)
@@ -98,7 +98,7 @@ function spansOf(request: Buffer): Span[] {
   });
 }
 
-/** The fields of a protobuf message that have a length, by their number. */
+/** The length-delimited fields of a protobuf message, by number. */
 function fields(message: Buffer): Map<number, Buffer[]> {
   const found = new Map<number, Buffer[]>();
   let at = 0;

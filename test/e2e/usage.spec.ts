@@ -25,7 +25,7 @@ afterAll(() => deployment.stop());
 const HOUR_MS = 3_600_000;
 const newKey = (body: Partial<Parameters<Client['apiKeys']['create']>[0]['body']> = {}) =>
   ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'], ...body } });
-/** A request to the owner's API, as a gateway asks about it. */
+/** A request to the owner's API, as a gateway verifies it. */
 const use = (key: string) => fetch(`${deployment.url}/authz`, { headers: { 'X-API-Key': key } });
 const verify = (key: string, request: object = {}, scopes: string[] = []) =>
   service.apiKeys.verify({ body: { key, scopes, request } });
@@ -33,7 +33,7 @@ const verify = (key: string, request: object = {}, scopes: string[] = []) =>
 type OfKey = NonNullable<Parameters<Client['usage']['ofApiKey']>[0]['query']>;
 type OfOrganization = NonNullable<Parameters<Client['usage']['ofOrganization']>[0]['query']>;
 
-/** What was counted, once so many requests were. */
+/** Returns the usage after this number of requests was counted. */
 const usageOf = (id: string, query: OfKey, requests: number, client = ada.client) =>
   eventually(
     () => client.usage.ofApiKey({ params: { id }, query }),
@@ -106,7 +106,7 @@ describe('what is counted of a key', () => {
       (await ada.client.usage.ofApiKey({ params: { id: key.id }, query: { from, to, interval: 'hour' } })).data.map(
         ({ start }) => start,
       );
-    // An hour that is touched is counted; one that ends where the period begins, or begins where it ends, is not.
+    // Hours that overlap the period are counted. Hours that only touch its start or end are not.
     expect(await starts(hourOf(1), hourOf(3))).toEqual([hourOf(1)]);
     expect(await starts(at(1).toISOString(), at(3).toISOString())).toEqual([hourOf(1), hourOf(3)]);
     expect(await starts(at(2).toISOString(), hourOf(3))).toEqual([]);
@@ -130,7 +130,7 @@ describe('what is counted of a key', () => {
     [{ from: '2026-01-01T00:00:00Z', to: '2026-02-01T00:00:01Z', interval: 'hour' as const }],
     [{ from: '2026-01-01' }],
     [{ to: 'yesterday' }],
-    // Outside the years 1 to 9999 of UTC, which is all that the database can be asked for.
+    // Outside the years 1 to 9999 in UTC, which is the range that the database supports.
     [{ from: '0000-01-01T00:00:00Z' }],
     [{ from: '9999-12-01T00:00:00Z', to: '9999-12-31T23:59:59-14:00' }],
   ])('is not told for %j', async (query) => {
@@ -183,7 +183,7 @@ describe('the endpoints of a key', () => {
       );
     const paths = Array.from({ length: 600 }, (_, index) => `/page-${index % 130}`);
     const odd = ['/nul\u0000', '/lone\ud800', '/lone\ud801', `/${'x'.repeat(3_000)}`, `/"{},\\'`];
-    // Bad ones among them: what is halved to find them is not counted twice either.
+    // Includes invalid entries: a batch is halved to find them, and no entry may be counted twice.
     const entries = [...paths, ...odd].flatMap((path, index) =>
       index % 100 === 50 ? [useAt(path), useAt(path, { cost: 'free' })] : [useAt(path)],
     );
@@ -337,7 +337,7 @@ describe('usage is read', () => {
 describe('unused_for_days', () => {
   it('finds the keys that are old enough and were not used since', async () => {
     const bob = await deployment.account();
-    /** A key of so many days, last used so many days ago. */
+    /** Creates a key of this age in days, last used this many days ago. */
     const make = async (name: string, age: number, lastUse: number | null) => {
       const { id, key } = await bob.client.apiKeys.create({ body: { name, scopes: ['triggers:read'] } });
       if (lastUse !== null) {
@@ -346,7 +346,7 @@ describe('unused_for_days', () => {
       }
       const { sql } = deployment;
       await sql.query(`UPDATE api_key SET created_at = now() - $2 * interval '1 day' WHERE id = $1`, [toUuid(id), age]);
-      // Written anew, because a last use never goes back.
+      // The row is deleted and inserted, because a last use never goes back.
       await sql.query(
         `WITH known AS (DELETE FROM api_key_usage WHERE api_key_id = $1 RETURNING *)
          INSERT INTO api_key_usage (api_key_id, uses, last_used_at)

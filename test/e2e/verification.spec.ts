@@ -81,7 +81,7 @@ describe('POST /api/v1/api-keys/verify', () => {
   it('checks revoked before expired before disabled before scopes', async () => {
     const key = await newKey({ expires_in_days: 1 });
     const state = async () => (await verify(key.key, ['events:read'])).code;
-    // As one who changes rows by hand has to: what nodes know of them is from before.
+    // A manual change of rows must also move the authorization state, because nodes still know the old one.
     const set = async (sql: string) => {
       await deployment.sql.query(`UPDATE api_key SET ${sql} WHERE name = 'Subject'`);
       await deployment.sql.query('UPDATE authz_state SET seq = seq + 1, tag = tag + 1');
@@ -149,7 +149,7 @@ describe('POST /api/v1/api-keys/verify', () => {
     const others = denied.filter(({ data }) => !data['summary']);
     expect(others.map(({ data }) => data['count'])).toEqual(Array.from({ length: 20 }, () => 1));
     for (const { data } of others) expect(String(data['ip'])).toBe(`198.51.100.${String(data['path']).slice(11)}`);
-    // A filter by what a summary does not state does not claim it; one by its code finds it.
+    // A filter by a field that a summary does not state does not match it; a filter by its code does.
     const found = async (filter: object) =>
       (await ada.client.audit.listEvents({ query: { ...query, ...filter } })).data.map(
         ({ event }) => event.data['count'],
@@ -250,7 +250,7 @@ describe('a new key', () => {
   it('that has expired cannot be revived by rotation', async () => {
     const key = await newKey({ expires_in_days: 1 });
     deployment.advance(86_400_001);
-    // The session of the default account is older than its access token by then.
+    // By then, the session's access token of the default account has expired.
     const { access_token } = await deployment
       .client()
       .auth.login({ body: { email: ada.email, password: ada.password } });

@@ -23,7 +23,7 @@ afterAll(() => deployment.stop());
 const newKey = (owner = ada, body: Partial<Parameters<Client['apiKeys']['create']>[0]['body']> = {}) =>
   owner.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'], ...body } });
 
-/** A key that asks about others, with the call of it. */
+/** Creates a key that verifies others, and a function that calls the API with it. */
 async function newService(owner = ada, scopes = ['api-keys:verify']) {
   const service = await newKey(owner, { name: 'Service', scopes });
   const { apiKeys } = deployment.client({ apiKey: service.key });
@@ -32,7 +32,7 @@ async function newService(owner = ada, scopes = ['api-keys:verify']) {
   return { ...service, ask };
 }
 
-/** All that was recorded of a key besides its changes. */
+/** All events of a key, except its changes. */
 async function recorded(owner: Account, keyId: string) {
   await allIngested(deployment);
   const query = { key_id: keyId, type: 'api_key.used,api_key.denied', order: 'asc' as const };
@@ -168,7 +168,7 @@ describe("calls of Keyledger's own API", () => {
       last_used_at: lastOfOurs.time,
     });
 
-    // The owner's API may have a path that ours has, too.
+    // The owner's API may have the same path as ours.
     const request = { method: 'GET', path: '/api/v1/whoami' };
     for (const cost of [2, 3]) await apiKeys.verify({ body: { key: key.key, cost, request } });
     await service.ask(key.key, ['events:read']);

@@ -8,19 +8,19 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 
-/** What was built, running as it does for users: for scripts that are no tests. */
+/** The built product, running as it does for users. For scripts that are not tests. */
 export interface BuiltDeployment {
   readonly url: string;
-  /** As the superuser. */
+  /** Connected as the superuser. */
   readonly sql: pg.Client;
-  /** With it a new account becomes an operator. */
+  /** An account created with this token becomes an operator. */
   readonly operatorToken: string;
   stop(): Promise<void>;
 }
 
 export async function startBuilt(settings: Record<string, string>): Promise<BuiltDeployment> {
   const directory = await mkdtemp(join(tmpdir(), 'keyledger-built-'));
-  // Under root PostgreSQL runs as another user, who has to reach its data.
+  // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
   await chmod(directory, 0o711);
   const postgres = await startPostgres(directory);
   const url = `http://127.0.0.1:${await freePort()}`;
@@ -57,7 +57,7 @@ export async function startBuilt(settings: Record<string, string>): Promise<Buil
   return { url, sql, operatorToken, stop };
 }
 
-/** A server of our own, or a fresh database on the one that `TEST_DATABASE_URL` names. */
+/** An embedded server, or a fresh database on the server that `TEST_DATABASE_URL` names. */
 export async function startPostgres(directory: string) {
   const { migrate } = await built<typeof import('../../apps/cli/migrate.js')>('apps/cli/migrate.js');
   const given = process.env['TEST_DATABASE_URL'];
@@ -83,7 +83,7 @@ export async function startPostgres(directory: string) {
   return { databaseUrl: url.href, stop: () => admin(`DROP DATABASE ${name} WITH (FORCE)`) };
 }
 
-/** What the build made: the sources' decorators are more than Node can strip. */
+/** Imports from the build, because Node cannot strip the sources' decorators. */
 function built<T>(path: string): Promise<T> {
   return import(new URL(`../../dist/${path}`, import.meta.url).href) as Promise<T>;
 }
@@ -93,7 +93,7 @@ function startApp(app: 'api' | 'worker', env: NodeJS.ProcessEnv): ChildProcess {
   return spawn(process.execPath, [main], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
 }
 
-/** The address has to be known before the start: links and cookies are of it. */
+/** The URL must be known before the start: links and cookies contain it. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

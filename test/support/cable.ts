@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** Stands between the API and its database, and can be cut, or hang: then it is there and says nothing. */
+/** A TCP proxy between the API and its database. It can be cut, or hang: still connected, but silent. */
 export async function createCable(target: URL) {
   const pairs = new Set<readonly [Socket, Socket]>();
   let state: 'whole' | 'cut' | 'hanging' = 'whole';
@@ -39,7 +39,7 @@ export async function createCable(target: URL) {
         far.unpipe(near);
       }
     },
-    /** What was sent while it hung arrives now. */
+    /** Data sent while it hung arrives now. */
     mend() {
       if (state === 'hanging') for (const pair of pairs) join(pair);
       state = 'whole';

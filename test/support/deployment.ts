@@ -19,7 +19,7 @@ const { HTTP_LIMITS } = await builtModule<typeof import('#libs/platform/http/htt
 );
 const { DatabaseClock: Time } = await builtModule<typeof import('#libs/platform/clock.js')>('#libs/platform/clock.js');
 
-/** A database of its own, cloned from the template, and addresses for everybody who may use it. */
+/** A database of its own, cloned from the template, with a URL for each user. */
 export interface TestDatabase {
   readonly name: string;
   readonly adminUrl: string;
@@ -74,7 +74,7 @@ export interface Account {
   readonly organizationId: string;
   readonly accessToken: string;
   readonly refreshToken: string;
-  /** Signed in. */
+  /** A client that is signed in. */
   readonly client: Client;
 }
 
@@ -83,50 +83,50 @@ export interface Deployment {
   readonly url: string;
   readonly database: TestDatabase;
   readonly api: NestFastifyApplication;
-  /** As the superuser: to look at what the services wrote, or to damage it. */
+  /** Connected as the superuser, to read what the services wrote, or to damage it. */
   readonly sql: pg.Pool;
-  /** Moves the time by which the API decides. */
+  /** Moves the clock by which the API decides. */
   advance(milliseconds: number): void;
   client(credentials?: { apiKey?: string; accessToken?: string; headers?: Record<string, string> }): Client;
-  /** A new user, signed in. */
+  /** Creates a new user and signs in. */
   account(invitationToken?: string): Promise<Account>;
-  /** A new user who is an operator, signed in. */
+  /** Creates a new operator and signs in. */
   operator(): Promise<Account>;
-  /** Where it was, on the same database, as after a deployment of a new version; for a deployment with a `port`. */
+  /** Restarts the API on the same port and database, as an upgrade does. Requires `port`. */
   restartApi(): Promise<void>;
   stop(): Promise<void>;
 }
 
-/** Of the launcher, for the processes that a test starts. */
+/** The launcher's compile cache, for the processes that a test starts. */
 export const COMPILE_CACHE = { NODE_COMPILE_CACHE: join(import.meta.dirname, '../../node_modules/.cache/keyledger') };
 
 export const TEST_SECRET = 'a secret for tests only, long enough to be one';
 
 export interface DeploymentOptions {
   readonly env?: Record<string, string>;
-  /** Without it nothing is ingested. */
+  /** Without a worker, nothing is ingested. */
   readonly worker?: boolean;
-  /** Where the API listens, for a PUBLIC_URL that is where it can be reached; a free port otherwise. */
+  /** The port of the API, for a PUBLIC_URL that must be reachable; a free port by default. */
   readonly port?: number;
-  /** The folder of the built dashboard; without it there is none. */
+  /** The folder of the built dashboard; by default there is no dashboard. */
   readonly dashboard?: string;
-  /** Other limits of HTTP than those that it has. */
+  /** HTTP limits that differ from the defaults. */
   readonly limits?: Partial<HttpLimits>;
-  /** Where the API finds PostgreSQL, if something stands between. */
+  /** The port at which the API finds PostgreSQL, if a proxy stands between. */
   readonly databasePort?: number;
-  /** One of the test's own, instead of the one that all share. */
+  /** A server of the test's own instead of the shared one. */
   readonly server?: TestServer;
 }
 
-/** Passport keeps its strategies in one place for the whole process, so a second API here would respond for the first. */
+/** Passport keeps its strategies in one place for the whole process: a second API here would respond for the first. */
 let running = false;
 
-/** A worker beside those that run already. */
+/** Starts another worker beside the running ones. */
 export function startWorker({ workerUrl }: TestDatabase): Promise<INestApplicationContext> {
   return createWorker(readConfig({ DATABASE_URL: workerUrl, KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'fatal' }));
 }
 
-/** One at a time in a test file; for several nodes start processes. */
+/** Starts a deployment; a test file can have one at a time. Tests with several nodes start processes. */
 export async function startDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
   if (running) throw new Error('A deployment runs already in this process');
   running = true;
@@ -188,7 +188,7 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
   };
 }
 
-/** @returns what moves it, by so many milliseconds */
+/** @returns a function that moves the clock by a number of milliseconds */
 export function movableClock(clock: DatabaseClock): (milliseconds: number) => void {
   let offset = 0;
   const real = clock.now.bind(clock);

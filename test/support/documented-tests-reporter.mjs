@@ -3,7 +3,7 @@ import { relative, sep } from 'node:path';
 import { faultsOfRun, sentencesOf } from './documented-tests.ts';
 import { readLeftOut } from './left-out-notes.mjs';
 
-/** Fails the run when a test that docs/sources.md names was not there, or was skipped. */
+/** Fails the run if a test that docs/sources.md names is missing or was skipped. */
 export default class DocumentedTestsReporter {
   #config;
   #error;
@@ -13,13 +13,13 @@ export default class DocumentedTestsReporter {
   }
 
   onRunComplete(_contexts, { testResults, wasInterrupted }) {
-    // With a pattern of names it is the user who skips.
+    // With a pattern of names, the user skips tests on purpose.
     if (this.#config.testNamePattern || wasInterrupted) return;
     const named = sentencesOf(readFileSync(`${this.#config.rootDir}/docs/sources.md`, 'utf8')).flatMap(
       ({ tests }) => tests,
     );
     const run = testResults
-      // What could not be loaded has failed, and its tests are not known.
+      // A file that could not be loaded has failed already, and its tests are unknown.
       .filter(({ testExecError }) => !testExecError)
       .map(({ testFilePath, testResults: tests }) => ({ file: this.#inTree(testFilePath), tests }));
     const leftOut = new Set(readLeftOut().map(({ test }) => this.#inTree(test)));

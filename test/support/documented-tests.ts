@@ -1,9 +1,9 @@
 /*
- * docs/sources.md names for each sentence of the published documents the test that holds it. What is named is judged here:
- * by what the files say (test/docs/sources.spec.ts), and by what a run did (documented-tests-reporter.mjs).
+ * For each sentence of the published documents, docs/sources.md names the test that proves it. This module checks these
+ * names against the test files (test/docs/sources.spec.ts) and against a run (documented-tests-reporter.mjs).
  */
 
-/** A sentence that promises something, as the list has it. */
+/** A sentence that promises something, as the list quotes it. */
 export interface Sentence {
   readonly line: number;
   /** The path of the document that its section links to. */
@@ -13,10 +13,10 @@ export interface Sentence {
   readonly tests: readonly NamedTest[];
 }
 
-/** A test as its file names it: with `%s` where `it.each` puts something. */
+/** A test as its file names it, with `%s` where `it.each` inserts a value. */
 export interface NamedTest {
   readonly file: string;
-  /** Of each `describe` around it, and its own. */
+  /** The title of each `describe` around it, and its own. */
   readonly titles: readonly string[];
 }
 
@@ -54,7 +54,7 @@ function parseItem(item: string): Omit<Sentence, 'line' | 'document'> {
   };
 }
 
-/** As it is read: in one line, without what keeps Markdown from taking a character for its own. */
+/** The text as a reader sees it: on one line, without the escapes of Markdown. */
 function plain(markdown: string): string {
   return collapse(markdown.replace(/\\(?=[!-/:-@[-`{-~])/g, ''));
 }
@@ -63,7 +63,7 @@ function collapse(text: string): string {
   return text.replace(/\s+/g, ' ').trim();
 }
 
-/** What is wrong with a sentence by what the files say; `read` is undefined for a file that does not exist. */
+/** The faults of a sentence according to the files; `read` returns undefined for a file that does not exist. */
 export function faultsOf(sentence: Sentence, read: (path: string) => string | undefined): string[] {
   const { document, quote, response, tests } = sentence;
   const faults: string[] = [];
@@ -85,7 +85,7 @@ function isTitleIn(source: string, title: string): boolean {
   return [`'${title}',`, `"${title}",`, `\`${title}\`,`].some((literal) => source.includes(literal));
 }
 
-/** What Jest tells of a file; `file` is its path in the tree. */
+/** Jest's results for a file; `file` is its path in the repository. */
 export interface RunOfFile {
   readonly file: string;
   readonly tests: readonly {
@@ -96,9 +96,8 @@ export interface RunOfFile {
 }
 
 /**
- * What is wrong with the named tests by what a run did. A file that was no part of it is not judged.
- *
- * @param leftOut files that could not test all of it on this machine and have told so: what they skipped is told already
+ * The faults of the named tests according to a run. Files that were not part of the run are not checked.
+ * @param leftOut files that could not test everything on this machine and have reported it already
  */
 export function faultsOfRun(
   named: readonly NamedTest[],
@@ -121,7 +120,7 @@ export function faultsOfRun(
   });
 }
 
-/** `it.each` fills in `%s` and the like, and `$name`. */
+/** `it.each` replaces `%s` and the like, and `$name`. */
 function patternOf(title: string): RegExp {
   const [first, ...rest] = title
     .split(/%[psdifjo#$]|\$[\w.]+/)

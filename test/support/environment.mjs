@@ -1,8 +1,8 @@
 import { TestEnvironment } from 'jest-environment-node';
 
 /**
- * Jest loads every module anew for every test file: 4 s for an API with its libraries. What `builtModule` asks for is
- * loaded here, outside of that: the built product, once for each worker process of Jest.
+ * Jest loads every module again for every test file: 4 s for an API with its libraries. The modules of `builtModule`
+ * are loaded here, outside of Jest's registry: the built product, once for each of Jest's worker processes.
  */
 export default class extends TestEnvironment {
   async setup() {

@@ -10,7 +10,7 @@ const { OutboxNotifier } = await builtModule<typeof import('#libs/outbox/outbox-
   '#libs/outbox/outbox-notifier.js',
 );
 
-/** What an event says beyond what each has. */
+/** The fields of an event that differ from the defaults. */
 export interface Said {
   readonly type: string;
   readonly subject: string;
@@ -18,7 +18,7 @@ export interface Said {
   readonly data?: Record<string, unknown>;
 }
 
-/** An event as some version of the API might make it. */
+/** Creates an event as any version of the API might. */
 export function event(organizationId: string, { type, subject, time, data }: Said): Uint8Array {
   const now = new Date();
   return Buffer.from(
@@ -35,7 +35,7 @@ export function event(organizationId: string, { type, subject, time, data }: Sai
   );
 }
 
-/** Into the worker's outbox, as one batch. */
+/** Puts entries into the outbox, as one batch. */
 export async function put(
   { api, sql }: Deployment,
   organizationId: string,

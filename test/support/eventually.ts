@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What was answered is in the audit log, and counted, within this time. */
+/** An acknowledged use is in the audit log, and counted, within this time. */
 export const VISIBLE_WITHIN_MS = 2_000;
-/** Far more than anything takes: how soon it happens is asserted only where that is the guarantee. */
+/** Much longer than any operation takes. Tests assert a shorter time only where the product guarantees it. */
 const PATIENCE_MS = 20_000;
 
-/** Asks until the response is what is wanted, or gives the last one back when the time is up. */
+/** Repeats the call until the result is as wanted, or returns the last one after the timeout. */
 export async function eventually<T>(
   ask: () => Promise<T>,
   wanted: (response: T) => boolean,

@@ -8,14 +8,14 @@ import pg from 'pg';
 import { migrate } from '../../dist/apps/cli/migrate.js';
 
 /**
- * What every test file stands on: one PostgreSQL with a migrated template database that each file clones, and one Redis.
- * `TEST_DATABASE_URL` names a server to use instead of the embedded one, with a user that may do everything.
+ * Starts the servers that all test files share: a PostgreSQL with a migrated template database that each file clones,
+ * and a Redis. `TEST_DATABASE_URL` names a server to use instead of the embedded one, with a superuser.
  */
 export default async function globalSetup() {
-  // What an installation has just written goes to the disk first: one sync of 8 kB waited 1.4 s behind it, and 15 ms at most now.
+  // Flushes the files of a recent installation first: a sync of 8 kB waited 1.4 s for them, and now at most 15 ms.
   execFileSync('sync');
   const directory = await mkdtemp(join(tmpdir(), 'keyledger-test-'));
-  // Under root PostgreSQL runs as another user, who has to reach its data.
+  // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
   await chmod(directory, 0o711);
   process.env.KEYLEDGER_LEFT_OUT ??= join(directory, 'left-out.jsonl');
   const postgres = await startPostgres(directory);
@@ -24,7 +24,7 @@ export default async function globalSetup() {
 
   process.env.KEYLEDGER_TEST_ADMIN_URL = postgres.adminUrl;
   if (redis?.url) process.env.KEYLEDGER_TEST_REDIS_URL = redis.url;
-  // Its own for each run: several may share one server.
+  // Each run has its own template, because several runs may share a server.
   process.env.KEYLEDGER_TEST_TEMPLATE = `keyledger_template_${process.pid}`;
   await makeTemplate(postgres.adminUrl, process.env.KEYLEDGER_TEST_TEMPLATE);
 }
@@ -34,7 +34,7 @@ async function startPostgres(directory) {
   const { startEmbeddedPostgres } = await import('../../dist/apps/cli/embedded-postgres.js');
   return startEmbeddedPostgres({
     dataDirectory: join(directory, 'postgres'),
-    // Two workers of Jest, each of which may run a deployment of several processes.
+    // Jest runs two workers, and each may run a deployment of several processes.
     settings: { max_connections: '400' },
     log: () => {},
   });
@@ -48,7 +48,7 @@ async function makeTemplate(adminUrl, template) {
   const templateUrl = new URL(adminUrl);
   templateUrl.pathname = `/${template}`;
   await migrate({ databaseUrl: templateUrl.href });
-  // As in production: each process logs in as somebody who has its role and nothing else.
+  // As in production, each process logs in as a user that has only its role.
   for (const role of ['api', 'worker']) {
     await client.query(`DO $$ BEGIN CREATE ROLE keyledger_test_${role} LOGIN PASSWORD 'test' IN ROLE keyledger_${role};
                         EXCEPTION WHEN duplicate_object THEN NULL; END $$`);

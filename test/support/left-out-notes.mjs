@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 
-/** What the test files of this run have noted with `leftOut`. */
+/** Reads the notes that the test files of this run made with `leftOut`. */
 export function readLeftOut() {
   const file = process.env.KEYLEDGER_LEFT_OUT;
   if (!file || !existsSync(file)) return [];

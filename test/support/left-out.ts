@@ -1,7 +1,10 @@
 import { appendFileSync } from 'node:fs';
 import { expect } from '@jest/globals';
 
-/** Notes what this machine cannot test, and how to have it. The end of the run prints it; with `CI` set, that is a failure. */
+/**
+ * Notes a test that this machine cannot run, and what it needs. The notes are printed at the end of the run; with `CI`
+ * set, they make it fail.
+ */
 export function leftOut(why: string, how: string): void {
   const file = process.env['KEYLEDGER_LEFT_OUT'];
   if (file) appendFileSync(file, `${JSON.stringify({ why, how, test: expect.getState().testPath })}\n`);

@@ -6,16 +6,16 @@ import { startEmbeddedPostgres } from '../../apps/cli/embedded-postgres.js';
 import { migrate } from '../../apps/cli/migrate.js';
 import type { TestServer } from './deployment.js';
 
-/** A PostgreSQL server of the test's own, as `npm start` has it. */
+/** A PostgreSQL server of the test's own, as `npm start` runs it. */
 export interface OwnServer extends TestServer {
-  /** What the server has logged so far. */
+  /** The server's log so far. */
   log(): Promise<string>;
   stop(): Promise<void>;
 }
 
 export async function startOwnServer(): Promise<OwnServer> {
   const directory = await mkdtemp(join(tmpdir(), 'keyledger-server-'));
-  // Under root PostgreSQL runs as another user, who has to reach its data.
+  // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
   await chmod(directory, 0o711);
   const logFile = join(directory, 'postgres.log');
   const server = await startEmbeddedPostgres({ dataDirectory: directory, logFile });

@@ -2,18 +2,18 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A response as it came over the wire. */
+/** A response as received. */
 export interface RawResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** Only ends what hangs. */
+/** Ends a request that hangs. */
 const ANSWERED_WITHIN_MS = 30_000;
 const LATE = Symbol('late');
 
-/** One connection on which any bytes can be sent, as no HTTP client would. */
+/** A connection that sends any bytes, including those that no HTTP client would send. */
 export class RawConnection {
   #received = Buffer.alloc(0);
   readonly #closed: Promise<unknown>;
@@ -36,7 +36,7 @@ export class RawConnection {
     return !this.socket.destroyed;
   }
 
-  /** What came and was not read yet, as it is. */
+  /** Received bytes that have not been parsed yet. */
   get pending(): string {
     return this.#received.toString('latin1');
   }
@@ -45,7 +45,7 @@ export class RawConnection {
     this.socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
   }
 
-  /** The next response. @throws Error when the connection is closed before it is complete */
+  /** Reads the next response. @throws Error if the connection closes before the response is complete */
   async response({ withoutBody = false } = {}): Promise<RawResponse> {
     for (;;) {
       const parsed = parseResponse(this.#received, withoutBody);
@@ -73,7 +73,7 @@ export class RawConnection {
   }
 }
 
-/** Sends requests of any bytes one after the other, over as few connections as the server closes. */
+/** Sends requests of any bytes one after the other, and reconnects only if the server closed the connection. */
 export class RawClient {
   #connection: RawConnection | undefined;
 
@@ -96,7 +96,7 @@ export class RawClient {
   }
 }
 
-/** One request of these bytes on a connection of its own. */
+/** Sends one request of these bytes on its own connection. */
 export async function rawRequest(url: string, bytes: string | Uint8Array): Promise<RawResponse> {
   const client = new RawClient(url);
   try {
@@ -123,7 +123,7 @@ function bodyOf(rest: Buffer, headers: Readonly<Record<string, string>>) {
   if (headers['transfer-encoding'] === 'chunked') {
     const end = rest.indexOf('0\r\n\r\n');
     if (end === -1) return undefined;
-    // The chunks as they are: no test looks further into a stream.
+    // Keeps the chunks unparsed: no test looks at the content of a stream.
     return { text: rest.subarray(0, end).toString('utf8'), length: end + 5 };
   }
   const length = Number(headers['content-length'] ?? 0);

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { ApiError } from '#libs/client/client.js';
 
-/** The problem that a call of the client is refused with. */
+/** Returns the problem with which a call of the client fails. */
 export async function rejection(call: Promise<unknown>): Promise<ApiError> {
   const outcome = await call.then(
     () => 'answered',
@@ -11,12 +11,12 @@ export async function rejection(call: Promise<unknown>): Promise<ApiError> {
   return outcome as ApiError;
 }
 
-/** The code alone, where nothing else matters. */
+/** Returns only the problem's code. */
 export async function codeOf(call: Promise<unknown>): Promise<string> {
   return (await rejection(call)).problem.code;
 }
 
-/** `done`, or the code of the problem: for calls of which some are expected to succeed. */
+/** Returns `done`, or the code of the problem, for calls of which only some succeed. */
 export async function outcomeOf(call: Promise<unknown>): Promise<string> {
   return call.then(
     () => 'done',

@@ -1,8 +1,8 @@
 import type pg from 'pg';
 
 /**
- * The schema of our tables as SQL to read, always in the same order: columns, constraints, indexes, triggers, rights, then
- * functions. Without the tables of the queue, which are BullMQ's, and the audit log's monthly partitions.
+ * The schema of our tables as readable SQL, always in the same order: columns, constraints, indexes, triggers, rights,
+ * functions. Leaves out BullMQ's tables and the audit log's monthly partitions.
  */
 export async function schemaText(client: pg.ClientBase): Promise<string> {
   const parts: string[] = [];
@@ -11,7 +11,7 @@ export async function schemaText(client: pg.ClientBase): Promise<string> {
   return `${parts.join('\n\n').replaceAll(/[ \t]+$/gm, '')}\n`;
 }
 
-/** Rights as `GRANT a, b ON what TO role`, of the roles that serve. */
+/** The rights of the serving roles, as `GRANT a, b ON what TO role`. */
 const grants = (acl: string, on: string) => `
   SELECT format(E'GRANT %s ON %s TO %s;', string_agg(privilege_type, ', ' ORDER BY privilege_type), ${on}, grantee::regrole) AS line
   FROM aclexplode(${acl}) WHERE grantee::regrole::text ~ '^keyledger_(api|worker|queue)$' GROUP BY grantee`;

@@ -1,16 +1,14 @@
-/** A server-sent event, as a browser would understand it. */
+/** A server-sent event, as a browser would parse it. */
 export interface ServerSentEvent {
   readonly id: string;
   readonly event: string;
   readonly data: string;
 }
 
-/**
- * Reads a stream as WHATWG HTML, section 9.2.6, has it: what has no data is no event, but its id counts.
- */
+/** Reads a stream according to WHATWG HTML, section 9.2.6: a message without data is no event, but its id counts. */
 export class EventReader {
   lastEventId = '';
-  /** Signs of life, which a browser passes over. */
+  /** Heartbeats, which a browser ignores. */
   readonly comments: string[] = [];
   #rest = '';
   readonly #reader: ReadableStreamDefaultReader<string>;
@@ -35,7 +33,7 @@ export class EventReader {
     }
   }
 
-  /** The next so many. */
+  /** The next `count` events. */
   async take(count: number): Promise<ServerSentEvent[]> {
     const events: ServerSentEvent[] = [];
     while (events.length < count) {
@@ -46,7 +44,7 @@ export class EventReader {
     return events;
   }
 
-  /** Leaves without saying so. */
+  /** Closes the connection. */
   async cut(): Promise<void> {
     await this.#reader.cancel();
   }

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 
-/** Another token with the same handle: its last random characters change places, and its checksum is right. */
+/** Returns another token with the same handle: its last random characters are swapped, and its checksum is valid. */
 export function withOtherSecret(key: string): string {
   const body = key.slice(0, -6);
   const changed = `${body.slice(0, -2)}${body.at(-1)}${body.at(-2) === body.at(-1) ? 'x' : body.at(-2)}`;

@@ -7,19 +7,19 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from './ports.js';
 import { COMPILE_CACHE, TEST_SECRET } from './deployment.js';
 
-/** A process as it is started in production, with all that it says. */
+/** A process started as in production, with its output. */
 export interface WatchedProcess {
   readonly url: string;
   readonly output: string;
-  /** Where the metrics are served. */
+  /** The URL of the metrics. */
   readonly metricsUrl: string;
-  /** What Prometheus is told. */
+  /** The metrics in the format of Prometheus. */
   metrics(): Promise<string>;
   /** @returns the exit code */
   stop(): Promise<number>;
 }
 
-/** Resolves when it is ready, or has ended. */
+/** Resolves when the process is ready or has ended. */
 export async function startWatched(app: 'api' | 'worker', env: Record<string, string>): Promise<WatchedProcess> {
   const main = fileURLToPath(new URL(`../../dist/apps/${app}/main.js`, import.meta.url));
   const metricsPort = await freePort();
@@ -61,10 +61,10 @@ export async function startWatched(app: 'api' | 'worker', env: Record<string, st
   };
 }
 
-/** Takes traces by OTLP over HTTP, as a collector would. */
+/** Receives traces by OTLP over HTTP, like a collector. */
 export interface TraceReceiver {
   readonly url: string;
-  /** As they came: protobuf. */
+  /** The request bodies as received, in protobuf. */
   readonly received: readonly Buffer[];
   readonly headers: readonly IncomingHttpHeaders[];
   close(): Promise<void>;

@@ -9,7 +9,7 @@ import { DEFAULT_URL, isOpenToReaders, plainUrl, URL_ADVICE } from './server-url
 import { card, type Field } from './table.js';
 import { localTime, printable } from './text.js';
 
-/** Does not repeat it. */
+/** The message does not repeat the argument, which may be a secret. */
 const ARGUMENT =
   'A password or key is not given as an argument, which every process of the machine can read: it is asked for, or read ' +
   'from standard input. If that was one, change it.';
@@ -39,7 +39,7 @@ function optionUrl(text: string | undefined): string | undefined {
   throw new Failure(`--url ${URL_ADVICE}.`, EXIT_USAGE);
 }
 
-/** Tried before it is kept. */
+/** Checks the key with the server before storing it. */
 async function byApiKey(url: string): Promise<Credentials> {
   const apiKey = (await askSecret('API key')).trim();
   if (!looksLikeApiKey(apiKey)) throw new Failure('An API key is one word without spaces: copy it again.', EXIT_USAGE);
@@ -58,7 +58,7 @@ async function askEmail(url: string): Promise<string> {
   throw new Failure('Nobody can be asked here for the email: add --email EMAIL.', EXIT_USAGE);
 }
 
-/** What is kept here is forgotten even if the server cannot be told. */
+/** Removes the stored credential even if the server cannot be reached. */
 export async function logout(env: NodeJS.ProcessEnv): Promise<void> {
   const store = new CredentialStore(env);
   const kept = store.read();
@@ -74,7 +74,7 @@ export async function logout(env: NodeJS.ProcessEnv): Promise<void> {
   }
 }
 
-/** One that is over already is what was wanted. */
+/** A 401 means that the session has already ended, which is the goal. */
 async function endSession(api: Client): Promise<void> {
   try {
     await api.auth.logout();

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { EXIT_INTERRUPTED, EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
 
-/** Whether somebody is there to be asked. The questions go to stderr: stdout may be on its way to a file. */
+/** Whether a user can be prompted. Prompts go to stderr, because stdout may be redirected to a file. */
 export function canAsk(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY;
 }
@@ -12,7 +12,7 @@ export function ask(question: string): Promise<string> {
   return onTerminal(question, process.stderr);
 }
 
-/** On a terminal nothing of the answer is shown; in a pipe it is the first line. An argument would be seen by everybody. */
+/** Prompts without echo on a terminal; reads the first line of a pipe. Other users could see an argument. */
 export async function askSecret(what: string): Promise<string> {
   const secret = process.stdin.isTTY ? await hidden(`${what}: `) : await firstLine();
   if (secret) return secret;
@@ -22,7 +22,7 @@ export async function askSecret(what: string): Promise<string> {
 async function hidden(question: string): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const answer = onTerminal('', nowhere);
-  // Only now, when the terminal does not show what is typed any more.
+  // Written only now, when the terminal no longer echoes the input.
   process.stderr.write(question);
   return answer.finally(() => process.stderr.write('\n'));
 }
@@ -31,7 +31,7 @@ function onTerminal(question: string, output: NodeJS.WritableStream): Promise<st
   const lines = createInterface({ input: process.stdin, output, terminal: true, historySize: 0 });
   return new Promise<string>((resolve, reject) => {
     lines.question(question, resolve);
-    // Without a line: Ctrl-C, or Ctrl-D.
+    // Closed without a line: Ctrl-C or Ctrl-D.
     lines.once('SIGINT', () => lines.close());
     lines.once('close', () => reject(new Failure('', EXIT_INTERRUPTED)));
   }).finally(() => lines.close());

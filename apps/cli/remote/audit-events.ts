@@ -39,11 +39,11 @@ export const AUDIT_COLUMNS: readonly Column<AuditEvent>[] = [
   { title: 'INDEX', value: ({ leaf_index }) => String(leaf_index), align: 'right', expendable: 4 },
 ];
 
-/** Wide enough for nearly all types, and for the ids of keys. */
+/** Wide enough for nearly all types, and for key ids. */
 const TYPE_WIDTH = 22;
 const SUBJECT_WIDTH = 30;
 
-/** An event by itself, below those that came before it. */
+/** One event as a line, for a list that grows. */
 export function auditLine(leaf: AuditEvent, { width, colours }: Layout): string {
   const { event } = leaf;
   const type = printable(event.type);
@@ -60,7 +60,7 @@ export function auditLine(leaf: AuditEvent, { width, colours }: Layout): string 
 
 type Data = AuditEvent['event']['data'];
 
-/** A key's own use says by its subject who it was, and has no name. */
+/** The actor is left out where it has no name: for the use of a key, the subject identifies it already. */
 function whatWhoAndWhere(data: Data): string {
   const by = data.actor['name'] === undefined && data.actor.type !== 'operator' ? '' : `by ${actorOf(data)}`;
   const ip = textOf(data['ip']);
@@ -75,7 +75,7 @@ function colourOf({ event }: AuditEvent): Colour | undefined {
   return /denied|failed|reused/.test(event.type) ? 'red' : undefined;
 }
 
-/** What tells one event from another of its type, whatever type that is: newer ones than this command knows, too. */
+/** What distinguishes an event from others of its type, including types that this version does not know. */
 function summaryOf(data: Data): string {
   const { method, path, code, name, email, role, changes, count, summary } = data;
   const changed = typeof changes === 'object' && changes !== null ? Object.keys(changes).join(', ') : '';
@@ -89,7 +89,7 @@ function summaryOf(data: Data): string {
     .join(' ');
 }
 
-/** By the name that the event has, else by the id. */
+/** The name of the actor in the event, else its id. */
 function actorOf(data: Data): string {
   const { type, id } = data.actor;
   const { name, email } = calledIn(data, 'actor');

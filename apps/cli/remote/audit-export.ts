@@ -18,7 +18,10 @@ export interface ExportOptions extends AuditFilters {
 
 const SAY_MS = 200;
 
-/** Writes the audit log as it comes. A file is there whole or not at all; a pipe that was cut off is told by the exit code. */
+/**
+ * Streams the audit log to a file or to stdout. A file is complete or absent; if the output to a pipe is incomplete,
+ * the exit code says so.
+ */
 export async function exportEvents(options: ExportOptions, env: NodeJS.ProcessEnv): Promise<void> {
   const stop = interruption();
   const { from, to, format, output } = options;
@@ -41,7 +44,7 @@ async function toStdout(chunks: AsyncIterable<Uint8Array>): Promise<void> {
 async function toFile(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
   const fresh = isReplaceable(file) ? `${file}.${randomBytes(6).toString('hex')}.part` : file;
   try {
-    // The audit log has addresses and names of people: only the owner may read it, and no link leads it elsewhere.
+    // The audit log contains people's addresses and names: only the owner may read the file, and no link is followed.
     const flags = fresh === file ? constants.O_WRONLY | constants.O_NOFOLLOW : 'wx';
     await pipeline(chunks, createWriteStream(fresh, { mode: 0o600, flags: flags as string }));
     if (fresh !== file) renameSync(fresh, file);
@@ -53,8 +56,8 @@ async function toFile(file: string, chunks: AsyncIterable<Uint8Array>): Promise<
 }
 
 /**
- * Whether the file is new or takes the place of one. A named pipe or a device is written to and stays what it is.
- * @throws Failure for a symbolic link: who made it decides where it leads
+ * Whether the file is new or replaces a regular file. Named pipes and devices are written to directly.
+ * @throws Failure for a symbolic link: its creator decides where it leads
  */
 function isReplaceable(file: string): boolean {
   const found = lstatSync(file, { throwIfNoEntry: false });
@@ -67,7 +70,7 @@ function isReplaceable(file: string): boolean {
   return found?.isFile() ?? true;
 }
 
-/** On stderr, where somebody watches it and it does not stand in the way of the output itself. */
+/** Goes to stderr, so that the user sees it without mixing it into the output. */
 class Progress {
   bytes = 0;
   readonly #shown: boolean;

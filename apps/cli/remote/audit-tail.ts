@@ -15,14 +15,14 @@ export interface TailOptions extends AuditFilters {
   readonly json?: boolean;
 }
 
-/** The server shows a sign of life every 15 seconds. */
+/** The server sends a heartbeat every 15 seconds. */
 const SILENCE_MS = 45_000;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
 
 /**
- * Shows events as they come until it is told to stop. A connection that is lost is made again, and goes on behind the last
- * event that was shown: none is missed and none comes twice.
+ * Shows events as they arrive until it is interrupted. After a lost connection it reconnects and resumes after the last
+ * event that it showed: no event is missed or shown twice.
  */
 export async function tailEvents(options: TailOptions, env: NodeJS.ProcessEnv): Promise<void> {
   const stop = interruption();
@@ -46,7 +46,7 @@ class Tail {
     this.#last = options.after?.toString();
   }
 
-  /** Once it has been connected, that the server is away is no reason to give up. Never returns: it throws what ends it. */
+  /** After the first connection, reconnects while the server is away. Never returns; throws the error that ends it. */
   async follow(): Promise<never> {
     for (;;) {
       try {
@@ -60,7 +60,7 @@ class Tail {
     }
   }
 
-  /** Until the server ends it, as it does when it is restarted or the credential has ended, or falls silent. */
+  /** Returns when the server closes the stream (because it restarts or the credential has expired) or stops sending. */
   async #listen(): Promise<void> {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), SILENCE_MS);

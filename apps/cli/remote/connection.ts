@@ -6,16 +6,16 @@ import { Failure } from './failure.js';
 import { sendTo } from './send.js';
 import { DEFAULT_URL, plainUrl, URL_ADVICE } from './server-url.js';
 
-/** A token that ends within this time may be dead when it arrives. */
+/** A token that expires within this time may have expired when the request arrives. */
 const MARGIN_MS = 30_000;
 
-/** Told to the server, which shows it in the audit log. */
+/** The server shows it in the audit log. */
 const HEADERS = { 'User-Agent': 'keyledger-cli' };
 
 /**
- * The API, as whoever is signed in: by KEYLEDGER_API_KEY, else by what `keyledger login` kept.
- * @param stop breaks requests off, but for the refresh of a session, whose response must be kept
- * @throws Failure when nobody is.
+ * Creates a client with KEYLEDGER_API_KEY, else with the credential that `keyledger login` stored.
+ * @param stop aborts requests, except the refresh of a session, whose response must be stored
+ * @throws Failure if there is no credential
  */
 export function connect(env: NodeJS.ProcessEnv, stop?: AbortSignal): Client {
   const store = new CredentialStore(env);
@@ -24,12 +24,12 @@ export function connect(env: NodeJS.ProcessEnv, stop?: AbortSignal): Client {
   if (apiKey) return withApiKey(given ?? store.read()?.url ?? DEFAULT_URL, apiKey, stop);
   const kept = store.read();
   if (!kept) throw notSignedIn();
-  // What one server gave is not shown to another.
+  // Credentials from one server are not sent to another.
   if (given && given !== kept.url) throw signedInElsewhere(given, kept.url);
   return as(kept, store, stop);
 }
 
-/** The API, as somebody who has signed in. */
+/** Creates a client with the given credentials. */
 export function as(credentials: Credentials, store: CredentialStore, stop?: AbortSignal): Client {
   const { url } = credentials;
   return 'api_key' in credentials ? withApiKey(url, credentials.api_key, stop) : withSession(url, store, stop);
@@ -39,12 +39,12 @@ export function withApiKey(url: string, apiKey: string, stop?: AbortSignal): Cli
   return createClient({ baseUrl: url, apiKey, headers: HEADERS, fetch: sendTo(url, stop) });
 }
 
-/** As nobody: for signing in. */
+/** Creates a client without credentials, for signing in. */
 export function anonymously(url: string): Client {
   return createClient({ baseUrl: url, headers: HEADERS, fetch: sendTo(url) });
 }
 
-/** Each request gets an access token that is alive, and one more chance if the server sees that otherwise. */
+/** Sends each request with a valid access token. After a 401 it refreshes the token and sends the request once more. */
 function withSession(url: string, store: CredentialStore, stop: AbortSignal | undefined): Client {
   const send = sendTo(url, stop);
   return createClient({
@@ -66,13 +66,13 @@ function withToken(init: RequestInit | undefined, token: string): RequestInit {
   return { ...init, headers };
 }
 
-/** The kept one while it lives and is not the refused one; else the next one, which is kept before it is used. */
+/** Returns the stored token unless it expired or was rejected; else stores a new one and returns it. */
 async function accessToken(store: CredentialStore, url: string, refused?: string): Promise<string> {
   const isGood = (session: Session) => session.access_token !== refused && isFresh(session);
   const kept = sessionIn(store, url);
   if (isGood(kept)) return kept.access_token;
   return store.exclusively(async () => {
-    // Somebody else may have refreshed it while we waited for our turn.
+    // Another process may have refreshed the token while this one waited for the lock.
     const present = sessionIn(store, url);
     if (isGood(present)) return present.access_token;
     const tokens = await anonymously(url).auth.refresh({ body: { refresh_token: present.refresh_token } });
@@ -88,7 +88,7 @@ function isFresh({ access_token_ends_at }: Session): boolean {
 
 function sessionIn(store: CredentialStore, url: string): Session {
   const kept = store.read();
-  // A sign-out or another sign-in came in between.
+  // The user signed out or signed in elsewhere meanwhile.
   if (kept?.url !== url || 'api_key' in kept) throw notSignedIn();
   return kept;
 }
@@ -108,7 +108,7 @@ export function sessionOf(url: string, tokens: Tokens): Session {
   };
 }
 
-/** @throws Failure when it is no address. */
+/** @throws Failure if the value is no valid URL */
 export function givenUrl(env: NodeJS.ProcessEnv): string | undefined {
   if (!env['KEYLEDGER_URL']) return undefined;
   const url = plainUrl(env['KEYLEDGER_URL']);
@@ -116,7 +116,7 @@ export function givenUrl(env: NodeJS.ProcessEnv): string | undefined {
   throw new Failure(`KEYLEDGER_URL ${URL_ADVICE}.`, EXIT_CONFIG);
 }
 
-/** @throws Failure when it cannot be a key: sent as it is, the runtime would refuse it and show it. */
+/** @throws Failure if the value cannot be a key: the runtime would reject it as a header, and print it */
 function givenApiKey(env: NodeJS.ProcessEnv): string | undefined {
   const apiKey = env['KEYLEDGER_API_KEY']?.trim();
   if (!apiKey) return undefined;

@@ -22,7 +22,7 @@ const Session = z.strictObject({
   url: z.string(),
   refresh_token: z.string(),
   access_token: z.string(),
-  /** By this machine's clock. */
+  /** According to this machine's clock. */
   access_token_ends_at: z.iso.datetime(),
 });
 export type Session = z.infer<typeof Session>;
@@ -31,10 +31,10 @@ const Credentials = z.union([Session, z.strictObject({ url: z.string(), api_key:
 export type Credentials = z.infer<typeof Credentials>;
 
 const LOCK_POLL_MS = 25;
-/** Longer than the one who holds it waits for the server. */
+/** Longer than the holder of the lock waits for the server. */
 const LOCK_DEADLINE_MS = 45_000;
 
-/** The one sign-in that is kept on this machine, in a file that only its owner can read. */
+/** The one credential that is stored on this machine, in a file that only its owner can read. */
 export class CredentialStore {
   readonly file: string;
 
@@ -42,7 +42,7 @@ export class CredentialStore {
     this.file = join(configHome(env), 'keyledger', 'credentials.json');
   }
 
-  /** @throws Failure when the file cannot be trusted or understood. */
+  /** @throws Failure if other users can read the file, or its content is invalid */
   read(): Credentials | undefined {
     const text = this.#readPrivately();
     if (text === undefined) return undefined;
@@ -51,7 +51,7 @@ export class CredentialStore {
     throw new Failure(`${this.file} is not what this version keeps there: remove it and sign in again.`, EXIT_CONFIG);
   }
 
-  /** The whole file or none of it is there at any moment. */
+  /** Atomic: at any moment the file is complete or absent. */
   write(credentials: Credentials): void {
     const fresh = `${this.file}.${randomBytes(6).toString('hex')}.new`;
     try {
@@ -68,8 +68,8 @@ export class CredentialStore {
   }
 
   /**
-   * One command at a time reads the file, asks the server and writes: a refresh token works once, so of two that took the
-   * same one the slower would be left with a dead one, or with somebody else's sign-in overwritten.
+   * Lets one command at a time read the file, call the server and write. A refresh token works only once: if two
+   * commands used the same one, the slower would store an invalid token, or overwrite another sign-in.
    */
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
     const lock = await this.#lock();
@@ -85,7 +85,7 @@ export class CredentialStore {
     for (const deadline = Date.now() + LOCK_DEADLINE_MS; ; await sleep(LOCK_POLL_MS)) {
       try {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
-        // It may have been made by hand.
+        // The user may have created it with another mode.
         chmodSync(folder, 0o700);
         return takeLock(`${this.file}.lock`);
       } catch (error) {
@@ -99,7 +99,7 @@ export class CredentialStore {
     }
   }
 
-  /** The mode is that of the file which is read, whatever becomes of its name meanwhile. */
+  /** Checks the mode of the open file, because the file behind the name may change meanwhile. */
   #readPrivately(): string | undefined {
     let file: number;
     try {
@@ -109,7 +109,7 @@ export class CredentialStore {
       throw this.#unusable(error);
     }
     try {
-      // Windows has no modes; there the folder of the user keeps others out.
+      // Windows has no modes; the user's folder keeps other users out.
       if (process.platform !== 'win32' && (fstatSync(file).mode & 0o077) !== 0) throw this.#openToOthers();
       return readFileSync(file, 'utf8');
     } finally {
@@ -132,7 +132,7 @@ export class CredentialStore {
   }
 }
 
-/** The XDG base directory specification: a relative path counts as none. */
+/** The XDG base directory specification: a relative path counts as unset. */
 function configHome(env: NodeJS.ProcessEnv): string {
   const home = env['XDG_CONFIG_HOME'] ?? '';
   return isAbsolute(home) ? home : join(homedir(), '.config');

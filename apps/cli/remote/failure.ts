@@ -1,4 +1,4 @@
-/** Ends a command with one sentence on stderr, and without a stack: it says what to do. */
+/** Ends a command with one sentence on stderr that says what to do, without a stack trace. */
 export class Failure extends Error {
   override readonly name = 'Failure';
 

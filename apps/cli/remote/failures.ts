@@ -6,7 +6,7 @@ import { Failure } from './failure.js';
 import { reasonOf } from './send.js';
 import { printable } from './text.js';
 
-/** Where this command line has a better way than the one that the contract tells every client. */
+/** Advice that fits the command line better than the general advice of the contract. */
 const ADVICE: Partial<Record<ProblemCode, string>> = {
   unauthenticated: 'Run `keyledger login`.',
   invalid_token: 'Run `keyledger login`.',
@@ -14,18 +14,18 @@ const ADVICE: Partial<Record<ProblemCode, string>> = {
   user_required: 'Sign in with `keyledger login` and a password, and unset KEYLEDGER_API_KEY.',
 };
 
-/** The sentence for what went wrong with the API. Anything else is a fault of ours and stays as it is. */
+/** Converts an error of an API call into a `Failure`. Other errors are bugs and are returned unchanged. */
 export function failureOf(error: unknown): unknown {
   if (error instanceof ApiError) return rejection(error);
   if (error instanceof SecretInAddress) return new Failure(error.message, EXIT_USAGE);
-  // A response that is no JSON, or not the JSON of the contract.
+  // The response is not JSON, or not the JSON of the contract.
   if (error instanceof SyntaxError || error instanceof ZodError) {
     return new Failure(
       'What responds there is no Keyledger of this version: check the address, and update the older of the two.',
       EXIT_UNAVAILABLE,
     );
   }
-  // The connection was lost within a response.
+  // The connection was lost in the middle of a response.
   if (error instanceof TypeError && error.message === 'terminated') {
     return new Failure(`The response broke off (${reasonOf(error)}): try again.`, EXIT_UNAVAILABLE);
   }

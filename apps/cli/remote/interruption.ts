@@ -1,6 +1,6 @@
 /**
- * The wish of whoever watches that it be over. The terminal, npm and the launcher pass the same signal on, and it may come
- * as often as it likes.
+ * Aborts when the user interrupts the command. The terminal, npm and the launcher pass on the same signal, so it may
+ * arrive several times.
  */
 export function interruption(): AbortSignal {
   const wish = new AbortController();

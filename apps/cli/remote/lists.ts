@@ -11,7 +11,7 @@ export interface PageOptions {
 interface Page<Row> {
   readonly data: Row[];
   readonly total?: number;
-  /** Absent where there are no pages. */
+  /** Absent if the list has no pages. */
   readonly next_cursor?: string | null;
 }
 
@@ -20,10 +20,10 @@ interface PageQuery {
   readonly cursor?: string | undefined;
 }
 
-/** What the API gives at once. */
+/** The largest page of the API. */
 const LARGEST_PAGE = 100;
 
-/** One page, or all of them as if they were one. */
+/** Reads one page, or all pages as one. */
 export async function readPages<P extends Required<Omit<Page<unknown>, 'total'>>>(
   options: PageOptions,
   read: (page: PageQuery) => Promise<P>,
@@ -40,7 +40,7 @@ export async function readPages<P extends Required<Omit<Page<unknown>, 'total'>>
   return { ...first, data, next_cursor: null };
 }
 
-/** As a document for programs; as a table for people, who are told beside it what is missing. */
+/** Writes JSON for programs, or a table for people with a note about omitted rows. */
 export async function showPage<Row>(
   page: Page<Row>,
   columns: readonly Column<Row>[],

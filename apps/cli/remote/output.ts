@@ -2,26 +2,26 @@ import { EXIT_OUTPUT } from '../exit-codes.js';
 import { Failure } from './failure.js';
 import type { Layout } from './table.js';
 
-/** Where a terminal does not say how wide it is. */
+/** Used if the terminal does not report its width. */
 const USUAL_WIDTH = 80;
 
-/** For people on a terminal as wide as it is, with colours unless NO_COLOR is set; whole and plain in a pipe. */
+/** On a terminal: its width, and colours unless NO_COLOR is set. In a pipe: unlimited width, no colours. */
 export function layoutOf(stream: NodeJS.WriteStream): Layout {
   if (!stream.isTTY) return { width: Infinity, colours: false };
   return { width: stream.columns || USUAL_WIDTH, colours: stream.hasColors() };
 }
 
-/** What programs get: the API's response, one document. */
+/** The API's response as one JSON document, for programs. */
 export function json(document: unknown): string {
   return `${JSON.stringify(document, null, process.stdout.isTTY ? 2 : 0)}\n`;
 }
 
-// Each write learns of its own failure; without a listener the event would end the process.
+// Each write handles its own failure; without a listener the event would end the process.
 process.stdout.on('error', () => undefined);
 
 /**
- * @throws Failure when it cannot be written; a silent one where the reader has only seen enough, as in
- *   `keyledger keys list | head -1`.
+ * @throws Failure if the output cannot be written; without a message if the reader closed the pipe, as in `keyledger
+ *   keys list | head -1`
  */
 export async function write(output: string | Uint8Array): Promise<void> {
   const failed = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) =>
@@ -31,7 +31,7 @@ export async function write(output: string | Uint8Array): Promise<void> {
   if (failed) throw new Failure(`The output could not be written (${failed.code}).`, EXIT_OUTPUT);
 }
 
-/** For people, beside the output. */
+/** Writes a message for people to stderr, apart from the output. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }

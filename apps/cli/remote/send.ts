@@ -1,13 +1,13 @@
 import { EXIT_UNAVAILABLE } from '../exit-codes.js';
 import { Failure } from './failure.js';
 
-/** Until a response begins; how long it then takes is up to what was asked for. */
+/** The time until a response begins; the response itself may take longer. */
 const RESPONSE_DEADLINE_MS = 30_000;
 
 /**
- * Sends to one server and nowhere else: a redirection would take the credentials along.
- * @param stop breaks off a request, and the reading of its response
- * @throws Failure when nothing responds.
+ * Sends requests to one server only: following a redirect would send the credentials to another.
+ * @param stop aborts a request, and the reading of its response
+ * @throws Failure if the server does not respond
  */
 export function sendTo(url: string, stop?: AbortSignal): typeof fetch {
   return async (input, init) => {
@@ -41,7 +41,7 @@ function redirected(url: string, response: Response): Failure {
   );
 }
 
-/** What the network said, which the runtime wraps in `fetch failed`. */
+/** The network error, which the runtime wraps in `fetch failed`. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code } = error as NodeJS.ErrnoException;

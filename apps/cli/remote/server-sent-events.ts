@@ -1,10 +1,10 @@
 export interface ServerSentEvent {
-  /** How far the reader is with it, also where there is no data. */
+  /** The position of the reader in the stream; also set on messages without data. */
   readonly id?: string;
   readonly data?: string;
 }
 
-/** Messages as they come, of a server that ends its lines with LF. One that was not ended by an empty line is none. */
+/** Yields messages as they arrive, from a server that ends lines with LF. Drops an unfinished message. */
 export async function* serverSentEvents(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ServerSentEvent> {
   const decoder = new TextDecoder();
   let text = '';

@@ -8,14 +8,14 @@ export interface Column<Row> {
   value(row: Row): string;
   colour?(row: Row): Colour | undefined;
   readonly align?: 'right';
-  /** May be cut down to this width where there is no room. */
+  /** On a narrow terminal the column may shrink to this width. */
   readonly shrinksTo?: number;
-  /** May be left out where there is no room: those with the highest number first. */
+  /** On a narrow terminal the column may be left out; the highest number goes first. */
   readonly expendable?: number;
 }
 
 export interface Layout {
-  /** Of the terminal; `Infinity` where there is none. */
+  /** The width of the terminal; `Infinity` without one. */
   readonly width: number;
   readonly colours: boolean;
 }
@@ -27,7 +27,7 @@ interface Sized<Row> {
 
 const GAP = '  ';
 
-/** Rows below titles, in columns as wide as what is in them. Nothing is cut or left out where there is no terminal. */
+/** Formats rows below titles, in columns as wide as their content. Without a terminal nothing is cut or left out. */
 export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[], layout: Layout): string {
   const fitting = fit(
     columns.map((column) => ({ column, width: naturalWidth(column, rows) })),
@@ -49,7 +49,7 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
 
 export type Field = readonly [name: string, value: string];
 
-/** One thing, a line for each of its fields. */
+/** Formats one object, with a line for each field. */
 export function card(fields: readonly Field[]): string {
   const width = Math.max(...fields.map(([name]) => name.length));
   return fields.map(([name, value]) => `${name.padEnd(width)}${GAP}${printable(value)}\n`).join('');
@@ -69,7 +69,7 @@ function fit<Row>(columns: readonly Sized<Row>[], width: number): readonly Sized
   );
 }
 
-/** The widest gives first, so that what is short stays whole. */
+/** Shrinks the widest column first, so that short ones stay whole. */
 function shrink<Row>(columns: readonly Sized<Row>[], excess: number): readonly Sized<Row>[] {
   const shrunk = columns.map((sized) => ({ ...sized }));
   for (let left = excess; left > 0; left--) {
@@ -91,7 +91,7 @@ function textOf<Row>(column: Column<Row>, row: Row): string {
   return printable(column.value(row)) || '-';
 }
 
-/** Nothing stands behind the last column, not even spaces. */
+/** The last column has no trailing spaces. */
 function pad(text: string, width: number, align: 'right' | undefined, last: boolean): string {
   const spaces = ' '.repeat(Math.max(0, width - widthOf(text)));
   if (align === 'right') return spaces + text;

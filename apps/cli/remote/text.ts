@@ -1,26 +1,26 @@
 import { eastAsianWidth } from 'get-east-asian-width';
 
-/** Control characters, line ends and what turns the direction of writing. */
+/** Control characters, line separators, and characters that change the direction of writing. */
 const UNPRINTABLE = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 const ASCII = /^[\x20-\x7e]*$/;
 const EMOJI = /^\p{RGI_Emoji}$/v;
 const INVISIBLE = /^[\p{M}\p{Cf}]+$/u;
 
-/** Made when it is needed first, for 60 ms. */
+/** Created on first use, which takes 60 ms. */
 let graphemes: Intl.Segmenter | undefined;
 
-/** Names and paths are other people's words: none of them may steer the terminal or feign another line. */
+/** Names and paths come from other people: they must not control the terminal or fake another line. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '\ufffd');
 }
 
-/** How many columns of a terminal a printable text takes. */
+/** The number of terminal columns that a printable text takes. */
 export function widthOf(text: string): number {
   if (ASCII.test(text)) return text.length;
   return charactersOf(text).reduce((sum, character) => sum + characterWidth(character), 0);
 }
 
-/** Cut to a width, which the text tells by its last character. */
+/** Cuts the text to a width; the last character then shows that it was cut. */
 export function cut(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let result = '';
@@ -43,7 +43,7 @@ function characterWidth(character: string): number {
   return EMOJI.test(character) ? 2 : eastAsianWidth(character.codePointAt(0)!);
 }
 
-/** As the reader's clock shows it. */
+/** The time in the reader's time zone. */
 export function localTime(iso: string | null, precision: 'minute' | 'second' = 'minute'): string {
   if (iso === null) return '-';
   const time = new Date(iso);

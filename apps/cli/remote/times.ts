@@ -3,8 +3,8 @@ const MS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 const ISO = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/;
 
 /**
- * A moment as people write it: `30m`, `12h` or `7d` ago, a day or a time by the clock of this machine, or with an offset of
- * its own. Undefined for what is none.
+ * Parses a moment: `30m`, `12h` or `7d` ago, a day or a time in this machine's time zone, or a time with its own
+ * offset. Undefined if the text is none of these.
  */
 export function momentOf(text: string, now: Date): string | undefined {
   const [, count, unit] = AGO.exec(text) ?? [];
@@ -13,9 +13,9 @@ export function momentOf(text: string, now: Date): string | undefined {
 
 function writtenMoment(text: string): string | undefined {
   const [, day, time] = ISO.exec(text) ?? [];
-  // The 30th of February would be taken for one of March.
+  // `Date.parse` would read the 30th of February as a day in March.
   if (!day || isoOf(Date.parse(day))?.slice(0, 10) !== day) return undefined;
-  // By itself a day would begin at midnight of UTC.
+  // `Date.parse` would read a date alone as midnight in UTC.
   return isoOf(Date.parse(time ? text : `${day}T00:00`));
 }
 

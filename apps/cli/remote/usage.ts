@@ -41,7 +41,7 @@ async function readUsage(api: Client, options: UsageOptions): Promise<Usage> {
   return api.usage.ofApiKey({ params: { id: keyId(key) }, query: { ...query, group_by: groupBy } });
 }
 
-/** The one of the key, or the personal one of the user. */
+/** The organization of the key, or the personal organization of the user. */
 async function ownOrganization(api: Client): Promise<string> {
   const who = await api.auth.whoami();
   if (who.type === 'api_key') return who.api_key.organization_id;
@@ -51,10 +51,10 @@ async function ownOrganization(api: Client): Promise<string> {
   throw new Failure('There is no organization of your own: name one with --organization.', EXIT_USAGE);
 }
 
-/** In the place of a start. */
+/** Replaces the start in the row of totals. */
 const TOTAL = 'total';
 
-/** Days are those of UTC, which is how they are counted; an hour is one everywhere, and shown by the reader's clock. */
+/** Days are UTC days, because uses are counted by them. Hours are shown in the reader's time zone. */
 function columnsOf({ interval, groupBy }: UsageOptions): readonly Column<Row>[] {
   const start: Column<Row> =
     interval === 'hour'

@@ -49,7 +49,7 @@ export function Sessions() {
   );
 }
 
-/** What people call it: the browser and the system, as far as the header says. */
+/** The browser and the operating system, as far as the header names them. */
 function deviceOf(userAgent: string | null): string {
   const browser = /(Edg|OPR|Firefox|Chrome|Safari)\//.exec(userAgent ?? '')?.[1];
   const system = /(Windows|Android|iPhone|iPad|Mac OS X|Linux)/.exec(userAgent ?? '')?.[1];

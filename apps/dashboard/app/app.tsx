@@ -13,9 +13,9 @@ import { cssVariables, theme } from './theme.js';
 
 watchSession(() => void followSession());
 
-/** On to what whoever is signed in now may see, or to sign-in; what the one before has read goes. */
+/** After a sign-in or sign-out: moves to a page that the current user may see, and removes the previous user's data. */
 async function followSession(): Promise<void> {
-  // The router sees what it returns.
+  // The router reads the result from the cache.
   await queryClient.fetchQuery({ ...meQuery, staleTime: 0 }).catch(() => undefined);
   await router.invalidate();
   queryClient.removeQueries({ type: 'inactive' });

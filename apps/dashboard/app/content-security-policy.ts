@@ -1,11 +1,11 @@
 import { setNonce } from 'get-nonce';
 import { z } from 'zod';
 
-/** What the style elements of this page need. Browsers hide it from selectors, so no style sheet can leak it. */
+/** The nonce for style elements. Browsers hide it from CSS selectors, so that no style sheet can leak it. */
 export const nonce = document.querySelector<HTMLMetaElement>('meta[property=csp-nonce]')?.nonce ?? '';
 
-/** For the library that keeps the page behind a dialog from scrolling. */
+/** For the library that stops the page behind a dialog from scrolling. */
 setNonce(nonce);
 
-/** Compiling schemas to functions is what the policy forbids. */
+/** zod must not compile schemas to functions: the content security policy forbids `eval`. */
 z.config({ jitless: true });

@@ -4,7 +4,7 @@ import { useRouter, type ErrorComponentProps } from '@tanstack/react-router';
 import { ErrorState } from '../ui/error-state.js';
 import { PageHeader } from '../ui/page-header.js';
 
-/** In place of a page that could not be drawn. */
+/** Shown instead of a page that failed to render. */
 export function ErrorPage({ error }: ErrorComponentProps) {
   const router = useRouter();
   const queries = useQueryErrorResetBoundary();

@@ -43,7 +43,7 @@ import { useShortcut } from '../ui/shortcuts.js';
 
 const NavigationLink = createLink((props: NavLinkProps & ComponentProps<'a'>) => <NavLink {...props} />);
 
-/** The sidebar: where one is, where one can go, and who one is. */
+/** The sidebar: the current page, the other pages, and the signed-in user. */
 export function Navigation({ onShowShortcuts }: { readonly onShowShortcuts: () => void }) {
   const { operator } = useMe();
   const organization = useCurrentOrganization();
@@ -61,7 +61,7 @@ export function Navigation({ onShowShortcuts }: { readonly onShowShortcuts: () =
   );
 }
 
-/** The one of the address; on other pages the one where one was last. */
+/** The organization in the address; on other pages the one that was opened last. */
 function useCurrentOrganization(): Organization | undefined {
   const match = useMatch({ from: '/shell/org/$organizationId', shouldThrow: false });
   const id = match?.params.organizationId;
@@ -74,7 +74,10 @@ function useCurrentOrganization(): Organization | undefined {
   return id ? organization : home;
 }
 
-/** What one may not open is not there: an operator, say, reads the audit log of others but never sees their keys. */
+/**
+ * Shows no links that the user may not open. An operator, for example, reads the audit log of any organization but
+ * never sees its keys.
+ */
 function OrganizationLinks({ organization }: { readonly organization: Organization }) {
   const navigate = useNavigate();
   const params = { organizationId: organization.id };

@@ -8,14 +8,14 @@ export const queryClient = new QueryClient({
   queryCache: new QueryCache({ onError: lookAgain }),
   mutationCache: new MutationCache({ onError: lookAgain }),
   defaultOptions: {
-    // While the server is away queries wait for it. Any other response would be the same again.
+    // Retries only while the server is away: other errors would repeat.
     queries: { retry: (_failures, error) => isAway(error), staleTime: 5000 },
-    // A change that is made whenever the server comes back is not what somebody clicked for.
+    // A change must not run later, when the server is back: the user clicked for it to happen now.
     mutations: { retry: false, networkMode: 'always' },
   },
 });
 
-/** Such responses also come when somebody lost a role, or the organization, meanwhile: the page should not go on as before. */
+/** Such an error may mean that the user lost a role or the organization, so both are loaded again. */
 function lookAgain(error: Error): void {
   if (
     !(

@@ -15,17 +15,17 @@ import { UsageSearch } from '../usage/usage-search.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { queryClient } from './query-client.js';
 
-/** What somebody looks for in a list. An address that says it wrongly shows the whole list. */
+/** The search text of a list. An invalid value in the address shows the whole list. */
 const searchText = apiKeysSearch.shape.search;
 
-/** Not waited for, but fetched at once: that nothing can be fetched is what it may be needed for. */
+/** Preloaded, because the page may be needed when nothing can be fetched. */
 const errorPage = lazyRouteComponent(() => import('./error-page.js'), 'ErrorPage');
 void errorPage.preload?.();
 const NotFoundPage = lazyRouteComponent(() => import('./not-found-page.js'), 'NotFoundPage');
 
 const root = createRootRoute({
   component: Outlet,
-  // Outside of the shell, which has a `main` of its own.
+  // Rendered outside the shell, which has a `main` element of its own.
   notFoundComponent: () => (
     <main>
       <NotFoundPage />
@@ -33,10 +33,10 @@ const root = createRootRoute({
   ),
 });
 
-/** Where to go on after signing in: an address of our own, whatever somebody wrote into a link. */
+/** Where to continue after signing in. Only our own addresses are allowed, because anyone can write the link. */
 function nextOf({ next }: Record<string, unknown>): { next?: string } {
   const isOurs = typeof next === 'string' && /^\/(?![/\\])/.test(next);
-  // Left out, it would stay what the address says.
+  // If the field were missing, the router would keep the address's value.
   return { next: isOurs ? next : undefined };
 }
 
@@ -51,7 +51,7 @@ async function isSignedIn(): Promise<boolean> {
   }
 }
 
-/** Signing in changes the session, which asks again, and so leads on. */
+/** A sign-in changes the session. The router then runs this check again and leaves the page. */
 async function leadOnIfSignedIn({ search }: { search: { next?: string } }): Promise<void> {
   if (await isSignedIn()) throw redirect({ href: search.next ?? '/', replace: true });
 }
@@ -84,7 +84,7 @@ const passwordReset = createRoute({
   component: lazyRouteComponent(() => import('../sign-in/password-reset-page.js'), 'PasswordResetPage'),
 });
 
-/** Everything within the shell is for whoever is signed in. */
+/** The shell contains all pages that need a signed-in user. */
 const shell = createRoute({
   getParentRoute: () => root,
   id: 'shell',
@@ -220,7 +220,7 @@ declare module '@tanstack/react-router' {
   }
 }
 
-// Whoever came by a link reads on where they are; after a change of the page the heading is what has changed.
+// After a change of page, the focus moves to the new heading. The first page of a visit keeps its focus.
 router.subscribe('onRendered', ({ fromLocation, pathChanged }) => {
   if (fromLocation && pathChanged) document.querySelector<HTMLElement>('h1')?.focus();
 });

@@ -9,7 +9,7 @@ import { PageSkeleton } from '../ui/page-skeleton.js';
 import { ShortcutsDialog, useShortcut, useShortcutKeys } from '../ui/shortcuts.js';
 import { Navigation } from './navigation.js';
 
-/** The frame of every page for whoever is signed in. */
+/** The frame of every page that needs a signed-in user. */
 export function Shell() {
   const router = useRouter();
   const [menuOpened, { close: closeMenu, toggle: toggleMenu }] = useDisclosure(false);
@@ -56,7 +56,7 @@ export function Shell() {
           </Suspense>
         </Box>
       </AppShell.Main>
-      {/* Not on the right, where buttons are: it stays for as long as the pointer that pressed one rests there. */}
+      {/* Not on the right, where the buttons are: a notification stays open while the pointer is over it. */}
       <Notifications position="bottom-center" />
       <ShortcutsDialog opened={shortcutsOpened} onClose={shortcuts.close} enabled={enabled} onEnable={setEnabled} />
     </AppShell>

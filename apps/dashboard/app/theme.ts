@@ -21,7 +21,7 @@ export const theme = createTheme({
     },
   },
   components: {
-    // Forms here ask for what they need; what may be left out says so.
+    // Most fields are required; optional ones say so.
     InputWrapper: { defaultProps: { withAsterisk: false } },
     PasswordInput: {
       defaultProps: { visibilityToggleButtonProps: { 'aria-label': 'Show what is typed', tabIndex: 0 } },
@@ -37,7 +37,7 @@ export const theme = createTheme({
   },
 });
 
-/** Words on a tint of their own colour, as in badges and alerts, are too light there as well. */
+/** Mantine's text on a tint of the same colour, as in badges and alerts, has too little contrast as well. */
 const onTint = Object.fromEntries(
   ['teal', 'yellow', 'orange', 'red', 'indigo', 'blue', 'gray'].map((color) => [
     `--mantine-color-${color}-light-color`,
@@ -45,13 +45,13 @@ const onTint = Object.fromEntries(
   ]),
 );
 
-/** So are white words on the red of a button. */
+/** White text on Mantine's red buttons has too little contrast as well. */
 const redButton = {
   '--mantine-color-red-filled': 'var(--mantine-color-red-9)',
   '--mantine-color-red-filled-hover': 'color-mix(in srgb, var(--mantine-color-red-9) 90%, black)',
 };
 
-/** Mantine's own greys for secondary text are too light on their backgrounds for WCAG 2.2 AA. */
+/** Mantine's greys for secondary text have too little contrast for WCAG 2.2 AA. */
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
   light: {

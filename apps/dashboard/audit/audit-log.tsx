@@ -19,7 +19,7 @@ import { noNews, released, withTold, type News } from './news.js';
 import { NotForYou } from './not-for-you.js';
 import { useAuditSearch } from './use-audit-search.js';
 
-/** The audit log of one organization, or of the deployment itself. Its state is in the address of whatever page it is on. */
+/** The audit log of an organization, or of the deployment itself. Its state is in the address of the current page. */
 export function AuditLog({ organizationId }: { readonly organizationId: string }) {
   const { search, change } = useAuditSearch();
   const queries = useQueryClient();
@@ -120,7 +120,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
   );
 }
 
-/** After these, names are read again. */
+/** Events after which names are loaded again. */
 const NAMING = /^(api_key\.(created|updated)|project\.(created|updated)|member\.added)$/;
 
 function isRefused(error: unknown): boolean {

@@ -14,7 +14,7 @@ const rangeMs: Record<Exclude<TimeRange, 'custom'>, number> = {
 
 const asked = listAuditEvents.query.shape;
 
-/** What the API would take. Anything else in an address is passed over: it was mistyped, or is of another version. */
+/** Keeps values that the API would accept. Others are ignored: they are typing errors, or come from another version. */
 function takenBy(schema: z.ZodType) {
   return z
     .union([z.string(), z.number().transform(String)])
@@ -23,7 +23,7 @@ function takenBy(schema: z.ZodType) {
     .catch(undefined);
 }
 
-/** The state of the audit log that stands in the address; the filters have the names that they have in the API. */
+/** The state of the audit log in the address. The filters have the same names as in the API. */
 export const AuditSearch = z.object({
   range: TimeRange.optional().catch(undefined),
   from: takenBy(asked.from),
@@ -36,12 +36,12 @@ export const AuditSearch = z.object({
   ip: takenBy(asked.ip),
   path: takenBy(asked.path),
   live: z.literal(true).optional().catch(undefined),
-  /** The leaf index of the event that is shown in detail. */
+  /** The leaf index of the event whose details are shown. */
   event: z.int().min(0).optional().catch(undefined),
 });
 export type AuditSearch = z.infer<typeof AuditSearch>;
 
-/** The filters that the tail takes as well: all but the times. */
+/** The filters that the tail also supports: all except the times. */
 const FILTERS = ['type', 'actor_id', 'key_id', 'subject', 'outcome', 'ip', 'path'] as const;
 type FilterName = (typeof FILTERS)[number];
 
@@ -53,7 +53,7 @@ export function tailQuery(search: AuditSearch, organizationId: string): TailQuer
   return { organization_id: organizationId, ...Object.fromEntries(filters) };
 }
 
-/** @param asOf the moment that a preset such as the last hour is counted back from */
+/** @param asOf the time from which presets such as the last hour count back */
 export function eventQuery(search: AuditSearch, organizationId: string, asOf: number): EventQuery {
   const { range, from, to } = search;
   const times =
@@ -67,7 +67,7 @@ export function isFiltered(search: AuditSearch): boolean {
   return search.range !== undefined || FILTERS.some((name) => search[name] !== undefined);
 }
 
-/** Nothing that comes from now on can belong to a range that has ended. */
+/** New events cannot belong to a range that has already ended. */
 export function mayFollow({ range, to }: AuditSearch): boolean {
   return range !== 'custom' || to === undefined;
 }

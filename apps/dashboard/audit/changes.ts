@@ -1,6 +1,6 @@
 import { DomainEvent, type EventEnvelope } from '#libs/contract/events.js';
 
-/** One field that an event has changed, as text; what was added or taken out of a list, where it is one. */
+/** One field that an event changed, as text. For a list, `before` has the removed items and `after` the added ones. */
 export interface Change {
   readonly field: string;
   readonly before: string | undefined;

@@ -1,5 +1,5 @@
 export interface Target {
-  /** @returns where the bytes go, or a blob to be handed to the browser */
+  /** Writes the bytes to the file, or hands them to the browser as a blob. */
   save(response: Response, onBytes: (bytes: number) => void, signal: AbortSignal): Promise<void>;
 }
 
@@ -8,9 +8,9 @@ interface SaveFilePicker {
 }
 
 /**
- * Where a download shall go. A link could not carry the access token without showing it, so the bytes come by `fetch`:
- * straight to the disk where the browser lets us, and else through a blob.
- * @returns undefined when the user has thought better of it
+ * Asks where to save a download. A link would expose the access token, so the bytes are loaded with `fetch`: straight
+ * to the disk if the browser supports it, else through a blob.
+ * @returns undefined if the user cancels
  */
 export async function chooseTarget(name: string): Promise<Target | undefined> {
   const { showSaveFilePicker } = window as SaveFilePicker;
@@ -25,7 +25,7 @@ export async function chooseTarget(name: string): Promise<Target | undefined> {
 
 function toFile(handle: FileSystemFileHandle): Target {
   return {
-    // What cannot be completed leaves no file that looks whole: an aborted writable keeps nothing.
+    // An incomplete download leaves no file: an aborted writable keeps nothing.
     save: async (response, onBytes, signal) =>
       response.body!.pipeThrough(counting(onBytes)).pipeTo(await handle.createWritable(), { signal }),
   };

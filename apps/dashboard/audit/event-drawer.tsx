@@ -23,7 +23,7 @@ import { Sentence } from './sentence.js';
 
 interface Props {
   readonly organizationId: string;
-  /** The leaf index; undefined while nothing is shown. */
+  /** The leaf index; undefined if no event is shown. */
   readonly index: number | undefined;
   readonly nameOf: NameOf | undefined;
   readonly onClose: () => void;
@@ -31,9 +31,9 @@ interface Props {
   readonly onShow: (index: number) => void;
 }
 
-/** One event in full, at an address of its own. */
+/** One event in full, with its own address. */
 export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, onShow }: Props) {
-  // While it slides out it still shows what it showed.
+  // Keeps showing the event while the drawer slides out.
   const [shown, setShown] = useState(index ?? 0);
   if (index !== undefined && index !== shown) setShown(index);
   const query = useQuery({ ...entryQuery(organizationId, shown), enabled: index !== undefined });
@@ -68,7 +68,7 @@ export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, 
 
 interface Entry {
   readonly item: AuditEvent;
-  /** Letter by letter as it is stored. */
+  /** The exact text as stored. */
   readonly text: string;
   readonly hash: string;
 }
@@ -86,11 +86,14 @@ const entryQuery = (organizationId: string, index: number) =>
     staleTime: Infinity,
   });
 
-/** Only the tail and the export hand over the very text, of which the hash is made; and the tail finds any place at once. */
+/**
+ * Returns the line with the exact text of an event. Only the tail and the export return the text that the leaf hash is
+ * made from, and the tail can start at any index.
+ */
 async function lineOf(organization_id: string, index: number): Promise<string | undefined> {
   const query = { organization_id };
   if (index === 0) return firstLineWith(await api.audit.exportEvents({ query }), '{');
-  // Of what is not there the tail would wait.
+  // The tail would wait for an event that does not exist yet.
   const { data } = await api.audit.listEvents({ query: { ...query, limit: 1 } });
   if (index > (data[0]?.leaf_index ?? -1)) return undefined;
   const tail = await api.audit.tail({ query, headers: { 'last-event-id': String(index - 1) } });
@@ -224,7 +227,7 @@ function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFi
   );
 }
 
-/** Who asked for the verifications: one in an event of one kind of request, several in a summary. */
+/** The keys that asked for the verifications: one in a single event, several in a summary. */
 function verifiersOf(data: Record<string, unknown>): string[] {
   const { verified_by: verifier, callers } = data;
   const all: unknown[] = Array.isArray(callers) ? callers : [verifier];
@@ -232,7 +235,7 @@ function verifiersOf(data: Record<string, unknown>): string[] {
   return [...new Set(ids.filter((id) => typeof id === 'string'))];
 }
 
-/** Of a page of an operator that made several calls: all of them. */
+/** The calls in an `operator.read` event that covers several. */
 function callsOf({ reads }: Record<string, unknown>): string[] {
   const all = Calls.safeParse(reads).data ?? [];
   return [...new Set(all.map(({ method, path }) => [method, path].filter(Boolean).join(' ')))];
@@ -273,13 +276,13 @@ function Copied({ value, label }: { readonly value: string; readonly label: stri
 
 interface NamedProps {
   readonly id: string;
-  /** By the event. */
+  /** The name and email address in the event. */
   readonly called: { readonly name?: string | undefined; readonly email?: string | undefined };
   readonly organizationId: string;
   readonly nameOf: NameOf;
 }
 
-/** With a link to where it can be seen. */
+/** A name with a link to its page. */
 function Named({ id, called, organizationId, nameOf }: NamedProps) {
   const name = called.name ?? called.email ?? nameOf(id);
   if (id.startsWith('key_')) {

@@ -17,18 +17,18 @@ import { Sentence } from './sentence.js';
 interface Props {
   readonly query: EventQuery;
   readonly asOf: number;
-  /** Above those that were read, the newest first. */
+  /** New events above the loaded ones, newest first. */
   readonly news: readonly AuditEvent[];
   readonly nameOf: NameOf;
   readonly opened: number | undefined;
 }
 
-/** Wide enough for a line for each; below, each has two. The style sheet has the same numbers. */
+/** From this width on, an event fits on one line; below it takes two. The style sheet uses the same numbers. */
 const WIDE = '(min-width: 62em)';
 const ROW_REM = { wide: 2.625, narrow: 3.75 };
 const ROWS_BEYOND = 12;
 
-/** Only the rows on the screen are in the page, however many there are. */
+/** Renders only the rows on the screen, so that the list can have any length. */
 export function EventList({ query, asOf, news, nameOf, opened }: Props) {
   const list = useRef<HTMLDivElement>(null);
   const [top, setTop] = useState(0);
@@ -47,7 +47,7 @@ export function EventList({ query, asOf, news, nameOf, opened }: Props) {
   });
   const items = virtualizer.getVirtualItems();
 
-  // What stands above may grow or shrink with the filters.
+  // The content above the list may change its height with the filters.
   useLayoutEffect(() => {
     const measure = () => setTop(Math.round(list.current!.getBoundingClientRect().top + window.scrollY));
     const observer = new ResizeObserver(measure);
@@ -123,7 +123,7 @@ export function EventList({ query, asOf, news, nameOf, opened }: Props) {
   );
 }
 
-/** People choose how large letters are, and the rows grow with them. */
+/** Row heights follow the font size that the user has set. */
 function rem(): number {
   return Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
 }

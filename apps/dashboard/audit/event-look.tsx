@@ -15,7 +15,7 @@ import {
   IconUsers,
 } from '@tabler/icons-react';
 
-/** The kind of an event, told from its type alone, so that unknown ones have an icon as well. */
+/** Derives icon and colour from the type's name, so that unknown types have them as well. */
 const looks = [
   [/^api_key\.used$/, IconCheck, 'teal'],
   [/^api_key\.denied$/, IconBan, 'red'],

@@ -6,11 +6,14 @@ import type { EventQuery } from './audit-search.js';
 
 const PAGE_ROWS = 100;
 
-/** How many pages before and after those on the screen are kept. */
+/** How many pages to keep before and after those on the screen. */
 const PAGES_BEFORE = 3;
 const PAGES_AFTER = 2;
 
-/** @param asOf tells one reading of the list from the next: within one the pages never change, as the log does not */
+/**
+ * @param asOf identifies one reading of the list. Within a reading, pages never change, because the audit log is
+ *   append-only.
+ */
 export const pageQuery = (query: EventQuery, asOf: number, cursor: string | undefined) =>
   queryOptions({
     queryKey: ['audit-events', query, asOf, cursor],
@@ -20,12 +23,12 @@ export const pageQuery = (query: EventQuery, asOf: number, cursor: string | unde
       ...(await api.audit.listEvents({ query: { ...query, limit: PAGE_ROWS, cursor } })),
     }),
     staleTime: Infinity,
-    // What scrolls out of reach is forgotten: reading it again is quick, and memory is not without end.
+    // Pages that scroll out of range are dropped to save memory; loading them again is fast.
     gcTime: 0,
   });
 
 export interface EventPages {
-  /** All that are known to be there. Those of the last page are, as long as it has not come, a few that stand for it. */
+  /** All rows known to exist. Until the last page has loaded, it counts as a few placeholder rows. */
   readonly rows: number;
   readonly complete: boolean;
   readonly at: (row: number) => AuditEvent | undefined;
@@ -36,8 +39,8 @@ export interface EventPages {
 const ROWS_TO_COME = 10;
 
 /**
- * The pages of one reading around those rows that are looked at. Each but the last is full, so a row's place tells its
- * page, and pages come and go without anything moving.
+ * Loads the pages around the visible rows. Every page except the last is full, so that a row's position gives its page,
+ * and pages can load or unload without moving rows.
  */
 export function useEventPages(query: EventQuery, asOf: number, firstRow: number, lastRow: number): EventPages {
   const [cursors, setCursors] = useState<readonly (string | undefined)[]>([undefined]);
@@ -52,7 +55,7 @@ export function useEventPages(query: EventQuery, asOf: number, firstRow: number,
     if (!data) return;
     const next = data.next_cursor ?? undefined;
     const page = from + offset;
-    // A page that was read anew, as after signing in again, may lead elsewhere than before.
+    // A page that was loaded again, for example after another sign-in, may have another next page.
     if (cursors[page + 1] !== next) {
       setCursors([...cursors.slice(0, page + 1), ...(next === undefined ? [] : [next])]);
       setLastPageRows(undefined);

@@ -2,14 +2,14 @@ import { calledIn, DomainEvent, type EventActor, type EventEnvelope } from '#lib
 import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
 import { outcomeWords } from '../ui/outcomes.js';
 
-/** A stretch of a sentence: words, what has an id and perhaps a name, who did it, or a text that somebody chose. */
+/** A part of a sentence: words, a reference with an id and perhaps a name, the actor, or a text that a user wrote. */
 export type Part =
   | string
   | { readonly id: string; readonly name: string | undefined }
   | { readonly actor: EventEnvelope['data']['actor'] }
   | { readonly quoted: string };
 
-/** What happened, as one would tell it. A type that this version does not know is told by its name. */
+/** What happened, as a sentence. For a type that this version does not know, its name. */
 export function sentenceOf(event: EventEnvelope): readonly Part[] {
   const known = DomainEvent.safeParse(event);
   return known.success ? told(known.data) : somethingHappened(event);
@@ -130,18 +130,18 @@ function nameIn(data: EventEnvelope['data'], which: 'actor' | 'subject' | 'organ
   return name ?? email;
 }
 
-/** In the log of the deployment it has a name; in its own there is no other. */
+/** The organization's name in the audit log of the deployment, and "the organization" in its own audit log. */
 function organizationIn({ data }: DomainEvent): readonly Part[] {
   const { organization } = data;
   return organization ? ['the organization ', { id: organization.id, name: organization.name }] : ['the organization'];
 }
 
-/** Of calls that a page sent at once. */
+/** For calls that one page sent together. */
 function andOthers(reads: readonly unknown[] | undefined): string {
   return reads ? ` and ${number.format(reads.length - 1)} more` : '';
 }
 
-/** In the log of the deployment, to which organization something belongs. */
+/** In the audit log of the deployment: the organization that the subject belongs to. */
 function within({ data }: DomainEvent, how: 'of' | 'to'): readonly Part[] {
   const { organization } = data;
   return organization ? [` ${how} `, { id: organization.id, name: organization.name }] : [];
@@ -183,7 +183,7 @@ function roleWords(role: Role | null): string {
   return /^[aeiou]/.test(role) ? `an ${role}` : `a ${role}`;
 }
 
-/** `name, scopes and allowed ips`. */
+/** For example `the name, the scopes and the allowed ips`. */
 function fields(changes: Record<string, unknown>): string {
   const names = Object.keys(changes).map((name) => `the ${name.replaceAll('_', ' ')}`);
   return new Intl.ListFormat('en').format(names) || 'nothing';
@@ -195,7 +195,7 @@ function endpoint({ method, path }: { readonly method: string | null; readonly p
 
 type Denied = Extract<DomainEvent, { type: 'api_key.denied' }>['data'];
 
-/** A summary stands for requests that have no more in common than the reason. */
+/** The requests in a summary have only the reason in common. */
 function requests(data: Denied): string {
   return data.summary ? ' in requests that are not listed one by one' : endpoint(data);
 }
@@ -218,7 +218,7 @@ function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-/** Whoever did it: by the name that the event has, else by the id. */
+/** The actor, by the name in the event, else by its id. */
 export function actorWords(actor: EventEnvelope['data']['actor'], nameOf: (id: string) => string): string {
   const known = actor.type as EventActor['type'];
   const name = nameOfActor(actor, nameOf);

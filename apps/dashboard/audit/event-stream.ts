@@ -1,15 +1,15 @@
 import { AuditEvent } from '#libs/contract/audit.js';
 
-/** What one read of the stream has brought. */
+/** What one read of the stream returned. */
 export interface Told {
   readonly events: readonly AuditEvent[];
-  /** The place to resume from, which moves on even where no event is told of. */
+  /** The position to resume from. It also advances when there are no events. */
   readonly lastId: number | undefined;
 }
 
 const BLANK_LINE = '\n\n';
 
-/** Server-sent events (WHATWG HTML, section 9.2.6), as far as the tail makes use of them. */
+/** Parses server-sent events (WHATWG HTML, section 9.2.6), as far as the tail uses them. */
 export async function* toldBy(response: Response, signal: AbortSignal): AsyncGenerator<Told> {
   const reader = response.body!.getReader();
   const stop = () => void reader.cancel().catch(() => undefined);
@@ -45,7 +45,7 @@ function fieldsOf(block: string): { id: number | undefined; data: string | undef
   return { id: id === undefined ? undefined : Number(id), data: valueOf('data') };
 }
 
-/** The first message of a tail as it stands on the wire: what is parsed and written again may come out otherwise. */
+/** Returns the first line with this beginning, unchanged: parsing and serializing it could change its bytes. */
 export async function firstLineWith(response: Response, beginning: string): Promise<string | undefined> {
   const reader = response.body!.getReader();
   try {

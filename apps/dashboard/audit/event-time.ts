@@ -2,7 +2,7 @@ const clock = { hour: 'numeric', minute: '2-digit', second: '2-digit' } as const
 const thisYear = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', ...clock });
 const earlier = new Intl.DateTimeFormat(undefined, { year: '2-digit', month: 'short', day: 'numeric', ...clock });
 
-/** To the second, and with its year only where that is another one. */
+/** To the second. Shows the year only if it is not the current one. */
 export function localTime(at: string): string {
   const date = new Date(at);
   return (date.getFullYear() === new Date().getFullYear() ? thisYear : earlier).format(date);

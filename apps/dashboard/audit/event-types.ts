@@ -1,6 +1,6 @@
 import { DomainEvent } from '#libs/contract/events.js';
 
-/** All that this version knows, under the word that they begin with. */
+/** All types that this version knows, grouped by their first word. */
 const types = DomainEvent.options.map(({ shape }) => shape.type.value);
 
 const groupNames: Record<string, string> = {
@@ -14,7 +14,7 @@ const groupNames: Record<string, string> = {
   operator: 'Operators',
 };
 
-/** As a select takes them: each group as a whole, then its types. */
+/** Choices for a select: each group as a whole, then its types. */
 export const typeChoices = Object.entries(groupNames).map(([prefix, group]) => ({
   group,
   items: [

@@ -11,7 +11,7 @@ import { chooseTarget } from './download.js';
 
 type Format = keyof typeof exportFormats;
 
-/** Everything that the filters find, whatever of it is on the screen. */
+/** Exports everything that the filters match, including events that are not on the screen. */
 export function ExportMenu({ query }: { readonly query: () => EventQuery }) {
   const [bytes, setBytes] = useState(0);
   const leaving = useRef<AbortController>(null);

@@ -19,7 +19,7 @@ interface Props {
   readonly onChange: (patch: Partial<AuditSearch>) => void;
 }
 
-/** What is looked for, beyond the time. Its names are those of the API. */
+/** The filters besides the time, with the same names as in the API. */
 const detailNames = {
   actor_id: 'Who',
   key_id: 'Key',
@@ -94,7 +94,7 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
   );
 }
 
-/** What is open within closes first. */
+/** Escape closes an open dropdown first. */
 function closeOnEscape(close: () => void) {
   return ({ key, target }: KeyboardEvent) => {
     if (key === 'Escape' && (target as Element).getAttribute('aria-expanded') !== 'true') close();
@@ -113,7 +113,7 @@ function listOf(text: string | undefined): string[] {
   return text?.split(',') ?? [];
 }
 
-/** What an address asks for may be of a version that knows more types. */
+/** Adds types from the address that this version does not know. */
 function withUnknown(choices: typeof typeChoices, types: readonly string[]): typeof typeChoices {
   const known = new Set(choices.flatMap(({ items }) => items.map(({ value }) => value)));
   const missing = types.filter((type) => !known.has(type));
@@ -162,7 +162,7 @@ interface InstantProps {
   readonly onChange: (value: string | undefined) => void;
 }
 
-/** In local time, as all times here. */
+/** A field for a time, in the local time zone like all times here. */
 function Instant({ label, value, onChange }: InstantProps) {
   const local = value ? localText(new Date(value)) : '';
   return (
@@ -173,7 +173,7 @@ function Instant({ label, value, onChange }: InstantProps) {
       leftSectionWidth={52}
       type="datetime-local"
       defaultValue={local}
-      // While it is typed it is half a date.
+      // While the user types, the date is incomplete.
       onBlur={({ currentTarget: { value: typed } }) => {
         if (typed !== local) onChange(typed ? new Date(typed).toISOString() : undefined);
       }}
@@ -184,7 +184,7 @@ function Instant({ label, value, onChange }: InstantProps) {
   );
 }
 
-/** As the field takes it: without a zone. */
+/** The format that the field expects: without a time zone. */
 function localText(date: Date): string {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
@@ -269,11 +269,11 @@ interface IdSelectProps {
   readonly value?: string | null;
 }
 
-/** By name; an id that has none, as of somebody who has left, can be pasted. */
+/** A choice by name. Ids without a name, such as those of former members, can be pasted. */
 function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
   const [typed, setTyped] = useState('');
   const known = Object.entries(names).filter(([id]) => kinds.some((kind) => id.startsWith(`${kind}_`)));
-  // No key may get into the address in place of its id.
+  // Only ids are accepted, so that no pasted key gets into the address.
   const pasted = [value, typed.trim()].filter(
     (id): id is string => Boolean(id) && names[id!] === undefined && kinds.some((kind) => isId(kind, id!)),
   );

@@ -15,17 +15,17 @@ const LONGEST_WAIT_MS = 15_000;
 
 interface Options {
   readonly query: TailQuery;
-  /** Undefined until it is known after which event to begin; null where the log held none. */
+  /** The index of the event to start after; undefined until it is known, null if the audit log had no events. */
   readonly after: number | null | undefined;
   readonly enabled: boolean;
   readonly onEvents: (events: readonly AuditEvent[]) => void;
-  /** Called where it began without a place: what came since the list was read may be in neither. */
+  /** Called if the tail started without a position: events since the list was loaded may be in neither. */
   readonly onBegin: () => void;
 }
 
 /**
- * Follows the log from where the list of events was read. A tab that nobody sees lets go, for a browser has few
- * connections, and resumes where it stood.
+ * Follows the audit log from the point where the list was loaded. A hidden tab closes its connection, because browsers
+ * limit their number, and resumes at the same position.
  */
 export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Options): {
   state: TailState;
@@ -89,7 +89,7 @@ export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Option
   return { state, error };
 }
 
-/** Until the time is up and the server can be reached, or nobody wants to know any more. */
+/** Waits until the time has passed and the server can be reached, or the signal aborts. */
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   await new Promise((resolve) => {
     setTimeout(resolve, milliseconds);

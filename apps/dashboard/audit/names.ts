@@ -8,15 +8,15 @@ import { api } from '../session/session.js';
 export type NameOf = (id: string) => string;
 type Names = Readonly<Record<string, string>>;
 
-/** What tells the names of keys and projects, and of members who left. The audit log keeps them, and its readers may know them. */
+/** Events that name keys, projects and former members. Readers of the audit log may know these names. */
 const NAMING = 'api_key.created,api_key.updated,project.created,project.updated,member.removed,user.operator_removed';
 const MOST_PAGES = 5;
 const PAGE = 100;
 
 /**
- * For what an event does not name: keys and projects by the audit log, and ids, shortened. People are called what the event
- * calls them, because a name of today may be another one. Undefined until it is known which key has a name: no id is shown
- * that is about to become one.
+ * Returns names for ids that an event does not name: keys and projects by the audit log, else a shortened id. People
+ * keep the name in the event, because they may have another name today. Undefined until the names have loaded, so that
+ * no id is shown and then replaced by a name.
  */
 export function useNames(organizationId: string): NameOf | undefined {
   const { data: names, isPending } = useQuery(namesQuery(organizationId));
@@ -26,7 +26,7 @@ export function useNames(organizationId: string): NameOf | undefined {
 
 const isPerson = (id: string) => id.startsWith('user_');
 
-/** To choose from, and to read a choice: people by their names of today, and those who left by their last. */
+/** Names for filters: the current names of people, and the last names of former members. */
 export const namesQuery = (organizationId: string) =>
   queryOptions({
     queryKey: ['audit-names', organizationId],
@@ -50,7 +50,7 @@ async function namesInAuditLog(organizationId: string): Promise<Names> {
   const events = await firstPages((cursor) =>
     api.audit.listEvents({ query: { organization_id: organizationId, type: NAMING, limit: PAGE, cursor } }),
   );
-  // From the oldest on, so that the last name counts.
+  // From the oldest to the newest, so that the last name wins.
   return Object.fromEntries(
     events.toReversed().flatMap(({ event }) => {
       const known = DomainEvent.safeParse(event).data;
@@ -83,7 +83,7 @@ interface Page<Item> {
   readonly next_cursor?: string | null;
 }
 
-/** Names are a help: where they may not be read, or are too many, ids do. */
+/** Names are optional: if the user may not read them, or there are too many, the rest is shown by id. */
 async function firstPages<Item>(read: (cursor: string | undefined) => Promise<Page<Item>>): Promise<Item[]> {
   const all: Item[] = [];
   let cursor: string | undefined;
@@ -101,7 +101,7 @@ async function firstPages<Item>(read: (cursor: string | undefined) => Promise<Pa
   return all;
 }
 
-/** What it is, and the end of it: the beginning is the time, which neighbours share. */
+/** The kind and the end of the id. The beginning is the time, which ids from about the same time share. */
 function shortId(id: string): string {
   const [, kind, rest] = /^([a-z]+)_(\w{26})$/.exec(id) ?? [];
   return kind ? `${kind}_…${rest!.slice(-6)}` : id;

@@ -3,12 +3,12 @@ import { IconArrowUp } from '@tabler/icons-react';
 
 interface Props {
   readonly count: number;
-  /** There are more than were counted. */
+  /** Whether there are more events than were counted. */
   readonly more: boolean;
   readonly onShow: () => void;
 }
 
-/** What came while somebody reads further down waits here, so that nothing jumps. */
+/** Holds back new events while the user reads further down, so that the list does not move. */
 export function NewsButton({ count, more, onShow }: Props) {
   return (
     <div className="news" role="status">

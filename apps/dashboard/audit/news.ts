@@ -1,12 +1,12 @@
 import type { AuditEvent } from '#libs/contract/audit.js';
 
-/** What the tail has told since the list was read. */
+/** Events that the tail has returned since the list was loaded. */
 export interface News {
-  /** In the list, the newest first. */
+  /** Events in the list, newest first. */
   readonly shown: readonly AuditEvent[];
-  /** Waiting while somebody reads further down, the newest first. */
+  /** Events held back while the user reads further down, newest first. */
   readonly held: readonly AuditEvent[];
-  /** More than is kept: only reading the list again shows all. */
+  /** More events arrived than are kept: only a reload of the list shows all of them. */
   readonly overflowed: boolean;
 }
 
@@ -14,7 +14,7 @@ export const noNews: News = { shown: [], held: [], overflowed: false };
 
 const MOST = 1000;
 
-/** @param told the oldest first, as the tail tells it */
+/** @param told oldest first, in the order of the tail */
 export function withTold(news: News, told: readonly AuditEvent[], reading: boolean): News {
   const last = news.held[0] ?? news.shown[0];
   const fresh = told.filter(({ leaf_index }) => leaf_index > (last?.leaf_index ?? -1)).toReversed();

@@ -7,7 +7,7 @@ import { TextLink } from '../ui/links.js';
 
 const readers = Role.options.filter((role) => roleCovers(role, 'audit:read'));
 
-/** For a member whose role does not let them read the audit log. */
+/** Shown to members whose role may not read the audit log. */
 export function NotForYou({ organizationId }: { readonly organizationId: string }) {
   const { organization } = useOrganization(organizationId);
   return (

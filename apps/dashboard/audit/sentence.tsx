@@ -6,7 +6,7 @@ interface Props {
   readonly nameOf: NameOf;
 }
 
-/** Names stand out from the words between them. */
+/** Emphasizes the names in the sentence. */
 export function Sentence({ parts, nameOf }: Props) {
   return parts.map((part, at) => (typeof part === 'string' ? part : <strong key={at}>{wordsOf(part, nameOf)}</strong>));
 }

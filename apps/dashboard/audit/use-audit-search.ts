@@ -2,7 +2,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 import { AuditSearch } from './audit-search.js';
 
-/** On whatever page the log is shown: that of an organization, or that of an operator. */
+/** Works on the page of an organization and on that of an operator. */
 export function useAuditSearch() {
   const raw = useSearch({ strict: false });
   const search = useMemo(() => AuditSearch.parse(raw), [raw]);

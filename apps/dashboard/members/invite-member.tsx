@@ -20,7 +20,7 @@ interface Props {
 export function InviteMember({ opened, ...props }: Props) {
   const [made, setMade] = useState(false);
   return (
-    // The link is there only once: a click beside the dialog does not take it away.
+    // The link is shown only once, so a click outside the dialog must not close it.
     <Modal
       opened={opened}
       onClose={props.onClose}

@@ -19,7 +19,7 @@ import { roleInWords, roleName, rolesToAssign } from './roles.js';
 interface Props {
   readonly member: Member;
   readonly organization: Organization;
-  /** Whether the organization has one owner: that one stays. */
+  /** Whether the organization has only one owner, who must stay. */
   readonly onlyOwner: boolean;
 }
 
@@ -112,7 +112,7 @@ function ChangeRole({ member, organization: { id, name }, own, stays }: ChangePr
     },
     onSettled: async () => {
       await queries.invalidateQueries(membersQuery(id));
-      // A role that was lost ends the invitations that one could not make any more.
+      // A user who loses a role also loses the pending invitations that the new role may not make.
       await queries.invalidateQueries(invitationsQuery(id));
       if (isMe) await queries.invalidateQueries({ queryKey: organizationsQuery.queryKey, exact: true });
     },

@@ -67,7 +67,7 @@ export function OpenInvitations({ organizationId }: { readonly organizationId: s
 interface Props {
   readonly organizationId: string;
   readonly invitation: OpenInvitation;
-  /** The name of whoever made it. */
+  /** The name of the member who made the invitation. */
   readonly by: string | undefined;
 }
 

@@ -13,13 +13,13 @@ interface Props {
   readonly member: Member;
   readonly organization: Organization;
   readonly isMe: boolean;
-  /** The last owner does. */
+  /** Whether the member is the last owner, who cannot be removed. */
   readonly stays: boolean;
   readonly opened: boolean;
   readonly onClose: () => void;
 }
 
-/** Somebody else, or oneself. */
+/** Removes another member, or the user from the organization. */
 export function RemoveMember({ opened, ...props }: Props) {
   const { organization, member, isMe, onClose } = props;
   return (

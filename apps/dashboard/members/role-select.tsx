@@ -7,7 +7,7 @@ interface Props extends Omit<SelectProps<Role>, 'data' | 'onChange'> {
   readonly onChange: (role: Role) => void;
 }
 
-/** Each with what it may do. */
+/** Shows each role with its permissions. */
 export function RoleSelect({ roles, onChange, ...rest }: Props) {
   return (
     <Select<Role>

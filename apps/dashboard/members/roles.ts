@@ -1,7 +1,7 @@
 import { Role } from '#libs/contract/organizations.js';
 import { mayAssign } from '#libs/contract/roles.js';
 
-/** What somebody may do by it, in a sentence. */
+/** The permissions of each role, in one sentence. */
 export const roleInWords: Readonly<Record<Role, string>> = {
   owner: 'Everything, and alone makes and removes owners.',
   admin: 'Everything: keys, projects, settings, and all members but owners.',
@@ -14,7 +14,7 @@ export function roleName(role: Role): string {
   return `${role[0]!.toUpperCase()}${role.slice(1)}`;
 }
 
-/** From the most to the least. */
+/** From the most powerful role to the least. */
 export function rolesToAssign(own: Role): Role[] {
   return Role.options.filter((role) => mayAssign(own, role));
 }

@@ -7,12 +7,12 @@ interface Known {
 
 export interface ScopeGroup {
   readonly resource: string;
-  /** Reaches all of them, and those that come later. */
+  /** A wildcard that covers all scopes of the resource, including future ones. */
   readonly wildcard: string | null;
   readonly scopes: readonly Known[];
 }
 
-/** By what they are about, as far as they have to do with what is looked for. */
+/** The scopes that match the search, grouped by resource. */
 export function groupsOf(known: readonly Known[], search: string): ScopeGroup[] {
   const wanted = search.trim().toLowerCase();
   const matching = known.filter(({ scope, description }) =>
@@ -26,18 +26,18 @@ export function groupsOf(known: readonly Known[], search: string): ScopeGroup[] 
   }));
 }
 
-/** Whether another of them reaches it already. */
+/** Whether another chosen scope covers this one. */
 export function isCovered(scope: string, chosen: readonly string[]): boolean {
   return chosen.some((other) => other !== scope && covers(other, scope));
 }
 
-/** Those that the groups do not show: wildcards such as `*:read`, and what this deployment does not know yet. */
+/** Chosen scopes that are not in the groups: wildcards such as `*:read`, and scopes unknown to this deployment. */
 export function othersOf(chosen: readonly string[], groups: readonly ScopeGroup[]): string[] {
   const shown = new Set(groups.flatMap(({ wildcard, scopes }) => [wildcard, ...scopes.map(({ scope }) => scope)]));
   return chosen.filter((scope) => !shown.has(scope));
 }
 
-/** What is wrong with one that was typed; nothing where it may stand. */
+/** An error message for the first invalid scope; null if all are valid. */
 export function wrongScope(scopes: readonly string[]): string | null {
   const wrong = scopes.find((scope) => !Scope.safeParse(scope).success);
   return wrong === undefined ? null : `${wrong} must be resource:action, where either half may be *`;

@@ -12,7 +12,7 @@ import { balanceQuery, grantsQuery } from './queries.js';
 
 interface Props {
   readonly organization: Organization;
-  /** Whether there is a balance yet. */
+  /** Whether the organization has a balance already. */
   readonly metered: boolean;
   readonly opened: boolean;
   readonly onClose: () => void;
@@ -36,7 +36,7 @@ export function GrantCredits({ opened, ...props }: Props) {
 
 function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props, 'opened'>) {
   const queries = useQueryClient();
-  // A grant that is sent twice, after a response that got lost, counts once.
+  // If a response is lost and the grant is sent again, it counts once.
   const [idempotencyKey] = useState(() => newId('req', new Date()));
   const form = useForm<Values>({
     initialValues: { amount: '', reason: '', low_below: '' },

@@ -18,15 +18,15 @@ interface Props {
   readonly emailRequired: boolean;
   readonly emailHint: string;
   readonly make: (email: string) => Promise<Link>;
-  /** What the link is for, once it is there. */
+  /** Explains the link after it was created. */
   readonly explain: (email: string) => ReactNode;
 }
 
-/** Asks for an email and shows the link that is made. */
+/** Asks for an email address and shows the created link. */
 export function OneTimeLinkDialog({ opened, ...props }: Props) {
   const [made, setMade] = useState(false);
   return (
-    // The link is there only once: a click beside the dialog does not take it away.
+    // The link is shown only once, so a click outside the dialog must not close it.
     <Modal
       opened={opened}
       onClose={props.onClose}

@@ -16,11 +16,11 @@ import { CreditsSection } from './credits-section.js';
 import { balanceQuery, grantsQuery, operatedOrganizationQuery, usageTotalsQuery } from './queries.js';
 import { Suspension } from './suspension.js';
 
-/** What an operator sees and does of one organization. */
+/** The operator's page for one organization. */
 export function OrganizationPage() {
   const { organizationId } = useParams({ from: '/shell/operator/organizations/$organizationId' });
   const { data: organization, error, refetch } = useQuery(operatedOrganizationQuery(organizationId));
-  // All at once: what an operator reads at once is one event in the audit log.
+  // Sent together, so that the audit log records the reads as one event.
   usePrefetchQuery(usageTotalsQuery(organizationId));
   usePrefetchQuery(balanceQuery(organizationId));
   usePrefetchInfiniteQuery(grantsQuery(organizationId));

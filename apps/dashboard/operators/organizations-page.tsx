@@ -12,7 +12,7 @@ import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
 import { allOrganizationsQuery } from './queries.js';
 
-/** Every one of the deployment. */
+/** All organizations of the deployment. */
 export function OrganizationsPage() {
   const search = useSearch({ from: '/shell/operator/organizations' });
   const navigate = useNavigate({ from: '/operator/organizations' });
@@ -103,7 +103,7 @@ function OrganizationsTable({ organizations }: { readonly organizations: readonl
           <Table.Tr key={id}>
             <Table.Td>
               <Group gap="xs" wrap="nowrap">
-                {/* Not before it is clicked: what is read of an organization is recorded. */}
+                {/* No preloading: each read of an organization is recorded. */}
                 <TextLink
                   to="/operator/organizations/$organizationId"
                   params={{ organizationId: id }}

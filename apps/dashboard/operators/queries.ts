@@ -10,7 +10,7 @@ export type Operator = RouteOutput<typeof listOperators>['data'][number];
 export type ServiceKey = RouteOutput<typeof listServiceKeys>['data'][number];
 export type Grant = RouteOutput<typeof listGrants>['data'][number];
 
-/** What an operator reads is recorded, each time: it is not asked for only because a window came to the front. */
+/** Each read by an operator is recorded, so queries do not refetch when the window gets the focus. */
 const recorded = { staleTime: 60_000, refetchOnWindowFocus: false } as const;
 
 const USAGE_DAYS = 30;
@@ -27,7 +27,7 @@ export const allOrganizationsQuery = ({ search, status }: Wanted) =>
     ...recorded,
   });
 
-/** The same that the pages of an organization ask for: an operator who goes on to them reads it once. */
+/** The query that the pages of an organization use as well, so that an operator who moves on to them reads it once. */
 export const operatedOrganizationQuery = (id: string) => ({ ...foreignOrganizationQuery(id), ...recorded });
 
 export const balanceQuery = (id: string) =>
@@ -55,7 +55,7 @@ export const usageTotalsQuery = (id: string) =>
     ...recorded,
   });
 
-/** Answered without a credential, and recorded nowhere. */
+/** Needs no credential and is not recorded. */
 export const readinessQuery = queryOptions({
   queryKey: ['deployment', 'readiness'],
   queryFn: () => api.system.ready(),

@@ -15,7 +15,7 @@ import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
 import { serviceKeysQuery, type ServiceKey } from './queries.js';
 
-/** The keys that verify those of every organization. */
+/** Keys that may verify the keys of every organization. */
 export function ServiceKeysPage() {
   const { data: keys, error, refetch } = useQuery(serviceKeysQuery);
   return (

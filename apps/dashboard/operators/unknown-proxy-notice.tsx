@@ -3,7 +3,7 @@ import { IconAlertTriangle } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { readinessQuery } from './queries.js';
 
-/** The clients behind a proxy that is not named are unknown: the record has a gap until it is named. */
+/** Shown if requests come through a proxy that `TRUST_PROXY` does not name: their clients' addresses are unknown. */
 export function UnknownProxyNotice() {
   const { data } = useQuery(readinessQuery);
   if (data?.checks.proxies.status !== 'degraded') return null;

@@ -13,7 +13,7 @@ interface Props {
   readonly onClose: () => void;
 }
 
-/** Leads into the new organization. */
+/** Opens the new organization after creating it. */
 export function CreateOrganization({ opened, onClose }: Props) {
   return (
     <Modal opened={opened} onClose={onClose} title="Create an organization">

@@ -14,7 +14,7 @@ import { Time } from '../ui/time.js';
 import { firstPageOf } from './first-page.js';
 import { useOrganization, useOrganizations } from './organizations.js';
 
-/** Around every page of an organization: whether one may see it at all, and what is to be known wherever one is in it. */
+/** Wraps every page of an organization: checks access, and shows notices that apply to all pages. */
 export function OrganizationFrame() {
   const { organizationId } = useParams({ from: '/shell/org/$organizationId' });
   const { organization, error } = useOrganization(organizationId);
@@ -77,7 +77,7 @@ function Suspended({ organization }: { readonly organization: Organization }) {
       const query = { organization_id: organization.id, type: 'organization.suspended', limit: 1 };
       return (await api.audit.listEvents({ query })).data[0]?.event ?? null;
     },
-    // The reason stands in the audit log, which not everybody reads; and an operator's look at it is recorded there.
+    // The reason is in the audit log, which not every member may read. An operator's read would be recorded there.
     enabled: organization.role !== null && roleCovers(organization.role, 'audit:read'),
     staleTime: Infinity,
   });

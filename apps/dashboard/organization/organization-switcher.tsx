@@ -9,7 +9,7 @@ import { useOrganizations } from './organizations.js';
 
 const CREATE = 'create';
 
-/** @param current one's own, or the one that one looks at as an operator */
+/** @param current the user's own organization, or the one that the user looks at as an operator */
 export function OrganizationSwitcher({ current }: { readonly current: Organization | undefined }) {
   const navigate = useNavigate();
   const own = useOrganizations();
@@ -47,7 +47,7 @@ function optionOf({ id, name }: Organization) {
   return { value: id, label: id === DEPLOYMENT_ID ? 'This deployment' : name };
 }
 
-/** By name; what creates one is always there. */
+/** Filters by name. The option that creates an organization is always shown. */
 const matching: OptionsFilter = ({ options, search }) => {
   const wanted = search.trim().toLowerCase();
   const matches = (item: ComboboxParsedItem): boolean =>

@@ -2,7 +2,7 @@ import { queryOptions, useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 
-/** All of them: they are few, and the switcher searches in them. */
+/** Loads all organizations of the user: there are few, and the switcher searches in them. */
 export const organizationsQuery = queryOptions({
   queryKey: ['organizations'],
   queryFn: async () => {
@@ -17,7 +17,7 @@ export const organizationsQuery = queryOptions({
   staleTime: 60_000,
 });
 
-/** Of others, as operators may read them. Every time stands in the organization's audit log, so it is not asked for idly. */
+/** An organization that an operator may read. Each read is recorded in its audit log, so it is seldom refetched. */
 export const foreignOrganizationQuery = (id: string) =>
   queryOptions({
     queryKey: ['organizations', id],
@@ -31,7 +31,7 @@ export function useOrganizations(): Organization[] {
   return useSuspenseQuery(organizationsQuery).data;
 }
 
-/** One's own, or one that one may look at as an operator. */
+/** The user's own organization, or one that the user may read as an operator. */
 export function useOrganization(id: string | undefined) {
   const own = useOrganizations().find((organization) => organization.id === id);
   const { data, error } = useQuery({ ...foreignOrganizationQuery(id ?? ''), enabled: id !== undefined && !own });
@@ -44,7 +44,7 @@ export function rememberOrganization(id: string): void {
   localStorage.setItem(LAST, id);
 }
 
-/** Where one was last, or else one's own. */
+/** The organization that was opened last, else the personal one. */
 export function homeOrganization(organizations: readonly Organization[]): Organization | undefined {
   const last = localStorage.getItem(LAST);
   return (

@@ -2,7 +2,7 @@ import { Code, Group, Stack, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { scopeInWords, scopesQuery } from './scopes.js';
 
-/** What the keys of an organization reach at the most. */
+/** The upper limit of the scopes of an organization's keys. */
 export function ScopeCeiling({ ceiling }: { readonly ceiling: readonly string[] | null }) {
   const { data: known = [] } = useQuery(scopesQuery);
   if (ceiling === null) return <Text>No limit: each key reaches what its own scopes say.</Text>;

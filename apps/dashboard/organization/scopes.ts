@@ -1,7 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 import { api } from '../session/session.js';
 
-/** The scopes that this deployment knows, with what they are for. They change with its settings only. */
+/** The scopes of this deployment, with descriptions. They change only with its settings. */
 export const scopesQuery = queryOptions({
   queryKey: ['scopes'],
   queryFn: async () => (await api.apiKeys.listScopes()).data,
@@ -13,7 +13,7 @@ interface Described {
   readonly description: string | null;
 }
 
-/** What a scope reaches, in words; wildcards too. */
+/** Describes a scope or a wildcard in words. */
 export function scopeInWords(scope: string, known: readonly Described[]): string {
   const [resource = '', action = ''] = scope.split(':');
   if (scope === '*:*') return 'Everything';

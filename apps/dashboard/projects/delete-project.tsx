@@ -13,7 +13,7 @@ interface Props {
   readonly onClose: () => void;
 }
 
-/** Those that are not revoked: as long as there are any, the project is only deleted with them. */
+/** Counts the keys that are not revoked: while there are any, the project can only be deleted together with them. */
 async function countKeys({ id, organization_id: organizationId }: Project): Promise<number> {
   const ofProject = { organization_id: organizationId, project_id: id, limit: 1 };
   const [all, revoked] = await Promise.all([

@@ -35,7 +35,7 @@ async function read(id: string): Promise<Read> {
   return { values: { name: project.name, description: project.description ?? '' }, etag: entityTagOf(project) };
 }
 
-/** The list may be older than what one changes. */
+/** Loads the project again, because the list may be outdated. */
 function Loaded({ id, onClose }: { readonly id: string; readonly onClose: () => void }) {
   const before = useQuery({
     queryKey: [PROJECTS, 'to edit', id],

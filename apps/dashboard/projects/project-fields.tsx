@@ -29,7 +29,7 @@ export function ProjectFields({ form }: { readonly form: UseFormReturnType<Proje
   );
 }
 
-/** As the API takes them: none is null. */
+/** The request body: an empty description becomes null. */
 export function bodyOf({ name, description }: ProjectValues) {
   return { name, description: description.trim() || null };
 }

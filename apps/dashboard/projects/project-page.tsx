@@ -11,7 +11,7 @@ import { PageSkeleton } from '../ui/page-skeleton.js';
 
 const route = getRouteApi('/shell/org/$organizationId/projects/$projectId/api-keys');
 
-/** A project is its keys. */
+/** The page of a project lists its keys. */
 export function ProjectPage() {
   const { organizationId, projectId } = route.useParams();
   const search = route.useSearch();

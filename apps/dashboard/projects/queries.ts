@@ -6,7 +6,7 @@ import { paged } from '../ui/pages.js';
 
 export type Project = RouteOutput<typeof listProjects>['data'][number];
 
-/** All lists of projects, whatever is looked for in them. */
+/** The common key of all lists of projects, with any search. */
 export const PROJECTS = 'projects';
 
 export const projectsQuery = (organizationId: string, search: string | undefined) =>

@@ -3,7 +3,7 @@ import { ApiError } from '#libs/client/client.js';
 import type { RouteOutput } from '#libs/contract/route.js';
 import type { ready } from '#libs/contract/system.js';
 
-/** No response, or one that did not come from Keyledger itself. */
+/** There was no response, or it did not come from Keyledger itself. */
 export class Unreachable extends Error {
   override readonly name = 'Unreachable';
 }
@@ -13,12 +13,12 @@ const LONGEST_WAIT_MS = 30_000;
 
 let probing = false;
 
-/** Whether trying again later can help. */
+/** Whether a later attempt can succeed. */
 export function isAway(error: unknown): boolean {
   return error instanceof Unreachable || (error instanceof ApiError && error.problem.status === 503);
 }
 
-/** A fetch that notices when the server cannot be reached; queries then wait until it can. */
+/** A `fetch` that detects an unreachable server; queries then wait until it is reachable again. */
 export async function reachingFetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const response = await fetch(input, init).catch((error: unknown) => {
     if (init?.signal?.aborted) throw error;
@@ -35,14 +35,14 @@ async function waitForServer(): Promise<void> {
   probing = true;
   onlineManager.setOnline(false);
   for (let wait = FIRST_PROBE_MS; !(await isReady()); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
-    // Several browsers that lost the same server should not come back in the same instant.
+    // Random delays keep several browsers from reconnecting at the same moment.
     await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)));
   }
   probing = false;
   onlineManager.setOnline(true);
 }
 
-/** A server that only responds about keys, as `ON_OUTAGE=allow` has it without a database, is of no use here. */
+/** Without its database, a server with `ON_OUTAGE=allow` only verifies keys, which is of no use here. */
 async function isReady(): Promise<boolean> {
   try {
     const response = await fetch('/health/ready');

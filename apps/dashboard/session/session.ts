@@ -1,22 +1,22 @@
 import { ApiError, createClient } from '#libs/client/client.js';
 import { reachingFetch } from './reachability.js';
 
-/** There is no session, or no more: the way on is to sign in. */
+/** There is no session, or it has ended: the user must sign in. */
 export class SignedOut extends Error {
   override readonly name = 'SignedOut';
 }
 
-/** Calls with a token that is about to expire would only come back. */
+/** A request with a token that is about to expire might be rejected. */
 const REFRESH_AHEAD_MS = 30_000;
 
-/** Carries no content: whoever hears it asks the server. */
+/** Messages are empty: a tab that receives one asks the server. */
 const channel = new BroadcastChannel('keyledger-session');
 
-/** The access token is here and nowhere else; the refresh token is in a cookie that no script can read. */
+/** The access token is stored only here. The refresh token is in a cookie that scripts cannot read. */
 let token: { readonly value: string; readonly staleAt: number } | undefined;
-/** Known not to be there, so that nothing asks for it again. */
+/** Known to have no session, so that no further refresh is attempted. */
 let gone = false;
-/** Once there was one, an end that is not ours is somebody else's. */
+/** If there was a session, it was ended elsewhere or expired, unless this tab ended it. */
 let hadSession = false;
 let refreshing: Promise<string> | undefined;
 let onChange: () => void = () => undefined;
@@ -27,25 +27,25 @@ channel.addEventListener('message', () => {
   onChange();
 });
 
-/** @param listener is told when somebody signed in or out, here or in another tab */
+/** @param listener called after a sign-in or sign-out, in this tab or another */
 export function watchSession(listener: () => void): void {
   onChange = listener;
 }
 
-/** Whether it is known that there is none. */
+/** Whether it is known that there is no session. */
 export function isSignedOut(): boolean {
   return gone;
 }
 
-/** Whether there was one in this tab that somebody else ended, or that ran out. */
+/** Whether this tab had a session that was ended elsewhere or expired. */
 export function hasEnded(): boolean {
   return gone && hadSession;
 }
 
-/** The calls that need no session. */
+/** Calls that need no session. */
 export const publicApi = createClient({ baseUrl: '', fetch: reachingFetch });
 
-/** The calls of whoever is signed in. @throws SignedOut */
+/** Calls as the signed-in user. @throws SignedOut */
 export const api = createClient({ baseUrl: '', fetch: fetchWithToken });
 
 export async function signIn({ email, password }: { email: string; password: string }): Promise<void> {
@@ -67,7 +67,7 @@ async function fetchWithToken(input: RequestInfo | URL, init?: RequestInit): Pro
   const used = token && Date.now() < token.staleAt ? token.value : await refresh();
   const response = await reachingFetch(input, withToken(init, used));
   if (!(await refusesToken(response))) return response;
-  // Another call may have refreshed while this one was under way.
+  // Another call may have refreshed the token meanwhile.
   return reachingFetch(input, withToken(init, token && token.value !== used ? token.value : await refresh()));
 }
 
@@ -77,14 +77,14 @@ function withToken(init: RequestInit | undefined, value: string): RequestInit {
   return { ...init, headers };
 }
 
-/** A wrong password is a 401, too. */
+/** A wrong password is also a 401, so the code decides. */
 async function refusesToken(response: Response): Promise<boolean> {
   if (response.status !== 401) return false;
   const { code } = (await response.clone().json()) as { code?: string };
   return code === 'invalid_token';
 }
 
-/** One at a time in this tab. */
+/** At most one refresh at a time in this tab. */
 function refresh(): Promise<string> {
   if (gone) return Promise.reject(new SignedOut());
   refreshing ??= oneTabAtATime(askForToken).finally(() => {
@@ -93,7 +93,7 @@ function refresh(): Promise<string> {
   return refreshing;
 }
 
-/** Without locks, which a page without TLS does not have, the server still gives two tabs the same successor. */
+/** Without TLS a page has no locks. The server then still gives two tabs the same next token. */
 function oneTabAtATime<T>(work: () => Promise<T>): Promise<T> {
   return isSecureContext ? navigator.locks.request('keyledger-refresh', work) : work();
 }
@@ -108,7 +108,10 @@ async function askForToken(): Promise<string> {
   }
 }
 
-/** `keepalive`: a page that is left meanwhile must still get its next cookie, or the one it has counts as stolen. */
+/**
+ * `keepalive` lets the refresh finish after the page closes. If its new cookie were lost, the next use of the old one
+ * would count as theft.
+ */
 const refreshClient = createClient({
   baseUrl: '',
   fetch: (input, init) => reachingFetch(input, { ...init, keepalive: true }),

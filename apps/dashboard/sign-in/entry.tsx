@@ -7,11 +7,11 @@ interface Props {
   readonly title: string;
   readonly description?: ReactNode;
   readonly children: ReactNode;
-  /** Other ways in, below. */
+  /** Other ways to sign in, below the form. */
   readonly footer?: ReactNode;
 }
 
-/** The frame of every page that one sees before being signed in. */
+/** The frame of every page that needs no signed-in user. */
 export function Entry({ title, description, children, footer }: Props) {
   return (
     <Center mih="100dvh" py="xl">

@@ -17,12 +17,12 @@ type Invitation = RouteOutput<typeof describeInvitation>;
 
 const acceptInvitation = () => api.invitations.accept({ body: { token: oneTimeToken } });
 
-/** Where the links of invitations lead, that of the first operator too. */
+/** The target of invitation links, including that of the first operator. */
 export function InvitationPage() {
   const invitation = useQuery({
     queryKey: ['invitation'],
     queryFn: () => publicApi.invitations.describe({ body: { token: oneTimeToken } }),
-    // It is read once: an invitation that was just accepted describes itself no more.
+    // Loaded once: an accepted invitation can no longer be read.
     staleTime: Infinity,
     enabled: oneTimeToken !== '',
   });

@@ -3,13 +3,13 @@ import { IconGitMerge } from '@tabler/icons-react';
 import { ApiError } from '#libs/client/client.js';
 
 interface Props {
-  /** What it says now, by the labels of the fields. */
+  /** The current values, by the labels of the fields. */
   readonly now: Readonly<Record<string, string>>;
   readonly onTake: () => void;
   readonly onReplace: () => void;
 }
 
-/** Above a form whose change was held back, because somebody else made one first. Nothing that was typed is lost. */
+/** Shown above a form if another user changed the object first. Nothing that the user typed is lost. */
 export function ChangedMeanwhile({ now, onTake, onReplace }: Props) {
   return (
     <Alert color="orange" variant="light" icon={<IconGitMerge />} title="Somebody changed it meanwhile" role="alert">

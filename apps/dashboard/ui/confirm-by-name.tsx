@@ -5,20 +5,20 @@ import { ErrorState } from './error-state.js';
 interface Props {
   readonly opened: boolean;
   readonly onClose: () => void;
-  /** What it does, such as `Revoke this key`. */
+  /** The action, such as `Revoke this key`. */
   readonly title: string;
-  /** What has to be typed. */
+  /** The name that the user must type. */
   readonly name: string;
-  /** What follows from it. */
+  /** The consequences of the action. */
   readonly children: ReactNode;
   readonly onConfirm: () => void;
   readonly pending: boolean;
-  /** Whether something else has to be decided first. */
+  /** Whether the user must decide something else first. */
   readonly blocked?: boolean;
   readonly error: unknown;
 }
 
-/** Before what cannot be undone. */
+/** Confirms an action that cannot be undone. */
 export function ConfirmByName({ opened, onClose, title, name, children, onConfirm, pending, blocked, error }: Props) {
   return (
     <Modal opened={opened} onClose={onClose} title={title}>
@@ -27,7 +27,7 @@ export function ConfirmByName({ opened, onClose, title, name, children, onConfir
   );
 }
 
-/** A component of its own: what was typed is gone when it opens again. */
+/** A separate component, so that the typed text is reset when the dialog opens again. */
 function Confirmation({
   onClose,
   title,

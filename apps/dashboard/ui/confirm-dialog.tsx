@@ -6,18 +6,18 @@ interface Props {
   readonly opened: boolean;
   readonly onClose: () => void;
   readonly title: string;
-  /** What follows from it. */
+  /** The consequences of the action. */
   readonly children: ReactNode;
-  /** What it does, in a word or two. */
+  /** The action, in a word or two. */
   readonly action: string;
   readonly onConfirm: () => void;
   readonly pending: boolean;
   readonly error: unknown;
-  /** By default it takes something away. */
+  /** By default the action is shown as destructive. */
   readonly harmless?: boolean;
 }
 
-/** Before what others notice, but can be made good again. */
+/** Confirms an action that others notice but that can be undone. */
 export function ConfirmDialog(props: Props) {
   const { opened, onClose, title, children, action, onConfirm, pending, error, harmless = false } = props;
   return (

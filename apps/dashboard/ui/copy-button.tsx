@@ -5,12 +5,12 @@ import { useEffect, useEffectEvent } from 'react';
 
 interface Props {
   readonly value: string;
-  /** What is copied, such as `Copy the public key`. */
+  /** The accessible name, such as `Copy the public key`. */
   readonly label: string;
   readonly onCopied?: (() => void) | undefined;
 }
 
-/** Copies, and says so to everybody; also that it could not, as browsers refuse it where there is no TLS. */
+/** Copies a text and announces the result. Copying fails without TLS, where browsers refuse it. */
 export function CopyButton({ value, label, onCopied }: Props) {
   const { copied, copy, error } = useClipboard();
   const tell = useEffectEvent(() => onCopied?.());

@@ -5,12 +5,12 @@ import { Unreachable } from '../session/reachability.js';
 import { CopyButton } from './copy-button.js';
 
 interface Props {
-  /** Nothing is drawn without one. */
+  /** Without an error, nothing is rendered. */
   readonly error: unknown;
   readonly onRetry?: () => void;
 }
 
-/** What went wrong, as the API says it: its `detail` is written for people. */
+/** Shows the API's error: its `detail` is written for people. */
 export function ErrorState({ error, onRetry }: Props) {
   if (!error) return null;
   const problem = error instanceof ApiError ? error.problem : undefined;
@@ -51,7 +51,7 @@ function titleOf(error: unknown): string {
   return error instanceof Unreachable ? 'Keyledger cannot be reached' : 'Something went wrong in this page';
 }
 
-/** In one sentence, also for a notification. */
+/** The error in one sentence; also used in notifications. */
 export function sentenceOf(error: unknown): string {
   if (error instanceof ApiError) return error.problem.detail;
   if (error instanceof Unreachable) return 'Check your connection, and look whether it was done before you repeat it.';

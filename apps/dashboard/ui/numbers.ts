@@ -1,6 +1,6 @@
 const compact = new Intl.NumberFormat(undefined, { notation: 'compact' });
 
-/** Where there is room for a few characters: `146K`. */
+/** A short form for narrow places: `146K`. */
 export function inShort(number: number): string {
   return compact.format(number);
 }

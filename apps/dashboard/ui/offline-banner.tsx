@@ -2,7 +2,7 @@ import { Loader, Notification } from '@mantine/core';
 import { onlineManager } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
 
-/** As long as the server cannot be reached. What was read stays on the page, and queries go on by themselves. */
+/** Shown while the server cannot be reached. Loaded data stays visible, and queries resume on their own. */
 export function OfflineBanner() {
   const online = useSyncExternalStore(
     (listener) => onlineManager.subscribe(listener),

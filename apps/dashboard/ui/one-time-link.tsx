@@ -6,12 +6,12 @@ import { Time } from './time.js';
 interface Props {
   readonly url: string;
   readonly expiresAt: string;
-  /** Whom to give it to, and what it does. */
+  /** Explains who should get the link and what it does. */
   readonly children: ReactNode;
   readonly onDone: () => void;
 }
 
-/** A link that is shown now and never again. It stays in memory only. */
+/** A link that is shown once and kept only in memory. */
 export function OneTimeLink({ url, expiresAt, children, onDone }: Props) {
   return (
     <Stack>

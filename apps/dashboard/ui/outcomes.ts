@@ -1,6 +1,6 @@
 import type { VerificationCode } from '#libs/contract/api-keys.js';
 
-/** What became of a request with a key, in the words of whoever wants to mend it. */
+/** The outcome of a request with a key, in words that help to solve the problem. */
 export const outcomeWords: Record<VerificationCode, string> = {
   valid: 'Accepted',
   invalid_key: 'The key is unknown',

@@ -4,11 +4,11 @@ import type { ReactNode } from 'react';
 interface Props {
   readonly title: string;
   readonly description?: ReactNode;
-  /** Buttons, at the other end of the line. */
+  /** Buttons at the end of the line. */
   readonly actions?: ReactNode;
 }
 
-/** The one heading of a page, and the title of its tab. The router moves the focus here when the page changes. */
+/** The only heading of a page, and the title of its tab. The router moves the focus here when the page changes. */
 export function PageHeader({ title, description, actions }: Props) {
   return (
     <Group justify="space-between" align="flex-start" mb="lg" component="header">

@@ -1,7 +1,7 @@
 import { Skeleton, Stack, VisuallyHidden } from '@mantine/core';
 import { SlowNotice } from './slow-notice.js';
 
-/** While a page is on its way: what stands here has the size of what comes. */
+/** Shown while a page loads; it has about the size of the page. */
 export function PageSkeleton({ rows = 5 }: { readonly rows?: number }) {
   return (
     <Stack gap="sm" role="status">

@@ -1,4 +1,4 @@
-/** How queries ask for the next page of a list of ours. */
+/** Paging options of queries for the API's lists. */
 export const paged = {
   initialPageParam: undefined as string | undefined,
   getNextPageParam: ({ next_cursor: cursor }: { readonly next_cursor: string | null }) => cursor,

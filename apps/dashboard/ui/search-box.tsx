@@ -7,20 +7,20 @@ import { useShortcut } from './shortcuts.js';
 
 interface Props {
   readonly label: string;
-  /** By default the label. */
+  /** The label by default. */
   readonly placeholder?: string;
-  /** What is looked for, as the address says it. */
+  /** The search text in the address. */
   readonly value: string | undefined;
   readonly onSearch: (text: string | undefined) => void;
-  /** Whether a response is on its way. */
+  /** Whether a search is running. */
   readonly pending?: boolean;
 }
 
 const SETTLED_MS = 200;
 
 /**
- * Follows the address, and tells it what is typed once the typing pauses. What is drawn at once is this field alone. A
- * whole key may be pasted: of its secret no more gets into the address, or stays in the field, than lists show.
+ * Shows the search text of the address, and updates it when the user stops typing. Each key press renders only this
+ * field. If the user pastes a whole key, only the part that lists show gets into the address and stays in the field.
  */
 export function SearchBox({ label, placeholder = label, value = '', onSearch, pending = false }: Props) {
   const input = useRef<HTMLInputElement>(null);
@@ -31,7 +31,7 @@ export function SearchBox({ label, placeholder = label, value = '', onSearch, pe
     onSearch(told.current || undefined);
   }, SETTLED_MS);
   useShortcut('/', label, () => input.current?.focus());
-  // Back and Forward change what the address says.
+  // Back and Forward change the address.
   useEffect(() => {
     if (value === told.current) return;
     told.current = value;

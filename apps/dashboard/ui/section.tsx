@@ -4,12 +4,12 @@ import type { ReactNode } from 'react';
 interface Props {
   readonly title: string;
   readonly description?: ReactNode;
-  /** Buttons, at the other end of the line. */
+  /** Buttons at the end of the line. */
   readonly actions?: ReactNode;
   readonly children?: ReactNode;
 }
 
-/** A part of a page that stands for itself. */
+/** A section of a page, in a frame. */
 export function Section({ title, description, actions, children }: Props) {
   return (
     <Paper component="section" withBorder p="lg" aria-label={title}>

@@ -8,15 +8,15 @@ interface Shortcut {
   readonly action: () => void;
 }
 
-/** How long one may take between the two keys of a sequence such as `g k`. */
+/** The longest pause between the two keys of a sequence such as `g k`. */
 const SEQUENCE_MS = 1000;
-/** Where keys have a meaning of their own. */
+/** Elements in which keys have their own meaning. */
 const BUSY = 'input, textarea, select, [contenteditable], [role=dialog], [role=menu], [role=listbox]';
 
-/** Those of what is on the page; where two have the same keys, the one that came last. */
+/** The shortcuts of the current page. If two have the same keys, the last one wins. */
 const shortcuts = new Map<string, Shortcut>();
 
-/** @param keys a key such as `c`, or two of them one after the other, such as `g k` */
+/** @param keys a key such as `c`, or a sequence of two such as `g k` */
 export function useShortcut(keys: string, what: string, action: () => void): void {
   const run = useEffectEvent(action);
   useEffect(() => {
@@ -28,7 +28,7 @@ export function useShortcut(keys: string, what: string, action: () => void): voi
   }, [keys, what]);
 }
 
-/** Once in the page: listens, and can be switched off, for whoever speaks to their computer (WCAG 2.1.4). */
+/** Used once in the page: handles shortcuts. Users of speech input, for example, can switch them off (WCAG 2.1.4). */
 export function useShortcutKeys(): [boolean, (enabled: boolean) => void] {
   const [enabled, setEnabled] = useLocalStorage({ key: 'keyledger-shortcuts', defaultValue: true });
   useEffect(() => {

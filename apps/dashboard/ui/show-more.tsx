@@ -9,7 +9,7 @@ interface Props {
   readonly onMore: () => void;
 }
 
-/** Below a list that comes in pages. */
+/** Placed below a list with pages. */
 export function ShowMore({ shown, total, more, pending, onMore }: Props) {
   if (!more && shown === total && total <= 10) return null;
   return (

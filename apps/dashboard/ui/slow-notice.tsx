@@ -4,7 +4,7 @@ import { useState } from 'react';
 
 const PATIENCE_MS = 4000;
 
-/** Below a skeleton: says that it goes on when it takes long. */
+/** Placed below a skeleton: says that loading continues if it takes long. */
 export function SlowNotice() {
   const [slow, setSlow] = useState(false);
   useTimeout(() => setSlow(true), PATIENCE_MS, { autoInvoke: true });

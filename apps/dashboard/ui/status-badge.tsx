@@ -8,7 +8,7 @@ const looks = {
   revoked: 'red',
 } as const;
 
-/** How something is, in a word: the colour says nothing that the word does not. */
+/** A status in one word. The colour adds no information. */
 export function StatusBadge({ status }: { readonly status: keyof typeof looks }) {
   return (
     <Badge variant="dot" color={looks[status]} tt="capitalize">

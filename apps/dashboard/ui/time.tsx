@@ -2,11 +2,11 @@ import { Tooltip } from '@mantine/core';
 import { useNow } from './use-now.js';
 
 interface Props {
-  /** As the API says it; null where it never was. */
+  /** An ISO time from the API; null if it never happened. */
   readonly at: string | null;
-  /** In place of a time that never was. */
+  /** The text for null. */
   readonly otherwise?: string;
-  /** The whole local date and time, however recent. */
+  /** Always show the full local date and time. */
   readonly exact?: boolean;
 }
 
@@ -15,7 +15,7 @@ const local = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyl
 const localDate = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
 
-/** A time as people say it, with the exact one in UTC for whoever points at it or comes by keyboard. */
+/** A readable time. A tooltip shows the exact time in UTC, by pointer or keyboard. */
 export function Time({ at, otherwise = 'Never', exact = false }: Props) {
   const now = useNow();
   if (at === null) return otherwise;

@@ -2,7 +2,7 @@ import { useSyncExternalStore } from 'react';
 
 const MINUTE_MS = 60_000;
 
-/** The time, anew every minute: what is said relative to it stays true while a page is open. */
+/** The current time, updated every minute, so that relative times stay correct while a page is open. */
 export function useNow(): number {
   return useSyncExternalStore(everyMinute, () => Math.floor(Date.now() / MINUTE_MS) * MINUTE_MS);
 }

@@ -5,20 +5,20 @@ export interface BarItem {
   readonly key: string;
   readonly label: ReactNode;
   readonly count: number;
-  /** Beside the count, such as how many of them were refused. */
+  /** Shown beside the count, such as the number of denials. */
   readonly note?: string | undefined;
 }
 
 interface Props {
   readonly title: string;
-  /** Undefined while they are on their way. */
+  /** Undefined while loading. */
   readonly items: readonly BarItem[] | undefined;
   readonly nothing: string;
 }
 
 const ROWS = 8;
 
-/** What there is most of, each with its part of the greatest. The numbers stand beside the bars. */
+/** The largest items, each with a bar relative to the largest. The numbers are beside the bars. */
 export function BarList({ title, items, nothing }: Props) {
   const most = Math.max(...(items ?? []).map(({ count }) => count), 1);
   return (

@@ -9,7 +9,7 @@ interface Props {
   readonly organizationId: string;
 }
 
-/** Above everything else on the page, once there is something to be done. */
+/** Placed at the top of the page, and shown only when the user must act. */
 export function LowBalance({ organizationId }: Props) {
   const { data } = useQuery(balanceQuery(organizationId));
   if (data?.balance === undefined || data.balance === null || data.balance >= (data.low_below ?? 0)) return null;
@@ -19,7 +19,7 @@ export function LowBalance({ organizationId }: Props) {
       variant="light"
       icon={<IconCoins />}
       title={
-        // The orange of a title is too light on its background for WCAG 2.2 AA.
+        // The orange of the title has too little contrast for WCAG 2.2 AA.
         <Text span inherit c="bright">
           {data.balance > 0 ? 'The balance is low' : 'The balance is used up'}
         </Text>

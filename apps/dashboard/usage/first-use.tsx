@@ -2,7 +2,7 @@ import { Box, Code, Group, Paper, Stack, Text, Title } from '@mantine/core';
 import { CopyButton } from '../ui/copy-button.js';
 import { TextLink } from '../ui/links.js';
 
-/** Where nothing was counted yet: how to change that. */
+/** Shown before the first request: explains how to send one. */
 export function FirstUse({ organizationId }: { readonly organizationId: string }) {
   const line = `curl -i -H "X-API-Key: $KEY" ${window.location.origin}/authz`;
   return (

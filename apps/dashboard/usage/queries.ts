@@ -39,7 +39,7 @@ export const projectsQuery = (organizationId: string) =>
     staleTime: EVERY_MINUTE,
   });
 
-/** Null for a key that was deleted, or is not the caller's to see. */
+/** Null if the key was deleted, or the caller may not see it. */
 export const keyNameQuery = (id: string) =>
   queryOptions({
     queryKey: ['api-key-name', id],

@@ -9,7 +9,7 @@ interface Props {
   readonly labelOf: (start: string) => string;
 }
 
-/** In a file of its own: what draws charts is large. */
+/** In its own file, because the chart library is large. */
 export default function UsageChart({ chart: { series, rows }, height, labelOf }: Props) {
   return (
     <BarChart

@@ -5,11 +5,11 @@ type Counted = Usage['data'][number];
 export type Totals = Usage['totals'];
 
 export interface Ranked extends Totals {
-  /** Null for all that were not told apart. */
+  /** Null for the requests that the API did not group separately. */
   readonly group: string | null;
 }
 
-/** What each group comes to, by a measure, the most first. Those without any are left out. */
+/** The totals of each group, sorted by a measure, largest first. Groups with zero are left out. */
 export function ranked(data: readonly Counted[], measure: (totals: Totals) => number): Ranked[] {
   const groups = new Map<string | null, Ranked>();
   for (const { group, uses, denials, credits } of data) {
@@ -27,7 +27,7 @@ export function ranked(data: readonly Counted[], measure: (totals: Totals) => nu
 export const requests = ({ uses, denials }: Totals): number => uses + denials;
 
 export interface Series {
-  /** By which a row of the chart has its value. */
+  /** The name of the value in the chart's rows. */
   readonly key: string;
   readonly label: string;
 }
@@ -40,7 +40,7 @@ export interface Chart {
 const MOST_SERIES = 5;
 const OTHERS = { key: 'others', label: 'Others' };
 
-/** Accepted and refused requests over time. */
+/** Uses and denials over time. */
 export function plainChart(usage: Usage, period: Period): Chart {
   const byStart = new Map(usage.data.map((counted) => [counted.start, counted]));
   return {
@@ -55,7 +55,7 @@ export function plainChart(usage: Usage, period: Period): Chart {
   };
 }
 
-/** The groups with the most requests over time, and all others as one. */
+/** The groups with the most requests over time, and one series for all others. */
 export function groupedChart(usage: Usage, period: Period, labelOf: (group: string) => string): Chart {
   const top = ranked(usage.data, requests)
     .flatMap(({ group }) => (group === null ? [] : [group]))
@@ -81,7 +81,7 @@ export function groupedChart(usage: Usage, period: Period, labelOf: (group: stri
   };
 }
 
-/** How much more than before, as a part of it; undefined where there was nothing to compare with. */
+/** The relative growth; undefined without a previous value to compare with. */
 export function growth(now: number, before: number): number | undefined {
   return before === 0 ? undefined : (now - before) / before;
 }

@@ -111,7 +111,7 @@ const labels: Record<UsageInterval, Intl.DateTimeFormat> = {
   day: new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', timeZone: 'UTC' }),
 };
 
-/** For whoever does not see the chart; all of its numbers are in the table. */
+/** A summary for users who cannot see the chart. The table has all numbers. */
 function summaryOf({ series, rows }: Chart, labelOf: (start: string) => string): string {
   const totals = series.map(({ key, label }) => {
     const total = rows.reduce((sum, { values }) => sum + (values[key] ?? 0), 0);

@@ -140,7 +140,7 @@ function Counted({ organizationId, search, onChange }: Props) {
   const { group } = search;
   const grouped = useQuery({
     ...usageQuery(organizationId, { ...within, interval, group_by: group ?? 'none' }),
-    // What is grouped otherwise cannot stand for it.
+    // Data with another grouping is no valid placeholder.
     placeholderData: (previous) =>
       previous?.query.group_by === (group ?? 'none') ? keepPreviousData(previous) : undefined,
   });
@@ -188,10 +188,10 @@ function Counted({ organizationId, search, onChange }: Props) {
   );
 }
 
-/** Whose names are shown at once. */
+/** How many keys have their names loaded. */
 const NAMED_KEYS = 8;
 
-/** The names of the keys with the most requests; undefined for one that has none to show. */
+/** The names of the keys with the most requests; undefined for a key without a visible name. */
 function useKeyNames(organizationId: string, keys: readonly Ranked[] | undefined) {
   const { organization } = useOrganization(organizationId);
   const mayRead =
@@ -229,7 +229,7 @@ function keyItem(counted: Ranked, organizationId: string, nameOf: (id: string) =
 }
 
 function keyLabel(keyId: string, organizationId: string, name: string | undefined) {
-  // Of one that was deleted there is no page.
+  // A deleted key has no page.
   if (name === undefined) return <span title={keyId}>{shortKey(keyId)}</span>;
   return (
     <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId }} fz="inherit">

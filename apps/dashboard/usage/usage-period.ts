@@ -3,7 +3,7 @@ import type { UsagePeriod, UsageSearch } from './usage-search.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** What the API counts at most in one response. */
+/** The longest period of one API response. */
 const MOST_DAYS: Record<UsageInterval, number> = { hour: 31, day: 366 };
 
 export interface Span {
@@ -13,15 +13,15 @@ export interface Span {
 
 export interface Period extends Span {
   readonly interval: UsageInterval;
-  /** Of the same length, just before it. */
+  /** The period of the same length just before this one. */
   readonly before: Span;
-  /** Whether hours may be asked for. */
+  /** Whether the period is short enough for hours. */
   readonly mayBeHourly: boolean;
 }
 
 const presetDays: Record<Exclude<UsagePeriod, '24h' | 'custom'>, number> = { '7d': 7, '30d': 30, '90d': 90 };
 
-/** Whole hours, and whole days of UTC, which is how uses are counted. */
+/** Rounded to whole hours or whole days in UTC, because uses are counted by them. */
 export function periodOf(search: UsageSearch, now: number): Period {
   const [from, to] = bounds(search, Math.ceil(now / HOUR_MS) * HOUR_MS);
   const length = to - from;
@@ -51,7 +51,7 @@ function span(from: number, to: number): Span {
   return { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
 }
 
-/** The beginnings of all intervals, those in which nothing was counted as well. */
+/** The starts of all intervals, including those without any requests. */
 export function startsOf({ from, to, interval }: Period): string[] {
   const step = interval === 'hour' ? HOUR_MS : DAY_MS;
   const first = Math.floor(Date.parse(from) / step) * step;

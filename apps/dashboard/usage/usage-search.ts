@@ -5,7 +5,7 @@ import { UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage
 export const UsagePeriod = z.enum(['24h', '7d', '30d', '90d', 'custom']);
 export type UsagePeriod = z.infer<typeof UsagePeriod>;
 
-/** The state of the page that stands in its address. What is not known there is passed over. */
+/** The state of the page in its address. Unknown values are ignored. */
 export const UsageSearch = z.object({
   period: UsagePeriod.optional().catch(undefined),
   /** The first and the last day, in UTC. */

@@ -5,7 +5,7 @@ import { progress, quantile, type Result } from '../report.ts';
 
 const CHANGES_A_SECOND = 10;
 
-/** Of one key of each organization by turns: its name, then that it stops, then that it works again. */
+/** Changes one key of each organization in turn: renames, disables and enables it. */
 export async function measureChanges(bench: Bench): Promise<Result> {
   const { customers } = bench.deployment;
   const rate = await bench.halfLoad();

@@ -2,7 +2,7 @@ import type { Bench } from '../bench.ts';
 import { cpuSeconds, hasProc, parentOf } from '../proc.ts';
 import { progress, type Result } from '../report.ts';
 
-/** Until the audit log has all: what the worker and PostgreSQL do later is a part of the request, too. */
+/** Measures until the audit log is complete: the later work of worker and PostgreSQL is a part of a request's cost. */
 export async function measureCpu(bench: Bench): Promise<Result> {
   const postgres = hasProc ? await postmasterOf(bench) : undefined;
   if (postgres === undefined) return { figures: [], notes: ['Left out: the processes cannot be seen from here.'] };
@@ -27,7 +27,7 @@ export async function measureCpu(bench: Bench): Promise<Result> {
   return { rows, figures: [], notes: ['PostgreSQL with all its processes, those that write behind included.'] };
 }
 
-/** Of the server's own process, unless it runs elsewhere or is hidden. */
+/** The server's main process, unless it runs elsewhere or is hidden. */
 async function postmasterOf({ deployment: { sql } }: Bench): Promise<number | undefined> {
   const { rows } = await sql.query<{ pid: number; at: string }>('SELECT pg_backend_pid() AS pid');
   const parent = parentOf(rows[0]!.pid);

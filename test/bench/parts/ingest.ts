@@ -3,10 +3,10 @@ import { REST_CORE, SERVER_CORE } from '../processes.ts';
 import { progress, type Figure, type Result } from '../report.ts';
 
 const GOAL = { atLeast: 40_000 };
-/** Of the events, beforehand: a worker that has been running knows its code. */
+/** The share of the events that is ingested before the measurement, so that the worker's code is compiled. */
 const WARM_UP = 0.25;
 
-/** What waits was written by the API while the worker was held; then it goes on, and empties the outbox. */
+/** The API fills the outbox while the worker is paused; then the worker continues and empties it. */
 export async function measureIngest(bench: Bench): Promise<Result> {
   const { deployment, authz, amounts } = bench;
   const placed = [

@@ -2,7 +2,7 @@ import type { Bench } from '../bench.ts';
 import type { PacedMeasured } from '../paced.js';
 import { median, progress, type Result } from '../report.ts';
 
-/** The rounds are so many times longer than others: half the load in the same time says half as much. */
+/** Rounds are longer by this factor, because half the load gives half as many samples in the same time. */
 const LONGER = 2;
 
 export async function measureLatency(bench: Bench): Promise<Result> {

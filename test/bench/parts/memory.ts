@@ -6,10 +6,10 @@ import { progress, type Result } from '../report.ts';
 
 const PAUSE_MS = 10_000;
 const GOAL_MB = 200;
-/** Few: each question waits for one of the database. */
+/** Few, because each request waits for a query. */
 const CONNECTIONS = 20;
 
-/** Of an API that has done nothing else than verify each of many keys once. */
+/** Measures an API that has verified each of many keys once, and nothing else. */
 export async function measureMemory(bench: Bench): Promise<Result> {
   if (!hasProc) return { figures: [], notes: ['Left out: this system does not tell of its processes as Linux does.'] };
   const { deployment, amounts } = bench;

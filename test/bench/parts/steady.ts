@@ -5,10 +5,10 @@ import { progress, type Result } from '../report.ts';
 
 const ASKED_A_SECOND = 10_000;
 const LOOK_EACH_MS = 2_000;
-/** By which the oldest of what waits may grow older, from the first half to the second, before that is called growth. */
+/** The outbox grew if the mean age of the oldest batch rises by more than this between the halves. */
 const GROWN_SECONDS = 1;
 
-/** Everything at once, on two cores: does the worker keep up with the API? */
+/** Runs everything at once on two cores: does the worker keep up with the API? */
 export async function measureSteadyState(bench: Bench): Promise<Result> {
   const { sql } = bench.deployment;
   const rows: { 'after s': number; 'batches waiting': number; 'oldest s': number }[] = [];

@@ -11,7 +11,7 @@ const REVOCATIONS_A_SECOND = 10;
 const SPARE_KEYS = 500;
 const PEER_GOAL = 30;
 
-/** @param parts of `authz` and `peers` those that are asked for */
+/** @param parts the requested ones of `authz` and `peers` */
 export async function measureThroughput(bench: Bench, parts: ReadonlySet<string>): Promise<Result> {
   const fastify = await bench.fastify;
   const { authz } = bench;
@@ -59,7 +59,7 @@ export async function measureThroughput(bench: Bench, parts: ReadonlySet<string>
   return { rows, figures, notes: peer?.missing ? [peer.missing] : [] };
 }
 
-/** Rounds of all subjects by turns, so that what the machine does meanwhile falls on all alike. */
+/** Alternates rounds of all subjects, so that disturbances of the machine affect all of them equally. */
 async function runByTurns(
   bench: Bench,
   subjects: readonly Subject[],
@@ -83,7 +83,7 @@ async function runByTurns(
   return runs;
 }
 
-/** Revokes keys that nobody uses, through the API, while others are verified. */
+/** Revokes unused keys through the API while others are verified. */
 class Revocations {
   readonly #deployment: Deployment;
   #spare: { key: Key; client: Client }[] = [];
@@ -98,7 +98,7 @@ class Revocations {
     return this.#count / this.#seconds;
   }
 
-  /** Enough for a run, of all organizations in turn, so that every part of the deployment has its changes. */
+  /** Creates enough keys for a run, from all organizations in turn, so that changes are spread over all shards. */
   async prepare(): Promise<void> {
     const { customers } = this.#deployment;
     const clients = await signInAll(customers.map(({ customer }) => customer));

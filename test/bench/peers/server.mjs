@@ -1,5 +1,5 @@
-// Better Auth's own verification of API keys, behind the barest server: Fastify as it comes. Plain JavaScript, because what it
-// is made of is not installed where the types are checked.
+// Better Auth's own verification of API keys on Fastify with default settings. Plain JavaScript, because its
+// dependencies are not installed where types are checked.
 import { randomUUID } from 'node:crypto';
 import { apiKey } from '@better-auth/api-key';
 import { betterAuth } from 'better-auth';
@@ -12,7 +12,7 @@ const USERS = Number(process.env.USERS);
 const KEYS_EACH = Number(process.env.KEYS_EACH);
 const PERMISSIONS = { triggers: ['read'] };
 
-// All as it comes, but for the limit of ten requests a day, which would refuse nearly all.
+// Default options, except the limit of ten requests a day, which would reject nearly all.
 const options = {
   secret: randomUUID() + randomUUID(),
   baseURL: 'http://127.0.0.1',
