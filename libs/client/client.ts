@@ -44,12 +44,12 @@ type Repeated<R> = R extends { idempotent: { secrets: readonly (infer Secret ext
   ? Omit<Output<R>, Secret> & Partial<Pick<Output<R>, Secret & keyof Output<R>>>
   : Output<R>;
 
-type Answer<R, I> = I extends { headers: { 'idempotency-key': string } } ? Repeated<R> : Output<R>;
+type CallResult<R, I> = I extends { headers: { 'idempotency-key': string } } ? Repeated<R> : Output<R>;
 
 type Call<R> =
   {} extends Input<R>
-    ? <I extends Input<R>>(input?: I) => Promise<Answer<R, I>>
-    : <I extends Input<R>>(input: I) => Promise<Answer<R, I>>;
+    ? <I extends Input<R>>(input?: I) => Promise<CallResult<R, I>>
+    : <I extends Input<R>>(input: I) => Promise<CallResult<R, I>>;
 
 /** One method for each route of the contract. */
 export type Client = {
@@ -89,8 +89,8 @@ export function createClient(options: ClientOptions): Client {
 const entityTags = new WeakMap<object, string>();
 
 /** The ETag of a response of this client, for `If-Match`. */
-export function entityTagOf(answer: object): string | undefined {
-  return entityTags.get(answer);
+export function entityTagOf(result: object): string | undefined {
+  return entityTags.get(result);
 }
 
 interface AnyInput {
@@ -116,10 +116,10 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
   if (!response.ok) throw new ApiError(Problem.parse(await response.json()), response.headers);
   if (route.success.stream) return response;
   const body = response.headers.has('idempotent-replayed') ? bodyWhenRepeated(route) : route.success.body;
-  const answer = body?.parse(await response.json());
+  const result = body?.parse(await response.json());
   const etag = response.headers.get('etag');
-  if (etag && typeof answer === 'object' && answer !== null) entityTags.set(answer, etag);
-  return answer;
+  if (etag && typeof result === 'object' && result !== null) entityTags.set(result, etag);
+  return result;
 }
 
 function pathOf(route: Route, input: AnyInput): string {
