@@ -5,7 +5,7 @@ import axe, { type AxeResults } from 'axe-core';
 import type { Page } from 'playwright-core';
 import { freePort } from '../support/ports.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
-import { findChromium, launchChromium } from './chromium.js';
+import { findChromium, launchChromium } from './in-chromium.js';
 
 const DASHBOARD = join(import.meta.dirname, '../../dist/dashboard');
 /** A browser with much to do takes its time. */
