@@ -1,14 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { chromium, type Browser } from 'playwright-core';
 
-/** `CHROMIUM_PATH`, or what Debian and others call it on the PATH; undefined where there is none. */
+/** The names of Chromium on the PATH, in Debian and elsewhere. The headless shell needs a fifth less of the processor. */
+const NAMES = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome'];
+
+/** `CHROMIUM_PATH`, or the Chromium on the PATH; undefined where there is none. */
 export function findChromium(): string | undefined {
   if (process.env['CHROMIUM_PATH']) return process.env['CHROMIUM_PATH'];
-  for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
+  for (const name of NAMES) {
     try {
       return execFileSync('which', [name], { encoding: 'utf8' }).trim();
     } catch {
-      // The next one, then.
+      // Try the next name.
     }
   }
   return undefined;

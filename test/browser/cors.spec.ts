@@ -6,8 +6,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Client } from '#libs/client/client.js';
 import { createExample } from '../../apps/example/example.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
-import { findChromium, launchChromium } from './chromium.js';
-import { inChromium } from './in-chromium.js';
+import { findChromium, inChromium, launchChromium } from './in-chromium.js';
 
 const SHOP = 'shop.example.com';
 const ELSEWHERE = 'elsewhere.test';

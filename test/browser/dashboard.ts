@@ -5,7 +5,7 @@ import axe, { type AxeResults } from 'axe-core';
 import type { Page } from 'playwright-core';
 import { freePort } from '../support/ports.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
-import { findChromium, launchChromium } from './chromium.js';
+import { findChromium, launchChromium } from './in-chromium.js';
 
 const DASHBOARD = join(import.meta.dirname, '../../dist/dashboard');
 /** A browser with much to do takes its time. */
@@ -119,7 +119,7 @@ export async function until(expectation: () => void | Promise<void>): Promise<vo
 /** By axe: everything in the light scheme, and in the dark one what depends on colours. */
 export async function expectAccessible(page: Page): Promise<void> {
   // Its own builder for Playwright brings the library anew for each run, and opens another page to gather the results.
-  await page.evaluate(axe.source);
+  if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axe.source);
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
     await page.locator(`html[data-mantine-color-scheme="${colorScheme}"]`).waitFor();

@@ -21,22 +21,40 @@ beforeAll(async () => {
   env = { DATA_DIR: join(directory, 'data'), PORT: '0', LOG_LEVEL: 'warn' };
 });
 
+/** What still runs when a test ends is for the next one. */
 afterEach(async () => {
-  if (started?.process.exitCode === null) started.process.kill('SIGTERM');
+  if (isRunning()) return;
   await started?.ended;
   started = undefined;
   for (const { pid } of await leftOf(directory)) process.kill(pid, 'SIGKILL');
 });
 
-afterAll(() => remove(directory));
+afterAll(async () => {
+  await stop();
+  await remove(directory);
+});
 
-function start(more: NodeJS.ProcessEnv = {}): Started {
+const isRunning = () => started?.process.exitCode === null && started.process.signalCode === null;
+
+async function stop(): Promise<void> {
+  if (isRunning()) started!.process.kill('SIGTERM');
+  await started?.ended;
+}
+
+async function start(more: NodeJS.ProcessEnv = {}): Promise<Started> {
+  await stop();
   return (started = startLauncher('up', { ...env, ...more }));
+}
+
+/** What an earlier test has left running, or a new start: it costs several seconds of the processor. */
+async function running(): Promise<{ up: Started; url: string }> {
+  const up = isRunning() ? started! : await start();
+  return { up, url: await up.ready() };
 }
 
 describe('npm start', () => {
   test('serves with nothing configured, and leaves no process behind after SIGINT', async () => {
-    const up = start();
+    const up = await start();
     const url = await up.ready();
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
     expect(up.output).toMatch(new RegExp(`dashboard +${url}/\n`));
@@ -49,9 +67,18 @@ describe('npm start', () => {
     expect(await leftOf(directory)).toEqual([]);
   });
 
+  test('is needed by `keyledger operator add` without DATABASE_URL, which says so', async () => {
+    await stop();
+    const command = startLauncher('cli', env, 'operator', 'add');
+    expect(await command.ended).toBe(78);
+    expect(command.output).toMatch(/DATABASE_URL is not set and no Keyledger of npm start runs with DATA_DIR/);
+    const misspelt = startLauncher('cli', env, 'operator', 'ad');
+    expect(await misspelt.ended).toBe(64);
+    expect(misspelt.output).toMatch(/unknown command 'ad'\n\(Did you mean add\?\)/);
+  });
+
   test('prints a one-time link that makes the first operator; the command line makes more; then no link is printed', async () => {
-    const up = start();
-    const url = await up.ready();
+    const { up, url } = await running();
     const link = /(\S+)\/invitation#(invite_\S+)/.exec(up.output)!;
     expect(link[1]).toBe(url);
     const register = async (token: string, name: string) => {
@@ -86,31 +113,20 @@ describe('npm start', () => {
 
     up.signalGroup('SIGINT');
     await up.ended;
-    const again = start();
+    const again = await start();
     await again.ready();
     expect(again.output).not.toContain('invite_');
   });
 
-  test('is needed by `keyledger operator add` without DATABASE_URL, which says so', async () => {
-    const command = startLauncher('cli', env, 'operator', 'add');
-    expect(await command.ended).toBe(78);
-    expect(command.output).toMatch(/DATABASE_URL is not set and no Keyledger of npm start runs with DATA_DIR/);
-    const misspelt = startLauncher('cli', env, 'operator', 'ad');
-    expect(await misspelt.ended).toBe(64);
-    expect(misspelt.output).toMatch(/unknown command 'ad'\n\(Did you mean add\?\)/);
-  });
-
   test.each(['SIGTERM', 'SIGHUP'] as const)('leaves no process behind after %s to the whole group', async (signal) => {
-    const up = start();
-    await up.ready();
+    const { up } = await running();
     up.signalGroup(signal);
     expect(await up.ended).toBe(0);
     expect(await leftOf(directory)).toEqual([]);
   });
 
   test('takes the copies of one Ctrl-C for one, stops PostgreSQL last, and a second Ctrl-C is impatience', async () => {
-    const up = start();
-    await up.ready();
+    const { up } = await running();
     const worker = await processOf(directory, /worker\/main/);
     process.kill(worker, 'SIGSTOP');
     up.signalGroup('SIGINT');
@@ -126,7 +142,7 @@ describe('npm start', () => {
   });
 
   test('stops while it is still starting', async () => {
-    const up = start();
+    const up = await start();
     await eventually(
       () => processesOf(directory),
       (found) => found.some(({ command }) => POSTGRES.test(command)),
@@ -137,14 +153,14 @@ describe('npm start', () => {
   });
 
   test('ends by itself when the launcher is killed', async () => {
-    const up = start();
-    await up.ready();
+    const { up } = await running();
     up.process.kill('SIGKILL');
     await up.ended;
     expect(await leftOf(directory)).toEqual([]);
   });
 
   test('ends by itself when npm is killed', async () => {
+    await stop();
     const npm = (started = new Started('npm', ['start'], env));
     await npm.ready();
     npm.process.kill('SIGKILL');
@@ -152,8 +168,7 @@ describe('npm start', () => {
   });
 
   test('stops the server that a killed start left behind, and starts', async () => {
-    const first = start();
-    await first.ready();
+    const { up: first } = await running();
     const [guard, up, postgres] = await Promise.all([/^\/bin\/sh/, UP, POSTGRES].map((it) => processOf(directory, it)));
     process.kill(guard!, 'SIGKILL');
     process.kill(up!, 'SIGKILL');
@@ -164,22 +179,20 @@ describe('npm start', () => {
     );
     expect(left.map(({ pid }) => pid)).toEqual([postgres]);
 
-    const second = start();
+    const second = await start();
     await second.ready();
     expect(second.output).toContain(`an earlier start left behind (process ${postgres})`);
   });
 
   test('stops the server by itself even when the start itself is killed', async () => {
-    const up = start();
-    await up.ready();
+    const { up } = await running();
     process.kill(await processOf(directory, UP), 'SIGKILL');
     await up.ended;
     expect(await leftOf(directory)).toEqual([]);
   });
 
   test('starts again what was killed, and the data is still there', async () => {
-    const up = start();
-    const url = await up.ready();
+    const { up, url } = await running();
     const health = (wanted: number) =>
       eventually(
         () =>
@@ -207,8 +220,7 @@ describe('npm start', () => {
   });
 
   test('a second start on the same data names the running one', async () => {
-    const first = start();
-    await first.ready();
+    await running();
     const second = startLauncher('up', env);
     expect(await second.ended).toBe(78);
     const up = await processOf(directory, UP);
@@ -220,7 +232,7 @@ describe('npm start', () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
-    const up = start({ PORT: String(port) });
+    const up = await start({ PORT: String(port) });
     expect(await up.ended).toBe(78);
     server.close();
     expect(up.output).toMatch(new RegExp(`^PORT ${port} is taken [^\\n]*\\.\\n$`));
@@ -233,7 +245,7 @@ describe('npm start', () => {
     ['DATABASE_URL', { DATABASE_URL: 'postgres://nobody:hidden@127.0.0.1:1/none', KEYLEDGER_SECRET: 'x'.repeat(32) }],
     ['DATA_DIR', { DATA_DIR: '/dev/null/data' }],
   ])('stops with one sentence that begins with %s', async (name, wrong) => {
-    const up = start(wrong);
+    const up = await start(wrong);
     expect(await up.ended).toBe(78);
     expect(up.output).toMatch(new RegExp(`^${name} [^\\n]*\\.\\n$`));
     expect(up.output).not.toContain('hidden');
@@ -242,7 +254,7 @@ describe('npm start', () => {
   test('runs on the server of DATABASE_URL and starts none of its own', async () => {
     const database = await createDatabase();
     try {
-      const up = start({ DATABASE_URL: database.adminUrl, KEYLEDGER_SECRET: 'x'.repeat(32) });
+      const up = await start({ DATABASE_URL: database.adminUrl, KEYLEDGER_SECRET: 'x'.repeat(32) });
       const url = await up.ready();
       expect((await fetch(`${url}/health/ready`)).status).toBe(200);
       expect((await processesOf(directory)).filter(({ command }) => POSTGRES.test(command))).toEqual([]);
@@ -257,7 +269,7 @@ describe('npm start', () => {
 describe('the data folder', () => {
   test('keeps its secrets to its owner, and the same ones from start to start', async () => {
     const before = await readSecrets();
-    await start().ready();
+    await (await start()).ready();
     expect(await readSecrets()).toEqual(before);
     for (const name of ['secret', 'postgres-password', 'logs/postgres.log', 'logs/api.log']) {
       expect((await stat(join(env['DATA_DIR']!, name))).mode & 0o077).toBe(0);
@@ -265,7 +277,7 @@ describe('the data folder', () => {
   });
 
   test('hands the API and the worker logins that are not the administrator', async () => {
-    await start().ready();
+    await running();
     for (const name of ['api', 'worker']) {
       const client = new pg.Client({ connectionString: await databaseUrlOf(name) });
       await client.connect();
@@ -281,7 +293,7 @@ describe('the data folder', () => {
     const secret = join(env['DATA_DIR']!, 'secret');
     const kept = await readFile(secret);
     await rm(secret);
-    const up = start();
+    const up = await start();
     expect(await up.ended).toBe(78);
     expect(up.output).toMatch(/^KEYLEDGER_SECRET [^\n]*\.\n$/);
     await writeFile(secret, kept, { mode: 0o600 });
