@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { commandProcess, environment } from './command-process.js';
 import { addRemoteCommands, group, jsonOption, mayRepeat } from './remote/commands.js';
 import { refuseSlips } from './strict-usage.js';
 
@@ -11,7 +12,13 @@ export function commandLine(end: (exitCode: number) => void): Command {
     .description('Issues, verifies, meters and audits API keys.')
     .usage('COMMAND [OPTIONS]')
     .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(withoutValues(text)) })
+    .configureOutput({
+      writeOut: (text) => commandProcess().stdout.write(text),
+      writeErr: (text) => commandProcess().stderr.write(text),
+      getOutHelpWidth: () => commandProcess().stdout.columns,
+      getErrHelpWidth: () => commandProcess().stderr.columns,
+      outputError: (text, write) => write(withoutValues(text)),
+    })
     .showHelpAfterError('Add --help to see what is possible.')
     .helpCommand('help [COMMAND]', 'show what a command does and takes')
     .addHelpText('after', AFTER);
@@ -20,11 +27,11 @@ export function commandLine(end: (exitCode: number) => void): Command {
     .commandsGroup('On the machine that runs Keyledger:')
     .command('up')
     .description('run everything: PostgreSQL unless DATABASE_URL names one, the API and the worker')
-    .action(async () => end(await (await import('./up.js')).up(process.env)));
+    .action(async () => end(await (await import('./up.js')).up(environment())));
   program
     .command('migrate')
     .description('prepare the database that DATABASE_URL names')
-    .action(async () => end(await (await import('./migrate-command.js')).migrateCommand(process.env)));
+    .action(async () => end(await (await import('./migrate-command.js')).migrateCommand(environment())));
   group(program, 'operator', 'make operators of this deployment')
     .command('add')
     .description('print a one-time link that makes the person who opens it an operator of this deployment')
@@ -32,7 +39,7 @@ export function commandLine(end: (exitCode: number) => void): Command {
     .addOption(jsonOption('print the link as JSON, for programs'))
     .addHelpText('after', OPERATOR_HELP)
     .action(async (email: string | undefined, options: { json?: true }) =>
-      end(await (await import('./operator-command.js')).addOperator(email, options, process.env)),
+      end(await (await import('./operator-command.js')).addOperator(email, options, environment())),
     );
 
   addRemoteCommands(program);

@@ -1,5 +1,6 @@
 import { email as Email } from '#libs/contract/accounts.js';
 import { ConfigError, readConfigWithoutDatabase } from '#libs/platform/config.js';
+import { commandProcess } from './command-process.js';
 import { EXIT_USAGE } from './exit-codes.js';
 import { runningPostgres } from './embedded-postgres.js';
 import { newOperatorLink } from './operator-link.js';
@@ -12,13 +13,13 @@ export async function addOperator(
 ): Promise<number> {
   const { data: email = null, success } = Email.optional().safeParse(text);
   if (!success) {
-    process.stderr.write('EMAIL must be an address such as ada@example.com.\n');
+    commandProcess().stderr.write('EMAIL must be an address such as ada@example.com.\n');
     return EXIT_USAGE;
   }
   const { publicUrl, settings } = readConfigWithoutDatabase(env);
   const databaseUrl = env['DATABASE_URL'] ? settings.DATABASE_URL : runningDatabase(settings.DATA_DIR);
   const { url, token, expiresAt } = await newOperatorLink(databaseUrl, publicUrl, email);
-  process.stdout.write(
+  commandProcess().stdout.write(
     json
       ? `${JSON.stringify({ url, token, expires_at: expiresAt.toISOString() })}\n`
       : `${url}\n\nIt works once, until ${expiresAt.toISOString()}. Over the API: register with "invitation_token", or sign in and call\nPOST /api/v1/invitations/accept, with what stands after the #.\n`,

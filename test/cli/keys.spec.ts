@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf as problemOf } from '../support/rejection.js';
 import { outcomeOf, Shell } from './command.js';
@@ -249,8 +250,13 @@ describe('keyledger keys list', () => {
   it('tells what is missing, and shows every page with --all', async () => {
     const part = await home.run(['keys', 'list', '--limit', '3']);
     expect(part.stderr).toBe('3 of 4 API keys; --all shows every one.\n');
-    for (let count = 0; count < 100; count++)
-      await bob.client.apiKeys.create({ body: { name: `many ${count}`, scopes: ['triggers:read'] } });
+    const { id } = await bob.client.apiKeys.create({ body: { name: 'many', scopes: ['triggers:read'] } });
+    await deployment.sql.query(
+      `INSERT INTO api_key OVERRIDING USER VALUE
+       SELECT (jsonb_populate_record(k, jsonb_build_object('id', gen_random_uuid(), 'public_key', gen_random_uuid()))).*
+       FROM api_key k, generate_series(1, 99) WHERE k.id = $1`,
+      [toUuid(id)],
+    );
     const { stdout } = await home.run(['keys', 'list', '--all', '--json']);
     const all = JSON.parse(stdout) as { data: { id: string }[]; total: number; next_cursor: null };
     expect(all).toMatchObject({ total: 104, next_cursor: null });

@@ -129,7 +129,7 @@ describe('a sign-in', () => {
   it('survives many commands at once, which refresh it once', async () => {
     const before = (await kept())['refresh_token'];
     await endAccessToken();
-    const outcomes = await Promise.all(Array.from({ length: 6 }, () => shell.run(['whoami'])));
+    const outcomes = await Promise.all(Array.from({ length: 6 }, () => shell.runProcess(['whoami'])));
     expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0, 0]);
     const { rows } = await deployment.sql.query<{ count: string }>(
       `SELECT count(*) FROM refresh_token WHERE session_id =

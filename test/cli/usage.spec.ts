@@ -145,3 +145,18 @@ it('what may be given several times still may', async () => {
     rate_limits: [{ name: 'a' }, { name: 'b' }],
   });
 });
+
+describe('the program itself', () => {
+  it('ends with the exit code of its command, and has its output and its sentences apart', async () => {
+    const env = { KEYLEDGER_URL: 'http://127.0.0.1:9', KEYLEDGER_API_KEY: 'sk_test_x' };
+    for (const [args, code] of [
+      [['whoami', '--help'], 0],
+      [['whoam'], EXIT_USAGE],
+      [['whoami'], 69],
+    ] as const) {
+      const outcome = await shell.runProcess([...args], { env });
+      expect(outcome).toEqual(await shell.run([...args], { env }));
+      expect(outcome).toMatchObject({ code, [code === 0 ? 'stderr' : 'stdout']: '' });
+    }
+  });
+});

@@ -1,3 +1,4 @@
+/** @jest-environment-options {"argon2id": "real"} */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Client } from '#libs/client/client.js';
 import { builtModule } from '../support/built-module.js';
@@ -136,4 +137,13 @@ it('a caller who may have the key costs one', async () => {
   expect(runs - before).toBe(1);
   await ada.client.apiKeys.rotate({ params: { id } });
   expect(runs - before).toBe(2);
+});
+
+it('every password and every secret at rest has the parameters that OWASP recommends', async () => {
+  await ada.client.apiKeys.create({ body: body() });
+  const { rows } = await deployment.sql.query<{ parameters: string; count: number }>(
+    `SELECT substring(hash FROM '^(.*)\\$.*\\$.*$') AS parameters, count(*)::int
+     FROM (SELECT hash FROM api_key_secret UNION ALL SELECT password_hash FROM user_account) AS hashes GROUP BY 1`,
+  );
+  expect(rows).toEqual([{ parameters: '$argon2id$v=19$m=19456,p=1,t=2', count: expect.any(Number) }]);
 });

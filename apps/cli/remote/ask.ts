@@ -1,20 +1,21 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
+import { commandProcess } from '../command-process.js';
 import { EXIT_INTERRUPTED, EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
 
 /** Whether a user can be prompted. Prompts go to stderr, because stdout may be redirected to a file. */
 export function canAsk(): boolean {
-  return process.stdin.isTTY && process.stderr.isTTY;
+  return commandProcess().stdin.isTTY && commandProcess().stderr.isTTY;
 }
 
 export function ask(question: string): Promise<string> {
-  return onTerminal(question, process.stderr);
+  return onTerminal(question, commandProcess().stderr);
 }
 
 /** Prompts without echo on a terminal; reads the first line of a pipe. Other users could see an argument. */
 export async function askSecret(what: string): Promise<string> {
-  const secret = process.stdin.isTTY ? await hidden(`${what}: `) : await firstLine();
+  const secret = commandProcess().stdin.isTTY ? await hidden(`${what}: `) : await firstLine();
   if (secret) return secret;
   throw new Failure(`No ${what.toLowerCase()} was given: it is read as one line from standard input.`, EXIT_USAGE);
 }
@@ -23,12 +24,12 @@ async function hidden(question: string): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const answer = onTerminal('', nowhere);
   // Written only now, when the terminal no longer echoes the input.
-  process.stderr.write(question);
-  return answer.finally(() => process.stderr.write('\n'));
+  commandProcess().stderr.write(question);
+  return answer.finally(() => commandProcess().stderr.write('\n'));
 }
 
 function onTerminal(question: string, output: NodeJS.WritableStream): Promise<string> {
-  const lines = createInterface({ input: process.stdin, output, terminal: true, historySize: 0 });
+  const lines = createInterface({ input: commandProcess().stdin, output, terminal: true, historySize: 0 });
   return new Promise<string>((resolve, reject) => {
     lines.question(question, resolve);
     // Closed without a line: Ctrl-C or Ctrl-D.
@@ -38,7 +39,7 @@ function onTerminal(question: string, output: NodeJS.WritableStream): Promise<st
 }
 
 async function firstLine(): Promise<string> {
-  const lines = createInterface({ input: process.stdin });
+  const lines = createInterface({ input: commandProcess().stdin });
   for await (const line of lines) return line;
   return '';
 }

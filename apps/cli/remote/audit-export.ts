@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, createWriteStream, lstatSync, renameSync, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { commandProcess } from '../command-process.js';
 import { EXIT_INTERRUPTED, EXIT_OUTPUT } from '../exit-codes.js';
 import { filtersOf, type AuditFilters } from './audit-events.js';
 import { connect } from './connection.js';
@@ -28,7 +29,7 @@ export async function exportEvents(options: ExportOptions, env: NodeJS.ProcessEn
   try {
     const api = connect(env, stop);
     const { body } = await api.audit.exportEvents({ query: { ...filtersOf(options), from, to, format } });
-    const progress = new Progress(output !== undefined || !process.stdout.isTTY);
+    const progress = new Progress(output !== undefined || !commandProcess().stdout.isTTY);
     const chunks = progress.watch(Readable.fromWeb(body!));
     await (output === undefined ? toStdout(chunks) : toFile(output, chunks));
     if (output !== undefined) note(`${output}: ${sizeOf(progress.bytes)}.`);
@@ -76,7 +77,7 @@ class Progress {
   readonly #shown: boolean;
 
   constructor(outputIsElsewhere: boolean) {
-    this.#shown = outputIsElsewhere && process.stderr.isTTY;
+    this.#shown = outputIsElsewhere && commandProcess().stderr.isTTY;
   }
 
   async *watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -85,13 +86,13 @@ class Progress {
       for await (const chunk of chunks) {
         this.bytes += chunk.length;
         if (this.#shown && performance.now() >= next) {
-          process.stderr.write(`\r${sizeOf(this.bytes)} …`);
+          commandProcess().stderr.write(`\r${sizeOf(this.bytes)} …`);
           next = performance.now() + SAY_MS;
         }
         yield chunk;
       }
     } finally {
-      if (this.#shown) process.stderr.write('\r\u001b[K');
+      if (this.#shown) commandProcess().stderr.write('\r\u001b[K');
     }
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from '#libs/client/client.js';
 import { AuditEvent } from '#libs/contract/audit.js';
+import { commandProcess } from '../command-process.js';
 import { EXIT_UNAVAILABLE } from '../exit-codes.js';
 import { auditLine, filtersOf, type AuditFilters } from './audit-events.js';
 import { connect } from './connection.js';
@@ -84,7 +85,9 @@ class Tail {
 
   async #show(data: string): Promise<void> {
     await write(
-      this.options.json ? `${data}\n` : `${auditLine(AuditEvent.parse(JSON.parse(data)), layoutOf(process.stdout))}\n`,
+      this.options.json
+        ? `${data}\n`
+        : `${auditLine(AuditEvent.parse(JSON.parse(data)), layoutOf(commandProcess().stdout))}\n`,
     );
   }
 }

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
+import { environment } from '../command-process.js';
 import type { CreateKeyOptions, ListKeysOptions, UpdateKeyOptions } from './keys.js';
 import { textOption } from './key-text-options.js';
 import type { ExportOptions } from './audit-export.js';
@@ -42,18 +43,18 @@ a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead: the
     )
     .action(
       remote(async (options, command: Command) =>
-        (await import('./account.js')).login(options, command.args, process.env),
+        (await import('./account.js')).login(options, command.args, environment()),
       ),
     );
   program
     .command('logout')
     .description('end the session and forget what is kept of it')
-    .action(remote(async () => (await import('./account.js')).logout(process.env)));
+    .action(remote(async () => (await import('./account.js')).logout(environment())));
   program
     .command('whoami')
     .description('show who you are to the server')
     .addOption(jsonOption())
-    .action(remote(async (options) => (await import('./account.js')).whoami(options, process.env)));
+    .action(remote(async (options) => (await import('./account.js')).whoami(options, environment())));
 }
 
 function addKeys(program: Command): void {
@@ -75,7 +76,7 @@ function addKeys(program: Command): void {
     'keys',
   )
     .addHelpText('after', '\n  keyledger keys list --status active --sort=-last_used_at')
-    .action(remote(async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, process.env)));
+    .action(remote(async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, environment())));
   withTexts(
     keys.command('create').description('create an API key; it is shown this once').argument('<NAME>', 'what it is for'),
   )
@@ -96,7 +97,7 @@ In a pipe the key alone is on standard output:
     )
     .action(
       remote(async (name: string, options: CreateKeyOptions) =>
-        (await import('./keys.js')).createKey(name, options, process.env),
+        (await import('./keys.js')).createKey(name, options, environment()),
       ),
     );
   withTexts(
@@ -109,7 +110,7 @@ In a pipe the key alone is on standard output:
     .addOption(jsonOption())
     .action(
       remote(async (id: string, options: UpdateKeyOptions) =>
-        (await import('./keys.js')).updateKey(id, options, process.env),
+        (await import('./keys.js')).updateKey(id, options, environment()),
       ),
     );
   keys
@@ -118,26 +119,26 @@ In a pipe the key alone is on standard output:
     .argument('<ID>')
     .option('--grace <SECONDS>', 'how long the old secret still works (default: not at all)', wholeNumber)
     .addOption(jsonOption())
-    .action(remote(async (id: string, options) => (await import('./keys.js')).rotateKey(id, options, process.env)));
+    .action(remote(async (id: string, options) => (await import('./keys.js')).rotateKey(id, options, environment())));
   keys
     .command('disable')
     .description('stop a key until it is enabled again')
     .argument('<ID>')
     .addOption(jsonOption())
-    .action(remote(async (id: string, options) => (await import('./keys.js')).disableKey(id, options, process.env)));
+    .action(remote(async (id: string, options) => (await import('./keys.js')).disableKey(id, options, environment())));
   keys
     .command('enable')
     .description('let a disabled key work again')
     .argument('<ID>')
     .addOption(jsonOption())
-    .action(remote(async (id: string, options) => (await import('./keys.js')).enableKey(id, options, process.env)));
+    .action(remote(async (id: string, options) => (await import('./keys.js')).enableKey(id, options, environment())));
   keys
     .command('revoke')
     .description('end a key for good; asks first')
     .argument('<ID>')
     .option('--yes', 'do not ask; needed where nobody can be asked')
     .addOption(jsonOption())
-    .action(remote(async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, process.env)));
+    .action(remote(async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, environment())));
 }
 
 function withTexts(command: Command): Command {
@@ -150,11 +151,11 @@ function addCatalogue(program: Command): void {
     .command('scopes')
     .description('list the scopes of the server')
     .addOption(jsonOption())
-    .action(remote(async (options) => (await import('./catalogue.js')).listScopes(options, process.env)));
+    .action(remote(async (options) => (await import('./catalogue.js')).listScopes(options, environment())));
   withPages(
     program.command('organizations').description('list the organizations that you may read'),
     'organizations',
-  ).action(remote(async (options) => (await import('./catalogue.js')).listOrganizations(options, process.env)));
+  ).action(remote(async (options) => (await import('./catalogue.js')).listOrganizations(options, environment())));
   withPages(
     program
       .command('projects')
@@ -162,7 +163,7 @@ function addCatalogue(program: Command): void {
       .addOption(organizationOption())
       .option('--search <TEXT>', 'in the name or the description, or the id'),
     'projects',
-  ).action(remote(async (options) => (await import('./catalogue.js')).listProjects(options, process.env)));
+  ).action(remote(async (options) => (await import('./catalogue.js')).listProjects(options, environment())));
 }
 
 function addAudit(program: Command): void {
@@ -175,7 +176,7 @@ function addAudit(program: Command): void {
     'events',
   )
     .addHelpText('after', "\n  keyledger audit list --type 'api_key.*' --from 7d --ip 203.0.113.0/24")
-    .action(remote(async (options) => (await import('./audit-list.js')).listEvents(options, process.env)));
+    .action(remote(async (options) => (await import('./audit-list.js')).listEvents(options, environment())));
   withFilters(audit.command('tail').description('show events as they come, until Ctrl-C'))
     .option('--after <INDEX>', 'begin behind this event instead of now', wholeNumber)
     .option('--json', 'print each event as the server sends it, one in a line')
@@ -187,7 +188,7 @@ A connection that is lost is made again, and goes on where it was. Ctrl-C is its
   keyledger audit tail --outcome revoked,expired
   keyledger audit tail --json | jq .event.subject`,
     )
-    .action(remote(async (options) => (await import('./audit-tail.js')).tailEvents(options, process.env)));
+    .action(remote(async (options) => (await import('./audit-tail.js')).tailEvents(options, environment())));
   withTimes(withFilters(audit.command('export').description('write out the audit log, the oldest first')))
     .addOption(choice('--format <FORMAT>', 'JSON Lines, or CSV for spreadsheets (default: jsonl)', FORMATS))
     .option('--output <FILE>', 'where to (default: standard output); it is there whole or not at all')
@@ -195,7 +196,7 @@ A connection that is lost is made again, and goes on where it was. Ctrl-C is its
       'after',
       '\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv',
     )
-    .action(remote(async (options) => (await import('./audit-export.js')).exportEvents(options, process.env)));
+    .action(remote(async (options) => (await import('./audit-export.js')).exportEvents(options, environment())));
 }
 
 function addUsage(program: Command): void {
@@ -213,7 +214,7 @@ function addUsage(program: Command): void {
     )
     .addOption(jsonOption())
     .addHelpText('after', '\n  keyledger usage --from 30d --group-by api_key')
-    .action(remote(async (options) => (await import('./usage.js')).showUsage(options, process.env)));
+    .action(remote(async (options) => (await import('./usage.js')).showUsage(options, environment())));
 }
 
 /** Of commands. Every one of them explains itself by `--help`, so it needs no `help` among them. */
@@ -252,7 +253,7 @@ function remote<Args extends unknown[]>(run: (...args: Args) => Promise<void>): 
   return async (...args) => {
     const { refuseMisspeltNames } = await import('#libs/platform/config.js');
     // Of the machine's environment, only what begins like ours is meant for this command.
-    refuseMisspeltNames(process.env, (name) => /^keyledger/i.test(name));
+    refuseMisspeltNames(environment(), (name) => /^keyledger/i.test(name));
     try {
       await run(...args);
     } catch (error) {

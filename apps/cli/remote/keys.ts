@@ -2,6 +2,7 @@ import type { Client } from '#libs/client/client.js';
 import { keyTextNames, keyTexts, type KeyTexts } from '#libs/contract/api-key-texts.js';
 import { isId } from '#libs/contract/ids.js';
 import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
+import { commandProcess } from '../command-process.js';
 import { EXIT_OUTPUT, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
 import { ask, canAsk } from './ask.js';
 import { connect } from './connection.js';
@@ -149,9 +150,9 @@ async function showSecret(apiKey: ApiKeyWithSecret, options: JsonOption): Promis
   const details = card(fieldsOf(apiKey));
   try {
     if (options.json) await write(json(apiKey));
-    else if (process.stdout.isTTY) await write(`${details}\n${apiKey.key}\n\n`);
+    else if (commandProcess().stdout.isTTY) await write(`${details}\n${apiKey.key}\n\n`);
     else {
-      process.stderr.write(details);
+      commandProcess().stderr.write(details);
       await write(`${apiKey.key}\n`);
     }
   } catch {

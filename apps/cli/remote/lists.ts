@@ -1,3 +1,4 @@
+import { commandProcess } from '../command-process.js';
 import { json, layoutOf, note, write } from './output.js';
 import { table, type Column } from './table.js';
 
@@ -49,7 +50,7 @@ export async function showPage<Row>(
 ): Promise<void> {
   if (options.json) return write(json(page));
   if (page.data.length === 0) return note(`No ${what}.`);
-  await write(table(columns, page.data, layoutOf(process.stdout)));
+  await write(table(columns, page.data, layoutOf(commandProcess().stdout)));
   if (!page.next_cursor) return;
   const count = page.total === undefined ? page.data.length : `${page.data.length} of ${page.total}`;
   note(`${count} ${what}; --all shows every one.`);

@@ -1,3 +1,4 @@
+import { commandProcess } from '../command-process.js';
 import { EXIT_OUTPUT } from '../exit-codes.js';
 import { Failure } from './failure.js';
 import type { Layout } from './table.js';
@@ -13,7 +14,7 @@ export function layoutOf(stream: NodeJS.WriteStream): Layout {
 
 /** The API's response as one JSON document, for programs. */
 export function json(document: unknown): string {
-  return `${JSON.stringify(document, null, process.stdout.isTTY ? 2 : 0)}\n`;
+  return `${JSON.stringify(document, null, commandProcess().stdout.isTTY ? 2 : 0)}\n`;
 }
 
 // Each write handles its own failure; without a listener the event would end the process.
@@ -25,7 +26,7 @@ process.stdout.on('error', () => undefined);
  */
 export async function write(output: string | Uint8Array): Promise<void> {
   const failed = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) =>
-    process.stdout.write(output, resolve),
+    commandProcess().stdout.write(output, resolve),
   );
   if (failed?.code === 'EPIPE') throw new Failure('', 0);
   if (failed) throw new Failure(`The output could not be written (${failed.code}).`, EXIT_OUTPUT);
@@ -33,5 +34,5 @@ export async function write(output: string | Uint8Array): Promise<void> {
 
 /** Writes a message for people to stderr, apart from the output. */
 export function note(text: string): void {
-  process.stderr.write(`${text}\n`);
+  commandProcess().stderr.write(`${text}\n`);
 }

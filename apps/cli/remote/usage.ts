@@ -1,5 +1,6 @@
 import type { Client } from '#libs/client/client.js';
 import type { Usage, UsageSurface } from '#libs/contract/usage.js';
+import { commandProcess } from '../command-process.js';
 import { EXIT_USAGE } from '../exit-codes.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
@@ -27,7 +28,7 @@ export async function showUsage(options: UsageOptions, env: NodeJS.ProcessEnv): 
   if (options.json) return write(json(usage));
   if (usage.data.length === 0) return note('Nothing was counted.');
   const rows = [...usage.data, { start: TOTAL, group: '', ...usage.totals }];
-  await write(table(columnsOf(options), rows, layoutOf(process.stdout)));
+  await write(table(columnsOf(options), rows, layoutOf(commandProcess().stdout)));
 }
 
 async function readUsage(api: Client, options: UsageOptions): Promise<Usage> {
