@@ -30,7 +30,7 @@ export function createHttpServer(publicUrl: string, answer: RequestListener, lim
   server.maxConnections = maxConnections;
   // Node would silently drop headers beyond 2,000, including those that a gateway adds. Their size is bounded.
   server.maxHeadersCount = 0;
-  // With a limit, Node responds 503 to a request that is on its way when the connection reaches the limit.
+  // With a limit, Node responds with 503 to a request that is on its way when the connection reaches the limit.
   server.maxRequestsPerSocket = 0;
   server.on('drop', () => (dropped.value += 1));
   server.on('checkExpectation', (request, response) =>
