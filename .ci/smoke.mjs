@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const FIRST_START_S = 300;
 const WARM_START_S = 20;
 const STOP_S = 30;
-/** Events show up in the trail within this time of their answer. */
+/** Events show up in the audit log within this time of their response. */
 const VISIBLE_S = 2;
 
 const [checkout, program, ...args] = process.argv.slice(2);
@@ -67,12 +67,12 @@ async function mainJob() {
   check('the new secret works', fresh.status === 200, fresh);
 
   const wanted = ['api_key.created', 'api_key.used', 'api_key.rotated', 'api_key.used'];
-  const trail = await within(VISIBLE_S, async () => {
-    const answer = await call('GET', `/api/v1/audit/events?order=asc&key_id=${created.body.id}`, { token });
-    const types = answer.body.data?.map(({ event }) => event.type).filter((type) => type !== 'api_key.denied');
+  const events = await within(VISIBLE_S, async () => {
+    const response = await call('GET', `/api/v1/audit/events?order=asc&key_id=${created.body.id}`, { token });
+    const types = response.body.data?.map(({ event }) => event.type).filter((type) => type !== 'api_key.denied');
     return { done: types?.toString() === wanted.toString(), types };
   });
-  check('reads all of it in the trail', trail.done, trail);
+  check('reads all of it in the audit log', events.done, events);
   return rotated.body.key;
 }
 
@@ -93,7 +93,7 @@ async function ready(limit) {
   const { began, ended } = service;
   const { done } = await within(limit, async () => {
     const status = await fetch(`${url}/health/ready`).then(
-      (answer) => answer.status,
+      (response) => response.status,
       () => 0,
     );
     return { done: status === 200, over: await Promise.race([ended, sleep(50)]) };
@@ -102,7 +102,7 @@ async function ready(limit) {
   return (performance.now() - began) / 1000;
 }
 
-/** Whether all of it is gone: what is left would answer in the place of the next start. */
+/** Whether all of it is gone: what is left would response in the place of the next start. */
 async function stop() {
   const { child, ended } = service;
   remember();
@@ -174,8 +174,8 @@ async function call(method, path, { token, key, body } = {}) {
 async function within(seconds, ask) {
   const deadline = performance.now() + seconds * 1000;
   for (;;) {
-    const answer = await ask();
-    if (answer.done || answer.over || performance.now() > deadline) return answer;
+    const response = await ask();
+    if (response.done || response.over || performance.now() > deadline) return response;
     await sleep(50);
   }
 }

@@ -14,7 +14,6 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -22,6 +21,7 @@ import { ConfigError } from '#libs/platform/config.js';
 import { keptSecret } from './kept-secret.js';
 import { findPlace, postgresEnvironment, type Account, type Place } from './postgres-place.js';
 import { isAlive, isPostgresOf, LockHeld, takeLock } from './processes.js';
+import { freePort } from './free-port.js';
 
 export interface EmbeddedPostgresOptions {
   /** Holds the server's data, its password and its log. Created if missing. */
@@ -336,15 +336,4 @@ async function query(url: string, sql: string): Promise<void> {
   } finally {
     await client.end();
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((found, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => found(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 }

@@ -25,8 +25,8 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
     if (port === undefined) return;
     // They observe the event loop and the garbage collector, a cost without use if nothing reads the metrics.
     if (!registry.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics({ register: registry });
-    const answer = (request: IncomingMessage, response: ServerResponse) => void this.#answer(request, response);
-    this.#server = createHttpServer(this.config.publicUrl, answer).listen(port, host);
+    const serve = (request: IncomingMessage, response: ServerResponse) => void this.#respond(request, response);
+    this.#server = createHttpServer(this.config.publicUrl, serve).listen(port, host);
     await once(this.#server, 'listening').catch((error: NodeJS.ErrnoException) => {
       throw new ConfigError(
         error.code === 'EADDRINUSE'
@@ -36,7 +36,7 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
     });
   }
 
-  async #answer({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #respond({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
     if (method !== 'GET' || url !== PATH) {
       response.writeHead(404).end();
       return;

@@ -25,7 +25,15 @@ const libraries: Record<string, readonly string[]> = {
 
 /** Libraries that also run in a browser, and the packages that do so with them. */
 export const browserLibraries = ['api-key-format', 'tlog', 'contract', 'client'];
-const BROWSER_PACKAGES = ['@noble/hashes', 'ipaddr.js', 'typeid-js', 'uuid', 'zod', 'zod-openapi'];
+const BROWSER_PACKAGES = [
+  '@noble/hashes',
+  'eventsource-parser',
+  'ipaddr.js',
+  'typeid-js',
+  'uuid',
+  'zod',
+  'zod-openapi',
+];
 
 const SPEC = String.raw`\.spec\.ts$`;
 

@@ -86,7 +86,7 @@ describe('keyledger audit export', () => {
   });
 
   it('writes a file of which only the owner can read, whole or not at all', async () => {
-    const file = join(shell.home, 'audit log.jsonl');
+    const file = join(shell.home, 'events.jsonl');
     const { code, stdout, stderr } = await shell.run(['audit', 'export', '--output', file]);
     expect({ code, stdout, stderr }).toMatchObject({
       code: 0,
@@ -95,12 +95,12 @@ describe('keyledger audit export', () => {
     });
     expect(jsonLines(await readFile(file, 'utf8')).length).toBeGreaterThan(5);
     expect((await stat(file)).mode & 0o777).toBe(0o600);
-    expect((await readdir(shell.home)).filter((name) => name.startsWith('audit log'))).toEqual(['audit log.jsonl']);
+    expect((await readdir(shell.home)).filter((name) => name.startsWith('events'))).toEqual(['events.jsonl']);
 
-    const nowhere = await shell.run(['audit', 'export', '--output', join(shell.home, 'none', 'audit log')]);
+    const nowhere = await shell.run(['audit', 'export', '--output', join(shell.home, 'none', 'events')]);
     expect(nowhere).toMatchObject({
       code: 74,
-      stderr: expect.stringMatching(/none\/trail could not be written \(ENOENT\)/),
+      stderr: expect.stringMatching(/none\/events could not be written \(ENOENT\)/),
     });
     expect((await shell.run(['audit', 'export', '--output', '/dev/null'])).code).toBe(0);
     expect((await stat('/dev/null')).isCharacterDevice()).toBe(true);

@@ -129,11 +129,11 @@ afterAll(async () => {
   });
 
   it('an export into a file shows how far it is', async () => {
-    const file = join(shell.home, 'audit log.jsonl');
+    const file = join(shell.home, 'events.jsonl');
     const terminal = shell.onTerminal(['audit', 'export', '--output', file]);
     expect(await terminal.ended).toBe(0);
     expect(terminal.output).toMatch(/^\r\d+\.\d kB …/);
-    expect(terminal.output).toMatch(/trail\.jsonl: \d+\.\d kB\.\r\n$/);
+    expect(terminal.output).toMatch(/events\.jsonl: \d+\.\d kB\.\r\n$/);
   });
 
   it('--json is laid out to be read', async () => {

@@ -123,8 +123,8 @@ describe('a limit of a key', () => {
             left -= spent;
             for (const [n, cost] of costs.entries()) if (codes[n] !== 'valid') expect(cost).toBeGreaterThan(left);
           }
-          const { code, rate_limits: [standing] = [] } = await verify(1);
-          expect([code, standing!.remaining]).toEqual(left > 0 ? ['valid', left - 1] : ['rate_limited', 0]);
+          const { code, rate_limits: [status] = [] } = await verify(1);
+          expect([code, status!.remaining]).toEqual(left > 0 ? ['valid', left - 1] : ['rate_limited', 0]);
         },
       ),
       { numRuns: 15 },

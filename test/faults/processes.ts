@@ -9,7 +9,7 @@ import {
   type TestDatabase,
   type TestServer,
 } from '../support/deployment.js';
-import { freePort } from '../support/ports.js';
+import { freePort } from '../../apps/cli/free-port.js';
 
 const DIST = join(import.meta.dirname, '../../dist/apps');
 

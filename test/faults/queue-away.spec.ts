@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { leftOut } from '../support/left-out.js';
 import { Ledger, openCustomer, startLoad } from './ledger.js';
-import { freePort } from '../support/ports.js';
+import { freePort } from '../../apps/cli/free-port.js';
 import { startProcesses, type Processes } from './processes.js';
 import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 

@@ -6,7 +6,7 @@ import { createCable } from '../support/cable.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { leftOut } from '../support/left-out.js';
-import { freePort } from '../support/ports.js';
+import { freePort } from '../../apps/cli/free-port.js';
 import { call, CLIENT, type Request } from './client.js';
 import { isInstalled, programs, startGateway, type Gateway, type ProgramName, type Surroundings } from './programs.js';
 import { startUpstream, type Received, type Upstream } from './upstream.js';

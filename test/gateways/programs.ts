@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../support/eventually.js';
-import { freePort } from '../support/ports.js';
+import { freePort } from '../../apps/cli/free-port.js';
 
 const STARTS_WITHIN_MS = 10_000;
 

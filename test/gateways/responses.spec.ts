@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { Client } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { leftOut } from '../support/left-out.js';
-import { freePort } from '../support/ports.js';
+import { freePort } from '../../apps/cli/free-port.js';
 import { call, type Response, type Request } from './client.js';
 import { isInstalled, programs, startGateway, type Gateway, type ProgramName, type Surroundings } from './programs.js';
 import { PLAIN, startUpstream, type Upstream } from './upstream.js';

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
+import { freePort } from '../../apps/cli/free-port.ts';
 
 /** The built product, running as it does for users. For scripts that are not tests. */
 export interface BuiltDeployment {
@@ -91,13 +91,4 @@ function built<T>(path: string): Promise<T> {
 function startApp(app: 'api' | 'worker', env: NodeJS.ProcessEnv): ChildProcess {
   const main = fileURLToPath(new URL(`../../dist/apps/${app}/main.js`, import.meta.url));
   return spawn(process.execPath, [main], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-}
-
-/** The URL must be known before the start: links and cookies contain it. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
 }

@@ -2,10 +2,11 @@ import { execFileSync, spawn } from 'node:child_process';
 import { chmod, mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { migrate } from '../../dist/apps/cli/migrate.js';
+import { freePort } from '../../apps/cli/free-port.ts';
 
 /**
  * Starts the servers that all test files share: a PostgreSQL with a migrated template database that each file clones,
@@ -94,17 +95,6 @@ function isOnPath(command) {
   } catch {
     return false;
   }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
 
 async function responses(port) {

@@ -1,39 +1,51 @@
-/** A server-sent event, as a browser would parse it. */
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+
+/** A server-sent event, as a browser parses it. */
 export interface ServerSentEvent {
   readonly id: string;
   readonly event: string;
   readonly data: string;
 }
 
-/** Reads a stream according to WHATWG HTML, section 9.2.6: a message without data is no event, but its id counts. */
+/** Reads a stream event by event. */
 export class EventReader {
-  lastEventId = '';
   /** Heartbeats, which a browser ignores. */
   readonly comments: string[] = [];
-  #rest = '';
+  /** Parsed and not returned yet. */
+  readonly #events: EventSourceMessage[] = [];
+  #returnedId = '';
+  #latestId = '';
   readonly #reader: ReadableStreamDefaultReader<string>;
+  readonly #parser = createParser({
+    onEvent: (event) => this.#events.push(event),
+    onId: (id) => (this.#latestId = id),
+    onComment: (comment) => this.comments.push(comment),
+  });
 
   constructor(readonly response: Response) {
     this.#reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** The next event, or undefined at the end of the stream. */
+  /** The position after everything that was returned. */
+  get lastEventId(): string {
+    return this.#events.length > 0 ? this.#returnedId : this.#latestId;
+  }
+
+  /** Returns the next event, or undefined at the end of the stream. */
   async next(): Promise<ServerSentEvent | undefined> {
     for (;;) {
-      const end = this.#rest.indexOf('\n\n');
-      if (end < 0) {
-        const { value, done } = await this.#reader.read();
-        if (done) return undefined;
-        this.#rest += value;
-        continue;
+      const event = this.#events.shift();
+      if (event) {
+        this.#returnedId = event.id ?? this.#returnedId;
+        return { id: this.#returnedId, event: event.event ?? 'message', data: event.data };
       }
-      const event = this.#parse(this.#rest.slice(0, end));
-      this.#rest = this.#rest.slice(end + 2);
-      if (event) return event;
+      const { value, done } = await this.#reader.read();
+      if (done) return undefined;
+      this.#parser.feed(value);
     }
   }
 
-  /** The next `count` events. */
+  /** Returns the next `count` events. */
   async take(count: number): Promise<ServerSentEvent[]> {
     const events: ServerSentEvent[] = [];
     while (events.length < count) {
@@ -47,18 +59,5 @@ export class EventReader {
   /** Closes the connection. */
   async cut(): Promise<void> {
     await this.#reader.cancel();
-  }
-
-  #parse(block: string): ServerSentEvent | undefined {
-    const fields = { event: 'message', data: [] as string[] };
-    for (const line of block.split('\n')) {
-      const [, name, value] = /^([^:]*):? ?(.*)$/.exec(line)!;
-      if (name === '') this.comments.push(value!);
-      if (name === 'id') this.lastEventId = value!;
-      if (name === 'event') fields.event = value!;
-      if (name === 'data') fields.data.push(value!);
-    }
-    if (fields.data.length === 0) return undefined;
-    return { id: this.lastEventId, event: fields.event, data: fields.data.join('\n') };
   }
 }

@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { freePort } from './ports.js';
+import { freePort } from '../../apps/cli/free-port.js';
 import { COMPILE_CACHE, TEST_SECRET } from './deployment.js';
 
 /** A process started as in production, with its output. */

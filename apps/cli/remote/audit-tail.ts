@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from '#libs/client/client.js';
+import { readEventStream } from '#libs/client/event-stream.js';
 import { AuditEvent } from '#libs/contract/audit.js';
 import { commandProcess } from '../command-process.js';
 import { EXIT_UNAVAILABLE } from '../exit-codes.js';
@@ -9,7 +10,6 @@ import { Failure } from './failure.js';
 import { failureOf } from './failures.js';
 import { interruption } from './interruption.js';
 import { layoutOf, note, write } from './output.js';
-import { serverSentEvents } from './server-sent-events.js';
 
 export interface TailOptions extends AuditFilters {
   readonly after?: number;
@@ -71,10 +71,13 @@ class Tail {
       const { body } = await api.audit.tail({ query: filtersOf(this.options), headers });
       this.#wasConnected = true;
       this.#wait = FIRST_WAIT_MS;
-      for await (const { id, data } of serverSentEvents(body!)) {
+      for await (const { events, lastId } of readEventStream(body!)) {
         timer.refresh();
-        if (data !== undefined) await this.#show(data);
-        this.#last = id ?? this.#last;
+        for (const { id, data } of events) {
+          await this.#show(data);
+          this.#last = id ?? this.#last;
+        }
+        this.#last = lastId ?? this.#last;
       }
     } catch (error) {
       if (!silence.signal.aborted) throw error;

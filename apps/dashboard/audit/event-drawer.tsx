@@ -15,7 +15,7 @@ import { TextLink } from '../ui/links.js';
 import { outcomeWords } from '../ui/outcomes.js';
 import type { AuditSearch } from './audit-search.js';
 import { changesOf, type Change } from './changes.js';
-import { firstLineWith } from './event-stream.js';
+import { firstLineWith } from './first-line.js';
 import { actorWords, sentenceOf } from './event-sentence.js';
 import { localTime, utcTime } from './event-time.js';
 import type { NameOf } from './names.js';

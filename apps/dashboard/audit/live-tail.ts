@@ -2,11 +2,11 @@ import { onlineManager } from '@tanstack/react-query';
 import { useDocumentVisibility } from '@mantine/hooks';
 import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { ApiError } from '#libs/client/client.js';
-import type { AuditEvent } from '#libs/contract/audit.js';
+import { readEventStream } from '#libs/client/event-stream.js';
+import { AuditEvent } from '#libs/contract/audit.js';
 import { isAway } from '../session/reachability.js';
 import { api, SignedOut } from '../session/session.js';
 import type { TailQuery } from './audit-search.js';
-import { toldBy } from './event-stream.js';
 
 export type TailState = 'off' | 'connecting' | 'live' | 'failed';
 
@@ -52,12 +52,12 @@ export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Option
       const began = here.last === null;
       const headers = here.last === null ? {} : { 'last-event-id': String(here.last) };
       const response = await api.audit.tail({ query: currentQuery(), headers });
-      for await (const { events, lastId } of toldBy(response, signal)) {
+      for await (const { events, lastId } of readEventStream(response.body!, signal)) {
         if (signal.aborted) return;
         if (began && here.last === null) begin();
         setState('live');
-        here.last = lastId ?? here.last;
-        if (events.length > 0) tell(events);
+        here.last = lastId === undefined ? here.last : Number(lastId);
+        if (events.length > 0) tell(events.map(({ data }) => AuditEvent.parse(JSON.parse(data))));
       }
     };
     const follow = async () => {

@@ -34,7 +34,7 @@ export class DirectServer {
     });
   }
 
-  answer(request: RawRequestDefaultExpression, reply: RawReplyDefaultExpression): void {
+  serve(request: RawRequestDefaultExpression, reply: RawReplyDefaultExpression): void {
     this.instance.routing(request, reply);
   }
 }

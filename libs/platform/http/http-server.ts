@@ -15,7 +15,7 @@ const dropped = new PlainCounter(
  * A server with all our limits, which Fastify does not set on a server that is given to it. It also sends problem
  * details for requests that Node or this server rejects before routing.
  */
-export function createHttpServer(publicUrl: string, answer: RequestListener, limits: HttpLimits = HTTP_LIMITS): Server {
+export function createHttpServer(publicUrl: string, serve: RequestListener, limits: HttpLimits = HTTP_LIMITS): Server {
   const { maxConnections, ...options } = limits;
   const server = createServer(
     // `requestFault` checks the host, so that its rejection is a problem like any other. Without joining, Node would
@@ -24,7 +24,7 @@ export function createHttpServer(publicUrl: string, answer: RequestListener, lim
     (request, response) => {
       const fault = requestFault(request);
       if (fault) refuseRequest(publicUrl, invalidInput(fault), request, response);
-      else answer(request, response);
+      else serve(request, response);
     },
   );
   server.maxConnections = maxConnections;

@@ -37,12 +37,12 @@ export function createHttpAdapter(
     frameworkErrors: refuseByRouter(config.publicUrl),
     // The server handles client errors itself. Without a function here, Fastify would also write a response.
     clientErrorHandler: () => undefined,
-    serverFactory: (answer: RequestListener) =>
+    serverFactory: (serve: RequestListener) =>
       createHttpServer(
         config.publicUrl,
         (request, reply) => {
-          if (direct.has(request.url!)) direct.answer(request, reply);
-          else answer(request, reply);
+          if (direct.has(request.url!)) direct.serve(request, reply);
+          else serve(request, reply);
         },
         limits,
       ),

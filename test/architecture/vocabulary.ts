@@ -1,0 +1,58 @@
+/*
+ * Part of `npm run lint`: the words that docs/glossary.md replaces appear in no identifier, comment, message or document.
+ */
+import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
+/** The word that a reader may meet elsewhere, and the term of the glossary. */
+const REPLACED = {
+  trail: 'audit log',
+  inbox: 'outbox',
+  bell: 'notifier',
+  lane: 'BatchQueue',
+  purse: 'balance',
+  refusal: 'denial of a known key, or rejection',
+  standing: 'authorization state, or RateLimitStatus',
+  answer: 'response',
+  callerGuard: 'callerBasis',
+  event_batch: 'outbox',
+};
+
+/** Documents of others, quoted word for word, and what names the words itself. */
+const QUOTES = [/^test\/sources\//, /^docs\/sources\.md$/, /^test\/architecture\/vocabulary\./];
+/** What a person types at a prompt, and what a thread returns, is an answer. */
+const ANSWERS = [/^apps\/cli\/remote\/(ask|keys)\.ts$/, /^libs\/auth\/password-strength/, /^test\/(cli|launcher)\//];
+
+/** @returns one line for each word, with the place and the term to use instead */
+export function findReplacedWords(path: string, text: string): string[] {
+  if (QUOTES.some((pattern) => pattern.test(path))) return [];
+  return Object.entries(REPLACED)
+    .filter(([word]) => word !== 'answer' || !ANSWERS.some((pattern) => pattern.test(path)))
+    .flatMap(([word, term]) =>
+      Array.from(text.matchAll(patternOf(word)), ({ 0: found, index }) => {
+        const line = text.slice(0, index).split('\n').length;
+        return `${path}:${line}: "${found}": say "${term}" (docs/glossary.md)`;
+      }),
+    );
+}
+
+/** The word by itself, in the plural, or as a part of an identifier: `trail`, `trails`, `inTrail`, `trailOf`. */
+function patternOf(word: string): RegExp {
+  const capital = word.charAt(0).toUpperCase() + word.slice(1);
+  return new RegExp(`(?<![A-Za-z])${word}(s|es)?(?![a-z])|${capital}(s|es)?(?![a-z])`, 'g');
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const root = join(import.meta.dirname, '../..');
+  const files = execFileSync('git', ['ls-files', '*.ts', '*.tsx', '*.mjs', '*.md', '*.sql', '.env.example'], {
+    cwd: root,
+    encoding: 'utf8',
+  });
+  const found = files
+    .trim()
+    .split('\n')
+    .flatMap((path) => findReplacedWords(path, readFileSync(join(root, path), 'utf8')));
+  for (const line of found) console.error(line);
+  process.exitCode = found.length > 0 ? 1 : 0;
+}
