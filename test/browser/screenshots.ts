@@ -326,10 +326,10 @@ async function age(sql: BuiltDeployment['sql']): Promise<void> {
   }
   // Two weeks of working days and nights before what was just used, the same in every run.
   await sql.query(
-    `INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, endpoint, organization_id, project_id, count, credits)
-     SELECT api_key_id, hour - make_interval(hours => back), outcome, endpoint, organization_id, project_id,
+    `INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, endpoint, management, organization_id, project_id, count, credits)
+     SELECT api_key_id, hour - make_interval(hours => back), outcome, endpoint, management, organization_id, project_id,
             ceil(c * wave), ceil(u.credits * wave)
-     FROM (SELECT api_key_id, hour, outcome, endpoint, organization_id, project_id, count AS c, credits
+     FROM (SELECT api_key_id, hour, outcome, endpoint, management, organization_id, project_id, count AS c, credits
            FROM api_key_usage_hour) u,
           LATERAL generate_series(1, 14 * 24) AS back,
           LATERAL (SELECT 6 * (1.2 + sin(back * pi() / 12)) * (1 + 0.4 * sin(back * 0.7)) AS wave) w

@@ -210,8 +210,8 @@ describe('what is counted in an organization', () => {
     const bob = await deployment.account();
     const organization = toUuid(bob.organizationId);
     await deployment.sql.query(
-      `INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, endpoint, organization_id, count, credits)
-       SELECT gen_random_uuid(), date_trunc('hour', now()), 'valid', 'GET /' || n, $1, n, 1
+      `INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, endpoint, management, organization_id, count, credits)
+       SELECT gen_random_uuid(), date_trunc('hour', now()), 'valid', 'GET /' || n, false, $1, n, 1
        FROM generate_series(1, 103) AS n`,
       [organization],
     );
