@@ -235,6 +235,7 @@ inChromium('the pages of API keys', () => {
     await button('Add a limit').click();
     await field('External id').fill('cus_4711');
     await field('Description').fill('For the narrow gate');
+    await field('Owner note').fill('Ask Ada');
     await button('Add an entry').click();
     await field('Name of entry 1').fill('team');
     await field('Value of entry 1').fill('gates');
@@ -261,6 +262,7 @@ inChromium('the pages of API keys', () => {
       ],
       external_id: 'cus_4711',
       description: 'For the narrow gate',
+      owner_note: 'Ask Ada',
       metadata: { team: 'gates' },
     });
     const days = (Date.parse(key.expires_at!) - Date.parse(key.created_at)) / 86_400_000;

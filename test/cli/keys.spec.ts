@@ -101,6 +101,33 @@ describe('keyledger keys create', () => {
   });
 });
 
+describe('keyledger keys update', () => {
+  const texts = ['--description', 'For CI', '--external-id', 'cus_1', '--owner-note', 'Ask Ada'];
+
+  it('sets and removes the texts that create sets, and leaves the others alone', async () => {
+    const made = ['keys', 'create', 'With texts', '--scope', 'triggers:read', ...texts];
+    const { id } = (await jsonOf(made)) as { id: string };
+    const read = () => ada.client.apiKeys.get({ params: { id } });
+    expect(await read()).toMatchObject({ description: 'For CI', external_id: 'cus_1', owner_note: 'Ask Ada' });
+    const { stdout, stderr } = await shell.run(['keys', 'update', id, '--name', 'Renamed', '--no-owner-note']);
+    expect(stderr).toBe('');
+    expect(stdout).toMatch(/^Name +Renamed$/m);
+    expect(stdout).toMatch(/^Owner note +-$/m);
+    expect(await read()).toMatchObject({
+      name: 'Renamed',
+      description: 'For CI',
+      external_id: 'cus_1',
+      owner_note: null,
+    });
+  });
+
+  it('with nothing to change is wrong usage', async () => {
+    const { id } = await newKey('Unchanged');
+    const { code, stderr } = await shell.run(['keys', 'update', id]);
+    expect([code, stderr]).toEqual([64, 'Nothing to change was given: see --help.\n']);
+  });
+});
+
 describe('keyledger keys rotate', () => {
   it('prints the new secret, and the old one is dead', async () => {
     const { id, key } = await newKey('Rotated');

@@ -3,7 +3,7 @@ import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { environment } from '../command-process.js';
 import type { CreateKeyOptions, ListKeysOptions, UpdateKeyOptions } from './keys.js';
-import { textOption } from './key-text-options.js';
+import { noTextOption, textOption } from './key-text-options.js';
 import type { ExportOptions } from './audit-export.js';
 import { rateLimitOf } from './rate-limit.js';
 import { momentOf } from './times.js';
@@ -103,9 +103,10 @@ In a pipe the key alone is on standard output:
   withTexts(
     keys
       .command('update')
-      .description('change the texts of a key; an empty text removes one')
+      .description('change the name and the texts of a key')
       .argument('<ID>')
       .option('--name <NAME>', 'how lists show it'),
+    [textOption, noTextOption],
   )
     .addOption(jsonOption())
     .action(
@@ -141,8 +142,8 @@ In a pipe the key alone is on standard output:
     .action(remote(async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, environment())));
 }
 
-function withTexts(command: Command): Command {
-  for (const name of keyTextNames) command.addOption(textOption(name));
+function withTexts(command: Command, optionsOf = [textOption]): Command {
+  for (const name of keyTextNames) for (const option of optionsOf) command.addOption(option(name));
   return command;
 }
 

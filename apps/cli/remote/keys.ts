@@ -113,11 +113,11 @@ export async function updateKey(id: string, options: UpdateKeyOptions, env: Env)
   await write(options.json ? json(changed) : card(fieldsOf(changed)));
 }
 
-/** The texts that the options name. An empty one removes the text. */
+/** The texts that the options name: null for one that is removed. */
 function textsOf(options: TextOptions): Partial<KeyTexts> {
   return Object.fromEntries(
     keyTextNames.flatMap((name) => {
-      const text = options[textOption(name).attributeName()] as string | undefined;
+      const text = options[textOption(name).attributeName()] as string | false | undefined;
       return text === undefined ? [] : [[name, text || null]];
     }),
   );
