@@ -339,7 +339,7 @@ describe('what there is', () => {
 describe('every command', () => {
   const commands = [
     ...['login', 'logout', 'whoami', 'scopes', 'organizations', 'projects'].map((name) => [name]),
-    ...['list', 'create', 'rotate', 'disable', 'enable', 'revoke'].map((name) => ['keys', name]),
+    ...['list', 'create', 'update', 'rotate', 'disable', 'enable', 'revoke'].map((name) => ['keys', name]),
     ...['list', 'tail', 'export'].map((name) => ['audit', name]),
     ['usage'],
     ['operator', 'add'],
