@@ -43,6 +43,7 @@ import { LostSecret } from './lost-secret.js';
 import { ProjectSelect } from './project-select.js';
 import { RateLimitsField } from './rate-limits-field.js';
 import { ScopesField } from './scopes-field.js';
+import { FormButtons } from '../ui/form-buttons.js';
 
 interface Props {
   readonly organization: Organization;
@@ -208,14 +209,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
       <Stack className="form-footer" gap="sm" mt="md">
         <FormError error={create.error} />
         {isAway(create.error) && <Text size="sm">Pressing Create again is safe: the key is made once.</Text>}
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onCancel}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create
-          </Button>
-        </Group>
+        <FormButtons label="Create" pending={create.isPending} onCancel={onCancel} />
       </Stack>
     </form>
   );

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Radio, Stack, TextInput } from '@mantine/core';
+import { Modal, Radio, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -9,6 +9,7 @@ import { FormError } from '../ui/form-error.js';
 import { OneTimeLink } from '../ui/one-time-link.js';
 import { invitationsQuery } from './queries.js';
 import { roleInWords, roleName, rolesToAssign } from './roles.js';
+import { FormButtons } from '../ui/form-buttons.js';
 
 interface Props {
   readonly organizationId: string;
@@ -73,14 +74,7 @@ function Invitation({ organizationId: id, own, onClose, onMade }: Omit<Props, 'o
           data-autofocus
           {...form.getInputProps('email')}
         />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={invite.isPending}>
-            Create the link
-          </Button>
-        </Group>
+        <FormButtons label="Create the link" pending={invite.isPending} onCancel={onClose} />
       </Stack>
     </form>
   );

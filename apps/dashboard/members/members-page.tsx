@@ -1,4 +1,4 @@
-import { Button, EmptyState, Skeleton, Stack, Table, VisuallyHidden } from '@mantine/core';
+import { Button, EmptyState, Skeleton, Stack, Table } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconUserPlus, IconUsers } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
@@ -16,6 +16,7 @@ import { InviteMember } from './invite-member.js';
 import { MemberRow } from './member-row.js';
 import { OpenInvitations } from './open-invitations.js';
 import { membersQuery } from './queries.js';
+import { TableHead } from '../ui/table-head.js';
 
 export function MembersPage() {
   const { organizationId } = useParams({ from: '/shell/org/$organizationId/settings/members' });
@@ -92,20 +93,14 @@ function MembersTable({ organization }: { readonly organization: Organization })
   return (
     <div>
       <Table className="stacking" layout="fixed" aria-label="Members" highlightOnHover={false}>
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th scope="col">Member</Table.Th>
-            <Table.Th scope="col" w={160}>
-              Role
-            </Table.Th>
-            <Table.Th scope="col" w={140} visibleFrom="sm">
-              Joined
-            </Table.Th>
-            <Table.Th scope="col" w={100}>
-              <VisuallyHidden>Actions</VisuallyHidden>
-            </Table.Th>
-          </Table.Tr>
-        </Table.Thead>
+        <TableHead
+          columns={[
+            { label: 'Member' },
+            { label: 'Role', width: 160 },
+            { label: 'Joined', width: 140, from: 'sm' },
+            { label: 'Actions', width: 100, hidden: true },
+          ]}
+        />
         <Table.Tbody>
           {shown.map((member) => (
             <MemberRow key={member.user_id} member={member} organization={organization} onlyOwner={onlyOwner} />

@@ -1,4 +1,4 @@
-import { Button, Skeleton, Stack, Table, Text, Title, VisuallyHidden } from '@mantine/core';
+import { Button, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api } from '../session/session.js';
@@ -8,6 +8,7 @@ import { ShowMore } from '../ui/show-more.js';
 import { Time } from '../ui/time.js';
 import { invitationsQuery, membersQuery, type OpenInvitation } from './queries.js';
 import { roleName } from './roles.js';
+import { TableHead } from '../ui/table-head.js';
 
 export function OpenInvitations({ organizationId }: { readonly organizationId: string }) {
   const invitations = useInfiniteQuery(invitationsQuery(organizationId));
@@ -25,20 +26,14 @@ export function OpenInvitations({ organizationId }: { readonly organizationId: s
       {shown?.length === 0 && <Text c="dimmed">None. A link that was not used ends by itself after a week.</Text>}
       {shown && shown.length > 0 && (
         <Table className="stacking" layout="fixed" aria-labelledby="open-invitations" highlightOnHover={false}>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th scope="col">For</Table.Th>
-              <Table.Th scope="col" w={160}>
-                Role
-              </Table.Th>
-              <Table.Th scope="col" w={140} visibleFrom="sm">
-                Expires
-              </Table.Th>
-              <Table.Th scope="col" w={100}>
-                <VisuallyHidden>Actions</VisuallyHidden>
-              </Table.Th>
-            </Table.Tr>
-          </Table.Thead>
+          <TableHead
+            columns={[
+              { label: 'For' },
+              { label: 'Role', width: 160 },
+              { label: 'Expires', width: 140, from: 'sm' },
+              { label: 'Actions', width: 100, hidden: true },
+            ]}
+          />
           <Table.Tbody>
             {shown.map((invitation) => (
               <Invitation

@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Modal, NumberInput, Stack, TextInput } from '@mantine/core';
+import { Alert, Modal, NumberInput, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -9,6 +9,7 @@ import { api } from '../session/session.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
 import { balanceQuery, grantsQuery } from './queries.js';
+import { FormButtons } from '../ui/form-buttons.js';
 
 interface Props {
   readonly organization: Organization;
@@ -98,14 +99,7 @@ function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props,
           hideControls
           {...form.getInputProps('low_below')}
         />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={grant.isPending}>
-            Grant
-          </Button>
-        </Group>
+        <FormButtons label="Grant" pending={grant.isPending} onCancel={onClose} />
       </Stack>
     </form>
   );

@@ -1,10 +1,11 @@
-import { Button, Group, Modal, Stack, TextInput } from '@mantine/core';
+import { Modal, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
 import { OneTimeLink } from '../ui/one-time-link.js';
+import { FormButtons } from '../ui/form-buttons.js';
 
 interface Link {
   readonly url: string;
@@ -74,14 +75,7 @@ function LinkForm({
           data-autofocus
           {...form.getInputProps('email')}
         />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create the link
-          </Button>
-        </Group>
+        <FormButtons label="Create the link" pending={create.isPending} onCancel={onClose} />
       </Stack>
     </form>
   );

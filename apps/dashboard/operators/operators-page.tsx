@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Skeleton, Stack, Table, Text, VisuallyHidden } from '@mantine/core';
+import { Badge, Button, Group, Skeleton, Stack, Table, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconUserPlus } from '@tabler/icons-react';
@@ -16,6 +16,7 @@ import { Time } from '../ui/time.js';
 import { InviteOperator } from './invite-operator.js';
 import { PasswordReset } from './password-reset.js';
 import { operatorsQuery, type Operator } from './queries.js';
+import { TableHead } from '../ui/table-head.js';
 
 export function OperatorsPage() {
   const { data: operators, error, refetch } = useQuery(operatorsQuery);
@@ -75,17 +76,13 @@ export function OperatorsPage() {
 function OperatorsTable({ operators }: { readonly operators: readonly Operator[] }) {
   return (
     <Table className="stacking" layout="fixed" aria-label="Operators" highlightOnHover={false}>
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th scope="col">Operator</Table.Th>
-          <Table.Th scope="col" w={140} visibleFrom="sm">
-            Since
-          </Table.Th>
-          <Table.Th scope="col" w={120}>
-            <VisuallyHidden>Actions</VisuallyHidden>
-          </Table.Th>
-        </Table.Tr>
-      </Table.Thead>
+      <TableHead
+        columns={[
+          { label: 'Operator' },
+          { label: 'Since', width: 140, from: 'sm' },
+          { label: 'Actions', width: 120, hidden: true },
+        ]}
+      />
       <Table.Tbody>
         {operators.map((operator) => (
           <OperatorRow key={operator.user_id} operator={operator} isLast={operators.length === 1} />

@@ -11,6 +11,7 @@ import { SlowNotice } from '../ui/slow-notice.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
 import { allOrganizationsQuery } from './queries.js';
+import { TableHead } from '../ui/table-head.js';
 
 /** All organizations of the deployment. */
 export function OrganizationsPage() {
@@ -84,20 +85,14 @@ export function OrganizationsPage() {
 function OrganizationsTable({ organizations }: { readonly organizations: readonly Organization[] }) {
   return (
     <Table layout="fixed" aria-label="Organizations">
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th scope="col">Organization</Table.Th>
-          <Table.Th scope="col" w={110}>
-            Status
-          </Table.Th>
-          <Table.Th scope="col" w={150} visibleFrom="md">
-            Scope ceiling
-          </Table.Th>
-          <Table.Th scope="col" w={140} visibleFrom="sm">
-            Created
-          </Table.Th>
-        </Table.Tr>
-      </Table.Thead>
+      <TableHead
+        columns={[
+          { label: 'Organization' },
+          { label: 'Status', width: 110 },
+          { label: 'Scope ceiling', width: 150, from: 'md' },
+          { label: 'Created', width: 140, from: 'sm' },
+        ]}
+      />
       <Table.Tbody>
         {organizations.map(({ id, name, personal, status, scope_ceiling: ceiling, created_at: createdAt }) => (
           <Table.Tr key={id}>

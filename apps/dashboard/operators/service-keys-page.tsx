@@ -1,4 +1,4 @@
-import { Button, Code, EmptyState, List, Skeleton, Stack, Table, Text, VisuallyHidden } from '@mantine/core';
+import { Button, Code, EmptyState, List, Skeleton, Stack, Table, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconServer } from '@tabler/icons-react';
@@ -14,6 +14,7 @@ import { SlowNotice } from '../ui/slow-notice.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
 import { serviceKeysQuery, type ServiceKey } from './queries.js';
+import { TableHead } from '../ui/table-head.js';
 
 /** Keys that may verify the keys of every organization. */
 export function ServiceKeysPage() {
@@ -78,26 +79,16 @@ function HowToMakeOne() {
 function ServiceKeysTable({ keys }: { readonly keys: readonly ServiceKey[] }) {
   return (
     <Table className="stacking" layout="fixed" aria-label="Service keys" highlightOnHover={false}>
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th scope="col">Key</Table.Th>
-          <Table.Th scope="col" visibleFrom="sm">
-            Organization
-          </Table.Th>
-          <Table.Th scope="col" w={110} visibleFrom="sm">
-            Status
-          </Table.Th>
-          <Table.Th scope="col" w={120} visibleFrom="md">
-            Created
-          </Table.Th>
-          <Table.Th scope="col" w={120} visibleFrom="sm">
-            Last used
-          </Table.Th>
-          <Table.Th scope="col" w={88}>
-            <VisuallyHidden>Actions</VisuallyHidden>
-          </Table.Th>
-        </Table.Tr>
-      </Table.Thead>
+      <TableHead
+        columns={[
+          { label: 'Key' },
+          { label: 'Organization', from: 'sm' },
+          { label: 'Status', width: 110, from: 'sm' },
+          { label: 'Created', width: 120, from: 'md' },
+          { label: 'Last used', width: 120, from: 'sm' },
+          { label: 'Actions', width: 88, hidden: true },
+        ]}
+      />
       <Table.Tbody>
         {keys.map((key) => (
           <ServiceKeyRow key={key.id} serviceKey={key} />

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Modal, Stack, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
@@ -7,6 +7,7 @@ import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
 import { firstPageOf } from './first-page.js';
 import { organizationsQuery } from './organizations.js';
+import { FormButtons } from '../ui/form-buttons.js';
 
 interface Props {
   readonly opened: boolean;
@@ -52,14 +53,7 @@ function CreateForm({ onClose }: Pick<Props, 'onClose'>) {
           data-autofocus
           {...form.getInputProps('name')}
         />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create
-          </Button>
-        </Group>
+        <FormButtons label="Create" pending={create.isPending} onCancel={onClose} />
       </Stack>
     </form>
   );

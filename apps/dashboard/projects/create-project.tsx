@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack } from '@mantine/core';
+import { Modal, Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -7,6 +7,7 @@ import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
 import { bodyOf, ProjectFields, type ProjectValues } from './project-fields.js';
 import { PROJECTS } from './queries.js';
+import { FormButtons } from '../ui/form-buttons.js';
 
 interface Props {
   readonly organizationId: string;
@@ -40,14 +41,7 @@ function CreateForm({ organizationId, onClose }: Omit<Props, 'opened'>) {
       <Stack>
         <FormError error={create.error} />
         <ProjectFields form={form} />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Create
-          </Button>
-        </Group>
+        <FormButtons label="Create" pending={create.isPending} onCancel={onClose} />
       </Stack>
     </form>
   );

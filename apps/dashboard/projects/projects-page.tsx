@@ -1,4 +1,4 @@
-import { Button, EmptyState, Group, Skeleton, Stack, Table, VisuallyHidden } from '@mantine/core';
+import { Button, EmptyState, Group, Skeleton, Stack, Table } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconFolderPlus, IconPlus } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
@@ -15,6 +15,7 @@ import { SlowNotice } from '../ui/slow-notice.js';
 import { CreateProject } from './create-project.js';
 import { ProjectRow } from './project-row.js';
 import { projectsQuery, type Project } from './queries.js';
+import { TableHead } from '../ui/table-head.js';
 
 const route = '/shell/org/$organizationId/projects';
 
@@ -119,20 +120,14 @@ interface TableProps {
 function ProjectsTable({ projects, organization }: TableProps) {
   return (
     <Table layout="fixed" aria-label="Projects">
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th scope="col">Project</Table.Th>
-          <Table.Th scope="col" w={140} visibleFrom="sm">
-            Created
-          </Table.Th>
-          <Table.Th scope="col" w={140} visibleFrom="md">
-            Changed
-          </Table.Th>
-          <Table.Th scope="col" w={52}>
-            <VisuallyHidden>Actions</VisuallyHidden>
-          </Table.Th>
-        </Table.Tr>
-      </Table.Thead>
+      <TableHead
+        columns={[
+          { label: 'Project' },
+          { label: 'Created', width: 140, from: 'sm' },
+          { label: 'Changed', width: 140, from: 'md' },
+          { label: 'Actions', width: 52, hidden: true },
+        ]}
+      />
       <Table.Tbody>
         {projects.map((project) => (
           <ProjectRow key={project.id} project={project} organization={organization} />
