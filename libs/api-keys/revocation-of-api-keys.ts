@@ -9,8 +9,8 @@ import { PersonalData } from '#libs/platform/personal-data.js';
 import { requestContext } from '#libs/platform/request-context.js';
 
 /**
- * Revokes many keys by one row of `api_key_revocation`, from which the status of each follows. {@link RevocationFanOut}
- * does the rest in the worker.
+ * Revokes many keys with one row of `api_key_revocation`. From its commit on, all of these keys are revoked. In the
+ * worker, {@link RevocationFanOut} then updates the row of each key.
  */
 @Injectable()
 export class RevocationOfApiKeys extends ApiKeyRevocation {
@@ -37,12 +37,12 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
     return { revoked_api_keys: revoked, ...(isAny && { revocation_id: id }) };
   }
 
-  /** @returns whether there is any key that it covers */
+  /** @returns whether the mass revocation covers any key */
   async #insert(em: EntityManager, of: Dependents, actor: EventActor, id: string): Promise<boolean> {
     const { kind, subject, column } = placeOf(of);
     const { requestId } = requestContext();
     const { ip, user_agent: userAgent } = this.personalData.origin(requestContext());
-    // The state of the shard is locked: no key of the organization is being created, and the highest number is the last.
+    // The state of the shard is locked, so no key of the organization is being created and the highest number is final.
     const rows = await em.execute<unknown[]>(
       `INSERT INTO api_key_revocation
          (id, organization_id, kind, subject, last_number, revoked_at, seq, actor, ip, user_agent, request_id)
