@@ -61,9 +61,9 @@ export const ADMIT = {
 
 /**
  * Also charges each row: it stores the event, debits the balance and counts against the limits of the key, or does none
- * of these. The statement does not wait for locks of other transactions, because its snapshot would grow old. It reports
- * the rows that need them (`held` is false), and the caller tries again. It locks balances before limits, so that a row
- * whose balance is locked by others does not block limits.
+ * of these. The statement does not wait for locks of other transactions, because its snapshot would grow old. It
+ * reports the rows that need them (`held` is false), and the caller tries again. It locks balances before limits, so
+ * that a row whose balance is locked by others does not block limits.
  *
  * Balances and counts come from the locked rows, not from the snapshot. The time is read after locking, so that times
  * and admissions have the same order for each limit. This makes the limit exact.

@@ -40,7 +40,7 @@ interface Stored {
   readonly entry: Uint8Array;
 }
 
-/** Maxima of a shard in one transaction: enough for bulk work, but it fits into memory and a crash loses little work. */
+/** Maxima of a shard in one transaction: enough for bulk work, fits into memory, and a crash loses little work. */
 const MAX_BATCHES = 500;
 const MAX_BYTES = 2_000_000;
 
@@ -152,7 +152,7 @@ export class Ingester {
     outboxMetrics.lastEvent.set(Date.parse(newest) / 1000);
   }
 
-  /** Writes all entries at once or, if that fails, in halves: a bad entry is quarantined and never blocks the others. */
+  /** Writes all entries at once or, if that fails, in halves. A bad entry is quarantined and blocks no other. */
   async #writeToSubscribers(client: pg.PoolClient, entries: readonly Stored[], ingested: Ingested): Promise<void> {
     await client.query('SAVEPOINT delivery');
     try {
@@ -228,7 +228,7 @@ function noteTime(ingested: Ingested, time: string): void {
   if (time > ingested.newest) ingested.newest = time;
 }
 
-/** A subscriber cannot read the entry, or PostgreSQL's error class is 22 (data) or 23 (integrity, as of a repeated id). */
+/** A subscriber cannot read the entry, or PostgreSQL's error class is 22 (data) or 23 (integrity: a repeated id). */
 function isFaultOfData(error: unknown): boolean {
   return (
     error instanceof UnreadableEntry ||

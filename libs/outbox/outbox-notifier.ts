@@ -10,7 +10,7 @@ export const INGEST_QUEUE = 'ingest';
 
 /** How long a notification may wait for the queue. After that, the worker's sweep, once a second, finds the events. */
 const DEADLINE_MS = 2_000;
-/** One job covers the notifications of an interval, which doubles up to the maximum while they come at the busy rate. */
+/** One job covers the notifications of an interval. It doubles up to the maximum while they come at the busy rate. */
 const GATHER_MS = 50;
 const MAX_GATHER_MS = 1_000;
 const BUSY_PER_MS = 0.1;
