@@ -190,8 +190,8 @@ export interface ChargedResult {
 }
 
 /**
- * The columns that both statements have.
- * @param most ids that a row of many decisions may rest on, beyond which it does not say on which
+ * The parameters that both statements have in common.
+ * @param most the maximum number of ids for a row of many decisions; a row with more names none
  */
 export function admissionValues(rows: readonly Row[], most: number): unknown[] {
   const bases = rows.map(({ waiting }) => waiting[0]!.basis);

@@ -99,7 +99,7 @@ function textOf(type: DomainEventType, data: object): string {
 /** Removes names of people: of actor and subject, and of the organization, which may be named after its only member. */
 function withoutNames(type: DomainEventType, data: EventData): object {
   const { actor, organization, changes } = data;
-  // What is undefined is left out.
+  // Undefined fields are left out of the JSON.
   return {
     ...data,
     actor: { type: actor.type, id: actor.id },

@@ -12,7 +12,7 @@ interface Props {
   readonly onRotated: (secretKey: string) => void;
 }
 
-/** The call succeeded, but the response with the secret was lost, and a repeated response does not contain the secret. */
+/** The call succeeded, but the response with the secret was lost, and a repeated response does not contain it. */
 export function LostSecret({ apiKey: { id, name }, onRotated }: Props) {
   const queries = useQueryClient();
   const [once] = useState(idempotencyKeys);

@@ -57,7 +57,7 @@ interface Rows {
   readonly loadMore: (() => void) | undefined;
 }
 
-/** Virtualizes a list that scrolls with the window. Returns the visible rows, including rows that are not loaded yet. */
+/** Virtualizes a list that scrolls with the window. Returns the visible rows, including those that are not loaded. */
 export function useRowsInSight<E extends HTMLElement>({ apiKeys, total, rowHeight, loadMore }: Rows) {
   const ref = useRef<E>(null);
   const [top, setTop] = useState(0);

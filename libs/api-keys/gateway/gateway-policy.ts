@@ -157,8 +157,8 @@ function misspelt(name: string) {
 }
 
 /**
- * A query in the one way that we take: `name=value` with `&` between them. Only values are percent-decoded: what an
- * encoded name, a `;` or an empty pair means depends on who reads it.
+ * Parses a query in the only accepted form: `name=value` pairs with `&` between them. Only values are percent-decoded.
+ * Encoded names, `;` and empty pairs are rejected, because parsers disagree about them.
  */
 function parametersOf(url: string): Record<string, string> {
   const start = url.indexOf('?');

@@ -227,7 +227,7 @@ export class ApiKeyVerifier {
   #useOf(request: VerificationRequest, found: Found, decision: Decision): ConditionalEvent {
     const { known, shard } = found;
     const charge = chargeOf(known, request.cost);
-    return { shard, ...decision, charge, entry: this.#used(request, found) };
+    return { shard, ...decision, charge, entry: this.#encodeUse(request, found) };
   }
 
   /**
@@ -273,7 +273,7 @@ export class ApiKeyVerifier {
     if (caller && (await this.#refresh(request))) await this.callingKeys.confirm(caller);
   }
 
-  #used(request: VerificationRequest, { known: { record }, state: { seq } }: Found): string {
+  #encodeUse(request: VerificationRequest, { known: { record }, state: { seq } }: Found): string {
     return this.events.encode({
       type: 'api_key.used',
       subject: record.apiKeyId,

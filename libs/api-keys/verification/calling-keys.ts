@@ -71,7 +71,12 @@ export class CallingKeys {
   ): Promise<void> {
     let basis = caller.admittedUnder;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const outcome = await append({ shard: basis.shard, basis, apart: attempt > 0, entry: this.#used(caller, basis) });
+      const outcome = await append({
+        shard: basis.shard,
+        basis,
+        apart: attempt > 0,
+        entry: this.#encodeUse(caller, basis),
+      });
       if (outcome?.is !== 'stale') return;
       await this.states.refresh();
       basis = await this.admitAgain(caller);
@@ -79,7 +84,7 @@ export class CallingKeys {
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
 
-  #used(caller: ApiKeyPrincipal, { seq }: Basis): string {
+  #encodeUse(caller: ApiKeyPrincipal, { seq }: Basis): string {
     const { apiKeyId, organizationId, secretId } = caller;
     return this.events.encode({
       type: 'api_key.used',

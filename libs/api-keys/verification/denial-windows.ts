@@ -164,8 +164,8 @@ export class DenialWindows {
     const identity = identityOf(denial);
     // Counts the identity and the denial itself.
     const bytes = 2 * identity.length;
-    const alike = window.groups.get(identity);
-    if (alike) addTo(alike, denial, at);
+    const group = window.groups.get(identity);
+    if (group) addTo(group, denial, at);
     else if (window.groups.size < MAX_GROUPS && this.#hasRoomFor(tenant, bytes)) {
       // A copy, because its strings may be slices of longer ones, which would stay in memory.
       window.groups.set(identity, { denial: structuredClone(denial), count: 1, firstAt: at, lastAt: at });
@@ -208,10 +208,10 @@ function summarize(window: Window, denial: Denial, at: Date): void {
   const summary = known ?? { denial: withoutRequest(denial), count: 1, firstAt: at, lastAt: at, callers: new Map() };
   window.summaries.set(kind, summary);
   if (!verifiedBy) return;
-  const place = `${verifiedBy.id} ${verifiedBy.secret_id}`;
-  const caller = summary.callers.get(place);
+  const callerId = `${verifiedBy.id} ${verifiedBy.secret_id}`;
+  const caller = summary.callers.get(callerId);
   if (caller) caller.count += 1;
-  else if (summary.callers.size < MAX_CALLERS) summary.callers.set(place, { ...verifiedBy, count: 1 });
+  else if (summary.callers.size < MAX_CALLERS) summary.callers.set(callerId, { ...verifiedBy, count: 1 });
 }
 
 /** Keeps only what is true of all denials of a key with this code and surface, so that the rest can be freed. */
