@@ -42,7 +42,7 @@ export class Admission implements OnApplicationShutdown {
   readonly #uncharged: BatchQueue<Waiting>;
   readonly #charged: BatchQueue<Charged>;
   /** By organization or key: what is left of a balance or limit that did not cover all waiting requests. */
-  readonly #remaining = new Map<string, number>();
+  readonly #reach = new Map<string, number>();
 
   constructor(
     config: Config,
@@ -88,7 +88,7 @@ export class Admission implements OnApplicationShutdown {
   }
 
   async #admitCharged(queue: BatchQueue<Charged>, batch: readonly Charged[]): Promise<void> {
-    const { rows, later } = gather(batch, this.#remaining);
+    const { rows, later } = gather(batch, this.#reach);
     queue.returnToFront(later);
     const charges = rows.map(({ waiting }) => waiting[0]!.charge);
     const values = [
@@ -120,8 +120,8 @@ export class Admission implements OnApplicationShutdown {
   #resolveAdmitted(waiting: readonly Charged[], { left, low, windows }: ChargedResult): void {
     const { shard, charge } = waiting[0]!;
     const amount = amountOf(waiting);
-    this.#updateRemaining(charge.organizationId, left);
-    this.#updateRemaining(charge.limited?.apiKeyId, windows && roomOf(windows) - amount);
+    this.#updateReach(charge.organizationId, left);
+    this.#updateReach(charge.limited?.apiKeyId, windows && roomOf(windows) - amount);
     this.notifier.notify(shard);
     const fellBelow =
       left !== null && left + amount >= low! && left < low! ? { fellBelow: { balance: left, low: low! } } : {};
@@ -132,9 +132,9 @@ export class Admission implements OnApplicationShutdown {
     }
   }
 
-  /** Updates `#remaining` for an organization or key that has an entry. */
-  #updateRemaining(source: string | undefined, remaining: number | null): void {
-    if (source && remaining !== null && this.#remaining.has(source)) this.#remaining.set(source, remaining);
+  /** Updates `#reach` for an organization or key that has an entry. */
+  #updateReach(source: string | undefined, remaining: number | null): void {
+    if (source && remaining !== null && this.#reach.has(source)) this.#reach.set(source, remaining);
   }
 
   /** Rejects the requests that exceed what is left. Returns the others to the queue, in order. */
@@ -146,8 +146,8 @@ export class Admission implements OnApplicationShutdown {
       if (charge.amount > available)
         resolve(fits ? { is: 'not covered', ...statusesOf(windows, 0) } : overALimit(windows!, charge.amount));
     }
-    if (within.length > 0) this.#remaining.set(source, available);
-    else this.#remaining.delete(source);
+    if (within.length > 0) this.#reach.set(source, available);
+    else this.#reach.delete(source);
     queue.returnToFront(within);
   }
 
