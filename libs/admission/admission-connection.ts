@@ -5,10 +5,10 @@ import { admissionMetrics } from './admission-metrics.js';
 
 const STATEMENT_TIMEOUT_MS = 1_000;
 const RETRIES = 3;
-/** Deadlock, lock timeout, statement timeout: the server says that it rolled back. */
+/** Deadlock, lock timeout, statement timeout: the server confirms that it rolled back, so a retry is safe. */
 const ROLLED_BACK = new Set(['40P01', '55P03', '57014']);
 
-/** A connection for admission statements: durable, impatient, and never asked the same twice where that could count double. */
+/** A connection for admission: durable commits, short timeouts, and no retry of a statement that could count twice. */
 export class AdmissionConnection {
   readonly #databaseUrl: string;
   #client: pg.Client | undefined;
@@ -44,12 +44,12 @@ export class AdmissionConnection {
   ): Promise<R[]> {
     const client = (this.#client ??= await this.#connect());
     try {
-      // `statement_timeout` does not end a wait for a standby, so we leave by ourselves.
+      // A client-side timeout too, because `statement_timeout` does not end a wait for a standby.
       const result = await client.query<R>({ ...statement, values, ...IMPATIENT });
       return result.rows;
     } catch (error) {
-      // Whether the append happened is unknown unless the server itself refused it. The connection goes, so that a late
-      // response cannot be taken for another's, and nothing is sent again: that could record a use twice.
+      // Without an error from the server, it is unknown whether the append happened. Close the connection, so that a
+      // late response is not taken for another statement's. Do not retry: that could record a use twice.
       if (!(error instanceof pg.DatabaseError)) this.#drop(client);
       throw error;
     }

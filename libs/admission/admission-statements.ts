@@ -4,15 +4,15 @@ import { CHANGED_KINDS } from './authorization-states.js';
 import type { Row, Waiting } from './conditional-event.js';
 import { SUB_WINDOWS, type Window } from './rate-limit-window.js';
 
-/** What a row of many decisions says of what they rest on. Beyond it any change of the shard makes the row stale. */
+/** The maximum number of ids for a row of many decisions. With more, any change of the shard makes the row stale. */
 export const MAX_RESTS_ON = 32;
-/** Of a decision that is older than so many changes, it is not asked which of them concern it. */
+/** A decision is stale after more changes than this, whether or not they concern it. */
 const MAX_CHANGES_SINCE = 1_000;
 
 /**
- * SQL: whether a decision still holds, because no later change concerns an id that it rests on. It holds only where
- * `authz_change` has every change from the decision's state to the present one, both included. A change of a kind that this
- * version does not know concerns every decision.
+ * SQL: whether a decision still holds, because no later change concerns an id that it rests on. It holds only if
+ * `authz_change` has every change from the decision's state to the current one, both included. A change of a kind that
+ * this version does not know concerns every decision.
  */
 function stillHolds(state: string, prefix: '' | 'caller_'): string {
   const [seq, tag, restsOn] = ['seq', 'tag', 'rests_on'].map((column) => `r.${prefix}${column}`);
@@ -27,10 +27,10 @@ function stillHolds(state: string, prefix: '' | 'caller_'): string {
 }
 
 /**
- * The rows whose decisions still hold. Promises 1 and 2 rest on it: a "yes" is a durable append to the outbox, and the append
- * succeeds only where the decision holds. A request that begins after a change has returned runs this statement on a snapshot
- * that contains the change. The tags differ, a recorded change concerns the decision, and the API decides again. Changes of
- * others in the same shard cost no second attempt.
+ * The rows whose decisions still hold. Promises 1 and 2 rest on it: a "yes" is a durable append to the outbox, and the
+ * append succeeds only if the decision still holds. A request that begins after a change has returned runs this
+ * statement on a snapshot that contains the change. Then the tags differ, a recorded change concerns the decision, and
+ * the API decides again. Other changes in the same shard cost no second attempt.
  *
  * It takes no locks: a change that commits while the statement runs is concurrent with the request.
  */
@@ -42,16 +42,16 @@ const CURRENT = `
 export const ADMIT = {
   name: 'admit',
   text: `
-    -- The rows that ask to be stored.
+    -- The rows to store.
     WITH r AS MATERIALIZED (
       SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
              seq, rests_on::uuid[] AS rests_on, caller_seq, caller_rests_on::uuid[] AS caller_rests_on
       FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
                   $9::bigint[], $10::text[], $11::bigint[], $12::text[])
         AS t (shard, tag, id, start, length, caller_shard, caller_tag, seq, rests_on, caller_seq, caller_rests_on)
-    -- Those whose decisions still hold.
+    -- The rows whose decisions still hold.
     ), ok AS MATERIALIZED (${CURRENT}),
-    -- Stores them.
+    -- Stores the events of these rows.
     ins AS (
       INSERT INTO outbox (shard, id, body) SELECT shard, id, body FROM ok RETURNING id
     )
@@ -60,18 +60,18 @@ export const ADMIT = {
 };
 
 /**
- * Also charges each row: it stores the event, debits the balance and counts against the limits of the key, or does none of
- * these. The statement does not wait for rows that another transaction has locked, because its snapshot would grow old; it
- * reports them (`held` is false) and the caller tries again. Balances are locked before limits, so that a row without its
- * balance keeps no limits from others.
+ * Also charges each row: it stores the event, debits the balance and counts against the limits of the key, or does none
+ * of these. The statement does not wait for locks of other transactions, because its snapshot would grow old. It
+ * reports the rows that need them (`held` is false), and the caller tries again. It locks balances before limits, so
+ * that a row whose balance is locked by others does not block limits.
  *
- * Balances and counts are those of the locked rows, not of the snapshot. The time is read after the locks, so that for each
- * limit times and admissions have the same order. This makes the limit exact.
+ * Balances and counts come from the locked rows, not from the snapshot. The time is read after locking, so that times
+ * and admissions have the same order for each limit. This makes the limit exact.
  */
 export const ADMIT_CHARGED = {
   name: 'admit-charged',
   text: `
-    -- The rows that ask to be stored, in the order in which their requests came.
+    -- The rows to store, in the order in which their requests came.
     WITH r AS MATERIALIZED (
       SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
              seq, rests_on::uuid[] AS rests_on, caller_seq, caller_rests_on::uuid[] AS caller_rests_on,
@@ -81,37 +81,37 @@ export const ADMIT_CHARGED = {
                   $13::bigint[], $14::uuid[], $15::uuid[], $16::int[]) WITH ORDINALITY
         AS t (shard, tag, id, start, length, caller_shard, caller_tag, seq, rests_on, caller_seq, caller_rests_on,
               amount, organization_id, api_key_id, limits, position)
-    -- Those whose decisions still hold.
+    -- The rows whose decisions still hold.
     ), ok AS MATERIALIZED (${CURRENT}),
-    -- The balances they are charged to, locked. Balances that another transaction has locked are left out.
+    -- Locks the balances to charge. Leaves out balances that another transaction has locked.
     balance_row AS MATERIALIZED (
       SELECT c.organization_id, c.balance, c.low_below FROM credit c
       WHERE c.organization_id IN (SELECT organization_id FROM ok)
       ORDER BY c.organization_id FOR NO KEY UPDATE OF c SKIP LOCKED
-    -- Rows whose balance is locked here, and rows that need none. (Whether it covers them is decided below.)
-    ), solvent AS MATERIALIZED (
+    -- The rows whose balance is locked here, and the rows without one. Whether it covers them is decided below.
+    ), chargeable AS MATERIALIZED (
       SELECT id, position, amount, api_key_id, limits, organization_id, balance, low_below
       FROM ok LEFT JOIN balance_row USING (organization_id) WHERE organization_id IS NULL OR balance IS NOT NULL
-    -- The limits of their keys, locked, again without those that another transaction has locked.
+    -- Locks the limits of their keys. Leaves out limits that another transaction has locked.
     ), rate AS MATERIALIZED (
       SELECT s.*, k.name, k.quota, k.window_seconds, k.newest, k.counts
-      FROM solvent s JOIN api_key_rate k ON k.api_key_id = s.api_key_id
+      FROM chargeable s JOIN api_key_rate k ON k.api_key_id = s.api_key_id
       ORDER BY k.api_key_id, k.name FOR NO KEY UPDATE OF k SKIP LOCKED
-    -- The time that counts for all limits: read after the locks, so that instants and admissions have one order.
+    -- The time for all limits, read after locking.
     ), instant AS MATERIALIZED (
       SELECT count(*), (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS micros FROM rate
-    -- Each limit with its sub-windows moved on to that time.
+    -- The limits with their sub-windows advanced to that time.
     ), aged AS MATERIALIZED (
       SELECT rate.*, bucket, now_counts, (SELECT sum(n) FROM unnest(now_counts) AS n) AS used,
              (micros - bucket * (window_seconds * 1000000::float8 / ${SUB_WINDOWS})) / 1000000 AS elapsed
       FROM instant, rate,
         LATERAL (SELECT micros * ${SUB_WINDOWS} / (window_seconds * 1000000::bigint) AS present) AS p,
-        -- A clock that went back stands still until it has caught up; by more than a window, it begins anew.
+        -- If the clock went back, the window waits for it to catch up. After more than a window, it restarts.
         LATERAL (SELECT CASE WHEN newest - present BETWEEN 0 AND ${SUB_WINDOWS} THEN newest ELSE present END AS bucket) AS b,
         LATERAL (SELECT least(abs(bucket - newest), ${SUB_WINDOWS} + 1)::int AS gone) AS g,
         LATERAL (SELECT counts[gone + 1:] || array_fill(0, ARRAY[gone]) AS now_counts) AS c
+    -- One line for each limit of a row, or one for a row without limits. A join back to the rows would be quadratic.
     ), line AS MATERIALIZED (
-      -- One line for each limit of a row, or one for a row without limits. A join back to the rows would be quadratic.
       SELECT id, position, amount, organization_id, balance, low_below, api_key_id, name, bucket, now_counts,
              json_build_object('name', name, 'limit', quota, 'windowSeconds', window_seconds,
                                'counts', now_counts, 'elapsed', elapsed) AS status,
@@ -121,24 +121,24 @@ export const ADMIT_CHARGED = {
       FROM aged
       UNION ALL
       SELECT id, position, amount, organization_id, balance, low_below, NULL, NULL, NULL, NULL, NULL, true, true, true
-      FROM solvent WHERE api_key_id IS NULL
-    -- What rows up to this one owe their balance together, of those that their limits let through.
-    ), owing AS MATERIALIZED (
+      FROM chargeable WHERE api_key_id IS NULL
+    -- The total that is charged to the balance up to each row, counting the rows that their limits let through.
+    ), running_total AS MATERIALIZED (
       SELECT *, sum(amount) FILTER (WHERE leads AND held AND fits) OVER (PARTITION BY organization_id ORDER BY position)
                 AS owed
       FROM line
     -- Whether each row is admitted.
     ), decided AS MATERIALIZED (
-      SELECT *, held AND fits AND (organization_id IS NULL OR owed <= balance) AS admitted FROM owing
-    -- What each balance has left after all admitted rows.
-    ), bill AS MATERIALIZED (
+      SELECT *, held AND fits AND (organization_id IS NULL OR owed <= balance) AS admitted FROM running_total
+    -- The new value of each balance, after all admitted rows.
+    ), new_balance AS MATERIALIZED (
       SELECT organization_id, balance - max(owed) AS rest FROM decided
       WHERE admitted AND organization_id IS NOT NULL GROUP BY organization_id, balance
     -- Debits the balances.
-    ), paid AS (
-      UPDATE credit c SET balance = bill.rest FROM bill WHERE c.organization_id = bill.organization_id
+    ), debit AS (
+      UPDATE credit c SET balance = n.rest FROM new_balance n WHERE c.organization_id = n.organization_id
     -- Counts the admitted rows against the limits.
-    ), taken AS (
+    ), counted AS (
       UPDATE api_key_rate k
       SET newest = d.bucket,
           counts = d.now_counts[:${SUB_WINDOWS}] || (d.now_counts[${SUB_WINDOWS} + 1] + d.amount)::int
@@ -147,8 +147,8 @@ export const ADMIT_CHARGED = {
     ), ins AS (
       INSERT INTO outbox (shard, id, body)
       SELECT shard, id, body FROM ok JOIN decided USING (id) WHERE leads AND admitted
-    -- The result of each row: its lines folded into one.
-    ), told AS MATERIALIZED (
+    -- The result of each row, aggregated from its lines.
+    ), outcome AS MATERIALIZED (
       SELECT id, organization_id, bool_and(held) AS held, bool_and(fits) AS fits, bool_and(admitted) AS admitted,
              json_agg(status ORDER BY name) FILTER (WHERE name IS NOT NULL) AS windows,
              min(balance) AS balance, min(low_below) AS low, min(owed) AS owed
@@ -157,13 +157,13 @@ export const ADMIT_CHARGED = {
     SELECT r.id::text, ok.id IS NOT NULL AS current, coalesce(ok.moved, false) AS moved, coalesce(held, false) AS held, fits, windows, admitted,
            (balance - owed)::float8 AS left, coalesce(rest, balance)::float8 AS rest, low::float8 AS low,
            extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
-    FROM r LEFT JOIN ok USING (id) LEFT JOIN told USING (id)
-    LEFT JOIN bill ON bill.organization_id = told.organization_id`,
+    FROM r LEFT JOIN ok USING (id) LEFT JOIN outcome USING (id)
+    LEFT JOIN new_balance ON new_balance.organization_id = outcome.organization_id`,
 };
 
 export interface AdmitResult {
   readonly admitted: string[];
-  /** Whether a state has moved since decisions that still hold were made. */
+  /** Whether a state has changed since a decision that still holds. */
   readonly moved: boolean;
   readonly database_time: number;
 }
@@ -172,31 +172,31 @@ export interface ChargedResult {
   readonly id: string;
   /** Whether the decision still holds. */
   readonly current: boolean;
-  /** Whether it does although the state has moved since. */
+  /** Whether it still holds although the state has changed. */
   readonly moved: boolean;
-  /** Whether all that it takes from was there to be locked; without, the rest says nothing. */
+  /** Whether this statement got the locks of the balance and the limits. If not, the fields below mean nothing. */
   readonly held: boolean;
-  /** Whether the limits let it through. */
+  /** Whether the limits let the row through. */
   readonly fits: boolean;
-  /** The limits of the key before it. */
+  /** The limits of the key before this row. */
   readonly windows: readonly Window[] | null;
   readonly admitted: boolean;
-  /** What it left of the balance. */
+  /** The balance after this row. */
   readonly left: number | null;
-  /** What the whole statement left of it. */
+  /** The balance after the whole statement. */
   readonly rest: number | null;
   readonly low: number | null;
   readonly database_time: number;
 }
 
 /**
- * The columns that both statements have.
- * @param most ids that a row of many decisions may rest on, beyond which it does not say on which
+ * The parameters that both statements have in common.
+ * @param most the maximum number of ids for a row of many decisions; a row with more names none
  */
 export function admissionValues(rows: readonly Row[], most: number): unknown[] {
   const bases = rows.map(({ waiting }) => waiting[0]!.basis);
   const callers = rows.map(({ waiting }) => waiting[0]!.callerBasis);
-  // One value of bytes goes over the wire as it is; an array of them would become text, twice as long.
+  // One bytea value is sent in binary. An array of them would be sent as text, which is twice as long.
   const bundles = rows.map(({ waiting }) => packEntries(waiting.map(({ entry }) => entry)));
   let end = 0;
   const starts = bundles.map(({ length }) => (end += length) - length + 1);
@@ -210,14 +210,14 @@ export function admissionValues(rows: readonly Row[], most: number): unknown[] {
     callers.map((caller) => caller?.shard ?? null),
     callers.map((caller) => caller?.tag ?? null),
     bases.map((basis) => basis?.seq ?? null),
-    rows.map(({ waiting }) => arrayOf(allOf(waiting, most))),
+    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most))),
     callers.map((caller) => caller?.seq ?? null),
     callers.map((caller) => arrayOf(caller?.restsOn)),
   ];
 }
 
-/** All that the decisions of a row rest on; undefined for more than `most`. */
-function allOf(waiting: readonly Waiting[], most: number): Iterable<string> | undefined {
+/** The ids on which the decisions of a row rest; undefined if there are more than `most`. */
+function restsOnOf(waiting: readonly Waiting[], most: number): Iterable<string> | undefined {
   const all = new Set<string>();
   for (const { basis, apart } of waiting) {
     if (!basis) return undefined;
@@ -227,7 +227,7 @@ function allOf(waiting: readonly Waiting[], most: number): Iterable<string> | un
   return all;
 }
 
-/** As the text of an array of UUIDs, for a row in an array of such. */
+/** The text form of a `uuid[]`, which is one element of a `text[]` with an array for each row. */
 function arrayOf(ids: Iterable<string> | undefined): string | null {
   return ids ? `{${[...ids].map(toUuid).join(',')}}` : null;
 }

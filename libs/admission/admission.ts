@@ -28,20 +28,20 @@ import {
 import { Outage } from './outage.js';
 import { longestWait, roomOf, statusOf, type RateLimitStatus, type Window } from './rate-limit-window.js';
 
-/** A transaction that holds a lock returns it with its statement, which may wait for the disk. */
+/** How long a request waits for locks. A transaction holds them for one statement, which may wait for the disk. */
 const MAX_BUSY_MS = 2_000;
 const BUSY_PAUSE_MS = 5;
 
 /**
- * Appends events on condition that their decisions still hold. Two queues, each with a connection of its own, send them in
- * batches. Events that are charged have one of them, because their statement may meet locks of other nodes.
+ * Appends events on condition that their decisions still hold. Two queues send them in batches, each on its own
+ * connection. Charged events have a separate queue, because their statement may meet locks of other nodes.
  */
 @Injectable()
 export class Admission implements OnApplicationShutdown {
   readonly #logger = new Logger(Admission.name);
-  readonly #free: BatchQueue<Waiting>;
+  readonly #uncharged: BatchQueue<Waiting>;
   readonly #charged: BatchQueue<Charged>;
-  /** By organization or key: what is left of a balance or a limit that did not cover all that waits for it. */
+  /** By organization or key: what is left of a balance or limit that did not cover all waiting requests. */
   readonly #reach = new Map<string, number>();
 
   constructor(
@@ -52,25 +52,25 @@ export class Admission implements OnApplicationShutdown {
     outage: Outage,
   ) {
     const connect = () => new AdmissionConnection(config.settings.DATABASE_URL);
-    this.#free = new BatchQueue(connect(), (queue, batch) => this.#admit(queue, batch), outage, this.#logger);
+    this.#uncharged = new BatchQueue(connect(), (queue, batch) => this.#admit(queue, batch), outage, this.#logger);
     this.#charged = new BatchQueue(connect(), (queue, batch) => this.#admitCharged(queue, batch), outage, this.#logger);
   }
 
   /**
-   * @throws DomainError `audit_unavailable` when it could not be stored, or it is not known whether it was; where the
-   * database is away, that is its cause
+   * @throws DomainError `audit_unavailable` if the event was not stored, or may not have been stored; in an outage, its
+   * cause is the error of the database
    */
   append(event: ConditionalEvent): Promise<Outcome> {
     const { charge } = event;
     return new Promise((resolve, reject) => {
       const waiting = { ...event, resolve, reject };
       if (charge) this.#charged.add({ ...waiting, charge });
-      else this.#free.add(waiting);
+      else this.#uncharged.add(waiting);
     });
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all([this.#free.close(), this.#charged.close()]);
+    await Promise.all([this.#uncharged.close(), this.#charged.close()]);
   }
 
   async #admit(queue: BatchQueue<Waiting>, batch: readonly Waiting[]): Promise<void> {
@@ -109,19 +109,19 @@ export class Admission implements OnApplicationShutdown {
       if (!result.current) {
         admissionMetrics.stale.value += waiting.length;
         for (const { resolve } of waiting) resolve({ is: 'stale' });
-      } else if (!result.held) isBusy = this.#waitForOthers(queue, waiting) || isBusy;
-      else if (result.admitted) this.#settle(waiting, result);
-      else this.#fallShort(queue, waiting, result);
+      } else if (!result.held) isBusy = this.#waitForLocks(queue, waiting) || isBusy;
+      else if (result.admitted) this.#resolveAdmitted(waiting, result);
+      else this.#rejectExcess(queue, waiting, result);
     }
-    // Another transaction holds the locks, for as long as a statement takes.
+    // Another transaction holds the locks for the duration of one statement.
     if (isBusy) await new Promise((resolve) => setTimeout(resolve, Math.random() * BUSY_PAUSE_MS));
   }
 
-  #settle(waiting: readonly Charged[], { left, low, windows }: ChargedResult): void {
+  #resolveAdmitted(waiting: readonly Charged[], { left, low, windows }: ChargedResult): void {
     const { shard, charge } = waiting[0]!;
     const amount = amountOf(waiting);
-    this.#learnReach(charge.organizationId, left);
-    this.#learnReach(charge.limited?.apiKeyId, windows && roomOf(windows) - amount);
+    this.#updateReach(charge.organizationId, left);
+    this.#updateReach(charge.limited?.apiKeyId, windows && roomOf(windows) - amount);
     this.notifier.notify(shard);
     const fellBelow =
       left !== null && left + amount >= low! && left < low! ? { fellBelow: { balance: left, low: low! } } : {};
@@ -132,26 +132,27 @@ export class Admission implements OnApplicationShutdown {
     }
   }
 
-  /** Keeps `#reach` current, for the organizations and keys that have an entry. */
-  #learnReach(source: string | undefined, reach: number | null): void {
-    if (source && reach !== null && this.#reach.has(source)) this.#reach.set(source, reach);
+  /** Updates `#reach` for an organization or key that has an entry. */
+  #updateReach(source: string | undefined, remaining: number | null): void {
+    if (source && remaining !== null && this.#reach.has(source)) this.#reach.set(source, remaining);
   }
 
-  /** Rejects the requests that exceed what is left. The others wait again, in order. */
-  #fallShort(queue: BatchQueue<Charged>, waiting: readonly Charged[], { fits, windows, rest }: ChargedResult): void {
+  /** Rejects the requests that exceed what is left. Returns the others to the queue, in order. */
+  #rejectExcess(queue: BatchQueue<Charged>, waiting: readonly Charged[], { fits, windows, rest }: ChargedResult): void {
     const { organizationId, limited } = waiting[0]!.charge;
-    const [source, reach] = fits ? [organizationId!, rest!] : [limited!.apiKeyId, roomOf(windows!)];
-    const within = waiting.filter(({ charge }) => charge.amount <= reach);
+    const [source, available] = fits ? [organizationId!, rest!] : [limited!.apiKeyId, roomOf(windows!)];
+    const within = waiting.filter(({ charge }) => charge.amount <= available);
     for (const { charge, resolve } of waiting) {
-      if (charge.amount > reach)
+      if (charge.amount > available)
         resolve(fits ? { is: 'not covered', ...statusesOf(windows, 0) } : overALimit(windows!, charge.amount));
     }
-    if (within.length > 0) this.#reach.set(source, reach);
+    if (within.length > 0) this.#reach.set(source, available);
     else this.#reach.delete(source);
     queue.returnToFront(within);
   }
 
-  #waitForOthers(queue: BatchQueue<Charged>, waiting: readonly Charged[]): boolean {
+  /** Returns the requests to the queue, except those that have waited too long. */
+  #waitForLocks(queue: BatchQueue<Charged>, waiting: readonly Charged[]): boolean {
     const now = performance.now();
     const patient: Charged[] = [];
     for (const one of waiting) {

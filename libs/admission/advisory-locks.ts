@@ -1,13 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
-/** The classes of our advisory locks, for a database may be shared: "KEYL" and "KEYU". Every version of the service has the same. */
+/** The classes of our advisory locks ("KEYL", "KEYU"), because a database may be shared. Every version has the same. */
 export const LOCKED = { shard: 0x4b_45_59_4c, user: 0x4b_45_59_55 } as const;
 
 /**
- * Until the transaction ends. PostgreSQL grants advisory locks in the order in which they were asked for, so that a
- * transaction which has to be alone waits for those before it and for no other. Shared row locks that come later overtake it.
+ * Takes an advisory lock until the transaction ends. PostgreSQL grants advisory locks in the order of the requests, so
+ * an exclusive request waits only for earlier ones. With row locks, later shared requests would overtake it.
  *
- * In a statement of its own, before what it protects is read: lock and read in one would give the snapshot of before the lock.
+ * The lock has its own statement, before the protected data is read. One statement for both would read a snapshot from
+ * before the lock.
  */
 export async function lockUntilCommit(
   em: EntityManager,

@@ -5,38 +5,38 @@ import { IMPATIENT, VERIFICATION_POOL } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { SHARDS } from '#libs/outbox/shard.js';
 
-/** Of what a change may make decisions wrong. */
+/** The kinds of objects whose changes can make decisions wrong. */
 export const CHANGED_KINDS = ['api_key', 'project', 'organization', 'member'] as const;
 export type ChangedKind = (typeof CHANGED_KINDS)[number];
 
-/** A shard's authorization state: `seq` counts its changes, `tag` is drawn anew with each of them. */
+/** A shard's authorization state: `seq` counts its changes, and each change draws a new random `tag`. */
 export interface AuthorizationState {
   readonly seq: number;
   readonly tag: string;
 }
 
-/** What makes earlier decisions wrong. */
+/** A change that makes earlier decisions wrong. */
 export interface AuthorizationChange extends AuthorizationState {
   readonly kind: ChangedKind;
-  /** A bare UUID: of what, `kind` tells. */
+  /** A bare UUID. `kind` says what it identifies. */
   readonly id: string;
 }
 
-/** What was read of a shard in one statement: its state, and what changed from the known one on, that one included. */
+/** A shard as one statement read it: its state, and its changes from that which led to the known state. */
 export interface ReadState extends AuthorizationState {
   readonly changes: readonly AuthorizationChange[];
 }
 
-/** Whoever keeps what decisions rest on. Both are told before the state moves on, in one turn of the event loop. */
+/** A cache of data for decisions. It is called before the state changes, in the same turn of the event loop. */
 export interface StateFollower {
   forget(shard: number, change: AuthorizationChange): void;
   forgetAll(shard: number): void;
 }
 
 const READ_EVERY_MS = 1_000;
-/** How soon the states are read once it is known that one has moved: a flood of changes is read by the dozen. */
+/** How soon the states are read after a change is noticed. The delay lets one statement read many changes. */
 const READ_SOON_MS = 25;
-/** How many changes of each shard are remembered, for what was loaded a moment before them. */
+/** How many changes of each shard are kept, for values that were loaded shortly before them. */
 const REMEMBERED = 512;
 
 const READ = {
@@ -55,15 +55,15 @@ const READ = {
 };
 
 /**
- * The authorization states as of which this node's caches are valid. They move only here, and what a change made wrong is
- * forgotten in the same turn of the event loop: whoever reads a cache and the state without awaiting in between has two that
- * belong together.
+ * The authorization states as of which this node's caches are valid. Only this class changes them, and in the same turn
+ * of the event loop the caches drop what the change made wrong. So code that reads a cache and the state without an
+ * `await` in between gets values that belong together.
  */
 @Injectable()
 export class AuthorizationStates implements OnApplicationBootstrap, OnApplicationShutdown {
   readonly #logger = new Logger(AuthorizationStates.name);
   readonly #states: AuthorizationState[] = Array.from({ length: SHARDS }, () => ({ seq: -1, tag: '0' }));
-  /** The last changes that led to each state, one after the other without a gap. */
+  /** The last changes of each shard, without gaps, up to its known state. */
   readonly #recent: AuthorizationChange[][] = Array.from({ length: SHARDS }, () => []);
   readonly #followers: StateFollower[] = [];
   #reading: Promise<void> | undefined;
@@ -76,9 +76,9 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
     @Inject(VERIFICATION_POOL) private readonly pool: pg.Pool,
   ) {}
 
-  /** A "no" is confirmed by reading, but what is only cached should not lag for long either. */
+  /** A "no" is confirmed by {@link refresh}. The interval keeps the caches current as well. */
   onApplicationBootstrap(): void {
-    this.#timer = setInterval(() => this.#readAside(), READ_EVERY_MS).unref();
+    this.#timer = setInterval(() => this.#refreshInBackground(), READ_EVERY_MS).unref();
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -96,8 +96,8 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
   }
 
   /**
-   * What has changed since a state of the shard; null when nobody knows, or the state is newer than the known one. Nothing
-   * may be awaited between this and reading the known state.
+   * The changes since a state of the shard; null if they are unknown, or if that state is newer than the known one. Do
+   * not `await` between this call and reading the known state.
    */
   since(shard: number, { seq, tag }: AuthorizationState): readonly AuthorizationChange[] | null {
     if (this.of(shard).tag === tag) return [];
@@ -106,25 +106,25 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
     return index < 0 ? null : recent.slice(index + 1);
   }
 
-  /** For what can go on with an older state, but gets slower with its age. */
+  /** For work that is still correct with an older state, but slower. */
   refreshSoon(): void {
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
-      this.#readAside();
+      this.#refreshInBackground();
     }, READ_SOON_MS).unref();
   }
 
-  #readAside(): void {
+  #refreshInBackground(): void {
     void this.refresh().catch((error: unknown) => this.#logger.debug(`States could not be read: ${errorText(error)}`));
   }
 
-  /** Resolves when the states are those of a statement that began after this call. Many calls share one statement. */
+  /** Resolves when a statement that began after this call has read the states. Concurrent calls share one statement. */
   refresh(): Promise<void> {
     if (!this.#reading) {
       this.#reading = this.#read().finally(() => (this.#reading = undefined));
       return this.#reading;
     }
-    // The one under way may have begun before what the caller wants to know of.
+    // The statement in progress may have begun before the change that the caller must see.
     this.#next ??= this.#reading
       .catch(() => undefined)
       .then(() => {
@@ -158,8 +158,8 @@ export class AuthorizationStates implements OnApplicationBootstrap, OnApplicatio
 }
 
 /**
- * What happened between two states, or null when nobody knows: where the known state is not in the record any more, or never
- * was (a sequence number that was lost in a failover is given out again, a tag is not), or something is missing after it, or
+ * The changes between two states, or null if they are unknown: if the known state is no longer recorded, or never was
+ * (after a failover, a lost sequence number is used again, but a tag is not), if a later change is missing, or if one
  * is of a kind that only a newer version knows.
  */
 export function changesBetween(known: AuthorizationState, read: ReadState): readonly AuthorizationChange[] | null {

@@ -8,16 +8,16 @@ import { admissionMetrics } from './admission-metrics.js';
 import type { Waiting } from './conditional-event.js';
 import type { Outage } from './outage.js';
 
-/** Requests that wait; those beyond it are refused. */
+/** The maximum number of waiting requests. Further requests are rejected. */
 const MAX_WAITING = 10_000;
 const MAX_BATCH = 512;
-/** A statement that fails after this long has met a database that hangs. */
+/** If a statement fails after this long, the database hangs. */
 const HANGS_MS = 1_000;
 
-/** A batch serves many requests: its spans and logs must not count as a part of the request that came first. */
+/** A batch serves many requests, so its spans and logs must not belong to the first of them. */
 const outsideOfRequests = AsyncLocalStorage.snapshot();
 
-/** Gathers requests while the batch before them is on its way, and sends them on a connection of its own, one batch at a time. */
+/** Sends requests on its own connection, one batch at a time, and gathers the next batch meanwhile. */
 export class BatchQueue<W extends Waiting> {
   #waiting: W[] = [];
   #sending: Promise<void> | undefined;
@@ -38,7 +38,7 @@ export class BatchQueue<W extends Waiting> {
     this.#sending ??= outsideOfRequests(() => this.#sendAll());
   }
 
-  /** Requests that waited longest go first. */
+  /** The requests that have waited longest go first. */
   returnToFront(waiting: readonly W[]): void {
     this.#waiting = [...waiting, ...this.#waiting];
   }
@@ -61,7 +61,7 @@ export class BatchQueue<W extends Waiting> {
       } catch (error) {
         this.logger.error(`Events could not be stored: ${errorText(error)}`);
         if (isDatabaseAway(error)) this.outage.begin();
-        // Behind a database that hangs, waiting requests fail now, not after the same wait for each batch.
+        // If the database hangs, waiting requests fail now. Otherwise each batch would wait as long again.
         const hangs = performance.now() - sentAt >= HANGS_MS;
         const failed = new Set(hangs ? [...batch, ...this.#waiting] : batch);
         this.#waiting = this.#waiting.filter((waiting) => !failed.has(waiting));

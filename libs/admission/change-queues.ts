@@ -4,17 +4,17 @@ import { histogram } from '#libs/platform/metrics.js';
 
 /** How a change waits for its turn. */
 export interface Turn {
-  /** Whose changes it takes turns with: as a rule, those of the person behind it. Without one, those of its organization. */
+  /** The flow with which the change takes turns, usually that of the accountable user. Default: the organization. */
   readonly flow?: string;
-  /** It takes authority away, so it does not wait for changes that do not. */
+  /** The change takes authority away, so it does not wait for changes that do not. */
   readonly takesAway?: boolean;
 }
 
-/** So many changes run and wait in this process. Each that runs has a connection of the pool for transactions, which has more than that. */
+/** Bounds in this process. Each running change uses a connection of the transaction pool, which has more than that. */
 const BOUNDS = { of: 'changes', runningPerFlow: 1, waiting: 500, waitingPerFlow: 32, patienceMs: 5_000 };
 const ORDINARY = 4;
 const TAKES_AWAY = 3;
-/** A page or a script of one person has a few requests under way; more is a flood or bulk work, which can take longer. */
+/** A page or script of one user has a few requests in progress. More is a flood or bulk work, which may take longer. */
 const REST_BEYOND = 3;
 
 const waitSeconds = histogram(
@@ -25,9 +25,9 @@ const waitSeconds = histogram(
 );
 
 /**
- * Where changes wait before they have a connection or a lock. Each flow has one under way in a process, so that none fills
- * the pool, and in the queue of a lock others wait for one change of a flooding sender on each node. What takes authority
- * away has places of its own.
+ * Where changes wait before they take a connection or a lock. In each process, a flow has at most one change in
+ * progress. So no flow fills the pool, and in the queue for a lock, others wait for at most one change of a flooding
+ * sender on each node. Changes that take authority away have a separate queue.
  */
 @Injectable()
 export class ChangeQueues {

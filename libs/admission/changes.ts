@@ -20,28 +20,28 @@ import { SHARDS, shardOf } from '#libs/outbox/shard.js';
 const ATTEMPTS = 3;
 const PAUSE_MS = 50;
 
-/** The deployment's own log has a lock of its own, after those of the shards. */
+/** The deployment's own audit log has a separate lock, which is taken after those of the shards. */
 const DEPLOYMENT_LOCK = SHARDS;
 const DEPLOYMENT_SHARD = shardOf(DEPLOYMENT_ID);
 
 const LOCK_NOT_AVAILABLE = '55P03';
 
-/** Moves the state of a shard and notes what it moved for. */
+/** Gives a shard a new state and records the change that caused it. */
 const MOVE = `
   WITH moved AS (UPDATE authz_state SET seq = seq + 1, tag = ?::bigint WHERE shard = ? RETURNING shard, seq, tag)
   INSERT INTO authz_change (shard, seq, tag, kind, id)
   SELECT shard, seq, tag, ?, ?::uuid FROM moved RETURNING seq::float8 AS seq`;
 
 export interface Change {
-  /** Everything that the change reads and writes goes through it. */
+  /** The change must read and write everything through this. */
   readonly em: EntityManager;
-  /** Stored with the change, in one transaction; of the change's organization unless another of its own is named. */
+  /** Stores an event in the transaction of the change. Default: in the audit log of its first organization. */
   readonly record: <T extends DomainEventType>(
     event: Omit<NewEvent<T>, 'seq' | 'organizationId'> & { organizationId?: string },
   ) => void;
 }
 
-/** What moves a shard's state. */
+/** Why a shard gets a new state. */
 interface Move {
   readonly shard: number;
   readonly kind: ChangedKind;
@@ -49,20 +49,20 @@ interface Move {
 }
 
 /**
- * Changes of an organization, each one transaction: its rows, its events and the move of the authorization state commit
- * together, or nothing does. What the transaction reads of the actor's and the object's authority cannot change before it
- * commits, because it begins with locks, in this order, each in a statement of its own:
+ * Changes of organizations. Each is one transaction: its rows, its events and the new authorization state commit
+ * together, or nothing does. The authority of the actor and of the object, as the transaction reads it, cannot change
+ * before the commit, because the transaction first takes these locks, in this order, each in a separate statement:
  *
- * 1. The advisory locks of its shards, in the order of the shards: alone for the shard whose state it moves, else shared.
- *    They are granted in the order in which they were asked for, which row locks are not.
- * 2. The rows of `authz_state`, as before there were advisory locks: a node of an older version knows nothing else.
- * 3. The advisory lock of the person whose change it is, shared; alone where it changes how they get into their account.
- * 4. What it reads, the actor first.
+ * 1. The advisory locks of its shards, in the order of the shards: exclusive for the shard that gets a new state,
+ *    otherwise shared. PostgreSQL grants them in the order of the requests, unlike row locks.
+ * 2. The rows of `authz_state`: nodes of older versions, which know no advisory locks, lock only these.
+ * 3. The advisory lock of the user whose change it is: exclusive if it changes how they sign in, otherwise shared.
+ * 4. The rows that it reads, the actor first.
  *
- * Locks of transactions, never of sessions: a pooler may give the next transaction another session. Every wait for one has
- * a deadline, after which the transaction is rolled back and the caller told to come back.
+ * All locks belong to transactions, never to sessions, because a pooler may give the next transaction another session.
+ * Every wait for a lock has a deadline. After it, the transaction is rolled back and the caller is asked to try again.
  *
- * Before all of it a change waits for its turn in {@link ChangeQueues}, with no connection and no lock.
+ * Before all this, a change waits for its turn in {@link ChangeQueues}, without a connection or a lock.
  */
 @Injectable()
 export class Changes {
@@ -75,7 +75,7 @@ export class Changes {
     private readonly queues: ChangeQueues,
   ) {}
 
-  /** The same, where the turn of a change is not simply that of its organization. */
+  /** The same for changes that do not take turns by organization. */
   inTurn(turn: Turn): Changes {
     const changes = new Changes(this.em, this.events, this.notifier, this.queues);
     changes.#turn = turn;
@@ -83,17 +83,17 @@ export class Changes {
   }
 
   /**
-   * For what makes no earlier decision wrong: a creation, a sign-in. Leaves the authorization state as it is, and keeps
-   * it from moving until it commits. Several organizations, where something happens in all of them at once.
+   * For a change that makes no earlier decision wrong: a creation, a sign-in. It does not change the authorization
+   * state, and prevents others from changing it until the commit. It may concern several organizations at once.
    */
   create<T>(organizationIds: string | readonly string[], work: (change: Change) => Promise<T>): Promise<T> {
     return this.#run([organizationIds].flat(), work);
   }
 
   /**
-   * For what makes earlier decisions wrong: when it has committed, no admission succeeds that was decided before it.
-   * The tag is random because a sequence number lost in a failover can be given out a second time.
-   * @param alsoIn another organization in whose log something of it is recorded
+   * For a change that makes earlier decisions wrong: after its commit, no admission of an affected earlier decision
+   * succeeds. The tag is random, because after a failover a lost sequence number is used again.
+   * @param alsoIn another organization in whose audit log the change records an event
    */
   alter<T>(
     organizationId: string,
@@ -101,7 +101,7 @@ export class Changes {
     work: (change: Change) => Promise<T>,
     alsoIn?: string,
   ): Promise<T> {
-    // It has no keys, and its log has not the lock of its shard.
+    // The deployment has no keys, and its audit log is not protected by the lock of its shard.
     if (organizationId === DEPLOYMENT_ID) throw new Error('No decision rests on the deployment');
     const move = { ...changed, shard: shardOf(organizationId) };
     return this.#run([organizationId, ...(alsoIn ? [alsoIn] : [])], work, move);
@@ -117,7 +117,7 @@ export class Changes {
           return value;
         } catch (error) {
           if (isLockTimeout(error)) throw lockTimeout(error);
-          // The server ended a circle of waiting by rolling this one back: nothing has happened.
+          // To end a deadlock, the server rolled this transaction back: nothing has changed.
           if (!(error instanceof DeadlockException) || attempt === ATTEMPTS) throw error;
           await new Promise((resolve) => setTimeout(resolve, Math.random() * PAUSE_MS));
         }
@@ -159,7 +159,7 @@ export class Changes {
   }
 }
 
-/** @returns the sequence numbers of the shards, as they stay until the transaction ends */
+/** @returns the sequence numbers of the shards, which cannot change until the transaction ends */
 async function lock(
   em: EntityManager,
   organizationIds: readonly string[],
@@ -173,14 +173,14 @@ async function lock(
   }
   const seqs = await lockRows(em, shards, move);
   if (!isInDeployment || seqs.has(DEPLOYMENT_SHARD)) return seqs;
-  // Nothing moves the state for the deployment, so that of its shard is read as it is, without waiting for tenants there.
+  // No change of the deployment changes the state, so read it without a lock, and wait for no organization there.
   const rows = await em.execute<{ seq: number }[]>('SELECT seq::float8 AS seq FROM authz_state WHERE shard = ?', [
     DEPLOYMENT_SHARD,
   ]);
   return seqs.set(DEPLOYMENT_SHARD, rows[0]!.seq);
 }
 
-/** In the order of the shards: a change that takes several never waits in a circle with another, whatever its version. */
+/** Locks the rows in the order of the shards, as all versions do, so that changes of several shards never deadlock. */
 async function lockRows(
   em: EntityManager,
   shards: readonly number[],
@@ -200,7 +200,7 @@ async function lockRows(
   return new Map([...before, [move.shard, rows[0]!.seq], ...after]);
 }
 
-/** Keeps the states of the shards from moving until the transaction ends, and reads their sequence numbers. */
+/** Prevents changes of these shards' states until the transaction ends, and reads their sequence numbers. */
 async function share(em: EntityManager, shards: readonly number[]): Promise<Map<number, number>> {
   if (shards.length === 0) return new Map();
   const rows = await em.execute<{ shard: number; seq: number }[]>(
@@ -214,12 +214,12 @@ function isLockTimeout(error: unknown): boolean {
   return error instanceof DriverException && error.code === LOCK_NOT_AVAILABLE;
 }
 
-/** Nothing has happened. */
+/** Nothing has changed, so the caller may try again. */
 function lockTimeout(cause: unknown): DomainError {
   return new DomainError('overloaded', 'Other changes hold what this one needs', { retryAfter: 1, cause });
 }
 
-/** What cannot be recorded is not done. */
+/** A change that cannot be recorded is rejected. */
 function tooLarge(): DomainError {
   return invalidInput({
     location: 'body',

@@ -5,7 +5,7 @@ import { gather } from './charged-rows.js';
 type Charged = Parameters<typeof gather>[0][number];
 
 const organization = fc.constantFrom('org_a', 'org_b');
-/** Keys are of one organization each; the state tells whether that has a balance. */
+/** Each key has its own organization. The state says whether that organization has a balance. */
 const request = fc
   .record({
     organization,

@@ -1,45 +1,45 @@
 import type { RateLimitStatus } from './rate-limit-window.js';
 
-/** What a decision rests on, and the authorization state as of which it was made. */
+/** The ids that a decision rests on, and the authorization state under which it was made. */
 export interface Basis {
   readonly shard: number;
   readonly seq: number;
   readonly tag: string;
-  /** The ids of all whose changes could make the decision another one. */
+  /** The ids whose changes could change the decision. */
   readonly restsOn: readonly string[];
 }
 
 export interface Charge {
   readonly amount: number;
-  /** Whose balance pays; absent where there is none. */
+  /** The organization whose balance is charged, if it has one. */
   readonly organizationId?: string | undefined;
-  /** The key whose limits it counts against, and how many these are; absent where it has none. */
+  /** The key whose limits count the request, and how many limits it has; absent if it has none. */
   readonly limited?: { readonly apiKeyId: string; readonly limits: number } | undefined;
 }
 
-/** An event that is stored only if nothing has changed of what its decision rests on. */
+/** An event that is stored only if its decision still holds. */
 export interface ConditionalEvent {
   readonly shard: number;
-  /** Null for an event that needs no permission: a denial. */
+  /** Null for an event that depends on no decision: a denial. */
   readonly basis: Basis | null;
-  /** The second decision that has to hold: the one about the key that asked for the verification. */
+  /** A second decision that must still hold: the one about the key that asked for the verification. */
   readonly callerBasis?: Basis | undefined;
-  /** Share a row only with decisions that rest on the same ids. Set after a row with other decisions was found stale. */
+  /** Share a row only with decisions that rest on the same ids. Set after a shared row was found stale. */
   readonly apart?: boolean;
-  /** What it takes: stored and taken together, or neither. */
+  /** The charge. The event is stored and charged together, or neither. */
   readonly charge?: Charge | undefined;
   /** The text of the event. */
   readonly entry: string;
 }
 
 /**
- * - `admitted`: the event is on disk, and paid for. `fellBelow`: with it the balance fell below what its owner calls low.
- * - `stale`: something changed that the decision rests on, or may rest on; nothing was stored. Decide again.
- * - `not covered`: the balance does not reach, nothing was stored or taken.
- * - `over a limit`: a limit of the key does not let it through, nothing was stored or taken. `by` is the one that it would
- *   wait for the longest, until `retryAfter` seconds have passed.
+ * - `admitted`: the event is on disk and charged. `fellBelow`: this charge took the balance below its threshold.
+ * - `stale`: a change may have made the decision wrong; nothing was stored. Decide again.
+ * - `not covered`: the balance does not cover the charge; nothing was stored or charged.
+ * - `over a limit`: a limit of the key does not let it through; nothing was stored or charged. `by` is the limit with
+ *   the longest wait, which is `retryAfter` seconds.
  *
- * `limits` are those of the key as the response leaves them.
+ * `limits` is the status of the key's limits after this request.
  */
 export type Outcome =
   | {
@@ -59,7 +59,7 @@ export type Outcome =
 export interface Waiting extends ConditionalEvent {
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
-  /** When it first found its balance or its limits locked by another transaction, in milliseconds of `performance.now`. */
+  /** When its balance or limits were first found locked by another transaction: a time of `performance.now`. */
   busySince?: number;
 }
 
@@ -67,20 +67,20 @@ export interface Charged extends Waiting {
   readonly charge: NonNullable<ConditionalEvent['charge']>;
 }
 
-/** Events decided under the same state: they are stored, or are found stale, together. */
+/** Events that were decided under the same state. They are stored, or found stale, together. */
 export interface Row<W extends Waiting = Waiting> {
   readonly id: string;
   readonly waiting: readonly W[];
 }
 
-/** A text that is the same for events decided under the same authorization states. */
+/** A text that is equal for events that were decided under the same authorization states. */
 export function stateKey({ shard, basis, callerBasis }: ConditionalEvent): string {
   if (!callerBasis) return `${shard} ${basis?.tag}`;
   const { shard: callerShard, tag, restsOn } = callerBasis;
   return `${shard} ${basis?.tag} ${callerShard} ${tag} ${restsOn.join(' ')}`;
 }
 
-/** A text that is the same for events that share a row: they are stored, or found stale, together. */
+/** A text that is equal for events that share a row. */
 export function rowKey(event: ConditionalEvent): string {
   return event.apart ? `${stateKey(event)} ${event.basis?.restsOn.join(' ')}` : stateKey(event);
 }

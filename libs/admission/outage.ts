@@ -4,8 +4,8 @@ import { Config } from '#libs/platform/config.js';
 const TRY_EVERY_MS = 1_000;
 
 /**
- * With `ON_OUTAGE=allow` the cache responds while the database is away, and the operator gives up promises 1 and 2 for that
- * time. This is what is known of that time, from what becomes of attempts to record; with `refuse` there is none.
+ * Detects outages by the results of attempts to record. With `ON_OUTAGE=allow`, the cache decides in an outage, and the
+ * operator gives up promises 1 and 2 for that time. With `refuse`, this class reports no outage.
  */
 @Injectable()
 export class Outage {
@@ -18,12 +18,12 @@ export class Outage {
     this.isTolerated = config.settings.ON_OUTAGE === 'allow';
   }
 
-  /** Whether the cache responds at present. */
+  /** Whether the cache currently decides. */
   get isPresent(): boolean {
     return this.#since !== undefined;
   }
 
-  /** An attempt to record found no database, or nobody knows what became of it. */
+  /** Call it after an attempt to record that did not reach the database, or whose result is unknown. */
   begin(): void {
     if (!this.isTolerated) return;
     const now = performance.now();
@@ -35,7 +35,7 @@ export class Outage {
     );
   }
 
-  /** An attempt to record has got through. */
+  /** Call it after a successful attempt to record. */
   end(): void {
     if (this.#since === undefined) return;
     const seconds = Math.ceil((performance.now() - this.#since) / 1000);
@@ -43,7 +43,7 @@ export class Outage {
     this.#logger.warn(`Uses are recorded again, after ${seconds} s without`);
   }
 
-  /** Whether to try to record. A database that hangs makes one request in a second wait, and nobody else. */
+  /** Whether to try to record. In an outage, one request a second tries; if the database hangs, only that one waits. */
   mayTry(): boolean {
     if (!this.isPresent) return true;
     const now = performance.now();

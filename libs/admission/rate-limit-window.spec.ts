@@ -19,7 +19,7 @@ const window: fc.Arbitrary<Window> = fc
     elapsed: (passed * rest.windowSeconds) / SUB_WINDOWS,
   }));
 
-/** What is in the window after so many seconds in which nothing happens. */
+/** What the window contains after some seconds without requests. */
 function after(at: Window, seconds: number): Window {
   const length = at.windowSeconds / SUB_WINDOWS;
   const gone = Math.min(SUB_WINDOWS + 1, Math.floor((at.elapsed + seconds) / length + 1e-9));

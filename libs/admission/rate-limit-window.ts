@@ -1,31 +1,31 @@
 /**
- * A window slides in steps of a sixtieth. What a step has let through is let go when the whole of it is out of the window,
- * so the promise is strict, and a unit comes back by a sixtieth later than it could.
+ * A window slides in steps of one sixtieth, its sub-windows. The units of a sub-window become free when all of it has
+ * left the window. So the limit is never exceeded, and a unit becomes free up to one sub-window later than it could.
  */
 export const SUB_WINDOWS = 60;
 
-/** How a limit of a key stood when a statement looked at it. */
+/** A limit of a key as an admission statement read it. */
 export interface Window {
   readonly name: string;
   readonly limit: number;
   readonly windowSeconds: number;
-  /** What each sub-window that still counts has let through, the oldest first; one more than a window has. */
+  /** How much each sub-window that still counts has let through, the oldest first; one more than a window has. */
   readonly counts: readonly number[];
-  /** Seconds since the newest of them began. */
+  /** Seconds since the newest sub-window began. */
   readonly elapsed: number;
 }
 
-/** A limit as callers are told of it. */
+/** A limit as callers see it. */
 export interface RateLimitStatus {
   readonly name: string;
   readonly limit: number;
   readonly windowSeconds: number;
   readonly remaining: number;
-  /** Until more is there again; 0 where nothing is taken. */
+  /** Seconds until `remaining` grows; 0 if nothing has been taken. */
   readonly resetSeconds: number;
 }
 
-/** @param taken what has been taken since the statement looked */
+/** @param taken how much has been taken since the statement read the window */
 export function statusOf(window: Window, taken: number): RateLimitStatus {
   const { name, limit, windowSeconds } = window;
   const counts = taken === 0 ? window.counts : [...window.counts.slice(0, -1), window.counts.at(-1)! + taken];
@@ -34,7 +34,7 @@ export function statusOf(window: Window, taken: number): RateLimitStatus {
     name,
     limit,
     windowSeconds,
-    // A limit that was lowered may have let through more than it would now.
+    // A limit that was lowered may have let through more than it now allows.
     remaining: Math.max(0, limit - sum(counts)),
     resetSeconds: oldest < 0 ? 0 : secondsUntilGone(window, oldest),
   };
@@ -44,7 +44,7 @@ export function roomOf(windows: readonly Window[]): number {
   return Math.min(...windows.map(({ limit, counts }) => limit - sum(counts)));
 }
 
-/** Which limit an amount waits for the longest, and how long. One that never lets it through counts first: its window. */
+/** The limit with the longest wait. Limits that can never let the amount through come first; their wait is a window. */
 export function longestWait(
   windows: readonly Window[],
   amount: number,
@@ -65,7 +65,7 @@ function secondsUntilRoom(window: Window, amount: number): number {
   return secondsUntilGone(window, last);
 }
 
-/** Until a sub-window is out of the window as a whole: in whole seconds, at least one. */
+/** Whole seconds until all of a sub-window has left the window, at least one. */
 function secondsUntilGone({ windowSeconds, elapsed }: Window, index: number): number {
   return Math.max(1, Math.ceil(((index + 1) * windowSeconds) / SUB_WINDOWS - elapsed));
 }

@@ -5,8 +5,8 @@ import { Gauges } from '#libs/platform/metrics.js';
 import { StateBoundCache, type Loaded } from './state-bound-cache.js';
 
 /**
- * A database with one shard whose state counts its changes, a node that follows it, and statements that take their snapshot
- * when they begin and respond whenever the scheduler wants.
+ * A database with one shard whose state counts its changes, a node that follows it, and statements that take their
+ * snapshot when they begin and respond when the scheduler chooses.
  */
 class World {
   seq = 0;
@@ -27,7 +27,7 @@ class World {
     follow: (follower: StateBoundCache<Value>) => (this.#follower = follower),
     refresh: async () => {
       const seq = await this.#respond('refresh', this.seq);
-      // In their order, as one reader has them.
+      // In their order, because one reader reads the states.
       for (let next = this.#known.seq + 1; next <= seq; next++) {
         this.#follower!.forget(0, { seq: next, tag: String(next), kind: 'api_key', id: this.changed[next - 1]! });
       }
@@ -52,7 +52,7 @@ class World {
     return this.scheduler.schedule(Promise.resolve(response), what);
   }
 
-  /** What the database had for a key when its state was that which the node knows. */
+  /** The value of a key in the database as of the state that the node knows. */
   asOfKnown(key: string): number {
     const lastChange = this.changed.slice(0, this.#known.seq).lastIndexOf(key);
     return lastChange + 1;

@@ -5,7 +5,7 @@ import { PlainCounter, type Count, type Gauges } from '#libs/platform/metrics.js
 import { traced } from '#libs/platform/tracing.js';
 import type { AuthorizationChange, AuthorizationStates, StateFollower } from './authorization-states.js';
 
-/** What was loaded, and the state of its shard, of one and the same instant. */
+/** A loaded value and the state of its shard, both of the same instant. */
 export interface Loaded<V> {
   readonly value: V;
   readonly shard: number;
@@ -19,27 +19,27 @@ export interface Entry<V> {
 }
 
 export interface StateBoundCacheOptions<V> {
-  /** What it is called in the metrics. */
+  /** The name of the cache in metrics. */
   readonly name: string;
   readonly max: number;
-  /** What all values may take, with their places here. */
+  /** The maximum size of all values, including the overhead of the cache. */
   readonly maxBytes: number;
-  /** What a value takes, about, as {@link bytesOf} counts it. */
+  /** The approximate size of a value, as {@link bytesOf} counts it. */
   readonly sizeOf: (value: V) => number;
-  /** One statement, one snapshot: were value and state read apart, a change between them would go unnoticed. */
+  /** Must read value and state in one statement: with two snapshots, a change between them would go unnoticed. */
   readonly load: (key: string) => Promise<Loaded<V> | null>;
-  /** The UUID of what changes most often, by which a value is found without looking at all of them. */
+  /** The UUID of the object that changes most often. A change finds its values by it, without a scan. */
   readonly idOf: (value: V) => string;
-  /** Which values a change of anything else makes wrong; null for none, which saves looking at them. */
+  /** Which values a change of any other object makes wrong; null for none, which saves a scan. */
   readonly madeWrongBy: (change: AuthorizationChange) => ((value: V) => boolean) | null;
 }
 
 const LOAD_ATTEMPTS = 10;
-/** What is not there is not asked for again for a while. Its key cannot be known to anybody before it is made. */
+/** A missing value is not loaded again for a while. This is safe: no caller can know a key before it is created. */
 const MAX_MISSING = 10_000;
 const MAX_MISSING_BYTES = 4 * 1024 * 1024;
 const MISSING_MS = 60_000;
-/** An entry's share of the cache itself, of the lists by id and by shard, and of the id, measured. */
+/** Measured: the overhead of an entry in the cache and in the indexes by id and by shard. */
 const PLACE_BYTES = 500;
 
 const hits = new PlainCounter('keyledger_cache_hits_total', 'Lookups that the cache answered', ['cache']);
@@ -50,9 +50,8 @@ const misses = new PlainCounter(
 );
 
 /**
- * Values that are valid as of the state that {@link AuthorizationStates} knows, never of another: a load that is newer than
- * that state waits until the state has come after it, and an older one is made anew if anything has changed since that
- * concerns it.
+ * A cache whose values are valid exactly as of the state that {@link AuthorizationStates} knows. If a loaded value is
+ * newer, the cache refreshes that state first. If it is older and a later change concerns it, the cache loads it again.
  */
 export class StateBoundCache<V extends object> implements StateFollower {
   readonly #entries: LRUCache<string, Entry<V>>;
@@ -77,7 +76,7 @@ export class StateBoundCache<V extends object> implements StateFollower {
       max: options.max,
       maxSize: options.maxBytes,
       sizeCalculation: ({ value }, key) => PLACE_BYTES + bytesOf(key) + options.sizeOf(value),
-      dispose: (entry, key) => this.#unlist(key, entry),
+      dispose: (entry, key) => this.#removeFromIndexes(key, entry),
     });
     states.follow(this);
     const labels = { cache: options.name };
@@ -91,12 +90,12 @@ export class StateBoundCache<V extends object> implements StateFollower {
     );
   }
 
-  /** Valid as of the state that is known now; nothing may be awaited between this and reading that state. */
+  /** The value as of the known state. Do not `await` between this call and reading that state. */
   get(key: string): Entry<V> | undefined {
     return this.#entries.get(key);
   }
 
-  /** The same where a request looks for the first time, which is what counts as a hit. */
+  /** The same for the first lookup of a request, which counts as a hit. */
   lookUp(key: string): Entry<V> | undefined {
     const entry = this.get(key);
     if (entry) this.#hits.value += 1;
@@ -104,8 +103,8 @@ export class StateBoundCache<V extends object> implements StateFollower {
   }
 
   /**
-   * Loads it unless it is there. Many calls share one load.
-   * @returns false when there is none
+   * Loads a value into the cache. Concurrent calls share one load.
+   * @returns false if there is no such value
    */
   learn(key: string): Promise<boolean> {
     this.#misses.value += 1;
@@ -141,10 +140,10 @@ export class StateBoundCache<V extends object> implements StateFollower {
         return false;
       }
       if (!this.states.since(loaded.shard, loaded)) await this.states.refresh();
-      // No await from here on: the state could move in between.
+      // No await from here on: the state could change in between.
       const since = this.states.since(loaded.shard, loaded);
       if (since && !since.some((change) => this.#makesWrong(change, loaded.value))) {
-        this.#list(key, loaded);
+        this.#add(key, loaded);
         return true;
       }
     }
@@ -156,9 +155,9 @@ export class StateBoundCache<V extends object> implements StateFollower {
     return change.id === this.options.idOf(value) || (this.options.madeWrongBy(change)?.(value) ?? false);
   }
 
-  #list(key: string, { value, shard }: Loaded<V>): void {
+  #add(key: string, { value, shard }: Loaded<V>): void {
     this.#entries.set(key, { value, shard });
-    // Too large for the cache.
+    // The cache rejects values that are too large.
     if (!this.#entries.has(key)) return;
     const id = this.options.idOf(value);
     this.#byId.set(id, [...(this.#byId.get(id) ?? []).filter((other) => other !== key), key]);
@@ -166,7 +165,7 @@ export class StateBoundCache<V extends object> implements StateFollower {
     this.#byShard.set(shard, ofShard.add(key));
   }
 
-  #unlist(key: string, { value, shard }: Entry<V>): void {
+  #removeFromIndexes(key: string, { value, shard }: Entry<V>): void {
     const id = this.options.idOf(value);
     const others = (this.#byId.get(id) ?? []).filter((other) => other !== key);
     if (others.length > 0) this.#byId.set(id, others);

@@ -7,21 +7,21 @@ import { badCursor, pageOf, pageRequest } from '#libs/platform/pages.js';
 import { DAY_MS, statusCondition } from './key-lifecycle.js';
 
 export interface ApiKeySearch {
-  /** Those whose keys the caller manages. */
+  /** The organizations whose keys the caller manages. */
   readonly organizationIds: readonly string[];
-  /** Among them those where the caller manages the keys of this user alone. */
+  /** Those of these organizations in which the caller manages only the keys of this user. */
   readonly ownKeysOnly: { readonly organizationIds: readonly string[]; readonly userId: string | null };
-  /** The one project whose keys the caller manages. */
+  /** The project to which the caller is limited. */
   readonly withinProject: string | null | undefined;
   readonly projectId?: string | undefined;
-  /** Those of a key that is looked for; by default any. */
+  /** Only keys with one of these statuses; by default all. */
   readonly statuses?: readonly ApiKeyStatus[] | undefined;
   readonly environment?: Environment | undefined;
   readonly externalId?: string | undefined;
   readonly search?: string | undefined;
-  /** Only keys that are older than this and were not used for so long. */
+  /** Only keys that were created, and last used, more than this many days ago. */
   readonly unusedForDays?: number | undefined;
-  /** A field, with a minus for descending. */
+  /** A field; a minus before it means descending. */
   readonly sort: string;
   readonly limit: number;
   readonly cursor?: string | undefined;
@@ -33,14 +33,14 @@ interface FoundPage {
   readonly nextCursor: string | null;
 }
 
-/** By what keys are sorted, and its type. The id decides among equals, so that no page repeats or skips a key. */
+/** The sort keys and their types. Equal keys are sorted by id, so that no page repeats or skips a key. */
 const sortKeys: Record<string, { expression: string; type: string }> = {
   created_at: { expression: 'k.created_at', type: 'timestamptz' },
   name: { expression: 'lower(k.name)', type: 'text' },
   last_used_at: { expression: `coalesce(greatest(u.last_used_at, v.last_at), '-infinity')`, type: 'timestamptz' },
 };
 
-/** Finds a page of keys by their ids, sorted. One statement: the page and the total are of the same instant. */
+/** Finds the ids of a page of keys. One statement, so that the page and the total belong to the same instant. */
 export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Date): Promise<FoundPage> {
   const descending = query.sort.startsWith('-');
   const { expression, type } = sortKeys[query.sort.replace(/^-/, '')]!;
@@ -51,7 +51,7 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
       `WITH found AS (
          SELECT k.id, ${expression} AS sort_key
          FROM api_key k LEFT JOIN api_key_usage u ON u.api_key_id = k.id
-         -- Few keys ask for verifications.
+         -- This table is small: few keys ask for verifications.
          LEFT JOIN (SELECT api_key_id, max(last_at) AS last_at FROM api_key_verifications GROUP BY 1) v
            ON v.api_key_id = k.id
          WHERE k.organization_id = ANY($1) AND k.deleted_at IS NULL AND $2::timestamptz IS NOT NULL
@@ -86,11 +86,11 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
         query.unusedForDays ? new Date(now.getTime() - query.unusedForDays * DAY_MS) : null,
         uuidOf('key', query.search),
         uuidOf('secret', query.search),
-        query.search ? shownOf(query.search) : null,
+        query.search ? displayedCharactersOf(query.search) : null,
       ],
     )
     .catch((error: { code?: string }) => {
-      // A cursor whose sort key was tampered with is no value of its type.
+      // Class 22: the sort key of a cursor that was tampered with does not parse as its type.
       throw error.code?.startsWith('22') ? badCursor() : error;
     });
   const { items, nextCursor } = pageOf(rows, request, (row) => JSON.stringify([query.sort, row.sort_key, row.id]));
@@ -101,12 +101,12 @@ function uuidOf(type: 'key' | 'secret', text: string | undefined): string | null
   return text && isId(type, text) ? toUuid(text) : null;
 }
 
-/** The 6 random characters that lists show of a secret. By them a key is found by a secret that was rotated away, too. */
-function shownOf(text: string): string | null {
+/** The 6 random characters of a secret that lists show. A search finds a key by those of a replaced secret, too. */
+function displayedCharactersOf(text: string): string | null {
   return /^[a-z][a-z0-9_]{0,30}_([0-9A-Za-z]{6})$/.exec(text)?.[1] ?? null;
 }
 
-/** What a cursor holds: by what the list was sorted, and where its last key stands in it. */
+/** The content of a cursor: the sort order of the list, and the sort key and id of the last key on the page. */
 const Position = z.tuple([z.string(), z.string(), z.string()]);
 
 function readPosition(text: string | undefined) {

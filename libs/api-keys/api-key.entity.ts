@@ -8,57 +8,57 @@ const ApiKeySchema = defineEntity({
   name: 'ApiKey',
   properties: {
     id: typeId('key').primary(),
-    /** Its second identity, for those who know keys by number; the database gives it. */
+    /** A second id, assigned by the database, for clients that identify keys by number. */
     number: p.bigint('number').autoincrement(),
     organizationId: typeId('org'),
-    /** The one project to which it is limited. */
+    /** The project to which the key is limited. */
     projectId: typeId('proj').nullable(),
     name: p.string(),
     description: p.text().nullable(),
-    /** The customer's own name for whom or what the key is. */
+    /** The customer's own id for the owner or the purpose of the key. */
     externalId: p.string().nullable(),
-    /** For the people who manage the key. */
+    /** A note for the users who manage the key. */
     ownerNote: p.text().nullable(),
     metadata: p.json().$type<Metadata>(),
-    /** Names the key in the open. */
+    /** Names the key where secrets must not appear, as on a web page. */
     publicKey: p.string(),
-    /** How the present secret begins: its prefix and 6 characters. */
+    /** The beginning of the current secret: its prefix and 6 characters. */
     prefix: p.string(),
     environment: p.string().$type<Environment>(),
     scopes: p.array().$type<string[]>(),
     allowedDomains: p.array().$type<string[]>(),
-    /** What the public key alone reaches; null for what follows from the scopes and the allowed domains. */
+    /** The scopes of the public key alone; null if they follow from the key's scopes and allowed domains. */
     publicScopes: p.array().$type<string[]>().nullable(),
     allowedIps: p.array().$type<string[]>(),
     rateLimits: p.json().$type<RateLimit[]>(),
     createdByType: p.string().$type<'user' | 'api_key'>(),
-    /** A bare UUID: whose it is, `createdByType` tells. */
+    /** A bare UUID. `createdByType` says whether it is a user's or a key's. */
     createdById: p.uuid(),
-    /** The person behind it: who made it, or who stands behind the key that made it. */
+    /** The user who created the key, or the accountable user of the key that created it. */
     accountableUserId: typeId('user'),
-    /** Made by somebody who manages their own keys only, so it manages no others either. */
+    /** The creator could manage only their own keys, so the key can manage no others either. */
     ownKeysOnly: p.boolean(),
     createdAt: p.datetime(),
     updatedAt: p.datetime(),
     expiresAt: p.datetime().nullable(),
     rotatedAt: p.datetime().nullable(),
     disabledAt: p.datetime().nullable(),
-    /** What revokes the key sets this; what asks whether the key is revoked reads `revokedAt`. */
+    /** Set by code that revokes the key. Code that checks whether the key is revoked reads `revokedAt`. */
     ownRevokedAt: p.datetime().name('revoked_at').nullable(),
-    /** Also of a key whose row a mass revocation has not reached yet. */
+    /** Also set for a key whose row a mass revocation has not reached yet. */
     revokedAt: p
       .datetime()
       .name('effective_revoked_at')
       .nullable()
       .formula((columns) => revokedAt(String(columns))),
-    /** Gone from every list; the row stays for the audit log. */
+    /** No list shows a deleted key. Its row stays for the audit log. */
     deletedAt: p.datetime().nullable(),
-    /** Counts its changes: what If-Match compares. */
+    /** Counts the changes of the key. If-Match compares it. */
     version: p.integer(),
   },
 });
 
-/** What a customer manages. Its secrets are rows of their own. */
+/** An API key. Its secrets are separate rows. */
 export class ApiKey extends ApiKeySchema.class {}
 ApiKeySchema.setClass(ApiKey);
 
@@ -67,12 +67,12 @@ const ApiKeySecretSchema = defineEntity({
   properties: {
     id: typeId('secret').primary(),
     apiKeyId: typeId('key'),
-    /** The first 10 random characters of the token: by it the row is found. */
+    /** The first 10 random characters of the token, by which the row is found. */
     handle: p.string(),
     /** Argon2id over the whole token. */
     hash: p.string(),
     createdAt: p.datetime(),
-    /** From then on it no longer verifies; null while it is the key's secret. */
+    /** From this instant on, the secret no longer works; null for the current secret. */
     endedAt: p.datetime().nullable(),
   },
 });

@@ -56,7 +56,7 @@ export class ApiKeysController {
       metadata: body.metadata,
       organizationId: body.organization_id,
       projectId: body.project_id,
-      scopes: body.scopes ?? scopesLeftOut(caller),
+      scopes: body.scopes ?? defaultScopes(caller),
       environment: body.environment,
       expiresInDays: body.expires_in_days,
       allowedDomains: body.allowed_domains,
@@ -266,7 +266,7 @@ export class ApiKeysController {
     };
   }
 
-  /** With the tag that `If-Match` takes. */
+  /** Adds the ETag that `If-Match` compares. */
   #presentTagged(reply: FastifyReply, view: ApiKeyView) {
     void reply.header('etag', etagOf(view.apiKey.version));
     return this.#present(view);
@@ -307,13 +307,13 @@ export class ApiKeysController {
   }
 }
 
-/** Whoever automates the making of keys says what they are for. */
-function scopesLeftOut(caller: Principal): 'all' {
+/** The scopes of a new key if the request has none. A key that creates keys must name them. */
+function defaultScopes(caller: Principal): 'all' {
   if (caller.type === 'user') return 'all';
   throw invalidInput({ location: 'body.scopes', message: 'must be given when a key creates a key' });
 }
 
-/** What a service tells of its caller's request, as it may stand in the audit log. */
+/** Redacts what a service reports about its caller's request, for the audit log. */
 function recorded(text: string | undefined): string | null {
   return text === undefined ? null : withoutSecrets(text);
 }

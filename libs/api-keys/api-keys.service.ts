@@ -63,7 +63,7 @@ export interface NewApiKey {
   readonly metadata?: Metadata | undefined;
   readonly organizationId?: string | undefined;
   readonly projectId?: string | undefined;
-  /** `all` that may be granted, or those of them that are of the `application`. */
+  /** `all` means every scope that the caller may grant, `application` the application scopes among them. */
   readonly scopes: readonly string[] | 'all' | 'application';
   readonly environment?: Environment | undefined;
   readonly expiresInDays?: number | undefined;
@@ -71,9 +71,9 @@ export interface NewApiKey {
   readonly publicScopes?: readonly string[] | null | undefined;
   readonly allowedIps?: readonly string[] | undefined;
   readonly rateLimits?: readonly RateLimit[] | undefined;
-  /** How its secrets begin, for good; by default as the environment has it. */
+  /** The beginning of all secrets of the key; by default, the environment selects it. */
   readonly prefix?: string;
-  /** No other live key of the organization may have its name. */
+  /** No other active or disabled key of the organization may have this name. */
   readonly uniquelyNamed?: boolean;
 }
 
@@ -88,12 +88,12 @@ export interface ApiKeyPatch extends Partial<KeyTexts> {
   readonly rate_limits?: RateLimit[] | undefined;
 }
 
-/** What a list is asked for; where, is what the caller manages. */
+/** The filters of a list. The authority of the caller determines which organizations and projects it covers. */
 export type ApiKeyQuery = Omit<ApiKeySearch, 'organizationIds' | 'withinProject' | 'ownKeysOnly'> & {
   readonly organizationId?: string | undefined;
 };
 
-/** A key as the API shows it: with what was counted of it. */
+/** A key as the API shows it, with its usage counts. */
 export interface ApiKeyView {
   readonly apiKey: ApiKey;
   readonly usage: KeyUsage | undefined;
@@ -108,15 +108,15 @@ export interface ApiKeyWithToken extends ApiKeyView {
   readonly token: string;
 }
 
-/** How many keys a list without pages has at the most. */
+/** The maximum number of keys in a list without pages. */
 const MAX_UNPAGED = 1_000;
 
 const MANAGE = 'api-keys:manage';
 
-/** What ends something that worked. An update may narrow a key, too, but is no way to stop one at once. */
+/** Operations that end something that worked. An update can narrow a key too, but is no way to stop a key at once. */
 const takesAway: ReadonlySet<KeyOperation> = new Set(['rotate', 'disable', 'revoke', 'delete']);
 
-/** A handle has ten random characters; a collision is a curiosity, not a failure. */
+/** A handle has ten random characters. After a collision, which is very unlikely, try another one. */
 const HANDLE_ATTEMPTS = 3;
 
 @Injectable()
@@ -150,7 +150,7 @@ export class ApiKeysService {
     const { projectId } = await this.#authorize(before, held, request, this.clock.now(), LockMode.NONE);
     await this.limits.refuseTooMany(before, organizationId, projectId, 1);
 
-    // Hashed before the transaction: no lock is held while Argon2id runs.
+    // Hash the token before the transaction, so that no lock is held while Argon2id runs.
     return this.#withNewToken(principal, input.prefix ?? `sk_${environment}`, ({ token, handle, prefix, hash }) =>
       this.changes.inTurn(turnOf(principal)).create(organizationId, async ({ em, record }) => {
         const own = await this.authorities.requireNow(em, principal, MANAGE, organizationId, 'project');
@@ -240,8 +240,8 @@ export class ApiKeysService {
   }
 
   /**
-   * The whole of a list, for those who know no pages.
-   * @throws DomainError `limit_reached` where it is longer than {@link MAX_UNPAGED}
+   * The complete list, for clients that do not support pages.
+   * @throws DomainError `limit_reached` if the list is longer than {@link MAX_UNPAGED}
    */
   async listAll(principal: Principal, query: Omit<ApiKeyQuery, 'limit' | 'cursor'>): Promise<ApiKeyView[]> {
     const { data, nextCursor } = await this.list(principal, { ...query, limit: MAX_UNPAGED });
@@ -258,7 +258,7 @@ export class ApiKeysService {
     return (await this.#withUsage(em, [await this.#find(em, principal, id)]))[0]!;
   }
 
-  /** Those that have not ended, the newest first. With its key a secret ends, too. */
+  /** The secrets that have not ended, the newest first. A key in a final state has none. */
   async listSecrets(principal: Principal, id: string): Promise<SecretView[]> {
     const em = this.em.fork();
     const now = this.clock.now();
@@ -272,12 +272,12 @@ export class ApiKeysService {
     return secrets.map((secret) => ({ secret, lastUsedAt: lastUses.get(secret.id) ?? null }));
   }
 
-  /** A key by its number, wherever it is; whether the caller may know of it, is the caller's question. */
+  /** Finds a key of any organization by its number. The calling code must check whether its user may see the key. */
   async findByNumber(number: number): Promise<Pick<ApiKey, 'id' | 'organizationId'> | null> {
     return this.em.fork().findOne(ApiKey, { number, deletedAt: null });
   }
 
-  /** Whose keys the principal may verify: of one project, of an organization, of all of them. */
+  /** Which keys the principal may verify: those of one project, of its organizations, or of all organizations. */
   async verifiable(principal: Principal): Promise<(record: ApiKeyRecord) => boolean> {
     if (principal.type === 'api_key' && principal.scopes.includes('deployment:verify')) return () => true;
     const organizations = await this.authorities.organizationsWith(this.em.fork(), principal, 'api-keys:verify');
@@ -287,11 +287,11 @@ export class ApiKeysService {
     };
   }
 
-  /** @param graceSeconds how long the present secret lives on; those before it end now */
+  /** @param graceSeconds how long the current secret still works; earlier ones end now */
   async rotate(principal: Principal, id: string, graceSeconds: number): Promise<ApiKeyWithToken> {
     const em = this.em.fork();
     const before = await this.#find(em, principal, id);
-    // Before Argon2id runs, and again in the transaction.
+    // Check before Argon2id runs, and again in the transaction.
     const held = await asMissing(noSuchKey, () =>
       this.authorities.requireAsMember(em, principal, MANAGE, before.organizationId, 'project'),
     );
@@ -311,7 +311,7 @@ export class ApiKeysService {
         apiKey.prefix = prefix;
         apiKey.rotatedAt = now;
         touch(apiKey, now);
-        // The old one first: a key has one present secret, and the database holds us to it.
+        // Write the end of the old secret first: a unique index allows one current secret for each key.
         await em.flush();
         const secret = newSecret(em, id, handle, hash, now);
         await em.flush();
@@ -352,10 +352,10 @@ export class ApiKeysService {
         ...(changes['allowed_ips'] && { allowedIps: patch.allowed_ips }),
         ...(changes['rate_limits'] && { rateLimits: patch.rate_limits }),
       });
-      // Whoever may manage a key may narrow it; what it gains has to be one's own.
+      // A caller that manages a key may narrow it. To widen it, the caller must have the new rights.
       if (beyond(held, authorityOf(apiKey)).length > 0) refuseBeyond(own, authorityOf(apiKey));
       this.#refuseBadPublicScopes(apiKey.scopes, apiKey.publicScopes);
-      // Whoever opens a key to pages can write an Origin themselves: what it then reaches has to be one's own, too.
+      // The same holds for the public key, because the caller could use it with a forged Origin.
       const inPublic = this.#publicReach(apiKey);
       if (isWider(inPublic, heldInPublic)) refuseBeyond(own, { ...authorityOf(apiKey), scopes: inPublic.scopes });
       const gained = missingScopes(held.scopes, apiKey.scopes);
@@ -380,14 +380,14 @@ export class ApiKeysService {
     return this.#change(principal, id, 'disable', (alteration) => enter(alteration, operations.disable.event, {}));
   }
 
-  /** The row stays listed. A second time changes nothing. */
+  /** Lists still show a revoked key. A repetition changes nothing. */
   revoke(principal: Principal, id: string): Promise<ApiKeyView> {
     return this.#change(principal, id, 'revoke', (alteration) =>
       enter(alteration, operations.revoke.event, { deleted: false }),
     );
   }
 
-  /** Revoked, and gone from every list. */
+  /** Revokes the key and removes it from every list. */
   async delete(principal: Principal, id: string): Promise<void> {
     const before = await this.#find(this.em.fork(), principal, id);
     await this.#alter(principal, before, 'delete', async (alteration) =>
@@ -395,7 +395,10 @@ export class ApiKeysService {
     );
   }
 
-  /** Those that an operator can end, wherever they are: else one that is made by somebody who goes could outlive them. */
+  /**
+   * The keys of all organizations that have `deployment:verify`. Operators can revoke them, because such a key could
+   * otherwise outlive the access of its creator.
+   */
   async listServiceKeys(operator: UserPrincipal): Promise<ApiKeyView[]> {
     await this.operatorReads.record(operator, DEPLOYMENT_ID);
     const em = this.em.fork();
@@ -440,9 +443,9 @@ export class ApiKeysService {
   }
 
   /**
-   * What a new key may do. Asked before Argon2id runs, which nobody is to make us do who may not have the key, and again in the
-   * transaction that makes it.
-   * @throws DomainError for all that a creation is refused for
+   * The authority of a new key. It is checked before Argon2id runs, so that a caller who may not create the key cannot
+   * make the API run it, and again in the transaction that creates the key.
+   * @throws DomainError for every reason to reject the creation
    */
   async #authorize(
     em: EntityManager,
@@ -452,7 +455,7 @@ export class ApiKeysService {
     lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE,
   ): Promise<Authority> {
     const { organizationId, environment } = input;
-    // Locked where names are compared, or two that are made at once would not see each other.
+    // Lock the organization if names must be unique: two concurrent creations would not see each other.
     const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId, {
       lockMode: input.uniquelyNamed ? lockMode : LockMode.NONE,
     });
@@ -495,7 +498,7 @@ export class ApiKeysService {
   ): Promise<ApiKeyView> {
     const em = this.em.fork();
     const before = await this.#find(em, principal, id);
-    // Before the change has its locks, which others wait for: no change of a key alters its usage.
+    // Read the usage before the change takes its locks: other changes wait for these, and no change of a key alters it.
     const usage = (await this.usage.ofApiKeys(em, [id])).get(id);
     return this.#alter(principal, before, operation, async (alteration) => {
       await work(alteration);
@@ -503,7 +506,7 @@ export class ApiKeysService {
     });
   }
 
-  /** A change of one key that ends decisions made before it. Actor and key are read again under the shard's lock. */
+  /** Makes a change of one key that invalidates earlier decisions. Reads actor and key again under the shard's lock. */
   #alter<T>(
     principal: Principal,
     before: ApiKey,
@@ -559,7 +562,7 @@ export class ApiKeysService {
     return { domains: [...allowedDomains], scopes: scopesOfPublicKey(key, this.registered.application) };
   }
 
-  /** @throws DomainError that names every scope which a public key of these scopes cannot have */
+  /** @throws DomainError that names every scope that the public key of such a key cannot have */
   #refuseBadPublicScopes(scopes: readonly string[], publicScopes: readonly string[] | null | undefined): void {
     const possible = commonScopes(scopes, this.registered.application);
     const excess = missingScopes(possible, publicScopes ?? []);
@@ -581,12 +584,12 @@ export class ApiKeysService {
 
 interface Alteration {
   readonly em: EntityManager;
-  /** As it is now, locked. */
+  /** The current row, locked. */
   readonly apiKey: ApiKey;
-  /** What the actor may do here, as it is now. */
+  /** The current authority of the actor in the organization. */
   readonly own: Authority;
   readonly now: Date;
-  /** From which state to which it takes the key. */
+  /** The transition of the key. */
   readonly step: Step;
   readonly record: <T extends ApiKeyEventType>(event: Pick<NewEvent<T>, 'type' | 'data'>) => void;
 }
@@ -595,7 +598,7 @@ type Step = Exclude<Transition, { readonly refused: unknown }>;
 
 type ApiKeyEventType = Extract<DomainEventType, `api_key.${string}`>;
 
-/** What everybody reaches who has the public key and comes from one of the domains, or says so. */
+/** What the public key alone allows, for anyone whose Origin header names one of the domains. */
 interface PublicReach {
   readonly domains: readonly string[];
   readonly scopes: readonly string[];
@@ -626,13 +629,13 @@ function authorityOf(apiKey: ApiKey): Authority {
   };
 }
 
-/** Whether a key is among those that an authority manages. */
+/** Whether an authority covers the management of a key. */
 function manages({ projectId, keysOf }: Authority, apiKey: ApiKey): boolean {
   if (projectId && apiKey.projectId !== projectId) return false;
   return !keysOf || apiKey.accountableUserId === keysOf;
 }
 
-/** The same as a search. A caller that is limited to a project, or to somebody's keys, is so wherever it is. */
+/** The same as search filters. A limit to a project, or to one user's keys, is the same in all organizations. */
 function searchWithin(managed: ReadonlyMap<string, Authority>) {
   const limited = [...managed].filter(([, { keysOf }]) => keysOf !== null);
   return {
@@ -645,13 +648,13 @@ function searchWithin(managed: ReadonlyMap<string, Authority>) {
   };
 }
 
-/** Among the keys that have not ended. */
+/** Only keys that have not ended block a name. */
 async function refuseTakenName(em: EntityManager, organizationId: string, name: string, now: Date): Promise<void> {
   const taken = await em.count(ApiKey, { organizationId, name, ...notEnded(now) });
   if (taken > 0) throw new DomainError('conflict', 'A key with this name exists; delete it, or take another name');
 }
 
-/** @param locked so that it is still there when the key is */
+/** @param locked keeps the project from being deleted before the key is committed */
 async function requireProject(em: EntityManager, organizationId: string, id: string, locked: boolean): Promise<void> {
   const options = { lockMode: locked ? LockMode.PESSIMISTIC_READ : LockMode.NONE };
   if (!(await em.findOne(Project, { id, organizationId, deletedAt: null }, options))) throw noSuchProject();
@@ -664,12 +667,12 @@ function refuseBeyondCeiling(ceiling: readonly string[] | null | undefined, scop
   }
 }
 
-/** The keys that are active or disabled. */
+/** A filter for keys that are active or disabled. */
 function notEnded(now: Date) {
   return { deletedAt: null, revokedAt: null, $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }] };
 }
 
-/** What `PATCH` can change, by its names in the API. */
+/** The fields that `PATCH` can change, by their names in the API. */
 function fieldsOf(apiKey: ApiKey) {
   return {
     name: apiKey.name,
@@ -684,19 +687,19 @@ function fieldsOf(apiKey: ApiKey) {
   };
 }
 
-/** Instants as we write them, so that the same one in another zone is no change. */
+/** Formats the expiry as the API does, so that the same instant in another time zone is not a change. */
 function normalize(patch: ApiKeyPatch) {
   return { ...patch, ...(patch.expires_at && { expires_at: new Date(patch.expires_at).toISOString() }) };
 }
 
-/** @throws DomainError where the operation does not apply to a key in this state */
+/** @throws DomainError if the operation does not apply to a key in this state */
 function requireTransition(apiKey: ApiKey, operation: KeyOperation, now: Date): Step {
   const step = transition(apiKey, operation, now);
   if ('refused' in step) throw new DomainError(step.refused, step.why);
   return step;
 }
 
-/** Takes the key to the state that the operation leads to, and records it; nothing where the key is in that state. */
+/** Moves the key to the target state of the operation, and records this. Does nothing if the key is in that state. */
 function enter<T extends ApiKeyEventType>(
   { apiKey, step, now, record }: Pick<Alteration, 'apiKey' | 'step' | 'now' | 'record'>,
   type: T,

@@ -10,21 +10,21 @@ import { aboutProject } from './api-key.js';
 import { expiredUnrevoked } from './key-lifecycle.js';
 import { revokedAt } from './revoked-at.js';
 
-/** Whole days before an expiry at which there is a notice of it; 0 is the expiry itself. */
+/** A notice is due this many days before the expiry of a key; 0 is the expiry itself. */
 const LEADS = [7, 1, 0];
 
-/** So many keys in one transaction, however many expire at once. */
+/** The maximum number of keys in one transaction, however many expire at once. */
 const CHUNK = 500;
 
 /**
- * The estimate of the database's clock may run ahead by a round trip. The API, whose estimate never lags, no longer moves an
- * expiry that has passed by this much.
+ * The worker's estimate of the database's time may be ahead by a round trip. The API's estimate never lags, so the API
+ * no longer moves an expiry that has passed by this much.
  */
 const AHEAD_MS = 500;
 
 interface Taken {
   api_key_id: string;
-  /** As the database writes it: a `Date` would lose its microseconds. */
+  /** The text of the database, because a `Date` would lose its microseconds. */
   expires_at: string;
   days: number;
 }
@@ -41,9 +41,9 @@ interface Due {
 }
 
 /**
- * Whether a notice is due for a key `k` and a lead of `days`. None is for a key that was made within the lead: whoever gave
- * it three days knows. $2 is the instant.
- * @param revoked the SQL of when the key was revoked
+ * SQL: whether a notice is due for a key `k` and a lead of `days`. A key that was created with less time than the lead
+ * gets no notice, because its creator knows. $2 is the instant.
+ * @param revoked the SQL expression for the time of the revocation
  */
 function isDue(revoked: string): string {
   return `
@@ -52,7 +52,7 @@ function isDue(revoked: string): string {
         ELSE ${revoked} IS NULL AND k.expires_at > $2 AND k.expires_at <= $2 + make_interval(days => days) END`;
 }
 
-/** Each expiry and each lead once. */
+/** Takes notices that are due and have not been taken. Each expiry and lead is taken once. */
 const TAKE = `
   WITH found AS (
     SELECT k.id, k.expires_at, k.created_at, ${revokedAt('k')} AS revoked_at FROM api_key k
@@ -72,8 +72,8 @@ const TAKE = `
   RETURNING api_key_id, expires_at::text, extract(day FROM lead)::int AS days`;
 
 /**
- * What is due of what was taken, read again. Taking it waited for whoever changed the key meanwhile (by its foreign key) and
- * keeps it from changing until this transaction ends.
+ * Reads the keys of the taken notices again. The insert waited for concurrent changes of these keys, because of its
+ * foreign key, and no other transaction can change them until this one ends.
  */
 const READ = `
   SELECT DISTINCT ON (k.id) k.id AS api_key_id, k.organization_id, k.project_id, k.name, k.expires_at, days,
@@ -82,12 +82,12 @@ const READ = `
   JOIN api_key k ON k.id = taken.id AND k.expires_at = taken.expires_at
   JOIN authz_state a ON a.shard = get_byte(uuid_send(k.organization_id), 15) & 15
   WHERE ${isDue(revokedAt('k'))}
-  -- Where several leads are due at once, as after an expiry was moved, the nearest says it all.
+  -- If several leads are due at once, as after a change of the expiry, only the nearest gets an event.
   ORDER BY k.id, days`;
 
 /**
- * Writes the events that keys are about to expire or have expired. It decides nothing: a key is refused from its instant on,
- * with an event or without.
+ * Records that keys are about to expire or have expired. It decides nothing: an expired key is denied from the instant
+ * of its expiry on, whether the event exists or not.
  */
 @Injectable()
 export class ExpiryNotices {
@@ -97,7 +97,7 @@ export class ExpiryNotices {
     private readonly events: Events,
   ) {}
 
-  /** @returns the shards whose outbox has something new */
+  /** @returns the shards that have new events in the outbox */
   async run(): Promise<Set<number>> {
     await this.#readClock();
     const shards = new Set<number>();
@@ -145,7 +145,7 @@ export class ExpiryNotices {
       : this.events.encode({ ...about, type: 'api_key.expiring', data: { ...data, days_left: due.days } });
   }
 
-  /** In this process nobody else asks the database for its time. */
+  /** Needed because no other statement of this process reads the time of the database. */
   async #readClock(): Promise<void> {
     const sentAt = performance.now();
     const { rows } = await this.pool.query<{ now: number }>(

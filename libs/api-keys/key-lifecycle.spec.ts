@@ -47,7 +47,7 @@ describe('the state of a key', () => {
   });
 });
 
-/** A key with its secrets, as the service keeps it: what the machine says is what becomes of the rows. */
+/** A key with its secrets, changed as the service changes its rows. */
 class Key {
   life: KeyLife = {};
   secrets: { id: string; endedAt: Date | null }[] = [{ id: 's0', endedAt: null }];
@@ -84,10 +84,10 @@ class Key {
 
 interface Step {
   readonly operation: KeyOperation;
-  /** For an update: the new expiry from then on, null for none, undefined where other fields change. */
+  /** For an update: after how long the key expires, null for never, undefined if other fields change. */
   readonly expiresInMs: number | null | undefined;
   readonly graceSeconds: number;
-  /** How much time passes before it. */
+  /** How much time passes before the step. */
   readonly afterMs: number;
 }
 
@@ -102,7 +102,7 @@ const history = fc.record({
   steps: fc.array(step, { maxLength: 20 }),
 });
 
-/** Calls `look` after each step, and some time later. */
+/** Calls `look` after each step and again some time later. */
 function live(
   { expiresInMs, steps }: { expiresInMs: number | null; steps: readonly Step[] },
   look: (key: Key, now: Date, done?: { step: Step; before: KeyState; outcome: 'refused' | 'done' }) => void,

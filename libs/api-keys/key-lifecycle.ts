@@ -3,17 +3,17 @@ import type { DomainEventType } from '#libs/contract/events.js';
 import { isNotRevoked } from './revoked-at.js';
 
 /**
- * The life of a key as a state machine, without I/O. Four instants tell its state at any time; operations set three of them,
- * and time passes the fourth. `expired`, `revoked` and `deleted` are final: no operation and no time that passes leads from
- * them to a state in which a secret of the key verifies.
+ * The life of a key as a state machine, without I/O. Four instants determine its state at any time. Operations set
+ * three of them; the fourth, the expiry, takes effect when its time comes. `expired`, `revoked` and `deleted` are
+ * final: neither an operation nor the passing of time leads from them to a state in which a secret of the key works.
  */
 export interface KeyLife {
-  /** From this instant on the key has expired. */
+  /** From this instant on, the key has expired. */
   readonly expiresAt?: Date | null | undefined;
   readonly disabledAt?: Date | null | undefined;
   /**
-   * When the key was revoked, or what it depends on was. That it is set counts, not whether it has come: the clock of the
-   * node that revoked the key may be ahead of ours.
+   * When the key, or all keys of its project or member, were revoked. The key is revoked as soon as this is set, even
+   * if the instant is in the future: the clock of the node that revoked the key may be ahead of ours.
    */
   readonly revokedAt?: Date | null | undefined;
   readonly deletedAt?: Date | null | undefined;
@@ -21,7 +21,7 @@ export interface KeyLife {
 
 export type KeyState = ApiKeyStatus | 'deleted';
 
-/** Where several apply, the first one is the state: what is final hides what is not. */
+/** If several apply, the first one is the state: final states come before the others. */
 const inOrder: readonly { readonly state: KeyState; readonly applies: (life: KeyLife, now: Date) => boolean }[] = [
   { state: 'deleted', applies: ({ deletedAt }) => Boolean(deletedAt) },
   { state: 'revoked', applies: ({ revokedAt }) => Boolean(revokedAt) },
@@ -34,20 +34,20 @@ export function stateOf(life: KeyLife, now: Date): KeyState {
   return inOrder.find(({ applies }) => applies(life, now))!.state;
 }
 
-/** Whether nothing leads from this state to one in which a secret of the key verifies. */
+/** Whether no secret of a key in this state ever works again. */
 export function isFinal(state: KeyState): boolean {
   return state !== 'active' && state !== 'disabled';
 }
 
-/** The state as the API shows it. The API does not show a deleted key, and the verifier calls it revoked. */
+/** The state as the API shows it. The API does not show deleted keys; the verifier reports them as revoked. */
 export function statusOf(life: KeyLife, now: Date): ApiKeyStatus {
   const state = stateOf(life, now);
   return state === 'deleted' ? 'revoked' : state;
 }
 
 /**
- * The status as a condition on a row `k` of `api_key`, in the same order.
- * @param now the SQL of the instant as of which it holds
+ * SQL: whether a row `k` of `api_key` has this status, by the same order as {@link stateOf}.
+ * @param now the SQL expression for the instant
  */
 export function statusCondition(status: ApiKeyStatus, now: string): string {
   const isExpired = `k.expires_at <= ${now}`;
@@ -61,24 +61,25 @@ export function statusCondition(status: ApiKeyStatus, now: string): string {
 }
 
 /**
- * Whether a row `k` of `api_key` reached its expiry unrevoked. That is an end with an event, whatever followed.
- * @param revoked the SQL of when the key was revoked
+ * SQL: whether a row `k` of `api_key` reached its expiry before any revocation. Such an expiry has an event, even if
+ * the key was revoked later.
+ * @param revoked the SQL expression for the time of the revocation
  */
 export function expiredUnrevoked(now: string, revoked: string): string {
   return `(k.expires_at <= ${now} AND (${revoked} IS NULL OR k.expires_at <= ${revoked}))`;
 }
 
-/** What an operation that does not apply is answered: `conflict` for a key that has ended, `not_found` for one that is gone. */
+/** Why an operation does not apply: `conflict` for an expired or revoked key, `not_found` for a deleted one. */
 type Rejection = 'conflict' | 'not_found';
 
 interface Operation {
-  /** What is recorded where the operation changes anything. */
+  /** The event that is recorded if the operation changes anything. */
   readonly event: DomainEventType;
-  /** The state that it leads to, or why it does not apply. */
+  /** For each state, the state that the operation leads to, or why it does not apply. */
   readonly from: Readonly<Record<KeyState, KeyState | Rejection>>;
 }
 
-/** Every operation in every state. Where the state stays, `enable`, `disable` and `revoke` change nothing and record nothing. */
+/** Every operation in every state. If the state stays the same, `enable`, `disable` and `revoke` record nothing. */
 export const operations = {
   update: {
     event: 'api_key.updated',
@@ -112,7 +113,7 @@ export type Transition =
   | {
       readonly from: KeyState;
       readonly to: KeyState;
-      /** The instants that the operation sets. An update of the expiry sets that as well, if it {@link mayExpireAt} it. */
+      /** The instants that the operation sets. An update may also set the expiry, if {@link mayExpireAt} allows it. */
       readonly instants: Partial<Pick<KeyLife, 'disabledAt' | 'revokedAt' | 'deletedAt'>>;
     };
 
@@ -137,26 +138,26 @@ export function expiryIn(days: number | undefined, now: Date): Date | null {
   return days === undefined ? null : new Date(now.getTime() + days * DAY_MS);
 }
 
-/** An expiry lies in the future, within ten years. Null for a key that does not expire. */
+/** A new expiry must be in the future and within ten years. Null is for a key that does not expire. */
 export function mayExpireAt(expiresAt: Date | null, now: Date): boolean {
   return expiresAt === null || (expiresAt > now && expiresAt <= expiryIn(MAX_EXPIRY_DAYS, now)!);
 }
 
 export interface SecretLife {
   readonly id: string;
-  /** From then on it no longer verifies; null while it is the key's secret. */
+  /** From this instant on, the secret no longer works; null for the current secret. */
   readonly endedAt?: Date | null;
 }
 
-/** A secret that was replaced is refused as revoked from its end on, whatever becomes of its key. */
+/** From its end on, a replaced secret is denied as `revoked`, whatever the state of its key. */
 export function hasEnded({ endedAt }: Pick<SecretLife, 'endedAt'>, now: Date): boolean {
   return Boolean(endedAt && endedAt <= now);
 }
 
 /**
- * When each secret of a key ends by a rotation: the present one after the grace period, one that lives on from an earlier
- * rotation now. So two are alive at the most.
- * @param secrets of one key, with one present secret among them
+ * When each secret of a key ends because of a rotation: the current one after the grace period, one that still works
+ * after an earlier rotation now. So at most two secrets work at a time.
+ * @param secrets the secrets of one key, exactly one of them current
  */
 export function endsByRotation(
   secrets: readonly SecretLife[],

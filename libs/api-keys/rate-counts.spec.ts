@@ -12,7 +12,7 @@ interface Use {
   readonly amount: number;
 }
 
-/** As admission counts. */
+/** Counts as admission does. */
 function counted(windowSeconds: number, uses: readonly Use[]): RateCount {
   const place = (at: number) => Number((micros(at) * 60n) / (BigInt(windowSeconds) * 1_000_000n));
   const newest = Math.max(0, ...uses.map(({ at }) => place(at)));

@@ -1,19 +1,19 @@
 import { SUB_WINDOWS } from '#libs/admission/rate-limit-window.js';
 
-/** What a window of so many seconds has let through, by its sub-windows. */
+/** How much a window has let through, by sub-window. */
 export interface RateCount {
   readonly windowSeconds: number;
   /** The number of the newest sub-window, counted from 1970. */
   readonly newest: number;
-  /** What it and the sixty before it have let through, the oldest first. */
+  /** How much the newest sub-window and the sixty before it have let through, the oldest first. */
   readonly counts: readonly number[];
 }
 
 /**
- * With what a limit begins that a key is given: what its other limits, and those that it had, have counted. Otherwise a key
- * could get rid of what it has used by another name or another window.
- * @param current those that count every request until now
- * @param removed those that counted until they were removed
+ * The initial count of a new limit, taken from the other limits of the key and from its removed limits. Otherwise a
+ * limit could be reset by giving it another name or window.
+ * @param current the limits that have counted every request until now
+ * @param removed the limits that counted until they were removed
  */
 export function countOf(
   windowSeconds: number,
@@ -29,8 +29,7 @@ export function countOf(
 }
 
 /**
- * What is kept of the limits that a key no longer has: those whose window has not passed, the longest lasting, at most so
- * many.
+ * Which counts of removed limits to keep: those whose window has not passed, and of these the `most` that last longest.
  */
 export function kept(
   windows: readonly number[],
@@ -47,7 +46,7 @@ export function kept(
   return [...gone.values()].toSorted((one, other) => endOf(other) - endOf(one)).slice(0, most);
 }
 
-/** Each sub-window counts as if all of it had been let through at its end: a limit may let through less, never more. */
+/** Treats each sub-window as if all of it had been let through at its end: a limit may let through less, never more. */
 function inWindow(windowSeconds: number, known: RateCount, now: bigint): RateCount {
   const counts = Array.from({ length: SUB_WINDOWS + 1 }, () => 0);
   const newest = subWindowAt(now, windowSeconds);
@@ -62,7 +61,7 @@ function inWindow(windowSeconds: number, known: RateCount, now: bigint): RateCou
 
 const MICROS = 1_000_000n;
 
-/** @param at microseconds since 1970. In whole numbers, of which a double cannot hold the products. */
+/** @param at microseconds since 1970, as a bigint because the product exceeds the integers that a double represents */
 function subWindowAt(at: bigint, windowSeconds: number): number {
   return Number((at * BigInt(SUB_WINDOWS)) / (BigInt(windowSeconds) * MICROS));
 }
@@ -73,7 +72,7 @@ function endOfSubWindow(number: number, windowSeconds: number): bigint {
   return (sixtieths + BigInt(SUB_WINDOWS) - 1n) / BigInt(SUB_WINDOWS);
 }
 
-/** In seconds, when the last of it is out of the window. */
+/** When the newest sub-window leaves the window, in seconds since 1970. */
 function endOf({ newest, windowSeconds }: RateCount): number {
   return ((newest + 1) * windowSeconds) / SUB_WINDOWS + windowSeconds;
 }

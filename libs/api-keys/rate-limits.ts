@@ -28,8 +28,8 @@ const WRITE = `
     newest = excluded.newest, counts = excluded.counts`;
 
 /**
- * Within the change that sets a key's limits: makes what admission counts by these. A limit continues what was counted in its
- * window, whatever its name was; see {@link countOf}.
+ * Writes the rows with which admission counts. Call it within the change that sets a key's limits. A limit continues
+ * the count of its window, even under another name, see {@link countOf}.
  */
 export async function countRates(
   em: EntityManager,
@@ -40,7 +40,7 @@ export async function countRates(
   const current = rows.filter(({ name }) => name !== null);
   const removed = rows.filter(({ name }) => name === null);
   if (rateLimits.length === 0 && rows.length === 0) return;
-  // Only now: what was admitted until the rows were locked is counted, and none of it lies in the future.
+  // Read the time after locking the rows: it must not be before any admission that these rows count.
   const [{ now: text }] = await em.execute<[{ now: string }]>(
     'SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint::text AS now',
   );
@@ -62,15 +62,15 @@ export async function countRates(
   );
 }
 
-/** Why a limit did not let a request through, for people. */
+/** A human-readable explanation why a limit did not let a request through. */
 export function describeRateLimit({ name, limit, windowSeconds, remaining }: RateLimitStatus, cost: number): string {
-  const said = `The rate limit ${name} lets ${limit} through in ${windowSeconds} s`;
+  const description = `The rate limit ${name} lets ${limit} through in ${windowSeconds} s`;
   return cost > limit
-    ? `${said}: a request that takes ${cost} never fits`
-    : `${said}: ${remaining} are left, and the request takes ${cost}`;
+    ? `${description}: a request that takes ${cost} never fits`
+    : `${description}: ${remaining} are left, and the request takes ${cost}`;
 }
 
-/** The fields of draft-ietf-httpapi-ratelimit-headers-11: what the limits are, and how they stand. */
+/** The fields of draft-ietf-httpapi-ratelimit-headers-11: the limits and their status. */
 export function rateLimitHeaders(limits: readonly RateLimitStatus[] | undefined): Record<string, string> {
   if (!limits) return {};
   const list = (of: (limit: RateLimitStatus) => string) =>

@@ -14,7 +14,7 @@ import { invalidInput } from '#libs/platform/errors.js';
 @Injectable()
 export class RegisteredScopes {
   readonly all: readonly string[];
-  /** All that the scopes of the application reach, wildcards included. */
+  /** Everything that the application scopes cover, wildcards included. */
   readonly application: readonly string[];
 
   constructor(config: Config) {
@@ -30,8 +30,9 @@ export class RegisteredScopes {
   }
 
   /**
-   * What somebody may grant of it, of all or of the application alone. By name, not by wildcard: a scope that is registered later is not granted to keys of
-   * today. What reaches beyond the organization is granted only when it is asked for.
+   * The scopes that a caller with the `granted` scopes may grant: all, or those of the application. They are listed by
+   * name, not by wildcard, so that a key of today does not get scopes that are registered later. Scopes that reach
+   * beyond the organization are left out: a caller must name them.
    */
   within(
     granted: readonly string[],
@@ -48,8 +49,8 @@ export class RegisteredScopes {
   }
 
   /**
-   * @param location of the list in the request
-   * @throws DomainError that names every scope which is not registered.
+   * @param location where the list is in the request
+   * @throws DomainError that names every unregistered scope
    */
   refuseUnknown(location: string, scopes: readonly string[]): void {
     const unknown = unknownScopes(scopes, this.all);

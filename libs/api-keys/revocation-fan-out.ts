@@ -12,9 +12,9 @@ import { Events } from '#libs/outbox/event.js';
 import { shardOf } from '#libs/outbox/shard.js';
 import { aboutProject } from './api-key.js';
 
-/** Keys of one transaction: their events have less than a megabyte, and a change of one of them waits some 50 ms at most. */
+/** Keys per transaction. Their events take less than a megabyte, and a change of such a key waits up to about 50 ms. */
 const CHUNK = 500;
-/** How many mass revocations take turns, a chunk each, so that a large one does not keep the others waiting. */
+/** How many mass revocations take turns, one chunk each, so that a large one does not delay the others. */
 const TURNS = 20;
 const MAX_PAUSE_MS = 250;
 
@@ -41,12 +41,12 @@ interface RevokedKey {
   readonly name: string;
 }
 
-/** Only one worker at a time works on a mass revocation; a second one goes on to the next. */
+/** Only one worker at a time works on a mass revocation. A second worker skips it. */
 const TAKE = `
   SELECT id, organization_id, kind, revoked_at, seq::float8 AS seq, actor, ip, user_agent, request_id
   FROM api_key_revocation WHERE id = $1 FOR UPDATE SKIP LOCKED`;
 
-/** A key that was revoked by itself meanwhile is left as it is: it has its event already. */
+/** Skips keys that were revoked individually in the meantime: they have their event already. */
 const revokeSome = (column: string) => `
   WITH chunk AS (
     SELECT k.id FROM api_key_revocation r JOIN api_key k
@@ -59,9 +59,9 @@ const revokeSome = (column: string) => `
 const REVOKE_SOME = { project: revokeSome('project_id'), member: revokeSome('accountable_user_id') };
 
 /**
- * Carries a mass revocation to the rows of its keys, with an event for each, a chunk at a time. Every chunk is one
- * transaction: a crash loses none of it and doubles none, and the next run goes on from there. No permission depends on how
- * far it is, and it takes no lock of the authorization state.
+ * Writes a mass revocation to the rows of its keys, one chunk at a time, and records an event for each key. Every chunk
+ * is one transaction: after a crash, the next run continues there, and no event is lost or doubled. No decision depends
+ * on its progress, and it takes no lock of the authorization state.
  */
 @Injectable()
 export class RevocationFanOut {
@@ -79,7 +79,7 @@ export class RevocationFanOut {
   }
 
   /**
-   * Goes on until nothing is left, what is left is in the hands of another worker, or `isOver`.
+   * Runs until all mass revocations are finished or taken by another worker, or until `isOver` returns true.
    * @param stored called with each shard that has new events
    */
   async run(stored: (shard: number) => Promise<unknown>, isOver: () => boolean): Promise<void> {
@@ -95,7 +95,7 @@ export class RevocationFanOut {
         if (shard === undefined) continue;
         isAnyDone = true;
         await stored(shard);
-        // The database has as long for others.
+        // Rest as long as the chunk took, so that the database is free for other work.
         await sleep(Math.min(performance.now() - began, MAX_PAUSE_MS));
       }
     }
@@ -115,7 +115,7 @@ export class RevocationFanOut {
     return rows.map(({ id }) => id);
   }
 
-  /** @returns the shard of its organization; undefined where another worker has it, or has finished it */
+  /** @returns the shard of the organization; undefined if another worker has locked or finished the mass revocation */
   #revokeSome(id: string): Promise<number | undefined> {
     return inTransaction(this.pool, async (client) => {
       const { rows } = await client.query<Revocation>(TAKE, [id]);

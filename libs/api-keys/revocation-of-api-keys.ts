@@ -9,8 +9,8 @@ import { PersonalData } from '#libs/platform/personal-data.js';
 import { requestContext } from '#libs/platform/request-context.js';
 
 /**
- * Revokes many keys by one row of `api_key_revocation`, from which the status of each follows. {@link RevocationFanOut}
- * does the rest in the worker.
+ * Revokes many keys with one row of `api_key_revocation`. From its commit on, all of these keys are revoked. In the
+ * worker, {@link RevocationFanOut} then updates the row of each key.
  */
 @Injectable()
 export class RevocationOfApiKeys extends ApiKeyRevocation {
@@ -22,7 +22,7 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
   }
 
   async count({ em }: Change, of: Dependents): Promise<number> {
-    const { subject, column } = placeOf(of);
+    const { subject, column } = targetOf(of);
     const [row] = await em.execute<{ keys: number }[]>(
       `SELECT coalesce(sum(keys), 0)::int AS keys FROM api_key_count WHERE organization_id = ?::uuid AND ${column} = ?::uuid`,
       [toUuid(of.organizationId), subject],
@@ -33,16 +33,16 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
   async revoke(change: Change, of: Dependents, actor: EventActor): Promise<MassRevocation> {
     const id = newId('revocation', this.clock.now());
     const isAny = await this.#insert(change.em, of, actor, id);
-    const revoked = await this.#takeOffCount(change, of);
+    const revoked = await this.#subtractFromCounts(change, of);
     return { revoked_api_keys: revoked, ...(isAny && { revocation_id: id }) };
   }
 
-  /** @returns whether there is any key that it covers */
+  /** @returns whether the mass revocation covers any key */
   async #insert(em: EntityManager, of: Dependents, actor: EventActor, id: string): Promise<boolean> {
-    const { kind, subject, column } = placeOf(of);
+    const { kind, subject, column } = targetOf(of);
     const { requestId } = requestContext();
     const { ip, user_agent: userAgent } = this.personalData.origin(requestContext());
-    // The state of the shard is locked: no key of the organization is being created, and the highest number is the last.
+    // The state of the shard is locked, so no key of the organization is being created and the highest number is final.
     const rows = await em.execute<unknown[]>(
       `INSERT INTO api_key_revocation
          (id, organization_id, kind, subject, last_number, revoked_at, seq, actor, ip, user_agent, request_id)
@@ -67,8 +67,8 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
     return rows.length > 0;
   }
 
-  async #takeOffCount({ em }: Change, of: Dependents): Promise<number> {
-    const { subject, column } = placeOf(of);
+  async #subtractFromCounts({ em }: Change, of: Dependents): Promise<number> {
+    const { subject, column } = targetOf(of);
     const [row] = await em.execute<{ keys: number }[]>(
       `WITH gone AS (
          DELETE FROM api_key_count WHERE organization_id = ?::uuid AND ${column} = ?::uuid RETURNING keys
@@ -83,7 +83,7 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
   }
 }
 
-function placeOf(of: Dependents) {
+function targetOf(of: Dependents) {
   return 'projectId' in of
     ? ({ kind: 'project', subject: toUuid(of.projectId), column: 'project_id' } as const)
     : ({ kind: 'member', subject: toUuid(of.accountableUserId), column: 'accountable_user_id' } as const);

@@ -1,6 +1,6 @@
 /*
- * Whether a key is revoked, as every query asks it: the row of the key says so, or a mass revocation that the worker has
- * not finished covers the key. The SQL function `pending_revocations` defines which keys a mass revocation covers.
+ * SQL for all queries that ask whether a key is revoked. A key is revoked if its row says so, or if an unfinished mass
+ * revocation covers it. The SQL function `pending_revocations` defines which keys a mass revocation covers.
  */
 
 /** @param key the alias of `api_key` in the query */

@@ -19,7 +19,7 @@ export interface UsageReportQuery {
   readonly apiKeyIds?: readonly string[] | undefined;
 }
 
-/** Who may read what was counted. To read is not to manage: a developer reads of every key of the organization. */
+/** Usage reports for callers with `usage:read`. It covers every key of the organization, even for a developer. */
 @Injectable()
 export class UsageReports {
   constructor(

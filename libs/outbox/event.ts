@@ -14,32 +14,32 @@ type OwnData<T extends DomainEventType> = Omit<
 
 export interface NewEvent<T extends DomainEventType> {
   readonly type: T;
-  /** What it happened to: its id, with what it is called where the event is to tell. */
+  /** The object of the event: its id, and its name if the event should contain it. */
   readonly subject: string | EventSubject;
   readonly organizationId: string;
-  /** In the log of the deployment: the organization that it is about. */
+  /** Only in the audit log of the deployment: the organization that the event concerns. */
   readonly organization?: { readonly id: string; readonly name?: string } | undefined;
   readonly actor: EventActor;
-  /** The authorization state it was decided under. */
+  /** The sequence number of the authorization state under which it was decided. */
   readonly seq: number;
   readonly data: OwnData<T>;
-  /** When it happened, if not now. */
+  /** When it happened. Default: now. */
   readonly at?: Date;
-  /** Where it came from, when that is not the request being served. */
+  /** The request that caused the event. Default: the current request. */
   readonly origin?: {
     readonly ip: string | null;
     readonly userAgent: string | null;
     readonly requestId?: string | null;
-    /** It was stored since, and what is not to be recorded was left out then. */
+    /** The origin was stored in the meantime. Personal data that must not be recorded was left out then. */
     readonly isStored?: true;
   };
 }
 
-/** Makes the entries of the log. They are made here, once, and kept as they are for good. */
+/** Encodes events as entries of the audit log. An entry is encoded once, here, and never changed afterwards. */
 @Injectable()
 export class Events {
   readonly #source: string;
-  /** The last instant as text: many events fall into one millisecond. */
+  /** The last instant and its text, because many events have the same millisecond. */
   #lastAt = 0;
   #lastTime = '';
 
@@ -51,12 +51,12 @@ export class Events {
     this.#source = JSON.stringify(config.publicUrl);
   }
 
-  /** The text of an entry of the log; its bytes are those of the text in UTF-8. Nothing is stored of an event but this. */
+  /** The text of an entry. Its UTF-8 bytes are all that is stored of an event. */
   encode<T extends DomainEventType>(event: NewEvent<T>): string {
     const from = event.origin ?? requestContext();
     const at = event.at ?? this.clock.now();
     const { id: subject, ...named } = typeof event.subject === 'string' ? { id: event.subject } : event.subject;
-    // What is undefined is left out.
+    // Undefined fields are left out of the JSON.
     const data = {
       organization_id: event.organizationId,
       actor: event.actor,
@@ -69,12 +69,12 @@ export class Events {
       seq: event.seq,
       ...event.data,
     };
-    const told = this.personalData.recordsNames ? data : withoutNames(event.type, data);
-    // By hand around the data: as one object it takes a third longer, for each verification there is.
+    const recordedData = this.personalData.recordsNames ? data : withoutNames(event.type, data);
+    // Every verification encodes an event, and to encode all of it as one object takes a third longer.
     return (
       `{"specversion":"1.0","id":"${newEventId(at)}","source":${this.#source},"type":"${event.type}",` +
       `"time":"${this.#timeOf(at)}","subject":${JSON.stringify(subject)},` +
-      `"datacontenttype":"application/json","data":${textOf(event.type, told)}}`
+      `"datacontenttype":"application/json","data":${textOf(event.type, recordedData)}}`
     );
   }
 
@@ -88,18 +88,18 @@ export class Events {
 }
 
 /**
- * A secret that a member typed into a name or a metadata field does not get into the log. What a use tells comes from its
- * request, where that has been done already, and there are many uses.
+ * Removes secrets, so that one that a member typed into a name or a metadata field does not get into the audit log.
+ * Uses are frequent and contain only fields of their request, from which secrets have already been removed.
  */
 function textOf(type: DomainEventType, data: object): string {
   const text = JSON.stringify(data);
   return type === 'api_key.used' ? text : withoutSecrets(text);
 }
 
-/** What names people: who did it, whom it was done to, and an organization, which may be named after its one member. */
+/** Removes names of people: of actor and subject, and of the organization, which may be named after its only member. */
 function withoutNames(type: DomainEventType, data: EventData): object {
   const { actor, organization, changes } = data;
-  // What is undefined is left out.
+  // Undefined fields are left out of the JSON.
   return {
     ...data,
     actor: { type: actor.type, id: actor.id },

@@ -10,37 +10,37 @@ import { traced } from '#libs/platform/tracing.js';
 import { Gauges } from '#libs/platform/metrics.js';
 import { outboxMetrics, measureOutbox } from './outbox-metrics.js';
 
-/** An event as it comes out of the outbox: the bytes that were stored, and what they say. */
+/** An event from the outbox: the stored bytes and the envelope parsed from them. */
 export interface ReceivedEvent {
   readonly entry: Uint8Array;
   readonly envelope: EventEnvelope;
 }
 
-/** What a subscriber makes of the events of one transaction. */
+/** Gathers the events of one transaction for a subscriber. */
 export interface EventSink {
-  /** Takes what it needs of an event, which is garbage afterwards: those of a transaction together would fill the memory. */
+  /** Keeps only what it needs of an event. To keep all events of a transaction would take too much memory. */
   add(event: ReceivedEvent): void;
-  /** Inside the transaction that also removes the events from the outbox: exactly once. */
+  /** Writes within the transaction that removes the events from the outbox, so each event counts exactly once. */
   write(client: pg.PoolClient): Promise<void>;
 }
 
-/** Takes events in the worker. */
+/** Receives events in the worker. */
 export abstract class EventSubscriber {
-  /** For the events of one transaction, or of a part of it that is tried apart. */
+  /** Opens a sink for the events of one transaction, or for a part of them that is tried separately. */
   abstract open(): EventSink;
 }
 
 /** Injection token: every subscriber of this process, in the order in which they are called. */
 export const EVENT_SUBSCRIBERS = Symbol('EVENT_SUBSCRIBERS');
 
-/** Some bytes of the outbox, and where they were. */
+/** Bytes from the outbox, and the row that contained them. */
 interface Stored {
   readonly shard: number;
   readonly batchId: string;
   readonly entry: Uint8Array;
 }
 
-/** Of each shard in one transaction: enough to work in bulk, few enough to fit into memory and lose little on a crash. */
+/** Maxima of a shard in one transaction: enough for bulk work, fits into memory, and a crash loses little work. */
 const MAX_BATCHES = 500;
 const MAX_BYTES = 2_000_000;
 
@@ -50,7 +50,7 @@ const LOCK = {
          FROM ingest WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE`,
 };
 const LOCK_FREE = { name: 'lock-free-outbox', text: `${LOCK.text} SKIP LOCKED` };
-// Planned anew each time, unlike all else here: a plan made for an empty outbox would read a full one from end to end.
+// Not a prepared statement, unlike the others: a plan that was made for an empty outbox would scan all of a full one.
 const OLDEST = `
   SELECT s.shard, b.id, b.body FROM unnest($1::smallint[]) AS s (shard), LATERAL (
     SELECT id, body FROM (
@@ -68,11 +68,11 @@ interface Batch {
   readonly body: Buffer;
 }
 
-/** What one transaction took. */
+/** The result of one transaction. */
 interface Ingested {
   readonly batches: readonly Batch[];
   events: number;
-  /** The first and the last time that an event of it bears, as text. */
+  /** The first and the last time of its events, as text. */
   oldest: string;
   newest: string;
 }
@@ -80,8 +80,8 @@ interface Ingested {
 const NOTHING: Ingested = { batches: [], events: 0, oldest: '', newest: '' };
 
 /**
- * The worker's side of the event path. What the subscribers write and the removal of the batches commit together, so an
- * event counts once whatever is killed when.
+ * Moves events from the outbox to the subscribers. The writes of the subscribers and the removal from the outbox commit
+ * together, so each event counts exactly once, even after a crash.
  */
 @Injectable()
 export class Ingester {
@@ -96,7 +96,7 @@ export class Ingester {
     measureOutbox(gauges, pool);
   }
 
-  /** The shards in whose outbox something waits. */
+  /** The shards that have events in the outbox. */
   async waitingShards(): Promise<number[]> {
     const { rows } = await this.pool.query<{ shard: number }>(
       'SELECT shard FROM ingest i WHERE EXISTS (SELECT FROM outbox b WHERE b.shard = i.shard) ORDER BY shard',
@@ -105,8 +105,9 @@ export class Ingester {
   }
 
   /**
-   * Empties the outbox of these shards: those that somebody else empties when they are done, or not at all.
-   * @returns the number of events that it took
+   * Ingests all events of these shards.
+   * @param busy whether to wait for a shard that another worker is ingesting, or to skip it
+   * @returns the number of ingested events
    */
   async ingest(shards: readonly number[], busy: 'wait' | 'skip' = 'wait'): Promise<number> {
     for (let total = 0; ;) {
@@ -123,7 +124,7 @@ export class Ingester {
 
   async #ingestSome(client: pg.PoolClient, shards: readonly number[], busy: 'wait' | 'skip'): Promise<Ingested> {
     const sentAt = performance.now();
-    // One writer for a shard. Not authz_state: a change must not wait for the worker.
+    // One writer for each shard. The lock is not on authz_state, because changes must not wait for the worker.
     const lock = busy === 'wait' ? LOCK : LOCK_FREE;
     const { rows: locked } = await client.query<{ shard: number; database_time: number }>({
       ...lock,
@@ -136,12 +137,12 @@ export class Ingester {
     const ingested = { batches, events: 0, oldest: '', newest: '' };
     const { entries, undecodable } = decode(batches);
     for (const { stored, error } of undecodable) await this.#quarantine(client, stored, error);
-    await this.#deliver(client, entries, ingested);
+    await this.#writeToSubscribers(client, entries, ingested);
     await client.query(REMOVE, [batches.map(({ shard }) => shard), batches.map(({ id }) => id)]);
     return ingested;
   }
 
-  /** When it has committed: what is rolled back is tried again, and would count twice. */
+  /** Call it after the commit: a transaction that is rolled back is tried again, and would count twice. */
   #measure({ batches, events, oldest, newest }: Ingested, seconds: number): void {
     outboxMetrics.ingested.value += events;
     outboxMetrics.batches.observe(batches.length);
@@ -151,8 +152,8 @@ export class Ingester {
     outboxMetrics.lastEvent.set(Date.parse(newest) / 1000);
   }
 
-  /** Delivers all of them, or, where that fails, halves: one bad entry is set aside and never holds up the rest. */
-  async #deliver(client: pg.PoolClient, entries: readonly Stored[], ingested: Ingested): Promise<void> {
+  /** Writes all entries at once or, if that fails, in halves. A bad entry is quarantined and blocks no other. */
+  async #writeToSubscribers(client: pg.PoolClient, entries: readonly Stored[], ingested: Ingested): Promise<void> {
     await client.query('SAVEPOINT delivery');
     try {
       const sinks = this.subscribers.map((subscriber) => subscriber.open());
@@ -165,13 +166,13 @@ export class Ingester {
       await client.query('RELEASE SAVEPOINT delivery');
       ingested.events += entries.length;
     } catch (error) {
-      // What is not the entries' fault, a lost connection or a fault of ours, rolls everything back and is tried again.
+      // If the entries are not the cause, but a lost connection or a bug, roll everything back and try again.
       if (!isFaultOfData(error)) throw error;
       await client.query('ROLLBACK TO SAVEPOINT delivery');
       if (entries.length === 1) return this.#quarantine(client, entries[0]!, error);
       const middle = Math.ceil(entries.length / 2);
-      await this.#deliver(client, entries.slice(0, middle), ingested);
-      await this.#deliver(client, entries.slice(middle), ingested);
+      await this.#writeToSubscribers(client, entries.slice(0, middle), ingested);
+      await this.#writeToSubscribers(client, entries.slice(middle), ingested);
     }
   }
 
@@ -186,14 +187,14 @@ export class Ingester {
   }
 }
 
-/** Whether a shard may have more than what was taken of it. */
+/** Whether a shard may have more events than the transaction took. */
 function isFull(batches: readonly Batch[]): boolean {
   return [...Map.groupBy(batches, ({ shard }) => shard).values()].some(
     (own) => own.length === MAX_BATCHES || own.reduce((sum, { body }) => sum + body.length, 0) >= MAX_BYTES,
   );
 }
 
-/** @returns besides the entries whole batches that are no bundles of them */
+/** @returns the entries, and the batches that could not be unpacked */
 function decode(batches: readonly Batch[]) {
   const entries: Stored[] = [];
   const undecodable: { readonly stored: Stored; readonly error: unknown }[] = [];
@@ -221,13 +222,13 @@ function readEnvelope(entry: Uint8Array): EventEnvelope {
   }
 }
 
-/** All of our times are in UTC with milliseconds, and sort as text. */
+/** All times of events are in UTC with milliseconds, so they can be compared as text. */
 function noteTime(ingested: Ingested, time: string): void {
   if (ingested.oldest === '' || time < ingested.oldest) ingested.oldest = time;
   if (time > ingested.newest) ingested.newest = time;
 }
 
-/** A shape that a subscriber cannot read, or PostgreSQL's classes 22 (data) and 23 (integrity): a doubled id and the like. */
+/** A subscriber cannot read the entry, or PostgreSQL's error class is 22 (data) or 23 (integrity: a repeated id). */
 function isFaultOfData(error: unknown): boolean {
   return (
     error instanceof UnreadableEntry ||

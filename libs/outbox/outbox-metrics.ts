@@ -29,7 +29,7 @@ export const outboxMetrics = {
 
 const UNKNOWN = { batches: NaN, age: NaN };
 
-/** What only the database knows, asked for whenever the metrics are read. */
+/** Gauges that query the database whenever the metrics are read. */
 export function measureOutbox(gauges: Gauges, pool: pg.Pool): void {
   gauges.add('keyledger_outbox_rows', 'Batches of events that wait for a worker', [], async (set) => {
     set({}, (await unlessAway(outboxDepth(pool), UNKNOWN)).batches);

@@ -5,12 +5,12 @@ import { errorText } from '#libs/platform/error-text.js';
 import { Queues } from '#libs/platform/queue.js';
 import { groupOf } from './shard.js';
 
-/** The queue whose jobs tell the worker that a group of shards has events in the outbox. One job at most waits for a group. */
+/** The queue whose jobs tell the worker that a shard group has events in the outbox. One job of each group may wait. */
 export const INGEST_QUEUE = 'ingest';
 
-/** How long a notification may wait for the queue. After that the worker's sweep, once a second, finds the events. */
+/** How long a notification may wait for the queue. After that, the worker's sweep, once a second, finds the events. */
 const DEADLINE_MS = 2_000;
-/** Notifications of this long go out together, and of up to the maximum while they keep coming at this rate. */
+/** One job covers the notifications of an interval. It doubles up to the maximum while they come at the busy rate. */
 const GATHER_MS = 50;
 const MAX_GATHER_MS = 1_000;
 const BUSY_PER_MS = 0.1;
@@ -20,7 +20,7 @@ const BUSY_PER_MS = 0.1;
 export class OutboxNotifier implements OnApplicationShutdown {
   readonly #logger = new Logger(OutboxNotifier.name);
   readonly #queue: Queue;
-  /** By group of shards: how many notifications came since the last job was added. */
+  /** By shard group: how many notifications came since the last job was added. */
   readonly #pending = new Map<number, number>();
   readonly #flushing = new Set<Promise<void>>();
   readonly #ending = new AbortController();
@@ -40,7 +40,7 @@ export class OutboxNotifier implements OnApplicationShutdown {
     this.#flushing.add(flushing);
   }
 
-  /** Whether the last notification was lost. */
+  /** Whether the last notification failed. */
   get failing(): boolean {
     return this.#failing;
   }

@@ -1,6 +1,6 @@
 import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 
-/** What `encodeEntries` of tlog makes of the entries of these texts, without a copy of each. */
+/** Packs entries. The result is that of `encodeEntries` of tlog, without a copy of each entry. */
 export function packEntries(texts: readonly string[]): Buffer {
   const lengths = texts.map((text) => Buffer.byteLength(text));
   const bundle = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 2 + length, 0));

@@ -3,8 +3,8 @@ import { toUuid } from '#libs/contract/ids.js';
 export const SHARDS = 16;
 
 /**
- * An organization's shard, one of 16: the last four bits of its id, which a UUIDv7 draws at random. Each shard has its
- * authorization state and its outbox; their number is how much of the deployment one change makes look again.
+ * An organization's shard, one of 16: the last four bits of its id, which are random in a UUIDv7. Each shard has its
+ * own authorization state and outbox. With 16 shards, a change gives one sixteenth of the organizations a new state.
  */
 export function shardOf(organizationId: string): number {
   return Number.parseInt(toUuid(organizationId).slice(-1), 16);
@@ -12,7 +12,7 @@ export function shardOf(organizationId: string): number {
 
 const GROUPS = 4;
 
-/** Shards are emptied in groups of four, each by one job and in one transaction: bulk for one worker, work for several. */
+/** One job and transaction ingests a group of four shards: bulk work for one worker, and work for several workers. */
 export function groupOf(shard: number): number {
   return shard % GROUPS;
 }

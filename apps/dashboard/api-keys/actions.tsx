@@ -6,10 +6,10 @@ import { api } from '../session/session.js';
 import { sentenceOf } from '../ui/error-state.js';
 import { apiKeyQuery, refreshApiKeys, showChanged, type ApiKey } from './api-keys.js';
 
-/** What can be done with a key in a dialog of its own. */
+/** The actions on a key that have a dialog. */
 export type KeyAction = 'rotate' | 'revoke' | 'delete';
 
-/** At once on the page, and back if the server does not agree or the user thinks again. */
+/** Shows the change at once, and takes it back if the request fails or the user undoes it. */
 export function useSetEnabled(): (apiKey: ApiKey, enabled: boolean) => void {
   const queries = useQueryClient();
   const change = useMutation({
@@ -34,7 +34,7 @@ export function useSetEnabled(): (apiKey: ApiKey, enabled: boolean) => void {
 }
 
 function offerUndo({ id, name }: ApiKey, enabled: boolean, undo: () => void): void {
-  // One for each key: the newest says how it is.
+  // One notification for each key: the newest one replaces the others.
   notifications.hide(id);
   notifications.show({
     id,

@@ -25,9 +25,9 @@ const EndKey = lazy(async () => ({ default: (await import('./end-key.js')).EndKe
 
 interface Props {
   readonly organizationId: string;
-  /** What the address says; with `project`, where the page shows one project alone, always that. */
+  /** The search parameters of the URL. If `projectId` is set, it replaces their project. */
   readonly search: ApiKeysSearch;
-  /** @param replace the entry of the history, as for each letter that is typed */
+  /** @param replace whether to replace the entry of the browser history, as while the user types */
   readonly onSearch: (changes: ApiKeysSearch, replace: boolean) => void;
   readonly title: string;
   readonly description?: ReactNode;
@@ -35,7 +35,7 @@ interface Props {
   readonly projectId?: string;
 }
 
-/** The keys of an organization, or of one project of it. */
+/** The keys of an organization, or of one of its projects. */
 export function ApiKeysList(props: Props) {
   const organization = useOrganizations().find(({ id }) => id === props.organizationId);
   if (!organization || !roleCovers(organization.role, 'api-keys:manage')) {
@@ -57,14 +57,14 @@ export function ApiKeysList(props: Props) {
   return <ManagedKeys {...props} organization={organization} />;
 }
 
-/** Where the columns of the table have room beside the sidebar. */
+/** The width at which the columns of the table fit beside the sidebar. */
 const WIDE = '(min-width: 84em)';
 
 function ManagedKeys({ organization, projectId, onSearch, title, description, createLabel, ...props }: ManagedProps) {
   const search = projectId ? { ...props.search, project: projectId } : props.search;
   const withinProject = projectId !== undefined;
   const { list, rows } = useKeyList(organization.id, search);
-  // Drawn when there is time: what somebody types meanwhile comes first.
+  // Deferred, so that the list does not slow down typing.
   const { total, apiKeys, usesByDay, projectNames } = useDeferredValue(rows);
   const dialog = useKeyDialog();
   const setEnabled = useSetEnabled();
@@ -166,14 +166,14 @@ function ListSkeleton() {
   );
 }
 
-/** Which key something is about to be done with. */
+/** The open dialog and its key. */
 function useKeyDialog() {
   const [subject, setSubject] = useState<{ apiKey: ApiKey; action: KeyAction }>();
   const open = useCallback((apiKey: ApiKey, action: KeyAction) => setSubject({ apiKey, action }), []);
   return { ...subject, open, close: () => setSubject(undefined) };
 }
 
-/** Back to where it was opened; whoever came by a link stays. */
+/** Closes the form: goes back if possible, or stays on this page if the user came by a link. */
 function useCloseCreation(onSearch: Props['onSearch']): () => void {
   const router = useRouter();
   const canGoBack = useCanGoBack();

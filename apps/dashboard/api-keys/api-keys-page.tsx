@@ -9,7 +9,7 @@ export function ApiKeysPage() {
   const navigate = route.useNavigate();
   return (
     <ApiKeysList
-      // What is about to be done with a key of one organization has no place in the next.
+      // A new organization resets the state: an open dialog belongs to a key of the previous one.
       key={organizationId}
       organizationId={organizationId}
       search={search}

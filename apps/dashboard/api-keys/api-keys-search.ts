@@ -5,7 +5,7 @@ import { searchText } from '#libs/contract/lists.js';
 
 const { sort } = listApiKeys.query.shape;
 
-/** What the address says of a list of keys. What makes no sense there is as if it were not. */
+/** The search parameters of a list of keys. Invalid values are ignored. */
 export const apiKeysSearch = z.object({
   // The router reads `search=42` as a number.
   search: z.coerce.string().pipe(searchText).optional().catch(undefined),
@@ -14,7 +14,7 @@ export const apiKeysSearch = z.object({
   project: idOf('proj').optional().catch(undefined),
   unused: z.literal(true).optional().catch(undefined),
   sort: sort.unwrap().optional().catch(undefined),
-  /** The form for a new one is open. */
+  /** Whether the form for a new key is open. */
   create: z.literal(true).optional().catch(undefined),
 });
 export type ApiKeysSearch = z.infer<typeof apiKeysSearch>;

@@ -11,7 +11,7 @@ export type ApiKey = z.infer<typeof ApiKeySchema>;
 type ApiKeysPage = RouteOutput<typeof listApiKeys>;
 export type RegisteredScope = RouteOutput<typeof listScopes>['data'][number];
 
-/** A key as it was read, with what makes sure that nobody else has changed it since. */
+/** A key as it was read, with the ETag that detects changes by others. */
 export interface ReadApiKey {
   readonly apiKey: ApiKey;
   readonly etag: string | undefined;
@@ -21,17 +21,17 @@ const UNUSED_DAYS = 90;
 const DAY_MS = 86_400_000;
 export const SPARKLINE_DAYS = 14;
 const POLL_MS = 15_000;
-/** The clocks of the browser and the server differ. */
+/** Allows for a difference between the clocks of the browser and the server. */
 const AFTER_EXPIRY_MS = 1_000;
 
-/** Everything that is read of keys: what changes one of them may change any of it. */
+/** The prefix of all queries about keys, because a change of one key may change the result of each. */
 const ALL = ['api-keys'] as const;
 
 export function refreshApiKeys(queries: QueryClient): Promise<void> {
   return queries.invalidateQueries({ queryKey: ALL });
 }
 
-/** What others change shows up without asking; a list of many pages is asked for less often. */
+/** Polls, so that changes by others show up. Polls less often for a list of many pages. */
 export const apiKeysQuery = (organizationId: string, { unused, project, create: _, ...search }: ApiKeysSearch) =>
   infiniteQueryOptions({
     queryKey: [...ALL, 'list', organizationId, project, unused, search],
@@ -62,7 +62,7 @@ export const apiKeyQuery = (id: string) =>
     refetchInterval: ({ state }) => untilExpiry(state.data?.apiKey) ?? POLL_MS,
   });
 
-/** A page that is open when its key expires says so at once. Undefined where that is further away than the next poll. */
+/** When to read a key again, so that an open page shows its expiry at once. Undefined if the next poll comes first. */
 function untilExpiry(apiKey: ApiKey | undefined): number | undefined {
   if (!apiKey?.expires_at || apiKey.status === 'expired' || apiKey.status === 'revoked') return undefined;
   const ms = Date.parse(apiKey.expires_at) - Date.now();
@@ -83,7 +83,7 @@ export const keyEventsQuery = (organizationId: string, id: string) =>
     refetchInterval: POLL_MS,
   });
 
-/** The event of its revocation, once the worker has ingested it. */
+/** The event of the key's revocation, once the worker has ingested it. */
 export const revocationQuery = (organizationId: string, id: string) =>
   queryOptions({
     queryKey: [...ALL, 'revocation', id],
@@ -100,7 +100,7 @@ export const scopesQuery = queryOptions({
   staleTime: Infinity,
 });
 
-/** The last two weeks of up to a hundred keys, in one call. */
+/** The usage of up to a hundred keys in the last two weeks, in one call. */
 export const sparklinesQuery = (organizationId: string, ids: readonly string[]) =>
   queryOptions({
     queryKey: ['usage', organizationId, 'sparklines', ids],
@@ -123,7 +123,7 @@ export function startOfDay(time: number): number {
 
 const HOUR_MS = 3_600_000;
 
-/** How far back each range looks, and in what steps. */
+/** The length of each range and of its steps. */
 export const ranges = {
   '24h': { interval: 'hour', stepMs: HOUR_MS, steps: 24 },
   '7d': { interval: 'hour', stepMs: HOUR_MS, steps: 7 * 24 },
@@ -133,7 +133,7 @@ export const ranges = {
 export type Range = NonNullable<ApiKeySearch['range']>;
 export type Grouping = NonNullable<ApiKeySearch['by']>;
 
-/** When each step of a range begins, the last of them being the present one. */
+/** When each step of a range begins. The last step is the current one. */
 export function stepsOf(range: Range, now: number): number[] {
   const { stepMs, steps } = ranges[range];
   const last = now - (now % stepMs);
@@ -156,7 +156,7 @@ export const keyUsageQuery = (id: string, range: Range, grouping: Grouping) =>
     refetchInterval: POLL_MS,
   });
 
-/** Who would notice, if the key ended now. Counted by the hour, so it looks up to two hours back. */
+/** Recent uses of a key, for a warning before it is ended. Counts are hourly, so it looks up to two hours back. */
 export const lastHourQuery = (id: string) =>
   queryOptions({
     queryKey: ['usage', 'key', id, 'last hour'],
@@ -193,7 +193,7 @@ export const membersQuery = (organizationId: string) =>
     staleTime: 60_000,
   });
 
-/** In every place where a key is shown, without asking again. */
+/** Updates a key in all cached queries, without another request. */
 export function showChanged(queries: QueryClient, id: string, changes: Partial<ApiKey>): void {
   queries.setQueriesData<{ pages: ApiKeysPage[]; pageParams: unknown[] }>(
     { queryKey: [...ALL, 'list'] },

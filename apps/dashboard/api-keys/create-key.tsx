@@ -51,13 +51,13 @@ interface Props {
   readonly onClose: () => void;
 }
 
-/** What was made: with its secret, unless the response that had it was lost. */
+/** The created key. The secret is undefined if the response with it was lost. */
 interface Created {
   readonly apiKey: Pick<ApiKey, 'id' | 'name' | 'public_key'>;
   readonly secretKey: string | undefined;
 }
 
-/** From the form to the pair, which is shown once. Nothing of it outlives the dialog. */
+/** Shows the form and then the key pair, once. The secret does not outlive the dialog. */
 export function CreateKey({ organization, projectId, onClose }: Props) {
   const queries = useQueryClient();
   const [created, setCreated] = useState<Created>();
@@ -117,7 +117,7 @@ interface NewKeyProps {
   readonly onCreated: (created: Created) => void;
 }
 
-/** The fields that are out of sight at first. */
+/** The fields that are hidden at first. */
 const folded = [...keyTextNames, 'metadata', 'allowed_ips', 'rate_limits'];
 
 function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
@@ -140,7 +140,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
     },
     onSuccess: ({ key: secretKey, ...apiKey }) => onCreated({ apiKey, secretKey }),
     onError: (error) => showErrors(keyErrors(error)),
-    // The response holds the secret: it shall be nowhere but where it is shown.
+    // The response contains the secret, so it must not stay in the cache.
     gcTime: 0,
   });
   const showErrors = (errors: FormErrors) => {

@@ -13,7 +13,7 @@ interface Props {
   readonly onDone?: () => void;
 }
 
-/** For good, so with what speaks against it: who uses the key now. */
+/** Ends a key. This cannot be undone, so the dialog shows whether the key is in use. */
 export function EndKey({ apiKey, how, onClose, onDone }: Props) {
   const queries = useQueryClient();
   const end = useMutation({
@@ -59,7 +59,7 @@ function WhoUsesIt({ apiKey }: { readonly apiKey: ApiKey }) {
     .map(([endpoint, steps]) => ({ endpoint, uses: steps.reduce((sum, { uses }) => sum + uses, 0) }))
     .filter(({ uses }) => uses > 0)
     .toSorted((one, other) => other.uses - one.uses);
-  // Calls of Keyledger's own API and verifications that it asked for have no endpoint here.
+  // The endpoints do not include calls of Keyledger's own API, and verifications for which the key asked.
   const lastUse = apiKey.last_used_at === null ? 0 : Date.parse(apiKey.last_used_at);
   const isInUse = most.length > 0 || usage.dataUpdatedAt - lastUse < HOUR_MS;
   return (

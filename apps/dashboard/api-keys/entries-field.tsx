@@ -12,7 +12,7 @@ export interface FieldProps<T> {
 interface Props<T> extends FieldProps<readonly T[]> {
   readonly label: string;
   readonly description: string;
-  /** What one of them is called, with its article. */
+  /** The name of one entry, with its article. */
   readonly one: readonly [article: 'a' | 'an', noun: string];
   readonly most: number;
   readonly newEntry: () => T;
@@ -20,7 +20,7 @@ interface Props<T> extends FieldProps<readonly T[]> {
   readonly children: (entry: T, set: (changes: Partial<T>) => void, at: number) => ReactNode;
 }
 
-/** Several entries of a few inputs each, a row for one. */
+/** A list of entries, each a row with several inputs. */
 export function EntriesField<T>(props: Props<T>) {
   const { label, description, error, value, onChange, disabled, one, most, newEntry, children } = props;
   const [article, noun] = one;

@@ -1,7 +1,7 @@
 import type { UseFormReturnType } from '@mantine/form';
 import type { ReactNode } from 'react';
 
-/** What a field of our own takes of a form, with its type. */
+/** The typed properties that a custom field gets from a form. */
 export function fieldProps<Values extends object, Field extends keyof Values & string>(
   form: Pick<UseFormReturnType<Values, Values, never>, 'errors'> & {
     readonly values: Values;
@@ -16,8 +16,8 @@ export function fieldProps<Values extends object, Field extends keyof Values & s
   };
 }
 
-/** What was said about a field may stand out of sight. */
+/** Moves the focus to the first invalid field, which may be out of sight. */
 export function focusFirstProblem(): void {
-  // Once it is drawn.
+  // After the errors are rendered.
   setTimeout(() => document.querySelector<HTMLElement>('form [aria-invalid="true"]')?.focus());
 }

@@ -40,7 +40,7 @@ export function PublicKeyCell({ apiKey }: CellProps) {
   );
 }
 
-/** As long as people compare by eye: the end is what differs. */
+/** Shows the prefix and the end, which is enough to compare keys by eye. */
 function shortened(publicKey: string): string {
   return `${publicKey.slice(0, publicKey.lastIndexOf('_') + 1)}…${publicKey.slice(-4)}`;
 }

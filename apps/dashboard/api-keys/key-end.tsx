@@ -7,7 +7,7 @@ import { roleCovers } from '#libs/contract/roles.js';
 import { Time } from '../ui/time.js';
 import { revocationQuery, type ApiKey } from './api-keys.js';
 
-/** Expired or revoked, which is for good: the API refuses whatever would change it. */
+/** Whether the key is expired or revoked. The API rejects changes of such a key. */
 export function isEnded({ status }: Pick<ApiKey, 'status'>): boolean {
   return status === 'expired' || status === 'revoked';
 }
@@ -28,7 +28,7 @@ interface Props {
   readonly apiKey: ApiKey;
 }
 
-/** In one sentence: why and when. */
+/** One sentence that says why and when the key ended. */
 export function KeyEnd({ organization, apiKey }: Props) {
   const isRevoked = apiKey.status === 'revoked';
   const mayKnow = isRevoked && roleCovers(organization.role, 'audit:read');
@@ -62,7 +62,7 @@ export function KeyEnd({ organization, apiKey }: Props) {
   );
 }
 
-/** As far as the audit log has it. */
+/** The cause of the end, if the audit log has it. */
 function causeOf(envelope: unknown): string {
   const event = DomainEvent.safeParse(envelope).data;
   if (event?.type !== 'api_key.revoked') return '';

@@ -99,7 +99,7 @@ function endpointOf({ method, path }: { readonly method: string | null; readonly
   return method || path ? ` for ${[method, path].filter(Boolean).join(' ')}` : '';
 }
 
-/** Of a use it says nothing: that is the key itself. */
+/** The actor of an event. Empty for uses, denials and expiry, where the actor says nothing. */
 function whoDid({ type, data }: EventEnvelope, names: ReadonlyMap<string, string> | undefined): string {
   if (['api_key.used', 'api_key.denied', 'api_key.expired', 'api_key.expiring'].includes(type)) return '';
   const { actor } = data;

@@ -45,11 +45,11 @@ export function AddressesField(props: FieldProps<readonly string[]>) {
 }
 
 interface PublicScopesProps extends FieldProps<readonly string[] | null> {
-  /** Of the key; none are all that there are. */
+  /** The scopes of the key. An empty list means all scopes. */
   readonly scopes: readonly string[];
 }
 
-/** What the public key reaches: of the deployment's own API alone, and within the key. */
+/** The scopes of the public key: only application scopes, and only those of the key. */
 export function PublicScopesField({ value, onChange, scopes, error, disabled }: PublicScopesProps) {
   const registered = useQuery(scopesQuery);
   const application = applicationScopes(registered.data ?? []);

@@ -9,7 +9,7 @@ interface Props {
   readonly search: ApiKeysSearch;
   readonly onChange: (changes: ApiKeysSearch) => void;
   readonly busy: boolean;
-  /** Of a page that shows one project alone. */
+  /** Whether the page shows only one project. */
   readonly withinProject: boolean;
 }
 

@@ -7,7 +7,7 @@ import { RateLimit } from '#libs/contract/rate-limits.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import type { ApiKey } from './api-keys.js';
 
-/** The fields that a new key and a changed key have in common. An empty text stands for none. */
+/** The fields that the forms for new and for existing keys have in common. An empty text means none. */
 export interface KeyForm extends Readonly<Record<KeyTextName, string>> {
   readonly name: string;
   readonly scopes: readonly string[];
@@ -18,7 +18,7 @@ export interface KeyForm extends Readonly<Record<KeyTextName, string>> {
   readonly metadata: readonly MetadataEntry[];
 }
 
-/** A field for a number holds a text while there is none in it. */
+/** A number field has a text value while it is empty. */
 export interface RateLimitEntry extends Omit<RateLimit, 'limit'> {
   readonly limit: number | string;
 }
@@ -32,12 +32,12 @@ export interface NewKeyForm extends KeyForm {
   readonly environment: ApiKey['environment'];
   readonly project_id: string | null;
   readonly expiry: Expiry;
-  /** As a date field has it, for a custom expiry. */
+  /** The value of a date field, for a custom expiry. */
   readonly expiry_date: string;
 }
 
 export interface SettingsForm extends KeyForm {
-  /** As a field for a local date and time has it; empty for never. */
+  /** The value of a field for a local date and time; empty for never. */
   readonly expires_at: string;
 }
 
@@ -51,7 +51,7 @@ export const expiryPresets = {
 } as const;
 export type Expiry = keyof typeof expiryPresets;
 
-/** As the contract has it for `expires_in_days`. */
+/** The maximum of `expires_in_days` in the contract. */
 const MOST_DAYS = 3650;
 const DAY_MS = 86_400_000;
 
@@ -80,7 +80,7 @@ export function settingsOf(apiKey: ApiKey): SettingsForm {
   };
 }
 
-/** The fields in which two forms differ. The order of a list says nothing. */
+/** The fields in which two forms differ. The order within a list is ignored. */
 export function changedFields(before: SettingsForm, after: SettingsForm): (keyof SettingsForm)[] {
   return (Object.keys(before) as (keyof SettingsForm)[]).filter(
     (field) => asCompared(before[field]) !== asCompared(after[field]),
@@ -91,12 +91,12 @@ function asCompared(value: SettingsForm[keyof SettingsForm]): string {
   return JSON.stringify(Array.isArray(value) ? value.map((item) => JSON.stringify(item)).toSorted() : value);
 }
 
-/** What somebody else has made of it, with what one has changed oneself on top. */
+/** Applies the user's own changes on top of another user's changes. */
 export function rebase(base: SettingsForm, own: SettingsForm, theirs: SettingsForm): SettingsForm {
   return { ...theirs, ...pick(own, changedFields(base, own)) };
 }
 
-/** Only what was changed: the rest stays as whoever else has it. */
+/** Contains only changed fields, so that other users' changes of other fields are kept. */
 export function patchOf(base: SettingsForm, own: SettingsForm): RouteInput<typeof updateApiKey>['body'] {
   const body = {
     ...bodyOf(own),
@@ -135,7 +135,7 @@ function pick<T extends object, K extends keyof T>(object: T, keys: readonly K[]
   return Object.fromEntries(keys.map((key) => [key, object[key]])) as Pick<T, K>;
 }
 
-/** The API counts days from now: a key that ends on a date ends there at this time of the day. */
+/** The API counts days from now, so a key that expires on a date expires there at the current time of day. */
 function daysUntilExpiry({ expiry, expiry_date }: Pick<NewKeyForm, 'expiry' | 'expiry_date'>): number {
   return expiry === 'custom' ? daysUntil(expiry_date, new Date()) : Number(expiry);
 }
@@ -145,7 +145,7 @@ function daysUntil(date: string, now: Date): number {
   return Math.round((Date.parse(date) - today) / DAY_MS);
 }
 
-/** When a key that is made now will end; null for never, and for what is no date. */
+/** When a key that is created now will expire; null for never and for an invalid date. */
 export function expiryOf(form: Pick<NewKeyForm, 'expiry' | 'expiry_date'>, now: Date): Date | null {
   if (form.expiry === 'never') return null;
   const days = form.expiry === 'custom' ? daysUntil(form.expiry_date, now) : Number(form.expiry);
@@ -154,12 +154,12 @@ export function expiryOf(form: Pick<NewKeyForm, 'expiry' | 'expiry_date'>, now: 
 
 export const tomorrow = () => localDateTime(new Date(Date.now() + DAY_MS)).slice(0, 10);
 
-/** As fields have it, in local time and without seconds. */
+/** The format of a date and time field: local time, without seconds. */
 function localDateTime(date: Date): string {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-/** What can be said before the server is asked. */
+/** Checks that need no request to the server. */
 export function problemsOf(form: KeyForm): Record<string, string> {
   const names = form.metadata.map(({ name }) => name.trim());
   return {
@@ -202,7 +202,7 @@ export function networkProblem(text: string): string | undefined {
   return Network.safeParse(text).error?.issues[0]?.message;
 }
 
-/** What an API response says of the fields: of an item of a list it is said at the list. */
+/** The field errors of an API response. An error of a list item is shown at the list. */
 export function keyErrors(error: unknown): Record<string, string> {
   return Object.fromEntries(
     Object.entries(fieldErrors(error)).map(([place, message]) => [place.split('.', 1)[0]!, message]),

@@ -9,10 +9,10 @@ interface Props {
   readonly onCopied: () => void;
 }
 
-/** Both halves, and how to begin with them. */
+/** Both halves of a new key, and snippets to begin with. */
 export function KeyPairShown({ pair, onCopied }: Props) {
   const names = Object.keys(snippets) as (keyof typeof snippets)[];
-  // The form that had the focus is gone.
+  // Take the focus, because the form that had it is gone.
   const ref = useRef<HTMLDivElement>(null);
   useEffect(() => ref.current?.focus(), []);
   return (
@@ -73,7 +73,7 @@ function Shown({ label, value, hint, onCopied }: ShownProps) {
         </Text>
       </Group>
       <Group className="secret" wrap="nowrap" justify="space-between" gap="xs">
-        {/* Selected and copied by hand counts as well, and is the only way where there is no TLS. */}
+        {/* Copying a selection counts as well. Without TLS, it is the only way. */}
         <code aria-label={label} onCopy={onCopied}>
           {value}
         </code>

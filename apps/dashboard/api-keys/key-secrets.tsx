@@ -5,7 +5,7 @@ import { Time } from '../ui/time.js';
 import { useNow } from '../ui/use-now.js';
 import { secretsQuery } from './api-keys.js';
 
-/** After a rotation: whether anybody still uses the older one. */
+/** After a rotation, shows whether the old secret is still in use. */
 export function KeySecrets({ keyId }: { readonly keyId: string }) {
   const secrets = useQuery(secretsQuery(keyId));
   const now = useNow();

@@ -29,13 +29,13 @@ import { ScopesField } from './scopes-field.js';
 
 interface Props {
   readonly organization: Organization;
-  /** As it is now, as far as is known; a poll may bring what somebody else has saved. */
+  /** The latest known version of the key. A poll may bring changes by other users. */
   readonly current: ReadApiKey;
 }
 
 export function KeySettings({ organization, current }: Props) {
   const queries = useQueryClient();
-  // What the form began with: a change is made to that, never to something that nobody has looked at.
+  // The version that the form started from. The user changes this version, never one that they have not seen.
   const [base, setBase] = useState(current);
   const form = useForm<SettingsForm>({ initialValues: settingsOf(base.apiKey), validate: problemsOf });
   const before = settingsOf(base.apiKey);
@@ -51,7 +51,7 @@ export function KeySettings({ organization, current }: Props) {
   const follow = useEffectEvent((latest: ReadApiKey) => {
     if (own.length === 0 || theirs.length === 0) begin(latest, rebase(before, form.values, now));
   });
-  // oxlint-disable-next-line react/set-state-in-effect -- what comes from the server meets what stands in the form
+  // oxlint-disable-next-line react/set-state-in-effect -- merges the version of the server into the form
   useEffect(() => follow(current), [current]);
 
   const save = useMutation({
@@ -64,7 +64,7 @@ export function KeySettings({ organization, current }: Props) {
       } catch (error) {
         if (!isChangedMeanwhile(error)) throw error;
         const latest = await queries.fetchQuery({ ...apiKeyQuery(base.apiKey.id), staleTime: 0 });
-        // Disabled, say, or rotated: nothing that this form is about.
+        // The other change, such as a rotation, did not touch the fields of this form.
         if (changedFields(before, settingsOf(latest.apiKey)).length > 0) throw error;
         return update(latest);
       }
@@ -135,7 +135,7 @@ export function KeySettings({ organization, current }: Props) {
 
 const IN_THE_HEAD: readonly (keyof SettingsForm)[] = ['name', 'description', 'expires_at'];
 
-/** Of a key that has ended: nothing of it can be changed any more. What the head of the page has is left out. */
+/** The settings of an ended key, which can no longer be changed, without the fields that the head of the page shows. */
 export function SettingsShown({ apiKey }: { readonly apiKey: ApiKey }) {
   const settings = settingsOf(apiKey);
   const fields = (Object.keys(labels) as (keyof SettingsForm)[]).filter((field) => !IN_THE_HEAD.includes(field));
@@ -180,7 +180,7 @@ interface ConflictProps {
   readonly onKeep: () => void;
 }
 
-/** Both, before anything of either is lost. */
+/** Shows both versions before the user decides which one to keep. */
 function ChangedMeanwhile({ theirs, now, values, onTake, onKeep }: ConflictProps) {
   return (
     <Alert color="orange" icon={<IconGitMerge />} title="Somebody else has changed this key meanwhile" role="alert">

@@ -16,7 +16,7 @@ interface Props {
 
 export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onSearch }: Props) {
   const usage = useQuery(keyUsageQuery(keyId, range, by));
-  // While the next range is on its way the last one stays: it is drawn as it was asked for.
+  // Placeholder data belongs to the previous range, so do not draw it with the steps of the new one.
   const series = usage.data && !usage.isPlaceholderData && seriesOf(usage.data, range, by, usage.dataUpdatedAt);
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-usage">
@@ -76,7 +76,7 @@ function totalsInWords({ uses, denials }: { readonly uses: number; readonly deni
   return `${uses.toLocaleString()} accepted, ${denials.toLocaleString()} refused`;
 }
 
-/** Days are counted in UTC, so they have the names that they have there. */
+/** Days are counted in UTC, so format them in UTC. */
 const byDay = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', timeZone: 'UTC' });
 const byHour = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const byHourOfDay = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
@@ -86,7 +86,7 @@ function labelOf(range: Range): (start: number) => string {
   return (start) => (range === '24h' ? byHour : byHourOfDay).format(start);
 }
 
-/** The chart in numbers, for whoever does not see it or wants to know exactly. */
+/** The chart as a table, for users who cannot see the chart or need exact numbers. */
 function Numbers({ series: { names, steps }, range }: { readonly series: UsageSeries; readonly range: Range }) {
   const label = labelOf(range);
   const counted = steps.filter(({ counts }) => names.some((name) => counts[name]! > 0)).toReversed();

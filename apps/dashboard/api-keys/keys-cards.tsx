@@ -10,7 +10,7 @@ import { useRowsInSight } from './use-key-list.js';
 
 const CARD_HEIGHT = 118;
 
-/** The same as the table, where there is no room for its columns. */
+/** Shows the keys as cards if there is no room for the columns of the table. */
 export function KeysCards({ stale, ...props }: KeysProps) {
   const { apiKeys, total } = props;
   const { ref, items, top, height } = useRowsInSight<HTMLUListElement>({ ...props, rowHeight: CARD_HEIGHT });

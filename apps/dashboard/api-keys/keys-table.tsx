@@ -95,7 +95,7 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
   );
 }
 
-/** In place of the rows out of sight. */
+/** Takes the place of rows that are out of sight. */
 function Spacer({ height }: { readonly height: number }) {
   return <tr className="spacer" aria-hidden style={{ height }} />;
 }
@@ -154,7 +154,7 @@ interface SortHeaderProps extends Pick<KeysProps, 'sort' | 'onSort'> {
 function SortHeader({ field, label, sort, onSort }: SortHeaderProps) {
   const ascending = sort === field;
   const descending = sort === `-${field}`;
-  // Names from A, times from the newest; a second time turns it round.
+  // The first click sorts names from A and times from the newest. The second click reverses the order.
   const next: Sort = field === 'name' ? (ascending ? '-name' : 'name') : descending ? field : `-${field}`;
   const Icon = ascending || (!descending && field === 'name') ? IconArrowUp : IconArrowDown;
   return (

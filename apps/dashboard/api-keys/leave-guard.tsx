@@ -3,8 +3,8 @@ import { useBlocker } from '@tanstack/react-router';
 import { useRef, useState } from 'react';
 
 /**
- * As long as the secret on the page was not copied, whatever leads away from it asks first: closing it, another page, Back,
- * and the browser itself.
+ * While the secret on the page is not copied, the user must confirm every way to leave it: closing the dialog, another
+ * page, Back, and closing the browser tab.
  */
 export function useLeaveGuard(active: boolean, close: () => void) {
   const decided = useRef(false);
@@ -44,7 +44,7 @@ export function LeaveQuestion({ opened, onStay, onLeave }: Props) {
       onClose={onStay}
       title="The secret key is not copied yet"
       zIndex={400}
-      // The key that would close what lies below has brought this up; the same press must not close it.
+      // The press of Escape that opened this dialog must not also close it.
       closeOnEscape={false}
       onKeyDown={(event) => {
         if (event.key === 'Escape') onStay();

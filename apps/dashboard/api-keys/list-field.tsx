@@ -4,11 +4,11 @@ import { useState } from 'react';
 interface Props extends Omit<TagsInputProps, 'value' | 'onChange'> {
   readonly value: readonly string[];
   readonly onChange: (items: string[]) => void;
-  /** What is wrong with one item, in words that follow it; undefined where nothing is. */
+  /** What is wrong with an item, as text that follows the item; undefined if it is valid. */
   readonly problem: (item: string) => string | undefined;
 }
 
-/** Several short texts, one by one or with commas between them, judged while they are typed. */
+/** A list of short texts. The user types one, or several with commas between them. They are checked at once. */
 export function ListField({ value, onChange, problem, error, ...props }: Props) {
   const [typed, setTyped] = useState('');
   const wrong = [...value, ...apart(typed)].find((item) => problem(item));

@@ -12,14 +12,14 @@ interface Props {
   readonly onRotated: (secretKey: string) => void;
 }
 
-/** It was done, but the response with the secret did not arrive, and a repetition does not have it. */
+/** The call succeeded, but the response with the secret was lost, and a repeated response does not contain it. */
 export function LostSecret({ apiKey: { id, name }, onRotated }: Props) {
   const queries = useQueryClient();
   const [once] = useState(idempotencyKeys);
   const [lostAgain, setLostAgain] = useState(false);
   const rotate = useMutation({
     mutationFn: () => {
-      // Nobody has the present secret: nothing is gained by letting it live on.
+      // No one has the current secret, so it needs no grace period.
       const body = { grace_period_seconds: 0 };
       return api.apiKeys.rotate({ params: { id }, body, headers: once({ body, lostAgain }) });
     },

@@ -10,12 +10,12 @@ interface Props extends Omit<SelectProps, 'value' | 'onChange'> {
   readonly onChange: (projectId: string | null) => void;
 }
 
-/** The server searches, so that there may be any number of them. */
+/** The server searches the projects, so that there may be any number of them. */
 export function ProjectSelect({ organizationId, value, ...props }: Props) {
   const [typed, setTyped] = useState('');
   const [search] = useDebouncedValue(typed.trim(), 200);
   const chosen = useQuery({ ...projectQuery(value ?? ''), enabled: value !== null });
-  // What is chosen is no search for others.
+  // The name of the chosen project is not a search.
   const isName = search === (chosen.data?.name ?? '');
   const found = useQuery(projectsQuery(organizationId, isName ? undefined : search));
   const projects = found.data?.data ?? [];

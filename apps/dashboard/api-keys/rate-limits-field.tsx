@@ -3,7 +3,7 @@ import { MAX_LIMIT, MAX_RATE_LIMITS } from '#libs/contract/rate-limits.js';
 import { EntriesField, type FieldProps } from './entries-field.js';
 import type { RateLimitEntry } from './key-form.js';
 
-/** The windows that most people want, each with the name that goes with it. */
+/** Common windows, each with its default name. */
 const presets = [
   { name: 'per-second', seconds: 1, label: 'second' },
   { name: 'per-minute', seconds: 60, label: 'minute' },
@@ -20,11 +20,11 @@ function windowInWords(seconds: number): string {
   return presets.find((preset) => preset.seconds === seconds)?.label ?? `${seconds} seconds`;
 }
 
-/** How much, in how long, and what it is called. A window that is none of ours stays to be chosen. */
+/** Limit, window and name of each rate limit. A window that is not among the presets remains an option. */
 export function RateLimitsField(props: FieldProps<readonly RateLimitEntry[]>) {
   const { value, disabled } = props;
   const isTaken = (name: string) => value.some((entry) => entry.name === name);
-  /** A name that only tells the window goes along with it. */
+  /** If the name is the default of the old window, changes it to that of the new one. */
   const withWindow = ({ name, window_seconds: before }: RateLimitEntry, seconds: number): Partial<RateLimitEntry> => {
     const after = presets.find((preset) => preset.seconds === seconds);
     const follows = presets.some((preset) => preset.name === name && preset.seconds === before);

@@ -26,7 +26,7 @@ const graces = [
   { seconds: 7 * 86_400, label: 'In 7 days', description: 'For other teams that have to take the new one.' },
 ] as const;
 
-/** Another secret for the same key. */
+/** Gives the key a new secret. */
 export function RotateKey({ apiKey, onClose }: Props) {
   const queries = useQueryClient();
   const [once] = useState(idempotencyKeys);

@@ -21,7 +21,7 @@ interface Props {
   readonly onChange: (scopes: string[]) => void;
   readonly error?: ReactNode;
   readonly disabled?: boolean;
-  /** Naming none gives all: only where a key is made. */
+  /** Whether the list may be empty, which means all scopes. Only for a new key. */
   readonly mayBeEmpty: boolean;
 }
 
@@ -37,7 +37,7 @@ function Scopes({ organization, value, onChange, error, disabled = false, mayBeE
   const errorId = useId();
   const own = grantable(registered, organization, me.operator);
   const groups = searchScopes(
-    // What the key has already is shown whoever looks at it.
+    // Scopes that the key already has are always shown.
     groupScopes(registered.filter(({ scope }) => isCovered(own, scope) || isCovered(value, scope))),
     search,
   );
@@ -64,7 +64,7 @@ function Scopes({ organization, value, onChange, error, disabled = false, mayBeE
           value={search}
           onChange={(event) => setSearch(event.currentTarget.value)}
         />
-        {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- so that it can be scrolled without a mouse */}
+        {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- keyboard users must be able to scroll it */}
         <div className="scopes-field" role="region" aria-label="Scopes to choose from" tabIndex={0}>
           {groups.map((group) => (
             <Resource key={group.resource} group={group} {...choice} />

@@ -8,11 +8,11 @@ export interface ScopeGroup {
   readonly resource: string;
   readonly kind: RegisteredScope['kind'];
   readonly scopes: readonly RegisteredScope[];
-  /** All that there is of the resource, now and later; undefined where nobody can have that. */
+  /** The wildcard for all present and future scopes of the resource; undefined if it cannot be granted. */
   readonly wildcard: string | undefined;
 }
 
-/** All that whoever is signed in may give to a key here, wildcards included. */
+/** All scopes that the signed-in user may grant to a key of the organization, wildcards included. */
 export function grantable(
   registered: readonly RegisteredScope[],
   { role, scope_ceiling: ceiling }: Pick<Organization, 'role' | 'scope_ceiling'>,
@@ -28,12 +28,12 @@ export function applicationScopes(registered: readonly RegisteredScope[]): strin
   return registered.filter(({ kind }) => kind === 'application').map(({ scope }) => scope);
 }
 
-/** What one gets who names none: see the contract of `POST /api/v1/api-keys`. */
+/** The scopes of a new key if the request names none: see the contract of `POST /api/v1/api-keys`. */
 export function scopesByDefault(registered: readonly RegisteredScope[], own: readonly string[]): string[] {
   return registered.map(({ scope }) => scope).filter((scope) => !isDeploymentScope(scope) && isCovered(own, scope));
 }
 
-/** The deployment's own API first: that is what most keys are for. */
+/** Application scopes come first, because most keys are for these. */
 export function groupScopes(registered: readonly RegisteredScope[]): ScopeGroup[] {
   const groups = Map.groupBy(registered, ({ scope }) => scope.split(':', 1)[0]!);
   return [...groups]
@@ -46,7 +46,7 @@ export function groupScopes(registered: readonly RegisteredScope[]): ScopeGroup[
     .toSorted((one, other) => one.kind.localeCompare(other.kind) || one.resource.localeCompare(other.resource));
 }
 
-/** By every word of what is looked for, in the name or the explanation. */
+/** Finds scopes that contain every word of the text in their name or description. */
 export function searchScopes(groups: readonly ScopeGroup[], text: string): ScopeGroup[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   return groups
@@ -63,7 +63,7 @@ export function isCovered(granted: readonly string[], scope: string): boolean {
   return missingScopes(granted, [scope]).length === 0;
 }
 
-/** Chosen or not, what it makes unnecessary left out. */
+/** Adds or removes a scope. Adding it removes the scopes that it covers. */
 export function toggleScope(chosen: readonly string[], scope: string, on: boolean): string[] {
   const others = chosen.filter((other) => other !== scope && !(on && isCovered([scope], other)));
   return on ? [...others, scope] : others;

@@ -6,12 +6,12 @@ export interface KeyPair {
 
 const VARIABLE = 'KEYLEDGER_API_KEY';
 
-/** For a file that no version control sees. */
+/** A line for an environment file that is not under version control. */
 export function envLine({ publicKey, secretKey }: KeyPair): string {
   return `${VARIABLE}=${publicKey}:${secretKey}`;
 }
 
-/** They read the variable, so that the secret is in no program and in no shell's history. */
+/** The snippets read the variable, so that the secret is in no program and in no shell history. */
 export const snippets = {
   curl: (origin: string) => `# Once in this shell:  set -a; . ./.env
 curl ${origin}/api/v1/whoami \\

@@ -1,14 +1,14 @@
 import { VisuallyHidden } from '@mantine/core';
 
 interface Props {
-  /** One for each day, the oldest first. */
+  /** One value for each day, the oldest first. */
   readonly values: readonly number[];
 }
 
 const WIDTH = 64;
 const HEIGHT = 20;
 
-/** So small that hundreds of them cost nothing. The number of uses beside it says the rest. */
+/** A minimal chart, so that hundreds of them are cheap. The number of uses is shown beside it. */
 export function Sparkline({ values }: Props) {
   const most = Math.max(...values);
   const sum = values.reduce((total, value) => total + value, 0);

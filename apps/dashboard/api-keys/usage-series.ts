@@ -3,18 +3,18 @@ import type { Usage } from '#libs/contract/usage.js';
 import { stepsOf, type Grouping, type Range } from './api-keys.js';
 
 export interface UsageSeries {
-  /** In the order in which they are stacked, the greatest first. */
+  /** The names of the groups in stacking order, the largest first. */
   readonly names: readonly string[];
-  /** One for each step of the range, with a count for each name. */
+  /** The steps of the range, with a count for each name. */
   readonly steps: readonly { readonly start: number; readonly counts: Readonly<Record<string, number>> }[];
 }
 
-/** What can be told apart by colour. */
+/** How many colours a reader can distinguish. */
 const MOST_NAMES = 6;
 const OTHERS = 'Others';
 export const ACCEPTED = 'Accepted';
 
-/** As a chart draws it: no step left out, and only so many groups. */
+/** Prepares usage for a chart: every step is present, and small groups are added up as `Others`. */
 export function seriesOf({ data }: Usage, range: Range, grouping: Grouping, now: number): UsageSeries {
   const counted = data.map(({ start, group, uses, denials }) => ({
     start: Date.parse(start),

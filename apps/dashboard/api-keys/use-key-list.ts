@@ -9,7 +9,7 @@ const OVERSCAN = 4;
 
 export type UsesByDay = ReadonlyMap<string, readonly number[]>;
 
-/** The keys that a search finds, as far as they were read, with what is shown beside each. */
+/** The loaded pages of a search for keys, with the data that the list shows for each key. */
 export function useKeyList(organizationId: string, search: ApiKeysSearch) {
   const list = useInfiniteQuery(apiKeysQuery(organizationId, search));
   const pages = list.data?.pages;
@@ -57,7 +57,7 @@ interface Rows {
   readonly loadMore: (() => void) | undefined;
 }
 
-/** Of a list as long as the window scrolls, those rows that are in sight; what is not there yet has its place already. */
+/** Virtualizes a list that scrolls with the window. Returns the visible rows, including those that are not loaded. */
 export function useRowsInSight<E extends HTMLElement>({ apiKeys, total, rowHeight, loadMore }: Rows) {
   const ref = useRef<E>(null);
   const [top, setTop] = useState(0);
@@ -68,7 +68,7 @@ export function useRowsInSight<E extends HTMLElement>({ apiKeys, total, rowHeigh
     observer.observe(document.body);
     return () => observer.disconnect();
   }, []);
-  // oxlint-disable-next-line react/incompatible-library -- nothing of it is handed on but values
+  // oxlint-disable-next-line react/incompatible-library -- only values of the virtualizer are passed on
   const virtualizer = useWindowVirtualizer({
     count: total,
     estimateSize: useCallback(() => rowHeight, [rowHeight]),

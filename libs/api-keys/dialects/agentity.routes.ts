@@ -3,7 +3,7 @@ import { login } from '#libs/contract/auth.js';
 import { defineRoute, type Rejections } from '#libs/contract/route.js';
 import { wholeNumber } from '#libs/contract/whole-number.js';
 
-/** The API of Agentity: what its document shows, and no field more. */
+/** The API of Agentity, with exactly the fields that its documentation shows. */
 
 const tag = 'Agentity dialect';
 const path = '/auth/api-keys';
@@ -11,7 +11,7 @@ const policy = 'user';
 
 const message = z.strictObject({ message: z.string() });
 
-/** It takes access tokens only: any other credential is a bad token, and so is one of another account. */
+/** Agentity accepts access tokens only. It rejects any other credential, and one of another account, with 401. */
 const rejections: Rejections = {
   body: message,
   present: ({ detail }) => ({ message: detail }),

@@ -19,7 +19,7 @@ export class CommandAgiController {
       projectId: body.projectId,
       expiresInDays: body.expiresInDays,
       scopes: 'all',
-      // A key of one environment hands on no other.
+      // A key can create keys of its own environment only.
       environment: caller.type === 'user' ? 'live' : caller.environment,
       prefix: 'cagi',
     });

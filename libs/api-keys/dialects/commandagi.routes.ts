@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { idOf } from '#libs/contract/ids.js';
 import { defineRoute } from '#libs/contract/route.js';
 
-/** The API of commandAGI: what its document shows, and no field more. */
+/** The API of commandAGI, with exactly the fields that its documentation shows. */
 
 const tag = 'commandAGI dialect';
 const path = '/api/api-keys';

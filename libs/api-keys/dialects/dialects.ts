@@ -12,7 +12,7 @@ interface DialectParts {
   readonly routes: readonly NamedRoute[];
 }
 
-/** Other systems' names and shapes for what the API does: their clients work here unchanged. */
+/** The APIs of other systems over the same keys. Clients of these systems work here unchanged. */
 export const dialects: Record<Dialect, DialectParts> = {
   commandagi: { controller: CommandAgiController, routes: namedRoutes('commandagi', commandagi) },
   agentity: { controller: AgentityController, routes: namedRoutes('agentity', agentity) },

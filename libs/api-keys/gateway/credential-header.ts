@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { GATEWAY_HEADERS } from './gateway-response.js';
 
 /**
- * Headers with a meaning of their own: to a connection, to a gateway, or to us. What stands there is no key, and might be
- * set by anyone but the client.
+ * Headers that mean something to a connection, to a gateway or to Keyledger. They cannot hold a key, and someone other
+ * than the client may set them.
  */
-const TAKEN = new Set([
+const RESERVED = new Set([
   ...GATEWAY_HEADERS,
   'connection',
   'cookie',
@@ -32,12 +32,12 @@ const TAKEN = new Set([
   'x-real-ip',
   'x-request-id',
 ]);
-const TAKEN_BEGINNINGS =
+const RESERVED_PREFIXES =
   /^(accept|access-control|authz|cache-control|content|if|proxy|sec|x-authz|x-forwarded|x-original|x-envoy)(-|$)/;
 
-/** The name of the one header that holds the credential: words with `-` between them, as every gateway passes them on. */
+/** The name of the header that holds the credential: words with `-` between them, which every gateway forwards. */
 export const CredentialHeader = z
   .string()
   .max(60)
   .transform((name) => name.toLowerCase())
-  .refine((name) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) && !TAKEN.has(name) && !TAKEN_BEGINNINGS.test(name));
+  .refine((name) => /^[a-z0-9]+(-[a-z0-9]+)*$/.test(name) && !RESERVED.has(name) && !RESERVED_PREFIXES.test(name));

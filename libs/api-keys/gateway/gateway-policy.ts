@@ -11,18 +11,18 @@ import { slipsBetween, suggestion } from '#libs/platform/suggest.js';
 import { CredentialHeader } from './credential-header.js';
 
 /**
- * What a gateway demands of the key that a request came with. A demand that is not understood is an error, never no
- * demand: whatever is unknown, repeated, empty or written in another way is refused, and nobody passes.
+ * What a gateway demands of the key in a request. A demand that Keyledger does not understand is an error and is never
+ * ignored: an unknown, repeated, empty or malformed parameter rejects every request.
  */
 export interface GatewayPolicy {
   readonly scopes: readonly string[];
   readonly projectId: string | undefined;
   readonly cost: number;
-  /** The only header that is looked at for the credential; undefined: `X-API-Key` or `Authorization`. */
+  /** The only header that may hold the credential; undefined for `X-API-Key` or `Authorization`. */
   readonly credential: string | undefined;
 }
 
-/** An explicit demand for no scope. No scope is written so: each has a colon. */
+/** An explicit demand for no scope. It cannot be a scope, because each scope has a colon. */
 const NO_SCOPE = 'none';
 const MAX_SCOPES = 20;
 const MAX_COST = 1_000_000;
@@ -49,7 +49,7 @@ const fields = {
 };
 const NAMES = Object.keys(fields);
 const ByHeaders = z.strictObject(fields);
-/** The address is the gateway's own setting: it may be the bare `/authz`, which demands a good key and no more. */
+/** The gateway's configuration sets the URL. It may be the bare `/authz`, which demands a good key and nothing else. */
 const ByQuery = z.strictObject({
   ...fields,
   scope: scopes.default([]),
@@ -63,23 +63,23 @@ const HEADERS = NAMES.map((name) => HEADER_PREFIX + name);
 const REMEMBERED = 1_000;
 const REMEMBERED_BYTES = 1024 * 1024;
 
-/** Reads policies, and remembers them by their text: a gateway asks the same again and again. */
+/** Parses policies and caches them by their text, because a gateway sends the same ones again and again. */
 export class GatewayPolicies {
   readonly #byText = new LRUCache<string, GatewayPolicy>({
     max: REMEMBERED,
     maxSize: REMEMBERED_BYTES,
     sizeCalculation: (policy, text) => bytesOf(text) + bytesOf(policy),
   });
-  /** Names of headers that are nothing like ours. */
-  readonly #innocent = new LRUCache<string, true>({
+  /** Names of headers that do not resemble ours. */
+  readonly #unrelated = new LRUCache<string, true>({
     max: REMEMBERED,
     maxSize: REMEMBERED_BYTES,
     sizeCalculation: (_, name) => bytesOf(name),
   });
 
   /**
-   * For exactly `/authz`: from its query, which only the gateway's own settings can give. A header that would say more of
-   * the policy is refused, since there it would say nothing.
+   * For exactly `/authz`: reads the policy from the query, which only the gateway's configuration sets. A policy header
+   * is rejected, because it would have no effect.
    * @throws DomainError `invalid_request`
    */
   ofUrl(url: string, headers: IncomingHttpHeaders): GatewayPolicy {
@@ -94,15 +94,15 @@ export class GatewayPolicies {
   }
 
   /**
-   * For `/authz/…`: from headers, where the path and its query are the client's. Only for a gateway that is known.
+   * For `/authz/…`: reads the policy from headers, because path and query are the client's. Only for a known gateway.
    * @throws DomainError `invalid_request`
    */
   ofHeaders(headers: IncomingHttpHeaders): GatewayPolicy {
     for (const name in headers) {
-      if (!HEADERS.includes(name) && !this.#isInnocent(name)) throw misspelt(name);
+      if (!HEADERS.includes(name) && !this.#isUnrelated(name)) throw misspelt(name);
     }
     const given = HEADERS.map((name) => headers[name]);
-    // No header holds a line break.
+    // Unambiguous, because no header contains a line break.
     const text = given.join('\n');
     const known = this.#byText.get(text);
     if (known) return known;
@@ -114,15 +114,15 @@ export class GatewayPolicies {
     return policy;
   }
 
-  #isInnocent(name: string): boolean {
-    if (this.#innocent.has(name)) return true;
+  #isUnrelated(name: string): boolean {
+    if (this.#unrelated.has(name)) return true;
     if (isOurs(name) || HEADERS.some((ours) => isNearly(name, ours))) return false;
-    this.#innocent.set(name, true);
+    this.#unrelated.set(name, true);
     return true;
   }
 }
 
-/** Whether an address has `nginx=1`, however wrong the rest of it is. */
+/** Whether a URL has `nginx=1`, however wrong the rest of the query is. */
 export function isAskedByNginx(url: string): boolean {
   const start = url.indexOf('?');
   return (
@@ -134,7 +134,7 @@ export function isAskedByNginx(url: string): boolean {
   );
 }
 
-/** Our own, and what a slip makes of its prefix: `X_Authz_Scope`, `XAuthz-Scope`. */
+/** Whether a header has our prefix or a misspelt form of it: `X_Authz_Scope`, `XAuthz-Scope`. */
 function isOurs(name: string): boolean {
   return name.startsWith(HEADER_PREFIX) || (name.charCodeAt(0) === X && /^x[^a-z]?authz/.test(name));
 }
@@ -146,19 +146,19 @@ function isNearly(name: string, ours: string): boolean {
 
 function misplaced(name: string) {
   return invalidInput({
-    location: `headers.${shown(name)}`,
+    location: `headers.${redacted(name)}`,
     message: 'must not be sent to /authz, where the query alone says what is asked',
   });
 }
 
 function misspelt(name: string) {
   const message = `is no header of ours${suggestion(name, HEADERS)}`;
-  return invalidInput({ location: `headers.${shown(name)}`, message });
+  return invalidInput({ location: `headers.${redacted(name)}`, message });
 }
 
 /**
- * A query in the one way that we take: `name=value` with `&` between them. Only values are percent-decoded: what an
- * encoded name, a `;` or an empty pair means depends on who reads it.
+ * Parses a query in the only accepted form: `name=value` pairs with `&` between them. Only values are percent-decoded.
+ * Encoded names, `;` and empty pairs are rejected, because parsers disagree about them.
  */
 function parametersOf(url: string): Record<string, string> {
   const start = url.indexOf('?');
@@ -168,14 +168,14 @@ function parametersOf(url: string): Record<string, string> {
     const equals = pair.indexOf('=');
     const name = equals === -1 ? pair : pair.slice(0, equals);
     const value = equals === -1 ? undefined : decoded(pair.slice(equals + 1));
-    const message = wrongIn(name, value, parameters);
-    if (message) throw invalidInput({ location: name ? `query.${shown(name)}` : 'query', message });
+    const message = problemOf(name, value, parameters);
+    if (message) throw invalidInput({ location: name ? `query.${redacted(name)}` : 'query', message });
     parameters.set(name, value!);
   }
   return Object.fromEntries(parameters);
 }
 
-function wrongIn(
+function problemOf(
   name: string,
   value: string | null | undefined,
   before: ReadonlyMap<string, string>,
@@ -205,7 +205,7 @@ function policyOf(
   return { scopes: data.scope, projectId: data.project, cost: data.cost, credential: data.credential };
 }
 
-/** What each field must be. What is wrong about it is not said of its parts: there are few, and short. */
+/** What each field must be. Errors name the whole field, not its parts: the values are short. */
 const WANTED: Readonly<Record<string, string>> = {
   scope: `none, or up to ${MAX_SCOPES} different scopes such as triggers:read, with one comma or one space between two`,
   project: 'the id of a project',
@@ -219,6 +219,6 @@ function errorOf(part: 'query' | 'headers'): (name: string) => FieldError {
   return (name) => ({ location: prefix + name, message: `must be ${WANTED[name]}` });
 }
 
-function shown(name: string): string {
+function redacted(name: string): string {
   return withoutSecrets(name).slice(0, 60);
 }

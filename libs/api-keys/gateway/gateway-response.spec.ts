@@ -17,7 +17,7 @@ const recordOf = (externalId: string | null) =>
   }) as unknown as ApiKeyRecord;
 const headerOf = (externalId: string | null) => acceptance(recordOf(externalId)).headers[HEADER]!;
 
-/** What an API does with the header. */
+/** Reads the header as an upstream API does. */
 const read = (header: string) => (header === '-' ? null : decodeURIComponent(header));
 
 const externalId = fc

@@ -4,17 +4,17 @@ import { problemHeaders, problemOf } from '#libs/platform/http/problem.js';
 import { rateLimitHeaders } from '../rate-limits.js';
 import type { ApiKeyRecord } from '../verification/verification.js';
 
-/** What a gateway is answered: a status that it understands, and headers for the upstream. */
+/** The response to a gateway: a status that it understands, and headers for the upstream. */
 export interface GatewayResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
 }
 
-/** In the place of nothing: a header that is always sent replaces whatever the client sent under its name. */
+/** Stands for a missing value. A header is always sent, so that it replaces a header of that name from the client. */
 const NOTHING = '-';
 
-/** Every header that a gateway hands on. A rejection has all of them, too. */
+/** Every header that a gateway forwards. A rejection also has all of them. */
 const nothing = {
   'x-organization-id': NOTHING,
   'x-project-id': NOTHING,
@@ -29,7 +29,7 @@ type GatewayHeaders = typeof nothing;
 
 export const GATEWAY_HEADERS = Object.keys(nothing);
 
-/** Of a key that is good for the request. */
+/** The response for a key that is good for the request. */
 export function acceptance(record: ApiKeyRecord, limits?: readonly RateLimitStatus[]): GatewayResponse {
   return {
     status: 200,
@@ -47,23 +47,23 @@ export function acceptance(record: ApiKeyRecord, limits?: readonly RateLimitStat
   };
 }
 
-/** An id of the customer's may hold any character, and may be what stands for nothing. */
+/** An external id may contain any character, and may be equal to {@link NOTHING}. */
 function encoded(id: string): string {
   return id === NOTHING ? '%2D' : encodeURIComponent(id);
 }
 
-/** `auth_request` of nginx takes any other status for a failure. */
+/** The statuses by which nginx's `auth_request` rejects a request. It treats any other status as a failure. */
 const KNOWN_TO_NGINX = new Set([401, 403]);
 
 export interface Surroundings {
   readonly publicUrl: string;
   readonly requestId: string;
   /**
-   * What nginx does not know is 403 then, with its own status in `X-Authz-Status`. It hands no body on, and would close
-   * the connection over one.
+   * Replaces a status that nginx does not understand with 403; `X-Authz-Status` has the original one. There is no body:
+   * nginx would not forward it, and would close the connection because of it.
    */
   readonly forNginx: boolean;
-  /** How the limits of the key stand, for the client. */
+  /** The status of the key's rate limits, for the client. */
   readonly limits?: readonly RateLimitStatus[] | undefined;
 }
 

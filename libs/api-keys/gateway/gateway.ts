@@ -23,8 +23,9 @@ const PATH = '/authz';
 const WARN_EVERY_MS = 60_000;
 
 /**
- * What a gateway asks before it lets a request pass: nginx's `auth_request`, Caddy's `forward_auth`, Traefik's ForwardAuth,
- * Envoy's `ext_authz`. Responds with a status and headers; any success would be a yes, so there is no other.
+ * The endpoint that a gateway calls before it forwards a request: nginx's `auth_request`, Caddy's `forward_auth`,
+ * Traefik's ForwardAuth, Envoy's `ext_authz`. The response is a status and headers. A gateway takes any success as a
+ * "yes", so `/authz` has no other success.
  */
 @Injectable()
 export class Gateway implements OnModuleInit {
@@ -51,12 +52,12 @@ export class Gateway implements OnModuleInit {
     await routes.ready();
   }
 
-  /** The address of the route is the gateway's own, and so is its query. */
+  /** For `/authz`: the gateway's configuration sets the URL, so the query is the policy. */
   readonly #policy = ({ url, headers }: FastifyRequest): GatewayPolicy => this.#policies.ofUrl(url, headers);
 
-  /** The gateway puts the client's path and query behind ours, as Envoy does, so neither says what is asked. */
+  /** For `/authz/…`: the gateway, as Envoy does, appends the client's path and query, so neither is the policy. */
   readonly #policyBesidePath = ({ headers, socket }: FastifyRequest): GatewayPolicy => {
-    // Without knowing the gateway nobody knows whose headers these are; to pass them over would pass over what they ask.
+    // The headers of an unknown gateway may be the client's own. To ignore them would ignore the policy.
     if (!this.proxies.has(socket.remoteAddress)) throw new DomainError('unknown_gateway');
     return this.#policies.ofHeaders(headers);
   };
@@ -71,7 +72,7 @@ export class Gateway implements OnModuleInit {
     const isKnown = this.proxies.has(peer);
     if (!isKnown) this.proxies.unknown.note('gateway', peer);
     try {
-      const policy = this.#understood(request, policyOf);
+      const policy = this.#parsePolicy(request, policyOf);
       const result = await this.verifier.verify({
         credential: credentialOf(request.headers, policy.credential),
         scopes: policy.scopes,
@@ -92,8 +93,8 @@ export class Gateway implements OnModuleInit {
     }
   }
 
-  /** A gateway that is set up wrongly lets no request pass, so the log says why. */
-  #understood(request: FastifyRequest, policyOf: (request: FastifyRequest) => GatewayPolicy): GatewayPolicy {
+  /** A gateway with a wrong configuration lets no request pass, so the log says why. */
+  #parsePolicy(request: FastifyRequest, policyOf: (request: FastifyRequest) => GatewayPolicy): GatewayPolicy {
     try {
       return policyOf(request);
     } catch (error) {
@@ -108,8 +109,8 @@ export class Gateway implements OnModuleInit {
   }
 
   /**
-   * Where it came from in the first place. Whoever asks is never the one who came with the key, so the address of the
-   * connection says nothing; behind a gateway that is not known nobody knows.
+   * The origin of the client's request. The address of the connection is always the gateway's, never the client's.
+   * Behind an unknown gateway, the client's address is unknown.
    */
   #originOf(request: FastifyRequest, requestId: string, isKnown: boolean) {
     const { headers } = request;
@@ -134,7 +135,7 @@ export class Gateway implements OnModuleInit {
   }
 }
 
-/** The request as its client sent it: behind our own path, or as a gateway says that is known. */
+/** The client's request: the rest of the path after `/authz`, or according to the headers of a known gateway. */
 function endpointOf({ url, method, headers }: FastifyRequest, isKnown: boolean) {
   if (isBesidePath(url)) return { method, path: recordedPath(url.slice(PATH.length)) };
   return isKnown ? endpointSaid(headers) : { method: null, path: null };
@@ -144,7 +145,7 @@ function isBesidePath(url: string): boolean {
   return url.startsWith(`${PATH}/`);
 }
 
-/** A gateway sends the request's own headers along, and no body: what they say of one is nothing to us. */
+/** A gateway forwards the client's headers without the body, so ignore the headers that describe a body. */
 function ignoreBodies(routes: FastifyInstance): void {
   routes.addHook('onRequest', ({ headers }, _reply, done) => {
     delete headers['content-type'];
@@ -163,7 +164,7 @@ function send(reply: FastifyReply, requestId: string, { status, headers, body }:
   return reply.status(status).headers(headers).send(body);
 }
 
-/** A gateway that names the client's body but does not send it would have its next question taken for the body. */
+/** If a gateway announces the client's body but does not send it, its next request would be taken for the body. */
 function awaitsBody({ headers, raw }: FastifyRequest): boolean {
   const isNamed = Boolean(Number(headers['content-length'])) || headers['transfer-encoding'] !== undefined;
   return isNamed && !raw.complete;

@@ -9,22 +9,22 @@ import { DomainError } from '#libs/platform/errors.js';
 import { AuthorizationStates, type StateFollower } from '#libs/admission/authorization-states.js';
 import { statusCondition } from '../key-lifecycle.js';
 
-/** Preflights are anonymous: however many there are, this many connections of the pool serve them. */
+/** Preflights are anonymous. However many arrive, they use at most this many connections of the pool. */
 const RUNNING = 2;
 const WAITING = 100;
 
-/** A key may expire meanwhile. */
+/** Bounded, because a key can expire without a change of the authorization state. */
 const ALLOWED_MS = 30_000;
-/** Creating a key moves no authorization state, so nothing says that a rejection has become wrong. */
+/** Short, because the creation of a key changes no authorization state, so no message clears this cache. */
 const REFUSED_MS = 1_000;
 const MAX_ENTRIES = 10_000;
 const MAX_BYTES = 2 * 1024 * 1024;
-/** What an entry takes besides its host, about. */
+/** The approximate size of an entry without its host. */
 const ENTRY_BYTES = 150;
 
 /**
- * Whether some live key allows an origin. A response is remembered until an authorization state moves, by host, and those that
- * allow apart from those that refuse, so that a flood of invented origins drives no real one out.
+ * Tells whether any active key allows an origin. Results are cached by host until an authorization state changes.
+ * Allowed and refused hosts have separate caches, so that a flood of invented origins evicts no allowed one.
  */
 @Injectable()
 export class AllowedOrigins implements StateFollower {
@@ -32,7 +32,7 @@ export class AllowedOrigins implements StateFollower {
   readonly #refused = this.#cache(REFUSED_MS);
   readonly #asking = new Map<string, Promise<boolean>>();
   readonly #limit = pLimit(RUNNING);
-  /** How often the responses were forgotten. */
+  /** How often the caches were cleared. */
   #forgotten = 0;
 
   constructor(
@@ -54,11 +54,11 @@ export class AllowedOrigins implements StateFollower {
     this.#asking.clear();
   }
 
-  /** @throws DomainError `overloaded` when too many others are being asked about. */
+  /** @throws DomainError `overloaded` if too many lookups are waiting */
   async has(origin: string): Promise<boolean> {
     const host = hostOfOrigin(origin);
     if (host === undefined) return false;
-    // All that wait share one statement.
+    // Concurrent calls share one statement.
     await this.states.refresh();
     if (this.#allowed.has(host)) return true;
     if (this.#refused.has(host)) return false;
@@ -88,7 +88,7 @@ export class AllowedOrigins implements StateFollower {
       ...IMPATIENT,
     });
     const { allowed } = rows[0]!;
-    // A state that moved meanwhile may have made it wrong.
+    // A state that changed during the query may have made the result wrong.
     if (forgotten === this.#forgotten) (allowed ? this.#allowed : this.#refused).set(host, true);
     return allowed;
   }

@@ -19,12 +19,12 @@ const BEHIND_UNKNOWN_PROXY =
   'key works from some addresses only';
 
 /**
- * What only the verification asks for. It can be asked for while the database is away, all else needs it anyway; and its
- * event is the record of the call.
+ * The scope that only the verification endpoint requires. A call with it may go unrecorded in an outage (every other
+ * call needs the database anyway), and the event of the verification records the call.
  */
-const TO_ASK = 'api-keys:verify';
+const VERIFY_SCOPE = 'api-keys:verify';
 
-/** API keys as credentials of our own API. A call with one is a use of cost 0, apart from the uses of the owner's API. */
+/** API keys as credentials of Keyledger's own API. A call is a use of cost 0 on the surface `management`. */
 @Injectable()
 export class ApiKeyCredentials extends CredentialVerifier {
   constructor(
@@ -37,7 +37,7 @@ export class ApiKeyCredentials extends CredentialVerifier {
   async authenticate(token: string, requiredScopes: readonly string[]): Promise<ApiKeyPrincipal> {
     const context = requestContext();
     const { ip, userAgent, requestId, origin, behindUnknownProxy } = context;
-    const asks = requiredScopes.includes(TO_ASK);
+    const isVerification = requiredScopes.includes(VERIFY_SCOPE);
     const verification = this.verifier.verify({
       surface: 'management',
       credential: token,
@@ -45,8 +45,8 @@ export class ApiKeyCredentials extends CredentialVerifier {
       cost: 0,
       endpoint: endpointAsked(),
       from: { ip, userAgent, requestId, origin, addressUnknown: behindUnknownProxy },
-      isRecordedLater: asks,
-      mayGoUnrecorded: asks,
+      isRecordedLater: isVerification,
+      mayGoUnrecorded: isVerification,
     });
     const { code, record, admittedUnder, retryAfter } = await counted('api', verification);
     context.originAllowed = Boolean(record && origin && allowsOrigin(record.allowedDomains, origin));
@@ -67,9 +67,9 @@ export class ApiKeyCredentials extends CredentialVerifier {
   }
 }
 
-/** Through the change's own transaction. A key and its secrets are never removed. */
+/** Reads the key within the transaction of the change. The rows exist, because keys and secrets are never removed. */
 async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincipal): Promise<ApiKeyRecord> {
-  // No scope that changes anything is within the reach of a public key alone.
+  // A public key alone has no scope that allows a change.
   if (secretId === null) throw new DomainError('insufficient_scope');
   const key = await em.findOneOrFail(ApiKey, apiKeyId);
   const secret = await em.findOneOrFail(ApiKeySecret, secretId);

@@ -20,16 +20,16 @@ import { revokedAt } from '../revoked-at.js';
 import type { StoredSecret } from './secrets.js';
 import { scopesOfPublicKey, withinCeiling, type ApiKeyRecord } from './verification.js';
 
-/** What a verification of a key needs. */
+/** A key as a verification needs it. */
 export interface KnownKey {
   readonly record: ApiKeyRecord;
-  /** Null where it was found by its public key. */
+  /** Null if the key was found by its public key. */
   readonly secret: StoredSecret | null;
-  /** Whether the organization has a balance that uses are charged to. */
+  /** Whether the organization has a balance to which uses are charged. */
   readonly metered: boolean;
 }
 
-/** The same as it is now, with the state as of which it is. */
+/** A known key and the authorization state as of which it is current. */
 export interface Found {
   readonly known: KnownKey;
   readonly shard: number;
@@ -102,28 +102,28 @@ const PROJECT = {
 const MAX_KEYS = 100_000;
 const MAX_SHARED = 10_000;
 const MAX_PROJECTS = 10_000;
-/** How the memory of `CACHE_MB` is divided. */
+/** How the caches share the memory of `CACHE_MB`. */
 const SHARE = { secrets: 0.6, publicKeys: 0.25, projects: 0.05, shared: 0.1 };
 
-/** A key without its texts and lists, and its ids, measured. */
+/** Measured: the size of a key with its ids, without its texts and lists. */
 const KEY_BYTES = 900;
 const PROJECT_BYTES = 200;
 const SHARED_BYTES = 200;
 
-/** What keys have alike is counted for each of them, for nobody knows whether the others are still there. */
+/** Counts shared values for every key, because the other keys that share them may have left the cache. */
 function sizeOf({ record, secret }: KnownKey): number {
   const { name, externalId, metadata, scopes, allowedDomains, allowedIps, rateLimits } = record;
   return KEY_BYTES + bytesOf([name, externalId, metadata, scopes, allowedDomains, allowedIps, rateLimits, secret]);
 }
 
-/** Keys and projects as verifications need them, from the cache where they are there. */
+/** Loads and caches keys and projects for verifications. */
 @Injectable()
 export class ApiKeyRecords {
   readonly bySecret: StateBoundCache<KnownKey>;
   readonly byPublicKey: StateBoundCache<KnownKey>;
   readonly projects: StateBoundCache<KnownProject>;
   readonly #application: readonly string[];
-  /** What many keys have alike is in memory once. */
+  /** Values that many keys have in common, stored once. */
   readonly #shared: LRUCache<string, object | string>;
 
   constructor(
@@ -159,13 +159,13 @@ export class ApiKeyRecords {
       maxBytes: share(SHARE.projects),
       sizeOf: () => PROJECT_BYTES,
       idOf: ({ id }) => toUuid(id),
-      // Its organization is what is asked for, and that never changes.
+      // Only the organization of a project is cached, and that never changes.
       madeWrongBy: () => null,
       load: (id) => this.#loadProject(id),
     });
   }
 
-  /** As the database has it now, for what has to be decided beside the cache. */
+  /** Reads from the database, for decisions that must not use the cache. */
   bySecretId(id: string): Promise<Loaded<KnownKey> | null> {
     return this.#load(BY_SECRET, toUuid(id));
   }
@@ -192,13 +192,13 @@ export class ApiKeyRecords {
 
   #knownKeyOf(row: Row): KnownKey {
     const { scopes, public_scopes: publicScopes, allowed_domains: allowedDomains } = row;
-    const reached =
+    const credentialScopes =
       row.secret_id === null ? scopesOfPublicKey({ scopes, publicScopes, allowedDomains }, this.#application) : scopes;
     const secretId = row.secret_id && fromUuid('secret', row.secret_id);
     return {
       record: {
         apiKeyId: fromUuid('key', row.api_key_id),
-        organizationId: this.#once(fromUuid('org', row.organization_id)),
+        organizationId: this.#intern(fromUuid('org', row.organization_id)),
         organizationSuspendedAt: row.suspended_at,
         projectId: row.project_id && fromUuid('proj', row.project_id),
         credential: secretId ? 'secret' : 'public_key',
@@ -206,12 +206,12 @@ export class ApiKeyRecords {
         name: row.name,
         externalId: row.external_id,
         metadata: row.metadata,
-        environment: this.#once(row.environment),
-        scopes: this.#once(withinCeiling(reached, row.scope_ceiling)),
-        allowedDomains: this.#once(allowedDomains),
-        allowedIps: this.#once(row.allowed_ips),
-        rateLimits: this.#once(row.rate_limits),
-        accountableUserId: this.#once(fromUuid('user', row.accountable_user_id)),
+        environment: this.#intern(row.environment),
+        scopes: this.#intern(withinCeiling(credentialScopes, row.scope_ceiling)),
+        allowedDomains: this.#intern(allowedDomains),
+        allowedIps: this.#intern(row.allowed_ips),
+        rateLimits: this.#intern(row.rate_limits),
+        accountableUserId: this.#intern(fromUuid('user', row.accountable_user_id)),
         ownKeysOnly: row.own_keys_only,
         expiresAt: row.expires_at,
         disabledAt: row.disabled_at,
@@ -224,7 +224,8 @@ export class ApiKeyRecords {
     };
   }
 
-  #once<T extends object | string>(value: T): T {
+  /** Returns the shared copy of an equal value. */
+  #intern<T extends object | string>(value: T): T {
     const text = JSON.stringify(value);
     const known = this.#shared.get(text);
     if (known !== undefined) return known as T;
@@ -234,14 +235,14 @@ export class ApiKeyRecords {
 }
 
 /**
- * Whose changes can make a decision about the key another one: its own; a suspension, a ceiling, a balance; the end of the
- * project and of its keys; the departure of the member behind it, who may take the key along.
+ * The ids whose changes can change a decision about the key: the key; its organization (suspension, scope ceiling,
+ * balance); its project, whose deletion revokes its keys; its accountable user, whose removal may revoke the key.
  */
 export function restsOn({ apiKeyId, organizationId, projectId, accountableUserId }: ApiKeyRecord): string[] {
   return [apiKeyId, organizationId, accountableUserId, ...(projectId ? [projectId] : [])];
 }
 
-/** The same for what the cache has. The key itself is found by its id. */
+/** Which cached keys a change makes wrong. A change of a key itself is matched by its id, so it needs no condition. */
 function madeWrongBy({ kind, id }: AuthorizationChange): ((known: KnownKey) => boolean) | null {
   if (kind === 'organization') {
     const organizationId = fromUuid('org', id);

@@ -25,31 +25,31 @@ import { Secrets } from './secrets.js';
 import { verificationMetrics } from './verification-metrics.js';
 import { decide, type ApiKeyRecord, type Demand } from './verification.js';
 
-/** One question to the verifier: is this key good for this request? */
+/** A question to the verifier: is this key good for this request? */
 export interface VerificationRequest {
-  /** `management` where the key calls our own API. */
+  /** `management` if the key calls Keyledger's own API. */
   readonly surface?: 'management';
-  /** As it was shown: a secret, `pk:sk`, or a public key alone. */
+  /** As the caller sent it: a secret, `pk:sk`, or a public key alone. */
   readonly credential: string;
   readonly scopes: readonly string[];
-  /** What the request is about. */
+  /** The project that the request concerns. */
   readonly projectId?: string | undefined;
   readonly cost: number;
-  /** The request that the key came with, for the record. */
+  /** The request that contained the key, for the event. */
   readonly endpoint: { readonly method: string | null; readonly path: string | null; readonly route?: string };
   readonly from: {
     readonly ip: string | null;
     readonly userAgent: string | null;
     readonly requestId: string;
     readonly origin: string | null;
-    /** Whether the address is that of a proxy which nobody vouches for. */
+    /** Whether the address is that of an unknown proxy. */
     readonly addressUnknown?: boolean;
   };
-  /** Who asks on behalf of somebody else, and whose keys they may ask about. */
+  /** The caller, if it asks about another principal's key, and the keys that it may ask about. */
   readonly onBehalf?: OnBehalf;
-  /** Whether the response is only decided: the key is about to ask, and {@link CallingKeys} says what records that. */
+  /** Decide only, record nothing: the key is about to ask for a verification, which {@link CallingKeys} records. */
   readonly isRecordedLater?: boolean;
-  /** Whether the cache may decide it while the database is away, where `ON_OUTAGE` allows that. */
+  /** Whether the cache may decide in an outage, if `ON_OUTAGE` allows that. */
   readonly mayGoUnrecorded?: boolean;
 }
 
@@ -60,26 +60,26 @@ export interface OnBehalf {
 
 export interface VerificationResult {
   readonly code: VerificationCode;
-  /** What is known of the key; null for `invalid_key`. */
+  /** The key; null for `invalid_key`. */
   readonly record: ApiKeyRecord | null;
-  /** On what a "yes" was admitted, or only decided where it went without a record. */
+  /** The basis on which a "yes" was admitted, or only decided if it was not recorded. */
   readonly admittedUnder?: Basis;
-  /** Seconds until `rate_limited` may be another response. */
+  /** Seconds after which a key that was `rate_limited` may be accepted. */
   readonly retryAfter?: number;
-  /** What there is to say of it beyond its code. */
+  /** An explanation beyond the code. */
   readonly detail?: string;
-  /** How the limits of the key stand, where the request was held against them. */
+  /** The status of the key's rate limits, if the request was checked against them. */
   readonly limits?: readonly RateLimitStatus[];
 }
 
 const INVALID: VerificationResult = { code: 'invalid_key', record: null };
 
-/** How often something had to be made anew because the state moved under it, before we say that we cannot. */
+/** How often the API decides again after a change of the state, before it gives up. */
 const ATTEMPTS = 8;
 
 /**
- * The one place where a token becomes a principal: decides, and for a "yes" stores the use under the state it was decided
- * under, before anybody is told. Where an outage is tolerated, and only then, what the cache says is told instead.
+ * The one place where a token becomes a principal. It decides and, for a "yes", stores the use under the authorization
+ * state of the decision before it returns. Only in a tolerated outage does it return the decision of the cache instead.
  */
 @Injectable()
 export class ApiKeyVerifier {
@@ -98,7 +98,7 @@ export class ApiKeyVerifier {
     private readonly outage: Outage,
   ) {}
 
-  /** @throws DomainError `audit_unavailable` when a "yes" could not be recorded. */
+  /** @throws DomainError `audit_unavailable` if a "yes" could not be recorded */
   async verify(request: VerificationRequest): Promise<VerificationResult> {
     const credential = parseCredential(request.credential);
     if (!credential) return this.#refuseUnknown(request);
@@ -106,22 +106,22 @@ export class ApiKeyVerifier {
     const caller = callingKeyOf(request);
     let callerBasis = caller?.admittedUnder;
     let isCounted = false;
-    /** Whether the states are those of a statement which began after the request, or later ones: a "no" may be told. */
+    /** Whether the states were read by a statement that began after the request. Only then may a "no" be returned. */
     let isConfirmed = false;
     let isStale = false;
-    /** Whether the cache alone decides: as it is then, which may be better informed than when the database was asked. */
+    /** Whether the cache alone decides. It decides anew, because it may have newer data than the failed attempt. */
     let isAway = false;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const found = this.#find(credential) ?? (await this.#learn(credential));
+      const found = this.#find(credential) ?? (await this.#load(credential));
       if (!found || onBehalf?.sees(found.known.record) === false) return this.#refuseUnknown(request);
-      const isHeld = this.#isHeld(credential, found) ?? (await this.#verifySecret(credential, found));
-      if (!isHeld) {
+      const isProven = this.#isProven(credential, found) ?? (await this.#verifySecret(credential, found));
+      if (!isProven) {
         await this.#confirmCaller(request);
         await this.#deny(request, found, 'invalid_key');
         return INVALID;
       }
-      const project = projectId ? (this.#projectOf(projectId) ?? (await this.#learnProject(projectId))) : undefined;
-      // From here to the append nothing is awaited: what is decided is stamped with the state it was decided under.
+      const project = projectId ? (this.#cachedProject(projectId) ?? (await this.#loadProject(projectId))) : undefined;
+      // No await from here to the append: the decision is stamped with the state under which it was made.
       if (this.states.of(found.shard) !== found.state) continue;
       const { record } = found.known;
       const code = decide(record, demandOf(request, project), this.clock.now());
@@ -155,7 +155,7 @@ export class ApiKeyVerifier {
         continue;
       }
       if (outcome.is === 'admitted') {
-        if (outcome.fellBelow) await this.#tellLow(found, request, outcome.fellBelow);
+        if (outcome.fellBelow) await this.#recordLowBalance(found, request, outcome.fellBelow);
         return { code, record, admittedUnder, ...limitsOf(outcome) };
       }
       if (outcome.is === 'not covered') {
@@ -174,37 +174,38 @@ export class ApiKeyVerifier {
   }
 
   #find(credential: Credential): Found | undefined {
-    const { cache, key } = this.#placeOf(credential);
-    return this.#asOfNow(cache.lookUp(key));
+    const { cache, key } = this.#cacheOf(credential);
+    return this.#withState(cache.lookUp(key));
   }
 
-  /** Undefined where there is no such key. One that is forgotten at once is looked for again, by turns with what changes it. */
-  async #learn(credential: Credential): Promise<Found | undefined> {
-    const { cache, key } = this.#placeOf(credential);
+  /** @returns undefined if there is no such key. If a change evicts the key at once, the verifier loads it again. */
+  async #load(credential: Credential): Promise<Found | undefined> {
+    const { cache, key } = this.#cacheOf(credential);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       if (!(await cache.learn(key))) return undefined;
-      const found = this.#asOfNow(cache.get(key));
+      const found = this.#withState(cache.get(key));
       if (found) return found;
     }
     throw new DomainError('audit_unavailable', 'The key keeps changing', { retryAfter: 1 });
   }
 
-  /** In which cache it is, and under which key. */
-  #placeOf({ secret, publicKey }: Credential): { cache: StateBoundCache<KnownKey>; key: string } {
+  /** The cache for this credential, and the key within that cache. */
+  #cacheOf({ secret, publicKey }: Credential): { cache: StateBoundCache<KnownKey>; key: string } {
     return secret
       ? { cache: this.records.bySecret, key: secret.handle }
       : { cache: this.records.byPublicKey, key: publicKey!.token };
   }
 
-  #asOfNow(entry: Entry<KnownKey> | undefined): Found | undefined {
+  #withState(entry: Entry<KnownKey> | undefined): Found | undefined {
     return entry && { known: entry.value, shard: entry.shard, state: this.states.of(entry.shard) };
   }
 
   /**
-   * Of a pair both halves have to be of one key; a public key alone proves nothing and is asked for its origin later.
-   * Undefined where only Argon2id can tell.
+   * Whether the credential is right. Both halves of a pair must belong to the same key. A public key alone needs no
+   * proof here: its origin is checked later.
+   * @returns undefined if only Argon2id can tell
    */
-  #isHeld({ secret, publicKey }: Credential, { known }: Found): boolean | undefined {
+  #isProven({ secret, publicKey }: Credential, { known }: Found): boolean | undefined {
     if (publicKey && publicKey.token !== known.record.publicKey) return false;
     if (!secret) return true;
     return known.secret ? this.secrets.check(known.secret, secret.token) : false;
@@ -214,12 +215,11 @@ export class ApiKeyVerifier {
     return this.secrets.verify(known.secret!, secret!.token, known.record.organizationId);
   }
 
-  /** What the request is about. */
-  #projectOf(id: string): Demand['project'] | undefined {
+  #cachedProject(id: string): Demand['project'] | undefined {
     return this.records.projects.lookUp(id)?.value;
   }
 
-  async #learnProject(id: string): Promise<Demand['project']> {
+  async #loadProject(id: string): Promise<Demand['project']> {
     await this.records.projects.learn(id);
     return this.records.projects.get(id)?.value ?? { id, organizationId: null };
   }
@@ -227,27 +227,28 @@ export class ApiKeyVerifier {
   #useOf(request: VerificationRequest, found: Found, decision: Decision): ConditionalEvent {
     const { known, shard } = found;
     const charge = chargeOf(known, request.cost);
-    return { shard, ...decision, charge, entry: this.#used(request, found) };
+    return { shard, ...decision, charge, entry: this.#encodeUse(request, found) };
   }
 
   /**
-   * Undefined where the cache is to respond instead. What cannot be stored for another reason than an outage, too many that
-   * wait among them, is refused whatever is tolerated: to make one is not to be a way past the limits.
+   * Any failure other than an outage rejects the request, a full queue included. Otherwise a caller could bypass the
+   * limits by flooding the queue.
+   * @returns undefined if the cache decides instead
    */
   #record(request: VerificationRequest, use: ConditionalEvent): Promise<Outcome | undefined> {
     if (!this.#isTolerant(request)) return this.admission.append(use);
     if (!this.outage.mayTry()) return Promise.resolve(undefined);
-    return this.admission.append(use).catch(ifAway(undefined));
+    return this.admission.append(use).catch(fallbackIfAway(undefined));
   }
 
-  /** False where the cache is to respond instead. */
+  /** @returns false if the cache decides instead */
   async #refresh(request: VerificationRequest): Promise<boolean> {
     const refreshed = async () => {
       await this.states.refresh();
       return true;
     };
     if (!this.#isTolerant(request)) return refreshed();
-    return !this.outage.isPresent && refreshed().catch(ifAway(false));
+    return !this.outage.isPresent && refreshed().catch(fallbackIfAway(false));
   }
 
   #isTolerant({ mayGoUnrecorded = false }: VerificationRequest): boolean {
@@ -259,20 +260,20 @@ export class ApiKeyVerifier {
     return { code, record: found.known.record };
   }
 
-  /** Of what is no key that the caller may ask about. */
+  /** For a credential that belongs to no key about which the caller may ask. */
   async #refuseUnknown(request: VerificationRequest): Promise<VerificationResult> {
     const caller = callingKeyOf(request);
     if (caller) await this.callingKeys.recordUse(caller, (use) => this.#record(request, use));
     return INVALID;
   }
 
-  /** Before the calling key gets a "no": the calling key itself may have ended. While the database is away the cache decides that, too. */
+  /** Call it before a "no": the calling key itself may have ended. In an outage, the cache decides that too. */
   async #confirmCaller(request: VerificationRequest): Promise<void> {
     const caller = callingKeyOf(request);
     if (caller && (await this.#refresh(request))) await this.callingKeys.confirm(caller);
   }
 
-  #used(request: VerificationRequest, { known: { record }, state: { seq } }: Found): string {
+  #encodeUse(request: VerificationRequest, { known: { record }, state: { seq } }: Found): string {
     return this.events.encode({
       type: 'api_key.used',
       subject: record.apiKeyId,
@@ -284,7 +285,7 @@ export class ApiKeyVerifier {
         ...aboutProject(record),
         ...surfaceOf(request),
         ...request.endpoint,
-        ...shown(record, request),
+        ...publicKeyDetails(record, request),
         ...(record.secretId && { secret_id: record.secretId }),
         cost: request.cost,
         scopes: [...request.scopes],
@@ -293,8 +294,8 @@ export class ApiKeyVerifier {
     });
   }
 
-  /** One use took the balance below what is called low: that one tells of it. A crash before it leaves it untold. */
-  async #tellLow(
+  /** Records `credits.low` after the use that took the balance below the threshold. A crash in between loses it. */
+  async #recordLowBalance(
     { known: { record }, shard, state: { seq } }: Found,
     request: VerificationRequest,
     { balance, low }: { readonly balance: number; readonly low: number },
@@ -316,16 +317,16 @@ export class ApiKeyVerifier {
   #deny(request: VerificationRequest, found: Found, code: VerificationCode): Promise<void> {
     const { scopes, endpoint, from } = request;
     const { record } = found.known;
-    // Whoever did not know the secret is not the key.
+    // A caller without the right secret does not act as the key.
     const actor: EventActor =
       code === 'invalid_key' ? { type: 'anonymous', id: null } : { type: 'api_key', id: record.apiKeyId };
     const verifiedBy = request.onBehalf && verifierOf(request.onBehalf.caller);
-    const details = { ...surfaceOf(request), ...endpoint, ...shown(record, request) };
+    const details = { ...surfaceOf(request), ...endpoint, ...publicKeyDetails(record, request) };
     return this.denials.record({ found, code, scopes, details, from, actor, verifiedBy });
   }
 }
 
-/** What the append of a "yes" has to know of the decision. */
+/** The parts of a decision that the append of a "yes" needs. */
 type Decision = Pick<ConditionalEvent, 'basis' | 'callerBasis' | 'apart'>;
 
 function basisOf({ known, shard, state: { seq, tag } }: Found, projectId: string | undefined): Basis {
@@ -341,15 +342,15 @@ function surfaceOf({ surface }: VerificationRequest) {
   return surface ? { surface } : {};
 }
 
-/** What takes the place of a response that an outage kept away. */
-function ifAway<T>(instead: T): (error: unknown) => T {
+/** Returns an error handler that replaces an outage with a value. */
+function fallbackIfAway<T>(instead: T): (error: unknown) => T {
   return (error) => {
     if (isDatabaseAway(error)) return instead;
     throw error;
   };
 }
 
-/** Undefined for what takes nothing, or from nothing: it need not wait for those that do. */
+/** @returns undefined if the use costs nothing, or the key has no balance and no limits: it then waits for no lock */
 function chargeOf({ metered, record }: KnownKey, amount: number): Charge | undefined {
   const { organizationId, apiKeyId, rateLimits } = record;
   if (amount === 0 || (!metered && rateLimits.length === 0)) return undefined;
@@ -369,7 +370,7 @@ function demandOf({ scopes, from }: VerificationRequest, project: Demand['projec
   return { scopes, ip: addressUnknown ? null : ip, origin, ...(project && { project }) };
 }
 
-/** What an event tells besides of a public key that was shown alone. */
-function shown({ credential }: ApiKeyRecord, { from }: VerificationRequest) {
+/** Additional event fields for a public key that was sent alone. */
+function publicKeyDetails({ credential }: ApiKeyRecord, { from }: VerificationRequest) {
   return credential === 'public_key' ? { credential, origin: from.origin } : {};
 }

@@ -14,8 +14,9 @@ import { decide } from './verification.js';
 const ATTEMPTS = 8;
 
 /**
- * The keys that ask for verifications. The guard only decides about them: the event of the verification is the record of
- * their call, too. So each response has to find the calling key as it was decided: a "yes" by its admission, all others here.
+ * Keys that ask for verifications. The guard only decides about them, because the event of the verification also
+ * records their call. So the decision about the calling key must still hold at each response: admission checks this for
+ * a "yes", and this class checks it for all other responses.
  */
 @Injectable()
 export class CallingKeys {
@@ -28,8 +29,8 @@ export class CallingKeys {
   ) {}
 
   /**
-   * Decides again, as the database has it now.
-   * @throws DomainError with the verification's code when the key is no longer good for asking, which is recorded
+   * Decides again with the current data of the database.
+   * @throws DomainError with the code of the denial, which is recorded, if the key may no longer ask
    */
   async admitAgain(caller: ApiKeyPrincipal): Promise<Basis> {
     const loaded = caller.secretId && (await this.records.bySecretId(caller.secretId));
@@ -51,7 +52,7 @@ export class CallingKeys {
   }
 
   /**
-   * Before a "no" that no admission stands behind. The states have to be those of a statement that began after the request.
+   * Call it before a "no", which has no admission. The states must come from a statement that began after the request.
    * @throws DomainError as {@link admitAgain} does
    */
   async confirm(caller: ApiKeyPrincipal): Promise<void> {
@@ -60,9 +61,9 @@ export class CallingKeys {
   }
 
   /**
-   * The call in an event of its own: the question was about no key whose event could tell of it.
-   * @param append resolves to undefined where it need not be recorded
-   * @throws DomainError as {@link admitAgain} does, and `audit_unavailable` where it could not be recorded
+   * Records the call in its own event, because the caller asked about no known key whose event could record it.
+   * @param append resolves to undefined if the call need not be recorded
+   * @throws DomainError as {@link admitAgain} does, and `audit_unavailable` if the call could not be recorded
    */
   async recordUse(
     caller: ApiKeyPrincipal,
@@ -70,7 +71,12 @@ export class CallingKeys {
   ): Promise<void> {
     let basis = caller.admittedUnder;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const outcome = await append({ shard: basis.shard, basis, apart: attempt > 0, entry: this.#used(caller, basis) });
+      const outcome = await append({
+        shard: basis.shard,
+        basis,
+        apart: attempt > 0,
+        entry: this.#encodeUse(caller, basis),
+      });
       if (outcome?.is !== 'stale') return;
       await this.states.refresh();
       basis = await this.admitAgain(caller);
@@ -78,7 +84,7 @@ export class CallingKeys {
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
 
-  #used(caller: ApiKeyPrincipal, { seq }: Basis): string {
+  #encodeUse(caller: ApiKeyPrincipal, { seq }: Basis): string {
     const { apiKeyId, organizationId, secretId } = caller;
     return this.events.encode({
       type: 'api_key.used',

@@ -6,14 +6,14 @@ import { AllowedOrigins } from './allowed-origins.js';
 const METHODS = 'GET, POST, PATCH, DELETE';
 const REQUEST_HEADERS =
   'authorization, content-type, idempotency-key, if-match, last-event-id, x-api-key, x-request-id';
-const ANSWER_HEADERS = 'etag, idempotent-replayed, link, retry-after, www-authenticate, x-request-id';
-/** Chromium remembers a preflight for two hours at the most; this is how long an origin that was taken away goes on asking. */
+const RESPONSE_HEADERS = 'etag, idempotent-replayed, link, retry-after, www-authenticate, x-request-id';
+/** For how long a browser may still send requests from a removed origin. Chromium's maximum is two hours. */
 const MAX_AGE_SECONDS = 600;
 
 /**
- * Cross-origin requests (Fetch, section 3.2) of pages that use keys. A preflight carries no key, so it lets an origin ask
- * that some live key allows; the response is for a page to read only where the very key of the request allows its origin.
- * Nothing here lets a request do anything: that is decided without a browser.
+ * Cross-origin requests (Fetch, section 3.2) of pages that use keys. A preflight carries no key, so it succeeds if any
+ * active key allows the origin. A page can read a response only if the key of that request allows its origin. CORS
+ * grants no rights: the verification decides, whatever the browser does.
  */
 @Injectable()
 export class Cors implements OnModuleInit {
@@ -32,7 +32,7 @@ export class Cors implements OnModuleInit {
       if (!request.context.originAllowed) return;
       void reply.headers({
         'access-control-allow-origin': request.headers.origin,
-        'access-control-expose-headers': ANSWER_HEADERS,
+        'access-control-expose-headers': RESPONSE_HEADERS,
       });
     });
   }

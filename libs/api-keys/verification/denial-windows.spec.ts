@@ -29,7 +29,7 @@ function denial(
   } satisfies Denial;
 }
 
-/** Runs windows over what happens, with a look at the clock before each, and ends them all. */
+/** Feeds the denials to the windows, closes expired windows before each denial, and closes all windows at the end. */
 function run(happened: readonly Happened[], windows = new DenialWindows(), mayRecord = true): DenialEvent[] {
   const events = happened.flatMap(({ denial, at }) => [
     ...windows.close(at),
@@ -41,10 +41,10 @@ function run(happened: readonly Happened[], windows = new DenialWindows(), mayRe
 const isSummary = ({ callers }: DenialEvent) => callers !== undefined;
 const total = (events: readonly DenialEvent[]) => events.reduce((sum, { count }) => sum + count, 0);
 
-/** All that an event of one denial states, but its request and when it was. */
+/** Everything that the event of one denial states, except its request and its time. */
 const statedOf = ({ key, code, actor, scopes, details, from, verifiedBy }: Denial) =>
   JSON.stringify([key, code, actor, scopes, details, from.ip, from.userAgent, verifiedBy]);
-/** All that a summary states. */
+/** Everything that a summary states. */
 const kindOf = ({ key, code, actor, details }: Denial) => JSON.stringify([key, code, actor, details.surface]);
 
 describe('sixty denials', () => {
@@ -116,7 +116,7 @@ const happened = fc
       scopes: fc.constantFrom([], ['a:read']),
       verifiedBy: fc.constantFrom(...verifiers),
       seq: fc.nat(5),
-      // Some clocks go back a little.
+      // A clock may go back a little.
       pause: fc.oneof(
         { weight: 9, arbitrary: fc.nat(2_000) },
         { weight: 1, arbitrary: fc.integer({ min: -500, max: 90_000 }) },
@@ -143,7 +143,7 @@ const happened = fc
       };
     });
   });
-/** From ample to nearly none. */
+/** Bounds from ample to nearly none. */
 const bounds = fc.record({
   windows: fc.integer({ min: 1, max: 5 }),
   windowsOfOrganization: fc.integer({ min: 1, max: 5 }),
@@ -158,7 +158,7 @@ describe('whatever is denied, in whatever order, under whatever bounds', () => {
         const events = run(all, new DenialWindows(bounds), mayRecord);
         expect(total(events)).toBe(all.length);
         const left = Map.groupBy(all, ({ denial }) => statedOf(denial));
-        // Events of like denials first: they take those that they can stand for.
+        // Events of equal denials first: each accounts for denials that it may count.
         for (const event of events.filter((event) => !isSummary(event))) {
           const alike = left.get(statedOf(event.denial)) ?? [];
           const within = alike.filter(({ at }) => at >= event.firstAt.getTime() && at <= event.lastAt.getTime());
@@ -172,7 +172,7 @@ describe('whatever is denied, in whatever order, under whatever bounds', () => {
           ({ denial }) => statedOf(denial),
         );
         for (const [stated, own] of byStated) expect(like(left.get(stated) ?? [], own)).toBeGreaterThanOrEqual(0);
-        // Summaries take the rest, kind by kind.
+        // Summaries account for the rest, kind by kind.
         const kinds = Map.groupBy(all, ({ denial }) => kindOf(denial));
         for (const [kind, own] of kinds) {
           expect(total(events.filter(({ denial }) => kindOf(denial) === kind))).toBe(own.length);

@@ -1,7 +1,7 @@
 import type { VerificationCode } from '#libs/contract/api-keys.js';
 import type { DomainEventOf, EventActor, EventVerifier } from '#libs/contract/events.js';
 
-/** The key that was refused, as far as its events tell of it. */
+/** The fields of a denied key that its events contain. */
 export interface DeniedKey {
   readonly apiKeyId: string;
   readonly organizationId: string;
@@ -23,14 +23,14 @@ export interface Denial {
   readonly verifiedBy: EventVerifier | undefined;
 }
 
-/** An event of one or more denials. What it states is true of each of them. */
+/** An event for one or more denials. Everything that it states is true of each of them. */
 export interface DenialEvent {
-  /** In a summary only the key, the code, the actor and the surface count. */
+  /** In a summary, only the key, the code, the actor and the surface are meaningful. */
   readonly denial: Denial;
   readonly count: number;
   readonly firstAt: Date;
   readonly lastAt: Date;
-  /** Of a summary: who asked, and how often. */
+  /** Only for a summary: the callers that asked, and how often each did. */
   readonly callers?: readonly (EventVerifier & { readonly count: number })[];
 }
 
@@ -48,7 +48,7 @@ interface Summary extends Group {
 interface Window {
   readonly endsAt: number;
   recorded: number;
-  /** Denials that agree in all that their event states. */
+  /** Denials that agree in everything that their event states. */
   readonly groups: Map<string, Group>;
   readonly summaries: Map<string, Summary>;
   bytes: number;
@@ -61,12 +61,12 @@ interface Tenant {
 
 const WINDOW_MS = 60_000;
 const HOUR_MS = 3_600_000;
-/** For each key and window: events of single denials, and events of several that agree. What is beyond is summarized. */
+/** For each key and window: events of single denials, and events of equal denials. Further denials are summarized. */
 const RECORDED_AT_ONCE = 10;
 const MAX_GROUPS = 10;
 const MAX_CALLERS = 20;
 
-/** A window without groups takes some hundred bytes, a group some kilobytes: both are bounded, and for each organization. */
+/** In total and for each organization. A window without groups takes some hundred bytes, a group some kilobytes. */
 export interface DenialBounds {
   readonly windows: number;
   readonly windowsOfOrganization: number;
@@ -82,10 +82,10 @@ const BOUNDS: DenialBounds = {
 };
 
 /**
- * Pure: decides which events tell of denials. In each minute and for each key the first denials have events of their own.
- * Later ones that agree in everything become one event with a count. All others become summaries, one for each code,
- * that state no method, path or address. So the events of a key are bounded, the counts are exact, and no event states
- * what is not true of all that it counts.
+ * Decides, without I/O, which events record denials. In each minute, the first denials of a key have their own events.
+ * Later denials that agree in everything become one event with a count. All others become summaries, one for each code
+ * and surface, which state no method, path or address. So the number of events of a key is bounded, the counts are
+ * exact, and everything that an event states is true of all denials that it counts.
  */
 export class DenialWindows {
   readonly #tenants = new Map<string, Tenant>();
@@ -95,8 +95,8 @@ export class DenialWindows {
   constructor(private readonly bounds: DenialBounds = BOUNDS) {}
 
   /**
-   * @param mayRecord whether there can be an event now
-   * @returns whether the denial waits for the end of its window, and the events to store now
+   * @param mayRecord whether an event can be stored now
+   * @returns whether the denial was folded into its window, and the events to store now
    */
   add(denial: Denial, at: Date, mayRecord: boolean): { readonly isFolded: boolean; readonly events: DenialEvent[] } {
     const events: DenialEvent[] = [];
@@ -110,7 +110,7 @@ export class DenialWindows {
     return { isFolded, events };
   }
 
-  /** Ends the windows whose time is over, and hands over what they still hold. */
+  /** Ends the windows whose time is over, and returns the events of their folded denials. */
   close(before: number): DenialEvent[] {
     const events: DenialEvent[] = [];
     for (const [organizationId, tenant] of this.#tenants) {
@@ -130,7 +130,7 @@ export class DenialWindows {
     this.#makeRoom(organizationId, events);
     const tenant = this.#tenants.get(organizationId) ?? { windows: new Map<string, Window>(), bytes: 0 };
     this.#tenants.set(organizationId, tenant);
-    // Within one hour, because that is what counts are kept by.
+    // A window does not cross an hour, because usage is counted by the hour.
     const endsAt = Math.min(now + WINDOW_MS, now - (now % HOUR_MS) + HOUR_MS);
     const window: Window = { endsAt, recorded: 0, groups: new Map(), summaries: new Map(), bytes: 0 };
     tenant.windows.set(apiKeyId, window);
@@ -138,7 +138,7 @@ export class DenialWindows {
     return { tenant, window };
   }
 
-  /** Ends a window early: the oldest of the same organization, unless that has none and the oldest organization gives way. */
+  /** If there are too many windows, ends one early: the organization's oldest or, if it has none, another's oldest. */
   #makeRoom(organizationId: string, events: DenialEvent[]): void {
     const own = this.#tenants.get(organizationId);
     const isFull = this.#windows >= this.bounds.windows;
@@ -162,12 +162,12 @@ export class DenialWindows {
 
   #fold(tenant: Tenant, window: Window, denial: Denial, at: Date): void {
     const identity = identityOf(denial);
-    // The identity and the denial itself.
+    // Counts the identity and the denial itself.
     const bytes = 2 * identity.length;
-    const alike = window.groups.get(identity);
-    if (alike) addTo(alike, denial, at);
+    const group = window.groups.get(identity);
+    if (group) addTo(group, denial, at);
     else if (window.groups.size < MAX_GROUPS && this.#hasRoomFor(tenant, bytes)) {
-      // A copy, because its texts are parts of longer ones, which they would keep in memory.
+      // A copy, because its strings may be slices of longer ones, which would stay in memory.
       window.groups.set(identity, { denial: structuredClone(denial), count: 1, firstAt: at, lastAt: at });
       window.bytes += bytes;
       tenant.bytes += bytes;
@@ -180,7 +180,7 @@ export class DenialWindows {
   }
 }
 
-/** All that an event states, but when it happened and under which request id. */
+/** Everything that an event states, except its time and its request id. */
 function identityOf({ code, actor, scopes, details, from, verifiedBy }: Denial): string {
   const { surface, method, path, route, credential, origin } = details;
   return JSON.stringify([
@@ -192,7 +192,7 @@ function identityOf({ code, actor, scopes, details, from, verifiedBy }: Denial):
   ]);
 }
 
-/** The last of several gives them their `seq`. */
+/** A group has the `seq` of its latest denial. */
 function addTo(group: Group, denial: Denial, at: Date): void {
   group.count += 1;
   if (at >= group.lastAt) group.denial = { ...group.denial, seq: denial.seq };
@@ -208,13 +208,13 @@ function summarize(window: Window, denial: Denial, at: Date): void {
   const summary = known ?? { denial: withoutRequest(denial), count: 1, firstAt: at, lastAt: at, callers: new Map() };
   window.summaries.set(kind, summary);
   if (!verifiedBy) return;
-  const place = `${verifiedBy.id} ${verifiedBy.secret_id}`;
-  const caller = summary.callers.get(place);
+  const callerId = `${verifiedBy.id} ${verifiedBy.secret_id}`;
+  const caller = summary.callers.get(callerId);
   if (caller) caller.count += 1;
-  else if (summary.callers.size < MAX_CALLERS) summary.callers.set(place, { ...verifiedBy, count: 1 });
+  else if (summary.callers.size < MAX_CALLERS) summary.callers.set(callerId, { ...verifiedBy, count: 1 });
 }
 
-/** What is true of all denials of a key with this code and surface, and holds on to no more. */
+/** Keeps only what is true of all denials of a key with this code and surface, so that the rest can be freed. */
 function withoutRequest({ key, seq, code, actor, details: { surface } }: Denial): Denial {
   return {
     key,

@@ -9,13 +9,13 @@ import type { Found } from './api-key-records.js';
 import { DenialWindows, type Denial, type DenialEvent } from './denial-windows.js';
 import { verificationMetrics } from './verification-metrics.js';
 
-/** How many events are on their way to the database at once: requests are stored by the same queue. */
+/** How many events are sent at once. The queue also stores uses, which must not wait for long. */
 const STORED_TOGETHER = 100;
 
 /**
- * Records denials, bounded by {@link DenialWindows}: whoever hammers at a dead key must not fill its owner's log. What
- * waits for the end of its minute is stored then, or at shutdown. A crash loses it. That breaks no promise: nobody was
- * told "yes".
+ * Records denials. {@link DenialWindows} bounds them, so that a client that keeps trying an ended key does not fill the
+ * audit log of its owner. Folded denials are stored at the end of their minute, or at shutdown. A crash loses them,
+ * which breaks no promise: no caller got a "yes".
  */
 @Injectable()
 export class Denials implements BeforeApplicationShutdown {
@@ -33,21 +33,21 @@ export class Denials implements BeforeApplicationShutdown {
   async record({ found, ...denial }: Omit<Denial, 'key' | 'seq'> & { readonly found: Found }): Promise<void> {
     const { apiKeyId, organizationId, projectId } = found.known.record;
     const key = { apiKeyId, organizationId, projectId, shard: found.shard };
-    const told = { ...denial, key, seq: found.state.seq };
-    // What cannot be recorded at present may find a way at the end of the minute.
-    const { isFolded, events } = this.#windows.add(told, this.clock.now(), !this.outage.isPresent);
+    const denied = { ...denial, key, seq: found.state.seq };
+    // In an outage, fold the denial: it may be possible to record it at the end of the minute.
+    const { isFolded, events } = this.#windows.add(denied, this.clock.now(), !this.outage.isPresent);
     if (isFolded) verificationMetrics.denialsFolded.value += 1;
     await this.#storeAll(events);
   }
 
-  /** Before the admission, which it needs, goes. */
+  /** In this hook, because the admission, which stores the events, stops in a later one. */
   async beforeApplicationShutdown(): Promise<void> {
     clearInterval(this.#sweep);
     await this.#storeAll(this.#windows.close(Infinity));
   }
 
   async #closeWindows(): Promise<void> {
-    // Windows stay open until the database is back: what they hold is bounded.
+    // In an outage, windows stay open. Their memory is bounded.
     if (!this.outage.isPresent) await this.#storeAll(this.#windows.close(this.clock.now().getTime()));
   }
 
@@ -57,7 +57,7 @@ export class Denials implements BeforeApplicationShutdown {
     }
   }
 
-  /** The caller is told "no" even when it cannot be recorded: holding that back would help nobody but the refused. */
+  /** The caller gets its "no" even if the denial cannot be recorded. An error instead would help only that caller. */
   async #store({ denial, count, firstAt, lastAt, callers }: DenialEvent): Promise<void> {
     const { key, code, scopes, details, from, verifiedBy } = denial;
     const isSummary = callers !== undefined;

@@ -5,8 +5,8 @@ const PURPOSE = 'digest of a key';
 const KEY_ID_BYTES = 4;
 
 /**
- * Digests of tokens, under a key derived from KEYLEDGER_SECRET, so that the database alone says no more about a token than its
- * Argon2id hash does. Each begins with the id of that key.
+ * Digests of tokens. Their key is derived from KEYLEDGER_SECRET, so that the database alone reveals no more about a
+ * token than its Argon2id hash does. Each digest begins with the id of that key.
  */
 export class Digests {
   readonly #keyId: Buffer;

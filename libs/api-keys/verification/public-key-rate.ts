@@ -3,7 +3,7 @@ import { AddressRate } from '#libs/platform/address-rate.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 
-/** What one address may do with public keys, which anybody can take from a page. Secrets are not counted. */
+/** Limits the requests of one address with public keys, which anyone can read on a page. Secrets are not counted. */
 @Injectable()
 export class PublicKeyRate extends AddressRate {
   constructor(config: Config, clock: Clock) {

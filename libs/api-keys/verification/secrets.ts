@@ -10,26 +10,26 @@ import { Gauges } from '#libs/platform/metrics.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { Digests } from './digests.js';
 
-/** A secret as it is checked. */
+/** What a check of a secret needs. */
 export interface StoredSecret {
   readonly id: string;
-  /** As it lies in the database; null as soon as `known` tells, which is all that many keys in memory need. */
+  /** The columns of the database; null as soon as `known` is set, which is enough for a check and saves memory. */
   stored: {
     /** Argon2id over the whole token. */
     readonly hash: string;
-    /** What {@link Secrets} knows the token by once Argon2id has found it right. */
+    /** Set once Argon2id has found the token right, see {@link Secrets}. */
     readonly digest: Uint8Array | null;
   } | null;
-  /** The digest for this process alone, which is faster to compute. */
+  /** A digest for this process only, which is faster to compute. */
   known?: string;
 }
 
 const WAITING_PER_SECRET = 8;
 
 /**
- * Checks secrets. After one success with Argon2id a keyed digest is kept beside the hash: from then on every node checks that
- * secret in microseconds, a right one and a wrong one, also a node that has just started. The digest's key is derived from
- * KEYLEDGER_SECRET, so that the database alone says no more about a token than its Argon2id hash does.
+ * Checks secrets. After the first success with Argon2id, a keyed digest is stored beside the hash. From then on, every
+ * node, even one that has just started, accepts or rejects that secret in microseconds. The key of the digest is
+ * derived from KEYLEDGER_SECRET, so that the database alone reveals no more about a token than its Argon2id hash does.
  */
 @Injectable()
 export class Secrets {
@@ -48,15 +48,15 @@ export class Secrets {
     this.#digests = new Digests(sealing);
   }
 
-  /** @param flow whose runs of Argon2id it takes turns with */
+  /** @param flow the flow whose runs of Argon2id take turns with this one */
   hash(token: string, flow: string): Promise<string> {
     return this.#argon2id.hash(token, flow);
   }
 
-  /** @returns undefined where only Argon2id can tell */
+  /** @returns undefined if only Argon2id can tell */
   check(secret: StoredSecret, token: string): boolean | undefined {
-    const known = this.#knownOf(token);
-    // Compared as they are: nobody can make the hash of a guess under a key that they do not know resemble another.
+    const known = this.#processDigest(token);
+    // No constant-time comparison: without the process key, an attacker cannot choose a guess by its hash.
     if (secret.known) return secret.known === known;
     const digest = secret.stored?.digest;
     const matches = digest ? this.#digests.matches(digest, token) : undefined;
@@ -65,8 +65,9 @@ export class Secrets {
   }
 
   /**
-   * By Argon2id. Many requests with one key at once, as after a restart, wait for one run; guesses at one secret wait for
-   * each other, and only so many of them. Organizations take turns.
+   * Checks with Argon2id. Concurrent requests with the same token, as after a restart, share one run. Different tokens
+   * for one secret are checked one after the other, and at most {@link WAITING_PER_SECRET} wait. Organizations take
+   * turns.
    * @throws DomainError `overloaded`
    */
   async verify(secret: StoredSecret, token: string, organizationId: string): Promise<boolean> {
@@ -88,18 +89,18 @@ export class Secrets {
     return response;
   }
 
-  /** Where `check` could not tell, there is a hash. */
+  /** Only for secrets that `check` could not decide: these have a hash. */
   async #verifyNow(secret: StoredSecret, token: string, organizationId: string): Promise<boolean> {
     const { hash: stored } = secret.stored!;
     const matches = await this.#argon2id.verify(stored, token, organizationId);
     if (matches) {
-      remember(secret, this.#knownOf(token));
+      remember(secret, this.#processDigest(token));
       void this.#share(secret.id, this.#digests.of(token));
     }
     return matches;
   }
 
-  /** For other nodes, and for this one after a restart: whoever does not find it asks Argon2id. */
+  /** Stores the digest for other nodes, and for this one after a restart. A node without the digest uses Argon2id. */
   async #share(id: string, digest: Uint8Array): Promise<void> {
     try {
       await this.pool.query('UPDATE api_key_secret SET digest = $2 WHERE id = $1', [toUuid(id), digest]);
@@ -108,7 +109,7 @@ export class Secrets {
     }
   }
 
-  #knownOf(token: string): string {
+  #processDigest(token: string): string {
     return hash('sha256', this.#processKey + token, 'base64');
   }
 }

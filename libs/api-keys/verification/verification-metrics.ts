@@ -3,8 +3,8 @@ import type { ProblemCode } from '#libs/contract/problem.js';
 import { asDomainError } from '#libs/platform/http/problem.filter.js';
 import { PlainCounter, type Count } from '#libs/platform/metrics.js';
 
-/** How a question came: from a gateway, from a service that asks for its caller, or with a call of our own API. */
-type Way = 'gateway' | 'verify' | 'api';
+/** Who asked: a gateway, a service (about its own caller), or Keyledger's own API (about the key of a call). */
+type Via = 'gateway' | 'verify' | 'api';
 type Code = VerificationCode | ProblemCode;
 
 const verifications = new PlainCounter(
@@ -14,19 +14,19 @@ const verifications = new PlainCounter(
 );
 const outcomes = { gateway: ofWay('gateway'), verify: ofWay('verify'), api: ofWay('api') };
 
-/** Those that are asked for are there from the start, so that a rate knows the first of them, too. */
-function ofWay(via: Way): Partial<Record<Code, Count>> {
+/** Creates the counters of all verification codes at start, so that `rate()` sees the first increment. */
+function ofWay(via: Via): Partial<Record<Code, Count>> {
   return Object.fromEntries(VerificationCode.options.map((code) => [code, verifications.of({ code, via })]));
 }
 
-/** @param code that of the verification, or of the problem that took its place */
-export function countVerification(via: Way, code: Code): void {
+/** @param code the code of the verification, or of the problem that the caller got instead */
+export function countVerification(via: Via, code: Code): void {
   (outcomes[via][code] ??= verifications.of({ code, via })).value += 1;
 }
 
-/** The same of a verification that is under way. */
+/** Counts a verification when it ends. */
 export async function counted<Result extends { readonly code: VerificationCode }>(
-  via: Way,
+  via: Via,
   verification: Promise<Result>,
 ): Promise<Result> {
   try {
@@ -40,7 +40,6 @@ export async function counted<Result extends { readonly code: VerificationCode }
 }
 
 export const verificationMetrics = {
-  /** Denials that became part of an event with a count. */
   denialsFolded: new PlainCounter(
     'keyledger_denials_folded_total',
     'Rejections that went into a counting event because there were too many for one each',

@@ -9,7 +9,7 @@ import { Denials } from './denials.js';
 import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
 
-/** Apart from the rest of `api-keys`, so that the guard can stand on it while the rest stands on the guard. */
+/** Separate from the rest of `api-keys`: the guard depends on this module, and the rest depends on the guard. */
 @Module({
   providers: [
     AllowedOrigins,

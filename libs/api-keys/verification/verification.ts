@@ -5,22 +5,22 @@ import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
 import { hasEnded, statusOf } from '../key-lifecycle.js';
 
-/** What a decision rests on, read together in one statement with the state of its shard. */
+/** The data that a decision rests on. One statement reads it together with the authorization state of its shard. */
 export interface ApiKeyRecord {
   readonly apiKeyId: string;
   readonly organizationId: string;
   readonly organizationSuspendedAt: Date | null;
-  /** The one project to which it is limited. */
+  /** The project to which the key is limited. */
   readonly projectId: string | null;
-  /** Which half of the key was shown; with both it is the secret that counts. */
+  /** Which half of the key the caller sent; `secret` for both halves. */
   readonly credential: CredentialKind;
   readonly publicKey: string;
   readonly name: string;
   readonly externalId: string | null;
-  /** As JSON: of many keys in memory it takes a fraction of the object. */
+  /** As JSON, which takes a fraction of the memory of an object. */
   readonly metadata: string;
   readonly environment: Environment;
-  /** What the credential reaches, within the ceiling of its organization. */
+  /** The scopes of the credential, within the scope ceiling of its organization. */
   readonly scopes: readonly string[];
   readonly allowedDomains: readonly string[];
   readonly allowedIps: readonly string[];
@@ -30,13 +30,13 @@ export interface ApiKeyRecord {
   readonly expiresAt: Date | null;
   readonly disabledAt: Date | null;
   readonly revokedAt: Date | null;
-  /** Null where the public key was shown alone. */
+  /** Null if the caller sent the public key alone. */
   readonly secretId: string | null;
-  /** From then on this secret is dead, though its key may live on with another. */
+  /** From this instant on, the secret no longer works. The key may still work with another secret. */
   readonly secretEndedAt: Date | null;
 }
 
-/** What a key reaches in an organization whose operator has set a ceiling. */
+/** The scopes that remain under the scope ceiling of an organization. */
 export function withinCeiling(
   scopes: readonly string[],
   ceiling: readonly string[] | null | undefined,
@@ -45,8 +45,8 @@ export function withinCeiling(
 }
 
 /**
- * What the public key alone reaches: never what is built in, and nothing that the key has lost since.
- * @param application all that the scopes of the deployment's own API reach
+ * The scopes of the public key alone: never a built-in scope, and never a scope that the key no longer has.
+ * @param application everything that the application scopes of the deployment cover
  */
 export function scopesOfPublicKey(
   key: {
@@ -61,20 +61,20 @@ export function scopesOfPublicKey(
   return key.allowedDomains.length > 0 ? own : [];
 }
 
-/** What the request asks of the key. */
+/** What the request demands of the key. */
 export interface Demand {
   readonly scopes: readonly string[];
-  /** From where it comes; null where nobody knows. */
+  /** The client's address; null if it is unknown. */
   readonly ip: string | null;
-  /** The page of a browser that it comes from. */
+  /** The origin of the web page that sent the request. */
   readonly origin: string | null;
-  /** What it is about, and whose that is; null where no project has this id. Absent where it is about none. */
+  /** The project that the request concerns, if any, and its organization; null if no project has this id. */
   readonly project?: { readonly id: string; readonly organizationId: string | null };
 }
 
 /**
- * The decision about a key whose secret was right, in the documented order. Pure: the same record, demand and instant
- * always give the same response.
+ * The decision about a key whose secret was right. The checks have the documented order. Pure: the same record, demand
+ * and instant always give the same code.
  */
 export function decide(record: ApiKeyRecord, demand: Demand, now: Date): VerificationCode {
   if (hasEnded({ endedAt: record.secretEndedAt }, now)) return 'revoked';
@@ -91,12 +91,12 @@ function isFromAllowedIp({ allowedIps }: ApiKeyRecord, { ip }: Demand): boolean 
   return allowedIps.length === 0 || (ip !== null && allowedIps.some((network) => isWithin(ip, network)));
 }
 
-/** A public key is no secret, so alone it works on the pages of its owner only. Whoever has the secret is not asked. */
+/** A public key is not secret, so alone it works only from allowed origins. A secret works from any origin. */
 function isFromAllowedOrigin({ credential, allowedDomains }: ApiKeyRecord, { origin }: Demand): boolean {
   return credential === 'secret' || (origin !== null && allowsOrigin(allowedDomains, origin));
 }
 
-/** A key of a project works there alone; any other works in every project of its organization. */
+/** A key that is limited to a project works only there. Any other key works in all projects of its organization. */
 function isOfProject({ projectId, organizationId }: ApiKeyRecord, { project }: Demand): boolean {
   if (!project) return true;
   return projectId ? projectId === project.id : organizationId === project.organizationId;

@@ -4,17 +4,18 @@ export const ACCOUNTS = /* sql */ `
     id uuid PRIMARY KEY,
     name text NOT NULL,
     personal boolean NOT NULL,
-    -- The last four bits of the id, as shardOf() has it.
+    -- The last four bits of the id, as in shardOf().
     shard smallint NOT NULL GENERATED ALWAYS AS (get_byte(uuid_send(id), 15) & 15) STORED,
     created_at timestamptz NOT NULL,
     updated_at timestamptz NOT NULL,
     suspended_at timestamptz,
-    -- What its keys reach at the most; null for no limit.
+    -- The scope ceiling of its keys; null for none.
     scope_ceiling text[],
-    -- Counts its changes: If-Match compares it.
+    -- Counts the changes of the row. If-Match compares it.
     version integer NOT NULL
   );
-  -- The deployment itself. Its log has what belongs to no customer: failed sign-ins of unknown accounts, what operators do.
+  -- The deployment itself. Its audit log has the events that belong to no customer: failed sign-ins to unknown
+  -- accounts, and the actions of operators.
   INSERT INTO organization (id, name, personal, created_at, updated_at, version)
   VALUES ('00000000-0000-0000-0000-000000000000', 'Deployment', false, now(), now(), 1);
 
@@ -25,7 +26,7 @@ export const ACCOUNTS = /* sql */ `
     password_hash text NOT NULL,
     personal_organization_id uuid NOT NULL REFERENCES organization,
     created_at timestamptz NOT NULL,
-    -- Since when the user is one of the deployment's operators.
+    -- When the user became an operator; null for other users.
     operator_since timestamptz
   );
   CREATE INDEX user_account_operator ON user_account (id) WHERE operator_since IS NOT NULL;
@@ -49,7 +50,7 @@ export const ACCOUNTS = /* sql */ `
     ended_at timestamptz
   );
   CREATE INDEX session_user_id ON session (user_id);
-  -- A sign-in ends the oldest sessions, however many there have been.
+  -- A sign-in finds the oldest open sessions by it, however many have ended.
   CREATE INDEX session_not_ended ON session (user_id, id) WHERE ended_at IS NULL;
 
   CREATE TABLE refresh_token (
@@ -63,7 +64,7 @@ export const ACCOUNTS = /* sql */ `
 
   CREATE TABLE signing_key (
     id text PRIMARY KEY,
-    -- Sealed with KEYLEDGER_SECRET. The public key follows from it.
+    -- Sealed with KEYLEDGER_SECRET. The public key is derived from it.
     private_key bytea NOT NULL,
     created_at timestamptz NOT NULL
   );
@@ -89,11 +90,11 @@ export const PROJECTS = /* sql */ `
   CREATE INDEX project_organization_id ON project (organization_id, id) WHERE deleted_at IS NULL;
 `;
 
-/** One-time links for new members and operators. */
+/** One-time links for new members, new operators and new passwords. */
 export const INVITATIONS = /* sql */ `
   CREATE TABLE invitation (
     id uuid PRIMARY KEY,
-    -- Null, as the role is, for an invitation to the deployment's own staff.
+    -- The organization and the role are null for the invitation of an operator.
     organization_id uuid REFERENCES organization,
     role text CHECK (role IN ('owner', 'admin', 'developer', 'auditor', 'viewer')),
     email text,
@@ -120,19 +121,19 @@ export const INVITATIONS = /* sql */ `
   CREATE INDEX password_reset_user_id ON password_reset (user_id) WHERE used_at IS NULL;
 `;
 
-/** Calls that a client may repeat. */
+/** Calls with an Idempotency-Key, which a client may repeat. */
 export const IDEMPOTENCY = /* sql */ `
   CREATE TABLE idempotency_key (
-    -- The id of the user or key that calls.
+    -- The id of the calling user or key.
     caller text NOT NULL,
     key text NOT NULL,
     -- SHA-256 of the request.
     fingerprint bytea NOT NULL,
-    -- Which of several tries at the same call may still make the change.
+    -- Identifies the attempt that may make the change, if the client sent the call several times.
     attempt uuid NOT NULL,
-    -- Null until the change has been made, which stores it.
+    -- Null until the transaction of the change stores it.
     response jsonb,
-    -- What the change required of its caller: checked again before the response is repeated. Stored with the response.
+    -- The requirements that the caller had to meet, stored with the response and checked again before it is repeated.
     requirements jsonb,
     started_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (caller, key)

@@ -2,31 +2,31 @@
 export const API_KEYS = /* sql */ `
   CREATE TABLE api_key (
     id uuid PRIMARY KEY,
-    -- By which clients know the key that know numbers only.
+    -- A second id, for clients that identify keys by number.
     number bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
     organization_id uuid NOT NULL REFERENCES organization,
-    -- The one project that it is limited to.
+    -- The project to which the key is limited.
     project_id uuid REFERENCES project,
     name text NOT NULL,
     description text,
-    -- The customer's own name for whom or what the key is.
+    -- The customer's own id for the owner or the purpose of the key.
     external_id text,
-    -- A note of the key's owners for themselves.
+    -- A note for the users who manage the key.
     owner_note text,
     metadata jsonb NOT NULL,
     public_key text NOT NULL UNIQUE,
-    -- How the present secret begins: its prefix and 6 characters.
+    -- The beginning of the current secret: its prefix and 6 characters.
     prefix text NOT NULL,
     environment text NOT NULL CHECK (environment IN ('test', 'live')),
     scopes text[] NOT NULL,
     allowed_domains text[] NOT NULL,
-    -- What the public key alone reaches; null for what follows from the scopes and the allowed domains.
+    -- The scopes of the public key alone; null if they follow from the key's scopes and allowed domains.
     public_scopes text[],
     allowed_ips text[] NOT NULL,
     rate_limits jsonb NOT NULL,
-    -- The person behind it: who made it, or who stands behind the key that made it.
+    -- The user who created the key, or the accountable user of the key that created it.
     accountable_user_id uuid NOT NULL REFERENCES user_account,
-    -- Made by a member who manages only their own keys, so the key manages no others either.
+    -- The creator could manage only their own keys, so the key can manage no others either.
     own_keys_only boolean NOT NULL,
     created_by_type text NOT NULL,
     created_by_id uuid NOT NULL,
@@ -37,19 +37,19 @@ export const API_KEYS = /* sql */ `
     disabled_at timestamptz,
     revoked_at timestamptz,
     deleted_at timestamptz,
-    -- Counts its changes: what If-Match compares.
+    -- Counts the changes of the key. If-Match compares it.
     version integer NOT NULL
   );
   CREATE INDEX api_key_external_id ON api_key (organization_id, external_id) WHERE external_id IS NOT NULL;
   CREATE INDEX api_key_organization_id ON api_key (organization_id, id) WHERE deleted_at IS NULL;
-  -- Of revoked keys as well: a key that had expired before has an event that may still have to be written.
+  -- Includes revoked keys: if a key expired before its revocation, the event of the expiry may not be written yet.
   CREATE INDEX api_key_expires_at ON api_key (expires_at) WHERE expires_at IS NOT NULL;
-  -- In the order in which the worker goes through the keys of a mass revocation.
+  -- In the order in which the worker processes the keys of a mass revocation.
   CREATE INDEX api_key_project_id ON api_key (project_id, number) WHERE project_id IS NOT NULL;
   CREATE INDEX api_key_accountable_user_id ON api_key (accountable_user_id, organization_id, number);
-  -- Clients that know keys by name ask at each creation whether a name is taken.
+  -- For clients that need unique names: each creation checks whether the name is taken.
   CREATE INDEX api_key_name ON api_key (organization_id, name) WHERE revoked_at IS NULL;
-  -- The few keys of every organization that operators list.
+  -- The few service keys of all organizations, which operators list.
   CREATE INDEX api_key_service ON api_key (id) WHERE scopes @> '{deployment:verify}' AND revoked_at IS NULL;
   -- A browser's preflight request asks whether any key allows an origin.
   CREATE INDEX api_key_allowed_domains ON api_key USING gin (allowed_domains)
@@ -59,7 +59,7 @@ export const API_KEYS = /* sql */ `
   CREATE TABLE api_key_notice (
     api_key_id uuid NOT NULL REFERENCES api_key,
     expires_at timestamptz NOT NULL,
-    -- How long before the expiry; zero when it has come.
+    -- How long before the expiry; zero for the expiry itself.
     lead interval NOT NULL,
     PRIMARY KEY (api_key_id, expires_at, lead)
   );
@@ -71,10 +71,10 @@ export const API_KEYS = /* sql */ `
     handle text NOT NULL UNIQUE,
     -- Argon2id over the whole token.
     hash text NOT NULL,
-    -- By which nodes recognize a secret that Argon2id has verified once.
+    -- Lets nodes recognize a secret that Argon2id has verified once.
     digest bytea,
     created_at timestamptz NOT NULL,
-    -- From this instant on it no longer verifies; null while it is the key's secret.
+    -- From this instant on, the secret no longer works; null for the current secret.
     ended_at timestamptz
   );
   CREATE UNIQUE INDEX api_key_secret_current ON api_key_secret (api_key_id) WHERE ended_at IS NULL;
@@ -84,7 +84,7 @@ export const API_KEYS = /* sql */ `
 
 /** The rate limits of keys, and their counts. */
 export const RATE_LIMITS = /* sql */ `
-  -- One row for each limit of a key. Admission reads and writes it; a change of the limit resets it or leaves it.
+  -- One row for each limit of a key. Admission counts in it, and a change of the key's limits rewrites it.
   CREATE TABLE api_key_rate (
     api_key_id uuid NOT NULL REFERENCES api_key,
     name text NOT NULL,
@@ -92,12 +92,13 @@ export const RATE_LIMITS = /* sql */ `
     window_seconds int NOT NULL CHECK (window_seconds > 0),
     -- The number of the newest sub-window, a sixtieth of the window, counted from 1970.
     newest bigint NOT NULL DEFAULT 0,
-    -- What it and the sixty before it have let through, the oldest first: all that a window ending now can reach.
+    -- How much the newest sub-window and the sixty before it have let through, the oldest first. A window that ends now
+    -- overlaps all 61.
     counts int[] NOT NULL DEFAULT array_fill(0, ARRAY[61]) CHECK (cardinality(counts) = 61),
     PRIMARY KEY (api_key_id, name)
   ) WITH (fillfactor = 50);
 
-  -- What a limit that a key no longer has has counted, until its window has passed: adding it again continues the count.
+  -- The counts of removed limits, until their window has passed. If the limit is added again, it continues the count.
   CREATE TABLE api_key_removed_rate (
     api_key_id uuid NOT NULL REFERENCES api_key,
     window_seconds int NOT NULL CHECK (window_seconds > 0),
@@ -110,20 +111,20 @@ export const RATE_LIMITS = /* sql */ `
 
 /** Revokes any number of keys with one row. */
 export const MASS_REVOCATION = /* sql */ `
-  -- A mass revocation that the worker has not finished: its keys are revoked from the commit of this row on. The worker
-  -- sets revoked_at of each key, writes the key's event, and removes the row with the last of them.
+  -- A mass revocation that the worker has not finished. Its keys are revoked from the commit of this row on. The worker
+  -- sets revoked_at of each key and writes the key's event. With the last key, it removes the row.
   CREATE TABLE api_key_revocation (
     id uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES organization,
     kind text NOT NULL CHECK (kind IN ('project', 'member')),
     -- The project, or the user who is accountable for the keys.
     subject uuid NOT NULL,
-    -- The highest number among the keys: a key made later, by a member who came back, has a higher one.
+    -- The highest number among the keys. A key that is created later, by a member who came back, has a higher number.
     last_number bigint NOT NULL,
-    -- The number of the last key that the worker has done.
+    -- The number of the last key that the worker has revoked.
     done_number bigint NOT NULL DEFAULT 0,
     revoked_at timestamptz NOT NULL,
-    -- What the event of each key says of the change that revoked it.
+    -- The fields of each key's event that describe the change that revoked the keys.
     seq bigint NOT NULL,
     actor jsonb NOT NULL,
     ip text,
@@ -132,7 +133,7 @@ export const MASS_REVOCATION = /* sql */ `
   );
   CREATE INDEX api_key_revocation_subject ON api_key_revocation (subject);
 
-  -- A row that goes before all of its keys are revoked would revive the others.
+  -- If a row were removed before all of its keys are revoked, the other keys would work again.
   CREATE FUNCTION refuse_unfinished_revocation() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
     IF EXISTS (
@@ -150,7 +151,7 @@ export const MASS_REVOCATION = /* sql */ `
     FOR EACH ROW EXECUTE FUNCTION refuse_unfinished_revocation();
   ALTER TABLE api_key_revocation ENABLE ALWAYS TRIGGER refuse_unfinished;
 
-  -- The one definition of which keys an unfinished mass revocation covers. PostgreSQL inlines it into the query that asks.
+  -- The only definition of which keys an unfinished mass revocation covers. PostgreSQL inlines it into each query.
   CREATE FUNCTION pending_revocations(organization uuid, project uuid, accountable_user uuid, key_number bigint)
     RETURNS SETOF api_key_revocation LANGUAGE sql STABLE AS $$
       SELECT r.* FROM api_key_revocation r
@@ -160,8 +161,8 @@ export const MASS_REVOCATION = /* sql */ `
 
 /** Counts keys, so that checking the limit on their number always costs the same. */
 export const KEY_COUNTS = /* sql */ `
-  -- The keys that are not revoked, by project and accountable user, and of the whole organization where the user is null.
-  -- Who creates a key holds the organization's row until the commit, so two creations never pass the limit together.
+  -- The number of unrevoked keys by project and accountable user; if the user is null, of the whole organization. The
+  -- creation of a key locks the organization's row until the commit, so two creations never exceed the limit together.
   CREATE TABLE api_key_count (
     organization_id uuid NOT NULL REFERENCES organization,
     accountable_user_id uuid,
@@ -201,7 +202,7 @@ export const KEY_COUNTS = /* sql */ `
 `;
 
 export const CREDITS = /* sql */ `
-  -- The prepaid balance of an organization; one without a row is not metered.
+  -- The prepaid balance of an organization. An organization without a row is not metered.
   CREATE TABLE credit (
     organization_id uuid PRIMARY KEY REFERENCES organization,
     balance bigint NOT NULL CHECK (balance >= 0),
@@ -209,7 +210,7 @@ export const CREDITS = /* sql */ `
     low_below bigint NOT NULL
   ) WITH (fillfactor = 50);
 
-  -- What was added to a balance, and by whom, and the ends of metering.
+  -- Grants of credits, with the operator who made them, and the ends of metering.
   CREATE TABLE credit_grant (
     id uuid PRIMARY KEY,
     organization_id uuid NOT NULL REFERENCES organization,

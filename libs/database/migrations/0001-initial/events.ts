@@ -19,7 +19,7 @@ export const EVENTS = /* sql */ `
     PRIMARY KEY (shard, seq, id)
   );
 
-  -- Events that are stored and not ingested yet: a row has several, packed.
+  -- Events that are stored but not ingested yet. A row contains several packed entries.
   CREATE TABLE outbox (
     shard smallint NOT NULL,
     id uuid NOT NULL,
@@ -28,7 +28,7 @@ export const EVENTS = /* sql */ `
     PRIMARY KEY (shard, id)
   );
 
-  -- One row for each shard. The worker that holds it ingests the shard's events.
+  -- One row for each shard. The worker that locks it ingests the shard's events.
   CREATE TABLE ingest (shard smallint PRIMARY KEY);
   INSERT INTO ingest SELECT generate_series(0, 15);
 
@@ -44,7 +44,7 @@ export const EVENTS = /* sql */ `
 
 /** The append-only audit log. */
 export const AUDIT_LOG = /* sql */ `
-  -- The head of each organization's log: the number of its entries.
+  -- The size of each organization's audit log: the number of its entries.
   CREATE TABLE audit_log (
     organization_id uuid PRIMARY KEY REFERENCES organization,
     size bigint NOT NULL
@@ -55,29 +55,30 @@ export const AUDIT_LOG = /* sql */ `
     organization_id uuid NOT NULL,
     leaf_index bigint NOT NULL,
     leaf_hash bytea NOT NULL,
-    -- The exact bytes: jsonb would not give them back.
+    -- The exact bytes, which jsonb would not preserve.
     entry bytea NOT NULL,
     type text NOT NULL,
     time timestamptz NOT NULL,
     api_key_id uuid,
     project_id uuid,
     actor_id text,
-    -- Null where it is longer than a search can ask for.
+    -- Null if it is longer than a search allows.
     subject text,
-    -- 'valid' for a use, its code for a denial, null for all else.
+    -- 'valid' for a use, the code of a denial, null for other events.
     outcome text,
     ip inet,
     path text,
     PRIMARY KEY (id)
   ) PARTITION BY RANGE (id);
-  -- Each entry of an index is paid for by every event, so there are none for what the others make quick enough: a search
-  -- finds an outcome among the denials by the index of the types, an address or a path among the events of a key or a type.
+  -- Every index slows down every event, so there is none for a search that others make fast enough: the index of types
+  -- serves a search for an outcome, and the indexes of keys and types serve a search for an address or a path.
   CREATE INDEX audit_event_leaf ON audit_event (organization_id, leaf_index);
-  -- Nearly all events are uses, and a search for uses finds them in the log itself.
+  -- Without uses, which are nearly all events: a search for uses finds them by reading the audit log.
   CREATE INDEX audit_event_type ON audit_event (organization_id, type, leaf_index) WHERE type <> 'api_key.used';
   CREATE INDEX audit_event_key ON audit_event (api_key_id, leaf_index) WHERE api_key_id IS NOT NULL;
   CREATE INDEX audit_event_project ON audit_event (project_id, leaf_index) WHERE project_id IS NOT NULL;
-  -- "What did this person do?" A key's own uses are found by the key and left out, so that uses pay for neither index.
+  -- "What did this user do?" A key's own uses are left out, because the index of keys finds them. So a use has no entry
+  -- in this index and the next.
   CREATE INDEX audit_event_actor ON audit_event (organization_id, actor_id, leaf_index)
     WHERE api_key_id IS NULL OR actor_id <> subject;
   -- "What happened to this member, project, invitation?"
@@ -94,12 +95,12 @@ export const AUDIT_LOG = /* sql */ `
   ALTER TABLE audit_event ENABLE ALWAYS TRIGGER append_only;
   ALTER TABLE audit_event ENABLE ALWAYS TRIGGER no_truncate;
 
-  -- The smallest UUIDv7 of an instant.
+  -- The smallest UUIDv7 for an instant.
   CREATE FUNCTION uuid_at(at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
     SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
   $$;
 
-  -- What a partition does not get from its parent: TRUNCATE triggers are not cloned, and cloned row triggers are not ALWAYS.
+  -- Adds what a partition does not inherit: TRUNCATE triggers are not cloned, and cloned row triggers are not ALWAYS.
   CREATE FUNCTION protect_audit_partition(partition regclass) RETURNS void LANGUAGE plpgsql AS $$
   BEGIN
     EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION audit_event_is_append_only()', partition);
@@ -107,7 +108,7 @@ export const AUDIT_LOG = /* sql */ `
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER append_only', partition);
   END $$;
 
-  -- A partition for each month to come, made by the worker with the owner's rights and nothing else of them.
+  -- Creates a partition for each coming month. The worker calls it, and has the owner's rights only in this function.
   CREATE FUNCTION ensure_audit_partitions(months integer) RETURNS integer LANGUAGE plpgsql
     SECURITY DEFINER SET search_path = public, pg_temp AS $$
   DECLARE
@@ -128,7 +129,7 @@ export const AUDIT_LOG = /* sql */ `
   END $$;
   REVOKE ALL ON FUNCTION ensure_audit_partitions, protect_audit_partition FROM PUBLIC;
 
-  -- Takes the ids of a wrong clock; the worker's upkeep tells when it is not empty.
+  -- For ids that a wrong clock created. The worker's upkeep reports it if it is not empty.
   CREATE TABLE audit_event_default PARTITION OF audit_event DEFAULT;
   SELECT protect_audit_partition('audit_event_default');
   SELECT ensure_audit_partitions(3);

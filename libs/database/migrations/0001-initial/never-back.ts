@@ -51,7 +51,7 @@ const RULES: readonly Rule[] = [
     when: `${moved('id', 'organization_id', 'accountable_user_id', 'number')}
       OR (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at)
       OR ${isTakenBack('deleted_at')}
-      -- A minute more than the clocks of the API's nodes may differ from the server's.
+      -- A minute is more than the difference between the clocks of an API node and the server.
       OR (OLD.expires_at < now() - interval '1 minute' AND NEW.expires_at IS DISTINCT FROM OLD.expires_at)`,
     message: 'a key that has ended stays ended',
   },

@@ -13,7 +13,7 @@ export const RIGHTS = /* sql */ `
   GRANT SELECT, INSERT ON authz_change, outbox TO keyledger_api;
   GRANT SELECT ON audit_log, audit_event, event_quarantine TO keyledger_api;
 
-  -- At its start a process looks for the schema that it knows.
+  -- At start, a process checks the version of the schema.
   GRANT SELECT ON migration TO keyledger_api, keyledger_worker;
 
   -- Ingestion.
@@ -22,10 +22,10 @@ export const RIGHTS = /* sql */ `
   GRANT SELECT, INSERT ON event_quarantine, audit_event, api_key_endpoint TO keyledger_worker;
   GRANT SELECT, INSERT, UPDATE ON
     audit_log, api_key_usage, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_worker;
-  -- A partition that is named itself has rights of its own.
+  -- A query that names a partition needs rights on that partition.
   GRANT SELECT ON audit_event_default TO keyledger_worker;
   GRANT EXECUTE ON FUNCTION ensure_audit_partitions TO keyledger_worker;
-  -- Expiry, which the worker notices by itself, and mass revocation.
+  -- Expiry notices and mass revocation.
   GRANT SELECT ON api_key, authz_state TO keyledger_worker;
   GRANT SELECT, INSERT ON api_key_notice TO keyledger_worker;
   GRANT UPDATE (revoked_at, updated_at, version) ON api_key TO keyledger_worker;

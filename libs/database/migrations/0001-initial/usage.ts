@@ -10,7 +10,7 @@ export const USAGE = /* sql */ `
 
   CREATE TABLE api_key_usage_hour (
     api_key_id uuid NOT NULL,
-    -- Its beginning, by the events' own time.
+    -- The beginning of the hour, by the time of the events.
     hour timestamptz NOT NULL,
     -- 'valid', or the code of the denial.
     outcome text COLLATE "C" NOT NULL,
@@ -19,14 +19,14 @@ export const USAGE = /* sql */ `
     project_id uuid,
     count bigint NOT NULL,
     credits bigint NOT NULL,
-    -- Whether Keyledger's own API was called. The endpoints of the two may have the same names.
+    -- Whether the surface is 'management'. Endpoints of both surfaces may have the same names.
     management boolean NOT NULL,
     PRIMARY KEY (api_key_id, hour, outcome, endpoint, management)
-  -- With room on each page, an update of a count stays on its page and touches no index.
+  -- With free space on each page, an update of a count stays on its page and changes no index.
   ) WITH (fillfactor = 70);
   CREATE INDEX api_key_usage_hour_organization_id ON api_key_usage_hour (organization_id, hour);
 
-  -- The endpoints of a key that are counted apart; their number is bounded.
+  -- The endpoints of a key that are counted separately. Their number is bounded.
   CREATE TABLE api_key_endpoint (
     api_key_id uuid NOT NULL,
     endpoint text COLLATE "C" NOT NULL,
@@ -39,11 +39,11 @@ export const USAGE = /* sql */ `
     last_used_at timestamptz NOT NULL
   ) WITH (fillfactor = 70);
 
-  -- What a key asked about the keys of others. Their shards have several writers, and this key none of its own: each
-  -- writer has a row, and readers add them up.
+  -- The verifications for which a key asked. The events are in the shards of the verified keys, so several jobs count
+  -- them at once: each shard group has its own row, and readers add them up.
   CREATE TABLE api_key_verifications (
     api_key_id uuid NOT NULL,
-    -- The secret that it showed.
+    -- The secret with which the key asked.
     secret_id uuid NOT NULL,
     ingest_group smallint NOT NULL,
     count bigint NOT NULL,
