@@ -245,6 +245,6 @@ describe('with ON_OUTAGE=allow', () => {
       async () => told().slice(before),
       (messages) => messages.length > 1,
     );
-    expect(both).toEqual(['The database is away', 'Acceptances are recorded again']);
+    expect(both).toEqual(['The database is away', 'Uses are recorded again']);
   });
 });
