@@ -5,7 +5,9 @@ import { EXIT_USAGE } from './exit-codes.js';
 import { Failure } from './remote/failure.js';
 
 /**
- * @param args what stands behind `keyledger`
+ * Runs one command of the command line.
+ * @param args the arguments after `keyledger`
+ * @param own what it uses instead of the process: a test gives its own
  * @returns the exit code
  */
 export function runCommand(args: readonly string[], own: CommandProcess): Promise<number> {
@@ -26,7 +28,7 @@ async function run(args: readonly string[]): Promise<number> {
   }
 }
 
-/** Nothing is told of an end that whoever asked for it knows. */
+/** An empty message means that the user already knows why the command ends. */
 function tell(sentence: string, exitCode: number): number {
   if (sentence) commandProcess().stderr.write(`${sentence}\n`);
   return exitCode;
