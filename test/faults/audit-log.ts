@@ -15,7 +15,7 @@ interface Leaf {
   readonly entry: Buffer;
 }
 
-/** Waits until every event has left the outbox, then proves that each log is whole and each count right. */
+/** Waits until every event has left the outbox, then checks that each audit log is complete and each count is right. */
 export async function readSoundAuditLog(sql: pg.Pool): Promise<DomainEvent[]> {
   const waiting = await eventually(
     async () => (await sql.query<{ batches: number }>('SELECT count(*)::int AS batches FROM outbox')).rows[0]!.batches,
@@ -65,7 +65,7 @@ export async function readSoundAuditLog(sql: pg.Pool): Promise<DomainEvent[]> {
   return events;
 }
 
-/** The keys that asked for what an event tells of, and how often. */
+/** The service key that asked for the verification of an event, and how often it asked. */
 function verificationsOf(event: DomainEvent): [keyId: string, times: number][] {
   if (event.type !== 'api_key.used' && event.type !== 'api_key.denied') return [];
   const { verified_by: verifier } = event.data;
@@ -78,7 +78,7 @@ function countsOf(counted: readonly (readonly [id: string, times: number])[]): M
   return counts;
 }
 
-/** What the client was told is what the audit log says: each "yes" once, no "no", and the rest at most once. */
+/** The audit log has each effect once after a "yes", never after a "no", and at most once otherwise. */
 export function expectAgreement(ledger: Ledger, auditLog: readonly DomainEvent[]): void {
   const recorded = Map.groupBy(auditLog, ({ type, subject, data }) => `${data.request_id} ${type} ${subject}`);
   const allowed = { yes: [1], no: [0], nothing: [0, 1] };
@@ -90,7 +90,7 @@ export function expectAgreement(ledger: Ledger, auditLog: readonly DomainEvent[]
       .map(({ effect, told }) => ({ effect, told, times: recorded.get(effect)?.length ?? 0 }))
       .filter(({ told, times }) => !allowed[told].includes(times)),
   );
-  // And nothing was recorded that nobody asked for.
+  // The audit log has no use that the client did not ask for.
   const asked = new Set(told.map(({ effect }) => effect));
   none(
     auditLog
@@ -104,7 +104,7 @@ function keyOf({ type, subject, data }: DomainEvent): string {
   return `${data.request_id} ${type} ${subject}`;
 }
 
-/** The first few say enough. */
+/** A failure shows the first five violations only. */
 function none(violations: readonly unknown[]): void {
   expect(violations.slice(0, 5)).toEqual([]);
 }

@@ -7,9 +7,12 @@ import { openCustomer } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
 
 const CACHE_MB = 16;
-/** Node ends a process that needs more; before there is a key it needs about half of it. */
+/** Node ends a process that needs more. Without any key, the process needs about half of this. */
 const HEAP_MB = 160;
-/** Each takes some 54 kB in memory: together too much for the heap, and far fewer than a cache may have by their number. */
+/**
+ * Each key takes some 54 kB in memory. All of them exceed the heap, but not the number of entries that a cache may
+ * have.
+ */
 const KEYS = 2_000;
 
 let deployment: Processes;
@@ -34,7 +37,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-/** Straight into the database, each with metadata of its own. */
+/** Inserts the keys directly into the database, each with its own metadata. */
 async function copy(id: string): Promise<void> {
   const { rows } = await deployment.sql.query<{ column_name: string }>(
     `SELECT column_name FROM information_schema.columns
@@ -56,7 +59,7 @@ async function copy(id: string): Promise<void> {
 
 it('a process survives any number of the largest keys, with little memory', async () => {
   const ask = async (publicKey: string) => {
-    // Without an origin it is good for nothing, but to be known it has to be read.
+    // The public key is rejected without an origin, but the API has to read the key first.
     const response = await fetch(`${url}/authz`, { headers: { authorization: `Bearer ${publicKey}` } });
     return response.headers.get('x-authz-code');
   };
@@ -66,6 +69,6 @@ it('a process survives any number of the largest keys, with little memory', asyn
   );
   expect(deployment.failures).toEqual([]);
   expect(new Set(codes)).toEqual(new Set(['origin_not_allowed']));
-  // One that has been evicted is read again.
+  // The API reads an evicted key again.
   expect(await ask(publicKeys[0]!)).toBe('origin_not_allowed');
 });

@@ -34,7 +34,7 @@ it('says 503, never a wrong yes, while PostgreSQL ends every connection in the m
   const unexpected = [...ledger.responses.keys()].filter((kind) => !EXPECTED.has(kind));
   expect(unexpected).toEqual([]);
   expect(ended).toBeGreaterThan(5 * TIMES);
-  // Were every response a good one, nothing would have been hit.
+  // If every response were a success, no connection would have ended during a request.
   expect(ledger.count('nothing')).toBeGreaterThan(0);
 });
 

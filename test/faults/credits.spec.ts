@@ -30,7 +30,7 @@ async function openOperator(baseUrl: string): Promise<Client> {
   return createClient({ baseUrl, accessToken });
 }
 
-/** A metered organization, its key, and the nodes that verify it. */
+/** Creates a metered organization, its key, and the nodes that verify the key. */
 async function newMetered(amount: number) {
   const { id } = await client.organizations.create({ body: { name: 'Metered' } });
   const create = (scopes: string[]) => client.apiKeys.create({ body: { name: 'Key', organization_id: id, scopes } });
@@ -57,7 +57,7 @@ async function newMetered(amount: number) {
   };
 }
 
-/** Fifty callers at once, over all nodes, until their work is done. */
+/** Runs the tasks with fifty callers at once. */
 async function together<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
   const results: T[] = [];
   const queue = [...tasks];

@@ -7,7 +7,7 @@ import { leftOut } from '../support/left-out.js';
 import { startProcesses, type Processes } from './processes.js';
 
 const EVENTS = 200_000;
-/** An export has more than half a gigabyte, so who gathered it would need far more than this. */
+/** An export is larger than half a gigabyte. Code that gathered it in memory would need far more than this. */
 const MAY_GROW_BYTES = 256 * 1024 * 1024;
 const PAGE_BYTES = 4096;
 const MEASURE_EVERY_MS = 50;
@@ -31,7 +31,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-/** Many events that look like uses, without the way that they would have come. */
+/** Inserts many events that look like uses directly into the audit log. */
 async function fill(): Promise<void> {
   const { rows } = await deployment.sql.query<{ size: string }>(
     'INSERT INTO audit_log VALUES ($1, 0) ON CONFLICT (organization_id) DO UPDATE SET size = audit_log.size RETURNING size',
@@ -56,7 +56,7 @@ async function fill(): Promise<void> {
   ]);
 }
 
-/** The memory that a process has, measured again and again until stopped. */
+/** Measures the memory of a process again and again until stopped. */
 function watchMemory(pid: number) {
   const measured: number[] = [];
   const measure = async () => {
@@ -75,7 +75,7 @@ it.each(['jsonl', 'csv'] as const)(
   async (format) => {
     if (!existsSync('/proc/self/statm')) return leftOut('the memory of an export', 'run the tests on Linux');
     const pid = deployment.apis[0]!.pid;
-    // What it needs at first, to compile and to connect, is not counted.
+    // The first export compiles code and opens connections. The memory for that does not count.
     const query = { format, organization_id: organizationId };
     await (await client.audit.exportEvents({ query: { ...query, type: 'never.happened' } })).text();
 

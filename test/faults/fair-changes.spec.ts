@@ -9,14 +9,14 @@ import { startDeployment, type Account, type Deployment } from '../support/deplo
 import { eventually } from '../support/eventually.js';
 import { rejection } from '../support/rejection.js';
 
-/** Who acts in which organization. */
+/** A user who acts in an organization. */
 type Tenant = Pick<Account, 'client' | 'organizationId'>;
 
 let deployment: Deployment;
 let ada: Account;
-/** Has whatever tenants are needed besides. */
+/** Owns all further tenants that the tests need. */
 let eve: Account;
-/** In the shard of Ada's organization. */
+/** A tenant in the shard of Ada's organization. */
 let neighbour: Tenant;
 let operator: Account;
 let shard: number;
@@ -37,7 +37,7 @@ afterEach(async () => {
 
 afterAll(() => deployment.stop());
 
-/** Whose organization is in such a shard. */
+/** An account whose organization is in a wanted shard. */
 async function accountIn(isWanted: (shard: number) => boolean): Promise<Account> {
   for (;;) {
     const account = await deployment.account();
@@ -52,7 +52,7 @@ async function tenantIn(isWanted: (shard: number) => boolean): Promise<Tenant> {
   }
 }
 
-/** Another node, of whatever version: a transaction that is under way. */
+/** Stands for a node of any version: opens a transaction, runs the statements and stays open. */
 async function otherNode(...statements: string[]): Promise<pg.Client> {
   const connection = new pg.Client({ connectionString: deployment.database.adminUrl });
   await connection.connect();
@@ -67,7 +67,7 @@ const advisory = (mode: 'shared' | 'alone', of = shard) =>
 const shareRow = (of = shard) => `SELECT seq FROM authz_state WHERE shard = ${of} FOR SHARE`;
 const moveRow = (of = shard) => `UPDATE authz_state SET seq = seq + 1, tag = tag + 1 WHERE shard = ${of}`;
 
-/** What the service's transactions wait for at present. */
+/** The locks that the service's transactions wait for now. */
 async function waits(): Promise<{ type: string; shard: number | null }[]> {
   const { rows } = await deployment.sql.query<{ type: string; shard: number | null }>(
     `SELECT l.locktype AS type, CASE l.locktype WHEN 'advisory' THEN l.objid::int END AS shard
@@ -96,7 +96,7 @@ describe('PostgreSQL', () => {
     await (await otherNode()).query(shareRow());
     const late = (await otherNode("SET LOCAL lock_timeout = '100ms'")).query(advisory('shared'));
     await expect(late).rejects.toMatchObject({ code: '55P03' });
-    // Each row lock that came late has to go, too, before the change of the row gets on.
+    // The UPDATE waits for each row lock that was granted after its request, so these locks have to end, too.
     await Promise.all(connections.filter((one) => one !== alone && one !== moving).map((one) => one.query('ROLLBACK')));
     await Promise.all([waitsAlone, moves]);
   });
@@ -187,18 +187,18 @@ describe('a change that waits for a lock', () => {
     const flood = [send(ada.organizationId)];
     await waiting(1);
     flood.push(...Array.from({ length: 49 }, (_, n) => send(n % 2 ? second.id : ada.organizationId)));
-    // A person's own wait is not what keeps others: they change, sign in and read as ever.
+    // The flood of one user delays no other requests: changes, sign-ins and reads work as usual.
     await newKey(other);
     await other.client.auth.logout();
     const { email, password } = other;
     await deployment.client().auth.login({ body: { email, password } });
     await ada.client.projects.list();
-    // What takes authority away waits for the lock alone, not behind the flood.
+    // A change that takes authority away waits for the lock only, not behind the flood.
     const revocation = revoke(key.id);
     expect(await waiting(2)).toHaveLength(2);
     await lock.query('ROLLBACK');
     await revocation;
-    // Beyond one under way and 32 that wait.
+    // One change runs and 32 wait. The API rejects the rest.
     expect((await Promise.all(flood)).filter((outcome) => outcome === 'rate_limited')).toHaveLength(17);
   });
 
@@ -241,7 +241,7 @@ describe('the end of a session', () => {
     const change = await otherNode(share(stolen.id));
     const ended = end(stolen.id);
     await waiting(1);
-    // Were it made first, it would be made.
+    // If this change ran before the end of the session, it would succeed.
     const late = newProject(stolen).then(() => 'made', codeOf);
     expect(await waiting(2)).toHaveLength(2);
     await change.query('COMMIT');
@@ -254,7 +254,7 @@ describe('the end of a session', () => {
     const body = { name: 'Repeated' };
     const headers = { 'idempotency-key': 'repeated' };
     const { id } = await stolen.client.projects.create({ body, headers });
-    // What a repetition would wait for if it locked the session as a change does.
+    // If the repetition locked the session as a change does, it would wait for this lock.
     await otherNode(`SELECT FROM session WHERE id = '${toUuid(stolen.id)}' FOR UPDATE`);
     expect((await stolen.client.projects.create({ body, headers })).id).toBe(id);
   });

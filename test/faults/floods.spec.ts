@@ -13,17 +13,17 @@ import { outcomeOf } from '../support/rejection.js';
 import { startProcesses, type Processes } from './processes.js';
 
 /**
- * What one tenant's flood of changes does to others, on two nodes. `FLOOD_SECONDS` makes each part longer, for figures that
- * mean something. The bounds count changes of the flood, not time: they hold on a machine that is slow or busy as well.
+ * Measures how one tenant's flood of changes affects others, on two nodes. `FLOOD_SECONDS` makes each part longer, for
+ * meaningful figures. The bounds count changes of the flood, not time, so they also hold on a slow or busy machine.
  */
 const SECONDS = Number(process.env['FLOOD_SECONDS'] ?? 3);
 const CONNECTIONS = 16;
 /**
- * How many changes of the flood may be answered while a request of somebody else waits. Behind row locks alone a revocation
- * waited for every change of the flood.
+ * The number of changes of the flood that may get a response while a request of another user waits. When only row locks
+ * ordered the changes, a revocation waited for every change of the flood.
  */
 const MOST_CHANGES_BEFORE = 2 * CONNECTIONS;
-/** How many transactions of changes a node has at once, and what takes a turn to sign in. */
+/** The number of transactions that a node may have open at once, for changes and for the turns of sign-ins. */
 const MOST_TRANSACTIONS = 9;
 
 const REVOKE_EVERY_MS = 400;
@@ -36,7 +36,7 @@ interface Person {
   readonly email: string;
   readonly password: string;
   readonly accessToken: string;
-  /** Of each node. */
+  /** One client for each node. */
   readonly clients: readonly Client[];
 }
 
@@ -142,14 +142,14 @@ const floods: Record<string, Flood> = {
       : change('POST', '/api/v1/api-keys', { name: `Flood ${n}`, scopes: ['triggers:read'], organization_id: flooded }),
 };
 
-/** What was measured of one kind of request: how long each took, and what it was answered. */
+/** The measurements of one kind of request: how long each request took, and its outcome. */
 class Measured {
   readonly times: number[] = [];
   readonly statuses = new Map<number | string, number>();
-  /** The most changes of the flood that were answered while one of these requests waited. */
+  /** The largest number of changes of the flood that got a response while one of these requests waited. */
   mostChangesBefore = 0;
 
-  /** @param flood beside which the request is made */
+  /** @param flood the flood that runs beside these requests */
   constructor(private readonly flood: Measured | null) {}
 
   async time(work: () => Promise<number | string>): Promise<void> {
@@ -181,11 +181,11 @@ interface Part {
   readonly sameShard: Measured;
   readonly otherShard: Measured;
   readonly flood: Measured;
-  /** The most connections of one node that had a transaction. */
+  /** The largest number of connections of one node that had a transaction open. */
   transactions: number;
 }
 
-/** Everything that others do, for a while, and beside it the flood. */
+/** Sends the requests of all other users for a while, beside the flood if there is one. */
 async function measure(flood?: Flood, seconds = SECONDS): Promise<Part> {
   const ofFlood = new Measured(null);
   const part: Part = {
@@ -207,7 +207,7 @@ async function measure(flood?: Flood, seconds = SECONDS): Promise<Part> {
   const flooding = flood
     ? Array.from({ length: CONNECTIONS }, (_, index) => send(flood, index, until, part.flood))
     : [];
-  // The flood is there before what it may delay.
+  // The flood starts before the requests that it may delay.
   if (flood) await sleep(200);
   const others = [
     repeat(REVOKE_EVERY_MS, (n) =>
@@ -236,7 +236,7 @@ async function measure(flood?: Flood, seconds = SECONDS): Promise<Part> {
   return part;
 }
 
-/** Half of the connections to each node, each with a change under way at any time. */
+/** Runs one connection of the flood, with one change under way at any time. Half of the connections go to each node. */
 async function send(flood: Flood, index: number, until: number, measured: Measured): Promise<void> {
   const connection = await openConnection(urls[index % 2]!);
   for (let n = 0; performance.now() < until; n++) {
@@ -255,7 +255,7 @@ async function ask(url: string, { token }: Key, until: number, measured: Measure
   connection.end();
 }
 
-/** Half of those of both: the nodes have the same work. */
+/** Half of the transactions of both nodes, because both have the same work. */
 async function transactionsOfOneNode(): Promise<number> {
   const { rows } = await deployment.sql.query<{ open: number }>(
     `SELECT count(*)::int AS open FROM pg_stat_activity
@@ -280,7 +280,7 @@ function print(title: string, part: Part): void {
 
 describe('while one tenant floods both nodes with changes', () => {
   beforeAll(async () => {
-    // Code that has not run yet is slow.
+    // Warms up the nodes, because code is slow when it first runs.
     await measure(floods['key updates'], Math.min(SECONDS, 2));
     print('Without a flood', await measure());
   });
@@ -295,7 +295,7 @@ describe('while one tenant floods both nodes with changes', () => {
         expect(part[what].mostChangesBefore).toBeLessThan(MOST_CHANGES_BEFORE);
       }
       expect(part.transactions).toBeLessThanOrEqual(MOST_TRANSACTIONS);
-      // It was one.
+      // The flood sent enough changes to be a flood.
       expect(part.flood.times.length).toBeGreaterThanOrEqual(CONNECTIONS);
       expect(deployment.failures).toEqual([]);
     },

@@ -8,7 +8,9 @@ import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 const KILLS = Number(process.env['KILLS'] ?? 20);
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const MEAN_PAUSE_MS = 350;
-/** Most kills wait until their victim works: on a slow machine it would be starting all the time. */
+/**
+ * Most kills wait until the process is ready. Otherwise a process on a slow machine would hardly ever leave its start.
+ */
 const HIT_WHILE_STARTING = 0.25;
 
 it('loses and doubles nothing that was answered, whichever process is killed at whatever instant', async () => {
@@ -21,7 +23,7 @@ it('loses and doubles nothing that was answered, whichever process is killed at 
     const stopLoad = startLoad(ledger, urls, customers);
 
     const services = [...deployment.apis, deployment.worker];
-    // One API goes on while the other is down, and every second kill is the worker's.
+    // One API can serve while the other is down. On average, every second kill hits the worker.
     const victims = [...services, deployment.worker];
     for (let kill = 0; kill < KILLS; kill++) {
       await sleep(random() * 2 * MEAN_PAUSE_MS);
@@ -36,7 +38,7 @@ it('loses and doubles nothing that was answered, whichever process is killed at 
     const auditLog = await readSoundAuditLog(deployment.sql);
     expectAgreement(ledger, auditLog);
     report(ledger, auditLog.length);
-    // Without both kinds the kills would have hit nothing.
+    // The kills hit requests only if the client got both kinds of results.
     expect(ledger.count('yes')).toBeGreaterThan(10 * KILLS);
     expect(ledger.count('nothing')).toBeGreaterThan(0);
   } finally {

@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, createClient, type Client } from '#libs/client/client.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 
-/** What the client knows of an effect: it was told that it happened, that it did not, or was told nothing. */
+/** What the client knows of an effect: it happened, it did not happen, or there was no response that says so. */
 type Told = 'yes' | 'no' | 'nothing';
 
-/** Something that a request does to a key, and that the audit log has to show if the client was told "yes". */
+/** An effect of a request on a key. The audit log has to contain it if the client was told "yes". */
 interface Effect {
   readonly type: DomainEventType;
   readonly keyId: string;
@@ -25,20 +25,20 @@ export interface Key {
   readonly token: string;
 }
 
-/** The client's own book of what it asked and what it was told, kept apart from everything that the service writes. */
+/** The client's own record of its requests and their responses, independent of everything that the service stores. */
 export class Ledger {
   readonly calls: Call[] = [];
   /** How often each kind of response came. */
   readonly responses = new Map<string, number>();
 
-  /** A use of the key by itself. */
+  /** Calls whoami with the key, which is a use of the key. */
   async whoami(url: string, key: Key): Promise<Told> {
     const call = await this.#call(url, key.token, (client) => client.auth.whoami());
     this.#note(call, [{ type: 'api_key.used', keyId: key.id, told: call.told }]);
     return call.told;
   }
 
-  /** A use of the key asked about, if it is good. Its event, or that of the denial, is the record of the question, too. */
+  /** Verifies the key, which is a use if the key is good. The event of the use or denial also records who asked. */
   async verify(url: string, asking: Key, key: Key): Promise<Told> {
     const call = await this.#call(url, asking.token, (client) => client.apiKeys.verify({ body: { key: key.token } }));
     const told = call.response ? (call.response.valid ? 'yes' : 'no') : call.told;
@@ -72,7 +72,7 @@ export class Ledger {
       return { requestId, begunAt, response: await send(client), told: 'yes' as const, kind: 'success' };
     } catch (error) {
       const status = error instanceof ApiError ? error.problem.status : undefined;
-      // A 4xx is a rejection. After a 5xx, or none at all, it may have happened.
+      // A 4xx is a rejection. After a 5xx, or without a response, the effect may have happened.
       const told = status !== undefined && status < 500 ? ('no' as const) : ('nothing' as const);
       return { requestId, begunAt, told, kind: error instanceof ApiError ? error.problem.code : 'no response' };
     }
@@ -89,9 +89,9 @@ export interface Customer {
   readonly accessToken: string;
   readonly verifier: Key;
   readonly key: Key;
-  /** Rotated now and then; nobody uses it. */
+  /** The load rotates this key now and then, and never uses it. */
   readonly rotating: Key;
-  /** A secret that was rotated away. */
+  /** A key with a secret that a rotation replaced. */
   readonly dead: Key;
 }
 
@@ -118,10 +118,10 @@ export async function openCustomer(url: string): Promise<Customer> {
 
 const CALLERS = 6;
 const CHANGE_EVERY_MS = 150;
-/** So that a node that is down is not asked thousands of times a second. */
+/** The pause after a lost response, so that a node that is down does not get thousands of requests a second. */
 const AFTER_A_LOSS_MS = 50;
 
-/** Many callers at once, of every customer, on every node, until stopped. */
+/** Sends requests of every customer to every node, with many callers at once, until stopped. */
 export function startLoad(
   ledger: Ledger,
   urls: readonly string[],

@@ -13,7 +13,7 @@ import { readSoundAuditLog } from './audit-log.js';
 
 const KEYS = 8_000;
 const SAMPLE = 20;
-/** Before, it took 0.4 ms a key: more than 3 s. */
+/** An earlier version took 0.4 ms for each key, more than 3 s in all. */
 const MOST_MS = 1_000;
 const KILLS = 6;
 
@@ -58,7 +58,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
 
 const deleteProject = (id: string) => client.projects.delete({ params: { id }, query: { api_keys: 'revoke' } });
 
-/** Somebody else with an organization in the same shard, who changes a project of it again and again. */
+/** Another user, whose organization is in the same shard, updates a project again and again. */
 async function startBystander(organizationId: string): Promise<() => Promise<number[]>> {
   const other = new Customer(url(1));
   await other.register();
@@ -89,7 +89,7 @@ async function isFinished(): Promise<void> {
   expect(await eventually(unfinished, (n) => n === 0, 60_000)).toBe(0);
 }
 
-/** The events by which the keys ended, and the keys as they are. */
+/** The revocation events of the keys, and the state of the keys. */
 async function endsOf(keys: readonly Key[]) {
   const auditLog = await readSoundAuditLog(deployment.sql);
   const ids = new Set(keys.map(({ id }) => id));
@@ -170,7 +170,7 @@ describe('the events of the keys that a mass revocation ended', () => {
       const { missing, doubled } = await endsOf(keys.slice(0, -KILLS));
       expect({ missing, doubled }).toEqual({ missing: [], doubled: [] });
       const { ends, auditLog } = await endsOf(singly);
-      // One that the worker had come to before has a second event: that it is deleted, too.
+      // If the worker had already revoked the key, a second event says that the key was deleted.
       const deleted = ends.filter(({ data }) => 'deleted' in data && data.deleted);
       expect(deleted.map(({ subject }) => subject).toSorted()).toEqual(singly.map((key) => key.id).toSorted());
       expect(auditLog.filter(({ type, subject }) => type === 'project.deleted' && subject === id)).toHaveLength(1);

@@ -13,7 +13,7 @@ import { startWatched, type WatchedProcess } from '../support/watched-processes.
 let database: TestDatabase;
 let sql: pg.Pool;
 let cable: Awaited<ReturnType<typeof createCable>>;
-/** Two nodes whose database can be taken away, and one that always has it. */
+/** Two nodes whose database can be taken away, and one node that always has it. */
 let refusing: WatchedProcess;
 let allowing: WatchedProcess;
 let other: WatchedProcess;
@@ -54,13 +54,13 @@ afterAll(async () => {
 const newKey = (...scopes: string[]) =>
   ada.apiKeys.create({ body: { name: 'Subject', scopes: scopes.length > 0 ? scopes : ['triggers:read'] } });
 
-/** What a gateway is told. */
+/** @returns the status and the code that a gateway gets */
 async function ask(node: WatchedProcess, key: string, query = ''): Promise<string> {
   const { status, headers } = await fetch(`${node.url}/authz${query}`, { headers: { 'x-api-key': key } });
   return `${status} ${headers.get('x-authz-code')}`;
 }
 
-/** A key that the node has in its cache. */
+/** Creates a key, and loads it into the caches of both nodes. */
 async function knownKey(...scopes: string[]) {
   const created = await newKey(...scopes);
   expect(await ask(allowing, created.key)).toBe('200 valid');
@@ -73,7 +73,7 @@ async function unrecorded(node = allowing): Promise<number> {
   return Number(value);
 }
 
-/** Until a good response of the node is recorded. */
+/** Waits until the node records its good responses again. */
 async function recordsAgain(): Promise<void> {
   const { key } = await newKey();
   const isRecorded = async () => {
@@ -83,7 +83,7 @@ async function recordsAgain(): Promise<void> {
   expect(await eventually(isRecorded, Boolean)).toBe(true);
 }
 
-/** How many uses of the key were recorded. Nobody takes them from the outbox here. */
+/** How many uses of the key were recorded. No worker runs here, so all of them are still in the outbox. */
 async function recordedUses(keyId: string): Promise<number> {
   const { rows } = await sql.query<{ body: Buffer }>('SELECT body FROM outbox');
   return rows
@@ -121,7 +121,7 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
 
     const together = await Promise.all(Array.from({ length: 20 }, () => ask(allowing, good.key)));
     expect(new Set(together)).toEqual(new Set(['200 valid']));
-    // Did each wait for the database, these would take minutes.
+    // If each of these waited for the database, they would take minutes.
     for (let use = 0; use < 100; use++) expect(await ask(allowing, good.key)).toBe('200 valid');
     for (let rejection = 0; rejection < 20; rejection++) {
       expect(await ask(allowing, good.key, '?scope=events:read')).toBe('403 insufficient_scope');

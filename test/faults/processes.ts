@@ -13,9 +13,9 @@ import { freePort } from '../../apps/cli/free-port.js';
 
 const DIST = join(import.meta.dirname, '../../dist/apps');
 
-/** A process of the deployment that can be killed at any moment and comes back under the same address. */
+/** A process of the deployment. It can be killed at any moment and restarts at the same address. */
 class Service {
-  /** All that its processes have logged. */
+  /** The output of every process that this service has had. */
   output = '';
   #child: ChildProcess;
   #ready: Promise<unknown>;
@@ -37,12 +37,12 @@ class Service {
     return this.#child.pid!;
   }
 
-  /** Resolves when the present process has said that it is ready. */
+  /** Resolves when the current process is ready, or has exited. */
   get ready(): Promise<unknown> {
     return this.#ready;
   }
 
-  /** SIGKILL, wherever it stands, and a new one at once. */
+  /** Sends SIGKILL, whatever the process does, and starts a new process at once. */
   async killAndRestart(): Promise<void> {
     await this.#end('SIGKILL');
     this.#ending = false;
@@ -71,7 +71,7 @@ class Service {
     for (const stream of [child.stdout, child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
     }
-    // Nobody but us may end it: a process that dies of what we do to its surroundings is a finding.
+    // Only the test may end the process. A process that exits for another reason fails the test.
     child.once('exit', (code, signal) => {
       if (!this.#ending)
         this.onFailure(`${this.app} ended by itself (${signal ?? code}): ${this.output.slice(-4_000)}`);
@@ -80,12 +80,12 @@ class Service {
   }
 }
 
-/** A deployment of real processes on a database of its own. */
+/** A deployment of real processes on its own database. */
 export interface Processes {
   readonly apis: readonly Service[];
   readonly worker: Service;
   readonly database: TestDatabase;
-  /** As the superuser. */
+  /** Connects as the superuser. */
   readonly sql: pg.Pool;
   /** Processes that ended by themselves. */
   readonly failures: readonly string[];
@@ -95,7 +95,7 @@ export interface Processes {
 export async function startProcesses(options: {
   apis: number;
   env?: Record<string, string>;
-  /** One of the test's own, instead of the one that all share. */
+  /** The test's own server, instead of the shared one. */
   server?: TestServer;
 }): Promise<Processes> {
   const database = await createDatabase(options.server);

@@ -9,7 +9,7 @@ import { freePort } from '../../apps/cli/free-port.js';
 import { startProcesses, type Processes } from './processes.js';
 import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 
-// A server of our own, because this test kills it.
+// The test starts its own server, because it kills it.
 const redisIsHere = spawnSync('redis-server', ['--version']).status === 0;
 
 let port: number;
@@ -38,7 +38,7 @@ it('keeps responding while Redis is away, and all of it is in the audit log once
   await sleep(1_000);
   redis.kill('SIGKILL');
   await sleep(1_500);
-  // Nobody rings afterwards for what came in meanwhile: the sweep has to find it.
+  // No notification follows for the events of this time, so the sweep has to find them.
   await stopLoad();
   redis = await startRedis();
   expect(deployment.failures).toEqual([]);

@@ -1,4 +1,4 @@
-/** Numbers in [0, 1) that one seed always gives in the same order (mulberry32). */
+/** Numbers in [0, 1). The same seed always gives the same sequence (mulberry32). */
 export function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {

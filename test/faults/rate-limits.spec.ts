@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-/** Sees every batch on its way in, with the two instants of the database between which it was admitted. */
+/** Records every batch that enters the outbox, with the two database times between which it was admitted. */
 const WITNESS = `
   CREATE TABLE witness (began timestamptz, ended timestamptz, body bytea);
   CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -51,7 +51,7 @@ async function admittedOf(keyId: string): Promise<Admitted[]> {
   );
 }
 
-/** The most that was certainly admitted within any one window. */
+/** The largest sum of costs that was certainly admitted within one window. */
 function mostWithin(seconds: number, admitted: readonly Admitted[]): number {
   const sums = admitted.map(({ began: start }) =>
     admitted
@@ -61,7 +61,7 @@ function mostWithin(seconds: number, admitted: readonly Admitted[]): number {
   return Math.max(0, ...sums);
 }
 
-/** Many callers on all nodes, until they have used so much, cannot pay any more, or have tried for long. */
+/** Sends requests with many callers to all nodes, until they have used `enough`, credits run out or 40 s pass. */
 async function hammer(key: string, costs: readonly number[], enough: number): Promise<Record<string, number>> {
   const statuses: Record<string, number> = {};
   const until = Date.now() + 40_000;
@@ -109,7 +109,7 @@ describe('a key at which three nodes are hammered', () => {
     for (const { limit, window_seconds: seconds } of limits) {
       expect(mostWithin(seconds, admitted)).toBeLessThanOrEqual(limit);
     }
-    // More than three windows could hold if any of what came back were lost.
+    // Three windows of `steady` hold 90 units, so used units have become available again.
     expect(admitted.reduce((sum, { cost }) => sum + cost, 0)).toBeGreaterThanOrEqual(100);
   });
 

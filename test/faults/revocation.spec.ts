@@ -9,7 +9,7 @@ import { startProcesses, type Processes } from './processes.js';
 import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 
 const ROUNDS = 40;
-/** Each question, ended on each node. */
+/** Each of the five questions, with the revocation on each of the two nodes. */
 const QUESTIONS = 10;
 const CALLERS_PER_NODE = 3;
 const BEFORE_MS = 60;
@@ -46,12 +46,12 @@ describe('a key that is used on two nodes at once', () => {
           }),
         ),
       );
-      // Unless each of them knows the key, the round would show nothing.
+      // Each node has to know the key. Otherwise the round would prove nothing.
       const known = () => new Set(accepted.map(({ url }) => url)).size === urls.length;
       await eventually(async () => known(), Boolean);
       await sleep(BEFORE_MS * Math.random());
 
-      // Ended on one node by turns, so that each also has to learn of what the other did.
+      // The rounds alternate the node that ends the key, so each node also has to learn of the other node's changes.
       const changer = urls[round % 2]!;
       const done = await (round % 4 < 2
         ? ledger.rotate(changer, customer.accessToken, key)
@@ -109,7 +109,7 @@ describe('a key that asks about others on two nodes at once', () => {
       for (const url of urls) expect(await ask(url, key.token)).toBe('valid');
       const manage = createClient({ baseUrl: urls[round % 2]!, accessToken: customer.accessToken }).apiKeys;
       await manage.revoke({ params: { id: service.id } });
-      // One question to each node: the first finds out.
+      // Each node gets one question: the first one after the revocation must already be rejected.
       const [what, token] = Object.entries(about)[round % 5]!;
       for (const url of urls) {
         const code = await ask(url, token);
