@@ -23,7 +23,7 @@ import {
 
 type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
 
-/** What others change shows up within so long. */
+/** A page shows the changes of others within this time. */
 const SHOWS_UP_WITHIN_MS = 30_000;
 
 function has(command: string): boolean {
@@ -48,7 +48,7 @@ inChromium('the pages of API keys', () => {
     page = await visit();
   });
 
-  /** A browser of its own, with Ada signed in. */
+  /** Opens a separate browser context with Ada signed in. */
   async function visit(): Promise<Page> {
     const visited = await dashboard.signedIn(ada);
     await visited.setViewportSize({ width: 1366, height: 800 });
@@ -70,13 +70,13 @@ inChromium('the pages of API keys', () => {
   };
   const openList = () => open(listOf(ada), 'API keys');
   const row = (name: string) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
-  /** Where a mouse meets it. */
+  /** The part of the switch that a mouse can click. */
   const switchOf = (name: string) => row(name).locator('.mantine-Switch-track');
   const button = (name: string | RegExp) => page.getByRole('button', { name, exact: true });
   const field = (name: string) => page.getByRole('textbox', { name, exact: true });
   const tags = (name: string) => page.getByRole('combobox', { name, exact: true });
   const shown = (label: string) => page.locator(`code[aria-label="${label}"]`);
-  /** What a press of this button puts on the clipboard. */
+  /** @returns the text that a click on this button copies to the clipboard */
   const copied = async (name: string) => {
     await page.evaluate("navigator.clipboard.writeText('')");
     await button(name).click();
@@ -93,7 +93,7 @@ inChromium('the pages of API keys', () => {
     await page.getByRole('dialog').getByRole('button', { name: how }).click();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
   };
-  /** The only one of its name. */
+  /** The only key with this name. */
   const keyNamed = async (name: string) => {
     const { data } = await api.list({ query: { organization_id: ada.organizationId, search: name } });
     expect(data.map((key) => key.name)).toEqual([name]);
@@ -374,7 +374,7 @@ inChromium('the pages of API keys', () => {
     await button('Done').click();
     const { id } = await keyNamed('Lost on the way');
     expect(await dashboard.client({ apiKey: secret }).auth.whoami()).toMatchObject({ api_key: { id } });
-    // The browser complains of the response that was lost.
+    // The browser logs an error for the lost response, so this page ends here.
     await page.close();
     page = await visit();
   });
@@ -443,7 +443,7 @@ inChromium('the pages of API keys', () => {
     const params = { id: key.id };
     await open(keyPage(key), 'Shared');
     await field('Description').fill('Mine');
-    // What does not concern the form does not disturb it.
+    // A change outside of the form's fields does not disturb the form.
     await api.disable({ params });
     await button('Save').click();
     await isGone(button('Save'));
@@ -488,7 +488,7 @@ inChromium('the pages of API keys', () => {
     await watching.clock.fastForward(SHOWS_UP_WITHIN_MS);
     await watched.getByText('revoked', { exact: true }).waitFor();
     expectNoComplaints(watching);
-    // Its clock cannot be taken out again.
+    // Playwright cannot uninstall the clock, so this context ends here.
     await watching.context().close();
   });
 

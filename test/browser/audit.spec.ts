@@ -62,7 +62,7 @@ inChromium('the audit log', () => {
   const row = (text: string | RegExp, on = page) => rows(on).filter({ hasText: text }).first();
   const drawer = (on = page) => on.getByRole('dialog', { name: /^Event/ });
 
-  /** Events with a word of the test's own, which its filter finds. */
+  /** Adds events of a type that only this test uses, so a filter finds them. */
   async function happen(organizationId: string, subjects: readonly string[]): Promise<void> {
     await put(
       dashboard,
@@ -248,7 +248,7 @@ inChromium('the audit log', () => {
       Array.from({ length: 60 }, (_, n) => `flood ${n}`),
     );
     await row('flood 59').waitFor();
-    // Not by the wheel, which goes on turning for a while.
+    // Scrolls by script, because the mouse wheel would go on scrolling for a while.
     await page.evaluate('scrollTo(0, 1500)');
     await row('flood 59').waitFor({ state: 'detached' });
     const before = await rows().allTextContents();
@@ -303,7 +303,7 @@ inChromium('the audit log', () => {
     expect(csv).toMatch(/^leaf_index,time,type/);
     expect(csv.trimEnd().split('\n')).toHaveLength(2);
 
-    // As the browser's own file dialog would respond, which no test can drive.
+    // Stands in for the browser's own file dialog, which no test can operate.
     await page.evaluate(`(async () => {
       const folder = await navigator.storage.getDirectory();
       window.chosen = await folder.getFileHandle('chosen', { create: true });
@@ -370,7 +370,7 @@ inChromium('the audit log', () => {
     const operator = await dashboard.signedIn(olga, `/org/${DEPLOYMENT_ID}/audit`);
     await row('Ada Lovelace became an operator of the deployment', operator).waitFor();
     await operator.goto(`/org/${team}/audit?type=operator.*&live=true`);
-    // The calls of the page are one event.
+    // All calls of the page are one event.
     await row(/Ada Lovelace \(operator\) read \/api\/v1\/\S+ and \d more/, operator).click();
     await drawer(operator).getByText('GET /api/v1/audit/events', { exact: true }).first().waitFor();
     await expectCleanEnd(operator);
@@ -402,7 +402,7 @@ inChromium('the audit log', () => {
 
   const ROW_PX = 42;
 
-  /** Many events that look like uses, without the way that they would have come. */
+  /** Inserts many events that look like uses directly into the audit log. */
   async function fill(organizationId: string, size: number): Promise<void> {
     await dashboard.sql.query(
       `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, type, time, outcome, path)

@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { chromium, type Browser } from 'playwright-core';
 
-/** The names of Chromium on the PATH, in Debian and elsewhere. The headless shell needs a fifth less of the processor. */
+/** The names of Chromium on the PATH, in Debian and elsewhere. The headless shell needs a fifth less CPU time. */
 const NAMES = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome'];
 
-/** `CHROMIUM_PATH`, or the Chromium on the PATH; undefined where there is none. */
+/** `CHROMIUM_PATH`, or the Chromium on the PATH. Undefined if there is none. */
 export function findChromium(): string | undefined {
   if (process.env['CHROMIUM_PATH']) return process.env['CHROMIUM_PATH'];
   for (const name of NAMES) {
@@ -17,13 +17,13 @@ export function findChromium(): string | undefined {
   return undefined;
 }
 
-/** @param hosts names that lead to this machine, for this browser alone */
+/** @param hosts names that resolve to this machine, in this browser only */
 export function launchChromium(executablePath: string, hosts: readonly string[]): Promise<Browser> {
   return chromium.launch({
     executablePath,
     args: [
       `--host-resolver-rules=${hosts.map((host) => `MAP ${host} 127.0.0.1`).join(', ')}`,
-      // It refuses to run as root with one, and the pages are our own.
+      // Chromium does not run as root with a sandbox, and the pages are our own.
       '--no-sandbox',
     ],
   });

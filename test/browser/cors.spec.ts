@@ -41,7 +41,7 @@ inChromium('the fetch of a real browser', () => {
       body: { name: 'Pair', scopes: ['triggers:read', 'api-keys:manage'], allowed_domains: [SHOP], ...body },
     });
 
-  /** What a script on a page of this host gets: the status and the body, or the error that it is given instead. */
+  /** What a script on a page of this host gets: the status and the body, or the error. */
   async function fetchFrom(
     host: string,
     path: string,

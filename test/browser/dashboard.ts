@@ -8,18 +8,18 @@ import { startDeployment, type Account, type Deployment } from '../support/deplo
 import { findChromium, launchChromium } from './in-chromium.js';
 
 const DASHBOARD = join(import.meta.dirname, '../../dist/dashboard');
-/** A browser with much to do takes its time. */
+/** A busy browser takes this long. */
 const HOLDS_WITHIN_MS = 10_000;
 const VIEWPORT = { width: 1280, height: 720 };
 
 export interface Dashboard extends Deployment {
-  /** A page at this address, in a browser with nobody signed in. What it does wrong fails {@link expectNoComplaints}. */
+  /** Opens a page at this path in a browser without a session. Its errors fail {@link expectNoComplaints}. */
   visit(path: string): Promise<Page>;
-  /** The same, with this account signed in. */
+  /** Does the same with this account signed in. */
   signedIn(account: Pick<Account, 'email' | 'password'>, path?: string): Promise<Page>;
 }
 
-/** A deployment with the built dashboard, where a browser takes it for trustworthy, as it would with TLS. */
+/** Starts a deployment with the built dashboard, at an address that a browser trusts as it trusts TLS. */
 export async function startDashboard(env: Record<string, string> = {}): Promise<Dashboard> {
   const port = await freePort();
   const baseURL = `http://127.0.0.1:${port}`;
@@ -47,7 +47,7 @@ export async function startDashboard(env: Record<string, string> = {}): Promise<
     },
     async signedIn({ email, password }, path = '/') {
       const page = await nextPage();
-      // As the form does, which has tests of its own.
+      // Signs in as the form does. The form has its own tests.
       const data = { email, password, session: 'cookie' };
       expect((await page.context().request.post('/api/v1/auth/login', { data })).status()).toBe(200);
       await page.goto(path);
@@ -69,7 +69,7 @@ export async function signIn(page: Page, { email, password }: Pick<Account, 'ema
 const complaints = new WeakMap<Page, string[]>();
 const whenEnded = new WeakMap<Page, () => void>();
 
-/** Responses that are no success are for the page to show; the browser also writes them to its console. */
+/** The browser logs each error response to its console, but the page handles these itself. */
 const ANSWER = /^Failed to load resource: the server responded with a status of 4\d\d/;
 
 function watch(page: Page, origin: string): void {
@@ -84,14 +84,14 @@ function watch(page: Page, origin: string): void {
   });
 }
 
-/** No error or violation of the content security policy in the console, and no request to anybody else. */
+/** The console has no error and no violation of the content security policy, and no request went to another origin. */
 export function expectNoComplaints(page: Page): void {
   expect(complaints.get(page)).toEqual([]);
 }
 
 /**
- * The end of a page without complaints. Its browser forgets all but its cache, and is there for another: to start one, and
- * to load the dashboard into it, takes far longer than most tests.
+ * Ends the use of a page without complaints. The browser context keeps only its cache, and the next page uses it: to
+ * start a browser context and to load the dashboard into it takes far longer than most tests.
  */
 export async function expectCleanEnd(page: Page): Promise<void> {
   expectNoComplaints(page);
@@ -103,7 +103,7 @@ export async function expectCleanEnd(page: Page): Promise<void> {
   whenEnded.get(page)!();
 }
 
-/** Tries until it holds what is expected of a page that is still becoming what it will be. */
+/** Repeats the expectation until it holds, for a page that is still changing. */
 export async function until(expectation: () => void | Promise<void>): Promise<void> {
   const deadline = performance.now() + HOLDS_WITHIN_MS;
   for (;;) {
@@ -116,9 +116,9 @@ export async function until(expectation: () => void | Promise<void>): Promise<vo
   }
 }
 
-/** By axe: everything in the light scheme, and in the dark one what depends on colours. */
+/** Checks the page with axe: all rules in the light scheme, and the rules about colours in the dark one. */
 export async function expectAccessible(page: Page): Promise<void> {
-  // Its own builder for Playwright brings the library anew for each run, and opens another page to gather the results.
+  // axe's own builder for Playwright loads the library in each run, and opens another page to gather the results.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axe.source);
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme });
@@ -135,7 +135,7 @@ export async function expectAccessible(page: Page): Promise<void> {
   }
 }
 
-/** On the narrowest telephones nothing has to be scrolled sideways. */
+/** The page needs no horizontal scrolling on the narrowest phones. */
 export async function expectFitsNarrowly(page: Page): Promise<void> {
   const size = page.viewportSize()!;
   await page.setViewportSize({ width: 360, height: 740 });

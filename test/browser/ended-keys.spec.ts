@@ -41,7 +41,7 @@ inChromium('a key that has ended', () => {
     const body = { name: `Subject ${made}`, scopes: ['triggers:read'], expires_in_days: 1, organization_id: team };
     return client.apiKeys.create({ body: { ...body, ...(projectId && { project_id: projectId }) } });
   };
-  /** As if that much time had passed. */
+  /** Sets the expiry of the key to a time in the past. */
   const expire = (id: string, msAgo: number) =>
     dashboard.sql.query('UPDATE api_key SET expires_at = $2 WHERE id = $1', [toUuid(id), new Date(Date.now() - msAgo)]);
 
@@ -184,7 +184,7 @@ inChromium('a key that has ended', () => {
     await page.goto(`${list()}/${key.id}`);
     await page.getByText('Present secret').waitFor();
     await page.getByRole('textbox', { name: 'Name', exact: true }).waitFor();
-    // The next poll would be after 15 seconds.
+    // The page must not wait for its next poll, which comes after 15 seconds.
     await page.getByText('This key is expired').waitFor({ timeout: 12_000 });
     await until(async () => expect(await page.getByText('Present secret').count()).toBe(0));
     expect(await page.getByRole('textbox').count()).toBe(0);

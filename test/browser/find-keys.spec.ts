@@ -9,7 +9,7 @@ inChromium('the search of the API keys', () => {
   let ada: Account;
   let page: Page;
   let key: Awaited<ReturnType<Account['client']['apiKeys']['create']>>;
-  /** Every address that the page asked for, or was at. */
+  /** Every URL that the page requested or had, and the request bodies. */
   const addresses: string[] = [];
 
   beforeAll(async () => {

@@ -2,11 +2,11 @@ import { describe } from '@jest/globals';
 import { builtModule } from '../support/built-module.js';
 import { leftOut } from '../support/left-out.js';
 
-/** Playwright takes twice the time in Jest's VM, so it is loaded outside of it, once for each Jest worker. */
+/** Playwright takes twice the time in Jest's VM, so it is loaded outside of the VM, once for each Jest worker. */
 export const { findChromium, launchChromium } =
   await builtModule<typeof import('./chromium.js')>('../browser/chromium.ts');
 
-/** `describe` where there is a browser; elsewhere the tests are left out, and the run says so. */
+/** `describe` if there is a browser. Otherwise the tests are skipped, and the run says so. */
 export const inChromium = findChromium() ? describe : leaveOut();
 
 function leaveOut(): typeof describe.skip {

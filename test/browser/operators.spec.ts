@@ -211,7 +211,7 @@ inChromium('an operator in the dashboard', () => {
     await other.getByRole('button', { name: /^Remove/ }).click();
     await dialog.getByRole('button', { name: 'Remove' }).click();
     await other.waitFor({ state: 'detached' });
-    // Who was removed meanwhile is told so by the next thing that they do.
+    // A removed operator learns of the removal from their next action.
     await asGrace.getByRole('button', { name: 'Invite' }).click();
     await asGrace.getByRole('dialog').getByRole('button', { name: 'Create the link' }).click();
     await asGrace.getByRole('heading', { name: 'Only for operators' }).waitFor();

@@ -23,7 +23,7 @@ inChromium('an organization in the dashboard', () => {
   afterAll(() => dashboard.stop());
 
   it('is created from the switcher, and one is its owner', async () => {
-    // Not by way of `/`, which leads on and moves the focus: whoever has the switcher open by then sees it close.
+    // The page opens directly: `/` redirects and moves the focus, which closes a switcher that is already open.
     const page = await dashboard.signedIn(ada, `/org/${ada.organizationId}/settings/api-keys`);
     await page.getByRole('combobox', { name: 'Organization' }).click();
     await page.getByRole('option', { name: /Create an organization/ }).click();

@@ -8,8 +8,8 @@ import { startBuilt, type BuiltDeployment } from '../support/built.ts';
 import { findChromium, launchChromium } from './chromium.ts';
 
 /*
- * Renders every page of the dashboard, of a real deployment with made-up data, into docs/screenshots: in light and dark,
- * wide and narrow. Arguments, if any, are the names of those to render.
+ * Renders every page of the dashboard into docs/screenshots, from a real deployment with made-up data: light and dark,
+ * wide and narrow. The arguments, if any, are the names of the pages to render.
  */
 const FOLDER = join(import.meta.dirname, '../../docs/screenshots');
 const LOOKS = [
@@ -43,9 +43,9 @@ interface Seeded {
 interface Shot {
   readonly name: string;
   readonly path: (seeded: Seeded) => string;
-  /** Who is signed in; nobody where it is left out. */
+  /** The user who is signed in. Without it, there is no session. */
   readonly as?: (seeded: Seeded) => Person;
-  /** What is clicked once the page is there, by the names of the buttons and menu items. */
+  /** The names of the buttons and menu items to click, once the page is loaded. */
   readonly clicks?: readonly (string | RegExp)[];
 }
 
@@ -124,12 +124,15 @@ try {
   await deployment.stop();
 }
 
-/** Each person signs in once for each look. @returns how many bytes each picture has */
+/**
+ * Each user signs in once for each look.
+ * @returns the size of each picture in bytes
+ */
 async function render(seeded: Seeded, { suffix, colorScheme, viewport }: (typeof LOOKS)[number]): Promise<number[]> {
   const pages = new Map<Person | undefined, Page>();
   const sizes: number[] = [];
   for (const shot of chosen) {
-    // The same page lies behind a dialog: half of its looks tell enough.
+    // The page behind a dialog has its own pictures, so half of the looks are enough.
     if (shot.clicks && !['light', 'dark-narrow'].includes(suffix)) continue;
     const person = shot.as?.(seeded);
     const page = pages.get(person) ?? (await open(person, { colorScheme, viewport }));
@@ -145,7 +148,7 @@ async function render(seeded: Seeded, { suffix, colorScheme, viewport }: (typeof
       await page.screenshot({ path: file, animations: 'disabled', caret: 'hide' });
       sizes.push((await stat(file)).size);
     } catch (error) {
-      // A page that lacks what is clicked is worth a word, not the others.
+      // A page without the button to click is reported. The other pages are still rendered.
       process.stderr.write(`${shot.name}.${suffix}: ${(error as Error).message.split('\n', 1)[0]}\n`);
     }
   }
@@ -172,12 +175,12 @@ async function open(person: Person | undefined, options: BrowserContextOptions):
   return page;
 }
 
-/** A heading, and nothing that stands in for what is still to come. */
+/** Waits for a heading, and until all placeholders and loaders are gone. */
 async function settled(page: Page): Promise<void> {
   await page.locator('h1').first().waitFor();
   await page.locator('.mantine-Skeleton-root, .mantine-Loader-root').first().waitFor({ state: 'detached' });
   await page.mouse.move(0, 0);
-  // For what is drawn after it was measured, such as charts.
+  // Some parts, such as charts, are drawn after the page has measured them.
   await page.waitForTimeout(300);
 }
 
@@ -305,7 +308,7 @@ async function seed({ url, sql, operatorToken }: BuiltDeployment): Promise<Seede
   };
 }
 
-/** The API makes everything now; pages are looked at when things have been there for a while. */
+/** Backdates the rows. The API has just created them, but the pages should look as if they were in use for a while. */
 async function age(sql: BuiltDeployment['sql']): Promise<void> {
   const [deadline, pause] = [Date.now() + 30_000, 100];
   const waiting = async () =>
@@ -324,7 +327,7 @@ async function age(sql: BuiltDeployment['sql']): Promise<void> {
        WHERE older.${id} = t.${id}`,
     );
   }
-  // Two weeks of working days and nights before what was just used, the same in every run.
+  // Repeats the recent usage over the two weeks before, as a wave of days and nights that is the same in every run.
   await sql.query(
     `INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, endpoint, management, organization_id, project_id, count, credits)
      SELECT api_key_id, hour - make_interval(hours => back), outcome, endpoint, management, organization_id, project_id,

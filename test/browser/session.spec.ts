@@ -84,7 +84,7 @@ inChromium('the session in a browser', () => {
     const other = await page.context().newPage();
     await other.goto(keysOf(ada.organizationId));
     await heading(other, 'API keys');
-    // A tab that is not seen hardly ever paints.
+    // A browser hardly ever paints a tab in the background.
     await page.bringToFront();
     await page.reload();
     await heading(page, 'Account');
@@ -92,7 +92,7 @@ inChromium('the session in a browser', () => {
     await page.getByRole('menuitem', { name: 'Sign out' }).click();
     await heading(page, 'Sign in');
     await heading(other, 'Sign in');
-    // And back where one was.
+    // Sign-in leads back to the pages that were open before.
     await signIn(page, ada);
     await heading(page, 'Account');
     await heading(other, 'API keys');
@@ -137,7 +137,7 @@ inChromium('the session in a browser', () => {
       expect((await refreshed).status()).toBe(200);
     } finally {
       dashboard.advance(-11 * 60_000);
-      // By the clock that was ahead, the next attempts from this address would have to wait.
+      // The clock was ahead at these attempts, so the next ones from this address would have to wait.
       await dashboard.sql.query('DELETE FROM login_delay');
     }
     await expectCleanEnd(page);
@@ -165,7 +165,7 @@ inChromium('the session in a browser', () => {
     await until(async () => expect(await sessions.count()).toBe(2));
     await sessions.getByRole('button', { name: 'End' }).click();
     await until(async () => expect(await sessions.count()).toBe(1));
-    // It notices with its next call.
+    // The other browser notices the end of its session with its next call.
     await other.getByLabel('Current password').fill(bob.password);
     await other.getByLabel('New password').fill(newPassword());
     await other.getByRole('button', { name: 'Change password' }).click();

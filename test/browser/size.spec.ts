@@ -8,7 +8,7 @@ const BUDGET = 180_000;
 
 type Manifest = Record<string, { file: string; imports?: string[] }>;
 
-/** A file and all that it cannot begin without. */
+/** A file and all files that it needs before it can start. */
 function needs(manifest: Manifest, name: string, seen = new Set<string>()): Set<string> {
   if (seen.has(name)) return seen;
   seen.add(name);

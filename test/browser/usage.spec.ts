@@ -57,7 +57,7 @@ inChromium('usage and credits', () => {
   const part = (name: string) => page.getByRole('region', { name, exact: true });
   const total = (label: string) => page.locator('dl > div').filter({ has: page.getByText(label, { exact: true }) });
 
-  /** Counted by the time of the requests themselves. */
+  /** The service counts these uses at the time of the requests, which is days ago. */
   function useDaysAgo(keyId: string, days: number, uses: number): Promise<void> {
     const time = new Date(Date.now() - days * DAY_MS).toISOString();
     const data = {
