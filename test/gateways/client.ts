@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { request, type Agent, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** Where clients call from. The gateway itself has 127.0.0.1. */
+/** The address of the clients. The gateway itself has 127.0.0.1. */
 export const CLIENT = '127.0.0.2';
 
 export interface Request {
@@ -11,7 +11,7 @@ export interface Request {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
   readonly agent?: Agent;
-  /** Its address. */
+  /** The address of the client. */
   readonly from?: string;
 }
 
@@ -19,13 +19,13 @@ export interface Response {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
   readonly text: string;
-  /** Every name and value as it came. */
+  /** Every name and value as it was received. */
   readonly rawHeaders: readonly (readonly [name: string, value: string])[];
-  /** Whether the body was asked for, by a request that waits for that. */
+  /** Whether the server asked for the body with 100 Continue. */
   readonly continued: boolean;
 }
 
-/** As a program calls, which writes into its headers whatever it likes. */
+/** Sends a request as a program does, which can set any header. */
 export async function call(port: number, { headers, body, from, ...rest }: Request = {}): Promise<Response> {
   const outgoing = request({
     ...rest,

@@ -11,7 +11,7 @@ import { call, CLIENT, type Request } from './client.js';
 import { isInstalled, programs, startGateway, type Gateway, type ProgramName, type Surroundings } from './programs.js';
 import { startUpstream, type Received, type Upstream } from './upstream.js';
 
-/** The longest that X-Scopes can be. */
+/** The longest possible X-Scopes. */
 const MANY_SCOPES = Array.from({ length: 100 }, (_, index) => `resource-${String(index).padStart(85, 'x')}:read`);
 const PUBLIC_KEY_REQUESTS = 5;
 
@@ -56,7 +56,7 @@ const usesOf = async (id: string, count: number) =>
     )
   ).data.map(({ event }) => event.data);
 
-/** The response, and what reached the API if anything did. */
+/** The response, and the request that reached the API, if any. */
 async function through({ port }: Gateway, request: Request = {}) {
   upstream.received.length = 0;
   const response = await call(port, request);
@@ -229,7 +229,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
           const headers = await keyOf(project!.id);
           expect((await through(gateway, { headers })).status).toBe(200);
           expectRejection(await through(gateway, { headers }), 'insufficient_credits', 402);
-          // The client cannot say what nginx is told by its own settings.
+          // A client cannot override the settings of nginx.
           expectRejection(await through(gateway, { headers, path: '/?cost=0&nginx=1' }), 'insufficient_credits', 402);
         });
       });
@@ -251,7 +251,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         const headers = { 'x-api-key': (await newKey({ rate_limits: limits })).key, ratelimit: '"mine";r=99;t=1' };
         const first = await through(gateway, { headers });
         expect(first.status).toBe(200);
-        // Of the two it is nginx that can hand a field of a good response on to the client.
+        // Of the two gateways, only nginx can pass a header of a good response on to the client.
         if (name === 'nginx') expect(first.headers['ratelimit']).toMatch(/^"per-day";r=0;t=\d+$/);
         const refused = await through(gateway, { headers });
         expectRejection(refused, 'rate_limited', 429);
@@ -271,7 +271,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         const headers = { 'x-api-key': 'nonsense', 'content-length': '5000000', expect: '100-continue' };
         const response = await through(gateway, { method: 'POST', headers, body: Buffer.alloc(5e6) });
         expectRejection(response, 'invalid_key', 401);
-        // nginx takes it to throw it away.
+        // nginx reads the body and discards it.
         expect(response.continued).toBe(name === 'nginx');
       });
 
@@ -500,7 +500,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
   });
 }
 
-/** What a WebSocket is sent back, or that it was closed before. */
+/** @returns the message that the WebSocket received, or `closed` if it closed before */
 function echo({ port }: Gateway, headers: Record<string, string>, text: string): Promise<string> {
   return new Promise((resolve) => {
     const socket = new WebSocket(`ws://127.0.0.1:${port}/socket`, { headers });

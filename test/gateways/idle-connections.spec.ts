@@ -6,7 +6,7 @@ import { call } from './client.js';
 import { isInstalled, programs, startGateway, type Gateway, type ProgramName } from './programs.js';
 import { startUpstream, type Upstream } from './upstream.js';
 
-/** Longer than Node keeps an idle connection unless it is told otherwise. */
+/** Longer than Node keeps an idle connection by default. */
 const REST_MS = 7_000;
 
 let deployment: Deployment;

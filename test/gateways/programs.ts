@@ -10,15 +10,15 @@ import { freePort } from '../../apps/cli/free-port.js';
 
 const STARTS_WITHIN_MS = 10_000;
 
-/** A gateway of which docs/gateways.md has the configuration. */
+/** A gateway that docs/gateways.md has a configuration for. */
 interface Program {
   readonly command: string;
   readonly version: string;
-  /** Of the block in the document. */
+  /** The language of the block in the document. */
   readonly language: string;
-  /** Where it listens, as the document has it. */
+  /** The line that says where the gateway listens: in the document, and in the test. */
   readonly listens: (port: number) => readonly [documented: string, here: string];
-  /** The document leaves out what belongs to the machine. */
+  /** Adds the settings that depend on the machine, which the document leaves out. */
   readonly whole: (snippet: string, directory: string) => string;
   readonly args: (file: string, directory: string) => readonly string[];
 }
@@ -73,13 +73,15 @@ export interface Gateway {
 export interface Surroundings {
   readonly keyledgerUrl: string;
   readonly upstreamPort: number;
-  /** In the place of what the document asks of a key. */
+  /** Replaces the requirements for the key in the document. */
   readonly asks?: string;
-  /** What a reader makes of the snippet. */
+  /** An edit that a reader makes to the snippet. */
   readonly edit?: (snippet: string) => string;
 }
 
-/** The program in the foreground, on the configuration that the document has, but for addresses and what it asks. */
+/**
+ * Starts the program in the foreground with the configuration of the document. Only addresses and requirements differ.
+ */
 export async function startGateway(
   name: ProgramName,
   { keyledgerUrl, upstreamPort, asks, edit = (snippet) => snippet }: Surroundings,
@@ -87,7 +89,7 @@ export async function startGateway(
   const program: Program = programs[name];
   const port = await freePort();
   const directory = await mkdtemp(join(tmpdir(), 'keyledger-gateway-'));
-  // Started by root, the workers of nginx are another user's.
+  // If root starts nginx, its workers run as another user, who has to pass through this folder.
   await chmod(directory, 0o711);
   const snippet = fillIn(edit(snippetOf(program.language)), [
     program.listens(port),

@@ -6,8 +6,8 @@ import { call, type Request } from './client.js';
 import { snippetOf } from './programs.js';
 
 /*
- * Traefik and Envoy are not run here. This is what their documentation says that they make of a request, with the settings
- * of docs/gateways.md.
+ * The tests do not run Traefik and Envoy. They send the requests that these gateways make with the settings of
+ * docs/gateways.md, according to the gateways' own documentation.
  */
 
 interface TraefikSettings {
@@ -64,7 +64,7 @@ const asks: Record<string, (request: Required<Pick<Request, 'method' | 'path' | 
   },
 };
 
-/** The only one in the tree that has such a member. */
+/** The only object in the tree that has such a member. */
 function withMember(name: string, tree: unknown): unknown {
   const all: unknown[] = [];
   JSON.stringify(tree, (_, value: unknown) => {

@@ -8,8 +8,8 @@ import { isInstalled, programs, startGateway, type Gateway, type ProgramName, ty
 import { PLAIN, startUpstream, type Upstream } from './upstream.js';
 
 /*
- * What a client is handed by a real gateway, header by header: those of the API are the API's, those of a rejection are
- * Keyledger's, and none comes twice.
+ * The headers that a client gets from a real gateway: headers of the API come from the API, headers of a rejection come
+ * from Keyledger, and no header is repeated.
  */
 
 let deployment: Deployment;
@@ -37,7 +37,7 @@ const newKey = async (body: Partial<NewKey> = {}, { client } = ada) =>
   (await client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'], ...body } })).key;
 const daily = (limit: number) => ({ rate_limits: [{ name: 'per-day', limit, window_seconds: 86_400 }] });
 
-/** The API's own headers under names that Keyledger and gateways use, too. */
+/** Headers of the API itself, under names that Keyledger and gateways also use. */
 const OWN = {
   'content-type': 'application/vnd.shop+json',
   'www-authenticate': 'Digest realm="shop"',
@@ -50,7 +50,7 @@ const OWN = {
   'x-organization-id': 'shop',
 };
 
-/** Names that came more than once. */
+/** The names of headers that the response has more than once. */
 function repeated({ rawHeaders }: Response): string[] {
   const names = rawHeaders.map(([name]) => name.toLowerCase());
   return names.filter((name, index) => names.indexOf(name) !== index);

@@ -3,23 +3,23 @@ import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-/** What a request was when it came through the gateway. */
+/** A request as it arrived through the gateway. */
 export interface Received {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
-  /** Every name as it was sent. */
+  /** Every header name as it was sent. */
   readonly names: readonly string[];
   readonly body: Buffer;
 }
 
-/** Somebody's API: responds to everything with 200, takes up WebSockets, and remembers what it was sent. */
+/** An API behind the gateway. It responds to every request with 200, accepts WebSockets and remembers every request. */
 export interface Upstream {
   readonly port: number;
   readonly received: Received[];
-  /** What it responds, until it is told otherwise. */
+  /** The response of the API. Tests can replace it. */
   response: { readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string };
-  /** How many connections were made to it. */
+  /** How many connections were made to the API. */
   connections(): number;
   stop(): void;
 }
@@ -81,7 +81,7 @@ function whatCame(
   return { method: method!, url: url!, headers, names: rawHeaders.filter((_, index) => index % 2 === 0), body };
 }
 
-/** A short frame of text without its mask (RFC 6455, section 5.2). A frame that ends the connection is echoed as well. */
+/** Echoes a short text frame without its mask (RFC 6455, section 5.2). It also echoes a closing frame. */
 function echoOf(frame: Buffer): Buffer {
   const length = frame[1]! & 0x7f;
   const mask = frame.subarray(2, 6);
