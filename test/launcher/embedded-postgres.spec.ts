@@ -83,6 +83,6 @@ test('says which file is missing when the password is not that of the data', asy
   await expect(startEmbeddedPostgres({ dataDirectory: directory })).rejects.toThrow(
     join(directory, 'postgres-password'),
   );
-  // The shell that watches over the server ends by itself, a moment after it.
+  // The shell that watches the server ends by itself, a moment after the server.
   expect((await leftOf(directory)).filter(({ command }) => command.includes('postgres'))).toEqual([]);
 });

