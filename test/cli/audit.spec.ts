@@ -218,7 +218,7 @@ describe('keyledger audit tail', () => {
 
 describe('keyledger usage', () => {
   it('is a table with the sum, or with --json the response of the API', async () => {
-    // It called nothing but our own API.
+    // The key has called only Keyledger's own API, so its uses are on the management surface.
     const query = { surface: 'management' as const };
     const counted = () => ada.client.usage.ofApiKey({ params: { id: key.id }, query });
     await eventually(counted, ({ totals }) => totals.denials === 1);
@@ -254,7 +254,7 @@ describe('keyledger usage', () => {
   });
 });
 
-/** A connection to the server that can be cut. */
+/** A connection to the server that the test can cut. */
 class Line {
   readonly #sockets = new Set<Socket>();
   #limit = Infinity;

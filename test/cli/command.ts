@@ -31,7 +31,7 @@ interface Given {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-/** Somebody at a command line: a home of their own, in which `keyledger` keeps its sign-in. */
+/** A user at a command line, with their own home folder, where `keyledger` keeps its sign-in. */
 export class Shell {
   private constructor(readonly home: string) {}
 
@@ -48,13 +48,13 @@ export class Shell {
   }
 
   env(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-    // Node shows no colours where `CI` is set; a user's terminal has none of these.
+    // Node shows no colours if `CI` is set. A user's terminal has none of these variables.
     const unwanted = /^(KEYLEDGER_|NO_COLOR$|FORCE_COLOR$|CI$|NODE_OPTIONS$|JEST_)/;
     const rest = Object.entries(process.env).filter(([name]) => !unwanted.test(name));
     return { ...Object.fromEntries(rest), TERM: 'xterm-256color', TZ: 'UTC', XDG_CONFIG_HOME: this.home, ...more };
   }
 
-  /** Through pipes, in the process of the test: a process of its own takes half a second of a core. */
+  /** Runs the command through pipes in the process of the test: a separate process takes half a second of a core. */
   async run(args: string[], { input = '', env = {} }: Given = {}): Promise<Outcome> {
     const stdout = new PassThrough();
     const stderr = new PassThrough();
@@ -70,7 +70,7 @@ export class Shell {
     return { code, stdout: out, stderr: err };
   }
 
-  /** Through pipes, in a process of its own. */
+  /** Runs the command through pipes in a separate process. */
   runProcess(args: string[], { input = '', env = {} }: Given = {}): Promise<Outcome> {
     const child = this.start(args, env);
     child.stdin!.on('error', () => undefined).end(input);
@@ -86,7 +86,7 @@ export class Shell {
     if (code !== 0) throw new Error(stderr);
   }
 
-  /** On a terminal of so many columns. */
+  /** Runs the command on a terminal with this many columns. */
   onTerminal(args: string[], { columns = 80, env = {} }: { columns?: number; env?: NodeJS.ProcessEnv } = {}): Terminal {
     const command = [process.execPath, MAIN, ...args].map((word) => `'${word}'`).join(' ');
     const sized = `stty cols ${columns} rows 24; exec ${command}`;
@@ -104,7 +104,7 @@ export function outcomeOf(child: ChildProcess): Promise<Outcome> {
   );
 }
 
-/** What somebody sees who sits at a terminal, and types. */
+/** A terminal: what the user sees on it, and what the user types. */
 export class Terminal {
   output = '';
   readonly ended: Promise<number | NodeJS.Signals | null>;
@@ -128,7 +128,7 @@ export class Terminal {
   }
 }
 
-/** Where nothing makes a terminal for us, what needs one is left out. */
+/** Without the `script` command there are no terminals, and the tests that need one are skipped. */
 export function hasTerminals(): boolean {
   const found = spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout?.includes('util-linux') ?? false;
   if (!found) leftOut('the command line on a terminal', 'install util-linux, which has `script`');

@@ -90,7 +90,7 @@ describe('keyledger keys create', () => {
 
   it('says how to get another key when it could not write out the one it made', async () => {
     const child = shell.start(['keys', 'create', 'Lost', '--scope', 'triggers:read']);
-    // As in `… | true`: nobody reads any more.
+    // Nothing reads the output, as in `… | true`.
     child.stdout!.destroy();
     const { code, stderr } = await outcomeOf(child);
     expect(code).toBe(74);

@@ -26,7 +26,7 @@ afterEach(() => shell.close());
 
 const kept = async () => JSON.parse(await readFile(shell.credentials, 'utf8')) as Record<string, string>;
 const keep = (credentials: object) => writeFile(shell.credentials, JSON.stringify(credentials), { mode: 0o600 });
-/** As if ten minutes had gone by. */
+/** Ends the access token, as if ten minutes had passed. */
 const endAccessToken = async () => keep({ ...(await kept()), access_token_ends_at: new Date().toISOString() });
 
 describe('keyledger login', () => {

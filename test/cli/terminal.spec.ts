@@ -70,7 +70,7 @@ afterAll(async () => {
     const wide = await listAt(250);
     expect(wide[0]).toMatch(/^ID {30}NAME +STATUS {2}ENVIRONMENT {2}BEGINS +SCOPES +USES {2}LAST USED {2}EXPIRES$/);
     expect(wide[1]).toContain(`${name}  active  live `);
-    // Too narrow for the least that it shows: that much stays whole.
+    // The terminal is narrower than the smallest row, which the command still prints in full.
     expect((await listAt(20))[1]).toMatch(/^key_\w{26} {2}A name that… {2}active$/);
   });
 
