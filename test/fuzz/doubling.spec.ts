@@ -10,20 +10,20 @@ import { HEADERS, JSON_TEXTS, TEXTS, type Repeated } from './repeated-texts.js';
 import { jsonText, valuesOf, type JsonSchema } from './schema-values.js';
 
 /**
- * The work for a request is in proportion to its length, whatever is in it: for each route, each header, parameter and field
- * of the body, texts that repeat something up to the limit and beyond it. Time is what the serving thread spends on the CPU,
- * which other programs on the machine hardly change, and the least of several tries. `DOUBLING_SECONDS` makes a run longer,
- * `DOUBLING_SEED` makes another choice; anonymous requests come first.
+ * The work for a request grows in proportion to its length, whatever the request contains. For each route, each header,
+ * parameter and body field gets texts that repeat something, up to the limit and beyond it. Time is the CPU time of the
+ * serving thread, which other programs on the machine hardly change, and the shortest of several tries counts.
+ * `DOUBLING_SECONDS` makes a run longer, `DOUBLING_SEED` changes the selection. Anonymous requests come first.
  */
 const SEED = Number(process.env['DOUBLING_SEED'] ?? 20_261_128);
 const SECONDS = Number(process.env['DOUBLING_SECONDS'] ?? 15);
 
-/** What is faster is not looked at any further. */
+/** The test does not look further at requests that take less than this. */
 const SUSPICIOUS_MS = 10;
-/** So long may one request hold up all others. */
+/** One request may hold up all others for this long. */
 const MAX_MS = 60;
 const TRIES = 7;
-/** Eight times the length takes 8 times the time if the work is linear, 64 times if it is quadratic. */
+/** Eight times the length takes 8 times the time if the work is linear, and 64 times if it is quadratic. */
 const MAX_GROWTH = 20;
 const MAX_REFUSAL_BYTES = 32 * 1024;
 
@@ -44,11 +44,11 @@ interface Wire {
   readonly body: string | null;
 }
 
-/** A request with room for a text. */
+/** A part of a request that a text can fill. */
 interface Place {
   readonly what: string;
   readonly isAnonymous: boolean;
-  /** The number of its route among the anonymous ones, or among all others. */
+  /** The number of its route, counted among the anonymous routes or among the others. */
   readonly route: number;
   readonly longest: number;
   readonly pumps: readonly Repeated[];
@@ -90,7 +90,7 @@ function placesIn(document: unknown, credential: string): Place[] {
   const resolve = (ref: string) => components.schemas[ref.split('/').at(-1)!]!;
   const described = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods)
-      // Would end the session of all others.
+      // These end the session that all others use.
       .filter(([, { operationId }]) => !/logout|Session|changePassword/.test(operationId))
       .flatMap(([method, operation]) => placesOf(method.toUpperCase(), path, operation, credential, resolve)),
   );
@@ -133,7 +133,7 @@ function placesOf(
     pumps,
     wire,
   });
-  // Not a run of Argon2id for each, which takes long in another thread.
+  // With a password in the body, each request would run Argon2id, which takes long in another thread.
   const quick = body && 'password' in body ? { ...good, body: '{}' } : good;
   const ofHeaders = HEADERS.map((name) =>
     place(name, LONGEST_HEADER, (text) => ({ ...quick, headers: { ...quick.headers, [name]: text } })),
@@ -176,7 +176,7 @@ function longestText(schema: JsonSchema, resolve: (ref: string) => JsonSchema): 
   return schema.maxLength ?? schema.anyOf?.map((one) => longestText(one, resolve)).find(Boolean);
 }
 
-/** What the serving thread has spent on the CPU until now, in milliseconds. */
+/** The CPU time of the serving thread until now, in milliseconds. */
 function spent(): number {
   const { pid } = processes.apis[0]!;
   return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ', 1)[0]) / 1e6;
@@ -187,7 +187,7 @@ interface Response {
   readonly bytes: number;
 }
 
-/** Another client and another account each time, or sign-ins would soon be spaced. */
+/** Each request has another client and another account. Otherwise the API would soon delay sign-ins. */
 let client = 0;
 const EMAIL = 'someone@example.com';
 
@@ -220,7 +220,7 @@ function send({ method, target, headers, body }: Wire): Promise<Response> {
         }
       },
     );
-    // The server may refuse what is too large before it has read all of it.
+    // The server may reject a request that is too large before it has read all of it.
     sent.on('error', () => settle({ status: 0, bytes: 0 }));
     sent.end(content);
   });
@@ -237,7 +237,7 @@ interface Attack {
   readonly pump: Repeated;
 }
 
-/** Never the same text twice, or a cache would respond. */
+/** No text is sent twice, because a cache could respond to the second one. */
 function wireOf({ place, pump: [begin, pump, end] }: Attack, length: number): Wire {
   const own = place.pumps === TEXTS ? String(client) : '';
   return place.wire(begin + pump.repeat(length / pump.length) + own + end);
@@ -249,7 +249,7 @@ async function leastTime(attack: Attack, length: number, tries = TRIES): Promise
   return Math.min(...times);
 }
 
-/** What is wrong with the time that it takes, or undefined. */
+/** Describes what is wrong with the time that the attack takes. Undefined if nothing is wrong. */
 async function slowness(attack: Attack): Promise<string | undefined> {
   const { longest } = attack.place;
   const whole = await leastTime(attack, longest, 2);
@@ -269,10 +269,13 @@ function faultOf({ status, bytes }: Response): string | undefined {
   return status >= 400 && bytes > MAX_REFUSAL_BYTES ? `${bytes} bytes with status ${status}` : undefined;
 }
 
-/** Of the anonymous routes, so that a header gets every text on one of them: the least that is tried, however long it takes. */
+/**
+ * The rounds over the anonymous routes that always run, however long they take. In these rounds, each header gets every
+ * text on one of the routes.
+ */
 const LEAST_ROUNDS = 3;
 
-/** What only one of the anonymous routes looks at: it gets every text there. */
+/** Places that only one of the anonymous routes reads. They get every text on that route. */
 const IN_FULL = new Set([
   'preflight, origin',
   'preflight, access-control-request-headers',
@@ -285,8 +288,9 @@ const IN_FULL = new Set([
 ]);
 
 /**
- * In each round every place gets one text, in an order by the seed. What one route gets in a round the next one gets in
- * another, so that after few rounds each header has got each of them. Anonymous places come first.
+ * In each round, every place gets one text, in an order that depends on the seed. The routes get different texts, and
+ * the next round continues with the texts that follow: after a few rounds, each header has got every text on some
+ * route. The anonymous places come first.
  */
 function attacksInOrder(): { readonly least: Attack[]; readonly more: Attack[] } {
   const roundsOf = (some: readonly Place[], ofAll: number) =>

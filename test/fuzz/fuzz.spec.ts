@@ -10,9 +10,10 @@ import { startOwnServer, type OwnServer } from '../support/own-server.js';
 import { hostileValues, jsonText, mutated, valuesOf, type JsonSchema } from './schema-values.js';
 
 /**
- * Whatever is sent, by whomever: no response is a 5xx (503 `overloaded` apart, which a full queue gives), none is large or has
- * a stack trace, and no secret gets into a response, a log line, PostgreSQL's log or the audit log. Requests are made from the
- * OpenAPI document, and from their bytes. `FUZZ_SEED` repeats a run, `FUZZ_SECONDS` makes it longer.
+ * Whatever a caller sends, no response is a 5xx (except 503 `overloaded`, which a full queue gives), no response is
+ * large or has a stack trace, and no secret appears in a response, a log line, PostgreSQL's log or the audit log. The
+ * requests are made from the OpenAPI document; some are then damaged byte by byte. `FUZZ_SEED` repeats a run,
+ * `FUZZ_SECONDS` makes it longer.
  */
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_128);
 const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 20);
@@ -53,9 +54,9 @@ let server: OwnServer;
 let processes: Processes;
 let url: string;
 let openApi: OpenApi;
-/** What must never come out again, by what it is. */
+/** The secrets that must never appear in any output, by their descriptions. */
 const secrets = new Map<string, string>();
-/** Ids of each kind, the caller's own and another tenant's. */
+/** Ids of each kind, of the caller and of another tenant. */
 const ids: string[] = [];
 const credentials: (readonly (readonly [string, string])[])[] = [[]];
 
@@ -115,7 +116,7 @@ const resolve = (ref: string) => openApi.components.schemas[ref.split('/').at(-1
 const sometimes = <T>(usual: fc.Arbitrary<T>, odd: fc.Arbitrary<T>, weight = 4) =>
   fc.oneof({ arbitrary: usual, weight }, { arbitrary: odd, weight: 1 });
 
-/** Somewhere in a URL or a header, as people paste them, and perhaps encoded. */
+/** A secret within a URL or a header, as users paste it, possibly percent-encoded. */
 const secretText = (): fc.Arbitrary<string> =>
   fc
     .tuple(fc.constantFrom(...recognizable()), fc.nat(2), fc.constantFrom('', 'x', '/', '='))
@@ -125,7 +126,7 @@ const secretText = (): fc.Arbitrary<string> =>
       return around + text + around;
     });
 
-/** Secrets of our making have marks by which they are cut out wherever they are put; a password looks like any text. */
+/** The service recognizes its own secrets and removes them everywhere. A password looks like any other text. */
 const recognizable = () =>
   [...secrets].filter(([what]) => !/password|deployment/.test(what)).map(([, secret]) => secret);
 
@@ -145,7 +146,7 @@ function operations(): { method: string; path: string; operation: Operation }[] 
   );
   const more = ['/authz', '/authz/customers/{id}', '/', '/assets/{id}', '/docs', '/openapi.json', '/{id}'];
   return [
-    // These end the accounts that the other requests come from.
+    // These operations end the accounts that the other requests use.
     ...described.filter(
       ({ operation }) => !/logout|endSession|removeOperator|members\.remove|suspend/.test(operation.operationId),
     ),
@@ -231,14 +232,14 @@ function requests(): fc.Arbitrary<Wire> {
   });
 }
 
-/** As far as a URL can hold it; what is percent-encoded already stays so. */
+/** Cuts the text to the length that a URL can hold, and encodes it. Percent-encoded parts stay as they are. */
 function encodeUrl(text: string): string {
   return Array.from(text.toWellFormed().slice(0, 3_000), (character) =>
     /[\w.~!$'()*,;:@%/+-]/.test(character) ? character : encodeURIComponent(character),
   ).join('');
 }
 
-/** A header as bytes, without what would end it. */
+/** The header as bytes, without characters that would end it. */
 const headerText = (text: string) =>
   Buffer.from(text.replace(/[\r\n\0]/g, ' '))
     .toString('latin1')
@@ -256,7 +257,7 @@ function bytesOf({ method, target, headers, body }: Wire): Buffer {
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), content]);
 }
 
-/** Bytes flipped, doubled, cut out, put in. */
+/** Replaces, removes, repeats or inserts bytes. */
 const damaged = (wire: Wire): fc.Arbitrary<Buffer> => {
   const bytes = bytesOf(wire);
   const place = fc.nat({ max: bytes.length - 1 });
@@ -273,14 +274,14 @@ const damaged = (wire: Wire): fc.Arbitrary<Buffer> => {
     );
 };
 
-/** Undefined where the server closed the connection without a response, as it may with bytes that are no request. */
+/** Undefined if the server closed the connection without a response, which it may do if the bytes are no request. */
 function exchange(bytes: Buffer): Promise<Response | undefined> {
   const { hostname, port } = new URL(url);
   return new Promise((settle) => {
     const socket = connect({ host: hostname, port: Number(port) });
     const chunks: Buffer[] = [];
     let size = 0;
-    // Bytes that stop within a request wait for the rest; what came until then is looked at.
+    // If the bytes end within a request, the server waits for the rest until the timeout. The test reads what came.
     socket.setTimeout(1_500, () => socket.destroy());
     socket.on('data', (chunk: Buffer) => {
       chunks.push(chunk);
@@ -293,7 +294,7 @@ function exchange(bytes: Buffer): Promise<Response | undefined> {
       const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]);
       settle(status ? { status, body: text, type: /content-type: (\S+)/i.exec(text)?.[1] ?? '' } : undefined);
     });
-    // The request is whole: a stream, such as a live tail, is given up by the timeout.
+    // The client does not close the socket after the request. The timeout ends a stream, such as a live tail.
     socket.write(bytes);
   });
 }

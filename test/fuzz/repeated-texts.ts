@@ -1,7 +1,10 @@
-/** A text that repeats something, with what has to come before and behind. */
+/** A text that repeats something, with the texts before and after it. */
 export type Repeated = readonly [begin: string, pump: string, end: string];
 
-/** Beginnings of what the service looks for, what it splits and decodes, and what makes expressions backtrack. */
+/**
+ * Beginnings of texts that the service looks for, texts that it splits and decodes, and texts that make regular
+ * expressions backtrack.
+ */
 const PUMPS = [
   'a',
   '0',
@@ -56,7 +59,7 @@ export const TEXTS: readonly Repeated[] = [
   ['[', ':', ']'],
 ];
 
-/** JSON texts that a body may repeat, with what has to come before and behind. */
+/** JSON texts that a body may repeat, with the texts before and after them. */
 export const JSON_TEXTS: readonly Repeated[] = [
   ['[', '[', ']'],
   ['', '{"a":', ''],
@@ -74,7 +77,7 @@ export const JSON_TEXTS: readonly Repeated[] = [
   ['{"a":"', 'é', '"}'],
 ];
 
-/** Those that the service or one of its libraries looks at, and one that nothing looks at. */
+/** Headers that the service or one of its libraries reads, and one that nothing reads. */
 export const HEADERS = [
   'authorization',
   'x-api-key',

@@ -23,7 +23,7 @@ export interface JsonSchema {
   readonly examples?: readonly unknown[];
 }
 
-/** Values that the schema describes, nearly: a pattern is not followed, and lengths stay small. */
+/** Values that roughly match the schema: patterns are ignored, and lengths stay small. */
 export function valuesOf(schema: JsonSchema, resolve: (ref: string) => JsonSchema): fc.Arbitrary<unknown> {
   const inner = (part: JsonSchema) => valuesOf(part, resolve);
   if (schema.$ref) return inner(resolve(schema.$ref));
@@ -81,10 +81,10 @@ const deep = (open: string, close: string) => {
   return { [RAW]: text };
 };
 
-/** Stands for JSON text that no value of JavaScript gives. */
+/** Marks JSON text that no JavaScript value produces. */
 const RAW = '\0raw';
 
-/** What a schema does not describe, and what breaks programs. */
+/** Values that a schema does not describe, and values that often break programs. */
 export const hostileValues: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom<unknown>(
     null,
@@ -162,7 +162,7 @@ export function mutated(value: unknown): fc.Arbitrary<unknown> {
   return fc.oneof({ arbitrary: changed, weight: 5 }, extra, removed, hostileValues);
 }
 
-/** JSON text, with what {@link RAW} stands for. */
+/** The value as JSON text. A {@link RAW} value becomes the text that it holds. */
 export function jsonText(value: unknown): string {
   if (value !== null && typeof value === 'object') {
     if (RAW in value) return String(value[RAW]);
