@@ -5,7 +5,10 @@ import ts from 'typescript';
 
 const root = join(import.meta.dirname, '../..');
 
-/** Collections that are kept, and what bounds each. Where callers say how large an entry is, an LRUCache bounds the bytes. */
+/**
+ * Collections that a process keeps, and what bounds each one. Where callers decide the size of an entry, an LRUCache
+ * bounds the bytes.
+ */
 const BOUNDED: Readonly<Record<string, string>> = {
   'libs/admission/admission.ts #reach': 'uses that wait for admission',
   'libs/admission/state-bound-cache.ts #byId': 'the entries of the cache',
@@ -65,7 +68,7 @@ function note(node: ts.NewExpression, file: string, { caches, collections }: Fou
   if (name) collections.push(`${file} ${name}`);
 }
 
-/** The name of the field, or of the constant of a module, that holds it for as long as the process runs. */
+/** The name of the field or module constant that keeps the collection for as long as the process runs. */
 function keptAs(node: ts.Node): string | undefined {
   const { parent } = node;
   if (ts.isPropertyDeclaration(parent)) return parent.name.getText();

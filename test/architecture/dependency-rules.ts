@@ -5,7 +5,9 @@ import { cruise, type IConfiguration, type ICruiseResult } from 'dependency-crui
 
 type Rule = NonNullable<IConfiguration['forbidden']>[number];
 
-/** What each library may import of ours. What those import, it may import too: a controller needs the contract. */
+/**
+ * The libraries that each library may import. It may also import what those import: a controller needs the contract.
+ */
 const libraries: Record<string, readonly string[]> = {
   'api-key-format': [],
   tlog: [],
@@ -23,7 +25,7 @@ const libraries: Record<string, readonly string[]> = {
   audit: ['auth', 'organizations', 'tlog'],
 };
 
-/** Libraries that also run in a browser, and the packages that do so with them. */
+/** Libraries that also run in a browser, and the packages that they use there. */
 export const browserLibraries = ['api-key-format', 'tlog', 'contract', 'client'];
 const BROWSER_PACKAGES = [
   '@noble/hashes',
@@ -79,7 +81,7 @@ export const rules: Rule[] = [
     to: { path: ['^test/', SPEC] },
   },
   {
-    // The dashboard's are in what the build makes of it.
+    // The build bundles the packages of the dashboard, so they may be development dependencies.
     name: 'production-without-development-package',
     from: { path: '^(libs|apps)/', pathNot: [SPEC, '^apps/dashboard/'] },
     to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
@@ -100,7 +102,7 @@ export const rules: Rule[] = [
     to: { pathNot: '^apps/launcher/', dependencyTypesNot: ['core'] },
   },
   { name: 'no-cycle', from: {}, to: { circular: true } },
-  // The bench's peers bring packages of their own, which are there once it has run.
+  // The bench's peers have their own packages, which exist only after the bench has run.
   { name: 'everything-resolves', from: { pathNot: '^test/bench/peers/' }, to: { couldNotResolve: true } },
 ];
 
@@ -116,7 +118,7 @@ export async function cruiseTree(root: string): Promise<ICruiseResult> {
       validate: true,
       ruleSet: { forbidden: rules.map((rule) => ({ severity: 'error', ...rule })) },
     },
-    // The package's own `imports` lead to the compiled files; the rules are about the sources.
+    // The package's own `imports` lead to the compiled files, but the rules are about the sources.
     {
       alias: { '#libs': join(root, 'libs') },
       extensionAlias: { '.js': ['.ts', '.tsx', '.js'] },

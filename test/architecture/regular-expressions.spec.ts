@@ -9,9 +9,8 @@ import { openApiDocument } from '#libs/contract/openapi.js';
 import { allRoutes } from '#libs/contract/routes.js';
 
 /**
- * A regular expression that backtracks lets a caller hold up the event loop with one header. No matter what an expression is
- * used for today: each has to take time in proportion to its input, so that none has to be looked at again when it gets
- * another use.
+ * A regular expression that backtracks lets a caller block the event loop with one header. So each expression has to
+ * run in time proportional to its input, whatever it is used for today. Then a new use needs no new check.
  */
 const root = join(import.meta.dirname, '../..');
 
@@ -23,7 +22,7 @@ interface Expression {
 
 interface Found {
   readonly expressions: Expression[];
-  /** Expressions that are made while the program runs, where they could be made of input. */
+  /** Expressions that the program makes at run time, possibly from input. */
   readonly made: string[];
 }
 
@@ -52,14 +51,14 @@ function note(node: ts.Node, source: ts.SourceFile, { expressions, made }: Found
   if ((ts.isNewExpression(node) || ts.isCallExpression(node)) && node.expression.getText() === 'RegExp') {
     made.push(`${place} ${node.getText()}`);
   }
-  // These make an expression of a text that they are given.
+  // These methods make an expression of a text argument.
   if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return;
   const [argument] = node.arguments;
   if (!['search', 'matchAll'].includes(node.expression.name.text) || !argument) return;
   if (!ts.isRegularExpressionLiteral(argument)) made.push(`${place} ${node.getText()}`);
 }
 
-/** Those of zod, for addresses, times and the like. */
+/** The patterns of zod, for addresses, times and the like. */
 function patternsOf(value: unknown, place = 'OpenAPI'): Expression[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]: [string, unknown]) =>
@@ -71,14 +70,14 @@ function patternsOf(value: unknown, place = 'OpenAPI'): Expression[] {
 
 const { expressions, made } = search();
 
-/** What an input repeats, and what it begins and ends with so that as much as possible matches before nothing does. */
+/** What an input repeats, with a beginning and an end that let as much as possible match before the match fails. */
 interface Attack {
   readonly prefix: string;
   readonly pump: string;
   readonly suffix: string;
 }
 
-/** From texts that match it: their beginnings, and parts of them many times. */
+/** Attacks made from texts that match the expression: their beginnings, and parts of them repeated many times. */
 function attacksOn({ source, flags }: Expression): Attack[] {
   const samples = samplesOf(source, flags);
   const literals = source.match(/[A-Za-z0-9 _]+/g) ?? [];
@@ -111,33 +110,33 @@ function attacksOn({ source, flags }: Expression): Attack[] {
 }
 
 function samplesOf(source: string, flags: string): string[] {
-  // fast-check looks for an ASCII character for ever where there is none.
+  // If the expression allows no ASCII character, fast-check searches forever.
   if (/\\u|\[\^\\0/.test(source)) return [];
-  // An attack need not match, so assertions are left out.
+  // An attack need not match, so assertions are removed.
   const plain = source.replace(/\(\?<?[=!](?:[^()]|\([^()]*\))*\)|\\b/g, '');
   try {
     const matching = fc.stringMatching(new RegExp(plain, flags.replace(/[gyi]/g, '')), { size: 'xsmall' });
     return fc.sample(matching, { seed: 1, numRuns: 6 }).filter((text) => text !== '' && text.length < 80);
   } catch {
-    // A feature that fast-check does not know.
+    // The expression uses a feature that fast-check does not know.
     return [];
   }
 }
 
 const SHORT = 1_000;
-/** To read it in one pass takes some microseconds; in a pass for each of its characters, tens of milliseconds. */
+/** Reading this in one pass takes some microseconds. One pass for each character takes tens of milliseconds. */
 const LONG = 8 * SHORT;
-/** What is exponential takes as long for these as for ever. */
+/** With these lengths, an exponential expression already exceeds the timeout. */
 const TINY = [12, 24, 48, 200];
 const TIMEOUT_MS = 500;
 const SUSPICIOUS_MS = 3;
-/** The least of several times is that of a try which nothing interrupted. */
+/** The shortest of several times belongs to a try that nothing interrupted. */
 const TRIES = [1, 2, 3, 4, 5];
 
-/** How long each takes, up to the first that takes seconds. */
+/** The time of each attack, up to the first one that exceeds the timeout. */
 function timesOf({ source, flags }: Expression, attacks: readonly Attack[], length: number): number[] {
   const times: number[] = [];
-  // Every match, as where a text is split or searched through.
+  // Finds every match, as a split or a search through a text does.
   const expression = new RegExp(source, /[gy]/.test(flags) ? flags : `${flags}g`);
   const attack = (index: number) => {
     const { prefix, pump, suffix } = attacks[index]!;
@@ -157,12 +156,12 @@ function timesOf({ source, flags }: Expression, attacks: readonly Attack[], leng
   return times;
 }
 
-/** An attack that takes more time for each character of a longer input. */
+/** Finds an attack whose time for each character grows with the length of the input. */
 function findAttack(expression: Expression): Attack | undefined {
   const attacks = attacksOn(expression);
   for (const length of TINY) {
     const found = attacks[timesOf(expression, attacks, length).indexOf(Infinity)];
-    // All of them together may also have waited for a processor.
+    // The whole series may also have reached the timeout because it waited for a processor.
     if (found && TRIES.every(() => timesOf(expression, [found], length)[0] === Infinity)) return found;
   }
   const times = timesOf(expression, attacks, LONG);
@@ -170,7 +169,7 @@ function findAttack(expression: Expression): Attack | undefined {
   return suspects.find((attack) => {
     const least = (length: number) => Math.min(...TRIES.map(() => timesOf(expression, [attack], length)[0]!));
     const time = least(LONG);
-    // Of eight times the length: 8 times the time where it is linear, 64 times where it is quadratic.
+    // Eight times the length takes 8 times the time if it is linear, and 64 times if it is quadratic.
     return time === Infinity || (time >= SUSPICIOUS_MS && time / least(SHORT) > 24);
   });
 }

@@ -35,7 +35,7 @@ describe('the tree', () => {
   });
 });
 
-/** What knip has to say about a tree; nothing when all is well. */
+/** What knip reports about a tree. Empty if there is nothing to report. */
 function knip(tree: string): string {
   const command = [join(root, 'node_modules/knip/bin/knip.js'), '--no-progress', '--no-config-hints'];
   const { status, stdout, stderr } = spawnSync(process.execPath, command, { cwd: tree, encoding: 'utf8' });

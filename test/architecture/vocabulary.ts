@@ -1,11 +1,12 @@
 /*
- * Part of `npm run lint`: the words that docs/glossary.md replaces appear in no identifier, comment, message or document.
+ * Part of `npm run lint`: the words that docs/glossary.md replaces may not appear in identifiers, comments, messages or
+ * documents.
  */
 import { readFileSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-/** The word that a reader may meet elsewhere, and the term of the glossary. */
+/** Words that are not used, and the term of the glossary to use instead. */
 const REPLACED = {
   trail: 'audit log',
   inbox: 'outbox',
@@ -19,9 +20,9 @@ const REPLACED = {
   event_batch: 'outbox',
 };
 
-/** Documents of others, quoted word for word, and what names the words itself. */
+/** Documents that are quoted word for word, and the files that list the words themselves. */
 const QUOTES = [/^test\/sources\//, /^docs\/sources\.md$/, /^test\/architecture\/vocabulary\./];
-/** What a person types at a prompt, and what a thread returns, is an answer. */
+/** What a user types at a prompt, and what a thread returns, may be called an answer. */
 const ANSWERS = [/^apps\/cli\/remote\/(ask|keys)\.ts$/, /^libs\/auth\/password-strength/, /^test\/(cli|launcher)\//];
 
 /** @returns one line for each word, with the place and the term to use instead */
@@ -37,7 +38,9 @@ export function findReplacedWords(path: string, text: string): string[] {
     );
 }
 
-/** The word by itself, in the plural, or as a part of an identifier: `trail`, `trails`, `inTrail`, `trailOf`. */
+/**
+ * Matches the word by itself, in the plural, or as a part of an identifier: `trail`, `trails`, `inTrail`, `trailOf`.
+ */
 function patternOf(word: string): RegExp {
   const capital = word.charAt(0).toUpperCase() + word.slice(1);
   return new RegExp(`(?<![A-Za-z])${word}(s|es)?(?![a-z])|${capital}(s|es)?(?![a-z])`, 'g');
