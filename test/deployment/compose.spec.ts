@@ -20,7 +20,7 @@ const root = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const isOnPath = (command: string, ...args: string[]) => spawnSync(command, args).status === 0;
 
-/** What an operator puts into `.env`. */
+/** The settings that an operator puts into `.env`. */
 const operator = {
   POSTGRES_PASSWORD: randomBytes(16).toString('hex'),
   KEYLEDGER_SECRET: randomBytes(32).toString('hex'),
@@ -96,12 +96,13 @@ describe('the processes that docker-compose.yml starts', () => {
 
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'keyledger-compose-'));
-    // Run by root, PostgreSQL is another user's and would keep its data elsewhere.
+    // If root runs the tests, PostgreSQL runs as another user. It has to pass through this folder, or it would keep its
+    // data elsewhere.
     await chmod(directory, 0o711);
     postgres = await startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres') });
     const admin = new pg.Client({ connectionString: postgres.adminUrl });
     await admin.connect();
-    // What the PostgreSQL image makes of POSTGRES_USER.
+    // The PostgreSQL image creates this role from POSTGRES_USER.
     await admin.query(`CREATE ROLE keyledger SUPERUSER LOGIN PASSWORD '${operator.POSTGRES_PASSWORD}'`);
     await admin.end();
   });
@@ -175,7 +176,7 @@ describe('the processes that docker-compose.yml starts', () => {
   });
 });
 
-/** How a process ended, with what it had to say. */
+/** How a process ended, with its output. */
 async function endOf(child: ChildProcess): Promise<string> {
   let output = '';
   for (const stream of [child.stdout, child.stderr])
