@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A command, an answer or a script of a document. */
+/** A command, a response or a script in a document. */
 export interface Block {
   readonly language: string;
   readonly text: string;
 }
 
-/** A fenced block of a Markdown document, with the heading that it stands under. */
+/** A fenced block of a Markdown document, with the heading above it. */
 export interface FencedBlock extends Block {
   readonly heading: string;
 }
 
-/** The copy of a document, below this folder. */
+/** Reads the copy of a document below this folder. */
 export function readDocument(path: string): Promise<string> {
   return readFile(join(import.meta.dirname, path), 'utf8');
 }
@@ -34,8 +34,8 @@ export function fencedBlocksOf(markdown: string): FencedBlock[] {
 }
 
 /**
- * The blocks of a document that was published without its fences, in order: commands of curl as far as the shell reads
- * them (to the end of a line outside of quotes and without a backslash), and JSON objects.
+ * The blocks of a document that was published without fences, in order: curl commands as far as a shell reads them (to
+ * the end of a line, outside of quotes and without a backslash before it), and JSON objects.
  */
 export function plainBlocksOf(text: string): Block[] {
   const parts = /^(?<bash>curl (?:\\[\s\S]|'[^']*'|"(?:\\[\s\S]|[^"\\])*"|[^\n'"\\])*)$|^(?<json>\{\n[\s\S]*?^\})$/gm;
@@ -50,13 +50,13 @@ export function listUnder(markdown: string, heading: string): string[] {
   return [...section.matchAll(/^- (.+)$/gm)].map(([, item]) => item!);
 }
 
-/** The items of the list right below a line, in a document that was published without its marks. */
+/** The items of the list directly below a line, in a document that was published without its Markdown marks. */
 export function plainListUnder(text: string, line: string): string[] {
   const [, rest = ''] = text.split(`\n${line}\n`);
   return [.../^(- .+\n)*/.exec(rest)![0].matchAll(/^- (.+)$/gm)].map(([, item]) => item!);
 }
 
-/** What a document prints, and what stands there when it is run; undefined where it stays. */
+/** A text that a document prints, and the text that replaces it in a run. Undefined means no replacement. */
 export type Replacements = readonly (readonly [printed: string, real: string | undefined])[];
 
 export function replaced(text: string, replacements: Replacements): string {
@@ -66,7 +66,7 @@ export function replaced(text: string, replacements: Replacements): string {
   );
 }
 
-/** The kinds of a value's parts: a documented answer and a real one differ in values, not in this. */
+/** The kinds of a value's parts. A documented response and a real one have different values but the same shape. */
 export function shapeOf(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(shapeOf);
   if (value === null) return 'null';

@@ -8,8 +8,8 @@ export interface OneHost {
 }
 
 /**
- * The API and the vendor's own service behind one address, as the documents have them: a proxy that knows for each path
- * who serves it.
+ * Serves the API and the vendor's own service at one address, as the documents describe them. A proxy selects the
+ * server by the path.
  */
 export async function oneHost(serverOf: (path: string) => string): Promise<OneHost> {
   const server = createServer((request, response) => {

@@ -1,14 +1,17 @@
 import { createExample } from '../../apps/example/example.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 
-/** Whoever runs a deployment, and their own API, which takes the keys of every customer. */
+/** The company that runs a deployment, and its own API, which accepts the keys of every customer. */
 export interface Vendor {
   readonly deployment: Deployment;
   readonly operator: Account;
-  /** With which that API asks about its callers. */
+  /** The key with which that API verifies its callers. */
   readonly serviceKey: string;
   readonly url: string;
-  /** Asks that API for the agents: the status, and the code of a refusal. */
+  /**
+   * Asks that API for its agents.
+   * @returns the status, and the code of a rejection
+   */
   ask(headers: Record<string, string>): Promise<string>;
   stop(): Promise<void>;
 }

@@ -45,7 +45,7 @@ function block(heading: string, language: string): string {
   return found[0]!.text;
 }
 
-/** An example with its host, ids and credentials. */
+/** An example with the real host, ids and credentials. */
 function runnable(heading: string, language: string, real: Omit<Real, 'host'>): string {
   return replaced(block(heading, language), replacements({ host: host.url, ...real }));
 }
@@ -105,7 +105,7 @@ describe('the copy', () => {
 });
 
 describe('the key format', () => {
-  // The document's own samples have 30 and 33 characters: its words count.
+  // The samples in the document have 30 and 33 characters. The test follows its text, which says 32.
   it.each(['test', 'live'] as const)('has the documented format in the environment %s', async (environment) => {
     const [secret, environments, random] = listUnder(text, 'Key Format');
     expect([secret, environments, random]).toEqual([
@@ -227,7 +227,7 @@ withCurl('a key', () => {
   });
 });
 
-/** For each documented scope what it is for, as requests that need it; and the statuses that they get. */
+/** Requests that need each documented scope. They return their statuses. */
 const needs: Record<string, (key: string) => Promise<number[]>> = {
   'triggers:read': async (key) => [(await triggers(key)).status],
   'triggers:write': async (key) => [await createTrigger(key)],
@@ -250,7 +250,7 @@ const needs: Record<string, (key: string) => Promise<number[]>> = {
   },
 };
 
-/** Where no endpoint of ours needs the scope: what a service would be told that has one. */
+/** Verifies the key for a scope that no endpoint of ours needs, as a service with such an endpoint does. */
 async function verified(key: string, scope: string): Promise<number> {
   const { code } = await service.apiKeys.verify({ body: { key, scopes: [scope] } });
   return { valid: 200, insufficient_scope: 403 }[code as string] ?? 401;
@@ -282,14 +282,14 @@ describe('the database', () => {
     const stored = await deployment.sql.query<{ hash: string }>('SELECT hash FROM api_key_secret');
     expect(stored.rows.map(({ hash }) => hash).filter((hash) => !hash.startsWith('$argon2id$'))).toEqual([]);
 
-    // What is not secret is found, in text and in bytes.
+    // The search finds texts that are not secret, in text and in bytes.
     expect(await tablesWith(key.slice(8, 18))).toContain('public.api_key_secret');
     expect(await tablesWith('specversion')).toContain('public.audit_event');
     expect(await tablesWith(key.slice(-22))).toEqual([]);
   });
 });
 
-/** The tables in which some row holds the text, as it is or as bytes. */
+/** The tables with a row that contains the text, as text or as bytes. */
 async function tablesWith(text: string): Promise<string[]> {
   const { rows: tables } = await deployment.sql.query<{ name: string }>(
     `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
@@ -318,7 +318,7 @@ withPython('the Python example', () => {
   it('has the triggers in the end', async () => {
     const { id, key } = await newKey(ada, ['triggers:read']);
     const script = runnable('Example: Python Integration', 'python', {});
-    // Interactive, so that we can ask afterwards what the example, which prints nothing, has got.
+    // The example prints nothing. Interactive mode lets the test ask for its result afterwards.
     const question = 'import json; print(json.dumps(triggers))\n';
     const printed = await execute('python3', ['-i', '-c', script], { [KEY_VARIABLE]: key }, question);
     expect(JSON.parse(printed)).toEqual(await (await triggers(key)).json());
@@ -326,7 +326,9 @@ withPython('the Python example', () => {
   });
 });
 
-/** Who used the key, once both uses are in the trail: the example's, and ours to compare with. */
+/**
+ * The user agents of both uses of the key, once both are in the audit log: the example's use, and ours to compare with.
+ */
 async function userAgentsOf(keyId: string): Promise<unknown[]> {
   const { data } = await eventually(
     () => ada.client.audit.listEvents({ query: { key_id: keyId, type: 'api_key.used' } }),

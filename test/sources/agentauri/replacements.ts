@@ -1,8 +1,8 @@
 import type { Replacements } from '../document.js';
 
 /**
- * All that differs between the document's examples as they are printed and as they are run: the host, ids and
- * credentials. Everything else runs word for word.
+ * All differences between the printed examples and those that run: the host, ids and credentials. Everything else runs
+ * word for word.
  */
 export interface Real {
   readonly host: string;
@@ -20,12 +20,12 @@ export function replacements(real: Real): Replacements {
   ];
 }
 
-/** The Node and Python examples take their key from here, as the document says. */
+/** The Node and Python examples read their key from this variable, as the document says. */
 export const KEY_VARIABLE = 'AGENTAURI_API_KEY';
 
 /**
- * The Node example calls `require`, which only CommonJS has, and awaits at its top level, which only modules may: no Node
- * runs it as it is. So it runs as a module, unchanged, where `require` is defined.
+ * The Node example calls `require`, which only CommonJS has, and uses `await` at the top level, which only modules may.
+ * No Node version runs it as it is. So the example runs unchanged as a module in which `require` is defined.
  */
 const REQUIRE = `import { createRequire } from 'node:module'; globalThis.require = createRequire(process.cwd() + '/');`;
 export const NODE_ARGUMENTS = [

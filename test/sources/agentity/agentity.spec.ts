@@ -9,7 +9,7 @@ const text = await readDocument('agentity/agentity.txt');
 const [create, created, list, listed, remove, removed] = plainBlocksOf(text).map((block) => block.text);
 
 let deployment: Deployment;
-/** A new one for each test: nicknames are an account's own. */
+/** Each test has a new account, because each account has its own nicknames. */
 let ada: Account;
 
 beforeAll(async () => {
@@ -36,7 +36,7 @@ async function createdFor(account: Account): Promise<Created> {
   return body as unknown as Created;
 }
 
-/** For what the document's commands do not try. */
+/** Sends a request that no command of the document makes. */
 async function call(method: string, path: string, headers: Record<string, string>, body?: object) {
   const response = await fetch(`${deployment.url}/auth/${path}`, {
     method,
@@ -55,7 +55,7 @@ const post = (account: Account, body: object) => call('POST', 'api-keys', bearer
 const keysOf = async (account: Account) =>
   (await call('GET', 'api-keys', bearer(account.accessToken))).body['apiKeys'] as Created[];
 const whoami = (key: string) => outcomeOf(deployment.client({ apiKey: key }).auth.whoami());
-/** A key as the native API knows it. */
+/** A key as the native API returns it. */
 const native = async (account: Account, { nickname }: Created) =>
   (await account.client.apiKeys.list({ query: { search: nickname } })).data[0]!;
 

@@ -27,7 +27,7 @@ beforeAll(async () => {
 
 afterAll(() => vendor.stop());
 
-/** As the document's form asks: a name, and allowed domains if one likes. */
+/** Creates a key with the fields of the document's form: a name, and optional allowed domains. */
 function newKey(allowedDomains: string[] = [], owner = ada) {
   return owner.client.apiKeys.create({ body: { name: 'Production Website', allowed_domains: allowedDomains } });
 }
@@ -219,7 +219,9 @@ describe('what happens during authentication', () => {
   });
 });
 
-/** The document's columns, filled from one row of a list and nothing else. What does not work is disabled to it. */
+/**
+ * The document's columns, filled from one row of a list only. In the document, a key that does not work is disabled.
+ */
 function row(key: z.infer<typeof ApiKey>) {
   return {
     Name: key.name,

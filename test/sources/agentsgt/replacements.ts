@@ -1,6 +1,6 @@
 import type { Replacements } from '../document.js';
 
-/** All that differs between the document's requests as they are printed and as they are run. */
+/** All differences between the printed requests of the document and those that run. */
 export interface Real {
   readonly host: string;
   readonly publicKey?: string;

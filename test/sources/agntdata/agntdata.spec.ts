@@ -7,15 +7,15 @@ import { codeOf } from '../../support/rejection.js';
 import { plainBlocksOf, readDocument, sha256Of } from '../document.js';
 import { startVendor, type Vendor } from '../vendor.js';
 
-/** What agntdata calls a workspace is an organization here. */
+/** What agntdata calls a workspace is called an organization here. */
 
 const text = await readDocument('agntdata/agntdata.txt');
-/** Its table lost its lines when it was published: each begins with its column. */
+/** The published table has lost its lines: each row begins with the name of its column. */
 const columns = [...text.split('\nColumnDescription\n')[1]!.matchAll(/^(Name|Created|Last Used|Status)(.+)$/gm)]
   .slice(0, 4)
   .map(([, name, description]) => [name, description]);
 const documentedNames = [...text.matchAll(/^ {2}• (.+)$/gm)].map(([, name]) => name!);
-/** The numbered steps of the rotation: a line with the number, the title, a text. */
+/** The numbered steps of the rotation: a line with the number, the title and a text. */
 const rotation = [...text.split('\nKey Rotation\n')[1]!.matchAll(/^(\d)\n\n(.+)\n\n(.+)$/gm)].map(
   ([, number, title, words]) => ({ number, title, words: words! }),
 );
@@ -42,7 +42,7 @@ function newKeyIn(workspace: string, name: string, owner = ada) {
   return owner.client.apiKeys.create({ body: { name, organization_id: workspace } });
 }
 
-/** An application of the customer's asks the vendor's API. */
+/** An application of the customer calls the vendor's API. */
 const ask = ({ key }: { key: string }) => vendor.ask({ 'x-api-key': key });
 
 describe('the copy', () => {
@@ -158,8 +158,8 @@ describe('a new key', () => {
 });
 
 /**
- * The document's columns, filled from one row of a list and nothing else. It knows two statuses: what works is Active to
- * it, and what does not (revoked, and also disabled or expired, which it does not have) is Revoked.
+ * The document's columns, filled from one row of a list only. The document knows two statuses: a key that works is
+ * Active, and every other key is Revoked. That includes disabled and expired keys, which the document does not have.
  */
 function row(key: z.infer<typeof ApiKey>) {
   return {
@@ -206,7 +206,7 @@ describe('the list', () => {
       { Name: '5 expired', Created: expired.created_at, 'Last Used': null, Status: 'Revoked' },
     ]);
     expect(Object.keys(row(data[0]!))).toEqual(columns.map(([name]) => name));
-    // What is called Active works, and what is called Revoked does not.
+    // Each key that is listed as Active works, and each key that is listed as Revoked does not.
     expect(answers.map((answer) => (answer === '200' ? 'Active' : 'Revoked'))).toEqual(
       data.map((key) => row(key).Status),
     );

@@ -26,7 +26,7 @@ afterAll(() => deployment.stop());
 
 type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
 
-/** The key that the document begins with, from the dashboard. */
+/** The key that the document starts with, from the dashboard. */
 function existingKey(body: Partial<NewKey> = {}, owner = ada) {
   const scopes = ['api-keys:manage', 'agents:read', 'triggers:*'];
   return owner.client.apiKeys.create({ body: { name: 'Existing', environment: 'live', scopes, ...body } });
@@ -36,14 +36,14 @@ function documented(command: string | undefined, real: Omit<Real, 'host'>) {
   return curl(replaced(command!, replacements({ host: deployment.url, ...real })));
 }
 
-/** What the documented command answers: a key of the project that lasts 90 days. */
+/** Runs the documented command. It creates a key of the project that lasts 90 days. */
 async function createdBy(key: string) {
   const { status, body } = await documented(create, { key, projectId });
   expect(status).toBe(201);
   return body as { key: string; id: string; name: string; prefix: string; expiresAt: string; createdAt: string };
 }
 
-/** For what the document's commands do not try. */
+/** Sends a request that no command of the document makes. */
 async function post(credential: string, body: object) {
   const response = await fetch(`${deployment.url}/api/api-keys`, {
     method: 'POST',

@@ -1,6 +1,6 @@
 import type { Replacements } from '../document.js';
 
-/** All that differs between the document's commands as they are printed and as they are run. */
+/** All differences between the printed commands of the document and those that run. */
 export interface Real {
   readonly host: string;
   readonly key?: string;
