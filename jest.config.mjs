@@ -26,10 +26,11 @@ export default {
   globalSetup: '<rootDir>/test/support/global-setup.mjs',
   globalTeardown: '<rootDir>/test/support/global-teardown.mjs',
   reporters: ['default', '<rootDir>/test/support/documented-tests-reporter.mjs'],
-  // What a test file has loaded is not given back. A worker that has grown to this is replaced: to collect its garbage takes longer.
+  // The memory of a test file's modules is not freed. Jest replaces a worker that has grown to this size, because
+  // collecting its garbage takes longer.
   workerIdleMemoryLimit: '1GB',
-  // No guarantee is about how fast the machine is: this only ends what hangs.
+  // No test guarantees the speed of the machine: this only ends tests that hang.
   testTimeout: 120_000,
-  // On two cores Jest would take one; what is tested waits more than it computes.
+  // On two cores Jest would start one worker, but the tests wait more than they compute.
   maxWorkers: Math.max(2, availableParallelism() - 1),
 };
