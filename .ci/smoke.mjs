@@ -1,4 +1,4 @@
-// Starts the service of a checkout as a user would, does the main job over HTTP, stops it, and looks at what is left.
+// Starts the service of a checkout as a user does, does the main job over HTTP, stops it and checks what is left.
 // usage: node smoke.mjs CHECKOUT COMMAND [ARGUMENT ...]
 // Prints a line `ok: …` or `not ok: …` for each check; the exit code is 0 when all are ok.
 import { spawn } from 'node:child_process';
@@ -11,16 +11,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const FIRST_START_S = 300;
 const WARM_START_S = 20;
 const STOP_S = 30;
-/** Events show up in the audit log within this time of their response. */
+/** An event appears in the audit log within this time after its response. */
 const VISIBLE_S = 2;
 
 const [checkout, program, ...args] = process.argv.slice(2);
 const port = await freePort();
 const url = `http://127.0.0.1:${port}`;
-/** In the environment of everything that is started here, however it is related to us. */
+/** Every process that starts from here has this variable in its environment, whatever its parent process is. */
 const MARK = 'SMOKE_TEST_OF';
 const mark = `${MARK}=${randomBytes(12).toString('hex')}`;
-/** When each process began that was seen below the service: a pid alone can be another's by now. */
+/** When each process below the service began. A pid alone is not enough, because another process may have it by now. */
 const seen = new Map();
 
 const account = {
@@ -88,7 +88,10 @@ function start() {
   return { child, ended, output: () => output, began: performance.now() };
 }
 
-/** Seconds until it says that it is ready. */
+/**
+ * Waits until the service is ready.
+ * @returns the seconds from its start until then
+ */
 async function ready(limit) {
   const { began, ended } = service;
   const { done } = await within(limit, async () => {
@@ -102,7 +105,10 @@ async function ready(limit) {
   return (performance.now() - began) / 1000;
 }
 
-/** Whether all of it is gone: what is left would response in the place of the next start. */
+/**
+ * Stops the service.
+ * @returns whether all of its processes are gone. A process that is left would respond in place of the next start.
+ */
 async function stop() {
   const { child, ended } = service;
   remember();
@@ -110,7 +116,7 @@ async function stop() {
   child.kill('SIGTERM');
   const end = await Promise.race([ended, sleep(STOP_S * 1000)]);
   check(`SIGTERM ends it (${((performance.now() - before) / 1000).toFixed(1)} s)`, end !== undefined, service.output());
-  // npm may end before those whom it passed the signal to.
+  // npm may end before the processes to which it passed the signal.
   const { left } = await within(10, async () => {
     const left = leftRunning();
     return { done: left.length === 0, left };
@@ -118,7 +124,7 @@ async function stop() {
   return check('nothing is left running', left.length === 0, left);
 }
 
-/** Those who carry our mark, and those who were seen below the service, whatever environment they gave themselves. */
+/** Processes that carry the mark, and processes that were seen below the service, whatever their environment is. */
 function leftRunning() {
   return processes().filter(({ pid, began, marked }) => marked || seen.get(pid) === began);
 }
@@ -137,7 +143,7 @@ function processes() {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((pid) => {
-      // The command's name stands in brackets and may hold anything.
+      // The command's name is in parentheses and may contain any character.
       const [state, parent, ...rest] = contents(pid, 'stat')
         .replace(/^.*\) /s, '')
         .split(' ');
@@ -152,7 +158,7 @@ function contents(pid, file) {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8');
   } catch {
-    // It has ended meanwhile.
+    // The process has ended meanwhile.
     return '';
   }
 }
