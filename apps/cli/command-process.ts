@@ -1,11 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** What a command uses of the process that it runs in: its environment, its streams and its signals. */
+/** The parts of a process that a command uses: its environment, its streams and its signals. */
 export type CommandProcess = Pick<NodeJS.Process, 'env' | 'stdin' | 'stdout' | 'stderr' | 'on'>;
 
 const given = new AsyncLocalStorage<CommandProcess>();
 
-/** The process of the command that calls it: the process itself, unless `runWithin` gives another. */
+/** The process of the calling command: the real process, unless `runWithin` gives another one. */
 export function commandProcess(): CommandProcess {
   return given.getStore() ?? process;
 }
@@ -14,7 +14,7 @@ export function environment(): NodeJS.ProcessEnv {
   return commandProcess().env;
 }
 
-/** Runs a command with an environment, streams and signals that are not those of the process itself. */
+/** Runs a command with another environment, other streams and other signals than those of the real process. */
 export function runWithin<Result>(own: CommandProcess, run: () => Result): Result {
   return given.run(own, run);
 }

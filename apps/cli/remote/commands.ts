@@ -9,7 +9,7 @@ import { rateLimitOf } from './rate-limit.js';
 import { momentOf } from './times.js';
 import type { UsageOptions } from './usage.js';
 
-/** The commands that ask a server, wherever it runs, over the same HTTP API that everybody has. */
+/** Adds the commands that call a server anywhere, over the same HTTP API that every client uses. */
 export function addRemoteCommands(program: Command): void {
   program.commandsGroup('With a server, wherever it runs:');
   addAccount(program);
@@ -26,7 +26,7 @@ function addAccount(program: Command): void {
     .option('--url <URL>', 'the address of the server (default: KEYLEDGER_URL, or where you were last signed in)')
     .addOption(new Option('--email <EMAIL>', 'whose password it is').conflicts('apiKey'))
     .option('--api-key', 'sign in with an API key instead of a password')
-    // Refused by us: the library would repeat on the terminal what may be a password.
+    // The command rejects excess arguments itself: the library would print them, and one may be a password.
     .allowExcessArguments()
     .addHelpText(
       'after',
@@ -218,7 +218,7 @@ function addUsage(program: Command): void {
     .action(remote(async (options) => (await import('./usage.js')).showUsage(options, environment())));
 }
 
-/** Of commands. Every one of them explains itself by `--help`, so it needs no `help` among them. */
+/** Adds a group of commands. Each command explains itself with `--help`, so the group needs no `help` command. */
 export function group(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).usage('COMMAND [OPTIONS]').helpCommand(false);
 }
@@ -249,11 +249,11 @@ function withPages(command: Command, what: string): Command {
     .addOption(jsonOption());
 }
 
-/** What went wrong with the API becomes a sentence; the table of those is only loaded then. */
+/** Turns an error of the API into a sentence. The table of these sentences is loaded only if there is an error. */
 function remote<Args extends unknown[]>(run: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
   return async (...args) => {
     const { refuseMisspeltNames } = await import('#libs/platform/config.js');
-    // Of the machine's environment, only what begins like ours is meant for this command.
+    // Of the machine's environment, only variables whose names begin with `keyledger` are meant for this command.
     refuseMisspeltNames(environment(), (name) => /^keyledger/i.test(name));
     try {
       await run(...args);
@@ -264,7 +264,7 @@ function remote<Args extends unknown[]>(run: (...args: Args) => Promise<void>): 
   };
 }
 
-/** The values, all of them, of a union of the contract, without loading the contract for `--help`. */
+/** All values of a union type of the contract. `--help` does not have to load the contract for them. */
 function valuesOf<Value extends string>(values: Record<Value, true>): Value[] {
   return Object.keys(values) as Value[];
 }
@@ -318,7 +318,7 @@ function collectRateLimit(text: string, before: RateLimit[] = []): RateLimit[] {
   );
 }
 
-/** Whether it adds to a list each time. */
+/** Whether each use of the option adds to a list. */
 export function mayRepeat({ parseArg }: Option): boolean {
   return parseArg === collect || parseArg === collectRateLimit;
 }

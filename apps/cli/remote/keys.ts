@@ -48,7 +48,7 @@ const COLUMNS: readonly Column<ApiKey>[] = [
   { title: 'SCOPES', value: ({ scopes }) => scopes.join(','), shrinksTo: 20, expendable: 6 },
   { title: 'USES', value: ({ usage_count }) => String(usage_count), align: 'right', expendable: 2 },
   { title: 'LAST USED', value: ({ last_used_at }) => localTime(last_used_at), expendable: 1 },
-  // What is revoked does not expire any more.
+  // A revoked key no longer expires.
   {
     title: 'EXPIRES',
     value: ({ status, expires_at }) => (status === 'revoked' ? '-' : localTime(expires_at)),
@@ -113,7 +113,7 @@ export async function updateKey(id: string, options: UpdateKeyOptions, env: Env)
   await write(options.json ? json(changed) : card(fieldsOf(changed)));
 }
 
-/** The texts that the options name: null for one that is removed. */
+/** The texts that the options set. Null removes a text. */
 function textsOf(options: TextOptions): Partial<KeyTexts> {
   return Object.fromEntries(
     keyTextNames.flatMap((name) => {
@@ -133,8 +133,8 @@ export async function rotateKey(
 }
 
 /**
- * Ids are sent in addresses, where a key would be logged that somebody gave instead.
- * @throws Failure which does not repeat it.
+ * Ids become part of URLs, which servers log. A user may pass a key by mistake, so any other text is rejected.
+ * @throws Failure that does not repeat the text
  */
 export function keyId(text: string): string {
   if (isId('key', text)) return text;
@@ -145,7 +145,9 @@ export function keyId(text: string): string {
   );
 }
 
-/** The one time that it can be seen. In a pipe it stands alone on stdout, so that `$( )` catches it and nothing else. */
+/**
+ * Prints the secret, which is shown only once. In a pipe, stdout has only the secret, so `$( )` captures nothing else.
+ */
 async function showSecret(apiKey: ApiKeyWithSecret, options: JsonOption): Promise<void> {
   const details = card(fieldsOf(apiKey));
   try {
@@ -190,7 +192,7 @@ export async function enableKey(id: string, options: JsonOption, env: Env): Prom
   await showChanged(await connect(env).apiKeys.enable({ params: { id: keyId(id) } }), options);
 }
 
-/** There is no way back, so somebody has to say yes: at the question, or in the command. */
+/** A revocation is final, so the user has to confirm it, at the prompt or with `--yes`. */
 export async function revokeKey(id: string, options: JsonOption & { readonly yes?: boolean }, env: Env): Promise<void> {
   const api = connect(env);
   const params = { id: keyId(id) };
