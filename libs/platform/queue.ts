@@ -1,13 +1,14 @@
 import type { EventEmitter } from 'node:events';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
 import { createPostgresBackend, Queue, withBackend, Worker, type Processor } from 'bullmq';
-import { Config } from './config.js';
+import pg from 'pg';
 import { sessionOptions } from '#libs/database/database.js';
+import { Config } from './config.js';
 import { PlainCounter } from './metrics.js';
 
 const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostgresBackend);
 
-/** The schema of BullMQ's jobs when it runs on PostgreSQL. */
+/** The schema of BullMQ's jobs when it runs on PostgreSQL: the one that BullMQ uses with a pool of ours. */
 export const QUEUE_SCHEMA = 'bullmq';
 
 const failures = new PlainCounter(
@@ -26,6 +27,7 @@ const RENEW_SCHEDULES_MS = 5_000;
 export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown {
   readonly #logger = new Logger(Queues.name);
   readonly #open: (Queue | Worker)[] = [];
+  readonly #pools: pg.Pool[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #redisUrl: string | undefined;
   readonly #databaseUrl: string;
@@ -47,7 +49,7 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
           // Fail at once while Redis is away, rather than gather jobs in memory: a lost notification does no harm.
           connection: { url: this.#redisUrl, enableOfflineQueue: false, maxRetriesPerRequest: 1 },
         })
-      : new PostgresQueue(name, { ...options, connection: this.#postgresConnection(2) });
+      : new PostgresQueue(name, { ...options, connection: this.#postgresPool(2) });
     return this.#keep(queue as Queue);
   }
 
@@ -59,7 +61,7 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
           ...options,
           connection: { url: this.#redisUrl, maxRetriesPerRequest: null },
         })
-      : new PostgresWorker(name, process, { ...options, connection: this.#postgresConnection(concurrency + 2) });
+      : new PostgresWorker(name, process, { ...options, connection: this.#postgresPool(concurrency + 3) });
     const failed = failures.of({ queue: name, kind: 'job' });
     worker.on('failed', (job, error) => {
       failed.value += 1;
@@ -86,16 +88,25 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
 
   async onApplicationShutdown(): Promise<void> {
     await closeAll(this.#open);
+    await Promise.all(this.#pools.map((pool) => pool.end()));
   }
 
-  #postgresConnection(max: number) {
-    return {
+  /**
+   * A pool of our own, because BullMQ listens for the errors of a connection only after it is open. A server that ends the
+   * connection at that moment would end the process.
+   * @param max connections; a worker keeps one of them for notifications
+   */
+  #postgresPool(max: number): pg.Pool {
+    const pool = new pg.Pool({
       connectionString: this.#databaseUrl,
-      schema: QUEUE_SCHEMA,
-      options: sessionOptions('keyledger_queue'),
+      options: sessionOptions('keyledger_queue', { search_path: QUEUE_SCHEMA }),
       application_name: 'keyledger queue',
+      keepAlive: true,
       max,
-    };
+    });
+    pool.on('connect', (client) => client.on('error', () => undefined));
+    this.#pools.push(pool);
+    return pool;
   }
 
   #keep<T extends Queue | Worker>(item: T): T {

@@ -38,6 +38,24 @@ it('says 503, never a wrong yes, while PostgreSQL ends every connection in the m
   expect(ledger.count('nothing')).toBeGreaterThan(0);
 });
 
+it('goes on while PostgreSQL ends every connection as soon as it is open and idle', async () => {
+  const { name } = deployment.database;
+  await deployment.sql.query(`ALTER DATABASE ${name} SET idle_session_timeout = '1ms'`);
+  await endConnections();
+  await sleep(3_000);
+  await deployment.sql.query(`ALTER DATABASE ${name} RESET idle_session_timeout`);
+  await endConnections();
+
+  expect(deployment.failures).toEqual([]);
+  const ledger = new Ledger();
+  const urls = deployment.apis.map(({ url }) => url);
+  const stopLoad = startLoad(ledger, urls, [await openCustomer(urls[0]!)]);
+  await sleep(PAUSE_MS);
+  await stopLoad();
+  expect(ledger.count('yes')).toBeGreaterThan(0);
+  await readSoundAuditLog(deployment.sql);
+});
+
 async function endConnections(): Promise<number> {
   const { rowCount } = await deployment.sql.query(
     `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
