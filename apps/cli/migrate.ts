@@ -4,7 +4,13 @@ import { runMigrations as migrateQueue } from 'bullmq';
 import pg from 'pg';
 import { ormOptions, sessionOptions } from '#libs/database/database.js';
 import { Initial } from '#libs/database/migrations/0001-initial.js';
-import { FOREIGN_SCHEMA, MIGRATIONS, schemaVersion, type MigrationName } from '#libs/database/schema-version.js';
+import {
+  appliedMigrations,
+  FOREIGN_SCHEMA,
+  MIGRATIONS,
+  schemaVersion,
+  type MigrationName,
+} from '#libs/database/schema-version.js';
 import { ConfigError } from '#libs/platform/config.js';
 import { QUEUE_SCHEMA } from '#libs/platform/queue.js';
 
@@ -43,10 +49,7 @@ export async function migrate(options: { databaseUrl: string; log?: (line: strin
 
 /** @throws ConfigError if the database has unrelated tables with the names of ours */
 async function refuseForeignSchema(client: pg.Client): Promise<void> {
-  const { rows: tables } = await client.query(`SELECT FROM pg_class WHERE oid = to_regclass('public.migration')`);
-  if (tables.length === 0) return;
-  const { rows } = await client.query<{ name: string }>('SELECT name FROM public.migration ORDER BY id');
-  if (schemaVersion(rows.map(({ name }) => name)) === 'foreign') throw new ConfigError(FOREIGN_SCHEMA);
+  if (schemaVersion(await appliedMigrations(client)) === 'foreign') throw new ConfigError(FOREIGN_SCHEMA);
 }
 
 async function migrateTables(databaseUrl: string): Promise<string[]> {

@@ -114,13 +114,12 @@ export class DatabaseModule {
 }
 
 function openPool(databaseUrl: string, role: DatabaseRole, name: 'statements' | 'verification'): pg.Pool {
-  const pool = new pg.Pool({
-    connectionString: databaseUrl,
-    ...driverOptions(role, name),
-    max: CONNECTIONS[name],
-  });
-  // If the server ends a connection, the pool replaces it. Without listeners, for idle and for used connections, the
-  // error would end the process.
+  return survivingPool({ connectionString: databaseUrl, ...driverOptions(role, name), max: CONNECTIONS[name] });
+}
+
+/** A pool that replaces a connection that the server ends. Without a listener, idle or in use, it would end the process. */
+export function survivingPool(options: pg.PoolConfig): pg.Pool {
+  const pool = new pg.Pool(options);
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;

@@ -1,3 +1,5 @@
+import type pg from 'pg';
+
 /** The migrations of this version, in order. */
 export const MIGRATIONS = ['0001-initial'] as const;
 
@@ -14,6 +16,19 @@ export function schemaVersion(applied: readonly string[] | null): SchemaVersion 
   if (applied === null || applied.length === 0) return 'none';
   if (applied.some((name, n) => name !== MIGRATIONS[n])) return 'foreign';
   return applied.length === MIGRATIONS.length ? 'current' : 'older';
+}
+
+/** @returns the names of the migrations that a database had; null for a database without any */
+export async function appliedMigrations(client: pg.ClientBase): Promise<string[] | null> {
+  const { rows: tables } = await client.query<{ readable: boolean | null }>(
+    `SELECT has_table_privilege(to_regclass('public.migration'), 'SELECT') AS readable`,
+  );
+  const { readable } = tables[0]!;
+  if (readable === null) return null;
+  // Every schema of this lineage lets its roles read the table.
+  if (!readable) return ['unknown'];
+  const { rows } = await client.query<{ name: string }>('SELECT name FROM public.migration ORDER BY id');
+  return rows.map(({ name }) => name);
 }
 
 export const FOREIGN_SCHEMA =

@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { ConfigError } from './config.js';
 import { isDatabaseAway, sessionOptions, type DatabaseRole } from '#libs/database/database.js';
-import { FOREIGN_SCHEMA, schemaVersion } from '#libs/database/schema-version.js';
+import { appliedMigrations, FOREIGN_SCHEMA, schemaVersion } from '#libs/database/schema-version.js';
 
 const OLDEST_VERSION = 15;
 const CONNECT_DEADLINE_MS = 10_000;
@@ -45,17 +45,8 @@ async function ask(databaseUrl: string, role: DatabaseRole | undefined): Promise
   });
   try {
     await client.connect();
-    const { rows } = await client.query<{ version: string; table: 'missing' | 'readable' | 'closed' }>(
-      `SELECT current_setting('server_version') AS version,
-              CASE has_table_privilege(to_regclass('public.migration'), 'SELECT')
-                WHEN true THEN 'readable' WHEN false THEN 'closed' ELSE 'missing' END AS table`,
-    );
-    const { version, table } = rows[0]!;
-    if (table === 'missing') return { version, applied: null };
-    // Every schema of this lineage lets its roles read the table.
-    if (table === 'closed') return { version, applied: ['unknown'] };
-    const { rows: migrations } = await client.query<{ name: string }>('SELECT name FROM public.migration ORDER BY id');
-    return { version, applied: migrations.map(({ name }) => name) };
+    const { rows } = await client.query<{ version: string }>(`SELECT current_setting('server_version') AS version`);
+    return { version: rows[0]!.version, applied: await appliedMigrations(client) };
   } finally {
     await client.end();
   }

@@ -1,8 +1,8 @@
 import type { EventEmitter } from 'node:events';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
 import { createPostgresBackend, Queue, withBackend, Worker, type Processor } from 'bullmq';
-import pg from 'pg';
-import { sessionOptions } from '#libs/database/database.js';
+import type pg from 'pg';
+import { sessionOptions, survivingPool } from '#libs/database/database.js';
 import { Config } from './config.js';
 import { PlainCounter } from './metrics.js';
 
@@ -97,14 +97,13 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
    * @param max connections; a worker keeps one of them for notifications
    */
   #postgresPool(max: number): pg.Pool {
-    const pool = new pg.Pool({
+    const pool = survivingPool({
       connectionString: this.#databaseUrl,
       options: sessionOptions('keyledger_queue', { search_path: QUEUE_SCHEMA }),
       application_name: 'keyledger queue',
       keepAlive: true,
       max,
     });
-    pool.on('connect', (client) => client.on('error', () => undefined));
     this.#pools.push(pool);
     return pool;
   }
