@@ -19,10 +19,10 @@ const decorations: ((key: string) => string)[] = [
   (key) => `KEYLEDGER_API_KEY=${key}`,
   (key) => `https://example.com/?key=${key}&b=c`,
   (key) => `{"key":"${key}"}`,
-  (key) => `${key}${key}`,
   (key) => `${'x'.repeat(9_000)} ${key}`,
 ];
 const decorated = fc.constantFrom(...decorations);
+const decoratedOrTwice = fc.constantFrom(...decorations, (key: string) => `${key}${key}`);
 
 /** Whether the text shows more of the random part than lists do: 7 consecutive characters. */
 function tellsMoreThanShown(text: string, token: string): boolean {
@@ -36,7 +36,7 @@ describe('the term of a search', () => {
     fc.assert(
       fc.property(
         secrets,
-        decorated,
+        decoratedOrTwice,
         fc.nat(60),
         fc.constantFrom('', ' ', '\n', '\r\n  ', '\\\n'),
         (key, put, at, break_) => {
@@ -52,7 +52,7 @@ describe('the term of a search', () => {
       fc.property(
         secrets,
         publicKeys,
-        decorated,
+        decoratedOrTwice,
         fc.constantFrom(':', '%3A', ' ', '\n'),
         (secret, key, put, between) => {
           expect(searchTermOf(put(key))).toBe(key);
@@ -66,7 +66,7 @@ describe('the term of a search', () => {
   it('of a secret that is cut off anywhere tells no more of it than lists show', () => {
     fc.assert(
       fc.property(secrets, fc.nat(63), fc.nat(30), decorated, (key, length, begin, put) => {
-        // Cut within the prefix and within the random part.
+        // Cut within the prefix and within the random part. Two parts without a gap may look like one long prefix.
         const part = key.slice(Math.min(begin, key.length - 34), Math.max(1, length));
         expect(tellsMoreThanShown(searchTermOf(put(part)), key)).toBe(false);
         expect(searchTermOf(part)).toMatch(/^[0-9A-Za-z_]*$/);
