@@ -1,12 +1,15 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { ApiKeysModule } from '#libs/api-keys/api-keys.module.js';
+import { OwnersOfApiKeys } from '#libs/api-keys/owners-of-api-keys.js';
 import { RevocationOfApiKeys } from '#libs/api-keys/revocation-of-api-keys.js';
 import { ApiKeyCredentials } from '#libs/api-keys/verification/api-key-credentials.js';
 import { VerificationModule } from '#libs/api-keys/verification/verification.module.js';
 import { AuditModule } from '#libs/audit/audit.module.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
+import { Authorizer } from '#libs/auth/authorizer.js';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
 import { OperatorsModule } from '#libs/operators/operators.module.js';
+import { ApiKeyOwners } from '#libs/organizations/api-key-owners.js';
 import { ApiKeyRevocation } from '#libs/organizations/api-key-revocation.js';
 import { Authorities } from '#libs/organizations/authorities.service.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
@@ -25,19 +28,23 @@ import { entities } from './entities.js';
   providers: [
     { provide: CredentialVerifier, useExisting: ApiKeyCredentials },
     { provide: ApiKeyRevocation, useClass: RevocationOfApiKeys },
+    { provide: ApiKeyOwners, useClass: OwnersOfApiKeys },
   ],
-  exports: [CredentialVerifier, ApiKeyRevocation],
+  exports: [CredentialVerifier, ApiKeyOwners, ApiKeyRevocation],
 })
 class CredentialsModule {}
 
-/** Binds the check that the platform makes before it repeats a response to its implementation in `organizations`. */
+/** Binds what `auth` and `platform` need to know about the rights of callers to its implementation in `organizations`. */
 @Global()
 @Module({
   imports: [OrganizationsModule],
-  providers: [{ provide: RequirementCheck, useExisting: Authorities }],
-  exports: [RequirementCheck],
+  providers: [
+    { provide: Authorizer, useExisting: Authorities },
+    { provide: RequirementCheck, useExisting: Authorities },
+  ],
+  exports: [Authorizer, RequirementCheck],
 })
-class RequirementsModule {}
+class RightsModule {}
 
 @Module({})
 export class ApiModule {
@@ -48,7 +55,7 @@ export class ApiModule {
         PlatformModule.forRoot(config, 'keyledger_api', entities),
         RequestPlatformModule.forRoot(direct, proxies),
         CredentialsModule,
-        RequirementsModule,
+        RightsModule,
         AuthModule,
         OrganizationsModule,
         ApiKeysModule.forRoot(config),

@@ -14,12 +14,11 @@ import { OpenStreams } from '#libs/platform/http/open-streams.js';
 import { PageLinksInterceptor } from '#libs/platform/http/page-links.interceptor.js';
 import { ProblemFilter } from '#libs/platform/http/problem.filter.js';
 import { Proxies } from '#libs/platform/http/proxies.js';
-import { ValidationInterceptor } from '#libs/platform/http/validation.interceptor.js';
 import { Idempotency } from '#libs/platform/idempotency.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { Sealing } from '#libs/platform/sealing.js';
 
-/** What every process that serves requests needs: event writing, and errors and validation by contract. */
+/** What every process that serves requests needs: event writing, and errors by contract. */
 @Global()
 @Module({
   controllers: [HealthController],
@@ -36,8 +35,7 @@ import { Sealing } from '#libs/platform/sealing.js';
     Outage,
     Sealing,
     { provide: APP_FILTER, useClass: ProblemFilter },
-    // The order matters: validation errors come first, and a repeated response gets its page links as well.
-    { provide: APP_INTERCEPTOR, useClass: ValidationInterceptor },
+    // The order matters: a repeated response gets its page links as well.
     { provide: APP_INTERCEPTOR, useClass: PageLinksInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   ],

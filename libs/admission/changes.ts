@@ -8,12 +8,11 @@ import type { DomainEventType } from '#libs/contract/events.js';
 import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { v7 } from 'uuid';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
-import { storeResponse } from '#libs/platform/idempotency.js';
 import type { ChangedKind } from './authorization-states.js';
 import { lockUntilCommit } from './advisory-locks.js';
 import { packEntries } from '#libs/outbox/packed-entries.js';
 import { ChangeQueues, type Turn } from './change-queues.js';
-import { Events, type NewEvent } from '#libs/outbox/event.js';
+import { Events, type EventOrigin, type NewEvent } from '#libs/outbox/event.js';
 import { OutboxNotifier } from '#libs/outbox/outbox-notifier.js';
 import { SHARDS, shardOf } from '#libs/outbox/shard.js';
 
@@ -37,8 +36,15 @@ export interface Change {
   readonly em: EntityManager;
   /** Stores an event in the transaction of the change. Default: in the audit log of its first organization. */
   readonly record: <T extends DomainEventType>(
-    event: Omit<NewEvent<T>, 'seq' | 'organizationId'> & { organizationId?: string },
+    event: Omit<NewEvent<T>, 'seq' | 'organizationId' | 'origin'> & { organizationId?: string },
   ) => void;
+  /** The request that makes the change. */
+  readonly origin: EventOrigin;
+}
+
+/** How a change waits for its turn, and the request that makes it. */
+export interface ChangeTurn extends Turn {
+  readonly origin: EventOrigin;
 }
 
 /** Why a shard gets a new state. */
@@ -66,8 +72,6 @@ interface Move {
  */
 @Injectable()
 export class Changes {
-  #turn: Turn = {};
-
   constructor(
     private readonly em: EntityManager,
     private readonly events: Events,
@@ -75,19 +79,16 @@ export class Changes {
     private readonly queues: ChangeQueues,
   ) {}
 
-  /** The same for changes that do not take turns by organization. */
-  inTurn(turn: Turn): Changes {
-    const changes = new Changes(this.em, this.events, this.notifier, this.queues);
-    changes.#turn = turn;
-    return changes;
-  }
-
   /**
    * For a change that makes no earlier decision wrong: a creation, a sign-in. It does not change the authorization
    * state, and prevents others from changing it until the commit. It may concern several organizations at once.
    */
-  create<T>(organizationIds: string | readonly string[], work: (change: Change) => Promise<T>): Promise<T> {
-    return this.#run([organizationIds].flat(), work);
+  create<T>(
+    turn: ChangeTurn,
+    organizationIds: string | readonly string[],
+    work: (change: Change) => Promise<T>,
+  ): Promise<T> {
+    return this.#run(turn, [organizationIds].flat(), work);
   }
 
   /**
@@ -96,6 +97,7 @@ export class Changes {
    * @param alsoIn another organization in whose audit log the change records an event
    */
   alter<T>(
+    turn: ChangeTurn,
     organizationId: string,
     changed: { kind: ChangedKind; id: string },
     work: (change: Change) => Promise<T>,
@@ -104,14 +106,19 @@ export class Changes {
     // The deployment has no keys, and its audit log is not protected by the lock of its shard.
     if (organizationId === DEPLOYMENT_ID) throw new Error('No decision rests on the deployment');
     const move = { ...changed, shard: shardOf(organizationId) };
-    return this.#run([organizationId, ...(alsoIn ? [alsoIn] : [])], work, move);
+    return this.#run(turn, [organizationId, ...(alsoIn ? [alsoIn] : [])], work, move);
   }
 
-  #run<T>(organizationIds: readonly string[], work: (change: Change) => Promise<T>, move?: Move): Promise<T> {
-    return this.queues.run(this.#turn, organizationIds[0]!, async () => {
+  #run<T>(
+    turn: ChangeTurn,
+    organizationIds: readonly string[],
+    work: (change: Change) => Promise<T>,
+    move?: Move,
+  ): Promise<T> {
+    return this.queues.run(turn, organizationIds[0]!, async () => {
       for (let attempt = 1; ; attempt++) {
         try {
-          const { value, recorded } = await this.#commit(organizationIds, work, move);
+          const { value, recorded } = await this.#commit(turn.origin, organizationIds, work, move);
           // A crash here leaves the events in the outbox, where the sweep finds them.
           for (const shard of recorded) this.notifier.notify(shard);
           return value;
@@ -126,6 +133,7 @@ export class Changes {
   }
 
   #commit<T>(
+    origin: EventOrigin,
     organizationIds: readonly string[],
     work: (change: Change) => Promise<T>,
     move: Move | undefined,
@@ -135,12 +143,13 @@ export class Changes {
       const entries = new Map<number, string[]>();
       const value = await work({
         em,
+        origin,
         record: (event) => {
           const organizationId = event.organizationId ?? organizationIds[0]!;
           const shard = shardOf(organizationId);
           const seq = seqs.get(shard);
           if (seq === undefined) throw new Error(`The change does not include ${organizationId}`);
-          const entry = this.events.encode({ ...event, seq, organizationId });
+          const entry = this.events.encode({ ...event, seq, organizationId, origin });
           if (Buffer.byteLength(entry) > MAX_ENTRY_BYTES) throw tooLarge();
           entries.set(shard, [...(entries.get(shard) ?? []), entry]);
         },
@@ -153,7 +162,6 @@ export class Changes {
           packEntries(recorded),
         ]);
       }
-      await storeResponse(em, value);
       return { value, recorded: entries.keys() };
     });
   }

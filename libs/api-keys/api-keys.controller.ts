@@ -1,6 +1,6 @@
-import { Controller, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
-import { Caller, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { Controller, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Caller, type OperatorPrincipal, type Principal } from '#libs/auth/principal.js';
 import {
   createApiKey,
   deleteApiKey,
@@ -25,14 +25,18 @@ import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { presented } from '#libs/platform/idempotency.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
-import { requestContext } from '#libs/platform/request-context.js';
 import { recordedPath } from '#libs/platform/request-path.js';
+import { Authorized, type Authority, type AuthorityInEach } from '#libs/organizations/authority.js';
+import { ApiKeyChanges } from './api-key-changes.service.js';
+import { ApiKeyCreation } from './api-key-creation.service.js';
+import { verifiableBy } from './api-key-rights.js';
+import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
 import { textsOf } from './api-key.js';
-import { ApiKeysService, type ApiKeyView, type ApiKeyWithToken } from './api-keys.service.js';
+import { ApiKeysService } from './api-keys.service.js';
 import { statusOf } from './key-lifecycle.js';
 import { RegisteredScopes } from './registered-scopes.js';
+import { ServiceKeys } from './service-keys.service.js';
 import { ApiKeyVerifier } from './verification/api-key-verifier.js';
 import { counted } from './verification/verification-metrics.js';
 
@@ -41,6 +45,9 @@ export class ApiKeysController {
   constructor(
     private readonly clock: Clock,
     private readonly apiKeys: ApiKeysService,
+    private readonly creation: ApiKeyCreation,
+    private readonly changes: ApiKeyChanges,
+    private readonly serviceKeys: ServiceKeys,
     private readonly verifier: ApiKeyVerifier,
     private readonly registered: RegisteredScopes,
   ) {}
@@ -48,15 +55,14 @@ export class ApiKeysController {
   @Implements(createApiKey)
   create(
     @Input() { body }: RouteInput<typeof createApiKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof createApiKey>> {
     const input = {
       name: body.name,
       texts: body,
       metadata: body.metadata,
-      organizationId: body.organization_id,
       projectId: body.project_id,
-      scopes: body.scopes ?? defaultScopes(caller),
+      scopes: body.scopes ?? defaultScopes(authority.caller),
       environment: body.environment,
       expiresInDays: body.expires_in_days,
       allowedDomains: body.allowed_domains,
@@ -64,25 +70,17 @@ export class ApiKeysController {
       allowedIps: body.allowed_ips,
       rateLimits: body.rate_limits,
     };
-    return presented(this.#presentWithSecret, () => this.apiKeys.create(caller, input));
+    return this.creation.create(authority, input, this.#presentWithSecret);
   }
 
   @Implements(listApiKeys)
   async list(
     @Input() { query }: RouteInput<typeof listApiKeys>,
-    @Caller() caller: Principal,
+    @Authorized() authority: AuthorityInEach,
   ): Promise<RouteOutput<typeof listApiKeys>> {
-    const {
-      organization_id: organizationId,
-      project_id: projectId,
-      external_id: externalId,
-      unused_for_days: unusedForDays,
-      status,
-      ...rest
-    } = query;
-    const { data, total, nextCursor } = await this.apiKeys.list(caller, {
+    const { project_id: projectId, external_id: externalId, unused_for_days: unusedForDays, status, ...rest } = query;
+    const { data, total, nextCursor } = await this.apiKeys.list(authority, {
       ...rest,
-      organizationId,
       projectId,
       externalId,
       statuses: status && [status],
@@ -97,54 +95,54 @@ export class ApiKeysController {
   @Implements(getApiKey)
   async get(
     @Input() { params }: RouteInput<typeof getApiKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof getApiKey>> {
-    return this.#presentTagged(reply, await this.apiKeys.get(caller, params.id));
+    return this.#presentTagged(reply, await this.apiKeys.get(authority, params.id));
   }
 
   @Implements(updateApiKey)
   async update(
     @Input() { params, headers, body }: RouteInput<typeof updateApiKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof updateApiKey>> {
-    return this.#presentTagged(reply, await this.apiKeys.update(caller, params.id, body, headers['if-match']));
+    return this.#presentTagged(reply, await this.changes.update(authority, params.id, body, headers['if-match']));
   }
 
   @Implements(enableApiKey)
   async enable(
     @Input() { params }: RouteInput<typeof enableApiKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof enableApiKey>> {
-    return this.#presentTagged(reply, await this.apiKeys.enable(caller, params.id));
+    return this.#presentTagged(reply, await this.changes.enable(authority, params.id));
   }
 
   @Implements(disableApiKey)
   async disable(
     @Input() { params }: RouteInput<typeof disableApiKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof disableApiKey>> {
-    return this.#presentTagged(reply, await this.apiKeys.disable(caller, params.id));
+    return this.#presentTagged(reply, await this.changes.disable(authority, params.id));
   }
 
   @Implements(revokeApiKey)
   async revoke(
     @Input() { params }: RouteInput<typeof revokeApiKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof revokeApiKey>> {
-    return this.#presentTagged(reply, await this.apiKeys.revoke(caller, params.id));
+    return this.#presentTagged(reply, await this.changes.revoke(authority, params.id));
   }
 
   @Implements(listSecrets)
   async listSecrets(
     @Input() { params }: RouteInput<typeof listSecrets>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof listSecrets>> {
-    const views = await this.apiKeys.listSecrets(caller, params.id);
+    const views = await this.apiKeys.listSecrets(authority, params.id);
     return {
       data: views.map(({ secret, lastUsedAt }) => ({
         id: secret.id,
@@ -159,37 +157,37 @@ export class ApiKeysController {
   @Implements(rotateApiKey)
   rotate(
     @Input() { params, body }: RouteInput<typeof rotateApiKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof rotateApiKey>> {
-    return presented(this.#presentWithSecret, () => this.apiKeys.rotate(caller, params.id, body.grace_period_seconds));
+    return this.changes.rotate(authority, params.id, body.grace_period_seconds, this.#presentWithSecret);
   }
 
   @Implements(deleteApiKey)
-  delete(@Input() { params }: RouteInput<typeof deleteApiKey>, @Caller() caller: Principal): Promise<void> {
-    return this.apiKeys.delete(caller, params.id);
+  delete(@Input() { params }: RouteInput<typeof deleteApiKey>, @Authorized() authority: Authority): Promise<void> {
+    return this.changes.delete(authority, params.id);
   }
 
   @Implements(listServiceKeys)
-  async listServiceKeys(@Caller() caller: UserPrincipal): Promise<RouteOutput<typeof listServiceKeys>> {
-    const views = await this.apiKeys.listServiceKeys(caller);
+  async listServiceKeys(@Caller() caller: OperatorPrincipal): Promise<RouteOutput<typeof listServiceKeys>> {
+    const views = await this.serviceKeys.list(caller);
     return { data: views.map((view) => this.#present(view)), total: views.length };
   }
 
   @Implements(revokeServiceKey)
   async revokeServiceKey(
     @Input() { params }: RouteInput<typeof revokeServiceKey>,
-    @Caller() caller: UserPrincipal,
+    @Caller() caller: OperatorPrincipal,
   ): Promise<RouteOutput<typeof revokeServiceKey>> {
-    return this.#present(await this.apiKeys.revokeServiceKey(caller, params.id));
+    return this.#present(await this.serviceKeys.revoke(caller, params.id));
   }
 
   @Implements(verifyApiKey)
   async verify(
     @Input() { body }: RouteInput<typeof verifyApiKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: AuthorityInEach,
+    @Req() { context }: FastifyRequest,
   ): Promise<RouteOutput<typeof verifyApiKey>> {
-    const { requestId } = requestContext();
-    const sees = await this.apiKeys.verifiable(caller);
+    const { requestId } = context;
     const verification = this.verifier.verify({
       credential: body.key,
       scopes: body.scopes,
@@ -205,7 +203,7 @@ export class ApiKeysController {
         requestId,
         origin: recorded(body.request.origin),
       },
-      onBehalf: { caller, sees },
+      onBehalf: { caller: authority.caller, sees: verifiableBy(authority) },
       mayGoUnrecorded: true,
     });
     const { code, record, retryAfter, detail, limits } = await counted('verify', verification);

@@ -3,12 +3,16 @@ import { AuthModule } from '#libs/auth/auth.module.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import type { Config } from '#libs/platform/config.js';
 import { UsageModule } from '#libs/usage/usage.module.js';
+import { ApiKeyChanges } from './api-key-changes.service.js';
+import { ApiKeyCreation } from './api-key-creation.service.js';
 import { ApiKeyLimits } from './api-key-limits.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { dialects } from './dialects/dialects.js';
 import { Gateway } from './gateway/gateway.js';
+import { NewSecrets } from './new-secrets.js';
 import { RegisteredScopes } from './registered-scopes.js';
+import { ServiceKeys } from './service-keys.service.js';
 import { UsageReportsController } from './usage-reports.controller.js';
 import { UsageReports } from './usage-reports.service.js';
 import { VerificationModule } from './verification/verification.module.js';
@@ -16,7 +20,17 @@ import { VerificationModule } from './verification/verification.module.js';
 @Module({
   imports: [AuthModule, OrganizationsModule, UsageModule, VerificationModule],
   controllers: [ApiKeysController, UsageReportsController],
-  providers: [ApiKeyLimits, ApiKeysService, Gateway, RegisteredScopes, UsageReports],
+  providers: [
+    ApiKeyChanges,
+    ApiKeyCreation,
+    ApiKeyLimits,
+    ApiKeysService,
+    Gateway,
+    NewSecrets,
+    RegisteredScopes,
+    ServiceKeys,
+    UsageReports,
+  ],
 })
 export class ApiKeysModule {
   static forRoot({ settings }: Config): DynamicModule {

@@ -60,6 +60,11 @@ export function statusCondition(status: ApiKeyStatus, now: string): string {
   }[status];
 }
 
+/** The condition of the entity manager for keys that are active or disabled. */
+export function notEnded(now: Date) {
+  return { deletedAt: null, revokedAt: null, $or: [{ expiresAt: null }, { expiresAt: { $gt: now } }] };
+}
+
 /**
  * SQL: whether a row `k` of `api_key` reached its expiry before any revocation. Such an expiry has an event, even if
  * the key was revoked later.

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import {
   applicationAuthority,
   builtInScopes,
+  commonScopes,
   isDeploymentScope,
   missingScopes,
   unknownScopes,
@@ -61,5 +62,16 @@ export class RegisteredScopes {
         message: `${scope} is not a scope of this deployment; it has ${this.all.join(', ')}`,
       })),
     );
+  }
+
+  /** @throws DomainError that names every scope that the public key of such a key cannot have */
+  refuseBadPublicScopes(scopes: readonly string[], publicScopes: readonly string[] | null | undefined): void {
+    const possible = commonScopes(scopes, this.application);
+    const excess = missingScopes(possible, publicScopes ?? []);
+    if (excess.length === 0) return;
+    throw invalidInput({
+      location: 'body.public_scopes',
+      message: `must lie within the scopes of the key and hold nothing that is built in: not ${excess.join(', ')}`,
+    });
   }
 }

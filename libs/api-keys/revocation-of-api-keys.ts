@@ -1,4 +1,3 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import type { EventActor } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
@@ -6,7 +5,6 @@ import { ApiKeyRevocation, type Dependents, type MassRevocation } from '#libs/or
 import { Clock } from '#libs/platform/clock.js';
 import type { Change } from '#libs/admission/changes.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
-import { requestContext } from '#libs/platform/request-context.js';
 
 /**
  * Revokes many keys with one row of `api_key_revocation`. From its commit on, all of these keys are revoked. In the
@@ -32,16 +30,15 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
 
   async revoke(change: Change, of: Dependents, actor: EventActor): Promise<MassRevocation> {
     const id = newId('revocation', this.clock.now());
-    const isAny = await this.#insert(change.em, of, actor, id);
+    const isAny = await this.#insert(change, of, actor, id);
     const revoked = await this.#subtractFromCounts(change, of);
     return { revoked_api_keys: revoked, ...(isAny && { revocation_id: id }) };
   }
 
   /** @returns whether the mass revocation covers any key */
-  async #insert(em: EntityManager, of: Dependents, actor: EventActor, id: string): Promise<boolean> {
+  async #insert({ em, origin }: Change, of: Dependents, actor: EventActor, id: string): Promise<boolean> {
     const { kind, subject, column } = targetOf(of);
-    const { requestId } = requestContext();
-    const { ip, user_agent: userAgent } = this.personalData.origin(requestContext());
+    const { ip, user_agent: userAgent } = this.personalData.origin(origin);
     // The state of the shard is locked, so no key of the organization is being created and the highest number is final.
     const rows = await em.execute<unknown[]>(
       `INSERT INTO api_key_revocation
@@ -59,7 +56,7 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
         JSON.stringify(this.personalData.actor(actor)),
         ip,
         userAgent,
-        requestId,
+        origin.requestId,
         toUuid(of.organizationId),
         subject,
       ],

@@ -1,8 +1,8 @@
 import { Controller } from '@nestjs/common';
-import { Caller, type Principal } from '#libs/auth/principal.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { getApiKeyUsage, getOrganizationUsage } from '#libs/contract/usage.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
+import { Authorized, type Authority } from '#libs/organizations/authority.js';
 import { UsageReports } from './usage-reports.service.js';
 
 @Controller()
@@ -12,19 +12,19 @@ export class UsageReportsController {
   @Implements(getApiKeyUsage)
   ofApiKey(
     @Input() { params, query }: RouteInput<typeof getApiKeyUsage>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof getApiKeyUsage>> {
     const { from, to, surface, interval, group_by: groupBy } = query;
-    return this.reports.ofApiKey(caller, params.id, { from, to, surface, interval, groupBy });
+    return this.reports.ofApiKey(authority, params.id, { from, to, surface, interval, groupBy });
   }
 
   @Implements(getOrganizationUsage)
   ofOrganization(
-    @Input() { params, query }: RouteInput<typeof getOrganizationUsage>,
-    @Caller() caller: Principal,
+    @Input() { query }: RouteInput<typeof getOrganizationUsage>,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof getOrganizationUsage>> {
     const { from, to, surface, interval, group_by: groupBy, project_id: projectId, api_key_id: apiKeyIds } = query;
     const wanted = { from, to, surface, interval, groupBy, projectId, apiKeyIds };
-    return this.reports.ofOrganization(caller, params.id, wanted);
+    return this.reports.ofOrganization(authority, wanted);
   }
 }

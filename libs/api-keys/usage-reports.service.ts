@@ -1,13 +1,12 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import type { Principal } from '#libs/auth/principal.js';
 import type { Usage, UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage.js';
-import { asMissing, Authorities } from '#libs/organizations/authorities.service.js';
+import type { Authority } from '#libs/organizations/authority.js';
+import { noSuchApiKey } from '#libs/organizations/missing.js';
 import { Clock } from '#libs/platform/clock.js';
 import { usagePeriod } from '#libs/usage/usage-period.js';
 import { UsageService } from '#libs/usage/usage.service.js';
 import { ApiKey } from './api-key.entity.js';
-import { noSuchKey } from './api-keys.service.js';
 
 export interface UsageReportQuery {
   readonly from: string | undefined;
@@ -25,27 +24,19 @@ export class UsageReports {
   constructor(
     private readonly em: EntityManager,
     private readonly clock: Clock,
-    private readonly authorities: Authorities,
     private readonly usage: UsageService,
   ) {}
 
-  async ofApiKey(principal: Principal, id: string, query: UsageReportQuery): Promise<Usage> {
+  async ofApiKey({ organizationId, rights }: Authority, id: string, query: UsageReportQuery): Promise<Usage> {
     const period = usagePeriod(query, this.clock.now());
-    const em = this.em.fork();
-    const apiKey = await em.findOne(ApiKey, { id, deletedAt: null });
-    if (!apiKey) throw noSuchKey();
-    const { organizationId } = apiKey;
-    const own = await asMissing(noSuchKey, () =>
-      this.authorities.require(em, principal, 'usage:read', organizationId, 'project'),
-    );
-    if (own.projectId && apiKey.projectId !== own.projectId) throw noSuchKey();
-    return this.usage.series({ ...query, organizationId, apiKeyIds: [id], withinProject: own.projectId, period });
+    const { projectId } = rights;
+    const wanted = { id, organizationId, deletedAt: null, ...(projectId && { projectId }) };
+    if ((await this.em.fork().count(ApiKey, wanted)) === 0) throw noSuchApiKey();
+    return this.usage.series({ ...query, organizationId, apiKeyIds: [id], withinProject: projectId, period });
   }
 
-  async ofOrganization(principal: Principal, organizationId: string, query: UsageReportQuery): Promise<Usage> {
+  async ofOrganization({ organizationId, rights }: Authority, query: UsageReportQuery): Promise<Usage> {
     const period = usagePeriod(query, this.clock.now());
-    const em = this.em.fork();
-    const own = await this.authorities.require(em, principal, 'usage:read', organizationId, 'project');
-    return this.usage.series({ ...query, organizationId, withinProject: own.projectId, period });
+    return this.usage.series({ ...query, organizationId, withinProject: rights.projectId, period });
   }
 }

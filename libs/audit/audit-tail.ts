@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { Principal } from '#libs/auth/principal.js';
+import type { Authority } from '#libs/organizations/authority.js';
 import { columnsOf, type AuditColumns } from './audit-columns.js';
 import { matches } from './audit-filter.js';
 import { eventOf, lineOf, type AuditSearch, type Leaf } from './audit-reader.js';
@@ -31,7 +31,7 @@ export class Tail extends Readable {
 
   /** @param next the first leaf that the listener has not received */
   constructor(
-    readonly principal: Principal,
+    readonly authority: Authority,
     readonly search: AuditSearch,
     public next: number,
   ) {

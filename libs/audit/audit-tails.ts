@@ -94,9 +94,8 @@ export class AuditTails {
 
   /** Without the database the credential cannot be checked, so the stream ends then too. */
   async #beat(tail: Tail): Promise<void> {
-    const { principal, search } = tail;
     try {
-      await this.authorities.requireStill(this.em.fork(), principal, 'audit:read', search.organizationId, 'project');
+      await this.authorities.requireStill(this.em.fork(), tail.authority);
       tail.comment('heartbeat');
     } catch {
       tail.end();

@@ -1,11 +1,12 @@
 import { Controller, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { Caller, type Principal } from '#libs/auth/principal.js';
 import { exportAuditEvents, exportFormats, listAuditEvents, tailAuditEvents } from '#libs/contract/audit.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { AuditService, type AuditQuery } from './audit.service.js';
+import { Authorized, type Authority } from '#libs/organizations/authority.js';
+import type { StoredFilter } from './audit-filter.js';
+import { AuditService } from './audit.service.js';
 
 @Controller()
 export class AuditController {
@@ -17,32 +18,32 @@ export class AuditController {
   @Implements(listAuditEvents)
   async list(
     @Input() { query }: RouteInput<typeof listAuditEvents>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof listAuditEvents>> {
-    const { data, nextCursor, previousCursor } = await this.audit.list(caller, asked(query), query);
+    const { data, nextCursor, previousCursor } = await this.audit.list(authority, asked(query), query);
     return { data, next_cursor: nextCursor, previous_cursor: previousCursor };
   }
 
   @Implements(exportAuditEvents)
   async export(
     @Input() { query }: RouteInput<typeof exportAuditEvents>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
   ): Promise<StreamableFile> {
-    const { stream, organizationId } = await this.audit.export(caller, asked(query), query.format);
+    const stream = await this.audit.export(authority, asked(query), query.format);
     const day = this.clock.now().toISOString().slice(0, 10);
     return new StreamableFile(stream, {
       type: exportFormats[query.format],
-      disposition: `attachment; filename="audit-${organizationId}-${day}.${query.format}"`,
+      disposition: `attachment; filename="audit-${authority.organizationId}-${day}.${query.format}"`,
     });
   }
 
   @Implements(tailAuditEvents)
   async tail(
     @Input() { query, headers }: RouteInput<typeof tailAuditEvents>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<StreamableFile> {
-    const tail = await this.audit.tail(caller, asked(query), headers['last-event-id']);
+    const tail = await this.audit.tail(authority, asked(query), headers['last-event-id']);
     // A buffering proxy would delay the events.
     void reply.header('x-accel-buffering', 'no');
     return new StreamableFile(tail, { type: 'text/event-stream' });
@@ -52,9 +53,8 @@ export class AuditController {
 type Query = RouteInput<typeof tailAuditEvents>['query'] &
   Partial<Pick<RouteInput<typeof exportAuditEvents>['query'], 'from' | 'to'>>;
 
-function asked(query: Query): AuditQuery {
+function asked(query: Query): StoredFilter {
   return {
-    organizationId: query.organization_id,
     types: query.type,
     keyId: query.key_id,
     actorId: query.actor_id,

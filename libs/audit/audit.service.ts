@@ -1,8 +1,6 @@
 import { Readable } from 'node:stream';
-import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { homeOrganization, type Principal } from '#libs/auth/principal.js';
-import { Authorities } from '#libs/organizations/authorities.service.js';
+import type { Authority } from '#libs/organizations/authority.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { OpenStreams } from '#libs/platform/http/open-streams.js';
 import { writers, type ExportFormat } from './audit-export.js';
@@ -11,10 +9,6 @@ import { pageOfLog } from './audit-page.js';
 import { AuditReader, eventOf, type AuditSearch, type Leaf, type Order } from './audit-reader.js';
 import { Tail } from './audit-tail.js';
 import { AuditTails } from './audit-tails.js';
-
-export interface AuditQuery extends StoredFilter {
-  readonly organizationId: string | undefined;
-}
 
 interface PageQuery {
   readonly limit: number;
@@ -28,15 +22,13 @@ const EXPORT_PAGE = 500;
 @Injectable()
 export class AuditService {
   constructor(
-    private readonly em: EntityManager,
-    private readonly authorities: Authorities,
     private readonly reader: AuditReader,
     private readonly tails: AuditTails,
     private readonly streams: OpenStreams,
   ) {}
 
-  async list(principal: Principal, query: AuditQuery, paging: PageQuery) {
-    const search = await this.#allowed(principal, query);
+  async list(authority: Authority, filter: StoredFilter, paging: PageQuery) {
+    const search = within(authority, filter);
     const page = pageOfLog(paging, await this.reader.size(search.organizationId));
     const found: Leaf[] = [];
     for await (const leaves of this.reader.pages(search, page.span, page.order, paging.limit + 1)) {
@@ -48,8 +40,8 @@ export class AuditService {
   }
 
   /** Ends at the size of the log when the call arrived: a log that grows faster than it is read would have no end. */
-  async export(principal: Principal, query: AuditQuery, format: ExportFormat) {
-    const search = await this.#allowed(principal, query);
+  async export(authority: Authority, filter: StoredFilter, format: ExportFormat) {
+    const search = within(authority, filter);
     const below = await this.reader.size(search.organizationId);
     const pages = this.reader.pages(search, { from: 0, below }, 'asc', EXPORT_PAGE);
     // An error before the first byte becomes a problem response; a later one cuts the connection.
@@ -62,11 +54,11 @@ export class AuditService {
       for await (const leaves of pages) yield leaves.map(write).join('');
     };
     const stream = this.streams.keep(Readable.from(text(), { objectMode: false }));
-    return { stream, organizationId: search.organizationId };
+    return stream;
   }
 
-  async tail(principal: Principal, query: AuditQuery, lastEventId: string | undefined): Promise<Tail> {
-    const search = await this.#allowed(principal, query);
+  async tail(authority: Authority, filter: StoredFilter, lastEventId: string | undefined): Promise<Tail> {
+    const search = within(authority, filter);
     const size = await this.reader.size(search.organizationId);
     const next = lastEventId === undefined ? size : Number(lastEventId) + 1;
     if (next > size) {
@@ -75,13 +67,11 @@ export class AuditService {
         message: 'must be the id of an earlier event of this audit log',
       });
     }
-    return this.tails.open(new Tail(principal, search, next), size);
+    return this.tails.open(new Tail(authority, search, next), size);
   }
+}
 
-  /** A key of a project sees only the events of that project's keys. */
-  async #allowed(principal: Principal, { organizationId: named, ...filter }: AuditQuery): Promise<AuditSearch> {
-    const organizationId = named ?? homeOrganization(principal);
-    const own = await this.authorities.require(this.em.fork(), principal, 'audit:read', organizationId, 'project');
-    return { organizationId, filter: { ...filter, projectId: own.projectId } };
-  }
+/** A key of a project sees only the events of that project's keys. */
+function within({ organizationId, rights }: Authority, filter: StoredFilter): AuditSearch {
+  return { organizationId, filter: { ...filter, projectId: rights.projectId } };
 }

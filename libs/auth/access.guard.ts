@@ -2,34 +2,46 @@ import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import type { FastifyRequest } from 'fastify';
-import type { RoutePolicy, Route } from '#libs/contract/route.js';
+import { isForUsers, type Route } from '#libs/contract/route.js';
 import { DomainError } from '#libs/platform/errors.js';
+import { parseInput } from '#libs/platform/http/input.js';
 import { ROUTE } from '#libs/platform/http/implements.js';
+import { Authorizer, type NamesOrganization } from './authorizer.js';
 import type { Principal } from './principal.js';
-import { withRequiredScopes } from './required-scopes.js';
 import { credentialOf } from './sent-credential.js';
 import { API_KEY_STRATEGY, BEARER_STRATEGY } from './strategies.js';
 
+type GuardedRequest = FastifyRequest & { user: Principal; authority?: object };
+
 /**
  * The only guard, before every route. The route's declaration decides who may call it; a route without one rejects
- * every caller.
+ * every caller. Three steps: who calls, what they ask, and whether they may.
  */
 @Injectable()
 export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) {
-  constructor(private readonly reflector: Reflector) {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly authorizer: Authorizer,
+  ) {
     super();
   }
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {
-    const policy = this.reflector.get<Route | undefined>(ROUTE, context.getHandler())?.policy;
-    if (!policy) throw new DomainError('internal_error');
-    if (policy === 'public') return true;
-
-    const request = context.switchToHttp().getRequest<FastifyRequest & { user: Principal }>();
-    refuseBadCombinations(request);
-    const scopes = typeof policy === 'object' ? [policy.scope] : [];
-    await withRequiredScopes(scopes, () => super.canActivate(context));
-    refuseOthers(policy, request.user);
+    const route = this.reflector.get<Route | undefined>(ROUTE, context.getHandler());
+    if (!route) throw new DomainError('internal_error');
+    const { policy } = route;
+    const request = context.switchToHttp().getRequest<GuardedRequest>();
+    if (policy !== 'public') {
+      refuseBadCombinations(request);
+      await super.canActivate(context);
+      refuseOthers(route, request.user);
+    }
+    // After the credential, so that a caller without one learns nothing about valid input.
+    request.input = parseInput(route, request);
+    if (typeof policy === 'object') {
+      const input = request.input as NamesOrganization;
+      request.authority = await this.authorizer.authorize(request.user, policy, input, route.method === 'GET');
+    }
     return true;
   }
 
@@ -40,11 +52,11 @@ export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) 
   }
 }
 
-/** Checks what a route requires of its caller besides scopes. */
-function refuseOthers(policy: RoutePolicy, principal: Principal): void {
-  if (policy !== 'user' && policy !== 'operator') return;
+/** Checks which kind of caller a route requires. */
+function refuseOthers(route: Route, principal: Principal): void {
+  if (!isForUsers(route)) return;
   if (principal.type !== 'user') throw new DomainError('user_required');
-  if (policy === 'operator' && !principal.operator) throw new DomainError('operator_required');
+  if (route.policy === 'operator' && !principal.operator) throw new DomainError('operator_required');
 }
 
 /** Passport's strategies read the headers themselves, so conflicting headers are rejected first. */

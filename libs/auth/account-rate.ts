@@ -3,7 +3,7 @@ import { AddressRate } from '#libs/platform/address-rate.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { requestContext } from '#libs/platform/request-context.js';
+import type { RequestContext } from '#libs/platform/request-context.js';
 
 /**
  * Limits how often one address may set a password without a session, by a registration or a reset. Each costs a
@@ -19,8 +19,8 @@ export class AccountRate {
   }
 
   /** @throws DomainError `too_many_attempts` */
-  take(): void {
-    const retryAfter = this.#rate.take(requestContext().ip);
+  take({ ip }: RequestContext): void {
+    const retryAfter = this.#rate.take(ip);
     if (!retryAfter) return;
     throw new DomainError('too_many_attempts', 'Too many passwords are being set from this address', { retryAfter });
   }

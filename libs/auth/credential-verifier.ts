@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { RequestContext } from '#libs/platform/request-context.js';
 import type { ApiKeyPrincipal } from './principal.js';
 
 /**
@@ -10,7 +11,11 @@ export abstract class CredentialVerifier {
    * Decides, records and charges one use of the key for the current request.
    * @throws DomainError with the code of the verification if it rejects the key
    */
-  abstract authenticate(token: string, requiredScopes: readonly string[]): Promise<ApiKeyPrincipal>;
+  abstract authenticate(
+    token: string,
+    requiredScopes: readonly string[],
+    context: RequestContext,
+  ): Promise<ApiKeyPrincipal>;
 
   /**
    * Reads the current principal within the transaction of a change.

@@ -2,7 +2,7 @@ import type { DomainEventType, EventActor } from '#libs/contract/events.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import type { Change } from '#libs/admission/changes.js';
 import type { NewEvent } from '#libs/outbox/event.js';
-import { personOf, type UserPrincipal } from './principal.js';
+import { personOf, type OperatorPrincipal } from './principal.js';
 
 /**
  * Records an operator's action twice: in the audit log of the organization that it is about, and in the deployment's
@@ -10,7 +10,7 @@ import { personOf, type UserPrincipal } from './principal.js';
  */
 export function recordOperatorAction<T extends DomainEventType>(
   record: Change['record'],
-  operator: UserPrincipal,
+  operator: OperatorPrincipal,
   {
     organization,
     ...event
@@ -24,6 +24,6 @@ export function recordOperatorAction<T extends DomainEventType>(
   record({ ...event, ...about, organizationId: DEPLOYMENT_ID, actor });
 }
 
-export function operatorActor(operator: UserPrincipal): EventActor {
+export function operatorActor(operator: OperatorPrincipal): EventActor {
   return { type: 'operator', ...personOf(operator) };
 }

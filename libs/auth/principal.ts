@@ -2,11 +2,12 @@ import { createParamDecorator } from '@nestjs/common';
 import type { Environment } from '#libs/contract/api-keys.js';
 import type { EventActor, EventVerifier } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
-import type { Turn } from '#libs/admission/change-queues.js';
+import type { ChangeTurn } from '#libs/admission/changes.js';
 import type { Basis } from '#libs/admission/conditional-event.js';
+import type { RequestContext } from '#libs/platform/request-context.js';
 import type { User } from './user.entity.js';
 
-/** The caller. A user's rights depend on the organization; a key's rights are part of the key. */
+/** The caller of a request. A user's rights depend on the organization; a key's rights are part of the key. */
 export type Principal = UserPrincipal | ApiKeyPrincipal;
 
 export interface UserPrincipal {
@@ -18,6 +19,12 @@ export interface UserPrincipal {
   readonly personalOrganizationId: string;
   /** Whether the user is an operator of the deployment. */
   readonly operator: boolean;
+  readonly context: RequestContext;
+}
+
+/** Only the guard makes one, for routes with the policy `operator`. */
+export interface OperatorPrincipal extends UserPrincipal {
+  readonly operator: true;
 }
 
 export interface ApiKeyPrincipal {
@@ -41,6 +48,7 @@ export interface ApiKeyPrincipal {
   readonly ownKeysOnly: boolean;
   /** The basis of the key's admission. Later decisions for the key require that it still holds. */
   readonly admittedUnder: Basis;
+  readonly context: RequestContext;
 }
 
 /** The principal that the guard found. Only for routes that are not public. */
@@ -77,16 +85,18 @@ export function personOf(user: UserPrincipal | User) {
  * The queue flow of a change. A flow belongs to a person, not an organization, because each person chooses how many
  * organizations to have. The changes of all keys of an accountable user share one flow, apart from the user's own.
  */
-export function turnOf(principal: Principal): Turn & { readonly flow: string } {
-  return { flow: principal.type === 'user' ? principal.userId : `keys of ${principal.accountableUserId}` };
+export function turnOf(principal: Principal): ChangeTurn & { readonly flow: string } {
+  const flow = principal.type === 'user' ? principal.userId : `keys of ${principal.accountableUserId}`;
+  return { flow, origin: principal.context };
 }
 
 /**
  * The queue flow of a change that takes authority away. It belongs to the session, so that neither a flood of another
  * user nor one of a leaked key or a stolen session can prevent its end.
  */
-export function turnToTakeAway(principal: Principal): Turn {
-  return { flow: principal.type === 'user' ? principal.sessionId : turnOf(principal).flow, takesAway: true };
+export function turnToTakeAway(principal: Principal): ChangeTurn {
+  const turn = turnOf(principal);
+  return { ...turn, flow: principal.type === 'user' ? principal.sessionId : turn.flow, takesAway: true };
 }
 
 /** The organization of a call that names none. */

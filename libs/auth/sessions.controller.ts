@@ -28,9 +28,10 @@ export class SessionsController {
   @Implements(login)
   async login(
     @Input() { body }: RouteInput<typeof login>,
+    @Req() { context }: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof login>> {
-    const tokens = await this.sessions.login(body);
+    const tokens = await this.sessions.login(context, body);
     return body.session === 'cookie' ? this.#keepInCookie(reply, tokens) : tokens;
   }
 
@@ -40,10 +41,10 @@ export class SessionsController {
     @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof refresh>> {
-    if (body.refresh_token !== undefined) return this.sessions.refresh(body.refresh_token);
+    if (body.refresh_token !== undefined) return this.sessions.refresh(request.context, body.refresh_token);
     const token = this.cookie.read(request);
     if (token === undefined) throw new DomainError('invalid_refresh_token', 'Neither the body nor a cookie has one');
-    return this.#keepInCookie(reply, await this.sessions.refresh(token));
+    return this.#keepInCookie(reply, await this.sessions.refresh(request.context, token));
   }
 
   @Implements(logout)
@@ -58,8 +59,11 @@ export class SessionsController {
   }
 
   @Implements(resetPassword)
-  resetPassword(@Input() { body }: RouteInput<typeof resetPassword>): Promise<void> {
-    return this.passwordResets.redeem(body.token, body.new_password);
+  resetPassword(
+    @Input() { body }: RouteInput<typeof resetPassword>,
+    @Req() { context }: FastifyRequest,
+  ): Promise<void> {
+    return this.passwordResets.redeem(context, body.token, body.new_password);
   }
 
   @Implements(listSessions)

@@ -8,14 +8,21 @@ import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/admission/changes.js';
 import { noteRequirement, type Requirement } from '#libs/platform/idempotency.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
-import { requestContext } from '#libs/platform/request-context.js';
+import type { RequestContext } from '#libs/platform/request-context.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { ACCESS_TOKEN_SECONDS, AccessTokens } from './access-tokens.js';
 import { endOldestSessions, endSessions, lockAccess, lockUsers, shareUser, withdrawResets } from './account-access.js';
 import { LoginDelay } from './login-delay.js';
 import { hashOfToken } from './one-time-token.js';
 import { Passwords } from './passwords.js';
-import { actorOf, personOf, turnToTakeAway, type Principal, type UserPrincipal } from './principal.js';
+import {
+  actorOf,
+  personOf,
+  turnToTakeAway,
+  type OperatorPrincipal,
+  type Principal,
+  type UserPrincipal,
+} from './principal.js';
 import { RefreshToken, Session } from './session.entity.js';
 import { decideRefresh, isLive, SESSION_DAYS } from './session.js';
 import { UnknownSignIns } from './unknown-sign-ins.js';
@@ -49,53 +56,55 @@ export class SessionsService {
     private readonly personalData: PersonalData,
   ) {}
 
-  async login({ email, password }: { email: string; password: string }): Promise<Tokens> {
-    const { ip } = requestContext();
+  async login(context: RequestContext, { email, password }: { email: string; password: string }): Promise<Tokens> {
+    const { ip } = context;
     await this.loginDelay.wait(email, ip);
     const user = await this.em.fork().findOne(User, { email });
     const matches = await this.passwords.matches(user?.passwordHash, password);
     if (!user || !matches) {
-      if (user) await this.#recordFailure(user);
-      else await this.unknownSignIns.record();
+      if (user) await this.#recordFailure(context, user);
+      else await this.unknownSignIns.record(context);
       throw new DomainError('invalid_credentials');
     }
     await this.loginDelay.succeeded(email, ip);
-    return this.#open(user);
+    return this.#open(context, user);
   }
 
-  async refresh(presented: string): Promise<Tokens> {
+  async refresh(context: RequestContext, presented: string): Promise<Tokens> {
     const found = await this.#find(presented);
     if (!found) throw new DomainError('invalid_refresh_token');
     const { user } = found;
-    const changes = this.changes.inTurn({ flow: `sign-ins of ${user.id}` });
-    const outcome = await changes.create(user.personalOrganizationId, async ({ em, record }) => {
-      await lockAccess(em, [user.id]);
-      const token = await em.findOneOrFail(RefreshToken, found.hash, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      const session = await em.findOneOrFail(Session, token.sessionId, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      const now = this.clock.now();
-      const decision = decideRefresh(token, session, now);
-      if (decision === 'rotate') {
-        token.usedAt = now;
-        newToken(em, this.#successor(presented, token), session.id, now);
-      }
-      if (decision === 'reused') {
-        session.endedAt = now;
-        record({
-          type: 'user.refresh_token_reused',
-          subject: personOf(user),
-          actor: { type: 'user', ...personOf(user) },
-          data: { session_id: session.id },
-        });
-      }
-      return { decision, sessionId: session.id, successor: this.#successor(presented, token) };
-    });
+    const outcome = await this.changes.create(
+      { flow: `sign-ins of ${user.id}`, origin: context },
+      user.personalOrganizationId,
+      async ({ em, record }) => {
+        await lockAccess(em, [user.id]);
+        const token = await em.findOneOrFail(RefreshToken, found.hash, { lockMode: LockMode.PESSIMISTIC_WRITE });
+        const session = await em.findOneOrFail(Session, token.sessionId, { lockMode: LockMode.PESSIMISTIC_WRITE });
+        const now = this.clock.now();
+        const decision = decideRefresh(token, session, now);
+        if (decision === 'rotate') {
+          token.usedAt = now;
+          newToken(em, this.#successor(presented, token), session.id, now);
+        }
+        if (decision === 'reused') {
+          session.endedAt = now;
+          record({
+            type: 'user.refresh_token_reused',
+            subject: personOf(user),
+            actor: { type: 'user', ...personOf(user) },
+            data: { session_id: session.id },
+          });
+        }
+        return { decision, sessionId: session.id, successor: this.#successor(presented, token) };
+      },
+    );
     if (outcome.decision === 'dead' || outcome.decision === 'reused') throw new DomainError('invalid_refresh_token');
     return this.#tokens(user.id, outcome.sessionId, outcome.successor);
   }
 
   async logout(principal: UserPrincipal): Promise<void> {
-    const changes = this.changes.inTurn(turnToTakeAway(principal));
-    await changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+    await this.changes.create(turnToTakeAway(principal), principal.personalOrganizationId, async ({ em, record }) => {
       await lockAccess(em, [principal.userId]);
       const session = await em.findOneOrFail(Session, principal.sessionId, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (session.endedAt) return;
@@ -122,8 +131,7 @@ export class SessionsService {
 
   /** The response for another user's session is the same as for a missing one. A session that has ended stays ended. */
   async end(principal: UserPrincipal, id: string): Promise<void> {
-    const changes = this.changes.inTurn(turnToTakeAway(principal));
-    await changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+    await this.changes.create(turnToTakeAway(principal), principal.personalOrganizationId, async ({ em, record }) => {
       await lockAccess(em, [principal.userId]);
       const session = await em.findOne(
         Session,
@@ -147,8 +155,7 @@ export class SessionsService {
     await this.#requirePassword(principal, current);
     await this.passwords.refuseCommon('new_password', next, [principal.email, principal.name]);
     const passwordHash = await this.passwords.hash(next);
-    const changes = this.changes.inTurn(turnToTakeAway(principal));
-    await changes.create(principal.personalOrganizationId, async ({ em, record }) => {
+    await this.changes.create(turnToTakeAway(principal), principal.personalOrganizationId, async ({ em, record }) => {
       const [user] = await lockUsers(em, [principal.userId]);
       await this.reload(em, principal);
       const now = this.clock.now();
@@ -161,25 +168,25 @@ export class SessionsService {
 
   /** Checks the password with the delays of a sign-in: a stolen session must not become a way to guess it. */
   async #requirePassword(principal: UserPrincipal, password: string): Promise<void> {
-    const { ip } = requestContext();
+    const { ip } = principal.context;
     await this.loginDelay.wait(principal.email, ip);
     const user = await this.em.fork().findOneOrFail(User, principal.userId);
     if (!(await this.passwords.matches(user.passwordHash, password))) {
-      await this.#recordFailure(user);
+      await this.#recordFailure(principal.context, user);
       throw new DomainError('invalid_credentials', 'The current password is wrong');
     }
     await this.loginDelay.succeeded(principal.email, ip);
   }
 
   /** @throws DomainError `invalid_token` for a bad access token, or if its session has ended */
-  async authenticate(accessToken: string): Promise<UserPrincipal> {
+  async authenticate(accessToken: string, context: RequestContext): Promise<UserPrincipal> {
     const { userId, sessionId } = await this.accessTokens.verify(accessToken);
     const em = this.em.fork();
     const [user, session] = await Promise.all([em.findOne(User, userId), em.findOne(Session, sessionId)]);
     if (!user || session?.userId !== user.id || !isLive(session, this.clock.now())) {
       throw new DomainError('invalid_token', 'The session of this access token has ended');
     }
-    return principalOf(user, session.id);
+    return principalOf(user, session.id, context);
   }
 
   /**
@@ -205,45 +212,51 @@ export class SessionsService {
     if (!principal.operator) return principal;
     // Bypass the identity map to get the current row.
     const options = { lockMode, refresh: true };
-    return principalOf(await em.findOneOrFail(User, principal.userId, options), session.id);
+    return principalOf(await em.findOneOrFail(User, principal.userId, options), session.id, principal.context);
   }
 
   /** @throws DomainError if, since the request arrived, the session has ended or its user is no longer an operator */
-  async requireOperatorNow(em: EntityManager, principal: UserPrincipal): Promise<void> {
+  async requireOperatorNow(em: EntityManager, principal: OperatorPrincipal): Promise<void> {
     requireOperator(await this.reload(em, principal));
-    noteRequirement(OPERATOR);
+    noteRequirement(principal.context, OPERATOR);
   }
 
-  #open(user: User): Promise<Tokens> {
+  #open(context: RequestContext, user: User): Promise<Tokens> {
     const now = this.clock.now();
-    const { ip, user_agent: userAgent } = this.personalData.origin(requestContext());
+    const { ip, user_agent: userAgent } = this.personalData.origin(context);
     const sessionId = newId('session', now);
     const refreshToken = `rt_${randomBytes(32).toString('base64url')}`;
-    return this.changes
-      .inTurn({ flow: `sign-ins of ${user.id}` })
-      .create(user.personalOrganizationId, async ({ em, record }) => {
-        // A new password may have been set since this one was verified, which ends every session.
-        await lockAccess(em, [user.id]);
-        const options = { lockMode: LockMode.PESSIMISTIC_READ } as const;
-        const { passwordHash } = await em.findOneOrFail(User, user.id, options);
-        if (passwordHash !== user.passwordHash) throw new DomainError('invalid_credentials');
-        const expiresAt = new Date(now.getTime() + SESSION_DAYS * 86_400_000);
-        em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt });
-        await em.flush();
-        newToken(em, refreshToken, sessionId, now);
-        const about = { subject: personOf(user), actor: { type: 'user', ...personOf(user) } } as const;
-        record({ ...about, type: 'user.login_succeeded', data: { session_id: sessionId } });
-        for (const id of await endOldestSessions(em, user.id, now)) {
-          record({ ...about, type: 'user.session_ended', data: { session_id: id, because: 'too_many' } });
-        }
-        return this.#tokens(user.id, sessionId, refreshToken);
-      });
+    const turn = { flow: `sign-ins of ${user.id}`, origin: context };
+    return this.changes.create(turn, user.personalOrganizationId, async ({ em, record }) => {
+      // A new password may have been set since this one was verified, which ends every session.
+      await lockAccess(em, [user.id]);
+      const options = { lockMode: LockMode.PESSIMISTIC_READ } as const;
+      const { passwordHash } = await em.findOneOrFail(User, user.id, options);
+      if (passwordHash !== user.passwordHash) throw new DomainError('invalid_credentials');
+      const expiresAt = new Date(now.getTime() + SESSION_DAYS * 86_400_000);
+      em.create(Session, { id: sessionId, userId: user.id, ip, userAgent, createdAt: now, expiresAt });
+      await em.flush();
+      newToken(em, refreshToken, sessionId, now);
+      const about = { subject: personOf(user), actor: { type: 'user', ...personOf(user) } } as const;
+      record({ ...about, type: 'user.login_succeeded', data: { session_id: sessionId } });
+      for (const id of await endOldestSessions(em, user.id, now)) {
+        record({ ...about, type: 'user.session_ended', data: { session_id: id, because: 'too_many' } });
+      }
+      return this.#tokens(user.id, sessionId, refreshToken);
+    });
   }
 
-  async #recordFailure(user: User): Promise<void> {
-    const changes = this.changes.inTurn({ flow: `failures of ${user.id}` });
-    await changes.create(user.personalOrganizationId, async ({ record }) =>
-      record({ type: 'user.login_failed', subject: personOf(user), actor: { type: 'anonymous', id: null }, data: {} }),
+  async #recordFailure(origin: RequestContext, user: User): Promise<void> {
+    await this.changes.create(
+      { flow: `failures of ${user.id}`, origin },
+      user.personalOrganizationId,
+      async ({ record }) =>
+        record({
+          type: 'user.login_failed',
+          subject: personOf(user),
+          actor: { type: 'anonymous', id: null },
+          data: {},
+        }),
     );
   }
 
@@ -279,7 +292,7 @@ export function requireOperator(principal: Principal): void {
   if (principal.type !== 'user' || !principal.operator) throw new DomainError('operator_required');
 }
 
-function principalOf(user: User, sessionId: string): UserPrincipal {
+function principalOf(user: User, sessionId: string, context: RequestContext): UserPrincipal {
   return {
     type: 'user',
     userId: user.id,
@@ -288,6 +301,7 @@ function principalOf(user: User, sessionId: string): UserPrincipal {
     name: user.name,
     personalOrganizationId: user.personalOrganizationId,
     operator: Boolean(user.operatorSince),
+    context,
   };
 }
 

@@ -3,6 +3,7 @@ import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { Changes } from '#libs/admission/changes.js';
+import type { EventOrigin } from '#libs/outbox/event.js';
 
 const WINDOW_MS = 60_000;
 const RECORDED_PER_WINDOW = 30;
@@ -30,7 +31,7 @@ export class UnknownSignIns implements BeforeApplicationShutdown {
     private readonly changes: Changes,
   ) {}
 
-  async record(): Promise<void> {
+  async record(origin: EventOrigin): Promise<void> {
     const at = this.clock.now();
     await this.#endWindow(at.getTime());
     const window = (this.#window ??= { endsAt: at.getTime() + WINDOW_MS, recorded: 0, beyond: undefined });
@@ -41,7 +42,9 @@ export class UnknownSignIns implements BeforeApplicationShutdown {
       return;
     }
     window.recorded += 1;
-    await this.changes.create(DEPLOYMENT_ID, async ({ record }) => record({ ...FAILED, data: { count: 1 } }));
+    await this.changes.create({ origin }, DEPLOYMENT_ID, async ({ record }) =>
+      record({ ...FAILED, data: { count: 1 } }),
+    );
   }
 
   /** Runs before the database connection closes. */
@@ -59,7 +62,7 @@ export class UnknownSignIns implements BeforeApplicationShutdown {
     const data = { count, first_at: firstAt.toISOString(), last_at: lastAt.toISOString() };
     const origin = { ip: null, userAgent: null, requestId: null };
     await this.changes
-      .create(DEPLOYMENT_ID, async ({ record }) => record({ ...FAILED, at: lastAt, origin, data }))
+      .create({ origin }, DEPLOYMENT_ID, async ({ record }) => record({ ...FAILED, at: lastAt, data }))
       .catch((error: unknown) => this.#logger.warn(`${count} failed sign-ins were not recorded: ${errorText(error)}`));
   }
 }

@@ -111,7 +111,7 @@ export const createApiKey = defineRoute({
     'Without `organization_id` it belongs to the personal organization of the user, or to the organization of the key ' +
     'that creates it. A key can only create keys within its own authority (scopes, project, environment, expiry, allowed ' +
     'addresses, rate limits), and has to name the scopes.',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'body', reach: 'project' },
   headers: idempotencyKey,
   body: z.strictObject({
     name,
@@ -159,7 +159,7 @@ export const listApiKeys = defineRoute({
   description:
     'Covers every organization whose keys the caller may manage, or the one that is named. A developer sees the keys that ' +
     'they made, and a key of a project those of the project.',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'each', reach: 'project' },
   query: z.strictObject({
     organization_id: idOf('org').optional(),
     project_id: idOf('proj').optional(),
@@ -189,7 +189,7 @@ export const getApiKey = defineRoute({
   path: '/api/v1/api-keys/:id',
   tag,
   summary: 'Read one API key',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 200, body: ApiKey },
   problems: ['not_found'],
@@ -204,7 +204,7 @@ export const listSecrets = defineRoute({
     'One, or two after a rotation with a grace period, the newest first; none of a key that is expired or revoked. When the ' +
     'older one is no longer used, the rotation ' +
     'has reached everybody. The secrets themselves are never shown again.',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: {
     status: 200,
@@ -231,7 +231,7 @@ export const rotateApiKey = defineRoute({
   description:
     'When the response arrives the old secret is dead on every node, unless `grace_period_seconds` lets it live on for a ' +
     'while. Rotating again during that time ends the older one at once. Expiry and scopes stay as they are.',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   headers: idempotencyKey,
   body: z.strictObject({ grace_period_seconds: z.int().min(0).max(GRACE_MAX_SECONDS).default(0) }),
@@ -248,7 +248,7 @@ export const updateApiKey = defineRoute({
   description:
     'Only what is named changes. With `If-Match` and the ETag of an earlier response it changes only if nobody else has ' +
     'changed it meanwhile. Widening a key needs authority over all that it then reaches.',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   headers: ifMatch,
   body: z
@@ -273,7 +273,7 @@ export const enableApiKey = defineRoute({
   path: '/api/v1/api-keys/:id/enable',
   tag,
   summary: 'Let a disabled API key work again',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 200, body: ApiKey },
   problems: ['beyond_authority', 'conflict', 'not_found'],
@@ -285,7 +285,7 @@ export const disableApiKey = defineRoute({
   tag,
   summary: 'Stop an API key until it is enabled again',
   description: 'When the response arrives the key is refused on every node.',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 200, body: ApiKey },
   problems: ['conflict', 'not_found'],
@@ -297,7 +297,7 @@ export const revokeApiKey = defineRoute({
   tag,
   summary: 'Revoke an API key for good',
   description: 'When the response arrives the key is dead on every node. It stays in the lists, as `revoked`.',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 200, body: ApiKey },
   problems: ['not_found'],
@@ -309,7 +309,7 @@ export const deleteApiKey = defineRoute({
   tag,
   summary: 'Revoke an API key and take it off every list',
   description: 'When the response arrives the key is dead on every node. The audit log keeps it.',
-  policy: { scope: 'api-keys:manage' },
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 204 },
   problems: ['not_found'],
@@ -400,7 +400,7 @@ export const verifyApiKey = defineRoute({
     '`ON_OUTAGE=allow` and its database is away. ' +
     'With `api-keys:verify` keys of other organizations are `invalid_key`; a key with `deployment:verify`, which an ' +
     'operator grants, verifies those of every organization.',
-  policy: { scope: 'api-keys:verify' },
+  policy: { scope: 'api-keys:verify', organization: 'each', reach: 'project' },
   body: z.strictObject({
     key: z.string().min(1).max(500).meta({
       description:

@@ -72,7 +72,7 @@ export const listAuditEvents = defineRoute({
   description:
     `${whose} Newest first unless \`order=asc\`. An event shows up within a moment of its response; it was stored before ` +
     'the response left. What is written between two pages neither repeats nor hides an event.',
-  policy: { scope: 'audit:read' },
+  policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject({
     ...filters,
     ...times,
@@ -98,7 +98,7 @@ export const exportAuditEvents = defineRoute({
     `${whose} Everything that the log held when the call came, oldest first. \`jsonl\`: a line of \`{leaf_index, ` +
     'event}` for each, with the very text of the event. `csv`: RFC 4180 with a header; a cell that a spreadsheet would ' +
     "take for a formula begins with `'`. An export that cannot be completed is cut off, never ended as if it were whole.",
-  policy: { scope: 'audit:read' },
+  policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject({ ...filters, ...times, format: z.enum(['jsonl', 'csv']).default('jsonl') }),
   success: { status: 200, stream: Object.values(exportFormats) },
   problems: ['not_found'],
@@ -114,7 +114,7 @@ export const tailAuditEvents = defineRoute({
     'event}`. Begins with what comes from now on, or after the event that `Last-Event-ID` names. An id without data ' +
     'tells how far the log has been looked through. The stream ends within 15 seconds when the credential does; a ' +
     'reader that is too slow is cut off, and resumes.',
-  policy: { scope: 'audit:read' },
+  policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject(filters),
   headers: z.object({
     'last-event-id': z

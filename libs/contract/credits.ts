@@ -36,7 +36,7 @@ export const getBalance = defineRoute({
   path: '/api/v1/organizations/:id/credits',
   tag,
   summary: 'Read the balance that all keys of an organization share',
-  policy: { scope: 'usage:read' },
+  policy: { scope: 'usage:read', organization: 'path', reach: 'organization' },
   params,
   success: { status: 200, body: Balance },
   problems: ['not_found', 'wrong_project'],
@@ -47,7 +47,7 @@ export const listGrants = defineRoute({
   path: '/api/v1/organizations/:id/credits/grants',
   tag,
   summary: 'List what was added to the balance, the newest first',
-  policy: { scope: 'usage:read' },
+  policy: { scope: 'usage:read', organization: 'path', reach: 'organization' },
   params,
   query: z.strictObject(pageQuery),
   success: {

@@ -29,7 +29,7 @@ export const listMembers = defineRoute({
   path: '/api/v1/organizations/:id/members',
   tag,
   summary: 'List the members of an organization',
-  policy: { scope: 'organizations:read' },
+  policy: { scope: 'organizations:read', organization: 'path', reach: 'organization' },
   params,
   query: z.strictObject(pageQuery),
   success: { status: 200, body: z.strictObject({ data: z.array(Member), total: z.int(), next_cursor: nextCursor }) },
@@ -42,7 +42,7 @@ export const updateMember = defineRoute({
   tag,
   summary: 'Change the role of a member',
   description: 'Owners may change every role, admins those of everybody but owners. The last owner stays one.',
-  policy: 'user',
+  policy: { scope: 'organizations:write', organization: 'path', reach: 'organization', usersOnly: true },
   params: memberParams,
   body: z.strictObject({ role: Role }),
   success: { status: 200, body: Member },
@@ -57,7 +57,7 @@ export const removeMember = defineRoute({
   description:
     'The organization keeps the keys that the member made, unless `revoke_keys=true` revokes them, and those that were ' +
     'made with them, in the same step. Everybody may leave but the last owner.',
-  policy: 'user',
+  policy: { scope: 'organizations:read', organization: 'path', reach: 'organization', usersOnly: true },
   params: memberParams,
   query: z.strictObject({ revoke_keys: flag }),
   success: {
@@ -98,7 +98,7 @@ export const createInvitation = defineRoute({
   tag,
   summary: 'Invite somebody into an organization by a one-time link',
   description: 'The link lasts 7 days and works once. Nothing is sent: hand it on. Only owners may invite owners.',
-  policy: 'user',
+  policy: { scope: 'organizations:write', organization: 'path', reach: 'organization', usersOnly: true },
   params,
   headers: idempotencyKey,
   body: z.strictObject({ role: Role, email: email.optional() }),
@@ -112,7 +112,7 @@ export const listInvitations = defineRoute({
   path: '/api/v1/organizations/:id/invitations',
   tag,
   summary: 'List the invitations that are open',
-  policy: 'user',
+  policy: { scope: 'organizations:write', organization: 'path', reach: 'organization', usersOnly: true },
   params,
   query: z.strictObject(pageQuery),
   success: {
@@ -127,7 +127,7 @@ export const revokeInvitation = defineRoute({
   path: '/api/v1/organizations/:id/invitations/:invitation_id',
   tag,
   summary: 'Withdraw an invitation',
-  policy: 'user',
+  policy: { scope: 'organizations:write', organization: 'path', reach: 'organization', usersOnly: true },
   params: z.strictObject({ id: idOf('org'), invitation_id: idOf('inv') }),
   success: { status: 204 },
   problems: ['insufficient_scope', 'not_found'],

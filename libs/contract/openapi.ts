@@ -7,7 +7,7 @@ import {
 } from 'zod-openapi';
 import { bodyWhenRepeated } from './idempotency.js';
 import { Problem, problems, type ProblemCode } from './problem.js';
-import type { NamedRoute, Route } from './route.js';
+import { isForUsers, type NamedRoute, type Route } from './route.js';
 
 /** The OpenAPI 3.1 document of these routes. */
 export function openApiDocument(options: { serverUrl: string; version: string; routes: readonly NamedRoute[] }) {
@@ -91,11 +91,10 @@ function policySentence(route: Route): string {
   if (route.policy === 'user') return 'Needs the access token of a user.';
   if (route.policy === 'operator') return 'Needs the access token of an operator.';
   if (route.policy === 'authenticated') return 'Takes any credential.';
-  return `Needs the scope \`${route.policy.scope}\`, of a key or of the role of a user.`;
-}
-
-function isForUsers(route: Route): boolean {
-  return route.policy === 'user' || route.policy === 'operator';
+  const { scope, usersOnly } = route.policy;
+  return usersOnly
+    ? `Needs the access token of a user whose role has the scope \`${scope}\`.`
+    : `Needs the scope \`${scope}\`, of a key or of the role of a user.`;
 }
 
 /**

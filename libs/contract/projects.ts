@@ -29,7 +29,7 @@ export const createProject = defineRoute({
   tag,
   summary: 'Create a project',
   description: 'Without `organization_id` in the personal organization of the user, or in the organization of the key.',
-  policy: { scope: 'organizations:write' },
+  policy: { scope: 'organizations:write', organization: 'body', reach: 'organization' },
   headers: idempotencyKey,
   body: z.strictObject({ name, description: description.optional(), organization_id: idOf('org').optional() }),
   success: { status: 201, body: Project },
@@ -47,7 +47,7 @@ export const listProjects = defineRoute({
   summary: 'List projects',
   description:
     'Of every organization that the caller may read, or of the one that is named. A key of a project sees that one.',
-  policy: { scope: 'organizations:read' },
+  policy: { scope: 'organizations:read', organization: 'each', reach: 'project' },
   query: z.strictObject({
     organization_id: idOf('org').optional(),
     search: searchText.optional().meta({ description: 'In the name or the description, or the whole id' }),
@@ -62,7 +62,7 @@ export const getProject = defineRoute({
   path: '/api/v1/projects/:id',
   tag,
   summary: 'Read one project',
-  policy: { scope: 'organizations:read' },
+  policy: { scope: 'organizations:read', organization: 'project', reach: 'project' },
   params,
   success: { status: 200, body: Project },
   problems: ['not_found'],
@@ -73,7 +73,7 @@ export const updateProject = defineRoute({
   path: '/api/v1/projects/:id',
   tag,
   summary: 'Change a project',
-  policy: { scope: 'organizations:write' },
+  policy: { scope: 'organizations:write', organization: 'project', reach: 'project' },
   params,
   headers: ifMatch,
   body: z.strictObject({ name, description }).partial(),
@@ -89,7 +89,7 @@ export const deleteProject = defineRoute({
   description:
     'Its keys can live nowhere else, so a project whose keys still work is only deleted with `api_keys=revoke`, which ' +
     'revokes them in the same step. They stay in the lists, as `revoked`, and the audit log keeps everything.',
-  policy: { scope: 'organizations:write' },
+  policy: { scope: 'organizations:write', organization: 'project', reach: 'project' },
   params,
   query: z.strictObject({
     api_keys: z.enum(['refuse', 'revoke']).default('refuse').meta({

@@ -8,10 +8,33 @@ import type { BuiltInScope } from './scopes.js';
  * - `authenticated`: any valid credential;
  * - `user`: a signed-in user, not a key;
  * - `operator`: a signed-in user who is an operator of the deployment;
- * - a scope: a key with this scope. Users pass this check, and the service requires the same scope of the user's role
- *   in the organization of the call.
+ * - a {@link Permission}: a caller with a scope in the organization of the call.
  */
-export type RoutePolicy = 'public' | 'authenticated' | 'user' | 'operator' | { scope: BuiltInScope };
+export type RoutePolicy = 'public' | 'authenticated' | 'user' | 'operator' | Permission;
+
+/** The guard checks it before the handler runs, and hands the handler the resulting authority. */
+export interface Permission {
+  /** A key must have this scope; a user's role in the organization must include it. */
+  readonly scope: BuiltInScope;
+  readonly organization: OrganizationSource;
+  /**
+   * `organization`: the call is about the whole organization, so a key that is limited to a project is rejected.
+   * `project`: the service keeps such a key within its project.
+   */
+  readonly reach: 'organization' | 'project';
+  /** Rejects keys, whatever their scopes. */
+  readonly usersOnly?: true;
+}
+
+/**
+ * Where the organization of a call comes from:
+ * - `path`: the parameter `id`;
+ * - `api_key`, `project`: the object with the `id` in the path or the query;
+ * - `body`, `query`: the field `organization_id`, or else the caller's own organization;
+ * - `own`: the caller's own organization: the personal one of a user, or the one of the key;
+ * - `each`: the field `organization_id` of the query, or else every organization in which the caller has the scope.
+ */
+export type OrganizationSource = 'path' | 'api_key' | 'project' | 'body' | 'query' | 'own' | 'each';
 
 /** A successful response: a body, nothing, or a stream, which may never end. */
 export interface Success {
@@ -75,6 +98,11 @@ export interface NamedRoute {
 
 export function defineRoute<const R extends Route>(route: R): R {
   return route;
+}
+
+/** Whether the route rejects keys. */
+export function isForUsers({ policy }: Route): boolean {
+  return policy === 'user' || policy === 'operator' || (typeof policy === 'object' && policy.usersOnly === true);
 }
 
 type Part<S> = S extends z.ZodType ? S : z.ZodUndefined;

@@ -72,7 +72,7 @@ export const getApiKeyUsage = defineRoute({
   tag,
   summary: 'Read how an API key was used',
   description,
-  policy: { scope: 'usage:read' },
+  policy: { scope: 'usage:read', organization: 'api_key', reach: 'project' },
   params: z.strictObject({ id: idOf('key') }),
   query: z.strictObject({ ...query, group_by: UsageGrouping.exclude(['api_key']).default('none') }),
   success: { status: 200, body: Usage },
@@ -87,7 +87,7 @@ export const getOrganizationUsage = defineRoute({
   description:
     `${description} Of an organization the hundred endpoints or keys with the most requests are told apart. Keys that ` +
     'were deleted count. A key of a project reads what was counted in that project.',
-  policy: { scope: 'usage:read' },
+  policy: { scope: 'usage:read', organization: 'path', reach: 'project' },
   params: z.strictObject({ id: idOf('org') }),
   query: z.strictObject({
     ...query,

@@ -2,17 +2,16 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
-import { turnOf, turnToTakeAway, type UserPrincipal } from '#libs/auth/principal.js';
+import { turnOf, turnToTakeAway, type OperatorPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { isId } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import { noSuchOrganization } from '#libs/organizations/authorities.service.js';
+import { noSuchOrganization } from '#libs/organizations/missing.js';
 import { OperatorReads } from '#libs/organizations/operator-reads.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
-import type { Turn } from '#libs/admission/change-queues.js';
-import { Changes, type Change } from '#libs/admission/changes.js';
+import { Changes, type Change, type ChangeTurn } from '#libs/admission/changes.js';
 import type { NewEvent } from '#libs/outbox/event.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { containing } from '#libs/platform/patterns.js';
@@ -31,7 +30,7 @@ export class DeploymentService {
 
   /** Oldest first. Recorded only in the deployment's audit log: a list reads no organization in particular. */
   async listOrganizations(
-    operator: UserPrincipal,
+    operator: OperatorPrincipal,
     query: { status: 'active' | 'suspended' | undefined; search: string | undefined },
     page: PageRequest,
   ) {
@@ -53,7 +52,7 @@ export class DeploymentService {
   }
 
   /** Does nothing if the organization is already suspended. */
-  suspend(operator: UserPrincipal, id: string, reason: string | undefined): Promise<Organization> {
+  suspend(operator: OperatorPrincipal, id: string, reason: string | undefined): Promise<Organization> {
     return this.#change(operator, id, turnToTakeAway(operator), (organization, now, record) => {
       if (organization.suspendedAt) return;
       organization.suspendedAt = now;
@@ -62,7 +61,7 @@ export class DeploymentService {
     });
   }
 
-  resume(operator: UserPrincipal, id: string): Promise<Organization> {
+  resume(operator: OperatorPrincipal, id: string): Promise<Organization> {
     return this.#change(operator, id, turnOf(operator), (organization, now, record) => {
       if (!organization.suspendedAt) return;
       organization.suspendedAt = null;
@@ -71,7 +70,7 @@ export class DeploymentService {
     });
   }
 
-  setScopeCeiling(operator: UserPrincipal, id: string, ceiling: string[] | null): Promise<Organization> {
+  setScopeCeiling(operator: OperatorPrincipal, id: string, ceiling: string[] | null): Promise<Organization> {
     return this.#change(operator, id, turnToTakeAway(operator), (organization, now, record) => {
       const changes = changesOf({ scope_ceiling: organization.scopeCeiling ?? null }, { scope_ceiling: ceiling });
       if (Object.keys(changes).length === 0) return;
@@ -83,9 +82,9 @@ export class DeploymentService {
 
   /** Invalidates all earlier decisions about the organization's keys. */
   async #change(
-    operator: UserPrincipal,
+    operator: OperatorPrincipal,
     id: string,
-    turn: Turn,
+    turn: ChangeTurn,
     work: (organization: Organization, now: Date, record: Record) => void,
   ): Promise<Organization> {
     if (id === DEPLOYMENT_ID || (await this.em.fork().count(Organization, { id })) === 0) throw noSuchOrganization();
@@ -98,7 +97,7 @@ export class DeploymentService {
       );
       return organization;
     };
-    return this.changes.inTurn(turn).alter(id, changed, change, DEPLOYMENT_ID);
+    return this.changes.alter(turn, id, changed, change, DEPLOYMENT_ID);
   }
 }
 

@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { PasswordResetsService } from '#libs/auth/password-resets.service.js';
-import { Caller, type UserPrincipal } from '#libs/auth/principal.js';
+import { Caller, type OperatorPrincipal } from '#libs/auth/principal.js';
 import {
   createPasswordReset,
   inviteOperator,
@@ -17,7 +17,6 @@ import type { Organization } from '#libs/organizations/organization.entity.js';
 import { presentInvitationWithLink } from '#libs/organizations/present-invitation.js';
 import { presentOrganization } from '#libs/organizations/present-organization.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { presented } from '#libs/platform/idempotency.js';
 import { pageRequest } from '#libs/platform/pages.js';
 import { DeploymentService } from './deployment.service.js';
 import { OperatorsService } from './operators.service.js';
@@ -33,7 +32,7 @@ export class OperatorsController {
   @Implements(listAllOrganizations)
   async listOrganizations(
     @Input() { query }: RouteInput<typeof listAllOrganizations>,
-    @Caller() caller: UserPrincipal,
+    @Caller() caller: OperatorPrincipal,
   ): Promise<RouteOutput<typeof listAllOrganizations>> {
     const page = pageRequest(query, (text) => isId('org', text));
     const { status, search } = query;
@@ -44,7 +43,7 @@ export class OperatorsController {
   @Implements(suspendOrganization)
   async suspend(
     @Input() { params, body }: RouteInput<typeof suspendOrganization>,
-    @Caller() caller: UserPrincipal,
+    @Caller() caller: OperatorPrincipal,
   ): Promise<RouteOutput<typeof suspendOrganization>> {
     return present(await this.deployment.suspend(caller, params.id, body.reason));
   }
@@ -52,7 +51,7 @@ export class OperatorsController {
   @Implements(resumeOrganization)
   async resume(
     @Input() { params }: RouteInput<typeof resumeOrganization>,
-    @Caller() caller: UserPrincipal,
+    @Caller() caller: OperatorPrincipal,
   ): Promise<RouteOutput<typeof resumeOrganization>> {
     return present(await this.deployment.resume(caller, params.id));
   }
@@ -60,7 +59,7 @@ export class OperatorsController {
   @Implements(setScopeCeiling)
   async setScopeCeiling(
     @Input() { params, body }: RouteInput<typeof setScopeCeiling>,
-    @Caller() caller: UserPrincipal,
+    @Caller() caller: OperatorPrincipal,
   ): Promise<RouteOutput<typeof setScopeCeiling>> {
     return present(await this.deployment.setScopeCeiling(caller, params.id, body.scope_ceiling));
   }
@@ -82,20 +81,20 @@ export class OperatorsController {
   @Implements(inviteOperator)
   invite(
     @Input() { body }: RouteInput<typeof inviteOperator>,
-    @Caller() caller: UserPrincipal,
+    @Caller() caller: OperatorPrincipal,
   ): Promise<RouteOutput<typeof inviteOperator>> {
-    return presented(presentInvitationWithLink, () => this.operators.invite(caller, body.email ?? null));
+    return this.operators.invite(caller, body.email ?? null, presentInvitationWithLink);
   }
 
   @Implements(removeOperator)
-  remove(@Input() { params }: RouteInput<typeof removeOperator>, @Caller() caller: UserPrincipal): Promise<void> {
+  remove(@Input() { params }: RouteInput<typeof removeOperator>, @Caller() caller: OperatorPrincipal): Promise<void> {
     return this.operators.remove(caller, params.id);
   }
 
   @Implements(createPasswordReset)
   async resetPassword(
     @Input() { body }: RouteInput<typeof createPasswordReset>,
-    @Caller() caller: UserPrincipal,
+    @Caller() caller: OperatorPrincipal,
   ): Promise<RouteOutput<typeof createPasswordReset>> {
     const { url, token, expiresAt } = await this.passwordResets.issue(caller, body.email);
     return { url, token, expires_at: expiresAt.toISOString() };

@@ -2,13 +2,14 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { operatorActor, recordOperatorAction } from '#libs/auth/operator-action.js';
 import { lockUsers, withdrawResets } from '#libs/auth/account-access.js';
-import { personOf, turnOf, turnToTakeAway, type UserPrincipal } from '#libs/auth/principal.js';
+import { personOf, turnOf, turnToTakeAway, type OperatorPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { InvitationsService, type InvitationWithLink } from '#libs/organizations/invitations.service.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
+import { respond } from '#libs/platform/idempotency.js';
 import { Changes } from '#libs/admission/changes.js';
 
 const INVITATION_DAYS = 1;
@@ -30,8 +31,12 @@ export class OperatorsService {
       .find(User, { operatorSince: { $ne: null } }, { orderBy: { operatorSince: 'asc', id: 'asc' } });
   }
 
-  async invite(operator: UserPrincipal, email: string | null): Promise<InvitationWithLink> {
-    return this.changes.inTurn(turnOf(operator)).create(DEPLOYMENT_ID, async ({ em, record }) => {
+  async invite<R extends object>(
+    operator: OperatorPrincipal,
+    email: string | null,
+    present: (made: InvitationWithLink) => R,
+  ): Promise<R> {
+    return this.changes.create(turnOf(operator), DEPLOYMENT_ID, async ({ em, record }) => {
       await this.sessions.requireOperatorNow(em, operator);
       const terms = { organizationId: null, role: null, email, days: INVITATION_DAYS };
       const made = this.invitations.issue(em, terms, operator.userId);
@@ -41,7 +46,7 @@ export class OperatorsService {
         organization: { id: DEPLOYMENT_ID },
         data: { role: null, email },
       });
-      return made;
+      return respond(em, operator.context, present(made));
     });
   }
 
@@ -49,34 +54,37 @@ export class OperatorsService {
    * Also withdraws the unused one-time links that the operator made, and those that would make the user an operator
    * again.
    */
-  async remove(operator: UserPrincipal, userId: string): Promise<void> {
+  async remove(operator: OperatorPrincipal, userId: string): Promise<void> {
     const user = await this.em.fork().findOne(User, { id: userId, operatorSince: { $ne: null } });
     if (!user) throw noSuchOperator();
-    const changes = this.changes.inTurn(turnToTakeAway(operator));
-    await changes.create([user.personalOrganizationId, DEPLOYMENT_ID], async (change) => {
-      const { em, record } = change;
-      // Lock all operators, so that two who remove each other at once run one after the other.
-      const known = await em.find(User, { operatorSince: { $ne: null } });
-      const locked = await lockUsers(
-        em,
-        known.map(({ id }) => id),
-      );
-      const operators = locked.filter(({ operatorSince }) => operatorSince);
-      await this.sessions.requireOperatorNow(em, operator);
-      const member = operators.find(({ id }) => id === userId);
-      if (!member) throw noSuchOperator();
-      if (operators.length === 1)
-        throw new DomainError('conflict', 'The last operator stays one; invite another first');
-      member.operatorSince = null;
-      await this.invitations.withdrawAfterOperator(change, member, operatorActor(operator));
-      await withdrawResets(em, { createdBy: userId }, this.clock.now());
-      recordOperatorAction(record, operator, {
-        type: 'user.operator_removed',
-        subject: personOf(user),
-        organization: { id: user.personalOrganizationId },
-        data: {},
-      });
-    });
+    await this.changes.create(
+      turnToTakeAway(operator),
+      [user.personalOrganizationId, DEPLOYMENT_ID],
+      async (change) => {
+        const { em, record } = change;
+        // Lock all operators, so that two who remove each other at once run one after the other.
+        const known = await em.find(User, { operatorSince: { $ne: null } });
+        const locked = await lockUsers(
+          em,
+          known.map(({ id }) => id),
+        );
+        const operators = locked.filter(({ operatorSince }) => operatorSince);
+        await this.sessions.requireOperatorNow(em, operator);
+        const member = operators.find(({ id }) => id === userId);
+        if (!member) throw noSuchOperator();
+        if (operators.length === 1)
+          throw new DomainError('conflict', 'The last operator stays one; invite another first');
+        member.operatorSince = null;
+        await this.invitations.withdrawAfterOperator(change, member, operatorActor(operator));
+        await withdrawResets(em, { createdBy: userId }, this.clock.now());
+        recordOperatorAction(record, operator, {
+          type: 'user.operator_removed',
+          subject: personOf(user),
+          organization: { id: user.personalOrganizationId },
+          data: {},
+        });
+      },
+    );
   }
 }
 

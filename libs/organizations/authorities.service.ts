@@ -1,36 +1,42 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
+import { Authorizer, type NamesOrganization } from '#libs/auth/authorizer.js';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
-import type { ApiKeyPrincipal, Principal, UserPrincipal } from '#libs/auth/principal.js';
+import {
+  homeOrganization,
+  type ApiKeyPrincipal,
+  type OperatorPrincipal,
+  type Principal,
+  type UserPrincipal,
+} from '#libs/auth/principal.js';
 import { isOperators, requireOperator, SessionsService } from '#libs/auth/sessions.service.js';
-import { applicationAuthority, isDeploymentScope, missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
+import type { OrganizationSource, Permission } from '#libs/contract/route.js';
+import { applicationAuthority, isDeploymentScope, type BuiltInScope } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { noteRequirement, RequirementCheck, type Requirement } from '#libs/platform/idempotency.js';
-import { authorityOfRole, beyond, operatorAuthority, type Authority } from './authority.js';
+import { noteRequirement, type Requirement, type RequirementCheck } from '#libs/platform/idempotency.js';
+import { ApiKeyOwners } from './api-key-owners.js';
+import { requireScope, type Authority, type AuthorityInEach, type Need } from './authority.js';
 import { Membership } from './membership.entity.js';
+import { asMissing, noSuchApiKey, noSuchOrganization, noSuchProject } from './missing.js';
 import { OperatorReads } from './operator-reads.js';
 import { Organization } from './organization.entity.js';
+import { Project } from './project.entity.js';
+import { beyond, covers, operatorRights, rightsOfRole, type Rights } from './rights.js';
 
-/**
- * The reach of a call. `organization`: the whole organization; a caller that is limited to a project is rejected.
- * `project`: the call itself keeps such a caller within its project.
- */
-export type Reach = 'organization' | 'project';
-
-/** A requirement that {@link Authorities.requireNow} noted, with the caller's authority at that time. */
-interface MembersRequirement {
-  readonly organizationId: string;
-  readonly scope: BuiltInScope;
-  readonly reach: Reach;
+/** A requirement that {@link Authorities.requireNow} noted, with the caller's rights at that time. */
+interface MembersRequirement extends Omit<Need, 'caller'> {
   /** Its `expiresAt` is a string when it is read from storage. */
-  readonly own: Authority;
+  readonly own: Rights;
 }
 
-/** The rights of a principal in an organization: by role for users, by scope for keys. */
+/**
+ * The rights of a principal in an organization: by role for users, by scope for keys. The guard asks for them before
+ * the handler runs ({@link authorize}). A change asks again within its transaction ({@link requireNow}).
+ */
 @Injectable()
-export class Authorities extends RequirementCheck {
+export class Authorities extends Authorizer implements RequirementCheck {
   readonly #application: readonly string[];
 
   constructor(
@@ -39,83 +45,60 @@ export class Authorities extends RequirementCheck {
     private readonly credentials: CredentialVerifier,
     private readonly sessions: SessionsService,
     private readonly reads: OperatorReads,
+    private readonly apiKeys: ApiKeyOwners,
   ) {
     super();
     this.#application = applicationAuthority(config.settings.APP_SCOPES);
   }
 
-  /**
-   * For reads. If the caller reads as an operator, the organization's audit log records that first.
-   * @throws DomainError `not_found` if the principal has no access at all, so that an id reveals nothing;
-   * `insufficient_scope` if it has access without this scope
-   */
-  async require(
-    em: EntityManager,
-    principal: Principal,
-    scope: BuiltInScope,
-    organizationId: string,
-    reach: Reach = 'organization',
-  ): Promise<Authority> {
-    const own = await this.#of(em, principal, organizationId);
-    if (own && covers(own, scope)) return within(reach, own);
-    if (isOperatorFor(scope, principal)) {
-      if ((await em.count(Organization, { id: organizationId })) === 0) throw noSuchOrganization();
-      await this.reads.record(principal, organizationId);
-      return operatorAuthority;
+  /** If the caller reads as an operator, the organization's audit log records that first. */
+  async authorize(
+    caller: Principal,
+    { scope, organization, reach }: Permission,
+    input: NamesOrganization,
+    isRead: boolean,
+  ): Promise<Authority | AuthorityInEach> {
+    const em = this.em.fork();
+    const named = input.query?.organization_id;
+    if (organization === 'each') {
+      const rightsIn = named
+        ? new Map([[named, await this.#require(em, { caller, organizationId: named, scope, reach }, isRead)]])
+        : await this.#rightsInEach(em, caller, scope);
+      return { caller, rightsIn } as AuthorityInEach;
     }
-    return check(own, scope, reach);
-  }
-
-  /** Like {@link require}, for a change. The operator role gives no rights here. */
-  async requireAsMember(
-    em: EntityManager,
-    principal: Principal,
-    scope: BuiltInScope,
-    organizationId: string,
-    reach: Reach = 'organization',
-  ): Promise<Authority> {
-    return check(await this.#of(em, principal, organizationId), scope, reach);
+    const { organizationId, missing } = await this.#organizationOf(em, caller, organization, input);
+    const need = { caller, organizationId, scope, reach };
+    const rights = await asMissing(missing, () => this.#require(em, need, isRead));
+    return { ...need, rights } as Authority;
   }
 
   /**
    * For a read that goes on, such as a stream: checks the authority again. The audit log has recorded the start of the
    * read. Takes no lock, so that a change which ends the credential never waits for it.
-   * @throws DomainError as {@link require} does, or if the credential has ended
+   * @throws DomainError as {@link authorize} does, or if the credential has ended
    */
-  async requireStill(
-    em: EntityManager,
-    principal: Principal,
-    scope: BuiltInScope,
-    organizationId: string,
-    reach: Reach = 'organization',
-  ): Promise<Authority> {
-    const current = await this.#readAgain(em, principal);
-    const own = await this.#of(em, current, organizationId);
-    if ((!own || !covers(own, scope)) && isOperatorFor(scope, current)) return operatorAuthority;
-    return check(own, scope, reach);
+  async requireStill(em: EntityManager, { caller, organizationId, scope, reach }: Need): Promise<void> {
+    const current = await this.#readAgain(em, caller);
+    const own = await this.#rightsIn(em, current, organizationId);
+    if ((!own || !covers(own, scope)) && isOperatorFor(scope, current)) return;
+    check(own, scope, reach);
   }
 
   /**
-   * Like {@link requireAsMember}, within the transaction of a change: reads the authority again and keeps it from
-   * changing until the commit.
+   * Within the transaction of a change: reads the rights again and keeps them from changing until the commit. The
+   * operator role gives no rights here.
    */
-  async requireNow(
-    em: EntityManager,
-    principal: Principal,
-    scope: BuiltInScope,
-    organizationId: string,
-    reach: Reach = 'organization',
-  ): Promise<Authority> {
-    const current = await this.#reload(em, principal);
-    const own = check(await this.#of(em, current, organizationId, LockMode.PESSIMISTIC_READ), scope, reach);
-    noteRequirement({ organizationId, scope, reach, own } satisfies MembersRequirement);
+  async requireNow(em: EntityManager, { caller, organizationId, scope, reach }: Need): Promise<Rights> {
+    const current = await this.#reload(em, caller);
+    const own = check(await this.#rightsIn(em, current, organizationId, LockMode.PESSIMISTIC_READ), scope, reach);
+    noteRequirement(caller.context, { organizationId, scope, reach, own } satisfies MembersRequirement);
     return own;
   }
 
   /**
-   * Checks, before the response of an earlier change is repeated, that the caller still has all the authority that it
-   * had then. Takes no lock, like {@link requireStill}.
-   * @throws DomainError as {@link require} does, or `beyond_authority` if the authority was narrowed since
+   * Checks, before the response of an earlier change is repeated, that the caller still has all the rights that it had
+   * then. Takes no lock, like {@link requireStill}.
+   * @throws DomainError as {@link authorize} does, or `beyond_authority` if the rights were narrowed since
    */
   async requireAgain(principal: Principal, requirement: Requirement): Promise<void> {
     const em = this.em.fork();
@@ -125,40 +108,56 @@ export class Authorities extends RequirementCheck {
       return;
     }
     const { organizationId, scope, reach, own } = requirement as MembersRequirement;
-    const now = check(await this.#of(em, current, organizationId), scope, reach);
+    const now = check(await this.#rightsIn(em, current, organizationId), scope, reach);
     const lost = beyond(now, { ...own, expiresAt: own.expiresAt && new Date(own.expiresAt) });
     if (lost.length === 0) return;
     throw new DomainError('beyond_authority', `Since the first call your credential has lost ${lost.join(', ')}`);
   }
 
-  /** The organizations in which the principal has the scope, with its authority in each. */
-  async organizationsWith(
+  /** @returns also the error for a caller without access: it must not tell more than that for a missing object */
+  async #organizationOf(
     em: EntityManager,
-    principal: Principal,
-    scope: BuiltInScope,
-  ): Promise<ReadonlyMap<string, Authority>> {
-    const all: [string, Authority][] =
-      principal.type === 'api_key'
-        ? [[principal.organizationId, authorityOfKey(principal)]]
-        : (await em.find(Membership, { userId: principal.userId })).map((membership) => [
-            membership.organizationId,
-            this.#ofMember(membership, principal),
-          ]);
-    return new Map(all.filter(([, authority]) => covers(authority, scope)));
+    caller: Principal,
+    source: Exclude<OrganizationSource, 'each'>,
+    { params, query, body }: NamesOrganization,
+  ): Promise<{ organizationId: string; missing: () => DomainError }> {
+    if (source === 'api_key' || source === 'project') {
+      const id = (params?.id ?? query?.id)!;
+      const missing = source === 'api_key' ? noSuchApiKey : noSuchProject;
+      const organizationId =
+        source === 'api_key'
+          ? await this.apiKeys.organizationOf(id)
+          : (await em.findOne(Project, { id, deletedAt: null }))?.organizationId;
+      if (!organizationId) throw missing();
+      return { organizationId, missing };
+    }
+    const named = { path: params?.id, body: body?.organization_id, query: query?.organization_id, own: undefined };
+    return { organizationId: named[source] ?? homeOrganization(caller), missing: noSuchOrganization };
   }
 
-  /**
-   * The organizations that a list covers: the named one, as {@link require} allows, or all with the scope. The
-   * authority of each limits what the caller sees there.
-   */
-  async covered(
+  async #require(em: EntityManager, need: Need, isRead: boolean): Promise<Rights> {
+    const { caller, organizationId, scope, reach } = need;
+    const own = await this.#rightsIn(em, caller, organizationId);
+    if ((own && covers(own, scope)) || !isRead || !isOperatorFor(scope, caller)) return check(own, scope, reach);
+    if ((await em.count(Organization, { id: organizationId })) === 0) throw noSuchOrganization();
+    await this.reads.record(caller, organizationId);
+    return operatorRights;
+  }
+
+  /** The organizations in which the principal has the scope, with its rights in each. */
+  async #rightsInEach(
     em: EntityManager,
     principal: Principal,
     scope: BuiltInScope,
-    organizationId: string | undefined,
-  ): Promise<ReadonlyMap<string, Authority>> {
-    if (organizationId === undefined) return this.organizationsWith(em, principal, scope);
-    return new Map([[organizationId, await this.require(em, principal, scope, organizationId, 'project')]]);
+  ): Promise<ReadonlyMap<string, Rights>> {
+    const all: [string, Rights][] =
+      principal.type === 'api_key'
+        ? [[principal.organizationId, rightsOfKey(principal)]]
+        : (await em.find(Membership, { userId: principal.userId })).map((membership) => [
+            membership.organizationId,
+            this.#rightsOfMember(membership, principal),
+          ]);
+    return new Map(all.filter(([, rights]) => covers(rights, scope)));
   }
 
   #reload(em: EntityManager, principal: Principal): Promise<Principal> {
@@ -169,27 +168,27 @@ export class Authorities extends RequirementCheck {
     return principal.type === 'user' ? this.sessions.readAgain(em, principal) : this.credentials.reload(em, principal);
   }
 
-  async #of(
+  async #rightsIn(
     em: EntityManager,
     principal: Principal,
     organizationId: string,
     lockMode: LockMode.NONE | LockMode.PESSIMISTIC_READ = LockMode.NONE,
-  ): Promise<Authority | null> {
+  ): Promise<Rights | null> {
     if (principal.type === 'api_key') {
-      return principal.organizationId === organizationId ? authorityOfKey(principal) : null;
+      return principal.organizationId === organizationId ? rightsOfKey(principal) : null;
     }
     const membership = await em.findOne(Membership, { organizationId, userId: principal.userId }, { lockMode });
-    return membership && this.#ofMember(membership, principal);
+    return membership && this.#rightsOfMember(membership, principal);
   }
 
-  #ofMember({ role, userId }: Membership, { operator }: UserPrincipal): Authority {
-    const authority = authorityOfRole(role, userId, this.#application);
-    return operator ? { ...authority, grants: ['deployment:verify'] } : authority;
+  #rightsOfMember({ role, userId }: Membership, { operator }: UserPrincipal): Rights {
+    const rights = rightsOfRole(role, userId, this.#application);
+    return operator ? { ...rights, grants: ['deployment:verify'] } : rights;
   }
 }
 
 /** A key cannot hand on deployment scopes. Only operators can. */
-function authorityOfKey(key: ApiKeyPrincipal): Authority {
+function rightsOfKey(key: ApiKeyPrincipal): Rights {
   const { environment, expiresAt, projectId, allowedIps, rateLimits, accountableUserId, ownKeysOnly } = key;
   return {
     scopes: key.scopes.filter((scope) => !isDeploymentScope(scope)),
@@ -203,38 +202,15 @@ function authorityOfKey(key: ApiKeyPrincipal): Authority {
   };
 }
 
-function isOperatorFor(scope: BuiltInScope, principal: Principal): principal is UserPrincipal {
-  return principal.type === 'user' && principal.operator && covers(operatorAuthority, scope);
+function isOperatorFor(scope: BuiltInScope, principal: Principal): principal is OperatorPrincipal {
+  return principal.type === 'user' && principal.operator && covers(operatorRights, scope);
 }
 
-function covers(authority: Authority, scope: BuiltInScope): boolean {
-  return missingScopes(authority.scopes, [scope]).length === 0;
-}
-
-function check(authority: Authority | null, scope: BuiltInScope, reach: Reach): Authority {
-  if (!authority) throw noSuchOrganization();
-  if (!covers(authority, scope)) throw new DomainError('insufficient_scope', `This needs ${scope}`, { scope });
-  return within(reach, authority);
-}
-
-function within(reach: Reach, authority: Authority): Authority {
-  if (reach === 'organization' && authority.projectId) {
+function check(own: Rights | null, scope: BuiltInScope, reach: Permission['reach']): Rights {
+  if (!own) throw noSuchOrganization();
+  requireScope(own, scope);
+  if (reach === 'organization' && own.projectId) {
     throw new DomainError('wrong_project', 'The key is limited to a project, and this is about the whole organization');
   }
-  return authority;
-}
-
-/**
- * Replaces `not_found` for an organization: a caller without access to it gets the same error as for a missing object.
- */
-export async function asMissing<T>(missing: () => DomainError, require: () => Promise<T>): Promise<T> {
-  try {
-    return await require();
-  } catch (error) {
-    throw error instanceof DomainError && error.code === 'not_found' ? missing() : error;
-  }
-}
-
-export function noSuchOrganization(): DomainError {
-  return new DomainError('not_found', 'There is no such organization');
+  return own;
 }

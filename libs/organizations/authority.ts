@@ -1,81 +1,58 @@
-import type { Environment } from '#libs/contract/api-keys.js';
-import { isWithin } from '#libs/contract/networks.js';
-import type { Role } from '#libs/contract/organizations.js';
-import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
-import { operatorScopes, scopesOfRole } from '#libs/contract/roles.js';
-import { missingScopes } from '#libs/contract/scopes.js';
+import { createParamDecorator } from '@nestjs/common';
+import type { Principal } from '#libs/auth/principal.js';
+import type { Permission } from '#libs/contract/route.js';
+import type { BuiltInScope } from '#libs/contract/scopes.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { covers, type Rights } from './rights.js';
 
-/** The rights of a caller in one organization, which are the most that it can hand on to a key. */
-export interface Authority {
-  readonly scopes: readonly string[];
-  /** Scopes that it can hand on but not use. */
-  readonly grants: readonly string[];
-  /** Null for a user, who may create keys of either environment. */
-  readonly environment: Environment | null;
-  /** Null for no end. */
-  readonly expiresAt: Date | null;
-  /** The only project that it may access, or null for no limit. */
-  readonly projectId: string | null;
-  /** Addresses from which it may be used. Empty for any. */
-  readonly allowedIps: readonly string[];
-  /** Empty for no limit. */
-  readonly rateLimits: readonly RateLimit[];
-  /** The user whose keys it manages, or null for all keys. */
-  readonly keysOf: string | null;
+/** What a call needs: a scope in an organization, for the caller. */
+export interface Need<P extends Principal = Principal> {
+  readonly caller: P;
+  readonly organizationId: string;
+  readonly scope: BuiltInScope;
+  readonly reach: Permission['reach'];
 }
 
-export function authorityOfRole(role: Role, userId: string, application: readonly string[]): Authority {
-  return {
-    ...unlimited,
-    scopes: scopesOfRole[role](application),
-    keysOf: role === 'developer' ? userId : null,
-  };
+declare const checked: unique symbol;
+
+/**
+ * A need that the caller met when the call arrived, with the caller's rights at that time. Only `Authorities` makes
+ * one, before the handler runs: a service that takes one cannot be called without the check.
+ */
+export interface Authority<P extends Principal = Principal> extends Need<P> {
+  readonly [checked]: true;
+  readonly rights: Rights;
 }
 
-const unlimited = {
-  grants: [],
-  environment: null,
-  expiresAt: null,
-  projectId: null,
-  allowedIps: [],
-  rateLimits: [],
-  keysOf: null,
-} as const;
-
-export const operatorAuthority: Authority = {
-  ...unlimited,
-  scopes: operatorScopes,
-};
-
-/** Describes how the wanted authority exceeds the caller's own. Empty if it does not. */
-export function beyond(own: Authority, wanted: Authority): string[] {
-  return [
-    ...missingScopes([...own.scopes, ...own.grants], wanted.scopes).map((scope) => `scope ${scope}`),
-    ...(own.environment && wanted.environment !== own.environment ? [`environment ${wanted.environment}`] : []),
-    ...(own.expiresAt && (!wanted.expiresAt || wanted.expiresAt > own.expiresAt)
-      ? [`an expiry after ${own.expiresAt.toISOString()}`]
-      : []),
-    ...(own.projectId && wanted.projectId !== own.projectId
-      ? [wanted.projectId ? `project ${wanted.projectId}` : 'the whole organization']
-      : []),
-    ...(areWithin(wanted.allowedIps, own.allowedIps) ? [] : [`addresses outside ${own.allowedIps.join(', ')}`]),
-    ...own.rateLimits
-      .filter((limit) => !isKept(limit, wanted.rateLimits))
-      .map((limit) => `a rate beyond ${formatRateLimit(limit)}`),
-    ...(own.keysOf && managesKeys(wanted) && wanted.keysOf !== own.keysOf ? ["other people's keys"] : []),
-  ];
+/** The same for a call that concerns several organizations: those in which the caller has the scope. */
+export interface AuthorityInEach {
+  readonly [checked]: true;
+  readonly caller: Principal;
+  readonly rightsIn: ReadonlyMap<string, Rights>;
 }
 
-function areWithin(inner: readonly string[], outer: readonly string[]): boolean {
-  if (outer.length === 0) return true;
-  return inner.length > 0 && inner.every((network) => outer.some((wider) => isWithin(network, wider)));
+/** The {@link Authority} that the guard found, or the {@link AuthorityInEach} if the route names the source `each`. */
+export const Authorized = createParamDecorator((_: unknown, context) => {
+  const { authority } = context.switchToHttp().getRequest<{ authority?: object }>();
+  if (!authority) throw new Error('The route of this handler declares no permission');
+  return authority;
+});
+
+/**
+ * The same authority for another scope.
+ * @throws DomainError `insufficient_scope` if the caller's rights do not include it
+ */
+export function withScope<P extends Principal>(authority: Authority<P>, scope: BuiltInScope): Authority<P> {
+  requireScope(authority.rights, scope);
+  return { ...authority, scope };
 }
 
-/** Whether one of the wanted limits is at least as strict, over at least as long a window. */
-function isKept(own: RateLimit, wanted: readonly RateLimit[]): boolean {
-  return wanted.some(({ limit, window_seconds: seconds }) => limit <= own.limit && seconds >= own.window_seconds);
+/** @throws DomainError `insufficient_scope` */
+export function requireScope(rights: Rights, scope: BuiltInScope): void {
+  if (!covers(rights, scope)) throw new DomainError('insufficient_scope', `This needs ${scope}`, { scope });
 }
 
-function managesKeys(authority: Authority): boolean {
-  return missingScopes(authority.scopes, ['api-keys:manage']).length === 0;
+/** An authority in one organization, for a service that takes several. */
+export function onlyIn({ caller, organizationId, rights }: Authority): AuthorityInEach {
+  return { caller, rightsIn: new Map([[organizationId, rights]]) } as unknown as AuthorityInEach;
 }

@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
-import { turnOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { turnOf, type OperatorPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { newId } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -10,9 +10,11 @@ import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes, type Change } from '#libs/admission/changes.js';
+import { respond } from '#libs/platform/idempotency.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
-import { Authorities, noSuchOrganization } from './authorities.service.js';
+import type { Authority } from './authority.js';
 import { Credit, CreditGrant } from './credit.entity.js';
+import { noSuchOrganization } from './missing.js';
 import { Organization } from './organization.entity.js';
 
 /** Default for `lowBelow`, as a share of the balance after a grant. */
@@ -27,20 +29,16 @@ export class CreditsService {
     private readonly config: Config,
     private readonly changes: Changes,
     private readonly sessions: SessionsService,
-    private readonly authorities: Authorities,
   ) {}
 
   /** Null for an organization that is not metered. */
-  async get(principal: Principal, organizationId: string): Promise<Credit | null> {
-    const em = this.em.fork();
-    await this.authorities.require(em, principal, 'usage:read', organizationId);
-    return em.findOne(Credit, { organizationId });
+  async get({ organizationId }: Authority): Promise<Credit | null> {
+    return this.em.fork().findOne(Credit, { organizationId });
   }
 
   /** Newest first. */
-  async listGrants(principal: Principal, organizationId: string, page: PageRequest) {
+  async listGrants({ organizationId }: Authority, page: PageRequest) {
     const em = this.em.fork();
-    await this.authorities.require(em, principal, 'usage:read', organizationId);
     const found = await em.find(
       CreditGrant,
       { organizationId, ...(page.after && { id: { $lt: page.after } }) },
@@ -54,11 +52,12 @@ export class CreditsService {
    * The first grant starts the metering, which invalidates decisions that were made without a charge. Later grants
    * invalidate none.
    */
-  async grant(
-    operator: UserPrincipal,
+  async grant<R extends object>(
+    operator: OperatorPrincipal,
     organizationId: string,
     input: { amount: number; reason: string | null; lowBelow: number | undefined },
-  ): Promise<CreditGrant> {
+    present: (grant: CreditGrant) => R,
+  ): Promise<R> {
     const isMetered = (await this.em.fork().count(Credit, { organizationId })) > 0;
     return this.#change(
       operator,
@@ -77,13 +76,13 @@ export class CreditsService {
           organization,
           data: { amount, balance: balanceAfter, reason: reason ?? null },
         });
-        return grant;
+        return respond(em, operator.context, present(grant));
       },
     );
   }
 
   /** Does nothing if there is no balance. */
-  async remove(operator: UserPrincipal, organizationId: string): Promise<void> {
+  async remove(operator: OperatorPrincipal, organizationId: string): Promise<void> {
     await this.#change(operator, organizationId, 'ends', async ({ em, record }, organization) => {
       const credit = await lock(em, organizationId);
       if (!credit) return;
@@ -113,7 +112,7 @@ export class CreditsService {
 
   /** @param metering the effect on metering; its start and its end invalidate earlier decisions */
   async #change<T>(
-    operator: UserPrincipal,
+    operator: OperatorPrincipal,
     id: string,
     metering: 'begins' | 'goes on' | 'ends',
     work: (change: Change, organization: Organization) => Promise<T>,
@@ -123,10 +122,9 @@ export class CreditsService {
       await this.sessions.requireOperatorNow(change.em, operator);
       return work(change, await change.em.findOneOrFail(Organization, id));
     };
-    const changes = this.changes.inTurn(turnOf(operator));
     return metering === 'goes on'
-      ? changes.create([id, DEPLOYMENT_ID], change)
-      : changes.alter(id, { kind: 'organization', id }, change, DEPLOYMENT_ID);
+      ? this.changes.create(turnOf(operator), [id, DEPLOYMENT_ID], change)
+      : this.changes.alter(turnOf(operator), id, { kind: 'organization', id }, change, DEPLOYMENT_ID);
   }
 
   /** @param known the locked balance, or null if there is none yet */

@@ -13,8 +13,10 @@ import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes, type Change } from '#libs/admission/changes.js';
+import { respond } from '#libs/platform/idempotency.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { Authorities } from './authorities.service.js';
+import type { Authority } from './authority.js';
 import { isHigher, mayAssign } from '#libs/contract/roles.js';
 import { Invitation } from './invitation.entity.js';
 import { Membership } from './membership.entity.js';
@@ -56,15 +58,15 @@ export class InvitationsService {
     private readonly limits: OrganizationLimits,
   ) {}
 
-  async create(
-    principal: UserPrincipal,
-    organizationId: string,
+  async create<R extends object>(
+    authority: Authority<UserPrincipal>,
     { role, email }: { role: Role; email: string | null },
-  ): Promise<InvitationWithLink> {
-    await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
-    return this.changes.inTurn(turnOf(principal)).create(organizationId, async ({ em, record }) => {
-      await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
-      const own = await em.findOneOrFail(Membership, { organizationId, userId: principal.userId });
+    present: (made: InvitationWithLink) => R,
+  ): Promise<R> {
+    const { caller, organizationId } = authority;
+    return this.changes.create(turnOf(caller), organizationId, async ({ em, record }) => {
+      await this.authorities.requireNow(em, authority);
+      const own = await em.findOneOrFail(Membership, { organizationId, userId: caller.userId });
       if (!mayAssign(own.role, role)) throw new DomainError('beyond_authority', 'Only owners may invite owners');
       const { personal } = await em.findOneOrFail(Organization, organizationId);
       if (personal) throw new DomainError('conflict', 'A personal organization has one member; create another one');
@@ -72,14 +74,14 @@ export class InvitationsService {
         throw new DomainError('conflict', `${email} is a member already`);
       }
       await this.limits.refuseAnotherInvitation(em, organizationId);
-      const made = this.issue(em, { organizationId, role, email, days: MEMBER_DAYS }, principal.userId);
+      const made = this.issue(em, { organizationId, role, email, days: MEMBER_DAYS }, caller.userId);
       record({
         type: 'invitation.created',
         subject: made.invitation.id,
-        actor: actorOf(principal),
+        actor: actorOf(caller),
         data: { role, email },
       });
-      return made;
+      return respond(em, caller.context, present(made));
     });
   }
 
@@ -99,9 +101,8 @@ export class InvitationsService {
   }
 
   /** Only invitations that can still be accepted, oldest first. */
-  async list(principal: UserPrincipal, organizationId: string, page: PageRequest) {
+  async list({ organizationId }: Authority, page: PageRequest) {
     const em = this.em.fork();
-    await this.authorities.require(em, principal, 'organizations:write', organizationId);
     const open = { organizationId, acceptedAt: null, revokedAt: null, expiresAt: { $gt: this.clock.now() } };
     const [found, total] = await Promise.all([
       em.find(
@@ -116,17 +117,17 @@ export class InvitationsService {
   }
 
   /** Does nothing the second time. An accepted invitation cannot be revoked. */
-  async revoke(principal: UserPrincipal, organizationId: string, id: string): Promise<void> {
-    await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
-    await this.changes.inTurn(turnToTakeAway(principal)).create(organizationId, async (change) => {
-      await this.authorities.requireNow(change.em, principal, 'organizations:write', organizationId);
+  async revoke(authority: Authority, id: string): Promise<void> {
+    const { caller, organizationId } = authority;
+    await this.changes.create(turnToTakeAway(caller), organizationId, async (change) => {
+      await this.authorities.requireNow(change.em, authority);
       const invitation = await change.em.findOne(
         Invitation,
         { id, organizationId, acceptedAt: null },
         { lockMode: LockMode.PESSIMISTIC_WRITE },
       );
       if (!invitation) throw new DomainError('not_found', 'There is no such invitation');
-      this.#withdraw(change, invitation, actorOf(principal));
+      this.#withdraw(change, invitation, actorOf(caller));
     });
   }
 
@@ -181,7 +182,7 @@ export class InvitationsService {
   async accept(principal: UserPrincipal, token: string): Promise<Accepted> {
     const { organizationId } = await this.findOpen(this.em.fork(), token, principal.email);
     const organizationIds = organizationId ? [organizationId] : [principal.personalOrganizationId, DEPLOYMENT_ID];
-    return this.changes.inTurn(turnOf(principal)).create(organizationIds, async (change) => {
+    return this.changes.create(turnOf(principal), organizationIds, async (change) => {
       const [user] = await lockUsers(change.em, [principal.userId]);
       await this.sessions.reload(change.em, principal);
       return this.redeem(change, token, user!);

@@ -1,5 +1,5 @@
 import { Controller } from '@nestjs/common';
-import { Caller, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { Caller, type UserPrincipal } from '#libs/auth/principal.js';
 import { isId } from '#libs/contract/ids.js';
 import {
   acceptInvitation,
@@ -13,8 +13,8 @@ import {
 } from '#libs/contract/members.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { presented } from '#libs/platform/idempotency.js';
 import { pageRequest } from '#libs/platform/pages.js';
+import { Authorized, type Authority } from './authority.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersService, type MemberView } from './members.service.js';
 import { presentInvitation, presentInvitationWithLink } from './present-invitation.js';
@@ -28,56 +28,56 @@ export class MembersController {
 
   @Implements(listMembers)
   async list(
-    @Input() { params, query }: RouteInput<typeof listMembers>,
-    @Caller() caller: Principal,
+    @Input() { query }: RouteInput<typeof listMembers>,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof listMembers>> {
     const page = pageRequest(query, (text) => isId('user', text));
-    const { data, total, nextCursor } = await this.members.list(caller, params.id, page);
+    const { data, total, nextCursor } = await this.members.list(authority, page);
     return { data: data.map(present), total, next_cursor: nextCursor };
   }
 
   @Implements(updateMember)
   async update(
     @Input() { params, body }: RouteInput<typeof updateMember>,
-    @Caller() caller: UserPrincipal,
+    @Authorized() authority: Authority<UserPrincipal>,
   ): Promise<RouteOutput<typeof updateMember>> {
-    return present(await this.members.setRole(caller, params.id, params.user_id, body.role));
+    return present(await this.members.setRole(authority, params.user_id, body.role));
   }
 
   @Implements(removeMember)
   async remove(
     @Input() { params, query }: RouteInput<typeof removeMember>,
-    @Caller() caller: UserPrincipal,
+    @Authorized() authority: Authority<UserPrincipal>,
   ): Promise<RouteOutput<typeof removeMember>> {
     const revokeKeys = query.revoke_keys === 'true';
-    return { revoked_api_keys: await this.members.remove(caller, params.id, params.user_id, revokeKeys) };
+    return { revoked_api_keys: await this.members.remove(authority, params.user_id, revokeKeys) };
   }
 
   @Implements(createInvitation)
   invite(
-    @Input() { params, body }: RouteInput<typeof createInvitation>,
-    @Caller() caller: UserPrincipal,
+    @Input() { body }: RouteInput<typeof createInvitation>,
+    @Authorized() authority: Authority<UserPrincipal>,
   ): Promise<RouteOutput<typeof createInvitation>> {
     const terms = { role: body.role, email: body.email ?? null };
-    return presented(presentInvitationWithLink, () => this.invitations.create(caller, params.id, terms));
+    return this.invitations.create(authority, terms, presentInvitationWithLink);
   }
 
   @Implements(listInvitations)
   async listInvitations(
-    @Input() { params, query }: RouteInput<typeof listInvitations>,
-    @Caller() caller: UserPrincipal,
+    @Input() { query }: RouteInput<typeof listInvitations>,
+    @Authorized() authority: Authority<UserPrincipal>,
   ): Promise<RouteOutput<typeof listInvitations>> {
     const page = pageRequest(query, (text) => isId('inv', text));
-    const { data, total, nextCursor } = await this.invitations.list(caller, params.id, page);
+    const { data, total, nextCursor } = await this.invitations.list(authority, page);
     return { data: data.map(presentInvitation), total, next_cursor: nextCursor };
   }
 
   @Implements(revokeInvitation)
   revokeInvitation(
     @Input() { params }: RouteInput<typeof revokeInvitation>,
-    @Caller() caller: UserPrincipal,
+    @Authorized() authority: Authority<UserPrincipal>,
   ): Promise<void> {
-    return this.invitations.revoke(caller, params.id, params.invitation_id);
+    return this.invitations.revoke(authority, params.invitation_id);
   }
 
   @Implements(describeInvitation)

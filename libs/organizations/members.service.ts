@@ -1,7 +1,7 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { actorOf, personOf, turnToTakeAway, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { actorOf, personOf, turnToTakeAway, type UserPrincipal } from '#libs/auth/principal.js';
 import { User } from '#libs/auth/user.entity.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { DomainError } from '#libs/platform/errors.js';
@@ -9,6 +9,7 @@ import { Changes } from '#libs/admission/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { ApiKeyRevocation } from './api-key-revocation.js';
 import { Authorities } from './authorities.service.js';
+import { withScope, type Authority } from './authority.js';
 import { mayAssign } from '#libs/contract/roles.js';
 import { InvitationsService } from './invitations.service.js';
 import { Membership } from './membership.entity.js';
@@ -32,9 +33,8 @@ export class MembersService {
     private readonly apiKeys: ApiKeyRevocation,
   ) {}
 
-  async list(principal: Principal, organizationId: string, page: PageRequest) {
+  async list({ organizationId }: Authority, page: PageRequest) {
     const em = this.em.fork();
-    await this.authorities.require(em, principal, 'organizations:read', organizationId);
     const found = await em.find(
       Membership,
       { organizationId, ...(page.after && { userId: { $gt: page.after } }) },
@@ -50,63 +50,72 @@ export class MembersService {
     };
   }
 
-  async setRole(principal: UserPrincipal, organizationId: string, userId: string, role: Role): Promise<MemberView> {
-    await this.authorities.require(this.em.fork(), principal, 'organizations:write', organizationId);
-    const changes = this.changes.inTurn(turnToTakeAway(principal));
-    return changes.alter(organizationId, { kind: 'member', id: userId }, async (change) => {
-      const { em, record } = change;
-      await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
-      const { own, member, user } = await this.#find(em, principal, organizationId, userId);
-      refuseBeyond(own, member.role);
-      refuseBeyond(own, role);
-      const before = member.role;
-      if (before !== role) {
-        if (before === 'owner') await refuseLastOwner(em, organizationId);
-        member.role = role;
-        await this.invitations.withdrawAfter(change, organizationId, user, role, actorOf(principal));
-        record({
-          type: 'member.role_changed',
-          subject: personOf(user),
-          actor: actorOf(principal),
-          data: { before, after: role },
-        });
-      }
-      return { membership: member, user };
-    });
+  async setRole(authority: Authority<UserPrincipal>, userId: string, role: Role): Promise<MemberView> {
+    const { caller, organizationId } = authority;
+    return this.changes.alter(
+      turnToTakeAway(caller),
+      organizationId,
+      { kind: 'member', id: userId },
+      async (change) => {
+        const { em, record } = change;
+        await this.authorities.requireNow(em, authority);
+        const { own, member, user } = await this.#find(em, authority, userId);
+        refuseBeyond(own, member.role);
+        refuseBeyond(own, role);
+        const before = member.role;
+        if (before !== role) {
+          if (before === 'owner') await refuseLastOwner(em, organizationId);
+          member.role = role;
+          await this.invitations.withdrawAfter(change, organizationId, user, role, actorOf(caller));
+          record({
+            type: 'member.role_changed',
+            subject: personOf(user),
+            actor: actorOf(caller),
+            data: { before, after: role },
+          });
+        }
+        return { membership: member, user };
+      },
+    );
   }
 
   /**
    * A caller with the right may remove others. Every member but the last owner may leave.
    * @returns how many keys were revoked
    */
-  async remove(principal: UserPrincipal, organizationId: string, userId: string, revokeKeys: boolean): Promise<number> {
-    const scope = userId === principal.userId ? 'organizations:read' : 'organizations:write';
-    await this.authorities.requireAsMember(this.em.fork(), principal, scope, organizationId);
-    const changes = this.changes.inTurn(turnToTakeAway(principal));
-    return changes.alter(organizationId, { kind: 'member', id: userId }, async (change) => {
-      const { em, record } = change;
-      await this.authorities.requireNow(em, principal, scope, organizationId);
-      const { own, member, user } = await this.#find(em, principal, organizationId, userId);
-      if (userId !== principal.userId) refuseBeyond(own, member.role);
-      if (member.role === 'owner') await refuseLastOwner(em, organizationId);
-      const actor = actorOf(principal);
-      const revoked = revokeKeys
-        ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor)
-        : { revoked_api_keys: 0 };
-      await this.invitations.withdrawAfter(change, organizationId, user, null, actor);
-      em.remove(member);
-      record({
-        type: 'member.removed',
-        subject: personOf(user),
-        actor,
-        data: { role: member.role, ...revoked },
-      });
-      return revoked.revoked_api_keys;
-    });
+  async remove(authority: Authority<UserPrincipal>, userId: string, revokeKeys: boolean): Promise<number> {
+    const { caller, organizationId } = authority;
+    const isLeaving = userId === caller.userId;
+    const needed = isLeaving ? authority : withScope(authority, 'organizations:write');
+    return this.changes.alter(
+      turnToTakeAway(caller),
+      organizationId,
+      { kind: 'member', id: userId },
+      async (change) => {
+        const { em, record } = change;
+        await this.authorities.requireNow(em, needed);
+        const { own, member, user } = await this.#find(em, authority, userId);
+        if (!isLeaving) refuseBeyond(own, member.role);
+        if (member.role === 'owner') await refuseLastOwner(em, organizationId);
+        const actor = actorOf(caller);
+        const revoked = revokeKeys
+          ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor)
+          : { revoked_api_keys: 0 };
+        await this.invitations.withdrawAfter(change, organizationId, user, null, actor);
+        em.remove(member);
+        record({
+          type: 'member.removed',
+          subject: personOf(user),
+          actor,
+          data: { role: member.role, ...revoked },
+        });
+        return revoked.revoked_api_keys;
+      },
+    );
   }
 
-  async #find(em: EntityManager, principal: UserPrincipal, organizationId: string, userId: string) {
-    const own = await em.findOneOrFail(Membership, { organizationId, userId: principal.userId });
+  async #find(em: EntityManager, { caller, organizationId }: Authority<UserPrincipal>, userId: string) {
+    const own = await em.findOneOrFail(Membership, { organizationId, userId: caller.userId });
     const member = await em.findOne(
       Membership,
       { organizationId, userId },

@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { recordOperatorAction } from '#libs/auth/operator-action.js';
-import { turnOf, type UserPrincipal } from '#libs/auth/principal.js';
+import { turnOf, type OperatorPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Changes, type Change } from '#libs/admission/changes.js';
-import { apartFromTheCall } from '#libs/platform/idempotency.js';
-import { endpointAsked, requestContext } from '#libs/platform/request-context.js';
+import { endpointOf } from '#libs/platform/request-context.js';
 import { Organization } from './organization.entity.js';
 
-type Read = ReturnType<typeof endpointAsked> & { readonly request_id: string };
+type Read = ReturnType<typeof endpointOf> & { readonly request_id: string };
 
 /** The calls of one page view. */
 interface View {
@@ -43,9 +42,9 @@ export class OperatorReads {
   ) {}
 
   /** Returns when the read is stored. @throws DomainError if the caller is no longer an operator */
-  record(operator: UserPrincipal, organizationId: string): Promise<void> {
-    const { requestId, ip, userAgent } = requestContext();
-    const read = { ...endpointAsked(), request_id: requestId };
+  record(operator: OperatorPrincipal, organizationId: string): Promise<void> {
+    const { requestId, ip, userAgent } = operator.context;
+    const read = { ...endpointOf(operator.context), request_id: requestId };
     // One event has one origin.
     const key = JSON.stringify([operator.sessionId, organizationId, ip, userAgent]);
     const known = this.#gathering.get(key);
@@ -75,7 +74,7 @@ export class OperatorReads {
     }
   }
 
-  async #store(operator: UserPrincipal, organizationId: string, reads: readonly Read[]): Promise<void> {
+  async #store(operator: OperatorPrincipal, organizationId: string, reads: readonly Read[]): Promise<void> {
     const change = async ({ em, record }: Change) => {
       await this.sessions.requireOperatorNow(em, operator);
       const { method, path, route } = reads[0]!;
@@ -86,7 +85,6 @@ export class OperatorReads {
         data: { method, path, ...(route && { route }), ...(reads.length > 1 && { reads: [...reads] }) },
       });
     };
-    const changes = this.changes.inTurn(turnOf(operator));
-    await apartFromTheCall(() => changes.create([organizationId, DEPLOYMENT_ID], change));
+    await this.changes.create(turnOf(operator), [organizationId, DEPLOYMENT_ID], change);
   }
 }

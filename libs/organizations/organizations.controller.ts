@@ -1,6 +1,6 @@
-import { Controller, Res } from '@nestjs/common';
-import type { FastifyReply } from 'fastify';
-import { Caller, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
+import { Controller, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { Caller, type UserPrincipal } from '#libs/auth/principal.js';
 import { register } from '#libs/contract/auth.js';
 import { isId } from '#libs/contract/ids.js';
 import {
@@ -12,8 +12,8 @@ import {
 import { etagOf } from '#libs/contract/preconditions.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { presented } from '#libs/platform/idempotency.js';
 import { pageRequest } from '#libs/platform/pages.js';
+import { Authorized, type Authority, type AuthorityInEach } from './authority.js';
 import { OrganizationsService, type OrganizationView } from './organizations.service.js';
 import { presentOrganization } from './present-organization.js';
 import { RegistrationService } from './registration.service.js';
@@ -26,8 +26,11 @@ export class OrganizationsController {
   ) {}
 
   @Implements(register)
-  async register(@Input() { body }: RouteInput<typeof register>): Promise<RouteOutput<typeof register>> {
-    const { user, organization } = await this.registration.register({
+  async register(
+    @Input() { body }: RouteInput<typeof register>,
+    @Req() { context }: FastifyRequest,
+  ): Promise<RouteOutput<typeof register>> {
+    const { user, organization } = await this.registration.register(context, {
       ...body,
       invitationToken: body.invitation_token,
     });
@@ -42,35 +45,34 @@ export class OrganizationsController {
     @Input() { body }: RouteInput<typeof createOrganization>,
     @Caller() caller: UserPrincipal,
   ): Promise<RouteOutput<typeof createOrganization>> {
-    return presented(presentOrganization, () => this.organizations.create(caller, body.name));
+    return this.organizations.create(caller, body.name, presentOrganization);
   }
 
   @Implements(listOrganizations)
   async list(
     @Input() { query }: RouteInput<typeof listOrganizations>,
-    @Caller() caller: Principal,
+    @Authorized() authority: AuthorityInEach,
   ): Promise<RouteOutput<typeof listOrganizations>> {
     const page = pageRequest(query, (text) => isId('org', text));
-    const { data, total, nextCursor } = await this.organizations.list(caller, page);
+    const { data, total, nextCursor } = await this.organizations.list(authority, page);
     return { data: data.map(presentOrganization), total, next_cursor: nextCursor };
   }
 
   @Implements(getOrganization)
   async get(
-    @Input() { params }: RouteInput<typeof getOrganization>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof getOrganization>> {
-    return presentTagged(reply, await this.organizations.get(caller, params.id));
+    return presentTagged(reply, await this.organizations.get(authority));
   }
 
   @Implements(updateOrganization)
   async update(
-    @Input() { params, headers, body }: RouteInput<typeof updateOrganization>,
-    @Caller() caller: Principal,
+    @Input() { headers, body }: RouteInput<typeof updateOrganization>,
+    @Authorized() authority: Authority,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof updateOrganization>> {
-    return presentTagged(reply, await this.organizations.rename(caller, params.id, body, headers['if-match']));
+    return presentTagged(reply, await this.organizations.rename(authority, body, headers['if-match']));
   }
 }
 

@@ -8,9 +8,11 @@ import { newId } from '#libs/contract/ids.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Changes } from '#libs/admission/changes.js';
+import { respond } from '#libs/platform/idempotency.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
 import { Authorities } from './authorities.service.js';
+import type { Authority, AuthorityInEach } from './authority.js';
 import { CreditsService } from './credits.service.js';
 import { Membership } from './membership.entity.js';
 import { OrganizationLimits } from './organization-limits.js';
@@ -34,10 +36,14 @@ export class OrganizationsService {
     private readonly limits: OrganizationLimits,
   ) {}
 
-  async create(principal: UserPrincipal, name: string): Promise<OrganizationView> {
+  async create<R extends object>(
+    principal: UserPrincipal,
+    name: string,
+    present: (view: OrganizationView) => R,
+  ): Promise<R> {
     const id = newId('org', this.clock.now());
     // By person: each user chooses how many organizations to have.
-    return this.changes.inTurn(turnOf(principal)).create(id, async (change) => {
+    return this.changes.create(turnOf(principal), id, async (change) => {
       const { em, record } = change;
       await lockUsers(em, [principal.userId]);
       await this.sessions.reload(em, principal);
@@ -54,7 +60,12 @@ export class OrganizationsService {
       await em.flush();
       em.create(Membership, { organizationId: id, userId: principal.userId, role: 'owner', createdAt: now });
       await em.flush();
-      await this.authorities.requireNow(em, principal, 'organizations:read', id);
+      await this.authorities.requireNow(em, {
+        caller: principal,
+        organizationId: id,
+        scope: 'organizations:read',
+        reach: 'organization',
+      });
       record({
         type: 'organization.created',
         subject: id,
@@ -62,51 +73,48 @@ export class OrganizationsService {
         data: { name, owner_id: principal.userId },
       });
       await this.credits.open(change, id);
-      return { organization, role: 'owner' };
+      return respond(em, principal.context, present({ organization, role: 'owner' }));
     });
   }
 
-  async list(principal: Principal, page: PageRequest) {
+  async list({ caller, rightsIn }: AuthorityInEach, page: PageRequest) {
     const em = this.em.fork();
-    const readable = await this.authorities.organizationsWith(em, principal, 'organizations:read');
     const found = await em.find(
       Organization,
-      { id: { $in: [...readable.keys()], ...(page.after && { $gt: page.after }) } },
+      { id: { $in: [...rightsIn.keys()], ...(page.after && { $gt: page.after }) } },
       { orderBy: { id: 'asc' }, limit: page.limit + 1 },
     );
     const { items, nextCursor } = pageOf(found, page, (organization) => organization.id);
-    const roles = await this.#roles(em, principal);
+    const roles = await this.#roles(em, caller);
     return {
       data: items.map((organization): OrganizationView => ({ organization, role: roles.get(organization.id) ?? null })),
-      total: readable.size,
+      total: rightsIn.size,
       nextCursor,
     };
   }
 
-  async get(principal: Principal, id: string): Promise<OrganizationView> {
+  async get({ caller, organizationId }: Authority): Promise<OrganizationView> {
     const em = this.em.fork();
-    await this.authorities.require(em, principal, 'organizations:read', id, 'project');
-    return this.#view(em, principal, await em.findOneOrFail(Organization, id));
+    return this.#view(em, caller, await em.findOneOrFail(Organization, organizationId));
   }
 
   async rename(
-    principal: Principal,
-    id: string,
+    authority: Authority,
     patch: { name?: string | undefined },
     ifMatch: string | undefined,
   ): Promise<OrganizationView> {
-    await this.authorities.require(this.em.fork(), principal, 'organizations:write', id);
-    return this.changes.inTurn(turnOf(principal)).create(id, async ({ em, record }) => {
-      await this.authorities.requireNow(em, principal, 'organizations:write', id);
+    const { caller, organizationId: id } = authority;
+    return this.changes.create(turnOf(caller), id, async ({ em, record }) => {
+      await this.authorities.requireNow(em, authority);
       const organization = await em.findOneOrFail(Organization, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
       refuseOtherVersion(organization, ifMatch);
       const changes = changesOf({ name: organization.name }, patch);
       if (Object.keys(changes).length > 0) {
         organization.name = patch.name!;
         touch(organization, this.clock.now());
-        record({ type: 'organization.updated', subject: id, actor: actorOf(principal), data: { changes } });
+        record({ type: 'organization.updated', subject: id, actor: actorOf(caller), data: { changes } });
       }
-      return this.#view(em, principal, organization);
+      return this.#view(em, caller, organization);
     });
   }
 

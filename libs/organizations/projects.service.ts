@@ -1,20 +1,22 @@
 import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { actorOf, homeOrganization, turnOf, turnToTakeAway, type Principal } from '#libs/auth/principal.js';
+import { actorOf, turnOf, turnToTakeAway } from '#libs/auth/principal.js';
 import { isId, newId } from '#libs/contract/ids.js';
-import type { BuiltInScope } from '#libs/contract/scopes.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/admission/changes.js';
+import { respond } from '#libs/platform/idempotency.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { containing } from '#libs/platform/patterns.js';
 import { changesOf, refuseOtherVersion, touch } from '#libs/platform/versions.js';
 import { ApiKeyRevocation } from './api-key-revocation.js';
-import { asMissing, Authorities } from './authorities.service.js';
-import type { Authority } from './authority.js';
+import { Authorities } from './authorities.service.js';
+import type { Authority, AuthorityInEach } from './authority.js';
+import { asMissing, noSuchProject } from './missing.js';
 import { OrganizationLimits } from './organization-limits.js';
 import { Project } from './project.entity.js';
+import type { Rights } from './rights.js';
 
 interface ProjectPatch {
   readonly name?: string | undefined;
@@ -32,13 +34,14 @@ export class ProjectsService {
     private readonly limits: OrganizationLimits,
   ) {}
 
-  async create(
-    principal: Principal,
-    input: { name: string; description: string | null; organizationId: string | undefined },
-  ): Promise<Project> {
-    const organizationId = input.organizationId ?? homeOrganization(principal);
-    return this.changes.inTurn(turnOf(principal)).create(organizationId, async ({ em, record }) => {
-      await this.authorities.requireNow(em, principal, 'organizations:write', organizationId);
+  async create<R extends object>(
+    authority: Authority,
+    input: { name: string; description: string | null },
+    present: (project: Project) => R,
+  ): Promise<R> {
+    const { caller, organizationId } = authority;
+    return this.changes.create(turnOf(caller), organizationId, async ({ em, record }) => {
+      await this.authorities.requireNow(em, authority);
       await this.limits.refuseAnotherProject(em, organizationId);
       const now = this.clock.now();
       const project = em.create(Project, {
@@ -53,27 +56,21 @@ export class ProjectsService {
       record({
         type: 'project.created',
         subject: project.id,
-        actor: actorOf(principal),
+        actor: actorOf(caller),
         data: { name: project.name },
       });
-      return project;
+      return respond(em, caller.context, present(project));
     });
   }
 
   /** Oldest first. */
-  async list(
-    principal: Principal,
-    query: { organizationId: string | undefined; search: string | undefined },
-    page: PageRequest,
-  ) {
+  async list({ rightsIn }: AuthorityInEach, search: string | undefined, page: PageRequest) {
     const em = this.em.fork();
-    const readable = await this.authorities.covered(em, principal, 'organizations:read', query.organizationId);
-    const { search } = query;
     const pattern = search && containing(search);
     const wanted = {
-      organizationId: { $in: [...readable.keys()] },
+      organizationId: { $in: [...rightsIn.keys()] },
       deletedAt: null,
-      ...onlyTheirs([...readable.values()]),
+      ...onlyTheirs([...rightsIn.values()]),
       ...(pattern && {
         $or: [
           { name: { $ilike: pattern } },
@@ -91,14 +88,17 @@ export class ProjectsService {
     return { data: items, total: await em.count(Project, wanted), nextCursor };
   }
 
-  get(principal: Principal, id: string): Promise<Project> {
-    return this.#find(this.em.fork(), principal, 'organizations:read', id);
+  async get({ organizationId, rights }: Authority, id: string): Promise<Project> {
+    const project = await this.em.fork().findOne(Project, { id, organizationId, deletedAt: null });
+    if (!project || !isWithin(rights, id)) throw noSuchProject();
+    return project;
   }
 
-  async update(principal: Principal, id: string, patch: ProjectPatch, ifMatch: string | undefined): Promise<Project> {
-    const { organizationId } = await this.#find(this.em.fork(), principal, 'organizations:write', id);
-    return this.changes.inTurn(turnOf(principal)).create(organizationId, async ({ em, record }) => {
-      const project = await this.#lock(em, principal, organizationId, id);
+  async update(authority: Authority, id: string, patch: ProjectPatch, ifMatch: string | undefined): Promise<Project> {
+    const { caller, organizationId, rights } = authority;
+    if (!isWithin(rights, id)) throw noSuchProject();
+    return this.changes.create(turnOf(caller), organizationId, async ({ em, record }) => {
+      const project = await this.#lock(em, authority, id);
       refuseOtherVersion(project, ifMatch);
       const changes = changesOf({ name: project.name, description: project.description ?? null }, patch);
       if (Object.keys(changes).length === 0) return project;
@@ -108,7 +108,7 @@ export class ProjectsService {
       record({
         type: 'project.updated',
         subject: { id, name: project.name },
-        actor: actorOf(principal),
+        actor: actorOf(caller),
         data: { changes },
       });
       return project;
@@ -119,17 +119,17 @@ export class ProjectsService {
    * @param ofKeys what to do if the project has keys that are not revoked
    * @returns how many keys were revoked
    */
-  async delete(principal: Principal, id: string, ofKeys: 'refuse' | 'revoke'): Promise<number> {
-    const { organizationId } = await this.#find(this.em.fork(), principal, 'organizations:write', id);
-    const changes = this.changes.inTurn(turnToTakeAway(principal));
-    return changes.alter(organizationId, { kind: 'project', id }, async (change) => {
-      const project = await this.#lock(change.em, principal, organizationId, id);
+  async delete(authority: Authority, id: string, ofKeys: 'refuse' | 'revoke'): Promise<number> {
+    const { caller, organizationId, rights } = authority;
+    if (!isWithin(rights, id)) throw noSuchProject();
+    return this.changes.alter(turnToTakeAway(caller), organizationId, { kind: 'project', id }, async (change) => {
+      const project = await this.#lock(change.em, authority, id);
       const dependents = { organizationId, projectId: id };
       const keys = ofKeys === 'refuse' ? await this.apiKeys.count(change, dependents) : 0;
       if (keys > 0) {
         throw new DomainError('conflict', `${keys} keys of the project are not revoked; api_keys=revoke revokes them`);
       }
-      const actor = actorOf(principal);
+      const actor = actorOf(caller);
       const revoked = await this.apiKeys.revoke(change, dependents, actor);
       const now = this.clock.now();
       project.deletedAt = now;
@@ -139,32 +139,25 @@ export class ProjectsService {
     });
   }
 
-  async #find(em: EntityManager, principal: Principal, scope: BuiltInScope, id: string): Promise<Project> {
-    const project = await em.findOne(Project, { id, deletedAt: null });
-    if (!project) throw noSuchProject();
-    const own = await asMissing(noSuchProject, () =>
-      this.authorities.require(em, principal, scope, project.organizationId, 'project'),
+  async #lock(em: EntityManager, authority: Authority, id: string): Promise<Project> {
+    const { organizationId } = authority;
+    const own = await asMissing(noSuchProject, () => this.authorities.requireNow(em, authority));
+    const project = await em.findOne(
+      Project,
+      { id, organizationId, deletedAt: null },
+      { lockMode: LockMode.PESSIMISTIC_WRITE },
     );
-    if (own.projectId && own.projectId !== id) throw noSuchProject();
+    if (!project || !isWithin(own, id)) throw noSuchProject();
     return project;
   }
+}
 
-  async #lock(em: EntityManager, principal: Principal, organizationId: string, id: string): Promise<Project> {
-    const own = await asMissing(noSuchProject, () =>
-      this.authorities.requireNow(em, principal, 'organizations:write', organizationId, 'project'),
-    );
-    const project = await em.findOne(Project, { id, deletedAt: null }, { lockMode: LockMode.PESSIMISTIC_WRITE });
-    if (!project || (own.projectId && own.projectId !== id)) throw noSuchProject();
-    return project;
-  }
+function isWithin({ projectId }: Rights, id: string): boolean {
+  return !projectId || projectId === id;
 }
 
 /** A caller that is limited to a project sees only that project. */
-function onlyTheirs(authorities: readonly Authority[]) {
-  const projectId = authorities.find((authority) => authority.projectId)?.projectId;
+function onlyTheirs(rights: readonly Rights[]) {
+  const projectId = rights.find((own) => own.projectId)?.projectId;
   return projectId ? { id: projectId } : {};
-}
-
-export function noSuchProject(): DomainError {
-  return new DomainError('not_found', 'There is no such project');
 }

@@ -9,6 +9,7 @@ import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
+import type { RequestContext } from '#libs/platform/request-context.js';
 import { Changes } from '#libs/admission/changes.js';
 import { CreditsService } from './credits.service.js';
 import type { Invitation } from './invitation.entity.js';
@@ -32,13 +33,11 @@ export class RegistrationService {
     private readonly rate: AccountRate,
   ) {}
 
-  async register(input: {
-    email: string;
-    password: string;
-    name: string;
-    invitationToken: string | undefined;
-  }): Promise<{ user: User; organization: Organization }> {
-    this.rate.take();
+  async register(
+    context: RequestContext,
+    input: { email: string; password: string; name: string; invitationToken: string | undefined },
+  ): Promise<{ user: User; organization: Organization }> {
+    this.rate.take(context);
     const { invitationToken } = input;
     const invitation =
       invitationToken === undefined
@@ -53,7 +52,7 @@ export class RegistrationService {
     const userId = newId('user', now);
     const invitedTo = invitation && (invitation.organizationId ?? DEPLOYMENT_ID);
     const organizationIds = [organizationId, ...(invitedTo ? [invitedTo] : [])];
-    return this.changes.inTurn({ flow: 'registration' }).create(organizationIds, async (change) => {
+    return this.changes.create({ flow: 'registration', origin: context }, organizationIds, async (change) => {
       const { em, record } = change;
       // Create each row before the rows that refer to it.
       const organization = em.create(Organization, {

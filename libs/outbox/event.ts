@@ -5,7 +5,6 @@ import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
-import { requestContext } from '#libs/platform/request-context.js';
 
 type OwnData<T extends DomainEventType> = Omit<
   DomainEventOf<T>['data'],
@@ -25,14 +24,16 @@ export interface NewEvent<T extends DomainEventType> {
   readonly data: OwnData<T>;
   /** When it happened. Default: now. */
   readonly at?: Date;
-  /** The request that caused the event. Default: the current request. */
-  readonly origin?: {
-    readonly ip: string | null;
-    readonly userAgent: string | null;
-    readonly requestId?: string | null;
-    /** The origin was stored in the meantime. Personal data that must not be recorded was left out then. */
-    readonly isStored?: true;
-  };
+  readonly origin: EventOrigin;
+}
+
+/** The request that caused an event. All null if no request did. */
+export interface EventOrigin {
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+  readonly requestId: string | null;
+  /** The origin was stored in the meantime. Personal data that must not be recorded was left out then. */
+  readonly isStored?: true;
 }
 
 /** Encodes events as entries of the audit log. An entry is encoded once, here, and never changed afterwards. */
@@ -53,7 +54,7 @@ export class Events {
 
   /** The text of an entry. Its UTF-8 bytes are all that is stored of an event. */
   encode<T extends DomainEventType>(event: NewEvent<T>): string {
-    const from = event.origin ?? requestContext();
+    const { origin } = event;
     const at = event.at ?? this.clock.now();
     const { id: subject, ...named } = typeof event.subject === 'string' ? { id: event.subject } : event.subject;
     // Undefined fields are left out of the JSON.
@@ -62,10 +63,8 @@ export class Events {
       actor: event.actor,
       subject: typeof event.subject === 'string' ? undefined : named,
       organization: event.organization,
-      ...(event.origin?.isStored
-        ? { ip: event.origin.ip, user_agent: event.origin.userAgent }
-        : this.personalData.origin(from)),
-      request_id: from.requestId === undefined ? requestContext().requestId : from.requestId,
+      ...(origin.isStored ? { ip: origin.ip, user_agent: origin.userAgent } : this.personalData.origin(origin)),
+      request_id: origin.requestId,
       seq: event.seq,
       ...event.data,
     };

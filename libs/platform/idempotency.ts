@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash, randomUUID } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Inject, Injectable } from '@nestjs/common';
@@ -32,13 +31,12 @@ export interface Response {
   readonly replayed: boolean;
 }
 
-interface Attempt extends IdempotentCall {
+/** One try of such a call. */
+export interface Attempt extends IdempotentCall {
   readonly id: string;
+  /** What the change required of the caller so far. */
   readonly requirements: Requirement[];
-  present?: (value: unknown) => unknown;
 }
-
-const storage = new AsyncLocalStorage<Attempt>();
 
 /** An attempt that has not ended after this long died with its process. Another one may take its place. */
 const ABANDONED_AFTER = '60 seconds';
@@ -59,7 +57,7 @@ export class Idempotency {
   constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
 
   /**
-   * @param work makes its change in one transaction of `Changes`; `present` turns its result into the response
+   * @param work makes one change, whose transaction calls {@link respond}
    * @param mayRepeat throws if the caller no longer meets a requirement of the change: then the stored response is not
    * shown, because the call itself would be rejected today
    * @throws DomainError `idempotency_key_reused` for a different request, `idempotency_in_flight` while the first one
@@ -67,7 +65,7 @@ export class Idempotency {
    */
   async run(
     call: IdempotentCall,
-    work: () => Promise<unknown>,
+    work: (attempt: Attempt) => Promise<unknown>,
     mayRepeat: (requirement: Requirement) => Promise<void>,
   ): Promise<Response> {
     const attempt: Attempt = { ...call, id: randomUUID(), requirements: [] };
@@ -77,7 +75,7 @@ export class Idempotency {
       return { body: earlier.response, replayed: true };
     }
     try {
-      return { body: await storage.run(attempt, work), replayed: false };
+      return { body: await work(attempt), replayed: false };
     } catch (error) {
       // The call changed nothing, so the caller may try again. If this fails too, the caller may try again once the
       // attempt counts as abandoned.
@@ -121,31 +119,31 @@ export class Idempotency {
   }
 }
 
-/**
- * Runs the change of this call. Registers `present` first, because the transaction of the change stores the response.
- * @returns the presented response
- */
-export async function presented<V, A>(present: (value: V) => A, work: () => Promise<V>): Promise<A> {
-  const attempt = storage.getStore();
-  if (attempt) attempt.present = present as (value: unknown) => unknown;
-  return present(await work());
+/** The part of a request's context that says whether its response is stored. */
+interface MayBeRepeated {
+  readonly attempt?: Attempt;
 }
 
 /**
- * Code that checks the caller's authority within a change calls this. The requirement is checked again before the
- * response of the change is repeated.
+ * Code that checks the caller's rights within a change calls this. The requirement is checked again before the response
+ * of the change is repeated.
  */
-export function noteRequirement(requirement: Requirement): void {
-  storage.getStore()?.requirements.push(requirement);
+export function noteRequirement({ attempt }: MayBeRepeated, requirement: Requirement): void {
+  attempt?.requirements.push(requirement);
 }
 
 /**
- * Stores the response for repeated calls. Call it at the end of the change's transaction.
+ * Stores the response of a call for repetitions of it, if it has an `Idempotency-Key`. Call it last in the transaction
+ * of the call's change.
+ * @returns the response
  * @throws DomainError `idempotency_in_flight` if another attempt took this one's place
  */
-export async function storeResponse(em: EntityManager, value: unknown): Promise<void> {
-  const attempt = storage.getStore();
-  if (!attempt?.present) return;
+export async function respond<R extends object>(
+  em: EntityManager,
+  { attempt }: MayBeRepeated,
+  response: R,
+): Promise<R> {
+  if (!attempt) return response;
   const { requirements } = attempt;
   // Without a requirement, the response would be repeated to a caller that has lost the right to make the change.
   if (requirements.length === 0) throw new Error('The change did not note what it required of its caller');
@@ -153,7 +151,7 @@ export async function storeResponse(em: EntityManager, value: unknown): Promise<
     `UPDATE idempotency_key SET response = ?::jsonb, requirements = ?::jsonb
      WHERE caller = ? AND key = ? AND attempt = ?::uuid AND response IS NULL`,
     [
-      JSON.stringify(withoutFields(attempt.present(value), attempt.secrets)),
+      JSON.stringify(withoutFields(response, attempt.secrets)),
       JSON.stringify(requirements),
       attempt.caller,
       attempt.key,
@@ -162,13 +160,9 @@ export async function storeResponse(em: EntityManager, value: unknown): Promise<
     'run',
   );
   if (affectedRows !== 1) throw new DomainError('idempotency_in_flight', undefined, { retryAfter: 1 });
+  return response;
 }
 
-/** Runs a change that is not the purpose of the call. Its result is not the response. */
-export function apartFromTheCall<T>(work: () => Promise<T>): Promise<T> {
-  return storage.exit(work);
-}
-
-function withoutFields(response: unknown, fields: readonly string[]): unknown {
-  return Object.fromEntries(Object.entries(response as object).filter(([name]) => !fields.includes(name)));
+function withoutFields(response: object, fields: readonly string[]): unknown {
+  return Object.fromEntries(Object.entries(response).filter(([name]) => !fields.includes(name)));
 }

@@ -1,8 +1,8 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { newId } from '#libs/contract/ids.js';
+import type { Attempt } from './idempotency.js';
 import { withoutSecrets } from './redact.js';
 
-/** The request data that its events record. */
+/** One request to our API: what its decisions depend on and its events record. */
 export interface RequestContext {
   readonly requestId: string;
   readonly ip: string | null;
@@ -20,31 +20,20 @@ export interface RequestContext {
   readonly behindUnknownProxy: boolean;
   /** Set once the request's key allows its origin: then the page may read the response. */
   originAllowed: boolean;
-}
-
-const storage = new AsyncLocalStorage<RequestContext>();
-
-/** The current request, for code too deep to receive it as an argument: a Passport strategy, an event. */
-export function requestContext(): RequestContext {
-  const context = storage.getStore();
-  if (!context) throw new Error('There is no request here');
-  return context;
+  /** Set if the request has an `Idempotency-Key`: its change stores the response. */
+  attempt?: Attempt;
 }
 
 /** The requested endpoint, as events record it. */
-export function endpointAsked(): { method: string | null; path: string | null; route?: string } {
-  const { method, path, route } = requestContext();
+export function endpointOf(context: RequestContext): { method: string | null; path: string | null; route?: string } {
+  const { method, path, route } = context;
   return { method, path, ...(route !== null && { route }) };
 }
 
-/** The source of the current request. `ip` is null if an unknown proxy hides it. */
-export function whereFrom(): Pick<RequestContext, 'ip' | 'origin'> {
-  const { ip, origin, behindUnknownProxy } = requestContext();
+/** The source of a request, as decisions about keys need it. `ip` is null if an unknown proxy hides it. */
+export function sourceOf(context: RequestContext): Pick<RequestContext, 'ip' | 'origin'> {
+  const { ip, origin, behindUnknownProxy } = context;
   return { ip: behindUnknownProxy ? null : ip, origin };
-}
-
-export function runInContext<T>(context: RequestContext, work: () => T): T {
-  return storage.run(context, work);
 }
 
 export const MAX_USER_AGENT = 500;

@@ -22,9 +22,6 @@ const { RevocationFanOut } = await builtModule<typeof import('#libs/api-keys/rev
   '#libs/api-keys/revocation-fan-out.js',
 );
 const { Gauges } = await builtModule<typeof import('#libs/platform/metrics.js')>('#libs/platform/metrics.js');
-const { runInContext } = await builtModule<typeof import('#libs/platform/request-context.js')>(
-  '#libs/platform/request-context.js',
-);
 
 let deployment: Deployment;
 let ada: Account;
@@ -155,11 +152,11 @@ describe('a key whose project was deleted, before the worker has come to its row
       originAllowed: false,
     };
     const credentials = deployment.api.get(ApiKeyCredentials);
-    const admitted = await runInContext(context, () => credentials.authenticate(key, []));
+    const admitted = await credentials.authenticate(key, [], context);
     expect(admitted satisfies ApiKeyPrincipal).toMatchObject({ apiKeyId: id });
     await deleteProject(project);
     const em = deployment.api.get(EntityManager).fork();
-    await expect(runInContext(context, () => credentials.reload(em, admitted))).rejects.toMatchObject({
+    await expect(credentials.reload(em, admitted)).rejects.toMatchObject({
       code: 'revoked',
     });
   });

@@ -420,34 +420,35 @@ describe('a service key', () => {
     const { ApiKeyCredentials } = await builtModule<
       typeof import('#libs/api-keys/verification/api-key-credentials.js')
     >('#libs/api-keys/verification/api-key-credentials.js');
-    const { runInContext } = await builtModule<typeof import('#libs/platform/request-context.js')>(
-      '#libs/platform/request-context.js',
-    );
     const service = await newKey(operator, ['deployment:verify']);
     const { key, id } = await newKey(ada);
     const from = { requestId: 'req_1', ip: '127.0.0.1', userAgent: null, origin: null };
-    const outcome = await runInContext(
-      { ...from, method: 'POST', path: '/verify', route: null, behindUnknownProxy: false, originAllowed: false },
-      async () => {
-        const caller = await deployment.api.get(ApiKeyCredentials, { strict: false }).authenticate(service.key, []);
-        // Revoked between the authentication of the service key and the verification of the other key.
-        await operator.client.apiKeys.revoke({ params: { id: service.id } });
-        return deployment.api
-          .get(ApiKeyVerifier, { strict: false })
-          .verify({
-            credential: key,
-            scopes: [],
-            cost: 1,
-            endpoint: { method: null, path: null },
-            from,
-            onBehalf: { caller, sees: () => true },
-          })
-          .then(
-            ({ code }) => code,
-            (error: { code: string }) => `refused: ${error.code}`,
-          );
-      },
-    );
+    const context = {
+      ...from,
+      method: 'POST',
+      path: '/verify',
+      route: null,
+      behindUnknownProxy: false,
+      originAllowed: false,
+    };
+    const credentials = deployment.api.get(ApiKeyCredentials, { strict: false });
+    const caller = await credentials.authenticate(service.key, [], context);
+    // Revoked between the authentication of the service key and the verification of the other key.
+    await operator.client.apiKeys.revoke({ params: { id: service.id } });
+    const outcome = await deployment.api
+      .get(ApiKeyVerifier, { strict: false })
+      .verify({
+        credential: key,
+        scopes: [],
+        cost: 1,
+        endpoint: { method: null, path: null },
+        from,
+        onBehalf: { caller, sees: () => true },
+      })
+      .then(
+        ({ code }) => code,
+        (error: { code: string }) => `refused: ${error.code}`,
+      );
     expect(outcome).toBe('refused: revoked');
     const { rows } = await deployment.sql.query(
       "SELECT FROM audit_event WHERE api_key_id = $1 AND type = 'api_key.used'",

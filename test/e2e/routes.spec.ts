@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import { problemsOf } from '#libs/contract/openapi.js';
 import { Problem, problems, type ProblemCode } from '#libs/contract/problem.js';
-import type { Rejections, Route } from '#libs/contract/route.js';
+import { isForUsers, type Rejections, type Route } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { samples, type Sample, type World } from '../support/route-samples.js';
 
 /**
  * Generated from the route table: each route is called without a credential, with too few scopes, with another tenant's
@@ -14,13 +15,8 @@ let deployment: Deployment;
 let ada: Account;
 let bob: Account;
 let operator: Account;
-let team: string;
-let member: Account;
-let project: string;
-let invitation: { id: string; token: string };
 let adasKey: { id: string; key: string };
-let adasProject: string;
-let adasSession: string;
+let world: World;
 /** Ids of another tenant, for each kind of object that a route names by its id. */
 let bobs: Record<string, string>;
 let bobsKey: { id: string; key: string; updated_at: string };
@@ -33,10 +29,15 @@ beforeAll(async () => {
     bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } }),
   ]);
   operator = await deployment.operator();
-  ({ team, project, member, invitation } = await organizationOf(ada));
+  world = {
+    ...(await organizationOf(ada)),
+    ada,
+    operator,
+    adasKey,
+    adasProject: (await ada.client.projects.create({ body: { name: 'Mine' } })).id,
+    adasSession: (await ada.client.auth.listSessions()).data[0]!.id,
+  };
   const bobsTeam = await organizationOf(bob);
-  adasProject = (await ada.client.projects.create({ body: { name: 'Mine' } })).id;
-  adasSession = (await ada.client.auth.listSessions()).data[0]!.id;
   bobs = {
     key: bobsKey.id,
     session: (await bob.client.auth.listSessions()).data[0]!.id,
@@ -60,102 +61,6 @@ async function organizationOf({ client }: Account) {
 }
 
 afterAll(() => deployment.stop());
-
-interface Sample {
-  readonly params?: Record<string, string>;
-  readonly query?: Record<string, string>;
-  readonly body?: Record<string, unknown>;
-}
-
-/** A valid request for each route, for objects of Ada. */
-const samples: Record<string, () => Sample> = {
-  'auth.register': () => ({ body: { email: 'new@example.com', password: 'quiet harbour nine lamps', name: 'New' } }),
-  'auth.login': () => ({ body: { email: ada.email, password: ada.password, session: 'token' } }),
-  'auth.refresh': () => ({ body: { refresh_token: ada.refreshToken } }),
-  'auth.logout': () => ({}),
-  'auth.changePassword': () => ({
-    body: { current_password: ada.password, new_password: 'seven kites over the marsh' },
-  }),
-  'auth.listSessions': () => ({}),
-  'auth.endSession': () => ({ params: { id: adasSession } }),
-  'auth.whoami': () => ({}),
-  'auth.resetPassword': () => ({ body: { token: 'reset_1', new_password: 'seven kites over the marsh' } }),
-  'organizations.create': () => ({ body: { name: 'Another team' } }),
-  'organizations.list': () => ({ query: { limit: '10' } }),
-  'organizations.get': () => ({ params: { id: team } }),
-  'organizations.update': () => ({ params: { id: team }, body: { name: 'Renamed' } }),
-  'members.list': () => ({ params: { id: team }, query: { limit: '10' } }),
-  'members.update': () => ({ params: { id: team, user_id: member.userId }, body: { role: 'auditor' } }),
-  'members.remove': () => ({ params: { id: team, user_id: member.userId }, query: { revoke_keys: 'true' } }),
-  'invitations.create': () => ({ params: { id: team }, body: { role: 'viewer', email: 'new@example.com' } }),
-  'invitations.list': () => ({ params: { id: team } }),
-  'invitations.revoke': () => ({ params: { id: team, invitation_id: invitation.id } }),
-  'invitations.describe': () => ({ body: { token: invitation.token } }),
-  'invitations.accept': () => ({ body: { token: invitation.token } }),
-  'projects.create': () => ({ body: { name: 'Shop', description: 'Sells', organization_id: team } }),
-  'projects.list': () => ({ query: { organization_id: team, search: 'shop' } }),
-  'projects.get': () => ({ params: { id: project } }),
-  'projects.update': () => ({ params: { id: project }, body: { name: 'Renamed', description: null } }),
-  'projects.delete': () => ({ params: { id: project }, query: { api_keys: 'revoke' } }),
-  'credits.get': () => ({ params: { id: team } }),
-  'credits.listGrants': () => ({ params: { id: team } }),
-  'credits.grant': () => ({ params: { id: team }, body: { amount: 100, reason: 'Trial', low_below: 5 } }),
-  'credits.remove': () => ({ params: { id: team } }),
-  'deployment.listOrganizations': () => ({ query: { status: 'active', search: 'team' } }),
-  'deployment.suspendOrganization': () => ({ params: { id: team }, body: { reason: 'unpaid' } }),
-  'deployment.resumeOrganization': () => ({ params: { id: team } }),
-  'deployment.setScopeCeiling': () => ({ params: { id: team }, body: { scope_ceiling: ['triggers:read'] } }),
-  'deployment.listOperators': () => ({}),
-  'deployment.inviteOperator': () => ({ body: { email: 'new@example.com' } }),
-  'deployment.removeOperator': () => ({ params: { id: operator.userId } }),
-  'deployment.listServiceKeys': () => ({}),
-  'deployment.revokeServiceKey': () => ({ params: { id: adasKey.id } }),
-  'deployment.createPasswordReset': () => ({ body: { email: ada.email } }),
-  'apiKeys.create': () => ({
-    body: {
-      name: 'Sample',
-      organization_id: team,
-      project_id: project,
-      scopes: ['triggers:read'],
-      expires_in_days: 30,
-      allowed_domains: ['*.example.com'],
-      allowed_ips: ['192.0.2.0/24'],
-      rate_limits: [{ name: 'per-minute', limit: 100, window_seconds: 60 }],
-    },
-  }),
-  'apiKeys.list': () => ({ query: { organization_id: ada.organizationId, unused_for_days: '90' } }),
-  'apiKeys.get': () => ({ params: { id: adasKey.id } }),
-  'apiKeys.update': () => ({ params: { id: adasKey.id }, body: { name: 'Renamed' } }),
-  'apiKeys.listSecrets': () => ({ params: { id: adasKey.id } }),
-  'apiKeys.rotate': () => ({ params: { id: adasKey.id }, body: { grace_period_seconds: 60 } }),
-  'apiKeys.enable': () => ({ params: { id: adasKey.id } }),
-  'apiKeys.disable': () => ({ params: { id: adasKey.id } }),
-  'apiKeys.revoke': () => ({ params: { id: adasKey.id } }),
-  'apiKeys.listScopes': () => ({}),
-  'apiKeys.delete': () => ({ params: { id: adasKey.id } }),
-  'apiKeys.verify': () => ({ body: { key: adasKey.key } }),
-  'usage.ofApiKey': () => ({
-    params: { id: adasKey.id },
-    query: { from: '2026-11-01T00:00:00Z', to: '2026-11-02T00:00:00Z', interval: 'hour', group_by: 'endpoint' },
-  }),
-  'usage.ofOrganization': () => ({
-    params: { id: team },
-    query: { group_by: 'api_key', project_id: project, api_key_id: adasKey.id },
-  }),
-  'audit.listEvents': () => ({ query: { organization_id: ada.organizationId, key_id: adasKey.id } }),
-  'audit.exportEvents': () => ({ query: { organization_id: ada.organizationId, type: 'api_key.*', format: 'csv' } }),
-  'audit.tail': () => ({ query: { organization_id: ada.organizationId, outcome: 'expired,revoked' } }),
-  'commandagi.createKey': () => ({ body: { name: 'Sample', projectId: adasProject, expiresInDays: 90 } }),
-  'commandagi.listKeys': () => ({ query: { projectId: adasProject } }),
-  'commandagi.revokeKey': () => ({ query: { id: adasKey.id } }),
-  'agentity.signIn': () => ({ body: { email: ada.email, password: ada.password } }),
-  'agentity.createKey': () => ({ body: { nickname: 'production-agent' } }),
-  'agentity.listKeys': () => ({}),
-  'agentity.deleteKey': () => ({ params: { id: '1' } }),
-  'system.live': () => ({}),
-  'system.ready': () => ({}),
-  'system.describeProblem': () => ({ params: { code: 'not_found' } }),
-};
 
 interface Response {
   readonly status: number;
@@ -240,7 +145,7 @@ it('every route is in the OpenAPI document, and nothing else is', async () => {
 
 describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', ({ name, route }) => {
   it('refuses a call without a credential and names the scheme', async () => {
-    const response = await send(route, samples[name]!(), {});
+    const response = await send(route, samples[name]!(world), {});
     expectProblem(route, response, 'unauthenticated');
     expect(response.headers.get('www-authenticate')).toBe('Bearer realm="keyledger"');
   });
@@ -248,7 +153,7 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
   it('refuses a key that never was, a mistyped one and one of another shape alike', async () => {
     const last = adasKey.key.at(-1) === 'a' ? 'b' : 'a';
     for (const key of [`${adasKey.key.slice(0, -1)}${last}`, `sk_test_${'A'.repeat(32)}`, 'nonsense']) {
-      const response = await send(route, samples[name]!(), { 'x-api-key': key });
+      const response = await send(route, samples[name]!(world), { 'x-api-key': key });
       expectProblem(route, response, 'invalid_key');
       expect(response.headers.get('www-authenticate')).toContain('error="invalid_token"');
     }
@@ -256,19 +161,19 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
 
   it('refuses an access token that is not from here', async () => {
     const [header, payload] = ada.accessToken.split('.');
-    const response = await send(route, samples[name]!(), { authorization: `Bearer ${header}.${payload}.AAAA` });
+    const response = await send(route, samples[name]!(world), { authorization: `Bearer ${header}.${payload}.AAAA` });
     expectProblem(route, response, 'invalid_token');
   });
 
   it('refuses two credentials that differ', async () => {
-    const response = await send(route, samples[name]!(), { ...asUser(), 'x-api-key': adasKey.key });
+    const response = await send(route, samples[name]!(world), { ...asUser(), 'x-api-key': adasKey.key });
     expectProblem(route, response, 'multiple_credentials');
   });
 
-  if (typeof route.policy === 'object') {
+  if (typeof route.policy === 'object' && !isForUsers(route)) {
     const { scope } = route.policy;
     it(`refuses a key without ${scope} and names it`, async () => {
-      const response = await send(route, samples[name]!(), { 'x-api-key': adasKey.key });
+      const response = await send(route, samples[name]!(world), { 'x-api-key': adasKey.key });
       expectProblem(route, response, 'insufficient_scope');
       expect(response.headers.get('www-authenticate')).toContain(`scope="${scope}"`);
     });
@@ -276,20 +181,20 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
 
   if (route.policy === 'operator') {
     it('refuses a user who is no operator', async () => {
-      expectProblem(route, await send(route, samples[name]!(), asUser()), 'operator_required');
+      expectProblem(route, await send(route, samples[name]!(world), asUser()), 'operator_required');
     });
   }
 
-  if (route.policy === 'user' || route.policy === 'operator') {
+  if (isForUsers(route)) {
     it('refuses an API key', async () => {
-      expectProblem(route, await send(route, samples[name]!(), { 'x-api-key': adasKey.key }), 'user_required');
+      expectProblem(route, await send(route, samples[name]!(world), { 'x-api-key': adasKey.key }), 'user_required');
     });
   }
 });
 
 describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ name, route }) => {
   it('refuses what is not JSON, and another content type', async () => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     expectProblem(route, await send(route, sample, goodCredential(route), { rawBody: '{"name":' }), 'invalid_request');
     expectProblem(
       route,
@@ -309,21 +214,21 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
   });
 
   it('refuses one that is too large', async () => {
-    const response = await send(route, samples[name]!(), goodCredential(route), {
+    const response = await send(route, samples[name]!(world), goodCredential(route), {
       rawBody: `{"x":"${'x'.repeat(70_000)}"}`,
     });
     expectProblem(route, response, 'payload_too_large');
   });
 
   it('refuses a field that it does not know, by its name', async () => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     const response = await send(route, { ...sample, body: { ...sample.body, nonsense: 1 } }, goodCredential(route));
     expectProblem(route, response, 'invalid_request');
     expect(locations(response)).toEqual(['body.nonsense']);
   });
 
   it('names every field that has the wrong type or is missing, all at once', async () => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     const broken = Object.fromEntries(Object.keys(sample.body!).map((field) => [field, { not: 'this' }]));
     const response = await send(route, { ...sample, body: broken }, goodCredential(route));
     expectProblem(route, response, 'invalid_request');
@@ -335,7 +240,7 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
   });
 
   it('refuses text that nothing can keep, wherever it stands', async () => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     for (const [field, value] of Object.entries(sample.body!)) {
       if (typeof value !== 'string') continue;
       for (const bad of ['\\u0000', '\\ud800']) {
@@ -351,7 +256,7 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
     for (const body of ['[]', '"x"', 'null', '1']) {
       expectProblem(
         route,
-        await send(route, samples[name]!(), goodCredential(route), { rawBody: body }),
+        await send(route, samples[name]!(world), goodCredential(route), { rawBody: body }),
         'invalid_request',
       );
     }
@@ -366,7 +271,7 @@ describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ n
     ['limit', 'many'],
     ['cursor', 'bm90IG91cnM'],
   ])('refuses %s=%j by its name', async (parameter, value) => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     const query = { ...sample.query, [parameter]: value };
     const response = await send(route, { ...sample, query }, goodCredential(route));
     expectProblem(route, response, 'invalid_request');
@@ -376,7 +281,7 @@ describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ n
 
 describe.each(table)('$name, whatever stands in its query', ({ name, route }) => {
   const expectRefused = async (query: string, location: string) => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     const rawQuery = new URLSearchParams(sample.query).toString();
     const response = await send(route, sample, goodCredential(route), {
       rawQuery: rawQuery ? `${rawQuery}&${query}` : query,
@@ -395,7 +300,7 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
 
   for (const parameter of Object.keys(route.query?.shape ?? {})) {
     it(`refuses ${parameter} where it is misspelt, empty, or there twice`, async () => {
-      const sample = samples[name]!();
+      const sample = samples[name]!(world);
       const value = sample.query?.[parameter] ?? '1';
       const others = Object.entries(sample.query ?? {}).filter(([other]) => other !== parameter);
       const query = (...pairs: [string, string][]) => new URLSearchParams([...others, ...pairs]).toString();
@@ -431,7 +336,7 @@ const numbers = table.flatMap(({ name, route }) =>
 
 describe.each(numbers)('$name, its $parameter', ({ name, route, parameter }) => {
   it('is digits alone', async () => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     for (const value of [
       '',
       ' ',
@@ -470,7 +375,7 @@ const ids = table
 
 describe.each(ids)('$name, its $parameter', ({ name, route, parameter }) => {
   const sampleWith = (id: string) => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     return { ...sample, params: { ...sample.params, [parameter]: id } };
   };
 
@@ -483,7 +388,7 @@ describe.each(ids)('$name, its $parameter', ({ name, route, parameter }) => {
     },
   );
 
-  const kindOf = () => samples[name]!().params![parameter]!.split('_')[0]!;
+  const kindOf = () => samples[name]!(world).params![parameter]!.split('_')[0]!;
 
   it('responds to an unknown one as such', async () => {
     const response = await send(route, sampleWith(`${kindOf()}_01h455vb4pex5vsknk084sn02q`), goodCredential(route));
@@ -515,7 +420,7 @@ const others: Record<string, Record<string, unknown>> = {
 
 describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', ({ name, route }) => {
   const call = async (idempotencyKey: string, change: Record<string, unknown> = {}) => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     const path = route.path.replace(/:(\w+)/g, (_, parameter: string) => sample.params![parameter]!);
     return fetch(`${deployment.url}${path}`, {
       method: route.method,
@@ -565,7 +470,7 @@ describe.each(
   table.filter(({ route }) => route.query?.shape['organization_id'] ?? route.body?.shape['organization_id']),
 )('$name, its organization', ({ name, route }) => {
   it("responds to another tenant's organization as if it did not exist", async () => {
-    const sample = samples[name]!();
+    const sample = samples[name]!(world);
     const part = route.body ? 'body' : 'query';
     const foreign = { ...sample, [part]: { ...sample[part], organization_id: bob.organizationId } };
     expectProblem(route, await send(route, foreign, asUser()), 'not_found');

@@ -1,10 +1,15 @@
-import { Controller } from '@nestjs/common';
-import { Caller, type UserPrincipal } from '#libs/auth/principal.js';
+import { Controller, Req } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { ApiKeysService, noSuchKey, type ApiKeyView } from '../api-keys.service.js';
+import { Authorized, onlyIn, type Authority } from '#libs/organizations/authority.js';
+import { noSuchApiKey } from '#libs/organizations/missing.js';
+import { ApiKeyChanges } from '../api-key-changes.service.js';
+import { ApiKeyCreation } from '../api-key-creation.service.js';
+import type { ApiKeyView } from '../api-key-view.js';
+import { ApiKeysService } from '../api-keys.service.js';
 import { createKey, deleteKey, listKeys, signIn } from './agentity.routes.js';
 
 @Controller()
@@ -12,34 +17,37 @@ export class AgentityController {
   constructor(
     private readonly sessions: SessionsService,
     private readonly apiKeys: ApiKeysService,
+    private readonly creation: ApiKeyCreation,
+    private readonly changes: ApiKeyChanges,
   ) {}
 
   @Implements(signIn)
-  async signIn(@Input() { body }: RouteInput<typeof signIn>): Promise<RouteOutput<typeof signIn>> {
-    const { access_token: accessToken } = await this.sessions.login(body);
+  async signIn(
+    @Input() { body }: RouteInput<typeof signIn>,
+    @Req() { context }: FastifyRequest,
+  ): Promise<RouteOutput<typeof signIn>> {
+    const { access_token: accessToken } = await this.sessions.login(context, body);
     return { accessToken };
   }
 
   @Implements(createKey)
-  async create(
+  create(
     @Input() { body }: RouteInput<typeof createKey>,
-    @Caller() caller: UserPrincipal,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof createKey>> {
-    const made = await this.apiKeys.create(caller, {
+    const input = {
       name: body.nickname,
       uniquelyNamed: true,
-      organizationId: caller.personalOrganizationId,
       scopes: 'application',
       environment: 'live',
       prefix: 'agk_live',
-    });
-    return { ...present(made), key: made.token };
+    } as const;
+    return this.creation.create(authority, input, (made) => ({ ...present(made), key: made.token }));
   }
 
   @Implements(listKeys)
-  async list(@Caller() caller: UserPrincipal): Promise<RouteOutput<typeof listKeys>> {
-    const views = await this.apiKeys.listAll(caller, {
-      organizationId: caller.personalOrganizationId,
+  async list(@Authorized() authority: Authority): Promise<RouteOutput<typeof listKeys>> {
+    const views = await this.apiKeys.listAll(onlyIn(authority), {
       statuses: ['active', 'disabled'],
       sort: 'created_at',
     });
@@ -49,14 +57,14 @@ export class AgentityController {
   @Implements(deleteKey)
   async delete(
     @Input() { params }: RouteInput<typeof deleteKey>,
-    @Caller() caller: UserPrincipal,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof deleteKey>> {
     const found = await this.apiKeys.findByNumber(params.id);
-    if (!found) throw noSuchKey();
-    if (found.organizationId !== caller.personalOrganizationId) {
+    if (!found) throw noSuchApiKey();
+    if (found.organizationId !== authority.organizationId) {
       throw new DomainError('beyond_authority', 'The API key belongs to a different account');
     }
-    await this.apiKeys.delete(caller, found.id);
+    await this.changes.delete(authority, found.id);
     return { message: 'API key deleted successfully' };
   }
 }

@@ -7,7 +7,12 @@ import { wholeNumber } from '#libs/contract/whole-number.js';
 
 const tag = 'Agentity dialect';
 const path = '/auth/api-keys';
-const policy = 'user';
+const policy = {
+  scope: 'api-keys:manage',
+  organization: 'own',
+  reach: 'organization',
+  usersOnly: true,
+} as const;
 
 const message = z.strictObject({ message: z.string() });
 

@@ -1,45 +1,43 @@
 import { Controller } from '@nestjs/common';
-import { Caller, type Principal } from '#libs/auth/principal.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { ApiKeysService, type ApiKeyView } from '../api-keys.service.js';
+import { Authorized, type Authority, type AuthorityInEach } from '#libs/organizations/authority.js';
+import { ApiKeyChanges } from '../api-key-changes.service.js';
+import { ApiKeyCreation } from '../api-key-creation.service.js';
+import type { ApiKeyView, ApiKeyWithToken } from '../api-key-view.js';
+import { ApiKeysService } from '../api-keys.service.js';
 import { createKey, listKeys, revokeKey } from './commandagi.routes.js';
 
 @Controller()
 export class CommandAgiController {
-  constructor(private readonly apiKeys: ApiKeysService) {}
+  constructor(
+    private readonly apiKeys: ApiKeysService,
+    private readonly creation: ApiKeyCreation,
+    private readonly changes: ApiKeyChanges,
+  ) {}
 
   @Implements(createKey)
-  async create(
+  create(
     @Input() { body }: RouteInput<typeof createKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof createKey>> {
-    const { apiKey, token } = await this.apiKeys.create(caller, {
-      name: body.name,
-      projectId: body.projectId,
-      expiresInDays: body.expiresInDays,
+    const { caller } = authority;
+    const input = {
+      ...body,
       scopes: 'all',
       // A key can create keys of its own environment only.
       environment: caller.type === 'user' ? 'live' : caller.environment,
       prefix: 'cagi',
-    });
-    return {
-      key: token,
-      id: apiKey.id,
-      name: apiKey.name,
-      prefix: apiKey.prefix,
-      expiresAt: apiKey.expiresAt?.toISOString() ?? null,
-      createdAt: apiKey.createdAt.toISOString(),
-      warning: 'Save this key securely - it will not be shown again',
-    };
+    } as const;
+    return this.creation.create(authority, input, presentWithToken);
   }
 
   @Implements(listKeys)
   async list(
     @Input() { query }: RouteInput<typeof listKeys>,
-    @Caller() caller: Principal,
+    @Authorized() authority: AuthorityInEach,
   ): Promise<RouteOutput<typeof listKeys>> {
-    const views = await this.apiKeys.listAll(caller, {
+    const views = await this.apiKeys.listAll(authority, {
       projectId: query.projectId,
       statuses: ['active'],
       sort: '-created_at',
@@ -50,9 +48,9 @@ export class CommandAgiController {
   @Implements(revokeKey)
   async revoke(
     @Input() { query }: RouteInput<typeof revokeKey>,
-    @Caller() caller: Principal,
+    @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof revokeKey>> {
-    await this.apiKeys.delete(caller, query.id);
+    await this.changes.delete(authority, query.id);
     return { success: true };
   }
 }
@@ -67,5 +65,17 @@ function present({ apiKey, usage }: ApiKeyView) {
     usageCount: usage?.uses ?? 0,
     expiresAt: apiKey.expiresAt?.toISOString() ?? null,
     createdAt: apiKey.createdAt.toISOString(),
+  };
+}
+
+function presentWithToken({ apiKey, token }: ApiKeyWithToken) {
+  return {
+    key: token,
+    id: apiKey.id,
+    name: apiKey.name,
+    prefix: apiKey.prefix,
+    expiresAt: apiKey.expiresAt?.toISOString() ?? null,
+    createdAt: apiKey.createdAt.toISOString(),
+    warning: 'Save this key securely - it will not be shown again',
   };
 }

@@ -6,7 +6,6 @@ import { defineRoute } from '#libs/contract/route.js';
 
 const tag = 'commandAGI dialect';
 const path = '/api/api-keys';
-const policy = { scope: 'api-keys:manage' } as const;
 
 export const createKey = defineRoute({
   method: 'POST',
@@ -14,7 +13,7 @@ export const createKey = defineRoute({
   tag,
   summary: 'Create an API key',
   description: 'With a key the new one gets what that key may hand on: its scopes, project, environment and expiry.',
-  policy,
+  policy: { scope: 'api-keys:manage', organization: 'own', reach: 'project' },
   body: z.strictObject({
     name: z.string().trim().min(1).max(100),
     projectId: idOf('proj').optional(),
@@ -40,7 +39,7 @@ export const listKeys = defineRoute({
   path,
   tag,
   summary: 'List the active API keys',
-  policy,
+  policy: { scope: 'api-keys:manage', organization: 'each', reach: 'project' },
   query: z.strictObject({ projectId: idOf('proj').optional() }),
   success: {
     status: 200,
@@ -67,7 +66,7 @@ export const revokeKey = defineRoute({
   path,
   tag,
   summary: 'Revoke an API key',
-  policy,
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   query: z.strictObject({ id: idOf('key') }),
   success: { status: 200, body: z.strictObject({ success: z.literal(true) }) },
   problems: ['not_found'],

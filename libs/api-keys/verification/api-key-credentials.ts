@@ -8,7 +8,7 @@ import { allowsOrigin } from '#libs/contract/domains.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { endpointAsked, requestContext, whereFrom } from '#libs/platform/request-context.js';
+import { endpointOf, sourceOf, type RequestContext } from '#libs/platform/request-context.js';
 import { ApiKey, ApiKeySecret } from '../api-key.entity.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
 import { counted } from './verification-metrics.js';
@@ -34,8 +34,11 @@ export class ApiKeyCredentials extends CredentialVerifier {
     super();
   }
 
-  async authenticate(token: string, requiredScopes: readonly string[]): Promise<ApiKeyPrincipal> {
-    const context = requestContext();
+  async authenticate(
+    token: string,
+    requiredScopes: readonly string[],
+    context: RequestContext,
+  ): Promise<ApiKeyPrincipal> {
     const { ip, userAgent, requestId, origin, behindUnknownProxy } = context;
     const isVerification = requiredScopes.includes(VERIFY_SCOPE);
     const verification = this.verifier.verify({
@@ -43,14 +46,14 @@ export class ApiKeyCredentials extends CredentialVerifier {
       credential: token,
       scopes: requiredScopes,
       cost: 0,
-      endpoint: endpointAsked(),
+      endpoint: endpointOf(context),
       from: { ip, userAgent, requestId, origin, addressUnknown: behindUnknownProxy },
       isRecordedLater: isVerification,
       mayGoUnrecorded: isVerification,
     });
     const { code, record, admittedUnder, retryAfter } = await counted('api', verification);
     context.originAllowed = Boolean(record && origin && allowsOrigin(record.allowedDomains, origin));
-    if (code === 'valid' && record && admittedUnder) return principalOf(record, admittedUnder);
+    if (code === 'valid' && record && admittedUnder) return principalOf(record, admittedUnder, context);
     if (code === 'insufficient_scope' && record) {
       const [scope] = missingScopes(record.scopes, requiredScopes);
       throw new DomainError(code, `The key lacks the scope ${scope}`, scope ? { scope } : {});
@@ -61,9 +64,9 @@ export class ApiKeyCredentials extends CredentialVerifier {
 
   async reload(em: EntityManager, principal: ApiKeyPrincipal): Promise<ApiKeyPrincipal> {
     const record = await recordOf(em, principal);
-    const code = decide(record, { scopes: [], ...whereFrom() }, this.clock.now());
+    const code = decide(record, { scopes: [], ...sourceOf(principal.context) }, this.clock.now());
     if (code !== 'valid') throw new DomainError(code);
-    return principalOf(record, principal.admittedUnder);
+    return principalOf(record, principal.admittedUnder, principal.context);
   }
 }
 
@@ -99,7 +102,7 @@ async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincip
   };
 }
 
-function principalOf(record: ApiKeyRecord, admittedUnder: Basis): ApiKeyPrincipal {
+function principalOf(record: ApiKeyRecord, admittedUnder: Basis, context: RequestContext): ApiKeyPrincipal {
   const { apiKeyId, secretId, organizationId, projectId, name, environment, scopes, expiresAt } = record;
   const { allowedIps, rateLimits, accountableUserId, ownKeysOnly } = record;
   return {
@@ -117,5 +120,6 @@ function principalOf(record: ApiKeyRecord, admittedUnder: Basis): ApiKeyPrincipa
     accountableUserId,
     ownKeysOnly,
     admittedUnder,
+    context,
   };
 }

@@ -5,7 +5,7 @@ import { DomainError } from '#libs/platform/errors.js';
 import type { Basis, ConditionalEvent, Outcome } from '#libs/admission/conditional-event.js';
 import { AuthorizationStates } from '#libs/admission/authorization-states.js';
 import { Events } from '#libs/outbox/event.js';
-import { endpointAsked, requestContext, whereFrom } from '#libs/platform/request-context.js';
+import { endpointOf, sourceOf } from '#libs/platform/request-context.js';
 import { aboutProject } from '../api-key.js';
 import { ApiKeyRecords, restsOn } from './api-key-records.js';
 import { Denials } from './denials.js';
@@ -36,14 +36,14 @@ export class CallingKeys {
     const loaded = caller.secretId && (await this.records.bySecretId(caller.secretId));
     if (!loaded) throw new DomainError('invalid_key');
     const { value: known, shard, seq, tag } = loaded;
-    const code = decide(known.record, { scopes: caller.scopes, ...whereFrom() }, this.clock.now());
+    const code = decide(known.record, { scopes: caller.scopes, ...sourceOf(caller.context) }, this.clock.now());
     if (code === 'valid') return { shard, seq, tag, restsOn: restsOn(known.record) };
-    const { ip, userAgent, requestId } = requestContext();
+    const { ip, userAgent, requestId } = caller.context;
     await this.denials.record({
       found: { known, shard, state: { seq, tag } },
       code,
       scopes: caller.scopes,
-      details: { surface: 'management', ...endpointAsked() },
+      details: { surface: 'management', ...endpointOf(caller.context) },
       from: { ip, userAgent, requestId },
       actor: actorOf(caller),
       verifiedBy: undefined,
@@ -85,17 +85,18 @@ export class CallingKeys {
   }
 
   #encodeUse(caller: ApiKeyPrincipal, { seq }: Basis): string {
-    const { apiKeyId, organizationId, secretId } = caller;
+    const { apiKeyId, organizationId, secretId, context } = caller;
     return this.events.encode({
       type: 'api_key.used',
       subject: apiKeyId,
       organizationId,
       actor: actorOf(caller),
       seq,
+      origin: context,
       data: {
         ...aboutProject(caller),
         surface: 'management',
-        ...endpointAsked(),
+        ...endpointOf(caller.context),
         ...(secretId && { secret_id: secretId }),
         cost: 0,
         scopes: ['api-keys:verify'],

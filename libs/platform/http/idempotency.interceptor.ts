@@ -49,7 +49,10 @@ export class IdempotencyInterceptor implements NestInterceptor {
     };
     const answered = this.idempotency.run(
       call,
-      () => lastValueFrom(next.handle()),
+      (attempt) => {
+        request.context.attempt = attempt;
+        return lastValueFrom(next.handle());
+      },
       (requirement) => this.requirements.requireAgain(request.user, requirement),
     );
     return from(respondWith(answered, context.switchToHttp().getResponse<FastifyReply>()));

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
 import type { DirectServer } from './direct-server.js';
 import type { Proxies } from './proxies.js';
-import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT, runInContext, type RequestContext } from '../request-context.js';
+import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT, type RequestContext } from '../request-context.js';
 import { withoutSecrets } from '../redact.js';
 import { recordedPath } from '../request-path.js';
 import { headerText, withoutHalf } from '../text.js';
@@ -64,10 +64,6 @@ export function createHttpAdapter(
   const logger = new Logger('Http');
   server.setErrorHandler((error, request, reply) =>
     respondWithProblem(error, request, reply, config.publicUrl, logger),
-  );
-  // Not sooner: reading a body leaves the asynchronous context in which it began.
-  server.addHook('preHandler', (request: FastifyRequest, _reply: FastifyReply, done) =>
-    runInContext(request.context, done),
   );
   return adapter;
 }

@@ -4,7 +4,7 @@ import { isWithin } from '#libs/contract/networks.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { applicationAuthority, missingScopes } from '#libs/contract/scopes.js';
 import { isHigher, mayAssign } from '#libs/contract/roles.js';
-import { authorityOfRole, beyond, type Authority } from './authority.js';
+import { rightsOfRole, beyond, type Rights } from './rights.js';
 
 const unlimited = {
   grants: [],
@@ -21,7 +21,7 @@ const rateLimit = fc.record({
   limit: fc.integer({ min: 1, max: 3 }),
   window_seconds: fc.integer({ min: 1, max: 3 }),
 });
-const authority: fc.Arbitrary<Authority> = fc.record({
+const authority: fc.Arbitrary<Rights> = fc.record({
   grants: fc.constant([]),
   scopes: fc.array(
     fc.tuple(half, half).map((halves) => halves.join(':')),
@@ -70,7 +70,7 @@ describe('authority', () => {
   });
 
   it('says in words what goes beyond it', () => {
-    const own: Authority = {
+    const own: Rights = {
       grants: [],
       scopes: ['a:read', 'api-keys:manage'],
       environment: 'test',
@@ -93,12 +93,12 @@ describe('authority', () => {
 
   it('of a viewer or an auditor manages no keys', () => {
     for (const role of ['viewer', 'auditor'] as const) {
-      expect(missingScopes(authorityOfRole(role, 'user_a', []).scopes, ['api-keys:manage'])).toHaveLength(1);
+      expect(missingScopes(rightsOfRole(role, 'user_a', []).scopes, ['api-keys:manage'])).toHaveLength(1);
     }
   });
 
   it('of a developer reaches the scopes of the application, nothing more that is built in, and their own keys alone', () => {
-    const developer = authorityOfRole('developer', 'user_a', applicationAuthority(['triggers:read', 'usage:export']));
+    const developer = rightsOfRole('developer', 'user_a', applicationAuthority(['triggers:read', 'usage:export']));
     const grants = (scope: string) => missingScopes(developer.scopes, [scope]).length === 0;
     expect(['triggers:read', 'triggers:*', 'usage:export', 'usage:read', 'api-keys:manage'].every(grants)).toBe(true);
     const beyondThem = ['usage:*', '*:read', '*:*', 'audit:read', 'api-keys:verify', 'organizations:write'];
@@ -127,11 +127,11 @@ describe('roles', () => {
   });
 });
 
-function allows({ allowedIps }: Authority, address: string): boolean {
+function allows({ allowedIps }: Rights, address: string): boolean {
   return allowedIps.length === 0 || allowedIps.some((network) => isWithin(address, network));
 }
 
 /** Maximum of requests within so many seconds: each limit, times the number of its windows. */
-function most({ rateLimits }: Authority, seconds: number): number {
+function most({ rateLimits }: Rights, seconds: number): number {
   return Math.min(...rateLimits.map(({ limit, window_seconds: window }) => limit * Math.ceil(seconds / window)));
 }

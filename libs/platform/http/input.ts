@@ -1,33 +1,19 @@
-import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { FieldError } from '#libs/contract/problem.js';
-import type { Route } from '#libs/contract/route.js';
+import type { Route, RouteInput } from '#libs/contract/route.js';
 import { invalidInput, MAX_ERRORS } from '../errors.js';
-import { ROUTE } from './implements.js';
 import { locate } from './location.js';
-
-/**
- * Validates a request against its route, after the guard: a caller without access learns nothing about valid input.
- * Reports all errors at once, and rejects input that the route does not declare.
- */
-@Injectable()
-export class ValidationInterceptor implements NestInterceptor {
-  constructor(private readonly reflector: Reflector) {}
-
-  intercept(context: ExecutionContext, next: CallHandler) {
-    const route = this.reflector.get<Route>(ROUTE, context.getHandler());
-    const request = context.switchToHttp().getRequest<FastifyRequest>();
-    request.input = parseInput(route, request);
-    return next.handle();
-  }
-}
 
 const nothing = z.strictObject({});
 const anyHeaders = z.object({});
 
-function parseInput(route: Route, request: FastifyRequest) {
+/**
+ * Validates a request against its route. Reports all errors at once, and rejects input that the route does not declare.
+ * @returns the {@link RouteInput} of the route
+ * @throws DomainError `invalid_request`
+ */
+export function parseInput(route: Route, request: FastifyRequest) {
   const parts = {
     params: (route.params ?? nothing).safeParse(request.params ?? {}),
     query: (route.query ?? nothing).safeParse(request.query ?? {}),

@@ -1,0 +1,267 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { actorOf, turnOf, turnToTakeAway } from '#libs/auth/principal.js';
+import type { Metadata } from '#libs/contract/api-keys.js';
+import { keyTextNames, type KeyTexts } from '#libs/contract/api-key-texts.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
+import { missingScopes } from '#libs/contract/scopes.js';
+import { Authorities } from '#libs/organizations/authorities.service.js';
+import type { Authority } from '#libs/organizations/authority.js';
+import { asMissing, noSuchApiKey } from '#libs/organizations/missing.js';
+import { Organization } from '#libs/organizations/organization.entity.js';
+import { beyond, type Rights } from '#libs/organizations/rights.js';
+import { Clock } from '#libs/platform/clock.js';
+import { invalidInput } from '#libs/platform/errors.js';
+import { respond } from '#libs/platform/idempotency.js';
+import { Changes } from '#libs/admission/changes.js';
+import { changesOf, refuseOtherVersion, touch, type FieldChanges } from '#libs/platform/versions.js';
+import { UsageService } from '#libs/usage/usage.service.js';
+import { isWider, manages, publicReach, refuseBeyond, refuseBeyondCeiling, rightsOf } from './api-key-rights.js';
+import { enter, requireTransition, type Operation } from './api-key-transition.js';
+import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
+import { ApiKey, ApiKeySecret } from './api-key.entity.js';
+import { aboutProject, prefixOfTokens, textColumns, textsOf } from './api-key.js';
+import { findManaged } from './api-keys.service.js';
+import { endsByRotation, MAX_EXPIRY_DAYS, mayExpireAt, operations, type KeyOperation } from './key-lifecycle.js';
+import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
+import { countRates } from './rate-limits.js';
+import { RegisteredScopes } from './registered-scopes.js';
+
+export interface ApiKeyPatch extends Partial<KeyTexts> {
+  readonly name?: string | undefined;
+  readonly metadata?: Metadata | undefined;
+  readonly scopes?: string[] | undefined;
+  readonly expires_at?: string | null | undefined;
+  readonly allowed_domains?: string[] | undefined;
+  readonly public_scopes?: string[] | null | undefined;
+  readonly allowed_ips?: string[] | undefined;
+  readonly rate_limits?: RateLimit[] | undefined;
+}
+
+/** Operations that end something that worked. An update can narrow a key too, but is no way to stop a key at once. */
+const takesAway: ReadonlySet<KeyOperation> = new Set(['rotate', 'disable', 'revoke', 'delete']);
+
+/** An operation of a caller, within its transaction. */
+interface Alteration extends Operation {
+  readonly em: EntityManager;
+  /** The current rights of the caller in the organization. */
+  readonly own: Rights;
+}
+
+/** Changes of one key at a time. Each makes earlier decisions about the key wrong. */
+@Injectable()
+export class ApiKeyChanges {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly changes: Changes,
+    private readonly authorities: Authorities,
+    private readonly registered: RegisteredScopes,
+    private readonly newSecrets: NewSecrets,
+    private readonly usage: UsageService,
+  ) {}
+
+  /** @param graceSeconds how long the current secret still works; earlier ones end now */
+  async rotate<R extends object>(
+    authority: Authority,
+    id: string,
+    graceSeconds: number,
+    present: (rotated: ApiKeyWithToken) => R,
+  ): Promise<R> {
+    const { caller, rights } = authority;
+    const em = this.em.fork();
+    // Check before Argon2id runs, and again in the transaction.
+    const before = await findManaged(em, authority, id);
+    requireTransition(before, 'rotate', this.clock.now());
+    refuseBeyond(rights, rightsOf(before));
+    const usage = (await this.usage.ofApiKeys(em, [id])).get(id);
+    return this.newSecrets.make(caller, prefixOfTokens(before), (made) =>
+      this.#alter(authority, id, 'rotate', async (alteration) => {
+        refuseBeyond(alteration.own, rightsOf(alteration.apiKey));
+        await replaceSecret(alteration, made, graceSeconds);
+        const { em, apiKey } = alteration;
+        return respond(em, caller.context, present({ apiKey, usage, token: made.token }));
+      }),
+    );
+  }
+
+  update(authority: Authority, id: string, patch: ApiKeyPatch, ifMatch: string | undefined): Promise<ApiKeyView> {
+    if (patch.scopes) this.registered.refuseUnknown('body.scopes', patch.scopes);
+    if (patch.public_scopes) this.registered.refuseUnknown('body.public_scopes', patch.public_scopes);
+    return this.#change(authority, id, 'update', async ({ em, apiKey, own, now, record }) => {
+      refuseOtherVersion(apiKey, ifMatch);
+      const changes = changesOf(fieldsOf(apiKey), normalize(patch));
+      if (changes['expires_at']) refuseBadExpiry(patch.expires_at, now);
+      const held = rightsOf(apiKey);
+      const heldInPublic = publicReach(apiKey, this.registered.application);
+      assign(em, apiKey, patch, changes);
+      // A caller that manages a key may narrow it. To widen it, the caller must have the new rights.
+      if (beyond(held, rightsOf(apiKey)).length > 0) refuseBeyond(own, rightsOf(apiKey));
+      this.registered.refuseBadPublicScopes(apiKey.scopes, apiKey.publicScopes);
+      // The same holds for the public key, because the caller could use it with a forged Origin.
+      const inPublic = publicReach(apiKey, this.registered.application);
+      if (isWider(inPublic, heldInPublic)) refuseBeyond(own, { ...rightsOf(apiKey), scopes: inPublic.scopes });
+      const gained = missingScopes(held.scopes, apiKey.scopes);
+      if (gained.length > 0) {
+        refuseBeyondCeiling((await em.findOneOrFail(Organization, apiKey.organizationId)).scopeCeiling, gained);
+      }
+      if (Object.keys(changes).length === 0) return;
+      if (changes['rate_limits']) await countRates(em, apiKey);
+      touch(apiKey, now);
+      record({ type: 'api_key.updated', data: { changes } });
+    });
+  }
+
+  enable(authority: Authority, id: string): Promise<ApiKeyView> {
+    return this.#change(authority, id, 'enable', (alteration) => {
+      refuseBeyond(alteration.own, rightsOf(alteration.apiKey));
+      enter(alteration, operations.enable.event, {});
+    });
+  }
+
+  disable(authority: Authority, id: string): Promise<ApiKeyView> {
+    return this.#change(authority, id, 'disable', (alteration) => enter(alteration, operations.disable.event, {}));
+  }
+
+  /** Lists still show a revoked key. A repetition changes nothing. */
+  revoke(authority: Authority, id: string): Promise<ApiKeyView> {
+    return this.#change(authority, id, 'revoke', (alteration) =>
+      enter(alteration, operations.revoke.event, { deleted: false }),
+    );
+  }
+
+  /** Revokes the key and removes it from every list. */
+  async delete(authority: Authority, id: string): Promise<void> {
+    await findManaged(this.em.fork(), authority, id);
+    await this.#alter(authority, id, 'delete', async (alteration) =>
+      enter(alteration, operations.delete.event, { deleted: true }),
+    );
+  }
+
+  async #change(
+    authority: Authority,
+    id: string,
+    operation: KeyOperation,
+    work: (alteration: Alteration) => Promise<void> | void,
+  ): Promise<ApiKeyView> {
+    const em = this.em.fork();
+    await findManaged(em, authority, id);
+    // Read the usage before the change takes its locks: other changes wait for these, and no change of a key alters it.
+    const usage = (await this.usage.ofApiKeys(em, [id])).get(id);
+    return this.#alter(authority, id, operation, async (alteration) => {
+      await work(alteration);
+      return { apiKey: alteration.apiKey, usage };
+    });
+  }
+
+  /** Makes a change of one key that invalidates earlier decisions. Reads actor and key again under the shard's lock. */
+  #alter<T>(
+    authority: Authority,
+    id: string,
+    operation: KeyOperation,
+    work: (alteration: Alteration) => Promise<T>,
+  ): Promise<T> {
+    const { caller, organizationId } = authority;
+    const turn = takesAway.has(operation) ? turnToTakeAway(caller) : turnOf(caller);
+    return this.changes.alter(turn, organizationId, { kind: 'api_key', id }, async ({ em, record }) => {
+      const own = await asMissing(noSuchApiKey, () => this.authorities.requireNow(em, authority));
+      const wanted = { id, organizationId, deletedAt: null };
+      const apiKey = await em.findOne(ApiKey, wanted, { lockMode: LockMode.PESSIMISTIC_WRITE });
+      if (!apiKey || !manages(own, apiKey)) throw noSuchApiKey();
+      const actor = actorOf(caller);
+      const now = this.clock.now();
+      return work({
+        em,
+        apiKey,
+        own,
+        now,
+        step: requireTransition(apiKey, operation, now),
+        record: (event) =>
+          record({
+            ...event,
+            data: { ...aboutProject(apiKey), ...event.data },
+            subject: { id, name: apiKey.name },
+            actor,
+          }),
+      });
+    });
+  }
+}
+
+/** Gives the key a new secret. The current one goes on for the grace period, earlier ones end now. */
+async function replaceSecret(
+  { em, apiKey, now, record }: Alteration,
+  made: NewSecret,
+  graceSeconds: number,
+): Promise<void> {
+  const secrets = await em.find(ApiKeySecret, {
+    apiKeyId: apiKey.id,
+    $or: [{ endedAt: null }, { endedAt: { $gt: now } }],
+  });
+  const { presentId, ends } = endsByRotation(secrets, graceSeconds, now);
+  for (const secret of secrets) secret.endedAt = ends.get(secret.id)!;
+  apiKey.prefix = made.prefix;
+  apiKey.rotatedAt = now;
+  touch(apiKey, now);
+  // Write the end of the old secret first: a unique index allows one current secret for each key.
+  await em.flush();
+  const secret = addSecret(em, apiKey.id, made, now);
+  await em.flush();
+  record({
+    type: 'api_key.rotated',
+    data: {
+      secret_id: secret.id,
+      previous_secret_id: presentId,
+      prefix: made.prefix,
+      ...(graceSeconds > 0 && { previous_secret_ends_at: ends.get(presentId)!.toISOString() }),
+    },
+  });
+}
+
+/** Writes the changed fields of the patch to the row. */
+function assign(em: EntityManager, apiKey: ApiKey, patch: ApiKeyPatch, changes: FieldChanges): void {
+  em.assign(apiKey, {
+    ...(changes['name'] && { name: patch.name }),
+    ...textColumns(
+      patch,
+      keyTextNames.filter((name) => changes[name]),
+    ),
+    ...(changes['metadata'] && { metadata: patch.metadata }),
+    ...(changes['scopes'] && { scopes: patch.scopes }),
+    ...(changes['expires_at'] && { expiresAt: patch.expires_at ? new Date(patch.expires_at) : null }),
+    ...(changes['allowed_domains'] && { allowedDomains: patch.allowed_domains }),
+    ...(changes['public_scopes'] && { publicScopes: patch.public_scopes ?? null }),
+    ...(changes['allowed_ips'] && { allowedIps: patch.allowed_ips }),
+    ...(changes['rate_limits'] && { rateLimits: patch.rate_limits }),
+  });
+}
+
+/** The fields that `PATCH` can change, by their names in the API. */
+function fieldsOf(apiKey: ApiKey) {
+  return {
+    name: apiKey.name,
+    ...textsOf(apiKey),
+    metadata: apiKey.metadata,
+    scopes: apiKey.scopes,
+    expires_at: apiKey.expiresAt?.toISOString() ?? null,
+    allowed_domains: apiKey.allowedDomains,
+    public_scopes: apiKey.publicScopes ?? null,
+    allowed_ips: apiKey.allowedIps,
+    rate_limits: apiKey.rateLimits,
+  };
+}
+
+/** Formats the expiry as the API does, so that the same instant in another time zone is not a change. */
+function normalize(patch: ApiKeyPatch) {
+  return { ...patch, ...(patch.expires_at && { expires_at: new Date(patch.expires_at).toISOString() }) };
+}
+
+function refuseBadExpiry(expiresAt: string | null | undefined, now: Date): void {
+  if (!expiresAt) return;
+  if (mayExpireAt(new Date(expiresAt), now)) return;
+  throw invalidInput({
+    location: 'body.expires_at',
+    message: `must be in the future, by ${MAX_EXPIRY_DAYS} days at the most; to stop a key now, disable or revoke it`,
+  });
+}

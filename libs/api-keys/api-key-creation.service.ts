@@ -1,0 +1,212 @@
+import { LockMode } from '@mikro-orm/core';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { generateToken } from '#libs/api-key-format/token.js';
+import { actorOf, personOf, turnOf } from '#libs/auth/principal.js';
+import { User } from '#libs/auth/user.entity.js';
+import type { Environment, Metadata } from '#libs/contract/api-keys.js';
+import type { KeyTexts } from '#libs/contract/api-key-texts.js';
+import { newId, toUuid } from '#libs/contract/ids.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
+import { Authorities } from '#libs/organizations/authorities.service.js';
+import type { Authority } from '#libs/organizations/authority.js';
+import { noSuchProject } from '#libs/organizations/missing.js';
+import { Organization } from '#libs/organizations/organization.entity.js';
+import { Project } from '#libs/organizations/project.entity.js';
+import type { Rights } from '#libs/organizations/rights.js';
+import { Clock } from '#libs/platform/clock.js';
+import { Config } from '#libs/platform/config.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { respond } from '#libs/platform/idempotency.js';
+import { Changes, type Change } from '#libs/admission/changes.js';
+import type { NewEvent } from '#libs/outbox/event.js';
+import { ApiKeyLimits } from './api-key-limits.js';
+import { refuseBeyond, refuseBeyondCeiling } from './api-key-rights.js';
+import type { ApiKeyWithToken } from './api-key-view.js';
+import { ApiKey, type ApiKeySecret } from './api-key.entity.js';
+import { aboutProject, textColumns, textsOf } from './api-key.js';
+import { expiryIn, notEnded } from './key-lifecycle.js';
+import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
+import { countRates } from './rate-limits.js';
+import { RegisteredScopes } from './registered-scopes.js';
+
+export interface NewApiKey {
+  readonly name: string;
+  readonly texts?: Partial<KeyTexts> | undefined;
+  readonly metadata?: Metadata | undefined;
+  readonly projectId?: string | undefined;
+  /** `all` means every scope that the caller may grant, `application` the application scopes among them. */
+  readonly scopes: readonly string[] | 'all' | 'application';
+  readonly environment?: Environment | undefined;
+  readonly expiresInDays?: number | undefined;
+  readonly allowedDomains?: readonly string[] | undefined;
+  readonly publicScopes?: readonly string[] | null | undefined;
+  readonly allowedIps?: readonly string[] | undefined;
+  readonly rateLimits?: readonly RateLimit[] | undefined;
+  /** The beginning of all secrets of the key; by default, the environment selects it. */
+  readonly prefix?: string;
+  /** No other active or disabled key of the organization may have this name. */
+  readonly uniquelyNamed?: boolean;
+}
+
+type Request = NewApiKey & { readonly organizationId: string; readonly environment: Environment };
+
+@Injectable()
+export class ApiKeyCreation {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly config: Config,
+    private readonly changes: Changes,
+    private readonly authorities: Authorities,
+    private readonly registered: RegisteredScopes,
+    private readonly newSecrets: NewSecrets,
+    private readonly limits: ApiKeyLimits,
+  ) {}
+
+  async create<R extends object>(
+    authority: Authority,
+    input: NewApiKey,
+    present: (made: ApiKeyWithToken) => R,
+  ): Promise<R> {
+    if (typeof input.scopes !== 'string') this.registered.refuseUnknown('body.scopes', input.scopes);
+    if (input.publicScopes) this.registered.refuseUnknown('body.public_scopes', input.publicScopes);
+    const { caller, organizationId, rights } = authority;
+    const environment =
+      input.environment ??
+      (caller.type === 'api_key' ? caller.environment : this.config.settings.DEFAULT_KEY_ENVIRONMENT);
+    const request = { ...input, organizationId, environment };
+
+    const before = this.em.fork();
+    const { projectId } = await this.#authorize(before, rights, request, this.clock.now(), LockMode.NONE);
+    await this.limits.refuseTooMany(before, organizationId, projectId, 1);
+
+    return this.newSecrets.make(caller, input.prefix ?? `sk_${environment}`, (made) =>
+      this.changes.create(turnOf(caller), organizationId, async (change) => {
+        const apiKey = await this.#store(change, authority, request, made);
+        return respond(change.em, caller.context, present({ apiKey, usage: undefined, token: made.token }));
+      }),
+    );
+  }
+
+  async #store({ em, record }: Change, authority: Authority, request: Request, made: NewSecret): Promise<ApiKey> {
+    const { caller, organizationId } = authority;
+    const own = await this.authorities.requireNow(em, authority);
+    const now = this.clock.now();
+    const wanted = await this.#authorize(em, own, request, now, LockMode.PESSIMISTIC_WRITE);
+    const accountable = caller.type === 'user' ? caller : await em.findOneOrFail(User, caller.accountableUserId);
+    const apiKey = em.create(ApiKey, {
+      id: newId('key', now),
+      organizationId,
+      projectId: wanted.projectId,
+      name: request.name,
+      ...textColumns(request.texts ?? {}),
+      metadata: request.metadata ?? {},
+      publicKey: generateToken(`pk_${request.environment}`),
+      prefix: made.prefix,
+      environment: request.environment,
+      scopes: [...wanted.scopes],
+      allowedDomains: [...(request.allowedDomains ?? [])],
+      publicScopes: request.publicScopes ? [...request.publicScopes] : null,
+      allowedIps: [...wanted.allowedIps],
+      rateLimits: [...wanted.rateLimits],
+      createdByType: caller.type,
+      createdById: toUuid(actorOf(caller).id!),
+      accountableUserId: personOf(accountable).id,
+      ownKeysOnly: own.keysOf !== null,
+      createdAt: now,
+      updatedAt: now,
+      expiresAt: wanted.expiresAt,
+      version: 1,
+    });
+    await em.flush();
+    await this.limits.refuseTooMany(em, organizationId, wanted.projectId);
+    const secret = addSecret(em, apiKey.id, made, now);
+    await em.flush();
+    await countRates(em, apiKey);
+    const { name, email } = personOf(accountable);
+    record({
+      type: 'api_key.created',
+      subject: apiKey.id,
+      actor: actorOf(caller),
+      data: { ...createdData(apiKey, secret), accountable_user: { name, email } },
+    });
+    return apiKey;
+  }
+
+  /**
+   * The rights of a new key. They are checked before Argon2id runs, so that a caller who may not create the key cannot
+   * make the API run it, and again in the transaction that creates the key.
+   * @throws DomainError for every reason to reject the creation
+   */
+  async #authorize(
+    em: EntityManager,
+    own: Rights,
+    input: Request,
+    now: Date,
+    lockMode: LockMode.NONE | LockMode.PESSIMISTIC_WRITE,
+  ): Promise<Rights> {
+    const { organizationId, environment } = input;
+    // Lock the organization if names must be unique: two concurrent creations would not see each other.
+    const { scopeCeiling } = await em.findOneOrFail(Organization, organizationId, {
+      lockMode: input.uniquelyNamed ? lockMode : LockMode.NONE,
+    });
+    if (input.uniquelyNamed) await refuseTakenName(em, organizationId, input.name, now);
+    const wanted: Rights = {
+      grants: [],
+      scopes:
+        typeof input.scopes === 'string'
+          ? this.registered.within(own.scopes, scopeCeiling, input.scopes)
+          : input.scopes,
+      environment,
+      expiresAt: expiryIn(input.expiresInDays, now) ?? own.expiresAt,
+      projectId: input.projectId ?? own.projectId,
+      allowedIps: input.allowedIps ?? own.allowedIps,
+      rateLimits: input.rateLimits ?? own.rateLimits,
+      keysOf: own.keysOf,
+    };
+    refuseBeyond(own, wanted);
+    refuseBeyondCeiling(scopeCeiling, wanted.scopes);
+    this.registered.refuseBadPublicScopes(wanted.scopes, input.publicScopes);
+    if (wanted.projectId) await requireProject(em, organizationId, wanted.projectId, lockMode !== LockMode.NONE);
+    return wanted;
+  }
+}
+
+/** The event has every field of the key, so that the state of the key can be rebuilt from events alone. */
+function createdData(
+  apiKey: ApiKey,
+  secret: ApiKeySecret,
+): Omit<NewEvent<'api_key.created'>['data'], 'accountable_user'> {
+  return {
+    ...aboutProject(apiKey),
+    secret_id: secret.id,
+    number: Number(apiKey.number),
+    prefix: apiKey.prefix,
+    name: apiKey.name,
+    environment: apiKey.environment,
+    scopes: apiKey.scopes,
+    expires_at: apiKey.expiresAt?.toISOString() ?? null,
+    ...textsOf(apiKey),
+    metadata: apiKey.metadata,
+    public_key: apiKey.publicKey,
+    allowed_domains: apiKey.allowedDomains,
+    public_scopes: apiKey.publicScopes ?? null,
+    allowed_ips: apiKey.allowedIps,
+    accountable_user_id: apiKey.accountableUserId,
+    own_keys_only: apiKey.ownKeysOnly,
+    ...(apiKey.rateLimits.length > 0 && { rate_limits: apiKey.rateLimits }),
+  };
+}
+
+/** Only keys that have not ended block a name. */
+async function refuseTakenName(em: EntityManager, organizationId: string, name: string, now: Date): Promise<void> {
+  const taken = await em.count(ApiKey, { organizationId, name, ...notEnded(now) });
+  if (taken > 0) throw new DomainError('conflict', 'A key with this name exists; delete it, or take another name');
+}
+
+/** @param locked keeps the project from being deleted before the key is committed */
+async function requireProject(em: EntityManager, organizationId: string, id: string, locked: boolean): Promise<void> {
+  const options = { lockMode: locked ? LockMode.PESSIMISTIC_READ : LockMode.NONE };
+  if (!(await em.findOne(Project, { id, organizationId, deletedAt: null }, options))) throw noSuchProject();
+}

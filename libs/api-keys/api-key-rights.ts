@@ -1,0 +1,88 @@
+import { missingScopes } from '#libs/contract/scopes.js';
+import type { AuthorityInEach } from '#libs/organizations/authority.js';
+import { beyond, type Rights } from '#libs/organizations/rights.js';
+import { DomainError } from '#libs/platform/errors.js';
+import type { ApiKey } from './api-key.entity.js';
+import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verification.js';
+
+/** Which keys a caller manages or verifies, and what it can hand on to them. No I/O. */
+
+/** The rights that a key gives to whoever holds its secret. */
+export function rightsOf(apiKey: ApiKey): Rights {
+  const { scopes, environment, expiresAt, projectId, allowedIps, rateLimits, ownKeysOnly, accountableUserId } = apiKey;
+  return {
+    scopes: [...scopes],
+    grants: [],
+    environment,
+    expiresAt: expiresAt ?? null,
+    projectId: projectId ?? null,
+    allowedIps: [...allowedIps],
+    rateLimits: [...rateLimits],
+    keysOf: ownKeysOnly ? accountableUserId : null,
+  };
+}
+
+/** Whether the rights cover the management of a key. */
+export function manages({ projectId, keysOf }: Rights, apiKey: ApiKey): boolean {
+  if (projectId && apiKey.projectId !== projectId) return false;
+  return !keysOf || apiKey.accountableUserId === keysOf;
+}
+
+/** The same as search filters. A limit to a project, or to one user's keys, is the same in all organizations. */
+export function searchWithin({ rightsIn: managed }: AuthorityInEach) {
+  const limited = [...managed].filter(([, { keysOf }]) => keysOf !== null);
+  return {
+    organizationIds: [...managed.keys()],
+    withinProject: [...managed.values()].find(({ projectId }) => projectId)?.projectId,
+    ownKeysOnly: {
+      organizationIds: limited.map(([organizationId]) => organizationId),
+      userId: limited[0]?.[1].keysOf ?? null,
+    },
+  };
+}
+
+/** Whether the caller may verify a key: one of its project, of its organizations, or of all organizations. */
+export function verifiableBy({ caller, rightsIn }: AuthorityInEach): (record: ApiKeyRecord) => boolean {
+  if (caller.type === 'api_key' && caller.scopes.includes('deployment:verify')) return () => true;
+  return ({ organizationId, projectId }) => {
+    const own = rightsIn.get(organizationId);
+    return own !== undefined && (own.projectId === null || own.projectId === projectId);
+  };
+}
+
+/** @throws DomainError `beyond_authority` that names everything that the caller cannot hand on */
+export function refuseBeyond(own: Rights, wanted: Rights): void {
+  const excess = beyond(own, wanted);
+  if (excess.length > 0) {
+    throw new DomainError('beyond_authority', `Your credential does not have ${excess.join(', ')}`);
+  }
+}
+
+export function refuseBeyondCeiling(ceiling: readonly string[] | null | undefined, scopes: readonly string[]): void {
+  const excess = ceiling ? missingScopes(ceiling, scopes) : [];
+  if (excess.length > 0) {
+    throw new DomainError('beyond_authority', `An operator has not given this organization ${excess.join(', ')}`);
+  }
+}
+
+/** What the public key alone allows, for anyone whose Origin header names one of the domains. */
+export interface PublicReach {
+  readonly domains: readonly string[];
+  readonly scopes: readonly string[];
+}
+
+export function isWider(reach: PublicReach, than: PublicReach): boolean {
+  return (
+    missingScopes(than.scopes, reach.scopes).length > 0 ||
+    reach.domains.some((domain) => !than.domains.includes(domain))
+  );
+}
+
+/** @param application the scopes of the application */
+export function publicReach(
+  { scopes, publicScopes, allowedDomains }: ApiKey,
+  application: readonly string[],
+): PublicReach {
+  const key = { scopes, publicScopes: publicScopes ?? null, allowedDomains };
+  return { domains: [...allowedDomains], scopes: scopesOfPublicKey(key, application) };
+}

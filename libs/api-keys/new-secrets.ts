@@ -1,0 +1,52 @@
+import { UniqueConstraintViolationException } from '@mikro-orm/core';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
+import { generateToken, parseToken } from '#libs/api-key-format/token.js';
+import { turnOf, type Principal } from '#libs/auth/principal.js';
+import { newId } from '#libs/contract/ids.js';
+import { ApiKeySecret } from './api-key.entity.js';
+import { Secrets } from './verification/secrets.js';
+
+export interface NewSecret {
+  /** The whole secret, which is shown once and not stored. */
+  readonly token: string;
+  readonly handle: string;
+  /** What lists show of the secret. */
+  readonly prefix: string;
+  readonly hash: string;
+}
+
+/** A handle has ten random characters. After a collision, which is very unlikely, try another one. */
+const HANDLE_ATTEMPTS = 3;
+
+@Injectable()
+export class NewSecrets {
+  constructor(private readonly secrets: Secrets) {}
+
+  /**
+   * Hashes a new secret before the change that stores it, so that no lock is held while Argon2id runs.
+   * @param store the change
+   */
+  async make<T>(caller: Principal, tokenPrefix: string, store: (made: NewSecret) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const token = generateToken(tokenPrefix);
+      const { handle, display } = parseToken(token)!;
+      const hash = await this.secrets.hash(token, turnOf(caller).flow);
+      try {
+        return await store({ token, handle, prefix: display, hash });
+      } catch (error) {
+        if (!(error instanceof UniqueConstraintViolationException) || attempt === HANDLE_ATTEMPTS) throw error;
+      }
+    }
+  }
+}
+
+/** Within the change. */
+export function addSecret(
+  em: EntityManager,
+  apiKeyId: string,
+  { handle, hash }: Pick<NewSecret, 'handle' | 'hash'>,
+  now: Date,
+): ApiKeySecret {
+  return em.create(ApiKeySecret, { id: newId('secret', now), apiKeyId, handle, hash, createdAt: now });
+}

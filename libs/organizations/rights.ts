@@ -1,0 +1,85 @@
+import type { Environment } from '#libs/contract/api-keys.js';
+import { isWithin } from '#libs/contract/networks.js';
+import type { Role } from '#libs/contract/organizations.js';
+import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
+import { operatorScopes, scopesOfRole } from '#libs/contract/roles.js';
+import { missingScopes, type BuiltInScope } from '#libs/contract/scopes.js';
+
+/** The rights of a caller in one organization, which are the most that it can hand on to a key. */
+export interface Rights {
+  readonly scopes: readonly string[];
+  /** Scopes that it can hand on but not use. */
+  readonly grants: readonly string[];
+  /** Null for a user, who may create keys of either environment. */
+  readonly environment: Environment | null;
+  /** Null for no end. */
+  readonly expiresAt: Date | null;
+  /** The only project that it may access, or null for no limit. */
+  readonly projectId: string | null;
+  /** Addresses from which it may be used. Empty for any. */
+  readonly allowedIps: readonly string[];
+  /** Empty for no limit. */
+  readonly rateLimits: readonly RateLimit[];
+  /** The user whose keys it manages, or null for all keys. */
+  readonly keysOf: string | null;
+}
+
+export function rightsOfRole(role: Role, userId: string, application: readonly string[]): Rights {
+  return {
+    ...unlimited,
+    scopes: scopesOfRole[role](application),
+    keysOf: role === 'developer' ? userId : null,
+  };
+}
+
+const unlimited = {
+  grants: [],
+  environment: null,
+  expiresAt: null,
+  projectId: null,
+  allowedIps: [],
+  rateLimits: [],
+  keysOf: null,
+} as const;
+
+export const operatorRights: Rights = {
+  ...unlimited,
+  scopes: operatorScopes,
+};
+
+/** Describes how the wanted authority exceeds the caller's own. Empty if it does not. */
+export function beyond(own: Rights, wanted: Rights): string[] {
+  return [
+    ...missingScopes([...own.scopes, ...own.grants], wanted.scopes).map((scope) => `scope ${scope}`),
+    ...(own.environment && wanted.environment !== own.environment ? [`environment ${wanted.environment}`] : []),
+    ...(own.expiresAt && (!wanted.expiresAt || wanted.expiresAt > own.expiresAt)
+      ? [`an expiry after ${own.expiresAt.toISOString()}`]
+      : []),
+    ...(own.projectId && wanted.projectId !== own.projectId
+      ? [wanted.projectId ? `project ${wanted.projectId}` : 'the whole organization']
+      : []),
+    ...(areWithin(wanted.allowedIps, own.allowedIps) ? [] : [`addresses outside ${own.allowedIps.join(', ')}`]),
+    ...own.rateLimits
+      .filter((limit) => !isKept(limit, wanted.rateLimits))
+      .map((limit) => `a rate beyond ${formatRateLimit(limit)}`),
+    ...(own.keysOf && managesKeys(wanted) && wanted.keysOf !== own.keysOf ? ["other people's keys"] : []),
+  ];
+}
+
+function areWithin(inner: readonly string[], outer: readonly string[]): boolean {
+  if (outer.length === 0) return true;
+  return inner.length > 0 && inner.every((network) => outer.some((wider) => isWithin(network, wider)));
+}
+
+/** Whether one of the wanted limits is at least as strict, over at least as long a window. */
+function isKept(own: RateLimit, wanted: readonly RateLimit[]): boolean {
+  return wanted.some(({ limit, window_seconds: seconds }) => limit <= own.limit && seconds >= own.window_seconds);
+}
+
+function managesKeys(rights: Rights): boolean {
+  return covers(rights, 'api-keys:manage');
+}
+
+export function covers(rights: Rights, scope: BuiltInScope): boolean {
+  return missingScopes(rights.scopes, [scope]).length === 0;
+}
