@@ -1,7 +1,8 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query';
 import type { z } from 'zod';
 import { entityTagOf } from '#libs/client/client.js';
-import type { ApiKey as ApiKeySchema, listApiKeys, listScopes } from '#libs/contract/api-keys.js';
+import type { ApiKey as ApiKeySchema } from '#libs/contract/api-key-schemas.js';
+import type { listApiKeys, listScopes } from '#libs/contract/api-keys.js';
 import { PAGE_MAX } from '#libs/contract/lists.js';
 import type { RouteOutput } from '#libs/contract/route.js';
 import { api } from '../session/session.js';

@@ -1,4 +1,4 @@
-import { describeVerification, type VerificationCode } from '#libs/contract/api-keys.js';
+import { describeVerification, type VerificationCode } from '#libs/contract/verification.js';
 import type { Usage } from '#libs/contract/usage.js';
 import { stepsOf, type Grouping, type Range } from './api-keys.js';
 

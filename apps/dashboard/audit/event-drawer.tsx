@@ -5,7 +5,7 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { useState, type ReactNode } from 'react';
 import { z } from 'zod';
 import { AuditEvent } from '#libs/contract/audit.js';
-import { VerificationCode } from '#libs/contract/api-keys.js';
+import { VerificationCode } from '#libs/contract/verification.js';
 import { calledIn } from '#libs/contract/events.js';
 import { leafHash } from '#libs/tlog/leaf.js';
 import { api } from '../session/session.js';

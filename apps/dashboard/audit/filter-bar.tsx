@@ -4,7 +4,7 @@ import { useDisclosure } from '@mantine/hooks';
 import { IconFilter } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useState, type KeyboardEvent } from 'react';
-import { VerificationCode } from '#libs/contract/api-keys.js';
+import { VerificationCode } from '#libs/contract/verification.js';
 import { listAuditEvents } from '#libs/contract/audit.js';
 import { isId, type IdType } from '#libs/contract/ids.js';
 import { outcomeWords } from '../ui/outcomes.js';

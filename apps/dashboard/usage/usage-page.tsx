@@ -1,7 +1,7 @@
 import { Group, Select, SimpleGrid, Stack, TextInput } from '@mantine/core';
 import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { VerificationCode } from '#libs/contract/api-keys.js';
+import { VerificationCode } from '#libs/contract/verification.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganization } from '../organization/organizations.js';
 import { ErrorState } from '../ui/error-state.js';

@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { parseCredential, type Credential } from '#libs/api-key-format/token.js';
 import { verifierOf, type ApiKeyPrincipal, type Principal } from '#libs/auth/principal.js';
-import type { VerificationCode } from '#libs/contract/api-keys.js';
+import type { VerificationCode } from '#libs/contract/verification.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { isDatabaseAway } from '#libs/database/database.js';
