@@ -1,4 +1,4 @@
-import { Button, Code, EmptyState, List, Skeleton, Stack, Table, Text } from '@mantine/core';
+import { Code, EmptyState, List, Stack, Table, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconServer } from '@tabler/icons-react';
@@ -9,12 +9,13 @@ import { ConfirmByName } from '../ui/confirm-by-name.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
+import { RowButton } from '../ui/row-button.js';
 import { Section } from '../ui/section.js';
-import { SlowNotice } from '../ui/slow-notice.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
 import { serviceKeysQuery, type ServiceKey } from './queries.js';
 import { TableHead } from '../ui/table-head.js';
+import { TableSkeleton } from '../ui/table-skeleton.js';
 
 /** Keys that may verify the keys of every organization. */
 export function ServiceKeysPage() {
@@ -27,13 +28,7 @@ export function ServiceKeysPage() {
       />
       <Stack gap="xl">
         <ErrorState error={error} onRetry={() => void refetch()} />
-        {!keys && !error && (
-          <Stack gap={4}>
-            <Skeleton height={36} />
-            <Skeleton height={52} />
-            <SlowNotice />
-          </Stack>
-        )}
+        {!keys && !error && <TableSkeleton rows={1} />}
         {keys?.length === 0 && (
           <EmptyState
             icon={<IconServer size={32} />}
@@ -146,9 +141,9 @@ function ServiceKeyRow({ serviceKey: key }: { readonly serviceKey: ServiceKey })
         <Time at={key.last_used_at} />
       </Table.Td>
       <Table.Td ta="right">
-        <Button variant="subtle" color="gray" size="compact-sm" aria-label={`Revoke ${key.name}`} onClick={dialog.open}>
+        <RowButton label={`Revoke ${key.name}`} onClick={dialog.open}>
           Revoke
-        </Button>
+        </RowButton>
         <ConfirmByName
           opened={opened}
           onClose={dialog.close}
