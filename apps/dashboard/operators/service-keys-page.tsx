@@ -94,17 +94,7 @@ function ServiceKeysTable({ keys }: { readonly keys: readonly ServiceKey[] }) {
 }
 
 function ServiceKeyRow({ serviceKey: key }: { readonly serviceKey: ServiceKey }) {
-  const queries = useQueryClient();
-  const [opened, dialog] = useDisclosure(false);
   const own = useOrganizations().find(({ id }) => id === key.organization_id);
-  const revoke = useMutation({
-    mutationFn: () => api.deployment.revokeServiceKey({ params: { id: key.id } }),
-    onSuccess: async () => {
-      dialog.close();
-      notifications.show({ message: `${key.name} is revoked.` });
-      await queries.invalidateQueries(serviceKeysQuery);
-    },
-  });
   const organization = (
     <TextLink
       to="/operator/organizations/$organizationId"
@@ -141,24 +131,42 @@ function ServiceKeyRow({ serviceKey: key }: { readonly serviceKey: ServiceKey })
         <Time at={key.last_used_at} />
       </Table.Td>
       <Table.Td ta="right">
-        <RowButton label={`Revoke ${key.name}`} onClick={dialog.open}>
-          Revoke
-        </RowButton>
-        <ConfirmByName
-          opened={opened}
-          onClose={dialog.close}
-          title="Revoke this key"
-          name={key.name}
-          onConfirm={() => revoke.mutate()}
-          pending={revoke.isPending}
-          error={revoke.error}
-        >
-          <Text>
-            Whatever asks with it whether keys are valid is refused at once, and for good. It stands in the audit log of
-            its organization and of the deployment.
-          </Text>
-        </ConfirmByName>
+        <Revocation serviceKey={key} />
       </Table.Td>
     </Table.Tr>
+  );
+}
+
+function Revocation({ serviceKey: key }: { readonly serviceKey: ServiceKey }) {
+  const queries = useQueryClient();
+  const [opened, dialog] = useDisclosure(false);
+  const revoke = useMutation({
+    mutationFn: () => api.deployment.revokeServiceKey({ params: { id: key.id } }),
+    onSuccess: async () => {
+      dialog.close();
+      notifications.show({ message: `${key.name} is revoked.` });
+      await queries.invalidateQueries(serviceKeysQuery);
+    },
+  });
+  return (
+    <>
+      <RowButton label={`Revoke ${key.name}`} onClick={dialog.open}>
+        Revoke
+      </RowButton>
+      <ConfirmByName
+        opened={opened}
+        onClose={dialog.close}
+        title="Revoke this key"
+        name={key.name}
+        onConfirm={() => revoke.mutate()}
+        pending={revoke.isPending}
+        error={revoke.error}
+      >
+        <Text>
+          Whatever asks with it whether keys are valid is refused at once, and for good. It stands in the audit log of
+          its organization and of the deployment.
+        </Text>
+      </ConfirmByName>
+    </>
   );
 }
