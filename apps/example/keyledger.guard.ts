@@ -9,7 +9,8 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { ApiError, type Client } from '#libs/client/client.js';
-import { verifyApiKey, type Verification } from '#libs/contract/api-keys.js';
+import { verifyApiKey } from '#libs/contract/api-keys.js';
+import { type Verification } from '#libs/contract/verification.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { Rejection } from './problem.js';
 

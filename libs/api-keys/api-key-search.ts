@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { z } from 'zod';
-import type { ApiKeyStatus, Environment } from '#libs/contract/api-keys.js';
+import type { ApiKeyStatus, Environment } from '#libs/contract/api-key-schemas.js';
 import { fromUuid, isId, toUuid } from '#libs/contract/ids.js';
 import { beginningWith, containing } from '#libs/platform/patterns.js';
 import { badCursor, pageOf, pageRequest } from '#libs/platform/pages.js';

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import type { Environment, Metadata } from '#libs/contract/api-keys.js';
+import type { Environment, Metadata } from '#libs/contract/api-key-schemas.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { revokedAt } from './revoked-at.js';
 import { typeId } from '#libs/platform/type-id.js';

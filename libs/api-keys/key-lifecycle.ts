@@ -1,4 +1,4 @@
-import type { ApiKeyStatus } from '#libs/contract/api-keys.js';
+import type { ApiKeyStatus } from '#libs/contract/api-key-schemas.js';
 import type { DomainEventType } from '#libs/contract/events.js';
 import { isNotRevoked } from './revoked-at.js';
 

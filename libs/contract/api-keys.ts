@@ -1,102 +1,34 @@
 import { z } from 'zod';
-import { keyTextInputs, keyTextOutputs } from './api-key-text-schemas.js';
+import {
+  allowedDomains,
+  allowedIps,
+  ApiKey,
+  ApiKeyStatus,
+  ApiKeyWithSecret,
+  Environment,
+  Metadata,
+  name,
+  publicScopes,
+  scopes,
+} from './api-key-schemas.js';
+import { keyTextInputs } from './api-key-text-schemas.js';
 import { mapKeyTexts } from './api-key-texts.js';
-import { Domain } from './domains.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
 import { Instant } from './instants.js';
 import { nextCursor, pageQuery, searchText } from './lists.js';
-import { addressOf, Network } from './networks.js';
-import { problems, type ProblemCode } from './problem.js';
-import { RateLimits, RateLimitStatus } from './rate-limits.js';
+import { addressOf } from './networks.js';
+import { RateLimits } from './rate-limits.js';
 import { defineRoute } from './route.js';
 import { ifMatch } from './preconditions.js';
 import { Scope } from './scopes.js';
+import { CredentialKind, Verification } from './verification.js';
 import { wholeNumber } from './whole-number.js';
 
+export type { Environment, Metadata } from './api-key-schemas.js';
+export { describeVerification } from './verification.js';
+
 const tag = 'API keys';
-
-export const Environment = z.enum(['test', 'live']);
-export type Environment = z.infer<typeof Environment>;
-
-export const ApiKeyStatus = z.enum(['active', 'disabled', 'expired', 'revoked']).meta({
-  description:
-    'Where several apply: revoked, then expired, then disabled. An expired or a revoked key has ended for good',
-});
-export type ApiKeyStatus = z.infer<typeof ApiKeyStatus>;
-
-/** Data by which a customer finds the key again. */
-const Metadata = z
-  .record(z.string().min(1).max(40), z.string().max(500))
-  .refine((metadata) => Object.keys(metadata).length <= 50, 'must have at most 50 entries')
-  .meta({ id: 'Metadata', examples: [{ team: 'checkout' }] });
-export type Metadata = z.infer<typeof Metadata>;
-
-const name = z.string().trim().min(1).max(100);
-const scopes = z.array(Scope).min(1).max(100);
-const allowedDomains = z
-  .array(Domain)
-  .max(100)
-  .transform((domains) => [...new Set(domains)])
-  .meta({ description: 'From whose pages the public key alone may be used. A secret is not asked for an origin' });
-const publicScopes = z
-  .array(Scope)
-  .max(100)
-  .nullable()
-  .meta({
-    description:
-      'What the public key alone reaches: scopes of your own API within those of the key, never a built-in one. Null, ' +
-      'the default: all of them as soon as allowed domains are set, and nothing before',
-  });
-const allowedIps = z
-  .array(Network)
-  .max(100)
-  .transform((networks) => [...new Set(networks)])
-  .meta({ description: 'From where the key may be used, addresses or networks; none: from everywhere' });
-
-const apiKeyFields = {
-  id: idOf('key'),
-  organization_id: idOf('org'),
-  project_id: idOf('proj').nullable().meta({ description: 'The one project to which it is limited' }),
-  name: z.string(),
-  ...keyTextOutputs,
-  metadata: Metadata,
-  environment: Environment,
-  public_key: z.string().meta({ description: 'Names the key, is no secret, and stays through rotations' }),
-  prefix: z.string().meta({ description: 'How the key begins: its prefix and 6 characters, never enough to use it' }),
-  scopes: z.array(Scope),
-  allowed_domains: z.array(Domain),
-  public_scopes: z.array(Scope).nullable(),
-  allowed_ips: z.array(Network),
-  rate_limits: RateLimits,
-  status: ApiKeyStatus,
-  created_at: z.iso.datetime(),
-  created_by: z.strictObject({ type: z.enum(['user', 'api_key']), id: z.string() }),
-  updated_at: z.iso.datetime(),
-  expires_at: z.iso.datetime().nullable(),
-  rotated_at: z.iso.datetime().nullable(),
-  revoked_at: z.iso
-    .datetime()
-    .nullable()
-    .meta({ description: 'When it was revoked, by itself or with what it depends on' }),
-  last_used_at: z.iso.datetime().nullable().meta({
-    description:
-      'The last use of any kind: a request to your own API, a call of this one, a verification that it asked for',
-  }),
-  usage_count: z.int().meta({ description: 'Accepted requests to your own API. Calls of this one are not among them' }),
-  verification_count: z
-    .int()
-    .meta({ description: 'Verifications of keys that this key asked for, whatever the response' }),
-};
-
-export const ApiKey = z.strictObject(apiKeyFields).meta({ id: 'ApiKey' });
-
-const ApiKeyWithSecret = z
-  .strictObject({
-    ...apiKeyFields,
-    key: z.string().meta({ description: 'The key itself. It appears in this response only; store it now' }),
-  })
-  .meta({ id: 'ApiKeyWithSecret' });
 
 const params = z.strictObject({ id: idOf('key') });
 
@@ -335,60 +267,6 @@ export const listScopes = defineRoute({
   },
 });
 
-/** Codes of a verification, in the order of the checks. Every code except `valid` is also a problem code. */
-export const VerificationCode = z.enum([
-  'valid',
-  'invalid_key',
-  'revoked',
-  'expired',
-  'disabled',
-  'organization_suspended',
-  'ip_not_allowed',
-  'origin_not_allowed',
-  'wrong_project',
-  'insufficient_scope',
-  'rate_limited',
-  'insufficient_credits',
-]);
-export type VerificationCode = z.infer<typeof VerificationCode>;
-
-/** The part of a key that the caller presented. With both parts, the secret counts. */
-const CredentialKind = z.enum(['secret', 'public_key']);
-export type CredentialKind = z.infer<typeof CredentialKind>;
-
-export const Verification = z
-  .strictObject({
-    valid: z.boolean(),
-    code: VerificationCode,
-    detail: z.string(),
-    api_key: z
-      .strictObject({
-        id: idOf('key'),
-        organization_id: idOf('org'),
-        project_id: idOf('proj').nullable(),
-        name: z.string(),
-        external_id: z.string().nullable(),
-        metadata: Metadata,
-        environment: Environment,
-        credential: CredentialKind,
-        scopes: z
-          .array(Scope)
-          .meta({ description: 'What the credential reaches, within the ceiling of the organization' }),
-        status: ApiKeyStatus,
-        expires_at: z.iso.datetime().nullable(),
-      })
-      .nullable()
-      .meta({ description: 'What is known of the key; null for `invalid_key`' }),
-    retry_after: z.int().optional().meta({ description: 'Seconds to wait, with `rate_limited`' }),
-    rate_limits: z
-      .array(RateLimitStatus)
-      .optional()
-      .meta({ description: 'Where the key has some and the request was held against them' }),
-    request_id: z.string(),
-  })
-  .meta({ id: 'Verification' });
-export type Verification = z.infer<typeof Verification>;
-
 export const verifyApiKey = defineRoute({
   method: 'POST',
   path: '/api/v1/api-keys/verify',
@@ -469,8 +347,3 @@ export const whoami = defineRoute({
       .meta({ id: 'Whoami' }),
   },
 });
-
-/** The sentence for a code, for people. */
-export function describeVerification(code: VerificationCode): string {
-  return code === 'valid' ? 'The key is good for this request' : problems[code satisfies ProblemCode].title;
-}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { VerificationCode } from './api-keys.js';
+import { VerificationCode } from './verification.js';
 import { EventEnvelope } from './events.js';
 import { idOf } from './ids.js';
 import { Instant } from './instants.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { email } from './accounts.js';
-import { ApiKey } from './api-keys.js';
+import { ApiKey } from './api-key-schemas.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
 import { nextCursor, pageQuery, searchText } from './lists.js';

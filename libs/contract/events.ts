@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { keyTextOutputs } from './api-key-text-schemas.js';
 import { mapKeyTexts } from './api-key-texts.js';
-import { Environment, VerificationCode } from './api-keys.js';
+import { Environment } from './api-key-schemas.js';
+import { VerificationCode } from './verification.js';
 import { idOf } from './ids.js';
 import { Role } from './organizations.js';
 import { RateLimit } from './rate-limits.js';

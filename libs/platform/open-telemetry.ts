@@ -49,23 +49,8 @@ const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIO
  */
 export function startOpenTelemetry(settings: Settings, serviceName: string): Tracing {
   const logger = new Logger('OpenTelemetry');
-  diag.setLogger(
-    {
-      error: (message) => logger.warn(message),
-      warn: (message) => logger.warn(message),
-      info: (message) => logger.debug(message),
-      debug: (message) => logger.debug(message),
-      verbose: (message) => logger.verbose(message),
-    },
-    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
-  );
-  const provider = new TracerProvider({
-    sampler: samplerOf(settings),
-    resource: defaultResource()
-      .merge(resourceFromAttributes({ 'service.name': serviceName }))
-      .merge(detectResources({ detectors: [envDetector] })),
-    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
-  });
+  logDiagnostics(logger);
+  const provider = exportingProvider(settings, serviceName);
   const tracer = provider.getTracer('keyledger');
   const propagator = new W3CTraceContextPropagator();
   const current = new AsyncLocalStorage<Context>();
@@ -79,13 +64,7 @@ export function startOpenTelemetry(settings: Settings, serviceName: string): Tra
     const attributes = { 'http.request.method': method, ...(route && { 'http.route': route }) };
     const name = route ? `${method} ${route}` : method;
     const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
-    // Also runs if the client leaves before the response.
-    reply.raw.once('close', () => {
-      const { statusCode } = reply.raw;
-      span.setAttribute('http.response.status_code', statusCode);
-      if (statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
-      span.end();
-    });
+    endWithResponse(span, reply);
     const context = trace.setSpan(parent, span);
     ofRequest.set(request, { span, context });
     return context;
@@ -122,6 +101,40 @@ export function startOpenTelemetry(settings: Settings, serviceName: string): Tra
       await Promise.race([sent, sleep(END_DEADLINE_MS, undefined, { ref: false })]);
     },
   };
+}
+
+/** Writes what OpenTelemetry reports about itself to the log. */
+function logDiagnostics(logger: Logger): void {
+  diag.setLogger(
+    {
+      error: (message) => logger.warn(message),
+      warn: (message) => logger.warn(message),
+      info: (message) => logger.debug(message),
+      debug: (message) => logger.debug(message),
+      verbose: (message) => logger.verbose(message),
+    },
+    { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true },
+  );
+}
+
+function exportingProvider(settings: Settings, serviceName: string): TracerProvider {
+  return new TracerProvider({
+    sampler: samplerOf(settings),
+    resource: defaultResource()
+      .merge(resourceFromAttributes({ 'service.name': serviceName }))
+      .merge(detectResources({ detectors: [envDetector] })),
+    spanProcessors: [new BatchSpanProcessor({ exporter: new OTLPTraceExporter() })],
+  });
+}
+
+function endWithResponse(span: Span, { raw: response }: FastifyReply): void {
+  // Also runs if the client leaves before the response.
+  response.once('close', () => {
+    const { statusCode } = response;
+    span.setAttribute('http.response.status_code', statusCode);
+    if (statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR });
+    span.end();
+  });
 }
 
 function samplerOf({ OTEL_TRACES_SAMPLER: name, OTEL_TRACES_SAMPLER_ARG: ratio }: Settings): Sampler {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { acceptance, GATEWAY_HEADERS, rejection } from '#libs/api-keys/gateway/gateway-response.js';
-import { VerificationCode } from '#libs/contract/api-keys.js';
+import { VerificationCode } from '#libs/contract/verification.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { snippetOf } from '../gateways/programs.js';

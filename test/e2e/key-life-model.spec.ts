@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { INestApplicationContext } from '@nestjs/common';
 import fc from 'fast-check';
-import { ApiKeyStatus } from '#libs/contract/api-keys.js';
+import { ApiKeyStatus } from '#libs/contract/api-key-schemas.js';
 import type { Client } from '#libs/client/client.js';
 import { builtModule } from '../support/built-module.js';
 import { movableClock, startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';

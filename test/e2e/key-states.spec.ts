@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { stateOf, statusOf } from '#libs/api-keys/key-lifecycle.js';
-import type { ApiKeyStatus } from '#libs/contract/api-keys.js';
+import type { ApiKeyStatus } from '#libs/contract/api-key-schemas.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { codeOf } from '../support/rejection.js';

@@ -59,6 +59,13 @@ a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead: the
 
 function addKeys(program: Command): void {
   const keys = group(program, 'keys', 'list, create, update, rotate, disable, enable and revoke API keys');
+  addKeyList(keys);
+  addKeyCreation(keys);
+  addKeyUpdate(keys);
+  addKeyLife(keys);
+}
+
+function addKeyList(keys: Command): void {
   withPages(
     keys
       .command('list')
@@ -77,6 +84,9 @@ function addKeys(program: Command): void {
   )
     .addHelpText('after', '\n  keyledger keys list --status active --sort=-last_used_at')
     .action(remote(async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, environment())));
+}
+
+function addKeyCreation(keys: Command): void {
   withTexts(
     keys.command('create').description('create an API key; it is shown this once').argument('<NAME>', 'what it is for'),
   )
@@ -100,6 +110,9 @@ In a pipe the key alone is on standard output:
         (await import('./keys.js')).createKey(name, options, environment()),
       ),
     );
+}
+
+function addKeyUpdate(keys: Command): void {
   withTexts(
     keys
       .command('update')
@@ -114,6 +127,10 @@ In a pipe the key alone is on standard output:
         (await import('./keys.js')).updateKey(id, options, environment()),
       ),
     );
+}
+
+/** From one secret to the next, and from state to state. */
+function addKeyLife(keys: Command): void {
   keys
     .command('rotate')
     .description('replace the secret of a key; the new one is shown this once')

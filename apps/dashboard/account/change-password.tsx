@@ -4,7 +4,7 @@ import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { ApiError } from '#libs/client/client.js';
 import { api } from '../session/session.js';
-import { PASSWORD_HINT } from '../sign-in/password-hint.js';
+import { NewPasswordInput } from '../sign-in/new-password-input.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
 import { sessionsQuery } from './sessions.js';
@@ -38,13 +38,7 @@ export function ChangePassword() {
             required
             {...form.getInputProps('current_password')}
           />
-          <PasswordInput
-            label="New password"
-            description={PASSWORD_HINT}
-            autoComplete="new-password"
-            required
-            {...form.getInputProps('new_password')}
-          />
+          <NewPasswordInput label="New password" {...form.getInputProps('new_password')} />
           <Group>
             <Button type="submit" loading={change.isPending}>
               Change password

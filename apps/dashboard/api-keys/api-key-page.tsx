@@ -8,20 +8,18 @@ import { lazy, Suspense, useState } from 'react';
 import { ApiError } from '#libs/client/client.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { useOrganizations } from '../organization/organizations.js';
-import { CopyButton } from '../ui/copy-button.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
-import { StatusBadge } from '../ui/status-badge.js';
-import { Time } from '../ui/time.js';
 import { useSetEnabled, type KeyAction } from './actions.js';
-import { apiKeyQuery, membersQuery, projectQuery, type ApiKey } from './api-keys.js';
-import { EnvironmentCell } from './key-cells.js';
-import { endOf, isEnded, KeyEnd } from './key-end.js';
+import { apiKeyQuery, type ApiKey } from './api-keys.js';
+import { EndedSettings } from './ended-settings.js';
+import { isEnded, KeyEnd } from './key-end.js';
 import { KeyEvents } from './key-events.js';
+import { KeyFacts } from './key-facts.js';
 import { KeySecrets } from './key-secrets.js';
-import { KeySettings, SettingsShown } from './key-settings.js';
+import { KeySettings } from './key-settings.js';
 import { KeyUsage } from './key-usage.js';
 
 const RotateKey = lazy(async () => ({ default: (await import('./rotate-key.js')).RotateKey }));
@@ -69,12 +67,6 @@ function KeyShown({ organization, read }: Props) {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const [action, setAction] = useState<KeyAction>();
-  const setEnabled = useSetEnabled();
-  const close = () => setAction(undefined);
-  const leaveDeleted = () => {
-    notifications.show({ message: `${apiKey.name} is deleted.` });
-    void navigate({ to: '/org/$organizationId/settings/api-keys', params: { organizationId: organization.id } });
-  };
   return (
     <>
       <Text size="sm" mb={4}>
@@ -85,29 +77,11 @@ function KeyShown({ organization, read }: Props) {
       <PageHeader
         title={apiKey.name}
         description={apiKey.description}
-        actions={
-          !isEnded(apiKey) && (
-            <>
-              <Switch
-                label="Enabled"
-                checked={apiKey.status === 'active'}
-                onChange={(event) => setEnabled(apiKey, event.currentTarget.checked)}
-              />
-              <Button
-                variant="default"
-                leftSection={<IconRefresh size={16} />}
-                onClick={() => setAction('rotate')}
-                ml="sm"
-              >
-                Rotate
-              </Button>
-            </>
-          )
-        }
+        actions={!isEnded(apiKey) && <HeaderActions apiKey={apiKey} onRotate={() => setAction('rotate')} />}
       />
       <Stack gap="lg">
         {isEnded(apiKey) && <KeyEnd organization={organization} apiKey={apiKey} />}
-        <Facts organization={organization} apiKey={apiKey} />
+        <KeyFacts organization={organization} apiKey={apiKey} />
         <div className="key-columns">
           <Stack gap="lg">
             <KeyUsage
@@ -118,7 +92,7 @@ function KeyShown({ organization, read }: Props) {
               }
             />
             {isEnded(apiKey) ? (
-              <SettingsShown apiKey={apiKey} />
+              <EndedSettings apiKey={apiKey} />
             ) : (
               <KeySettings organization={organization} current={read} />
             )}
@@ -130,88 +104,24 @@ function KeyShown({ organization, read }: Props) {
           </Stack>
         </div>
       </Stack>
-      <Suspense>
-        {action === 'rotate' && <RotateKey apiKey={apiKey} onClose={close} />}
-        {action === 'revoke' && <EndKey apiKey={apiKey} how="revoke" onClose={close} />}
-        {action === 'delete' && <EndKey apiKey={apiKey} how="delete" onClose={close} onDone={leaveDeleted} />}
-      </Suspense>
+      <Dialogs organization={organization} apiKey={apiKey} action={action} onClose={() => setAction(undefined)} />
     </>
   );
 }
 
-function Facts({ organization, apiKey }: { readonly organization: Organization; readonly apiKey: ApiKey }) {
-  const project = useQuery({ ...projectQuery(apiKey.project_id ?? ''), enabled: apiKey.project_id !== null });
-  const members = useQuery(membersQuery(organization.id));
-  const maker = apiKey.created_by.type === 'api_key' ? 'an API key' : members.data?.get(apiKey.created_by.id);
+function HeaderActions({ apiKey, onRotate }: { readonly apiKey: ApiKey; readonly onRotate: () => void }) {
+  const setEnabled = useSetEnabled();
   return (
-    <Paper withBorder p="lg">
-      <dl className="facts">
-        <Fact label="Status">
-          <StatusBadge status={apiKey.status} />
-        </Fact>
-        <Fact label="Environment">
-          <EnvironmentCell apiKey={apiKey} />
-        </Fact>
-        <Fact label="Public key" wide>
-          <Group gap={2} wrap="nowrap">
-            <span className="mono wraps">{apiKey.public_key}</span>
-            <CopyButton value={apiKey.public_key} label="Copy the public key" />
-          </Group>
-        </Fact>
-        <Fact label={isEnded(apiKey) ? 'Secret key began' : 'Secret key begins'}>
-          <span className="mono">{apiKey.prefix}…</span>
-        </Fact>
-        <Fact label="Project">
-          {project.error ? (
-            'A project that was deleted'
-          ) : apiKey.project_id ? (
-            <TextLink
-              to="/org/$organizationId/projects/$projectId/api-keys"
-              params={{ organizationId: organization.id, projectId: apiKey.project_id }}
-            >
-              {project.data?.name ?? '…'}
-            </TextLink>
-          ) : (
-            'All projects'
-          )}
-        </Fact>
-        <Fact label="Created">
-          <Time at={apiKey.created_at} />
-          {maker && ` by ${maker}`}
-        </Fact>
-        <Fact label="Last used">
-          <Time at={apiKey.last_used_at} />
-        </Fact>
-        <Fact label="Uses in all">{apiKey.usage_count.toLocaleString()}</Fact>
-        {apiKey.verification_count > 0 && (
-          <Fact label="Keys verified">{apiKey.verification_count.toLocaleString()} times</Fact>
-        )}
-        {isEnded(apiKey) ? (
-          <Fact label="Ended">
-            <Time at={endOf(apiKey)} />
-          </Fact>
-        ) : (
-          <Fact label="Expires">
-            <Time at={apiKey.expires_at} />
-          </Fact>
-        )}
-      </dl>
-    </Paper>
-  );
-}
-
-interface FactProps {
-  readonly label: string;
-  readonly wide?: boolean;
-  readonly children: React.ReactNode;
-}
-
-function Fact({ label, wide, children }: FactProps) {
-  return (
-    <div className={wide ? 'wide' : undefined}>
-      <dt>{label}</dt>
-      <dd>{children}</dd>
-    </div>
+    <>
+      <Switch
+        label="Enabled"
+        checked={apiKey.status === 'active'}
+        onChange={(event) => setEnabled(apiKey, event.currentTarget.checked)}
+      />
+      <Button variant="default" leftSection={<IconRefresh size={16} />} onClick={onRotate} ml="sm">
+        Rotate
+      </Button>
+    </>
   );
 }
 
@@ -238,5 +148,27 @@ function EndOfKey({ apiKey, onAction }: { readonly apiKey: ApiKey; readonly onAc
         </Button>
       </Group>
     </Paper>
+  );
+}
+
+interface DialogsProps {
+  readonly organization: Organization;
+  readonly apiKey: ApiKey;
+  readonly action: KeyAction | undefined;
+  readonly onClose: () => void;
+}
+
+function Dialogs({ organization, apiKey, action, onClose }: DialogsProps) {
+  const navigate = route.useNavigate();
+  const leaveDeleted = () => {
+    notifications.show({ message: `${apiKey.name} is deleted.` });
+    void navigate({ to: '/org/$organizationId/settings/api-keys', params: { organizationId: organization.id } });
+  };
+  return (
+    <Suspense>
+      {action === 'rotate' && <RotateKey apiKey={apiKey} onClose={onClose} />}
+      {action === 'revoke' && <EndKey apiKey={apiKey} how="revoke" onClose={onClose} />}
+      {action === 'delete' && <EndKey apiKey={apiKey} how="delete" onClose={onClose} onDone={leaveDeleted} />}
+    </Suspense>
   );
 }

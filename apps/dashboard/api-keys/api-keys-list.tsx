@@ -68,8 +68,6 @@ function ManagedKeys({ organization, projectId, onSearch, title, description, cr
   const { total, apiKeys, usesByDay, projectNames } = useDeferredValue(rows);
   const dialog = useKeyDialog();
   const setEnabled = useSetEnabled();
-  const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false });
-  const closeCreation = useCloseCreation(onSearch);
   const openCreation = () => onSearch({ create: true }, false);
   useShortcut('c', 'Create an API key', openCreation);
 
@@ -81,17 +79,10 @@ function ManagedKeys({ organization, projectId, onSearch, title, description, cr
     </Button>
   );
   const filtered = isFiltered(search, withinProject);
-  const Keys = isWide ? KeysTable : KeysCards;
+  const Keys = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false }) ? KeysTable : KeysCards;
   return (
     <>
-      <PageHeader
-        title={title}
-        description={
-          description ??
-          (organization.role === 'developer' ? 'The keys that you made, and those made with them.' : undefined)
-        }
-        actions={create}
-      />
+      <PageHeader title={title} description={description ?? describeList(organization)} actions={create} />
       <KeyFilters
         organizationId={organization.id}
         search={search}
@@ -101,38 +92,13 @@ function ManagedKeys({ organization, projectId, onSearch, title, description, cr
       />
       {list.error && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
       {list.isPending && <ListSkeleton />}
-      {list.data && (
-        <Text size="sm" c="dimmed" mb={4} role="status">
-          {total.toLocaleString()} {total === 1 ? 'key' : 'keys'}
-          {filtered && ' found'}
-        </Text>
-      )}
-      {list.data && total === 0 && !filtered && (
-        <EmptyState
-          icon={<IconKey />}
-          withIndicatorBackground
-          title="No API keys yet"
-          description="A key lets a program of yours call the API. Give each program its own, with the few scopes that it needs."
-        >
-          <EmptyState.Actions>{create}</EmptyState.Actions>
-        </EmptyState>
-      )}
-      {list.data && total === 0 && filtered && (
-        <EmptyState title="No key is like that" description="Nothing matches all of the filters.">
-          <EmptyState.Actions>
-            <Button variant="default" onClick={() => onSearch(noFilters(withinProject), false)}>
-              Clear filters
-            </Button>
-          </EmptyState.Actions>
-        </EmptyState>
-      )}
+      {list.data && <Count total={total} filtered={filtered} />}
+      {list.data && total === 0 && !filtered && <NoKeys create={create} />}
+      {list.data && total === 0 && filtered && <NoKeyFound onClear={() => onSearch(noFilters(withinProject), false)} />}
       {total > 0 && (
         <Keys
-          apiKeys={apiKeys}
-          total={total}
+          {...{ apiKeys, total, usesByDay, projectNames }}
           stale={list.isPlaceholderData}
-          usesByDay={usesByDay}
-          projectNames={projectNames}
           sort={search.sort ?? '-created_at'}
           onSort={(sort) => onSearch({ sort }, false)}
           onSwitch={setEnabled}
@@ -140,19 +106,51 @@ function ManagedKeys({ organization, projectId, onSearch, title, description, cr
           loadMore={hasNextPage && !isFetching ? loadMore : undefined}
         />
       )}
-      <Suspense>
-        {search.create && <CreateKey organization={organization} projectId={search.project} onClose={closeCreation} />}
-        {dialog.apiKey && dialog.action === 'rotate' && <RotateKey apiKey={dialog.apiKey} onClose={dialog.close} />}
-        {dialog.apiKey && (dialog.action === 'revoke' || dialog.action === 'delete') && (
-          <EndKey apiKey={dialog.apiKey} how={dialog.action} onClose={dialog.close} />
-        )}
-      </Suspense>
+      <Dialogs {...{ organization, search, onSearch, dialog }} />
     </>
   );
 }
 
 interface ManagedProps extends Props {
   readonly organization: Organization;
+}
+
+function describeList({ role }: Organization): string | undefined {
+  return role === 'developer' ? 'The keys that you made, and those made with them.' : undefined;
+}
+
+function Count({ total, filtered }: { readonly total: number; readonly filtered: boolean }) {
+  return (
+    <Text size="sm" c="dimmed" mb={4} role="status">
+      {total.toLocaleString()} {total === 1 ? 'key' : 'keys'}
+      {filtered && ' found'}
+    </Text>
+  );
+}
+
+function NoKeys({ create }: { readonly create: ReactNode }) {
+  return (
+    <EmptyState
+      icon={<IconKey />}
+      withIndicatorBackground
+      title="No API keys yet"
+      description="A key lets a program of yours call the API. Give each program its own, with the few scopes that it needs."
+    >
+      <EmptyState.Actions>{create}</EmptyState.Actions>
+    </EmptyState>
+  );
+}
+
+function NoKeyFound({ onClear }: { readonly onClear: () => void }) {
+  return (
+    <EmptyState title="No key is like that" description="Nothing matches all of the filters.">
+      <EmptyState.Actions>
+        <Button variant="default" onClick={onClear}>
+          Clear filters
+        </Button>
+      </EmptyState.Actions>
+    </EmptyState>
+  );
 }
 
 function ListSkeleton() {
@@ -163,6 +161,23 @@ function ListSkeleton() {
       ))}
       <SlowNotice />
     </Stack>
+  );
+}
+
+interface DialogsProps extends Pick<ManagedProps, 'organization' | 'search' | 'onSearch'> {
+  readonly dialog: ReturnType<typeof useKeyDialog>;
+}
+
+function Dialogs({ organization, search, onSearch, dialog: { apiKey, action, close } }: DialogsProps) {
+  const closeCreation = useCloseCreation(onSearch);
+  return (
+    <Suspense>
+      {search.create && <CreateKey organization={organization} projectId={search.project} onClose={closeCreation} />}
+      {apiKey && action === 'rotate' && <RotateKey apiKey={apiKey} onClose={close} />}
+      {apiKey && (action === 'revoke' || action === 'delete') && (
+        <EndKey apiKey={apiKey} how={action} onClose={close} />
+      )}
+    </Suspense>
   );
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { ApiKeyStatus, Environment, listApiKeys } from '#libs/contract/api-keys.js';
+import { ApiKeyStatus, Environment } from '#libs/contract/api-key-schemas.js';
+import { listApiKeys } from '#libs/contract/api-keys.js';
 import { idOf } from '#libs/contract/ids.js';
 import { searchText } from '#libs/contract/lists.js';
 

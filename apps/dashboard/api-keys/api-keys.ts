@@ -1,10 +1,12 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query';
 import type { z } from 'zod';
 import { entityTagOf } from '#libs/client/client.js';
-import type { ApiKey as ApiKeySchema, listApiKeys, listScopes } from '#libs/contract/api-keys.js';
+import type { ApiKey as ApiKeySchema } from '#libs/contract/api-key-schemas.js';
+import type { listApiKeys, listScopes } from '#libs/contract/api-keys.js';
 import { PAGE_MAX } from '#libs/contract/lists.js';
 import type { RouteOutput } from '#libs/contract/route.js';
 import { api } from '../session/session.js';
+import type { Steps } from '../usage/usage-period.js';
 import type { ApiKeySearch, ApiKeysSearch } from './api-keys-search.js';
 
 export type ApiKey = z.infer<typeof ApiKeySchema>;
@@ -94,12 +96,6 @@ export const revocationQuery = (organizationId: string, id: string) =>
     refetchInterval: ({ state }) => (state.data ? false : POLL_MS),
   });
 
-export const scopesQuery = queryOptions({
-  queryKey: ['scopes'],
-  queryFn: async () => (await api.apiKeys.listScopes()).data,
-  staleTime: Infinity,
-});
-
 /** The usage of up to a hundred keys in the last two weeks, in one call. */
 export const sparklinesQuery = (organizationId: string, ids: readonly string[]) =>
   queryOptions({
@@ -124,34 +120,33 @@ export function startOfDay(time: number): number {
 const HOUR_MS = 3_600_000;
 
 /** The length of each range and of its steps. */
-export const ranges = {
-  '24h': { interval: 'hour', stepMs: HOUR_MS, steps: 24 },
-  '7d': { interval: 'hour', stepMs: HOUR_MS, steps: 7 * 24 },
-  '30d': { interval: 'day', stepMs: DAY_MS, steps: 30 },
+const ranges = {
+  '24h': { interval: 'hour', stepMs: HOUR_MS, count: 24 },
+  '7d': { interval: 'hour', stepMs: HOUR_MS, count: 7 * 24 },
+  '30d': { interval: 'day', stepMs: DAY_MS, count: 30 },
 } as const;
 
 export type Range = NonNullable<ApiKeySearch['range']>;
 export type Grouping = NonNullable<ApiKeySearch['by']>;
 
-/** When each step of a range begins. The last step is the current one. */
-export function stepsOf(range: Range, now: number): number[] {
-  const { stepMs, steps } = ranges[range];
-  const last = now - (now % stepMs);
-  return Array.from({ length: steps }, (_, step) => last - (steps - 1 - step) * stepMs);
+/** The steps of a range. The last one is the current hour or day. */
+export function stepsOf(range: Range, now: number): Steps {
+  const { interval, stepMs, count } = ranges[range];
+  const end = now - (now % stepMs) + stepMs;
+  return {
+    interval,
+    from: new Date(end - count * stepMs).toISOString(),
+    to: new Date(end).toISOString(),
+  };
 }
 
 export const keyUsageQuery = (id: string, range: Range, grouping: Grouping) =>
   queryOptions({
     queryKey: ['usage', 'key', id, range, grouping],
-    queryFn: () =>
-      api.usage.ofApiKey({
-        params: { id },
-        query: {
-          from: new Date(stepsOf(range, Date.now())[0]!).toISOString(),
-          interval: ranges[range].interval,
-          group_by: grouping,
-        },
-      }),
+    queryFn: () => {
+      const { from, interval } = stepsOf(range, Date.now());
+      return api.usage.ofApiKey({ params: { id }, query: { from, interval, group_by: grouping } });
+    },
     placeholderData: keepPreviousData,
     refetchInterval: POLL_MS,
   });

@@ -1,15 +1,4 @@
-import {
-  Button,
-  Collapse,
-  Drawer,
-  Group,
-  SegmentedControl,
-  Select,
-  Stack,
-  Text,
-  TextInput,
-  Input,
-} from '@mantine/core';
+import { Button, Collapse, Group, SegmentedControl, Select, Stack, Text, TextInput, Input } from '@mantine/core';
 import { useForm, type FormErrors, type UseFormReturnType } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
 import { IconChevronDown } from '@tabler/icons-react';
@@ -22,7 +11,7 @@ import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
 import { Time } from '../ui/time.js';
 import { useNow } from '../ui/use-now.js';
-import { refreshApiKeys, type ApiKey } from './api-keys.js';
+import { refreshApiKeys } from './api-keys.js';
 import { fieldProps, focusFirstProblem } from './fields.js';
 import { idempotencyKeys } from './idempotency.js';
 import { AddressesField, DomainsField, KeyTextFields, MetadataField, PublicScopesField } from './key-fields.js';
@@ -37,12 +26,10 @@ import {
   type Expiry,
   type NewKeyForm,
 } from './key-form.js';
-import { KeyPairShown } from './key-pair.js';
-import { LeaveQuestion, useLeaveGuard } from './leave-guard.js';
-import { LostSecret } from './lost-secret.js';
 import { ProjectSelect } from './project-select.js';
 import { RateLimitsField } from './rate-limits-field.js';
 import { ScopesField } from './scopes-field.js';
+import { SecretDrawer, type MadeSecret } from './secret-drawer.js';
 import { FormButtons } from '../ui/form-buttons.js';
 
 interface Props {
@@ -51,62 +38,27 @@ interface Props {
   readonly onClose: () => void;
 }
 
-/** The created key. The secret is undefined if the response with it was lost. */
-interface Created {
-  readonly apiKey: Pick<ApiKey, 'id' | 'name' | 'public_key'>;
-  readonly secretKey: string | undefined;
-}
-
-/** Shows the form and then the key pair, once. The secret does not outlive the dialog. */
+/** Shows the form and then the key pair, once. */
 export function CreateKey({ organization, projectId, onClose }: Props) {
   const queries = useQueryClient();
-  const [created, setCreated] = useState<Created>();
-  const [copied, setCopied] = useState(false);
-  const guard = useLeaveGuard(created?.secretKey !== undefined && !copied, onClose);
+  const [created, setCreated] = useState<MadeSecret>();
   return (
-    <>
-      <Drawer
-        opened
-        onClose={guard.requestClose}
-        position="right"
-        size="lg"
-        padding="lg"
-        title={created ? `${created.apiKey.name} is created` : 'Create API key'}
-        closeOnClickOutside={!created}
-      >
-        {!created && (
-          <NewKey
-            organization={organization}
-            projectId={projectId}
-            onCancel={onClose}
-            onCreated={(result) => {
-              setCreated(result);
-              void refreshApiKeys(queries);
-            }}
-          />
-        )}
-        {created?.secretKey !== undefined && (
-          <KeyPairShown
-            pair={{ publicKey: created.apiKey.public_key, secretKey: created.secretKey }}
-            onCopied={() => setCopied(true)}
-          />
-        )}
-        {created && created.secretKey === undefined && (
-          <LostSecret
-            apiKey={created.apiKey}
-            onRotated={(secretKey) => setCreated({ apiKey: created.apiKey, secretKey })}
-          />
-        )}
-        {created && (
-          <Group className="form-footer" justify="flex-end" mt="md">
-            <Button variant={copied ? 'filled' : 'default'} onClick={guard.requestClose}>
-              Done
-            </Button>
-          </Group>
-        )}
-      </Drawer>
-      <LeaveQuestion {...guard.question} />
-    </>
+    <SecretDrawer
+      title={created ? `${created.apiKey.name} is created` : 'Create API key'}
+      made={created}
+      onRotated={(secretKey) => created && setCreated({ ...created, secretKey })}
+      onClose={onClose}
+    >
+      <NewKey
+        organization={organization}
+        projectId={projectId}
+        onCancel={onClose}
+        onCreated={(result) => {
+          setCreated(result);
+          void refreshApiKeys(queries);
+        }}
+      />
+    </SecretDrawer>
   );
 }
 
@@ -114,7 +66,7 @@ interface NewKeyProps {
   readonly organization: Organization;
   readonly projectId: string | undefined;
   readonly onCancel: () => void;
-  readonly onCreated: (created: Created) => void;
+  readonly onCreated: (created: MadeSecret) => void;
 }
 
 /** The fields that are hidden at first. */
@@ -159,52 +111,14 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
           autoComplete="off"
           {...form.getInputProps('name')}
         />
-        <Group align="flex-start" grow preventGrowOverflow={false}>
-          <Input.Wrapper labelElement="div" label="Environment">
-            <SegmentedControl
-              aria-label="Environment"
-              fullWidth
-              data={[
-                { value: 'test', label: 'Test' },
-                { value: 'live', label: 'Live' },
-              ]}
-              {...form.getInputProps('environment')}
-            />
-          </Input.Wrapper>
-          <ProjectSelect
-            organizationId={organization.id}
-            label="Project"
-            placeholder="All projects"
-            disabled={projectId !== undefined}
-            {...fieldProps(form, 'project_id')}
-          />
-        </Group>
+        <PlaceFields form={form} organizationId={organization.id} projectId={projectId} />
         <ScopesField organization={organization} mayBeEmpty {...fieldProps(form, 'scopes')} />
         <ExpiryField form={form} />
         <DomainsField {...fieldProps(form, 'allowed_domains')} />
         {form.values.allowed_domains.length > 0 && (
           <PublicScopesField scopes={form.values.scopes} {...fieldProps(form, 'public_scopes')} />
         )}
-        <div>
-          <Button
-            variant="subtle"
-            color="gray"
-            size="compact-sm"
-            rightSection={<IconChevronDown size={14} style={{ transform: more ? 'rotate(180deg)' : undefined }} />}
-            aria-expanded={more}
-            onClick={toggleMore.toggle}
-          >
-            More
-          </Button>
-          <Collapse expanded={more}>
-            <Stack gap="lg" mt="md">
-              <AddressesField {...fieldProps(form, 'allowed_ips')} />
-              <RateLimitsField {...fieldProps(form, 'rate_limits')} />
-              <KeyTextFields form={form} />
-              <MetadataField {...fieldProps(form, 'metadata')} />
-            </Stack>
-          </Collapse>
-        </div>
+        <MoreFields form={form} opened={more} onToggle={toggleMore.toggle} />
       </Stack>
       <Stack className="form-footer" gap="sm" mt="md">
         <FormError error={create.error} />
@@ -217,7 +131,42 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
 
 type NewKeyFormState = UseFormReturnType<NewKeyForm, NewKeyForm, (values: NewKeyForm) => FormErrors>;
 
-function ExpiryField({ form }: { readonly form: NewKeyFormState }) {
+interface FieldsProps {
+  readonly form: NewKeyFormState;
+}
+
+interface PlaceProps extends FieldsProps {
+  readonly organizationId: string;
+  /** The project that is chosen already. */
+  readonly projectId: string | undefined;
+}
+
+function PlaceFields({ form, organizationId, projectId }: PlaceProps) {
+  return (
+    <Group align="flex-start" grow preventGrowOverflow={false}>
+      <Input.Wrapper labelElement="div" label="Environment">
+        <SegmentedControl
+          aria-label="Environment"
+          fullWidth
+          data={[
+            { value: 'test', label: 'Test' },
+            { value: 'live', label: 'Live' },
+          ]}
+          {...form.getInputProps('environment')}
+        />
+      </Input.Wrapper>
+      <ProjectSelect
+        organizationId={organizationId}
+        label="Project"
+        placeholder="All projects"
+        disabled={projectId !== undefined}
+        {...fieldProps(form, 'project_id')}
+      />
+    </Group>
+  );
+}
+
+function ExpiryField({ form }: FieldsProps) {
   const { expiry } = form.values;
   const end = expiryOf(form.values, new Date(useNow()));
   return (
@@ -244,5 +193,35 @@ function ExpiryField({ form }: { readonly form: NewKeyFormState }) {
         )}
       </Text>
     </Stack>
+  );
+}
+
+interface MoreProps extends FieldsProps {
+  readonly opened: boolean;
+  readonly onToggle: () => void;
+}
+
+function MoreFields({ form, opened, onToggle }: MoreProps) {
+  return (
+    <div>
+      <Button
+        variant="subtle"
+        color="gray"
+        size="compact-sm"
+        rightSection={<IconChevronDown size={14} style={{ transform: opened ? 'rotate(180deg)' : undefined }} />}
+        aria-expanded={opened}
+        onClick={onToggle}
+      >
+        More
+      </Button>
+      <Collapse expanded={opened}>
+        <Stack gap="lg" mt="md">
+          <AddressesField {...fieldProps(form, 'allowed_ips')} />
+          <RateLimitsField {...fieldProps(form, 'rate_limits')} />
+          <KeyTextFields form={form} />
+          <MetadataField {...fieldProps(form, 'metadata')} />
+        </Stack>
+      </Collapse>
+    </div>
   );
 }

@@ -16,7 +16,7 @@ export function NameCell({ apiKey, project }: CellProps & { readonly project: st
   return (
     <>
       <TextLink
-        className="row-link"
+        className="row-link key-link"
         to="/org/$organizationId/settings/api-keys/$keyId"
         params={{ organizationId: apiKey.organization_id, keyId: apiKey.id }}
         underline="never"

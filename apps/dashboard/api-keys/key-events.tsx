@@ -1,7 +1,7 @@
 import { Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { calledIn, DomainEvent, type EventEnvelope } from '#libs/contract/events.js';
-import { describeVerification } from '#libs/contract/api-keys.js';
+import { describeVerification } from '#libs/contract/verification.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { ErrorState } from '../ui/error-state.js';

@@ -1,7 +1,7 @@
 import { MultiSelect, Stack, Switch, Textarea, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { keyTextNames, keyTexts, type KeyTextName } from '#libs/contract/api-key-texts.js';
-import { scopesQuery } from './api-keys.js';
+import { scopesQuery } from '../organization/scopes.js';
 import { EntriesField, type FieldProps } from './entries-field.js';
 import { domainProblem, networkProblem, type MetadataEntry } from './key-form.js';
 import { ListField } from './list-field.js';

@@ -1,5 +1,5 @@
 import { Button, Chip, Group, Select } from '@mantine/core';
-import { ApiKeyStatus } from '#libs/contract/api-keys.js';
+import { ApiKeyStatus } from '#libs/contract/api-key-schemas.js';
 import { SearchBox } from '../ui/search-box.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 import { ProjectSelect } from './project-select.js';

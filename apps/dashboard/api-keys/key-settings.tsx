@@ -1,18 +1,15 @@
-import { Button, Group, Paper, Stack, Table, TextInput, Title, Alert } from '@mantine/core';
+import { Button, Group, Paper, Stack, TextInput, Title } from '@mantine/core';
 import { useForm, type FormErrors } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
-import { IconGitMerge } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useEffectEvent, useState } from 'react';
-import { ApiError } from '#libs/client/client.js';
-import { mapKeyTexts } from '#libs/contract/api-key-texts.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
-import { apiKeyQuery, refreshApiKeys, type ApiKey, type ReadApiKey } from './api-keys.js';
+import { isChangedMeanwhile } from '../ui/save-error.js';
+import { apiKeyQuery, refreshApiKeys, type ReadApiKey } from './api-keys.js';
 import { fieldProps, focusFirstProblem } from './fields.js';
 import { AddressesField, DomainsField, KeyTextFields, MetadataField, PublicScopesField } from './key-fields.js';
-import { RateLimitsField, rateLimitInWords } from './rate-limits-field.js';
 import {
   changedFields,
   keyErrors,
@@ -21,11 +18,11 @@ import {
   rebase,
   settingsOf,
   tomorrow,
-  type MetadataEntry,
-  type RateLimitEntry,
   type SettingsForm,
 } from './key-form.js';
+import { RateLimitsField } from './rate-limits-field.js';
 import { ScopesField } from './scopes-field.js';
+import { SettingsConflict } from './settings-conflict.js';
 
 interface Props {
   readonly organization: Organization;
@@ -34,7 +31,25 @@ interface Props {
 }
 
 export function KeySettings({ organization, current }: Props) {
-  const queries = useQueryClient();
+  const settings = useSettings(current);
+  const save = useSave(settings);
+  return (
+    <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
+      <Title order={2} mb="md" id="key-settings">
+        Settings
+      </Title>
+      <form onSubmit={settings.form.onSubmit((values) => save.mutate(values), settings.showErrors)} noValidate>
+        <Fields organization={organization} form={settings.form} />
+        {settings.own.length > 0 && <SaveBar settings={settings} save={save} />}
+      </form>
+    </Paper>
+  );
+}
+
+type Settings = ReturnType<typeof useSettings>;
+
+/** The form, what the user changed in it, and what others changed meanwhile. */
+function useSettings(current: ReadApiKey) {
   // The version that the form started from. The user changes this version, never one that they have not seen.
   const [base, setBase] = useState(current);
   const form = useForm<SettingsForm>({ initialValues: settingsOf(base.apiKey), validate: problemsOf });
@@ -54,7 +69,29 @@ export function KeySettings({ organization, current }: Props) {
   // oxlint-disable-next-line react/set-state-in-effect -- merges the version of the server into the form
   useEffect(() => follow(current), [current]);
 
-  const save = useMutation({
+  return {
+    form,
+    base,
+    before,
+    now,
+    own,
+    theirs,
+    begin,
+    take: () => begin(current, now),
+    keep: () => begin(current, rebase(before, form.values, now)),
+    showErrors: (errors: FormErrors) => {
+      form.setErrors(errors);
+      focusFirstProblem();
+    },
+  };
+}
+
+type Save = ReturnType<typeof useSave>;
+
+function useSave({ base, before, begin, showErrors }: Settings) {
+  const queries = useQueryClient();
+  const readLatest = () => queries.fetchQuery({ ...apiKeyQuery(base.apiKey.id), staleTime: 0 });
+  return useMutation({
     mutationFn: async (values: SettingsForm) => {
       const body = patchOf(before, values);
       const update = ({ apiKey: { id }, etag }: ReadApiKey) =>
@@ -63,7 +100,7 @@ export function KeySettings({ organization, current }: Props) {
         return await update(base);
       } catch (error) {
         if (!isChangedMeanwhile(error)) throw error;
-        const latest = await queries.fetchQuery({ ...apiKeyQuery(base.apiKey.id), staleTime: 0 });
+        const latest = await readLatest();
         // The other change, such as a rotation, did not touch the fields of this form.
         if (changedFields(before, settingsOf(latest.apiKey)).length > 0) throw error;
         return update(latest);
@@ -71,156 +108,58 @@ export function KeySettings({ organization, current }: Props) {
     },
     onSuccess: async () => {
       notifications.show({ message: 'Saved. It holds on every node.' });
-      const saved = await queries.fetchQuery({ ...apiKeyQuery(base.apiKey.id), staleTime: 0 });
+      const saved = await readLatest();
       begin(saved, settingsOf(saved.apiKey));
       void refreshApiKeys(queries);
     },
     onError: (error) => showErrors(keyErrors(error)),
   });
-  const showErrors = (errors: FormErrors) => {
-    form.setErrors(errors);
-    focusFirstProblem();
-  };
-  const inConflict = own.length > 0 && theirs.length > 0;
+}
+
+interface FieldsProps {
+  readonly organization: Organization;
+  readonly form: Settings['form'];
+}
+
+function Fields({ organization, form }: FieldsProps) {
   return (
-    <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
-      <Title order={2} mb="md" id="key-settings">
-        Settings
-      </Title>
-      <form onSubmit={form.onSubmit((values) => save.mutate(values), showErrors)} noValidate>
-        <Stack gap="lg">
-          <TextInput label="Name" maxLength={100} {...form.getInputProps('name')} />
-          <KeyTextFields form={form} />
-          <ScopesField organization={organization} mayBeEmpty={false} {...fieldProps(form, 'scopes')} />
-          <TextInput
-            type="datetime-local"
-            label="Expires"
-            description="In your local time. Empty: never."
-            min={`${tomorrow()}T00:00`}
-            maw={260}
-            {...form.getInputProps('expires_at')}
-          />
-          <DomainsField {...fieldProps(form, 'allowed_domains')} />
-          <PublicScopesField scopes={form.values.scopes} {...fieldProps(form, 'public_scopes')} />
-          <AddressesField {...fieldProps(form, 'allowed_ips')} />
-          <RateLimitsField {...fieldProps(form, 'rate_limits')} />
-          <MetadataField {...fieldProps(form, 'metadata')} />
-        </Stack>
-        {own.length > 0 && (
-          <Stack className="form-footer" gap="sm" mt="md">
-            {inConflict && (
-              <ChangedMeanwhile
-                theirs={theirs}
-                now={now}
-                values={form.values}
-                onTake={() => begin(current, now)}
-                onKeep={() => begin(current, rebase(before, form.values, now))}
-              />
-            )}
-            {!isChangedMeanwhile(save.error) && <FormError error={save.error} />}
-            <Group justify="flex-end">
-              <Button variant="default" onClick={() => begin(current, now)}>
-                Discard
-              </Button>
-              <Button type="submit" loading={save.isPending} disabled={inConflict}>
-                Save
-              </Button>
-            </Group>
-          </Stack>
-        )}
-      </form>
-    </Paper>
+    <Stack gap="lg">
+      <TextInput label="Name" maxLength={100} {...form.getInputProps('name')} />
+      <KeyTextFields form={form} />
+      <ScopesField organization={organization} mayBeEmpty={false} {...fieldProps(form, 'scopes')} />
+      <TextInput
+        type="datetime-local"
+        label="Expires"
+        description="In your local time. Empty: never."
+        min={`${tomorrow()}T00:00`}
+        maw={260}
+        {...form.getInputProps('expires_at')}
+      />
+      <DomainsField {...fieldProps(form, 'allowed_domains')} />
+      <PublicScopesField scopes={form.values.scopes} {...fieldProps(form, 'public_scopes')} />
+      <AddressesField {...fieldProps(form, 'allowed_ips')} />
+      <RateLimitsField {...fieldProps(form, 'rate_limits')} />
+      <MetadataField {...fieldProps(form, 'metadata')} />
+    </Stack>
   );
 }
 
-const IN_THE_HEAD: readonly (keyof SettingsForm)[] = ['name', 'description', 'expires_at'];
-
-/** The settings of an ended key, which can no longer be changed, without the fields that the head of the page shows. */
-export function SettingsShown({ apiKey }: { readonly apiKey: ApiKey }) {
-  const settings = settingsOf(apiKey);
-  const fields = (Object.keys(labels) as (keyof SettingsForm)[]).filter((field) => !IN_THE_HEAD.includes(field));
+/** Shown as soon as the user changed something. */
+function SaveBar({ settings, save }: { readonly settings: Settings; readonly save: Save }) {
+  const { form, theirs, now, take, keep } = settings;
+  const inConflict = theirs.length > 0;
   return (
-    <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
-      <Title order={2} mb="md" id="key-settings">
-        Settings at its end
-      </Title>
-      <dl className="facts">
-        {fields.map((field) => (
-          <div key={field}>
-            <dt>{labels[field]}</dt>
-            <dd className="wraps">{inWords(settings[field])}</dd>
-          </div>
-        ))}
-      </dl>
-    </Paper>
-  );
-}
-
-function isChangedMeanwhile(error: unknown): boolean {
-  return error instanceof ApiError && error.problem.code === 'precondition_failed';
-}
-
-const labels: Record<keyof SettingsForm, string> = {
-  name: 'Name',
-  ...mapKeyTexts((_name, { label }) => label),
-  scopes: 'Scopes',
-  expires_at: 'Expires',
-  allowed_domains: 'Allowed domains',
-  public_scopes: 'Public scopes',
-  allowed_ips: 'Allowed IP addresses',
-  rate_limits: 'Rate limits',
-  metadata: 'Metadata',
-};
-
-interface ConflictProps {
-  readonly theirs: readonly (keyof SettingsForm)[];
-  readonly now: SettingsForm;
-  readonly values: SettingsForm;
-  readonly onTake: () => void;
-  readonly onKeep: () => void;
-}
-
-/** Shows both versions before the user decides which one to keep. */
-function ChangedMeanwhile({ theirs, now, values, onTake, onKeep }: ConflictProps) {
-  return (
-    <Alert color="orange" icon={<IconGitMerge />} title="Somebody else has changed this key meanwhile" role="alert">
-      <Table mb="sm" fz="sm">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Field</Table.Th>
-            <Table.Th>Is now</Table.Th>
-            <Table.Th>You have</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {theirs.map((field) => (
-            <Table.Tr key={field}>
-              <Table.Th scope="row">{labels[field]}</Table.Th>
-              <Table.Td className="wraps">{inWords(now[field])}</Table.Td>
-              <Table.Td className="wraps">{inWords(values[field])}</Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-      <Group gap="xs">
-        <Button variant="default" size="xs" onClick={onTake}>
-          Drop mine, take what is there
+    <Stack className="form-footer" gap="sm" mt="md">
+      {inConflict && <SettingsConflict theirs={theirs} now={now} values={form.values} onTake={take} onKeep={keep} />}
+      {!isChangedMeanwhile(save.error) && <FormError error={save.error} />}
+      <Group justify="flex-end">
+        <Button variant="default" onClick={take}>
+          Discard
         </Button>
-        <Button variant="default" size="xs" onClick={onKeep}>
-          Put my changes on top
+        <Button type="submit" loading={save.isPending} disabled={inConflict}>
+          Save
         </Button>
       </Group>
-    </Alert>
+    </Stack>
   );
-}
-
-function inWords(value: SettingsForm[keyof SettingsForm]): string {
-  if (value === null) return 'not held to fewer';
-  if (typeof value === 'string') return value || 'nothing';
-  return value.map(itemInWords).join(', ') || 'none';
-}
-
-function itemInWords(item: string | MetadataEntry | RateLimitEntry): string {
-  if (typeof item === 'string') return item;
-  return 'limit' in item ? rateLimitInWords(item) : `${item.name}: ${item.value}`;
 }

@@ -1,12 +1,14 @@
-import { Box, Group, Paper, SegmentedControl, Skeleton, Table, Text, Title } from '@mantine/core';
+import { Box, Group, Paper, SegmentedControl, Skeleton, Text, Title } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { lazy, Suspense } from 'react';
 import { ErrorState } from '../ui/error-state.js';
-import { keyUsageQuery, ranges, type Range } from './api-keys.js';
+import { NumbersTable } from '../usage/numbers-table.js';
+import { UsageFigure } from '../usage/usage-figure.js';
+import { endpointLabel, outcomeLabel } from '../usage/usage-labels.js';
+import { groupedChart, type Chart } from '../usage/usage-numbers.js';
+import { keyUsageQuery, stepsOf, type Range } from './api-keys.js';
 import type { ApiKeySearch } from './api-keys-search.js';
-import { seriesOf, type UsageSeries } from './usage-series.js';
 
-const UsageChart = lazy(() => import('./usage-chart.js'));
+const HEIGHT = 220;
 
 interface Props {
   readonly keyId: string;
@@ -17,7 +19,8 @@ interface Props {
 export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onSearch }: Props) {
   const usage = useQuery(keyUsageQuery(keyId, range, by));
   // Placeholder data belongs to the previous range, so do not draw it with the steps of the new one.
-  const series = usage.data && !usage.isPlaceholderData && seriesOf(usage.data, range, by, usage.dataUpdatedAt);
+  const chart =
+    usage.data && !usage.isPlaceholderData && groupedChart(usage.data, stepsOf(range, usage.dataUpdatedAt), labels[by]);
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-usage">
       <Group justify="space-between" mb="md">
@@ -54,23 +57,21 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
         </Group>
       </Group>
       <ErrorState error={usage.data ? undefined : usage.error} onRetry={() => void usage.refetch()} />
-      <Box mih={220} className="chart">
-        {series && series.names.length > 0 && (
-          <Suspense fallback={<Skeleton height={220} />}>
-            <UsageChart series={series} grouping={by} label={labelOf(range)} />
-          </Suspense>
-        )}
-        {series && series.names.length === 0 && (
+      <Box mih={HEIGHT}>
+        {chart && chart.series.length > 0 && <UsageFigure chart={chart} height={HEIGHT} labelOf={labelOf(range)} />}
+        {chart && chart.series.length === 0 && (
           <Text c="dimmed" ta="center" pt={90}>
             It was not used in this time.
           </Text>
         )}
-        {!series && !usage.error && <Skeleton height={220} />}
+        {!chart && !usage.error && <Skeleton height={HEIGHT} />}
       </Box>
-      {series && series.names.length > 0 && <Numbers series={series} range={range} />}
+      {chart && chart.series.length > 0 && <Numbers chart={chart} range={range} />}
     </Paper>
   );
 }
+
+const labels = { outcome: outcomeLabel, endpoint: endpointLabel };
 
 function totalsInWords({ uses, denials }: { readonly uses: number; readonly denials: number }): string {
   return `${uses.toLocaleString()} accepted, ${denials.toLocaleString()} refused`;
@@ -80,50 +81,24 @@ function totalsInWords({ uses, denials }: { readonly uses: number; readonly deni
 const byDay = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', timeZone: 'UTC' });
 const byHour = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const byHourOfDay = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
+const formats: Record<Range, Intl.DateTimeFormat> = { '24h': byHour, '7d': byHourOfDay, '30d': byDay };
 
-function labelOf(range: Range): (start: number) => string {
-  if (ranges[range].interval === 'day') return (start) => byDay.format(start);
-  return (start) => (range === '24h' ? byHour : byHourOfDay).format(start);
+function labelOf(range: Range): (start: string) => string {
+  return (start) => formats[range].format(new Date(start));
 }
 
-/** The chart as a table, for users who cannot see the chart or need exact numbers. */
-function Numbers({ series: { names, steps }, range }: { readonly series: UsageSeries; readonly range: Range }) {
-  const label = labelOf(range);
-  const counted = steps.filter(({ counts }) => names.some((name) => counts[name]! > 0)).toReversed();
+/** The times with uses or denials, for users who cannot see the chart or need exact numbers. */
+function Numbers({ chart, range }: { readonly chart: Chart; readonly range: Range }) {
+  const rows = chart.rows.filter(({ values }) => Object.values(values).some((count) => count > 0));
   return (
     <details className="numbers">
       <summary>In numbers</summary>
-      <Table.ScrollContainer
-        minWidth={0}
-        scrollAreaProps={{ viewportProps: { tabIndex: 0, 'aria-label': 'In numbers' } }}
-      >
-        <Table fz="sm" aria-label="Usage in numbers">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>{ranges[range].interval === 'day' ? 'Day (UTC)' : 'Hour'}</Table.Th>
-              {names.map((name) => (
-                <Table.Th key={name} ta="right">
-                  {name}
-                </Table.Th>
-              ))}
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {counted.map(({ start, counts }) => (
-              <Table.Tr key={start}>
-                <Table.Th scope="row" fw={400}>
-                  {label(start)}
-                </Table.Th>
-                {names.map((name) => (
-                  <Table.Td key={name} ta="right">
-                    {counts[name]!.toLocaleString()}
-                  </Table.Td>
-                ))}
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
+      <NumbersTable
+        chart={{ ...chart, rows }}
+        labelOf={labelOf(range)}
+        name="Usage in numbers"
+        times={range === '30d' ? 'Day (UTC)' : 'Hour'}
+      />
     </details>
   );
 }

@@ -32,41 +32,10 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
   const { ref, items, top, height } = useRowsInSight<HTMLTableSectionElement>({ ...props, rowHeight: ROW_HEIGHT });
   const first = items[0];
   const last = items.at(-1);
-  const header = { sort, onSort };
   return (
     <Table className="keys-table" aria-label="API keys" aria-rowcount={total + 1} aria-busy={stale}>
-      <colgroup>
-        <col />
-        <col style={{ width: 130 }} />
-        <col style={{ width: 56 }} />
-        <col style={{ width: '12%' }} />
-        <col style={{ width: 112 }} />
-        <col style={{ width: 112 }} />
-        <col style={{ width: 108 }} />
-        <col style={{ width: 104 }} />
-        <col style={{ width: 154 }} />
-        <col style={{ width: 40 }} />
-      </colgroup>
-      <Table.Thead>
-        <Table.Tr aria-rowindex={1}>
-          <SortHeader {...header} field="name" label="Name" />
-          <Table.Th>Public key</Table.Th>
-          <Table.Th>
-            <abbr title="Environment" className="quiet">
-              Env.
-            </abbr>
-          </Table.Th>
-          <Table.Th>Scopes</Table.Th>
-          <SortHeader {...header} field="created_at" label="Created" />
-          <SortHeader {...header} field="last_used_at" label="Last used" />
-          <Table.Th title="Of the last 14 days, and in all">Uses</Table.Th>
-          <Table.Th>Expires</Table.Th>
-          <Table.Th>Status</Table.Th>
-          <Table.Th>
-            <VisuallyHidden>Actions</VisuallyHidden>
-          </Table.Th>
-        </Table.Tr>
-      </Table.Thead>
+      <Columns />
+      <Head sort={sort} onSort={onSort} />
       <Table.Tbody ref={ref} className={stale ? 'stale' : undefined}>
         {first && first.start > top && <Spacer height={first.start - top} />}
         {items.map(({ index }) => {
@@ -92,6 +61,50 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
         {last && last.end - top < height && <Spacer height={height - (last.end - top)} />}
       </Table.Tbody>
     </Table>
+  );
+}
+
+function Columns() {
+  return (
+    <colgroup>
+      <col />
+      <col style={{ width: 130 }} />
+      <col style={{ width: 56 }} />
+      <col style={{ width: '12%' }} />
+      <col style={{ width: 112 }} />
+      <col style={{ width: 112 }} />
+      <col style={{ width: 108 }} />
+      <col style={{ width: 104 }} />
+      <col style={{ width: 154 }} />
+      <col style={{ width: 40 }} />
+    </colgroup>
+  );
+}
+
+type SortProps = Pick<KeysProps, 'sort' | 'onSort'>;
+
+function Head(props: SortProps) {
+  return (
+    <Table.Thead>
+      <Table.Tr aria-rowindex={1}>
+        <SortHeader {...props} field="name" label="Name" />
+        <Table.Th>Public key</Table.Th>
+        <Table.Th>
+          <abbr title="Environment" className="quiet">
+            Env.
+          </abbr>
+        </Table.Th>
+        <Table.Th>Scopes</Table.Th>
+        <SortHeader {...props} field="created_at" label="Created" />
+        <SortHeader {...props} field="last_used_at" label="Last used" />
+        <Table.Th title="Of the last 14 days, and in all">Uses</Table.Th>
+        <Table.Th>Expires</Table.Th>
+        <Table.Th>Status</Table.Th>
+        <Table.Th>
+          <VisuallyHidden>Actions</VisuallyHidden>
+        </Table.Th>
+      </Table.Tr>
+    </Table.Thead>
   );
 }
 
@@ -146,7 +159,7 @@ const Row = memo(function Row({ index, apiKey, project, days, onSwitch, onAction
   );
 });
 
-interface SortHeaderProps extends Pick<KeysProps, 'sort' | 'onSort'> {
+interface SortHeaderProps extends SortProps {
   readonly field: SortField;
   readonly label: string;
 }

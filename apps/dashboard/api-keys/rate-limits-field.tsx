@@ -1,5 +1,6 @@
-import { NumberInput, Select, Text, TextInput } from '@mantine/core';
+import { Select, Text, TextInput } from '@mantine/core';
 import { MAX_LIMIT, MAX_RATE_LIMITS } from '#libs/contract/rate-limits.js';
+import { WholeNumberInput } from '../ui/whole-number-input.js';
 import { EntriesField, type FieldProps } from './entries-field.js';
 import type { RateLimitEntry } from './key-form.js';
 
@@ -20,16 +21,9 @@ function windowInWords(seconds: number): string {
   return presets.find((preset) => preset.seconds === seconds)?.label ?? `${seconds} seconds`;
 }
 
-/** Limit, window and name of each rate limit. A window that is not among the presets remains an option. */
+/** Limit, window and name of each rate limit. */
 export function RateLimitsField(props: FieldProps<readonly RateLimitEntry[]>) {
-  const { value, disabled } = props;
-  const isTaken = (name: string) => value.some((entry) => entry.name === name);
-  /** If the name is the default of the old window, changes it to that of the new one. */
-  const withWindow = ({ name, window_seconds: before }: RateLimitEntry, seconds: number): Partial<RateLimitEntry> => {
-    const after = presets.find((preset) => preset.seconds === seconds);
-    const follows = presets.some((preset) => preset.name === name && preset.seconds === before);
-    return { window_seconds: seconds, ...(follows && after && !isTaken(after.name) && { name: after.name }) };
-  };
+  const isTaken = (name: string) => props.value.some((entry) => entry.name === name);
   const newEntry = () => {
     const preset = presets.slice(1).find(({ name }) => !isTaken(name));
     return { name: preset?.name ?? '', limit: 100, window_seconds: preset?.seconds ?? 60 };
@@ -43,48 +37,72 @@ export function RateLimitsField(props: FieldProps<readonly RateLimitEntry[]>) {
       most={MAX_RATE_LIMITS}
       newEntry={newEntry}
     >
-      {(entry, set, at) => (
-        <>
-          <NumberInput
-            aria-label={`How much by limit ${at + 1}`}
-            flex={2}
-            min={1}
-            max={MAX_LIMIT}
-            allowDecimal={false}
-            allowNegative={false}
-            thousandSeparator=","
-            hideControls
-            value={entry.limit}
-            disabled={disabled}
-            onChange={(limit) => set({ limit })}
-          />
-          <Text size="sm" c="dimmed">
-            per
-          </Text>
-          <Select
-            aria-label={`Window of limit ${at + 1}`}
-            flex={2}
-            allowDeselect={false}
-            data={[...new Set([...presets.map(({ seconds }) => seconds), entry.window_seconds])].map((seconds) => ({
-              value: String(seconds),
-              label: windowInWords(seconds),
-            }))}
-            value={String(entry.window_seconds)}
-            disabled={disabled}
-            onChange={(seconds) => set(withWindow(entry, Number(seconds)))}
-          />
-          <TextInput
-            aria-label={`Name of limit ${at + 1}`}
-            placeholder="per-minute"
-            flex={2}
-            maxLength={40}
-            autoComplete="off"
-            value={entry.name}
-            disabled={disabled}
-            onChange={(event) => set({ name: event.currentTarget.value })}
-          />
-        </>
-      )}
+      {(entry, set, at) => <LimitInputs {...{ entry, set, at, isTaken }} disabled={props.disabled} />}
     </EntriesField>
   );
+}
+
+interface InputsProps {
+  readonly entry: RateLimitEntry;
+  readonly set: (changes: Partial<RateLimitEntry>) => void;
+  readonly at: number;
+  readonly disabled: boolean | undefined;
+  readonly isTaken: (name: string) => boolean;
+}
+
+function LimitInputs({ entry, set, at, disabled, isTaken }: InputsProps) {
+  return (
+    <>
+      <WholeNumberInput
+        aria-label={`How much by limit ${at + 1}`}
+        flex={2}
+        min={1}
+        max={MAX_LIMIT}
+        value={entry.limit}
+        disabled={disabled}
+        onChange={(limit) => set({ limit })}
+      />
+      <Text size="sm" c="dimmed">
+        per
+      </Text>
+      <Select
+        aria-label={`Window of limit ${at + 1}`}
+        flex={2}
+        allowDeselect={false}
+        data={windowChoices(entry)}
+        value={String(entry.window_seconds)}
+        disabled={disabled}
+        onChange={(seconds) => set(withWindow(entry, Number(seconds), isTaken))}
+      />
+      <TextInput
+        aria-label={`Name of limit ${at + 1}`}
+        placeholder="per-minute"
+        flex={2}
+        maxLength={40}
+        autoComplete="off"
+        value={entry.name}
+        disabled={disabled}
+        onChange={(event) => set({ name: event.currentTarget.value })}
+      />
+    </>
+  );
+}
+
+/** A window that is not among the presets remains an option. */
+function windowChoices({ window_seconds: chosen }: RateLimitEntry) {
+  return [...new Set([...presets.map(({ seconds }) => seconds), chosen])].map((seconds) => ({
+    value: String(seconds),
+    label: windowInWords(seconds),
+  }));
+}
+
+/** If the name is the default of the old window, changes it to that of the new one. */
+function withWindow(
+  { name, window_seconds: before }: RateLimitEntry,
+  seconds: number,
+  isTaken: (name: string) => boolean,
+): Partial<RateLimitEntry> {
+  const after = presets.find((preset) => preset.seconds === seconds);
+  const follows = presets.some((preset) => preset.name === name && preset.seconds === before);
+  return { window_seconds: seconds, ...(follows && after && !isTaken(after.name) && { name: after.name }) };
 }

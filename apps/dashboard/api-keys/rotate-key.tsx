@@ -1,4 +1,4 @@
-import { Button, Drawer, Group, Radio, Stack, Text } from '@mantine/core';
+import { Button, Group, Radio, Stack, Text } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { api } from '../session/session.js';
@@ -6,9 +6,7 @@ import { ErrorState } from '../ui/error-state.js';
 import { Time } from '../ui/time.js';
 import { refreshApiKeys, type ApiKey } from './api-keys.js';
 import { idempotencyKeys } from './idempotency.js';
-import { KeyPairShown } from './key-pair.js';
-import { LeaveQuestion, useLeaveGuard } from './leave-guard.js';
-import { LostSecret } from './lost-secret.js';
+import { SecretDrawer } from './secret-drawer.js';
 
 interface Props {
   readonly apiKey: ApiKey;
@@ -32,7 +30,6 @@ export function RotateKey({ apiKey, onClose }: Props) {
   const [once] = useState(idempotencyKeys);
   const [grace, setGrace] = useState(String(graces[2].seconds));
   const [secretKey, setSecretKey] = useState<string>();
-  const [copied, setCopied] = useState(false);
   const rotate = useMutation({
     mutationFn: () => {
       const body = { grace_period_seconds: Number(grace) };
@@ -44,59 +41,38 @@ export function RotateKey({ apiKey, onClose }: Props) {
     },
     gcTime: 0,
   });
-  const guard = useLeaveGuard(secretKey !== undefined && !copied, onClose);
   return (
-    <>
-      <Drawer
-        opened
-        onClose={guard.requestClose}
-        position="right"
-        size="lg"
-        padding="lg"
-        title={rotate.isSuccess ? `${apiKey.name} has a new secret` : `Rotate ${apiKey.name}`}
-        closeOnClickOutside={!rotate.isSuccess}
-      >
-        {!rotate.isSuccess && (
-          <Stack>
-            <Text>
-              The key gets another secret and keeps everything else: its public key, scopes and expiry. Last used:{' '}
-              <Time at={apiKey.last_used_at} otherwise="never" />.
-            </Text>
-            <Radio.Group label="When does the present secret end?" value={grace} onChange={setGrace}>
-              <Stack gap="xs" mt="xs">
-                {graces.map(({ seconds, label, description }) => (
-                  <Radio key={seconds} value={String(seconds)} label={label} description={description} />
-                ))}
-              </Stack>
-            </Radio.Group>
-            <Text size="sm" c="dimmed">
-              A secret that lives on from an earlier rotation ends at once in any case.
-            </Text>
-            <ErrorState error={rotate.error} />
+    <SecretDrawer
+      title={rotate.isSuccess ? `${apiKey.name} has a new secret` : `Rotate ${apiKey.name}`}
+      made={rotate.isSuccess ? { apiKey, secretKey } : undefined}
+      onRotated={setSecretKey}
+      onClose={onClose}
+    >
+      <Stack>
+        <Text>
+          The key gets another secret and keeps everything else: its public key, scopes and expiry. Last used:{' '}
+          <Time at={apiKey.last_used_at} otherwise="never" />.
+        </Text>
+        <Radio.Group label="When does the present secret end?" value={grace} onChange={setGrace}>
+          <Stack gap="xs" mt="xs">
+            {graces.map(({ seconds, label, description }) => (
+              <Radio key={seconds} value={String(seconds)} label={label} description={description} />
+            ))}
           </Stack>
-        )}
-        {secretKey !== undefined && (
-          <KeyPairShown pair={{ publicKey: apiKey.public_key, secretKey }} onCopied={() => setCopied(true)} />
-        )}
-        {rotate.isSuccess && secretKey === undefined && <LostSecret apiKey={apiKey} onRotated={setSecretKey} />}
-        <Group className="form-footer" justify="flex-end" mt="md">
-          {rotate.isSuccess ? (
-            <Button variant={copied ? 'filled' : 'default'} onClick={guard.requestClose}>
-              Done
-            </Button>
-          ) : (
-            <>
-              <Button variant="default" onClick={onClose}>
-                Cancel
-              </Button>
-              <Button loading={rotate.isPending} onClick={() => rotate.mutate()}>
-                Rotate
-              </Button>
-            </>
-          )}
-        </Group>
-      </Drawer>
-      <LeaveQuestion {...guard.question} />
-    </>
+        </Radio.Group>
+        <Text size="sm" c="dimmed">
+          A secret that lives on from an earlier rotation ends at once in any case.
+        </Text>
+        <ErrorState error={rotate.error} />
+      </Stack>
+      <Group className="form-footer" justify="flex-end" mt="md">
+        <Button variant="default" onClick={onClose}>
+          Cancel
+        </Button>
+        <Button loading={rotate.isPending} onClick={() => rotate.mutate()}>
+          Rotate
+        </Button>
+      </Group>
+    </SecretDrawer>
   );
 }

@@ -3,8 +3,9 @@ import { IconSearch } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { useId, useState, type ReactNode } from 'react';
 import type { Organization } from '#libs/contract/organizations.js';
+import { scopesQuery } from '../organization/scopes.js';
 import { useMe } from '../session/me.js';
-import { scopesQuery, type RegisteredScope } from './api-keys.js';
+import type { RegisteredScope } from './api-keys.js';
 import {
   grantable,
   groupScopes,
@@ -75,28 +76,8 @@ function Scopes({ organization, value, onChange, error, disabled = false, mayBeE
             </Text>
           )}
         </div>
-        {value.length > 0 && (
-          <Group gap={4}>
-            {value.map((scope) => (
-              <Pill
-                key={scope}
-                className="mono"
-                disabled={disabled}
-                withRemoveButton={!disabled}
-                onRemove={() => choice.onToggle(scope, false)}
-                removeButtonProps={{ 'aria-label': `Remove ${scope}`, 'aria-hidden': false, tabIndex: 0 }}
-              >
-                {scope}
-              </Pill>
-            ))}
-          </Group>
-        )}
-        {value.length === 0 && mayBeEmpty && (
-          <Alert color="yellow" p="xs" title="None chosen: the key may do everything that you may grant">
-            Not advised. That is {new Intl.ListFormat('en').format(scopesByDefault(registered, own))}.
-            {isCovered(own, 'api-keys:manage') && ' Whoever finds such a key can make others.'}
-          </Alert>
-        )}
+        {value.length > 0 && <Chosen {...choice} />}
+        {value.length === 0 && mayBeEmpty && <NoneChosen registered={registered} own={own} />}
       </Stack>
     </Input.Wrapper>
   );
@@ -106,12 +87,16 @@ interface ScopesProps extends Props {
   readonly registered: readonly RegisteredScope[];
 }
 
-interface GroupProps {
-  readonly group: ScopeGroup;
+interface ChoiceProps {
   readonly value: readonly string[];
+  /** What the user may grant. */
   readonly own: readonly string[];
   readonly disabled: boolean;
   readonly onToggle: (scope: string, on: boolean) => void;
+}
+
+interface GroupProps extends ChoiceProps {
+  readonly group: ScopeGroup;
 }
 
 function Resource({ group: { resource, kind, scopes, wildcard }, value, own, disabled, onToggle }: GroupProps) {
@@ -150,5 +135,38 @@ function Resource({ group: { resource, kind, scopes, wildcard }, value, own, dis
         ))}
       </Stack>
     </fieldset>
+  );
+}
+
+function Chosen({ value, disabled, onToggle }: Omit<ChoiceProps, 'own'>) {
+  return (
+    <Group gap={4}>
+      {value.map((scope) => (
+        <Pill
+          key={scope}
+          className="mono"
+          disabled={disabled}
+          withRemoveButton={!disabled}
+          onRemove={() => onToggle(scope, false)}
+          removeButtonProps={{ 'aria-label': `Remove ${scope}`, 'aria-hidden': false, tabIndex: 0 }}
+        >
+          {scope}
+        </Pill>
+      ))}
+    </Group>
+  );
+}
+
+interface NoneChosenProps {
+  readonly registered: readonly RegisteredScope[];
+  readonly own: readonly string[];
+}
+
+function NoneChosen({ registered, own }: NoneChosenProps) {
+  return (
+    <Alert color="yellow" p="xs" title="None chosen: the key may do everything that you may grant">
+      Not advised. That is {new Intl.ListFormat('en').format(scopesByDefault(registered, own))}.
+      {isCovered(own, 'api-keys:manage') && ' Whoever finds such a key can make others.'}
+    </Alert>
   );
 }

@@ -74,27 +74,13 @@ function useCurrentOrganization(): Organization | undefined {
   return id ? organization : home;
 }
 
-/**
- * Shows no links that the user may not open. An operator, for example, reads the audit log of any organization but
- * never sees its keys.
- */
 function OrganizationLinks({ organization }: { readonly organization: Organization }) {
-  const navigate = useNavigate();
+  useOrganizationShortcuts(organization);
   const params = { organizationId: organization.id };
-  const isDeployment = organization.id === DEPLOYMENT_ID;
-  const seesKeys = roleCovers(organization.role, 'api-keys:manage');
-  const seesAudit = roleCovers(organization.role, 'audit:read');
-  useShortcut('g k', 'Go to the API keys', () => {
-    if (seesKeys) void navigate({ to: '/org/$organizationId/settings/api-keys', params });
-  });
-  useShortcut('g p', 'Go to the projects', () => void navigate({ to: '/org/$organizationId/projects', params }));
-  useShortcut('g a', 'Go to the audit log', () => {
-    if (seesAudit) void navigate({ to: '/org/$organizationId/audit', params });
-  });
-  useShortcut('g u', 'Go to usage and credits', () => void navigate({ to: '/org/$organizationId/usage', params }));
+  const opens = pagesOpenTo(organization);
   return (
     <>
-      {seesKeys && (
+      {opens.apiKeys && (
         <NavigationLink
           to="/org/$organizationId/settings/api-keys"
           params={params}
@@ -102,7 +88,7 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
           leftSection={<IconKey size={16} />}
         />
       )}
-      {!isDeployment && (
+      {opens.projects && (
         <NavigationLink
           to="/org/$organizationId/projects"
           params={params}
@@ -110,7 +96,7 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
           leftSection={<IconFolder size={16} />}
         />
       )}
-      {seesAudit && (
+      {opens.auditLog && (
         <NavigationLink
           to="/org/$organizationId/audit"
           params={params}
@@ -118,7 +104,7 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
           leftSection={<IconHistory size={16} />}
         />
       )}
-      {!isDeployment && (
+      {opens.usage && (
         <NavigationLink
           to="/org/$organizationId/usage"
           params={params}
@@ -126,7 +112,7 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
           leftSection={<IconChartBar size={16} />}
         />
       )}
-      {!isDeployment && !organization.personal && (
+      {opens.members && (
         <NavigationLink
           to="/org/$organizationId/settings/members"
           params={params}
@@ -134,7 +120,7 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
           leftSection={<IconUsers size={16} />}
         />
       )}
-      {organization.role !== null && (
+      {opens.settings && (
         <NavigationLink
           to="/org/$organizationId/settings"
           params={params}
@@ -145,6 +131,36 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
       )}
     </>
   );
+}
+
+/**
+ * The pages that the user may open. An operator, for example, reads the audit log of any organization but never sees
+ * its keys.
+ */
+function pagesOpenTo({ id, role, personal }: Organization) {
+  const isDeployment = id === DEPLOYMENT_ID;
+  return {
+    apiKeys: roleCovers(role, 'api-keys:manage'),
+    projects: !isDeployment,
+    auditLog: roleCovers(role, 'audit:read'),
+    usage: !isDeployment,
+    members: !isDeployment && !personal,
+    settings: role !== null,
+  };
+}
+
+function useOrganizationShortcuts(organization: Organization): void {
+  const navigate = useNavigate();
+  const params = { organizationId: organization.id };
+  const opens = pagesOpenTo(organization);
+  useShortcut('g k', 'Go to the API keys', () => {
+    if (opens.apiKeys) void navigate({ to: '/org/$organizationId/settings/api-keys', params });
+  });
+  useShortcut('g p', 'Go to the projects', () => void navigate({ to: '/org/$organizationId/projects', params }));
+  useShortcut('g a', 'Go to the audit log', () => {
+    if (opens.auditLog) void navigate({ to: '/org/$organizationId/audit', params });
+  });
+  useShortcut('g u', 'Go to usage and credits', () => void navigate({ to: '/org/$organizationId/usage', params }));
 }
 
 function OperatorLinks() {

@@ -1,84 +1,40 @@
 import { ActionIcon, Button, Group, Skeleton, Stack, Switch, Text, Tooltip } from '@mantine/core';
 import { useInViewport } from '@mantine/hooks';
 import { IconRefresh } from '@tabler/icons-react';
-import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
 import { ApiError } from '#libs/client/client.js';
 import { ErrorState } from '../ui/error-state.js';
 import { SlowNotice } from '../ui/slow-notice.js';
-import { eventQuery, isFiltered, mayFollow, noFilters, tailQuery } from './audit-search.js';
+import { eventQuery, isFiltered, mayFollow, noFilters, type AuditSearch } from './audit-search.js';
 import { EventDrawer } from './event-drawer.js';
 import { EventList } from './event-list.js';
-import { pageQuery } from './event-pages.js';
 import { ExportMenu } from './export-menu.js';
 import { FilterBar } from './filter-bar.js';
-import { useLiveTail, type TailState } from './live-tail.js';
-import { namesQuery, useNames } from './names.js';
+import type { TailState } from './live-tail.js';
+import { useNames } from './names.js';
 import { NewsButton } from './news-button.js';
-import { noNews, released, withTold, type News } from './news.js';
 import { NotForYou } from './not-for-you.js';
 import { useAuditSearch } from './use-audit-search.js';
+import { useFollowedLog } from './use-followed-log.js';
 
 /** The audit log of an organization, or of the deployment itself. Its state is in the address of the current page. */
 export function AuditLog({ organizationId }: { readonly organizationId: string }) {
   const { search, change } = useAuditSearch();
-  const queries = useQueryClient();
   const nameOf = useNames(organizationId);
-  const [asOf, setAsOf] = useState(Date.now);
-  const first = useQuery({
-    ...pageQuery(eventQuery(search, organizationId, asOf), asOf, undefined),
-    placeholderData: keepPreviousData,
-  });
   const { ref: topRef, inViewport: atTop } = useInViewport();
   const reading = !atTop || search.event !== undefined;
-
-  const readingKey = first.data && JSON.stringify([first.data.query, first.data.asOf]);
-  const [{ of, news }, setNews] = useState<{ of: string | undefined; news: News }>({ of: undefined, news: noNews });
-  if (readingKey !== of) setNews({ of: readingKey, news: noNews });
-  else if (!reading && news.held.length > 0) setNews({ of, news: released(news) });
-
-  const readAgain = () => setAsOf(Date.now());
-  const tail = useLiveTail({
-    query: tailQuery(search, organizationId),
-    after: first.data && !first.isPlaceholderData ? (first.data.data[0]?.leaf_index ?? null) : undefined,
-    enabled: search.live === true && mayFollow(search),
-    onEvents: (events) => {
-      setNews((before) => ({ ...before, news: withTold(before.news, events, reading) }));
-      if (news.overflowed && !reading) readAgain();
-      if (events.some(({ event }) => NAMING.test(event.type)))
-        void queries.invalidateQueries(namesQuery(organizationId));
-    },
-    onBegin: readAgain,
-  });
+  const { first, readingKey, news, tail, readAgain } = useFollowedLog(organizationId, search, reading);
   if (isRefused(first.error)) return <NotForYou organizationId={organizationId} />;
   const isEmpty = first.data?.data.length === 0 && news.shown.length === 0;
+  const filter = (patch: Partial<AuditSearch>) => change({ ...patch, event: undefined });
   return (
     <>
-      <FilterBar {...{ organizationId, search, nameOf }} onChange={(patch) => change({ ...patch, event: undefined })} />
-      <Group justify="space-between" mb="xs" gap="xs">
-        <LiveSwitch
-          state={tail.state}
-          on={search.live === true}
-          possible={mayFollow(search)}
-          onChange={(on) => change({ live: on || undefined }, { replace: true })}
-        />
-        <Group gap="xs">
-          <ActionIcon
-            variant="default"
-            size={36}
-            aria-label="Refresh"
-            title="Refresh"
-            loading={first.isFetching && !first.isPending}
-            onClick={() => {
-              window.scrollTo({ top: 0 });
-              readAgain();
-            }}
-          >
-            <IconRefresh size={16} />
-          </ActionIcon>
-          <ExportMenu query={() => eventQuery(search, organizationId, Date.now())} />
-        </Group>
-      </Group>
+      <FilterBar {...{ organizationId, search, nameOf }} onChange={filter} />
+      <Toolbar
+        {...{ organizationId, search, change }}
+        state={tail.state}
+        loading={first.isFetching && !first.isPending}
+        onRefresh={readAgain}
+      />
       <div ref={topRef} className="events-top" />
       <NewsButton
         count={news.held.length}
@@ -113,18 +69,51 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
         {...{ organizationId, nameOf }}
         index={search.event}
         onClose={() => change({ event: undefined })}
-        onFilter={(patch) => change({ ...patch, event: undefined })}
+        onFilter={filter}
         onShow={(event) => change({ event }, { replace: true })}
       />
     </>
   );
 }
 
-/** Events after which names are loaded again. */
-const NAMING = /^(api_key\.(created|updated)|project\.(created|updated)|member\.added)$/;
-
 function isRefused(error: unknown): boolean {
   return error instanceof ApiError && error.problem.code === 'insufficient_scope';
+}
+
+interface ToolbarProps extends ReturnType<typeof useAuditSearch> {
+  readonly organizationId: string;
+  readonly state: TailState;
+  readonly loading: boolean;
+  readonly onRefresh: () => void;
+}
+
+function Toolbar({ organizationId, search, change, state, loading, onRefresh }: ToolbarProps) {
+  return (
+    <Group justify="space-between" mb="xs" gap="xs">
+      <LiveSwitch
+        state={state}
+        on={search.live === true}
+        possible={mayFollow(search)}
+        onChange={(on) => change({ live: on || undefined }, { replace: true })}
+      />
+      <Group gap="xs">
+        <ActionIcon
+          variant="default"
+          size={36}
+          aria-label="Refresh"
+          title="Refresh"
+          loading={loading}
+          onClick={() => {
+            window.scrollTo({ top: 0 });
+            onRefresh();
+          }}
+        >
+          <IconRefresh size={16} />
+        </ActionIcon>
+        <ExportMenu query={() => eventQuery(search, organizationId, Date.now())} />
+      </Group>
+    </Group>
+  );
 }
 
 interface LiveSwitchProps {

@@ -75,3 +75,8 @@ export function mayFollow({ range, to }: AuditSearch): boolean {
 export const noFilters: AuditSearch = Object.fromEntries(
   ['range', 'from', 'to', ...FILTERS].map((name) => [name, undefined]),
 );
+
+/** The values of a filter that takes several, with commas between them. */
+export function listOf(text: string | undefined): string[] {
+  return text?.split(',') ?? [];
+}

@@ -2,22 +2,17 @@ import { ActionIcon, Box, Code, Drawer, Group, Skeleton, Stack, Text, Title } fr
 import { IconChevronDown, IconChevronUp } from '@tabler/icons-react';
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
-import { useState, type ReactNode } from 'react';
-import { z } from 'zod';
+import { useState } from 'react';
 import { AuditEvent } from '#libs/contract/audit.js';
-import { VerificationCode } from '#libs/contract/api-keys.js';
-import { calledIn } from '#libs/contract/events.js';
 import { leafHash } from '#libs/tlog/leaf.js';
 import { api } from '../session/session.js';
 import { CopyButton } from '../ui/copy-button.js';
 import { ErrorState } from '../ui/error-state.js';
-import { TextLink } from '../ui/links.js';
-import { outcomeWords } from '../ui/outcomes.js';
 import type { AuditSearch } from './audit-search.js';
 import { changesOf, type Change } from './changes.js';
 import { firstLineWith } from './first-line.js';
-import { actorWords, sentenceOf } from './event-sentence.js';
-import { localTime, utcTime } from './event-time.js';
+import { EventFacts } from './event-facts.js';
+import { sentenceOf } from './event-sentence.js';
 import type { NameOf } from './names.js';
 import { Sentence } from './sentence.js';
 
@@ -57,7 +52,7 @@ export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, 
             </Title>
             <Neighbours index={shown} onShow={onShow} />
           </Group>
-          <Facts {...query.data} {...{ organizationId, nameOf, onFilter }} />
+          <EventFacts {...query.data} {...{ organizationId, nameOf, onFilter }} />
           <Changes changes={changesOf(query.data.item.event)} />
           <ExactText text={query.data.text} />
         </Stack>
@@ -124,192 +119,6 @@ function Neighbours({ index, onShow }: { readonly index: number; readonly onShow
       </ActionIcon>
     </Group>
   );
-}
-
-interface FactsProps extends Entry {
-  readonly organizationId: string;
-  readonly nameOf: NameOf;
-  readonly onFilter: (patch: Partial<AuditSearch>) => void;
-}
-
-function Facts({ item: { leaf_index, event }, hash, organizationId, nameOf, onFilter }: FactsProps) {
-  const { data } = event;
-  const text = (name: string) => (typeof data[name] === 'string' ? data[name] : undefined);
-  const { actor } = data;
-  const organization = calledIn(data, 'organization');
-  const code = VerificationCode.safeParse(data['code']).data;
-  const endpoint = [text('method'), text('path')].filter(Boolean).join(' ');
-  const place = { organizationId, nameOf };
-  return (
-    <Box component="dl" className="facts">
-      <Fact name="When">
-        <time dateTime={event.time}>{localTime(event.time)}</time>
-        <br />
-        <Text span c="dimmed" size="sm">
-          {utcTime(event.time)}
-        </Text>
-      </Fact>
-      {text('first_at') && text('last_at') && (
-        <Fact name="How often">
-          {Number(data['count']).toLocaleString()} times, from {localTime(text('first_at')!)} to{' '}
-          {localTime(text('last_at')!)}
-        </Fact>
-      )}
-      <Fact name="Who" onFilter={actor.id === null ? undefined : () => onFilter({ actor_id: actor.id! })}>
-        {actor.id === null ? (
-          actorWords(actor, nameOf)
-        ) : (
-          <Named id={actor.id} called={calledIn(data, 'actor')} {...place} />
-        )}
-        {actor.type === 'operator' && ' as an operator'}
-      </Fact>
-      <Fact name="What" onFilter={() => onFilter({ type: event.type })}>
-        <Code>{event.type}</Code>
-      </Fact>
-      {event.subject !== actor.id && (
-        <Fact name="About" onFilter={() => onFilter({ subject: event.subject })}>
-          <Named id={event.subject} called={calledIn(data, 'subject')} {...place} />
-        </Fact>
-      )}
-      {organization.id && <Fact name="Organization">{organization.name ?? organization.id}</Fact>}
-      {code && (
-        <Fact name="Reason" onFilter={() => onFilter({ outcome: code })}>
-          {outcomeWords[code]} <Code>{code}</Code>
-        </Fact>
-      )}
-      {endpoint && (
-        <Fact name="Endpoint" onFilter={text('path') ? () => onFilter({ path: text('path') }) : undefined}>
-          <Code>{endpoint}</Code>
-        </Fact>
-      )}
-      {text('route') && text('route') !== text('path') && (
-        <Fact name="Route">
-          <Code>{text('route')}</Code>
-        </Fact>
-      )}
-      {data['summary'] === true && (
-        <Fact name="Requests">They differ, so this event names no endpoint, address or client.</Fact>
-      )}
-      {callsOf(data).map((call) => (
-        <Fact key={call} name="Call">
-          <Code>{call}</Code>
-        </Fact>
-      ))}
-      {verifiersOf(data).map((id) => (
-        <Fact key={id} name="Asked by">
-          <Named id={id} called={{}} {...place} />
-        </Fact>
-      ))}
-      {text('project_id') && (
-        <Fact name="Project">
-          <Named id={text('project_id')!} called={{}} {...place} />
-        </Fact>
-      )}
-      {text('ip') && (
-        <Fact name="Address" onFilter={() => onFilter({ ip: text('ip') })}>
-          <Code>{text('ip')}</Code>
-        </Fact>
-      )}
-      {text('origin') && <Fact name="Page">{text('origin')}</Fact>}
-      {text('user_agent') && <Fact name="Client">{text('user_agent')}</Fact>}
-      {text('request_id') && (
-        <Fact name="Request">
-          <Copied value={text('request_id')!} label="Copy the request's id" />
-        </Fact>
-      )}
-      <Fact name="Leaf index">
-        <Copied value={String(leaf_index)} label="Copy the leaf index" />
-      </Fact>
-      <Fact name="Leaf hash">
-        <Copied value={hash} label="Copy the leaf hash" />
-      </Fact>
-    </Box>
-  );
-}
-
-/** The keys that asked for the verifications: one in a single event, several in a summary. */
-function verifiersOf(data: Record<string, unknown>): string[] {
-  const { verified_by: verifier, callers } = data;
-  const all: unknown[] = Array.isArray(callers) ? callers : [verifier];
-  const ids = all.map((one) => (typeof one === 'object' && one !== null && 'id' in one ? one.id : undefined));
-  return [...new Set(ids.filter((id) => typeof id === 'string'))];
-}
-
-/** The calls in an `operator.read` event that covers several. */
-function callsOf({ reads }: Record<string, unknown>): string[] {
-  const all = Calls.safeParse(reads).data ?? [];
-  return [...new Set(all.map(({ method, path }) => [method, path].filter(Boolean).join(' ')))];
-}
-
-const Calls = z.array(z.object({ method: z.string().nullable(), path: z.string().nullable() }));
-
-interface FactProps {
-  readonly name: string;
-  readonly children: ReactNode;
-  readonly onFilter?: (() => void) | undefined;
-}
-
-function Fact({ name, children, onFilter }: FactProps) {
-  return (
-    <>
-      <dt>{name}</dt>
-      <dd>
-        <span>{children}</span>
-        {onFilter && (
-          <button type="button" className="fact-filter" onClick={onFilter} aria-label={`Only this: ${name}`}>
-            Only this
-          </button>
-        )}
-      </dd>
-    </>
-  );
-}
-
-function Copied({ value, label }: { readonly value: string; readonly label: string }) {
-  return (
-    <Group component="span" gap={4} wrap="nowrap">
-      <Code className="breakable">{value}</Code>
-      <CopyButton value={value} label={label} />
-    </Group>
-  );
-}
-
-interface NamedProps {
-  readonly id: string;
-  /** The name and email address in the event. */
-  readonly called: { readonly name?: string | undefined; readonly email?: string | undefined };
-  readonly organizationId: string;
-  readonly nameOf: NameOf;
-}
-
-/** A name with a link to its page. */
-function Named({ id, called, organizationId, nameOf }: NamedProps) {
-  const name = called.name ?? called.email ?? nameOf(id);
-  if (id.startsWith('key_')) {
-    return (
-      <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId: id }}>
-        {name}
-      </TextLink>
-    );
-  }
-  if (id.startsWith('proj_')) {
-    return (
-      <TextLink to="/org/$organizationId/projects/$projectId/api-keys" params={{ organizationId, projectId: id }}>
-        {name}
-      </TextLink>
-    );
-  }
-  if (id.startsWith('user_')) {
-    return (
-      <>
-        <TextLink to="/org/$organizationId/settings/members" params={{ organizationId }}>
-          {name}
-        </TextLink>
-        {called.name && called.email && ` (${called.email})`}
-      </>
-    );
-  }
-  return name;
 }
 
 function Changes({ changes }: { readonly changes: readonly Change[] }) {

@@ -2,8 +2,17 @@ import './audit.css';
 import { Skeleton, Text, VisuallyHidden } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { Link } from '@tanstack/react-router';
-import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { memo, useCallback, useLayoutEffect, useRef, useState, type KeyboardEvent } from 'react';
+import { useWindowVirtualizer, type Virtualizer } from '@tanstack/react-virtual';
+import {
+  memo,
+  useCallback,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type ReactNode,
+  type RefObject,
+} from 'react';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { ErrorState } from '../ui/error-state.js';
 import type { EventQuery } from './audit-search.js';
@@ -31,7 +40,7 @@ const ROWS_BEYOND = 12;
 /** Renders only the rows on the screen, so that the list can have any length. */
 export function EventList({ query, asOf, news, nameOf, opened }: Props) {
   const list = useRef<HTMLDivElement>(null);
-  const [top, setTop] = useState(0);
+  const top = useTopOf(list);
   const [[firstRow, lastRow], setRange] = useState([0, 0]);
   const wide = useMediaQuery(WIDE, true, { getInitialValueInEffect: false });
   const pages = useEventPages(query, asOf, firstRow, lastRow);
@@ -47,46 +56,16 @@ export function EventList({ query, asOf, news, nameOf, opened }: Props) {
   });
   const items = virtualizer.getVirtualItems();
 
-  // The content above the list may change its height with the filters.
-  useLayoutEffect(() => {
-    const measure = () => setTop(Math.round(list.current!.getBoundingClientRect().top + window.scrollY));
-    const observer = new ResizeObserver(measure);
-    observer.observe(document.body);
-    return () => observer.disconnect();
-  }, []);
   useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowHeight]);
+  const moveFocus = useArrowKeys(list, virtualizer);
   const first = Math.max(0, (items[0]?.index ?? 0) - news.length);
   const last = Math.max(0, (items.at(-1)?.index ?? 0) - news.length);
   if (first !== firstRow || last !== lastRow) setRange([first, last]);
 
-  const move = useCallback(
-    (event: KeyboardEvent<HTMLElement>) => {
-      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      if (by === undefined) return;
-      event.preventDefault();
-      const index = Number(event.currentTarget.closest<HTMLElement>('[data-index]')!.dataset['index']) + by;
-      const link = list.current!.querySelector<HTMLElement>(`[data-index="${index}"] a`);
-      if (!link) return;
-      link.focus({ preventScroll: true });
-      virtualizer.scrollToIndex(index, { align: 'auto' });
-    },
-    [virtualizer],
-  );
-
   return (
     <>
       <div className="events" role="table" aria-label="Events" aria-rowcount={pages.complete ? count + 1 : -1}>
-        <div role="rowgroup">
-          <div className="events-head" role="row" aria-rowindex={1}>
-            <span role="columnheader">
-              <VisuallyHidden>Kind</VisuallyHidden>
-            </span>
-            <span role="columnheader">Time</span>
-            <span role="columnheader">Event</span>
-            <span role="columnheader">Type</span>
-            <span role="columnheader">Address</span>
-          </div>
-        </div>
+        <Head />
         <div
           role="rowgroup"
           ref={list}
@@ -103,7 +82,7 @@ export function EventList({ query, asOf, news, nameOf, opened }: Props) {
                 item={item}
                 nameOf={nameOf}
                 opened={item.leaf_index === opened}
-                onKeyDown={move}
+                onKeyDown={moveFocus}
               />
             ) : (
               <RowToCome key={key} index={index} offset={offset} />
@@ -112,13 +91,7 @@ export function EventList({ query, asOf, news, nameOf, opened }: Props) {
         </div>
       </div>
       <ErrorState error={pages.error} onRetry={pages.retry} />
-      {pages.complete && (
-        <Text c="dimmed" size="sm" ta="center" py="md">
-          {count === 1
-            ? 'One event, and nothing before it'
-            : `${count.toLocaleString()} events, and nothing before them`}
-        </Text>
-      )}
+      {pages.complete && <End count={count} />}
     </>
   );
 }
@@ -128,12 +101,66 @@ function rem(): number {
   return Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
 }
 
-interface RowProps {
+/** Where the list begins on the page. */
+function useTopOf(list: RefObject<HTMLElement | null>): number {
+  const [top, setTop] = useState(0);
+  // The content above the list may change its height with the filters.
+  useLayoutEffect(() => {
+    const measure = () => setTop(Math.round(list.current!.getBoundingClientRect().top + window.scrollY));
+    const observer = new ResizeObserver(measure);
+    observer.observe(document.body);
+    return () => observer.disconnect();
+  }, [list]);
+  return top;
+}
+
+/** Moves the focus from event to event. */
+function useArrowKeys(list: RefObject<HTMLElement | null>, virtualizer: Virtualizer<Window, Element>) {
+  return useCallback(
+    (event: KeyboardEvent<HTMLElement>) => {
+      const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (by === undefined) return;
+      event.preventDefault();
+      const index = Number(event.currentTarget.closest<HTMLElement>('[data-index]')!.dataset['index']) + by;
+      const link = list.current!.querySelector<HTMLElement>(`[data-index="${index}"] a`);
+      if (!link) return;
+      link.focus({ preventScroll: true });
+      virtualizer.scrollToIndex(index, { align: 'auto' });
+    },
+    [list, virtualizer],
+  );
+}
+
+function Head() {
+  return (
+    <div role="rowgroup">
+      <div className="events-head" role="row" aria-rowindex={1}>
+        <span role="columnheader">
+          <VisuallyHidden>Kind</VisuallyHidden>
+        </span>
+        <span role="columnheader">Time</span>
+        <span role="columnheader">Event</span>
+        <span role="columnheader">Type</span>
+        <span role="columnheader">Address</span>
+      </div>
+    </div>
+  );
+}
+
+function End({ count }: { readonly count: number }) {
+  return (
+    <Text c="dimmed" size="sm" ta="center" py="md">
+      {count === 1 ? 'One event, and nothing before it' : `${count.toLocaleString()} events, and nothing before them`}
+    </Text>
+  );
+}
+
+interface PlaceProps {
   readonly index: number;
   readonly offset: number;
 }
 
-interface EventRowProps extends RowProps {
+interface EventRowProps extends PlaceProps {
   readonly item: AuditEvent;
   readonly nameOf: NameOf;
   readonly opened: boolean;
@@ -150,14 +177,7 @@ const EventRow = memo(function EventRow({
 }: EventRowProps) {
   const ip = event.data['ip'];
   return (
-    <div
-      className="event"
-      role="row"
-      aria-rowindex={index + 2}
-      data-index={index}
-      data-opened={opened || undefined}
-      style={{ transform: `translateY(${offset}px)` }}
-    >
+    <Row index={index} offset={offset} opened={opened}>
       <span role="cell">
         <EventIcon type={event.type} />
       </span>
@@ -168,7 +188,7 @@ const EventRow = memo(function EventRow({
       </span>
       <span role="cell" className="event-what">
         <Link
-          className="event-link"
+          className="row-link event-link"
           to="."
           search={(before) => ({ ...before, event: leaf_index })}
           resetScroll={false}
@@ -184,19 +204,13 @@ const EventRow = memo(function EventRow({
       <span role="cell" className="event-aside event-mono event-address">
         {typeof ip === 'string' ? ip : ''}
       </span>
-    </div>
+    </Row>
   );
 });
 
-function RowToCome({ index, offset }: RowProps) {
+function RowToCome(place: PlaceProps) {
   return (
-    <div
-      className="event"
-      role="row"
-      aria-rowindex={index + 2}
-      data-index={index}
-      style={{ transform: `translateY(${offset}px)` }}
-    >
+    <Row {...place}>
       <span role="cell" />
       <span role="cell" className="event-time">
         <Skeleton height={12} width={120} />
@@ -207,6 +221,26 @@ function RowToCome({ index, offset }: RowProps) {
       </span>
       <span role="cell" className="event-type" />
       <span role="cell" className="event-address" />
+    </Row>
+  );
+}
+
+interface RowProps extends PlaceProps {
+  readonly opened?: boolean;
+  readonly children: ReactNode;
+}
+
+function Row({ index, offset, opened, children }: RowProps) {
+  return (
+    <div
+      className="event"
+      role="row"
+      aria-rowindex={index + 2}
+      data-index={index}
+      data-opened={opened || undefined}
+      style={{ transform: `translateY(${offset}px)` }}
+    >
+      {children}
     </div>
   );
 }

@@ -1,15 +1,13 @@
 import { Button, Group, MultiSelect, Pill, Popover, Select, Stack, TextInput } from '@mantine/core';
-import { useForm } from '@mantine/form';
 import { useDisclosure } from '@mantine/hooks';
 import { IconFilter } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { useState, type KeyboardEvent } from 'react';
-import { VerificationCode } from '#libs/contract/api-keys.js';
-import { listAuditEvents } from '#libs/contract/audit.js';
-import { isId, type IdType } from '#libs/contract/ids.js';
+import type { KeyboardEvent } from 'react';
+import { VerificationCode } from '#libs/contract/verification.js';
 import { outcomeWords } from '../ui/outcomes.js';
-import { noFilters, TimeRange, type AuditSearch } from './audit-search.js';
+import { listOf, noFilters, TimeRange, type AuditSearch } from './audit-search.js';
 import { typeChoices } from './event-types.js';
+import { FilterDetails } from './filter-details.js';
 import { namesQuery, type NameOf } from './names.js';
 
 interface Props {
@@ -33,8 +31,6 @@ const details = Object.keys(detailNames) as DetailName[];
 
 export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
   const [opened, popover] = useDisclosure(false);
-  const { data: names } = useQuery(namesQuery(organizationId));
-  const set = details.filter((name) => search[name] !== undefined);
   return (
     <Stack gap="xs" mb="md">
       <Group gap="xs" align="flex-start">
@@ -68,29 +64,37 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
             </Button>
           </Popover.Target>
           <Popover.Dropdown aria-label="Filters" onKeyDown={closeOnEscape(popover.close)}>
-            <Details {...{ organizationId, search }} onApply={onChange} onClose={popover.close} />
+            <FilterDetails {...{ organizationId, search }} onApply={onChange} onClose={popover.close} />
           </Popover.Dropdown>
         </Popover>
       </Group>
-      {set.length > 0 && (
-        <Group gap={6}>
-          {set.map((name) => (
-            <Pill
-              key={name}
-              size="md"
-              withRemoveButton
-              onRemove={() => onChange({ [name]: undefined })}
-              removeButtonProps={{ 'aria-label': `Remove ${detailNames[name]}`, tabIndex: 0, 'aria-hidden': false }}
-            >
-              {detailNames[name]}: {detailWords(name, search[name]!, (id) => names?.[id] ?? nameOf?.(id))}
-            </Pill>
-          ))}
-          <Button variant="subtle" size="compact-sm" color="gray" onClick={() => onChange(noFilters)}>
-            Clear all
-          </Button>
-        </Group>
+      {details.some((name) => search[name] !== undefined) && (
+        <Chosen {...{ organizationId, search, nameOf, onChange }} />
       )}
     </Stack>
+  );
+}
+
+function Chosen({ organizationId, search, nameOf, onChange }: Props) {
+  const { data: names } = useQuery(namesQuery(organizationId));
+  const set = details.filter((name) => search[name] !== undefined);
+  return (
+    <Group gap={6}>
+      {set.map((name) => (
+        <Pill
+          key={name}
+          size="md"
+          withRemoveButton
+          onRemove={() => onChange({ [name]: undefined })}
+          removeButtonProps={{ 'aria-label': `Remove ${detailNames[name]}`, tabIndex: 0, 'aria-hidden': false }}
+        >
+          {detailNames[name]}: {detailWords(name, search[name]!, (id) => names?.[id] ?? nameOf?.(id))}
+        </Pill>
+      ))}
+      <Button variant="subtle" size="compact-sm" color="gray" onClick={() => onChange(noFilters)}>
+        Clear all
+      </Button>
+    </Group>
   );
 }
 
@@ -107,10 +111,6 @@ function detailWords(name: DetailName, value: string, nameOf: (id: string) => st
       .map((code) => outcomeWords[VerificationCode.parse(code)])
       .join(', ');
   return name === 'ip' || name === 'path' ? value : (nameOf(value) ?? '…');
-}
-
-function listOf(text: string | undefined): string[] {
-  return text?.split(',') ?? [];
 }
 
 /** Adds types from the address that this version does not know. */
@@ -187,114 +187,4 @@ function Instant({ label, value, onChange }: InstantProps) {
 /** The format that the field expects: without a time zone. */
 function localText(date: Date): string {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
-}
-
-interface DetailsProps {
-  readonly organizationId: string;
-  readonly search: AuditSearch;
-  readonly onApply: (patch: Partial<AuditSearch>) => void;
-  readonly onClose: () => void;
-}
-
-function Details({ organizationId, search, onApply, onClose }: DetailsProps) {
-  const { data: names = {} } = useQuery(namesQuery(organizationId));
-  const form = useForm({
-    initialValues: {
-      actor_id: search.actor_id ?? null,
-      key_id: search.key_id ?? null,
-      subject: search.subject ?? null,
-      outcome: listOf(search.outcome),
-      ip: search.ip ?? '',
-      path: search.path ?? '',
-    },
-    validate: {
-      ip: (text) => problemOf('ip', text),
-      path: (text) => problemOf('path', text),
-    },
-  });
-  const submit = form.onSubmit((values) => {
-    onApply({
-      actor_id: values.actor_id ?? undefined,
-      key_id: values.key_id ?? undefined,
-      subject: values.subject ?? undefined,
-      outcome: values.outcome.join(',') || undefined,
-      ip: values.ip || undefined,
-      path: values.path || undefined,
-    });
-    onClose();
-  });
-  return (
-    <form onSubmit={submit}>
-      <Stack gap="sm">
-        <IdSelect label="Who did it" names={names} kinds={['user', 'key']} {...form.getInputProps('actor_id')} />
-        <IdSelect label="Key that it happened to" names={names} kinds={['key']} {...form.getInputProps('key_id')} />
-        <IdSelect
-          label="Member or project that it happened to"
-          names={names}
-          kinds={['user', 'proj']}
-          {...form.getInputProps('subject')}
-        />
-        <MultiSelect
-          label="Outcome of a use"
-          placeholder={form.values.outcome.length > 0 ? undefined : 'Any'}
-          data={VerificationCode.options
-            .filter((code) => code !== 'invalid_key')
-            .map((value) => ({ value, label: outcomeWords[value] }))}
-          comboboxProps={{ withinPortal: false }}
-          clearButtonProps={{ 'aria-label': 'Any outcome' }}
-          clearable
-          {...form.getInputProps('outcome')}
-        />
-        <TextInput label="Address or network" placeholder="192.0.2.0/24" {...form.getInputProps('ip')} />
-        <TextInput label="Path begins with" placeholder="/orders" {...form.getInputProps('path')} />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit">Apply</Button>
-        </Group>
-      </Stack>
-    </form>
-  );
-}
-
-function problemOf(name: 'ip' | 'path', text: string): string | undefined {
-  return text === '' ? undefined : listAuditEvents.query.shape[name].safeParse(text).error?.issues[0]?.message;
-}
-
-interface IdSelectProps {
-  readonly label: string;
-  readonly names: Readonly<Record<string, string>>;
-  readonly kinds: readonly IdType[];
-  readonly value?: string | null;
-}
-
-/** A choice by name. Ids without a name, such as those of former members, can be pasted. */
-function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
-  const [typed, setTyped] = useState('');
-  const known = Object.entries(names).filter(([id]) => kinds.some((kind) => id.startsWith(`${kind}_`)));
-  // Only ids are accepted, so that no pasted key gets into the address.
-  const pasted = [value, typed.trim()].filter(
-    (id): id is string => Boolean(id) && names[id!] === undefined && kinds.some((kind) => isId(kind, id!)),
-  );
-  return (
-    <Select
-      label={label}
-      placeholder="Anything"
-      data={[
-        ...known.map(([id, name]) => ({ value: id, label: name })),
-        ...[...new Set(pasted)].map((id) => ({ value: id, label: id })),
-      ]}
-      value={value ?? null}
-      onSearchChange={setTyped}
-      searchable
-      clearable
-      limit={50}
-      openOnFocus={false}
-      clearButtonProps={{ 'aria-label': 'Anything' }}
-      nothingFoundMessage="Nothing has this name; an id can be pasted"
-      comboboxProps={{ withinPortal: false }}
-      {...field}
-    />
-  );
 }

@@ -13,6 +13,11 @@ export type TailState = 'off' | 'connecting' | 'live' | 'failed';
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 
+export interface Tail {
+  readonly state: TailState;
+  readonly error: unknown;
+}
+
 interface Options {
   readonly query: TailQuery;
   /** The index of the event to start after; undefined until it is known, null if the audit log had no events. */
@@ -27,10 +32,7 @@ interface Options {
  * Follows the audit log from the point where the list was loaded. A hidden tab closes its connection, because browsers
  * limit their number, and resumes at the same position.
  */
-export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Options): {
-  state: TailState;
-  error: unknown;
-} {
+export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Options): Tail {
   const visible = useDocumentVisibility() !== 'hidden';
   const key = JSON.stringify([query, after]);
   const [state, setState] = useState<TailState>('off');

@@ -1,12 +1,11 @@
-import { Modal, Radio, Stack, TextInput } from '@mantine/core';
+import { Radio, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
 import type { Role } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
-import { OneTimeLink } from '../ui/one-time-link.js';
+import { OneTimeLink, OneTimeLinkDialog } from '../ui/one-time-link.js';
 import { invitationsQuery } from './queries.js';
 import { roleInWords, roleName, rolesToAssign } from './roles.js';
 import { FormButtons } from '../ui/form-buttons.js';
@@ -19,18 +18,10 @@ interface Props {
 }
 
 export function InviteMember({ opened, ...props }: Props) {
-  const [made, setMade] = useState(false);
   return (
-    // The link is shown only once, so a click outside the dialog must not close it.
-    <Modal
-      opened={opened}
-      onClose={props.onClose}
-      onExitTransitionEnd={() => setMade(false)}
-      title={made ? 'Hand this link on' : 'Invite a member'}
-      closeOnClickOutside={!made}
-    >
-      <Invitation {...props} onMade={() => setMade(true)} />
-    </Modal>
+    <OneTimeLinkDialog opened={opened} onClose={props.onClose} title="Invite a member">
+      {(onMade) => <Invitation {...props} onMade={onMade} />}
+    </OneTimeLinkDialog>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Table, Text } from '@mantine/core';
+import { Table, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -10,6 +10,8 @@ import { useMe } from '../session/me.js';
 import { api } from '../session/session.js';
 import { ConfirmDialog } from '../ui/confirm-dialog.js';
 import { sentenceOf } from '../ui/error-state.js';
+import { Person } from '../ui/person.js';
+import { RowButton } from '../ui/row-button.js';
 import { Time } from '../ui/time.js';
 import { invitationsQuery, membersQuery, type Member } from './queries.js';
 import { RemoveMember } from './remove-member.js';
@@ -32,19 +34,7 @@ export function MemberRow({ member, organization, onlyOwner }: Props) {
   return (
     <Table.Tr>
       <Table.Td>
-        <Group gap="xs" wrap="nowrap">
-          <Text fw={500} truncate>
-            {member.name}
-          </Text>
-          {isMe && (
-            <Badge variant="default" flex="none">
-              You
-            </Badge>
-          )}
-        </Group>
-        <Text size="sm" c="dimmed" truncate title={member.email}>
-          {member.email}
-        </Text>
+        <Person name={member.name} email={member.email} isMe={isMe} />
         <Text size="xs" c="dimmed" hiddenFrom="sm">
           Joined <Time at={member.joined_at} />
         </Text>
@@ -66,15 +56,9 @@ export function MemberRow({ member, organization, onlyOwner }: Props) {
       </Table.Td>
       <Table.Td ta="right">
         {(manages || isMe) && (
-          <Button
-            variant="subtle"
-            color="gray"
-            size="compact-sm"
-            aria-label={isMe ? `Leave ${organization.name}` : `Remove ${member.name}`}
-            onClick={dialog.open}
-          >
+          <RowButton label={isMe ? `Leave ${organization.name}` : `Remove ${member.name}`} onClick={dialog.open}>
             {isMe ? 'Leave' : 'Remove'}
-          </Button>
+          </RowButton>
         )}
         <RemoveMember
           member={member}

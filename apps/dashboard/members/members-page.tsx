@@ -1,4 +1,4 @@
-import { Button, EmptyState, Skeleton, Stack, Table } from '@mantine/core';
+import { Button, EmptyState, Stack, Table } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconUserPlus, IconUsers } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
@@ -11,12 +11,12 @@ import { ErrorState } from '../ui/error-state.js';
 import { PageHeader } from '../ui/page-header.js';
 import { useShortcut } from '../ui/shortcuts.js';
 import { ShowMore } from '../ui/show-more.js';
-import { SlowNotice } from '../ui/slow-notice.js';
 import { InviteMember } from './invite-member.js';
 import { MemberRow } from './member-row.js';
 import { OpenInvitations } from './open-invitations.js';
 import { membersQuery } from './queries.js';
 import { TableHead } from '../ui/table-head.js';
+import { TableSkeleton } from '../ui/table-skeleton.js';
 
 export function MembersPage() {
   const { organizationId } = useParams({ from: '/shell/org/$organizationId/settings/members' });
@@ -78,16 +78,7 @@ function MembersTable({ organization }: { readonly organization: Organization })
   const members = useInfiniteQuery(membersQuery(organization.id));
   if (members.error && !members.data)
     return <ErrorState error={members.error} onRetry={() => void members.refetch()} />;
-  if (!members.data) {
-    return (
-      <Stack gap={4}>
-        <Skeleton height={36} />
-        <Skeleton height={52} />
-        <Skeleton height={52} />
-        <SlowNotice />
-      </Stack>
-    );
-  }
+  if (!members.data) return <TableSkeleton />;
   const shown = members.data.pages.flatMap(({ data }) => data);
   const onlyOwner = !members.hasNextPage && shown.filter(({ role }) => role === 'owner').length === 1;
   return (
@@ -107,13 +98,7 @@ function MembersTable({ organization }: { readonly organization: Organization })
           ))}
         </Table.Tbody>
       </Table>
-      <ShowMore
-        shown={shown.length}
-        total={members.data.pages[0]!.total}
-        more={members.hasNextPage}
-        pending={members.isFetchingNextPage}
-        onMore={() => void members.fetchNextPage()}
-      />
+      <ShowMore list={members} />
     </div>
   );
 }

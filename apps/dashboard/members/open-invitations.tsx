@@ -1,9 +1,10 @@
-import { Button, Skeleton, Stack, Table, Text, Title } from '@mantine/core';
+import { Skeleton, Stack, Table, Text, Title } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
 import { api } from '../session/session.js';
 import { ConfirmDialog } from '../ui/confirm-dialog.js';
 import { ErrorState } from '../ui/error-state.js';
+import { RowButton } from '../ui/row-button.js';
 import { ShowMore } from '../ui/show-more.js';
 import { Time } from '../ui/time.js';
 import { invitationsQuery, membersQuery, type OpenInvitation } from './queries.js';
@@ -46,15 +47,7 @@ export function OpenInvitations({ organizationId }: { readonly organizationId: s
           </Table.Tbody>
         </Table>
       )}
-      {invitations.data && (
-        <ShowMore
-          shown={shown!.length}
-          total={invitations.data.pages[0]!.total}
-          more={invitations.hasNextPage}
-          pending={invitations.isFetchingNextPage}
-          onMore={() => void invitations.fetchNextPage()}
-        />
-      )}
+      <ShowMore list={invitations} />
     </Stack>
   );
 }
@@ -95,15 +88,12 @@ function Invitation({ organizationId, invitation, by }: Props) {
         <Time at={invitation.expires_at} />
       </Table.Td>
       <Table.Td ta="right">
-        <Button
-          variant="subtle"
-          color="gray"
-          size="compact-sm"
-          aria-label={`Withdraw the invitation for ${invitation.email ?? 'whoever has the link'}`}
+        <RowButton
+          label={`Withdraw the invitation for ${invitation.email ?? 'whoever has the link'}`}
           onClick={dialog.open}
         >
           Withdraw
-        </Button>
+        </RowButton>
         <ConfirmDialog
           opened={withdrawing}
           onClose={dialog.close}

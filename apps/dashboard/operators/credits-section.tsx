@@ -112,13 +112,7 @@ function History({ organizationId }: { readonly organizationId: string }) {
           ))}
         </Table.Tbody>
       </Table>
-      <ShowMore
-        shown={shown.length}
-        total={grants.data.pages[0]!.total}
-        more={grants.hasNextPage}
-        pending={grants.isFetchingNextPage}
-        onMore={() => void grants.fetchNextPage()}
-      />
+      <ShowMore list={grants} />
     </div>
   );
 }

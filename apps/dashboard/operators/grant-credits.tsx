@@ -1,4 +1,4 @@
-import { Alert, Modal, NumberInput, Stack, TextInput } from '@mantine/core';
+import { Alert, Modal, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -10,6 +10,7 @@ import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
 import { balanceQuery, grantsQuery } from './queries.js';
 import { FormButtons } from '../ui/form-buttons.js';
+import { WholeNumberInput } from '../ui/whole-number-input.js';
 
 interface Props {
   readonly organization: Organization;
@@ -26,6 +27,8 @@ interface Values {
 }
 
 const number = new Intl.NumberFormat();
+
+const MOST_CREDITS = 1_000_000_000_000;
 
 export function GrantCredits({ opened, ...props }: Props) {
   return (
@@ -44,15 +47,11 @@ function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props,
     validate: { amount: (amount) => (amount === '' ? 'must be a whole number from 1' : null) },
   });
   const grant = useMutation({
-    mutationFn: ({ amount, reason, low_below: lowBelow }: Values) =>
+    mutationFn: (values: Values) =>
       api.credits.grant({
         params: { id },
         headers: { 'idempotency-key': idempotencyKey },
-        body: {
-          amount: Number(amount),
-          ...(reason.trim() && { reason }),
-          ...(lowBelow !== '' && { low_below: Number(lowBelow) }),
-        },
+        body: bodyOf(values),
       }),
     onSuccess: async ({ amount, balance_after: balance }) => {
       onClose();
@@ -70,14 +69,10 @@ function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props,
           </Alert>
         )}
         <FormError error={grant.error} />
-        <NumberInput
+        <WholeNumberInput
           label="Amount"
           min={1}
-          max={1_000_000_000_000}
-          allowDecimal={false}
-          allowNegative={false}
-          thousandSeparator=","
-          hideControls
+          max={MOST_CREDITS}
           required
           data-autofocus
           {...form.getInputProps('amount')}
@@ -88,19 +83,23 @@ function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props,
           maxLength={500}
           {...form.getInputProps('reason')}
         />
-        <NumberInput
+        <WholeNumberInput
           label="Low below (optional)"
           description="When the balance falls below, an event tells of it. By default a tenth of the new balance."
           min={0}
-          max={1_000_000_000_000}
-          allowDecimal={false}
-          allowNegative={false}
-          thousandSeparator=","
-          hideControls
+          max={MOST_CREDITS}
           {...form.getInputProps('low_below')}
         />
         <FormButtons label="Grant" pending={grant.isPending} onCancel={onClose} />
       </Stack>
     </form>
   );
+}
+
+function bodyOf({ amount, reason, low_below: lowBelow }: Values) {
+  return {
+    amount: Number(amount),
+    ...(reason.trim() && { reason }),
+    ...(lowBelow !== '' && { low_below: Number(lowBelow) }),
+  };
 }

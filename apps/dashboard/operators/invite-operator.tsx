@@ -1,5 +1,5 @@
 import { api } from '../session/session.js';
-import { OneTimeLinkDialog } from './one-time-link-dialog.js';
+import { LinkByEmail } from './link-by-email.js';
 
 interface Props {
   readonly opened: boolean;
@@ -8,7 +8,7 @@ interface Props {
 
 export function InviteOperator(props: Props) {
   return (
-    <OneTimeLinkDialog
+    <LinkByEmail
       {...props}
       title="Invite an operator"
       emailRequired={false}

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Skeleton, Stack, Table, Text } from '@mantine/core';
+import { Button, Stack, Table, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconUserPlus } from '@tabler/icons-react';
@@ -10,13 +10,15 @@ import { ConfirmDialog } from '../ui/confirm-dialog.js';
 import { ErrorState } from '../ui/error-state.js';
 import { ButtonLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
+import { Person } from '../ui/person.js';
+import { RowButton } from '../ui/row-button.js';
 import { Section } from '../ui/section.js';
-import { SlowNotice } from '../ui/slow-notice.js';
 import { Time } from '../ui/time.js';
 import { InviteOperator } from './invite-operator.js';
 import { PasswordReset } from './password-reset.js';
 import { operatorsQuery, type Operator } from './queries.js';
 import { TableHead } from '../ui/table-head.js';
+import { TableSkeleton } from '../ui/table-skeleton.js';
 
 export function OperatorsPage() {
   const { data: operators, error, refetch } = useQuery(operatorsQuery);
@@ -35,13 +37,7 @@ export function OperatorsPage() {
       />
       <Stack gap="xl">
         <ErrorState error={error} onRetry={() => void refetch()} />
-        {!operators && !error && (
-          <Stack gap={4}>
-            <Skeleton height={36} />
-            <Skeleton height={52} />
-            <SlowNotice />
-          </Stack>
-        )}
+        {!operators && !error && <TableSkeleton rows={1} />}
         {operators && <OperatorsTable operators={operators} />}
         <Section
           title="A forgotten password"
@@ -107,19 +103,7 @@ function OperatorRow({ operator, isLast }: { readonly operator: Operator; readon
   return (
     <Table.Tr>
       <Table.Td>
-        <Group gap="xs" wrap="nowrap">
-          <Text fw={500} truncate>
-            {operator.name}
-          </Text>
-          {isMe && (
-            <Badge variant="default" flex="none">
-              You
-            </Badge>
-          )}
-        </Group>
-        <Text size="sm" c="dimmed" truncate title={operator.email}>
-          {operator.email}
-        </Text>
+        <Person name={operator.name} email={operator.email} isMe={isMe} />
       </Table.Td>
       <Table.Td visibleFrom="sm">
         <Time at={operator.operator_since} />
@@ -130,15 +114,9 @@ function OperatorRow({ operator, isLast }: { readonly operator: Operator; readon
             The last one
           </Text>
         ) : (
-          <Button
-            variant="subtle"
-            color="gray"
-            size="compact-sm"
-            aria-label={`Remove ${operator.name}`}
-            onClick={dialog.open}
-          >
+          <RowButton label={`Remove ${operator.name}`} onClick={dialog.open}>
             Remove
-          </Button>
+          </RowButton>
         )}
         <ConfirmDialog
           opened={opened}

@@ -1,17 +1,18 @@
-import { Badge, Button, EmptyState, Group, SegmentedControl, Skeleton, Stack, Table, Text } from '@mantine/core';
+import { Badge, Group, SegmentedControl, Table, Text } from '@mantine/core';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import type { Organization } from '#libs/contract/organizations.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
+import { NoMatch } from '../ui/no-match.js';
 import { PageHeader } from '../ui/page-header.js';
 import { SearchBox } from '../ui/search-box.js';
 import { ShowMore } from '../ui/show-more.js';
-import { SlowNotice } from '../ui/slow-notice.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
 import { allOrganizationsQuery } from './queries.js';
 import { TableHead } from '../ui/table-head.js';
+import { TableSkeleton } from '../ui/table-skeleton.js';
 
 /** All organizations of the deployment. */
 export function OrganizationsPage() {
@@ -49,33 +50,14 @@ export function OrganizationsPage() {
         />
       </Group>
       {organizations.error && <ErrorState error={organizations.error} onRetry={() => void organizations.refetch()} />}
-      {organizations.isPending && (
-        <Stack gap={4}>
-          <Skeleton height={36} />
-          <Skeleton height={52} />
-          <Skeleton height={52} />
-          <SlowNotice />
-        </Stack>
-      )}
+      {organizations.isPending && <TableSkeleton />}
       {shown?.length === 0 && (
-        <EmptyState size="sm" py="xl" title="No organization is like this">
-          <EmptyState.Actions>
-            <Button variant="default" size="xs" onClick={() => void navigate({ search: {} })}>
-              Show all
-            </Button>
-          </EmptyState.Actions>
-        </EmptyState>
+        <NoMatch title="No organization is like this" onShowAll={() => void navigate({ search: {} })} />
       )}
       {shown && shown.length > 0 && (
         <>
           <OrganizationsTable organizations={shown} />
-          <ShowMore
-            shown={shown.length}
-            total={organizations.data!.pages[0]!.total}
-            more={organizations.hasNextPage}
-            pending={organizations.isFetchingNextPage}
-            onMore={() => void organizations.fetchNextPage()}
-          />
+          <ShowMore list={organizations} />
         </>
       )}
     </>

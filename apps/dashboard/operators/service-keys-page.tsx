@@ -1,4 +1,4 @@
-import { Button, Code, EmptyState, List, Skeleton, Stack, Table, Text } from '@mantine/core';
+import { Code, EmptyState, List, Stack, Table, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconServer } from '@tabler/icons-react';
@@ -9,12 +9,13 @@ import { ConfirmByName } from '../ui/confirm-by-name.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
+import { RowButton } from '../ui/row-button.js';
 import { Section } from '../ui/section.js';
-import { SlowNotice } from '../ui/slow-notice.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
 import { serviceKeysQuery, type ServiceKey } from './queries.js';
 import { TableHead } from '../ui/table-head.js';
+import { TableSkeleton } from '../ui/table-skeleton.js';
 
 /** Keys that may verify the keys of every organization. */
 export function ServiceKeysPage() {
@@ -27,13 +28,7 @@ export function ServiceKeysPage() {
       />
       <Stack gap="xl">
         <ErrorState error={error} onRetry={() => void refetch()} />
-        {!keys && !error && (
-          <Stack gap={4}>
-            <Skeleton height={36} />
-            <Skeleton height={52} />
-            <SlowNotice />
-          </Stack>
-        )}
+        {!keys && !error && <TableSkeleton rows={1} />}
         {keys?.length === 0 && (
           <EmptyState
             icon={<IconServer size={32} />}
@@ -99,17 +94,7 @@ function ServiceKeysTable({ keys }: { readonly keys: readonly ServiceKey[] }) {
 }
 
 function ServiceKeyRow({ serviceKey: key }: { readonly serviceKey: ServiceKey }) {
-  const queries = useQueryClient();
-  const [opened, dialog] = useDisclosure(false);
   const own = useOrganizations().find(({ id }) => id === key.organization_id);
-  const revoke = useMutation({
-    mutationFn: () => api.deployment.revokeServiceKey({ params: { id: key.id } }),
-    onSuccess: async () => {
-      dialog.close();
-      notifications.show({ message: `${key.name} is revoked.` });
-      await queries.invalidateQueries(serviceKeysQuery);
-    },
-  });
   const organization = (
     <TextLink
       to="/operator/organizations/$organizationId"
@@ -146,24 +131,42 @@ function ServiceKeyRow({ serviceKey: key }: { readonly serviceKey: ServiceKey })
         <Time at={key.last_used_at} />
       </Table.Td>
       <Table.Td ta="right">
-        <Button variant="subtle" color="gray" size="compact-sm" aria-label={`Revoke ${key.name}`} onClick={dialog.open}>
-          Revoke
-        </Button>
-        <ConfirmByName
-          opened={opened}
-          onClose={dialog.close}
-          title="Revoke this key"
-          name={key.name}
-          onConfirm={() => revoke.mutate()}
-          pending={revoke.isPending}
-          error={revoke.error}
-        >
-          <Text>
-            Whatever asks with it whether keys are valid is refused at once, and for good. It stands in the audit log of
-            its organization and of the deployment.
-          </Text>
-        </ConfirmByName>
+        <Revocation serviceKey={key} />
       </Table.Td>
     </Table.Tr>
+  );
+}
+
+function Revocation({ serviceKey: key }: { readonly serviceKey: ServiceKey }) {
+  const queries = useQueryClient();
+  const [opened, dialog] = useDisclosure(false);
+  const revoke = useMutation({
+    mutationFn: () => api.deployment.revokeServiceKey({ params: { id: key.id } }),
+    onSuccess: async () => {
+      dialog.close();
+      notifications.show({ message: `${key.name} is revoked.` });
+      await queries.invalidateQueries(serviceKeysQuery);
+    },
+  });
+  return (
+    <>
+      <RowButton label={`Revoke ${key.name}`} onClick={dialog.open}>
+        Revoke
+      </RowButton>
+      <ConfirmByName
+        opened={opened}
+        onClose={dialog.close}
+        title="Revoke this key"
+        name={key.name}
+        onConfirm={() => revoke.mutate()}
+        pending={revoke.isPending}
+        error={revoke.error}
+      >
+        <Text>
+          Whatever asks with it whether keys are valid is refused at once, and for good. It stands in the audit log of
+          its organization and of the deployment.
+        </Text>
+      </ConfirmByName>
+    </>
   );
 }

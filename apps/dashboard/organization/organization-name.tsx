@@ -4,10 +4,9 @@ import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { entityTagOf } from '#libs/client/client.js';
 import { api } from '../session/session.js';
-import { ChangedMeanwhile, isChangedMeanwhile } from '../ui/changed-meanwhile.js';
 import { ErrorState } from '../ui/error-state.js';
 import { fieldErrors } from '../ui/field-errors.js';
-import { FormError } from '../ui/form-error.js';
+import { isChangedMeanwhile, SaveError } from '../ui/save-error.js';
 import { organizationsQuery } from './organizations.js';
 
 interface Read {
@@ -63,14 +62,13 @@ function NameForm({ id, before }: { readonly id: string; readonly before: Read }
   return (
     <form onSubmit={form.onSubmit(submit)}>
       <Stack>
-        {isChangedMeanwhile(save.error) ? (
-          meanwhile.isSuccess && (
-            <ChangedMeanwhile now={{ Name: before.name }} onTake={take} onReplace={() => submit(form.getValues())} />
-          )
-        ) : (
-          <FormError error={save.error} />
-        )}
-        <ErrorState error={meanwhile.error} onRetry={() => meanwhile.mutate()} />
+        <SaveError
+          error={save.error}
+          reading={meanwhile}
+          now={{ Name: before.name }}
+          onTake={take}
+          onReplace={() => submit(form.getValues())}
+        />
         <Group align="flex-start">
           <TextInput
             aria-label="Name"

@@ -1,13 +1,13 @@
-import { Button, Group, Modal, Skeleton, Stack } from '@mantine/core';
+import { Modal, Skeleton, Stack } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { entityTagOf } from '#libs/client/client.js';
 import { api } from '../session/session.js';
-import { ChangedMeanwhile, isChangedMeanwhile } from '../ui/changed-meanwhile.js';
 import { ErrorState } from '../ui/error-state.js';
 import { fieldErrors } from '../ui/field-errors.js';
-import { FormError } from '../ui/form-error.js';
+import { FormButtons } from '../ui/form-buttons.js';
+import { isChangedMeanwhile, SaveError } from '../ui/save-error.js';
 import { bodyOf, ProjectFields, type ProjectValues } from './project-fields.js';
 import { PROJECTS, type Project } from './queries.js';
 
@@ -81,27 +81,15 @@ function EditForm({
   return (
     <form onSubmit={form.onSubmit(submit)}>
       <Stack>
-        {isChangedMeanwhile(save.error) ? (
-          meanwhile.isSuccess && (
-            <ChangedMeanwhile
-              now={{ Name: current.values.name, Description: current.values.description }}
-              onTake={take}
-              onReplace={() => submit(form.getValues())}
-            />
-          )
-        ) : (
-          <FormError error={save.error} />
-        )}
-        <ErrorState error={meanwhile.error} onRetry={() => meanwhile.mutate()} />
+        <SaveError
+          error={save.error}
+          reading={meanwhile}
+          now={{ Name: current.values.name, Description: current.values.description }}
+          onTake={take}
+          onReplace={() => submit(form.getValues())}
+        />
         <ProjectFields form={form} />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={save.isPending || meanwhile.isPending}>
-            Save
-          </Button>
-        </Group>
+        <FormButtons label="Save" pending={save.isPending || meanwhile.isPending} onCancel={onClose} />
       </Stack>
     </form>
   );

@@ -15,21 +15,13 @@ interface Props {
   readonly organization: Organization;
 }
 
-export function ProjectRow({ project, organization: { id: organizationId, role } }: Props) {
-  const navigate = useNavigate();
-  const manages = role !== null && roleCovers(role, 'organizations:write');
-  const seesKeys = roleCovers(role, 'api-keys:manage');
-  const [editing, editDialog] = useDisclosure(false);
-  const [deleting, deleteDialog] = useDisclosure(false);
-  const keys = {
-    to: '/org/$organizationId/projects/$projectId/api-keys',
-    params: { organizationId, projectId: project.id },
-  } as const;
+export function ProjectRow({ project, organization }: Props) {
+  const seesKeys = roleCovers(organization.role, 'api-keys:manage');
   return (
     <Table.Tr>
       <Table.Td>
         {seesKeys ? (
-          <TextLink {...keys} fw={500} underline="hover" display="block" truncate>
+          <TextLink {...keysOf(project, organization)} fw={500} underline="hover" display="block" truncate>
             {project.name}
           </TextLink>
         ) : (
@@ -53,39 +45,57 @@ export function ProjectRow({ project, organization: { id: organizationId, role }
         <Time at={project.updated_at} />
       </Table.Td>
       <Table.Td ta="right">
-        {(manages || seesKeys) && (
-          <Menu position="bottom-end">
-            <Menu.Target>
-              <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${project.name}`}>
-                <IconDots size={16} />
-              </ActionIcon>
-            </Menu.Target>
-            <Menu.Dropdown>
-              {seesKeys && (
-                <Menu.Item leftSection={<IconKey size={16} />} onClick={() => void navigate(keys)}>
-                  API keys
-                </Menu.Item>
-              )}
-              {manages && (
-                <>
-                  <Menu.Item leftSection={<IconPencil size={16} />} onClick={editDialog.open}>
-                    Edit
-                  </Menu.Item>
-                  <Menu.Item color="red" leftSection={<IconTrash size={16} />} onClick={deleteDialog.open}>
-                    Delete
-                  </Menu.Item>
-                </>
-              )}
-            </Menu.Dropdown>
-          </Menu>
-        )}
-        {manages && (
-          <>
-            <EditProject project={project} opened={editing} onClose={editDialog.close} />
-            <DeleteProject project={project} opened={deleting} onClose={deleteDialog.close} />
-          </>
-        )}
+        <Actions project={project} organization={organization} />
       </Table.Td>
     </Table.Tr>
+  );
+}
+
+/** The address of the page with the keys of the project. */
+function keysOf({ id: projectId }: Project, { id: organizationId }: Organization) {
+  return { to: '/org/$organizationId/projects/$projectId/api-keys', params: { organizationId, projectId } } as const;
+}
+
+function Actions({ project, organization }: Props) {
+  const { role } = organization;
+  const navigate = useNavigate();
+  const manages = role !== null && roleCovers(role, 'organizations:write');
+  const seesKeys = roleCovers(role, 'api-keys:manage');
+  const [editing, editDialog] = useDisclosure(false);
+  const [deleting, deleteDialog] = useDisclosure(false);
+  if (!manages && !seesKeys) return null;
+  return (
+    <>
+      <Menu position="bottom-end">
+        <Menu.Target>
+          <ActionIcon variant="subtle" color="gray" aria-label={`Actions for ${project.name}`}>
+            <IconDots size={16} />
+          </ActionIcon>
+        </Menu.Target>
+        <Menu.Dropdown>
+          {seesKeys && (
+            <Menu.Item leftSection={<IconKey size={16} />} onClick={() => void navigate(keysOf(project, organization))}>
+              API keys
+            </Menu.Item>
+          )}
+          {manages && (
+            <>
+              <Menu.Item leftSection={<IconPencil size={16} />} onClick={editDialog.open}>
+                Edit
+              </Menu.Item>
+              <Menu.Item color="red" leftSection={<IconTrash size={16} />} onClick={deleteDialog.open}>
+                Delete
+              </Menu.Item>
+            </>
+          )}
+        </Menu.Dropdown>
+      </Menu>
+      {manages && (
+        <>
+          <EditProject project={project} opened={editing} onClose={editDialog.close} />
+          <DeleteProject project={project} opened={deleting} onClose={deleteDialog.close} />
+        </>
+      )}
+    </>
   );
 }

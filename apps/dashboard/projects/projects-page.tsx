@@ -1,4 +1,4 @@
-import { Button, EmptyState, Group, Skeleton, Stack, Table } from '@mantine/core';
+import { Button, EmptyState, Group, Table } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconFolderPlus, IconPlus } from '@tabler/icons-react';
 import { useInfiniteQuery } from '@tanstack/react-query';
@@ -7,15 +7,16 @@ import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganization } from '../organization/organizations.js';
 import { ErrorState } from '../ui/error-state.js';
+import { NoMatch } from '../ui/no-match.js';
 import { PageHeader } from '../ui/page-header.js';
 import { SearchBox } from '../ui/search-box.js';
 import { useShortcut } from '../ui/shortcuts.js';
 import { ShowMore } from '../ui/show-more.js';
-import { SlowNotice } from '../ui/slow-notice.js';
 import { CreateProject } from './create-project.js';
 import { ProjectRow } from './project-row.js';
 import { projectsQuery, type Project } from './queries.js';
 import { TableHead } from '../ui/table-head.js';
+import { TableSkeleton } from '../ui/table-skeleton.js';
 
 const route = '/shell/org/$organizationId/projects';
 
@@ -60,34 +61,18 @@ function Projects({ organization }: { readonly organization: Organization }) {
         </Group>
       )}
       {projects.error && <ErrorState error={projects.error} onRetry={() => void projects.refetch()} />}
-      {projects.isPending && (
-        <Stack gap={4}>
-          <Skeleton height={36} />
-          <Skeleton height={52} />
-          <Skeleton height={52} />
-          <SlowNotice />
-        </Stack>
-      )}
+      {projects.isPending && <TableSkeleton />}
       {isEmpty && <NoProjects onCreate={manages ? dialog.open : undefined} />}
       {shown?.length === 0 && !isEmpty && (
-        <EmptyState size="sm" py="xl" title="No project has this in its name or description">
-          <EmptyState.Actions>
-            <Button variant="default" size="xs" onClick={() => void navigate({ search: {} })}>
-              Show all
-            </Button>
-          </EmptyState.Actions>
-        </EmptyState>
+        <NoMatch
+          title="No project has this in its name or description"
+          onShowAll={() => void navigate({ search: {} })}
+        />
       )}
       {shown && shown.length > 0 && (
         <>
           <ProjectsTable projects={shown} organization={organization} />
-          <ShowMore
-            shown={shown.length}
-            total={projects.data!.pages[0]!.total}
-            more={projects.hasNextPage}
-            pending={projects.isFetchingNextPage}
-            onMore={() => void projects.fetchNextPage()}
-          />
+          <ShowMore list={projects} />
         </>
       )}
       <CreateProject organizationId={organization.id} opened={creating} onClose={dialog.close} />

@@ -1,4 +1,4 @@
-import { Button, PasswordInput, Stack, Text } from '@mantine/core';
+import { Button, Stack, Text } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation } from '@tanstack/react-query';
 import { oneTimeToken } from '../session/one-time-token.js';
@@ -7,7 +7,7 @@ import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
 import { TextLink } from '../ui/links.js';
 import { Entry } from './entry.js';
-import { PASSWORD_HINT } from './password-hint.js';
+import { NewPasswordInput } from './new-password-input.js';
 
 export function PasswordResetPage() {
   const form = useForm({ initialValues: { new_password: '' } });
@@ -36,13 +36,7 @@ export function PasswordResetPage() {
       <form onSubmit={form.onSubmit((values) => submit.mutate(values))}>
         <Stack>
           <FormError error={submit.error} />
-          <PasswordInput
-            label="New password"
-            description={PASSWORD_HINT}
-            autoComplete="new-password"
-            required
-            {...form.getInputProps('new_password')}
-          />
+          <NewPasswordInput label="New password" {...form.getInputProps('new_password')} />
           <Button type="submit" loading={submit.isPending}>
             Set password
           </Button>

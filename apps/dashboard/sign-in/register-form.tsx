@@ -1,10 +1,10 @@
-import { Button, PasswordInput, Stack, TextInput } from '@mantine/core';
+import { Button, Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation } from '@tanstack/react-query';
 import { publicApi, signIn } from '../session/session.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
-import { PASSWORD_HINT } from './password-hint.js';
+import { NewPasswordInput } from './new-password-input.js';
 
 interface Props {
   readonly invitation?: { readonly token: string; readonly email: string | null };
@@ -34,13 +34,7 @@ export function RegisterForm({ invitation, onSignedIn }: Props) {
           readOnly={Boolean(invitation?.email)}
           {...form.getInputProps('email')}
         />
-        <PasswordInput
-          label="Password"
-          description={PASSWORD_HINT}
-          autoComplete="new-password"
-          required
-          {...form.getInputProps('password')}
-        />
+        <NewPasswordInput label="Password" {...form.getInputProps('password')} />
         <Button type="submit" loading={submit.isPending}>
           Create account
         </Button>

@@ -1,7 +1,31 @@
-import { Alert, Button, Code, CopyButton, Group, Stack, Text } from '@mantine/core';
+import { Alert, Button, Code, CopyButton, Group, Modal, Stack, Text } from '@mantine/core';
 import { IconCheck, IconCopy, IconLink } from '@tabler/icons-react';
-import type { ReactNode } from 'react';
+import { useState, type ReactNode } from 'react';
 import { Time } from './time.js';
+
+interface DialogProps {
+  readonly opened: boolean;
+  readonly onClose: () => void;
+  readonly title: string;
+  /** The form that makes the link, and then the link. */
+  readonly children: (onMade: () => void) => ReactNode;
+}
+
+/** The link is shown only once, so a click outside the dialog must not close it. */
+export function OneTimeLinkDialog({ opened, onClose, title, children }: DialogProps) {
+  const [made, setMade] = useState(false);
+  return (
+    <Modal
+      opened={opened}
+      onClose={onClose}
+      onExitTransitionEnd={() => setMade(false)}
+      title={made ? 'Hand this link on' : title}
+      closeOnClickOutside={!made}
+    >
+      {children(() => setMade(true))}
+    </Modal>
+  );
+}
 
 interface Props {
   readonly url: string;

@@ -1,4 +1,4 @@
-import type { VerificationCode } from '#libs/contract/api-keys.js';
+import type { VerificationCode } from '#libs/contract/verification.js';
 
 /** The outcome of a request with a key, in words that help to solve the problem. */
 export const outcomeWords: Record<VerificationCode, string> = {

@@ -1,24 +1,32 @@
 import { Button, Group, Text } from '@mantine/core';
+import type { InfiniteData, UseInfiniteQueryResult } from '@tanstack/react-query';
+
+interface Page {
+  readonly data: readonly unknown[];
+  readonly total: number;
+}
 
 interface Props {
-  readonly shown: number;
-  readonly total: number;
-  /** Whether there are more pages. */
-  readonly more: boolean;
-  readonly pending: boolean;
-  readonly onMore: () => void;
+  readonly list: Pick<
+    UseInfiniteQueryResult<InfiniteData<Page>>,
+    'data' | 'hasNextPage' | 'isFetchingNextPage' | 'fetchNextPage'
+  >;
 }
 
 /** Placed below a list with pages. */
-export function ShowMore({ shown, total, more, pending, onMore }: Props) {
-  if (!more && shown === total && total <= 10) return null;
+export function ShowMore({ list }: Props) {
+  if (!list.data) return null;
+  const { pages } = list.data;
+  const shown = pages.reduce((count, { data }) => count + data.length, 0);
+  const { total } = pages[0]!;
+  if (!list.hasNextPage && shown === total && total <= 10) return null;
   return (
     <Group justify="space-between" mt="sm">
       <Text size="sm" c="dimmed" role="status">
-        {more ? `${shown} of ${total}` : `${total} in all`}
+        {list.hasNextPage ? `${shown} of ${total}` : `${total} in all`}
       </Text>
-      {more && (
-        <Button variant="default" size="xs" loading={pending} onClick={onMore}>
+      {list.hasNextPage && (
+        <Button variant="default" size="xs" loading={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
           Show more
         </Button>
       )}

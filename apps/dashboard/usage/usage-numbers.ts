@@ -1,5 +1,5 @@
 import type { Usage } from '#libs/contract/usage.js';
-import { startsOf, type Period } from './usage-period.js';
+import { startsOf, type Steps } from './usage-period.js';
 
 type Counted = Usage['data'][number];
 export type Totals = Usage['totals'];
@@ -41,14 +41,14 @@ const MOST_SERIES = 5;
 const OTHERS = { key: 'others', label: 'Others' };
 
 /** Uses and denials over time. */
-export function plainChart(usage: Usage, period: Period): Chart {
+export function plainChart(usage: Usage, steps: Steps): Chart {
   const byStart = new Map(usage.data.map((counted) => [counted.start, counted]));
   return {
     series: [
       { key: 'uses', label: 'Accepted' },
       { key: 'denials', label: 'Refused' },
     ],
-    rows: startsOf(period).map((start) => {
+    rows: startsOf(steps).map((start) => {
       const { uses = 0, denials = 0 } = byStart.get(start) ?? {};
       return { start, values: { uses, denials } };
     }),
@@ -56,7 +56,7 @@ export function plainChart(usage: Usage, period: Period): Chart {
 }
 
 /** The groups with the most requests over time, and one series for all others. */
-export function groupedChart(usage: Usage, period: Period, labelOf: (group: string) => string): Chart {
+export function groupedChart(usage: Usage, steps: Steps, labelOf: (group: string) => string): Chart {
   const top = ranked(usage.data, requests)
     .flatMap(({ group }) => (group === null ? [] : [group]))
     .slice(0, MOST_SERIES);
@@ -77,7 +77,7 @@ export function groupedChart(usage: Usage, period: Period, labelOf: (group: stri
   const none = Object.fromEntries(series.map(({ key }) => [key, 0]));
   return {
     series,
-    rows: startsOf(period).map((start) => ({ start, values: { ...none, ...sums.get(start) } })),
+    rows: startsOf(steps).map((start) => ({ start, values: { ...none, ...sums.get(start) } })),
   };
 }
 

@@ -1,12 +1,10 @@
 import { Group, Select, SimpleGrid, Stack, TextInput } from '@mantine/core';
 import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { VerificationCode } from '#libs/contract/api-keys.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganization } from '../organization/organizations.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
-import { outcomeWords } from '../ui/outcomes.js';
 import { PageHeader } from '../ui/page-header.js';
 import { useNow } from '../ui/use-now.js';
 import { BarList, type BarItem } from './bar-list.js';
@@ -14,6 +12,7 @@ import { Credits, LowBalance } from './credits.js';
 import { FirstUse } from './first-use.js';
 import { keyNameQuery, projectsQuery, usageQuery } from './queries.js';
 import { Totals } from './totals.js';
+import { endpointLabel, outcomeLabel } from './usage-labels.js';
 import { groupedChart, plainChart, ranked, requests, type Ranked } from './usage-numbers.js';
 import { UsageOverTime } from './usage-over-time.js';
 import { periodOf } from './usage-period.js';
@@ -167,24 +166,29 @@ function Counted({ organizationId, search, onChange }: Props) {
     <>
       <Totals now={now.data?.totals} before={before.data?.totals} />
       <UsageOverTime {...{ chart, period, search, onChange }} stale={grouped.isPlaceholderData} />
-      <SimpleGrid cols={{ base: 1, md: 3 }}>
-        <BarList
-          title="Top endpoints"
-          nothing="No endpoint was named."
-          items={byEndpoint.data && ranked(byEndpoint.data.data, requests).map(endpointItem)}
-        />
-        <BarList
-          title="Top keys"
-          nothing="No key was used."
-          items={keys?.map((counted) => keyItem(counted, organizationId, nameOf))}
-        />
-        <BarList
-          title="Refused, by reason"
-          nothing="Nothing was refused."
-          items={byOutcome.data && ranked(byOutcome.data.data, ({ denials }) => denials).map(reasonItem)}
-        />
-      </SimpleGrid>
+      <Rankings
+        endpoints={byEndpoint.data && ranked(byEndpoint.data.data, requests).map(endpointItem)}
+        keys={keys?.map((counted) => keyItem(counted, organizationId, nameOf))}
+        reasons={byOutcome.data && ranked(byOutcome.data.data, ({ denials }) => denials).map(reasonItem)}
+      />
     </>
+  );
+}
+
+/** Each undefined while it loads. */
+interface RankingsProps {
+  readonly endpoints: readonly BarItem[] | undefined;
+  readonly keys: readonly BarItem[] | undefined;
+  readonly reasons: readonly BarItem[] | undefined;
+}
+
+function Rankings({ endpoints, keys, reasons }: RankingsProps) {
+  return (
+    <SimpleGrid cols={{ base: 1, md: 3 }}>
+      <BarList title="Top endpoints" nothing="No endpoint was named." items={endpoints} />
+      <BarList title="Top keys" nothing="No key was used." items={keys} />
+      <BarList title="Refused, by reason" nothing="Nothing was refused." items={reasons} />
+    </SimpleGrid>
   );
 }
 
@@ -199,15 +203,6 @@ function useKeyNames(organizationId: string, keys: readonly Ranked[] | undefined
   const ids = (keys ?? []).flatMap(({ group }) => group ?? []).slice(0, NAMED_KEYS);
   const names = useQueries({ queries: ids.map((id) => ({ ...keyNameQuery(id), enabled: mayRead })) });
   return (id: string) => names[ids.indexOf(id)]?.data ?? undefined;
-}
-
-function outcomeLabel(outcome: string): string {
-  const code = VerificationCode.safeParse(outcome).data;
-  return code ? outcomeWords[code] : outcome;
-}
-
-function endpointLabel(endpoint: string): string {
-  return { '(none)': 'No endpoint named', '(other)': 'Other endpoints' }[endpoint] ?? endpoint;
 }
 
 function shortKey(id: string): string {

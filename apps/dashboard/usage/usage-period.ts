@@ -11,8 +11,11 @@ export interface Span {
   readonly to: string;
 }
 
-export interface Period extends Span {
+export interface Steps extends Span {
   readonly interval: UsageInterval;
+}
+
+export interface Period extends Steps {
   /** The period of the same length just before this one. */
   readonly before: Span;
   /** Whether the period is short enough for hours. */
@@ -52,7 +55,7 @@ function span(from: number, to: number): Span {
 }
 
 /** The starts of all intervals, including those without any requests. */
-export function startsOf({ from, to, interval }: Period): string[] {
+export function startsOf({ from, to, interval }: Steps): string[] {
   const step = interval === 'hour' ? HOUR_MS : DAY_MS;
   const first = Math.floor(Date.parse(from) / step) * step;
   const count = Math.ceil((Date.parse(to) - first) / step);

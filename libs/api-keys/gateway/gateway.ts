@@ -1,6 +1,6 @@
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { describeVerification } from '#libs/contract/api-keys.js';
+import { describeVerification } from '#libs/contract/verification.js';
 import { credentialOf } from '#libs/auth/sent-credential.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';

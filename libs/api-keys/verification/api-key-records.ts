@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { LRUCache } from 'lru-cache';
 import type pg from 'pg';
-import type { Environment } from '#libs/contract/api-keys.js';
+import type { Environment } from '#libs/contract/api-key-schemas.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { applicationAuthority } from '#libs/contract/scopes.js';

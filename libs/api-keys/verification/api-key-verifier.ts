@@ -1,7 +1,7 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { parseCredential, type Credential } from '#libs/api-key-format/token.js';
 import { verifierOf, type ApiKeyPrincipal, type Principal } from '#libs/auth/principal.js';
-import type { VerificationCode } from '#libs/contract/api-keys.js';
+import type { VerificationCode } from '#libs/contract/verification.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
 import { isDatabaseAway } from '#libs/database/database.js';
@@ -115,11 +115,7 @@ export class ApiKeyVerifier {
       const found = this.#find(credential) ?? (await this.#load(credential));
       if (!found || onBehalf?.sees(found.known.record) === false) return this.#refuseUnknown(request);
       const isProven = this.#isProven(credential, found) ?? (await this.#verifySecret(credential, found));
-      if (!isProven) {
-        await this.#confirmCaller(request);
-        await this.#deny(request, found, 'invalid_key');
-        return INVALID;
-      }
+      if (!isProven) return this.#refuseUnproven(request, found);
       const project = projectId ? (this.#cachedProject(projectId) ?? (await this.#loadProject(projectId))) : undefined;
       // No await from here to the append: the decision is stamped with the state under which it was made.
       if (this.states.of(found.shard) !== found.state) continue;
@@ -137,10 +133,7 @@ export class ApiKeyVerifier {
       if (record.credential === 'public_key' && !isCounted) {
         isCounted = true;
         const retryAfter = this.publicKeyRate.take(request.from.ip);
-        if (retryAfter) {
-          await this.#confirmCaller(request);
-          return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
-        }
+        if (retryAfter) return this.#refuseAddress(request, found, retryAfter);
       }
       const admittedUnder = basisOf(found, projectId);
       if (request.isRecordedLater) return { code, record, admittedUnder };
@@ -158,14 +151,7 @@ export class ApiKeyVerifier {
         if (outcome.fellBelow) await this.#recordLowBalance(found, request, outcome.fellBelow);
         return { code, record, admittedUnder, ...limitsOf(outcome) };
       }
-      if (outcome.is === 'not covered') {
-        return { ...(await this.#refuse(request, found, 'insufficient_credits')), ...limitsOf(outcome) };
-      }
-      if (outcome.is === 'over a limit') {
-        const { limits, by, retryAfter } = outcome;
-        const refused = await this.#refuse(request, found, 'rate_limited');
-        return { ...refused, limits, retryAfter, detail: describeRateLimit(by, request.cost) };
-      }
+      if (outcome.is !== 'stale') return this.#refuseCharge(request, found, outcome);
       await this.states.refresh();
       isConfirmed = isStale = true;
       if (caller) callerBasis = await this.callingKeys.admitAgain(caller);
@@ -260,6 +246,29 @@ export class ApiKeyVerifier {
     return { code, record: found.known.record };
   }
 
+  /** For a known key with a wrong secret. The caller learns nothing of the key. */
+  async #refuseUnproven(request: VerificationRequest, found: Found): Promise<VerificationResult> {
+    await this.#confirmCaller(request);
+    await this.#deny(request, found, 'invalid_key');
+    return INVALID;
+  }
+
+  /** For an address that uses public keys too often. */
+  async #refuseAddress(request: VerificationRequest, found: Found, retryAfter: number): Promise<VerificationResult> {
+    await this.#confirmCaller(request);
+    return { ...(await this.#refuse(request, found, 'rate_limited')), retryAfter };
+  }
+
+  /** For a key whose balance or rate limits do not cover the cost. */
+  async #refuseCharge(request: VerificationRequest, found: Found, outcome: Uncovered): Promise<VerificationResult> {
+    if (outcome.is === 'not covered') {
+      return { ...(await this.#refuse(request, found, 'insufficient_credits')), ...limitsOf(outcome) };
+    }
+    const { limits, by, retryAfter } = outcome;
+    const refused = await this.#refuse(request, found, 'rate_limited');
+    return { ...refused, limits, retryAfter, detail: describeRateLimit(by, request.cost) };
+  }
+
   /** For a credential that belongs to no key about which the caller may ask. */
   async #refuseUnknown(request: VerificationRequest): Promise<VerificationResult> {
     const caller = callingKeyOf(request);
@@ -328,6 +337,8 @@ export class ApiKeyVerifier {
 
 /** The parts of a decision that the append of a "yes" needs. */
 type Decision = Pick<ConditionalEvent, 'basis' | 'callerBasis' | 'apart'>;
+
+type Uncovered = Extract<Outcome, { is: 'not covered' | 'over a limit' }>;
 
 function basisOf({ known, shard, state: { seq, tag } }: Found, projectId: string | undefined): Basis {
   const ids = restsOn(known.record);

@@ -1,4 +1,4 @@
-import type { VerificationCode } from '#libs/contract/api-keys.js';
+import type { VerificationCode } from '#libs/contract/verification.js';
 import type { DomainEventOf, EventActor, EventVerifier } from '#libs/contract/events.js';
 
 /** The fields of a denied key that its events contain. */

@@ -1,4 +1,4 @@
-import { VerificationCode } from '#libs/contract/api-keys.js';
+import { VerificationCode } from '#libs/contract/verification.js';
 import type { ProblemCode } from '#libs/contract/problem.js';
 import { asDomainError } from '#libs/platform/http/problem.filter.js';
 import { PlainCounter, type Count } from '#libs/platform/metrics.js';

@@ -1,4 +1,5 @@
-import type { CredentialKind, Environment, VerificationCode } from '#libs/contract/api-keys.js';
+import type { Environment } from '#libs/contract/api-key-schemas.js';
+import type { CredentialKind, VerificationCode } from '#libs/contract/verification.js';
 import { allowsOrigin } from '#libs/contract/domains.js';
 import { isWithin } from '#libs/contract/networks.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';

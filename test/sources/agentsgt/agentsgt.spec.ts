@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { z } from 'zod';
 import { generateToken } from '#libs/api-key-format/token.js';
-import type { ApiKey } from '#libs/contract/api-keys.js';
+import type { ApiKey } from '#libs/contract/api-key-schemas.js';
 import type { Account } from '../../support/deployment.js';
 import { eventually } from '../../support/eventually.js';
 import { codeOf } from '../../support/rejection.js';

@@ -1,10 +1,10 @@
-import { Modal, Stack, TextInput } from '@mantine/core';
+import { Stack, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation } from '@tanstack/react-query';
-import { useState, type ReactNode } from 'react';
+import type { ReactNode } from 'react';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
-import { OneTimeLink } from '../ui/one-time-link.js';
+import { OneTimeLink, OneTimeLinkDialog } from '../ui/one-time-link.js';
 import { FormButtons } from '../ui/form-buttons.js';
 
 interface Link {
@@ -24,19 +24,11 @@ interface Props {
 }
 
 /** Asks for an email address and shows the created link. */
-export function OneTimeLinkDialog({ opened, ...props }: Props) {
-  const [made, setMade] = useState(false);
+export function LinkByEmail({ opened, ...props }: Props) {
   return (
-    // The link is shown only once, so a click outside the dialog must not close it.
-    <Modal
-      opened={opened}
-      onClose={props.onClose}
-      onExitTransitionEnd={() => setMade(false)}
-      title={made ? 'Hand this link on' : props.title}
-      closeOnClickOutside={!made}
-    >
-      <LinkForm {...props} onMade={() => setMade(true)} />
-    </Modal>
+    <OneTimeLinkDialog opened={opened} onClose={props.onClose} title={props.title}>
+      {(onMade) => <LinkForm {...props} onMade={onMade} />}
+    </OneTimeLinkDialog>
   );
 }
 

@@ -1,0 +1,87 @@
+import { Group, Paper } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import type { Organization } from '#libs/contract/organizations.js';
+import { CopyButton } from '../ui/copy-button.js';
+import { TextLink } from '../ui/links.js';
+import { StatusBadge } from '../ui/status-badge.js';
+import { Time } from '../ui/time.js';
+import { membersQuery, projectQuery, type ApiKey } from './api-keys.js';
+import { EnvironmentCell } from './key-cells.js';
+import { endOf, isEnded } from './key-end.js';
+
+/** What the key is, and what became of it. */
+export function KeyFacts({ organization, apiKey }: { readonly organization: Organization; readonly apiKey: ApiKey }) {
+  const project = useQuery({ ...projectQuery(apiKey.project_id ?? ''), enabled: apiKey.project_id !== null });
+  const members = useQuery(membersQuery(organization.id));
+  const maker = apiKey.created_by.type === 'api_key' ? 'an API key' : members.data?.get(apiKey.created_by.id);
+  return (
+    <Paper withBorder p="lg">
+      <dl className="facts">
+        <Fact label="Status">
+          <StatusBadge status={apiKey.status} />
+        </Fact>
+        <Fact label="Environment">
+          <EnvironmentCell apiKey={apiKey} />
+        </Fact>
+        <Fact label="Public key" wide>
+          <Group gap={2} wrap="nowrap">
+            <span className="mono wraps">{apiKey.public_key}</span>
+            <CopyButton value={apiKey.public_key} label="Copy the public key" />
+          </Group>
+        </Fact>
+        <Fact label={isEnded(apiKey) ? 'Secret key began' : 'Secret key begins'}>
+          <span className="mono">{apiKey.prefix}…</span>
+        </Fact>
+        <Fact label="Project">
+          {project.error ? (
+            'A project that was deleted'
+          ) : apiKey.project_id ? (
+            <TextLink
+              to="/org/$organizationId/projects/$projectId/api-keys"
+              params={{ organizationId: organization.id, projectId: apiKey.project_id }}
+            >
+              {project.data?.name ?? '…'}
+            </TextLink>
+          ) : (
+            'All projects'
+          )}
+        </Fact>
+        <Fact label="Created">
+          <Time at={apiKey.created_at} />
+          {maker && ` by ${maker}`}
+        </Fact>
+        <Fact label="Last used">
+          <Time at={apiKey.last_used_at} />
+        </Fact>
+        <Fact label="Uses in all">{apiKey.usage_count.toLocaleString()}</Fact>
+        {apiKey.verification_count > 0 && (
+          <Fact label="Keys verified">{apiKey.verification_count.toLocaleString()} times</Fact>
+        )}
+        {isEnded(apiKey) ? (
+          <Fact label="Ended">
+            <Time at={endOf(apiKey)} />
+          </Fact>
+        ) : (
+          <Fact label="Expires">
+            <Time at={apiKey.expires_at} />
+          </Fact>
+        )}
+      </dl>
+    </Paper>
+  );
+}
+
+interface FactProps {
+  readonly label: string;
+  readonly wide?: boolean;
+  readonly children: React.ReactNode;
+}
+
+function Fact({ label, wide, children }: FactProps) {
+  return (
+    <div className={wide ? 'wide' : undefined}>
+      <dt>{label}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,59 @@
+import { Button, Drawer, Group } from '@mantine/core';
+import { useState, type ReactNode } from 'react';
+import type { ApiKey } from './api-keys.js';
+import { KeyPairShown } from './key-pair.js';
+import { LeaveQuestion, useLeaveGuard } from './leave-guard.js';
+import { LostSecret } from './lost-secret.js';
+
+/** A key with a new secret. The secret is undefined if the response with it was lost. */
+export interface MadeSecret {
+  readonly apiKey: Pick<ApiKey, 'id' | 'name' | 'public_key'>;
+  readonly secretKey: string | undefined;
+}
+
+interface Props {
+  readonly title: string;
+  /** Undefined until there is a new secret. */
+  readonly made: MadeSecret | undefined;
+  /** Called with another secret, after the first one was lost. */
+  readonly onRotated: (secretKey: string) => void;
+  readonly onClose: () => void;
+  /** The form that makes the secret. */
+  readonly children: ReactNode;
+}
+
+/** Shows a form and then the key pair that it made, once. The secret does not outlive the drawer. */
+export function SecretDrawer({ title, made, onRotated, onClose, children }: Props) {
+  const [copied, setCopied] = useState(false);
+  const guard = useLeaveGuard(made?.secretKey !== undefined && !copied, onClose);
+  return (
+    <>
+      <Drawer
+        opened
+        onClose={guard.requestClose}
+        position="right"
+        size="lg"
+        padding="lg"
+        title={title}
+        closeOnClickOutside={!made}
+      >
+        {!made && children}
+        {made?.secretKey !== undefined && (
+          <KeyPairShown
+            pair={{ publicKey: made.apiKey.public_key, secretKey: made.secretKey }}
+            onCopied={() => setCopied(true)}
+          />
+        )}
+        {made && made.secretKey === undefined && <LostSecret apiKey={made.apiKey} onRotated={onRotated} />}
+        {made && (
+          <Group className="form-footer" justify="flex-end" mt="md">
+            <Button variant={copied ? 'filled' : 'default'} onClick={guard.requestClose}>
+              Done
+            </Button>
+          </Group>
+        )}
+      </Drawer>
+      <LeaveQuestion {...guard.question} />
+    </>
+  );
+}

@@ -1,0 +1,26 @@
+import { mapKeyTexts } from '#libs/contract/api-key-texts.js';
+import type { MetadataEntry, RateLimitEntry, SettingsForm } from './key-form.js';
+import { rateLimitInWords } from './rate-limits-field.js';
+
+export const settingLabels: Record<keyof SettingsForm, string> = {
+  name: 'Name',
+  ...mapKeyTexts((_name, { label }) => label),
+  scopes: 'Scopes',
+  expires_at: 'Expires',
+  allowed_domains: 'Allowed domains',
+  public_scopes: 'Public scopes',
+  allowed_ips: 'Allowed IP addresses',
+  rate_limits: 'Rate limits',
+  metadata: 'Metadata',
+};
+
+export function settingInWords(value: SettingsForm[keyof SettingsForm]): string {
+  if (value === null) return 'not held to fewer';
+  if (typeof value === 'string') return value || 'nothing';
+  return value.map(itemInWords).join(', ') || 'none';
+}
+
+function itemInWords(item: string | MetadataEntry | RateLimitEntry): string {
+  if (typeof item === 'string') return item;
+  return 'limit' in item ? rateLimitInWords(item) : `${item.name}: ${item.value}`;
+}

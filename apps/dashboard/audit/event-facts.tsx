@@ -1,0 +1,252 @@
+import { Box, Code, Group, Text } from '@mantine/core';
+import type { ReactNode } from 'react';
+import { z } from 'zod';
+import type { AuditEvent } from '#libs/contract/audit.js';
+import { calledIn } from '#libs/contract/events.js';
+import { VerificationCode } from '#libs/contract/verification.js';
+import { CopyButton } from '../ui/copy-button.js';
+import { TextLink } from '../ui/links.js';
+import { outcomeWords } from '../ui/outcomes.js';
+import type { AuditSearch } from './audit-search.js';
+import { actorWords } from './event-sentence.js';
+import { localTime, utcTime } from './event-time.js';
+import type { NameOf } from './names.js';
+
+interface Props extends PartProps {
+  readonly item: AuditEvent;
+  readonly hash: string;
+}
+
+interface PartProps {
+  readonly organizationId: string;
+  readonly nameOf: NameOf;
+  readonly onFilter: (patch: Partial<AuditSearch>) => void;
+}
+
+/** All that an event tells, name by name. */
+export function EventFacts({ item: { leaf_index: leafIndex, event }, hash, ...part }: Props) {
+  return (
+    <Box component="dl" className="facts">
+      <Happened event={event} {...part} />
+      <Call data={event.data} {...part} />
+      <Request data={event.data} {...part} />
+      <Fact name="Leaf index">
+        <Copied value={String(leafIndex)} label="Copy the leaf index" />
+      </Fact>
+      <Fact name="Leaf hash">
+        <Copied value={hash} label="Copy the leaf hash" />
+      </Fact>
+    </Box>
+  );
+}
+
+type Data = AuditEvent['event']['data'];
+
+function textIn(data: Data, name: string): string | undefined {
+  return typeof data[name] === 'string' ? data[name] : undefined;
+}
+
+interface HappenedProps extends PartProps {
+  readonly event: AuditEvent['event'];
+}
+
+/** When and how often, who did what, and to whom. */
+function Happened({ event, onFilter, ...place }: HappenedProps) {
+  const { data } = event;
+  const { actor } = data;
+  const firstAt = textIn(data, 'first_at');
+  const lastAt = textIn(data, 'last_at');
+  const organization = calledIn(data, 'organization');
+  return (
+    <>
+      <Fact name="When">
+        <time dateTime={event.time}>{localTime(event.time)}</time>
+        <br />
+        <Text span c="dimmed" size="sm">
+          {utcTime(event.time)}
+        </Text>
+      </Fact>
+      {firstAt && lastAt && (
+        <Fact name="How often">
+          {Number(data['count']).toLocaleString()} times, from {localTime(firstAt)} to {localTime(lastAt)}
+        </Fact>
+      )}
+      <Fact name="Who" onFilter={actor.id === null ? undefined : () => onFilter({ actor_id: actor.id! })}>
+        {actor.id === null ? (
+          actorWords(actor, place.nameOf)
+        ) : (
+          <Named id={actor.id} called={calledIn(data, 'actor')} {...place} />
+        )}
+        {actor.type === 'operator' && ' as an operator'}
+      </Fact>
+      <Fact name="What" onFilter={() => onFilter({ type: event.type })}>
+        <Code>{event.type}</Code>
+      </Fact>
+      {event.subject !== actor.id && (
+        <Fact name="About" onFilter={() => onFilter({ subject: event.subject })}>
+          <Named id={event.subject} called={calledIn(data, 'subject')} {...place} />
+        </Fact>
+      )}
+      {organization.id && <Fact name="Organization">{organization.name ?? organization.id}</Fact>}
+    </>
+  );
+}
+
+interface DataProps extends PartProps {
+  readonly data: Data;
+}
+
+/** What was called, and why it was refused. */
+function Call({ data, onFilter }: DataProps) {
+  const code = VerificationCode.safeParse(data['code']).data;
+  const path = textIn(data, 'path');
+  const route = textIn(data, 'route');
+  const endpoint = [textIn(data, 'method'), path].filter(Boolean).join(' ');
+  return (
+    <>
+      {code && (
+        <Fact name="Reason" onFilter={() => onFilter({ outcome: code })}>
+          {outcomeWords[code]} <Code>{code}</Code>
+        </Fact>
+      )}
+      {endpoint && (
+        <Fact name="Endpoint" onFilter={path ? () => onFilter({ path }) : undefined}>
+          <Code>{endpoint}</Code>
+        </Fact>
+      )}
+      {route && route !== path && (
+        <Fact name="Route">
+          <Code>{route}</Code>
+        </Fact>
+      )}
+      {data['summary'] === true && (
+        <Fact name="Requests">They differ, so this event names no endpoint, address or client.</Fact>
+      )}
+      {callsOf(data).map((call) => (
+        <Fact key={call} name="Call">
+          <Code>{call}</Code>
+        </Fact>
+      ))}
+    </>
+  );
+}
+
+/** Whose request it was, and where it came from. */
+function Request({ data, onFilter, ...place }: DataProps) {
+  const projectId = textIn(data, 'project_id');
+  const ip = textIn(data, 'ip');
+  const origin = textIn(data, 'origin');
+  const userAgent = textIn(data, 'user_agent');
+  const requestId = textIn(data, 'request_id');
+  return (
+    <>
+      {verifiersOf(data).map((id) => (
+        <Fact key={id} name="Asked by">
+          <Named id={id} called={{}} {...place} />
+        </Fact>
+      ))}
+      {projectId && (
+        <Fact name="Project">
+          <Named id={projectId} called={{}} {...place} />
+        </Fact>
+      )}
+      {ip && (
+        <Fact name="Address" onFilter={() => onFilter({ ip })}>
+          <Code>{ip}</Code>
+        </Fact>
+      )}
+      {origin && <Fact name="Page">{origin}</Fact>}
+      {userAgent && <Fact name="Client">{userAgent}</Fact>}
+      {requestId && (
+        <Fact name="Request">
+          <Copied value={requestId} label="Copy the request's id" />
+        </Fact>
+      )}
+    </>
+  );
+}
+
+/** The keys that asked for the verifications: one in a single event, several in a summary. */
+function verifiersOf(data: Record<string, unknown>): string[] {
+  const { verified_by: verifier, callers } = data;
+  const all: unknown[] = Array.isArray(callers) ? callers : [verifier];
+  const ids = all.map((one) => (typeof one === 'object' && one !== null && 'id' in one ? one.id : undefined));
+  return [...new Set(ids.filter((id) => typeof id === 'string'))];
+}
+
+/** The calls in an `operator.read` event that covers several. */
+function callsOf({ reads }: Record<string, unknown>): string[] {
+  const all = Calls.safeParse(reads).data ?? [];
+  return [...new Set(all.map(({ method, path }) => [method, path].filter(Boolean).join(' ')))];
+}
+
+const Calls = z.array(z.object({ method: z.string().nullable(), path: z.string().nullable() }));
+
+interface FactProps {
+  readonly name: string;
+  readonly children: ReactNode;
+  readonly onFilter?: (() => void) | undefined;
+}
+
+function Fact({ name, children, onFilter }: FactProps) {
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>
+        <span>{children}</span>
+        {onFilter && (
+          <button type="button" className="fact-filter" onClick={onFilter} aria-label={`Only this: ${name}`}>
+            Only this
+          </button>
+        )}
+      </dd>
+    </>
+  );
+}
+
+function Copied({ value, label }: { readonly value: string; readonly label: string }) {
+  return (
+    <Group component="span" gap={4} wrap="nowrap">
+      <Code className="breakable">{value}</Code>
+      <CopyButton value={value} label={label} />
+    </Group>
+  );
+}
+
+interface NamedProps {
+  readonly id: string;
+  /** The name and email address in the event. */
+  readonly called: { readonly name?: string | undefined; readonly email?: string | undefined };
+  readonly organizationId: string;
+  readonly nameOf: NameOf;
+}
+
+/** A name with a link to its page. */
+function Named({ id, called, organizationId, nameOf }: NamedProps) {
+  const name = called.name ?? called.email ?? nameOf(id);
+  if (id.startsWith('key_')) {
+    return (
+      <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId: id }}>
+        {name}
+      </TextLink>
+    );
+  }
+  if (id.startsWith('proj_')) {
+    return (
+      <TextLink to="/org/$organizationId/projects/$projectId/api-keys" params={{ organizationId, projectId: id }}>
+        {name}
+      </TextLink>
+    );
+  }
+  if (id.startsWith('user_')) {
+    return (
+      <>
+        <TextLink to="/org/$organizationId/settings/members" params={{ organizationId }}>
+          {name}
+        </TextLink>
+        {called.name && called.email && ` (${called.email})`}
+      </>
+    );
+  }
+  return name;
+}

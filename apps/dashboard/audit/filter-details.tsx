@@ -1,0 +1,138 @@
+import { Button, Group, MultiSelect, Select, Stack, TextInput } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
+import { listAuditEvents } from '#libs/contract/audit.js';
+import { isId, type IdType } from '#libs/contract/ids.js';
+import { VerificationCode } from '#libs/contract/verification.js';
+import { outcomeWords } from '../ui/outcomes.js';
+import { listOf, type AuditSearch } from './audit-search.js';
+import { namesQuery } from './names.js';
+
+interface Props {
+  readonly organizationId: string;
+  readonly search: AuditSearch;
+  readonly onApply: (patch: Partial<AuditSearch>) => void;
+  readonly onClose: () => void;
+}
+
+/** The form with the filters besides the time and the types. */
+export function FilterDetails({ organizationId, search, onApply, onClose }: Props) {
+  const { data: names = {} } = useQuery(namesQuery(organizationId));
+  const form = useForm({
+    initialValues: valuesOf(search),
+    validate: {
+      ip: (text) => problemOf('ip', text),
+      path: (text) => problemOf('path', text),
+    },
+  });
+  const submit = form.onSubmit((values) => {
+    onApply(filtersOf(values));
+    onClose();
+  });
+  return (
+    <form onSubmit={submit}>
+      <Stack gap="sm">
+        <IdSelect label="Who did it" names={names} kinds={['user', 'key']} {...form.getInputProps('actor_id')} />
+        <IdSelect label="Key that it happened to" names={names} kinds={['key']} {...form.getInputProps('key_id')} />
+        <IdSelect
+          label="Member or project that it happened to"
+          names={names}
+          kinds={['user', 'proj']}
+          {...form.getInputProps('subject')}
+        />
+        <MultiSelect
+          label="Outcome of a use"
+          placeholder={form.values.outcome.length > 0 ? undefined : 'Any'}
+          data={VerificationCode.options
+            .filter((code) => code !== 'invalid_key')
+            .map((value) => ({ value, label: outcomeWords[value] }))}
+          comboboxProps={{ withinPortal: false }}
+          clearButtonProps={{ 'aria-label': 'Any outcome' }}
+          clearable
+          {...form.getInputProps('outcome')}
+        />
+        <TextInput label="Address or network" placeholder="192.0.2.0/24" {...form.getInputProps('ip')} />
+        <TextInput label="Path begins with" placeholder="/orders" {...form.getInputProps('path')} />
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit">Apply</Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
+
+/** A filter that is not set is an empty field. */
+function valuesOf({ actor_id, key_id, subject, outcome, ip = '', path = '' }: AuditSearch) {
+  return {
+    actor_id: actor_id ?? null,
+    key_id: key_id ?? null,
+    subject: subject ?? null,
+    outcome: listOf(outcome),
+    ip,
+    path,
+  };
+}
+
+/** Empty fields become undefined. */
+function filtersOf({
+  actor_id,
+  key_id,
+  subject,
+  outcome,
+  ip,
+  path,
+}: ReturnType<typeof valuesOf>): Partial<AuditSearch> {
+  return {
+    actor_id: actor_id ?? undefined,
+    key_id: key_id ?? undefined,
+    subject: subject ?? undefined,
+    outcome: outcome.join(',') || undefined,
+    ip: ip || undefined,
+    path: path || undefined,
+  };
+}
+
+function problemOf(name: 'ip' | 'path', text: string): string | undefined {
+  return text === '' ? undefined : listAuditEvents.query.shape[name].safeParse(text).error?.issues[0]?.message;
+}
+
+interface IdSelectProps {
+  readonly label: string;
+  readonly names: Readonly<Record<string, string>>;
+  readonly kinds: readonly IdType[];
+  readonly value?: string | null;
+}
+
+/** A choice by name. Ids without a name, such as those of former members, can be pasted. */
+function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
+  const [typed, setTyped] = useState('');
+  const known = Object.entries(names).filter(([id]) => kinds.some((kind) => id.startsWith(`${kind}_`)));
+  // Only ids are accepted, so that no pasted key gets into the address.
+  const pasted = [value, typed.trim()].filter(
+    (id): id is string => Boolean(id) && names[id!] === undefined && kinds.some((kind) => isId(kind, id!)),
+  );
+  return (
+    <Select
+      label={label}
+      placeholder="Anything"
+      data={[
+        ...known.map(([id, name]) => ({ value: id, label: name })),
+        ...[...new Set(pasted)].map((id) => ({ value: id, label: id })),
+      ]}
+      value={value ?? null}
+      onSearchChange={setTyped}
+      searchable
+      clearable
+      limit={50}
+      openOnFocus={false}
+      clearButtonProps={{ 'aria-label': 'Anything' }}
+      nothingFoundMessage="Nothing has this name; an id can be pasted"
+      comboboxProps={{ withinPortal: false }}
+      {...field}
+    />
+  );
+}

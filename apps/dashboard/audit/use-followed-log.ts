@@ -1,0 +1,43 @@
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useState } from 'react';
+import { eventQuery, mayFollow, tailQuery, type AuditSearch } from './audit-search.js';
+import { pageQuery } from './event-pages.js';
+import { useLiveTail } from './live-tail.js';
+import { namesQuery } from './names.js';
+import { noNews, released, withTold, type News } from './news.js';
+
+/** Events after which names are loaded again. */
+const NAMING = /^(api_key\.(created|updated)|project\.(created|updated)|member\.added)$/;
+
+/**
+ * The first page of the audit log, and the events that the tail has returned since that page was loaded.
+ * @param reading whether the user reads further down, so that new events are held back
+ */
+export function useFollowedLog(organizationId: string, search: AuditSearch, reading: boolean) {
+  const queries = useQueryClient();
+  const [asOf, setAsOf] = useState(Date.now);
+  const first = useQuery({
+    ...pageQuery(eventQuery(search, organizationId, asOf), asOf, undefined),
+    placeholderData: keepPreviousData,
+  });
+
+  const readingKey = first.data && JSON.stringify([first.data.query, first.data.asOf]);
+  const [{ of, news }, setNews] = useState<{ of: string | undefined; news: News }>({ of: undefined, news: noNews });
+  if (readingKey !== of) setNews({ of: readingKey, news: noNews });
+  else if (!reading && news.held.length > 0) setNews({ of, news: released(news) });
+
+  const readAgain = () => setAsOf(Date.now());
+  const tail = useLiveTail({
+    query: tailQuery(search, organizationId),
+    after: first.data && !first.isPlaceholderData ? (first.data.data[0]?.leaf_index ?? null) : undefined,
+    enabled: search.live === true && mayFollow(search),
+    onEvents: (events) => {
+      setNews((before) => ({ ...before, news: withTold(before.news, events, reading) }));
+      if (news.overflowed && !reading) readAgain();
+      if (events.some(({ event }) => NAMING.test(event.type)))
+        void queries.invalidateQueries(namesQuery(organizationId));
+    },
+    onBegin: readAgain,
+  });
+  return { first, readingKey, news, tail, readAgain };
+}

@@ -1,0 +1,44 @@
+import './usage.css';
+import { Skeleton } from '@mantine/core';
+import { lazy, Suspense } from 'react';
+import type { Chart } from './usage-numbers.js';
+
+const UsageChart = lazy(() => import('./usage-chart.js'));
+
+interface Props {
+  readonly chart: Chart;
+  readonly height: number;
+  /** Whether the chart belongs to an earlier choice, until that of the present one is loaded. */
+  readonly stale?: boolean;
+  readonly labelOf: (start: string) => string;
+}
+
+/** The chart with its legend. */
+export function UsageFigure({ chart, height, stale = false, labelOf }: Props) {
+  return (
+    <figure className="chart" data-stale={stale || undefined} aria-label={summaryOf(chart, labelOf)}>
+      <Suspense fallback={<Skeleton height={height} />}>
+        <UsageChart chart={chart} height={height} labelOf={labelOf} />
+      </Suspense>
+      <figcaption>
+        <ul className="legend">
+          {chart.series.map(({ key, label }, at) => (
+            <li key={key}>
+              <span className="legend-colour" style={{ background: `var(--series-${at})` }} />
+              {label}
+            </li>
+          ))}
+        </ul>
+      </figcaption>
+    </figure>
+  );
+}
+
+/** A summary for users who cannot see the chart. The table has all numbers. */
+function summaryOf({ series, rows }: Chart, labelOf: (start: string) => string): string {
+  const totals = series.map(({ key, label }) => {
+    const total = rows.reduce((sum, { values }) => sum + (values[key] ?? 0), 0);
+    return `${label} ${total.toLocaleString()}`;
+  });
+  return `Requests from ${labelOf(rows[0]!.start)} to ${labelOf(rows.at(-1)!.start)}: ${totals.join(', ')}`;
+}
