@@ -19,23 +19,23 @@ export function commandLine(end: (exitCode: number) => void): Command {
       getErrHelpWidth: () => commandProcess().stderr.columns,
       outputError: (text, write) => write(withoutValues(text)),
     })
-    .showHelpAfterError('Add --help to see what is possible.')
-    .helpCommand('help [COMMAND]', 'show what a command does and takes')
+    .showHelpAfterError('Add --help for help.')
+    .helpCommand('help [COMMAND]', 'show the help of a command')
     .addHelpText('after', AFTER);
 
   program
-    .commandsGroup('On the machine that runs Keyledger:')
+    .commandsGroup('Commands for the machine that runs Keyledger:')
     .command('up')
-    .description('run everything: PostgreSQL unless DATABASE_URL names one, the API and the worker')
+    .description('run everything: the API, the worker, and PostgreSQL unless DATABASE_URL names one')
     .action(async () => end(await (await import('./up.js')).up(environment())));
   program
     .command('migrate')
-    .description('prepare the database that DATABASE_URL names')
+    .description('migrate the database that DATABASE_URL names')
     .action(async () => end(await (await import('./migrate-command.js')).migrateCommand(environment())));
-  group(program, 'operator', 'make operators of this deployment')
+  group(program, 'operator', 'add operators to this deployment')
     .command('add')
-    .description('print a one-time link that makes the person who opens it an operator of this deployment')
-    .argument('[EMAIL]', 'whose account alone may use the link')
+    .description('print a one-time link with which a user becomes an operator of this deployment')
+    .argument('[EMAIL]', 'only the account with this email may use the link')
     .addOption(jsonOption('print the link as JSON, for programs'))
     .addHelpText('after', OPERATOR_HELP)
     .action(async (email: string | undefined, options: { json?: true }) =>
@@ -48,8 +48,8 @@ export function commandLine(end: (exitCode: number) => void): Command {
 }
 
 const OPERATOR_HELP = `
-It needs the database: DATABASE_URL, or a Keyledger of \`npm start\` that runs on this machine. As long as there is no
-operator, a start of \`npm start\` ends the links before it that name no EMAIL.`;
+It needs the database: DATABASE_URL, or a Keyledger that \`npm start\` runs on this machine. While there is no operator,
+each \`npm start\` ends earlier links without an EMAIL.`;
 
 const AFTER = `
 Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server responds, 74 the output could

@@ -89,7 +89,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
 function wrongPassword(directory: string, cluster: string): ConfigError {
   return new ConfigError(
     `DATA_DIR is incomplete: ${join(directory, PASSWORD_FILE)} does not hold the password of the data in ${cluster}; ` +
-      `bring the file back, or set DATA_DIR to another folder.`,
+      `restore the file, or set DATA_DIR to another folder.`,
   );
 }
 
@@ -99,7 +99,7 @@ export function prepareDirectory(path: string): string {
     mkdirSync(path, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
     return realpathSync(path);
   } catch (error) {
-    throw new ConfigError(`DATA_DIR must be a folder that can be made and written: ${(error as Error).message}.`);
+    throw new ConfigError(`DATA_DIR must be a folder that can be created and written: ${(error as Error).message}.`);
   }
 }
 
@@ -199,7 +199,7 @@ function requireOwner({ cluster, account }: Place): void {
   if (owner === expected) return;
   throw new ConfigError(
     `DATA_DIR holds data of another user: ${cluster} belongs to uid ${owner} and PostgreSQL would run as uid ${expected}; ` +
-      `start as the user who made it, or set DATA_DIR to another folder.`,
+      `start as the user who created it, or set DATA_DIR to another folder.`,
   );
 }
 

@@ -35,7 +35,7 @@ export class KeptPostgres {
   }
 
   async #startAgain(): Promise<void> {
-    this.#options.log('PostgreSQL ended by itself; starting it again.');
+    this.#options.log('PostgreSQL ended unexpectedly; restarting it.');
     for (let backoff = FIRST_BACKOFF_MS; ; backoff = Math.min(backoff * 2, LONGEST_BACKOFF_MS)) {
       await sleep(backoff, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       if (this.#stopping.signal.aborted) return;

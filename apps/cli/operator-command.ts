@@ -22,7 +22,7 @@ export async function addOperator(
   commandProcess().stdout.write(
     json
       ? `${JSON.stringify({ url, token, expires_at: expiresAt.toISOString() })}\n`
-      : `${url}\n\nIt works once, until ${expiresAt.toISOString()}. Over the API: register with "invitation_token", or sign in and call\nPOST /api/v1/invitations/accept, with what stands after the #.\n`,
+      : `${url}\n\nThe link works once, until ${expiresAt.toISOString()}. With the API: register with "invitation_token", or sign in and call\nPOST /api/v1/invitations/accept, with the text after the #.\n`,
   );
   return 0;
 }
@@ -31,6 +31,6 @@ function runningDatabase(dataDirectory: string): string {
   const running = runningPostgres(dataDirectory);
   if (running) return running;
   throw new ConfigError(
-    `DATABASE_URL is not set and no Keyledger of npm start runs with DATA_DIR ${dataDirectory}: start it, or name the database.`,
+    `DATABASE_URL is not set, and npm start does not run with DATA_DIR ${dataDirectory}: start it, or set DATABASE_URL.`,
   );
 }

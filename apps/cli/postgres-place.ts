@@ -67,7 +67,7 @@ function packagedServer(): string {
     return join(dirname(main), '..', 'native');
   } catch {
     throw new ConfigError(
-      `DATABASE_URL must name a PostgreSQL server, because there is no embedded one for ${process.platform} on ${process.arch}.`,
+      `DATABASE_URL must name a PostgreSQL server, because the embedded one does not support ${process.platform} on ${process.arch}.`,
     );
   }
 }
@@ -86,7 +86,7 @@ function findAccount(): Account | undefined {
 }
 
 function makeAccount(log: Log): Account {
-  log(`PostgreSQL refuses to run as root: making the system user \`${ACCOUNT}\` for it.`);
+  log(`PostgreSQL refuses to run as root: creating the system user \`${ACCOUNT}\` for it.`);
   const made = runs('useradd', [
     '--system',
     '--user-group',
@@ -99,7 +99,7 @@ function makeAccount(log: Log): Account {
   if (account) return account;
   throw new ConfigError(
     `DATABASE_URL must name a PostgreSQL server, or another user than root must start Keyledger: ` +
-      `PostgreSQL refuses to run as root, and the user \`${ACCOUNT}\` could not be made for it (${made.output}).`,
+      `PostgreSQL refuses to run as root, and the user \`${ACCOUNT}\` could not be created for it (${made.output}).`,
   );
 }
 

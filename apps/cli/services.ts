@@ -73,7 +73,7 @@ export class Service {
     });
     child.once('exit', (code, signal) => this.#ended(code, signal, Date.now() - began));
     child.once('error', (error) =>
-      this.#fail(new ServiceFailed(`The ${this.#options.name} cannot be run: ${error.message}.`, 1)),
+      this.#fail(new ServiceFailed(`The ${this.#options.name} cannot be started: ${error.message}.`, 1)),
     );
   }
 
@@ -81,11 +81,11 @@ export class Service {
     this.#child = undefined;
     if (this.#stopping) return;
     const { name, log, logFile } = this.#options;
-    const how = `The ${name} ended by itself (${signal ?? `code ${code}`})`;
+    const how = `The ${name} ended unexpectedly (${signal ?? `code ${code}`})`;
     if (code === EXIT_CONFIG) return this.#fail(new ServiceFailed('', EXIT_CONFIG));
     if (!this.#wasReady) return this.#fail(new ServiceFailed(`${how} before it was ready; its log is ${logFile}.`, 1));
     if (ranFor >= GOOD_RUN_MS) this.#backoff = FIRST_BACKOFF_MS;
-    log(`${how}; starting it again in ${this.#backoff / 1000} s. Its log: ${logFile}`);
+    log(`${how}; restarting it in ${this.#backoff / 1000} s. Its log: ${logFile}`);
     this.#restart = setTimeout(() => this.#start(), this.#backoff);
     this.#backoff = Math.min(this.#backoff * 2, LONGEST_BACKOFF_MS);
   }

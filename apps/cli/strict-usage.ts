@@ -10,7 +10,7 @@ export function refuseSlips(command: Command, mayRepeat: (option: Option) => boo
     let times = 0;
     command.on(`option:${option.name()}`, (value: unknown) => {
       times += 1;
-      if (times > 1 && !mayRepeat(option)) command.error(`error: option '${option.flags}' may be given once`);
+      if (times > 1 && !mayRepeat(option)) command.error(`error: option '${option.flags}' may be given only once`);
       if (isBlank(value)) command.error(`error: option '${option.flags}' must not be empty`);
     });
   }

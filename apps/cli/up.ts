@@ -81,7 +81,7 @@ class Supervisor {
         url,
         seconds: (performance.now() - this.#began) / 1000,
         dataDirectory: this.#postgres?.server.dataDirectory ?? directory,
-        database: `PostgreSQL at ${database.host}${embedded ? ', our own' : ', from DATABASE_URL'}`,
+        database: `PostgreSQL at ${database.host}${embedded ? ', embedded' : ', from DATABASE_URL'}`,
         logs,
         setUp,
       }),
@@ -102,7 +102,7 @@ class Supervisor {
     } catch (error) {
       if (!(error instanceof LockHeld)) throw error;
       throw new ConfigError(
-        `DATA_DIR ${directory} is in use by process ${error.pid}, a Keyledger that runs already: stop it with ` +
+        `DATA_DIR ${directory} is in use by process ${error.pid}, another running Keyledger: stop it with ` +
           `\`kill ${error.pid}\`, or set DATA_DIR to another folder (and PORT to another port).`,
       );
     }
@@ -183,7 +183,7 @@ async function requireFreePort(port: number, host: string): Promise<void> {
       );
     }
     throw new ConfigError(
-      `PORT ${port} cannot be listened on at HOST ${host} (${error.code}): set them to what this machine has.`,
+      `PORT ${port} cannot be used at HOST ${host} (${error.code}): set them to a port and an address of this machine.`,
     );
   });
 }
@@ -192,7 +192,7 @@ function generatedSecret(directory: string): string {
   const file = join(directory, 'secret');
   if (!existsSync(file) && existsSync(join(directory, PASSWORD_FILE))) {
     throw new ConfigError(
-      `KEYLEDGER_SECRET must be what it was when the data in ${directory} was made: it was set then, or kept in ${file}, which is gone.`,
+      `KEYLEDGER_SECRET must be the secret with which the data in ${directory} was created: it was set then, or is missing from ${file}.`,
     );
   }
   return keptSecret(file);

@@ -22,7 +22,7 @@ Keyledger is ready at ${url} (${seconds.toFixed(1)} s)
   logs        ${logs}
   stop        Ctrl-C
 ${setUp ? operatorLines(setUp) : ''}
-Next, in another terminal: an account, a key, a call with it, and what was recorded of it.
+To try it, run in another terminal. This creates an account and a key, sends a request, and reads the audit log.
 
   curl -s -w '\\n' ${url}/api/v1/auth/register -H 'Content-Type: application/json' \\
     -d '{"email":"you@company.example","password":"choose-a-better-one-7","name":"You"}'
@@ -37,7 +37,7 @@ Next, in another terminal: an account, a key, a call with it, and what was recor
 
 function operatorLines({ url }: OperatorLink): string {
   return `
-There is no operator yet. Whoever opens this one-time link in a browser, within a day, becomes one:
+There is no operator yet. Open this one-time link in a browser within a day to become an operator:
 
   ${url}
 `;

@@ -33,7 +33,7 @@ export async function build(root, node, lock) {
 async function run(root, node, lock, args) {
   const code = await runStep(lock, node, args, { cwd: root, stdio: 'inherit' });
   if (code === null) throw new SetupError('The build was interrupted: start again to finish it.');
-  if (code !== 0) throw new SetupError('The build failed: the compiler says above why.');
+  if (code !== 0) throw new SetupError('The build failed: see the errors above.');
 }
 
 /** Deletes the output of deleted or renamed sources, which an import would still find. */

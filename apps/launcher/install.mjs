@@ -20,7 +20,7 @@ export function isInstalled(root) {
 
 export async function install(root, lock) {
   const total = Object.values(readLockfile(root).packages).filter(isForThisPlatform).length - 1;
-  console.log(`Installing ${total} packages: about ${DOWNLOAD_MB} MB to download, less what npm has in its cache.`);
+  console.log(`Installing ${total} packages: about ${DOWNLOAD_MB} MB to download, less the packages in npm's cache.`);
   // A crash after this point leaves neither the marker nor npm's list, so that the next start installs again.
   rmSync(marker(root), { force: true });
   rmSync(npmsList(root), { force: true });

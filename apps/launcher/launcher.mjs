@@ -8,9 +8,7 @@ function refuse(sentence) {
 }
 
 if (parseInt(node, 10) < 20) {
-  refuse(
-    'Keyledger needs Node 20 or newer to start, and this is Node ' + node + ': install a newer one from your system.',
-  );
+  refuse('Keyledger needs Node 20 or newer to start, and this is Node ' + node + ': install a newer version.');
 } else if (npm && parseInt(npm[1], 10) < 10) {
   refuse(
     'Keyledger needs npm 10 or newer, and this is npm ' + npm[1] + ': update it with `npm install --global npm@10`.',

@@ -41,7 +41,7 @@ function ownNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return process.execPath;
   throw new SetupError(
-    `There is no bundled Node for ${process.platform} on ${process.arch}, and this one is ${process.versions.node}: ` +
+    `Keyledger bundles no Node for ${process.platform} on ${process.arch}, and this one is ${process.versions.node}: ` +
       `run npm start with Node ${OLDEST.join('.')} or newer.`,
   );
 }

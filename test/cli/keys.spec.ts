@@ -54,7 +54,7 @@ describe('keyledger keys create', () => {
     expect(stderr).toMatch(/^ID +key_\w+\nName +Production server\nStatus +active\n/);
     expect(stderr).toMatch(/^Scopes +triggers:read, events:read\nAllowed IPs +127\.0\.0\.1, ::1\n/m);
     expect(stderr).toMatch(/^Rate limits +per-minute=100\/60s, per-day=5000\/86400s\n/m);
-    expect(stderr).toMatch(/\nThe key is shown this once: store it now\.\n$/);
+    expect(stderr).toMatch(/\nThe key is shown only once: store it now\.\n$/);
     expect(stderr).not.toContain(stdout.trim());
   });
 
@@ -124,7 +124,7 @@ describe('keyledger keys update', () => {
   it('with nothing to change is wrong usage', async () => {
     const { id } = await newKey('Unchanged');
     const { code, stderr } = await shell.run(['keys', 'update', id]);
-    expect([code, stderr]).toEqual([64, 'Nothing to change was given: see --help.\n']);
+    expect([code, stderr]).toEqual([64, 'No change was given: see --help.\n']);
   });
 });
 
@@ -155,7 +155,7 @@ describe('keyledger keys disable, enable and revoke', () => {
     const late = await shell.run(['keys', 'enable', id]);
     expect(late.code).toBe(1);
     expect(late.stderr).toMatch(
-      /^The key is revoked for good; create another one\. .* \(conflict, request req_\w+\)\n$/,
+      /^The key is revoked, which is final; create another one\. .* \(conflict, request req_\w+\)\n$/,
     );
   });
 
@@ -163,7 +163,7 @@ describe('keyledger keys disable, enable and revoke', () => {
     const { id, key } = await newKey('Kept');
     const { code, stderr } = await shell.run(['keys', 'revoke', id], { input: 'y\n' });
     expect(code).toBe(64);
-    expect(stderr).toBe('Revoking is for good and nobody can be asked here: add --yes if you mean it.\n');
+    expect(stderr).toBe('Revoking cannot be undone. Without a terminal, confirm it with --yes.\n');
     expect(await use(key)).toBe('done');
   });
 
@@ -171,7 +171,7 @@ describe('keyledger keys disable, enable and revoke', () => {
     const { key } = await newKey('Pasted');
     for (const command of ['rotate', 'disable', 'enable', 'revoke']) {
       const { code, stderr } = await shell.run(['keys', command, key]);
-      expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringMatching(/^The id of an API key is needed/) });
+      expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringMatching(/^The id of an API key is required/) });
       expect(stderr).not.toContain(key);
     }
     expect((await shell.run(['audit', 'list', '--key', key])).code).toBe(64);
@@ -209,7 +209,7 @@ describe('keyledger keys list', () => {
     const { stdout } = await home.run(['keys', 'list']);
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(5);
-    expect(lines[0]).toMatch(/^ID {30}NAME +STATUS {2}ENVIRONMENT {2}BEGINS +SCOPES +USES {2}LAST USED {2}EXPIRES$/);
+    expect(lines[0]).toMatch(/^ID {30}NAME +STATUS {2}ENVIRONMENT {2}PREFIX +SCOPES +USES {2}LAST USED {2}EXPIRES$/);
     expect(lines[1]).toMatch(
       /^key_\w{26} {2}evil \ufffd\[31m\ufffdkey\ufffd {2}active {2}test {9}sk_test_\w{6} {2}\*:\* +0 {2}- /,
     );
@@ -269,14 +269,14 @@ describe('keyledger keys list', () => {
       const { code, stderr } = await shell.run(['keys', command, id]);
       expect({ code, stderr }).toEqual({
         code: 1,
-        stderr: expect.stringMatching(/revoked for good; create another one/),
+        stderr: expect.stringMatching(/revoked, which is final; create another one/),
       });
     }
   });
 
   it('tells what is missing, and shows every page with --all', async () => {
     const part = await home.run(['keys', 'list', '--limit', '3']);
-    expect(part.stderr).toBe('3 of 4 API keys; --all shows every one.\n');
+    expect(part.stderr).toBe('3 of 4 API keys; --all shows all.\n');
     const { id } = await bob.client.apiKeys.create({ body: { name: 'many', scopes: ['triggers:read'] } });
     await deployment.sql.query(
       `INSERT INTO api_key OVERRIDING USER VALUE

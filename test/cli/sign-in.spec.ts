@@ -97,7 +97,7 @@ describe('keyledger login', () => {
     for (const args of [['--password=hunter2'], ['--api-key=sk_test_hunter2'], ['--api-key', 'hunter2'], ['hunter2']]) {
       const { code, stdout, stderr } = await shell.run(['login', ...args]);
       expect(code).toBe(64);
-      expect(stderr).toMatch(/^error: unknown option|^A password or key is not given as an argument/);
+      expect(stderr).toMatch(/^error: unknown option|^Do not pass a password or key as an argument/);
       expect(stdout + stderr).not.toContain('hunter2');
     }
   });
@@ -145,18 +145,18 @@ describe('a sign-in', () => {
     for (const { id, current } of data) if (!current) await ada.client.auth.endSession({ params: { id } });
     const { code, stderr } = await shell.run(['whoami']);
     expect(code).toBe(77);
-    expect(stderr).toMatch(/^The refresh token is not valid\. The sign-in has ended: run `keyledger login`\. \(inv/);
+    expect(stderr).toMatch(/^The refresh token is not valid\. The session has ended: run `keyledger login`\. \(inv/);
     expect((await shell.run(['logout'])).code).toBe(0);
   });
 
   it('ends with `keyledger logout`, here and at the server', async () => {
     const { refresh_token } = await kept();
     const { code, stderr } = await shell.run(['logout']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: `Signed out here: ${shell.credentials} is removed.\n` });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: `Signed out: ${shell.credentials} is removed.\n` });
     const again = deployment.client().auth.refresh({ body: { refresh_token: refresh_token! } });
     await expect(again).rejects.toThrow('invalid_refresh_token');
-    expect(await shell.run(['logout'])).toMatchObject({ code: 0, stderr: 'Nobody is signed in.\n' });
-    expect(await shell.run(['whoami'])).toMatchObject({ code: 77, stderr: expect.stringMatching(/^Nobody is signed/) });
+    expect(await shell.run(['logout'])).toMatchObject({ code: 0, stderr: 'You are not signed in.\n' });
+    expect(await shell.run(['whoami'])).toMatchObject({ code: 77, stderr: expect.stringMatching(/^You are not signed/) });
   });
 
   it.each([0o644, 0o640, 0o604])('in a file of mode %o is refused, with the way out', async (mode) => {
@@ -175,7 +175,7 @@ describe('a sign-in', () => {
     const { code, stderr } = await shell.run(['whoami']);
     expect({ code, stderr }).toEqual({
       code: 78,
-      stderr: `${shell.credentials} is not what this version keeps there: remove it and sign in again.\n`,
+      stderr: `${shell.credentials} has an unknown format: remove it and sign in again.\n`,
     });
   });
 
@@ -183,7 +183,7 @@ describe('a sign-in', () => {
     const other = 'http://127.0.0.1:9';
     const { code, stderr } = await shell.run(['whoami'], { env: { KEYLEDGER_URL: other } });
     expect(code).toBe(77);
-    expect(stderr).toContain(`Nobody is signed in at ${other}, which KEYLEDGER_URL names, but at ${deployment.url}`);
+    expect(stderr).toContain(`You are signed in at ${deployment.url}, but KEYLEDGER_URL is ${other}`);
   });
 
   it('comes after KEYLEDGER_API_KEY, which goes to the same server unless KEYLEDGER_URL names one', async () => {
@@ -222,7 +222,7 @@ describe('a server', () => {
     const { code, stderr } = await shell.run(['whoami'], { env });
     expect(code).toBe(69);
     expect(stderr).toMatch(
-      /^No Keyledger responds at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\): start it, or [^\n]*\.\n$/,
+      /^Keyledger does not respond at http:\/\/127\.0\.0\.1:\d+ \(ECONNREFUSED\): start it, or [^\n]*\.\n$/,
     );
   });
 
@@ -230,7 +230,7 @@ describe('a server', () => {
     const { code, stderr } = await shell.run(['whoami'], { env: await response(200, {}, '<html>') });
     expect({ code, stderr }).toMatchObject({
       code: 69,
-      stderr: expect.stringMatching(/^What responds there is no Keyle/),
+      stderr: expect.stringMatching(/^The server is not Keyle/),
     });
   });
 
@@ -250,7 +250,7 @@ describe('a server', () => {
     const { code, stderr } = await shell.run(['logout']);
     expect(code).toBe(69);
     expect(stderr).toMatch(
-      /^The session at http:\S+ could not be ended: .*\nSigned out here: .*\nNo Keyledger responds/,
+      /^The session at http:\S+ could not be ended: .*\nSigned out: .*\nKeyledger does not respond/,
     );
     await expect(stat(shell.credentials)).rejects.toThrow('ENOENT');
   });

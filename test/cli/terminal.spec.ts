@@ -68,7 +68,7 @@ afterAll(async () => {
     expect(narrow[0]).toMatch(/^ID {30}NAME +STATUS {2}USES {2}LAST USED$/);
     expect(narrow[1]).toMatch(/^key_\w{26} {2}A name that[^…]*… {2}active +0 {2}-$/);
     const wide = await listAt(250);
-    expect(wide[0]).toMatch(/^ID {30}NAME +STATUS {2}ENVIRONMENT {2}BEGINS +SCOPES +USES {2}LAST USED {2}EXPIRES$/);
+    expect(wide[0]).toMatch(/^ID {30}NAME +STATUS {2}ENVIRONMENT {2}PREFIX +SCOPES +USES {2}LAST USED {2}EXPIRES$/);
     expect(wide[1]).toContain(`${name}  active  live `);
     // The terminal is narrower than the smallest row, which the command still prints in full.
     expect((await listAt(20))[1]).toMatch(/^key_\w{26} {2}A name that… {2}active$/);
@@ -99,7 +99,7 @@ afterAll(async () => {
     const terminal = shell.onTerminal(['keys', 'create', 'Shown', '--scope', 'triggers:read']);
     expect(await terminal.ended).toBe(0);
     expect(terminal.output).toMatch(/^ID +key_\w+\r\nName +Shown\r\n/);
-    expect(terminal.output).toMatch(/\r\n\r\nsk_test_\w{32}\r\n\r\nThe key is shown this once: store it now\.\r\n$/);
+    expect(terminal.output).toMatch(/\r\n\r\nsk_test_\w{32}\r\n\r\nThe key is shown only once: store it now\.\r\n$/);
   });
 
   it.each([
@@ -109,7 +109,7 @@ afterAll(async () => {
   ])('revoking asks first: %j', async (response, code, then) => {
     const { id, key } = await ada.client.apiKeys.create({ body: { name: 'Doomed', scopes: ['triggers:read'] } });
     const terminal = shell.onTerminal(['keys', 'revoke', id]);
-    await terminal.shows(`Revoke ${id} (Doomed) for good? [y/N] `);
+    await terminal.shows(`Revoke ${id} (Doomed)? This cannot be undone. [y/N] `);
     terminal.type(`${response}\r`);
     expect(await terminal.ended).toBe(code);
     expect(terminal.output).toContain(code === 0 ? `${id} (Doomed) is revoked.` : 'Nothing was revoked.');

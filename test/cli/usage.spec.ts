@@ -40,11 +40,11 @@ describe('what is written wrong is refused before anything is done, with what wa
     [['up', 'now'], /too many arguments/],
     [['migrate', 'now'], /too many arguments/],
     [['migrate', '--dry-run'], /unknown option '--dry-run'/],
-    [['whoami', '--json', '--json'], /option '--json' may be given once/],
-    [['keys', 'list', '--status', 'active', '--status', 'active'], /option '--status <STATUS>' may be given once/],
-    [['keys', 'list', '--limit', '5', '--limit=6'], /option '--limit <COUNT>' may be given once/],
-    [['keys', 'create', 'x', '--project', 'a', '--project', 'b'], /option '--project <ID>' may be given once/],
-    [['audit', 'list', '--type', 'a', '--type', 'b'], /option '--type <TYPES>' may be given once/],
+    [['whoami', '--json', '--json'], /option '--json' may be given only once/],
+    [['keys', 'list', '--status', 'active', '--status', 'active'], /option '--status <STATUS>' may be given only once/],
+    [['keys', 'list', '--limit', '5', '--limit=6'], /option '--limit <COUNT>' may be given only once/],
+    [['keys', 'create', 'x', '--project', 'a', '--project', 'b'], /option '--project <ID>' may be given only once/],
+    [['audit', 'list', '--type', 'a', '--type', 'b'], /option '--type <TYPES>' may be given only once/],
     [['keys', 'create', 'x', '--scope', ''], /option '--scope <SCOPE>' must not be empty/],
     [['keys', 'create', 'x', '--scope='], /option '--scope <SCOPE>' must not be empty/],
     [['keys', 'create', 'x', '--scope', 'triggers:read', '--scope', ' '], /option '--scope <SCOPE>' must not be empty/],
@@ -116,7 +116,7 @@ describe('a variable whose name is wrong stops a command with one sentence:', ()
     const { code, stderr } = await shell.run(args, { env: { [name]: 'http://127.0.0.1:1' } });
     expect({ code, stderr }).toEqual({
       code: EXIT_CONFIG,
-      stderr: `${name} is no setting, but looks like ${meant}: correct its name, or unset it.\n`,
+      stderr: `${name} is not a setting, but looks like ${meant}: correct its name, or unset it.\n`,
     });
   });
 

@@ -74,7 +74,7 @@ class Service {
     // Only the test may end the process. A process that exits for another reason fails the test.
     child.once('exit', (code, signal) => {
       if (!this.#ending)
-        this.onFailure(`${this.app} ended by itself (${signal ?? code}): ${this.output.slice(-4_000)}`);
+        this.onFailure(`${this.app} ended unexpectedly (${signal ?? code}): ${this.output.slice(-4_000)}`);
     });
     return [child, Promise.race([once(child, 'message'), once(child, 'exit')])];
   }

@@ -71,7 +71,7 @@ describe('npm start', () => {
     await stop();
     const command = startLauncher('cli', env, 'operator', 'add');
     expect(await command.ended).toBe(78);
-    expect(command.output).toMatch(/DATABASE_URL is not set and no Keyledger of npm start runs with DATA_DIR/);
+    expect(command.output).toMatch(/DATABASE_URL is not set, and npm start does not run with DATA_DIR/);
     const misspelt = startLauncher('cli', env, 'operator', 'ad');
     expect(await misspelt.ended).toBe(64);
     expect(misspelt.output).toMatch(/unknown command 'ad'\n\(Did you mean add\?\)/);
@@ -205,7 +205,7 @@ describe('npm start', () => {
     process.kill(await processOf(directory, /worker\/main/), 'SIGKILL');
     process.kill(await processOf(directory, POSTGRES), 'SIGKILL');
     // The launcher may notice the two exits in either order.
-    const lines = ['The worker ended by itself (SIGKILL)', 'PostgreSQL ended by itself; starting it again.'];
+    const lines = ['The worker ended unexpectedly (SIGKILL)', 'PostgreSQL ended unexpectedly; restarting it.'];
     const output = await eventually(
       async () => up.output,
       (printed) => lines.every((line) => printed.includes(line)),

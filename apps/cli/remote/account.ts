@@ -11,8 +11,8 @@ import { localTime, printable } from './text.js';
 
 /** The message does not repeat the argument, which may be a secret. */
 const ARGUMENT =
-  'A password or key is not given as an argument, which every process of the machine can read: it is asked for, or read ' +
-  'from standard input. If that was one, change it.';
+  'Do not pass a password or key as an argument, because every process of the machine can read it. The command asks for ' +
+  'it, or reads it from standard input. If the argument was a secret, change it.';
 
 export interface LoginOptions {
   readonly url?: string;
@@ -24,12 +24,12 @@ export async function login(options: LoginOptions, args: readonly string[], env:
   if (args.length > 0) throw new Failure(ARGUMENT, EXIT_USAGE);
   const store = new CredentialStore(env);
   const url = optionUrl(options.url) ?? givenUrl(env) ?? store.read()?.url ?? DEFAULT_URL;
-  if (isOpenToReaders(url)) note(`Warning: whatever is sent to ${url} can be read on the way; https would hide it.`);
+  if (isOpenToReaders(url)) note(`Warning: requests to ${url} are not encrypted; use https.`);
   const credentials = options.apiKey ? await byApiKey(url) : await byPassword(url, options.email);
   await store.exclusively(async () => store.write(credentials));
   const name = nameOf(await as(credentials, store).auth.whoami());
-  note(`Signed in at ${url} as ${name}; ${store.file} keeps it.`);
-  if (env['KEYLEDGER_API_KEY']) note('As long as KEYLEDGER_API_KEY is set, that key is used instead.');
+  note(`Signed in at ${url} as ${name}; the credential is in ${store.file}.`);
+  if (env['KEYLEDGER_API_KEY']) note('While KEYLEDGER_API_KEY is set, that key is used instead.');
 }
 
 function optionUrl(text: string | undefined): string | undefined {
@@ -55,22 +55,22 @@ async function byPassword(url: string, givenEmail: string | undefined): Promise<
 
 async function askEmail(url: string): Promise<string> {
   if (canAsk()) return ask(`Email at ${url}: `);
-  throw new Failure('Nobody can be asked here for the email: add --email EMAIL.', EXIT_USAGE);
+  throw new Failure('Without a terminal, the email is required: add --email EMAIL.', EXIT_USAGE);
 }
 
 /** Removes the stored credential even if the server cannot be reached. */
 export async function logout(env: NodeJS.ProcessEnv): Promise<void> {
   const store = new CredentialStore(env);
   const kept = store.read();
-  if (!kept) return note('Nobody is signed in.');
+  if (!kept) return note('You are not signed in.');
   try {
     if (!('api_key' in kept)) await endSession(as(kept, store));
   } catch (error) {
-    note(`The session at ${kept.url} could not be ended: it does so by itself in time.`);
+    note(`The session at ${kept.url} could not be ended. It expires later.`);
     throw error;
   } finally {
     await store.exclusively(async () => store.remove());
-    note(`Signed out here: ${store.file} is removed.`);
+    note(`Signed out: ${store.file} is removed.`);
   }
 }
 

@@ -17,7 +17,7 @@ export function ask(question: string): Promise<string> {
 export async function askSecret(what: string): Promise<string> {
   const secret = commandProcess().stdin.isTTY ? await hidden(`${what}: `) : await firstLine();
   if (secret) return secret;
-  throw new Failure(`No ${what.toLowerCase()} was given: it is read as one line from standard input.`, EXIT_USAGE);
+  throw new Failure(`No ${what.toLowerCase()} was given: write it as one line to standard input.`, EXIT_USAGE);
 }
 
 async function hidden(question: string): Promise<string> {

@@ -54,7 +54,7 @@ class Tail {
         await this.#listen();
       } catch (error) {
         if (this.stop.aborted || !this.#wasConnected || !isPassing(error)) throw error;
-        note(`Connecting again: ${(failureOf(error) as Failure).message}`);
+        note(`Reconnecting: ${(failureOf(error) as Failure).message}`);
       }
       await sleep(this.#wait, undefined, { signal: this.stop });
       this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MS);

@@ -11,7 +11,7 @@ import type { UsageOptions } from './usage.js';
 
 /** Adds the commands that call a server anywhere, over the same HTTP API that every client uses. */
 export function addRemoteCommands(program: Command): void {
-  program.commandsGroup('With a server, wherever it runs:');
+  program.commandsGroup('Commands for any server:');
   addAccount(program);
   addKeys(program);
   addCatalogue(program);
@@ -22,24 +22,24 @@ export function addRemoteCommands(program: Command): void {
 function addAccount(program: Command): void {
   program
     .command('login')
-    .description('sign in, and stay so until `keyledger logout`')
-    .option('--url <URL>', 'the address of the server (default: KEYLEDGER_URL, or where you were last signed in)')
-    .addOption(new Option('--email <EMAIL>', 'whose password it is').conflicts('apiKey'))
+    .description('sign in until `keyledger logout`')
+    .option('--url <URL>', 'the address of the server (default: KEYLEDGER_URL, or the last server)')
+    .addOption(new Option('--email <EMAIL>', 'the email of the account').conflicts('apiKey'))
     .option('--api-key', 'sign in with an API key instead of a password')
     // The command rejects excess arguments itself: the library would print them, and one may be a password.
     .allowExcessArguments()
     .addHelpText(
       'after',
       `
-The password, or the key, is asked for without showing it; in a pipe it is one line of standard input. It is never an
-argument, which every process of the machine could read.
+The command asks for the password or the key and does not show it. In a pipe it reads one line from standard input. Neither
+is ever an argument, because every process of the machine can read arguments.
 
   keyledger login --url https://keys.example.com --email ada@example.com
   pass show keyledger | keyledger login --email ada@example.com
   keyledger login --api-key < key.txt
 
-What is kept is in $XDG_CONFIG_HOME/keyledger/credentials.json (by default below ~/.config), which only you can read. For
-a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead: they count before what is kept.`,
+The credential is in $XDG_CONFIG_HOME/keyledger/credentials.json (by default below ~/.config), which only you can read.
+On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. They take precedence over the file.`,
     )
     .action(
       remote(async (options, command: Command) =>
@@ -48,11 +48,11 @@ a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead: the
     );
   program
     .command('logout')
-    .description('end the session and forget what is kept of it')
+    .description('end the session and remove the stored credential')
     .action(remote(async () => (await import('./account.js')).logout(environment())));
   program
     .command('whoami')
-    .description('show who you are to the server')
+    .description('show the account or the key that you use')
     .addOption(jsonOption())
     .action(remote(async (options) => (await import('./account.js')).whoami(options, environment())));
 }
@@ -72,14 +72,14 @@ function addKeyList(keys: Command): void {
       .description('list API keys, the newest first')
       .addOption(organizationOption())
       .addOption(projectOption())
-      .addOption(choice('--status <STATUS>', 'only those', STATUSES))
-      .addOption(choice('--environment <ENVIRONMENT>', 'only those', ENVIRONMENTS))
+      .addOption(choice('--status <STATUS>', 'only keys with this status', STATUSES))
+      .addOption(choice('--environment <ENVIRONMENT>', 'only keys of this environment', ENVIRONMENTS))
       .option(
         '--search <TEXT>',
-        'in the name, the description or the external id; or an id, or a key, of which only the beginning is sent',
+        'a text in the name, the description or the external id; or an id or a key, of which only the beginning is sent',
       )
-      .option('--unused-for-days <DAYS>', 'only those not used for so long', wholeNumber)
-      .addOption(choice('--sort <ORDER>', 'with a minus the greatest first', SORTS)),
+      .option('--unused-for-days <DAYS>', 'only keys that were not used for so many days', wholeNumber)
+      .addOption(choice('--sort <ORDER>', 'the order; a minus means descending', SORTS)),
     'keys',
   )
     .addHelpText('after', '\n  keyledger keys list --status active --sort=-last_used_at')
@@ -88,20 +88,29 @@ function addKeyList(keys: Command): void {
 
 function addKeyCreation(keys: Command): void {
   withTexts(
-    keys.command('create').description('create an API key; it is shown this once').argument('<NAME>', 'what it is for'),
+    keys
+      .command('create')
+      .description('create an API key; its secret is shown only once')
+      .argument('<NAME>', 'the name of the key'),
   )
-    .option('--scope <SCOPE>', 'what it may do; once for each scope (default: all that you may grant)', collect)
-    .addOption(organizationOption('whose it is (default: your own)'))
-    .addOption(projectOption('the one project to which it is limited'))
-    .addOption(choice('--environment <ENVIRONMENT>', 'what it is for (default: as the server is set)', ENVIRONMENTS))
-    .option('--expires-in-days <DAYS>', 'when it ends (default: never)', wholeNumber)
-    .option('--allowed-ip <ADDRESS>', 'from where it may be used, an address or network; once for each', collect)
-    .option('--rate-limit <LIMIT>', 'how much, such as per-minute=100/60s; once for each', collectRateLimit)
+    .option('--scope <SCOPE>', 'a scope of the key; repeat it for more (default: all that you may grant)', collect)
+    .addOption(organizationOption('the organization of the key (default: your own)'))
+    .addOption(projectOption('the project to which the key is limited'))
+    .addOption(
+      choice(
+        '--environment <ENVIRONMENT>',
+        'the environment of the key (default: a setting of the server)',
+        ENVIRONMENTS,
+      ),
+    )
+    .option('--expires-in-days <DAYS>', 'days until the key expires (default: never)', wholeNumber)
+    .option('--allowed-ip <ADDRESS>', 'an address or network that may use the key; repeat it for more', collect)
+    .option('--rate-limit <LIMIT>', 'a rate limit, such as per-minute=100/60s; repeat it for more', collectRateLimit)
     .addOption(jsonOption())
     .addHelpText(
       'after',
       `
-In a pipe the key alone is on standard output:
+In a pipe, standard output has only the key:
 
   KEY=$(keyledger keys create "Production server" --scope triggers:read --expires-in-days 90)`,
     )
@@ -118,7 +127,7 @@ function addKeyUpdate(keys: Command): void {
       .command('update')
       .description('change the name and the texts of a key')
       .argument('<ID>')
-      .option('--name <NAME>', 'how lists show it'),
+      .option('--name <NAME>', 'the new name'),
     [textOption, noTextOption],
   )
     .addOption(jsonOption())
@@ -133,28 +142,28 @@ function addKeyUpdate(keys: Command): void {
 function addKeyLife(keys: Command): void {
   keys
     .command('rotate')
-    .description('replace the secret of a key; the new one is shown this once')
+    .description('replace the secret of a key; the new one is shown only once')
     .argument('<ID>')
-    .option('--grace <SECONDS>', 'how long the old secret still works (default: not at all)', wholeNumber)
+    .option('--grace <SECONDS>', 'how long the old secret still works (default: 0)', wholeNumber)
     .addOption(jsonOption())
     .action(remote(async (id: string, options) => (await import('./keys.js')).rotateKey(id, options, environment())));
   keys
     .command('disable')
-    .description('stop a key until it is enabled again')
+    .description('disable a key until it is enabled again')
     .argument('<ID>')
     .addOption(jsonOption())
     .action(remote(async (id: string, options) => (await import('./keys.js')).disableKey(id, options, environment())));
   keys
     .command('enable')
-    .description('let a disabled key work again')
+    .description('enable a disabled key')
     .argument('<ID>')
     .addOption(jsonOption())
     .action(remote(async (id: string, options) => (await import('./keys.js')).enableKey(id, options, environment())));
   keys
     .command('revoke')
-    .description('end a key for good; asks first')
+    .description('revoke a key, which cannot be undone; asks first')
     .argument('<ID>')
-    .option('--yes', 'do not ask; needed where nobody can be asked')
+    .option('--yes', 'do not ask; required without a terminal')
     .addOption(jsonOption())
     .action(remote(async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, environment())));
 }
@@ -179,7 +188,7 @@ function addCatalogue(program: Command): void {
       .command('projects')
       .description('list the projects that you may read')
       .addOption(organizationOption())
-      .option('--search <TEXT>', 'in the name or the description, or the id'),
+      .option('--search <TEXT>', 'a text in the name or the description, or the id'),
     'projects',
   ).action(remote(async (options) => (await import('./catalogue.js')).listProjects(options, environment())));
 }
@@ -189,27 +198,27 @@ function addAudit(program: Command): void {
   withPages(
     withTimes(withFilters(audit.command('list').description('list events, the newest first'))).option(
       '--oldest-first',
-      'the other way round',
+      'list the oldest first',
     ),
     'events',
   )
     .addHelpText('after', "\n  keyledger audit list --type 'api_key.*' --from 7d --ip 203.0.113.0/24")
     .action(remote(async (options) => (await import('./audit-list.js')).listEvents(options, environment())));
-  withFilters(audit.command('tail').description('show events as they come, until Ctrl-C'))
-    .option('--after <INDEX>', 'begin behind this event instead of now', wholeNumber)
-    .option('--json', 'print each event as the server sends it, one in a line')
+  withFilters(audit.command('tail').description('show events as they happen, until Ctrl-C'))
+    .option('--after <INDEX>', 'start after this event instead of now', wholeNumber)
+    .option('--json', 'print each event as the server sends it, one per line')
     .addHelpText(
       'after',
       `
-A connection that is lost is made again, and goes on where it was. Ctrl-C is its proper end: the exit code is 0.
+If the connection is lost, the command connects again and continues where it was. Ctrl-C ends it with exit code 0.
 
   keyledger audit tail --outcome revoked,expired
   keyledger audit tail --json | jq .event.subject`,
     )
     .action(remote(async (options) => (await import('./audit-tail.js')).tailEvents(options, environment())));
-  withTimes(withFilters(audit.command('export').description('write out the audit log, the oldest first')))
+  withTimes(withFilters(audit.command('export').description('export the audit log, the oldest first')))
     .addOption(choice('--format <FORMAT>', 'JSON Lines, or CSV for spreadsheets (default: jsonl)', FORMATS))
-    .option('--output <FILE>', 'where to (default: standard output); it is there whole or not at all')
+    .option('--output <FILE>', 'the file to write (default: standard output); it is either complete or not there')
     .addHelpText(
       'after',
       '\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv',
@@ -221,14 +230,18 @@ function addUsage(program: Command): void {
   withTimes(
     program
       .command('usage')
-      .description('show how keys were used: accepted, refused, and what it cost')
-      .option('--key <ID>', 'of one key')
+      .description('show the usage of keys: uses, denials and credits')
+      .option('--key <ID>', 'only of this key')
       .addOption(organizationOption('of all keys of an organization (default: your own)').conflicts('key')),
   )
-    .addOption(choice('--interval <INTERVAL>', 'by hours, or by days of UTC (default: day)', INTERVALS))
-    .addOption(choice('--group-by <WHAT>', 'tell apart by', GROUPINGS))
+    .addOption(choice('--interval <INTERVAL>', 'count by hours, or by days of UTC (default: day)', INTERVALS))
+    .addOption(choice('--group-by <WHAT>', 'count separately by', GROUPINGS))
     .addOption(
-      choice('--surface <WHICH>', "requests to your own API, or calls of Keyledger's (default: application)", SURFACES),
+      choice(
+        '--surface <WHICH>',
+        "requests to your own API, or to Keyledger's own API (default: application)",
+        SURFACES,
+      ),
     )
     .addOption(jsonOption())
     .addHelpText('after', '\n  keyledger usage --from 30d --group-by api_key')
@@ -242,27 +255,27 @@ export function group(program: Command, name: string, description: string): Comm
 
 function withFilters(command: Command): Command {
   return command
-    .addOption(organizationOption('whose audit log (default: your own)'))
-    .option('--type <TYPES>', 'only those, such as api_key.used or api_key.*; several with commas between them')
-    .option('--key <ID>', 'only what happened to this key')
-    .option('--actor <ID>', 'only what this user or key did')
-    .option('--subject <ID>', 'only what happened to this user, key, project or other thing')
-    .option('--outcome <CODES>', 'only uses that went so: valid, revoked …; several with commas between them')
-    .option('--ip <ADDRESS>', 'only what came from this address or network; summaries of denials name none')
-    .option('--path <PATH>', 'only uses of endpoints whose path begins so; summaries of denials name none');
+    .addOption(organizationOption('the organization of the audit log (default: your own)'))
+    .option('--type <TYPES>', 'only these types, such as api_key.used or api_key.*; separate several with commas')
+    .option('--key <ID>', 'only events about this key')
+    .option('--actor <ID>', 'only actions of this user or key')
+    .option('--subject <ID>', 'only events about this user, key, project or other object')
+    .option('--outcome <CODES>', 'only verifications with this outcome: valid, revoked …; separate several with commas')
+    .option('--ip <ADDRESS>', 'only requests from this address or network; summaries of denials have none')
+    .option('--path <PATH>', 'only endpoints whose path begins with this; summaries of denials have none');
 }
 
 function withTimes(command: Command): Command {
   return command
-    .option('--from <TIME>', 'at or after; 2026-01-31, 2026-01-31T09:30, or so long ago: 30m, 12h, 7d', moment)
-    .option('--to <TIME>', 'before', moment);
+    .option('--from <TIME>', 'at or after this time: 2026-01-31, 2026-01-31T09:30, or an age: 30m, 12h, 7d', moment)
+    .option('--to <TIME>', 'before this time', moment);
 }
 
 function withPages(command: Command, what: string): Command {
   return command
-    .option('--limit <COUNT>', `how many ${what} at once, up to 100 (default: 50)`, wholeNumber)
-    .option('--cursor <CURSOR>', 'go on where `next_cursor` of a response ended')
-    .addOption(new Option('--all', `every one of the ${what}`).conflicts('limit'))
+    .option('--limit <COUNT>', `how many ${what} to show, up to 100 (default: 50)`, wholeNumber)
+    .option('--cursor <CURSOR>', 'continue after an earlier response: its `next_cursor`')
+    .addOption(new Option('--all', `all ${what}`).conflicts('limit'))
     .addOption(jsonOption());
 }
 
@@ -315,11 +328,11 @@ export function jsonOption(description = "print the server's response, for progr
   return new Option('--json', description);
 }
 
-function organizationOption(description = 'only those of one organization'): Option {
+function organizationOption(description = 'only of this organization'): Option {
   return new Option('--organization <ID>', description);
 }
 
-function projectOption(description = 'only those of one project'): Option {
+function projectOption(description = 'only of this project'): Option {
   return new Option('--project <ID>', description);
 }
 
@@ -331,7 +344,7 @@ function collectRateLimit(text: string, before: RateLimit[] = []): RateLimit[] {
   const limit = rateLimitOf(text);
   if (limit) return [...before, limit];
   throw new InvalidArgumentError(
-    'It must be a name and how much in how long, such as per-minute=100/60s or per-day=5000/1d.',
+    'It must be a name, a number of units and a time, such as per-minute=100/60s or per-day=5000/1d.',
   );
 }
 

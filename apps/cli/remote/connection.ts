@@ -130,14 +130,14 @@ export function looksLikeApiKey(text: string): boolean {
 
 function notSignedIn(): Failure {
   return new Failure(
-    'Nobody is signed in: run `keyledger login`, or set KEYLEDGER_URL and KEYLEDGER_API_KEY.',
+    'You are not signed in: run `keyledger login`, or set KEYLEDGER_URL and KEYLEDGER_API_KEY.',
     EXIT_NOT_SIGNED_IN,
   );
 }
 
 function signedInElsewhere(given: string, kept: string): Failure {
   return new Failure(
-    `Nobody is signed in at ${given}, which KEYLEDGER_URL names, but at ${kept}: run \`keyledger login\`, or unset KEYLEDGER_URL.`,
+    `You are signed in at ${kept}, but KEYLEDGER_URL is ${given}: run \`keyledger login\`, or unset KEYLEDGER_URL.`,
     EXIT_NOT_SIGNED_IN,
   );
 }

@@ -48,7 +48,7 @@ export class CredentialStore {
     if (text === undefined) return undefined;
     const parsed = Credentials.safeParse(parseJson(text));
     if (parsed.success) return parsed.data;
-    throw new Failure(`${this.file} is not what this version keeps there: remove it and sign in again.`, EXIT_CONFIG);
+    throw new Failure(`${this.file} has an unknown format: remove it and sign in again.`, EXIT_CONFIG);
   }
 
   /** Atomic: at any moment the file is complete or absent. */
@@ -92,7 +92,7 @@ export class CredentialStore {
         if (!(error instanceof LockHeld)) throw this.#unusable(error);
         if (Date.now() < deadline) continue;
         throw new Failure(
-          `Another keyledger command (process ${error.pid}) does not let go of ${this.file}: end it first.`,
+          `Another keyledger command (process ${error.pid}) does not release ${this.file}: end it first.`,
           EXIT_CONFIG,
         );
       }
@@ -119,7 +119,7 @@ export class CredentialStore {
 
   #openToOthers(): Failure {
     return new Failure(
-      `${this.file} can be read by others: run \`chmod 600 ${this.file}\`, and if somebody may have read it, \`keyledger logout\`.`,
+      `${this.file} can be read by others: run \`chmod 600 ${this.file}\`, and \`keyledger logout\` if it may have been read.`,
       EXIT_CONFIG,
     );
   }

@@ -10,7 +10,7 @@ import { printable } from './text.js';
 const ADVICE: Partial<Record<ProblemCode, string>> = {
   unauthenticated: 'Run `keyledger login`.',
   invalid_token: 'Run `keyledger login`.',
-  invalid_refresh_token: 'The sign-in has ended: run `keyledger login`.',
+  invalid_refresh_token: 'The session has ended: run `keyledger login`.',
   user_required: 'Sign in with `keyledger login` and a password, and unset KEYLEDGER_API_KEY.',
 };
 
@@ -21,13 +21,13 @@ export function failureOf(error: unknown): unknown {
   // The response is not JSON, or not the JSON of the contract.
   if (error instanceof SyntaxError || error instanceof ZodError) {
     return new Failure(
-      'What responds there is no Keyledger of this version: check the address, and update the older of the two.',
+      'The server is not Keyledger, or is another version: check the address, or update the older of the two.',
       EXIT_UNAVAILABLE,
     );
   }
   // The connection was lost in the middle of a response.
   if (error instanceof TypeError && error.message === 'terminated') {
-    return new Failure(`The response broke off (${reasonOf(error)}): try again.`, EXIT_UNAVAILABLE);
+    return new Failure(`The response is incomplete (${reasonOf(error)}): try again.`, EXIT_UNAVAILABLE);
   }
   return error;
 }

@@ -44,7 +44,7 @@ const COLUMNS: readonly Column<ApiKey>[] = [
   { title: 'NAME', value: ({ name }) => name, shrinksTo: 12 },
   { title: 'STATUS', value: ({ status }) => status, colour: ({ status }) => STATUS_COLOURS[status] },
   { title: 'ENVIRONMENT', value: ({ environment }) => environment, expendable: 3 },
-  { title: 'BEGINS', value: ({ prefix }) => prefix, expendable: 5 },
+  { title: 'PREFIX', value: ({ prefix }) => prefix, expendable: 5 },
   { title: 'SCOPES', value: ({ scopes }) => scopes.join(','), shrinksTo: 20, expendable: 6 },
   { title: 'USES', value: ({ usage_count }) => String(usage_count), align: 'right', expendable: 2 },
   { title: 'LAST USED', value: ({ last_used_at }) => localTime(last_used_at), expendable: 1 },
@@ -108,7 +108,7 @@ export interface UpdateKeyOptions extends JsonOption, TextOptions {
 
 export async function updateKey(id: string, options: UpdateKeyOptions, env: Env): Promise<void> {
   const body = { ...textsOf(options), ...(options.name !== undefined && { name: options.name }) };
-  if (Object.keys(body).length === 0) throw new Failure('Nothing to change was given: see --help.', EXIT_USAGE);
+  if (Object.keys(body).length === 0) throw new Failure('No change was given: see --help.', EXIT_USAGE);
   const changed = await connect(env).apiKeys.update({ params: { id: keyId(id) }, body });
   await write(options.json ? json(changed) : card(fieldsOf(changed)));
 }
@@ -139,8 +139,8 @@ export async function rotateKey(
 export function keyId(text: string): string {
   if (isId('key', text)) return text;
   throw new Failure(
-    'The id of an API key is needed, such as key_01h455vb4pex5vsknk084sn02q: `keyledger keys list` shows them, and with ' +
-      '--search finds a key by its beginning.',
+    'The id of an API key is required, such as key_01h455vb4pex5vsknk084sn02q: `keyledger keys list` shows the ids, and ' +
+      'its --search finds a key by its beginning.',
     EXIT_USAGE,
   );
 }
@@ -159,11 +159,11 @@ async function showSecret(apiKey: ApiKeyWithSecret, options: JsonOption): Promis
     }
   } catch {
     throw new Failure(
-      `The secret of ${apiKey.id} could not be written out and is lost: \`keyledger keys rotate ${apiKey.id}\` gives another.`,
+      `The secret of ${apiKey.id} could not be written and is lost: \`keyledger keys rotate ${apiKey.id}\` creates a new one.`,
       EXIT_OUTPUT,
     );
   }
-  note('The key is shown this once: store it now.');
+  note('The key is shown only once: store it now.');
 }
 
 function fieldsOf(apiKey: ApiKey): Field[] {
@@ -202,10 +202,10 @@ export async function revokeKey(id: string, options: JsonOption & { readonly yes
 
 async function confirmRevocation(api: Client, params: { readonly id: string }): Promise<void> {
   if (!canAsk()) {
-    throw new Failure('Revoking is for good and nobody can be asked here: add --yes if you mean it.', EXIT_USAGE);
+    throw new Failure('Revoking cannot be undone. Without a terminal, confirm it with --yes.', EXIT_USAGE);
   }
   const { id, name } = await api.apiKeys.get({ params });
-  const answer = await ask(`Revoke ${id} (${printable(name)}) for good? [y/N] `);
+  const answer = await ask(`Revoke ${id} (${printable(name)})? This cannot be undone. [y/N] `);
   if (!/^y(es)?$/i.test(answer.trim())) throw new Failure('Nothing was revoked.', EXIT_REFUSED);
 }
 

@@ -53,5 +53,5 @@ export async function showPage<Row>(
   await write(table(columns, page.data, layoutOf(commandProcess().stdout)));
   if (!page.next_cursor) return;
   const count = page.total === undefined ? page.data.length : `${page.data.length} of ${page.total}`;
-  note(`${count} ${what}; --all shows every one.`);
+  note(`${count} ${what}; --all shows all.`);
 }

@@ -24,7 +24,7 @@ export function sendTo(url: string, stop?: AbortSignal): typeof fetch {
     } catch (error) {
       if (error instanceof Failure || stop?.aborted) throw error;
       throw new Failure(
-        `No Keyledger responds at ${url} (${reasonOf(error)}): start it, or name another by \`keyledger login --url URL\` or KEYLEDGER_URL.`,
+        `Keyledger does not respond at ${url} (${reasonOf(error)}): start it, or set another address with \`keyledger login --url URL\` or KEYLEDGER_URL.`,
         EXIT_UNAVAILABLE,
       );
     } finally {
@@ -36,7 +36,7 @@ export function sendTo(url: string, stop?: AbortSignal): typeof fetch {
 function redirected(url: string, response: Response): Failure {
   const target = response.headers.get('location') ?? 'elsewhere';
   return new Failure(
-    `${url} sends us on to ${target}, and credentials are not taken along: sign in at the right address with \`keyledger login --url URL\`.`,
+    `${url} redirects to ${target}, and credentials are not sent there: sign in at the right address with \`keyledger login --url URL\`.`,
     EXIT_UNAVAILABLE,
   );
 }

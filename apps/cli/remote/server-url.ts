@@ -1,7 +1,7 @@
 /** Where `npm start` listens by default. */
 export const DEFAULT_URL = 'http://127.0.0.1:3000';
 
-export const URL_ADVICE = 'must be the address of a Keyledger, such as https://keys.example.com';
+export const URL_ADVICE = 'must be the address of a Keyledger server, such as https://keys.example.com';
 
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
 

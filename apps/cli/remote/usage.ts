@@ -26,7 +26,7 @@ type Row = Usage['data'][number];
 export async function showUsage(options: UsageOptions, env: NodeJS.ProcessEnv): Promise<void> {
   const usage = await readUsage(connect(env), options);
   if (options.json) return write(json(usage));
-  if (usage.data.length === 0) return note('Nothing was counted.');
+  if (usage.data.length === 0) return note('No usage.');
   const rows = [...usage.data, { start: TOTAL, group: '', ...usage.totals }];
   await write(table(columnsOf(options), rows, layoutOf(commandProcess().stdout)));
 }
@@ -38,7 +38,8 @@ async function readUsage(api: Client, options: UsageOptions): Promise<Usage> {
     const id = organization ?? (await ownOrganization(api));
     return api.usage.ofOrganization({ params: { id }, query: { ...query, group_by: groupBy } });
   }
-  if (groupBy === 'api_key') throw new Failure('One key is not told apart by key: leave --group-by out.', EXIT_USAGE);
+  if (groupBy === 'api_key')
+    throw new Failure('--group-by api_key needs an organization: leave it out with --key.', EXIT_USAGE);
   return api.usage.ofApiKey({ params: { id: keyId(key) }, query: { ...query, group_by: groupBy } });
 }
 
@@ -49,7 +50,7 @@ async function ownOrganization(api: Client): Promise<string> {
   const { data } = await readPages({ all: true }, (query) => api.organizations.list({ query }));
   const personal = data.find((organization) => organization.personal);
   if (personal) return personal.id;
-  throw new Failure('There is no organization of your own: name one with --organization.', EXIT_USAGE);
+  throw new Failure('You have no personal organization: name one with --organization.', EXIT_USAGE);
 }
 
 /** Replaces the start in the row of totals. */
