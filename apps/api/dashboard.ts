@@ -21,7 +21,9 @@ const NONCE = /__CSP_NONCE__/g;
 export async function serveDashboard(app: NestFastifyApplication, folder: string): Promise<void> {
   const index = join(folder, 'index.html');
   if (!existsSync(index)) {
-    new Logger('Dashboard').warn(`There is no dashboard in ${folder}: npm run build makes it. The API works without.`);
+    new Logger('Dashboard').warn(
+      `The dashboard is missing in ${folder}: build it with npm run build. The API works without it.`,
+    );
     return;
   }
   const html = readFileSync(index, 'utf8');

@@ -82,7 +82,7 @@ export class HealthController {
 
   async #outbox(): Promise<Check> {
     const { batches, age } = await outboxDepth(this.pool);
-    const detail = `${batches} batches wait, the oldest for ${age.toFixed(1)} s`;
+    const detail = `${batches} batches are waiting, the oldest for ${age.toFixed(1)} s`;
     return age > OUTBOX_AGE_SECONDS
       ? { status: 'degraded', detail: `${detail}: is a worker running?` }
       : { status: 'ok', detail };
@@ -101,7 +101,7 @@ export class HealthController {
     if (commit === 'off') {
       return {
         status: 'degraded',
-        detail: 'synchronous_commit is off: a crash of the server can undo answered changes',
+        detail: 'synchronous_commit is off: a crash of the server can undo confirmed changes',
       };
     }
     if (standbys && ['on', 'remote_apply'].includes(commit)) {
@@ -115,11 +115,11 @@ export class HealthController {
     if (this.outage.isPresent) {
       return {
         status: 'degraded',
-        detail: 'keys are accepted from the cache, without a record (ON_OUTAGE=allow)',
+        detail: 'keys are accepted from the cache, and uses are not recorded (ON_OUTAGE=allow)',
       };
     }
     if (!this.outage.isTolerated) return { status, detail };
-    return { status, detail: `${detail}; while the database is away, there is no record (ON_OUTAGE=allow)` };
+    return { status, detail: `${detail}; while the database is unavailable, uses are not recorded (ON_OUTAGE=allow)` };
   }
 
   /** Anyone can read this response, so only the log names the proxies. */
@@ -128,14 +128,17 @@ export class HealthController {
       ? {
           status: 'degraded',
           detail:
-            'requests come through a proxy that TRUST_PROXY does not name, so their clients are not known; the log names it',
+            'requests come through a proxy that TRUST_PROXY does not name, so the addresses of their clients are unknown; the log names the proxy',
         }
       : { status: 'ok', detail: 'no request came through a proxy that TRUST_PROXY does not name' };
   }
 
   #queue(): Check {
     return this.notifier.failing
-      ? { status: 'degraded', detail: `BullMQ on ${this.queues.backend} does not respond; the worker sweeps by itself` }
+      ? {
+          status: 'degraded',
+          detail: `BullMQ on ${this.queues.backend} does not respond; the worker sweeps without it`,
+        }
       : { status: 'ok', detail: `BullMQ on ${this.queues.backend}` };
   }
 }

@@ -46,7 +46,7 @@ export class KeyledgerGuard implements CanActivate {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const scope = this.reflector.get(RequireScope, context.getHandler());
-    if (!scope) throw new Rejection(403, 'no_scope_declared', 'This endpoint is open to nobody');
+    if (!scope) throw new Rejection(403, 'no_scope_declared', 'This endpoint declares no scope');
 
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const { code, detail, api_key, retry_after } = await this.#verify(keyOf(request), scope, request);
@@ -74,9 +74,9 @@ export class KeyledgerGuard implements CanActivate {
     } catch (error) {
       // Any failure, including a rejection of our own key, is not the caller's fault. Without a response, the request
       // fails.
-      this.#logger.error(`Keyledger gives no response: ${String((error as Error).cause ?? error)}`);
+      this.#logger.error(`Keyledger does not respond: ${String((error as Error).cause ?? error)}`);
       const retryAfter = (error instanceof ApiError && error.headers.get('retry-after')) || '1';
-      throw new Rejection(503, 'verification_unavailable', 'Your API key cannot be checked at the moment; try again', {
+      throw new Rejection(503, 'verification_unavailable', 'Your API key cannot be verified at the moment; try again', {
         'retry-after': retryAfter,
       });
     }

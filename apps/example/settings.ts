@@ -20,7 +20,7 @@ export function readSettings(env: Record<string, string | undefined>): ExampleSe
   const serviceKey = env['KEYLEDGER_SERVICE_KEY'];
   if (!serviceKey || /\s/.test(serviceKey)) {
     throw new Error(
-      'KEYLEDGER_SERVICE_KEY must be an API key with the scope api-keys:verify; sign in to Keyledger and make one with ' +
+      'KEYLEDGER_SERVICE_KEY must be an API key with the scope api-keys:verify; sign in to Keyledger and create one with ' +
         'POST /api/v1/api-keys {"name": "Example API", "scopes": ["api-keys:verify"]}.',
     );
   }
@@ -36,5 +36,5 @@ function refuseMisspelt(env: Record<string, string | undefined>): void {
   const misspelt = Object.keys(env).find(
     (name) => /^(KEYLEDGER|EXAMPLE_P)/i.test(name) && env[name] && !OURS.includes(name) && !OTHERS.test(name),
   );
-  if (misspelt) throw new Error(`${misspelt} is no setting of the example: it reads ${OURS.join(', ')}.`);
+  if (misspelt) throw new Error(`${misspelt} is not a setting of the example: it reads ${OURS.join(', ')}.`);
 }

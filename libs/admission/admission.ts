@@ -157,7 +157,7 @@ export class Admission implements OnApplicationShutdown {
     const patient: Charged[] = [];
     for (const one of waiting) {
       if (now - (one.busySince ??= now) < MAX_BUSY_MS) patient.push(one);
-      else one.reject(unavailable('What this takes from is being changed'));
+      else one.reject(unavailable('A rate limit or the balance of the request is being changed'));
     }
     queue.returnToFront(patient);
     return patient.length > 0;

@@ -19,7 +19,7 @@ const REST_BEYOND = 3;
 
 const waitSeconds = histogram(
   'keyledger_change_wait_seconds',
-  'How long changes waited for their turn in this process, before they asked for a connection or a lock',
+  'How long changes waited in this process before they requested a connection or a lock',
   [0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5],
   ['takes_away'],
 );

@@ -224,7 +224,7 @@ function isLockTimeout(error: unknown): boolean {
 
 /** Nothing has changed, so the caller may try again. */
 function lockTimeout(cause: unknown): DomainError {
-  return new DomainError('overloaded', 'Other changes hold what this one needs', { retryAfter: 1, cause });
+  return new DomainError('overloaded', 'Other changes hold a lock that this one needs', { retryAfter: 1, cause });
 }
 
 /** A change that cannot be recorded is rejected. */

@@ -31,7 +31,7 @@ export class Outage {
     if (this.isPresent) return;
     this.#since = now;
     this.#logger.warn(
-      'The database is away: keys are accepted from the cache, and their uses are not recorded (ON_OUTAGE=allow)',
+      'The database is unavailable: keys are accepted from the cache, and their uses are not recorded (ON_OUTAGE=allow)',
     );
   }
 
@@ -40,7 +40,7 @@ export class Outage {
     if (this.#since === undefined) return;
     const seconds = Math.ceil((performance.now() - this.#since) / 1000);
     this.#since = undefined;
-    this.#logger.warn(`Uses are recorded again, after ${seconds} s without`);
+    this.#logger.warn(`Uses are recorded again, after an outage of ${seconds} s`);
   }
 
   /** Whether to try to record. In an outage, one request a second tries; if the database hangs, only that one waits. */

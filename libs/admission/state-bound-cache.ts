@@ -42,10 +42,10 @@ const MISSING_MS = 60_000;
 /** Measured: the overhead of an entry in the cache and in the indexes by id and by shard. */
 const PLACE_BYTES = 500;
 
-const hits = new PlainCounter('keyledger_cache_hits_total', 'Lookups that the cache answered', ['cache']);
+const hits = new PlainCounter('keyledger_cache_hits_total', 'Lookups that found an entry in the cache', ['cache']);
 const misses = new PlainCounter(
   'keyledger_cache_misses_total',
-  'Lookups that had to ask the database, or would have, had it not said lately that there is nothing',
+  'Lookups that found no entry in the cache, including those of names that are known not to exist',
   ['cache'],
 );
 
@@ -82,10 +82,8 @@ export class StateBoundCache<V extends object> implements StateFollower {
     const labels = { cache: options.name };
     this.#hits = hits.of(labels);
     this.#misses = misses.of(labels);
-    gauges.add('keyledger_cache_entries', 'How many entries the cache holds', ['cache'], (set) =>
-      set(labels, this.#entries.size),
-    );
-    gauges.add('keyledger_cache_bytes', 'How much memory its entries take, about', ['cache'], (set) =>
+    gauges.add('keyledger_cache_entries', 'Entries in the cache', ['cache'], (set) => set(labels, this.#entries.size));
+    gauges.add('keyledger_cache_bytes', 'Approximate memory of the entries in the cache', ['cache'], (set) =>
       set(labels, this.#entries.calculatedSize),
     );
   }
@@ -147,7 +145,7 @@ export class StateBoundCache<V extends object> implements StateFollower {
         return true;
       }
     }
-    const detail = 'What the request is about changed whenever it was read';
+    const detail = 'The objects of the request changed each time they were read';
     throw new DomainError('audit_unavailable', detail, { retryAfter: 1 });
   }
 

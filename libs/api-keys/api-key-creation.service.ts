@@ -202,7 +202,7 @@ function createdData(
 /** Only keys that have not ended block a name. */
 async function refuseTakenName(em: EntityManager, organizationId: string, name: string, now: Date): Promise<void> {
   const taken = await em.count(ApiKey, { organizationId, name, ...notEnded(now) });
-  if (taken > 0) throw new DomainError('conflict', 'A key with this name exists; delete it, or take another name');
+  if (taken > 0) throw new DomainError('conflict', 'A key with this name exists; delete it, or use another name');
 }
 
 /** @param locked keeps the project from being deleted before the key is committed */

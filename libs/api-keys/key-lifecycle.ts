@@ -125,7 +125,7 @@ export type Transition =
 export function transition(life: KeyLife, operation: KeyOperation, now: Date): Transition {
   const from = stateOf(life, now);
   const to = operations[operation].from[from];
-  if (to === 'conflict') return { refused: to, why: `The key is ${from} for good; create another one` };
+  if (to === 'conflict') return { refused: to, why: `The key is ${from}, which is final; create another one` };
   if (to === 'not_found') return { refused: to, why: 'There is no such API key' };
   return { from, to, instants: from === to ? {} : instantsOf(to, life, now) };
 }

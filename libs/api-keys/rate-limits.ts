@@ -64,7 +64,7 @@ export async function countRates(
 
 /** A human-readable explanation why a limit did not let a request through. */
 export function describeRateLimit({ name, limit, windowSeconds, remaining }: RateLimitStatus, cost: number): string {
-  const description = `The rate limit ${name} lets ${limit} through in ${windowSeconds} s`;
+  const description = `The rate limit ${name} allows ${limit} in ${windowSeconds} s`;
   return cost > limit
     ? `${description}: a request that takes ${cost} never fits`
     : `${description}: ${remaining} are left, and the request takes ${cost}`;

@@ -71,7 +71,7 @@ export class RegisteredScopes {
     if (excess.length === 0) return;
     throw invalidInput({
       location: 'body.public_scopes',
-      message: `must lie within the scopes of the key and hold nothing that is built in: not ${excess.join(', ')}`,
+      message: `must be application scopes of the key: not ${excess.join(', ')}`,
     });
   }
 }

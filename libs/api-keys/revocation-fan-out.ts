@@ -72,7 +72,7 @@ export class RevocationFanOut {
     private readonly events: Events,
     gauges: Gauges,
   ) {
-    const help = 'How long ago the oldest mass revocation began that has keys left';
+    const help = 'Age of the oldest mass revocation that still has keys to revoke';
     gauges.add('keyledger_mass_revocation_oldest_age_seconds', help, [], async (set) =>
       set({}, await unlessAway(this.#oldestAge(), NaN)),
     );

@@ -17,7 +17,7 @@ export class AuditUpkeep {
       'SELECT EXISTS (SELECT FROM audit_event_default) AS stray',
     );
     if (rows[0]!.stray) {
-      this.#logger.error('audit_event_default holds events: an event id was made by a clock that is months off');
+      this.#logger.error('audit_event_default holds events: an event id was created with a clock that is months off');
     }
   }
 }

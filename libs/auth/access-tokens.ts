@@ -69,7 +69,9 @@ export class SigningKeys implements OnModuleInit {
       this.#newest = { id, key };
     }
     if (rows.length > 0 && !this.#newest) {
-      throw new ConfigError("KEYLEDGER_SECRET is not the one that this database's signing keys were sealed with.");
+      throw new ConfigError(
+        "KEYLEDGER_SECRET differs from the secret with which this database's signing keys were sealed.",
+      );
     }
   }
 
@@ -164,7 +166,7 @@ export class AccessTokens {
       const { sub, sid } = Claims.parse(claims);
       return { userId: sub, sessionId: sid };
     } catch {
-      throw new DomainError('invalid_token', 'The access token is malformed, expired, or not from here');
+      throw new DomainError('invalid_token', 'The access token is malformed, expired, or from another deployment');
     }
   }
 }

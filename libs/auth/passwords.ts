@@ -42,7 +42,7 @@ export class Passwords implements OnApplicationShutdown {
     if (score >= WEAKEST_SCORE) return;
     throw invalidInput({
       location: `body.${field}`,
-      message: 'is too easy to guess, being common or made by a pattern; several unrelated words are better',
+      message: 'is too easy to guess: it is common or follows a pattern; use several unrelated words',
     });
   }
 

@@ -37,5 +37,5 @@ function bearerOf(value: string | undefined): string | undefined {
 }
 
 function missing(header?: string): never {
-  throw new DomainError('unauthenticated', header && `The credential has to be in ${header}`);
+  throw new DomainError('unauthenticated', header && `The credential must be in ${header}`);
 }

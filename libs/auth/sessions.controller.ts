@@ -43,7 +43,8 @@ export class SessionsController {
   ): Promise<RouteOutput<typeof refresh>> {
     if (body.refresh_token !== undefined) return this.sessions.refresh(request.context, body.refresh_token);
     const token = this.cookie.read(request);
-    if (token === undefined) throw new DomainError('invalid_refresh_token', 'Neither the body nor a cookie has one');
+    if (token === undefined)
+      throw new DomainError('invalid_refresh_token', 'Neither the body nor a cookie has a refresh token');
     return this.#keepInCookie(reply, await this.sessions.refresh(request.context, token));
   }
 

@@ -22,7 +22,7 @@ export class SecretInAddress extends Error {
   override readonly name = 'SecretInAddress';
 
   constructor() {
-    super('A secret key was given where an id or a filter belongs. It was not sent: give the id of the key instead.');
+    super('A secret key was given instead of an id or a filter. It was not sent: use the id of the key.');
   }
 }
 

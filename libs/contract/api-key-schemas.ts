@@ -10,8 +10,7 @@ export const Environment = z.enum(['test', 'live']);
 export type Environment = z.infer<typeof Environment>;
 
 export const ApiKeyStatus = z.enum(['active', 'disabled', 'expired', 'revoked']).meta({
-  description:
-    'Where several apply: revoked, then expired, then disabled. An expired or a revoked key has ended for good',
+  description: 'If several apply: revoked, then expired, then disabled. Expired and revoked are final',
 });
 export type ApiKeyStatus = z.infer<typeof ApiKeyStatus>;
 
@@ -28,32 +27,39 @@ export const allowedDomains = z
   .array(Domain)
   .max(100)
   .transform((domains) => [...new Set(domains)])
-  .meta({ description: 'From whose pages the public key alone may be used. A secret is not asked for an origin' });
+  .meta({
+    description:
+      'Hosts whose pages may use the public key without the secret. A request with the secret needs no origin',
+  });
 export const publicScopes = z
   .array(Scope)
   .max(100)
   .nullable()
   .meta({
     description:
-      'What the public key alone reaches: scopes of your own API within those of the key, never a built-in one. Null, ' +
-      'the default: all of them as soon as allowed domains are set, and nothing before',
+      'Scopes of the public key without the secret: application scopes within those of the key. Null, the default: ' +
+      'all of these if allowed domains are set, and none otherwise',
   });
 export const allowedIps = z
   .array(Network)
   .max(100)
   .transform((networks) => [...new Set(networks)])
-  .meta({ description: 'From where the key may be used, addresses or networks; none: from everywhere' });
+  .meta({
+    description: 'Addresses or networks from which the key may be used. If empty, it may be used from everywhere',
+  });
 
 const apiKeyFields = {
   id: idOf('key'),
   organization_id: idOf('org'),
-  project_id: idOf('proj').nullable().meta({ description: 'The one project to which it is limited' }),
+  project_id: idOf('proj').nullable().meta({ description: 'The project to which the key is limited' }),
   name: z.string(),
   ...keyTextOutputs,
   metadata: Metadata,
   environment: Environment,
-  public_key: z.string().meta({ description: 'Names the key, is no secret, and stays through rotations' }),
-  prefix: z.string().meta({ description: 'How the key begins: its prefix and 6 characters, never enough to use it' }),
+  public_key: z.string().meta({ description: 'Identifies the key. It is not secret, and rotations do not change it' }),
+  prefix: z
+    .string()
+    .meta({ description: 'The beginning of the secret: its prefix and 6 characters, not enough to use it' }),
   scopes: z.array(Scope),
   allowed_domains: z.array(Domain),
   public_scopes: z.array(Scope).nullable(),
@@ -65,18 +71,13 @@ const apiKeyFields = {
   updated_at: z.iso.datetime(),
   expires_at: z.iso.datetime().nullable(),
   rotated_at: z.iso.datetime().nullable(),
-  revoked_at: z.iso
-    .datetime()
-    .nullable()
-    .meta({ description: 'When it was revoked, by itself or with what it depends on' }),
+  revoked_at: z.iso.datetime().nullable().meta({ description: 'When it was revoked, alone or by a mass revocation' }),
   last_used_at: z.iso.datetime().nullable().meta({
     description:
-      'The last use of any kind: a request to your own API, a call of this one, a verification that it asked for',
+      'The last use of any kind: a request to your own API, a request to this API, or a verification that it requested',
   }),
-  usage_count: z.int().meta({ description: 'Accepted requests to your own API. Calls of this one are not among them' }),
-  verification_count: z
-    .int()
-    .meta({ description: 'Verifications of keys that this key asked for, whatever the response' }),
+  usage_count: z.int().meta({ description: 'Accepted requests to your own API, without requests to this API' }),
+  verification_count: z.int().meta({ description: 'Verifications that this key requested, whatever the result' }),
 };
 
 export const ApiKey = z.strictObject(apiKeyFields).meta({ id: 'ApiKey' });

@@ -25,7 +25,7 @@ export const keyTexts = {
   },
   external_id: {
     label: 'External id',
-    hint: 'Your own id of whom or what the key is for. Every verification returns it',
+    hint: 'Your own id for the customer or system that has the key. Every verification returns it',
     minLength: 1,
     maxLength: 200,
     multiline: false,

@@ -53,10 +53,10 @@ export const createApiKey = defineRoute({
     project_id: idOf('proj')
       .optional()
       .meta({ description: 'A project of that organization, to which the key is limited' }),
-    scopes: scopes
-      .optional()
-      .meta({ description: 'Left out by a user: all that the user may grant, which is more than most keys need' }),
-    environment: Environment.optional().meta({ description: 'By default what the deployment sets' }),
+    scopes: scopes.optional().meta({
+      description: 'If a user omits it: all scopes that the user may grant, which is more than most keys need',
+    }),
+    environment: Environment.optional().meta({ description: 'By default, the environment that the deployment sets' }),
     expires_in_days: z.int().min(1).max(3650).optional(),
     allowed_domains: allowedDomains.optional(),
     public_scopes: publicScopes.optional(),
@@ -89,8 +89,8 @@ export const listApiKeys = defineRoute({
   tag,
   summary: 'List API keys',
   description:
-    'Covers every organization whose keys the caller may manage, or the one that is named. A developer sees the keys that ' +
-    'they made, and a key of a project those of the project.',
+    'Covers every organization whose keys the caller may manage, or `organization_id` only. A developer sees the keys that ' +
+    'they created. A key of a project sees the keys of the project.',
   policy: { scope: 'api-keys:manage', organization: 'each', reach: 'project' },
   query: z.strictObject({
     organization_id: idOf('org').optional(),
@@ -101,15 +101,15 @@ export const listApiKeys = defineRoute({
     search: searchText.optional().meta({
       description:
         'In the name, the description or the external id; or the id of the key or of one of its secrets, its public key, or ' +
-        'the beginning of the public key or of a secret. Of a whole key only the beginning is looked at: do not send one',
+        'the beginning of the public key or of a secret. Only the beginning of a whole key is used: do not send one',
     }),
     unused_for_days: wholeNumber(1, 3650).optional().meta({
-      description: 'Made more than so many days ago, and not used since then',
+      description: 'Created more than this number of days ago, and not used since then',
     }),
     sort: z
       .enum(['-created_at', 'created_at', 'name', '-name', '-last_used_at', 'last_used_at'])
       .default('-created_at')
-      .meta({ description: 'With a minus: the greatest first. A key that was never used counts as the oldest' }),
+      .meta({ description: 'A minus means descending order. A key that was never used counts as the oldest' }),
     ...pageQuery,
   }),
   success: { status: 200, body: z.strictObject({ data: z.array(ApiKey), total: z.int(), next_cursor: nextCursor }) },
@@ -131,11 +131,11 @@ export const listSecrets = defineRoute({
   method: 'GET',
   path: '/api/v1/api-keys/:id/secrets',
   tag,
-  summary: 'List the secrets of an API key that have not ended',
+  summary: 'List the secrets of an API key that still work',
   description:
-    'One, or two after a rotation with a grace period, the newest first; none of a key that is expired or revoked. When the ' +
-    'older one is no longer used, the rotation ' +
-    'has reached everybody. The secrets themselves are never shown again.',
+    'One secret, or two after a rotation with a grace period, newest first. An expired or revoked key has none. When the ' +
+    'older secret is no longer used, all clients have the new one. ' +
+    'The secrets themselves are never shown again.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: {
@@ -145,7 +145,7 @@ export const listSecrets = defineRoute({
         z.strictObject({
           id: idOf('secret'),
           created_at: z.iso.datetime(),
-          ends_at: z.iso.datetime().nullable().meta({ description: 'Null for the present one' }),
+          ends_at: z.iso.datetime().nullable().meta({ description: 'Null for the current secret' }),
           last_used_at: z.iso.datetime().nullable(),
         }),
       ),
@@ -161,8 +161,8 @@ export const rotateApiKey = defineRoute({
   tag,
   summary: 'Replace the secret of an API key',
   description:
-    'When the response arrives the old secret is dead on every node, unless `grace_period_seconds` lets it live on for a ' +
-    'while. Rotating again during that time ends the older one at once. Expiry and scopes stay as they are.',
+    'When the response arrives, no node accepts the old secret, unless `grace_period_seconds` lets it work longer. ' +
+    'Another rotation during that time ends the older secret at once. Expiry and scopes do not change.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   headers: idempotencyKey,
@@ -178,8 +178,8 @@ export const updateApiKey = defineRoute({
   tag,
   summary: 'Change an API key',
   description:
-    'Only what is named changes. With `If-Match` and the ETag of an earlier response it changes only if nobody else has ' +
-    'changed it meanwhile. Widening a key needs authority over all that it then reaches.',
+    'Changes only the fields that are given. With `If-Match` and the ETag of an earlier response, the request fails if ' +
+    'the key has changed since. To widen a key, the caller needs authority over everything that the key then has.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   headers: ifMatch,
@@ -204,7 +204,7 @@ export const enableApiKey = defineRoute({
   method: 'POST',
   path: '/api/v1/api-keys/:id/enable',
   tag,
-  summary: 'Let a disabled API key work again',
+  summary: 'Enable an API key',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 200, body: ApiKey },
@@ -215,8 +215,8 @@ export const disableApiKey = defineRoute({
   method: 'POST',
   path: '/api/v1/api-keys/:id/disable',
   tag,
-  summary: 'Stop an API key until it is enabled again',
-  description: 'When the response arrives the key is refused on every node.',
+  summary: 'Disable an API key until it is enabled again',
+  description: 'When the response arrives, no node accepts the key.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 200, body: ApiKey },
@@ -227,8 +227,9 @@ export const revokeApiKey = defineRoute({
   method: 'POST',
   path: '/api/v1/api-keys/:id/revoke',
   tag,
-  summary: 'Revoke an API key for good',
-  description: 'When the response arrives the key is dead on every node. It stays in the lists, as `revoked`.',
+  summary: 'Revoke an API key',
+  description:
+    'When the response arrives, no node accepts the key. It never works again, and stays in the lists as `revoked`.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 200, body: ApiKey },
@@ -239,8 +240,8 @@ export const deleteApiKey = defineRoute({
   method: 'DELETE',
   path: '/api/v1/api-keys/:id',
   tag,
-  summary: 'Revoke an API key and take it off every list',
-  description: 'When the response arrives the key is dead on every node. The audit log keeps it.',
+  summary: 'Delete an API key: revoke it and remove it from all lists',
+  description: 'When the response arrives, no node accepts the key. The audit log keeps its events.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 204 },
@@ -271,27 +272,29 @@ export const verifyApiKey = defineRoute({
   method: 'POST',
   path: '/api/v1/api-keys/verify',
   tag,
-  summary: 'Ask whether a key is good for a request',
+  summary: 'Verify a key for a request',
   description:
-    'For services that take API keys from their own callers. Always responds with 200; `valid` and `code` say the rest. ' +
+    'For services that accept API keys from their own callers. Always responds with 200; `valid` and `code` are the result. ' +
     'An accepted key is recorded as used before the response leaves, unless the deployment has ' +
-    '`ON_OUTAGE=allow` and its database is away. ' +
-    'With `api-keys:verify` keys of other organizations are `invalid_key`; a key with `deployment:verify`, which an ' +
-    'operator grants, verifies those of every organization.',
+    '`ON_OUTAGE=allow` and its database is unavailable. ' +
+    'With `api-keys:verify`, keys of other organizations are `invalid_key`. A key with `deployment:verify`, which an ' +
+    'operator grants, verifies keys of every organization.',
   policy: { scope: 'api-keys:verify', organization: 'each', reach: 'project' },
   body: z.strictObject({
     key: z.string().min(1).max(500).meta({
       description:
         'As the caller sent it: the secret, the public key and the secret as `pk_…:sk_…`, or the public key alone',
     }),
-    scopes: z.array(Scope).max(20).default([]).meta({ description: 'All of them are needed' }),
-    project_id: idOf('proj').optional().meta({ description: 'What the request is about; a key of another is refused' }),
+    scopes: z.array(Scope).max(20).default([]).meta({ description: 'The key needs all of them' }),
+    project_id: idOf('proj')
+      .optional()
+      .meta({ description: 'The project of the request. A key of another project is denied' }),
     cost: z
       .int()
       .min(0)
       .max(1_000_000)
       .default(1)
-      .meta({ description: 'What the request takes from each rate limit of the key, and in credits' }),
+      .meta({ description: 'What the request takes from each rate limit of the key, and from the credits' }),
     request: z
       .strictObject({
         method: z.string().max(20).optional(),
@@ -303,14 +306,18 @@ export const verifyApiKey = defineRoute({
           .optional()
           .meta({
             description:
-              'The address of the client, as a proxy writes it, with a port or without. What is no single address, such ' +
-              'as `unknown`, counts as not known: it is recorded as null, and a key with `allowed_ips` is refused',
+              'The address of the client, as a proxy writes it, with or without a port. Any other text, such as ' +
+              '`unknown`, is recorded as null, and a key with `allowed_ips` is then denied',
           }),
-        origin: z.string().max(500).optional().meta({ description: 'Its Origin header: a public key alone needs it' }),
+        origin: z
+          .string()
+          .max(500)
+          .optional()
+          .meta({ description: 'The Origin header of the request. A public key without the secret needs it' }),
         user_agent: z.string().max(500).optional(),
       })
       .default({})
-      .meta({ description: 'The request that the key came with, as the audit log shall show it' }),
+      .meta({ description: 'The request that had the key, as the audit log should show it' }),
   }),
   success: { status: 200, body: Verification },
   problems: ['audit_unavailable'],
@@ -320,7 +327,7 @@ export const whoami = defineRoute({
   method: 'GET',
   path: '/api/v1/whoami',
   tag: 'Authentication',
-  summary: "What the caller's credential is",
+  summary: "Describe the caller's credential",
   policy: 'authenticated',
   success: {
     status: 200,

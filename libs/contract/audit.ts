@@ -9,7 +9,7 @@ import { defineRoute } from './route.js';
 
 export const AuditEvent = z
   .strictObject({
-    leaf_index: z.int().min(0).meta({ description: "Its place in the organization's log, without gaps, from 0" }),
+    leaf_index: z.int().min(0).meta({ description: 'The position in the audit log, from 0 without gaps' }),
     event: EventEnvelope.meta({ id: 'AuditedEvent', description: 'The domain event, a CloudEvents 1.0 object' }),
   })
   .meta({ id: 'AuditEvent' });
@@ -32,26 +32,25 @@ const filters = {
   )
     .optional()
     .meta({
-      description: 'Up to 20 types, or prefixes with `.*`, with commas between them',
+      description: 'Up to 20 types, or prefixes with `.*`, separated by commas',
       examples: ['api_key.used', 'api_key.*,member.removed'],
     }),
-  key_id: idOf('key').optional().meta({ description: 'What happened to this key' }),
-  actor_id: searchedText(MAX_SEARCHED_ID).optional().meta({ description: 'What this user or key did' }),
+  key_id: idOf('key').optional().meta({ description: 'Only events about this key' }),
+  actor_id: searchedText(MAX_SEARCHED_ID).optional().meta({ description: 'Only actions of this user or key' }),
   subject: searchedText(MAX_SEARCHED_ID)
     .optional()
-    .meta({ description: 'What happened to it: a user, a key, a project, an invitation …' }),
+    .meta({ description: 'Only events about this user, key, project, invitation …' }),
   outcome: commaSeparated(VerificationCode)
     .optional()
     .meta({
-      description: 'Uses are `valid`; refused uses have the code of the denial. Several have commas between them',
+      description: '`valid` for uses, or the code of a denial. Several are separated by commas',
       examples: ['revoked,expired'],
     }),
   ip: Network.optional().meta({
-    description:
-      'From this address, or from within this network. Summaries of denials have no address and are not found',
+    description: 'Only requests from this address or network. Summaries of denials have no address and are not found',
   }),
   path: searchedText(2000).optional().meta({
-    description: 'How the path of the used endpoint begins. Summaries of denials have no path and are not found',
+    description: 'The beginning of the path of the endpoint. Summaries of denials have no path and are not found',
   }),
 };
 
@@ -61,8 +60,8 @@ const times = {
 };
 
 const whose =
-  'Of one organization: the one that is named, else the personal one of the user or the one of the key. A key that is ' +
-  'limited to a project sees what happened in that project.';
+  'Covers one organization: `organization_id`, or else the personal organization of the user or the one of the key. ' +
+  'A key that is limited to a project sees the events of that project.';
 
 export const listAuditEvents = defineRoute({
   method: 'GET',
@@ -70,8 +69,8 @@ export const listAuditEvents = defineRoute({
   tag: 'Audit',
   summary: "Read an organization's audit log",
   description:
-    `${whose} Newest first unless \`order=asc\`. An event shows up within a moment of its response; it was stored before ` +
-    'the response left. What is written between two pages neither repeats nor hides an event.',
+    `${whose} Newest first unless \`order=asc\`. An event is stored before its response is sent, and appears here within a moment. ` +
+    'New events between two pages neither repeat nor hide an event.',
   policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject({
     ...filters,
@@ -95,9 +94,9 @@ export const exportAuditEvents = defineRoute({
   tag: 'Audit',
   summary: "Download an organization's audit log",
   description:
-    `${whose} Everything that the log held when the call came, oldest first. \`jsonl\`: a line of \`{leaf_index, ` +
-    'event}` for each, with the very text of the event. `csv`: RFC 4180 with a header; a cell that a spreadsheet would ' +
-    "take for a formula begins with `'`. An export that cannot be completed is cut off, never ended as if it were whole.",
+    `${whose} All events at the time of the request, oldest first. \`jsonl\`: one line of \`{leaf_index, ` +
+    'event}` for each, with the exact text of the event. `csv`: RFC 4180 with a header; a cell that a spreadsheet would ' +
+    "take for a formula begins with `'`. If an export fails, the connection is cut, so a partial export never looks complete.",
   policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject({ ...filters, ...times, format: z.enum(['jsonl', 'csv']).default('jsonl') }),
   success: { status: 200, stream: Object.values(exportFormats) },
@@ -111,9 +110,9 @@ export const tailAuditEvents = defineRoute({
   summary: "Follow an organization's audit log as it grows",
   description:
     `${whose} Server-sent events: each is named \`audit\`, its id is its leaf index, and its data is \`{leaf_index, ` +
-    'event}`. Begins with what comes from now on, or after the event that `Last-Event-ID` names. An id without data ' +
-    'tells how far the log has been looked through. The stream ends within 15 seconds when the credential does; a ' +
-    'reader that is too slow is cut off, and resumes.',
+    'event}`. Starts with new events, or after the event that `Last-Event-ID` names. An id without data says ' +
+    'how far the audit log has been searched. The stream ends within 15 seconds after the credential ends. A ' +
+    'reader that is too slow is disconnected, and can resume.',
   policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject(filters),
   headers: z.object({

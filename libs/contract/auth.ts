@@ -18,14 +18,14 @@ const Tokens = z
     refresh_token: z
       .string()
       .optional()
-      .meta({ description: 'Gives the next pair of tokens, once. Absent where the session keeps it in a cookie' }),
+      .meta({ description: 'Gives the next pair of tokens, once. Absent if the session keeps it in a cookie' }),
   })
   .meta({ id: 'Tokens' });
 
 const Session = z
   .strictObject({
     id: idOf('session'),
-    current: z.boolean().meta({ description: 'Whether it is the one that asks' }),
+    current: z.boolean().meta({ description: 'Whether it is the session of this request' }),
     ip: z.string().nullable(),
     user_agent: z.string().nullable(),
     created_at: z.iso.datetime(),
@@ -39,8 +39,8 @@ export const register = defineRoute({
   tag,
   summary: 'Open an account with its personal organization',
   description:
-    'With `invitation_token` it also becomes what the invitation is to: a member of an organization, or an operator. ' +
-    'Where REGISTRATION is `invite` it is needed.',
+    'With `invitation_token`, the user also becomes a member of an organization, or an operator, as the invitation says. ' +
+    'The token is required if REGISTRATION is `invite`.',
   policy: 'public',
   body: z.strictObject({
     email,
@@ -59,8 +59,8 @@ export const login = defineRoute({
   summary: 'Sign in with email and password',
   policy: 'public',
   description:
-    'With `session: cookie` the refresh token is not in the response but in a cookie that no script can read and that ' +
-    'only this path gets: for pages of ours in a browser.',
+    'With `session: cookie`, the refresh token is in a cookie instead of the response. No script can read the cookie, and ' +
+    'browsers send it only to this path. It is for pages of Keyledger.',
   body: z.strictObject({
     email,
     password: z.string().min(1).max(PASSWORD_MAX),
@@ -74,11 +74,11 @@ export const refresh = defineRoute({
   method: 'POST',
   path: '/api/v1/auth/refresh',
   tag,
-  summary: 'Trade a refresh token for the next pair of tokens',
+  summary: 'Exchange a refresh token for the next pair of tokens',
   description:
     'A refresh token works once. The same one within 10 seconds gives the same successor, so that two tabs may refresh ' +
-    'at once; later it ends the whole session, because somebody else may have it. Without `refresh_token` the cookie of ' +
-    'the session counts, if the request comes from our own pages.',
+    'at once. Later it ends the whole session, because it may be stolen. Without `refresh_token`, the cookie of ' +
+    'the session is used, if the request comes from a page of Keyledger.',
   policy: 'public',
   body: z.strictObject({ refresh_token: z.string().min(1).max(200).optional() }),
   success: { status: 200, body: Tokens },
@@ -99,7 +99,7 @@ export const changePassword = defineRoute({
   path: '/api/v1/auth/password',
   tag,
   summary: 'Change the password',
-  description: 'Every other session of the account ends with it.',
+  description: 'This ends every other session of the account.',
   policy: 'user',
   body: z.strictObject({ current_password: z.string().min(1).max(PASSWORD_MAX), new_password: newPassword }),
   success: { status: 204 },
@@ -110,8 +110,8 @@ export const resetPassword = defineRoute({
   method: 'POST',
   path: '/api/v1/auth/password/reset',
   tag,
-  summary: 'Set another password with a one-time link of an operator',
-  description: 'Every session of the account ends with it.',
+  summary: 'Set a new password with a one-time link from an operator',
+  description: 'This ends every session of the account.',
   policy: 'public',
   body: z.strictObject({ token: z.string().min(1).max(200), new_password: newPassword }),
   success: { status: 204 },
@@ -122,7 +122,7 @@ export const listSessions = defineRoute({
   method: 'GET',
   path: '/api/v1/auth/sessions',
   tag,
-  summary: 'List the sessions of the account that are alive',
+  summary: 'List the active sessions of the account',
   policy: 'user',
   success: { status: 200, body: z.strictObject({ data: z.array(Session), total: z.int() }) },
 });

@@ -13,7 +13,10 @@ const Balance = z
       .boolean()
       .meta({ description: 'Whether uses are charged; an organization without a balance has no limit' }),
     balance: z.int().nullable(),
-    low_below: z.int().nullable().meta({ description: 'Falling below it is told of by a credits.low event' }),
+    low_below: z
+      .int()
+      .nullable()
+      .meta({ description: 'When the balance falls below it, a credits.low event is recorded' }),
   })
   .meta({ id: 'Balance' });
 
@@ -23,7 +26,7 @@ const CreditGrant = z
     amount: z.int(),
     balance_after: z.int(),
     reason: z.string().nullable(),
-    granted_by: idOf('user').nullable().meta({ description: 'Null for what an organization begins with' }),
+    granted_by: idOf('user').nullable().meta({ description: 'Null for the initial credits of an organization' }),
     created_at: z.iso.datetime(),
   })
   .meta({ id: 'CreditGrant' });
@@ -46,7 +49,7 @@ export const listGrants = defineRoute({
   method: 'GET',
   path: '/api/v1/organizations/:id/credits/grants',
   tag,
-  summary: 'List what was added to the balance, the newest first',
+  summary: 'List the grants of credits, newest first',
   policy: { scope: 'usage:read', organization: 'path', reach: 'organization' },
   params,
   query: z.strictObject(pageQuery),
@@ -61,9 +64,9 @@ export const grantCredits = defineRoute({
   method: 'POST',
   path: '/api/v1/deployment/organizations/:id/credits',
   tag,
-  summary: 'Add to the balance of an organization',
+  summary: 'Grant credits to an organization',
   description:
-    'The first grant makes the organization metered: from its response on, uses are charged and end with the balance.',
+    'The first grant makes the organization metered: from then on, uses are charged, and denied when the balance is used up.',
   policy: 'operator',
   params,
   headers: idempotencyKey,
@@ -81,7 +84,7 @@ export const removeBalance = defineRoute({
   method: 'DELETE',
   path: '/api/v1/deployment/organizations/:id/credits',
   tag,
-  summary: 'Set the balance of an organization aside: its uses are no longer charged',
+  summary: 'Remove the balance of an organization: its uses are no longer charged',
   policy: 'operator',
   params,
   success: { status: 204 },

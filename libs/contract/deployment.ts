@@ -31,7 +31,7 @@ export const listAllOrganizations = defineRoute({
   policy: 'operator',
   query: z.strictObject({
     status: z.enum(['active', 'suspended']).optional(),
-    search: searchText.optional().meta({ description: 'In the name, or the whole id' }),
+    search: searchText.optional().meta({ description: 'Part of the name, or the whole id' }),
     ...pageQuery,
   }),
   success: {
@@ -45,7 +45,7 @@ export const suspendOrganization = defineRoute({
   path: '/api/v1/deployment/organizations/:id/suspend',
   tag,
   summary: 'Suspend an organization',
-  description: 'When the response arrives none of its keys works on any node. Its members keep their access.',
+  description: 'When the response arrives, no node accepts its keys. Its members keep their access.',
   policy: 'operator',
   params,
   body: z.strictObject({
@@ -55,7 +55,7 @@ export const suspendOrganization = defineRoute({
       .min(1)
       .max(500)
       .optional()
-      .meta({ description: 'Stands in the audit log of the organization' }),
+      .meta({ description: 'Recorded in the audit log of the organization' }),
   }),
   success: { status: 200, body: Organization },
   problems: ['not_found'],
@@ -65,7 +65,7 @@ export const resumeOrganization = defineRoute({
   method: 'POST',
   path: '/api/v1/deployment/organizations/:id/resume',
   tag,
-  summary: 'Let the keys of a suspended organization work again',
+  summary: 'Resume a suspended organization',
   policy: 'operator',
   params,
   success: { status: 200, body: Organization },
@@ -76,11 +76,11 @@ export const setScopeCeiling = defineRoute({
   method: 'PATCH',
   path: '/api/v1/deployment/organizations/:id',
   tag,
-  summary: 'Limit what the keys of an organization reach',
+  summary: 'Set the scope ceiling of an organization',
   description:
-    'When the response arrives its keys reach what both their own scopes and the ceiling cover, and no key can be given ' +
-    'more. The keys themselves stay as they are; without a ceiling they reach again what they did. What members may do ' +
-    'by their roles is not limited.',
+    'When the response arrives, its keys have only the scopes that both they and the ceiling cover, and no key can be ' +
+    'given more. The keys themselves do not change: without a ceiling, they have their own scopes again. The ceiling ' +
+    'does not limit the roles of members.',
   policy: 'operator',
   params,
   body: z.strictObject({ scope_ceiling: z.array(Scope).max(100).nullable() }),
@@ -101,7 +101,7 @@ export const inviteOperator = defineRoute({
   method: 'POST',
   path: '/api/v1/deployment/operators/invitations',
   tag,
-  summary: 'Invite an operator by a one-time link',
+  summary: 'Invite an operator with a one-time link',
   description: 'The link lasts a day and works once, whatever REGISTRATION says.',
   policy: 'operator',
   headers: idempotencyKey,
@@ -114,8 +114,8 @@ export const removeOperator = defineRoute({
   method: 'DELETE',
   path: '/api/v1/deployment/operators/:id',
   tag,
-  summary: 'Make an operator an ordinary user again',
-  description: 'The last operator stays one.',
+  summary: 'Remove an operator, who stays a user',
+  description: 'The last operator cannot be removed.',
   policy: 'operator',
   params: z.strictObject({ id: idOf('user') }),
   success: { status: 204 },
@@ -126,10 +126,10 @@ export const createPasswordReset = defineRoute({
   method: 'POST',
   path: '/api/v1/deployment/password-resets',
   tag,
-  summary: 'Make a one-time link with which the owner of an account sets another password',
+  summary: 'Create a one-time link with which the owner of an account sets a new password',
   description:
-    'The link lasts an hour and works once; the one before it no longer does. Make sure that you hand it to the owner: ' +
-    'whoever has it has the account. It stands in the audit log of the account.',
+    'The link lasts an hour and works once. An earlier link stops working. Send it only to the owner: anyone with the ' +
+    'link can take over the account. The link is recorded in the audit log of the account.',
   policy: 'operator',
   body: z.strictObject({ email }),
   success: { status: 201, body: z.strictObject({ ...oneTimeLink, expires_at: z.iso.datetime() }) },
@@ -140,8 +140,8 @@ export const listServiceKeys = defineRoute({
   method: 'GET',
   path: '/api/v1/deployment/service-keys',
   tag,
-  summary: 'List the keys that verify keys of every organization',
-  description: 'Those of every organization that are active or disabled.',
+  summary: 'List the keys that can verify keys of every organization',
+  description: 'Lists the active and disabled ones of every organization.',
   policy: 'operator',
   success: { status: 200, body: z.strictObject({ data: z.array(ApiKey), total: z.int() }) },
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 const MESSAGE =
-  'must be a host such as app.example.com, or *.example.com for every one below it, without scheme, port or path';
+  'must be a host such as app.example.com, or *.example.com for all its subdomains, without scheme, port or path';
 
 /** Letters, digits and hyphens (RFC 1123, section 2.1), and the underscore, which some hosts have nevertheless. */
 const LABELS = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;

@@ -10,8 +10,8 @@ export const idempotencyKey = z.object({
     .optional()
     .meta({
       description:
-        'Any text of yours that is new for each call. For a day the same call with the same key gets the first response ' +
-        'again, without its secrets and with `Idempotent-Replayed: true`',
+        'A text that is new for each request, such as a UUID. For a day, the same request with the same key gets the ' +
+        'first response again, without its secrets and with `Idempotent-Replayed: true`',
     }),
 });
 

@@ -29,7 +29,7 @@ export const nextCursor = z
 export const previousCursor = z
   .string()
   .nullable()
-  .meta({ description: 'Pass it as `cursor` for the page before; null where nothing comes before' });
+  .meta({ description: 'Pass it as `cursor` for the page before; null on the first one' });
 
 const MOST_VALUES = 20;
 

@@ -41,7 +41,7 @@ export const updateMember = defineRoute({
   path: '/api/v1/organizations/:id/members/:user_id',
   tag,
   summary: 'Change the role of a member',
-  description: 'Owners may change every role, admins those of everybody but owners. The last owner stays one.',
+  description: 'Owners may change every role, admins every role except that of owners. The last owner stays an owner.',
   policy: { scope: 'organizations:write', organization: 'path', reach: 'organization', usersOnly: true },
   params: memberParams,
   body: z.strictObject({ role: Role }),
@@ -55,8 +55,8 @@ export const removeMember = defineRoute({
   tag,
   summary: 'Remove a member, or leave',
   description:
-    'The organization keeps the keys that the member made, unless `revoke_keys=true` revokes them, and those that were ' +
-    'made with them, in the same step. Everybody may leave but the last owner.',
+    'The organization keeps the keys that the member created. `revoke_keys=true` revokes them, and the keys created ' +
+    'with them, in the same step. Every member except the last owner may leave.',
   policy: { scope: 'organizations:read', organization: 'path', reach: 'organization', usersOnly: true },
   params: memberParams,
   query: z.strictObject({ revoke_keys: flag }),
@@ -69,12 +69,12 @@ export const removeMember = defineRoute({
 
 const invitationFields = {
   id: idOf('inv'),
-  organization_id: idOf('org').nullable().meta({ description: "Null for an invitation to the deployment's own staff" }),
+  organization_id: idOf('org').nullable().meta({ description: 'Null for the invitation of an operator' }),
   role: Role.nullable(),
   email: z
     .string()
     .nullable()
-    .meta({ description: 'Whose account alone may accept it; null for whoever has the link' }),
+    .meta({ description: 'Only the account with this email may accept it; null if anyone with the link may' }),
   created_by: idOf('user').nullable(),
   created_at: z.iso.datetime(),
   expires_at: z.iso.datetime(),
@@ -84,8 +84,8 @@ export const Invitation = z.strictObject(invitationFields).meta({ id: 'Invitatio
 
 /** A one-time link. The token is in its fragment, which browsers do not send and servers do not log. */
 export const oneTimeLink = {
-  url: z.url().meta({ description: 'The one-time link to hand on. It appears in this response only' }),
-  token: z.string().meta({ description: 'What the link carries, for calls without a browser' }),
+  url: z.url().meta({ description: 'The one-time link to send. It appears in this response only' }),
+  token: z.string().meta({ description: 'The token in the link, for requests without a browser' }),
 };
 
 export const InvitationWithLink = z
@@ -96,8 +96,8 @@ export const createInvitation = defineRoute({
   method: 'POST',
   path: '/api/v1/organizations/:id/invitations',
   tag,
-  summary: 'Invite somebody into an organization by a one-time link',
-  description: 'The link lasts 7 days and works once. Nothing is sent: hand it on. Only owners may invite owners.',
+  summary: 'Invite a member with a one-time link',
+  description: 'The link lasts 7 days and works once. Keyledger sends no email. Only owners may invite owners.',
   policy: { scope: 'organizations:write', organization: 'path', reach: 'organization', usersOnly: true },
   params,
   headers: idempotencyKey,
@@ -111,7 +111,7 @@ export const listInvitations = defineRoute({
   method: 'GET',
   path: '/api/v1/organizations/:id/invitations',
   tag,
-  summary: 'List the invitations that are open',
+  summary: 'List the open invitations',
   policy: { scope: 'organizations:write', organization: 'path', reach: 'organization', usersOnly: true },
   params,
   query: z.strictObject(pageQuery),
@@ -139,8 +139,8 @@ export const describeInvitation = defineRoute({
   method: 'POST',
   path: '/api/v1/invitations/describe',
   tag,
-  summary: 'What an invitation is to',
-  description: 'For the page that its link leads to. The token comes in the body, where no log has it.',
+  summary: 'Read an invitation',
+  description: 'For the page of the invitation link. The token is in the body, so that no log records it.',
   policy: 'public',
   body: z.strictObject({ token }),
   success: {
@@ -150,7 +150,7 @@ export const describeInvitation = defineRoute({
         organization: z
           .strictObject({ id: idOf('org'), name: z.string() })
           .nullable()
-          .meta({ description: "Null for the deployment's own staff" }),
+          .meta({ description: 'Null for the invitation of an operator' }),
         role: Role.nullable(),
         email: z.string().nullable(),
         expires_at: z.iso.datetime(),
@@ -166,8 +166,8 @@ export const acceptInvitation = defineRoute({
   tag,
   summary: 'Accept an invitation with the account that is signed in',
   description:
-    'Whoever has no account yet registers with `invitation_token` instead. A member gets the role if it is a higher one; ' +
-    'else nothing changes, the link stays open, and the response tells the role that they have.',
+    'A user without an account registers with `invitation_token` instead. A member gets the role if it is higher. ' +
+    'Otherwise nothing changes, the link stays open, and the response has the current role.',
   policy: 'user',
   body: z.strictObject({ token }),
   success: {

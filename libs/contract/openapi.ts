@@ -90,7 +90,7 @@ function policySentence(route: Route): string {
   if (route.policy === 'public') return '';
   if (route.policy === 'user') return 'Needs the access token of a user.';
   if (route.policy === 'operator') return 'Needs the access token of an operator.';
-  if (route.policy === 'authenticated') return 'Takes any credential.';
+  if (route.policy === 'authenticated') return 'Accepts any credential.';
   const { scope, usersOnly } = route.policy;
   return usersOnly
     ? `Needs the access token of a user whose role has the scope \`${scope}\`.`

@@ -20,13 +20,13 @@ export const Organization = z
   .strictObject({
     id: idOf('org'),
     name: z.string(),
-    personal: z.boolean().meta({ description: 'Whether it came with an account; it has no other members then' }),
+    personal: z.boolean().meta({ description: 'Whether it is a personal organization, which has one member' }),
     role: Role.nullable().meta({ description: "The caller's role; null for an API key and for an operator" }),
     status: z.enum(['active', 'suspended']).meta({ description: 'The keys of a suspended organization do not work' }),
     scope_ceiling: z
       .array(Scope)
       .nullable()
-      .meta({ description: 'What its keys reach at the most, set by an operator; null for no limit' }),
+      .meta({ description: 'The scopes that its keys can have at most. An operator sets them; null for no limit' }),
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })
@@ -40,7 +40,7 @@ export const createOrganization = defineRoute({
   path: '/api/v1/organizations',
   tag,
   summary: 'Create an organization',
-  description: 'Whoever creates it is its owner.',
+  description: 'The caller becomes its owner.',
   policy: 'user',
   headers: idempotencyKey,
   body: z.strictObject({ name }),

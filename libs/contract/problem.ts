@@ -8,7 +8,7 @@ export const problems = {
   invalid_request: {
     status: 400,
     title: 'The request is not valid',
-    advice: 'Each entry of `errors` names a place in the request, what is wrong there, and what would be right.',
+    advice: 'Each entry of `errors` names a place in the request, what is wrong there, and what is allowed.',
   },
   multiple_credentials: {
     status: 400,
@@ -23,7 +23,7 @@ export const problems = {
   invalid_token: {
     status: 401,
     title: 'The access token is not valid',
-    advice: 'Access tokens last ten minutes: get another from /api/v1/auth/refresh, or sign in again.',
+    advice: 'Access tokens last ten minutes: get a new one from /api/v1/auth/refresh, or sign in again.',
   },
   invalid_credentials: {
     status: 401,
@@ -40,13 +40,17 @@ export const problems = {
     title: 'The API key is not valid',
     advice: 'Check that the whole key was copied, and that it belongs to this deployment.',
   },
-  revoked: { status: 401, title: 'The API key is revoked', advice: 'Create another key; a revoked one stays dead.' },
+  revoked: {
+    status: 401,
+    title: 'The API key is revoked',
+    advice: 'Create another key. A revoked key never works again.',
+  },
   disabled: { status: 401, title: 'The API key is disabled', advice: 'Enable the key again, or use another.' },
   expired: { status: 401, title: 'The API key has expired', advice: 'Create another key.' },
   insufficient_scope: {
     status: 403,
-    title: 'The credential does not reach this far',
-    advice: 'The scope named in WWW-Authenticate is needed; use a credential that has it.',
+    title: 'The credential lacks a required scope',
+    advice: 'Use a credential that has the scope named in WWW-Authenticate.',
   },
   user_required: {
     status: 403,
@@ -56,12 +60,12 @@ export const problems = {
   operator_required: {
     status: 403,
     title: 'Only an operator of this deployment may do this',
-    advice: 'Sign in as an operator; the people who run this deployment say who is one.',
+    advice: 'Sign in as an operator, or ask the people who run this deployment.',
   },
   organization_suspended: {
     status: 403,
     title: 'The organization of this key is suspended',
-    advice: 'Its keys work again once the people who run this deployment resume it: ask them.',
+    advice: 'Ask the people who run this deployment. The keys work again when an operator resumes the organization.',
   },
   ip_not_allowed: {
     status: 403,
@@ -71,27 +75,29 @@ export const problems = {
   origin_not_allowed: {
     status: 403,
     title: 'The public key may not be used from this page',
-    advice: "Alone it needs an Origin among the key's allowed_domains; from a server, send the secret as well.",
+    advice:
+      "Without the secret, it needs an Origin among the key's allowed_domains. From a server, send the secret as well.",
   },
   wrong_project: {
     status: 403,
     title: 'The key does not reach this project',
-    advice: 'Use a key of the project, or one of the organization that is limited to none.',
+    advice: 'Use a key of the project, or a key that is not limited to a project.',
   },
   beyond_authority: {
     status: 403,
-    title: 'A key cannot be stronger than the one who makes it',
-    advice: 'Leave out what your own credential does not have, or use a stronger credential.',
+    title: 'The request exceeds the authority of the credential',
+    advice: 'Request only what your credential may grant, or use a credential with more authority.',
   },
   cross_site_request: {
     status: 403,
     title: 'The cookie came from a page of another site',
-    advice: 'Cookies count only with JSON from pages of PUBLIC_URL; anybody else sends the refresh token in the body.',
+    advice:
+      'The cookie is accepted only with JSON from pages of PUBLIC_URL. Other clients send the refresh token in the body.',
   },
   unknown_gateway: {
     status: 403,
-    title: 'The gateway is not known',
-    advice: 'Name its address in TRUST_PROXY: what it says of a request counts only then.',
+    title: 'The gateway is unknown',
+    advice: 'Add its address to TRUST_PROXY. The API trusts the headers of a gateway only then.',
   },
   registration_closed: {
     status: 403,
@@ -101,40 +107,39 @@ export const problems = {
   invalid_link: {
     status: 403,
     title: 'The one-time link is not valid',
-    advice:
-      'It was used or withdrawn, has expired, or is for another account: ask whoever gave it to you for a new one.',
+    advice: 'It was used or withdrawn, has expired, or is for another account. Ask the sender for a new one.',
   },
   insufficient_credits: {
     status: 402,
-    title: 'The organization has not enough credits',
-    advice: 'Ask the people who run this deployment for more; the key works again as soon as there are some.',
+    title: 'The organization does not have enough credits',
+    advice: 'Ask the people who run this deployment for more. The key works again when credits are granted.',
   },
   not_found: {
     status: 404,
-    title: 'Nothing is there',
-    advice: 'Check the path and the id. What belongs to somebody else is answered in the same way.',
+    title: 'Not found',
+    advice: 'Check the path and the id. The response is the same if the object belongs to another organization.',
   },
-  email_taken: { status: 409, title: 'This email has an account', advice: 'Sign in with it.' },
+  email_taken: { status: 409, title: 'An account with this email exists', advice: 'Sign in with it.' },
   conflict: {
     status: 409,
-    title: 'The present state does not allow this',
-    advice: 'Read the object again; `detail` says what stands in the way.',
+    title: 'The current state does not allow this',
+    advice: 'Read the object again. `detail` says what prevents the request.',
   },
   limit_reached: {
     status: 409,
-    title: 'There are too many of these',
+    title: 'A limit is reached',
     advice:
-      '`detail` names the limit and the way out: remove what is no longer needed, or ask the people who run this ' +
-      'deployment for more.',
+      '`detail` names the limit. Remove what you no longer need, or ask the people who run this deployment ' +
+      'for a higher limit.',
   },
   idempotency_in_flight: {
     status: 409,
-    title: 'The first call with this Idempotency-Key has not ended yet',
-    advice: 'Try again in a moment: once it has ended, its response is repeated.',
+    title: 'The first request with this Idempotency-Key has not ended yet',
+    advice: 'Try again in a moment. When it has ended, its response is repeated.',
   },
   precondition_failed: {
     status: 412,
-    title: 'It has changed meanwhile',
+    title: 'The object has changed',
     advice: 'Read it again, look at what changed, and send If-Match with the new ETag.',
   },
   request_timeout: {
@@ -155,8 +160,8 @@ export const problems = {
   },
   idempotency_key_reused: {
     status: 422,
-    title: 'This Idempotency-Key came with another request',
-    advice: 'Repeat the very request, or take a new key for a new one.',
+    title: 'This Idempotency-Key was used with another request',
+    advice: 'Repeat the same request, or use a new Idempotency-Key for a new request.',
   },
   too_many_attempts: {
     status: 429,
@@ -171,12 +176,12 @@ export const problems = {
   internal_error: {
     status: 500,
     title: 'Something went wrong on our side',
-    advice: 'Try again. If it stays, tell the people who run this deployment the request_id.',
+    advice: 'Try again. If the error persists, send the request_id to the people who run this deployment.',
   },
   database_unavailable: {
     status: 503,
-    title: 'The database is away',
-    advice: 'Try again after Retry-After. A change that was under way may have been made: look before you repeat it.',
+    title: 'The database is unavailable',
+    advice: 'Try again after Retry-After. A running change may have been made: check before you repeat it.',
   },
   overloaded: {
     status: 503,
@@ -186,7 +191,7 @@ export const problems = {
   audit_unavailable: {
     status: 503,
     title: 'The request could not be recorded',
-    advice: 'Nothing is answered that is not recorded. Try again after Retry-After.',
+    advice: 'Requests are accepted only if they can be recorded. Try again after Retry-After.',
   },
 } as const satisfies Record<string, { status: number; title: string; advice: string }>;
 
@@ -194,8 +199,8 @@ export type ProblemCode = keyof typeof problems;
 
 export const FieldError = z
   .strictObject({
-    location: z.string().meta({ description: 'Where it is, such as body.scopes[0] or query.limit' }),
-    message: z.string().meta({ description: 'What is wrong and what would be right' }),
+    location: z.string().meta({ description: 'The place in the request, such as body.scopes[0] or query.limit' }),
+    message: z.string().meta({ description: 'What is wrong and what is allowed' }),
   })
   .meta({ id: 'FieldError' });
 export type FieldError = z.infer<typeof FieldError>;

@@ -28,7 +28,8 @@ export const createProject = defineRoute({
   path: '/api/v1/projects',
   tag,
   summary: 'Create a project',
-  description: 'Without `organization_id` in the personal organization of the user, or in the organization of the key.',
+  description:
+    'Without `organization_id`, it belongs to the personal organization of the user, or to the organization of the key.',
   policy: { scope: 'organizations:write', organization: 'body', reach: 'organization' },
   headers: idempotencyKey,
   body: z.strictObject({ name, description: description.optional(), organization_id: idOf('org').optional() }),
@@ -46,11 +47,11 @@ export const listProjects = defineRoute({
   tag,
   summary: 'List projects',
   description:
-    'Of every organization that the caller may read, or of the one that is named. A key of a project sees that one.',
+    'Covers every organization that the caller may read, or `organization_id` only. A key of a project sees that project.',
   policy: { scope: 'organizations:read', organization: 'each', reach: 'project' },
   query: z.strictObject({
     organization_id: idOf('org').optional(),
-    search: searchText.optional().meta({ description: 'In the name or the description, or the whole id' }),
+    search: searchText.optional().meta({ description: 'Part of the name or the description, or the whole id' }),
     ...pageQuery,
   }),
   success: { status: 200, body: z.strictObject({ data: z.array(Project), total: z.int(), next_cursor: nextCursor }) },
@@ -87,13 +88,13 @@ export const deleteProject = defineRoute({
   tag,
   summary: 'Delete a project',
   description:
-    'Its keys can live nowhere else, so a project whose keys still work is only deleted with `api_keys=revoke`, which ' +
-    'revokes them in the same step. They stay in the lists, as `revoked`, and the audit log keeps everything.',
+    'Keys cannot move to another project. If the project has keys that are not revoked, `api_keys=revoke` is required, and ' +
+    'revokes them in the same step. They stay in the lists as `revoked`, and the audit log keeps all events.',
   policy: { scope: 'organizations:write', organization: 'project', reach: 'project' },
   params,
   query: z.strictObject({
     api_keys: z.enum(['refuse', 'revoke']).default('refuse').meta({
-      description: 'What becomes of its keys that are not revoked: `refuse` deletes nothing while there are any',
+      description: 'What happens to its keys that are not revoked. `refuse`: nothing is deleted while there are any',
     }),
   }),
   success: {

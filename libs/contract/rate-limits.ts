@@ -20,18 +20,15 @@ export type RateLimit = z.infer<typeof RateLimit>;
 export const RateLimits = z
   .array(RateLimit)
   .max(MAX_RATE_LIMITS)
-  .refine(
-    (limits) => new Set(limits.map(({ name }) => name)).size === limits.length,
-    'must have a name of its own each',
-  )
-  .meta({ description: 'What the key may use in a time, all of them at once; none: as much as it likes' });
+  .refine((limits) => new Set(limits.map(({ name }) => name)).size === limits.length, 'must have different names')
+  .meta({ description: 'How much the key may use. All limits apply. If empty, the rate is not limited' });
 
 /** A limit's status after a verification. */
 export const RateLimitStatus = z
   .strictObject({
     ...RateLimit.shape,
     remaining: z.int(),
-    reset_seconds: z.int().meta({ description: 'Until more remains than now; 0 where all does' }),
+    reset_seconds: z.int().meta({ description: 'Seconds until more remains than now; 0 if everything remains' }),
   })
   .meta({ id: 'RateLimitStatus' });
 

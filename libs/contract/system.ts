@@ -5,7 +5,7 @@ export const live = defineRoute({
   method: 'GET',
   path: '/health/live',
   tag: 'Health',
-  summary: 'Whether the process runs',
+  summary: 'Check that the process runs',
   policy: 'public',
   success: { status: 200, body: z.strictObject({ status: z.literal('ok') }) },
 });
@@ -16,10 +16,10 @@ export const ready = defineRoute({
   method: 'GET',
   path: '/health/ready',
   tag: 'Health',
-  summary: 'Whether the process can do its work',
+  summary: 'Check that the process can do its work',
   description:
-    'Responds with 503 with the same body while the database is away, or 200 where the cache then responds about keys ' +
-    '(`ON_OUTAGE=allow`). What is `degraded` makes the audit log late and loses nothing, but for `durability` and `proxies`: their details say what is lost.',
+    'While the database is unavailable, responds with 503 and the same body, or with 200 if keys are then verified from ' +
+    'the cache (`ON_OUTAGE=allow`). A `degraded` check delays the audit log and loses nothing, except `durability` and `proxies`: their details say what is lost.',
   policy: 'public',
   success: {
     status: 200,
@@ -36,8 +36,8 @@ export const describeProblem = defineRoute({
   method: 'GET',
   path: '/problems/:code',
   tag: 'Problems',
-  summary: 'What a problem code means and how to get past it',
-  description: 'The `type` of every problem response leads here.',
+  summary: 'Explain a problem code',
+  description: 'The `type` of every problem response is the address of this explanation.',
   policy: 'public',
   params: z.strictObject({ code: z.string().min(1).max(100) }),
   success: {

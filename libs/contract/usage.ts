@@ -32,13 +32,13 @@ const Usage = z
             .nullable()
             .meta({
               description:
-                'By `group_by`: `valid` or the code of the denial, the endpoint, or the id of the key. Null when nothing ' +
-                'is grouped, and for all the keys that are not among the 100 with the most',
+                'By `group_by`: `valid` or the code of the denial, the endpoint, or the id of the key. Null without ' +
+                '`group_by`, and for all keys except the 100 with the most requests',
             }),
           ...counts,
         }),
       )
-      .meta({ description: 'By start, then by group. An interval in which nothing was counted is left out' }),
+      .meta({ description: 'Sorted by start, then by group. Intervals without requests are left out' }),
     totals: z.strictObject(counts),
   })
   .meta({ id: 'Usage' });
@@ -49,28 +49,28 @@ const query = {
     description: 'Counted from the beginning of its hour. By default seven days before `to`',
   }),
   to: Instant.optional().meta({
-    description: 'Counted to the end of its hour, unless it is the very beginning of one. By default now',
+    description: 'Counted to the end of its hour, unless it is the exact beginning of one. By default now',
   }),
   surface: UsageSurface.default('application').meta({
     description:
-      '`application`: the requests to your own API, which gateways and services had verified. `management`: the calls of ' +
-      'this API with the key. The two are never counted together',
+      '`application`: requests to your own API, which gateways and services verified. `management`: requests to this API ' +
+      'with the key. The two are never counted together',
   }),
   interval: UsageInterval.default('day').meta({
-    description: 'Hours and days of UTC. By day at most 366 days can be asked for, by hour 31',
+    description: 'Hours and days of UTC. At most 366 days by day, or 31 days by hour',
   }),
 };
 
 const description =
-  'Counted by the hour, by the time of the requests themselves; what happened a moment ago may be missing yet. An endpoint ' +
-  'is a method and a path in which ids are folded, as in `GET /orders/:id`. A hundred endpoints of a key are counted apart, ' +
-  'all others as `(other)`, and requests that name none as `(none)`.';
+  'Counted by the hour, at the time of the request. The latest requests may not be counted yet. An endpoint ' +
+  'is a method and a path in which ids are folded, as in `GET /orders/:id`. A hundred endpoints of a key are counted separately, ' +
+  'all others as `(other)`, and requests without an endpoint as `(none)`.';
 
 export const getApiKeyUsage = defineRoute({
   method: 'GET',
   path: '/api/v1/api-keys/:id/usage',
   tag,
-  summary: 'Read how an API key was used',
+  summary: 'Read the usage of an API key',
   description,
   policy: { scope: 'usage:read', organization: 'api_key', reach: 'project' },
   params: z.strictObject({ id: idOf('key') }),
@@ -83,10 +83,10 @@ export const getOrganizationUsage = defineRoute({
   method: 'GET',
   path: '/api/v1/organizations/:id/usage',
   tag,
-  summary: 'Read how the API keys of an organization were used',
+  summary: 'Read the usage of the API keys of an organization',
   description:
-    `${description} Of an organization the hundred endpoints or keys with the most requests are told apart. Keys that ` +
-    'were deleted count. A key of a project reads what was counted in that project.',
+    `${description} For an organization, the hundred endpoints or keys with the most requests are counted separately. ` +
+    'Deleted keys are included. A key of a project reads the usage of that project.',
   policy: { scope: 'usage:read', organization: 'path', reach: 'project' },
   params: z.strictObject({ id: idOf('org') }),
   query: z.strictObject({
@@ -95,7 +95,7 @@ export const getOrganizationUsage = defineRoute({
     project_id: idOf('proj').optional(),
     api_key_id: commaSeparated(idOf('key'), PAGE_MAX)
       .optional()
-      .meta({ description: 'Of these keys only, by their ids with commas between them; a hundred at most' }),
+      .meta({ description: 'Only these keys: up to a hundred ids, separated by commas' }),
   }),
   success: { status: 200, body: Usage },
   problems: ['not_found'],

@@ -43,17 +43,17 @@ export const Verification = z
         credential: CredentialKind,
         scopes: z
           .array(Scope)
-          .meta({ description: 'What the credential reaches, within the ceiling of the organization' }),
+          .meta({ description: 'The scopes of the credential, within the scope ceiling of the organization' }),
         status: ApiKeyStatus,
         expires_at: z.iso.datetime().nullable(),
       })
       .nullable()
-      .meta({ description: 'What is known of the key; null for `invalid_key`' }),
+      .meta({ description: 'The key; null for `invalid_key`' }),
     retry_after: z.int().optional().meta({ description: 'Seconds to wait, with `rate_limited`' }),
     rate_limits: z
       .array(RateLimitStatus)
       .optional()
-      .meta({ description: 'Where the key has some and the request was held against them' }),
+      .meta({ description: 'If the key has rate limits and the request was checked against them' }),
     request_id: z.string(),
   })
   .meta({ id: 'Verification' });

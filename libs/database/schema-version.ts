@@ -33,4 +33,4 @@ export async function appliedMigrations(client: pg.ClientBase): Promise<string[]
 
 export const FOREIGN_SCHEMA =
   'The database has the schema of another version of Keyledger, which this version cannot change: ' +
-  'use an empty one (another DATABASE_URL or DATA_DIR), or run the version that made it.';
+  'use an empty database (another DATABASE_URL or DATA_DIR), or run the version that created it.';

@@ -73,7 +73,7 @@ export class OperatorsService {
         const member = operators.find(({ id }) => id === userId);
         if (!member) throw noSuchOperator();
         if (operators.length === 1)
-          throw new DomainError('conflict', 'The last operator stays one; invite another first');
+          throw new DomainError('conflict', 'The last operator cannot be removed; invite another first');
         member.operatorSince = null;
         await this.invitations.withdrawAfterOperator(change, member, operatorActor(operator));
         await withdrawResets(em, { createdBy: userId }, this.clock.now());

@@ -210,7 +210,10 @@ function check(own: Rights | null, scope: BuiltInScope, reach: Permission['reach
   if (!own) throw noSuchOrganization();
   requireScope(own, scope);
   if (reach === 'organization' && own.projectId) {
-    throw new DomainError('wrong_project', 'The key is limited to a project, and this is about the whole organization');
+    throw new DomainError(
+      'wrong_project',
+      'The key is limited to a project, and the request is about the whole organization',
+    );
   }
   return own;
 }

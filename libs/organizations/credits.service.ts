@@ -66,7 +66,7 @@ export class CreditsService {
       async ({ em, record }, organization) => {
         const credit = await lock(em, organizationId);
         if (isMetered && !credit) {
-          throw new DomainError('conflict', 'The balance was set aside at this very moment; grant again');
+          throw new DomainError('conflict', 'The balance was removed at the same time; grant again');
         }
         const grant = await this.#add(em, organizationId, credit, { ...input, grantedBy: operator.userId });
         const { amount, balanceAfter, reason } = grant;

@@ -71,7 +71,7 @@ export class InvitationsService {
       const { personal } = await em.findOneOrFail(Organization, organizationId);
       if (personal) throw new DomainError('conflict', 'A personal organization has one member; create another one');
       if (email && (await this.#isMember(em, organizationId, email))) {
-        throw new DomainError('conflict', `${email} is a member already`);
+        throw new DomainError('conflict', `${email} is already a member`);
       }
       await this.limits.refuseAnotherInvitation(em, organizationId);
       const made = this.issue(em, { organizationId, role, email, days: MEMBER_DAYS }, caller.userId);

@@ -127,10 +127,10 @@ export class MembersService {
 }
 
 function refuseBeyond(own: Role, role: Role): void {
-  if (!mayAssign(own, role)) throw new DomainError('beyond_authority', 'Only owners may make, change or remove owners');
+  if (!mayAssign(own, role)) throw new DomainError('beyond_authority', 'Only owners may add, change or remove owners');
 }
 
 async function refuseLastOwner(em: EntityManager, organizationId: string): Promise<void> {
   if ((await em.count(Membership, { organizationId, role: 'owner' })) > 1) return;
-  throw new DomainError('conflict', 'An organization has at least one owner; make somebody else one first');
+  throw new DomainError('conflict', 'An organization needs at least one owner; make another member an owner first');
 }

@@ -69,7 +69,7 @@ export class OrganizationLimits {
     if ((await em.count(Membership, { userId })) < most) return;
     throw new DomainError(
       'limit_reached',
-      `You are a member of ${counted(most, 'organization')}, and cannot be one of more. Leave one; the people who run ` +
+      `You are a member of ${counted(most, 'organization')}, and cannot join more. Leave one; the people who run ` +
         'this deployment set the limit (MAX_ORGANIZATIONS_PER_USER).',
     );
   }

@@ -95,7 +95,7 @@ export class RegistrationService {
     if (isOperator || registration === 'open' || (registration === 'invite' && invitation)) return;
     throw new DomainError(
       'registration_closed',
-      registration === 'invite' ? 'Accounts are opened by invitation only' : undefined,
+      registration === 'invite' ? 'Registration needs an invitation' : undefined,
     );
   }
 }

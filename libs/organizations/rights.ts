@@ -61,7 +61,7 @@ export function beyond(own: Rights, wanted: Rights): string[] {
     ...(areWithin(wanted.allowedIps, own.allowedIps) ? [] : [`addresses outside ${own.allowedIps.join(', ')}`]),
     ...own.rateLimits
       .filter((limit) => !isKept(limit, wanted.rateLimits))
-      .map((limit) => `a rate beyond ${formatRateLimit(limit)}`),
+      .map((limit) => `a rate above ${formatRateLimit(limit)}`),
     ...(own.keysOf && managesKeys(wanted) && wanted.keysOf !== own.keysOf ? ["other people's keys"] : []),
   ];
 }

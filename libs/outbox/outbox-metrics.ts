@@ -12,12 +12,12 @@ export const outboxMetrics = {
   ),
   seconds: histogram(
     'keyledger_ingest_seconds',
-    'How long one transaction from the outbox into the audit log took',
+    'Duration of one transaction from the outbox into the audit log',
     [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10],
   ),
   lag: histogram(
     'keyledger_audit_lag_seconds',
-    'From an event until it was in the audit log, for the oldest of each transaction',
+    'Time from an event until it was in the audit log, for the oldest event of each transaction',
     [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 600],
   ),
   lastEvent: new Gauge({
@@ -31,14 +31,14 @@ const UNKNOWN = { batches: NaN, age: NaN };
 
 /** Gauges that query the database whenever the metrics are read. */
 export function measureOutbox(gauges: Gauges, pool: pg.Pool): void {
-  gauges.add('keyledger_outbox_rows', 'Batches of events that wait for a worker', [], async (set) => {
+  gauges.add('keyledger_outbox_rows', 'Batches of events that are waiting for a worker', [], async (set) => {
     set({}, (await unlessAway(outboxDepth(pool), UNKNOWN)).batches);
   });
   const age = 'How long the oldest batch of events has been waiting for a worker';
   gauges.add('keyledger_outbox_oldest_age_seconds', age, [], async (set) => {
     set({}, (await unlessAway(outboxDepth(pool), UNKNOWN)).age);
   });
-  const entries = 'Entries that could not be put into the audit log and wait for an operator';
+  const entries = 'Entries that could not be put into the audit log and need an operator';
   gauges.add('keyledger_quarantined_entries', entries, [], async (set) => {
     set({}, await unlessAway(quarantined(pool), NaN));
   });

@@ -74,7 +74,8 @@ export class OutboxNotifier implements OnApplicationShutdown {
       if (this.#failing) this.#logger.log('The queue responds again.');
       this.#failing = false;
     } catch (error) {
-      if (!this.#failing) this.#logger.warn(`The queue is away (${errorText(error)}); the worker's sweep takes over.`);
+      if (!this.#failing)
+        this.#logger.warn(`The queue is unavailable (${errorText(error)}): the worker's sweep takes over.`);
       this.#failing = true;
     }
   }

@@ -27,7 +27,7 @@ export class Argon2id {
 
   /** @param pool the pool's name in the metrics */
   constructor(pool: string, gauges: Gauges) {
-    const help = 'Argon2id runs under way and waiting for their turn';
+    const help = 'Argon2id runs that are running or waiting';
     gauges.add('keyledger_argon2id_runs', help, ['pool', 'state'], (set) => {
       set({ pool, state: 'running' }, this.#turns.running);
       set({ pool, state: 'waiting' }, this.#turns.waiting);

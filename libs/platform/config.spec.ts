@@ -140,13 +140,13 @@ describe('a variable whose name is wrong stops the start with one sentence that 
     ['OTEL_TRACE_SAMPLER', 'OTEL_TRACES_SAMPLER'],
   ])('%s', (name, meant) => {
     expect(() => readConfig({ ...good, [name]: '10.0.0.0/8' })).toThrow(
-      new ConfigError(`${name} is no setting, but looks like ${meant}: correct its name, or unset it.`),
+      new ConfigError(`${name} is not a setting, but looks like ${meant}: correct its name, or unset it.`),
     );
   });
 
   it('says so of a name that is like no other as well, and not of one that is empty', () => {
     expect(() => readConfig({ ...good, KEYLEDGER_QUUX_OF_SOMETHING: '1' })).toThrow(
-      new ConfigError('KEYLEDGER_QUUX_OF_SOMETHING is no setting: correct its name, or unset it.'),
+      new ConfigError('KEYLEDGER_QUUX_OF_SOMETHING is not a setting: correct its name, or unset it.'),
     );
     expect(() => readConfig({ ...good, KEYLEDGER_PORT: '3000' })).toThrow(ConfigError);
     expect(() => readConfig({ ...good, TRUSTED_PROXY: '' })).not.toThrow();

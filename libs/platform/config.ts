@@ -212,8 +212,8 @@ export function refuseMisspeltNames(env: Environment, isOurs: (name: string) => 
   const { name, meant } = misspelt;
   throw new ConfigError(
     meant
-      ? `${name} is no setting, but looks like ${meant}: correct its name, or unset it.`
-      : `${name} is no setting: correct its name, or unset it.`,
+      ? `${name} is not a setting, but looks like ${meant}: correct its name, or unset it.`
+      : `${name} is not a setting: correct its name, or unset it.`,
   );
 }
 

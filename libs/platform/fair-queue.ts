@@ -74,7 +74,7 @@ export class FairQueue {
     const { of, waiting, waitingPerFlow, beyondFlow = 'rate_limited' } = this.options;
     const flow = this.#flows.get(name) ?? { running: 0, waiting: [] };
     if (flow.waiting.length >= waitingPerFlow) {
-      throw new DomainError(beyondFlow, `Too many ${of} wait for each other already`, { retryAfter: 1 });
+      throw new DomainError(beyondFlow, `Too many ${of} are already waiting for each other`, { retryAfter: 1 });
     }
     const mayStart = this.#mayStart(flow) && flow.waiting.length === 0;
     if (!mayStart && this.#waiting >= waiting) {
@@ -92,7 +92,7 @@ export class FairQueue {
         flow.waiting.splice(flow.waiting.indexOf(one), 1);
         this.#waiting -= 1;
         this.#forgetIfIdle(name, flow);
-        reject(new DomainError('overloaded', `Too many ${of} came before this one`, { retryAfter: 1 }));
+        reject(new DomainError('overloaded', `Too many ${of} are ahead of this one`, { retryAfter: 1 }));
       };
       const one: Waiting = { start: resolve, deadline: setTimeout(giveUp, patienceMs) };
       flow.waiting.push(one);

@@ -31,7 +31,7 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
       throw new ConfigError(
         error.code === 'EADDRINUSE'
           ? `METRICS_PORT ${port} is taken by another process; stop it or set METRICS_PORT to a free one.`
-          : `METRICS_PORT ${port} cannot be listened on at METRICS_HOST ${host} (${error.code}).`,
+          : `METRICS_PORT ${port} cannot be used at METRICS_HOST ${host} (${error.code}).`,
       );
     });
   }

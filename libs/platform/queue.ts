@@ -13,7 +13,7 @@ export const QUEUE_SCHEMA = 'bullmq';
 
 const failures = new PlainCounter(
   'keyledger_queue_failures_total',
-  'Jobs that failed and go again (job), and errors of the connection to the queue (connection)',
+  'Jobs that failed and are retried (job), and errors of the connection to the queue (connection)',
   ['queue', 'kind'],
 );
 

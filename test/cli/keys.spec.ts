@@ -171,7 +171,10 @@ describe('keyledger keys disable, enable and revoke', () => {
     const { key } = await newKey('Pasted');
     for (const command of ['rotate', 'disable', 'enable', 'revoke']) {
       const { code, stderr } = await shell.run(['keys', command, key]);
-      expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringMatching(/^The id of an API key is required/) });
+      expect({ code, stderr }).toEqual({
+        code: 64,
+        stderr: expect.stringMatching(/^The id of an API key is required/),
+      });
       expect(stderr).not.toContain(key);
     }
     expect((await shell.run(['audit', 'list', '--key', key])).code).toBe(64);

@@ -156,7 +156,10 @@ describe('a sign-in', () => {
     const again = deployment.client().auth.refresh({ body: { refresh_token: refresh_token! } });
     await expect(again).rejects.toThrow('invalid_refresh_token');
     expect(await shell.run(['logout'])).toMatchObject({ code: 0, stderr: 'You are not signed in.\n' });
-    expect(await shell.run(['whoami'])).toMatchObject({ code: 77, stderr: expect.stringMatching(/^You are not signed/) });
+    expect(await shell.run(['whoami'])).toMatchObject({
+      code: 77,
+      stderr: expect.stringMatching(/^You are not signed/),
+    });
   });
 
   it.each([0o644, 0o640, 0o604])('in a file of mode %o is refused, with the way out', async (mode) => {

@@ -317,8 +317,8 @@ describe('its process', () => {
     [{ EXAMPLE_PORT: 'http' }, /^EXAMPLE_PORT must be .*\.\n$/],
     [{ EXAMPLE_PORT: '1e3' }, /^EXAMPLE_PORT must be .*\.\n$/],
     [{ EXAMPLE_PORT: ' 0' }, /^EXAMPLE_PORT must be .*\.\n$/],
-    [{ EXAMPLE_PROT: '3001' }, /^EXAMPLE_PROT is no setting .*\.\n$/],
-    [{ KEYLEDGER_URI: 'http://127.0.0.1:3000' }, /^KEYLEDGER_URI is no setting .*\.\n$/],
+    [{ EXAMPLE_PROT: '3001' }, /^EXAMPLE_PROT is not a setting .*\.\n$/],
+    [{ KEYLEDGER_URI: 'http://127.0.0.1:3000' }, /^KEYLEDGER_URI is not a setting .*\.\n$/],
     [{ KEYLEDGER_URL: 'keyledger' }, /^KEYLEDGER_URL must be .*\.\n$/],
   ])('refuses %j in one sentence that names the setting', async (env, sentence) => {
     const child = run({ KEYLEDGER_SERVICE_KEY: serviceKey.key, ...env });
@@ -343,7 +343,7 @@ const unavailable: Problem = {
   type: 'http://keyledger.test/problems/audit_unavailable',
   title: problems.audit_unavailable.title,
   status: 503,
-  detail: 'The database is away',
+  detail: 'The database is unavailable',
   code: 'audit_unavailable',
   request_id: 'req_1',
 };

@@ -147,10 +147,10 @@ describe('the policy in the address of /authz', () => {
   it('says where it is wrong, and what was meant', async () => {
     const wrong = async (query: string) => (await ask(`/authz${query}`)).problem?.errors;
     expect(await wrong('?scopes=events:read')).toEqual([
-      { location: 'query.scopes', message: 'is no parameter of /authz; did you mean scope?' },
+      { location: 'query.scopes', message: 'is not a parameter of /authz; did you mean scope?' },
     ]);
     expect(await wrong('?project_id=x')).toEqual([
-      { location: 'query.project_id', message: 'is no parameter of /authz; did you mean project?' },
+      { location: 'query.project_id', message: 'is not a parameter of /authz; did you mean project?' },
     ]);
     expect(await wrong('?cost=')).toEqual([{ location: 'query.cost', message: 'must have a value' }]);
     expect(await wrong('?cost=1e3&scope=a')).toMatchObject([{ location: 'query.scope' }, { location: 'query.cost' }]);
@@ -263,10 +263,10 @@ describe('the policy in headers, behind /authz/', () => {
 
 describe('a policy that is not understood', () => {
   it('is told to whoever looks at the log, once in a while', async () => {
-    const warnings = logged.filter((line) => line.includes('is not understood'));
+    const warnings = logged.filter((line) => line.includes('sends invalid requests'));
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(
-      /^The gateway at (::1|127\.0\.0\.1) asks \/authz for what is not understood, so nobody passes: query\.scopes is no parameter/,
+      /^The gateway at (::1|127\.0\.0\.1) sends invalid requests to \/authz, so all its requests are rejected: query\.scopes is not a parameter/,
     );
   });
 });

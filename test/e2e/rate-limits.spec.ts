@@ -400,7 +400,7 @@ describe('the gateway endpoint', () => {
     expect(refused.header('retry-after')).toMatch(/^(59|60|61)$/);
     expect(refused.problem).toMatchObject({
       code: 'rate_limited',
-      detail: 'The rate limit per-minute lets 2 through in 60 s: 0 are left, and the request takes 1',
+      detail: 'The rate limit per-minute allows 2 in 60 s: 0 are left, and the request takes 1',
     });
     expect((await ask(key, '?nginx=1')).status).toBe(403);
   });
@@ -409,9 +409,7 @@ describe('the gateway endpoint', () => {
     const { key } = await newKey([perDay(3)]);
     const { status, header, problem } = await ask(key, '?cost=4');
     expect([status, header('retry-after')]).toEqual([429, String(WINDOW)]);
-    expect(problem!.detail).toBe(
-      `The rate limit per-day lets 3 through in ${WINDOW} s: a request that takes 4 never fits`,
-    );
+    expect(problem!.detail).toBe(`The rate limit per-day allows 3 in ${WINDOW} s: a request that takes 4 never fits`);
   });
 });
 

@@ -373,11 +373,11 @@ it('a queue and a receiver that cannot be reached are told of without their cred
   });
   await eventually(
     async () => node.output,
-    (output) => output.includes('The queue is away'),
+    (output) => output.includes('The queue is unavailable'),
   );
   await node.stop();
   await refusing.close();
-  expect(node.output).toContain('The queue is away');
+  expect(node.output).toContain('The queue is unavailable');
   found.push(['the output of an API without a queue', node.output]);
   expectNoLeak();
 });

@@ -59,7 +59,7 @@ describe.each(['api', 'worker'] as const)('the %s says in one sentence why it do
     [
       'the name of a setting is misspelt',
       () => ({ DATABASE_URL: url(), TRUSTED_PROXY: '10.0.0.1' }),
-      /^TRUSTED_PROXY is no setting, but looks like TRUST_PROXY: correct its name, or unset it\.$/,
+      /^TRUSTED_PROXY is not a setting, but looks like TRUST_PROXY: correct its name, or unset it\.$/,
       78,
     ],
     ['a setting is bad', () => ({ DATABASE_URL: url(), PORT: 'http' }), /^PORT must be a port number/, 78],
@@ -90,13 +90,13 @@ describe.each(['api', 'worker'] as const)('the %s says in one sentence why it do
     [
       'an earlier version made its schema',
       () => ({ DATABASE_URL: app === 'api' ? earlier.apiUrl : earlier.workerUrl }),
-      /^The database has the schema of another version of Keyledger, .*: use an empty one/,
+      /^The database has the schema of another version of Keyledger, .*: use an empty database/,
       78,
     ],
     [
       'a later version made its schema',
       () => ({ DATABASE_URL: app === 'api' ? later.apiUrl : later.workerUrl }),
-      /^The database has the schema of another version of Keyledger, .*: use an empty one/,
+      /^The database has the schema of another version of Keyledger, .*: use an empty database/,
       78,
     ],
     [
@@ -147,7 +147,7 @@ describe('the api', () => {
     expect(await once(first, 'exit')).toEqual([0, null]);
 
     const { said, code } = await start('api', { DATABASE_URL: database.apiUrl, KEYLEDGER_SECRET: 'y'.repeat(40) });
-    expect(said).toBe("KEYLEDGER_SECRET is not the one that this database's signing keys were sealed with.");
+    expect(said).toBe("KEYLEDGER_SECRET differs from the secret with which this database's signing keys were sealed.");
     expect(code).toBe(78);
   });
 });

@@ -154,14 +154,14 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
     expect(await readiness(allowing)).toMatchObject({
       status: 200,
       database: 'ok',
-      durability: expect.stringContaining('while the database is away, there is no record (ON_OUTAGE=allow)'),
+      durability: expect.stringContaining('while the database is unavailable, uses are not recorded (ON_OUTAGE=allow)'),
     });
     cable[how]();
     await ask(allowing, good.key);
     expect(await readiness(allowing)).toEqual({
       status: 200,
       database: 'failing',
-      durability: 'keys are accepted from the cache, without a record (ON_OUTAGE=allow)',
+      durability: 'keys are accepted from the cache, and uses are not recorded (ON_OUTAGE=allow)',
     });
   });
 
@@ -245,6 +245,6 @@ describe('with ON_OUTAGE=allow', () => {
       async () => told().slice(before),
       (messages) => messages.length > 1,
     );
-    expect(both).toEqual(['The database is away', 'Uses are recorded again']);
+    expect(both).toEqual(['The database is unavailable', 'Uses are recorded again']);
   });
 });

@@ -48,8 +48,8 @@ export const createKey = defineRoute({
   tag,
   summary: 'Create an API key',
   description:
-    'For the personal organization of the user, with the scopes of the application that the user may grant. No other live ' +
-    'key there may have the nickname.',
+    'For the personal organization of the user, with the application scopes that the user may grant. The nickname must ' +
+    'differ from those of its other live keys.',
   policy,
   body: z.strictObject({ nickname: z.string().trim().min(1).max(100) }),
   success: { status: 201, body: z.strictObject({ ...metadata, key: z.string() }) },
@@ -73,7 +73,8 @@ export const deleteKey = defineRoute({
   path: `${path}/:id`,
   tag,
   summary: 'Delete an API key',
-  description: 'That of another account is answered with 401, as the document has it, and so tells that there is one.',
+  description:
+    'For a key of another account, the response is 401, as Agentity documents it. This reveals that the key exists.',
   policy,
   params: z.strictObject({ id: wholeNumber(1, Number.MAX_SAFE_INTEGER) }),
   success: { status: 200, body: message },

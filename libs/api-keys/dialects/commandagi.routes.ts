@@ -12,7 +12,8 @@ export const createKey = defineRoute({
   path,
   tag,
   summary: 'Create an API key',
-  description: 'With a key the new one gets what that key may hand on: its scopes, project, environment and expiry.',
+  description:
+    'A key that is created with another key gets what that key may grant: its scopes, project, environment and expiry.',
   policy: { scope: 'api-keys:manage', organization: 'own', reach: 'project' },
   body: z.strictObject({
     name: z.string().trim().min(1).max(100),

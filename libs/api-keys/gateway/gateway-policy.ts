@@ -147,12 +147,12 @@ function isNearly(name: string, ours: string): boolean {
 function misplaced(name: string) {
   return invalidInput({
     location: `headers.${redacted(name)}`,
-    message: 'must not be sent to /authz, where the query alone says what is asked',
+    message: 'must not be sent to /authz; use the query instead',
   });
 }
 
 function misspelt(name: string) {
-  const message = `is no header of ours${suggestion(name, HEADERS)}`;
+  const message = `is not a header of Keyledger${suggestion(name, HEADERS)}`;
   return invalidInput({ location: `headers.${redacted(name)}`, message });
 }
 
@@ -181,8 +181,8 @@ function problemOf(
   before: ReadonlyMap<string, string>,
 ): string | undefined {
   if (name === '') return 'must be name=value, with one & between two';
-  if (!QUERY_NAMES.includes(name)) return `is no parameter of /authz${suggestion(name, QUERY_NAMES)}`;
-  if (before.has(name)) return 'must be there once';
+  if (!QUERY_NAMES.includes(name)) return `is not a parameter of /authz${suggestion(name, QUERY_NAMES)}`;
+  if (before.has(name)) return 'must appear once';
   if (value === undefined || value === '') return 'must have a value';
   return value === null ? 'must be percent-encoded as UTF-8' : undefined;
 }
@@ -210,7 +210,7 @@ const WANTED: Readonly<Record<string, string>> = {
   scope: `none, or up to ${MAX_SCOPES} different scopes such as triggers:read, with one comma or one space between two`,
   project: 'the id of a project',
   cost: `a number of 1 to 7 digits, up to ${MAX_COST}`,
-  credential: 'x-api-key, authorization, or the name of another header that holds nothing but a key',
+  credential: 'x-api-key, authorization, or the name of another header that has only the key',
   nginx: '1',
 };
 

@@ -101,7 +101,7 @@ export class Gateway implements OnModuleInit {
       const { remoteAddress: peer } = request.socket;
       if (error instanceof DomainError && error.code === 'invalid_request' && this.#warning.isDue()) {
         this.#logger.warn(
-          `The gateway at ${peer} asks ${PATH} for what is not understood, so nobody passes: ${error.message}`,
+          `The gateway at ${peer} sends invalid requests to ${PATH}, so all its requests are rejected: ${error.message}`,
         );
       }
       throw error;

@@ -15,8 +15,8 @@ import { counted } from './verification-metrics.js';
 import { decide, withinCeiling, type ApiKeyRecord } from './verification.js';
 
 const BEHIND_UNKNOWN_PROXY =
-  'The request came through a proxy that TRUST_PROXY does not name, so nobody knows the address of its client, and the ' +
-  'key works from some addresses only';
+  'The request came through a proxy that TRUST_PROXY does not name, so the address of its client is unknown, and the ' +
+  'key is limited to certain addresses';
 
 /**
  * The scope that only the verification endpoint requires. A call with it may go unrecorded in an outage (every other

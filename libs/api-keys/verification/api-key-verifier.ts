@@ -319,7 +319,7 @@ export class ApiKeyVerifier {
       data: { balance, low_below: low },
     });
     await this.admission.append({ shard, basis: null, entry }).catch((error: unknown) => {
-      this.#logger.warn(`The low balance of ${record.organizationId} was not told of: ${errorText(error)}`);
+      this.#logger.warn(`The low balance of ${record.organizationId} was not recorded: ${errorText(error)}`);
     });
   }
 

@@ -75,7 +75,7 @@ export class Secrets {
     const running = own.get(token);
     if (running) return running;
     if (own.size >= WAITING_PER_SECRET) {
-      throw new DomainError('overloaded', 'Too many secrets are tried for this key', { retryAfter: 1 });
+      throw new DomainError('overloaded', 'Too many secrets are being tried for this key', { retryAfter: 1 });
     }
     const before = Promise.allSettled(own.values());
     const response = before

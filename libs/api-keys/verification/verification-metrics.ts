@@ -7,11 +7,10 @@ import { PlainCounter, type Count } from '#libs/platform/metrics.js';
 type Via = 'gateway' | 'verify' | 'api';
 type Code = VerificationCode | ProblemCode;
 
-const verifications = new PlainCounter(
-  'keyledger_verifications_total',
-  'Verifications by their outcome and the way they came',
-  ['code', 'via'],
-);
+const verifications = new PlainCounter('keyledger_verifications_total', 'Verifications, by outcome and entry point', [
+  'code',
+  'via',
+]);
 const outcomes = { gateway: ofWay('gateway'), verify: ofWay('verify'), api: ofWay('api') };
 
 /** Creates the counters of all verification codes at start, so that `rate()` sees the first increment. */
@@ -42,10 +41,10 @@ export async function counted<Result extends { readonly code: VerificationCode }
 export const verificationMetrics = {
   denialsFolded: new PlainCounter(
     'keyledger_denials_folded_total',
-    'Rejections that went into a counting event because there were too many for one each',
+    'Denials that were folded into one event with a count',
   ).of({}),
   unrecordedResponses: new PlainCounter(
     'keyledger_unrecorded_responses_total',
-    'Keys accepted without a record while the database was away',
+    'Keys that were accepted without a record while the database was unavailable',
   ).of({}),
 };

@@ -8,7 +8,7 @@ import { requestFault } from './request-target.js';
 
 const dropped = new PlainCounter(
   'keyledger_http_connections_dropped_total',
-  'Connections closed as they came, because there were too many',
+  'Connections that were closed on arrival because there were too many',
 ).of({});
 
 /**

@@ -100,8 +100,8 @@ function nextExpected(expected: Expected, kind: string, container: Container | u
 const UNWRITABLE = 'must be text without NUL characters and broken surrogate pairs';
 
 function nameFault(name: string, known: ReadonlySet<string>): string | undefined {
-  if (name === '__proto__') return 'is a name that no member may have; choose another';
-  if (known.has(name)) return 'is there twice; leave one of them out';
+  if (name === '__proto__') return 'is not allowed as a name; choose another';
+  if (known.has(name)) return 'appears twice; remove one of them';
   return isWellFormed(name) ? undefined : UNWRITABLE;
 }
 
@@ -119,5 +119,5 @@ function syntaxFault(text: string, position: number): FieldError {
   if (at === text.length) return { location: 'body', message: 'must be valid JSON; it ends too early' };
   const lines = text.slice(0, at).split('\n');
   const place = `line ${lines.length}, column ${lines.at(-1)!.length + 1}`;
-  return { location: 'body', message: `must be valid JSON; what begins at ${place} is not` };
+  return { location: 'body', message: `must be valid JSON; the text at ${place} is not` };
 }

@@ -19,6 +19,6 @@ export function refuseRepeatedHeaders(rawHeaders: readonly string[]): void {
       continue;
     }
     if (CREDENTIALS.includes(name)) throw new DomainError('multiple_credentials');
-    throw invalidInput({ location: `headers.${name}`, message: 'must be there once' });
+    throw invalidInput({ location: `headers.${name}`, message: 'must appear once' });
   }
 }

@@ -7,10 +7,10 @@ const ORIGIN_FORM = /^\/[!-"$-~]*$/;
 /** Finds a fault of a request before it is routed. Later code may decode the target without further checks. */
 export function requestFault({ url, headers, httpVersion }: IncomingMessage): FieldError | undefined {
   if (headers.host === undefined && httpVersion === '1.1') {
-    return { location: 'headers.host', message: 'must name the host, as HTTP/1.1 asks for it' };
+    return { location: 'headers.host', message: 'must name the host, as HTTP/1.1 requires' };
   }
   // A host name has no comma; two joined `Host` headers do (RFC 9112, section 3.2).
-  if (headers.host?.includes(',')) return { location: 'headers.host', message: 'must be there once' };
+  if (headers.host?.includes(',')) return { location: 'headers.host', message: 'must appear once' };
   return targetFault(url!);
 }
 

@@ -10,7 +10,7 @@ const MAX_NAMED = 10;
 
 const requests = new PlainCounter(
   'keyledger_unknown_proxy_requests_total',
-  'Requests that a proxy or gateway passed on which TRUST_PROXY does not name',
+  'Requests from a proxy or gateway that TRUST_PROXY does not name',
   ['via'],
 );
 const counts = { gateway: requests.of({ via: 'gateway' }), api: requests.of({ via: 'api' }) };
@@ -38,8 +38,8 @@ export class UnknownProxies {
     const peers = [...this.#peers].join(', ');
     this.#peers.clear();
     this.#logger.warn(
-      `Requests come through ${peers}, which TRUST_PROXY does not name: the addresses of their clients are not known, nor ` +
-        'what a gateway says of a request. If this is your proxy, add its address to TRUST_PROXY',
+      `Requests come through ${peers}, which TRUST_PROXY does not name: the addresses of their clients are unknown, and ` +
+        'the headers of a gateway are not trusted. If this is your proxy, add its address to TRUST_PROXY',
     );
   }
 

@@ -23,7 +23,7 @@ export async function measureSteadyState(bench: Bench): Promise<Result> {
         'batches waiting': batches,
         'oldest s': age,
       });
-      progress(`Steady state: ${batches} batches wait, the oldest for ${age.toFixed(1)} s`);
+      progress(`Steady state: ${batches} batches are waiting, the oldest for ${age.toFixed(1)} s`);
     }
   };
   await bench.warmUp(bench.authz);
