@@ -106,7 +106,7 @@ inChromium('the pages of API keys', () => {
     await button('Create API key').first().click();
     await field('Name').fill('Production Website');
     await tags('Allowed domains').pressSequentially('example.com,*.example.com,');
-    await page.getByText(/Not advised/).waitFor();
+    await page.getByText(/Not recommended/).waitFor();
     await button('Create').click();
     await page.getByText('The secret key is shown only once').waitFor();
     const [publicKey, secretKey] = [await shown('Public key').innerText(), await shown('Secret key').innerText()];
@@ -212,14 +212,14 @@ inChromium('the pages of API keys', () => {
 
     await page.getByRole('combobox', { name: 'Expires' }).click();
     await page.getByRole('option', { name: 'In 30 days' }).click();
-    await page.getByText(/^Refused from/).waitFor();
+    await page.getByText(/^The key stops working on/).waitFor();
 
     await tags('Allowed domains').pressSequentially('https://app.example.com');
     await page.getByText(/https:\/\/app\.example\.com must be a host/).waitFor();
     await tags('Allowed domains').fill('App.Example.com, *.example.com');
     await tags('Allowed domains').press('Enter');
     await isGone(page.getByText(/must be a host/));
-    await page.getByRole('switch', { name: 'Hold the public key to fewer scopes' }).press('Space');
+    await page.getByRole('switch', { name: 'Limit the scopes of the public key' }).press('Space');
     await page.getByRole('combobox', { name: 'Public scopes' }).click();
     await page.getByRole('option', { name: 'triggers:read' }).click();
     await page.keyboard.press('Escape');
@@ -231,7 +231,7 @@ inChromium('the pages of API keys', () => {
     await button('Remove 10.0.0.0/33').click();
     await tags('Allowed IP addresses').pressSequentially('203.0.113.0/24 ');
     await button('Add a limit').click();
-    await field('How much by limit 1').fill('250');
+    await field('Units of limit 1').fill('250');
     await button('Add a limit').click();
     await field('External id').fill('cus_4711');
     await field('Description').fill('For the narrow gate');
@@ -305,7 +305,7 @@ inChromium('the pages of API keys', () => {
     expect(await asked).toBe('beforeunload');
 
     await button('Done').click();
-    await button('Leave without it').click();
+    await button('Leave without copying').click();
     await isGone(page.getByRole('dialog'));
     await row('Kept nowhere').waitFor();
     const places = await page.evaluate<string>(
@@ -364,11 +364,11 @@ inChromium('the pages of API keys', () => {
       return route.abort();
     });
     await button('Create').click();
-    await page.getByText('Pressing Create again is safe').waitFor();
+    await page.getByText('You can press Create again').waitFor();
     await button('Create').click();
-    await page.getByText('The secret got lost on its way').waitFor();
+    await page.getByText('The secret did not arrive').waitFor();
     await page.unroute('**/api/v1/api-keys');
-    await button('Get another secret').click();
+    await button('Rotate the key').click();
     const secret = await shown('Secret key').innerText();
     await button('Copy: Secret key').click();
     await button('Done').click();
@@ -388,15 +388,15 @@ inChromium('the pages of API keys', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click();
     const secret = await copied('Copy: Secret key');
     await button('Done').click();
-    await page.getByText('Nobody uses the older one').waitFor();
+    await page.getByText('The older secret was never used').waitFor();
     for (const apiKey of [key.key, secret]) await dashboard.client({ apiKey }).auth.whoami();
     await eventually(
       () => api.listSecrets({ params: { id: key.id } }),
       ({ data }) => data.every(({ last_used_at: lastUse }) => lastUse !== null),
     );
     await page.reload();
-    await page.getByText(/somebody has not taken the new one yet/).waitFor();
-    await page.getByText('Older secret').waitFor();
+    await page.getByText(/some programs do not have the current one yet/).waitFor();
+    await page.getByText('Older secret', { exact: true }).waitFor();
     expectNoComplaints(page);
   });
 
@@ -411,8 +411,8 @@ inChromium('the pages of API keys', () => {
       ({ totals }) => totals.uses === 2 && totals.denials === 1,
     );
     await open(keyPage(key), 'In use');
-    await page.getByText('2 accepted, 1 refused').waitFor();
-    await page.getByText('Refused for GET /orders/12').waitFor();
+    await page.getByText('2 accepted, 1 denied').waitFor();
+    await page.getByText('Denied for GET /orders/12').waitFor();
     await page
       .getByText(/Created/)
       .first()
@@ -425,7 +425,7 @@ inChromium('the pages of API keys', () => {
     await expectFitsNarrowly(page);
 
     await button('Revoke').click();
-    await page.getByText('It is in use.').waitFor();
+    await page.getByText('The key is in use.').waitFor();
     await page.getByRole('dialog').getByText('GET /orders/:id').waitFor();
     await expectAccessible(page);
     await confirm('In use', 'Revoke key');
@@ -434,7 +434,7 @@ inChromium('the pages of API keys', () => {
     await button('Delete').click();
     await confirm('In use', 'Delete key');
     await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
-    await open(keyPage(key), 'There is no such key');
+    await open(keyPage(key), 'Key not found');
     expectNoComplaints(page);
   });
 
@@ -453,12 +453,12 @@ inChromium('the pages of API keys', () => {
     await field('External id').fill('cus_1');
     await api.update({ params, body: { description: 'Theirs', name: 'Shared by two' } });
     await button('Save').click();
-    const conflict = page.getByRole('alert').filter({ hasText: 'Somebody else has changed this key meanwhile' });
+    const conflict = page.getByRole('alert').filter({ hasText: 'This key changed while you were editing it' });
     await conflict.getByRole('row', { name: /Description Theirs Mine again/ }).waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     expect((await api.get({ params })).description).toBe('Theirs');
-    await button('Put my changes on top').click();
+    await button('Keep my changes').click();
     await button('Save').click();
     await isGone(button('Save'));
     expect(await api.get({ params })).toMatchObject({
@@ -470,7 +470,7 @@ inChromium('the pages of API keys', () => {
     await field('Description').fill('Once more');
     await api.update({ params, body: { description: 'Theirs in the end' } });
     await button('Save').click();
-    await button('Drop mine, take what is there').click();
+    await button('Use the current values').click();
     await until(async () => expect(await field('Description').inputValue()).toBe('Theirs in the end'));
     expectNoComplaints(page);
   });
@@ -498,7 +498,7 @@ inChromium('the pages of API keys', () => {
     await row('Already gone').getByText('Active').waitFor();
     await api.revoke({ params: { id: key.id } });
     await switchOf('Already gone').click();
-    await page.getByText('Already gone is as it was').waitFor();
+    await page.getByText('Already gone was not changed').waitFor();
     await row('Already gone').getByText('revoked', { exact: true }).waitFor();
     expectNoComplaints(page);
   });
@@ -532,7 +532,7 @@ inChromium('the pages of API keys', () => {
     await other.waitForURL(/[?&]search=needle$/);
     await other.keyboard.press('Control+a');
     await other.keyboard.type('nothing like it');
-    await other.getByText('No key is like that').waitFor();
+    await other.getByText('No keys found').waitFor();
     await expectAccessible(other);
     await other.getByRole('button', { name: 'Clear filters' }).first().click();
     await other.getByText('1,000 keys').waitFor();
@@ -564,14 +564,14 @@ inChromium('the pages of API keys', () => {
     }
     const path = `/org/${id}/settings/api-keys`;
     const viewer = await dashboard.signedIn(members['viewer']!, path);
-    await viewer.getByText('The keys are not for your role').waitFor();
+    await viewer.getByText('Your role cannot see API keys').waitFor();
     await expectAccessible(viewer);
 
     const own = await members['developer']!.client.apiKeys.create({
       body: { name: 'Of a developer', scopes: ['events:read'], organization_id: id },
     });
     const developer = await dashboard.signedIn(members['developer']!, `${path}/${own.id}`);
-    await developer.getByText('As developer you do not').waitFor();
+    await developer.getByText('Your role is developer').waitFor();
     await developer.getByRole('checkbox', { name: 'events:read' }).waitFor();
     expect(await developer.getByRole('checkbox', { name: /audit:read/ }).count()).toBe(0);
     await expectCleanEnd(viewer);

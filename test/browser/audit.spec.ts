@@ -84,7 +84,7 @@ inChromium('the audit log', () => {
       expect(sentences).toEqual(
         expect.arrayContaining([
           'Ada Lovelace changed the name and the scopes of the key Production server (EU)',
-          'Production server (EU) was refused for GET /orders/2: a scope is missing',
+          'Production server (EU) was denied for GET /orders/2: a scope is missing',
           'Production server (EU) was used for GET /orders/1',
           'Ada Lovelace created the test key Production server',
           'Ada Lovelace created the organization Acme',
@@ -93,7 +93,7 @@ inChromium('the audit log', () => {
       expect(sentences[0]).toBe('Ada Lovelace rotated the key Production server (EU)');
       expect(sentences.at(-1)).toBe('Ada Lovelace created the organization Acme');
     });
-    await page.getByText('events, and nothing before them').waitFor();
+    await page.getByText('events. There are no older events.').waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     expectNoComplaints(page);
@@ -120,7 +120,7 @@ inChromium('the audit log', () => {
   it('is narrowed by filters that stand in the address, survive a reload, and leave with Back', async () => {
     await open();
     await page.getByRole('button', { name: 'Filters' }).click();
-    await page.getByRole('combobox', { name: 'Outcome of a use' }).click();
+    await page.getByRole('combobox', { name: 'Outcome of a verification' }).click();
     await page.getByRole('option', { name: 'A scope is missing' }).click();
     await page.keyboard.press('Escape');
     await page.getByRole('option', { name: 'A scope is missing' }).waitFor({ state: 'hidden' });
@@ -130,21 +130,21 @@ inChromium('the audit log', () => {
     await page.getByLabel('Address or network').fill('203.0.113.0/24');
     await expectAccessible(page);
     await page.getByRole('button', { name: 'Apply' }).click();
-    await page.getByText('One event, and nothing before it').waitFor();
+    await page.getByText('One event. There are no older events.').waitFor();
     await page.waitForURL((url) => url.search === '?outcome=insufficient_scope&ip=203.0.113.0%2F24');
     await page.reload();
     await page.getByText('Address: 203.0.113.0/24').waitFor();
-    await page.getByText('One event, and nothing before it').waitFor();
+    await page.getByText('One event. There are no older events.').waitFor();
     await until(async () =>
       expect(await rows().allTextContents()).toEqual([
-        'Production server (EU) was refused for GET /orders/2: a scope is missing',
+        'Production server (EU) was denied for GET /orders/2: a scope is missing',
       ]),
     );
     await page.goBack();
     await row('created the organization').waitFor();
     await page.goForward();
     await page.getByRole('button', { name: 'Remove Outcome' }).click();
-    await page.getByText('3 events, and nothing before them').waitFor();
+    await page.getByText('3 events. There are no older events.').waitFor();
     await page.getByRole('button', { name: 'Clear all' }).click();
     await row('created the organization').waitFor();
   });
@@ -154,11 +154,11 @@ inChromium('the audit log', () => {
     await page.getByRole('combobox', { name: 'Types of events' }).click();
     await page.getByRole('option', { name: 'Organization: all' }).click();
     await page.keyboard.press('Escape');
-    await page.getByText('One event, and nothing before it').waitFor();
+    await page.getByText('One event. There are no older events.').waitFor();
     await page.getByRole('combobox', { name: 'Time' }).click();
     await page.getByRole('option', { name: 'Last hour' }).click();
     await page.waitForURL(/range=1h/);
-    await page.getByText('One event, and nothing before it').waitFor();
+    await page.getByText('One event. There are no older events.').waitFor();
     await open('?range=custom&from=2020-01-01T00:00:00.000Z&to=2020-01-02T00:00:00.000Z');
     await page.getByText('No event matches these filters').waitFor();
     expect(await page.getByRole('switch', { name: 'Live' }).isDisabled()).toBe(true);
@@ -192,9 +192,9 @@ inChromium('the audit log', () => {
 
     await page.reload();
     await details.getByText('+ events:read').waitFor();
-    await details.getByRole('button', { name: 'The event after it' }).click();
+    await details.getByRole('button', { name: 'Newer event' }).click();
     await details.getByRole('heading', { name: /rotated the key/ }).waitFor();
-    await details.getByRole('button', { name: 'Only this: Who' }).click();
+    await details.getByRole('button', { name: 'Filter by this: Who' }).click();
     await page.waitForURL(new RegExp(`actor_id=${ada.userId}`));
     await details.waitFor({ state: 'hidden' });
     await row('rotated').click();
@@ -203,7 +203,7 @@ inChromium('the audit log', () => {
     await open('?event=0');
     await details.getByRole('heading', { name: /created the organization/ }).waitFor();
     await open('?event=999999');
-    await details.getByText('The log has no event 999,999').waitFor();
+    await details.getByText('The audit log has no event 999,999').waitFor();
     await page.keyboard.press('Escape');
     await page.waitForURL((url) => url.search === '');
     expectNoComplaints(page);
@@ -233,14 +233,14 @@ inChromium('the audit log', () => {
     await put(dashboard, team, [event(team, { type: 'robot.was_greeted', subject: 'Robby' })]);
     await allIngested(dashboard);
     await open('?type=robot.*');
-    expect(await row(/robot/).textContent()).toBe('Somebody: robot was greeted (Robby)');
+    expect(await row(/robot/).textContent()).toBe('An unknown caller: robot was greeted (Robby)');
     await row(/robot/).click();
     await drawer().getByText('"robot.was_greeted"').waitFor();
   });
 
   it('shows new events by themselves while it is live, and holds them back while one reads further down', async () => {
     await open('?live=true&type=test.*');
-    await page.getByText('New events appear by themselves').waitFor();
+    await page.getByText('New events appear automatically').waitFor();
     await happen(team, ['first']);
     await row('first').waitFor();
     await happen(
@@ -271,7 +271,7 @@ inChromium('the audit log', () => {
   it('goes on after a restart of the server without a gap and without showing anything twice', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Restarted' } });
     const restarted = await dashboard.signedIn(ada, `/org/${id}/audit?live=true&type=test.*`);
-    await restarted.getByText('New events appear by themselves').waitFor();
+    await restarted.getByText('New events appear automatically').waitFor();
     await happen(id, ['before']);
     await row('before', restarted).waitFor();
     await happen(id, ['at the last moment']);
@@ -357,8 +357,10 @@ inChromium('the audit log', () => {
     const auditor = await dashboard.signedIn(await member('auditor'), `/org/${team}/audit?type=api_key.*`);
     await row('Ada Lovelace rotated the key Production server (EU)', auditor).waitFor();
     const viewer = await dashboard.signedIn(await member('viewer'), `/org/${team}/audit`);
-    await viewer.getByRole('heading', { name: 'The audit log is not open to your role' }).waitFor();
-    await viewer.getByText('You are a viewer here. It can be read as owner, admin, or auditor.').waitFor();
+    await viewer.getByRole('heading', { name: 'Your role cannot read the audit log' }).waitFor();
+    await viewer
+      .getByText('Your role is viewer. The audit log is open to these roles: owner, admin, and auditor.')
+      .waitFor();
     await expectAccessible(viewer);
     await expectFitsNarrowly(viewer);
     await expectCleanEnd(auditor);

@@ -90,7 +90,7 @@ inChromium('a key that has ended', () => {
       /^It expired on .+, and was revoked on .+\.$/,
     ],
     [
-      'was revoked with its project',
+      'was revoked because its project was deleted',
       async () => {
         const { id } = await ada.client.projects.create({ body: { name: 'Tills', organization_id: team } });
         const key = await create(ada.client, id);
@@ -98,7 +98,7 @@ inChromium('a key that has ended', () => {
         return key;
       },
       'revoked',
-      /^It was revoked on .+ with its project, which was deleted\.$/,
+      /^It was revoked on .+ because its project was deleted\.$/,
     ],
     [
       'was revoked with the membership of who made it',
@@ -113,7 +113,7 @@ inChromium('a key that has ended', () => {
         return key;
       },
       'revoked',
-      /^It was revoked on .+, because the member who made it was removed\.$/,
+      /^It was revoked on .+ because the member who created it was removed\.$/,
     ],
   ];
 
@@ -131,7 +131,7 @@ inChromium('a key that has ended', () => {
       await page.getByRole('heading', { level: 1, name: key.name }).waitFor();
       const notice = page.getByRole('alert').filter({ hasText: `This key is ${status}` });
       await notice.getByText(sentence).waitFor();
-      await page.getByRole('heading', { name: 'Settings at its end' }).waitFor();
+      await page.getByRole('heading', { name: 'Final settings' }).waitFor();
       const main = page.getByRole('main');
       for (const offered of ['switch', 'textbox', 'combobox', 'checkbox'] as const)
         expect({ offered, count: await main.getByRole(offered).count() }).toEqual({ offered, count: 0 });
@@ -142,7 +142,7 @@ inChromium('a key that has ended', () => {
         });
       await main.getByRole('button', { name: 'Delete', exact: true }).waitFor();
       const text = await main.innerText();
-      expect(text).not.toMatch(/present secret|older secret/i);
+      expect(text).not.toMatch(/current secret|older secret/i);
       expect(text).not.toMatch(/expires|in \d+ hours|tomorrow/i);
       expect(text).toContain('Ended');
       await expectAccessible(page);
@@ -169,7 +169,7 @@ inChromium('a key that has ended', () => {
     await expire(key.id, HOUR_MS);
     await page.goto(`${list()}/${key.id}`);
     await page.getByRole('main').getByRole('button', { name: 'Delete', exact: true }).click();
-    await page.getByText('The key is expired already.').waitFor();
+    await page.getByText('The key is already expired.').waitFor();
     await page.getByRole('textbox', { name: /to confirm/ }).fill(key.name);
     await page.getByRole('dialog').getByRole('button', { name: 'Delete key' }).click();
     await page.getByText(`${key.name} is deleted.`).waitFor();
@@ -182,11 +182,11 @@ inChromium('a key that has ended', () => {
       toUuid(key.id),
     ]);
     await page.goto(`${list()}/${key.id}`);
-    await page.getByText('Present secret').waitFor();
+    await page.getByText('Current secret').waitFor();
     await page.getByRole('textbox', { name: 'Name', exact: true }).waitFor();
     // The page must not wait for its next poll, which comes after 15 seconds.
     await page.getByText('This key is expired').waitFor({ timeout: 12_000 });
-    await until(async () => expect(await page.getByText('Present secret').count()).toBe(0));
+    await until(async () => expect(await page.getByText('Current secret').count()).toBe(0));
     expect(await page.getByRole('textbox').count()).toBe(0);
     expectNoComplaints(page);
   });
@@ -194,7 +194,7 @@ inChromium('a key that has ended', () => {
   it('a key that is alive still has its form, its secrets and its buttons', async () => {
     const key = await create();
     await page.goto(`${list()}/${key.id}`);
-    await page.getByText('Present secret').waitFor();
+    await page.getByText('Current secret').waitFor();
     for (const name of ['Rotate', 'Revoke', 'Delete']) await page.getByRole('button', { name, exact: true }).waitFor();
     await page.getByRole('switch', { name: 'Enabled' }).waitFor();
     await page.getByRole('textbox', { name: 'External id' }).waitFor();

@@ -39,7 +39,7 @@ inChromium('an operator in the dashboard', () => {
     await page.waitForURL(new RegExp(id));
     await page.getByRole('link', { name: 'Northwind' }).waitFor();
     await page.getByText('Suspended', { exact: true }).click();
-    await page.getByText('No organization is like this').waitFor();
+    await page.getByText('No organization found').waitFor();
     await page.getByRole('button', { name: 'Show all' }).click();
     await page.getByRole('link', { name: 'Globex' }).waitFor();
     await expectCleanEnd(page);
@@ -100,13 +100,13 @@ inChromium('an operator in the dashboard', () => {
     await page.getByRole('button', { name: 'Change' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('radio', { name: 'Only these scopes' }).check();
-    await dialog.getByText('no key reaches anything').waitFor();
+    await dialog.getByText('keys of the organization have no scopes').waitFor();
     await dialog.getByRole('searchbox').fill('trigg');
     await dialog.getByRole('checkbox', { name: 'organizations:read' }).waitFor({ state: 'detached' });
     await dialog.getByRole('checkbox', { name: 'triggers:*' }).check();
     expect(await dialog.getByRole('checkbox', { name: 'triggers:write' }).isChecked()).toBe(true);
     expect(await dialog.getByRole('checkbox', { name: 'triggers:write' }).isDisabled()).toBe(true);
-    const others = dialog.getByLabel('Others');
+    const others = dialog.getByLabel('Other scopes');
     await others.fill('nonsense');
     await others.press('Enter');
     await dialog.getByText(/nonsense must be resource:action/).waitFor();
@@ -132,11 +132,11 @@ inChromium('an operator in the dashboard', () => {
     await page.getByText('No balance: uses are not charged').waitFor();
     await page.getByRole('button', { name: 'Grant' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByText('This is its first balance').waitFor();
+    await dialog.getByText('The organization has no balance yet').waitFor();
     await expectAccessible(page);
     await dialog.getByLabel('Amount').fill('50000');
     await dialog.getByLabel('Reason').fill('Annual plan');
-    await dialog.getByLabel('Low below').fill('100');
+    await dialog.getByLabel('Low-balance threshold').fill('100');
     await dialog.getByRole('button', { name: 'Grant' }).click();
     await page.getByText('50,000', { exact: true }).first().waitFor();
     await page.getByRole('row', { name: /\+50,000.*Annual plan/ }).waitFor();
@@ -159,8 +159,8 @@ inChromium('an operator in the dashboard', () => {
     const id = await newOrganization('Sirius');
     const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
     await page.getByText('is recorded in its audit log').waitFor();
-    await page.getByRole('link', { name: 'Look inside' }).click();
-    await page.getByText('You look at Sirius as an operator').waitFor();
+    await page.getByRole('link', { name: 'View as operator' }).click();
+    await page.getByText('You view Sirius as an operator').waitFor();
     const navigation = page.getByRole('navigation', { name: 'Main' }).getByRole('link');
     await until(async () =>
       expect(await navigation.allInnerTexts()).toEqual([
@@ -191,7 +191,7 @@ inChromium('an operator in the dashboard', () => {
 
   it('invites another operator, who is removed again; the last one stays', async () => {
     const page = await dashboard.signedIn(operator, '/operator/operators');
-    await page.getByText('The last one').waitFor();
+    await page.getByText('Last operator').waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     await page.getByRole('button', { name: 'Invite' }).click();
@@ -217,8 +217,8 @@ inChromium('an operator in the dashboard', () => {
     await asGrace.getByRole('heading', { name: 'Only for operators' }).waitFor();
     await expectAccessible(asGrace);
     await expectCleanEnd(asGrace);
-    await page.getByRole('link', { name: 'Open the log' }).click();
-    await page.getByText('the log of the deployment itself').waitFor();
+    await page.getByRole('link', { name: 'Open the audit log' }).click();
+    await page.getByText('the audit log of the deployment').waitFor();
     const switcher = page.getByRole('combobox', { name: 'Organization' });
     await until(async () => expect(await switcher.inputValue()).toBe('This deployment'));
     await expectCleanEnd(page);
@@ -227,7 +227,7 @@ inChromium('an operator in the dashboard', () => {
   it('makes a link with which somebody sets another password', async () => {
     const grace = await dashboard.account();
     const page = await dashboard.signedIn(operator, '/operator/operators');
-    await page.getByRole('button', { name: 'Make a link' }).click();
+    await page.getByRole('button', { name: 'Create a link' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Email of the account').fill('nobody@example.com');
     await dialog.getByRole('button', { name: 'Create the link' }).click();

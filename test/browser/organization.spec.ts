@@ -46,7 +46,7 @@ inChromium('an organization in the dashboard', () => {
   it('invites by a link that is shown once, and withdraws it', async () => {
     const id = await newOrganization();
     const page = await dashboard.signedIn(ada, `/org/${id}/settings/members`);
-    await page.getByText('None. A link that was not used').waitFor();
+    await page.getByText('None. An unused link').waitFor();
     await page.getByRole('button', { name: 'Invite' }).click();
     const dialog = page.getByRole('dialog');
     await expectAccessible(page);
@@ -146,7 +146,7 @@ inChromium('an organization in the dashboard', () => {
     await page.getByText('Checkout').waitFor();
     expect(await page.getByRole('button', { name: /Create|Actions/ }).count()).toBe(0);
     await page.getByRole('link', { name: 'Settings' }).click();
-    await page.getByText('Owners and admins may change it').waitFor();
+    await page.getByText('Owners and admins can change it').waitFor();
     await expectAccessible(page);
     await expectCleanEnd(page);
   });
@@ -160,11 +160,11 @@ inChromium('an organization in the dashboard', () => {
     await page.getByRole('button', { name: 'Create project' }).click();
     await page.getByRole('dialog').getByLabel('Name').fill('Too late');
     await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click();
-    await page.getByRole('heading', { name: 'You are not in this organization' }).waitFor();
+    await page.getByRole('heading', { name: 'You are not a member of this organization' }).waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     await page.goto(`/org/${ada.organizationId}/settings`);
-    await page.getByRole('heading', { name: 'You are not in this organization' }).waitFor();
+    await page.getByRole('heading', { name: 'You are not a member of this organization' }).waitFor();
     await page.getByRole('main').getByRole('link', { name: 'Ada Lovelace' }).click();
     await page.waitForURL(new RegExp(grace.organizationId));
     await expectCleanEnd(page);
@@ -198,12 +198,12 @@ inChromium('an organization in the dashboard', () => {
     await name.fill('Mine');
     await ada.client.organizations.update({ params: { id }, body: { name: 'Theirs' } });
     await page.getByRole('button', { name: 'Save' }).click();
-    await page.getByText('Somebody changed it meanwhile').waitFor();
+    await page.getByText('Changed while you were editing').waitFor();
     await page.getByText('Theirs').waitFor();
     expect(await name.inputValue()).toBe('Mine');
     await expectAccessible(page);
     await expectFitsNarrowly(page);
-    await page.getByRole('button', { name: 'Save mine instead' }).click();
+    await page.getByRole('button', { name: 'Save my changes' }).click();
     await page.getByText('The name is changed.').waitFor();
     expect((await ada.client.organizations.get({ params: { id } })).name).toBe('Mine');
     const switcher = page.getByRole('combobox', { name: 'Organization' });
@@ -212,7 +212,7 @@ inChromium('an organization in the dashboard', () => {
     await ada.client.organizations.update({ params: { id }, body: { name: 'Theirs again' } });
     await name.fill('Mine again');
     await page.getByRole('button', { name: 'Save' }).click();
-    await page.getByRole('button', { name: 'Take this' }).click();
+    await page.getByRole('button', { name: 'Use the current values' }).click();
     await until(async () => expect(await name.inputValue()).toBe('Theirs again'));
     expect(await page.getByRole('button', { name: 'Save' }).isDisabled()).toBe(true);
     await expectCleanEnd(page);

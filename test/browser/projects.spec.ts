@@ -33,7 +33,7 @@ inChromium('projects in the dashboard', () => {
     await page.getByRole('row', { name: /Fleet/ }).waitFor();
     expect(await page.getByRole('searchbox').inputValue()).toBe('flee');
     await page.getByRole('searchbox').fill('nothing has this');
-    await page.getByText('No project has this').waitFor();
+    await page.getByText('No project found').waitFor();
     await page.getByRole('button', { name: 'Clear the search' }).click();
     await page.getByRole('row', { name: /Checkout/ }).waitFor();
     await expectAccessible(page);
@@ -56,7 +56,7 @@ inChromium('projects in the dashboard', () => {
     await dialog.getByRole('button', { name: 'Save' }).click();
     await dialog.getByText('Of the shop').waitFor();
     await expectAccessible(page);
-    await dialog.getByRole('button', { name: 'Save mine instead' }).click();
+    await dialog.getByRole('button', { name: 'Save my changes' }).click();
     await page.getByRole('row', { name: /Tills/ }).waitFor();
     await dialog.waitFor({ state: 'detached' });
     expect(await ada.client.projects.get({ params: { id: checkout.id } })).toMatchObject({ name: 'Tills' });
@@ -74,10 +74,10 @@ inChromium('projects in the dashboard', () => {
     await page.getByRole('button', { name: 'Actions for Tills' }).click();
     await page.getByRole('menuitem', { name: 'Delete' }).click();
     await dialog.getByLabel(/^Type/).fill('Tills');
-    await dialog.getByLabel('Revoke its key, too').waitFor();
+    await dialog.getByLabel('Also revoke its key').waitFor();
     expect(await dialog.getByRole('button', { name: 'Delete the project' }).isDisabled()).toBe(true);
     await expectAccessible(page);
-    await dialog.getByLabel('Revoke its key, too').check();
+    await dialog.getByLabel('Also revoke its key').check();
     await dialog.getByRole('button', { name: 'Delete the project' }).click();
     await page.getByText('Tills is deleted, and its key is revoked.').waitFor();
     expect((await ada.client.apiKeys.get({ params: { id: key.id } })).status).toBe('revoked');

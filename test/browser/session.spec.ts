@@ -209,7 +209,7 @@ inChromium('the session in a browser', () => {
     const bob = await dashboard.account();
     const invite = () => ada.client.invitations.create({ params: { id }, body: { role: 'viewer', email: bob.email } });
     const page = await dashboard.visit((await invite()).url);
-    await page.getByText('I have one').click();
+    await page.getByText('I have an account').click();
     await signIn(page, bob);
     await page.waitForURL((to) => to.pathname === keysOf(id));
     await expectCleanEnd(page);
@@ -238,7 +238,7 @@ inChromium('the session in a browser', () => {
     const { url, token } = await operator.client.deployment.createPasswordReset({ body: { email: bob.email } });
     const password = newPassword();
     const page = await dashboard.visit(url);
-    await heading(page, 'Set another password');
+    await heading(page, 'Set a new password');
     expect(page.url()).not.toContain(token);
     await expectAccessible(page);
     await page.getByLabel('New password').fill(password);

@@ -80,22 +80,20 @@ inChromium('usage and credits', () => {
 
   it('are told at a glance: totals against the period before, top endpoints and keys, rejections in plain words', async () => {
     await open();
-    await total('Refused uses').getByText('1', { exact: true }).waitFor();
+    await total('Denials').getByText('1', { exact: true }).waitFor();
     await until(async () =>
-      expect(await total('Accepted uses').innerText()).toMatch(
-        /^Accepted uses\s+5\s+-17% from 6 in the period before$/,
-      ),
+      expect(await total('Uses').innerText()).toMatch(/^Uses\s+5\s+-17% from 6 in the previous period$/),
     );
     await total('Credits').getByText('17').waitFor();
     await part('Top endpoints').getByText('GET /orders/:id').waitFor();
     const orders = part('Top endpoints').getByRole('listitem').filter({ hasText: '/orders/:id' });
-    await until(async () => expect(await orders.innerText()).toMatch(/1 refused\s*4$/));
+    await until(async () => expect(await orders.innerText()).toMatch(/1 denied\s*4$/));
     await part('Top keys').getByRole('link', { name: 'Production server' }).waitFor();
     await part('Top keys')
       .getByText(`key_…${deleted.slice(-6)}`)
       .waitFor();
-    await part('Refused, by reason').getByText('A scope is missing').waitFor();
-    await page.getByRole('figure', { name: /Accepted 5, Refused 1/ }).waitFor();
+    await part('Denials by reason').getByText('A scope is missing').waitFor();
+    await page.getByRole('figure', { name: /Accepted 5, Denied 1/ }).waitFor();
     await page.locator('figure svg').first().waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
@@ -115,7 +113,7 @@ inChromium('usage and credits', () => {
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     await page.getByRole('radiogroup', { name: 'Counted by' }).getByText('Hours').click();
-    await page.getByText('Hours are shown in local time.').waitFor();
+    await page.getByText('Hours are in local time.').waitFor();
     await until(() =>
       expect(Object.fromEntries(new URL(page.url()).searchParams)).toEqual({
         group: 'outcome',
@@ -136,17 +134,17 @@ inChromium('usage and credits', () => {
     await page.getByRole('combobox', { name: 'Project' }).click();
     await page.getByRole('option', { name: 'Shop' }).click();
     await part('Top keys').getByRole('link', { name: 'Web shop' }).waitFor();
-    await total('Accepted uses').getByText('1', { exact: true }).waitFor();
+    await total('Uses').getByText('1', { exact: true }).waitFor();
     await page.waitForURL(new RegExp(`project_id=${shop}`));
     const day = (ago: number) => new Date(Date.now() - ago * DAY_MS).toISOString().slice(0, 10);
     await open('?period=custom');
     await page.getByLabel('From', { exact: true }).fill(day(12));
     await page.getByLabel('To', { exact: true }).fill(day(9));
-    await total('Accepted uses').getByText('6', { exact: true }).waitFor();
+    await total('Uses').getByText('6', { exact: true }).waitFor();
     await page.waitForURL((url) => url.search.includes(`from=${day(12)}&to=${day(9)}`));
     await page.getByRole('combobox', { name: 'Time' }).click();
     await page.getByRole('option', { name: 'Last 30 days' }).click();
-    await total('Accepted uses').getByText('11', { exact: true }).waitFor();
+    await total('Uses').getByText('11', { exact: true }).waitFor();
     await page.waitForURL((url) => url.search === '?period=30d');
     expectNoComplaints(page);
   });
@@ -158,11 +156,11 @@ inChromium('usage and credits', () => {
     await part('Top endpoints').getByText('GET /orders/:id').waitFor();
     expect(await page.getByText('/api/v1/').count()).toBe(0);
     expect(await part('Top keys').getByText('Gateway').count()).toBe(0);
-    await page.getByRole('combobox', { name: 'What was called' }).click();
+    await page.getByRole('combobox', { name: 'API' }).click();
     await page.getByRole('option', { name: 'Keyledger’s own API' }).click();
     await part('Top endpoints').getByText('GET /api/v1/whoami').waitFor();
     await part('Top keys').getByRole('link', { name: 'Gateway' }).waitFor();
-    await total('Accepted uses').getByText('1', { exact: true }).waitFor();
+    await total('Uses').getByText('1', { exact: true }).waitFor();
     await page.waitForURL(/surface=management/);
     await expectAccessible(page);
     await expectFitsNarrowly(page);
@@ -210,11 +208,11 @@ inChromium('usage and credits', () => {
 
   it('stay on the page while the server is away, and go on when it is back', async () => {
     await open();
-    await total('Accepted uses').getByText('5', { exact: true }).waitFor();
+    await total('Uses').getByText('5', { exact: true }).waitFor();
     await dashboard.restartApi();
     await page.getByRole('combobox', { name: 'Time' }).click();
     await page.getByRole('option', { name: 'Last 30 days' }).click();
-    await total('Accepted uses').getByText('11', { exact: true }).waitFor();
+    await total('Uses').getByText('11', { exact: true }).waitFor();
     expect(await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).count()).toBe(0);
   });
 });

@@ -26,7 +26,7 @@ export function Sessions() {
             <Stack gap={2} miw={0}>
               <Group gap="xs">
                 <Text fw={500}>{deviceOf(session.user_agent)}</Text>
-                {session.current && <Badge variant="light">This one</Badge>}
+                {session.current && <Badge variant="light">This session</Badge>}
               </Group>
               <Text size="sm" c="dimmed">
                 {session.ip ?? 'Unknown address'}, signed in <Time at={session.created_at} />

@@ -25,7 +25,7 @@ export function useSetEnabled(): (apiKey: ApiKey, enabled: boolean) => void {
     },
     onError: (error, { apiKey }) => {
       showChanged(queries, apiKey.id, { status: apiKey.status });
-      notifications.show({ color: 'red', title: `${apiKey.name} is as it was`, message: sentenceOf(error) });
+      notifications.show({ color: 'red', title: `${apiKey.name} was not changed`, message: sentenceOf(error) });
     },
     onSettled: () => refreshApiKeys(queries),
   });
@@ -42,7 +42,7 @@ function offerUndo({ id, name }: ApiKey, enabled: boolean, undo: () => void): vo
     message: (
       <Group justify="space-between" wrap="nowrap">
         <Text>
-          {name} is {enabled ? 'enabled' : 'disabled, and refused from now on'}.
+          {name} is {enabled ? 'enabled' : 'disabled'}.
         </Text>
         <Button
           variant="default"

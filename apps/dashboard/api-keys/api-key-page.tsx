@@ -46,11 +46,11 @@ function isGone(error: unknown): boolean {
 function NoKey({ organizationId }: { readonly organizationId: string }) {
   return (
     <>
-      <PageHeader title="There is no such key" />
+      <PageHeader title="Key not found" />
       <Text>
-        It was deleted, or it is not yours to see.{' '}
+        It was deleted, or you do not have access to it.{' '}
         <TextLink to="/org/$organizationId/settings/api-keys" params={{ organizationId }}>
-          See the API keys
+          Go to the API keys
         </TextLink>
       </Text>
     </>
@@ -130,12 +130,12 @@ function EndOfKey({ apiKey, onAction }: { readonly apiKey: ApiKey; readonly onAc
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-end">
       <Title order={2} mb={4} id="key-end">
-        {ended ? 'Delete this key' : 'End this key'}
+        {ended ? 'Delete this key' : 'Revoke or delete this key'}
       </Title>
       <Text size="sm" c="dimmed" mb="sm">
         {ended
-          ? 'It leaves every list; the audit log keeps it.'
-          : 'For good, and at once on every node. To pause it, disable it.'}
+          ? 'The key disappears from all lists. The audit log keeps its events.'
+          : 'This takes effect at once on every node and cannot be undone. To pause the key, disable it.'}
       </Text>
       <Group gap="xs">
         {!ended && (

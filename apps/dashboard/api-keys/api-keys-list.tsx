@@ -44,10 +44,10 @@ export function ApiKeysList(props: Props) {
         <PageHeader title={props.title} />
         <EmptyState
           icon={<IconKey />}
-          title="The keys are not for your role"
+          title="Your role cannot see API keys"
           description={
             organization
-              ? `As ${organization.role} you do not see API keys. Owners, admins and developers do; an owner or admin can change your role.`
+              ? `Your role is ${organization.role}. Owners, admins and developers see API keys. An owner or admin can change your role.`
               : 'Only members of an organization see its API keys.'
           }
         />
@@ -116,7 +116,7 @@ interface ManagedProps extends Props {
 }
 
 function describeList({ role }: Organization): string | undefined {
-  return role === 'developer' ? 'The keys that you made, and those made with them.' : undefined;
+  return role === 'developer' ? 'Keys that you created, and keys made with them.' : undefined;
 }
 
 function Count({ total, filtered }: { readonly total: number; readonly filtered: boolean }) {
@@ -134,7 +134,7 @@ function NoKeys({ create }: { readonly create: ReactNode }) {
       icon={<IconKey />}
       withIndicatorBackground
       title="No API keys yet"
-      description="A key lets a program of yours call the API. Give each program its own, with the few scopes that it needs."
+      description="A key lets a program call the API. Create a key for each program, with only the scopes that it needs."
     >
       <EmptyState.Actions>{create}</EmptyState.Actions>
     </EmptyState>
@@ -143,7 +143,7 @@ function NoKeys({ create }: { readonly create: ReactNode }) {
 
 function NoKeyFound({ onClear }: { readonly onClear: () => void }) {
   return (
-    <EmptyState title="No key is like that" description="Nothing matches all of the filters.">
+    <EmptyState title="No keys found" description="No key matches all of the filters.">
       <EmptyState.Actions>
         <Button variant="default" onClick={onClear}>
           Clear filters

@@ -105,7 +105,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
       <Stack gap="lg">
         <TextInput
           label="Name"
-          description="Where it is used: Production website, CI, Mobile app"
+          description="Where the key is used, for example: Production website, CI, Mobile app"
           maxLength={100}
           data-autofocus
           autoComplete="off"
@@ -122,7 +122,7 @@ function NewKey({ organization, projectId, onCancel, onCreated }: NewKeyProps) {
       </Stack>
       <Stack className="form-footer" gap="sm" mt="md">
         <FormError error={create.error} />
-        {isAway(create.error) && <Text size="sm">Pressing Create again is safe: the key is made once.</Text>}
+        {isAway(create.error) && <Text size="sm">You can press Create again: only one key is created.</Text>}
         <FormButtons label="Create" pending={create.isPending} onCancel={onCancel} />
       </Stack>
     </form>
@@ -186,10 +186,10 @@ function ExpiryField({ form }: FieldsProps) {
       <Text size="xs" c="dimmed">
         {end ? (
           <>
-            Refused from <Time at={end.toISOString()} exact /> on.
+            The key stops working on <Time at={end.toISOString()} exact />.
           </>
         ) : (
-          'It works until somebody ends it.'
+          'The key works until it is revoked or deleted.'
         )}
       </Text>
     </Stack>

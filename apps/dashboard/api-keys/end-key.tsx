@@ -39,9 +39,11 @@ export function EndKey({ apiKey, how, onClose, onDone }: Props) {
     >
       <Text>
         {isEnded(apiKey)
-          ? `The key is ${apiKey.status} already. `
-          : 'Both halves of the key stop working at once and for good. '}
-        {how === 'revoke' ? 'It stays in the list, as revoked.' : 'It leaves every list; the audit log keeps it.'}
+          ? `The key is already ${apiKey.status}. `
+          : 'Both halves of the key stop working at once. This cannot be undone. '}
+        {how === 'revoke'
+          ? 'The key stays in the list as revoked.'
+          : 'The key disappears from all lists. The audit log keeps its events.'}
       </Text>
       {!isEnded(apiKey) && <WhoUsesIt apiKey={apiKey} />}
     </ConfirmByName>
@@ -65,14 +67,14 @@ function WhoUsesIt({ apiKey }: { readonly apiKey: ApiKey }) {
   return (
     <div>
       <Text>
-        <b>{isInUse ? 'It is in use. ' : 'Nothing used it in the last hour. '}</b>
+        <b>{isInUse ? 'The key is in use. ' : 'The key was not used in the last hour. '}</b>
         Last used: <Time at={apiKey.last_used_at} otherwise="never" />.
       </Text>
       {most.length > 0 && (
-        <List size="sm" mt={4} aria-label="What used it in the last hour">
+        <List size="sm" mt={4} aria-label="Uses in the last hour, by endpoint">
           {most.slice(0, MOST_ENDPOINTS).map(({ endpoint, uses }) => (
             <List.Item key={endpoint}>
-              <Code>{endpoint === '(none)' ? 'no endpoint named' : endpoint}</Code> {uses.toLocaleString()}{' '}
+              <Code>{endpoint === '(none)' ? 'no endpoint' : endpoint}</Code> {uses.toLocaleString()}{' '}
               {uses === 1 ? 'use' : 'uses'}
             </List.Item>
           ))}

@@ -12,7 +12,7 @@ export function EndedSettings({ apiKey }: { readonly apiKey: ApiKey }) {
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
       <Title order={2} mb="md" id="key-settings">
-        Settings at its end
+        Final settings
       </Title>
       <dl className="facts">
         {fields.map((field) => (

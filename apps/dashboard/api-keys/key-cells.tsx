@@ -77,7 +77,7 @@ export function UsesCell({ apiKey, days = QUIET }: CellProps & { readonly days: 
   return (
     <Group gap={6} wrap="nowrap" flex="none">
       <Sparkline values={days} />
-      <span title={`${apiKey.usage_count.toLocaleString()} uses in all`}>{inShort(apiKey.usage_count)}</span>
+      <span title={`${apiKey.usage_count.toLocaleString()} uses in total`}>{inShort(apiKey.usage_count)}</span>
     </Group>
   );
 }

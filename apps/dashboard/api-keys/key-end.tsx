@@ -57,7 +57,7 @@ export function KeyEnd({ organization, apiKey }: Props) {
           </>
         )}
       </Text>
-      <Text>That is for good: its secret and its public key are refused. To go on, create another key.</Text>
+      <Text>This cannot be undone: its secret and its public key are rejected. To continue, create a new key.</Text>
     </Alert>
   );
 }
@@ -66,8 +66,8 @@ export function KeyEnd({ organization, apiKey }: Props) {
 function causeOf(envelope: unknown): string {
   const event = DomainEvent.safeParse(envelope).data;
   if (event?.type !== 'api_key.revoked') return '';
-  if (event.data.because === 'project_deleted') return ' with its project, which was deleted';
-  if (event.data.because === 'member_removed') return ', because the member who made it was removed';
+  if (event.data.because === 'project_deleted') return ' because its project was deleted';
+  if (event.data.because === 'member_removed') return ' because the member who created it was removed';
   const { name, email } = calledIn(event.data, 'actor');
   const who = name ?? email;
   return who ? ` by ${who}` : '';

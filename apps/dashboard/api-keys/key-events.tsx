@@ -24,7 +24,9 @@ export function KeyEvents({ organization, keyId }: Props) {
       {mayRead ? (
         <Events organization={organization} keyId={keyId} />
       ) : (
-        <Text c="dimmed">Owners, admins and auditors read the audit log. As {organization.role} you do not.</Text>
+        <Text c="dimmed">
+          Only owners, admins and auditors can read the audit log. Your role is {organization.role}.
+        </Text>
       )}
     </Paper>
   );
@@ -55,7 +57,7 @@ function Events({ organization, keyId }: Props) {
             params={{ organizationId: organization.id }}
             search={{ key_id: keyId }}
           >
-            All in the audit log
+            View all in the audit log
           </TextLink>
         </Text>
       )}
@@ -71,7 +73,7 @@ function whatHappened(envelope: EventEnvelope): string {
     case 'api_key.used':
       return event.data.surface ? `Called Keyledger${endpointOf(event.data)}` : `Used${endpointOf(event.data)}`;
     case 'api_key.denied':
-      return `Refused${times(event.data.count)}${endpointOf(event.data)}: ${describeVerification(event.data.code)}`;
+      return `Denied${times(event.data.count)}${endpointOf(event.data)}: ${describeVerification(event.data.code)}`;
     case 'api_key.rotated':
       return 'Rotated';
     case 'api_key.updated':
@@ -81,7 +83,7 @@ function whatHappened(envelope: EventEnvelope): string {
     case 'api_key.disabled':
       return 'Disabled';
     case 'api_key.expiring':
-      return `Notice of its expiry, ${event.data.days_left} ${event.data.days_left === 1 ? 'day' : 'days'} ahead`;
+      return `Expiry notice: ${event.data.days_left} ${event.data.days_left === 1 ? 'day' : 'days'} left`;
     case 'api_key.expired':
       return 'Expired';
     case 'api_key.revoked':

@@ -29,12 +29,12 @@ export function KeyFacts({ organization, apiKey }: { readonly organization: Orga
             <CopyButton value={apiKey.public_key} label="Copy the public key" />
           </Group>
         </Fact>
-        <Fact label={isEnded(apiKey) ? 'Secret key began' : 'Secret key begins'}>
+        <Fact label="Secret prefix">
           <span className="mono">{apiKey.prefix}…</span>
         </Fact>
         <Fact label="Project">
           {project.error ? (
-            'A project that was deleted'
+            'Deleted project'
           ) : apiKey.project_id ? (
             <TextLink
               to="/org/$organizationId/projects/$projectId/api-keys"
@@ -53,9 +53,9 @@ export function KeyFacts({ organization, apiKey }: { readonly organization: Orga
         <Fact label="Last used">
           <Time at={apiKey.last_used_at} />
         </Fact>
-        <Fact label="Uses in all">{apiKey.usage_count.toLocaleString()}</Fact>
+        <Fact label="Total uses">{apiKey.usage_count.toLocaleString()}</Fact>
         {apiKey.verification_count > 0 && (
-          <Fact label="Keys verified">{apiKey.verification_count.toLocaleString()} times</Fact>
+          <Fact label="Verifications requested">{apiKey.verification_count.toLocaleString()}</Fact>
         )}
         {isEnded(apiKey) ? (
           <Fact label="Ended">

@@ -25,7 +25,7 @@ export function DomainsField(props: FieldProps<readonly string[]>) {
     <ListField
       {...props}
       label="Allowed domains"
-      description="From whose pages the public key works alone: app.example.com, or *.example.com for all below. None: it does not."
+      description="Hosts whose pages may use the public key without the secret: app.example.com, or *.example.com for all subdomains. If empty, no page may."
       placeholder={props.value.length === 0 ? 'app.example.com, *.example.com' : ''}
       problem={domainProblem}
     />
@@ -37,7 +37,7 @@ export function AddressesField(props: FieldProps<readonly string[]>) {
     <ListField
       {...props}
       label="Allowed IP addresses"
-      description="From where the key may be used: addresses or networks. None: from everywhere."
+      description="Addresses or networks from which the key may be used. If empty, it may be used from everywhere."
       placeholder={props.value.length === 0 ? '192.0.2.0/24, 2001:db8::1' : ''}
       problem={networkProblem}
     />
@@ -57,11 +57,11 @@ export function PublicScopesField({ value, onChange, scopes, error, disabled }: 
   return (
     <Stack gap={6}>
       <Switch
-        label="Hold the public key to fewer scopes"
+        label="Limit the scopes of the public key"
         description={
           possible.length > 0
-            ? `Otherwise it reaches ${new Intl.ListFormat('en').format(possible)}.`
-            : 'With these scopes it reaches nothing.'
+            ? `Without a limit, it has ${new Intl.ListFormat('en').format(possible)}.`
+            : 'With these scopes of the key, the public key has no scopes.'
         }
         checked={value !== null}
         disabled={disabled}
@@ -70,7 +70,7 @@ export function PublicScopesField({ value, onChange, scopes, error, disabled }: 
       {value && (
         <MultiSelect
           label="Public scopes"
-          description="None: the public key alone reaches nothing."
+          description="If empty, the public key has no scopes."
           data={[...new Set([...possible, ...value])]}
           value={[...value]}
           onChange={onChange}
@@ -88,7 +88,7 @@ export function MetadataField(props: FieldProps<readonly MetadataEntry[]>) {
     <EntriesField
       {...props}
       label="Metadata"
-      description="Whatever you want to find again with the key. Every verification tells it."
+      description="Your own data about the key. Every verification returns it."
       one={['an', 'entry']}
       most={50}
       newEntry={() => ({ name: '', value: '' })}

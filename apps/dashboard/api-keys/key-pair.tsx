@@ -18,13 +18,13 @@ export function KeyPairShown({ pair, onCopied }: Props) {
   return (
     <Stack ref={ref} tabIndex={-1} className="arrival">
       <Alert color="yellow" icon={<IconAlertTriangle />} title="The secret key is shown only once">
-        Copy it now and keep it where only your servers can read it. Nobody can show it again, we neither.
+        Copy it now and store it where only your servers can read it. It cannot be shown again.
       </Alert>
-      <Shown label="Public key" value={pair.publicKey} hint="Names the key. It is no secret." />
+      <Shown label="Public key" value={pair.publicKey} hint="Identifies the key. It is not secret." />
       <Shown
         label="Secret key"
         value={pair.secretKey}
-        hint="Proves that it is you. Never in a page, a repository or a chat."
+        hint="Proves the key. Never put it into a web page, a repository or a chat."
         onCopied={onCopied}
       />
       <Shown

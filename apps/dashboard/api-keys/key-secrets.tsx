@@ -22,7 +22,7 @@ export function KeySecrets({ keyId }: { readonly keyId: string }) {
         {all.map((secret) => (
           <li key={secret.id} className="plain">
             <Group gap="xs" mb={2}>
-              <Text fw={500}>{secret.ends_at ? 'Older secret' : 'Present secret'}</Text>
+              <Text fw={500}>{secret.ends_at ? 'Older secret' : 'Current secret'}</Text>
               {secret.ends_at && (
                 <Badge variant="light" color="orange" tt="none">
                   ends <Time at={secret.ends_at} />
@@ -30,17 +30,17 @@ export function KeySecrets({ keyId }: { readonly keyId: string }) {
               )}
             </Group>
             <Text size="sm" c="dimmed">
-              Last used: <Time at={secret.last_used_at} otherwise="never" />. Made <Time at={secret.created_at} />.
+              Last used: <Time at={secret.last_used_at} otherwise="never" />. Created <Time at={secret.created_at} />.
             </Text>
           </li>
         ))}
-        {secrets.data && all.length === 0 && <Text c="dimmed">None works any more.</Text>}
+        {secrets.data && all.length === 0 && <Text c="dimmed">No secret works any more.</Text>}
       </Stack>
       {older && (
         <Text size="sm" mt="sm">
           {older.last_used_at
-            ? 'As long as the older one is used, somebody has not taken the new one yet.'
-            : 'Nobody uses the older one: everybody has the new one.'}
+            ? 'While the older secret is used, some programs do not have the current one yet.'
+            : 'The older secret was never used: no program needs it.'}
         </Text>
       )}
     </Paper>

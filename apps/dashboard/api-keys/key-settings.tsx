@@ -107,7 +107,7 @@ function useSave({ base, before, begin, showErrors }: Settings) {
       }
     },
     onSuccess: async () => {
-      notifications.show({ message: 'Saved. It holds on every node.' });
+      notifications.show({ message: 'Saved. The change applies on every node.' });
       const saved = await readLatest();
       begin(saved, settingsOf(saved.apiKey));
       void refreshApiKeys(queries);
@@ -130,7 +130,7 @@ function Fields({ organization, form }: FieldsProps) {
       <TextInput
         type="datetime-local"
         label="Expires"
-        description="In your local time. Empty: never."
+        description="In your local time. If empty, the key never expires."
         min={`${tomorrow()}T00:00`}
         maw={260}
         {...form.getInputProps('expires_at')}

@@ -46,7 +46,7 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
           />
           <SegmentedControl
             size="xs"
-            aria-label="Told apart by"
+            aria-label="Grouped by"
             value={by}
             onChange={(value) => onSearch({ by: value })}
             data={[
@@ -61,7 +61,7 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
         {chart && chart.series.length > 0 && <UsageFigure chart={chart} height={HEIGHT} labelOf={labelOf(range)} />}
         {chart && chart.series.length === 0 && (
           <Text c="dimmed" ta="center" pt={90}>
-            It was not used in this time.
+            The key was not used in this period.
           </Text>
         )}
         {!chart && !usage.error && <Skeleton height={HEIGHT} />}
@@ -74,7 +74,7 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
 const labels = { outcome: outcomeLabel, endpoint: endpointLabel };
 
 function totalsInWords({ uses, denials }: { readonly uses: number; readonly denials: number }): string {
-  return `${uses.toLocaleString()} accepted, ${denials.toLocaleString()} refused`;
+  return `${uses.toLocaleString()} accepted, ${denials.toLocaleString()} denied`;
 }
 
 /** Days are counted in UTC, so format them in UTC. */

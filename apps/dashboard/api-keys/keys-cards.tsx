@@ -82,7 +82,7 @@ const Card = memo(function Card({ apiKey, project, days, onSwitch, onAction }: C
       </Group>
       <Group gap="xs" justify="space-between" wrap="nowrap">
         <Text size="xs" c="dimmed" truncate>
-          Used <Time at={apiKey.last_used_at} otherwise="never" /> · Made <Time at={apiKey.created_at} />
+          Used <Time at={apiKey.last_used_at} otherwise="never" /> · Created <Time at={apiKey.created_at} />
           <EndInShort apiKey={apiKey} />
         </Text>
         <UsesCell apiKey={apiKey} days={days} />

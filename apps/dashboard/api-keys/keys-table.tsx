@@ -97,7 +97,7 @@ function Head(props: SortProps) {
         <Table.Th>Scopes</Table.Th>
         <SortHeader {...props} field="created_at" label="Created" />
         <SortHeader {...props} field="last_used_at" label="Last used" />
-        <Table.Th title="Of the last 14 days, and in all">Uses</Table.Th>
+        <Table.Th title="Uses in the last 14 days, and in total">Uses</Table.Th>
         <Table.Th>Expires</Table.Th>
         <Table.Th>Status</Table.Th>
         <Table.Th>

@@ -51,10 +51,10 @@ export function LeaveQuestion({ opened, onStay, onLeave }: Props) {
       }}
     >
       <Stack>
-        <Text>Nobody can show it again. Without it the key is of no use until it is rotated.</Text>
+        <Text>It cannot be shown again. Without it, you must rotate the key before you can use it.</Text>
         <Group justify="flex-end">
           <Button variant="default" onClick={onLeave}>
-            Leave without it
+            Leave without copying
           </Button>
           <Button onClick={onStay} data-autofocus>
             Stay and copy it

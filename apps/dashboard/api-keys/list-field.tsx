@@ -11,12 +11,12 @@ interface Props extends Omit<TagsInputProps, 'value' | 'onChange'> {
 /** A list of short texts. The user types one, or several with commas between them. They are checked at once. */
 export function ListField({ value, onChange, problem, error, ...props }: Props) {
   const [typed, setTyped] = useState('');
-  const wrong = [...value, ...apart(typed)].find((item) => problem(item));
+  const wrong = [...value, ...split(typed)].find((item) => problem(item));
   return (
     <TagsInput
       {...props}
       value={[...value]}
-      onChange={(items) => onChange([...new Set(items.flatMap(apart))])}
+      onChange={(items) => onChange([...new Set(items.flatMap(split))])}
       searchValue={typed}
       onSearchChange={setTyped}
       splitChars={[',', ' ', '\n']}
@@ -36,6 +36,6 @@ export function ListField({ value, onChange, problem, error, ...props }: Props) 
   );
 }
 
-function apart(text: string): string[] {
+function split(text: string): string[] {
   return text.split(/[,\s]+/).filter(Boolean);
 }

@@ -31,15 +31,14 @@ export function LostSecret({ apiKey: { id, name }, onRotated }: Props) {
     gcTime: 0,
   });
   return (
-    <Alert color="yellow" icon={<IconAlertTriangle />} title="The secret got lost on its way">
+    <Alert color="yellow" icon={<IconAlertTriangle />} title="The secret did not arrive">
       <Stack align="flex-start">
         <Text>
-          {name} was made once, as it should be, but the response with its secret did not arrive. A secret is told one
-          time only, so nobody can show this one. Rotate the key to get another.
+          The response with the secret of {name} got lost. A secret is shown only once. Rotate the key to get a new one.
         </Text>
         <ErrorState error={rotate.error} />
         <Button loading={rotate.isPending} onClick={() => rotate.mutate()}>
-          Get another secret
+          Rotate the key
         </Button>
       </Stack>
     </Alert>

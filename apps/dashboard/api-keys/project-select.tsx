@@ -30,7 +30,7 @@ export function ProjectSelect({ organizationId, value, ...props }: Props) {
       searchValue={typed}
       onSearchChange={setTyped}
       filter={({ options }) => options}
-      nothingFoundMessage="No such project"
+      nothingFoundMessage="No project found"
     />
   );
 }

@@ -32,7 +32,7 @@ export function RateLimitsField(props: FieldProps<readonly RateLimitEntry[]>) {
     <EntriesField
       {...props}
       label="Rate limits"
-      description="How much the key may be used in any such time, all limits at once. None: as much as one likes."
+      description="Units that the key may use in each window. All limits apply. If empty, the rate is not limited."
       one={['a', 'limit']}
       most={MAX_RATE_LIMITS}
       newEntry={newEntry}
@@ -54,7 +54,7 @@ function LimitInputs({ entry, set, at, disabled, isTaken }: InputsProps) {
   return (
     <>
       <WholeNumberInput
-        aria-label={`How much by limit ${at + 1}`}
+        aria-label={`Units of limit ${at + 1}`}
         flex={2}
         min={1}
         max={MAX_LIMIT}

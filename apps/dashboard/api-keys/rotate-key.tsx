@@ -17,11 +17,11 @@ const graces = [
   {
     seconds: 0,
     label: 'At once',
-    description: 'After a leak. Whoever uses the present secret is refused from now on.',
+    description: 'After a leak. The current secret is rejected from now on.',
   },
   { seconds: 3600, label: 'In 1 hour', description: 'For a program that you change now.' },
   { seconds: 86_400, label: 'In 24 hours', description: 'For several programs, or a release today.' },
-  { seconds: 7 * 86_400, label: 'In 7 days', description: 'For other teams that have to take the new one.' },
+  { seconds: 7 * 86_400, label: 'In 7 days', description: 'For other teams that must install the new secret.' },
 ] as const;
 
 /** Gives the key a new secret. */
@@ -50,10 +50,10 @@ export function RotateKey({ apiKey, onClose }: Props) {
     >
       <Stack>
         <Text>
-          The key gets another secret and keeps everything else: its public key, scopes and expiry. Last used:{' '}
+          The key gets a new secret and keeps everything else, such as its public key, scopes and expiry. Last used:{' '}
           <Time at={apiKey.last_used_at} otherwise="never" />.
         </Text>
-        <Radio.Group label="When does the present secret end?" value={grace} onChange={setGrace}>
+        <Radio.Group label="When does the current secret stop working?" value={grace} onChange={setGrace}>
           <Stack gap="xs" mt="xs">
             {graces.map(({ seconds, label, description }) => (
               <Radio key={seconds} value={String(seconds)} label={label} description={description} />
@@ -61,7 +61,7 @@ export function RotateKey({ apiKey, onClose }: Props) {
           </Stack>
         </Radio.Group>
         <Text size="sm" c="dimmed">
-          A secret that lives on from an earlier rotation ends at once in any case.
+          A secret from an earlier rotation stops working at once.
         </Text>
         <ErrorState error={rotate.error} />
       </Stack>

@@ -52,7 +52,7 @@ function Scopes({ organization, value, onChange, error, disabled = false, mayBeE
     <Input.Wrapper
       labelElement="div"
       label="Scopes"
-      description="What the key may do. Choose as few as will do."
+      description="What the key may do. Choose as few as possible."
       error={error}
       errorProps={{ id: errorId }}
     >
@@ -66,13 +66,13 @@ function Scopes({ organization, value, onChange, error, disabled = false, mayBeE
           onChange={(event) => setSearch(event.currentTarget.value)}
         />
         {/* oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- keyboard users must be able to scroll it */}
-        <div className="scopes-field" role="region" aria-label="Scopes to choose from" tabIndex={0}>
+        <div className="scopes-field" role="region" aria-label="Available scopes" tabIndex={0}>
           {groups.map((group) => (
             <Resource key={group.resource} group={group} {...choice} />
           ))}
           {groups.length === 0 && (
             <Text c="dimmed" p="sm">
-              No scope is called so.
+              No scope found.
             </Text>
           )}
         </div>
@@ -107,14 +107,14 @@ function Resource({ group: { resource, kind, scopes, wildcard }, value, own, dis
         <Text fw={600}>
           {resource}
           <Text span size="xs" c="dimmed" fw={400} ml={6}>
-            {kind === 'application' ? 'your API' : 'Keyledger itself'}
+            {kind === 'application' ? 'your API' : 'Keyledger’s own API'}
           </Text>
         </Text>
         {wildcard && isCovered(own, wildcard) && (
           <Checkbox
             size="xs"
             label={<span className="mono">{wildcard}</span>}
-            title="All of them, also those that come later"
+            title="All of these scopes, including future ones"
             checked={whole}
             disabled={disabled || (whole && !value.includes(wildcard))}
             onChange={(event) => onToggle(wildcard, event.currentTarget.checked)}
@@ -164,9 +164,9 @@ interface NoneChosenProps {
 
 function NoneChosen({ registered, own }: NoneChosenProps) {
   return (
-    <Alert color="yellow" p="xs" title="None chosen: the key may do everything that you may grant">
-      Not advised. That is {new Intl.ListFormat('en').format(scopesByDefault(registered, own))}.
-      {isCovered(own, 'api-keys:manage') && ' Whoever finds such a key can make others.'}
+    <Alert color="yellow" p="xs" title="No scope chosen: the key gets all scopes that you may grant">
+      Not recommended. The scopes are {new Intl.ListFormat('en').format(scopesByDefault(registered, own))}.
+      {isCovered(own, 'api-keys:manage') && ' Anyone with such a key can create other keys.'}
     </Alert>
   );
 }

@@ -14,13 +14,13 @@ interface Props {
 /** Shows both versions before the user decides which one to keep. */
 export function SettingsConflict({ theirs, now, values, onTake, onKeep }: Props) {
   return (
-    <Alert color="orange" icon={<IconGitMerge />} title="Somebody else has changed this key meanwhile" role="alert">
+    <Alert color="orange" icon={<IconGitMerge />} title="This key changed while you were editing it" role="alert">
       <Table mb="sm" fz="sm">
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Field</Table.Th>
-            <Table.Th>Is now</Table.Th>
-            <Table.Th>You have</Table.Th>
+            <Table.Th>Current value</Table.Th>
+            <Table.Th>Your value</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -35,10 +35,10 @@ export function SettingsConflict({ theirs, now, values, onTake, onKeep }: Props)
       </Table>
       <Group gap="xs">
         <Button variant="default" size="xs" onClick={onTake}>
-          Drop mine, take what is there
+          Use the current values
         </Button>
         <Button variant="default" size="xs" onClick={onKeep}>
-          Put my changes on top
+          Keep my changes
         </Button>
       </Group>
     </Alert>

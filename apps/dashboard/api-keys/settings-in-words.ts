@@ -15,7 +15,7 @@ export const settingLabels: Record<keyof SettingsForm, string> = {
 };
 
 export function settingInWords(value: SettingsForm[keyof SettingsForm]): string {
-  if (value === null) return 'not held to fewer';
+  if (value === null) return 'not limited';
   if (typeof value === 'string') return value || 'nothing';
   return value.map(itemInWords).join(', ') || 'none';
 }

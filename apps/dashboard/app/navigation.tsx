@@ -189,7 +189,7 @@ function AccountMenu({ onShowShortcuts }: { readonly onShowShortcuts: () => void
       <SegmentedControl
         fullWidth
         size="xs"
-        aria-label="Colours"
+        aria-label="Color scheme"
         value={colorScheme}
         onChange={setColorScheme}
         data={[

@@ -5,8 +5,8 @@ import { PageHeader } from '../ui/page-header.js';
 export function NotFoundPage() {
   return (
     <Container size="sm" py="xl">
-      <PageHeader title="There is no such page" />
-      <Text mb="lg">The address may be mistyped, or what it led to is gone.</Text>
+      <PageHeader title="Page not found" />
+      <Text mb="lg">The address may be mistyped, or the page no longer exists.</Text>
       <ButtonLink to="/" variant="default">
         Go to your API keys
       </ButtonLink>

@@ -23,7 +23,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
   const { ref: topRef, inViewport: atTop } = useInViewport();
   const reading = !atTop || search.event !== undefined;
   const { first, readingKey, news, tail, readAgain } = useFollowedLog(organizationId, search, reading);
-  if (isRefused(first.error)) return <NotForYou organizationId={organizationId} />;
+  if (isForbidden(first.error)) return <NotForYou organizationId={organizationId} />;
   const isEmpty = first.data?.data.length === 0 && news.shown.length === 0;
   const filter = (patch: Partial<AuditSearch>) => change({ ...patch, event: undefined });
   return (
@@ -47,7 +47,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
       />
       {(search.ip ?? search.path) !== undefined && (
         <Text size="xs" c="dimmed" mb="xs">
-          Summaries of many denials name no address and no path, so this filter does not find them.
+          A summary of many denials has no address and no path, so this filter does not find it.
         </Text>
       )}
       <ErrorState error={first.error ?? tail.error} onRetry={() => void first.refetch()} />
@@ -76,7 +76,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
   );
 }
 
-function isRefused(error: unknown): boolean {
+function isForbidden(error: unknown): boolean {
   return error instanceof ApiError && error.problem.code === 'insufficient_scope';
 }
 
@@ -126,14 +126,14 @@ interface LiveSwitchProps {
 const stateWords: Record<TailState, string> = {
   off: '',
   connecting: 'Connecting',
-  live: 'New events appear by themselves',
+  live: 'New events appear automatically',
   failed: 'Stopped',
 };
 
 function LiveSwitch({ state, on, possible, onChange }: LiveSwitchProps) {
   return (
     <Group gap="sm">
-      <Tooltip label="Nothing new can belong to a time that has ended" disabled={possible}>
+      <Tooltip label="The chosen period has ended, so it gets no new events" disabled={possible}>
         <Switch
           label="Live"
           checked={on && possible}
@@ -154,11 +154,11 @@ function LiveSwitch({ state, on, possible, onChange }: LiveSwitchProps) {
 function NothingFound({ filtered, onClear }: { readonly filtered: boolean; readonly onClear: () => void }) {
   return (
     <Stack align="center" py="xl" gap="xs">
-      <Text fw={500}>{filtered ? 'No event matches these filters' : 'Nothing has happened here yet'}</Text>
+      <Text fw={500}>{filtered ? 'No event matches these filters' : 'No events yet'}</Text>
       <Text c="dimmed" size="sm">
         {filtered
-          ? 'Events show up here within a moment of what they tell.'
-          : 'Every change, every sign-in and every use of a key will be listed here.'}
+          ? 'New events appear here within a moment.'
+          : 'This page lists every change, every sign-in and every use of a key.'}
       </Text>
       {filtered && (
         <Button variant="default" mt="xs" onClick={onClear}>

@@ -43,7 +43,7 @@ export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, 
     >
       <ErrorState error={query.error} onRetry={() => void query.refetch()} />
       {(query.isPending || (query.data && !nameOf)) && <Skeleton height={320} />}
-      {query.data === null && <Text>The log has no event {shown.toLocaleString()}.</Text>}
+      {query.data === null && <Text>The audit log has no event {shown.toLocaleString()}.</Text>}
       {query.data && nameOf && (
         <Stack gap="lg">
           <Group wrap="nowrap" align="flex-start" justify="space-between">
@@ -100,18 +100,13 @@ const DATA = 'data: ';
 function Neighbours({ index, onShow }: { readonly index: number; readonly onShow: (index: number) => void }) {
   return (
     <Group gap={4} wrap="nowrap">
-      <ActionIcon
-        variant="default"
-        aria-label="The event after it"
-        title="The event after it"
-        onClick={() => onShow(index + 1)}
-      >
+      <ActionIcon variant="default" aria-label="Newer event" title="Newer event" onClick={() => onShow(index + 1)}>
         <IconChevronUp size={16} />
       </ActionIcon>
       <ActionIcon
         variant="default"
-        aria-label="The event before it"
-        title="The event before it"
+        aria-label="Older event"
+        title="Older event"
         disabled={index === 0}
         onClick={() => onShow(index - 1)}
       >

@@ -120,7 +120,7 @@ function Call({ data, onFilter }: DataProps) {
         </Fact>
       )}
       {data['summary'] === true && (
-        <Fact name="Requests">They differ, so this event names no endpoint, address or client.</Fact>
+        <Fact name="Requests">They differ, so this event has no endpoint, address or client.</Fact>
       )}
       {callsOf(data).map((call) => (
         <Fact key={call} name="Call">
@@ -141,7 +141,7 @@ function Request({ data, onFilter, ...place }: DataProps) {
   return (
     <>
       {verifiersOf(data).map((id) => (
-        <Fact key={id} name="Asked by">
+        <Fact key={id} name="Verified by">
           <Named id={id} called={{}} {...place} />
         </Fact>
       ))}
@@ -195,8 +195,8 @@ function Fact({ name, children, onFilter }: FactProps) {
       <dd>
         <span>{children}</span>
         {onFilter && (
-          <button type="button" className="fact-filter" onClick={onFilter} aria-label={`Only this: ${name}`}>
-            Only this
+          <button type="button" className="fact-filter" onClick={onFilter} aria-label={`Filter by this: ${name}`}>
+            Filter by this
           </button>
         )}
       </dd>

@@ -150,7 +150,9 @@ function Head() {
 function End({ count }: { readonly count: number }) {
   return (
     <Text c="dimmed" size="sm" ta="center" py="md">
-      {count === 1 ? 'One event, and nothing before it' : `${count.toLocaleString()} events, and nothing before them`}
+      {count === 1
+        ? 'One event. There are no older events.'
+        : `${count.toLocaleString()} events. There are no older events.`}
     </Text>
   );
 }

@@ -35,26 +35,26 @@ function told(event: DomainEvent): readonly Part[] {
       return say`${it} signed in`;
     case 'user.login_failed':
       return event.subject === DEPLOYMENT_ID
-        ? say`Somebody tried${times(event.data.count ?? 1)} to sign in to ${accounts(event.data.count)}`
-        : say`Somebody tried to sign in as ${it} with a wrong password`;
+        ? say`An unknown caller tried${times(event.data.count ?? 1)} to sign in to ${accounts(event.data.count)}`
+        : say`An unknown caller tried to sign in as ${it} with a wrong password`;
     case 'user.logged_out':
       return say`${it} signed out`;
     case 'user.session_ended':
       return event.data.because === 'too_many'
-        ? say`The oldest session of ${it} ended, because they had signed in too many times`
+        ? say`The oldest session of ${it} ended because they had too many sessions`
         : say`${by} ended a session of ${it}`;
     case 'user.password_changed':
       return say`${it} changed their password${sessions(event.data)}`;
     case 'user.refresh_token_reused':
       return say`A refresh token of ${it} was used a second time, so its session was ended`;
     case 'user.password_reset_requested':
-      return say`${by} made a password link for ${it}`;
+      return say`${by} created a password reset link for ${it}`;
     case 'user.password_reset':
-      return say`${it} set another password by a link${sessions(event.data)}`;
+      return say`${it} set a new password with a reset link${sessions(event.data)}`;
     case 'user.operator_added':
       return say`${it} became an operator of the deployment`;
     case 'user.operator_removed':
-      return say`${by} made ${it} an ordinary user again`;
+      return say`${by} removed ${it} as operator`;
     case 'organization.created':
       return event.data.name
         ? say`${by} created the organization ${{ quoted: event.data.name }}`
@@ -66,7 +66,7 @@ function told(event: DomainEvent): readonly Part[] {
     case 'organization.resumed':
       return say`${by} resumed ${organization}`;
     case 'invitation.created':
-      return say`${by} invited ${event.data.email ? { quoted: event.data.email } : 'somebody'} as ${roleWords(event.data.role)}`;
+      return say`${by} invited ${event.data.email ? { quoted: event.data.email } : 'a user'} as ${roleWords(event.data.role)}`;
     case 'invitation.revoked':
       return data.subject?.email
         ? say`${by} withdrew the invitation of ${{ quoted: data.subject.email }}`
@@ -88,7 +88,7 @@ function told(event: DomainEvent): readonly Part[] {
     case 'credits.granted':
       return say`${by} added ${counted(event.data.amount, 'credit')}${within(event, 'to')}${because(event.data.reason)}`;
     case 'credits.removed':
-      return say`${by} set the balance of ${counted(event.data.balance, 'credit')}${within(event, 'of')} aside`;
+      return say`${by} removed the balance of ${counted(event.data.balance, 'credit')}${within(event, 'of')}`;
     case 'credits.low':
       return say`The balance fell to ${counted(event.data.balance, 'credit')}, below ${number.format(event.data.low_below)}`;
     case 'operator.read':
@@ -102,7 +102,7 @@ function told(event: DomainEvent): readonly Part[] {
         ? say`${it} called Keyledger${endpoint(event.data)}`
         : say`${it} was used${endpoint(event.data)}`;
     case 'api_key.denied':
-      return say`${it} was refused${surface(event.data)}${times(event.data.count)}${requests(event.data)}: ${lowerFirst(outcomeWords[event.data.code])}`;
+      return say`${it} was denied${surface(event.data)}${times(event.data.count)}${requests(event.data)}: ${lowerFirst(outcomeWords[event.data.code])}`;
     case 'api_key.rotated':
       return say`${by} rotated the key ${it}${event.data.previous_secret_ends_at ? ', with a grace period' : ''}`;
     case 'api_key.updated':
@@ -198,7 +198,7 @@ type Denied = Extract<DomainEvent, { type: 'api_key.denied' }>['data'];
 
 /** The requests in a summary have only the reason in common. */
 function requests(data: Denied): string {
-  return data.summary ? ' in requests that are not listed one by one' : endpoint(data);
+  return data.summary ? ' for different requests' : endpoint(data);
 }
 
 function surface({ surface }: Denied): string {
@@ -210,8 +210,8 @@ function revocation(
   by: Part,
   it: Part,
 ): readonly Part[] {
-  if (because === 'member_removed') return say`The key ${it} was revoked, as its member was removed`;
-  if (because === 'project_deleted') return say`The key ${it} was revoked with its project`;
+  if (because === 'member_removed') return say`The key ${it} was revoked because its member was removed`;
+  if (because === 'project_deleted') return say`The key ${it} was revoked because its project was deleted`;
   return deleted ? say`${by} deleted the key ${it}` : say`${by} revoked the key ${it}`;
 }
 
@@ -231,7 +231,7 @@ export function actorWords(actor: EventEnvelope['data']['actor'], nameOf: (id: s
     case 'api_key':
       return name ?? 'A key';
     case 'anonymous':
-      return 'Somebody';
+      return 'An unknown caller';
     case 'system':
       return 'Keyledger';
     default:

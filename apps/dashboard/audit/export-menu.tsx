@@ -55,7 +55,7 @@ export function ExportMenu({ query }: { readonly query: () => EventQuery }) {
         </Button>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Label>All that the filters find</Menu.Label>
+        <Menu.Label>All events that match the filters</Menu.Label>
         <Menu.Item onClick={() => run.mutate('jsonl')}>JSON Lines, exact</Menu.Item>
         <Menu.Item onClick={() => run.mutate('csv')}>CSV, for a spreadsheet</Menu.Item>
       </Menu.Dropdown>

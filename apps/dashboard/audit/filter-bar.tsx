@@ -45,7 +45,7 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
           clearable
           hidePickedOptions
           clearButtonProps={{ 'aria-label': 'Every type of event' }}
-          nothingFoundMessage="No such type"
+          nothingFoundMessage="No type found"
           className="filter-types"
         />
         <RangeSelect search={search} onChange={onChange} />
@@ -126,7 +126,7 @@ const rangeLabels: Record<TimeRange, string> = {
   '24h': 'Last 24 hours',
   '7d': 'Last 7 days',
   '30d': 'Last 30 days',
-  custom: 'From … to …',
+  custom: 'Custom period',
 };
 
 function RangeSelect({ search, onChange }: Pick<Props, 'search' | 'onChange'>) {

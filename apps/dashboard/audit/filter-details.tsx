@@ -33,16 +33,16 @@ export function FilterDetails({ organizationId, search, onApply, onClose }: Prop
   return (
     <form onSubmit={submit}>
       <Stack gap="sm">
-        <IdSelect label="Who did it" names={names} kinds={['user', 'key']} {...form.getInputProps('actor_id')} />
-        <IdSelect label="Key that it happened to" names={names} kinds={['key']} {...form.getInputProps('key_id')} />
+        <IdSelect label="Actor" names={names} kinds={['user', 'key']} {...form.getInputProps('actor_id')} />
+        <IdSelect label="Key affected" names={names} kinds={['key']} {...form.getInputProps('key_id')} />
         <IdSelect
-          label="Member or project that it happened to"
+          label="Member or project affected"
           names={names}
           kinds={['user', 'proj']}
           {...form.getInputProps('subject')}
         />
         <MultiSelect
-          label="Outcome of a use"
+          label="Outcome of a verification"
           placeholder={form.values.outcome.length > 0 ? undefined : 'Any'}
           data={VerificationCode.options
             .filter((code) => code !== 'invalid_key')
@@ -118,7 +118,7 @@ function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
   return (
     <Select
       label={label}
-      placeholder="Anything"
+      placeholder="Any"
       data={[
         ...known.map(([id, name]) => ({ value: id, label: name })),
         ...[...new Set(pasted)].map((id) => ({ value: id, label: id })),
@@ -129,8 +129,8 @@ function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
       clearable
       limit={50}
       openOnFocus={false}
-      clearButtonProps={{ 'aria-label': 'Anything' }}
-      nothingFoundMessage="Nothing has this name; an id can be pasted"
+      clearButtonProps={{ 'aria-label': 'Any' }}
+      nothingFoundMessage="Nothing found. You can also paste an id."
       comboboxProps={{ withinPortal: false }}
       {...field}
     />

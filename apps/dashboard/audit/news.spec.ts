@@ -1,15 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import type { AuditEvent } from '#libs/contract/audit.js';
-import { noNews, released, withTold, type News } from './news.js';
+import { noNews, released, withReceived, type News } from './news.js';
 
-const told = (...indexes: number[]) => indexes.map((leaf_index) => ({ leaf_index }) as AuditEvent);
+const received = (...indexes: number[]) => indexes.map((leaf_index) => ({ leaf_index }) as AuditEvent);
 const indexesOf = ({ shown, held }: News) => [shown, held].map((events) => events.map((event) => event.leaf_index));
 
-describe('what the tail has told', () => {
+describe('what the tail has received', () => {
   it('is in the list at once, the newest first, unless somebody reads further down', () => {
-    const first = withTold(noNews, told(4, 5), false);
+    const first = withReceived(noNews, received(4, 5), false);
     expect(indexesOf(first)).toEqual([[5, 4], []]);
-    const held = withTold(withTold(first, told(6), true), told(8), true);
+    const held = withReceived(withReceived(first, received(6), true), received(8), true);
     expect(indexesOf(held)).toEqual([
       [5, 4],
       [8, 6],
@@ -18,12 +18,12 @@ describe('what the tail has told', () => {
   });
 
   it('is never there twice, whatever a tail that resumes tells again', () => {
-    const held = withTold(withTold(noNews, told(4), false), told(6), true);
-    expect(indexesOf(withTold(held, told(4, 6, 7), true))).toEqual([[4], [7, 6]]);
+    const held = withReceived(withReceived(noNews, received(4), false), received(6), true);
+    expect(indexesOf(withReceived(held, received(4, 6, 7), true))).toEqual([[4], [7, 6]]);
   });
 
   it('is kept up to a limit, and what goes beyond is known to be missing', () => {
-    const many = withTold(noNews, told(...Array.from({ length: 1500 }, (_, index) => index)), true);
+    const many = withReceived(noNews, received(...Array.from({ length: 1500 }, (_, index) => index)), true);
     expect(many.held).toHaveLength(1000);
     expect(many.overflowed).toBe(true);
   });

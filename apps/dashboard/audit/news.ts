@@ -14,10 +14,10 @@ export const noNews: News = { shown: [], held: [], overflowed: false };
 
 const MOST = 1000;
 
-/** @param told oldest first, in the order of the tail */
-export function withTold(news: News, told: readonly AuditEvent[], reading: boolean): News {
+/** @param received oldest first, in the order of the tail */
+export function withReceived(news: News, received: readonly AuditEvent[], reading: boolean): News {
   const last = news.held[0] ?? news.shown[0];
-  const fresh = told.filter(({ leaf_index }) => leaf_index > (last?.leaf_index ?? -1)).toReversed();
+  const fresh = received.filter(({ leaf_index }) => leaf_index > (last?.leaf_index ?? -1)).toReversed();
   const shown = reading ? news.shown : [...fresh, ...news.held, ...news.shown];
   const held = reading ? [...fresh, ...news.held] : [];
   if (shown.length + held.length <= MOST) return { ...news, shown, held };

@@ -15,14 +15,14 @@ export function NotForYou({ organizationId }: { readonly organizationId: string 
       <ThemeIcon size="xl" variant="light" color="gray" radius="xl">
         <IconLock size={22} />
       </ThemeIcon>
-      <Title order={2}>The audit log is not open to your role</Title>
+      <Title order={2}>Your role cannot read the audit log</Title>
       <Text c="dimmed" maw={440}>
-        {organization?.role && `You are ${organization.role === 'owner' ? 'an' : 'a'} ${organization.role} here. `}
-        It can be read as {new Intl.ListFormat('en', { type: 'disjunction' }).format(readers)}. Owners and admins change
-        roles.
+        {organization?.role && `Your role is ${organization.role}. `}
+        The audit log is open to these roles: {new Intl.ListFormat('en').format(readers)}. An owner or admin can change
+        your role.
       </Text>
       <TextLink to="/org/$organizationId/settings/members" params={{ organizationId }}>
-        See who they are
+        View the members
       </TextLink>
     </Stack>
   );

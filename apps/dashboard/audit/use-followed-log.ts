@@ -4,7 +4,7 @@ import { eventQuery, mayFollow, tailQuery, type AuditSearch } from './audit-sear
 import { pageQuery } from './event-pages.js';
 import { useLiveTail } from './live-tail.js';
 import { namesQuery } from './names.js';
-import { noNews, released, withTold, type News } from './news.js';
+import { noNews, released, withReceived, type News } from './news.js';
 
 /** Events after which names are loaded again. */
 const NAMING = /^(api_key\.(created|updated)|project\.(created|updated)|member\.added)$/;
@@ -32,7 +32,7 @@ export function useFollowedLog(organizationId: string, search: AuditSearch, read
     after: first.data && !first.isPlaceholderData ? (first.data.data[0]?.leaf_index ?? null) : undefined,
     enabled: search.live === true && mayFollow(search),
     onEvents: (events) => {
-      setNews((before) => ({ ...before, news: withTold(before.news, events, reading) }));
+      setNews((before) => ({ ...before, news: withReceived(before.news, events, reading) }));
       if (news.overflowed && !reading) readAgain();
       if (events.some(({ event }) => NAMING.test(event.type)))
         void queries.invalidateQueries(namesQuery(organizationId));

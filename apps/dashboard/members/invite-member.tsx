@@ -42,7 +42,8 @@ function Invitation({ organizationId: id, own, onClose, onMade }: Omit<Props, 'o
     const { url, email, expires_at: expiresAt, role } = invite.data;
     return (
       <OneTimeLink url={url} expiresAt={expiresAt} onDone={onClose}>
-        {email ? `Only the account of ${email}` : 'Whoever has this link'} joins with it as {role}. Nothing was sent.
+        {email ? `Only the account of ${email}` : 'Anyone with this link'} can join, with the role {role}. Keyledger
+        sends no email.
       </OneTimeLink>
     );
   }
@@ -59,7 +60,7 @@ function Invitation({ organizationId: id, own, onClose, onMade }: Omit<Props, 'o
         </Radio.Group>
         <TextInput
           label="Email (optional)"
-          description="With it, nobody else can use the link."
+          description="If set, only the account with this address can use the link."
           type="email"
           autoComplete="off"
           data-autofocus

@@ -89,10 +89,11 @@ function ChangeRole({ member, organization: { id, name }, own, stays }: ChangePr
     mutationFn: (role: Role) => api.members.update({ params: { id, user_id: member.user_id }, body: { role } }),
     onSuccess: ({ role }) => {
       dialog.close();
-      notifications.show({ message: `${isMe ? 'You are' : `${member.name} is`} ${withArticle(role)} of ${name} now.` });
+      notifications.show({ message: `${isMe ? 'You are' : `${member.name} is`} now ${withArticle(role)} of ${name}.` });
     },
     onError: (error) => {
-      if (!confirming) notifications.show({ color: 'red', title: 'The role stays', message: sentenceOf(error) });
+      if (!confirming)
+        notifications.show({ color: 'red', title: 'The role was not changed', message: sentenceOf(error) });
     },
     onSettled: async () => {
       await queries.invalidateQueries(membersQuery(id));
@@ -116,7 +117,7 @@ function ChangeRole({ member, organization: { id, name }, own, stays }: ChangePr
         value={change.isPending ? change.variables : member.role}
         onChange={choose}
         disabled={change.isPending || stays}
-        title={stays ? 'An organization has at least one owner. Make somebody else one first.' : undefined}
+        title={stays ? 'An organization needs at least one owner. Make another member an owner first.' : undefined}
       />
       <ConfirmDialog
         opened={confirming}
@@ -128,7 +129,7 @@ function ChangeRole({ member, organization: { id, name }, own, stays }: ChangePr
         error={change.error}
       >
         <Text>
-          You would be {wanted && withArticle(wanted)}: {wanted && lowerFirst(roleInWords[wanted])} Somebody else would
+          You would be {wanted && withArticle(wanted)}: {wanted && lowerFirst(roleInWords[wanted])} Another member would
           have to change it back.
         </Text>
       </ConfirmDialog>

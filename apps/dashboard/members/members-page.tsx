@@ -33,7 +33,7 @@ function JustOne() {
       <EmptyState
         icon={<IconUsers size={32} />}
         title="A personal organization has one member"
-        description="It came with the account and stays with it. To work with others, create an organization for your team."
+        description="It belongs to one account. To work with others, create an organization for your team."
         py="xl"
       >
         <EmptyState.Actions>
@@ -56,7 +56,7 @@ function Members({ organization }: { readonly organization: Organization }) {
     <>
       <PageHeader
         title="Members"
-        description="Who may do what here. API keys have scopes of their own."
+        description="What each member may do. API keys have their own scopes."
         actions={
           manages && (
             <Button leftSection={<IconUserPlus size={16} />} onClick={dialog.open}>

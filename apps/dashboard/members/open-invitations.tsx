@@ -24,7 +24,7 @@ export function OpenInvitations({ organizationId }: { readonly organizationId: s
       </Title>
       <ErrorState error={invitations.error} onRetry={() => void invitations.refetch()} />
       {invitations.isPending && <Skeleton height={52} />}
-      {shown?.length === 0 && <Text c="dimmed">None. A link that was not used ends by itself after a week.</Text>}
+      {shown?.length === 0 && <Text c="dimmed">None. An unused link expires after a week.</Text>}
       {shown && shown.length > 0 && (
         <Table className="stacking" layout="fixed" aria-labelledby="open-invitations" highlightOnHover={false}>
           <TableHead
@@ -67,7 +67,7 @@ function Invitation({ organizationId, invitation, by }: Props) {
     onSuccess: dialog.close,
     onSettled: () => queries.invalidateQueries(invitationsQuery(organizationId)),
   });
-  const whom = invitation.email ?? 'Whoever has the link';
+  const whom = invitation.email ?? 'Anyone with the link';
   return (
     <Table.Tr>
       <Table.Td>
@@ -89,7 +89,7 @@ function Invitation({ organizationId, invitation, by }: Props) {
       </Table.Td>
       <Table.Td ta="right">
         <RowButton
-          label={`Withdraw the invitation for ${invitation.email ?? 'whoever has the link'}`}
+          label={`Withdraw the invitation for ${invitation.email ?? 'anyone with the link'}`}
           onClick={dialog.open}
         >
           Withdraw
@@ -103,7 +103,7 @@ function Invitation({ organizationId, invitation, by }: Props) {
           pending={withdraw.isPending}
           error={withdraw.error}
         >
-          <Text>Its link stops working at once. You can invite again with another link.</Text>
+          <Text>Its link stops working at once. You can create a new invitation.</Text>
         </ConfirmDialog>
       </Table.Td>
     </Table.Tr>

@@ -32,7 +32,9 @@ export function RemoveMember({ opened, ...props }: Props) {
 function Stays({ onClose }: Pick<Props, 'onClose'>) {
   return (
     <Stack>
-      <Text>An organization has at least one owner, and you are the only one. Make somebody else an owner first.</Text>
+      <Text>
+        An organization needs at least one owner, and you are the only one. Make another member an owner first.
+      </Text>
       <Group justify="flex-end">
         <Button variant="default" onClick={onClose}>
           Close
@@ -70,10 +72,10 @@ function Removal({ member, organization: { id, name }, isMe, onClose }: Omit<Pro
   return (
     <Stack>
       <Text>
-        {isMe ? 'You lose' : `${member.name} loses`} access to {name} at once. Only another invitation brings{' '}
+        {isMe ? 'You lose' : `${member.name} loses`} access to {name} at once. Only a new invitation brings{' '}
         {isMe ? 'you' : 'them'} back.
       </Text>
-      <Radio.Group label={`The API keys that ${whose} made`} value={keys} onChange={setKeys}>
+      <Radio.Group label={`API keys that ${whose} created`} value={keys} onChange={setKeys}>
         <Stack gap="xs" mt="xs">
           <Radio
             value="keep"
@@ -83,7 +85,7 @@ function Removal({ member, organization: { id, name }, isMe, onClose }: Omit<Pro
           <Radio
             value="revoke"
             label="Revoke them"
-            description="And those that were made with them. Whatever uses them stops at once; it cannot be undone."
+            description="This also revokes keys created with them. Programs that use them stop working at once. It cannot be undone."
           />
         </Stack>
       </Radio.Group>

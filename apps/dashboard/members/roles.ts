@@ -3,8 +3,8 @@ import { mayAssign } from '#libs/contract/roles.js';
 
 /** The permissions of each role, in one sentence. */
 export const roleInWords: Readonly<Record<Role, string>> = {
-  owner: 'Everything, and alone makes and removes owners.',
-  admin: 'Everything: keys, projects, settings, and all members but owners.',
+  owner: 'Does everything that an admin does, and adds and removes owners.',
+  admin: 'Manages keys, projects, settings, and all members except owners.',
   developer: 'Creates and manages keys of their own. Sees members, projects and usage.',
   auditor: 'Reads the audit log, members, projects and usage. Changes nothing.',
   viewer: 'Reads members, projects and usage. Changes nothing.',

@@ -18,7 +18,7 @@ export function CeilingSection({ organization }: { readonly organization: Organi
   return (
     <Section
       title="Scope ceiling"
-      description="The keys stay as they are and reach what both their own scopes and this cover. What members do by their roles is not limited."
+      description="A key of this organization has only the scopes that both the key and the ceiling cover. The ceiling does not limit the roles of members."
       actions={
         <Button variant="default" onClick={dialog.open}>
           Change
@@ -47,14 +47,14 @@ function CeilingForm({ organization: { id, scope_ceiling: before }, onClose }: F
       api.deployment.setScopeCeiling({ params: { id }, body: { scope_ceiling: limited ? [...chosen] : null } }),
     onSuccess: async (organization) => {
       onClose();
-      notifications.show({ message: limited ? 'The ceiling holds from now on.' : 'There is no ceiling any more.' });
+      notifications.show({ message: limited ? 'The ceiling is set.' : 'The ceiling is removed.' });
       await changed(organization);
     },
   });
   return (
     <Stack>
       <Radio.Group
-        aria-label="Whether there is a ceiling"
+        aria-label="Limit"
         value={limited ? 'limited' : 'none'}
         onChange={(value) => setLimited(value === 'limited')}
       >
@@ -64,7 +64,9 @@ function CeilingForm({ organization: { id, scope_ceiling: before }, onClose }: F
         </Group>
       </Radio.Group>
       {limited && <ScopesOfCeiling chosen={chosen} onChange={setChosen} />}
-      {limited && chosen.length === 0 && <Text c="dimmed">With none chosen, no key reaches anything.</Text>}
+      {limited && chosen.length === 0 && (
+        <Text c="dimmed">If you choose none, keys of the organization have no scopes.</Text>
+      )}
       <ErrorState error={save.error} />
       <Group justify="flex-end">
         <Button variant="default" onClick={onClose}>
@@ -111,8 +113,8 @@ function ScopesOfCeiling({ chosen, onChange }: ScopesProps) {
         </Stack>
       </ScrollArea.Autosize>
       <TagsInput
-        label="Others"
-        description="Such as *:read, for reading everything."
+        label="Other scopes"
+        description="For example *:read, to read everything."
         placeholder="resource:action"
         value={others}
         onChange={(next) => onChange([...chosen.filter((scope) => !others.includes(scope)), ...next])}
@@ -147,7 +149,7 @@ function GroupOfScopes({
       <Text size="sm" fw={600}>
         {resource}
       </Text>
-      {wildcard && box(wildcard, `Everything about ${resource}, and what comes later`)}
+      {wildcard && box(wildcard, `All scopes of ${resource}, including future ones`)}
       {scopes.map(({ scope, description }) => box(scope, description))}
     </Stack>
   );

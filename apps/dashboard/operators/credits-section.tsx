@@ -45,7 +45,8 @@ export function CreditsSection({ organization }: { readonly organization: Organi
               {number.format(balance.balance ?? 0)}
             </Text>{' '}
             <Text span c="dimmed">
-              left. Below {number.format(balance.low_below ?? 0)} it is told to be low; at 0 its keys are refused.
+              left. Below {number.format(balance.low_below ?? 0)} an event reports a low balance. At 0, requests that
+              cost credits are denied.
             </Text>
           </div>
         )}
@@ -69,7 +70,7 @@ function History({ organizationId }: { readonly organizationId: string }) {
   if (grants.error) return <ErrorState error={grants.error} onRetry={() => void grants.refetch()} />;
   if (!grants.data || !shown?.length) return null;
   const nameOf = ({ granted_by: by }: Grant) =>
-    by === null ? 'At the beginning' : (operators?.find(({ user_id: id }) => id === by)?.name ?? 'A former operator');
+    by === null ? 'The deployment' : (operators?.find(({ user_id: id }) => id === by)?.name ?? 'A former operator');
   return (
     <div>
       <Title order={3} mb={4}>
@@ -131,7 +132,7 @@ function RemoveBalance({ id, name, left, opened, onClose }: RemoveProps) {
     mutationFn: () => api.credits.remove({ params: { id } }),
     onSuccess: async () => {
       onClose();
-      notifications.show({ message: `${name} has no balance any more: its uses are not charged.` });
+      notifications.show({ message: `The balance of ${name} is removed. Its uses are not charged.` });
       await queries.invalidateQueries(balanceQuery(id));
     },
   });
@@ -146,8 +147,8 @@ function RemoveBalance({ id, name, left, opened, onClose }: RemoveProps) {
       error={remove.error}
     >
       <Text>
-        The uses of {name} are no longer charged and have no limit. The {number.format(left)} credits that are left are
-        set aside: another grant begins anew.
+        Uses of {name} are no longer charged and have no limit. The remaining {number.format(left)} credits are lost. A
+        later grant starts a new balance.
       </Text>
     </ConfirmDialog>
   );

@@ -55,7 +55,9 @@ function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props,
       }),
     onSuccess: async ({ amount, balance_after: balance }) => {
       onClose();
-      notifications.show({ message: `${name} has ${number.format(amount)} credits more: ${number.format(balance)}.` });
+      notifications.show({
+        message: `Granted ${number.format(amount)} credits to ${name}. The balance is ${number.format(balance)}.`,
+      });
       await Promise.all([queries.invalidateQueries(balanceQuery(id)), queries.invalidateQueries(grantsQuery(id))]);
     },
     onError: (error) => form.setErrors(fieldErrors(error)),
@@ -65,7 +67,8 @@ function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props,
       <Stack>
         {!metered && (
           <Alert color="orange" variant="light" p="sm">
-            This is its first balance: from now on uses are charged, and its keys are refused once it is used up.
+            The organization has no balance yet. After this grant, its uses are charged, and its keys are rejected when
+            the balance is used up.
           </Alert>
         )}
         <FormError error={grant.error} />
@@ -79,13 +82,13 @@ function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props,
         />
         <TextInput
           label="Reason (optional)"
-          description="Stands in the history and in the organization's audit log."
+          description="Shown with the grant and in the organization's audit log."
           maxLength={500}
           {...form.getInputProps('reason')}
         />
         <WholeNumberInput
-          label="Low below (optional)"
-          description="When the balance falls below, an event tells of it. By default a tenth of the new balance."
+          label="Low-balance threshold (optional)"
+          description="When the balance falls below this number, an event is recorded. By default, a tenth of the new balance."
           min={0}
           max={MOST_CREDITS}
           {...form.getInputProps('low_below')}

@@ -12,10 +12,10 @@ export function InviteOperator(props: Props) {
       {...props}
       title="Invite an operator"
       emailRequired={false}
-      emailHint="With it, nobody else can use the link. An operator reads every organization, and suspends, limits and credits it."
+      emailHint="If set, only the account with this address can use the link. An operator can read, suspend and limit every organization, and grant credits."
       make={(email) => api.deployment.inviteOperator({ body: email ? { email } : {} })}
       explain={(email) =>
-        `${email ? `Only the account of ${email}` : 'Whoever has this link'} becomes an operator. Nothing was sent.`
+        `${email ? `Only the account of ${email}` : 'Anyone with this link'} can become an operator. Keyledger sends no email.`
       }
     />
   );

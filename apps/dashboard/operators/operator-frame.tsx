@@ -18,7 +18,7 @@ export function OperatorFrame() {
     <>
       <PageHeader title="Only for operators" />
       <Text maw={520}>
-        Operators look after the whole deployment, and you are none, or not any more. Another operator can invite you.{' '}
+        Operators manage the whole deployment. You are not an operator. An operator can invite you.{' '}
         <TextLink to="/">Go to your organization</TextLink>
       </Text>
     </>

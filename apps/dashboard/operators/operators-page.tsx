@@ -28,7 +28,7 @@ export function OperatorsPage() {
     <>
       <PageHeader
         title="Operators"
-        description="Those who look after this deployment: every organization, its limits and its audit log."
+        description="Users who manage this deployment: all organizations, their limits and their audit logs."
         actions={
           <Button leftSection={<IconUserPlus size={16} />} onClick={inviteDialog.open}>
             Invite
@@ -40,16 +40,16 @@ export function OperatorsPage() {
         {!operators && !error && <TableSkeleton rows={1} />}
         {operators && <OperatorsTable operators={operators} />}
         <Section
-          title="A forgotten password"
-          description="Make a one-time link with which the owner of an account sets another one. Make sure who asks: whoever has the link has the account."
+          title="Forgotten password"
+          description="Create a one-time link with which the owner of an account sets a new password. Check who asks for it: anyone with the link can take over the account."
           actions={
             <Button variant="default" onClick={resetDialog.open}>
-              Make a link
+              Create a link
             </Button>
           }
         />
         <Section
-          title="The log of the deployment"
+          title="Audit log of the deployment"
           description="What operators did and read, and attempts to sign in to accounts that do not exist."
           actions={
             <ButtonLink
@@ -58,7 +58,7 @@ export function OperatorsPage() {
               preload={false}
               variant="default"
             >
-              Open the log
+              Open the audit log
             </ButtonLink>
           }
         />
@@ -96,7 +96,7 @@ function OperatorRow({ operator, isLast }: { readonly operator: Operator; readon
     mutationFn: () => api.deployment.removeOperator({ params: { id: operator.user_id } }),
     onSuccess: async () => {
       dialog.close();
-      notifications.show({ message: `${isMe ? 'You are' : `${operator.name} is`} no operator any more.` });
+      notifications.show({ message: `${isMe ? 'You are' : `${operator.name} is`} no longer an operator.` });
       await queries.invalidateQueries({ queryKey: isMe ? meQuery.queryKey : operatorsQuery.queryKey });
     },
   });
@@ -111,7 +111,7 @@ function OperatorRow({ operator, isLast }: { readonly operator: Operator; readon
       <Table.Td ta="right">
         {isLast ? (
           <Text size="sm" c="dimmed">
-            The last one
+            Last operator
           </Text>
         ) : (
           <RowButton label={`Remove ${operator.name}`} onClick={dialog.open}>
@@ -128,8 +128,8 @@ function OperatorRow({ operator, isLast }: { readonly operator: Operator; readon
           error={remove.error}
         >
           <Text>
-            {isMe ? 'You become an ordinary user' : `${operator.name} becomes an ordinary user`} at once. The one-time
-            links that {isMe ? 'you' : 'they'} made and nobody has used end, too. Accounts and organizations stay.
+            {isMe ? 'You become an ordinary user' : `${operator.name} becomes an ordinary user`} at once. Unused
+            one-time links that {isMe ? 'you' : 'they'} created stop working. Accounts and organizations stay.
           </Text>
         </ConfirmDialog>
       </Table.Td>

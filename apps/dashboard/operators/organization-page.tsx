@@ -62,14 +62,15 @@ function Operated({ organization }: { readonly organization: Organization }) {
               Audit log
             </ButtonLink>
             <ButtonLink to="/org/$organizationId/projects" params={params} preload={false} variant="default">
-              Look inside
+              View as operator
             </ButtonLink>
           </>
         }
       />
       <Stack gap="lg" maw={820}>
         <Alert variant="default" icon={<IconEye />} p="sm">
-          What you read of this organization, this page too, is recorded in its audit log, where its members see it.
+          Everything that you read of this organization, including this page, is recorded in its audit log. Its members
+          can see it there.
         </Alert>
         <Group gap={4} wrap="nowrap">
           <Code className="id">{id}</Code>
@@ -90,7 +91,7 @@ function UsageTotals({ organizationId }: { readonly organizationId: string }) {
   const { data: totals, error, refetch } = useQuery(usageTotalsQuery(organizationId));
   return (
     <Section
-      title="Use in the last 30 days"
+      title="Usage in the last 30 days"
       actions={
         <ButtonLink
           to="/org/$organizationId/usage"
@@ -99,7 +100,7 @@ function UsageTotals({ organizationId }: { readonly organizationId: string }) {
           variant="default"
           size="xs"
         >
-          All of it
+          View all
         </ButtonLink>
       }
     >
@@ -107,7 +108,7 @@ function UsageTotals({ organizationId }: { readonly organizationId: string }) {
       {!error && (
         <SimpleGrid cols={3}>
           <Figure label="Accepted" value={totals?.uses} />
-          <Figure label="Refused" value={totals?.denials} />
+          <Figure label="Denied" value={totals?.denials} />
           <Figure label="Credits used" value={totals?.credits} />
         </SimpleGrid>
       )}

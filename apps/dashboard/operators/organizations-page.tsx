@@ -22,7 +22,7 @@ export function OrganizationsPage() {
   const shown = organizations.data?.pages.flatMap(({ data }) => data);
   return (
     <>
-      <PageHeader title="Organizations" description="All of this deployment. What you open is recorded." />
+      <PageHeader title="Organizations" description="All organizations of this deployment. Opening one is recorded." />
       <Group mb="md">
         <SearchBox
           label="Search by name or id"
@@ -51,9 +51,7 @@ export function OrganizationsPage() {
       </Group>
       {organizations.error && <ErrorState error={organizations.error} onRetry={() => void organizations.refetch()} />}
       {organizations.isPending && <TableSkeleton />}
-      {shown?.length === 0 && (
-        <NoMatch title="No organization is like this" onShowAll={() => void navigate({ search: {} })} />
-      )}
+      {shown?.length === 0 && <NoMatch title="No organization found" onShowAll={() => void navigate({ search: {} })} />}
       {shown && shown.length > 0 && (
         <>
           <OrganizationsTable organizations={shown} />

@@ -10,12 +10,12 @@ export function PasswordReset(props: Props) {
   return (
     <LinkByEmail
       {...props}
-      title="A link to set another password"
+      title="Create a password reset link"
       emailRequired
-      emailHint="A link that was made for it before stops working. It stands in the audit log of the account."
+      emailHint="An earlier link for this account stops working. The new link is recorded in the audit log of the account."
       make={(email) => api.deployment.createPasswordReset({ body: { email } })}
       explain={(email) =>
-        `Hand it to the owner of ${email} and nobody else: whoever has it has the account. Every session of the account ends when it is used.`
+        `Send it only to the owner of ${email}: anyone with the link can take over the account. Using it ends every session of the account.`
       }
     />
   );

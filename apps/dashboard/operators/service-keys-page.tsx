@@ -34,7 +34,7 @@ export function ServiceKeysPage() {
             icon={<IconServer size={32} />}
             py="lg"
             title="No service keys yet"
-            description="No key verifies those of other organizations."
+            description="No key can verify the keys of other organizations."
           />
         )}
         {keys && keys.length > 0 && <ServiceKeysTable keys={keys} />}
@@ -47,7 +47,7 @@ export function ServiceKeysPage() {
 function HowToMakeOne() {
   const own = useOrganizations().find(({ personal }) => !personal);
   return (
-    <Section title="How to make one">
+    <Section title="How to create a service key">
       <List type="ordered" spacing={4}>
         <List.Item>
           Choose an organization of your company where you are owner, admin or developer
@@ -62,10 +62,10 @@ function HowToMakeOne() {
           .
         </List.Item>
         <List.Item>
-          Create an API key there with the scope <Code>deployment:verify</Code>. Only operators can grant it; no
-          wildcard reaches it.
+          Create an API key there with the scope <Code>deployment:verify</Code>. Only operators can grant it. No
+          wildcard includes it.
         </List.Item>
-        <List.Item>Give the key to the service that asks whether a key is valid.</List.Item>
+        <List.Item>Give the key to the service that verifies keys.</List.Item>
       </List>
     </Section>
   );
@@ -163,8 +163,8 @@ function Revocation({ serviceKey: key }: { readonly serviceKey: ServiceKey }) {
         error={revoke.error}
       >
         <Text>
-          Whatever asks with it whether keys are valid is refused at once, and for good. It stands in the audit log of
-          its organization and of the deployment.
+          Services that verify with this key are rejected at once. This cannot be undone. The revocation is recorded in
+          the audit logs of its organization and of the deployment.
         </Text>
       </ConfirmByName>
     </>

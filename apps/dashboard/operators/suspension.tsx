@@ -34,7 +34,7 @@ function Suspend({ organization: { id, name } }: { readonly organization: Organi
   return (
     <Section
       title="Suspend"
-      description="None of its keys is accepted any more, on any node, from the moment you confirm. Its members keep their access."
+      description="From the moment you confirm, no node accepts its keys. Its members keep their access."
       actions={
         <Button color="red" variant="light" onClick={dialog.open}>
           Suspend…
@@ -50,10 +50,10 @@ function Suspend({ organization: { id, name } }: { readonly organization: Organi
         pending={suspend.isPending}
         error={suspend.error}
       >
-        <Text>All of its API keys stop at once, and work again as soon as an operator resumes it.</Text>
+        <Text>All of its API keys stop working at once. They work again when an operator resumes it.</Text>
         <TextInput
           label="Reason (optional)"
-          description="Its members read it, in their audit log and above their pages."
+          description="Its members see it in their audit log and at the top of their pages."
           maxLength={500}
           value={reason}
           onChange={(event) => setReason(event.currentTarget.value)}
@@ -77,7 +77,7 @@ function Resume({ organization: { id, name } }: { readonly organization: Organiz
   return (
     <Section
       title="Suspended"
-      description="None of its keys is accepted. The reason stands in its audit log."
+      description="None of its keys is accepted. The reason is in its audit log."
       actions={<Button onClick={dialog.open}>Resume…</Button>}
     >
       <ConfirmDialog
@@ -90,7 +90,7 @@ function Resume({ organization: { id, name } }: { readonly organization: Organiz
         pending={resume.isPending}
         error={resume.error}
       >
-        <Text>Its keys work again at once, but for those that are revoked, disabled or expired.</Text>
+        <Text>Its keys work again at once, except keys that are revoked, disabled or expired.</Text>
       </ConfirmDialog>
     </Section>
   );

@@ -15,9 +15,9 @@ export function UnknownProxyNotice() {
       title="A proxy or gateway is not named in TRUST_PROXY"
       mb="lg"
     >
-      Requests come through it, so the address of each client is unknown. What a gateway asks about is recorded without
-      address, method and path, and keys with allowed addresses are refused. The log of the API names its address: add
-      it to <Code>TRUST_PROXY</Code>.
+      Requests come through it, so the address of each client is unknown. Verifications for a gateway are recorded
+      without address, method and path, and keys with allowed addresses are rejected. The log of the API names the
+      address of the proxy: add it to <Code>TRUST_PROXY</Code>.
     </Alert>
   );
 }

@@ -13,7 +13,7 @@ export function HomePage() {
   return (
     <>
       <PageHeader title="Welcome" />
-      <Text mb="md">You are in no organization yet. Create one, or ask for an invitation.</Text>
+      <Text mb="md">You do not belong to an organization yet. Create one, or ask for an invitation.</Text>
       <Button onClick={dialog.open}>Create an organization</Button>
       <CreateOrganization opened={creating} onClose={dialog.close} />
     </>

@@ -34,12 +34,9 @@ function NotAMember() {
   const own = useOrganizations();
   return (
     <>
-      <PageHeader title="You are not in this organization" />
+      <PageHeader title="You are not a member of this organization" />
       <Stack align="flex-start">
-        <Text maw={520}>
-          You are no member of it, or not any more. If you should be, ask one of its owners for an invitation. The
-          address may also be mistyped.
-        </Text>
+        <Text maw={520}>Check the address, or ask an owner of the organization for an invitation.</Text>
         {own.length > 0 && (
           <Stack gap={4} component="ul" m={0} pl="lg">
             {own.map((organization) => (
@@ -59,8 +56,8 @@ function AsOperator({ organization }: { readonly organization: Organization }) {
   return (
     <Alert variant="default" icon={<IconEye />} mb="lg" p="sm">
       {ofDeployment
-        ? 'This is the log of the deployment itself: what operators do and read. '
-        : `You look at ${organization.name} as an operator. What you read here is recorded in its audit log. `}
+        ? 'This is the audit log of the deployment. It records what operators do and read. '
+        : `You view ${organization.name} as an operator. What you read here is recorded in its audit log. `}
       {!ofDeployment && (
         <TextLink to="/operator/organizations/$organizationId" params={{ organizationId: organization.id }}>
           Manage it

@@ -17,7 +17,7 @@ interface Described {
 export function scopeInWords(scope: string, known: readonly Described[]): string {
   const [resource = '', action = ''] = scope.split(':');
   if (scope === '*:*') return 'Everything';
-  if (action === '*') return `Everything about ${resource}`;
+  if (action === '*') return `All scopes of ${resource}`;
   const verb = `${action.charAt(0).toUpperCase()}${action.slice(1)}`;
   if (resource === '*') return `${verb} everything`;
   return known.find((one) => one.scope === scope)?.description ?? `${verb} ${resource}`;

@@ -30,14 +30,14 @@ function Settings({
       <PageHeader
         title="Settings"
         description={
-          personal ? `${name}, your personal organization` : `${name}${role ? `, where you are ${role}` : ''}`
+          personal ? `${name}, your personal organization` : `${name}${role ? `, your role is ${role}` : ''}`
         }
       />
       <Stack gap="lg">
         <Section title="Name">
-          {renames ? <OrganizationName id={id} /> : <Text>{name}. Owners and admins may change it.</Text>}
+          {renames ? <OrganizationName id={id} /> : <Text>{name}. Owners and admins can change it.</Text>}
         </Section>
-        <Section title="Organization id" description="Calls of the API name the organization by it.">
+        <Section title="Organization id" description="API requests use this id.">
           <Group gap={4} wrap="nowrap">
             <Code className="id">{id}</Code>
             <CopyButton value={id} label="Copy the organization's id" />
@@ -46,7 +46,7 @@ function Settings({
             Created <Time at={createdAt} exact />
           </Text>
         </Section>
-        <Section title="What its keys may reach" description="Only an operator of this deployment changes this.">
+        <Section title="Scope ceiling" description="Only an operator of this deployment can change it.">
           <ScopeCeiling ceiling={ceiling} />
         </Section>
         <Section

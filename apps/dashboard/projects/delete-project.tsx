@@ -62,12 +62,12 @@ export function DeleteProject({ project, opened, onClose }: Props) {
       <Text>This cannot be undone. The audit log keeps everything that happened in it.</Text>
       {keys.isPending && <Skeleton height={64} />}
       <ErrorState error={keys.error} onRetry={() => void keys.refetch()} />
-      {keys.data === 0 && <Text c="dimmed">No key of it works, so nothing stops.</Text>}
+      {keys.data === 0 && <Text c="dimmed">The project has no working keys.</Text>}
       {keys.data !== undefined && keys.data > 0 && (
         <Alert color="orange" variant="light" p="sm">
           <Checkbox
-            label={keys.data === 1 ? 'Revoke its key, too' : `Revoke its ${keys.data} keys, too`}
-            description="They can live nowhere else. Whatever uses them stops at once."
+            label={keys.data === 1 ? 'Also revoke its key' : `Also revoke its ${keys.data} keys`}
+            description="Keys cannot move to another project. Programs that use them stop working at once."
             checked={revoking}
             onChange={(event) => setRevoking(event.currentTarget.checked)}
           />

@@ -46,9 +46,9 @@ function NoProject({ organizationId, error }: { readonly organizationId: string;
     return <ErrorState error={error} />;
   return (
     <>
-      <PageHeader title="There is no such project" />
+      <PageHeader title="Project not found" />
       <Text>
-        It may have been deleted. <TextLink {...toProjects(organizationId)}>See the projects</TextLink>
+        It may have been deleted. <TextLink {...toProjects(organizationId)}>Go to the projects</TextLink>
       </Text>
     </>
   );

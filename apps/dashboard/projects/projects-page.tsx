@@ -41,7 +41,7 @@ function Projects({ organization }: { readonly organization: Organization }) {
     <>
       <PageHeader
         title="Projects"
-        description="A key of a project reaches that project alone."
+        description="A key of a project can reach only that project."
         actions={
           manages && (
             <Button leftSection={<IconPlus size={16} />} onClick={dialog.open}>
@@ -64,10 +64,7 @@ function Projects({ organization }: { readonly organization: Organization }) {
       {projects.isPending && <TableSkeleton />}
       {isEmpty && <NoProjects onCreate={manages ? dialog.open : undefined} />}
       {shown?.length === 0 && !isEmpty && (
-        <NoMatch
-          title="No project has this in its name or description"
-          onShowAll={() => void navigate({ search: {} })}
-        />
+        <NoMatch title="No project found" onShowAll={() => void navigate({ search: {} })} />
       )}
       {shown && shown.length > 0 && (
         <>
@@ -86,7 +83,7 @@ function NoProjects({ onCreate }: { readonly onCreate: (() => void) | undefined 
       icon={<IconFolderPlus size={32} />}
       py="xl"
       title="No projects yet"
-      description="A project keeps the keys of one application or customer apart: they reach nothing else."
+      description="A project groups the keys of one application or customer. These keys reach only their project."
     >
       {onCreate && (
         <EmptyState.Actions>

@@ -66,7 +66,7 @@ export async function signOut(): Promise<void> {
 async function fetchWithToken(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
   const used = token && Date.now() < token.staleAt ? token.value : await refresh();
   const response = await reachingFetch(input, withToken(init, used));
-  if (!(await refusesToken(response))) return response;
+  if (!(await isInvalidToken(response))) return response;
   // Another call may have refreshed the token meanwhile.
   return reachingFetch(input, withToken(init, token && token.value !== used ? token.value : await refresh()));
 }
@@ -78,7 +78,7 @@ function withToken(init: RequestInit | undefined, value: string): RequestInit {
 }
 
 /** A wrong password is also a 401, so the code decides. */
-async function refusesToken(response: Response): Promise<boolean> {
+async function isInvalidToken(response: Response): Promise<boolean> {
   if (response.status !== 401) return false;
   const { code } = (await response.clone().json()) as { code?: string };
   return code === 'invalid_token';

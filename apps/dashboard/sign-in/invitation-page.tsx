@@ -30,8 +30,7 @@ export function InvitationPage() {
     return (
       <Entry title="Invitation">
         <Text>
-          An invitation works by its whole link, which is not in this address any more. Open the link again, or{' '}
-          <TextLink to="/sign-in">sign in</TextLink>.
+          This page needs the whole invitation link. Open the link again, or <TextLink to="/sign-in">sign in</TextLink>.
         </Text>
       </Entry>
     );
@@ -97,7 +96,7 @@ function Acceptance({ invitation }: { readonly invitation: Invitation }) {
         onChange={(value) => setHasAccount(value === 'sign-in')}
         data={[
           { value: 'register', label: 'Create an account' },
-          { value: 'sign-in', label: 'I have one' },
+          { value: 'sign-in', label: 'I have an account' },
         ]}
       />
       {hasAccount ? (
@@ -116,6 +115,6 @@ function titleOf({ organization }: Invitation): string {
 function descriptionOf({ role, email }: Invitation): string {
   const what = role
     ? `You are invited with the role ${role}.`
-    : 'Operators look after the whole deployment: every organization, its limits and its audit log.';
+    : 'Operators manage the whole deployment: all organizations, their limits and their audit logs.';
   return email ? `${what} The invitation is for ${email}.` : what;
 }

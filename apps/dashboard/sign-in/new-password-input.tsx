@@ -5,7 +5,7 @@ import { PASSWORD_MIN } from '#libs/contract/accounts.js';
 export function NewPasswordInput(props: PasswordInputProps) {
   return (
     <PasswordInput
-      description={`At least ${PASSWORD_MIN} characters. Several unrelated words are hard to guess and easy to keep in mind.`}
+      description={`At least ${PASSWORD_MIN} characters. Several unrelated words are hard to guess and easy to remember.`}
       autoComplete="new-password"
       required
       {...props}

@@ -19,8 +19,8 @@ export function PasswordResetPage() {
   const signInLink = <TextLink to="/sign-in">Sign in</TextLink>;
   if (!oneTimeToken) {
     return (
-      <Entry title="Set another password" footer={signInLink}>
-        <Text>This works by the whole link that an operator gave you. Open it again, or ask for a new one.</Text>
+      <Entry title="Set a new password" footer={signInLink}>
+        <Text>This page needs the whole link from an operator. Open the link again, or ask for a new one.</Text>
       </Entry>
     );
   }
@@ -32,7 +32,7 @@ export function PasswordResetPage() {
     );
   }
   return (
-    <Entry title="Set another password" description="Every session of your account ends with it.">
+    <Entry title="Set a new password" description="This ends every session of your account.">
       <form onSubmit={form.onSubmit((values) => submit.mutate(values))}>
         <Stack>
           <FormError error={submit.error} />

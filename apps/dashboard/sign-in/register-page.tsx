@@ -10,10 +10,10 @@ export function RegisterPage() {
   return (
     <Entry
       title="Create an account"
-      description="It comes with an organization of your own."
+      description="You also get a personal organization."
       footer={
         <>
-          You have one?{' '}
+          Do you have an account?{' '}
           <TextLink to="/sign-in" search={{ next }}>
             Sign in
           </TextLink>

@@ -23,7 +23,7 @@ export function SignInPage() {
     >
       {hasEnded() && (
         <Alert mb="md" role="status">
-          Your session has ended. Sign in to go on where you were.
+          Your session has ended. Sign in to continue.
         </Alert>
       )}
       <SignInForm />

@@ -17,7 +17,7 @@ export function CopyButton({ value, label, onCopied }: Props) {
   useEffect(() => {
     if (copied) tell();
   }, [copied]);
-  const title = error ? 'The browser does not let us copy: select it by hand' : label;
+  const title = error ? 'The browser blocked copying. Select the text and copy it yourself.' : label;
   return (
     <>
       <ActionIcon variant="subtle" color="gray" size="md" aria-label={label} title={title} onClick={() => copy(value)}>

@@ -48,12 +48,13 @@ export function ErrorState({ error, onRetry }: Props) {
 
 function titleOf(error: unknown): string {
   if (error instanceof ApiError) return error.problem.title;
-  return error instanceof Unreachable ? 'Keyledger cannot be reached' : 'Something went wrong in this page';
+  return error instanceof Unreachable ? 'Keyledger cannot be reached' : 'Something went wrong on this page';
 }
 
 /** The error in one sentence; also used in notifications. */
 export function sentenceOf(error: unknown): string {
   if (error instanceof ApiError) return error.problem.detail;
-  if (error instanceof Unreachable) return 'Check your connection, and look whether it was done before you repeat it.';
+  if (error instanceof Unreachable)
+    return 'Check your connection. Before you try again, check whether the change was made.';
   return error instanceof Error ? error.message : String(error);
 }

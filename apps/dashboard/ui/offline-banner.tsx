@@ -18,7 +18,7 @@ export function OfflineBanner() {
       icon={<Loader size={18} />}
       title="Keyledger cannot be reached"
     >
-      Trying again. What you see may be out of date.
+      Trying again. The page may be out of date.
     </Notification>
   );
 }

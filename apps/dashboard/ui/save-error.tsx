@@ -34,9 +34,9 @@ export function SaveError({ error, reading, ...conflict }: Props) {
 /** Another user changed the object first. Nothing that the user typed is lost. */
 function ChangedMeanwhile({ now, onTake, onReplace }: ConflictProps) {
   return (
-    <Alert color="orange" variant="light" icon={<IconGitMerge />} title="Somebody changed it meanwhile" role="alert">
+    <Alert color="orange" variant="light" icon={<IconGitMerge />} title="Changed while you were editing" role="alert">
       <Stack gap="xs" align="flex-start">
-        <Text>Nothing was saved. It now says:</Text>
+        <Text>Your changes were not saved. The current values are:</Text>
         {Object.entries(now).map(([label, value]) => (
           <Text key={label}>
             {label}: <strong>{value || 'nothing'}</strong>
@@ -44,10 +44,10 @@ function ChangedMeanwhile({ now, onTake, onReplace }: ConflictProps) {
         ))}
         <Group gap="xs">
           <Button size="xs" variant="default" onClick={onTake}>
-            Take this
+            Use the current values
           </Button>
           <Button size="xs" variant="default" onClick={onReplace}>
-            Save mine instead
+            Save my changes
           </Button>
         </Group>
       </Stack>

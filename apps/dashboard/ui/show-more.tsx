@@ -23,7 +23,7 @@ export function ShowMore({ list }: Props) {
   return (
     <Group justify="space-between" mt="sm">
       <Text size="sm" c="dimmed" role="status">
-        {list.hasNextPage ? `${shown} of ${total}` : `${total} in all`}
+        {list.hasNextPage ? `${shown} of ${total}` : `${total} in total`}
       </Text>
       {list.hasNextPage && (
         <Button variant="default" size="xs" loading={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>

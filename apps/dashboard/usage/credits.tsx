@@ -27,9 +27,9 @@ export function LowBalance({ organizationId }: Props) {
       mb="md"
     >
       {data.balance > 0
-        ? `${data.balance.toLocaleString()} credits are left. When they are used up, uses are refused.`
-        : 'Uses that cost credits are refused until some are added.'}{' '}
-      The people who run this deployment add credits.
+        ? `${data.balance.toLocaleString()} credits are left. When they are used up, requests that cost credits are denied.`
+        : 'Requests that cost credits are denied until an operator grants more.'}{' '}
+      An operator of this deployment can grant credits.
     </Alert>
   );
 }
@@ -44,7 +44,7 @@ export function Credits({ organizationId }: Props) {
       <ErrorState error={balance.error} onRetry={() => void balance.refetch()} />
       {balance.isPending && <Skeleton height={48} />}
       {balance.data && !balance.data.metered && (
-        <Text c="dimmed">Not metered: uses are counted, and nothing limits what they cost together.</Text>
+        <Text c="dimmed">Not metered: uses are counted, but their total cost is not limited.</Text>
       )}
       {balance.data?.metered && (
         <Group gap="xs" align="baseline" mb="md">
@@ -64,15 +64,15 @@ function Grants({ organizationId, metered }: Props & { readonly metered: boolean
   const rows = grants.data?.pages.flatMap(({ data }) => data) ?? [];
   if (grants.error) return <ErrorState error={grants.error} onRetry={() => void grants.refetch()} />;
   if (grants.isPending) return <Skeleton height={80} />;
-  if (rows.length === 0) return metered ? <Text c="dimmed">Nothing was added yet.</Text> : null;
+  if (rows.length === 0) return metered ? <Text c="dimmed">No credits were granted yet.</Text> : null;
   return (
     <>
       <Title order={3} mt="md" mb="xs">
-        What was added
+        Grants
       </Title>
       <Table.ScrollContainer
         minWidth={440}
-        scrollAreaProps={{ viewportProps: { tabIndex: 0, role: 'region', 'aria-label': 'What was added' } }}
+        scrollAreaProps={{ viewportProps: { tabIndex: 0, role: 'region', 'aria-label': 'Grants' } }}
       >
         <Table>
           <Table.Thead>
@@ -81,7 +81,7 @@ function Grants({ organizationId, metered }: Props & { readonly metered: boolean
               <Table.Th>Reason</Table.Th>
               <Table.Th>By</Table.Th>
               <Table.Th ta="right">Credits</Table.Th>
-              <Table.Th ta="right">Balance then</Table.Th>
+              <Table.Th ta="right">Balance after</Table.Th>
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>

@@ -8,12 +8,12 @@ export function FirstUse({ organizationId }: { readonly organizationId: string }
   return (
     <Paper component="section" withBorder p="lg" aria-label="The first use">
       <Stack gap="sm">
-        <Title order={2}>No key was used in this time</Title>
+        <Title order={2}>No key was used in this period</Title>
         <Text>
           <TextLink to="/org/$organizationId/settings/api-keys" params={{ organizationId }}>
             Create a key
           </TextLink>
-          , put it into <Code>KEY</Code>, and ask about it as your gateway will. It shows up here within a moment:
+          , put it into <Code>KEY</Code>, and verify it as a gateway does. The use appears here within a moment:
         </Text>
         <Group gap="xs" wrap="nowrap">
           <Box role="region" aria-label="The first use, as a command" tabIndex={0} className="command">

@@ -7,8 +7,8 @@ interface Props {
 }
 
 const measures = [
-  ['uses', 'Accepted uses'],
-  ['denials', 'Refused uses'],
+  ['uses', 'Uses'],
+  ['denials', 'Denials'],
   ['credits', 'Credits'],
 ] as const;
 
@@ -46,6 +46,6 @@ const percent = new Intl.NumberFormat(undefined, {
 
 function comparison(now: number, before: number): string {
   const grown = growth(now, before);
-  if (grown === undefined) return now === 0 ? 'None before, either' : 'None in the period before';
-  return `${percent.format(grown)} from ${before.toLocaleString()} in the period before`;
+  if (grown === undefined) return 'None in the previous period';
+  return `${percent.format(grown)} from ${before.toLocaleString()} in the previous period`;
 }

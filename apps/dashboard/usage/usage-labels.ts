@@ -7,5 +7,5 @@ export function outcomeLabel(outcome: string): string {
 }
 
 export function endpointLabel(endpoint: string): string {
-  return { '(none)': 'No endpoint named', '(other)': 'Other endpoints' }[endpoint] ?? endpoint;
+  return { '(none)': 'No endpoint', '(other)': 'Other endpoints' }[endpoint] ?? endpoint;
 }

@@ -46,7 +46,7 @@ export function plainChart(usage: Usage, steps: Steps): Chart {
   return {
     series: [
       { key: 'uses', label: 'Accepted' },
-      { key: 'denials', label: 'Refused' },
+      { key: 'denials', label: 'Denied' },
     ],
     rows: startsOf(steps).map((start) => {
       const { uses = 0, denials = 0 } = byStart.get(start) ?? {};

@@ -61,8 +61,8 @@ export function UsageOverTime({ chart, period, search, stale, onChange }: Props)
       </Group>
       {chart ? <Drawn {...{ chart, search, stale }} interval={period.interval} /> : <Skeleton height={HEIGHT + 32} />}
       <Text size="xs" c="dimmed" mt="sm">
-        {period.interval === 'day' ? 'Days are those of UTC.' : 'Hours are shown in local time.'} What happened a moment
-        ago may be missing yet.
+        {period.interval === 'day' ? 'Days are in UTC.' : 'Hours are in local time.'} The latest requests may not be
+        counted yet.
       </Text>
     </Paper>
   );
@@ -80,7 +80,7 @@ function Drawn({ chart, search, stale, interval }: DrawnProps) {
   if (chart.series.length === 0) {
     return (
       <Center h={HEIGHT + 32}>
-        <Text c="dimmed">Nothing was counted in this time.</Text>
+        <Text c="dimmed">No data for this period.</Text>
       </Center>
     );
   }

@@ -50,7 +50,7 @@ const periodLabels: Record<UsagePeriod, string> = {
   '7d': 'Last 7 days',
   '30d': 'Last 30 days',
   '90d': 'Last 90 days',
-  custom: 'From … to …',
+  custom: 'Custom period',
 };
 
 function Filters({ organizationId, search, onChange }: Props) {
@@ -73,7 +73,7 @@ function Filters({ organizationId, search, onChange }: Props) {
         }}
       />
       <Select
-        aria-label="What was called"
+        aria-label="API"
         w={190}
         data={[
           { value: 'application', label: 'Your API' },
@@ -99,7 +99,7 @@ function Filters({ organizationId, search, onChange }: Props) {
           searchable
           clearable
           clearButtonProps={{ 'aria-label': 'Every project' }}
-          nothingFoundMessage="No such project"
+          nothingFoundMessage="No project found"
         />
       )}
     </Group>
@@ -185,9 +185,9 @@ interface RankingsProps {
 function Rankings({ endpoints, keys, reasons }: RankingsProps) {
   return (
     <SimpleGrid cols={{ base: 1, md: 3 }}>
-      <BarList title="Top endpoints" nothing="No endpoint was named." items={endpoints} />
-      <BarList title="Top keys" nothing="No key was used." items={keys} />
-      <BarList title="Refused, by reason" nothing="Nothing was refused." items={reasons} />
+      <BarList title="Top endpoints" nothing="No endpoints." items={endpoints} />
+      <BarList title="Top keys" nothing="No keys were used." items={keys} />
+      <BarList title="Denials by reason" nothing="No denials." items={reasons} />
     </SimpleGrid>
   );
 }
@@ -239,5 +239,5 @@ function reasonItem({ group, denials }: Ranked): BarItem {
 
 function counts(counted: Ranked): Pick<BarItem, 'count' | 'note'> {
   const { denials } = counted;
-  return { count: requests(counted), note: denials > 0 ? `${denials.toLocaleString()} refused` : undefined };
+  return { count: requests(counted), note: denials > 0 ? `${denials.toLocaleString()} denied` : undefined };
 }
