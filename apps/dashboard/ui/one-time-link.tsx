@@ -19,7 +19,7 @@ export function OneTimeLinkDialog({ opened, onClose, title, children }: DialogPr
       opened={opened}
       onClose={onClose}
       onExitTransitionEnd={() => setMade(false)}
-      title={made ? 'Send this link' on' : title}
+      title={made ? 'Send this link' : title}
       closeOnClickOutside={!made}
     >
       {children(() => setMade(true))}
