@@ -1,22 +1,23 @@
 import { Command } from 'commander';
-import { commandProcess, environment } from './command-process.js';
+import type { CommandProcess } from './command-process.js';
 import { addRemoteCommands, group, jsonOption, mayRepeat } from './remote/commands.js';
 import { refuseSlips } from './strict-usage.js';
 
 /**
  * Imports each command only when it runs, because each needs large modules that the others do not.
+ * @param host the process that runs it
  * @param end receives the exit code
  */
-export function commandLine(end: (exitCode: number) => void): Command {
+export function commandLine(host: CommandProcess, end: (exitCode: number) => void): Command {
   const program = new Command('keyledger')
     .description('Issues, verifies, meters and audits API keys.')
     .usage('COMMAND [OPTIONS]')
     .exitOverride()
     .configureOutput({
-      writeOut: (text) => commandProcess().stdout.write(text),
-      writeErr: (text) => commandProcess().stderr.write(text),
-      getOutHelpWidth: () => commandProcess().stdout.columns,
-      getErrHelpWidth: () => commandProcess().stderr.columns,
+      writeOut: (text) => host.stdout.write(text),
+      writeErr: (text) => host.stderr.write(text),
+      getOutHelpWidth: () => host.stdout.columns,
+      getErrHelpWidth: () => host.stderr.columns,
       outputError: (text, write) => write(withoutValues(text)),
     })
     .showHelpAfterError('Add --help for help.')
@@ -27,11 +28,11 @@ export function commandLine(end: (exitCode: number) => void): Command {
     .commandsGroup('Commands for the machine that runs Keyledger:')
     .command('up')
     .description('run everything: the API, the worker, and PostgreSQL unless DATABASE_URL names one')
-    .action(async () => end(await (await import('./up.js')).up(environment())));
+    .action(async () => end(await (await import('./up.js')).up(host.env)));
   program
     .command('migrate')
     .description('migrate the database that DATABASE_URL names')
-    .action(async () => end(await (await import('./migrate-command.js')).migrateCommand(environment())));
+    .action(async () => end(await (await import('./migrate-command.js')).migrateCommand(host)));
   group(program, 'operator', 'add operators to this deployment')
     .command('add')
     .description('print a one-time link with which a user becomes an operator of this deployment')
@@ -39,10 +40,10 @@ export function commandLine(end: (exitCode: number) => void): Command {
     .addOption(jsonOption('print the link as JSON, for programs'))
     .addHelpText('after', OPERATOR_HELP)
     .action(async (email: string | undefined, options: { json?: true }) =>
-      end(await (await import('./operator-command.js')).addOperator(email, options, environment())),
+      end(await (await import('./operator-command.js')).addOperator(email, options, host)),
     );
 
-  addRemoteCommands(program);
+  addRemoteCommands(program, host);
   refuseSlips(program, mayRepeat);
   return program;
 }

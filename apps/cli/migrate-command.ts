@@ -1,12 +1,12 @@
 import { readDatabaseUrl } from '#libs/platform/config.js';
 import { checkDatabase } from '#libs/platform/database-check.js';
-import { commandProcess } from './command-process.js';
+import type { CommandProcess } from './command-process.js';
 import { migrate } from './migrate.js';
 
-export async function migrateCommand(env: NodeJS.ProcessEnv): Promise<number> {
-  const databaseUrl = readDatabaseUrl(env);
+export async function migrateCommand(host: CommandProcess): Promise<number> {
+  const databaseUrl = readDatabaseUrl(host.env);
   await checkDatabase(databaseUrl);
-  await migrate({ databaseUrl, log: (line) => commandProcess().stdout.write(`${line}\n`) });
-  commandProcess().stdout.write('The database is up to date.\n');
+  await migrate({ databaseUrl, log: (line) => host.stdout.write(`${line}\n`) });
+  host.stdout.write('The database is up to date.\n');
   return 0;
 }

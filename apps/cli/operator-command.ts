@@ -1,6 +1,6 @@
 import { email as Email } from '#libs/contract/accounts.js';
 import { ConfigError, readConfigWithoutDatabase } from '#libs/platform/config.js';
-import { commandProcess } from './command-process.js';
+import type { CommandProcess } from './command-process.js';
 import { EXIT_USAGE } from './exit-codes.js';
 import { runningPostgres } from './embedded-postgres.js';
 import { newOperatorLink } from './operator-link.js';
@@ -9,17 +9,17 @@ import { newOperatorLink } from './operator-link.js';
 export async function addOperator(
   text: string | undefined,
   { json }: { readonly json?: boolean },
-  env: NodeJS.ProcessEnv,
+  host: CommandProcess,
 ): Promise<number> {
   const { data: email = null, success } = Email.optional().safeParse(text);
   if (!success) {
-    commandProcess().stderr.write('EMAIL must be an address such as ada@example.com.\n');
+    host.stderr.write('EMAIL must be an address such as ada@example.com.\n');
     return EXIT_USAGE;
   }
-  const { publicUrl, settings } = readConfigWithoutDatabase(env);
-  const databaseUrl = env['DATABASE_URL'] ? settings.DATABASE_URL : runningDatabase(settings.DATA_DIR);
+  const { publicUrl, settings } = readConfigWithoutDatabase(host.env);
+  const databaseUrl = host.env['DATABASE_URL'] ? settings.DATABASE_URL : runningDatabase(settings.DATA_DIR);
   const { url, token, expiresAt } = await newOperatorLink(databaseUrl, publicUrl, email);
-  commandProcess().stdout.write(
+  host.stdout.write(
     json
       ? `${JSON.stringify({ url, token, expires_at: expiresAt.toISOString() })}\n`
       : `${url}\n\nThe link works once, until ${expiresAt.toISOString()}. With the API: register with "invitation_token", or sign in and call\nPOST /api/v1/invitations/accept, with the text after the #.\n`,

@@ -1,3 +1,4 @@
+import type { CommandProcess } from '../command-process.js';
 import { ApiError, type Client } from '#libs/client/client.js';
 import { EXIT_USAGE } from '../exit-codes.js';
 import { ask, askSecret, canAsk } from './ask.js';
@@ -20,16 +21,16 @@ export interface LoginOptions {
   readonly apiKey?: boolean;
 }
 
-export async function login(options: LoginOptions, args: readonly string[], env: NodeJS.ProcessEnv): Promise<void> {
+export async function login(options: LoginOptions, args: readonly string[], host: CommandProcess): Promise<void> {
   if (args.length > 0) throw new Failure(ARGUMENT, EXIT_USAGE);
-  const store = new CredentialStore(env);
-  const url = optionUrl(options.url) ?? givenUrl(env) ?? store.read()?.url ?? DEFAULT_URL;
-  if (isOpenToReaders(url)) note(`Warning: requests to ${url} are not encrypted; use https.`);
-  const credentials = options.apiKey ? await byApiKey(url) : await byPassword(url, options.email);
+  const store = new CredentialStore(host.env);
+  const url = optionUrl(options.url) ?? givenUrl(host.env) ?? store.read()?.url ?? DEFAULT_URL;
+  if (isOpenToReaders(url)) note(host, `Warning: requests to ${url} are not encrypted; use https.`);
+  const credentials = options.apiKey ? await byApiKey(host, url) : await byPassword(host, url, options.email);
   await store.exclusively(async () => store.write(credentials));
   const name = nameOf(await as(credentials, store).auth.whoami());
-  note(`Signed in at ${url} as ${name}; the credential is in ${store.file}.`);
-  if (env['KEYLEDGER_API_KEY']) note('While KEYLEDGER_API_KEY is set, that key is used instead.');
+  note(host, `Signed in at ${url} as ${name}; the credential is in ${store.file}.`);
+  if (host.env['KEYLEDGER_API_KEY']) note(host, 'While KEYLEDGER_API_KEY is set, that key is used instead.');
 }
 
 function optionUrl(text: string | undefined): string | undefined {
@@ -40,37 +41,37 @@ function optionUrl(text: string | undefined): string | undefined {
 }
 
 /** Checks the key with the server before storing it. */
-async function byApiKey(url: string): Promise<Credentials> {
-  const apiKey = (await askSecret('API key')).trim();
+async function byApiKey(host: CommandProcess, url: string): Promise<Credentials> {
+  const apiKey = (await askSecret(host, 'API key')).trim();
   if (!looksLikeApiKey(apiKey)) throw new Failure('An API key is one word without spaces: copy it again.', EXIT_USAGE);
   await withApiKey(url, apiKey).auth.whoami();
   return { url, api_key: apiKey };
 }
 
-async function byPassword(url: string, givenEmail: string | undefined): Promise<Credentials> {
-  const email = givenEmail ?? (await askEmail(url));
-  const password = await askSecret('Password');
+async function byPassword(host: CommandProcess, url: string, givenEmail: string | undefined): Promise<Credentials> {
+  const email = givenEmail ?? (await askEmail(host, url));
+  const password = await askSecret(host, 'Password');
   return sessionOf(url, await anonymously(url).auth.login({ body: { email, password } }));
 }
 
-async function askEmail(url: string): Promise<string> {
-  if (canAsk()) return ask(`Email at ${url}: `);
+async function askEmail(host: CommandProcess, url: string): Promise<string> {
+  if (canAsk(host)) return ask(host, `Email at ${url}: `);
   throw new Failure('Without a terminal, the email is required: add --email EMAIL.', EXIT_USAGE);
 }
 
 /** Removes the stored credential even if the server cannot be reached. */
-export async function logout(env: NodeJS.ProcessEnv): Promise<void> {
-  const store = new CredentialStore(env);
+export async function logout(host: CommandProcess): Promise<void> {
+  const store = new CredentialStore(host.env);
   const kept = store.read();
-  if (!kept) return note('You are not signed in.');
+  if (!kept) return note(host, 'You are not signed in.');
   try {
     if (!('api_key' in kept)) await endSession(as(kept, store));
   } catch (error) {
-    note(`The session at ${kept.url} could not be ended. It expires later.`);
+    note(host, `The session at ${kept.url} could not be ended. It expires later.`);
     throw error;
   } finally {
     await store.exclusively(async () => store.remove());
-    note(`Signed out: ${store.file} is removed.`);
+    note(host, `Signed out: ${store.file} is removed.`);
   }
 }
 
@@ -85,9 +86,9 @@ async function endSession(api: Client): Promise<void> {
 
 type Whoami = Awaited<ReturnType<Client['auth']['whoami']>>;
 
-export async function whoami(options: { readonly json?: boolean }, env: NodeJS.ProcessEnv): Promise<void> {
-  const response = await connect(env).auth.whoami();
-  await write(options.json ? json(response) : card(fieldsOf(response)));
+export async function whoami(options: { readonly json?: boolean }, host: CommandProcess): Promise<void> {
+  const response = await connect(host.env).auth.whoami();
+  await write(host, options.json ? json(host, response) : card(fieldsOf(response)));
 }
 
 function nameOf(who: Whoami): string {

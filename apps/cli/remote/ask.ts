@@ -1,35 +1,35 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
-import { commandProcess } from '../command-process.js';
+import type { CommandProcess } from '../command-process.js';
 import { EXIT_INTERRUPTED, EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
 
 /** Whether a user can be prompted. Prompts go to stderr, because stdout may be redirected to a file. */
-export function canAsk(): boolean {
-  return commandProcess().stdin.isTTY && commandProcess().stderr.isTTY;
+export function canAsk(host: CommandProcess): boolean {
+  return host.stdin.isTTY && host.stderr.isTTY;
 }
 
-export function ask(question: string): Promise<string> {
-  return onTerminal(question, commandProcess().stderr);
+export function ask(host: CommandProcess, question: string): Promise<string> {
+  return onTerminal(host, question, host.stderr);
 }
 
 /** Prompts without echo on a terminal; reads the first line of a pipe. Other users could see an argument. */
-export async function askSecret(what: string): Promise<string> {
-  const secret = commandProcess().stdin.isTTY ? await hidden(`${what}: `) : await firstLine();
+export async function askSecret(host: CommandProcess, what: string): Promise<string> {
+  const secret = host.stdin.isTTY ? await hidden(host, `${what}: `) : await firstLine(host);
   if (secret) return secret;
   throw new Failure(`No ${what.toLowerCase()} was given: write it as one line to standard input.`, EXIT_USAGE);
 }
 
-async function hidden(question: string): Promise<string> {
+async function hidden(host: CommandProcess, question: string): Promise<string> {
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const answer = onTerminal('', nowhere);
+  const answer = onTerminal(host, '', nowhere);
   // Written only now, when the terminal no longer echoes the input.
-  commandProcess().stderr.write(question);
-  return answer.finally(() => commandProcess().stderr.write('\n'));
+  host.stderr.write(question);
+  return answer.finally(() => host.stderr.write('\n'));
 }
 
-function onTerminal(question: string, output: NodeJS.WritableStream): Promise<string> {
-  const lines = createInterface({ input: commandProcess().stdin, output, terminal: true, historySize: 0 });
+function onTerminal(host: CommandProcess, question: string, output: NodeJS.WritableStream): Promise<string> {
+  const lines = createInterface({ input: host.stdin, output, terminal: true, historySize: 0 });
   return new Promise<string>((resolve, reject) => {
     lines.question(question, resolve);
     // Closed without a line: Ctrl-C or Ctrl-D.
@@ -38,8 +38,8 @@ function onTerminal(question: string, output: NodeJS.WritableStream): Promise<st
   }).finally(() => lines.close());
 }
 
-async function firstLine(): Promise<string> {
-  const lines = createInterface({ input: commandProcess().stdin });
+async function firstLine(host: CommandProcess): Promise<string> {
+  const lines = createInterface({ input: host.stdin });
   for await (const line of lines) return line;
   return '';
 }

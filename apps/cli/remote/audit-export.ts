@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { constants, createWriteStream, lstatSync, renameSync, rmSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { commandProcess } from '../command-process.js';
+import type { CommandProcess } from '../command-process.js';
 import { EXIT_INTERRUPTED, EXIT_OUTPUT } from '../exit-codes.js';
 import { filtersOf, type AuditFilters } from './audit-events.js';
 import { connect } from './connection.js';
@@ -23,23 +23,23 @@ const SAY_MS = 200;
  * Streams the audit log to a file or to stdout. A file is complete or absent; if the output to a pipe is incomplete,
  * the exit code says so.
  */
-export async function exportEvents(options: ExportOptions, env: NodeJS.ProcessEnv): Promise<void> {
-  const stop = interruption();
+export async function exportEvents(options: ExportOptions, host: CommandProcess): Promise<void> {
+  const stop = interruption(host);
   const { from, to, format, output } = options;
   try {
-    const api = connect(env, stop);
+    const api = connect(host.env, stop);
     const { body } = await api.audit.exportEvents({ query: { ...filtersOf(options), from, to, format } });
-    const progress = new Progress(output !== undefined || !commandProcess().stdout.isTTY);
+    const progress = new Progress(host, output !== undefined || !host.stdout.isTTY);
     const chunks = progress.watch(Readable.fromWeb(body!));
-    await (output === undefined ? toStdout(chunks) : toFile(output, chunks));
-    if (output !== undefined) note(`${output}: ${sizeOf(progress.bytes)}.`);
+    await (output === undefined ? toStdout(host, chunks) : toFile(output, chunks));
+    if (output !== undefined) note(host, `${output}: ${sizeOf(progress.bytes)}.`);
   } catch (error) {
     throw stop.aborted ? new Failure('', EXIT_INTERRUPTED) : error;
   }
 }
 
-async function toStdout(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const chunk of chunks) await write(chunk);
+async function toStdout(host: CommandProcess, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const chunk of chunks) await write(host, chunk);
 }
 
 async function toFile(file: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
@@ -76,8 +76,11 @@ class Progress {
   bytes = 0;
   readonly #shown: boolean;
 
-  constructor(outputIsElsewhere: boolean) {
-    this.#shown = outputIsElsewhere && commandProcess().stderr.isTTY;
+  constructor(
+    private readonly host: CommandProcess,
+    outputIsElsewhere: boolean,
+  ) {
+    this.#shown = outputIsElsewhere && host.stderr.isTTY;
   }
 
   async *watch(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -86,13 +89,13 @@ class Progress {
       for await (const chunk of chunks) {
         this.bytes += chunk.length;
         if (this.#shown && performance.now() >= next) {
-          commandProcess().stderr.write(`\r${sizeOf(this.bytes)} …`);
+          this.host.stderr.write(`\r${sizeOf(this.bytes)} …`);
           next = performance.now() + SAY_MS;
         }
         yield chunk;
       }
     } finally {
-      if (this.#shown) commandProcess().stderr.write('\r\u001b[K');
+      if (this.#shown) this.host.stderr.write('\r\u001b[K');
     }
   }
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError } from '#libs/client/client.js';
 import { readEventStream } from '#libs/client/event-stream.js';
 import { AuditEvent } from '#libs/contract/audit.js';
-import { commandProcess } from '../command-process.js';
+import type { CommandProcess } from '../command-process.js';
 import { EXIT_UNAVAILABLE } from '../exit-codes.js';
 import { auditLine, filtersOf, type AuditFilters } from './audit-events.js';
 import { connect } from './connection.js';
@@ -25,10 +25,10 @@ const LONGEST_WAIT_MS = 30_000;
  * Shows events as they arrive until it is interrupted. After a lost connection it reconnects and resumes after the last
  * event that it showed: no event is missed or shown twice.
  */
-export async function tailEvents(options: TailOptions, env: NodeJS.ProcessEnv): Promise<void> {
-  const stop = interruption();
+export async function tailEvents(options: TailOptions, host: CommandProcess): Promise<void> {
+  const stop = interruption(host);
   try {
-    await new Tail(options, env, stop).follow();
+    await new Tail(options, host, stop).follow();
   } catch (error) {
     if (!stop.aborted) throw error;
   }
@@ -41,7 +41,7 @@ class Tail {
 
   constructor(
     private readonly options: TailOptions,
-    private readonly env: NodeJS.ProcessEnv,
+    private readonly host: CommandProcess,
     private readonly stop: AbortSignal,
   ) {
     this.#last = options.after?.toString();
@@ -54,7 +54,7 @@ class Tail {
         await this.#listen();
       } catch (error) {
         if (this.stop.aborted || !this.#wasConnected || !isPassing(error)) throw error;
-        note(`Reconnecting: ${(failureOf(error) as Failure).message}`);
+        note(this.host, `Reconnecting: ${(failureOf(error) as Failure).message}`);
       }
       await sleep(this.#wait, undefined, { signal: this.stop });
       this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT_MS);
@@ -66,7 +66,7 @@ class Tail {
     const silence = new AbortController();
     const timer = setTimeout(() => silence.abort(), SILENCE_MS);
     try {
-      const api = connect(this.env, AbortSignal.any([this.stop, silence.signal]));
+      const api = connect(this.host.env, AbortSignal.any([this.stop, silence.signal]));
       const headers = this.#last === undefined ? {} : { 'last-event-id': this.#last };
       const { body } = await api.audit.tail({ query: filtersOf(this.options), headers });
       this.#wasConnected = true;
@@ -88,9 +88,10 @@ class Tail {
 
   async #show(data: string): Promise<void> {
     await write(
+      this.host,
       this.options.json
         ? `${data}\n`
-        : `${auditLine(AuditEvent.parse(JSON.parse(data)), layoutOf(commandProcess().stdout))}\n`,
+        : `${auditLine(AuditEvent.parse(JSON.parse(data)), layoutOf(this.host.stdout))}\n`,
     );
   }
 }

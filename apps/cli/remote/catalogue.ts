@@ -1,10 +1,10 @@
+import type { CommandProcess } from '../command-process.js';
 import type { Client } from '#libs/client/client.js';
 import { connect } from './connection.js';
 import { readPages, showPage, type PageOptions } from './lists.js';
 import type { Column } from './table.js';
 import { localTime } from './text.js';
 
-type Env = NodeJS.ProcessEnv;
 type Listed<Call extends (...input: never[]) => Promise<{ data: unknown[] }>> = Awaited<
   ReturnType<Call>
 >['data'][number];
@@ -15,8 +15,8 @@ const SCOPES: readonly Column<Listed<Client['apiKeys']['listScopes']>>[] = [
   { title: 'WHAT IT ALLOWS', value: ({ description }) => description ?? '', shrinksTo: 20, expendable: 2 },
 ];
 
-export async function listScopes(options: { readonly json?: boolean }, env: Env): Promise<void> {
-  await showPage(await connect(env).apiKeys.listScopes(), SCOPES, 'scopes', options);
+export async function listScopes(options: { readonly json?: boolean }, host: CommandProcess): Promise<void> {
+  await showPage(host, await connect(host.env).apiKeys.listScopes(), SCOPES, 'scopes', options);
 }
 
 const ORGANIZATIONS: readonly Column<Listed<Client['organizations']['list']>>[] = [
@@ -31,10 +31,10 @@ const ORGANIZATIONS: readonly Column<Listed<Client['organizations']['list']>>[] 
   { title: 'CREATED', value: ({ created_at }) => localTime(created_at), expendable: 2 },
 ];
 
-export async function listOrganizations(options: PageOptions, env: Env): Promise<void> {
-  const api = connect(env);
+export async function listOrganizations(options: PageOptions, host: CommandProcess): Promise<void> {
+  const api = connect(host.env);
   const page = await readPages(options, (query) => api.organizations.list({ query }));
-  await showPage(page, ORGANIZATIONS, 'organizations', options);
+  await showPage(host, page, ORGANIZATIONS, 'organizations', options);
 }
 
 const PROJECTS: readonly Column<Listed<Client['projects']['list']>>[] = [
@@ -50,9 +50,9 @@ export interface ListProjectsOptions extends PageOptions {
   readonly search?: string;
 }
 
-export async function listProjects(options: ListProjectsOptions, env: Env): Promise<void> {
-  const api = connect(env);
+export async function listProjects(options: ListProjectsOptions, host: CommandProcess): Promise<void> {
+  const api = connect(host.env);
   const query = { organization_id: options.organization, search: options.search };
   const page = await readPages(options, (part) => api.projects.list({ query: { ...query, ...part } }));
-  await showPage(page, PROJECTS, 'projects', options);
+  await showPage(host, page, PROJECTS, 'projects', options);
 }

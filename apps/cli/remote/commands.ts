@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
-import { environment } from '../command-process.js';
+import type { CommandProcess } from '../command-process.js';
 import type { CreateKeyOptions, ListKeysOptions, UpdateKeyOptions } from './keys.js';
 import { noTextOption, textOption } from './key-text-options.js';
 import type { ExportOptions } from './audit-export.js';
@@ -10,16 +10,16 @@ import { momentOf } from './times.js';
 import type { UsageOptions } from './usage.js';
 
 /** Adds the commands that call a server anywhere, over the same HTTP API that every client uses. */
-export function addRemoteCommands(program: Command): void {
+export function addRemoteCommands(program: Command, host: CommandProcess): void {
   program.commandsGroup('Commands for any server:');
-  addAccount(program);
-  addKeys(program);
-  addCatalogue(program);
-  addAudit(program);
-  addUsage(program);
+  addAccount(program, host);
+  addKeys(program, host);
+  addCatalogue(program, host);
+  addAudit(program, host);
+  addUsage(program, host);
 }
 
-function addAccount(program: Command): void {
+function addAccount(program: Command, host: CommandProcess): void {
   program
     .command('login')
     .description('sign in until `keyledger logout`')
@@ -42,30 +42,30 @@ The credential is in $XDG_CONFIG_HOME/keyledger/credentials.json (by default bel
 On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. They take precedence over the file.`,
     )
     .action(
-      remote(async (options, command: Command) =>
-        (await import('./account.js')).login(options, command.args, environment()),
+      remote(host, async (options, command: Command) =>
+        (await import('./account.js')).login(options, command.args, host),
       ),
     );
   program
     .command('logout')
     .description('end the session and remove the stored credential')
-    .action(remote(async () => (await import('./account.js')).logout(environment())));
+    .action(remote(host, async () => (await import('./account.js')).logout(host)));
   program
     .command('whoami')
     .description('show the account or the key that you use')
     .addOption(jsonOption())
-    .action(remote(async (options) => (await import('./account.js')).whoami(options, environment())));
+    .action(remote(host, async (options) => (await import('./account.js')).whoami(options, host)));
 }
 
-function addKeys(program: Command): void {
+function addKeys(program: Command, host: CommandProcess): void {
   const keys = group(program, 'keys', 'list, create, update, rotate, disable, enable and revoke API keys');
-  addKeyList(keys);
-  addKeyCreation(keys);
-  addKeyUpdate(keys);
-  addKeyLife(keys);
+  addKeyList(keys, host);
+  addKeyCreation(keys, host);
+  addKeyUpdate(keys, host);
+  addKeyLife(keys, host);
 }
 
-function addKeyList(keys: Command): void {
+function addKeyList(keys: Command, host: CommandProcess): void {
   withPages(
     keys
       .command('list')
@@ -83,10 +83,10 @@ function addKeyList(keys: Command): void {
     'keys',
   )
     .addHelpText('after', '\n  keyledger keys list --status active --sort=-last_used_at')
-    .action(remote(async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, environment())));
+    .action(remote(host, async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, host)));
 }
 
-function addKeyCreation(keys: Command): void {
+function addKeyCreation(keys: Command, host: CommandProcess): void {
   withTexts(
     keys
       .command('create')
@@ -115,13 +115,13 @@ In a pipe, standard output has only the key:
   KEY=$(keyledger keys create "Production server" --scope triggers:read --expires-in-days 90)`,
     )
     .action(
-      remote(async (name: string, options: CreateKeyOptions) =>
-        (await import('./keys.js')).createKey(name, options, environment()),
+      remote(host, async (name: string, options: CreateKeyOptions) =>
+        (await import('./keys.js')).createKey(name, options, host),
       ),
     );
 }
 
-function addKeyUpdate(keys: Command): void {
+function addKeyUpdate(keys: Command, host: CommandProcess): void {
   withTexts(
     keys
       .command('update')
@@ -132,40 +132,40 @@ function addKeyUpdate(keys: Command): void {
   )
     .addOption(jsonOption())
     .action(
-      remote(async (id: string, options: UpdateKeyOptions) =>
-        (await import('./keys.js')).updateKey(id, options, environment()),
+      remote(host, async (id: string, options: UpdateKeyOptions) =>
+        (await import('./keys.js')).updateKey(id, options, host),
       ),
     );
 }
 
 /** From one secret to the next, and from state to state. */
-function addKeyLife(keys: Command): void {
+function addKeyLife(keys: Command, host: CommandProcess): void {
   keys
     .command('rotate')
     .description('replace the secret of a key; the new one is shown only once')
     .argument('<ID>')
     .option('--grace <SECONDS>', 'how long the old secret still works (default: 0)', wholeNumber)
     .addOption(jsonOption())
-    .action(remote(async (id: string, options) => (await import('./keys.js')).rotateKey(id, options, environment())));
+    .action(remote(host, async (id: string, options) => (await import('./keys.js')).rotateKey(id, options, host)));
   keys
     .command('disable')
     .description('disable a key until it is enabled again')
     .argument('<ID>')
     .addOption(jsonOption())
-    .action(remote(async (id: string, options) => (await import('./keys.js')).disableKey(id, options, environment())));
+    .action(remote(host, async (id: string, options) => (await import('./keys.js')).disableKey(id, options, host)));
   keys
     .command('enable')
     .description('enable a disabled key')
     .argument('<ID>')
     .addOption(jsonOption())
-    .action(remote(async (id: string, options) => (await import('./keys.js')).enableKey(id, options, environment())));
+    .action(remote(host, async (id: string, options) => (await import('./keys.js')).enableKey(id, options, host)));
   keys
     .command('revoke')
     .description('revoke a key, which cannot be undone; asks first')
     .argument('<ID>')
     .option('--yes', 'do not ask; required without a terminal')
     .addOption(jsonOption())
-    .action(remote(async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, environment())));
+    .action(remote(host, async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, host)));
 }
 
 function withTexts(command: Command, optionsOf = [textOption]): Command {
@@ -173,16 +173,16 @@ function withTexts(command: Command, optionsOf = [textOption]): Command {
   return command;
 }
 
-function addCatalogue(program: Command): void {
+function addCatalogue(program: Command, host: CommandProcess): void {
   program
     .command('scopes')
     .description('list the scopes of the server')
     .addOption(jsonOption())
-    .action(remote(async (options) => (await import('./catalogue.js')).listScopes(options, environment())));
+    .action(remote(host, async (options) => (await import('./catalogue.js')).listScopes(options, host)));
   withPages(
     program.command('organizations').description('list the organizations that you may read'),
     'organizations',
-  ).action(remote(async (options) => (await import('./catalogue.js')).listOrganizations(options, environment())));
+  ).action(remote(host, async (options) => (await import('./catalogue.js')).listOrganizations(options, host)));
   withPages(
     program
       .command('projects')
@@ -190,10 +190,10 @@ function addCatalogue(program: Command): void {
       .addOption(organizationOption())
       .option('--search <TEXT>', 'a text in the name or the description, or the id'),
     'projects',
-  ).action(remote(async (options) => (await import('./catalogue.js')).listProjects(options, environment())));
+  ).action(remote(host, async (options) => (await import('./catalogue.js')).listProjects(options, host)));
 }
 
-function addAudit(program: Command): void {
+function addAudit(program: Command, host: CommandProcess): void {
   const audit = group(program, 'audit', 'list, follow and export the audit log of an organization');
   withPages(
     withTimes(withFilters(audit.command('list').description('list events, the newest first'))).option(
@@ -203,7 +203,7 @@ function addAudit(program: Command): void {
     'events',
   )
     .addHelpText('after', "\n  keyledger audit list --type 'api_key.*' --from 7d --ip 203.0.113.0/24")
-    .action(remote(async (options) => (await import('./audit-list.js')).listEvents(options, environment())));
+    .action(remote(host, async (options) => (await import('./audit-list.js')).listEvents(options, host)));
   withFilters(audit.command('tail').description('show events as they happen, until Ctrl-C'))
     .option('--after <INDEX>', 'start after this event instead of now', wholeNumber)
     .option('--json', 'print each event as the server sends it, one per line')
@@ -215,7 +215,7 @@ If the connection is lost, the command connects again and continues where it was
   keyledger audit tail --outcome revoked,expired
   keyledger audit tail --json | jq .event.subject`,
     )
-    .action(remote(async (options) => (await import('./audit-tail.js')).tailEvents(options, environment())));
+    .action(remote(host, async (options) => (await import('./audit-tail.js')).tailEvents(options, host)));
   withTimes(withFilters(audit.command('export').description('export the audit log, the oldest first')))
     .addOption(choice('--format <FORMAT>', 'JSON Lines, or CSV for spreadsheets (default: jsonl)', FORMATS))
     .option('--output <FILE>', 'the file to write (default: standard output); it is either complete or not there')
@@ -223,10 +223,10 @@ If the connection is lost, the command connects again and continues where it was
       'after',
       '\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv',
     )
-    .action(remote(async (options) => (await import('./audit-export.js')).exportEvents(options, environment())));
+    .action(remote(host, async (options) => (await import('./audit-export.js')).exportEvents(options, host)));
 }
 
-function addUsage(program: Command): void {
+function addUsage(program: Command, host: CommandProcess): void {
   withTimes(
     program
       .command('usage')
@@ -245,7 +245,7 @@ function addUsage(program: Command): void {
     )
     .addOption(jsonOption())
     .addHelpText('after', '\n  keyledger usage --from 30d --group-by api_key')
-    .action(remote(async (options) => (await import('./usage.js')).showUsage(options, environment())));
+    .action(remote(host, async (options) => (await import('./usage.js')).showUsage(options, host)));
 }
 
 /** Adds a group of commands. Each command explains itself with `--help`, so the group needs no `help` command. */
@@ -280,11 +280,14 @@ function withPages(command: Command, what: string): Command {
 }
 
 /** Turns an error of the API into a sentence. The table of these sentences is loaded only if there is an error. */
-function remote<Args extends unknown[]>(run: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
+function remote<Args extends unknown[]>(
+  host: CommandProcess,
+  run: (...args: Args) => Promise<void>,
+): (...args: Args) => Promise<void> {
   return async (...args) => {
     const { refuseMisspeltNames } = await import('#libs/platform/config.js');
     // Of the machine's environment, only variables whose names begin with `keyledger` are meant for this command.
-    refuseMisspeltNames(environment(), (name) => /^keyledger/i.test(name));
+    refuseMisspeltNames(host.env, (name) => /^keyledger/i.test(name));
     try {
       await run(...args);
     } catch (error) {

@@ -2,7 +2,7 @@ import type { Client } from '#libs/client/client.js';
 import { keyTextNames, keyTexts, type KeyTexts } from '#libs/contract/api-key-texts.js';
 import { isId } from '#libs/contract/ids.js';
 import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
-import { commandProcess } from '../command-process.js';
+import type { CommandProcess } from '../command-process.js';
 import { EXIT_OUTPUT, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
 import { ask, canAsk } from './ask.js';
 import { connect } from './connection.js';
@@ -13,7 +13,6 @@ import { json, note, write } from './output.js';
 import { card, type Colour, type Column, type Field } from './table.js';
 import { localTime, printable } from './text.js';
 
-type Env = NodeJS.ProcessEnv;
 type ApiKey = Awaited<ReturnType<Client['apiKeys']['get']>>;
 type ApiKeyWithSecret = ApiKey & { readonly key: string };
 type ListQuery = NonNullable<NonNullable<Parameters<Client['apiKeys']['list']>[0]>['query']>;
@@ -56,8 +55,8 @@ const COLUMNS: readonly Column<ApiKey>[] = [
   },
 ];
 
-export async function listKeys(options: ListKeysOptions, env: Env): Promise<void> {
-  const api = connect(env);
+export async function listKeys(options: ListKeysOptions, host: CommandProcess): Promise<void> {
+  const api = connect(host.env);
   const { status, environment, search, sort } = options;
   const query = {
     organization_id: options.organization,
@@ -69,7 +68,7 @@ export async function listKeys(options: ListKeysOptions, env: Env): Promise<void
     sort,
   };
   const page = await readPages(options, (part) => api.apiKeys.list({ query: { ...query, ...part } }));
-  await showPage(page, COLUMNS, 'API keys', options);
+  await showPage(host, page, COLUMNS, 'API keys', options);
 }
 
 /** The options that set the texts of a key, such as `--external-id`. */
@@ -85,8 +84,8 @@ export interface CreateKeyOptions extends JsonOption, TextOptions {
   readonly rateLimit?: RateLimit[];
 }
 
-export async function createKey(name: string, options: CreateKeyOptions, env: Env): Promise<void> {
-  const created = await connect(env).apiKeys.create({
+export async function createKey(name: string, options: CreateKeyOptions, host: CommandProcess): Promise<void> {
+  const created = await connect(host.env).apiKeys.create({
     body: {
       name,
       ...textsOf(options),
@@ -99,18 +98,18 @@ export async function createKey(name: string, options: CreateKeyOptions, env: En
       rate_limits: options.rateLimit,
     },
   });
-  await showSecret(created, options);
+  await showSecret(host, created, options);
 }
 
 export interface UpdateKeyOptions extends JsonOption, TextOptions {
   readonly name?: string;
 }
 
-export async function updateKey(id: string, options: UpdateKeyOptions, env: Env): Promise<void> {
+export async function updateKey(id: string, options: UpdateKeyOptions, host: CommandProcess): Promise<void> {
   const body = { ...textsOf(options), ...(options.name !== undefined && { name: options.name }) };
   if (Object.keys(body).length === 0) throw new Failure('No change was given: see --help.', EXIT_USAGE);
-  const changed = await connect(env).apiKeys.update({ params: { id: keyId(id) }, body });
-  await write(options.json ? json(changed) : card(fieldsOf(changed)));
+  const changed = await connect(host.env).apiKeys.update({ params: { id: keyId(id) }, body });
+  await write(host, options.json ? json(host, changed) : card(fieldsOf(changed)));
 }
 
 /** The texts that the options set. Null removes a text. */
@@ -126,10 +125,10 @@ function textsOf(options: TextOptions): Partial<KeyTexts> {
 export async function rotateKey(
   id: string,
   options: JsonOption & { readonly grace?: number },
-  env: Env,
+  host: CommandProcess,
 ): Promise<void> {
   const body = { grace_period_seconds: options.grace };
-  await showSecret(await connect(env).apiKeys.rotate({ params: { id: keyId(id) }, body }), options);
+  await showSecret(host, await connect(host.env).apiKeys.rotate({ params: { id: keyId(id) }, body }), options);
 }
 
 /**
@@ -148,14 +147,14 @@ export function keyId(text: string): string {
 /**
  * Prints the secret, which is shown only once. In a pipe, stdout has only the secret, so `$( )` captures nothing else.
  */
-async function showSecret(apiKey: ApiKeyWithSecret, options: JsonOption): Promise<void> {
+async function showSecret(host: CommandProcess, apiKey: ApiKeyWithSecret, options: JsonOption): Promise<void> {
   const details = card(fieldsOf(apiKey));
   try {
-    if (options.json) await write(json(apiKey));
-    else if (commandProcess().stdout.isTTY) await write(`${details}\n${apiKey.key}\n\n`);
+    if (options.json) await write(host, json(host, apiKey));
+    else if (host.stdout.isTTY) await write(host, `${details}\n${apiKey.key}\n\n`);
     else {
-      commandProcess().stderr.write(details);
-      await write(`${apiKey.key}\n`);
+      host.stderr.write(details);
+      await write(host, `${apiKey.key}\n`);
     }
   } catch {
     throw new Failure(
@@ -163,7 +162,7 @@ async function showSecret(apiKey: ApiKeyWithSecret, options: JsonOption): Promis
       EXIT_OUTPUT,
     );
   }
-  note('The key is shown only once: store it now.');
+  note(host, 'The key is shown only once: store it now.');
 }
 
 function fieldsOf(apiKey: ApiKey): Field[] {
@@ -184,31 +183,38 @@ function fieldsOf(apiKey: ApiKey): Field[] {
   ];
 }
 
-export async function disableKey(id: string, options: JsonOption, env: Env): Promise<void> {
-  await showChanged(await connect(env).apiKeys.disable({ params: { id: keyId(id) } }), options);
+export async function disableKey(id: string, options: JsonOption, host: CommandProcess): Promise<void> {
+  await showChanged(host, await connect(host.env).apiKeys.disable({ params: { id: keyId(id) } }), options);
 }
 
-export async function enableKey(id: string, options: JsonOption, env: Env): Promise<void> {
-  await showChanged(await connect(env).apiKeys.enable({ params: { id: keyId(id) } }), options);
+export async function enableKey(id: string, options: JsonOption, host: CommandProcess): Promise<void> {
+  await showChanged(host, await connect(host.env).apiKeys.enable({ params: { id: keyId(id) } }), options);
 }
 
 /** A revocation is final, so the user has to confirm it, at the prompt or with `--yes`. */
-export async function revokeKey(id: string, options: JsonOption & { readonly yes?: boolean }, env: Env): Promise<void> {
-  const api = connect(env);
+export async function revokeKey(
+  id: string,
+  options: JsonOption & { readonly yes?: boolean },
+  host: CommandProcess,
+): Promise<void> {
+  const api = connect(host.env);
   const params = { id: keyId(id) };
-  if (!options.yes) await confirmRevocation(api, params);
-  await showChanged(await api.apiKeys.revoke({ params }), options);
+  if (!options.yes) await confirmRevocation(host, api, params);
+  await showChanged(host, await api.apiKeys.revoke({ params }), options);
 }
 
-async function confirmRevocation(api: Client, params: { readonly id: string }): Promise<void> {
-  if (!canAsk()) {
+async function confirmRevocation(host: CommandProcess, api: Client, params: { readonly id: string }): Promise<void> {
+  if (!canAsk(host)) {
     throw new Failure('Revoking cannot be undone. Without a terminal, confirm it with --yes.', EXIT_USAGE);
   }
   const { id, name } = await api.apiKeys.get({ params });
-  const answer = await ask(`Revoke ${id} (${printable(name)})? This cannot be undone. [y/N] `);
+  const answer = await ask(host, `Revoke ${id} (${printable(name)})? This cannot be undone. [y/N] `);
   if (!/^y(es)?$/i.test(answer.trim())) throw new Failure('Nothing was revoked.', EXIT_REFUSED);
 }
 
-async function showChanged(apiKey: ApiKey, options: JsonOption): Promise<void> {
-  await write(options.json ? json(apiKey) : `${apiKey.id} (${printable(apiKey.name)}) is ${apiKey.status}.\n`);
+async function showChanged(host: CommandProcess, apiKey: ApiKey, options: JsonOption): Promise<void> {
+  await write(
+    host,
+    options.json ? json(host, apiKey) : `${apiKey.id} (${printable(apiKey.name)}) is ${apiKey.status}.\n`,
+  );
 }

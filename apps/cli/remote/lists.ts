@@ -1,4 +1,4 @@
-import { commandProcess } from '../command-process.js';
+import type { CommandProcess } from '../command-process.js';
 import { json, layoutOf, note, write } from './output.js';
 import { table, type Column } from './table.js';
 
@@ -43,15 +43,16 @@ export async function readPages<P extends Required<Omit<Page<unknown>, 'total'>>
 
 /** Writes JSON for programs, or a table for people with a note about omitted rows. */
 export async function showPage<Row>(
+  host: CommandProcess,
   page: Page<Row>,
   columns: readonly Column<Row>[],
   what: string,
   options: PageOptions,
 ): Promise<void> {
-  if (options.json) return write(json(page));
-  if (page.data.length === 0) return note(`No ${what}.`);
-  await write(table(columns, page.data, layoutOf(commandProcess().stdout)));
+  if (options.json) return write(host, json(host, page));
+  if (page.data.length === 0) return note(host, `No ${what}.`);
+  await write(host, table(columns, page.data, layoutOf(host.stdout)));
   if (!page.next_cursor) return;
   const count = page.total === undefined ? page.data.length : `${page.data.length} of ${page.total}`;
-  note(`${count} ${what}; --all shows all.`);
+  note(host, `${count} ${what}; --all shows all.`);
 }

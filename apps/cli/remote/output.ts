@@ -1,4 +1,4 @@
-import { commandProcess } from '../command-process.js';
+import type { CommandProcess } from '../command-process.js';
 import { EXIT_OUTPUT } from '../exit-codes.js';
 import { Failure } from './failure.js';
 import type { Layout } from './table.js';
@@ -13,8 +13,8 @@ export function layoutOf(stream: NodeJS.WriteStream): Layout {
 }
 
 /** The API's response as one JSON document, for programs. */
-export function json(document: unknown): string {
-  return `${JSON.stringify(document, null, commandProcess().stdout.isTTY ? 2 : 0)}\n`;
+export function json(host: CommandProcess, document: unknown): string {
+  return `${JSON.stringify(document, null, host.stdout.isTTY ? 2 : 0)}\n`;
 }
 
 // Each write handles its own failure; without a listener the event would end the process.
@@ -24,15 +24,15 @@ process.stdout.on('error', () => undefined);
  * @throws Failure if the output cannot be written; without a message if the reader closed the pipe, as in `keyledger
  *   keys list | head -1`
  */
-export async function write(output: string | Uint8Array): Promise<void> {
+export async function write(host: CommandProcess, output: string | Uint8Array): Promise<void> {
   const failed = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) =>
-    commandProcess().stdout.write(output, resolve),
+    host.stdout.write(output, resolve),
   );
   if (failed?.code === 'EPIPE') throw new Failure('', 0);
   if (failed) throw new Failure(`The output could not be written (${failed.code}).`, EXIT_OUTPUT);
 }
 
 /** Writes a message for people to stderr, apart from the output. */
-export function note(text: string): void {
-  commandProcess().stderr.write(`${text}\n`);
+export function note(host: CommandProcess, text: string): void {
+  host.stderr.write(`${text}\n`);
 }

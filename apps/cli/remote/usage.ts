@@ -1,6 +1,6 @@
 import type { Client } from '#libs/client/client.js';
 import type { Usage, UsageSurface } from '#libs/contract/usage.js';
-import { commandProcess } from '../command-process.js';
+import type { CommandProcess } from '../command-process.js';
 import { EXIT_USAGE } from '../exit-codes.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
@@ -23,12 +23,12 @@ export interface UsageOptions {
 
 type Row = Usage['data'][number];
 
-export async function showUsage(options: UsageOptions, env: NodeJS.ProcessEnv): Promise<void> {
-  const usage = await readUsage(connect(env), options);
-  if (options.json) return write(json(usage));
-  if (usage.data.length === 0) return note('No usage.');
+export async function showUsage(options: UsageOptions, host: CommandProcess): Promise<void> {
+  const usage = await readUsage(connect(host.env), options);
+  if (options.json) return write(host, json(host, usage));
+  if (usage.data.length === 0) return note(host, 'No usage.');
   const rows = [...usage.data, { start: TOTAL, group: '', ...usage.totals }];
-  await write(table(columnsOf(options), rows, layoutOf(commandProcess().stdout)));
+  await write(host, table(columnsOf(options), rows, layoutOf(host.stdout)));
 }
 
 async function readUsage(api: Client, options: UsageOptions): Promise<Usage> {
