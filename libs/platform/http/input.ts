@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { FieldError } from '#libs/contract/problem.js';
-import type { Route, RouteInput } from '#libs/contract/route.js';
+import type { Route } from '#libs/contract/route.js';
 import { invalidInput, MAX_ERRORS } from '../errors.js';
 import { locate } from './location.js';
 
@@ -10,7 +10,7 @@ const anyHeaders = z.object({});
 
 /**
  * Validates a request against its route. Reports all errors at once, and rejects input that the route does not declare.
- * @returns the {@link RouteInput} of the route
+ * @returns the `RouteInput` of the route
  * @throws DomainError `invalid_request`
  */
 export function parseInput(route: Route, request: FastifyRequest) {
