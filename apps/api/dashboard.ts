@@ -58,8 +58,8 @@ export async function serveDashboard(app: NestFastifyApplication, folder: string
 
 /** A session cookie belongs to one host name, but on their own machine people use any of the loopback names. */
 function isOtherNameOf(home: URL, host: string): boolean {
-  const asked = URL.parse(`${home.protocol}//${host}`);
-  return asked?.host !== home.host && asked?.port === home.port && [home, asked].every(isLoopback);
+  const requested = URL.parse(`${home.protocol}//${host}`);
+  return requested?.host !== home.host && requested?.port === home.port && [home, requested].every(isLoopback);
 }
 
 function isLoopback({ hostname }: URL): boolean {

@@ -9,15 +9,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export async function withSetupLock(root, work) {
   const file = join(root, 'dist', '.setup-lock');
   mkdirSync(join(root, 'dist'), { recursive: true });
-  for (let told = false; !take(file); await sleep(200)) {
+  for (let announced = false; !take(file); await sleep(200)) {
     const holders = livingHolders(file);
     if (holders === undefined) continue;
     if (holders.length === 0) discard(file);
-    else if (!told) {
+    else if (!announced) {
       console.log(
         `Another start is setting up this checkout (process ${holders.join(', ')}, ${file}): waiting for it.`,
       );
-      told = true;
+      announced = true;
     }
   }
   try {

@@ -219,10 +219,10 @@ export function admissionValues(rows: readonly Row[], most: number): unknown[] {
 /** The ids on which the decisions of a row rest; undefined if there are more than `most`. */
 function restsOnOf(waiting: readonly Waiting[], most: number): Iterable<string> | undefined {
   const all = new Set<string>();
-  for (const { basis, apart } of waiting) {
+  for (const { basis, separate } of waiting) {
     if (!basis) return undefined;
     for (const id of basis.restsOn) all.add(id);
-    if (all.size > most && !apart) return undefined;
+    if (all.size > most && !separate) return undefined;
   }
   return all;
 }

@@ -25,7 +25,7 @@ export interface ConditionalEvent {
   /** A second decision that must still hold: the one about the key that asked for the verification. */
   readonly callerBasis?: Basis | undefined;
   /** Share a row only with decisions that rest on the same ids. Set after a shared row was found stale. */
-  readonly apart?: boolean;
+  readonly separate?: boolean;
   /** The charge. The event is stored and charged together, or neither. */
   readonly charge?: Charge | undefined;
   /** The text of the event. */
@@ -82,5 +82,5 @@ export function stateKey({ shard, basis, callerBasis }: ConditionalEvent): strin
 
 /** A text that is equal for events that share a row. */
 export function rowKey(event: ConditionalEvent): string {
-  return event.apart ? `${stateKey(event)} ${event.basis?.restsOn.join(' ')}` : stateKey(event);
+  return event.separate ? `${stateKey(event)} ${event.basis?.restsOn.join(' ')}` : stateKey(event);
 }

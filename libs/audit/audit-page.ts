@@ -41,11 +41,11 @@ export function pageOfLog(query: { limit: number; order: Order; cursor?: string 
       const leaves = found.slice(0, limit);
       const last = leaves.at(-1)?.index;
       const first = leaves[0]?.index;
-      const beyond = found.length > limit && last !== undefined ? after(side, last) : null;
+      const ahead = found.length > limit && last !== undefined ? after(side, last) : null;
       const back = position
         ? { side: opposite(side), boundary: first === undefined ? boundary : before(side, first) }
         : null;
-      const [next, previous] = side === onwards ? [beyond, back] : [back, beyond];
+      const [next, previous] = side === onwards ? [ahead, back] : [back, ahead];
       return {
         leaves: side === onwards ? leaves : leaves.toReversed(),
         nextCursor: next && writeCursor(next),

@@ -49,7 +49,7 @@ export class Tail extends Readable {
   }
 
   /** Sends a leaf from the database. */
-  async tell(leaf: Leaf): Promise<void> {
+  async sendLeaf(leaf: Leaf): Promise<void> {
     this.#send(messageOf(leaf));
     this.next = leaf.index + 1;
     await this.#drained();

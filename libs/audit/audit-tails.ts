@@ -60,7 +60,7 @@ export class AuditTails {
   async #catchUp(tail: Tail, below: number): Promise<void> {
     const span = { from: tail.next, below };
     for await (const leaves of this.reader.pages(tail.search, span, 'asc', PAGE)) {
-      for (const leaf of leaves) await tail.tell(leaf);
+      for (const leaf of leaves) await tail.sendLeaf(leaf);
       if (tail.destroyed) return;
     }
     tail.next = Math.max(tail.next, below);

@@ -20,7 +20,7 @@ export class AuditController {
     @Input() { query }: RouteInput<typeof listAuditEvents>,
     @Authorized() authority: Authority,
   ): Promise<RouteOutput<typeof listAuditEvents>> {
-    const { data, nextCursor, previousCursor } = await this.audit.list(authority, asked(query), query);
+    const { data, nextCursor, previousCursor } = await this.audit.list(authority, filterOf(query), query);
     return { data, next_cursor: nextCursor, previous_cursor: previousCursor };
   }
 
@@ -29,7 +29,7 @@ export class AuditController {
     @Input() { query }: RouteInput<typeof exportAuditEvents>,
     @Authorized() authority: Authority,
   ): Promise<StreamableFile> {
-    const stream = await this.audit.export(authority, asked(query), query.format);
+    const stream = await this.audit.export(authority, filterOf(query), query.format);
     const day = this.clock.now().toISOString().slice(0, 10);
     return new StreamableFile(stream, {
       type: exportFormats[query.format],
@@ -43,7 +43,7 @@ export class AuditController {
     @Authorized() authority: Authority,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<StreamableFile> {
-    const tail = await this.audit.tail(authority, asked(query), headers['last-event-id']);
+    const tail = await this.audit.tail(authority, filterOf(query), headers['last-event-id']);
     // A buffering proxy would delay the events.
     void reply.header('x-accel-buffering', 'no');
     return new StreamableFile(tail, { type: 'text/event-stream' });
@@ -53,7 +53,7 @@ export class AuditController {
 type Query = RouteInput<typeof tailAuditEvents>['query'] &
   Partial<Pick<RouteInput<typeof exportAuditEvents>['query'], 'from' | 'to'>>;
 
-function asked(query: Query): StoredFilter {
+function filterOf(query: Query): StoredFilter {
   return {
     types: query.type,
     keyId: query.key_id,

@@ -14,7 +14,7 @@ const TURNS = {
   waiting: 200,
   waitingPerFlow: 100,
   patienceMs: 30_000,
-  beyondFlow: 'overloaded',
+  flowProblem: 'overloaded',
 } as const;
 
 /**

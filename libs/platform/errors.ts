@@ -31,10 +31,10 @@ const MAX_DETAIL = 1_000;
 
 /** Invalid input found after the check of its shape, such as a scope that this deployment does not know. */
 export function invalidInput(...errors: FieldError[]): DomainError {
-  const told = errors
+  const listed = errors
     .slice(0, MAX_ERRORS)
     .map(({ location, message }) => ({ location: cut(location, MAX_TEXT), message: cut(message, MAX_TEXT) }));
-  const all = told.map(({ location, message }) => `${location} ${message}`).join('; ');
+  const all = listed.map(({ location, message }) => `${location} ${message}`).join('; ');
   const more = errors.length > MAX_ERRORS ? `; only the first ${MAX_ERRORS} errors are listed` : '';
-  return new DomainError('invalid_request', cut(all, MAX_DETAIL) + more, { errors: told });
+  return new DomainError('invalid_request', cut(all, MAX_DETAIL) + more, { errors: listed });
 }

@@ -14,7 +14,7 @@ export interface FairQueueOptions {
   /** Maximum time to wait. */
   readonly patienceMs: number;
   /** Error code when a flow's own places are all taken. Default: `rate_limited`. */
-  readonly beyondFlow?: 'rate_limited' | 'overloaded';
+  readonly flowProblem?: 'rate_limited' | 'overloaded';
   /**
    * A flow with more than this many waiting rests after each piece of its work, for as long as that work took, so that
    * it keeps the processor busy at most half of the time. Without it, no flow rests.
@@ -57,7 +57,7 @@ export class FairQueue {
   }
 
   /**
-   * @throws DomainError `beyondFlow` if too much work of the flow waits; `overloaded` if too much of all flows waits,
+   * @throws DomainError `flowProblem` if too much work of the flow waits; `overloaded` if too much of all flows waits,
    * or if the turn does not come in time. The work has not begun in these cases.
    */
   async run<T>(flow: string, work: () => Promise<T>): Promise<T> {
@@ -71,10 +71,10 @@ export class FairQueue {
   }
 
   async #enter(name: string): Promise<void> {
-    const { of, waiting, waitingPerFlow, beyondFlow = 'rate_limited' } = this.options;
+    const { of, waiting, waitingPerFlow, flowProblem = 'rate_limited' } = this.options;
     const flow = this.#flows.get(name) ?? { running: 0, waiting: [] };
     if (flow.waiting.length >= waitingPerFlow) {
-      throw new DomainError(beyondFlow, `Too many ${of} are already waiting for each other`, { retryAfter: 1 });
+      throw new DomainError(flowProblem, `Too many ${of} are already waiting for each other`, { retryAfter: 1 });
     }
     const mayStart = this.#mayStart(flow) && flow.waiting.length === 0;
     if (!mayStart && this.#waiting >= waiting) {

@@ -51,28 +51,28 @@ const outcome = async (event: Partial<Parameters<Admission['append']>[0]>) =>
 describe('a decision', () => {
   beforeAll(() => change(ids[0]!));
 
-  it('is stored exactly if nothing that it rests on has changed since, whatever else has, in whatever company', async () => {
+  it('is stored exactly if nothing that it depends on has changed, whatever else changes or is in its batch', async () => {
     const some = fc.subarray(ids, { minLength: 1 });
-    const decisions = fc.array(fc.record({ restsOn: some, apart: fc.boolean() }), { minLength: 1, maxLength: 5 });
+    const decisions = fc.array(fc.record({ restsOn: some, separate: fc.boolean() }), { minLength: 1, maxLength: 5 });
     await fc.assert(
       fc.asyncProperty(decisions, fc.array(fc.constantFrom(...ids), { maxLength: 4 }), async (asked, changed) => {
         const made = await Promise.all(
-          asked.map(async ({ restsOn, apart }) => ({ basis: await basis(restsOn), apart })),
+          asked.map(async ({ restsOn, separate }) => ({ basis: await basis(restsOn), separate })),
         );
         for (const id of changed) await change(id);
         const outcomes = await Promise.all(made.map((event) => outcome(event)));
         const isWrong = made.map(({ basis: { restsOn } }) => restsOn.some((id) => changed.includes(id)));
-        for (const [index, { apart }] of made.entries()) {
+        for (const [index, { separate }] of made.entries()) {
           // A wrong decision is never stored. A right one may be rejected for retry only if its batch has a wrong one.
           if (isWrong[index]) expect(outcomes[index]).toBe('stale');
-          else if (apart || !isWrong.includes(true)) expect(outcomes[index]).toBe('admitted');
+          else if (separate || !isWrong.includes(true)) expect(outcomes[index]).toBe('admitted');
         }
       }),
       { numRuns: 60 },
     );
   });
 
-  it('about the key that asks for another holds by the same rule', async () => {
+  it('about the calling key follows the same rule', async () => {
     const [own, asking, other] = ids as [string, string, string];
     const before = { basis: await basis([own]), callerBasis: await basis([asking]) };
     await change(other);
@@ -82,13 +82,13 @@ describe('a decision', () => {
     expect(await outcome({ ...before, callerBasis: await basis([asking]) })).toBe('admitted');
   });
 
-  it('is made anew where the change in between is of a kind that this version does not know', async () => {
+  it('is repeated if a change in between has a kind that this version does not know', async () => {
     const before = await basis([ids[1]!]);
     await change(ids[2]!, 'tenant');
     expect(await outcome({ basis: before })).toBe('stale');
   });
 
-  it('is made anew where the record of the changes has a gap, or its own state was lost in a failover', async () => {
+  it('is repeated if the record of the changes has a gap, or its state was lost in a failover', async () => {
     const before = await basis([ids[1]!]);
     for (const id of [ids[2]!, ids[3]!, ids[4]!]) await change(id);
     expect(await outcome({ basis: { ...before, tag: (BigInt(before.tag) ^ 1n).toString() } })).toBe('stale');
@@ -97,7 +97,7 @@ describe('a decision', () => {
     expect(await outcome({ basis: before })).toBe('stale');
   });
 
-  it('of a future that a failover took back is made anew', async () => {
+  it('is repeated if its state is newer than the database after a failover', async () => {
     await change(ids[2]!);
     const before = await basis([ids[1]!]);
     await deployment.sql.query('UPDATE authz_state SET seq = seq - 1, tag = $2 WHERE shard = $1', [SHARD, '42']);

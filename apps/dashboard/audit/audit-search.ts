@@ -12,7 +12,7 @@ const rangeMs: Record<Exclude<TimeRange, 'custom'>, number> = {
   '30d': 30 * 24 * HOUR_MS,
 };
 
-const asked = listAuditEvents.query.shape;
+const parameters = listAuditEvents.query.shape;
 
 /** Keeps values that the API would accept. Others are ignored: they are typing errors, or come from another version. */
 function takenBy(schema: z.ZodType) {
@@ -26,15 +26,15 @@ function takenBy(schema: z.ZodType) {
 /** The state of the audit log in the address. The filters have the same names as in the API. */
 export const AuditSearch = z.object({
   range: TimeRange.optional().catch(undefined),
-  from: takenBy(asked.from),
-  to: takenBy(asked.to),
-  type: takenBy(asked.type),
-  actor_id: takenBy(asked.actor_id),
-  key_id: takenBy(asked.key_id),
-  subject: takenBy(asked.subject),
-  outcome: takenBy(asked.outcome),
-  ip: takenBy(asked.ip),
-  path: takenBy(asked.path),
+  from: takenBy(parameters.from),
+  to: takenBy(parameters.to),
+  type: takenBy(parameters.type),
+  actor_id: takenBy(parameters.actor_id),
+  key_id: takenBy(parameters.key_id),
+  subject: takenBy(parameters.subject),
+  outcome: takenBy(parameters.outcome),
+  ip: takenBy(parameters.ip),
+  path: takenBy(parameters.path),
   live: z.literal(true).optional().catch(undefined),
   /** The leaf index of the event whose details are shown. */
   event: z.int().min(0).optional().catch(undefined),

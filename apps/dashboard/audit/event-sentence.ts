@@ -21,7 +21,7 @@ function somethingHappened({ type, subject, data }: EventEnvelope): readonly Par
 }
 
 // oxlint-disable-next-line max-lines-per-function -- one case for each type of event, and the compiler finds a missing one
-function told(event: DomainEvent): readonly Part[] {
+function sentenceFor(event: DomainEvent): readonly Part[] {
   const { data } = event;
   const by = { actor: data.actor };
   const it = { id: event.subject, name: nameIn(data, 'subject') };

@@ -25,16 +25,16 @@ const SETTLED_MS = 200;
 export function SearchBox({ label, placeholder = label, value = '', onSearch, pending = false }: Props) {
   const input = useRef<HTMLInputElement>(null);
   const [text, setText] = useState(value);
-  const told = useRef(value);
+  const reported = useRef(value);
   const tell = useDebouncedCallback((next: string) => {
-    told.current = searchTermOf(next);
-    onSearch(told.current || undefined);
+    reported.current = searchTermOf(next);
+    onSearch(reported.current || undefined);
   }, SETTLED_MS);
   useShortcut('/', label, () => input.current?.focus());
   // Back and Forward change the address.
   useEffect(() => {
-    if (value === told.current) return;
-    told.current = value;
+    if (value === reported.current) return;
+    reported.current = value;
     setText(value);
   }, [value]);
   const change = (next: string) => {

@@ -141,7 +141,7 @@ export class ApiKeyVerifier {
         verificationMetrics.unrecordedResponses.value += 1;
         return { code, record, admittedUnder };
       }
-      const use = this.#useOf(request, found, { basis: admittedUnder, callerBasis, apart: isStale });
+      const use = this.#useOf(request, found, { basis: admittedUnder, callerBasis, separate: isStale });
       const outcome = await traced('record', () => this.#record(request, use));
       if (!outcome) {
         isAway = true;
@@ -336,7 +336,7 @@ export class ApiKeyVerifier {
 }
 
 /** The parts of a decision that the append of a "yes" needs. */
-type Decision = Pick<ConditionalEvent, 'basis' | 'callerBasis' | 'apart'>;
+type Decision = Pick<ConditionalEvent, 'basis' | 'callerBasis' | 'separate'>;
 
 type Uncovered = Extract<Outcome, { is: 'not covered' | 'over a limit' }>;
 

@@ -74,7 +74,7 @@ export class CallingKeys {
       const outcome = await append({
         shard: basis.shard,
         basis,
-        apart: attempt > 0,
+        separate: attempt > 0,
         entry: this.#encodeUse(caller, basis),
       });
       if (outcome?.is !== 'stale') return;

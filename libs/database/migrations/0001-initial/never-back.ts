@@ -15,7 +15,7 @@ interface Rule {
 }
 
 /** The identity of a row must not change: these columns keep their values. */
-function moved(...columns: readonly string[]): string {
+function isChanged(...columns: readonly string[]): string {
   return `(${columns.map((column) => `NEW.${column}`).join(', ')}) IS DISTINCT FROM (${columns.map((column) => `OLD.${column}`).join(', ')})`;
 }
 
@@ -26,14 +26,14 @@ const RULES: readonly Rule[] = [
   {
     table: 'audit_log',
     on: 'UPDATE',
-    when: `NEW.size < OLD.size OR ${moved('organization_id')}`,
+    when: `NEW.size < OLD.size OR ${isChanged('organization_id')}`,
     message: 'the size of an audit log only grows',
   },
   { table: 'audit_log', on: 'DELETE', when: 'true', message: 'the size of an audit log only grows' },
   {
     table: 'authz_state',
     on: 'UPDATE',
-    when: `NEW.seq <= OLD.seq OR NEW.tag = OLD.tag OR ${moved('shard')}`,
+    when: `NEW.seq <= OLD.seq OR NEW.tag = OLD.tag OR ${isChanged('shard')}`,
     message: 'an authorization state only moves on, under a new tag',
   },
   {
@@ -48,7 +48,7 @@ const RULES: readonly Rule[] = [
   {
     table: 'api_key',
     on: 'UPDATE',
-    when: `${moved('id', 'organization_id', 'accountable_user_id', 'number')}
+    when: `${isChanged('id', 'organization_id', 'accountable_user_id', 'number')}
       OR (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at)
       OR ${isTakenBack('deleted_at')}
       -- A minute is more than the difference between the clocks of an API node and the server.
@@ -58,69 +58,69 @@ const RULES: readonly Rule[] = [
   {
     table: 'api_key_secret',
     on: 'UPDATE',
-    when: `${moved('id', 'api_key_id', 'handle')}
+    when: `${isChanged('id', 'api_key_id', 'handle')}
       OR (OLD.ended_at IS NOT NULL AND (NEW.ended_at IS NULL OR NEW.ended_at > OLD.ended_at))`,
     message: 'a secret that has ended stays ended',
   },
   {
     table: 'session',
     on: 'UPDATE',
-    when: `${moved('id', 'user_id')} OR NEW.expires_at > OLD.expires_at OR ${isTakenBack('ended_at')}`,
+    when: `${isChanged('id', 'user_id')} OR NEW.expires_at > OLD.expires_at OR ${isTakenBack('ended_at')}`,
     message: 'a session that has ended stays ended',
   },
   {
     table: 'refresh_token',
     on: 'UPDATE',
-    when: `${moved('hash', 'session_id')} OR ${isTakenBack('used_at')}`,
+    when: `${isChanged('hash', 'session_id')} OR ${isTakenBack('used_at')}`,
     message: 'a refresh token that was used stays used',
   },
   {
     table: 'invitation',
     on: 'UPDATE',
-    when: `${moved('id', 'organization_id', 'role', 'token_hash')} OR NEW.expires_at > OLD.expires_at
+    when: `${isChanged('id', 'organization_id', 'role', 'token_hash')} OR NEW.expires_at > OLD.expires_at
       OR ${isTakenBack('accepted_at')} OR ${isTakenBack('revoked_at')}`,
     message: 'an invitation that has ended stays ended',
   },
   {
     table: 'password_reset',
     on: 'UPDATE',
-    when: `${moved('token_hash', 'user_id')} OR NEW.expires_at > OLD.expires_at OR ${isTakenBack('used_at')}`,
+    when: `${isChanged('token_hash', 'user_id')} OR NEW.expires_at > OLD.expires_at OR ${isTakenBack('used_at')}`,
     message: 'a password link that was used stays used',
   },
   {
     table: 'project',
     on: 'UPDATE',
-    when: `${moved('id', 'organization_id')} OR ${isTakenBack('deleted_at')}`,
+    when: `${isChanged('id', 'organization_id')} OR ${isTakenBack('deleted_at')}`,
     message: 'a project that was deleted stays deleted',
   },
   {
     table: 'organization',
     on: 'UPDATE',
-    when: moved('id', 'personal', 'created_at'),
+    when: isChanged('id', 'personal', 'created_at'),
     message: 'an organization stays the same one',
   },
   {
     table: 'user_account',
     on: 'UPDATE',
-    when: moved('id', 'personal_organization_id', 'created_at'),
+    when: isChanged('id', 'personal_organization_id', 'created_at'),
     message: 'an account stays the same one',
   },
   {
     table: 'membership',
     on: 'UPDATE',
-    when: moved('organization_id', 'user_id'),
+    when: isChanged('organization_id', 'user_id'),
     message: 'a membership stays the same one',
   },
   {
     table: 'credit',
     on: 'UPDATE',
-    when: moved('organization_id'),
+    when: isChanged('organization_id'),
     message: 'a balance stays that of its organization',
   },
   {
     table: 'api_key_usage',
     on: 'UPDATE',
-    when: `${moved('api_key_id')} OR NEW.uses < OLD.uses OR NEW.denials < OLD.denials
+    when: `${isChanged('api_key_id')} OR NEW.uses < OLD.uses OR NEW.denials < OLD.denials
       OR NEW.last_used_at < OLD.last_used_at OR NEW.last_denied_at < OLD.last_denied_at
       OR ${isTakenBack('last_used_at')} OR ${isTakenBack('last_denied_at')}`,
     message: 'usage only grows',
@@ -128,26 +128,26 @@ const RULES: readonly Rule[] = [
   {
     table: 'api_key_usage_hour',
     on: 'UPDATE',
-    when: `${moved('api_key_id', 'hour', 'outcome', 'endpoint', 'management', 'organization_id', 'project_id')}
+    when: `${isChanged('api_key_id', 'hour', 'outcome', 'endpoint', 'management', 'organization_id', 'project_id')}
       OR NEW.count < OLD.count OR NEW.credits < OLD.credits`,
     message: 'usage only grows',
   },
   {
     table: 'api_key_verifications',
     on: 'UPDATE',
-    when: `${moved('api_key_id', 'secret_id', 'ingest_group')} OR NEW.count < OLD.count OR NEW.last_at < OLD.last_at`,
+    when: `${isChanged('api_key_id', 'secret_id', 'ingest_group')} OR NEW.count < OLD.count OR NEW.last_at < OLD.last_at`,
     message: 'usage only grows',
   },
   {
     table: 'api_key_revocation',
     on: 'UPDATE',
-    when: `${moved('id', 'organization_id', 'subject', 'last_number', 'revoked_at')} OR NEW.done_number < OLD.done_number`,
+    when: `${isChanged('id', 'organization_id', 'subject', 'last_number', 'revoked_at')} OR NEW.done_number < OLD.done_number`,
     message: 'a mass revocation only goes on',
   },
   {
     table: 'api_key_secret_usage',
     on: 'UPDATE',
-    when: `${moved('secret_id')} OR NEW.last_used_at < OLD.last_used_at`,
+    when: `${isChanged('secret_id')} OR NEW.last_used_at < OLD.last_used_at`,
     message: 'usage only grows',
   },
 ];
