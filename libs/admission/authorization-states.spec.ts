@@ -4,8 +4,8 @@ import { changesBetween, type AuthorizationChange } from './authorization-states
 const change = (seq: number, tag = `t${seq}`): AuthorizationChange => ({ seq, tag, kind: 'api_key', id: `id${seq}` });
 const known = { seq: 5, tag: 't5' };
 
-describe('what happened between two states', () => {
-  it('is every change after the known one', () => {
+describe('the changes between two states', () => {
+  it('are all changes after the known state', () => {
     const read = { seq: 7, tag: 't7', changes: [change(5), change(6), change(7)] };
     expect(changesBetween(known, read)).toEqual([change(6), change(7)]);
   });
@@ -25,7 +25,7 @@ describe('what happened between two states', () => {
       { seq: 6, tag: 't6', changes: [change(5), { ...change(6), kind: 'tenant' as 'project' }] },
     ],
     ['the state went back', { seq: 4, tag: 't4', changes: [] }],
-  ])('is unknown where %s', (_, read) => {
+  ])('are unknown if %s', (_, read) => {
     expect(changesBetween(known, read)).toBeNull();
   });
 });

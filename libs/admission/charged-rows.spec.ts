@@ -35,12 +35,12 @@ const sourcesOf = ({ charge }: Charged) =>
   [charge.organizationId, charge.limited?.apiKeyId].filter((source) => source !== undefined);
 const sum = (all: readonly Charged[]) => all.reduce((total, { charge }) => total + charge.amount, 0);
 
-describe('what is charged in one statement', () => {
+describe('the requests of one admission statement', () => {
   const batches = fc.array(request.map(waiting), { maxLength: 20 });
   const source = fc.oneof(organization, fc.constantFrom('org_a key_1', 'org_a key_2', 'org_b key_1'));
   const limits = fc.dictionary(source, fc.nat(15)).map((known) => new Map(Object.entries(known)));
 
-  it('is one row for a key with limits and one for all others of an organization, each decided under one state', () => {
+  it('have one row for each key with limits and one for all other keys of an organization, each with one state', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
         const { rows } = gather(batch, reach);
@@ -57,7 +57,7 @@ describe('what is charged in one statement', () => {
     );
   });
 
-  it('stays, of each balance and each key, within what that is known to reach, but for the first that takes from it', () => {
+  it('stay within the known credits and limits, except the first request of each balance and key', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
         const known = new Map(reach);
@@ -70,7 +70,7 @@ describe('what is charged in one statement', () => {
     );
   });
 
-  it('and what comes later are together what was there, each once', () => {
+  it('and the requests left in the queue are all requests, each once', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
         const { rows, later } = gather(batch, reach);
@@ -81,7 +81,7 @@ describe('what is charged in one statement', () => {
     );
   });
 
-  it('holds the first of all, so that whatever waits gets on', () => {
+  it('include the oldest request, so that every request makes progress', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
         expect(gather(batch, reach).rows[0]?.waiting[0]).toBe(batch[0]);
@@ -89,7 +89,7 @@ describe('what is charged in one statement', () => {
     );
   });
 
-  it('counts against no more limits than it has the time for, however many keys wait', () => {
+  it('are counted against a bounded number of limits, however many keys wait', () => {
     const batch = Array.from({ length: 100 }, (_, n): Charged => {
       const one = waiting({ organization: 'org_a', key: 'key_1', amount: 1, tag: 'unmetered' });
       return { ...one, charge: { amount: 1, limited: { apiKeyId: `key_${n}`, limits: 10 } } };
@@ -98,7 +98,7 @@ describe('what is charged in one statement', () => {
     expect([rows.length, later.length]).toEqual([51, 49]);
   });
 
-  it('forgets what is known of a reach as soon as nothing waits for it', () => {
+  it('forget the known reach of a balance or key when no request waits for it', () => {
     fc.assert(
       fc.property(batches, limits, (batch, reach) => {
         const { rows, later } = gather(batch, reach);

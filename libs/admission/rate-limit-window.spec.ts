@@ -26,8 +26,8 @@ function after(at: Window, seconds: number): Window {
   return { ...at, counts: [...at.counts.slice(gone), ...Array.from({ length: gone }, () => 0)], elapsed: 0 };
 }
 
-describe('a limit as it is told', () => {
-  it('has remaining what is admitted at once, and no more', () => {
+describe('the reported status of a limit', () => {
+  it('has in "remaining" exactly what is admitted at once', () => {
     fc.assert(
       fc.property(window, fc.nat(20), (at, taken) => {
         fc.pre(taken <= roomOf([at]));
@@ -37,7 +37,7 @@ describe('a limit as it is told', () => {
     );
   });
 
-  it('has more after as many seconds as it says, and not a whole second before', () => {
+  it('has more after the reported seconds, and not a second earlier', () => {
     fc.assert(
       fc.property(window, (at) => {
         const { resetSeconds } = statusOf(at, 0);
@@ -49,8 +49,8 @@ describe('a limit as it is told', () => {
   });
 });
 
-describe('what does not fit', () => {
-  it('fits after as many seconds as it is told, and not a whole second before', () => {
+describe('a request that does not fit', () => {
+  it('fits after the reported seconds, and not a second earlier', () => {
     fc.assert(
       fc.property(fc.array(window, { minLength: 1, maxLength: 3 }), fc.integer({ min: 1, max: 50 }), (all, amount) => {
         fc.pre(amount > roomOf(all) && all.every(({ limit }) => amount <= limit));
@@ -62,7 +62,7 @@ describe('what does not fit', () => {
     );
   });
 
-  it('and never will, is told the window of the limit that it is greater than', () => {
+  it('and never will, gets the window of the limit that it exceeds', () => {
     fc.assert(
       fc.property(window, window, fc.integer({ min: 1, max: 5 }), (at, other, excess) => {
         fc.pre(other.limit >= at.limit + excess);

@@ -64,7 +64,7 @@ interface Value {
   readonly as: number;
 }
 
-it('a value is that of the state which the node knows, whatever is loaded, read and changed in whatever order', async () => {
+it('a cached value always belongs to the state that the node knows, in any order of loads, reads and changes', async () => {
   const step = fc.oneof(
     fc.record({ do: fc.constant('change' as const), key: fc.constantFrom('a', 'b') }),
     fc.record({ do: fc.constant('learn' as const), key: fc.constantFrom('a', 'b') }),

@@ -31,8 +31,8 @@ function tellsMoreThanShown(text: string, token: string): boolean {
   return windows.some((part) => text.includes(part));
 }
 
-describe('the term of a search', () => {
-  it('of a whole secret is what lists show of it, wherever it is in the text and however it was wrapped', () => {
+describe('the search term', () => {
+  it('of a whole secret is the prefix that lists show, anywhere in the text and with line breaks in it', () => {
     fc.assert(
       fc.property(
         secrets,
@@ -63,7 +63,7 @@ describe('the term of a search', () => {
     );
   });
 
-  it('of a secret that is cut off anywhere tells no more of it than lists show', () => {
+  it('of a partial secret has no more of it than lists show', () => {
     fc.assert(
       fc.property(secrets, fc.nat(63), fc.nat(30), decorated, (key, length, begin, put) => {
         // Cut within the prefix and within the random part. Two parts without a gap may look like one long prefix.
@@ -75,7 +75,7 @@ describe('the term of a search', () => {
     );
   });
 
-  it('of the beginning that lists show is that beginning, with or without the ellipsis', () => {
+  it('of a listed prefix is that prefix, with or without the ellipsis', () => {
     fc.assert(
       fc.property(secrets, (key) => {
         for (const ellipsis of ['', '…', '...']) expect(searchTermOf(displayOf(key) + ellipsis)).toBe(displayOf(key));
@@ -83,7 +83,7 @@ describe('the term of a search', () => {
     );
   });
 
-  it('of the random part without its prefix has 6 characters of it, as that of a header in base64', () => {
+  it('of the random part without its prefix has 6 characters of it, also in base64', () => {
     const key = 'sk_live_0123456789ABCDEFGHIJKLMNOPabcdef';
     expect(searchTermOf(key.slice(8))).toBe('012345');
     expect(searchTermOf(`Basic ${btoa(`${key}:`)}`)).toBe('Basic c2tfbG');
@@ -115,7 +115,7 @@ describe('the term of a search', () => {
     expect(searchTermOf(text)).toBe(term);
   });
 
-  it('is never longer than a search may be, and its time does not grow with what was pasted', () => {
+  it('has a bounded length and takes bounded time, whatever was pasted', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 50 }), fc.nat(1_000), (text, times) => {
         const term = searchTermOf(text.repeat(times));
@@ -126,7 +126,7 @@ describe('the term of a search', () => {
   });
 });
 
-it('a text holds a secret if a whole one is in it, and a public key is none', () => {
+it('a text holds a secret if it has a whole secret; a public key is not a secret', () => {
   fc.assert(
     fc.property(secrets, publicKeys, decorated, (secret, publicKey, put) => {
       expect(holdsSecret(put(secret))).toBe(true);

@@ -15,7 +15,7 @@ describe('the token of an API key', () => {
     expect(generateToken('sk_test')).toMatch(/^sk_test_[0-9A-Za-z]{32}$/);
   });
 
-  it('keeps its format for ever', () => {
+  it('keeps its format in future versions', () => {
     // Published with the format: a scanner that accepts these two tokens implements it.
     expect(parseToken('sk_live_0123456789ABCDEFGHIJKLMNOP2cbtEV')).toEqual({
       token: 'sk_live_0123456789ABCDEFGHIJKLMNOP2cbtEV',
@@ -26,7 +26,7 @@ describe('the token of an API key', () => {
     expect(parseToken('cagi_zzzzzzzzzzzzzzzzzzzzzzzzzz0dJWEK')?.prefix).toBe('cagi');
   });
 
-  it('comes back from parsing whole', () => {
+  it('is parsed without loss', () => {
     fc.assert(
       fc.property(prefixes, (prefix) => {
         const token = generateToken(prefix);
@@ -41,7 +41,7 @@ describe('the token of an API key', () => {
     );
   });
 
-  it('ends in the CRC-32 of all before it, as zlib counts it', () => {
+  it('ends in the CRC-32 of the text before it', () => {
     fc.assert(
       fc.property(tokens, (token) => {
         const sum = token
@@ -53,7 +53,7 @@ describe('the token of an API key', () => {
     );
   });
 
-  it('is refused when any one character is another', () => {
+  it('is rejected if any character is changed', () => {
     const characters = fc.constantFrom(...CHARACTERS, '_', '-', ' ', 'é', '\n');
     fc.assert(
       fc.property(tokens, fc.nat(), characters, (token, index, character) => {
@@ -65,7 +65,7 @@ describe('the token of an API key', () => {
     );
   });
 
-  it('is refused when two neighbours are swapped, or one character is missing or doubled', () => {
+  it('is rejected if two neighbours are swapped, or a character is missing or doubled', () => {
     fc.assert(
       fc.property(tokens, fc.nat(), (token, index) => {
         const at = index % (token.length - 1);
@@ -78,7 +78,7 @@ describe('the token of an API key', () => {
     );
   });
 
-  it('never makes the parser throw, whatever the text', () => {
+  it('is parsed from any text without an exception', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary-ascii' }), (text) => void parseToken(text)));
     for (const text of [
       '',
@@ -99,9 +99,12 @@ describe('the token of an API key', () => {
     expect(parseToken(body + '000000')).toBeNull();
   });
 
-  it.each(['', '_sk', '1sk', 'SK', 'sk-test', 'sk test', 'schlüssel', 'sk\n'])('has no prefix %j', (prefix) => {
-    expect(() => generateToken(prefix)).toThrow(RangeError);
-  });
+  it.each(['', '_sk', '1sk', 'SK', 'sk-test', 'sk test', 'schlüssel', 'sk\n'])(
+    'cannot have the prefix %j',
+    (prefix) => {
+      expect(() => generateToken(prefix)).toThrow(RangeError);
+    },
+  );
 
   it('draws every character equally often', () => {
     const counts = new Map<string, number>();
@@ -119,7 +122,7 @@ describe('the token of an API key', () => {
 describe('in a text', () => {
   const around = fc.oneof(fc.stringMatching(/^[A-Za-z0-9_]{0,40}$/), fc.string({ unit: 'binary', maxLength: 40 }));
 
-  it('every token is found, whatever surrounds it', () => {
+  it('every token is found, whatever the surrounding text', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(around, tokens), { maxLength: 4 }), around, (parts, after) => {
         let text = '';
@@ -134,7 +137,7 @@ describe('in a text', () => {
     );
   });
 
-  it('nothing else is', () => {
+  it('nothing else is found', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^[a-z]{1,10}_[0-9A-Za-z]{32}$/), (lookalike) => {
         fc.pre(parseToken(lookalike) === null);

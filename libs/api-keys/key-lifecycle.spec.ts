@@ -22,7 +22,7 @@ const life = fc.record({ expiresAt: maybe, disabledAt: maybe, revokedAt: maybe, 
 const ended: readonly KeyState[] = ['expired', 'revoked', 'deleted'];
 
 describe('the state of a key', () => {
-  it('is deleted before revoked before expired before disabled before active', () => {
+  it('is the first that applies: deleted, revoked, expired, disabled, active', () => {
     fc.assert(
       fc.property(life, instant, (key, now) => {
         const expected = key.deletedAt
@@ -40,7 +40,7 @@ describe('the state of a key', () => {
     );
   });
 
-  it('turns to expired at the very instant, not after it', () => {
+  it('becomes expired exactly at the expiry', () => {
     const expiresAt = new Date('2026-11-20T12:00:00.000Z');
     expect(statusOf({ expiresAt }, new Date('2026-11-20T11:59:59.999Z'))).toBe('active');
     expect(statusOf({ expiresAt }, expiresAt)).toBe('expired');
@@ -120,7 +120,7 @@ function live(
 }
 
 describe('the life of a key', () => {
-  it('has no way back from an end: whatever is done and however long one waits, no secret verifies again', () => {
+  it('never leaves a final state: no secret verifies again after any operation or wait', () => {
     fc.assert(
       fc.property(history, (lived) => {
         let furthest = -1;
@@ -135,7 +135,7 @@ describe('the life of a key', () => {
     );
   });
 
-  it('lets a secret verify exactly while the key is active and the secret has not ended, and an ended secret never again', () => {
+  it('lets a secret verify exactly while the key is active and the secret has not ended', () => {
     fc.assert(
       fc.property(history, (lived) => {
         const gone = new Set<string>();
@@ -152,7 +152,7 @@ describe('the life of a key', () => {
     );
   });
 
-  it('goes where the table says, and stays where it was where an operation is refused', () => {
+  it('follows the table of transitions, and keeps its state if an operation is rejected', () => {
     fc.assert(
       fc.property(history, (lived) => {
         live(lived, (key, now, done) => {
@@ -168,7 +168,7 @@ describe('the life of a key', () => {
     );
   });
 
-  it('records each end that an operation brings exactly once, and turns of the switch as often as it turns', () => {
+  it('records each end exactly once, and each change between enabled and disabled', () => {
     fc.assert(
       fc.property(history, (lived) => {
         live(lived, ({ events }) => {
@@ -182,15 +182,12 @@ describe('the life of a key', () => {
     );
   });
 
-  it.each(Object.keys(operations) as KeyOperation[])(
-    '%s leads from an ended state to none that is not ended',
-    (operation) => {
-      const { from } = operations[operation];
-      for (const state of ended) expect([...ended, 'conflict', 'not_found']).toContain(from[state]);
-    },
-  );
+  it.each(Object.keys(operations) as KeyOperation[])('%s never leads out of a final state', (operation) => {
+    const { from } = operations[operation];
+    for (const state of ended) expect([...ended, 'conflict', 'not_found']).toContain(from[state]);
+  });
 
-  it('can be disabled, moved and rotated while it lasts, and only revoked or deleted once it has expired', () => {
+  it('can be disabled, changed and rotated until it expires, and then only revoked or deleted', () => {
     const now = new Date();
     const allowed = (key: KeyLife) =>
       (Object.keys(operations) as KeyOperation[]).filter(
@@ -205,7 +202,7 @@ describe('the life of a key', () => {
   });
 });
 
-describe('rotations with grace', () => {
+describe('rotations with a grace period', () => {
   interface Secret {
     id: string;
     endedAt: Date | null;
@@ -236,7 +233,7 @@ describe('rotations with grace', () => {
   const isAlive = ({ endedAt }: Secret, at: number) =>
     decide(record({ secretEndedAt: endedAt }), anything, new Date(at)) === 'valid';
 
-  it('leave two secrets alive at the most, the newest always, one before it no longer than its grace', () => {
+  it('leave at most two working secrets: the newest, and the previous one within its grace period', () => {
     fc.assert(
       fc.property(rotations, fc.integer({ min: 0, max: 200_000 }), (steps, later) => {
         const { secrets, now } = rotate(steps);
@@ -249,7 +246,7 @@ describe('rotations with grace', () => {
     );
   });
 
-  it('without grace leave the newest alone, from that very instant', () => {
+  it('without a grace period leave only the newest secret', () => {
     fc.assert(
       fc.property(rotations, (steps) => {
         const { secrets, now } = rotate(steps.map((step) => ({ ...step, grace: 0 })));
@@ -258,7 +255,7 @@ describe('rotations with grace', () => {
     );
   });
 
-  it('never outlive the key: whatever the grace, all its secrets are dead at its expiry', () => {
+  it('never outlive the key: all secrets end at its expiry, whatever the grace period', () => {
     fc.assert(
       fc.property(rotations, (steps) => {
         const { secrets, now } = rotate(steps);
@@ -320,7 +317,7 @@ describe('a decision', () => {
     project: { id: 'proj_b', organizationId: 'org_1' },
   };
 
-  it('names the first thing that is wrong, in the documented order', () => {
+  it('names the first fault in the documented order', () => {
     fc.assert(
       fc.property(fc.subarray(rejections), (wrong) => {
         const good = record({ scopes: ['triggers:read'] });
@@ -331,7 +328,7 @@ describe('a decision', () => {
   });
 });
 
-it('an expiry counts whole days of 24 hours from now', () => {
+it('an expiry in days counts 24 hours for each day', () => {
   expect(expiryIn(90, new Date('2024-01-15T10:30:00Z'))).toEqual(new Date('2024-04-14T10:30:00Z'));
   expect(expiryIn(undefined, new Date())).toBeNull();
 });

@@ -38,8 +38,8 @@ const uses = fc.array(
 const within = (all: readonly Use[], window: number) =>
   all.filter(({ at }) => at > NOW - window).reduce((sum, { amount }) => sum + amount, 0);
 
-describe('the count with which a limit begins', () => {
-  it('is never less than what was let through in its window, as far as another limit knew', () => {
+describe('the initial count of a changed limit', () => {
+  it('is at least the uses in its window that another limit counted', () => {
     fc.assert(
       fc.property(uses, seconds, seconds, (all, from, to) => {
         const begun = countOf(to, [counted(from, all)], [], micros(NOW));
@@ -49,7 +49,7 @@ describe('the count with which a limit begins', () => {
     );
   });
 
-  it('holds nothing that left the window longer ago than a sub-window of either', () => {
+  it('has no uses that left the window more than a sub-window ago', () => {
     fc.assert(
       fc.property(uses, seconds, seconds, (all, from, to) => {
         const begun = countOf(to, [counted(from, all)], [], micros(NOW));
@@ -59,7 +59,7 @@ describe('the count with which a limit begins', () => {
     );
   });
 
-  it('is that of the limit with the same window, exactly, whatever its name was', () => {
+  it('equals the count of a limit with the same window under any name', () => {
     fc.assert(
       fc.property(uses, seconds, seconds, (all, window, other) => {
         fc.pre(window !== other);
@@ -69,7 +69,7 @@ describe('the count with which a limit begins', () => {
     );
   });
 
-  it('forgets nothing by any number of changes of the window', () => {
+  it('keeps all uses over any number of changes of the window', () => {
     fc.assert(
       fc.property(uses, fc.array(seconds, { minLength: 1, maxLength: 6 }), (all, windows) => {
         let count = counted(windows[0]!, all);
@@ -81,7 +81,7 @@ describe('the count with which a limit begins', () => {
     );
   });
 
-  it('is none where nothing is known, and none is kept whose window has passed', () => {
+  it('is zero without earlier limits, and is dropped when its window has passed', () => {
     expect(total(countOf(60, [], [], micros(NOW)))).toBe(0);
     const old = counted(60, [{ at: NOW - 62, amount: 5 }]);
     const recent = counted(61, [{ at: NOW - 1, amount: 5 }]);
@@ -89,7 +89,7 @@ describe('the count with which a limit begins', () => {
     expect(kept([61], [old, recent], [], micros(NOW), 10)).toEqual([]);
   });
 
-  it('is kept of so many removed limits at the most, of those that last the longest', () => {
+  it('is kept for a bounded number of removed limits, those with the longest windows', () => {
     const many = Array.from({ length: 15 }, (_, n) => counted(60 + n, [{ at: NOW, amount: 1 }]));
     expect(kept([], [], many, micros(NOW), 10).map(({ windowSeconds }) => windowSeconds)).toEqual(
       many

@@ -25,7 +25,7 @@ function columns(said: { type?: string; subject?: string; data?: object }) {
   );
 }
 
-it('are what an event says of itself', () => {
+it('the columns are taken from the event', () => {
   const data = { actor: { type: 'api_key', id: key }, project_id: project, ip: '192.0.2.1', path: '/orders' };
   expect(columns({ type: 'api_key.used', subject: key, data })).toEqual({
     type: 'api_key.used',
@@ -41,7 +41,7 @@ it('are what an event says of itself', () => {
   expect(columns({ type: 'api_key.denied', data: { code: 'revoked' } }).outcome).toBe('revoked');
 });
 
-it('have an address in any of its spellings, or the network that was recorded of it, and nothing else for one', () => {
+it('the address column accepts any spelling of an address or a network, and nothing else', () => {
   const v4 = fc.ipV4().map((ip) => [ip, ip] as const);
   const mapped = fc
     .ipV4()
@@ -77,7 +77,7 @@ it('have an address in any of its spellings, or the network that was recorded of
   }
 });
 
-it('leave out what is longer than anybody can ask for, and mark what cannot be stored', () => {
+it('the columns omit text that is too long to search for, and mark text that cannot be stored', () => {
   const [longest, longer] = ['x'.repeat(200), 'x'.repeat(201)];
   expect(columns({ subject: longest }).subject).toBe(longest);
   expect(columns({ subject: longer, data: { actor: { type: 'x', id: longer } } })).toMatchObject({

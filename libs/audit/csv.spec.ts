@@ -3,17 +3,17 @@ import fc from 'fast-check';
 import { csvLine } from './csv.js';
 
 describe('a line of CSV', () => {
-  it('has its cells as they are, and those with a comma, a quote or a line break in quotes', () => {
+  it('has cells unchanged, and quotes cells with a comma, a quote or a line break', () => {
     expect(csvLine(['a', '', 'b c', 'd,e', 'f"g', 'h\r\ni', 'ä'])).toBe('a,,b c,"d,e","f""g","h\r\ni",ä\r\n');
   });
 
   const signs = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '﹢', '﹣', '﹦', '﹫', '−'];
 
-  it.each(signs)('has no cell that a spreadsheet would run: %s', (sign) => {
+  it.each(signs)('has no cell that a spreadsheet would execute: %s', (sign) => {
     expect(csvLine([`${sign}1`, `a${sign}1`])).toBe(`'${sign}1,a${sign}1\r\n`);
   });
 
-  it('marks a sign behind whatever a spreadsheet skips, and a cell that begins a new line', () => {
+  it('marks formula signs after characters that a spreadsheet skips, and after a line break', () => {
     const skipped = fc.constantFrom(...' ,\t,\r,\n,\v,\f,\0,\u00a0,\u200b,\u2028,\u3000,\ufeff'.split(','));
     const cells = fc.tuple(fc.array(skipped, { maxLength: 5 }), fc.constantFrom(...signs), fc.string());
     fc.assert(
@@ -25,11 +25,11 @@ describe('a line of CSV', () => {
     for (const start of ['\t', '\r', '\n']) expect(csvLine([`${start}x`])).toBe(`"'${start}x"\r\n`);
   });
 
-  it('has as many cells where semicolons or tabs separate them', () => {
+  it('has the same number of cells if semicolons or tabs separate them', () => {
     expect(csvLine(['a;=1', 'b\t=1'])).toBe('"a;=1","b\t=1"\r\n');
   });
 
-  it('has no such cell in quotes either', () => {
+  it('has no such cell within quotes', () => {
     expect(csvLine(['\r=1', '=cmd("x")'])).toBe(`"'\r=1","'=cmd(""x"")"\r\n`);
   });
 });

@@ -16,21 +16,21 @@ function waits(times: readonly number[]): number[] {
   });
 }
 
-describe('turns', () => {
-  it('are free at first, then ever farther apart up to a bound, also when all come at once', () => {
+describe('login delays', () => {
+  it('start at zero and grow up to a bound, also for simultaneous attempts', () => {
     expect(waits([0, 0, 0, 0, 0, 0, 0, 0, 0])).toEqual([0, 0, 0, 0, 1_000, 3_000, 7_000, 15_000, 23_000]);
   });
 
-  it('cost nothing to whoever comes after the wait', () => {
+  it('are zero for an attempt after the wait', () => {
     expect(waits([0, 0, 0, 0, 1_000, 3_000, 7_000, 15_000])).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
   });
 
-  it('are forgotten after an hour of quiet', () => {
+  it('are reset after an hour without attempts', () => {
     const { next } = takeTurn({ failures: 50, nextAttemptAt: start }, policy, after(3_600_001));
     expect(next.failures).toBe(1);
   });
 
-  it('never come earlier than they are asked for, and never two within the bound once the free ones are gone', () => {
+  it('never end before the attempt, and never allow two attempts within the bound after the free ones', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(5_000), { minLength: 1, maxLength: 30 }), (gaps) => {
         let time = 0;

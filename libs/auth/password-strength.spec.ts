@@ -11,17 +11,17 @@ describe('the strength of a password', () => {
     ['aaaaaaaaaaaaaaaaaaaaaaaa', 0],
     ['p@$$w0rdp@$$w0rd', 1],
     ['nine lamps above the quay', 4],
-  ])('%s is at most %d, or at least 2 where it is good', async (password, expected) => {
+  ])('%s scores at most %d, or at least 2 if it is good', async (password, expected) => {
     const score = await strength.score(password, []);
     if (expected < 2) expect(score).toBeLessThanOrEqual(expected);
     else expect(score).toBeGreaterThanOrEqual(2);
   });
 
-  it('counts what is known of the user', async () => {
+  it('counts personal data of the user as guessable', async () => {
     expect(await strength.score('grace.hopper@navy.example', ['grace.hopper@navy.example'])).toBeLessThan(2);
   });
 
-  it('is told of so many at once, and the others are told to come back', async () => {
+  it('is rated for a bounded number at once, and further requests are rejected as overloaded', async () => {
     const outcomes = await Promise.allSettled(Array.from({ length: 100 }, () => strength.score('password1234', [])));
     const refused = outcomes.filter(({ status }) => status === 'rejected');
     expect(refused.length).toBeGreaterThanOrEqual(45);
@@ -29,7 +29,7 @@ describe('the strength of a password', () => {
     expect(await strength.score('password1234', [])).toBeLessThan(2);
   });
 
-  it('of the longest takes no longer than that of its first characters', async () => {
+  it('takes bounded time for the longest password', async () => {
     const slow = '4@8({[<369&#!1/|0$5+7%2/<'.repeat(6);
     const timeOf = async (length: number) => {
       const times = [];

@@ -22,7 +22,7 @@ async function readInPieces(size: number): Promise<StreamedEvents[]> {
   return read;
 }
 
-it.each([1, 2, 7, 1000])('events are whole, and have their positions, in pieces of %d bytes', async (size) => {
+it.each([1, 2, 7, 1000])('events arrive whole and with their positions in pieces of %d bytes', async (size) => {
   const read = await readInPieces(size);
   expect(read.flatMap(({ events }) => events)).toEqual([
     { id: '7', data: '{"name":"漢字\u2028"}' },
@@ -31,13 +31,13 @@ it.each([1, 2, 7, 1000])('events are whole, and have their positions, in pieces 
   expect(read.at(-1)!.lastId).toBe('8');
 });
 
-it('a position without an event advances, and a heartbeat is noticed', async () => {
+it('a position without an event advances the stream, and a heartbeat is reported', async () => {
   const read = await readInPieces(1);
   expect(read.filter(({ lastId, events }) => lastId === '6' && events.length === 0).length).toBeGreaterThan(0);
   expect((await readInPieces(1000)).at(0)!.lastId).toBe('8');
 });
 
-it('an event that never ends is refused before it fills the memory', async () => {
+it('an endless event is rejected before it fills the memory', async () => {
   const endless = new ReadableStream<Uint8Array<ArrayBuffer>>({
     pull: (controller) => controller.enqueue(new TextEncoder().encode(`data: ${'x'.repeat(100_000)}`)),
   });

@@ -39,11 +39,11 @@ describe('an allowed domain', () => {
     'a{b}.com',
     'a;b',
     'a..b',
-  ])('%p is refused', (text) => {
+  ])('%p is rejected', (text) => {
     expect(Domain.safeParse(text).success).toBe(false);
   });
 
-  it('is kept in one way', () => {
+  it('has one stored spelling', () => {
     fc.assert(
       fc.property(fc.domain(), fc.boolean(), (host, wildcard) => {
         const kept = Domain.parse(wildcard ? `*.${host.toUpperCase()}` : host.toUpperCase());
@@ -61,7 +61,7 @@ describe('an origin', () => {
   const originOf = (scheme: string, host: string, port: number | null) =>
     `${scheme}://${host}${port === null ? '' : `:${port}`}`;
 
-  it('is allowed by its very host, whatever its scheme, port and case', () => {
+  it('is allowed by its exact host, whatever its scheme, port and case', () => {
     fc.assert(
       fc.property(host, scheme, port, (host, scheme, port) => {
         expect(allowsOrigin([host], originOf(scheme, host.toUpperCase(), port))).toBe(true);
@@ -69,7 +69,7 @@ describe('an origin', () => {
     );
   });
 
-  it('is allowed by a wildcard exactly when it is below it, at any depth', () => {
+  it('is allowed by a wildcard exactly if it is a subdomain, at any depth', () => {
     fc.assert(
       fc.property(host, fc.array(label, { maxLength: 3 }), scheme, port, (base, more, scheme, port) => {
         const below = [...more, base].join('.');
@@ -89,7 +89,7 @@ describe('an origin', () => {
     );
   });
 
-  it('with an international name is the same in both writings', () => {
+  it('with an international name is the same in Unicode and ASCII', () => {
     expect(allowsOrigin([Domain.parse('bücher.example')], 'https://xn--bcher-kva.example')).toBe(true);
     expect(allowsOrigin([Domain.parse('*.bücher.example')], 'https://shop.bücher.example')).toBe(true);
   });
@@ -106,12 +106,12 @@ describe('an origin', () => {
     'https://evil.com?example.com',
     'javascript:alert(1)',
     'https://exa mple.com',
-  ])('%p is none, and allowed by nothing', (origin) => {
+  ])('%p is not an origin, and is allowed by no domain', (origin) => {
     expect(hostOfOrigin(origin)).toBeUndefined();
     expect(allowsOrigin(['example.com', '*.example.com', 'null', ''], origin)).toBe(false);
   });
 
-  it('that is an address is allowed by itself and by no wildcard', () => {
+  it('that is an address is allowed by the same address only', () => {
     expect(allowsOrigin(['192.0.2.1'], 'http://192.0.2.1:8080')).toBe(true);
     expect(domainsAllowing('192.0.2.1')).toEqual(['192.0.2.1']);
     expect(hostOfOrigin('http://0xc0000201')).toBe('192.0.2.1');
@@ -119,7 +119,7 @@ describe('an origin', () => {
     expect(domainsAllowing(hostOfOrigin('http://[2001:db8::1]:80')!)).toEqual(['[2001:db8::1]']);
   });
 
-  it('is allowed by the same domains whether one asks for them or compares them', () => {
+  it('is allowed by the same domains in the lookup and in the comparison', () => {
     fc.assert(
       fc.property(fc.array(label, { minLength: 1, maxLength: 6 }), fc.nat(6), fc.boolean(), (labels, from, below) => {
         const host = labels.join('.');
@@ -130,7 +130,7 @@ describe('an origin', () => {
     );
   });
 
-  it('has no more domains that allow it than the longest name has labels', () => {
+  it('has at most as many allowing domains as the longest name has labels', () => {
     const longest = `${'a.'.repeat(126)}a`;
     const domains = domainsAllowing(hostOfOrigin(`https://${longest}`)!);
     expect(domains).toHaveLength(127);
@@ -142,7 +142,7 @@ describe('an origin', () => {
     ['a label that is too long', `${'a'.repeat(64)}.example`],
     ['as many labels as a header can hold', `${'a.'.repeat(8_000)}a`],
     ['a name that becomes too long in ASCII', `${'ü.'.repeat(60)}example`],
-  ])('is none with %s', (_what, host) => {
+  ])('is not valid with %s', (_what, host) => {
     expect(hostOfOrigin(`https://${host}`)).toBeUndefined();
     expect(allowsOrigin([host, '*.a'], `https://${host}`)).toBe(false);
     expect(Domain.safeParse(host).success).toBe(false);

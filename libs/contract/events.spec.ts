@@ -234,19 +234,19 @@ const golden = [
 ];
 
 describe('events of version 0.1.0', () => {
-  it.each(golden.map((event) => ({ event })))('$event.type is still read, with all that it said', ({ event }) => {
+  it.each(golden.map((event) => ({ event })))('$event.type is still read with all its fields', ({ event }) => {
     expect(DomainEvent.parse({ ...common, ...event })).toEqual({ ...common, ...event });
     expect(EventEnvelope.parse({ ...common, ...event })).toEqual({ ...common, ...event });
   });
 
-  it('cover every type there is', () => {
+  it('cover every event type', () => {
     const types = DomainEvent.options.map((option) => option.shape.type.value);
     expect([...new Set(golden.map((event) => event.type))].toSorted()).toEqual(types.toSorted());
   });
 });
 
 describe('an event of a later version', () => {
-  it('is kept by a worker that does not know its type', () => {
+  it('is kept by a worker that does not know the type', () => {
     const event = { ...common, type: 'project.painted', subject: 'proj_1', data: { ...byUser, colour: 'blue' } };
     expect(EventEnvelope.parse(event)).toEqual(event);
     expect(DomainEvent.safeParse(event).success).toBe(false);

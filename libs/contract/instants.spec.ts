@@ -8,7 +8,7 @@ const messageOf = (text: unknown) =>
     .join();
 
 describe('an instant', () => {
-  it('is the same in whatever zone it is said', () => {
+  it('is the same in every time zone', () => {
     const offsets = fc.tuple(fc.constantFrom('+', '-'), fc.nat(23), fc.nat(59));
     const dates = fc.date({ min: new Date('0002-01-01'), max: new Date('9998-12-31'), noInvalidDate: true });
     const two = (number: number) => String(number).padStart(2, '0');
@@ -26,7 +26,7 @@ describe('an instant', () => {
     '0001-01-01T00:00:00+00:01',
     '9999-12-31T23:59:59-00:01',
     '0000-12-31T23:59:59.999Z',
-  ])('%s is beyond what can be stored', (text) => {
+  ])('%s is outside the range that can be stored', (text) => {
     expect(messageOf(text)).toBe('must lie within the years 1 to 9999 of UTC');
   });
 
@@ -44,12 +44,12 @@ describe('an instant', () => {
     '',
     1,
     null,
-  ])('is not %j', (value) => {
+  ])('is not valid as %j', (value) => {
     expect(messageOf(value)).toMatch(/^must be an instant such as [^;]*$/);
   });
 
   it.each(['2026-01-01T00:00:00 02:00', '2026-01-01T00:00:00.123 0200'])(
-    '%s had a + before it was read as a query',
+    '%s gets a hint that + must be encoded in a query',
     (text) => {
       expect(messageOf(text)).toContain('write %2B for +');
     },

@@ -20,7 +20,7 @@ function nodeSays(address: string, range: string): boolean {
 }
 
 describe('a network', () => {
-  it('holds the addresses that Node says it holds', () => {
+  it('contains the same addresses as in Node', () => {
     fc.assert(
       fc.property(fc.oneof(ipv4, ipv6), network, (address, range) => {
         // Node treats every IPv4 address as an IPv6 address too.
@@ -30,7 +30,7 @@ describe('a network', () => {
     );
   });
 
-  it('holds itself, and whatever is in a network within it', () => {
+  it('contains itself and every network within it', () => {
     fc.assert(
       fc.property(network, network, fc.oneof(ipv4, ipv6), (a, b, address) => {
         expect(isWithin(a, a)).toBe(true);
@@ -39,7 +39,7 @@ describe('a network', () => {
     );
   });
 
-  it('is written in one way, which means the same', () => {
+  it('has one spelling with the same meaning', () => {
     fc.assert(
       fc.property(network, (text) => {
         const written = Network.parse(text);
@@ -78,14 +78,14 @@ describe('a network', () => {
     expect(Network.safeParse(text).success).toBe(false);
   });
 
-  it('of IPv4 holds no address of IPv6, and the other way round', () => {
+  it('of IPv4 contains no IPv6 address, and the reverse', () => {
     expect(isWithin('::1', '0.0.0.0/0')).toBe(false);
     expect(isWithin('127.0.0.1', '::/0')).toBe(false);
   });
 });
 
 describe('the address of a client', () => {
-  it('is the same text, however a proxy writes it', () => {
+  it('has one spelling, however a proxy writes it', () => {
     const port = fc.option(fc.integer({ min: 0, max: 65_535 }), { nil: undefined });
     const zone = fc.constantFrom('', '%eth0', '%3', '%en0.1');
     const blank = fc.constantFrom('', ' ', '\t', '  ');
@@ -115,7 +115,7 @@ describe('the address of a client', () => {
     );
   });
 
-  it('is null for everything else, and never another text', () => {
+  it('is null for everything else', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...'0123456789abf.:%[]"/ x'.split('')) })),

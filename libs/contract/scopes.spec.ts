@@ -18,7 +18,7 @@ const scope = fc.oneof(
 const plain = scope.filter((text) => !text.includes('*') && text !== 'deployment:verify');
 
 describe('a scope', () => {
-  it('covers itself, and what it covers covers nothing more than it does', () => {
+  it('covers itself, and every scope that its covered scopes cover', () => {
     fc.assert(
       fc.property(scope, scope, scope, (a, b, c) => {
         expect(covers(a, a)).toBe(true);
@@ -28,7 +28,7 @@ describe('a scope', () => {
     );
   });
 
-  it('without a wildcard covers itself alone; a wildcard is covered by a wildcard alone', () => {
+  it('without a wildcard covers only itself; only a wildcard covers a wildcard', () => {
     fc.assert(
       fc.property(plain, scope, (narrow, other) => {
         expect(covers(narrow, other)).toBe(narrow === other);
@@ -40,7 +40,7 @@ describe('a scope', () => {
   });
 
   it.each(['', ':', 'a', 'a:', ':b', 'a:b:c', 'A:b', 'a b:c', '**:a', 'a:*b', `${'a'.repeat(100)}:b`])(
-    'is refused when it is %p',
+    'is rejected as %p',
     (text) => {
       expect(Scope.safeParse(text).success).toBe(false);
     },
@@ -48,7 +48,7 @@ describe('a scope', () => {
 });
 
 describe('a scope of the deployment', () => {
-  it('is covered by no wildcard: only by itself', () => {
+  it('is covered only by itself, not by a wildcard', () => {
     fc.assert(
       fc.property(scope, (granted) => {
         expect(covers(granted, 'deployment:verify')).toBe(granted === 'deployment:verify');
@@ -59,15 +59,15 @@ describe('a scope of the deployment', () => {
     expect(unknownScopes(['deployment:*', '*:verify'], ['deployment:verify'])).toEqual(['deployment:*', '*:verify']);
   });
 
-  it('verifies the keys of its own organization, too, and does nothing else', () => {
+  it('also verifies keys of its own organization, and allows nothing else', () => {
     expect(covers('deployment:verify', 'api-keys:verify')).toBe(true);
     expect(covers('deployment:verify', 'api-keys:manage')).toBe(false);
     expect(covers('deployment:verify', 'api-keys:*')).toBe(false);
   });
 });
 
-describe('what two sets of scopes have in common', () => {
-  it('covers a scope exactly when both do', () => {
+describe('the intersection of two sets of scopes', () => {
+  it('covers a scope exactly if both sets do', () => {
     fc.assert(
       fc.property(fc.array(scope), fc.array(scope), scope, (a, b, wanted) => {
         const has = (granted: readonly string[]) => missingScopes(granted, [wanted]).length === 0;
@@ -79,7 +79,7 @@ describe('what two sets of scopes have in common', () => {
 });
 
 describe('the authority over the scopes of an application', () => {
-  it('reaches each of them and every action of their resources, and nothing that is built in', () => {
+  it('covers each of them and every action of their resources, and no built-in scope', () => {
     const authority = applicationAuthority(['triggers:read', 'triggers:write', 'usage:export']);
     expect(authority).toEqual(['triggers:read', 'triggers:write', 'usage:export', 'triggers:*']);
     expect(missingScopes(authority, Object.keys(builtInScopes))).toEqual(Object.keys(builtInScopes));
@@ -87,7 +87,7 @@ describe('the authority over the scopes of an application', () => {
 });
 
 describe('a set of scopes', () => {
-  it('lacks exactly what none of its members covers, and more members never make it lack more', () => {
+  it('lacks exactly the scopes that none of its members covers', () => {
     fc.assert(
       fc.property(fc.array(scope), fc.array(scope), scope, (granted, wanted, extra) => {
         const missing = missingScopes(granted, wanted);
@@ -99,7 +99,7 @@ describe('a set of scopes', () => {
     );
   });
 
-  it('names what reaches no registered scope', () => {
+  it('reports scopes that cover no registered scope', () => {
     expect(unknownScopes(['a:read', 'a:*', '*:*', 'b:read', 'b:*', 'a:write'], ['a:read'])).toEqual([
       'b:read',
       'b:*',

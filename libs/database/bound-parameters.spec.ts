@@ -8,7 +8,7 @@ const bind = (sql: string, params: readonly unknown[]) =>
   bindParameters(sql, params, (name) => platform.quoteIdentifier(name));
 
 describe('a statement with bound parameters', () => {
-  it('is the one that MikroORM would have written, with its values beside it', () => {
+  it('equals the statement of MikroORM, with separate values', () => {
     const value = fc.oneof(
       fc.string().filter((text) => !text.includes('$')),
       fc.integer(),
@@ -32,21 +32,21 @@ describe('a statement with bound parameters', () => {
     );
   });
 
-  it('has no value in its text', () => {
+  it('has no values in its text', () => {
     expect(bind('SELECT ?? FROM t WHERE a = ? AND b IN (?) AND c = ?', ['a', 'secret', ['x', 'y'], { d: 1 }])).toEqual({
       text: 'SELECT "a" FROM t WHERE a = $1 AND b IN ($2, $3) AND c = $4',
       values: ['secret', 'x', 'y', '{"d":1}'],
     });
   });
 
-  it('keeps what is raw, and a question mark that is an operator', () => {
+  it('keeps raw fragments and question marks that are operators', () => {
     expect(bind(String.raw`SELECT data \? ? WHERE at < ?`, ['name', raw('now() - ?::interval', ['1 hour'])])).toEqual({
       text: 'SELECT data ? $1 WHERE at < now() - $2::interval',
       values: ['name', '1 hour'],
     });
   });
 
-  it('is refused where a value is missing', () => {
+  it('is rejected if a value is missing', () => {
     expect(() => bind('SELECT ?, ?', ['one'])).toThrow('lacks a value');
   });
 });

@@ -40,7 +40,7 @@ describe('authority', () => {
     fc.assert(fc.property(authority, (own) => expect(beyond(own, own)).toEqual([])));
   });
 
-  it('cannot grow by being handed on: within of within is within', () => {
+  it('cannot grow through delegation: the relation is transitive', () => {
     fc.assert(
       fc.property(authority, authority, authority, (a, b, c) => {
         if (beyond(a, b).length === 0 && beyond(b, c).length === 0) expect(beyond(a, c)).toEqual([]);
@@ -48,7 +48,7 @@ describe('authority', () => {
     );
   });
 
-  it('that lies within another reaches no scope, environment, project, address, rate, key or time that the other does not', () => {
+  it('that lies within another covers no further scope, environment, project, address, rate, key or time', () => {
     fc.assert(
       fc.property(authority, authority, (own, wanted) => {
         if (beyond(own, wanted).length > 0) return;
@@ -69,7 +69,7 @@ describe('authority', () => {
     );
   });
 
-  it('says in words what goes beyond it', () => {
+  it('names in words what exceeds it', () => {
     const own: Rights = {
       grants: [],
       scopes: ['a:read', 'api-keys:manage'],
@@ -86,18 +86,18 @@ describe('authority', () => {
       'an expiry after 2030-01-01T00:00:00.000Z',
       'the whole organization',
       'addresses outside 10.0.0.0/8',
-      'a rate beyond per-minute=100/60s',
+      'a rate above per-minute=100/60s',
       "other people's keys",
     ]);
   });
 
-  it('of a viewer or an auditor manages no keys', () => {
+  it('of a viewer or an auditor does not include managing keys', () => {
     for (const role of ['viewer', 'auditor'] as const) {
       expect(missingScopes(rightsOfRole(role, 'user_a', []).scopes, ['api-keys:manage'])).toHaveLength(1);
     }
   });
 
-  it('of a developer reaches the scopes of the application, nothing more that is built in, and their own keys alone', () => {
+  it('of a developer covers the application scopes, no further built-in scopes, and only their own keys', () => {
     const developer = rightsOfRole('developer', 'user_a', applicationAuthority(['triggers:read', 'usage:export']));
     const grants = (scope: string) => missingScopes(developer.scopes, [scope]).length === 0;
     expect(['triggers:read', 'triggers:*', 'usage:export', 'usage:read', 'api-keys:manage'].every(grants)).toBe(true);
@@ -110,7 +110,7 @@ describe('authority', () => {
 describe('roles', () => {
   const role = fc.constantFrom<Role>('owner', 'admin', 'developer', 'auditor', 'viewer');
 
-  it('are given and taken by owners, and by admins among those who are no owners', () => {
+  it('are assigned by owners, and by admins except to and from owners', () => {
     fc.assert(
       fc.property(role, role, (own, other) => {
         expect(mayAssign(own, other)).toBe(own === 'owner' || (own === 'admin' && other !== 'owner'));
@@ -118,7 +118,7 @@ describe('roles', () => {
     );
   });
 
-  it('stand in one order', () => {
+  it('have one order', () => {
     fc.assert(
       fc.property(role, role, (a, b) =>
         expect([a === b, isHigher(a, b), isHigher(b, a)].filter(Boolean)).toHaveLength(1),

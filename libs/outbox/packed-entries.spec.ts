@@ -3,8 +3,8 @@ import fc from 'fast-check';
 import { encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { packEntries } from './packed-entries.js';
 
-describe('a bundle', () => {
-  it('is the entries of its texts, byte for byte, whatever they hold', () => {
+describe('packed entries', () => {
+  it('keep each entry byte for byte, whatever its content', () => {
     fc.assert(
       fc.property(fc.array(fc.string({ unit: 'binary' })), (texts) => {
         const entries = texts.map((text) => new TextEncoder().encode(text));
@@ -13,7 +13,7 @@ describe('a bundle', () => {
     );
   });
 
-  it('refuses an entry that is too large', () => {
+  it('reject an entry that is too large', () => {
     expect(() => packEntries(['x'.repeat(MAX_ENTRY_BYTES)])).not.toThrow();
     expect(() => packEntries(['x'.repeat(MAX_ENTRY_BYTES - 1) + 'é'])).toThrow(RangeError);
   });

@@ -4,7 +4,7 @@ import { AddressRate } from './address-rate.js';
 let now = 1_000_000;
 const rate = (perMinute: number) => new AddressRate(perMinute, () => now);
 
-it('an address has so many a minute, each by itself', () => {
+it('each address has its own number of attempts a minute', () => {
   const three = rate(3);
   expect([1, 2, 3].map(() => three.take('192.0.2.1'))).toEqual([undefined, undefined, undefined]);
   now += 20_500;
@@ -15,7 +15,7 @@ it('an address has so many a minute, each by itself', () => {
   expect(three.take('192.0.2.1')).toBeUndefined();
 });
 
-it('addresses of one IPv6 network of 64 bits are one, however they are written', () => {
+it('IPv6 addresses of one /64 network share one count, however they are written', () => {
   const one = rate(1);
   expect(one.take('2001:db8::1')).toBeUndefined();
   expect(one.take('2001:0db8:0:0:ffff::2')).toBeGreaterThan(0);

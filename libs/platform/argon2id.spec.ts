@@ -4,7 +4,7 @@ import type { DomainError } from './errors.js';
 import { Gauges } from './metrics.js';
 
 describe('Argon2id', () => {
-  it('has nobody wait for the flood of another', async () => {
+  it('does not make one flow wait for a flood of another', async () => {
     const argon2id = new Argon2id('test', new Gauges());
     const done: string[] = [];
     const run = (flow: string) => argon2id.hash('a secret', flow).then(() => done.push(flow));
@@ -15,7 +15,7 @@ describe('Argon2id', () => {
     expect(done.indexOf('bystander')).toBeLessThan(10);
   });
 
-  it('refuses what is too much of one flow, and has places left for others', async () => {
+  it('rejects the excess of one flow, and keeps places for others', async () => {
     const argon2id = new Argon2id('test', new Gauges());
     const run = (flow: string) => argon2id.hash('a secret', flow);
     const refused: unknown[] = [];

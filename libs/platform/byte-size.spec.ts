@@ -51,7 +51,7 @@ it.each<[string, (index: number) => unknown]>([
   });
 });
 
-it('an own text does not keep the one in memory that it is a part of', () => {
+it('a copied substring does not keep its source text in memory', () => {
   const make = (index: number) => received(`Bearer ${' '.repeat(15_000)}pk_test_${String(index).padStart(32, '0')}`);
   expect(measuredBytes((index) => make(index).slice(-40))).toBeGreaterThan(10_000);
   expect(measuredBytes((index) => ownText(make(index).slice(-40)))).toBeLessThan(1_000);

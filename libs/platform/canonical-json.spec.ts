@@ -13,7 +13,7 @@ function saidOtherwise(value: unknown): unknown {
 }
 
 describe('the canonical form', () => {
-  it('is the same for what says the same', () => {
+  it('is the same for equivalent values', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(canonicalJson(saidOtherwise(value))).toBe(canonicalJson(value));
@@ -21,7 +21,7 @@ describe('the canonical form', () => {
     );
   });
 
-  it('tells apart what differs, and is JSON', () => {
+  it('differs for different values, and is JSON', () => {
     fc.assert(
       fc.property(json, json, (one, other) => {
         const parsed: unknown = JSON.parse(canonicalJson(one));
@@ -38,7 +38,7 @@ describe('the canonical form', () => {
     [['a', 'b'], ['a,b']],
     [{ a: 'b":"c' }, { a: 'b', c: '' }],
     [[['a'], 'b'], [['a', 'b']]],
-  ])('of %j is not that of %j', (one, other) => {
+  ])('of %j differs from that of %j', (one, other) => {
     expect(canonicalJson(one)).not.toBe(canonicalJson(other));
   });
 });

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseClock } from './clock.js';
 
 describe('the estimate of the database clock', () => {
-  it("follows the database whatever this machine's clock says", async () => {
+  it('follows the database, whatever the clock of this machine shows', async () => {
     const clock = new DatabaseClock();
     const ahead = Date.now() + 3_600_000;
     clock.observe(ahead, performance.now());
@@ -12,14 +12,14 @@ describe('the estimate of the database clock', () => {
     expect(clock.now().getTime() - ahead).toBeGreaterThanOrEqual(19);
   });
 
-  it('never goes back, whatever it is told', () => {
+  it('never goes back, whatever the database responds', () => {
     const clock = new DatabaseClock();
     const before = clock.now().getTime();
     clock.observe(before - 60_000, performance.now());
     expect(clock.now().getTime()).toBeGreaterThanOrEqual(before);
   });
 
-  it('believes the response that was asked for last, not the one that came last', () => {
+  it('uses the response to the latest request, not the latest response', () => {
     const clock = new DatabaseClock();
     const now = Date.now();
     const sentFirst = performance.now();

@@ -98,7 +98,7 @@ describe('a bad setting stops the start with one sentence that names it', () => 
   });
 });
 
-it('what is left empty is as if it were not given', () => {
+it('an empty setting counts as not set', () => {
   const { settings } = readConfig({ ...good, PORT: '', REDIS_URL: '' });
   expect([settings.PORT, settings.REDIS_URL]).toEqual([3000, undefined]);
 });
@@ -107,7 +107,7 @@ it('a list is read without the spaces around its items', () => {
   expect(readConfig({ ...good, APP_SCOPES: 'a:read , b:write' }).settings.APP_SCOPES).toEqual(['a:read', 'b:write']);
 });
 
-describe('a variable whose name is wrong stops the start with one sentence that names it and what was meant', () => {
+describe('a misspelt variable stops the start with one sentence that names it and the likely setting', () => {
   it.each([
     ['TRUSTED_PROXY', 'TRUST_PROXY'],
     ['TRUST_PROXIES', 'TRUST_PROXY'],
@@ -144,7 +144,7 @@ describe('a variable whose name is wrong stops the start with one sentence that 
     );
   });
 
-  it('says so of a name that is like no other as well, and not of one that is empty', () => {
+  it('also reports a name that resembles no setting, and ignores an empty variable', () => {
     expect(() => readConfig({ ...good, KEYLEDGER_QUUX_OF_SOMETHING: '1' })).toThrow(
       new ConfigError('KEYLEDGER_QUUX_OF_SOMETHING is not a setting: correct its name, or unset it.'),
     );
@@ -153,7 +153,7 @@ describe('a variable whose name is wrong stops the start with one sentence that 
   });
 });
 
-it('the variables of a machine, of a platform and of other programs are none of ours', () => {
+it('variables of the machine, the platform and other programs are ignored', () => {
   const others = `
     HOME HOSTNAME PATH PWD OLDPWD SHELL SHLVL USER USERNAME LOGNAME TERM LANG LANGUAGE LC_ALL TZ EDITOR VISUAL PAGER MAIL TMPDIR TEMP
     HOSTS PORTS POST HOSTTYPE OSTYPE SSH_AUTH_SOCK SSH_CONNECTION DISPLAY XDG_DATA_DIRS XDG_DATA_HOME XDG_CONFIG_DIRS XDG_RUNTIME_DIR

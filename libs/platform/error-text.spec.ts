@@ -6,7 +6,7 @@ import { errorStack, errorText } from './error-text.js';
 
 const PLANTED = 'zq7 of "the" quay';
 
-describe('an error of PostgreSQL about a value does not say the value', () => {
+describe('a PostgreSQL error about a value is logged without the value', () => {
   const pool = new pg.Pool({ connectionString: process.env['KEYLEDGER_TEST_ADMIN_URL']! });
   let orm: MikroORM;
 
@@ -22,7 +22,7 @@ describe('an error of PostgreSQL about a value does not say the value', () => {
   afterAll(() => Promise.all([pool.end(), orm.close()]));
 
   it.each(['uuid', 'bigint', 'timestamptz', 'inet', 'json', 'boolean', 'interval', 'bytea', 'numeric', 'int4range'])(
-    'that is no %s',
+    'that is not a valid %s',
     async (type) => {
       const statement = (place: string) => `SELECT ${place}::text::${type}`;
       const errors = [
@@ -43,7 +43,7 @@ describe('an error of PostgreSQL about a value does not say the value', () => {
   );
 });
 
-it('an error about a text that is no JSON does not say the text', () => {
+it('an error about invalid JSON is logged without the text', () => {
   for (const text of [PLANTED, `{"a": ${PLANTED}}`, `["${PLANTED}`, `{${PLANTED}}`]) {
     let error: unknown;
     try {
@@ -57,7 +57,7 @@ it('an error about a text that is no JSON does not say the text', () => {
   }
 });
 
-it('all other errors are told as they are', () => {
+it('all other errors are logged unchanged', () => {
   const error = new TypeError('"a" is not "b"');
   expect(errorText(error)).toBe('TypeError: "a" is not "b"');
   expect(errorStack(error)).toBe(error.stack);

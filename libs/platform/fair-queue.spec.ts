@@ -35,7 +35,7 @@ class Work {
 const codeOf = (error: unknown) => (error instanceof DomainError ? error.code : error);
 
 describe('a fair queue', () => {
-  it('runs everything, never more at once than it may, of all flows and of each, and is empty afterwards', async () => {
+  it('runs all work within its bounds, in total and for each flow, and is empty afterwards', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom('a', 'b', 'c', 'd'), { maxLength: 40 }),
@@ -63,7 +63,7 @@ describe('a fair queue', () => {
     );
   });
 
-  it('lets one who comes late begin after one end at the most, however much another has waiting', async () => {
+  it('lets a late flow begin after at most one end, however much work another flow has waiting', async () => {
     const queue = new FairQueue({ ...OPTIONS, running: 2 });
     const work = new Work();
     const flood = Array.from({ length: 50 }, () => queue.run('flood', () => work.run('flood')));
@@ -80,7 +80,7 @@ describe('a fair queue', () => {
     await Promise.all([...flood, late]);
   });
 
-  it('refuses what exceeds its bounds before the work begins: the flow that is too much, and what is late', async () => {
+  it('rejects excess work before it begins: of a flow with too much, and work that waited too long', async () => {
     const queue = new FairQueue({ ...OPTIONS, waiting: 4, waitingPerFlow: 3, patienceMs: 50 });
     const work = new Work();
     const outcomes = ['a', 'a', 'a', 'a', 'a', 'a', 'b', 'b', 'c'].map((flow) =>
@@ -109,7 +109,7 @@ describe('a fair queue', () => {
     expect([queue.running, queue.waiting]).toEqual([0, 0]);
   });
 
-  it('leaves half of the time to others: a flow with much waiting rests for as long as its work took', async () => {
+  it('leaves half of the time to others: a busy flow pauses for as long as its work took', async () => {
     const queue = new FairQueue({ ...OPTIONS, running: 2, runningPerFlow: 1, restBeyond: 2 });
     const began: number[] = [];
     const work = async () => {
@@ -128,7 +128,7 @@ describe('a fair queue', () => {
     expect([queue.running, queue.waiting]).toEqual([0, 0]);
   });
 
-  it('goes on after work that fails', async () => {
+  it('continues after work that fails', async () => {
     const queue = new FairQueue({ ...OPTIONS, running: 1 });
     const failed = queue.run('a', () => Promise.reject(new Error('fails')));
     const next = queue.run('a', () => Promise.resolve('done'));

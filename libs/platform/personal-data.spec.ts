@@ -6,7 +6,7 @@ import { recordedAddress, recordedUserAgent } from './personal-data.js';
 describe('the address of a client', () => {
   const address = fc.oneof(fc.ipV4(), fc.ipV6());
 
-  it('is recorded as the network that it is in, which many have, and never as itself', () => {
+  it('is recorded as its network and never in full', () => {
     fc.assert(
       fc.property(address, (ip) => {
         const network = recordedAddress(ip, 'network');
@@ -29,7 +29,7 @@ describe('the address of a client', () => {
     ['', null],
   ])('%s becomes %s', (ip, network) => expect(recordedAddress(ip, 'network')).toBe(network));
 
-  it('is left out, or kept', () => {
+  it('is omitted or kept, as the setting says', () => {
     fc.assert(
       fc.property(address, (ip) => {
         expect(recordedAddress(ip, 'none')).toBeNull();
@@ -65,7 +65,7 @@ describe('a user agent', () => {
     expect(recordedUserAgent(userAgent, 'family')).toBe(family),
   );
 
-  it('has no version, address or e-mail address in its family, whatever it is', () => {
+  it('never has a version, an address or an e-mail address in its family', () => {
     const sent = fc.oneof(fc.string(), fc.emailAddress(), fc.ipV4(), fc.ipV6(), fc.constantFrom('curl/', 'Firefox/'));
     fc.assert(
       fc.property(fc.array(sent, { maxLength: 6 }), fc.constantFrom('', ' ', '/', '@'), (parts, between) => {

@@ -8,7 +8,7 @@ const { display } = parseToken(key)!;
 const publicKey = generateToken('pk_live');
 const base64 = 'Zq0_-'.repeat(9).slice(0, 43);
 
-describe('what a caller says loses', () => {
+describe('redaction removes from a text of a caller', () => {
   it.each([
     ['a key in a path', `/v1/${key}/x`, `/v1/${display}…/x`],
     ['a key glued to a name', `/v1/my_key_${key}`, `/v1/my_key_${display}…`],
@@ -24,7 +24,7 @@ describe('what a caller says loses', () => {
   ])('%s', (_what, text, shown) => expect(withoutSecrets(text)).toBe(shown));
 });
 
-describe('it keeps', () => {
+describe('redaction keeps', () => {
   it.each([
     ['a public key', `/v1/${publicKey}`],
     ['what looks like a key and is none', '/v1/file_0123456789abcdef0123456789abcdef'],
@@ -79,7 +79,7 @@ const surroundings = fc.oneof(
   fc.constantFrom('', '%25', '%2', '%', 'rt_', 'eyJ', '/my_key_', '/v1/'),
 );
 
-describe('whatever is done to a secret', () => {
+describe('a secret in any transformed form', () => {
   const disguised = fc
     .record({
       known: anySecret,
@@ -98,7 +98,7 @@ describe('whatever is done to a secret', () => {
       return { ...known, before, after, text: before + text + after };
     });
 
-  it('is in no decoding of what is shown', () => {
+  it('is not in any decoding of the redacted text', () => {
     fc.assert(
       fc.property(disguised, ({ secret, text }) => {
         for (const decoded of decodings(withoutSecrets(text))) expect(decoded).not.toContain(secret);
@@ -107,7 +107,7 @@ describe('whatever is done to a secret', () => {
     );
   });
 
-  it('no part of it survives a cut', () => {
+  it('has no part left after truncation', () => {
     fc.assert(
       fc.property(disguised, fc.nat(4_000), fc.nat(400), ({ secret, from, before, text }, padding, cut) => {
         // An escape that begins before a secret and ends inside it changes the secret.
@@ -126,7 +126,7 @@ describe('whatever is done to a secret', () => {
   });
 });
 
-it('what is no secret is left as it is', () => {
+it('text without a secret is unchanged', () => {
   const hex = fc.stringMatching(/^[0-9a-f]{40}$/);
   const word = fc.oneof(
     fc.stringMatching(/^[a-z]{1,12}$/),
@@ -145,7 +145,7 @@ it('what is no secret is left as it is', () => {
   );
 });
 
-describe('the time that it takes grows with the length alone', () => {
+describe('redaction takes linear time', () => {
   const times = (text: string) =>
     [1, 2, 3].map(() => {
       const begin = process.cpuUsage();
@@ -174,7 +174,7 @@ describe('the time that it takes grows with the length alone', () => {
     '?a',
     '?a=',
     '@',
-  ])('for %j over and over', (unit) => {
+  ])('for repeated %j', (unit) => {
     const text = unit.repeat(Math.ceil(100_000 / unit.length));
     const quarter = Math.min(...times(text.slice(0, text.length / 4)));
     // The 100 ms allow for other load on the machine. Quadratic time would be seconds here.
@@ -182,7 +182,7 @@ describe('the time that it takes grows with the length alone', () => {
   });
 });
 
-describe('a line of a log loses, too,', () => {
+describe('redaction of a log line also removes', () => {
   it.each([
     ['the password in an address', 'at postgres://ada:pa/ss@db:5432/x', 'at postgres://ada:…@db:5432/x'],
     ['a password without a name', 'redis://:secret@host', 'redis://:…@host'],
@@ -195,7 +195,7 @@ describe('a line of a log loses, too,', () => {
     ],
   ])('%s', (_what, line, shown) => expect(redact(line)).toBe(shown));
 
-  it('and nothing of where it happened', () => {
+  it('but keeps the stack locations', () => {
     const stack = 'Error: no\n    at verify (file:///app/dist/libs/auth/passwords.js:12:5)\n    at node:internal/x:1:2';
     expect(redact(stack)).toBe(stack);
   });

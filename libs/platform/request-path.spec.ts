@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { generateToken, parseToken } from '#libs/api-key-format/token.js';
 import { normalizePath, recordedPath } from './request-path.js';
 
-describe('a path has one spelling', () => {
+describe('a path has one canonical spelling', () => {
   it.each([
     ['/api/v1/whoami', '/api/v1/whoami'],
     ['/api/v1/%77hoami', '/api/v1/whoami'],
@@ -36,7 +36,7 @@ describe('a path has one spelling', () => {
       .map((segments) => segments.join('/')),
   );
 
-  it('that stays as it is', () => {
+  it('that does not change when it is normalized again', () => {
     fc.assert(
       fc.property(anyPath, (path) => {
         const normal = normalizePath(path);
@@ -46,7 +46,7 @@ describe('a path has one spelling', () => {
     );
   });
 
-  it('whichever of its characters are encoded, and with dots and slashes put in', () => {
+  it('whichever characters are encoded, and with added dots and slashes', () => {
     const segment = fc.stringMatching(/^[a-z0-9~_-][a-z0-9.~_-]{0,8}$/);
     const put = fc.constantFrom('/', '//', '/./', '/%2e/', '/x/../', '/%78/%2E%2e/');
     fc.assert(
@@ -67,7 +67,7 @@ function encodeSome(text: string, every: number): string {
     .join('');
 }
 
-describe('what is recorded of a path', () => {
+describe('the recorded path', () => {
   const token = generateToken('sk_live');
 
   it.each([

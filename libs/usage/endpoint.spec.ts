@@ -25,7 +25,7 @@ describe('a path', () => {
     expect(foldPath(path)).toBe(folded);
   });
 
-  it('that is too long ends between two segments', () => {
+  it('that is too long is cut between two segments', () => {
     const folded = foldPath('/segment'.repeat(100));
     expect(folded).toBe(`${'/segment'.repeat(24)}/…`);
   });
@@ -43,7 +43,7 @@ const anyPath = fc.oneof(
   fc.array(segment, { maxLength: 60 }).map((segments) => segments.join('/')),
 );
 
-it('whatever the path: folded once is folded for good, bounded, and text that the database takes', () => {
+it('folding any path is idempotent and bounded, and gives text that the database accepts', () => {
   fc.assert(
     fc.property(anyPath, (path) => {
       const folded = foldPath(path);
@@ -56,7 +56,7 @@ it('whatever the path: folded once is folded for good, bounded, and text that th
   );
 });
 
-it('ids fold whatever they are, so that their number makes no endpoints', () => {
+it('ids of any form are folded, so that many ids do not make many endpoints', () => {
   fc.assert(
     fc.property(fc.oneof(fc.nat().map(String), fc.uuid(), fc.ulid()), (id) => {
       expect(foldPath(`/orders/${id}/lines`)).toBe('/orders/:id/lines');

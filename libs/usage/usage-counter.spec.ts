@@ -41,7 +41,7 @@ const denied = (subject: string, time: string, count: number, data: object = {})
 
 const talliesOf = (event: ReturnType<typeof received>) => [readTally(event)].filter((tally) => tally !== undefined);
 
-it('uses and denials are counted for each key, with the last of each, in whatever order they arrive', () => {
+it('uses and denials are counted for each key, with the time of the last, in any order of arrival', () => {
   const tallies = [
     used(other, '2026-11-20T10:00:05.000Z'),
     used(key, '2026-11-20T10:00:02.000Z'),
@@ -56,7 +56,7 @@ it('uses and denials are counted for each key, with the last of each, in whateve
   ]);
 });
 
-it("calls of our own API are counted apart, whatever their path, and are a key's last use or denial all the same", () => {
+it("requests to Keyledger's own API are counted separately, and update the last use or denial of the key", () => {
   const surface = 'management';
   const request = { method: 'GET', path: '/orders' };
   const tallies = [
@@ -74,7 +74,7 @@ it("calls of our own API are counted apart, whatever their path, and are a key's
   ]);
 });
 
-it('the last use of each secret is kept, in whatever order they arrive; a public key alone has none', () => {
+it('the last use of each secret is kept in any order of arrival; a public key alone updates none', () => {
   const [older, newer] = ['secret_01m7x8e321ef0vf5jtqxppnjy4', 'secret_01m7x8e321ef0vf5jtqxppnjy5'];
   const tallies = [
     used(key, '2026-11-20T10:00:05.000Z', { secret_id: newer }),
@@ -89,14 +89,14 @@ it('the last use of each secret is kept, in whatever order they arrive; a public
   ]);
 });
 
-it('a rejection for a reason that this worker does not know yet is counted under its code', () => {
+it('a denial with a code that this worker does not know is counted under its code', () => {
   const [tally] = talliesOf(
     denied(key, '2026-11-20T10:00:00.000Z', 3, { code: 'not_on_a_sunday', more: { of: 'it' } }),
   );
   expect(tally).toMatchObject({ apiKeyId: key, outcome: 'not_on_a_sunday', count: 3 });
 });
 
-it('each hour of a key is counted by outcome and by endpoint, with what the uses cost', () => {
+it('each hour of a key is counted by outcome and by endpoint, with the cost of the uses', () => {
   const request = { method: 'GET', path: '/orders/7', project_id: project };
   const counts = countByHour(
     [
@@ -132,11 +132,11 @@ it('each hour of a key is counted by outcome and by endpoint, with what the uses
   ]);
 });
 
-it('a use of what is no key is the fault of that entry', () => {
+it('a use without a valid key id is reported as a fault of its entry', () => {
   expect(() => readTally(used('sk_live_1', '2026-11-20T10:00:00.000Z'))).toThrow(z.ZodError);
 });
 
-describe('whatever happens, in whatever batches it arrives', () => {
+describe('any events in any batches', () => {
   const event = fc
     .record({
       subject: fc.constantFrom(key, other),
@@ -159,7 +159,7 @@ describe('whatever happens, in whatever batches it arrives', () => {
   const batches = fc.array(fc.array(event, { maxLength: 20 }), { maxLength: 8 });
   const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
 
-  it('nothing is lost and nothing is counted twice', () => {
+  it('are counted exactly once', () => {
     fc.assert(
       fc.property(batches, fc.nat(6), (batches, room) => {
         const tallies = batches.flat().flatMap(talliesOf);
@@ -182,7 +182,7 @@ describe('whatever happens, in whatever batches it arrives', () => {
     );
   });
 
-  it('the sum of the batches is the count of them all, with one row for each place', () => {
+  it('have the same counts as all events in one batch, with one row for each place', () => {
     fc.assert(
       fc.property(batches, (batches) => {
         const place = ({ count: _, credits: __, ...rest }: { count: number; credits: number }) => JSON.stringify(rest);

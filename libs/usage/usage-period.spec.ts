@@ -9,11 +9,11 @@ const periodOf = (query: { from?: string; to?: string; interval?: 'hour' | 'day'
 };
 
 describe('a period', () => {
-  it('is the last seven days when nothing is said', () => {
+  it('is the last seven days by default', () => {
     expect(periodOf({})).toEqual(['2026-11-13T10:00:00.000Z', '2026-11-20T11:00:00.000Z']);
   });
 
-  it('is of the hours that it touches, wherever the zone', () => {
+  it('has all hours that it touches, in any time zone', () => {
     expect(periodOf({ from: '2026-11-20T09:59:59.999Z', to: '2026-11-20T10:00:00Z' })).toEqual([
       '2026-11-20T09:00:00.000Z',
       '2026-11-20T10:00:00.000Z',
@@ -32,7 +32,7 @@ describe('a period', () => {
       { from: '2026-10-20T10:29:59Z', interval: 'hour' as const },
       'must be within 31 days before `to` when the interval is hour',
     ],
-  ])('%j is refused, for it %s', (query, message) => {
+  ])('%j is rejected, because it %s', (query, message) => {
     expect(() => periodOf(query)).toThrow(message);
   });
 
@@ -40,11 +40,11 @@ describe('a period', () => {
     { from: '2025-11-19T10:30:00Z' },
     { from: '2026-10-20T10:30:00Z', interval: 'hour' as const },
     { to: '1999-12-31T00:00:00Z' },
-  ])('%j is taken', (query) => {
+  ])('%j is accepted', (query) => {
     expect(periodOf(query)).toHaveLength(2);
   });
 
-  it('is always of whole hours and holds what was asked for', () => {
+  it('always has whole hours and includes the requested time', () => {
     const instant = fc.date({ min: new Date(0), max: new Date(4e12), noInvalidDate: true });
     fc.assert(
       fc.property(instant, fc.integer({ min: 1, max: 31 * 86_400_000 }), (from, length) => {

@@ -79,12 +79,12 @@ function keptAs(node: ts.Node): string | undefined {
 
 const { caches, collections } = search();
 
-it('every cache is bounded in bytes, because the size of an entry is up to a caller', () => {
+it('every cache is bounded in bytes, because callers determine the size of an entry', () => {
   const unbounded = caches.filter(({ options }) => !['max', 'maxSize'].every((option) => options.includes(option)));
   expect(unbounded).toEqual([]);
   expect(caches.length).toBeGreaterThan(5);
 });
 
-it('every other collection that a process keeps has a bound of its own', () => {
+it('every other long-lived collection has its own bound', () => {
   expect(collections).toEqual(Object.keys(BOUNDED));
 });

@@ -10,18 +10,18 @@ import { browserLibraries, cruiseTree, rules } from './dependency-rules.js';
 
 const root = join(import.meta.dirname, '../..');
 
-describe('the imports of the tree', () => {
+describe('imports', () => {
   let graph: ICruiseResult;
 
   beforeAll(async () => {
     graph = await cruiseTree(root);
   });
 
-  it('follow the rules', () => {
+  it('follow the dependency rules', () => {
     expect(graph.summary.violations.map(({ rule, from, to }) => `${rule.name}: ${from} → ${to}`)).toEqual([]);
   });
 
-  it('are all seen, those through #libs too', () => {
+  it('are all found, including those through #libs', () => {
     const edges = graph.modules.flatMap(({ source, dependencies }) =>
       dependencies.filter(({ module }) => module.startsWith('#libs/')).map(({ resolved }) => `${source} → ${resolved}`),
     );
@@ -29,7 +29,7 @@ describe('the imports of the tree', () => {
     expect(edges.filter((edge) => !/ → libs\/.*\.ts$/.test(edge))).toEqual([]);
   });
 
-  it('leave no library out of the table', async () => {
+  it('cover every library in the table', async () => {
     const folders = await readdir(join(root, 'libs'));
     const known = rules.flatMap(({ name }) => name?.match(/^(.*)-within-its-layer$/)?.[1] ?? []);
     expect(folders.filter((folder) => !known.includes(folder))).toEqual([]);
@@ -82,7 +82,7 @@ const offences: Record<string, Record<string, string>> = {
   'everything-resolves': { 'test/a.ts': `import './missing.js';` },
 };
 
-describe('the rules themselves', () => {
+describe('the dependency rules', () => {
   let fixture: string;
 
   beforeAll(async () => {
@@ -111,7 +111,7 @@ describe('the rules themselves', () => {
 });
 
 describe('the browser libraries', () => {
-  it('know no global of Node', async () => {
+  it('use no global of Node', async () => {
     const files = await Promise.all(
       browserLibraries.map(async (library) => {
         const names = await readdir(join(root, 'libs', library), { recursive: true });

@@ -19,7 +19,7 @@ describe('.env.example', () => {
     expect([...documented.keys()].toSorted()).toEqual([...wanted].toSorted());
   });
 
-  it.each(Object.entries(settings.shape))('gives the default of %s', (name, schema) => {
+  it.each(Object.entries(settings.shape))('has the default of %s', (name, schema) => {
     const value = documented.get(name) || undefined;
     const byDefault = schema.safeParse(undefined);
     expect(schema.safeParse(value)).toEqual(byDefault);

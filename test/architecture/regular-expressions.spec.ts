@@ -180,7 +180,7 @@ it.each([
   String.raw`(a+)+$`,
   String.raw`^(a|a)*$`,
   String.raw`^[^@]+@[\w.-]+\.[\w.-]+\.[\w.-]+$`,
-])('an attack on /%s/ is found', (source) => {
+])('the check finds an attack on /%s/', (source) => {
   expect(findAttack({ place: '', source, flags: '' })).toBeDefined();
 });
 
@@ -196,7 +196,7 @@ describe('no regular expression', () => {
     expect(findAttack(expression)).toBeUndefined();
   });
 
-  it('is made while the program runs', () => {
+  it('is built at run time', () => {
     expect(made).toEqual([]);
     expect(known.length).toBeGreaterThan(100);
   });

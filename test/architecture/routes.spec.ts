@@ -37,12 +37,12 @@ function handlersOf(controller: new () => object) {
     .filter(({ handler }) => typeof handler === 'function' && of(PATH_METADATA, handler) !== undefined);
 }
 
-it('every handler implements a route of the contract, and so has a policy', () => {
+it('every handler implements a route of the contract, and therefore has a RoutePolicy', () => {
   expect(handlers.length).toBeGreaterThan(0);
   expect(handlers.filter(({ handler }) => !of(ROUTE, handler)).map(({ name }) => name)).toEqual([]);
 });
 
-it('every route of the contract is implemented, by one handler', () => {
+it('every route of the contract has exactly one handler', () => {
   const implemented = handlers.map(({ handler }) => of(ROUTE, handler));
   const count = (route: unknown) => implemented.filter((other) => other === route).length;
   const routes = [...allRoutes(), ...Object.values(dialects).flatMap((dialect) => dialect.routes)];

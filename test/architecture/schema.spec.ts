@@ -32,7 +32,7 @@ it('every stored property of every entity is a column of the migrated database, 
   }
 });
 
-it('libs/database/schema.sql is the schema that the migrations make', async () => {
+it('libs/database/schema.sql is the schema that the migrations create', async () => {
   const database = await createDatabase();
   const client = new pg.Client({ connectionString: database.adminUrl });
   await client.connect();

@@ -12,7 +12,7 @@ describe('the tree', () => {
     expect(knip(root)).toBe('');
   });
 
-  it('would not hide one', () => {
+  it('is checked by a tool that finds unused code', () => {
     const tree = mkdtempSync(join(tmpdir(), 'keyledger-unused-'));
     const files = {
       'package.json': JSON.stringify({ name: 'fixture', type: 'module', imports: { '#libs/*': './dist/libs/*' } }),

@@ -34,7 +34,7 @@ describe('the load generator', () => {
   it.each([
     ['as fast as the responses come', 'load.ts', { amount: 100 }],
     ['at a rate', 'paced.ts', { rate: 100, seconds: 1 }],
-  ])('%s ends when the server closes its connections, and says so', async (_, script, amount) => {
+  ])('%s ends with an error when the server closes its connections', async (_, script, amount) => {
     const server = await startServer(5);
     expect(await generate(script, { ...order, ...amount, url: server.url })).toMatchObject({
       ok: 20,
@@ -46,7 +46,7 @@ describe('the load generator', () => {
   it.each([
     ['as fast as the responses come', 'load.ts', { amount: 100 }],
     ['at a rate', 'paced.ts', { rate: 100, seconds: 1 }],
-  ])('%s counts each response of a server that keeps them', async (_, script, amount) => {
+  ])('%s counts each response on kept connections', async (_, script, amount) => {
     const server = await startServer(Infinity);
     expect(await generate(script, { ...order, ...amount, url: server.url })).toMatchObject({ ok: 100, failed: {} });
     server.stop();

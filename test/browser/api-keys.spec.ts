@@ -101,7 +101,7 @@ inChromium('the pages of API keys', () => {
   };
   const isGone = (what: Locator) => what.first().waitFor({ state: 'detached' });
 
-  it('are walked as the AgentsGT document tells: create, see the pair once, toggle, edit the domains, delete', async () => {
+  it('follow the AgentsGT document: create, see the pair once, toggle, edit the domains, delete', async () => {
     await openList();
     await button('Create API key').first().click();
     await field('Name').fill('Production Website');
@@ -159,7 +159,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('are walked as the agntdata document tells: create, copy once, revoke, and see it as revoked', async () => {
+  it('follow the agntdata document: create, copy once, revoke, and see it as revoked', async () => {
     await openList();
     await button('Create API key').first().click();
     await field('Name').fill('Production Server');
@@ -175,7 +175,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('are walked as the commandAGI document tells: the keys of a project, create one, copy it', async () => {
+  it('follow the commandAGI document: the keys of a project, create one, copy it', async () => {
     const project = await ada.client.projects.create({ body: { name: 'Checkout' } });
     await open(`/org/${ada.organizationId}/projects/${project.id}/api-keys`, 'API keys of Checkout');
     await page.getByText('No API keys yet').waitFor();
@@ -196,7 +196,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('make a key as narrow as one says, and tell what is wrong while it is typed', async () => {
+  it('create a key with all limits, and show errors while the user types', async () => {
     const project = await ada.client.projects.create({ body: { name: 'Narrow' } });
     await openList();
     await page.keyboard.press('c');
@@ -270,7 +270,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('ask before the secret is lost, and keep it nowhere afterwards', async () => {
+  it('ask before the secret is lost, and store it nowhere afterwards', async () => {
     const heard: string[] = [];
     page.on('console', (message) => heard.push(message.text()));
     await openList();
@@ -322,7 +322,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('give examples that work as they stand', async () => {
+  it('show examples that work unchanged', async () => {
     await openList();
     await button('Create API key').first().click();
     await field('Name').fill('Examples');
@@ -352,7 +352,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('make one key of two attempts when the first response is lost, and say that its secret is lost with it', async () => {
+  it('create one key in two attempts if the first response is lost, and say that its secret is lost', async () => {
     await openList();
     await button('Create API key').first().click();
     await field('Name').fill('Lost on the way');
@@ -379,7 +379,7 @@ inChromium('the pages of API keys', () => {
     page = await visit();
   });
 
-  it('rotate with a grace period, and show when the older secret falls idle', async () => {
+  it('rotate with a grace period, and show when the older secret is no longer used', async () => {
     const key = await newKey({ name: 'To be rotated' });
     await open(keyPage(key), 'To be rotated');
     await button('Rotate').click();
@@ -400,7 +400,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('tell of a key how it was used, what happened to it, and who would miss it', async () => {
+  it('show the usage and the events of a key, and whether it is in use before it is revoked', async () => {
     const key = await newKey({ name: 'In use', description: 'Checkout, eu-west' });
     const service = await newKey({ name: 'Our service', scopes: ['api-keys:verify'] });
     const { apiKeys } = dashboard.client({ apiKey: service.key });
@@ -438,7 +438,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('do not let one user overwrite what another has changed meanwhile', async () => {
+  it('do not let one user overwrite a change by another', async () => {
     const key = await newKey({ name: 'Shared' });
     const params = { id: key.id };
     await open(keyPage(key), 'Shared');
@@ -475,7 +475,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('show what somebody else revokes meanwhile', async () => {
+  it('show that another user has revoked the key', async () => {
     const grace = await dashboard.account();
     const key = await grace.client.apiKeys.create({ body: { name: 'Revoked elsewhere', scopes: ['triggers:read'] } });
     const watching = await dashboard.signedIn(grace);
@@ -492,7 +492,7 @@ inChromium('the pages of API keys', () => {
     await watching.context().close();
   });
 
-  it('put a switch back that the server does not take', async () => {
+  it('reset a switch if the server rejects the change', async () => {
     const key = await newKey({ name: 'Already gone' });
     await openList();
     await row('Already gone').getByText('Active').waitFor();
@@ -503,7 +503,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('hold a thousand keys: they scroll to the last, are searched, filtered and sorted, all in the address', async () => {
+  it('show a thousand keys: with scrolling, search, filters and order, which are in the address', async () => {
     const grace = await dashboard.account();
     const { id } = await grace.client.apiKeys.create({ body: { name: 'Needle', scopes: ['events:read'] } });
     await dashboard.sql.query(
@@ -555,7 +555,7 @@ inChromium('the pages of API keys', () => {
     await expectCleanEnd(other);
   });
 
-  it('say who may see keys and audit logs to those who may not', async () => {
+  it('tell users without the right which roles may see keys and audit logs', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Acme' } });
     const members: Record<string, Account> = {};
     for (const role of ['viewer', 'developer'] as const) {

@@ -76,7 +76,7 @@ inChromium('the audit log', () => {
     return dashboard.account(token);
   }
 
-  it('tells what happened in sentences, the newest first, with the names of today', async () => {
+  it('shows events as sentences, newest first, with current names', async () => {
     await open();
     await row('Ada Lovelace rotated the key Production server (EU)').waitFor();
     await until(async () => {
@@ -99,7 +99,7 @@ inChromium('the audit log', () => {
     expectNoComplaints(page);
   });
 
-  it('shows no row before it knows the names in it', async () => {
+  it('shows a row only when it knows the names in it', async () => {
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
     const people = `**/api/v1/organizations/${team}/members*`;
     await page.route(people, async (route) => {
@@ -117,7 +117,7 @@ inChromium('the audit log', () => {
     await page.unroute(people);
   });
 
-  it('is narrowed by filters that stand in the address, survive a reload, and leave with Back', async () => {
+  it('is narrowed by filters that are in the address, survive a reload, and end with Back', async () => {
     await open();
     await page.getByRole('button', { name: 'Filters' }).click();
     await page.getByRole('combobox', { name: 'Outcome of a verification' }).click();
@@ -149,7 +149,7 @@ inChromium('the audit log', () => {
     await row('created the organization').waitFor();
   });
 
-  it('offers every type of event, whole groups of them, and spans of time', async () => {
+  it('offers every type of event, groups of types, and periods', async () => {
     await open();
     await page.getByRole('combobox', { name: 'Types of events' }).click();
     await page.getByRole('option', { name: 'Organization: all' }).click();
@@ -166,7 +166,7 @@ inChromium('the audit log', () => {
     await row('created the organization').waitFor();
   });
 
-  it('shows one event in full at an address of its own: who, where from, before and after, and its very text', async () => {
+  it('shows one event in full at its own address: actor, source, changes and exact text', async () => {
     const { data } = await ada.client.audit.listEvents({ query: { organization_id: team, type: 'api_key.updated' } });
     const { leaf_index: index } = data[0]!;
     const text = await exactText(index);
@@ -229,7 +229,7 @@ inChromium('the audit log', () => {
     await until(async () => expect(await focused()).toContain('changed the name'));
   });
 
-  it('tells of a type that this version does not know by its name', async () => {
+  it('shows an event of an unknown type by the name of the type', async () => {
     await put(dashboard, team, [event(team, { type: 'robot.was_greeted', subject: 'Robby' })]);
     await allIngested(dashboard);
     await open('?type=robot.*');
@@ -238,7 +238,7 @@ inChromium('the audit log', () => {
     await drawer().getByText('"robot.was_greeted"').waitFor();
   });
 
-  it('shows new events by themselves while it is live, and holds them back while one reads further down', async () => {
+  it('shows new events automatically while it is live, and holds them back while the user has scrolled down', async () => {
     await open('?live=true&type=test.*');
     await page.getByText('New events appear automatically').waitFor();
     await happen(team, ['first']);
@@ -268,7 +268,7 @@ inChromium('the audit log', () => {
 
   const subjectOf = (sentence: string) => /\((.*)\)$/.exec(sentence)?.[1];
 
-  it('goes on after a restart of the server without a gap and without showing anything twice', async () => {
+  it('continues after a restart of the server without a gap or a repetition', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Restarted' } });
     const restarted = await dashboard.signedIn(ada, `/org/${id}/audit?live=true&type=test.*`);
     await restarted.getByText('New events appear automatically').waitFor();
@@ -291,7 +291,7 @@ inChromium('the audit log', () => {
     await restarted.close();
   });
 
-  it('is downloaded as the filters find it, straight to a file where the browser can, and no token is in an address', async () => {
+  it('is downloaded with the filters, directly to a file if the browser can, and without a token in an address', async () => {
     const addresses: string[] = [];
     page.on('request', (request) => addresses.push(request.url()));
     await open('?type=api_key.*&outcome=valid&path=/orders');
@@ -333,7 +333,7 @@ inChromium('the audit log', () => {
     return readFile(await (await download).path(), 'utf8');
   }
 
-  it('a download that is cancelled ends, and leaves nothing behind', async () => {
+  it('ends a cancelled download, and leaves nothing behind', async () => {
     await open('?type=api_key.*');
     await row('rotated').waitFor();
     await page.evaluate('delete window.showSaveFilePicker');
@@ -353,7 +353,7 @@ inChromium('the audit log', () => {
     await page.unroute('**/api/v1/audit/export*');
   });
 
-  it('is open to an auditor, and says to a viewer why it is not', async () => {
+  it('is open to an auditor, and tells a viewer why it is not', async () => {
     const auditor = await dashboard.signedIn(await member('auditor'), `/org/${team}/audit?type=api_key.*`);
     await row('Ada Lovelace rotated the key Production server (EU)', auditor).waitFor();
     const viewer = await dashboard.signedIn(await member('viewer'), `/org/${team}/audit`);
@@ -367,7 +367,7 @@ inChromium('the audit log', () => {
     await expectCleanEnd(viewer);
   });
 
-  it('of the deployment itself, and of any organization, is open to an operator', async () => {
+  it('of the deployment and of any organization is open to an operator', async () => {
     const olga = await dashboard.operator();
     const operator = await dashboard.signedIn(olga, `/org/${DEPLOYMENT_ID}/audit`);
     await row('Ada Lovelace became an operator of the deployment', operator).waitFor();
@@ -378,7 +378,7 @@ inChromium('the audit log', () => {
     await expectCleanEnd(operator);
   });
 
-  it('of 100,000 events scrolls, with a few dozen rows in the page at any time', async () => {
+  it('of 100,000 events scrolls, with at most a few dozen rows in the page', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Busy' } });
     await allIngested(dashboard);
     await fill(id, 100_000);

@@ -70,7 +70,7 @@ inChromium('the fetch of a real browser', () => {
 
   const bearer = (credential: string) => ({ headers: { authorization: `Bearer ${credential}` } });
 
-  it('with a public key reads the response on an allowed page, its headers too', async () => {
+  it('with a public key reads the response and its headers on an allowed page', async () => {
     const { public_key: publicKey } = await newKey();
     expect(await fetchFrom(SHOP, '/api/v1/whoami', bearer(publicKey))).toMatchObject({
       status: 200,
@@ -79,20 +79,20 @@ inChromium('the fetch of a real browser', () => {
     });
   });
 
-  it('on a page that no key allows is not even sent', async () => {
+  it('is not sent from a page that no key allows', async () => {
     const { public_key: publicKey, id } = await newKey();
     expect(await fetchFrom(ELSEWHERE, '/api/v1/whoami', bearer(publicKey))).toEqual({ error: 'TypeError' });
     const { data } = await ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.denied' } });
     expect(data).toEqual([]);
   });
 
-  it('on a page that another key allows is refused, and the page cannot read why', async () => {
+  it('from a page that only another key allows is rejected, and the page cannot read the reason', async () => {
     const { public_key: publicKey } = await newKey();
     await newKey({ allowed_domains: [ELSEWHERE] });
     expect(await fetchFrom(ELSEWHERE, '/api/v1/whoami', bearer(publicKey))).toEqual({ error: 'TypeError' });
   });
 
-  it('that is refused for another reason tells an allowed page why', async () => {
+  it('that is rejected for another reason shows the reason to an allowed page', async () => {
     const { public_key: publicKey, id } = await newKey();
     await ada.client.apiKeys.disable({ params: { id } });
     expect(await fetchFrom(SHOP, '/api/v1/whoami', bearer(publicKey))).toMatchObject({
@@ -101,7 +101,7 @@ inChromium('the fetch of a real browser', () => {
     });
   });
 
-  it('with the secret may change something, through a preflight for the method and the header', async () => {
+  it('with the secret can make changes after a preflight for the method and the header', async () => {
     const { key, public_key: publicKey, id } = await newKey();
     const changed = await fetchFrom(SHOP, `/api/v1/api-keys/${id}`, {
       method: 'PATCH',
@@ -111,7 +111,7 @@ inChromium('the fetch of a real browser', () => {
     expect(changed).toMatchObject({ status: 200, body: { name: 'From a page' } });
   });
 
-  it("with a public key reads the response of a vendor's API on an allowed page, and on any other why there is none", async () => {
+  it("with a public key reads the response of a vendor's API on an allowed page, and the reason of a rejection elsewhere", async () => {
     const { public_key: publicKey } = await ada.client.apiKeys.create({
       body: { name: 'Web shop', scopes: ['triggers:*'], allowed_domains: [SHOP] },
     });

@@ -101,7 +101,7 @@ inChromium('a key that has ended', () => {
       /^It was revoked on .+ because its project was deleted\.$/,
     ],
     [
-      'was revoked with the membership of who made it',
+      'was revoked because its creator was removed',
       async () => {
         const { token } = await ada.client.invitations.create({ params: { id: team }, body: { role: 'developer' } });
         const bob = await dashboard.account(token);
@@ -125,7 +125,7 @@ inChromium('a key that has ended', () => {
       await allIngested(dashboard);
     });
 
-    it('says on its page in one sentence why and when, and offers nothing but to delete it', async () => {
+    it('shows on its page why and when it ended, and offers only deletion', async () => {
       expect((await ada.client.apiKeys.get({ params: { id: key.id } })).status).toBe(status);
       await page.goto(`${list()}/${key.id}`);
       await page.getByRole('heading', { level: 1, name: key.name }).waitFor();
@@ -150,7 +150,7 @@ inChromium('a key that has ended', () => {
       await screenshots(key.name);
     });
 
-    it('has its status in the list, without a switch, and with nothing in its menu that would be refused', async () => {
+    it('has its status in the list, no switch, and only allowed actions in its menu', async () => {
       await page.goto(`${list()}?search=${key.id}`);
       const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: key.name, exact: true }) });
       await row.getByText(status, { exact: true }).waitFor();
@@ -164,7 +164,7 @@ inChromium('a key that has ended', () => {
     });
   });
 
-  it('is deleted from its page, whose question does not say that it still works', async () => {
+  it('is deleted from its page, and the dialog does not say that it still works', async () => {
     const key = await create();
     await expire(key.id, HOUR_MS);
     await page.goto(`${list()}/${key.id}`);
@@ -176,7 +176,7 @@ inChromium('a key that has ended', () => {
     expectNoComplaints(page);
   });
 
-  it('shows its end on a page that was open before, form and secret included, as soon as it comes', async () => {
+  it('shows its end at once on a page that was already open', async () => {
     const key = await create();
     await dashboard.sql.query(`UPDATE api_key SET expires_at = now() + interval '4 seconds' WHERE id = $1`, [
       toUuid(key.id),
@@ -191,7 +191,7 @@ inChromium('a key that has ended', () => {
     expectNoComplaints(page);
   });
 
-  it('a key that is alive still has its form, its secrets and its buttons', async () => {
+  it('an active key has its form, its secrets and its buttons', async () => {
     const key = await create();
     await page.goto(`${list()}/${key.id}`);
     await page.getByText('Current secret').waitFor();

@@ -41,7 +41,7 @@ inChromium('the search of the API keys', () => {
     await page.getByRole('link', { name: 'The one', exact: true }).waitFor();
   };
 
-  it('finds a key by whatever is pasted of it, and no secret gets into an address, a request or the history', async () => {
+  it('finds a key by any pasted part, and no secret gets into an address, a request or the history', async () => {
     const { id, public_key: publicKey, key: secret, prefix } = key;
     const [version] = (await ada.client.apiKeys.listSecrets({ params: { id } })).data;
     const pasted: [text: string, term: string][] = [
@@ -69,7 +69,7 @@ inChromium('the search of the API keys', () => {
     expect(addresses.filter((address) => address.includes(secret.slice(prefix.length, prefix.length + 7)))).toEqual([]);
   });
 
-  it('takes a secret out of an address that was opened with one', async () => {
+  it('removes a secret from an opened address', async () => {
     await page.goto(`/org/${ada.organizationId}/settings/api-keys?search=${key.key}`);
     await expectFound();
     await until(async () => expect(new URL(page.url()).searchParams.get('search')).toBe(key.prefix));

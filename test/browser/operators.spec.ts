@@ -24,7 +24,7 @@ inChromium('an operator in the dashboard', () => {
 
   afterAll(() => dashboard.stop());
 
-  it('finds an organization by its name or id, also by address', async () => {
+  it('finds an organization by its name or id, also with the search in the address', async () => {
     const id = await newOrganization('Northwind');
     await newOrganization('Globex');
     const page = await dashboard.signedIn(operator, '/operator/organizations');
@@ -45,7 +45,7 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('is told on their pages that a gateway is not named in TRUST_PROXY, and nobody else is', async () => {
+  it('sees on their pages that TRUST_PROXY does not name a gateway, and other users do not', async () => {
     const title = 'A proxy or gateway is not named in TRUST_PROXY';
     const before = await dashboard.signedIn(operator, '/operator/organizations');
     await before.getByRole('heading', { level: 1 }).waitFor();
@@ -63,7 +63,7 @@ inChromium('an operator in the dashboard', () => {
     expect(await other.getByText(title).count()).toBe(0);
   });
 
-  it('suspends with a reason, which the members read, and resumes', async () => {
+  it('suspends an organization with a reason, which the members see, and resumes it', async () => {
     const id = await newOrganization('Initech');
     const asOperator = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
     await asOperator.getByRole('button', { name: 'Suspend…' }).click();
@@ -94,7 +94,7 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(asOperator);
   });
 
-  it('limits what the keys of an organization reach, and members see it in words', async () => {
+  it('sets a scope ceiling, which the members see', async () => {
     const id = await newOrganization('Umbrella');
     const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
     await page.getByRole('button', { name: 'Change' }).click();
@@ -122,11 +122,11 @@ inChromium('an operator in the dashboard', () => {
     expect(ceiling).toEqual(['triggers:*', '*:read']);
     await expectCleanEnd(page);
     const asOwner = await dashboard.signedIn(ada, `/org/${id}/settings`);
-    await asOwner.getByText('Everything about triggers').waitFor();
+    await asOwner.getByText('All scopes of triggers').waitFor();
     await expectCleanEnd(asOwner);
   });
 
-  it('grants credits and takes the balance away', async () => {
+  it('grants credits and removes the balance', async () => {
     const id = await newOrganization('Hooli');
     const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
     await page.getByText('No balance: uses are not charged').waitFor();
@@ -155,7 +155,7 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('is told that what they read is recorded, and finds only what they may open', async () => {
+  it('is told that their reads are recorded, and sees only pages that they may open', async () => {
     const id = await newOrganization('Sirius');
     const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
     await page.getByText('is recorded in its audit log').waitFor();
@@ -189,7 +189,7 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('invites another operator, who is removed again; the last one stays', async () => {
+  it('invites another operator and removes them; the last operator cannot be removed', async () => {
     const page = await dashboard.signedIn(operator, '/operator/operators');
     await page.getByText('Last operator').waitFor();
     await expectAccessible(page);
@@ -224,7 +224,7 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('makes a link with which somebody sets another password', async () => {
+  it('creates a link with which a user sets a new password', async () => {
     const grace = await dashboard.account();
     const page = await dashboard.signedIn(operator, '/operator/operators');
     await page.getByRole('button', { name: 'Create a link' }).click();
@@ -244,7 +244,7 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('sees the service keys, how one is made, and revokes one by its name', async () => {
+  it('sees the service keys and how to create one, and revokes one by its name', async () => {
     const page = await dashboard.signedIn(operator, '/operator/service-keys');
     await page.getByText('No service keys yet').waitFor();
     await page.getByText('deployment:verify').waitFor();
@@ -265,7 +265,7 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('is nobody else: others read so, and find no such pages in the navigation', async () => {
+  it('is required for these pages: other users see that, and have no links to them', async () => {
     const page = await dashboard.signedIn(ada, '/operator/organizations');
     await page.getByRole('heading', { name: 'Only for operators' }).waitFor();
     expect(await page.getByRole('link', { name: /Operators|Service keys/ }).count()).toBe(0);

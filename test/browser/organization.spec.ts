@@ -22,7 +22,7 @@ inChromium('an organization in the dashboard', () => {
 
   afterAll(() => dashboard.stop());
 
-  it('is created from the switcher, and one is its owner', async () => {
+  it('is created from the switcher, and the creator is its owner', async () => {
     // The page opens directly: `/` redirects and moves the focus, which closes a switcher that is already open.
     const page = await dashboard.signedIn(ada, `/org/${ada.organizationId}/settings/api-keys`);
     await page.getByRole('combobox', { name: 'Organization' }).click();
@@ -43,7 +43,7 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('invites by a link that is shown once, and withdraws it', async () => {
+  it('invites with a link that is shown once, and withdraws it', async () => {
     const id = await newOrganization();
     const page = await dashboard.signedIn(ada, `/org/${id}/settings/members`);
     await page.getByText('None. An unused link').waitFor();
@@ -77,7 +77,7 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('changes roles within one’s own, and the last owner stays', async () => {
+  it('changes roles up to the user’s own, and keeps the last owner', async () => {
     const id = await newOrganization();
     const admin = await member(id, 'admin');
     const developer = await member(id, 'developer');
@@ -107,7 +107,7 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(asAdmin);
   });
 
-  it('removes a member together with their keys if that is chosen', async () => {
+  it('removes a member, and also their keys if that is chosen', async () => {
     const id = await newOrganization();
     const [leaving, staying] = [await member(id, 'developer'), await member(id, 'developer')];
     const keys = await Promise.all(
@@ -135,7 +135,7 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('shows a viewer what there is, and nothing that they may not do', async () => {
+  it('shows a viewer the data, and no action that they may not do', async () => {
     const id = await newOrganization();
     await ada.client.projects.create({ body: { name: 'Checkout', organization_id: id } });
     const page = await dashboard.signedIn(await member(id, 'viewer'), `/org/${id}/settings/members`);
@@ -151,7 +151,7 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('tells a member who was removed meanwhile, and a stranger, and leads on', async () => {
+  it('tells a removed member and a non-member that they have no access, and offers other organizations', async () => {
     const id = await newOrganization();
     const grace = await member(id, 'admin');
     const page = await dashboard.signedIn(grace, `/org/${id}/projects`);
@@ -170,7 +170,7 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('is left by whoever wants to', async () => {
+  it('can be left by a member', async () => {
     const id = await newOrganization();
     const grace = await member(id, 'viewer');
     const page = await dashboard.signedIn(grace, `/org/${id}/settings/members`);
@@ -181,7 +181,7 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('that came with the account has one member, and offers one for a team', async () => {
+  it('that is personal has one member, and offers to create one for a team', async () => {
     const page = await dashboard.signedIn(ada, `/org/${ada.organizationId}/settings/members`);
     await page.getByText('A personal organization has one member').waitFor();
     await expectAccessible(page);
@@ -191,7 +191,7 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('is renamed, and two who do so at once do not overwrite each other unseen', async () => {
+  it('is renamed, and two users at once do not overwrite each other unnoticed', async () => {
     const id = await newOrganization('Before');
     const page = await dashboard.signedIn(ada, `/org/${id}/settings`);
     const name = page.getByRole('textbox', { name: 'Name' });

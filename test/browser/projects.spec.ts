@@ -14,7 +14,7 @@ inChromium('projects in the dashboard', () => {
 
   afterAll(() => dashboard.stop());
 
-  it('are created, and searched by the address', async () => {
+  it('are created, and searched with the search in the address', async () => {
     const id = await newOrganization();
     const page = await dashboard.signedIn(ada, `/org/${id}/projects`);
     await page.getByText('No projects yet').waitFor();
@@ -44,7 +44,7 @@ inChromium('projects in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('are edited by two at once without one overwriting the other unseen', async () => {
+  it('are edited by two users at once without one overwriting the other unnoticed', async () => {
     const id = await newOrganization();
     const checkout = await ada.client.projects.create({ body: { name: 'Checkout', organization_id: id } });
     const page = await dashboard.signedIn(ada, `/org/${id}/projects`);
@@ -63,7 +63,7 @@ inChromium('projects in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('are deleted with their keys, once that is said', async () => {
+  it('are deleted with their keys after a confirmation', async () => {
     const id = await newOrganization();
     const tills = await ada.client.projects.create({ body: { name: 'Tills', organization_id: id } });
     const page = await dashboard.signedIn(ada, `/org/${id}/projects`);

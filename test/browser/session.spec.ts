@@ -40,7 +40,7 @@ inChromium('the session in a browser', () => {
   };
   const keysOf = (organizationId: string) => `/org/${organizationId}/settings/api-keys`;
 
-  it('begins with a registration, and leads to the keys of the own organization', async () => {
+  it('begins with a registration, and leads to the keys of the personal organization', async () => {
     const page = await dashboard.visit('/');
     await heading(page, 'Sign in');
     await page.getByRole('link', { name: 'Create one' }).click();
@@ -52,7 +52,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('says beside the field what is wrong with a password', async () => {
+  it('shows a password error at the field', async () => {
     const page = await dashboard.visit('/register');
     await register(page, { ...newPerson(), password: 'password1234' });
     const reason = page.getByText(/is too easy to guess/);
@@ -62,7 +62,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('is refused with a wrong password, and begins with the right one where one wanted to go', async () => {
+  it('is rejected with a wrong password, and begins on the requested page with the right one', async () => {
     const page = await dashboard.visit('/account?from=a-link');
     await signIn(page, { email: ada.email, password: 'not the right one' });
     await page.getByRole('alert').getByText('Email or password is wrong').first().waitFor();
@@ -72,14 +72,14 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('does not lead to the pages of others after signing in', async () => {
+  it('does not lead to other sites after signing in', async () => {
     const page = await dashboard.visit('/sign-in?next=//example.com/');
     await signIn(page, ada);
     await heading(page, 'API keys');
     await expectCleanEnd(page);
   });
 
-  it('outlives a reload, and ends for every tab at once', async () => {
+  it('survives a reload, and ends in every tab at once', async () => {
     const page = await dashboard.signedIn(ada, '/account');
     const other = await page.context().newPage();
     await other.goto(keysOf(ada.organizationId));
@@ -101,7 +101,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('goes on while two tabs refresh at once', async () => {
+  it('continues while two tabs refresh at once', async () => {
     const page = await dashboard.signedIn(ada, '/account');
     const other = await page.context().newPage();
     for (let round = 0; round < 3; round++) {
@@ -113,7 +113,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('outlives a restart of the server', async () => {
+  it('survives a restart of the server', async () => {
     const page = await dashboard.signedIn(ada, '/account');
     await heading(page, 'Account');
     await dashboard.restartApi();
@@ -124,7 +124,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('refreshes an access token that has run out, and nobody notices', async () => {
+  it('refreshes an expired access token unnoticed', async () => {
     const page = await dashboard.signedIn(ada, '/account');
     await heading(page, 'Account');
     dashboard.advance(11 * 60_000);
@@ -143,7 +143,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('that was ended elsewhere leads to sign-in, with a plain sentence', async () => {
+  it('that was ended elsewhere leads to sign-in with a message', async () => {
     const bob = await dashboard.account();
     const page = await dashboard.signedIn(bob, '/account');
     await heading(page, 'Account');
@@ -175,7 +175,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(other);
   });
 
-  it('changes the password, and says when the present one is wrong', async () => {
+  it('changes the password, and shows an error if the current one is wrong', async () => {
     const bob = await dashboard.account();
     const password = newPassword();
     const page = await dashboard.signedIn(bob, '/account');
@@ -192,7 +192,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('begins with the link of an invitation, for whoever has no account yet', async () => {
+  it('begins with an invitation link for a user without an account', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Lighthouse' } });
     const { url, token } = await ada.client.invitations.create({ params: { id }, body: { role: 'developer' } });
     const page = await dashboard.visit(url);
@@ -204,7 +204,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('begins with the link of an invitation, for whoever has one', async () => {
+  it('begins with an invitation link for a user with an account', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Lighthouse' } });
     const bob = await dashboard.account();
     const invite = () => ada.client.invitations.create({ params: { id }, body: { role: 'viewer', email: bob.email } });
@@ -215,7 +215,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('begins with the set-up link, which makes the first operator', async () => {
+  it('begins with the set-up link for the first operator', async () => {
     const { url } = await newOperatorLink(dashboard.database.apiUrl, dashboard.url, null);
     const page = await dashboard.visit(url);
     await heading(page, 'Become an operator');
@@ -226,7 +226,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('refuses a link that was used, in the words of the API', async () => {
+  it('rejects a used link with the message of the API', async () => {
     const page = await dashboard.visit('/invitation#invite_of-nobody');
     await page.getByRole('alert').waitFor();
     await expectCleanEnd(page);
@@ -249,7 +249,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('leaves nothing secret where a script or the next user could find it', async () => {
+  it('leaves no secret where a script or the next user could find it', async () => {
     const page = await dashboard.signedIn(ada, '/account');
     await heading(page, 'Account');
     const [cookie] = await page.context().cookies(`${dashboard.url}/api/v1/auth/refresh`);
@@ -263,7 +263,7 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
-  it('stays while the server cannot be reached, and says so', async () => {
+  it('continues while the server cannot be reached, and shows that', async () => {
     const page = await dashboard.signedIn(ada, '/account');
     await heading(page, 'Account');
     await page.context().setOffline(true);
@@ -278,7 +278,7 @@ inChromium('the session in a browser', () => {
     await heading(page, 'API keys');
   });
 
-  describe('is had by everybody', () => {
+  describe('is accessible', () => {
     it.each(['/sign-in', '/register', '/invitation', '/password-reset', '/nowhere'])('at %s', async (path) => {
       const page = await dashboard.visit(path);
       await page.getByRole('heading', { level: 1 }).waitFor();
@@ -303,7 +303,7 @@ inChromium('the session in a browser', () => {
       await expectCleanEnd(page);
     });
 
-    it('by keyboard alone: the way past the menu, shortcuts, and the heading after a change of the page', async () => {
+    it('by keyboard only: a link past the menu, shortcuts, and focus on the heading after a change of the page', async () => {
       const page = await dashboard.signedIn(ada, '/account');
       await page.reload();
       await heading(page, 'Account');

@@ -78,7 +78,7 @@ inChromium('usage and credits', () => {
     );
   }
 
-  it('are told at a glance: totals against the period before, top endpoints and keys, rejections in plain words', async () => {
+  it('are summarized: totals and the previous period, top endpoints and keys, and denials by reason', async () => {
     await open();
     await total('Denials').getByText('1', { exact: true }).waitFor();
     await until(async () =>
@@ -100,7 +100,7 @@ inChromium('usage and credits', () => {
     expectNoComplaints(page);
   });
 
-  it('are grouped, counted by the hour and shown as a table, and the address says how', async () => {
+  it('are grouped, counted by the hour and shown as a table, with the choice in the address', async () => {
     await open();
     await page.getByRole('radiogroup', { name: 'Grouped by' }).getByText('Endpoint').click();
     await page.getByRole('figure', { name: /GET \/orders\/:id 4/ }).waitFor();
@@ -129,7 +129,7 @@ inChromium('usage and credits', () => {
     expectNoComplaints(page);
   });
 
-  it('are narrowed to a project and to a time of one’s own', async () => {
+  it('are narrowed to a project and a custom period', async () => {
     await open();
     await page.getByRole('combobox', { name: 'Project' }).click();
     await page.getByRole('option', { name: 'Shop' }).click();
@@ -149,7 +149,7 @@ inChromium('usage and credits', () => {
     expectNoComplaints(page);
   });
 
-  it('tell calls of Keyledger’s own API apart from the requests to one’s own', async () => {
+  it('separate requests to Keyledger’s own API from requests to the vendor’s API', async () => {
     await dashboard.client({ apiKey: gatewayKey }).auth.whoami();
     await allIngested(dashboard);
     await open();
@@ -167,7 +167,7 @@ inChromium('usage and credits', () => {
     expectNoComplaints(page);
   });
 
-  it('say how to get the first use where there was none', async () => {
+  it('show how to send the first request if there was none', async () => {
     await page.goto(`/org/${ada.organizationId}/usage`);
     await page.getByText(`curl -i -H "X-API-Key: $KEY" ${dashboard.url}/authz`).waitFor();
     await page.getByText(/^Not metered/).waitFor();
@@ -176,7 +176,7 @@ inChromium('usage and credits', () => {
     expectNoComplaints(page);
   });
 
-  it('show the balance, warn when it is low, and list all that was added, page by page', async () => {
+  it('show the balance, warn if it is low, and list the grants page by page', async () => {
     const olga = await dashboard.operator();
     for (let n = 1; n <= 12; n++)
       await olga.client.credits.grant({
@@ -206,7 +206,7 @@ inChromium('usage and credits', () => {
     await expectCleanEnd(viewer);
   });
 
-  it('stay on the page while the server is away, and go on when it is back', async () => {
+  it('stay on the page while the server is unavailable, and continue when it is back', async () => {
     await open();
     await total('Uses').getByText('5', { exact: true }).waitFor();
     await dashboard.restartApi();

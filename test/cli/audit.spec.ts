@@ -41,7 +41,7 @@ const jsonLines = (text: string) =>
     .map((line) => JSON.parse(line) as { leaf_index: number; event: { type: string; subject: string } });
 
 describe('keyledger audit list', () => {
-  it('is a table, or with --json the response of the API', async () => {
+  it('prints a table, or with --json the response of the API', async () => {
     const { stdout } = await shell.run(['audit', 'list', '--key', key.id, '--oldest-first']);
     const lines = stdout.trimEnd().split('\n');
     expect(lines[0]).toMatch(/^TIME {17}TYPE +SUBJECT +WHAT +ACTOR +IP +INDEX$/);
@@ -85,7 +85,7 @@ describe('keyledger audit export', () => {
     expect(csv.stdout.trimEnd().split('\r\n')).toHaveLength(2);
   });
 
-  it('writes a file of which only the owner can read, whole or not at all', async () => {
+  it('writes a file that only the owner can read, and that is either complete or not there', async () => {
     const file = join(shell.home, 'events.jsonl');
     const { code, stdout, stderr } = await shell.run(['audit', 'export', '--output', file]);
     expect({ code, stdout, stderr }).toMatchObject({
@@ -106,7 +106,7 @@ describe('keyledger audit export', () => {
     expect((await stat('/dev/null')).isCharacterDevice()).toBe(true);
   });
 
-  it('follows no symbolic link, neither under the name of the file nor beside it', async () => {
+  it('follows no symbolic link at the name of the file or beside it', async () => {
     const target = join(shell.home, 'target');
     await writeFile(target, 'precious');
     for (const [name, to] of [
@@ -121,7 +121,7 @@ describe('keyledger audit export', () => {
     expect(await readdir(shell.home)).not.toContain('missing');
   });
 
-  it('leaves no file where it broke off, and says so', async () => {
+  it('leaves no file after a failed export, and says so', async () => {
     const line = Line.to(deployment.url);
     const { key } = await ada.client.apiKeys.create({ body: { name: 'Reader', scopes: ['audit:read'] } });
     const env = { KEYLEDGER_URL: await line.open(), KEYLEDGER_API_KEY: key };
@@ -159,7 +159,7 @@ describe('keyledger audit tail', () => {
     return { child, seen, shows };
   }
 
-  it('shows what happened since, then what happens, and ends with Ctrl-C', async () => {
+  it('shows events since the given one, then new events, and ends with Ctrl-C', async () => {
     const { seen, shows } = tail(['--key', key.id, '--after', '0']);
     await shows(/api_key\.enabled/);
     expect(seen.text).toMatch(
@@ -173,14 +173,14 @@ describe('keyledger audit tail', () => {
     expect(await ended).toMatchObject({ code: 0, stderr: '' });
   });
 
-  it('with --json prints what the server sends, a line for each event', async () => {
+  it('with --json prints the text of the server, one line for each event', async () => {
     const { seen, shows } = tail(['--json', '--type', 'api_key.created', '--after', '0']);
     await shows(/\n/);
     const { data } = await ada.client.audit.listEvents({ query: { type: 'api_key.created', order: 'asc' } });
     expect(jsonLines(seen.text)[0]).toEqual(data[0]);
   });
 
-  it('goes on where it was when the connection was lost: none is missed, none comes twice', async () => {
+  it('continues after a lost connection: no event is missing or repeated', async () => {
     const { key: apiKey } = await ada.client.apiKeys.create({ body: { name: 'Follower', scopes: ['audit:read'] } });
     const line = Line.to(deployment.url);
     const env = { KEYLEDGER_URL: await line.open(), KEYLEDGER_API_KEY: apiKey };
@@ -198,7 +198,7 @@ describe('keyledger audit tail', () => {
     line.close();
   });
 
-  it('ends when its credential has ended', async () => {
+  it('ends when its credential ends', async () => {
     const reader = await ada.client.apiKeys.create({ body: { name: 'Ended', scopes: ['audit:read'] } });
     const line = Line.to(deployment.url);
     const { shows } = tail(['--after', '0'], { KEYLEDGER_URL: await line.open(), KEYLEDGER_API_KEY: reader.key });
@@ -210,14 +210,14 @@ describe('keyledger audit tail', () => {
     expect({ code, stderr }).toMatchObject({ code: 77, stderr: expect.stringContaining('(revoked, request req_') });
   });
 
-  it('does not wait for a server that was never there', async () => {
+  it('does not wait for a server that never responded', async () => {
     tail([], { KEYLEDGER_URL: 'http://127.0.0.1:9', KEYLEDGER_API_KEY: 'sk_test_x' });
     expect((await ended!).code).toBe(69);
   });
 });
 
 describe('keyledger usage', () => {
-  it('is a table with the sum, or with --json the response of the API', async () => {
+  it('prints a table with totals, or with --json the response of the API', async () => {
     // The key has called only Keyledger's own API, so its uses are on the management surface.
     const query = { surface: 'management' as const };
     const counted = () => ada.client.usage.ofApiKey({ params: { id: key.id }, query });
@@ -233,7 +233,7 @@ describe('keyledger usage', () => {
     expect(document).toEqual(await counted());
   });
 
-  it("is that of the caller's own organization unless one is named", async () => {
+  it("shows the caller's own organization by default", async () => {
     const organization = { params: { id: ada.organizationId }, query: { group_by: 'api_key' as const } };
     const own = JSON.parse((await shell.run(['usage', '--group-by', 'api_key', '--json'])).stdout) as {
       totals: object;
@@ -247,7 +247,7 @@ describe('keyledger usage', () => {
     expect(named).toMatchObject({ code: 0, stdout: '', stderr: 'No usage.\n' });
   });
 
-  it('refuses what does not go together', async () => {
+  it('rejects options that cannot be combined', async () => {
     const both = await shell.run(['usage', '--key', key.id, '--organization', ada.organizationId]);
     expect(both).toMatchObject({ code: 64, stderr: expect.stringContaining('cannot be used with') });
     expect((await shell.run(['usage', '--key', key.id, '--group-by', 'api_key'])).code).toBe(64);

@@ -31,7 +31,7 @@ const jsonOf = async (args: string[]) => {
 };
 
 describe('keyledger keys create', () => {
-  it('in a pipe prints the bare key, and the rest beside it', async () => {
+  it('in a pipe prints only the key on standard output', async () => {
     const limits = [
       '--environment',
       'live',
@@ -72,7 +72,7 @@ describe('keyledger keys create', () => {
     expect(read).toMatchObject({ project_id: project.id, name: 'As JSON', expires_at: null });
   });
 
-  it('tells what is wrong by the place, with the code and the request', async () => {
+  it('reports an error with its place, its code and the request id', async () => {
     const { code, stdout, stderr } = await shell.run(['keys', 'create', 'Key', '--scope', 'nothing:here']);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^body\.scopes\[0\] .*nothing:here.*\. \(invalid_request, request req_\w+\)\n$/);
@@ -88,7 +88,7 @@ describe('keyledger keys create', () => {
     expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringMatching(sentence) });
   });
 
-  it('says how to get another key when it could not write out the one it made', async () => {
+  it('says how to get a new secret if it cannot write the created key', async () => {
     const child = shell.start(['keys', 'create', 'Lost', '--scope', 'triggers:read']);
     // Nothing reads the output, as in `… | true`.
     child.stdout!.destroy();
@@ -104,7 +104,7 @@ describe('keyledger keys create', () => {
 describe('keyledger keys update', () => {
   const texts = ['--description', 'For CI', '--external-id', 'cus_1', '--owner-note', 'Ask Ada'];
 
-  it('sets and removes the texts that create sets, and leaves the others alone', async () => {
+  it('sets and removes the texts of a key, and leaves other fields unchanged', async () => {
     const made = ['keys', 'create', 'With texts', '--scope', 'triggers:read', ...texts];
     const { id } = (await jsonOf(made)) as { id: string };
     const read = () => ada.client.apiKeys.get({ params: { id } });
@@ -121,7 +121,7 @@ describe('keyledger keys update', () => {
     });
   });
 
-  it('with nothing to change is wrong usage', async () => {
+  it('without a change is wrong usage', async () => {
     const { id } = await newKey('Unchanged');
     const { code, stderr } = await shell.run(['keys', 'update', id]);
     expect([code, stderr]).toEqual([64, 'No change was given: see --help.\n']);
@@ -129,13 +129,13 @@ describe('keyledger keys update', () => {
 });
 
 describe('keyledger keys rotate', () => {
-  it('prints the new secret, and the old one is dead', async () => {
+  it('prints the new secret, and the old secret stops working', async () => {
     const { id, key } = await newKey('Rotated');
     const { stdout } = await shell.run(['keys', 'rotate', id]);
     expect([await use(key), await use(stdout.trim())]).toEqual(['revoked', 'done']);
   });
 
-  it('lets the old one live on for a while', async () => {
+  it('keeps the old secret working for a grace period', async () => {
     const { id, key } = await newKey('Rotated');
     const { stdout } = await shell.run(['keys', 'rotate', id, '--grace', '60']);
     expect([await use(key), await use(stdout.trim())]).toEqual(['done', 'done']);
@@ -143,7 +143,7 @@ describe('keyledger keys rotate', () => {
 });
 
 describe('keyledger keys disable, enable and revoke', () => {
-  it('do so, and say what the key then is', async () => {
+  it('work, and print the new status of the key', async () => {
     const { id, key } = await newKey('Switched');
     expect((await shell.run(['keys', 'disable', id])).stdout).toBe(`${id} (Switched) is disabled.\n`);
     expect(await use(key)).toBe('disabled');
@@ -159,7 +159,7 @@ describe('keyledger keys disable, enable and revoke', () => {
     );
   });
 
-  it('nothing is revoked in a pipe without --yes', async () => {
+  it('revoke nothing in a pipe without --yes', async () => {
     const { id, key } = await newKey('Kept');
     const { code, stderr } = await shell.run(['keys', 'revoke', id], { input: 'y\n' });
     expect(code).toBe(64);
@@ -167,7 +167,7 @@ describe('keyledger keys disable, enable and revoke', () => {
     expect(await use(key)).toBe('done');
   });
 
-  it('a key in the place of its id is refused, not sent and not repeated', async () => {
+  it('reject a key given as an id, without sending or repeating it', async () => {
     const { key } = await newKey('Pasted');
     for (const command of ['rotate', 'disable', 'enable', 'revoke']) {
       const { code, stderr } = await shell.run(['keys', command, key]);
@@ -180,7 +180,7 @@ describe('keyledger keys disable, enable and revoke', () => {
     expect((await shell.run(['audit', 'list', '--key', key])).code).toBe(64);
   });
 
-  it("another organization's key is not there", async () => {
+  it("report another organization's key as not found", async () => {
     const bob = await deployment.account();
     const { id } = await bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } });
     const { code, stderr } = await shell.run(['keys', 'disable', id]);
@@ -208,7 +208,7 @@ describe('keyledger keys list', () => {
 
   afterAll(() => home.close());
 
-  it('in a pipe is plain and aligned, and lets nobody else write to the terminal', async () => {
+  it('in a pipe is plain and aligned, and without control characters of others', async () => {
     const { stdout } = await home.run(['keys', 'list']);
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(5);
@@ -220,7 +220,7 @@ describe('keyledger keys list', () => {
     expect(stdout).not.toMatch(/[^\P{Cc}\n]/u);
   });
 
-  it("with --json is the API's response, by all that it can be asked for", async () => {
+  it("with --json is the API's response, with every filter", async () => {
     const list = async (...args: string[]) => JSON.parse((await home.run(['keys', 'list', '--json', ...args])).stdout);
     const query = { limit: 2, sort: 'name', environment: 'live', status: 'active', search: 'e' } as const;
     const args = ['--limit', '1', '--sort', 'name', '--environment', 'live', '--status', 'active', '--search', 'e'];
@@ -233,7 +233,7 @@ describe('keyledger keys list', () => {
     expect((await list('--project', 'proj_01h455vb4pex5vsknk084sn02q')).total).toBe(0);
   });
 
-  it('finds a key by whatever there is of it, and sends no more of a secret than lists show', async () => {
+  it('finds a key by any part of it, and sends no more of a secret than lists show', async () => {
     const { id, key, public_key: publicKey, prefix } = await newKey('Somewhere');
     const sent: string[] = [];
     const recorder = createServer((request, response) => {
@@ -262,7 +262,7 @@ describe('keyledger keys list', () => {
     }
   });
 
-  it('shows a key that has ended as the API does, and refuses in one sentence to change it', async () => {
+  it('shows a key in a final state like the API, and rejects changes in one sentence', async () => {
     const body = { name: 'Ended', scopes: ['triggers:read'], expires_in_days: 1 };
     const { id } = await ada.client.apiKeys.create({ body });
     await ada.client.apiKeys.revoke({ params: { id } });
@@ -277,7 +277,7 @@ describe('keyledger keys list', () => {
     }
   });
 
-  it('tells what is missing, and shows every page with --all', async () => {
+  it('says how many keys are missing, and shows all pages with --all', async () => {
     const part = await home.run(['keys', 'list', '--limit', '3']);
     expect(part.stderr).toBe('3 of 4 API keys; --all shows all.\n');
     const { id } = await bob.client.apiKeys.create({ body: { name: 'many', scopes: ['triggers:read'] } });
@@ -295,20 +295,20 @@ describe('keyledger keys list', () => {
     expect((await home.run(['keys', 'list', '--all', '--limit', '3'])).code).toBe(64);
   });
 
-  it('of nothing says so beside the output', async () => {
+  it('says on standard error if there are no keys', async () => {
     const { code, stdout, stderr } = await home.run(['keys', 'list', '--status', 'revoked']);
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: 'No API keys.\n' });
   });
 
-  it('ends quietly when nobody reads any more', async () => {
+  it('ends quietly when the reader closes the pipe', async () => {
     const child = home.start(['keys', 'list']);
     child.stdout!.destroy();
     expect(await outcomeOf(child)).toEqual({ code: 0, stdout: '', stderr: '' });
   });
 });
 
-describe('what there is', () => {
-  it('is listed: scopes, organizations, projects', async () => {
+describe('the catalogue commands', () => {
+  it('list scopes, organizations and projects', async () => {
     expect(await jsonOf(['scopes'])).toEqual(await ada.client.apiKeys.listScopes());
     expect((await shell.run(['scopes'])).stdout).toMatch(
       /^api-keys:manage +management +Create, rotate and revoke API keys$/m,
@@ -327,7 +327,7 @@ describe('what there is', () => {
     );
   });
 
-  it('is also told to a key, as far as it may ask', async () => {
+  it('also work with a key, within its rights', async () => {
     const { key } = await newKey('Narrow');
     const env = { KEYLEDGER_URL: deployment.url, KEYLEDGER_API_KEY: key };
     expect((await shell.run(['scopes'], { env })).code).toBe(0);
@@ -353,16 +353,13 @@ describe('every command', () => {
     [],
   ];
 
-  it.each(commands.map((command) => [command.join(' '), command] as const))(
-    'explains itself: %s',
-    async (_, command) => {
-      const { code, stdout, stderr } = await shell.run([...command, '--help']);
-      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-      expect(stdout.toLowerCase()).toContain(`usage: keyledger ${command.join(' ')}`.trim());
-    },
-  );
+  it.each(commands.map((command) => [command.join(' '), command] as const))('has help: %s', async (_, command) => {
+    const { code, stdout, stderr } = await shell.run([...command, '--help']);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.toLowerCase()).toContain(`usage: keyledger ${command.join(' ')}`.trim());
+  });
 
-  it('is suggested when it is misspelt', async () => {
+  it('is suggested if it is misspelt', async () => {
     const { code, stderr } = await shell.run(['keys', 'revok']);
     expect({ code, stderr }).toEqual({
       code: 64,

@@ -30,7 +30,7 @@ const keep = (credentials: object) => writeFile(shell.credentials, JSON.stringif
 const endAccessToken = async () => keep({ ...(await kept()), access_token_ends_at: new Date().toISOString() });
 
 describe('keyledger login', () => {
-  it('reads the password from standard input, and keeps the session to its owner', async () => {
+  it('reads the password from standard input, and stores the session for its owner only', async () => {
     const { code, stdout, stderr } = await shell.run(['login', '--url', `${deployment.url}/`, '--email', ada.email], {
       input: `${ada.password}\nand a line that is nothing to us\n`,
     });
@@ -46,7 +46,7 @@ describe('keyledger login', () => {
     expect(who.stdout).toMatch(new RegExp(`^User {6}${ada.userId}\nEmail {5}${ada.email}\n`));
   });
 
-  it('with an API key keeps the key, which is tried before', async () => {
+  it('with an API key verifies the key and then stores it', async () => {
     const { key, id } = await ada.client.apiKeys.create({ body: { name: 'For a shell', scopes: ['triggers:read'] } });
     const login = ['login', '--api-key', '--url', deployment.url];
     const wrong = await shell.run(login, { input: `${key.slice(0, -1)}\n` });
@@ -93,7 +93,7 @@ describe('keyledger login', () => {
     expect(option.stderr + variable.stderr).not.toContain('hidden');
   });
 
-  it('takes no secret as an argument, and does not repeat one that was given so', async () => {
+  it('rejects a secret as an argument, and does not repeat it', async () => {
     for (const args of [['--password=hunter2'], ['--api-key=sk_test_hunter2'], ['--api-key', 'hunter2'], ['hunter2']]) {
       const { code, stdout, stderr } = await shell.run(['login', ...args]);
       expect(code).toBe(64);
@@ -102,7 +102,7 @@ describe('keyledger login', () => {
     }
   });
 
-  it('warns where the password can be read on the way', async () => {
+  it('warns if the connection is not encrypted', async () => {
     const login = ['login', '--email', 'a@example.com', '--url'];
     const { stderr } = await shell.run([...login, 'http://keys.invalid'], { input: 'x\n' });
     expect(stderr).toMatch(/^Warning: whatever is sent to http:\/\/keys\.invalid can be read on the way/);
@@ -110,10 +110,10 @@ describe('keyledger login', () => {
   });
 });
 
-describe('a sign-in', () => {
+describe('a stored credential', () => {
   beforeEach(() => shell.signIn(deployment.url, ada));
 
-  it('is refreshed when its access token has ended, and when the server says so', async () => {
+  it('is refreshed when its access token expires, and when the server rejects it', async () => {
     const first = await kept();
     await endAccessToken();
     expect((await shell.run(['whoami'])).code).toBe(0);
@@ -126,7 +126,7 @@ describe('a sign-in', () => {
     expect((await kept())['refresh_token']).not.toBe(second['refresh_token']);
   });
 
-  it('survives many commands at once, which refresh it once', async () => {
+  it('is refreshed once by many commands at once', async () => {
     const before = (await kept())['refresh_token'];
     await endAccessToken();
     const outcomes = await Promise.all(Array.from({ length: 6 }, () => shell.runProcess(['whoami'])));
@@ -140,7 +140,7 @@ describe('a sign-in', () => {
     expect(await readdir(dirname(shell.credentials))).toEqual(['credentials.json']);
   });
 
-  it('that the server has ended says how to begin another', async () => {
+  it('that the server has ended leads to advice to sign in again', async () => {
     const { data } = await ada.client.auth.listSessions();
     for (const { id, current } of data) if (!current) await ada.client.auth.endSession({ params: { id } });
     const { code, stderr } = await shell.run(['whoami']);
@@ -149,7 +149,7 @@ describe('a sign-in', () => {
     expect((await shell.run(['logout'])).code).toBe(0);
   });
 
-  it('ends with `keyledger logout`, here and at the server', async () => {
+  it('ends with `keyledger logout`, locally and on the server', async () => {
     const { refresh_token } = await kept();
     const { code, stderr } = await shell.run(['logout']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: `Signed out: ${shell.credentials} is removed.\n` });
@@ -162,7 +162,7 @@ describe('a sign-in', () => {
     });
   });
 
-  it.each([0o644, 0o640, 0o604])('in a file of mode %o is refused, with the way out', async (mode) => {
+  it.each([0o644, 0o640, 0o604])('in a file of mode %o is rejected with advice', async (mode) => {
     await chmod(shell.credentials, mode);
     const { code, stderr } = await shell.run(['whoami']);
     expect(code).toBe(78);
@@ -172,7 +172,7 @@ describe('a sign-in', () => {
     expect((await shell.run(['whoami'])).code).toBe(0);
   });
 
-  it('in a file that is damaged is refused, without showing it', async () => {
+  it('in a damaged file is rejected without showing it', async () => {
     const { refresh_token } = await kept();
     await writeFile(shell.credentials, `{"refresh_token":"${refresh_token}"`);
     const { code, stderr } = await shell.run(['whoami']);
@@ -182,14 +182,14 @@ describe('a sign-in', () => {
     });
   });
 
-  it('is not shown to another server', async () => {
+  it('is not sent to another server', async () => {
     const other = 'http://127.0.0.1:9';
     const { code, stderr } = await shell.run(['whoami'], { env: { KEYLEDGER_URL: other } });
     expect(code).toBe(77);
     expect(stderr).toContain(`You are signed in at ${deployment.url}, but KEYLEDGER_URL is ${other}`);
   });
 
-  it('comes after KEYLEDGER_API_KEY, which goes to the same server unless KEYLEDGER_URL names one', async () => {
+  it('has less precedence than KEYLEDGER_API_KEY, which is sent to the same server unless KEYLEDGER_URL is set', async () => {
     const { key, id } = await ada.client.apiKeys.create({ body: { name: 'CI', scopes: ['triggers:read'] } });
     const env = { KEYLEDGER_API_KEY: key };
     expect((await shell.run(['whoami'], { env })).stdout).toContain(`API key       ${id}\n`);
@@ -219,7 +219,7 @@ describe('a server', () => {
     };
   };
 
-  it('that does not respond is told by its address', async () => {
+  it('that does not respond is reported with its address', async () => {
     const env = await response(200, {}, '');
     server!.close();
     const { code, stderr } = await shell.run(['whoami'], { env });
@@ -229,7 +229,7 @@ describe('a server', () => {
     );
   });
 
-  it('that is no Keyledger is told', async () => {
+  it('that is not Keyledger is reported', async () => {
     const { code, stderr } = await shell.run(['whoami'], { env: await response(200, {}, '<html>') });
     expect({ code, stderr }).toMatchObject({
       code: 69,
@@ -237,7 +237,7 @@ describe('a server', () => {
     });
   });
 
-  it('that sends us on does not take the credentials along', async () => {
+  it('that redirects does not get the credentials at the new address', async () => {
     const env = await response(302, { location: 'http://elsewhere.invalid/' }, '');
     const { code, stderr } = await shell.run(['whoami'], { env });
     expect({ code, stderr }).toMatchObject({
@@ -246,7 +246,7 @@ describe('a server', () => {
     });
   });
 
-  it('that is away does not keep anybody signed in here', async () => {
+  it('that is unavailable does not prevent a local sign-out', async () => {
     await mkdir(dirname(shell.credentials));
     const session = { refresh_token: 'rt', access_token: 'at', access_token_ends_at: new Date(0).toISOString() };
     await keep({ url: 'http://127.0.0.1:9', ...session });
@@ -259,7 +259,7 @@ describe('a server', () => {
   });
 });
 
-it('a command that is killed while it asks leaves nothing behind', async () => {
+it('a command that is killed at a prompt leaves nothing behind', async () => {
   const child = shell.start(['login', '--url', deployment.url, '--email', ada.email]);
   const ended = outcomeOf(child);
   child.kill('SIGKILL');

@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 (hasTerminals() ? describe : describe.skip)('on a terminal', () => {
-  it('the password is asked for and not shown', async () => {
+  it('login asks for the password and does not show it', async () => {
     const terminal = shell.onTerminal(['login', '--url', deployment.url]);
     await terminal.shows(`Email at ${deployment.url}: `);
     terminal.type(`${ada.email}\r`);
@@ -35,7 +35,7 @@ afterAll(async () => {
     expect(shown).not.toMatch(new RegExp(`wrong|${ada.password}|\\*`));
   });
 
-  it('so is an API key', async () => {
+  it('login asks for an API key and does not show it', async () => {
     const { key } = await ada.client.apiKeys.create({ body: { name: 'Pasted', scopes: ['triggers:read'] } });
     const home = await Shell.open();
     const terminal = home.onTerminal(['login', '--api-key', '--url', deployment.url]);
@@ -47,7 +47,7 @@ afterAll(async () => {
     await home.close();
   });
 
-  it('Ctrl-C at the prompt ends it without a word, and the terminal echoes again', async () => {
+  it('Ctrl-C at the prompt ends the command silently, and the terminal echoes again', async () => {
     const terminal = shell.onTerminal(['login', '--url', deployment.url, '--email', ada.email]);
     await terminal.shows('Password: ');
     terminal.type('\u0003');
@@ -55,7 +55,7 @@ afterAll(async () => {
     expect(terminal.output).toBe('Password: \r\n');
   });
 
-  it('a list is as wide as the terminal, with what matters most', async () => {
+  it('a list is as wide as the terminal, with the most important columns', async () => {
     const name = 'A name that is far too long for a narrow terminal, and 漢字 in it';
     await ada.client.apiKeys.create({ body: { name, scopes: ['triggers:read'], environment: 'live' } });
     const listAt = async (columns: number) => {
@@ -74,7 +74,7 @@ afterAll(async () => {
     expect((await listAt(20))[1]).toMatch(/^key_\w{26} {2}A name that… {2}active$/);
   });
 
-  it('there are colours, unless NO_COLOR is set', async () => {
+  it('output has colours unless NO_COLOR is set', async () => {
     const coloured = shell.onTerminal(['keys', 'list']);
     await coloured.ended;
     expect(coloured.output).toContain('\u001b[32mactive\u001b[39m');
@@ -84,7 +84,7 @@ afterAll(async () => {
     expect(plain.output).toContain('active');
   });
 
-  it('times are those of the reader', async () => {
+  it('times are in the local time zone', async () => {
     const { id } = await ada.client.apiKeys.create({ body: { name: 'Timed', scopes: ['triggers:read'] } });
     await deployment.sql.query("UPDATE api_key SET expires_at = '2031-06-30 22:30:00Z' WHERE name = 'Timed'");
     const terminal = shell.onTerminal(['keys', 'list', '--search', 'Timed'], {
@@ -95,7 +95,7 @@ afterAll(async () => {
     expect(terminal.output).toMatch(new RegExp(`${id}.*2031-07-01 00:30\r\n`));
   });
 
-  it('a new key is shown with all that there is to know', async () => {
+  it('a new key is shown with all its fields', async () => {
     const terminal = shell.onTerminal(['keys', 'create', 'Shown', '--scope', 'triggers:read']);
     expect(await terminal.ended).toBe(0);
     expect(terminal.output).toMatch(/^ID +key_\w+\r\nName +Shown\r\n/);
@@ -116,7 +116,7 @@ afterAll(async () => {
     expect(await problemOf(deployment.client({ apiKey: key }).auth.whoami())).toBe(then);
   });
 
-  it('events are shown as they come, until Ctrl-C', async () => {
+  it('events are shown as they happen, until Ctrl-C', async () => {
     const terminal = shell.onTerminal(['audit', 'tail', '--after', '0']);
     await terminal.shows('api_key.created');
     const { key } = await ada.client.apiKeys.create({ body: { name: 'Narrow', scopes: ['triggers:read'] } });
@@ -128,7 +128,7 @@ afterAll(async () => {
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  it('an export into a file shows how far it is', async () => {
+  it('an export to a file shows its progress', async () => {
     const file = join(shell.home, 'events.jsonl');
     const terminal = shell.onTerminal(['audit', 'export', '--output', file]);
     expect(await terminal.ended).toBe(0);
@@ -136,7 +136,7 @@ afterAll(async () => {
     expect(terminal.output).toMatch(/events\.jsonl: \d+\.\d kB\.\r\n$/);
   });
 
-  it('--json is laid out to be read', async () => {
+  it('--json is indented on a terminal', async () => {
     const terminal = shell.onTerminal(['whoami', '--json']);
     await terminal.ended;
     expect(terminal.output).toMatch(/^\{\r\n {2}"type": "user",\r\n/);

@@ -21,7 +21,7 @@ const EXIT_USAGE = 64;
 const EXIT_CONFIG = 78;
 const ID = 'key_01h455vb4pex5vsknk084sn02q';
 
-describe('what is written wrong is refused before anything is done, with what was meant:', () => {
+describe('wrong input is rejected before any effect, with a suggestion:', () => {
   it.each<[string[], RegExp]>([
     [['whoam'], /unknown command 'whoam'\n\(Did you mean whoami\?\)/],
     [['keys', 'lst'], /unknown command 'lst'\n\(Did you mean list\?\)/],
@@ -98,13 +98,13 @@ describe('what is written wrong is refused before anything is done, with what wa
     expect(stderr).toMatch(sentence);
   });
 
-  it('no key was made and none was ended', async () => {
+  it('no key was created or ended', async () => {
     const { stdout } = await shell.run(['keys', 'list', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({ total: 0 });
   });
 });
 
-describe('a variable whose name is wrong stops a command with one sentence:', () => {
+describe('a misspelt variable stops a command with one sentence:', () => {
   it.each<[string[], string, string]>([
     [['whoami'], 'KEYLEDGER_URI', 'KEYLEDGER_URL'],
     [['keys', 'list'], 'KEYLEDGER_APIKEY', 'KEYLEDGER_API_KEY'],
@@ -120,12 +120,12 @@ describe('a variable whose name is wrong stops a command with one sentence:', ()
     });
   });
 
-  it('of a server’s settings, those that ask one know nothing', async () => {
+  it('remote commands ignore the settings of a server', async () => {
     expect(await shell.run(['whoami'], { env: { TRUSTED_PROXY: 'x', PORT: 'x' } })).toMatchObject({ code: 0 });
   });
 });
 
-it('what may be given several times still may', async () => {
+it('options for lists may be repeated', async () => {
   const args = ['keys', 'create', 'Several', '--scope', 'triggers:read', '--scope', 'events:read'];
   const limits = [
     '--rate-limit',
@@ -147,7 +147,7 @@ it('what may be given several times still may', async () => {
 });
 
 describe('the program itself', () => {
-  it('ends with the exit code of its command, and has its output and its sentences apart', async () => {
+  it('ends with the exit code of its command, and separates its output from its messages', async () => {
     const env = { KEYLEDGER_URL: 'http://127.0.0.1:9', KEYLEDGER_API_KEY: 'sk_test_x' };
     for (const [args, code] of [
       [['whoami', '--help'], 0],

@@ -58,7 +58,7 @@ const imageEnvironment = Object.fromEntries(
 const healthcheck = JSON.parse(/^HEALTHCHECK [^[]*(\[.*\])$/m.exec(dockerfile)![1]!) as string[];
 
 describe('docker-compose.yml', () => {
-  it('is accepted by the compose that is installed, and only with the secrets', () => {
+  it('is accepted by the installed docker-compose, and only with the secrets', () => {
     const installed = [['docker-compose'], ['docker', 'compose']].filter(([command, ...args]) =>
       isOnPath(command!, ...args, 'version'),
     );
@@ -78,13 +78,13 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('gives our processes settings that exist', () => {
+  it('gives the processes only existing settings', () => {
     for (const { environment } of ours) {
       expect(Object.keys(settings.shape)).toEqual(expect.arrayContaining(Object.keys(environment)));
     }
   });
 
-  it('starts what the image starts by default, as the API', () => {
+  it('starts the default command of the image as the API', () => {
     expect(JSON.parse(/^CMD (\[.*\])$/m.exec(dockerfile)![1]!)).toEqual(services.api.command);
   });
 });

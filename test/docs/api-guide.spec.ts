@@ -153,12 +153,12 @@ function outcomes(): string[] {
 }
 
 describe('the script of the API guide', () => {
-  it('gets the response that the guide announces from every call', () => {
+  it('gets the documented response from every call', () => {
     expect(outcomes()).toEqual(expectedOf(guide));
     expect(announced(guide)).toHaveLength(calls.length);
   });
 
-  it('would fail for a response that is not announced, for one that does not come, and for another code', () => {
+  it('fails for an undocumented response, a missing one, and another code', () => {
     for (const wrong of [
       guide.replace('\n# 409 conflict', '\n#'),
       guide.replace('\n# 409 conflict', '\n# 404 not_found'),
@@ -170,7 +170,7 @@ describe('the script of the API guide', () => {
     }
   });
 
-  it('is answered in the shape that the contract has, and with problems that the call may respond', () => {
+  it('gets responses that match the contract, with declared problems only', () => {
     for (const { name, route, status, headers, body } of calls) {
       if (status >= 400) {
         const { code } = Problem.parse(body);
@@ -187,7 +187,7 @@ describe('the script of the API guide', () => {
     expect(api.map(({ name }) => name).filter((name) => !made.has(name))).toEqual([]);
   });
 
-  it('shows a repeated call, a next page and a challenge where it says so', () => {
+  it('shows a repeated call, a next page and a challenge where the guide has them', () => {
     const [first, again] = calls.filter(
       ({ name, body }) => name === 'apiKeys.create' && (body as { name?: string }).name === 'Second key',
     );
@@ -207,7 +207,7 @@ describe('the script of the API guide', () => {
     expect(refused!.headers.get('www-authenticate')).toContain('scope="api-keys:manage"');
   });
 
-  it('finds in the audit log what it says stands there', () => {
+  it('finds the documented events in the audit log', () => {
     const auditLogs = calls
       .filter(({ name, status }) => name === 'audit.listEvents' && status === 200)
       .map(({ body }) => (body as { data: { event: { type: string } }[] }).data.map(({ event }) => event.type));
@@ -268,7 +268,7 @@ describe('the script of the API guide', () => {
     expect(AuditEvent.parse(JSON.parse(data!)).leaf_index).toBe(Number(id));
   });
 
-  it('counts what was used, and charges what it says', () => {
+  it('has the documented usage counts and charges', () => {
     const responsesOf = (wanted: string) =>
       calls.filter(({ name, status }) => name === wanted && status === 200).map(({ body }) => body);
     expect(responsesOf('usage.ofApiKey')).toMatchObject([
@@ -280,7 +280,7 @@ describe('the script of the API guide', () => {
     ]);
   });
 
-  it('shows what a page of another origin may read', () => {
+  it('shows which responses a page of another origin may read', () => {
     const shown = calls.find(({ name, headers }) => name === 'auth.whoami' && headers.size > 0);
     expect(shown!.headers.get('access-control-allow-origin')).toBe('https://shop.example.com');
     for (const name of shown!.headers.get('access-control-expose-headers')!.split(', ')) {
@@ -288,7 +288,7 @@ describe('the script of the API guide', () => {
     }
   });
 
-  it('tells how many keys went with a member and with a project', () => {
+  it('shows how many keys are revoked with a member and with a project', () => {
     const revoked = (wanted: string) =>
       calls.filter(({ name, status }) => name === wanted && status === 200).map(({ body }) => body);
     expect(revoked('members.remove')).toEqual([{ revoked_api_keys: 1 }]);
@@ -313,7 +313,7 @@ describe('the text of the API guide', () => {
     expect(mentioned.filter((operation) => !known.has(operation))).toEqual([]);
   });
 
-  it('has the codes of a verification in the order in which they are checked, each with its status', () => {
+  it('has the verification codes in the order of their checks, each with its status', () => {
     const rows = rowsAfter('## Codes of a verification');
     const told = rows.map(([code, status]) => `${codesIn(code!).join()} ${status}`);
     const statusOf = (code: VerificationCode) => (code === 'valid' ? 200 : problems[code satisfies ProblemCode].status);
@@ -358,7 +358,7 @@ describe('the text of the API guide', () => {
     expect(fields.filter((field) => !guide.includes(`\`${field}\``))).toEqual([]);
   });
 
-  it('shows a response of a verification and an event that are as the contract has them', () => {
+  it('shows a verification response and an event that match the contract', () => {
     const [problem, verification, entry] = [...guide.matchAll(/^```json\n(.*?)^```$/gms)].map(
       ([, text]) => JSON.parse(text!) as unknown,
     );
@@ -390,7 +390,7 @@ function codesIn(cell: string): string[] {
   return [...cell.matchAll(/`([a-z_]+)`/g)].map(([, code]) => code!);
 }
 
-it('every heading that a document points to exists', async () => {
+it('every heading that a document links to exists', async () => {
   const inDocs = (await readdir(new URL('docs', root), { recursive: true })).map((name) => `docs/${name}`);
   const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...inDocs.filter((name) => name.endsWith('.md'))];
   for (const document of documents) {

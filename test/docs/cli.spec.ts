@@ -6,7 +6,7 @@ import { startDeployment } from '../support/deployment.js';
 
 const DOCUMENT = new URL('../../docs/cli.md', import.meta.url);
 
-it('every command of the guide to the command line works as it is printed, but for the address', async () => {
+it('every command of docs/cli.md works as printed, except for the address', async () => {
   const text = await readFile(DOCUMENT, 'utf8');
   const deployment = await startDeployment();
   const shell = await Shell.open();

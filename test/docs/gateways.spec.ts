@@ -42,7 +42,7 @@ const forbidden = [
 ];
 
 describe('docs/gateways.md', () => {
-  it('has a row for every header, and for no other', () => {
+  it('has a row for every header and for no other', () => {
     const told = rowsAfter('## Responses').flatMap(([header]) => words(header!.toLowerCase()));
     expect(told).toEqual(GATEWAY_HEADERS);
     const record = { organizationId: 'o', projectId: null, apiKeyId: 'k', environment: 'test', externalId: null };
@@ -50,7 +50,7 @@ describe('docs/gateways.md', () => {
     expect(Object.keys(headers)).toEqual(GATEWAY_HEADERS);
   });
 
-  it('has every code that the gateway is answered under its statuses', () => {
+  it('has every code that a gateway gets under its status', () => {
     const statusOf = (code: ProblemCode, forNginx: boolean) =>
       rejection(new DomainError(code), { publicUrl: '', requestId: '', forNginx }).status;
     const told = rowsAfter('### Rejections').flatMap(([status, codes, forNginx]) =>
@@ -76,13 +76,13 @@ describe('docs/gateways.md', () => {
 });
 
 describe('the snippet', () => {
-  it('for nginx replaces all that a client may not say, and hands all on', () => {
+  it('for nginx replaces all headers that a client may not set, and forwards all', () => {
     const set = [...nginx.matchAll(/proxy_set_header (\S+)/g)].map(([, header]) => header!);
     expect(set).toEqual(expect.arrayContaining([...forbidden, 'x-api-key', 'authorization']));
     for (const header of GATEWAY_HEADERS) expect(nginx).toContain(`$upstream_http_${header.replaceAll('-', '_')};`);
   });
 
-  it('for Caddy deletes all that a client may not say, and hands all on', () => {
+  it('for Caddy deletes all headers that a client may not set, and forwards all', () => {
     const [, copied] = /copy_headers (.*)/.exec(caddy)!;
     expect(copied!.trim().split(' ')).toEqual(GATEWAY_HEADERS);
     const deleted = [...caddy.matchAll(/request_header -(\S+)/g)].map(([, header]) => header!.replaceAll('*', '.*'));
@@ -90,7 +90,7 @@ describe('the snippet', () => {
     expect([...forbidden, 'x-api-key', 'authorization'].filter((header) => !isDeleted(header))).toEqual([]);
   });
 
-  it('for Traefik deletes all that a client may not say, hands all on, and takes the key away last', () => {
+  it('for Traefik deletes all headers that a client may not set, forwards all, and removes the key last', () => {
     const { http } = JSON.parse(traefik) as {
       http: {
         routers: Record<string, { middlewares: string[] }>;
@@ -107,7 +107,7 @@ describe('the snippet', () => {
     expect(http.routers['preflights']!.middlewares).toEqual(['only-keyledger-says', 'without-key']);
   });
 
-  it('for Envoy deletes all that a client may not say, hands all on, and takes the key away after its filters', () => {
+  it('for Envoy deletes all headers that a client may not set, forwards all, and removes the key after its filters', () => {
     const removed = [...envoy.matchAll(/"remove":"([^"]+)"/g)].map(([, header]) => header);
     expect(removed).toEqual(forbidden);
     const [, handedOn] = /"allowed_upstream_headers":\{"patterns":(\[[^\]]*\])/.exec(envoy)!;

@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.js';
 
 const run = promisify(execFile);
 
-it("the README's main job works as it is printed, but for the address", async () => {
+it("the README's main job works as printed, except for the address", async () => {
   const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
   const block = /```sh\n(BASE=.*?)```/s.exec(readme)![1]!;
   const deployment = await startDeployment({ env: { PUBLIC_URL: '' } });

@@ -19,7 +19,7 @@ describe('docs/sources.md', () => {
     expect(faults).toEqual([]);
   });
 
-  it('has every test in the form that is checked', () => {
+  it('has every test in the checked form', () => {
     const named = sentencesOf(sources).flatMap(({ tests }) => tests);
     expect(sources.match(/^ *Test: /gm)).toHaveLength(named.length);
   });
@@ -45,7 +45,7 @@ describe('its check', () => {
   const good = ['"Keys are many."', 'They are.', 'Test: `test/keys.spec.ts › a key › works`'] as const;
   const [quote, response, test] = good;
 
-  it('lets what is right pass: also over several lines, or escaped', () => {
+  it('accepts correct items, also over several lines or escaped', () => {
     expect(faultsIn(...good)).toEqual([]);
     expect(faultsIn('"Keys\n  are many. \\*All\\* work."', response, test)).toEqual([]);
     expect(faultsIn(quote, response, 'Test: `test/keys.spec.ts › a key › works for %s`')).toEqual([]);
@@ -75,18 +75,18 @@ describe('the check of a run', () => {
   ];
   const name = 'test/keys.spec.ts › a key › works for %s';
 
-  it('lets pass what ran, however it ended, and files that were no part of the run', () => {
+  it('accepts tests that ran, with any result, and files that were not part of the run', () => {
     expect(faultsOfRun(named, run(['works for 1', 'passed'], ['works for 2', 'failed']), new Set())).toEqual([]);
     expect(faultsOfRun(named, [], new Set())).toEqual([]);
   });
 
-  it('finds what was skipped, and what has another name', () => {
+  it('finds skipped and renamed tests', () => {
     const skipped = run(['works for 1', 'passed'], ['works for 2', 'pending']);
     expect(faultsOfRun(named, skipped, new Set())).toEqual([`did not run: ${name}`]);
     expect(faultsOfRun(named, run(['works with 1', 'passed']), new Set())).toEqual([`does not exist: ${name}`]);
   });
 
-  it('leaves it to the list of what is left out where this machine cannot test it', () => {
+  it('accepts skipped tests that the list of left-out tests has', () => {
     const leftOut = new Set(['test/keys.spec.ts']);
     expect(faultsOfRun(named, run(['works for 1', 'pending']), leftOut)).toEqual([]);
     expect(faultsOfRun(named, run(['works with 1', 'pending']), leftOut)).toEqual([`does not exist: ${name}`]);

@@ -147,7 +147,7 @@ describe('the filters', () => {
     everything = await read(reader.client, { order: 'asc' });
   });
 
-  it('find what a plain look at every event finds, in any combination, order and size of page', async () => {
+  it('find the same events as a full scan, in any combination, order and page size', async () => {
     let found = 0;
     await fc.assert(
       fc.asyncProperty(
@@ -167,7 +167,7 @@ describe('the filters', () => {
     expect(found).toBeGreaterThan(1_000);
   });
 
-  it('find the same one by one', async () => {
+  it('find the same as a full scan, each filter by itself', async () => {
     const single: Query[] = [
       ...codes.map((outcome) => ({ outcome })),
       ...keys.map((key) => ({ key_id: key })),
@@ -201,7 +201,7 @@ describe('the filters', () => {
     ['path', ''],
     ['from', 'yesterday'],
     ['to', '0000-01-01T00:00:00Z'],
-  ])('refuse %s=%j by its name', async (name, value) => {
+  ])('reject %s=%j by its name', async (name, value) => {
     for (const call of ['listEvents', 'exportEvents', ...(['from', 'to'].includes(name) ? [] : ['tail'])] as const) {
       const { problem } = await rejection(reader.client.audit[call as 'listEvents']({ query: { [name]: value } }));
       expect(problem.status).toBe(400);
@@ -209,7 +209,7 @@ describe('the filters', () => {
     }
   });
 
-  it('take nothing that an event says for a reason to keep it out', async () => {
+  it('find events with any content in their fields', async () => {
     const odd = await deployment.account();
     const long = 'x'.repeat(10_000);
     const sayings: Said[] = [
@@ -266,7 +266,7 @@ describe('the filters', () => {
 describe('pages', () => {
   const page = (client: Client, query: Query) => client.audit.listEvents({ query });
 
-  it('lead both ways through the same events, while others come in', async () => {
+  it('lead through the same events in both directions while new events arrive', async () => {
     const { client, organizationId } = await deployment.account();
     const some = (n: number) =>
       Array.from({ length: n }, () => event(organizationId, { type: 'test.page', subject: 's' }));
@@ -310,7 +310,7 @@ describe('pages', () => {
     );
   });
 
-  it('have a Link to each of their neighbours', async () => {
+  it('have a Link to the next and the previous page', async () => {
     const { client, organizationId, accessToken } = await deployment.account();
     await put(
       deployment,
@@ -329,7 +329,7 @@ describe('pages', () => {
     );
   });
 
-  it('are not led to by a cursor of somebody else', async () => {
+  it('reject a cursor of another organization', async () => {
     for (const cursor of [
       'nonsense',
       Buffer.from('from -1').toString('base64url'),
@@ -382,7 +382,7 @@ describe('an export', () => {
     everything = await read(owner.client, { order: 'asc' });
   });
 
-  it('as JSON Lines is the very text of every event, oldest first', async () => {
+  it('as JSON Lines is the exact text of every event, oldest first', async () => {
     const response = await owner.client.audit.exportEvents();
     expect(response.headers.get('content-type')).toBe('application/jsonl');
     expect(response.headers.get('cache-control')).toBe('no-store');
@@ -402,7 +402,7 @@ describe('an export', () => {
     );
   });
 
-  it('as CSV has a row for every event, and no cell that a spreadsheet would run', async () => {
+  it('as CSV has a row for every event, and no cell that a spreadsheet would execute', async () => {
     const response = await owner.client.audit.exportEvents({ query: { format: 'csv' } });
     expect(response.headers.get('content-type')).toBe('text/csv; charset=utf-8; header=present');
     expect(response.headers.get('content-disposition')).toContain('.csv"');
@@ -449,7 +449,7 @@ describe('an export', () => {
     expect(rows.flat().filter((cell) => RUN_BY_SPREADSHEETS.test(cell))).toEqual([]);
   });
 
-  it('takes the filters of the list', async () => {
+  it('accepts the filters of the list', async () => {
     await fc.assert(
       fc.asyncProperty(wish, async (wanted) => {
         const response = await owner.client.audit.exportEvents({ query: wanted });
@@ -462,14 +462,14 @@ describe('an export', () => {
     );
   });
 
-  it('that finds nothing is empty, or a header alone', async () => {
+  it('without matches is empty, or only a header', async () => {
     const query = { type: 'never.happened' };
     expect(await (await owner.client.audit.exportEvents({ query })).text()).toBe('');
     const csv = await owner.client.audit.exportEvents({ query: { ...query, format: 'csv' } });
     expect(parseCsv(await csv.text())).toHaveLength(1);
   });
 
-  it('is not begun for a HEAD', async () => {
+  it('is not started for a HEAD request', async () => {
     const headers = { authorization: `Bearer ${owner.accessToken}` };
     for (const path of ['export', 'tail']) {
       const response = await fetch(`${deployment.url}/api/v1/audit/${path}`, { method: 'HEAD', headers });
@@ -477,7 +477,7 @@ describe('an export', () => {
     }
   });
 
-  it('by an operator is in the audit log that it reads, and so is a tail', async () => {
+  it('by an operator is recorded in the audit log that it reads, and so is a tail', async () => {
     const customer = await deployment.account();
     const operator = await deployment.operator();
     const query = { organization_id: customer.organizationId };
@@ -488,7 +488,7 @@ describe('an export', () => {
     expect(reads.map(({ event }) => event.data['path'])).toEqual(['/api/v1/audit/export', '/api/v1/audit/tail']);
   });
 
-  it('that cannot go on is cut off, and not ended as if it were whole', async () => {
+  it('that fails is cut off, so that it does not look complete', async () => {
     const busy = await deployment.account();
     const many = Array.from({ length: 1_200 }, () =>
       event(busy.organizationId, { type: 'test.big', subject: 's', data: { text: 'x'.repeat(20_000) } }),

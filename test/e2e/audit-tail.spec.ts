@@ -43,7 +43,7 @@ const subjectsOf = (told: readonly { data: string }[]) =>
   told.map(({ data }) => (JSON.parse(data) as AuditEvent).event.subject);
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, n) => String(from + n));
 
-it('tells of what comes from now on, as server-sent events, to everybody who listens', async () => {
+it('sends new events as server-sent events to every listener', async () => {
   const { client, organizationId } = await newAccount();
   const readers = await Promise.all([listen(client), listen(client), listen(client, { type: 'test.*' })]);
   const { headers } = readers[0].response;
@@ -59,7 +59,7 @@ it('tells of what comes from now on, as server-sent events, to everybody who lis
   await Promise.all(readers.map((reader) => reader.cut()));
 });
 
-it('tells where it begins before anything has happened, so that one who is cut then misses nothing either', async () => {
+it('sends its start position before the first event, so that a client can resume from there', async () => {
   const { client, organizationId } = await newAccount();
   const before = (await client.audit.listEvents({ query: { limit: 1 } })).data[0]!.leaf_index;
   const reader = await listen(client);
@@ -75,7 +75,7 @@ it('tells where it begins before anything has happened, so that one who is cut t
   await again.cut();
 });
 
-it('that is cut again and again, and resumed, misses nothing and repeats nothing, whatever comes meanwhile', async () => {
+it('that is cut and resumed repeatedly misses and repeats nothing', async () => {
   const { client, organizationId } = await newAccount();
   const count = 300;
   const query = { type: 'test.tail' };
@@ -101,7 +101,7 @@ it('that is cut again and again, and resumed, misses nothing and repeats nothing
   expect(heard).toEqual([...numbers(count), 'last']);
 });
 
-it('resumes from any place of the log, and tells all that came since', async () => {
+it('resumes from any position, and sends all later events', async () => {
   const { client, organizationId } = await newAccount();
   await happen(organizationId, numbers(1_200), 'test.tail');
   await allIngested(deployment);
@@ -114,7 +114,7 @@ it('resumes from any place of the log, and tells all that came since', async () 
   }
 });
 
-it('takes the filters of the list, but for those of time', async () => {
+it('accepts the filters of the list, except those of time', async () => {
   const { client, organizationId } = await newAccount();
   const [key, user] = [fromUuid('key', '01900000-0000-7000-8000-000000000001'), 'user_x'];
   const queries: Query[] = [
@@ -171,7 +171,7 @@ it('takes the filters of the list, but for those of time', async () => {
   ).toBe(400);
 });
 
-it('for a key that is limited to a project tells of that project alone, as the list and the export do', async () => {
+it('for a key of a project sends only events of that project, like the list and the export', async () => {
   const { client } = await newAccount();
   const { id: team } = await client.organizations.create({ body: { name: 'Team' } });
   const [shop, other] = await Promise.all(
@@ -198,14 +198,14 @@ it('for a key that is limited to a project tells of that project alone, as the l
   expect(new Set(exported.map(({ event }) => event.subject))).toEqual(new Set([shop!.id]));
 });
 
-it.each(['-1', 'x', '999999', '1.5'])('refuses to resume after %s, of which it knows nothing', async (lastEventId) => {
+it.each(['-1', 'x', '999999', '1.5'])('rejects a resume after %s, which it does not know', async (lastEventId) => {
   const { client } = await newAccount();
   const { problem } = await rejection(listen(client, {}, lastEventId));
   expect(problem.status).toBe(400);
   expect(problem.errors!.map(({ location }) => location)).toEqual(['headers.last-event-id']);
 });
 
-it('cuts a reader off who does not read, and that one resumes without a gap', async () => {
+it('disconnects a reader that does not read, which resumes without a gap', async () => {
   const { client, organizationId } = await newAccount();
   const count = 2_500;
   const reader = await listen(client, { type: 'test.tail' });
@@ -231,7 +231,7 @@ it('cuts a reader off who does not read, and that one resumes without a gap', as
   expect(heard).toEqual(numbers(count));
 });
 
-it('asks the database while somebody listens, and only then', async () => {
+it('queries the database only while there is a listener', async () => {
   const { client, organizationId } = await newAccount();
   const asked = jest.spyOn(deployment.api.get(AuditReader), 'size');
   const readers = await Promise.all([listen(client), listen(client)]);
@@ -251,7 +251,7 @@ it('asks the database while somebody listens, and only then', async () => {
   expect(more).toBe(0);
 });
 
-it('ends when the credential does, and lives on with one that does not', async () => {
+it('ends when the credential ends, and continues while it is valid', async () => {
   const owner = await newAccount();
   const operator = await deployment.operator();
   const second = await deployment.account((await operator.client.deployment.inviteOperator()).token);
@@ -300,7 +300,7 @@ it('ends when the credential does, and lives on with one that does not', async (
   expect(rows[0]!.reads).toBe(2);
 });
 
-it('ends at once when the process does, and so does an export that nobody reads', async () => {
+it('ends at once when the process stops, and so does an export without a reader', async () => {
   const { organizationId, client } = await newAccount();
   for (let n = 0; n < 10; n++) {
     await happen(organizationId, numbers(100), 'test.big', { text: 'x'.repeat(20_000) });

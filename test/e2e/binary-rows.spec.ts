@@ -43,7 +43,7 @@ const row = fc.record({
   ),
 });
 
-it('what is copied as binary rows reads back as it was, whatever it is', async () => {
+it('values copied as binary rows are read back unchanged', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 50 }), async (wanted) => {
       const rows = new BinaryRows(8);
@@ -77,7 +77,7 @@ it('what is copied as binary rows reads back as it was, whatever it is', async (
   );
 });
 
-it('many and large rows fit, whatever room there was at first', async () => {
+it('many and large rows fit, whatever the initial buffer size', async () => {
   const rows = new BinaryRows(1);
   const large = Buffer.alloc(400_000, 'x');
   for (let index = 0; index < 10; index++) rows.row().bytes(large);
@@ -87,7 +87,7 @@ it('many and large rows fit, whatever room there was at first', async () => {
   expect(found).toEqual([{ n: 10, least: large.length }]);
 });
 
-it('rows that the database refuses leave nothing behind, and the connection as it was', async () => {
+it('rows that the database rejects leave nothing behind and keep the connection usable', async () => {
   const id = '01a1ff1d-fc6d-76fa-a011-979c32b6656d';
   const twice = new BinaryRows(1).row().uuid(id).row().uuid(id);
   await expect(twice.copy(client, 'once')).rejects.toMatchObject({ code: '23505' });
@@ -95,7 +95,7 @@ it('rows that the database refuses leave nothing behind, and the connection as i
   expect((await client.query('SELECT id FROM once')).rows).toEqual([{ id }]);
 });
 
-it('the hash that the worker writes is that of the log', () => {
+it('the hash that the worker writes is the leaf hash of the entry', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 5_000 }), (entry) => {
       expect(leafHashOf(entry)).toBe(Buffer.from(leafHash(entry)).toString('hex'));

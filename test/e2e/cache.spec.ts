@@ -42,7 +42,7 @@ describe('a key that a node knows', () => {
     expect((await eventually(read, ({ usage_count }) => usage_count >= 6)).usage_count).toBe(6);
   });
 
-  it('is refused by every node as soon as it is disabled, and accepted as soon as it is enabled', async () => {
+  it('is rejected by every node as soon as it is disabled, and accepted as soon as it is enabled', async () => {
     const { id, key } = await newKey();
     const both = async () => [await ask(one, key), await ask(other, key)];
     for (let round = 0; round < 5; round++) {
@@ -54,7 +54,7 @@ describe('a key that a node knows', () => {
     }
   });
 
-  it('reaches what it was given last, on every node', async () => {
+  it('has its latest scopes on every node', async () => {
     const { id, key } = await newKey();
     expect([await ask(one, key), await ask(other, key)]).toEqual(['valid', 'valid']);
     await manage(one).update({ params: { id }, body: { scopes: ['events:read'] } });
@@ -65,7 +65,7 @@ describe('a key that a node knows', () => {
 });
 
 describe('a node that has just started', () => {
-  it('verifies keys that another knows without a run of Argon2id for each, a wrong secret too', async () => {
+  it('verifies keys that another node knows without a run of Argon2id for each, and rejects a wrong secret', async () => {
     const { id, key } = await newKey();
     expect(await ask(one, key)).toBe('valid');
     const digest = async () => {
@@ -84,7 +84,7 @@ describe('a node that has just started', () => {
     expect(await ask(other, withOtherSecret(key))).toBe('invalid_key');
   });
 
-  it('asks Argon2id where the digest was made under another KEYLEDGER_SECRET', async () => {
+  it('runs Argon2id if the digest was made with another KEYLEDGER_SECRET', async () => {
     const { id, key } = await newKey();
     await deployment.sql.query('UPDATE api_key_secret SET digest = $2 WHERE api_key_id = $1', [
       toUuid(id),

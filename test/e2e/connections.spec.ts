@@ -34,7 +34,7 @@ describe('a connection to the served port', () => {
 
   afterAll(() => deployment.stop());
 
-  it('is kept for longer than any proxy keeps it, and no other limit is left to the libraries', () => {
+  it('is kept longer than proxies keep it, and every other limit is set explicitly', () => {
     const server = deployment.api.getHttpServer();
     expect(server.keepAliveTimeout).toBeGreaterThan(LONGEST_PROXY_MS);
     expect(server).toMatchObject({
@@ -48,7 +48,7 @@ describe('a connection to the served port', () => {
     expect(HTTP_LIMITS.headersTimeout).toBeLessThan(HTTP_LIMITS.requestTimeout);
   });
 
-  it('serves the next request after a rest that Node by itself would not allow', async () => {
+  it('serves the next request after a pause that Node would not allow by default', async () => {
     const connections = await Promise.all(paths.map(() => RawConnection.open(deployment.url)));
     const ask = async () => {
       for (const [index, path] of paths.entries()) connections[index]!.send(get(path));
@@ -67,7 +67,7 @@ describe('a connection to the served port', () => {
     }
   });
 
-  it('responds to requests that are sent together in their order', async () => {
+  it('responds to pipelined requests in order', async () => {
     const connection = await RawConnection.open(deployment.url);
     connection.send(get('/health/live') + get('/authz') + get('/nowhere') + get('/health/live'));
     const statuses: number[] = [];
@@ -86,7 +86,7 @@ describe('a connection to the served port', () => {
   });
 
   it.each(['GET /health/live', 'GET /authz', 'POST /api/v1/auth/login'])(
-    'of %s with more headers than fit is told so',
+    'of %s with too many headers gets a problem',
     async (start) => {
       const response = await rawRequest(
         deployment.url,
@@ -97,7 +97,7 @@ describe('a connection to the served port', () => {
     },
   );
 
-  it('that speaks no HTTP is told so, without an echo', async () => {
+  it('without HTTP gets a problem, without an echo', async () => {
     const garbage = [
       'SECRET\r\n\r\n',
       'FETCH /SECRET HTTP/1.1\r\nHost: x\r\n\r\n',
@@ -124,7 +124,7 @@ describe('a connection to the served port', () => {
       `GET /authz HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n`,
       'headers.expect',
     ],
-  ])('with a request %s is told what is wrong', async (_, bytes, location) => {
+  ])('with a request %s gets a problem', async (_, bytes, location) => {
     const problem = problemIn(await rawRequest(deployment.url, bytes));
     expect(problem).toMatchObject({ status: 400, errors: [{ location }] });
   });
@@ -165,7 +165,7 @@ describe('a connection whose client takes its time', () => {
     expect(connection.pending).toBe('');
   });
 
-  it('is cut off although it sends a byte now and then', async () => {
+  it('is cut off even if it sends a byte from time to time', async () => {
     const connection = await RawConnection.open(deployment.url);
     connection.send(
       'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n',
@@ -177,8 +177,8 @@ describe('a connection whose client takes its time', () => {
   });
 });
 
-describe('a server that has as many connections as it takes', () => {
-  it('closes the next one, counts it, and takes another when one has ended', async () => {
+describe('a server at its limit of connections', () => {
+  it('closes a new connection, counts it, and accepts another when one has ended', async () => {
     const deployment = await startDeployment({ worker: false, limits: { maxConnections: 3 } });
     const dropped = async () =>
       Number((await registry.getSingleMetricAsString('keyledger_http_connections_dropped_total')).split(' ').at(-1));
@@ -199,7 +199,7 @@ describe('a server that has as many connections as it takes', () => {
 });
 
 describe('a server that stops', () => {
-  it('waits for no client: not one that rests, not one that never asked, not one that does not finish', async () => {
+  it('does not wait for idle, silent or unfinished clients', async () => {
     const deployment = await startDeployment({ worker: false });
     const [resting, resumed, silent, headers, body] = await Promise.all(
       Array.from({ length: 5 }, () => RawConnection.open(deployment.url)),

@@ -45,7 +45,7 @@ describe('an organization without a balance', () => {
 });
 
 describe('a balance', () => {
-  it('is charged one for each verification, what the verification says, and nothing for a call of ours', async () => {
+  it('is charged the cost of each verification, by default 1, and nothing for requests to this API', async () => {
     const { use, grant, balance, key } = await newCustomer();
     await grant(10);
     expect([await use(), await balance()]).toEqual(['valid', 9]);
@@ -55,7 +55,7 @@ describe('a balance', () => {
     expect(await balance()).toBe(5);
   });
 
-  it('that does not reach charges nothing, and the next one that it reaches is good', async () => {
+  it('that does not cover the cost is not charged, and a cheaper request is accepted', async () => {
     const { use, grant, balance } = await newCustomer();
     await grant(3);
     expect([await use(4), await use(2), await use(2), await use(1), await use(1)]).toEqual([
@@ -71,7 +71,7 @@ describe('a balance', () => {
     expect(await use(1)).toBe('valid');
   });
 
-  it('of nothing refuses no call of ours: keys can still be managed', async () => {
+  it('of zero still allows requests to this API', async () => {
     const { account, grant, use } = await newCustomer();
     const manager = await account.client.apiKeys.create({ body: { name: 'M', scopes: ['api-keys:manage'] } });
     await grant(1);
@@ -80,7 +80,7 @@ describe('a balance', () => {
     expect(await outcomeOf(deployment.client({ apiKey: manager.key }).apiKeys.list())).toBe('done');
   });
 
-  it('is what a plain sum says, whatever is asked in whatever order', async () => {
+  it('equals a plain sum after any sequence of requests', async () => {
     const { use, grant, balance } = await newCustomer();
     await grant(1);
     let expected = 1;
@@ -104,7 +104,7 @@ describe('a balance', () => {
     );
   });
 
-  it('asked for by many at once goes in order as far as it reaches, and nothing is left that would have paid', async () => {
+  it('is spent in order by many concurrent requests, as far as it covers them', async () => {
     const { use, grant, balance } = await newCustomer();
     await grant(20);
     const codes = await Promise.all(Array.from({ length: 50 }, () => use(1)));
@@ -113,7 +113,7 @@ describe('a balance', () => {
     expect(await balance()).toBe(0);
   });
 
-  it('is filled and set aside by operators, which the audit log and the list of grants tell', async () => {
+  it('is granted and removed by operators, which the audit log and the list of grants show', async () => {
     const { account, params, grant, use } = await newCustomer();
     await operator.client.credits.grant({ params, body: { amount: 5, reason: 'Trial' } });
     await grant(7);
@@ -144,7 +144,7 @@ describe('a balance', () => {
     expect(await codeOf(account.client.credits.grant({ params, body: { amount: 1 } }))).toBe('operator_required');
   });
 
-  it('that falls below what is called low is told of once, and again when it has been filled', async () => {
+  it('that falls below the threshold is reported once, and again after a grant', async () => {
     const { account, grant, use } = await newCustomer();
     await grant(10, 5);
     for (let uses = 0; uses < 10; uses++) await use();

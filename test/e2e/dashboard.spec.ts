@@ -22,7 +22,7 @@ async function smallBuild(): Promise<string> {
 
 const NAVIGATION = { accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' };
 
-it('leads from another name of this machine to its own, where the cookie of a session is', async () => {
+it('redirects from another name of this machine to the name that has the session cookie', async () => {
   const folder = await smallBuild();
   const port = await freePort();
   const home = `http://127.0.0.1:${port}`;
@@ -64,7 +64,7 @@ describe('a build of the dashboard', () => {
     fetch(`${deployment.url}${path}`, { method, headers });
 
   it.each(['/', '/sign-in', '/org/org_01h455vb4pex5vsknk084sn02q/settings/api-keys?status=active', '/apiary'])(
-    'is the page at %s',
+    'serves the page at %s',
     async (path) => {
       const response = await get(path);
       expect(response.status).toBe(200);
@@ -73,7 +73,7 @@ describe('a build of the dashboard', () => {
     },
   );
 
-  it('has a policy without inline scripts, with another nonce for each response', async () => {
+  it('has a content security policy without inline scripts, with a new nonce for each response', async () => {
     const nonces = [];
     for (const response of [await get('/'), await get('/')]) {
       const policy = response.headers.get('content-security-policy')!;
@@ -95,7 +95,7 @@ describe('a build of the dashboard', () => {
     expect(nonces[0]).not.toBe(nonces[1]);
   });
 
-  it('tells browsers to keep to themselves what they know', async () => {
+  it('sends no referrer and denies device permissions', async () => {
     const { headers } = await get('/');
     expect(Object.fromEntries(headers)).toMatchObject({
       'referrer-policy': 'no-referrer',
@@ -106,7 +106,7 @@ describe('a build of the dashboard', () => {
     });
   });
 
-  it.each(['br', 'gzip', 'identity'])('has assets that are kept for good, as %s', async (encoding) => {
+  it.each(['br', 'gzip', 'identity'])('has assets with unlimited caching, as %s', async (encoding) => {
     const response = await get('/assets/index-a1b2.js', { 'accept-encoding': encoding });
     expect(response.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
     expect(response.headers.get('content-encoding')).toBe(encoding === 'identity' ? null : encoding);
@@ -124,7 +124,7 @@ describe('a build of the dashboard', () => {
     '/health/nothing',
     '/problems/nothing',
     '/tlog/nothing',
-  ])('is not at %s, which is answered as to a program', async (path) => {
+  ])('does not serve the page at %s, which responds as to a program', async (path) => {
     const response = await get(path);
     expect(response.status).toBe(404);
     expect(response.headers.get('content-type')).toContain('application/problem+json');
@@ -134,28 +134,28 @@ describe('a build of the dashboard', () => {
     });
   });
 
-  it('is not for whoever shows a key: a gateway that asks at a wrong address takes no page for a yes', async () => {
+  it('is not served to a request with a key, so that a gateway with a wrong address gets no success', async () => {
     const credentials: Record<string, string>[] = [{ 'x-api-key': 'sk_test_x' }, { authorization: 'Bearer sk_test_x' }];
     for (const credential of credentials) {
       expect((await get('/authorize', { ...NAVIGATION, ...credential })).status).toBe(404);
     }
   });
 
-  it('is not for programs, and not for other methods', async () => {
+  it('is not served to programs or for other methods', async () => {
     expect((await get('/sign-in', { accept: 'application/json' })).status).toBe(404);
     expect((await get('/sign-in', {})).status).toBe(404);
     expect((await get('/sign-in', NAVIGATION, 'POST')).status).toBe(404);
     expect((await get('/sign-in', NAVIGATION, 'HEAD')).status).toBe(200);
   });
 
-  it('leaves the documentation and the API where they were', async () => {
+  it('does not hide the documentation and the API', async () => {
     expect(await (await get('/docs')).text()).toContain('Keyledger API');
     expect((await get('/openapi.json')).headers.get('content-type')).toContain('application/json');
     expect((await get('/health/live')).status).toBe(200);
   });
 });
 
-it('without a build of the dashboard the API responds as ever', async () => {
+it('the API works without a build of the dashboard', async () => {
   const deployment = await startDeployment({ worker: false, dashboard: join(tmpdir(), 'no-dashboard-here') });
   try {
     expect((await fetch(`${deployment.url}/`, { headers: NAVIGATION })).status).toBe(404);

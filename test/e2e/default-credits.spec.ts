@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 import { startDeployment } from '../support/deployment.js';
 
-it('a new organization begins with DEFAULT_CREDITS, the personal one and every other', async () => {
+it('a new organization starts with DEFAULT_CREDITS, personal or not', async () => {
   const deployment = await startDeployment({ worker: false, env: { DEFAULT_CREDITS: '500' } });
   try {
     const { client, organizationId } = await deployment.account();

@@ -28,7 +28,7 @@ describe('dialects', () => {
     ['commandagi', ['commandagi']],
     ['agentity', ['agentity']],
     ['none', []],
-  ])('with DIALECTS=%s are answered and described: %j', async (setting, expected) => {
+  ])('with DIALECTS=%s are served and described: %j', async (setting, expected) => {
     deployment = await startDeployment({ worker: false, ...(setting && { env: { DIALECTS: setting } }) });
     expect(await speaking()).toEqual({ responding: new Set(expected), described: new Set(expected) });
   });

@@ -103,7 +103,7 @@ describe('the audit log cannot be changed', () => {
     },
   );
 
-  it('and only the worker writes it: the API can neither append to it nor take events from the outbox', async () => {
+  it('by the API, which can neither append to it nor take events from the outbox', async () => {
     const { apiUrl } = deployment.database;
     await expect(as(apiUrl, 'DELETE FROM outbox')).rejects.toThrow('permission denied');
     await expect(as(apiUrl, 'UPDATE audit_log SET size = 0')).rejects.toThrow('permission denied');
@@ -123,7 +123,7 @@ describe('the audit log cannot be changed', () => {
 });
 
 describe('the outbox', () => {
-  it('keeps the very bytes of an event, and their leaf hash', async () => {
+  it('keeps the exact bytes of an event, and their leaf hash', async () => {
     const bob = await deployment.account();
     const odd = event(bob.organizationId, { subject: 'zero \u0000, \ud83d\udd11 and   spaces', extra: { b: 1, a: 2 } });
     await putIntoOutbox(bob.organizationId, [odd]);
@@ -136,7 +136,7 @@ describe('the outbox', () => {
     expect(rows[0]!.leaf_hash.equals(leafHash(odd))).toBe(true);
   });
 
-  it('sets a bad entry aside, visibly, and delivers all the others without a gap', async () => {
+  it('quarantines a bad entry, and delivers all others without a gap', async () => {
     const bob = await deployment.account();
     const twice = event(bob.organizationId);
     const good = [1, 2, 3, 4].map(() => event(bob.organizationId));
@@ -176,7 +176,7 @@ describe('the outbox', () => {
     expect(rows.every((row) => row.reason.length > 0)).toBe(true);
   });
 
-  it('is not waited for by the sweep while somebody else empties it', async () => {
+  it('does not block the sweep while another worker ingests it', async () => {
     const bob = await deployment.account();
     await allIngested(deployment);
     const [worker] = await startWorkers(1);
@@ -193,7 +193,7 @@ describe('the outbox', () => {
     await worker!.close();
   });
 
-  it('takes each event once however many workers pull at it', async () => {
+  it('is ingested once, however many workers run', async () => {
     const bob = await deployment.account();
     await allIngested(deployment);
     const workers = await startWorkers(2);
@@ -223,7 +223,7 @@ describe('an admission', () => {
     return { shard, ...rows[0]!, restsOn: [] as string[] };
   };
 
-  it('is stored under the present tag and refused under any other, in one batch', async () => {
+  it('is stored under the current tag and rejected under any other, in one batch', async () => {
     const bob = await deployment.account();
     const shard = shardOf(bob.organizationId);
     const basis = await basisOf(shard);
@@ -246,7 +246,7 @@ describe('an admission', () => {
     );
   });
 
-  it.each(['rotate', 'delete'] as const)('of before a %s is refused from then on', async (change) => {
+  it.each(['rotate', 'delete'] as const)('decided before a %s is rejected after it', async (change) => {
     const key = await ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'] } });
     const shard = shardOf(ada.organizationId);
     const before = { ...(await basisOf(shard)), restsOn: [key.id] };
@@ -265,7 +265,7 @@ describe('an admission', () => {
     expect(rows).toEqual([{ kind: 'api_key' }]);
   });
 
-  it('that cannot be stored is answered with 503 and a time to come back, never with yes', async () => {
+  it('that cannot be stored gets 503 with Retry-After, never success', async () => {
     const key = await ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'] } });
     const caller = deployment.client({ apiKey: key.key });
     await caller.auth.whoami();
@@ -279,7 +279,7 @@ describe('an admission', () => {
     await caller.auth.whoami();
   });
 
-  it('batches: many at once need few rows of the outbox', async () => {
+  it('is batched: many at once need few rows of the outbox', async () => {
     const quiet = await deployment.account();
     await allIngested(deployment);
     const shard = shardOf(quiet.organizationId);
@@ -300,7 +300,7 @@ describe('an admission', () => {
 });
 
 describe('a change', () => {
-  it('whose event cannot be stored did not happen', async () => {
+  it('is rolled back if its event cannot be stored', async () => {
     const before = (await ada.client.apiKeys.list()).total;
     await deployment.sql.query('REVOKE INSERT ON outbox FROM keyledger_api');
     const refused = await rejection(ada.client.apiKeys.create({ body: { name: 'Never', scopes: ['triggers:read'] } }));

@@ -68,8 +68,8 @@ async function rejection(headers: Record<string, string>, path?: string, base?: 
   };
 }
 
-describe('an API that asks Keyledger about its callers', () => {
-  it('keeps connections for longer than load balancers do, and has a limit for everything', () => {
+describe('an API that verifies its callers with Keyledger', () => {
+  it('keeps connections longer than load balancers, and has all limits', () => {
     const server = opened[0]!.getHttpServer();
     expect(server.keepAliveTimeout).toBeGreaterThanOrEqual(72_000);
     expect(server.headersTimeout).toBeLessThanOrEqual(15_000);
@@ -77,7 +77,7 @@ describe('an API that asks Keyledger about its callers', () => {
     expect(server.maxConnections).toBe(10_000);
   });
 
-  it('serves a good key from either header, and knows whose it is', async () => {
+  it('accepts a good key in either header, and knows its owner', async () => {
     const { key } = await newKey(['triggers:read', 'agents:read']);
     const asHeader = await call({ 'x-api-key': key });
     expect(asHeader).toMatchObject({ status: 200, body: { organization_id: vendor.organizationId } });
@@ -89,7 +89,7 @@ describe('an API that asks Keyledger about its callers', () => {
     });
   });
 
-  it('knows to which project a key is limited', async () => {
+  it('knows the project of a key', async () => {
     const { id } = await vendor.client.projects.create({ body: { name: 'Shop' } });
     const { key } = await vendor.client.apiKeys.create({
       body: { name: 'Of the shop', project_id: id, scopes: ['agents:read'] },
@@ -100,7 +100,7 @@ describe('an API that asks Keyledger about its callers', () => {
     });
   });
 
-  it('keeps what a caller creates, and says what is wrong with what it cannot', async () => {
+  it('stores what a caller creates, and reports errors in bad input', async () => {
     const { key } = await newKey(['triggers:*']);
     const post = (trigger: object) =>
       fetch(`${example}/api/v1/triggers`, {
@@ -119,14 +119,14 @@ describe('an API that asks Keyledger about its callers', () => {
     expect(await refused.json()).toMatchObject({ status: 400, detail: expect.stringContaining('event') });
   });
 
-  it('refuses a request without a key, and asks for one', async () => {
+  it('rejects a request without a key, with a challenge', async () => {
     const expected = { status: 401, code: 'unauthenticated', challenge: 'Bearer realm="example"' };
     expect(await rejection({})).toMatchObject(expected);
     expect(await rejection({ authorization: 'Basic YTpi' })).toMatchObject(expected);
     expect(await rejection({ 'x-api-key': '' })).toMatchObject(expected);
   });
 
-  it('takes both halves of a key from everywhere, and its public key alone from the pages of its domains', async () => {
+  it('accepts both halves of a key from everywhere, and the public key alone from pages of its domains', async () => {
     const { key, public_key: publicKey } = await vendor.client.apiKeys.create({
       body: { name: 'Web shop', scopes: ['agents:read'], allowed_domains: ['*.example.com'] },
     });
@@ -140,7 +140,7 @@ describe('an API that asks Keyledger about its callers', () => {
     expect(await from(publicKey)).toBe(403);
   });
 
-  it('tells who asks too often with a public key when to come back', async () => {
+  it('sends Retry-After to a caller that uses a public key too often', async () => {
     const { public_key: publicKey } = await vendor.client.apiKeys.create({
       body: { name: 'Web shop', scopes: ['agents:read'], allowed_domains: ['shop.example.com'] },
     });
@@ -151,7 +151,7 @@ describe('an API that asks Keyledger about its callers', () => {
     expect(Number(retryAfter)).toBeGreaterThan(0);
   });
 
-  it('responds to the question of a browser whether a page may ask, and lets the page read the response, good or bad', async () => {
+  it('responds to preflights, and lets the page read every response', async () => {
     const origin = 'https://shop.example.com';
     const preflight = await fetch(`${example}/api/v1/triggers`, {
       method: 'OPTIONS',
@@ -179,19 +179,19 @@ describe('an API that asks Keyledger about its callers', () => {
     ['made up', 'nonsense'],
     ['with a wrong checksum', `sk_test_${'a'.repeat(32)}`],
     ['longer than any key', 'x'.repeat(4_000)],
-  ])('refuses a key that is %s', async (_, key) => {
+  ])('rejects a key that is %s', async (_, key) => {
     const expected = { status: 401, code: 'invalid_key', challenge: 'Bearer realm="example", error="invalid_token"' };
     expect(await rejection({ 'x-api-key': key })).toMatchObject(expected);
     expect(await rejection({ authorization: `Bearer ${key}` })).toMatchObject(expected);
   });
 
-  it("refuses a key of an organization that is not the service key's, as if there were none", async () => {
+  it('rejects a key of another organization as unknown', async () => {
     const stranger = await deployment.account();
     const { key } = await newKey(['triggers:read'], stranger);
     expect(await rejection({ 'x-api-key': key })).toMatchObject({ status: 401, code: 'invalid_key' });
   });
 
-  it('refuses a revoked key from the moment the revocation has answered', async () => {
+  it('rejects a revoked key as soon as the revocation has responded', async () => {
     const { id, key } = await newKey(['triggers:read']);
     expect((await call({ 'x-api-key': key })).status).toBe(200);
     await vendor.client.apiKeys.delete({ params: { id } });
@@ -202,7 +202,7 @@ describe('an API that asks Keyledger about its callers', () => {
     });
   });
 
-  it('refuses a key without the scope, and names the scope', async () => {
+  it('rejects a key without the scope, and names the scope', async () => {
     const { key } = await newKey(['triggers:read']);
     expect(await rejection({ 'x-api-key': key }, '/api/v1/agents')).toMatchObject({
       status: 403,
@@ -211,7 +211,7 @@ describe('an API that asks Keyledger about its callers', () => {
     });
   });
 
-  it('refuses two different keys, whose request it is being open', async () => {
+  it('rejects a request with two different keys', async () => {
     const [one, other] = [await newKey(['triggers:read']), await newKey(['triggers:read'])];
     expect(await rejection({ 'x-api-key': one.key, authorization: `Bearer ${other.key}` })).toMatchObject({
       status: 400,
@@ -219,7 +219,7 @@ describe('an API that asks Keyledger about its callers', () => {
     });
   });
 
-  it('lets nobody pass where a handler forgot its scope', async () => {
+  it('rejects every request to a handler without a scope', async () => {
     @Controller('forgotten')
     class Forgotten {
       @Get()
@@ -240,7 +240,7 @@ describe('an API that asks Keyledger about its callers', () => {
     });
   });
 
-  it('lets nobody pass, blames no caller and tells its operator while Keyledger gives no response', async () => {
+  it('rejects requests with 503 and logs the reason while Keyledger does not respond', async () => {
     const told = jest.spyOn(Logger.prototype, 'error').mockImplementation(() => undefined);
     const { key } = await newKey(['triggers:read']);
     const expected = { status: 503, code: 'verification_unavailable', challenge: null, retryAfter: '1' };
@@ -267,7 +267,7 @@ describe('an API that asks Keyledger about its callers', () => {
     told.mockRestore();
   });
 
-  it("leaves each use in the key's audit log with its endpoint and the client's address, and counts it once", async () => {
+  it("records each use once, with its endpoint and the client's address", async () => {
     const { id, key } = await newKey(['triggers:read']);
     const headers = { 'x-api-key': key, 'user-agent': 'billing-job/7' };
     const [response] = await once(
@@ -320,14 +320,14 @@ describe('its process', () => {
     [{ EXAMPLE_PROT: '3001' }, /^EXAMPLE_PROT is not a setting .*\.\n$/],
     [{ KEYLEDGER_URI: 'http://127.0.0.1:3000' }, /^KEYLEDGER_URI is not a setting .*\.\n$/],
     [{ KEYLEDGER_URL: 'keyledger' }, /^KEYLEDGER_URL must be .*\.\n$/],
-  ])('refuses %j in one sentence that names the setting', async (env, sentence) => {
+  ])('rejects %j in one sentence that names the setting', async (env, sentence) => {
     const child = run({ KEYLEDGER_SERVICE_KEY: serviceKey.key, ...env });
     const [said, [status]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
     expect(said).toMatch(sentence);
     expect(status).not.toBe(0);
   });
 
-  it('serves as the environment says, and ends in order when asked to', async () => {
+  it('runs with the settings of the environment, and stops in order', async () => {
     const child = run({ KEYLEDGER_SERVICE_KEY: serviceKey.key });
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const url = /http:\/\/[\d.:]+/.exec(line.toString())![0];

@@ -52,7 +52,7 @@ async function told(id: string, count: number): Promise<string[]> {
   return data.slice(1).map(({ event }) => [event.type, event.data['days_left']].filter(Boolean).join(' '));
 }
 
-it('an expiry is told of seven days and one day before and when it has come, each once however often one looks', async () => {
+it('an expiry is announced seven days and one day before, and recorded when it happens, each once', async () => {
   const id = await keyOf('30 days', '6 days 23 hours');
   await look();
   await Promise.all([look(), look(), look()]);
@@ -65,7 +65,7 @@ it('an expiry is told of seven days and one day before and when it has come, eac
   expect((await told(id, 3)).at(-1)).toBe('api_key.expired');
 });
 
-it('of a key that was given less than the lead nobody is warned that far ahead', async () => {
+it('a key with a shorter life gets no notice that is older than the key', async () => {
   const id = await keyOf('1 hour', '2 days');
   await look();
   await moveExpiry(id, '-1 second');
@@ -73,7 +73,7 @@ it('of a key that was given less than the lead nobody is warned that far ahead',
   expect(await told(id, 1)).toEqual(['api_key.expired']);
 });
 
-describe('every expiry that a key reaches has its event, exactly once', () => {
+describe('every expiry that a key reaches is recorded exactly once', () => {
   const expiries = async (id: string) => {
     await look();
     await Promise.all([look(), look()]);
@@ -82,26 +82,26 @@ describe('every expiry that a key reaches has its event, exactly once', () => {
     return data.length;
   };
 
-  it('of a key that was disabled before', async () => {
+  it('for a key that was disabled before', async () => {
     const id = await keyOf('30 days', '1 hour');
     await ada.client.apiKeys.disable({ params: { id } });
     await moveExpiry(id, '-1 second');
     expect(await expiries(id)).toBe(1);
   });
 
-  it('of a key that was revoked after it, but before the worker looked', async () => {
+  it('for a key that was revoked after it, but before the worker saw it', async () => {
     const id = await keyOf('30 days', '-1 second');
     await ada.client.apiKeys.revoke({ params: { id } });
     expect(await expiries(id)).toBe(1);
   });
 
-  it('of a key that was deleted after it, but before the worker looked', async () => {
+  it('for a key that was deleted after it, but before the worker saw it', async () => {
     const id = await keyOf('30 days', '-1 second');
     await ada.client.apiKeys.delete({ params: { id } });
     expect(await expiries(id)).toBe(1);
   });
 
-  it('of a key that was changed and moved before', async () => {
+  it('for a key whose expiry was changed before', async () => {
     const id = await keyOf('30 days', '1 hour');
     await look();
     const params = { id };
@@ -114,7 +114,7 @@ describe('every expiry that a key reaches has its event, exactly once', () => {
     expect(await expiries(id)).toBe(1);
   });
 
-  it('but of none that was revoked or deleted before it', async () => {
+  it('but not for a key that was revoked or deleted before it', async () => {
     const revoked = await keyOf('30 days', '1 hour');
     await ada.client.apiKeys.revoke({ params: { id: revoked } });
     const deleted = await keyOf('30 days', '1 hour');
@@ -131,7 +131,7 @@ describe('every expiry that a key reaches has its event, exactly once', () => {
     }
   });
 
-  it('but of none whose expiry is moved while the worker looks', async () => {
+  it('but not for a key whose expiry changes while the worker looks', async () => {
     const id = await keyOf('30 days', '-1 second');
     const change = await deployment.sql.connect();
     try {
@@ -154,7 +154,7 @@ describe('every expiry that a key reaches has its event, exactly once', () => {
     }
   });
 
-  it('of any number of keys that expire at once', async () => {
+  it('for any number of keys that expire at once', async () => {
     const bob = await deployment.account();
     const { id } = await bob.client.apiKeys.create({ body: { name: 'Many', scopes: ['triggers:read'] } });
     await deployment.sql.query(
@@ -177,14 +177,14 @@ describe('every expiry that a key reaches has its event, exactly once', () => {
   });
 });
 
-it('of a key that is revoked nothing is told', async () => {
+it('a revoked key gets no expiry notice', async () => {
   const id = await keyOf('30 days', '1 hour');
   await ada.client.apiKeys.revoke({ params: { id } });
   await look();
   expect(await told(id, 1)).toEqual(['api_key.revoked']);
 });
 
-it('the one that tells is the service itself', async () => {
+it('the actor of an expiry is the system', async () => {
   const id = await keyOf('30 days', '-1 second');
   await look();
   const { data } = await eventually(

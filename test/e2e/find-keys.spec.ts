@@ -60,7 +60,7 @@ describe('a key is found', () => {
     ['its secret as a terminal wraps it', () => `${key.key.slice(0, 12)}\n${key.key.slice(12)}`],
   ];
 
-  it.each(givenAs)('by %s, of which the client library sends no more than lists show', async (_, text) => {
+  it.each(givenAs)('by %s, and the client library sends no more of it than lists show', async (_, text) => {
     const search = await text();
     const { data, total } = await client.apiKeys.list({ query: { search } });
     expect({ ids: data.map(({ id }) => id), total }).toEqual({ ids: [key.id], total: 1 });
@@ -78,7 +78,7 @@ describe('a key is found', () => {
     expect(body).not.toContain(restOf(key.key));
   });
 
-  it('by a secret that was rotated away, in its grace period and after it, and by the new one', async () => {
+  it('by a replaced secret, during and after its grace period, and by the new one', async () => {
     const made = await newKey({ name: 'Rotated' });
     const params = { id: made.id };
     const second = await ada.client.apiKeys.rotate({ params, body: { grace_period_seconds: 3600 } });
@@ -89,7 +89,7 @@ describe('a key is found', () => {
     }
   });
 
-  it('with a prefix of its organization, and after it has ended', async () => {
+  it('with a custom prefix, and in a final state', async () => {
     const live = await newKey({ name: 'Live', environment: 'live' });
     await ada.client.apiKeys.revoke({ params: { id: live.id } });
     for (const search of [live.id, live.key, `${live.public_key}:${live.key}`]) {
@@ -98,13 +98,13 @@ describe('a key is found', () => {
     }
   });
 
-  it('only by those who manage it', async () => {
+  it('only by principals that may manage it', async () => {
     const eve = await deployment.account();
     for (const search of [key.id, key.key, key.public_key, (await secretsOf(key.id))[0]!.id])
       expect((await eve.client.apiKeys.list({ query: { search } })).total).toBe(0);
   });
 
-  it('as before by words with underscores and by ids of your own', async () => {
+  it('by words with underscores and by external ids', async () => {
     const { id } = await newKey({ name: 'nightly_reporting_job', external_id: 'cus_NffrFeUfNV2Hib' });
     for (const search of ['nightly_reporting_job', 'reporting', 'cus_NffrFeUfNV2Hib', 'NffrFeUfNV2Hib'])
       expect((await client.apiKeys.list({ query: { search } })).data.map((found) => found.id)).toEqual([id]);
@@ -118,7 +118,7 @@ it('a project is found by its id', async () => {
 });
 
 describe('a whole secret that is searched for', () => {
-  it('is in no link of the response', async () => {
+  it('is not in any link of the response', async () => {
     const twins = [await newKey({ name: `twin ${key.id}` }), await newKey({ name: `twin ${key.prefix} of the other` })];
     expect(twins).toHaveLength(2);
     const { link } = await ask(key.key, '&limit=1');
@@ -131,7 +131,7 @@ describe('a whole secret that is searched for', () => {
     expect(page.status).toBe(200);
   });
 
-  it('is in no event, also where the search was made by a key', async () => {
+  it('is not in any event, also if a key searches', async () => {
     const manager = await newKey({ name: 'Manager', scopes: ['api-keys:manage'] });
     const url = `${deployment.url}/api/v1/api-keys?search=${key.key}&limit=0&search=${key.key}`;
     for (const search of [`${deployment.url}/api/v1/api-keys?search=${key.key}`, url])
@@ -145,14 +145,14 @@ describe('a whole secret that is searched for', () => {
     expect(rows[0]!.entries).not.toContain(restOf(key.key));
   });
 
-  it('is not repeated by the rejection of what is too long', async () => {
+  it('is not repeated when the search is rejected as too long', async () => {
     const { status, text } = await ask(`${key.key} ${'x'.repeat(200)}`);
     expect(status).toBe(400);
     expect(text).not.toContain(restOf(key.key));
   });
 });
 
-it('a secret that is given for an id or a filter is not sent at all', async () => {
+it('the client library does not send a secret as an id or a filter', async () => {
   const calls: (() => Promise<unknown>)[] = [
     () => client.apiKeys.get({ params: { id: key.key } }),
     () => client.apiKeys.get({ params: { id: `${key.public_key}:${key.key}` } }),

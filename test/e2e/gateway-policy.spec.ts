@@ -47,7 +47,7 @@ const key = () => `X-API-Key: ${weak.key}`;
 const valid = { status: 200, code: 'valid' };
 const refused = { status: 400, code: 'invalid_request' };
 
-describe('the policy in the address of /authz', () => {
+describe('a GatewayPolicy in the query of /authz', () => {
   it.each([
     '?scopes=events:read',
     '?Scope=events:read',
@@ -138,13 +138,13 @@ describe('the policy in the address of /authz', () => {
     '?unknown',
     '?__proto__=1',
     '?constructor=1',
-  ])('%s is not understood, so nobody passes', async (query) => {
+  ])('%s is not valid, so every request is rejected', async (query) => {
     expect(await ask(`/authz${query}`)).toMatchObject(
       query.split(/[?&]/).includes('nginx=1') ? { ...refused, status: 403 } : refused,
     );
   });
 
-  it('says where it is wrong, and what was meant', async () => {
+  it('reports the place of an error and the likely name', async () => {
     const wrong = async (query: string) => (await ask(`/authz${query}`)).problem?.errors;
     expect(await wrong('?scopes=events:read')).toEqual([
       { location: 'query.scopes', message: 'is not a parameter of /authz; did you mean scope?' },
@@ -156,12 +156,12 @@ describe('the policy in the address of /authz', () => {
     expect(await wrong('?cost=1e3&scope=a')).toMatchObject([{ location: 'query.scope' }, { location: 'query.cost' }]);
   });
 
-  it('of nginx is refused as 403, the one rejection that nginx hands on', async () => {
+  it('that is not valid is a 403 for nginx, which forwards only this rejection', async () => {
     expect(await ask('/authz?nginx=1&scopes=x')).toEqual({ status: 403, code: 'invalid_request', problem: undefined });
     expect((await ask('/authz?scopes=x&nginx=1')).status).toBe(403);
   });
 
-  it('is taken where it is in the one grammar', async () => {
+  it('is accepted in its exact grammar', async () => {
     const strong = await ada.client.apiKeys.create({
       body: { name: 'Strong', scopes: ['triggers:read', 'triggers:write'] },
     });
@@ -193,7 +193,7 @@ describe('the policy in the address of /authz', () => {
     '/AUTHZ',
     '//authz',
     '/%61uthz',
-  ])('%s is another address, which lets nobody pass', async (target) => {
+  ])('%s is another address, which rejects every request', async (target) => {
     expect((await ask(target)).status).toBeGreaterThanOrEqual(400);
   });
 
@@ -206,14 +206,14 @@ describe('the policy in the address of /authz', () => {
     'X-Authz-Anything: 1',
     'x_authz_scope: triggers:read',
     'X-Authz_Scope: triggers:read',
-  ])('stands there alone: %s is refused, since it would say nothing', async (header) => {
+  ])('rejects %s, which would have no effect', async (header) => {
     for (const query of ['', '?scope=triggers:read']) {
       expect(await ask(`/authz${query}`, [key(), header])).toMatchObject(refused);
     }
   });
 });
 
-describe('the policy in headers, behind /authz/', () => {
+describe('a GatewayPolicy in headers, below /authz/', () => {
   const scope = 'X-Authz-Scope: triggers:read';
   it.each<[string, string[]]>([
     ['no scope, which may be forgotten', []],
@@ -245,12 +245,12 @@ describe('the policy in headers, behind /authz/', () => {
     ['two projects', [scope, 'X-Authz-Project: proj_01h455vb4pex5vsknk084sn02q', 'X-Authz-Project: x']],
     ['an empty credential', [scope, 'X-Authz-Credential:']],
     ['two credentials', [scope, 'X-Authz-Credential: x-api-key', 'X-Authz-Credential: authorization']],
-  ])('with %s is not understood, so nobody passes', async (_, headers) => {
+  ])('with %s is not valid, so every request is rejected', async (_, headers) => {
     expect(await ask('/authz/x?scope=triggers:read', [key(), ...headers])).toMatchObject(refused);
     expect(await ask('/authz/', [key(), ...headers])).toMatchObject(refused);
   });
 
-  it('is taken with a scope, or with none said so', async () => {
+  it('is accepted with a scope, or with an explicit none', async () => {
     for (const value of ['none', 'triggers:read']) {
       expect(await ask('/authz/x?scopes=&cost=', [key(), `X-Authz-Scope: ${value}`])).toMatchObject(valid);
     }
@@ -261,8 +261,8 @@ describe('the policy in headers, behind /authz/', () => {
   });
 });
 
-describe('a policy that is not understood', () => {
-  it('is told to whoever looks at the log, once in a while', async () => {
+describe('a GatewayPolicy that is not valid', () => {
+  it('is logged from time to time', async () => {
     const warnings = logged.filter((line) => line.includes('sends invalid requests'));
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(
@@ -275,7 +275,7 @@ describe('the header that holds the credential', () => {
   const basic = 'Authorization: Basic YTpi';
   const bearer = () => `Authorization: Bearer ${weak.key}`;
 
-  it('may be X-API-Key alone, so that Authorization belongs to the API behind', async () => {
+  it('may be only X-API-Key, so that Authorization belongs to the API', async () => {
     for (const other of [
       basic,
       'Authorization: Bearer eyJ.its.own',
@@ -298,7 +298,7 @@ describe('the header that holds the credential', () => {
     });
   });
 
-  it('may be Authorization alone, so that X-API-Key belongs to the API behind', async () => {
+  it('may be only Authorization, so that X-API-Key belongs to the API', async () => {
     expect(await ask('/authz?credential=authorization', [bearer(), 'X-API-Key: theirs'])).toMatchObject(valid);
     expect(await ask('/authz?credential=authorization', [bearer(), 'X-API-Key:'])).toMatchObject(valid);
     expect(await ask('/authz?credential=authorization', [key()])).toMatchObject({ code: 'unauthenticated' });
@@ -365,7 +365,7 @@ describe('the header that holds the credential', () => {
   });
 });
 
-describe('what a gateway says of a request', () => {
+describe('the request that a gateway describes', () => {
   const recorded = async (headers: string[]) => {
     const { id, key } = await ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'] } });
     expect(await ask('/authz?scope=triggers:read', [`X-API-Key: ${key}`, ...headers])).toMatchObject(valid);
@@ -392,11 +392,11 @@ describe('what a gateway says of a request', () => {
     ['10.1, 127.1', null],
     [',', null],
     ['', null],
-  ])('X-Forwarded-For: %s is recorded as the address %j', async (given, ip) => {
+  ])('has for X-Forwarded-For %s the recorded address %j', async (given, ip) => {
     expect(await recorded([`X-Forwarded-For: ${given}`])).toMatchObject({ ip });
   });
 
-  it('that is twice there and differs is the same as a list of addresses, and no method or path', async () => {
+  it('has the address of repeated headers as one list, and no method or path if those differ', async () => {
     expect(
       await recorded([
         'X-Forwarded-For: 198.51.100.9',
@@ -409,7 +409,7 @@ describe('what a gateway says of a request', () => {
     ).toMatchObject({ ip: '203.0.113.7', method: null, path: null });
   });
 
-  it('is refused for a key with allowed addresses where it is no address', async () => {
+  it('is denied without a valid address if the key has allowed addresses', async () => {
     const { key } = await ada.client.apiKeys.create({
       body: { name: 'Limited', scopes: ['triggers:read'], allowed_ips: ['0.0.0.0/0', '::/0'] },
     });

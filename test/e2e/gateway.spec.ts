@@ -45,7 +45,7 @@ const usesOf = async (id: string, count: number) =>
   ).data.map(({ event }) => event.data);
 
 describe('a good key', () => {
-  it('is answered with whose it is, in headers that the upstream can rely on, and is recorded', async () => {
+  it('returns its owner in headers that the upstream can trust, and is recorded', async () => {
     const project = (await ada.client.projects.create({ body: { name: 'Shop' } })).id;
     const { id, key } = await newKey({ project_id: project, external_id: 'cus 4711/ü', environment: 'live' });
     const response = await ask('/authz?scope=triggers:read&cost=3', {
@@ -72,7 +72,7 @@ describe('a good key', () => {
     ]);
   });
 
-  it('is taken as X-API-Key, as Bearer, as a pair, and as a public key from an allowed page', async () => {
+  it('is accepted as X-API-Key, as Bearer, as a pair, and as a public key from an allowed page', async () => {
     const { key, public_key: publicKey } = await newKey({ allowed_domains: ['shop.example'] });
     const bearer = (credential: string) => ({ authorization: `Bearer ${credential}` });
     expect((await ask('/authz', { 'x-api-key': key })).code).toBe('valid');
@@ -86,7 +86,7 @@ describe('a good key', () => {
   });
 
   it.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
-    'is taken with %s and whatever content type',
+    'is accepted with %s and any content type',
     async (method) => {
       const { key } = await newKey();
       for (const type of ['text/plain', 'multipart/form-data; boundary=x', 'application/json']) {
@@ -95,7 +95,7 @@ describe('a good key', () => {
     },
   );
 
-  it('is taken behind the path of its request, where the method and the path are those of the gateway’s call', async () => {
+  it('is accepted with the request path in the address, which gives the method and the path', async () => {
     const { id, key } = await newKey();
     const response = await ask(
       '/authz/triggers/7?scope=events:read&cost=1000',
@@ -166,7 +166,7 @@ describe('a rejection', () => {
     expect(nginx.problem).toBeUndefined();
   });
 
-  it('of a browser’s preflight is a rejection: no success may look like a yes', async () => {
+  it('is also the response to a preflight, so that no success looks like an acceptance', async () => {
     await newKey({ allowed_domains: ['shop.example'] });
     const headers = { origin: 'https://shop.example', 'access-control-request-method': 'GET' };
     for (const path of ['/authz', '/authz/triggers']) {
@@ -178,7 +178,7 @@ describe('a rejection', () => {
 
 describe('a gateway', () => {
   it.each(['/authz', '/authz/triggers'])(
-    'that names a body and does not send it finds its connection to %s closed: what came next would be read as the body',
+    'that announces a body and does not send it gets its connection to %s closed',
     async (path) => {
       const { key } = await newKey();
       for (const credential of [key, 'nonsense']) {
@@ -192,7 +192,7 @@ describe('a gateway', () => {
     },
   );
 
-  it('that does not tell the address of its client is not taken for the client', async () => {
+  it('that does not send the address of the client is not recorded as the client', async () => {
     const { id, key } = await newKey();
     const limited = await newKey({ allowed_ips: ['127.0.0.1', '::1'] });
     expect((await ask('/authz', { 'x-api-key': limited.key })).code).toBe('ip_not_allowed');
@@ -201,14 +201,14 @@ describe('a gateway', () => {
     expect(await usesOf(id, 1)).toMatchObject([{ ip: null }]);
   });
 
-  it('that is nginx says so by its own address: behind a client’s path the query is the client’s', async () => {
+  it('that is nginx declares that in its own query, not in the query of the client', async () => {
     const headers = { 'x-authz-scope': 'everything' };
     expect((await ask('/authz?nginx=1&scope=everything')).status).toBe(403);
     expect((await ask('/authz/triggers?nginx=1', headers)).status).toBe(400);
   });
 
   it.each(['/authz/%zz', '/authz/a%00b', '/authz//', '/authz/../api/v1/whoami', '/authz/?cost=x', '/authz/#'])(
-    'is answered about %s as about any path, or not at all',
+    'gets for %s the response of any other path, or none',
     async (path) => {
       const { key } = await newKey();
       const statusWith = async (credential: string) =>
@@ -218,7 +218,7 @@ describe('a gateway', () => {
     },
   );
 
-  it('is answered whatever its client says of a body', async () => {
+  it('gets a response whatever its client says about a body', async () => {
     const { key } = await newKey();
     for (const type of ['nonsense', '', 'application/json; charset=nonsense', 'a/b, c/d']) {
       const headers = { 'x-api-key': key, 'content-type': type, 'content-length': '0', 'x-authz-scope': 'none' };
@@ -226,7 +226,7 @@ describe('a gateway', () => {
     }
   });
 
-  it('is told of a failure of ours as 500, and so is the log', async () => {
+  it('gets 500 for an internal error, which is logged', async () => {
     const verifier = deployment.api.get(ApiKeyVerifier);
     const logged: string[] = [];
     const log = (...said: unknown[]) => void logged.push(said.join(' '));
@@ -245,7 +245,7 @@ describe('a gateway', () => {
 });
 
 describe('a client', () => {
-  it('asks for nothing by headers where the gateway asks by its own address, and is refused', async () => {
+  it('cannot add a policy in headers if the gateway has it in the query, and is rejected', async () => {
     const { key } = await newKey();
     for (const [name, value] of Object.entries({
       'x-authz-scope': 'none',
@@ -259,7 +259,7 @@ describe('a client', () => {
     }
   });
 
-  it('hides no second credential in headers that are sent twice', async () => {
+  it('cannot hide a second credential in repeated headers', async () => {
     const { key } = await newKey();
     const status = await new Promise((resolve, reject) => {
       httpRequest(`${deployment.url}/authz`, { headers: { 'x-api-key': [key, 'sk_test_other'] } }, (response) => {
@@ -288,7 +288,7 @@ function rawAsk(path: string, method: string, headers: Record<string, string>): 
 }
 
 describe('a gateway that TRUST_PROXY does not name', () => {
-  it('is told nothing of addresses and endpoints that it names, and may not ask by headers', async () => {
+  it('has its addresses and endpoints ignored, and may not send a policy in headers', async () => {
     await deployment.stop();
     deployment = await startDeployment();
     ada = await deployment.account();

@@ -85,7 +85,7 @@ describe('a caller who may not have the key costs no run of Argon2id', () => {
     for (const [code, call] of later) expect(await costOf(call())).toEqual([code, 0]);
   });
 
-  it('by creating one beyond the ceiling of the organization', async () => {
+  it('by creating one beyond the scope ceiling of the organization', async () => {
     const params = { id: organizationId };
     await operator.client.deployment.setScopeCeiling({
       params,
@@ -96,7 +96,7 @@ describe('a caller who may not have the key costs no run of Argon2id', () => {
     await operator.client.deployment.setScopeCeiling({ params, body: { scope_ceiling: null } });
   });
 
-  it('by creating one under a name that is taken, where names are unique', async () => {
+  it('by creating one with a taken name, if names are unique', async () => {
     const create = () =>
       fetch(`${deployment.url}/auth/api-keys`, {
         method: 'POST',
@@ -108,7 +108,7 @@ describe('a caller who may not have the key costs no run of Argon2id', () => {
     expect([(await create()).status, runs - before]).toEqual([409, 0]);
   });
 
-  it('by creating one more than there may be', async () => {
+  it('by creating one beyond the limit', async () => {
     const { id } = await ada.client.projects.create({ body: { name: 'Small', organization_id: organizationId } });
     const create = () => ada.client.apiKeys.create({ body: body({ project_id: id }) });
     await create();
@@ -139,7 +139,7 @@ it('a caller who may have the key costs one', async () => {
   expect(runs - before).toBe(2);
 });
 
-it('every password and every secret at rest has the parameters that OWASP recommends', async () => {
+it('every stored password and secret has the Argon2id parameters that OWASP recommends', async () => {
   await ada.client.apiKeys.create({ body: body() });
   const { rows } = await deployment.sql.query<{ parameters: string; count: number }>(
     `SELECT substring(hash FROM '^(.*)\\$.*\\$.*$') AS parameters, count(*)::int

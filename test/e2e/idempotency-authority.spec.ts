@@ -57,7 +57,7 @@ const byOperators: Record<string, (client: Client) => Promise<unknown>> = {
 
 const create = (client: Client) => client.organizations.create({ headers, body: { name: 'Once' } });
 
-it('every route that takes an Idempotency-Key is tried here', () => {
+it('every route with an Idempotency-Key is tested here', () => {
   const repeatable = allRoutes()
     .filter(({ route }) => route.idempotent)
     .map(({ name }) => name);
@@ -66,7 +66,7 @@ it('every route that takes an Idempotency-Key is tried here', () => {
 });
 
 describe.each(Object.entries(byMembers))('a repeated %s', (_name, call) => {
-  it('is refused to a member who was removed since, and answered again once they are back', async () => {
+  it('is rejected for a member who was removed since, and repeated when they are back', async () => {
     const team = await newTeam();
     const { member, id } = team;
     await call(member.client, team);
@@ -77,7 +77,7 @@ describe.each(Object.entries(byMembers))('a repeated %s', (_name, call) => {
     expect(await outcomeOf(call(member.client, team))).toBe('done');
   });
 
-  it('is refused to a member whose role no longer allows it', async () => {
+  it('is rejected for a member whose role no longer allows it', async () => {
     const team = await newTeam();
     const { member, id } = team;
     await call(member.client, team);
@@ -86,7 +86,7 @@ describe.each(Object.entries(byMembers))('a repeated %s', (_name, call) => {
   });
 });
 
-it('a rotation of another member’s key is not repeated to a member who may manage only their own since', async () => {
+it('a rotation of another member’s key is not repeated for a member who now may manage only their own keys', async () => {
   const team = await newTeam();
   const { member, id } = team;
   const call = () => byMembers['apiKeys.rotate']!(member.client, team);
@@ -95,7 +95,7 @@ it('a rotation of another member’s key is not repeated to a member who may man
   expect(await outcomeOf(call())).toBe('beyond_authority');
 });
 
-it('a creation by a key is not repeated to the key once its scopes are narrower than what it handed on', async () => {
+it('a creation by a key is not repeated if the key now has fewer scopes than the created key', async () => {
   const scopes = ['api-keys:manage', 'triggers:read', 'events:read'];
   const manager = await owner.client.apiKeys.create({ body: { name: 'Manager', scopes } });
   const client = deployment.client({ apiKey: manager.key });
@@ -107,7 +107,7 @@ it('a creation by a key is not repeated to the key once its scopes are narrower 
   expect(await call()).toBe('beyond_authority');
 });
 
-it('a repeated organizations.create is refused to its maker once they are no member of it', async () => {
+it('a repeated organizations.create is rejected if the creator is no longer a member', async () => {
   const maker = await deployment.account();
   const { id } = await maker.client.organizations.create({ headers, body: { name: 'Once' } });
   expect((await maker.client.organizations.create({ headers, body: { name: 'Once' } })).id).toBe(id);
@@ -118,7 +118,7 @@ it('a repeated organizations.create is refused to its maker once they are no mem
 });
 
 describe.each(Object.entries(byOperators))('a repeated %s', (_name, call) => {
-  it('is refused to a user who is no operator any more', async () => {
+  it('is rejected for a user who is no longer an operator', async () => {
     const former = await deployment.operator();
     expect(await outcomeOf(call(former.client))).toBe('done');
     expect(await outcomeOf(call(former.client))).toBe('done');

@@ -21,8 +21,8 @@ const create = (idempotencyKey: string, body: { name: string; scopes?: string[] 
   });
 const count = async (name: string) => (await ada.client.apiKeys.list({ query: { search: name } })).total;
 
-describe('a call with an Idempotency-Key', () => {
-  it('sent many times at once does its work once: the others are told to wait, or what it was answered', async () => {
+describe('a request with an Idempotency-Key', () => {
+  it('sent many times at once is executed once; the others get 409 or its response', async () => {
     const calls = await Promise.all(
       Array.from({ length: 10 }, () => outcomeOf(create('at-once', { name: 'At once' }))),
     );
@@ -33,7 +33,7 @@ describe('a call with an Idempotency-Key', () => {
     expect(await count('At once')).toBe(1);
   });
 
-  it('is the same however it is said, and another one where it says something else', async () => {
+  it('equals an equivalent request, and differs from one with other content', async () => {
     const post = async (key: string, body: string) => {
       const response = await fetch(`${deployment.url}/api/v1/api-keys`, {
         method: 'POST',
@@ -96,7 +96,7 @@ describe('a call with an Idempotency-Key', () => {
     }
   });
 
-  it('that failed may be tried again, and then does its work', async () => {
+  it('that failed can be repeated and is then executed', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Later' } });
     const bob = await deployment.account();
     const work = () =>
@@ -111,7 +111,7 @@ describe('a call with an Idempotency-Key', () => {
     expect((await work()).key).toBeUndefined();
   });
 
-  it('whose process died before its change is taken over after a minute; until then it counts as under way', async () => {
+  it('whose process died before its change counts as running for a minute, and is then taken over', async () => {
     await outcomeOf(create('died', { name: 'Died' }));
     await deployment.sql.query("UPDATE idempotency_key SET response = NULL WHERE key = 'died'");
     expect(await outcomeOf(create('died', { name: 'Died' }))).toBe('idempotency_in_flight');
@@ -122,7 +122,7 @@ describe('a call with an Idempotency-Key', () => {
     expect((await create('died', { name: 'Died' })).key).toMatch(/^sk_test_/);
   });
 
-  it('that was taken over meanwhile makes no change of its own', async () => {
+  it('that was taken over in the meantime makes no change', async () => {
     const slow = await deployment.sql.connect();
     await slow.query('BEGIN; LOCK TABLE authz_state IN ACCESS EXCLUSIVE MODE');
     const first = outcomeOf(create('slow', { name: 'Slow' }));
@@ -137,7 +137,7 @@ describe('a call with an Idempotency-Key', () => {
     expect(await count('Slow')).toBe(0);
   });
 
-  it('is nobody else’s: another caller’s same key is another call', async () => {
+  it('belongs to its caller: the same key of another caller is another request', async () => {
     const bob = await deployment.account();
     const mine = await create('shared', { name: 'Shared' });
     const theirs = await create('shared', { name: 'Shared' }, bob);
@@ -145,7 +145,7 @@ describe('a call with an Idempotency-Key', () => {
     expect(theirs.id).not.toBe(mine.id);
   });
 
-  it('is answered with all of the customer’s own data, whatever it is called', async () => {
+  it('is repeated with all data of the customer, whatever the names of its fields', async () => {
     const work = () =>
       ada.client.apiKeys.create({
         headers: { 'idempotency-key': 'metadata' },
@@ -173,7 +173,7 @@ describe('a call with an Idempotency-Key', () => {
     }
   });
 
-  it.each(['', 'a b', 'ü', 'x'.repeat(256)])('refuses %p as a key', async (idempotencyKey) => {
+  it.each(['', 'a b', 'ü', 'x'.repeat(256)])('rejects %p as a key', async (idempotencyKey) => {
     const response = await fetch(`${deployment.url}/api/v1/organizations`, {
       method: 'POST',
       headers: {

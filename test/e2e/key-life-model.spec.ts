@@ -198,7 +198,7 @@ async function eventsOf(id: string): Promise<string[]> {
     .filter((type) => !['api_key.created', 'api_key.used', 'api_key.denied', 'api_key.expiring'].includes(type));
 }
 
-it('is what a model says, whatever is done with a key and however much time passes', async () => {
+it('a key behaves like a model, for any operations and any passage of time', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 10 }), async (steps) => {
       const began = ahead;

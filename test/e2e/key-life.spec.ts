@@ -26,7 +26,7 @@ const eventsOf = async (id: string, type: string, count = 1) =>
   ).data.map(({ event }) => event.data);
 
 describe('an update', () => {
-  it('changes what it names and nothing else, and the audit log tells before and after', async () => {
+  it('changes only the given fields, and the audit log has the values before and after', async () => {
     const key = await newKey({ metadata: { team: 'checkout' } });
     const params = { id: key.id };
     const updated = await ada.client.apiKeys.update({
@@ -55,7 +55,7 @@ describe('an update', () => {
     expect((await ada.client.apiKeys.get({ params })).updated_at).toBe(updated.updated_at);
   });
 
-  it('of scopes holds from the next request on', async () => {
+  it('of scopes applies to the next request', async () => {
     const key = await newKey({ scopes: ['organizations:read'] });
     const caller = deployment.client({ apiKey: key.key });
     await caller.organizations.list();
@@ -63,7 +63,7 @@ describe('an update', () => {
     expect(await codeOf(caller.organizations.list())).toBe('insufficient_scope');
   });
 
-  it('of the expiry holds at that instant, cannot lie in the past and cannot revive a key', async () => {
+  it('of the expiry takes effect at that instant, cannot be in the past and cannot revive a key', async () => {
     const key = await newKey();
     const params = { id: key.id };
     const after = (seconds: number) => new Date(Date.now() + seconds * 1000).toISOString();
@@ -78,7 +78,7 @@ describe('an update', () => {
     deployment.advance(-61_000);
   });
 
-  it('with If-Match changes only what its caller has seen', async () => {
+  it('with If-Match changes only the version that its caller has read', async () => {
     const key = await newKey();
     const etag = entityTagOf(await ada.client.apiKeys.get({ params: { id: key.id } }))!;
     const rename = (name: string) =>
@@ -88,7 +88,7 @@ describe('an update', () => {
     expect((await ada.client.apiKeys.get({ params: { id: key.id } })).name).toBe('First');
   });
 
-  it('cannot give what the one who makes it does not have, but may take away', async () => {
+  it('cannot grant authority that the caller does not have, but can remove authority', async () => {
     const manager = await newKey({ scopes: ['api-keys:manage', 'triggers:*'] });
     const { apiKeys } = deployment.client({ apiKey: manager.key });
     const own = await apiKeys.create({ body: { name: 'Own', scopes: ['triggers:read'] } });
@@ -124,7 +124,7 @@ describe('disabling', () => {
     expect(await eventsOf(key.id, 'api_key.enabled', 3)).toHaveLength(3);
   });
 
-  it('twice is as once', async () => {
+  it('twice has the effect of once', async () => {
     const key = await newKey();
     const params = { id: key.id };
     const first = await ada.client.apiKeys.disable({ params });
@@ -134,7 +134,7 @@ describe('disabling', () => {
 });
 
 describe('revoking', () => {
-  it('ends a key for good and keeps it listed; deleting takes it off every list', async () => {
+  it('ends a key permanently and keeps it in lists; deleting removes it from all lists', async () => {
     const key = await newKey();
     const params = { id: key.id };
     expect((await ada.client.apiKeys.revoke({ params })).status).toBe('revoked');
@@ -183,7 +183,7 @@ describe('an expired key', () => {
     ['active', false],
     ['disabled', true],
   ])('that was %s', (_, disable) => {
-    it('has ended for good: no operation or update applies, and no secret of it works again', () =>
+    it('is final: every operation and update is rejected, and no secret works again', () =>
       whenExpired(disable, async ({ id, key }) => {
         const params = { id };
         const { apiKeys } = ada.client;
@@ -228,7 +228,7 @@ describe('rotation with a grace period', () => {
   const rotate = (id: string, seconds: number) =>
     ada.client.apiKeys.rotate({ params: { id }, body: { grace_period_seconds: seconds } });
 
-  it('lets the old secret work until its end and not a moment longer, and each use tells which secret it was', async () => {
+  it('lets the old secret work exactly until its end, and each use names its secret', async () => {
     const key = await newKey();
     const rotated = await rotate(key.id, 3600);
     await use(key.key);
@@ -241,7 +241,7 @@ describe('rotation with a grace period', () => {
     deployment.advance(-3_600_000);
   });
 
-  it('shows when each secret was used last, so that one sees when nobody uses the old one any more', async () => {
+  it('shows the last use of each secret, so that an unused old secret is visible', async () => {
     const key = await newKey();
     const secrets = () => ada.client.apiKeys.listSecrets({ params: { id: key.id } });
     expect((await secrets()).data).toEqual([expect.objectContaining({ ends_at: null, last_used_at: null })]);
@@ -259,7 +259,7 @@ describe('rotation with a grace period', () => {
     deployment.advance(-300_000);
   });
 
-  it('never has more than two secrets alive: rotating again ends the older one at once', async () => {
+  it('never leaves more than two working secrets: another rotation ends the older one at once', async () => {
     const key = await newKey();
     const second = await rotate(key.id, 3600);
     const third = await rotate(key.id, 3600);
@@ -272,7 +272,7 @@ describe('rotation with a grace period', () => {
     await use(fourth.key);
   });
 
-  it('never outlives the key: what stops the key stops both secrets', async () => {
+  it('never outlives the key: when the key ends, both secrets end', async () => {
     const key = await newKey({ expires_in_days: 1 });
     const rotated = await rotate(key.id, 2_592_000);
     expect(rotated.expires_at).toBe(key.expires_at);
@@ -284,7 +284,7 @@ describe('rotation with a grace period', () => {
     deployment.advance(-86_400_001);
   });
 
-  it.each([-1, 2_592_001, 0.5])('is refused for %d seconds', async (seconds) => {
+  it.each([-1, 2_592_001, 0.5])('is rejected for %d seconds', async (seconds) => {
     const key = await newKey();
     expect(await codeOf(rotate(key.id, seconds))).toBe('invalid_request');
   });
@@ -342,7 +342,7 @@ describe('a list', () => {
     expect(await list({ status: 'expired' })).toEqual([]);
   });
 
-  it('refuses a cursor of another query, or one that was changed', async () => {
+  it('rejects a cursor of another query, or a modified one', async () => {
     await newKey();
     await newKey();
     const { next_cursor: cursor } = await ada.client.apiKeys.list({ query: { limit: 1 } });
@@ -352,7 +352,7 @@ describe('a list', () => {
   });
 });
 
-it('the scopes of the deployment are listed with what they are for', async () => {
+it('the scopes of the deployment are listed with descriptions', async () => {
   const { data } = await ada.client.apiKeys.listScopes();
   expect(data).toContainEqual({
     scope: 'api-keys:manage',

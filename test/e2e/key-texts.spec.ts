@@ -36,14 +36,14 @@ describe('the texts of a key', () => {
     expect(event).toMatchObject({ type: 'api_key.created', data: longest });
   });
 
-  it('are null where none was given, and null again where they are removed', async () => {
+  it('are null if they are not given, and null after their removal', async () => {
     const { id, ...created } = await owner.client.apiKeys.create({ body: { name: 'No texts', scopes } });
     expect(created).toMatchObject(none);
     await owner.client.apiKeys.update({ params: { id }, body: longest });
     expect(await owner.client.apiKeys.update({ params: { id }, body: none })).toMatchObject(none);
   });
 
-  it.each(keyTextNames)('%s is changed alone, and the event has its old and its new value', async (name) => {
+  it.each(keyTextNames)('%s can be changed alone, and the event has its old and its new value', async (name) => {
     const { id } = await owner.client.apiKeys.create({ body: { name: 'Changed', scopes, ...longest } });
     const changed = await owner.client.apiKeys.update({ params: { id }, body: { [name]: '  new text ' } });
     expect(changed).toMatchObject({ ...longest, [name]: 'new text' });
@@ -51,13 +51,13 @@ describe('the texts of a key', () => {
     expect(updated?.data['changes']).toEqual({ [name]: { before: longest[name], after: 'new text' } });
   });
 
-  it.each(keyTextNames)('%s is refused where it is too long', async (name) => {
+  it.each(keyTextNames)('%s is rejected if it is too long', async (name) => {
     const body = { name: 'Too long', scopes, [name]: 'x'.repeat(keyTexts[name].maxLength + 1) };
     const refused = await rejection(owner.client.apiKeys.create({ body }));
     expect(refused).toMatchObject({ problem: { code: 'invalid_request', errors: [{ location: `body.${name}` }] } });
   });
 
-  it('reach a verifier only where that is what they are for: the owner note never does', async () => {
+  it('are returned by a verification if they are meant for it; the owner note never is', async () => {
     const { key } = await owner.client.apiKeys.create({ body: { name: 'Verified', scopes, ...longest } });
     const verified = await owner.client.apiKeys.verify({ body: { key } });
     expect(verified.api_key).toMatchObject({ external_id: longest.external_id });

@@ -43,7 +43,7 @@ async function outcomes(calls: readonly Promise<unknown>[]): Promise<Record<stri
 }
 
 describe('the keys of an organization', () => {
-  it('are never more than the limit, however many are created at once, and one that is revoked makes room', async () => {
+  it('never exceed the limit, however many are created at once; a revoked key makes room', async () => {
     const ada = await deployment.account();
     const ids: string[] = [];
     const create = async () => ids.push((await newKey(ada)).id);
@@ -62,7 +62,7 @@ describe('the keys of an organization', () => {
     expect(await outcomes([create(), create()])).toEqual({ done: 1, limit_reached: 1 });
   });
 
-  it('are counted apart from those of its projects and of other organizations', async () => {
+  it('are counted separately from those of its projects and of other organizations', async () => {
     const [ada, bob] = [await deployment.account(), await deployment.account()];
     const [first, second] = [await newProject(ada), await newProject(ada)];
     const create = (project: string) => Array.from({ length: KEYS_OF_PROJECT + 2 }, () => newKey(ada, project));
@@ -82,7 +82,7 @@ describe('the keys of an organization', () => {
     });
   });
 
-  it('are counted right whatever happened to them', async () => {
+  it('are counted correctly after any operation', async () => {
     const ada = await deployment.account();
     const project = await newProject(ada);
     const keys = [await newKey(ada, project), await newKey(ada, project), await newKey(ada), await newKey(ada)];
@@ -102,7 +102,7 @@ describe('the keys of an organization', () => {
     expect(rows).toEqual([{ keys: 1, counted: 1 }]);
   });
 
-  it('are limited for clients of other systems, too', async () => {
+  it('are also limited in dialects', async () => {
     const ada = await deployment.account();
     await Promise.all(Array.from({ length: KEYS }, () => newKey(ada)));
     const post = async (path: string, body: object) => {
@@ -121,7 +121,7 @@ describe('the keys of an organization', () => {
 });
 
 describe('a list of keys without pages', () => {
-  it('of more than a thousand keys is refused with where to read them, and costs no more than that', async () => {
+  it('of more than a thousand keys is rejected cheaply, with a link to the paged list', async () => {
     const ada = await deployment.account();
     const { id } = await newKey(ada);
     const copy = (n: number) =>
@@ -149,8 +149,8 @@ describe('a list of keys without pages', () => {
   });
 });
 
-describe('what else an organization and a user have', () => {
-  it('projects: no more than the limit, whoever creates them at once, and one that is deleted makes room', async () => {
+describe('other limits of an organization and a user', () => {
+  it('projects never exceed the limit, even if created concurrently; a deleted project makes room', async () => {
     const ada = await deployment.account();
     const ids: string[] = [];
     const create = async () => ids.push(await newProject(ada));
@@ -159,7 +159,7 @@ describe('what else an organization and a user have', () => {
     expect(await outcomes([create(), create()])).toEqual({ done: 1, limit_reached: 1 });
   });
 
-  it('members: no more than the limit, those that are invited included', async () => {
+  it('members, including invited ones, never exceed the limit', async () => {
     const ada = await deployment.account();
     const { id } = await ada.client.organizations.create({ body: { name: 'Team' } });
     const params = { id };
@@ -170,7 +170,7 @@ describe('what else an organization and a user have', () => {
     expect(await outcomes([invite(), invite()])).toEqual({ done: 1, limit_reached: 1 });
   });
 
-  it('organizations: no more than the limit, created or joined', async () => {
+  it('organizations of a user, created or joined, never exceed the limit', async () => {
     const [ada, bob] = [await deployment.account(), await deployment.account()];
     const create = ({ client }: Account) => client.organizations.create({ body: { name: 'Another' } });
     const [team] = [await create(ada)];
@@ -187,7 +187,7 @@ describe('what else an organization and a user have', () => {
     await eve.client.invitations.accept({ body: { token } });
   });
 
-  it('sessions: a sign-in beyond a hundred ends the oldest, and records it', async () => {
+  it('a sign-in beyond a hundred sessions ends the oldest session, and is recorded', async () => {
     const ada = await deployment.account();
     const { id: oldest } = (await ada.client.auth.listSessions()).data[0]!;
     await deployment.sql.query(

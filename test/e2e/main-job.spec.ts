@@ -58,7 +58,7 @@ describe('a key', () => {
     expect(counted.last_used_at).toBe(auditLog.data[0]!.event.time);
   });
 
-  it('dies with its rotation: the old secret is refused when the response has arrived, the new one works', async () => {
+  it('loses its old secret by a rotation: it is rejected when the response has arrived, and the new one works', async () => {
     const created = await ada.client.apiKeys.create({ body: { name: 'To rotate', scopes: ['triggers:read'] } });
     await deployment.client({ apiKey: created.key }).auth.whoami();
     const rotated = await ada.client.apiKeys.rotate({ params: { id: created.id } });
@@ -70,7 +70,7 @@ describe('a key', () => {
     await deployment.client({ apiKey: rotated.key }).auth.whoami();
   });
 
-  it('dies with its deletion and leaves every list; the audit log keeps it', async () => {
+  it('ends with its deletion and disappears from all lists; the audit log keeps its events', async () => {
     const created = await ada.client.apiKeys.create({ body: { name: 'To delete', scopes: ['triggers:read'] } });
     await ada.client.apiKeys.delete({ params: { id: created.id } });
 
@@ -110,7 +110,7 @@ describe('a key', () => {
 });
 
 describe('the audit log', () => {
-  it('holds every step of the main job, in order, without a gap, and tells who did it', async () => {
+  it('has every step of the main job with its actor, in order, without a gap', async () => {
     const bob = await deployment.account();
     const created = await bob.client.apiKeys.create({ body: { name: 'Whole life', scopes: ['triggers:read'] } });
     await deployment.client({ apiKey: created.key }).auth.whoami();
@@ -137,7 +137,7 @@ describe('the audit log', () => {
     expect(auditLog.data[3]!.event.data).toMatchObject({ scopes: ['triggers:read'], actor: { id: bob.userId } });
   });
 
-  it('is read a page at a time in both directions, and a cursor misses nothing that arrives meanwhile', async () => {
+  it('is read in pages in both directions, and a cursor misses no event that arrives between pages', async () => {
     const carol = await deployment.account();
     const key = await carol.client.apiKeys.create({ body: { name: 'Busy', scopes: ['triggers:read'] } });
     const caller = deployment.client({ apiKey: key.key });

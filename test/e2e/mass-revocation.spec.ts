@@ -73,8 +73,8 @@ async function logOf(organizationId: string): Promise<DomainEvent[]> {
   return rows.map(({ entry }) => JSON.parse(entry.toString()) as DomainEvent);
 }
 
-describe('a key whose project was deleted, before the worker has come to its row', () => {
-  it('is revoked for whoever shows it, verifies it, lists it, counts it, finds it or changes it', async () => {
+describe('a key of a deleted project, before the worker has updated its row', () => {
+  it('is revoked in every use, verification, list, count, search and change', async () => {
     const project = await newProject();
     const { id, key, name } = await newKey(project, { name: 'Derived', external_id: 'derived' });
     const service = (await ada.client.apiKeys.create({ body: { name: 'Service', scopes: ['api-keys:verify'] } })).key;
@@ -100,7 +100,7 @@ describe('a key whose project was deleted, before the worker has come to its row
     expect(await codeOf(update({ params, body: { name: 'Another' } }))).toBe('conflict');
   });
 
-  it('lets no page of its domains ask, and holds no name', async () => {
+  it('allows no requests from its domains, and its name is free again', async () => {
     const project = await newProject();
     await newKey(project, { name: 'Taken', allowed_domains: ['derived.test'] });
     const preflight = async () => {
@@ -119,7 +119,7 @@ describe('a key whose project was deleted, before the worker has come to its row
     expect(await create()).toBe(201);
   });
 
-  it('is not among the service keys that operators can end, and its expiry is told of no more', async () => {
+  it('is not listed as a service key, and gets no expiry notice', async () => {
     const operator = await deployment.operator();
     const project = await newProject();
     const { id } = await newKey(project);
@@ -137,7 +137,7 @@ describe('a key whose project was deleted, before the worker has come to its row
     expect(rows).toHaveLength(0);
   });
 
-  it('that was admitted a moment before changes nothing any more', async () => {
+  it('cannot make a change, even if it was admitted just before', async () => {
     const project = await newProject();
     const { id, key } = await newKey(project, { scopes: ['api-keys:manage'] });
     const context = {
@@ -161,7 +161,7 @@ describe('a key whose project was deleted, before the worker has come to its row
     });
   });
 
-  it('is told of by a metric until the worker has finished', async () => {
+  it('is counted in a metric until the worker has finished', async () => {
     const gauges = new Gauges();
     expect(new RevocationFanOut(deployment.sql, deployment.api.get(Events), gauges)).toBeDefined();
     const age = async () => (await gauges.registry.getMetricsAsJSON())[0]!.values[0]!.value;
@@ -175,7 +175,7 @@ describe('a key whose project was deleted, before the worker has come to its row
     expect(await age()).toBe(0);
   });
 
-  it('and that is deleted by itself meanwhile has one end, with one event', async () => {
+  it('that is also deleted directly has one end with one event', async () => {
     const project = await newProject();
     const [kept, deleted] = [await newKey(project), await newKey(project)];
     await deleteProject(project);
@@ -193,7 +193,7 @@ describe('a key whose project was deleted, before the worker has come to its row
   });
 });
 
-it('an unfinished mass revocation cannot be taken back by the login of a process that serves', async () => {
+it('an unfinished mass revocation cannot be undone with the database login of the API or the worker', async () => {
   const project = await newProject();
   const { key } = await newKey(project);
   await deleteProject(project);
@@ -214,8 +214,8 @@ it('an unfinished mass revocation cannot be taken back by the login of a process
   expect(await whoami(key)).toBe('revoked');
 });
 
-describe('a member who went with their keys and comes back', () => {
-  it('gets none of them back, and makes new ones that work, before and after the worker has come to the old ones', async () => {
+describe('a member who was removed with their keys and comes back', () => {
+  it('gets no old key back, and creates new keys that work, before and after the worker has updated the old ones', async () => {
     const team = await newTeam();
     const bob = await join(team);
     const create = () =>
@@ -238,8 +238,8 @@ describe('a member who went with their keys and comes back', () => {
   });
 });
 
-describe('whoever rebuilds the life of keys from the log', () => {
-  it('sees each revoked by the event of its project or member already, and finds the same in its own event', async () => {
+describe('a reader that rebuilds key states from the audit log', () => {
+  it('sees each key revoked by the event of its project or member, and finds the same in the event of the key', async () => {
     const team = await newTeam();
     const bob = await join(team);
     const body = { organization_id: team, name: 'Goes', scopes: ['triggers:read'] };

@@ -41,7 +41,7 @@ const eventsOf = async (team: string, type: string, count = 1) =>
   ).data.map(({ event }) => event);
 
 describe('an organization', () => {
-  it('belongs to whoever creates it, is listed beside the personal one, and can be renamed', async () => {
+  it('belongs to its creator, is listed next to the personal one, and can be renamed', async () => {
     const created = await ada.client.organizations.create({ body: { name: ' Acme ' } });
     expect(created).toMatchObject({
       name: 'Acme',
@@ -62,7 +62,7 @@ describe('an organization', () => {
     });
   });
 
-  it('is renamed with If-Match only by who has seen its present name', async () => {
+  it('is renamed with If-Match only from its current version', async () => {
     const team = await newTeam();
     const url = `${deployment.url}/api/v1/organizations/${team}`;
     const etag = (await fetch(url, { headers: { authorization: `Bearer ${ada.accessToken}` } })).headers.get('etag')!;
@@ -72,7 +72,7 @@ describe('an organization', () => {
     expect(await codeOf(rename('Second'))).toBe('precondition_failed');
   });
 
-  it('lists its pages with a Link to the next', async () => {
+  it('lists its members in pages with a Link to the next', async () => {
     await Promise.all([newTeam(), newTeam()]);
     const response = await fetch(`${deployment.url}/api/v1/organizations?limit=1`, {
       headers: { authorization: `Bearer ${ada.accessToken}` },
@@ -89,7 +89,7 @@ describe('an organization', () => {
 });
 
 describe('an invitation', () => {
-  it('opens an account that is a member, once', async () => {
+  it('lets one user register as a member', async () => {
     const team = await newTeam();
     const { token, url } = await invite(team, 'developer');
     expect(url).toBe(`http://keyledger.test/invitation#${token}`);
@@ -111,7 +111,7 @@ describe('an invitation', () => {
     expect(added).toMatchObject({ subject: bob.userId, data: { role: 'developer', actor: { id: bob.userId } } });
   });
 
-  it('is accepted by an account that is there, and lifts a member to a higher role, never to a lower', async () => {
+  it('is accepted by an existing account, and raises a member to a higher role, never to a lower one', async () => {
     const team = await newTeam();
     const bob = await deployment.account();
     const accept = async (role: Role) =>
@@ -123,7 +123,7 @@ describe('an invitation', () => {
     expect((await rolesIn(team)).get(bob.userId)).toBe('admin');
   });
 
-  it('used by many at once makes one of them a member', async () => {
+  it('that many users accept at once makes one of them a member', async () => {
     const team = await newTeam();
     const { token } = await invite(team, 'viewer');
     const people = await Promise.all(Array.from({ length: 5 }, () => deployment.account()));
@@ -134,7 +134,7 @@ describe('an invitation', () => {
     expect((await rolesIn(team)).size).toBe(2);
   });
 
-  it('for one email is of no use to another', async () => {
+  it('for one email cannot be accepted by another', async () => {
     const team = await newTeam();
     const bob = await deployment.account();
     const { token } = await invite(team, 'viewer', ada, bob.email.toUpperCase());
@@ -143,7 +143,7 @@ describe('an invitation', () => {
     await bob.client.invitations.accept({ body: { token } });
   });
 
-  it('ends when it is withdrawn, and after seven days', async () => {
+  it('stops working when it is withdrawn, and after seven days', async () => {
     const team = await newTeam();
     const bob = await deployment.account();
     const accept = (token: string) => codeOf(bob.client.invitations.accept({ body: { token } }));
@@ -164,17 +164,17 @@ describe('an invitation', () => {
     expect(await accept(old.token)).toBe('invalid_link');
   });
 
-  it('into a personal organization is refused: its audit log has the sign-ins of its owner', async () => {
+  it('to a personal organization is rejected: its audit log has the sign-ins of its owner', async () => {
     expect(await codeOf(invite(ada.organizationId, 'viewer'))).toBe('conflict');
   });
 
-  it('of somebody who is a member already is refused', async () => {
+  it('of a user who is already a member is rejected', async () => {
     const team = await newTeam();
     const bob = await join(team, 'viewer');
     expect(await codeOf(invite(team, 'admin', ada, bob.email))).toBe('conflict');
   });
 
-  it('keeps its token out of the database and the audit log', async () => {
+  it('does not store its token in the database or the audit log', async () => {
     const team = await newTeam();
     const { token } = await invite(team, 'viewer');
     await eventsOf(team, 'invitation.created');
@@ -204,7 +204,7 @@ describe('a role', () => {
       'viewer',
       { keys: false, everybodysKeys: false, auditLog: false, rename: false, invite: false, inviteOwner: false },
     ],
-  ] as const)('%s may do what it may, and no more', async (role, expected) => {
+  ] as const)('%s allows exactly its rights', async (role, expected) => {
     const team = await newTeam();
     const somebodys = await ada.client.apiKeys.create({
       body: { name: 'Of Ada', organization_id: team, scopes: ['triggers:read'] },
@@ -226,7 +226,7 @@ describe('a role', () => {
     expect(await may(client.members.list({ params: { id: team } }))).toBe(true);
   });
 
-  it('holds from the next request on', async () => {
+  it('applies to the next request', async () => {
     const team = await newTeam();
     const bob = await join(team, 'admin');
     const read = () => bob.client.audit.listEvents({ query: { organization_id: team } });
@@ -237,7 +237,7 @@ describe('a role', () => {
     expect(await codeOf(read())).toBe('not_found');
   });
 
-  it('of an owner is touched by owners alone', async () => {
+  it('of an owner can be changed only by owners', async () => {
     const team = await newTeam();
     const [admin, viewer] = [await join(team, 'admin'), await join(team, 'viewer')];
     expect(await codeOf(setRole(admin, team, ada.userId, 'viewer'))).toBe('beyond_authority');
@@ -254,7 +254,7 @@ describe('a role', () => {
     );
   });
 
-  it('of the last owner stays, whoever tries at once', async () => {
+  it('of the last owner cannot be changed, even by concurrent requests', async () => {
     const team = await newTeam();
     const bob = await join(team, 'owner');
     expect(await codeOf(setRole(ada, await newTeam(), ada.userId, 'viewer'))).toBe('conflict');
@@ -274,8 +274,8 @@ describe('a role', () => {
   });
 });
 
-describe('a member who goes', () => {
-  it('leaves the keys that they made to the organization', async () => {
+describe('a member who leaves', () => {
+  it('leaves the keys that they created to the organization', async () => {
     const team = await newTeam();
     const bob = await join(team, 'developer');
     const { key } = await bob.client.apiKeys.create({
@@ -286,7 +286,7 @@ describe('a member who goes', () => {
     expect(await codeOf(bob.client.organizations.get({ params: { id: team } }))).toBe('not_found');
   });
 
-  it('takes them along with revoke_keys=true, and those that were made with them, at once', async () => {
+  it('has these keys, and keys created with them, revoked at once with revoke_keys=true', async () => {
     const team = await newTeam();
     const bob = await join(team, 'developer');
     const [manager, plain] = await Promise.all(
@@ -312,7 +312,7 @@ describe('a member who goes', () => {
     expect(listed.total).toBe(3);
   });
 
-  it('has given nothing that they could not give any more: their invitations are withdrawn', async () => {
+  it('has their invitations withdrawn, because they may no longer give these roles', async () => {
     const team = await newTeam();
     const bob = await join(team, 'owner');
     const [toOwner, toViewer] = [await invite(team, 'owner', bob), await invite(team, 'viewer', bob)];
@@ -326,8 +326,8 @@ describe('a member who goes', () => {
   });
 });
 
-describe('an invitation to somebody whose role is taken', () => {
-  it('does not give back what was taken', async () => {
+describe('an invitation to a user whose role is lowered or removed', () => {
+  it('does not give the old role back', async () => {
     const team = await newTeam();
     const bob = await deployment.account();
     const links = await Promise.all([1, 2, 3].map(() => invite(team, 'admin', ada, bob.email)));
@@ -340,7 +340,7 @@ describe('an invitation to somebody whose role is taken', () => {
     expect(await accept(2)).toBe('invalid_link');
   });
 
-  it('to no more than the role that somebody has stays open, and says what they have', async () => {
+  it('to a role that the user already has or exceeds stays open, and the response has the current role', async () => {
     const team = await newTeam();
     const bob = await join(team, 'admin');
     const { token } = await invite(team, 'viewer');
@@ -349,7 +349,7 @@ describe('an invitation to somebody whose role is taken', () => {
     expect((await rolesIn(team)).get(eve.userId)).toBe('viewer');
   });
 
-  it('tells by which invitation a role became higher', async () => {
+  it('is named in the event that raises the role', async () => {
     const team = await newTeam();
     const bob = await join(team, 'viewer');
     const { token, id } = await invite(team, 'admin');
@@ -359,7 +359,7 @@ describe('an invitation to somebody whose role is taken', () => {
 });
 
 describe("a developer's keys", () => {
-  it('are all that they see and change, and all that their keys see and change', async () => {
+  it('are the only keys that they and their keys can see and change', async () => {
     const team = await newTeam();
     const bob = await join(team, 'developer');
     const create = (by: Account, scopes: string[]) =>
@@ -393,7 +393,7 @@ describe("a developer's keys", () => {
     expect((await bob.client.apiKeys.list()).total).toBe(4);
   });
 
-  it('have no more than the scopes of the application and those of their role', async () => {
+  it('have at most the application scopes and the scopes of their role', async () => {
     const team = await newTeam();
     const bob = await join(team, 'developer');
     const create = (scopes?: string[]) =>

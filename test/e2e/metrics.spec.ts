@@ -40,7 +40,7 @@ async function value(of: WatchedProcess, sample: string): Promise<number> {
 }
 
 describe('the metrics', () => {
-  it('count verifications by outcome and way', async () => {
+  it('count verifications by outcome and entry point', async () => {
     const count = (code: string, via: string) =>
       value(api, `keyledger_verifications_total{code="${code}",via="${via}"}`);
     expect(await count('revoked', 'gateway')).toBe(0);
@@ -69,7 +69,7 @@ describe('the metrics', () => {
     );
   });
 
-  it('follow the events into the audit log', async () => {
+  it('count the events on their way into the audit log', async () => {
     const ingested = () => value(worker, 'keyledger_events_ingested_total');
     expect(await eventually(ingested, (events) => events >= 3)).toBeGreaterThanOrEqual(3);
     const lastEvent = await value(worker, 'keyledger_audit_last_event_timestamp_seconds');
@@ -85,7 +85,7 @@ describe('the metrics', () => {
     expect(await value(worker, 'keyledger_audit_lag_seconds_bucket{le="2"}')).toBeGreaterThanOrEqual(1);
   });
 
-  it('are served with the limits of the API', async () => {
+  it('are served with the connection limits of the API', async () => {
     const { headers } = await fetch(worker.metricsUrl);
     expect(headers.get('keep-alive')).toBe(`timeout=${HTTP_LIMITS.keepAliveTimeout / 1_000}`);
     const tooLarge = `GET /metrics HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(HTTP_LIMITS.maxHeaderSize)}\r\n\r\n`;
@@ -95,11 +95,11 @@ describe('the metrics', () => {
     );
   });
 
-  it('are served beside the API, never by it', async () => {
+  it('are served on their own port, not by the API', async () => {
     expect((await fetch(`${api.url}/metrics`)).status).toBe(404);
   });
 
-  it('name the process that holds their port', async () => {
+  it('report that their port is taken', async () => {
     const port = new URL(api.url).port;
     const env = { DATABASE_URL: database.workerUrl, METRICS_PORT: port, LOG_LEVEL: 'fatal' };
     const refused = await startWatched('worker', env);
@@ -109,7 +109,7 @@ describe('the metrics', () => {
     );
   });
 
-  it('are nowhere without a port', async () => {
+  it('are not served without a port', async () => {
     const silent = await startWatched('worker', { DATABASE_URL: database.workerUrl, METRICS_PORT: '' });
     await expect(silent.metrics()).rejects.toThrow('fetch failed');
     expect(await silent.stop()).toBe(0);
@@ -123,7 +123,7 @@ describe('docs/operations.md', () => {
     ([, name, type, labels, where]) => ({ name, type, labels: labels!.replaceAll('`', ''), where }),
   );
 
-  it('lists every metric as it is', async () => {
+  it('lists every metric correctly', async () => {
     const told = rows
       .flatMap(({ where, ...row }) =>
         (where === 'both' ? ['api', 'worker'] : [where!]).map((process) => ({ ...row, process })),
@@ -133,7 +133,7 @@ describe('docs/operations.md', () => {
     expect(told.toSorted()).toEqual(found.toSorted());
   });
 
-  it('alerts on metrics that there are', () => {
+  it('has alerts on existing metrics only', () => {
     const alerts = docs.slice(docs.indexOf('```yaml'), docs.lastIndexOf('```'));
     const used = Array.from(alerts.matchAll(/keyledger_\w+/g), ([name]) => name.replace(/_(bucket|count|sum)$/, ''));
     expect(used.length).toBeGreaterThan(5);

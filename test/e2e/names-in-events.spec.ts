@@ -33,8 +33,8 @@ async function logOf(type: string, id = organizationId, reader = owner) {
   return data.map(({ event }) => event);
 }
 
-describe('somebody who has left', () => {
-  it('is named in the events of what they did and of what was done to them, by the name and address of that time', async () => {
+describe('a former member', () => {
+  it('is named in events by and about them, with the name and email of that time', async () => {
     const leaver = await member();
     await leaver.client.projects.create({ body: { name: 'Looms', organization_id: organizationId } });
     await owner.client.members.update({
@@ -56,7 +56,7 @@ describe('somebody who has left', () => {
     expect(data.map(({ event }) => event.type)).toContain('project.created');
   });
 
-  it('is named in the CSV, as is whom it happened to', async () => {
+  it('is named in the CSV export as actor and as subject', async () => {
     const leaver = await member();
     await owner.client.members.remove({ params: { id: organizationId, user_id: leaver.userId }, query: {} });
     await allIngested(deployment);
@@ -75,7 +75,7 @@ describe('somebody who has left', () => {
   });
 });
 
-it('everything that happens to an account names its person', async () => {
+it('every event about an account names its user', async () => {
   const account = await deployment.account();
   const { client } = account;
   const again = await deployment.client().auth.login({ body: { email: account.email, password: account.password } });
@@ -102,7 +102,7 @@ it('everything that happens to an account names its person', async () => {
     expect({ type, subject: data['subject'] }).toEqual({ type, subject: person(account) });
 });
 
-it('invitations name whom they were sent to, when they are made and when they are withdrawn', async () => {
+it('invitations name the invited email when they are created and withdrawn', async () => {
   const email = 'invited@example.com';
   const params = { id: organizationId };
   const { id } = await owner.client.invitations.create({ params, body: { role: 'viewer', email } });
@@ -111,7 +111,7 @@ it('invitations name whom they were sent to, when they are made and when they ar
   expect((await logOf('invitation.revoked'))[0]!.data).toMatchObject({ subject: { email }, actor: person(owner) });
 });
 
-it('a key is named in what it does and in what happens to it, and a use has no name', async () => {
+it('a key is named in its actions and in events about it, except in uses', async () => {
   const scopes = ['api-keys:manage', 'triggers:read'];
   const { key } = await owner.client.apiKeys.create({
     body: { name: 'Robot', scopes, organization_id: organizationId },
@@ -130,7 +130,7 @@ it('a key is named in what it does and in what happens to it, and a use has no n
   expect(used!.data['subject']).toBeUndefined();
 });
 
-describe('the log of the deployment', () => {
+describe('the audit log of the deployment', () => {
   it('names the organization, and the operator, of each action', async () => {
     const params = { id: organizationId };
     const { deployment: staff } = operator.client;
@@ -159,7 +159,7 @@ describe('the log of the deployment', () => {
     }
   });
 
-  it('names who became an operator, and who is one no longer', async () => {
+  it('names new and removed operators', async () => {
     const second = await deployment.operator();
     await operator.client.deployment.removeOperator({ params: { id: second.userId } });
     for (const type of ['user.operator_added', 'user.operator_removed'])
@@ -167,10 +167,10 @@ describe('the log of the deployment', () => {
   });
 });
 
-describe('what an operator reads', () => {
+describe('a read by an operator', () => {
   const readsOf = async (account: Account) => logOf('operator.read', account.organizationId, account);
 
-  it('at once, as a page does, is one event that names each call, and is stored before any is answered', async () => {
+  it('of several things at once is one event that names each request, and is stored before the responses', async () => {
     const customer = await deployment.account();
     const params = { id: customer.organizationId };
     const { organizations, credits, usage } = operator.client;
@@ -193,7 +193,7 @@ describe('what an operator reads', () => {
     );
   });
 
-  it('of two organizations, in two sessions, or one after the other, is an event each', async () => {
+  it('of two organizations, in two sessions, or one after the other, is one event each', async () => {
     const [one, other] = [await deployment.account(), await deployment.account()];
     const { access_token } = await deployment
       .client()
@@ -206,7 +206,7 @@ describe('what an operator reads', () => {
     expect((await readsOf(other)).length).toBe(2);
   });
 
-  it('is not answered where it cannot be recorded, however many ask at once', async () => {
+  it('is rejected if it cannot be recorded, however many arrive at once', async () => {
     const customer = await deployment.account();
     const params = { id: customer.organizationId };
     await deployment.sql.query('REVOKE INSERT ON outbox FROM keyledger_api');

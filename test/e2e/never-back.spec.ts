@@ -179,7 +179,7 @@ const byEither = [
   'SELECT protect_audit_partition($$audit_event_default$$::regclass)',
 ];
 
-describe('what a login of a serving process cannot take back', () => {
+describe('changes that the database logins of the processes cannot undo', () => {
   it.each(byTheApi)('of the API: %s', (sql) => expectRefused(deployment.database.apiUrl, sql));
   it.each(byTheWorker)('of the worker: %s', (sql) => expectRefused(deployment.database.workerUrl, sql));
   it.each(byEither)('of either: %s', async (sql) => {
@@ -219,7 +219,7 @@ describe('what a login of a serving process cannot take back', () => {
   });
 });
 
-it('what the service does with its rows it may still do', async () => {
+it('the changes that the service makes are allowed', async () => {
   const { rows } = await deployment.sql.query('SELECT revoked_at, deleted_at FROM api_key WHERE id = $1', [keyId]);
   expect(rows).toEqual([{ revoked_at: expect.any(Date), deleted_at: expect.any(Date) }]);
   await deployment.sql.query("UPDATE authz_change SET created_at = now() - interval '2 hours'");

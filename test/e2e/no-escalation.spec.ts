@@ -92,7 +92,7 @@ function reachesFurther(held: ApiKey, than: ApiKey): string[] {
   return further;
 }
 
-it('no sequence of calls gives the holder of a key the secret of one that reaches further, or widens one beyond it', async () => {
+it('no sequence of requests with a key gives a secret of a key with more authority, or gives a key more authority', async () => {
   let handedOver = 0;
   await fc.assert(
     fc.asyncProperty(
@@ -141,7 +141,7 @@ it('no sequence of calls gives the holder of a key the secret of one that reache
   expect(handedOver).toBeGreaterThan(5);
 });
 
-it("no key that comes from a developer, by whatever generation, reaches somebody else's keys", async () => {
+it('no key created directly or indirectly by a developer reaches keys of other users', async () => {
   const adas = await ada.client.apiKeys.create({
     body: { name: 'Of Ada', organization_id: team, scopes: ['triggers:read'] },
   });

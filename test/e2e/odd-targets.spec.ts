@@ -98,14 +98,14 @@ describe.each(table)('$name', ({ route }) => {
   const isEndless = route.success.stream?.includes('text/event-stream');
   const changesNothing = route.method === 'GET' || route.path.includes(':');
 
-  it('does not fail by an odd segment of its path', async () => {
+  it('handles unusual path segments', async () => {
     for (const odd of oddSegments) {
       const target = route.path.includes(':') ? route.path.replace(/:\w+/g, odd) : `${route.path}/${odd}`;
       expectNoFailure(target, await ask(route.method, target, account()));
     }
   });
 
-  it('does not fail by an odd query', async () => {
+  it('handles unusual queries', async () => {
     if (!changesNothing || isEndless) return;
     const names = Object.keys(route.query?.shape ?? {});
     for (const name of ['__proto__', 'a[b][c]', '%FF', '%00', '']) {
@@ -120,7 +120,7 @@ describe.each(table)('$name', ({ route }) => {
     }
   });
 
-  it('does not fail by an odd method or header', async () => {
+  it('handles unusual methods and headers', async () => {
     for (const method of ['HEAD', 'OPTIONS', 'TRACE', 'PUT', 'PURGE', 'QUERY', 'LINK', 'M-SEARCH', 'PROPFIND', 'get']) {
       expectNoFailure(method, await ask(method, path, account()));
     }
@@ -149,11 +149,11 @@ describe.each(table)('$name', ({ route }) => {
   });
 });
 
-describe('what is beside the routes', () => {
+describe('a request outside the routes', () => {
   const html = ['Accept: text/html'];
   const paths = ['/', '/assets/', '/authz', '/authz/', '/docs/', '/docs', '/openapi.json', '/problems/', '/nowhere/'];
 
-  it('does not fail by an odd path', async () => {
+  it('is handled for unusual paths', async () => {
     for (const path of paths) {
       for (const odd of [
         ...oddSegments,
@@ -171,7 +171,7 @@ describe('what is beside the routes', () => {
     }
   });
 
-  it('does not fail by conditions and ranges of a file of the dashboard', async () => {
+  it('is handled with conditions and ranges for a file of the dashboard', async () => {
     const page = await ask('GET', '/', undefined, html);
     const [, file] = /(?:src|href)="(\/assets\/[^"]+\.js)"/.exec(page.body)!;
     for (const header of [
@@ -190,7 +190,7 @@ describe('what is beside the routes', () => {
     }
   });
 
-  it('is refused in every form but a path', async () => {
+  it('is rejected in every target form except a path', async () => {
     for (const target of [
       '*',
       'http://evil.test/api/v1/whoami',
@@ -207,7 +207,7 @@ describe('what is beside the routes', () => {
     }
   });
 
-  it('does not fail by another version of HTTP or another coding of the transfer', async () => {
+  it('is handled with another HTTP version or transfer coding', async () => {
     for (const bytes of [
       'GET /health/live HTTP/1.0\r\n\r\n',
       'GET /authz HTTP/1.0\r\n\r\n',
@@ -222,7 +222,7 @@ describe('what is beside the routes', () => {
     }
   });
 
-  it('takes a body only after it said so, where the client asks', async () => {
+  it('gets 100 Continue before its body is read, if the client asks for it', async () => {
     const connection = await RawConnection.open(deployment.url);
     connection.send(
       'POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n',
@@ -235,7 +235,7 @@ describe('what is beside the routes', () => {
 });
 
 describe('a time in a query', () => {
-  it('whose + was not encoded says how to write it', async () => {
+  it('with an unencoded + gets a hint how to write it', async () => {
     for (const path of ['/api/v1/audit/events', `/api/v1/organizations/${ada.organizationId}/usage`]) {
       const { status, body } = await ask('GET', `${path}?from=2026-01-01T00:00:00+02:00`, ada);
       expect(status).toBe(400);
@@ -248,7 +248,7 @@ describe('a time in a query', () => {
     }
   });
 
-  it('means the same in every zone', async () => {
+  it('has the same meaning in every time zone', async () => {
     const { id } = await ada.client.apiKeys.create({ body: { name: 'Timed', scopes: ['triggers:read'] } });
     for (const expires of [
       '2030-01-01T12:00:00Z',
@@ -262,7 +262,7 @@ describe('a time in a query', () => {
   });
 });
 
-it('every schema of a time in the contract is the one that bounds it', () => {
+it('every time in the contract uses the schema with the allowed range', () => {
   const times = table.flatMap(({ name, route }) =>
     [route.query, route.body, route.params].flatMap((part) => {
       const schema = part

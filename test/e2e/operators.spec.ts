@@ -40,7 +40,7 @@ const auditLogOf = async (account: Account, type: string, count = 1) =>
   ).data.map(({ event }) => event);
 
 describe('the first operator', () => {
-  it('is made by a one-time link of the command line, whatever REGISTRATION says; nobody else gets in', async () => {
+  it('is created with a one-time link of the command line, whatever REGISTRATION is; no other user can', async () => {
     expect(await operator.client.auth.whoami()).toMatchObject({ user: { id: operator.userId, operator: true } });
     expect(await ada.client.auth.whoami()).toMatchObject({ user: { operator: false } });
     expect(await codeOf(deployment.account())).toBe('registration_closed');
@@ -48,7 +48,7 @@ describe('the first operator', () => {
     expect(data.map((user) => user.user_id)).toEqual([operator.userId]);
   });
 
-  it('ends the set-up links: as long as there is none, each start makes a new one and ends those before', async () => {
+  it('ends the set-up links; until then, each start creates a new one and ends earlier ones', async () => {
     const { apiUrl } = deployment.database;
     expect(await setUpLink(apiUrl, 'http://keyledger.test')).toBeUndefined();
     await deployment.sql.query('UPDATE user_account SET operator_since = NULL WHERE id = $1', [
@@ -66,7 +66,7 @@ describe('the first operator', () => {
 });
 
 describe('operators', () => {
-  it('invite each other, and make each other ordinary users again, but for the last one', async () => {
+  it('invite and remove each other, except the last one', async () => {
     const { token } = await operator.client.deployment.inviteOperator();
     const second = await newCustomer();
     expect(await second.client.invitations.accept({ body: { token } })).toEqual({
@@ -93,7 +93,7 @@ describe('operators', () => {
     expect(await codeOf(last)).toBe('conflict');
   });
 
-  it('that are removed leave nothing behind that works: no link of theirs, none to them', async () => {
+  it('leave no working links when they are removed', async () => {
     const mallory = await newCustomer();
     const become = async () =>
       (await operator.client.deployment.inviteOperator({ body: { email: mallory.email } })).token;
@@ -108,7 +108,7 @@ describe('operators', () => {
     expect(await codeOf(mallory.client.invitations.accept({ body: { token: second } }))).toBe('invalid_link');
   });
 
-  it('that ask for many things at once get them all', async () => {
+  it('can send many requests at once', async () => {
     const busy = await newCustomer();
     const { token } = await operator.client.deployment.inviteOperator();
     await busy.client.invitations.accept({ body: { token } });
@@ -136,7 +136,7 @@ describe('operators', () => {
     expect((await operator.client.deployment.listOrganizations({ query: { status: 'suspended' } })).total).toBe(0);
   });
 
-  it('read the audit log of every organization, and each read is in that audit log before it is answered', async () => {
+  it('read the audit log of every organization, and each read is recorded there before the response', async () => {
     await eventually(
       () => operator.client.audit.listEvents({ query: { organization_id: ada.organizationId } }),
       (response) => response.data.length > 0,
@@ -154,7 +154,7 @@ describe('operators', () => {
     });
   });
 
-  it('have what they read recorded for every kind of thing they read', async () => {
+  it('have every kind of read recorded', async () => {
     const customer = await newCustomer();
     const { id } = await customer.client.projects.create({ body: { name: 'Read me' } });
     const params = { id: customer.organizationId };
@@ -170,7 +170,7 @@ describe('operators', () => {
     ]);
   });
 
-  it('read nothing by a change that is refused', async () => {
+  it('learn nothing from a rejected change', async () => {
     const customer = await newCustomer();
     const leave = operator.client.members.remove({ params: { id: customer.organizationId, user_id: operator.userId } });
     expect(await codeOf(leave)).toBe('not_found');
@@ -179,7 +179,7 @@ describe('operators', () => {
     expect(reads.map(({ data }) => data['method'])).toEqual(['GET']);
   });
 
-  it('as such change nothing in an organization, and see no keys', async () => {
+  it('cannot change an organization or see its keys by their operator role alone', async () => {
     const params = { id: ada.organizationId };
     const { id: keyId } = await newKey(ada);
     const { organizations, apiKeys, invitations, projects } = operator.client;
@@ -207,7 +207,7 @@ describe('the log of the deployment', () => {
       )
     ).data.map(({ event }) => event);
 
-  it('has the failed sign-ins of accounts that do not exist, without what was typed', async () => {
+  it('has the failed sign-ins to accounts that do not exist, without the typed email', async () => {
     const login = deployment.client().auth.login({ body: { email: 'nobody@example.com', password: 'guessed' } });
     expect(await codeOf(login)).toBe('invalid_credentials');
     const [failed] = await deploymentLog('user.login_failed');
@@ -215,7 +215,7 @@ describe('the log of the deployment', () => {
     expect(JSON.stringify(failed)).not.toContain('nobody@');
   });
 
-  it('has all that operators do, beside the audit log of whom it concerns', async () => {
+  it('has every action of operators, in addition to the audit log of the organization', async () => {
     const params = { id: ada.organizationId };
     await operator.client.deployment.suspendOrganization({ params, body: {} });
     await operator.client.deployment.resumeOrganization({ params });
@@ -229,7 +229,7 @@ describe('the log of the deployment', () => {
     expect(await deploymentLog('user.operator_added')).not.toEqual([]);
   });
 
-  it('is read by operators alone, and its organization is nothing that can be suspended or found', async () => {
+  it('is readable only by operators, and its organization cannot be suspended or found', async () => {
     const read = ada.client.audit.listEvents({ query: { organization_id: DEPLOYMENT_ID } });
     expect(await codeOf(read)).toBe('not_found');
     const suspend = operator.client.deployment.suspendOrganization({ params: { id: DEPLOYMENT_ID }, body: {} });
@@ -240,7 +240,7 @@ describe('the log of the deployment', () => {
 });
 
 describe('a suspended organization', () => {
-  it('has no key that works, from the response on, until it is resumed', async () => {
+  it('has no working key from the response until it is resumed', async () => {
     const customer = await newCustomer();
     const { key } = await newKey(customer, ['*:*']);
     const params = { id: customer.organizationId };
@@ -275,7 +275,7 @@ describe('a scope ceiling', () => {
       body: { scope_ceiling: ceiling },
     });
 
-  it('limits what keys reach, from the response on, and leaves them what they were when it is lifted', async () => {
+  it('limits the scopes of keys from the response on, and restores them when it is removed', async () => {
     const customer = await newCustomer();
     const { key, id } = await newKey(customer, ['*:*']);
     const { organizations, audit, auth } = deployment.client({ apiKey: key });
@@ -293,7 +293,7 @@ describe('a scope ceiling', () => {
     });
   });
 
-  it('limits what keys are given, and what is given when nothing is asked for', async () => {
+  it('limits the scopes that a key can get, also by default', async () => {
     const customer = await newCustomer();
     await setCeiling(customer, ['triggers:*', 'api-keys:manage']);
     expect(await codeOf(newKey(customer, ['events:read']))).toBe('beyond_authority');
@@ -307,7 +307,7 @@ describe('a scope ceiling', () => {
     expect(await codeOf(widen)).toBe('beyond_authority');
   });
 
-  it('is no way to more: who sees a key within it cannot have it handed over for when it is lifted', async () => {
+  it('does not allow taking over a key that has more scopes without the ceiling', async () => {
     const customer = await newCustomer();
     const wide = await newKey(customer, ['triggers:read', 'events:read']);
     const manager = await newKey(customer, ['api-keys:manage', 'triggers:read']);
@@ -320,7 +320,7 @@ describe('a scope ceiling', () => {
 });
 
 describe('a service key', () => {
-  it('is made by an operator alone, by name and by no wildcard', async () => {
+  it('is created only by an operator, with the exact scope and no wildcard', async () => {
     for (const scopes of [['deployment:verify'], ['triggers:read', 'deployment:verify']]) {
       expect(await codeOf(newKey(ada, scopes))).toBe('beyond_authority');
     }
@@ -339,7 +339,7 @@ describe('a service key', () => {
     expect(await verify(service)).toBe('valid');
   });
 
-  it('makes no other one, and is rotated, widened and enabled by operators alone', async () => {
+  it('cannot create another one, and is rotated, widened and enabled only by operators', async () => {
     const service = await newKey(operator, ['deployment:verify', 'api-keys:manage']);
     const { apiKeys } = deployment.client({ apiKey: service.key });
     const create = apiKeys.create({ body: { name: 'Second', scopes: ['deployment:verify'] } });
@@ -364,7 +364,7 @@ describe('a service key', () => {
     await operator.client.apiKeys.enable({ params });
   });
 
-  it('is seen by every operator, and ended by every one, whoever made it and wherever', async () => {
+  it('is visible to every operator, who can revoke it in any organization', async () => {
     const mallory = await newCustomer();
     const { token } = await operator.client.deployment.inviteOperator();
     await mallory.client.invitations.accept({ body: { token } });
@@ -386,7 +386,7 @@ describe('a service key', () => {
     });
   });
 
-  it('is what an operator may hand on, not what makes the operator verify by themselves', async () => {
+  it('can be created by an operator, who cannot verify keys without it', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'With an operator' } });
     const { token } = await ada.client.invitations.create({ params: { id }, body: { role: 'viewer' } });
     await operator.client.invitations.accept({ body: { token } });
@@ -396,7 +396,7 @@ describe('a service key', () => {
     expect((await operator.client.apiKeys.verify({ body: { key } })).code).toBe('invalid_key');
   });
 
-  it('tells all of a key of any organization, whose audit log says who asked', async () => {
+  it('verifies keys of every organization, whose audit logs name the verifier', async () => {
     const { key: service, id: serviceId } = await newKey(operator, ['deployment:verify']);
     const { key, id } = await newKey(ada);
     const response = await deployment.client({ apiKey: service }).apiKeys.verify({
@@ -413,7 +413,7 @@ describe('a service key', () => {
     });
   });
 
-  it('that is revoked while it asks is told nothing, though the state of the other shard has not moved', async () => {
+  it('that is revoked during a verification gets no result, even if the state of the other shard is unchanged', async () => {
     const { ApiKeyVerifier } = await builtModule<typeof import('#libs/api-keys/verification/api-key-verifier.js')>(
       '#libs/api-keys/verification/api-key-verifier.js',
     );
@@ -464,7 +464,7 @@ describe('a forgotten password', () => {
   const signIn = (email: string, password: string) =>
     outcomeOf(deployment.client().auth.login({ body: { email, password } }));
 
-  it('is replaced by a one-time link of an operator, which ends every session and stands in the audit log', async () => {
+  it('is replaced with a one-time link of an operator, which ends every session and is recorded', async () => {
     const customer = await newCustomer();
     const { token, url } = await operator.client.deployment.createPasswordReset({ body: { email: customer.email } });
     expect(url).toBe(`http://keyledger.test/password-reset#${token}`);
@@ -484,7 +484,7 @@ describe('a forgotten password', () => {
     expect((await auditLogOf(again, 'user.password_reset'))[0]!.data['ended_session_ids']).toHaveLength(1);
   });
 
-  it('is replaced by the last of several links, within an hour, by no common password, and by one of many at once', async () => {
+  it('is replaced only with the latest link, within an hour, not with a common password, and once for concurrent requests', async () => {
     const customer = await newCustomer();
     const link = async () =>
       (await operator.client.deployment.createPasswordReset({ body: { email: customer.email } })).token;
@@ -502,7 +502,7 @@ describe('a forgotten password', () => {
     expect(await reset(third, 'seven kites over the marsh')).toBe('invalid_link');
   });
 
-  it('of nobody is told as such, for operators see every account', async () => {
+  it('of an unknown account is reported to the operator as not found', async () => {
     const unknown = operator.client.deployment.createPasswordReset({ body: { email: 'nobody@example.com' } });
     expect(await codeOf(unknown)).toBe('not_found');
   });

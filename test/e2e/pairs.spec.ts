@@ -35,7 +35,7 @@ const whoami = (bearer: string, origin?: string) =>
   outcomeOf(deployment.client({ accessToken: bearer, ...(origin && { headers: { Origin: origin } }) }).auth.whoami());
 
 describe('a pair', () => {
-  it('is made together; the public key is shown again, and outlives a rotation', async () => {
+  it('is created together; the public key is shown again, and survives a rotation', async () => {
     const key = await newKey();
     expect(key.public_key).toMatch(/^pk_test_[0-9A-Za-z]{32}$/);
     expect(key.key).toMatch(/^sk_test_[0-9A-Za-z]{32}$/);
@@ -48,7 +48,7 @@ describe('a pair', () => {
     expect(await whoami(`${key.public_key}:${key.key}`)).toBe('revoked');
   });
 
-  it('works as both halves with a colon between them, in that order, and only if they are of one key', async () => {
+  it('works as both halves with a colon between them, in that order, and only if both belong to one key', async () => {
     const [one, other] = [await newKey(), await newKey()];
     expect(await whoami(`${one.public_key}:${one.key}`)).toBe('done');
     expect(await whoami(`${other.public_key}:${one.key}`)).toBe('invalid_key');
@@ -60,7 +60,7 @@ describe('a pair', () => {
     expect((await verify(`${one.public_key}:${one.key}`)).code).toBe('valid');
   });
 
-  it('with its secret is not asked for an origin', async () => {
+  it('with its secret needs no origin', async () => {
     const { key, public_key: publicKey } = await newKey();
     expect(await whoami(key)).toBe('done');
     expect(await whoami(key, 'https://elsewhere.test')).toBe('done');
@@ -88,7 +88,7 @@ describe('a public key alone', () => {
     expect((await verify(publicKey)).code).toBe('origin_not_allowed');
   });
 
-  it('reaches the scopes of the application that the key has, and never what is built in', async () => {
+  it('has the application scopes of the key, and never built-in scopes', async () => {
     const { public_key: publicKey } = await newKey({ scopes: ['*:*'] });
     const response = await verify(publicKey, { origin: SHOP }, ['triggers:read', 'events:read']);
     expect(response).toMatchObject({ code: 'valid', api_key: { credential: 'public_key' } });
@@ -111,7 +111,7 @@ describe('a public key alone', () => {
     );
   });
 
-  it('reaches nothing before domains are allowed, and what public_scopes say if they say something', async () => {
+  it('has no scopes without allowed domains, and then those of public_scopes if they are set', async () => {
     const key = await newKey({ allowed_domains: [] });
     expect((await verify(key.public_key, { origin: SHOP })).code).toBe('origin_not_allowed');
     const params = { id: key.id };
@@ -127,17 +127,14 @@ describe('a public key alone', () => {
     expect((await verify(key.public_key, { origin: SHOP }, ['events:read'])).code).toBe('valid');
   });
 
-  it.each([[['audit:read']], [['*:read']], [['agents:read']], [['*:*']]])(
-    'cannot be given %j',
-    async (publicScopes) => {
-      expect(await codeOf(newKey({ public_scopes: publicScopes }))).toBe('invalid_request');
-      const { id } = await newKey();
-      const change = ada.client.apiKeys.update({ params: { id }, body: { public_scopes: publicScopes } });
-      expect(await codeOf(change)).toBe('invalid_request');
-    },
-  );
+  it.each([[['audit:read']], [['*:read']], [['agents:read']], [['*:*']]])('cannot get %j', async (publicScopes) => {
+    expect(await codeOf(newKey({ public_scopes: publicScopes }))).toBe('invalid_request');
+    const { id } = await newKey();
+    const change = ada.client.apiKeys.update({ params: { id }, body: { public_scopes: publicScopes } });
+    expect(await codeOf(change)).toBe('invalid_request');
+  });
 
-  it('is not opened to pages by somebody who does not reach what it then gives away', async () => {
+  it('is not opened to pages by a user without the scopes that it then has', async () => {
     const target = await newKey({ scopes: ['events:read'], allowed_domains: [] });
     const manager = await newKey({ scopes: ['api-keys:manage', 'triggers:read'] });
     const { apiKeys } = deployment.client({ apiKey: manager.key });
@@ -152,7 +149,7 @@ describe('a public key alone', () => {
     );
   });
 
-  it('dies with its key, and is limited by the addresses of its key', async () => {
+  it('ends with its key, and is limited by the allowed addresses of its key', async () => {
     const key = await newKey({ allowed_ips: ['198.51.100.0/24'] });
     expect((await verify(key.public_key, { origin: SHOP, ip: '198.51.100.1' })).code).toBe('valid');
     expect((await verify(key.public_key, { origin: SHOP, ip: '203.0.113.1' })).code).toBe('ip_not_allowed');
@@ -162,7 +159,7 @@ describe('a public key alone', () => {
     expect((await verify(key.public_key, { origin: SHOP, ip: '198.51.100.1' })).code).toBe('revoked');
   });
 
-  it('has each use in the audit log, with the page and without a secret', async () => {
+  it('has each use recorded, with the page and without a secret', async () => {
     const key = await newKey();
     await verify(key.public_key, { origin: SHOP });
     await verify(key.public_key, { origin: 'https://elsewhere.test' });
@@ -183,7 +180,7 @@ describe('a public key alone', () => {
     });
   });
 
-  it('is limited by address: one that asks too often is told when to come back, others and secrets go on', async () => {
+  it('is limited by address: an address with too many requests gets Retry-After, and other addresses and secrets continue', async () => {
     const { public_key: publicKey, key } = await newKey();
     const from = (ip: string) => verify(publicKey, { origin: SHOP, ip });
     const responses = [];
@@ -208,7 +205,7 @@ describe('a request from a page of another origin', () => {
     fetch(`${deployment.url}/api/v1/whoami`, { headers: { origin, authorization: `Bearer ${key}` } });
   const allowed = (response: Response) => response.headers.get('access-control-allow-origin');
 
-  it('may be asked for where some live key allows the origin', async () => {
+  it('passes the preflight if some active key allows the origin', async () => {
     const key = await newKey({ allowed_domains: ['preflight.test'] });
     const origin = 'https://preflight.test';
     const response = await preflight(origin);
@@ -227,7 +224,7 @@ describe('a request from a page of another origin', () => {
     expect(allowed(await preflight(origin))).toBeNull();
   });
 
-  it('is readable only where the very key of the request allows the origin, good or bad', async () => {
+  it('has a readable response only if the key of the request allows the origin', async () => {
     const key = await newKey({ allowed_domains: ['one.test'] });
     await newKey({ allowed_domains: ['two.test'] });
     expect(allowed(await ask('https://one.test', key.public_key))).toBe('https://one.test');
@@ -243,8 +240,8 @@ describe('a request from a page of another origin', () => {
   });
 });
 
-describe('a key with allowed addresses, behind a proxy that nobody vouches for', () => {
-  it('is refused with a hint, even where the address of the proxy is allowed', async () => {
+describe('a key with allowed addresses, behind an unknown proxy', () => {
+  it('is denied with a hint, even if the address of the proxy is allowed', async () => {
     const { key } = await newKey({ allowed_ips: ['127.0.0.0/8', '::1'] });
     const ask = (headers: Record<string, string>) =>
       fetch(`${deployment.url}/api/v1/whoami`, { headers: { 'x-api-key': key, ...headers } });

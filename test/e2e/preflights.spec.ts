@@ -52,20 +52,20 @@ const preflight = async (origin: string) => {
 const newKey = (domain: string) =>
   ada.client.apiKeys.create({ body: { name: 'Pages', scopes: ['triggers:read'], allowed_domains: [domain] } });
 
-it('an origin that is longer than any is refused before the database is asked', async () => {
+it('an origin that is too long is rejected without a database query', async () => {
   for (const host of ['a.'.repeat(7_000), 'a'.repeat(15_000), `${'a'.repeat(64)}.test`]) {
     expect(await preflight(`https://${host}`)).toEqual({ status: 204, allowed: null });
   }
   expect(asked).toEqual([]);
 });
 
-it('the longest origin costs one statement with a few kilobytes', async () => {
+it('the longest origin costs one statement of a few kilobytes', async () => {
   await preflight(`https://${'a.'.repeat(126)}a`);
   expect(asked).toHaveLength(1);
   expect(JSON.stringify(asked).length).toBeLessThan(20_000);
 });
 
-it('many from one origin share one statement, also where scheme and port differ', async () => {
+it('many preflights from one host share one statement, also if scheme and port differ', async () => {
   await newKey('shared.test');
   const origins = ['https://shared.test', 'http://shared.test:8080', 'app://shared.test'];
   const responses = await Promise.all(Array.from({ length: 60 }, (_, at) => preflight(origins[at % 3]!)));
@@ -74,7 +74,7 @@ it('many from one origin share one statement, also where scheme and port differ'
   expect(asked).toHaveLength(2);
 });
 
-it('a flood of origins takes two connections at the most, and one that is known is answered meanwhile', async () => {
+it('a flood of origins uses two connections at most, and a known origin still gets a response', async () => {
   await newKey('known.test');
   await preflight('https://known.test');
   asked = [];
@@ -88,7 +88,7 @@ it('a flood of origins takes two connections at the most, and one that is known 
   expect(await preflight('https://known.test')).toMatchObject({ allowed: 'https://known.test' });
 });
 
-it('what changes a key is seen by the next preflight, and a new key within a second', async () => {
+it('a change of a key applies to the next preflight, and a new key within a second', async () => {
   const origin = 'https://changing.test';
   expect(await preflight(origin)).toMatchObject({ allowed: null });
   const { id } = await newKey('changing.test');

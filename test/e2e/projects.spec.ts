@@ -23,7 +23,7 @@ const withKey = async (projectId: string | undefined, scopes: string[]) =>
   deployment.client({ apiKey: (await newKey(projectId, scopes)).key });
 
 describe('a project', () => {
-  it('is made, read, listed, searched and changed, and the audit log tells it', async () => {
+  it('is created, read, listed, searched and changed, and the audit log records it', async () => {
     const created = await ada.client.projects.create({ body: { name: 'Mobile', description: 'The app' } });
     const params = { id: created.id };
     expect(created).toMatchObject({ organization_id: ada.organizationId, name: 'Mobile', description: 'The app' });
@@ -44,7 +44,7 @@ describe('a project', () => {
     });
   });
 
-  it('is changed with If-Match only by who has seen it as it is', async () => {
+  it('is changed with If-Match only from its current version', async () => {
     const params = { id: await newProject('Tagged') };
     const url = `${deployment.url}/api/v1/projects/${params.id}`;
     const etag = (await fetch(url, { headers: { authorization: `Bearer ${ada.accessToken}` } })).headers.get('etag')!;
@@ -54,7 +54,7 @@ describe('a project', () => {
     expect(await codeOf(rename('Second'))).toBe('precondition_failed');
   });
 
-  it('is listed in pages that neither repeat nor skip one', async () => {
+  it('is listed in pages without repetition or gaps', async () => {
     const seen: string[] = [];
     let cursor: string | undefined;
     do {
@@ -65,7 +65,7 @@ describe('a project', () => {
     expect(seen).toEqual((await ada.client.projects.list({ query: { limit: 100 } })).data.map(({ id }) => id));
   });
 
-  it('that has keys which work is deleted only with what becomes of them', async () => {
+  it('with working keys is deleted only together with them', async () => {
     const params = { id: await newProject('Goes') };
     const keys = await Promise.all([newKey(params.id), newKey(params.id)]);
     expect(await codeOf(ada.client.projects.delete({ params }))).toBe('conflict');
@@ -87,7 +87,7 @@ describe('a project', () => {
     expect(auditLog.data[0]!.event.data).toMatchObject({ project_id: params.id, because: 'project_deleted' });
   });
 
-  it('and a key of it made at the same moment: the key is revoked, or never was', async () => {
+  it('deleted while a key is created leaves no active key', async () => {
     const outcomes = new Set<string>();
     for (let round = 0; round < 5; round++) {
       const params = { id: await newProject('Contested') };
@@ -104,7 +104,7 @@ describe('a project', () => {
 describe('a key of a project', () => {
   const everything = ['*:*'];
 
-  it('sees and changes the keys of the project alone', async () => {
+  it('sees and changes only keys of the project', async () => {
     const { apiKeys, auth } = await withKey(shop, everything);
     expect(await auth.whoami()).toMatchObject({ api_key: { project_id: shop } });
     const [inShop, inBlog, inNone] = await Promise.all([newKey(shop), newKey(blog), newKey(undefined)]);
@@ -121,7 +121,7 @@ describe('a key of a project', () => {
     }
   });
 
-  it('makes keys of the project alone', async () => {
+  it('creates only keys of the project', async () => {
     const { apiKeys } = await withKey(shop, everything);
     const create = (projectId?: string) =>
       apiKeys.create({
@@ -132,7 +132,7 @@ describe('a key of a project', () => {
     expect(await codeOf(create(blog))).toBe('beyond_authority');
   });
 
-  it('reads what happened to the keys of the project, not the rest of the audit log', async () => {
+  it('reads only the events of the project in the audit log', async () => {
     const { audit } = await withKey(shop, everything);
     const [inShop, inBlog] = await Promise.all([newKey(shop), newKey(blog)]);
     const subjects = await eventually(
@@ -145,7 +145,7 @@ describe('a key of a project', () => {
     expect((await audit.listEvents({ query: { key_id: inBlog.id } })).data).toEqual([]);
   });
 
-  it('reaches its project and the name of its organization, and nothing else of it', async () => {
+  it('reads its project and the name of its organization, and nothing else', async () => {
     const { projects, organizations, members } = await withKey(shop, everything);
     const params = { id: ada.organizationId };
     expect((await projects.list()).data.map(({ id }) => id)).toEqual([shop]);
@@ -158,7 +158,7 @@ describe('a key of a project', () => {
     expect(await codeOf(members.list({ params }))).toBe('wrong_project');
   });
 
-  it('is verified for its project alone, and tells the project to whoever asks', async () => {
+  it('is valid only for its project, which the verification returns', async () => {
     const service = await withKey(undefined, ['api-keys:verify']);
     const [{ key }, { key: free }] = await Promise.all([newKey(shop), newKey(undefined)]);
     const verify = async (key: string, projectId?: string) =>
@@ -178,7 +178,7 @@ describe('a key of a project', () => {
     expect((await verify(free, 'proj_01h455vb4pex5vsknk084sn02q')).code).toBe('wrong_project');
   });
 
-  it('that verifies others sees those of its project alone', async () => {
+  it('that verifies others sees only keys of its project', async () => {
     const service = await withKey(shop, ['api-keys:verify']);
     const codes = await Promise.all(
       [shop, blog, undefined].map(async (projectId) => {
@@ -203,7 +203,7 @@ describe('a key with allowed addresses', () => {
   const newLimited = (networks: string[]) =>
     ada.client.apiKeys.create({ body: { name: 'Limited', scopes: ['*:*'], allowed_ips: networks } });
 
-  it('works from there alone', async () => {
+  it('works only from them', async () => {
     const { key, id, allowed_ips: kept } = await newLimited(['198.51.100.7/24', '::ffff:203.0.113.9']);
     expect(kept).toEqual(['198.51.100.0/24', '203.0.113.9']);
     const caller = deployment.client({ apiKey: key });
@@ -214,7 +214,7 @@ describe('a key with allowed addresses', () => {
     await caller.auth.whoami();
   });
 
-  it('is verified for the address that its own caller came from', async () => {
+  it('is verified against the address of its own caller', async () => {
     const service = await withKey(undefined, ['api-keys:verify']);
     const { key } = await newLimited(['198.51.100.0/24', '2001:db8::/32']);
     const verify = async (ip?: string) =>
@@ -224,7 +224,7 @@ describe('a key with allowed addresses', () => {
     ).toEqual(['valid', 'ip_not_allowed', 'valid', 'valid', 'ip_not_allowed']);
   });
 
-  it('gives its limit to the keys that it makes', async () => {
+  it('passes its limit to the keys that it creates', async () => {
     const { key } = await newLimited(['127.0.0.0/8']);
     const { apiKeys } = deployment.client({ apiKey: key });
     const create = (allowedIps?: string[]) =>

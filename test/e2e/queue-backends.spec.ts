@@ -32,7 +32,7 @@ it('with BullMQ on Redis every use is in the audit log and counted within two se
   await mainJobOn('redis', { REDIS_URL: url });
 });
 
-it('with the queue away from the start the API serves, says so, and loses nothing', async () => {
+it('without a queue the API starts, reports that, and loses nothing', async () => {
   // No server listens on port 1.
   const deployment = await startDeployment({ env: { REDIS_URL: 'redis://127.0.0.1:1' }, worker: false });
   try {

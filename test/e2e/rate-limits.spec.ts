@@ -55,7 +55,7 @@ async function ask(key: string, query = '') {
 }
 
 describe('a key without limits', () => {
-  it('may be used as much as one likes, and is told nothing of limits', async () => {
+  it('may be used without limit, and its responses have no limit headers', async () => {
     const { key, verify, rate_limits: limits } = await newKey([]);
     expect(limits).toEqual([]);
     expect(await verify(1_000_000)).not.toHaveProperty('rate_limits');
@@ -65,7 +65,7 @@ describe('a key without limits', () => {
 });
 
 describe('a limit of a key', () => {
-  it('is taken from by each verification, as much as it costs, and by no call of ours', async () => {
+  it('is charged the cost of each verification, and nothing for requests to this API', async () => {
     const { verify, use, key } = await newKey([perDay(10)]);
     expect((await verify()).rate_limits).toMatchObject([{ name: 'per-day', limit: 10, remaining: 9 }]);
     expect((await verify(4)).rate_limits).toMatchObject([{ remaining: 5 }]);
@@ -76,7 +76,7 @@ describe('a limit of a key', () => {
     expect(await outcomeOf(deployment.client({ apiKey: key }).auth.whoami())).toBe('done');
   });
 
-  it('of several that is the strictest decides, and a rejection takes from none', async () => {
+  it('decides if it is the strictest of several, and a rejection takes from none', async () => {
     const { verify, use } = await newKey([perDay(5, 'strict'), perDay(100, 'wide')]);
     expect([await use(4), await use(2), await use(2)]).toEqual(['valid', 'rate_limited', 'rate_limited']);
     expect((await verify(1)).rate_limits).toMatchObject([
@@ -85,12 +85,12 @@ describe('a limit of a key', () => {
     ]);
   });
 
-  it('is the key’s own: another key of the same organization has all of its own', async () => {
+  it('belongs to the key: another key of the organization has its own', async () => {
     const [one, other] = await Promise.all([newKey([perDay(1)]), newKey([perDay(1)])]);
     expect([await one.use(), await one.use(), await other.use()]).toEqual(['valid', 'rate_limited', 'valid']);
   });
 
-  it('holds for every secret of the key, and for its public key', async () => {
+  it('applies to every secret of the key, and to its public key', async () => {
     const { key, params, public_key: publicKey } = await newKey([perDay(2)], { allowed_domains: ['shop.example'] });
     const rotated = await ada.client.apiKeys.rotate({ params, body: { grace_period_seconds: 60 } });
     expect([(await ask(key)).status, (await ask(rotated.key)).status, (await ask(key)).status]).toEqual([
@@ -100,7 +100,7 @@ describe('a limit of a key', () => {
     expect((await fetch(`${deployment.url}/authz`, { headers })).status).toBe(429);
   });
 
-  it('that is used by many at once goes in order as far as it reaches, and nothing is left that would have fitted', async () => {
+  it('is used in order by many concurrent requests, up to the last unit that fits', async () => {
     const { use, verify } = await newKey([perDay(20)]);
     const codes = await Promise.all(Array.from({ length: 50 }, () => use()));
     expect(codes.filter((code) => code === 'valid')).toHaveLength(20);
@@ -108,7 +108,7 @@ describe('a limit of a key', () => {
     expect((await verify()).rate_limits).toMatchObject([{ remaining: 0 }]);
   });
 
-  it('is what a plain sum says, whatever is asked in whatever order and by however many at once', async () => {
+  it('equals a plain sum after any sequence of concurrent requests', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 1, maxLength: 5 }), { maxLength: 5 }),
@@ -131,7 +131,7 @@ describe('a limit of a key', () => {
     );
   });
 
-  it('that somebody else holds is waited for, and what waited in vain was not taken', async () => {
+  it('that is locked is waited for, and a request that times out takes nothing', async () => {
     const { key, params, verify } = await newKey([perDay(10)]);
     const { sql } = deployment;
     const hold = async () => {
@@ -150,7 +150,7 @@ describe('a limit of a key', () => {
     expect((await verify()).rate_limits).toMatchObject([{ remaining: 8 }]);
   });
 
-  it('comes back: after as long as it says the next is good', async () => {
+  it('recovers: after Retry-After the next request is accepted', async () => {
     const { key } = await newKey([{ name: 'quick', limit: 1, window_seconds: 1 }]);
     expect((await ask(key)).status).toBe(200);
     const refused = await ask(key);
@@ -164,7 +164,7 @@ describe('a clock of the database that was set back', () => {
   const setBack = (id: string, steps: number) =>
     deployment.sql.query('UPDATE api_key_rate SET newest = newest + $2 WHERE api_key_id = $1', [toUuid(id), steps]);
 
-  it('lets nothing through twice', async () => {
+  it('does not allow more than the limit', async () => {
     const { id, use, verify } = await newKey([perDay(5)]);
     expect(await use(3)).toBe('valid');
     await setBack(id, 30);
@@ -172,7 +172,7 @@ describe('a clock of the database that was set back', () => {
     expect(await use(2)).toBe('rate_limited');
   });
 
-  it('by more than a window lets the limit begin anew', async () => {
+  it('by more than a window resets the limit', async () => {
     const { id, use, verify } = await newKey([perDay(5)]);
     expect(await use(5)).toBe('valid');
     await setBack(id, 1_000);
@@ -181,7 +181,7 @@ describe('a clock of the database that was set back', () => {
 });
 
 describe('limits and credits together', () => {
-  it('are taken both or neither: a 429 leaves the balance, a 402 leaves the limits', async () => {
+  it('are both taken or neither: a 429 leaves the balance, a 402 leaves the limits', async () => {
     const { key, verify, use, balance } = await newMetered(10, [perDay(6)]);
     expect([await use(5), await balance()]).toEqual(['valid', 5]);
     expect([await use(2), await balance()]).toEqual(['rate_limited', 5]);
@@ -195,12 +195,12 @@ describe('limits and credits together', () => {
     expect((await ask(key)).status).toBe(429);
   });
 
-  it('that are both too small are told as a limit', async () => {
+  it('that are both too small are reported as 429', async () => {
     const { use } = await newMetered(1, [perDay(2)]);
     expect(await use(3)).toBe('rate_limited');
   });
 
-  it('of many keys on one balance are exact, each key on its own and the balance in all', async () => {
+  it('of many keys with one balance are exact, for each key and for the balance', async () => {
     const { account, use, balance } = await newMetered(60, [perDay(20)]);
     const others = await Promise.all([
       newKey([perDay(20)], {}, account),
@@ -219,8 +219,8 @@ describe('limits and credits together', () => {
   });
 });
 
-describe('setting limits', () => {
-  it('counts from the next request on, on what has been used already', async () => {
+describe('changing limits', () => {
+  it('applies to the next request, and keeps the units that are already used', async () => {
     const { use, params } = await newKey([]);
     const update = (rateLimits: Limits) => ada.client.apiKeys.update({ params, body: { rate_limits: rateLimits } });
     expect(await use(100)).toBe('valid');
@@ -241,7 +241,7 @@ describe('setting limits', () => {
     expect(rows).toEqual([]);
   });
 
-  describe('gives back nothing that was used', () => {
+  describe('gives back no used units', () => {
     const named = (name: string, limit: number, seconds = WINDOW) => ({ name, limit, window_seconds: seconds });
     const changes: Record<string, Limits[]> = {
       'by another name': [[named('renamed', 10)]],
@@ -295,7 +295,7 @@ describe('setting limits', () => {
       expect(used).toBe(40);
     });
 
-    it('and keeps no more of removed limits than a key may have, until their windows have passed', async () => {
+    it('and keeps a bounded number of removed limits, until their windows have passed', async () => {
       const { use, params } = await newKey([perDay(10)]);
       await use(1);
       for (let n = 0; n < 14; n++) {
@@ -315,7 +315,7 @@ describe('setting limits', () => {
     });
   });
 
-  it('is in the audit log', async () => {
+  it('is recorded in the audit log', async () => {
     const { params } = await newKey([perDay(1)]);
     await ada.client.apiKeys.update({ params, body: { rate_limits: [perDay(2)] } });
     const { data } = await eventually(
@@ -328,7 +328,7 @@ describe('setting limits', () => {
     ]);
   });
 
-  it('takes names of their own, numbers within reason, and ten at the most', async () => {
+  it('accepts at most ten limits, with different names and numbers within bounds', async () => {
     const bad: Limits[] = [
       [perDay(1), perDay(2)],
       [perDay(0)],
@@ -342,7 +342,7 @@ describe('setting limits', () => {
   });
 });
 
-describe('a key with limits that makes keys', () => {
+describe('a key with limits that creates keys', () => {
   const manager = async (rateLimits: Limits) => {
     const { key, params } = await newKey(rateLimits, { scopes: ['api-keys:manage', 'triggers:read'] });
     const { apiKeys } = deployment.client({ apiKey: key });
@@ -351,7 +351,7 @@ describe('a key with limits that makes keys', () => {
     return { apiKeys, create, params };
   };
 
-  it('hands its own limits on, or stricter ones', async () => {
+  it('passes on its own limits, or stricter ones', async () => {
     const { create } = await manager([perDay(10)]);
     expect((await create()).rate_limits).toEqual([perDay(10)]);
     expect((await create([perDay(5, 'other')])).rate_limits).toEqual([perDay(5, 'other')]);
@@ -359,7 +359,7 @@ describe('a key with limits that makes keys', () => {
     for (const limits of excessive) expect(await codeOf(create(limits))).toBe('beyond_authority');
   });
 
-  it('loosens no key beyond them, itself included, and takes no secret of one that has fewer', async () => {
+  it('cannot loosen any key beyond them, itself included, or take the secret of a key with fewer limits', async () => {
     const { apiKeys, create, params } = await manager([perDay(10)]);
     const child = await create([perDay(5)]);
     const update = (id: string, limits: Limits) => apiKeys.update({ params: { id }, body: { rate_limits: limits } });
@@ -372,7 +372,7 @@ describe('a key with limits that makes keys', () => {
 });
 
 describe('a key with limits that manages itself', () => {
-  it('cannot get rid of what it has used: by no name, quota or window that it may give itself', async () => {
+  it('cannot reset its used units by any name, quota or window that it may set', async () => {
     const { key, params, use } = await newKey([{ name: 'per-minute', limit: 10, window_seconds: 3600 }], {
       scopes: ['api-keys:manage', 'triggers:read'],
     });
@@ -388,7 +388,7 @@ describe('a key with limits that manages itself', () => {
 });
 
 describe('the gateway endpoint', () => {
-  it('tells what is left of each limit, with a good response and with a rejection', async () => {
+  it('returns the status of each limit, with an acceptance and with a rejection', async () => {
     const { key } = await newKey([perDay(3), { name: 'per-minute', limit: 2, window_seconds: 60 }]);
     const good = await ask(key, '?cost=2');
     expect(good.status).toBe(200);
@@ -405,7 +405,7 @@ describe('the gateway endpoint', () => {
     expect((await ask(key, '?nginx=1')).status).toBe(403);
   });
 
-  it('says of what is greater than a limit that it never fits', async () => {
+  it('says that a cost above a limit never fits', async () => {
     const { key } = await newKey([perDay(3)]);
     const { status, header, problem } = await ask(key, '?cost=4');
     expect([status, header('retry-after')]).toEqual([429, String(WINDOW)]);
@@ -414,7 +414,7 @@ describe('the gateway endpoint', () => {
 });
 
 describe('the verify endpoint', () => {
-  it('responds the same in its body', async () => {
+  it('returns the same in its body', async () => {
     const { verify } = await newKey([perDay(3)]);
     const good = await verify(3);
     expect(good).toMatchObject({ valid: true, rate_limits: [{ ...perDay(3), remaining: 0 }] });

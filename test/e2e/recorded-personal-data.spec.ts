@@ -140,7 +140,7 @@ describe.each([
     await deployment.stop();
   });
 
-  it('no event has a full address, user agent, name or e-mail address, neither while it waits nor in the log', async () => {
+  it('no event has a full address, user agent, name or e-mail address, in the outbox or in the audit log', async () => {
     const waiting = await stored([WAITING]);
     expect(waiting).toContain('member.role_changed');
     expect(leaksIn(waiting)).toEqual([]);
@@ -152,7 +152,7 @@ describe.each([
     expect(leaksIn(ingested)).toEqual([]);
   });
 
-  it('events still say who it was, by id, and the search by id finds them', async () => {
+  it('events still have the actor’s id, and the search by id finds them', async () => {
     const query = { organization_id: operator.organizationId, actor_id: operator.userId };
     const { data } = await operator.client.audit.listEvents({ query });
     expect(data.length).toBeGreaterThan(0);
@@ -167,7 +167,7 @@ describe('with addresses as networks', () => {
 
   afterAll(() => deployment.stop());
 
-  it('a search for an address finds what was recorded of its network, and nothing else', async () => {
+  it('a search for an address finds the events of its network, and no others', async () => {
     const account = await deployment.account();
     const login = (ip: string) =>
       fetch(`${deployment.url}/api/v1/auth/login`, {
@@ -188,7 +188,7 @@ describe('with addresses as networks', () => {
     for (const ip of ['203.0.114.77', '2001:db8:78::1']) expect(await found(ip)).toEqual([]);
   });
 
-  it('an allow-list of a key still decides by the address itself', async () => {
+  it('the allowed addresses of a key are still checked against the full address', async () => {
     const account = await deployment.account();
     const body = { name: 'One host', scopes: ['triggers:read'], allowed_ips: ['203.0.113.77'] };
     const { key } = await account.client.apiKeys.create({ body });
@@ -202,7 +202,7 @@ describe('with addresses as networks', () => {
   });
 });
 
-it('by default all of it is recorded', async () => {
+it('by default everything is recorded', async () => {
   deployment = await startDeployment({ env: { TRUST_PROXY: 'loopback' } });
   try {
     await doAll(await deployment.operator());

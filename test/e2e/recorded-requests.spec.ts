@@ -32,9 +32,9 @@ async function recordedOf(id: string) {
   );
 }
 
-describe('a path is recorded as the one that was served', () => {
+describe('a path is recorded in its canonical form', () => {
   it.each(['/api/v1/whoami', '/api/v1/%77hoami', '/%61%70%69/v1/who%61mi', '/api/v1/whoami?x=/other'])(
-    'when it is asked for as %s',
+    'when it is requested as %s',
     async (path) => {
       const { id, key } = await newKey();
       const { status } = await ask(path, { 'x-api-key': key });
@@ -45,7 +45,7 @@ describe('a path is recorded as the one that was served', () => {
   );
 
   it.each(['/orders/7', '/%6frders//./7', '/x/%2e%2e/orders/7?y#z', 'https://shop.example/orders/7', '//orders/7'])(
-    'when a gateway says that it was %s',
+    'when a gateway reports it as %s',
     async (uri) => {
       const { id, key } = await newKey();
       const headers = { 'x-api-key': key, 'x-forwarded-method': 'GET', 'x-forwarded-uri': uri };
@@ -54,7 +54,7 @@ describe('a path is recorded as the one that was served', () => {
     },
   );
 
-  it('when a service says so', async () => {
+  it('when a service reports it', async () => {
     const { id, key } = await newKey();
     const { client } = ada;
     await client.apiKeys.verify({ body: { key: key, request: { method: 'GET', path: '/a/..//%6frders/7#x' } } });
@@ -62,7 +62,7 @@ describe('a path is recorded as the one that was served', () => {
   });
 });
 
-it('a call of our own API is recorded with the route that its path led to, a request to another API with none', async () => {
+it('a request to Keyledger’s own API is recorded with its route, a request to another API without one', async () => {
   const { id, key } = await newKey({ scopes: ['triggers:read', 'api-keys:manage', 'api-keys:verify'] });
   await ask(`/api/v1/api-keys/${id}`, { 'x-api-key': key });
   await ask('/api/v1/audit/events', { 'x-api-key': key });
@@ -86,7 +86,7 @@ it('a call of our own API is recorded with the route that its path led to, a req
   }
 });
 
-describe('a secret is in no event, wherever it was and however it was written', () => {
+describe('a secret is in no event, wherever it was sent and however it was written', () => {
   const secret = generateToken('sk_live');
   const hex = (at: number) => secret.charCodeAt(at).toString(16);
   const disguises = [
@@ -127,7 +127,7 @@ describe('a secret is in no event, wherever it was and however it was written', 
     await expectUnseen();
   });
 
-  it('and no problem repeats it', async () => {
+  it('and is not in any problem', async () => {
     const response = await fetch(`${deployment.url}/api/v1/auth/login`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

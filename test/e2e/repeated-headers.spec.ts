@@ -37,7 +37,7 @@ describe.each(['/authz?scope=triggers:read', '/api/v1/whoami'])('the credential 
   const bearer = (credential: string) => `Authorization: Bearer ${credential}`;
   const plain = (credential: string) => `X-API-Key: ${credential}`;
 
-  it('may be there once, or agree in both of its headers', async () => {
+  it('may appear once, or in both of its headers with the same value', async () => {
     expect((await send(target, [plain(key)])).status).toBe(200);
     expect((await send(target, [bearer(key)])).status).toBe(200);
     expect((await send(target, [bearer(key), plain(key)])).status).toBe(200);
@@ -79,7 +79,7 @@ describe.each(['/authz?scope=triggers:read', '/api/v1/whoami'])('the credential 
   });
 });
 
-describe('a header that may be there once', () => {
+describe('a header that may appear only once', () => {
   it.each(['/api/v1/whoami', '/health/live', '/authz?scope=none', '/authz'])('is Host, on %s', async (target) => {
     const { hostname } = new URL(deployment.url);
     for (const second of [hostname, 'other.example', '']) {
@@ -98,7 +98,7 @@ describe('a header that may be there once', () => {
     ['If-Match', '"1"', '"1"'],
     ['If-Match', '"1"', '*'],
     ['Last-Event-ID', '1', '2'],
-  ])('is %s: %s beside %s is refused by its name', async (name, first, second) => {
+  ])('is %s: %s next to %s is rejected by its name', async (name, first, second) => {
     const body = JSON.stringify({ name: 'Twice', scopes: ['triggers:read'] });
     const response = await send(
       '/api/v1/api-keys',
@@ -119,7 +119,7 @@ describe('a header that may be there once', () => {
   });
 
   it.each(['/docs', '/openapi.json', '/api/v1/whoami', '/nowhere'])(
-    'is refused in a problem on %s, too',
+    'is also rejected with a problem on %s',
     async (target) => {
       expect(await send(target, [`X-API-Key: ${key}`, `X-API-Key: ${key}`])).toMatchObject({
         status: 400,
@@ -128,7 +128,7 @@ describe('a header that may be there once', () => {
     },
   );
 
-  it('is the length of a body, which two proxies would read in two ways', async () => {
+  it('is Content-Length, which two proxies could read differently', async () => {
     const lengths = [
       ['Content-Length: 0', 'Content-Length: 5'],
       ['Content-Length: 5', 'Transfer-Encoding: chunked'],
@@ -142,7 +142,7 @@ describe('a header that may be there once', () => {
     }
   });
 
-  it('is none of those of which a list has a meaning, or which only name a request', async () => {
+  it('is not a header that may be a list, or that only names a request', async () => {
     for (const header of [
       'X-Request-Id: one',
       'Accept: text/html',

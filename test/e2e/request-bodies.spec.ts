@@ -80,7 +80,7 @@ const createKey = table.find(({ name }) => name === 'apiKeys.create')!;
 const verify = table.find(({ name }) => name === 'apiKeys.verify')!;
 
 describe.each(writing)('$name, its body', (to) => {
-  it.each([33, 1_800, 3_000, 10_000, 30_000])('nested %d deep is refused', async (depth) => {
+  it.each([33, 1_800, 3_000, 10_000, 30_000])('nested %d deep is rejected', async (depth) => {
     for (const [open, close] of [
       ['[', ']'],
       ['{"a":', '}'],
@@ -91,7 +91,7 @@ describe.each(writing)('$name, its body', (to) => {
     }
   });
 
-  it('with as many members or items as fit is refused in few words', async () => {
+  it('with as many members or items as fit is rejected with a short problem', async () => {
     const members = Array.from({ length: 5_000 }, (_, index) => `"m${index}":1`).join(',');
     const long = `{"${'n'.repeat(60_000)}":1}`;
     const items = `{"scopes":[${Array.from({ length: 1_900 }, () => '{}').join(',')}]}`;
@@ -100,7 +100,7 @@ describe.each(writing)('$name, its body', (to) => {
     }
   });
 
-  it('that is not UTF-8, or begins with a byte order mark, is refused', async () => {
+  it('that is not UTF-8, or begins with a byte order mark, is rejected', async () => {
     const named = (bytes: number[]) =>
       Buffer.concat([Buffer.from('{"name":"a'), Buffer.from(bytes), Buffer.from('"}')]);
     for (const body of [
@@ -118,7 +118,7 @@ describe.each(writing)('$name, its body', (to) => {
     }
   });
 
-  it('in another type, charset or coding is refused', async () => {
+  it('in another type, charset or coding is rejected', async () => {
     for (const type of [
       undefined,
       'nonsense',
@@ -138,7 +138,7 @@ describe.each(writing)('$name, its body', (to) => {
     }
   });
 
-  it('that says a name twice, or one that no object can have, is refused', async () => {
+  it('with a repeated or forbidden name is rejected', async () => {
     for (const body of [
       '{"name":"a","name":"b"}',
       '{"metadata":{"__proto__":"x"}}',
@@ -148,7 +148,7 @@ describe.each(writing)('$name, its body', (to) => {
     }
   });
 
-  it('that is empty is none, whatever its type and however it ends', async () => {
+  it('that is empty counts as no body, whatever its headers', async () => {
     // The first call would end the session that the others need.
     if (to.name === 'auth.logout') return;
     const none = await send(to, {});
@@ -160,7 +160,7 @@ describe.each(writing)('$name, its body', (to) => {
   });
 });
 
-describe('what is wrong with a body', () => {
+describe('a fault in a body', () => {
   it.each([
     ['{"name":"secret" "scopes":[]}', 'body', 'line 1, column 18'],
     ['{"name":secret}', 'body', 'line 1, column 9'],
@@ -170,14 +170,14 @@ describe('what is wrong with a body', () => {
     ['{"scopes":["a:b"],"rate_limits":[{"name":"a","name":"b"}]}', 'body.rate_limits[0].name', 'twice'],
     [String.raw`{"name":"\ud800"}`, 'body.name', 'surrogate'],
     [String.raw`{"metadata":{"a\u0000":"secret"}}`, 'body.metadata', 'NUL'],
-  ])('%j is told by its place, without an echo', async (body, location, message) => {
+  ])('%j is reported with its place, without an echo', async (body, location, message) => {
     const response = await sendJson(createKey, body);
     expectRefused(createKey, response, 'invalid_request');
     expect(errorsOf(response)).toContainEqual({ location, message: expect.stringContaining(message) });
     expect(response.body).not.toContain('secret');
   });
 
-  it('is told of the first twenty places, and that there are more', async () => {
+  it('is reported for the first twenty places, with a hint that there are more', async () => {
     const query = `?${Array.from({ length: 1_000 }, (_, index) => `unknown${index}=1`).join('&')}`;
     const list = table.find(({ name }) => name === 'apiKeys.list')!;
     for (const response of [
@@ -193,13 +193,13 @@ describe('what is wrong with a body', () => {
     }
   });
 
-  it('is not that metadata has the names of what every object has', async () => {
+  it('is not metadata with names that every JavaScript object has', async () => {
     const metadata = { constructor: 'a', prototype: 'b', toString: 'c', hasOwnProperty: 'd' };
     const { id } = await ada.client.apiKeys.create({ body: { name: 'Odd', scopes: ['triggers:read'], metadata } });
     expect((await ada.client.apiKeys.get({ params: { id } })).metadata).toEqual(metadata);
   });
 
-  it('is that a number is beyond what can be counted, not a failure of ours', async () => {
+  it('is a number that is too large, not an internal error', async () => {
     for (const number of [
       '1e400',
       '-1e400',
@@ -221,7 +221,7 @@ describe('what is wrong with a body', () => {
     }
   });
 
-  it('is none where JSON says its charset, blanks and escapes in other ways', async () => {
+  it('is not another valid spelling of the charset, blanks and escapes', async () => {
     for (const type of ['application/json;charset=UTF-8', 'Application/JSON ; charset="utf-8"']) {
       const body = String.raw`{ "k\u0065y" : "x" }`;
       expect(await sendJson(verify, `\r\n\t${body}\n`, type)).toMatchObject({ status: 200 });
@@ -229,11 +229,11 @@ describe('what is wrong with a body', () => {
   });
 });
 
-describe('a header that is no ASCII', () => {
+describe('a header that is not ASCII', () => {
   it.each([
     ['UTF-8', Buffer.from('Bötchen/1 \u{1F680}'), 'Bötchen/1 \u{1F680}'],
     ['ISO 8859-1', Buffer.from('B\u00f6tchen/1', 'latin1'), 'Bötchen/1'],
-  ])('is recorded as the text that it is in %s', async (_, userAgent, text) => {
+  ])('is recorded as the text that it encodes in %s', async (_, userAgent, text) => {
     const { id, key } = await ada.client.apiKeys.create({ body: { name: 'Agent', scopes: ['triggers:read'] } });
     for (const path of ['/authz?scope=triggers:read', '/api/v1/whoami']) {
       const head = `GET ${path} HTTP/1.1\r\nHost: x\r\nX-API-Key: ${key}\r\nUser-Agent: `;

@@ -127,7 +127,7 @@ function goodCredential(route: Route): Record<string, string> {
 
 const table = [...allRoutes(), ...Object.values(dialects).flatMap(({ routes }) => routes)];
 
-it('the table has a good sample for every route', () => {
+it('the table has a valid sample for every route', () => {
   expect(Object.keys(samples).toSorted()).toEqual(table.map(({ name }) => name).toSorted());
 });
 
@@ -144,13 +144,13 @@ it('every route is in the OpenAPI document, and nothing else is', async () => {
 });
 
 describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', ({ name, route }) => {
-  it('refuses a call without a credential and names the scheme', async () => {
+  it('rejects a request without a credential and names the scheme', async () => {
     const response = await send(route, samples[name]!(world), {});
     expectProblem(route, response, 'unauthenticated');
     expect(response.headers.get('www-authenticate')).toBe('Bearer realm="keyledger"');
   });
 
-  it('refuses a key that never was, a mistyped one and one of another shape alike', async () => {
+  it('rejects unknown, mistyped and malformed keys alike', async () => {
     const last = adasKey.key.at(-1) === 'a' ? 'b' : 'a';
     for (const key of [`${adasKey.key.slice(0, -1)}${last}`, `sk_test_${'A'.repeat(32)}`, 'nonsense']) {
       const response = await send(route, samples[name]!(world), { 'x-api-key': key });
@@ -159,13 +159,13 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
     }
   });
 
-  it('refuses an access token that is not from here', async () => {
+  it('rejects an access token of another deployment', async () => {
     const [header, payload] = ada.accessToken.split('.');
     const response = await send(route, samples[name]!(world), { authorization: `Bearer ${header}.${payload}.AAAA` });
     expectProblem(route, response, 'invalid_token');
   });
 
-  it('refuses two credentials that differ', async () => {
+  it('rejects two different credentials', async () => {
     const response = await send(route, samples[name]!(world), { ...asUser(), 'x-api-key': adasKey.key });
     expectProblem(route, response, 'multiple_credentials');
   });
@@ -180,20 +180,20 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
   }
 
   if (route.policy === 'operator') {
-    it('refuses a user who is no operator', async () => {
+    it('rejects a user who is not an operator', async () => {
       expectProblem(route, await send(route, samples[name]!(world), asUser()), 'operator_required');
     });
   }
 
   if (isForUsers(route)) {
-    it('refuses an API key', async () => {
+    it('rejects an API key', async () => {
       expectProblem(route, await send(route, samples[name]!(world), { 'x-api-key': adasKey.key }), 'user_required');
     });
   }
 });
 
 describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ name, route }) => {
-  it('refuses what is not JSON, and another content type', async () => {
+  it('rejects invalid JSON and other content types', async () => {
     const sample = samples[name]!(world);
     expectProblem(route, await send(route, sample, goodCredential(route), { rawBody: '{"name":' }), 'invalid_request');
     expectProblem(
@@ -213,21 +213,21 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
     );
   });
 
-  it('refuses one that is too large', async () => {
+  it('is rejected if it is too large', async () => {
     const response = await send(route, samples[name]!(world), goodCredential(route), {
       rawBody: `{"x":"${'x'.repeat(70_000)}"}`,
     });
     expectProblem(route, response, 'payload_too_large');
   });
 
-  it('refuses a field that it does not know, by its name', async () => {
+  it('rejects an unknown field by its name', async () => {
     const sample = samples[name]!(world);
     const response = await send(route, { ...sample, body: { ...sample.body, nonsense: 1 } }, goodCredential(route));
     expectProblem(route, response, 'invalid_request');
     expect(locations(response)).toEqual(['body.nonsense']);
   });
 
-  it('names every field that has the wrong type or is missing, all at once', async () => {
+  it('reports every missing field and every wrong type at once', async () => {
     const sample = samples[name]!(world);
     const broken = Object.fromEntries(Object.keys(sample.body!).map((field) => [field, { not: 'this' }]));
     const response = await send(route, { ...sample, body: broken }, goodCredential(route));
@@ -239,7 +239,7 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
     ).toEqual(Object.keys(sample.body!).toSorted());
   });
 
-  it('refuses text that nothing can keep, wherever it stands', async () => {
+  it('rejects text that cannot be stored, anywhere', async () => {
     const sample = samples[name]!(world);
     for (const [field, value] of Object.entries(sample.body!)) {
       if (typeof value !== 'string') continue;
@@ -252,7 +252,7 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
     }
   });
 
-  it('takes an array, a string and null for what they are', async () => {
+  it('rejects an array, a string and null', async () => {
     for (const body of ['[]', '"x"', 'null', '1']) {
       expectProblem(
         route,
@@ -270,7 +270,7 @@ describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ n
     ['limit', '101'],
     ['limit', 'many'],
     ['cursor', 'bm90IG91cnM'],
-  ])('refuses %s=%j by its name', async (parameter, value) => {
+  ])('rejects %s=%j by its name', async (parameter, value) => {
     const sample = samples[name]!(world);
     const query = { ...sample.query, [parameter]: value };
     const response = await send(route, { ...sample, query }, goodCredential(route));
@@ -290,7 +290,7 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
     expect(locations(response)).toContain(location);
   };
 
-  it('refuses a parameter that it does not know, the empty one and the one of another form included', async () => {
+  it('rejects an unknown parameter, also an empty or malformed one', async () => {
     const present = new Set(Object.keys(route.query?.shape ?? {}));
     for (const parameter of ['unknown', 'limits', 'Limit', 'LIMIT', 'limit[]', 'limit.0', 'constructor'])
       if (!present.has(parameter)) await expectRefused(`${encodeURIComponent(parameter)}=1`, `query.${parameter}`);
@@ -335,7 +335,7 @@ const numbers = table.flatMap(({ name, route }) =>
 );
 
 describe.each(numbers)('$name, its $parameter', ({ name, route, parameter }) => {
-  it('is digits alone', async () => {
+  it('accepts only digits', async () => {
     const sample = samples[name]!(world);
     for (const value of [
       '',
@@ -380,7 +380,7 @@ describe.each(ids)('$name, its $parameter', ({ name, route, parameter }) => {
   };
 
   it.each(['1', 'key_', 'req_01h455vb4pex5vsknk084sn02q', 'key_01h455vb4pex5vsknk084sn02Q', "session_' OR 1=1 --"])(
-    'refuses %s as malformed',
+    'rejects %s as malformed',
     async (id) => {
       const response = await send(route, sampleWith(id), goodCredential(route));
       expectProblem(route, response, 'invalid_request');
@@ -390,14 +390,14 @@ describe.each(ids)('$name, its $parameter', ({ name, route, parameter }) => {
 
   const kindOf = () => samples[name]!(world).params![parameter]!.split('_')[0]!;
 
-  it('responds to an unknown one as such', async () => {
+  it('reports an unknown one as not found', async () => {
     const response = await send(route, sampleWith(`${kindOf()}_01h455vb4pex5vsknk084sn02q`), goodCredential(route));
     expectProblem(route, response, 'not_found');
   });
 
   if (route.policy === 'operator') return;
 
-  it("responds to another tenant's as if it did not exist", async () => {
+  it('reports one of another tenant as not found', async () => {
     const foreign = await send(route, sampleWith(bobs[kindOf()]!), asUser());
     const unknown = await send(route, sampleWith(`${kindOf()}_01h455vb4pex5vsknk084sn02q`), asUser());
     expectProblem(route, foreign, 'not_found');
@@ -435,7 +435,7 @@ describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', 
   const recorded = async () =>
     (await deployment.sql.query<{ count: number }>('SELECT count(*)::int FROM outbox')).rows[0]!.count;
 
-  it('with the same Idempotency-Key does its work once, and is answered the same without the secrets', async () => {
+  it('with the same Idempotency-Key is executed once, and returns the same response without secrets', async () => {
     const first = await call(`${name}-same`);
     expect(first.status).toBe(route.success.status);
     expect(first.headers.get('idempotent-replayed')).toBeNull();
@@ -453,14 +453,14 @@ describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', 
     expect(await recorded()).toBe(before);
   });
 
-  it('with the same Idempotency-Key and another request is refused', async () => {
+  it('with the same Idempotency-Key and another request is rejected', async () => {
     await call(`${name}-taken`);
     const response = await call(`${name}-taken`, others[name]);
     expect(response.status).toBe(422);
     expect(await response.json()).toMatchObject({ code: 'idempotency_key_reused' });
   });
 
-  it('with another Idempotency-Key does its work again', async () => {
+  it('with another Idempotency-Key is executed again', async () => {
     await call(`${name}-one`);
     expect((await call(`${name}-two`)).headers.get('idempotent-replayed')).toBeNull();
   });
@@ -469,7 +469,7 @@ describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', 
 describe.each(
   table.filter(({ route }) => route.query?.shape['organization_id'] ?? route.body?.shape['organization_id']),
 )('$name, its organization', ({ name, route }) => {
-  it("responds to another tenant's organization as if it did not exist", async () => {
+  it('reports an organization of another tenant as not found', async () => {
     const sample = samples[name]!(world);
     const part = route.body ? 'body' : 'query';
     const foreign = { ...sample, [part]: { ...sample[part], organization_id: bob.organizationId } };
@@ -478,7 +478,7 @@ describe.each(
 });
 
 describe('any path', () => {
-  it('with a NUL, a byte that is no UTF-8 or a fragment in its target is refused before it is routed', async () => {
+  it('with a NUL, invalid UTF-8 or a fragment in its target is rejected before routing', async () => {
     for (const [query, location] of [
       ['?search=a%00b', 'query.search'],
       ['?external_id=%FF', 'query.external_id'],
@@ -493,7 +493,7 @@ describe('any path', () => {
     }
   });
 
-  it('responds to an unknown one with a problem that keeps the request id it was given', async () => {
+  it('that is unknown gets a problem with the request id of the caller', async () => {
     const response = await fetch(`${deployment.url}/api/v1/nowhere?secret=1`, {
       headers: { 'x-request-id': 'mine-42' },
     });
@@ -502,12 +502,12 @@ describe('any path', () => {
     expect(await response.json()).toMatchObject({ code: 'not_found', request_id: 'mine-42' });
   });
 
-  it('takes no request id that could break a log line', async () => {
+  it('ignores a request id that could break a log line', async () => {
     const response = await fetch(`${deployment.url}/health/live`, { headers: { 'x-request-id': 'a b"c' } });
     expect(response.headers.get('x-request-id')).toMatch(/^req_/);
   });
 
-  it('leads from the type of a problem to what it means', async () => {
+  it('leads from the type of a problem to its explanation', async () => {
     const client = deployment.client();
     expect(await client.system.describeProblem({ params: { code: 'invalid_key' } })).toMatchObject({ status: 401 });
   });

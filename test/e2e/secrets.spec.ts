@@ -108,7 +108,7 @@ async function askRaw(request: string): Promise<void> {
   found.push(['the response to what is no HTTP', await text(socket)]);
 }
 
-it('no secret comes out anywhere, whatever goes wrong', async () => {
+it('no secret appears in any output, whatever fails', async () => {
   const password = plant('a password');
   const account = { email: 'ada@example.com', password };
   const anonymous = createClient({ baseUrl: api.url });
@@ -356,7 +356,7 @@ it.each<[string, Record<string, string>]>([
   expectNoLeak();
 });
 
-it('a queue and a receiver that cannot be reached are told of without their credentials', async () => {
+it('an unreachable queue or trace receiver is logged without its credentials', async () => {
   const redis = plant('the password of an unknown Redis');
   const token = plant('the token of a receiver that refuses');
   const refusing = await receiveTraces(401);

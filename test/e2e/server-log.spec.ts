@@ -227,7 +227,7 @@ function leaksIn(log: string): string[] {
   return log.includes('$argon2id$') ? [...leaks, 'a hash of a password or key'] : leaks;
 }
 
-it('what people type, and the hashes of their secrets, are not in the log of PostgreSQL, whatever fails', async () => {
+it('typed text and hashes of secrets are not in the log of PostgreSQL, whatever fails', async () => {
   await callAll('as it should be');
   const [taken, name] = [email('an address that two want at once'), plant('the name of two at once')];
   const two = Array.from({ length: 2 }, () =>
@@ -264,14 +264,14 @@ it('what people type, and the hashes of their secrets, are not in the log of Pos
   expect(leaksIn(log)).toEqual([]);
 }, 300_000);
 
-it('where the server logs every statement, the log has no values, because npm start says so', async () => {
+it('if the server logs every statement, the log has no values with the settings of npm start', async () => {
   await withSettings({ log_statement: 'all', log_min_duration_statement: '0' }, () => callAll('with all logged'));
   const log = await server.log();
   expect(log).toContain('execute <unnamed>: insert into "user_account"');
   expect(leaksIn(log)).toEqual([]);
 });
 
-it('where an operator of another server has them logged, values are in lines of parameters alone', async () => {
+it('if another server logs values, they are only in the lines for parameters', async () => {
   const before = (await server.log()).length;
   await withSettings(
     { log_statement: 'all', log_parameter_max_length: '-1', log_parameter_max_length_on_error: '-1' },

@@ -31,7 +31,7 @@ const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('b
 const whoamiWith = (accessToken: string) => deployment.client({ accessToken }).auth.whoami();
 
 describe('an access token', () => {
-  it('carries who and which session, ten minutes of life, and nothing that could go stale', () => {
+  it('has the user, the session and a life of ten minutes, and nothing that could become outdated', () => {
     const claims = decodeJwt(ada.accessToken);
     expect(Object.keys(claims).toSorted()).toEqual(['aud', 'exp', 'iat', 'iss', 'sid', 'sub']);
     expect(claims).toMatchObject({ iss: 'http://keyledger.test', aud: 'keyledger', sub: ada.userId });
@@ -39,7 +39,7 @@ describe('an access token', () => {
     expect(decodeProtectedHeader(ada.accessToken)).toEqual({ alg: 'EdDSA', kid: expect.any(String), typ: 'at+jwt' });
   });
 
-  it('is refused once its ten minutes are over', async () => {
+  it('is rejected after ten minutes', async () => {
     await whoamiWith(ada.accessToken);
     deployment.advance(601_000);
     expect(await codeOf(whoamiWith(ada.accessToken))).toBe('invalid_token');
@@ -85,7 +85,7 @@ describe('an access token', () => {
     await deployment.sql.query("DELETE FROM signing_key WHERE id = 'planted'");
   });
 
-  it('with an unknown key id costs one statement for all of them at once, not one for each', async () => {
+  it('with an unknown key id costs one statement for many concurrent tokens', async () => {
     const stranger = generateKeyPairSync('ed25519').privateKey;
     const unknown = (kid: string) =>
       new SignJWT(decodeJwt(ada.accessToken)).setProtectedHeader({ alg: 'EdDSA', kid, typ: 'at+jwt' }).sign(stranger);
@@ -108,7 +108,7 @@ describe('an access token', () => {
     expect(new Set(await Promise.all(calls))).toEqual(new Set(['invalid_token']));
   });
 
-  it('dies with its session', async () => {
+  it('ends with its session', async () => {
     const carol = await deployment.account();
     await carol.client.auth.whoami();
     await carol.client.auth.logout();
@@ -118,7 +118,7 @@ describe('an access token', () => {
     );
   });
 
-  it('is good on every node that shares the database and the secret, and the private key never rests in clear', async () => {
+  it('is valid on every node with the same database and secret, and the private key is stored encrypted', async () => {
     const { rows } = await deployment.sql.query<{ private_key: Buffer }>('SELECT private_key FROM signing_key');
     expect(rows).toHaveLength(1);
     // The PKCS #8 header of an Ed25519 key.
@@ -129,7 +129,7 @@ describe('an access token', () => {
 describe('a refresh token', () => {
   const refresh = (token: string) => deployment.client().auth.refresh({ body: { refresh_token: token } });
 
-  it('gives the next pair, and that pair works', async () => {
+  it('gives the next pair of tokens, which works', async () => {
     const dan = await deployment.account();
     const next = await refresh(dan.refreshToken);
     expect(next.refresh_token!).not.toBe(dan.refreshToken);
@@ -137,7 +137,7 @@ describe('a refresh token', () => {
     expect((await refresh(next.refresh_token!)).token_type).toBe('Bearer');
   });
 
-  it('gives two tabs that refresh at once the same successor, and keeps both signed in', async () => {
+  it('gives the same successor to two tabs that refresh at once', async () => {
     const dan = await deployment.account();
     const responses = await Promise.all([
       refresh(dan.refreshToken),
@@ -148,7 +148,7 @@ describe('a refresh token', () => {
     for (const response of responses) await whoamiWith(response.access_token);
   });
 
-  it('ends the whole session when it is used again later, and the audit log tells', async () => {
+  it('ends the whole session when it is used again later, which is recorded', async () => {
     const eve = await deployment.account();
     const next = await refresh(eve.refreshToken);
     deployment.advance(11_000);
@@ -175,7 +175,7 @@ describe('a refresh token', () => {
     deployment.advance(-30 * 86_400_000 - 1_000);
   });
 
-  it('is stored as a hash, and its successor nowhere', async () => {
+  it('is stored only as a hash, and its successor is not stored', async () => {
     const dan = await deployment.account();
     const next = await refresh(dan.refreshToken);
     const { rows } = await deployment.sql.query<{ everything: string }>(
@@ -208,13 +208,13 @@ describe('a session that keeps its refresh token in a cookie', () => {
     };
   }
 
-  it('shows it to no script and sends it nowhere else', async () => {
+  it('hides it from scripts and from other paths', async () => {
     const { tokens, attributes } = await signIn();
     expect(Object.keys(tokens).toSorted()).toEqual(['access_token', 'expires_in', 'token_type']);
     expect(attributes).toMatch(/; Path=\/api\/v1\/auth; Expires=[^;]+; HttpOnly; SameSite=Strict$/);
   });
 
-  it('is refreshed by the cookie, which is replaced, and ends with the sign-out, which clears it', async () => {
+  it('is refreshed with the cookie, which is replaced, and ends with the sign-out, which clears the cookie', async () => {
     const { cookie } = await signIn();
     const refreshed = await post('refresh', '{}', { ...own, cookie });
     const next = refreshed.headers.get('set-cookie')!.split(';')[0]!;
@@ -240,7 +240,7 @@ describe('a session that keeps its refresh token in a cookie', () => {
 });
 
 describe('over https', () => {
-  it('the refresh cookie is of this very host: another host of the site can neither set nor replace it', async () => {
+  it('the refresh cookie belongs to this host: another host of the site can neither set nor replace it', async () => {
     const { settings } = deployment.api.get(Config, { strict: false });
     const config = new Config({ ...settings, PUBLIC_URL: 'https://keys.example.com' });
     const cookie = new RefreshCookie(config, deployment.api.get(Clock, { strict: false }));
@@ -272,7 +272,7 @@ describe('the sessions of an account', () => {
     return { ...tokens, client: deployment.client({ accessToken: tokens.access_token }) };
   };
 
-  it('are listed, the one that asks is marked, and each can be ended from another', async () => {
+  it('are listed with the current one marked, and each can be ended from another', async () => {
     const dan = await deployment.account();
     const other = await signIn(dan);
     const { data } = await dan.client.auth.listSessions();
@@ -287,7 +287,7 @@ describe('the sessions of an account', () => {
     expect((await dan.client.auth.listSessions()).total).toBe(1);
   });
 
-  it('end with a change of the password, all but the one that changed it', async () => {
+  it('end with a change of the password, except the one that changed it', async () => {
     const dan = await deployment.account();
     const other = await signIn(dan);
     const body = { current_password: dan.password, new_password: 'seven kites over the marsh' };
@@ -303,7 +303,7 @@ describe('the sessions of an account', () => {
     expect(auditLog.data[0]!.event.data['ended_session_ids']).toHaveLength(1);
   });
 
-  it('end with it however many there are, and no link that would set another one stays open', async () => {
+  it('end with it however many there are, and so do open password reset links', async () => {
     const carol = await deployment.account();
     const { rows } = await deployment.sql.query<{ id: string }>(
       `INSERT INTO session (id, user_id, created_at, expires_at)
@@ -323,7 +323,7 @@ describe('the sessions of an account', () => {
     expect(told.ended_session_ids).toHaveLength(100);
   });
 
-  it('do not come to life by a sign-in that was under way with the password of before', async () => {
+  it('cannot begin with a sign-in that was still running with the old password', async () => {
     const carol = await deployment.account();
     const passwords = deployment.api.get(Passwords, { strict: false });
     const matches = jest.spyOn(passwords, 'matches').mockImplementationOnce(async () => {
@@ -339,7 +339,7 @@ describe('the sessions of an account', () => {
     expect((await carol.client.auth.listSessions()).total).toBe(1);
   });
 
-  it('stay as they are when the current password is wrong or the new one is common', async () => {
+  it('do not change when the current password is wrong or the new one is common', async () => {
     const dan = await deployment.account();
     const change = (current_password: string, new_password: string) =>
       codeOf(dan.client.auth.changePassword({ body: { current_password, new_password } }));
@@ -350,7 +350,7 @@ describe('the sessions of an account', () => {
 });
 
 describe('signing in', () => {
-  it('responds alike for a wrong password and an unknown account', async () => {
+  it('gives the same response for a wrong password and an unknown account', async () => {
     const wrong = await rejection(deployment.client().auth.login({ body: { email: ada.email, password: 'not it' } }));
     const unknown = await rejection(
       deployment.client().auth.login({ body: { email: 'nobody@example.com', password: 'not it' } }),
@@ -360,7 +360,7 @@ describe('signing in', () => {
     expect(wrong.problem).toMatchObject({ status: 401, code: 'invalid_credentials' });
   });
 
-  it('writes successes and failures into the audit log of the account', async () => {
+  it('records successes and failures in the audit log of the account', async () => {
     const dan = await deployment.account();
     await codeOf(deployment.client().auth.login({ body: { email: dan.email, password: 'not it' } }));
     const auditLog = await eventually(
@@ -373,7 +373,7 @@ describe('signing in', () => {
     });
   });
 
-  it('takes the email in any case', async () => {
+  it('accepts the email in any case', async () => {
     const body = { email: ada.email.toUpperCase(), password: ada.password };
     expect((await deployment.client().auth.login({ body })).expires_in).toBe(600);
   });
@@ -391,7 +391,7 @@ describe('registration', () => {
     ['a walk over the keyboard', 'qwertyuiop[]', 'too easy'],
     ['a repetition', 'aaaaaaaaaaaaaa', 'too easy'],
     ['the email itself', 'grace@example.com', 'too easy'],
-  ])('refuses a password that is %s', async (_what, password, why) => {
+  ])('rejects a password that is %s', async (_what, password, why) => {
     const refused = await rejection(register(deployment, { ...good, password }));
     expect(refused.problem.code).toBe('invalid_request');
     expect(refused.problem.errors).toEqual([
@@ -399,7 +399,7 @@ describe('registration', () => {
     ]);
   });
 
-  it('opens an account with its personal organization, once for each email', async () => {
+  it('creates an account with its personal organization, once for each email', async () => {
     const { user, organization } = await register(deployment, good);
     const { access_token } = await deployment
       .client()

@@ -27,7 +27,7 @@ const register = (address: string, password = 'nine lamps above the quay') =>
     .auth.register({ body: { email: `user${++serial}@example.com`, password, name: 'Grace' } });
 
 describe('a long password', () => {
-  it('is rated apart from the thread that serves requests', async () => {
+  it('is rated outside the thread that serves requests', async () => {
     // Run once before, so that loading and compiling code is not measured.
     await rejection(register('192.0.2.1', 'password'.repeat(16)));
     const before = process.threadCpuUsage();
@@ -37,14 +37,14 @@ describe('a long password', () => {
     expect(user / 1_000 / 10).toBeLessThan(80);
   });
 
-  it('is refused for being easy to guess, and kept for being long', async () => {
+  it('is rejected if it is easy to guess, and otherwise accepted', async () => {
     expect(await codeOf(register('192.0.2.2', 'password'.repeat(16)))).toBe('invalid_request');
     expect(await codeOf(register('192.0.2.2', 'a'.repeat(128)))).toBe('invalid_request');
     await register('192.0.2.2', 'nine lamps above the quay '.repeat(4));
   });
 });
 
-it('a new password is not looked at before the current one was right', async () => {
+it('a new password is not rated before the current one is verified', async () => {
   const account = await deployment.account();
   const change = (current: string, next: string) =>
     account.client.auth.changePassword({ body: { current_password: current, new_password: next } });
@@ -54,7 +54,7 @@ it('a new password is not looked at before the current one was right', async () 
 });
 
 describe('one address', () => {
-  it('opens only so many accounts a minute, whatever comes of them, and is told when to come back', async () => {
+  it('creates a limited number of accounts a minute, successful or not, and then gets Retry-After', async () => {
     const address = '198.51.100.1';
     for (let tried = 0; tried < PER_MINUTE; tried += 20) {
       await Promise.all(Array.from({ length: 20 }, () => rejection(register(address, 'passwordpassword'))));
@@ -71,7 +71,7 @@ describe('one address', () => {
     await register(address);
   });
 
-  it('of IPv6 is a network, which is what a subscriber has', async () => {
+  it('of IPv6 counts as its network, because a subscriber has a network', async () => {
     for (let tried = 0; tried < PER_MINUTE; tried += 20) {
       const some = Array.from({ length: 20 }, (_, at) =>
         rejection(register(`2001:db8:1:2::${tried + at}`, 'passwordpassword')),

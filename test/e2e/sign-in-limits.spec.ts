@@ -3,8 +3,8 @@ import { readConfig } from '#libs/platform/config.js';
 import { startDeployment } from '../support/deployment.js';
 import { codeOf, rejection } from '../support/rejection.js';
 
-describe('guessing', () => {
-  it('waits longer and longer and is told how long, and never locks the account', async () => {
+describe('guessing passwords', () => {
+  it('has growing delays, which the responses state, and never locks the account', async () => {
     const own = await startDeployment({ worker: false });
     try {
       const dan = await own.account();
@@ -27,7 +27,7 @@ describe('guessing', () => {
 });
 
 describe('registration', () => {
-  it.each(['invite', 'closed'])('is refused when it is set to %s', async (mode) => {
+  it.each(['invite', 'closed'])('is rejected with REGISTRATION=%s', async (mode) => {
     const own = await startDeployment({ env: { REGISTRATION: mode }, worker: false });
     try {
       const body = { email: 'grace@example.com', password: 'nine lamps above the quay', name: 'Grace' };
@@ -40,7 +40,7 @@ describe('registration', () => {
     }
   });
 
-  it('is open on a loopback address and by invitation on any other, unless it is set', () => {
+  it('is by default open on a loopback address, and by invitation on any other', () => {
     const registration = (env: Record<string, string>) =>
       readConfig({ DATABASE_URL: 'postgres://x', KEYLEDGER_SECRET: 'x'.repeat(32), ...env }).registration;
     expect(registration({})).toBe('open');

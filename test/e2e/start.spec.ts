@@ -41,7 +41,7 @@ async function start(app: 'api' | 'worker', env: Record<string, string>) {
   return { said: said.trim(), code };
 }
 
-describe.each(['api', 'worker'] as const)('the %s says in one sentence why it does not start:', (app) => {
+describe.each(['api', 'worker'] as const)('the %s reports in one sentence why it does not start:', (app) => {
   const url = () => (app === 'api' ? database.apiUrl : database.workerUrl);
   const elsewhere = (change: (url: URL) => void) => {
     const changed = new URL(url());
@@ -116,12 +116,12 @@ describe.each(['api', 'worker'] as const)('the %s says in one sentence why it do
 it.each([
   ['an earlier', () => earlier],
   ['a later', () => later],
-])('a migration leaves a database alone whose schema %s version made', async (_which, which) => {
+])('a migration does not change a database whose schema %s version created', async (_which, which) => {
   await expect(migrate({ databaseUrl: which().adminUrl })).rejects.toThrow(/has the schema of another version/);
 });
 
 describe('the api', () => {
-  it('names the port that is taken', async () => {
+  it('names a taken port', async () => {
     const taken = createServer();
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as AddressInfo;
@@ -130,7 +130,7 @@ describe('the api', () => {
     expect([said, code]).toEqual([`PORT ${port} is taken by another process; stop it or set PORT to a free one.`, 78]);
   });
 
-  it('refuses a secret that is not the one of this database', async () => {
+  it('rejects a secret that does not belong to the database', async () => {
     const main = fileURLToPath(new URL('../../dist/apps/api/main.js', import.meta.url));
     const first = spawn(process.execPath, [main], {
       env: {

@@ -12,7 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => database.drop());
 
-it('traces a verification from its gateway to its record', async () => {
+it('a verification is traced from its gateway to its record', async () => {
   const receiver = await receiveTraces();
   const api = await startWatched('api', {
     DATABASE_URL: database.apiUrl,
@@ -62,7 +62,7 @@ const TELL = `
     return resolved;
   } });`;
 
-it.each(['api', 'worker'] as const)('loads nothing to trace with into the %s unless it is asked for', async (app) => {
+it.each(['api', 'worker'] as const)('the %s loads no tracing code unless tracing is on', async (app) => {
   const loaded = async (env: Record<string, string>) => {
     const service = await startWatched(app, {
       DATABASE_URL: app === 'api' ? database.apiUrl : database.workerUrl,

@@ -47,8 +47,8 @@ const usageIn = (id: string, query: OfOrganization, requests: number, client = a
 
 const today = () => `${new Date().toISOString().slice(0, 10)}T00:00:00.000Z`;
 
-describe('what is counted of a key', () => {
-  it('is each use with its cost and each rejection, by outcome and by endpoint', async () => {
+describe('the usage of a key', () => {
+  it('has each use with its cost and each denial, by outcome and by endpoint', async () => {
     const key = await newKey();
     await use(key.key);
     await verify(key.key, { method: 'GET', path: '/orders/1' });
@@ -71,7 +71,7 @@ describe('what is counted of a key', () => {
     ]);
   });
 
-  it('is every rejection of a flood, though few of them are events', async () => {
+  it('has every denial of a flood, though few of them are events', async () => {
     const key = await newKey();
     for (let attempt = 0; attempt < 25; attempt++) await verify(key.key, {}, ['events:read']);
     deployment.advance(61_000);
@@ -80,7 +80,7 @@ describe('what is counted of a key', () => {
     expect(totals).toEqual({ uses: 0, denials: 25, credits: 0 });
   });
 
-  it('lies in the hour and the day in which it happened; what lies between is left out', async () => {
+  it('is counted in the hour and the day of the request, and empty intervals are left out', async () => {
     const key = await newKey();
     const hours = [0, 1, 3, 49];
     const begin = new Date(Math.ceil(Date.now() / (24 * HOUR_MS)) * 24 * HOUR_MS + 22.5 * HOUR_MS);
@@ -115,7 +115,7 @@ describe('what is counted of a key', () => {
     expect(await starts(inKathmandu(hourOf(1)), inKathmandu(hourOf(3)))).toEqual([hourOf(1)]);
   });
 
-  it('is nothing for a key that was never used', async () => {
+  it('is empty for a key that was never used', async () => {
     const { id } = await newKey();
     expect(await ada.client.usage.ofApiKey({ params: { id } })).toEqual({
       data: [],
@@ -133,7 +133,7 @@ describe('what is counted of a key', () => {
     // Outside the years 1 to 9999 in UTC, which is the range that the database supports.
     [{ from: '0000-01-01T00:00:00Z' }],
     [{ from: '9999-12-01T00:00:00Z', to: '9999-12-31T23:59:59-14:00' }],
-  ])('is not told for %j', async (query) => {
+  ])('is rejected for %j', async (query) => {
     const { id } = await newKey();
     const ofKey = await rejection(ada.client.usage.ofApiKey({ params: { id }, query }));
     expect(ofKey.problem).toMatchObject({ code: 'invalid_request', errors: [{ location: expect.any(String) }] });
@@ -145,14 +145,14 @@ describe('what is counted of a key', () => {
     [{ from: '0001-01-01T00:00:00Z', to: '0001-12-31T00:00:00Z' }],
     [{ from: '9999-12-01T00:00:00Z', to: '9999-12-31T23:59:59Z' }],
     [{ from: '2025-01-01T00:00:00Z', to: '2026-01-02T00:00:00Z' }],
-  ])('is told for %j', async (query) => {
+  ])('is returned for %j', async (query) => {
     const params = { id: ada.organizationId };
     expect((await ada.client.usage.ofOrganization({ params, query })).data).toEqual([]);
   });
 });
 
 describe('the endpoints of a key', () => {
-  it('are told apart up to a hundred; the rest is counted together, and nothing is lost or counted twice', async () => {
+  it('are counted separately up to a hundred and then together, each request once', async () => {
     const { id } = await newKey();
     const organizationId = ada.organizationId;
     const useAt = (path: string, more: object = {}) =>
@@ -205,8 +205,8 @@ describe('the endpoints of a key', () => {
   });
 });
 
-describe('what is counted in an organization', () => {
-  it('is told by key, the hundred with the most apart', async () => {
+describe('the usage of an organization', () => {
+  it('is returned by key, separately for the hundred with the most requests', async () => {
     const bob = await deployment.account();
     const organization = toUuid(bob.organizationId);
     await deployment.sql.query(
@@ -231,7 +231,7 @@ describe('what is counted in an organization', () => {
     expect(byEndpoint.totals).toEqual(byKey.totals);
   });
 
-  it('is told of the keys that are asked for alone, and of none of another organization', async () => {
+  it('is limited to the given keys, and to keys of the organization', async () => {
     const [one, other] = [await newKey(), await newKey()];
     const foreign = await (await deployment.account()).client.apiKeys.create({ body: { name: 'Foreign' } });
     for (const { key } of [one, other, foreign]) await use(key);
@@ -245,7 +245,7 @@ describe('what is counted in an organization', () => {
     expect(single.totals).toEqual({ uses: 1, denials: 0, credits: 1 });
   });
 
-  it('is told by project; a key of a project reads that one alone, whatever it asks for', async () => {
+  it('is returned by project; a key of a project reads only that project', async () => {
     const bob = await deployment.account();
     const create = (projectId: string | undefined, scopes: string[]) =>
       bob.client.apiKeys.create({ body: { name: 'Key', scopes, ...(projectId && { project_id: projectId }) } });
@@ -280,7 +280,7 @@ describe('what is counted in an organization', () => {
     await free.usage.ofOrganization({ params: { id } });
   });
 
-  it('keeps the keys that were deleted, which have no usage of their own any more', async () => {
+  it('includes deleted keys, whose own usage can no longer be read', async () => {
     const bob = await deployment.account();
     const { id, key } = await bob.client.apiKeys.create({ body: { name: 'Key', scopes: ['triggers:read'] } });
     await use(key);
@@ -292,7 +292,7 @@ describe('what is counted in an organization', () => {
 });
 
 describe('usage is read', () => {
-  it('by every role, of every key of the organization, also of those that a developer does not manage', async () => {
+  it('by every role, for every key of the organization, even if a developer does not manage it', async () => {
     const { id: team } = await ada.client.organizations.create({ body: { name: 'Team' } });
     const key = await newKey({ organization_id: team });
     await use(key.key);
@@ -307,7 +307,7 @@ describe('usage is read', () => {
     }
   });
 
-  it('by nobody else: to them neither the key nor the organization exists', async () => {
+  it('by no other caller: the key and the organization are not found', async () => {
     const key = await newKey();
     const bob = await deployment.account();
     const { key: bobs } = await bob.client.apiKeys.create({ body: { name: 'Key', scopes: ['usage:read'] } });
@@ -322,7 +322,7 @@ describe('usage is read', () => {
     );
   });
 
-  it('by an operator, and that is in the audit log', async () => {
+  it('by an operator, which is recorded', async () => {
     const bob = await deployment.account();
     const operator = await deployment.operator();
     await operator.client.usage.ofOrganization({ params: { id: bob.organizationId } });
@@ -335,7 +335,7 @@ describe('usage is read', () => {
 });
 
 describe('unused_for_days', () => {
-  it('finds the keys that are old enough and were not used since', async () => {
+  it('finds keys that are old enough and were not used since', async () => {
     const bob = await deployment.account();
     /** Creates a key of this age in days, last used this many days ago. */
     const make = async (name: string, age: number, lastUse: number | null) => {
@@ -369,7 +369,7 @@ describe('unused_for_days', () => {
     expect(await unused(1)).toHaveLength(4);
   });
 
-  it.each([0, 3651, 1.5])('of %d is refused', async (days) => {
+  it.each([0, 3651, 1.5])('of %d is rejected', async (days) => {
     expect(await codeOf(ada.client.apiKeys.list({ query: { unused_for_days: days } }))).toBe('invalid_request');
   });
 });

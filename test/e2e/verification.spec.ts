@@ -23,7 +23,7 @@ const newKey = (body: Partial<Parameters<Client['apiKeys']['create']>[0]['body']
   ada.client.apiKeys.create({ body: { name: 'Subject', scopes: ['triggers:read'], ...body } });
 
 describe('POST /api/v1/api-keys/verify', () => {
-  it('tells all that is known of a good key, and records whose request it was', async () => {
+  it('returns the details of a valid key, and records the request', async () => {
     const key = await newKey({ external_id: 'cus_1', metadata: { team: 'checkout' } });
     const request = { method: 'GET', path: '/orders?card=4242', ip: '203.0.113.9', user_agent: 'shop/1.0' };
     expect(await verify(key.key, ['triggers:read'], request)).toEqual({
@@ -59,7 +59,7 @@ describe('POST /api/v1/api-keys/verify', () => {
     });
   });
 
-  it("responds with one voice for what is malformed, mistyped, unknown, wrongly secret, and somebody else's", async () => {
+  it('gives the same response for malformed, mistyped and unknown keys, wrong secrets, and keys of other organizations', async () => {
     const key = await newKey();
     const bob = await deployment.account();
     const foreign = await bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } });
@@ -95,7 +95,7 @@ describe('POST /api/v1/api-keys/verify', () => {
     expect(await state()).toBe('revoked');
   });
 
-  it('tells what is known of a key that is refused, for its holder has proved to hold it', async () => {
+  it('returns the details of a denied key, because its holder has proved to have it', async () => {
     const key = await newKey();
     await ada.client.apiKeys.delete({ params: { id: key.id } });
     expect(await verify(key.key)).toMatchObject({
@@ -105,7 +105,7 @@ describe('POST /api/v1/api-keys/verify', () => {
     });
   });
 
-  it('knows wildcards: *:read reaches every resource, triggers:* every action, and neither reaches further', async () => {
+  it('supports wildcards: *:read covers every resource, triggers:* every action, and neither covers more', async () => {
     const reads = await newKey({ scopes: ['*:read'] });
     const triggers = await newKey({ scopes: ['triggers:*'] });
     expect((await verify(reads.key, ['triggers:read', 'events:read'])).code).toBe('valid');
@@ -114,7 +114,7 @@ describe('POST /api/v1/api-keys/verify', () => {
     expect((await verify(triggers.key, ['events:read'])).code).toBe('insufficient_scope');
   });
 
-  it('records rejections of a known key, and folds a flood of them into a count', async () => {
+  it('records denials, and folds a flood of them into one event with a count', async () => {
     const key = await newKey();
     for (let attempt = 0; attempt < 25; attempt++) await verify(key.key, ['events:read']);
     deployment.advance(61_000);
@@ -128,7 +128,7 @@ describe('POST /api/v1/api-keys/verify', () => {
     expect((await ada.client.apiKeys.get({ params: { id: key.id } })).usage_count).toBe(0);
   });
 
-  it('records sixty denials from sixty addresses on sixty paths without an event that states more than is true', async () => {
+  it('records sixty denials from sixty addresses on sixty paths without a false statement in any event', async () => {
     const key = await newKey();
     const request = (n: number) => ({ method: 'DELETE', path: `/customers/${n}`, ip: `198.51.100.${n}` });
     for (let n = 0; n < 60; n++) await verify(key.key, ['events:read'], request(n));
@@ -171,13 +171,13 @@ describe('POST /api/v1/api-keys/verify', () => {
   });
 });
 
-describe('a key that makes keys', () => {
+describe('a key that creates keys', () => {
   const parent = async (body: { scopes: string[]; expires_in_days?: number; environment?: 'test' | 'live' }) => {
     const made = await ada.client.apiKeys.create({ body: { name: 'Parent', ...body } });
     return { ...made, client: deployment.client({ apiKey: made.key }) };
   };
 
-  it('has to name the scopes, and cannot give what it does not have', async () => {
+  it('must name the scopes, and cannot grant more than it has', async () => {
     const { client } = await parent({ scopes: ['api-keys:manage', 'triggers:*'] });
     expect(await codeOf(client.apiKeys.create({ body: { name: 'Child' } }))).toBe('invalid_request');
     for (const scopes of [['events:read'], ['*:read'], ['*:*'], ['triggers:read', 'audit:read']]) {
@@ -190,7 +190,7 @@ describe('a key that makes keys', () => {
     expect(child.created_by).toMatchObject({ type: 'api_key' });
   });
 
-  it('cannot outlive itself through its children, nor leave its environment', async () => {
+  it('cannot create keys with a later expiry or another environment', async () => {
     const { client, expires_at } = await parent({ scopes: ['api-keys:manage'], expires_in_days: 2 });
     const scopes = ['api-keys:manage'];
     expect(await codeOf(client.apiKeys.create({ body: { name: 'Child', scopes, expires_in_days: 3 } }))).toBe(
@@ -205,14 +205,14 @@ describe('a key that makes keys', () => {
     });
   });
 
-  it('cannot take a stronger key for itself by rotating it', async () => {
+  it('cannot get the secret of a key with more authority by rotating it', async () => {
     const stronger = await ada.client.apiKeys.create({ body: { name: 'Strong', scopes: ['*:*'] } });
     const { client } = await parent({ scopes: ['api-keys:manage'] });
     expect(await codeOf(client.apiKeys.rotate({ params: { id: stronger.id } }))).toBe('beyond_authority');
     await deployment.client({ apiKey: stronger.key }).auth.whoami();
   });
 
-  it('sees and touches the keys of its own organization only', async () => {
+  it('sees and changes only keys of its own organization', async () => {
     const bob = await deployment.account();
     const foreign = await bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } });
     const { client } = await parent({ scopes: ['*:*'] });
@@ -224,7 +224,7 @@ describe('a key that makes keys', () => {
 });
 
 describe('a new key', () => {
-  it('is refused for a scope that is not registered, by its name and place', async () => {
+  it('is rejected with an unregistered scope, by its name and place', async () => {
     const refused = await rejection(
       ada.client.apiKeys.create({ body: { name: 'Odd', scopes: ['triggers:read', 'rockets:launch', 'moon:*'] } }),
     );
@@ -234,13 +234,13 @@ describe('a new key', () => {
     ]);
   });
 
-  it('made by a user without scopes gets by name all that the user may grant', async () => {
+  it('created by a user without scopes gets all scopes that the user may grant, by name', async () => {
     const { scopes } = await ada.client.apiKeys.create({ body: { name: 'All' } });
     expect(scopes).toEqual(expect.arrayContaining(['api-keys:manage', 'audit:read', 'triggers:write']));
     expect(scopes.join()).not.toContain('*');
   });
 
-  it.each([0, 3651, 1.5, '30'])('is refused with expires_in_days %p', async (days) => {
+  it.each([0, 3651, 1.5, '30'])('is rejected with expires_in_days %p', async (days) => {
     const body = { name: 'Odd', expires_in_days: days as number };
     expect((await rejection(ada.client.apiKeys.create({ body }))).problem.errors).toEqual([
       { location: 'body.expires_in_days', message: expect.any(String) as unknown },
@@ -286,7 +286,7 @@ describe('the address of a request', () => {
     expect(auditLog.data[0]!.event.data).toMatchObject({ ip: recorded });
   });
 
-  it('that is none is not among the allowed ones', async () => {
+  it('that is not valid is not among the allowed ones', async () => {
     const { key } = await newKey({ allowed_ips: ['0.0.0.0/0', '::/0'] });
     expect((await verify(key, [], { ip: '192.0.2.7:80' })).code).toBe('valid');
     for (const ip of ['unknown', '127.1', '010.0.0.1', '192.0.2.7,']) {

@@ -45,7 +45,7 @@ const usageOf = async (owner: Account, id: string, surface: 'application' | 'man
 };
 
 describe('a verification by a key', () => {
-  it('is one event: the use of the verified key, which names the key that asked and its secret', async () => {
+  it('is one event: the use of the verified key, which names the calling key and its secret', async () => {
     const [service, key] = [await newService(), await newKey()];
     const { data: secrets } = await ada.client.apiKeys.listSecrets({ params: { id: service.id } });
     expect(await service.ask(key.key)).toBe('valid');
@@ -59,7 +59,7 @@ describe('a verification by a key', () => {
     expect(await recorded(ada, service.id)).toEqual([]);
   });
 
-  it('is the last use of the key that asked and of its secret, and is counted for it, whosever keys it asks about', async () => {
+  it('updates the last use and the count of the calling key and its secret, for keys of any organization', async () => {
     const service = await newService(operator, ['deployment:verify']);
     const owners = await Promise.all(Array.from({ length: 6 }, () => deployment.account()));
     const keys = await Promise.all(owners.map((owner) => newKey(owner)));
@@ -84,7 +84,7 @@ describe('a verification by a key', () => {
     expect(rows.length).toBeLessThanOrEqual(4);
   });
 
-  it('keeps a key that only asks from being found as unused', async () => {
+  it('keeps a key that only verifies from being found as unused', async () => {
     const [service, key] = [await newService(), await newKey()];
     await deployment.sql.query(`UPDATE api_key SET created_at = now() - interval '40 days' WHERE id = $1`, [
       toUuid(service.id),
@@ -103,7 +103,7 @@ describe('a verification by a key', () => {
     ['a key that is not there', async () => generateToken('sk_test')],
     ['what is no key', async () => 'x'],
     ['a key of another organization', async () => (await newKey(await deployment.account())).key],
-  ])('that was about %s is recorded as a call of the key that asked, before it is answered', async (_, about) => {
+  ])('about %s is recorded as a request of the calling key, before the response', async (_, about) => {
     const service = await newService();
     const asked = await about();
     expect(await service.ask(asked)).toBe('invalid_key');
@@ -126,7 +126,7 @@ describe('a verification by a key', () => {
     });
   });
 
-  it('with a wrong secret is recorded as a denial that names the key that asked', async () => {
+  it('with a wrong secret is recorded as a denial that names the calling key', async () => {
     const [service, key] = [await newService(), await newKey()];
     expect(await service.ask(withOtherSecret(key.key))).toBe('invalid_key');
     expect(await recorded(ada, key.id)).toMatchObject([
@@ -136,14 +136,14 @@ describe('a verification by a key', () => {
     expect((await ada.client.apiKeys.get({ params: { id: service.id } })).verification_count).toBe(1);
   });
 
-  it('by a user names the user', async () => {
+  it('by a user is recorded with the user', async () => {
     const key = await newKey();
     expect((await ada.client.apiKeys.verify({ body: { key: key.key } })).code).toBe('valid');
     const [used] = await recorded(ada, key.id);
     expect(used!.data['verified_by']).toEqual({ type: 'user', id: ada.userId });
   });
 
-  it('by a key that lacks the scope is a denial of that key at our own API', async () => {
+  it('by a key without the scope is a denial of that key at Keyledger’s own API', async () => {
     const key = await newKey();
     const { apiKeys } = deployment.client({ apiKey: key.key });
     expect(await codeOf(apiKeys.verify({ body: { key: key.key } }))).toBe('insufficient_scope');
@@ -155,8 +155,8 @@ describe('a verification by a key', () => {
   });
 });
 
-describe("calls of Keyledger's own API", () => {
-  it('are marked, and counted apart from the requests to the API of the owner, whatever their paths', async () => {
+describe('requests to Keyledger’s own API', () => {
+  it('are marked, and counted separately from requests to the vendor’s API, whatever their paths', async () => {
     const bob = await deployment.account();
     const [service, key] = [await newService(bob), await newKey(bob)];
     const { apiKeys } = deployment.client({ apiKey: service.key });
@@ -198,7 +198,7 @@ describe("calls of Keyledger's own API", () => {
     ]);
   });
 
-  it('take no room from the endpoints of the owner that are told apart', async () => {
+  it('do not reduce the number of separately counted endpoints of the vendor’s API', async () => {
     const bob = await deployment.account();
     const [service, key] = [await newService(bob), await newKey(bob, { scopes: ['api-keys:manage'] })];
     const ours = deployment.client({ apiKey: key.key });
@@ -213,7 +213,7 @@ describe("calls of Keyledger's own API", () => {
     expect((await usageOf(bob, key.id, 'management')).data.map(({ group }) => group)).toEqual(['(other)']);
   });
 
-  it('with both halves of a key or by a header of either kind are the same', async () => {
+  it('are recorded the same with both halves of a key or in either header', async () => {
     const key = await newKey();
     await deployment.client({ accessToken: `${key.public_key}:${key.key}` }).auth.whoami();
     await deployment.client({ accessToken: key.key }).auth.whoami();

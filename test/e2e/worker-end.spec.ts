@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.js';
 
 const AT_ONCE = 20;
 
-it('a worker ends when it is told to, though events keep coming, and what it has not taken waits for another', async () => {
+it('a worker stops on request although events keep arriving, and leaves the rest to another', async () => {
   const deployment = await startDeployment({ worker: false });
   const { organizationId } = await deployment.account();
   const isEnough = new AbortController();

@@ -57,7 +57,7 @@ async function copy(id: string): Promise<void> {
   );
 }
 
-it('a process survives any number of the largest keys, with little memory', async () => {
+it('a process with little memory survives any number of the largest keys', async () => {
   const ask = async (publicKey: string) => {
     // The public key is rejected without an origin, but the API has to read the key first.
     const response = await fetch(`${url}/authz`, { headers: { authorization: `Bearer ${publicKey}` } });

@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-it('says 503, never a wrong yes, while PostgreSQL ends every connection in the middle of its work, and goes on by itself', async () => {
+it('the API returns 503 and no false acceptance while PostgreSQL ends every connection at work, and then recovers', async () => {
   const urls = deployment.apis.map(({ url }) => url);
   const customers = await Promise.all([openCustomer(urls[0]!), openCustomer(urls[0]!)]);
   const ledger = new Ledger();
@@ -38,7 +38,7 @@ it('says 503, never a wrong yes, while PostgreSQL ends every connection in the m
   expect(ledger.count('nothing')).toBeGreaterThan(0);
 });
 
-it('goes on while PostgreSQL ends every connection as soon as it is open and idle', async () => {
+it('the API continues while PostgreSQL ends every idle connection', async () => {
   const { name } = deployment.database;
   await deployment.sql.query(`ALTER DATABASE ${name} SET idle_session_timeout = '1ms'`);
   await endConnections();

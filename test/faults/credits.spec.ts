@@ -69,8 +69,8 @@ async function together<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
   return results;
 }
 
-describe('a balance on which three nodes draw for fifty callers', () => {
-  it('is spent to the last credit and no further', async () => {
+describe('a balance that three nodes charge for fifty callers', () => {
+  it('is spent exactly to the last credit', async () => {
     const { use, balance, charged } = await newMetered(400);
     const codes = await together(Array.from({ length: 1_000 }, (_, index) => () => use(index, 1)));
     const count = (wanted: string) => codes.filter((code) => code === wanted).length;
@@ -79,7 +79,7 @@ describe('a balance on which three nodes draw for fifty callers', () => {
     expect(await charged(400)).toEqual({ uses: 400, cost: 400 });
   });
 
-  it('that covers everything refuses nothing', async () => {
+  it('that covers everything denies no request', async () => {
     const costs = Array.from({ length: 600 }, (_, index) => (index * 7) % 11);
     const { use, balance, charged } = await newMetered(10_000);
     const codes = await together(costs.map((cost, index) => () => use(index, cost)));
@@ -89,7 +89,7 @@ describe('a balance on which three nodes draw for fifty callers', () => {
     expect(await charged(600)).toEqual({ uses: 600, cost: spent });
   });
 
-  it('is filled meanwhile: what came in, what was charged and what is left add up, and it is never below zero', async () => {
+  it('that receives grants meanwhile adds up, and is never below zero', async () => {
     const { use, balance, charged, grant } = await newMetered(50);
     const results = await together(
       Array.from({ length: 800 }, (_, index) => async () => {

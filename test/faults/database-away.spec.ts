@@ -6,7 +6,7 @@ import { createCable } from '../support/cable.js';
 import { createDatabase, TEST_SECRET } from '../support/deployment.js';
 import { rejection } from '../support/rejection.js';
 
-it('while the database is away every response is 503 with a time to come back, and all is well once it is there', async () => {
+it('while the database is unavailable every response is 503 with Retry-After, and the API recovers afterwards', async () => {
   const database = await createDatabase();
   const cable = await createCable(new URL(database.apiUrl));
   const url = new URL(database.apiUrl);

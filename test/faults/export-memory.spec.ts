@@ -71,7 +71,7 @@ function watchMemory(pid: number) {
 }
 
 it.each(['jsonl', 'csv'] as const)(
-  'an export of half a gigabyte as %s needs no more memory than one of a few events',
+  'an export of half a gigabyte as %s needs as little memory as one of a few events',
   async (format) => {
     if (!existsSync('/proc/self/statm')) return leftOut('the memory of an export', 'run the tests on Linux');
     const pid = deployment.apis[0]!.pid;
@@ -101,7 +101,7 @@ it.each(['jsonl', 'csv'] as const)(
   },
 );
 
-it('an export whose database goes away is cut off, and not ended as if it were whole', async () => {
+it('an export that loses its database is cut off, so that it does not look complete', async () => {
   const response = await client.audit.exportEvents({ query: { organization_id: organizationId } });
   const reader = (response.body! as ReadableStream<Uint8Array>).getReader();
   await reader.read();

@@ -86,7 +86,7 @@ const revoke = (id: string, by: Pick<Tenant, 'client'> = ada) => by.client.apiKe
 const codeOf = (error: unknown) => (error instanceof ApiError ? error.problem.code : error);
 
 describe('PostgreSQL', () => {
-  it('serves advisory locks in the order in which they were asked for, and shared row locks out of it', async () => {
+  it('grants advisory locks in the order of the requests, and shared row locks out of order', async () => {
     await otherNode(advisory('shared'), shareRow());
     const [alone, moving] = [await otherNode(), await otherNode()];
     const waitsAlone = alone.query(advisory('alone'));
@@ -103,7 +103,7 @@ describe('PostgreSQL', () => {
 });
 
 describe('a change that ends decisions', () => {
-  it('is overtaken by no change that came after it', async () => {
+  it('is not overtaken by later changes', async () => {
     const { id } = await newKey();
     const creation = await otherNode(advisory('shared'), shareRow());
     const order: string[] = [];
@@ -119,7 +119,7 @@ describe('a change that ends decisions', () => {
     expect(order).toEqual(['revocation', 'creation', 'creation']);
   });
 
-  it('and one of a node that knows row locks alone wait for each other', async () => {
+  it('and one of an older node with row locks wait for each other', async () => {
     const { id } = await newKey();
     const older = await otherNode(shareRow());
     let isDone = false;
@@ -141,7 +141,7 @@ describe('a change that ends decisions', () => {
     expect(text).toContain(`"seq":${rows[0]!.seq}`);
   });
 
-  it('keeps a node that knows row locks alone from reading until it has committed', async () => {
+  it('blocks the reads of an older node with row locks until it has committed', async () => {
     const { id } = await newKey();
     const before = await deployment.sql.query<{ seq: number }>(
       `SELECT seq::int FROM authz_state WHERE shard = ${shard}`,
@@ -163,7 +163,7 @@ describe('a change that ends decisions', () => {
 });
 
 describe('a change that waits for a lock', () => {
-  it('is told to come back when its time is over, and has changed nothing', async () => {
+  it('gets 503 with Retry-After after a timeout, and has changed nothing', async () => {
     const { total } = await ada.client.projects.list();
     await otherNode(advisory('alone'));
     const refused = await rejection(newProject());
@@ -175,7 +175,7 @@ describe('a change that waits for a lock', () => {
     await newProject();
   });
 
-  it('has few for company from its sender, in whichever organizations, and leaves the connections to others', async () => {
+  it('is one of few from its sender, in all organizations, so that others have connections', async () => {
     const other = await accountIn((its) => its !== shard);
     const key = await newKey();
     const second = await ada.client.organizations.create({ body: { name: 'Second' } });
@@ -202,7 +202,7 @@ describe('a change that waits for a lock', () => {
     expect((await Promise.all(flood)).filter((outcome) => outcome === 'rate_limited')).toHaveLength(17);
   });
 
-  it('leaves places for those that take authority away of every person, also while one sends many of these', async () => {
+  it('leaves places for changes that remove authority, for every user, even if one user sends many of them', async () => {
     const [key, ...keys] = await Promise.all(Array.from({ length: 6 }, () => newKey()));
     const { key: manager } = await ada.client.apiKeys.create({ body: { name: 'Leaked', scopes: ['api-keys:*'] } });
     const leaked = deployment.client({ apiKey: manager });
@@ -236,7 +236,7 @@ describe('the end of a session', () => {
         await ada.client.auth.changePassword({ body });
       },
     ],
-  ])('%s is overtaken by no change of that session', async (_, end) => {
+  ])('%s is not overtaken by changes of that session', async (_, end) => {
     const stolen = await stolenSession();
     const change = await otherNode(share(stolen.id));
     const ended = end(stolen.id);
@@ -249,7 +249,7 @@ describe('the end of a session', () => {
     expect(await late).toBe('invalid_token');
   });
 
-  it('waits for no repetition of a response', async () => {
+  it('does not wait for a repeated response', async () => {
     const stolen = await stolenSession();
     const body = { name: 'Repeated' };
     const headers = { 'idempotency-key': 'repeated' };
@@ -263,13 +263,13 @@ describe('the end of a session', () => {
 describe("an operator's change", () => {
   const suspend = (id: string) => operator.client.deployment.suspendOrganization({ params: { id }, body: {} });
 
-  it('does not wait for the tenants in the shard of the log of the deployment', async () => {
+  it('does not wait for organizations in the shard of the deployment', async () => {
     const bob = await tenantIn((its) => its !== 0);
     await otherNode(advisory('alone', 0), moveRow(0));
     expect(await suspend(bob.organizationId)).toMatchObject({ status: 'suspended' });
   });
 
-  it('does not hold them up while it waits elsewhere', async () => {
+  it('does not block them while it waits elsewhere', async () => {
     const bob = await tenantIn((its) => its !== 0);
     const inShard0 = await tenantIn((its) => its === 0);
     const lock = await otherNode(advisory('alone', shardOf(bob.organizationId)), moveRow(shardOf(bob.organizationId)));

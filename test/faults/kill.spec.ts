@@ -13,7 +13,7 @@ const MEAN_PAUSE_MS = 350;
  */
 const HIT_WHILE_STARTING = 0.25;
 
-it('loses and doubles nothing that was answered, whichever process is killed at whatever instant', async () => {
+it('every confirmed event is in the audit log exactly once, whichever process is killed at any time', async () => {
   const random = randomFrom(SEED);
   const deployment = await startProcesses({ apis: 2 });
   try {

@@ -108,8 +108,8 @@ async function endsOf(keys: readonly Key[]) {
   };
 }
 
-describe('a project with thousands of keys that is deleted', () => {
-  it('is answered at once, refuses every key on every node from then on, holds up no other tenant, and records the end of each key', async () => {
+describe('the deletion of a project with thousands of keys', () => {
+  it('responds at once, ends every key on every node, delays no other tenant, and records the end of each key', async () => {
     const [empty, full] = [await newProject(0), await newProject(KEYS)];
     const sample = full.keys.filter((_, index) => index % (KEYS / SAMPLE) === 0);
     for (const key of sample) expect([await whoami(0, key), await whoami(1, key)]).toEqual(['done', 'done']);
@@ -143,7 +143,7 @@ describe('a project with thousands of keys that is deleted', () => {
 });
 
 describe('the events of the keys that a mass revocation ended', () => {
-  it('are each written once, whenever a worker is killed, beside another worker and beside keys that are deleted singly', async () => {
+  it('are each written once, even with killed workers, several workers and concurrent deletions of single keys', async () => {
     const { id, keys } = await newProject(KEYS);
     const singly = keys.slice(-KILLS);
     const other = await startWorker(deployment.database);

@@ -98,8 +98,8 @@ async function readiness(node: WatchedProcess) {
   return { status: response.status, database: checks['database']!.status, durability: checks['durability']!.detail };
 }
 
-describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how) => {
-  it('nobody passes by default', async () => {
+describe.each(['cut', 'hang'] as const)('while the database is unavailable (%s)', (how) => {
+  it('every key is rejected by default', async () => {
     const good = await knownKey();
     const unknown = await newKey();
     cable[how]();
@@ -110,7 +110,7 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
     expect(await unrecorded(refusing)).toBe(0);
   });
 
-  it('with ON_OUTAGE=allow the cache responds, good and bad, and each good response is counted', async () => {
+  it('with ON_OUTAGE=allow keys are verified from the cache, and each acceptance is counted', async () => {
     const revoked = await knownKey();
     await ada.apiKeys.delete({ params: { id: revoked.id } });
     expect(await ask(allowing, revoked.key)).toBe('401 revoked');
@@ -134,7 +134,7 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
     expect(await unrecorded()).toBe(before + 120);
   });
 
-  it('with ON_OUTAGE=allow a service is answered, too, and each good response is counted once', async () => {
+  it('with ON_OUTAGE=allow the verify endpoint also responds, and each acceptance is counted once', async () => {
     const service = await knownKey('api-keys:verify');
     const good = await knownKey();
     const unknown = await newKey();
@@ -149,7 +149,7 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
     expect(await codeOf(powerless.auth.whoami())).toBe('audit_unavailable');
   });
 
-  it('with ON_OUTAGE=allow a node stays in service and says what it cannot promise', async () => {
+  it('with ON_OUTAGE=allow a node stays ready and reports what it cannot promise', async () => {
     const good = await knownKey();
     expect(await readiness(allowing)).toMatchObject({
       status: 200,
@@ -165,7 +165,7 @@ describe.each(['cut', 'hang'] as const)('while the database is away (%s)', (how)
     });
   });
 
-  it('and is back, uses are recorded, and what another node revoked meanwhile is refused at once', async () => {
+  it('and is back, uses are recorded, and a key that another node revoked meanwhile is rejected at once', async () => {
     const revoked = await knownKey();
     const good = await knownKey();
     cable[how]();
@@ -196,7 +196,7 @@ describe('with ON_OUTAGE=allow', () => {
     expect(expired).toBe('401 expired');
   });
 
-  it('nothing is charged that is not recorded', async () => {
+  it('unrecorded uses are not charged', async () => {
     const { id, key } = await newKey();
     await sql.query('INSERT INTO credit (organization_id, balance, low_below) VALUES ($1, 1000, 0)', [
       toUuid(organizationId),
@@ -219,7 +219,7 @@ describe('with ON_OUTAGE=allow', () => {
     await sql.query('UPDATE credit SET balance = 1000');
   });
 
-  it('what PostgreSQL is there for and does not store is refused', async () => {
+  it('a use that an available PostgreSQL does not store is rejected', async () => {
     const { key } = await knownKey();
     const before = await unrecorded();
     const blocker = await sql.connect();
@@ -230,7 +230,7 @@ describe('with ON_OUTAGE=allow', () => {
     expect(await unrecorded()).toBe(before);
   });
 
-  it('the log tells of an outage once, and once of its end', async () => {
+  it('the log reports an outage once, and its end once', async () => {
     const told = () => {
       const messages = allowing.output.split('\n').filter((line) => line.includes('"Outage"'));
       return messages.map((line) => (JSON.parse(line) as { msg: string }).msg.split(/[:,]/, 1)[0]);

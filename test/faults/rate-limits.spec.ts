@@ -95,8 +95,8 @@ const newKey = (rateLimits: RateLimit[], organizationId?: string) =>
     },
   });
 
-describe('a key at which three nodes are hammered', () => {
-  it('lets no more than its limits through in any window of theirs, and all of it again and again', async () => {
+describe('a key with a flood of requests on three nodes', () => {
+  it('never exceeds its limits in any window, and always uses them up', async () => {
     const limits = [
       { name: 'burst', limit: 20, window_seconds: 1 },
       { name: 'steady', limit: 30, window_seconds: 3 },
@@ -113,7 +113,7 @@ describe('a key at which three nodes are hammered', () => {
     expect(admitted.reduce((sum, { cost }) => sum + cost, 0)).toBeGreaterThanOrEqual(100);
   });
 
-  it('uses up its limit to the last unit, and none of it twice', async () => {
+  it('uses its limit exactly to the last unit', async () => {
     const { id, key } = await newKey([{ name: 'per-day', limit: 100, window_seconds: 86_400 }]);
     const codes = await Promise.all(
       Array.from({ length: 600 }, async (_, n) => {
@@ -127,7 +127,7 @@ describe('a key at which three nodes are hammered', () => {
     expect(admitted.reduce((sum, { cost }) => sum + cost, 0)).toBe(100);
   });
 
-  it('that shares a balance spends as many credits as it lets through, whichever of the two refuses', async () => {
+  it('that shares a balance spends exactly one credit for each accepted request', async () => {
     const { id: organization } = await client.organizations.create({ body: { name: 'Metered' } });
     const operator = await openOperator();
     await operator.credits.grant({ params: { id: organization }, body: { amount: 100, low_below: 0 } });

@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(() => deployment.stop());
 
 describe('a key that is used on two nodes at once', () => {
-  it('is accepted by neither in a request that begins after its end was answered, and no use is recorded after it', async () => {
+  it('is rejected by both in every request after the response to its end, and no use is recorded after it', async () => {
     const ledger = new Ledger();
     const urls = deployment.apis.map(({ url }) => url);
     const tooLate: unknown[] = [];
@@ -85,8 +85,8 @@ describe('a key that is used on two nodes at once', () => {
   });
 });
 
-describe('a key that asks about others on two nodes at once', () => {
-  it('is told nothing by either, not even a "no", in a question that begins after its end was answered', async () => {
+describe('a key that verifies others on two nodes at once', () => {
+  it('gets no result from either, not even a denial, in every request after the response to its end', async () => {
     const urls = deployment.apis.map(({ url }) => url);
     const key = await newKey(urls[0]!);
     const about = {

@@ -319,7 +319,7 @@ function attacksInOrder(): { readonly least: Attack[]; readonly more: Attack[] }
 }
 
 it(
-  'no text, wherever it stands, takes more work than in proportion to its length',
+  'no text in any place takes more than linear work',
   async () => {
     if (!existsSync('/proc/self/schedstat')) return leftOut('the work for long inputs', 'run the tests on Linux');
     const { least, more } = attacksInOrder();

@@ -309,7 +309,7 @@ function faultOf({ status, body }: Response): string | null {
 }
 
 it(
-  'no input gets a 5xx, a stack trace, a large response or a secret',
+  'no input causes a 5xx, a stack trace, a large response or a leaked secret',
   async () => {
     const inputs = fc.oneof(
       { arbitrary: requests().map((wire) => ({ wire, bytes: bytesOf(wire) })), weight: 3 },
@@ -346,7 +346,7 @@ it(
   (SECONDS + 120) * 1000,
 );
 
-it('none of it left a secret in a log line, in the log of PostgreSQL, in the outbox or in the audit log', async () => {
+it('no input leaves a secret in a log line, in the log of PostgreSQL, in the outbox or in the audit log', async () => {
   const { sql } = processes;
   const stored = async () => {
     const { rows } = await sql.query<{ waiting: number }>('SELECT count(*)::int AS waiting FROM outbox');

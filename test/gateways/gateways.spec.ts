@@ -88,7 +88,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
     }
 
     describe('a good key', () => {
-      it('lets a request pass, with every header that Keyledger documents', async () => {
+      it('passes with every header that Keyledger documents', async () => {
         const project = (await ada.client.projects.create({ body: { name: 'Shop' } })).id;
         const { id, key } = await newKey({ project_id: project, external_id: 'cus 1/ü', environment: 'live' });
         const { status, text, received } = await through(gateway, {
@@ -109,18 +109,18 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         });
       });
 
-      it('has a dash where there is nothing to say', async () => {
+      it('has a dash in headers without a value', async () => {
         const { received } = await through(gateway, { headers: await good() });
         expect(handedOn(received!)).toMatchObject({ 'x-project-id': '-', 'x-api-key-external-id': '-' });
       });
 
-      it('may have as many scopes as a key can have', async () => {
+      it('may have the highest number of scopes', async () => {
         const { key } = await newKey({ scopes: ['triggers:read', ...MANY_SCOPES.slice(1)] });
         const { received } = await through(gateway, { headers: { 'x-api-key': key } });
         expect(received!.headers['x-scopes']!.toString().split(' ')).toHaveLength(100);
       });
 
-      it('does not reach the API, however it was sent', async () => {
+      it('does not reach the API in any form', async () => {
         const { key, public_key: publicKey } = await newKey();
         for (const headers of [
           { 'x-api-key': key },
@@ -135,7 +135,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         }
       });
 
-      it('is taken as a public key from a page that it allows', async () => {
+      it('is accepted as a public key from an allowed page', async () => {
         const { public_key: publicKey } = await newKey({ allowed_domains: ['shop.example'] });
         const headers = { ...bearer(publicKey), origin: 'https://shop.example' };
         expect((await through(gateway, { headers })).status).toBe(200);
@@ -199,7 +199,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect(headers['www-authenticate'] !== undefined).toBe(wanted === 401 || code === 'insufficient_scope');
       }
 
-      it.each(rejections)('reaches the client as it is meant: %s, %d', async (code, status, make) => {
+      it.each(rejections)('reaches the client unchanged: %s, %d', async (code, status, make) => {
         expectRejection(await through(gateway, { headers: await make() }), code, status);
       });
 
@@ -214,7 +214,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         }
       });
 
-      it('of another project is 403, and of what the balance does not cover 402', async () => {
+      it('is 403 for a key of another project, and 402 if the balance does not cover the cost', async () => {
         const operator = await deployment.operator();
         const bob = await deployment.account();
         const [project, other] = await Promise.all(
@@ -234,7 +234,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         });
       });
 
-      it('of a public key that was used too often is 429 with the time to come back', async () => {
+      it('of a public key that is used too often is 429 with Retry-After', async () => {
         const { public_key: publicKey } = await newKey({ allowed_domains: ['shop.example'] });
         const headers = { ...bearer(publicKey), origin: 'https://shop.example' };
         const request = { headers, from: { nginx: '127.0.0.3', Caddy: '127.0.0.4' }[name] };
@@ -246,7 +246,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect(Number(response.headers['retry-after'])).toBeGreaterThan(0);
       });
 
-      it('by a rate limit of the key is 429 and tells the client how its limits stand', async () => {
+      it('by a rate limit of the key is 429 with the status of the limits', async () => {
         const limits = [{ name: 'per-day', limit: 1, window_seconds: 86_400 }];
         const headers = { 'x-api-key': (await newKey({ rate_limits: limits })).key, ratelimit: '"mine";r=99;t=1' };
         const first = await through(gateway, { headers });
@@ -261,13 +261,13 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect([free.headers['ratelimit'], free.headers['ratelimit-policy']]).toEqual([undefined, undefined]);
       });
 
-      it('is what everybody gets whom a gateway with wrong settings asks about', async () => {
+      it('is the response to every request of a gateway with wrong settings', async () => {
         await withGateway({ asks: 'scope=everything' }, async (gateway) => {
           expectRejection(await through(gateway, { headers: await good() }), 'invalid_request', 400);
         });
       });
 
-      it('of an upload lets nothing of it reach the API', async () => {
+      it('keeps an upload from the API', async () => {
         const headers = { 'x-api-key': 'nonsense', 'content-length': '5000000', expect: '100-continue' };
         const response = await through(gateway, { method: 'POST', headers, body: Buffer.alloc(5e6) });
         expectRejection(response, 'invalid_key', 401);
@@ -275,7 +275,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect(response.continued).toBe(name === 'nginx');
       });
 
-      it('is what everybody gets while the database is away', async () => {
+      it('is the response to every request while the database is unavailable', async () => {
         const headers = await good();
         expect((await through(gateway, { headers })).status).toBe(200);
         cable.cut();
@@ -299,7 +299,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         ).toBe(200);
       });
 
-      it('is what everybody gets while Keyledger is down', async () => {
+      it('is the response to every request while Keyledger is down', async () => {
         await withGateway({ keyledgerUrl: `http://127.0.0.1:${await freePort()}` }, async (gateway) => {
           const { status, received } = await through(gateway, { headers: await good() });
           expect({ status, received }).toEqual({ status: name === 'nginx' ? 503 : 502, received: undefined });
@@ -320,7 +320,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         header.replace(/-(?=[^-]*$)/, '_'),
       ];
 
-      it('says nothing of itself in the headers of Keyledger, in whatever spelling', async () => {
+      it('cannot set the headers of Keyledger in any spelling', async () => {
         const { id, key } = await newKey();
         const headers = {
           ...spoofed,
@@ -344,7 +344,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect(received!.headers).toHaveProperty(header);
       });
 
-      it('asks for nothing by its query', async () => {
+      it('cannot change the policy with its query', async () => {
         const { id, key } = await newKey();
         const path = '/triggers?scope=&scope=triggers:write&project=x&cost=0&nginx=1';
         const { status, received } = await through(gateway, { headers: { 'x-api-key': key }, path });
@@ -355,7 +355,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect((await through(gateway, { headers: weak, path: '/?scope=triggers:write' })).status).toBe(403);
       });
 
-      it('has the address that it calls from, whatever it says', async () => {
+      it('is recorded with its real address, whatever headers it sends', async () => {
         const said = {
           'x-forwarded-for': '192.0.2.1',
           'x-real-ip': '192.0.2.1',
@@ -378,15 +378,15 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect(await usesOf(id, 1)).toMatchObject([{ ip: CLIENT, method: 'DELETE', path: '/triggers/7' }]);
       });
 
-      it('does not reach what asks Keyledger', async () => {
+      it('cannot call the internal location that asks Keyledger', async () => {
         const { status, received } = await through(gateway, { path: '/_keyledger?cost=0' });
         expect([401, 404]).toContain(status);
         expect(received).toBeUndefined();
       });
     });
 
-    describe('what is passed on', () => {
-      it('goes over connections that are kept, and so does what is asked', async () => {
+    describe('a forwarded request', () => {
+      it('uses kept connections, and so does the verification', async () => {
         const agent = new Agent({ keepAlive: true, maxSockets: 1 });
         const request = { headers: await good(), agent };
         await through(gateway, request);
@@ -396,7 +396,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect([asked, upstream.connections()]).toEqual(before);
       });
 
-      it('keeps its connection to Keyledger through rejections, too', async () => {
+      it('keeps the connection to Keyledger after rejections', async () => {
         const request = { headers: { 'x-api-key': 'nonsense' } };
         await through(gateway, request);
         const before = asked;
@@ -421,7 +421,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         }
       });
 
-      it('becomes a WebSocket, once its key was found good', async () => {
+      it('can become a WebSocket after its key is accepted', async () => {
         const { id, key } = await newKey();
         upstream.received.length = 0;
         expect(await echo(gateway, { 'x-api-key': 'nonsense' }, 'hello')).toBe('closed');
@@ -441,7 +441,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
       };
       const preflight = { origin: 'https://shop.example', 'access-control-request-method': 'DELETE' };
 
-      it('reaches the API without a key, and without a word from Keyledger or a credential', async () => {
+      it('reaches the API without a key, without headers of Keyledger and without a credential', async () => {
         const spoofed = Object.fromEntries(GATEWAY_HEADERS.map((header) => [header, 'spoofed']));
         const headers = {
           ...preflight,
@@ -458,7 +458,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         expect(names.filter((name) => name in received!.headers)).toEqual([]);
       });
 
-      it.each(['GET', 'POST', 'DELETE', 'HEAD', 'PROPFIND'])('is not what %s can be taken for', async (method) => {
+      it.each(['GET', 'POST', 'DELETE', 'HEAD', 'PROPFIND'])('cannot be imitated by %s', async (method) => {
         for (const header of Object.keys(overrides)) {
           const { status, received } = await through(gateway, {
             method,
@@ -468,14 +468,14 @@ for (const name of Object.keys(programs) as ProgramName[]) {
         }
       });
 
-      it('is the only method that the API is told', async () => {
+      it('is the only method that the API gets in the method header', async () => {
         const { received } = await through(gateway, { headers: { ...(await good()), ...overrides } });
         expect(Object.keys(overrides).filter((name) => name in received!.headers)).toEqual([]);
       });
     });
 
     if (name === 'nginx') {
-      it('asks in each location what is said there, and lets nobody pass where nothing is', async () => {
+      it('uses the policy of each location, and rejects every request without one', async () => {
         const edit = (snippet: string) => {
           const [, lines] = /location \/ \{\n(.*?)\n {4}\}\n/s.exec(snippet)!;
           const like = (path: string, asks: string) => {

@@ -31,14 +31,14 @@ for (const name of Object.keys(programs) as ProgramName[]) {
   const inProgram = isInstalled(programs[name]) ? describe : describe.skip;
   if (inProgram === describe.skip) leftOut(`the gateway ${name}`, `apt-get install ${programs[name].command}`);
 
-  inProgram(`${name}, whose connections to Keyledger have rested`, () => {
+  inProgram(`${name}, with idle connections to Keyledger`, () => {
     let gateway: Gateway;
     beforeAll(async () => {
       gateway = await startGateway(name, { keyledgerUrl: deployment.url, upstreamPort: upstream.port });
     });
     afterAll(() => gateway.stop());
 
-    it('finds them open, so that no request races with their end', async () => {
+    it('finds idle connections open, so that no request races with their end', async () => {
       const ask = async () => (await call(gateway.port, { headers: { 'x-api-key': key } })).status;
       expect(await ask()).toBe(200);
       const before = connections;

@@ -80,7 +80,7 @@ function only(names: readonly string[], headers: Readonly<Record<string, string>
   return Object.fromEntries(Object.entries(headers).filter(([name]) => allowed.has(name)));
 }
 
-describe.each(Object.keys(asks))('what %s asks with the settings of docs/gateways.md', (name) => {
+describe.each(Object.keys(asks))('a request of %s with the settings of docs/gateways.md', (name) => {
   let deployment: Deployment;
   let ada: Account;
 
@@ -99,14 +99,14 @@ describe.each(Object.keys(asks))('what %s asks with the settings of docs/gateway
   const newKey = (scope: string, ips: string[] = []) =>
     ada.client.apiKeys.create({ body: { name: 'Subject', scopes: [scope], allowed_ips: ips } });
 
-  it('is answered for the scope of the settings, the address of the client and no other', async () => {
+  it('is verified for the scope in the settings and for the address of the client', async () => {
     const codeOf = async (key: string) => (await ask({ headers: { 'x-api-key': key } })).headers['x-authz-code'];
     expect(await codeOf((await newKey('triggers:read', [CLIENT_ADDRESS])).key)).toBe('valid');
     expect(await codeOf((await newKey('triggers:read', ['127.0.0.1'])).key)).toBe('ip_not_allowed');
     expect(await codeOf((await newKey('triggers:write')).key)).toBe('insufficient_scope');
   });
 
-  it('is recorded as the request that came to it', async () => {
+  it('is recorded as the request of the client', async () => {
     const { id, key } = await newKey('triggers:read');
     const headers = { authorization: `Bearer ${key}`, 'user-agent': 'curl/8', 'content-type': 'text/csv' };
     const path = '/triggers/7?token=secret&scope=&cost=0&nginx=1';
@@ -119,7 +119,7 @@ describe.each(Object.keys(asks))('what %s asks with the settings of docs/gateway
     expect(data.map(({ event }) => event.data)).toMatchObject([{ ...recorded, scopes: ['triggers:read'], cost: 1 }]);
   });
 
-  it('keeps its status and its problem when it is refused', async () => {
+  it('keeps the status and the problem of a rejection', async () => {
     const { key } = await newKey('triggers:read');
     const headers = { 'x-api-key': key, authorization: 'Bearer other' };
     const { status, text } = await ask({ path: '/?nginx=1', headers });
@@ -129,7 +129,7 @@ describe.each(Object.keys(asks))('what %s asks with the settings of docs/gateway
     });
   });
 
-  it.each(['HEAD', 'PUT', 'OPTIONS'])('is answered for %s', async (method) => {
+  it.each(['HEAD', 'PUT', 'OPTIONS'])('gets a response for %s', async (method) => {
     const { key } = await newKey('triggers:read');
     expect((await ask({ method, headers: { 'x-api-key': key } })).headers['x-authz-code']).toBe('valid');
   });

@@ -60,7 +60,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
   const inProgram = isInstalled(programs[name]) ? describe : describe.skip;
   if (inProgram === describe.skip) leftOut(`the responses of ${name}`, `apt-get install ${programs[name].command}`);
 
-  inProgram(`what ${name} hands to a client`, () => {
+  inProgram(`a response of ${name} to a client`, () => {
     let gateway: Gateway;
     const start = (options: Partial<Surroundings> = {}) =>
       startGateway(name, { keyledgerUrl: deployment.url, upstreamPort: upstream.port, ...options });
@@ -76,7 +76,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
     }
 
     it.each([200, 201, 204, 304, 400, 401, 402, 403, 404, 429, 500, 502, 503])(
-      'of a response of the API with %d are its own headers and its own body, each once',
+      'of the API with %d has its own headers and its own body, each once',
       async (status) => {
         upstream.response = { status, headers: OWN, body: [204, 304].includes(status) ? '' : '{"of":"the API"}' };
         const response = await through({ headers: { 'x-api-key': await newKey() } });
@@ -85,7 +85,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
       },
     );
 
-    it('of a response to HEAD is no body', async () => {
+    it('to HEAD has no body', async () => {
       upstream.response = { ...PLAIN, headers: { ...OWN, 'content-length': '5' }, body: '' };
       const response = await through({ method: 'HEAD', headers: { 'x-api-key': await newKey() } });
       expect(response).toMatchObject({ status: 200, text: '', headers: { ...OWN, 'content-length': '5' } });
@@ -93,7 +93,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
       expect(refused).toMatchObject({ status: 401, text: '' });
     });
 
-    it('of the limits of a key are Keyledger’s in nginx, in the place of the API’s, and the API’s in Caddy', async () => {
+    it('has the limit headers of Keyledger in nginx, and those of the API in Caddy', async () => {
       upstream.response = { ...PLAIN, headers: OWN };
       const response = await through({ headers: { 'x-api-key': await newKey(daily(5)) } });
       expect(response.headers).toMatchObject(
@@ -159,7 +159,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
       },
     );
 
-    it('while Keyledger is away is 5xx, once, and nothing of the API', async () => {
+    it('while Keyledger is unavailable is one 5xx, with nothing of the API', async () => {
       const other = await start({ keyledgerUrl: `http://127.0.0.1:${await freePort()}` });
       try {
         const response = await through({ headers: { 'x-api-key': await newKey() } }, other);
@@ -172,7 +172,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
       }
     });
 
-    it('by a policy that Keyledger does not understand is a rejection, to everybody', async () => {
+    it('to a policy that is not valid is a rejection of every request', async () => {
       for (const asks of ['scopes=triggers:read', 'scope=', 'scope=triggers:read&cost=', 'scope=triggers:read&x=1']) {
         const other = await start({ asks });
         try {
@@ -188,7 +188,7 @@ for (const name of Object.keys(programs) as ProgramName[]) {
       }
     });
 
-    it('in front of an API with credentials of its own is what the API says of them', async () => {
+    it('of an API with its own credentials reaches the client', async () => {
       const line = { nginx: /\n +proxy_set_header Authorization "";/, Caddy: /\n\t*request_header -Authorization/ }[
         name
       ];

@@ -45,7 +45,7 @@ test('keeps what was committed safe, and listens on the loopback with a password
   expect(new Set(methods)).toEqual(new Set(['scram-sha-256']));
 });
 
-test('refuses data that another server of this machine uses, and says which process that is', async () => {
+test('rejects data that another server of this machine uses, and names its process', async () => {
   await expect(startEmbeddedPostgres({ dataDirectory: directory })).rejects.toThrow(`process ${process.pid}`);
 });
 
@@ -66,7 +66,7 @@ test('does not touch a process that only has the number of a former server', asy
   other.kill();
 });
 
-test('does not touch a process that only calls itself the server of this folder', async () => {
+test('does not touch a process that only claims to be the server of this folder', async () => {
   await server!.stop();
   const args = ['-e', 'setInterval(() => {}, 1000)', '--', '-D', server!.dataDirectory];
   const impostor = spawn(process.execPath, args, { argv0: 'postgres', stdio: 'ignore' });

@@ -100,7 +100,7 @@ const builds = async () => (await linesOf('build.log')).length;
 const outcome = async () => ({ installations: await installations(), builds: await builds() });
 
 describe('the launcher', () => {
-  test('installs, builds and hands over, says what it will download, and does none of it twice', async () => {
+  test('installs, builds and starts, announces the download, and does each step once', async () => {
     const first = await launch('cli');
     expect(first.output).toMatch(/Installing 1 packages: about \d+ MB to download/);
     expect(first.output).toContain('ran with an argument');
@@ -109,7 +109,7 @@ describe('the launcher', () => {
     expect(await outcome()).toEqual({ installations: 1, builds: 1 });
   });
 
-  test('never runs install scripts, and makes the links that they would have made', async () => {
+  test('never runs install scripts, and creates their links itself', async () => {
     await launch('setup');
     expect(await linesOf('npm.log')).toEqual([expect.stringMatching(/^ci --ignore-scripts /)]);
     const link = join(checkout, 'node_modules', NATIVE, 'lib', 'libx.so.1');
@@ -134,7 +134,7 @@ describe('the launcher', () => {
     expect(await outcome()).toEqual({ installations: 2, builds: 2 });
   });
 
-  test('installs again when an installation was interrupted', async () => {
+  test('installs again after an interrupted installation', async () => {
     const broken = await launch('setup', { NPM_DIES: '1' });
     expect(broken).toEqual({
       code: 1,
@@ -144,14 +144,14 @@ describe('the launcher', () => {
     expect(await installations()).toBe(2);
   });
 
-  test("takes the user's own finished installation for what it is", async () => {
+  test("uses the user's own finished installation", async () => {
     await launch('setup');
     await rm(join(checkout, 'node_modules', '.keyledger-installed'));
     await launch('setup');
     expect(await installations()).toBe(1);
   });
 
-  test('without a network, one sentence says what is needed', async () => {
+  test('says in one sentence what it needs if there is no network', async () => {
     const { code, output } = await launch('cli', {
       NPM_SAYS:
         'npm http fetch GET https://registry.example/a attempt 3 failed with ENOTFOUND\nnpm error code ENOTFOUND',
@@ -168,7 +168,7 @@ describe('the launcher', () => {
     expect(output).toContain('not in sync');
   });
 
-  test('builds again when a source has changed, and leaves no output of a deleted one', async () => {
+  test('builds again after a change, and leaves no output of deleted sources', async () => {
     await write('libs/platform/gone.ts', '');
     await launch('setup');
     await stat(join(checkout, 'dist/libs/platform/gone.js'));
@@ -179,7 +179,7 @@ describe('the launcher', () => {
     await expect(stat(join(checkout, 'dist/libs/platform/gone.js'))).rejects.toThrow('ENOENT');
   });
 
-  test('builds the dashboard, and again when it has changed', async () => {
+  test('builds the dashboard, and again after a change', async () => {
     await launch('setup');
     await stat(join(checkout, 'dist/dashboard/main.tsx'));
     await write('apps/dashboard/app.css', 'body {}');
@@ -195,30 +195,30 @@ describe('the launcher', () => {
     expect(await builds()).toBe(1);
   });
 
-  test('does not run what does not compile, and builds again', async () => {
+  test('does not run code that does not compile, and builds again', async () => {
     const { code, output } = await launch('cli', { BUILD_FAILS: '1' });
     expect(code).toBe(1);
     expect(output).not.toContain('ran with');
     expect((await launch('cli')).output).toContain('ran with an argument');
   });
 
-  test('two at once install and build one after the other, so once', async () => {
+  test('installs and builds only once if two start at the same time', async () => {
     const results = await Promise.all([launch('cli'), launch('cli')]);
     expect(results.map(({ code }) => code)).toEqual([0, 0]);
     expect(await outcome()).toEqual({ installations: 1, builds: 1 });
   });
 
-  test('takes over from a start that was killed while it was setting up', async () => {
+  test('takes over from a start that was killed during the set-up', async () => {
     await write('dist/.setup-lock', '999999999\n');
     expect((await launch('cli')).output).toContain('ran with an argument');
   });
 
-  test("passes the command's exit code on", async () => {
+  test('returns the exit code of the command', async () => {
     await write('apps/cli/main.ts', 'process.exit(7)');
     expect((await launch('cli')).code).toBe(7);
   });
 
-  test('refuses an old Node and an old npm in one sentence', async () => {
+  test('rejects an old Node and an old npm in one sentence', async () => {
     const old = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'18.20.4'})`;
     const node = await launch('cli', {}, ['--import', old]);
     expect(node).toEqual({
@@ -233,7 +233,7 @@ describe('the launcher', () => {
     expect(await installations()).toBe(0);
   });
 
-  test('an unknown mode is a usage error', async () => {
+  test('treats an unknown mode as a usage error', async () => {
     expect(await launch('dance')).toEqual({ code: 64, output: expect.stringMatching(/^usage: /) });
   });
 });

@@ -53,7 +53,7 @@ async function running(): Promise<{ up: Started; url: string }> {
 }
 
 describe('npm start', () => {
-  test('serves with nothing configured, and leaves no process behind after SIGINT', async () => {
+  test('works without configuration, and leaves no process behind after SIGINT', async () => {
     const up = await start();
     const url = await up.ready();
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
@@ -67,7 +67,7 @@ describe('npm start', () => {
     expect(await leftOf(directory)).toEqual([]);
   });
 
-  test('is needed by `keyledger operator add` without DATABASE_URL, which says so', async () => {
+  test('is required by `keyledger operator add` without DATABASE_URL, which says so', async () => {
     await stop();
     const command = startLauncher('cli', env, 'operator', 'add');
     expect(await command.ended).toBe(78);
@@ -77,7 +77,7 @@ describe('npm start', () => {
     expect(misspelt.output).toMatch(/unknown command 'ad'\n\(Did you mean add\?\)/);
   });
 
-  test('prints a one-time link that makes the first operator; the command line makes more; then no link is printed', async () => {
+  test('prints a one-time link for the first operator, and no link once there is an operator', async () => {
     const { up, url } = await running();
     const link = /(\S+)\/invitation#(invite_\S+)/.exec(up.output)!;
     expect(link[1]).toBe(url);
@@ -125,7 +125,7 @@ describe('npm start', () => {
     expect(await leftOf(directory)).toEqual([]);
   });
 
-  test('takes the copies of one Ctrl-C for one, stops PostgreSQL last, and a second Ctrl-C is impatience', async () => {
+  test('treats the copies of one Ctrl-C as one, stops PostgreSQL last, and stops at once after a second Ctrl-C', async () => {
     const { up } = await running();
     const worker = await processOf(directory, /worker\/main/);
     process.kill(worker, 'SIGSTOP');
@@ -152,14 +152,14 @@ describe('npm start', () => {
     expect(await leftOf(directory)).toEqual([]);
   });
 
-  test('ends by itself when the launcher is killed', async () => {
+  test('ends when the launcher is killed', async () => {
     const { up } = await running();
     up.process.kill('SIGKILL');
     await up.ended;
     expect(await leftOf(directory)).toEqual([]);
   });
 
-  test('ends by itself when npm is killed', async () => {
+  test('ends when npm is killed', async () => {
     await stop();
     const npm = (started = new Started('npm', ['start'], env));
     await npm.ready();
@@ -184,14 +184,14 @@ describe('npm start', () => {
     expect(second.output).toContain(`an earlier start left behind (process ${postgres})`);
   });
 
-  test('stops the server by itself even when the start itself is killed', async () => {
+  test('stops PostgreSQL even if the start is killed', async () => {
     const { up } = await running();
     process.kill(await processOf(directory, UP), 'SIGKILL');
     await up.ended;
     expect(await leftOf(directory)).toEqual([]);
   });
 
-  test('starts again what was killed, and the data is still there', async () => {
+  test('restarts killed processes, and keeps the data', async () => {
     const { up, url } = await running();
     const health = (wanted: number) =>
       eventually(
@@ -219,7 +219,7 @@ describe('npm start', () => {
     await processOf(directory, /worker\/main/);
   });
 
-  test('a second start on the same data names the running one', async () => {
+  test('names the running process if a second one starts on the same data', async () => {
     await running();
     const second = startLauncher('up', env);
     expect(await second.ended).toBe(78);
@@ -228,7 +228,7 @@ describe('npm start', () => {
     expect(await processesOf(directory)).not.toEqual([]);
   });
 
-  test('a taken port is one sentence', async () => {
+  test('reports a taken port in one sentence', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;
@@ -251,7 +251,7 @@ describe('npm start', () => {
     expect(up.output).not.toContain('hidden');
   });
 
-  test('runs on the server of DATABASE_URL and starts none of its own', async () => {
+  test('uses the server of DATABASE_URL and starts no other', async () => {
     const database = await createDatabase();
     try {
       const up = await start({ DATABASE_URL: database.adminUrl, KEYLEDGER_SECRET: 'x'.repeat(32) });
@@ -267,7 +267,7 @@ describe('npm start', () => {
 });
 
 describe('the data folder', () => {
-  test('keeps its secrets to its owner, and the same ones from start to start', async () => {
+  test('keeps the same secrets over all starts, readable only by the owner', async () => {
     const before = await readSecrets();
     await (await start()).ready();
     expect(await readSecrets()).toEqual(before);
@@ -276,7 +276,7 @@ describe('the data folder', () => {
     }
   });
 
-  test('hands the API and the worker logins that are not the administrator', async () => {
+  test('gives the API and the worker logins without administrator rights', async () => {
     await running();
     for (const name of ['api', 'worker']) {
       const client = new pg.Client({ connectionString: await databaseUrlOf(name) });
@@ -289,7 +289,7 @@ describe('the data folder', () => {
     }
   });
 
-  test('is not opened with a new secret when the old one is lost', async () => {
+  test('is not used with a new secret if the old one is lost', async () => {
     const secret = join(env['DATA_DIR']!, 'secret');
     const kept = await readFile(secret);
     await rm(secret);

@@ -4,7 +4,7 @@ import { formatRateLimit } from '#libs/contract/rate-limits.js';
 import { rateLimitOf } from './rate-limit.js';
 
 describe('a rate limit on the command line', () => {
-  it('is read as it is shown', () => {
+  it('is parsed in the form in which it is shown', () => {
     const limit = fc.record({
       name: fc.stringMatching(/^[a-z0-9_-]{1,40}$/),
       limit: fc.integer({ min: 1, max: 1_000_000_000 }),
@@ -13,7 +13,7 @@ describe('a rate limit on the command line', () => {
     fc.assert(fc.property(limit, (limit) => expect(rateLimitOf(formatRateLimit(limit))).toEqual(limit)));
   });
 
-  it('may be told in minutes, hours and days', () => {
+  it('accepts minutes, hours and days', () => {
     const windows = ['90s', '2m', '3h', '30d'].map((window) => rateLimitOf(`burst=5/${window}`)?.window_seconds);
     expect(windows).toEqual([90, 120, 10_800, 2_592_000]);
   });

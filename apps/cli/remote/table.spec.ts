@@ -20,13 +20,13 @@ const rows: readonly Row[] = [
 ];
 
 describe('a table', () => {
-  it('is as wide as what is in it, without a space at the end of a line', () => {
+  it('is as wide as its content, without trailing spaces', () => {
     expect(table(columns.toReversed(), rows, { width: Infinity, colours: false })).toBe(
       'USES  NAME                ID\n   7  short               key_1\n1234  rather a long name  key_22\n',
     );
   });
 
-  it('cuts what may be cut, then leaves out what may be left out', () => {
+  it('shrinks columns that may shrink, then omits columns that may be omitted', () => {
     const at = (width: number) => table(columns, rows, { width, colours: false }).split('\n')[2];
     expect(at(32)).toBe('key_22  rather a long name  1234');
     expect(at(25)).toBe('key_22  rather a l…  1234');
@@ -34,7 +34,7 @@ describe('a table', () => {
     expect(at(1)).toBe('key_22  rathe…');
   });
 
-  it('is no wider than it may be as long as there is something to give, and never loses a row', () => {
+  it('fits the width while a column can shrink or be omitted, and never loses a row', () => {
     const row = fc.record({ id: fc.string({ maxLength: 8 }), name: fc.string({ unit: 'grapheme' }), uses: fc.nat() });
     fc.assert(
       fc.property(fc.array(row), fc.integer({ min: 16, max: 60 }), (rows, width) => {
@@ -45,7 +45,7 @@ describe('a table', () => {
     );
   });
 
-  it('has colours where there are some', () => {
+  it('has colours if the terminal has them', () => {
     expect(table(columns, rows, { width: 80, colours: true })).toContain('\u001b[31m   7\u001b[39m');
   });
 });
@@ -60,7 +60,7 @@ it('a card has a line for each field', () => {
 });
 
 describe('a text', () => {
-  it('that others wrote does not steer the terminal', () => {
+  it('written by others cannot control the terminal', () => {
     expect(printable('a\u001b]0;title\u0007\tb\r\nc\u009b\u2028\u202ed')).toBe(
       'a\ufffd]0;title\ufffd\ufffdb\ufffd\ufffdc\ufffd\ufffd\ufffdd',
     );
@@ -73,7 +73,7 @@ describe('a text', () => {
     ['nai\u0308ve', 5],
     ['👩‍👩‍👧🇫🇷', 4],
     ['\u200b', 0],
-  ])('%j takes so many columns', (text, width) => {
+  ])('%j has the expected width', (text, width) => {
     expect(widthOf(text)).toBe(width);
   });
 
@@ -82,7 +82,7 @@ describe('a text', () => {
   });
 });
 
-it('a time is shown by the clock of the reader', () => {
+it('a time is shown in the local time zone', () => {
   const noon = new Date(2026, 0, 2, 12, 3, 4).toISOString();
   expect(localTime(noon)).toBe('2026-01-02 12:03');
   expect(localTime(noon, 'second')).toBe('2026-01-02 12:03:04');

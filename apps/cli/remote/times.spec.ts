@@ -11,10 +11,10 @@ it.each([
   ['2026-01-31T09:30+02:00', '2026-01-31T07:30:00.000Z'],
   ['2026-01-31', new Date(2026, 0, 31).toISOString()],
   ['2026-01-31T09:30', new Date(2026, 0, 31, 9, 30).toISOString()],
-])('%s is a moment', (text, iso) => {
+])('%s is a valid time', (text, iso) => {
   expect(momentOf(text, now)).toBe(iso);
 });
 
-it.each(['', 'yesterday', '2026-02-30', '2026-13-01', '9999999999999d', '7w'])('%j is none', (text) => {
+it.each(['', 'yesterday', '2026-02-30', '2026-13-01', '9999999999999d', '7w'])('%j is not a valid time', (text) => {
   expect(momentOf(text, now)).toBeUndefined();
 });

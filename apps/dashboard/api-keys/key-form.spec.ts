@@ -23,18 +23,18 @@ const newKey: NewKeyForm = {
   expiry_date: '',
 };
 
-describe('a form over somebody else’s change', () => {
-  it('does not take another order for a change', () => {
+describe('a form after another user’s change', () => {
+  it('does not treat another order of values as a change', () => {
     expect(changedFields(settings, { ...settings, scopes: ['b:read', 'a:read'] })).toEqual([]);
   });
 
-  it('keeps what was changed here, and takes the rest from there', () => {
+  it('keeps the changed fields and takes the other fields from the new version', () => {
     const own = { ...settings, name: 'Mine' };
     const theirs = { ...settings, name: 'Theirs', description: 'New' };
     expect(rebase(settings, own, theirs)).toEqual({ ...theirs, name: 'Mine' });
   });
 
-  it('sends what was changed, and nothing else', () => {
+  it('sends only the changed fields', () => {
     const own = {
       ...settings,
       description: '  ',
@@ -52,7 +52,7 @@ describe('a form over somebody else’s change', () => {
 });
 
 describe('a new key', () => {
-  it('names neither scopes nor an expiry where none are chosen', () => {
+  it('has no scopes and no expiry unless they are chosen', () => {
     const body = creationOf(newKey, ORGANIZATION);
     expect(body).toMatchObject({ name: 'Checkout', organization_id: ORGANIZATION, environment: 'live' });
     expect(body).not.toHaveProperty('scopes');
@@ -60,7 +60,7 @@ describe('a new key', () => {
     expect(body).not.toHaveProperty('public_scopes');
   });
 
-  it('ends after a preset or on a date, at this time of the day', () => {
+  it('expires after a preset or on a date, at the current time of day', () => {
     const now = new Date(2030, 0, 30, 15, 20);
     expect(expiryOf({ expiry: '30', expiry_date: '' }, now)).toEqual(new Date(now.getTime() + 30 * 86_400_000));
     expect(expiryOf({ expiry: 'custom', expiry_date: '2030-02-01' }, now)).toEqual(new Date(2030, 1, 1, 15, 20));
@@ -68,7 +68,7 @@ describe('a new key', () => {
     expect(problemsOfNew({ ...newKey, expiry: 'custom', expiry_date: '' })).toHaveProperty('expiry_date');
   });
 
-  it('says at the field what is no domain, no network, no limit and no metadata', () => {
+  it('shows an error at the field of an invalid domain, network, limit or metadata', () => {
     const form = {
       ...emptyKey,
       allowed_domains: ['app.example.com', 'https://example.com'],

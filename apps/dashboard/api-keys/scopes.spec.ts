@@ -12,8 +12,8 @@ const registered: RegisteredScope[] = [
   })),
 ];
 
-describe('the scopes that somebody may give to a key', () => {
-  it('are everything for an owner but what reaches beyond the organization', () => {
+describe('the scopes that a user may give to a key', () => {
+  it('are for an owner all scopes within the organization', () => {
     const own = grantable(registered, { role: 'owner', scope_ceiling: null }, false);
     expect(isCovered(own, 'audit:read')).toBe(true);
     expect(isCovered(own, 'triggers:*')).toBe(true);
@@ -23,7 +23,7 @@ describe('the scopes that somebody may give to a key', () => {
     );
   });
 
-  it('are for a developer those of the role and of the application', () => {
+  it('are for a developer the scopes of the role and the application scopes', () => {
     const own = grantable(registered, { role: 'developer', scope_ceiling: null }, false);
     expect(isCovered(own, 'audit:read')).toBe(false);
     expect(scopesByDefault(registered, own)).toEqual([
@@ -44,18 +44,18 @@ describe('the scopes that somebody may give to a key', () => {
 });
 
 describe('the list of scopes', () => {
-  it('has the own API first, and a wildcard for each resource but the deployment', () => {
+  it('has the vendor’s API first, and a wildcard for each resource except the deployment', () => {
     const groups = groupScopes(registered);
     expect(groups.map(({ resource }) => resource).slice(0, 2)).toEqual(['events', 'triggers']);
     expect(groups.find(({ resource }) => resource === 'triggers')!.wildcard).toBe('triggers:*');
     expect(groups.find(({ resource }) => resource === 'deployment')!.wildcard).toBeUndefined();
   });
 
-  it('is searched by words, in names and explanations', () => {
+  it('is searched by words in names and descriptions', () => {
     expect(searchScopes(groupScopes(registered), 'audit log').map(({ resource }) => resource)).toEqual(['audit']);
   });
 
-  it('drops what a wildcard makes unnecessary', () => {
+  it('drops scopes that a wildcard covers', () => {
     expect(toggleScope(['triggers:read', 'events:read'], 'triggers:*', true)).toEqual(['events:read', 'triggers:*']);
     expect(toggleScope(['events:read', 'triggers:*'], 'triggers:*', false)).toEqual(['events:read']);
   });

@@ -92,7 +92,7 @@ describe('the sentence of an event', () => {
     expect(sentence(type, subject, data, actor)).toBe(words);
   });
 
-  it('has the names that the event has, before any that is known today', () => {
+  it('prefers the names in the event to current names', () => {
     const actor = { type: 'user', id: user, name: 'Ada Byron', email: 'ada@example.com' };
     expect(
       sentence('member.removed', 'user_gone', {
@@ -110,7 +110,7 @@ describe('the sentence of an event', () => {
     );
   });
 
-  it('names the operator, and in the log of the deployment the organization', () => {
+  it('names the operator, and in the audit log of the deployment also the organization', () => {
     const actor = { type: 'operator', id: user, name: 'Op' };
     const organization = { id: 'org_01m7x8e2jmepwajdepw3q2qspf', name: 'Engines' };
     const told = (type: string, data: Record<string, unknown>) =>
@@ -127,7 +127,7 @@ describe('the sentence of an event', () => {
     );
   });
 
-  it('of a type, or of a shape of it, that is not known names the type', () => {
+  it('of an unknown type or shape names the type', () => {
     expect(sentence('robot.was_greeted', 'Robby', {})).toBe('Ada: robot was greeted (Robby)');
     expect(sentence('api_key.denied', key!, { code: 'not_yet_invented' })).toBe(
       'Ada: api key denied (Production server)',

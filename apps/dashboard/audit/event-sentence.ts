@@ -12,7 +12,7 @@ export type Part =
 /** What happened, as a sentence. For a type that this version does not know, its name. */
 export function sentenceOf(event: EventEnvelope): readonly Part[] {
   const known = DomainEvent.safeParse(event);
-  return known.success ? told(known.data) : somethingHappened(event);
+  return known.success ? sentenceFor(known.data) : somethingHappened(event);
 }
 
 function somethingHappened({ type, subject, data }: EventEnvelope): readonly Part[] {

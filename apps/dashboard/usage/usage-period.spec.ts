@@ -3,8 +3,8 @@ import { periodOf, startsOf } from './usage-period.js';
 
 const NOW = Date.parse('2026-03-10T12:34:56Z');
 
-describe('the time that is counted', () => {
-  it('of some days begins with the first of them, and the one before it is as long', () => {
+describe('the period of the usage page', () => {
+  it('of several days begins with the first day, and the previous period has the same length', () => {
     const period = periodOf({}, NOW);
     expect(period).toMatchObject({
       from: '2026-03-04T00:00:00.000Z',
@@ -15,17 +15,17 @@ describe('the time that is counted', () => {
     expect(startsOf(period)).toHaveLength(7);
   });
 
-  it('of one day is told by the hour', () => {
+  it('of one day is counted by hours', () => {
     const period = periodOf({ period: '24h' }, NOW);
     expect(period.interval).toBe('hour');
     expect(startsOf(period)).toHaveLength(24);
   });
 
-  it('is never asked for by the hour where the API would refuse it', () => {
+  it('never requests hours if the API would reject them', () => {
     expect(periodOf({ period: '90d', interval: 'hour' }, NOW)).toMatchObject({ interval: 'day', mayBeHourly: false });
   });
 
-  it('of one’s own has both of its days in it, ends now at the latest, and is no longer than can be asked for', () => {
+  it('of custom days includes both days, ends now at the latest, and is limited to the longest allowed period', () => {
     expect(periodOf({ period: 'custom', from: '2026-03-01', to: '2026-03-02' }, NOW)).toMatchObject({
       from: '2026-03-01T00:00:00.000Z',
       to: '2026-03-03T00:00:00.000Z',

@@ -29,7 +29,7 @@ const externalId = fc
   .filter((text) => createApiKey.body.shape.external_id.safeParse(text).success && text.isWellFormed());
 
 describe('the external id in the headers of a gateway', () => {
-  it('is read back as it was written, and is told from none', () => {
+  it('is decoded to the original, and differs from a missing one', () => {
     fc.assert(
       fc.property(fc.option(externalId), (id) => {
         expect(read(headerOf(id))).toBe(id);
@@ -37,7 +37,7 @@ describe('the external id in the headers of a gateway', () => {
     );
   });
 
-  it('is another header for another id', () => {
+  it('differs for different ids', () => {
     expect(headerOf('-')).not.toBe(headerOf(null));
     fc.assert(
       fc.property(fc.option(externalId), fc.option(externalId), (a, b) => {
@@ -46,7 +46,7 @@ describe('the external id in the headers of a gateway', () => {
     );
   });
 
-  it('is made of what every header may hold', () => {
+  it('has only characters that are allowed in headers', () => {
     fc.assert(
       fc.property(externalId, (id) => {
         expect(headerOf(id)).toMatch(/^[!-~]+$/);

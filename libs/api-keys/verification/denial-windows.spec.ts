@@ -48,7 +48,7 @@ const statedOf = ({ key, code, actor, scopes, details, from, verifiedBy }: Denia
 const kindOf = ({ key, code, actor, details }: Denial) => JSON.stringify([key, code, actor, details.surface]);
 
 describe('sixty denials', () => {
-  it('from sixty addresses on sixty paths: no event names a path or an address for more than one of them', () => {
+  it('from sixty addresses on sixty paths have no event that names a path or an address for more than one of them', () => {
     const sixty = Array.from({ length: 60 }, (_, n) => ({
       denial: denial({ path: `/customers/${n}`, ip: `192.0.2.${n}` }),
       at: START + n * 100,
@@ -70,7 +70,7 @@ describe('sixty denials', () => {
     });
   });
 
-  it('that agree in everything are ten events and one that counts the rest', () => {
+  it('that are equal become ten events and one event that counts the rest', () => {
     const events = run(Array.from({ length: 60 }, (_, n) => ({ denial: denial({}), at: START + n })));
     expect(events.map(({ count }) => count)).toEqual([...Array.from({ length: 10 }, () => 1), 50]);
     expect(events[10]).toMatchObject({ denial: { details: { path: '/orders' } }, firstAt: new Date(START + 10) });
@@ -151,8 +151,8 @@ const bounds = fc.record({
   bytesOfOrganization: fc.constantFrom(0, 1_000, 1_000_000),
 });
 
-describe('whatever is denied, in whatever order, under whatever bounds', () => {
-  it('each denial is counted in exactly one event, and all that an event states is true of each that it counts', () => {
+describe('denials in any order and under any bounds', () => {
+  it('are each counted in exactly one event, whose fields hold for all denials that it counts', () => {
     fc.assert(
       fc.property(happened, bounds, fc.boolean(), (all, bounds, mayRecord) => {
         const events = run(all, new DenialWindows(bounds), mayRecord);
@@ -191,7 +191,7 @@ describe('whatever is denied, in whatever order, under whatever bounds', () => {
     );
   });
 
-  it('the verifications of each key that asked are all there, unless there are many of them', () => {
+  it('are counted for each verifying key, unless there are too many keys', () => {
     fc.assert(
       fc.property(happened, fc.boolean(), (all, mayRecord) => {
         const asked = new Map<string, number>();
@@ -205,7 +205,7 @@ describe('whatever is denied, in whatever order, under whatever bounds', () => {
     );
   });
 
-  it('an event lies within one hour and takes a minute at the most, so that counts by the hour are right', () => {
+  it('have events that span a minute at most and never cross an hour, so that hourly counts are right', () => {
     const forward = happened.map((all) => all.toSorted((a, b) => a.at - b.at));
     fc.assert(
       fc.property(forward, (all) => {
@@ -217,7 +217,7 @@ describe('whatever is denied, in whatever order, under whatever bounds', () => {
     );
   });
 
-  it('the events of a key in a minute are bounded', () => {
+  it('have a bounded number of events for each key and minute', () => {
     fc.assert(
       fc.property(happened, (all) => {
         const oneKey = all.map(({ denial: { key: _, ...said } }, n) => ({ denial: denial(said), at: START + n }));
@@ -248,7 +248,7 @@ describe('a flood of one organization', () => {
   const others = () =>
     Array.from({ length: 15 }, () => ({ denial: denial({ organization: 'quiet', key: 'key_q' }), at: START }));
 
-  it('neither ends the window of another nor takes its details', () => {
+  it('does not close the denial windows of another organization, nor reduce their details', () => {
     const windows = new DenialWindows({
       windows: 20,
       windowsOfOrganization: 10,
@@ -268,7 +268,7 @@ describe('a flood of one organization', () => {
     expect(total([...first, ...flooded, ...rest])).toBe(30 + 1_500);
   });
 
-  it('is worked through in time that grows with it and in memory that does not', () => {
+  it('takes linear time and bounded memory', () => {
     const windows = new DenialWindows();
     const before = memoryInUse();
     const started = performance.now();

@@ -32,8 +32,8 @@ const texts = fc.oneof(
 
 const DELIBERATE = /appears twice|not allowed as a name|without NUL|nested|at most/;
 
-describe('what is wrong with a JSON text', () => {
-  it('is found where JSON.parse finds something, and nowhere else but for what is refused on purpose', () => {
+describe('a fault in a JSON text', () => {
+  it('is found exactly where JSON.parse finds one, except for deliberate rejections', () => {
     fc.assert(
       fc.property(texts, (text) => {
         const fault = jsonFault(text);
@@ -54,7 +54,7 @@ describe('what is wrong with a JSON text', () => {
     ['{"a":"secret', 'line 1, column 6'],
     ['', 'ends too early'],
     ['[01]', 'line 1, column 3'],
-  ])('%j is located without an echo', (text, place) => {
+  ])('is located in %j without an echo of the text', (text, place) => {
     expect(jsonFault(text)).toEqual({ location: 'body', message: expect.stringContaining(place) });
     expect(jsonFault(text)?.message).not.toContain('secret');
   });
@@ -69,15 +69,15 @@ describe('what is wrong with a JSON text', () => {
     [String.raw`{"a":["b","\ud800"]}`, 'body.a[1]'],
     [String.raw`{"a\u0000":1}`, 'body'],
     [String.raw`{"\udc00":1}`, 'body'],
-  ])('%j has a member that is refused, and says which', (text, location) => {
+  ])('is a rejected member in %j, which is named', (text, location) => {
     expect(jsonFault(text)?.location).toBe(location);
   });
 
-  it('is not that a name looks like a part of every object', () => {
+  it('is not a member whose name is a property of every object', () => {
     expect(jsonFault('{"constructor":{"prototype":{}},"toString":1,"hasOwnProperty":2}')).toBeUndefined();
   });
 
-  it.each(['[', '{"a":'])('is how deep it is nested, and found at once, by %s', (opening) => {
+  it.each(['[', '{"a":'])('is too deep nesting by %s, which is found at once', (opening) => {
     const closing = opening === '[' ? ']' : '}';
     const nested = (depth: number) => `${opening.repeat(depth)}${opening === '[' ? '' : '1'}${closing.repeat(depth)}`;
     expect(jsonFault(nested(MAX_DEPTH))).toBeUndefined();
@@ -87,13 +87,13 @@ describe('what is wrong with a JSON text', () => {
     }
   });
 
-  it('is how many values it has', () => {
+  it('is too many values', () => {
     const wide = (values: number) => `[${Array.from({ length: values - 1 }, () => '1').join(',')}]`;
     expect(jsonFault(wide(MAX_VALUES))).toBeUndefined();
     expect(jsonFault(wide(MAX_VALUES + 1))?.message).toBe(`must have at most ${MAX_VALUES} values`);
   });
 
-  it('names a long member by its beginning', () => {
+  it('is shown with the beginning of a long member name', () => {
     expect(jsonFault(`{"${'n'.repeat(50_000)}":"${String.raw`\u0000`}"}`)!.location.length).toBeLessThan(100);
   });
 });

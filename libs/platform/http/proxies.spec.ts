@@ -32,7 +32,7 @@ const anything = fc.array(
 const gap = fc.constantFrom(',', ', ', ' ,\t');
 
 describe('the address of a client', () => {
-  it('is the last one that none of our proxies has, whatever stands before it', () => {
+  it('is the last forwarded address that is not a trusted proxy', () => {
     fc.assert(
       fc.property(anything, theirs, fc.array(ours, { maxLength: 5 }), gap, (before, client, after, comma) => {
         expect(from('10.9.9.9', [...before, client, ...after].join(comma))).toBe(addressOf(client));
@@ -40,7 +40,7 @@ describe('the address of a client', () => {
     );
   });
 
-  it('is not known where that is no address', () => {
+  it('is unknown if that text is not an address', () => {
     fc.assert(
       fc.property(anything, none, fc.array(ours, { maxLength: 5 }), gap, (before, garbage, after, comma) => {
         expect(from('10.9.9.9', [...before, garbage, ...after].join(comma))).toBeNull();
@@ -48,7 +48,7 @@ describe('the address of a client', () => {
     );
   });
 
-  it('is that of the connection where no proxy of ours says another, whatever a client claims', () => {
+  it('is the peer of the connection unless a trusted proxy says otherwise', () => {
     fc.assert(
       fc.property(anything, gap, (claims, comma) => {
         expect(from('203.0.113.5', claims.join(comma))).toBe('203.0.113.5');
@@ -58,12 +58,12 @@ describe('the address of a client', () => {
     expect(from('fe80::1%eth0')).toBe('fe80::1');
   });
 
-  it('is the first of all where all are our proxies', () => {
+  it('is the first address if all are trusted proxies', () => {
     expect(from('10.0.0.1', '10.0.0.3, 10.0.0.2')).toBe('10.0.0.3');
     expect(from('10.0.0.1')).toBe('10.0.0.1');
   });
 
-  it('is not looked for behind more proxies than there can be', () => {
+  it('is not searched for behind too many proxies', () => {
     const chain = (length: number) => ['203.0.113.7', ...Array<string>(length).fill('10.0.0.2')].join(',');
     expect(from('10.0.0.1', chain(19))).toBe('203.0.113.7');
     expect(from('10.0.0.1', chain(20))).toBeNull();
@@ -72,7 +72,7 @@ describe('the address of a client', () => {
 });
 
 describe('a proxy', () => {
-  it('is one of those that are named, in whatever family its connection is written', () => {
+  it('is recognized in IPv4 and IPv4-mapped IPv6 form', () => {
     expect(['10.1.1.1', '::ffff:10.1.1.1', '2001:db8:ffff::1'].every((peer) => proxies.has(peer))).toBe(true);
     expect(['11.0.0.1', '::1', '2001:db8::1', undefined].some((peer) => proxies.has(peer))).toBe(false);
     expect(new Proxies().has('127.0.0.1')).toBe(false);

@@ -13,7 +13,7 @@ beforeEach(() => {
 
 afterEach(() => Logger.overrideLogger(false));
 
-it('warns at once of a proxy that is not named, and then every five minutes at most, by its address and the setting', () => {
+it('warns at once of an unknown proxy by its address and the setting, then at most every five minutes', () => {
   const unknown = new UnknownProxies(() => now);
   unknown.note('gateway', '10.0.0.5');
   expect(warnings).toHaveLength(1);
@@ -31,7 +31,7 @@ it('warns at once of a proxy that is not named, and then every five minutes at m
   expect(warnings[1]!.length).toBeLessThan(600);
 });
 
-it('is over when no request came through one for a quarter of an hour', () => {
+it('the warning state ends after a quarter of an hour without such a request', () => {
   const unknown = new UnknownProxies(() => now);
   expect(unknown.areActive).toBe(false);
   unknown.note('api', '10.0.0.5');

@@ -77,7 +77,7 @@ describe('the copy', () => {
     expect(sha256Of(text)).toBe('576045a9f2b8e339dca1aec9618dd5d4417e02179bdde6a58f3c4956c66caf6a');
   });
 
-  it('has these blocks and no other: each of them is run or compared below', () => {
+  it('has exactly these blocks: each is run or compared below', () => {
     expect(blocks.map(({ heading, language }) => `${heading}: ${language || 'text'}`)).toEqual([
       'Key Format: text',
       'Creating API Keys: bash',
@@ -93,7 +93,7 @@ describe('the copy', () => {
     expect(text.match(/^```/gm)).toHaveLength(2 * blocks.length);
   });
 
-  it('runs with its host, ids and credentials replaced, each of which it has', () => {
+  it('runs with its host, ids and credentials replaced', () => {
     const scripts = blocks.filter(({ language }) => ['bash', 'javascript', 'python'].includes(language));
     const printed = replacements({ host: '' }).map(([printed]) => printed);
     for (const placeholder of [...printed, KEY_VARIABLE]) {
@@ -168,7 +168,7 @@ withCurl('a key', () => {
     expect((await triggers(body!['key'] as string)).status).toBe(200);
   });
 
-  it('is revoked as documented: nobody accepts it or lists it any more', async () => {
+  it('is revoked as documented: it is no longer accepted or listed', async () => {
     const { id, key } = await newKey(ada, ['triggers:read']);
     expect((await triggers(key)).status).toBe(200);
     expect(await documentedCurl('Revoking API Keys', { ...ada, keyId: id })).toEqual({ status: 204, body: undefined });
@@ -176,7 +176,7 @@ withCurl('a key', () => {
     expect((await ada.client.apiKeys.list()).data.map((listed) => listed.id)).not.toContain(id);
   });
 
-  it('has all of its operations in the trail, with what the document lists', async () => {
+  it('has all its operations in the audit log, with the documented fields', async () => {
     expect(listUnder(text, 'Audit Logging')).toEqual([
       'Key creation (with scopes)',
       'Key usage (endpoint, IP, timestamp)',
@@ -208,7 +208,7 @@ withCurl('a key', () => {
     expect(times).toEqual(times.toSorted());
   });
 
-  it('that nobody needs is found by its last_used_at', async () => {
+  it('that is unused is found by its last_used_at', async () => {
     const bob = await deployment.account();
     const used = await newKey(bob, ['triggers:read'], 'In use');
     const inactive = await newKey(bob, ['triggers:read'], 'Inactive');
@@ -257,11 +257,11 @@ async function verified(key: string, scope: string): Promise<number> {
 }
 
 describe('the scopes', () => {
-  it('are all tried here', () => {
+  it('are all tested here', () => {
     expect(documentedScopes).toEqual(Object.keys(needs));
   });
 
-  it.each(documentedScopes)('%s can be granted, opens what needs it, and nothing else does', async (scope) => {
+  it.each(documentedScopes)('%s can be granted, and alone opens the routes that need it', async (scope) => {
     const others = documentedScopes.filter((other) => other !== scope);
     const [granted, lacking] = [await newKey(ada, [scope]), await newKey(ada, others)];
     expect(granted.scopes).toEqual([scope]);
@@ -315,7 +315,7 @@ describe('the Node example', () => {
 });
 
 withPython('the Python example', () => {
-  it('has the triggers in the end', async () => {
+  it('has the triggers at the end', async () => {
     const { id, key } = await newKey(ada, ['triggers:read']);
     const script = runnable('Example: Python Integration', 'python', {});
     // The example prints nothing. Interactive mode lets the test ask for its result afterwards.

@@ -64,7 +64,7 @@ describe('the copy', () => {
     expect(sha256Of(text)).toBe('106ffd552a433d8290734d2577ca74a568354b098442d0a9e127e08e38ce97aa');
   });
 
-  it('has these commands and answers and no other: each of them is run or compared below', () => {
+  it('has exactly these commands and responses: each is run or compared below', () => {
     expect(plainBlocksOf(text).map(({ language, text }) => `${language}: ${text.split('\n', 1)[0]}`)).toEqual([
       String.raw`bash: curl -X POST https://api.agentity.to/auth/api-keys \ `.trim(),
       'json: {',
@@ -80,7 +80,7 @@ describe('the copy', () => {
 });
 
 describe('signing in', () => {
-  it('with email and password gives an access token that the key endpoints take', async () => {
+  it('with email and password gives an access token that the key endpoints accept', async () => {
     ada = await deployment.account();
     const { status, body } = await call('POST', 'login', {}, { email: ada.email, password: ada.password });
     expect(status).toBe(200);
@@ -88,7 +88,7 @@ describe('signing in', () => {
     expect((await call('GET', 'api-keys', bearer(body['accessToken'] as string))).status).toBe(200);
   });
 
-  it('with a wrong password, or of nobody, is refused with a message', async () => {
+  it('with a wrong password or an unknown account is rejected with a message', async () => {
     ada = await deployment.account();
     for (const email of [ada.email, 'nobody@example.com']) {
       const { status, body } = await call('POST', 'login', {}, { email, password: 'not this one' });
@@ -99,7 +99,7 @@ describe('signing in', () => {
 });
 
 withCurl('creating a key', () => {
-  it('answers 201 and the document’s fields, and no other', async () => {
+  it('returns 201 with exactly the documented fields', async () => {
     ada = await deployment.account();
     const answer = await createdFor(ada);
     expect(shapeOf(answer)).toEqual(shapeOf(JSON.parse(created!)));
@@ -109,7 +109,7 @@ withCurl('creating a key', () => {
     expect(await whoami(answer.key)).toBe('done');
   });
 
-  it('refuses a nickname that a live key of the account has, and takes one that is free again', async () => {
+  it('rejects a nickname that a live key of the account has, and accepts one that is free again', async () => {
     ada = await deployment.account();
     const bob = await deployment.account();
     const { id } = await createdFor(ada);
@@ -121,13 +121,13 @@ withCurl('creating a key', () => {
     expect((await documented(create, ada)).status).toBe(201);
   });
 
-  it('gives a nickname once, also to those who ask for it at the same time', async () => {
+  it('gives a nickname once, also for concurrent requests', async () => {
     ada = await deployment.account();
     const answers = await Promise.all(Array.from({ length: 6 }, () => post(ada, { nickname: 'wanted' })));
     expect(answers.map(({ status }) => String(status)).toSorted()).toEqual(['201', ...Array<string>(5).fill('409')]);
   });
 
-  it('gives it the scopes of the application and nothing that is built in', async () => {
+  it('gives the key the application scopes and no built-in scopes', async () => {
     ada = await deployment.account();
     const made = await createdFor(ada);
     const { scopes, environment, organization_id: organizationId } = await native(ada, made);
@@ -135,7 +135,7 @@ withCurl('creating a key', () => {
     expect({ environment, organizationId }).toEqual({ environment: 'live', organizationId: ada.organizationId });
   });
 
-  it('gives a key that keeps its beginning and its number when it is rotated', async () => {
+  it('gives a key that keeps its prefix and its number when it is rotated', async () => {
     ada = await deployment.account();
     const made = await createdFor(ada);
     const { id } = await native(ada, made);
@@ -144,7 +144,7 @@ withCurl('creating a key', () => {
   });
 
   it.each([{}, { nickname: '' }, { nickname: 7 }, { nickname: 'x'.repeat(101) }, { nickname: 'x', id: 1 }])(
-    'refuses %j and says what is wrong',
+    'rejects %j with the reason',
     async (body) => {
       ada = await deployment.account();
       const answer = await post(ada, body);
@@ -155,7 +155,7 @@ withCurl('creating a key', () => {
 });
 
 withCurl('listing keys', () => {
-  it('has the document’s fields and no other, in the order of their making, and never the key', async () => {
+  it('has exactly the documented fields, in the order of creation, and never the key', async () => {
     ada = await deployment.account();
     const made = await createdFor(ada);
     await post(ada, { nickname: 'staging-agent' });
@@ -168,7 +168,7 @@ withCurl('listing keys', () => {
     expect(JSON.stringify(body)).not.toContain(made.key.slice(-22));
   });
 
-  it('has all live keys of the account, also disabled ones, and no others', async () => {
+  it('has all active and disabled keys of the account, and no others', async () => {
     ada = await deployment.account();
     const bob = await deployment.account();
     await createdFor(bob);
@@ -196,7 +196,7 @@ withCurl('listing keys', () => {
 });
 
 withCurl('deleting a key', () => {
-  it('answers 200 with the confirmation, and requests with the key stop working at once', async () => {
+  it('returns 200 with the confirmation, and requests with the key stop working at once', async () => {
     ada = await deployment.account();
     const { id, key } = await createdFor(ada);
     expect(await whoami(key)).toBe('done');
@@ -205,7 +205,7 @@ withCurl('deleting a key', () => {
     expect(await keysOf(ada)).toEqual([]);
   });
 
-  it('answers 404 for a number that no key has, or has no longer', async () => {
+  it('returns 404 for a number that no key has, or no longer has', async () => {
     ada = await deployment.account();
     const { id } = await createdFor(ada);
     await documented(remove, { ...ada, id });
@@ -216,7 +216,7 @@ withCurl('deleting a key', () => {
     }
   });
 
-  it('answers 401 for a key of a different account, which goes on working', async () => {
+  it('returns 401 for a key of a different account, which continues to work', async () => {
     ada = await deployment.account();
     const bob = await deployment.account();
     const { id, key } = await createdFor(bob);
@@ -227,7 +227,7 @@ withCurl('deleting a key', () => {
     expect(await whoami(key)).toBe('done');
   });
 
-  it.each(['abc', '0', '-1', '1.5', '9007199254740993'])('refuses %s, which is no number of a key', async (id) => {
+  it.each(['abc', '0', '-1', '1.5', '9007199254740993'])('rejects %s, which is not the number of a key', async (id) => {
     ada = await deployment.account();
     const { status, body } = await call('DELETE', `api-keys/${id}`, bearer(ada.accessToken));
     expect(status).toBe(400);
@@ -240,7 +240,7 @@ describe('every key endpoint', () => {
     ['POST', 'api-keys', { nickname: 'x' }],
     ['GET', 'api-keys', undefined],
     ['DELETE', 'api-keys/1', undefined],
-  ] as const)('%s %s takes an access token only: anything else is 401 with a message', async (method, path, body) => {
+  ] as const)('%s %s accepts only an access token: anything else is 401 with a message', async (method, path, body) => {
     ada = await deployment.account();
     const { key } = await ada.client.apiKeys.create({ body: { name: 'Strong' } });
     const attempts: Record<string, string>[] = [
@@ -258,7 +258,7 @@ describe('every key endpoint', () => {
     }
   });
 
-  it('answers a body that is no JSON with a message', async () => {
+  it('responds to a body that is not JSON with a message', async () => {
     ada = await deployment.account();
     const response = await fetch(`${deployment.url}/auth/api-keys`, {
       method: 'POST',

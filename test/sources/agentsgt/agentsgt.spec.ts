@@ -54,7 +54,7 @@ describe('the copy', () => {
     expect(sha256Of(text)).toBe('0e3ff2ce37e176b8535c44fc4a34a1af5fb7a61c6e204ab3ce209db4e03e5db8');
   });
 
-  it('has this request and this header and no other, which run with their host and credentials replaced', () => {
+  it('has exactly this request and this header, which run with their host and credentials replaced', () => {
     expect(blocks.map(({ language }) => language)).toEqual(['bash']);
     expect(text.match(/curl /g)).toHaveLength(1);
     expect(headers).toEqual(['Authorization: Bearer pk_xxx:sk_xxx', 'Authorization: Bearer pk_xxx:sk_xxx']);
@@ -66,7 +66,7 @@ describe('the copy', () => {
 });
 
 withCurl('the example request', () => {
-  it('is answered with the agents, word for word but for its host and its pair', async () => {
+  it('gets the agents with the documented request, except for its host and its pair', async () => {
     const { public_key: publicKey, key: secretKey } = await newKey();
     const answer = await curl(replaced(blocks[0]!.text, replacements({ host: vendor.url, publicKey, secretKey })));
     expect(answer.status).toBe(200);
@@ -81,7 +81,7 @@ describe('a request', () => {
 });
 
 describe('a new key', () => {
-  it('is a pair: the public key names it, the secret key authenticates', async () => {
+  it('is a pair: the public key identifies it, the secret key authenticates', async () => {
     const pair = await newKey();
     expect(pair.public_key).toMatch(/^pk_/);
     expect(pair.key).toMatch(/^sk_/);
@@ -90,7 +90,7 @@ describe('a new key', () => {
     expect(await askWithPublicKey(pair)).toBe('403 origin_not_allowed');
   });
 
-  it('shows its secret key once, in the answer that creates it, and its public key always', async () => {
+  it('shows its secret key once, in the response that creates it, and its public key always', async () => {
     const { id, key, public_key: publicKey } = await newKey();
     const params = { id };
     const later = [
@@ -114,8 +114,8 @@ describe('a new key', () => {
   });
 });
 
-describe('what happens during authentication', () => {
-  it('is tried here, step by step', () => {
+describe('authentication', () => {
+  it('is tested here, step by step', () => {
     expect(plainListUnder(text, 'What Happens During Authentication')).toEqual([
       'The API extracts the public key and secret key from the header',
       "Validates the key exists, is enabled, and hasn't expired",
@@ -125,7 +125,7 @@ describe('what happens during authentication', () => {
     ]);
   });
 
-  it('both keys are taken from the header, and have to be the halves of one pair in their order', async () => {
+  it('both keys are read from the header, and must be the halves of one pair in their order', async () => {
     const [one, other] = [await newKey(), await newKey()];
     expect(await askWithPair(one)).toBe('200');
     expect(await askWithPair({ public_key: other.public_key, key: one.key })).toBe('401 invalid_key');
@@ -133,20 +133,20 @@ describe('what happens during authentication', () => {
     expect(await askWithPair({ public_key: one.public_key, key: `${one.key.slice(0, -1)}?` })).toBe('401 invalid_key');
   });
 
-  it('a pair that was never issued is refused', async () => {
+  it('a pair that was never issued is rejected', async () => {
     const neverIssued = { public_key: generateToken('pk_test'), key: generateToken('sk_test') };
     expect(await askWithPair(neverIssued)).toBe('401 invalid_key');
     expect(await askWithPublicKey(neverIssued, 'https://example.com')).toBe('401 invalid_key');
   });
 
-  it('a key that is disabled is refused, with its secret and without', async () => {
+  it('a key that is disabled is rejected, with its secret and without', async () => {
     const pair = await newKey(['example.com']);
     await ada.client.apiKeys.disable({ params: { id: pair.id } });
     expect(await askWithPair(pair)).toBe('401 disabled');
     expect(await askWithPublicKey(pair, 'https://example.com')).toBe('401 disabled');
   });
 
-  it('a key that has expired is refused, with its secret and without', async () => {
+  it('a key that has expired is rejected, with its secret and without', async () => {
     const pair = await ada.client.apiKeys.create({
       body: { name: 'Mobile App', allowed_domains: ['example.com'], expires_in_days: 1 },
     });
@@ -157,7 +157,7 @@ describe('what happens during authentication', () => {
     vendor.deployment.advance(-DAY_MS);
   });
 
-  it('the origin is not looked at when the secret key is given', async () => {
+  it('the origin is ignored when the secret key is given', async () => {
     const pair = await newKey(['example.com']);
     for (const origin of [undefined, 'https://elsewhere.test', 'null', 'no origin at all']) {
       expect(await askWithPair(pair, origin)).toBe('200');
@@ -204,7 +204,7 @@ describe('what happens during authentication', () => {
     expect(await askWithPublicKey(exact)).toBe(refused);
   });
 
-  it('the endpoint is told the organization of the key, and of each key its own', async () => {
+  it('the endpoint gets the organization of the key', async () => {
     const bob = await vendor.deployment.account();
     for (const owner of [ada, bob]) {
       const pair = await newKey(['example.com'], owner);
@@ -232,7 +232,7 @@ function row(key: z.infer<typeof ApiKey>) {
 }
 
 describe('the list', () => {
-  it('has the documented columns from one call, and every key of the organization, whoever made it', async () => {
+  it('has the documented columns from one request, and every key of the organization, whoever created it', async () => {
     expect(columns).toEqual([
       ['Column', 'Description'],
       ['Name', 'The descriptive name you gave the key'],
@@ -267,7 +267,7 @@ describe('the list', () => {
     expect(Object.keys(row(data[0]!))).toEqual(columns.slice(1).map(([name]) => name));
   });
 
-  it('shows an API call that nobody expected in the last use, and the trail tells from where it came', async () => {
+  it('shows an unexpected API call in the last use, and the audit log has its source', async () => {
     const pair = await newKey();
     const { id } = pair;
     const afterUses = (count: number) =>
@@ -302,7 +302,7 @@ describe('a key', () => {
     expect(await askWithPair(pair)).toBe('200');
   });
 
-  it('works from the pages of the domains that it was given last, and from those of no earlier ones', async () => {
+  it('works from pages of its current domains, and not of earlier ones', async () => {
     const pair = await newKey(['before.test']);
     expect(await askWithPublicKey(pair, 'https://before.test')).toBe('200');
     const { allowed_domains: saved } = await ada.client.apiKeys.update({
@@ -315,7 +315,7 @@ describe('a key', () => {
     expect(await askWithPublicKey(pair, 'https://shop.example.com')).toBe('200');
   });
 
-  it('without domains works with its secret key from any origin, and without it from none', async () => {
+  it('without domains works with its secret key from any origin, and without the secret from none', async () => {
     const pair = await newKey([]);
     for (const origin of [undefined, 'https://example.com', 'https://elsewhere.test']) {
       expect(await askWithPair(pair, origin)).toBe('200');
@@ -323,7 +323,7 @@ describe('a key', () => {
     }
   });
 
-  it('that is deleted is dead immediately and for good, with its secret and without', async () => {
+  it('that is deleted never works again, with its secret and without', async () => {
     const pair = await newKey(['example.com']);
     const params = { id: pair.id };
     expect(await askWithPair(pair)).toBe('200');
@@ -343,7 +343,7 @@ describe('a key', () => {
     expect([await askWithPair(old), await askWithPair(next)]).toEqual(['401 revoked', '200']);
   });
 
-  it('for development lives and dies apart from the one for production', async () => {
+  it('for development is independent of the one for production', async () => {
     const create = (name: string, environment: 'test' | 'live') =>
       ada.client.apiKeys.create({ body: { name, environment } });
     const [development, production] = [await create('Development', 'test'), await create('Production Website', 'live')];

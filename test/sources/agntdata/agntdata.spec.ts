@@ -50,14 +50,14 @@ describe('the copy', () => {
     expect(sha256Of(text)).toBe('a73978a61191bded4e0839954947d9a14a4eccf44fb56c9f2a20a7d98b1d85dd');
   });
 
-  it('has no request to run: its steps and its columns are what it promises', () => {
+  it('has no request to run: its steps and its columns are tested', () => {
     expect(plainBlocksOf(text)).toEqual([]);
     expect(text).not.toMatch(/curl|https?:|Authorization|"/);
   });
 });
 
 describe('a workspace', () => {
-  it('is named in every answer about its keys: in lists, verifications, usage and the trail', async () => {
+  it('is named in every response about its keys: in lists, verifications, usage and the audit log', async () => {
     const workspace = await newWorkspace();
     const created = await newKeyIn(workspace, 'Production Server');
     const params = { id: created.id };
@@ -87,7 +87,7 @@ describe('a workspace', () => {
     expect((await ada.client.apiKeys.revoke({ params })).organization_id).toBe(workspace);
   });
 
-  it('has one credit balance, from which each of its keys takes and no key of another workspace', async () => {
+  it('has one credit balance, which is charged by its own keys only', async () => {
     const [workspace, other] = [await newWorkspace(), await newWorkspace()];
     const grant = (id: string, amount: number) =>
       vendor.operator.client.credits.grant({ params: { id }, body: { amount } });
@@ -108,7 +108,7 @@ describe('a workspace', () => {
     expect([await ask(development), await ask(production)]).toEqual(['200', '402 insufficient_credits']);
   });
 
-  it('has many keys, each of which is revoked alone', async () => {
+  it('has many keys, each of which is revoked separately', async () => {
     const workspace = await newWorkspace();
     const names = ['development', 'staging', 'production', 'billing service', 'mail service'];
     const keys = await Promise.all(names.map((name) => newKeyIn(workspace, name)));
@@ -117,7 +117,7 @@ describe('a workspace', () => {
     expect(await Promise.all(keys.map(ask))).toEqual(['401 revoked', '200', '200', '200', '200']);
   });
 
-  it('has keys of single members, which are revoked with the member who leaves', async () => {
+  it('has keys of members, which are revoked when the member leaves', async () => {
     const workspace = await newWorkspace();
     const { token } = await ada.client.invitations.create({ params: { id: workspace }, body: { role: 'developer' } });
     const bob = await vendor.deployment.account(token);
@@ -129,7 +129,7 @@ describe('a workspace', () => {
 });
 
 describe('a new key', () => {
-  it('is shown once, in the answer that creates it: whoever loses it needs another', async () => {
+  it('is shown once, in the response that creates it: a lost key must be replaced', async () => {
     const { id, key } = await newKey();
     const params = { id };
     const later = [
@@ -142,7 +142,7 @@ describe('a new key', () => {
     expect(await ask(await newKey())).toBe('200');
   });
 
-  it('takes every name that the document gives, also those that it advises against', async () => {
+  it('accepts every name in the document, also those that it advises against', async () => {
     expect(documentedNames).toEqual([
       'Production API Server',
       'Development Local',
@@ -171,7 +171,7 @@ function row(key: z.infer<typeof ApiKey>) {
 }
 
 describe('the list', () => {
-  it('has the documented columns from one call, for all keys of the workspace, in whatever status they are', async () => {
+  it('has the documented columns from one request, for all keys of the workspace in any status', async () => {
     expect(columns).toEqual([
       ['Name', 'The descriptive name you assigned'],
       ['Created', 'When the key was created'],
@@ -214,7 +214,7 @@ describe('the list', () => {
 });
 
 describe('a revocation', () => {
-  it('is immediate and permanent, and its row stays in the list', async () => {
+  it('is immediate and permanent, and the key stays in the list', async () => {
     const key = await newKey();
     const params = { id: key.id };
     expect(await ask(key)).toBe('200');
@@ -230,7 +230,7 @@ describe('a revocation', () => {
 });
 
 describe('the rotation', () => {
-  it('has these steps, which are taken below', () => {
+  it('has these steps, which are tested below', () => {
     expect(rotation.map(({ number, title }) => `${number} ${title}`)).toEqual([
       '1 Create New Key',
       '2 Update Applications',
@@ -238,7 +238,7 @@ describe('the rotation', () => {
     ]);
   });
 
-  it('goes by its steps: both keys work while the applications are updated, and the old one is dead once it is revoked', async () => {
+  it('follows its steps: both keys work while the applications are updated, and the old one stops when it is revoked', async () => {
     const old = await newKey();
     const [, name] = /name like “(.+)”/.exec(rotation[0]!.words)!;
     const next = await newKey(name);

@@ -67,7 +67,7 @@ describe('the copy', () => {
     expect(sha256Of(text)).toBe('ce0a8dead9637bf0981c802ef8d8f1b633266cc465ffe1c3bd72c614e599cf4c');
   });
 
-  it('has these commands and answers and no other: each of them is run or compared below', () => {
+  it('has exactly these commands and responses: each is run or compared below', () => {
     expect(plainBlocksOf(text).map(({ language, text }) => `${language}: ${text.split('\n', 1)[0]}`)).toEqual([
       String.raw`bash: curl -X POST https://api.commandAGI.com/api/api-keys \ `.trim(),
       'json: {',
@@ -84,7 +84,7 @@ describe('the copy', () => {
 });
 
 withCurl('creating a key', () => {
-  it('with an existing key as Bearer answers 201 and the document’s fields, and no other', async () => {
+  it('with an existing key as Bearer returns 201 with exactly the documented fields', async () => {
     const { key } = await existingKey();
     const answer = await createdBy(key);
     expect(shapeOf(answer)).toEqual(shapeOf(JSON.parse(created!)));
@@ -103,14 +103,14 @@ withCurl('creating a key', () => {
     expect(await whoami(answer.key)).toBe('done');
   });
 
-  it('run twice makes two keys', async () => {
+  it('run twice creates two keys', async () => {
     const { key } = await existingKey();
     const [first, second] = [await createdBy(key), await createdBy(key)];
     expect(second.id).not.toBe(first.id);
     expect([await whoami(first.key), await whoami(second.key)]).toEqual(['done', 'done']);
   });
 
-  it('scopes the key to the project that is named, and to none when none is', async () => {
+  it('limits the key to the given project, and to none by default', async () => {
     const { key } = await existingKey();
     const answer = await createdBy(key);
     const other = (await ada.client.projects.create({ body: { name: 'Other' } })).id;
@@ -122,7 +122,7 @@ withCurl('creating a key', () => {
     expect((await get(key)).find(({ id }) => id === body['id'])!.projectId).toBeNull();
   });
 
-  it('takes expiresInDays from 1 to 3650, and the key ends then', async () => {
+  it('accepts expiresInDays from 1 to 3650, and the key then expires', async () => {
     const { key } = await existingKey();
     const statuses = [];
     for (const expiresInDays of [1, 3650, 0, 3651, 1.5, '90']) {
@@ -132,7 +132,7 @@ withCurl('creating a key', () => {
     expect((await post(key, { projectId, expiresInDays: 90 })).status).toBe(400);
   });
 
-  it('never makes one that is stronger than the key that makes it', async () => {
+  it('never creates a key with more authority than the calling key', async () => {
     const { key } = await existingKey({
       scopes: ['api-keys:manage', 'agents:read'],
       project_id: projectId,
@@ -157,7 +157,7 @@ withCurl('creating a key', () => {
     expect((await post(key, { name: 'Elsewhere', projectId: other })).status).toBe(403);
   });
 
-  it('does not hand on what reaches beyond the organization', async () => {
+  it('does not grant scopes beyond the organization', async () => {
     const operator = await deployment.operator();
     const { key } = await existingKey({ scopes: ['api-keys:manage', 'deployment:verify'] }, operator);
     const { body } = await post(key, { name: 'Child' });
@@ -165,7 +165,7 @@ withCurl('creating a key', () => {
     expect(child.scopes.toSorted()).toEqual(['api-keys:manage']);
   });
 
-  it('needs api-keys:manage, and a user may do it as well', async () => {
+  it('needs api-keys:manage, and also works for a user', async () => {
     const weak = await existingKey({ scopes: ['agents:read'] });
     expect(await post(weak.key, { name: 'No' })).toMatchObject({ status: 403, body: { code: 'insufficient_scope' } });
     const byUser = await post(ada.accessToken, { name: 'Yes' });
@@ -174,7 +174,7 @@ withCurl('creating a key', () => {
     expect(made.environment).toBe('live');
   });
 
-  it('gives a key that keeps its beginning when it is rotated', async () => {
+  it('gives a key that keeps its prefix when it is rotated', async () => {
     const { key } = await existingKey();
     const { id, key: old } = await createdBy(key);
     const rotated = await ada.client.apiKeys.rotate({ params: { id } });
@@ -184,7 +184,7 @@ withCurl('creating a key', () => {
 });
 
 withCurl('listing keys', () => {
-  it('has the document’s fields and no other, with the last use and the number of uses', async () => {
+  it('has exactly the documented fields, with the last use and the number of uses', async () => {
     const bob = await deployment.account();
     const { key } = await existingKey({}, bob);
     const project = (await bob.client.projects.create({ body: { name: 'Assistant' } })).id;
@@ -208,7 +208,7 @@ withCurl('listing keys', () => {
     expect(JSON.stringify([all, ofProject])).not.toContain(made.key.slice(-22));
   });
 
-  it('has every active key, however many, and none that is disabled, expired, revoked or of somebody else', async () => {
+  it('has every active key, however many, and no disabled, expired, revoked or foreign key', async () => {
     const bob = await deployment.account();
     const { key, id } = await existingKey({}, bob);
     const ids = [];
@@ -233,7 +233,7 @@ withCurl('listing keys', () => {
 });
 
 withCurl('revoking a key', () => {
-  it('answers success, ends the key at once and takes it off the list, and cannot be undone', async () => {
+  it('returns success, ends the key at once and removes it from the list, and cannot be undone', async () => {
     const { key } = await existingKey();
     const made = await createdBy(key);
     expect(await whoami(made.key)).toBe('done');
@@ -244,7 +244,7 @@ withCurl('revoking a key', () => {
     expect(await codeOf(ada.client.apiKeys.enable({ params: { id: made.id } }))).toBe('not_found');
   });
 
-  it('answers another tenant’s key as one that does not exist', async () => {
+  it('responds to another tenant’s key as not found', async () => {
     const bob = await deployment.account();
     const { key } = await existingKey({}, bob);
     const { id, key: adasKey } = await existingKey();
