@@ -8,6 +8,7 @@ import {
 import { bodyWhenRepeated } from './idempotency.js';
 import { Problem, problems, type ProblemCode } from './problem.js';
 import { isForUsers, type NamedRoute, type Route } from './route.js';
+import { VerificationCode } from './verification.js';
 
 /** The OpenAPI 3.1 document of these routes. */
 export function openApiDocument(options: { serverUrl: string; version: string; routes: readonly NamedRoute[] }) {
@@ -75,16 +76,12 @@ function contentOf(route: Route): Pick<ZodOpenApiResponseObject, 'content'> {
 }
 
 /** Reasons to reject the key itself, before the requirements of the route. */
-const KEY_REFUSALS = [
-  'invalid_key',
-  'revoked',
-  'expired',
-  'disabled',
-  'organization_suspended',
-  'ip_not_allowed',
-  'origin_not_allowed',
-  'rate_limited',
-] as const satisfies readonly ProblemCode[];
+const KEY_REFUSALS: readonly ProblemCode[] = VerificationCode.exclude([
+  'valid',
+  'wrong_project',
+  'insufficient_scope',
+  'insufficient_credits',
+]).options;
 
 function policySentence(route: Route): string {
   if (route.policy === 'public') return '';

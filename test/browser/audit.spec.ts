@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
-import { toUuid } from '#libs/contract/ids.js';
 import { leafHash } from '#libs/tlog/leaf.js';
+import { fillAuditLog } from '../support/audit-log.js';
 import type { Account } from '../support/deployment.js';
 import { allIngested, put, event } from '../support/events.js';
 import { inChromium } from './in-chromium.js';
@@ -404,25 +404,19 @@ inChromium('the audit log', () => {
 
   const ROW_PX = 42;
 
-  /** Inserts many events that look like uses directly into the audit log. */
-  async function fill(organizationId: string, size: number): Promise<void> {
-    await dashboard.sql.query(
-      `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, type, time, outcome, path)
-       SELECT (substr(uuid_at(now())::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1, n, '',
-              convert_to(json_build_object(
-                'specversion', '1.0', 'id', (substr(uuid_at(now())::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0')),
-                'source', 'http://keyledger.test', 'type', 'api_key.used', 'time', '2026-11-20T19:55:17.055Z',
-                'subject', $2::text, 'datacontenttype', 'application/json',
-                'data', json_build_object('organization_id', $3::text, 'actor', json_build_object('type', 'api_key', 'id', $2::text),
-                                          'ip', '192.0.2.1', 'user_agent', 'shop/1.0', 'request_id', 'req_1', 'seq', 1,
-                                          'method', 'GET', 'path', '/things/' || n, 'cost', 1, 'scopes', json_build_array()))::text, 'UTF8'),
-              'api_key.used', now(), 'valid', '/things/' || n
-       FROM generate_series((SELECT size FROM audit_log WHERE organization_id = $1), $4::bigint - 1) AS n`,
-      [toUuid(organizationId), production.id, organizationId, size],
-    );
-    await dashboard.sql.query('UPDATE audit_log SET size = $2 WHERE organization_id = $1', [
-      toUuid(organizationId),
-      size,
-    ]);
-  }
+  const fill = (organizationId: string, size: number) =>
+    fillAuditLog(dashboard.sql, size, {
+      organizationId,
+      apiKeyId: production.id,
+      data: {
+        ip: '192.0.2.1',
+        user_agent: 'shop/1.0',
+        request_id: 'req_1',
+        seq: 1,
+        method: 'GET',
+        cost: 1,
+        scopes: [],
+      },
+      path: '/things/',
+    });
 });

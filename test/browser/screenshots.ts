@@ -185,51 +185,84 @@ async function settled(page: Page): Promise<void> {
 }
 
 async function seed({ url, sql, operatorToken }: BuiltDeployment): Promise<Seeded> {
-  const account = async (name: string, invitation?: string): Promise<Person> => {
-    const email = `${name.split(' ', 1)[0]!.toLowerCase()}@acme.example`;
-    const password = `quiet ${randomBytes(9).toString('base64url')} harbour`;
-    const { user, organization } = await createClient({ baseUrl: url }).auth.register({
-      body: { name, email, password, ...(invitation && { invitation_token: invitation }) },
-    });
-    const { access_token: accessToken } = await createClient({ baseUrl: url }).auth.login({
-      body: { email, password },
-    });
-    const client = createClient({ baseUrl: url, accessToken });
-    return { name, email, password, client, userId: user.id, personalId: organization.id };
+  const staff = await register(url, 'Olga Ladyzhenskaya', operatorToken);
+  const team = await seedTeam(url);
+  const { owner: ada, grace, vera, organizationId } = team;
+  const checkout = await seedProjects(team);
+  const keys = await seedKeys(team, checkout.id);
+  const suspendedId = await seedOtherOrganizations(staff, ada, grace);
+  await limit(staff, organizationId, suspendedId);
+  const { token: resetToken } = await staff.client.deployment.createPasswordReset({ body: { email: vera.email } });
+  await use(url, keys);
+  await age(sql);
+  return {
+    operator: staff,
+    owner: ada,
+    viewer: vera,
+    organizationId,
+    suspendedId,
+    projectId: checkout.id,
+    keyId: keys.shop.id,
+    invitationToken: team.invitationToken,
+    resetToken,
   };
-  const staff = await account('Olga Ladyzhenskaya', operatorToken);
-  const ada = await account('Ada Lovelace');
-  const { id: organizationId } = await ada.client.organizations.create({ body: { name: 'Acme Robotics' } });
+}
+
+async function register(url: string, name: string, invitation?: string): Promise<Person> {
+  const email = `${name.split(' ', 1)[0]!.toLowerCase()}@acme.example`;
+  const password = `quiet ${randomBytes(9).toString('base64url')} harbour`;
+  const { user, organization } = await createClient({ baseUrl: url }).auth.register({
+    body: { name, email, password, ...(invitation && { invitation_token: invitation }) },
+  });
+  const { access_token: accessToken } = await createClient({ baseUrl: url }).auth.login({ body: { email, password } });
+  const client = createClient({ baseUrl: url, accessToken });
+  return { name, email, password, client, userId: user.id, personalId: organization.id };
+}
+
+type Team = Awaited<ReturnType<typeof seedTeam>>;
+
+async function seedTeam(url: string) {
+  const owner = await register(url, 'Ada Lovelace');
+  const { id: organizationId } = await owner.client.organizations.create({ body: { name: 'Acme Robotics' } });
   const invite = async (role: Role, email?: string) =>
-    ada.client.invitations.create({ params: { id: organizationId }, body: { role, ...(email && { email }) } });
-  const joins = async (name: string, role: Role) => account(name, (await invite(role)).token);
+    owner.client.invitations.create({ params: { id: organizationId }, body: { role, ...(email && { email }) } });
+  const joins = async (name: string, role: Role) => register(url, name, (await invite(role)).token);
   const grace = await joins('Grace Hopper', 'admin');
   const linus = await joins('Linus Pauling', 'developer');
   await joins('Margaret Hamilton', 'auditor');
   const vera = await joins('Vera Rubin', 'viewer');
   await invite('developer', 'katherine@acme.example');
   const { token: invitationToken } = await invite('developer');
+  return { owner, grace, linus, vera, organizationId, invitationToken };
+}
 
+/** @returns the project that has keys */
+async function seedProjects({ owner: { client }, organizationId }: Team) {
   const project = (name: string, description: string) =>
-    ada.client.projects.create({ body: { name, description, organization_id: organizationId } });
+    client.projects.create({ body: { name, description, organization_id: organizationId } });
   const checkout = await project('Checkout', 'Orders and payments of the web shop.');
   await project('Fleet', 'The robots of the warehouses in Hamburg and Gdańsk.');
   await project('Partner portal', 'What resellers build on.');
   await project('Research', '');
+  return checkout;
+}
 
+type Keys = Awaited<ReturnType<typeof seedKeys>>;
+
+async function seedKeys({ owner: ada, grace, linus, organizationId }: Team, checkoutId: string) {
   const key = (by: Person, body: Omit<Parameters<Client['apiKeys']['create']>[0]['body'], 'organization_id'>) =>
     by.client.apiKeys.create({ body: { organization_id: organizationId, ...body } });
   const shop = await key(ada, {
     name: 'Shop backend',
     environment: 'live',
-    project_id: checkout.id,
+    project_id: checkoutId,
     scopes: ['orders:read', 'orders:write', 'payments:capture'],
     expires_in_days: 90,
   });
   const web = await key(grace, {
     name: 'Shop pages',
     environment: 'live',
-    project_id: checkout.id,
+    project_id: checkoutId,
     scopes: ['orders:read'],
     allowed_domains: ['shop.acme.example', '*.shop.acme.example'],
   });
@@ -257,28 +290,33 @@ async function seed({ url, sql, operatorToken }: BuiltDeployment): Promise<Seede
   await ada.client.apiKeys.revoke({ params: { id: old.id } });
   await ada.client.apiKeys.disable({ params: { id: paused.id } });
   const gateway = await key(ada, { name: 'Gateway', environment: 'live', scopes: ['api-keys:verify'] });
+  return { shop, web, robots, reports, ci, old, paused, gateway };
+}
 
+/** @returns the id of the organization to suspend */
+async function seedOtherOrganizations(staff: Person, ada: Person, grace: Person): Promise<string> {
   const { id: vendorId } = await staff.client.organizations.create({ body: { name: 'The company' } });
   for (const name of ['Edge gateway, Europe', 'Edge gateway, America'])
     await staff.client.apiKeys.create({ body: { name, organization_id: vendorId, scopes: ['deployment:verify'] } });
   const others = ['Northwind Traders', 'Globex', 'Initech', 'Umbrella Logistics', 'Hooli'];
   for (const name of others) await grace.client.organizations.create({ body: { name } });
-  const { id: suspendedId } = await ada.client.organizations.create({ body: { name: 'Sirius Cybernetics' } });
+  const { id } = await ada.client.organizations.create({ body: { name: 'Sirius Cybernetics' } });
+  return id;
+}
 
-  const grant = (amount: number, reason: string) =>
-    staff.client.credits.grant({ params: { id: organizationId }, body: { amount, reason } });
+/** What an operator does to organizations. */
+async function limit({ client: { credits, deployment } }: Person, id: string, suspendedId: string): Promise<void> {
+  const grant = (amount: number, reason: string) => credits.grant({ params: { id }, body: { amount, reason } });
   await grant(50_000, 'Annual plan');
   await grant(5_000, 'For the outage of May');
-  await staff.client.deployment.setScopeCeiling({
-    params: { id: organizationId },
+  await deployment.setScopeCeiling({
+    params: { id },
     body: { scope_ceiling: ['orders:*', 'payments:capture', 'robots:*', '*:read', 'api-keys:verify'] },
   });
-  await staff.client.deployment.suspendOrganization({
-    params: { id: suspendedId },
-    body: { reason: 'Two invoices are unpaid' },
-  });
-  const { token: resetToken } = await staff.client.deployment.createPasswordReset({ body: { email: vera.email } });
+  await deployment.suspendOrganization({ params: { id: suspendedId }, body: { reason: 'Two invoices are unpaid' } });
+}
 
+async function use(url: string, { shop, web, robots, reports, ci, old, paused, gateway }: Keys): Promise<void> {
   const verifier = createClient({ baseUrl: url, apiKey: gateway.key });
   const endpoints = ['/orders', '/orders/ord_481', '/payments', '/robots/7/position', '/reports/daily'];
   const used = [shop, shop, shop, web, robots, reports, ci, shop, old, paused];
@@ -294,18 +332,6 @@ async function seed({ url, sql, operatorToken }: BuiltDeployment): Promise<Seede
       },
     });
   }
-  await age(sql);
-  return {
-    operator: staff,
-    owner: ada,
-    viewer: vera,
-    organizationId,
-    suspendedId,
-    projectId: checkout.id,
-    keyId: shop.id,
-    invitationToken,
-    resetToken,
-  };
 }
 
 /** Backdates the rows. The API has just created them, but the pages should look as if they were in use for a while. */

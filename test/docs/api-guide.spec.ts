@@ -19,6 +19,7 @@ import { builtInScopes } from '#libs/contract/scopes.js';
 import { getOrganizationUsage } from '#libs/contract/usage.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
+import { firstTable } from '../support/markdown-table.js';
 
 /**
  * The guide is one script. The test runs it as printed, except for the address and the set-up token, and compares every
@@ -374,16 +375,7 @@ describe('the text of the API guide', () => {
 function rowsAfter(text: string): string[][] {
   const start = guide.indexOf(text);
   expect(start).toBeGreaterThan(-1);
-  const [, rows] = /^\|.*\n\| -.*\n((?:\|.*\n)+)/m.exec(guide.slice(start))!;
-  return rows!
-    .trim()
-    .split('\n')
-    .map((row) =>
-      row
-        .split('|')
-        .slice(1, -1)
-        .map((cell) => cell.trim()),
-    );
+  return firstTable(guide.slice(start));
 }
 
 function codesIn(cell: string): string[] {

@@ -6,22 +6,12 @@ import { VerificationCode } from '#libs/contract/verification.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { snippetOf } from '../gateways/programs.js';
+import { firstTable } from '../support/markdown-table.js';
 
 const text = readFileSync(new URL('../../docs/gateways.md', import.meta.url), 'utf8');
 
 /** The rows of the first table after a heading. */
-function rowsAfter(heading: string): string[][] {
-  const [, rows] = /^\|.*\n\| -.*\n((?:\|.*\n)+)/m.exec(text.slice(text.indexOf(`\n${heading}\n`)))!;
-  return rows!
-    .trim()
-    .split('\n')
-    .map((row) =>
-      row
-        .split('|')
-        .slice(1, -1)
-        .map((cell) => cell.trim()),
-    );
-}
+const rowsAfter = (heading: string) => firstTable(text.slice(text.indexOf(`\n${heading}\n`)));
 const words = (cell: string) => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word!);
 
 const traefik = JSON.stringify(parse(snippetOf('yaml\n# Traefik'))).toLowerCase();

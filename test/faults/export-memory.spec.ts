@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createClient, type Client } from '#libs/client/client.js';
-import { toUuid } from '#libs/contract/ids.js';
+import { fillAuditLog } from '../support/audit-log.js';
 import { leftOut } from '../support/left-out.js';
 import { startProcesses, type Processes } from './processes.js';
 
@@ -26,35 +26,15 @@ beforeAll(async () => {
   const { access_token: accessToken } = await createClient({ baseUrl: url }).auth.login({ body: account });
   client = createClient({ baseUrl: url, accessToken });
   await deployment.worker.stop();
-  await fill();
+  await fillAuditLog(deployment.sql, EVENTS, {
+    organizationId,
+    apiKeyId: 'key_01h455vb4pex5vsknk084sn02q',
+    data: { ip: '192.0.2.1', user_agent: 'x'.repeat(2500) },
+    path: '/api/v1/things/',
+  });
 });
 
 afterAll(() => deployment.stop());
-
-/** Inserts many events that look like uses directly into the audit log. */
-async function fill(): Promise<void> {
-  const { rows } = await deployment.sql.query<{ size: string }>(
-    'INSERT INTO audit_log VALUES ($1, 0) ON CONFLICT (organization_id) DO UPDATE SET size = audit_log.size RETURNING size',
-    [toUuid(organizationId)],
-  );
-  await deployment.sql.query(
-    `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, type, time, outcome, path)
-     SELECT (substr(uuid_at(now())::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1, n, '',
-            convert_to(json_build_object(
-              'specversion', '1.0', 'id', (substr(uuid_at(now())::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0')),
-              'source', 'http://keyledger.test', 'type', 'api_key.used', 'time', '2026-11-20T19:55:17.055Z',
-              'subject', 'key_01h455vb4pex5vsknk084sn02q', 'datacontenttype', 'application/json',
-              'data', json_build_object('organization_id', $2::text, 'actor', json_build_object('type', 'api_key', 'id', 'key_01h455vb4pex5vsknk084sn02q'),
-                                        'ip', '192.0.2.1', 'user_agent', repeat('x', 2500), 'path', '/api/v1/things/' || n))::text, 'UTF8'),
-            'api_key.used', now(), 'valid', '/api/v1/things/' || n
-     FROM generate_series($3::bigint, $4::bigint - 1) AS n`,
-    [toUuid(organizationId), organizationId, rows[0]!.size, EVENTS],
-  );
-  await deployment.sql.query('UPDATE audit_log SET size = $2 WHERE organization_id = $1', [
-    toUuid(organizationId),
-    EVENTS,
-  ]);
-}
 
 /** Measures the memory of a process again and again until stopped. */
 function watchMemory(pid: number) {
