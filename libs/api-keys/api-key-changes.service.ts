@@ -64,7 +64,7 @@ export class ApiKeyChanges {
 
   /** @param graceSeconds how long the current secret still works; earlier ones end now */
   async rotate<R extends object>(
-    authority: Authority,
+    authority: Authority<'api-keys:manage'>,
     id: string,
     graceSeconds: number,
     present: (rotated: ApiKeyWithToken) => R,
@@ -86,7 +86,12 @@ export class ApiKeyChanges {
     );
   }
 
-  update(authority: Authority, id: string, patch: ApiKeyPatch, ifMatch: string | undefined): Promise<ApiKeyView> {
+  update(
+    authority: Authority<'api-keys:manage'>,
+    id: string,
+    patch: ApiKeyPatch,
+    ifMatch: string | undefined,
+  ): Promise<ApiKeyView> {
     if (patch.scopes) this.registered.refuseUnknown('body.scopes', patch.scopes);
     if (patch.public_scopes) this.registered.refuseUnknown('body.public_scopes', patch.public_scopes);
     return this.#change(authority, id, 'update', async ({ em, apiKey, own, now, record }) => {
@@ -113,26 +118,26 @@ export class ApiKeyChanges {
     });
   }
 
-  enable(authority: Authority, id: string): Promise<ApiKeyView> {
+  enable(authority: Authority<'api-keys:manage'>, id: string): Promise<ApiKeyView> {
     return this.#change(authority, id, 'enable', (alteration) => {
       refuseBeyond(alteration.own, rightsOf(alteration.apiKey));
       enter(alteration, operations.enable.event, {});
     });
   }
 
-  disable(authority: Authority, id: string): Promise<ApiKeyView> {
+  disable(authority: Authority<'api-keys:manage'>, id: string): Promise<ApiKeyView> {
     return this.#change(authority, id, 'disable', (alteration) => enter(alteration, operations.disable.event, {}));
   }
 
   /** Lists still show a revoked key. A repetition changes nothing. */
-  revoke(authority: Authority, id: string): Promise<ApiKeyView> {
+  revoke(authority: Authority<'api-keys:manage'>, id: string): Promise<ApiKeyView> {
     return this.#change(authority, id, 'revoke', (alteration) =>
       enter(alteration, operations.revoke.event, { deleted: false }),
     );
   }
 
   /** Revokes the key and removes it from every list. */
-  async delete(authority: Authority, id: string): Promise<void> {
+  async delete(authority: Authority<'api-keys:manage'>, id: string): Promise<void> {
     await findManaged(this.em.fork(), authority, id);
     await this.#alter(authority, id, 'delete', async (alteration) =>
       enter(alteration, operations.delete.event, { deleted: true }),
@@ -140,7 +145,7 @@ export class ApiKeyChanges {
   }
 
   async #change(
-    authority: Authority,
+    authority: Authority<'api-keys:manage'>,
     id: string,
     operation: KeyOperation,
     work: (alteration: Alteration) => Promise<void> | void,
@@ -157,7 +162,7 @@ export class ApiKeyChanges {
 
   /** Makes a change of one key that invalidates earlier decisions. Reads actor and key again under the shard's lock. */
   #alter<T>(
-    authority: Authority,
+    authority: Authority<'api-keys:manage'>,
     id: string,
     operation: KeyOperation,
     work: (alteration: Alteration) => Promise<T>,

@@ -65,7 +65,7 @@ export class ApiKeyCreation {
   ) {}
 
   async create<R extends object>(
-    authority: Authority,
+    authority: Authority<'api-keys:manage'>,
     input: NewApiKey,
     present: (made: ApiKeyWithToken) => R,
   ): Promise<R> {
@@ -89,7 +89,12 @@ export class ApiKeyCreation {
     );
   }
 
-  async #store({ em, record }: Change, authority: Authority, request: Request, made: NewSecret): Promise<ApiKey> {
+  async #store(
+    { em, record }: Change,
+    authority: Authority<'api-keys:manage'>,
+    request: Request,
+    made: NewSecret,
+  ): Promise<ApiKey> {
     const { caller, organizationId } = authority;
     const own = await this.authorities.requireNow(em, authority);
     const now = this.clock.now();

@@ -29,7 +29,7 @@ export function manages({ projectId, keysOf }: Rights, apiKey: ApiKey): boolean 
 }
 
 /** The same as search filters. A limit to a project, or to one user's keys, is the same in all organizations. */
-export function searchWithin({ rightsIn: managed }: AuthorityInEach) {
+export function searchWithin({ rightsIn: managed }: AuthorityInEach<'api-keys:manage'>) {
   const limited = [...managed].filter(([, { keysOf }]) => keysOf !== null);
   return {
     organizationIds: [...managed.keys()],
@@ -42,7 +42,10 @@ export function searchWithin({ rightsIn: managed }: AuthorityInEach) {
 }
 
 /** Whether the caller may verify a key: one of its project, of its organizations, or of all organizations. */
-export function verifiableBy({ caller, rightsIn }: AuthorityInEach): (record: ApiKeyRecord) => boolean {
+export function verifiableBy({
+  caller,
+  rightsIn,
+}: AuthorityInEach<'api-keys:verify'>): (record: ApiKeyRecord) => boolean {
   if (caller.type === 'api_key' && caller.scopes.includes('deployment:verify')) return () => true;
   return ({ organizationId, projectId }) => {
     const own = rightsIn.get(organizationId);

@@ -1,6 +1,6 @@
 import { Controller, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Caller, type OperatorPrincipal, type Principal } from '#libs/auth/principal.js';
+import { Caller, type Principal, type CallerOf } from '#libs/auth/principal.js';
 import {
   createApiKey,
   deleteApiKey,
@@ -27,7 +27,7 @@ import { invalidInput } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
 import { recordedPath } from '#libs/platform/request-path.js';
-import { Authorized, type Authority, type AuthorityInEach } from '#libs/organizations/authority.js';
+import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
 import { ApiKeyChanges } from './api-key-changes.service.js';
 import { ApiKeyCreation } from './api-key-creation.service.js';
 import { verifiableBy } from './api-key-rights.js';
@@ -55,7 +55,7 @@ export class ApiKeysController {
   @Implements(createApiKey)
   create(
     @Input() { body }: RouteInput<typeof createApiKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof createApiKey>,
   ): Promise<RouteOutput<typeof createApiKey>> {
     const input = {
       name: body.name,
@@ -76,7 +76,7 @@ export class ApiKeysController {
   @Implements(listApiKeys)
   async list(
     @Input() { query }: RouteInput<typeof listApiKeys>,
-    @Authorized() authority: AuthorityInEach,
+    @Authorized() authority: AuthorityOf<typeof listApiKeys>,
   ): Promise<RouteOutput<typeof listApiKeys>> {
     const { project_id: projectId, external_id: externalId, unused_for_days: unusedForDays, status, ...rest } = query;
     const { data, total, nextCursor } = await this.apiKeys.list(authority, {
@@ -95,7 +95,7 @@ export class ApiKeysController {
   @Implements(getApiKey)
   async get(
     @Input() { params }: RouteInput<typeof getApiKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof getApiKey>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof getApiKey>> {
     return this.#presentTagged(reply, await this.apiKeys.get(authority, params.id));
@@ -104,7 +104,7 @@ export class ApiKeysController {
   @Implements(updateApiKey)
   async update(
     @Input() { params, headers, body }: RouteInput<typeof updateApiKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof updateApiKey>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof updateApiKey>> {
     return this.#presentTagged(reply, await this.changes.update(authority, params.id, body, headers['if-match']));
@@ -113,7 +113,7 @@ export class ApiKeysController {
   @Implements(enableApiKey)
   async enable(
     @Input() { params }: RouteInput<typeof enableApiKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof enableApiKey>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof enableApiKey>> {
     return this.#presentTagged(reply, await this.changes.enable(authority, params.id));
@@ -122,7 +122,7 @@ export class ApiKeysController {
   @Implements(disableApiKey)
   async disable(
     @Input() { params }: RouteInput<typeof disableApiKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof disableApiKey>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof disableApiKey>> {
     return this.#presentTagged(reply, await this.changes.disable(authority, params.id));
@@ -131,7 +131,7 @@ export class ApiKeysController {
   @Implements(revokeApiKey)
   async revoke(
     @Input() { params }: RouteInput<typeof revokeApiKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof revokeApiKey>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof revokeApiKey>> {
     return this.#presentTagged(reply, await this.changes.revoke(authority, params.id));
@@ -140,7 +140,7 @@ export class ApiKeysController {
   @Implements(listSecrets)
   async listSecrets(
     @Input() { params }: RouteInput<typeof listSecrets>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof listSecrets>,
   ): Promise<RouteOutput<typeof listSecrets>> {
     const views = await this.apiKeys.listSecrets(authority, params.id);
     return {
@@ -157,18 +157,23 @@ export class ApiKeysController {
   @Implements(rotateApiKey)
   rotate(
     @Input() { params, body }: RouteInput<typeof rotateApiKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof rotateApiKey>,
   ): Promise<RouteOutput<typeof rotateApiKey>> {
     return this.changes.rotate(authority, params.id, body.grace_period_seconds, this.#presentWithSecret);
   }
 
   @Implements(deleteApiKey)
-  delete(@Input() { params }: RouteInput<typeof deleteApiKey>, @Authorized() authority: Authority): Promise<void> {
+  delete(
+    @Input() { params }: RouteInput<typeof deleteApiKey>,
+    @Authorized() authority: AuthorityOf<typeof deleteApiKey>,
+  ): Promise<void> {
     return this.changes.delete(authority, params.id);
   }
 
   @Implements(listServiceKeys)
-  async listServiceKeys(@Caller() caller: OperatorPrincipal): Promise<RouteOutput<typeof listServiceKeys>> {
+  async listServiceKeys(
+    @Caller() caller: CallerOf<typeof listServiceKeys>,
+  ): Promise<RouteOutput<typeof listServiceKeys>> {
     const views = await this.serviceKeys.list(caller);
     return { data: views.map((view) => this.#present(view)), total: views.length };
   }
@@ -176,7 +181,7 @@ export class ApiKeysController {
   @Implements(revokeServiceKey)
   async revokeServiceKey(
     @Input() { params }: RouteInput<typeof revokeServiceKey>,
-    @Caller() caller: OperatorPrincipal,
+    @Caller() caller: CallerOf<typeof revokeServiceKey>,
   ): Promise<RouteOutput<typeof revokeServiceKey>> {
     return this.#present(await this.serviceKeys.revoke(caller, params.id));
   }
@@ -184,7 +189,7 @@ export class ApiKeysController {
   @Implements(verifyApiKey)
   async verify(
     @Input() { body }: RouteInput<typeof verifyApiKey>,
-    @Authorized() authority: AuthorityInEach,
+    @Authorized() authority: AuthorityOf<typeof verifyApiKey>,
     @Req() { context }: FastifyRequest,
   ): Promise<RouteOutput<typeof verifyApiKey>> {
     const { requestId } = context;
@@ -244,7 +249,7 @@ export class ApiKeysController {
   }
 
   @Implements(whoami)
-  whoami(@Caller() caller: Principal): RouteOutput<typeof whoami> {
+  whoami(@Caller() caller: CallerOf<typeof whoami>): RouteOutput<typeof whoami> {
     if (caller.type === 'user') {
       const { userId: id, email, name, operator } = caller;
       return { type: 'user', user: { id, email, name, operator } };

@@ -29,7 +29,7 @@ export class ApiKeysService {
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
   ) {}
 
-  async list(authority: AuthorityInEach, query: ApiKeyQuery) {
+  async list(authority: AuthorityInEach<'api-keys:manage'>, query: ApiKeyQuery) {
     const em = this.em.fork();
     const { ids, total, nextCursor } = await searchApiKeys(
       this.pool,
@@ -52,7 +52,10 @@ export class ApiKeysService {
    * The complete list, for clients that do not support pages.
    * @throws DomainError `limit_reached` if the list is longer than {@link MAX_UNPAGED}
    */
-  async listAll(authority: AuthorityInEach, query: Omit<ApiKeyQuery, 'limit' | 'cursor'>): Promise<ApiKeyView[]> {
+  async listAll(
+    authority: AuthorityInEach<'api-keys:manage'>,
+    query: Omit<ApiKeyQuery, 'limit' | 'cursor'>,
+  ): Promise<ApiKeyView[]> {
     const { data, nextCursor } = await this.list(authority, { ...query, limit: MAX_UNPAGED });
     if (!nextCursor) return data;
     throw new DomainError(
@@ -62,13 +65,13 @@ export class ApiKeysService {
     );
   }
 
-  async get(authority: Authority, id: string): Promise<ApiKeyView> {
+  async get(authority: Authority<'api-keys:manage'>, id: string): Promise<ApiKeyView> {
     const em = this.em.fork();
     return (await withUsage(this.usage, em, [await findManaged(em, authority, id)]))[0]!;
   }
 
   /** The secrets that have not ended, the newest first. A key in a final state has none. */
-  async listSecrets(authority: Authority, id: string): Promise<SecretView[]> {
+  async listSecrets(authority: Authority<'api-keys:manage'>, id: string): Promise<SecretView[]> {
     const em = this.em.fork();
     const now = this.clock.now();
     if (isFinal(stateOf(await findManaged(em, authority, id), now))) return [];
@@ -88,7 +91,11 @@ export class ApiKeysService {
 }
 
 /** @throws DomainError `not_found`, also for a key that the caller does not manage */
-export async function findManaged(em: EntityManager, authority: Authority, id: string): Promise<ApiKey> {
+export async function findManaged(
+  em: EntityManager,
+  authority: Authority<'api-keys:manage'>,
+  id: string,
+): Promise<ApiKey> {
   const { organizationId, rights } = authority;
   const apiKey = await em.findOne(ApiKey, { id, organizationId, deletedAt: null });
   if (!apiKey || !manages(rights, apiKey)) throw noSuchApiKey();

@@ -1,20 +1,17 @@
-import { Inject, Injectable } from '@nestjs/common';
-import type pg from 'pg';
-import { fromUuid, toUuid } from '#libs/contract/ids.js';
-import { DATABASE_POOL } from '#libs/database/database.js';
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Injectable } from '@nestjs/common';
 import { ApiKeyOwners } from '#libs/organizations/api-key-owners.js';
+import { ApiKey } from './api-key.entity.js';
 
 @Injectable()
 export class OwnersOfApiKeys extends ApiKeyOwners {
-  constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {
+  /** Its connections are for short reads: the end of a key must not wait for reports. */
+  constructor(private readonly em: EntityManager) {
     super();
   }
 
   async organizationOf(apiKeyId: string): Promise<string | undefined> {
-    const { rows } = await this.pool.query<{ organization_id: string }>(
-      'SELECT organization_id FROM api_key WHERE id = $1 AND deleted_at IS NULL',
-      [toUuid(apiKeyId)],
-    );
-    return rows[0] && fromUuid('org', rows[0].organization_id);
+    const found = { id: apiKeyId, deletedAt: null };
+    return (await this.em.fork().findOne(ApiKey, found, { fields: ['organizationId'] }))?.organizationId;
   }
 }

@@ -2,7 +2,7 @@ import { Controller } from '@nestjs/common';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { getApiKeyUsage, getOrganizationUsage } from '#libs/contract/usage.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { Authorized, type Authority } from '#libs/organizations/authority.js';
+import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
 import { UsageReports } from './usage-reports.service.js';
 
 @Controller()
@@ -12,7 +12,7 @@ export class UsageReportsController {
   @Implements(getApiKeyUsage)
   ofApiKey(
     @Input() { params, query }: RouteInput<typeof getApiKeyUsage>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof getApiKeyUsage>,
   ): Promise<RouteOutput<typeof getApiKeyUsage>> {
     const { from, to, surface, interval, group_by: groupBy } = query;
     return this.reports.ofApiKey(authority, params.id, { from, to, surface, interval, groupBy });
@@ -21,7 +21,7 @@ export class UsageReportsController {
   @Implements(getOrganizationUsage)
   ofOrganization(
     @Input() { query }: RouteInput<typeof getOrganizationUsage>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof getOrganizationUsage>,
   ): Promise<RouteOutput<typeof getOrganizationUsage>> {
     const { from, to, surface, interval, group_by: groupBy, project_id: projectId, api_key_id: apiKeyIds } = query;
     const wanted = { from, to, surface, interval, groupBy, projectId, apiKeyIds };

@@ -27,7 +27,11 @@ export class UsageReports {
     private readonly usage: UsageService,
   ) {}
 
-  async ofApiKey({ organizationId, rights }: Authority, id: string, query: UsageReportQuery): Promise<Usage> {
+  async ofApiKey(
+    { organizationId, rights }: Authority<'usage:read'>,
+    id: string,
+    query: UsageReportQuery,
+  ): Promise<Usage> {
     const period = usagePeriod(query, this.clock.now());
     const { projectId } = rights;
     const wanted = { id, organizationId, deletedAt: null, ...(projectId && { projectId }) };
@@ -35,7 +39,7 @@ export class UsageReports {
     return this.usage.series({ ...query, organizationId, apiKeyIds: [id], withinProject: projectId, period });
   }
 
-  async ofOrganization({ organizationId, rights }: Authority, query: UsageReportQuery): Promise<Usage> {
+  async ofOrganization({ organizationId, rights }: Authority<'usage:read'>, query: UsageReportQuery): Promise<Usage> {
     const period = usagePeriod(query, this.clock.now());
     return this.usage.series({ ...query, organizationId, withinProject: rights.projectId, period });
   }

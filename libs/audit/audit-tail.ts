@@ -31,7 +31,7 @@ export class Tail extends Readable {
 
   /** @param next the first leaf that the listener has not received */
   constructor(
-    readonly authority: Authority,
+    readonly authority: Authority<'audit:read'>,
     readonly search: AuditSearch,
     public next: number,
   ) {

@@ -4,7 +4,7 @@ import { exportAuditEvents, exportFormats, listAuditEvents, tailAuditEvents } fr
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { Authorized, type Authority } from '#libs/organizations/authority.js';
+import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
 import type { StoredFilter } from './audit-filter.js';
 import { AuditService } from './audit.service.js';
 
@@ -18,7 +18,7 @@ export class AuditController {
   @Implements(listAuditEvents)
   async list(
     @Input() { query }: RouteInput<typeof listAuditEvents>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof listAuditEvents>,
   ): Promise<RouteOutput<typeof listAuditEvents>> {
     const { data, nextCursor, previousCursor } = await this.audit.list(authority, filterOf(query), query);
     return { data, next_cursor: nextCursor, previous_cursor: previousCursor };
@@ -27,7 +27,7 @@ export class AuditController {
   @Implements(exportAuditEvents)
   async export(
     @Input() { query }: RouteInput<typeof exportAuditEvents>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof exportAuditEvents>,
   ): Promise<StreamableFile> {
     const stream = await this.audit.export(authority, filterOf(query), query.format);
     const day = this.clock.now().toISOString().slice(0, 10);
@@ -40,7 +40,7 @@ export class AuditController {
   @Implements(tailAuditEvents)
   async tail(
     @Input() { query, headers }: RouteInput<typeof tailAuditEvents>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof tailAuditEvents>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<StreamableFile> {
     const tail = await this.audit.tail(authority, filterOf(query), headers['last-event-id']);

@@ -27,7 +27,7 @@ export class AuditService {
     private readonly streams: OpenStreams,
   ) {}
 
-  async list(authority: Authority, filter: StoredFilter, paging: PageQuery) {
+  async list(authority: Authority<'audit:read'>, filter: StoredFilter, paging: PageQuery) {
     const search = within(authority, filter);
     const page = pageOfLog(paging, await this.reader.size(search.organizationId));
     const found: Leaf[] = [];
@@ -40,7 +40,7 @@ export class AuditService {
   }
 
   /** Ends at the size of the log when the call arrived: a log that grows faster than it is read would have no end. */
-  async export(authority: Authority, filter: StoredFilter, format: ExportFormat) {
+  async export(authority: Authority<'audit:read'>, filter: StoredFilter, format: ExportFormat) {
     const search = within(authority, filter);
     const below = await this.reader.size(search.organizationId);
     const pages = this.reader.pages(search, { from: 0, below }, 'asc', EXPORT_PAGE);
@@ -57,7 +57,7 @@ export class AuditService {
     return stream;
   }
 
-  async tail(authority: Authority, filter: StoredFilter, lastEventId: string | undefined): Promise<Tail> {
+  async tail(authority: Authority<'audit:read'>, filter: StoredFilter, lastEventId: string | undefined): Promise<Tail> {
     const search = within(authority, filter);
     const size = await this.reader.size(search.organizationId);
     const next = lastEventId === undefined ? size : Number(lastEventId) + 1;
@@ -72,6 +72,6 @@ export class AuditService {
 }
 
 /** A key of a project sees only the events of that project's keys. */
-function within({ organizationId, rights }: Authority, filter: StoredFilter): AuditSearch {
+function within({ organizationId, rights }: Authority<'audit:read'>, filter: StoredFilter): AuditSearch {
   return { organizationId, filter: { ...filter, projectId: rights.projectId } };
 }

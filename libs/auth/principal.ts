@@ -2,6 +2,7 @@ import { createParamDecorator } from '@nestjs/common';
 import type { Environment } from '#libs/contract/api-keys.js';
 import type { EventActor, EventVerifier } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
+import type { Route } from '#libs/contract/route.js';
 import type { ChangeTurn } from '#libs/admission/changes.js';
 import type { Basis } from '#libs/admission/conditional-event.js';
 import type { RequestContext } from '#libs/platform/request-context.js';
@@ -51,7 +52,14 @@ export interface ApiKeyPrincipal {
   readonly context: RequestContext;
 }
 
-/** The principal that the guard found. Only for routes that are not public. */
+/** The kind of caller that the guard lets pass to the handler of a route. */
+export type CallerOf<R extends Route> = R['policy'] extends 'operator'
+  ? OperatorPrincipal
+  : R['policy'] extends 'user'
+    ? UserPrincipal
+    : Principal;
+
+/** The principal that the guard found: the {@link CallerOf} the route. Only for routes that are not public. */
 export const Caller = createParamDecorator(
   (_: unknown, context) => context.switchToHttp().getRequest<{ user: Principal }>().user,
 );

@@ -13,7 +13,7 @@ import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { PasswordResetsService } from './password-resets.service.js';
-import { Caller, type UserPrincipal } from './principal.js';
+import { Caller, type CallerOf } from './principal.js';
 import { RefreshCookie } from './refresh-cookie.js';
 import { SessionsService, type Tokens } from './sessions.service.js';
 
@@ -49,13 +49,19 @@ export class SessionsController {
   }
 
   @Implements(logout)
-  async logout(@Caller() caller: UserPrincipal, @Res({ passthrough: true }) reply: FastifyReply): Promise<void> {
+  async logout(
+    @Caller() caller: CallerOf<typeof logout>,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<void> {
     await this.sessions.logout(caller);
     this.cookie.clear(reply);
   }
 
   @Implements(changePassword)
-  changePassword(@Input() { body }: RouteInput<typeof changePassword>, @Caller() caller: UserPrincipal): Promise<void> {
+  changePassword(
+    @Input() { body }: RouteInput<typeof changePassword>,
+    @Caller() caller: CallerOf<typeof changePassword>,
+  ): Promise<void> {
     return this.sessions.changePassword(caller, body.current_password, body.new_password);
   }
 
@@ -68,7 +74,7 @@ export class SessionsController {
   }
 
   @Implements(listSessions)
-  async list(@Caller() caller: UserPrincipal): Promise<RouteOutput<typeof listSessions>> {
+  async list(@Caller() caller: CallerOf<typeof listSessions>): Promise<RouteOutput<typeof listSessions>> {
     const sessions = await this.sessions.list(caller);
     return {
       data: sessions.map((session) => ({
@@ -84,7 +90,10 @@ export class SessionsController {
   }
 
   @Implements(endSession)
-  end(@Input() { params }: RouteInput<typeof endSession>, @Caller() caller: UserPrincipal): Promise<void> {
+  end(
+    @Input() { params }: RouteInput<typeof endSession>,
+    @Caller() caller: CallerOf<typeof endSession>,
+  ): Promise<void> {
     return this.sessions.end(caller, params.id);
   }
 

@@ -1,6 +1,6 @@
 import { Controller } from '@nestjs/common';
 import { PasswordResetsService } from '#libs/auth/password-resets.service.js';
-import { Caller, type OperatorPrincipal } from '#libs/auth/principal.js';
+import { Caller, type CallerOf } from '#libs/auth/principal.js';
 import {
   createPasswordReset,
   inviteOperator,
@@ -32,7 +32,7 @@ export class OperatorsController {
   @Implements(listAllOrganizations)
   async listOrganizations(
     @Input() { query }: RouteInput<typeof listAllOrganizations>,
-    @Caller() caller: OperatorPrincipal,
+    @Caller() caller: CallerOf<typeof listAllOrganizations>,
   ): Promise<RouteOutput<typeof listAllOrganizations>> {
     const page = pageRequest(query, (text) => isId('org', text));
     const { status, search } = query;
@@ -43,7 +43,7 @@ export class OperatorsController {
   @Implements(suspendOrganization)
   async suspend(
     @Input() { params, body }: RouteInput<typeof suspendOrganization>,
-    @Caller() caller: OperatorPrincipal,
+    @Caller() caller: CallerOf<typeof suspendOrganization>,
   ): Promise<RouteOutput<typeof suspendOrganization>> {
     return present(await this.deployment.suspend(caller, params.id, body.reason));
   }
@@ -51,7 +51,7 @@ export class OperatorsController {
   @Implements(resumeOrganization)
   async resume(
     @Input() { params }: RouteInput<typeof resumeOrganization>,
-    @Caller() caller: OperatorPrincipal,
+    @Caller() caller: CallerOf<typeof resumeOrganization>,
   ): Promise<RouteOutput<typeof resumeOrganization>> {
     return present(await this.deployment.resume(caller, params.id));
   }
@@ -59,7 +59,7 @@ export class OperatorsController {
   @Implements(setScopeCeiling)
   async setScopeCeiling(
     @Input() { params, body }: RouteInput<typeof setScopeCeiling>,
-    @Caller() caller: OperatorPrincipal,
+    @Caller() caller: CallerOf<typeof setScopeCeiling>,
   ): Promise<RouteOutput<typeof setScopeCeiling>> {
     return present(await this.deployment.setScopeCeiling(caller, params.id, body.scope_ceiling));
   }
@@ -81,20 +81,23 @@ export class OperatorsController {
   @Implements(inviteOperator)
   invite(
     @Input() { body }: RouteInput<typeof inviteOperator>,
-    @Caller() caller: OperatorPrincipal,
+    @Caller() caller: CallerOf<typeof inviteOperator>,
   ): Promise<RouteOutput<typeof inviteOperator>> {
     return this.operators.invite(caller, body.email ?? null, presentInvitationWithLink);
   }
 
   @Implements(removeOperator)
-  remove(@Input() { params }: RouteInput<typeof removeOperator>, @Caller() caller: OperatorPrincipal): Promise<void> {
+  remove(
+    @Input() { params }: RouteInput<typeof removeOperator>,
+    @Caller() caller: CallerOf<typeof removeOperator>,
+  ): Promise<void> {
     return this.operators.remove(caller, params.id);
   }
 
   @Implements(createPasswordReset)
   async resetPassword(
     @Input() { body }: RouteInput<typeof createPasswordReset>,
-    @Caller() caller: OperatorPrincipal,
+    @Caller() caller: CallerOf<typeof createPasswordReset>,
   ): Promise<RouteOutput<typeof createPasswordReset>> {
     const { url, token, expiresAt } = await this.passwordResets.issue(caller, body.email);
     return { url, token, expires_at: expiresAt.toISOString() };

@@ -121,8 +121,10 @@ export class Authorities extends Authorizer implements RequirementCheck {
     source: Exclude<OrganizationSource, 'each'>,
     { params, query, body }: NamesOrganization,
   ): Promise<{ organizationId: string; missing: () => DomainError }> {
-    if (source === 'api_key' || source === 'project') {
-      const id = (params?.id ?? query?.id)!;
+    if (source === 'api_key' || source === 'project' || source === 'path') {
+      const id = params?.id ?? query?.id;
+      if (id === undefined) throw new Error(`The route has no id for the source ${source} of its organization`);
+      if (source === 'path') return { organizationId: id, missing: noSuchOrganization };
       const missing = source === 'api_key' ? noSuchApiKey : noSuchProject;
       const organizationId =
         source === 'api_key'
@@ -131,7 +133,7 @@ export class Authorities extends Authorizer implements RequirementCheck {
       if (!organizationId) throw missing();
       return { organizationId, missing };
     }
-    const named = { path: params?.id, body: body?.organization_id, query: query?.organization_id, own: undefined };
+    const named = { body: body?.organization_id, query: query?.organization_id, own: undefined };
     return { organizationId: named[source] ?? homeOrganization(caller), missing: noSuchOrganization };
   }
 

@@ -32,12 +32,12 @@ export class CreditsService {
   ) {}
 
   /** Null for an organization that is not metered. */
-  async get({ organizationId }: Authority): Promise<Credit | null> {
+  async get({ organizationId }: Authority<'usage:read'>): Promise<Credit | null> {
     return this.em.fork().findOne(Credit, { organizationId });
   }
 
   /** Newest first. */
-  async listGrants({ organizationId }: Authority, page: PageRequest) {
+  async listGrants({ organizationId }: Authority<'usage:read'>, page: PageRequest) {
     const em = this.em.fork();
     const found = await em.find(
       CreditGrant,

@@ -59,7 +59,7 @@ export class InvitationsService {
   ) {}
 
   async create<R extends object>(
-    authority: Authority<UserPrincipal>,
+    authority: Authority<'organizations:write', UserPrincipal>,
     { role, email }: { role: Role; email: string | null },
     present: (made: InvitationWithLink) => R,
   ): Promise<R> {
@@ -101,7 +101,7 @@ export class InvitationsService {
   }
 
   /** Only invitations that can still be accepted, oldest first. */
-  async list({ organizationId }: Authority, page: PageRequest) {
+  async list({ organizationId }: Authority<'organizations:write'>, page: PageRequest) {
     const em = this.em.fork();
     const open = { organizationId, acceptedAt: null, revokedAt: null, expiresAt: { $gt: this.clock.now() } };
     const [found, total] = await Promise.all([
@@ -117,7 +117,7 @@ export class InvitationsService {
   }
 
   /** Does nothing the second time. An accepted invitation cannot be revoked. */
-  async revoke(authority: Authority, id: string): Promise<void> {
+  async revoke(authority: Authority<'organizations:write'>, id: string): Promise<void> {
     const { caller, organizationId } = authority;
     await this.changes.create(turnToTakeAway(caller), organizationId, async (change) => {
       await this.authorities.requireNow(change.em, authority);

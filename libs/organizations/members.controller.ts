@@ -1,5 +1,5 @@
 import { Controller } from '@nestjs/common';
-import { Caller, type UserPrincipal } from '#libs/auth/principal.js';
+import { Caller, type CallerOf } from '#libs/auth/principal.js';
 import { isId } from '#libs/contract/ids.js';
 import {
   acceptInvitation,
@@ -14,7 +14,7 @@ import {
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { pageRequest } from '#libs/platform/pages.js';
-import { Authorized, type Authority } from './authority.js';
+import { Authorized, type AuthorityOf } from './authority.js';
 import { InvitationsService } from './invitations.service.js';
 import { MembersService, type MemberView } from './members.service.js';
 import { presentInvitation, presentInvitationWithLink } from './present-invitation.js';
@@ -29,7 +29,7 @@ export class MembersController {
   @Implements(listMembers)
   async list(
     @Input() { query }: RouteInput<typeof listMembers>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof listMembers>,
   ): Promise<RouteOutput<typeof listMembers>> {
     const page = pageRequest(query, (text) => isId('user', text));
     const { data, total, nextCursor } = await this.members.list(authority, page);
@@ -39,7 +39,7 @@ export class MembersController {
   @Implements(updateMember)
   async update(
     @Input() { params, body }: RouteInput<typeof updateMember>,
-    @Authorized() authority: Authority<UserPrincipal>,
+    @Authorized() authority: AuthorityOf<typeof updateMember>,
   ): Promise<RouteOutput<typeof updateMember>> {
     return present(await this.members.setRole(authority, params.user_id, body.role));
   }
@@ -47,7 +47,7 @@ export class MembersController {
   @Implements(removeMember)
   async remove(
     @Input() { params, query }: RouteInput<typeof removeMember>,
-    @Authorized() authority: Authority<UserPrincipal>,
+    @Authorized() authority: AuthorityOf<typeof removeMember>,
   ): Promise<RouteOutput<typeof removeMember>> {
     const revokeKeys = query.revoke_keys === 'true';
     return { revoked_api_keys: await this.members.remove(authority, params.user_id, revokeKeys) };
@@ -56,7 +56,7 @@ export class MembersController {
   @Implements(createInvitation)
   invite(
     @Input() { body }: RouteInput<typeof createInvitation>,
-    @Authorized() authority: Authority<UserPrincipal>,
+    @Authorized() authority: AuthorityOf<typeof createInvitation>,
   ): Promise<RouteOutput<typeof createInvitation>> {
     const terms = { role: body.role, email: body.email ?? null };
     return this.invitations.create(authority, terms, presentInvitationWithLink);
@@ -65,7 +65,7 @@ export class MembersController {
   @Implements(listInvitations)
   async listInvitations(
     @Input() { query }: RouteInput<typeof listInvitations>,
-    @Authorized() authority: Authority<UserPrincipal>,
+    @Authorized() authority: AuthorityOf<typeof listInvitations>,
   ): Promise<RouteOutput<typeof listInvitations>> {
     const page = pageRequest(query, (text) => isId('inv', text));
     const { data, total, nextCursor } = await this.invitations.list(authority, page);
@@ -75,7 +75,7 @@ export class MembersController {
   @Implements(revokeInvitation)
   revokeInvitation(
     @Input() { params }: RouteInput<typeof revokeInvitation>,
-    @Authorized() authority: Authority<UserPrincipal>,
+    @Authorized() authority: AuthorityOf<typeof revokeInvitation>,
   ): Promise<void> {
     return this.invitations.revoke(authority, params.invitation_id);
   }
@@ -96,7 +96,7 @@ export class MembersController {
   @Implements(acceptInvitation)
   async accept(
     @Input() { body }: RouteInput<typeof acceptInvitation>,
-    @Caller() caller: UserPrincipal,
+    @Caller() caller: CallerOf<typeof acceptInvitation>,
   ): Promise<RouteOutput<typeof acceptInvitation>> {
     const { organizationId, role } = await this.invitations.accept(caller, body.token);
     return { organization_id: organizationId, role, operator: organizationId === null };

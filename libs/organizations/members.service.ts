@@ -4,12 +4,13 @@ import { Injectable } from '@nestjs/common';
 import { actorOf, personOf, turnToTakeAway, type UserPrincipal } from '#libs/auth/principal.js';
 import { User } from '#libs/auth/user.entity.js';
 import type { Role } from '#libs/contract/organizations.js';
+import type { BuiltInScope } from '#libs/contract/scopes.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes } from '#libs/admission/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { ApiKeyRevocation } from './api-key-revocation.js';
 import { Authorities } from './authorities.service.js';
-import { withScope, type Authority } from './authority.js';
+import { withScope, type Authority, type Need } from './authority.js';
 import { mayAssign } from '#libs/contract/roles.js';
 import { InvitationsService } from './invitations.service.js';
 import { Membership } from './membership.entity.js';
@@ -33,7 +34,7 @@ export class MembersService {
     private readonly apiKeys: ApiKeyRevocation,
   ) {}
 
-  async list({ organizationId }: Authority, page: PageRequest) {
+  async list({ organizationId }: Authority<'organizations:read'>, page: PageRequest) {
     const em = this.em.fork();
     const found = await em.find(
       Membership,
@@ -50,7 +51,11 @@ export class MembersService {
     };
   }
 
-  async setRole(authority: Authority<UserPrincipal>, userId: string, role: Role): Promise<MemberView> {
+  async setRole(
+    authority: Authority<'organizations:write', UserPrincipal>,
+    userId: string,
+    role: Role,
+  ): Promise<MemberView> {
     const { caller, organizationId } = authority;
     return this.changes.alter(
       turnToTakeAway(caller),
@@ -83,7 +88,11 @@ export class MembersService {
    * A caller with the right may remove others. Every member but the last owner may leave.
    * @returns how many keys were revoked
    */
-  async remove(authority: Authority<UserPrincipal>, userId: string, revokeKeys: boolean): Promise<number> {
+  async remove(
+    authority: Authority<'organizations:read', UserPrincipal>,
+    userId: string,
+    revokeKeys: boolean,
+  ): Promise<number> {
     const { caller, organizationId } = authority;
     const isLeaving = userId === caller.userId;
     const needed = isLeaving ? authority : withScope(authority, 'organizations:write');
@@ -114,7 +123,7 @@ export class MembersService {
     );
   }
 
-  async #find(em: EntityManager, { caller, organizationId }: Authority<UserPrincipal>, userId: string) {
+  async #find(em: EntityManager, { caller, organizationId }: Need<BuiltInScope, UserPrincipal>, userId: string) {
     const own = await em.findOneOrFail(Membership, { organizationId, userId: caller.userId });
     const member = await em.findOne(
       Membership,

@@ -1,6 +1,6 @@
 import { Controller, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Caller, type UserPrincipal } from '#libs/auth/principal.js';
+import { Caller, type CallerOf } from '#libs/auth/principal.js';
 import { register } from '#libs/contract/auth.js';
 import { isId } from '#libs/contract/ids.js';
 import {
@@ -13,7 +13,7 @@ import { etagOf } from '#libs/contract/preconditions.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { pageRequest } from '#libs/platform/pages.js';
-import { Authorized, type Authority, type AuthorityInEach } from './authority.js';
+import { Authorized, type AuthorityOf } from './authority.js';
 import { OrganizationsService, type OrganizationView } from './organizations.service.js';
 import { presentOrganization } from './present-organization.js';
 import { RegistrationService } from './registration.service.js';
@@ -43,7 +43,7 @@ export class OrganizationsController {
   @Implements(createOrganization)
   create(
     @Input() { body }: RouteInput<typeof createOrganization>,
-    @Caller() caller: UserPrincipal,
+    @Caller() caller: CallerOf<typeof createOrganization>,
   ): Promise<RouteOutput<typeof createOrganization>> {
     return this.organizations.create(caller, body.name, presentOrganization);
   }
@@ -51,7 +51,7 @@ export class OrganizationsController {
   @Implements(listOrganizations)
   async list(
     @Input() { query }: RouteInput<typeof listOrganizations>,
-    @Authorized() authority: AuthorityInEach,
+    @Authorized() authority: AuthorityOf<typeof listOrganizations>,
   ): Promise<RouteOutput<typeof listOrganizations>> {
     const page = pageRequest(query, (text) => isId('org', text));
     const { data, total, nextCursor } = await this.organizations.list(authority, page);
@@ -60,7 +60,7 @@ export class OrganizationsController {
 
   @Implements(getOrganization)
   async get(
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof getOrganization>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof getOrganization>> {
     return presentTagged(reply, await this.organizations.get(authority));
@@ -69,7 +69,7 @@ export class OrganizationsController {
   @Implements(updateOrganization)
   async update(
     @Input() { headers, body }: RouteInput<typeof updateOrganization>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof updateOrganization>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof updateOrganization>> {
     return presentTagged(reply, await this.organizations.rename(authority, body, headers['if-match']));

@@ -77,7 +77,7 @@ export class OrganizationsService {
     });
   }
 
-  async list({ caller, rightsIn }: AuthorityInEach, page: PageRequest) {
+  async list({ caller, rightsIn }: AuthorityInEach<'organizations:read'>, page: PageRequest) {
     const em = this.em.fork();
     const found = await em.find(
       Organization,
@@ -93,13 +93,13 @@ export class OrganizationsService {
     };
   }
 
-  async get({ caller, organizationId }: Authority): Promise<OrganizationView> {
+  async get({ caller, organizationId }: Authority<'organizations:read'>): Promise<OrganizationView> {
     const em = this.em.fork();
     return this.#view(em, caller, await em.findOneOrFail(Organization, organizationId));
   }
 
   async rename(
-    authority: Authority,
+    authority: Authority<'organizations:write'>,
     patch: { name?: string | undefined },
     ifMatch: string | undefined,
   ): Promise<OrganizationView> {

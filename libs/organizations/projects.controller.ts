@@ -6,7 +6,7 @@ import { createProject, deleteProject, getProject, listProjects, updateProject }
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { pageRequest } from '#libs/platform/pages.js';
-import { Authorized, type Authority, type AuthorityInEach } from './authority.js';
+import { Authorized, type AuthorityOf } from './authority.js';
 import type { Project } from './project.entity.js';
 import { ProjectsService } from './projects.service.js';
 
@@ -17,7 +17,7 @@ export class ProjectsController {
   @Implements(createProject)
   create(
     @Input() { body }: RouteInput<typeof createProject>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof createProject>,
   ): Promise<RouteOutput<typeof createProject>> {
     const { name, description = null } = body;
     return this.projects.create(authority, { name, description }, present);
@@ -26,7 +26,7 @@ export class ProjectsController {
   @Implements(listProjects)
   async list(
     @Input() { query }: RouteInput<typeof listProjects>,
-    @Authorized() authority: AuthorityInEach,
+    @Authorized() authority: AuthorityOf<typeof listProjects>,
   ): Promise<RouteOutput<typeof listProjects>> {
     const page = pageRequest(query, (text) => isId('proj', text));
     const { data, total, nextCursor } = await this.projects.list(authority, query.search, page);
@@ -36,7 +36,7 @@ export class ProjectsController {
   @Implements(getProject)
   async get(
     @Input() { params }: RouteInput<typeof getProject>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof getProject>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof getProject>> {
     return presentTagged(reply, await this.projects.get(authority, params.id));
@@ -45,7 +45,7 @@ export class ProjectsController {
   @Implements(updateProject)
   async update(
     @Input() { params, headers, body }: RouteInput<typeof updateProject>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof updateProject>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof updateProject>> {
     return presentTagged(reply, await this.projects.update(authority, params.id, body, headers['if-match']));
@@ -54,7 +54,7 @@ export class ProjectsController {
   @Implements(deleteProject)
   async delete(
     @Input() { params, query }: RouteInput<typeof deleteProject>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof deleteProject>,
   ): Promise<RouteOutput<typeof deleteProject>> {
     return { revoked_api_keys: await this.projects.delete(authority, params.id, query.api_keys) };
   }

@@ -35,7 +35,7 @@ export class ProjectsService {
   ) {}
 
   async create<R extends object>(
-    authority: Authority,
+    authority: Authority<'organizations:write'>,
     input: { name: string; description: string | null },
     present: (project: Project) => R,
   ): Promise<R> {
@@ -64,7 +64,7 @@ export class ProjectsService {
   }
 
   /** Oldest first. */
-  async list({ rightsIn }: AuthorityInEach, search: string | undefined, page: PageRequest) {
+  async list({ rightsIn }: AuthorityInEach<'organizations:read'>, search: string | undefined, page: PageRequest) {
     const em = this.em.fork();
     const pattern = search && containing(search);
     const wanted = {
@@ -88,13 +88,18 @@ export class ProjectsService {
     return { data: items, total: await em.count(Project, wanted), nextCursor };
   }
 
-  async get({ organizationId, rights }: Authority, id: string): Promise<Project> {
+  async get({ organizationId, rights }: Authority<'organizations:read'>, id: string): Promise<Project> {
     const project = await this.em.fork().findOne(Project, { id, organizationId, deletedAt: null });
     if (!project || !isWithin(rights, id)) throw noSuchProject();
     return project;
   }
 
-  async update(authority: Authority, id: string, patch: ProjectPatch, ifMatch: string | undefined): Promise<Project> {
+  async update(
+    authority: Authority<'organizations:write'>,
+    id: string,
+    patch: ProjectPatch,
+    ifMatch: string | undefined,
+  ): Promise<Project> {
     const { caller, organizationId, rights } = authority;
     if (!isWithin(rights, id)) throw noSuchProject();
     return this.changes.create(turnOf(caller), organizationId, async ({ em, record }) => {
@@ -119,7 +124,7 @@ export class ProjectsService {
    * @param ofKeys what to do if the project has keys that are not revoked
    * @returns how many keys were revoked
    */
-  async delete(authority: Authority, id: string, ofKeys: 'refuse' | 'revoke'): Promise<number> {
+  async delete(authority: Authority<'organizations:write'>, id: string, ofKeys: 'refuse' | 'revoke'): Promise<number> {
     const { caller, organizationId, rights } = authority;
     if (!isWithin(rights, id)) throw noSuchProject();
     return this.changes.alter(turnToTakeAway(caller), organizationId, { kind: 'project', id }, async (change) => {
@@ -139,7 +144,7 @@ export class ProjectsService {
     });
   }
 
-  async #lock(em: EntityManager, authority: Authority, id: string): Promise<Project> {
+  async #lock(em: EntityManager, authority: Authority<'organizations:write'>, id: string): Promise<Project> {
     const { organizationId } = authority;
     const own = await asMissing(noSuchProject, () => this.authorities.requireNow(em, authority));
     const project = await em.findOne(

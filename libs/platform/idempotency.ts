@@ -36,6 +36,8 @@ export interface Attempt extends IdempotentCall {
   readonly id: string;
   /** What the change required of the caller so far. */
   readonly requirements: Requirement[];
+  /** Whether {@link respond} has stored the response. */
+  isStored: boolean;
 }
 
 /** An attempt that has not ended after this long died with its process. Another one may take its place. */
@@ -68,14 +70,15 @@ export class Idempotency {
     work: (attempt: Attempt) => Promise<unknown>,
     mayRepeat: (requirement: Requirement) => Promise<void>,
   ): Promise<Response> {
-    const attempt: Attempt = { ...call, id: randomUUID(), requirements: [] };
+    const attempt: Attempt = { ...call, id: randomUUID(), requirements: [], isStored: false };
     const earlier = await this.#begin(attempt);
     if (earlier) {
       for (const requirement of earlier.requirements) await mayRepeat(requirement);
       return { body: earlier.response, replayed: true };
     }
+    let body: unknown;
     try {
-      return { body: await work(attempt), replayed: false };
+      body = await work(attempt);
     } catch (error) {
       // The call changed nothing, so the caller may try again. If this fails too, the caller may try again once the
       // attempt counts as abandoned.
@@ -88,6 +91,9 @@ export class Idempotency {
         .catch(() => undefined);
       throw error;
     }
+    // The change is committed, so the key stays taken: a repetition must not make the change again at once.
+    if (!attempt.isStored) throw new Error('The change did not store its response');
+    return { body, replayed: false };
   }
 
   /** Takes the key, or returns the stored response of an earlier call and the requirements of its change. */
@@ -160,6 +166,7 @@ export async function respond<R extends object>(
     'run',
   );
   if (affectedRows !== 1) throw new DomainError('idempotency_in_flight', undefined, { retryAfter: 1 });
+  attempt.isStored = true;
   return response;
 }
 

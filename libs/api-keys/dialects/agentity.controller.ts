@@ -4,7 +4,7 @@ import { SessionsService } from '#libs/auth/sessions.service.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { Authorized, onlyIn, type Authority } from '#libs/organizations/authority.js';
+import { Authorized, onlyIn, type AuthorityOf } from '#libs/organizations/authority.js';
 import { noSuchApiKey } from '#libs/organizations/missing.js';
 import { ApiKeyChanges } from '../api-key-changes.service.js';
 import { ApiKeyCreation } from '../api-key-creation.service.js';
@@ -33,7 +33,7 @@ export class AgentityController {
   @Implements(createKey)
   create(
     @Input() { body }: RouteInput<typeof createKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof createKey>,
   ): Promise<RouteOutput<typeof createKey>> {
     const input = {
       name: body.nickname,
@@ -46,7 +46,7 @@ export class AgentityController {
   }
 
   @Implements(listKeys)
-  async list(@Authorized() authority: Authority): Promise<RouteOutput<typeof listKeys>> {
+  async list(@Authorized() authority: AuthorityOf<typeof listKeys>): Promise<RouteOutput<typeof listKeys>> {
     const views = await this.apiKeys.listAll(onlyIn(authority), {
       statuses: ['active', 'disabled'],
       sort: 'created_at',
@@ -57,7 +57,7 @@ export class AgentityController {
   @Implements(deleteKey)
   async delete(
     @Input() { params }: RouteInput<typeof deleteKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof deleteKey>,
   ): Promise<RouteOutput<typeof deleteKey>> {
     const found = await this.apiKeys.findByNumber(params.id);
     if (!found) throw noSuchApiKey();

@@ -1,7 +1,7 @@
 import { Controller } from '@nestjs/common';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { Authorized, type Authority, type AuthorityInEach } from '#libs/organizations/authority.js';
+import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
 import { ApiKeyChanges } from '../api-key-changes.service.js';
 import { ApiKeyCreation } from '../api-key-creation.service.js';
 import type { ApiKeyView, ApiKeyWithToken } from '../api-key-view.js';
@@ -19,7 +19,7 @@ export class CommandAgiController {
   @Implements(createKey)
   create(
     @Input() { body }: RouteInput<typeof createKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof createKey>,
   ): Promise<RouteOutput<typeof createKey>> {
     const { caller } = authority;
     const input = {
@@ -35,7 +35,7 @@ export class CommandAgiController {
   @Implements(listKeys)
   async list(
     @Input() { query }: RouteInput<typeof listKeys>,
-    @Authorized() authority: AuthorityInEach,
+    @Authorized() authority: AuthorityOf<typeof listKeys>,
   ): Promise<RouteOutput<typeof listKeys>> {
     const views = await this.apiKeys.listAll(authority, {
       projectId: query.projectId,
@@ -48,7 +48,7 @@ export class CommandAgiController {
   @Implements(revokeKey)
   async revoke(
     @Input() { query }: RouteInput<typeof revokeKey>,
-    @Authorized() authority: Authority,
+    @Authorized() authority: AuthorityOf<typeof revokeKey>,
   ): Promise<RouteOutput<typeof revokeKey>> {
     await this.changes.delete(authority, query.id);
     return { success: true };
