@@ -403,8 +403,9 @@ function expectNoLeak(): void {
 }
 
 function leaksIn(contents: typeof found): string[] {
-  const planted = new Set(secrets.values().filter((secret) => PLANTED.test(secret)));
-  const others = [...secrets.values()].filter((secret) => !planted.has(secret));
+  const values = [...secrets.values()];
+  const planted = new Set(values.filter((secret) => PLANTED.test(secret)));
+  const others = values.filter((secret) => !planted.has(secret));
   const told = contents.flatMap(([place, content]) => {
     const leaked = new Set(content.match(ALL_PLANTED)?.filter((secret) => planted.has(secret)));
     for (const secret of others) if (content.includes(secret)) leaked.add(secret);
