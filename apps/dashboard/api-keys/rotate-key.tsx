@@ -41,10 +41,12 @@ export function RotateKey({ apiKey, onClose }: Props) {
     },
     gcTime: 0,
   });
+  // The secret is there before the lists are loaded again, which the call waits for.
+  const isRotated = rotate.isSuccess || secretKey !== undefined;
   return (
     <SecretDrawer
-      title={rotate.isSuccess ? `${apiKey.name} has a new secret` : `Rotate ${apiKey.name}`}
-      made={rotate.isSuccess ? { apiKey, secretKey } : undefined}
+      title={isRotated ? `${apiKey.name} has a new secret` : `Rotate ${apiKey.name}`}
+      made={isRotated ? { apiKey, secretKey } : undefined}
       onRotated={setSecretKey}
       onClose={onClose}
     >
