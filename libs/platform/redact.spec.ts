@@ -28,7 +28,7 @@ describe('redaction removes from a text of a caller', () => {
 describe('redaction keeps', () => {
   it.each([
     ['a public key', `/v1/${publicKey}`],
-    ['what looks like a key and is none', '/v1/file_0123456789abcdef0123456789abcdef'],
+    ['text that resembles a key', '/v1/file_0123456789abcdef0123456789abcdef'],
     ['an id', '/api/v1/api-keys/key_01h455vb4pex5vsknk084sn02q'],
     [
       'a browser',

@@ -155,7 +155,7 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
-  it('is told that their reads are recorded, and sees only pages that they may open', async () => {
+  it('sees a notice that reads are recorded, and only pages that they may open', async () => {
     const id = await newOrganization('Sirius');
     const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
     await page.getByText('is recorded in its audit log').waitFor();

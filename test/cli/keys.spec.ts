@@ -94,9 +94,7 @@ describe('keyledger keys create', () => {
     child.stdout!.destroy();
     const { code, stderr } = await outcomeOf(child);
     expect(code).toBe(74);
-    expect(stderr).toMatch(
-      /^The secret of (key_\w+) could not be written out and is lost: `keyledger keys rotate \1`/m,
-    );
+    expect(stderr).toMatch(/^The secret of (key_\w+) could not be written and is lost: `keyledger keys rotate \1`/m);
     expect(stderr).not.toMatch(/sk_test_\w{32}/);
   });
 });

@@ -35,7 +35,7 @@ describe('keyledger login', () => {
       input: `${ada.password}\nand a line that is nothing to us\n`,
     });
     expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
-    expect(stderr).toBe(`Signed in at ${deployment.url} as ${ada.email}; ${shell.credentials} keeps it.\n`);
+    expect(stderr).toBe(`Signed in at ${deployment.url} as ${ada.email}; the credential is in ${shell.credentials}.\n`);
     expect((await stat(shell.credentials)).mode & 0o777).toBe(0o600);
     expect((await stat(dirname(shell.credentials))).mode & 0o777).toBe(0o700);
     expect(await readdir(dirname(shell.credentials))).toEqual(['credentials.json']);
@@ -70,11 +70,11 @@ describe('keyledger login', () => {
       77,
       /^Email or password is wrong\. .*\(invalid_cr/,
     ],
-    ['no password', ['--email', 'nobody@example.com'], '', 64, /^No password was given: it is read as one line/],
-    ['no email', [], 'secret\n', 64, /^Nobody can be asked here for the email: add --email EMAIL\.$/m],
-    ['what is no key', ['--api-key'], 'two words\n', 64, /^An API key is one word without spaces/],
+    ['no password', ['--email', 'nobody@example.com'], '', 64, /^No password was given: write it as one line/],
+    ['no email', [], 'secret\n', 64, /^Without a terminal, the email is required: add --email EMAIL\.$/m],
+    ['an invalid key', ['--api-key'], 'two words\n', 64, /^An API key is one word without spaces/],
     ['a key and an email', ['--api-key', '--email', 'a@example.com'], '', 64, /cannot be used with option '--api-key'/],
-  ])('refuses %s', async (_, args, input, code, sentence) => {
+  ])('rejects %s', async (_, args, input, code, sentence) => {
     const outcome = await shell.run(['login', '--url', deployment.url, ...args], { input });
     expect(outcome).toMatchObject({ code, stdout: '', stderr: expect.stringMatching(sentence) });
     expect(outcome.stderr).not.toMatch(/two words|secret/);
@@ -85,7 +85,7 @@ describe('keyledger login', () => {
     'ftp://keys.example.com',
     'https://ada:hidden@keys.example.com',
     'https://k.example/?a=b',
-  ])('refuses %s as an address', async (url) => {
+  ])('rejects %s as an address', async (url) => {
     const option = await shell.run(['login', '--url', url, '--email', 'a@example.com'], { input: 'x\n' });
     expect(option).toMatchObject({ code: 64, stderr: expect.stringMatching(/^--url must be the address of a Key/) });
     const variable = await shell.run(['whoami'], { env: { KEYLEDGER_URL: url } });
@@ -105,7 +105,7 @@ describe('keyledger login', () => {
   it('warns if the connection is not encrypted', async () => {
     const login = ['login', '--email', 'a@example.com', '--url'];
     const { stderr } = await shell.run([...login, 'http://keys.invalid'], { input: 'x\n' });
-    expect(stderr).toMatch(/^Warning: whatever is sent to http:\/\/keys\.invalid can be read on the way/);
+    expect(stderr).toMatch(/^Warning: requests to http:\/\/keys\.invalid are not encrypted/);
     expect((await shell.run([...login, deployment.url], { input: 'x\n' })).stderr).not.toContain('Warning');
   });
 });
@@ -242,7 +242,7 @@ describe('a server', () => {
     const { code, stderr } = await shell.run(['whoami'], { env });
     expect({ code, stderr }).toMatchObject({
       code: 69,
-      stderr: expect.stringContaining('on to http://elsewhere.invalid/'),
+      stderr: expect.stringContaining('redirects to http://elsewhere.invalid/'),
     });
   });
 
@@ -253,7 +253,7 @@ describe('a server', () => {
     const { code, stderr } = await shell.run(['logout']);
     expect(code).toBe(69);
     expect(stderr).toMatch(
-      /^The session at http:\S+ could not be ended: .*\nSigned out: .*\nKeyledger does not respond/,
+      /^The session at http:\S+ could not be ended\. .*\nSigned out: .*\nKeyledger does not respond/,
     );
     await expect(stat(shell.credentials)).rejects.toThrow('ENOENT');
   });

@@ -57,7 +57,7 @@ describe('its check', () => {
     ['no response', [quote, test], 'has no response'],
     ['no test', [quote, response], 'has no test'],
     ['another mark', [quote, response, 'Test: to come'], 'has no test'],
-    ['a file of nobody', [quote, response, 'Test: `test/no.spec.ts › a key › works`'], 'test/no.spec.ts'],
+    ['a missing file', [quote, response, 'Test: `test/no.spec.ts › a key › works`'], 'test/no.spec.ts'],
     ['a renamed test', [quote, response, 'Test: `test/keys.spec.ts › a key › worked`'], '› a key › worked'],
     ['a renamed describe', [quote, response, 'Test: `test/keys.spec.ts › keys › works`'], '› keys › works'],
   ])('finds %s', (_, paragraphs, fault) => {

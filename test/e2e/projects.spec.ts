@@ -189,7 +189,7 @@ describe('a key of a project', () => {
     expect(codes).toEqual(['valid', 'invalid_key', 'invalid_key']);
   });
 
-  it('cannot be made for the project of another organization', async () => {
+  it('cannot be created for the project of another organization', async () => {
     const bob = await deployment.account();
     expect(
       await codeOf(

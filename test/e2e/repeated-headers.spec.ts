@@ -61,7 +61,7 @@ describe.each(['/authz?scope=triggers:read', '/api/v1/whoami'])('the credential 
     ['both headers, X-API-Key empty', () => [plain(''), bearer(key)]],
     ['both headers, X-API-Key twice', () => [plain(key), bearer(key), plain(key)]],
     ['both headers, Authorization twice', () => [bearer(key), plain(key), bearer(key)]],
-  ])('is refused where there are two: %s', async (_, headers) => {
+  ])('is rejected if it appears twice: %s', async (_, headers) => {
     expect(await send(target, headers())).toMatchObject({ status: 400, code: 'multiple_credentials' });
   });
 
@@ -72,8 +72,8 @@ describe.each(['/authz?scope=triggers:read', '/api/v1/whoami'])('the credential 
     ['the other scheme comes first', () => ['Authorization: Basic YTpi', bearer(key)]],
     ['X-API-Key is empty', () => [plain('')]],
     ['Authorization is empty', () => ['Authorization:']],
-    ['there is none', () => []],
-  ])('is not there where %s', async (_, headers) => {
+    ['there is no header', () => []],
+  ])('is missing if %s', async (_, headers) => {
     const { status } = await send(target, headers());
     expect([400, 401]).toContain(status);
   });

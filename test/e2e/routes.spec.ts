@@ -172,7 +172,7 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
 
   if (typeof route.policy === 'object' && !isForUsers(route)) {
     const { scope } = route.policy;
-    it(`refuses a key without ${scope} and names it`, async () => {
+    it(`rejects a key without ${scope} and names it`, async () => {
       const response = await send(route, samples[name]!(world), { 'x-api-key': adasKey.key });
       expectProblem(route, response, 'insufficient_scope');
       expect(response.headers.get('www-authenticate')).toContain(`scope="${scope}"`);
@@ -299,7 +299,7 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
   });
 
   for (const parameter of Object.keys(route.query?.shape ?? {})) {
-    it(`refuses ${parameter} where it is misspelt, empty, or there twice`, async () => {
+    it(`rejects ${parameter} if it is misspelt, empty, or repeated`, async () => {
       const sample = samples[name]!(world);
       const value = sample.query?.[parameter] ?? '1';
       const others = Object.entries(sample.query ?? {}).filter(([other]) => other !== parameter);

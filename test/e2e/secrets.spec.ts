@@ -350,11 +350,11 @@ it.each<[string, Record<string, string>]>([
     { DATABASE_URL: `postgres://ada:${plant('of an unknown database')}@no-such-host.invalid/keyledger` },
   ],
   ['another kind of database', { DATABASE_URL: `mysql://ada:${plant('of another database')}@127.0.0.1/keyledger` }],
-  ['an address that is none', { DATABASE_URL: `postgres://ada:${plant('of no database')}@127.0.0.1:port/keyledger` }],
+  ['an invalid address', { DATABASE_URL: `postgres://ada:${plant('of no database')}@127.0.0.1:port/keyledger` }],
   ['another kind of queue', { REDIS_URL: `http://ada:${plant('of another queue')}@127.0.0.1/` }],
   ['a short secret', { KEYLEDGER_SECRET: plant('a short KEYLEDGER_SECRET') }],
   ['a bad receiver', { OTEL_EXPORTER_OTLP_ENDPOINT: `grpc://ada:${plant('of a bad receiver')}@127.0.0.1` }],
-])('the start is refused without telling a secret: %s', async (what, env) => {
+])('the start fails without revealing a secret: %s', async (what, env) => {
   for (const app of ['api', 'worker'] as const) {
     const all = { LOG_LEVEL: 'trace', KEYLEDGER_SECRET: serverSecret, DATABASE_URL: database.apiUrl, ...env };
     const { said, code } = await (REFUSED_AS_PROCESSES.has(what) ? startRefused(app, all) : refusalOf(app, all));

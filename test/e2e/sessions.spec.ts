@@ -70,7 +70,7 @@ describe('an access token', () => {
       "by a stranger's key": await new SignJWT(claims)
         .setProtectedHeader({ alg: 'EdDSA', kid, typ: 'at+jwt' })
         .sign(stranger),
-      'by a key that somebody wrote into the database': await new SignJWT(claims)
+      'by a key that was written into the database': await new SignJWT(claims)
         .setProtectedHeader({ alg: 'EdDSA', kid: 'planted', typ: 'at+jwt' })
         .sign(stranger),
       'by a key we never had': await new SignJWT(claims)

@@ -101,7 +101,7 @@ describe('a verification by a key', () => {
 
   it.each([
     ['a key that is not there', async () => generateToken('sk_test')],
-    ['what is no key', async () => 'x'],
+    ['a malformed key', async () => 'x'],
     ['a key of another organization', async () => (await newKey(await deployment.account())).key],
   ])('about %s is recorded as a request of the calling key, before the response', async (_, about) => {
     const service = await newService();

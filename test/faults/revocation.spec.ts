@@ -94,7 +94,7 @@ describe('a key that verifies others on two nodes at once', () => {
       'a key whose secret ended': customer.dead.token,
       'a wrong secret': withOtherSecret(key.token),
       'no key that is there': generateToken('sk_test'),
-      'what is no key': 'x',
+      'an invalid key': 'x',
     };
     const tooLate: unknown[] = [];
     for (let round = 0; round < QUESTIONS; round++) {
