@@ -56,17 +56,22 @@ interface Move {
 
 /**
  * Changes of organizations. Each is one transaction: its rows, its events and the new authorization state commit
- * together, or nothing does. The authority of the actor and of the object, as the transaction reads it, cannot change
- * before the commit, because the transaction first takes these locks, in this order, each in a separate statement:
+ * together, or nothing does. What the transaction reads about the actor and the object stays true until the commit. For
+ * that, it takes these locks first, in this order, each in a separate statement:
  *
  * 1. The advisory locks of its shards, in the order of the shards: exclusive for the shard that gets a new state,
- *    otherwise shared. PostgreSQL grants them in the order of the requests, unlike row locks.
+ *    otherwise shared. PostgreSQL grants them in the order of the requests, unlike row locks. The lock of the
+ *    deployment's own audit log comes after all shards.
  * 2. The rows of `authz_state`: nodes of older versions, which know no advisory locks, lock only these.
  * 3. The advisory lock of the user whose change it is: exclusive if it changes how they sign in, otherwise shared.
  * 4. The rows that it reads, the actor first.
  *
+ * This class takes 1 and 2. The change itself takes 3 and 4, by `Authorities.requireNow` or the functions of
+ * `libs/auth/account-access.ts`.
+ *
  * All locks belong to transactions, never to sessions, because a pooler may give the next transaction another session.
- * Every wait for a lock has a deadline. After it, the transaction is rolled back and the caller is asked to try again.
+ * Every wait for one lock ends after 5 seconds (`lock_timeout` in `libs/database/database.ts`). Then the transaction is
+ * rolled back, and the caller gets 503 `overloaded`.
  *
  * Before all this, a change waits for its turn in {@link ChangeQueues}, without a connection or a lock.
  */

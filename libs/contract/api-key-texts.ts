@@ -12,8 +12,10 @@ interface KeyText {
 
 /**
  * The free texts of a key, by their names in the API. A text that is added here is validated, described, stored, recorded in
- * events and shown by the API, the dashboard and the command line. It also needs a column: a property of the entity, and a
- * migration.
+ * events and shown by the API, the dashboard and the command line. It also needs a property in
+ * `libs/api-keys/api-key.entity.ts`, a column in the migrations, and `libs/database/schema.sql`, which the schema test
+ * writes with `UPDATE_SCHEMA=1`. `docs/api/keys.md` and `docs/cli.md` list the texts. Verification does not return a text
+ * by itself.
  */
 export const keyTexts = {
   description: {

@@ -57,6 +57,7 @@ export const removeMember = defineRoute({
   description:
     'The organization keeps the keys that the member created. `revoke_keys=true` revokes them, and the keys created ' +
     'with them, in the same step. Every member except the last owner may leave.',
+  // To leave needs only a membership. To remove another member, `MembersService.remove` also requires organizations:write.
   policy: { scope: 'organizations:read', organization: 'path', reach: 'organization', usersOnly: true },
   params: memberParams,
   query: z.strictObject({ revoke_keys: flag }),

@@ -85,7 +85,8 @@ export class MembersService {
   }
 
   /**
-   * A caller with the right may remove others. Every member but the last owner may leave.
+   * A caller with `organizations:write` may remove others, and owners only as an owner (`mayAssign`). Every member
+   * except the last owner may leave.
    * @returns how many keys were revoked
    */
   async remove(

@@ -32,7 +32,6 @@ let oneThread;
 
 async function ratePasswordsInOneThread() {
   const { PasswordStrength } = await import('../../dist/libs/auth/password-strength.js');
-  const score = PasswordStrength.prototype.score;
   const shared = new PasswordStrength();
-  PasswordStrength.prototype.score = (password, aboutTheUser) => score.call(shared, password, aboutTheUser);
+  PasswordStrength.prototype.score = shared.score.bind(shared);
 }

@@ -39,7 +39,7 @@ is ever an argument, because every process of the machine can read arguments.
   keyledger login --api-key < key.txt
 
 The credential is in $XDG_CONFIG_HOME/keyledger/credentials.json (by default below ~/.config), which only you can read.
-On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. They take precedence over the file.`,
+On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. The key replaces the one in the file.`,
     )
     .action(
       remote(host, async (options, command: Command) =>

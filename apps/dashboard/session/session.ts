@@ -93,7 +93,10 @@ function refresh(): Promise<string> {
   return refreshing;
 }
 
-/** Without TLS a page has no locks. The server then still gives two tabs the same next token. */
+/**
+ * In an insecure context (plain HTTP, except on localhost) a page has no locks. The server then still gives two tabs the
+ * same next token.
+ */
 function oneTabAtATime<T>(work: () => Promise<T>): Promise<T> {
   return isSecureContext ? navigator.locks.request('keyledger-refresh', work) : work();
 }

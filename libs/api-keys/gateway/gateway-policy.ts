@@ -99,7 +99,7 @@ export class GatewayPolicies {
    */
   ofHeaders(headers: IncomingHttpHeaders): GatewayPolicy {
     for (const name in headers) {
-      if (!HEADERS.includes(name) && !this.#isUnrelated(name)) throw misspelt(name);
+      if (!HEADERS.includes(name) && !this.#isUnrelated(name)) throw misspeltHeader(name);
     }
     const given = HEADERS.map((name) => headers[name]);
     // Unambiguous, because no header contains a line break.
@@ -151,7 +151,7 @@ function misplaced(name: string) {
   });
 }
 
-function misspelt(name: string) {
+function misspeltHeader(name: string) {
   const message = `is not a header of Keyledger${suggestion(name, HEADERS)}`;
   return invalidInput({ location: `headers.${redacted(name)}`, message });
 }
@@ -168,14 +168,14 @@ function parametersOf(url: string): Record<string, string> {
     const equals = pair.indexOf('=');
     const name = equals === -1 ? pair : pair.slice(0, equals);
     const value = equals === -1 ? undefined : decoded(pair.slice(equals + 1));
-    const message = problemOf(name, value, parameters);
+    const message = faultOfParameter(name, value, parameters);
     if (message) throw invalidInput({ location: name ? `query.${redacted(name)}` : 'query', message });
     parameters.set(name, value!);
   }
   return Object.fromEntries(parameters);
 }
 
-function problemOf(
+function faultOfParameter(
   name: string,
   value: string | null | undefined,
   before: ReadonlyMap<string, string>,
@@ -201,7 +201,8 @@ function policyOf(
   given: Readonly<Record<string, unknown>>,
 ): GatewayPolicy {
   const { data, error } = schema.safeParse(given);
-  if (!data) throw invalidInput(...[...new Set(error.issues.map(({ path }) => String(path[0])))].map(errorOf(part)));
+  if (!data)
+    throw invalidInput(...[...new Set(error.issues.map(({ path }) => String(path[0])))].map(fieldErrorOf(part)));
   return { scopes: data.scope, projectId: data.project, cost: data.cost, credential: data.credential };
 }
 
@@ -214,7 +215,7 @@ const WANTED: Readonly<Record<string, string>> = {
   nginx: '1',
 };
 
-function errorOf(part: 'query' | 'headers'): (name: string) => FieldError {
+function fieldErrorOf(part: 'query' | 'headers'): (name: string) => FieldError {
   const prefix = part === 'headers' ? `headers.${HEADER_PREFIX}` : 'query.';
   return (name) => ({ location: prefix + name, message: `must be ${WANTED[name]}` });
 }
