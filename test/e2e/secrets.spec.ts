@@ -10,7 +10,7 @@ import { createCable } from '../support/cable.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
-import { refusalOf } from '../support/refusal.js';
+import { failedStartOf } from '../support/failed-start.js';
 import { receiveTraces, startWatched, type TraceReceiver, type WatchedProcess } from '../support/watched-processes.js';
 
 /** Secrets that must not appear in any output, by description. */
@@ -357,7 +357,7 @@ it.each<[string, Record<string, string>]>([
 ])('the start fails without revealing a secret: %s', async (what, env) => {
   for (const app of ['api', 'worker'] as const) {
     const all = { LOG_LEVEL: 'trace', KEYLEDGER_SECRET: serverSecret, DATABASE_URL: database.apiUrl, ...env };
-    const { said, code } = await (REFUSED_AS_PROCESSES.has(what) ? startRefused(app, all) : refusalOf(app, all));
+    const { said, code } = await (REFUSED_AS_PROCESSES.has(what) ? startRefused(app, all) : failedStartOf(app, all));
     expect(code).not.toBe(0);
     expect(said).not.toBe('');
     found.push([`what the ${app} says`, said]);

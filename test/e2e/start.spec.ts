@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { migrate } from '../../apps/cli/migrate.js';
 import { COMPILE_CACHE, createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
-import { refusalOf } from '../support/refusal.js';
+import { failedStartOf } from '../support/failed-start.js';
 
 let database: TestDatabase;
 /** Has the schema of an earlier version, whose roles could not read the table of migrations. */
@@ -112,7 +112,7 @@ describe.each(['api', 'worker'] as const)('the %s reports in one sentence why it
       78,
     ],
   ])('%s', async (what, env, sentence, exitCode) => {
-    const { said, code } = await (AS_PROCESSES.has(what) ? start(app, env()) : refusalOf(app, withSecret(env())));
+    const { said, code } = await (AS_PROCESSES.has(what) ? start(app, env()) : failedStartOf(app, withSecret(env())));
     expect(said).toMatch(sentence);
     expect(said.split('\n')).toHaveLength(1);
     expect(code).toBe(exitCode);

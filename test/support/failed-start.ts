@@ -10,7 +10,7 @@ const { checkDatabase, DatabaseAway } = await builtModule<typeof import('#libs/p
  * Says why a process would not start, and with which code it would exit. Does what a process does before it loads its
  * service: a process of its own takes more than a second of a core.
  */
-export async function refusalOf(app: 'api' | 'worker', env: Record<string, string>) {
+export async function failedStartOf(app: 'api' | 'worker', env: Record<string, string>) {
   try {
     const { settings } = readConfig(env);
     await checkDatabase(settings.DATABASE_URL, `keyledger_${app}`);
