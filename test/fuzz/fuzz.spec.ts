@@ -16,7 +16,7 @@ import { hostileValues, jsonText, mutated, valuesOf, type JsonSchema } from './s
  * `FUZZ_SECONDS` makes it longer.
  */
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_128);
-const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 20);
+const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 60);
 const MAX_RESPONSE = 256 * 1024;
 const IN_FLIGHT = 4;
 
