@@ -94,7 +94,7 @@ inChromium('an organization in the dashboard', () => {
     await asAdmin.getByRole('row').filter({ hasText: developer.email }).getByRole('combobox').click();
     expect(await asAdmin.getByRole('option', { name: /Owner/ }).count()).toBe(0);
     await asAdmin.getByRole('option', { name: /Auditor/ }).click();
-    await asAdmin.getByText(/is an auditor of/).waitFor();
+    await asAdmin.getByText(/is now an auditor of/).waitFor();
     const { data } = await ada.client.members.list({ params: { id } });
     expect(data.find(({ user_id: userId }) => userId === developer.userId)?.role).toBe('auditor');
 
