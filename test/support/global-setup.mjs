@@ -36,7 +36,8 @@ async function startPostgres(directory) {
   return startEmbeddedPostgres({
     dataDirectory: join(directory, 'postgres'),
     // Jest runs two workers, and each may run a deployment of several processes.
-    settings: { max_connections: '400' },
+    // Without fsync: only a crash of the machine would lose data, and no test survives that.
+    settings: { max_connections: '400', fsync: 'off' },
     log: () => {},
   });
 }
