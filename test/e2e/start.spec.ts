@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { migrate } from '../../apps/cli/migrate.js';
 import { COMPILE_CACHE, createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
+import { refusalOf } from '../support/refusal.js';
 
 let database: TestDatabase;
 /** Has the schema of an earlier version, whose roles could not read the table of migrations. */
@@ -34,12 +35,17 @@ async function change({ adminUrl }: TestDatabase, statement: string): Promise<vo
 async function start(app: 'api' | 'worker', env: Record<string, string>) {
   const main = fileURLToPath(new URL(`../../dist/apps/${app}/main.js`, import.meta.url));
   const child = spawn(process.execPath, [main], {
-    env: { ...COMPILE_CACHE, KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'fatal', PORT: '0', ...env },
+    env: { ...COMPILE_CACHE, LOG_LEVEL: 'fatal', PORT: '0', ...withSecret(env) },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   const [said, [code]] = await Promise.all([text(child.stderr), once(child, 'exit') as Promise<[number]>]);
   return { said: said.trim(), code };
 }
+
+const withSecret = (env: Record<string, string>) => ({ KEYLEDGER_SECRET: TEST_SECRET, ...env });
+
+/** One of each kind: by a setting, by an absent database and by an unsuitable one. */
+const AS_PROCESSES = new Set(['no database is named', 'nothing responds there', 'its user lacks the role']);
 
 describe.each(['api', 'worker'] as const)('the %s says in one sentence why it does not start:', (app) => {
   const url = () => (app === 'api' ? database.apiUrl : database.workerUrl);
@@ -105,8 +111,8 @@ describe.each(['api', 'worker'] as const)('the %s says in one sentence why it do
       /not a member of the role keyledger_(api|worker): grant it/,
       78,
     ],
-  ])('%s', async (_what, env, sentence, exitCode) => {
-    const { said, code } = await start(app, env());
+  ])('%s', async (what, env, sentence, exitCode) => {
+    const { said, code } = await (AS_PROCESSES.has(what) ? start(app, env()) : refusalOf(app, withSecret(env())));
     expect(said).toMatch(sentence);
     expect(said.split('\n')).toHaveLength(1);
     expect(code).toBe(exitCode);
