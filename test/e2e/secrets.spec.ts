@@ -10,6 +10,7 @@ import { createCable } from '../support/cable.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
+import { refusalOf } from '../support/refusal.js';
 import { receiveTraces, startWatched, type TraceReceiver, type WatchedProcess } from '../support/watched-processes.js';
 
 /** Secrets that must not appear in any output, by description. */
@@ -336,6 +337,9 @@ it('no secret comes out anywhere, whatever goes wrong', async () => {
   expectNoLeak();
 }, 240_000);
 
+/** One of each kind: by the database, and by a setting. */
+const REFUSED_AS_PROCESSES = new Set(['a database that is not there', 'a short secret']);
+
 it.each<[string, Record<string, string>]>([
   [
     'a database that is not there',
@@ -350,15 +354,21 @@ it.each<[string, Record<string, string>]>([
   ['another kind of queue', { REDIS_URL: `http://ada:${plant('of another queue')}@127.0.0.1/` }],
   ['a short secret', { KEYLEDGER_SECRET: plant('a short KEYLEDGER_SECRET') }],
   ['a bad receiver', { OTEL_EXPORTER_OTLP_ENDPOINT: `grpc://ada:${plant('of a bad receiver')}@127.0.0.1` }],
-])('the start is refused without telling a secret: %s', async (_what, env) => {
+])('the start is refused without telling a secret: %s', async (what, env) => {
   for (const app of ['api', 'worker'] as const) {
-    const refused = await startWatched(app, { LOG_LEVEL: 'trace', DATABASE_URL: database.apiUrl, ...env });
-    expect(await refused.stop()).not.toBe(0);
-    expect(refused.output).not.toBe('');
-    found.push([`the output of the ${app}`, refused.output]);
+    const all = { LOG_LEVEL: 'trace', KEYLEDGER_SECRET: serverSecret, DATABASE_URL: database.apiUrl, ...env };
+    const { said, code } = await (REFUSED_AS_PROCESSES.has(what) ? startRefused(app, all) : refusalOf(app, all));
+    expect(code).not.toBe(0);
+    expect(said).not.toBe('');
+    found.push([`what the ${app} says`, said]);
   }
   expectNoLeak();
 });
+
+async function startRefused(app: 'api' | 'worker', env: Record<string, string>) {
+  const refused = await startWatched(app, env);
+  return { code: await refused.stop(), said: refused.output };
+}
 
 it('a queue and a receiver that cannot be reached are told of without their credentials', async () => {
   const redis = plant('the password of an unknown Redis');
