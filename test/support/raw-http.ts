@@ -11,16 +11,20 @@ export interface RawResponse {
 
 /** Ends a request that hangs. */
 const ANSWERED_WITHIN_MS = 30_000;
-const LATE = Symbol('late');
 
 /** A connection that sends any bytes, including those that no HTTP client would send. */
 export class RawConnection {
   #received = Buffer.alloc(0);
   readonly #closed: Promise<unknown>;
+  #onChange = () => {};
 
   private constructor(private readonly socket: Socket) {
-    socket.on('data', (chunk: Buffer) => (this.#received = Buffer.concat([this.#received, chunk])));
+    socket.on('data', (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#onChange();
+    });
     socket.on('error', () => undefined);
+    socket.on('close', () => this.#onChange());
     this.#closed = once(socket, 'close');
   }
 
@@ -54,13 +58,22 @@ export class RawConnection {
         return parsed.response;
       }
       if (!this.isOpen) throw new Error(`The connection was closed after ${JSON.stringify(this.pending)}`);
-      const waited = await Promise.race([
-        once(this.socket, 'data'),
-        this.#closed,
-        sleep(ANSWERED_WITHIN_MS, LATE, { ref: false }),
-      ]);
-      if (waited === LATE) throw new Error(`No response, but ${JSON.stringify(this.pending)}`);
+      await this.#change();
     }
+  }
+
+  /** Resolves when something arrives or the connection closes. Files with thousands of requests wait here. */
+  #change(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(
+        () => reject(new Error(`No response, but ${JSON.stringify(this.pending)}`)),
+        ANSWERED_WITHIN_MS,
+      );
+      this.#onChange = () => {
+        clearTimeout(late);
+        resolve();
+      };
+    });
   }
 
   /** Whether the server closes the connection within this time. */
