@@ -10,7 +10,7 @@ let owner: Account;
 let operator: Account;
 
 beforeAll(async () => {
-  deployment = await startDeployment();
+  deployment = await startDeployment({ worker: false });
   owner = await deployment.account();
   operator = await deployment.operator();
 });

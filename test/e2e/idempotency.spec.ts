@@ -8,7 +8,7 @@ let deployment: Deployment;
 let ada: Account;
 
 beforeAll(async () => {
-  deployment = await startDeployment();
+  deployment = await startDeployment({ worker: false });
   ada = await deployment.account();
 });
 

@@ -14,7 +14,7 @@ let asked: unknown[][];
 let most: number;
 
 beforeAll(async () => {
-  deployment = await startDeployment();
+  deployment = await startDeployment({ worker: false });
   ada = await deployment.account();
   const pool = deployment.api.get<pg.Pool>(DATABASE_POOL);
   const query = pool.query.bind(pool) as (...all: unknown[]) => Promise<pg.QueryResult>;

@@ -13,7 +13,7 @@ let deployment: Deployment;
 let ada: Account;
 
 beforeAll(async () => {
-  deployment = await startDeployment();
+  deployment = await startDeployment({ worker: false });
 });
 
 afterAll(() => deployment.stop());
