@@ -21,7 +21,7 @@ let operator: Account;
 let runs = 0;
 
 beforeAll(async () => {
-  deployment = await startDeployment({ env: { MAX_KEYS_PER_PROJECT: '1' } });
+  deployment = await startDeployment({ worker: false, env: { MAX_KEYS_PER_PROJECT: '1' } });
   [ada, operator] = await Promise.all([deployment.account(), deployment.operator()]);
   ({ id: organizationId } = await ada.client.organizations.create({ body: { name: 'Engines' } }));
   const joined = async (role: 'viewer' | 'developer') => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient, type Client } from '#libs/client/client.js';
 import type { DomainEvent } from '#libs/contract/events.js';
@@ -9,6 +10,8 @@ import { startProcesses, type Processes } from './processes.js';
 
 const NODES = 3;
 const CALLERS = 30;
+/** The pause of a caller that was refused. All callers together still ask every two milliseconds. */
+const AFTER_A_REFUSAL_MS = 50;
 
 let deployment: Processes;
 let client: Client;
@@ -79,6 +82,7 @@ async function hammer(key: string, costs: readonly number[], enough: number): Pr
         statuses[said] = (statuses[said] ?? 0) + 1;
         if (response.status === 200) used += cost;
         if (response.status === 402) break;
+        if (response.status === 429) await sleep(AFTER_A_REFUSAL_MS);
       }
     }),
   );
