@@ -2,7 +2,7 @@ import { LockMode } from '@mikro-orm/core';
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { actorOf, turnOf, turnToTakeAway } from '#libs/auth/principal.js';
-import type { Metadata } from '#libs/contract/api-keys.js';
+import type { Metadata } from '#libs/contract/api-key-schemas.js';
 import { keyTextNames, type KeyTexts } from '#libs/contract/api-key-texts.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { missingScopes } from '#libs/contract/scopes.js';

@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { generateToken } from '#libs/api-key-format/token.js';
 import { actorOf, personOf, turnOf } from '#libs/auth/principal.js';
 import { User } from '#libs/auth/user.entity.js';
-import type { Environment, Metadata } from '#libs/contract/api-keys.js';
+import type { Environment, Metadata } from '#libs/contract/api-key-schemas.js';
 import type { KeyTexts } from '#libs/contract/api-key-texts.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';

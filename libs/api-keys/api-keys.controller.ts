@@ -4,7 +4,6 @@ import { Caller, type Principal, type CallerOf } from '#libs/auth/principal.js';
 import {
   createApiKey,
   deleteApiKey,
-  describeVerification,
   disableApiKey,
   enableApiKey,
   getApiKey,
@@ -16,8 +15,9 @@ import {
   updateApiKey,
   verifyApiKey,
   whoami,
-  type Metadata,
 } from '#libs/contract/api-keys.js';
+import type { Metadata } from '#libs/contract/api-key-schemas.js';
+import { describeVerification } from '#libs/contract/verification.js';
 import { listServiceKeys, revokeServiceKey } from '#libs/contract/deployment.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { etagOf } from '#libs/contract/preconditions.js';

@@ -1,5 +1,5 @@
 import { createParamDecorator } from '@nestjs/common';
-import type { Environment } from '#libs/contract/api-keys.js';
+import type { Environment } from '#libs/contract/api-key-schemas.js';
 import type { EventActor, EventVerifier } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import type { Route } from '#libs/contract/route.js';

@@ -25,9 +25,6 @@ import { Scope } from './scopes.js';
 import { CredentialKind, Verification } from './verification.js';
 import { wholeNumber } from './whole-number.js';
 
-export type { Environment, Metadata } from './api-key-schemas.js';
-export { describeVerification } from './verification.js';
-
 const tag = 'API keys';
 
 const params = z.strictObject({ id: idOf('key') });

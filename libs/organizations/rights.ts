@@ -1,4 +1,4 @@
-import type { Environment } from '#libs/contract/api-keys.js';
+import type { Environment } from '#libs/contract/api-key-schemas.js';
 import { isWithin } from '#libs/contract/networks.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
