@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -75,23 +76,27 @@ export interface Found {
 
 /** Every process that has this folder in its command line or its environment. */
 export async function processesOf(directory: string): Promise<Found[]> {
-  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-  const found = await Promise.all(pids.map((pid) => look(pid, directory)));
-  return found.filter((process) => process !== undefined);
+  const pids = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+  return pids.map((pid) => look(pid, directory)).filter((process) => process !== undefined);
 }
 
-async function look(pid: number, directory: string): Promise<Found | undefined> {
-  const [command, environment] = await Promise.all([
-    readText(`/proc/${pid}/cmdline`),
-    readText(`/proc/${pid}/environ`),
-  ]);
+/** Reads at once: these files are in memory, and to wait for each would take twice the CPU time. */
+function look(pid: number, directory: string): Found | undefined {
+  const command = readText(`/proc/${pid}/cmdline`);
+  const environment = readText(`/proc/${pid}/environ`);
   if (pid === process.pid || !(command + environment).includes(directory)) return undefined;
   return { pid, command: command.replaceAll('\0', ' ').trim() };
 }
 
 /** An unreadable file belongs to a process that has ended or that another user owns. Neither matters here. */
-function readText(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch(() => '');
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 export async function processOf(directory: string, command: RegExp): Promise<number> {
