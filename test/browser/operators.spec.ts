@@ -117,7 +117,7 @@ inChromium('an operator in the dashboard', () => {
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     await dialog.getByRole('button', { name: 'Save' }).click();
-    await page.getByText('Read everything').waitFor();
+    await page.getByText('Read everything', { exact: true }).waitFor();
     const { scope_ceiling: ceiling } = await ada.client.organizations.get({ params: { id } });
     expect(ceiling).toEqual(['triggers:*', '*:read']);
     await expectCleanEnd(page);
