@@ -11,7 +11,7 @@ let ada: Account;
 let shell: Shell;
 
 beforeAll(async () => {
-  deployment = await startDeployment({ worker: false });
+  deployment = await startDeployment();
   ada = await deployment.account();
   shell = await Shell.open();
 });
