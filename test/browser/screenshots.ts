@@ -347,6 +347,8 @@ async function age(sql: BuiltDeployment['sql']): Promise<void> {
     ['api_key', 'id', 9],
     ['credit_grant', 'id', 40],
   ]) {
+    // Triggers keep the time of a creation as it is.
+    await sql.query(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
     await sql.query(
       `UPDATE ${table} t SET created_at = t.created_at - make_interval(days => ${days} * (older.place::int - 1), hours => 5)
        FROM (SELECT ${id}, row_number() OVER (ORDER BY ${id} DESC) AS place FROM ${table}) older
