@@ -4,6 +4,7 @@ import type { Page } from 'playwright-core';
 import { toUuid } from '#libs/contract/ids.js';
 import type { Account } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
+import { eventually } from '../support/eventually.js';
 import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
@@ -122,6 +123,9 @@ inChromium('a key that has ended', () => {
 
     beforeAll(async () => {
       key = await end();
+      // The worker records the event of each key after a mass revocation.
+      const rows = () => dashboard.sql.query('SELECT FROM api_key_revocation');
+      await eventually(rows, ({ rowCount }) => rowCount === 0);
       await allIngested(dashboard);
     });
 
