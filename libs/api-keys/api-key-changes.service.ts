@@ -205,7 +205,11 @@ async function replaceSecret(
     $or: [{ endedAt: null }, { endedAt: { $gt: now } }],
   });
   const { presentId, ends } = endsByRotation(secrets, graceSeconds, now);
-  for (const secret of secrets) secret.endedAt = ends.get(secret.id)!;
+  const past = await pastOnEveryNode(em, now);
+  for (const secret of secrets) {
+    const end = ends.get(secret.id)!;
+    secret.endedAt = end <= now ? past : end;
+  }
   apiKey.prefix = made.prefix;
   apiKey.rotatedAt = now;
   touch(apiKey, now);
@@ -222,6 +226,16 @@ async function replaceSecret(
       ...(graceSeconds > 0 && { previous_secret_ends_at: ends.get(presentId)!.toISOString() }),
     },
   });
+}
+
+/**
+ * A node's estimate of the database's time may be ahead, by one round trip, and never lags. An end at this node's time
+ * could therefore lie in the future of another node, which would go on accepting the secret. The beginning of the
+ * transaction, by the database's own clock, is past on every node.
+ */
+async function pastOnEveryNode(em: EntityManager, now: Date): Promise<Date> {
+  const rows = await em.execute<{ ms: number }[]>('SELECT extract(epoch FROM now())::float8 * 1000 AS ms');
+  return new Date(Math.min(now.getTime(), Math.floor(rows[0]!.ms)));
 }
 
 /** Writes the changed fields of the patch to the row. */

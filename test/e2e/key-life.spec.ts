@@ -241,6 +241,15 @@ describe('rotation with a grace period', () => {
     deployment.advance(-3_600_000);
   });
 
+  it('or without one ends a secret at once on every node, also if the clock of the rotating node is ahead', async () => {
+    const key = await newKey();
+    const lingering = await rotate(key.id, 3600);
+    deployment.advance(5_000);
+    await rotate(key.id, 0);
+    deployment.advance(-5_000);
+    expect([await codeOf(use(key.key)), await codeOf(use(lingering.key))]).toEqual(['revoked', 'revoked']);
+  });
+
   it('shows the last use of each secret, so that an unused old secret is visible', async () => {
     const key = await newKey();
     const secrets = () => ada.client.apiKeys.listSecrets({ params: { id: key.id } });
