@@ -5,6 +5,7 @@ import axe, { type AxeResults } from 'axe-core';
 import type { Page } from 'playwright-core';
 import { freePort } from '../../apps/cli/free-port.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { eventually } from '../support/eventually.js';
 import { findChromium, launchChromium } from './in-chromium.js';
 
 const DASHBOARD = join(import.meta.dirname, '../../dist/dashboard');
@@ -139,7 +140,11 @@ export async function expectAccessible(page: Page): Promise<void> {
 export async function expectFitsNarrowly(page: Page): Promise<void> {
   const size = page.viewportSize()!;
   await page.setViewportSize({ width: 360, height: 740 });
-  const width = await page.evaluate<number>('document.documentElement.scrollWidth');
+  // The page may first have to replace a table by cards.
+  const width = await eventually(
+    () => page.evaluate<number>('document.documentElement.scrollWidth'),
+    (found) => found <= 360,
+  );
   await page.setViewportSize(size);
   expect(width).toBeLessThanOrEqual(360);
 }
