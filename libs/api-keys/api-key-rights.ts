@@ -7,7 +7,7 @@ import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verificatio
 
 /** Which keys a caller manages or verifies, and what it can hand on to them. No I/O. */
 
-/** The rights that a key gives to whoever holds its secret. */
+/** The rights that the secret of a key gives. */
 export function rightsOf(apiKey: ApiKey): Rights {
   const { scopes, environment, expiresAt, projectId, allowedIps, rateLimits, ownKeysOnly, accountableUserId } = apiKey;
   return {

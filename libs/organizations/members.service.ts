@@ -6,7 +6,7 @@ import { User } from '#libs/auth/user.entity.js';
 import type { Role } from '#libs/contract/organizations.js';
 import type { BuiltInScope } from '#libs/contract/scopes.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Changes } from '#libs/admission/changes.js';
+import { Changes, type Change } from '#libs/admission/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { ApiKeyRevocation } from './api-key-revocation.js';
 import { Authorities } from './authorities.service.js';
@@ -57,31 +57,23 @@ export class MembersService {
     role: Role,
   ): Promise<MemberView> {
     const { caller, organizationId } = authority;
-    return this.changes.alter(
-      turnToTakeAway(caller),
-      organizationId,
-      { kind: 'member', id: userId },
-      async (change) => {
-        const { em, record } = change;
-        await this.authorities.requireNow(em, authority);
-        const { own, member, user } = await this.#find(em, authority, userId);
-        refuseBeyond(own, member.role);
-        refuseBeyond(own, role);
-        const before = member.role;
-        if (before !== role) {
-          if (before === 'owner') await refuseLastOwner(em, organizationId);
-          member.role = role;
-          await this.invitations.withdrawAfter(change, organizationId, user, role, actorOf(caller));
-          record({
-            type: 'member.role_changed',
-            subject: personOf(user),
-            actor: actorOf(caller),
-            data: { before, after: role },
-          });
-        }
-        return { membership: member, user };
-      },
-    );
+    return this.#alter(authority, userId, async (change, { own, member, user }) => {
+      refuseBeyond(own, member.role);
+      refuseBeyond(own, role);
+      const before = member.role;
+      if (before !== role) {
+        if (before === 'owner') await refuseLastOwner(change.em, organizationId);
+        member.role = role;
+        await this.invitations.withdrawAfter(change, organizationId, user, role, actorOf(caller));
+        change.record({
+          type: 'member.role_changed',
+          subject: personOf(user),
+          actor: actorOf(caller),
+          data: { before, after: role },
+        });
+      }
+      return { membership: member, user };
+    });
   }
 
   /**
@@ -97,31 +89,37 @@ export class MembersService {
     const { caller, organizationId } = authority;
     const isLeaving = userId === caller.userId;
     const needed = isLeaving ? authority : withScope(authority, 'organizations:write');
-    return this.changes.alter(
-      turnToTakeAway(caller),
-      organizationId,
-      { kind: 'member', id: userId },
-      async (change) => {
-        const { em, record } = change;
-        await this.authorities.requireNow(em, needed);
-        const { own, member, user } = await this.#find(em, authority, userId);
-        if (!isLeaving) refuseBeyond(own, member.role);
-        if (member.role === 'owner') await refuseLastOwner(em, organizationId);
-        const actor = actorOf(caller);
-        const revoked = revokeKeys
-          ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor)
-          : { revoked_api_keys: 0 };
-        await this.invitations.withdrawAfter(change, organizationId, user, null, actor);
-        em.remove(member);
-        record({
-          type: 'member.removed',
-          subject: personOf(user),
-          actor,
-          data: { role: member.role, ...revoked },
-        });
-        return revoked.revoked_api_keys;
-      },
-    );
+    return this.#alter(needed, userId, async (change, { own, member, user }) => {
+      if (!isLeaving) refuseBeyond(own, member.role);
+      if (member.role === 'owner') await refuseLastOwner(change.em, organizationId);
+      const actor = actorOf(caller);
+      const revoked = revokeKeys
+        ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor)
+        : { revoked_api_keys: 0 };
+      await this.invitations.withdrawAfter(change, organizationId, user, null, actor);
+      change.em.remove(member);
+      change.record({
+        type: 'member.removed',
+        subject: personOf(user),
+        actor,
+        data: { role: member.role, ...revoked },
+      });
+      return revoked.revoked_api_keys;
+    });
+  }
+
+  /** Makes a change of one member that invalidates earlier decisions. Reads caller and member under the shard's lock. */
+  #alter<T>(
+    need: Need<BuiltInScope, UserPrincipal>,
+    userId: string,
+    work: (change: Change, found: { own: Role; member: Membership; user: User }) => Promise<T>,
+  ): Promise<T> {
+    const { caller, organizationId } = need;
+    const changed = { kind: 'member', id: userId } as const;
+    return this.changes.alter(turnToTakeAway(caller), organizationId, changed, async (change) => {
+      await this.authorities.requireNow(change.em, need);
+      return work(change, await this.#find(change.em, need, userId));
+    });
   }
 
   async #find(em: EntityManager, { caller, organizationId }: Need<BuiltInScope, UserPrincipal>, userId: string) {

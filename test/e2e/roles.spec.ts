@@ -100,7 +100,7 @@ const guarded = allRoutes().flatMap(({ name, route }) => {
 });
 
 describe.each(guarded)('$name', ({ name, route, policy, isForEach, scope }) => {
-  it.each(roles)(`lets a member with the role %s pass if the role has ${scope}, and nobody else`, async (role) => {
+  it.each(roles)(`lets a member with the role %s pass only if the role has ${scope}`, async (role) => {
     const may = isForEach || roleCovers(role, scope);
     const world = await worldFor(name, route);
     expect(await outcome(route, samples[name]!(world), bearer(members[role]))).toBe(

@@ -28,8 +28,8 @@ export default class extends TestEnvironment {
   }
 }
 
-// Half a second after the last test file, Jest says that a worker leaks. Node frees the heap, which may be a gigabyte,
-// only if nobody calls `exit`.
+// Half a second after the last test file, Jest reports a worker that still runs as leaking. Freeing a heap of a gigabyte
+// takes longer, and `exit` skips it.
 process.once('beforeExit', () => process.exit());
 
 let oneThread;
