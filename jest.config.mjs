@@ -29,6 +29,9 @@ export default {
   // The memory of a test file's modules is not freed. Jest replaces a worker that has grown to this size, because
   // collecting its garbage takes longer.
   workerIdleMemoryLimit: '1GB',
+  // Jest reports a worker that runs longer than this after the last test file as leaking. The default of half a second
+  // is too short on a busy machine to free a heap of a gigabyte, or to replace a worker that has just grown too large.
+  workerGracefulExitTimeout: 10_000,
   // No test guarantees the speed of the machine: this only ends tests that hang.
   testTimeout: 120_000,
   // On two cores Jest would start one worker, but the tests wait more than they compute.

@@ -28,10 +28,6 @@ export default class extends TestEnvironment {
   }
 }
 
-// Half a second after the last test file, Jest reports a worker that still runs as leaking. Freeing a heap of a gigabyte
-// takes longer, and `exit` skips it.
-process.once('beforeExit', () => process.exit());
-
 let oneThread;
 
 async function ratePasswordsInOneThread() {
