@@ -128,7 +128,7 @@ describe('the life of a key', () => {
           const rank = ended.indexOf(stateOf(key.life, now));
           expect(rank).toBeGreaterThanOrEqual(furthest);
           furthest = rank;
-          if (rank >= 0) expect(key.secrets.filter((secret) => key.verifies(secret, now))).toEqual([]);
+          if (rank >= 0) expect(key.secrets.some((secret) => key.verifies(secret, now))).toBe(false);
         });
       }),
       { numRuns: 500 },
@@ -143,7 +143,7 @@ describe('the life of a key', () => {
           for (const secret of key.secrets) {
             const isAlive = !hasEnded(secret, now);
             expect(key.verifies(secret, now)).toBe(isAlive && stateOf(key.life, now) === 'active');
-            if (isAlive) expect(gone).not.toContain(secret.id);
+            if (isAlive) expect(gone.has(secret.id)).toBe(false);
             else gone.add(secret.id);
           }
         });
@@ -171,12 +171,13 @@ describe('the life of a key', () => {
   it('records each end exactly once, and each change between enabled and disabled', () => {
     fc.assert(
       fc.property(history, (lived) => {
-        live(lived, ({ events }) => {
-          for (const end of ['revoked', 'deleted'])
-            expect(events.filter((event) => event === end).length).toBeLessThanOrEqual(1);
-          const turns = events.filter((event) => event === 'disabled' || event === 'active');
-          expect(turns).toEqual(turns.map((_, index) => (index % 2 ? 'active' : 'disabled')));
-        });
+        // Events are only added, so what holds for all of them held at each step.
+        let events: readonly string[] = [];
+        live(lived, (key) => (events = key.events));
+        for (const end of ['revoked', 'deleted'])
+          expect(events.filter((event) => event === end).length).toBeLessThanOrEqual(1);
+        const turns = events.filter((event) => event === 'disabled' || event === 'active');
+        expect(turns).toEqual(turns.map((_, index) => (index % 2 ? 'active' : 'disabled')));
       }),
       { numRuns: 300 },
     );
