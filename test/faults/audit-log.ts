@@ -16,13 +16,29 @@ interface Leaf {
 }
 
 /** Waits until every event has left the outbox, then checks that each audit log is complete and each count is right. */
-export async function readSoundAuditLog(sql: pg.Pool): Promise<DomainEvent[]> {
+export async function readSoundAuditLog(pool: pg.Pool): Promise<DomainEvent[]> {
+  await allIngested(pool);
+  // One snapshot: late denials may still be ingested between two statements.
+  const sql = await pool.connect();
+  try {
+    await sql.query('BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY');
+    return await readSnapshot(sql);
+  } finally {
+    await sql.query('ROLLBACK');
+    sql.release();
+  }
+}
+
+async function allIngested(sql: pg.Pool): Promise<void> {
   const waiting = await eventually(
     async () => (await sql.query<{ batches: number }>('SELECT count(*)::int AS batches FROM outbox')).rows[0]!.batches,
     (batches) => batches === 0,
     INGESTED_WITHIN_MS,
   );
   expect({ waiting }).toEqual({ waiting: 0 });
+}
+
+async function readSnapshot(sql: pg.PoolClient): Promise<DomainEvent[]> {
   expect((await sql.query('SELECT reason FROM event_quarantine LIMIT 5')).rows).toEqual([]);
 
   const { rows: leaves } = await sql.query<Leaf>(

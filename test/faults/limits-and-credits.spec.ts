@@ -2,24 +2,29 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient, type Client } from '#libs/client/client.js';
 import type { DomainEvent } from '#libs/contract/events.js';
+import { toUuid } from '#libs/contract/ids.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
+import { eventually } from '../support/eventually.js';
 import { openCustomer } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
 
 const NODES = 3;
 const CALLERS = 30;
+const SPENDERS = 50;
 /** The pause of a caller that was refused. All callers together still ask every two milliseconds. */
 const AFTER_A_REFUSAL_MS = 50;
 
 let deployment: Processes;
 let client: Client;
+let operator: Client;
 
 beforeAll(async () => {
   deployment = await startProcesses({ apis: NODES });
   const url = deployment.apis[0]!.url;
   client = createClient({ baseUrl: url, accessToken: (await openCustomer(url)).accessToken });
+  operator = await openOperator(url);
   await deployment.sql.query(WITNESS);
 });
 
@@ -103,7 +108,7 @@ describe('a key with a flood of requests on three nodes', () => {
   it('never exceeds its limits in any window, and always uses them up', async () => {
     const limits = [
       { name: 'burst', limit: 20, window_seconds: 1 },
-      { name: 'steady', limit: 30, window_seconds: 3 },
+      { name: 'steady', limit: 30, window_seconds: 2 },
     ];
     const { id, key } = await newKey(limits);
     const statuses = await hammer(key, [1, 2, 1, 3], 100);
@@ -120,20 +125,19 @@ describe('a key with a flood of requests on three nodes', () => {
   it('uses its limit exactly to the last unit', async () => {
     const { id, key } = await newKey([{ name: 'per-day', limit: 100, window_seconds: 86_400 }]);
     const codes = await Promise.all(
-      Array.from({ length: 600 }, async (_, n) => {
+      Array.from({ length: 400 }, async (_, n) => {
         const { url } = deployment.apis[n % NODES]!;
         return (await fetch(`${url}/authz`, { headers: { 'x-api-key': key } })).status;
       }),
     );
     expect(codes.filter((code) => code === 200)).toHaveLength(100);
-    expect(codes.filter((code) => code === 429)).toHaveLength(500);
+    expect(codes.filter((code) => code === 429)).toHaveLength(300);
     const admitted = await admittedOf(id);
     expect(admitted.reduce((sum, { cost }) => sum + cost, 0)).toBe(100);
   });
 
   it('that shares a balance spends exactly one credit for each accepted request', async () => {
     const { id: organization } = await client.organizations.create({ body: { name: 'Metered' } });
-    const operator = await openOperator();
     await operator.credits.grant({ params: { id: organization }, body: { amount: 100, low_below: 0 } });
     const keys = await Promise.all(
       [1, 2, 3].map((n) => newKey([{ name: 'quick', limit: 25 * n, window_seconds: 2 }], organization)),
@@ -152,8 +156,88 @@ describe('a key with a flood of requests on three nodes', () => {
   });
 });
 
-async function openOperator(): Promise<Client> {
-  const baseUrl = deployment.apis[0]!.url;
+/** Creates a metered organization, its key, and the nodes that verify the key. */
+async function newMetered(amount: number) {
+  const { id } = await client.organizations.create({ body: { name: 'Metered' } });
+  const create = (scopes: string[]) => client.apiKeys.create({ body: { name: 'Key', organization_id: id, scopes } });
+  const [key, service] = await Promise.all([create(['triggers:read']), create(['api-keys:verify'])]);
+  const nodes = deployment.apis.map(({ url }) => createClient({ baseUrl: url, apiKey: service.key }));
+  const grant = (amount: number) => operator.credits.grant({ params: { id }, body: { amount, low_below: 0 } });
+  await grant(amount);
+  return {
+    id,
+    grant,
+    use: async (node: number, cost: number) =>
+      (await nodes[node % NODES]!.apiKeys.verify({ body: { key: key.key, cost } })).code,
+    balance: async () => (await client.credits.get({ params: { id } })).balance!,
+    /** What the audit log says was charged. */
+    charged: async (uses: number) => {
+      const read = () =>
+        deployment.sql.query<{ uses: number; cost: number }>(
+          `SELECT count(*)::int AS uses, coalesce(sum((convert_from(entry, 'UTF8')::json -> 'data' ->> 'cost')::int), 0)::int AS cost
+           FROM audit_event WHERE organization_id = $1 AND api_key_id = $2 AND type = 'api_key.used'`,
+          [toUuid(id), toUuid(key.id)],
+        );
+      return (await eventually(read, ({ rows }) => rows[0]!.uses >= uses)).rows[0]!;
+    },
+  };
+}
+
+/** Runs the tasks with many callers at once. */
+async function together<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
+  const results: T[] = [];
+  const queue = [...tasks];
+  await Promise.all(
+    Array.from({ length: SPENDERS }, async () => {
+      for (let task = queue.shift(); task; task = queue.shift()) results.push(await task());
+    }),
+  );
+  return results;
+}
+
+describe('a balance that three nodes charge for fifty callers', () => {
+  it('is spent exactly to the last credit', async () => {
+    const { use, balance, charged } = await newMetered(200);
+    const codes = await together(Array.from({ length: 500 }, (_, index) => () => use(index, 1)));
+    const count = (wanted: string) => codes.filter((code) => code === wanted).length;
+    expect([count('valid'), count('insufficient_credits')]).toEqual([200, 300]);
+    expect(await balance()).toBe(0);
+    expect(await charged(200)).toEqual({ uses: 200, cost: 200 });
+  });
+
+  it('that covers everything denies no request', async () => {
+    const costs = Array.from({ length: 300 }, (_, index) => (index * 7) % 11);
+    const { use, balance, charged } = await newMetered(10_000);
+    const codes = await together(costs.map((cost, index) => () => use(index, cost)));
+    expect(new Set(codes)).toEqual(new Set(['valid']));
+    const spent = costs.reduce((sum, cost) => sum + cost, 0);
+    expect(await balance()).toBe(10_000 - spent);
+    expect(await charged(costs.length)).toEqual({ uses: costs.length, cost: spent });
+  });
+
+  it('that receives grants meanwhile adds up, and is never below zero', async () => {
+    const { use, balance, charged, grant } = await newMetered(50);
+    const results = await together(
+      Array.from({ length: 400 }, (_, index) => async () => {
+        if (index % 40 === 0) return { granted: (await grant(30)).amount };
+        const cost = index % 5;
+        return { cost, code: await use(index, cost) };
+      }),
+    );
+    const sum = (numbers: (number | undefined)[]) =>
+      numbers.reduce<number>((total, number) => total + (number ?? 0), 0);
+    const valid = results.filter(({ code }) => code === 'valid');
+    const granted = sum(results.map((result) => result.granted));
+    const spent = sum(valid.map(({ cost }) => cost));
+    expect(granted).toBe(300);
+    expect(spent).toBeGreaterThan(50);
+    expect(await balance()).toBe(50 + granted - spent);
+    expect(await charged(valid.length)).toEqual({ uses: valid.length, cost: spent });
+    expect(deployment.failures).toEqual([]);
+  });
+});
+
+async function openOperator(baseUrl: string): Promise<Client> {
   const { token } = await newOperatorLink(deployment.database.apiUrl, baseUrl, null);
   const body = { email: 'operator@example.com', password: 'nine lamps above the quay' };
   await createClient({ baseUrl }).auth.register({ body: { ...body, name: 'Operator', invitation_token: token } });
