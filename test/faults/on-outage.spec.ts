@@ -103,9 +103,13 @@ describe.each(['cut', 'hang'] as const)('while the database is unavailable (%s)'
     const good = await knownKey();
     const unknown = await newKey();
     cable[how]();
-    expect(await ask(refusing, good.key)).toBe('503 audit_unavailable');
-    expect(await ask(refusing, unknown.key)).toBe('503 database_unavailable');
-    expect(await ask(refusing, good.key, '?scope=events:read')).toBe('503 database_unavailable');
+    // While the database hangs, each response takes seconds.
+    const responses = await Promise.all([
+      ask(refusing, good.key),
+      ask(refusing, unknown.key),
+      ask(refusing, good.key, '?scope=events:read'),
+    ]);
+    expect(responses).toEqual(['503 audit_unavailable', '503 database_unavailable', '503 database_unavailable']);
     expect((await readiness(refusing)).status).toBe(503);
     expect(await unrecorded(refusing)).toBe(0);
   });
@@ -128,9 +132,9 @@ describe.each(['cut', 'hang'] as const)('while the database is unavailable (%s)'
       expect(await ask(allowing, revoked.key)).toBe('401 revoked');
       expect(await ask(allowing, withOtherSecret(good.key))).toBe('401 invalid_key');
     }
-    expect(await ask(allowing, unknown.key)).toBe('503 database_unavailable');
     const elsewhere = '?project=proj_01h455vb4pex5vsknk084sn02q';
-    expect(await ask(allowing, good.key, elsewhere)).toBe('503 database_unavailable');
+    const fromDatabase = await Promise.all([ask(allowing, unknown.key), ask(allowing, good.key, elsewhere)]);
+    expect(fromDatabase).toEqual(['503 database_unavailable', '503 database_unavailable']);
     expect(await unrecorded()).toBe(before + 120);
   });
 
@@ -143,10 +147,13 @@ describe.each(['cut', 'hang'] as const)('while the database is unavailable (%s)'
     cable[how]();
     expect(await caller.apiKeys.verify({ body: { key: good.key } })).toMatchObject({ valid: true, code: 'valid' });
     expect(await unrecorded()).toBe(before + 1);
-    expect(await codeOf(caller.apiKeys.verify({ body: { key: unknown.key } }))).toBe('database_unavailable');
     const powerless = createClient({ baseUrl: allowing.url, apiKey: good.key });
-    expect(await codeOf(powerless.apiKeys.verify({ body: { key: good.key } }))).toBe('insufficient_scope');
-    expect(await codeOf(powerless.auth.whoami())).toBe('audit_unavailable');
+    const codes = await Promise.all([
+      codeOf(caller.apiKeys.verify({ body: { key: unknown.key } })),
+      codeOf(powerless.apiKeys.verify({ body: { key: good.key } })),
+      codeOf(powerless.auth.whoami()),
+    ]);
+    expect(codes).toEqual(['database_unavailable', 'insufficient_scope', 'audit_unavailable']);
   });
 
   it('with ON_OUTAGE=allow a node stays ready and reports what it cannot promise', async () => {
@@ -186,7 +193,7 @@ describe.each(['cut', 'hang'] as const)('while the database is unavailable (%s)'
 describe('with ON_OUTAGE=allow', () => {
   it('a key expires without the database', async () => {
     const { id, key } = await newKey();
-    await sql.query(`UPDATE api_key SET expires_at = now() + interval '8 seconds' WHERE id = $1`, [toUuid(id)]);
+    await sql.query(`UPDATE api_key SET expires_at = now() + interval '4 seconds' WHERE id = $1`, [toUuid(id)]);
     expect(await ask(allowing, key)).toBe('200 valid');
     cable.cut();
     const expired = await eventually(
