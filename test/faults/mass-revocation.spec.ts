@@ -15,6 +15,7 @@ const KEYS = 4_000;
 const SAMPLE = 20;
 /** An earlier version took 0.4 ms for each key, more than 1.5 s in all. */
 const MOST_MS = 1_000;
+/** Of the worker. `REVOCATION_KILLS=6` is a longer run. */
 const KILLS = Number(process.env['REVOCATION_KILLS'] ?? 3);
 
 let deployment: Processes;
