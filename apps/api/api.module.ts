@@ -8,6 +8,7 @@ import { AuditModule } from '#libs/audit/audit.module.js';
 import { AuthModule } from '#libs/auth/auth.module.js';
 import { Authorizer } from '#libs/auth/authorizer.js';
 import { CredentialVerifier } from '#libs/auth/credential-verifier.js';
+import { ormModule } from '#libs/database/orm.js';
 import { OperatorsModule } from '#libs/operators/operators.module.js';
 import { ApiKeyOwners } from '#libs/organizations/api-key-owners.js';
 import { ApiKeyRevocation } from '#libs/organizations/api-key-revocation.js';
@@ -52,7 +53,8 @@ export class ApiModule {
     return {
       module: ApiModule,
       imports: [
-        PlatformModule.forRoot(config, 'keyledger_api', entities),
+        PlatformModule.forRoot(config, 'keyledger_api'),
+        ormModule(config.settings.DATABASE_URL, 'keyledger_api', entities),
         RequestPlatformModule.forRoot(direct, proxies),
         CredentialsModule,
         RightsModule,

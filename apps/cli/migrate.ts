@@ -1,21 +1,8 @@
-import { Migrator } from '@mikro-orm/migrations';
-import { MikroORM } from '@mikro-orm/postgresql';
 import { runMigrations as migrateQueue } from 'bullmq';
 import pg from 'pg';
-import { ormOptions, sessionOptions } from '#libs/database/database.js';
-import { Initial } from '#libs/database/migrations/0001-initial.js';
-import {
-  appliedMigrations,
-  FOREIGN_SCHEMA,
-  MIGRATIONS,
-  schemaVersion,
-  type MigrationName,
-} from '#libs/database/schema-version.js';
+import { QUEUE_SCHEMA, sessionOptions } from '#libs/database/database.js';
+import { appliedMigrations, FOREIGN_SCHEMA, schemaVersion } from '#libs/database/schema-version.js';
 import { ConfigError } from '#libs/platform/config.js';
-import { QUEUE_SCHEMA } from '#libs/platform/queue.js';
-
-const classes: Record<MigrationName, typeof Initial> = { '0001-initial': Initial };
-const migrations = MIGRATIONS.map((name) => ({ name, class: classes[name] }));
 
 /** An arbitrary number; no other advisory lock of this database may use it. */
 const MIGRATION_LOCK = 7_226_951;
@@ -31,10 +18,13 @@ export async function migrate(options: { databaseUrl: string; log?: (line: strin
   await client.connect();
   try {
     await client.query('SELECT pg_advisory_lock($1)', [MIGRATION_LOCK]);
-    await refuseForeignSchema(client);
+    const version = schemaVersion(await appliedMigrations(client));
+    if (version === 'foreign') throw new ConfigError(FOREIGN_SCHEMA);
     await client.query(ROLES);
-    const applied = await migrateTables(options.databaseUrl);
-    for (const name of applied) log(`Migrated the database: ${name}`);
+    if (version !== 'current') {
+      const { migrateTables } = await tableMigrations();
+      for (const name of await migrateTables(options.databaseUrl)) log(`Migrated the database: ${name}`);
+    }
     await client.query(LET_QUEUE_CREATE);
     try {
       await migrateQueueTables(options.databaseUrl);
@@ -47,23 +37,8 @@ export async function migrate(options: { databaseUrl: string; log?: (line: strin
   }
 }
 
-/** @throws ConfigError if the database has unrelated tables with the names of ours */
-async function refuseForeignSchema(client: pg.Client): Promise<void> {
-  if (schemaVersion(await appliedMigrations(client)) === 'foreign') throw new ConfigError(FOREIGN_SCHEMA);
-}
-
-async function migrateTables(databaseUrl: string): Promise<string[]> {
-  const orm = await MikroORM.init({
-    ...ormOptions(databaseUrl, 'keyledger_owner', []),
-    extensions: [Migrator],
-    migrations: { migrationsList: migrations, tableName: 'migration', snapshot: false, silent: true },
-  });
-  try {
-    return (await orm.migrator.up()).map((migration) => migration.name);
-  } finally {
-    await orm.close();
-  }
-}
+/** Loads the ORM, which takes longer than all else that a start does with a current schema. */
+export const tableMigrations = () => import('./table-migrations.js');
 
 /** BullMQ creates sequences at run time, so the role that uses its objects owns all of them. */
 async function migrateQueueTables(databaseUrl: string): Promise<void> {

@@ -1,16 +1,22 @@
-import { fork } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, EXIT_CONFIG } from '#libs/platform/config.js';
 import { ServiceFailed } from './services.js';
 
 const FILE = fileURLToPath(import.meta.url);
+const NEW = 'new';
 
 /**
  * Migrates in a short-lived process. It loads its code while the server still starts, and its memory (as much as the
  * API's) does not stay with a supervisor that runs for months.
  */
 export class MigrationProcess {
-  readonly #child = fork(FILE, { detached: true });
+  readonly #child: ChildProcess;
+
+  /** @param isNew whether the database is empty, so that all migrations will run */
+  constructor(isNew: boolean) {
+    this.#child = fork(FILE, isNew ? [NEW] : [], { detached: true });
+  }
 
   /** @throws ServiceFailed if the process fails and has already explained why */
   async migrate(databaseUrl: string, log: (line: string) => void): Promise<void> {
@@ -35,6 +41,7 @@ export class MigrationProcess {
 
 function serve(): void {
   const code = import('./migrate.js');
+  if (process.argv[2] === NEW) void code.then(({ tableMigrations }) => tableMigrations());
   const run = async (databaseUrl: string) => {
     try {
       await (await code).migrate({ databaseUrl, log: (line) => process.send!(line) });

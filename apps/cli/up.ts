@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, givenSettings, readConfig, readConfigWithoutDatabase } from '#libs/platform/config.js';
+import { checkDatabase } from '#libs/platform/database-check.js';
 import { makeLogins } from './database.js';
 import { PASSWORD_FILE, prepareDirectory } from './embedded-postgres.js';
 import { KeptPostgres } from './kept-postgres.js';
@@ -117,7 +118,7 @@ class Supervisor {
   }
 
   async #startDatabase(directory: string, logs: string): Promise<Databases> {
-    const migration = this.#prepareMigration();
+    const migration = this.#prepareMigration(!isInitialized(directory));
     const postgres = await KeptPostgres.start({
       dataDirectory: directory,
       logFile: join(logs, 'postgres.log'),
@@ -134,18 +135,16 @@ class Supervisor {
 
   async #useDatabase(databaseUrl: string): Promise<Databases> {
     const work = async () => {
-      // Loads the ORM, which the supervisor of an embedded server does not need.
-      const { checkDatabase } = await import('#libs/platform/database-check.js');
       await checkDatabase(databaseUrl);
-      await this.#prepareMigration().migrate(databaseUrl, say);
+      await this.#prepareMigration(false).migrate(databaseUrl, say);
       return { api: databaseUrl, worker: databaseUrl };
     };
     // If a stop interrupts this, nothing of ours is left behind.
     return Promise.race([this.#stop.asked, work()]);
   }
 
-  #prepareMigration(): MigrationProcess {
-    const migration = new MigrationProcess();
+  #prepareMigration(isNew: boolean): MigrationProcess {
+    const migration = new MigrationProcess(isNew);
     this.#cleanUps.push(() => migration.end());
     return migration;
   }
@@ -188,9 +187,14 @@ async function requireFreePort(port: number, host: string): Promise<void> {
   });
 }
 
+/** Whether the data folder has a server's data. */
+function isInitialized(directory: string): boolean {
+  return existsSync(join(directory, PASSWORD_FILE));
+}
+
 function generatedSecret(directory: string): string {
   const file = join(directory, 'secret');
-  if (!existsSync(file) && existsSync(join(directory, PASSWORD_FILE))) {
+  if (!existsSync(file) && isInitialized(directory)) {
     throw new ConfigError(
       `KEYLEDGER_SECRET must be the secret with which the data in ${directory} was created: it was set then, or is missing from ${file}.`,
     );

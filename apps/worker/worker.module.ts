@@ -19,7 +19,7 @@ export class WorkerModule {
   static forRoot(config: Config): DynamicModule {
     return {
       module: WorkerModule,
-      imports: [PlatformModule.forRoot(config, 'keyledger_worker', [])],
+      imports: [PlatformModule.forRoot(config, 'keyledger_worker')],
       providers: [
         AuditWriter,
         UsageCounter,

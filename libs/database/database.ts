@@ -1,8 +1,4 @@
-import { MikroOrmModule } from '@mikro-orm/nestjs';
-import type { Options } from '@mikro-orm/postgresql';
-import { Global, Inject, Injectable, Module, type DynamicModule, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
-import { BoundParametersDriver } from './bound-parameters.js';
 
 /**
  * The roles that the migrations create. A connection takes its role when it opens and has only that role's rights: the
@@ -11,18 +7,15 @@ import { BoundParametersDriver } from './bound-parameters.js';
  */
 export type DatabaseRole = 'keyledger_owner' | 'keyledger_queue' | 'keyledger_api' | 'keyledger_worker';
 
+/** The schema of BullMQ's jobs when it runs on PostgreSQL: the one that BullMQ uses with a pool of ours. */
+export const QUEUE_SCHEMA = 'bullmq';
+
 /**
  * Each kind of work has its own pool, so that none waits for another: reads for verifications, transactions, reads of
  * entities, and all other statements, which include those that a caller can make slow. Admission has its own
  * connections.
  */
-const CONNECTIONS = { verification: 3, transactions: 10, reads: 6, statements: 6 };
-
-/**
- * How long a change may wait for one lock, and how long the server keeps the locks of a node that stopped in the middle
- * of a change. A change takes milliseconds, and each node runs few at once.
- */
-const CHANGES = { lock_timeout: '5s', idle_in_transaction_session_timeout: '10s' };
+export const CONNECTIONS = { verification: 3, transactions: 10, reads: 6, statements: 6 };
 
 /** A request that waits longer for a connection gets the error that the database is unavailable. */
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -30,25 +23,11 @@ const CONNECT_TIMEOUT_MS = 2_000;
 /** Options of the reads that a verification waits for: a database may hang instead of closing the connection. */
 export const IMPATIENT = { query_timeout: 2_000 };
 
-export type Entities = NonNullable<Options['entities']>;
-
-export function ormOptions(databaseUrl: string, role: DatabaseRole, entities: Entities): Options {
-  return {
-    driver: BoundParametersDriver,
-    clientUrl: databaseUrl,
-    entities,
-    // The worker and the migrations use no entities, only tables.
-    discovery: { warnWhenNoEntities: false },
-    pool: { min: 0, max: CONNECTIONS.transactions },
-    driverOptions: driverOptions(role, 'transactions', role === 'keyledger_api' ? CHANGES : {}),
-    // The same server: MikroORM keeps a second pool for replicas, and uses it for all reads outside transactions.
-    replicas: [{ pool: { min: 0, max: CONNECTIONS.reads }, driverOptions: driverOptions(role, 'reads') }],
-    // Every read and write names its own EntityManager: no state leaks from one request into another.
-    allowGlobalContext: false,
-  };
-}
-
-function driverOptions(role: DatabaseRole, pool: keyof typeof CONNECTIONS, settings: Record<string, string> = {}) {
+export function driverOptions(
+  role: DatabaseRole,
+  pool: keyof typeof CONNECTIONS,
+  settings: Record<string, string> = {},
+) {
   return {
     options: sessionOptions(role, settings),
     application_name: `${role} ${pool}`,
@@ -83,39 +62,6 @@ export const DATABASE_POOL = Symbol('DATABASE_POOL');
 
 /** Injection token: a separate pool for the reads that verifications wait for. */
 export const VERIFICATION_POOL = Symbol('VERIFICATION_POOL');
-
-@Injectable()
-class PoolCloser implements OnApplicationShutdown {
-  constructor(
-    @Inject(DATABASE_POOL) private readonly statements: pg.Pool,
-    @Inject(VERIFICATION_POOL) private readonly verification: pg.Pool,
-  ) {}
-
-  async onApplicationShutdown(): Promise<void> {
-    await Promise.all([this.statements.end(), this.verification.end()]);
-  }
-}
-
-@Global()
-@Module({})
-export class DatabaseModule {
-  static forRoot(databaseUrl: string, role: DatabaseRole, entities: Entities): DynamicModule {
-    return {
-      module: DatabaseModule,
-      imports: [MikroOrmModule.forRoot({ ...ormOptions(databaseUrl, role, entities), registerRequestContext: false })],
-      providers: [
-        { provide: DATABASE_POOL, useFactory: () => openPool(databaseUrl, role, 'statements') },
-        { provide: VERIFICATION_POOL, useFactory: () => openPool(databaseUrl, role, 'verification') },
-        PoolCloser,
-      ],
-      exports: [DATABASE_POOL, VERIFICATION_POOL],
-    };
-  }
-}
-
-function openPool(databaseUrl: string, role: DatabaseRole, name: 'statements' | 'verification'): pg.Pool {
-  return survivingPool({ connectionString: databaseUrl, ...driverOptions(role, name), max: CONNECTIONS[name] });
-}
 
 /** A pool that replaces a connection that the server ends. Without a listener, idle or in use, it would end the process. */
 export function survivingPool(options: pg.PoolConfig): pg.Pool {

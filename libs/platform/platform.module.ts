@@ -1,7 +1,8 @@
 import { Global, Module, type DynamicModule } from '@nestjs/common';
 import { Clock, DatabaseClock } from './clock.js';
 import { Config } from './config.js';
-import { DatabaseModule, type DatabaseRole, type Entities } from '#libs/database/database.js';
+import type { DatabaseRole } from '#libs/database/database.js';
+import { DatabaseModule } from '#libs/database/database.module.js';
 import { Gauges } from './metrics.js';
 import { MetricsServer } from './metrics-server.js';
 import { Queues } from './queue.js';
@@ -10,10 +11,10 @@ import { Queues } from './queue.js';
 @Global()
 @Module({})
 export class PlatformModule {
-  static forRoot(config: Config, role: DatabaseRole, entities: Entities): DynamicModule {
+  static forRoot(config: Config, role: DatabaseRole): DynamicModule {
     return {
       module: PlatformModule,
-      imports: [DatabaseModule.forRoot(config.settings.DATABASE_URL, role, entities)],
+      imports: [DatabaseModule.forRoot(config.settings.DATABASE_URL, role)],
       providers: [
         { provide: Config, useValue: config },
         DatabaseClock,

@@ -2,14 +2,11 @@ import type { EventEmitter } from 'node:events';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
 import { createPostgresBackend, Queue, withBackend, Worker, type Processor } from 'bullmq';
 import type pg from 'pg';
-import { sessionOptions, survivingPool } from '#libs/database/database.js';
+import { QUEUE_SCHEMA, sessionOptions, survivingPool } from '#libs/database/database.js';
 import { Config } from './config.js';
 import { PlainCounter } from './metrics.js';
 
 const { Queue: PostgresQueue, Worker: PostgresWorker } = withBackend(createPostgresBackend);
-
-/** The schema of BullMQ's jobs when it runs on PostgreSQL: the one that BullMQ uses with a pool of ours. */
-export const QUEUE_SCHEMA = 'bullmq';
 
 const failures = new PlainCounter(
   'keyledger_queue_failures_total',

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
 import { MikroORM } from '@mikro-orm/postgresql';
 import pg from 'pg';
-import { ormOptions } from '#libs/database/database.js';
+import { ormOptions } from '#libs/database/orm.js';
 import { entities } from '../../apps/api/entities.js';
 import { createDatabase } from '../support/deployment.js';
 import { schemaText } from '../support/schema-text.js';

@@ -5,9 +5,11 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { migrate } from '../../apps/cli/migrate.js';
+import { builtModule } from '../support/built-module.js';
 import { COMPILE_CACHE, createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
 import { failedStartOf } from '../support/failed-start.js';
+
+const { migrate } = await builtModule<typeof import('../../apps/cli/migrate.js')>('../../apps/cli/migrate.js');
 
 let database: TestDatabase;
 /** Has the schema of an earlier version, whose roles could not read the table of migrations. */

@@ -2,9 +2,13 @@ import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { startEmbeddedPostgres } from '../../apps/cli/embedded-postgres.js';
-import { migrate } from '../../apps/cli/migrate.js';
+import { builtModule } from './built-module.js';
 import type { TestServer } from './deployment.js';
+
+const { startEmbeddedPostgres } = await builtModule<typeof import('../../apps/cli/embedded-postgres.js')>(
+  '../../apps/cli/embedded-postgres.js',
+);
+const { migrate } = await builtModule<typeof import('../../apps/cli/migrate.js')>('../../apps/cli/migrate.js');
 
 /** A PostgreSQL server of the test's own, as `npm start` runs it. */
 export interface OwnServer extends TestServer {
