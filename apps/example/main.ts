@@ -1,8 +1,9 @@
-import { createExample } from './example.js';
 import { readSettings } from './settings.js';
 
 try {
   const settings = readSettings(process.env);
+  // Imported late, so that a configuration error is reported before the libraries are loaded.
+  const { createExample } = await import('./example.js');
   const app = await createExample(settings);
   app.enableShutdownHooks(['SIGTERM', 'SIGINT', 'SIGHUP'], { useProcessExit: true });
   await app.listen(settings.port, '127.0.0.1');
