@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import { createApiKey, listApiKeys } from '#libs/contract/api-keys.js';
 import { Verification, VerificationCode } from '#libs/contract/verification.js';
 import { AuditEvent, exportAuditEvents, listAuditEvents, tailAuditEvents } from '#libs/contract/audit.js';
@@ -18,8 +17,13 @@ import { allRoutes } from '#libs/contract/routes.js';
 import { builtInScopes } from '#libs/contract/scopes.js';
 import { getOrganizationUsage } from '#libs/contract/usage.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 import { firstTable } from '../support/markdown-table.js';
+
+const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
+  '#libs/api-keys/dialects/dialects.js',
+);
 
 /**
  * The guide is one script. The test runs it as printed, except for the address and the set-up token, and compares every

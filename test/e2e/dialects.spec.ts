@@ -1,6 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { dialects } from '#libs/api-keys/dialects/dialects.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
+
+const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
+  '#libs/api-keys/dialects/dialects.js',
+);
 
 let deployment: Deployment;
 

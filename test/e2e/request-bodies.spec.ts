@@ -1,17 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import type { NamedRoute } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
-import { RawClient, rawRequest, type RawResponse } from '../support/raw-http.js';
+import { RawClients, rawRequest, type RawResponse } from '../support/raw-http.js';
+
+const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
+  '#libs/api-keys/dialects/dialects.js',
+);
 
 /** The largest response to a rejected request, whatever the request is. */
 const MAX_REFUSAL_BYTES = 16 * 1024;
 
 let deployment: Deployment;
-let client: RawClient;
+let client: RawClients;
 let ada: Account;
 let leaving: Account;
 let operator: Account;
@@ -19,7 +23,7 @@ let operator: Account;
 beforeAll(async () => {
   deployment = await startDeployment();
   [ada, leaving] = await Promise.all([deployment.account(), deployment.account()]);
-  client = new RawClient(deployment.url);
+  client = new RawClients(deployment.url);
   operator = await deployment.operator();
 });
 
@@ -62,6 +66,8 @@ function send(
   return client.request(Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), ...content]));
 }
 
+const atOnce = <T>(items: readonly T[], work: (item: T) => Promise<void>) => Promise.all(items.map(work));
+
 const sendJson = (to: NamedRoute, body: string | Uint8Array, type = 'application/json') => send(to, { body, type });
 
 /** Expects a small rejection in the format of the route. */
@@ -81,29 +87,30 @@ const verify = table.find(({ name }) => name === 'apiKeys.verify')!;
 
 describe.each(writing)('$name, its body', (to) => {
   it.each([33, 1_800, 3_000, 10_000, 30_000])('nested %d deep is rejected', async (depth) => {
-    for (const [open, close] of [
+    const pairs = [
       ['[', ']'],
       ['{"a":', '}'],
       ['{"metadata":[', ']}'],
-    ]) {
+    ];
+    await atOnce(pairs, async ([open, close]) => {
       const levels = Math.min(depth, Math.floor(60_000 / (open!.length + close!.length)));
       expectRefused(to, await sendJson(to, `${open!.repeat(levels)}1${close!.repeat(levels)}`), 'invalid_request');
-    }
+    });
   });
 
   it('with as many members or items as fit is rejected with a short problem', async () => {
     const members = Array.from({ length: 5_000 }, (_, index) => `"m${index}":1`).join(',');
     const long = `{"${'n'.repeat(60_000)}":1}`;
     const items = `{"scopes":[${Array.from({ length: 1_900 }, () => '{}').join(',')}]}`;
-    for (const body of [`{${members}}`, `[${'1,'.repeat(30_000)}1]`, long, items]) {
-      expectRefused(to, await sendJson(to, body), 'invalid_request');
-    }
+    await atOnce([`{${members}}`, `[${'1,'.repeat(30_000)}1]`, long, items], async (body) =>
+      expectRefused(to, await sendJson(to, body), 'invalid_request'),
+    );
   });
 
   it('that is not UTF-8, or begins with a byte order mark, is rejected', async () => {
     const named = (bytes: number[]) =>
       Buffer.concat([Buffer.from('{"name":"a'), Buffer.from(bytes), Buffer.from('"}')]);
-    for (const body of [
+    const bodies = [
       named([0xff]),
       named([0xe9]),
       named([0xc3]),
@@ -113,13 +120,12 @@ describe.each(writing)('$name, its body', (to) => {
       Buffer.from('{"name":"a"}', 'utf16le'),
       Buffer.from('\uFEFF{"name":"a"}', 'utf16le'),
       Buffer.from('\uFEFF{"name":"a"}'),
-    ]) {
-      expectRefused(to, await sendJson(to, body), 'invalid_request');
-    }
+    ];
+    await atOnce(bodies, async (body) => expectRefused(to, await sendJson(to, body), 'invalid_request'));
   });
 
   it('in another type, charset or coding is rejected', async () => {
-    for (const type of [
+    const types = [
       undefined,
       'nonsense',
       'text/plain',
@@ -129,23 +135,19 @@ describe.each(writing)('$name, its body', (to) => {
       'application/json; charset=utf-16',
       'application/json; charset=utf-8; charset=latin1',
       'application/json, text/plain',
-    ]) {
-      expectRefused(to, await send(to, { body: '{"name":"a"}', type }), 'unsupported_media_type');
-    }
-    for (const coding of ['gzip', 'br', 'identity, gzip']) {
+    ];
+    await atOnce(types, async (type) =>
+      expectRefused(to, await send(to, { body: '{"name":"a"}', type }), 'unsupported_media_type'),
+    );
+    await atOnce(['gzip', 'br', 'identity, gzip'], async (coding) => {
       const headers = [`Content-Encoding: ${coding}`];
       expectRefused(to, await send(to, { body: '{}', type: 'application/json', headers }), 'unsupported_media_type');
-    }
+    });
   });
 
   it('with a repeated or forbidden name is rejected', async () => {
-    for (const body of [
-      '{"name":"a","name":"b"}',
-      '{"metadata":{"__proto__":"x"}}',
-      '{"__proto__":{"operator":true}}',
-    ]) {
-      expectRefused(to, await sendJson(to, body), 'invalid_request');
-    }
+    const bodies = ['{"name":"a","name":"b"}', '{"metadata":{"__proto__":"x"}}', '{"__proto__":{"operator":true}}'];
+    await atOnce(bodies, async (body) => expectRefused(to, await sendJson(to, body), 'invalid_request'));
   });
 
   it('that is empty counts as no body, whatever its headers', async () => {
@@ -154,8 +156,9 @@ describe.each(writing)('$name, its body', (to) => {
     const none = await send(to, {});
     expect(none.status).toBeLessThan(500);
     const told = ({ status, body }: RawResponse) => [status, (JSON.parse(body || '{}') as { code?: string }).code];
-    for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'nonsense', '', 'application/json']) {
-      for (const chunked of [false, true]) expect(told(await send(to, { type, chunked }))).toEqual(told(none));
+    const types = ['application/x-www-form-urlencoded', 'text/plain', 'nonsense', '', 'application/json'];
+    for (const chunked of [false, true]) {
+      await atOnce(types, async (type) => expect(told(await send(to, { type, chunked }))).toEqual(told(none)));
     }
   });
 });

@@ -1,11 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { dialects } from '#libs/api-keys/dialects/dialects.js';
 import { problemsOf } from '#libs/contract/openapi.js';
 import { Problem, problems, type ProblemCode } from '#libs/contract/problem.js';
 import { isForUsers, type Rejections, type Route } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { samples, type Sample, type World } from '../support/route-samples.js';
+
+const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
+  '#libs/api-keys/dialects/dialects.js',
+);
 
 /**
  * Generated from the route table: each route is called without a credential, with too few scopes, with another tenant's
@@ -61,6 +65,8 @@ async function organizationOf({ client }: Account) {
 }
 
 afterAll(() => deployment.stop());
+
+const atOnce = <T>(items: readonly T[], work: (item: T) => Promise<void>) => Promise.all(items.map(work));
 
 interface Response {
   readonly status: number;
@@ -152,11 +158,11 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
 
   it('rejects unknown, mistyped and malformed keys alike', async () => {
     const last = adasKey.key.at(-1) === 'a' ? 'b' : 'a';
-    for (const key of [`${adasKey.key.slice(0, -1)}${last}`, `sk_test_${'A'.repeat(32)}`, 'nonsense']) {
+    await atOnce([`${adasKey.key.slice(0, -1)}${last}`, `sk_test_${'A'.repeat(32)}`, 'nonsense'], async (key) => {
       const response = await send(route, samples[name]!(world), { 'x-api-key': key });
       expectProblem(route, response, 'invalid_key');
       expect(response.headers.get('www-authenticate')).toContain('error="invalid_token"');
-    }
+    });
   });
 
   it('rejects an access token of another deployment', async () => {
@@ -241,25 +247,25 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
 
   it('rejects text that cannot be stored, anywhere', async () => {
     const sample = samples[name]!(world);
-    for (const [field, value] of Object.entries(sample.body!)) {
-      if (typeof value !== 'string') continue;
+    await atOnce(Object.entries(sample.body!), async ([field, value]) => {
+      if (typeof value !== 'string') return;
       for (const bad of ['\\u0000', '\\ud800']) {
         const body = JSON.stringify({ ...sample.body, [field]: `${value}%` }).replace('%"', `${bad}"`);
         const response = await send(route, sample, goodCredential(route), { rawBody: body });
         expectProblem(route, response, 'invalid_request');
         expect(locations(response)).toContain(`body.${field}`);
       }
-    }
+    });
   });
 
   it('rejects an array, a string and null', async () => {
-    for (const body of ['[]', '"x"', 'null', '1']) {
+    await atOnce(['[]', '"x"', 'null', '1'], async (body) =>
       expectProblem(
         route,
         await send(route, samples[name]!(world), goodCredential(route), { rawBody: body }),
         'invalid_request',
-      );
-    }
+      ),
+    );
   });
 });
 
@@ -292,10 +298,10 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
 
   it('rejects an unknown parameter, also an empty or malformed one', async () => {
     const present = new Set(Object.keys(route.query?.shape ?? {}));
-    for (const parameter of ['unknown', 'limits', 'Limit', 'LIMIT', 'limit[]', 'limit.0', 'constructor'])
+    await atOnce(['unknown', 'limits', 'Limit', 'LIMIT', 'limit[]', 'limit.0', 'constructor'], async (parameter) => {
       if (!present.has(parameter)) await expectRefused(`${encodeURIComponent(parameter)}=1`, `query.${parameter}`);
-    await expectRefused('unknown', 'query.unknown');
-    await expectRefused('unknown=', 'query.unknown');
+    });
+    await atOnce(['unknown', 'unknown='], (query) => expectRefused(query, 'query.unknown'));
   });
 
   for (const parameter of Object.keys(route.query?.shape ?? {})) {
@@ -315,7 +321,7 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
         [query([parameter, value], [parameter, value]), parameter],
         [query([parameter, value], [parameter, '']), parameter],
       ];
-      for (const [rawQuery, location] of wrong) {
+      await atOnce(wrong, async ([rawQuery, location]) => {
         const response = await send(route, sample, goodCredential(route), { rawQuery });
         expectProblem(route, response, 'invalid_request');
         const places = locations(response)!.map((place) => place.replace(/\[\d+\]$/, ''));
@@ -323,7 +329,7 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
           rawQuery,
           locations: expect.arrayContaining([`query.${location}`]),
         });
-      }
+      });
     });
   }
 });
@@ -337,7 +343,7 @@ const numbers = table.flatMap(({ name, route }) =>
 describe.each(numbers)('$name, its $parameter', ({ name, route, parameter }) => {
   it('accepts only digits', async () => {
     const sample = samples[name]!(world);
-    for (const value of [
+    const wrong = [
       '',
       ' ',
       ' 5',
@@ -354,7 +360,8 @@ describe.each(numbers)('$name, its $parameter', ({ name, route, parameter }) => 
       'true',
       'NaN',
       '9'.repeat(400),
-    ]) {
+    ];
+    await atOnce(wrong, async (value) => {
       const response = await send(
         route,
         { ...sample, query: { ...sample.query, [parameter]: value } },
@@ -362,7 +369,7 @@ describe.each(numbers)('$name, its $parameter', ({ name, route, parameter }) => 
       );
       expectProblem(route, response, 'invalid_request');
       expect({ value, locations: locations(response) }).toEqual({ value, locations: [`query.${parameter}`] });
-    }
+    });
   });
 });
 
@@ -484,12 +491,12 @@ describe('any path', () => {
       ['?external_id=%FF', 'query.external_id'],
       ['/%00', 'path'],
     ]) {
-      for (const { route } of table) {
+      await atOnce(table, async ({ route }) => {
         const path = route.path.replace(/:\w+/g, 'x');
         const response = await fetch(`${deployment.url}${path}${query}`, { method: route.method });
         expect(response.status).toBe(400);
         expect(Problem.parse(await response.json())).toMatchObject({ code: 'invalid_request', errors: [{ location }] });
-      }
+      });
     }
   });
 

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pLimit, { type LimitFunction } from 'p-limit';
 
 /** A response as received. */
 export interface RawResponse {
@@ -106,6 +107,33 @@ export class RawClient {
   close(): void {
     this.#connection?.close();
     this.#connection = undefined;
+  }
+}
+
+/** Sends requests of any bytes over several connections: one alone waits for the database more than it computes. */
+export class RawClients {
+  readonly #free: RawClient[];
+  readonly #limit: LimitFunction;
+
+  constructor(url: string, count = 8) {
+    this.#free = Array.from({ length: count }, () => new RawClient(url));
+    this.#limit = pLimit(count);
+  }
+
+  request(bytes: string | Uint8Array): Promise<RawResponse> {
+    return this.#limit(async () => {
+      const client = this.#free.pop()!;
+      try {
+        return await client.request(bytes);
+      } finally {
+        this.#free.push(client);
+      }
+    });
+  }
+
+  /** While no request is in progress. */
+  close(): void {
+    for (const client of this.#free) client.close();
   }
 }
 
