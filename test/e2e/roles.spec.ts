@@ -35,7 +35,7 @@ beforeAll(async () => {
     body: { name: 'Of a project', organization_id: team, project_id: project, scopes: ['*:*'] },
   });
   projectKey = { project, key };
-  world = await newWorld('');
+  world = await newWorld(() => true);
   ({ key: strangersKey } = await stranger.client.apiKeys.create({ body: { name: 'Foreign', scopes: ['*:*'] } }));
 });
 
@@ -54,17 +54,34 @@ let world: World;
 
 /** For a change, new objects of the team, so that no call finds what an earlier one has changed. */
 async function worldFor(name: string, route: Route): Promise<World> {
-  return route.method === 'GET' ? world : newWorld(name);
+  if (route.method === 'GET') return world;
+  const named = namedBy(name);
+  return newWorld((property) => named.has(property));
 }
 
-async function newWorld(name: string): Promise<World> {
-  const project = await newProject();
-  const member = name.startsWith('members.') ? await deployment.account(await invite('viewer')) : members.viewer;
-  const invitation = await owner.client.invitations.create({ params: { id: team }, body: { role: 'viewer' } });
-  // Of the developer, who manages no other keys.
-  const adasKey = await members.developer.client.apiKeys.create({
-    body: { name: 'Sample', organization_id: team, scopes: ['triggers:read'] },
-  });
+/** The objects that the sample of a route names. */
+function namedBy(name: string): Set<unknown> {
+  const named = new Set<unknown>();
+  const recorder = { get: (_: object, property: string) => named.add(property) };
+  samples[name]!(new Proxy({}, recorder) as World);
+  return named;
+}
+
+/** @param isNew which objects must be new ones */
+async function newWorld(isNew: (property: keyof World) => boolean): Promise<World> {
+  const [project, member, invitation, adasKey] = await Promise.all([
+    isNew('project') ? newProject() : world.project,
+    isNew('member') ? invite('viewer').then((token) => deployment.account(token)) : world.member,
+    isNew('invitation')
+      ? owner.client.invitations.create({ params: { id: team }, body: { role: 'viewer' } })
+      : world.invitation,
+    // Of the developer, who manages no other keys.
+    isNew('adasKey')
+      ? members.developer.client.apiKeys.create({
+          body: { name: 'Sample', organization_id: team, scopes: ['triggers:read'] },
+        })
+      : world.adasKey,
+  ]);
   const ada = { ...owner, organizationId: team };
   return { ada, operator, team, member, project, invitation, adasKey, adasProject: project, adasSession: 'session_1' };
 }
