@@ -5,6 +5,7 @@ import type { Client } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
+import { expectHolds } from '../support/properties.js';
 import { codeOf, outcomeOf } from '../support/rejection.js';
 
 type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
@@ -109,7 +110,7 @@ describe('a limit of a key', () => {
   });
 
   it('equals a plain sum after any sequence of concurrent requests', async () => {
-    await fc.assert(
+    await expectHolds(
       fc.asyncProperty(
         fc.array(fc.array(fc.integer({ min: 0, max: 6 }), { minLength: 1, maxLength: 5 }), { maxLength: 5 }),
         async (rounds) => {
@@ -127,7 +128,7 @@ describe('a limit of a key', () => {
           expect([code, status!.remaining]).toEqual(left > 0 ? ['valid', left - 1] : ['rate_limited', 0]);
         },
       ),
-      { numRuns: 15 },
+      16,
     );
   });
 
