@@ -9,8 +9,6 @@ import { newsOf, type Tail } from './audit-tail.js';
 
 const POLL_MS = 300;
 const PAGE = 500;
-/** Interval of heartbeats on idle connections, and of credential checks on all connections. */
-const BEAT_MS = 15_000;
 
 /** The last known end of one organization's log, and the listeners that wait for new leaves. */
 interface Watch {
@@ -25,6 +23,8 @@ interface Watch {
 export class AuditTails {
   readonly #logger = new Logger(AuditTails.name);
   readonly #watches = new Map<string, Watch>();
+  /** Interval of heartbeats on idle connections, and of credential checks on all connections. */
+  beatMs = 15_000;
 
   constructor(
     private readonly em: EntityManager,
@@ -35,7 +35,7 @@ export class AuditTails {
 
   /** @param size size of the log when the call arrived: the listener first gets the missed leaves below it */
   open(tail: Tail, size: number): Tail {
-    const beat = setInterval(() => void this.#beat(tail), BEAT_MS);
+    const beat = setInterval(() => void this.#beat(tail), this.beatMs);
     tail.once('close', () => clearInterval(beat));
     void this.#follow(tail, size).catch((error: unknown) => this.#cut(tail, error));
     return this.streams.keep(tail);

@@ -10,6 +10,7 @@ import { allIngested, event, put } from '../support/events.js';
 import { rejection } from '../support/rejection.js';
 import { EventReader } from '../support/server-sent-events.js';
 
+const { AuditTails } = await builtModule<typeof import('#libs/audit/audit-tails.js')>('#libs/audit/audit-tails.js');
 const { AuditReader } = await builtModule<typeof import('#libs/audit/audit-reader.js')>('#libs/audit/audit-reader.js');
 
 let deployment: Deployment;
@@ -207,7 +208,7 @@ it.each(['-1', 'x', '999999', '1.5'])('rejects a resume after %s, which it does 
 
 it('disconnects a reader that does not read, which resumes without a gap', async () => {
   const { client, organizationId } = await newAccount();
-  const count = 2_500;
+  const count = 1_500;
   const reader = await listen(client, { type: 'test.tail' });
   const text = 'x'.repeat(20_000);
   for (let n = 0; n < count; n += 100) await happen(organizationId, numbers(100, n), 'test.tail', { text });
@@ -273,6 +274,11 @@ it('ends when the credential ends, and continues while it is valid', async () =>
     await keyOf('Expiring', 1),
   ];
   const withKey = ({ key }: { key: string }) => deployment.client({ apiKey: key });
+  const tails = deployment.api.get(AuditTails);
+  const { beatMs } = tails;
+  // The documented interval, without the wait for it.
+  expect(beatMs).toBe(15_000);
+  tails.beatMs = 500;
   const lasting = await Promise.all([withKey(good), second.client].map((client) => listen(client, query)));
   const ending = await Promise.all(
     [withKey(revoked), withKey(rotated), withKey(expiring), member.client, leaver.client, operator.client].map(
@@ -290,6 +296,7 @@ it('ends when the credential ends, and continues while it is valid', async () =>
   await happen(team, ['after']);
   const told = await Promise.all(lasting.map((reader) => reader.take(1)));
   expect(told.map(subjectsOf)).toEqual([['after'], ['after']]);
+  tails.beatMs = beatMs;
   expect(lasting.map(({ comments }) => comments.at(-1))).toEqual(['heartbeat', 'heartbeat']);
   await Promise.all(lasting.map((reader) => reader.cut()));
   // Checks of authority are not reads: each of the two operators has read once.
