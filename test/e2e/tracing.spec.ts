@@ -2,40 +2,62 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createClient } from '#libs/client/client.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
-import { receiveTraces, startWatched } from '../support/watched-processes.js';
+import { receiveTraces, startWatched, type TraceReceiver, type WatchedProcess } from '../support/watched-processes.js';
+
+/** Reports which packages of OpenTelemetry a process loads. */
+const TELL = `
+  import { registerHooks } from 'node:module';
+  registerHooks({ resolve(specifier, context, next) {
+    const resolved = next(specifier, context);
+    const name = /node_modules\\/(@opentelemetry\\/[^/]+)/.exec(resolved.url);
+    if (name) process.stderr.write('loads ' + name[1] + '\\n');
+    return resolved;
+  } });`;
+
+const REPORTING = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(TELL)}` };
+
+const loadedBy = ({ output }: WatchedProcess) =>
+  new Set(Array.from(output.matchAll(/^loads (.*)$/gm), ([, name]) => name));
 
 let database: TestDatabase;
+let receiver: TraceReceiver;
+/** An API with tracing that has verified a key and has stopped. */
+let traced: WatchedProcess;
+let key: string;
+let status: number;
+let exitCode: number;
+const [traceId, gateway] = [randomBytes(16), randomBytes(8)];
 
 beforeAll(async () => {
   database = await createDatabase();
+  receiver = await receiveTraces();
+  traced = await startWatched('api', {
+    DATABASE_URL: database.apiUrl,
+    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20of-the-receiver',
+    ...REPORTING,
+  });
+  const account = { email: 'ada@example.com', password: 'nine lamps above the quay' };
+  const anonymous = createClient({ baseUrl: traced.url });
+  await anonymous.auth.register({ body: { ...account, name: 'Ada' } });
+  const { access_token: accessToken } = await anonymous.auth.login({ body: account });
+  const ada = createClient({ baseUrl: traced.url, accessToken });
+  ({ key } = await ada.apiKeys.create({ body: { name: 'Used', scopes: ['triggers:read'] } }));
+
+  const headers = { 'x-api-key': key, traceparent: `00-${traceId.toString('hex')}-${gateway.toString('hex')}-01` };
+  ({ status } = await fetch(`${traced.url}/authz?scope=triggers:read`, { headers }));
+  await fetch(`${traced.url}/authz`, {
+    headers: { traceparent: `00-${randomBytes(16).toString('hex')}-${gateway.toString('hex')}-00`, 'x-api-key': key },
+  });
+  // A process sends its remaining spans when it stops.
+  exitCode = await traced.stop();
+  await receiver.close();
 });
 
 afterAll(() => database.drop());
 
-it('a verification is traced from its gateway to its record', async () => {
-  const receiver = await receiveTraces();
-  const api = await startWatched('api', {
-    DATABASE_URL: database.apiUrl,
-    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20of-the-receiver',
-  });
-  const account = { email: 'ada@example.com', password: 'nine lamps above the quay' };
-  const anonymous = createClient({ baseUrl: api.url });
-  await anonymous.auth.register({ body: { ...account, name: 'Ada' } });
-  const { access_token: accessToken } = await anonymous.auth.login({ body: account });
-  const ada = createClient({ baseUrl: api.url, accessToken });
-  const { key } = await ada.apiKeys.create({ body: { name: 'Used', scopes: ['triggers:read'] } });
-
-  const [traceId, gateway] = [randomBytes(16), randomBytes(8)];
-  const headers = { 'x-api-key': key, traceparent: `00-${traceId.toString('hex')}-${gateway.toString('hex')}-01` };
-  expect((await fetch(`${api.url}/authz?scope=triggers:read`, { headers })).status).toBe(200);
-  await fetch(`${api.url}/authz`, {
-    headers: { traceparent: `00-${randomBytes(16).toString('hex')}-${gateway.toString('hex')}-00`, 'x-api-key': key },
-  });
-  // A process sends its remaining spans when it stops.
-  expect(await api.stop()).toBe(0);
-  await receiver.close();
-
+it('a verification is traced from its gateway to its record', () => {
+  expect([status, exitCode]).toEqual([200, 0]);
   expect(receiver.headers.every(({ authorization }) => authorization === 'Bearer of-the-receiver')).toBe(true);
   const spans = receiver.received.flatMap(spansOf);
   const inTrace = spans.filter((span) => span.traceId.equals(traceId));
@@ -52,30 +74,21 @@ it('a verification is traced from its gateway to its record', async () => {
   for (const body of receiver.received) expect(body.includes(key.slice(-20))).toBe(false);
 });
 
-/** Reports which packages of OpenTelemetry a process loads. */
-const TELL = `
-  import { registerHooks } from 'node:module';
-  registerHooks({ resolve(specifier, context, next) {
-    const resolved = next(specifier, context);
-    const name = /node_modules\\/(@opentelemetry\\/[^/]+)/.exec(resolved.url);
-    if (name) process.stderr.write('loads ' + name[1] + '\\n');
-    return resolved;
-  } });`;
-
 it.each(['api', 'worker'] as const)('the %s loads no tracing code unless tracing is on', async (app) => {
-  const loaded = async (env: Record<string, string>) => {
+  const run = async (env: Record<string, string>) => {
     const service = await startWatched(app, {
       DATABASE_URL: app === 'api' ? database.apiUrl : database.workerUrl,
       LOG_LEVEL: 'fatal',
-      NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(TELL)}`,
+      ...REPORTING,
       ...env,
     });
     expect(await service.stop()).toBe(0);
-    return new Set(Array.from(service.output.matchAll(/^loads (.*)$/gm), ([, name]) => name));
+    return service;
   };
   // An interface without an implementation, which prom-client imports.
-  expect(await loaded({})).toEqual(new Set(['@opentelemetry/api']));
-  expect(await loaded({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' })).toContain('@opentelemetry/sdk-trace');
+  expect(loadedBy(await run({}))).toEqual(new Set(['@opentelemetry/api']));
+  const withTracing = app === 'api' ? traced : await run({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:9' });
+  expect(loadedBy(withTracing)).toContain('@opentelemetry/sdk-trace');
 });
 
 interface Span {
