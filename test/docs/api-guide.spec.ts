@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process';
+import { existsSync, rmSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { createApiKey, listApiKeys } from '#libs/contract/api-keys.js';
@@ -19,6 +21,8 @@ import { getOrganizationUsage } from '#libs/contract/usage.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
+import { VISIBLE_WITHIN_MS } from '../support/eventually.js';
 import { firstTable } from '../support/markdown-table.js';
 
 const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
@@ -70,12 +74,21 @@ async function readGuide(): Promise<string> {
   return [index, ...texts].join('\n');
 }
 
-/** Makes every call of curl write its outcome and its response to files, and connect to the deployment. */
+/**
+ * Makes every call of curl write its outcome and its response to files, and connect to the deployment. A pause lasts
+ * until all that has happened is in the audit log.
+ */
 const RECORDER = `
   curl() {
-    local file="$CALLS/$(printf %04d "$(find "$CALLS" -name '*.outcome' | wc -l)")"
+    local file made=("$CALLS"/*.outcome)
+    [ -e "\${made[0]}" ] || made=()
+    printf -v file %s/%04d "$CALLS" "\${#made[@]}"
     command curl --noproxy '*' --connect-to "$CONNECT_TO" -w '%{stderr}%{http_code} %{method} %{url}\\n' "$@" \\
       2>"$file.outcome" | tee "$file.response"
+  }
+  sleep() {
+    : >"$CALLS/asleep"
+    while [ -e "$CALLS/asleep" ]; do command sleep 0.02; done
   }
 `;
 
@@ -88,14 +101,28 @@ async function callsOf(guide: string): Promise<Call[]> {
       .replace(/^BASE=.*$/m, `BASE=${PUBLIC_URL}`)
       .replace(/^SETUP_TOKEN=.*$/m, `SETUP_TOKEN=${token}`);
     const { port } = new URL(deployment.url);
-    await run('bash', ['-euo', 'pipefail', '-c', RECORDER + script], {
+    const ran = run('bash', ['-euo', 'pipefail', '-c', RECORDER + script], {
       env: { ...process.env, CALLS: directory, TMPDIR: directory, CONNECT_TO: `keyledger.test:80:127.0.0.1:${port}` },
     });
+    const ended = new AbortController();
+    await Promise.all([ran.finally(() => ended.abort()), wakeUp(deployment, join(directory, 'asleep'), ended.signal)]);
     const names = (await readdir(directory)).filter((name) => name.endsWith('.outcome')).toSorted();
     return await Promise.all(names.map((name) => readCall(join(directory, name.slice(0, -'.outcome'.length)))));
   } finally {
     await deployment.stop();
     await rm(directory, { recursive: true });
+  }
+}
+
+/** Ends each pause of the script when all events are ingested, which takes no longer than the pause in the guide. */
+async function wakeUp(deployment: Deployment, asleep: string, ended: AbortSignal): Promise<void> {
+  for (; !ended.aborted; await sleep(20)) {
+    if (!existsSync(asleep)) continue;
+    const began = performance.now();
+    await allIngested(deployment);
+    const took = performance.now() - began;
+    rmSync(asleep);
+    if (took > VISIBLE_WITHIN_MS) throw new Error(`Events were visible only after ${took} ms`);
   }
 }
 
