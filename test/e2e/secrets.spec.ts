@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import pLimit from 'p-limit';
 import pg from 'pg';
 import { generateToken } from '#libs/api-key-format/token.js';
 import { createClient } from '#libs/client/client.js';
@@ -148,6 +149,11 @@ it('no secret appears in any output, whatever fails', async () => {
 
   const ours = { key, unknown, accessToken, refreshToken, invitationToken, resetToken };
   const goesWrong = async (when: string) => {
+    const sent: Promise<unknown>[] = [];
+    const limit = pLimit(8);
+    const send = (...asked: Parameters<typeof ask>) => sent.push(limit(() => ask(...asked)));
+    const sendJson = (...asked: Parameters<typeof post>) => sent.push(limit(() => post(...asked)));
+    const sendRaw = (request: string) => sent.push(limit(() => askRaw(request)));
     // Credentials in their proper places: valid, invalid and malformed.
     const basic = plant(`a password of Basic, ${when}`);
     secrets.set(`the same, encoded, ${when}`, Buffer.from(`ada:${basic}`).toString('base64').slice(4, -4));
@@ -165,10 +171,10 @@ it('no secret appears in any output, whatever fails', async () => {
       `Bearer ${refreshToken}`,
     ];
     for (const path of ['/api/v1/whoami', '/authz', '/authz/some/path', '/nowhere']) {
-      for (const authorization of authorizations) await ask(path, { headers: { authorization } });
-      await ask(path, { headers: { 'x-api-key': key, authorization: `Bearer ${unknown}` } });
+      for (const authorization of authorizations) send(path, { headers: { authorization } });
+      send(path, { headers: { 'x-api-key': key, authorization: `Bearer ${unknown}` } });
       for (const value of [key, unknown, plant(`an X-API-Key, ${when}, ${path}`)])
-        await ask(path, { headers: { 'x-api-key': value } });
+        send(path, { headers: { 'x-api-key': value } });
     }
     // Credentials in wrong places.
     const callers: Record<string, string>[] = [{}, { 'x-api-key': key }, user];
@@ -186,7 +192,7 @@ it('no secret appears in any output, whatever fails', async () => {
       '/docs',
       '/problems/x',
     ])
-      for (const headers of callers) await ask(`${path}?token=${other}&${query}#${other}`, { headers });
+      for (const headers of callers) send(`${path}?token=${other}&${query}#${other}`, { headers });
     for (const value of Object.values(ours)) {
       for (const path of [
         '',
@@ -197,7 +203,7 @@ it('no secret appears in any output, whatever fails', async () => {
         '/tlog',
         '/api/v1/invitations',
       ])
-        for (const headers of callers) await ask(`${path}/${value}/x`, { headers });
+        for (const headers of callers) send(`${path}/${value}/x`, { headers });
       const headers = {
         'user-agent': `client/1 (${value})`,
         'x-request-id': value,
@@ -205,19 +211,19 @@ it('no secret appears in any output, whatever fails', async () => {
         referer: `https://a.example/?t=${other}`,
         cookie: `refresh_token=${value}; other=${other}`,
       };
-      await ask('/api/v1/whoami', { headers: { ...headers, 'x-api-key': key } });
-      await ask('/api/v1/api-keys/x', { headers: { ...headers, ...user } });
-      await ask('/authz?scope=events:read', { headers: { ...headers, 'x-api-key': key } });
-      await post('/api/v1/auth/refresh', undefined, headers);
+      send('/api/v1/whoami', { headers: { ...headers, 'x-api-key': key } });
+      send('/api/v1/api-keys/x', { headers: { ...headers, ...user } });
+      send('/authz?scope=events:read', { headers: { ...headers, 'x-api-key': key } });
+      sendJson('/api/v1/auth/refresh', undefined, headers);
       const original = {
         'x-forwarded-method': 'GET',
         'x-forwarded-uri': `/v1/items/${value}?token=${other}&k=${value}`,
         'x-forwarded-host': `${value}.example`,
       };
       for (const scope of ['triggers:read', 'events:read']) {
-        await ask(`/authz?scope=${scope}`, { headers: { ...original, 'x-api-key': key } });
-        await ask(`/authz/v1/${value}?token=${other}`, { headers: { 'x-authz-scope': scope, 'x-api-key': key } });
-        await ask('/authz', {
+        send(`/authz?scope=${scope}`, { headers: { ...original, 'x-api-key': key } });
+        send(`/authz/v1/${value}?token=${other}`, { headers: { 'x-authz-scope': scope, 'x-api-key': key } });
+        send('/authz', {
           headers: {
             'x-original-url': `https://ada:${other}@api.example/${value}?token=${other}`,
             'x-authz-scope': scope,
@@ -227,8 +233,8 @@ it('no secret appears in any output, whatever fails', async () => {
       }
       const request = { method: 'GET', path: `/v1/${value}?token=${other}`, user_agent: value };
       for (const asked of [key, unknown, other]) {
-        await post('/api/v1/api-keys/verify', { key: asked, request, scopes: ['events:read'] }, { 'x-api-key': key });
-        await post(
+        sendJson('/api/v1/api-keys/verify', { key: asked, request, scopes: ['events:read'] }, { 'x-api-key': key });
+        sendJson(
           '/api/v1/api-keys/verify',
           { key: asked, request: { ...request, ip: value }, cost: value },
           { 'x-api-key': key },
@@ -280,27 +286,28 @@ it('no secret appears in any output, whatever fails', async () => {
     ];
     for (const [path, body] of bodies) {
       for (const method of path === '/api/v1/auth/password' ? ['POST', 'PUT', 'PATCH'] : ['POST'])
-        await ask(path, { method, json: body, headers: user });
-      await ask(path, {
+        send(path, { method, json: body, headers: user });
+      send(path, {
         method: 'POST',
         body: `{"password": "${plant(`in bad JSON of ${path}, ${when}`)}", "key": ${key}`,
         headers: { 'content-type': 'application/json' },
       });
-      await ask(path, {
+      send(path, {
         method: 'POST',
         body: `password=${plant(`in a form to ${path}, ${when}`)}`,
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
       });
     }
-    await ask('/api/v1/auth/login', {
+    send('/api/v1/auth/login', {
       method: 'POST',
       body: JSON.stringify({ password: plant(`in what is too large, ${when}`).padEnd(70_000) }),
       headers: { 'content-type': 'application/json' },
     });
-    await askRaw(`GET /?a=${plant(`of no HTTP, ${when}`)} HTTP/9\r\nX-API-Key: ${key}\r\n\r\n`);
-    await askRaw(
+    sendRaw(`GET /?a=${plant(`of no HTTP, ${when}`)} HTTP/9\r\nX-API-Key: ${key}\r\n\r\n`);
+    sendRaw(
       `GET /api/v1/${plant(`in a path that is none, ${when}`).slice(0, 2)}%zz?t=${key} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: ${key}\r\n\r\n`,
     );
+    await Promise.all(sent);
   };
 
   await goesWrong('with all there is');

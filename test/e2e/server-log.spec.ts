@@ -54,6 +54,8 @@ async function send(method: string, path: string, body?: unknown, token = owner.
   return response.status;
 }
 
+type Call = [method: string, path: string, body?: unknown, token?: string];
+
 /** Calls that write or search user input; each may fail. */
 async function callAll(when: string): Promise<void> {
   const of = (what: string) => plant(`${what}, ${when}`);
@@ -62,8 +64,8 @@ async function callAll(when: string): Promise<void> {
   const organization = `/api/v1/organizations/${organizationId}`;
   const key = `/api/v1/api-keys/${keyId}`;
   const byOperator = `/api/v1/deployment/organizations/${organizationId}`;
-  const calls: [string, string, unknown?, string?][] = [
-    ['POST', '/api/v1/auth/register', taken],
+  await send('POST', '/api/v1/auth/register', taken);
+  const calls: Call[] = [
     ['POST', '/api/v1/auth/register', { ...taken, name: of('another name') }],
     ['POST', '/api/v1/auth/login', { email: taken.email, password: taken.password }],
     ['POST', '/api/v1/auth/login', { email: taken.email, password: password() }],
@@ -104,10 +106,13 @@ async function callAll(when: string): Promise<void> {
     ],
     ['POST', '/api/v1/deployment/password-resets', { email: taken.email }, operator.accessToken],
     ['POST', `${byOperator}/credits`, { amount: 100, reason: of('a reason') }, operator.accessToken],
+  ];
+  await Promise.all(calls.map(([method, path, body, token]) => send(method, path, body, token)));
+  const suspension: Call[] = [
     ['POST', `${byOperator}/suspend`, { reason: of('the reason of a suspension') }, operator.accessToken],
     ['POST', `${byOperator}/resume`, undefined, operator.accessToken],
   ];
-  for (const [method, path, body, token] of calls) await send(method, path, body, token);
+  for (const [method, path, body, token] of suspension) await send(method, path, body, token);
 }
 
 /**

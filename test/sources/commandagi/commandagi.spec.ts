@@ -211,9 +211,10 @@ withCurl('listing keys', () => {
   it('has every active key, however many, and no disabled, expired, revoked or foreign key', async () => {
     const bob = await deployment.account();
     const { key, id } = await existingKey({}, bob);
-    const ids = [];
-    for (let made = 0; made < 104; made++)
-      ids.push((await post(key, { name: 'One of many', expiresInDays: 2 })).body['id']);
+    const made = await Promise.all(
+      Array.from({ length: 104 }, () => post(key, { name: 'One of many', expiresInDays: 2 })),
+    );
+    const ids = made.map(({ body }) => body['id'] as string);
     const [disabled, revokedKey, deleted, expiring] = ids as [string, string, string, string];
     await bob.client.apiKeys.disable({ params: { id: disabled } });
     await bob.client.apiKeys.revoke({ params: { id: revokedKey } });
@@ -225,7 +226,7 @@ withCurl('listing keys', () => {
     deployment.advance(DAY);
     try {
       const active = (await get(key)).map((item) => item.id);
-      expect(active.toSorted()).toEqual([id, ...(ids.slice(4) as string[])].toSorted());
+      expect(active.toSorted()).toEqual([id, ...ids.slice(4)].toSorted());
     } finally {
       deployment.advance(-DAY);
     }
