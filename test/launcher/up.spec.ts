@@ -56,13 +56,6 @@ async function running(): Promise<{ up: Started; url: string }> {
 }
 
 describe('npm start', () => {
-  const endsAfter = async (signal: NodeJS.Signals) => {
-    const { up } = await running();
-    up.signalGroup(signal);
-    expect(await up.ended).toBe(0);
-    expect(await leftOf(directory)).toEqual([]);
-  };
-
   test('prints a one-time link for the first operator', async () => {
     const { up, url } = await running();
     const link = /(\S+)\/invitation#(invite_\S+)/.exec(up.output)!;
@@ -98,7 +91,12 @@ describe('npm start', () => {
     expect(await register(made.token, 'second')).toBe(201);
   });
 
-  test('leaves no process behind after SIGTERM to the whole group', () => endsAfter('SIGTERM'));
+  test('leaves no process behind after SIGTERM to the whole group', async () => {
+    const { up } = await running();
+    up.signalGroup('SIGTERM');
+    expect(await up.ended).toBe(0);
+    expect(await leftOf(directory)).toEqual([]);
+  });
 
   test('prints no link once there is an operator', async () => {
     const { up } = await running();
@@ -128,7 +126,12 @@ describe('npm start', () => {
     expect(misspelt.output).toMatch(/unknown command 'ad'\n\(Did you mean add\?\)/);
   });
 
-  test('leaves no process behind after SIGHUP to the whole group', () => endsAfter('SIGHUP'));
+  test('leaves no process behind after SIGHUP to the whole group', async () => {
+    const { up } = await running();
+    up.signalGroup('SIGHUP');
+    expect(await up.ended).toBe(0);
+    expect(await leftOf(directory)).toEqual([]);
+  });
 
   test('treats the copies of one Ctrl-C as one, stops PostgreSQL last, and stops at once after a second Ctrl-C', async () => {
     const { up } = await running();
