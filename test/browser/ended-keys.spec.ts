@@ -131,7 +131,7 @@ inChromium('a key that has ended', () => {
 
     it('shows on its page why and when it ended, and offers only deletion', async () => {
       expect((await ada.client.apiKeys.get({ params: { id: key.id } })).status).toBe(status);
-      await page.goto(`${list()}/${key.id}`);
+      await dashboard.open(page, `${list()}/${key.id}`);
       await page.getByRole('heading', { level: 1, name: key.name }).waitFor();
       const notice = page.getByRole('alert').filter({ hasText: `This key is ${status}` });
       await notice.getByText(sentence).waitFor();
@@ -155,7 +155,7 @@ inChromium('a key that has ended', () => {
     });
 
     it('has its status in the list, no switch, and only allowed actions in its menu', async () => {
-      await page.goto(`${list()}?search=${key.id}`);
+      await dashboard.open(page, `${list()}?search=${key.id}`);
       const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: key.name, exact: true }) });
       await row.getByText(status, { exact: true }).waitFor();
       expect(await row.getByRole('switch').count()).toBe(0);
@@ -171,7 +171,7 @@ inChromium('a key that has ended', () => {
   it('is deleted from its page, and the dialog does not say that it still works', async () => {
     const key = await create();
     await expire(key.id, HOUR_MS);
-    await page.goto(`${list()}/${key.id}`);
+    await dashboard.open(page, `${list()}/${key.id}`);
     await page.getByRole('main').getByRole('button', { name: 'Delete', exact: true }).click();
     await page.getByText('The key is already expired.').waitFor();
     await page.getByRole('textbox', { name: /to confirm/ }).fill(key.name);
@@ -185,7 +185,7 @@ inChromium('a key that has ended', () => {
     await dashboard.sql.query(`UPDATE api_key SET expires_at = now() + interval '4 seconds' WHERE id = $1`, [
       toUuid(key.id),
     ]);
-    await page.goto(`${list()}/${key.id}`);
+    await dashboard.open(page, `${list()}/${key.id}`);
     await page.getByText('Current secret').waitFor();
     await page.getByRole('textbox', { name: 'Name', exact: true }).waitFor();
     // The page must not wait for its next poll, which comes after 15 seconds.
@@ -197,7 +197,7 @@ inChromium('a key that has ended', () => {
 
   it('an active key has its form, its secrets and its buttons', async () => {
     const key = await create();
-    await page.goto(`${list()}/${key.id}`);
+    await dashboard.open(page, `${list()}/${key.id}`);
     await page.getByText('Current secret').waitFor();
     for (const name of ['Rotate', 'Revoke', 'Delete']) await page.getByRole('button', { name, exact: true }).waitFor();
     await page.getByRole('switch', { name: 'Enabled' }).waitFor();

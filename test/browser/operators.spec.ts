@@ -50,6 +50,7 @@ inChromium('an operator in the dashboard', () => {
     const before = await dashboard.signedIn(operator, '/operator/organizations');
     await before.getByRole('heading', { level: 1 }).waitFor();
     expect(await before.getByText(title).count()).toBe(0);
+    await expectCleanEnd(before);
     await fetch(`${dashboard.url}/authz`);
     for (const path of ['/operator/organizations', '/operator/operators']) {
       const page = await dashboard.signedIn(operator, path);
@@ -61,6 +62,7 @@ inChromium('an operator in the dashboard', () => {
     const other = await dashboard.signedIn(ada, '/account');
     await other.getByRole('heading', { level: 1 }).waitFor();
     expect(await other.getByText(title).count()).toBe(0);
+    await expectCleanEnd(other);
   });
 
   it('suspends an organization with a reason, which the members see, and resumes it', async () => {
@@ -206,7 +208,7 @@ inChromium('an operator in the dashboard', () => {
     const row = asGrace.getByRole('row').filter({ hasText: operator.email });
     await row.getByRole('button', { name: /^Remove/ }).waitFor();
 
-    await page.reload();
+    await dashboard.open(page, '/operator/operators');
     const other = page.getByRole('row').filter({ hasText: grace.email });
     await other.getByRole('button', { name: /^Remove/ }).click();
     await dialog.getByRole('button', { name: 'Remove' }).click();
@@ -253,7 +255,7 @@ inChromium('an operator in the dashboard', () => {
     const key = await operator.client.apiKeys.create({
       body: { name: 'Gateway', organization_id: id, scopes: ['deployment:verify'] },
     });
-    await page.reload();
+    await dashboard.open(page, '/operator/service-keys');
     await page.getByRole('row', { name: /Gateway.*The company/ }).waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);

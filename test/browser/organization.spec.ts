@@ -163,7 +163,7 @@ inChromium('an organization in the dashboard', () => {
     await page.getByRole('heading', { name: 'You are not a member of this organization' }).waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
-    await page.goto(`/org/${ada.organizationId}/settings`);
+    await dashboard.open(page, `/org/${ada.organizationId}/settings`);
     await page.getByRole('heading', { name: 'You are not a member of this organization' }).waitFor();
     await page.getByRole('main').getByRole('link', { name: 'Ada Lovelace' }).click();
     await page.waitForURL(new RegExp(grace.organizationId));

@@ -9,6 +9,7 @@ import {
   expectFitsNarrowly,
   expectNoComplaints,
   expectCleanEnd,
+  moveTo,
   signIn,
   startDashboard,
   type Dashboard,
@@ -104,8 +105,13 @@ inChromium('the session in a browser', () => {
   it('continues while two tabs refresh at once', async () => {
     const page = await dashboard.signedIn(ada, '/account');
     const other = await page.context().newPage();
-    for (let round = 0; round < 3; round++) {
-      await Promise.all([page.goto('/account'), other.goto('/account')]);
+    await Promise.all([page.goto('/account'), other.goto('/account')]);
+    await Promise.all([heading(page, 'Account'), heading(other, 'Account')]);
+    for (let round = 0; round < 2; round++) {
+      const refreshed = [page, other].map((tab) => tab.waitForResponse(/auth\/refresh$/));
+      // As after a sign-in in a third tab: both drop their access tokens.
+      await page.evaluate("new BroadcastChannel('keyledger-session').postMessage(undefined)");
+      expect((await Promise.all(refreshed)).map((response) => response.status())).toEqual([200, 200]);
       await Promise.all([heading(page, 'Account'), heading(other, 'Account')]);
     }
     expectNoComplaints(other);
@@ -157,8 +163,7 @@ inChromium('the session in a browser', () => {
 
   it('shows the sessions of the account, and ends one of them', async () => {
     const bob = await dashboard.account();
-    const other = await dashboard.visit('/account');
-    await signIn(other, bob);
+    const other = await dashboard.signedIn(bob, '/account');
     await heading(other, 'Account');
     const page = await dashboard.signedIn(bob, '/account');
     const sessions = page.getByRole('listitem').filter({ hasText: 'Chrome' });
@@ -276,15 +281,28 @@ inChromium('the session in a browser', () => {
     await page.getByText('Trying again.').waitFor({ state: 'detached', timeout: 20_000 });
     await page.getByRole('link', { name: 'API keys' }).click();
     await heading(page, 'API keys');
+    await expectCleanEnd(page, /net::ERR_INTERNET_DISCONNECTED/);
   });
 
   describe('is accessible', () => {
-    it.each(['/sign-in', '/register', '/invitation', '/password-reset', '/nowhere'])('at %s', async (path) => {
-      const page = await dashboard.visit(path);
-      await page.getByRole('heading', { level: 1 }).waitFor();
-      await expectAccessible(page);
-      await expectFitsNarrowly(page);
-      await expectCleanEnd(page);
+    let withoutSession: Page;
+
+    beforeAll(async () => {
+      withoutSession = await dashboard.visit('/nowhere');
+    });
+
+    it.each([
+      ['/sign-in', 'Sign in'],
+      ['/register', 'Create an account'],
+      ['/invitation', 'Invitation'],
+      ['/password-reset', 'Set a new password'],
+      ['/nowhere', 'Page not found'],
+    ])('at %s', async (path, title) => {
+      await moveTo(withoutSession, path);
+      await heading(withoutSession, title);
+      await expectAccessible(withoutSession);
+      await expectFitsNarrowly(withoutSession);
+      expectNoComplaints(withoutSession);
     });
 
     it('in the shell', async () => {
@@ -294,7 +312,7 @@ inChromium('the session in a browser', () => {
         ['/account', 'Account'],
         [keysOf(operator.organizationId), 'API keys'],
       ] as const) {
-        await page.goto(path);
+        await dashboard.open(page, path);
         await heading(page, title);
         await page.getByRole('button', { name: /^Account of/ }).waitFor();
         await expectAccessible(page);

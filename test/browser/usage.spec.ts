@@ -53,7 +53,7 @@ inChromium('usage and credits', () => {
 
   const newKey = (body: { name: string; scopes?: string[]; project_id?: string }) =>
     ada.client.apiKeys.create({ body: { scopes: ['triggers:read'], organization_id: team, ...body } });
-  const open = (search = '') => page.goto(`/org/${team}/usage${search}`);
+  const open = (search = '') => dashboard.open(page, `/org/${team}/usage${search}`);
   const part = (name: string) => page.getByRole('region', { name, exact: true });
   const total = (label: string) => page.locator('dl > div').filter({ has: page.getByText(label, { exact: true }) });
 
@@ -168,7 +168,7 @@ inChromium('usage and credits', () => {
   });
 
   it('show how to send the first request if there was none', async () => {
-    await page.goto(`/org/${ada.organizationId}/usage`);
+    await dashboard.open(page, `/org/${ada.organizationId}/usage`);
     await page.getByText(`curl -i -H "X-API-Key: $KEY" ${dashboard.url}/authz`).waitFor();
     await page.getByText(/^Not metered/).waitFor();
     await expectAccessible(page);
