@@ -521,10 +521,11 @@ inChromium('the pages of API keys', () => {
     await other.getByText('1,000 keys').waitFor();
     await other.getByRole('link', { name: 'Needle' }).waitFor();
     expect(await other.getByRole('row').count()).toBeLessThan(60);
-    for (let scrolled = false; !scrolled;) {
+    const scrolled = async () => {
       await other.evaluate('window.scrollTo(0, document.documentElement.scrollHeight)');
-      scrolled = await eventually(() => other.getByRole('link', { name: 'Key 0999' }).isVisible(), Boolean, 500);
-    }
+      return other.getByRole('link', { name: 'Key 0999' }).isVisible();
+    };
+    expect(await eventually(scrolled, Boolean)).toBe(true);
     await until(async () => expect(await other.getByRole('table').getAttribute('aria-rowcount')).toBe('1001'));
 
     await other.keyboard.press('/');
