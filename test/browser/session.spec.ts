@@ -166,6 +166,7 @@ inChromium('the session in a browser', () => {
     const other = await dashboard.signedIn(bob, '/account');
     await heading(other, 'Account');
     const page = await dashboard.signedIn(bob, '/account');
+    await heading(page, 'Account');
     const sessions = page.getByRole('listitem').filter({ hasText: 'Chrome' });
     await until(async () => expect(await sessions.count()).toBe(2));
     await sessions.getByRole('button', { name: 'End' }).click();
