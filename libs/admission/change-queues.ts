@@ -11,11 +11,11 @@ export interface Turn {
 }
 
 /** Bounds in this process. Each running change uses a connection of the transaction pool, which has more than that. */
-const BOUNDS = { of: 'changes', runningPerFlow: 1, waiting: 500, waitingPerFlow: 32, patienceMs: 5_000 };
+const BOUNDS = { of: 'changes', runningPerFlow: 1, waiting: 500, waitingPerFlow: 32, patienceMs: 10_000 };
 const ORDINARY = 4;
 const TAKES_AWAY = 3;
 /** A page or script of one user has a few requests in progress. More is a flood or bulk work, which may take longer. */
-const REST_BEYOND = 3;
+const REST = { beyond: 3, times: 3 };
 
 const waitSeconds = histogram(
   'keyledger_change_wait_seconds',
@@ -31,7 +31,7 @@ const waitSeconds = histogram(
  */
 @Injectable()
 export class ChangeQueues {
-  readonly #ordinary = new FairQueue({ ...BOUNDS, running: ORDINARY, restBeyond: REST_BEYOND });
+  readonly #ordinary = new FairQueue({ ...BOUNDS, running: ORDINARY, rest: REST });
   readonly #takesAway = new FairQueue({ ...BOUNDS, running: TAKES_AWAY });
 
   /** @throws DomainError `rate_limited` or `overloaded`, as {@link FairQueue.run} does */

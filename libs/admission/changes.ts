@@ -70,7 +70,7 @@ interface Move {
  * `libs/auth/account-access.ts`.
  *
  * All locks belong to transactions, never to sessions, because a pooler may give the next transaction another session.
- * Every wait for one lock ends after 5 seconds (`lock_timeout` in `libs/database/database.ts`). Then the transaction is
+ * Every wait for one lock ends after 5 seconds (`lock_timeout` in `libs/database/orm.ts`). Then the transaction is
  * rolled back, and the caller gets 503 `overloaded`.
  *
  * Before all this, a change waits for its turn in {@link ChangeQueues}, without a connection or a lock.

@@ -16,14 +16,14 @@ export interface FairQueueOptions {
   /** Error code when a flow's own places are all taken. Default: `rate_limited`. */
   readonly flowProblem?: 'rate_limited' | 'overloaded';
   /**
-   * A flow with more than this many waiting rests after each piece of its work, for as long as that work took, so that
-   * it keeps the processor busy at most half of the time. Without it, no flow rests.
+   * A flow with more than `beyond` waiting rests after each piece of its work, for `times` as long as that work took. So
+   * it keeps the processor busy at most 1/(1 + `times`) of the time. Without it, no flow rests.
    */
-  readonly restBeyond?: number;
+  readonly rest?: { readonly beyond: number; readonly times: number };
 }
 
 /** Upper bound of a rest, for work that took long because it waited for something. */
-const MOST_REST_MS = 100;
+const MOST_REST_MS = 250;
 
 interface Flow {
   /** Running or resting. */
@@ -102,9 +102,10 @@ export class FairQueue {
 
   #leave(name: string, tookMs: number): void {
     const flow = this.#flows.get(name)!;
-    const rests = flow.waiting.length > (this.options.restBeyond ?? Infinity);
+    const { beyond, times } = this.options.rest ?? { beyond: Infinity, times: 0 };
     this.#running -= 1;
-    if (rests) setTimeout(() => this.#endTurn(name, flow), Math.min(tookMs, MOST_REST_MS));
+    if (flow.waiting.length > beyond)
+      setTimeout(() => this.#endTurn(name, flow), Math.min(tookMs * times, MOST_REST_MS));
     else this.#endTurn(name, flow);
     this.#startNext();
   }
