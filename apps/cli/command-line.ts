@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { CommandProcess } from './command-process.js';
 import { addRemoteCommands, group, jsonOption, mayRepeat } from './remote/commands.js';
 import { refuseSlips } from './strict-usage.js';
@@ -43,7 +43,16 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
       end(await (await import('./operator-command.js')).addOperator(email, options, host)),
     );
 
-  addRemoteCommands(program, host);
+  const { audit } = addRemoteCommands(program, host);
+  audit
+    .command('check')
+    .description('check the audit logs in the database of this machine, entry by entry')
+    .addOption(new Option('--organization <ID>', 'only the audit log of this organization'))
+    .addOption(jsonOption('print the result as JSON, for programs'))
+    .addHelpText('after', CHECK_HELP)
+    .action(async (options: { organization?: string; json?: true }) =>
+      end(await (await import('./audit-check-command.js')).checkAudit(options, host)),
+    );
   refuseSlips(program, mayRepeat);
   return program;
 }
@@ -51,6 +60,10 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
 const OPERATOR_HELP = `
 It needs the database: DATABASE_URL, or a Keyledger that \`npm start\` runs on this machine. While there is no operator,
 each \`npm start\` ends earlier links without an EMAIL.`;
+
+const CHECK_HELP = `
+Computes the hashes, times, search terms and search rows again from the entries, and names the first difference in each
+audit log. It needs the database, as \`operator add\` does. The exit code is 1 if an audit log differs.`;
 
 const AFTER = `
 Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server responds, 74 the output could

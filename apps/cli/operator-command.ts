@@ -1,8 +1,7 @@
 import { email as Email } from '#libs/contract/accounts.js';
-import { ConfigError, readConfigWithoutDatabase } from '#libs/platform/config.js';
 import type { CommandProcess } from './command-process.js';
 import { EXIT_USAGE } from './exit-codes.js';
-import { runningPostgres } from './embedded-postgres.js';
+import { deploymentHere } from './here.js';
 import { newOperatorLink } from './operator-link.js';
 
 /** @param text the e-mail address that the link is for; without it, anyone may open the link */
@@ -16,8 +15,7 @@ export async function addOperator(
     host.stderr.write('EMAIL must be an address such as ada@example.com.\n');
     return EXIT_USAGE;
   }
-  const { publicUrl, settings } = readConfigWithoutDatabase(host.env);
-  const databaseUrl = host.env['DATABASE_URL'] ? settings.DATABASE_URL : runningDatabase(settings.DATA_DIR);
+  const { databaseUrl, publicUrl } = deploymentHere(host);
   const { url, token, expiresAt } = await newOperatorLink(databaseUrl, publicUrl, email);
   host.stdout.write(
     json
@@ -25,12 +23,4 @@ export async function addOperator(
       : `${url}\n\nThe link works once, until ${expiresAt.toISOString()}. With the API: register with "invitation_token", or sign in and call\nPOST /api/v1/invitations/accept, with the text after the #.\n`,
   );
   return 0;
-}
-
-function runningDatabase(dataDirectory: string): string {
-  const running = runningPostgres(dataDirectory);
-  if (running) return running;
-  throw new ConfigError(
-    `DATABASE_URL is not set, and npm start does not run with DATA_DIR ${dataDirectory}: start it, or set DATABASE_URL.`,
-  );
 }

@@ -22,9 +22,10 @@ export class UpkeepConsumer implements OnApplicationBootstrap {
   }
 
   async #run(): Promise<void> {
-    await this.auditUpkeep.run();
     await this.pool.query("DELETE FROM authz_change WHERE created_at < now() - interval '1 hour'");
     await this.pool.query("DELETE FROM idempotency_key WHERE started_at < now() - interval '1 day'");
     await this.pool.query("DELETE FROM login_delay WHERE next_attempt_at < now() - interval '2 hours'");
+    // Last, because it gives up if others read the audit log.
+    await this.auditUpkeep.run();
   }
 }

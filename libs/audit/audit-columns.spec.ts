@@ -26,7 +26,14 @@ function columns(said: { type?: string; subject?: string; data?: object }) {
 }
 
 it('the columns are taken from the event', () => {
-  const data = { actor: { type: 'api_key', id: key }, project_id: project, ip: '192.0.2.1', path: '/orders' };
+  const place = { project_id: project, ip: '192.0.2.1', path: '/orders' };
+  const data = {
+    actor: { type: 'api_key', id: key },
+    ...place,
+    secret_id: 'secret_2',
+    previous_secret_id: 'secret_1',
+    verified_by: { id: 'key_1' },
+  };
   expect(columns({ type: 'api_key.used', subject: key, data })).toEqual({
     type: 'api_key.used',
     keyId: key,
@@ -36,7 +43,13 @@ it('the columns are taken from the event', () => {
     outcome: 'valid',
     ip: '192.0.2.1',
     path: '/orders',
+    secretIds: ['secret_2', 'secret_1'],
+    verifierIds: ['key_1'],
   });
+  expect(columns({ data: { callers: [{ id: 'key_1' }, { id: null }, 'odd', { id: 'user_1' }] } }).verifierIds).toEqual([
+    'key_1',
+    'user_1',
+  ]);
   expect(columns({ subject: project })).toMatchObject({ keyId: null, projectId: project, outcome: null, ip: null });
   expect(columns({ type: 'api_key.denied', data: { code: 'revoked' } }).outcome).toBe('revoked');
 });

@@ -19,6 +19,10 @@ export interface AuditColumns {
   readonly outcome: string | null;
   readonly ip: string | null;
   readonly path: string | null;
+  /** The secrets that the event is about: the presented one, a new one and the one before it. */
+  readonly secretIds: readonly string[];
+  /** The callers that asked for the verification. */
+  readonly verifierIds: readonly string[];
 }
 
 /**
@@ -36,7 +40,19 @@ export function columnsOf({ type, subject, data }: EventEnvelope): AuditColumns 
     outcome: outcomeOf(type, data['code']),
     ip: addressOf(data['ip']),
     path: typeof data['path'] === 'string' ? withoutNul(data['path']) : null,
+    verifierIds: [data['verified_by'], ...listOf(data['callers'])].flatMap(idOf),
+    secretIds: [data['secret_id'], data['previous_secret_id']].filter((id) => typeof id === 'string'),
   };
+}
+
+function listOf(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function idOf(caller: unknown): string[] {
+  return typeof caller === 'object' && caller !== null && 'id' in caller && typeof caller.id === 'string'
+    ? [caller.id]
+    : [];
 }
 
 function projectOf(subject: string, named: unknown): string | null {
@@ -65,7 +81,7 @@ function searchable(text: string | null): string | null {
   return text !== null && text.length <= MAX_SEARCHED_ID ? withoutNul(text) : null;
 }
 
-/** Replaces NUL, the one character that PostgreSQL text cannot contain. */
+/** Replaces NUL, which PostgreSQL text cannot contain, and halves of characters, which UTF-8 cannot. */
 export function withoutNul(text: string): string {
-  return text.replaceAll('\0', '\ufffd');
+  return text.replaceAll('\0', '\ufffd').toWellFormed();
 }

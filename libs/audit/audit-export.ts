@@ -1,7 +1,7 @@
 import type { AuditEvent, exportFormats } from '#libs/contract/audit.js';
 import { calledIn } from '#libs/contract/events.js';
 import { columnsOf, withoutNul, type AuditColumns } from './audit-columns.js';
-import { eventOf, lineOf, type Leaf } from './audit-reader.js';
+import { eventOf, lineOf, type Leaf } from './leaf.js';
 import { csvLine } from './csv.js';
 
 export type ExportFormat = keyof typeof exportFormats;

@@ -15,8 +15,12 @@ export interface AuditFilter {
   readonly ip?: string | undefined;
   /** The beginning of the path. */
   readonly path?: string | undefined;
-  /** The only project that the caller may see. */
-  readonly projectId?: string | null;
+  /** A secret that an event is about. */
+  readonly secretId?: string | undefined;
+  /** The key or user that asked for a verification. */
+  readonly verifiedBy?: string | undefined;
+  /** All of these must be the project of the event: the one in the query, and the only one that the caller may see. */
+  readonly projectIds?: readonly string[] | undefined;
 }
 
 /** Time conditions apply only to stored events: an event that has just arrived is always new. */
@@ -29,42 +33,73 @@ export interface StoredFilter extends AuditFilter {
 export type Condition = readonly [sql: string, value?: unknown];
 
 const PREFIX = /\*$/;
-const USE = 'api_key.used';
+/** The types of the events that have no rows of their own. */
+export const USE = 'api_key.used';
+export const DENIAL = 'api_key.denied';
 
-/** Whether an event matches the filter. Must agree with {@link conditionsOf}, which asks the database the same. */
+/** Whether the filter can match events other than uses and denials. Only those two have an outcome and a verifier. */
+export function wantsManagementEvents({ types, outcomes, verifiedBy }: AuditFilter): boolean {
+  return !outcomes && !verifiedBy && !types?.every((type) => type === USE || type === DENIAL);
+}
+
+/** Whether an index of the management events serves the filter. */
+export function isIndexed({ types, keyId, actorId, subject, secretId, projectIds }: AuditFilter): boolean {
+  return [types, keyId, actorId, subject, secretId, projectIds].some((condition) => condition !== undefined);
+}
+
+/** Whether the filter matches every event. */
+export function isEmpty(filter: StoredFilter): boolean {
+  return Object.values(filter).every((condition) => condition === undefined || condition === null);
+}
+
+/** Whether an event matches the filter. A row that matches meets {@link conditionsOf}. */
 export function matches(filter: AuditFilter, columns: AuditColumns): boolean {
   const { types, outcomes, ip, path } = filter;
   return (
     (!types || types.some((type) => isOfType(columns.type, type))) &&
     (!outcomes || (columns.outcome !== null && outcomes.includes(columns.outcome))) &&
-    (!ip || (columns.ip !== null && (isWithin(columns.ip, ip) || isWithin(ip, columns.ip)))) &&
+    (!ip || (columns.ip !== null && isFrom(columns.ip, ip))) &&
     (!path || (columns.path?.startsWith(path) ?? false)) &&
     isOrAny(filter.keyId, columns.keyId) &&
     isOrAny(filter.actorId, columns.actorId) &&
     isOrAny(filter.subject, columns.subject) &&
-    isOrAny(filter.projectId, columns.projectId)
+    (!filter.verifiedBy || columns.verifierIds.includes(filter.verifiedBy)) &&
+    (!filter.secretId || columns.secretIds.includes(filter.secretId)) &&
+    (!filter.projectIds || filter.projectIds.every((id) => id === columns.projectId))
   );
+}
+
+/** Whether one of two addresses or networks contains the other. Parsing them takes long, and most are equal or not. */
+function isFrom(recorded: string, wanted: string): boolean {
+  if (recorded === wanted) return true;
+  // An IPv4 address has only one notation here.
+  const areSingle = !recorded.includes('/') && !wanted.includes('/') && !recorded.includes(':');
+  return !areSingle && (isWithin(recorded, wanted) || isWithin(wanted, recorded));
 }
 
 function isOrAny(wanted: string | null | undefined, found: string | null): boolean {
   return !wanted || wanted === found;
 }
 
-function isOfType(type: string, wanted: string): boolean {
+export function isOfType(type: string, wanted: string): boolean {
   return PREFIX.test(wanted) ? type.startsWith(wanted.replace(PREFIX, '')) : type === wanted;
 }
 
+/** The conditions for management events, which have rows of their own. A row that meets them may still not match. */
 export function conditionsOf(filter: StoredFilter): Condition[] {
-  const { types, keyId, actorId, subject, outcomes, ip, path, projectId, from, to } = filter;
+  const { types, keyId, actorId, subject, ip, path, secretId, projectIds, from, to } = filter;
   return [
-    ...(types ? [typeCondition(types), ...typeHint(types)] : []),
+    ...(types ? [typeCondition(types)] : []),
     ...(keyId ? [['api_key_id = ?', toUuid(keyId)] as const] : []),
-    ...(actorId ? [['actor_id = ?', actorId] as const, ...actorHint(actorId)] : []),
+    ...(actorId ? [['actor_id = ?', actorId] as const] : []),
     ...(subject ? [['subject = ?', subject] as const, subjectHint(subject)] : []),
-    ...(outcomes ? [['outcome = ANY(?)', outcomes] as const, ...outcomeHint(outcomes)] : []),
     ...(ip ? [['ip && ?::inet', ip] as const] : []),
     ...(path ? [['starts_with(path, ?)', path] as const] : []),
-    ...(projectId ? [['project_id = ?', toUuid(projectId)] as const] : []),
+    // Only narrows the search down: which of a key's secrets an event is about is compared afterwards.
+    ...(secretId
+      ? [['api_key_id = (SELECT api_key_id FROM api_key_secret WHERE id = ?)', toUuid(secretId)] as const]
+      : []),
+    ...(projectIds ?? []).map((id) => ['project_id = ?', toUuid(id)] as const),
     ...(from ? [['time >= ?', from] as const] : []),
     ...(to ? [['time < ?', to] as const] : []),
   ];
@@ -81,25 +116,7 @@ function typeCondition(types: readonly string[]): Condition {
   return types.length === 1 ? ['type = ?', types[0]] : ['type = ANY(?)', types];
 }
 
-/*
- * Conditions that follow from another condition and from how the columns are derived. They let PostgreSQL use partial
- * indexes: those by type, by actor and by subject leave out the keys' own uses, which are nearly all events.
- */
-
-function typeHint(types: readonly string[]): Condition[] {
-  return types.some((type) => isOfType(USE, type)) ? [] : [['type <> ?', USE]];
-}
-
+/** Follows from the other condition, and lets PostgreSQL use the index by subject, which leaves out keys. */
 function subjectHint(subject: string): Condition {
   return isId('key', subject) ? ['api_key_id = ?', toUuid(subject)] : ['api_key_id IS NULL'];
-}
-
-function actorHint(actorId: string): Condition[] {
-  return isId('key', actorId)
-    ? [['(api_key_id = ? OR api_key_id IS NULL OR actor_id <> subject)', toUuid(actorId)]]
-    : [['(api_key_id IS NULL OR actor_id <> subject)']];
-}
-
-function outcomeHint(outcomes: readonly string[]): Condition[] {
-  return outcomes.includes('valid') ? [] : [['type = ?', 'api_key.denied']];
 }

@@ -1,5 +1,5 @@
 import { badCursor } from '#libs/platform/pages.js';
-import type { Leaf, Order, Span } from './audit-reader.js';
+import type { Leaf, Order, Span } from './leaf.js';
 
 /**
  * The position of a page: on one side of a boundary between two leaves. Leaves never move and are only appended, so
@@ -14,11 +14,14 @@ export interface Page {
   readonly span: Span;
   /** The order in which the page's leaves are read, beginning at the boundary. */
   readonly order: Order;
-  readonly present: (found: readonly Leaf[]) => PresentedPage;
+  /** @param reached how far the search came, if it ended early */
+  readonly present: (found: readonly Leaf[], reached: number | null) => PresentedPage;
 }
 
 interface PresentedPage {
   readonly leaves: readonly Leaf[];
+  /** If the search ended early: the boundary between the leaves that it looked at and those that it did not. */
+  readonly scannedTo: number | null;
   readonly nextCursor: string | null;
   readonly previousCursor: string | null;
 }
@@ -37,17 +40,19 @@ export function pageOfLog(query: { limit: number; order: Order; cursor?: string 
   return {
     span,
     order: side === 'from' ? 'asc' : 'desc',
-    present: (found) => {
+    present: (found, reached) => {
       const leaves = found.slice(0, limit);
       const last = leaves.at(-1)?.index;
       const first = leaves[0]?.index;
-      const ahead = found.length > limit && last !== undefined ? after(side, last) : null;
+      const more = reached === null ? null : { side, boundary: reached };
+      const ahead = found.length > limit && last !== undefined ? after(side, last) : more;
       const back = position
         ? { side: opposite(side), boundary: first === undefined ? boundary : before(side, first) }
         : null;
       const [next, previous] = side === onwards ? [ahead, back] : [back, ahead];
       return {
         leaves: side === onwards ? leaves : leaves.toReversed(),
+        scannedTo: reached,
         nextCursor: next && writeCursor(next),
         previousCursor: previous && writeCursor(previous),
       };

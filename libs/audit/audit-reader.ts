@@ -1,16 +1,23 @@
+import { setTimeout } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
-import type { AuditEvent } from '#libs/contract/audit.js';
-import { EventEnvelope } from '#libs/contract/events.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
-import { conditionsOf, type Condition, type StoredFilter } from './audit-filter.js';
-
-/** An entry at its position in the log. */
-export interface Leaf {
-  readonly index: number;
-  readonly entry: Buffer;
-}
+import { columnsOf } from './audit-columns.js';
+import {
+  conditionsOf,
+  isIndexed,
+  isEmpty,
+  matches,
+  wantsManagementEvents,
+  type Condition,
+  type StoredFilter,
+} from './audit-filter.js';
+import type { Page } from './audit-page.js';
+import { BundleReader, type Stretch } from './bundle-reader.js';
+import { entryFilter } from './entry-filter.js';
+import { eventOf, type Leaf, type Order, type Span } from './leaf.js';
+import { termsOf } from './terms.js';
 
 /** Selects leaves of one organization's log. */
 export interface AuditSearch {
@@ -18,22 +25,24 @@ export interface AuditSearch {
   readonly filter: StoredFilter;
 }
 
-/** A range of leaf indexes, without `below` itself. */
-export interface Span {
-  readonly from: number;
-  readonly below: number;
-}
+/** How long the search for a page may take. */
+const SEARCH_MS = 200;
+/** Leaves among which one statement looks for management events without an index. */
+const WINDOW = 65_536;
+/** A search for many leaves rests only after this long, because a shorter rest is not precise. */
+const SHORTEST_REST_MS = 5;
 
-export type Order = 'asc' | 'desc';
-
-/** The width of the first statement, in leaves, and the target time of each statement. */
-const FIRST_WIDTH = 10_000;
-const STATEMENT_MS = 100;
-
-/** Reads logs in short statements, however long the log is and however few leaves match. */
+/**
+ * Searches logs. Uses and denials are found in the bundles, all other events in rows of their own. Both are read in
+ * short statements, however long the log is and however few leaves match.
+ */
 @Injectable()
 export class AuditReader {
-  constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
+  readonly #bundles: BundleReader;
+
+  constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {
+    this.#bundles = new BundleReader(pool);
+  }
 
   /** The number of leaves in the log, which is the index of the next leaf. */
   async size(organizationId: string): Promise<number> {
@@ -44,41 +53,147 @@ export class AuditReader {
   }
 
   /**
-   * Pages of up to `limit` leaves, in order. Each page is one statement over a range of the log, which grows while
-   * statements are quick. If an index serves the filter, the range soon covers the whole log. If none does, the search
-   * for a rare event holds no snapshot and no connection for long.
+   * Finds the leaves of one page. Without terms, a search reads every entry, so it ends after a while.
+   * @param count how many leaves to find
+   * @param budgetMs when to end the search
+   * @returns also how far it searched, if it ended before it was done: the boundary beyond which it did not look
    */
-  async *pages(search: AuditSearch, span: Span, order: Order, limit: number): AsyncGenerator<readonly Leaf[]> {
-    let { from, below } = span;
-    let width = FIRST_WIDTH;
-    while (from < below) {
-      const stretch =
-        order === 'asc'
-          ? { from, below: Math.min(from + width, below) }
-          : { from: Math.max(below - width, from), below };
-      const sentAt = performance.now();
-      const leaves = await this.#select(search, stretch, order, limit);
-      width = performance.now() - sentAt < STATEMENT_MS ? width * 2 : Math.max(FIRST_WIDTH, width / 2);
-      if (leaves.length > 0) yield leaves;
-      // After a full page, its range may have more leaves.
-      const last = leaves.length === limit ? leaves.at(-1)!.index : undefined;
-      if (order === 'asc') from = last === undefined ? stretch.below : last + 1;
-      else below = last ?? stretch.from;
+  async find(
+    search: AuditSearch,
+    { span, order }: Pick<Page, 'span' | 'order'>,
+    count: number,
+    budgetMs = SEARCH_MS,
+  ): Promise<{ found: readonly Leaf[]; reached: number | null }> {
+    const began = performance.now();
+    const found: Leaf[] = [];
+    for await (const { from, below, leaves } of this.stretches(search, span, order, count)) {
+      // A copy: the entries of a bundle share its memory, which may be 16 MB.
+      for (const { index, entry } of leaves.slice(0, count - found.length)) {
+        found.push({ index, entry: Uint8Array.from(entry) });
+      }
+      if (found.length >= count) break;
+      const reached = order === 'asc' ? below : from;
+      const isDone = reached === (order === 'asc' ? span.below : span.from);
+      if (!isDone && performance.now() - began >= budgetMs) return { found, reached };
+    }
+    return { found, reached: null };
+  }
+
+  /**
+   * All matching leaves, in order. While it finds none, it rests for as long as it works, and returns a range without
+   * leaves after each rest, so that a caller who has gone can end it.
+   */
+  async *pages(search: AuditSearch, span: Span, order: Order, limit: number): AsyncGenerator<Stretch> {
+    let began = performance.now();
+    for await (const stretch of this.stretches(search, span, order, limit)) {
+      const busyMs = performance.now() - began;
+      if (stretch.leaves.length === 0) {
+        if (busyMs < SHORTEST_REST_MS) continue;
+        await setTimeout(busyMs);
+      }
+      yield stretch;
+      began = performance.now();
     }
   }
 
-  async #select({ organizationId, filter }: AuditSearch, { from, below }: Span, order: Order, limit: number) {
+  /**
+   * The matching leaves, in order, and the ranges in which they were found. The ranges cover the span.
+   * @param span within the log's size
+   * @param limit how many leaves the caller is likely to take
+   */
+  async *stretches(search: AuditSearch, span: Span, order: Order, limit: number): AsyncGenerator<Stretch> {
+    const { organizationId, filter } = search;
+    const uuid = toUuid(organizationId);
+    if (isEmpty(filter)) {
+      yield* this.#bundles.stretches(uuid, span, order, { terms: [] });
+      return;
+    }
+    const rows = wantsManagementEvents(filter) ? new ManagementEvents(this.pool, search, span, order, limit) : null;
+    const terms = termsOf(uuid, filter);
+    if (!terms) {
+      if (rows) yield* rows.stretches();
+      return;
+    }
+    const isWanted = entryFilter(filter);
+    const { from, to } = filter;
+    for await (const stretch of this.#bundles.stretches(uuid, span, order, { terms, from, to })) {
+      const found = stretch.leaves.filter(({ entry }) => isWanted(entry));
+      yield { ...stretch, leaves: rows ? merge(found, await rows.within(stretch), order) : found };
+    }
+  }
+}
+
+/** Management events that match a search, read ahead in order. */
+class ManagementEvents {
+  #read: Leaf[] = [];
+  #span: Span;
+
+  constructor(
+    private readonly pool: pg.Pool,
+    private readonly search: AuditSearch,
+    span: Span,
+    private readonly order: Order,
+    private readonly limit: number,
+  ) {
+    this.#span = span;
+  }
+
+  async *stretches(): AsyncGenerator<Stretch> {
+    for (let rest = this.#span; rest.from < rest.below; rest = this.#span) {
+      await this.#readNext();
+      const { from, below } = this.#span;
+      const leaves = this.#read;
+      this.#read = [];
+      yield this.order === 'asc'
+        ? { from: rest.from, below: from, leaves }
+        : { from: below, below: rest.below, leaves };
+    }
+  }
+
+  /** Those of the next range. The ranges must follow each other in order. */
+  async within({ from, below }: Span): Promise<readonly Leaf[]> {
+    const found: Leaf[] = [];
+    const isUnread = () => (this.order === 'asc' ? this.#span.from < below : this.#span.below > from);
+    for (;;) {
+      while (this.#read.length === 0 && isUnread()) await this.#readNext();
+      const own = this.#read.filter(({ index }) => index >= from && index < below);
+      found.push(...own);
+      this.#read = this.#read.slice(own.length);
+      if (this.#read.length > 0 || !isUnread()) return found;
+    }
+  }
+
+  async #readNext(): Promise<void> {
+    const { order, limit } = this;
+    const { organizationId, filter } = this.search;
+    const window = this.#window();
     const { text, values } = where([
       ['organization_id = ?', toUuid(organizationId)],
-      ['leaf_index >= ?', from],
-      ['leaf_index < ?', below],
+      ['leaf_index >= ?', window.from],
+      ['leaf_index < ?', window.below],
       ...conditionsOf(filter),
     ]);
     const { rows } = await this.pool.query<{ leaf_index: string; entry: Buffer }>(
-      `SELECT leaf_index, entry FROM audit_event WHERE ${text} ORDER BY leaf_index ${order} LIMIT ${limit}`,
+      `SELECT leaf_index, entry FROM audit_management_event WHERE ${text} ORDER BY leaf_index ${order} LIMIT ${limit}`,
       values,
     );
-    return rows.map((row): Leaf => ({ index: Number(row.leaf_index), entry: row.entry }));
+    const read = rows.map((row) => ({ index: Number(row.leaf_index), entry: row.entry }));
+    this.#read = read.filter((leaf) => matches(filter, columnsOf(eventOf(leaf).event)));
+    const last = read.length === limit ? read.at(-1)!.index : undefined;
+    const { from, below } = this.#span;
+    this.#span =
+      order === 'asc'
+        ? { from: last === undefined ? window.below : last + 1, below }
+        : { from, below: last ?? window.from };
+  }
+
+  /** The range of the next statement. If no index serves the filter, it is a part of the log. */
+  #window(): Span {
+    const { from, below } = this.#span;
+    if (isIndexed(this.search.filter)) return { from, below };
+    return this.order === 'asc'
+      ? { from, below: Math.min(from + WINDOW, below) }
+      : { from: Math.max(below - WINDOW, from), below };
   }
 }
 
@@ -89,18 +204,7 @@ function where(conditions: readonly Condition[]): { text: string; values: unknow
   return { text, values };
 }
 
-const decoder = new TextDecoder();
-
-/** The entry as one line of text. In JSON, line breaks occur only between tokens, where a space means the same. */
-function textOf({ entry }: Leaf): string {
-  return decoder.decode(entry).replace(/[\r\n]/g, ' ');
-}
-
-/** `{leaf_index, event}` with the exact text of the event: parsing and serializing it might change it. */
-export function lineOf(leaf: Leaf): string {
-  return `{"leaf_index":${leaf.index},"event":${textOf(leaf)}}`;
-}
-
-export function eventOf(leaf: Leaf): AuditEvent {
-  return { leaf_index: leaf.index, event: EventEnvelope.parse(JSON.parse(textOf(leaf))) };
+function merge(a: readonly Leaf[], b: readonly Leaf[], order: Order): readonly Leaf[] {
+  if (b.length === 0) return a;
+  return [...a, ...b].toSorted((one, other) => (order === 'asc' ? one.index - other.index : other.index - one.index));
 }

@@ -2,7 +2,8 @@ import { Readable } from 'node:stream';
 import type { Authority } from '#libs/organizations/authority.js';
 import { columnsOf, type AuditColumns } from './audit-columns.js';
 import { matches } from './audit-filter.js';
-import { eventOf, lineOf, type AuditSearch, type Leaf } from './audit-reader.js';
+import { type AuditSearch } from './audit-reader.js';
+import { eventOf, lineOf, type Leaf } from './leaf.js';
 
 /** Maximum of unread data for a reader. A slower reader is cut off and can resume where it stopped. */
 const MAX_WAITING_BYTES = 4 * 1024 * 1024;

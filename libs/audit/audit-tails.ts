@@ -59,9 +59,11 @@ export class AuditTails {
   /** Reads at the pace of the listener. */
   async #catchUp(tail: Tail, below: number): Promise<void> {
     const span = { from: tail.next, below };
-    for await (const leaves of this.reader.pages(tail.search, span, 'asc', PAGE)) {
-      for (const leaf of leaves) await tail.sendLeaf(leaf);
+    for await (const stretch of this.reader.pages(tail.search, span, 'asc', PAGE)) {
+      for (const leaf of stretch.leaves) await tail.sendLeaf(leaf);
       if (tail.destroyed) return;
+      // A reader that resumes does not search this range again.
+      tail.next = Math.max(tail.next, stretch.below);
     }
     tail.next = Math.max(tail.next, below);
   }
@@ -85,7 +87,8 @@ export class AuditTails {
   async #lookOnce(watch: Watch): Promise<void> {
     const search = { organizationId: watch.organizationId, filter: {} };
     const span = { from: watch.next, below: await this.reader.size(watch.organizationId) };
-    for await (const leaves of this.reader.pages(search, span, 'asc', PAGE)) {
+    for await (const { leaves } of this.reader.pages(search, span, 'asc', PAGE)) {
+      if (leaves.length === 0) continue;
       const news = leaves.map(newsOf);
       watch.next = news.at(-1)!.index + 1;
       for (const tail of watch.tails) tail.hear(news);

@@ -4,7 +4,7 @@ import { DATABASE_POOL } from '#libs/database/database.js';
 
 const MONTHS_AHEAD = 3;
 
-/** Keeps partitions ready for the coming months, and reports ids outside all partitions. */
+/** Keeps partitions ready for the coming months, and reports bundles outside all partitions. */
 @Injectable()
 export class AuditUpkeep {
   readonly #logger = new Logger(AuditUpkeep.name);
@@ -14,10 +14,12 @@ export class AuditUpkeep {
   async run(): Promise<void> {
     await this.pool.query('SELECT ensure_audit_partitions($1)', [MONTHS_AHEAD]);
     const { rows } = await this.pool.query<{ stray: boolean }>(
-      'SELECT EXISTS (SELECT FROM audit_event_default) AS stray',
+      'SELECT EXISTS (SELECT FROM audit_body_default) AS stray',
     );
     if (rows[0]!.stray) {
-      this.#logger.error('audit_event_default holds events: an event id was created with a clock that is months off');
+      this.#logger.error(
+        'audit_body_default holds bundles: the clock of the database was months off, or partitions are missing',
+      );
     }
   }
 }

@@ -20,8 +20,8 @@ export class AuditController {
     @Input() { query }: RouteInput<typeof listAuditEvents>,
     @Authorized() authority: AuthorityOf<typeof listAuditEvents>,
   ): Promise<RouteOutput<typeof listAuditEvents>> {
-    const { data, nextCursor, previousCursor } = await this.audit.list(authority, filterOf(query), query);
-    return { data, next_cursor: nextCursor, previous_cursor: previousCursor };
+    const { data, nextCursor, previousCursor, scannedTo } = await this.audit.list(authority, filterOf(query), query);
+    return { data, next_cursor: nextCursor, previous_cursor: previousCursor, scanned_to: scannedTo };
   }
 
   @Implements(exportAuditEvents)
@@ -62,6 +62,9 @@ function filterOf(query: Query): StoredFilter {
     outcomes: query.outcome,
     ip: query.ip,
     path: query.path,
+    secretId: query.secret_id,
+    verifiedBy: query.verified_by,
+    projectIds: query.project_id ? [query.project_id] : undefined,
     from: query.from,
     to: query.to,
   };

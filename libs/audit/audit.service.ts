@@ -6,7 +6,8 @@ import { OpenStreams } from '#libs/platform/http/open-streams.js';
 import { writers, type ExportFormat } from './audit-export.js';
 import type { StoredFilter } from './audit-filter.js';
 import { pageOfLog } from './audit-page.js';
-import { AuditReader, eventOf, type AuditSearch, type Leaf, type Order } from './audit-reader.js';
+import { AuditReader, type AuditSearch } from './audit-reader.js';
+import { eventOf, type Order } from './leaf.js';
 import { Tail } from './audit-tail.js';
 import { AuditTails } from './audit-tails.js';
 
@@ -30,13 +31,9 @@ export class AuditService {
   async list(authority: Authority<'audit:read'>, filter: StoredFilter, paging: PageQuery) {
     const search = within(authority, filter);
     const page = pageOfLog(paging, await this.reader.size(search.organizationId));
-    const found: Leaf[] = [];
-    for await (const leaves of this.reader.pages(search, page.span, page.order, paging.limit + 1)) {
-      found.push(...leaves);
-      if (found.length > paging.limit) break;
-    }
-    const { leaves, nextCursor, previousCursor } = page.present(found);
-    return { data: leaves.map(eventOf), nextCursor, previousCursor };
+    const { found, reached } = await this.reader.find(search, page, paging.limit + 1);
+    const { leaves, ...rest } = page.present(found, reached);
+    return { data: leaves.map(eventOf), ...rest };
   }
 
   /** Ends at the size of the log when the call arrived: a log that grows faster than it is read would have no end. */
@@ -50,8 +47,9 @@ export class AuditService {
     const text = async function* () {
       if (header) yield header;
       if (first.done) return;
-      yield first.value.map(write).join('');
-      for await (const leaves of pages) yield leaves.map(write).join('');
+      yield first.value.leaves.map(write).join('');
+      // An empty text lets the stream notice that its reader has gone.
+      for await (const { leaves } of pages) yield leaves.map(write).join('');
     };
     const stream = this.streams.keep(Readable.from(text(), { objectMode: false }));
     return stream;
@@ -73,5 +71,6 @@ export class AuditService {
 
 /** A key of a project sees only the events of that project's keys. */
 function within({ organizationId, rights }: Authority<'audit:read'>, filter: StoredFilter): AuditSearch {
-  return { organizationId, filter: { ...filter, projectId: rights.projectId } };
+  const projectIds = [...(rights.projectId ? [rights.projectId] : []), ...(filter.projectIds ?? [])];
+  return { organizationId, filter: { ...filter, projectIds: projectIds.length > 0 ? projectIds : undefined } };
 }

@@ -40,6 +40,13 @@ const filters = {
   subject: searchedText(MAX_SEARCHED_ID)
     .optional()
     .meta({ description: 'Only events about this user, key, project, invitation …' }),
+  secret_id: idOf('secret')
+    .optional()
+    .meta({ description: 'Only events about this secret of a key: its uses, and the changes that made and ended it' }),
+  verified_by: searchedText(MAX_SEARCHED_ID)
+    .optional()
+    .meta({ description: 'Only verifications for which this key or user asked' }),
+  project_id: idOf('proj').optional().meta({ description: 'Only events about this project and its keys' }),
   outcome: commaSeparated(VerificationCode)
     .optional()
     .meta({
@@ -70,7 +77,8 @@ export const listAuditEvents = defineRoute({
   summary: "Read an organization's audit log",
   description:
     `${whose} Newest first unless \`order=asc\`. An event is stored before its response is sent, and appears here within a moment. ` +
-    'New events between two pages neither repeat nor hide an event.',
+    'New events between two pages neither repeat nor hide an event. A search that no index serves, such as the beginning ' +
+    'of a path, pauses after about 200 ms: then the page has fewer events than `limit`, or none, and `next_cursor` goes on.',
   policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject({
     ...filters,
@@ -80,7 +88,16 @@ export const listAuditEvents = defineRoute({
   }),
   success: {
     status: 200,
-    body: z.strictObject({ data: z.array(AuditEvent), next_cursor: nextCursor, previous_cursor: previousCursor }),
+    body: z.strictObject({
+      data: z.array(AuditEvent),
+      next_cursor: nextCursor,
+      previous_cursor: previousCursor,
+      scanned_to: z
+        .int()
+        .min(0)
+        .nullable()
+        .meta({ description: 'Where the search paused: the leaf index at which the next page goes on. Usually null' }),
+    }),
   },
   problems: ['not_found'],
 });

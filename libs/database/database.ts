@@ -2,7 +2,7 @@ import pg from 'pg';
 
 /**
  * The roles that the migrations create. A connection takes its role when it opens and has only that role's rights: the
- * API cannot take events from the outbox, no role can change the audit log, and the queue's connections see only the
+ * API cannot take events from the outbox, no role can change a bundle of the audit log, and the queue's connections see only the
  * queue.
  */
 export type DatabaseRole = 'keyledger_owner' | 'keyledger_queue' | 'keyledger_api' | 'keyledger_worker';

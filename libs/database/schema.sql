@@ -208,79 +208,130 @@ ALTER TABLE api_key_verifications ENABLE ALWAYS TRIGGER never_back_update;
 GRANT INSERT, SELECT, UPDATE ON api_key_verifications TO keyledger_worker;
 GRANT SELECT ON api_key_verifications TO keyledger_api;
 
-CREATE TABLE audit_event (
-  id uuid NOT NULL,
+CREATE TABLE audit_body (
   organization_id uuid NOT NULL,
-  leaf_index bigint NOT NULL,
-  leaf_hash bytea NOT NULL,
-  entry bytea NOT NULL,
-  type text NOT NULL,
-  time timestamp with time zone NOT NULL,
-  api_key_id uuid,
-  project_id uuid,
-  actor_id text,
-  subject text,
-  outcome text,
-  ip inet,
-  path text,
-  CONSTRAINT audit_event_pkey PRIMARY KEY (id)
-) PARTITION BY RANGE (id);
-CREATE INDEX audit_event_actor ON ONLY public.audit_event USING btree (organization_id, actor_id, leaf_index) WHERE ((api_key_id IS NULL) OR (actor_id <> subject));
-CREATE INDEX audit_event_key ON ONLY public.audit_event USING btree (api_key_id, leaf_index) WHERE (api_key_id IS NOT NULL);
-CREATE INDEX audit_event_leaf ON ONLY public.audit_event USING btree (organization_id, leaf_index);
-CREATE INDEX audit_event_project ON ONLY public.audit_event USING btree (project_id, leaf_index) WHERE (project_id IS NOT NULL);
-CREATE INDEX audit_event_subject ON ONLY public.audit_event USING btree (organization_id, subject, leaf_index) WHERE (api_key_id IS NULL);
-CREATE INDEX audit_event_type ON ONLY public.audit_event USING btree (organization_id, type, leaf_index) WHERE (type <> 'api_key.used'::text);
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_event FOR EACH ROW EXECUTE FUNCTION audit_event_is_append_only();
-ALTER TABLE audit_event ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_event FOR EACH STATEMENT EXECUTE FUNCTION audit_event_is_append_only();
-ALTER TABLE audit_event ENABLE ALWAYS TRIGGER no_truncate;
-GRANT INSERT, SELECT ON audit_event TO keyledger_worker;
-GRANT SELECT ON audit_event TO keyledger_api;
+  index bigint NOT NULL,
+  sealed_at timestamp with time zone NOT NULL,
+  terms integer[] NOT NULL,
+  body bytea NOT NULL,
+  CONSTRAINT audit_body_pkey PRIMARY KEY (organization_id, index, sealed_at)
+) PARTITION BY RANGE (sealed_at);
+CREATE INDEX audit_body_terms ON ONLY public.audit_body USING gin (terms) WITH (fastupdate=off);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_body FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_body ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_body FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_body ENABLE ALWAYS TRIGGER no_truncate;
+GRANT SELECT ON audit_body TO keyledger_api;
+GRANT SELECT ON audit_body TO keyledger_worker;
 
-CREATE TABLE audit_event_default (
-  id uuid NOT NULL,
+CREATE TABLE audit_body_default (
   organization_id uuid NOT NULL,
-  leaf_index bigint NOT NULL,
-  leaf_hash bytea NOT NULL,
-  entry bytea NOT NULL,
-  type text NOT NULL,
-  time timestamp with time zone NOT NULL,
-  api_key_id uuid,
-  project_id uuid,
-  actor_id text,
-  subject text,
-  outcome text,
-  ip inet,
-  path text,
-  CONSTRAINT audit_event_default_pkey PRIMARY KEY (id)
+  index bigint NOT NULL,
+  sealed_at timestamp with time zone NOT NULL,
+  terms integer[] NOT NULL,
+  body bytea NOT NULL,
+  CONSTRAINT audit_body_default_pkey PRIMARY KEY (organization_id, index, sealed_at)
 );
-CREATE INDEX audit_event_default_api_key_id_leaf_index_idx ON public.audit_event_default USING btree (api_key_id, leaf_index) WHERE (api_key_id IS NOT NULL);
-CREATE INDEX audit_event_default_organization_id_actor_id_leaf_index_idx ON public.audit_event_default USING btree (organization_id, actor_id, leaf_index) WHERE ((api_key_id IS NULL) OR (actor_id <> subject));
-CREATE INDEX audit_event_default_organization_id_leaf_index_idx ON public.audit_event_default USING btree (organization_id, leaf_index);
-CREATE INDEX audit_event_default_organization_id_subject_leaf_index_idx ON public.audit_event_default USING btree (organization_id, subject, leaf_index) WHERE (api_key_id IS NULL);
-CREATE INDEX audit_event_default_organization_id_type_leaf_index_idx ON public.audit_event_default USING btree (organization_id, type, leaf_index) WHERE (type <> 'api_key.used'::text);
-CREATE INDEX audit_event_default_project_id_leaf_index_idx ON public.audit_event_default USING btree (project_id, leaf_index) WHERE (project_id IS NOT NULL);
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_event_default FOR EACH ROW EXECUTE FUNCTION audit_event_is_append_only();
-ALTER TABLE audit_event_default ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_event_default FOR EACH STATEMENT EXECUTE FUNCTION audit_event_is_append_only();
-ALTER TABLE audit_event_default ENABLE ALWAYS TRIGGER no_truncate;
-GRANT SELECT ON audit_event_default TO keyledger_worker;
+CREATE INDEX audit_body_default_terms_idx ON public.audit_body_default USING gin (terms) WITH (fastupdate=off);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_body_default FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_body_default ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_body_default FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_body_default ENABLE ALWAYS TRIGGER no_truncate;
+GRANT SELECT ON audit_body_default TO keyledger_worker;
+
+CREATE TABLE audit_bundle (
+  organization_id uuid NOT NULL,
+  index bigint NOT NULL,
+  root bytea NOT NULL,
+  oldest timestamp with time zone NOT NULL,
+  newest timestamp with time zone NOT NULL,
+  latest timestamp with time zone NOT NULL,
+  sealed_at timestamp with time zone NOT NULL,
+  CONSTRAINT audit_bundle_pkey PRIMARY KEY (organization_id, index)
+);
+CREATE INDEX audit_bundle_latest ON public.audit_bundle USING btree (organization_id, latest, index);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_bundle FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_bundle ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_bundle FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_bundle ENABLE ALWAYS TRIGGER no_truncate;
+GRANT SELECT ON audit_bundle TO keyledger_api;
+GRANT SELECT ON audit_bundle TO keyledger_worker;
 
 CREATE TABLE audit_log (
   organization_id uuid NOT NULL,
   size bigint NOT NULL,
+  frontier bytea NOT NULL DEFAULT '\x'::bytea,
+  grown_from bigint NOT NULL DEFAULT 0,
+  segments smallint NOT NULL DEFAULT 0,
+  latest timestamp with time zone,
+  lateness_ms bigint NOT NULL DEFAULT 0,
   CONSTRAINT audit_log_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
   CONSTRAINT audit_log_pkey PRIMARY KEY (organization_id)
-);
+) WITH (fillfactor=50);
 CREATE TRIGGER never_back_delete BEFORE DELETE ON public.audit_log FOR EACH ROW WHEN (true) EXECUTE FUNCTION refuse_change('the size of an audit log only grows');
 ALTER TABLE audit_log ENABLE ALWAYS TRIGGER never_back_delete;
 CREATE TRIGGER never_back_insert BEFORE INSERT ON public.audit_log FOR EACH ROW WHEN ((new.size <> 0)) EXECUTE FUNCTION refuse_change('an audit log begins empty');
 ALTER TABLE audit_log ENABLE ALWAYS TRIGGER never_back_insert;
 CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_log FOR EACH ROW WHEN (((new.size < old.size) OR (new.organization_id IS DISTINCT FROM old.organization_id))) EXECUTE FUNCTION refuse_change('the size of an audit log only grows');
 ALTER TABLE audit_log ENABLE ALWAYS TRIGGER never_back_update;
-GRANT INSERT, SELECT, UPDATE ON audit_log TO keyledger_worker;
 GRANT SELECT ON audit_log TO keyledger_api;
+GRANT SELECT ON audit_log TO keyledger_worker;
+
+CREATE TABLE audit_management_event (
+  organization_id uuid NOT NULL,
+  leaf_index bigint NOT NULL,
+  id uuid NOT NULL,
+  entry bytea NOT NULL,
+  type text NOT NULL,
+  time timestamp with time zone NOT NULL,
+  api_key_id uuid,
+  project_id uuid,
+  actor_id text,
+  subject text,
+  ip inet,
+  path text,
+  CONSTRAINT audit_management_event_id_key UNIQUE (id),
+  CONSTRAINT audit_management_event_pkey PRIMARY KEY (organization_id, leaf_index)
+);
+CREATE INDEX audit_management_event_actor ON public.audit_management_event USING btree (organization_id, actor_id, leaf_index);
+CREATE INDEX audit_management_event_key ON public.audit_management_event USING btree (api_key_id, leaf_index) WHERE (api_key_id IS NOT NULL);
+CREATE INDEX audit_management_event_project ON public.audit_management_event USING btree (project_id, leaf_index) WHERE (project_id IS NOT NULL);
+CREATE INDEX audit_management_event_subject ON public.audit_management_event USING btree (organization_id, subject, leaf_index) WHERE (api_key_id IS NULL);
+CREATE INDEX audit_management_event_type ON public.audit_management_event USING btree (organization_id, type, leaf_index);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_management_event FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_management_event ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_management_event FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_management_event ENABLE ALWAYS TRIGGER no_truncate;
+GRANT SELECT ON audit_management_event TO keyledger_api;
+GRANT SELECT ON audit_management_event TO keyledger_worker;
+
+CREATE TABLE audit_segment (
+  organization_id uuid NOT NULL,
+  first bigint NOT NULL,
+  count smallint NOT NULL,
+  oldest timestamp with time zone NOT NULL,
+  newest timestamp with time zone NOT NULL,
+  terms integer[] NOT NULL,
+  terms_of smallint[] NOT NULL,
+  body bytea NOT NULL,
+  CONSTRAINT audit_segment_pkey PRIMARY KEY (organization_id, first)
+);
+GRANT SELECT ON audit_segment TO keyledger_api;
+GRANT SELECT ON audit_segment TO keyledger_worker;
+
+CREATE TABLE audit_tree_node (
+  organization_id uuid NOT NULL,
+  level smallint NOT NULL,
+  index bigint NOT NULL,
+  hash bytea NOT NULL,
+  CONSTRAINT audit_tree_node_pkey PRIMARY KEY (organization_id, level, index)
+);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_tree_node FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_tree_node ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_tree_node FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_tree_node ENABLE ALWAYS TRIGGER no_truncate;
+GRANT SELECT ON audit_tree_node TO keyledger_api;
+GRANT SELECT ON audit_tree_node TO keyledger_worker;
 
 CREATE TABLE authz_change (
   shard smallint NOT NULL,
@@ -531,12 +582,113 @@ CREATE TRIGGER never_back_update BEFORE UPDATE ON public.user_account FOR EACH R
 ALTER TABLE user_account ENABLE ALWAYS TRIGGER never_back_update;
 GRANT INSERT, SELECT, UPDATE ON user_account TO keyledger_api;
 
-CREATE OR REPLACE FUNCTION public.audit_event_is_append_only()
+CREATE OR REPLACE FUNCTION public.append_management_events(organizations uuid[], leaf_indexes bigint[], ids uuid[], types text[], times timestamp with time zone[], api_keys uuid[], projects uuid[], actors text[], subjects text[], ips inet[], paths text[], lengths integer[], entries bytea)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  BEGIN
+    IF EXISTS (
+      SELECT FROM unnest(organizations, leaf_indexes) AS t (organization, leaf_index)
+      LEFT JOIN audit_log l ON l.organization_id = t.organization
+      WHERE (t.leaf_index >= l.grown_from AND t.leaf_index < l.size) IS NOT TRUE
+    ) THEN
+      RAISE EXCEPTION 'no audit log has these leaves' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    INSERT INTO audit_management_event
+      (organization_id, leaf_index, id, type, time, api_key_id, project_id, actor_id, subject, ip, path, entry)
+    SELECT organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path,
+           substring(entries FROM (upto - length + 1)::int FOR length)
+    FROM (
+      SELECT *, sum(length) OVER (ORDER BY place) AS upto
+      FROM unnest(organizations, leaf_indexes, ids, types, times, api_keys, projects, actors, subjects, ips, paths,
+                  lengths) WITH ORDINALITY
+        AS t (organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path, length, place)
+    ) AS placed;
+  END $function$;
+REVOKE ALL ON FUNCTION append_management_events FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION append_management_events TO keyledger_worker;
+
+CREATE OR REPLACE FUNCTION public.append_to_audit_logs(logs uuid[], sizes bigint[], new_sizes bigint[], frontiers bytea[], kept boolean[], latests timestamp with time zone[], latenesses bigint[], segment_firsts bigint[], segment_oldest timestamp with time zone[], segment_newest timestamp with time zone[], segment_terms text[], segment_terms_of text[], segment_lengths integer[], bundle_logs uuid[], bundle_indexes bigint[], roots bytea[], bundle_oldest timestamp with time zone[], bundle_newest timestamp with time zone[], bundle_latest timestamp with time zone[], bundle_terms text[], bundle_lengths integer[], node_logs uuid[], node_levels smallint[], node_indexes bigint[], node_hashes bytea[], bodies bytea)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  DECLARE
+    grown integer;
+  BEGIN
+    -- Every log grows from its present size, by exactly the entries of its bundles and its segment.
+    IF EXISTS (
+      SELECT FROM unnest(logs, sizes, new_sizes, kept, segment_firsts)
+        AS t (log, size, new_size, keeps, first)
+      LEFT JOIN (
+        SELECT log, count(*) AS bundles, min(index) AS lowest, max(index) AS highest
+        FROM unnest(bundle_logs, bundle_indexes) AS b (log, index) GROUP BY log
+      ) AS b USING (log)
+      WHERE num_nulls(log, size, new_size, keeps) > 0 OR new_size <= size
+        OR coalesce(bundles, 0) <> new_size / 256 - size / 256
+        OR lowest <> size / 256 OR highest <> new_size / 256 - 1
+        OR (keeps AND (bundles > 0 OR first IS DISTINCT FROM size))
+        OR (NOT keeps AND first IS DISTINCT FROM CASE WHEN new_size % 256 > 0 THEN new_size - new_size % 256 END)
+    ) OR EXISTS (SELECT FROM unnest(bundle_logs) AS log WHERE log <> ALL (logs))
+      -- A tree node is complete with one of the new entries.
+      OR EXISTS (
+        SELECT FROM unnest(node_logs, node_levels, node_indexes) AS n (log, level, index)
+        LEFT JOIN unnest(logs, sizes, new_sizes) AS t (log, size, new_size) USING (log)
+        WHERE ((index + 1)::numeric * 256::numeric ^ level BETWEEN size + 1 AND new_size AND level >= 2) IS NOT TRUE
+      ) THEN
+      RAISE EXCEPTION 'these entries do not continue their audit logs' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+
+    UPDATE audit_log l SET size = t.new_size, grown_from = t.size, frontier = t.frontier, latest = t.latest, lateness_ms = t.lateness,
+      segments = CASE WHEN t.keeps THEN l.segments ELSE 0 END + (t.first IS NOT NULL)::int
+    FROM unnest(logs, sizes, new_sizes, frontiers, kept, segment_firsts, latests, latenesses)
+      AS t (log, size, new_size, frontier, keeps, first, latest, lateness)
+    WHERE l.organization_id = t.log AND l.size = t.size AND length(t.frontier) = 32 * bit_count(t.new_size::bit(64));
+    GET DIAGNOSTICS grown = ROW_COUNT;
+    IF grown <> cardinality(logs) THEN
+      RAISE EXCEPTION 'an audit log has another size' USING ERRCODE = 'serialization_failure';
+    END IF;
+
+    DELETE FROM audit_segment s USING unnest(logs, kept) AS t (log, keeps)
+    WHERE s.organization_id = t.log AND NOT t.keeps;
+
+    INSERT INTO audit_segment
+    SELECT log, first, new_size - first, oldest, newest, terms::integer[], terms_of::smallint[],
+           substring(bodies FROM (upto - length + 1)::int FOR length)
+    FROM (
+      SELECT *, sum(length) OVER (ORDER BY place) AS upto
+      FROM unnest(logs, new_sizes, segment_firsts, segment_oldest, segment_newest, segment_terms, segment_terms_of,
+                  segment_lengths) WITH ORDINALITY
+        AS t (log, new_size, first, oldest, newest, terms, terms_of, length, place)
+    ) AS placed WHERE first IS NOT NULL;
+
+    INSERT INTO audit_bundle
+    SELECT log, index, root, oldest, newest, latest, now()
+    FROM unnest(bundle_logs, bundle_indexes, roots, bundle_oldest, bundle_newest, bundle_latest)
+      AS t (log, index, root, oldest, newest, latest);
+
+    INSERT INTO audit_body
+    SELECT log, index, now(), terms::integer[], substring(bodies FROM (upto - length + 1)::int FOR length)
+    FROM (
+      SELECT *, coalesce((SELECT sum(l) FROM unnest(segment_lengths) AS l), 0) + sum(length) OVER (ORDER BY place) AS upto
+      FROM unnest(bundle_logs, bundle_indexes, bundle_terms, bundle_lengths) WITH ORDINALITY
+        AS t (log, index, terms, length, place)
+    ) AS placed;
+
+    INSERT INTO audit_tree_node SELECT * FROM unnest(node_logs, node_levels, node_indexes, node_hashes);
+  END $function$;
+REVOKE ALL ON FUNCTION append_to_audit_logs FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION append_to_audit_logs TO keyledger_worker;
+
+CREATE OR REPLACE FUNCTION public.audit_log_is_append_only()
  RETURNS trigger
  LANGUAGE plpgsql
 AS $function$
   BEGIN
-    RAISE EXCEPTION 'audit_event is append-only' USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
   END $function$;
 
 CREATE OR REPLACE FUNCTION public.count_created_api_keys()
@@ -574,25 +726,52 @@ CREATE OR REPLACE FUNCTION public.ensure_audit_partitions(months integer)
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '1s'
 AS $function$
   DECLARE
     first timestamptz;
     name text;
     made integer := 0;
   BEGIN
+    IF (months BETWEEN 0 AND 24) IS NOT TRUE THEN
+      RAISE EXCEPTION 'at most 24 months ahead' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     FOR i IN 0..months LOOP
       first := (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => i)) AT TIME ZONE 'UTC';
-      name := format('audit_event_%s', to_char(first AT TIME ZONE 'UTC', 'YYYY_MM'));
+      name := format('audit_body_%s', to_char(first AT TIME ZONE 'UTC', 'YYYY_MM'));
       CONTINUE WHEN to_regclass(name) IS NOT NULL;
-      EXECUTE format('CREATE TABLE %I PARTITION OF audit_event FOR VALUES FROM (%L) TO (%L)', name, uuid_at(first),
-                     uuid_at((first AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC'));
-      PERFORM protect_audit_partition(name::regclass);
-      made := made + 1;
+      BEGIN
+        EXECUTE format('CREATE TABLE %I PARTITION OF audit_body FOR VALUES FROM (%L) TO (%L)', name, first,
+                       (first AT TIME ZONE 'UTC' + interval '1 month') AT TIME ZONE 'UTC');
+        PERFORM protect_audit_partition(name::regclass);
+        made := made + 1;
+      EXCEPTION WHEN check_violation THEN
+        -- The default partition has bundles of this month, and keeps it.
+        NULL;
+      END;
     END LOOP;
     RETURN made;
   END $function$;
 REVOKE ALL ON FUNCTION ensure_audit_partitions FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ensure_audit_partitions TO keyledger_worker;
+
+CREATE OR REPLACE FUNCTION public.lock_audit_logs(organizations uuid[])
+ RETURNS SETOF audit_log
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  BEGIN
+    PERFORM FROM audit_log l WHERE l.organization_id = ANY(organizations) ORDER BY l.organization_id FOR UPDATE;
+    IF (SELECT count(*) FROM audit_log l WHERE l.organization_id = ANY(organizations)) < cardinality(organizations) THEN
+      INSERT INTO audit_log (organization_id, size)
+        SELECT id, 0 FROM unnest(organizations) AS id ORDER BY id ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN QUERY SELECT * FROM audit_log l WHERE l.organization_id = ANY(organizations)
+      ORDER BY l.organization_id FOR UPDATE;
+  END $function$;
+REVOKE ALL ON FUNCTION lock_audit_logs FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lock_audit_logs TO keyledger_worker;
 
 CREATE OR REPLACE FUNCTION public.pending_revocations(organization uuid, project uuid, accountable_user uuid, key_number bigint)
  RETURNS SETOF api_key_revocation
@@ -608,7 +787,7 @@ CREATE OR REPLACE FUNCTION public.protect_audit_partition(partition regclass)
  LANGUAGE plpgsql
 AS $function$
   BEGIN
-    EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION audit_event_is_append_only()', partition);
+    EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only()', partition);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER no_truncate', partition);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER append_only', partition);
   END $function$;
@@ -638,11 +817,3 @@ AS $function$
     END IF;
     RETURN OLD;
   END $function$;
-
-CREATE OR REPLACE FUNCTION public.uuid_at(at timestamp with time zone)
- RETURNS uuid
- LANGUAGE sql
- IMMUTABLE
-AS $function$
-    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
-  $function$;

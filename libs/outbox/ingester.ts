@@ -228,7 +228,7 @@ function noteTime(ingested: Ingested, time: string): void {
   if (time > ingested.newest) ingested.newest = time;
 }
 
-/** A subscriber cannot read the entry, or PostgreSQL's error class is 22 (data) or 23 (integrity: a repeated id). */
+/** A subscriber cannot read the entry, or PostgreSQL's error class is 22 (data) or 23 (integrity: an unknown organization, a repeated id). */
 function isFaultOfData(error: unknown): boolean {
   return (
     error instanceof UnreadableEntry ||

@@ -4,6 +4,9 @@
  */
 export const MAX_ENTRY_BYTES = 0xffff;
 
+/** The number of entries in a full entry bundle, and of hashes in a full tile. */
+export const BUNDLE_ENTRIES = 256;
+
 /** @throws RangeError for an entry of more than 65,535 bytes */
 export function encodeEntries(entries: readonly Uint8Array[]): Uint8Array {
   const bundle = new Uint8Array(entries.reduce((sum, entry) => sum + 2 + entry.length, 0));

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { anyCharacter } from '../../test/support/any-text.js';
-import { endpointOf, foldPath } from './endpoint.js';
+import { foldPath } from '#libs/platform/folded-path.js';
+import { endpointOf } from './endpoint.js';
 
 describe('a path', () => {
   it.each([

@@ -18,7 +18,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/api-keys/verification/denial-windows.ts #tenants': 'windows and bytes, of one organization and of all',
   'libs/api-keys/verification/secrets.ts #running': 'requests under way',
   'libs/audit/audit-tails.ts #watches': 'open responses',
-  'libs/audit/audit-writer.ts #places': 'one batch',
+  'libs/audit/audit-writer.ts #logs': 'one batch',
   'libs/auth/access-tokens.ts #public': 'the signing keys in the database',
   'libs/client/client.ts entityTags': 'responses that the caller still holds',
   'libs/contract/idempotency.ts known': 'the schemas of the contract',

@@ -11,6 +11,8 @@ let deployment: Deployment;
 let ada: Account;
 let shell: Shell;
 let key: { readonly id: string; readonly key: string };
+/** The ids for which these words stand in arguments. */
+let ids: Record<string, string>;
 
 beforeAll(async () => {
   deployment = await startDeployment();
@@ -22,6 +24,10 @@ beforeAll(async () => {
   await ada.client.apiKeys.disable({ params: { id: key.id } });
   await use();
   await ada.client.apiKeys.enable({ params: { id: key.id } });
+  const project = await ada.client.projects.create({ body: { name: 'Shop' } });
+  await ada.client.projects.update({ params: { id: project.id }, body: { name: 'Store' } });
+  const { data: secrets } = await ada.client.apiKeys.listSecrets({ params: { id: key.id } });
+  ids = { KEY: key.id, SECRET: secrets[0]!.id, PROJECT: project.id };
   await eventually(
     () => ada.client.audit.listEvents({ query: { key_id: key.id } }),
     ({ data }) => data.length === 5,
@@ -64,13 +70,10 @@ describe('keyledger audit list', () => {
     [['--key', 'KEY', '--from', '1h'], 5],
     [['--key', 'KEY', '--to', '2000-01-01'], 0],
     [['--key', 'KEY', '--all'], 5],
+    [['--secret', 'SECRET'], 2],
+    [['--project', 'PROJECT'], 2],
   ])('%j', async (args, count) => {
-    const { stdout } = await shell.run([
-      'audit',
-      'list',
-      '--json',
-      ...args.map((arg) => (arg === 'KEY' ? key.id : arg)),
-    ]);
+    const { stdout } = await shell.run(['audit', 'list', '--json', ...args.map((arg) => ids[arg] ?? arg)]);
     expect((JSON.parse(stdout) as { data: unknown[] }).data).toHaveLength(count);
   });
 });
@@ -184,7 +187,9 @@ describe('keyledger audit tail', () => {
     const { key: apiKey } = await ada.client.apiKeys.create({ body: { name: 'Follower', scopes: ['audit:read'] } });
     const line = Line.to(deployment.url);
     const env = { KEYLEDGER_URL: await line.open(), KEYLEDGER_API_KEY: apiKey };
-    const { seen, shows } = tail(['--json', '--type', 'project.created', '--after', '0'], env);
+    const { data: last } = await ada.client.audit.listEvents({ query: { limit: 1 } });
+    const after = String(last[0]!.leaf_index);
+    const { seen, shows } = tail(['--json', '--type', 'project.created', '--after', after], env);
     const create = (name: string) => ada.client.projects.create({ body: { name } });
     await create('before');
     await shows(/before/);

@@ -20,7 +20,11 @@ it('every command of docs/cli.md works as printed, except for the address', asyn
       'echo; echo "$KEY $NEW $ID"',
     ].join('\n');
     const { code, stdout, stderr } = await outcomeOf(
-      spawn('bash', ['--norc', '-euo', 'pipefail', '-c', script], { env: shell.env(), cwd: shell.home }),
+      spawn('bash', ['--norc', '-euo', 'pipefail', '-c', script], {
+        // `keyledger audit check` reads the database itself.
+        env: shell.env({ DATABASE_URL: deployment.database.apiUrl }),
+        cwd: shell.home,
+      }),
     );
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^Signed in at /) });
     expect(stdout).toMatch(/^Email {5}ada@example\.com$/m);
@@ -29,6 +33,8 @@ it('every command of docs/cli.md works as printed, except for the address', asyn
       /"type":"api_key","api_key":\{"id":"(key_\w+)".*\n[^]*^\1 \(Production server\) is revoked\.$/m,
     );
     expect(stdout).toMatch(/ api_key\.created +key_\w+ +Production server /);
+    expect(stdout).toMatch(/^Checked \d+ audit logs? with \d+ entries\. Everything/m);
+    expect(stdout).toMatch(/^\{"logs":1,"entries":\d+,"differences":\[\]\}$/m);
     expect(stdout).toMatch(/\nsk_test_\w{32} sk_test_\w{32} key_\w{26}\n$/);
   } finally {
     await shell.close();

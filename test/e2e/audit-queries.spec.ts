@@ -9,6 +9,7 @@ import { startDeployment, type Account, type Deployment } from '../support/deplo
 import { allIngested, event, put, type Said } from '../support/events.js';
 import { expectHolds, runsOf } from '../support/properties.js';
 import { codeOf, rejection } from '../support/rejection.js';
+import { storedEntries } from '../support/audit-log.js';
 
 let deployment: Deployment;
 let ada: Account;
@@ -104,6 +105,8 @@ const filters = {
   outcome: list(codes),
   ip: fc.constantFrom('192.0.2.1', '192.0.2.0/24', '2001:db8::/32', '2001:db8::1', '0.0.0.0/0', '::/0'),
   path: fc.constantFrom('/', '/orders', '/100%', '/a_', '/\\'),
+  secret_id: fc.constantFrom(...keys.map((key) => fromUuid('secret', toUuid(key)))),
+  project_id: fc.constantFrom(...projects),
   from: fc.constantFrom(...times, '2026-01-01T01:00:00.001+01:00'),
   to: fc.constantFrom(...times),
 };
@@ -127,6 +130,8 @@ function isWanted({ event: { type, subject, time, data } }: AuditEvent, wanted: 
     !wanted.outcome || wanted.outcome.split(',').includes(String(outcome)),
     !wanted.ip || (typeof ip === 'string' && isWithin(ip, wanted.ip)),
     !wanted.path || (typeof path === 'string' && path.startsWith(wanted.path)),
+    !wanted.secret_id || data['secret_id'] === wanted.secret_id,
+    !wanted.project_id || (subject.startsWith('proj_') ? subject : data['project_id']) === wanted.project_id,
     !wanted.from || Date.parse(time) >= Date.parse(wanted.from),
     !wanted.to || Date.parse(time) < Date.parse(wanted.to),
   ].every(Boolean);
@@ -399,12 +404,9 @@ describe('an export', () => {
     expect(text.endsWith('}\n')).toBe(true);
     const lines = text.slice(0, -1).split('\n');
     expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual(everything);
-    const { rows } = await deployment.sql.query<{ entry: Buffer }>(
-      'SELECT entry FROM audit_event WHERE organization_id = $1 ORDER BY leaf_index',
-      [toUuid(owner.organizationId)],
-    );
+    const stored = await storedEntries(deployment.sql, owner.organizationId);
     expect(lines.map((line) => line.replace(/^\{"leaf_index":\d+,"event":(.*)\}$/s, '$1'))).toEqual(
-      rows.map(({ entry }) => entry.toString().replaceAll(/[\r\n]/g, ' ')),
+      stored.map(({ entry }) => entry.toString().replaceAll(/[\r\n]/g, ' ')),
     );
   });
 
@@ -502,17 +504,17 @@ describe('an export', () => {
     for (let n = 0; n < many.length; n += 50) await put(deployment, busy.organizationId, many.slice(n, n + 50));
     await allIngested(deployment);
     const response = await busy.client.audit.exportEvents();
-    await deployment.sql.query('REVOKE SELECT ON audit_event FROM keyledger_api');
+    await deployment.sql.query('REVOKE SELECT ON audit_body FROM keyledger_api');
     const outcome = await response.text().then(
       () => 'ended',
       () => 'cut off',
     );
-    await deployment.sql.query('GRANT SELECT ON audit_event TO keyledger_api');
+    await deployment.sql.query('GRANT SELECT ON audit_body TO keyledger_api');
     expect(outcome).toBe('cut off');
     // A failure before the response begins is a problem response.
-    await deployment.sql.query('REVOKE SELECT ON audit_event FROM keyledger_api');
+    await deployment.sql.query('REVOKE SELECT ON audit_body FROM keyledger_api');
     const refused = await rejection(busy.client.audit.exportEvents());
-    await deployment.sql.query('GRANT SELECT ON audit_event TO keyledger_api');
+    await deployment.sql.query('GRANT SELECT ON audit_body TO keyledger_api');
     expect(refused.problem.code).toBe('internal_error');
   });
 });

@@ -301,7 +301,7 @@ it('ends when the credential ends, and continues while it is valid', async () =>
   await Promise.all(lasting.map((reader) => reader.cut()));
   // Checks of authority are not reads: each of the two operators has read once.
   const { rows } = await deployment.sql.query<{ reads: number }>(
-    `SELECT count(*)::int AS reads FROM audit_event WHERE type = 'operator.read' AND path = '/api/v1/audit/tail'
+    `SELECT count(*)::int AS reads FROM audit_management_event WHERE type = 'operator.read' AND path = '/api/v1/audit/tail'
        AND organization_id <> '00000000-0000-0000-0000-000000000000'`,
   );
   expect(rows[0]!.reads).toBe(2);

@@ -4,11 +4,11 @@ import pg from 'pg';
 import { newEventId, newId, toUuid } from '#libs/contract/ids.js';
 import { shardOf } from '#libs/outbox/shard.js';
 import { decodeEntries, encodeEntries } from '#libs/tlog/entries.js';
-import { leafHash } from '#libs/tlog/leaf.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { rejection } from '../support/rejection.js';
+import { storedEntries } from '../support/audit-log.js';
 
 const { Admission } = await builtModule<typeof import('#libs/admission/admission.js')>('#libs/admission/admission.js');
 const { Ingester } = await builtModule<typeof import('#libs/outbox/ingester.js')>('#libs/outbox/ingester.js');
@@ -68,18 +68,26 @@ const textOf = (entry: Uint8Array) => new TextDecoder().decode(entry);
 
 describe('the audit log cannot be changed', () => {
   it.each([
-    'UPDATE audit_event SET type = type',
-    'DELETE FROM audit_event',
-    'TRUNCATE audit_event',
-    'UPDATE audit_event_default SET type = type',
-    `TRUNCATE audit_event_default`,
+    'UPDATE audit_bundle SET root = root',
+    'DELETE FROM audit_bundle',
+    'TRUNCATE audit_bundle',
+    'UPDATE audit_body SET body = body',
+    'DELETE FROM audit_body',
+    'TRUNCATE audit_body',
+    'UPDATE audit_management_event SET type = type',
+    'DELETE FROM audit_management_event',
+    'TRUNCATE audit_management_event',
+    `TRUNCATE audit_tree_node`,
+    'TRUNCATE audit_body_default',
   ])('by anybody: %s', async (sql) => {
-    await deployment.account();
+    const { organizationId } = await deployment.account();
+    // Enough for a bundle.
+    const events = Array.from({ length: 256 }, () => event(organizationId));
+    await putIntoOutbox(organizationId, events);
     await allIngested(deployment);
     for (const url of [deployment.database.apiUrl, deployment.database.workerUrl]) {
       await expect(as(url, sql)).rejects.toThrow('permission denied');
     }
-    if (sql.includes('default') && sql.startsWith('UPDATE')) return;
     await expect(as(deployment.database.adminUrl, sql)).rejects.toThrow('append-only');
     // This setting disables ordinary triggers.
     await expect(as(deployment.database.adminUrl, `SET session_replication_role = replica; ${sql}`)).rejects.toThrow(
@@ -95,7 +103,7 @@ describe('the audit log cannot be changed', () => {
         `SELECT c.relname AS name, count(t.oid) FILTER (WHERE t.tgenabled = 'A')::int AS protected
        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
        LEFT JOIN pg_trigger t ON t.tgrelid = c.oid AND t.tgname = $1
-       WHERE i.inhparent = 'audit_event'::regclass GROUP BY c.relname`,
+       WHERE i.inhparent = 'audit_body'::regclass GROUP BY c.relname`,
         [kind === 'update' ? 'append_only' : 'no_truncate'],
       );
       expect(rows.length).toBeGreaterThanOrEqual(7);
@@ -109,7 +117,7 @@ describe('the audit log cannot be changed', () => {
     await expect(as(apiUrl, 'UPDATE audit_log SET size = 0')).rejects.toThrow('permission denied');
     await expect(as(apiUrl, `UPDATE api_key_usage SET uses = 0`)).rejects.toThrow('permission denied');
     await expect(
-      as(apiUrl, `INSERT INTO audit_event VALUES (gen_random_uuid(), gen_random_uuid(), 0, '', '', 'x', now())`),
+      as(apiUrl, `INSERT INTO audit_bundle VALUES (gen_random_uuid(), 0, '', now(), now(), now(), now())`),
     ).rejects.toThrow('permission denied');
     const { rows } = await as(
       apiUrl,
@@ -123,17 +131,13 @@ describe('the audit log cannot be changed', () => {
 });
 
 describe('the outbox', () => {
-  it('keeps the exact bytes of an event, and their leaf hash', async () => {
+  it('keeps the exact bytes of an event', async () => {
     const bob = await deployment.account();
     const odd = event(bob.organizationId, { subject: 'zero \u0000, \ud83d\udd11 and   spaces', extra: { b: 1, a: 2 } });
     await putIntoOutbox(bob.organizationId, [odd]);
     await allIngested(deployment);
-    const { rows } = await deployment.sql.query<{ entry: Buffer; leaf_hash: Buffer }>(
-      `SELECT entry, leaf_hash FROM audit_event WHERE type = 'test.happened' AND organization_id = $1`,
-      [toUuid(bob.organizationId)],
-    );
-    expect(rows[0]!.entry.equals(odd)).toBe(true);
-    expect(rows[0]!.leaf_hash.equals(leafHash(odd))).toBe(true);
+    const stored = await storedEntries(deployment.sql, bob.organizationId);
+    expect(stored.at(-1)!.entry.equals(odd)).toBe(true);
   });
 
   it('quarantines a bad entry, and delivers all others without a gap', async () => {
@@ -176,6 +180,30 @@ describe('the outbox', () => {
     expect(rows.every((row) => row.reason.length > 0)).toBe(true);
   });
 
+  it('keeps the events that a log cannot take because of a fault of its own, and quarantines none', async () => {
+    const bob = await deployment.account();
+    await allIngested(deployment);
+    const quarantined = () => deployment.sql.query('SELECT FROM event_quarantine').then(({ rowCount }) => rowCount);
+    const before = await quarantined();
+    const [worker] = await startWorkers(1);
+    const [id, shard] = [toUuid(bob.organizationId), shardOf(bob.organizationId)];
+    // A bundle that the head of the log does not know.
+    await deployment.sql.query("INSERT INTO audit_bundle VALUES ($1, 0, '', now(), now(), now(), now())", [id]);
+    await putIntoOutbox(
+      bob.organizationId,
+      Array.from({ length: 300 }, () => event(bob.organizationId)),
+    );
+    await expect(worker!.get(Ingester).ingest([shard])).rejects.toThrow('The audit logs could not be written');
+    expect(await quarantined()).toBe(before);
+    await deployment.sql.query('ALTER TABLE audit_bundle DISABLE TRIGGER append_only');
+    await deployment.sql.query("DELETE FROM audit_bundle WHERE organization_id = $1 AND root = ''", [id]);
+    await deployment.sql.query('ALTER TABLE audit_bundle ENABLE ALWAYS TRIGGER append_only');
+    await worker!.get(Ingester).ingest([shard]);
+    await worker!.close();
+    expect(await quarantined()).toBe(before);
+    expect((await storedEntries(deployment.sql, bob.organizationId)).length).toBeGreaterThan(300);
+  });
+
   it('does not block the sweep while another worker ingests it', async () => {
     const bob = await deployment.account();
     await allIngested(deployment);
@@ -206,11 +234,9 @@ describe('the outbox', () => {
       await Promise.all([...workers, ...workers].map((worker) => worker.get(Ingester).ingest([shard])));
     }
     await Promise.all(workers.map((worker) => worker.close()));
-    const { rows } = await deployment.sql.query<{ n: number; next: number }>(
-      `SELECT count(*)::int AS n, max(leaf_index)::int + 1 AS next FROM audit_event WHERE organization_id = $1`,
-      [toUuid(bob.organizationId)],
-    );
-    expect(rows[0]).toEqual({ n: 103, next: 103 });
+    const stored = await storedEntries(deployment.sql, bob.organizationId);
+    expect(stored.map(({ leafIndex }) => leafIndex)).toEqual(Array.from({ length: 103 }, (_, n) => n));
+    expect(new Set(stored.map(({ entry }) => entry.toString())).size).toBe(103);
   });
 });
 
@@ -237,13 +263,9 @@ describe('an admission', () => {
     ]);
     expect(outcomes.map((outcome) => outcome.is)).toEqual(['admitted', 'stale', 'admitted']);
     await allIngested(deployment);
-    const { rows } = await deployment.sql.query<{ entry: Buffer }>(
-      `SELECT entry FROM audit_event WHERE type = 'test.happened' AND organization_id = $1`,
-      [toUuid(bob.organizationId)],
-    );
-    expect(rows.map((row) => row.entry.toString()).toSorted()).toEqual(
-      [present!, unconditional!].map((entry) => entry.toString()).toSorted(),
-    );
+    const stored = await storedEntries(deployment.sql, bob.organizationId);
+    const own = stored.map(({ entry }) => entry.toString()).filter((text) => text.includes('test.happened'));
+    expect(own.toSorted()).toEqual([present!, unconditional!].map((entry) => entry.toString()).toSorted());
   });
 
   it.each(['rotate', 'delete'] as const)('decided before a %s is rejected after it', async (change) => {

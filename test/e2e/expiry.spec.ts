@@ -169,7 +169,7 @@ describe('every expiry that a key reaches is recorded exactly once', () => {
     await look();
     await allIngested(deployment);
     const { rows } = await deployment.sql.query<{ events: number; keys: number }>(
-      `SELECT count(*)::int AS events, count(DISTINCT subject)::int AS keys FROM audit_event
+      `SELECT count(*)::int AS events, count(DISTINCT subject)::int AS keys FROM audit_management_event
        WHERE organization_id = $1 AND type = 'api_key.expired'`,
       [toUuid(bob.organizationId)],
     );

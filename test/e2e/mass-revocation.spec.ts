@@ -8,6 +8,7 @@ import { startDeployment, startWorker, type Account, type Deployment } from '../
 import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf, outcomeOf } from '../support/rejection.js';
+import { storedEvents } from '../support/audit-log.js';
 
 const { EntityManager } = await builtModule<typeof import('@mikro-orm/postgresql')>('@mikro-orm/postgresql');
 const { ExpiryNotices } = await builtModule<typeof import('#libs/api-keys/expiry-notices.js')>(
@@ -65,13 +66,7 @@ async function workOff(): Promise<void> {
   await worker.close();
 }
 
-async function logOf(organizationId: string): Promise<DomainEvent[]> {
-  const { rows } = await deployment.sql.query<{ entry: Buffer }>(
-    'SELECT entry FROM audit_event WHERE organization_id = $1 ORDER BY leaf_index',
-    [toUuid(organizationId)],
-  );
-  return rows.map(({ entry }) => JSON.parse(entry.toString()) as DomainEvent);
-}
+const logOf = (organizationId: string) => storedEvents(deployment.sql, organizationId);
 
 describe('a key of a deleted project, before the worker has updated its row', () => {
   it('is revoked in every use, verification, list, count, search and change', async () => {

@@ -176,7 +176,7 @@ const byEither = [
   'ALTER TABLE audit_log OWNER TO CURRENT_USER',
   'CREATE TABLE public.mine ()',
   'CREATE SCHEMA mine',
-  'SELECT protect_audit_partition($$audit_event_default$$::regclass)',
+  'SELECT protect_audit_partition($$audit_body_default$$::regclass)',
 ];
 
 describe('changes that the database logins of the processes cannot undo', () => {
@@ -189,18 +189,18 @@ describe('changes that the database logins of the processes cannot undo', () => 
 
   it('a partition of the audit log by its own name', async () => {
     const { rows } = await deployment.sql.query<{ name: string }>(
-      `SELECT relid::regclass::text AS name FROM pg_partition_tree('audit_event')`,
+      `SELECT relid::regclass::text AS name FROM pg_partition_tree('audit_body')`,
     );
     expect(rows.length).toBeGreaterThan(3);
     const { apiUrl, workerUrl } = deployment.database;
     for (const { name } of rows) {
       for (const sql of [
-        `UPDATE ${name} SET type = type`,
+        `UPDATE ${name} SET terms = terms`,
         `DELETE FROM ${name}`,
         `TRUNCATE ${name}`,
         `DROP TABLE ${name}`,
         `ALTER TABLE ${name} DISABLE TRIGGER ALL`,
-        `ALTER TABLE audit_event DETACH PARTITION ${name}`,
+        `ALTER TABLE audit_body DETACH PARTITION ${name}`,
       ]) {
         await expectRefused(apiUrl, sql);
         await expectRefused(workerUrl, sql);

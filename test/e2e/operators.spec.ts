@@ -6,6 +6,8 @@ import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf, outcomeOf } from '../support/rejection.js';
+import { storedEvents } from '../support/audit-log.js';
+import { allIngested } from '../support/events.js';
 
 let deployment: Deployment;
 let operator: Account;
@@ -450,11 +452,9 @@ describe('a service key', () => {
         (error: { code: string }) => `refused: ${error.code}`,
       );
     expect(outcome).toBe('refused: revoked');
-    const { rows } = await deployment.sql.query(
-      "SELECT FROM audit_event WHERE api_key_id = $1 AND type = 'api_key.used'",
-      [toUuid(id)],
-    );
-    expect(rows).toEqual([]);
+    await allIngested(deployment);
+    const events = await storedEvents(deployment.sql);
+    expect(events.filter(({ type, subject }) => type === 'api_key.used' && subject === id)).toEqual([]);
   });
 });
 

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
+import { storedEntries } from '../support/audit-log.js';
 
 /** Values that no event may contain, by description. */
 const planted = new Map<string, string>();
@@ -106,10 +107,11 @@ async function stored(tables: readonly string[]): Promise<string> {
   const texts = await Promise.all(
     tables.map((table) => deployment.sql.query<{ row: string }>(`SELECT concat_ws(' ', t.*) AS row FROM ${table} t`)),
   );
-  return texts.flatMap(({ rows }) => rows.map(({ row }) => row)).join('\n');
+  const entries = await storedEntries(deployment.sql);
+  return [...texts.flatMap(({ rows }) => rows.map(({ row }) => row)), ...entries.map(({ entry }) => entry)].join('\n');
 }
 const WAITING = `(SELECT encode(body, 'escape') FROM outbox)`;
-const INGESTED = `(SELECT encode(entry, 'escape'), actor_id, subject, ip::text, path FROM audit_event)`;
+const INGESTED = `(SELECT encode(entry, 'escape'), actor_id, subject, ip::text, path FROM audit_management_event)`;
 const SESSIONS = '(SELECT ip, user_agent FROM session)';
 
 const leaksIn = (text: string) => [...planted].filter(([, value]) => text.includes(value)).map(([what]) => what);

@@ -3,6 +3,7 @@ import { generateToken } from '#libs/api-key-format/token.js';
 import type { Client } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
+import { storedEntries } from '../support/audit-log.js';
 
 /* The audit log records where a request went, however it was disguised, and none of its secrets. */
 
@@ -101,8 +102,7 @@ describe('a secret is in no event, wherever it was sent and however it was writt
   /** Searches the audit log as a reader might see it, decoded repeatedly. */
   async function expectUnseen(): Promise<void> {
     await allIngested(deployment);
-    const { rows } = await deployment.sql.query<{ entry: Buffer }>('SELECT entry FROM audit_event');
-    let text = rows.map(({ entry }) => entry.toString()).join('\n');
+    let text = (await storedEntries(deployment.sql)).map(({ entry }) => entry.toString()).join('\n');
     for (let round = 0; round < 4; round++) {
       expect(text).not.toContain(secret.slice(-24));
       text = text.replace(/%([0-7][0-9a-f])/gi, (_escape, code: string) =>

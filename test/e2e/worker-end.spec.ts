@@ -17,7 +17,7 @@ it('a worker stops on request although events keep arriving, and leaves the rest
     for (; !isEnough.signal.aborted; sent += AT_ONCE) await put(deployment, organizationId, some());
   };
   const recorded = async () => {
-    const sql = "SELECT count(*)::int AS n FROM audit_event WHERE type = 'test.happened'";
+    const sql = "SELECT count(*)::int AS n FROM audit_management_event WHERE type = 'test.happened'";
     return (await deployment.sql.query<{ n: number }>(sql)).rows[0]!.n;
   };
 

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createClient, type Client } from '#libs/client/client.js';
 import type { DomainEvent } from '#libs/contract/events.js';
-import { toUuid } from '#libs/contract/ids.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
+import { storedEvents } from '../support/audit-log.js';
 import { eventually } from '../support/eventually.js';
 import { openCustomer } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
@@ -172,13 +172,13 @@ async function newMetered(amount: number) {
     balance: async () => (await client.credits.get({ params: { id } })).balance!,
     /** What the audit log says was charged. */
     charged: async (uses: number) => {
-      const read = () =>
-        deployment.sql.query<{ uses: number; cost: number }>(
-          `SELECT count(*)::int AS uses, coalesce(sum((convert_from(entry, 'UTF8')::json -> 'data' ->> 'cost')::int), 0)::int AS cost
-           FROM audit_event WHERE organization_id = $1 AND api_key_id = $2 AND type = 'api_key.used'`,
-          [toUuid(id), toUuid(key.id)],
+      const read = async () => {
+        const own = (await storedEvents(deployment.sql, id)).flatMap((event) =>
+          event.type === 'api_key.used' && event.subject === key.id ? [event.data.cost] : [],
         );
-      return (await eventually(read, ({ rows }) => rows[0]!.uses >= uses)).rows[0]!;
+        return { uses: own.length, cost: own.reduce((sum, cost) => sum + cost, 0) };
+      };
+      return eventually(read, (charged) => charged.uses >= uses);
     },
   };
 }

@@ -1,5 +1,42 @@
-import type pg from 'pg';
-import { toUuid } from '#libs/contract/ids.js';
+import pg from 'pg';
+import { AuditWriter } from '#libs/audit/audit-writer.js';
+import { BundleReader } from '#libs/audit/bundle-reader.js';
+import { asEnvelope, type DomainEvent } from '#libs/contract/events.js';
+import { newEventId, toUuid } from '#libs/contract/ids.js';
+
+type Database = Pick<pg.Pool, 'query'>;
+
+/** An entry of an audit log, as it is stored. */
+export interface StoredEntry {
+  /** A bare UUID. */
+  readonly organizationId: string;
+  readonly leafIndex: number;
+  readonly entry: Buffer;
+}
+
+/** Reads all entries of one audit log, or of all audit logs, in order. */
+export async function storedEntries(sql: Database, organizationId?: string): Promise<StoredEntry[]> {
+  const { rows: logs } = await sql.query<{ organization_id: string; size: number }>(
+    `SELECT organization_id, size::float8 AS size FROM audit_log WHERE organization_id = $1 OR $1 IS NULL
+     ORDER BY organization_id`,
+    [organizationId ? toUuid(organizationId) : null],
+  );
+  const stored: StoredEntry[] = [];
+  for (const { organization_id: id, size } of logs) {
+    const stretches = new BundleReader(sql).stretches(id, { from: 0, below: size }, 'asc', { terms: [] });
+    for await (const { leaves } of stretches) {
+      for (const { index, entry } of leaves) {
+        stored.push({ organizationId: id, leafIndex: index, entry: Buffer.from(entry) });
+      }
+    }
+  }
+  return stored;
+}
+
+/** Reads all events of one audit log, or of all audit logs, in order. */
+export async function storedEvents(sql: Database, organizationId?: string): Promise<DomainEvent[]> {
+  return (await storedEntries(sql, organizationId)).map(({ entry }) => JSON.parse(entry.toString()) as DomainEvent);
+}
 
 interface Uses {
   readonly organizationId: string;
@@ -10,25 +47,45 @@ interface Uses {
   readonly path: string;
 }
 
-/** Inserts events that look like uses directly into an audit log, until it has this size. */
+const ENTRIES_PER_TRANSACTION = 2_560;
+
+/** Appends events that look like uses directly to an audit log, as the worker does, until it has this size. */
 export async function fillAuditLog(sql: pg.Pool, size: number, uses: Uses): Promise<void> {
   const { organizationId, apiKeyId, path } = uses;
-  const data = { organization_id: organizationId, actor: { type: 'api_key', id: apiKeyId }, ...uses.data };
-  const { rows } = await sql.query<{ size: string }>(
-    'INSERT INTO audit_log VALUES ($1, 0) ON CONFLICT (organization_id) DO UPDATE SET size = audit_log.size RETURNING size',
+  const { rows } = await sql.query<{ size: number }>(
+    'SELECT coalesce((SELECT size FROM audit_log WHERE organization_id = $1), 0)::float8 AS size',
     [toUuid(organizationId)],
   );
-  await sql.query(
-    `INSERT INTO audit_event (id, organization_id, leaf_index, leaf_hash, entry, type, time, outcome, path)
-     SELECT (substr(uuid_at(now())::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, $1, n, '',
-            convert_to(json_build_object(
-              'specversion', '1.0', 'id', (substr(uuid_at(now())::text, 1, 13) || '-7000-8000-' || lpad(to_hex(n), 12, '0')),
-              'source', 'http://keyledger.test', 'type', 'api_key.used', 'time', '2026-11-20T19:55:17.055Z',
-              'subject', $2::text, 'datacontenttype', 'application/json',
-              'data', $3::jsonb || jsonb_build_object('path', $4::text || n))::text, 'UTF8'),
-            'api_key.used', now(), 'valid', $4::text || n
-     FROM generate_series($5::bigint, $6::bigint - 1) AS n`,
-    [toUuid(organizationId), apiKeyId, data, path, rows[0]!.size, size],
-  );
-  await sql.query('UPDATE audit_log SET size = $2 WHERE organization_id = $1', [toUuid(organizationId), size]);
+  const at = new Date('2026-11-20T19:55:17.055Z');
+  for (let n = rows[0]!.size; n < size;) {
+    const sink = new AuditWriter().open();
+    const below = Math.min(n + ENTRIES_PER_TRANSACTION, size);
+    for (; n < below; n++) {
+      const envelope = asEnvelope({
+        specversion: '1.0',
+        id: newEventId(at),
+        source: 'http://keyledger.test',
+        type: 'api_key.used',
+        time: at.toISOString(),
+        subject: apiKeyId,
+        datacontenttype: 'application/json',
+        data: {
+          organization_id: organizationId,
+          actor: { type: 'api_key', id: apiKeyId },
+          ...uses.data,
+          path: `${path}${n}`,
+        },
+      });
+      sink.add({ envelope, entry: Buffer.from(JSON.stringify(envelope)) });
+    }
+    await inTransaction(sql, (client) => sink.write(client));
+  }
+}
+
+async function inTransaction(sql: pg.Pool, work: (client: pg.PoolClient) => Promise<void>): Promise<void> {
+  const client = await sql.connect();
+  await client.query('BEGIN');
+  await work(client);
+  await client.query('COMMIT');
+  client.release();
 }

@@ -47,7 +47,7 @@ const TABLES = `
   ) AS sql
   FROM pg_class c
   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'migration'
-    AND c.relname !~ '^audit_event_\\d' ORDER BY c.relname`;
+    AND c.relname !~ '^audit_body_\\d' ORDER BY c.relname`;
 
 const FUNCTIONS = `
   SELECT concat_ws(E'\\n', rtrim(pg_get_functiondef(p.oid), E'\\n') || ';',

@@ -14,6 +14,9 @@ export interface AuditFilters {
   readonly outcome?: string;
   readonly ip?: string;
   readonly path?: string;
+  readonly secret?: string;
+  readonly project?: string;
+  readonly verifiedBy?: string;
 }
 
 export function filtersOf(filters: AuditFilters) {
@@ -26,6 +29,9 @@ export function filtersOf(filters: AuditFilters) {
     outcome: filters.outcome,
     ip: filters.ip,
     path: filters.path,
+    secret_id: filters.secret,
+    project_id: filters.project,
+    verified_by: filters.verifiedBy,
   };
 }
 

@@ -10,13 +10,14 @@ import { momentOf } from './times.js';
 import type { UsageOptions } from './usage.js';
 
 /** Adds the commands that call a server anywhere, over the same HTTP API that every client uses. */
-export function addRemoteCommands(program: Command, host: CommandProcess): void {
+export function addRemoteCommands(program: Command, host: CommandProcess): { readonly audit: Command } {
   program.commandsGroup('Commands for any server:');
   addAccount(program, host);
   addKeys(program, host);
   addCatalogue(program, host);
-  addAudit(program, host);
+  const audit = addAudit(program, host);
   addUsage(program, host);
+  return { audit };
 }
 
 function addAccount(program: Command, host: CommandProcess): void {
@@ -193,8 +194,8 @@ function addCatalogue(program: Command, host: CommandProcess): void {
   ).action(remote(host, async (options) => (await import('./catalogue.js')).listProjects(options, host)));
 }
 
-function addAudit(program: Command, host: CommandProcess): void {
-  const audit = group(program, 'audit', 'list, follow and export the audit log of an organization');
+function addAudit(program: Command, host: CommandProcess): Command {
+  const audit = group(program, 'audit', 'list, follow, export and check the audit log of an organization');
   withPages(
     withTimes(withFilters(audit.command('list').description('list events, the newest first'))).option(
       '--oldest-first',
@@ -224,6 +225,7 @@ If the connection is lost, the command connects again and continues where it was
       '\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv',
     )
     .action(remote(host, async (options) => (await import('./audit-export.js')).exportEvents(options, host)));
+  return audit;
 }
 
 function addUsage(program: Command, host: CommandProcess): void {
@@ -260,6 +262,9 @@ function withFilters(command: Command): Command {
     .option('--key <ID>', 'only events about this key')
     .option('--actor <ID>', 'only actions of this user or key')
     .option('--subject <ID>', 'only events about this user, key, project or other object')
+    .option('--secret <ID>', 'only events about this secret of a key, by its id')
+    .option('--project <ID>', 'only events about this project and its keys')
+    .option('--verified-by <ID>', 'only verifications for which this key or user asked')
     .option('--outcome <CODES>', 'only verifications with this outcome: valid, revoked …; separate several with commas')
     .option('--ip <ADDRESS>', 'only requests from this address or network; summaries of denials have none')
     .option('--path <PATH>', 'only endpoints whose path begins with this; summaries of denials have none');

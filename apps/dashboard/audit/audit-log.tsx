@@ -22,7 +22,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
   const nameOf = useNames(organizationId);
   const { ref: topRef, inViewport: atTop } = useInViewport();
   const reading = !atTop || search.event !== undefined;
-  const { first, readingKey, news, tail, readAgain } = useFollowedLog(organizationId, search, reading);
+  const { first, leftToSearch, readingKey, news, tail, readAgain } = useFollowedLog(organizationId, search, reading);
   if (isForbidden(first.error)) return <NotForYou organizationId={organizationId} />;
   const isEmpty = first.data?.data.length === 0 && news.shown.length === 0;
   const filter = (patch: Partial<AuditSearch>) => change({ ...patch, event: undefined });
@@ -51,7 +51,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
         </Text>
       )}
       <ErrorState error={first.error ?? tail.error} onRetry={() => void first.refetch()} />
-      {(first.isPending || (first.data && !isEmpty && !nameOf)) && <ListSkeleton />}
+      {(first.isPending || (first.data && !isEmpty && !nameOf)) && <ListSkeleton leftToSearch={leftToSearch} />}
       {isEmpty && <NothingFound filtered={isFiltered(search)} onClear={() => change(noFilters)} />}
       {first.data && !isEmpty && nameOf && (
         <div className={first.isPlaceholderData ? 'events-stale' : undefined} aria-busy={first.isPlaceholderData}>
@@ -169,9 +169,14 @@ function NothingFound({ filtered, onClear }: { readonly filtered: boolean; reado
   );
 }
 
-function ListSkeleton() {
+function ListSkeleton({ leftToSearch }: { readonly leftToSearch: number | undefined }) {
   return (
     <Stack gap={10} role="status" aria-label="Loading">
+      {leftToSearch !== undefined && (
+        <Text size="sm" c="dimmed">
+          Searching. {leftToSearch.toLocaleString()} older events are left.
+        </Text>
+      )}
       {Array.from({ length: 12 }, (_, row) => (
         <Skeleton key={row} height={32} />
       ))}

@@ -1,5 +1,6 @@
-import { queryOptions, useQueries } from '@tanstack/react-query';
+import { queryOptions, useQueries, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import { fullPage } from '#libs/client/full-page.js';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { api } from '../session/session.js';
 import type { EventQuery } from './audit-search.js';
@@ -17,15 +18,27 @@ const PAGES_AFTER = 2;
 export const pageQuery = (query: EventQuery, asOf: number, cursor: string | undefined) =>
   queryOptions({
     queryKey: ['audit-events', query, asOf, cursor],
-    queryFn: async () => ({
-      query,
-      asOf,
-      ...(await api.audit.listEvents({ query: { ...query, limit: PAGE_ROWS, cursor } })),
-    }),
+    queryFn: async ({ client, signal }) => {
+      const page = await fullPage(
+        PAGE_ROWS,
+        (limit, next = cursor) => api.audit.listEvents({ query: { ...query, limit, cursor: next } }),
+        (scannedTo) => client.setQueryData(leftToSearchKey(query, asOf), scannedTo),
+        signal,
+      );
+      return { query, asOf, ...page };
+    },
     staleTime: Infinity,
     // Pages that scroll out of range are dropped to save memory; loading them again is fast.
     gcTime: 0,
   });
+
+const leftToSearchKey = (query: EventQuery, asOf: number) => ['audit-left-to-search', query, asOf];
+
+/** How many older events a search has not looked at yet, if it takes long. */
+export function useLeftToSearch(query: EventQuery, asOf: number): number | undefined {
+  const { data } = useQuery<number>({ queryKey: leftToSearchKey(query, asOf), enabled: false, gcTime: 0 });
+  return data;
+}
 
 export interface EventPages {
   /** All rows known to exist. Until the last page has loaded, it counts as a few placeholder rows. */

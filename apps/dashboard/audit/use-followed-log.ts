@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { eventQuery, mayFollow, tailQuery, type AuditSearch } from './audit-search.js';
-import { pageQuery } from './event-pages.js';
+import { pageQuery, useLeftToSearch } from './event-pages.js';
 import { useLiveTail } from './live-tail.js';
 import { namesQuery } from './names.js';
 import { noNews, released, withReceived, type News } from './news.js';
@@ -16,10 +16,9 @@ const NAMING = /^(api_key\.(created|updated)|project\.(created|updated)|member\.
 export function useFollowedLog(organizationId: string, search: AuditSearch, reading: boolean) {
   const queries = useQueryClient();
   const [asOf, setAsOf] = useState(Date.now);
-  const first = useQuery({
-    ...pageQuery(eventQuery(search, organizationId, asOf), asOf, undefined),
-    placeholderData: keepPreviousData,
-  });
+  const query = eventQuery(search, organizationId, asOf);
+  const first = useQuery({ ...pageQuery(query, asOf, undefined), placeholderData: keepPreviousData });
+  const leftToSearch = useLeftToSearch(query, asOf);
 
   const readingKey = first.data && JSON.stringify([first.data.query, first.data.asOf]);
   const [{ of, news }, setNews] = useState<{ of: string | undefined; news: News }>({ of: undefined, news: noNews });
@@ -39,5 +38,5 @@ export function useFollowedLog(organizationId: string, search: AuditSearch, read
     },
     onBegin: readAgain,
   });
-  return { first, readingKey, news, tail, readAgain };
+  return { first, leftToSearch, readingKey, news, tail, readAgain };
 }

@@ -11,7 +11,9 @@ export const RIGHTS = /* sql */ `
   GRANT SELECT ON api_key_usage, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_api;
   GRANT SELECT, UPDATE ON authz_state TO keyledger_api;
   GRANT SELECT, INSERT ON authz_change, outbox TO keyledger_api;
-  GRANT SELECT ON audit_log, audit_event, event_quarantine TO keyledger_api;
+  GRANT SELECT ON event_quarantine TO keyledger_api;
+  GRANT SELECT ON audit_log, audit_segment, audit_bundle, audit_body, audit_tree_node, audit_management_event
+    TO keyledger_api, keyledger_worker;
 
   -- At start, a process checks the version of the schema.
   GRANT SELECT ON migration TO keyledger_api, keyledger_worker;
@@ -19,12 +21,13 @@ export const RIGHTS = /* sql */ `
   -- Ingestion.
   GRANT SELECT, UPDATE ON ingest TO keyledger_worker;
   GRANT SELECT, INSERT, DELETE ON outbox TO keyledger_worker;
-  GRANT SELECT, INSERT ON event_quarantine, audit_event, api_key_endpoint TO keyledger_worker;
+  GRANT SELECT, INSERT ON event_quarantine, api_key_endpoint TO keyledger_worker;
   GRANT SELECT, INSERT, UPDATE ON
-    audit_log, api_key_usage, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_worker;
+    api_key_usage, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_worker;
   -- A query that names a partition needs rights on that partition.
-  GRANT SELECT ON audit_event_default TO keyledger_worker;
-  GRANT EXECUTE ON FUNCTION ensure_audit_partitions TO keyledger_worker;
+  GRANT SELECT ON audit_body_default TO keyledger_worker;
+  GRANT EXECUTE ON FUNCTION lock_audit_logs, append_to_audit_logs, append_management_events, ensure_audit_partitions
+    TO keyledger_worker;
   -- Expiry notices and mass revocation.
   GRANT SELECT ON api_key, authz_state TO keyledger_worker;
   GRANT SELECT, INSERT ON api_key_notice TO keyledger_worker;

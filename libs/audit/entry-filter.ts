@@ -1,0 +1,43 @@
+import { asEnvelope } from '#libs/contract/events.js';
+import { columnsOf } from './audit-columns.js';
+import { DENIAL, isOfType, matches, USE, type StoredFilter } from './audit-filter.js';
+import { hasTerms } from './terms.js';
+
+/** Whether an entry of a bundle is a use or a denial that matches the filter. */
+export function entryFilter(filter: StoredFilter): (entry: Uint8Array) => boolean {
+  const needles = needlesOf(filter);
+  const from = filter.from ? Date.parse(filter.from) : -Infinity;
+  const to = filter.to ? Date.parse(filter.to) : Infinity;
+  return (entry) => {
+    const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength);
+    if (!needles.every((any) => any.some((needle) => bytes.includes(needle)))) return false;
+    const envelope = asEnvelope(JSON.parse(bytes.toString()));
+    if (!hasTerms(envelope.type)) return false;
+    const time = Date.parse(envelope.time);
+    return time >= from && time < to && matches(filter, columnsOf(envelope));
+  };
+}
+
+/**
+ * Texts of which every matching entry contains at least one of each list. Finding them takes a twentieth of the time of
+ * parsing the entry. Only texts that JSON writes as they are. An address has several notations, and matches networks.
+ */
+function needlesOf({
+  types,
+  keyId,
+  subject,
+  actorId,
+  secretId,
+  verifiedBy,
+  projectIds,
+  path,
+}: StoredFilter): Buffer[][] {
+  const needles = [keyId, subject, actorId, secretId, verifiedBy, ...(projectIds ?? []), path]
+    .filter((text) => typeof text === 'string' && PLAIN.test(text))
+    .map((text) => [text as string]);
+  const ofBundles = [USE, DENIAL].filter((type) => !types || types.some((wanted) => isOfType(type, wanted)));
+  needles.push(ofBundles.map((type) => `"type":"${type}"`));
+  return needles.map((any) => any.map((text) => Buffer.from(text)));
+}
+
+const PLAIN = /^[\w./-]+$/;

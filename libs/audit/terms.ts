@@ -1,0 +1,217 @@
+import { isIPv4 } from 'node:net';
+import { crc32 } from 'node:zlib';
+import { LRUCache } from 'lru-cache';
+import { isId } from '#libs/contract/ids.js';
+import { networkOf } from '#libs/contract/networks.js';
+import { foldPath } from '#libs/platform/folded-path.js';
+import { DENIAL, isOfType, USE, type AuditFilter } from './audit-filter.js';
+import type { AuditColumns } from './audit-columns.js';
+
+/**
+ * Search terms: 32-bit hashes of the values by which uses and denials are searched. A bundle has the terms of all its
+ * entries, so an index finds the bundles that may have a match. Each of their entries is then compared exactly, because
+ * different values can have the same hash. Terms are salted with the organization.
+ */
+
+/** What the terms are about. The order is stored: append only. */
+const ATTRIBUTES = [
+  'type',
+  'outcome',
+  'key',
+  'actor',
+  'verifier',
+  'secret',
+  'project',
+  'address',
+  'network',
+  'path',
+] as const;
+type Attribute = (typeof ATTRIBUTES)[number];
+const PLACE = Object.fromEntries(ATTRIBUTES.map((attribute, place) => [attribute, place])) as Record<Attribute, number>;
+
+/** Most terms of an attribute. If a bundle has more, it gets one term instead that matches every search. */
+const MAX_TERMS = 128;
+
+/** The prefix lengths by which networks are searched: the same as those of recorded networks. */
+const NETWORK_BITS = { ipv4: 24, ipv6: 48 } as const;
+const WHOLE_ADDRESS = { ipv4: 32, ipv6: 128 } as const;
+
+/** A path is searched by its first segments: `/v1/agents/42` by `/v1`, `/v1/agents` and `/v1/agents/:id`. */
+const MAX_DEPTH = 3;
+
+type Value = readonly [Attribute, string];
+
+export interface EncodedTerms {
+  readonly terms: readonly number[];
+  /** How many of them belong to each attribute. */
+  readonly counts: readonly number[];
+}
+
+/** Whether an event is searched by terms. All others have rows of their own. */
+export function hasTerms(type: string): boolean {
+  return type === USE || type === DENIAL;
+}
+
+/**
+ * The terms of several events. They depend only on the events, not on the order or the segments in which they came: an
+ * attribute with too many values in a segment also has too many in the bundle.
+ */
+export class Terms {
+  readonly #terms = ATTRIBUTES.map(() => new Set<number>());
+  readonly #salts: readonly number[];
+  /** For each attribute, the term of too many values. */
+  readonly #any: readonly number[];
+
+  constructor(organizationId: string) {
+    this.#salts = ATTRIBUTES.map((attribute) => saltOf(organizationId, attribute));
+    this.#any = ATTRIBUTES.map((attribute) => anyOf(organizationId, attribute));
+  }
+
+  /** Adds the terms of a use or a denial. */
+  add({ type, subject, outcome, actorId, projectId, ip, path, secretIds, verifierIds }: AuditColumns): void {
+    this.#add('type', type);
+    this.#add('key', subject);
+    this.#add('outcome', outcome);
+    // Nearly always the key itself.
+    if (actorId !== subject) this.#add('actor', actorId);
+    this.#add('project', projectId);
+    for (const id of secretIds) this.#add('secret', id);
+    for (const id of verifierIds) this.#add('verifier', id);
+    if (ip !== null) this.#addAddress(ip);
+    if (path !== null) for (const beginning of beginningsOf(path)) this.#add('path', beginning);
+  }
+
+  /** Adds the terms of a segment. */
+  merge({ terms, counts }: EncodedTerms): void {
+    let from = 0;
+    for (const [n, count] of counts.entries()) {
+      for (const term of terms.slice(from, from + count)) this.#addTerm(n, term);
+      from += count;
+    }
+  }
+
+  encode(): EncodedTerms {
+    return { terms: this.#terms.flatMap((terms) => [...terms]), counts: this.#terms.map(({ size }) => size) };
+  }
+
+  #addAddress(address: string): void {
+    const [notation, network] = addresses.memo(address);
+    if (address.includes('/') && notation !== network) {
+      // A network of another size. Nothing writes one, but an event may have it.
+      for (const attribute of ['address', 'network'] as const)
+        this.#addTerm(PLACE[attribute], this.#any[PLACE[attribute]]!);
+      return;
+    }
+    this.#add('address', notation);
+    this.#add('network', network);
+  }
+
+  #add(attribute: Attribute, value: string | null): void {
+    if (value === null) return;
+    const place = PLACE[attribute];
+    this.#addTerm(place, crc32(value, this.#salts[place]) | 0);
+  }
+
+  #addTerm(place: number, term: number): void {
+    const terms = this.#terms[place]!;
+    const any = this.#any[place]!;
+    if (terms.has(any)) return;
+    terms.add(term);
+    if (term !== any && terms.size <= MAX_TERMS) return;
+    terms.clear();
+    terms.add(any);
+  }
+}
+
+/** The hash of a value begins with the salt, so the same value has another term in another organization. */
+function saltOf(organizationId: string, attribute: Attribute): number {
+  return crc32(`${organizationId} ${attribute} `);
+}
+
+function termOf(organizationId: string, attribute: Attribute, value: string): number {
+  return crc32(value, saltOf(organizationId, attribute)) | 0;
+}
+
+/** The term of a bundle that has too many values of an attribute. No value contains NUL. */
+function anyOf(organizationId: string, attribute: Attribute): number {
+  return termOf(organizationId, attribute, '\0');
+}
+
+/** The same addresses occur again and again, and parsing them takes longer than all else here. */
+const addresses = new LRUCache<string, readonly [notation: string, network: string | null]>({
+  max: 10_000,
+  maxSize: 4 * 1024 * 1024,
+  sizeCalculation: (_, address) => 300 + 3 * address.length,
+  memoMethod: (address) => [oneNotationOf(address), searchedNetworkOf(address)],
+});
+
+/** Equal addresses as equal texts. Only IPv6 has several notations, and parsing takes long. */
+function oneNotationOf(address: string): string {
+  return address.includes(':') && !address.includes('/') ? (networkOf(address, WHOLE_ADDRESS) ?? address) : address;
+}
+
+/** The network by which an address is searched. */
+function searchedNetworkOf(address: string): string | null {
+  if (isIPv4(address)) return `${address.slice(0, address.lastIndexOf('.'))}.0/24`;
+  return networkOf(address, NETWORK_BITS);
+}
+
+/**
+ * The terms that a bundle must have to contain a use or a denial that matches: at least one of each list. Empty: any
+ * bundle may. Null: none can.
+ */
+export function termsOf(organizationId: string, filter: AuditFilter): readonly (readonly number[])[] | null {
+  const { types, outcomes, keyId, actorId, subject, secretId, verifiedBy, projectIds, ip, path } = filter;
+  const wantedTypes = [USE, DENIAL].filter((type) => !types || types.some((wanted) => isOfType(type, wanted)));
+  if (wantedTypes.length === 0 || (subject && !isId('key', subject))) return null;
+  const lists: Value[][] = [];
+  const all = (attribute: Attribute, values: readonly (string | null | undefined)[]) => {
+    const present = values.filter((value) => typeof value === 'string');
+    if (present.length > 0) lists.push(present.map((value) => [attribute, value]));
+  };
+  if (wantedTypes.length === 1) all('type', wantedTypes);
+  all('outcome', outcomes ?? []);
+  all('key', [keyId]);
+  all('key', [subject]);
+  all('secret', [secretId]);
+  all('verifier', [verifiedBy]);
+  for (const id of projectIds ?? []) all('project', [id]);
+  if (actorId) lists.push([['actor', actorId], ...(isId('key', actorId) ? [['key', actorId] as const] : [])]);
+  if (ip) lists.push(...addressLists(ip));
+  if (path) all('path', [completeBeginningOf(path)]);
+  return lists.map((values) => [
+    ...values.map(([attribute, value]) => termOf(organizationId, attribute, value)),
+    ...new Set(values.map(([attribute]) => anyOf(organizationId, attribute))),
+  ]);
+}
+
+/** A recorded network matches each address in it, so the search for an address also looks for the network. */
+function addressLists(ip: string): Value[][] {
+  const network = networkOf(ip, NETWORK_BITS);
+  const length = Number(ip.split('/')[1] ?? Infinity);
+  const isWide = length < NETWORK_BITS[ip.includes(':') ? 'ipv6' : 'ipv4'];
+  if (network === null || isWide) return [];
+  const isSingle = length === Infinity;
+  return isSingle
+    ? [
+        [
+          ['address', ip],
+          ['address', network],
+        ],
+      ]
+    : [[['network', network]]];
+}
+
+/** The first segments of a path without ids. */
+function beginningsOf(path: string): string[] {
+  const segments = foldPath(path).split('/');
+  return Array.from({ length: Math.min(segments.length, MAX_DEPTH + 1) - 1 }, (_, n) =>
+    segments.slice(0, n + 2).join('/'),
+  );
+}
+
+/** The longest beginning of a path that every path with this beginning has. Its last segment may be incomplete. */
+function completeBeginningOf(path: string): string | null {
+  const complete = path.slice(0, path.lastIndexOf('/'));
+  return complete === '' ? null : (beginningsOf(complete).at(-1) ?? null);
+}

@@ -1,0 +1,73 @@
+/** Hashes two nodes: SHA-256(0x01 ‖ left ‖ right), RFC 6962 section 2.1. */
+export type NodeHash = (left: Uint8Array, right: Uint8Array) => Uint8Array;
+
+/** A complete subtree of the tree of a log: 2^`height` leaves, from leaf `index` × 2^`height`. */
+export interface CompleteSubtree {
+  readonly height: number;
+  readonly index: number;
+  readonly hash: Uint8Array;
+}
+
+const HASH_BYTES = 32;
+
+/**
+ * The roots of the complete subtrees of a tree, largest first: all that is needed to append leaves and to compute the
+ * root. A tree of n leaves has one for each 1 in the binary form of n.
+ */
+export class Frontier {
+  readonly #roots: Uint8Array[];
+  #size: number;
+
+  /** @throws RangeError if the hashes do not belong to a tree of this size */
+  constructor(
+    size: number,
+    hashes: Uint8Array,
+    private readonly nodeHash: NodeHash,
+  ) {
+    if (hashes.length !== HASH_BYTES * countOnes(size)) {
+      throw new RangeError(`A tree of ${size} leaves has ${countOnes(size)} complete subtrees`);
+    }
+    this.#size = size;
+    this.#roots = Array.from({ length: hashes.length / HASH_BYTES }, (_, n) =>
+      hashes.slice(n * HASH_BYTES, (n + 1) * HASH_BYTES),
+    );
+  }
+
+  /** The number of leaves. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Appends a leaf. Returns the subtrees that it completes, from the leaf itself upwards. */
+  append(leafHash: Uint8Array): readonly CompleteSubtree[] {
+    let index = this.#size;
+    let hash = leafHash;
+    const completed = [{ height: 0, index, hash }];
+    for (; index % 2 === 1; index = (index - 1) / 2) {
+      hash = this.nodeHash(this.#roots.pop()!, hash);
+      completed.push({ height: completed.length, index: (index - 1) / 2, hash });
+    }
+    this.#roots.push(hash);
+    this.#size += 1;
+    return completed;
+  }
+
+  /** The root of a tree that is not empty. */
+  root(): Uint8Array {
+    return this.#roots.reduceRight((right, left) => this.nodeHash(left, right));
+  }
+
+  /** The hashes, one after the other. */
+  encode(): Uint8Array {
+    const hashes = new Uint8Array(this.#roots.length * HASH_BYTES);
+    for (const [n, root] of this.#roots.entries()) hashes.set(root, n * HASH_BYTES);
+    return hashes;
+  }
+}
+
+/** Without bit operators, which are limited to 32 bits. */
+function countOnes(size: number): number {
+  let ones = 0;
+  for (let rest = size; rest > 0; rest = Math.floor(rest / 2)) ones += rest % 2;
+  return ones;
+}

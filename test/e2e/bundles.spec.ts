@@ -1,0 +1,318 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import pg from 'pg';
+import { checkAuditLogs } from '#libs/audit/audit-check.js';
+import { pageOfLog } from '#libs/audit/audit-page.js';
+import { matches, type StoredFilter } from '#libs/audit/audit-filter.js';
+import { AuditReader } from '#libs/audit/audit-reader.js';
+import { eventOf, type Leaf, type Order, type Span } from '#libs/audit/leaf.js';
+import { AuditWriter } from '#libs/audit/audit-writer.js';
+import { leafHashOf, nodeHashOf } from '#libs/audit/log-growth.js';
+import { columnsOf } from '#libs/audit/audit-columns.js';
+import type { AuditEvent } from '#libs/contract/audit.js';
+import { asEnvelope } from '#libs/contract/events.js';
+import { leafHash, nodeHash } from '#libs/tlog/leaf.js';
+import { fromUuid, newEventId, newId, toUuid } from '#libs/contract/ids.js';
+import { storedEntries } from '../support/audit-log.js';
+import { createDatabase, type TestDatabase } from '../support/deployment.js';
+
+let database: TestDatabase;
+let sql: pg.Pool;
+let worker: pg.Pool;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  sql = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
+  worker = new pg.Pool({ connectionString: database.workerUrl, max: 4 });
+});
+
+afterAll(async () => {
+  await sql.end();
+  await worker.end();
+  await database.drop();
+});
+
+async function newOrganization(): Promise<string> {
+  const id = newId('org', new Date());
+  await sql.query(
+    `INSERT INTO organization (id, name, personal, created_at, updated_at, version) VALUES ($1, 'Test', false, now(), now(), 1)`,
+    [toUuid(id)],
+  );
+  return id;
+}
+
+const keyNumber = (n: number) => fromUuid('key', `01900000-0000-7000-8000-${String(n).padStart(12, '0')}`);
+
+interface Said {
+  readonly type?: string;
+  readonly time?: string;
+  readonly key?: string;
+  readonly data?: Record<string, unknown>;
+}
+
+/** A use, or another event. */
+function eventOn(organizationId: string, { type = 'api_key.used', time, key = keyNumber(1), data = {} }: Said = {}) {
+  const now = new Date();
+  const envelope = asEnvelope({
+    specversion: '1.0',
+    id: newEventId(now),
+    source: 'http://keyledger.test',
+    type,
+    time: time ?? now.toISOString(),
+    subject: key,
+    datacontenttype: 'application/json',
+    data: { organization_id: organizationId, actor: { type: 'api_key', id: key }, ...data },
+  });
+  return { envelope, entry: Buffer.from(JSON.stringify(envelope)) };
+}
+
+type Event = ReturnType<typeof eventOn>;
+
+/** One transaction of the worker. */
+async function append(events: readonly Event[]): Promise<void> {
+  const sink = new AuditWriter().open();
+  for (const event of events) sink.add(event);
+  const client = await worker.connect();
+  try {
+    await client.query('BEGIN');
+    await sink.write(client);
+    await client.query('COMMIT');
+  } catch (error) {
+    await client.query('ROLLBACK');
+    throw error;
+  } finally {
+    client.release();
+  }
+}
+
+/** What `keyledger audit check` finds in a log. */
+async function differenceIn(organizationId: string): Promise<string | null> {
+  const client = await sql.connect();
+  try {
+    for await (const { difference } of checkAuditLogs(client, organizationId)) return difference;
+    throw new Error('There is no such log');
+  } finally {
+    client.release();
+  }
+}
+
+describe('an audit log', () => {
+  const sizes = fc.oneof(
+    { weight: 4, arbitrary: fc.integer({ min: 1, max: 30 }) },
+    { weight: 1, arbitrary: fc.integer({ min: 200, max: 600 }) },
+  );
+
+  it('has every entry once and in order, and all else follows from the entries, however it grew', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(sizes, { minLength: 1, maxLength: 40 }), async (batches) => {
+        const organizationId = await newOrganization();
+        const sent: Event[] = [];
+        for (const size of batches) {
+          const events = Array.from({ length: size }, (_, n) =>
+            eventOn(organizationId, { type: n % 7 === 3 ? 'test.happened' : 'api_key.used', data: { n } }),
+          );
+          await append(events);
+          sent.push(...events);
+        }
+        const stored = await storedEntries(sql, organizationId);
+        expect(stored.map(({ leafIndex }) => leafIndex)).toEqual(sent.map((_, n) => n));
+        expect(stored.every(({ entry }, n) => entry.equals(sent[n]!.entry))).toBe(true);
+        expect(await differenceIn(organizationId)).toBeNull();
+      }),
+      { numRuns: 10 },
+    );
+  });
+
+  it('hides no entry from a reader while bundles are sealed', async () => {
+    const organizationId = await newOrganization();
+    const reader = new AuditReader(sql);
+    const written = new AbortController();
+    const write = async () => {
+      for (let n = 0; n < 150; n++) {
+        await append(Array.from({ length: 1 + (n % 40) }, (_, k) => eventOn(organizationId, { data: { n, k } })));
+      }
+      written.abort();
+    };
+    let reads = 0;
+    const read = async (order: Order) => {
+      for (; !written.signal.aborted; reads++) {
+        const size = await reader.size(organizationId);
+        const from = Math.max(0, size - 300);
+        const indexes: number[] = [];
+        const search = { organizationId, filter: { keyId: keyNumber(1) } };
+        for await (const { leaves } of reader.pages(search, { from, below: size }, order, 50)) {
+          indexes.push(...leaves.map(({ index }) => index));
+        }
+        const expected = Array.from({ length: size - from }, (_, n) => from + n);
+        expect(indexes).toEqual(order === 'asc' ? expected : expected.toReversed());
+      }
+    };
+    await Promise.all([write(), read('asc'), read('desc')]);
+    expect(reads).toBeGreaterThan(20);
+    expect(await reader.size(organizationId)).toBeGreaterThan(2_560);
+  });
+
+  it('has equal hashes with the worker’s own SHA-256 and with that of libs/tlog', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (entry) => {
+        expect(Buffer.from(leafHashOf(entry))).toEqual(Buffer.from(leafHash(entry)));
+        const [left, right] = [leafHash(entry), leafHash(Uint8Array.of(7, ...entry))];
+        expect(Buffer.from(nodeHashOf(left, right))).toEqual(Buffer.from(nodeHash(left, right)));
+      }),
+    );
+  });
+});
+
+describe('a search in a log of many bundles', () => {
+  const BUNDLES = 100;
+  const SIZE = BUNDLES * 256 + 100;
+  const START = Date.parse('2026-01-01T00:00:00Z');
+  const rareSecret = fromUuid('secret', '01900000-0000-7000-8000-000000000009');
+  let organizationId: string;
+  let everything: AuditEvent[];
+
+  /** Frequent, medium and rare values. Times grow by a second, and one event in a thousand is an hour late. */
+  function said(n: number): Said {
+    const verified = n % 1_500 === 20 ? { verified_by: { type: 'api_key', id: keyNumber(9) } } : {};
+    const late = n % 1_000 === 999 ? 3_600 : 0;
+    const project = n % 500 < 250 ? { project_id: fromUuid('proj', '01900000-0000-7000-8000-000000000001') } : {};
+    const common = {
+      ip: `192.0.${n % 7}.${n % 200}`,
+      path: n % 300 === 0 ? `/rare/${n}/x` : `/v1/agents/${n}`,
+      ...project,
+    };
+    // In the middle of the log, the clock was a year ahead for a moment.
+    const ahead = n === 12_800 ? 365 * 86_400 : 0;
+    const time = new Date(START + (n - late + ahead) * 1_000).toISOString();
+    const key = keyNumber(n % 4_000 === 5 ? 3 : n % 20 === 0 ? 2 : 1);
+    if (n % 3_000 === 7) return { type: 'api_key.denied', key, time, data: { ...common, code: 'expired', count: 1 } };
+    if (n % 2_000 === 3) return { type: 'api_key.updated', key, time, data: { ...common, changes: {} } };
+    return { key, time, data: { ...common, secret_id: n % 9_000 === 11 ? rareSecret : 'secret', ...verified } };
+  }
+
+  beforeAll(async () => {
+    organizationId = await newOrganization();
+    const events = Array.from({ length: SIZE }, (_, n) => eventOn(organizationId, said(n)));
+    for (let n = 0; n < events.length; n += 2_000) await append(events.slice(n, n + 2_000));
+    // Another organization with the same values, whose bundles must not be found.
+    const other = await newOrganization();
+    await append(Array.from({ length: 300 }, (_, n) => eventOn(other, said(n))));
+    everything = events.map(({ envelope }, n) => ({ leaf_index: n, event: envelope }));
+  }, 120_000);
+
+  async function find(filter: StoredFilter, order: Order, span: Span, most: number): Promise<number[]> {
+    const found: Leaf[] = [];
+    for await (const { leaves } of new AuditReader(sql).pages({ organizationId, filter }, span, order, 50)) {
+      found.push(...leaves);
+      if (found.length >= most) break;
+    }
+    // What it returns are the entries themselves.
+    for (const leaf of found.slice(0, 3)) expect(eventOf(leaf)).toEqual(everything[leaf.index]);
+    return found.slice(0, most).map(({ index }) => index);
+  }
+
+  const instant = (n: number) => new Date(START + n * 1_000).toISOString();
+  const filters: readonly (readonly [string, StoredFilter])[] = [
+    ['nothing', {}],
+    ['a frequent key', { keyId: keyNumber(1) }],
+    ['a less frequent key', { keyId: keyNumber(2) }],
+    ['a rare key', { keyId: keyNumber(3) }],
+    ['an absent key', { keyId: keyNumber(4) }],
+    ['a rare key by its own id as actor', { actorId: keyNumber(3) }],
+    ['a rare key as subject', { subject: keyNumber(3) }],
+    ['a rare outcome', { outcomes: ['expired'] }],
+    ['a rare outcome, an absent one', { outcomes: ['expired', 'revoked'] }],
+    ['a type of management', { types: ['api_key.updated'] }],
+    ['two types', { types: ['api_key.updated', 'api_key.denied'] }],
+    ['a prefix of types', { types: ['api_key.*'] }],
+    ['an address', { ip: '192.0.3.73' }],
+    ['an absent address', { ip: '198.51.100.1' }],
+    ['a network', { ip: '192.0.3.0/24' }],
+    ['a part of a network', { ip: '192.0.3.64/28' }],
+    ['a wide network', { ip: '192.0.0.0/16' }],
+    ['a frequent path', { path: '/v1/agents/' }],
+    ['a rare path', { path: '/rare/' }],
+    ['one path', { path: '/v1/agents/21' }],
+    ['a project', { projectIds: [fromUuid('proj', '01900000-0000-7000-8000-000000000001')] }],
+    [
+      'a project and another one',
+      { projectIds: [1, 2].map((n) => fromUuid('proj', `01900000-0000-7000-8000-00000000000${n}`)) },
+    ],
+    ['a rare secret', { secretId: rareSecret }],
+    ['a caller of verifications', { verifiedBy: keyNumber(9) }],
+    ['a frequent key in a range of times', { keyId: keyNumber(1), from: instant(10_000), to: instant(10_500) }],
+    ['everything in an early range of times', { from: instant(-4_000), to: instant(1_000) }],
+    ['everything from a late time', { from: instant(SIZE - 500) }],
+    ['everything to an early time', { to: instant(300) }],
+    ['everything from a late time to a later one', { from: instant(20_000), to: instant(20_300) }],
+    ['a rare key and a network', { keyId: keyNumber(3), ip: '192.0.0.0/24' }],
+  ];
+
+  it.each(filters)('finds what a scan finds: %s', async (_, filter) => {
+    const wanted = everything
+      .filter(({ event }) => {
+        const time = Date.parse(event.time);
+        if (filter.from && time < Date.parse(filter.from)) return false;
+        return (!filter.to || time < Date.parse(filter.to)) && matches(filter, columnsOf(event));
+      })
+      .map(({ leaf_index: index }) => index);
+    const spans = [
+      { from: 0, below: SIZE },
+      { from: 300, below: SIZE - 300 },
+      { from: 20_000, below: 20_001 },
+    ];
+    for (const span of spans) {
+      const own = wanted.filter((index) => index >= span.from && index < span.below);
+      expect(await find(filter, 'asc', span, 5_000)).toEqual(own.slice(0, 5_000));
+      expect(await find(filter, 'desc', span, 51)).toEqual(own.toReversed().slice(0, 51));
+    }
+  });
+
+  /** All pages of a query whose searches pause as often as they can. */
+  async function pagesOf(filter: StoredFilter, order: Order, limit: number) {
+    const reader = new AuditReader(sql);
+    const pages: { indexes: number[]; scannedTo: number | null; cursor: string | undefined }[] = [];
+    let cursor: string | undefined;
+    let previous: string | null = null;
+    do {
+      const page = pageOfLog({ limit, order, cursor }, SIZE);
+      const { found, reached } = await reader.find({ organizationId, filter }, page, limit + 1, 0);
+      const { leaves, nextCursor, previousCursor, scannedTo } = page.present(found, reached);
+      pages.push({ indexes: leaves.map(({ index }) => index), scannedTo, cursor });
+      cursor = nextCursor ?? undefined;
+      previous = previousCursor;
+    } while (cursor);
+    return { pages, previous };
+  }
+
+  it.each(['asc', 'desc'] as const)('that pauses goes on at the next cursor without a gap, %s', async (order) => {
+    for (const filter of [{ path: '/rare/3' }, { keyId: keyNumber(3) }, { ip: '192.0.0.0/16', keyId: keyNumber(3) }]) {
+      const wanted = await find(filter, order, { from: 0, below: SIZE }, 5_000);
+      const { pages } = await pagesOf(filter, order, 10);
+      expect(pages.flatMap(({ indexes }) => indexes)).toEqual(wanted);
+      // It did pause, and says how far it came.
+      const paused = pages.flatMap(({ scannedTo }) => scannedTo ?? []);
+      expect(paused.length).toBeGreaterThan(2);
+      expect(paused).toEqual(paused.toSorted((a, b) => (order === 'asc' ? a - b : b - a)));
+      expect(pages.at(-1)!.scannedTo).toBeNull();
+    }
+  });
+
+  it('that pauses finds the same events on the way back', async () => {
+    const filter = { keyId: keyNumber(3) };
+    const { previous } = await pagesOf(filter, 'desc', 4);
+    const back: number[] = [];
+    for (let cursor = previous; cursor;) {
+      const page = pageOfLog({ limit: 4, order: 'desc', cursor }, SIZE);
+      const { found, reached } = await new AuditReader(sql).find({ organizationId, filter }, page, 5, 0);
+      const { leaves, previousCursor } = page.present(found, reached);
+      back.unshift(...leaves.map(({ index }) => index));
+      cursor = previousCursor;
+      if (leaves.length === 0 && reached === null) break;
+    }
+    const all = await find(filter, 'desc', { from: 0, below: SIZE }, 5_000);
+    // The last page itself is not on the way back.
+    expect(all.slice(0, back.length)).toEqual(back);
+    expect(back.length).toBeGreaterThan(3);
+  });
+});
