@@ -7,6 +7,7 @@ import pLimit from 'p-limit';
 import pg from 'pg';
 import { startPostgres } from '../support/built.ts';
 import { copyKeys, Customer, useOnce, type Key } from './keys.ts';
+import { parentOf } from './proc.ts';
 import { Processes, REST_CORE, said, SERVER_CORE } from './processes.ts';
 import { AuditLog } from './audit-log.ts';
 
@@ -79,6 +80,13 @@ export class Deployment {
     return this.#worker!.pid!;
   }
 
+  /** The main process of PostgreSQL, unless it runs elsewhere or is hidden. */
+  async postgresPid(): Promise<number | undefined> {
+    const { rows } = await this.sql.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const parent = parentOf(rows[0]!.pid);
+    return parent && parent > 1 ? parent : undefined;
+  }
+
   /** The keys in rotation: keys of one organization do not follow each other. */
   get keys(): Key[] {
     return Array.from({ length: KEYS_EACH }, (_, index) => this.customers.map(({ keys }) => keys[index]!)).flat();
@@ -87,6 +95,14 @@ export class Deployment {
   /** Creates valid keys of the same organization. */
   copyKeys(like: Key, amount: number): Promise<Key[]> {
     return copyKeys(this.sql, like, amount, this.#secret);
+  }
+
+  /** Creates an organization with keys of its own. */
+  async addCustomer(keys: number): Promise<readonly Key[]> {
+    const customer = new Customer(this.url);
+    await customer.register();
+    const first = await customer.makeKey();
+    return [first, ...(await this.copyKeys(first, keys - 1))];
   }
 
   /** Starts another API on the same database. */

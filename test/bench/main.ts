@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { Bench } from './bench.ts';
 import { Deployment } from './deployment.ts';
 import { describeMachine } from './machine.ts';
+import { measureAudit } from './parts/audit.ts';
 import { measureChanges } from './parts/changes.ts';
 import { measureCpu } from './parts/cpu.ts';
 import { measureIngest } from './parts/ingest.ts';
@@ -23,6 +24,7 @@ import { print, printResult, progress, type Result } from './report.ts';
  *   latency  the time that `/authz` adds to bare `fastify()`, both at half of the maximum rate of `/authz`
  *   changes  the time of a change of a key while others are verified at that rate
  *   ingest   how fast one worker ingests a filled outbox
+ *   audit    for two profiles of uses: ingestion by one worker, disk bytes for each use, pages and export of the log
  *   steady   10,000 requested verifications a second, and whether the worker keeps up
  *   memory   the memory of an API with 100,000 keys in its cache
  *   cpu      the CPU time of a request in the API, the worker and PostgreSQL
@@ -33,6 +35,7 @@ const PARTS = {
   latency: measureLatency,
   changes: measureChanges,
   ingest: measureIngest,
+  audit: measureAudit,
   steady: measureSteadyState,
   cpu: measureCpu,
   memory: measureMemory,

@@ -9,6 +9,8 @@ export interface Figure {
 
 /** The results of a part. */
 export interface Result {
+  /** Further tables, by their titles. */
+  readonly tables?: Readonly<Record<string, readonly Record<string, string | number>[]>>;
   /** The rows of a table. */
   readonly rows?: readonly Record<string, string | number>[];
   readonly figures: readonly Figure[];
@@ -24,8 +26,12 @@ export function progress(line: string): void {
   process.stderr.write(`${new Date().toISOString().slice(11, 19)}  ${line}\n`);
 }
 
-export function printResult(title: string, { rows = [], figures, notes = [] }: Result): void {
+export function printResult(title: string, { tables = {}, rows = [], figures, notes = [] }: Result): void {
   print(`\n${title}`);
+  for (const [name, own] of Object.entries(tables)) {
+    print(`  ${name}`);
+    printTable(own);
+  }
   if (rows.length > 0) printTable(rows);
   for (const { what, value, unit, goal } of figures) print(`  ${what}: ${shown(value)} ${unit}${verdict(value, goal)}`);
   for (const note of notes) print(`  ${note}`);

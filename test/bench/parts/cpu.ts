@@ -1,10 +1,10 @@
 import type { Bench } from '../bench.ts';
-import { cpuSeconds, hasProc, parentOf } from '../proc.ts';
+import { cpuSeconds, hasProc } from '../proc.ts';
 import { progress, type Result } from '../report.ts';
 
 /** Measures until the audit log is complete: the later work of worker and PostgreSQL is a part of a request's cost. */
 export async function measureCpu(bench: Bench): Promise<Result> {
-  const postgres = hasProc ? await postmasterOf(bench) : undefined;
+  const postgres = hasProc ? await bench.deployment.postgresPid() : undefined;
   if (postgres === undefined) return { figures: [], notes: ['Left out: the processes cannot be seen from here.'] };
   const { deployment, amounts } = bench;
   const processes = { api: deployment.apiPid, worker: deployment.workerPid, postgresql: postgres };
@@ -25,11 +25,4 @@ export async function measureCpu(bench: Bench): Promise<Result> {
     rows.push({ load, ...Object.fromEntries(own), 'together µs': own.reduce((sum, [, value]) => sum + value, 0) });
   }
   return { rows, figures: [], notes: ['PostgreSQL with all its processes, those that write behind included.'] };
-}
-
-/** The server's main process, unless it runs elsewhere or is hidden. */
-async function postmasterOf({ deployment: { sql } }: Bench): Promise<number | undefined> {
-  const { rows } = await sql.query<{ pid: number; at: string }>('SELECT pg_backend_pid() AS pid');
-  const parent = parentOf(rows[0]!.pid);
-  return parent && parent > 1 ? parent : undefined;
 }

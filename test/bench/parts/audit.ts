@@ -1,0 +1,308 @@
+import { finished } from 'node:stream/promises';
+import type pg from 'pg';
+import { v7 } from 'uuid';
+import { AuditReader } from '#libs/audit/audit-reader.js';
+import { AuditService } from '#libs/audit/audit.service.js';
+import type { StoredFilter } from '#libs/audit/audit-filter.js';
+import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import { sessionOptions, survivingPool } from '#libs/database/database.js';
+import type { Authority } from '#libs/organizations/authority.js';
+import { Events } from '#libs/outbox/event.js';
+import { packEntries } from '#libs/outbox/packed-entries.js';
+import { shardOf } from '#libs/outbox/shard.js';
+import { DatabaseClock } from '#libs/platform/clock.js';
+import { readConfig } from '#libs/platform/config.js';
+import { OpenStreams } from '#libs/platform/http/open-streams.js';
+import { PersonalData } from '#libs/platform/personal-data.js';
+import type { Bench } from '../bench.ts';
+import type { Deployment } from '../deployment.ts';
+import type { Key } from '../keys.ts';
+import { bytesOf, growth, vacuumedBytes } from '../disk.ts';
+import { cpuSeconds, hasProc } from '../proc.ts';
+import { REST_CORE, SERVER_CORE } from '../processes.ts';
+import { progress, quantile, type Figure, type Result } from '../report.ts';
+import {
+  ABSENT_ADDRESS,
+  consumerTraffic,
+  partnerTraffic,
+  RARE_ADDRESS,
+  USES_A_SECOND,
+  type Traffic,
+  type UsedKey,
+} from '../traffic.ts';
+
+/** The share of the uses that is ingested before the measurement, so that the worker's code is compiled. */
+const WARM_UP = 0.25;
+const CONSUMER_KEYS = 10;
+/** As many uses as the admission puts into one row under load. */
+const USES_IN_BATCH = 100;
+const BATCHES_IN_STATEMENT = 20;
+const PAGE = 50;
+const REQUESTS = 200;
+/** A search that is slow gets fewer requests. */
+const MAX_SEARCH_MS = 2_000;
+const MS_PER_HOUR = 3_600_000;
+
+type Row = Record<string, string | number>;
+
+/** Fills the log of each profile, and then reads the log of the organization with the most uses. */
+export async function measureAudit(bench: Bench): Promise<Result> {
+  const { deployment, amounts } = bench;
+  // The uses of the profiles happened in the last hours. They begin at a full hour, because usage is counted by the hour.
+  const startedAt = new Date((Math.floor(Date.now() / MS_PER_HOUR) - 2) * MS_PER_HOUR);
+  const profiles = [
+    partnerTraffic(await partnerKeys(deployment), startedAt),
+    consumerTraffic(await consumerKeys(deployment), startedAt),
+  ];
+  const pool = survivingPool({ connectionString: deployment.databaseUrl, options: sessionOptions('keyledger_api') });
+  const rows: Row[] = [];
+  const figures: Figure[] = [];
+  const tables: Record<string, readonly Row[]> = {};
+  deployment.pinWorker(SERVER_CORE);
+  try {
+    for (const traffic of profiles) {
+      const uses = amounts.events;
+      const filled = await fill(deployment, traffic, uses);
+      figures.push(...filled.figures);
+      tables[`${traffic.name}: bytes on disk for each use`] = filled.tables;
+      const log = new Log(pool, traffic);
+      rows.push(...(await measurePages(log, traffic, startedAt, uses)));
+      figures.push(await measureExport(log, traffic));
+    }
+  } finally {
+    deployment.pinWorker(REST_CORE);
+    await pool.end();
+  }
+  return {
+    tables,
+    rows,
+    figures,
+    notes: [
+      `Pages of ${PAGE} from the log of the organization with the most uses, read in the process of the benchmark.`,
+    ],
+  };
+}
+
+/** Each organization's keys. */
+async function partnerKeys({ customers, sql }: Deployment): Promise<UsedKey[][]> {
+  const keys: UsedKey[][] = [];
+  for (const customer of customers) keys.push(await usedKeys(sql, customer.keys));
+  return keys;
+}
+
+async function consumerKeys(deployment: Deployment): Promise<UsedKey[]> {
+  const keys = await deployment.addCustomer(CONSUMER_KEYS);
+  await deployment.auditLog.emptied();
+  return usedKeys(deployment.sql, keys);
+}
+
+async function usedKeys(sql: pg.Client, keys: readonly Key[]): Promise<UsedKey[]> {
+  const { rows } = await sql.query<{ id: string; secret_id: string; organization_id: string }>(
+    `SELECT k.id, s.id AS secret_id, k.organization_id FROM api_key k JOIN api_key_secret s ON s.api_key_id = k.id
+     WHERE k.id = ANY($1::uuid[]) ORDER BY k.id`,
+    [keys.map(({ id }) => toUuid(id))],
+  );
+  return rows.map((row) => ({
+    id: fromUuid('key', row.id),
+    secretId: fromUuid('secret', row.secret_id),
+    organizationId: fromUuid('org', row.organization_id),
+  }));
+}
+
+/** Puts uses into the outbox while the worker is paused, and measures the worker that ingests them. */
+async function fill(deployment: Deployment, traffic: Traffic, uses: number) {
+  const { sql, auditLog } = deployment;
+  const { name } = traffic;
+  const outbox = new OutboxFiller(deployment, traffic);
+  const warmUp = Math.floor(uses * WARM_UP);
+  progress(`${name}: warming up`);
+  const bytesBefore = await vacuumedBytes(sql);
+  const sizeBefore = await totalSize(sql);
+  await outbox.put(0, warmUp);
+  await auditLog.emptied();
+  deployment.holdWorker();
+  progress(`${name}: filling the outbox with ${uses - warmUp} uses`);
+  await outbox.put(warmUp, uses);
+  await sql.query('CHECKPOINT');
+  progress(`${name}: emptying it`);
+  const postgres = await deployment.postgresPid();
+  const cpu = () => ({
+    worker: hasProc ? cpuSeconds(deployment.workerPid) : Number.NaN,
+    postgresql: hasProc && postgres ? cpuSeconds(postgres) : Number.NaN,
+  });
+  const before = cpu();
+  const began = performance.now();
+  deployment.letWorkerGoOn();
+  await auditLog.emptied();
+  const seconds = (performance.now() - began) / 1000;
+  const after = cpu();
+  const gained = (await totalSize(sql)) - sizeBefore;
+  if (gained !== uses) throw new Error(`${uses} uses were put into the outbox and ${gained} are in the audit log`);
+  const grown = growth(bytesBefore, await vacuumedBytes(sql));
+  const each = (bytes: number) => Number((bytes / uses).toFixed(1));
+  const measured = uses - warmUp;
+  return {
+    tables: grown.map((bytes) => ({
+      table: bytes.table,
+      'rows B': each(bytes.rows),
+      'TOAST B': each(bytes.toast),
+      'indexes B': each(bytes.indexes),
+      'all B': each(bytesOf(bytes)),
+    })),
+    figures: [
+      { what: `${name}: ingested`, value: measured / seconds, unit: 'events a second' },
+      {
+        what: `${name}: CPU of the worker`,
+        value: ((after.worker - before.worker) / measured) * 1e6,
+        unit: 'µs for each event',
+      },
+      {
+        what: `${name}: CPU of PostgreSQL`,
+        value: ((after.postgresql - before.postgresql) / measured) * 1e6,
+        unit: 'µs for each event',
+      },
+      {
+        what: `${name}: on disk`,
+        value: grown.reduce((sum, bytes) => sum + bytesOf(bytes), 0) / uses,
+        unit: 'bytes for each use',
+      },
+    ],
+  };
+}
+
+async function totalSize(sql: pg.Client): Promise<number> {
+  const { rows } = await sql.query<{ size: number }>('SELECT coalesce(sum(size), 0)::float8 AS size FROM audit_log');
+  return rows[0]!.size;
+}
+
+/** Encodes uses as the API does, and writes them to the outbox in batches, as the admission does. */
+class OutboxFiller {
+  readonly #events: Events;
+  /** The entries of the next batch of each shard. */
+  readonly #open = new Map<number, string[]>();
+  #batches: { shard: number; id: string; body: Buffer }[] = [];
+  readonly #sql: pg.Client;
+  readonly #traffic: Traffic;
+
+  constructor({ sql, databaseUrl }: Deployment, traffic: Traffic) {
+    this.#sql = sql;
+    this.#traffic = traffic;
+    const settings = {
+      DATABASE_URL: databaseUrl,
+      KEYLEDGER_SECRET: '-'.repeat(32),
+      PUBLIC_URL: 'https://keys.example.com',
+    };
+    const config = readConfig(settings);
+    this.#events = new Events(new DatabaseClock(), new PersonalData(config), config);
+  }
+
+  async put(from: number, below: number): Promise<void> {
+    for (let n = from; n < below; n++) {
+      const use = this.#traffic.use(n);
+      const shard = shardOf(use.organizationId);
+      const open = this.#open.get(shard) ?? [];
+      if (open.push(this.#events.encode(use)) === 1) this.#open.set(shard, open);
+      if (open.length === USES_IN_BATCH) this.#close(shard);
+      if (this.#batches.length === BATCHES_IN_STATEMENT) await this.#write();
+    }
+    for (const shard of this.#open.keys()) this.#close(shard);
+    await this.#write();
+  }
+
+  #close(shard: number): void {
+    this.#batches.push({ shard, id: v7(), body: packEntries(this.#open.get(shard)!) });
+    this.#open.delete(shard);
+  }
+
+  async #write(): Promise<void> {
+    const batches = this.#batches;
+    this.#batches = [];
+    await this.#sql.query(
+      'INSERT INTO outbox (shard, id, body) SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::bytea[])',
+      [batches.map(({ shard }) => shard), batches.map(({ id }) => id), batches.map(({ body }) => body)],
+    );
+  }
+}
+
+/** The log of one organization, as the API reads it. */
+class Log {
+  readonly #service: AuditService;
+  readonly #authority: Authority<'audit:read'>;
+
+  constructor(pool: pg.Pool, { frequentKey: { organizationId } }: Traffic) {
+    // Pages and exports use no tails.
+    this.#service = new AuditService(new AuditReader(pool), undefined as never, new OpenStreams());
+    this.#authority = { organizationId, rights: { projectId: null } } as Authority<'audit:read'>;
+  }
+
+  /** @returns the number of events on the page */
+  async page(filter: StoredFilter, order: 'asc' | 'desc'): Promise<number> {
+    const { data } = await this.#service.list(this.#authority, filter, { limit: PAGE, order });
+    return data.length;
+  }
+
+  /** @returns the number of exported events */
+  async export(): Promise<number> {
+    const stream = await this.#service.export(this.#authority, {}, 'jsonl');
+    let events = 0;
+    stream.on('data', (chunk: Buffer) => {
+      for (let at = chunk.indexOf(10); at !== -1; at = chunk.indexOf(10, at + 1)) events += 1;
+    });
+    await finished(stream);
+    return events;
+  }
+}
+
+async function measurePages(log: Log, { name, frequentKey }: Traffic, startedAt: Date, uses: number): Promise<Row[]> {
+  const at = (share: number) => new Date(startedAt.getTime() + (share * uses * 1000) / USES_A_SECOND).toISOString();
+  const searches: Record<string, StoredFilter> = {
+    'no filter': {},
+    'a frequent key': { keyId: frequentKey.id },
+    'a rare address': { ip: RARE_ADDRESS },
+    'an absent address': { ip: ABSENT_ADDRESS },
+    'that key, outcome valid': { keyId: frequentKey.id, outcomes: ['valid'] },
+    'a time far back': { from: at(0.1), to: at(0.2) },
+  };
+  const rows: Row[] = [];
+  for (const [search, filter] of Object.entries(searches)) {
+    progress(`${name}: pages, ${search}`);
+    const newest = await timesOf(() => log.page(filter, 'desc'));
+    const oldest = await timesOf(() => log.page(filter, 'asc'));
+    rows.push({
+      log: name,
+      search,
+      events: newest.found,
+      'newest first: p50 ms': quantile(newest.times, 0.5),
+      'p99 ms': quantile(newest.times, 0.99),
+      requests: newest.times.length,
+      'oldest first: p50 ms': quantile(oldest.times, 0.5),
+      'p99 ms ': quantile(oldest.times, 0.99),
+      'requests ': oldest.times.length,
+    });
+  }
+  return rows;
+}
+
+async function timesOf(request: () => Promise<number>): Promise<{ found: number; times: number[] }> {
+  // The first request compiles code and fills caches.
+  const found = await request();
+  const times: number[] = [];
+  const until = performance.now() + MAX_SEARCH_MS;
+  while (times.length < REQUESTS && performance.now() < until) {
+    const began = performance.now();
+    await request();
+    times.push(performance.now() - began);
+  }
+  return { found, times };
+}
+
+async function measureExport(log: Log, { name }: Traffic): Promise<Figure> {
+  progress(`${name}: export`);
+  const began = performance.now();
+  const events = await log.export();
+  return {
+    what: `${name}: exported as JSON Lines`,
+    value: (events * 1000) / (performance.now() - began),
+    unit: 'events a second',
+  };
+}
