@@ -18,6 +18,12 @@ export interface Stretch extends Span {
   readonly leaves: readonly Leaf[];
 }
 
+/** Bundles to read, and the bundle before which the search is done with them; after which, newest first. */
+interface Group {
+  readonly indexes: readonly number[];
+  readonly upTo: number;
+}
+
 interface Body {
   readonly first: number;
   readonly count: number;
@@ -26,6 +32,8 @@ interface Body {
 
 /** Bundles that one statement reads. The first statement of a search reads one, and each later one twice as many. */
 const MAX_BUNDLES = 16;
+/** Bytes of bodies that one statement reads, and one body more. */
+const MAX_BYTES = 4_000_000;
 /** Bundles of which a statement compares the terms without an index. If few have the terms, the index finds the rest. */
 const WINDOW = 64;
 const FREQUENT = WINDOW / 8;
@@ -82,19 +90,28 @@ export class BundleReader {
     let below = Math.min(span.below, bundles.below * BUNDLE_ENTRIES);
     if (from >= below) return;
     const timed = await this.#withinTimes(organizationId, bundles, filter);
-    for await (const indexes of this.#matching(organizationId, timed, order, filter)) {
-      const bodies = await this.#read(organizationId, indexes, order);
-      for (const body of bodies) {
-        // Leaves the serving thread to others between two bundles.
-        await setImmediate();
-        const stretch =
-          order === 'asc'
-            ? { from, below: Math.min(body.first + BUNDLE_ENTRIES, below) }
-            : { from: Math.max(body.first, from), below };
-        yield stretchOf(stretch, leavesOf(body), order);
-        if (order === 'asc') from = stretch.below;
-        else below = stretch.from;
+    const rangeTo = (boundary: number): Span =>
+      order === 'asc' ? { from, below: Math.min(boundary, below) } : { from: Math.max(boundary, from), below };
+    const goOn = (stretch: Span) => {
+      if (order === 'asc') from = stretch.below;
+      else below = stretch.from;
+    };
+    for await (const group of this.#matching(organizationId, timed, order, filter)) {
+      for (let rest = group.indexes; rest.length > 0;) {
+        const bodies = await this.#read(organizationId, rest, order);
+        rest = rest.slice(bodies.length);
+        for (const body of bodies) {
+          // Leaves the serving thread to others between two bundles.
+          await setImmediate();
+          const stretch = rangeTo(order === 'asc' ? body.first + BUNDLE_ENTRIES : body.first);
+          yield stretchOf(stretch, leavesOf(body), order);
+          goOn(stretch);
+        }
       }
+      const searched = rangeTo(group.upTo * BUNDLE_ENTRIES);
+      if (searched.from === searched.below) continue;
+      yield { ...searched, leaves: [] };
+      goOn(searched);
     }
     if (from < below) yield { from, below, leaves: [] };
   }
@@ -121,18 +138,22 @@ export class BundleReader {
   }
 
   /** The indexes of the bundles with the terms, in order, in groups that one statement can read. */
-  async *#matching(organizationId: string, span: Span, order: Order, filter: BundleFilter): AsyncGenerator<number[]> {
+  async *#matching(organizationId: string, span: Span, order: Order, filter: BundleFilter): AsyncGenerator<Group> {
     const { terms, from, to } = filter;
     const found = terms.length > 0 ? this.#withTerms(organizationId, span, order, terms) : inRanges(span, order);
     const hasTimes = from !== undefined || to !== undefined;
     let size = 1;
-    for await (const range of found) {
+    for await (const { indexes: range, upTo } of found) {
       const indexes = hasTimes ? await this.#ofTimes(organizationId, range, order, filter) : range;
       for (let n = 0; n < indexes.length;) {
-        yield indexes.slice(n, n + size);
+        yield {
+          indexes: indexes.slice(n, n + size),
+          upTo: boundaryAfter(indexes[Math.min(n + size, indexes.length) - 1]!, order),
+        };
         n += size;
         size = Math.min(size * 2, MAX_BUNDLES);
       }
+      yield { indexes: [], upTo };
     }
   }
 
@@ -143,6 +164,7 @@ export class BundleReader {
     order: Order,
     { from, to }: BundleFilter,
   ): Promise<number[]> {
+    if (indexes.length === 0) return [];
     const { rows } = await this.database.query<{ index: number }>(
       `SELECT index::float8 AS index FROM audit_bundle
        WHERE organization_id = $1 AND index = ANY($2::bigint[])
@@ -158,7 +180,7 @@ export class BundleReader {
     span: Span,
     order: Order,
     terms: readonly (readonly number[])[],
-  ): AsyncGenerator<number[]> {
+  ): AsyncGenerator<Group> {
     let { from, below } = span;
     while (from < below) {
       const window =
@@ -166,17 +188,19 @@ export class BundleReader {
           ? { from, below: Math.min(from + WINDOW, below) }
           : { from: Math.max(below - WINDOW, from), below };
       const found = await this.#compareTerms(organizationId, window, order, terms);
-      yield found;
+      yield { indexes: found, upTo: order === 'asc' ? window.below : window.from };
       if (order === 'asc') from = window.below;
       else below = window.from;
       if (found.length < FREQUENT) break;
     }
     while (from < below) {
       const found = await this.#searchTerms(organizationId, { from, below }, order, terms);
-      yield found;
-      if (found.length < MAX_FOUND) return;
-      if (order === 'asc') from = found.at(-1)! + 1;
-      else below = found.at(-1)!;
+      const isAll = found.length < MAX_FOUND;
+      const end = order === 'asc' ? below : from;
+      const upTo = isAll ? end : boundaryAfter(found.at(-1)!, order);
+      yield { indexes: found, upTo };
+      if (order === 'asc') from = upTo;
+      else below = upTo;
     }
   }
 
@@ -210,13 +234,18 @@ export class BundleReader {
     return rows.map(({ index }) => index);
   }
 
+  /** The first of these bundles, as many as have {@link MAX_BYTES}. */
   async #read(organizationId: string, indexes: readonly number[], order: Order): Promise<Body[]> {
     const { rows } = await this.database.query<Body>(
-      `SELECT index::float8 * ${BUNDLE_ENTRIES} AS first, ${BUNDLE_ENTRIES} AS count, body FROM audit_body
-       WHERE organization_id = $1 AND index = ANY($2::bigint[]) ORDER BY index ${order}`,
+      `SELECT index::float8 * ${BUNDLE_ENTRIES} AS first, ${BUNDLE_ENTRIES} AS count, body FROM (
+         SELECT index, body, sum(length(body)) OVER (ORDER BY index ${order}) - length(body) AS bytes_before
+         FROM audit_body WHERE organization_id = $1 AND index = ANY($2::bigint[])
+       ) AS measured WHERE bytes_before < ${MAX_BYTES} ORDER BY measured.index ${order}`,
       [organizationId, indexes],
     );
-    if (rows.length !== indexes.length) throw new Error(`Bundles of the audit log of ${organizationId} are missing`);
+    if (rows.length === 0 || rows.some(({ first }, n) => first !== indexes[n]! * BUNDLE_ENTRIES)) {
+      throw new Error(`Bundles of the audit log of ${organizationId} are missing`);
+    }
     return rows;
   }
 }
@@ -226,11 +255,18 @@ function overlap(terms: readonly unknown[], parameters: number): string {
 }
 
 /** All bundles, in growing groups. */
-function* inRanges({ from, below }: Span, order: Order): Generator<number[]> {
+function* inRanges({ from, below }: Span, order: Order): Generator<Group> {
   for (let n = from, count = MAX_BUNDLES; n < below; n += count, count = Math.min(count * 4, MAX_FOUND)) {
     count = Math.min(count, below - n);
-    yield Array.from({ length: count }, (_, k) => (order === 'asc' ? n + k : below - 1 - (n - from) - k));
+    const first = order === 'asc' ? n : below - 1 - (n - from);
+    const indexes = Array.from({ length: count }, (_, k) => (order === 'asc' ? first + k : first - k));
+    yield { indexes, upTo: boundaryAfter(indexes.at(-1)!, order) };
   }
+}
+
+/** The boundary after a bundle, in the order of the search. */
+function boundaryAfter(index: number, order: Order): number {
+  return order === 'asc' ? index + 1 : index;
 }
 
 function leavesOf({ first, count, body }: Body): Leaf[] {

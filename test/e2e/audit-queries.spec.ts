@@ -340,7 +340,7 @@ describe('pages', () => {
     );
   });
 
-  it('reject a cursor of another organization', async () => {
+  it('reject a cursor that the API did not make', async () => {
     for (const cursor of [
       'nonsense',
       Buffer.from('from -1').toString('base64url'),

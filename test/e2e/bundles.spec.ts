@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
@@ -13,7 +14,7 @@ import type { AuditEvent } from '#libs/contract/audit.js';
 import { asEnvelope } from '#libs/contract/events.js';
 import { leafHash, nodeHash } from '#libs/tlog/leaf.js';
 import { fromUuid, newEventId, newId, toUuid } from '#libs/contract/ids.js';
-import { storedEntries } from '../support/audit-log.js';
+import { storedEntries, storedEvents } from '../support/audit-log.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
 
 let database: TestDatabase;
@@ -152,6 +153,21 @@ describe('an audit log', () => {
     expect(await reader.size(organizationId)).toBeGreaterThan(2_560);
   });
 
+  it('may have entries of the largest size, of which a reader has few in memory at once', async () => {
+    const organizationId = await newOrganization();
+    const count = 1_100;
+    // Random text is hardly compressed: a bundle has 10 MB.
+    const texts = Array.from({ length: count }, () => randomBytes(30_000).toString('base64'));
+    for (let n = 0; n < count; n += 50) {
+      const some = texts.slice(n, n + 50);
+      await append(some.map((text) => eventOn(organizationId, { data: { text } })));
+    }
+    const stored = await storedEvents(sql, organizationId);
+    expect(stored.length).toBe(count);
+    expect(stored.every(({ data }, n) => (data as unknown as { text: string }).text === texts[n])).toBe(true);
+    expect(await differenceIn(organizationId)).toBeNull();
+  });
+
   it('has equal hashes with the worker’s own SHA-256 and with that of libs/tlog', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (entry) => {
@@ -286,7 +302,13 @@ describe('a search in a log of many bundles', () => {
   }
 
   it.each(['asc', 'desc'] as const)('that pauses goes on at the next cursor without a gap, %s', async (order) => {
-    for (const filter of [{ path: '/rare/3' }, { keyId: keyNumber(3) }, { ip: '192.0.0.0/16', keyId: keyNumber(3) }]) {
+    const early = { keyId: keyNumber(1), from: instant(100), to: instant(300) };
+    for (const filter of [
+      early,
+      { path: '/rare/3' },
+      { keyId: keyNumber(3) },
+      { ip: '192.0.0.0/16', keyId: keyNumber(3) },
+    ]) {
       const wanted = await find(filter, order, { from: 0, below: SIZE }, 5_000);
       const { pages } = await pagesOf(filter, order, 10);
       expect(pages.flatMap(({ indexes }) => indexes)).toEqual(wanted);
