@@ -2,13 +2,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
 import { asEnvelope } from '#libs/contract/events.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
-import { networkOf } from '#libs/contract/networks.js';
+import { addressOf } from '#libs/contract/networks.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { Frontier } from '#libs/tlog/frontier.js';
 import { columnsOf } from './audit-columns.js';
+import { hasTerms } from './audit-filter.js';
 import { unpackBody } from './bodies.js';
-import { bundlesOf, leafHashOf, nodeHashOf, TILE_HEIGHT } from './log-growth.js';
-import { hasTerms, Terms } from './terms.js';
+import { msOf } from './instants.js';
+import { bundlesOf, completedBy, nodeHashOf, withBundle, type LogTimes } from './log-growth.js';
+import { Terms } from './terms.js';
 
 /** The result for one log. */
 export interface CheckedLog {
@@ -41,9 +43,6 @@ interface Stored {
 
 type StoredBundle = Stored & { readonly index: number; readonly root: Buffer; readonly latest: number };
 type StoredSegment = Stored & { readonly first: number; readonly count: number; readonly terms_of: readonly number[] };
-
-/** A time in milliseconds since 1970. */
-const MS = (column: string) => `floor(extract(epoch FROM ${column}) * 1000)::float8 AS ${column}`;
 
 /**
  * Recomputes everything about the logs that follows from their entries: hashes, times, search terms and the rows to
@@ -86,7 +85,7 @@ async function checkLog(client: pg.ClientBase, id: string): Promise<CheckedLog> 
 
 async function readHead(client: pg.ClientBase, id: string): Promise<Head> {
   const { rows } = await client.query<Head>(
-    `SELECT size::float8 AS size, frontier, segments, ${MS('latest')}, lateness_ms::float8 AS lateness_ms
+    `SELECT size::float8 AS size, frontier, segments, ${msOf('latest')}, lateness_ms::float8 AS lateness_ms
      FROM audit_log WHERE organization_id = $1`,
     [id],
   );
@@ -96,8 +95,7 @@ async function readHead(client: pg.ClientBase, id: string): Promise<Head> {
 
 class LogCheck {
   readonly #frontier = new Frontier(0, NO_FRONTIER, nodeHashOf);
-  #latest: number | null = null;
-  #latenessMs = 0;
+  #times: LogTimes = { latest: null, latenessMs: 0 };
   #nodes = 0;
   #managementEvents = 0;
   #bundles = 0;
@@ -119,14 +117,14 @@ class LogCheck {
   async end(head: Head): Promise<void> {
     await this.#checkSegments(head);
     same('the hashes of its head', head.frontier, this.#frontier.encode());
-    same('the latest time of its head', head.latest, this.#latest);
-    same('the lateness of its head', head.lateness_ms, this.#latenessMs);
+    same('the latest time of its head', head.latest, this.#times.latest);
+    same('the lateness of its head', head.lateness_ms, this.#times.latenessMs);
     await this.#checkCounts();
   }
 
   async #checkBundles(from: number, below: number): Promise<void> {
     const { rows } = await this.client.query<StoredBundle>(
-      `SELECT index::float8 AS index, root, ${MS('oldest')}, ${MS('newest')}, ${MS('latest')}, terms, body
+      `SELECT index::float8 AS index, root, ${msOf('oldest')}, ${msOf('newest')}, ${msOf('latest')}, terms, body
        FROM audit_bundle LEFT JOIN audit_body USING (organization_id, index, sealed_at)
        WHERE organization_id = $1 AND index >= $2 AND index < $3 ORDER BY index`,
       [this.id, from, Math.min(from + BUNDLES_PER_STATEMENT, below)],
@@ -144,14 +142,13 @@ class LogCheck {
     const { root, terms } = await this.#checkEntries(what, bundle, bundle.index * BUNDLE_ENTRIES, BUNDLE_ENTRIES);
     same(`the root of ${what}`, bundle.root, root);
     same(`the search terms of ${what}`, sorted(bundle.terms), sorted(terms.encode().terms));
-    this.#latenessMs = Math.max(this.#latenessMs, (this.#latest ?? bundle.oldest) - bundle.oldest);
-    this.#latest = Math.max(this.#latest ?? bundle.newest, bundle.newest);
-    same(`the latest time of ${what}`, bundle.latest, this.#latest);
+    this.#times = withBundle(this.#times, bundle);
+    same(`the latest time of ${what}`, bundle.latest, this.#times.latest);
   }
 
   async #checkSegments(head: Head): Promise<void> {
     const { rows } = await this.client.query<StoredSegment>(
-      `SELECT first::float8 AS first, count, ${MS('oldest')}, ${MS('newest')}, terms, terms_of, body
+      `SELECT first::float8 AS first, count, ${msOf('oldest')}, ${msOf('newest')}, terms, terms_of, body
        FROM audit_segment WHERE organization_id = $1 ORDER BY first`,
       [this.id],
     );
@@ -192,11 +189,8 @@ class LogCheck {
 
   /** @returns the root of the bundle that the entry completes */
   async #checkNodes(entry: Uint8Array): Promise<Uint8Array | undefined> {
-    let root: Uint8Array | undefined;
-    for (const { height, index, hash } of this.#frontier.append(leafHashOf(entry))) {
-      if (height === TILE_HEIGHT) root = hash;
-      if (height <= TILE_HEIGHT || height % TILE_HEIGHT > 0) continue;
-      const level = height / TILE_HEIGHT;
+    const { root, nodes } = completedBy(this.#frontier, entry);
+    for (const { level, index, hash } of nodes) {
       const { rows } = await this.client.query<{ hash: Buffer }>(
         'SELECT hash FROM audit_tree_node WHERE organization_id = $1 AND level = $2 AND index = $3',
         [this.id, level, index],
@@ -214,7 +208,7 @@ class LogCheck {
   ): Promise<void> {
     this.#managementEvents += events.length;
     const { rows } = await this.client.query<ManagementRow>(
-      `SELECT leaf_index::float8 AS leaf_index, id, entry, type, ${MS('time')}, api_key_id, project_id, actor_id, subject,
+      `SELECT leaf_index::float8 AS leaf_index, id, entry, type, ${msOf('time')}, api_key_id, project_id, actor_id, subject,
               host(ip) AS address, path
        FROM audit_management_event WHERE organization_id = $1 AND leaf_index >= $2 AND leaf_index < $3
        ORDER BY leaf_index`,
@@ -295,7 +289,7 @@ function checkManagementRow(row: ManagementRow, entry: Uint8Array): void {
 
 /** PostgreSQL writes some IPv6 addresses in another notation than we do. */
 function oneNotationOf(address: string | null): string | null {
-  return address && networkOf(address, { ipv4: 32, ipv6: 128 });
+  return address && addressOf(address);
 }
 
 function readBody(what: string, body: Buffer | null, count: number): Uint8Array[] {

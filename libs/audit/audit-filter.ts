@@ -33,13 +33,21 @@ export interface StoredFilter extends AuditFilter {
 export type Condition = readonly [sql: string, value?: unknown];
 
 const PREFIX = /\*$/;
-/** The types of the events that have no rows of their own. */
-export const USE = 'api_key.used';
-export const DENIAL = 'api_key.denied';
+/** The types of the events that are searched in bundles, by terms. All others have rows of their own. */
+const TYPES_WITH_TERMS: readonly string[] = ['api_key.used', 'api_key.denied'];
+
+export function hasTerms(type: string): boolean {
+  return TYPES_WITH_TERMS.includes(type);
+}
+
+/** The types with terms that the filter can match. */
+export function wantedWithTerms({ types }: AuditFilter): readonly string[] {
+  return TYPES_WITH_TERMS.filter((type) => !types || types.some((wanted) => isOfType(type, wanted)));
+}
 
 /** Whether the filter can match events other than uses and denials. Only those two have an outcome and a verifier. */
 export function wantsManagementEvents({ types, outcomes, verifiedBy }: AuditFilter): boolean {
-  return !outcomes && !verifiedBy && !types?.every((type) => type === USE || type === DENIAL);
+  return !outcomes && !verifiedBy && !types?.every(hasTerms);
 }
 
 /** Whether an index of the management events serves the filter. */
@@ -81,7 +89,7 @@ function isOrAny(wanted: string | null | undefined, found: string | null): boole
   return !wanted || wanted === found;
 }
 
-export function isOfType(type: string, wanted: string): boolean {
+function isOfType(type: string, wanted: string): boolean {
   return PREFIX.test(wanted) ? type.startsWith(wanted.replace(PREFIX, '')) : type === wanted;
 }
 

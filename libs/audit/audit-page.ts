@@ -1,5 +1,6 @@
 import { badCursor } from '#libs/platform/pages.js';
-import type { Leaf, Order, Span } from './leaf.js';
+import type { Leaf } from './leaf.js';
+import type { Order, Span } from './span.js';
 
 /**
  * The position of a page: on one side of a boundary between two leaves. Leaves never move and are only appended, so

@@ -16,7 +16,8 @@ import {
 import type { Page } from './audit-page.js';
 import { BundleReader, type Stretch } from './bundle-reader.js';
 import { entryFilter } from './entry-filter.js';
-import { eventOf, type Leaf, type Order, type Span } from './leaf.js';
+import { eventOf, type Leaf } from './leaf.js';
+import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
 import { termsOf } from './terms.js';
 
 /** Selects leaves of one organization's log. */
@@ -66,14 +67,14 @@ export class AuditReader {
   ): Promise<{ found: readonly Leaf[]; reached: number | null }> {
     const began = performance.now();
     const found: Leaf[] = [];
-    for await (const { from, below, leaves } of this.stretches(search, span, order, count)) {
+    for await (const stretch of this.stretches(search, span, order, count)) {
       // A copy: the entries of a bundle share its memory, which may be 16 MB.
-      for (const { index, entry } of leaves.slice(0, count - found.length)) {
+      for (const { index, entry } of stretch.leaves.slice(0, count - found.length)) {
         found.push({ index, entry: Uint8Array.from(entry) });
       }
       if (found.length >= count) break;
-      const reached = order === 'asc' ? below : from;
-      const isDone = reached === (order === 'asc' ? span.below : span.from);
+      const reached = endOf(stretch, order);
+      const isDone = reached === endOf(span, order);
       if (!isDone && performance.now() - began >= budgetMs) return { found, reached };
     }
     return { found, reached: null };
@@ -126,7 +127,7 @@ export class AuditReader {
 /** Management events that match a search, read ahead in order. */
 class ManagementEvents {
   #read: Leaf[] = [];
-  #span: Span;
+  #unread: Span;
 
   constructor(
     private readonly pool: pg.Pool,
@@ -135,38 +136,37 @@ class ManagementEvents {
     private readonly order: Order,
     private readonly limit: number,
   ) {
-    this.#span = span;
+    this.#unread = span;
   }
 
   async *stretches(): AsyncGenerator<Stretch> {
-    for (let rest = this.#span; rest.from < rest.below; rest = this.#span) {
-      await this.#readNext();
-      const { from, below } = this.#span;
+    while (!isEmptySpan(this.#unread)) {
+      const part = await this.#readNext();
       const leaves = this.#read;
       this.#read = [];
-      yield this.order === 'asc'
-        ? { from: rest.from, below: from, leaves }
-        : { from: below, below: rest.below, leaves };
+      yield { ...part, leaves };
     }
   }
 
   /** Those of the next range. The ranges must follow each other in order. */
-  async within({ from, below }: Span): Promise<readonly Leaf[]> {
+  async within(range: Span): Promise<readonly Leaf[]> {
     const found: Leaf[] = [];
-    const isUnread = () => (this.order === 'asc' ? this.#span.from < below : this.#span.below > from);
+    const isUnread = () => !isEmptySpan(partBefore(this.#unread, this.order, endOf(range, this.order)));
     for (;;) {
       while (this.#read.length === 0 && isUnread()) await this.#readNext();
-      const own = this.#read.filter(({ index }) => index >= from && index < below);
+      const own = this.#read.filter(({ index }) => index >= range.from && index < range.below);
       found.push(...own);
       this.#read = this.#read.slice(own.length);
       if (this.#read.length > 0 || !isUnread()) return found;
     }
   }
 
-  async #readNext(): Promise<void> {
+  /** @returns the range that one statement has read */
+  async #readNext(): Promise<Span> {
     const { order, limit } = this;
     const { organizationId, filter } = this.search;
-    const window = this.#window();
+    // Without an index for the filter, a statement reads a part of the log only.
+    const window = isIndexed(filter) ? this.#unread : firstPart(this.#unread, order, WINDOW);
     const { text, values } = where([
       ['organization_id = ?', toUuid(organizationId)],
       ['leaf_index >= ?', window.from],
@@ -179,21 +179,9 @@ class ManagementEvents {
     );
     const read = rows.map((row) => ({ index: Number(row.leaf_index), entry: row.entry }));
     this.#read = read.filter((leaf) => matches(filter, columnsOf(eventOf(leaf).event)));
-    const last = read.length === limit ? read.at(-1)!.index : undefined;
-    const { from, below } = this.#span;
-    this.#span =
-      order === 'asc'
-        ? { from: last === undefined ? window.below : last + 1, below }
-        : { from, below: last ?? window.from };
-  }
-
-  /** The range of the next statement. If no index serves the filter, it is a part of the log. */
-  #window(): Span {
-    const { from, below } = this.#span;
-    if (isIndexed(this.search.filter)) return { from, below };
-    return this.order === 'asc'
-      ? { from, below: Math.min(from + WINDOW, below) }
-      : { from: Math.max(below - WINDOW, from), below };
+    const part = read.length < limit ? window : partBefore(window, order, boundaryAfter(read.at(-1)!.index, order));
+    this.#unread = partAfter(this.#unread, order, endOf(part, order));
+    return part;
   }
 }
 

@@ -3,8 +3,9 @@ import pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/outbox/ingester.js';
 import { columnsOf, type AuditColumns } from './audit-columns.js';
+import { hasTerms } from './audit-filter.js';
 import { grow, replacesSegments, type Arrived, type Growth, type Head, type Segment } from './log-growth.js';
-import { hasTerms } from './terms.js';
+import { msOf } from './instants.js';
 
 /**
  * Appends events to the audit logs of their organizations, in the transaction that ingests them from the outbox. The
@@ -76,7 +77,7 @@ async function lockHeads(client: pg.PoolClient, organizations: readonly string[]
   const { rows } = await client.query<Head>({
     name: 'lock-audit-logs',
     text: `SELECT organization_id AS "organizationId", size::float8 AS size, frontier, segments,
-                  round(extract(epoch FROM latest) * 1000)::float8 AS latest, lateness_ms::float8 AS "latenessMs"
+                  ${msOf('latest')}, lateness_ms::float8 AS "latenessMs"
            FROM lock_audit_logs($1)`,
     values: [organizations],
   });
@@ -88,8 +89,8 @@ async function readSegments(client: pg.PoolClient, heads: readonly Head[]): Prom
   type Row = Omit<Segment, 'terms'> & { organization_id: string; terms: number[]; terms_of: number[] };
   const { rows } = await client.query<Row>({
     name: 'audit-segments',
-    text: `SELECT organization_id, first::float8 AS first, count, round(extract(epoch FROM oldest) * 1000)::float8 AS oldest,
-                  round(extract(epoch FROM newest) * 1000)::float8 AS newest, terms, terms_of, body
+    text: `SELECT organization_id, first::float8 AS first, count, ${msOf('oldest')},
+                  ${msOf('newest')}, terms, terms_of, body
            FROM audit_segment WHERE organization_id = ANY($1) ORDER BY organization_id, first`,
     values: [heads.map(({ organizationId }) => organizationId)],
   });

@@ -7,7 +7,8 @@ import { writers, type ExportFormat } from './audit-export.js';
 import type { StoredFilter } from './audit-filter.js';
 import { pageOfLog } from './audit-page.js';
 import { AuditReader, type AuditSearch } from './audit-reader.js';
-import { eventOf, type Order } from './leaf.js';
+import { eventOf } from './leaf.js';
+import type { Order } from './span.js';
 import { Tail } from './audit-tail.js';
 import { AuditTails } from './audit-tails.js';
 

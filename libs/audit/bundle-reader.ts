@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
-import type { Leaf, Order, Span } from './leaf.js';
+import type { Leaf } from './leaf.js';
+import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
 import { unpackBody } from './bodies.js';
 
 /** Selects bundles. Those that it leaves out have no match. */
@@ -18,7 +19,14 @@ export interface Stretch extends Span {
   readonly leaves: readonly Leaf[];
 }
 
-/** Bundles to read, and the bundle before which the search is done with them; after which, newest first. */
+/** A search of one log. */
+interface Search extends BundleFilter {
+  /** A bare UUID. */
+  readonly organizationId: string;
+  readonly order: Order;
+}
+
+/** Bundles to read, and the boundary up to which there are no others. */
 interface Group {
   readonly indexes: readonly number[];
   readonly upTo: number;
@@ -50,20 +58,18 @@ export class BundleReader {
    * @param span within the log's size
    */
   async *stretches(organizationId: string, span: Span, order: Order, filter: BundleFilter): AsyncGenerator<Stretch> {
-    if (span.from >= span.below) return;
+    const search = { organizationId, order, ...filter };
     // What is below this is in bundles, and stays there. What follows may become a bundle at any moment.
-    const sealed = Math.floor(span.below / BUNDLE_ENTRIES);
-    const end = { from: Math.max(span.from, sealed * BUNDLE_ENTRIES), below: span.below };
-    const bundles = { from: Math.floor(span.from / BUNDLE_ENTRIES), below: sealed };
-    if (order === 'desc') yield* this.#end(organizationId, end, order);
-    yield* this.#bundles(organizationId, span, bundles, order, filter);
-    if (order === 'asc') yield* this.#end(organizationId, end, order);
+    const sealed = span.below - (span.below % BUNDLE_ENTRIES);
+    const end = { from: Math.max(span.from, sealed), below: span.below };
+    if (order === 'desc') yield* this.#end(search, end, sealed);
+    yield* this.#bundles(search, { from: span.from, below: sealed });
+    if (order === 'asc') yield* this.#end(search, end, sealed);
   }
 
   /** The entries after the last full bundle, as the range sees it. */
-  async *#end(organizationId: string, span: Span, order: Order): AsyncGenerator<Stretch> {
-    if (span.from >= span.below) return;
-    const first = span.below - (span.below % BUNDLE_ENTRIES);
+  async *#end({ organizationId, order }: Search, span: Span, sealed: number): AsyncGenerator<Stretch> {
+    if (isEmptySpan(span)) return;
     // One statement: between two, a bundle could replace the segments.
     const { rows } = await this.database.query<Body>(
       `SELECT first::float8 AS first, count, body FROM audit_segment
@@ -72,52 +78,42 @@ export class BundleReader {
        SELECT $2::float8, ${BUNDLE_ENTRIES}, body FROM audit_body
        WHERE organization_id = $1 AND index = $2::bigint / ${BUNDLE_ENTRIES}
        ORDER BY first`,
-      [organizationId, first, span.below],
+      [organizationId, sealed, span.below],
     );
     const leaves = rows.flatMap(leavesOf);
-    checkGapless(leaves, first, span.below);
+    checkGapless(leaves, sealed, span.below);
     yield stretchOf(span, leaves, order);
   }
 
-  async *#bundles(
-    organizationId: string,
-    span: Span,
-    bundles: Span,
-    order: Order,
-    filter: BundleFilter,
-  ): AsyncGenerator<Stretch> {
-    let { from } = span;
-    let below = Math.min(span.below, bundles.below * BUNDLE_ENTRIES);
-    if (from >= below) return;
-    const timed = await this.#withinTimes(organizationId, bundles, filter);
-    const rangeTo = (boundary: number): Span =>
-      order === 'asc' ? { from, below: Math.min(boundary, below) } : { from: Math.max(boundary, from), below };
-    const goOn = (stretch: Span) => {
-      if (order === 'asc') from = stretch.below;
-      else below = stretch.from;
-    };
-    for await (const group of this.#matching(organizationId, timed, order, filter)) {
-      for (let rest = group.indexes; rest.length > 0;) {
-        const bodies = await this.#read(organizationId, rest, order);
-        rest = rest.slice(bodies.length);
+  /** @param span of leaves that are in bundles */
+  async *#bundles(search: Search, span: Span): AsyncGenerator<Stretch> {
+    if (isEmptySpan(span)) return;
+    const { order } = search;
+    const bundles = { from: Math.floor(span.from / BUNDLE_ENTRIES), below: span.below / BUNDLE_ENTRIES };
+    let rest = span;
+    for await (const { indexes, upTo } of this.#matching(search, await this.#withinTimes(search, bundles))) {
+      for (let unread = indexes; unread.length > 0;) {
+        const bodies = await this.#read(search, unread);
+        unread = unread.slice(bodies.length);
         for (const body of bodies) {
           // Leaves the serving thread to others between two bundles.
           await setImmediate();
-          const stretch = rangeTo(order === 'asc' ? body.first + BUNDLE_ENTRIES : body.first);
+          const boundary = boundaryAfter(body.first / BUNDLE_ENTRIES, order) * BUNDLE_ENTRIES;
+          const stretch = partBefore(rest, order, boundary);
           yield stretchOf(stretch, leavesOf(body), order);
-          goOn(stretch);
+          rest = partAfter(rest, order, endOf(stretch, order));
         }
       }
-      const searched = rangeTo(group.upTo * BUNDLE_ENTRIES);
-      if (searched.from === searched.below) continue;
+      const searched = partBefore(rest, order, upTo * BUNDLE_ENTRIES);
+      if (isEmptySpan(searched)) continue;
       yield { ...searched, leaves: [] };
-      goOn(searched);
+      rest = partAfter(rest, order, endOf(searched, order));
     }
-    if (from < below) yield { from, below, leaves: [] };
+    if (!isEmptySpan(rest)) yield { ...rest, leaves: [] };
   }
 
   /** The bundles that may have entries of the filter's times. Times are nearly in order, but not quite. */
-  async #withinTimes(organizationId: string, bundles: Span, { from, to }: BundleFilter): Promise<Span> {
+  async #withinTimes({ organizationId, from, to }: Search, bundles: Span): Promise<Span> {
     if (!from && !to) return bundles;
     const { rows } = await this.database.query<{ from: number | null; below: number | null }>(
       `SELECT CASE WHEN $2::timestamptz IS NOT NULL THEN coalesce((
@@ -137,19 +133,17 @@ export class BundleReader {
     };
   }
 
-  /** The indexes of the bundles with the terms, in order, in groups that one statement can read. */
-  async *#matching(organizationId: string, span: Span, order: Order, filter: BundleFilter): AsyncGenerator<Group> {
-    const { terms, from, to } = filter;
-    const found = terms.length > 0 ? this.#withTerms(organizationId, span, order, terms) : inRanges(span, order);
+  /** The bundles with the terms and the times, in order, in groups that one statement can read. */
+  async *#matching(search: Search, bundles: Span): AsyncGenerator<Group> {
+    const { order, terms, from, to } = search;
+    const found = terms.length > 0 ? this.#withTerms(search, bundles) : inRanges(bundles, order);
     const hasTimes = from !== undefined || to !== undefined;
     let size = 1;
-    for await (const { indexes: range, upTo } of found) {
-      const indexes = hasTimes ? await this.#ofTimes(organizationId, range, order, filter) : range;
+    for await (const { indexes: all, upTo } of found) {
+      const indexes = hasTimes ? await this.#ofTimes(search, all) : all;
       for (let n = 0; n < indexes.length;) {
-        yield {
-          indexes: indexes.slice(n, n + size),
-          upTo: boundaryAfter(indexes[Math.min(n + size, indexes.length) - 1]!, order),
-        };
+        const some = indexes.slice(n, n + size);
+        yield { indexes: some, upTo: boundaryAfter(some.at(-1)!, order) };
         n += size;
         size = Math.min(size * 2, MAX_BUNDLES);
       }
@@ -158,84 +152,62 @@ export class BundleReader {
   }
 
   /** Those of the bundles that have an entry of the filter's times. */
-  async #ofTimes(
-    organizationId: string,
-    indexes: readonly number[],
-    order: Order,
-    { from, to }: BundleFilter,
-  ): Promise<number[]> {
+  async #ofTimes({ organizationId, order, from, to }: Search, indexes: readonly number[]): Promise<number[]> {
     if (indexes.length === 0) return [];
-    const { rows } = await this.database.query<{ index: number }>(
+    return this.#indexes(
       `SELECT index::float8 AS index FROM audit_bundle
        WHERE organization_id = $1 AND index = ANY($2::bigint[])
          AND ($3::timestamptz IS NULL OR newest >= $3) AND ($4::timestamptz IS NULL OR oldest < $4)
        ORDER BY audit_bundle.index ${order}`,
       [organizationId, indexes, from ?? null, to ?? null],
     );
-    return rows.map(({ index }) => index);
   }
 
-  async *#withTerms(
-    organizationId: string,
-    span: Span,
-    order: Order,
-    terms: readonly (readonly number[])[],
-  ): AsyncGenerator<Group> {
-    let { from, below } = span;
-    while (from < below) {
-      const window =
-        order === 'asc'
-          ? { from, below: Math.min(from + WINDOW, below) }
-          : { from: Math.max(below - WINDOW, from), below };
-      const found = await this.#compareTerms(organizationId, window, order, terms);
-      yield { indexes: found, upTo: order === 'asc' ? window.below : window.from };
-      if (order === 'asc') from = window.below;
-      else below = window.from;
-      if (found.length < FREQUENT) break;
+  async *#withTerms(search: Search, bundles: Span): AsyncGenerator<Group> {
+    const { order } = search;
+    let rest = bundles;
+    for (let isFrequent = true; isFrequent && !isEmptySpan(rest);) {
+      const window = firstPart(rest, order, WINDOW);
+      const indexes = await this.#compareTerms(search, window);
+      const upTo = endOf(window, order);
+      yield { indexes, upTo };
+      rest = partAfter(rest, order, upTo);
+      isFrequent = indexes.length >= FREQUENT;
     }
-    while (from < below) {
-      const found = await this.#searchTerms(organizationId, { from, below }, order, terms);
-      const isAll = found.length < MAX_FOUND;
-      const end = order === 'asc' ? below : from;
-      const upTo = isAll ? end : boundaryAfter(found.at(-1)!, order);
-      yield { indexes: found, upTo };
-      if (order === 'asc') from = upTo;
-      else below = upTo;
+    while (!isEmptySpan(rest)) {
+      const indexes = await this.#searchTerms(search, rest);
+      const isAll = indexes.length < MAX_FOUND;
+      const upTo = isAll ? endOf(rest, order) : boundaryAfter(indexes.at(-1)!, order);
+      yield { indexes, upTo };
+      rest = partAfter(rest, order, upTo);
     }
   }
 
-  async #compareTerms(
-    organizationId: string,
-    span: Span,
-    order: Order,
-    terms: readonly (readonly number[])[],
-  ): Promise<number[]> {
-    const { rows } = await this.database.query<{ index: number }>(
+  #compareTerms({ organizationId, order, terms }: Search, { from, below }: Span): Promise<number[]> {
+    return this.#indexes(
       `SELECT index::float8 AS index FROM audit_body
        WHERE organization_id = $1 AND index >= $2 AND index < $3 AND ${overlap(terms, 3)} ORDER BY audit_body.index ${order}`,
-      [organizationId, span.from, span.below, ...terms],
+      [organizationId, from, below, ...terms],
     );
-    return rows.map(({ index }) => index);
   }
 
   /** The terms contain the organization. Without a condition for it, PostgreSQL has only the index by terms to use. */
-  async #searchTerms(
-    organizationId: string,
-    span: Span,
-    order: Order,
-    terms: readonly (readonly number[])[],
-  ): Promise<number[]> {
-    const { rows } = await this.database.query<{ index: number }>(
+  #searchTerms({ organizationId, order, terms }: Search, { from, below }: Span): Promise<number[]> {
+    return this.#indexes(
       `WITH found AS MATERIALIZED (SELECT organization_id, index FROM audit_body WHERE ${overlap(terms, 3)})
        SELECT index::float8 AS index FROM found WHERE organization_id = $1 AND index >= $2 AND index < $3
        ORDER BY found.index ${order} LIMIT ${MAX_FOUND}`,
-      [organizationId, span.from, span.below, ...terms],
+      [organizationId, from, below, ...terms],
     );
+  }
+
+  async #indexes(text: string, values: unknown[]): Promise<number[]> {
+    const { rows } = await this.database.query<{ index: number }>(text, values);
     return rows.map(({ index }) => index);
   }
 
   /** The first of these bundles, as many as have {@link MAX_BYTES}. */
-  async #read(organizationId: string, indexes: readonly number[], order: Order): Promise<Body[]> {
+  async #read({ organizationId, order }: Search, indexes: readonly number[]): Promise<Body[]> {
     const { rows } = await this.database.query<Body>(
       `SELECT index::float8 * ${BUNDLE_ENTRIES} AS first, ${BUNDLE_ENTRIES} AS count, body FROM (
          SELECT index, body, sum(length(body)) OVER (ORDER BY index ${order}) - length(body) AS bytes_before
@@ -255,18 +227,15 @@ function overlap(terms: readonly unknown[], parameters: number): string {
 }
 
 /** All bundles, in growing groups. */
-function* inRanges({ from, below }: Span, order: Order): Generator<Group> {
-  for (let n = from, count = MAX_BUNDLES; n < below; n += count, count = Math.min(count * 4, MAX_FOUND)) {
-    count = Math.min(count, below - n);
-    const first = order === 'asc' ? n : below - 1 - (n - from);
-    const indexes = Array.from({ length: count }, (_, k) => (order === 'asc' ? first + k : first - k));
-    yield { indexes, upTo: boundaryAfter(indexes.at(-1)!, order) };
+function* inRanges(bundles: Span, order: Order): Generator<Group> {
+  let count = MAX_BUNDLES;
+  for (let rest = bundles; !isEmptySpan(rest); count = Math.min(count * 4, MAX_FOUND)) {
+    const { from, below } = firstPart(rest, order, count);
+    const indexes = Array.from({ length: below - from }, (_, k) => (order === 'asc' ? from + k : below - 1 - k));
+    const upTo = boundaryAfter(indexes.at(-1)!, order);
+    yield { indexes, upTo };
+    rest = partAfter(rest, order, upTo);
   }
-}
-
-/** The boundary after a bundle, in the order of the search. */
-function boundaryAfter(index: number, order: Order): number {
-  return order === 'asc' ? index + 1 : index;
 }
 
 function leavesOf({ first, count, body }: Body): Leaf[] {

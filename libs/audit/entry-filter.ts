@@ -1,7 +1,6 @@
 import { asEnvelope } from '#libs/contract/events.js';
 import { columnsOf } from './audit-columns.js';
-import { DENIAL, isOfType, matches, USE, type StoredFilter } from './audit-filter.js';
-import { hasTerms } from './terms.js';
+import { hasTerms, matches, wantedWithTerms, type StoredFilter } from './audit-filter.js';
 
 /** Whether an entry of a bundle is a use or a denial that matches the filter. */
 export function entryFilter(filter: StoredFilter): (entry: Uint8Array) => boolean {
@@ -22,21 +21,12 @@ export function entryFilter(filter: StoredFilter): (entry: Uint8Array) => boolea
  * Texts of which every matching entry contains at least one of each list. Finding them takes a twentieth of the time of
  * parsing the entry. Only texts that JSON writes as they are. An address has several notations, and matches networks.
  */
-function needlesOf({
-  types,
-  keyId,
-  subject,
-  actorId,
-  secretId,
-  verifiedBy,
-  projectIds,
-  path,
-}: StoredFilter): Buffer[][] {
+function needlesOf(filter: StoredFilter): Buffer[][] {
+  const { keyId, subject, actorId, secretId, verifiedBy, projectIds, path } = filter;
   const needles = [keyId, subject, actorId, secretId, verifiedBy, ...(projectIds ?? []), path]
     .filter((text) => typeof text === 'string' && PLAIN.test(text))
     .map((text) => [text as string]);
-  const ofBundles = [USE, DENIAL].filter((type) => !types || types.some((wanted) => isOfType(type, wanted)));
-  needles.push(ofBundles.map((type) => `"type":"${type}"`));
+  needles.push(wantedWithTerms(filter).map((type) => `"type":"${type}"`));
   return needles.map((any) => any.map((text) => Buffer.from(text)));
 }
 

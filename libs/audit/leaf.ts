@@ -7,14 +7,6 @@ export interface Leaf {
   readonly entry: Uint8Array;
 }
 
-/** A range of leaf indexes, without `below` itself. */
-export interface Span {
-  readonly from: number;
-  readonly below: number;
-}
-
-export type Order = 'asc' | 'desc';
-
 const decoder = new TextDecoder();
 
 /** The entry as one line of text. In JSON, line breaks occur only between tokens, where a space means the same. */

@@ -8,18 +8,22 @@ import { Terms, type EncodedTerms } from './terms.js';
 /** A log never has so many segments: then they become one. Reading the end of a log takes one row for each. */
 const MAX_SEGMENTS = 16;
 /** The height of the subtree of a bundle, and the difference between the levels of tiles. */
-export const TILE_HEIGHT = 8;
+const TILE_HEIGHT = 8;
 
-/** The head of a log, as the database stores it. */
-export interface Head {
-  readonly organizationId: string;
-  readonly size: number;
-  readonly frontier: Uint8Array;
-  readonly segments: number;
+/** The times of the bundles of a log. */
+export interface LogTimes {
   /** The latest time in a bundle, in milliseconds since 1970. */
   readonly latest: number | null;
   /** The most by which a bundle has an earlier time than a bundle before it. */
   readonly latenessMs: number;
+}
+
+/** The head of a log, as the database stores it. */
+export interface Head extends LogTimes {
+  readonly organizationId: string;
+  readonly size: number;
+  readonly frontier: Uint8Array;
+  readonly segments: number;
 }
 
 export interface Arrived {
@@ -59,13 +63,11 @@ export interface TreeNode {
 }
 
 /** What one transaction writes to a log. */
-export interface Growth {
+export interface Growth extends LogTimes {
   /** The head before. */
   readonly head: Head;
   readonly size: number;
   readonly frontier: Uint8Array;
-  readonly latest: number | null;
-  readonly latenessMs: number;
   /** Whether the present segments stay. If not, the bundles and the new segment replace them. */
   readonly keeps: boolean;
   readonly segment: Segment | null;
@@ -91,30 +93,26 @@ export function grow(head: Head, arrived: readonly Arrived[], present: readonly 
   const frontier = new Frontier(head.size, head.frontier, nodeHashOf);
   const bundles: Bundle[] = [];
   const nodes: TreeNode[] = [];
-  let { latest, latenessMs } = head;
+  let times: LogTimes = head;
   let segment: Segment | null = null;
-  for (const part of parts) {
+  for (const { first, entries, arrived: own, terms, oldest, newest } of parts) {
     let root: Uint8Array | undefined;
-    for (const { entry } of part.arrived) {
-      for (const { height, index, hash: completed } of frontier.append(leafHashOf(entry))) {
-        if (height === TILE_HEIGHT) root = completed;
-        else if (height > TILE_HEIGHT && height % TILE_HEIGHT === 0) {
-          nodes.push({ level: height / TILE_HEIGHT, index, hash: completed });
-        }
-      }
+    for (const { entry } of own) {
+      const completed = completedBy(frontier, entry);
+      root = completed.root;
+      nodes.push(...completed.nodes);
     }
-    const { first, count, oldest, newest } = part;
-    const terms = part.terms.encode();
-    const body = packBody(part.entries);
-    if (!root) {
-      segment = { first, count, oldest, newest, terms, body };
-      continue;
+    const stored = { oldest, newest, body: packBody(entries) };
+    const encoded = terms.encode();
+    if (root) {
+      const next = withBundle(times, stored);
+      bundles.push({ ...stored, index: first / BUNDLE_ENTRIES, root, latest: next.latest, terms: encoded.terms });
+      times = next;
+    } else {
+      segment = { ...stored, first, count: entries.length, terms: encoded };
     }
-    latenessMs = Math.max(latenessMs, (latest ?? oldest) - oldest);
-    latest = Math.max(latest ?? newest, newest);
-    const index = first / BUNDLE_ENTRIES;
-    bundles.push({ index, root, oldest, newest, latest, terms: terms.terms, body });
   }
+  const { latest, latenessMs } = times;
   return {
     head,
     size: frontier.size,
@@ -128,10 +126,37 @@ export function grow(head: Head, arrived: readonly Arrived[], present: readonly 
   };
 }
 
+/** The root of a bundle, and the tree nodes that are stored. */
+interface Completed {
+  readonly root: Uint8Array | undefined;
+  readonly nodes: readonly TreeNode[];
+}
+
+const NOTHING: Completed = { root: undefined, nodes: [] };
+
+/** Appends an entry to the tree. Returns what it completes: for nearly all entries nothing. */
+export function completedBy(frontier: Frontier, entry: Uint8Array): Completed {
+  const subtrees = frontier.append(leafHashOf(entry));
+  if (subtrees.length <= TILE_HEIGHT) return NOTHING;
+  return {
+    root: subtrees.find(({ height }) => height === TILE_HEIGHT)?.hash,
+    nodes: subtrees
+      .filter(({ height }) => height > TILE_HEIGHT && height % TILE_HEIGHT === 0)
+      .map(({ height, index, hash: completed }) => ({ level: height / TILE_HEIGHT, index, hash: completed })),
+  };
+}
+
+/** The times of a log after its next bundle. */
+export function withBundle({ latest, latenessMs }: LogTimes, { oldest, newest }: Times): LogTimes & { latest: number } {
+  return {
+    latest: Math.max(latest ?? newest, newest),
+    latenessMs: Math.max(latenessMs, (latest ?? oldest) - oldest),
+  };
+}
+
 /** Entries that are stored together. */
 interface Part extends Times {
   readonly first: number;
-  readonly count: number;
   readonly entries: readonly Uint8Array[];
   /** Those of its entries that are new. */
   readonly arrived: readonly Arrived[];
@@ -152,7 +177,6 @@ function partsOf(head: Head, arrived: readonly Arrived[], present: readonly Segm
     for (const { columns } of own) if (columns) terms.add(columns);
     parts.push({
       first,
-      count: entries.length,
       entries,
       arrived: own,
       terms,

@@ -2,9 +2,10 @@ import { isIPv4 } from 'node:net';
 import { crc32 } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
 import { isId } from '#libs/contract/ids.js';
-import { networkOf } from '#libs/contract/networks.js';
+import { addressOf, networkOf } from '#libs/contract/networks.js';
 import { foldPath } from '#libs/platform/folded-path.js';
-import { DENIAL, isOfType, USE, type AuditFilter } from './audit-filter.js';
+import { NETWORK_BITS } from '#libs/platform/personal-data.js';
+import { wantedWithTerms, type AuditFilter } from './audit-filter.js';
 import type { AuditColumns } from './audit-columns.js';
 
 /**
@@ -32,10 +33,6 @@ const PLACE = Object.fromEntries(ATTRIBUTES.map((attribute, place) => [attribute
 /** Most terms of an attribute. If a bundle has more, it gets one term instead that matches every search. */
 const MAX_TERMS = 128;
 
-/** The prefix lengths by which networks are searched: the same as those of recorded networks. */
-const NETWORK_BITS = { ipv4: 24, ipv6: 48 } as const;
-const WHOLE_ADDRESS = { ipv4: 32, ipv6: 128 } as const;
-
 /** A path is searched by its first segments: `/v1/agents/42` by `/v1`, `/v1/agents` and `/v1/agents/:id`. */
 const MAX_DEPTH = 3;
 
@@ -45,11 +42,6 @@ export interface EncodedTerms {
   readonly terms: readonly number[];
   /** How many of them belong to each attribute. */
   readonly counts: readonly number[];
-}
-
-/** Whether an event is searched by terms. All others have rows of their own. */
-export function hasTerms(type: string): boolean {
-  return type === USE || type === DENIAL;
 }
 
 /**
@@ -64,7 +56,7 @@ export class Terms {
 
   constructor(organizationId: string) {
     this.#salts = ATTRIBUTES.map((attribute) => saltOf(organizationId, attribute));
-    this.#any = ATTRIBUTES.map((attribute) => anyOf(organizationId, attribute));
+    this.#any = this.#salts.map((salt) => termOf(ANY, salt));
   }
 
   /** Adds the terms of a use or a denial. */
@@ -109,7 +101,7 @@ export class Terms {
   #add(attribute: Attribute, value: string | null): void {
     if (value === null) return;
     const place = PLACE[attribute];
-    this.#addTerm(place, crc32(value, this.#salts[place]) | 0);
+    this.#addTerm(place, termOf(value, this.#salts[place]!));
   }
 
   #addTerm(place: number, term: number): void {
@@ -128,14 +120,13 @@ function saltOf(organizationId: string, attribute: Attribute): number {
   return crc32(`${organizationId} ${attribute} `);
 }
 
-function termOf(organizationId: string, attribute: Attribute, value: string): number {
-  return crc32(value, saltOf(organizationId, attribute)) | 0;
+/** As a signed number, which PostgreSQL's integers are. */
+function termOf(value: string, salt: number): number {
+  return crc32(value, salt) | 0;
 }
 
-/** The term of a bundle that has too many values of an attribute. No value contains NUL. */
-function anyOf(organizationId: string, attribute: Attribute): number {
-  return termOf(organizationId, attribute, '\0');
-}
+/** Stands for any value, in a bundle that has too many of them. No value contains NUL. */
+const ANY = '\0';
 
 /** The same addresses occur again and again, and parsing them takes longer than all else here. */
 const addresses = new LRUCache<string, readonly [notation: string, network: string | null]>({
@@ -147,7 +138,7 @@ const addresses = new LRUCache<string, readonly [notation: string, network: stri
 
 /** Equal addresses as equal texts. Only IPv6 has several notations, and parsing takes long. */
 function oneNotationOf(address: string): string {
-  return address.includes(':') && !address.includes('/') ? (networkOf(address, WHOLE_ADDRESS) ?? address) : address;
+  return address.includes(':') && !address.includes('/') ? (addressOf(address) ?? address) : address;
 }
 
 /** The network by which an address is searched. */
@@ -161,8 +152,8 @@ function searchedNetworkOf(address: string): string | null {
  * bundle may. Null: none can.
  */
 export function termsOf(organizationId: string, filter: AuditFilter): readonly (readonly number[])[] | null {
-  const { types, outcomes, keyId, actorId, subject, secretId, verifiedBy, projectIds, ip, path } = filter;
-  const wantedTypes = [USE, DENIAL].filter((type) => !types || types.some((wanted) => isOfType(type, wanted)));
+  const { outcomes, keyId, actorId, subject, secretId, verifiedBy, projectIds, ip, path } = filter;
+  const wantedTypes = wantedWithTerms(filter);
   if (wantedTypes.length === 0 || (subject && !isId('key', subject))) return null;
   const lists: Value[][] = [];
   const all = (attribute: Attribute, values: readonly (string | null | undefined)[]) => {
@@ -180,8 +171,12 @@ export function termsOf(organizationId: string, filter: AuditFilter): readonly (
   if (ip) lists.push(...addressLists(ip));
   if (path) all('path', [completeBeginningOf(path)]);
   return lists.map((values) => [
-    ...values.map(([attribute, value]) => termOf(organizationId, attribute, value)),
-    ...new Set(values.map(([attribute]) => anyOf(organizationId, attribute))),
+    ...new Set(
+      values.flatMap(([attribute, value]) => {
+        const salt = saltOf(organizationId, attribute);
+        return [termOf(value, salt), termOf(ANY, salt)];
+      }),
+    ),
   ]);
 }
 

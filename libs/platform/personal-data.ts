@@ -32,7 +32,7 @@ export class PersonalData {
 }
 
 /** About the network of one customer of a provider, or a part of a city. */
-const NETWORK_BITS = { ipv4: 24, ipv6: 48 } as const;
+export const NETWORK_BITS = { ipv4: 24, ipv6: 48 } as const;
 
 /** @returns for `network`, the address of the network: `203.0.113.0/24`, `2001:db8:1::/48` */
 export function recordedAddress(ip: string | null, mode: Settings['RECORD_CLIENT_ADDRESS']): string | null {

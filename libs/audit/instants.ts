@@ -1,0 +1,4 @@
+/** SQL: a column of times, in whole milliseconds since 1970. Events have no finer times, which `Date.parse` would cut off. */
+export function msOf(column: string): string {
+  return `floor(extract(epoch FROM ${column}) * 1000)::float8 AS ${column}`;
+}
