@@ -1,9 +1,10 @@
-import pg from 'pg';
-import { checkAuditLogs, type CheckedLog } from '#libs/audit/audit-check.js';
+import type pg from 'pg';
+import { checkAuditLogs } from '#libs/audit/audit-check.js';
 import { isId } from '#libs/contract/ids.js';
-import { isDatabaseAway, sessionOptions } from '#libs/database/database.js';
+import { isDatabaseAway } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import type { CommandProcess } from './command-process.js';
+import { withDatabase } from './database.js';
 import { EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from './exit-codes.js';
 import { deploymentHere } from './here.js';
 import { Failure } from './remote/failure.js';
@@ -19,44 +20,38 @@ export async function checkAudit({ organization, json }: Options, host: CommandP
     host.stderr.write('--organization must be the id of an organization, such as org_01m8fvjkttewrrm100dbfq0000.\n');
     return EXIT_USAGE;
   }
-  const client = new pg.Client({
-    connectionString: deploymentHere(host).databaseUrl,
-    application_name: 'keyledger audit check',
-    options: sessionOptions('keyledger_api'),
-  });
-  try {
-    await client.connect();
-    const { logs, entries, differences } = await check(client, organization, host);
-    if (organization !== undefined && logs === 0)
-      throw new Failure(`There is no audit log of ${organization}.`, EXIT_REFUSED);
-    if (json) {
-      host.stdout.write(`${JSON.stringify({ logs, entries, differences })}\n`);
-    } else {
-      for (const { organization_id: id, difference } of differences) {
-        host.stdout.write(`The audit log of ${id} is not as its entries say: ${difference}.\n`);
-      }
-      host.stdout.write(summaryOf(logs, entries, differences.length));
-    }
-    return differences.length === 0 ? 0 : EXIT_REFUSED;
-  } catch (error) {
+  const { logs, entries, differences } = await withDatabase(
+    deploymentHere(host).databaseUrl,
+    'keyledger audit check',
+    (client) => check(client, organization, host),
+  ).catch((error: unknown) => {
     if (!isDatabaseAway(error)) throw error;
     throw new Failure(`The database is unavailable (${errorText(error)}): check DATABASE_URL.`, EXIT_UNAVAILABLE);
-  } finally {
-    await client.end();
+  });
+  if (organization !== undefined && logs === 0) {
+    throw new Failure(`There is no audit log of ${organization}.`, EXIT_REFUSED);
   }
+  if (json) {
+    host.stdout.write(`${JSON.stringify({ logs, entries, differences })}\n`);
+  } else {
+    for (const { organization_id: id, difference } of differences) {
+      host.stdout.write(`The audit log of ${id} is not as its entries say: ${difference}.\n`);
+    }
+    host.stdout.write(summaryOf(logs, entries, differences.length));
+  }
+  return differences.length === 0 ? 0 : EXIT_REFUSED;
 }
 
 async function check(client: pg.Client, organization: string | undefined, host: CommandProcess) {
   const differences: { organization_id: string; difference: string }[] = [];
   let logs = 0;
   let entries = 0;
-  const report = (log: CheckedLog) => {
+  for await (const { organizationId, size, difference } of checkAuditLogs(client, organization)) {
     logs += 1;
-    entries += log.size;
-    if (log.difference) differences.push({ organization_id: log.organizationId, difference: log.difference });
+    entries += size;
+    if (difference) differences.push({ organization_id: organizationId, difference });
     if (host.stderr.isTTY) host.stderr.write(`\r${logs} audit logs, ${entries} entries `);
-  };
-  for await (const log of checkAuditLogs(client, organization)) report(log);
+  }
   if (host.stderr.isTTY) host.stderr.write('\r\u001B[K');
   return { logs, entries, differences };
 }

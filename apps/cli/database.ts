@@ -1,5 +1,25 @@
 import { createHmac } from 'node:crypto';
 import pg from 'pg';
+import { sessionOptions } from '#libs/database/database.js';
+
+/** Works in the database of this machine, with the rights of the API. */
+export async function withDatabase<T>(
+  databaseUrl: string,
+  applicationName: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  const client = new pg.Client({
+    connectionString: databaseUrl,
+    application_name: applicationName,
+    options: sessionOptions('keyledger_api'),
+  });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
 
 /**
  * Creates a database user for each role, with no other rights, and returns their connection URLs. The migrations create

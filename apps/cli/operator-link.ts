@@ -1,9 +1,10 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
-import { sessionOptions } from '#libs/database/database.js';
+import { withDatabase } from './database.js';
 
 const HOURS = 24;
+const APPLICATION = 'keyledger operator';
 
 export interface OperatorLink {
   readonly url: string;
@@ -13,12 +14,12 @@ export interface OperatorLink {
 
 /** Creates a one-time link that makes its user an operator. Writes to the database directly, without authorization. */
 export function newOperatorLink(databaseUrl: string, publicUrl: string, email: string | null): Promise<OperatorLink> {
-  return withDatabase(databaseUrl, (client) => insertLink(client, publicUrl, email));
+  return withDatabase(databaseUrl, APPLICATION, (client) => insertLink(client, publicUrl, email));
 }
 
 /** Returns a link only while there is no operator. Each start creates a link and revokes those of earlier starts. */
 export function setUpLink(databaseUrl: string, publicUrl: string): Promise<OperatorLink | undefined> {
-  return withDatabase(databaseUrl, async (client) => {
+  return withDatabase(databaseUrl, APPLICATION, async (client) => {
     const { rowCount } = await client.query('SELECT FROM user_account WHERE operator_since IS NOT NULL LIMIT 1');
     if (rowCount !== 0) return undefined;
     await client.query(
@@ -38,18 +39,4 @@ async function insertLink(client: pg.Client, publicUrl: string, email: string | 
     [toUuid(newId('inv', new Date())), email, Buffer.from(hash), HOURS],
   );
   return { token, url: oneTimeLink(publicUrl, 'invitation', token), expiresAt: rows[0]!.expires_at };
-}
-
-async function withDatabase<T>(databaseUrl: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({
-    connectionString: databaseUrl,
-    application_name: 'keyledger operator',
-    options: sessionOptions('keyledger_api'),
-  });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
 }
