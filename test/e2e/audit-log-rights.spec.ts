@@ -349,7 +349,7 @@ describe('keyledger audit check', () => {
         expect(rowCount).toBeGreaterThan(0);
       }
       const found: (string | null)[] = [];
-      // Within this transaction, whose changes nobody else sees.
+      // The check runs in this transaction, so that no other test sees the damage.
       const same = { query: (text: string, values?: unknown[]) => skipTransactions(client, text, values) };
       for await (const { difference } of checkAuditLogs(same as pg.ClientBase, of.organizationId))
         found.push(difference);

@@ -2,19 +2,21 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
-import { checkAuditLogs } from '#libs/audit/audit-check.js';
 import { pageOfLog } from '#libs/audit/audit-page.js';
 import { matches, type StoredFilter } from '#libs/audit/audit-filter.js';
 import { AuditReader } from '#libs/audit/audit-reader.js';
-import { eventOf, type Leaf, type Order, type Span } from '#libs/audit/leaf.js';
+import { eventOf, type Leaf } from '#libs/audit/leaf.js';
+import type { Order, Span } from '#libs/audit/span.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import { leafHashOf, nodeHashOf } from '#libs/audit/log-growth.js';
 import { columnsOf } from '#libs/audit/audit-columns.js';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { asEnvelope } from '#libs/contract/events.js';
 import { leafHash, nodeHash } from '#libs/tlog/leaf.js';
-import { fromUuid, newEventId, newId, toUuid } from '#libs/contract/ids.js';
-import { storedEntries, storedEvents } from '../support/audit-log.js';
+import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
+import { inTransaction } from '#libs/database/database.js';
+import { checkedLogs, storedEntries, storedEvents } from '../support/audit-log.js';
+import { event, type Said } from '../support/events.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
 
 let database: TestDatabase;
@@ -44,27 +46,13 @@ async function newOrganization(): Promise<string> {
 
 const keyNumber = (n: number) => fromUuid('key', `01900000-0000-7000-8000-${String(n).padStart(12, '0')}`);
 
-interface Said {
-  readonly type?: string;
-  readonly time?: string;
-  readonly key?: string;
-  readonly data?: Record<string, unknown>;
-}
+type Changes = Partial<Said> & { readonly key?: string };
 
-/** A use, or another event. */
-function eventOn(organizationId: string, { type = 'api_key.used', time, key = keyNumber(1), data = {} }: Said = {}) {
-  const now = new Date();
-  const envelope = asEnvelope({
-    specversion: '1.0',
-    id: newEventId(now),
-    source: 'http://keyledger.test',
-    type,
-    time: time ?? now.toISOString(),
-    subject: key,
-    datacontenttype: 'application/json',
-    data: { organization_id: organizationId, actor: { type: 'api_key', id: key }, ...data },
-  });
-  return { envelope, entry: Buffer.from(JSON.stringify(envelope)) };
+/** A use, or another event, by a key. */
+function eventOn(organizationId: string, { type = 'api_key.used', key = keyNumber(1), data, ...said }: Changes = {}) {
+  const actor = { type: 'api_key', id: key };
+  const entry = Buffer.from(event(organizationId, { type, subject: key, ...said, data: { actor, ...data } }));
+  return { envelope: asEnvelope(JSON.parse(entry.toString())), entry };
 }
 
 type Event = ReturnType<typeof eventOn>;
@@ -72,29 +60,14 @@ type Event = ReturnType<typeof eventOn>;
 /** One transaction of the worker. */
 async function append(events: readonly Event[]): Promise<void> {
   const sink = new AuditWriter().open();
-  for (const event of events) sink.add(event);
-  const client = await worker.connect();
-  try {
-    await client.query('BEGIN');
-    await sink.write(client);
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK');
-    throw error;
-  } finally {
-    client.release();
-  }
+  for (const one of events) sink.add(one);
+  await inTransaction(worker, (client) => sink.write(client));
 }
 
 /** What `keyledger audit check` finds in a log. */
 async function differenceIn(organizationId: string): Promise<string | null> {
-  const client = await sql.connect();
-  try {
-    for await (const { difference } of checkAuditLogs(client, organizationId)) return difference;
-    throw new Error('There is no such log');
-  } finally {
-    client.release();
-  }
+  const [checked] = await checkedLogs(sql, organizationId);
+  return checked!.difference;
 }
 
 describe('an audit log', () => {
@@ -188,7 +161,7 @@ describe('a search in a log of many bundles', () => {
   let everything: AuditEvent[];
 
   /** Frequent, medium and rare values. Times grow by a second, and one event in a thousand is an hour late. */
-  function said(n: number): Said {
+  function said(n: number): Changes {
     const verified = n % 1_500 === 20 ? { verified_by: { type: 'api_key', id: keyNumber(9) } } : {};
     const late = n % 1_000 === 999 ? 3_600 : 0;
     const project = n % 500 < 250 ? { project_id: fromUuid('proj', '01900000-0000-7000-8000-000000000001') } : {};

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pLimit from 'p-limit';
 import { createClient, type Client } from '#libs/client/client.js';
 import type { DomainEvent } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
@@ -184,15 +185,9 @@ async function newMetered(amount: number) {
 }
 
 /** Runs the tasks with many callers at once. */
-async function together<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
-  const results: T[] = [];
-  const queue = [...tasks];
-  await Promise.all(
-    Array.from({ length: SPENDERS }, async () => {
-      for (let task = queue.shift(); task; task = queue.shift()) results.push(await task());
-    }),
-  );
-  return results;
+function together<T>(tasks: readonly (() => Promise<T>)[]): Promise<T[]> {
+  const limit = pLimit(SPENDERS);
+  return Promise.all(tasks.map((task) => limit(task)));
 }
 
 describe('a balance that three nodes charge for fifty callers', () => {

@@ -1,8 +1,10 @@
-import pg from 'pg';
+import type pg from 'pg';
+import { checkAuditLogs, type CheckedLog } from '#libs/audit/audit-check.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import { BundleReader } from '#libs/audit/bundle-reader.js';
 import { asEnvelope, type DomainEvent } from '#libs/contract/events.js';
 import { newEventId, toUuid } from '#libs/contract/ids.js';
+import { inTransaction } from '#libs/database/database.js';
 
 type Database = Pick<pg.Pool, 'query'>;
 
@@ -36,6 +38,18 @@ export async function storedEntries(sql: Database, organizationId?: string): Pro
 /** Reads all events of one audit log, or of all audit logs, in order. */
 export async function storedEvents(sql: Database, organizationId?: string): Promise<DomainEvent[]> {
   return (await storedEntries(sql, organizationId)).map(({ entry }) => JSON.parse(entry.toString()) as DomainEvent);
+}
+
+/** What `keyledger audit check` finds in one audit log, or in all of them. */
+export async function checkedLogs(sql: pg.Pool, organizationId?: string): Promise<CheckedLog[]> {
+  const client = await sql.connect();
+  try {
+    const checked: CheckedLog[] = [];
+    for await (const log of checkAuditLogs(client, organizationId)) checked.push(log);
+    return checked;
+  } finally {
+    client.release();
+  }
 }
 
 interface Uses {
@@ -80,12 +94,4 @@ export async function fillAuditLog(sql: pg.Pool, size: number, uses: Uses): Prom
     }
     await inTransaction(sql, (client) => sink.write(client));
   }
-}
-
-async function inTransaction(sql: pg.Pool, work: (client: pg.PoolClient) => Promise<void>): Promise<void> {
-  const client = await sql.connect();
-  await client.query('BEGIN');
-  await work(client);
-  await client.query('COMMIT');
-  client.release();
 }
