@@ -53,6 +53,15 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
     .action(async (options: { organization?: string; json?: true }) =>
       end(await (await import('./audit-check-command.js')).checkAudit(options, host)),
     );
+  audit
+    .command('requeue [NUMBER...]')
+    .description('put events that could not be read back into the outbox')
+    .addOption(new Option('--all', 'all events in the quarantine'))
+    .addOption(jsonOption('print the result as JSON, for programs'))
+    .addHelpText('after', REQUEUE_HELP)
+    .action(async (numbers: string[], options: { all?: true; json?: true }) =>
+      end(await (await import('./audit-requeue-command.js')).requeue(numbers, options, host)),
+    );
   refuseSlips(program, mayRepeat);
   return program;
 }
@@ -64,6 +73,10 @@ each \`npm start\` ends earlier links without an EMAIL.`;
 const CHECK_HELP = `
 Computes the hashes, times, search terms and search rows again from the entries, and names the first difference in each
 audit log. It needs the database, as \`operator add\` does. The exit code is 1 if an audit log differs.`;
+
+const REQUEUE_HELP = `
+Without NUMBER, lists the first 100 records in the quarantine. Those that this version can read are put back, and an
+event says so. It needs the database, as \`operator add\` does. The exit code is 1 if a record cannot be read.`;
 
 const AFTER = `
 Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server responds, 74 the output could

@@ -6,6 +6,7 @@ import { AuditWriter } from '#libs/audit/audit-writer.js';
 import type { Config } from '#libs/platform/config.js';
 import { Events } from '#libs/outbox/event.js';
 import { EVENT_SUBSCRIBERS, Ingester, type EventSubscriber } from '#libs/outbox/ingester.js';
+import { Quarantine } from '#libs/outbox/quarantine.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { PlatformModule } from '#libs/platform/platform.module.js';
 import { UsageCounter } from '#libs/usage/usage-counter.js';
@@ -25,6 +26,7 @@ export class WorkerModule {
         UsageCounter,
         AuditUpkeep,
         Ingester,
+        Quarantine,
         {
           provide: EVENT_SUBSCRIBERS,
           inject: [AuditWriter, UsageCounter],

@@ -1,5 +1,5 @@
 import { toUuid } from '#libs/contract/ids.js';
-import { packEntries } from '#libs/outbox/packed-entries.js';
+import { batchOfEntries, batchOfUses, type Batch } from '#libs/outbox/batches.js';
 import { CHANGED_KINDS } from './authorization-states.js';
 import type { Row, Waiting } from './conditional-event.js';
 import { SUB_WINDOWS, type Window } from './rate-limit-window.js';
@@ -44,16 +44,17 @@ export const ADMIT = {
   text: `
     -- The rows to store.
     WITH r AS MATERIALIZED (
-      SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
+      SELECT shard, tag, id, version, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
              seq, rests_on::uuid[] AS rests_on, caller_seq, caller_rests_on::uuid[] AS caller_rests_on
       FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
-                  $9::bigint[], $10::text[], $11::bigint[], $12::text[])
-        AS t (shard, tag, id, start, length, caller_shard, caller_tag, seq, rests_on, caller_seq, caller_rests_on)
+                  $9::bigint[], $10::text[], $11::bigint[], $12::text[], $13::smallint[])
+        AS t (shard, tag, id, start, length, caller_shard, caller_tag, seq, rests_on, caller_seq, caller_rests_on,
+              version)
     -- The rows whose decisions still hold.
     ), ok AS MATERIALIZED (${CURRENT}),
     -- Stores the events of these rows.
     ins AS (
-      INSERT INTO outbox (shard, id, body) SELECT shard, id, body FROM ok RETURNING id
+      INSERT INTO outbox (shard, id, version, body) SELECT shard, id, version, body FROM ok RETURNING id
     )
     SELECT array(SELECT id FROM ins)::text[] AS admitted, EXISTS (SELECT FROM ok WHERE moved) AS moved,
            extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`,
@@ -73,14 +74,14 @@ export const ADMIT_CHARGED = {
   text: `
     -- The rows to store, in the order in which their requests came.
     WITH r AS MATERIALIZED (
-      SELECT shard, tag, id, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
+      SELECT shard, tag, id, version, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
              seq, rests_on::uuid[] AS rests_on, caller_seq, caller_rests_on::uuid[] AS caller_rests_on,
              amount, organization_id, api_key_id, limits, position
       FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
-                  $9::bigint[], $10::text[], $11::bigint[], $12::text[],
-                  $13::bigint[], $14::uuid[], $15::uuid[], $16::int[]) WITH ORDINALITY
+                  $9::bigint[], $10::text[], $11::bigint[], $12::text[], $13::smallint[],
+                  $14::bigint[], $15::uuid[], $16::uuid[], $17::int[]) WITH ORDINALITY
         AS t (shard, tag, id, start, length, caller_shard, caller_tag, seq, rests_on, caller_seq, caller_rests_on,
-              amount, organization_id, api_key_id, limits, position)
+              version, amount, organization_id, api_key_id, limits, position)
     -- The rows whose decisions still hold.
     ), ok AS MATERIALIZED (${CURRENT}),
     -- Locks the balances to charge. Leaves out balances that another transaction has locked.
@@ -145,8 +146,8 @@ export const ADMIT_CHARGED = {
       FROM decided d WHERE d.admitted AND k.api_key_id = d.api_key_id AND k.name = d.name
     -- Stores the events of the admitted rows.
     ), ins AS (
-      INSERT INTO outbox (shard, id, body)
-      SELECT shard, id, body FROM ok JOIN decided USING (id) WHERE leads AND admitted
+      INSERT INTO outbox (shard, id, version, body)
+      SELECT shard, id, version, body FROM ok JOIN decided USING (id) WHERE leads AND admitted
     -- The result of each row, aggregated from its lines.
     ), outcome AS MATERIALIZED (
       SELECT id, organization_id, bool_and(held) AS held, bool_and(fits) AS fits, bool_and(admitted) AS admitted,
@@ -191,29 +192,39 @@ export interface ChargedResult {
 
 /**
  * The parameters that both statements have in common.
+ * @param source the URL of the deployment, for the events of uses
  * @param most the maximum number of ids for a row of many decisions; a row with more names none
  */
-export function admissionValues(rows: readonly Row[], most: number): unknown[] {
+export function admissionValues(rows: readonly Row[], source: string, most: number): unknown[] {
   const bases = rows.map(({ waiting }) => waiting[0]!.basis);
   const callers = rows.map(({ waiting }) => waiting[0]!.callerBasis);
   // One bytea value is sent in binary. An array of them would be sent as text, which is twice as long.
-  const bundles = rows.map(({ waiting }) => packEntries(waiting.map(({ entry }) => entry)));
+  const batches = rows.map(({ waiting }) => batchOf(waiting, source));
   let end = 0;
-  const starts = bundles.map(({ length }) => (end += length) - length + 1);
+  const starts = batches.map(({ body: { length } }) => (end += length) - length + 1);
   return [
     rows.map(({ waiting }) => waiting[0]!.shard),
     bases.map((basis) => basis?.tag ?? null),
     rows.map(({ id }) => id),
-    Buffer.concat(bundles),
+    Buffer.concat(batches.map(({ body }) => body)),
     starts,
-    bundles.map(({ length }) => length),
+    batches.map(({ body }) => body.length),
     callers.map((caller) => caller?.shard ?? null),
     callers.map((caller) => caller?.tag ?? null),
     bases.map((basis) => basis?.seq ?? null),
     rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most))),
     callers.map((caller) => caller?.seq ?? null),
     callers.map((caller) => arrayOf(caller?.restsOn)),
+    batches.map(({ version }) => version),
   ];
+}
+
+/** The events of a row. Uses never share a row with other events, because only uses have a basis. */
+function batchOf(waiting: readonly Waiting[], source: string): Batch {
+  const uses = waiting.flatMap((event) => (event.basis ? [event.use] : []));
+  return uses.length > 0
+    ? batchOfUses(source, uses)
+    : batchOfEntries(waiting.flatMap((event) => (event.basis ? [] : [event.entry])));
 }
 
 /** The ids on which the decisions of a row rest; undefined if there are more than `most`. */

@@ -45,7 +45,7 @@ export class Admission implements OnApplicationShutdown {
   readonly #reach = new Map<string, number>();
 
   constructor(
-    config: Config,
+    private readonly config: Config,
     private readonly clock: DatabaseClock,
     private readonly notifier: OutboxNotifier,
     private readonly states: AuthorizationStates,
@@ -61,11 +61,10 @@ export class Admission implements OnApplicationShutdown {
    * cause is the error of the database
    */
   append(event: ConditionalEvent): Promise<Outcome> {
-    const { charge } = event;
     return new Promise((resolve, reject) => {
-      const waiting = { ...event, resolve, reject };
-      if (charge) this.#charged.add({ ...waiting, charge });
-      else this.#uncharged.add(waiting);
+      const { charge } = event;
+      if (charge) this.#charged.add({ ...event, charge, resolve, reject });
+      else this.#uncharged.add({ ...event, resolve, reject });
     });
   }
 
@@ -76,7 +75,8 @@ export class Admission implements OnApplicationShutdown {
   async #admit(queue: BatchQueue<Waiting>, batch: readonly Waiting[]): Promise<void> {
     const rows = [...Map.groupBy(batch, rowKey).values()].map((waiting): Row => ({ id: v7(), waiting }));
     const sentAt = performance.now();
-    const [result] = await queue.connection.query<AdmitResult>(ADMIT, admissionValues(rows, MAX_RESTS_ON));
+    const values = admissionValues(rows, this.config.publicUrl, MAX_RESTS_ON);
+    const [result] = await queue.connection.query<AdmitResult>(ADMIT, values);
     this.clock.observe(result!.database_time, sentAt);
     if (result!.moved) this.states.refreshSoon();
     const admitted = new Set(result!.admitted);
@@ -92,7 +92,7 @@ export class Admission implements OnApplicationShutdown {
     queue.returnToFront(later);
     const charges = rows.map(({ waiting }) => waiting[0]!.charge);
     const values = [
-      ...admissionValues(rows, Infinity),
+      ...admissionValues(rows, this.config.publicUrl, Infinity),
       rows.map(({ waiting }) => amountOf(waiting)),
       charges.map(({ organizationId }) => organizationId && toUuid(organizationId)),
       charges.map(({ limited }) => limited && toUuid(limited.apiKeyId)),

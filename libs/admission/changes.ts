@@ -4,15 +4,14 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import type { DomainEventType } from '#libs/contract/events.js';
 import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { v7 } from 'uuid';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
 import type { ChangedKind } from './authorization-states.js';
 import { lockUntilCommit } from './advisory-locks.js';
-import { packEntries } from '#libs/outbox/packed-entries.js';
+import { batchOfEntries } from '#libs/outbox/batches.js';
 import { ChangeQueues, type Turn } from './change-queues.js';
-import { Events, type EventOrigin, type NewEvent } from '#libs/outbox/event.js';
+import { Events, type EncodedType, type EventOrigin, type NewEvent } from '#libs/outbox/event.js';
 import { OutboxNotifier } from '#libs/outbox/outbox-notifier.js';
 import { SHARDS, shardOf } from '#libs/outbox/shard.js';
 
@@ -35,7 +34,7 @@ export interface Change {
   /** The change must read and write everything through this. */
   readonly em: EntityManager;
   /** Stores an event in the transaction of the change. Default: in the audit log of its first organization. */
-  readonly record: <T extends DomainEventType>(
+  readonly record: <T extends EncodedType>(
     event: Omit<NewEvent<T>, 'seq' | 'organizationId' | 'origin'> & { organizationId?: string },
   ) => void;
   /** The request that makes the change. */
@@ -161,10 +160,12 @@ export class Changes {
       });
       await em.flush();
       for (const [shard, recorded] of entries) {
-        await em.execute('INSERT INTO outbox (shard, id, body) VALUES (?, ?::uuid, ?)', [
+        const { version, body } = batchOfEntries(recorded);
+        await em.execute('INSERT INTO outbox (shard, id, version, body) VALUES (?, ?::uuid, ?, ?)', [
           shard,
           v7(),
-          packEntries(recorded),
+          version,
+          body,
         ]);
       }
       return { value, recorded: entries.keys() };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { useOf } from '../../test/support/uses.js';
 import { gather } from './charged-rows.js';
 
 type Charged = Parameters<typeof gather>[0][number];
@@ -28,7 +29,7 @@ function waiting({
     ...(key && { limited: { apiKeyId: `${organization} ${key}`, limits: 1 } }),
   };
   const basis = { shard: 1, seq: 1, tag, restsOn: [] };
-  return { shard: 1, basis, entry: '', charge, resolve: nothing, reject: nothing };
+  return { shard: 1, basis, use: useOf(organization), charge, resolve: nothing, reject: nothing };
 }
 
 const sourcesOf = ({ charge }: Charged) =>

@@ -1,3 +1,4 @@
+import type { UseRecord } from '#libs/contract/use-records.js';
 import type { RateLimitStatus } from './rate-limit-window.js';
 
 /** The ids that a decision rests on, and the authorization state under which it was made. */
@@ -17,19 +18,30 @@ export interface Charge {
   readonly limited?: { readonly apiKeyId: string; readonly limits: number } | undefined;
 }
 
-/** An event that is stored only if its decision still holds. */
-export interface ConditionalEvent {
+/** An event to store: a use, which is stored only if its decision still holds, or one that depends on no decision. */
+export type ConditionalEvent = ConditionalUse | IndependentEvent;
+
+/** A denial, or an event that the service causes. */
+export interface IndependentEvent {
   readonly shard: number;
-  /** Null for an event that depends on no decision: a denial. */
-  readonly basis: Basis | null;
+  readonly basis: null;
+  /** The text of the entry. */
+  readonly entry: string;
+  readonly callerBasis?: undefined;
+  readonly separate?: undefined;
+  readonly charge?: undefined;
+}
+
+export interface ConditionalUse {
+  readonly shard: number;
+  readonly basis: Basis;
+  readonly use: UseRecord;
   /** A second decision that must still hold: the one about the key that asked for the verification. */
   readonly callerBasis?: Basis | undefined;
   /** Share a row only with decisions that rest on the same ids. Set after a shared row was found stale. */
   readonly separate?: boolean;
   /** The charge. The event is stored and charged together, or neither. */
   readonly charge?: Charge | undefined;
-  /** The text of the event. */
-  readonly entry: string;
 }
 
 /**
@@ -56,16 +68,16 @@ export type Outcome =
       readonly retryAfter: number;
     };
 
-export interface Waiting extends ConditionalEvent {
+export type Waiting = ConditionalEvent & Pending;
+
+interface Pending {
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
   /** When its balance or limits were first found locked by another transaction: a time of `performance.now`. */
   busySince?: number;
 }
 
-export interface Charged extends Waiting {
-  readonly charge: NonNullable<ConditionalEvent['charge']>;
-}
+export type Charged = ConditionalUse & Pending & { readonly charge: Charge };
 
 /** Events that were decided under the same state. They are stored, or found stale, together. */
 export interface Row<W extends Waiting = Waiting> {

@@ -1,5 +1,4 @@
-import type { DomainEventType } from '#libs/contract/events.js';
-import type { NewEvent } from '#libs/outbox/event.js';
+import type { EncodedType, NewEvent } from '#libs/outbox/event.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { touch } from '#libs/platform/versions.js';
 import type { ApiKey } from './api-key.entity.js';
@@ -15,7 +14,7 @@ export interface Operation {
 
 export type Step = Exclude<Transition, { readonly refused: unknown }>;
 
-export type ApiKeyEventType = Extract<DomainEventType, `api_key.${string}`>;
+export type ApiKeyEventType = Extract<EncodedType, `api_key.${string}`>;
 
 /** @throws DomainError if the operation does not apply to a key in this state */
 export function requireTransition(apiKey: ApiKey, operation: KeyOperation, now: Date): Step {

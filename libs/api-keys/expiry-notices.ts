@@ -1,10 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
-import { v7 } from 'uuid';
 import { fromUuid, newId } from '#libs/contract/ids.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
-import { packEntries } from '#libs/outbox/packed-entries.js';
+import { batchOfEntries } from '#libs/outbox/batches.js';
+import { putIntoOutbox } from '#libs/outbox/outbox.js';
 import { Events } from '#libs/outbox/event.js';
 import { aboutProject } from './api-key.js';
 import { expiredUnrevoked } from './key-lifecycle.js';
@@ -119,11 +119,7 @@ export class ExpiryNotices {
       taken.map((row) => row.days),
     ]);
     for (const [shard, rows] of Map.groupBy(due, (row) => row.shard)) {
-      await client.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
-        shard,
-        v7(),
-        packEntries(rows.map((row) => this.#event(row))),
-      ]);
+      await putIntoOutbox(client, shard, batchOfEntries(rows.map((row) => this.#event(row))));
     }
     return { taken: taken.length, due };
   }

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
-import { v7 } from 'uuid';
 import type { EventActor } from '#libs/contract/events.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { unlessAway, Gauges } from '#libs/platform/metrics.js';
-import { packEntries } from '#libs/outbox/packed-entries.js';
+import { batchOfEntries } from '#libs/outbox/batches.js';
+import { putIntoOutbox } from '#libs/outbox/outbox.js';
 import { Events } from '#libs/outbox/event.js';
 import { shardOf } from '#libs/outbox/shard.js';
 import { aboutProject } from './api-key.js';
@@ -125,11 +125,7 @@ export class RevocationFanOut {
       const shard = shardOf(fromUuid('org', revocation.organization_id));
       if (keys.length > 0) {
         const entries = keys.map((key) => this.#event(revocation, key));
-        await client.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
-          shard,
-          v7(),
-          packEntries(entries),
-        ]);
+        await putIntoOutbox(client, shard, batchOfEntries(entries));
       }
       if (keys.length < CHUNK) {
         await client.query('DELETE FROM api_key_revocation WHERE id = $1', [id]);

@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
-import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/outbox/ingester.js';
+import type { ReceivedEvent } from '#libs/outbox/batches.js';
+import { EventSubscriber, type EventSink } from '#libs/outbox/ingester.js';
 import { columnsOf, type AuditColumns } from './audit-columns.js';
 import { hasTerms } from './audit-filter.js';
 import { grow, replacesSegments, type Arrived, type Growth, type Head, type Segment } from './log-growth.js';

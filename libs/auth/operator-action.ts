@@ -1,14 +1,14 @@
-import type { DomainEventType, EventActor } from '#libs/contract/events.js';
+import type { EventActor } from '#libs/contract/events.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import type { Change } from '#libs/admission/changes.js';
-import type { NewEvent } from '#libs/outbox/event.js';
+import type { EncodedType, NewEvent } from '#libs/outbox/event.js';
 import { personOf, type OperatorPrincipal } from './principal.js';
 
 /**
  * Records an operator's action twice: in the audit log of the organization that it is about, and in the deployment's
  * audit log, which has all actions of operators and names the organization. The change must include both organizations.
  */
-export function recordOperatorAction<T extends DomainEventType>(
+export function recordOperatorAction<T extends EncodedType>(
   record: Change['record'],
   operator: OperatorPrincipal,
   {

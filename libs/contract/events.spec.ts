@@ -227,6 +227,8 @@ const golden = [
     },
   },
   { type: 'user.registered', subject: user, data: byUser },
+  { type: 'event.quarantined', subject: org, data: { ...bySystem, quarantine_id: 7, sha256: '00ff', count: 1 } },
+  { type: 'event.requeued', subject: org, data: { ...bySystem, quarantine_id: 7, sha256: '00ff', count: null } },
   { type: 'organization.created', subject: org, data: { ...byUser, owner_id: user } },
   { type: 'organization.updated', subject: org, data: { ...byUser, changes: { name: {} } } },
   { type: 'invitation.created', subject: invitation, data: { ...byUser, role: 'viewer' } },

@@ -42,10 +42,13 @@ const common = {
   seq: z.int(),
 };
 
+/** A use has the id of its request. All other events have a UUID, because one request can cause several. */
+const eventId = z.union([z.uuid(), idOf('req')]);
+
 function event<const Type extends string, const Data extends z.ZodRawShape>(type: Type, data: Data) {
   return z.object({
     specversion: z.literal('1.0'),
-    id: z.uuid(),
+    id: eventId,
     source: z.string(),
     type: z.literal(type),
     time: z.iso.datetime(),
@@ -91,6 +94,15 @@ const endpoint = {
   path: z.string().nullable(),
   /** For a call of our own API: the matching route, as in `/openapi.json`. */
   route: z.string().optional(),
+};
+
+const quarantined = {
+  /** The number of the record in the quarantine. */
+  quarantine_id: z.int(),
+  /** Of the bytes of the record, in hexadecimal. */
+  sha256: z.string(),
+  /** How many events the record contains; null if that cannot be told. */
+  count: z.int().nullable(),
 };
 
 export const DomainEvent = z
@@ -141,6 +153,10 @@ export const DomainEvent = z
       /** If a page sent several calls at once: all calls, including the first. */
       reads: z.array(z.object({ ...endpoint, request_id: z.string() })).optional(),
     }),
+    /** A record could not be read, so its events are missing in the log. It waits in the quarantine. */
+    event('event.quarantined', quarantined),
+    /** The record was put back into the outbox. If it can be read now, its events follow. */
+    event('event.requeued', quarantined),
     event('api_key.created', {
       ...project,
       secret_id: idOf('secret'),
@@ -238,7 +254,7 @@ export type EventSubject = z.infer<typeof named> & { readonly id: string };
  * the events of a newer API.
  */
 export const EventEnvelope = z.looseObject({
-  id: z.uuid(),
+  id: eventId,
   type: z.string().min(1).max(100),
   time: z.iso.datetime(),
   subject: z.string(),

@@ -12,7 +12,7 @@ export function newId(type: IdType, at: Date): string {
   return fromUUIDBytes(type, v7(partsOf(at), new Uint8Array(16)));
 }
 
-/** The UUIDv7 of an event. CloudEvents requires no form of id, and other systems index a bare UUID well. */
+/** The UUIDv7 of an event other than a use. CloudEvents requires no form of id. */
 export function newEventId(at: Date): string {
   return v7(partsOf(at));
 }
@@ -52,13 +52,21 @@ export function fromUuid(type: IdType, uuid: string): string {
   return fromUUID(uuid, type);
 }
 
-export function isId(type: IdType, text: string): boolean {
-  if (!text.startsWith(`${type}_`) || text.length !== `${type}_`.length + SUFFIX_LENGTH) return false;
+export function isId(type: IdType, text: unknown): text is string {
+  if (typeof text !== 'string' || !text.startsWith(`${type}_`) || text.length !== `${type}_`.length + SUFFIX_LENGTH)
+    return false;
   try {
     return Boolean(toUuid(text));
   } catch {
     return false;
   }
+}
+
+const OWN_REQUEST_ID = /^req_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
+/** Whether a request id has the form of those that we generate. We replace such ids if a client sends them. */
+export function isOwnRequestId(text: unknown): text is string {
+  return typeof text === 'string' && OWN_REQUEST_ID.test(text);
 }
 
 /** A schema for ids of one type. It rejects ids of other types, and misspelt ids, before they reach the database. */

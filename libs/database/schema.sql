@@ -389,13 +389,17 @@ CREATE TABLE event_quarantine (
   id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
   shard smallint NOT NULL,
   batch_id uuid NOT NULL,
-  entry bytea NOT NULL,
+  version smallint NOT NULL,
+  body bytea NOT NULL,
+  events integer,
   reason text NOT NULL,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
+  requeued_at timestamp with time zone,
   CONSTRAINT event_quarantine_pkey PRIMARY KEY (id)
 );
 GRANT INSERT, SELECT ON event_quarantine TO keyledger_worker;
 GRANT SELECT ON event_quarantine TO keyledger_api;
+GRANT UPDATE (requeued_at) ON event_quarantine TO keyledger_api;
 
 CREATE TABLE idempotency_key (
   caller text NOT NULL,
@@ -485,6 +489,7 @@ GRANT INSERT, SELECT, UPDATE ON organization TO keyledger_api;
 CREATE TABLE outbox (
   shard smallint NOT NULL,
   id uuid NOT NULL,
+  version smallint NOT NULL,
   body bytea NOT NULL,
   created_at timestamp with time zone NOT NULL DEFAULT now(),
   CONSTRAINT outbox_pkey PRIMARY KEY (shard, id)

@@ -6,12 +6,15 @@ import { Config } from '#libs/platform/config.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
 
-type OwnData<T extends DomainEventType> = Omit<
+/** Uses travel as records (`libs/contract/use-records.ts`), and the worker encodes them. */
+export type EncodedType = Exclude<DomainEventType, 'api_key.used'>;
+
+type OwnData<T extends EncodedType> = Omit<
   DomainEventOf<T>['data'],
   'organization_id' | 'actor' | 'subject' | 'organization' | 'ip' | 'user_agent' | 'request_id' | 'seq'
 >;
 
-export interface NewEvent<T extends DomainEventType> {
+export interface NewEvent<T extends EncodedType> {
   readonly type: T;
   /** The object of the event: its id, and its name if the event should contain it. */
   readonly subject: string | EventSubject;
@@ -36,13 +39,10 @@ export interface EventOrigin {
   readonly isStored?: true;
 }
 
-/** Encodes events as entries of the audit log. An entry is encoded once, here, and never changed afterwards. */
+/** Encodes events as entries of the audit log. An entry is encoded once and never changed afterwards. */
 @Injectable()
 export class Events {
   readonly #source: string;
-  /** The last instant and its text, because many events have the same millisecond. */
-  #lastAt = 0;
-  #lastTime = '';
 
   constructor(
     private readonly clock: Clock,
@@ -53,7 +53,7 @@ export class Events {
   }
 
   /** The text of an entry. Its UTF-8 bytes are all that is stored of an event. */
-  encode<T extends DomainEventType>(event: NewEvent<T>): string {
+  encode<T extends EncodedType>(event: NewEvent<T>): string {
     const { origin } = event;
     const at = event.at ?? this.clock.now();
     const { id: subject, ...named } = typeof event.subject === 'string' ? { id: event.subject } : event.subject;
@@ -69,30 +69,14 @@ export class Events {
       ...event.data,
     };
     const recordedData = this.personalData.recordsNames ? data : withoutNames(event.type, data);
-    // Every verification encodes an event, and to encode all of it as one object takes a third longer.
+    // A secret that a member typed into a name or a metadata field does not get into the audit log.
+    const text = withoutSecrets(JSON.stringify(recordedData));
     return (
       `{"specversion":"1.0","id":"${newEventId(at)}","source":${this.#source},"type":"${event.type}",` +
-      `"time":"${this.#timeOf(at)}","subject":${JSON.stringify(subject)},` +
-      `"datacontenttype":"application/json","data":${textOf(event.type, recordedData)}}`
+      `"time":"${at.toISOString()}","subject":${JSON.stringify(subject)},` +
+      `"datacontenttype":"application/json","data":${text}}`
     );
   }
-
-  #timeOf(at: Date): string {
-    if (at.getTime() !== this.#lastAt) {
-      this.#lastAt = at.getTime();
-      this.#lastTime = at.toISOString();
-    }
-    return this.#lastTime;
-  }
-}
-
-/**
- * Removes secrets, so that one that a member typed into a name or a metadata field does not get into the audit log.
- * Uses are frequent and contain only fields of their request, from which secrets have already been removed.
- */
-function textOf(type: DomainEventType, data: object): string {
-  const text = JSON.stringify(data);
-  return type === 'api_key.used' ? text : withoutSecrets(text);
 }
 
 /** Removes names of people: of actor and subject, and of the organization, which may be named after its only member. */

@@ -1,20 +1,22 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import pg from 'pg';
 import { z } from 'zod';
-import { asEnvelope, type EventEnvelope } from '#libs/contract/events.js';
-import { decodeEntries } from '#libs/tlog/entries.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
-import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
+import { DATABASE_POOL, inTransaction, isDatabaseAway } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
+import { Seldom } from '#libs/platform/seldom.js';
 import { traced } from '#libs/platform/tracing.js';
 import { Gauges } from '#libs/platform/metrics.js';
+import {
+  NEWEST_FORMAT,
+  recordsOf,
+  UnreadableRecord,
+  type Batch,
+  type ReceivedEvent,
+  type StoredRecord,
+} from './batches.js';
 import { outboxMetrics, measureOutbox } from './outbox-metrics.js';
-
-/** An event from the outbox: the stored bytes and the envelope parsed from them. */
-export interface ReceivedEvent {
-  readonly entry: Uint8Array;
-  readonly envelope: EventEnvelope;
-}
+import { Quarantine } from './quarantine.js';
 
 /** Gathers the events of one transaction for a subscriber. */
 export interface EventSink {
@@ -33,11 +35,10 @@ export abstract class EventSubscriber {
 /** Injection token: every subscriber of this process, in the order in which they are called. */
 export const EVENT_SUBSCRIBERS = Symbol('EVENT_SUBSCRIBERS');
 
-/** Bytes from the outbox, and the row that contained them. */
-interface Stored {
+/** A record, and the row of the outbox that contained it. */
+interface Stored extends StoredRecord {
   readonly shard: number;
   readonly batchId: string;
-  readonly entry: Uint8Array;
 }
 
 /** Maxima of a shard in one transaction: enough for bulk work, fits into memory, and a crash loses little work. */
@@ -52,32 +53,41 @@ const LOCK = {
 const LOCK_FREE = { name: 'lock-free-outbox', text: `${LOCK.text} SKIP LOCKED` };
 // Not a prepared statement, unlike the others: a plan that was made for an empty outbox would scan all of a full one.
 const OLDEST = `
-  SELECT s.shard, b.id, b.body FROM unnest($1::smallint[]) AS s (shard), LATERAL (
-    SELECT id, body FROM (
-      SELECT id, body, sum(length(body)) OVER (ORDER BY id) - length(body) AS bytes_before
-      FROM (SELECT id, body FROM outbox WHERE shard = s.shard ORDER BY id LIMIT ${MAX_BATCHES}) AS oldest
+  SELECT s.shard, b.id, b.version, b.body FROM unnest($1::smallint[]) AS s (shard), LATERAL (
+    SELECT id, version, body FROM (
+      SELECT id, version, body, sum(length(body)) OVER (ORDER BY id) - length(body) AS bytes_before
+      FROM (SELECT id, version, body FROM outbox WHERE shard = s.shard AND version <= ${NEWEST_FORMAT} ORDER BY id
+            LIMIT ${MAX_BATCHES}) AS oldest
     ) AS measured WHERE bytes_before < ${MAX_BYTES} ORDER BY id
   ) AS b`;
 const REMOVE = `
   DELETE FROM outbox b USING unnest($1::smallint[], $2::uuid[]) AS t (shard, id)
   WHERE b.shard = t.shard AND b.id = t.id`;
 
-interface Batch {
+/** A row of the outbox. */
+interface Row extends Batch {
   readonly shard: number;
   readonly id: string;
-  readonly body: Buffer;
 }
 
 /** The result of one transaction. */
 interface Ingested {
-  readonly batches: readonly Batch[];
+  readonly batches: readonly Row[];
+  /** By shard: how many of its last records were bad. */
+  readonly badInARow: Map<number, number>;
   events: number;
   /** The first and the last time of its events, as text. */
   oldest: string;
   newest: string;
 }
 
-const NOTHING: Ingested = { batches: [], events: 0, oldest: '', newest: '' };
+const NOTHING: Ingested = { batches: [], badInARow: new Map(), events: 0, oldest: '', newest: '' };
+
+/**
+ * After so many bad records in a row, the ingestion of a shard stops. A worker that cannot read what its API writes must
+ * not put the whole outbox into the quarantine.
+ */
+const MAX_BAD_IN_A_ROW = 5;
 
 /**
  * Moves events from the outbox to the subscribers. The writes of the subscribers and the removal from the outbox commit
@@ -86,36 +96,55 @@ const NOTHING: Ingested = { batches: [], events: 0, oldest: '', newest: '' };
 @Injectable()
 export class Ingester {
   readonly #logger = new Logger(Ingester.name);
+  readonly #warning = new Seldom(60_000);
+  /** By shard: how many of its last records were bad, in committed transactions. */
+  #badInARow: ReadonlyMap<number, number> = new Map();
 
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     @Inject(EVENT_SUBSCRIBERS) private readonly subscribers: readonly EventSubscriber[],
+    private readonly quarantine: Quarantine,
     private readonly clock: DatabaseClock,
     gauges: Gauges,
   ) {
-    measureOutbox(gauges, pool);
+    measureOutbox(gauges, pool, NEWEST_FORMAT);
   }
 
   /** The shards that have events in the outbox. */
   async waitingShards(): Promise<number[]> {
     const { rows } = await this.pool.query<{ shard: number }>(
-      'SELECT shard FROM ingest i WHERE EXISTS (SELECT FROM outbox b WHERE b.shard = i.shard) ORDER BY shard',
+      `SELECT shard FROM ingest i
+       WHERE EXISTS (SELECT FROM outbox b WHERE b.shard = i.shard AND version <= ${NEWEST_FORMAT}) ORDER BY shard`,
     );
     return rows.map((row) => row.shard);
   }
 
   /**
-   * Ingests all events of these shards.
+   * Ingests all events of these shards. If one of them fails, it does not stop the others.
    * @param busy whether to wait for a shard that another worker is ingesting, or to skip it
    * @returns the number of ingested events
    */
   async ingest(shards: readonly number[], busy: 'wait' | 'skip' = 'wait'): Promise<number> {
+    try {
+      return await this.#ingestTogether(shards, busy);
+    } catch (error) {
+      if (shards.length === 1 || isDatabaseAway(error)) throw error;
+      const outcomes: PromiseSettledResult<number>[] = [];
+      for (const shard of shards) outcomes.push(...(await Promise.allSettled([this.#ingestTogether([shard], busy)])));
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+      if (failed) throw failed.reason;
+      return outcomes.reduce((sum, outcome) => sum + (outcome.status === 'fulfilled' ? outcome.value : 0), 0);
+    }
+  }
+
+  async #ingestTogether(shards: readonly number[], busy: 'wait' | 'skip'): Promise<number> {
     for (let total = 0; ;) {
       const began = performance.now();
       const ingested = await traced('ingest', () =>
         inTransaction(this.pool, (client) => this.#ingestSome(client, shards, busy)),
       );
       if (ingested.batches.length === 0) return total;
+      this.#badInARow = new Map([...this.#badInARow, ...ingested.badInARow]);
       this.#measure(ingested, (performance.now() - began) / 1000);
       total += ingested.events;
       if (!isFull(ingested.batches)) return total;
@@ -132,12 +161,13 @@ export class Ingester {
     });
     if (locked.length === 0) return NOTHING;
     this.clock.observe(locked[0]!.database_time, sentAt);
-    const { rows: batches } = await client.query<Batch>(OLDEST, [locked.map(({ shard }) => shard)]);
+    const { rows: batches } = await client.query<Row>(OLDEST, [locked.map(({ shard }) => shard)]);
     if (batches.length === 0) return NOTHING;
-    const ingested = { batches, events: 0, oldest: '', newest: '' };
-    const { entries, undecodable } = decode(batches);
-    for (const { stored, error } of undecodable) await this.#quarantine(client, stored, error);
-    await this.#writeToSubscribers(client, entries, ingested);
+    const ingested = { batches, badInARow: new Map(this.#badInARow), events: 0, oldest: '', newest: '' };
+    const records = batches.flatMap((batch) =>
+      recordsOf(batch).map((record) => ({ ...record, shard: batch.shard, batchId: batch.id })),
+    );
+    await this.#writeToSubscribers(client, records, ingested);
     await client.query(REMOVE, [batches.map(({ shard }) => shard), batches.map(({ id }) => id)]);
     return ingested;
   }
@@ -152,74 +182,60 @@ export class Ingester {
     outboxMetrics.lastEvent.set(Date.parse(newest) / 1000);
   }
 
-  /** Writes all entries at once or, if that fails, in halves. A bad entry is quarantined and blocks no other. */
-  async #writeToSubscribers(client: pg.PoolClient, entries: readonly Stored[], ingested: Ingested): Promise<void> {
+  /** Writes all records at once or, if that fails, in halves. A bad one is quarantined and blocks no other. */
+  async #writeToSubscribers(client: pg.PoolClient, records: readonly Stored[], ingested: Ingested): Promise<void> {
     await client.query('SAVEPOINT delivery');
     try {
       const sinks = this.subscribers.map((subscriber) => subscriber.open());
-      for (const { entry } of entries) {
-        const envelope = readEnvelope(entry);
-        for (const sink of sinks) sink.add({ entry, envelope });
-        noteTime(ingested, envelope.time);
+      for (const { read } of records) {
+        const event = read();
+        for (const sink of sinks) sink.add(event);
+        noteTime(ingested, event.envelope.time);
       }
       for (const sink of sinks) await sink.write(client);
       await client.query('RELEASE SAVEPOINT delivery');
-      ingested.events += entries.length;
+      ingested.events += records.length;
+      for (const { shard } of records) ingested.badInARow.set(shard, 0);
     } catch (error) {
-      // If the entries are not the cause, but a lost connection or a bug, roll everything back and try again.
+      // If the records are not the cause, but a lost connection or a bug, roll everything back and try again.
       if (!isFaultOfData(error)) throw error;
       await client.query('ROLLBACK TO SAVEPOINT delivery');
-      if (entries.length === 1) return this.#quarantine(client, entries[0]!, error);
-      const middle = Math.ceil(entries.length / 2);
-      await this.#writeToSubscribers(client, entries.slice(0, middle), ingested);
-      await this.#writeToSubscribers(client, entries.slice(middle), ingested);
+      if (records.length === 1) return this.#quarantine(client, records[0]!, error, ingested);
+      const middle = Math.ceil(records.length / 2);
+      await this.#writeToSubscribers(client, records.slice(0, middle), ingested);
+      await this.#writeToSubscribers(client, records.slice(middle), ingested);
     }
   }
 
-  async #quarantine(client: pg.PoolClient, { shard, batchId, entry }: Stored, error: unknown): Promise<void> {
-    this.#logger.error(`An entry of batch ${batchId} was quarantined: ${errorText(error)}`);
-    await client.query('INSERT INTO event_quarantine (shard, batch_id, entry, reason) VALUES ($1, $2, $3, $4)', [
-      shard,
-      batchId,
-      entry,
-      errorText(error).slice(0, 1_000),
-    ]);
+  async #quarantine(client: pg.PoolClient, record: Stored, error: unknown, { badInARow }: Ingested): Promise<void> {
+    const { shard, batchId, events } = record;
+    const bad = (badInARow.get(shard) ?? 0) + 1;
+    badInARow.set(shard, bad);
+    if (bad > MAX_BAD_IN_A_ROW) throw this.#stop(shard, error);
+    const organizationId = record.organizationId();
+    await this.quarantine.keep(client, { shard, batchId, batch: record.alone(), events, organizationId, error });
   }
+
+  #stop(shard: number, error: unknown): IngestionStopped {
+    const stopped = new IngestionStopped(
+      `The ingestion of shard ${shard} stopped, because more than ${MAX_BAD_IN_A_ROW} records in a row could not be ` +
+        `ingested (the last one: ${errorText(error)}). They stay in the outbox: start a version that can read them.`,
+    );
+    if (this.#warning.isDue()) this.#logger.error(stopped.message);
+    return stopped;
+  }
+}
+
+/** Too many bad records came in a row. Their transaction is rolled back. */
+class IngestionStopped extends Error {
+  override readonly name = 'IngestionStopped';
 }
 
 /** Whether a shard may have more events than the transaction took. */
-function isFull(batches: readonly Batch[]): boolean {
+function isFull(batches: readonly Row[]): boolean {
   return [...Map.groupBy(batches, ({ shard }) => shard).values()].some(
     (own) => own.length === MAX_BATCHES || own.reduce((sum, { body }) => sum + body.length, 0) >= MAX_BYTES,
   );
-}
-
-/** @returns the entries, and the batches that could not be unpacked */
-function decode(batches: readonly Batch[]) {
-  const entries: Stored[] = [];
-  const undecodable: { readonly stored: Stored; readonly error: unknown }[] = [];
-  for (const { shard, id: batchId, body } of batches) {
-    try {
-      for (const entry of decodeEntries(body)) entries.push({ shard, batchId, entry });
-    } catch (error) {
-      undecodable.push({ stored: { shard, batchId, entry: body }, error });
-    }
-  }
-  return { entries, undecodable };
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true });
-
-class UnreadableEntry extends Error {
-  override readonly name = 'UnreadableEntry';
-}
-
-function readEnvelope(entry: Uint8Array): EventEnvelope {
-  try {
-    return asEnvelope(JSON.parse(utf8.decode(entry)));
-  } catch (error) {
-    throw new UnreadableEntry(errorText(error));
-  }
 }
 
 /** All times of events are in UTC with milliseconds, so they can be compared as text. */
@@ -228,10 +244,10 @@ function noteTime(ingested: Ingested, time: string): void {
   if (time > ingested.newest) ingested.newest = time;
 }
 
-/** A subscriber cannot read the entry, or PostgreSQL's error class is 22 (data) or 23 (integrity: an unknown organization, a repeated id). */
+/** The record or an event of it cannot be read, or PostgreSQL's error class is 22 (data) or 23 (integrity: an unknown organization, a repeated id). */
 function isFaultOfData(error: unknown): boolean {
   return (
-    error instanceof UnreadableEntry ||
+    error instanceof UnreadableRecord ||
     error instanceof z.ZodError ||
     (error instanceof pg.DatabaseError && /^2[23]/.test(error.code ?? ''))
   );

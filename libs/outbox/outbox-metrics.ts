@@ -30,7 +30,7 @@ export const outboxMetrics = {
 const UNKNOWN = { batches: NaN, age: NaN };
 
 /** Gauges that query the database whenever the metrics are read. */
-export function measureOutbox(gauges: Gauges, pool: pg.Pool): void {
+export function measureOutbox(gauges: Gauges, pool: pg.Pool, newestFormat: number): void {
   gauges.add('keyledger_outbox_rows', 'Batches of events that are waiting for a worker', [], async (set) => {
     set({}, (await unlessAway(outboxDepth(pool), UNKNOWN)).batches);
   });
@@ -38,13 +38,27 @@ export function measureOutbox(gauges: Gauges, pool: pg.Pool): void {
   gauges.add('keyledger_outbox_oldest_age_seconds', age, [], async (set) => {
     set({}, (await unlessAway(outboxDepth(pool), UNKNOWN)).age);
   });
+  const newer = 'Batches of events in a format of a newer version. They wait for a worker of that version';
+  gauges.add('keyledger_outbox_newer_rows', newer, [], async (set) => {
+    set({}, await unlessAway(newerBatches(pool, newestFormat), NaN));
+  });
   const entries = 'Entries that could not be put into the audit log and need an operator';
   gauges.add('keyledger_quarantined_entries', entries, [], async (set) => {
     set({}, await unlessAway(quarantined(pool), NaN));
   });
 }
 
+async function newerBatches(database: pg.Pool, newestFormat: number): Promise<number> {
+  const { rows } = await database.query<{ batches: number }>(
+    'SELECT count(*)::int AS batches FROM outbox WHERE version > $1',
+    [newestFormat],
+  );
+  return rows[0]!.batches;
+}
+
 async function quarantined(database: pg.Pool): Promise<number> {
-  const { rows } = await database.query<{ entries: number }>('SELECT count(*)::int AS entries FROM event_quarantine');
+  const { rows } = await database.query<{ entries: number }>(
+    'SELECT count(*)::int AS entries FROM event_quarantine WHERE requeued_at IS NULL',
+  );
   return rows[0]!.entries;
 }

@@ -1,4 +1,4 @@
-import { newId } from '#libs/contract/ids.js';
+import { isOwnRequestId, newId } from '#libs/contract/ids.js';
 import type { Attempt } from './idempotency.js';
 import { withoutSecrets } from './redact.js';
 
@@ -39,8 +39,15 @@ export function sourceOf(context: RequestContext): Pick<RequestContext, 'ip' | '
 export const MAX_USER_AGENT = 500;
 export const MAX_ORIGIN = 500;
 
-/** Accepts a caller's request id if it is short, plain and not a secret; otherwise makes a new one. */
+/**
+ * Accepts a caller's request id if it is short, plain and not a secret; otherwise makes a new one. One that looks like
+ * ours is replaced, because the id of a use follows from it and must occur once.
+ */
 export function acceptRequestId(given: unknown): string {
-  const isGood = typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) && withoutSecrets(given) === given;
+  const isGood =
+    typeof given === 'string' &&
+    /^[\w.:-]{1,100}$/.test(given) &&
+    !isOwnRequestId(given) &&
+    withoutSecrets(given) === given;
   return isGood ? given : newId('req', new Date());
 }

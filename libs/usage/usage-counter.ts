@@ -2,7 +2,8 @@ import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { z } from 'zod';
 import { idOf, toUuid } from '#libs/contract/ids.js';
-import { EventSubscriber, type EventSink, type ReceivedEvent } from '#libs/outbox/ingester.js';
+import type { ReceivedEvent } from '#libs/outbox/batches.js';
+import { EventSubscriber, type EventSink } from '#libs/outbox/ingester.js';
 import { endpointOf, NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 import { VerificationCounts } from './verification-counts.js';
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import { idOf, toUuid } from '#libs/contract/ids.js';
-import type { ReceivedEvent } from '#libs/outbox/ingester.js';
+import type { ReceivedEvent } from '#libs/outbox/batches.js';
 import { groupOf, shardOf } from '#libs/outbox/shard.js';
 
 /** Additions for a key that requested verifications, by the secret that it presented. */

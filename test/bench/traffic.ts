@@ -1,18 +1,11 @@
-import { fromUuid } from '#libs/contract/ids.js';
-import type { NewEvent } from '#libs/outbox/event.js';
-
-/** A key that is used. */
-export interface UsedKey {
-  readonly id: string;
-  readonly secretId: string;
-  readonly organizationId: string;
-}
+import { newId } from '#libs/contract/ids.js';
+import type { UsedKey, UseRecord } from '#libs/contract/use-records.js';
 
 /** A fixed profile of uses: the same in each run, except for the ids of organizations and keys. */
 export interface Traffic {
   readonly name: 'partner' | 'consumer';
   /** The n-th use. */
-  use(n: number): NewEvent<'api_key.used'>;
+  use(n: number): UseRecord;
   /** A key of the organization with the most uses. */
   readonly frequentKey: UsedKey;
 }
@@ -72,10 +65,12 @@ export function partnerTraffic(organizations: readonly (readonly UsedKey[])[], s
       const number = numbers.get(key)!;
       const address = `203.0.${number >> 3}.${((number & 7) << 1) + (random.next() < 0.1 ? 1 : 0)}`;
       const { method, path } = random.of(ENDPOINTS);
-      return useOf(key, n, startedAt, random, {
+      return useOf(key, n, startedAt, {
         ip: isRare(n) ? RARE_ADDRESS : address,
         userAgent: PARTNER_AGENTS[number % PARTNER_AGENTS.length]!,
-        data: { method, path: path(String(1_000 + random.below(PARTNER_ITEMS))), secret_id: key.secretId },
+        method,
+        path: path(String(1_000 + random.below(PARTNER_ITEMS))),
+        pageOrigin: null,
       });
     },
   };
@@ -93,38 +88,32 @@ export function consumerTraffic(keys: readonly UsedKey[], startedAt: Date): Traf
       const key = isRare(n) ? frequentKey : random.of(keys);
       const { method, path } = random.of(endpoints);
       const address = n % 3 === 2 ? `2001:db8:${random.hextets(6)}` : unusedAddress(n);
-      return useOf(key, n, startedAt, random, {
+      return useOf(key, n, startedAt, {
         ip: isRare(n) ? RARE_ADDRESS : address,
         userAgent: random.of(CONSUMER_AGENTS),
-        data: { method, path: path(random.uuid()), credential: 'public_key', origin: 'https://shop.example.com' },
+        method,
+        path: path(random.uuid()),
+        pageOrigin: 'https://shop.example.com',
       });
     },
   };
 }
 
-/** What differs between two uses of a key. */
-interface Differing {
-  readonly ip: string;
-  readonly userAgent: string;
-  readonly data: Omit<NewEvent<'api_key.used'>['data'], 'cost' | 'scopes'>;
-}
-
 function useOf(
-  { id, organizationId }: UsedKey,
+  key: UsedKey,
   n: number,
   startedAt: Date,
-  random: Random,
-  { ip, userAgent, data }: Differing,
-): NewEvent<'api_key.used'> {
+  differing: Pick<UseRecord, 'ip' | 'userAgent' | 'method' | 'path' | 'pageOrigin'>,
+): UseRecord {
+  const at = startedAt.getTime() + Math.floor((n * 1000) / USES_A_SECOND);
   return {
-    type: 'api_key.used',
-    subject: id,
-    organizationId,
-    actor: { type: 'api_key', id },
+    key,
+    at,
     seq: 42,
-    at: new Date(startedAt.getTime() + Math.floor((n * 1000) / USES_A_SECOND)),
-    origin: { ip, userAgent, requestId: fromUuid('req', random.uuid()) },
-    data: { ...data, cost: 1, scopes: ['triggers:read'] },
+    requestId: newId('req', new Date(at)),
+    cost: 1,
+    scopes: ['triggers:read'],
+    ...differing,
   };
 }
 

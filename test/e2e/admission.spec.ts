@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { newId, toUuid } from '#libs/contract/ids.js';
 import type { Admission } from '#libs/admission/admission.js';
-import type { Basis } from '#libs/admission/conditional-event.js';
+import type { Basis, ConditionalUse } from '#libs/admission/conditional-event.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
+import { useOf } from '../support/uses.js';
 
 const built = await builtModule<typeof import('#libs/admission/admission.js')>('#libs/admission/admission.js');
 
@@ -25,7 +26,7 @@ afterAll(() => deployment.stop());
 
 const SHARD = 7;
 const ids = Array.from({ length: 6 }, () => newId('key', new Date()));
-const entry = JSON.stringify({ type: 'test.happened' });
+const use = useOf(newId('org', new Date()));
 
 async function stateNow(): Promise<{ seq: number; tag: string }> {
   const { rows } = await deployment.sql.query<{ seq: number; tag: string }>(
@@ -45,8 +46,8 @@ async function change(id: string, kind = 'api_key'): Promise<void> {
 }
 
 const basis = async (restsOn: string[]): Promise<Basis> => ({ shard: SHARD, ...(await stateNow()), restsOn });
-const outcome = async (event: Partial<Parameters<Admission['append']>[0]>) =>
-  (await admission.append({ shard: SHARD, basis: null, entry, ...event })).is;
+const outcome = async (event: Pick<ConditionalUse, 'basis'> & Partial<ConditionalUse>) =>
+  (await admission.append({ shard: SHARD, use, ...event })).is;
 
 describe('a decision', () => {
   beforeAll(() => change(ids[0]!));

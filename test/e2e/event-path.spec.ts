@@ -1,16 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { newEventId, newId, toUuid } from '#libs/contract/ids.js';
+import { newEventId, toUuid } from '#libs/contract/ids.js';
 import { shardOf } from '#libs/outbox/shard.js';
-import { decodeEntries, encodeEntries } from '#libs/tlog/entries.js';
+import { encodeEntries } from '#libs/tlog/entries.js';
+import type { Batch } from '#libs/outbox/batches.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { rejection } from '../support/rejection.js';
 import { storedEntries } from '../support/audit-log.js';
+import { useOf } from '../support/uses.js';
 
 const { Admission } = await builtModule<typeof import('#libs/admission/admission.js')>('#libs/admission/admission.js');
+const { recordsOf } = await builtModule<typeof import('#libs/outbox/batches.js')>('#libs/outbox/batches.js');
 const { Ingester } = await builtModule<typeof import('#libs/outbox/ingester.js')>('#libs/outbox/ingester.js');
 
 let deployment: Deployment;
@@ -22,8 +25,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => deployment.stop());
-
-const auditLogOf = (account: Account) => account.client.audit.listEvents({ query: { order: 'asc', limit: 100 } });
 
 async function as(url: string, sql: string, values: unknown[] = []) {
   const client = new pg.Client({ connectionString: url });
@@ -53,7 +54,7 @@ function event(organizationId: string, changes: object = {}): Uint8Array {
 }
 
 async function putIntoOutbox(organizationId: string, entries: Uint8Array[]): Promise<void> {
-  await deployment.sql.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
+  await deployment.sql.query('INSERT INTO outbox (shard, id, version, body) VALUES ($1, $2, 1, $3)', [
     shardOf(organizationId),
     randomUUID(),
     encodeEntries(entries),
@@ -140,46 +141,6 @@ describe('the outbox', () => {
     expect(stored.at(-1)!.entry.equals(odd)).toBe(true);
   });
 
-  it('quarantines a bad entry, and delivers all others without a gap', async () => {
-    const bob = await deployment.account();
-    const twice = event(bob.organizationId);
-    const good = [1, 2, 3, 4].map(() => event(bob.organizationId));
-    const badUse = event(bob.organizationId, { type: 'api_key.used' });
-    await putIntoOutbox(bob.organizationId, [
-      good[0]!,
-      Buffer.from('not json'),
-      Buffer.from([0xff, 0xfe]),
-      good[1]!,
-      Buffer.from('{"id":"1"}'),
-      twice,
-    ]);
-    await putIntoOutbox(bob.organizationId, [
-      good[2]!,
-      twice,
-      badUse,
-      event(newId('org', new Date()).replace(/.$/, bob.organizationId.at(-1)!)),
-      good[3]!,
-    ]);
-    await deployment.sql.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
-      shardOf(bob.organizationId),
-      randomUUID(),
-      Buffer.from([0, 9, 1]),
-    ]);
-    await allIngested(deployment);
-
-    const auditLog = await auditLogOf(bob);
-    expect(auditLog.data.map((item) => item.leaf_index)).toEqual(auditLog.data.map((_, index) => index));
-    expect(auditLog.data.filter(({ event: { type } }) => type === 'test.happened')).toHaveLength(5);
-    const { rows } = await deployment.sql.query<{ entry: Buffer; reason: string }>(
-      'SELECT entry, reason FROM event_quarantine ORDER BY id',
-    );
-    expect(rows).toHaveLength(7);
-    expect(rows.some((row) => row.entry.equals(twice) && row.reason.includes('unique'))).toBe(true);
-    expect(rows.some((row) => row.entry.equals(badUse))).toBe(true);
-    expect(rows.some((row) => row.entry.toString() === 'not json')).toBe(true);
-    expect(rows.every((row) => row.reason.length > 0)).toBe(true);
-  });
-
   it('keeps the events that a log cannot take because of a fault of its own, and quarantines none', async () => {
     const bob = await deployment.account();
     await allIngested(deployment);
@@ -255,17 +216,20 @@ describe('an admission', () => {
     const basis = await basisOf(shard);
     const another = { ...basis, tag: (BigInt(basis.tag) ^ 1n).toString() };
     const admission = deployment.api.get(Admission);
-    const [present, stale, unconditional] = [1, 2, 3].map(() => event(bob.organizationId));
+    const [present, stale] = [useOf(bob.organizationId), useOf(bob.organizationId)];
+    const independent = event(bob.organizationId);
     const outcomes = await Promise.all([
-      admission.append({ shard, basis, entry: textOf(present!) }),
-      admission.append({ shard, basis: another, entry: textOf(stale!) }),
-      admission.append({ shard, basis: null, entry: textOf(unconditional!) }),
+      admission.append({ shard, basis, use: present }),
+      admission.append({ shard, basis: another, use: stale }),
+      admission.append({ shard, basis: null, entry: textOf(independent) }),
     ]);
     expect(outcomes.map((outcome) => outcome.is)).toEqual(['admitted', 'stale', 'admitted']);
     await allIngested(deployment);
     const stored = await storedEntries(deployment.sql, bob.organizationId);
-    const own = stored.map(({ entry }) => entry.toString()).filter((text) => text.includes('test.happened'));
-    expect(own.toSorted()).toEqual([present!, unconditional!].map((entry) => entry.toString()).toSorted());
+    const texts = stored.map(({ entry }) => entry.toString());
+    expect(texts.filter((text) => text.includes('test.happened'))).toEqual([textOf(independent)]);
+    expect(texts.filter((text) => text.includes(present.requestId))).toHaveLength(1);
+    expect(texts.filter((text) => text.includes(stale.requestId))).toEqual([]);
   });
 
   it.each(['rotate', 'delete'] as const)('decided before a %s is rejected after it', async (change) => {
@@ -278,8 +242,8 @@ describe('an admission', () => {
     const after = await basisOf(shard);
     expect(after.tag).not.toBe(before.tag);
     const admission = deployment.api.get(Admission);
-    const entry = textOf(event(ada.organizationId));
-    expect(await admission.append({ shard, basis: before, entry })).toEqual({ is: 'stale' });
+    const use = useOf(ada.organizationId);
+    expect(await admission.append({ shard, basis: before, use })).toEqual({ is: 'stale' });
     const { rows } = await deployment.sql.query(
       'SELECT kind FROM authz_change WHERE shard = $1 AND tag = $2 AND id = $3',
       [shard, after.tag, toUuid(key.id)],
@@ -310,14 +274,14 @@ describe('an admission', () => {
     await blocker.query('BEGIN');
     await blocker.query('SELECT FROM ingest FOR UPDATE');
     const basis = await basisOf(shard);
-    const entries = Array.from({ length: 200 }, () => event(quiet.organizationId));
+    const uses = Array.from({ length: 200 }, () => useOf(quiet.organizationId));
     const admission = deployment.api.get(Admission);
-    await Promise.all(entries.map((entry) => admission.append({ shard, basis, entry: textOf(entry) })));
-    const { rows } = await blocker.query<{ body: Buffer }>('SELECT body FROM outbox WHERE shard = $1', [shard]);
+    await Promise.all(uses.map((use) => admission.append({ shard, basis, use })));
+    const { rows } = await blocker.query<Batch>('SELECT version, body FROM outbox WHERE shard = $1', [shard]);
     await blocker.query('ROLLBACK');
     blocker.release();
     expect(rows.length).toBeLessThanOrEqual(2);
-    expect(rows.flatMap((row) => decodeEntries(row.body))).toHaveLength(200);
+    expect(rows.flatMap((row) => recordsOf(row))).toHaveLength(200);
   });
 });
 

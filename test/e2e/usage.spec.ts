@@ -189,7 +189,7 @@ describe('the endpoints of a key', () => {
     );
     while (entries.length > 0) {
       const batch = entries.splice(0, 1 + Math.floor(Math.random() * 80));
-      await deployment.sql.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
+      await deployment.sql.query('INSERT INTO outbox (shard, id, version, body) VALUES ($1, $2, 1, $3)', [
         shardOf(organizationId),
         randomUUID(),
         encodeEntries(batch),

@@ -41,7 +41,7 @@ export async function put(
   organizationId: string,
   entries: readonly Uint8Array[],
 ): Promise<void> {
-  await sql.query('INSERT INTO outbox (shard, id, body) VALUES ($1, $2, $3)', [
+  await sql.query('INSERT INTO outbox (shard, id, version, body) VALUES ($1, $2, 1, $3)', [
     shardOf(organizationId),
     v7(),
     encodeEntries([...entries]),

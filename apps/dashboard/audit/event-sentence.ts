@@ -95,6 +95,10 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
       return event.data.path
         ? say`${by} read ${{ quoted: event.data.path }}${andOthers(event.data.reads)}${within(event, 'of')}`
         : say`${by} read ${organization}`;
+    case 'event.quarantined':
+      return say`${counted(event.data.count ?? 1, 'event')} could not be read and waits in the quarantine as ${number.format(event.data.quarantine_id)}`;
+    case 'event.requeued':
+      return say`Record ${number.format(event.data.quarantine_id)} of the quarantine was put back into the outbox`;
     case 'api_key.created':
       return say`${by} created the ${event.data.environment} key ${{ quoted: event.data.name }}`;
     case 'api_key.used':

@@ -8,20 +8,20 @@ import { isDatabaseAway } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Admission } from '#libs/admission/admission.js';
-import type { Basis, Charge, ConditionalEvent, Outcome } from '#libs/admission/conditional-event.js';
+import type { Basis, Charge, ConditionalUse, Outcome } from '#libs/admission/conditional-event.js';
 import { AuthorizationStates } from '#libs/admission/authorization-states.js';
 import { Events } from '#libs/outbox/event.js';
 import { Outage } from '#libs/admission/outage.js';
 import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
 import type { Entry, StateBoundCache } from '#libs/admission/state-bound-cache.js';
 import { traced } from '#libs/platform/tracing.js';
-import { aboutProject } from '../api-key.js';
 import { describeRateLimit } from '../rate-limits.js';
 import { ApiKeyRecords, restsOn, type Found, type KnownKey } from './api-key-records.js';
 import { CallingKeys } from './calling-keys.js';
 import { Denials } from './denials.js';
 import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
+import { Uses } from './uses.js';
 import { verificationMetrics } from './verification-metrics.js';
 import { decide, type ApiKeyRecord, type Demand } from './verification.js';
 
@@ -91,6 +91,7 @@ export class ApiKeyVerifier {
     private readonly records: ApiKeyRecords,
     private readonly secrets: Secrets,
     private readonly events: Events,
+    private readonly uses: Uses,
     private readonly admission: Admission,
     private readonly denials: Denials,
     private readonly callingKeys: CallingKeys,
@@ -210,10 +211,20 @@ export class ApiKeyVerifier {
     return this.records.projects.get(id)?.value ?? { id, organizationId: null };
   }
 
-  #useOf(request: VerificationRequest, found: Found, decision: Decision): ConditionalEvent {
-    const { known, shard } = found;
-    const charge = chargeOf(known, request.cost);
-    return { shard, ...decision, charge, entry: this.#encodeUse(request, found) };
+  #useOf(request: VerificationRequest, found: Found, decision: Decision): ConditionalUse {
+    const { known, shard, state } = found;
+    const { scopes, endpoint, cost, from, surface, onBehalf } = request;
+    const use = this.uses.record({
+      key: known.record,
+      seq: state.seq,
+      from,
+      surface,
+      endpoint,
+      cost,
+      scopes,
+      verifiedBy: onBehalf && verifierOf(onBehalf.caller),
+    });
+    return { shard, ...decision, charge: chargeOf(known, cost), use };
   }
 
   /**
@@ -221,7 +232,7 @@ export class ApiKeyVerifier {
    * limits by flooding the queue.
    * @returns undefined if the cache decides instead
    */
-  #record(request: VerificationRequest, use: ConditionalEvent): Promise<Outcome | undefined> {
+  #record(request: VerificationRequest, use: ConditionalUse): Promise<Outcome | undefined> {
     if (!this.#isTolerant(request)) return this.admission.append(use);
     if (!this.outage.mayTry()) return Promise.resolve(undefined);
     return this.admission.append(use).catch(fallbackIfAway(undefined));
@@ -282,27 +293,6 @@ export class ApiKeyVerifier {
     if (caller && (await this.#refresh(request))) await this.callingKeys.confirm(caller);
   }
 
-  #encodeUse(request: VerificationRequest, { known: { record }, state: { seq } }: Found): string {
-    return this.events.encode({
-      type: 'api_key.used',
-      subject: record.apiKeyId,
-      organizationId: record.organizationId,
-      actor: { type: 'api_key', id: record.apiKeyId },
-      seq,
-      origin: request.from,
-      data: {
-        ...aboutProject(record),
-        ...surfaceOf(request),
-        ...request.endpoint,
-        ...publicKeyDetails(record, request),
-        ...(record.secretId && { secret_id: record.secretId }),
-        cost: request.cost,
-        scopes: [...request.scopes],
-        ...(request.onBehalf && { verified_by: verifierOf(request.onBehalf.caller) }),
-      },
-    });
-  }
-
   /** Records `credits.low` after the use that took the balance below the threshold. A crash in between loses it. */
   async #recordLowBalance(
     { known: { record }, shard, state: { seq } }: Found,
@@ -336,7 +326,7 @@ export class ApiKeyVerifier {
 }
 
 /** The parts of a decision that the append of a "yes" needs. */
-type Decision = Pick<ConditionalEvent, 'basis' | 'callerBasis' | 'separate'>;
+type Decision = Pick<ConditionalUse, 'basis' | 'callerBasis' | 'separate'>;
 
 type Uncovered = Extract<Outcome, { is: 'not covered' | 'over a limit' }>;
 

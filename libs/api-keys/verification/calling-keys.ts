@@ -1,14 +1,14 @@
 import { Injectable } from '@nestjs/common';
 import { actorOf, type ApiKeyPrincipal } from '#libs/auth/principal.js';
+import type { UseRecord } from '#libs/contract/use-records.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
-import type { Basis, ConditionalEvent, Outcome } from '#libs/admission/conditional-event.js';
+import type { Basis, ConditionalUse, Outcome } from '#libs/admission/conditional-event.js';
 import { AuthorizationStates } from '#libs/admission/authorization-states.js';
-import { Events } from '#libs/outbox/event.js';
 import { endpointOf, sourceOf } from '#libs/platform/request-context.js';
-import { aboutProject } from '../api-key.js';
 import { ApiKeyRecords, restsOn } from './api-key-records.js';
 import { Denials } from './denials.js';
+import { Uses } from './uses.js';
 import { decide } from './verification.js';
 
 const ATTEMPTS = 8;
@@ -24,7 +24,7 @@ export class CallingKeys {
     private readonly clock: Clock,
     private readonly states: AuthorizationStates,
     private readonly records: ApiKeyRecords,
-    private readonly events: Events,
+    private readonly uses: Uses,
     private readonly denials: Denials,
   ) {}
 
@@ -67,7 +67,7 @@ export class CallingKeys {
    */
   async recordUse(
     caller: ApiKeyPrincipal,
-    append: (event: ConditionalEvent) => Promise<Outcome | undefined>,
+    append: (event: ConditionalUse) => Promise<Outcome | undefined>,
   ): Promise<void> {
     let basis = caller.admittedUnder;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -75,7 +75,7 @@ export class CallingKeys {
         shard: basis.shard,
         basis,
         separate: attempt > 0,
-        entry: this.#encodeUse(caller, basis),
+        use: this.#useOf(caller, basis),
       });
       if (outcome?.is !== 'stale') return;
       await this.states.refresh();
@@ -84,23 +84,15 @@ export class CallingKeys {
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
 
-  #encodeUse(caller: ApiKeyPrincipal, { seq }: Basis): string {
-    const { apiKeyId, organizationId, secretId, context } = caller;
-    return this.events.encode({
-      type: 'api_key.used',
-      subject: apiKeyId,
-      organizationId,
-      actor: actorOf(caller),
+  #useOf(caller: ApiKeyPrincipal, { seq }: Basis): UseRecord {
+    return this.uses.record({
+      key: caller,
       seq,
-      origin: context,
-      data: {
-        ...aboutProject(caller),
-        surface: 'management',
-        ...endpointOf(caller.context),
-        ...(secretId && { secret_id: secretId }),
-        cost: 0,
-        scopes: ['api-keys:verify'],
-      },
+      from: caller.context,
+      surface: 'management',
+      endpoint: endpointOf(caller.context),
+      cost: 0,
+      scopes: ['api-keys:verify'],
     });
   }
 }

@@ -6,6 +6,7 @@ import { ApiKeyVerifier } from './api-key-verifier.js';
 import { CallingKeys } from './calling-keys.js';
 import { Cors } from './cors.js';
 import { Denials } from './denials.js';
+import { Uses } from './uses.js';
 import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
 
@@ -19,6 +20,7 @@ import { Secrets } from './secrets.js';
     CallingKeys,
     Cors,
     Denials,
+    Uses,
     PublicKeyRate,
     Secrets,
   ],

@@ -5,15 +5,12 @@ import { AuditReader } from '#libs/audit/audit-reader.js';
 import { AuditService } from '#libs/audit/audit.service.js';
 import type { StoredFilter } from '#libs/audit/audit-filter.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import type { UsedKey, UseRecord } from '#libs/contract/use-records.js';
 import { sessionOptions, survivingPool } from '#libs/database/database.js';
 import type { Authority } from '#libs/organizations/authority.js';
-import { Events } from '#libs/outbox/event.js';
-import { packEntries } from '#libs/outbox/packed-entries.js';
+import { batchOfUses, type Batch } from '#libs/outbox/batches.js';
 import { shardOf } from '#libs/outbox/shard.js';
-import { DatabaseClock } from '#libs/platform/clock.js';
-import { readConfig } from '#libs/platform/config.js';
 import { OpenStreams } from '#libs/platform/http/open-streams.js';
-import { PersonalData } from '#libs/platform/personal-data.js';
 import type { Bench } from '../bench.ts';
 import type { Deployment } from '../deployment.ts';
 import type { Key } from '../keys.ts';
@@ -28,7 +25,6 @@ import {
   RARE_ADDRESS,
   USES_A_SECOND,
   type Traffic,
-  type UsedKey,
 } from '../traffic.ts';
 
 /** The share of the uses that is ingested before the measurement, so that the worker's code is compiled. */
@@ -36,6 +32,7 @@ const WARM_UP = 0.25;
 const CONSUMER_KEYS = 10;
 /** As many uses as the admission puts into one row under load. */
 const USES_IN_BATCH = 100;
+const SOURCE = 'https://keys.example.com';
 const BATCHES_IN_STATEMENT = 20;
 const PAGE = 50;
 const REQUESTS = 200;
@@ -103,7 +100,8 @@ async function usedKeys(sql: pg.Client, keys: readonly Key[]): Promise<UsedKey[]
     [keys.map(({ id }) => toUuid(id))],
   );
   return rows.map((row) => ({
-    id: fromUuid('key', row.id),
+    apiKeyId: fromUuid('key', row.id),
+    projectId: null,
     secretId: fromUuid('secret', row.secret_id),
     organizationId: fromUuid('org', row.organization_id),
   }));
@@ -175,33 +173,25 @@ async function totalSize(sql: pg.Client): Promise<number> {
   return rows[0]!.size;
 }
 
-/** Encodes uses as the API does, and writes them to the outbox in batches, as the admission does. */
+/** Writes uses to the outbox in batches, as the admission does. */
 class OutboxFiller {
-  readonly #events: Events;
-  /** The entries of the next batch of each shard. */
-  readonly #open = new Map<number, string[]>();
-  #batches: { shard: number; id: string; body: Buffer }[] = [];
+  /** The next batch of each shard. */
+  readonly #open = new Map<number, UseRecord[]>();
+  #batches: (Batch & { shard: number; id: string })[] = [];
   readonly #sql: pg.Client;
   readonly #traffic: Traffic;
 
-  constructor({ sql, databaseUrl }: Deployment, traffic: Traffic) {
+  constructor({ sql }: Deployment, traffic: Traffic) {
     this.#sql = sql;
     this.#traffic = traffic;
-    const settings = {
-      DATABASE_URL: databaseUrl,
-      KEYLEDGER_SECRET: '-'.repeat(32),
-      PUBLIC_URL: 'https://keys.example.com',
-    };
-    const config = readConfig(settings);
-    this.#events = new Events(new DatabaseClock(), new PersonalData(config), config);
   }
 
   async put(from: number, below: number): Promise<void> {
     for (let n = from; n < below; n++) {
       const use = this.#traffic.use(n);
-      const shard = shardOf(use.organizationId);
+      const shard = shardOf(use.key.organizationId);
       const open = this.#open.get(shard) ?? [];
-      if (open.push(this.#events.encode(use)) === 1) this.#open.set(shard, open);
+      if (open.push(use) === 1) this.#open.set(shard, open);
       if (open.length === USES_IN_BATCH) this.#close(shard);
       if (this.#batches.length === BATCHES_IN_STATEMENT) await this.#write();
     }
@@ -210,7 +200,7 @@ class OutboxFiller {
   }
 
   #close(shard: number): void {
-    this.#batches.push({ shard, id: v7(), body: packEntries(this.#open.get(shard)!) });
+    this.#batches.push({ shard, id: v7(), ...batchOfUses(SOURCE, this.#open.get(shard)!) });
     this.#open.delete(shard);
   }
 
@@ -218,8 +208,14 @@ class OutboxFiller {
     const batches = this.#batches;
     this.#batches = [];
     await this.#sql.query(
-      'INSERT INTO outbox (shard, id, body) SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::bytea[])',
-      [batches.map(({ shard }) => shard), batches.map(({ id }) => id), batches.map(({ body }) => body)],
+      `INSERT INTO outbox (shard, id, version, body)
+       SELECT * FROM unnest($1::smallint[], $2::uuid[], $3::smallint[], $4::bytea[])`,
+      [
+        batches.map(({ shard }) => shard),
+        batches.map(({ id }) => id),
+        batches.map(({ version }) => version),
+        batches.map(({ body }) => body),
+      ],
     );
   }
 }
@@ -257,10 +253,10 @@ async function measurePages(log: Log, { name, frequentKey }: Traffic, startedAt:
   const at = (share: number) => new Date(startedAt.getTime() + (share * uses * 1000) / USES_A_SECOND).toISOString();
   const searches: Record<string, StoredFilter> = {
     'no filter': {},
-    'a frequent key': { keyId: frequentKey.id },
+    'a frequent key': { keyId: frequentKey.apiKeyId },
     'a rare address': { ip: RARE_ADDRESS },
     'an absent address': { ip: ABSENT_ADDRESS },
-    'that key, outcome valid': { keyId: frequentKey.id, outcomes: ['valid'] },
+    'that key, outcome valid': { keyId: frequentKey.apiKeyId, outcomes: ['valid'] },
     'a time far back': { from: at(0.1), to: at(0.2) },
   };
   const rows: Row[] = [];

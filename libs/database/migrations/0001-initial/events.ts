@@ -19,10 +19,12 @@ export const EVENTS = /* sql */ `
     PRIMARY KEY (shard, seq, id)
   );
 
-  -- Events that are stored but not ingested yet. A row contains several packed entries.
+  -- Events that are stored but not ingested yet. A row contains several, in the format that its version names
+  -- (libs/outbox/batches.ts). A worker leaves newer formats to newer workers.
   CREATE TABLE outbox (
     shard smallint NOT NULL,
     id uuid NOT NULL,
+    version smallint NOT NULL,
     body bytea NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (shard, id)
@@ -32,12 +34,19 @@ export const EVENTS = /* sql */ `
   CREATE TABLE ingest (shard smallint PRIMARY KEY);
   INSERT INTO ingest SELECT generate_series(0, 15);
 
+  -- Records that could not be ingested.
   CREATE TABLE event_quarantine (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     shard smallint NOT NULL,
     batch_id uuid NOT NULL,
-    entry bytea NOT NULL,
+    -- The record, as a row of the outbox would contain it alone.
+    version smallint NOT NULL,
+    body bytea NOT NULL,
+    -- The number of its events; null if it cannot be told.
+    events integer,
     reason text NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now()
+    created_at timestamptz NOT NULL DEFAULT now(),
+    -- When it was put back into the outbox.
+    requeued_at timestamptz
   );
 `;

@@ -11,7 +11,7 @@ export const RIGHTS = /* sql */ `
   GRANT SELECT ON api_key_usage, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_api;
   GRANT SELECT, UPDATE ON authz_state TO keyledger_api;
   GRANT SELECT, INSERT ON authz_change, outbox TO keyledger_api;
-  GRANT SELECT ON event_quarantine TO keyledger_api;
+  GRANT SELECT, UPDATE (requeued_at) ON event_quarantine TO keyledger_api;
   GRANT SELECT ON audit_log, audit_segment, audit_bundle, audit_body, audit_tree_node, audit_management_event
     TO keyledger_api, keyledger_worker;
 

@@ -1,0 +1,135 @@
+import { z } from 'zod';
+import { asEnvelope, type EventEnvelope } from '#libs/contract/events.js';
+import { idOf } from '#libs/contract/ids.js';
+import {
+  organizationOf,
+  packedAlone,
+  packUses,
+  unpackUses,
+  useEvent,
+  type UseRecord,
+} from '#libs/contract/use-records.js';
+import { errorText } from '#libs/platform/error-text.js';
+import { decodeEntries, encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
+
+/**
+ * The rows of the outbox. Each contains several events in one of these formats. A format never changes: a new one gets
+ * the next number, and a worker leaves rows with numbers that it does not know to newer workers.
+ */
+const ENTRIES = 1;
+const USES = 2;
+
+/** The newest format that this version reads. */
+export const NEWEST_FORMAT = USES;
+
+export interface Batch {
+  readonly version: number;
+  readonly body: Uint8Array;
+}
+
+/** An event from the outbox: the stored bytes and the envelope parsed from them. */
+export interface ReceivedEvent {
+  readonly entry: Uint8Array;
+  readonly envelope: EventEnvelope;
+}
+
+/** One event in a batch, or a whole batch that cannot be read. */
+export interface StoredRecord {
+  /** @throws UnreadableRecord */
+  readonly read: () => ReceivedEvent;
+  /** As a batch of its own. */
+  readonly alone: () => Batch;
+  /** The number of its events; null for a batch that cannot be read. */
+  readonly events: number | null;
+  /** The organization that it names, as far as that can be read. */
+  readonly organizationId: () => string | null;
+}
+
+export class UnreadableRecord extends Error {
+  override readonly name = 'UnreadableRecord';
+}
+
+/** A batch of events whose entries are already encoded. Their format is that of an entry bundle in C2SP `tlog-tiles`. */
+export function batchOfEntries(texts: readonly string[]): Batch {
+  // The result is that of `encodeEntries` of tlog, without a copy of each entry.
+  const lengths = texts.map((text) => Buffer.byteLength(text));
+  const body = Buffer.allocUnsafe(lengths.reduce((sum, length) => sum + 2 + length, 0));
+  let offset = 0;
+  for (const [index, text] of texts.entries()) {
+    const length = lengths[index]!;
+    if (length > MAX_ENTRY_BYTES) throw new RangeError(`An entry has at most ${MAX_ENTRY_BYTES} bytes`);
+    offset = body.writeUInt16BE(length, offset);
+    offset += body.write(text, offset);
+  }
+  return { version: ENTRIES, body };
+}
+
+/** A batch of uses. `source` is the URL of the deployment. */
+export function batchOfUses(source: string, uses: readonly UseRecord[]): Batch {
+  return { version: USES, body: Buffer.from(packUses(source, uses)) };
+}
+
+/** The records of a batch, in order. */
+export function recordsOf(batch: Batch): StoredRecord[] {
+  try {
+    return batch.version === USES ? usesOf(batch) : entriesOf(batch);
+  } catch (error) {
+    return [{ read: () => fail(error), alone: () => batch, events: null, organizationId: () => null }];
+  }
+}
+
+function entriesOf({ body, version }: Batch): StoredRecord[] {
+  return decodeEntries(body).map((entry) => ({
+    read: () => readEntry(entry),
+    alone: () => ({ version, body: encodeEntries([entry]) }),
+    events: 1,
+    organizationId: () => organizationIn(entry),
+  }));
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+function readEntry(entry: Uint8Array): ReceivedEvent {
+  try {
+    return { entry, envelope: asEnvelope(JSON.parse(utf8.decode(entry))) };
+  } catch (error) {
+    return fail(error);
+  }
+}
+
+const Owned = z.object({ data: z.object({ organization_id: idOf('org') }) });
+
+function organizationIn(entry: Uint8Array): string | null {
+  try {
+    return Owned.parse(JSON.parse(utf8.decode(entry))).data.organization_id;
+  } catch {
+    return null;
+  }
+}
+
+function usesOf({ body, version }: Batch): StoredRecord[] {
+  const uses = unpackUses(utf8.decode(body));
+  return uses.rows.map((_, n) => ({
+    read: () => {
+      try {
+        const envelope = useEvent(uses, n);
+        return { entry: entryOf(envelope), envelope };
+      } catch (error) {
+        return fail(error);
+      }
+    },
+    alone: () => ({ version, body: Buffer.from(packedAlone(uses, n)) }),
+    events: 1,
+    organizationId: () => organizationOf(uses, n),
+  }));
+}
+
+function entryOf(event: object): Buffer {
+  const entry = Buffer.from(JSON.stringify(event));
+  if (entry.length > MAX_ENTRY_BYTES) throw new RangeError(`An entry has at most ${MAX_ENTRY_BYTES} bytes`);
+  return entry;
+}
+
+function fail(error: unknown): never {
+  throw new UnreadableRecord(errorText(error));
+}

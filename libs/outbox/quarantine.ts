@@ -1,0 +1,132 @@
+import { hash } from 'node:crypto';
+import { Injectable, Logger } from '@nestjs/common';
+import type pg from 'pg';
+import { toUuid } from '#libs/contract/ids.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
+import { errorText } from '#libs/platform/error-text.js';
+import { batchOfEntries, recordsOf, type Batch } from './batches.js';
+import { Events } from './event.js';
+import { putIntoOutbox } from './outbox.js';
+import { shardOf } from './shard.js';
+
+/** A record that could not be ingested. */
+export interface BadRecord {
+  readonly shard: number;
+  readonly batchId: string;
+  /** The record, as a batch of its own. */
+  readonly batch: Batch;
+  /** The number of its events; null if it cannot be told. */
+  readonly events: number | null;
+  /** Null if it cannot be told. */
+  readonly organizationId: string | null;
+  readonly error: unknown;
+}
+
+/** A record in the quarantine. */
+export interface QuarantinedRecord {
+  readonly id: number;
+  readonly shard: number;
+  readonly batch: Batch;
+  readonly events: number | null;
+  readonly reason: string;
+  readonly createdAt: Date;
+}
+
+/**
+ * Keeps records that could not be ingested, with the reason. An event in the audit log takes the place of each, so that
+ * nobody can take the log for complete: in the log of its organization or, if that is unknown, in the deployment's.
+ */
+@Injectable()
+export class Quarantine {
+  readonly #logger = new Logger(Quarantine.name);
+
+  constructor(private readonly events: Events) {}
+
+  async keep(client: pg.PoolClient, record: BadRecord): Promise<void> {
+    const { shard, batchId, batch, events, error } = record;
+    const reason = errorText(error).slice(0, 1_000);
+    this.#logger.error(`A record of batch ${batchId} was quarantined: ${reason}`);
+    const { rows } = await client.query<{ id: number }>(
+      `INSERT INTO event_quarantine (shard, batch_id, version, body, events, reason) VALUES ($1, $2, $3, $4, $5, $6)
+       RETURNING id::float8 AS id`,
+      [shard, batchId, batch.version, batch.body, events, reason],
+    );
+    await this.#record(
+      client,
+      'event.quarantined',
+      await logOf(client, record.organizationId),
+      rows[0]!.id,
+      batch,
+      events,
+    );
+  }
+
+  /**
+   * Puts a record back into the outbox, after an event that says so.
+   * @throws UnreadableRecord if this version cannot read it
+   */
+  async requeue(client: pg.ClientBase, { id, shard, batch, events }: QuarantinedRecord): Promise<void> {
+    const organizations = new Set(recordsOf(batch).map(({ read }) => read().envelope.data.organization_id));
+    const [organizationId = DEPLOYMENT_ID] = organizations.size === 1 ? organizations : [];
+    await this.#record(client, 'event.requeued', await logOf(client, organizationId), id, batch, events);
+    await putIntoOutbox(client, shard, batch);
+    await client.query('UPDATE event_quarantine SET requeued_at = now() WHERE id = $1', [id]);
+  }
+
+  async #record(
+    client: pg.ClientBase,
+    type: 'event.quarantined' | 'event.requeued',
+    organizationId: string,
+    id: number,
+    { body }: Batch,
+    events: number | null,
+  ): Promise<void> {
+    const shard = shardOf(organizationId);
+    const { rows } = await client.query<{ seq: number }>(
+      'SELECT seq::float8 AS seq FROM authz_state WHERE shard = $1',
+      [shard],
+    );
+    const entry = this.events.encode({
+      type,
+      subject: organizationId,
+      organizationId,
+      actor: { type: 'system', id: null },
+      seq: rows[0]!.seq,
+      origin: { ip: null, userAgent: null, requestId: null },
+      data: { quarantine_id: id, sha256: hash('sha256', body), count: events },
+    });
+    await putIntoOutbox(client, shard, batchOfEntries([entry]));
+  }
+}
+
+/** The log that gets the event. An organization without a log may not exist, and could not get it. */
+async function logOf(client: pg.ClientBase, organizationId: string | null): Promise<string> {
+  if (organizationId === null) return DEPLOYMENT_ID;
+  const { rows } = await client.query('SELECT FROM audit_log WHERE organization_id = $1', [toUuid(organizationId)]);
+  return rows.length > 0 ? organizationId : DEPLOYMENT_ID;
+}
+
+/**
+ * Reads and locks the records that wait in the quarantine, oldest first.
+ * @param ids only these
+ * @param most the maximum number
+ * @param after only those with a higher number
+ */
+export async function quarantinedRecords(
+  client: pg.ClientBase,
+  ids: readonly number[] | null,
+  most: number,
+  after: number,
+): Promise<QuarantinedRecord[]> {
+  type Row = Omit<QuarantinedRecord, 'batch' | 'createdAt'> & Batch & { created_at: Date };
+  const { rows } = await client.query<Row>(
+    `SELECT id::float8 AS id, shard, version, body, events, reason, created_at FROM event_quarantine
+     WHERE requeued_at IS NULL AND id > $3 AND ($1::bigint[] IS NULL OR id = ANY($1)) ORDER BY id LIMIT $2 FOR UPDATE`,
+    [ids, most, after],
+  );
+  return rows.map(({ version, body, created_at: createdAt, ...row }) => ({
+    ...row,
+    batch: { version, body },
+    createdAt,
+  }));
+}
