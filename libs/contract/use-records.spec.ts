@@ -131,16 +131,23 @@ describe('a record of a use', () => {
   it('is rejected if any field has another type', () => {
     const packed = JSON.parse(GOLDEN_TEXT) as [string, unknown[], unknown[][]];
     const row = packed[2][1]!;
-    const wrong = [{}, [1], true, 1.5, undefined];
+    const wrong = [{}, [1], true, 1.5];
+    const readRow = (other: unknown) => useEvent(unpackUses(JSON.stringify([source, packed[1], [other]])), 0);
     for (const [place, value] of row.entries()) {
       for (const other of wrong) {
         if (JSON.stringify(other) === JSON.stringify(value)) continue;
-        const uses = { source, keys: packed[1], rows: [row.with(place, other)] };
-        expect(() => useEvent(uses, 0)).toThrow('Not the record of a');
+        expect(() => readRow(row.with(place, other))).toThrow('Not the record of a');
       }
     }
-    for (const rows of [[row.slice(1)], [[...row, null]], ['x'], [null]]) {
-      expect(() => useEvent({ source, keys: packed[1], rows }, 0)).toThrow('Not the record of a use');
+    for (const other of [row.slice(1), [...row, null], 'x', null]) {
+      expect(() => readRow(other)).toThrow('Not the record of a use');
+    }
+    for (const [place, value] of (packed[1][0] as unknown[]).entries()) {
+      for (const other of [...wrong, 'x', `${String(value)}x`]) {
+        const keys = [(packed[1][0] as unknown[]).with(place, other)];
+        const uses = unpackUses(JSON.stringify([source, keys, [packed[2][0]]]));
+        expect(() => useEvent(uses, 0)).toThrow('Not the record of a key');
+      }
     }
     expect(() => unpackUses('{}')).toThrow('Not a list of uses');
   });

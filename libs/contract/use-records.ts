@@ -81,10 +81,12 @@ type Row = ReturnType<typeof rowOf>;
 type KeyFields = ReturnType<typeof keyOf>;
 const ROW_LENGTH = 15;
 
-/** Several uses, as read from their text. Each is checked when it is used, so a bad one does not spoil the others. */
+/** Several uses, as read from their text. A bad one does not spoil the others. */
 export interface PackedUses {
   readonly source: string;
   readonly keys: readonly unknown[];
+  /** Those of the keys that have the right form. */
+  readonly goodKeys: ReadonlySet<unknown>;
   readonly rows: readonly unknown[];
 }
 
@@ -94,14 +96,14 @@ export function unpackUses(text: string): PackedUses {
   if (!Array.isArray(packed) || packed.length !== 3) throw new Error('Not a list of uses');
   const [source, keys, rows] = packed as unknown[];
   if (typeof source !== 'string' || !Array.isArray(keys) || !Array.isArray(rows)) throw new Error('Not a list of uses');
-  return { source, keys, rows };
+  return { source, keys, goodKeys: new Set(keys.filter(isKey)), rows };
 }
 
 /** The organization of a use, if its record names one. */
-export function organizationOf({ keys, rows }: PackedUses, n: number): string | null {
+export function organizationOf({ keys, goodKeys, rows }: PackedUses, n: number): string | null {
   const row = rows[n];
   const key = Array.isArray(row) ? keys[row[0] as number] : undefined;
-  return isKey(key) ? key[1] : null;
+  return goodKeys.has(key) ? (key as KeyFields)[1] : null;
 }
 
 /** The text of one of several uses. */
@@ -117,14 +119,14 @@ export function packedAlone({ source, keys, rows }: PackedUses, n: number): stri
  * request id if that is ours.
  * @throws Error if the record is not one that {@link packUses} writes
  */
-export function useEvent({ source, keys, rows }: PackedUses, n: number): EventEnvelope {
+export function useEvent({ source, keys, goodKeys, rows }: PackedUses, n: number): EventEnvelope {
   const row = rows[n];
   if (!isRow(row)) throw new Error('Not the record of a use');
   const key = keys[row[0]];
-  if (!isKey(key)) throw new Error('Not the record of a key');
+  if (!goodKeys.has(key)) throw new Error('Not the record of a key');
   const [, id, at, seq, requestId, ip, userAgent, surface, method, path, route, pageOrigin, cost, scopes, verifiedBy] =
     row;
-  const [apiKeyId, organizationId, projectId, secretId] = key;
+  const [apiKeyId, organizationId, projectId, secretId] = key as KeyFields;
   return {
     specversion: '1.0',
     id: id ?? requestId,

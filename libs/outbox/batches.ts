@@ -7,6 +7,7 @@ import {
   packUses,
   unpackUses,
   useEvent,
+  type PackedUses,
   type UseRecord,
 } from '#libs/contract/use-records.js';
 import { errorText } from '#libs/platform/error-text.js';
@@ -36,13 +37,13 @@ export interface ReceivedEvent {
 /** One event in a batch, or a whole batch that cannot be read. */
 export interface StoredRecord {
   /** @throws UnreadableRecord */
-  readonly read: () => ReceivedEvent;
+  read(): ReceivedEvent;
   /** As a batch of its own. */
-  readonly alone: () => Batch;
+  alone(): Batch;
   /** The number of its events; null for a batch that cannot be read. */
   readonly events: number | null;
   /** The organization that it names, as far as that can be read. */
-  readonly organizationId: () => string | null;
+  organizationId(): string | null;
 }
 
 export class UnreadableRecord extends Error {
@@ -78,56 +79,75 @@ export function recordsOf(batch: Batch): StoredRecord[] {
   }
 }
 
-function entriesOf({ body, version }: Batch): StoredRecord[] {
-  return decodeEntries(body).map((entry) => ({
-    read: () => readEntry(entry),
-    alone: () => ({ version, body: encodeEntries([entry]) }),
-    events: 1,
-    organizationId: () => organizationIn(entry),
-  }));
+function entriesOf({ body }: Batch): StoredRecord[] {
+  return decodeEntries(body).map((entry) => new StoredEntry(entry));
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-function readEntry(entry: Uint8Array): ReceivedEvent {
-  try {
-    return { entry, envelope: asEnvelope(JSON.parse(utf8.decode(entry))) };
-  } catch (error) {
-    return fail(error);
+class StoredEntry implements StoredRecord {
+  readonly events = 1;
+
+  constructor(private readonly entry: Uint8Array) {}
+
+  read(): ReceivedEvent {
+    try {
+      return { entry: this.entry, envelope: asEnvelope(this.#parsed()) };
+    } catch (error) {
+      return fail(error);
+    }
+  }
+
+  alone(): Batch {
+    return { version: ENTRIES, body: encodeEntries([this.entry]) };
+  }
+
+  organizationId(): string | null {
+    try {
+      return Owned.parse(this.#parsed()).data.organization_id;
+    } catch {
+      return null;
+    }
+  }
+
+  #parsed(): unknown {
+    return JSON.parse(utf8.decode(this.entry));
   }
 }
 
 const Owned = z.object({ data: z.object({ organization_id: idOf('org') }) });
 
-function organizationIn(entry: Uint8Array): string | null {
-  try {
-    return Owned.parse(JSON.parse(utf8.decode(entry))).data.organization_id;
-  } catch {
-    return null;
-  }
-}
-
-function usesOf({ body, version }: Batch): StoredRecord[] {
+function usesOf({ body }: Batch): StoredRecord[] {
   const uses = unpackUses(utf8.decode(body));
-  return uses.rows.map((_, n) => ({
-    read: () => {
-      try {
-        const envelope = useEvent(uses, n);
-        return { entry: entryOf(envelope), envelope };
-      } catch (error) {
-        return fail(error);
-      }
-    },
-    alone: () => ({ version, body: Buffer.from(packedAlone(uses, n)) }),
-    events: 1,
-    organizationId: () => organizationOf(uses, n),
-  }));
+  return uses.rows.map((_, n) => new StoredUse(uses, n));
 }
 
-function entryOf(event: object): Buffer {
-  const entry = Buffer.from(JSON.stringify(event));
-  if (entry.length > MAX_ENTRY_BYTES) throw new RangeError(`An entry has at most ${MAX_ENTRY_BYTES} bytes`);
-  return entry;
+class StoredUse implements StoredRecord {
+  readonly events = 1;
+
+  constructor(
+    private readonly uses: PackedUses,
+    private readonly n: number,
+  ) {}
+
+  read(): ReceivedEvent {
+    try {
+      const envelope = useEvent(this.uses, this.n);
+      const entry = Buffer.from(JSON.stringify(envelope));
+      if (entry.length > MAX_ENTRY_BYTES) throw new RangeError(`An entry has at most ${MAX_ENTRY_BYTES} bytes`);
+      return { entry, envelope };
+    } catch (error) {
+      return fail(error);
+    }
+  }
+
+  alone(): Batch {
+    return { version: USES, body: Buffer.from(packedAlone(this.uses, this.n)) };
+  }
+
+  organizationId(): string | null {
+    return organizationOf(this.uses, this.n);
+  }
 }
 
 function fail(error: unknown): never {

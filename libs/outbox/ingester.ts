@@ -36,7 +36,8 @@ export abstract class EventSubscriber {
 export const EVENT_SUBSCRIBERS = Symbol('EVENT_SUBSCRIBERS');
 
 /** A record, and the row of the outbox that contained it. */
-interface Stored extends StoredRecord {
+interface Stored {
+  readonly record: StoredRecord;
   readonly shard: number;
   readonly batchId: string;
 }
@@ -163,9 +164,15 @@ export class Ingester {
     this.clock.observe(locked[0]!.database_time, sentAt);
     const { rows: batches } = await client.query<Row>(OLDEST, [locked.map(({ shard }) => shard)]);
     if (batches.length === 0) return NOTHING;
-    const ingested = { batches, badInARow: new Map(this.#badInARow), events: 0, oldest: '', newest: '' };
+    const ingested = {
+      batches,
+      badInARow: new Map(locked.map(({ shard }) => [shard, this.#badInARow.get(shard) ?? 0])),
+      events: 0,
+      oldest: '',
+      newest: '',
+    };
     const records = batches.flatMap((batch) =>
-      recordsOf(batch).map((record) => ({ ...record, shard: batch.shard, batchId: batch.id })),
+      recordsOf(batch).map((record) => ({ record, shard: batch.shard, batchId: batch.id })),
     );
     await this.#writeToSubscribers(client, records, ingested);
     await client.query(REMOVE, [batches.map(({ shard }) => shard), batches.map(({ id }) => id)]);
@@ -187,8 +194,8 @@ export class Ingester {
     await client.query('SAVEPOINT delivery');
     try {
       const sinks = this.subscribers.map((subscriber) => subscriber.open());
-      for (const { read } of records) {
-        const event = read();
+      for (const { record } of records) {
+        const event = record.read();
         for (const sink of sinks) sink.add(event);
         noteTime(ingested, event.envelope.time);
       }
@@ -207,13 +214,13 @@ export class Ingester {
     }
   }
 
-  async #quarantine(client: pg.PoolClient, record: Stored, error: unknown, { badInARow }: Ingested): Promise<void> {
-    const { shard, batchId, events } = record;
+  async #quarantine(client: pg.PoolClient, stored: Stored, error: unknown, { badInARow }: Ingested): Promise<void> {
+    const { shard, batchId, record } = stored;
     const bad = (badInARow.get(shard) ?? 0) + 1;
     badInARow.set(shard, bad);
     if (bad > MAX_BAD_IN_A_ROW) throw this.#stop(shard, error);
-    const organizationId = record.organizationId();
-    await this.quarantine.keep(client, { shard, batchId, batch: record.alone(), events, organizationId, error });
+    const [batch, { events }, organizationId] = [record.alone(), record, record.organizationId()];
+    await this.quarantine.keep(client, { shard, batchId, batch, events, organizationId, error });
   }
 
   #stop(shard: number, error: unknown): IngestionStopped {

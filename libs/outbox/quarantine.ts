@@ -66,7 +66,7 @@ export class Quarantine {
    * @throws UnreadableRecord if this version cannot read it
    */
   async requeue(client: pg.ClientBase, { id, shard, batch, events }: QuarantinedRecord): Promise<void> {
-    const organizations = new Set(recordsOf(batch).map(({ read }) => read().envelope.data.organization_id));
+    const organizations = new Set(recordsOf(batch).map((record) => record.read().envelope.data.organization_id));
     const [organizationId = DEPLOYMENT_ID] = organizations.size === 1 ? organizations : [];
     await this.#record(client, 'event.requeued', await logOf(client, organizationId), id, batch, events);
     await putIntoOutbox(client, shard, batch);

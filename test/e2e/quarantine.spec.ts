@@ -117,7 +117,7 @@ describe('a record that cannot be ingested', () => {
     await allIngested(deployment);
     const rows = await quarantined();
     const expected = rows.map(({ id, body, events }) => ({ quarantine_id: id, sha256: sha256(body), count: events }));
-    expect(rows.map(({ events }) => events).toSorted()).toEqual([1, null]);
+    expect(new Set(rows.map(({ events }) => events))).toEqual(new Set([1, null]));
     const own = await eventsOf(bob.organizationId, 'event.quarantined');
     expect(own.map(({ data }) => data)).toEqual([expect.objectContaining(expected.find(({ count }) => count === 1)!)]);
     const deploymentEvents = await eventsOf(DEPLOYMENT_ID, 'event.quarantined');

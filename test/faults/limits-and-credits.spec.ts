@@ -4,12 +4,15 @@ import pLimit from 'p-limit';
 import { createClient, type Client } from '#libs/client/client.js';
 import type { DomainEvent } from '#libs/contract/events.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
-import { decodeEntries } from '#libs/tlog/entries.js';
+import type { Batch } from '#libs/outbox/batches.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { storedEvents } from '../support/audit-log.js';
+import { builtModule } from '../support/built-module.js';
 import { eventually } from '../support/eventually.js';
 import { openCustomer } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
+
+const { recordsOf } = await builtModule<typeof import('#libs/outbox/batches.js')>('#libs/outbox/batches.js');
 
 const NODES = 3;
 const CALLERS = 30;
@@ -33,10 +36,10 @@ afterAll(() => deployment.stop());
 
 /** Records every batch that enters the outbox, with the two database times between which it was admitted. */
 const WITNESS = `
-  CREATE TABLE witness (began timestamptz, ended timestamptz, body bytea);
+  CREATE TABLE witness (began timestamptz, ended timestamptz, version smallint, body bytea);
   CREATE FUNCTION witness() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
   BEGIN
-    INSERT INTO public.witness VALUES (statement_timestamp(), clock_timestamp(), NEW.body);
+    INSERT INTO public.witness VALUES (statement_timestamp(), clock_timestamp(), NEW.version, NEW.body);
     RETURN NULL;
   END $$;
   CREATE TRIGGER witness AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION witness();`;
@@ -48,12 +51,13 @@ interface Admitted {
 }
 
 async function admittedOf(keyId: string): Promise<Admitted[]> {
-  const { rows } = await deployment.sql.query<{ began: number; ended: number; body: Buffer }>(
-    `SELECT extract(epoch FROM began)::float8 AS began, extract(epoch FROM ended)::float8 AS ended, body FROM witness`,
+  const { rows } = await deployment.sql.query<Batch & { began: number; ended: number }>(
+    `SELECT extract(epoch FROM began)::float8 AS began, extract(epoch FROM ended)::float8 AS ended, version, body
+     FROM witness`,
   );
-  return rows.flatMap(({ began, ended, body }) =>
-    decodeEntries(body)
-      .map((entry) => JSON.parse(Buffer.from(entry).toString()) as DomainEvent)
+  return rows.flatMap(({ began, ended, ...batch }) =>
+    recordsOf(batch)
+      .map((record) => record.read().envelope as DomainEvent)
       .flatMap((event) =>
         event.type === 'api_key.used' && event.subject === keyId ? { began, ended, cost: event.data.cost } : [],
       ),

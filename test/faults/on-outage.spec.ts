@@ -2,13 +2,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import pg from 'pg';
 import { createClient, type Client } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
-import { decodeEntries } from '#libs/tlog/entries.js';
+import type { Batch } from '#libs/outbox/batches.js';
+import { builtModule } from '../support/built-module.js';
 import { createCable } from '../support/cable.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf } from '../support/rejection.js';
 import { withOtherSecret } from '../support/tokens.js';
 import { startWatched, type WatchedProcess } from '../support/watched-processes.js';
+
+const { recordsOf } = await builtModule<typeof import('#libs/outbox/batches.js')>('#libs/outbox/batches.js');
 
 let database: TestDatabase;
 let sql: pg.Pool;
@@ -85,11 +88,13 @@ async function recordsAgain(): Promise<void> {
 
 /** How many uses of the key were recorded. No worker runs here, so all of them are still in the outbox. */
 async function recordedUses(keyId: string): Promise<number> {
-  const { rows } = await sql.query<{ body: Buffer }>('SELECT body FROM outbox');
+  const { rows } = await sql.query<Batch>('SELECT version, body FROM outbox');
   return rows
-    .flatMap(({ body }) => decodeEntries(body))
-    .map((entry) => JSON.parse(Buffer.from(entry).toString()) as { type: string; subject: string })
-    .filter(({ type, subject }) => type === 'api_key.used' && subject === keyId).length;
+    .flatMap((batch) => recordsOf(batch))
+    .filter((record) => {
+      const { type, subject } = record.read().envelope;
+      return type === 'api_key.used' && subject === keyId;
+    }).length;
 }
 
 async function readiness(node: WatchedProcess) {

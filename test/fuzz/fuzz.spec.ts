@@ -356,7 +356,7 @@ it('no input leaves a secret in a log line, in the log of PostgreSQL, in the out
   await eventually(stored, (waiting) => waiting === 0);
   const { rows } = await sql.query<{ text: string }>(
     `SELECT encode(body, 'escape') AS text FROM outbox
-     UNION ALL SELECT encode(entry, 'escape') FROM event_quarantine UNION ALL SELECT response::text FROM idempotency_key`,
+     UNION ALL SELECT encode(body, 'escape') FROM event_quarantine UNION ALL SELECT response::text FROM idempotency_key`,
   );
   const entries = await storedEntries(sql);
   const places = new Map([
