@@ -67,11 +67,14 @@ GRANT DELETE, INSERT, SELECT, UPDATE ON api_key_count TO keyledger_api;
 
 CREATE TABLE api_key_endpoint (
   api_key_id uuid NOT NULL,
-  endpoint text COLLATE "C" NOT NULL,
   management boolean NOT NULL,
-  CONSTRAINT api_key_endpoint_pkey PRIMARY KEY (api_key_id, endpoint, management)
-);
-GRANT INSERT, SELECT ON api_key_endpoint TO keyledger_worker;
+  names text[] COLLATE "C" NOT NULL,
+  CONSTRAINT api_key_endpoint_pkey PRIMARY KEY (api_key_id, management)
+) WITH (fillfactor=70);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_endpoint FOR EACH ROW WHEN ((((new.api_key_id IS DISTINCT FROM old.api_key_id) OR (new.management IS DISTINCT FROM old.management)) OR (new.names[:cardinality(old.names)] IS DISTINCT FROM old.names))) EXECUTE FUNCTION refuse_change('an endpoint keeps its place');
+ALTER TABLE api_key_endpoint ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT, UPDATE ON api_key_endpoint TO keyledger_worker;
+GRANT SELECT ON api_key_endpoint TO keyledger_api;
 
 CREATE TABLE api_key_notice (
   api_key_id uuid NOT NULL,
@@ -180,16 +183,15 @@ CREATE TABLE api_key_usage_hour (
   api_key_id uuid NOT NULL,
   hour timestamp with time zone NOT NULL,
   outcome text COLLATE "C" NOT NULL,
-  endpoint text COLLATE "C" NOT NULL,
+  management boolean NOT NULL,
   organization_id uuid NOT NULL,
   project_id uuid,
-  count bigint NOT NULL,
-  credits bigint NOT NULL,
-  management boolean NOT NULL,
-  CONSTRAINT api_key_usage_hour_pkey PRIMARY KEY (api_key_id, hour, outcome, endpoint, management)
+  counts bigint[] NOT NULL,
+  credits bigint[] NOT NULL,
+  CONSTRAINT api_key_usage_hour_pkey PRIMARY KEY (api_key_id, hour, outcome, management)
 ) WITH (fillfactor=70);
 CREATE INDEX api_key_usage_hour_organization_id ON public.api_key_usage_hour USING btree (organization_id, hour);
-CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_usage_hour FOR EACH ROW WHEN (((((((((new.api_key_id IS DISTINCT FROM old.api_key_id) OR (new.hour IS DISTINCT FROM old.hour)) OR (new.outcome IS DISTINCT FROM old.outcome)) OR (new.endpoint IS DISTINCT FROM old.endpoint)) OR (new.management IS DISTINCT FROM old.management)) OR (new.organization_id IS DISTINCT FROM old.organization_id)) OR (new.project_id IS DISTINCT FROM old.project_id)) OR (new.count < old.count) OR (new.credits < old.credits))) EXECUTE FUNCTION refuse_change('usage only grows');
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.api_key_usage_hour FOR EACH ROW WHEN ((((((((new.api_key_id IS DISTINCT FROM old.api_key_id) OR (new.hour IS DISTINCT FROM old.hour)) OR (new.outcome IS DISTINCT FROM old.outcome)) OR (new.management IS DISTINCT FROM old.management)) OR (new.organization_id IS DISTINCT FROM old.organization_id)) OR (new.project_id IS DISTINCT FROM old.project_id)) OR counts_shrink(old.counts, new.counts) OR counts_shrink(old.credits, new.credits))) EXECUTE FUNCTION refuse_change('usage only grows');
 ALTER TABLE api_key_usage_hour ENABLE ALWAYS TRIGGER never_back_update;
 GRANT INSERT, SELECT, UPDATE ON api_key_usage_hour TO keyledger_worker;
 GRANT SELECT ON api_key_usage_hour TO keyledger_api;
@@ -724,6 +726,18 @@ AS $function$
     WHERE organization_id = OLD.organization_id AND accountable_user_id = OLD.accountable_user_id
       AND project_id IS NOT DISTINCT FROM OLD.project_id;
     RETURN NULL;
+  END $function$;
+
+CREATE OR REPLACE FUNCTION public.counts_shrink(before bigint[], after bigint[])
+ RETURNS boolean
+ LANGUAGE plpgsql
+ IMMUTABLE
+AS $function$
+  BEGIN
+    FOR place IN 1..coalesce(cardinality(before), 0) LOOP
+      IF before[place] > coalesce(after[place], 0) THEN RETURN true; END IF;
+    END LOOP;
+    RETURN false;
   END $function$;
 
 CREATE OR REPLACE FUNCTION public.ensure_audit_partitions(months integer)

@@ -31,12 +31,17 @@ export interface UsageQuery {
   readonly groupBy: UsageGrouping;
 }
 
-/** The column of each grouping, and the group for everything beyond the largest groups. */
-const groupings: Record<UsageGrouping, { group: string; others: string }> = {
-  none: { group: 'NULL', others: 'NULL' },
-  outcome: { group: 'outcome', others: 'NULL' },
-  endpoint: { group: 'endpoint', others: `'${OTHER_ENDPOINTS}'` },
-  api_key: { group: 'api_key_id::text COLLATE "C"', others: 'NULL' },
+const COUNTED = 'api_key_usage_hour CROSS JOIN LATERAL unnest(counts, credits) AS c (count, credit)';
+const COUNTED_WITH_ENDPOINT = `
+  api_key_usage_hour JOIN api_key_endpoint USING (api_key_id, management)
+  CROSS JOIN LATERAL unnest(names, counts, credits) AS c (endpoint, count, credit)`;
+
+/** What each grouping reads, its column, and the group for everything beyond the largest groups. */
+const groupings: Record<UsageGrouping, { from: string; group: string; others: string }> = {
+  none: { from: COUNTED, group: 'NULL', others: 'NULL' },
+  outcome: { from: COUNTED, group: 'outcome', others: 'NULL' },
+  endpoint: { from: COUNTED_WITH_ENDPOINT, group: 'endpoint COLLATE "C"', others: `'${OTHER_ENDPOINTS}'` },
+  api_key: { from: COUNTED, group: 'api_key_id::text COLLATE "C"', others: 'NULL' },
 };
 
 /** Maximum number of groups in a response, besides those of NO_ENDPOINT and OTHER_ENDPOINTS. */
@@ -76,19 +81,19 @@ export class UsageService {
 
   /** One statement, so that all counts are from the same instant. */
   async series(query: UsageQuery): Promise<Usage> {
-    const { group, others } = groupings[query.groupBy];
+    const { from, group, others } = groupings[query.groupBy];
     const { rows } = await this.pool.query<Row>(
       `WITH counted AS (
          SELECT date_trunc($1, hour, 'UTC') AS start, ${group} AS name,
                 coalesce(sum(count) FILTER (WHERE outcome = 'valid'), 0) AS uses,
                 coalesce(sum(count) FILTER (WHERE outcome <> 'valid'), 0) AS denials,
-                sum(credits) AS credits
-         FROM api_key_usage_hour
+                coalesce(sum(credit), 0) AS credits
+         FROM ${from}
          WHERE organization_id = $2 AND hour >= $3 AND hour < $4
            AND ($5::uuid[] IS NULL OR api_key_id = ANY($5))
            AND ($6::uuid IS NULL OR project_id = $6)
            AND ($7::uuid IS NULL OR project_id = $7)
-           AND management = $10
+           AND management = $10 AND count IS NOT NULL
          GROUP BY 1, 2
        ), greatest_groups AS (
          SELECT name FROM counted WHERE name <> ALL($8) GROUP BY name

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { z } from 'zod';
+import type { EventEnvelope } from '#libs/contract/events.js';
 import { idOf, toUuid } from '#libs/contract/ids.js';
-import type { ReceivedEvent } from '#libs/outbox/batches.js';
 import { groupOf, shardOf } from '#libs/outbox/shard.js';
 
 /** Additions for a key that requested verifications, by the secret that it presented. */
@@ -33,7 +33,7 @@ export class VerificationCounts {
   readonly #counts = new Map<string, VerificationCount>();
 
   /** @throws z.ZodError if the event names a key in an unknown shape */
-  add({ envelope }: Pick<ReceivedEvent, 'envelope'>): void {
+  add(envelope: EventEnvelope): void {
     // Nearly all events come from gateways, which are not keys.
     if (!envelope.data['verified_by'] && !envelope.data['callers']) return;
     const { time, data } = Asked.parse(envelope);

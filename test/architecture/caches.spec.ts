@@ -34,7 +34,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/platform/http/unknown-proxies.ts #peers': '10 addresses',
   'libs/platform/metrics.ts #reads': 'the metrics',
   'libs/platform/sealing.ts #keys': 'the purposes in the code',
-  'libs/usage/usage-counter.ts #known': 'one batch',
+  'libs/usage/usage-counts.ts #keys': 'one batch, or a bound of the check',
   'libs/usage/verification-counts.ts #counts': 'one batch',
 };
 

@@ -357,11 +357,11 @@ async function age(sql: BuiltDeployment['sql']): Promise<void> {
   }
   // Repeats the recent usage over the two weeks before, as a wave of days and nights that is the same in every run.
   await sql.query(
-    `INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, endpoint, management, organization_id, project_id, count, credits)
-     SELECT api_key_id, hour - make_interval(hours => back), outcome, endpoint, management, organization_id, project_id,
-            ceil(c * wave), ceil(u.credits * wave)
-     FROM (SELECT api_key_id, hour, outcome, endpoint, management, organization_id, project_id, count AS c, credits
-           FROM api_key_usage_hour) u,
+    `INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, management, organization_id, project_id, counts, credits)
+     SELECT api_key_id, hour - make_interval(hours => back), outcome, management, organization_id, project_id,
+            ARRAY(SELECT ceil(count * wave) FROM unnest(counts) AS count),
+            ARRAY(SELECT ceil(credit * wave) FROM unnest(credits) AS credit)
+     FROM api_key_usage_hour,
           LATERAL generate_series(1, 14 * 24) AS back,
           LATERAL (SELECT 6 * (1.2 + sin(back * pi() / 12)) * (1 + 0.4 * sin(back * 0.7)) AS wave) w
      ON CONFLICT DO NOTHING`,
@@ -370,7 +370,7 @@ async function age(sql: BuiltDeployment['sql']): Promise<void> {
     `UPDATE api_key_usage k SET uses = t.uses, denials = t.denials
      FROM (SELECT api_key_id, coalesce(sum(count) FILTER (WHERE outcome = 'valid'), 0) AS uses,
                   coalesce(sum(count) FILTER (WHERE outcome <> 'valid'), 0) AS denials
-           FROM api_key_usage_hour GROUP BY api_key_id) t
+           FROM api_key_usage_hour, unnest(counts) AS count GROUP BY api_key_id) t
      WHERE t.api_key_id = k.api_key_id`,
   );
 }

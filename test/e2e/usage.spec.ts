@@ -210,9 +210,14 @@ describe('the usage of an organization', () => {
     const bob = await deployment.account();
     const organization = toUuid(bob.organizationId);
     await deployment.sql.query(
-      `INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, endpoint, management, organization_id, count, credits)
-       SELECT gen_random_uuid(), date_trunc('hour', now()), 'valid', 'GET /' || n, false, $1, n, 1
-       FROM generate_series(1, 103) AS n`,
+      `WITH endpoint AS (
+         INSERT INTO api_key_endpoint (api_key_id, management, names)
+         SELECT gen_random_uuid(), false, ARRAY['(none)', '(other)', 'GET /' || n] FROM generate_series(1, 103) AS n
+         RETURNING api_key_id, substr(names[3], 6)::int AS n
+       )
+       INSERT INTO api_key_usage_hour (api_key_id, hour, outcome, management, organization_id, counts, credits)
+       SELECT api_key_id, date_trunc('hour', now()), 'valid', false, $1, ARRAY[NULL, NULL, n], ARRAY[NULL, NULL, 1]
+       FROM endpoint`,
       [organization],
     );
     const byKey = await usageIn(bob.organizationId, { group_by: 'api_key' }, 103, bob.client);

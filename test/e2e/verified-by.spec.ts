@@ -206,8 +206,8 @@ describe('requests to Keyledger’s own API', () => {
     const [service, key] = [await newService(bob), await newKey(bob, { scopes: ['api-keys:manage'] })];
     const ours = deployment.client({ apiKey: key.key });
     await deployment.sql.query(
-      `INSERT INTO api_key_endpoint (api_key_id, endpoint, management)
-       SELECT $1, 'GET /api/v1/path-' || n, true FROM generate_series(1, 100) AS n`,
+      `INSERT INTO api_key_endpoint (api_key_id, management, names)
+       SELECT $1, true, ARRAY['(none)', '(other)'] || array_agg('GET /api/v1/path-' || n) FROM generate_series(1, 100) AS n`,
       [toUuid(key.id)],
     );
     expect(await service.ask(key.key)).toBe('valid');

@@ -53,7 +53,7 @@ async function readSnapshot(sql: pg.PoolClient): Promise<DomainEvent[]> {
   const ours = used.filter(({ data }) => data.surface === 'management');
   const others = used.filter(({ data }) => data.surface === undefined);
   const inHours = (management: boolean) =>
-    `SELECT api_key_id AS id, sum(count)::float8 AS n FROM api_key_usage_hour
+    `SELECT api_key_id AS id, sum(count)::float8 AS n FROM api_key_usage_hour, unnest(counts) AS count
      WHERE outcome = 'valid' AND management = ${management} GROUP BY 1`;
   const bySubject = (uses: typeof used) => countsOf(uses.map(({ subject }) => [subject, 1]));
   for (const [counted, expected] of [

@@ -7,7 +7,7 @@ interface Rule {
   readonly table: string;
   readonly on: 'INSERT' | 'UPDATE' | 'DELETE';
   /**
-   * The trigger rejects the change if this holds. PostgreSQL evaluates it without a function call, so that other
+   * The trigger rejects the change if this holds. PostgreSQL evaluates it before it calls the trigger, so that other
    * changes cost next to nothing.
    */
   readonly when: string;
@@ -128,9 +128,15 @@ const RULES: readonly Rule[] = [
   {
     table: 'api_key_usage_hour',
     on: 'UPDATE',
-    when: `${isChanged('api_key_id', 'hour', 'outcome', 'endpoint', 'management', 'organization_id', 'project_id')}
-      OR NEW.count < OLD.count OR NEW.credits < OLD.credits`,
+    when: `${isChanged('api_key_id', 'hour', 'outcome', 'management', 'organization_id', 'project_id')}
+      OR counts_shrink(OLD.counts, NEW.counts) OR counts_shrink(OLD.credits, NEW.credits)`,
     message: 'usage only grows',
+  },
+  {
+    table: 'api_key_endpoint',
+    on: 'UPDATE',
+    when: `${isChanged('api_key_id', 'management')} OR NEW.names[:cardinality(OLD.names)] IS DISTINCT FROM OLD.names`,
+    message: 'an endpoint keeps its place',
   },
   {
     table: 'api_key_verifications',

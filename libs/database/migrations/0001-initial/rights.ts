@@ -8,7 +8,8 @@ export const RIGHTS = /* sql */ `
   GRANT SELECT, INSERT, UPDATE, DELETE ON login_delay, idempotency_key, credit, api_key_rate, api_key_count TO keyledger_api;
   GRANT SELECT, INSERT, DELETE ON api_key_removed_rate TO keyledger_api;
   GRANT SELECT, INSERT ON api_key_revocation TO keyledger_api;
-  GRANT SELECT ON api_key_usage, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_api;
+  GRANT SELECT ON
+    api_key_usage, api_key_endpoint, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_api;
   GRANT SELECT, UPDATE ON authz_state TO keyledger_api;
   GRANT SELECT, INSERT ON authz_change, outbox TO keyledger_api;
   GRANT SELECT, UPDATE (requeued_at) ON event_quarantine TO keyledger_api;
@@ -21,9 +22,9 @@ export const RIGHTS = /* sql */ `
   -- Ingestion.
   GRANT SELECT, UPDATE ON ingest TO keyledger_worker;
   GRANT SELECT, INSERT, DELETE ON outbox TO keyledger_worker;
-  GRANT SELECT, INSERT ON event_quarantine, api_key_endpoint TO keyledger_worker;
+  GRANT SELECT, INSERT ON event_quarantine TO keyledger_worker;
   GRANT SELECT, INSERT, UPDATE ON
-    api_key_usage, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_worker;
+    api_key_usage, api_key_endpoint, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_worker;
   -- A query that names a partition needs rights on that partition.
   GRANT SELECT ON audit_body_default TO keyledger_worker;
   GRANT EXECUTE ON FUNCTION lock_audit_logs, append_to_audit_logs, append_management_events, ensure_audit_partitions
