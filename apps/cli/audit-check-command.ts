@@ -3,6 +3,7 @@ import { checkAuditLogs } from '#libs/audit/audit-check.js';
 import { isId } from '#libs/contract/ids.js';
 import { isDatabaseAway } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
+import { UsageCheck } from '#libs/usage/usage-check.js';
 import type { CommandProcess } from './command-process.js';
 import { withDatabase } from './database.js';
 import { EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from './exit-codes.js';
@@ -14,7 +15,7 @@ interface Options {
   readonly json?: true;
 }
 
-/** Checks the audit logs in the database: everything that is stored about them must follow from their entries. */
+/** Checks the audit logs and the counts of usage in the database: all of it must follow from the entries. */
 export async function checkAudit({ organization, json }: Options, host: CommandProcess): Promise<number> {
   if (organization !== undefined && !isId('org', organization)) {
     host.stderr.write('--organization must be the id of an organization, such as org_01m8fvjkttewrrm100dbfq0000.\n');
@@ -35,7 +36,11 @@ export async function checkAudit({ organization, json }: Options, host: CommandP
     host.stdout.write(`${JSON.stringify({ logs, entries, differences })}\n`);
   } else {
     for (const { organization_id: id, difference } of differences) {
-      host.stdout.write(`The audit log of ${id} is not as its entries say: ${difference}.\n`);
+      host.stdout.write(
+        id === null
+          ? `Something is not as the entries of all audit logs say: ${difference}.\n`
+          : `The audit log of ${id} is not as its entries say: ${difference}.\n`,
+      );
     }
     host.stdout.write(summaryOf(logs, entries, differences.length));
   }
@@ -43,11 +48,11 @@ export async function checkAudit({ organization, json }: Options, host: CommandP
 }
 
 async function check(client: pg.Client, organization: string | undefined, host: CommandProcess) {
-  const differences: { organization_id: string; difference: string }[] = [];
+  const differences: { organization_id: string | null; difference: string }[] = [];
   let logs = 0;
   let entries = 0;
-  for await (const { organizationId, size, difference } of checkAuditLogs(client, organization)) {
-    logs += 1;
+  for await (const { organizationId, size, difference } of checkAuditLogs(client, organization, new UsageCheck())) {
+    if (organizationId !== null) logs += 1;
     entries += size;
     if (difference) differences.push({ organization_id: organizationId, difference });
     if (host.stderr.isTTY) host.stderr.write(`\r${logs} audit logs, ${entries} entries `);

@@ -2,7 +2,7 @@ import type { CountedEvent } from './counted-event.js';
 import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 
 /** The counts of one endpoint in one hour of a key. */
-export interface EndpointCount {
+interface EndpointCount {
   count: number;
   credits: number;
 }
