@@ -7,8 +7,8 @@ import { VerificationCounts } from './verification-counts.js';
 
 type Client = Pick<pg.ClientBase, 'query'>;
 
-/** As many endpoint counts as are in memory at once, of about 150 bytes each: 150 MB. */
-const MAX_COUNTS = 1_000_000;
+/** Of the counts that are in memory at once. */
+const MAX_BYTES = 200_000_000;
 const ROWS_PER_FETCH = 1_000;
 const KEYS_PER_STATEMENT = 1_000;
 
@@ -19,12 +19,12 @@ const KEYS_PER_STATEMENT = 1_000;
 export class UsageCheck {
   readonly #verifications = new VerificationCounts();
 
-  /** @param most the number of endpoint counts in memory, unless a single key has more */
-  constructor(private readonly most = MAX_COUNTS) {}
+  /** @param maxBytes the memory of counts, unless those of a single key take more */
+  constructor(private readonly maxBytes = MAX_BYTES) {}
 
   /** Begins to read a log, for the keys from this id on. */
   open(organizationId: string, fromKey: string): LogUsage {
-    return new LogUsage(organizationId, fromKey, this.most);
+    return new LogUsage(organizationId, fromKey, this.maxBytes);
   }
 
   /** Takes an event of any log, once. */
@@ -83,14 +83,14 @@ async function unexplained(client: Client): Promise<string | null> {
 
 /** What one reading of a log says about the counts of its keys. */
 class LogUsage {
-  readonly #counts = new UsageCounts();
+  readonly #counts = new UsageCounts(true);
   /** The first key that did not fit into memory. A later reading takes it. */
   #belowKey: string | null = null;
 
   constructor(
     private readonly organizationId: string,
     private readonly fromKey: string,
-    private readonly most: number,
+    private readonly maxBytes: number,
   ) {}
 
   /** Where the next reading begins; null if no key is left. */
@@ -103,7 +103,7 @@ class LogUsage {
     if (!event || event.apiKeyId < this.fromKey) return;
     if (this.#belowKey !== null && event.apiKeyId >= this.#belowKey) return;
     this.#counts.add(event);
-    if (this.#counts.size > this.most) this.#leaveForLater();
+    if (this.#counts.bytes > this.maxBytes) this.#leaveForLater();
   }
 
   /** Removes the upper half of the keys. If there is only one, it stays: the counts of one key are not divided. */

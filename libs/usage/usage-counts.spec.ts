@@ -35,8 +35,8 @@ class Stored {
   readonly #hours = new Map<string, Record<string, [count: number, credits: number]>>();
   readonly #totals = new Map<string, object>();
 
-  write(events: readonly EventEnvelope[]): void {
-    const counts = new UsageCounts();
+  write(events: readonly EventEnvelope[], isWhole = false): void {
+    const counts = new UsageCounts(isWhole);
     for (const event of events) for (const counted of countedOf(event)) counts.add(counted);
     for (const { surfaces, apiKeyId, ...totals } of counts.keys()) {
       const { uses, denials, lastUsedAt, lastDeniedAt } = totals;
@@ -189,6 +189,18 @@ it('a hundred endpoints of a key are counted separately on each surface, and fur
   expect(rows.hours[`${key} management 2026-11-20T10 valid`]).toEqual({ [`GET ${paths[120]!.path}`]: [1, 1] });
 });
 
+it('the memory of all counts of a key is bounded for each hour, however many endpoints its requests have', () => {
+  const counts = new UsageCounts(true);
+  for (let n = 0; n < 2_000; n++) {
+    const request = { method: 'GET', path: `/page-${n}` };
+    counts.add(readCounted(used(key, '2026-11-20T10:00:00.000Z', request))!);
+    counts.add(readCounted(denied(key, '2026-11-20T10:00:00.000Z', 1, { ...request, path: `/denied-${n}` }))!);
+  }
+  expect(counts.bytes).toBeLessThan(20_000);
+  counts.remove(counts.keys()[0]!);
+  expect(counts.bytes).toBe(0);
+});
+
 it('a use without a valid key id is reported as a fault of its entry', () => {
   expect(() => readCounted(used('sk_live_1', '2026-11-20T10:00:00.000Z'))).toThrow(z.ZodError);
 });
@@ -288,11 +300,14 @@ describe('any events in any batches', () => {
   it('have the same counts as all events in one batch', () => {
     fc.assert(
       fc.property(batches, (batches) => {
-        const [many, one] = [new Stored(), new Stored()];
+        const [many, one, whole] = [new Stored(), new Stored(), new Stored()];
         for (const batch of batches) many.write(batch);
         one.write(batches.flat());
-        expect(many.hours).toEqual(one.hours);
-        expect(many.endpoints).toEqual(one.endpoints);
+        whole.write(batches.flat(), true);
+        for (const rows of [one, whole]) {
+          expect(rows.hours).toEqual(many.hours);
+          expect(rows.endpoints).toEqual(many.endpoints);
+        }
       }),
     );
   });

@@ -18,13 +18,13 @@ export interface HourCounts {
   readonly projectId: string | null;
   readonly endpoints: EndpointCounts;
   /** Denials at endpoints at which the key had no use before, as far as these events show. */
-  readonly early: EndpointCounts;
+  early?: EndpointCounts;
 }
 
 /** The uses and denials of a key on one surface. */
 export interface SurfaceCounts {
   readonly management: boolean;
-  /** The endpoints at which the key had a use, in the order of the first one. */
+  /** The endpoints that a key has from the beginning, and those at which it had a use, in the order of the first one. */
   readonly used: Set<string>;
   readonly hours: Map<string, HourCounts>;
   /** The hour of the last event, which is nearly always that of the next one. */
@@ -44,11 +44,16 @@ export interface KeyCounts {
   readonly surfaces: SurfaceCounts[];
 }
 
-/** Maximum of endpoints that are counted separately for a key, ever, on each of the two surfaces. */
-const MAX_ENDPOINTS = 100;
-
 /** The endpoints that a key has from the beginning. */
 export const FIRST_ENDPOINTS: readonly string[] = [NO_ENDPOINT, OTHER_ENDPOINTS];
+
+/** Maximum of endpoints that are counted separately for a key, ever, on each of the two surfaces. */
+const MAX_ENDPOINTS = FIRST_ENDPOINTS.length + 100;
+
+/** About what they take in memory. */
+const COUNT_BYTES = 150;
+const HOUR_BYTES = 500;
+const KEY_BYTES = 1_500;
 
 const HOUR_LENGTH = '2026-11-20T10'.length;
 
@@ -58,17 +63,23 @@ const HOUR_LENGTH = '2026-11-20T10'.length;
  */
 export class UsageCounts {
   readonly #keys = new Map<string, KeyCounts>();
-  /** The number of endpoint counts, which is in proportion to the memory that they take. */
-  #size = 0;
+  #bytes = 0;
 
-  get size(): number {
-    return this.#size;
+  /** @param isWhole whether these are all events of the keys, from the first one on */
+  constructor(private readonly isWhole = false) {}
+
+  /** About the memory that the counts take. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   add(event: CountedEvent): void {
     const { apiKeyId, management, count, outcome, time } = event;
     let key = this.#keys.get(apiKeyId);
-    if (!key) this.#keys.set(apiKeyId, (key = newKey(event)));
+    if (!key) {
+      this.#keys.set(apiKeyId, (key = newKey(event)));
+      this.#bytes += KEY_BYTES;
+    }
     const counted = management ? 0 : count;
     if (outcome === 'valid') {
       key.uses += counted;
@@ -82,18 +93,37 @@ export class UsageCounts {
   }
 
   #addToHour(surface: SurfaceCounts, event: CountedEvent): void {
-    const { endpoint, outcome } = event;
-    if (outcome === 'valid') surface.used.add(endpoint);
-    const hour = hourOf(surface, event);
-    const endpoints = outcome === 'valid' || surface.used.has(endpoint) ? hour.endpoints : hour.early;
+    const { used } = surface;
+    const hour = this.#hourOf(surface, event);
+    let { endpoint } = event;
+    let endpoints = hour.endpoints;
+    if (!used.has(endpoint)) {
+      if (event.outcome === 'valid' && !(this.isWhole && used.size === MAX_ENDPOINTS)) used.add(endpoint);
+      else if (this.isWhole) endpoint = OTHER_ENDPOINTS;
+      else endpoints = hour.early ??= new Map();
+    }
     const known = endpoints.get(endpoint);
     if (known) {
       known.count += event.count;
       known.credits += event.credits;
     } else {
       endpoints.set(endpoint, { count: event.count, credits: event.credits });
-      this.#size += 1;
+      this.#bytes += COUNT_BYTES;
     }
+  }
+
+  #hourOf(surface: SurfaceCounts, { time, outcome, projectId }: CountedEvent): HourCounts {
+    const { latest, hours } = surface;
+    if (latest && latest.outcome === outcome && time.startsWith(latest.hour)) return latest;
+    const hour = time.slice(0, HOUR_LENGTH);
+    const place = `${hour} ${outcome}`;
+    let counts = hours.get(place);
+    if (!counts) {
+      hours.set(place, (counts = { hour, outcome, projectId, endpoints: new Map() }));
+      this.#bytes += HOUR_BYTES;
+    }
+    surface.latest = counts;
+    return counts;
   }
 
   /** In the order of the keys' ids. */
@@ -104,8 +134,11 @@ export class UsageCounts {
   /** Removes a key and its counts. */
   remove(key: KeyCounts): void {
     this.#keys.delete(key.apiKeyId);
+    this.#bytes -= KEY_BYTES;
     for (const { hours } of key.surfaces) {
-      for (const { endpoints, early } of hours.values()) this.#size -= endpoints.size + early.size;
+      for (const { endpoints, early } of hours.values()) {
+        this.#bytes -= HOUR_BYTES + COUNT_BYTES * (endpoints.size + (early?.size ?? 0));
+      }
     }
   }
 }
@@ -116,7 +149,7 @@ export class UsageCounts {
  * @param known those before the events
  */
 export function endpointsAfter(known: readonly string[], { used }: SurfaceCounts): readonly string[] {
-  const room = FIRST_ENDPOINTS.length + MAX_ENDPOINTS - known.length;
+  const room = MAX_ENDPOINTS - known.length;
   const before = new Set(known);
   return [...known, ...[...used].filter((endpoint) => !before.has(endpoint)).slice(0, room)];
 }
@@ -147,7 +180,7 @@ export class Places {
     const placed: Placed = { counts: [], credits: [] };
     const others = this.#places.get(OTHER_ENDPOINTS)!;
     for (const [endpoint, count] of endpoints) addAt(placed, this.#places.get(endpoint) ?? others, count);
-    for (const [endpoint, count] of early) {
+    for (const [endpoint, count] of early ?? []) {
       const place = this.#places.get(endpoint) ?? others;
       addAt(placed, place < this.known ? place : others, count);
     }
@@ -179,20 +212,14 @@ function newKey({ apiKeyId, organizationId }: CountedEvent): KeyCounts {
 
 function surfaceOf({ surfaces }: KeyCounts, management: boolean): SurfaceCounts {
   for (const surface of surfaces) if (surface.management === management) return surface;
-  const surface = { management, used: new Set<string>(), hours: new Map<string, HourCounts>(), latest: undefined };
+  const surface = {
+    management,
+    used: new Set(FIRST_ENDPOINTS),
+    hours: new Map<string, HourCounts>(),
+    latest: undefined,
+  };
   surfaces.push(surface);
   return surface;
-}
-
-function hourOf(surface: SurfaceCounts, { time, outcome, projectId }: CountedEvent): HourCounts {
-  const { latest, hours } = surface;
-  if (latest && latest.outcome === outcome && time.startsWith(latest.hour)) return latest;
-  const hour = time.slice(0, HOUR_LENGTH);
-  const place = `${hour} ${outcome}`;
-  let counts = hours.get(place);
-  if (!counts) hours.set(place, (counts = { hour, outcome, projectId, endpoints: new Map(), early: new Map() }));
-  surface.latest = counts;
-  return counts;
 }
 
 /** Both are in UTC with milliseconds, as we write times, so they sort as text. */
