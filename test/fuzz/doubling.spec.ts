@@ -61,6 +61,12 @@ let places: Place[];
 const routes = { anonymous: 0, others: 0 };
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
+/** An access token is valid for ten minutes, a long run takes hours. */
+const RENEW_MS = 300_000;
+const operator = { email: 'ada@example.com', password: 'quiet harbour nine lamps' };
+let accessToken: string;
+let signedInAt: number;
+
 beforeAll(async () => {
   processes = await startProcesses({
     apis: 1,
@@ -68,21 +74,58 @@ beforeAll(async () => {
   });
   url = new URL(processes.apis[0]!.url);
   const { token } = await newOperatorLink(processes.database.apiUrl, 'http://keyledger.test', null);
-  const operator = { email: 'ada@example.com', password: 'quiet harbour nine lamps' };
-  const anonymous = createClient({ baseUrl: url.origin });
-  await anonymous.auth.register({ body: { ...operator, name: 'Ada', invitation_token: token } });
-  const { access_token: accessToken } = await anonymous.auth.login({ body: operator });
-  places = placesIn(await (await fetch(new URL('/openapi.json', url))).json(), `Bearer ${accessToken}`);
+  await createClient({ baseUrl: url.origin }).auth.register({
+    body: { ...operator, name: 'Ada', invitation_token: token },
+  });
+  await signIn();
+  const ids = await createObjects();
+  places = placesIn(await (await fetch(new URL('/openapi.json', url))).json(), ids);
 });
+
+async function signIn(): Promise<void> {
+  ({ access_token: accessToken } = await createClient({ baseUrl: url.origin }).auth.login({ body: operator }));
+  signedInAt = performance.now();
+}
+
+/** Objects that exist, so that the service reads the rest of a request that names them. */
+interface Ids {
+  readonly organization: string;
+  /** What an operator may suspend and limit without an effect on the other requests. */
+  readonly another: string;
+  readonly project: string;
+  readonly key: string;
+}
+
+async function createObjects(): Promise<Ids> {
+  const api = createClient({ baseUrl: url.origin, accessToken });
+  const organization = await api.organizations.create({ body: { name: 'Team' } });
+  const another = await api.organizations.create({ body: { name: 'Another team' } });
+  const project = await api.projects.create({ body: { name: 'Shop', organization_id: organization.id } });
+  const key = await api.apiKeys.create({
+    body: { name: 'Key', organization_id: organization.id, scopes: ['triggers:read'] },
+  });
+  return { organization: organization.id, another: another.id, project: project.id, key: key.id };
+}
+
+/** The object that the path names. A request that would end it names one that does not exist. */
+function idIn(path: string, method: string, ids: Ids): string {
+  if (method === 'DELETE' || path.endsWith('/revoke')) return GOOD_ID;
+  if (path.startsWith('/api/v1/deployment/organizations/')) return ids.another;
+  if (path.startsWith('/api/v1/organizations/')) return ids.organization;
+  if (path.startsWith('/api/v1/projects/')) return ids.project;
+  return path.startsWith('/api/v1/api-keys/') ? ids.key : GOOD_ID;
+}
 
 afterAll(async () => {
   agent.destroy();
   await processes.stop();
 });
 
+/** Stands for the access token of the time of the request. */
+const CREDENTIAL = 'Bearer CREDENTIAL';
 const GOOD_ID = 'key_01h455vb4pex5vsknk084sn02q';
 
-function placesIn(document: unknown, credential: string): Place[] {
+function placesIn(document: unknown, ids: Ids): Place[] {
   const { paths, components } = document as {
     paths: Record<string, Record<string, Operation>>;
     components: { schemas: Record<string, JsonSchema> };
@@ -92,12 +135,12 @@ function placesIn(document: unknown, credential: string): Place[] {
     Object.entries(methods)
       // These end the session that all others use.
       .filter(([, { operationId }]) => !/logout|Session|changePassword/.test(operationId))
-      .flatMap(([method, operation]) => placesOf(method.toUpperCase(), path, operation, credential, resolve)),
+      .flatMap(([method, operation]) => placesOf(method.toUpperCase(), path, operation, ids, resolve)),
   );
   const others = ['/', '/authz', '/authz/customers/{id}', '/docs', '/assets/{id}', '/openapi.json', '/{id}'].flatMap(
-    (path) => placesOf('GET', path, { operationId: path, security: [] }, credential, resolve),
+    (path) => placesOf('GET', path, { operationId: path, security: [] }, ids, resolve),
   );
-  const preflights = placesOf('OPTIONS', '/api/v1/api-keys', { operationId: 'preflight', security: [] }, '', resolve);
+  const preflights = placesOf('OPTIONS', '/api/v1/api-keys', { operationId: 'preflight', security: [] }, ids, resolve);
   return [...described, ...others, ...preflights];
 }
 
@@ -105,7 +148,7 @@ function placesOf(
   method: string,
   path: string,
   { operationId, security, parameters = [], requestBody }: Operation,
-  credential: string,
+  ids: Ids,
   resolve: (ref: string) => JsonSchema,
 ): Place[] {
   const isAnonymous = security?.length === 0;
@@ -114,11 +157,13 @@ function placesOf(
   const body =
     schema && (fc.sample(valuesOf(schema, resolve), { seed: SEED, numRuns: 1 })[0] as Record<string, unknown>);
   if (body && 'email' in body) body['email'] = EMAIL;
+  if (body && 'organization_id' in body) body['organization_id'] = ids.organization;
+  if (body && 'project_id' in body) body['project_id'] = ids.project;
   const good: Wire = {
     method,
-    target: path.replace(/\{\w+\}/g, GOOD_ID),
+    target: path.replace(/\{\w+\}/, idIn(path, method, ids)).replace(/\{\w+\}/g, GOOD_ID),
     headers: {
-      ...(!isAnonymous && { authorization: credential }),
+      ...(!isAnonymous && { authorization: CREDENTIAL }),
       ...(schema && { 'content-type': 'application/json' }),
       ...(method === 'OPTIONS' && { origin: 'https://a.example', 'access-control-request-method': 'GET' }),
       ...(path === '/authz/customers/{id}' && { 'x-authz-scope': 'none' }),
@@ -206,6 +251,7 @@ function send({ method, target, headers, body }: Wire): Promise<Response> {
         headers: {
           'x-forwarded-for': from,
           ...headers,
+          ...(headers['authorization'] === CREDENTIAL && { authorization: `Bearer ${accessToken}` }),
           ...(content !== undefined && { 'content-length': Buffer.byteLength(content) }),
         },
       },
@@ -227,6 +273,7 @@ function send({ method, target, headers, body }: Wire): Promise<Response> {
 }
 
 async function timeOf(wire: Wire): Promise<{ ms: number; response: Response }> {
+  if (performance.now() - signedInAt > RENEW_MS) await signIn();
   const before = spent();
   const response = await send(wire);
   return { ms: spent() - before, response };
