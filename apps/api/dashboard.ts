@@ -14,6 +14,12 @@ export const DASHBOARD = join(import.meta.dirname, '../../dashboard');
 /** Paths that belong to the API, whether a route exists or not: a browser gets the same response there as a program. */
 const NOT_PAGES = /^\/(api|assets|auth|authz|docs|health|openapi\.json|problems|tlog)(\/|$)/;
 
+/** The addresses of the dashboard. At any other address, it shows that there is no such page. */
+const PAGES = /^\/(?:$|(?:sign-in|register|invitation|password-reset|account|org|operator)(?:\/|$))/;
+
+/** What a gateway says of its client's request when it asks about it. */
+const OF_A_GATEWAY = ['x-forwarded-uri', 'x-original-uri', 'x-original-url', 'x-authz-scope'];
+
 /** The placeholder that the build puts where the nonce belongs. */
 const NONCE = /__CSP_NONCE__/g;
 
@@ -45,6 +51,7 @@ export async function serveDashboard(app: NestFastifyApplication, folder: string
     if (isOtherNameOf(home, request.host)) return reply.redirect(home.origin + request.url);
     const nonce = randomBytes(16).toString('base64');
     return reply
+      .status(isPage(request) ? 200 : 404)
       .type('text/html; charset=utf-8')
       .headers({
         ...securityHeaders,
@@ -66,7 +73,15 @@ function isLoopback({ hostname }: URL): boolean {
   return ['127.0.0.1', '[::1]', 'localhost'].includes(hostname);
 }
 
-/** A request with a key is never a navigation: a gateway with a wrong address must not take a page for a yes. */
+/**
+ * A gateway with a wrong address must not take a page for a yes: its client may be a browser without a key. A browser
+ * shows the page whatever the status is.
+ */
+function isPage({ context, headers }: FastifyRequest): boolean {
+  return PAGES.test(context.path ?? '') && !OF_A_GATEWAY.some((name) => headers[name] !== undefined);
+}
+
+/** A request with a key is never a navigation. */
 function isNavigation(request: FastifyRequest): boolean {
   const { accept: accepted = '', authorization, 'x-api-key': apiKey } = request.headers;
   if (authorization !== undefined || apiKey !== undefined) return false;

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,7 +63,7 @@ describe('a build of the dashboard', () => {
   const get = (path: string, headers: Record<string, string> = NAVIGATION, method = 'GET') =>
     fetch(`${deployment.url}${path}`, { method, headers });
 
-  it.each(['/', '/sign-in', '/org/org_01h455vb4pex5vsknk084sn02q/settings/api-keys?status=active', '/apiary'])(
+  it.each(['/', '/sign-in', '/org/org_01h455vb4pex5vsknk084sn02q/settings/api-keys?status=active'])(
     'serves the page at %s',
     async (path) => {
       const response = await get(path);
@@ -134,11 +134,43 @@ describe('a build of the dashboard', () => {
     });
   });
 
-  it('is not served to a request with a key, so that a gateway with a wrong address gets no success', async () => {
-    const credentials: Record<string, string>[] = [{ 'x-api-key': 'sk_test_x' }, { authorization: 'Bearer sk_test_x' }];
-    for (const credential of credentials) {
-      expect((await get('/authorize', { ...NAVIGATION, ...credential })).status).toBe(404);
+  it('is served with 200 at every address of the dashboard', async () => {
+    const router = await readFile(new URL('../../apps/dashboard/app/router.tsx', import.meta.url), 'utf8');
+    const paths = [...router.matchAll(/getParentRoute: \(\) => (?:root|shell),\s+path: '([^']+)'/g)];
+    expect(paths.length).toBeGreaterThan(7);
+    for (const [, path] of paths) expect([path, (await get(path!)).status]).toEqual([path, 200]);
+  });
+
+  it('is never a success for a gateway with a wrong address, whoever its client is', async () => {
+    const clients: Record<string, string>[] = [{}, { 'x-api-key': 'sk_test_x' }, { authorization: 'Bearer sk_test_x' }];
+    const wrong = [
+      '/authorize',
+      '/authz-x',
+      '/Authz',
+      '/auth_z?scope=triggers:read',
+      '/authz%2Fx',
+      '/x/authz',
+      '/apiary',
+    ];
+    for (const client of clients) {
+      for (const path of wrong) expect((await get(path, { ...NAVIGATION, ...client })).status).toBe(404);
     }
+    const asks: Record<string, string>[] = [
+      { 'x-forwarded-uri': '/customers' },
+      { 'x-original-uri': '/customers' },
+      { 'x-original-url': 'https://api.example.com/customers' },
+      { 'x-authz-scope': 'triggers:read' },
+    ];
+    for (const headers of asks) {
+      for (const path of ['/', '/?scope=triggers:read', '/sign-in', '/operator/operators'])
+        expect((await get(path, { ...NAVIGATION, ...headers })).status).toBe(404);
+    }
+  });
+
+  it('still shows a person that there is no such page', async () => {
+    const response = await get('/nowhere');
+    expect(response.status).toBe(404);
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8');
   });
 
   it('is not served to programs or for other methods', async () => {
