@@ -63,9 +63,8 @@ export const createApiKey = defineRoute({
   success: { status: 201, body: ApiKeyWithSecret },
   idempotent: {
     secrets: ['key'],
-    // `scopes` has no default: leaving it out differs from naming all scopes. Other lists that are left out are those
-    // of the creating key, or empty.
-    defaults: ({ organizationId, projectId, environment }) => ({
+    // `scopes` has no default: leaving it out differs from naming all scopes.
+    defaults: ({ organizationId, projectId, environment, allowedIps, rateLimits }) => ({
       ...mapKeyTexts(() => null),
       metadata: {},
       organization_id: organizationId,
@@ -73,8 +72,8 @@ export const createApiKey = defineRoute({
       environment,
       allowed_domains: [],
       public_scopes: null,
-      allowed_ips: [],
-      rate_limits: [],
+      allowed_ips: allowedIps,
+      rate_limits: rateLimits,
     }),
   },
   problems: ['beyond_authority', 'limit_reached', 'not_found'],

@@ -57,6 +57,8 @@ export interface CallerDefaults {
   readonly organizationId: string | undefined;
   readonly projectId: string | undefined;
   readonly environment: string;
+  readonly allowedIps: readonly string[];
+  readonly rateLimits: readonly object[];
 }
 
 /**

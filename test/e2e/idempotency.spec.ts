@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { createClient } from '#libs/client/client.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf } from '../support/rejection.js';
 
@@ -14,7 +15,14 @@ beforeAll(async () => {
 
 afterAll(() => deployment.stop());
 
-const create = (idempotencyKey: string, body: { name: string; scopes?: string[] }, by = ada) =>
+interface Wanted {
+  readonly name: string;
+  readonly scopes?: string[];
+  readonly allowed_ips?: string[];
+  readonly rate_limits?: { name: string; limit: number; window_seconds: number }[];
+}
+
+const create = (idempotencyKey: string, body: Wanted, by: Pick<Account, 'client'> = ada) =>
   by.client.apiKeys.create({
     headers: { 'idempotency-key': idempotencyKey },
     body: { scopes: ['triggers:read'], ...body },
@@ -93,6 +101,24 @@ describe('a request with an Idempotency-Key', () => {
       { allowed_ips: ['192.0.2.1'] },
     ]) {
       expect(await post('said', JSON.stringify({ ...said, ...other }))).toBe(422);
+    }
+  });
+
+  it('by a key with limits of its own equals one that names these limits, and differs from one that asks for none', async () => {
+    const limits = {
+      allowed_ips: ['127.0.0.1', '192.0.2.0/24'],
+      rate_limits: [{ name: 'per-day', limit: 1_000, window_seconds: 86_400 }],
+    };
+    const scopes = ['api-keys:manage'];
+    const maker = await ada.client.apiKeys.create({ body: { name: 'Maker', scopes, ...limits } });
+    const by = { client: createClient({ baseUrl: deployment.url, apiKey: maker.key }) };
+    const made = await create('limited', { name: 'Limited', scopes }, by);
+    expect(made).toMatchObject(limits);
+    expect((await create('limited', { name: 'Limited', scopes, ...limits }, by)).id).toBe(made.id);
+    for (const none of [{ allowed_ips: [] }, { rate_limits: [] }]) {
+      expect(await outcomeOf(create('limited', { name: 'Limited', scopes, ...none }, by))).toBe(
+        'idempotency_key_reused',
+      );
     }
   });
 

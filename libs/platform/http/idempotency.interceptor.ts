@@ -15,6 +15,8 @@ interface Named {
   readonly organizationId?: string;
   readonly projectId?: string | null;
   readonly environment?: string;
+  readonly allowedIps?: readonly string[];
+  readonly rateLimits?: readonly object[];
 }
 
 /**
@@ -63,6 +65,8 @@ export class IdempotencyInterceptor implements NestInterceptor {
       organizationId: user.personalOrganizationId ?? user.organizationId,
       projectId: user.projectId ?? undefined,
       environment: user.environment ?? this.config.settings.DEFAULT_KEY_ENVIRONMENT,
+      allowedIps: user.allowedIps ?? [],
+      rateLimits: user.rateLimits ?? [],
     };
   }
 }
