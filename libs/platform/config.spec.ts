@@ -137,6 +137,11 @@ describe('a misspelt variable stops the start with one sentence that names it an
     ['DEFAULT_KEY_ENV', 'DEFAULT_KEY_ENVIRONMENT'],
     ['KEYLEDGER_SECRETS', 'KEYLEDGER_SECRET'],
     ['KEYLEDGER_SERVICE_KEYS', 'KEYLEDGER_SERVICE_KEY'],
+    ['MAX_KEYS_PER_ORG', 'MAX_KEYS_PER_ORGANIZATION'],
+    ['MAX_KEYS_PER_ORGANISATION', 'MAX_KEYS_PER_ORGANIZATION'],
+    ['RECORD_CLIENT_IP', 'RECORD_CLIENT_ADDRESS'],
+    ['RECORD_ACTOR_NAME', 'RECORD_ACTOR'],
+    ['RECORD_USER_AGENTS', 'RECORD_USER_AGENT'],
     ['OTEL_TRACE_SAMPLER', 'OTEL_TRACES_SAMPLER'],
   ])('%s', (name, meant) => {
     expect(() => readConfig({ ...good, [name]: '10.0.0.0/8' })).toThrow(
@@ -148,7 +153,9 @@ describe('a misspelt variable stops the start with one sentence that names it an
     expect(() => readConfig({ ...good, KEYLEDGER_QUUX_OF_SOMETHING: '1' })).toThrow(
       new ConfigError('KEYLEDGER_QUUX_OF_SOMETHING is not a setting: correct its name, or unset it.'),
     );
-    expect(() => readConfig({ ...good, KEYLEDGER_PORT: '3000' })).toThrow(ConfigError);
+    for (const name of ['KEYLEDGER_PORT', 'MAX_MEMBERS_PER_TEAM', 'REGISTRATIONS_PER_HOUR', 'RECORD_CLIENT']) {
+      expect(() => readConfig({ ...good, [name]: '3000' })).toThrow(ConfigError);
+    }
     expect(() => readConfig({ ...good, TRUSTED_PROXY: '' })).not.toThrow();
   });
 });

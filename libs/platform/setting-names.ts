@@ -11,7 +11,7 @@ const NAMES_OF_OTHERS = [
 
 /** No other program's variables have these prefixes. */
 const UNMISTAKABLE =
-  /^(KEYLEDGER|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|ON_?OUTAGE)/;
+  /^(KEYLEDGER|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|ON_?OUTAGE|MAX_?(KEY|PROJECT|MEMBER|ORGANI[SZ]ATION)S?_?PER|REGISTRATIONS?_?PER|RECORD_?(CLIENT|USER_?AGENT|ACTOR))/;
 /** Kubernetes and docker set these in every container for a service `keyledger` (`KEYLEDGER_PORT_3000_TCP_ADDR`, …). */
 const OF_A_SERVICE = /_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)$/;
 const ADDRESS_OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
