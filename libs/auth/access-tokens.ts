@@ -8,6 +8,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { Config, ConfigError } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Sealing } from '#libs/platform/sealing.js';
+import { whileStarting } from '#libs/platform/while-starting.js';
 import { SigningKey } from './signing-key.entity.js';
 
 const ALGORITHM = 'EdDSA';
@@ -32,11 +33,12 @@ export class SigningKeys implements OnModuleInit {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    await this.#load();
-    if (!this.#newest) {
+    await whileStarting(async () => {
+      await this.#load();
+      if (this.#newest) return;
       await this.#create();
       await this.#load();
-    }
+    });
   }
 
   get newest(): { id: string; key: KeyObject } {

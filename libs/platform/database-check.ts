@@ -52,7 +52,8 @@ async function ask(databaseUrl: string, role: DatabaseRole | undefined): Promise
   }
 }
 
-function whyUnusable(error: unknown, role: DatabaseRole | undefined): string {
+/** One sentence that names the setting. */
+export function whyUnusable(error: unknown, role?: DatabaseRole): string {
   const { code, message } = error as { code?: string; message?: string };
   // The server does not know the role: the migration that creates it has not run.
   if (role && code === '22023') return NOT_MIGRATED;

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -138,21 +138,49 @@ describe('the api', () => {
     expect([said, code]).toEqual([`PORT ${port} is taken by another process; stop it or set PORT to a free one.`, 78]);
   });
 
-  it('rejects a secret that does not belong to the database', async () => {
+  /** Starts the API, waits until it is ready, and stops it. Returns its log. */
+  async function startAndStop(databaseUrl: string): Promise<string> {
     const main = fileURLToPath(new URL('../../dist/apps/api/main.js', import.meta.url));
-    const first = spawn(process.execPath, [main], {
-      env: {
-        ...COMPILE_CACHE,
-        KEYLEDGER_SECRET: TEST_SECRET,
-        LOG_LEVEL: 'fatal',
-        PORT: '0',
-        DATABASE_URL: database.apiUrl,
-      },
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    const child = spawn(process.execPath, [main], {
+      env: { ...COMPILE_CACHE, KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'warn', PORT: '0', DATABASE_URL: databaseUrl },
+      stdio: ['ignore', 'pipe', 'ignore', 'ipc'],
     });
-    expect(await once(first, 'message')).toEqual([{ type: 'ready', url: expect.any(String) }, undefined]);
-    first.disconnect();
-    expect(await once(first, 'exit')).toEqual([0, null]);
+    const logged = text(child.stdout!);
+    expect(await Promise.race([once(child, 'message'), once(child, 'exit')])).toEqual([
+      { type: 'ready', url: expect.any(String) },
+      undefined,
+    ]);
+    child.disconnect();
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    return logged;
+  }
+
+  it('waits if its first connections take long, and logs that once', async () => {
+    const { hostname, port } = new URL(database.apiUrl);
+    let delayed = 0;
+    const slow = createServer((near) => {
+      near.on('error', () => undefined);
+      near.once('data', (first: Buffer) => {
+        if (first.includes('keyledger_api reads') && delayed < 2) {
+          delayed += 1;
+          return;
+        }
+        const far = connect(Number(port), hostname).on('error', () => undefined);
+        far.write(first);
+        near.pipe(far).pipe(near);
+      });
+    });
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve));
+    const address = new URL(database.apiUrl);
+    address.port = String((slow.address() as AddressInfo).port);
+    const logged = await startAndStop(address.href);
+    slow.close();
+    expect(delayed).toBe(2);
+    expect(logged.trim().split('\n')).toEqual([expect.stringContaining('Trying again, up to 4 times.')]);
+  });
+
+  it('rejects a secret that does not belong to the database', async () => {
+    await startAndStop(database.apiUrl);
 
     const { said, code } = await start('api', { DATABASE_URL: database.apiUrl, KEYLEDGER_SECRET: 'y'.repeat(40) });
     expect(said).toBe("KEYLEDGER_SECRET differs from the secret with which this database's signing keys were sealed.");
