@@ -4,6 +4,7 @@ import type pg from 'pg';
 import type { Authority, AuthorityInEach } from '#libs/organizations/authority.js';
 import { noSuchApiKey } from '#libs/organizations/missing.js';
 import { Clock } from '#libs/platform/clock.js';
+import { PAGE_MAX } from '#libs/contract/lists.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { UsageService } from '#libs/usage/usage.service.js';
@@ -30,38 +31,46 @@ export class ApiKeysService {
   ) {}
 
   async list(authority: AuthorityInEach<'api-keys:manage'>, query: ApiKeyQuery) {
-    const em = this.em.fork();
-    const { ids, total, nextCursor } = await searchApiKeys(
-      this.pool,
-      { ...query, ...searchWithin(authority) },
-      this.clock.now(),
-    );
-    const found = new Map((await em.find(ApiKey, { id: { $in: [...ids] } })).map((apiKey) => [apiKey.id, apiKey]));
-    return {
-      data: await withUsage(
-        this.usage,
-        em,
-        ids.flatMap((id) => found.get(id) ?? []),
-      ),
-      total,
-      nextCursor,
-    };
+    const { ids, total, nextCursor } = await this.#search(authority, query);
+    return { data: await this.#read(ids), total, nextCursor };
   }
 
   /**
-   * The complete list, for clients that do not support pages.
+   * The complete list, for clients that do not support pages. Reads it in parts, so that neither the serving thread nor
+   * the memory is taken by a thousand whole keys at once.
    * @throws DomainError `limit_reached` if the list is longer than {@link MAX_UNPAGED}
    */
-  async listAll(
+  async listAll<R>(
     authority: AuthorityInEach<'api-keys:manage'>,
     query: Omit<ApiKeyQuery, 'limit' | 'cursor'>,
-  ): Promise<ApiKeyView[]> {
-    const { data, nextCursor } = await this.list(authority, { ...query, limit: MAX_UNPAGED });
-    if (!nextCursor) return data;
-    throw new DomainError(
-      'limit_reached',
-      `There are more than ${MAX_UNPAGED.toLocaleString('en')} keys, which this list cannot show: read them in pages from ` +
-        'GET /api/v1/api-keys, or revoke keys that are no longer needed',
+    present: (view: ApiKeyView) => R,
+  ): Promise<R[]> {
+    const { ids, nextCursor } = await this.#search(authority, { ...query, limit: MAX_UNPAGED });
+    if (nextCursor) {
+      throw new DomainError(
+        'limit_reached',
+        `There are more than ${MAX_UNPAGED.toLocaleString('en')} keys, which this list cannot show: read them in pages from ` +
+          'GET /api/v1/api-keys, or revoke keys that are no longer needed',
+      );
+    }
+    const presented: R[] = [];
+    for (let at = 0; at < ids.length; at += PAGE_MAX) {
+      presented.push(...(await this.#read(ids.slice(at, at + PAGE_MAX))).map(present));
+    }
+    return presented;
+  }
+
+  #search(authority: AuthorityInEach<'api-keys:manage'>, query: ApiKeyQuery) {
+    return searchApiKeys(this.pool, { ...query, ...searchWithin(authority) }, this.clock.now());
+  }
+
+  async #read(ids: readonly string[]): Promise<ApiKeyView[]> {
+    const em = this.em.fork();
+    const found = new Map((await em.find(ApiKey, { id: { $in: [...ids] } })).map((apiKey) => [apiKey.id, apiKey]));
+    return withUsage(
+      this.usage,
+      em,
+      ids.flatMap((id) => found.get(id) ?? []),
     );
   }
 

@@ -70,7 +70,15 @@ let signedInAt: number;
 beforeAll(async () => {
   processes = await startProcesses({
     apis: 1,
-    env: { TRUST_PROXY: 'loopback', REGISTRATIONS_PER_MINUTE: '1000000', LOG_LEVEL: 'info' },
+    env: {
+      TRUST_PROXY: 'loopback',
+      REGISTRATIONS_PER_MINUTE: '1000000',
+      LOG_LEVEL: 'info',
+      // Otherwise the lists grow with the run.
+      MAX_KEYS_PER_ORGANIZATION: '50',
+      MAX_PROJECTS_PER_ORGANIZATION: '50',
+      MAX_ORGANIZATIONS_PER_USER: '10',
+    },
   });
   url = new URL(processes.apis[0]!.url);
   const { token } = await newOperatorLink(processes.database.apiUrl, 'http://keyledger.test', null);

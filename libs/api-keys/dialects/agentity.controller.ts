@@ -47,11 +47,8 @@ export class AgentityController {
 
   @Implements(listKeys)
   async list(@Authorized() authority: AuthorityOf<typeof listKeys>): Promise<RouteOutput<typeof listKeys>> {
-    const views = await this.apiKeys.listAll(onlyIn(authority), {
-      statuses: ['active', 'disabled'],
-      sort: 'created_at',
-    });
-    return { apiKeys: views.map(present) };
+    const wanted = { statuses: ['active', 'disabled'], sort: 'created_at' } as const;
+    return { apiKeys: await this.apiKeys.listAll(onlyIn(authority), wanted, present) };
   }
 
   @Implements(deleteKey)

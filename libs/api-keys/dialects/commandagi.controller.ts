@@ -37,12 +37,8 @@ export class CommandAgiController {
     @Input() { query }: RouteInput<typeof listKeys>,
     @Authorized() authority: AuthorityOf<typeof listKeys>,
   ): Promise<RouteOutput<typeof listKeys>> {
-    const views = await this.apiKeys.listAll(authority, {
-      projectId: query.projectId,
-      statuses: ['active'],
-      sort: '-created_at',
-    });
-    return { keys: views.map(present) };
+    const wanted = { projectId: query.projectId, statuses: ['active'], sort: '-created_at' } as const;
+    return { keys: await this.apiKeys.listAll(authority, wanted, present) };
   }
 
   @Implements(revokeKey)
