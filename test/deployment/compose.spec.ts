@@ -84,6 +84,16 @@ describe('docker-compose.yml', () => {
     }
   });
 
+  it('gives the API and the worker every setting that an operator sets, with the same value', () => {
+    const fixed = ['HOST', 'METRICS_HOST', 'DATA_DIR', 'DATABASE_URL', 'REDIS_URL', 'PORT', 'POSTGRES_PASSWORD'];
+    const names = Array.from(read('.env.example').matchAll(/^([A-Z_]+)=/gm), ([, name]) => name!);
+    const chosen = names.filter((name) => !fixed.includes(name)).map((name) => [name, `the value of ${name}`]);
+    expect(chosen.length).toBeGreaterThan(20);
+    const given = Object.fromEntries(chosen) as Record<string, string>;
+    const { api, worker } = composeServices({ ...operator, ...given });
+    for (const { environment } of [api, worker]) expect(environment).toMatchObject(given);
+  });
+
   it('starts the default command of the image as the API', () => {
     expect(JSON.parse(/^CMD (\[.*\])$/m.exec(dockerfile)![1]!)).toEqual(services.api.command);
   });
