@@ -33,7 +33,7 @@ const Usage = z
             .meta({
               description:
                 'By `group_by`: `valid` or the code of the denial, the endpoint, or the id of the key. Null without ' +
-                '`group_by`, and for all keys except the 100 with the most requests',
+                '`group_by`, and for all keys except those with the most requests',
             }),
           ...counts,
         }),
@@ -64,7 +64,8 @@ const query = {
 const description =
   'Counted by the hour, at the time of the request. The latest requests may not be counted yet. An endpoint ' +
   'is a method and a path in which ids are folded, as in `GET /orders/:id`. A hundred endpoints of a key are counted separately, ' +
-  'all others as `(other)`, and requests without an endpoint as `(none)`.';
+  'all others as `(other)`, and requests without an endpoint as `(none)`. A response has some 20,000 rows at most: if the ' +
+  'period has more than 200 intervals, fewer endpoints or keys have rows of their own.';
 
 export const getApiKeyUsage = defineRoute({
   method: 'GET',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { usagePeriod } from './usage-period.js';
+import { mostGroups, usagePeriod } from './usage-period.js';
 
 const now = new Date('2026-11-20T10:30:00.000Z');
 const periodOf = (query: { from?: string; to?: string; interval?: 'hour' | 'day' }) => {
@@ -60,4 +60,23 @@ describe('a period', () => {
       }),
     );
   });
+});
+
+it('a response has a bounded number of rows in any period, and a hundred groups in a short one', () => {
+  const rows = (days: number, interval: 'hour' | 'day') => {
+    const from = new Date(now.getTime() - days * 24 * 3_600_000).toISOString();
+    const groups = mostGroups(usagePeriod({ from, interval }, now), interval);
+    return { groups, rows: groups * days * (interval === 'hour' ? 24 : 1) };
+  };
+  expect([rows(7, 'hour').groups, rows(31, 'day').groups]).toEqual([100, 100]);
+  expect([rows(31, 'hour').groups, rows(366, 'day').groups]).toEqual([26, 54]);
+  const intervals = fc.oneof(
+    fc.tuple(fc.integer({ min: 1, max: 31 }), fc.constant('hour' as const)),
+    fc.tuple(fc.integer({ min: 1, max: 366 }), fc.constant('day' as const)),
+  );
+  fc.assert(
+    fc.property(intervals, ([days, interval]) => {
+      expect(rows(days, interval).rows).toBeLessThanOrEqual(20_000);
+    }),
+  );
 });

@@ -6,7 +6,7 @@ import type { Usage, UsageGrouping, UsageInterval, UsageSurface } from '#libs/co
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { ApiKeySecretUsage, ApiKeyUsage, ApiKeyVerifications } from './api-key-usage.entity.js';
 import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
-import type { UsagePeriod } from './usage-period.js';
+import { mostGroups, type UsagePeriod } from './usage-period.js';
 
 /** The total counts of one key. */
 export interface KeyUsage {
@@ -43,9 +43,6 @@ const groupings: Record<UsageGrouping, { from: string; group: string; others: st
   endpoint: { from: COUNTED_WITH_ENDPOINT, group: 'endpoint COLLATE "C"', others: `'${OTHER_ENDPOINTS}'` },
   api_key: { from: COUNTED, group: 'api_key_id::text COLLATE "C"', others: 'NULL' },
 };
-
-/** Maximum number of groups in a response, besides those of NO_ENDPOINT and OTHER_ENDPOINTS. */
-const MAX_GROUPS = 100;
 
 /** Reads usage counts for the API. */
 @Injectable()
@@ -112,7 +109,7 @@ export class UsageService {
         query.withinProject && toUuid(query.withinProject),
         query.projectId ? toUuid(query.projectId) : null,
         [NO_ENDPOINT, OTHER_ENDPOINTS],
-        MAX_GROUPS,
+        mostGroups(query.period, query.interval),
         query.surface === 'management',
       ],
     );
