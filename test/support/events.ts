@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { v7 } from 'uuid';
 import { newEventId } from '#libs/contract/ids.js';
 import { shardOf } from '#libs/outbox/shard.js';
@@ -35,17 +36,22 @@ export function event(organizationId: string, { type, subject, time, data }: Sai
   );
 }
 
-/** Puts entries into the outbox, as one batch. */
-export async function put(
-  { api, sql }: Deployment,
-  organizationId: string,
-  entries: readonly Uint8Array[],
-): Promise<void> {
+/** Puts entries into the outbox, as one batch, and tells no worker. */
+export async function store(sql: pg.Pool, organizationId: string, entries: readonly Uint8Array[]): Promise<void> {
   await sql.query('INSERT INTO outbox (shard, id, version, body) VALUES ($1, $2, 1, $3)', [
     shardOf(organizationId),
     v7(),
     encodeEntries([...entries]),
   ]);
+}
+
+/** Puts entries into the outbox, as one batch, and notifies the worker. */
+export async function put(
+  { api, sql }: Deployment,
+  organizationId: string,
+  entries: readonly Uint8Array[],
+): Promise<void> {
+  await store(sql, organizationId, entries);
   api.get(OutboxNotifier).notify(shardOf(organizationId));
 }
 

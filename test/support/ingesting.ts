@@ -1,0 +1,71 @@
+import pg from 'pg';
+import { AuditWriter } from '#libs/audit/audit-writer.js';
+import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
+import { Ingester } from '#libs/outbox/ingester.js';
+import { DatabaseClock } from '#libs/platform/clock.js';
+import { Gauges } from '#libs/platform/metrics.js';
+import { UsageCounter } from '#libs/usage/usage-counter.js';
+import { createDatabase } from './deployment.js';
+import { event, type Said } from './events.js';
+
+/** A database without processes, in which the test itself ingests events. */
+export async function startIngesting() {
+  const database = await createDatabase();
+  /** Connects as the superuser. */
+  const sql = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
+  /** Connects as the worker. */
+  const worker = new pg.Pool({ connectionString: database.workerUrl, max: 4 });
+  for (const pool of [sql, worker]) {
+    pool.on('error', () => undefined).on('connect', (client) => client.on('error', () => undefined));
+  }
+  return {
+    database,
+    sql,
+    worker,
+    ingester: newIngester(worker),
+    async stop() {
+      await Promise.all([sql.end(), worker.end()]);
+      await database.drop();
+    },
+  };
+}
+
+export type Ingesting = Awaited<ReturnType<typeof startIngesting>>;
+
+/** An ingester with the worker's subscribers, without the worker's queue and its sweep. */
+export function newIngester(pool: pg.Pool): Ingester {
+  return new Ingester(pool, [new AuditWriter(), new UsageCounter()], new DatabaseClock(), new Gauges());
+}
+
+/** @param shard the shard of the organization, or a random one */
+export async function newOrganization(sql: pg.Pool, shard?: number): Promise<string> {
+  const uuid = toUuid(newId('org', new Date()));
+  const id = shard === undefined ? uuid : uuid.replace(/.$/, shard.toString(16));
+  await sql.query(
+    `INSERT INTO organization (id, name, personal, created_at, updated_at, version) VALUES ($1, 'Test', false, now(), now(), 1)`,
+    [id],
+  );
+  return fromUuid('org', id);
+}
+
+export function keyNumber(n: number): string {
+  return fromUuid('key', `01900000-0000-7000-8000-${String(n).padStart(12, '0')}`);
+}
+
+/** A use of a key, with all that the subscribers need. */
+export function use(organizationId: string, { data, ...said }: Partial<Said> = {}): Uint8Array {
+  const subject = said.subject ?? keyNumber(1);
+  return event(organizationId, {
+    type: 'api_key.used',
+    ...said,
+    subject,
+    data: {
+      actor: { type: 'api_key', id: subject },
+      ip: '192.0.2.1',
+      method: 'GET',
+      path: '/v1/agents',
+      cost: 1,
+      ...data,
+    },
+  });
+}
