@@ -83,7 +83,9 @@ class Service {
 /** A deployment of real processes on its own database. */
 export interface Processes {
   readonly apis: readonly Service[];
+  /** The first worker. */
   readonly worker: Service;
+  readonly workers: readonly Service[];
   readonly database: TestDatabase;
   /** Connects as the superuser. */
   readonly sql: pg.Pool;
@@ -94,6 +96,8 @@ export interface Processes {
 
 export async function startProcesses(options: {
   apis: number;
+  /** Default: one. */
+  workers?: number;
   env?: Record<string, string>;
   /** The test's own server, instead of the shared one. */
   server?: TestServer;
@@ -113,14 +117,18 @@ export async function startProcesses(options: {
   const apis = ports.map(
     (port) => new Service('api', { ...env, PORT: String(port), DATABASE_URL: database.apiUrl }, onFailure),
   );
-  const worker = new Service('worker', { ...env, DATABASE_URL: database.workerUrl }, onFailure);
+  const workers = Array.from(
+    { length: options.workers ?? 1 },
+    () => new Service('worker', { ...env, DATABASE_URL: database.workerUrl }, onFailure),
+  );
   const sql = new pg.Pool({ connectionString: database.adminUrl });
   sql.on('error', () => undefined);
-  const all = [...apis, worker];
+  const all = [...apis, ...workers];
   await Promise.all(all.map((service) => service.ready));
   return {
     apis,
-    worker,
+    worker: workers[0]!,
+    workers,
     database,
     sql,
     failures,
