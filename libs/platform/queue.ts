@@ -15,6 +15,11 @@ const failures = new PlainCounter(
 );
 
 const RENEW_SCHEDULES_MS = 5_000;
+/**
+ * The job of a worker that crashed waits for the end of its lock and then for two searches for such jobs: ten seconds.
+ * Until then, no other job of the same shard group and no sweep runs.
+ */
+const AFTER_A_CRASH = { lockDuration: 6_000, stalledInterval: 2_000 };
 
 /**
  * BullMQ on PostgreSQL, or on Redis if `REDIS_URL` is set. Jobs only name work; its data is in PostgreSQL. So the loss
@@ -52,7 +57,7 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
 
   worker(name: string, process: Processor, concurrency: number): Worker {
     // By default, BullMQ gives up a job after its second stall. Ours are safe to run any number of times: never give up.
-    const options = { concurrency, maxStalledCount: 1_000_000, stalledInterval: 5_000, lockDuration: 30_000 };
+    const options = { concurrency, maxStalledCount: 1_000_000, ...AFTER_A_CRASH };
     const worker = this.#redisUrl
       ? new Worker(name, process, {
           ...options,

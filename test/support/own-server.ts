@@ -14,6 +14,8 @@ const { migrate } = await builtModule<typeof import('../../apps/cli/migrate.js')
 export interface OwnServer extends TestServer {
   /** The server's log so far. */
   log(): Promise<string>;
+  /** Ends the server without a clean shutdown, and starts it again at the same port. */
+  crash(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -22,7 +24,7 @@ export async function startOwnServer(): Promise<OwnServer> {
   // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
   await chmod(directory, 0o711);
   const logFile = join(directory, 'postgres.log');
-  const server = await startEmbeddedPostgres({ dataDirectory: directory, logFile });
+  let server = await startEmbeddedPostgres({ dataDirectory: directory, logFile });
   const template = 'keyledger';
   await migrate({ databaseUrl: server.adminUrl });
   const client = new pg.Client({ connectionString: server.adminUrl });
@@ -36,6 +38,11 @@ export async function startOwnServer(): Promise<OwnServer> {
     adminUrl: adminUrl.href,
     template,
     log: () => readFile(logFile, 'utf8'),
+    async crash() {
+      const { port } = server;
+      await server.stop('at once');
+      server = await startEmbeddedPostgres({ dataDirectory: directory, logFile, port });
+    },
     async stop() {
       await server.stop();
       await rm(directory, { recursive: true, force: true });

@@ -1,0 +1,110 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { eventually } from '../support/eventually.js';
+import { startOwnServer, type OwnServer } from '../support/own-server.js';
+import { expectAgreement, readSoundAuditLog } from './audit-log.js';
+import { Ledger, openCustomer, startLoad } from './ledger.js';
+import { startProcesses, type Processes } from './processes.js';
+
+/** How often each crash happens at each place. */
+const ROUNDS = Number(process.env['CRASHES'] ?? 1);
+/** Where the transaction is stopped: in the middle of a bundle, and when it has written the log but not the counts. */
+const PLACES = ['audit_body', 'api_key_usage_hour'];
+
+let server: OwnServer;
+let deployment: Processes;
+const ledger = new Ledger();
+
+beforeAll(async () => {
+  server = await startOwnServer();
+  deployment = await startProcesses({ apis: 2, server });
+});
+
+afterAll(async () => {
+  await deployment?.stop();
+  await server?.stop();
+});
+
+/** Stops the worker's transaction right before it writes a table, and calls the function with that transaction's process. */
+async function whileIngesting(table: string, crash: (backend: number) => Promise<void>): Promise<void> {
+  const blocker = await deployment.sql.connect();
+  blocker.on('error', () => undefined);
+  try {
+    await blocker.query('BEGIN');
+    // Readers may go on.
+    await blocker.query(`LOCK TABLE ${table} IN SHARE MODE`);
+    const { rows: own } = await blocker.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    const blocked = await eventually(
+      () => blockedBy(own[0]!.pid),
+      (pid) => pid !== undefined,
+    );
+    expect({ table, blocked }).toEqual({ table, blocked: expect.any(Number) });
+    await crash(blocked!);
+  } finally {
+    await blocker.query('ROLLBACK').catch(() => undefined);
+    blocker.release(true);
+  }
+}
+
+async function blockedBy(pid: number): Promise<number | undefined> {
+  const { rows } = await deployment.sql.query<{ pid: number }>(
+    `SELECT pid FROM pg_stat_activity WHERE usename = 'keyledger_test_worker' AND $1 = ANY (pg_blocking_pids(pid))`,
+    [pid],
+  );
+  return rows[0]?.pid;
+}
+
+/** What ends in the middle of the transaction. Everything else goes on. */
+const crashes: Record<string, (backend: number) => Promise<void>> = {
+  'the worker': () => deployment.worker.killAndRestart(),
+  // PostgreSQL then ends all connections and replays its log.
+  'the process of PostgreSQL that ingests': kill,
+  PostgreSQL: () => server.crash(),
+};
+
+async function kill(backend: number): Promise<void> {
+  const witness = new pg.Client({ connectionString: deployment.database.adminUrl });
+  await witness.connect();
+  witness.on('error', () => undefined);
+  const ended = new Promise((resolve) => witness.once('end', resolve));
+  process.kill(backend, 'SIGKILL');
+  await ended;
+}
+
+/** Waits until each process serves again. */
+async function recovered(): Promise<void> {
+  await deployment.worker.ready;
+  for (const { url } of deployment.apis) {
+    const status = await eventually(
+      async () => (await fetch(`${url}/health/ready`).catch(() => undefined))?.status,
+      (current) => current === 200,
+    );
+    expect(status).toBe(200);
+  }
+}
+
+it.each(Object.keys(crashes))(
+  'every confirmed event is in the audit log once if %s is killed while a bundle is sealed',
+  async (victim) => {
+    const urls = deployment.apis.map(({ url }) => url);
+    const customers = await Promise.all([0, 1].map(() => openCustomer(urls[0]!)));
+    const stopLoad = startLoad(ledger, urls, customers);
+    try {
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const table of PLACES) {
+          await whileIngesting(table, crashes[victim]!);
+          await recovered();
+        }
+      }
+    } finally {
+      await stopLoad();
+    }
+    expect(deployment.failures).toEqual([]);
+    const auditLog = await readSoundAuditLog(deployment.sql);
+    expectAgreement(ledger, auditLog);
+    const { rows } = await deployment.sql.query<{ n: number }>('SELECT count(*)::int AS n FROM audit_bundle');
+    expect(rows[0]!.n).toBeGreaterThan(0);
+    const responses = [...ledger.responses].map(([kind, times]) => `${times} ${kind}`).join(', ');
+    process.stderr.write(`${victim} killed ${ROUNDS * PLACES.length} times: ${responses}; ${rows[0]!.n} bundles\n`);
+  },
+);
