@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import type { Authority } from '#libs/organizations/authority.js';
+import { errorText } from '#libs/platform/error-text.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { OpenStreams } from '#libs/platform/http/open-streams.js';
 import { writers, type ExportFormat } from './audit-export.js';
@@ -9,6 +10,7 @@ import { pageOfLog } from './audit-page.js';
 import { AuditReader, type AuditSearch } from './audit-reader.js';
 import { eventOf } from './leaf.js';
 import type { Order } from './span.js';
+import type { Stretch } from './bundle-reader.js';
 import { Tail } from './audit-tail.js';
 import { AuditTails } from './audit-tails.js';
 
@@ -23,6 +25,8 @@ const EXPORT_PAGE = 500;
 /** Reads the audit log for the API. Positions are leaf indexes, so a reader never skips an event that arrives late. */
 @Injectable()
 export class AuditService {
+  readonly #logger = new Logger(AuditService.name);
+
   constructor(
     private readonly reader: AuditReader,
     private readonly tails: AuditTails,
@@ -41,7 +45,7 @@ export class AuditService {
   async export(authority: Authority<'audit:read'>, filter: StoredFilter, format: ExportFormat) {
     const search = within(authority, filter);
     const below = await this.reader.size(search.organizationId);
-    const pages = this.reader.pages(search, { from: 0, below }, 'asc', EXPORT_PAGE);
+    const pages = this.#logFailure(search, this.reader.pages(search, { from: 0, below }, 'asc', EXPORT_PAGE));
     // An error before the first byte becomes a problem response; a later one cuts the connection.
     const first = await pages.next();
     const { header, write } = writers[format];
@@ -52,8 +56,21 @@ export class AuditService {
       // An empty text lets the stream notice that its reader has gone.
       for await (const { leaves } of pages) yield leaves.map(write).join('');
     };
-    const stream = this.streams.keep(Readable.from(text(), { objectMode: false }));
-    return stream;
+    return this.streams.keep(Readable.from(text(), { objectMode: false }));
+  }
+
+  /** Once an export has begun, its caller cannot be told why it is cut off. */
+  async *#logFailure({ organizationId }: AuditSearch, pages: AsyncGenerator<Stretch>): AsyncGenerator<Stretch> {
+    let next = 0;
+    try {
+      for await (const stretch of pages) {
+        yield stretch;
+        next = stretch.below;
+      }
+    } catch (error) {
+      if (next > 0) this.#logger.error(`An export of ${organizationId} ended at event ${next}: ${errorText(error)}`);
+      throw error;
+    }
   }
 
   async tail(authority: Authority<'audit:read'>, filter: StoredFilter, lastEventId: string | undefined): Promise<Tail> {

@@ -1,5 +1,6 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { BUNDLE_ENTRIES, decodeEntries, encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
+import { damaged } from './damage.js';
 
 /** The fastest level: 256 uses of 600 bytes take 50 bytes each, and 1 µs each to compress. */
 const OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 } };
@@ -8,6 +9,26 @@ const MAX_BODY_BYTES = BUNDLE_ENTRIES * (2 + MAX_ENTRY_BYTES);
 /** Entries as a body: an entry bundle of C2SP `tlog-tiles`, compressed with zstd. */
 export function packBody(entries: readonly Uint8Array[]): Buffer {
   return zstdCompressSync(encodeEntries(entries), OPTIONS);
+}
+
+/** Entries that are stored together. */
+interface Stored {
+  /** The leaf index of the first entry. */
+  readonly first: number;
+  readonly count: number;
+  readonly body: Uint8Array;
+}
+
+/**
+ * @param organizationId a bare UUID
+ * @throws DomainError `audit_log_damaged`
+ */
+export function entriesOf(organizationId: string, { first, count, body }: Stored): Uint8Array[] {
+  try {
+    return unpackBody(body, count);
+  } catch (error) {
+    throw damaged(organizationId, first, first + count, error);
+  }
 }
 
 /**

@@ -3,7 +3,8 @@ import type pg from 'pg';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import type { Leaf } from './leaf.js';
 import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
-import { unpackBody } from './bodies.js';
+import { entriesOf } from './bodies.js';
+import { damaged } from './damage.js';
 
 /** Selects bundles. Those that it leaves out have no match. */
 export interface BundleFilter {
@@ -80,8 +81,8 @@ export class BundleReader {
        ORDER BY first`,
       [organizationId, sealed, span.below],
     );
-    const leaves = rows.flatMap(leavesOf);
-    checkGapless(leaves, sealed, span.below);
+    const leaves = rows.flatMap((row) => leavesOf(organizationId, row));
+    checkGapless(organizationId, leaves, sealed, span.below);
     yield stretchOf(span, leaves, order);
   }
 
@@ -100,7 +101,7 @@ export class BundleReader {
           await setImmediate();
           const boundary = boundaryAfter(body.first / BUNDLE_ENTRIES, order) * BUNDLE_ENTRIES;
           const stretch = partBefore(rest, order, boundary);
-          yield stretchOf(stretch, leavesOf(body), order);
+          yield stretchOf(stretch, leavesOf(search.organizationId, body), order);
           rest = partAfter(rest, order, endOf(stretch, order));
         }
       }
@@ -215,10 +216,10 @@ export class BundleReader {
        ) AS measured WHERE bytes_before < ${MAX_BYTES} ORDER BY measured.index ${order}`,
       [organizationId, indexes],
     );
-    if (rows.length === 0 || rows.some(({ first }, n) => first !== indexes[n]! * BUNDLE_ENTRIES)) {
-      throw new Error(`Bundles of the audit log of ${organizationId} are missing`);
-    }
-    return rows;
+    const missing = rows.length === 0 ? 0 : rows.findIndex(({ first }, n) => first !== indexes[n]! * BUNDLE_ENTRIES);
+    if (missing < 0) return rows;
+    const first = indexes[missing]! * BUNDLE_ENTRIES;
+    throw damaged(organizationId, first, first + BUNDLE_ENTRIES);
   }
 }
 
@@ -238,13 +239,13 @@ function* inRanges(bundles: Span, order: Order): Generator<Group> {
   }
 }
 
-function leavesOf({ first, count, body }: Body): Leaf[] {
-  return unpackBody(body, count).map((entry, n) => ({ index: first + n, entry }));
+function leavesOf(organizationId: string, body: Body): Leaf[] {
+  return entriesOf(organizationId, body).map((entry, n) => ({ index: body.first + n, entry }));
 }
 
-function checkGapless(leaves: readonly Leaf[], first: number, below: number): void {
+function checkGapless(organizationId: string, leaves: readonly Leaf[], first: number, below: number): void {
   if (first + leaves.length < below || leaves.some(({ index }, n) => index !== first + n)) {
-    throw new Error(`Entries of an audit log are missing between ${first} and ${below}`);
+    throw damaged(organizationId, first, below);
   }
 }
 

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { BUNDLE_ENTRIES, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { Frontier } from '#libs/tlog/frontier.js';
-import { packBody, unpackBody } from './bodies.js';
+import { entriesOf, packBody } from './bodies.js';
 import type { AuditColumns } from './audit-columns.js';
 import { Terms, type EncodedTerms } from './terms.js';
 
@@ -164,7 +164,7 @@ interface Part extends Times {
 }
 
 function partsOf(head: Head, arrived: readonly Arrived[], present: readonly Segment[] | null): Part[] {
-  const earlier = present?.flatMap(({ body, count }) => unpackBody(body, count)) ?? [];
+  const earlier = present?.flatMap((segment) => entriesOf(head.organizationId, segment)) ?? [];
   const parts: Part[] = [];
   let first = head.size - earlier.length;
   let room = present ? BUNDLE_ENTRIES - earlier.length : arrived.length;

@@ -99,7 +99,7 @@ export const listAuditEvents = defineRoute({
         .meta({ description: 'Where the search paused: the leaf index at which the next page goes on. Usually null' }),
     }),
   },
-  problems: ['not_found'],
+  problems: ['not_found', 'audit_log_damaged'],
 });
 
 /** The content type of each export format. */
@@ -117,7 +117,7 @@ export const exportAuditEvents = defineRoute({
   policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject({ ...filters, ...times, format: z.enum(['jsonl', 'csv']).default('jsonl') }),
   success: { status: 200, stream: Object.values(exportFormats) },
-  problems: ['not_found'],
+  problems: ['not_found', 'audit_log_damaged'],
 });
 
 export const tailAuditEvents = defineRoute({

@@ -178,6 +178,13 @@ export const problems = {
     title: 'Something went wrong on our side',
     advice: 'Try again. If the error persists, send the request_id to the people who run this deployment.',
   },
+  audit_log_damaged: {
+    status: 500,
+    title: 'A part of the audit log cannot be read',
+    advice:
+      'The detail names the events. Tell the people who run this deployment, who may have them in a backup. ' +
+      'All other events can be read: `order=asc` reads those before, `order=desc` those after.',
+  },
   database_unavailable: {
     status: 503,
     title: 'The database is unavailable',

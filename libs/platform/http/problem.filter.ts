@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Config } from '../config.js';
 import { isDatabaseAway } from '#libs/database/database.js';
 import { errorStack } from '../error-text.js';
+import { problems } from '#libs/contract/problem.js';
 import { DomainError, invalidInput } from '../errors.js';
 import { problemHeaders, problemOf } from './problem.js';
 
@@ -42,12 +43,12 @@ export function respondWithProblem(
 }
 
 /**
- * Logs an unexpected error. Only the log shows it, never the caller.
+ * Logs an error of status 500, with its cause. Only the log shows the cause, never the caller.
  * @param what what went wrong, for the log
  */
 export function explain(exception: unknown, what: string, logger: Logger): DomainError {
   const error = asDomainError(exception);
-  if (error.code === 'internal_error') {
+  if (problems[error.code].status === 500) {
     logger.error(what, errorStack(exception));
   }
   return error;
