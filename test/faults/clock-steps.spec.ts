@@ -9,8 +9,8 @@ import { keyNumber, newIngester, use } from '../support/ingesting.js';
 import { randomFrom } from './random.js';
 
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
-const BATCHES = Number(process.env['BATCHES'] ?? 30);
-const RANGES = 25;
+const BATCHES = Number(process.env['BATCHES'] ?? 20);
+const RANGES = 16;
 const HOUR_MS = 3_600_000;
 const START = Date.parse('2026-06-01T00:00:00Z');
 const LIMIT = 100;
@@ -48,6 +48,14 @@ async function appendSome(): Promise<void> {
   await store(deployment.sql, organizationId, batch);
   await newIngester(deployment.sql).ingest([shardOf(organizationId)]);
   if (random() < 0.3) clock += (below(13) - 6) * HOUR_MS;
+}
+
+async function sizeOfLog(): Promise<number> {
+  const { rows } = await deployment.sql.query<{ size: number }>(
+    'SELECT size::float8 AS size FROM audit_log WHERE organization_id = $1',
+    [toUuid(ada.organizationId)],
+  );
+  return rows[0]!.size;
 }
 
 type Query = NonNullable<Parameters<Account['client']['audit']['listEvents']>[0]>['query'];
@@ -102,9 +110,9 @@ it('an audit log whose clock steps by hours has all events in any range of times
 });
 
 it.each(['asc', 'desc'] as const)('pages neither repeat nor miss an event while the clock steps, %s', async (order) => {
-  const size = (await storedEvents(deployment.sql, ada.organizationId)).length;
+  const size = await sizeOfLog();
   const read = await indexesOf({ order }, async () => {
-    if ((await storedEvents(deployment.sql, ada.organizationId)).length < size + 1_000) await appendSome();
+    if ((await sizeOfLog()) < size + 1_000) await appendSome();
   });
   const [from, to] = order === 'asc' ? [0, read.length] : [0, size];
   const expected = Array.from({ length: to - from }, (_, n) => n);

@@ -1,0 +1,172 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type pg from 'pg';
+import { toUuid } from '#libs/contract/ids.js';
+import { shardOf } from '#libs/outbox/shard.js';
+import { checkedLogs, fillAuditLog } from '../support/audit-log.js';
+import { startWorker, startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { store } from '../support/events.js';
+import { eventually } from '../support/eventually.js';
+import { keyNumber, newIngester, newOrganization, use } from '../support/ingesting.js';
+
+/** Uses of the busy organization a second, and for how long. */
+const RATE = Number(process.env['RATE'] ?? 2_000);
+const SECONDS = Number(process.env['SECONDS'] ?? 3);
+/** The size of the busy organization's log when the rare one's is read. */
+const BUSY_SIZE = Number(process.env['BUSY_SIZE'] ?? 20_000);
+const PER_BATCH = 50;
+const DAY_MS = 86_400_000;
+
+let deployment: Deployment;
+let rare: Account;
+/** Its organization is in the same shard. */
+let busy: string;
+let shard: number;
+
+beforeAll(async () => {
+  deployment = await startDeployment({ worker: false });
+  rare = await deployment.account();
+  shard = shardOf(rare.organizationId);
+  busy = await newOrganization(deployment.sql, shard);
+  await newIngester(deployment.sql).ingest([shard]);
+});
+
+afterAll(() => deployment.stop());
+
+const storeBusy = () =>
+  store(
+    deployment.sql,
+    busy,
+    Array.from({ length: PER_BATCH }, (_, n) => use(busy, { data: { n } })),
+  );
+const storeRare = (path: string, time?: Date) =>
+  store(deployment.sql, rare.organizationId, [
+    use(rare.organizationId, { subject: keyNumber(2), ...(time && { time: time.toISOString() }), data: { path } }),
+  ]);
+const rareEvents = () =>
+  rare.client.audit.listEvents({ query: { key_id: keyNumber(2), order: 'asc', limit: 100 } }).then(({ data }) => data);
+
+async function count(sql: string, organizationId: string): Promise<number> {
+  const { rows } = await deployment.sql.query<{ n: number }>(sql, [toUuid(organizationId)]);
+  return rows[0]?.n ?? 0;
+}
+const sizeOf = (id: string) => count('SELECT size::float8 AS n FROM audit_log WHERE organization_id = $1', id);
+const segmentsOf = (id: string) => count('SELECT count(*)::int AS n FROM audit_segment WHERE organization_id = $1', id);
+
+/** A pool that calls a function after each COMMIT. */
+function observed(pool: pg.Pool, afterCommit: () => Promise<void>): pg.Pool {
+  const connect = async () => {
+    const client = await pool.connect();
+    const query = async (config: string | pg.QueryConfig, values?: unknown[]) => {
+      const result = await client.query(config, values);
+      if (config === 'COMMIT') await afterCommit();
+      return result;
+    };
+    return { query, release: (error?: Error) => client.release(error) };
+  };
+  return { connect } as unknown as pg.Pool;
+}
+
+it('an event behind a part of a backlog is in the audit log before the rest of the backlog is', async () => {
+  const batches = 400;
+  const places = [60, 200, 330];
+  for (let n = 0; n < batches; n++) {
+    await storeBusy();
+    if (places.includes(n)) await storeRare(`/behind/${n}`);
+  }
+  const steps: { busy: number; rare: number }[] = [];
+  const pool = observed(deployment.sql, async () => {
+    steps.push({ busy: await sizeOf(busy), rare: (await rareEvents()).length });
+  });
+  await newIngester(pool).ingest([shard]);
+
+  expect(steps.at(-1)).toEqual({ busy: batches * PER_BATCH, rare: places.length });
+  for (const [n, place] of places.entries()) {
+    const visible = steps.find((step) => step.rare > n)!;
+    // One transaction takes at most 2 MB of a shard.
+    expect(visible.busy - place * PER_BATCH).toBeLessThan(2_000_000 / 300);
+    expect(visible.busy).toBeLessThan(batches * PER_BATCH);
+  }
+});
+
+it('an event is in the audit log while the worker ingests thousands of another organization a second', async () => {
+  const worker = await startWorker(deployment.database);
+  const before = (await rareEvents()).length;
+  const busyBefore = await sizeOf(busy);
+  const end = performance.now() + SECONDS * 1_000;
+  let stored = 0;
+  const load = (async () => {
+    for (const began = performance.now(); performance.now() < end;) {
+      const due = ((performance.now() - began) / 1_000) * RATE;
+      for (; stored < due; stored += PER_BATCH) await storeBusy();
+      await sleep(10);
+    }
+  })();
+  await sleep(500);
+  await storeRare('/beside');
+  const began = performance.now();
+  const events = await eventually(rareEvents, ({ length }) => length > before);
+  const tookMs = performance.now() - began;
+  const isStillBusy = performance.now() < end;
+  await load;
+  await eventually(
+    () => sizeOf(busy),
+    (size) => size === busyBefore + stored,
+  );
+  await worker.close();
+
+  expect(events.at(-1)!.event.data['path']).toBe('/beside');
+  expect({ isStillBusy, tookMs }).toEqual({ isStillBusy: true, tookMs: expect.any(Number) });
+  process.stderr.write(
+    `rare beside busy: visible after ${Math.round(tookMs)} ms beside ${Math.round(stored / SECONDS)} uses/s of one organization\n`,
+  );
+});
+
+it('a log that gets one event a day has few segments, and is read as fast beside a large log as beside none', async () => {
+  const days = 100;
+  let most = 0;
+  const start = Date.now() - days * DAY_MS;
+  for (let day = 0; day < days; day++) {
+    await storeBusy();
+    await storeRare(`/day/${day}`, new Date(start + day * DAY_MS));
+    await newIngester(deployment.sql).ingest([shard]);
+    most = Math.max(most, await segmentsOf(rare.organizationId));
+  }
+  expect(most).toBeLessThan(16);
+
+  const before = await blocksOfPage();
+  const uses = { organizationId: busy, apiKeyId: keyNumber(1), data: { ip: '192.0.2.1' }, path: '/v1/' };
+  const size = await sizeOf(busy);
+  await fillAuditLog(deployment.sql, size + BUSY_SIZE, uses);
+  await deployment.sql.query('VACUUM ANALYZE');
+  const after = await blocksOfPage();
+  process.stderr.write(
+    `rare beside busy: a page reads ${before} blocks beside a log of ${size} events, and ${after} beside one of ${size + BUSY_SIZE}\n`,
+  );
+  expect(before).toBeGreaterThan(0);
+  // An index may have become a level higher.
+  expect(after).toBeLessThan(1.5 * before);
+  for (const id of [rare.organizationId, busy]) {
+    expect(await checkedLogs(deployment.sql, id)).toMatchObject([{ difference: null }]);
+  }
+});
+
+/** How many blocks of the audit log's tables PostgreSQL reads for a page. Unlike a time, it is the same on every machine. */
+async function blocksOfPage(): Promise<number> {
+  const pages = 20;
+  // A connection reports its numbers at the end of a statement, at most once a second.
+  const read = async () => {
+    await sleep(1_100);
+    expect(await rareEvents()).toHaveLength(100);
+    const { rows } = await deployment.sql.query<{ blocks: number }>(
+      `SELECT sum(heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read + coalesce(toast_blks_hit + toast_blks_read, 0)
+              + coalesce(tidx_blks_hit + tidx_blks_read, 0))::float8 AS blocks
+       FROM pg_statio_user_tables WHERE relname ~ '^audit_'`,
+    );
+    return rows[0]!.blocks;
+  };
+  await read();
+  const before = await read();
+  for (let n = 1; n < pages; n++) await rareEvents();
+  return Math.round(((await read()) - before) / pages);
+}
