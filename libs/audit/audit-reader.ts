@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
+import { FairQueue } from '#libs/platform/fair-queue.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { columnsOf } from './audit-columns.js';
 import {
@@ -34,12 +35,26 @@ const WINDOW = 65_536;
 const SHORTEST_REST_MS = 5;
 
 /**
+ * Each step of a search reads one bundle at most, and waits for the turn of its organization. So many searches of one
+ * tenant at once delay the requests of others no more than two do.
+ */
+const TURNS = {
+  of: 'searches of audit logs',
+  running: 4,
+  runningPerFlow: 2,
+  waiting: 5_000,
+  waitingPerFlow: 500,
+  patienceMs: 5_000,
+};
+
+/**
  * Searches logs. Uses and denials are found in the bundles, all other events in rows of their own. Both are read in
  * short statements, however long the log is and however few leaves match.
  */
 @Injectable()
 export class AuditReader {
   readonly #bundles: BundleReader;
+  readonly #turns = new FairQueue(TURNS);
 
   constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {
     this.#bundles = new BundleReader(pool);
@@ -101,8 +116,23 @@ export class AuditReader {
    * The matching leaves, in order, and the ranges in which they were found. The ranges cover the span.
    * @param span within the log's size
    * @param limit how many leaves the caller is likely to take
+   * @throws DomainError `rate_limited` or `overloaded`, as {@link FairQueue.run} does
    */
   async *stretches(search: AuditSearch, span: Span, order: Order, limit: number): AsyncGenerator<Stretch> {
+    if (isEmptySpan(span)) return;
+    const steps = this.#steps(search, span, order, limit);
+    try {
+      for (;;) {
+        const step = await this.#turns.run(search.organizationId, () => steps.next());
+        if (step.done) return;
+        yield step.value;
+      }
+    } finally {
+      await steps.return(undefined);
+    }
+  }
+
+  async *#steps(search: AuditSearch, span: Span, order: Order, limit: number): AsyncGenerator<Stretch> {
     const { organizationId, filter } = search;
     const uuid = toUuid(organizationId);
     if (isEmpty(filter)) {
