@@ -9,7 +9,7 @@ import { openCustomer, type Customer } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
 
 const SIZE = Number(process.env['SIZE'] ?? 40_000);
-const SECONDS = Number(process.env['SECONDS'] ?? 2);
+const SECONDS = Number(process.env['LOAD_SECONDS'] ?? 2);
 const FEW = 3;
 /** As many as a script may send that reads its pages in parallel. */
 const MANY = 48;

@@ -11,7 +11,7 @@ import { keyNumber, newIngester, newOrganization, use } from '../support/ingesti
 
 /** Uses of the busy organization a second, and for how long. */
 const RATE = Number(process.env['RATE'] ?? 2_000);
-const SECONDS = Number(process.env['SECONDS'] ?? 3);
+const SECONDS = Number(process.env['LOAD_SECONDS'] ?? 3);
 /** The size of the busy organization's log when the rare one's is read. */
 const BUSY_SIZE = Number(process.env['BUSY_SIZE'] ?? 20_000);
 const PER_BATCH = 50;
