@@ -2,8 +2,12 @@ import pg from 'pg';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
 import { Ingester } from '#libs/outbox/ingester.js';
+import { Events } from '#libs/outbox/event.js';
+import { Quarantine } from '#libs/outbox/quarantine.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
+import { readConfigWithoutDatabase } from '#libs/platform/config.js';
 import { Gauges } from '#libs/platform/metrics.js';
+import { PersonalData } from '#libs/platform/personal-data.js';
 import { UsageCounter } from '#libs/usage/usage-counter.js';
 import { createDatabase } from './deployment.js';
 import { event, type Said } from './events.js';
@@ -34,7 +38,10 @@ export type Ingesting = Awaited<ReturnType<typeof startIngesting>>;
 
 /** An ingester with the worker's subscribers, without the worker's queue and its sweep. */
 export function newIngester(pool: pg.Pool): Ingester {
-  return new Ingester(pool, [new AuditWriter(), new UsageCounter()], new DatabaseClock(), new Gauges());
+  const config = readConfigWithoutDatabase({});
+  const clock = new DatabaseClock();
+  const quarantine = new Quarantine(new Events(clock, new PersonalData(config), config));
+  return new Ingester(pool, [new AuditWriter(), new UsageCounter()], quarantine, clock, new Gauges());
 }
 
 /** @param shard the shard of the organization, or a random one */
