@@ -7,7 +7,7 @@ import { SetupError } from './errors.mjs';
 const SOURCES = ['apps', 'libs'];
 /** The sources of the services and the dashboard, without tests. */
 const IS_SOURCE = /(?<!\.spec)\.(ts|tsx|css|html|svg)$/;
-const SETTINGS = ['tsconfig.build.json', 'nest-cli.json', 'package.json', 'package-lock.json'];
+const SETTINGS = ['.swcrc', 'apps/launcher/compile.mjs', 'package.json', 'package-lock.json'];
 
 const marker = (root) => join(root, 'dist', '.built');
 
@@ -19,13 +19,10 @@ export function isBuilt(root) {
 export async function build(root, node, lock) {
   console.log('Building.');
   const hash = hashOfSources(root);
-  // Without the marker, the output and the compiler's build info may not match: start a full build.
-  if (!existsSync(marker(root))) rmSync(join(root, 'dist', '.tsbuildinfo'), { force: true });
   rmSync(marker(root), { force: true });
-  const tool = (...path) => join(root, 'node_modules', ...path);
-  await run(root, node, lock, [tool('@nestjs', 'cli', 'bin', 'nest.js'), 'build']);
-  const dashboard = join('apps', 'dashboard');
-  await run(root, node, lock, [tool('vite', 'bin', 'vite.js'), 'build', dashboard, '--logLevel', 'warn']);
+  await run(root, node, lock, [join('apps', 'launcher', 'compile.mjs')]);
+  const vite = join('node_modules', 'vite', 'bin', 'vite.js');
+  await run(root, node, lock, [vite, 'build', join('apps', 'dashboard'), '--logLevel', 'warn']);
   for (const folder of SOURCES) removeStale(join(root, 'dist', folder), join(root, folder));
   writeFileSync(marker(root), hash);
 }

@@ -122,7 +122,7 @@ describe('the browser libraries', () => {
         return names.filter((name) => /(?<!\.spec)\.ts$/.test(name)).map((name) => join(root, 'libs', library, name));
       }),
     );
-    const { config } = ts.readConfigFile(join(root, 'tsconfig.build.json'), (path) => ts.sys.readFile(path));
+    const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => ts.sys.readFile(path));
     const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, root);
     const program = ts.createProgram(files.flat(), {
       ...options,

@@ -28,8 +28,8 @@ const { appendFileSync, mkdirSync, rmSync, writeFileSync } = require('node:fs');
 appendFileSync('npm.log', process.argv.slice(2).join(' ') + '\\n');
 if (process.env.NPM_SAYS) { console.error(process.env.NPM_SAYS); process.exit(1); }
 rmSync('node_modules', { recursive: true, force: true });
-mkdirSync('node_modules/@nestjs/cli/bin', { recursive: true });
-writeFileSync('node_modules/@nestjs/cli/bin/nest.js', process.env.COMPILER);
+mkdirSync('node_modules/@swc/core', { recursive: true });
+writeFileSync('node_modules/@swc/core/index.js', process.env.COMPILER);
 mkdirSync('node_modules/vite/bin', { recursive: true });
 writeFileSync('node_modules/vite/bin/vite.js', process.env.BUNDLER);
 if (process.env.NPM_DIES) process.kill(process.pid, 'SIGKILL');
@@ -44,11 +44,12 @@ writeFileSync('node_modules/.package-lock.json', JSON.stringify({ packages }));
 `;
 
 const COMPILER = `
-const { appendFileSync, cpSync, renameSync, globSync } = require('node:fs');
+const { appendFileSync, readFileSync } = require('node:fs');
 appendFileSync('build.log', 'build\\n');
-if (process.env.BUILD_FAILS) process.exit(1);
-for (const folder of ['apps', 'libs']) cpSync(folder, 'dist/' + folder, { recursive: true });
-for (const file of globSync('dist/**/*.ts')) renameSync(file, file.replace(/ts$/, 'js'));
+exports.transformFile = async (file) => {
+  if (process.env.BUILD_FAILS) throw new Error('no TypeScript: ' + file);
+  return { code: readFileSync(file, 'utf8') + '\\n', map: '{}' };
+};
 `;
 
 const BUNDLER = `
@@ -61,8 +62,7 @@ beforeEach(async () => {
   bin = join(checkout, 'bin');
   await write('package.json', '{"type":"module"}');
   await write('package-lock.json', JSON.stringify(LOCKFILE));
-  await write('tsconfig.build.json', '{}');
-  await write('nest-cli.json', '{}');
+  await write('.swcrc', '{}');
   await write('apps/cli/main.ts', 'console.log("ran with", ...process.argv.slice(2));');
   await write('libs/platform/kept.ts', '');
   await write('apps/dashboard/main.tsx', '');
@@ -198,6 +198,7 @@ describe('the launcher', () => {
   test('does not run code that does not compile, and builds again', async () => {
     const { code, output } = await launch('cli', { BUILD_FAILS: '1' });
     expect(code).toBe(1);
+    expect(output).toContain('no TypeScript: apps/cli/main.ts');
     expect(output).not.toContain('ran with');
     expect((await launch('cli')).output).toContain('ran with an argument');
   });
