@@ -114,7 +114,8 @@ async function stop() {
   remember();
   const before = performance.now();
   child.kill('SIGTERM');
-  const end = await Promise.race([ended, sleep(STOP_S * 1000)]);
+  // The timer must not keep this process running after the service has ended.
+  const end = await Promise.race([ended, sleep(STOP_S * 1000, undefined, { ref: false })]);
   check(`SIGTERM ends it (${((performance.now() - before) / 1000).toFixed(1)} s)`, end !== undefined, service.output());
   // npm may end before the processes to which it passed the signal.
   const { left } = await within(10, async () => {
