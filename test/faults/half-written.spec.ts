@@ -210,7 +210,7 @@ it.each(['during', 'after'])('adds each event once if its connection ends %s the
   expect(entries.map(({ entry }) => entry.toString())).toEqual(sent.map((entry) => entry.toString()));
   expect(await checkedLogs(place.sql, id)).toMatchObject([{ size: SIZE + NEW, difference: null }]);
   const { rows } = await place.sql.query<{ uses: number }>(
-    'SELECT sum(count)::float8 AS uses FROM api_key_usage_hour WHERE organization_id = $1',
+    'SELECT sum(n)::float8 AS uses FROM api_key_usage_hour, unnest(counts) AS n WHERE organization_id = $1',
     [toUuid(id)],
   );
   expect(rows).toEqual([{ uses: entries.filter(({ entry }) => entry.includes('api_key.used')).length }]);
