@@ -33,6 +33,7 @@ it('the columns are taken from the event', () => {
     secret_id: 'secret_2',
     previous_secret_id: 'secret_1',
     verified_by: { id: 'key_1' },
+    request_id: 'req_1',
   };
   expect(columns({ type: 'api_key.used', subject: key, data })).toEqual({
     type: 'api_key.used',
@@ -45,7 +46,11 @@ it('the columns are taken from the event', () => {
     path: '/orders',
     secretIds: ['secret_2', 'secret_1'],
     verifierIds: ['key_1'],
+    requestIds: ['req_1'],
   });
+  const reads = [{ request_id: 'req_1' }, { request_id: 'req_2' }, { request_id: 7 }, null];
+  expect(columns({ data: { request_id: 'req_1', reads } }).requestIds).toEqual(['req_1', 'req_2']);
+  expect(columns({ data: { request_id: 'of no form that a request may have' } }).requestIds).toEqual([]);
   expect(columns({ data: { callers: [{ id: 'key_1' }, { id: null }, 'odd', { id: 'user_1' }] } }).verifierIds).toEqual([
     'key_1',
     'user_1',

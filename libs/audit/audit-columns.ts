@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { MAX_SEARCHED_ID } from '#libs/contract/audit.js';
 import type { EventEnvelope } from '#libs/contract/events.js';
-import { isId } from '#libs/contract/ids.js';
+import { isId, REQUEST_ID } from '#libs/contract/ids.js';
 import { Network } from '#libs/contract/networks.js';
 
 /**
@@ -23,6 +23,8 @@ export interface AuditColumns {
   readonly secretIds: readonly string[];
   /** The callers that asked for the verification. */
   readonly verifierIds: readonly string[];
+  /** The request that caused the event, or several reads of an operator. */
+  readonly requestIds: readonly string[];
 }
 
 /**
@@ -42,6 +44,7 @@ export function columnsOf({ type, subject, data }: EventEnvelope): AuditColumns 
     path: typeof data['path'] === 'string' ? withoutNul(data['path']) : null,
     verifierIds: [data['verified_by'], ...listOf(data['callers'])].flatMap(idOf),
     secretIds: [data['secret_id'], data['previous_secret_id']].filter((id) => typeof id === 'string'),
+    requestIds: requestIdsOf(data['request_id'], data['reads']),
   };
 }
 
@@ -50,9 +53,21 @@ function listOf(value: unknown): readonly unknown[] {
 }
 
 function idOf(caller: unknown): string[] {
-  return typeof caller === 'object' && caller !== null && 'id' in caller && typeof caller.id === 'string'
-    ? [caller.id]
-    : [];
+  return isObject(caller) && typeof caller['id'] === 'string' ? [caller['id']] : [];
+}
+
+function requestIdsOf(own: unknown, reads: unknown): string[] {
+  if (reads === undefined) return isRequestId(own) ? [own] : [];
+  const ids = [own, ...listOf(reads).map((read) => (isObject(read) ? read['request_id'] : null))];
+  return [...new Set(ids.filter(isRequestId))];
+}
+
+function isRequestId(id: unknown): id is string {
+  return typeof id === 'string' && REQUEST_ID.test(id);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
 }
 
 function projectOf(subject: string, named: unknown): string | null {

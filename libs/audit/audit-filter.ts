@@ -1,10 +1,10 @@
-import { isId, toUuid } from '#libs/contract/ids.js';
+import { isId, isOwnRequestId, madeAt, toUuid } from '#libs/contract/ids.js';
 import { isWithin } from '#libs/contract/networks.js';
 import { beginningWith, exactly } from '#libs/platform/patterns.js';
 import type { AuditColumns } from './audit-columns.js';
 
-/** Selects events. A condition that is undefined or null is ignored. */
-export interface AuditFilter {
+/** What an event must have. What is undefined or null is ignored. */
+export interface Criteria {
   /** Types, and prefixes such as `api_key.*`. */
   readonly types?: readonly string[] | undefined;
   readonly keyId?: string | undefined;
@@ -21,12 +21,42 @@ export interface AuditFilter {
   readonly verifiedBy?: string | undefined;
   /** All of these must be the project of the event: the one in the query, and the only one that the caller may see. */
   readonly projectIds?: readonly string[] | undefined;
+  readonly requestId?: string | undefined;
+}
+
+/** Selects events. */
+export interface AuditFilter extends Criteria {
+  /** What an event must not have, each by itself. An event without an address, for example, has none of these. */
+  readonly not?: Criteria | undefined;
 }
 
 /** Time conditions apply only to stored events: an event that has just arrived is always new. */
 export interface StoredFilter extends AuditFilter {
   readonly from?: string | undefined;
   readonly to?: string | undefined;
+}
+
+/**
+ * How long after its id was made a request may be recorded. Its body may take 35 seconds to arrive (`HTTP_LIMITS`), and
+ * its decision a few seconds more.
+ */
+const RECORDED_WITHIN_MS = 60_000;
+/** How far a clock may be set back in between. */
+const SET_BACK_MS = 5_000;
+const LAST_MS = Date.parse('9999-12-31T00:00:00Z');
+
+/** The times of the uses and denials that the filter can match: one with a request id of ours has about its time. */
+export function timesOf({ from, to, requestId }: StoredFilter): Pick<StoredFilter, 'from' | 'to'> {
+  if (!requestId || !isOwnRequestId(requestId)) return { from, to };
+  const at = Math.min(madeAt(requestId), LAST_MS);
+  return {
+    from: instant(Math.max(at - SET_BACK_MS, from ? Date.parse(from) : -Infinity)),
+    to: instant(Math.min(at + RECORDED_WITHIN_MS, to ? Date.parse(to) : Infinity)),
+  };
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
 /** A comparison in SQL, with `?` in place of its value. */
@@ -41,8 +71,15 @@ export function hasTerms(type: string): boolean {
 }
 
 /** The types with terms that the filter can match. */
-export function wantedWithTerms({ types }: AuditFilter): readonly string[] {
-  return TYPES_WITH_TERMS.filter((type) => !types || types.some((wanted) => isOfType(type, wanted)));
+export function wantedWithTerms({ types, outcomes, not }: AuditFilter): readonly string[] {
+  const isAmong = (type: string, all: readonly string[]) => all.some((one) => isOfType(type, one));
+  return TYPES_WITH_TERMS.filter(
+    (type) =>
+      (!types || isAmong(type, types)) &&
+      !(not?.types && isAmong(type, not.types)) &&
+      // Every use is valid, and no denial is.
+      (type !== 'api_key.used' || ((outcomes?.includes('valid') ?? true) && !not?.outcomes?.includes('valid'))),
+  );
 }
 
 /** Whether the filter can match events other than uses and denials. Only those two have an outcome and a verifier. */
@@ -51,8 +88,9 @@ export function wantsManagementEvents({ types, outcomes, verifiedBy }: AuditFilt
 }
 
 /** Whether an index of the management events serves the filter. */
-export function isIndexed({ types, keyId, actorId, subject, secretId, projectIds }: AuditFilter): boolean {
-  return [types, keyId, actorId, subject, secretId, projectIds].some((condition) => condition !== undefined);
+export function isIndexed(filter: AuditFilter): boolean {
+  const { types, keyId, actorId, subject, secretId, projectIds, requestId } = filter;
+  return [types, keyId, actorId, subject, secretId, projectIds, requestId].some((wanted) => wanted !== undefined);
 }
 
 /** Whether the filter matches every event. */
@@ -60,21 +98,34 @@ export function isEmpty(filter: StoredFilter): boolean {
   return Object.values(filter).every((condition) => condition === undefined || condition === null);
 }
 
-/** Whether an event matches the filter. A row that matches meets {@link conditionsOf}. */
-export function matches(filter: AuditFilter, columns: AuditColumns): boolean {
-  const { types, outcomes, ip, path } = filter;
-  return (
-    (!types || types.some((type) => isOfType(columns.type, type))) &&
-    (!outcomes || (columns.outcome !== null && outcomes.includes(columns.outcome))) &&
-    (!ip || (columns.ip !== null && isFrom(columns.ip, ip))) &&
-    (!path || (columns.path?.startsWith(path) ?? false)) &&
-    isOrAny(filter.keyId, columns.keyId) &&
-    isOrAny(filter.actorId, columns.actorId) &&
-    isOrAny(filter.subject, columns.subject) &&
-    (!filter.verifiedBy || columns.verifierIds.includes(filter.verifiedBy)) &&
-    (!filter.secretId || columns.secretIds.includes(filter.secretId)) &&
-    (!filter.projectIds || filter.projectIds.every((id) => id === columns.projectId))
-  );
+type Test<Wanted> = (columns: AuditColumns, wanted: NonNullable<Wanted>) => boolean;
+
+const TESTS: { readonly [Name in keyof Required<Criteria>]: Test<Criteria[Name]> } = {
+  types: ({ type }, wanted) => wanted.some((one) => isOfType(type, one)),
+  keyId: ({ keyId }, wanted) => keyId === wanted,
+  actorId: ({ actorId }, wanted) => actorId === wanted,
+  subject: ({ subject }, wanted) => subject === wanted,
+  outcomes: ({ outcome }, wanted) => outcome !== null && wanted.includes(outcome),
+  path: ({ path }, wanted) => path?.startsWith(wanted) ?? false,
+  secretId: ({ secretIds }, wanted) => secretIds.includes(wanted),
+  verifiedBy: ({ verifierIds }, wanted) => verifierIds.includes(wanted),
+  projectIds: ({ projectId }, wanted) => wanted.every((id) => id === projectId),
+  requestId: ({ requestIds }, wanted) => requestIds.includes(wanted),
+  ip: ({ ip }, wanted) => ip !== null && isFrom(ip, wanted),
+};
+
+/** Decides for each event whether it matches the filter. A row that matches meets {@link conditionsOf}. */
+export function matcherOf(filter: AuditFilter): (columns: AuditColumns) => boolean {
+  const wanted = testsOf(filter);
+  const unwanted = testsOf(filter.not ?? {});
+  return (columns) => wanted.every((test) => test(columns)) && !unwanted.some((test) => test(columns));
+}
+
+function testsOf(criteria: Criteria): ((columns: AuditColumns) => boolean)[] {
+  return Object.entries(TESTS).flatMap(([name, test]) => {
+    const wanted = criteria[name as keyof Criteria];
+    return wanted ? [(columns: AuditColumns) => (test as Test<unknown>)(columns, wanted)] : [];
+  });
 }
 
 /** Whether one of two addresses or networks contains the other. Parsing them takes long, and most are equal or not. */
@@ -85,31 +136,36 @@ function isFrom(recorded: string, wanted: string): boolean {
   return !areSingle && (isWithin(recorded, wanted) || isWithin(wanted, recorded));
 }
 
-function isOrAny(wanted: string | null | undefined, found: string | null): boolean {
-  return !wanted || wanted === found;
-}
-
 function isOfType(type: string, wanted: string): boolean {
   return PREFIX.test(wanted) ? type.startsWith(wanted.replace(PREFIX, '')) : type === wanted;
 }
 
 /** The conditions for management events, which have rows of their own. A row that meets them may still not match. */
 export function conditionsOf(filter: StoredFilter): Condition[] {
-  const { types, keyId, actorId, subject, ip, path, secretId, projectIds, from, to } = filter;
+  const { subject, secretId, from, to, not } = filter;
+  return [
+    ...exactConditions(filter),
+    ...exactConditions(not ?? {}).map(([sql, ...value]) => [`(${sql}) IS NOT TRUE`, ...value] as const),
+    // These only narrow the search down. Which of a key's secrets an event is about is compared afterwards.
+    ...(subject ? [subjectHint(subject)] : []),
+    ...(secretId
+      ? [['api_key_id = (SELECT api_key_id FROM api_key_secret WHERE id = ?)', toUuid(secretId)] as const]
+      : []),
+    ...(from ? [['time >= ?', from] as const] : []),
+    ...(to ? [['time < ?', to] as const] : []),
+  ];
+}
+
+/** The criteria that the columns of a row decide alone. */
+function exactConditions({ types, keyId, actorId, subject, ip, path, projectIds }: Criteria): Condition[] {
   return [
     ...(types ? [typeCondition(types)] : []),
     ...(keyId ? [['api_key_id = ?', toUuid(keyId)] as const] : []),
     ...(actorId ? [['actor_id = ?', actorId] as const] : []),
-    ...(subject ? [['subject = ?', subject] as const, subjectHint(subject)] : []),
+    ...(subject ? [['subject = ?', subject] as const] : []),
     ...(ip ? [['ip && ?::inet', ip] as const] : []),
     ...(path ? [['starts_with(path, ?)', path] as const] : []),
-    // Only narrows the search down: which of a key's secrets an event is about is compared afterwards.
-    ...(secretId
-      ? [['api_key_id = (SELECT api_key_id FROM api_key_secret WHERE id = ?)', toUuid(secretId)] as const]
-      : []),
     ...(projectIds ?? []).map((id) => ['project_id = ?', toUuid(id)] as const),
-    ...(from ? [['time >= ?', from] as const] : []),
-    ...(to ? [['time < ?', to] as const] : []),
   ];
 }
 

@@ -4,12 +4,13 @@ import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { FairQueue } from '#libs/platform/fair-queue.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
-import { columnsOf } from './audit-columns.js';
+import { columnsOf, type AuditColumns } from './audit-columns.js';
 import {
   conditionsOf,
   isIndexed,
   isEmpty,
-  matches,
+  matcherOf,
+  timesOf,
   wantsManagementEvents,
   type Condition,
   type StoredFilter,
@@ -19,7 +20,7 @@ import { BundleReader, type Stretch } from './bundle-reader.js';
 import { entryFilter } from './entry-filter.js';
 import { eventOf, type Leaf } from './leaf.js';
 import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
-import { termsOf } from './terms.js';
+import { requestTermOf, termsOf } from './terms.js';
 
 /** Selects leaves of one organization's log. */
 export interface AuditSearch {
@@ -146,8 +147,7 @@ export class AuditReader {
       return;
     }
     const isWanted = entryFilter(filter);
-    const { from, to } = filter;
-    for await (const stretch of this.#bundles.stretches(uuid, span, order, { terms, from, to })) {
+    for await (const stretch of this.#bundles.stretches(uuid, span, order, { terms, ...timesOf(filter) })) {
       const found = stretch.leaves.filter(({ entry }) => isWanted(entry));
       yield { ...stretch, leaves: rows ? merge(found, await rows.within(stretch), order) : found };
     }
@@ -158,6 +158,7 @@ export class AuditReader {
 class ManagementEvents {
   #read: Leaf[] = [];
   #unread: Span;
+  readonly #matches: (columns: AuditColumns) => boolean;
 
   constructor(
     private readonly pool: pg.Pool,
@@ -167,6 +168,7 @@ class ManagementEvents {
     private readonly limit: number,
   ) {
     this.#unread = span;
+    this.#matches = matcherOf(search.filter);
   }
 
   async *stretches(): AsyncGenerator<Stretch> {
@@ -202,13 +204,14 @@ class ManagementEvents {
       ['leaf_index >= ?', window.from],
       ['leaf_index < ?', window.below],
       ...conditionsOf(filter),
+      ...(filter.requestId ? [['terms && ?::integer[]', [requestTermOf(filter.requestId)]] as const] : []),
     ]);
     const { rows } = await this.pool.query<{ leaf_index: string; entry: Buffer }>(
       `SELECT leaf_index, entry FROM audit_management_event WHERE ${text} ORDER BY leaf_index ${order} LIMIT ${limit}`,
       values,
     );
     const read = rows.map((row) => ({ index: Number(row.leaf_index), entry: row.entry }));
-    this.#read = read.filter((leaf) => matches(filter, columnsOf(eventOf(leaf).event)));
+    this.#read = read.filter((leaf) => this.#matches(columnsOf(eventOf(leaf).event)));
     const part = read.length < limit ? window : partBefore(window, order, boundaryAfter(read.at(-1)!.index, order));
     this.#unread = partAfter(this.#unread, order, endOf(part, order));
     return part;

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Authority } from '#libs/organizations/authority.js';
 import { columnsOf, type AuditColumns } from './audit-columns.js';
-import { matches } from './audit-filter.js';
+import { matcherOf } from './audit-filter.js';
 import { type AuditSearch } from './audit-reader.js';
 import { eventOf, lineOf, type Leaf } from './leaf.js';
 
@@ -29,6 +29,7 @@ export class Tail extends Readable {
   /** Called when the reader has taken the waiting data. */
   #onDrain: (() => void) | undefined;
   #ended = false;
+  readonly #matches: (columns: AuditColumns) => boolean;
 
   /** @param next the first leaf that the listener has not received */
   constructor(
@@ -37,6 +38,7 @@ export class Tail extends Readable {
     public next: number,
   ) {
     super();
+    this.#matches = matcherOf(search.filter);
     this.comment('listening');
   }
 
@@ -58,7 +60,7 @@ export class Tail extends Readable {
 
   /** Receives a new range of the log, and sends the matching leaves that were not sent before. */
   hear(news: readonly News[]): void {
-    const wanted = news.filter(({ index, columns }) => index >= this.next && matches(this.search.filter, columns));
+    const wanted = news.filter(({ index, columns }) => index >= this.next && this.#matches(columns));
     this.#send(wanted.map(({ message }) => message).join(''));
     this.next = Math.max(this.next, news.at(-1)!.index + 1);
   }

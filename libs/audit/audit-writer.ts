@@ -7,6 +7,7 @@ import { columnsOf, type AuditColumns } from './audit-columns.js';
 import { hasTerms } from './audit-filter.js';
 import { grow, replacesSegments, type Arrived, type Growth, type Head, type Segment } from './log-growth.js';
 import { msOf } from './instants.js';
+import { rowTermsOf } from './terms.js';
 
 /**
  * Appends events to the audit logs of their organizations, in the transaction that ingests them from the outbox. The
@@ -162,7 +163,7 @@ async function appendManagementEvents(client: pg.PoolClient, events: readonly Pl
   const column = (of: (columns: AuditColumns) => unknown) => events.map(({ columns }) => of(columns));
   await client.query({
     name: 'append-management-events',
-    text: 'SELECT append_management_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)',
+    text: 'SELECT append_management_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)',
     values: [
       events.map(({ organizationId }) => organizationId),
       events.map(({ leafIndex }) => leafIndex),
@@ -175,6 +176,7 @@ async function appendManagementEvents(client: pg.PoolClient, events: readonly Pl
       column(({ subject }) => subject),
       column(({ ip }) => ip),
       column(({ path }) => path),
+      column((columns) => arrayText(rowTermsOf(columns))),
       events.map(({ entry }) => entry.length),
       Buffer.concat(events.map(({ entry }) => entry)),
     ],

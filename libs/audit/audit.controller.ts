@@ -1,11 +1,17 @@
 import { Controller, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
-import { exportAuditEvents, exportFormats, listAuditEvents, tailAuditEvents } from '#libs/contract/audit.js';
+import {
+  exportAuditEvents,
+  exportFormats,
+  listAuditEvents,
+  tailAuditEvents,
+  type AuditFilterName,
+} from '#libs/contract/audit.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
-import type { StoredFilter } from './audit-filter.js';
+import type { Criteria, StoredFilter } from './audit-filter.js';
 import { AuditService } from './audit.service.js';
 
 @Controller()
@@ -54,6 +60,19 @@ type Query = RouteInput<typeof tailAuditEvents>['query'] &
   Partial<Pick<RouteInput<typeof exportAuditEvents>['query'], 'from' | 'to'>>;
 
 function filterOf(query: Query): StoredFilter {
+  const excluded = Object.entries(query).filter(([name]) => name.startsWith(NOT));
+  const not = Object.fromEntries(excluded.map(([name, value]) => [name.slice(NOT.length), value]));
+  return {
+    ...criteriaOf(query),
+    not: excluded.length > 0 ? criteriaOf(not) : undefined,
+    from: query.from,
+    to: query.to,
+  };
+}
+
+const NOT = 'not_';
+
+function criteriaOf(query: Partial<Pick<Query, AuditFilterName>>): Criteria {
   return {
     types: query.type,
     keyId: query.key_id,
@@ -65,7 +84,6 @@ function filterOf(query: Query): StoredFilter {
     secretId: query.secret_id,
     verifiedBy: query.verified_by,
     projectIds: query.project_id ? [query.project_id] : undefined,
-    from: query.from,
-    to: query.to,
+    requestId: query.request_id,
   };
 }

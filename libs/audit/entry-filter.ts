@@ -1,10 +1,11 @@
 import { asEnvelope } from '#libs/contract/events.js';
 import { columnsOf } from './audit-columns.js';
-import { hasTerms, matches, wantedWithTerms, type StoredFilter } from './audit-filter.js';
+import { hasTerms, matcherOf, wantedWithTerms, type StoredFilter } from './audit-filter.js';
 
 /** Whether an entry of a bundle is a use or a denial that matches the filter. */
 export function entryFilter(filter: StoredFilter): (entry: Uint8Array) => boolean {
   const needles = needlesOf(filter);
+  const matches = matcherOf(filter);
   const from = filter.from ? Date.parse(filter.from) : -Infinity;
   const to = filter.to ? Date.parse(filter.to) : Infinity;
   return (entry) => {
@@ -13,7 +14,7 @@ export function entryFilter(filter: StoredFilter): (entry: Uint8Array) => boolea
     const envelope = asEnvelope(JSON.parse(bytes.toString()));
     if (!hasTerms(envelope.type)) return false;
     const time = Date.parse(envelope.time);
-    return time >= from && time < to && matches(filter, columnsOf(envelope));
+    return time >= from && time < to && matches(columnsOf(envelope));
   };
 }
 
@@ -22,12 +23,12 @@ export function entryFilter(filter: StoredFilter): (entry: Uint8Array) => boolea
  * parsing the entry. Only texts that JSON writes as they are. An address has several notations, and matches networks.
  */
 function needlesOf(filter: StoredFilter): Buffer[][] {
-  const { keyId, subject, actorId, secretId, verifiedBy, projectIds, path } = filter;
-  const needles = [keyId, subject, actorId, secretId, verifiedBy, ...(projectIds ?? []), path]
+  const { keyId, subject, actorId, secretId, verifiedBy, projectIds, path, requestId } = filter;
+  const needles = [keyId, subject, actorId, secretId, verifiedBy, ...(projectIds ?? []), path, requestId]
     .filter((text) => typeof text === 'string' && PLAIN.test(text))
     .map((text) => [text as string]);
   needles.push(wantedWithTerms(filter).map((type) => `"type":"${type}"`));
   return needles.map((any) => any.map((text) => Buffer.from(text)));
 }
 
-const PLAIN = /^[\w./-]+$/;
+const PLAIN = /^[\w.:/-]+$/;

@@ -11,7 +11,7 @@ import { hasTerms } from './audit-filter.js';
 import { unpackBody } from './bodies.js';
 import { msOf } from './instants.js';
 import { bundlesOf, completedBy, nodeHashOf, withBundle, type LogTimes } from './log-growth.js';
-import { Terms } from './terms.js';
+import { rowTermsOf, Terms } from './terms.js';
 
 /** Something that is stored does not follow from the entries. */
 export class Difference extends Error {}
@@ -167,7 +167,7 @@ export class LogCheck {
     this.#managementEvents += events.length;
     const { rows } = await this.client.query<ManagementRow>(
       `SELECT leaf_index::float8 AS leaf_index, id, entry, type, ${msOf('time')}, api_key_id, project_id, actor_id, subject,
-              host(ip) AS address, path
+              host(ip) AS address, path, terms
        FROM audit_management_event WHERE organization_id = $1 AND leaf_index >= $2 AND leaf_index < $3
        ORDER BY leaf_index`,
       [this.id, from, below],
@@ -211,13 +211,15 @@ interface ManagementRow {
   readonly subject: string | null;
   readonly address: string | null;
   readonly path: string | null;
+  readonly terms: readonly number[];
 }
 
 function checkManagementRow(row: ManagementRow, entry: Uint8Array): void {
   const what = `the row to search leaf ${row.leaf_index}`;
   same(`the entry in ${what}`, row.entry, entry);
   const envelope = readEnvelope(row.leaf_index, entry);
-  const { type, keyId, projectId, actorId, subject, ip, path } = columnsOf(envelope);
+  const columns = columnsOf(envelope);
+  const { type, keyId, projectId, actorId, subject, ip, path } = columns;
   same(
     what,
     [
@@ -230,6 +232,7 @@ function checkManagementRow(row: ManagementRow, entry: Uint8Array): void {
       row.subject,
       row.path,
       oneNotationOf(row.address),
+      sorted(row.terms),
     ],
     [
       envelope.id.toLowerCase(),
@@ -241,6 +244,7 @@ function checkManagementRow(row: ManagementRow, entry: Uint8Array): void {
       subject,
       path,
       oneNotationOf(ip && ip.split('/', 1)[0]!),
+      sorted(rowTermsOf(columns)),
     ],
   );
 }

@@ -1,7 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { crc32 } from 'node:zlib';
 import { LRUCache } from 'lru-cache';
-import { isId } from '#libs/contract/ids.js';
+import { isId, isOwnRequestId } from '#libs/contract/ids.js';
 import { addressOf, networkOf } from '#libs/contract/networks.js';
 import { foldPath } from '#libs/platform/folded-path.js';
 import { NETWORK_BITS } from '#libs/platform/personal-data.js';
@@ -11,7 +11,8 @@ import type { AuditColumns } from './audit-columns.js';
 /**
  * Search terms: 32-bit hashes of the values by which uses and denials are searched. A bundle has the terms of all its
  * entries, so an index finds the bundles that may have a match. Each of their entries is then compared exactly, because
- * different values can have the same hash. Terms are salted with the organization.
+ * different values can have the same hash. Terms are salted with the organization. By shared terms, which are not,
+ * operators find the organizations that have a value.
  */
 
 /** What the terms are about. The order is stored: append only. */
@@ -26,6 +27,11 @@ const ATTRIBUTES = [
   'address',
   'network',
   'path',
+  'request',
+  'shared address',
+  'shared network',
+  'shared request',
+  'shared verifier',
 ] as const;
 type Attribute = (typeof ATTRIBUTES)[number];
 const PLACE = Object.fromEntries(ATTRIBUTES.map((attribute, place) => [attribute, place])) as Record<Attribute, number>;
@@ -60,7 +66,8 @@ export class Terms {
   }
 
   /** Adds the terms of a use or a denial. */
-  add({ type, subject, outcome, actorId, projectId, ip, path, secretIds, verifierIds }: AuditColumns): void {
+  add(columns: AuditColumns): void {
+    const { type, subject, outcome, actorId, projectId, ip, path, secretIds, verifierIds, requestIds } = columns;
     this.#add('type', type);
     this.#add('key', subject);
     this.#add('outcome', outcome);
@@ -68,7 +75,16 @@ export class Terms {
     if (actorId !== subject) this.#add('actor', actorId);
     this.#add('project', projectId);
     for (const id of secretIds) this.#add('secret', id);
-    for (const id of verifierIds) this.#add('verifier', id);
+    for (const id of verifierIds) {
+      this.#add('verifier', id);
+      this.#add('shared verifier', id);
+    }
+    for (const id of requestIds) {
+      // Our own ids contain their time, by which their bundle is found.
+      if (isOwnRequestId(id)) continue;
+      this.#add('request', id);
+      this.#add('shared request', id);
+    }
     if (ip !== null) this.#addAddress(ip);
     if (path !== null) for (const beginning of beginningsOf(path)) this.#add('path', beginning);
   }
@@ -87,15 +103,11 @@ export class Terms {
   }
 
   #addAddress(address: string): void {
-    const [notation, network] = addresses.memo(address);
-    if (address.includes('/') && notation !== network) {
-      // A network of another size. Nothing writes one, but an event may have it.
-      for (const attribute of ['address', 'network'] as const)
-        this.#addTerm(PLACE[attribute], this.#any[PLACE[attribute]]!);
-      return;
-    }
+    const { notation, network, shared } = addresses.memo(address);
     this.#add('address', notation);
     this.#add('network', network);
+    this.#addTerm(PLACE['shared address'], shared[0]);
+    this.#addTerm(PLACE['shared network'], shared[1]);
   }
 
   #add(attribute: Attribute, value: string | null): void {
@@ -117,7 +129,7 @@ export class Terms {
 
 /** The hash of a value begins with the salt, so the same value has another term in another organization. */
 function saltOf(organizationId: string, attribute: Attribute): number {
-  return crc32(`${organizationId} ${attribute} `);
+  return crc32(attribute.startsWith('shared ') ? `${attribute} ` : `${organizationId} ${attribute} `);
 }
 
 /** As a signed number, which PostgreSQL's integers are. */
@@ -128,13 +140,46 @@ function termOf(value: string, salt: number): number {
 /** Stands for any value, in a bundle that has too many of them. No value contains NUL. */
 const ANY = '\0';
 
+interface SearchedAddress {
+  readonly notation: string;
+  readonly network: string;
+  readonly shared: readonly [address: number, network: number];
+}
+
 /** The same addresses occur again and again, and parsing them takes longer than all else here. */
-const addresses = new LRUCache<string, readonly [notation: string, network: string | null]>({
+const addresses = new LRUCache<string, SearchedAddress>({
   max: 10_000,
   maxSize: 4 * 1024 * 1024,
-  sizeCalculation: (_, address) => 300 + 3 * address.length,
-  memoMethod: (address) => [oneNotationOf(address), searchedNetworkOf(address)],
+  sizeCalculation: (_, address) => 400 + 3 * address.length,
+  memoMethod: (address) => {
+    const [notation, network] = valuesOf(address);
+    const shared = [termOf(notation, SHARED_ADDRESS), termOf(network, SHARED_NETWORK)] as const;
+    return { notation, network, shared };
+  },
 });
+
+const SHARED_ADDRESS = saltOf('', 'shared address');
+const SHARED_NETWORK = saltOf('', 'shared network');
+const SHARED_REQUEST = saltOf('', 'shared request');
+
+/** The address or the network of an event, and the network by which it is searched. */
+function valuesOf(address: string): readonly [string, string] {
+  const notation = oneNotationOf(address);
+  const network = searchedNetworkOf(address);
+  // A network of another size: nothing writes one, but an event may have it.
+  return network === null || (address.includes('/') && notation !== network) ? [ANY, ANY] : [notation, network];
+}
+
+/** The terms in the row of a management event. They are shared, so that operators find the organizations. */
+export function rowTermsOf({ ip, requestIds }: AuditColumns): number[] {
+  const terms = [...(ip === null ? [] : addresses.memo(ip).shared), ...requestIds.map(requestTermOf)];
+  return [...new Set(terms)];
+}
+
+/** The term of a request id in the row of a management event. */
+export function requestTermOf(requestId: string): number {
+  return termOf(requestId, SHARED_REQUEST);
+}
 
 /** Equal addresses as equal texts. Only IPv6 has several notations, and parsing takes long. */
 function oneNotationOf(address: string): string {
@@ -152,7 +197,7 @@ function searchedNetworkOf(address: string): string | null {
  * bundle may. Null: none can.
  */
 export function termsOf(organizationId: string, filter: AuditFilter): readonly (readonly number[])[] | null {
-  const { outcomes, keyId, actorId, subject, secretId, verifiedBy, projectIds, ip, path } = filter;
+  const { outcomes, keyId, actorId, subject, secretId, verifiedBy, projectIds, ip, path, requestId } = filter;
   const wantedTypes = wantedWithTerms(filter);
   if (wantedTypes.length === 0 || (subject && !isId('key', subject))) return null;
   const lists: Value[][] = [];
@@ -170,14 +215,16 @@ export function termsOf(organizationId: string, filter: AuditFilter): readonly (
   if (actorId) lists.push([['actor', actorId], ...(isId('key', actorId) ? [['key', actorId] as const] : [])]);
   if (ip) lists.push(...addressLists(ip));
   if (path) all('path', [completeBeginningOf(path)]);
-  return lists.map((values) => [
-    ...new Set(
-      values.flatMap(([attribute, value]) => {
-        const salt = saltOf(organizationId, attribute);
-        return [termOf(value, salt), termOf(ANY, salt)];
-      }),
-    ),
-  ]);
+  if (requestId && !isOwnRequestId(requestId)) all('request', [requestId]);
+  return lists.map((values) => hashesOf(organizationId, values));
+}
+
+function hashesOf(organizationId: string, values: readonly Value[]): readonly number[] {
+  const terms = values.flatMap(([attribute, value]) => {
+    const salt = saltOf(organizationId, attribute);
+    return [termOf(value, salt), termOf(ANY, salt)];
+  });
+  return [...new Set(terms)];
 }
 
 /** A recorded network matches each address in it, so the search for an address also looks for the network. */

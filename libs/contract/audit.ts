@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { VerificationCode } from './verification.js';
 import { EventEnvelope } from './events.js';
-import { idOf } from './ids.js';
+import { idOf, REQUEST_ID } from './ids.js';
 import { Instant } from './instants.js';
 import { commaSeparated, nextCursor, pageQuery, previousCursor } from './lists.js';
 import { Network } from './networks.js';
@@ -23,7 +23,6 @@ function searchedText(longest: number) {
 }
 
 const filters = {
-  organization_id: idOf('org').optional(),
   type: commaSeparated(
     z
       .string()
@@ -59,7 +58,27 @@ const filters = {
   path: searchedText(2000).optional().meta({
     description: 'The beginning of the path of the endpoint. Summaries of denials have no path and are not found',
   }),
+  request_id: z
+    .string()
+    .regex(REQUEST_ID, 'must be a request id, such as the X-Request-Id of a response')
+    .optional()
+    .meta({
+      description: 'Only events that this request caused. Events for several denials have none and are not found',
+    }),
 };
+
+export type AuditFilterName = keyof typeof filters;
+type Exclusions = { [Name in AuditFilterName as `not_${Name}`]: (typeof filters)[Name] };
+
+/** The same parameters for the opposite. */
+const exclusions = Object.fromEntries(
+  Object.entries(filters).map(([name, schema]) => [
+    `not_${name}`,
+    schema.meta({ description: `Without the events that \`${name}\` finds for this value` }),
+  ]),
+) as Exclusions;
+
+const ofOrganization = { organization_id: idOf('org').optional(), ...filters, ...exclusions };
 
 const times = {
   from: Instant.optional().meta({ description: 'At or after' }),
@@ -81,7 +100,7 @@ export const listAuditEvents = defineRoute({
     'of a path, pauses after about 200 ms: then the page has fewer events than `limit`, or none, and `next_cursor` goes on.',
   policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject({
-    ...filters,
+    ...ofOrganization,
     ...times,
     order: z.enum(['asc', 'desc']).default('desc'),
     ...pageQuery,
@@ -115,7 +134,7 @@ export const exportAuditEvents = defineRoute({
     'event}` for each, with the exact text of the event. `csv`: RFC 4180 with a header; a cell that a spreadsheet would ' +
     "take for a formula begins with `'`. If an export fails, the connection is cut, so a partial export never looks complete.",
   policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
-  query: z.strictObject({ ...filters, ...times, format: z.enum(['jsonl', 'csv']).default('jsonl') }),
+  query: z.strictObject({ ...ofOrganization, ...times, format: z.enum(['jsonl', 'csv']).default('jsonl') }),
   success: { status: 200, stream: Object.values(exportFormats) },
   problems: ['not_found', 'audit_log_damaged'],
 });
@@ -131,7 +150,7 @@ export const tailAuditEvents = defineRoute({
     'how far the audit log has been searched. The stream ends within 15 seconds after the credential ends. A ' +
     'reader that is too slow is disconnected, and can resume.',
   policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
-  query: z.strictObject(filters),
+  query: z.strictObject(ofOrganization),
   headers: z.object({
     'last-event-id': z
       .string()

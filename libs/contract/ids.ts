@@ -62,11 +62,17 @@ export function isId(type: IdType, text: unknown): text is string {
   }
 }
 
-const OWN_REQUEST_ID = /^req_[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+/** A request id that a caller may choose: short, and plain in logs, headers and URLs. */
+export const REQUEST_ID = /^[\w.:-]{1,100}$/;
 
-/** Whether a request id has the form of those that we generate. We replace such ids if a client sends them. */
+/** Whether a request id has the form of ours. Runs for every event, so it does not parse the id. */
 export function isOwnRequestId(text: unknown): text is string {
-  return typeof text === 'string' && OWN_REQUEST_ID.test(text);
+  return typeof text === 'string' && /^req_[0-7][\da-hjkmnp-tv-z]{25}$/.test(text);
+}
+
+/** The time at which an id was made, in milliseconds since 1970. */
+export function madeAt(id: string): number {
+  return Number.parseInt(toUuid(id).replaceAll('-', '').slice(0, 12), 16);
 }
 
 /** A schema for ids of one type. It rejects ids of other types, and misspelt ids, before they reach the database. */

@@ -292,6 +292,7 @@ CREATE TABLE audit_management_event (
   subject text,
   ip inet,
   path text,
+  terms integer[] NOT NULL,
   CONSTRAINT audit_management_event_id_key UNIQUE (id),
   CONSTRAINT audit_management_event_pkey PRIMARY KEY (organization_id, leaf_index)
 );
@@ -299,6 +300,7 @@ CREATE INDEX audit_management_event_actor ON public.audit_management_event USING
 CREATE INDEX audit_management_event_key ON public.audit_management_event USING btree (api_key_id, leaf_index) WHERE (api_key_id IS NOT NULL);
 CREATE INDEX audit_management_event_project ON public.audit_management_event USING btree (project_id, leaf_index) WHERE (project_id IS NOT NULL);
 CREATE INDEX audit_management_event_subject ON public.audit_management_event USING btree (organization_id, subject, leaf_index) WHERE (api_key_id IS NULL);
+CREATE INDEX audit_management_event_terms ON public.audit_management_event USING gin (terms) WITH (fastupdate=off);
 CREATE INDEX audit_management_event_type ON public.audit_management_event USING btree (organization_id, type, leaf_index);
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_management_event FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
 ALTER TABLE audit_management_event ENABLE ALWAYS TRIGGER append_only;
@@ -589,7 +591,7 @@ CREATE TRIGGER never_back_update BEFORE UPDATE ON public.user_account FOR EACH R
 ALTER TABLE user_account ENABLE ALWAYS TRIGGER never_back_update;
 GRANT INSERT, SELECT, UPDATE ON user_account TO keyledger_api;
 
-CREATE OR REPLACE FUNCTION public.append_management_events(organizations uuid[], leaf_indexes bigint[], ids uuid[], types text[], times timestamp with time zone[], api_keys uuid[], projects uuid[], actors text[], subjects text[], ips inet[], paths text[], lengths integer[], entries bytea)
+CREATE OR REPLACE FUNCTION public.append_management_events(organizations uuid[], leaf_indexes bigint[], ids uuid[], types text[], times timestamp with time zone[], api_keys uuid[], projects uuid[], actors text[], subjects text[], ips inet[], paths text[], row_terms text[], lengths integer[], entries bytea)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -604,14 +606,14 @@ AS $function$
       RAISE EXCEPTION 'no audit log has these leaves' USING ERRCODE = 'insufficient_privilege';
     END IF;
     INSERT INTO audit_management_event
-      (organization_id, leaf_index, id, type, time, api_key_id, project_id, actor_id, subject, ip, path, entry)
-    SELECT organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path,
+      (organization_id, leaf_index, id, type, time, api_key_id, project_id, actor_id, subject, ip, path, terms, entry)
+    SELECT organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path, terms::integer[],
            substring(entries FROM (upto - length + 1)::int FOR length)
     FROM (
       SELECT *, sum(length) OVER (ORDER BY place) AS upto
       FROM unnest(organizations, leaf_indexes, ids, types, times, api_keys, projects, actors, subjects, ips, paths,
-                  lengths) WITH ORDINALITY
-        AS t (organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path, length, place)
+                  row_terms, lengths) WITH ORDINALITY
+        AS t (organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path, terms, length, place)
     ) AS placed;
   END $function$;
 REVOKE ALL ON FUNCTION append_management_events FROM PUBLIC;

@@ -1,4 +1,4 @@
-import { isOwnRequestId, newId } from '#libs/contract/ids.js';
+import { isOwnRequestId, newId, REQUEST_ID } from '#libs/contract/ids.js';
 import type { Attempt } from './idempotency.js';
 import { withoutSecrets } from './redact.js';
 
@@ -40,14 +40,14 @@ export const MAX_USER_AGENT = 500;
 export const MAX_ORIGIN = 500;
 
 /**
- * Accepts a caller's request id if it is short, plain and not a secret; otherwise makes a new one. One that looks like
- * ours is replaced, because the id of a use follows from it and must occur once.
+ * Accepts a caller's request id if it is short, plain and not a secret; otherwise makes a new one. Ids of our form are
+ * always new: searches rely on the time in them, and the id of a use must occur once.
  */
 export function acceptRequestId(given: unknown): string {
-  const isGood =
-    typeof given === 'string' &&
-    /^[\w.:-]{1,100}$/.test(given) &&
+  return typeof given === 'string' &&
+    REQUEST_ID.test(given) &&
     !isOwnRequestId(given) &&
-    withoutSecrets(given) === given;
-  return isGood ? given : newId('req', new Date());
+    withoutSecrets(given) === given
+    ? given
+    : newId('req', new Date());
 }

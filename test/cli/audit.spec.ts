@@ -20,14 +20,14 @@ beforeAll(async () => {
   shell = await Shell.open();
   await shell.signIn(deployment.url, ada);
   key = await ada.client.apiKeys.create({ body: { name: 'Observed', scopes: ['triggers:read'] } });
-  await use();
+  const { headers } = await use();
   await ada.client.apiKeys.disable({ params: { id: key.id } });
   await use();
   await ada.client.apiKeys.enable({ params: { id: key.id } });
   const project = await ada.client.projects.create({ body: { name: 'Shop' } });
   await ada.client.projects.update({ params: { id: project.id }, body: { name: 'Store' } });
   const { data: secrets } = await ada.client.apiKeys.listSecrets({ params: { id: key.id } });
-  ids = { KEY: key.id, SECRET: secrets[0]!.id, PROJECT: project.id };
+  ids = { KEY: key.id, SECRET: secrets[0]!.id, PROJECT: project.id, REQUEST: headers.get('x-request-id')! };
   await eventually(
     () => ada.client.audit.listEvents({ query: { key_id: key.id } }),
     ({ data }) => data.length === 5,
@@ -72,6 +72,10 @@ describe('keyledger audit list', () => {
     [['--key', 'KEY', '--all'], 5],
     [['--secret', 'SECRET'], 2],
     [['--project', 'PROJECT'], 2],
+    [['--request-id', 'REQUEST'], 1],
+    [['--key', 'KEY', '--not-type', 'api_key.created,api_key.denied'], 3],
+    [['--key', 'KEY', '--not-outcome', 'valid', '--not-request-id', 'REQUEST'], 4],
+    [['--not-key', 'KEY', '--not-project', 'PROJECT', '--type', 'api_key.*'], 0],
   ])('%j', async (args, count) => {
     const { stdout } = await shell.run(['audit', 'list', '--json', ...args.map((arg) => ids[arg] ?? arg)]);
     expect((JSON.parse(stdout) as { data: unknown[] }).data).toHaveLength(count);

@@ -79,7 +79,7 @@ describe('the roles of the processes', () => {
   it.each([
     'lock_audit_logs(ARRAY[]::uuid[])',
     'ensure_audit_partitions(1)',
-    `append_management_events(${Array.from({ length: 13 }, () => 'NULL').join(', ')})`,
+    `append_management_events(${Array.from({ length: 14 }, () => 'NULL').join(', ')})`,
     `append_to_audit_logs(${Array.from({ length: 26 }, () => 'NULL').join(', ')})`,
   ])('of the API cannot call %s', async (call) => {
     expect(await outcomeOf(deployment.database.apiUrl, `SELECT ${call}`)).toContain('permission denied');
@@ -271,7 +271,7 @@ describe('the worker’s function', () => {
     ['a leaf that has a row', () => 0],
   ])('rejects a row to search %s', async (_, leafIndex) => {
     const sql = `SELECT append_management_events(ARRAY[$1::uuid], ARRAY[$2::bigint], ARRAY[gen_random_uuid()], '{x}', '{now}',
-                   '{NULL}', '{NULL}', '{NULL}', '{NULL}', '{NULL}', '{NULL}', '{1}', '\\x00')`;
+                   '{NULL}', '{NULL}', '{NULL}', '{NULL}', '{NULL}', '{NULL}', '{"{}"}', '{1}', '\\x00')`;
     expect(await outcomeOf(deployment.database.workerUrl, sql, [id, leafIndex()])).toMatch(
       /no audit log|duplicate key/,
     );
@@ -327,8 +327,10 @@ describe('keyledger audit check', () => {
     'an exchanged entry of a row to search': `UPDATE audit_management_event SET entry = entry || ' ' WHERE organization_id = $1 AND leaf_index = 0`,
     'the type of a row to search': `UPDATE audit_management_event SET type = 'x' WHERE organization_id = $1 AND leaf_index = 0`,
     'the actor of a row to search': `UPDATE audit_management_event SET actor_id = 'x' WHERE organization_id = $1 AND leaf_index = 0`,
+    'the search terms of a row to search': `UPDATE audit_management_event SET terms = terms || 7 WHERE organization_id = $1 AND leaf_index = 0`,
     'a row to search that no entry has': `INSERT INTO audit_management_event
-      SELECT organization_id, 500, gen_random_uuid(), entry, type, time FROM audit_management_event
+      (organization_id, leaf_index, id, entry, type, time, terms)
+      SELECT organization_id, 500, gen_random_uuid(), entry, type, time, terms FROM audit_management_event
       WHERE organization_id = $1 AND leaf_index = 0`,
   };
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Client } from '#libs/client/client.js';
 import type { AuditEvent } from '#libs/contract/audit.js';
-import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
 import { isWithin } from '#libs/contract/networks.js';
 import { anyCharacter } from '../support/any-text.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
@@ -49,6 +49,9 @@ const addresses = ['192.0.2.1', '192.0.2.200', '198.51.100.7', '::ffff:192.0.2.1
 const paths = ['/orders', '/orders/1', '/Orders', '/100%', '/100x', '/a_b', '/axb', '/\\'];
 const times = ['2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.001Z', '2026-06-01T12:00:00.000Z'];
 
+/** An id that a client chose, and ids of ours, which have the time of the request. */
+const requests = ['4bf92f3577b34da6a3ce929d0e0e4736', ...times.map((time) => newId('req', new Date(time)))];
+
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });
 
 /** Events about one of two keys of the test's own, in an organization that the caller knows. */
@@ -64,12 +67,20 @@ const said: fc.Arbitrary<Said> = fc
     ip: fc.constantFrom(null, ...addresses),
     path: fc.constantFrom(null, ...paths),
     project: optional(fc.constantFrom(...projects)),
+    requests: fc.subarray([...requests], { maxLength: 2 }),
   })
-  .map(({ type, subject, time, actor, ip, path, project }) => ({
+  .map(({ type, subject, time, actor, ip, path, project, requests: [first = null, ...others] }) => ({
     type,
     subject,
     time,
-    data: { actor, ip, path, ...(project && { project_id: project }) },
+    data: {
+      actor,
+      ip,
+      path,
+      request_id: first,
+      ...(project && { project_id: project }),
+      ...(others.length > 0 && { reads: [first, ...others].map((id) => ({ request_id: id })) }),
+    },
   }));
 
 /** Uses and denials of keys, in the form that the counters expect. */
@@ -80,9 +91,11 @@ const use: fc.Arbitrary<Said> = fc
     ip: fc.constantFrom(...addresses),
     path: fc.constantFrom(...paths),
     code: fc.constantFrom(...codes),
+    ours: fc.boolean(),
   })
-  .map(({ subject, time, ip, path, code }) => {
-    const common = { actor: { type: 'api_key', id: subject }, ip, user_agent: null, request_id: 'req_1', seq: 1 };
+  .map(({ subject, time, ip, path, code, ours }) => {
+    const request = requests[ours ? 1 + times.indexOf(time) : 0]!;
+    const common = { actor: { type: 'api_key', id: subject }, ip, user_agent: null, request_id: request, seq: 1 };
     const data = { ...common, method: 'GET', path, scopes: [] };
     return code === 'valid'
       ? {
@@ -107,17 +120,33 @@ const filters = {
   path: fc.constantFrom('/', '/orders', '/100%', '/a_', '/\\'),
   secret_id: fc.constantFrom(...keys.map((key) => fromUuid('secret', toUuid(key)))),
   project_id: fc.constantFrom(...projects),
+  request_id: fc.constantFrom(...requests),
+};
+
+const period = {
   from: fc.constantFrom(...times, '2026-01-01T01:00:00.001+01:00'),
   to: fc.constantFrom(...times),
 };
 
+const parameters: Record<string, fc.Arbitrary<string>> = {
+  ...filters,
+  ...period,
+  ...Object.fromEntries(Object.entries(filters).map(([name, values]) => [`not_${name}`, values])),
+};
+
 /** Only a few of the filters together: all of them would match nothing. */
 const wish = fc
-  .shuffledSubarray(Object.keys(filters) as (keyof typeof filters)[], { maxLength: 3 })
-  .chain((names) => fc.record<Query>(Object.fromEntries(names.map((name) => [name, filters[name]]))));
+  .shuffledSubarray(Object.keys(parameters), { maxLength: 3 })
+  .chain((names) => fc.record<Query>(Object.fromEntries(names.map((name) => [name, parameters[name]!]))));
 
 /** Whether a filter matches an event; implemented independently of the product. */
-function isWanted({ event: { type, subject, time, data } }: AuditEvent, wanted: Query): boolean {
+function isWanted(item: AuditEvent, wanted: Query): boolean {
+  return Object.entries(wanted).every(([name, value]) =>
+    name.startsWith('not_') ? !meets(item, { [name.slice('not_'.length)]: value }) : meets(item, { [name]: value }),
+  );
+}
+
+function meets({ event: { type, subject, time, data } }: AuditEvent, wanted: Query): boolean {
   const outcome = type === 'api_key.used' ? 'valid' : type === 'api_key.denied' ? data['code'] : undefined;
   const isOfType = (pattern: string) =>
     pattern.endsWith('.*') ? type.startsWith(pattern.slice(0, -1)) : type === pattern;
@@ -132,6 +161,7 @@ function isWanted({ event: { type, subject, time, data } }: AuditEvent, wanted: 
     !wanted.path || (typeof path === 'string' && path.startsWith(wanted.path)),
     !wanted.secret_id || data['secret_id'] === wanted.secret_id,
     !wanted.project_id || (subject.startsWith('proj_') ? subject : data['project_id']) === wanted.project_id,
+    !wanted.request_id || JSON.stringify(data).includes(`"request_id":"${wanted.request_id}"`),
     !wanted.from || Date.parse(time) >= Date.parse(wanted.from),
     !wanted.to || Date.parse(time) < Date.parse(wanted.to),
   ].every(Boolean);
@@ -184,6 +214,10 @@ describe('the filters', () => {
       { type: 'api_key.*' },
       { ip: '192.0.2.0/25' },
       { ip: '2001:db8:1::/48' },
+      ...requests.map((request) => ({ request_id: request })),
+      ...requests.map((request) => ({ not_request_id: request })),
+      { not_outcome: 'valid,expired' },
+      { not_ip: '192.0.2.0/24' },
     ];
     for (const wanted of single) {
       const expected = everything.filter((item) => isWanted(item, wanted));
@@ -205,6 +239,12 @@ describe('the filters', () => {
     ['ip', '192.0.2.0/33'],
     ['ip', 'localhost'],
     ['path', ''],
+    ['request_id', 'two words'],
+    ['request_id', 'x'.repeat(101)],
+    ['not_ip', 'localhost'],
+    ['not_type', '*'],
+    ['not_from', '2026-01-01T00:00:00Z'],
+    ['not_organization_id', 'org_01h455vb4pex5vsknk084sn02q'],
     ['from', 'yesterday'],
     ['to', '0000-01-01T00:00:00Z'],
   ])('reject %s=%j by its name', async (name, value) => {
@@ -266,6 +306,42 @@ describe('the filters', () => {
       type.startsWith('test.odd'),
     );
     expect(told.map(({ event: { subject } }) => subject)).toEqual(sayings.map(({ subject }) => subject));
+  });
+});
+
+describe('a request id', () => {
+  it('finds the uses, denials and changes of its request, whoever chose it', async () => {
+    const { client, organizationId, accessToken } = await deployment.account();
+    const { id, key } = await client.apiKeys.create({ body: { name: 'Traced', scopes: ['triggers:read'] } });
+    const call = async (headers: Record<string, string>, method = 'GET', path = '/api/v1/whoami') => {
+      const response = await fetch(`${deployment.url}${path}`, { method, headers });
+      return response.headers.get('x-request-id')!;
+    };
+    const foreign = '4bf92f3577b34da6a3ce929d0e0e4736';
+    const ofOurForm = newId('req', new Date('2020-01-01'));
+    const byKey = { 'x-api-key': key };
+    const byAda = { authorization: `Bearer ${accessToken}` };
+    const uses = [
+      await call(byKey),
+      await call({ ...byKey, 'x-request-id': foreign }),
+      await call({ ...byKey, 'x-request-id': ofOurForm }),
+    ];
+    expect(uses[1]).toBe(foreign);
+    // Searches rely on the time in ids of our form, so nobody else chooses one.
+    expect(uses[2]).not.toBe(ofOurForm);
+    const changes = [
+      await call(byAda, 'POST', `/api/v1/api-keys/${id}/disable`),
+      await call({ ...byAda, 'x-request-id': 'trace:1' }, 'POST', `/api/v1/api-keys/${id}/enable`),
+    ];
+    await allIngested(deployment);
+    const typesBy = async (requestId: string) =>
+      (await read(client, { organization_id: organizationId, request_id: requestId })).map(
+        ({ event: { type } }) => type,
+      );
+    for (const request of uses) expect(await typesBy(request)).toEqual(['api_key.used']);
+    expect(await typesBy(changes[0]!)).toEqual(['api_key.disabled']);
+    expect(await typesBy(changes[1]!)).toEqual(['api_key.enabled']);
+    expect(await typesBy(ofOurForm)).toEqual([]);
   });
 });
 

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import pg from 'pg';
 import { pageOfLog } from '#libs/audit/audit-page.js';
-import { matches, type StoredFilter } from '#libs/audit/audit-filter.js';
+import { matcherOf, type Criteria, type StoredFilter } from '#libs/audit/audit-filter.js';
 import { AuditReader } from '#libs/audit/audit-reader.js';
 import { eventOf, type Leaf } from '#libs/audit/leaf.js';
 import type { Order, Span } from '#libs/audit/span.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import { leafHashOf, nodeHashOf } from '#libs/audit/log-growth.js';
-import { columnsOf } from '#libs/audit/audit-columns.js';
+import { columnsOf, type AuditColumns } from '#libs/audit/audit-columns.js';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { asEnvelope } from '#libs/contract/events.js';
 import { leafHash, nodeHash } from '#libs/tlog/leaf.js';
@@ -159,6 +159,14 @@ describe('a search in a log of many bundles', () => {
   const rareSecret = fromUuid('secret', '01900000-0000-7000-8000-000000000009');
   let organizationId: string;
   let everything: AuditEvent[];
+  let columns: AuditColumns[];
+
+  /** An id as the API makes it, some seconds before the event. */
+  const ownRequest = (n: number, time: number) => {
+    const ms = (time - (n % 50) * 1_000).toString(16).padStart(12, '0');
+    const uuid = `${ms.slice(0, 8)}-${ms.slice(8)}-7000-8000-${String(n).padStart(12, '0')}`;
+    return fromUuid('req', uuid);
+  };
 
   /** Frequent, medium and rare values. Times grow by a second, and one event in a thousand is an hour late. */
   function said(n: number): Changes {
@@ -173,10 +181,17 @@ describe('a search in a log of many bundles', () => {
     // In the middle of the log, the clock was a year ahead for a moment.
     const ahead = n === 12_800 ? 365 * 86_400 : 0;
     const time = new Date(START + (n - late + ahead) * 1_000).toISOString();
+    const request = n % 4 === 0 ? `trace:${n % 900}` : ownRequest(n, Date.parse(time));
     const key = keyNumber(n % 4_000 === 5 ? 3 : n % 20 === 0 ? 2 : 1);
-    if (n % 3_000 === 7) return { type: 'api_key.denied', key, time, data: { ...common, code: 'expired', count: 1 } };
-    if (n % 2_000 === 3) return { type: 'api_key.updated', key, time, data: { ...common, changes: {} } };
-    return { key, time, data: { ...common, secret_id: n % 9_000 === 11 ? rareSecret : 'secret', ...verified } };
+    if (n % 3_000 === 7)
+      return { type: 'api_key.denied', key, time, data: { ...common, request_id: request, code: 'expired', count: 1 } };
+    if (n % 2_000 === 3)
+      return { type: 'api_key.updated', key, time, data: { ...common, request_id: request, changes: {} } };
+    return {
+      key,
+      time,
+      data: { ...common, request_id: request, secret_id: n % 9_000 === 11 ? rareSecret : 'secret', ...verified },
+    };
   }
 
   beforeAll(async () => {
@@ -187,6 +202,7 @@ describe('a search in a log of many bundles', () => {
     const other = await newOrganization();
     await append(Array.from({ length: 300 }, (_, n) => eventOn(other, said(n))));
     everything = events.map(({ envelope }, n) => ({ leaf_index: n, event: envelope }));
+    columns = events.map(({ envelope }) => columnsOf(envelope));
   }, 120_000);
 
   async function find(filter: StoredFilter, order: Order, span: Span, most: number): Promise<number[]> {
@@ -198,6 +214,17 @@ describe('a search in a log of many bundles', () => {
     // What it returns are the entries themselves.
     for (const leaf of found.slice(0, 3)) expect(eventOf(leaf)).toEqual(everything[leaf.index]);
     return found.slice(0, most).map(({ index }) => index);
+  }
+
+  function scan(filter: StoredFilter): number[] {
+    const matches = matcherOf(filter);
+    return everything
+      .filter(({ event }, n) => {
+        const time = Date.parse(event.time);
+        if (filter.from && time < Date.parse(filter.from)) return false;
+        return (!filter.to || time < Date.parse(filter.to)) && matches(columns[n]!);
+      })
+      .map(({ leaf_index: index }) => index);
   }
 
   const instant = (n: number) => new Date(START + n * 1_000).toISOString();
@@ -235,16 +262,19 @@ describe('a search in a log of many bundles', () => {
     ['everything to an early time', { to: instant(300) }],
     ['everything from a late time to a later one', { from: instant(20_000), to: instant(20_300) }],
     ['a rare key and a network', { keyId: keyNumber(3), ip: '192.0.0.0/24' }],
+    ['a request by an id of the client', { requestId: 'trace:700' }],
+    ['a request by an id of ours', { requestId: ownRequest(21_001, START + 21_001_000) }],
+    ['a request that is recorded an hour late', { requestId: ownRequest(10_999, START + 7_399_000) }],
+    ['a request that changed a key', { requestId: ownRequest(6_003, START + 6_003_000) }],
+    ['a request in times in which it was not', { requestId: ownRequest(9, START + 9_000), from: instant(500) }],
+    ['an absent request of ours', { requestId: ownRequest(77, START + 9_000_000) }],
+    ['all but the uses', { not: { outcomes: ['valid'] } }],
+    ['all but the uses, by type', { not: { types: ['api_key.used'] } }],
+    ['all but frequent keys and a network', { not: { keyId: keyNumber(1), ip: '192.0.0.0/16' } }],
   ];
 
   it.each(filters)('finds what a scan finds: %s', async (_, filter) => {
-    const wanted = everything
-      .filter(({ event }) => {
-        const time = Date.parse(event.time);
-        if (filter.from && time < Date.parse(filter.from)) return false;
-        return (!filter.to || time < Date.parse(filter.to)) && matches(filter, columnsOf(event));
-      })
-      .map(({ leaf_index: index }) => index);
+    const wanted = scan(filter);
     const spans = [
       { from: 0, below: SIZE },
       { from: 300, below: SIZE - 300 },
@@ -255,6 +285,23 @@ describe('a search in a log of many bundles', () => {
       expect(await find(filter, 'asc', span, 5_000)).toEqual(own.slice(0, 5_000));
       expect(await find(filter, 'desc', span, 51)).toEqual(own.toReversed().slice(0, 51));
     }
+  });
+
+  it('finds what a scan finds, whatever an event must have and must not have', async () => {
+    const criteria = fc.constantFrom(...filters.flatMap(([, { from: _, to: __, not, ...one }]) => not ?? one));
+    const several = fc.array(criteria, { maxLength: 2 }).map((all): Criteria => Object.assign({}, ...all) as Criteria);
+    let found = 0;
+    await fc.assert(
+      fc.asyncProperty(several, several, fc.nat(SIZE), async (wanted, not, from) => {
+        const filter = { ...wanted, not };
+        const span = { from, below: Math.min(from + 3_000, SIZE) };
+        const expected = scan(filter).filter((index) => index >= span.from && index < span.below);
+        expect(await find(filter, 'desc', span, 5_000)).toEqual(expected.toReversed());
+        found += expected.length;
+      }),
+      { numRuns: 40 },
+    );
+    expect(found).toBeGreaterThan(5_000);
   });
 
   /** All pages of a query whose searches pause as often as they can. */

@@ -1,38 +1,48 @@
 import { styleText } from 'node:util';
-import type { AuditEvent } from '#libs/contract/audit.js';
+import type { AuditEvent, AuditFilterName } from '#libs/contract/audit.js';
 import { calledIn } from '#libs/contract/events.js';
 import { keyId } from './keys.js';
 import type { Colour, Column, Layout } from './table.js';
 import { cut, localTime, printable, widthOf } from './text.js';
 
-export interface AuditFilters {
-  readonly organization?: string;
-  readonly type?: string;
-  readonly key?: string;
-  readonly actor?: string;
-  readonly subject?: string;
-  readonly outcome?: string;
-  readonly ip?: string;
-  readonly path?: string;
-  readonly secret?: string;
-  readonly project?: string;
-  readonly verifiedBy?: string;
+/** The parameter of the API for each filter. */
+const PARAMETERS = {
+  type: 'type',
+  key: 'key_id',
+  actor: 'actor_id',
+  subject: 'subject',
+  outcome: 'outcome',
+  ip: 'ip',
+  path: 'path',
+  secret: 'secret_id',
+  project: 'project_id',
+  verifiedBy: 'verified_by',
+  requestId: 'request_id',
+} as const satisfies Record<string, AuditFilterName>;
+
+type FilterName = keyof typeof PARAMETERS;
+type FilterOption = FilterName | `not${Capitalize<FilterName>}`;
+export type AuditFilters = { readonly [Name in FilterOption | 'organization']?: string };
+
+type FilterParameter = AuditFilterName | `not_${AuditFilterName}`;
+
+export function filtersOf(options: AuditFilters): { readonly [Name in FilterParameter | 'organization_id']?: string } {
+  const filters = Object.entries(PARAMETERS).flatMap(([name, parameter]) => {
+    const { [name as FilterName]: wanted, [opposite(name as FilterName)]: unwanted } = options;
+    return [
+      [parameter, valueOf(parameter, wanted)],
+      [`not_${parameter}`, valueOf(parameter, unwanted)],
+    ];
+  });
+  return { ...Object.fromEntries(filters), organization_id: options.organization };
 }
 
-export function filtersOf(filters: AuditFilters) {
-  return {
-    organization_id: filters.organization,
-    type: filters.type,
-    key_id: filters.key === undefined ? undefined : keyId(filters.key),
-    actor_id: filters.actor,
-    subject: filters.subject,
-    outcome: filters.outcome,
-    ip: filters.ip,
-    path: filters.path,
-    secret_id: filters.secret,
-    project_id: filters.project,
-    verified_by: filters.verifiedBy,
-  };
+function opposite<Name extends FilterName>(name: Name): `not${Capitalize<Name>}` {
+  return `not${name[0]!.toUpperCase()}${name.slice(1)}` as `not${Capitalize<Name>}`;
+}
+
+function valueOf(parameter: AuditFilterName, text: string | undefined): string | undefined {
+  return text === undefined || parameter !== 'key_id' ? text : keyId(text);
 }
 
 export const AUDIT_COLUMNS: readonly Column<AuditEvent>[] = [

@@ -255,19 +255,31 @@ export function group(program: Command, name: string, description: string): Comm
   return program.command(name).description(description).usage('COMMAND [OPTIONS]').helpCommand(false);
 }
 
+/** The filters of the audit log, and what each finds. */
+const FILTERS: readonly (readonly [flags: string, what: string])[] = [
+  ['type <TYPES>', 'events of these types, such as api_key.used or api_key.*; separate several with commas'],
+  ['key <ID>', 'events about this key'],
+  ['actor <ID>', 'actions of this user or key'],
+  ['subject <ID>', 'events about this user, key, project or other object'],
+  ['secret <ID>', 'events about this secret of a key, by its id'],
+  ['project <ID>', 'events about this project and its keys'],
+  ['verified-by <ID>', 'verifications for which this key or user asked'],
+  ['outcome <CODES>', 'verifications with this outcome: valid, revoked …; separate several with commas'],
+  ['ip <ADDRESS>', 'requests from this address or network; summaries of denials have none'],
+  ['path <PATH>', 'endpoints whose path begins with this; summaries of denials have none'],
+  ['request-id <ID>', 'events that this request caused'],
+];
+
 function withFilters(command: Command): Command {
-  return command
-    .addOption(organizationOption('the organization of the audit log (default: your own)'))
-    .option('--type <TYPES>', 'only these types, such as api_key.used or api_key.*; separate several with commas')
-    .option('--key <ID>', 'only events about this key')
-    .option('--actor <ID>', 'only actions of this user or key')
-    .option('--subject <ID>', 'only events about this user, key, project or other object')
-    .option('--secret <ID>', 'only events about this secret of a key, by its id')
-    .option('--project <ID>', 'only events about this project and its keys')
-    .option('--verified-by <ID>', 'only verifications for which this key or user asked')
-    .option('--outcome <CODES>', 'only verifications with this outcome: valid, revoked …; separate several with commas')
-    .option('--ip <ADDRESS>', 'only requests from this address or network; summaries of denials have none')
-    .option('--path <PATH>', 'only endpoints whose path begins with this; summaries of denials have none');
+  command.addOption(organizationOption('the organization of the audit log (default: your own)'));
+  for (const [flags, what] of FILTERS) {
+    command.option(`--${flags}`, `only ${what}`);
+    command.addOption(new Option(`--not-${flags}`, `no ${what}`).hideHelp());
+  }
+  return command.addHelpText(
+    'after',
+    '\nEach filter has an opposite: `--not-ip 203.0.113.0/24` leaves out what `--ip 203.0.113.0/24` finds.',
+  );
 }
 
 function withTimes(command: Command): Command {

@@ -87,12 +87,15 @@ export const AUDIT_LOG = /* sql */ `
     subject text,
     ip inet,
     path text,
+    -- Search terms of the address and of the requests, the same in every organization.
+    terms integer[] NOT NULL,
     PRIMARY KEY (organization_id, leaf_index)
   );
   CREATE INDEX audit_management_event_type ON audit_management_event (organization_id, type, leaf_index);
   CREATE INDEX audit_management_event_key ON audit_management_event (api_key_id, leaf_index) WHERE api_key_id IS NOT NULL;
   CREATE INDEX audit_management_event_project ON audit_management_event (project_id, leaf_index) WHERE project_id IS NOT NULL;
   CREATE INDEX audit_management_event_actor ON audit_management_event (organization_id, actor_id, leaf_index);
+  CREATE INDEX audit_management_event_terms ON audit_management_event USING gin (terms) WITH (fastupdate = off);
   -- "What happened to this member, project, invitation?"
   CREATE INDEX audit_management_event_subject ON audit_management_event (organization_id, subject, leaf_index)
     WHERE api_key_id IS NULL;
@@ -262,7 +265,8 @@ export const AUDIT_LOG_FUNCTIONS = /* sql */ `
   -- The rows to search management events, after their entries were appended in the same transaction.
   CREATE FUNCTION append_management_events(
     organizations uuid[], leaf_indexes bigint[], ids uuid[], types text[], times timestamptz[], api_keys uuid[],
-    projects uuid[], actors text[], subjects text[], ips inet[], paths text[], lengths integer[], entries bytea
+    projects uuid[], actors text[], subjects text[], ips inet[], paths text[], row_terms text[],
+    lengths integer[], entries bytea
   ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
   BEGIN
     IF EXISTS (
@@ -273,14 +277,14 @@ export const AUDIT_LOG_FUNCTIONS = /* sql */ `
       RAISE EXCEPTION 'no audit log has these leaves' USING ERRCODE = 'insufficient_privilege';
     END IF;
     INSERT INTO audit_management_event
-      (organization_id, leaf_index, id, type, time, api_key_id, project_id, actor_id, subject, ip, path, entry)
-    SELECT organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path,
+      (organization_id, leaf_index, id, type, time, api_key_id, project_id, actor_id, subject, ip, path, terms, entry)
+    SELECT organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path, terms::integer[],
            substring(entries FROM (upto - length + 1)::int FOR length)
     FROM (
       SELECT *, sum(length) OVER (ORDER BY place) AS upto
       FROM unnest(organizations, leaf_indexes, ids, types, times, api_keys, projects, actors, subjects, ips, paths,
-                  lengths) WITH ORDINALITY
-        AS t (organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path, length, place)
+                  row_terms, lengths) WITH ORDINALITY
+        AS t (organization, leaf_index, id, type, time, api_key, project, actor, subject, ip, path, terms, length, place)
     ) AS placed;
   END $$;
   REVOKE ALL ON FUNCTION lock_audit_logs, append_to_audit_logs, append_management_events FROM PUBLIC;
