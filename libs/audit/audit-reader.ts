@@ -29,7 +29,7 @@ export interface AuditSearch {
 }
 
 /** How long the search for a page may take. */
-const SEARCH_MS = 200;
+export const SEARCH_MS = 200;
 /** Leaves among which one statement looks for management events without an index. */
 const WINDOW = 65_536;
 /** A search for many leaves rests only after this long, because a shorter rest is not precise. */
@@ -73,6 +73,7 @@ export class AuditReader {
    * Finds the leaves of one page. Without terms, a search reads every entry, so it ends after a while.
    * @param count how many leaves to find
    * @param budgetMs when to end the search
+   * @param rows how many management events a statement reads at the most
    * @returns also how far it searched, if it ended before it was done: the boundary beyond which it did not look
    */
   async find(
@@ -80,10 +81,11 @@ export class AuditReader {
     { span, order }: Pick<Page, 'span' | 'order'>,
     count: number,
     budgetMs = SEARCH_MS,
+    rows = count,
   ): Promise<{ found: readonly Leaf[]; reached: number | null }> {
     const began = performance.now();
     const found: Leaf[] = [];
-    for await (const stretch of this.stretches(search, span, order, count)) {
+    for await (const stretch of this.stretches(search, span, order, rows)) {
       // A copy: the entries of a bundle share its memory, which may be 16 MB.
       for (const { index, entry } of stretch.leaves.slice(0, count - found.length)) {
         found.push({ index, entry: Uint8Array.from(entry) });

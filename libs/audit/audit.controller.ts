@@ -4,6 +4,7 @@ import {
   exportAuditEvents,
   exportFormats,
   listAuditEvents,
+  searchAuditLogs,
   tailAuditEvents,
   type AuditFilterName,
 } from '#libs/contract/audit.js';
@@ -11,14 +12,17 @@ import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
+import { Caller, type CallerOf } from '#libs/auth/principal.js';
 import type { Criteria, StoredFilter } from './audit-filter.js';
 import { AuditService } from './audit.service.js';
+import { DeploymentSearch } from './deployment-search.js';
 
 @Controller()
 export class AuditController {
   constructor(
     private readonly audit: AuditService,
     private readonly clock: Clock,
+    private readonly search: DeploymentSearch,
   ) {}
 
   @Implements(listAuditEvents)
@@ -53,6 +57,15 @@ export class AuditController {
     // A buffering proxy would delay the events.
     void reply.header('x-accel-buffering', 'no');
     return new StreamableFile(tail, { type: 'text/event-stream' });
+  }
+
+  @Implements(searchAuditLogs)
+  async searchAll(
+    @Input() { query }: RouteInput<typeof searchAuditLogs>,
+    @Caller() caller: CallerOf<typeof searchAuditLogs>,
+  ): Promise<RouteOutput<typeof searchAuditLogs>> {
+    const { data, nextCursor, scannedTo } = await this.search.find(caller, criteriaOf(query), query);
+    return { data, next_cursor: nextCursor, scanned_to: scannedTo };
   }
 }
 

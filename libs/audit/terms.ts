@@ -219,6 +219,18 @@ export function termsOf(organizationId: string, filter: AuditFilter): readonly (
   return lists.map((values) => hashesOf(organizationId, values));
 }
 
+/**
+ * The shared terms of a value that operators look for: a bundle or a row that has it has one of them. Null if its value
+ * has no term: for a wide network.
+ */
+export function sharedTermsOf({ ip, requestId, verifiedBy }: AuditFilter): readonly number[] | null {
+  const values = ip ? addressLists(ip)[0] : [['request', requestId] as const, ['verifier', verifiedBy] as const];
+  const present = values?.flatMap(([attribute, value]) =>
+    typeof value === 'string' ? [[`shared ${attribute}` as Attribute, value] as const] : [],
+  );
+  return present ? hashesOf('', present) : null;
+}
+
 function hashesOf(organizationId: string, values: readonly Value[]): readonly number[] {
   const terms = values.flatMap(([attribute, value]) => {
     const salt = saltOf(organizationId, attribute);

@@ -1,21 +1,21 @@
-interface EventPage<Event> {
-  readonly data: readonly Event[];
+interface SearchedPage<Item, Position> {
+  readonly data: readonly Item[];
   readonly next_cursor: string | null;
-  readonly scanned_to: number | null;
+  readonly scanned_to: Position | null;
 }
 
 /**
- * Reads a page of the audit log that has `limit` events, unless fewer match. The API pauses a long search, and returns a
- * page with fewer events and a cursor.
+ * Reads a page of a search that has `limit` items, unless fewer match. The API pauses a long search, and returns a page
+ * with fewer items and a cursor.
  * @param read reads up to so many events, from the cursor on: none, or a `next_cursor`
- * @param onPause receives the leaf index at which the search paused
+ * @param onPause receives the position at which the search paused
  */
-export async function fullPage<Event, P extends EventPage<Event>>(
+export async function fullPage<Item, Position, P extends SearchedPage<Item, Position>>(
   limit: number,
-  read: (limit: number, cursor?: string) => Promise<P & EventPage<Event>>,
-  onPause: (scannedTo: number) => void = () => undefined,
+  read: (limit: number, cursor?: string) => Promise<P & SearchedPage<Item, Position>>,
+  onPause: (scannedTo: Position) => void = () => undefined,
   signal?: AbortSignal,
-): Promise<P & { data: Event[] }> {
+): Promise<P & { data: Item[] }> {
   const first = await read(limit);
   let page = first;
   const data = [...first.data];

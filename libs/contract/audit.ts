@@ -121,6 +121,45 @@ export const listAuditEvents = defineRoute({
   problems: ['not_found', 'audit_log_damaged'],
 });
 
+const { ip, key_id, secret_id, request_id, verified_by } = filters;
+const values = { ip, key_id, secret_id, request_id, verified_by };
+
+export const searchAuditLogs = defineRoute({
+  method: 'GET',
+  path: '/api/v1/deployment/audit/organizations',
+  tag: 'Deployment',
+  summary: 'List the organizations whose audit log has an address, a key, a secret, a request or a verifier',
+  description:
+    `Exactly one of ${Object.keys(values).join(', ')}, each as in the list of events. \`ip\` is an address, or a network ` +
+    'of at least 24 bits (IPv4) or 48 bits (IPv6). Each organization has its newest event that matches. In the order of ' +
+    'their ids. The search pauses after about 200 ms: then the page has fewer organizations than `limit`, or none, and ' +
+    '`next_cursor` goes on. The question is recorded in the audit log of the deployment.',
+  policy: 'operator',
+  query: z
+    .strictObject({ ...values, ...pageQuery })
+    .refine(
+      (query) => Object.keys(values).filter((name) => name in query).length === 1,
+      `must have one of ${Object.keys(values).join(', ')}`,
+    ),
+  success: {
+    status: 200,
+    body: z.strictObject({
+      data: z.array(
+        z.strictObject({
+          id: idOf('org'),
+          name: z.string(),
+          leaf_index: z.int().min(0).meta({ description: 'The newest event that matches' }),
+          time: z.iso.datetime(),
+        }),
+      ),
+      next_cursor: nextCursor,
+      scanned_to: idOf('org')
+        .nullable()
+        .meta({ description: 'Where the search paused: at this organization. Null if the page is full or the last' }),
+    }),
+  },
+});
+
 /** The content type of each export format. */
 export const exportFormats = { jsonl: 'application/jsonl', csv: 'text/csv; charset=utf-8; header=present' } as const;
 

@@ -104,6 +104,8 @@ const quarantined = {
   /** How many events the record contains; null if that cannot be told. */
   count: z.int().nullable(),
 };
+/** For a search of all audit logs: the value that the operator looked for, by the name of the parameter. */
+const asked = { filter: z.record(z.string(), z.string().nullable()).optional() };
 
 export const DomainEvent = z
   .discriminatedUnion('type', [
@@ -150,8 +152,9 @@ export const DomainEvent = z
     /** What an operator read of the organization; recorded before the operator sees it. */
     event('operator.read', {
       ...endpoint,
+      ...asked,
       /** If a page sent several calls at once: all calls, including the first. */
-      reads: z.array(z.object({ ...endpoint, request_id: z.string() })).optional(),
+      reads: z.array(z.object({ ...endpoint, ...asked, request_id: z.string() })).optional(),
     }),
     /** A record could not be read, so its events are missing in the log. It waits in the quarantine. */
     event('event.quarantined', quarantined),

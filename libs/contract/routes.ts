@@ -77,6 +77,7 @@ export const routes = {
     createPasswordReset: deployment.createPasswordReset,
     listServiceKeys: deployment.listServiceKeys,
     revokeServiceKey: deployment.revokeServiceKey,
+    searchAuditLogs: audit.searchAuditLogs,
   },
   system: { live: system.live, ready: system.ready, describeProblem: system.describeProblem },
 } as const satisfies Record<string, Record<string, Route>>;

@@ -8,7 +8,9 @@ import { Changes, type Change } from '#libs/admission/changes.js';
 import { endpointOf } from '#libs/platform/request-context.js';
 import { Organization } from './organization.entity.js';
 
-type Read = ReturnType<typeof endpointOf> & { readonly request_id: string };
+/** What an operator looked for in all audit logs. */
+type SearchFilter = Readonly<Record<string, string | null>>;
+type Read = ReturnType<typeof endpointOf> & { readonly request_id: string; readonly filter?: SearchFilter };
 
 /** The calls of one page view. */
 interface View {
@@ -42,9 +44,9 @@ export class OperatorReads {
   ) {}
 
   /** Returns when the read is stored. @throws DomainError if the caller is no longer an operator */
-  record(operator: OperatorPrincipal, organizationId: string): Promise<void> {
+  record(operator: OperatorPrincipal, organizationId: string, filter?: SearchFilter): Promise<void> {
     const { requestId, ip, userAgent } = operator.context;
-    const read = { ...endpointOf(operator.context), request_id: requestId };
+    const read = { ...endpointOf(operator.context), request_id: requestId, ...(filter && { filter }) };
     // One event has one origin.
     const key = JSON.stringify([operator.sessionId, organizationId, ip, userAgent]);
     const known = this.#gathering.get(key);
@@ -77,12 +79,18 @@ export class OperatorReads {
   async #store(operator: OperatorPrincipal, organizationId: string, reads: readonly Read[]): Promise<void> {
     const change = async ({ em, record }: Change) => {
       await this.sessions.requireOperatorNow(em, operator);
-      const { method, path, route } = reads[0]!;
+      const { method, path, route, filter } = reads[0]!;
       recordOperatorAction(record, operator, {
         type: 'operator.read',
         subject: organizationId,
         organization: await em.findOneOrFail(Organization, organizationId),
-        data: { method, path, ...(route && { route }), ...(reads.length > 1 && { reads: [...reads] }) },
+        data: {
+          method,
+          path,
+          ...(route && { route }),
+          ...(filter && { filter }),
+          ...(reads.length > 1 && { reads: [...reads] }),
+        },
       });
     };
     await this.changes.create(turnOf(operator), [organizationId, DEPLOYMENT_ID], change);

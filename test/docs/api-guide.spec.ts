@@ -249,6 +249,7 @@ describe('the script of the API guide', () => {
       personal,
       ofPage,
       ofNetwork,
+      exceptUses,
       byActor,
       first,
       second,
@@ -259,6 +260,8 @@ describe('the script of the API guide', () => {
     ] = auditLogs;
     expect(ofPage).toEqual(['api_key.denied', 'api_key.denied']);
     expect(ofNetwork).toEqual(['api_key.used']);
+    expect(exceptUses).toEqual(expect.arrayContaining(['api_key.created', 'api_key.denied']));
+    expect(exceptUses).not.toContain('api_key.used');
     expect(new Set(byActor)).toEqual(
       new Set(['invitation.created', 'invitation.revoked', 'member.role_changed', 'member.removed']),
     );

@@ -67,6 +67,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'deployment.removeOperator': ({ operator }) => ({ params: { id: operator.userId } }),
   'deployment.listServiceKeys': () => ({}),
   'deployment.revokeServiceKey': ({ adasKey }) => ({ params: { id: adasKey.id } }),
+  'deployment.searchAuditLogs': () => ({ query: { ip: '192.0.2.0/24', limit: '10' } }),
   'deployment.createPasswordReset': ({ ada }) => ({ body: { email: ada.email } }),
   'apiKeys.create': ({ team, project }) => ({
     body: {

@@ -225,8 +225,24 @@ If the connection is lost, the command connects again and continues where it was
       '\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv',
     )
     .action(remote(host, async (options) => (await import('./audit-export.js')).exportEvents(options, host)));
+  withPages(
+    withOptions(
+      audit
+        .command('organizations')
+        .description('list the organizations whose audit log has a value; only for operators'),
+      FILTERS.filter(([flags]) => QUESTION.test(flags)),
+    ),
+    'organizations',
+  )
+    .addHelpText('after', '\nGive one of these values.\n\n  keyledger audit organizations --ip 203.0.113.9')
+    .action(
+      remote(host, async (options) => (await import('./audit-organizations.js')).findOrganizations(options, host)),
+    );
   return audit;
 }
+
+/** The filters by which operators search all audit logs. */
+const QUESTION = /^(ip|key|secret|request-id|verified-by) /;
 
 function addUsage(program: Command, host: CommandProcess): void {
   withTimes(
@@ -270,12 +286,15 @@ const FILTERS: readonly (readonly [flags: string, what: string])[] = [
   ['request-id <ID>', 'events that this request caused'],
 ];
 
+function withOptions(command: Command, filters: typeof FILTERS): Command {
+  for (const [flags, what] of filters) command.option(`--${flags}`, `only ${what}`);
+  return command;
+}
+
 function withFilters(command: Command): Command {
   command.addOption(organizationOption('the organization of the audit log (default: your own)'));
-  for (const [flags, what] of FILTERS) {
-    command.option(`--${flags}`, `only ${what}`);
-    command.addOption(new Option(`--not-${flags}`, `no ${what}`).hideHelp());
-  }
+  withOptions(command, FILTERS);
+  for (const [flags, what] of FILTERS) command.addOption(new Option(`--not-${flags}`, `no ${what}`).hideHelp());
   return command.addHelpText(
     'after',
     '\nEach filter has an opposite: `--not-ip 203.0.113.0/24` leaves out what `--ip 203.0.113.0/24` finds.',
