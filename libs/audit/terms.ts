@@ -103,23 +103,30 @@ export class Terms {
   }
 
   #addAddress(address: string): void {
-    const { notation, network, shared } = addresses.memo(address);
-    this.#add('address', notation);
-    this.#add('network', network);
-    this.#addTerm(PLACE['shared address'], shared[0]);
-    this.#addTerm(PLACE['shared network'], shared[1]);
+    const searched = addresses.memo(address);
+    this.#add('address', searched.notation);
+    this.#add('network', searched.network);
+    if (this.#isFull(PLACE['shared address']) && this.#isFull(PLACE['shared network'])) return;
+    const [sharedAddress, sharedNetwork] = searched.shared;
+    this.#addTerm(PLACE['shared address'], sharedAddress);
+    this.#addTerm(PLACE['shared network'], sharedNetwork);
   }
 
   #add(attribute: Attribute, value: string | null): void {
     if (value === null) return;
     const place = PLACE[attribute];
-    this.#addTerm(place, termOf(value, this.#salts[place]!));
+    if (!this.#isFull(place)) this.#addTerm(place, termOf(value, this.#salts[place]!));
+  }
+
+  /** Whether there were too many values, so that no further term matters. */
+  #isFull(place: number): boolean {
+    return this.#terms[place]!.has(this.#any[place]!);
   }
 
   #addTerm(place: number, term: number): void {
+    if (this.#isFull(place)) return;
     const terms = this.#terms[place]!;
     const any = this.#any[place]!;
-    if (terms.has(any)) return;
     terms.add(term);
     if (term !== any && terms.size <= MAX_TERMS) return;
     terms.clear();
@@ -140,10 +147,19 @@ function termOf(value: string, salt: number): number {
 /** Stands for any value, in a bundle that has too many of them. No value contains NUL. */
 const ANY = '\0';
 
-interface SearchedAddress {
-  readonly notation: string;
-  readonly network: string;
-  readonly shared: readonly [address: number, network: number];
+/** An address by the values by which it is searched. */
+class SearchedAddress {
+  #shared: readonly [address: number, network: number] | undefined;
+
+  constructor(
+    readonly notation: string,
+    readonly network: string,
+  ) {}
+
+  /** The same in every organization. Many addresses never need them, because their bundles have too many. */
+  get shared(): readonly [address: number, network: number] {
+    return (this.#shared ??= [termOf(this.notation, SHARED_ADDRESS), termOf(this.network, SHARED_NETWORK)]);
+  }
 }
 
 /** The same addresses occur again and again, and parsing them takes longer than all else here. */
@@ -151,11 +167,7 @@ const addresses = new LRUCache<string, SearchedAddress>({
   max: 10_000,
   maxSize: 4 * 1024 * 1024,
   sizeCalculation: (_, address) => 400 + 3 * address.length,
-  memoMethod: (address) => {
-    const [notation, network] = valuesOf(address);
-    const shared = [termOf(notation, SHARED_ADDRESS), termOf(network, SHARED_NETWORK)] as const;
-    return { notation, network, shared };
-  },
+  memoMethod: (address) => new SearchedAddress(...valuesOf(address)),
 });
 
 const SHARED_ADDRESS = saltOf('', 'shared address');
