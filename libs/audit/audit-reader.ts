@@ -206,7 +206,7 @@ class ManagementEvents {
       ['leaf_index >= ?', window.from],
       ['leaf_index < ?', window.below],
       ...conditionsOf(filter),
-      ...(filter.requestId ? [['terms && ?::integer[]', [requestTermOf(filter.requestId)]] as const] : []),
+      ...(filter.requestId ? [[HAS_TERM, [requestTermOf(filter.requestId)]] as const] : []),
     ]);
     const { rows } = await this.pool.query<{ leaf_index: string; entry: Buffer }>(
       `SELECT leaf_index, entry FROM audit_management_event WHERE ${text} ORDER BY leaf_index ${order} LIMIT ${limit}`,
@@ -219,6 +219,12 @@ class ManagementEvents {
     return part;
   }
 }
+
+/**
+ * Leaf indexes by the index of terms, also those of other organizations. With a condition for the organization,
+ * PostgreSQL would rather read all events of it.
+ */
+const HAS_TERM = 'leaf_index = ANY(ARRAY(SELECT leaf_index FROM audit_management_event WHERE terms && ?::integer[]))';
 
 /** Joins conditions and numbers their parameters. */
 function where(conditions: readonly Condition[]): { text: string; values: unknown[] } {
