@@ -210,6 +210,41 @@ inChromium('the audit log', () => {
     expectNoComplaints(page);
   });
 
+  it('finds what belongs to an event by its request, and leaves out what a filter finds', async () => {
+    const { data } = await ada.client.audit.listEvents({ query: { organization_id: team, type: 'api_key.used' } });
+    const { leaf_index: index, event: used } = data[0]!;
+    const request = String(used.data['request_id']);
+    await open(`?event=${index}`);
+    await drawer().getByRole('button', { name: 'Filter by this: Request' }).click();
+    await page.waitForURL(new RegExp(`request_id=${request}`));
+    await drawer().waitFor({ state: 'hidden' });
+    await until(async () => expect(await rows().count()).toBe(1));
+    await page.getByRole('button', { name: 'Request: leave these out' }).click();
+    await page.waitForURL(new RegExp(`not_request_id=${request}`));
+    await row('created the organization Acme').waitFor();
+    await page.getByText('Request is not').waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await open(`?event=${index}`);
+    await drawer().getByRole('button', { name: 'Leave out: What' }).click();
+    await page.waitForURL(/not_type=api_key\.used/);
+    await row('was denied').waitFor();
+    expect(await rows().filter({ hasText: 'was used' }).count()).toBe(0);
+
+    await page.getByRole('button', { name: 'Filters' }).click();
+    const { data: secrets } = await ada.client.apiKeys.listSecrets({ params: { id: production.id } });
+    await page.getByLabel('Secret of a key, by its id').fill(secrets[0]!.id);
+    await page.getByLabel('Request id').fill('two words');
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByText('must be a request id').waitFor();
+    await expectAccessible(page);
+    await page.getByLabel('Request id').fill('');
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.waitForURL(new RegExp(`secret_id=${secrets[0]!.id}`));
+    await row('rotated the key').waitFor();
+    expectNoComplaints(page);
+  });
+
   async function exactText(index: number): Promise<string> {
     const lines = await (await ada.client.audit.exportEvents({ query: { organization_id: team } })).text();
     const line = lines.split('\n').find((candidate) => candidate.startsWith(`{"leaf_index":${index},`))!;

@@ -45,6 +45,38 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
+  it('finds the organizations whose audit log has a value, and goes on to their events', async () => {
+    const id = await newOrganization('Initech');
+    const { data } = await ada.client.audit.listEvents({ query: { organization_id: id } });
+    const request = String(data.at(-1)!.event.data['request_id']);
+    const page = await dashboard.signedIn(operator, '/operator/audit');
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.getByText('Type a value').waitFor();
+    await page.getByLabel('Value').fill('not an address');
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.getByText('must be an address or a network').waitFor();
+    await page.getByRole('combobox', { name: 'Look for' }).click();
+    await page.getByRole('option', { name: 'Request id' }).click();
+    await page.getByLabel('Value').fill(request);
+    await page.getByRole('button', { name: 'Search', exact: true }).click();
+    await page.waitForURL(new RegExp(`request_id=${request}`));
+    await page.getByRole('link', { name: 'Initech' }).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.reload();
+    await page.getByRole('link', { name: 'Initech' }).click();
+    await page.waitForURL(new RegExp(`/org/${id}/audit\\?request_id=${request}`));
+    await page
+      .getByRole('table', { name: 'Events' })
+      .getByRole('link')
+      .filter({ hasText: 'Initech' })
+      .first()
+      .waitFor();
+    await page.goto(`${dashboard.url}/operator/audit?ip=198.51.100.1`);
+    await page.getByText('No organization has an event with this value.').waitFor();
+    await expectCleanEnd(page);
+  });
+
   it('sees on their pages that TRUST_PROXY does not name a gateway, and other users do not', async () => {
     const title = 'A proxy or gateway is not named in TRUST_PROXY';
     const before = await dashboard.signedIn(operator, '/operator/organizations');

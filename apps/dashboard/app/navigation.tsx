@@ -20,6 +20,7 @@ import {
   IconHistory,
   IconKey,
   IconServer,
+  IconZoomScan,
   IconSettings,
   IconShield,
   IconUsers,
@@ -172,6 +173,7 @@ function OperatorLinks() {
       <NavigationLink to="/operator/organizations" label="Organizations" leftSection={<IconBuilding size={16} />} />
       <NavigationLink to="/operator/operators" label="Operators" leftSection={<IconShield size={16} />} />
       <NavigationLink to="/operator/service-keys" label="Service keys" leftSection={<IconServer size={16} />} />
+      <NavigationLink to="/operator/audit" label="Search every audit log" leftSection={<IconZoomScan size={16} />} />
     </>
   );
 }

@@ -9,6 +9,7 @@ import {
 import { z } from 'zod';
 import { apiKeySearch, apiKeysSearch } from '../api-keys/api-keys-search.js';
 import { AuditSearch } from '../audit/audit-search.js';
+import { Questions } from '../operators/audit-question.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
 import { UsageSearch } from '../usage/usage-search.js';
@@ -191,6 +192,12 @@ const operatorPages = [
     getParentRoute: () => operator,
     path: '/service-keys',
     component: lazyRouteComponent(() => import('../operators/service-keys-page.js'), 'ServiceKeysPage'),
+  }),
+  createRoute({
+    getParentRoute: () => operator,
+    path: '/audit',
+    validateSearch: Questions,
+    component: lazyRouteComponent(() => import('../operators/audit-search-page.js'), 'AuditSearchPage'),
   }),
 ] as const;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { listAuditEvents } from '#libs/contract/audit.js';
+import { listAuditEvents, type AuditFilterName } from '#libs/contract/audit.js';
 
 export const TimeRange = z.enum(['1h', '24h', '7d', '30d', 'custom']);
 export type TimeRange = z.infer<typeof TimeRange>;
@@ -23,34 +23,49 @@ function takenBy(schema: z.ZodType) {
     .catch(undefined);
 }
 
+const FILTERS: readonly AuditFilterName[] = [
+  'type',
+  'actor_id',
+  'key_id',
+  'subject',
+  'outcome',
+  'ip',
+  'path',
+  'secret_id',
+  'project_id',
+  'verified_by',
+  'request_id',
+];
+/** A filter, or its opposite. */
+export type FilterParameter = AuditFilterName | `not_${AuditFilterName}`;
+
+/** All except the times. The tail supports these, too. */
+const PARAMETERS: readonly FilterParameter[] = [...FILTERS, ...FILTERS.map(opposite)];
+
+export function opposite(name: AuditFilterName): `not_${AuditFilterName}` {
+  return `not_${name}`;
+}
+
+const filters = Object.fromEntries(PARAMETERS.map((name) => [name, takenBy(parameters[name])]));
+
 /** The state of the audit log in the address. The filters have the same names as in the API. */
 export const AuditSearch = z.object({
+  ...(filters as Record<FilterParameter, ReturnType<typeof takenBy>>),
   range: TimeRange.optional().catch(undefined),
   from: takenBy(parameters.from),
   to: takenBy(parameters.to),
-  type: takenBy(parameters.type),
-  actor_id: takenBy(parameters.actor_id),
-  key_id: takenBy(parameters.key_id),
-  subject: takenBy(parameters.subject),
-  outcome: takenBy(parameters.outcome),
-  ip: takenBy(parameters.ip),
-  path: takenBy(parameters.path),
   live: z.literal(true).optional().catch(undefined),
   /** The leaf index of the event whose details are shown. */
   event: z.int().min(0).optional().catch(undefined),
 });
 export type AuditSearch = z.infer<typeof AuditSearch>;
 
-/** The filters that the tail also supports: all except the times. */
-const FILTERS = ['type', 'actor_id', 'key_id', 'subject', 'outcome', 'ip', 'path'] as const;
-type FilterName = (typeof FILTERS)[number];
-
-export type TailQuery = Partial<Record<FilterName, string>> & { organization_id: string };
+export type TailQuery = Partial<Record<FilterParameter, string>> & { organization_id: string };
 export type EventQuery = TailQuery & { from?: string; to?: string };
 
 export function tailQuery(search: AuditSearch, organizationId: string): TailQuery {
-  const filters = FILTERS.flatMap((name) => (search[name] === undefined ? [] : [[name, search[name]]]));
-  return { organization_id: organizationId, ...Object.fromEntries(filters) };
+  const given = PARAMETERS.flatMap((name) => (search[name] === undefined ? [] : [[name, search[name]]]));
+  return { organization_id: organizationId, ...Object.fromEntries(given) };
 }
 
 /** @param asOf the time from which presets such as the last hour count back */
@@ -64,7 +79,7 @@ export function eventQuery(search: AuditSearch, organizationId: string, asOf: nu
 }
 
 export function isFiltered(search: AuditSearch): boolean {
-  return search.range !== undefined || FILTERS.some((name) => search[name] !== undefined);
+  return search.range !== undefined || PARAMETERS.some((name) => search[name] !== undefined);
 }
 
 /** New events cannot belong to a range that has already ended. */
@@ -73,7 +88,7 @@ export function mayFollow({ range, to }: AuditSearch): boolean {
 }
 
 export const noFilters: AuditSearch = Object.fromEntries(
-  ['range', 'from', 'to', ...FILTERS].map((name) => [name, undefined]),
+  ['range', 'from', 'to', ...PARAMETERS].map((name) => [name, undefined]),
 );
 
 /** The values of a filter that takes several, with commas between them. */

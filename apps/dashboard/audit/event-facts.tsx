@@ -1,13 +1,13 @@
 import { Box, Code, Group, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { z } from 'zod';
-import type { AuditEvent } from '#libs/contract/audit.js';
+import type { AuditEvent, AuditFilterName } from '#libs/contract/audit.js';
 import { calledIn } from '#libs/contract/events.js';
 import { VerificationCode } from '#libs/contract/verification.js';
 import { CopyButton } from '../ui/copy-button.js';
 import { TextLink } from '../ui/links.js';
 import { outcomeWords } from '../ui/outcomes.js';
-import type { AuditSearch } from './audit-search.js';
+import { opposite, type AuditSearch } from './audit-search.js';
 import { actorWords } from './event-sentence.js';
 import { localTime, utcTime } from './event-time.js';
 import type { NameOf } from './names.js';
@@ -71,7 +71,7 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
           {Number(data['count']).toLocaleString()} times, from {localTime(firstAt)} to {localTime(lastAt)}
         </Fact>
       )}
-      <Fact name="Who" onFilter={actor.id === null ? undefined : () => onFilter({ actor_id: actor.id! })}>
+      <Fact name="Who" filter={{ actor_id: actor.id ?? undefined }} onFilter={onFilter}>
         {actor.id === null ? (
           actorWords(actor, place.nameOf)
         ) : (
@@ -79,11 +79,11 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
         )}
         {actor.type === 'operator' && ' as an operator'}
       </Fact>
-      <Fact name="What" onFilter={() => onFilter({ type: event.type })}>
+      <Fact name="What" filter={{ type: event.type }} onFilter={onFilter}>
         <Code>{event.type}</Code>
       </Fact>
       {event.subject !== actor.id && (
-        <Fact name="About" onFilter={() => onFilter({ subject: event.subject })}>
+        <Fact name="About" filter={{ subject: event.subject }} onFilter={onFilter}>
           <Named id={event.subject} called={calledIn(data, 'subject')} {...place} />
         </Fact>
       )}
@@ -105,12 +105,12 @@ function Call({ data, onFilter }: DataProps) {
   return (
     <>
       {code && (
-        <Fact name="Reason" onFilter={() => onFilter({ outcome: code })}>
+        <Fact name="Reason" filter={{ outcome: code }} onFilter={onFilter}>
           {outcomeWords[code]} <Code>{code}</Code>
         </Fact>
       )}
       {endpoint && (
-        <Fact name="Endpoint" onFilter={path ? () => onFilter({ path }) : undefined}>
+        <Fact name="Endpoint" filter={{ path }} onFilter={onFilter}>
           <Code>{endpoint}</Code>
         </Fact>
       )}
@@ -134,6 +134,7 @@ function Call({ data, onFilter }: DataProps) {
 /** Whose request it was, and where it came from. */
 function Request({ data, onFilter, ...place }: DataProps) {
   const projectId = textIn(data, 'project_id');
+  const secretId = textIn(data, 'secret_id');
   const ip = textIn(data, 'ip');
   const origin = textIn(data, 'origin');
   const userAgent = textIn(data, 'user_agent');
@@ -141,24 +142,29 @@ function Request({ data, onFilter, ...place }: DataProps) {
   return (
     <>
       {verifiersOf(data).map((id) => (
-        <Fact key={id} name="Verified by">
+        <Fact key={id} name="Verified by" filter={{ verified_by: id }} onFilter={onFilter}>
           <Named id={id} called={{}} {...place} />
         </Fact>
       ))}
       {projectId && (
-        <Fact name="Project">
+        <Fact name="Project" filter={{ project_id: projectId }} onFilter={onFilter}>
           <Named id={projectId} called={{}} {...place} />
         </Fact>
       )}
+      {secretId && (
+        <Fact name="Secret" filter={{ secret_id: secretId }} onFilter={onFilter}>
+          <Code className="breakable">{secretId}</Code>
+        </Fact>
+      )}
       {ip && (
-        <Fact name="Address" onFilter={() => onFilter({ ip })}>
+        <Fact name="Address" filter={{ ip }} onFilter={onFilter}>
           <Code>{ip}</Code>
         </Fact>
       )}
       {origin && <Fact name="Page">{origin}</Fact>}
       {userAgent && <Fact name="Client">{userAgent}</Fact>}
       {requestId && (
-        <Fact name="Request">
+        <Fact name="Request" filter={{ request_id: requestId }} onFilter={onFilter}>
           <Copied value={requestId} label="Copy the request's id" />
         </Fact>
       )}
@@ -185,22 +191,40 @@ const Calls = z.array(z.object({ method: z.string().nullable(), path: z.string()
 interface FactProps {
   readonly name: string;
   readonly children: ReactNode;
-  readonly onFilter?: (() => void) | undefined;
+  /** The filter that finds the events with the same value. Its value may be undefined: then there is none. */
+  readonly filter?: Partial<Record<AuditFilterName, string | undefined>>;
+  readonly onFilter?: PartProps['onFilter'];
 }
 
-function Fact({ name, children, onFilter }: FactProps) {
+function Fact({ name, children, filter = {}, onFilter }: FactProps) {
+  const [[parameter, value] = []] = Object.entries(filter) as [AuditFilterName, string | undefined][];
   return (
     <>
       <dt>{name}</dt>
       <dd>
         <span>{children}</span>
-        {onFilter && (
-          <button type="button" className="fact-filter" onClick={onFilter} aria-label={`Filter by this: ${name}`}>
-            Filter by this
-          </button>
+        {onFilter && parameter && value !== undefined && (
+          <span className="fact-filters">
+            <FactFilter label="Filter by this" of={name} onClick={() => onFilter({ [parameter]: value })} />
+            <FactFilter label="Leave out" of={name} onClick={() => onFilter({ [opposite(parameter)]: value })} />
+          </span>
         )}
       </dd>
     </>
+  );
+}
+
+interface FactFilterProps {
+  readonly label: string;
+  readonly of: string;
+  readonly onClick: () => void;
+}
+
+function FactFilter({ label, of, onClick }: FactFilterProps) {
+  return (
+    <button type="button" className="fact-filter" onClick={onClick} aria-label={`${label}: ${of}`}>
+      {label}
+    </button>
   );
 }
 

@@ -3,9 +3,10 @@ import { useDisclosure } from '@mantine/hooks';
 import { IconFilter } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import type { KeyboardEvent } from 'react';
+import type { AuditFilterName } from '#libs/contract/audit.js';
 import { VerificationCode } from '#libs/contract/verification.js';
 import { outcomeWords } from '../ui/outcomes.js';
-import { listOf, noFilters, TimeRange, type AuditSearch } from './audit-search.js';
+import { listOf, noFilters, opposite, TimeRange, type AuditSearch } from './audit-search.js';
 import { typeChoices } from './event-types.js';
 import { FilterDetails } from './filter-details.js';
 import { namesQuery, type NameOf } from './names.js';
@@ -18,16 +19,37 @@ interface Props {
 }
 
 /** The filters besides the time, with the same names as in the API. */
-const detailNames = {
+const detailNames: Record<AuditFilterName, string> = {
+  type: 'Type',
   actor_id: 'Who',
   key_id: 'Key',
   subject: 'About',
   outcome: 'Outcome',
   ip: 'Address',
   path: 'Path',
-} as const;
-type DetailName = keyof typeof detailNames;
-const details = Object.keys(detailNames) as DetailName[];
+  secret_id: 'Secret',
+  project_id: 'Project',
+  verified_by: 'Verified by',
+  request_id: 'Request',
+};
+const details = Object.keys(detailNames) as AuditFilterName[];
+
+interface Chip {
+  readonly name: AuditFilterName;
+  readonly isExcluded: boolean;
+  readonly value: string;
+}
+
+/** The types that are wanted are in a field of their own. */
+function chipsOf(search: AuditSearch): Chip[] {
+  return details.flatMap((name) => {
+    const { [name]: wanted, [opposite(name)]: unwanted } = search;
+    return [
+      ...(wanted === undefined || name === 'type' ? [] : [{ name, isExcluded: false, value: wanted }]),
+      ...(unwanted === undefined ? [] : [{ name, isExcluded: true, value: unwanted }]),
+    ];
+  });
+}
 
 export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
   const [opened, popover] = useDisclosure(false);
@@ -53,7 +75,7 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
           opened={opened}
           onChange={popover.toggle}
           position="bottom-end"
-          width={320}
+          width="min(36rem, calc(100vw - 2rem))"
           trapFocus
           withArrow
           closeOnEscape={false}
@@ -68,29 +90,41 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
           </Popover.Dropdown>
         </Popover>
       </Group>
-      {details.some((name) => search[name] !== undefined) && (
-        <Chosen {...{ organizationId, search, nameOf, onChange }} />
-      )}
+      {chipsOf(search).length > 0 && <Chosen {...{ organizationId, search, nameOf, onChange }} />}
     </Stack>
   );
 }
 
 function Chosen({ organizationId, search, nameOf, onChange }: Props) {
   const { data: names } = useQuery(namesQuery(organizationId));
-  const set = details.filter((name) => search[name] !== undefined);
+  const called = (id: string) => names?.[id] ?? nameOf?.(id);
   return (
     <Group gap={6}>
-      {set.map((name) => (
-        <Pill
-          key={name}
-          size="md"
-          withRemoveButton
-          onRemove={() => onChange({ [name]: undefined })}
-          removeButtonProps={{ 'aria-label': `Remove ${detailNames[name]}`, tabIndex: 0, 'aria-hidden': false }}
-        >
-          {detailNames[name]}: {detailWords(name, search[name]!, (id) => names?.[id] ?? nameOf?.(id))}
-        </Pill>
-      ))}
+      {chipsOf(search).map(({ name, isExcluded, value }) => {
+        const label = `${detailNames[name]}${isExcluded ? ' is not' : ''}`;
+        const parameter = isExcluded ? opposite(name) : name;
+        return (
+          <Pill
+            key={parameter}
+            size="md"
+            withRemoveButton
+            onRemove={() => onChange({ [parameter]: undefined })}
+            removeButtonProps={{ 'aria-label': `Remove ${label}`, tabIndex: 0, 'aria-hidden': false }}
+          >
+            <button
+              type="button"
+              className="chip-turn"
+              title={isExcluded ? 'Show only these' : 'Leave these out'}
+              aria-label={`${label}: ${isExcluded ? 'show only these' : 'leave these out'}`}
+              onClick={() => onChange({ [name]: search[opposite(name)], [opposite(name)]: search[name] })}
+            >
+              {label}
+            </button>
+            {isExcluded ? ' ' : ': '}
+            {detailWords(name, value, called)}
+          </Pill>
+        );
+      })}
       <Button variant="subtle" size="compact-sm" color="gray" onClick={() => onChange(noFilters)}>
         Clear all
       </Button>
@@ -105,13 +139,16 @@ function closeOnEscape(close: () => void) {
   };
 }
 
-function detailWords(name: DetailName, value: string, nameOf: (id: string) => string | undefined): string {
+function detailWords(name: AuditFilterName, value: string, nameOf: (id: string) => string | undefined): string {
   if (name === 'outcome')
     return listOf(value)
       .map((code) => outcomeWords[VerificationCode.parse(code)])
       .join(', ');
-  return name === 'ip' || name === 'path' ? value : (nameOf(value) ?? '…');
+  return NAMED.has(name) ? (nameOf(value) ?? '…') : value;
 }
+
+/** The filters whose values have names. */
+const NAMED: ReadonlySet<AuditFilterName> = new Set(['actor_id', 'key_id', 'subject', 'project_id', 'verified_by']);
 
 /** Adds types from the address that this version does not know. */
 function withUnknown(choices: typeof typeChoices, types: readonly string[]): typeof typeChoices {

@@ -1,4 +1,4 @@
-import { Button, Group, MultiSelect, Select, Stack, TextInput } from '@mantine/core';
+import { Button, Group, MultiSelect, Select, SimpleGrid, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -24,6 +24,8 @@ export function FilterDetails({ organizationId, search, onApply, onClose }: Prop
     validate: {
       ip: (text) => problemOf('ip', text),
       path: (text) => problemOf('path', text),
+      secret_id: (text) => problemOf('secret_id', text),
+      request_id: (text) => problemOf('request_id', text),
     },
   });
   const submit = form.onSubmit((values) => {
@@ -32,7 +34,7 @@ export function FilterDetails({ organizationId, search, onApply, onClose }: Prop
   });
   return (
     <form onSubmit={submit}>
-      <Stack gap="sm">
+      <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm" verticalSpacing="sm">
         <IdSelect label="Actor" names={names} kinds={['user', 'key']} {...form.getInputProps('actor_id')} />
         <IdSelect label="Key affected" names={names} kinds={['key']} {...form.getInputProps('key_id')} />
         <IdSelect
@@ -54,50 +56,45 @@ export function FilterDetails({ organizationId, search, onApply, onClose }: Prop
         />
         <TextInput label="Address or network" placeholder="192.0.2.0/24" {...form.getInputProps('ip')} />
         <TextInput label="Path begins with" placeholder="/orders" {...form.getInputProps('path')} />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit">Apply</Button>
-        </Group>
-      </Stack>
+        <IdSelect label="Project" names={names} kinds={['proj']} {...form.getInputProps('project_id')} />
+        <IdSelect label="Verified by" names={names} kinds={['key', 'user']} {...form.getInputProps('verified_by')} />
+        <TextInput label="Secret of a key, by its id" placeholder="secret_…" {...form.getInputProps('secret_id')} />
+        <TextInput label="Request id" placeholder="req_…" {...form.getInputProps('request_id')} />
+      </SimpleGrid>
+      <Group justify="flex-end" mt="sm">
+        <Button variant="default" onClick={onClose}>
+          Cancel
+        </Button>
+        <Button type="submit">Apply</Button>
+      </Group>
     </form>
   );
 }
 
+const CHOSEN = ['actor_id', 'key_id', 'subject', 'project_id', 'verified_by'] as const;
+const TYPED = ['ip', 'path', 'secret_id', 'request_id'] as const;
+
 /** A filter that is not set is an empty field. */
-function valuesOf({ actor_id, key_id, subject, outcome, ip = '', path = '' }: AuditSearch) {
+function valuesOf(search: AuditSearch) {
+  const chosen = CHOSEN.map((name) => [name, search[name] ?? null] as const);
+  const typed = TYPED.map((name) => [name, search[name] ?? ''] as const);
   return {
-    actor_id: actor_id ?? null,
-    key_id: key_id ?? null,
-    subject: subject ?? null,
-    outcome: listOf(outcome),
-    ip,
-    path,
+    ...(Object.fromEntries(chosen) as Record<(typeof CHOSEN)[number], string | null>),
+    ...(Object.fromEntries(typed) as Record<(typeof TYPED)[number], string>),
+    outcome: listOf(search.outcome),
   };
 }
 
 /** Empty fields become undefined. */
-function filtersOf({
-  actor_id,
-  key_id,
-  subject,
-  outcome,
-  ip,
-  path,
-}: ReturnType<typeof valuesOf>): Partial<AuditSearch> {
-  return {
-    actor_id: actor_id ?? undefined,
-    key_id: key_id ?? undefined,
-    subject: subject ?? undefined,
-    outcome: outcome.join(',') || undefined,
-    ip: ip || undefined,
-    path: path || undefined,
-  };
+function filtersOf({ outcome, ...values }: ReturnType<typeof valuesOf>): Partial<AuditSearch> {
+  const given = (names: readonly (keyof typeof values)[]) =>
+    Object.fromEntries(names.map((name) => [name, values[name]?.trim() || undefined]));
+  return { ...given(CHOSEN), outcome: outcome.join(',') || undefined, ...given(TYPED) };
 }
 
-function problemOf(name: 'ip' | 'path', text: string): string | undefined {
-  return text === '' ? undefined : listAuditEvents.query.shape[name].safeParse(text).error?.issues[0]?.message;
+function problemOf(name: (typeof TYPED)[number], text: string): string | undefined {
+  const value = text.trim();
+  return value === '' ? undefined : listAuditEvents.query.shape[name].safeParse(value).error?.issues[0]?.message;
 }
 
 interface IdSelectProps {

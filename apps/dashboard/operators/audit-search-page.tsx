@@ -1,0 +1,119 @@
+import { Button, Group, Select, Table, Text, TextInput } from '@mantine/core';
+import { useForm } from '@mantine/form';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { searchAuditLogs } from '#libs/contract/audit.js';
+import { ErrorState } from '../ui/error-state.js';
+import { TextLink } from '../ui/links.js';
+import { PageHeader } from '../ui/page-header.js';
+import { TableHead } from '../ui/table-head.js';
+import { TableSkeleton } from '../ui/table-skeleton.js';
+import { Time } from '../ui/time.js';
+import { organizationsWithQuery, questionOf, type Match, type Question, type Questions } from './audit-question.js';
+
+const labels: Record<keyof Questions, string> = {
+  ip: 'Address or network',
+  request_id: 'Request id',
+  key_id: 'Key, by its id',
+  secret_id: 'Secret of a key, by its id',
+  verified_by: 'Key or user that verified others, by its id',
+};
+const names = Object.keys(labels) as (keyof Questions)[];
+
+/** Finds the organizations whose audit logs have a value. */
+export function AuditSearchPage() {
+  const question = questionOf(useSearch({ from: '/shell/operator/audit' }));
+  return (
+    <>
+      <PageHeader
+        title="Search every audit log"
+        description="Which organizations have an event with this value? Each search is recorded in the log of the deployment."
+      />
+      <QuestionForm key={JSON.stringify(question)} question={question} />
+      {question && <Organizations question={question} />}
+    </>
+  );
+}
+
+function QuestionForm({ question }: { readonly question: Question | undefined }) {
+  const navigate = useNavigate({ from: '/operator/audit' });
+  const form = useForm({
+    initialValues: { name: question?.[0] ?? 'ip', value: question?.[1] ?? '' },
+    validate: { value: (text, { name }) => problemOf(name, text.trim()) },
+  });
+  const submit = form.onSubmit(({ name, value }) => void navigate({ search: { [name]: value.trim() } }));
+  return (
+    <form onSubmit={submit}>
+      <Group align="flex-end" gap="xs" mb="md">
+        <Select
+          label="Look for"
+          data={names.map((value) => ({ value, label: labels[value] }))}
+          allowDeselect={false}
+          w={{ base: '100%', xs: 300 }}
+          {...form.getInputProps('name')}
+        />
+        <TextInput label="Value" flex="1 1 14rem" {...form.getInputProps('value')} />
+        <Button type="submit">Search</Button>
+      </Group>
+    </form>
+  );
+}
+
+function problemOf(name: keyof Questions, text: string): string | undefined {
+  if (text === '') return 'Type a value';
+  return searchAuditLogs.query.shape[name].safeParse(text).error?.issues[0]?.message;
+}
+
+function Organizations({ question }: { readonly question: Question }) {
+  const list = useInfiniteQuery(organizationsWithQuery(question));
+  const found = list.data?.pages.flatMap(({ data }) => data);
+  return (
+    <>
+      <ErrorState error={list.error} onRetry={() => void list.refetch()} />
+      {list.isPending && <TableSkeleton rows={3} />}
+      {found?.length === 0 && <Text role="status">No organization has an event with this value.</Text>}
+      {found && found.length > 0 && <Matches matches={found} question={question} />}
+      {list.hasNextPage && (
+        <Button variant="default" size="xs" mt="sm" loading={list.isFetching} onClick={() => void list.fetchNextPage()}>
+          Show more
+        </Button>
+      )}
+    </>
+  );
+}
+
+function Matches({ matches, question }: { readonly matches: readonly Match[]; readonly question: Question }) {
+  const [name, value] = question;
+  return (
+    <Table layout="fixed" aria-label="Organizations with this value">
+      <TableHead columns={[{ label: 'Organization' }, { label: 'Newest event', width: 160 }]} />
+      <Table.Tbody>
+        {matches.map(({ id, name: called, time }) => (
+          <Table.Tr key={id}>
+            <Table.Td>
+              {/* No preloading: each read of an organization is recorded. */}
+              <TextLink
+                to="/org/$organizationId/audit"
+                params={{ organizationId: id }}
+                search={{ [name]: value }}
+                preload={false}
+                fw={500}
+                underline="hover"
+                truncate
+                display="block"
+              >
+                {called}
+              </TextLink>
+              <Text size="xs" c="dimmed" ff="monospace" truncate title={id}>
+                {id}
+              </Text>
+            </Table.Td>
+            <Table.Td>
+              <Time at={time} />
+            </Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}
