@@ -1,11 +1,13 @@
-// Compiles the TypeScript of the services to `dist`, as `.swcrc` says. Types are not checked: `npm run typecheck` does.
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+// Compiles the applications of `nest-cli.json` and their libraries to `dist`, as `.swcrc` says. Types are not checked:
+// `npm run typecheck` does.
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import swc from '@swc/core';
 
-const files = ['apps', 'libs']
+const { projects } = JSON.parse(readFileSync('nest-cli.json', 'utf8'));
+const files = [...Object.values(projects).map(({ sourceRoot }) => sourceRoot), 'libs']
   .flatMap((folder) => readdirSync(folder, { recursive: true }).map((name) => join(folder, name)))
-  .filter((path) => /(?<!\.spec)\.ts$/.test(path) && !path.startsWith(join('apps', 'dashboard')));
+  .filter((path) => /(?<!\.spec)\.ts$/.test(path));
 
 const compiled = await Promise.allSettled(files.map(compile));
 const failed = compiled.filter(({ status }) => status === 'rejected');
