@@ -36,6 +36,8 @@ const ATTRIBUTES = [
 type Attribute = (typeof ATTRIBUTES)[number];
 const PLACE = Object.fromEntries(ATTRIBUTES.map((attribute, place) => [attribute, place])) as Record<Attribute, number>;
 
+const ADDRESS_PLACES = [PLACE.address, PLACE.network, PLACE['shared address'], PLACE['shared network']];
+
 /** Most terms of an attribute. If a bundle has more, it gets one term instead that matches every search. */
 const MAX_TERMS = 128;
 
@@ -86,7 +88,9 @@ export class Terms {
       this.#add('shared request', id);
     }
     if (ip !== null) this.#addAddress(ip);
-    if (path !== null) for (const beginning of beginningsOf(path)) this.#add('path', beginning);
+    if (path !== null && !this.#isFull(PLACE.path)) {
+      for (const beginning of beginningsOf(path)) this.#add('path', beginning);
+    }
   }
 
   /** Adds the terms of a segment. */
@@ -103,10 +107,11 @@ export class Terms {
   }
 
   #addAddress(address: string): void {
+    // Where every use has another address, most need not be parsed.
+    if (ADDRESS_PLACES.every((place) => this.#isFull(place))) return;
     const searched = addresses.memo(address);
     this.#add('address', searched.notation);
     this.#add('network', searched.network);
-    if (this.#isFull(PLACE['shared address']) && this.#isFull(PLACE['shared network'])) return;
     const [sharedAddress, sharedNetwork] = searched.shared;
     this.#addTerm(PLACE['shared address'], sharedAddress);
     this.#addTerm(PLACE['shared network'], sharedNetwork);
