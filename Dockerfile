@@ -4,7 +4,7 @@ FROM node:26-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
-COPY .swcrc ./
+COPY .swcrc nest-cli.json ./
 COPY apps apps
 COPY libs libs
 RUN npm run build && npm prune --ignore-scripts --omit=dev --omit=optional

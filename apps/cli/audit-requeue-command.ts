@@ -38,11 +38,13 @@ export async function requeue(numbers: readonly string[], options: Options, host
     return EXIT_USAGE;
   }
   const config = readConfigWithoutDatabase(host.env);
-  const quarantine = new Quarantine(new Events(new DatabaseClock(), new PersonalData(config), config));
+  const clock = new DatabaseClock();
+  const quarantine = new Quarantine(new Events(clock, new PersonalData(config), config));
   const ids = numbers.map(Number);
-  const outcomes = await withDatabase(deploymentHere(host).databaseUrl, 'keyledger audit requeue', (client) =>
-    ids.length === 0 && !options.all ? list(client) : requeueAll(client, quarantine, ids),
-  ).catch((error: unknown) => {
+  const outcomes = await withDatabase(deploymentHere(host).databaseUrl, 'keyledger audit requeue', async (client) => {
+    await readClock(client, clock);
+    return ids.length === 0 && !options.all ? list(client) : requeueAll(client, quarantine, ids);
+  }).catch((error: unknown) => {
     if (!isDatabaseAway(error)) throw error;
     throw new Failure(`The database is unavailable (${errorText(error)}): check DATABASE_URL.`, EXIT_UNAVAILABLE);
   });
@@ -50,6 +52,14 @@ export async function requeue(numbers: readonly string[], options: Options, host
   if (options.json) host.stdout.write(`${JSON.stringify({ records: outcomes.map(presented), missing })}\n`);
   else host.stdout.write(textOf(outcomes, missing));
   return missing.length > 0 || outcomes.some(({ isRequeued }) => isRequeued === false) ? EXIT_REFUSED : 0;
+}
+
+async function readClock(client: pg.Client, clock: DatabaseClock): Promise<void> {
+  const sentAt = performance.now();
+  const { rows } = await client.query<{ now: number }>(
+    'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now',
+  );
+  clock.observe(rows[0]!.now, sentAt);
 }
 
 async function list(client: pg.Client): Promise<Outcome[]> {
@@ -80,7 +90,7 @@ async function requeueOne(client: pg.Client, quarantine: Quarantine, record: Qua
 
 function presented({ record, isRequeued, reason }: Outcome) {
   const { id, events, createdAt } = record;
-  return { number: id, events, quarantined_at: createdAt.toISOString(), requeued: isRequeued === true, reason };
+  return { number: id, events, quarantined_at: createdAt.toISOString(), requeued: isRequeued, reason };
 }
 
 function textOf(outcomes: readonly Outcome[], missing: readonly number[]): string {

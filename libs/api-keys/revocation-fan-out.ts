@@ -94,7 +94,9 @@ export class RevocationFanOut {
         });
         if (shard === undefined) continue;
         isAnyDone = true;
-        await stored(shard);
+        await stored(shard).catch((error: unknown) => {
+          this.#logger.error(`The events of a mass revocation wait in the outbox: ${errorText(error)}`);
+        });
         // Rest as long as the chunk took, so that the database is free for other work.
         await sleep(Math.min(performance.now() - began, MAX_PAUSE_MS));
       }

@@ -36,13 +36,10 @@ export interface StoredFilter extends AuditFilter {
   readonly to?: string | undefined;
 }
 
-/**
- * How long after its id was made a request may be recorded. Its body may take 35 seconds to arrive (`HTTP_LIMITS`), and
- * its decision a few seconds more.
- */
-const RECORDED_WITHIN_MS = 60_000;
-/** How far a clock may be set back in between. */
-const SET_BACK_MS = 5_000;
+/** About the difference between the clock of an API node, by which it makes request ids, and that of the database. */
+const SET_BACK_MS = 60_000;
+/** Besides, the body of a request may take 35 seconds to arrive (`HTTP_LIMITS`), and its decision a few more. */
+const RECORDED_WITHIN_MS = SET_BACK_MS + 60_000;
 const LAST_MS = Date.parse('9999-12-31T00:00:00Z');
 
 /** The times of the uses and denials that the filter can match: one with a request id of ours has about its time. */

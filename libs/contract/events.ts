@@ -259,7 +259,8 @@ export type EventSubject = z.infer<typeof named> & { readonly id: string };
 export const EventEnvelope = z.looseObject({
   id: eventId,
   type: z.string().min(1).max(100),
-  time: z.iso.datetime(),
+  // PostgreSQL has no year 0.
+  time: z.iso.datetime().refine((time) => !time.startsWith('0000')),
   subject: z.string(),
   data: z.looseObject({
     organization_id: idOf('org'),

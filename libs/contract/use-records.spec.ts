@@ -139,6 +139,9 @@ describe('a record of a use', () => {
         expect(() => readRow(row.with(place, other))).toThrow('Not the record of a');
       }
     }
+    for (const at of [-1, 253_402_300_800_000]) {
+      expect(() => readRow(row.with(2, at))).toThrow('Not the record of a use');
+    }
     for (const other of [row.slice(1), [...row, null], 'x', null]) {
       expect(() => readRow(other)).toThrow('Not the record of a use');
     }

@@ -5,8 +5,7 @@ import { isId, isOwnRequestId, newId } from './ids.js';
  * Uses on their way from the API to the worker: several in one text, each as a short array. Nearly all events are uses,
  * and an entry of the audit log repeats what all uses of a key have in common. The worker turns each record into an
  * entry with {@link useEvent}, the only encoder of uses. Everything that the entry needs is in the record, so the worker
- * looks nothing up. Written texts are never read by another version of this format: a change of it is a new format, with
- * a number of its own in `libs/outbox/batches.ts`.
+ * looks nothing up. This format never changes: a change gets a new number in `libs/outbox/batches.ts`.
  */
 
 /** What all uses of a key, or of one of its secrets, have in common. */
@@ -80,6 +79,8 @@ function rowOf(key: number, use: UseRecord) {
 type Row = ReturnType<typeof rowOf>;
 type KeyFields = ReturnType<typeof keyOf>;
 const ROW_LENGTH = 15;
+/** Later years have more digits, which PostgreSQL does not read. */
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
 
 /** Several uses, as read from their text. A bad one does not spoil the others. */
 export interface PackedUses {
@@ -187,6 +188,8 @@ function isRow(row: unknown): row is Row {
     isOwnRequestId(row[1] ?? row[4]) &&
     (row[1] === null || typeof row[1] === 'string') &&
     Number.isSafeInteger(row[2]) &&
+    row[2] >= 0 &&
+    row[2] <= LAST_INSTANT &&
     Number.isSafeInteger(row[3]) &&
     typeof row[4] === 'string' &&
     isTextOrNull(row[5]) &&

@@ -401,6 +401,8 @@ CREATE TABLE event_quarantine (
   requeued_at timestamp with time zone,
   CONSTRAINT event_quarantine_pkey PRIMARY KEY (id)
 );
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.event_quarantine FOR EACH ROW WHEN (((old.requeued_at IS NOT NULL) OR (((((new.id IS DISTINCT FROM old.id) OR (new.shard IS DISTINCT FROM old.shard)) OR (new.version IS DISTINCT FROM old.version)) OR (new.body IS DISTINCT FROM old.body)) OR (new.events IS DISTINCT FROM old.events)))) EXECUTE FUNCTION refuse_change('a record is put back once');
+ALTER TABLE event_quarantine ENABLE ALWAYS TRIGGER never_back_update;
 GRANT INSERT, SELECT ON event_quarantine TO keyledger_worker;
 GRANT SELECT ON event_quarantine TO keyledger_api;
 GRANT UPDATE (requeued_at) ON event_quarantine TO keyledger_api;
@@ -421,9 +423,10 @@ GRANT DELETE, SELECT ON idempotency_key TO keyledger_worker;
 
 CREATE TABLE ingest (
   shard smallint NOT NULL,
+  unreadable_in_a_row integer NOT NULL DEFAULT 0,
   CONSTRAINT ingest_pkey PRIMARY KEY (shard)
 );
-CREATE TRIGGER never_back_update BEFORE UPDATE ON public.ingest FOR EACH ROW WHEN (true) EXECUTE FUNCTION refuse_change('the shards are fixed');
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.ingest FOR EACH ROW WHEN ((new.shard IS DISTINCT FROM old.shard)) EXECUTE FUNCTION refuse_change('the shards are fixed');
 ALTER TABLE ingest ENABLE ALWAYS TRIGGER never_back_update;
 GRANT SELECT, UPDATE ON ingest TO keyledger_worker;
 

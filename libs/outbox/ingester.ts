@@ -4,7 +4,6 @@ import { z } from 'zod';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { DATABASE_POOL, inTransaction, isDatabaseAway } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
-import { Seldom } from '#libs/platform/seldom.js';
 import { traced } from '#libs/platform/tracing.js';
 import { Gauges } from '#libs/platform/metrics.js';
 import {
@@ -48,7 +47,7 @@ const MAX_BYTES = 2_000_000;
 
 const LOCK = {
   name: 'lock-outbox',
-  text: `SELECT shard, extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
+  text: `SELECT shard, unreadable_in_a_row, extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time
          FROM ingest WHERE shard = ANY($1::smallint[]) ORDER BY shard FOR UPDATE`,
 };
 const LOCK_FREE = { name: 'lock-free-outbox', text: `${LOCK.text} SKIP LOCKED` };
@@ -65,6 +64,11 @@ const REMOVE = `
   DELETE FROM outbox b USING unnest($1::smallint[], $2::uuid[]) AS t (shard, id)
   WHERE b.shard = t.shard AND b.id = t.id`;
 
+/** Stores how many of the last records of each shard could not be read, where the number has changed. */
+const NOTE_UNREADABLE = `
+  UPDATE ingest i SET unreadable_in_a_row = t.number FROM unnest($1::smallint[], $2::integer[]) AS t (shard, number)
+  WHERE i.shard = t.shard AND i.unreadable_in_a_row <> t.number`;
+
 /** A row of the outbox. */
 interface Row extends Batch {
   readonly shard: number;
@@ -74,21 +78,23 @@ interface Row extends Batch {
 /** The result of one transaction. */
 interface Ingested {
   readonly batches: readonly Row[];
-  /** By shard: how many of its last records were bad. */
-  readonly badInARow: Map<number, number>;
+  /** By shard: how many of its last records could not be read. */
+  readonly unreadable: Map<number, number>;
+  /** What was quarantined, as the log says it. */
+  readonly quarantined: string[];
   events: number;
   /** The first and the last time of its events, as text. */
   oldest: string;
   newest: string;
 }
 
-const NOTHING: Ingested = { batches: [], badInARow: new Map(), events: 0, oldest: '', newest: '' };
+const NOTHING: Ingested = { batches: [], unreadable: new Map(), quarantined: [], events: 0, oldest: '', newest: '' };
 
 /**
- * After so many bad records in a row, the ingestion of a shard stops. A worker that cannot read what its API writes must
- * not put the whole outbox into the quarantine.
+ * After so many unreadable records in a row, the ingestion of a shard stops. A worker that cannot read what its API
+ * writes must not put the whole outbox into the quarantine.
  */
-const MAX_BAD_IN_A_ROW = 5;
+const MAX_UNREADABLE = 5;
 
 /**
  * Moves events from the outbox to the subscribers. The writes of the subscribers and the removal from the outbox commit
@@ -97,9 +103,6 @@ const MAX_BAD_IN_A_ROW = 5;
 @Injectable()
 export class Ingester {
   readonly #logger = new Logger(Ingester.name);
-  readonly #warning = new Seldom(60_000);
-  /** By shard: how many of its last records were bad, in committed transactions. */
-  #badInARow: ReadonlyMap<number, number> = new Map();
 
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
@@ -145,7 +148,6 @@ export class Ingester {
         inTransaction(this.pool, (client) => this.#ingestSome(client, shards, busy)),
       );
       if (ingested.batches.length === 0) return total;
-      this.#badInARow = new Map([...this.#badInARow, ...ingested.badInARow]);
       this.#measure(ingested, (performance.now() - began) / 1000);
       total += ingested.events;
       if (!isFull(ingested.batches)) return total;
@@ -156,7 +158,7 @@ export class Ingester {
     const sentAt = performance.now();
     // One writer for each shard. The lock is not on authz_state, because changes must not wait for the worker.
     const lock = busy === 'wait' ? LOCK : LOCK_FREE;
-    const { rows: locked } = await client.query<{ shard: number; database_time: number }>({
+    const { rows: locked } = await client.query<{ shard: number; unreadable_in_a_row: number; database_time: number }>({
       ...lock,
       values: [shards],
     });
@@ -164,23 +166,20 @@ export class Ingester {
     this.clock.observe(locked[0]!.database_time, sentAt);
     const { rows: batches } = await client.query<Row>(OLDEST, [locked.map(({ shard }) => shard)]);
     if (batches.length === 0) return NOTHING;
-    const ingested = {
-      batches,
-      badInARow: new Map(locked.map(({ shard }) => [shard, this.#badInARow.get(shard) ?? 0])),
-      events: 0,
-      oldest: '',
-      newest: '',
-    };
+    const unreadable = new Map(locked.map(({ shard, unreadable_in_a_row: number }) => [shard, number]));
+    const ingested = { batches, unreadable, quarantined: [], events: 0, oldest: '', newest: '' };
     const records = batches.flatMap((batch) =>
       recordsOf(batch).map((record) => ({ record, shard: batch.shard, batchId: batch.id })),
     );
     await this.#writeToSubscribers(client, records, ingested);
+    await client.query(NOTE_UNREADABLE, [[...unreadable.keys()], [...unreadable.values()]]);
     await client.query(REMOVE, [batches.map(({ shard }) => shard), batches.map(({ id }) => id)]);
     return ingested;
   }
 
   /** Call it after the commit: a transaction that is rolled back is tried again, and would count twice. */
-  #measure({ batches, events, oldest, newest }: Ingested, seconds: number): void {
+  #measure({ batches, quarantined, events, oldest, newest }: Ingested, seconds: number): void {
+    for (const line of quarantined) this.#logger.error(line);
     outboxMetrics.ingested.value += events;
     outboxMetrics.batches.observe(batches.length);
     outboxMetrics.seconds.observe(seconds);
@@ -202,7 +201,7 @@ export class Ingester {
       for (const sink of sinks) await sink.write(client);
       await client.query('RELEASE SAVEPOINT delivery');
       ingested.events += records.length;
-      for (const { shard } of records) ingested.badInARow.set(shard, 0);
+      for (const { shard } of records) ingested.unreadable.set(shard, 0);
     } catch (error) {
       // If the records are not the cause, but a lost connection or a bug, roll everything back and try again.
       if (!isFaultOfData(error)) throw error;
@@ -214,28 +213,29 @@ export class Ingester {
     }
   }
 
-  async #quarantine(client: pg.PoolClient, stored: Stored, error: unknown, { badInARow }: Ingested): Promise<void> {
+  async #quarantine(client: pg.PoolClient, stored: Stored, error: unknown, ingested: Ingested): Promise<void> {
     const { shard, batchId, record } = stored;
-    const bad = (badInARow.get(shard) ?? 0) + 1;
-    badInARow.set(shard, bad);
-    if (bad > MAX_BAD_IN_A_ROW) throw this.#stop(shard, error);
+    if (error instanceof UnreadableRecord) {
+      const number = ingested.unreadable.get(shard)! + 1;
+      ingested.unreadable.set(shard, number);
+      if (number > MAX_UNREADABLE) throw new IngestionStopped(shard, error);
+    }
     const [batch, { events }, organizationId] = [record.alone(), record, record.organizationId()];
     await this.quarantine.keep(client, { shard, batchId, batch, events, organizationId, error });
-  }
-
-  #stop(shard: number, error: unknown): IngestionStopped {
-    const stopped = new IngestionStopped(
-      `The ingestion of shard ${shard} stopped, because more than ${MAX_BAD_IN_A_ROW} records in a row could not be ` +
-        `ingested (the last one: ${errorText(error)}). They stay in the outbox: start a version that can read them.`,
-    );
-    if (this.#warning.isDue()) this.#logger.error(stopped.message);
-    return stopped;
+    ingested.quarantined.push(`A record of batch ${batchId} was quarantined: ${errorText(error)}`);
   }
 }
 
-/** Too many bad records came in a row. Their transaction is rolled back. */
+/** Too many records in a row could not be read. Their transaction is rolled back. */
 class IngestionStopped extends Error {
   override readonly name = 'IngestionStopped';
+
+  constructor(shard: number, last: UnreadableRecord) {
+    super(
+      `The ingestion of shard ${shard} stopped, because more than ${MAX_UNREADABLE} records in a row could not be read ` +
+        `(${last.message}). They stay in the outbox: start a version that can read them.`,
+    );
+  }
 }
 
 /** Whether a shard may have more events than the transaction took. */

@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { errorText } from '#libs/platform/error-text.js';
-import { batchOfEntries, recordsOf, type Batch } from './batches.js';
+import { batchOfEntries, recordsOf, type Batch, type StoredRecord } from './batches.js';
 import { Events } from './event.js';
 import { putIntoOutbox } from './outbox.js';
 import { shardOf } from './shard.js';
@@ -38,14 +38,11 @@ export interface QuarantinedRecord {
  */
 @Injectable()
 export class Quarantine {
-  readonly #logger = new Logger(Quarantine.name);
-
   constructor(private readonly events: Events) {}
 
   async keep(client: pg.PoolClient, record: BadRecord): Promise<void> {
     const { shard, batchId, batch, events, error } = record;
     const reason = errorText(error).slice(0, 1_000);
-    this.#logger.error(`A record of batch ${batchId} was quarantined: ${reason}`);
     const { rows } = await client.query<{ id: number }>(
       `INSERT INTO event_quarantine (shard, batch_id, version, body, events, reason) VALUES ($1, $2, $3, $4, $5, $6)
        RETURNING id::float8 AS id`,
@@ -63,11 +60,13 @@ export class Quarantine {
 
   /**
    * Puts a record back into the outbox, after an event that says so.
-   * @throws UnreadableRecord if this version cannot read it
+   * @throws UnreadableRecord if this version can read none of its events
    */
   async requeue(client: pg.ClientBase, { id, shard, batch, events }: QuarantinedRecord): Promise<void> {
-    const organizations = new Set(recordsOf(batch).map((record) => record.read().envelope.data.organization_id));
-    const [organizationId = DEPLOYMENT_ID] = organizations.size === 1 ? organizations : [];
+    const records = recordsOf(batch);
+    if (!records.some(isReadable)) records[0]?.read();
+    const organizations = new Set(records.map((record) => record.organizationId()));
+    const [organizationId = null] = organizations.size === 1 ? organizations : [];
     await this.#record(client, 'event.requeued', await logOf(client, organizationId), id, batch, events);
     await putIntoOutbox(client, shard, batch);
     await client.query('UPDATE event_quarantine SET requeued_at = now() WHERE id = $1', [id]);
@@ -96,6 +95,14 @@ export class Quarantine {
       data: { quarantine_id: id, sha256: hash('sha256', body), count: events },
     });
     await putIntoOutbox(client, shard, batchOfEntries([entry]));
+  }
+}
+
+function isReadable(record: StoredRecord): boolean {
+  try {
+    return Boolean(record.read());
+  } catch {
+    return false;
   }
 }
 

@@ -108,7 +108,7 @@ export class UsageCounts {
       known.credits += event.credits;
     } else {
       endpoints.set(endpoint, { count: event.count, credits: event.credits });
-      this.#bytes += COUNT_BYTES;
+      this.#bytes += COUNT_BYTES + 2 * endpoint.length;
     }
   }
 

@@ -59,7 +59,8 @@ export class VerificationCounts {
   }
 
   /**
-   * In the order of the primary key, written after all other rows: two workers with shards of one group never deadlock.
+   * In the order of the primary key, written after all other rows: two workers with shards of one group do not deadlock,
+   * unless one of them writes in halves. Then PostgreSQL ends one transaction, and it is tried again.
    */
   sorted(): readonly VerificationCount[] {
     return [...this.#counts].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, count]) => count);

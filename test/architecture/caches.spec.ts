@@ -25,7 +25,6 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/contract/ids.ts read': '20,000 ids, all of one length',
   'libs/contract/ids.ts schemas': 'the types of ids',
   'libs/organizations/operator-reads.ts #gathering': 'requests under way, for a second at the most',
-  'libs/outbox/ingester.ts #badInARow': 'the shards',
   'libs/outbox/outbox-notifier.ts #pending': 'the groups of shards',
   'libs/outbox/outbox-notifier.ts #flushing': 'the groups of shards',
   'libs/platform/fair-queue.ts #flows': 'the changes that run or wait, which the queue bounds',

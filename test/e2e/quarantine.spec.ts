@@ -6,10 +6,11 @@ import { packUses } from '#libs/contract/use-records.js';
 import { shardOf } from '#libs/outbox/shard.js';
 import { encodeEntries } from '#libs/tlog/entries.js';
 import { Shell } from '../cli/command.js';
-import { storedEvents } from '../support/audit-log.js';
+import { storedEntries, storedEvents } from '../support/audit-log.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
-import { allIngested, event, put } from '../support/events.js';
+import { allIngested, event, put, store } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
+import { newIngester, newOrganization, startIngesting, use } from '../support/ingesting.js';
 import { useOf } from '../support/uses.js';
 
 let deployment: Deployment;
@@ -125,34 +126,44 @@ describe('a record that cannot be ingested', () => {
   });
 
   it('stops its shard after five others in a row, so that a bad release does not empty the outbox', async () => {
-    const bob = await deployment.account();
-    const shard = shardOf(bob.organizationId);
-    const bad = Array.from({ length: 6 }, (_, n) => Buffer.from(`bad ${n}`));
-    await put(deployment, bob.organizationId, [happened(bob.organizationId), ...bad, happened(bob.organizationId)]);
-    // The worker ingests four shards together.
-    const neighbours = await Promise.all(Array.from({ length: 8 }, () => deployment.account()));
-    const neighbour = neighbours.find(({ organizationId }) => shardOf(organizationId) !== shard)!;
-    await put(deployment, neighbour.organizationId, [happened(neighbour.organizationId)]);
-    const arrived = await eventually(
-      () => eventsOf(neighbour.organizationId, 'test.happened'),
-      (events) => events.length > 0,
+    const ingesting = await startIngesting();
+    const { sql, worker, ingester } = ingesting;
+    // The worker ingests both shards together.
+    const [stopped, neighbour] = [await newOrganization(sql, 1), await newOrganization(sql, 5)];
+    const entriesOf = async (id: string) => (await storedEntries(sql, id)).map(({ entry }) => entry.toString());
+    const bad = Array.from({ length: 3 }, (_, n) => Buffer.from(`bad ${n}`));
+    const good = use(stopped);
+    const other = use(neighbour);
+    await store(sql, stopped, bad);
+    expect(await ingester.ingest([1, 5])).toBe(0);
+    // Another worker goes on counting.
+    await store(sql, stopped, [...bad, good]);
+    await store(sql, neighbour, [other]);
+    await expect(newIngester(worker).ingest([1, 5])).rejects.toThrow('The ingestion of shard 1 stopped');
+    expect(await entriesOf(neighbour)).toEqual([other.toString()]);
+    expect(await entriesOf(stopped)).toEqual([]);
+    const { rows } = await sql.query<{ quarantined: number; waiting: number }>(
+      `SELECT (SELECT count(*) FROM event_quarantine)::int AS quarantined,
+              (SELECT count(*) FROM outbox WHERE shard = 1)::int AS waiting`,
     );
-    expect(arrived).toHaveLength(1);
-    expect(await eventsOf(bob.organizationId, 'test.happened')).toEqual([]);
-    expect(await quarantined()).toEqual([]);
-    const { rows } = await deployment.sql.query('SELECT FROM outbox WHERE shard = $1', [shard]);
-    expect(rows).not.toEqual([]);
+    expect(rows).toEqual([{ quarantined: 3, waiting: 1 }]);
+    // As if a version came that can read them.
+    await sql.query('UPDATE outbox SET body = $1 WHERE shard = 1', [encodeEntries([good])]);
+    await ingester.ingest([1, 5]);
+    expect(await entriesOf(stopped)).toEqual([good.toString()]);
+    await ingesting.stop();
   });
 
-  it('does not stop its shard if good ones come in between', async () => {
+  it('does not stop its shard if the database rejects it, or good ones come in between', async () => {
     const bob = await deployment.account();
     const entries = Array.from({ length: 12 }, (_, n) =>
       n % 4 === 0 ? happened(bob.organizationId) : Buffer.from(`bad ${n}`),
     );
-    await put(deployment, bob.organizationId, entries);
+    const twice = Array.from({ length: 7 }, () => Buffer.from(entries[0]!));
+    await put(deployment, bob.organizationId, [...entries, ...twice]);
     await allIngested(deployment);
     expect(await eventsOf(bob.organizationId, 'test.happened')).toHaveLength(3);
-    expect(await quarantined()).toHaveLength(9);
+    expect(await quarantined()).toHaveLength(9 + 7);
   });
 });
 
@@ -206,6 +217,9 @@ describe('keyledger audit requeue', () => {
     expect(events.map(({ type }) => type)).toEqual(['event.requeued', 'test.happened']);
     expect(events[0]!.data).toMatchObject({ quarantine_id: id, sha256: sha256(body), count: 1 });
     expect((await requeue()).stdout).toBe('The quarantine is empty.\n');
+    await expect(deployment.sql.query('UPDATE event_quarantine SET requeued_at = NULL')).rejects.toThrow(
+      'put back once',
+    );
     // A second time would record its events twice.
     expect(await requeue(String(id))).toMatchObject({ code: 1, stdout: `${id}  is not in the quarantine\n` });
   });

@@ -63,6 +63,7 @@ beforeEach(async () => {
   await write('package.json', '{"type":"module"}');
   await write('package-lock.json', JSON.stringify(LOCKFILE));
   await write('.swcrc', '{}');
+  await write('nest-cli.json', '{"projects":{"cli":{"sourceRoot":"apps/cli"}}}');
   await write('apps/cli/main.ts', 'console.log("ran with", ...process.argv.slice(2));');
   await write('libs/platform/kept.ts', '');
   await write('apps/dashboard/main.tsx', '');

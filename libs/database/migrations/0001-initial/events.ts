@@ -31,7 +31,11 @@ export const EVENTS = /* sql */ `
   );
 
   -- One row for each shard. The worker that locks it ingests the shard's events.
-  CREATE TABLE ingest (shard smallint PRIMARY KEY);
+  CREATE TABLE ingest (
+    shard smallint PRIMARY KEY,
+    -- How many of the shard's last records could not be read.
+    unreadable_in_a_row integer NOT NULL DEFAULT 0
+  );
   INSERT INTO ingest SELECT generate_series(0, 15);
 
   -- Records that could not be ingested.

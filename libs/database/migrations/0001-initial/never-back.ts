@@ -43,8 +43,13 @@ const RULES: readonly Rule[] = [
     when: `OLD.created_at > now() - interval '30 minutes'`,
     message: 'nodes still need this change',
   },
-  // Workers lock the rows of `ingest`, for which they need the right to update them.
-  { table: 'ingest', on: 'UPDATE', when: 'true', message: 'the shards are fixed' },
+  { table: 'ingest', on: 'UPDATE', when: isChanged('shard'), message: 'the shards are fixed' },
+  {
+    table: 'event_quarantine',
+    on: 'UPDATE',
+    when: `OLD.requeued_at IS NOT NULL OR ${isChanged('id', 'shard', 'version', 'body', 'events')}`,
+    message: 'a record is put back once',
+  },
   {
     table: 'api_key',
     on: 'UPDATE',
