@@ -162,8 +162,14 @@ function exactConditions({ types, keyId, actorId, subject, ip, path, projectIds 
     ...(subject ? [['subject = ?', subject] as const] : []),
     ...(ip ? [['ip && ?::inet', ip] as const] : []),
     ...(path ? [['starts_with(path, ?)', path] as const] : []),
-    ...(projectIds ?? []).map((id) => ['project_id = ?', toUuid(id)] as const),
+    ...(projectIds ? [projectCondition(projectIds)] : []),
   ];
+}
+
+/** A single project is compared with `=`, for its index. Two are the caller's and the wanted one. */
+function projectCondition([id, ...others]: readonly string[]): Condition {
+  const uuids = [id!, ...others].map(toUuid);
+  return others.length === 0 ? ['project_id = ?', uuids[0]] : ['project_id = ALL(?::uuid[])', uuids];
 }
 
 /** A single type is compared with `=`: only then does its index return events in order. */

@@ -47,7 +47,10 @@ inChromium('an operator in the dashboard', () => {
 
   it('finds the organizations whose audit log has a value, and goes on to their events', async () => {
     const id = await newOrganization('Initech');
-    const { data } = await ada.client.audit.listEvents({ query: { organization_id: id } });
+    const { data } = await eventually(
+      () => ada.client.audit.listEvents({ query: { organization_id: id } }),
+      (events) => events.data.length > 0,
+    );
     const request = String(data.at(-1)!.event.data['request_id']);
     const page = await dashboard.signedIn(operator, '/operator/audit');
     await page.getByRole('button', { name: 'Search', exact: true }).click();
@@ -205,6 +208,7 @@ inChromium('an operator in the dashboard', () => {
         'Organizations',
         'Operators',
         'Service keys',
+        'Search every audit log',
       ]),
     );
     const switcher = page.getByRole('combobox', { name: 'Organization' });

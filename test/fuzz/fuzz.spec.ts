@@ -18,7 +18,7 @@ import { storedEntries } from '../support/audit-log.js';
  */
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_128);
 const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 60);
-const MAX_RESPONSE = 256 * 1024;
+const MAX_RESPONSE = 320 * 1024;
 const IN_FLIGHT = 4;
 
 interface Parameter {
