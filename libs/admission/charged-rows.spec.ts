@@ -52,7 +52,7 @@ describe('the requests of one admission statement', () => {
         for (const { waiting } of rows) {
           const [first] = waiting;
           for (const one of waiting)
-            expect([one.basis.tag, sourcesOf(one)]).toEqual([first!.basis!.tag, sourcesOf(first!)]);
+            expect([one.basis.tag, sourcesOf(one)]).toEqual([first!.basis.tag, sourcesOf(first!)]);
         }
       }),
     );

@@ -5,6 +5,7 @@ import type { CommandProcess } from '../command-process.js';
 import type { CreateKeyOptions, ListKeysOptions, UpdateKeyOptions } from './keys.js';
 import { noTextOption, textOption } from './key-text-options.js';
 import type { ExportOptions } from './audit-export.js';
+import { FILTERS, QUESTIONS, withOptions } from './audit-filters.js';
 import { rateLimitOf } from './rate-limit.js';
 import { momentOf } from './times.js';
 import type { UsageOptions } from './usage.js';
@@ -230,7 +231,7 @@ If the connection is lost, the command connects again and continues where it was
       audit
         .command('organizations')
         .description('list the organizations whose audit log has a value; only for operators'),
-      FILTERS.filter(([flags]) => QUESTION.test(flags)),
+      QUESTIONS,
     ),
     'organizations',
   )
@@ -240,9 +241,6 @@ If the connection is lost, the command connects again and continues where it was
     );
   return audit;
 }
-
-/** The filters by which operators search all audit logs. */
-const QUESTION = /^(ip|key|secret|request-id|verified-by) /;
 
 function addUsage(program: Command, host: CommandProcess): void {
   withTimes(
@@ -269,26 +267,6 @@ function addUsage(program: Command, host: CommandProcess): void {
 /** Adds a group of commands. Each command explains itself with `--help`, so the group needs no `help` command. */
 export function group(program: Command, name: string, description: string): Command {
   return program.command(name).description(description).usage('COMMAND [OPTIONS]').helpCommand(false);
-}
-
-/** The filters of the audit log, and what each finds. */
-const FILTERS: readonly (readonly [flags: string, what: string])[] = [
-  ['type <TYPES>', 'events of these types, such as api_key.used or api_key.*; separate several with commas'],
-  ['key <ID>', 'events about this key'],
-  ['actor <ID>', 'actions of this user or key'],
-  ['subject <ID>', 'events about this user, key, project or other object'],
-  ['secret <ID>', 'events about this secret of a key, by its id'],
-  ['project <ID>', 'events about this project and its keys'],
-  ['verified-by <ID>', 'verifications for which this key or user asked'],
-  ['outcome <CODES>', 'verifications with this outcome: valid, revoked …; separate several with commas'],
-  ['ip <ADDRESS>', 'requests from this address or network; summaries of denials have none'],
-  ['path <PATH>', 'endpoints whose path begins with this; summaries of denials have none'],
-  ['request-id <ID>', 'events that this request caused'],
-];
-
-function withOptions(command: Command, filters: typeof FILTERS): Command {
-  for (const [flags, what] of filters) command.option(`--${flags}`, `only ${what}`);
-  return command;
 }
 
 function withFilters(command: Command): Command {
