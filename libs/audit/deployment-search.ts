@@ -11,7 +11,7 @@ import { PersonalData } from '#libs/platform/personal-data.js';
 import { timesOf, type Criteria } from './audit-filter.js';
 import { AuditReader, SEARCH_MS } from './audit-reader.js';
 import { eventOf, type Leaf } from './leaf.js';
-import { requestTermOf, sharedTermsOf } from './terms.js';
+import { sharedTermsOf } from './terms.js';
 
 /** One value that operators look for in all audit logs. */
 export type Question = Pick<Criteria, 'ip' | 'keyId' | 'secretId' | 'requestId' | 'verifiedBy'>;
@@ -31,6 +31,8 @@ interface Position {
 
 /** Selects organizations that may have a match. The parameters are numbered from 3. */
 interface Selection {
+  /** Common table expressions, if the condition needs any. */
+  readonly with?: string;
   readonly sql: string;
   readonly values: readonly unknown[];
 }
@@ -97,7 +99,7 @@ export class DeploymentSearch {
     const began = performance.now();
     const leftMs = () => this.budgetMs - (performance.now() - began);
     const matches: Match[] = [];
-    for await (const { id, size, may_match: mayMatch } of this.#heads(await this.#selectionOf(question), from)) {
+    for await (const { id, size, may_match: mayMatch } of this.#heads(selectionOf(question), from)) {
       const organizationId = fromUuid('org', id);
       if (organizationId === from.organizationId && from.below === 0) continue;
       if (mayMatch) {
@@ -115,48 +117,20 @@ export class DeploymentSearch {
   }
 
   /** Every organization with an audit log, in the order of their ids. */
-  async *#heads({ sql, values }: Selection, { organizationId }: Position): AsyncGenerator<Head> {
+  async *#heads(selection: Selection, { organizationId }: Position): AsyncGenerator<Head> {
     let next: string | undefined = toUuid(organizationId);
     while (next !== undefined) {
+      // One statement: between two, an entry could move from a segment to a bundle, and neither would see it.
       const result: { rows: Head[] } = await this.pool.query<Head>(
-        `SELECT organization_id AS id, size::float8 AS size, (${sql}) IS TRUE AS may_match
+        `${selection.with ?? ''}
+         SELECT organization_id AS id, size::float8 AS size, (${selection.sql}) IS TRUE AS may_match
          FROM (SELECT * FROM audit_log WHERE organization_id >= $1 ORDER BY organization_id LIMIT $2) AS l
          ORDER BY organization_id`,
-        [next, ORGANIZATIONS + 1, ...values],
+        [next, ORGANIZATIONS + 1, ...selection.values],
       );
       yield* result.rows.slice(0, ORGANIZATIONS);
       next = result.rows[ORGANIZATIONS]?.id;
     }
-  }
-
-  async #selectionOf(question: Question): Promise<Selection> {
-    const { keyId, secretId, requestId } = question;
-    if (keyId) return ownerOf('id = $3', keyId);
-    if (secretId) return ownerOf('id = (SELECT api_key_id FROM api_key_secret WHERE id = $3)', secretId);
-    const terms = sharedTermsOf(question) ?? NO_TERMS;
-    const found = await this.#withTerms(terms, requestId ? [requestTermOf(requestId)] : terms);
-    if (!found) return { sql: 'true', values: [] };
-    if (requestId && isOwnRequestId(requestId)) {
-      const { from, to } = timesOf(question);
-      return { sql: `l.organization_id = ANY($3::uuid[]) OR ${HAS_TIME}`, values: [found, from, to] };
-    }
-    return { sql: `l.organization_id = ANY($3::uuid[]) OR ${HAS_TERM}`, values: [found, terms] };
-  }
-
-  /** The organizations that have the terms in bundles, or in the rows of management events. Null if there are many. */
-  async #withTerms(inBundles: readonly number[], inRows: readonly number[]): Promise<readonly string[] | null> {
-    const { rows } = await this.pool.query<{ ids: string[]; most: number }>(
-      `WITH bodies AS MATERIALIZED (
-         SELECT organization_id FROM audit_body WHERE terms && $1::integer[] LIMIT ${MAX_FOUND}
-       ), events AS MATERIALIZED (
-         SELECT organization_id FROM audit_management_event WHERE terms && $2::integer[] LIMIT ${MAX_FOUND}
-       )
-       SELECT ARRAY(SELECT organization_id::text FROM bodies UNION SELECT organization_id::text FROM events) AS ids,
-              greatest((SELECT count(*) FROM bodies), (SELECT count(*) FROM events))::int AS most`,
-      [inBundles, inRows],
-    );
-    const { ids, most } = rows[0]!;
-    return most < MAX_FOUND ? ids : null;
   }
 
   async #names(matches: readonly Match[]): Promise<ReadonlyMap<string, string>> {
@@ -168,21 +142,45 @@ export class DeploymentSearch {
   }
 }
 
+function selectionOf(question: Question): Selection {
+  const { keyId, secretId, requestId } = question;
+  if (keyId) return ownerOf('id = $3', keyId);
+  if (secretId) return ownerOf('id = (SELECT api_key_id FROM api_key_secret WHERE id = $3)', secretId);
+  const terms = sharedTermsOf(question) ?? NO_TERMS;
+  if (requestId && isOwnRequestId(requestId)) {
+    const { from, to } = timesOf(question);
+    // In bundles, only the time finds it.
+    return { with: WITH_TERMS, sql: `${IS_FOUND} OR ${HAS_TIME}`, values: [terms, NO_TERMS, from, to] };
+  }
+  return { with: WITH_TERMS, sql: `${IS_FOUND} OR ${HAS_TERM}`, values: [terms, terms] };
+}
+
 /** A key and its secrets belong to one organization, also after they have ended. */
 function ownerOf(condition: string, id: string): Selection {
   return { sql: `l.organization_id = (SELECT organization_id FROM api_key WHERE ${condition})`, values: [toUuid(id)] };
 }
+
+/** The bundles with the terms, and the rows of management events with them. */
+const WITH_TERMS = `WITH bodies AS MATERIALIZED (
+  SELECT organization_id FROM audit_body WHERE terms && $4::integer[] LIMIT ${MAX_FOUND}
+), events AS MATERIALIZED (
+  SELECT organization_id FROM audit_management_event WHERE terms && $3::integer[] LIMIT ${MAX_FOUND}
+)`;
+
+/** If there are too many bundles or rows, any organization may be among those that were not found. */
+const IS_FOUND = `(SELECT count(*) FROM bodies) = ${MAX_FOUND} OR (SELECT count(*) FROM events) = ${MAX_FOUND}
+  OR l.organization_id IN (SELECT organization_id FROM bodies UNION ALL SELECT organization_id FROM events)`;
 
 const HAS_TERM = `EXISTS (
   SELECT FROM audit_segment s WHERE s.organization_id = l.organization_id AND s.terms && $4::integer[])`;
 
 /** The first bundle that reaches the time decides: later ones may have earlier times, but not by more than the lateness. */
 const HAS_TIME = `EXISTS (
-  SELECT FROM audit_segment s WHERE s.organization_id = l.organization_id AND s.newest >= $4 AND s.oldest < $5
+  SELECT FROM audit_segment s WHERE s.organization_id = l.organization_id AND s.newest >= $5 AND s.oldest < $6
 ) OR (
   SELECT least(b.oldest, b.latest - l.lateness_ms * interval '1 ms') FROM audit_bundle b
-  WHERE b.organization_id = l.organization_id AND b.latest >= $4 ORDER BY b.latest, b.index LIMIT 1
-) < $5`;
+  WHERE b.organization_id = l.organization_id AND b.latest >= $5 ORDER BY b.latest, b.index LIMIT 1
+) < $6`;
 
 /** The id of the deployment is the lowest. */
 const FIRST: Position = { organizationId: DEPLOYMENT_ID, below: Infinity };

@@ -1,11 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type pg from 'pg';
+import { v7 } from 'uuid';
 import type { Client } from '#libs/client/client.js';
 import { fullPage } from '#libs/client/full-page.js';
 import { fromUuid, newId } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
+import { appendUses, fillAuditLog } from '../support/audit-log.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested, event, put, type Said } from '../support/events.js';
+import { eventually } from '../support/eventually.js';
 import { rejection } from '../support/rejection.js';
 
 /** Operators ask which organizations have an event with a value. */
@@ -169,15 +173,64 @@ describe('a search of all audit logs', () => {
   });
 });
 
+/** Changes how long the search for a page may take. */
+async function withBudget<T>(milliseconds: number, work: () => Promise<T>): Promise<T> {
+  const { DeploymentSearch } = await builtModule<typeof import('#libs/audit/deployment-search.js')>(
+    '#libs/audit/deployment-search.js',
+  );
+  const searching = deployment.api.get(DeploymentSearch, { strict: false });
+  const { budgetMs } = searching;
+  searching.budgetMs = milliseconds;
+  try {
+    return await work();
+  } finally {
+    searching.budgetMs = budgetMs;
+  }
+}
+
+/** Locks a table while the search runs, and does other work once so many statements of the API wait for it. */
+async function whileLocked<T>(table: string, waiting: number, search: () => Promise<T>, work: Work): Promise<T> {
+  const client = await deployment.sql.connect();
+  try {
+    await client.query('BEGIN');
+    await client.query(`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
+    const searching = search();
+    searching.catch(() => undefined);
+    const count = async () => {
+      const { rows } = await deployment.sql.query<{ count: number }>(
+        `SELECT count(*)::int AS count FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name = 'keyledger_api statements' AND wait_event_type = 'Lock'`,
+      );
+      return rows[0]!.count;
+    };
+    expect(await eventually(count, (n) => n === waiting)).toBe(waiting);
+    await work(client);
+    await client.query('COMMIT');
+    return await searching;
+  } finally {
+    await client.query('ROLLBACK');
+    client.release();
+  }
+}
+type Work = (client: pg.ClientBase) => Promise<void>;
+
+it('a search finds an organization whose events become a bundle meanwhile', async () => {
+  const { organizationId } = await deployment.account();
+  const uses = { organizationId, apiKeyId: fromUuid('key', v7()), data: { ip: '192.0.2.50' }, path: '/' };
+  await allIngested(deployment);
+  await fillAuditLog(deployment.sql, 100, uses);
+  const { data } = await whileLocked(
+    'audit_segment',
+    1,
+    () => withBudget(60_000, () => page({ ip: '192.0.2.50' })),
+    (client) => appendUses(client, { from: 100, below: 256 }, { ...uses, data: {} }),
+  );
+  expect(data.map(({ id }) => id)).toEqual([organizationId]);
+});
+
 describe('a long search', () => {
   it('pauses, and goes on where it paused', async () => {
-    const { DeploymentSearch } = await builtModule<typeof import('#libs/audit/deployment-search.js')>(
-      '#libs/audit/deployment-search.js',
-    );
-    const searching = deployment.api.get(DeploymentSearch, { strict: false });
-    const { budgetMs } = searching;
-    searching.budgetMs = 0;
-    try {
+    await withBudget(0, async () => {
       const paused: string[] = [];
       const { data } = await fullPage(
         100,
@@ -187,9 +240,7 @@ describe('a long search', () => {
       expect(data.map(({ id }) => organizations.indexOf(id))).toEqual([0, 1, 2, 3, 5]);
       expect(paused.length).toBeGreaterThanOrEqual(organizations.length);
       expect(paused).toEqual(paused.toSorted());
-    } finally {
-      searching.budgetMs = budgetMs;
-    }
+    });
   });
 
   it('covers more organizations than one statement reads', async () => {

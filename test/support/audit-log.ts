@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { checkAuditLogs, type CheckedLog } from '#libs/audit/audit-check.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import { BundleReader } from '#libs/audit/bundle-reader.js';
+import type { Span } from '#libs/audit/span.js';
 import { asEnvelope, type DomainEvent } from '#libs/contract/events.js';
 import { newEventId, toUuid } from '#libs/contract/ids.js';
 import { inTransaction } from '#libs/database/database.js';
@@ -68,33 +69,38 @@ const ENTRIES_PER_TRANSACTION = 2_560;
 
 /** Appends events that look like uses directly to an audit log, as the worker does, until it has this size. */
 export async function fillAuditLog(sql: pg.Pool, size: number, uses: Uses): Promise<void> {
-  const { organizationId, apiKeyId, path } = uses;
   const { rows } = await sql.query<{ size: number }>(
     'SELECT coalesce((SELECT size FROM audit_log WHERE organization_id = $1), 0)::float8 AS size',
-    [toUuid(organizationId)],
+    [toUuid(uses.organizationId)],
   );
-  const at = new Date('2026-11-20T19:55:17.055Z');
-  for (let n = rows[0]!.size; n < size;) {
-    const sink = new AuditWriter().open();
+  for (let n = rows[0]!.size; n < size; n += ENTRIES_PER_TRANSACTION) {
     const below = Math.min(n + ENTRIES_PER_TRANSACTION, size);
-    for (; n < below; n++) {
-      const envelope = asEnvelope({
-        specversion: '1.0',
-        id: newEventId(at),
-        source: 'http://keyledger.test',
-        type: 'api_key.used',
-        time: at.toISOString(),
-        subject: apiKeyId,
-        datacontenttype: 'application/json',
-        data: {
-          organization_id: organizationId,
-          actor: { type: 'api_key', id: apiKeyId },
-          ...uses.data,
-          path: `${path}${n}`,
-        },
-      });
-      sink.add({ envelope, entry: Buffer.from(JSON.stringify(envelope)) });
-    }
-    await inTransaction(sql, (client) => sink.write(client));
+    await inTransaction(sql, (client) => appendUses(client, { from: n, below }, uses));
   }
+}
+
+/** Appends the uses with these leaf indexes to an audit log that ends before them. */
+export async function appendUses(client: pg.ClientBase, { from, below }: Span, uses: Uses): Promise<void> {
+  const { organizationId, apiKeyId, path } = uses;
+  const at = new Date('2026-11-20T19:55:17.055Z');
+  const sink = new AuditWriter().open();
+  for (let n = from; n < below; n++) {
+    const envelope = asEnvelope({
+      specversion: '1.0',
+      id: newEventId(at),
+      source: 'http://keyledger.test',
+      type: 'api_key.used',
+      time: at.toISOString(),
+      subject: apiKeyId,
+      datacontenttype: 'application/json',
+      data: {
+        organization_id: organizationId,
+        actor: { type: 'api_key', id: apiKeyId },
+        ...uses.data,
+        path: `${path}${n}`,
+      },
+    });
+    sink.add({ envelope, entry: Buffer.from(JSON.stringify(envelope)) });
+  }
+  await sink.write(client);
 }
