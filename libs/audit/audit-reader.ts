@@ -26,6 +26,8 @@ import { requestTermOf, termsOf } from './terms.js';
 export interface AuditSearch {
   readonly organizationId: string;
   readonly filter: StoredFilter;
+  /** The organization for whose turn the search waits, if it is not the same. */
+  readonly turnOf?: string;
 }
 
 /** How long the search for a page may take. */
@@ -36,8 +38,9 @@ const WINDOW = 65_536;
 const SHORTEST_REST_MS = 5;
 
 /**
- * Each step of a search reads one bundle at most, and waits for the turn of its organization. So many searches of one
- * tenant at once delay the requests of others no more than two do.
+ * Each step of a search runs one statement, or a few, or decompresses one bundle. It waits for the turn of its
+ * organization, or of the operators. So many searches of one tenant at once delay the requests of others no more than
+ * two do.
  */
 const TURNS = {
   of: 'searches of audit logs',
@@ -126,7 +129,7 @@ export class AuditReader {
     const steps = this.#steps(search, span, order, limit);
     try {
       for (;;) {
-        const step = await this.#turns.run(search.organizationId, () => steps.next());
+        const step = await this.#turns.run(search.turnOf ?? search.organizationId, () => steps.next());
         if (step.done) return;
         yield step.value;
       }

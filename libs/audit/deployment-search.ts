@@ -1,25 +1,26 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
 import type { OperatorPrincipal } from '#libs/auth/principal.js';
 import { fromUuid, isId, isOwnRequestId, toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { OperatorReads } from '#libs/organizations/operator-reads.js';
-import { invalidInput } from '#libs/platform/errors.js';
+import { errorText } from '#libs/platform/error-text.js';
+import { DomainError, invalidInput } from '#libs/platform/errors.js';
 import { badCursor } from '#libs/platform/pages.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { timesOf, type Criteria } from './audit-filter.js';
-import { AuditReader, SEARCH_MS } from './audit-reader.js';
+import { AuditReader, SEARCH_MS, type AuditSearch } from './audit-reader.js';
 import { eventOf, type Leaf } from './leaf.js';
 import { sharedTermsOf } from './terms.js';
 
 /** One value that operators look for in all audit logs. */
 export type Question = Pick<Criteria, 'ip' | 'keyId' | 'secretId' | 'requestId' | 'verifiedBy'>;
 
-/** An organization whose audit log has a match, and the newest one. */
+/** An organization whose audit log has a match, and the newest one. Null if the audit log may have one in a damaged part. */
 interface Match {
   readonly id: string;
-  readonly leaf: Leaf;
+  readonly leaf: Leaf | null;
 }
 
 /** Organizations are searched in the order of their ids, each from its newest event: the search goes on here. */
@@ -54,6 +55,7 @@ const NO_TERMS: readonly number[] = [];
 /** Finds the organizations whose audit logs have a value, for operators. */
 @Injectable()
 export class DeploymentSearch {
+  readonly #logger = new Logger(DeploymentSearch.name);
   /** How long the search for a page may take. */
   budgetMs = SEARCH_MS;
 
@@ -80,8 +82,8 @@ export class DeploymentSearch {
       data: matches.map(({ id, leaf }) => ({
         id,
         name: names.get(id) ?? '',
-        leaf_index: leaf.index,
-        time: eventOf(leaf).event.time,
+        leaf_index: leaf && leaf.index,
+        time: leaf && eventOf(leaf).event.time,
       })),
       nextCursor: next && writeCursor(next),
       scannedTo: next && isPaused ? next.organizationId : null,
@@ -104,16 +106,33 @@ export class DeploymentSearch {
       if (organizationId === from.organizationId && from.below === 0) continue;
       if (mayMatch) {
         const below = organizationId === from.organizationId ? Math.min(from.below, size) : size;
-        const search = { organizationId, filter: question };
-        const part = { span: { from: 0, below }, order: 'desc' } as const;
-        const { found, reached } = await this.reader.find(search, part, 1, Math.max(leftMs(), 1), ROWS);
-        if (found[0]) matches.push({ id: organizationId, leaf: found[0] });
+        const search = { organizationId, filter: question, turnOf: DEPLOYMENT_ID };
+        const { match, reached } = await this.#newest(search, below, Math.max(leftMs(), 1), matches.length > 0);
+        if (match) matches.push(match);
         else if (reached !== null) return { matches, next: { organizationId, below: reached }, isPaused: true };
       }
       const isFull = matches.length === limit;
       if (isFull || leftMs() <= 0) return { matches, next: { organizationId, below: 0 }, isPaused: !isFull };
     }
     return { matches, next: null, isPaused: false };
+  }
+
+  /** One audit log that cannot be searched, or not now, hides no other. */
+  async #newest(search: AuditSearch, below: number, budgetMs: number, mayPause: boolean) {
+    const { organizationId: id } = search;
+    const part = { span: { from: 0, below }, order: 'desc' } as const;
+    try {
+      const { found, reached } = await this.reader.find(search, part, 1, budgetMs, ROWS);
+      return { match: found[0] && { id, leaf: found[0] }, reached };
+    } catch (error) {
+      const code = error instanceof DomainError ? error.code : undefined;
+      if (code === 'audit_log_damaged') {
+        this.#logger.warn(errorText(error));
+        return { match: { id, leaf: null }, reached: null };
+      }
+      if (mayPause && (code === 'rate_limited' || code === 'overloaded')) return { match: undefined, reached: below };
+      throw error;
+    }
   }
 
   /** Every organization with an audit log, in the order of their ids. */

@@ -148,8 +148,10 @@ export const searchAuditLogs = defineRoute({
         z.strictObject({
           id: idOf('org'),
           name: z.string(),
-          leaf_index: z.int().min(0).meta({ description: 'The newest event that matches' }),
-          time: z.iso.datetime(),
+          leaf_index: z.int().min(0).nullable().meta({
+            description: 'The newest event that matches. Null if it may be in a damaged part of the audit log',
+          }),
+          time: z.iso.datetime().nullable(),
         }),
       ),
       next_cursor: nextCursor,

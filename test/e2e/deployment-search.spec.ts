@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { v7 } from 'uuid';
 import type { Client } from '#libs/client/client.js';
 import { fullPage } from '#libs/client/full-page.js';
-import { fromUuid, newId } from '#libs/contract/ids.js';
+import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { appendUses, fillAuditLog } from '../support/audit-log.js';
 import { builtModule } from '../support/built-module.js';
@@ -226,6 +226,63 @@ it('a search finds an organization whose events become a bundle meanwhile', asyn
     (client) => appendUses(client, { from: 100, below: 256 }, { ...uses, data: {} }),
   );
   expect(data.map(({ id }) => id)).toEqual([organizationId]);
+});
+
+/** An organization with uses from an address. */
+async function withUses(ip: string, count: number) {
+  const { organizationId } = await deployment.account();
+  await allIngested(deployment);
+  const uses = { organizationId, apiKeyId: fromUuid('key', v7()), data: { ip }, path: '/' };
+  await fillAuditLog(deployment.sql, count, uses);
+  return organizationId;
+}
+
+it('a search names an organization whose audit log is damaged, and finds those after it', async () => {
+  const ids = [await withUses('192.0.2.60', 100), await withUses('192.0.2.60', 100)].toSorted();
+  /** Called twice, it repairs the segment. */
+  const flip = async () => {
+    await deployment.sql.query('ALTER TABLE audit_segment DISABLE TRIGGER USER');
+    await deployment.sql.query(
+      'UPDATE audit_segment SET body = set_byte(body, 40, get_byte(body, 40) # 255) WHERE organization_id = $1',
+      [toUuid(ids[0]!)],
+    );
+    await deployment.sql.query('ALTER TABLE audit_segment ENABLE TRIGGER USER');
+  };
+  await flip();
+  try {
+    const { data } = await withBudget(60_000, () => page({ ip: '192.0.2.60' }));
+    expect(data.map(({ id, leaf_index: index }) => ({ id, index }))).toEqual([
+      { id: ids[0], index: null },
+      { id: ids[1], index: expect.any(Number) },
+    ]);
+  } finally {
+    await flip();
+  }
+});
+
+it('searches of an organization do not keep operators from finding it', async () => {
+  const { AuditReader } =
+    await builtModule<typeof import('#libs/audit/audit-reader.js')>('#libs/audit/audit-reader.js');
+  const reader = deployment.api.get(AuditReader, { strict: false });
+  const { client, organizationId } = await deployment.account();
+  const { id } = await client.apiKeys.create({ body: { name: 'Lost' } });
+  await allIngested(deployment);
+  const flood = () =>
+    Promise.allSettled(
+      Array.from({ length: 600 }, () =>
+        reader.find({ organizationId, filter: {} }, { span: { from: 0, below: 1 }, order: 'desc' }, 1),
+      ),
+    );
+  const { data } = await whileLocked(
+    'audit_segment',
+    3,
+    async () => {
+      void flood();
+      return page({ key_id: id });
+    },
+    () => Promise.resolve(),
+  );
+  expect(data.map((found) => found.id)).toEqual([organizationId]);
 });
 
 describe('a long search', () => {

@@ -22,8 +22,8 @@ const USUAL_PAGE = 50;
 const COLUMNS: readonly Column<RouteOutput<typeof searchAuditLogs>['data'][number]>[] = [
   { title: 'ID', value: ({ id }) => id },
   { title: 'NAME', value: ({ name }) => name, shrinksTo: 12 },
-  { title: 'NEWEST', value: ({ time }) => localTime(time, 'second') },
-  { title: 'INDEX', value: ({ leaf_index }) => String(leaf_index), align: 'right', expendable: 1 },
+  { title: 'NEWEST', value: ({ time }) => (time === null ? 'damaged' : localTime(time, 'second')) },
+  { title: 'INDEX', value: ({ leaf_index }) => String(leaf_index ?? '-'), align: 'right', expendable: 1 },
 ];
 
 export async function findOrganizations(options: FindOrganizationsOptions, host: CommandProcess): Promise<void> {

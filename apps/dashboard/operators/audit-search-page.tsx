@@ -109,7 +109,7 @@ function Matches({ matches, question }: { readonly matches: readonly Match[]; re
               </Text>
             </Table.Td>
             <Table.Td>
-              <Time at={time} />
+              <Time at={time} otherwise="Unknown: the log is damaged" />
             </Table.Td>
           </Table.Tr>
         ))}
