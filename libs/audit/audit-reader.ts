@@ -224,10 +224,14 @@ class ManagementEvents {
 }
 
 /**
- * Leaf indexes by the index of terms, also those of other organizations. With a condition for the organization,
- * PostgreSQL would rather read all events of it.
+ * Without a condition for the organization, PostgreSQL has only the index of terms to use. With one, it would rather
+ * read all events of the organization, which is the first parameter.
  */
-const HAS_TERM = 'leaf_index = ANY(ARRAY(SELECT leaf_index FROM audit_management_event WHERE terms && ?::integer[]))';
+const HAS_TERM = `leaf_index = ANY(ARRAY(
+  WITH found AS MATERIALIZED (
+    SELECT organization_id, leaf_index FROM audit_management_event WHERE terms && ?::integer[]
+  ) SELECT leaf_index FROM found WHERE organization_id = $1
+))`;
 
 /** Joins conditions and numbers their parameters. */
 function where(conditions: readonly Condition[]): { text: string; values: unknown[] } {
