@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
-import { FairQueue } from '#libs/platform/fair-queue.js';
+import { FairQueue, isOutOfTurn } from '#libs/platform/fair-queue.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { columnsOf, type AuditColumns } from './audit-columns.js';
 import {
@@ -36,6 +36,8 @@ export const SEARCH_MS = 200;
 const WINDOW = 65_536;
 /** A search for many leaves rests only after this long, because a shorter rest is not precise. */
 const SHORTEST_REST_MS = 5;
+/** When to wait for a turn again that did not come. */
+const NEXT_TURN_MS = 500;
 
 /**
  * Each step of a search runs one statement, or a few, or decompresses one bundle. It waits for the turn of its
@@ -103,18 +105,29 @@ export class AuditReader {
 
   /**
    * All matching leaves, in order. While it finds none, it rests for as long as it works, and returns a range without
-   * leaves after each rest, so that a caller who has gone can end it.
+   * leaves after each rest, so that a caller who has gone can end it. If its turn does not come, it waits again, because
+   * a response that has begun cannot be repeated.
    */
   async *pages(search: AuditSearch, span: Span, order: Order, limit: number): AsyncGenerator<Stretch> {
-    let began = performance.now();
-    for await (const stretch of this.stretches(search, span, order, limit)) {
-      const busyMs = performance.now() - began;
-      if (stretch.leaves.length === 0) {
-        if (busyMs < SHORTEST_REST_MS) continue;
-        await setTimeout(busyMs);
+    for (let rest = span; ;) {
+      let began = performance.now();
+      try {
+        for await (const stretch of this.stretches(search, rest, order, limit)) {
+          rest = partAfter(rest, order, endOf(stretch, order));
+          const busyMs = performance.now() - began;
+          if (stretch.leaves.length === 0) {
+            if (busyMs < SHORTEST_REST_MS) continue;
+            await setTimeout(busyMs);
+          }
+          yield stretch;
+          began = performance.now();
+        }
+        return;
+      } catch (error) {
+        if (!isOutOfTurn(error)) throw error;
+        await setTimeout(NEXT_TURN_MS);
+        yield { ...firstPart(rest, order, 0), leaves: [] };
       }
-      yield stretch;
-      began = performance.now();
     }
   }
 

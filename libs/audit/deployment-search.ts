@@ -7,6 +7,7 @@ import { DATABASE_POOL } from '#libs/database/database.js';
 import { OperatorReads } from '#libs/organizations/operator-reads.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
+import { isOutOfTurn } from '#libs/platform/fair-queue.js';
 import { badCursor } from '#libs/platform/pages.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { timesOf, type Criteria } from './audit-filter.js';
@@ -125,12 +126,11 @@ export class DeploymentSearch {
       const { found, reached } = await this.reader.find(search, part, 1, budgetMs, ROWS);
       return { match: found[0] && { id, leaf: found[0] }, reached };
     } catch (error) {
-      const code = error instanceof DomainError ? error.code : undefined;
-      if (code === 'audit_log_damaged') {
+      if (error instanceof DomainError && error.code === 'audit_log_damaged') {
         this.#logger.warn(errorText(error));
         return { match: { id, leaf: null }, reached: null };
       }
-      if (mayPause && (code === 'rate_limited' || code === 'overloaded')) return { match: undefined, reached: below };
+      if (mayPause && isOutOfTurn(error)) return { match: undefined, reached: below };
       throw error;
     }
   }

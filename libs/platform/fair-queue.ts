@@ -153,3 +153,8 @@ export class FairQueue {
     if (flow.running === 0 && flow.waiting.length === 0) this.#flows.delete(name);
   }
 }
+
+/** Whether work did not begin because its turn did not come. */
+export function isOutOfTurn(error: unknown): boolean {
+  return error instanceof DomainError && (error.code === 'rate_limited' || error.code === 'overloaded');
+}

@@ -232,6 +232,29 @@ it('disconnects a reader that does not read, which resumes without a gap', async
   expect(heard).toEqual(numbers(count));
 });
 
+it('waits for its turn while too many searches of the organization run', async () => {
+  const { client, organizationId } = await newAccount();
+  await happen(organizationId, numbers(3));
+  await allIngested(deployment);
+  const reader = deployment.api.get(AuditReader, { strict: false });
+  const lock = await deployment.sql.connect();
+  try {
+    await lock.query('BEGIN');
+    await lock.query('LOCK TABLE audit_segment IN ACCESS EXCLUSIVE MODE');
+    const search = () => reader.find({ organizationId, filter: {} }, { span: { from: 0, below: 1 }, order: 'desc' }, 1);
+    const searches = Promise.allSettled(Array.from({ length: 600 }, search));
+    const tail = await listen(client, { type: 'test.*' }, '0');
+    await lock.query('ROLLBACK');
+    expect(subjectsOf(await tail.take(3))).toEqual(numbers(3));
+    const failed = (await searches).filter(({ status }) => status === 'rejected');
+    expect(failed.length).toBeGreaterThan(0);
+    await tail.cut();
+  } finally {
+    await lock.query('ROLLBACK');
+    lock.release();
+  }
+});
+
 it('queries the database only while there is a listener', async () => {
   const { client, organizationId } = await newAccount();
   const asked = jest.spyOn(deployment.api.get(AuditReader), 'size');
