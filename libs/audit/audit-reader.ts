@@ -19,7 +19,18 @@ import type { Page } from './audit-page.js';
 import { BundleReader, type Stretch } from './bundle-reader.js';
 import { entryFilter } from './entry-filter.js';
 import { eventOf, type Leaf } from './leaf.js';
-import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
+import {
+  boundaryAfter,
+  endOf,
+  firstPart,
+  isEmptySpan,
+  contains,
+  partAfter,
+  partBefore,
+  startOf,
+  type Order,
+  type Span,
+} from './span.js';
 import { requestTermOf, termsOf } from './terms.js';
 
 /** Selects leaves of one organization's log. */
@@ -167,7 +178,8 @@ export class AuditReader {
     const isWanted = entryFilter(filter);
     for await (const stretch of this.#bundles.stretches(uuid, span, order, { terms, ...timesOf(filter) })) {
       const found = stretch.leaves.filter(({ entry }) => isWanted(entry));
-      yield { ...stretch, leaves: rows ? merge(found, await rows.within(stretch), order) : found };
+      if (rows) yield* rows.addTo({ ...stretch, leaves: found });
+      else yield { ...stretch, leaves: found };
     }
   }
 }
@@ -198,16 +210,18 @@ class ManagementEvents {
     }
   }
 
-  /** Those of the next range. The ranges must follow each other in order. */
-  async within(range: Span): Promise<readonly Leaf[]> {
-    const found: Leaf[] = [];
-    const isUnread = () => !isEmptySpan(partBefore(this.#unread, this.order, endOf(range, this.order)));
-    for (;;) {
-      while (this.#read.length === 0 && isUnread()) await this.#readNext();
-      const own = this.#read.filter(({ index }) => index >= range.from && index < range.below);
-      found.push(...own);
+  /** The stretch with its management events, in parts of one statement each. The stretches must follow each other. */
+  async *addTo(stretch: Stretch): AsyncGenerator<Stretch> {
+    const { order } = this;
+    for (let rest: Span = stretch; !isEmptySpan(rest);) {
+      const partRead = (span: Span) => partBefore(span, order, startOf(this.#unread, order));
+      if (isEmptySpan(partRead(rest))) await this.#readNext();
+      const part = partRead(rest);
+      const own = this.#read.filter(({ index }) => contains(part, index));
       this.#read = this.#read.slice(own.length);
-      if (this.#read.length > 0 || !isUnread()) return found;
+      const others = stretch.leaves.filter(({ index }) => contains(part, index));
+      yield { ...part, leaves: merge(others, own, order) };
+      rest = partAfter(rest, order, endOf(part, order));
     }
   }
 

@@ -12,6 +12,11 @@ export function endOf({ from, below }: Span, order: Order): number {
   return order === 'asc' ? below : from;
 }
 
+/** The boundary at which the reading of a range begins. */
+export function startOf({ from, below }: Span, order: Order): number {
+  return order === 'asc' ? from : below;
+}
+
 /** The boundary after one item, in the order of reading. */
 export function boundaryAfter(index: number, order: Order): number {
   return order === 'asc' ? index + 1 : index;
@@ -34,4 +39,8 @@ export function partAfter({ from, below }: Span, order: Order, boundary: number)
 
 export function isEmptySpan({ from, below }: Span): boolean {
   return from >= below;
+}
+
+export function contains({ from, below }: Span, index: number): boolean {
+  return index >= from && index < below;
 }
