@@ -157,6 +157,16 @@ describe('a search of all audit logs', () => {
     ]);
   });
 
+  it('returns nothing if it cannot be recorded', async () => {
+    await deployment.sql.query('ALTER TABLE outbox ADD CONSTRAINT no_events CHECK (false) NOT VALID');
+    try {
+      const { problem } = await rejection(page({ ip: '203.0.113.9' }));
+      expect(problem.status).toBe(500);
+    } finally {
+      await deployment.sql.query('ALTER TABLE outbox DROP CONSTRAINT no_events');
+    }
+  });
+
   it.each<[Query, string]>([
     [{}, 'query'],
     [{ ip: '192.0.2.1', request_id: 'two' }, 'query'],
