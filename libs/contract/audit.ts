@@ -139,7 +139,7 @@ export const searchAuditLogs = defineRoute({
     .strictObject({ ...values, ...pageQuery })
     .refine(
       (query) => Object.keys(values).filter((name) => name in query).length === 1,
-      `must have one of ${Object.keys(values).join(', ')}`,
+      `must have exactly one of ${Object.keys(values).join(', ')}`,
     ),
   success: {
     status: 200,

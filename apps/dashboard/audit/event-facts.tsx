@@ -127,6 +127,11 @@ function Call({ data, onFilter }: DataProps) {
           <Code>{call}</Code>
         </Fact>
       ))}
+      {lookedForIn(data).map((value) => (
+        <Fact key={value} name="Looked for">
+          <Code className="breakable">{value}</Code>
+        </Fact>
+      ))}
     </>
   );
 }
@@ -186,6 +191,15 @@ function callsOf({ reads }: Record<string, unknown>): string[] {
   return [...new Set(all.map(({ method, path }) => [method, path].filter(Boolean).join(' ')))];
 }
 
+/** What an operator looked for in all audit logs. */
+function lookedForIn({ filter, reads }: Record<string, unknown>): string[] {
+  const filters = [filter, ...(Searches.safeParse(reads).data ?? []).map((read) => read.filter)];
+  const values = filters.flatMap((one) => Object.entries(Values.safeParse(one).data ?? {}));
+  return [...new Set(values.map(([name, value]) => `${name}=${value ?? ''}`))];
+}
+
+const Values = z.record(z.string(), z.string().nullable());
+const Searches = z.array(z.object({ filter: z.unknown() }));
 const Calls = z.array(z.object({ method: z.string().nullable(), path: z.string().nullable() }));
 
 interface FactProps {
