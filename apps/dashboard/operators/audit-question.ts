@@ -1,6 +1,5 @@
 import { infiniteQueryOptions } from '@tanstack/react-query';
 import { z } from 'zod';
-import { fullPage } from '#libs/client/full-page.js';
 import { searchAuditLogs } from '#libs/contract/audit.js';
 import type { RouteOutput } from '#libs/contract/route.js';
 import { api } from '../session/session.js';
@@ -26,20 +25,17 @@ export function questionOf(questions: Questions): Question | undefined {
   return first as Question | undefined;
 }
 
-const PAGE = 50;
+export const PAGE = 50;
 
-/** Each question is recorded, so the query does not refetch when the window gets the focus. */
+/** Each call is recorded, so the query repeats none by itself. */
 export const organizationsWithQuery = ([name, value]: Question) =>
   infiniteQueryOptions({
     queryKey: ['deployment', 'organizations with', name, value],
-    queryFn: ({ pageParam, signal }) =>
-      fullPage(
-        PAGE,
-        (limit, cursor = pageParam) => api.deployment.searchAuditLogs({ query: { [name]: value, limit, cursor } }),
-        undefined,
-        signal,
-      ),
+    queryFn: ({ pageParam: cursor }) =>
+      api.deployment.searchAuditLogs({ query: { [name]: value, limit: PAGE, cursor } }),
     ...paged,
-    staleTime: 60_000,
+    staleTime: Infinity,
     refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+    retry: false,
   });

@@ -2,6 +2,7 @@ import { Button, Group, Select, Table, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
+import { useEffect, useState } from 'react';
 import { searchAuditLogs } from '#libs/contract/audit.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
@@ -9,7 +10,14 @@ import { PageHeader } from '../ui/page-header.js';
 import { TableHead } from '../ui/table-head.js';
 import { TableSkeleton } from '../ui/table-skeleton.js';
 import { Time } from '../ui/time.js';
-import { organizationsWithQuery, questionOf, type Match, type Question, type Questions } from './audit-question.js';
+import {
+  organizationsWithQuery,
+  PAGE,
+  questionOf,
+  type Match,
+  type Question,
+  type Questions,
+} from './audit-question.js';
 
 const labels: Record<keyof Questions, string> = {
   ip: 'Address or network',
@@ -30,7 +38,7 @@ export function AuditSearchPage() {
         description="Which organizations have an event with this value? Each search is recorded in the log of the deployment."
       />
       <QuestionForm key={JSON.stringify(question)} question={question} />
-      {question && <Organizations question={question} />}
+      {question && <Organizations key={JSON.stringify(question)} question={question} />}
     </>
   );
 }
@@ -65,16 +73,31 @@ function problemOf(name: keyof Questions, text: string): string | undefined {
 }
 
 function Organizations({ question }: { readonly question: Question }) {
-  const list = useInfiniteQuery(organizationsWithQuery(question));
-  const found = list.data?.pages.flatMap(({ data }) => data);
+  const [wanted, setWanted] = useState(PAGE);
+  const { data, error, hasNextPage, isFetching, isPending, fetchNextPage, refetch } = useInfiniteQuery(
+    organizationsWithQuery(question),
+  );
+  const found = data?.pages.flatMap((page) => page.data) ?? [];
+  // The API pauses a long search, and then returns fewer organizations or none.
+  const goesOn = hasNextPage && found.length < wanted && !error;
+  useEffect(() => {
+    if (goesOn && !isFetching) void fetchNextPage();
+  }, [goesOn, isFetching, fetchNextPage]);
   return (
     <>
-      <ErrorState error={list.error} onRetry={() => void list.refetch()} />
-      {list.isPending && <TableSkeleton rows={3} />}
-      {found?.length === 0 && <Text role="status">No organization has an event with this value.</Text>}
-      {found && found.length > 0 && <Matches matches={found} question={question} />}
-      {list.hasNextPage && (
-        <Button variant="default" size="xs" mt="sm" loading={list.isFetching} onClick={() => void list.fetchNextPage()}>
+      <ErrorState error={error} onRetry={() => void (data ? fetchNextPage() : refetch())} />
+      {isPending && <TableSkeleton rows={3} />}
+      {data && !hasNextPage && found.length === 0 && (
+        <Text role="status">No organization has an event with this value.</Text>
+      )}
+      {found.length > 0 && <Matches matches={found} question={question} />}
+      {goesOn && (
+        <Text role="status" size="sm" c="dimmed" mt="sm">
+          Searching. Found so far: {found.length.toLocaleString()}
+        </Text>
+      )}
+      {hasNextPage && !goesOn && !error && (
+        <Button variant="default" size="xs" mt="sm" onClick={() => setWanted(found.length + PAGE)}>
           Show more
         </Button>
       )}
