@@ -222,7 +222,7 @@ async function whileLocked<T>(table: string, waiting: number, search: () => Prom
     client.release();
   }
 }
-type Work = (client: pg.ClientBase) => Promise<void>;
+type Work = (client: pg.PoolClient) => Promise<void>;
 
 it('a search finds an organization whose events become a bundle meanwhile', async () => {
   const { organizationId } = await deployment.account();

@@ -80,7 +80,7 @@ export async function fillAuditLog(sql: pg.Pool, size: number, uses: Uses): Prom
 }
 
 /** Appends the uses with these leaf indexes to an audit log that ends before them. */
-export async function appendUses(client: pg.ClientBase, { from, below }: Span, uses: Uses): Promise<void> {
+export async function appendUses(client: pg.PoolClient, { from, below }: Span, uses: Uses): Promise<void> {
   const { organizationId, apiKeyId, path } = uses;
   const at = new Date('2026-11-20T19:55:17.055Z');
   const sink = new AuditWriter().open();
