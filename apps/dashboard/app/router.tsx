@@ -9,7 +9,7 @@ import {
 import { z } from 'zod';
 import { apiKeySearch, apiKeysSearch } from '../api-keys/api-keys-search.js';
 import { AuditSearch } from '../audit/audit-search.js';
-import { Questions } from '../operators/audit-question.js';
+import { Questions } from '../operators/question-search.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
 import { UsageSearch } from '../usage/usage-search.js';

@@ -10,14 +10,8 @@ import { PageHeader } from '../ui/page-header.js';
 import { TableHead } from '../ui/table-head.js';
 import { TableSkeleton } from '../ui/table-skeleton.js';
 import { Time } from '../ui/time.js';
-import {
-  organizationsWithQuery,
-  PAGE,
-  questionOf,
-  type Match,
-  type Question,
-  type Questions,
-} from './audit-question.js';
+import { organizationsWithQuery, PAGE, type Match } from './audit-question.js';
+import { questionOf, type Question, type Questions } from './question-search.js';
 
 const labels: Record<keyof Questions, string> = {
   ip: 'Address or network',
