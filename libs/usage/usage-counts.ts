@@ -55,6 +55,10 @@ const COUNT_BYTES = 150;
 const HOUR_BYTES = 500;
 const KEY_BYTES = 1_500;
 
+function countBytes(endpoint: string): number {
+  return COUNT_BYTES + 2 * endpoint.length;
+}
+
 const HOUR_LENGTH = '2026-11-20T10'.length;
 
 /**
@@ -108,7 +112,7 @@ export class UsageCounts {
       known.credits += event.credits;
     } else {
       endpoints.set(endpoint, { count: event.count, credits: event.credits });
-      this.#bytes += COUNT_BYTES + 2 * endpoint.length;
+      this.#bytes += countBytes(endpoint);
     }
   }
 
@@ -137,7 +141,8 @@ export class UsageCounts {
     this.#bytes -= KEY_BYTES;
     for (const { hours } of key.surfaces) {
       for (const { endpoints, early } of hours.values()) {
-        this.#bytes -= HOUR_BYTES + COUNT_BYTES * (endpoints.size + (early?.size ?? 0));
+        this.#bytes -= HOUR_BYTES;
+        for (const endpoint of [...endpoints.keys(), ...(early?.keys() ?? [])]) this.#bytes -= countBytes(endpoint);
       }
     }
   }
