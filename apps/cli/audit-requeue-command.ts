@@ -42,7 +42,7 @@ export async function requeue(numbers: readonly string[], options: Options, host
   const quarantine = new Quarantine(new Events(clock, new PersonalData(config), config));
   const ids = numbers.map(Number);
   const outcomes = await withDatabase(deploymentHere(host).databaseUrl, 'keyledger audit requeue', async (client) => {
-    await readClock(client, clock);
+    await clock.read(client);
     return ids.length === 0 && !options.all ? list(client) : requeueAll(client, quarantine, ids);
   }).catch((error: unknown) => {
     if (!isDatabaseAway(error)) throw error;
@@ -52,14 +52,6 @@ export async function requeue(numbers: readonly string[], options: Options, host
   if (options.json) host.stdout.write(`${JSON.stringify({ records: outcomes.map(presented), missing })}\n`);
   else host.stdout.write(textOf(outcomes, missing));
   return missing.length > 0 || outcomes.some(({ isRequeued }) => isRequeued === false) ? EXIT_REFUSED : 0;
-}
-
-async function readClock(client: pg.Client, clock: DatabaseClock): Promise<void> {
-  const sentAt = performance.now();
-  const { rows } = await client.query<{ now: number }>(
-    'SELECT extract(epoch FROM clock_timestamp())::float8 * 1000 AS now',
-  );
-  clock.observe(rows[0]!.now, sentAt);
 }
 
 async function list(client: pg.Client): Promise<Outcome[]> {

@@ -99,7 +99,7 @@ export class ExpiryNotices {
 
   /** @returns the shards that have new events in the outbox */
   async run(): Promise<Set<number>> {
-    await this.#readClock();
+    await this.clock.read(this.pool);
     const shards = new Set<number>();
     for (;;) {
       const { taken, due } = await inTransaction(this.pool, (client) => this.#write(client));
@@ -139,14 +139,5 @@ export class ExpiryNotices {
     return due.days === 0
       ? this.events.encode({ ...about, type: 'api_key.expired', data })
       : this.events.encode({ ...about, type: 'api_key.expiring', data: { ...data, days_left: due.days } });
-  }
-
-  /** Needed because no other statement of this process reads the time of the database. */
-  async #readClock(): Promise<void> {
-    const sentAt = performance.now();
-    const { rows } = await this.pool.query<{ now: number }>(
-      'SELECT extract(epoch FROM statement_timestamp())::float8 * 1000 AS now',
-    );
-    this.clock.observe(rows[0]!.now, sentAt);
   }
 }

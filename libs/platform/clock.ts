@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type pg from 'pg';
 
 /** The time that decides everything: expiry, grace, the time and the id of an event. Tests provide their own. */
 export abstract class Clock {
@@ -20,6 +21,15 @@ export class DatabaseClock extends Clock {
   now(): Date {
     this.#latest = Math.max(this.#latest, this.#databaseTime + performance.now() - this.#sentAt);
     return new Date(this.#latest);
+  }
+
+  /** Reads the time of the database, in a process in which no other statement does. */
+  async read(database: Pick<pg.ClientBase, 'query'>): Promise<void> {
+    const sentAt = performance.now();
+    const { rows } = await database.query<{ now: number }>(
+      'SELECT extract(epoch FROM statement_timestamp())::float8 * 1000 AS now',
+    );
+    this.observe(rows[0]!.now, sentAt);
   }
 
   /**
