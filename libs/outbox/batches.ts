@@ -11,7 +11,7 @@ import {
   type UseRecord,
 } from '#libs/contract/use-records.js';
 import { errorText } from '#libs/platform/error-text.js';
-import { decodeEntries, encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
+import { decodeEntries, encodeEntries, requireSize } from '#libs/tlog/entries.js';
 
 /**
  * The rows of the outbox. Each contains several events in one of these formats. A format never changes: a new one gets
@@ -58,7 +58,7 @@ export function batchOfEntries(texts: readonly string[]): Batch {
   let offset = 0;
   for (const [index, text] of texts.entries()) {
     const length = lengths[index]!;
-    if (length > MAX_ENTRY_BYTES) throw new RangeError(`An entry has at most ${MAX_ENTRY_BYTES} bytes`);
+    requireSize(length);
     offset = body.writeUInt16BE(length, offset);
     offset += body.write(text, offset);
   }
@@ -134,7 +134,7 @@ class StoredUse implements StoredRecord {
     try {
       const envelope = useEvent(this.uses, this.n);
       const entry = Buffer.from(JSON.stringify(envelope));
-      if (entry.length > MAX_ENTRY_BYTES) throw new RangeError(`An entry has at most ${MAX_ENTRY_BYTES} bytes`);
+      requireSize(entry.length);
       return { entry, envelope };
     } catch (error) {
       return fail(error);

@@ -8,12 +8,17 @@ export const MAX_ENTRY_BYTES = 0xffff;
 export const BUNDLE_ENTRIES = 256;
 
 /** @throws RangeError for an entry of more than 65,535 bytes */
+export function requireSize(bytes: number): void {
+  if (bytes > MAX_ENTRY_BYTES) throw new RangeError(`An entry has at most ${MAX_ENTRY_BYTES} bytes`);
+}
+
+/** @throws RangeError for an entry of more than 65,535 bytes */
 export function encodeEntries(entries: readonly Uint8Array[]): Uint8Array {
   const bundle = new Uint8Array(entries.reduce((sum, entry) => sum + 2 + entry.length, 0));
   const view = new DataView(bundle.buffer);
   let offset = 0;
   for (const entry of entries) {
-    if (entry.length > MAX_ENTRY_BYTES) throw new RangeError(`An entry has at most ${MAX_ENTRY_BYTES} bytes`);
+    requireSize(entry.length);
     view.setUint16(offset, entry.length);
     bundle.set(entry, offset + 2);
     offset += 2 + entry.length;
