@@ -133,12 +133,23 @@ export class Ingester {
       return await this.#ingestTogether(shards, busy);
     } catch (error) {
       if (shards.length === 1 || isDatabaseAway(error)) throw error;
-      const outcomes: PromiseSettledResult<number>[] = [];
-      for (const shard of shards) outcomes.push(...(await Promise.allSettled([this.#ingestTogether([shard], busy)])));
-      const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-      if (failed) throw failed.reason;
-      return outcomes.reduce((sum, outcome) => sum + (outcome.status === 'fulfilled' ? outcome.value : 0), 0);
+      return this.#ingestApart(shards, busy);
     }
+  }
+
+  /** @throws the first error, after all shards were tried */
+  async #ingestApart(shards: readonly number[], busy: 'wait' | 'skip'): Promise<number> {
+    const errors: unknown[] = [];
+    let total = 0;
+    for (const shard of shards) {
+      try {
+        total += await this.#ingestTogether([shard], busy);
+      } catch (error) {
+        errors.push(error);
+      }
+    }
+    if (errors.length > 0) throw errors[0];
+    return total;
   }
 
   async #ingestTogether(shards: readonly number[], busy: 'wait' | 'skip'): Promise<number> {
