@@ -72,7 +72,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function projectOf(subject: string, named: unknown): string | null {
   const id = isId('proj', subject) ? subject : named;
-  return typeof id === 'string' && isId('proj', id) ? id : null;
+  return isId('proj', id) ? id : null;
 }
 
 function outcomeOf(type: string, code: unknown): string | null {

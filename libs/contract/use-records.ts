@@ -186,7 +186,6 @@ function isRow(row: unknown): row is Row {
     row.length === ROW_LENGTH &&
     typeof row[0] === 'number' &&
     isOwnRequestId(row[1] ?? row[4]) &&
-    (row[1] === null || typeof row[1] === 'string') &&
     Number.isSafeInteger(row[2]) &&
     row[2] >= 0 &&
     row[2] <= LAST_INSTANT &&

@@ -89,7 +89,7 @@ function isIntegerFrom(least: number, value: unknown): boolean {
 }
 
 function isIdOrNone(type: 'proj' | 'secret', value: unknown): boolean {
-  return value === undefined || value === null || (typeof value === 'string' && isId(type, value));
+  return value === undefined || value === null || isId(type, value);
 }
 
 function countedOf(
