@@ -33,8 +33,9 @@ export interface QuarantinedRecord {
 }
 
 /**
- * Keeps records that could not be ingested, with the reason. An event in the audit log takes the place of each, so that
- * nobody can take the log for complete: in the log of its organization or, if that is unknown, in the deployment's.
+ * Keeps records that could not be ingested, with the reason. For each, an event says in the audit
+ * log that the log is not complete. It is in the log of the organization. If that is unknown, it is in the log of the
+ * deployment.
  */
 @Injectable()
 export class Quarantine {

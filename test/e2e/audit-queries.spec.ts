@@ -327,7 +327,7 @@ describe('a request id', () => {
       await call({ ...byKey, 'x-request-id': ofOurForm }),
     ];
     expect(uses[1]).toBe(foreign);
-    // Searches rely on the time in ids of our form, so nobody else chooses one.
+    // Searches rely on the time in ids of our form, so clients cannot choose one.
     expect(uses[2]).not.toBe(ofOurForm);
     const changes = [
       await call(byAda, 'POST', `/api/v1/api-keys/${id}/disable`),

@@ -103,7 +103,7 @@ describe('a search of all audit logs', () => {
     ['an address that few have', { ip: '203.0.113.77' }, [0, 5]],
     ['an address of IPv6', { ip: '2001:db8::1' }, [6]],
     ['a network of IPv6', { ip: '2001:db8::/48' }, [6]],
-    ['an address that nobody has', { ip: '198.51.100.1' }, []],
+    ['an address that no event has', { ip: '198.51.100.1' }, []],
     ['an address among many', { ip: '10.0.7.1' }, [1, 2, 6]],
     ['a request of a client', { request_id: foreign }, [3, 4]],
     ['a request of a client among many', { request_id: 'trace:7' }, [1, 2, 6]],

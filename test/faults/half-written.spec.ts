@@ -101,7 +101,7 @@ function intercepted(pool: pg.Pool, intercept: Intercept): pg.Pool {
   return { connect } as unknown as pg.Pool;
 }
 
-/** When the connection ends: before a statement arrives, or while nobody knows whether it ran. */
+/** When the connection ends: before the statement arrives, or while it may have run. */
 type Moment = 'before' | 'during';
 
 /** A pool that loses its connection at one statement. */
