@@ -2,7 +2,7 @@
 // usage: node smoke.mjs CHECKOUT COMMAND [ARGUMENT ...]
 // Prints a line `ok: …` or `not ok: …` for each check; the exit code is 0 when all are ok.
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -94,13 +94,14 @@ function start() {
  */
 async function ready(limit) {
   const { began, ended } = service;
-  const { done } = await within(limit, async () => {
+  const { done, over } = await within(limit, async () => {
     const status = await fetch(`${url}/health/ready`).then(
       (response) => response.status,
       () => 0,
     );
     return { done: status === 200, over: await Promise.race([ended, sleep(50)]) };
   });
+  if (over) throw new Error('ended before it was ready');
   if (!done) throw new Error(`not ready after ${limit} s`);
   return (performance.now() - began) / 1000;
 }
@@ -196,11 +197,18 @@ function check(what, ok, evidence) {
   return ok;
 }
 
+/** A port below those of outgoing connections: it is still free when the service, once installed, listens. */
 async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+  for (;;) {
+    const server = createServer();
+    const wanted = randomInt(20_000, 32_768);
+    try {
+      await once(server.listen(wanted, '127.0.0.1'), 'listening');
+      server.close();
+      await once(server, 'close');
+      return wanted;
+    } catch (error) {
+      if (error.code !== 'EADDRINUSE') throw error;
+    }
+  }
 }
