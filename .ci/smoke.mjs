@@ -101,8 +101,7 @@ async function ready(limit) {
     );
     return { done: status === 200, over: await Promise.race([ended, sleep(50)]) };
   });
-  if (over) throw new Error('ended before it was ready');
-  if (!done) throw new Error(`not ready after ${limit} s`);
+  if (!done) throw new Error(over ? 'ended before it was ready' : `not ready after ${limit} s`);
   return (performance.now() - began) / 1000;
 }
 

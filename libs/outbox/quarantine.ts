@@ -33,9 +33,8 @@ export interface QuarantinedRecord {
 }
 
 /**
- * Keeps records that could not be ingested, with the reason. For each, an event says in the audit
- * log that the log is not complete. It is in the log of the organization. If that is unknown, it is in the log of the
- * deployment.
+ * Keeps records that could not be ingested, with the reason. For each, an event says in the audit log that the log is
+ * not complete. It is in the log of the organization. If that is unknown, it is in the log of the deployment.
  */
 @Injectable()
 export class Quarantine {
