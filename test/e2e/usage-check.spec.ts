@@ -277,7 +277,8 @@ describe('keyledger audit check', () => {
     const sizes: number[] = [];
     const client = await deployment.sql.connect();
     try {
-      for (let n = 0; n < 3; n++) {
+      // On a busy machine, whole checks pass before the worker writes again.
+      for (let n = 0; n < 3 || sizes.at(-1) === sizes[0]; n++) {
         for await (const { organizationId: of, size, difference } of checkAuditLogs(
           client,
           undefined,
