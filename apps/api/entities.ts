@@ -8,15 +8,11 @@ import { Invitation } from '#libs/organizations/invitation.entity.js';
 import { Membership } from '#libs/organizations/membership.entity.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
 import { Project } from '#libs/organizations/project.entity.js';
-import { ApiKeySecretUsage, ApiKeyUsage, ApiKeyVerifications } from '#libs/usage/api-key-usage.entity.js';
 
 /** Every entity; the architecture test fails if one is missing. */
 export const entities = [
   ApiKey,
   ApiKeySecret,
-  ApiKeySecretUsage,
-  ApiKeyUsage,
-  ApiKeyVerifications,
   Credit,
   CreditGrant,
   Invitation,

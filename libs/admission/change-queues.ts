@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { FairQueue } from '#libs/platform/fair-queue.js';
+import { FairQueue, REST_OF_FLOODS } from '#libs/platform/fair-queue.js';
 import { histogram } from '#libs/platform/metrics.js';
 
 /** How a change waits for its turn. */
@@ -14,8 +14,6 @@ export interface Turn {
 const BOUNDS = { of: 'changes', runningPerFlow: 1, waiting: 500, waitingPerFlow: 32, patienceMs: 10_000 };
 const ORDINARY = 4;
 const TAKES_AWAY = 3;
-/** A page or script of one user has a few requests in progress. More is a flood or bulk work, which may take longer. */
-const REST = { beyond: 3, times: 3 };
 
 const waitSeconds = histogram(
   'keyledger_change_wait_seconds',
@@ -31,7 +29,7 @@ const waitSeconds = histogram(
  */
 @Injectable()
 export class ChangeQueues {
-  readonly #ordinary = new FairQueue({ ...BOUNDS, running: ORDINARY, rest: REST });
+  readonly #ordinary = new FairQueue({ ...BOUNDS, running: ORDINARY, rest: REST_OF_FLOODS });
   readonly #takesAway = new FairQueue({ ...BOUNDS, running: TAKES_AWAY });
 
   /** @throws DomainError `rate_limited` or `overloaded`, as {@link FairQueue.run} does */

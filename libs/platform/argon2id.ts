@@ -1,5 +1,5 @@
 import argon2 from 'argon2';
-import { FairQueue } from './fair-queue.js';
+import { FairQueue, type Rest } from './fair-queue.js';
 import type { Gauges } from './metrics.js';
 import { traced } from './tracing.js';
 
@@ -23,10 +23,14 @@ const TURNS = {
  * in one pool neither takes the machine nor blocks another pool, and flows within a pool take turns.
  */
 export class Argon2id {
-  readonly #turns = new FairQueue(TURNS);
+  readonly #turns: FairQueue;
 
-  /** @param pool the pool's name in the metrics */
-  constructor(pool: string, gauges: Gauges) {
+  /**
+   * @param pool the pool's name in the metrics
+   * @param rest when a flow rests
+   */
+  constructor(pool: string, gauges: Gauges, rest?: Rest) {
+    this.#turns = new FairQueue({ ...TURNS, ...(rest && { rest }) });
     const help = 'Argon2id runs that are running or waiting';
     gauges.add('keyledger_argon2id_runs', help, ['pool', 'state'], (set) => {
       set({ pool, state: 'running' }, this.#turns.running);

@@ -15,12 +15,21 @@ export interface FairQueueOptions {
   readonly patienceMs: number;
   /** Error code when a flow's own places are all taken. Default: `rate_limited`. */
   readonly flowProblem?: 'rate_limited' | 'overloaded';
-  /**
-   * A flow with more than `beyond` waiting rests after each piece of its work, for `times` as long as that work took. So
-   * it keeps the processor busy at most 1/(1 + `times`) of the time. Without it, no flow rests.
-   */
-  readonly rest?: { readonly beyond: number; readonly times: number };
+  /** Default: no flow rests. */
+  readonly rest?: Rest;
 }
+
+/**
+ * A flow with more than `beyond` waiting rests after each piece of its work, for `times` as long as that work took. So
+ * it keeps the processor busy at most 1/(1 + `times`) of the time.
+ */
+export interface Rest {
+  readonly beyond: number;
+  readonly times: number;
+}
+
+/** A page or script of one user has a few requests in progress. More is a flood or bulk work, which may take longer. */
+export const REST_OF_FLOODS: Rest = { beyond: 3, times: 5 };
 
 /** Upper bound of a rest, for work that took long because it waited for something. */
 const MOST_REST_MS = 250;

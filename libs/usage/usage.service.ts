@@ -4,7 +4,6 @@ import type pg from 'pg';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import type { Usage, UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
-import { ApiKeySecretUsage, ApiKeyUsage, ApiKeyVerifications } from './api-key-usage.entity.js';
 import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 import { mostGroups, type UsagePeriod } from './usage-period.js';
 
@@ -44,6 +43,26 @@ const groupings: Record<UsageGrouping, { from: string; group: string; others: st
   api_key: { from: COUNTED, group: 'api_key_id::text COLLATE "C"', others: 'NULL' },
 };
 
+/** Of each key that was used: the counts, which several ingest groups have a part of, and the last use in milliseconds. */
+const OF_API_KEYS = `
+  SELECT key.id, coalesce(usage.uses, 0)::float8 AS uses, coalesce(verified.count, 0)::float8 AS verifications,
+         (extract(epoch FROM greatest(usage.last_used_at, verified.last_at)) * 1000)::float8 AS "lastUsedMs"
+  FROM unnest(?::uuid[]) AS key (id)
+  LEFT JOIN api_key_usage usage ON usage.api_key_id = key.id
+  LEFT JOIN LATERAL (
+    SELECT sum(count) AS count, max(last_at) AS last_at FROM api_key_verifications WHERE api_key_id = key.id
+  ) verified ON true
+  WHERE usage.api_key_id IS NOT NULL OR verified.count IS NOT NULL`;
+
+const OF_SECRETS = `
+  SELECT secret.id, (extract(epoch FROM greatest(usage.last_used_at, verified.last_at)) * 1000)::float8 AS "lastUsedMs"
+  FROM unnest(?::uuid[]) AS secret (id)
+  LEFT JOIN api_key_secret_usage usage ON usage.secret_id = secret.id
+  LEFT JOIN LATERAL (
+    SELECT max(last_at) AS last_at FROM api_key_verifications WHERE secret_id = secret.id
+  ) verified ON true
+  WHERE usage.secret_id IS NOT NULL OR verified.last_at IS NOT NULL`;
+
 /** Reads usage counts for the API. */
 @Injectable()
 export class UsageService {
@@ -51,29 +70,19 @@ export class UsageService {
 
   /** By key id. A key without uses has no entry. */
   async ofApiKeys(em: EntityManager, apiKeyIds: readonly string[]): Promise<ReadonlyMap<string, KeyUsage>> {
-    const ofKeys = { apiKeyId: { $in: [...apiKeyIds] } };
-    const usage = new Map<string, KeyUsage>();
-    for (const { apiKeyId, uses, lastUsedAt } of await em.find(ApiKeyUsage, ofKeys)) {
-      usage.set(apiKeyId, { uses, lastUsedAt: lastUsedAt ?? null, verifications: 0 });
-    }
-    for (const { apiKeyId, count, lastAt } of await em.find(ApiKeyVerifications, ofKeys)) {
-      const { uses, lastUsedAt, verifications } = usage.get(apiKeyId) ?? NEVER_USED;
-      usage.set(apiKeyId, { uses, lastUsedAt: latest(lastUsedAt, lastAt), verifications: verifications + count });
-    }
-    return usage;
+    const rows = await em.execute<KeyRow[]>(OF_API_KEYS, [uuids(apiKeyIds)]);
+    return new Map(
+      rows.map(({ id, uses, lastUsedMs, verifications }) => [
+        fromUuid('key', id),
+        { uses, lastUsedAt: lastUsedMs === null ? null : new Date(lastUsedMs), verifications },
+      ]),
+    );
   }
 
   /** The last use of each secret, by its id. A secret without uses has no entry. */
   async ofSecrets(em: EntityManager, secretIds: readonly string[]): Promise<ReadonlyMap<string, Date>> {
-    const ofSecrets = { secretId: { $in: [...secretIds] } };
-    const lastUses = new Map<string, Date>();
-    for (const { secretId, lastUsedAt } of await em.find(ApiKeySecretUsage, ofSecrets)) {
-      lastUses.set(secretId, lastUsedAt);
-    }
-    for (const { secretId, lastAt } of await em.find(ApiKeyVerifications, ofSecrets)) {
-      lastUses.set(secretId, latest(lastUses.get(secretId) ?? null, lastAt));
-    }
-    return lastUses;
+    const rows = await em.execute<SecretRow[]>(OF_SECRETS, [uuids(secretIds)]);
+    return new Map(rows.map(({ id, lastUsedMs }) => [fromUuid('secret', id), new Date(lastUsedMs)]));
   }
 
   /** One statement, so that all counts are from the same instant. */
@@ -122,10 +131,21 @@ export class UsageService {
   }
 }
 
-const NEVER_USED: KeyUsage = { uses: 0, lastUsedAt: null, verifications: 0 };
+interface KeyRow {
+  readonly id: string;
+  readonly uses: number;
+  readonly lastUsedMs: number | null;
+  readonly verifications: number;
+}
 
-function latest(one: Date | null, other: Date): Date {
-  return one && one > other ? one : other;
+interface SecretRow {
+  readonly id: string;
+  readonly lastUsedMs: number;
+}
+
+/** An array of PostgreSQL. */
+function uuids(ids: readonly string[]): string {
+  return `{${ids.map(toUuid).join(',')}}`;
 }
 
 interface Counts {

@@ -5,6 +5,7 @@ import { toUuid } from '#libs/contract/ids.js';
 import { Argon2id } from '#libs/platform/argon2id.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
+import { REST_OF_FLOODS } from '#libs/platform/fair-queue.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Gauges } from '#libs/platform/metrics.js';
 import { Sealing } from '#libs/platform/sealing.js';
@@ -35,6 +36,8 @@ const WAITING_PER_SECRET = 8;
 export class Secrets {
   readonly #logger = new Logger(Secrets.name);
   readonly #argon2id: Argon2id;
+  /** Separate, and with rests, so that a flood of new keys leaves the processor to others. */
+  readonly #argon2idOfNew: Argon2id;
   readonly #processKey = randomBytes(32).toString('latin1');
   readonly #running = new Map<string, Map<string, Promise<boolean>>>();
   readonly #digests: Digests;
@@ -45,12 +48,13 @@ export class Secrets {
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
   ) {
     this.#argon2id = new Argon2id('keys', gauges);
+    this.#argon2idOfNew = new Argon2id('new keys', gauges, REST_OF_FLOODS);
     this.#digests = new Digests(sealing);
   }
 
   /** @param flow the flow whose runs of Argon2id take turns with this one */
   hash(token: string, flow: string): Promise<string> {
-    return this.#argon2id.hash(token, flow);
+    return this.#argon2idOfNew.hash(token, flow);
   }
 
   /** @returns undefined if only Argon2id can tell */
