@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { expect, it } from '@jest/globals';
+import { routes } from '#libs/contract/routes.js';
 import { startDeployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 
@@ -53,4 +54,13 @@ it('every file and folder that a document links to exists', async () => {
       await expect(access(new URL(target!, new URL(document, root)))).resolves.toBeUndefined();
     }
   }
+});
+
+it('the package and the first paragraph call the audit log provable only if the API serves proofs of it', async () => {
+  const root = new URL('../../', import.meta.url);
+  const { description } = JSON.parse(await readFile(new URL('package.json', root), 'utf8')) as { description: string };
+  const [, introduction] = (await readFile(new URL('README.md', root), 'utf8')).split('\n\n');
+  const paths = Object.values(routes).flatMap((group) => Object.values(group).map(({ path }) => path));
+  const isProved = paths.some((path) => path.endsWith('/proof'));
+  for (const text of [description, introduction!]) expect(/\bprov(e|ed|able)\b/.test(text) && !isProved).toBe(false);
 });
