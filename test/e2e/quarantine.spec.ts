@@ -198,6 +198,8 @@ describe('keyledger audit requeue', () => {
 
   it('puts a record that can be read now into the log, after an event that refers to it', async () => {
     const bob = await deployment.account();
+    // Until its first event is ingested, the organization has no log that could refer to the record.
+    await allIngested(deployment);
     const body = encodeEntries([happened(bob.organizationId)]);
     const { rows } = await deployment.sql.query<{ id: number }>(
       `INSERT INTO event_quarantine (shard, batch_id, version, body, events, reason) VALUES ($1, $2, 1, $3, 1, 'a fault')
