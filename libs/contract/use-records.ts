@@ -157,16 +157,17 @@ export function useEvent({ source, keys, goodKeys, rows }: PackedUses, n: number
   };
 }
 
-/** The last instant and its text, because many uses have the same millisecond. */
-let lastAt = 0;
-let lastTime = new Date(0).toISOString();
+/** The second of the last instant and the beginning of its text, because many uses have the same second. */
+let lastSecond = 0;
+let lastTime = '1970-01-01T00:00:00.';
 
 function timeOf(at: number): string {
-  if (at !== lastAt) {
-    lastTime = new Date(at).toISOString();
-    lastAt = at;
+  const ms = at % 1_000;
+  if (at - ms !== lastSecond) {
+    lastSecond = at - ms;
+    lastTime = new Date(at).toISOString().slice(0, lastTime.length);
   }
-  return lastTime;
+  return `${lastTime}${String(ms).padStart(3, '0')}Z`;
 }
 
 function isKey(key: unknown): key is KeyFields {
