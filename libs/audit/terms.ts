@@ -1,6 +1,5 @@
 import { isIPv4 } from 'node:net';
 import { crc32 } from 'node:zlib';
-import { LRUCache } from 'lru-cache';
 import { isId, isOwnRequestId } from '#libs/contract/ids.js';
 import { addressOf, networkOf } from '#libs/contract/networks.js';
 import { foldPath } from '#libs/platform/folded-path.js';
@@ -58,6 +57,10 @@ export interface EncodedTerms {
  */
 export class Terms {
   readonly #terms = ATTRIBUTES.map(() => new Set<number>());
+  /** The values of each attribute that were added: events repeat nearly all of them. */
+  readonly #values = ATTRIBUTES.map(() => new Set<string>());
+  /** The addresses that were added, as the events have them: parsing one takes longer than all else here. */
+  readonly #addresses = new Set<string>();
   readonly #salts: readonly number[];
   /** For each attribute, the term of too many values. */
   readonly #any: readonly number[];
@@ -108,19 +111,22 @@ export class Terms {
 
   #addAddress(address: string): void {
     // Where every use has another address, most need not be parsed.
-    if (ADDRESS_PLACES.every((place) => this.#isFull(place))) return;
-    const searched = addresses.memo(address);
-    this.#add('address', searched.notation);
-    this.#add('network', searched.network);
-    const [sharedAddress, sharedNetwork] = searched.shared;
-    this.#addTerm(PLACE['shared address'], sharedAddress);
-    this.#addTerm(PLACE['shared network'], sharedNetwork);
+    if (this.#addresses.has(address) || ADDRESS_PLACES.every((place) => this.#isFull(place))) return;
+    this.#addresses.add(address);
+    const [notation, network] = valuesOf(address);
+    this.#add('address', notation);
+    this.#add('network', network);
+    this.#add('shared address', notation);
+    this.#add('shared network', network);
   }
 
   #add(attribute: Attribute, value: string | null): void {
     if (value === null) return;
     const place = PLACE[attribute];
-    if (!this.#isFull(place)) this.#addTerm(place, termOf(value, this.#salts[place]!));
+    const values = this.#values[place]!;
+    if (values.has(value) || this.#isFull(place)) return;
+    values.add(value);
+    this.#addTerm(place, termOf(value, this.#salts[place]!));
   }
 
   /** Whether there were too many values, so that no further term matters. */
@@ -152,35 +158,17 @@ function termOf(value: string, salt: number): number {
 /** Stands for any value, in a bundle that has too many of them. No value contains NUL. */
 const ANY = '\0';
 
-/** An address by the values by which it is searched. */
-class SearchedAddress {
-  #shared: readonly [address: number, network: number] | undefined;
-
-  constructor(
-    readonly notation: string,
-    readonly network: string,
-  ) {}
-
-  /** The same in every organization. Many addresses never need them, because their bundles have too many. */
-  get shared(): readonly [address: number, network: number] {
-    return (this.#shared ??= [termOf(this.notation, SHARED_ADDRESS), termOf(this.network, SHARED_NETWORK)]);
-  }
-}
-
-/** The same addresses occur again and again, and parsing them takes longer than all else here. */
-const addresses = new LRUCache<string, SearchedAddress>({
-  max: 10_000,
-  maxSize: 4 * 1024 * 1024,
-  sizeCalculation: (_, address) => 400 + 3 * address.length,
-  memoMethod: (address) => new SearchedAddress(...valuesOf(address)),
-});
-
 const SHARED_ADDRESS = saltOf('', 'shared address');
 const SHARED_NETWORK = saltOf('', 'shared network');
 const SHARED_REQUEST = saltOf('', 'shared request');
 
+/** IPv6 without a zero to shorten: what precedes the last five groups is the network. */
+const FULL_IPV6 = /^((?:[1-9a-f][\da-f]{0,3}:){3})(?:[1-9a-f][\da-f]{0,3}:){4}[1-9a-f][\da-f]{0,3}$/;
+
 /** The address or the network of an event, and the network by which it is searched. */
 function valuesOf(address: string): readonly [string, string] {
+  const [, beginning] = FULL_IPV6.exec(address) ?? [];
+  if (beginning) return [address, `${beginning}:/${NETWORK_BITS.ipv6}`];
   const notation = oneNotationOf(address);
   const network = searchedNetworkOf(address);
   // A network of another size: nothing writes one, but an event may have it.
@@ -189,7 +177,9 @@ function valuesOf(address: string): readonly [string, string] {
 
 /** The terms in the row of a management event. They are shared, so that operators find the organizations. */
 export function rowTermsOf({ ip, requestIds }: AuditColumns): number[] {
-  const terms = [...(ip === null ? [] : addresses.memo(ip).shared), ...requestIds.map(requestTermOf)];
+  const [address, network] = ip === null ? [] : valuesOf(ip);
+  const terms = requestIds.map(requestTermOf);
+  if (address && network) terms.unshift(termOf(address, SHARED_ADDRESS), termOf(network, SHARED_NETWORK));
   return [...new Set(terms)];
 }
 
@@ -275,10 +265,13 @@ function addressLists(ip: string): Value[][] {
 
 /** The first segments of a path without ids. */
 function beginningsOf(path: string): string[] {
-  const segments = foldPath(path).split('/');
-  return Array.from({ length: Math.min(segments.length, MAX_DEPTH + 1) - 1 }, (_, n) =>
-    segments.slice(0, n + 2).join('/'),
-  );
+  const folded = foldPath(path);
+  const beginnings: string[] = [];
+  for (let end = folded.indexOf('/'); end !== -1 && beginnings.length < MAX_DEPTH;) {
+    end = folded.indexOf('/', end + 1);
+    beginnings.push(end === -1 ? folded : folded.slice(0, end));
+  }
+  return beginnings;
 }
 
 /** The longest beginning of a path that every path with this beginning has. Its last segment may be incomplete. */
