@@ -5,7 +5,7 @@ import type { ReceivedEvent } from '#libs/outbox/batches.js';
 import { EventSubscriber, type EventSink } from '#libs/outbox/ingester.js';
 import { columnsOf, type AuditColumns } from './audit-columns.js';
 import { hasTerms } from './audit-filter.js';
-import { grow, replacesSegments, type Arrived, type Growth, type Head, type Segment } from './log-growth.js';
+import { GrowingLog, type Growth, type Head, type Segment } from './log-growth.js';
 import { msOf } from './instants.js';
 import { rowTermsOf } from './terms.js';
 
@@ -23,59 +23,65 @@ export class AuditWriter extends EventSubscriber {
 
 /** An event with a row of its own, to search it. */
 interface ManagementEvent {
+  readonly organizationId: string;
+  readonly leafIndex: number;
   readonly id: string;
   readonly time: string;
   readonly entry: Uint8Array;
   readonly columns: AuditColumns;
-  /** Its position among the new entries of its log. */
-  readonly place: number;
 }
 
-interface Arriving {
-  readonly entries: Arrived[];
-  readonly managementEvents: ManagementEvent[];
-}
-
-/** The new entries of each log. Their leaf indexes are known once the heads are locked. */
+/**
+ * The logs that grow in one transaction. Each head is locked when its first entries come, and then only this transaction
+ * can change it. Two workers do not wait for each other's heads, because a log is in one shard.
+ */
 class Leaves implements EventSink {
-  readonly #logs = new Map<string, Arriving>();
+  readonly #logs = new Map<string, GrowingLog>();
+  readonly #managementEvents: ManagementEvent[] = [];
 
-  add({ envelope, entry }: ReceivedEvent): void {
-    const { id, type, time, data } = envelope;
-    const organizationId = toUuid(data.organization_id);
-    const columns = columnsOf(envelope);
-    let log = this.#logs.get(organizationId);
-    if (!log) this.#logs.set(organizationId, (log = { entries: [], managementEvents: [] }));
-    const isSearchedByTerms = hasTerms(type);
-    if (!isSearchedByTerms) log.managementEvents.push({ id, time, entry, columns, place: log.entries.length });
-    log.entries.push({ entry, time: Date.parse(time), columns: isSearchedByTerms ? columns : null });
+  async add(client: pg.PoolClient, events: readonly ReceivedEvent[]): Promise<void> {
+    const arriving = Map.groupBy(events, ({ envelope }) => toUuid(envelope.data.organization_id));
+    const unlocked = [...arriving.keys()].filter((organizationId) => !this.#logs.has(organizationId));
+    for (const head of await lockHeads(client, unlocked)) this.#logs.set(head.organizationId, new GrowingLog(head));
+    const isCompleted = ([id, log]: [string, GrowingLog]) => log.completesSegments(arriving.get(id)?.length ?? 0);
+    await this.#replaceSegments(client, isCompleted);
+    for (const [organizationId, own] of arriving) this.#append(organizationId, own);
+  }
+
+  #append(organizationId: string, events: readonly ReceivedEvent[]): void {
+    const log = this.#logs.get(organizationId)!;
+    for (const { entry, envelope } of events) {
+      const { id, type, time } = envelope;
+      const columns = columnsOf(envelope);
+      const isSearchedByTerms = hasTerms(type);
+      if (!isSearchedByTerms) {
+        this.#managementEvents.push({ organizationId, leafIndex: log.size, id, time, entry, columns });
+      }
+      log.append({ entry, time: Date.parse(time), columns: isSearchedByTerms ? columns : null });
+    }
   }
 
   async write(client: pg.PoolClient): Promise<void> {
     if (this.#logs.size === 0) return;
-    const heads = await lockHeads(client, [...this.#logs.keys()]);
-    const rewritten = heads.filter((head) => replacesSegments(head, this.#arriving(head).entries.length));
-    const segments = await readSegments(client, rewritten);
-    const growths = heads.map((head) =>
-      grow(head, this.#arriving(head).entries, segments.get(head.organizationId) ?? null),
+    await this.#replaceSegments(client, ([, log]) => log.hasTooManySegments());
+    await append(
+      client,
+      [...this.#logs.values()].map((log) => log.end()),
     );
-    await append(client, growths);
-    const managementEvents = heads.flatMap((head) =>
-      this.#arriving(head).managementEvents.map((event) => ({
-        ...event,
-        organizationId: head.organizationId,
-        leafIndex: head.size + event.place,
-      })),
-    );
-    if (managementEvents.length > 0) await appendManagementEvents(client, managementEvents);
+    if (this.#managementEvents.length > 0) await appendManagementEvents(client, this.#managementEvents);
   }
 
-  #arriving({ organizationId }: Head): Arriving {
-    return this.#logs.get(organizationId)!;
+  async #replaceSegments(client: pg.PoolClient, which: (log: [string, GrowingLog]) => boolean): Promise<void> {
+    const segments = await readSegments(
+      client,
+      [...this.#logs].filter(which).map(([organizationId]) => organizationId),
+    );
+    for (const [organizationId, own] of segments) this.#logs.get(organizationId)!.replaceSegments(own);
   }
 }
 
 async function lockHeads(client: pg.PoolClient, organizations: readonly string[]): Promise<Head[]> {
+  if (organizations.length === 0) return [];
   const { rows } = await client.query<Head>({
     name: 'lock-audit-logs',
     text: `SELECT organization_id AS "organizationId", size::float8 AS size, frontier, segments,
@@ -86,19 +92,23 @@ async function lockHeads(client: pg.PoolClient, organizations: readonly string[]
   return rows;
 }
 
-async function readSegments(client: pg.PoolClient, heads: readonly Head[]): Promise<Map<string, Segment[]>> {
-  if (heads.length === 0) return new Map();
-  type Row = Omit<Segment, 'terms'> & { organization_id: string; terms: number[]; terms_of: number[] };
+/** The segments of each of these logs. */
+async function readSegments(client: pg.PoolClient, organizations: readonly string[]): Promise<Map<string, Segment[]>> {
+  if (organizations.length === 0) return new Map();
+  // The driver would parse arrays by the character.
+  type Row = Omit<Segment, 'terms'> & { organization_id: string; terms: string; terms_of: string };
   const { rows } = await client.query<Row>({
     name: 'audit-segments',
     text: `SELECT organization_id, first::float8 AS first, count, ${msOf('oldest')},
-                  ${msOf('newest')}, terms, terms_of, body
+                  ${msOf('newest')},
+                  array_to_json(terms)::text AS terms, array_to_json(terms_of)::text AS terms_of, body
            FROM audit_segment WHERE organization_id = ANY($1) ORDER BY organization_id, first`,
-    values: [heads.map(({ organizationId }) => organizationId)],
+    values: [organizations],
   });
-  const segments = new Map<string, Segment[]>(heads.map(({ organizationId }) => [organizationId, []]));
-  for (const { organization_id, terms, terms_of: counts, ...segment } of rows) {
-    segments.get(organization_id)!.push({ ...segment, terms: { terms, counts } });
+  const segments = new Map<string, Segment[]>(organizations.map((organizationId) => [organizationId, []]));
+  for (const { organization_id, terms, terms_of, ...segment } of rows) {
+    const encoded = { terms: JSON.parse(terms) as number[], counts: JSON.parse(terms_of) as number[] };
+    segments.get(organization_id)!.push({ ...segment, terms: encoded });
   }
   return segments;
 }
@@ -157,9 +167,7 @@ async function callAppend(client: pg.PoolClient, growths: readonly Growth[]): Pr
   });
 }
 
-type Placed = ManagementEvent & { readonly organizationId: string; readonly leafIndex: number };
-
-async function appendManagementEvents(client: pg.PoolClient, events: readonly Placed[]): Promise<void> {
+async function appendManagementEvents(client: pg.PoolClient, events: readonly ManagementEvent[]): Promise<void> {
   const column = (of: (columns: AuditColumns) => unknown) => events.map(({ columns }) => of(columns));
   await client.query({
     name: 'append-management-events',

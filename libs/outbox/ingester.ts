@@ -19,8 +19,8 @@ import { Quarantine } from './quarantine.js';
 
 /** Gathers the events of one transaction for a subscriber. */
 export interface EventSink {
-  /** Keeps only what it needs of an event. To keep all events of a transaction would take too much memory. */
-  add(event: ReceivedEvent): void;
+  /** Keeps only what it needs of the events. To keep all events of a transaction would take too much memory. */
+  add(client: pg.PoolClient, events: readonly ReceivedEvent[]): Promise<void>;
   /** Writes within the transaction that removes the events from the outbox, so each event counts exactly once. */
   write(client: pg.PoolClient): Promise<void>;
 }
@@ -40,6 +40,23 @@ interface Stored {
   readonly shard: number;
   readonly batchId: string;
 }
+
+/**
+ * The records of one transaction. Each iteration reads the batches again: only a few records are in memory at once,
+ * because the garbage collector copies what stays.
+ */
+class Records implements Iterable<Stored> {
+  constructor(private readonly batches: readonly Row[]) {}
+
+  *[Symbol.iterator](): Iterator<Stored> {
+    for (const batch of this.batches) {
+      for (const record of recordsOf(batch)) yield { record, shard: batch.shard, batchId: batch.id };
+    }
+  }
+}
+
+/** So many events are read before the subscribers get them. */
+const EVENTS_AT_ONCE = 500;
 
 /** Maxima of a shard in one transaction: enough for bulk work, fits into memory, and a crash loses little work. */
 const MAX_BATCHES = 500;
@@ -179,10 +196,7 @@ export class Ingester {
     if (batches.length === 0) return NOTHING;
     const unreadable = new Map(locked.map(({ shard, unreadable_in_a_row: number }) => [shard, number]));
     const ingested = { batches, unreadable, quarantined: [], events: 0, oldest: '', newest: '' };
-    const records = batches.flatMap((batch) =>
-      recordsOf(batch).map((record) => ({ record, shard: batch.shard, batchId: batch.id })),
-    );
-    await this.#writeToSubscribers(client, records, ingested);
+    await this.#writeToSubscribers(client, new Records(batches), ingested);
     await client.query(NOTE_UNREADABLE, [[...unreadable.keys()], [...unreadable.values()]]);
     await client.query(REMOVE, [batches.map(({ shard }) => shard), batches.map(({ id }) => id)]);
     return ingested;
@@ -200,28 +214,46 @@ export class Ingester {
   }
 
   /** Writes all records at once or, if that fails, in halves. A bad one is quarantined and blocks no other. */
-  async #writeToSubscribers(client: pg.PoolClient, records: readonly Stored[], ingested: Ingested): Promise<void> {
+  async #writeToSubscribers(client: pg.PoolClient, records: Iterable<Stored>, ingested: Ingested): Promise<void> {
     await client.query('SAVEPOINT delivery');
     try {
-      const sinks = this.subscribers.map((subscriber) => subscriber.open());
-      for (const { record } of records) {
-        const event = record.read();
-        for (const sink of sinks) sink.add(event);
-        noteTime(ingested, event.envelope.time);
-      }
-      for (const sink of sinks) await sink.write(client);
+      const { events, shards } = await this.#deliver(client, records, ingested);
       await client.query('RELEASE SAVEPOINT delivery');
-      ingested.events += records.length;
-      for (const { shard } of records) ingested.unreadable.set(shard, 0);
+      ingested.events += events;
+      for (const shard of shards) ingested.unreadable.set(shard, 0);
     } catch (error) {
       // If the records are not the cause, but a lost connection or a bug, roll everything back and try again.
       if (!isFaultOfData(error)) throw error;
       await client.query('ROLLBACK TO SAVEPOINT delivery');
-      if (records.length === 1) return this.#quarantine(client, records[0]!, error, ingested);
-      const middle = Math.ceil(records.length / 2);
-      await this.#writeToSubscribers(client, records.slice(0, middle), ingested);
-      await this.#writeToSubscribers(client, records.slice(middle), ingested);
+      const all = [...records];
+      if (all.length === 1) return this.#quarantine(client, all[0]!, error, ingested);
+      const middle = Math.ceil(all.length / 2);
+      await this.#writeToSubscribers(client, all.slice(0, middle), ingested);
+      await this.#writeToSubscribers(client, all.slice(middle), ingested);
     }
+  }
+
+  /** @returns the number of the events, and their shards */
+  async #deliver(client: pg.PoolClient, records: Iterable<Stored>, ingested: Ingested) {
+    const sinks = this.subscribers.map((subscriber) => subscriber.open());
+    const shards = new Set<number>();
+    let events = 0;
+    let read: ReceivedEvent[] = [];
+    const flush = async () => {
+      for (const sink of sinks) await sink.add(client, read);
+      events += read.length;
+      read = [];
+    };
+    for (const { record, shard } of records) {
+      const event = record.read();
+      read.push(event);
+      shards.add(shard);
+      noteTime(ingested, event.envelope.time);
+      if (read.length === EVENTS_AT_ONCE) await flush();
+    }
+    await flush();
+    for (const sink of sinks) await sink.write(client);
+    return { events, shards };
   }
 
   async #quarantine(client: pg.PoolClient, stored: Stored, error: unknown, ingested: Ingested): Promise<void> {

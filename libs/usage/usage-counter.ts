@@ -32,11 +32,13 @@ class UsageSink implements EventSink {
   readonly #counts = new UsageCounts();
   readonly #verifications = new VerificationCounts();
 
-  add({ envelope }: ReceivedEvent): void {
-    const event = readCounted(envelope);
-    if (!event) return;
-    this.#counts.add(event);
-    this.#verifications.add(envelope);
+  async add(_: pg.PoolClient, events: readonly ReceivedEvent[]): Promise<void> {
+    for (const { envelope } of events) {
+      const event = readCounted(envelope);
+      if (!event) continue;
+      this.#counts.add(event);
+      this.#verifications.add(envelope);
+    }
   }
 
   async write(client: pg.PoolClient): Promise<void> {

@@ -6,6 +6,7 @@ import type { Span } from '#libs/audit/span.js';
 import { asEnvelope, type DomainEvent } from '#libs/contract/events.js';
 import { newEventId, toUuid } from '#libs/contract/ids.js';
 import { inTransaction } from '#libs/database/database.js';
+import type { ReceivedEvent } from '#libs/outbox/batches.js';
 import { UsageCheck } from '#libs/usage/usage-check.js';
 
 type Database = Pick<pg.Pool, 'query'>;
@@ -83,7 +84,7 @@ export async function fillAuditLog(sql: pg.Pool, size: number, uses: Uses): Prom
 export async function appendUses(client: pg.PoolClient, { from, below }: Span, uses: Uses): Promise<void> {
   const { organizationId, apiKeyId, path } = uses;
   const at = new Date('2026-11-20T19:55:17.055Z');
-  const sink = new AuditWriter().open();
+  const events: ReceivedEvent[] = [];
   for (let n = from; n < below; n++) {
     const envelope = asEnvelope({
       specversion: '1.0',
@@ -100,7 +101,9 @@ export async function appendUses(client: pg.PoolClient, { from, below }: Span, u
         path: `${path}${n}`,
       },
     });
-    sink.add({ envelope, entry: Buffer.from(JSON.stringify(envelope)) });
+    events.push({ envelope, entry: Buffer.from(JSON.stringify(envelope)) });
   }
+  const sink = new AuditWriter().open();
+  await sink.add(client, events);
   await sink.write(client);
 }
