@@ -1,14 +1,13 @@
 import { hash } from 'node:crypto';
 import { BUNDLE_ENTRIES, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { Frontier } from '#libs/tlog/frontier.js';
+import { TILE_HEIGHT } from '#libs/tlog/tiles.js';
 import { entriesOf, packBody } from './bodies.js';
 import type { AuditColumns } from './audit-columns.js';
 import { Terms, type EncodedTerms } from './terms.js';
 
 /** A log never has so many segments: then they become one. Reading the end of a log takes one row for each. */
 const MAX_SEGMENTS = 16;
-/** The height of the subtree of a bundle, and the difference between the levels of tiles. */
-const TILE_HEIGHT = 8;
 
 /** The times of the bundles of a log. */
 export interface LogTimes {

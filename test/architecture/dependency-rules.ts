@@ -28,6 +28,7 @@ const libraries: Record<string, readonly string[]> = {
 /** Libraries that also run in a browser, and the packages that they use there. */
 export const browserLibraries = ['api-key-format', 'tlog', 'contract', 'client'];
 const BROWSER_PACKAGES = [
+  '@noble/curves',
   '@noble/hashes',
   'eventsource-parser',
   'ipaddr.js',

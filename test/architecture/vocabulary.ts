@@ -21,7 +21,12 @@ const REPLACED = {
 };
 
 /** Documents that are quoted word for word, and the files that list the words themselves. */
-const QUOTES = [/^test\/sources\//, /^docs\/sources\.md$/, /^test\/architecture\/vocabulary\./];
+const QUOTES = [
+  /^test\/sources\//,
+  /^docs\/sources\.md$/,
+  /^libs\/tlog\/note\.spec\.ts$/,
+  /^test\/architecture\/vocabulary\./,
+];
 /** What a user types at a prompt, and what a thread returns, may be called an answer. */
 const ANSWERS = [/^apps\/cli\/remote\/(ask|keys)\.ts$/, /^libs\/auth\/password-strength/, /^test\/(cli|launcher)\//];
 

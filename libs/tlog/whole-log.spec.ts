@@ -1,0 +1,161 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { leafHashOf, treeHash } from '../../test/support/reference-tree.js';
+import { encodeEntries } from './entries.js';
+import { ProofError } from './proof-error.js';
+import { ChangedEntry, WholeLog } from './whole-log.js';
+
+type Entries = readonly Uint8Array[];
+
+const treeOf = (entries: Entries) => ({ size: entries.length, root: treeHash(entries.map(leafHashOf)) });
+
+/** What a server sends for a log, in bundles of a few entries. */
+function bundlesOf(entries: Entries, width: number): Uint8Array[] {
+  return Array.from({ length: Math.ceil(entries.length / width) }, (_, n) =>
+    encodeEntries(entries.slice(n * width, (n + 1) * width)),
+  );
+}
+
+function verify(trees: ReturnType<typeof treeOf>[], bundles: readonly Uint8Array[]): WholeLog {
+  const log = new WholeLog(trees);
+  for (const bundle of bundles) log.addBundle(bundle);
+  log.end();
+  return log;
+}
+
+const logs = fc.record({
+  entries: fc.uniqueArray(fc.uint8Array({ minLength: 1, maxLength: 6 }), {
+    minLength: 1,
+    maxLength: 40,
+    selector: (bytes) => bytes.join(),
+  }),
+  width: fc.integer({ min: 1, max: 9 }),
+  earlier: fc.nat(40),
+  at: fc.nat(39),
+});
+
+describe('a whole log', () => {
+  it('is the one of its checkpoint and of every earlier checkpoint', () => {
+    fc.assert(
+      fc.property(logs, ({ entries, width, earlier }) => {
+        const from = Math.min(earlier, entries.length);
+        const log = verify([treeOf(entries), treeOf(entries.slice(0, from)), treeOf([])], bundlesOf(entries, width));
+        expect(log.next).toBe(entries.length);
+      }),
+    );
+  });
+
+  it('without entries is verified', () => {
+    expect(verify([treeOf([])], []).next).toBe(0);
+    expect(() => verify([{ size: 0, root: new Uint8Array(32) }], [])).toThrow(ProofError);
+  });
+
+  it('with a changed, removed, repeated, exchanged, added or missing entry is not', () => {
+    fc.assert(
+      fc.property(logs, ({ entries, width, at: position }) => {
+        const at = position % entries.length;
+        const other = Uint8Array.of(1, 2, 3, 4, 5, 6, 7);
+        const lies = [
+          entries.with(at, other),
+          entries.toSpliced(at, 1),
+          entries.toSpliced(at, 0, entries[at]!),
+          entries.toSpliced(at, 0, other),
+          [...entries, other],
+          entries.slice(0, at),
+          ...(at > 0 ? [entries.with(at, entries[0]!).with(0, entries[at]!)] : []),
+        ];
+        for (const lie of lies) expect(() => verify([treeOf(entries)], bundlesOf(lie, width))).toThrow(ProofError);
+      }),
+    );
+  });
+
+  it('that is a fork of an earlier checkpoint is not verified, although its own checkpoint is right', () => {
+    fc.assert(
+      fc.property(logs, ({ entries, width, earlier, at: position }) => {
+        const from = 1 + (earlier % entries.length);
+        const fork = entries.with(position % from, Uint8Array.of(1, 2, 3, 4, 5, 6, 7));
+        expect(() => verify([treeOf(fork), treeOf(entries.slice(0, from))], bundlesOf(fork, width))).toThrow(
+          `another root at size ${from}`,
+        );
+      }),
+    );
+  });
+
+  it('with any byte of a bundle changed, added or cut off is not verified', () => {
+    const entries = [Uint8Array.of(1, 2, 3), Uint8Array.of(), Uint8Array.of(4)];
+    const [bundle] = bundlesOf(entries, 3);
+    const tree = treeOf(entries);
+    verify([tree], [bundle!]);
+    for (let n = 0; n < bundle!.length; n++) {
+      for (let bit = 0; bit < 8; bit++) {
+        expect(() => verify([tree], [bundle!.with(n, bundle![n]! ^ (1 << bit))])).toThrow(ProofError);
+      }
+      expect(() => verify([tree], [bundle!.subarray(0, n)])).toThrow(ProofError);
+    }
+    expect(() => verify([tree], [Uint8Array.of(...bundle!, 0)])).toThrow(ProofError);
+    expect(() => verify([tree], [Uint8Array.of(...bundle!, 0, 0)])).toThrow(ProofError);
+    expect(() => verify([tree], [bundle!, Uint8Array.of(0, 0)])).toThrow(ProofError);
+  });
+
+  it('names the first changed entry if its hashes are right', () => {
+    fc.assert(
+      fc.property(logs, ({ entries, width, at: position }) => {
+        const at = position % entries.length;
+        const lie = entries.with(at, Uint8Array.of(1, 2, 3, 4, 5, 6, 7));
+        const hashes = entries.map(leafHashOf);
+        const log = new WholeLog([treeOf(entries)]);
+        const send = () => {
+          for (const [n, bundle] of bundlesOf(lie, width).entries()) {
+            log.addBundle(bundle, hashes.slice(n * width, (n + 1) * width));
+          }
+        };
+        let error: unknown;
+        try {
+          send();
+        } catch (thrown) {
+          error = thrown;
+        }
+        expect(error).toBeInstanceOf(ChangedEntry);
+        expect((error as ChangedEntry).index).toBe(at);
+      }),
+    );
+  });
+
+  it('names no entry if the hashes do not lead to the checkpoint either', () => {
+    const entries = [Uint8Array.of(1), Uint8Array.of(2)];
+    const lie = [Uint8Array.of(1), Uint8Array.of(3)];
+    const log = new WholeLog([treeOf(entries)]);
+    expect(() => log.addBundle(encodeEntries(lie), [leafHashOf(lie[1]!), leafHashOf(lie[0]!)])).toThrow(
+      'another root at size 2',
+    );
+  });
+
+  it('with too few or too many hashes is rejected', () => {
+    const entries = [Uint8Array.of(1), Uint8Array.of(2)];
+    const log = new WholeLog([treeOf(entries)]);
+    expect(() => log.addBundle(encodeEntries(entries), [leafHashOf(entries[0]!)])).toThrow(ProofError);
+  });
+
+  it('keeps no more memory than the frontier, however long the log is', () => {
+    const entry = new Uint8Array(1000);
+    const bundle = encodeEntries(Array.from({ length: 256 }, () => entry));
+    const log = new WholeLog([{ size: 2 ** 40, root: new Uint8Array(32) }]);
+    const before = usedBytes();
+    for (let n = 0; n < 200; n++) log.addBundle(bundle);
+    expect(log.next).toBe(200 * 256);
+    const after = usedBytes();
+    // 51 MB of entries went through.
+    expect(after - before).toBeLessThan(20_000_000);
+  });
+});
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+function usedBytes(): number {
+  collectGarbage();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}

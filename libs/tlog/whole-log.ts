@@ -1,0 +1,106 @@
+import { areEqual } from './bytes.js';
+import { EMPTY_ROOT, requireSameRoot } from './checkpoint.js';
+import { decodeEntries } from './entries.js';
+import { Frontier, type NodeHash } from './frontier.js';
+import { leafHash, nodeHash } from './leaf.js';
+import { ProofError } from './proof-error.js';
+import type { Tree } from './proofs.js';
+
+/** Hash functions that are faster than those of a browser. */
+export interface Hashes {
+  readonly leafHash: (entry: Uint8Array) => Uint8Array;
+  readonly nodeHash: NodeHash;
+}
+
+/**
+ * Verifies all entries of a log, from the first to the last, against a checkpoint and against earlier ones. Takes them
+ * bundle by bundle and keeps only the frontier.
+ */
+export class WholeLog {
+  readonly #entries: Frontier;
+  /** The trees that are still to be reached, smallest first. */
+  readonly #trees: Tree[];
+  /** The tree over the given leaf hashes: it tells a changed entry from a changed hash. */
+  #given: Frontier | null;
+  #different: number | null = null;
+
+  /** @param trees what the log is compared with. The largest is the end of the log. */
+  constructor(
+    trees: readonly Tree[],
+    private readonly hashes: Hashes = { leafHash, nodeHash },
+  ) {
+    this.#trees = trees.toSorted((a, b) => a.size - b.size);
+    this.size = this.#trees.at(-1)!.size;
+    this.#entries = new Frontier(0, new Uint8Array(), hashes.nodeHash);
+    this.#given = new Frontier(0, new Uint8Array(), hashes.nodeHash);
+  }
+
+  /** The number of entries that the log must have. */
+  readonly size: number;
+
+  /** The number of entries so far. */
+  get next(): number {
+    return this.#entries.size;
+  }
+
+  /**
+   * Takes the next entries.
+   * @param given their leaf hashes, if they were received too: with them, {@link end} can name a changed entry
+   * @throws ProofError if the bundle is malformed, or the log has other entries than an earlier checkpoint says
+   */
+  addBundle(bundle: Uint8Array, given?: readonly Uint8Array[]): readonly Uint8Array[] {
+    const entries = this.#decode(bundle);
+    if (given && given.length !== entries.length) {
+      throw new ProofError(`There are ${entries.length} entries and ${given.length} hashes from leaf ${this.next}`);
+    }
+    for (const [n, entry] of entries.entries()) this.add(entry, given?.[n]);
+    return entries;
+  }
+
+  /** Takes the next entry. */
+  add(entry: Uint8Array, given?: Uint8Array): void {
+    const index = this.next;
+    if (index >= this.size) throw new ProofError(`There is an entry ${index}, but the log has ${this.size}`);
+    const hash = this.hashes.leafHash(entry);
+    this.#entries.append(hash);
+    if (given) this.#given?.append(given);
+    else this.#given = null;
+    if (given && this.#different === null && !areEqual(hash, given)) this.#different = index;
+    this.#compare();
+  }
+
+  /** @throws ProofError if entries are missing, or if the log is not the one of the checkpoints */
+  end(): void {
+    this.#compare();
+    if (this.next < this.size) {
+      throw new ProofError(`The entries from leaf ${this.next} on are missing: the log has ${this.size}`);
+    }
+  }
+
+  #decode(bundle: Uint8Array): readonly Uint8Array[] {
+    try {
+      return decodeEntries(bundle);
+    } catch {
+      throw new ProofError(`The entry bundle from leaf ${this.next} is malformed`);
+    }
+  }
+
+  /** Compares the log with the trees of its present size. */
+  #compare(): void {
+    for (; this.#trees[0]?.size === this.next; this.#trees.shift()) {
+      const tree = this.#trees[0];
+      const root = this.next === 0 ? EMPTY_ROOT : this.#entries.root();
+      if (areEqual(root, tree.root)) continue;
+      const isEntry = this.#different !== null && this.#given && areEqual(this.#given.root(), tree.root);
+      if (isEntry) throw new ChangedEntry(this.#different!);
+      requireSameRoot(tree, root);
+    }
+  }
+}
+
+/** Exactly one entry is known to be the first that was changed. */
+export class ChangedEntry extends ProofError {
+  constructor(readonly index: number) {
+    super(`The entry of leaf ${index} was changed`);
+  }
+}
