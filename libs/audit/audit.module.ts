@@ -1,15 +1,18 @@
 import { Module } from '@nestjs/common';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import { AuditController } from './audit.controller.js';
+import { AuditProofsController } from './audit-proofs.controller.js';
+import { AuditProofs } from './audit-proofs.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditTails } from './audit-tails.js';
+import { AuditTree } from './audit-tree.js';
 import { AuditService } from './audit.service.js';
 import { DeploymentSearch } from './deployment-search.js';
 
 /** For the API. The worker uses only the writer. */
 @Module({
   imports: [OrganizationsModule],
-  controllers: [AuditController],
-  providers: [AuditReader, AuditTails, AuditService, DeploymentSearch],
+  controllers: [AuditController, AuditProofsController],
+  providers: [AuditReader, AuditTails, AuditService, AuditTree, AuditProofs, DeploymentSearch],
 })
 export class AuditModule {}

@@ -1,7 +1,7 @@
 import { holdsSecret, searchTermOf } from '#libs/api-key-format/search-term.js';
 import { bodyWhenRepeated } from '#libs/contract/idempotency.js';
 import { Problem } from '#libs/contract/problem.js';
-import type { Route } from '#libs/contract/route.js';
+import { fillPath, type Route } from '#libs/contract/route.js';
 import { routes } from '#libs/contract/routes.js';
 import type { z } from 'zod';
 
@@ -123,7 +123,7 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
 }
 
 function pathOf(route: Route, input: AnyInput): string {
-  const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(String(input.params?.[name])));
+  const path = fillPath(route, (name) => String(input.params?.[name]));
   const query = new URLSearchParams(
     Object.entries(input.query ?? {}).flatMap(([name, value]) => {
       if (value === undefined) return [];

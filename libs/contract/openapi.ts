@@ -7,7 +7,7 @@ import {
 } from 'zod-openapi';
 import { bodyWhenRepeated } from './idempotency.js';
 import { Problem, problems, type ProblemCode } from './problem.js';
-import { isForUsers, type NamedRoute, type Route } from './route.js';
+import { isForUsers, pathTemplate, type NamedRoute, type Route } from './route.js';
 import { VerificationCode } from './verification.js';
 
 /** The OpenAPI 3.1 document of these routes. */
@@ -34,7 +34,7 @@ export function openApiDocument(options: { serverUrl: string; version: string; r
 function paths(routes: readonly NamedRoute[]): ZodOpenApiPathsObject {
   const result: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const { name, route } of routes) {
-    const path = route.path.replace(/:(\w+)/g, '{$1}');
+    const path = pathTemplate(route.path);
     result[path] = { ...result[path], [route.method.toLowerCase()]: operation(name, route) };
   }
   return result;

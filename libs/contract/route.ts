@@ -67,7 +67,7 @@ export interface CallerDefaults {
  */
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
-  /** With `:name` for parameters. */
+  /** With `:name` for parameters. A last `*name` stands for the rest of the path, slashes included. */
   readonly path: `/${string}`;
   readonly tag: string;
   readonly summary: string;
@@ -96,6 +96,18 @@ export interface Route {
 export interface NamedRoute {
   readonly name: string;
   readonly route: Route;
+}
+
+/** The path in the notation of OpenAPI. */
+export function pathTemplate(path: string): string {
+  return path.replace(/[:*](\w+)/g, '{$1}');
+}
+
+/** The path with the texts of its parameters, encoded. */
+export function fillPath({ path }: Pick<Route, 'path'>, textOf: (parameter: string) => string): string {
+  return path.replace(/([:*])(\w+)/g, (_, kind: string, name: string) =>
+    (kind === '*' ? textOf(name).split('/') : [textOf(name)]).map(encodeURIComponent).join('/'),
+  );
 }
 
 export function defineRoute<const R extends Route>(route: R): R {

@@ -1,5 +1,6 @@
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
+import * as auditProofs from './audit-proofs.js';
 import * as auth from './auth.js';
 import * as credits from './credits.js';
 import * as deployment from './deployment.js';
@@ -59,7 +60,14 @@ export const routes = {
     listScopes: apiKeys.listScopes,
   },
   usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
-  audit: { listEvents: audit.listAuditEvents, exportEvents: audit.exportAuditEvents, tail: audit.tailAuditEvents },
+  audit: {
+    listEvents: audit.listAuditEvents,
+    exportEvents: audit.exportAuditEvents,
+    tail: audit.tailAuditEvents,
+    proveEvent: auditProofs.proveAuditEvent,
+    proveConsistency: auditProofs.proveAuditConsistency,
+    tile: auditProofs.tlogTile,
+  },
   credits: {
     get: credits.getBalance,
     listGrants: credits.listGrants,

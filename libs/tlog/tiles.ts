@@ -13,10 +13,7 @@ export interface Tile {
   readonly width: number;
 }
 
-const LEVEL = String.raw`entries|\d|[1-5]\d|6[0-3]`;
-const INDEX = String.raw`(?:x\d{3}/){0,4}\d{3}`;
-const WIDTH = String.raw`[1-9]\d?|1\d\d|2[0-4]\d|25[0-5]`;
-const TILE_PATH = new RegExp(`^(${LEVEL})/(${INDEX})(?:\\.p/(${WIDTH}))?$`);
+const TILE_PATH = /^(entries|\d|[1-5]\d|6[0-3])\/((?:x\d{3}\/){0,4}\d{3})(?:\.p\/([1-9]\d?|1\d\d|2[0-4]\d|25[0-5]))?$/;
 
 export function formatTilePath({ level, index, width }: Tile): string {
   const groups: string[] = [];

@@ -11,7 +11,7 @@ type Rule = NonNullable<IConfiguration['forbidden']>[number];
 const libraries: Record<string, readonly string[]> = {
   'api-key-format': [],
   tlog: [],
-  contract: ['api-key-format'],
+  contract: ['api-key-format', 'tlog'],
   client: ['contract'],
   database: ['api-key-format'],
   platform: ['contract', 'database'],

@@ -14,7 +14,7 @@ import { DomainEvent } from '#libs/contract/events.js';
 import { bodyWhenRepeated } from '#libs/contract/idempotency.js';
 import { problemsOf } from '#libs/contract/openapi.js';
 import { Problem, problems, type ProblemCode } from '#libs/contract/problem.js';
-import type { Route } from '#libs/contract/route.js';
+import { pathTemplate, type Route } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { builtInScopes } from '#libs/contract/scopes.js';
 import { getOrganizationUsage } from '#libs/contract/usage.js';
@@ -43,7 +43,7 @@ const api = table.filter(({ route }) => route.path.startsWith('/api/v1/'));
 
 /** The notation of the guide. */
 function operationOf({ method, path }: Route): string {
-  return `${method} ${path.replace(/:(\w+)/g, '{$1}')}`;
+  return `${method} ${pathTemplate(path)}`;
 }
 
 let guide: string;
@@ -154,7 +154,9 @@ function routeOf(method: string, pathname: string): { name: string; route: Route
     (a, b) => Number(a.route.path.includes(':')) - Number(b.route.path.includes(':')),
   );
   const found = literalFirst.find(
-    ({ route }) => route.method === method && new RegExp(`^${route.path.replace(/:\w+/g, '[^/]+')}$`).test(pathname),
+    ({ route }) =>
+      route.method === method &&
+      new RegExp(`^${route.path.replace(/:\w+/g, '[^/]+').replace(/\*\w+/, '.+')}$`).test(pathname),
   );
   if (!found) throw new Error(`The contract has no ${method} ${pathname}`);
   return found;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
-import type { NamedRoute } from '#libs/contract/route.js';
+import { fillPath, type NamedRoute } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
@@ -51,7 +51,7 @@ function send(
 ): Promise<RawResponse> {
   const account = route.policy === 'operator' ? operator : name === 'auth.logout' ? leaving : ada;
   const id = 'key_01h455vb4pex5vsknk084sn02q';
-  const path = route.path.replace(/:\w+/g, id) + query;
+  const path = fillPath(route, () => id) + query;
   const bytes = Buffer.from(body as string);
   const lines = [
     `${route.method} ${path} HTTP/1.1`,

@@ -2,9 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Role } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import type { BuiltInScope } from '#libs/contract/scopes.js';
-import { isForUsers, type Permission, type Route } from '#libs/contract/route.js';
+import { fillPath, isForUsers, type Permission, type Route } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
 import { samples, type Sample, type World } from '../support/route-samples.js';
 
 /**
@@ -25,7 +26,7 @@ let projectKey: { project: string; key: string };
 let strangersKey: string;
 
 beforeAll(async () => {
-  deployment = await startDeployment({ worker: false });
+  deployment = await startDeployment();
   [owner, stranger, operator] = await Promise.all([deployment.account(), deployment.account(), deployment.operator()]);
   team = (await owner.client.organizations.create({ body: { name: 'Team' } })).id;
   members = { owner } as Record<Role, Account>;
@@ -37,6 +38,8 @@ beforeAll(async () => {
   projectKey = { project, key };
   world = await newWorld(() => true);
   ({ key: strangersKey } = await stranger.client.apiKeys.create({ body: { name: 'Foreign', scopes: ['*:*'] } }));
+  // Some samples prove an entry of the audit log.
+  await allIngested(deployment);
 });
 
 afterAll(() => deployment.stop());
@@ -88,7 +91,7 @@ async function newWorld(isNew: (property: keyof World) => boolean): Promise<Worl
 
 /** @returns `done`, or the code of the problem */
 async function outcome(route: Route, { params, query, body }: Sample, headers: Record<string, string>) {
-  const path = route.path.replace(/:(\w+)/g, (_, parameter: string) => params![parameter]!);
+  const path = fillPath(route, (parameter) => params![parameter]!);
   const ended = new AbortController();
   const response = await fetch(`${deployment.url}${path}?${new URLSearchParams(query).toString()}`, {
     method: route.method,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { problemsOf } from '#libs/contract/openapi.js';
 import { Problem, problems, type ProblemCode } from '#libs/contract/problem.js';
-import { isForUsers, type Rejections, type Route } from '#libs/contract/route.js';
+import { fillPath, isForUsers, type Rejections, type Route } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
@@ -81,7 +81,7 @@ async function send(
   headers: Record<string, string>,
   { rawBody, rawQuery }: { rawBody?: string; rawQuery?: string } = {},
 ): Promise<Response> {
-  const path = route.path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(sample.params?.[name] ?? ''));
+  const path = fillPath(route, (name) => sample.params?.[name] ?? '');
   const query = rawQuery ?? new URLSearchParams(sample.query).toString();
   const sent = rawBody ?? (sample.body && JSON.stringify(sample.body));
   const response = await fetch(`${deployment.url}${path}${query && `?${query}`}`, {
@@ -336,7 +336,7 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
 
 const numbers = table.flatMap(({ name, route }) =>
   Object.keys(route.query?.shape ?? {})
-    .filter((parameter) => ['limit', 'unused_for_days'].includes(parameter))
+    .filter((parameter) => ['limit', 'unused_for_days', 'size'].includes(parameter))
     .map((parameter) => ({ name, route, parameter })),
 );
 
@@ -377,7 +377,9 @@ describe.each(numbers)('$name, its $parameter', ({ name, route, parameter }) => 
 const ids = table
   .filter(({ name }) => !['system.describeProblem', 'agentity.deleteKey'].includes(name))
   .flatMap(({ name, route }) =>
-    Object.keys(route.params?.shape ?? {}).map((parameter) => ({ name, route, parameter })),
+    Object.keys(route.params?.shape ?? {})
+      .filter((parameter) => !['leaf_index', 'tile'].includes(parameter))
+      .map((parameter) => ({ name, route, parameter })),
   );
 
 describe.each(ids)('$name, its $parameter', ({ name, route, parameter }) => {
@@ -428,7 +430,7 @@ const others: Record<string, Record<string, unknown>> = {
 describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', ({ name, route }) => {
   const call = async (idempotencyKey: string, change: Record<string, unknown> = {}) => {
     const sample = samples[name]!(world);
-    const path = route.path.replace(/:(\w+)/g, (_, parameter: string) => sample.params![parameter]!);
+    const path = fillPath(route, (parameter) => sample.params![parameter]!);
     return fetch(`${deployment.url}${path}`, {
       method: route.method,
       headers: {
@@ -492,7 +494,7 @@ describe('any path', () => {
       ['/%00', 'path'],
     ]) {
       await atOnce(table, async ({ route }) => {
-        const path = route.path.replace(/:\w+/g, 'x');
+        const path = fillPath(route, () => 'x');
         const response = await fetch(`${deployment.url}${path}${query}`, { method: route.method });
         expect(response.status).toBe(400);
         expect(Problem.parse(await response.json())).toMatchObject({ code: 'invalid_request', errors: [{ location }] });

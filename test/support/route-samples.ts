@@ -105,6 +105,9 @@ export const samples: Record<string, (world: World) => Sample> = {
     query: { organization_id: ada.organizationId, type: 'api_key.*', format: 'csv' },
   }),
   'audit.tail': ({ ada }) => ({ query: { organization_id: ada.organizationId, outcome: 'expired,revoked' } }),
+  'audit.proveEvent': ({ ada }) => ({ params: { leaf_index: '0' }, query: { organization_id: ada.organizationId } }),
+  'audit.proveConsistency': ({ ada }) => ({ query: { organization_id: ada.organizationId, from: '0', to: '0' } }),
+  'audit.tile': ({ team }) => ({ params: { id: team, tile: 'entries/000.p/1' } }),
   'commandagi.createKey': ({ adasProject }) => ({
     body: { name: 'Sample', projectId: adasProject, expiresInDays: 90 },
   }),

@@ -33,7 +33,8 @@ export function Implements(route: Route): MethodDecorator {
   return applyDecorators(
     SetMetadata(ROUTE, route),
     RouteConfig({ implements: route }),
-    RequestMapping({ path: route.path, method: RequestMethod[route.method] }),
+    // Fastify names the rest of a path `*`.
+    RequestMapping({ path: route.path.replace(/\*\w+$/, '*'), method: RequestMethod[route.method] }),
     HttpCode(route.success.status),
   );
 }

@@ -15,7 +15,7 @@ const anyHeaders = z.object({});
  */
 export function parseInput(route: Route, request: FastifyRequest) {
   const parts = {
-    params: (route.params ?? nothing).safeParse(request.params ?? {}),
+    params: (route.params ?? nothing).safeParse(paramsOf(route, request)),
     query: (route.query ?? nothing).safeParse(request.query ?? {}),
     headers: (route.headers ?? anyHeaders).safeParse(request.headers),
     // A route without a body accepts no body or an empty object, as some clients send one with every POST.
@@ -26,6 +26,13 @@ export function parseInput(route: Route, request: FastifyRequest) {
   );
   if (errors.length > 0) throw invalidInput(...errors);
   return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data]));
+}
+
+function paramsOf({ path }: Route, request: FastifyRequest): unknown {
+  const [rest] = /(?<=\*)\w+$/.exec(path) ?? [];
+  if (!rest) return request.params ?? {};
+  const { '*': text, ...others } = request.params as Record<string, string>;
+  return { ...others, [rest]: text };
 }
 
 function fieldErrors(part: string, issue: z.core.$ZodIssue): FieldError[] {

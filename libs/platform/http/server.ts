@@ -3,6 +3,7 @@ import fastifyCookie from '@fastify/cookie';
 import { Logger } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { pathTemplate } from '#libs/contract/route.js';
 import { Config } from '../config.js';
 import type { DirectServer } from './direct-server.js';
 import type { Proxies } from './proxies.js';
@@ -116,6 +117,11 @@ export function textOf(header: string | undefined, max: number): string | null {
   return header === undefined ? null : withoutHalf(withoutSecrets(headerText(header), max));
 }
 
+function routeOf({ routeOptions: { config, url } }: FastifyRequest): string | null {
+  const path = config.implements?.path ?? url;
+  return path === undefined ? null : pathTemplate(path);
+}
+
 function contextOf(request: FastifyRequest, proxies: Proxies): RequestContext {
   const peer = request.socket.remoteAddress;
   const behindUnknownProxy = saysItWasForwarded(request) && !proxies.has(peer);
@@ -126,7 +132,7 @@ function contextOf(request: FastifyRequest, proxies: Proxies): RequestContext {
     userAgent: textOf(request.headers['user-agent'], MAX_USER_AGENT),
     method: request.method,
     path: recordedPath(request.url),
-    route: request.routeOptions.url?.replace(/:(\w+)/g, '{$1}') ?? null,
+    route: routeOf(request),
     origin: textOf(request.headers.origin, MAX_ORIGIN),
     behindUnknownProxy,
     originAllowed: false,

@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ApiError } from '#libs/client/client.js';
+import { toUuid } from '#libs/contract/ids.js';
+import { decodeEntries } from '#libs/tlog/entries.js';
+import { verifyConsistency, verifyInclusion } from '#libs/tlog/proofs.js';
+import { formatTilePath, tileWidth, type Tile } from '#libs/tlog/tiles.js';
+import { WholeLog } from '#libs/tlog/whole-log.js';
+import { fillAuditLog, storedEntries } from '../support/audit-log.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
+import { leafHashOf, treeHash } from '../support/reference-tree.js';
+
+/** Crosses the boundary of a tile of level 1, as the example of C2SP `tlog-tiles` does. */
+const SIZE = 70_000;
+
+let deployment: Deployment;
+let ada: Account;
+let team: string;
+/** The hashes of each level, computed from the entries by the definition. */
+let levels: Uint8Array[][];
+let leaves: Uint8Array[];
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  ada = await deployment.account();
+  team = (await ada.client.organizations.create({ body: { name: 'Team' } })).id;
+  const { id } = await ada.client.apiKeys.create({ body: { name: 'Key', organization_id: team, scopes: ['triggers:read'] } });
+  await allIngested(deployment);
+  await fillAuditLog(deployment.sql, SIZE, { organizationId: team, apiKeyId: id, data: {}, path: '/v1/' });
+  leaves = (await storedEntries(deployment.sql, team)).map(({ entry }) => leafHashOf(entry));
+  levels = [leaves];
+  while (levels.at(-1)!.length >= 256) {
+    const below = levels.at(-1)!;
+    levels.push(
+      Array.from({ length: Math.floor(below.length / 256) }, (_, n) => treeHash(below.slice(n * 256, (n + 1) * 256))),
+    );
+  }
+}, 120_000);
+
+afterAll(() => deployment.stop());
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
+const hashOf = (text: string) => new Uint8Array(Buffer.from(text, 'base64'));
+
+async function download(tile: Tile): Promise<Buffer> {
+  const response = await ada.client.audit.tile({ params: { id: team, tile: formatTilePath(tile) } });
+  return Buffer.from(await response.arrayBuffer());
+}
+
+const code = async (call: Promise<unknown>) =>
+  call.then(
+    () => 'done',
+    (error: unknown) => (error as ApiError).problem.code,
+  );
+
+describe('a tile', () => {
+  it.each<[string, Tile]>([
+    ['the first leaves', { level: 0, index: 0, width: 256 }],
+    ['a full tile', { level: 0, index: 200, width: 256 }],
+    ['the last leaves, which are not in a bundle yet', { level: 0, index: 273, width: 112 }],
+    ['a part of the last leaves', { level: 0, index: 273, width: 5 }],
+    ['a part of a tile that is full by now', { level: 0, index: 7, width: 100 }],
+    ['roots of bundles', { level: 1, index: 0, width: 256 }],
+    ['the last roots of bundles', { level: 1, index: 1, width: 17 }],
+    ['the one complete subtree of level 2', { level: 2, index: 0, width: 1 }],
+  ])('has the hashes of %s', async (_, tile) => {
+    const expected = levels[tile.level as number]!.slice(tile.index * 256, tile.index * 256 + tile.width);
+    expect(expected).toHaveLength(tile.width);
+    expect(hex(await download(tile))).toBe(expected.map(hex).join(''));
+  });
+
+  it.each<[string, Tile]>([
+    ['a full tile that is not full yet', { level: 0, index: 273, width: 256 }],
+    ['more hashes than there are', { level: 0, index: 273, width: 113 }],
+    ['a tile after the end', { level: 0, index: 274, width: 1 }],
+    ['roots of bundles that are not full yet', { level: 1, index: 1, width: 18 }],
+    ['a level that the tree does not have', { level: 3, index: 0, width: 1 }],
+    ['the highest level', { level: 63, index: 0, width: 1 }],
+    ['an index beyond all trees', { level: 0, index: 999_999_999_999_999, width: 1 }],
+    ['entries that are not there yet', { level: 'entries', index: 273, width: 113 }],
+  ])('is not there for %s', async (_, tile) => {
+    expect(await code(download(tile))).toBe('not_found');
+  });
+
+  it.each(['0/0', '0/000.p/256', '00/000', '64/000', 'entries/001/002', '0/000/', 'data/000', '0/../000'])(
+    'is rejected under the wrong path %s',
+    async (tile) => {
+      expect(['invalid_request', 'not_found']).toContain(
+        await code(ada.client.audit.tile({ params: { id: team, tile } })),
+      );
+    },
+  );
+
+  it('may be kept by the browser of one user and by nobody else, and an error may not be kept', async () => {
+    const get = (path: string) =>
+      fetch(`${deployment.url}/tlog/${team}/tile/${path}`, { headers: { authorization: `Bearer ${ada.accessToken}` } });
+    for (const path of ['0/000', '0/000.p/7', '1/001.p/17']) {
+      const { headers } = await get(path);
+      expect(headers.get('cache-control')).toBe('private, max-age=31536000, immutable');
+      expect(headers.get('content-type')).toBe('application/octet-stream');
+    }
+    expect((await get('entries/000')).headers.get('cache-control')).toBe('private, max-age=86400, immutable');
+    expect((await get('0/274')).headers.get('cache-control')).toBe('no-store');
+    expect((await fetch(`${deployment.url}/tlog/${team}/tile/0/000`)).status).toBe(401);
+  });
+});
+
+describe('entry bundles', () => {
+  it('together are the whole log', async () => {
+    const log = new WholeLog([{ size: SIZE, root: treeHash(leaves) }]);
+    for (let index = 0; log.next < SIZE; index++) {
+      const width = tileWidth({ level: 'entries', index }, SIZE);
+      log.addBundle(await download({ level: 'entries', index, width }));
+    }
+    log.end();
+    expect(log.next).toBe(SIZE);
+  }, 60_000);
+
+  it('are the same bytes before and after they are sealed', async () => {
+    const part = { level: 'entries', index: 273, width: 112 } as const;
+    const before = await download(part);
+    expect(decodeEntries(before)).toHaveLength(112);
+    const other = (await ada.client.organizations.create({ body: { name: 'Other' } })).id;
+    await allIngested(deployment);
+    const path = { id: other, tile: 'entries/000.p/1' };
+    const read = async () => Buffer.from(await (await ada.client.audit.tile({ params: path })).arrayBuffer());
+    const segment = await read();
+    await fillAuditLog(deployment.sql, 300, {
+      organizationId: other,
+      apiKeyId: 'key_01h455vb4pex5vsknk084sn02q',
+      data: {},
+      path: '/',
+    });
+    expect(hex(await read())).toBe(hex(segment));
+  });
+});
+
+describe('an inclusion proof', () => {
+  const root = (size: number) => treeHash(leaves.slice(0, size));
+
+  it.each([0, 1, 255, 256, 65_535, 65_536, 69_887, 69_888, SIZE - 1])('of leaf %s leads to the root', async (index) => {
+    const proven = await ada.client.audit.proveEvent({
+      params: { leaf_index: index },
+      query: { organization_id: team },
+    });
+    expect(proven).toMatchObject({ leaf_index: index, size: SIZE, root: Buffer.from(root(SIZE)).toString('base64') });
+    expect(hex(hashOf(proven.leaf_hash))).toBe(hex(leaves[index]!));
+    const tree = { size: SIZE, root: root(SIZE) };
+    verifyInclusion({ index, hash: leaves[index]! }, tree, proven.proof.map(hashOf));
+  });
+
+  it.each([1, 255, 256, 257, 65_536, 65_537, 69_999])('in the tree of %s entries leads to its root', async (size) => {
+    for (const index of [0, size >> 1, size - 1]) {
+      const query = { organization_id: team, size };
+      const proven = await ada.client.audit.proveEvent({ params: { leaf_index: index }, query });
+      expect(proven.size).toBe(size);
+      verifyInclusion({ index, hash: leaves[index]! }, { size, root: root(size) }, proven.proof.map(hashOf));
+    }
+  });
+
+  it('is not there for a leaf or a size that the log does not have', async () => {
+    const prove = (index: number, size?: number) =>
+      code(ada.client.audit.proveEvent({ params: { leaf_index: index }, query: { organization_id: team, size } }));
+    expect(await prove(SIZE)).toBe('not_found');
+    expect(await prove(5, 5)).toBe('not_found');
+    expect(await prove(5, SIZE + 1)).toBe('invalid_request');
+  });
+
+  it('names the events that cannot be read if a part of the tree is missing', async () => {
+    const other = (await ada.client.organizations.create({ body: { name: 'Damaged' } })).id;
+    await allIngested(deployment);
+    const apiKeyId = 'key_01h455vb4pex5vsknk084sn02q';
+    await fillAuditLog(deployment.sql, 1024, { organizationId: other, apiKeyId, data: {}, path: '/' });
+    await deployment.sql.query('ALTER TABLE audit_bundle DISABLE TRIGGER ALL');
+    await deployment.sql.query('DELETE FROM audit_bundle WHERE organization_id = $1 AND index = 2', [toUuid(other)]);
+    const damagedProof = ada.client.audit.proveEvent({ params: { leaf_index: 0 }, query: { organization_id: other } });
+    await expect(damagedProof).rejects.toThrow(`The events 512 to 767 of the audit log of ${other} cannot be read`);
+  });
+});
+
+describe('a consistency proof', () => {
+  it.each([
+    [0, SIZE],
+    [1, SIZE],
+    [256, SIZE],
+    [255, 257],
+    [65_536, SIZE],
+    [65_535, 65_537],
+    [69_888, SIZE],
+    [69_990, SIZE],
+    [SIZE, SIZE],
+    [0, 0],
+  ])('from %s to %s leads to both roots', async (from, to) => {
+    const proven = await ada.client.audit.proveConsistency({ query: { organization_id: team, from, to } });
+    const trees = [from, to].map((size) => ({ size, root: treeHash(leaves.slice(0, size)) }));
+    expect([proven.from_root, proven.to_root].map((root) => hex(hashOf(root)))).toEqual(
+      trees.map(({ root }) => hex(root)),
+    );
+    verifyConsistency(trees[0]!, trees[1]!, proven.proof.map(hashOf));
+  });
+
+  it('is not made for sizes that the log does not have, or in the wrong order', async () => {
+    const prove = (from: number, to?: number) =>
+      code(ada.client.audit.proveConsistency({ query: { organization_id: team, from, to } }));
+    expect(await prove(SIZE + 1)).toBe('invalid_request');
+    expect(await prove(0, SIZE + 1)).toBe('invalid_request');
+    expect(await prove(6, 5)).toBe('invalid_request');
+  });
+});
