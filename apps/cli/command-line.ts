@@ -44,6 +44,13 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
     );
 
   const { audit } = addRemoteCommands(program, host);
+  addAuditCommands(audit, host, end);
+  refuseSlips(program, mayRepeat);
+  return program;
+}
+
+/** The commands that work in the database of this machine. */
+function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: number) => void): void {
   audit
     .command('check')
     .description('check the audit logs in the database of this machine, entry by entry')
@@ -62,8 +69,15 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
     .action(async (numbers: string[], options: { all?: true; json?: true }) =>
       end(await (await import('./audit-requeue-command.js')).requeue(numbers, options, host)),
     );
-  refuseSlips(program, mayRepeat);
-  return program;
+  audit
+    .command('new-epoch')
+    .description('begin a new epoch of checkpoints, if what was signed is lost')
+    .addOption(new Option('--yes', 'begin it; without this, only say what it means'))
+    .addOption(jsonOption('print the result as JSON, for programs'))
+    .addHelpText('after', EPOCH_HELP)
+    .action(async (options: { yes?: true; json?: true }) =>
+      end(await (await import('./new-epoch-command.js')).newEpoch(options, host)),
+    );
 }
 
 const OPERATOR_HELP = `
@@ -77,6 +91,11 @@ audit log. It needs the database, as \`operator add\` does. The exit code is 1 i
 const REQUEUE_HELP = `
 Without NUMBER, lists the first 100 records in the quarantine. Those that this version can read are put back, and an
 event says so. It needs the database, as \`operator add\` does. The exit code is 1 if a record cannot be read.`;
+
+const EPOCH_HELP = `
+A checkpoint must continue all earlier ones. If the database was restored from a backup, or the anchor is lost, none is
+signed until both are back or a new epoch begins. Each audit log gets an entry with what was anchored last, a new origin
+and a new key. It needs the database, as \`operator add\` does, and the anchor (ANCHOR_FILE).`;
 
 const AFTER = `
 Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server responds, 74 the output could

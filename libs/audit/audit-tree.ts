@@ -8,12 +8,28 @@ import type { NodePlace, NodeReader, Tree } from '#libs/tlog/proofs.js';
 import { EMPTY_ROOT } from '#libs/tlog/checkpoint.js';
 import { hashesOf } from '#libs/tlog/tiles.js';
 import { AuditReader } from './audit-reader.js';
+import { BundleReader } from './bundle-reader.js';
 import { damaged } from './damage.js';
 import { leafHashOf, nodeHashOf } from './log-growth.js';
 import type { Span } from './span.js';
 
 /** The hashes of a level of tiles, by their indexes. */
 type Hashes = Map<number, Uint8Array>;
+type EntryReader = (span: Span) => Promise<readonly Uint8Array[]>;
+
+export interface HeadOfLog {
+  /** A bare UUID. */
+  readonly organizationId: string;
+  readonly tree: Tree;
+  readonly frontier: Uint8Array;
+}
+
+/** A head whose first leaves are known to be right if a root of them is. */
+interface TrustedHead {
+  readonly size: number;
+  readonly frontier: Uint8Array;
+  readonly trusted: number;
+}
 
 /**
  * The Merkle trees of the audit logs. Leaf hashes are computed from the entries, level 1 has the roots of the bundles, and
@@ -21,25 +37,54 @@ type Hashes = Map<number, Uint8Array>;
  */
 @Injectable()
 export class AuditTree {
+  readonly #bundles: BundleReader;
+
   constructor(
     private readonly reader: AuditReader,
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
-  ) {}
+  ) {
+    this.#bundles = new BundleReader(pool);
+  }
 
   /** The tree over all entries, from the head alone. */
   async head(organizationId: string): Promise<Tree> {
-    const { rows } = await this.pool.query<{ size: number; frontier: Buffer }>(
-      'SELECT size::float8 AS size, frontier FROM audit_log WHERE organization_id = $1',
-      [toUuid(organizationId)],
+    const [head] = await this.heads(this.pool, [toUuid(organizationId)]);
+    return head?.tree ?? { size: 0, root: EMPTY_ROOT };
+  }
+
+  /** @param organizations bare UUIDs @returns the logs among them that have entries */
+  async heads(
+    database: Pick<pg.Pool, 'query'> | pg.ClientBase,
+    organizations: readonly string[],
+  ): Promise<HeadOfLog[]> {
+    const { rows } = await database.query<{ id: string; size: number; frontier: Buffer }>(
+      `SELECT organization_id AS id, size::float8 AS size, frontier FROM audit_log
+       WHERE organization_id = ANY($1) AND size > 0`,
+      [organizations],
     );
-    const [row] = rows;
-    if (!row || row.size === 0) return { size: 0, root: EMPTY_ROOT };
-    return { size: row.size, root: new Frontier(row.size, row.frontier, nodeHashOf).root() };
+    return rows.map(({ id, size, frontier }) => ({
+      organizationId: id,
+      tree: { size, root: new Frontier(size, frontier, nodeHashOf).root() },
+      frontier,
+    }));
   }
 
   /** Reads the tree nodes of a log. */
   nodes(organizationId: string): NodeReader {
-    return (places) => this.#nodes(organizationId, places);
+    return (places) => this.#nodes(toUuid(organizationId), places, (span) => this.entries(organizationId, span));
+  }
+
+  /**
+   * The same without waiting for the turn of the organization, and without what the head of the log already has.
+   * @param organizationId a bare UUID
+   */
+  nodesBeside(organizationId: string, head: TrustedHead): NodeReader {
+    const known = knownNodes(head);
+    return async (places) => {
+      const unknown = places.filter((place) => !known.has(nameOf(place)));
+      const read = [...(await this.#nodes(organizationId, unknown, (span) => this.#entriesNow(organizationId, span)))];
+      return places.map((place) => known.get(nameOf(place)) ?? read.shift()!);
+    };
   }
 
   /** @param span within the log's size */
@@ -54,11 +99,21 @@ export class AuditTree {
   /** Consecutive hashes of one tile. @param span within the log's size */
   async hashes(organizationId: string, level: number, { from, below }: Span): Promise<Uint8Array[]> {
     const indexes = Array.from({ length: below - from }, (_, n) => from + n);
-    const hashes = await this.#ofLevel(organizationId, level, indexes);
+    const hashes = await this.#ofLevel(toUuid(organizationId), level, indexes, (span) =>
+      this.entries(organizationId, span),
+    );
     return indexes.map((index) => hashes.get(index)!);
   }
 
-  async #nodes(organizationId: string, places: readonly NodePlace[]): Promise<Uint8Array[]> {
+  async #entriesNow(organizationId: string, span: Span): Promise<Uint8Array[]> {
+    const entries: Uint8Array[] = [];
+    for await (const { leaves } of this.#bundles.stretches(organizationId, span, 'asc', { terms: [] })) {
+      for (const { entry } of leaves) entries.push(entry);
+    }
+    return entries;
+  }
+
+  async #nodes(organizationId: string, places: readonly NodePlace[], read: EntryReader): Promise<Uint8Array[]> {
     const ranges = places.map((place) => {
       const { level, from, count } = hashesOf(place);
       return { level, indexes: Array.from({ length: count }, (_, n) => from + n) };
@@ -66,31 +121,22 @@ export class AuditTree {
     const levels = new Map<number, Hashes>();
     for (const [level, own] of Map.groupBy(ranges, (range) => range.level)) {
       const indexes = own.flatMap((range) => range.indexes);
-      levels.set(level, await this.#ofLevel(organizationId, level, indexes));
+      levels.set(level, await this.#ofLevel(organizationId, level, indexes, read));
     }
     return ranges.map(({ level, indexes }) => rootOfPerfect(indexes.map((index) => levels.get(level)!.get(index)!)));
   }
 
-  async #ofLevel(organizationId: string, level: number, indexes: readonly number[]): Promise<Hashes> {
-    const hashes =
-      level === 0
-        ? await this.#leafHashes(organizationId, indexes)
-        : await this.#stored(organizationId, level, indexes);
+  async #ofLevel(
+    organizationId: string,
+    level: number,
+    indexes: readonly number[],
+    read: EntryReader,
+  ): Promise<Hashes> {
+    const hashes = level === 0 ? await leafHashes(indexes, read) : await this.#stored(organizationId, level, indexes);
     const missing = indexes.find((index) => !hashes.has(index));
     if (missing === undefined) return hashes;
     const width = BUNDLE_ENTRIES ** level;
-    throw damaged(toUuid(organizationId), missing * width, (missing + 1) * width);
-  }
-
-  async #leafHashes(organizationId: string, indexes: readonly number[]): Promise<Hashes> {
-    const hashes: Hashes = new Map();
-    const byBundle = Map.groupBy(indexes, (index) => Math.floor(index / BUNDLE_ENTRIES));
-    for (const own of byBundle.values()) {
-      const span = { from: Math.min(...own), below: Math.max(...own) + 1 };
-      const entries = await this.entries(organizationId, span);
-      for (const index of own) hashes.set(index, leafHashOf(entries[index - span.from]!));
-    }
-    return hashes;
+    throw damaged(organizationId, missing * width, (missing + 1) * width);
   }
 
   async #stored(organizationId: string, level: number, indexes: readonly number[]): Promise<Hashes> {
@@ -104,13 +150,30 @@ export class AuditTree {
              WHERE organization_id = $1 AND index = ANY($2) AND level = $3`,
             level,
           ];
-    const { rows } = await this.pool.query<{ index: number; hash: Buffer }>(sql, [
-      toUuid(organizationId),
-      indexes,
-      ...values,
-    ]);
+    const { rows } = await this.pool.query<{ index: number; hash: Buffer }>(sql, [organizationId, indexes, ...values]);
     return new Map(rows.map(({ index, hash }) => [index, hash]));
   }
+}
+
+async function leafHashes(indexes: readonly number[], read: EntryReader): Promise<Hashes> {
+  const hashes: Hashes = new Map();
+  for (const own of Map.groupBy(indexes, (index) => Math.floor(index / BUNDLE_ENTRIES)).values()) {
+    const span = { from: Math.min(...own), below: Math.max(...own) + 1 };
+    const entries = await read(span);
+    for (const index of own) hashes.set(index, leafHashOf(entries[index - span.from]!));
+  }
+  return hashes;
+}
+
+/** The complete subtrees of a head that lie within its trusted part. */
+function knownNodes({ size, frontier, trusted }: TrustedHead): Map<string, Uint8Array> {
+  const hashes = new Frontier(size, frontier, nodeHashOf).subtrees();
+  const within = hashes.filter(({ height, index }) => (index + 1) * 2 ** height <= trusted);
+  return new Map(within.map((node) => [nameOf(node), node.hash]));
+}
+
+function nameOf({ height, index }: NodePlace): string {
+  return `${height}/${index}`;
 }
 
 /** The root over 2^n hashes. */

@@ -2,17 +2,20 @@ import { Module } from '@nestjs/common';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import { AuditController } from './audit.controller.js';
 import { AuditProofsController } from './audit-proofs.controller.js';
+import { Anchoring } from './anchoring.js';
 import { AuditProofs } from './audit-proofs.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditTails } from './audit-tails.js';
 import { AuditTree } from './audit-tree.js';
 import { AuditService } from './audit.service.js';
+import { Checkpoints } from './checkpoints.js';
+import { CheckpointsController } from './checkpoints.controller.js';
 import { DeploymentSearch } from './deployment-search.js';
 
 /** For the API. The worker uses only the writer. */
 @Module({
   imports: [OrganizationsModule],
-  controllers: [AuditController, AuditProofsController],
-  providers: [AuditReader, AuditTails, AuditService, AuditTree, AuditProofs, DeploymentSearch],
+  controllers: [AuditController, AuditProofsController, CheckpointsController],
+  providers: [AuditReader, AuditTails, AuditService, AuditTree, AuditProofs, Anchoring, Checkpoints, DeploymentSearch],
 })
 export class AuditModule {}

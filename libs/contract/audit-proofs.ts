@@ -39,6 +39,49 @@ export const tlogTile = defineRoute({
   problems: ['not_found', 'audit_log_damaged', 'rate_limited'],
 });
 
+export const tlogCheckpoint = defineRoute({
+  method: 'GET',
+  path: '/tlog/:id/checkpoint',
+  tag: 'Audit proofs',
+  summary: 'Get a signed checkpoint of an audit log',
+  description:
+    'The present size and root of the log, as C2SP `tlog-checkpoint` defines it: a note with the lines origin, size and ' +
+    'root, and an Ed25519 signature. Every checkpoint of a log continues all earlier ones. If that is not certain, none is signed.',
+  policy: { scope: 'audit:read', organization: 'path', reach: 'organization' },
+  params: z.strictObject({ id: idOf('org') }),
+  success: { status: 200, stream: ['text/plain; charset=utf-8'] },
+  problems: ['not_found', 'checkpoint_unavailable'],
+});
+
+export const tlogVkeys = defineRoute({
+  method: 'GET',
+  path: '/tlog/:id/vkey',
+  tag: 'Audit proofs',
+  summary: 'List the public keys of an audit log',
+  description:
+    'One key on each line, that of the current epoch first, in the form `name+id+key` of C2SP `signed-note`. The name is the ' +
+    'origin of the log. Keep the key apart from the log: it decides which checkpoints you trust.',
+  policy: { scope: 'audit:read', organization: 'path', reach: 'organization' },
+  params: z.strictObject({ id: idOf('org') }),
+  success: { status: 200, stream: ['text/plain; charset=utf-8'] },
+  problems: ['not_found', 'checkpoint_unavailable'],
+});
+
+export const auditEventReceipt = defineRoute({
+  method: 'GET',
+  path: '/api/v1/audit/events/:leaf_index/receipt',
+  tag: 'Audit proofs',
+  summary: 'Get a receipt of an event',
+  description:
+    `${whose}Everything that proves the event, in one text to keep (C2SP \`tlog-proof\`): the exact bytes of the entry, an ` +
+    'inclusion proof, and a signed checkpoint. Whoever has the public key verifies it without us.',
+  policy: { scope: 'audit:read', organization: 'query', reach: 'organization' },
+  params: z.strictObject({ leaf_index: wholeNumber(0, MOST) }),
+  query: z.strictObject({ organization_id: idOf('org').optional() }),
+  success: { status: 200, stream: ['text/plain; charset=utf-8'] },
+  problems: ['not_found', 'audit_log_damaged', 'checkpoint_unavailable', 'rate_limited'],
+});
+
 export const proveAuditEvent = defineRoute({
   method: 'GET',
   path: '/api/v1/audit/events/:leaf_index/proof',

@@ -227,6 +227,11 @@ const golden = [
     },
   },
   { type: 'user.registered', subject: user, data: byUser },
+  {
+    type: 'audit_log.epoch_started',
+    subject: org,
+    data: { ...bySystem, epoch: 2, earlier: { anchor_id: '00ff', epoch: 1, size: 7, root: 'AA==' } },
+  },
   { type: 'event.quarantined', subject: org, data: { ...bySystem, quarantine_id: 7, sha256: '00ff', count: 1 } },
   { type: 'event.requeued', subject: org, data: { ...bySystem, quarantine_id: 7, sha256: '00ff', count: null } },
   { type: 'organization.created', subject: org, data: { ...byUser, owner_id: user } },

@@ -195,6 +195,13 @@ export const problems = {
     title: 'The service is too busy',
     advice: 'Try again after Retry-After.',
   },
+  checkpoint_unavailable: {
+    status: 503,
+    title: 'No checkpoint of the audit log can be signed',
+    advice:
+      'The detail says why, and what the people who run this deployment can do. Events are recorded as before, and ' +
+      'proofs without a signature are available.',
+  },
   audit_unavailable: {
     status: 503,
     title: 'The request could not be recorded',

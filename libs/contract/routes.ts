@@ -66,6 +66,9 @@ export const routes = {
     tail: audit.tailAuditEvents,
     proveEvent: auditProofs.proveAuditEvent,
     proveConsistency: auditProofs.proveAuditConsistency,
+    receipt: auditProofs.auditEventReceipt,
+    checkpoint: auditProofs.tlogCheckpoint,
+    vkeys: auditProofs.tlogVkeys,
     tile: auditProofs.tlogTile,
   },
   credits: {

@@ -259,6 +259,26 @@ ALTER TABLE audit_bundle ENABLE ALWAYS TRIGGER no_truncate;
 GRANT SELECT ON audit_bundle TO keyledger_api;
 GRANT SELECT ON audit_bundle TO keyledger_worker;
 
+CREATE TABLE audit_epoch (
+  number integer NOT NULL,
+  origin text,
+  private_key bytea,
+  anchor_id text NOT NULL,
+  anchor_sequence bigint NOT NULL DEFAULT 0,
+  started_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT audit_epoch_check CHECK (((origin IS NULL) = (private_key IS NULL))),
+  CONSTRAINT audit_epoch_number_check CHECK ((number > 0)),
+  CONSTRAINT audit_epoch_pkey PRIMARY KEY (number)
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_epoch FOR EACH ROW WHEN ((((new.number IS DISTINCT FROM old.number) OR (new.anchor_id IS DISTINCT FROM old.anchor_id)) OR (new.anchor_sequence < old.anchor_sequence) OR ((old.origin IS NOT NULL) AND ((new.origin IS DISTINCT FROM old.origin) OR (new.private_key IS DISTINCT FROM old.private_key))))) EXECUTE FUNCTION refuse_change('an epoch keeps its origin, its key and its anchor');
+ALTER TABLE audit_epoch ENABLE ALWAYS TRIGGER never_back_update;
+GRANT SELECT ON audit_epoch TO keyledger_api;
+GRANT INSERT (anchor_id) ON audit_epoch TO keyledger_api;
+GRANT INSERT (number) ON audit_epoch TO keyledger_api;
+GRANT UPDATE (anchor_sequence) ON audit_epoch TO keyledger_api;
+GRANT UPDATE (origin) ON audit_epoch TO keyledger_api;
+GRANT UPDATE (private_key) ON audit_epoch TO keyledger_api;
+
 CREATE TABLE audit_log (
   organization_id uuid NOT NULL,
   size bigint NOT NULL,

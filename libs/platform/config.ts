@@ -43,6 +43,7 @@ const CACHE = 'must be a whole number of megabytes, at least 16';
 const CREDITS = 'must be a whole number of credits, not negative';
 const RATIO = 'must be a ratio between 0 and 1, such as 0.25';
 const OTLP_HEADERS = 'must be a comma-separated list of name=value';
+const LOG_ORIGIN = 'must be an address without https:// and without a slash at its end, such as keys.example.com';
 const PUBLIC_ADDRESS =
   'must be the http(s) address under which clients reach the API, without a user, a query and a fragment';
 
@@ -74,6 +75,12 @@ export const settings = z.object({
     .refine((text) => /^https?:\/\/[^/?#@]+(\/[^?#]*)?$/i.test(text), PUBLIC_ADDRESS)
     .optional(),
   DATA_DIR: z.string().default('./.keyledger'),
+  ANCHOR_FILE: z.string().optional(),
+  LOG_ORIGIN: z
+    .string()
+    .max(100, LOG_ORIGIN)
+    .regex(/^[a-z0-9][a-z0-9.-]*(:\d+)?(\/[\w.~-]+)*$/i, LOG_ORIGIN)
+    .optional(),
   DATABASE_URL: z.url({
     protocol: /^postgres(ql)?$/,
     error: 'must be a PostgreSQL address such as postgres://user:password@host:5432/keyledger',

@@ -52,6 +52,18 @@ export class Frontier {
     return completed;
   }
 
+  /** The complete subtrees, largest first. */
+  subtrees(): readonly CompleteSubtree[] {
+    let from = 0;
+    return this.#roots.map((hash) => {
+      let height = 0;
+      while (2 ** (height + 1) <= this.#size - from) height += 1;
+      const subtree = { height, index: from / 2 ** height, hash };
+      from += 2 ** height;
+      return subtree;
+    });
+  }
+
   /** The root of a tree that is not empty. */
   root(): Uint8Array {
     return this.#roots.reduceRight((right, left) => this.nodeHash(left, right));

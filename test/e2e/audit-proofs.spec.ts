@@ -1,13 +1,18 @@
+import { readFile, rename } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ApiError } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
+import { openCheckpoint } from '#libs/tlog/checkpoint.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
+import { parseVkey } from '#libs/tlog/note.js';
 import { verifyConsistency, verifyInclusion } from '#libs/tlog/proofs.js';
+import { verifyReceipt } from '#libs/tlog/receipt.js';
 import { formatTilePath, tileWidth, type Tile } from '#libs/tlog/tiles.js';
 import { WholeLog } from '#libs/tlog/whole-log.js';
 import { fillAuditLog, storedEntries } from '../support/audit-log.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
+import { eventually } from '../support/eventually.js';
 import { leafHashOf, treeHash } from '../support/reference-tree.js';
 
 /** Crosses the boundary of a tile of level 1, as the example of C2SP `tlog-tiles` does. */
@@ -24,7 +29,9 @@ beforeAll(async () => {
   deployment = await startDeployment();
   ada = await deployment.account();
   team = (await ada.client.organizations.create({ body: { name: 'Team' } })).id;
-  const { id } = await ada.client.apiKeys.create({ body: { name: 'Key', organization_id: team, scopes: ['triggers:read'] } });
+  const { id } = await ada.client.apiKeys.create({
+    body: { name: 'Key', organization_id: team, scopes: ['triggers:read'] },
+  });
   await allIngested(deployment);
   await fillAuditLog(deployment.sql, SIZE, { organizationId: team, apiKeyId: id, data: {}, path: '/v1/' });
   leaves = (await storedEntries(deployment.sql, team)).map(({ entry }) => leafHashOf(entry));
@@ -205,5 +212,67 @@ describe('a consistency proof', () => {
     expect(await prove(SIZE + 1)).toBe('invalid_request');
     expect(await prove(0, SIZE + 1)).toBe('invalid_request');
     expect(await prove(6, 5)).toBe('invalid_request');
+  });
+});
+
+describe('a checkpoint', () => {
+  const get = (path: string) =>
+    fetch(`${deployment.url}${path}`, { headers: { authorization: `Bearer ${ada.accessToken}` } });
+  const keys = async () =>
+    (await (await get(`/tlog/${team}/vkey`)).text())
+      .trim()
+      .split('\n')
+      .map((line) => parseVkey(line));
+
+  it('is a text that no cache keeps, and has the root of the log', async () => {
+    const response = await get(`/tlog/${team}/checkpoint`);
+    expect(response.headers.get('content-type')).toBe('text/plain; charset=utf-8');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    const checkpoint = openCheckpoint(await response.text(), await keys());
+    expect(checkpoint).toEqual({
+      origin: expect.stringMatching(new RegExp(`^keyledger\\.test/[\\da-f]{16}/${team}$`)),
+      size: SIZE,
+      root: treeHash(leaves),
+    });
+  });
+
+  it('is in the receipt of an event, which proves its exact bytes', async () => {
+    const path = `/api/v1/audit/events/69999/receipt?organization_id=${team}`;
+    const { entry, checkpoint } = verifyReceipt(await (await get(path)).text(), await keys());
+    expect(hex(leafHashOf(entry))).toBe(hex(leaves.at(-1)!));
+    expect(checkpoint.size).toBe(SIZE);
+    expect((await get(path.replace('69999', String(SIZE)))).status).toBe(404);
+  });
+
+  it('is not signed without the anchor, and everything else goes on', async () => {
+    await rename(deployment.database.anchorFile, `${deployment.database.anchorFile}.kept`);
+    try {
+      for (const path of [`/tlog/${team}/checkpoint`, `/api/v1/audit/events/0/receipt?organization_id=${team}`]) {
+        const response = await get(path);
+        expect(response.status).toBe(503);
+        expect(await response.json()).toMatchObject({
+          code: 'checkpoint_unavailable',
+          detail: expect.stringContaining('`keyledger audit new-epoch`'),
+        });
+      }
+      expect((await get(`/tlog/${team}/vkey`)).status).toBe(200);
+      expect((await get(`/tlog/${team}/tile/1/000`)).status).toBe(200);
+      const { id } = await ada.client.projects.create({ body: { name: 'Recorded', organization_id: team } });
+      await allIngested(deployment);
+      const { data } = await ada.client.audit.listEvents({ query: { organization_id: team, project_id: id } });
+      expect(data.map(({ event }) => event.type)).toEqual(['project.created']);
+    } finally {
+      await rename(`${deployment.database.anchorFile}.kept`, deployment.database.anchorFile);
+    }
+    expect((await get(`/tlog/${team}/checkpoint`)).status).toBe(200);
+  });
+
+  it('once there is one, the head of every log is anchored within a moment', async () => {
+    const other = await ada.client.organizations.create({ body: { name: 'Never asked for' } });
+    const isAnchored = await eventually(
+      async () => (await readFile(deployment.database.anchorFile, 'utf8')).includes(`head ${toUuid(other.id)} `),
+      (found) => found,
+    );
+    expect(isAnchored).toBe(true);
   });
 });

@@ -1,4 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -25,6 +27,8 @@ export interface TestDatabase {
   readonly adminUrl: string;
   readonly apiUrl: string;
   readonly workerUrl: string;
+  /** Where the anchor of its audit logs is after the first checkpoint. */
+  readonly anchorFile: string;
   drop(): Promise<void>;
 }
 
@@ -48,12 +52,17 @@ export async function createDatabase({ adminUrl: serverUrl, template } = sharedS
     await client.end();
   };
   await admin(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  const anchorFile = join(tmpdir(), `keyledger-anchor-${name}`);
   return {
     name,
+    anchorFile,
     adminUrl: urlFor(serverUrl, name),
     apiUrl: urlFor(serverUrl, name, 'keyledger_test_api'),
     workerUrl: urlFor(serverUrl, name, 'keyledger_test_worker'),
-    drop: () => admin(`DROP DATABASE ${name} WITH (FORCE)`),
+    async drop() {
+      await admin(`DROP DATABASE ${name} WITH (FORCE)`);
+      await rm(anchorFile, { force: true });
+    },
   };
 }
 
@@ -133,6 +142,7 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
   const database = await createDatabase(options.server);
   const env = {
     HOST: '127.0.0.1',
+    ANCHOR_FILE: database.anchorFile,
     PORT: '0',
     PUBLIC_URL: 'http://keyledger.test',
     KEYLEDGER_SECRET: TEST_SECRET,

@@ -107,6 +107,9 @@ export const samples: Record<string, (world: World) => Sample> = {
   'audit.tail': ({ ada }) => ({ query: { organization_id: ada.organizationId, outcome: 'expired,revoked' } }),
   'audit.proveEvent': ({ ada }) => ({ params: { leaf_index: '0' }, query: { organization_id: ada.organizationId } }),
   'audit.proveConsistency': ({ ada }) => ({ query: { organization_id: ada.organizationId, from: '0', to: '0' } }),
+  'audit.receipt': ({ ada }) => ({ params: { leaf_index: '0' }, query: { organization_id: ada.organizationId } }),
+  'audit.checkpoint': ({ team }) => ({ params: { id: team } }),
+  'audit.vkeys': ({ team }) => ({ params: { id: team } }),
   'audit.tile': ({ team }) => ({ params: { id: team, tile: 'entries/000.p/1' } }),
   'commandagi.createKey': ({ adasProject }) => ({
     body: { name: 'Sample', projectId: adasProject, expiresInDays: 90 },

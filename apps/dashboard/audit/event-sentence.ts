@@ -95,6 +95,8 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
       return event.data.path
         ? say`${by} read ${{ quoted: event.data.path }}${andOthers(event.data.reads)}${within(event, 'of')}`
         : say`${by} read ${organization}`;
+    case 'audit_log.epoch_started':
+      return say`Epoch ${number.format(event.data.epoch)} of the checkpoints of this audit log began`;
     case 'event.quarantined':
       return say`${counted(event.data.count ?? 1, 'event')} could not be read and waits in the quarantine as ${number.format(event.data.quarantine_id)}`;
     case 'event.requeued':

@@ -101,6 +101,21 @@ export const AUDIT_LOG = /* sql */ `
     WHERE api_key_id IS NULL;
 `;
 
+/** The epochs of checkpoints, each with its own key, origin and anchor. */
+export const AUDIT_EPOCH = /* sql */ `
+  CREATE TABLE audit_epoch (
+    number integer PRIMARY KEY CHECK (number > 0),
+    -- Null before the first signature. The key is sealed with KEYLEDGER_SECRET.
+    origin text,
+    private_key bytea,
+    -- The file with the anchored heads, and the number of its groups.
+    anchor_id text NOT NULL,
+    anchor_sequence bigint NOT NULL DEFAULT 0,
+    started_at timestamptz NOT NULL DEFAULT now(),
+    CHECK ((origin IS NULL) = (private_key IS NULL))
+  );
+`;
+
 /** No statement changes these tables, not even one of their owner, who could only remove the triggers. */
 const APPEND_ONLY = ['audit_bundle', 'audit_body', 'audit_tree_node', 'audit_management_event'];
 

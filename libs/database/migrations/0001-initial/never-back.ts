@@ -31,6 +31,13 @@ const RULES: readonly Rule[] = [
   },
   { table: 'audit_log', on: 'DELETE', when: 'true', message: 'the size of an audit log only grows' },
   {
+    table: 'audit_epoch',
+    on: 'UPDATE',
+    when: `${isChanged('number', 'anchor_id')} OR NEW.anchor_sequence < OLD.anchor_sequence
+      OR (OLD.origin IS NOT NULL AND ${isChanged('origin', 'private_key')})`,
+    message: 'an epoch keeps its origin, its key and its anchor',
+  },
+  {
     table: 'authz_state',
     on: 'UPDATE',
     when: `NEW.seq <= OLD.seq OR NEW.tag = OLD.tag OR ${isChanged('shard')}`,
