@@ -17,7 +17,7 @@ import { storedEntries } from '../support/audit-log.js';
  * `FUZZ_REQUESTS` makes it longer.
  */
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_128);
-const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 3_000);
+const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 5_000);
 const MAX_RESPONSE = 320 * 1024;
 /** Most of the time, most of them wait for the rest of a request. */
 const IN_FLIGHT = 16;
