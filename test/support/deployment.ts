@@ -135,21 +135,25 @@ export function startWorker({ workerUrl }: TestDatabase): Promise<INestApplicati
   return createWorker(readConfig({ DATABASE_URL: workerUrl, KEYLEDGER_SECRET: TEST_SECRET, LOG_LEVEL: 'fatal' }));
 }
 
-/** Starts a deployment; a test file can have one at a time. Tests with several nodes start processes. */
-export async function startDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
-  if (running) throw new Error('A deployment runs already in this process');
-  running = true;
-  const database = await createDatabase(options.server);
-  const env = {
+function settingsOf({ anchorFile }: TestDatabase, env?: Record<string, string>) {
+  return {
     HOST: '127.0.0.1',
-    ANCHOR_FILE: database.anchorFile,
+    ANCHOR_FILE: anchorFile,
     PORT: '0',
     PUBLIC_URL: 'http://keyledger.test',
     KEYLEDGER_SECRET: TEST_SECRET,
     REGISTRATION: 'open',
     LOG_LEVEL: 'fatal',
-    ...options.env,
+    ...env,
   };
+}
+
+/** Starts a deployment; a test file can have one at a time. Tests with several nodes start processes. */
+export async function startDeployment(options: DeploymentOptions = {}): Promise<Deployment> {
+  if (running) throw new Error('A deployment runs already in this process');
+  running = true;
+  const database = await createDatabase(options.server);
+  const env = settingsOf(database, options.env);
   const apiUrl = new URL(database.apiUrl);
   if (options.databasePort) apiUrl.port = String(options.databasePort);
   const startApi = async () => {
