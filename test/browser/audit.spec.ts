@@ -414,12 +414,12 @@ inChromium('the audit log', () => {
     await expectCleanEnd(operator);
   });
 
-  it('of 100,000 events scrolls, with at most a few dozen rows in the page', async () => {
+  it('of 10,000 events scrolls, with at most a few dozen rows in the page', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Busy' } });
     await allIngested(dashboard);
-    await fill(id, 100_000);
+    await fill(id, 10_000);
     await dashboard.open(page, `/org/${id}/audit`);
-    await row('/things/99999').waitFor();
+    await row('/things/9999').waitFor();
     const began = performance.now();
     for (const depth of [1_000, 2_000]) {
       const scrolled = () =>
@@ -433,9 +433,9 @@ inChromium('the audit log', () => {
       expect(await page.locator('.event').count()).toBeLessThan(80);
     }
     await page.evaluate(`scrollTo(0, ${1_000 * ROW_PX})`);
-    await row(/\/things\/989\d\d$/).waitFor();
+    await row(/\/things\/89\d\d$/).waitFor();
     await page.evaluate('scrollTo(0, 0)');
-    await row('/things/99999').waitFor();
+    await row('/things/9999').waitFor();
     expectNoComplaints(page);
   });
 
