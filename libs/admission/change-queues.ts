@@ -8,12 +8,26 @@ export interface Turn {
   readonly flow?: string;
   /** The change takes authority away, so it does not wait for changes that do not. */
   readonly takesAway?: boolean;
+  /** With whom the flow then shares the processor. Default: with the other flows of the organization. */
+  readonly sharedBy?: string;
 }
 
-/** Bounds in this process. Each running change uses a connection of the transaction pool, which has more than that. */
-const BOUNDS = { of: 'changes', runningPerFlow: 1, waiting: 500, waitingPerFlow: 32, patienceMs: 10_000 };
+/** Bounds in this process. */
+const BOUNDS = { of: 'changes', runningPerFlow: 1, patienceMs: 10_000 };
+/** Each running change uses a connection of the transaction pool, which has more than both of these. */
 const ORDINARY = 4;
 const TAKES_AWAY = 3;
+const WAITING = 500;
+/** Those of a user, or of a session. */
+const OWN = { ...BOUNDS, running: Infinity, waiting: WAITING, waitingPerFlow: 32 };
+/** Those of an organization, or of all sessions of a user, each of which has one change here at most. */
+const SHARED = {
+  ...BOUNDS,
+  waiting: WAITING,
+  waitingPerFlow: 200,
+  flowProblem: 'overloaded',
+  rest: REST_OF_FLOODS,
+} as const;
 
 const waitSeconds = histogram(
   'keyledger_change_wait_seconds',
@@ -23,22 +37,31 @@ const waitSeconds = histogram(
 );
 
 /**
- * Where changes wait before they take a connection or a lock. In each process, a flow has at most one change in
- * progress. So no flow fills the pool, and in the queue for a lock, others wait for at most one change of a flooding
- * sender on each node. Changes that take authority away have a separate queue.
+ * Where changes wait before they take a connection or a lock. An ordinary change waits for the other changes of its user,
+ * and then for those of the organization. In each process, a user and an organization have at most one change in
+ * progress. So no tenant fills the pool, however many users and organizations they have, and in the queue for a lock,
+ * others wait for at most one change of a flooding tenant on each node.
+ *
+ * Changes that take authority away have separate queues: of each session, and then of each user. They do not wait for
+ * the organization, so that no member can delay the end of their own access.
  */
 @Injectable()
 export class ChangeQueues {
-  readonly #ordinary = new FairQueue({ ...BOUNDS, running: ORDINARY, rest: REST_OF_FLOODS });
-  readonly #takesAway = new FairQueue({ ...BOUNDS, running: TAKES_AWAY });
+  readonly #ofUsers = new FairQueue({ ...OWN, rest: REST_OF_FLOODS });
+  readonly #ofOrganizations = new FairQueue({ ...SHARED, running: ORDINARY });
+  readonly #takingAwayOfSessions = new FairQueue(OWN);
+  readonly #takingAwayOfUsers = new FairQueue({ ...SHARED, running: TAKES_AWAY });
 
   /** @throws DomainError `rate_limited` or `overloaded`, as {@link FairQueue.run} does */
-  run<T>({ flow, takesAway = false }: Turn, organizationId: string, work: () => Promise<T>): Promise<T> {
+  run<T>(turn: Turn, organizationId: string, work: () => Promise<T>): Promise<T> {
+    const { flow = organizationId, sharedBy = organizationId, takesAway = false } = turn;
     const cameAt = performance.now();
-    const queue = takesAway ? this.#takesAway : this.#ordinary;
-    return queue.run(flow ?? organizationId, () => {
+    const measured = () => {
       waitSeconds.observe({ takes_away: String(takesAway) }, (performance.now() - cameAt) / 1000);
       return work();
-    });
+    };
+    return takesAway
+      ? this.#takingAwayOfSessions.run(flow, () => this.#takingAwayOfUsers.run(sharedBy, measured))
+      : this.#ofUsers.run(flow, () => this.#ofOrganizations.run(sharedBy, measured));
   }
 }

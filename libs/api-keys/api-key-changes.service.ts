@@ -76,7 +76,7 @@ export class ApiKeyChanges {
     requireTransition(before, 'rotate', this.clock.now());
     refuseBeyond(rights, rightsOf(before));
     const usage = (await this.usage.ofApiKeys(em, [id])).get(id);
-    return this.newSecrets.make(caller, prefixOfTokens(before), (made) =>
+    return this.newSecrets.make(authority, prefixOfTokens(before), (made) =>
       this.#alter(authority, id, 'rotate', async (alteration) => {
         refuseBeyond(alteration.own, rightsOf(alteration.apiKey));
         await replaceSecret(alteration, made, graceSeconds);

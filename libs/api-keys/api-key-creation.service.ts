@@ -81,7 +81,7 @@ export class ApiKeyCreation {
     const { projectId } = await this.#authorize(before, rights, request, this.clock.now(), LockMode.NONE);
     await this.limits.refuseTooMany(before, organizationId, projectId, 1);
 
-    return this.newSecrets.make(caller, input.prefix ?? `sk_${environment}`, (made) =>
+    return this.newSecrets.make(authority, input.prefix ?? `sk_${environment}`, (made) =>
       this.changes.create(turnOf(caller), organizationId, async (change) => {
         const apiKey = await this.#store(change, authority, request, made);
         return respond(change.em, caller.context, present({ apiKey, usage: undefined, token: made.token }));

@@ -2,8 +2,9 @@ import { UniqueConstraintViolationException } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { generateToken, parseToken } from '#libs/api-key-format/token.js';
-import { turnOf, type Principal } from '#libs/auth/principal.js';
+import { turnOf } from '#libs/auth/principal.js';
 import { newId } from '#libs/contract/ids.js';
+import type { Authority } from '#libs/organizations/authority.js';
 import { ApiKeySecret } from './api-key.entity.js';
 import { Secrets } from './verification/secrets.js';
 
@@ -25,13 +26,19 @@ export class NewSecrets {
 
   /**
    * Hashes a new secret before the change that stores it, so that no lock is held while Argon2id runs.
+   * @param authority the caller and the organization of the key
    * @param store the change
    */
-  async make<T>(caller: Principal, tokenPrefix: string, store: (made: NewSecret) => Promise<T>): Promise<T> {
+  async make<T>(
+    authority: Pick<Authority<'api-keys:manage'>, 'caller' | 'organizationId'>,
+    tokenPrefix: string,
+    store: (made: NewSecret) => Promise<T>,
+  ): Promise<T> {
+    const { caller, organizationId } = authority;
     for (let attempt = 1; ; attempt++) {
       const token = generateToken(tokenPrefix);
       const { handle, display } = parseToken(token)!;
-      const hash = await this.secrets.hash(token, turnOf(caller).flow);
+      const hash = await this.secrets.hash(token, turnOf(caller).flow, organizationId);
       try {
         return await store({ token, handle, prefix: display, hash });
       } catch (error) {

@@ -12,7 +12,7 @@ import { hashOfToken, newOneTimeToken, oneTimeLink } from './one-time-token.js';
 import { recordOperatorAction } from './operator-action.js';
 import { PasswordReset } from './password-reset.entity.js';
 import { Passwords } from './passwords.js';
-import { personOf, turnOf, type OperatorPrincipal } from './principal.js';
+import { personOf, separateTurn, turnOf, type OperatorPrincipal } from './principal.js';
 import { SessionsService } from './sessions.service.js';
 import { User } from './user.entity.js';
 
@@ -72,7 +72,7 @@ export class PasswordResetsService {
     await this.passwords.refuseCommon('new_password', password, [user.email, user.name]);
     const passwordHash = await this.passwords.hash(password);
     await this.changes.create(
-      { flow: user.id, takesAway: true, origin: context },
+      { ...separateTurn(user.id, context), takesAway: true },
       user.personalOrganizationId,
       async ({ em, record }) => {
         const [locked] = await lockUsers(em, [user.id]);

@@ -98,13 +98,19 @@ export function turnOf(principal: Principal): ChangeTurn & { readonly flow: stri
   return { flow, origin: principal.context };
 }
 
+/** A turn for which no change of another flow is waited for, whatever the organization's members do. */
+export function separateTurn(flow: string, origin: RequestContext): ChangeTurn {
+  return { flow, sharedBy: flow, origin };
+}
+
 /**
  * The queue flow of a change that takes authority away. It belongs to the session, so that neither a flood of another
- * user nor one of a leaked key or a stolen session can prevent its end.
+ * user nor one of a leaked key or a stolen session can prevent its end. The sessions of a user take turns.
  */
 export function turnToTakeAway(principal: Principal): ChangeTurn {
   const turn = turnOf(principal);
-  return { ...turn, flow: principal.type === 'user' ? principal.sessionId : turn.flow, takesAway: true };
+  const flow = principal.type === 'user' ? principal.sessionId : turn.flow;
+  return { ...turn, flow, sharedBy: turn.flow, takesAway: true };
 }
 
 /** The organization of a call that names none. */

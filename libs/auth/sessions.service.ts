@@ -22,6 +22,7 @@ import {
   type OperatorPrincipal,
   type Principal,
   type UserPrincipal,
+  separateTurn,
 } from './principal.js';
 import { RefreshToken, Session } from './session.entity.js';
 import { decideRefresh, isLive, SESSION_DAYS } from './session.js';
@@ -75,7 +76,7 @@ export class SessionsService {
     if (!found) throw new DomainError('invalid_refresh_token');
     const { user } = found;
     const outcome = await this.changes.create(
-      { flow: `sign-ins of ${user.id}`, origin: context },
+      separateTurn(`sign-ins of ${user.id}`, context),
       user.personalOrganizationId,
       async ({ em, record }) => {
         await lockAccess(em, [user.id]);
@@ -226,7 +227,7 @@ export class SessionsService {
     const { ip, user_agent: userAgent } = this.personalData.origin(context);
     const sessionId = newId('session', now);
     const refreshToken = `rt_${randomBytes(32).toString('base64url')}`;
-    const turn = { flow: `sign-ins of ${user.id}`, origin: context };
+    const turn = separateTurn(`sign-ins of ${user.id}`, context);
     return this.changes.create(turn, user.personalOrganizationId, async ({ em, record }) => {
       // A new password may have been set since this one was verified, which ends every session.
       await lockAccess(em, [user.id]);
@@ -248,7 +249,7 @@ export class SessionsService {
 
   async #recordFailure(origin: RequestContext, user: User): Promise<void> {
     await this.changes.create(
-      { flow: `failures of ${user.id}`, origin },
+      separateTurn(`failures of ${user.id}`, origin),
       user.personalOrganizationId,
       async ({ record }) =>
         record({

@@ -116,7 +116,7 @@ export class InvitationsService {
     return { data: items, total, nextCursor };
   }
 
-  /** Does nothing the second time. An accepted invitation cannot be revoked. */
+  /** Does nothing if it was revoked or has expired. An accepted invitation cannot be revoked. */
   async revoke(authority: Authority<'organizations:write'>, id: string): Promise<void> {
     const { caller, organizationId } = authority;
     await this.changes.create(turnToTakeAway(caller), organizationId, async (change) => {
@@ -149,6 +149,7 @@ export class InvitationsService {
         organizationId,
         acceptedAt: null,
         revokedAt: null,
+        expiresAt: { $gt: this.clock.now() },
         $or: [{ createdBy: member.id }, { email: member.email }],
       },
       { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
@@ -164,7 +165,13 @@ export class InvitationsService {
   async withdrawAfterOperator(change: Change, user: User, actor: EventActor): Promise<void> {
     const open = await change.em.find(
       Invitation,
-      { organizationId: null, acceptedAt: null, revokedAt: null, $or: [{ createdBy: user.id }, { email: user.email }] },
+      {
+        organizationId: null,
+        acceptedAt: null,
+        revokedAt: null,
+        expiresAt: { $gt: this.clock.now() },
+        $or: [{ createdBy: user.id }, { email: user.email }],
+      },
       { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
     );
     for (const invitation of open) this.#withdraw(change, invitation, actor, DEPLOYMENT_ID);
@@ -255,8 +262,9 @@ export class InvitationsService {
   }
 
   #withdraw({ record }: Change, invitation: Invitation, actor: EventActor, organizationId?: string): void {
-    if (invitation.revokedAt) return;
-    invitation.revokedAt = this.clock.now();
+    const now = this.clock.now();
+    if (invitation.revokedAt || invitation.expiresAt <= now) return;
+    invitation.revokedAt = now;
     const where = organizationId ? { organizationId } : {};
     const { id, email } = invitation;
     record({ type: 'invitation.revoked', subject: { id, ...(email && { email }) }, actor, data: {}, ...where });

@@ -2,7 +2,7 @@ import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { AccountRate } from '#libs/auth/account-rate.js';
 import { Passwords } from '#libs/auth/passwords.js';
-import { personOf } from '#libs/auth/principal.js';
+import { personOf, separateTurn } from '#libs/auth/principal.js';
 import { User } from '#libs/auth/user.entity.js';
 import { newId } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -52,7 +52,7 @@ export class RegistrationService {
     const userId = newId('user', now);
     const invitedTo = invitation && (invitation.organizationId ?? DEPLOYMENT_ID);
     const organizationIds = [organizationId, ...(invitedTo ? [invitedTo] : [])];
-    return this.changes.create({ flow: 'registration', origin: context }, organizationIds, async (change) => {
+    return this.changes.create(separateTurn('registration', context), organizationIds, async (change) => {
       const { em, record } = change;
       // Create each row before the rows that refer to it.
       const organization = em.create(Organization, {

@@ -328,6 +328,19 @@ describe('a member who leaves', () => {
     expect(await isOpen(toViewer.token)).toBe(false);
     expect(await eventsOf(team, 'invitation.revoked', 2)).toHaveLength(2);
   });
+
+  it('leaves their expired invitations as they are, because these have ended already', async () => {
+    const team = await newTeam();
+    const bob = await join(team, 'owner');
+    const [expired, open] = [await invite(team, 'viewer', bob), await invite(team, 'viewer', bob)];
+    await deployment.sql.query('UPDATE invitation SET expires_at = now() WHERE id = $1', [toUuid(expired.id)]);
+    await ada.client.invitations.revoke({ params: { id: team, invitation_id: expired.id } });
+    await remove(ada, team, bob.userId);
+    await eventsOf(team, 'member.removed');
+    expect((await eventsOf(team, 'invitation.revoked')).map(({ subject }) => subject)).toEqual([
+      expect.stringContaining(open.id),
+    ]);
+  });
 });
 
 describe('an invitation to a user whose role is lowered or removed', () => {

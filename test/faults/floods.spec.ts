@@ -43,6 +43,8 @@ interface Person {
 let deployment: Processes;
 let urls: readonly string[];
 let flooder: Person;
+/** Members of the flooded organization, one for each connection. */
+let flooders: readonly Person[];
 let member: Person;
 let operator: Person;
 let bystander: Person;
@@ -70,6 +72,7 @@ beforeAll(async () => {
   flooded = id;
   const invitation = await flooder.clients[0]!.invitations.create({ params: { id }, body: { role: 'admin' } });
   member = await newPerson(invitation.token);
+  flooders = await Promise.all(Array.from({ length: CONNECTIONS }, newFlooder));
   bystander = await newPerson();
   inShard = await keyWhere((shard) => shard === shardOf(flooded));
   elsewhere = await keyWhere((shard) => shard !== shardOf(flooded));
@@ -87,6 +90,11 @@ async function newPerson(invitationToken?: string): Promise<Person> {
   });
   const { access_token: accessToken } = await anonymous.auth.login({ body: account });
   return { ...account, accessToken, clients: urls.map((baseUrl) => createClient({ baseUrl, accessToken })) };
+}
+
+async function newFlooder(): Promise<Person> {
+  const { token } = await flooder.clients[0]!.invitations.create({ params: { id: flooded }, body: { role: 'admin' } });
+  return newPerson(token);
 }
 
 async function newKey(by: Person, organizationId: string): Promise<Key> {
@@ -116,12 +124,12 @@ async function prepareFlood(): Promise<void> {
   await sql.end();
 }
 
-function change(method: string, path: string, body: object): string {
+function change(method: string, path: string, body: object, by = flooder): string {
   const text = JSON.stringify(body);
   return [
     `${method} ${path} HTTP/1.1`,
     'host: keyledger.test',
-    `authorization: Bearer ${flooder.accessToken}`,
+    `authorization: Bearer ${by.accessToken}`,
     'content-type: application/json',
     `content-length: ${text.length}`,
     '',
@@ -131,15 +139,20 @@ function change(method: string, path: string, body: object): string {
 
 type Flood = (connection: number, n: number) => string;
 
+function creation(connection: number, n: number, by: Person): string {
+  const body = { name: `Flood ${n}`, organization_id: flooded };
+  return connection % 2
+    ? change('POST', '/api/v1/projects', body, by)
+    : change('POST', '/api/v1/api-keys', { ...body, scopes: ['triggers:read'] }, by);
+}
+
 const floods: Record<string, Flood> = {
   'project updates': (connection, n) =>
     change('PATCH', `/api/v1/projects/${projects[connection]}`, { description: `Flood ${n}` }),
   'key updates': (connection, n) =>
     change('PATCH', `/api/v1/api-keys/${keys[connection]!.id}`, { description: `Flood ${n}` }),
-  creations: (connection, n) =>
-    connection % 2
-      ? change('POST', '/api/v1/projects', { name: `Flood ${n}`, organization_id: flooded })
-      : change('POST', '/api/v1/api-keys', { name: `Flood ${n}`, scopes: ['triggers:read'], organization_id: flooded }),
+  creations: (connection, n) => creation(connection, n, flooder),
+  'creations by sixteen members': (connection, n) => creation(connection, n, flooders[connection]!),
 };
 
 /** The measurements of one kind of request: how long each request took, and its outcome. */

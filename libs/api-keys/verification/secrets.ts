@@ -5,7 +5,7 @@ import { toUuid } from '#libs/contract/ids.js';
 import { Argon2id } from '#libs/platform/argon2id.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
-import { REST_OF_FLOODS } from '#libs/platform/fair-queue.js';
+import { FairQueue, REST_OF_FLOODS } from '#libs/platform/fair-queue.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Gauges } from '#libs/platform/metrics.js';
 import { Sealing } from '#libs/platform/sealing.js';
@@ -26,6 +26,16 @@ export interface StoredSecret {
 }
 
 const WAITING_PER_SECRET = 8;
+const NEW_OF_USERS = {
+  of: 'new secrets',
+  running: Infinity,
+  runningPerFlow: 1,
+  waiting: 200,
+  waitingPerFlow: 100,
+  patienceMs: 30_000,
+  flowProblem: 'overloaded',
+  rest: REST_OF_FLOODS,
+} as const;
 
 /**
  * Checks secrets. After the first success with Argon2id, a keyed digest is stored beside the hash. From then on, every
@@ -36,6 +46,7 @@ const WAITING_PER_SECRET = 8;
 export class Secrets {
   readonly #logger = new Logger(Secrets.name);
   readonly #argon2id: Argon2id;
+  readonly #newOfUsers = new FairQueue(NEW_OF_USERS);
   /** Separate, and with rests, so that a flood of new keys leaves the processor to others. */
   readonly #argon2idOfNew: Argon2id;
   readonly #processKey = randomBytes(32).toString('latin1');
@@ -52,9 +63,12 @@ export class Secrets {
     this.#digests = new Digests(sealing);
   }
 
-  /** @param flow the flow whose runs of Argon2id take turns with this one */
-  hash(token: string, flow: string): Promise<string> {
-    return this.#argon2idOfNew.hash(token, flow);
+  /**
+   * Hashes a new secret. It waits for the other new secrets of its user, and then for those of the organization.
+   * @param user the flow of the user
+   */
+  hash(token: string, user: string, organizationId: string): Promise<string> {
+    return this.#newOfUsers.run(user, () => this.#argon2idOfNew.hash(token, organizationId));
   }
 
   /** @returns undefined if only Argon2id can tell */
