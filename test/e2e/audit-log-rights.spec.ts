@@ -303,7 +303,7 @@ describe('the partitions of coming months', () => {
 describe('keyledger audit check', () => {
   const changes: Record<string, string> = {
     'a size': `UPDATE audit_log SET size = size + 1 WHERE organization_id = $1`,
-    'the hashes of a head': `UPDATE audit_log SET frontier = overlay(frontier PLACING '\\x00'::bytea FROM 7) WHERE organization_id = $1`,
+    'the hashes of a head': `UPDATE audit_log SET frontier = set_byte(frontier, 6, get_byte(frontier, 6) # 255) WHERE organization_id = $1`,
     'the latest time of a head': `UPDATE audit_log SET latest = latest + interval '1 ms' WHERE organization_id = $1`,
     'the lateness of a head': 'UPDATE audit_log SET lateness_ms = lateness_ms + 1 WHERE organization_id = $1',
     'the number of segments': 'UPDATE audit_log SET segments = segments + 1 WHERE organization_id = $1',
@@ -311,8 +311,8 @@ describe('keyledger audit check', () => {
     'the first leaf of a segment': 'UPDATE audit_segment SET first = first + 1 WHERE organization_id = $1',
     'the time of a segment': `UPDATE audit_segment SET newest = newest + interval '1 ms' WHERE organization_id = $1`,
     'a term of a segment': 'UPDATE audit_segment SET terms = terms[2:] WHERE organization_id = $1',
-    'a damaged segment': `UPDATE audit_segment SET body = overlay(body PLACING '\\x00'::bytea FROM 30) WHERE organization_id = $1`,
-    'a root': `UPDATE audit_bundle SET root = overlay(root PLACING '\\x00'::bytea FROM 7) WHERE organization_id = $1 AND index = 7`,
+    'a damaged segment': `UPDATE audit_segment SET body = set_byte(body, 29, get_byte(body, 29) # 255) WHERE organization_id = $1`,
+    'a root': `UPDATE audit_bundle SET root = set_byte(root, 6, get_byte(root, 6) # 255) WHERE organization_id = $1 AND index = 7`,
     'the oldest time of a bundle': `UPDATE audit_bundle SET oldest = oldest - interval '1 ms' WHERE organization_id = $1 AND index = 7`,
     'the newest time of a bundle': `UPDATE audit_bundle SET newest = newest + interval '1 ms' WHERE organization_id = $1 AND index = 7`,
     'the latest time of a bundle': `UPDATE audit_bundle SET latest = latest + interval '1 ms' WHERE organization_id = $1 AND index = 7`,
@@ -335,7 +335,7 @@ describe('keyledger audit check', () => {
   };
 
   const nodes: Record<string, string> = {
-    'a node': `UPDATE audit_tree_node SET hash = overlay(hash PLACING '\\x00'::bytea FROM 7) WHERE organization_id = $1`,
+    'a node': `UPDATE audit_tree_node SET hash = set_byte(hash, 6, get_byte(hash, 6) # 255) WHERE organization_id = $1`,
     'a missing node': 'DELETE FROM audit_tree_node WHERE organization_id = $1',
     'a node too many':
       'INSERT INTO audit_tree_node SELECT organization_id, 3, 0, hash FROM audit_tree_node WHERE organization_id = $1',
