@@ -95,19 +95,18 @@ async function lockHeads(client: pg.PoolClient, organizations: readonly string[]
 /** The segments of each of these logs. */
 async function readSegments(client: pg.PoolClient, organizations: readonly string[]): Promise<Map<string, Segment[]>> {
   if (organizations.length === 0) return new Map();
-  // The driver would parse arrays by the character.
   type Row = Omit<Segment, 'terms'> & { organization_id: string; terms: string; terms_of: string };
   const { rows } = await client.query<Row>({
     name: 'audit-segments',
     text: `SELECT organization_id, first::float8 AS first, count, ${msOf('oldest')},
                   ${msOf('newest')},
-                  array_to_json(terms)::text AS terms, array_to_json(terms_of)::text AS terms_of, body
+                  terms::text AS terms, terms_of::text AS terms_of, body
            FROM audit_segment WHERE organization_id = ANY($1) ORDER BY organization_id, first`,
     values: [organizations],
   });
   const segments = new Map<string, Segment[]>(organizations.map((organizationId) => [organizationId, []]));
   for (const { organization_id, terms, terms_of, ...segment } of rows) {
-    const encoded = { terms: JSON.parse(terms) as number[], counts: JSON.parse(terms_of) as number[] };
+    const encoded = { terms: numbersIn(terms), counts: numbersIn(terms_of) };
     segments.get(organization_id)!.push({ ...segment, terms: encoded });
   }
   return segments;
@@ -193,6 +192,11 @@ async function appendManagementEvents(client: pg.PoolClient, events: readonly Ma
 
 function instant(ms: number | null | undefined): string | null {
   return ms === null || ms === undefined ? null : new Date(ms).toISOString();
+}
+
+/** The inverse of {@link arrayText}. The driver parses an array one character at a time. */
+function numbersIn(text: string): number[] {
+  return JSON.parse(`[${text.slice(1, -1)}]`) as number[];
 }
 
 function arrayText(numbers: readonly number[]): string {

@@ -61,6 +61,8 @@ export class Terms {
   readonly #values = ATTRIBUTES.map(() => new Set<string>());
   /** The addresses that were added, as the events have them: parsing one takes longer than all else here. */
   readonly #addresses = new Set<string>();
+  /** The paths that were added, without ids. */
+  readonly #paths = new Set<string>();
   readonly #salts: readonly number[];
   /** For each attribute, the term of too many values. */
   readonly #any: readonly number[];
@@ -91,9 +93,7 @@ export class Terms {
       this.#add('shared request', id);
     }
     if (ip !== null) this.#addAddress(ip);
-    if (path !== null && !this.#isFull(PLACE.path)) {
-      for (const beginning of beginningsOf(path)) this.#add('path', beginning);
-    }
+    if (path !== null && !this.#isFull(PLACE.path)) this.#addPath(foldPath(path));
   }
 
   /** Adds the terms of a segment. */
@@ -118,6 +118,12 @@ export class Terms {
     this.#add('network', network);
     this.#add('shared address', notation);
     this.#add('shared network', network);
+  }
+
+  #addPath(folded: string): void {
+    if (this.#paths.has(folded)) return;
+    this.#paths.add(folded);
+    for (const beginning of beginningsOf(folded)) this.#add('path', beginning);
   }
 
   #add(attribute: Attribute, value: string | null): void {
@@ -263,9 +269,8 @@ function addressLists(ip: string): Value[][] {
     : [[['network', network]]];
 }
 
-/** The first segments of a path without ids. */
-function beginningsOf(path: string): string[] {
-  const folded = foldPath(path);
+/** The first segments of a folded path. */
+function beginningsOf(folded: string): string[] {
   const beginnings: string[] = [];
   for (let end = folded.indexOf('/'); end !== -1 && beginnings.length < MAX_DEPTH;) {
     end = folded.indexOf('/', end + 1);
@@ -277,5 +282,5 @@ function beginningsOf(path: string): string[] {
 /** The longest beginning of a path that every path with this beginning has. Its last segment may be incomplete. */
 function completeBeginningOf(path: string): string | null {
   const complete = path.slice(0, path.lastIndexOf('/'));
-  return complete === '' ? null : (beginningsOf(complete).at(-1) ?? null);
+  return complete === '' ? null : (beginningsOf(foldPath(complete)).at(-1) ?? null);
 }
