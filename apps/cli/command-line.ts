@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { CommandProcess } from './command-process.js';
-import { addRemoteCommands, group, jsonOption, mayRepeat } from './remote/commands.js';
+import type { VerifyOptions } from './remote/audit-verify.js';
+import { addRemoteCommands, collect, group, jsonOption, mayRepeat, wholeNumber } from './remote/commands.js';
 import { refuseSlips } from './strict-usage.js';
 
 /**
@@ -70,6 +71,22 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
       end(await (await import('./audit-requeue-command.js')).requeue(numbers, options, host)),
     );
   audit
+    .command('verify')
+    .description('verify the whole audit log of an organization, on a server or in a file')
+    .argument('[FILE]', 'what `audit export --proofs` wrote; without it, an audit log on a server')
+    .addOption(new Option('--url <URL>', 'the address of the server (default: the one you are signed in at)'))
+    .addOption(new Option('--organization <ID>', 'the organization of the audit log on the server'))
+    .addOption(new Option('--state <FILE>', 'remembers the checkpoint, and demands that the next one continues it'))
+    .addOption(new Option('--vkey <KEY>', 'the public key to trust; repeat it for more').argParser(collect))
+    .addOption(
+      new Option('--accept-epoch <N>', 'the epoch to accept if --state has an earlier one').argParser(wholeNumber),
+    )
+    .addOption(jsonOption('print the result as JSON, for programs'))
+    .addHelpText('after', VERIFY_HELP)
+    .action(async (file: string | undefined, options: VerifyOptions) =>
+      end(await (await import('./remote/audit-verify.js')).verifyAudit(file, options, host)),
+    );
+  audit
     .command('new-epoch')
     .description('begin a new epoch of checkpoints, if what was signed is lost')
     .addOption(new Option('--yes', 'begin it; without this, only say what it means'))
@@ -91,6 +108,13 @@ audit log. It needs the database, as \`operator add\` does. The exit code is 1 i
 const REQUEUE_HELP = `
 Without NUMBER, lists the first 100 records in the quarantine. Those that this version can read are put back, and an
 event says so. It needs the database, as \`operator add\` does. The exit code is 1 if a record cannot be read.`;
+
+const VERIFY_HELP = `
+Computes the Merkle tree from the entries, and compares it with the signed checkpoint. The exit code is 0 if the audit log
+is as it was signed, 1 if it is not, and 2 if it could not be checked in full.
+
+  keyledger audit verify --organization org_… --state org.state
+  keyledger audit verify audit.jsonl --vkey "$(cat org.vkey)"`;
 
 const EPOCH_HELP = `
 A checkpoint must continue all earlier ones. If the database was restored from a backup, or the anchor is lost, none is

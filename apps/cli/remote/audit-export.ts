@@ -3,7 +3,9 @@ import { constants, createWriteStream, lstatSync, renameSync, rmSync } from 'nod
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { CommandProcess } from '../command-process.js';
-import { EXIT_INTERRUPTED, EXIT_OUTPUT } from '../exit-codes.js';
+import type { Client } from '#libs/client/client.js';
+import { EXIT_INTERRUPTED, EXIT_OUTPUT, EXIT_USAGE } from '../exit-codes.js';
+import { exportWithProofs } from './audit-proofs-export.js';
 import { filtersOf, type AuditFilters } from './audit-events.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
@@ -15,6 +17,7 @@ export interface ExportOptions extends AuditFilters {
   readonly to?: string;
   readonly format?: 'jsonl' | 'csv';
   readonly output?: string;
+  readonly proofs?: true;
 }
 
 const SAY_MS = 200;
@@ -25,17 +28,32 @@ const SAY_MS = 200;
  */
 export async function exportEvents(options: ExportOptions, host: CommandProcess): Promise<void> {
   const stop = interruption(host);
-  const { from, to, format, output } = options;
+  const { output } = options;
   try {
     const api = connect(host.env, stop);
-    const { body } = await api.audit.exportEvents({ query: { ...filtersOf(options), from, to, format } });
     const progress = new Progress(host, output !== undefined || !host.stdout.isTTY);
-    const chunks = progress.watch(Readable.fromWeb(body!));
+    const chunks = progress.watch(await contentOf(api, options));
     await (output === undefined ? toStdout(host, chunks) : toFile(output, chunks));
     if (output !== undefined) note(host, `${output}: ${sizeOf(progress.bytes)}.`);
   } catch (error) {
     throw stop.aborted ? new Failure('', EXIT_INTERRUPTED) : error;
   }
+}
+
+async function contentOf(api: Client, { from, to, format, proofs, ...options }: ExportOptions) {
+  if (!proofs) {
+    const { body } = await api.audit.exportEvents({ query: { ...filtersOf(options), from, to, format } });
+    return Readable.fromWeb(body!);
+  }
+  const { organization } = options;
+  const isWhole = !from && !to && Object.keys(options).every((name) => ['organization', 'output'].includes(name));
+  if (!organization || !isWhole || format === 'csv') {
+    throw new Failure(
+      '--proofs needs --organization, and takes no filters, times or format: it proves the whole log.',
+      EXIT_USAGE,
+    );
+  }
+  return exportWithProofs(api, organization);
 }
 
 async function toStdout(host: CommandProcess, chunks: AsyncIterable<Uint8Array>): Promise<void> {

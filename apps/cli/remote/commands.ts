@@ -221,6 +221,7 @@ If the connection is lost, the command connects again and continues where it was
   withTimes(withFilters(audit.command('export').description('export the audit log, the oldest first')))
     .addOption(choice('--format <FORMAT>', 'JSON Lines, or CSV for spreadsheets (default: jsonl)', FORMATS))
     .option('--output <FILE>', 'the file to write (default: standard output); it is either complete or not there')
+    .option('--proofs', 'everything that `audit verify` needs, without filters; needs --organization')
     .addHelpText(
       'after',
       '\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv',
@@ -353,7 +354,7 @@ function projectOption(description = 'only of this project'): Option {
   return new Option('--project <ID>', description);
 }
 
-function collect(value: string, before: string[] = []): string[] {
+export function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
@@ -370,7 +371,7 @@ export function mayRepeat({ parseArg }: Option): boolean {
   return parseArg === collect || parseArg === collectRateLimit;
 }
 
-function wholeNumber(text: string): number {
+export function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a whole number.');
 }

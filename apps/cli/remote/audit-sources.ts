@@ -1,0 +1,133 @@
+import { createReadStream } from 'node:fs';
+import type { Client } from '#libs/client/client.js';
+import { fromBase64, hashFromBase64 } from '#libs/tlog/bytes.js';
+import { BUNDLE_ENTRIES, decodeEntries } from '#libs/tlog/entries.js';
+import { ProofError } from '#libs/tlog/proof-error.js';
+import { formatTilePath, tileWidth } from '#libs/tlog/tiles.js';
+
+/** An entry to verify, and its leaf hash if that was received too. */
+export interface Received {
+  readonly entry: Uint8Array;
+  readonly hash?: Uint8Array;
+}
+
+/** Where an audit log comes from: a server, or a file. */
+export interface AuditLogSource {
+  readonly organizationId: string;
+  readonly checkpoint: string;
+  readonly vkeys: readonly string[];
+  /** All entries in order. @param withHashes whether to receive the leaf hashes, too, if that costs more */
+  entries(size: number, withHashes: boolean): AsyncIterable<readonly Received[]>;
+}
+
+/** Requests that wait for the server at once. */
+const AT_ONCE = 8;
+const HASH_BYTES = 32;
+export const FORMAT = 'keyledger-audit-proofs@1';
+
+export async function fromServer(api: Client, organizationId: string): Promise<AuditLogSource> {
+  const params = { id: organizationId };
+  const checkpoint = await (await api.audit.checkpoint({ params })).text();
+  const vkeys = (await (await api.audit.vkeys({ params })).text()).trim().split('\n');
+  const tile = async (level: number | 'entries', index: number, width: number) => {
+    const path = formatTilePath({ level, index, width });
+    return new Uint8Array(await (await api.audit.tile({ params: { ...params, tile: path } })).arrayBuffer());
+  };
+  const bundle = async (index: number, size: number, withHashes: boolean): Promise<readonly Received[]> => {
+    const width = tileWidth({ level: 'entries', index }, size);
+    const entries = decode(await tile('entries', index, width), index);
+    if (!withHashes) return entries.map((entry) => ({ entry }));
+    const hashes = await tile(0, index, width);
+    return entries.map((entry, n) => ({ entry, hash: hashes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES) }));
+  };
+  return {
+    organizationId,
+    checkpoint,
+    vkeys,
+    async *entries(size, withHashes) {
+      const count = Math.ceil(size / BUNDLE_ENTRIES);
+      const waiting: Promise<readonly Received[]>[] = [];
+      for (let next = 0; next < count || waiting.length > 0;) {
+        while (next < count && waiting.length < AT_ONCE) {
+          const request = bundle(next++, size, withHashes);
+          // A failure is reported when its turn comes.
+          request.catch(() => undefined);
+          waiting.push(request);
+        }
+        yield await waiting.shift()!;
+      }
+    },
+  };
+}
+
+function decode(bundle: Uint8Array, index: number): Uint8Array[] {
+  try {
+    return decodeEntries(bundle);
+  } catch {
+    throw new ProofError(`The entry bundle from leaf ${index * BUNDLE_ENTRIES} is malformed`);
+  }
+}
+
+/** Reads what `keyledger audit export --proofs` wrote. @throws ProofError if it is not that */
+export async function fromFile(path: string): Promise<AuditLogSource> {
+  const lines = linesOf(path);
+  const first = await lines.next();
+  await lines.return(undefined);
+  const head = first.done ? null : headOf(first.value);
+  if (!head) throw new ProofError(`${path} does not begin as \`keyledger audit export --proofs\` writes it`);
+  return {
+    ...head,
+    async *entries() {
+      const all = linesOf(path);
+      await all.next();
+      let index = 0;
+      for await (const line of all) yield [entryOf(line, index++)];
+    },
+  };
+}
+
+function headOf(line: Buffer): Omit<AuditLogSource, 'entries'> | null {
+  try {
+    const { format, organization_id, checkpoint, vkeys } = JSON.parse(line.toString()) as Record<string, unknown>;
+    if (format !== FORMAT || typeof organization_id !== 'string' || typeof checkpoint !== 'string') return null;
+    return { organizationId: organization_id, checkpoint, vkeys: Array.isArray(vkeys) ? vkeys.map(String) : [] };
+  } catch {
+    return null;
+  }
+}
+
+/** One line of the file: the exact bytes of the entry, or base64 if they are no line of text. */
+export function lineOf(index: number, entry: Uint8Array, hash: Uint8Array): Buffer {
+  const start = `{"leaf_index":${index},"leaf_hash":"${Buffer.from(hash).toString('base64')}",`;
+  const bytes = Buffer.from(entry);
+  const isLine = !bytes.includes(10) && !bytes.includes(13) && Buffer.from(bytes.toString()).equals(bytes);
+  if (!isLine) return Buffer.from(`${start}"entry":"${bytes.toString('base64')}"}\n`);
+  return Buffer.concat([Buffer.from(`${start}"event":`), bytes, Buffer.from('}\n')]);
+}
+
+function entryOf(line: Buffer, index: number): Received {
+  const start = /^\{"leaf_index":(\d{1,16}),"leaf_hash":"([^"]{44})","(entry|event)":/.exec(
+    line.subarray(0, 200).toString(),
+  );
+  if (!start || line.at(-1) !== '}'.charCodeAt(0)) throw new ProofError(`The line of leaf ${index} is malformed`);
+  const [{ length }, found, hash, kind] = start;
+  if (Number(found) !== index) throw new ProofError(`Leaf ${index} is missing: leaf ${found} is in its place`);
+  const rest = line.subarray(length, -1);
+  const entry = kind === 'event' ? rest : fromBase64(`The entry of leaf ${index}`, rest.subarray(1, -1).toString());
+  return { entry, hash: hashFromBase64(`The hash of leaf ${index}`, hash!) };
+}
+
+/** Splits at line breaks alone, and keeps the bytes as they are. */
+async function* linesOf(path: string): AsyncGenerator<Buffer> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let from = 0;
+    for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10, from)) {
+      yield rest.subarray(from, end);
+      from = end + 1;
+    }
+    rest = rest.subarray(from);
+  }
+  if (rest.length > 0) yield rest;
+}
