@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import pLimit from 'p-limit';
 import type pg from 'pg';
@@ -51,6 +52,8 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
   readonly #logger = new Logger(Anchoring.name);
   readonly #file: AnchorFile;
   readonly #path: string;
+  /** Where the file is by default. */
+  readonly #dataDirectory: string | null;
   #waiting: { readonly organizations: Set<string>; readonly outcomes: Promise<Outcomes> } | undefined;
   #running: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
@@ -63,6 +66,8 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
     config: Config,
   ) {
     this.#path = anchorPath(config);
+    const { ANCHOR_FILE, DATA_DIR } = config.settings;
+    this.#dataDirectory = ANCHOR_FILE ? null : DATA_DIR;
     this.#file = new AnchorFile(this.#path);
   }
 
@@ -169,7 +174,11 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
     const id = randomBytes(16).toString('hex');
     // A crash before the commit leaves an anchor without heads, which the next attempt replaces.
     const fresh = { id, epoch: 1, sequence: 0, heads: new Map(), earlier: new Map() };
-    await this.#onFile(() => this.#file.create(fresh));
+    await this.#onFile(async () => {
+      // The folder of ANCHOR_FILE is not created: if it is missing, a volume may not be mounted.
+      if (this.#dataDirectory) await mkdir(this.#dataDirectory, { recursive: true, mode: 0o700 });
+      await this.#file.create(fresh);
+    });
     return { epoch: await startFirstEpoch(client, id), anchor: fresh };
   }
 

@@ -36,12 +36,13 @@ class Node {
     public database: TestDatabase,
     readonly anchorFile: string,
     secret = TEST_SECRET,
+    settings: Record<string, string> = { ANCHOR_FILE: anchorFile },
   ) {
     this.config = readConfig({
       DATABASE_URL: database.apiUrl,
       KEYLEDGER_SECRET: secret,
       PUBLIC_URL: 'http://keys.example.com',
-      ANCHOR_FILE: anchorFile,
+      ...settings,
     });
     this.#pool = this.#open();
     const pool = {
@@ -196,6 +197,13 @@ describe('a checkpoint', () => {
       expect(proven).toMatchObject({ index, checkpoint: { size: 310 } });
       expect(JSON.parse(Buffer.from(proven.entry).toString())).toMatchObject({ type: 'api_key.used' });
     }
+  });
+
+  it('has its anchor in DATA_DIR, which is created, unless ANCHOR_FILE says otherwise', async () => {
+    const data = join(directory, 'not', 'there', 'yet');
+    const other = new Node(node.database, join(data, 'audit-anchor'), TEST_SECRET, { DATA_DIR: data });
+    expect(await other.sign()).toBe(10);
+    expect(await readFile(other.anchorFile, 'utf8')).toContain(' 10 ');
   });
 
   it('is not signed with another KEYLEDGER_SECRET than that of its key', async () => {

@@ -106,6 +106,7 @@ export async function startProcesses(options: {
   const failures: string[] = [];
   const env = {
     HOST: '127.0.0.1',
+    ANCHOR_FILE: database.anchorFile,
     PUBLIC_URL: 'http://keyledger.test',
     KEYLEDGER_SECRET: TEST_SECRET,
     REGISTRATION: 'open',
