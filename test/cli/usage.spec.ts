@@ -113,7 +113,9 @@ describe('a misspelt variable stops a command with one sentence:', () => {
     [['operator', 'add'], 'PUBLIC_URI', 'PUBLIC_URL'],
     [['up'], 'TRUSTED_PROXY', 'TRUST_PROXY'],
   ])('%j with %s', async (args, name, meant) => {
-    const { code, stderr } = await shell.run(args, { env: { [name]: 'http://127.0.0.1:1' } });
+    const given = { env: { [name]: 'http://127.0.0.1:1' } };
+    // `up` takes the signals and the channel of its process for itself: Jest's process would not end afterwards.
+    const { code, stderr } = await (args[0] === 'up' ? shell.runProcess(args, given) : shell.run(args, given));
     expect({ code, stderr }).toEqual({
       code: EXIT_CONFIG,
       stderr: `${name} is not a setting, but looks like ${meant}: correct its name, or unset it.\n`,
