@@ -78,7 +78,7 @@ export class AnchorFile {
       return;
     }
     const group = groupOf(chain, sequence, [...heads].map(lineOf('head')));
-    // If this fails, nobody knows what the file has: it is read again.
+    // If this fails, the file may have anything: it is read again.
     this.#seen = '';
     const file = await open(this.path, 'r+');
     try {

@@ -74,7 +74,7 @@ export const auditEventReceipt = defineRoute({
   summary: 'Get a receipt of an event',
   description:
     `${whose}Everything that proves the event, in one text to keep (C2SP \`tlog-proof\`): the exact bytes of the entry, an ` +
-    'inclusion proof, and a signed checkpoint. Whoever has the public key verifies it without us.',
+    'inclusion proof, and a signed checkpoint. Anyone with the public key can verify it without us.',
   policy: { scope: 'audit:read', organization: 'query', reach: 'organization' },
   params: z.strictObject({ leaf_index: wholeNumber(0, MOST) }),
   query: z.strictObject({ organization_id: idOf('org').optional() }),

@@ -98,7 +98,7 @@ describe('a tile', () => {
     },
   );
 
-  it('may be kept by the browser of one user and by nobody else, and an error may not be kept', async () => {
+  it('may be kept by the browser of one user and by no other cache, and an error may not be kept', async () => {
     const get = (path: string) =>
       fetch(`${deployment.url}/tlog/${team}/tile/${path}`, { headers: { authorization: `Bearer ${ada.accessToken}` } });
     for (const path of ['0/000', '0/000.p/7', '1/001.p/17']) {

@@ -121,7 +121,7 @@ function trustedKeys({ vkeys }: AuditLogSource, { vkey, acceptEpoch }: VerifyOpt
   if (vkey?.length) return ['option', vkey] as const;
   if (state && acceptEpoch === undefined) {
     const { name } = parseVkey(state.vkey);
-    // Keys of another name are of another epoch, which is told apart from a wrong signature.
+    // Keys of another name are of another epoch, which differs from a wrong signature.
     return ['state', [state.vkey, ...vkeys.filter((text) => parseVkey(text).name !== name)]] as const;
   }
   return ['log', vkeys] as const;
