@@ -1,12 +1,10 @@
 import type pg from 'pg';
 import { checkAuditLogs } from '#libs/audit/audit-check.js';
 import { isId } from '#libs/contract/ids.js';
-import { isDatabaseAway } from '#libs/database/database.js';
-import { errorText } from '#libs/platform/error-text.js';
 import { UsageCheck } from '#libs/usage/usage-check.js';
 import type { CommandProcess } from './command-process.js';
-import { withDatabase } from './database.js';
-import { EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from './exit-codes.js';
+import { withDatabaseOfCommand } from './database.js';
+import { EXIT_REFUSED, EXIT_USAGE } from './exit-codes.js';
 import { deploymentHere } from './here.js';
 import { Failure } from './remote/failure.js';
 
@@ -21,14 +19,11 @@ export async function checkAudit({ organization, json }: Options, host: CommandP
     host.stderr.write('--organization must be the id of an organization, such as org_01m8fvjkttewrrm100dbfq0000.\n');
     return EXIT_USAGE;
   }
-  const { logs, entries, differences } = await withDatabase(
+  const { logs, entries, differences } = await withDatabaseOfCommand(
     deploymentHere(host).databaseUrl,
     'keyledger audit check',
     (client) => check(client, organization, host),
-  ).catch((error: unknown) => {
-    if (!isDatabaseAway(error)) throw error;
-    throw new Failure(`The database is unavailable (${errorText(error)}): check DATABASE_URL.`, EXIT_UNAVAILABLE);
-  });
+  );
   if (organization !== undefined && logs === 0) {
     throw new Failure(`There is no audit log of ${organization}.`, EXIT_REFUSED);
   }

@@ -1,17 +1,14 @@
 import type pg from 'pg';
-import { isDatabaseAway } from '#libs/database/database.js';
 import { UnreadableRecord } from '#libs/outbox/batches.js';
 import { Events } from '#libs/outbox/event.js';
 import { Quarantine, quarantinedRecords, type QuarantinedRecord } from '#libs/outbox/quarantine.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { readConfigWithoutDatabase } from '#libs/platform/config.js';
-import { errorText } from '#libs/platform/error-text.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import type { CommandProcess } from './command-process.js';
-import { withDatabase } from './database.js';
-import { EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from './exit-codes.js';
+import { withDatabaseOfCommand } from './database.js';
+import { EXIT_REFUSED, EXIT_USAGE } from './exit-codes.js';
 import { deploymentHere } from './here.js';
-import { Failure } from './remote/failure.js';
 
 interface Options {
   readonly all?: true;
@@ -41,13 +38,14 @@ export async function requeue(numbers: readonly string[], options: Options, host
   const clock = new DatabaseClock();
   const quarantine = new Quarantine(new Events(clock, new PersonalData(config), config));
   const ids = numbers.map(Number);
-  const outcomes = await withDatabase(deploymentHere(host).databaseUrl, 'keyledger audit requeue', async (client) => {
-    await clock.read(client);
-    return ids.length === 0 && !options.all ? list(client) : requeueAll(client, quarantine, ids);
-  }).catch((error: unknown) => {
-    if (!isDatabaseAway(error)) throw error;
-    throw new Failure(`The database is unavailable (${errorText(error)}): check DATABASE_URL.`, EXIT_UNAVAILABLE);
-  });
+  const outcomes = await withDatabaseOfCommand(
+    deploymentHere(host).databaseUrl,
+    'keyledger audit requeue',
+    async (client) => {
+      await clock.read(client);
+      return ids.length === 0 && !options.all ? list(client) : requeueAll(client, quarantine, ids);
+    },
+  );
   const missing = ids.filter((id) => !outcomes.some(({ record }) => record.id === id));
   if (options.json) host.stdout.write(`${JSON.stringify({ records: outcomes.map(presented), missing })}\n`);
   else host.stdout.write(textOf(outcomes, missing));

@@ -1,6 +1,9 @@
 import { createHmac } from 'node:crypto';
 import pg from 'pg';
-import { sessionOptions } from '#libs/database/database.js';
+import { isDatabaseAway, sessionOptions } from '#libs/database/database.js';
+import { errorText } from '#libs/platform/error-text.js';
+import { EXIT_UNAVAILABLE } from './exit-codes.js';
+import { Failure } from './remote/failure.js';
 
 /** Works in the database of this machine, with the rights of the API. */
 export async function withDatabase<T>(
@@ -18,6 +21,20 @@ export async function withDatabase<T>(
     return await work(client);
   } finally {
     await client.end();
+  }
+}
+
+/** The same for a command of a user. @throws Failure if the database is unavailable */
+export async function withDatabaseOfCommand<T>(
+  databaseUrl: string,
+  command: string,
+  work: (client: pg.Client) => Promise<T>,
+): Promise<T> {
+  try {
+    return await withDatabase(databaseUrl, command, work);
+  } catch (error) {
+    if (!isDatabaseAway(error)) throw error;
+    throw new Failure(`The database is unavailable (${errorText(error)}): check DATABASE_URL.`, EXIT_UNAVAILABLE);
   }
 }
 

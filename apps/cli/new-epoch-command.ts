@@ -1,14 +1,12 @@
 import { anchorPath } from '#libs/audit/anchor.js';
 import { beginEpoch } from '#libs/audit/new-epoch.js';
-import { isDatabaseAway } from '#libs/database/database.js';
 import { Events } from '#libs/outbox/event.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { readConfigWithoutDatabase } from '#libs/platform/config.js';
-import { errorText } from '#libs/platform/error-text.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import type { CommandProcess } from './command-process.js';
-import { withDatabase } from './database.js';
-import { EXIT_REFUSED, EXIT_UNAVAILABLE } from './exit-codes.js';
+import { withDatabaseOfCommand } from './database.js';
+import { EXIT_REFUSED } from './exit-codes.js';
 import { deploymentHere } from './here.js';
 import { Failure } from './remote/failure.js';
 
@@ -30,17 +28,14 @@ export async function newEpoch({ yes, json }: Options, host: CommandProcess): Pr
   }
   const clock = new DatabaseClock();
   const events = new Events(clock, new PersonalData(config), config);
-  const { number, logs, committed, earlierAnchor } = await withDatabase(
+  const { number, logs, committed, earlierAnchor } = await withDatabaseOfCommand(
     databaseUrl,
     'keyledger audit new-epoch',
     async (client) => {
       await clock.read(client);
       return beginEpoch(client, events, path);
     },
-  ).catch((error: unknown) => {
-    if (!isDatabaseAway(error)) throw error;
-    throw new Failure(`The database is unavailable (${errorText(error)}): check DATABASE_URL.`, EXIT_UNAVAILABLE);
-  });
+  );
   if (json) {
     host.stdout.write(`${JSON.stringify({ epoch: number, logs, committed, earlier_anchor: earlierAnchor })}\n`);
   } else {

@@ -1,11 +1,11 @@
-import { leafHashOf, nodeHashOf } from '#libs/audit/log-growth.js';
+import { leafHashOf } from '#libs/audit/log-growth.js';
 import type { Client } from '#libs/client/client.js';
 import { openCheckpoint } from '#libs/tlog/checkpoint.js';
 import { parseVkey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { WholeLog } from '#libs/tlog/whole-log.js';
 import { EXIT_REFUSED } from '../exit-codes.js';
-import { FORMAT, fromServer, lineOf } from './audit-sources.js';
+import { FORMAT, fromServer, HASHES, lineOf } from './audit-sources.js';
 import { Failure } from './failure.js';
 
 /**
@@ -16,10 +16,7 @@ export async function* exportWithProofs(api: Client, organizationId: string): As
   const source = await fromServer(api, organizationId);
   try {
     const { checkpoint, vkeys } = source;
-    const log = new WholeLog([openCheckpoint(checkpoint, vkeys.map(parseVkey))], {
-      leafHash: leafHashOf,
-      nodeHash: nodeHashOf,
-    });
+    const log = new WholeLog([openCheckpoint(checkpoint, vkeys.map(parseVkey))], HASHES);
     yield Buffer.from(`${JSON.stringify({ format: FORMAT, organization_id: organizationId, checkpoint, vkeys })}\n`);
     for await (const received of source.entries(log.size, false)) {
       const first = log.next;

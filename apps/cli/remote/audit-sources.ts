@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
+import { leafHashOf, nodeHashOf } from '#libs/audit/log-growth.js';
 import type { Client } from '#libs/client/client.js';
-import { fromBase64, hashFromBase64 } from '#libs/tlog/bytes.js';
+import { fromBase64, HASH_BYTES, hashFromBase64 } from '#libs/tlog/bytes.js';
 import { BUNDLE_ENTRIES, decodeEntries } from '#libs/tlog/entries.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { formatTilePath, tileWidth } from '#libs/tlog/tiles.js';
@@ -22,7 +23,8 @@ export interface AuditLogSource {
 
 /** Requests that wait for the server at once. */
 const AT_ONCE = 8;
-const HASH_BYTES = 32;
+/** Node's own SHA-256. */
+export const HASHES = { leafHash: leafHashOf, nodeHash: nodeHashOf };
 export const FORMAT = 'keyledger-audit-proofs@1';
 
 export async function fromServer(api: Client, organizationId: string): Promise<AuditLogSource> {

@@ -1,12 +1,11 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { leafHashOf, nodeHashOf } from '#libs/audit/log-growth.js';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
 import { parseVkey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { ChangedEntry, WholeLog } from '#libs/tlog/whole-log.js';
 import type { CommandProcess } from '../command-process.js';
 import { EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
-import { fromFile, fromServer, type AuditLogSource } from './audit-sources.js';
+import { fromFile, fromServer, HASHES, type AuditLogSource } from './audit-sources.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
 import { failureOf } from './failures.js';
@@ -145,8 +144,6 @@ async function readAll(
   }
 }
 
-/** With Node's own SHA-256. */
-const HASHES = { leafHash: leafHashOf, nodeHash: nodeHashOf };
 const EPOCH_TYPE = 'audit_log.epoch_started';
 const SAY_EVERY = 10_000;
 
