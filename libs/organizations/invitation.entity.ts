@@ -25,3 +25,8 @@ const InvitationSchema = defineEntity({
 /** A one-time link into an organization, or to the operators. */
 export class Invitation extends InvitationSchema.class {}
 InvitationSchema.setClass(Invitation);
+
+/** The filter of the invitations that can still be accepted. */
+export function openAt(now: Date) {
+  return { acceptedAt: null, revokedAt: null, expiresAt: { $gt: now } };
+}

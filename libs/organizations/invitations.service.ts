@@ -18,7 +18,7 @@ import { pageOf, type PageRequest } from '#libs/platform/pages.js';
 import { Authorities } from './authorities.service.js';
 import type { Authority } from './authority.js';
 import { isHigher, mayAssign } from '#libs/contract/roles.js';
-import { Invitation } from './invitation.entity.js';
+import { Invitation, openAt } from './invitation.entity.js';
 import { Membership } from './membership.entity.js';
 import { OrganizationLimits } from './organization-limits.js';
 import { Organization } from './organization.entity.js';
@@ -103,7 +103,7 @@ export class InvitationsService {
   /** Only invitations that can still be accepted, oldest first. */
   async list({ organizationId }: Authority<'organizations:write'>, page: PageRequest) {
     const em = this.em.fork();
-    const open = { organizationId, acceptedAt: null, revokedAt: null, expiresAt: { $gt: this.clock.now() } };
+    const open = { organizationId, ...openAt(this.clock.now()) };
     const [found, total] = await Promise.all([
       em.find(
         Invitation,
@@ -147,9 +147,7 @@ export class InvitationsService {
       Invitation,
       {
         organizationId,
-        acceptedAt: null,
-        revokedAt: null,
-        expiresAt: { $gt: this.clock.now() },
+        ...openAt(this.clock.now()),
         $or: [{ createdBy: member.id }, { email: member.email }],
       },
       { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
@@ -167,9 +165,7 @@ export class InvitationsService {
       Invitation,
       {
         organizationId: null,
-        acceptedAt: null,
-        revokedAt: null,
-        expiresAt: { $gt: this.clock.now() },
+        ...openAt(this.clock.now()),
         $or: [{ createdBy: user.id }, { email: user.email }],
       },
       { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },

@@ -4,7 +4,7 @@ import { Injectable } from '@nestjs/common';
 import { Clock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { Invitation } from './invitation.entity.js';
+import { Invitation, openAt } from './invitation.entity.js';
 import { Membership } from './membership.entity.js';
 import { Organization } from './organization.entity.js';
 import { Project } from './project.entity.js';
@@ -43,7 +43,7 @@ export class OrganizationLimits {
   async refuseAnotherInvitation(em: EntityManager, organizationId: string): Promise<void> {
     await lock(em, organizationId);
     const { MAX_MEMBERS_PER_ORGANIZATION: most } = this.config.settings;
-    const open = { organizationId, acceptedAt: null, revokedAt: null, expiresAt: { $gt: this.clock.now() } };
+    const open = { organizationId, ...openAt(this.clock.now()) };
     const invitations = await em.count(Invitation, open);
     if (invitations >= MAX_OPEN_INVITATIONS) {
       throw new DomainError(
