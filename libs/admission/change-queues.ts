@@ -39,8 +39,8 @@ const waitSeconds = histogram(
 /**
  * Where changes wait before they take a connection or a lock. An ordinary change waits for the other changes of its user,
  * and then for those of the organization. In each process, a user and an organization have at most one change in
- * progress. So no tenant fills the pool, however many users and organizations they have, and in the queue for a lock,
- * others wait for at most one change of a flooding tenant on each node.
+ * progress. So no organization fills the pool, however many users it has, and in the queue for a lock, others wait for at
+ * most one change of a flooding organization on each node.
  *
  * Changes that take authority away have separate queues: of each session, and then of each user. They do not wait for
  * the organization, so that no member can delay the end of their own access.

@@ -88,12 +88,8 @@ export class AuditTree {
   }
 
   /** @param span within the log's size */
-  async entries(organizationId: string, span: Span): Promise<Uint8Array[]> {
-    const entries: Uint8Array[] = [];
-    for await (const { leaves } of this.reader.stretches({ organizationId, filter: {} }, span, 'asc', BUNDLE_ENTRIES)) {
-      for (const { entry } of leaves) entries.push(entry);
-    }
-    return entries;
+  entries(organizationId: string, span: Span): Promise<Uint8Array[]> {
+    return entriesOf(this.reader.stretches({ organizationId, filter: {} }, span, 'asc', BUNDLE_ENTRIES));
   }
 
   /** Consecutive hashes of one tile. @param span within the log's size */
@@ -105,12 +101,8 @@ export class AuditTree {
     return indexes.map((index) => hashes.get(index)!);
   }
 
-  async #entriesNow(organizationId: string, span: Span): Promise<Uint8Array[]> {
-    const entries: Uint8Array[] = [];
-    for await (const { leaves } of this.#bundles.stretches(organizationId, span, 'asc', { terms: [] })) {
-      for (const { entry } of leaves) entries.push(entry);
-    }
-    return entries;
+  #entriesNow(organizationId: string, span: Span): Promise<Uint8Array[]> {
+    return entriesOf(this.#bundles.stretches(organizationId, span, 'asc', { terms: [] }));
   }
 
   async #nodes(organizationId: string, places: readonly NodePlace[], read: EntryReader): Promise<Uint8Array[]> {
@@ -153,6 +145,16 @@ export class AuditTree {
     const { rows } = await this.pool.query<{ index: number; hash: Buffer }>(sql, [organizationId, indexes, ...values]);
     return new Map(rows.map(({ index, hash }) => [index, hash]));
   }
+}
+
+interface Stretch {
+  readonly leaves: readonly { readonly entry: Uint8Array }[];
+}
+
+async function entriesOf(stretches: AsyncIterable<Stretch>): Promise<Uint8Array[]> {
+  const entries: Uint8Array[] = [];
+  for await (const { leaves } of stretches) for (const { entry } of leaves) entries.push(entry);
+  return entries;
 }
 
 async function leafHashes(indexes: readonly number[], read: EntryReader): Promise<Hashes> {

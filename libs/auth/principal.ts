@@ -98,7 +98,7 @@ export function turnOf(principal: Principal): ChangeTurn & { readonly flow: stri
   return { flow, origin: principal.context };
 }
 
-/** A turn for which no change of another flow is waited for, whatever the organization's members do. */
+/** A turn that waits only for changes of its own flow, not for those of an organization. */
 export function separateTurn(flow: string, origin: RequestContext): ChangeTurn {
   return { flow, sharedBy: flow, origin };
 }

@@ -18,11 +18,11 @@ import { Passwords } from './passwords.js';
 import {
   actorOf,
   personOf,
+  separateTurn,
   turnToTakeAway,
   type OperatorPrincipal,
   type Principal,
   type UserPrincipal,
-  separateTurn,
 } from './principal.js';
 import { RefreshToken, Session } from './session.entity.js';
 import { decideRefresh, isLive, SESSION_DAYS } from './session.js';

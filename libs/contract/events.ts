@@ -156,13 +156,13 @@ export const DomainEvent = z
       /** If a page sent several calls at once: all calls, including the first. */
       reads: z.array(z.object({ ...endpoint, ...asked, request_id: z.string() })).optional(),
     }),
-    /** A record could not be read, so its events are missing in the log. It waits in the quarantine. */
     /** Checkpoints no longer continue the earlier ones, because the database or the anchor lost what was signed. */
     event('audit_log.epoch_started', {
       epoch: z.int(),
       /** The last checkpoint of the earlier epoch that is known. Absent if the anchor is lost. */
       earlier: z.object({ anchor_id: z.string(), epoch: z.int(), size: z.int(), root: z.string() }).optional(),
     }),
+    /** A record could not be read, so its events are missing in the log. It waits in the quarantine. */
     event('event.quarantined', quarantined),
     /** The record was put back into the outbox. If it can be read now, its events follow. */
     event('event.requeued', quarantined),

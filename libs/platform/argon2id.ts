@@ -7,7 +7,7 @@ import { traced } from './tracing.js';
  * Each run keeps a core busy for some 20 ms and uses 19 MiB of memory. A full flow is `overloaded`, not `rate_limited`:
  * the sender of a request does not control what others send.
  */
-const TURNS = {
+export const ARGON2ID_TURNS = {
   of: 'secrets',
   running: 2,
   runningPerFlow: 1,
@@ -30,7 +30,7 @@ export class Argon2id {
    * @param rest when a flow rests
    */
   constructor(pool: string, gauges: Gauges, rest?: Rest) {
-    this.#turns = new FairQueue({ ...TURNS, ...(rest && { rest }) });
+    this.#turns = new FairQueue({ ...ARGON2ID_TURNS, ...(rest && { rest }) });
     const help = 'Argon2id runs that are running or waiting';
     gauges.add('keyledger_argon2id_runs', help, ['pool', 'state'], (set) => {
       set({ pool, state: 'running' }, this.#turns.running);

@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
-import { Argon2id } from '#libs/platform/argon2id.js';
+import { Argon2id, ARGON2ID_TURNS } from '#libs/platform/argon2id.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { FairQueue, REST_OF_FLOODS } from '#libs/platform/fair-queue.js';
@@ -26,16 +26,8 @@ export interface StoredSecret {
 }
 
 const WAITING_PER_SECRET = 8;
-const NEW_OF_USERS = {
-  of: 'new secrets',
-  running: Infinity,
-  runningPerFlow: 1,
-  waiting: 200,
-  waitingPerFlow: 100,
-  patienceMs: 30_000,
-  flowProblem: 'overloaded',
-  rest: REST_OF_FLOODS,
-} as const;
+/** Those of a user. They wait here for each other, and in the pool for the others of the organization. */
+const NEW_OF_USERS = { ...ARGON2ID_TURNS, of: 'new secrets', running: Infinity, rest: REST_OF_FLOODS };
 
 /**
  * Checks secrets. After the first success with Argon2id, a keyed digest is stored beside the hash. From then on, every
