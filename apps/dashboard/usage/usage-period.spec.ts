@@ -15,6 +15,14 @@ describe('the period of the usage page', () => {
     expect(startsOf(period)).toHaveLength(7);
   });
 
+  it('includes the present hour and day from their first moment', () => {
+    const hour = Date.parse('2026-03-10T12:00:00Z');
+    expect(periodOf({}, hour).to).toBe('2026-03-10T13:00:00.000Z');
+    expect(periodOf({ period: '24h' }, hour).from).toBe('2026-03-09T13:00:00.000Z');
+    const midnight = Date.parse('2026-03-10T00:00:00Z');
+    expect(periodOf({}, midnight)).toMatchObject({ from: '2026-03-04T00:00:00.000Z', to: '2026-03-10T01:00:00.000Z' });
+  });
+
   it('of one day is counted by hours', () => {
     const period = periodOf({ period: '24h' }, NOW);
     expect(period.interval).toBe('hour');

@@ -24,9 +24,12 @@ export interface Period extends Steps {
 
 const presetDays: Record<Exclude<UsagePeriod, '24h' | 'custom'>, number> = { '7d': 7, '30d': 30, '90d': 90 };
 
-/** Rounded to whole hours or whole days in UTC, because uses are counted by them. */
+/**
+ * Rounded to whole hours or whole days in UTC, because uses are counted by them.
+ * @param now rounded down, so at its first moment an hour has begun
+ */
 export function periodOf(search: UsageSearch, now: number): Period {
-  const [from, to] = bounds(search, Math.ceil(now / HOUR_MS) * HOUR_MS);
+  const [from, to] = bounds(search, (Math.floor(now / HOUR_MS) + 1) * HOUR_MS);
   const length = to - from;
   const mayBeHourly = length <= MOST_DAYS.hour * DAY_MS;
   const wanted = search.interval ?? (length <= 2 * DAY_MS ? 'hour' : 'day');
