@@ -9,6 +9,7 @@ import { Anchoring } from '#libs/audit/anchoring.js';
 import { Checkpoints } from '#libs/audit/checkpoints.js';
 import { beginEpoch } from '#libs/audit/new-epoch.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import { survivingPool } from '#libs/database/database.js';
 import { SHARD_GROUPS } from '#libs/outbox/shard.js';
 import { Events } from '#libs/outbox/event.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
@@ -56,8 +57,7 @@ class Node {
   }
 
   #open(): pg.Pool {
-    const pool = new pg.Pool({ connectionString: this.database.apiUrl, max: 6 });
-    pool.on('error', () => undefined);
+    const pool = survivingPool({ connectionString: this.database.apiUrl, max: 6 });
     return pool;
   }
 
@@ -98,8 +98,7 @@ let organizationId: string;
 let node: Node;
 
 async function sqlOf<T>(database: TestDatabase, work: (pool: pg.Pool) => Promise<T>): Promise<T> {
-  const pool = new pg.Pool({ connectionString: database.adminUrl, max: 2 });
-  pool.on('error', () => undefined);
+  const pool = survivingPool({ connectionString: database.adminUrl, max: 2 });
   try {
     return await work(pool);
   } finally {

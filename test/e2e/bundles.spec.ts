@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import pg from 'pg';
+import type pg from 'pg';
 import { pageOfLog } from '#libs/audit/audit-page.js';
 import { matcherOf, type Criteria, type StoredFilter } from '#libs/audit/audit-filter.js';
 import { AuditReader } from '#libs/audit/audit-reader.js';
@@ -14,7 +14,7 @@ import type { AuditEvent } from '#libs/contract/audit.js';
 import { asEnvelope } from '#libs/contract/events.js';
 import { leafHash, nodeHash } from '#libs/tlog/leaf.js';
 import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
-import { inTransaction } from '#libs/database/database.js';
+import { inTransaction, survivingPool } from '#libs/database/database.js';
 import { checkedLogs, storedEntries, storedEvents } from '../support/audit-log.js';
 import { event, type Said } from '../support/events.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
@@ -25,8 +25,8 @@ let worker: pg.Pool;
 
 beforeAll(async () => {
   database = await createDatabase();
-  sql = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
-  worker = new pg.Pool({ connectionString: database.workerUrl, max: 4 });
+  sql = survivingPool({ connectionString: database.adminUrl, max: 4 });
+  worker = survivingPool({ connectionString: database.workerUrl, max: 4 });
 });
 
 afterAll(async () => {

@@ -3,9 +3,10 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import pLimit from 'p-limit';
-import pg from 'pg';
+import type pg from 'pg';
 import { generateToken } from '#libs/api-key-format/token.js';
 import { createClient } from '#libs/client/client.js';
+import { survivingPool } from '#libs/database/database.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { createCable } from '../support/cable.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
@@ -59,7 +60,7 @@ async function databaseUrl(role: 'api' | 'worker'): Promise<string> {
 
 beforeAll(async () => {
   database = await createDatabase();
-  sql = new pg.Pool({ connectionString: database.adminUrl });
+  sql = survivingPool({ connectionString: database.adminUrl });
   cable = await createCable(new URL(database.adminUrl));
   receiver = await receiveTraces();
   const env = {

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
+import type pg from 'pg';
 import { createClient, type Client } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
+import { survivingPool } from '#libs/database/database.js';
 import type { Batch } from '#libs/outbox/batches.js';
 import { builtModule } from '../support/built-module.js';
 import { createCable } from '../support/cable.js';
@@ -25,7 +26,7 @@ let organizationId: string;
 
 beforeAll(async () => {
   database = await createDatabase();
-  sql = new pg.Pool({ connectionString: database.adminUrl });
+  sql = survivingPool({ connectionString: database.adminUrl });
   cable = await createCable(new URL(database.apiUrl));
   const cabled = new URL(database.apiUrl);
   cabled.port = String(cable.port);

@@ -1,7 +1,8 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import pg from 'pg';
+import type pg from 'pg';
+import { survivingPool } from '#libs/database/database.js';
 import {
   COMPILE_CACHE,
   createDatabase,
@@ -122,8 +123,7 @@ export async function startProcesses(options: {
     { length: options.workers ?? 1 },
     () => new Service('worker', { ...env, DATABASE_URL: database.workerUrl }, onFailure),
   );
-  const sql = new pg.Pool({ connectionString: database.adminUrl });
-  sql.on('error', () => undefined);
+  const sql = survivingPool({ connectionString: database.adminUrl });
   const all = [...apis, ...workers];
   await Promise.all(all.map((service) => service.ready));
   return {

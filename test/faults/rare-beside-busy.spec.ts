@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import pg from 'pg';
+import type pg from 'pg';
 import { AuditReader } from '#libs/audit/audit-reader.js';
 import { toUuid } from '#libs/contract/ids.js';
+import { survivingPool } from '#libs/database/database.js';
 import { shardOf } from '#libs/outbox/shard.js';
 import { checkedLogs, fillAuditLog } from '../support/audit-log.js';
 import { startWorker, startDeployment, type Account, type Deployment } from '../support/deployment.js';
@@ -160,7 +161,7 @@ it('a log that gets one event a day has few segments, and is read as fast beside
  */
 async function blocksOfPage(): Promise<number> {
   await deployment.sql.query('VACUUM ANALYZE');
-  const connection = new pg.Pool({ connectionString: deployment.database.apiUrl, max: 1 });
+  const connection = survivingPool({ connectionString: deployment.database.apiUrl, max: 1 });
   try {
     await connection.query('BEGIN');
     const reader = new AuditReader(connection);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import pg from 'pg';
+import { survivingPool } from '#libs/database/database.js';
 import { SHARDS } from '#libs/outbox/shard.js';
 import { event, store } from '../support/events.js';
 import { newIngester, newOrganization } from '../support/ingesting.js';
@@ -56,7 +56,7 @@ it('several workers that ingest the same shards under load add each event once, 
   });
 
   // Beside the two worker processes. Each takes all shards in one transaction, and so competes with each of their jobs.
-  const pools = [0, 1].map(() => new pg.Pool({ connectionString: deployment.database.workerUrl }));
+  const pools = [0, 1].map(() => survivingPool({ connectionString: deployment.database.workerUrl }));
   const ingested = { wait: 0, skip: 0 };
   const stopIngesters = (['wait', 'skip'] as const).map((busy, n) => {
     const ingester = newIngester(pools[n]!);

@@ -6,6 +6,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import pg from 'pg';
 import { createClient, type Client } from '#libs/client/client.js';
+import { survivingPool } from '#libs/database/database.js';
 import type { DatabaseClock } from '#libs/platform/clock.js';
 import type { HttpLimits } from '#libs/platform/http/http-limits.js';
 import { builtModule } from './built-module.js';
@@ -169,8 +170,7 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
   const url = await api.getUrl();
   const worker: INestApplicationContext | undefined =
     options.worker === false ? undefined : await createWorker(readConfig({ ...env, DATABASE_URL: database.workerUrl }));
-  const sql = new pg.Pool({ connectionString: database.adminUrl });
-  sql.on('error', () => undefined);
+  const sql = survivingPool({ connectionString: database.adminUrl });
 
   const client: Deployment['client'] = (credentials) => createClient({ baseUrl: url, ...credentials });
   return {

@@ -1,6 +1,7 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
+import { survivingPool } from '#libs/database/database.js';
 import { Ingester } from '#libs/outbox/ingester.js';
 import { Events } from '#libs/outbox/event.js';
 import { Quarantine } from '#libs/outbox/quarantine.js';
@@ -16,12 +17,9 @@ import { event, type Said } from './events.js';
 export async function startIngesting() {
   const database = await createDatabase();
   /** Connects as the superuser. */
-  const sql = new pg.Pool({ connectionString: database.adminUrl, max: 4 });
+  const sql = survivingPool({ connectionString: database.adminUrl, max: 4 });
   /** Connects as the worker. */
-  const worker = new pg.Pool({ connectionString: database.workerUrl, max: 4 });
-  for (const pool of [sql, worker]) {
-    pool.on('error', () => undefined).on('connect', (client) => client.on('error', () => undefined));
-  }
+  const worker = survivingPool({ connectionString: database.workerUrl, max: 4 });
   return {
     database,
     sql,
