@@ -199,8 +199,8 @@ export class ApiKeysController {
       projectId: body.project_id,
       cost: body.cost,
       endpoint: {
-        method: body.request.method ?? null,
-        path: body.request.path === undefined ? null : recordedPath(body.request.path),
+        method: body.request.method || null,
+        path: body.request.path ? recordedPath(body.request.path) : null,
       },
       from: {
         ip: body.request.ip ?? null,

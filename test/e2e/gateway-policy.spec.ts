@@ -409,6 +409,45 @@ describe('the request that a gateway describes', () => {
     ).toMatchObject({ ip: '203.0.113.7', method: null, path: null });
   });
 
+  const METHODS = ['X-Forwarded-Method', 'X-Original-Method'];
+  const URIS = ['X-Forwarded-Uri', 'X-Original-URI', 'X-Original-URL'];
+  const empties = ['', '  ', '\t'];
+  /** Each header that says something, beside empty ones of the same kind, in either order and once or twice. */
+  const beside = (names: string[], value: string) =>
+    names.flatMap((name) =>
+      empties.flatMap((empty) => {
+        const others = names.filter((other) => other !== name).map((other) => `${other}: ${empty}`);
+        const said = `${name}: ${value}`;
+        return [
+          [...others, said],
+          [said, ...others],
+          [...others, ...others, said],
+        ];
+      }),
+    );
+
+  it('is read from whichever header says something: an empty one hides no other', async () => {
+    const { id, key } = await ada.client.apiKeys.create({ body: { name: 'Empties', scopes: ['triggers:read'] } });
+    const methods = beside(METHODS, 'PUT');
+    const uris = beside(URIS, '/a/b');
+    const requests = uris.map((headers, n) => [...headers, ...methods[n % methods.length]!]);
+    for (const headers of [...requests, ...methods.map((some) => [...some, 'X-Forwarded-Uri: /a/b'])]) {
+      const response = await ask('/authz?scope=triggers:read', [`X-API-Key: ${key}`, ...headers]);
+      expect({ headers, ...response }).toMatchObject(valid);
+    }
+    const sent = requests.length + methods.length;
+    const { data } = await eventually(
+      () => ada.client.audit.listEvents({ query: { key_id: id, type: 'api_key.used', limit: 100 } }),
+      (response) => response.data.length === sent,
+    );
+    for (const { event } of data) expect(event.data).toMatchObject({ method: 'PUT', path: '/a/b' });
+  });
+
+  it('has no method and no path if all headers for them are empty', async () => {
+    const headers = [...METHODS, ...URIS].map((name) => `${name}: `);
+    expect(await recorded(headers)).toMatchObject({ method: null, path: null });
+  });
+
   it('is denied without a valid address if the key has allowed addresses', async () => {
     const { key } = await ada.client.apiKeys.create({
       body: { name: 'Limited', scopes: ['triggers:read'], allowed_ips: ['0.0.0.0/0', '::/0'] },

@@ -63,6 +63,12 @@ describe('a path is recorded in its canonical form', () => {
   });
 });
 
+it('an empty method or path, as a service reports it, is recorded as unknown and not as an empty text', async () => {
+  const { id, key } = await newKey();
+  await ada.client.apiKeys.verify({ body: { key, request: { method: '', path: '' } } });
+  expect((await recordedOf(id)).at(-1)).toMatchObject({ method: null, path: null });
+});
+
 it('a request to Keyledger’s own API is recorded with its route, a request to another API without one', async () => {
   const { id, key } = await newKey({ scopes: ['triggers:read', 'api-keys:manage', 'api-keys:verify'] });
   await ask(`/api/v1/api-keys/${id}`, { 'x-api-key': key });

@@ -7,11 +7,20 @@ const METHOD = /^[!#$%&'*+.^_`|~\w-]{1,20}$/;
 
 /** The client's request, according to the headers of a known gateway: Caddy and Traefik, nginx, ingress-nginx. */
 export function endpointSaid(headers: IncomingHttpHeaders): { method: string | null; path: string | null } {
-  const method = headers['x-forwarded-method'] ?? headers['x-original-method'];
-  const forwardedUri = headers['x-forwarded-uri'] ?? headers['x-original-uri'] ?? headers['x-original-url'];
-  const uri = typeof forwardedUri === 'string' ? escapeBytes(forwardedUri) : undefined;
+  const method = firstSaid(headers, ['x-forwarded-method', 'x-original-method']);
+  const said = firstSaid(headers, ['x-forwarded-uri', 'x-original-uri', 'x-original-url']);
+  const uri = said && escapeBytes(said);
   return {
-    method: typeof method === 'string' && METHOD.test(method) ? method : null,
+    method: method !== undefined && METHOD.test(method) ? method : null,
     path: uri !== undefined && !/\s/.test(uri) ? recordedPath(uri) : null,
   };
+}
+
+/** The first of these headers that says something. An empty one, also if it was sent twice, does not hide the next. */
+function firstSaid(headers: IncomingHttpHeaders, names: readonly string[]): string | undefined {
+  for (const name of names) {
+    const value = headers[name];
+    if (typeof value === 'string' && /[^\s,]/.test(value)) return value;
+  }
+  return undefined;
 }
