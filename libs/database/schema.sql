@@ -431,6 +431,7 @@ CREATE TABLE idempotency_key (
   caller text NOT NULL,
   key text NOT NULL,
   fingerprint bytea NOT NULL,
+  defaults jsonb NOT NULL,
   attempt uuid NOT NULL,
   response jsonb,
   requirements jsonb,

@@ -11,8 +11,13 @@ export interface IdempotentCall {
   /** The caller. Keys of different callers never collide. */
   readonly caller: string;
   readonly key: string;
-  /** The whole parsed request, defaults included, to detect the same key with a different request. */
-  readonly request: unknown;
+  /** The whole parsed request, to detect the same key with a different request. */
+  readonly request: { readonly body: object };
+  /**
+   * What the body means where it says nothing. It follows from the caller, so it may have changed when the call is
+   * repeated. A repetition is compared under the defaults of the first call.
+   */
+  readonly defaults: object;
   /** Response fields that are shown once and never stored. */
   readonly secrets: readonly string[];
 }
@@ -45,6 +50,7 @@ const ABANDONED_AFTER = '60 seconds';
 
 interface Row {
   readonly fingerprint: Buffer;
+  readonly defaults: object;
   readonly response: unknown;
   readonly requirements: readonly Requirement[] | null;
 }
@@ -97,32 +103,39 @@ export class Idempotency {
   }
 
   /** Takes the key, or returns the stored response of an earlier call and the requirements of its change. */
-  async #begin({
-    caller,
-    key,
-    request,
-    id,
-  }: Attempt): Promise<{ response: unknown; requirements: readonly Requirement[] } | undefined> {
-    const fingerprint = createHash('sha256').update(canonicalJson(request)).digest();
+  async #begin(attempt: Attempt): Promise<{ response: unknown; requirements: readonly Requirement[] } | undefined> {
+    const { caller, key, defaults, id } = attempt;
+    const values = [caller, key, fingerprintOf(attempt, defaults), defaults, id];
     const taken = await this.pool.query(
-      `INSERT INTO idempotency_key AS known (caller, key, fingerprint, attempt) VALUES ($1, $2, $3, $4)
-       ON CONFLICT (caller, key) DO UPDATE SET attempt = excluded.attempt, started_at = now()
-       WHERE known.response IS NULL AND known.fingerprint = excluded.fingerprint
-         AND known.started_at < now() - interval '${ABANDONED_AFTER}'`,
-      [caller, key, fingerprint, id],
+      `INSERT INTO idempotency_key (caller, key, fingerprint, defaults, attempt) VALUES ($1, $2, $3, $4, $5)
+       ON CONFLICT (caller, key) DO NOTHING`,
+      values,
     );
     if (taken.rowCount === 1) return undefined;
     const { rows } = await this.pool.query<Row>(
-      'SELECT fingerprint, response, requirements FROM idempotency_key WHERE caller = $1 AND key = $2',
+      'SELECT fingerprint, defaults, response, requirements FROM idempotency_key WHERE caller = $1 AND key = $2',
       [caller, key],
     );
     const known = rows[0];
-    if (known && !known.fingerprint.equals(fingerprint)) throw new DomainError('idempotency_key_reused');
-    if (!known?.response || !known.requirements) {
-      throw new DomainError('idempotency_in_flight', undefined, { retryAfter: 1 });
+    if (known && !known.fingerprint.equals(fingerprintOf(attempt, known.defaults))) {
+      throw new DomainError('idempotency_key_reused');
     }
-    return { response: known.response, requirements: known.requirements };
+    if (known?.response && known.requirements) return { response: known.response, requirements: known.requirements };
+    // An abandoned attempt changed nothing, so the present defaults are those of its change.
+    const takenOver = await this.pool.query(
+      `UPDATE idempotency_key SET fingerprint = $3, defaults = $4, attempt = $5, started_at = now()
+       WHERE caller = $1 AND key = $2 AND response IS NULL AND fingerprint = $6
+         AND started_at < now() - interval '${ABANDONED_AFTER}'`,
+      [...values, known?.fingerprint],
+    );
+    if (takenOver.rowCount === 1) return undefined;
+    throw new DomainError('idempotency_in_flight', undefined, { retryAfter: 1 });
   }
+}
+
+function fingerprintOf({ request }: IdempotentCall, defaults: object): Buffer {
+  const whole = { ...request, body: { ...defaults, ...request.body } };
+  return createHash('sha256').update(canonicalJson(whole)).digest();
 }
 
 /** The part of a request's context that says whether its response is stored. */

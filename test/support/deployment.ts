@@ -103,7 +103,7 @@ export interface Deployment {
   /** Creates a new operator and signs in. */
   operator(): Promise<Account>;
   /** Restarts the API on the same port and database, as an upgrade does. Requires `port`. */
-  restartApi(): Promise<void>;
+  restartApi(changedEnv?: Record<string, string>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -154,7 +154,7 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
   if (running) throw new Error('A deployment runs already in this process');
   running = true;
   const database = await createDatabase(options.server);
-  const env = settingsOf(database, options.env);
+  const env: ReturnType<typeof settingsOf> & Record<string, string> = settingsOf(database, options.env);
   const apiUrl = new URL(database.apiUrl);
   if (options.databasePort) apiUrl.port = String(options.databasePort);
   const startApi = async () => {
@@ -187,8 +187,9 @@ export async function startDeployment(options: DeploymentOptions = {}): Promise<
       const { token } = await newOperatorLink(database.apiUrl, env.PUBLIC_URL, null);
       return openAccount(client, token);
     },
-    async restartApi() {
+    async restartApi(changedEnv) {
       await api.close();
+      Object.assign(env, changedEnv);
       api = await startApi();
       advance = movableClock(api.get(Time));
     },

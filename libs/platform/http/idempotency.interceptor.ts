@@ -35,9 +35,9 @@ export class IdempotencyInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const route = this.reflector.get<Route>(ROUTE, context.getHandler());
     const request = context.switchToHttp().getRequest<FastifyRequest & { user: Named; input: Input }>();
-    const key = request.input.headers?.['idempotency-key']?.replace(/^"(.*)"$/, '$1');
+    const key = request.input.headers['idempotency-key']?.replace(/^"(.*)"$/, '$1');
     if (!route.idempotent || key === undefined) return next.handle();
-    const { params, body } = request.input;
+    const { params, headers, body } = request.input;
     const call = {
       caller: (request.user.userId ?? request.user.apiKeyId)!,
       key,
@@ -45,8 +45,10 @@ export class IdempotencyInterceptor implements NestInterceptor {
         method: route.method,
         path: route.path,
         params,
-        body: { ...route.idempotent.defaults?.(this.#defaultsOf(request.user)), ...body },
+        ifMatch: headers['if-match'],
+        body,
       },
+      defaults: route.idempotent.defaults?.(this.#defaultsOf(request.user)) ?? {},
       secrets: route.idempotent.secrets,
     };
     const answered = this.idempotency.run(
@@ -78,7 +80,7 @@ async function respondWith(answered: ReturnType<Idempotency['run']>, reply: Fast
 }
 
 interface Input {
-  readonly headers?: { readonly 'idempotency-key'?: string };
+  readonly headers: { readonly 'idempotency-key'?: string; readonly 'if-match'?: string };
   readonly params: unknown;
   readonly body: object;
 }

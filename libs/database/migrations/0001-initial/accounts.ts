@@ -127,8 +127,10 @@ export const IDEMPOTENCY = /* sql */ `
     -- The id of the calling user or key.
     caller text NOT NULL,
     key text NOT NULL,
-    -- SHA-256 of the request.
+    -- SHA-256 of the request, with the defaults.
     fingerprint bytea NOT NULL,
+    -- What the body of the request means where it says nothing, as it followed from the caller at that time.
+    defaults jsonb NOT NULL,
     -- Identifies the attempt that may make the change, if the client sent the call several times.
     attempt uuid NOT NULL,
     -- Null until the transaction of the change stores it.
