@@ -42,6 +42,13 @@ export interface ApiKeyPatch extends Partial<KeyTexts> {
 /** Operations that end something that worked. An update can narrow a key too, but is no way to stop a key at once. */
 const takesAway: ReadonlySet<KeyOperation> = new Set(['rotate', 'disable', 'revoke', 'delete']);
 
+/** The key of a call. */
+export interface NamedKey {
+  readonly id: string;
+  /** The ETag of the only version that the call may change. */
+  readonly ifMatch?: string | undefined;
+}
+
 /** An operation of a caller, within its transaction. */
 interface Alteration extends Operation {
   readonly em: EntityManager;
@@ -65,19 +72,20 @@ export class ApiKeyChanges {
   /** @param graceSeconds how long the current secret still works; earlier ones end now */
   async rotate<R extends object>(
     authority: Authority<'api-keys:manage'>,
-    id: string,
+    named: NamedKey,
     graceSeconds: number,
     present: (rotated: ApiKeyWithToken) => R,
   ): Promise<R> {
     const { caller, rights } = authority;
     const em = this.em.fork();
     // Check before Argon2id runs, and again in the transaction.
-    const before = await findManaged(em, authority, id);
+    const before = await findManaged(em, authority, named.id);
+    refuseOtherVersion(before, named.ifMatch);
     requireTransition(before, 'rotate', this.clock.now());
     refuseBeyond(rights, rightsOf(before));
-    const usage = (await this.usage.ofApiKeys(em, [id])).get(id);
+    const usage = (await this.usage.ofApiKeys(em, [before.id])).get(before.id);
     return this.newSecrets.make(authority, prefixOfTokens(before), (made) =>
-      this.#alter(authority, id, 'rotate', async (alteration) => {
+      this.#alter(authority, named, 'rotate', async (alteration) => {
         refuseBeyond(alteration.own, rightsOf(alteration.apiKey));
         await replaceSecret(alteration, made, graceSeconds);
         const { em, apiKey } = alteration;
@@ -86,16 +94,10 @@ export class ApiKeyChanges {
     );
   }
 
-  update(
-    authority: Authority<'api-keys:manage'>,
-    id: string,
-    patch: ApiKeyPatch,
-    ifMatch: string | undefined,
-  ): Promise<ApiKeyView> {
+  update(authority: Authority<'api-keys:manage'>, named: NamedKey, patch: ApiKeyPatch): Promise<ApiKeyView> {
     if (patch.scopes) this.registered.refuseUnknown('body.scopes', patch.scopes);
     if (patch.public_scopes) this.registered.refuseUnknown('body.public_scopes', patch.public_scopes);
-    return this.#change(authority, id, 'update', async ({ em, apiKey, own, now, record }) => {
-      refuseOtherVersion(apiKey, ifMatch);
+    return this.#change(authority, named, 'update', async ({ em, apiKey, own, now, record }) => {
       const changes = changesOf(fieldsOf(apiKey), normalize(patch));
       if (changes['expires_at']) refuseBadExpiry(patch.expires_at, now);
       const held = rightsOf(apiKey);
@@ -118,43 +120,43 @@ export class ApiKeyChanges {
     });
   }
 
-  enable(authority: Authority<'api-keys:manage'>, id: string): Promise<ApiKeyView> {
-    return this.#change(authority, id, 'enable', (alteration) => {
+  enable(authority: Authority<'api-keys:manage'>, named: NamedKey): Promise<ApiKeyView> {
+    return this.#change(authority, named, 'enable', (alteration) => {
       refuseBeyond(alteration.own, rightsOf(alteration.apiKey));
       enter(alteration, operations.enable.event, {});
     });
   }
 
-  disable(authority: Authority<'api-keys:manage'>, id: string): Promise<ApiKeyView> {
-    return this.#change(authority, id, 'disable', (alteration) => enter(alteration, operations.disable.event, {}));
+  disable(authority: Authority<'api-keys:manage'>, named: NamedKey): Promise<ApiKeyView> {
+    return this.#change(authority, named, 'disable', (alteration) => enter(alteration, operations.disable.event, {}));
   }
 
   /** Lists still show a revoked key. A repetition changes nothing. */
-  revoke(authority: Authority<'api-keys:manage'>, id: string): Promise<ApiKeyView> {
-    return this.#change(authority, id, 'revoke', (alteration) =>
+  revoke(authority: Authority<'api-keys:manage'>, named: NamedKey): Promise<ApiKeyView> {
+    return this.#change(authority, named, 'revoke', (alteration) =>
       enter(alteration, operations.revoke.event, { deleted: false }),
     );
   }
 
   /** Revokes the key and removes it from every list. */
-  async delete(authority: Authority<'api-keys:manage'>, id: string): Promise<void> {
-    await findManaged(this.em.fork(), authority, id);
-    await this.#alter(authority, id, 'delete', async (alteration) =>
+  async delete(authority: Authority<'api-keys:manage'>, named: NamedKey): Promise<void> {
+    await findManaged(this.em.fork(), authority, named.id);
+    await this.#alter(authority, named, 'delete', async (alteration) =>
       enter(alteration, operations.delete.event, { deleted: true }),
     );
   }
 
   async #change(
     authority: Authority<'api-keys:manage'>,
-    id: string,
+    named: NamedKey,
     operation: KeyOperation,
     work: (alteration: Alteration) => Promise<void> | void,
   ): Promise<ApiKeyView> {
     const em = this.em.fork();
-    await findManaged(em, authority, id);
+    const { id } = await findManaged(em, authority, named.id);
     // Read the usage before the change takes its locks: other changes wait for these, and no change of a key alters it.
     const usage = (await this.usage.ofApiKeys(em, [id])).get(id);
-    return this.#alter(authority, id, operation, async (alteration) => {
+    return this.#alter(authority, named, operation, async (alteration) => {
       await work(alteration);
       return { apiKey: alteration.apiKey, usage };
     });
@@ -163,7 +165,7 @@ export class ApiKeyChanges {
   /** Makes a change of one key that invalidates earlier decisions. Reads actor and key again under the shard's lock. */
   #alter<T>(
     authority: Authority<'api-keys:manage'>,
-    id: string,
+    { id, ifMatch }: NamedKey,
     operation: KeyOperation,
     work: (alteration: Alteration) => Promise<T>,
   ): Promise<T> {
@@ -174,6 +176,7 @@ export class ApiKeyChanges {
       const wanted = { id, organizationId, deletedAt: null };
       const apiKey = await em.findOne(ApiKey, wanted, { lockMode: LockMode.PESSIMISTIC_WRITE });
       if (!apiKey || !manages(own, apiKey)) throw noSuchApiKey();
+      refuseOtherVersion(apiKey, ifMatch);
       const actor = actorOf(caller);
       const now = this.clock.now();
       return work({

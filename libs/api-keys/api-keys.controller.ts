@@ -28,7 +28,7 @@ import { Implements, Input } from '#libs/platform/http/implements.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
 import { recordedPath } from '#libs/platform/request-path.js';
 import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
-import { ApiKeyChanges } from './api-key-changes.service.js';
+import { ApiKeyChanges, type NamedKey } from './api-key-changes.service.js';
 import { ApiKeyCreation } from './api-key-creation.service.js';
 import { verifiableBy } from './api-key-rights.js';
 import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
@@ -103,38 +103,38 @@ export class ApiKeysController {
 
   @Implements(updateApiKey)
   async update(
-    @Input() { params, headers, body }: RouteInput<typeof updateApiKey>,
+    @Input() input: RouteInput<typeof updateApiKey>,
     @Authorized() authority: AuthorityOf<typeof updateApiKey>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof updateApiKey>> {
-    return this.#presentTagged(reply, await this.changes.update(authority, params.id, body, headers['if-match']));
+    return this.#presentTagged(reply, await this.changes.update(authority, namedIn(input), input.body));
   }
 
   @Implements(enableApiKey)
   async enable(
-    @Input() { params }: RouteInput<typeof enableApiKey>,
+    @Input() input: RouteInput<typeof enableApiKey>,
     @Authorized() authority: AuthorityOf<typeof enableApiKey>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof enableApiKey>> {
-    return this.#presentTagged(reply, await this.changes.enable(authority, params.id));
+    return this.#presentTagged(reply, await this.changes.enable(authority, namedIn(input)));
   }
 
   @Implements(disableApiKey)
   async disable(
-    @Input() { params }: RouteInput<typeof disableApiKey>,
+    @Input() input: RouteInput<typeof disableApiKey>,
     @Authorized() authority: AuthorityOf<typeof disableApiKey>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof disableApiKey>> {
-    return this.#presentTagged(reply, await this.changes.disable(authority, params.id));
+    return this.#presentTagged(reply, await this.changes.disable(authority, namedIn(input)));
   }
 
   @Implements(revokeApiKey)
   async revoke(
-    @Input() { params }: RouteInput<typeof revokeApiKey>,
+    @Input() input: RouteInput<typeof revokeApiKey>,
     @Authorized() authority: AuthorityOf<typeof revokeApiKey>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof revokeApiKey>> {
-    return this.#presentTagged(reply, await this.changes.revoke(authority, params.id));
+    return this.#presentTagged(reply, await this.changes.revoke(authority, namedIn(input)));
   }
 
   @Implements(listSecrets)
@@ -156,18 +156,19 @@ export class ApiKeysController {
 
   @Implements(rotateApiKey)
   rotate(
-    @Input() { params, body }: RouteInput<typeof rotateApiKey>,
+    @Input() input: RouteInput<typeof rotateApiKey>,
     @Authorized() authority: AuthorityOf<typeof rotateApiKey>,
   ): Promise<RouteOutput<typeof rotateApiKey>> {
-    return this.changes.rotate(authority, params.id, body.grace_period_seconds, this.#presentWithSecret);
+    const { grace_period_seconds: graceSeconds } = input.body;
+    return this.changes.rotate(authority, namedIn(input), graceSeconds, this.#presentWithSecret);
   }
 
   @Implements(deleteApiKey)
   delete(
-    @Input() { params }: RouteInput<typeof deleteApiKey>,
+    @Input() input: RouteInput<typeof deleteApiKey>,
     @Authorized() authority: AuthorityOf<typeof deleteApiKey>,
   ): Promise<void> {
-    return this.changes.delete(authority, params.id);
+    return this.changes.delete(authority, namedIn(input));
   }
 
   @Implements(listServiceKeys)
@@ -308,6 +309,10 @@ export class ApiKeysController {
       verification_count: usage?.verifications ?? 0,
     };
   }
+}
+
+function namedIn({ params, headers }: Pick<RouteInput<typeof revokeApiKey>, 'params' | 'headers'>): NamedKey {
+  return { id: params.id, ifMatch: headers['if-match'] };
 }
 
 /** The scopes of a new key if the request has none. A key that creates keys must name them. */

@@ -161,11 +161,11 @@ export const rotateApiKey = defineRoute({
     'Another rotation during that time ends the older secret at once. Expiry and scopes do not change.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
-  headers: idempotencyKey,
+  headers: z.object({ ...idempotencyKey.shape, ...ifMatch.shape }),
   body: z.strictObject({ grace_period_seconds: z.int().min(0).max(GRACE_MAX_SECONDS).default(0) }),
   success: { status: 200, body: ApiKeyWithSecret },
   idempotent: { secrets: ['key'] },
-  problems: ['beyond_authority', 'conflict', 'not_found'],
+  problems: ['beyond_authority', 'conflict', 'not_found', 'precondition_failed'],
 });
 
 export const updateApiKey = defineRoute({
@@ -203,8 +203,9 @@ export const enableApiKey = defineRoute({
   summary: 'Enable an API key',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
+  headers: ifMatch,
   success: { status: 200, body: ApiKey },
-  problems: ['beyond_authority', 'conflict', 'not_found'],
+  problems: ['beyond_authority', 'conflict', 'not_found', 'precondition_failed'],
 });
 
 export const disableApiKey = defineRoute({
@@ -215,8 +216,9 @@ export const disableApiKey = defineRoute({
   description: 'When the response arrives, no node accepts the key.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
+  headers: ifMatch,
   success: { status: 200, body: ApiKey },
-  problems: ['conflict', 'not_found'],
+  problems: ['conflict', 'not_found', 'precondition_failed'],
 });
 
 export const revokeApiKey = defineRoute({
@@ -228,8 +230,9 @@ export const revokeApiKey = defineRoute({
     'When the response arrives, no node accepts the key. It never works again, and stays in the lists as `revoked`.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
+  headers: ifMatch,
   success: { status: 200, body: ApiKey },
-  problems: ['not_found'],
+  problems: ['not_found', 'precondition_failed'],
 });
 
 export const deleteApiKey = defineRoute({
@@ -240,8 +243,9 @@ export const deleteApiKey = defineRoute({
   description: 'When the response arrives, no node accepts the key. The audit log keeps its events.',
   policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
   params,
+  headers: ifMatch,
   success: { status: 204 },
-  problems: ['not_found'],
+  problems: ['not_found', 'precondition_failed'],
 });
 
 export const listScopes = defineRoute({

@@ -17,7 +17,10 @@ export function openApiDocument(options: { serverUrl: string; version: string; r
     info: {
       title: 'Keyledger',
       version: options.version,
-      description: 'Issues, verifies, meters and audits API keys. Errors are problem details (RFC 9457).',
+      description:
+        'Issues, verifies, meters and audits API keys. Errors are problem details (RFC 9457). An operation that changes ' +
+        'something responds with 400 to a precondition (`If-Match`, `If-None-Match`, `If-Unmodified-Since`) or an ' +
+        '`Idempotency-Key` that it does not list.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: options.serverUrl }],

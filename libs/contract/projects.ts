@@ -92,6 +92,7 @@ export const deleteProject = defineRoute({
     'revokes them in the same step. They stay in the lists as `revoked`, and the audit log keeps all events.',
   policy: { scope: 'organizations:write', organization: 'project', reach: 'project' },
   params,
+  headers: ifMatch,
   query: z.strictObject({
     api_keys: z.enum(['refuse', 'revoke']).default('refuse').meta({
       description: 'What happens to its keys that are not revoked. `refuse`: nothing is deleted while there are any',
@@ -101,5 +102,5 @@ export const deleteProject = defineRoute({
     status: 200,
     body: z.strictObject({ revoked_api_keys: z.int().meta({ description: 'How many keys were revoked with it' }) }),
   },
-  problems: ['conflict', 'not_found'],
+  problems: ['conflict', 'not_found', 'precondition_failed'],
 });

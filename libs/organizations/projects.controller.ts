@@ -53,10 +53,11 @@ export class ProjectsController {
 
   @Implements(deleteProject)
   async delete(
-    @Input() { params, query }: RouteInput<typeof deleteProject>,
+    @Input() { params, query, headers }: RouteInput<typeof deleteProject>,
     @Authorized() authority: AuthorityOf<typeof deleteProject>,
   ): Promise<RouteOutput<typeof deleteProject>> {
-    return { revoked_api_keys: await this.projects.delete(authority, params.id, query.api_keys) };
+    const { id } = params;
+    return { revoked_api_keys: await this.projects.delete(authority, id, query.api_keys, headers['if-match']) };
   }
 }
 

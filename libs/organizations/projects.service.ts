@@ -103,8 +103,7 @@ export class ProjectsService {
     const { caller, organizationId, rights } = authority;
     if (!isWithin(rights, id)) throw noSuchProject();
     return this.changes.create(turnOf(caller), organizationId, async ({ em, record }) => {
-      const project = await this.#lock(em, authority, id);
-      refuseOtherVersion(project, ifMatch);
+      const project = await this.#lock(em, authority, id, ifMatch);
       const changes = changesOf({ name: project.name, description: project.description ?? null }, patch);
       if (Object.keys(changes).length === 0) return project;
       if (changes['name']) project.name = patch.name!;
@@ -124,11 +123,16 @@ export class ProjectsService {
    * @param ofKeys what to do if the project has keys that are not revoked
    * @returns how many keys were revoked
    */
-  async delete(authority: Authority<'organizations:write'>, id: string, ofKeys: 'refuse' | 'revoke'): Promise<number> {
+  async delete(
+    authority: Authority<'organizations:write'>,
+    id: string,
+    ofKeys: 'refuse' | 'revoke',
+    ifMatch: string | undefined,
+  ): Promise<number> {
     const { caller, organizationId, rights } = authority;
     if (!isWithin(rights, id)) throw noSuchProject();
     return this.changes.alter(turnToTakeAway(caller), organizationId, { kind: 'project', id }, async (change) => {
-      const project = await this.#lock(change.em, authority, id);
+      const project = await this.#lock(change.em, authority, id, ifMatch);
       const dependents = { organizationId, projectId: id };
       const keys = ofKeys === 'refuse' ? await this.apiKeys.count(change, dependents) : 0;
       if (keys > 0) {
@@ -144,7 +148,12 @@ export class ProjectsService {
     });
   }
 
-  async #lock(em: EntityManager, authority: Authority<'organizations:write'>, id: string): Promise<Project> {
+  async #lock(
+    em: EntityManager,
+    authority: Authority<'organizations:write'>,
+    id: string,
+    ifMatch: string | undefined,
+  ): Promise<Project> {
     const { organizationId } = authority;
     const own = await asMissing(noSuchProject, () => this.authorities.requireNow(em, authority));
     const project = await em.findOne(
@@ -153,6 +162,7 @@ export class ProjectsService {
       { lockMode: LockMode.PESSIMISTIC_WRITE },
     );
     if (!project || !isWithin(own, id)) throw noSuchProject();
+    refuseOtherVersion(project, ifMatch);
     return project;
   }
 }

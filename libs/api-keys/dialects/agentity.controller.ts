@@ -61,7 +61,7 @@ export class AgentityController {
     if (found.organizationId !== authority.organizationId) {
       throw new DomainError('beyond_authority', 'The API key belongs to a different account');
     }
-    await this.changes.delete(authority, found.id);
+    await this.changes.delete(authority, { id: found.id });
     return { message: 'API key deleted successfully' };
   }
 }

@@ -46,7 +46,7 @@ export class CommandAgiController {
     @Input() { query }: RouteInput<typeof revokeKey>,
     @Authorized() authority: AuthorityOf<typeof revokeKey>,
   ): Promise<RouteOutput<typeof revokeKey>> {
-    await this.changes.delete(authority, query.id);
+    await this.changes.delete(authority, { id: query.id });
     return { success: true };
   }
 }

@@ -4,12 +4,14 @@ import type { FieldError } from '#libs/contract/problem.js';
 import type { Route } from '#libs/contract/route.js';
 import { invalidInput, MAX_ERRORS } from '../errors.js';
 import { locate } from './location.js';
+import { unsupportedHeaders } from './unsupported-headers.js';
 
 const nothing = z.strictObject({});
 const anyHeaders = z.object({});
 
 /**
  * Validates a request against its route. Reports all errors at once, and rejects input that the route does not declare.
+ * Of headers, it rejects those that would keep a change from being made: clients and proxies add many others.
  * @returns the `RouteInput` of the route
  * @throws DomainError `invalid_request`
  */
@@ -21,9 +23,12 @@ export function parseInput(route: Route, request: FastifyRequest) {
     // A route without a body accepts no body or an empty object, as some clients send one with every POST.
     body: (route.body ?? nothing).safeParse(request.body === undefined ? {} : request.body),
   };
-  const errors = Object.entries(parts).flatMap(([part, result]) =>
-    result.success ? [] : result.error.issues.flatMap((issue) => fieldErrors(part, issue)),
-  );
+  const errors = [
+    ...unsupportedHeaders(route, request.headers),
+    ...Object.entries(parts).flatMap(([part, result]) =>
+      result.success ? [] : result.error.issues.flatMap((issue) => fieldErrors(part, issue)),
+    ),
+  ];
   if (errors.length > 0) throw invalidInput(...errors);
   return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data]));
 }

@@ -1,0 +1,35 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { FieldError } from '#libs/contract/problem.js';
+import type { Route } from '#libs/contract/route.js';
+import { locate } from './location.js';
+
+/** Headers that keep a call from making a change: one that the caller no longer wants, or one that was made before. */
+const PRECONDITION = /^if(-|$)/;
+const REPETITION = /idempoten/;
+/** Preconditions for reading alone. They never apply to a change (RFC 9110, sections 13.1.3 and 13.1.5). */
+const FOR_READING = new Set(['if-modified-since', 'if-range']);
+
+/**
+ * Headers that would keep a change from being made, if the route supported them. To ignore one would make a change that
+ * the caller excluded. They have no effect on reading, so a route that only reads accepts them.
+ */
+export function unsupportedHeaders({ method, headers: declared }: Route, headers: IncomingHttpHeaders): FieldError[] {
+  if (method === 'GET') return [];
+  const supported = Object.keys(declared?.shape ?? {});
+  return Object.keys(headers)
+    .filter((name) => keepsFromChanging(name) && !supported.includes(name))
+    .map((name) => ({ location: locate(['headers', name]), message: messageFor(name, supported) }));
+}
+
+function keepsFromChanging(name: string): boolean {
+  return (PRECONDITION.test(name) && !FOR_READING.has(name)) || REPETITION.test(name);
+}
+
+function messageFor(name: string, supported: readonly string[]): string {
+  const kind = REPETITION.test(name) ? REPETITION : PRECONDITION;
+  const instead = supported.find((other) => kind.test(other));
+  if (instead) return `is not supported by this route; leave it out or send ${instead} instead`;
+  return kind === REPETITION
+    ? 'is not supported by this route, which makes its change again if the call is repeated; leave it out'
+    : 'is not supported by this route, which makes its change whatever has changed before; leave it out';
+}
