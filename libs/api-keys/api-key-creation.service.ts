@@ -167,7 +167,8 @@ export class ApiKeyCreation {
       expiresAt: expiryIn(input.expiresInDays, now) ?? own.expiresAt,
       projectId: input.projectId ?? own.projectId,
       allowedIps: input.allowedIps ?? own.allowedIps,
-      rateLimits: input.rateLimits ?? own.rateLimits,
+      rateLimits: input.rateLimits ?? [],
+      limitedKey: null,
       keysOf: own.keysOf,
     };
     refuseBeyond(own, wanted);

@@ -9,7 +9,8 @@ import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verificatio
 
 /** The rights that the secret of a key gives. */
 export function rightsOf(apiKey: ApiKey): Rights {
-  const { scopes, environment, expiresAt, projectId, allowedIps, rateLimits, ownKeysOnly, accountableUserId } = apiKey;
+  const { id, scopes, environment, expiresAt, projectId, allowedIps, rateLimits, ownKeysOnly, accountableUserId } =
+    apiKey;
   return {
     scopes: [...scopes],
     grants: [],
@@ -18,6 +19,7 @@ export function rightsOf(apiKey: ApiKey): Rights {
     projectId: projectId ?? null,
     allowedIps: [...allowedIps],
     rateLimits: [...rateLimits],
+    limitedKey: id,
     keysOf: ownKeysOnly ? accountableUserId : null,
   };
 }

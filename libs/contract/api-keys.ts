@@ -39,7 +39,7 @@ export const createApiKey = defineRoute({
   description:
     'Without `organization_id` it belongs to the personal organization of the user, or to the organization of the key ' +
     'that creates it. A key can only create keys within its own authority (scopes, project, environment, expiry, allowed ' +
-    'addresses, rate limits), and has to name the scopes.',
+    'addresses), and has to name the scopes. A key with rate limits cannot create keys.',
   policy: { scope: 'api-keys:manage', organization: 'body', reach: 'project' },
   headers: idempotencyKey,
   body: z.strictObject({
@@ -64,7 +64,7 @@ export const createApiKey = defineRoute({
   idempotent: {
     secrets: ['key'],
     // `scopes` has no default: leaving it out differs from naming all scopes.
-    defaults: ({ organizationId, projectId, environment, allowedIps, rateLimits }) => ({
+    defaults: ({ organizationId, projectId, environment, allowedIps }) => ({
       ...mapKeyTexts(() => null),
       metadata: {},
       organization_id: organizationId,
@@ -73,7 +73,7 @@ export const createApiKey = defineRoute({
       allowed_domains: [],
       public_scopes: null,
       allowed_ips: allowedIps,
-      rate_limits: rateLimits,
+      rate_limits: [],
     }),
   },
   problems: ['beyond_authority', 'limit_reached', 'not_found'],

@@ -58,7 +58,6 @@ export interface CallerDefaults {
   readonly projectId: string | undefined;
   readonly environment: string;
   readonly allowedIps: readonly string[];
-  readonly rateLimits: readonly object[];
 }
 
 /**

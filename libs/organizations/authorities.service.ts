@@ -191,7 +191,7 @@ export class Authorities extends Authorizer implements RequirementCheck {
 
 /** A key cannot hand on deployment scopes. Only operators can. */
 function rightsOfKey(key: ApiKeyPrincipal): Rights {
-  const { environment, expiresAt, projectId, allowedIps, rateLimits, accountableUserId, ownKeysOnly } = key;
+  const { apiKeyId, environment, expiresAt, projectId, allowedIps, rateLimits, accountableUserId, ownKeysOnly } = key;
   return {
     scopes: key.scopes.filter((scope) => !isDeploymentScope(scope)),
     grants: [],
@@ -200,6 +200,7 @@ function rightsOfKey(key: ApiKeyPrincipal): Rights {
     projectId,
     allowedIps,
     rateLimits,
+    limitedKey: apiKeyId,
     keysOf: ownKeysOnly ? accountableUserId : null,
   };
 }

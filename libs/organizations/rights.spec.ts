@@ -13,6 +13,7 @@ const unlimited = {
   projectId: null,
   allowedIps: [],
   rateLimits: [],
+  limitedKey: null,
   keysOf: null,
 };
 const half = fc.constantFrom('triggers', 'api-keys', 'manage', 'read', '*');
@@ -31,6 +32,7 @@ const authority: fc.Arbitrary<Rights> = fc.record({
   projectId: fc.constantFrom('proj_a', 'proj_b', null),
   allowedIps: fc.uniqueArray(fc.constantFrom('10.0.0.0/8', '10.1.0.0/16', '10.1.2.3', '192.0.2.0/24', '2001:db8::/32')),
   rateLimits: fc.array(rateLimit, { maxLength: 3 }),
+  limitedKey: fc.constantFrom('key_a', 'key_b', null),
   keysOf: fc.constantFrom('user_a', 'user_b', null),
   expiresAt: fc.option(fc.date({ noInvalidDate: true, min: new Date(0), max: new Date(4e12) })),
 });
@@ -60,6 +62,7 @@ describe('authority', () => {
             if (allows(wanted, address)) expect(allows(own, address)).toBe(true);
           }
         }
+        if (own.rateLimits.length > 0) expect(wanted.limitedKey).toBe(own.limitedKey);
         for (const seconds of [1, 2, 3, 7]) expect(most(wanted, seconds)).toBeLessThanOrEqual(most(own, seconds));
         if (own.keysOf && missingScopes(wanted.scopes, ['api-keys:manage']).length === 0) {
           expect(wanted.keysOf).toBe(own.keysOf);
@@ -78,6 +81,7 @@ describe('authority', () => {
       projectId: 'proj_a',
       allowedIps: ['10.0.0.0/8'],
       rateLimits: [{ name: 'per-minute', limit: 100, window_seconds: 60 }],
+      limitedKey: 'key_a',
       keysOf: 'user_a',
     };
     expect(beyond(own, { ...unlimited, scopes: ['a:write', 'api-keys:manage'], environment: 'live' })).toEqual([
@@ -86,6 +90,7 @@ describe('authority', () => {
       'an expiry after 2030-01-01T00:00:00.000Z',
       'the whole organization',
       'addresses outside 10.0.0.0/8',
+      'a rate for another key, because it has rate limits itself',
       'a rate above per-minute=100/60s',
       "other people's keys",
     ]);

@@ -20,6 +20,8 @@ export interface Rights {
   readonly allowedIps: readonly string[];
   /** Empty for no limit. */
   readonly rateLimits: readonly RateLimit[];
+  /** The key whose uses these limits count. Null for a user, and for a key that is not created yet. */
+  readonly limitedKey: string | null;
   /** The user whose keys it manages, or null for all keys. */
   readonly keysOf: string | null;
 }
@@ -39,6 +41,7 @@ const unlimited = {
   projectId: null,
   allowedIps: [],
   rateLimits: [],
+  limitedKey: null,
   keysOf: null,
 } as const;
 
@@ -59,6 +62,10 @@ export function beyond(own: Rights, wanted: Rights): string[] {
       ? [wanted.projectId ? `project ${wanted.projectId}` : 'the whole organization']
       : []),
     ...(areWithin(wanted.allowedIps, own.allowedIps) ? [] : [`addresses outside ${own.allowedIps.join(', ')}`]),
+    // Another key has counts of its own. With its secret, the caller would use more than its limits allow.
+    ...(own.rateLimits.length > 0 && wanted.limitedKey !== own.limitedKey
+      ? ['a rate for another key, because it has rate limits itself']
+      : []),
     ...own.rateLimits
       .filter((limit) => !isKept(limit, wanted.rateLimits))
       .map((limit) => `a rate above ${formatRateLimit(limit)}`),

@@ -343,33 +343,159 @@ describe('changing limits', () => {
   });
 });
 
-describe('a key with limits that creates keys', () => {
+describe('a key with limits that manages keys', () => {
+  const MANAGES = ['api-keys:manage', 'triggers:read'];
   const manager = async (rateLimits: Limits) => {
-    const { key, params } = await newKey(rateLimits, { scopes: ['api-keys:manage', 'triggers:read'] });
-    const { apiKeys } = deployment.client({ apiKey: key });
-    const create = (limits?: Limits) =>
-      apiKeys.create({ body: { name: 'Child', scopes: ['triggers:read'], ...(limits && { rate_limits: limits }) } });
-    return { apiKeys, create, params };
+    const { key, params } = await newKey(rateLimits, { scopes: MANAGES });
+    return { apiKeys: deployment.client({ apiKey: key }).apiKeys, key, params };
   };
 
-  it('passes on its own limits, or stricter ones', async () => {
-    const { create } = await manager([perDay(10)]);
-    expect((await create()).rate_limits).toEqual([perDay(10)]);
-    expect((await create([perDay(5, 'other')])).rate_limits).toEqual([perDay(5, 'other')]);
-    const excessive: Limits[] = [[], [perDay(11)], [{ ...perDay(10), window_seconds: WINDOW - 1 }]];
-    for (const limits of excessive) expect(await codeOf(create(limits))).toBe('beyond_authority');
+  it('cannot create another key, whatever its limits, by any route', async () => {
+    const { apiKeys, key } = await manager([perDay(10)]);
+    const limits: (Limits | undefined)[] = [
+      undefined,
+      [],
+      [perDay(10)],
+      [perDay(1, 'other')],
+      [{ ...perDay(10), window_seconds: WINDOW - 1 }],
+    ];
+    for (const some of limits) {
+      const body = { name: 'Child', scopes: ['triggers:read'], ...(some && { rate_limits: some }) };
+      await expect(apiKeys.create({ body })).rejects.toMatchObject({
+        problem: { code: 'beyond_authority', detail: expect.stringContaining('it has rate limits itself') },
+      });
+    }
+    const dialect = await fetch(`${deployment.url}/api/api-keys`, {
+      method: 'POST',
+      headers: { 'x-api-key': key, 'content-type': 'application/json' },
+      body: '{"name":"Child"}',
+    });
+    expect(dialect.status).toBe(403);
   });
 
-  it('cannot loosen any key beyond them, itself included, or take the secret of a key with fewer limits', async () => {
-    const { apiKeys, create, params } = await manager([perDay(10)]);
-    const child = await create([perDay(5)]);
-    const update = (id: string, limits: Limits) => apiKeys.update({ params: { id }, body: { rate_limits: limits } });
-    expect((await update(child.id, [perDay(10)])).rate_limits).toEqual([perDay(10)]);
-    for (const { id } of [child, params]) expect(await codeOf(update(id, []))).toBe('beyond_authority');
-    const free = await newKey([]);
-    expect(await codeOf(apiKeys.rotate({ params: free.params }))).toBe('beyond_authority');
-    expect((await update(free.params.id, [perDay(1_000)])).rate_limits).toEqual([perDay(1_000)]);
+  it('cannot rotate, enable or widen another key, with stricter limits or with none', async () => {
+    const { apiKeys } = await manager([perDay(10)]);
+    const others = await Promise.all([newKey([perDay(5)]), newKey([perDay(10)]), newKey([])]);
+    for (const { params } of others) {
+      const refused = [
+        apiKeys.rotate({ params }),
+        apiKeys.update({ params, body: { scopes: MANAGES } }),
+        apiKeys.update({ params, body: { allowed_domains: ['shop.example.com'] } }),
+      ];
+      for (const call of refused) expect(await codeOf(call)).toBe('beyond_authority');
+      await apiKeys.disable({ params });
+      expect(await codeOf(apiKeys.enable({ params }))).toBe('beyond_authority');
+    }
+    const [strict] = others;
+    expect(await codeOf(apiKeys.update({ params: strict.params, body: { rate_limits: [perDay(10)] } }))).toBe(
+      'beyond_authority',
+    );
   });
+
+  it('may narrow, rename, disable and revoke another key', async () => {
+    const { apiKeys } = await manager([perDay(10)]);
+    const { params } = await newKey([]);
+    const narrower = { name: 'Narrow', rate_limits: [perDay(1_000)] };
+    expect(await apiKeys.update({ params, body: narrower })).toMatchObject(narrower);
+    expect((await apiKeys.disable({ params })).status).toBe('disabled');
+    expect((await apiKeys.revoke({ params })).status).toBe('revoked');
+  });
+
+  it('may rotate itself and add pages to its public key, which count for the same limits', async () => {
+    const { key, params, use } = await newKey([perDay(2)], { scopes: MANAGES });
+    const { apiKeys } = deployment.client({ apiKey: key });
+    expect(await use()).toBe('valid');
+    const body = { allowed_domains: ['shop.example.com'] };
+    expect(await apiKeys.update({ params, body })).toMatchObject(body);
+    const rotated = await apiKeys.rotate({ params, body: { grace_period_seconds: 60 } });
+    expect((await ask(rotated.key)).status).toBe(200);
+    for (const secret of [key, rotated.key]) expect((await ask(secret)).status).toBe(429);
+  });
+
+  it('no longer creates keys from the moment it is limited, also not by repeating a creation', async () => {
+    const { apiKeys, params } = await manager([]);
+    const create = (name: string) =>
+      apiKeys.create({ body: { name, scopes: ['triggers:read'] }, headers: { 'idempotency-key': name } });
+    await create('Before');
+    await ada.client.apiKeys.update({ params, body: { rate_limits: [perDay(10)] } });
+    for (const name of ['Before', 'After']) expect(await codeOf(create(name))).toBe('beyond_authority');
+    await ada.client.apiKeys.update({ params, body: { rate_limits: [] } });
+    for (const name of ['Before', 'After']) expect(await outcomeOf(create(name))).toBe('done');
+  });
+});
+
+it('no sequence of calls by a key with limits lets its holder make more requests than its limits allow', async () => {
+  const LIMIT = 3;
+  const limits = fc.constantFrom<Limits>([], [perDay(LIMIT)], [perDay(1)], [perDay(LIMIT, 'other')]);
+  const step = fc.record({
+    how: fc.constantFrom('create', 'dialect', 'rotate', 'rotate itself', 'enable', 'update', 'update itself', 'delete'),
+    limits,
+    isRepeated: fc.boolean(),
+  });
+  await expectHolds(
+    fc.asyncProperty(limits, fc.array(step, { minLength: 3, maxLength: 8 }), async (others, steps) => {
+      const owner = await deployment.account();
+      const newOf = async (rateLimits: Limits) => {
+        const body = { name: 'Key', scopes: ['api-keys:manage', 'triggers:read'], rate_limits: rateLimits };
+        return owner.client.apiKeys.create({ body });
+      };
+      const [own, other] = await Promise.all([newOf([perDay(LIMIT)]), newOf(others)]);
+      // Everything that its holder has learnt.
+      const secrets = [own.key];
+      let taken = 0;
+      for (const { how, limits: wanted, isRepeated } of steps) {
+        for (const secret of secrets) {
+          if ((await ask(secret)).status === 200) taken += 1;
+        }
+        const { apiKeys } = deployment.client({ apiKey: secrets[0]! });
+        const headers = isRepeated ? { 'idempotency-key': how } : {};
+        const body = { name: 'Child', scopes: ['triggers:read'], rate_limits: wanted };
+        const params = { id: other.id };
+        const secretOf = async (call: Promise<{ key?: string }>) => (await call).key;
+        const calls: Record<typeof how, () => Promise<string | undefined>> = {
+          create: () => secretOf(apiKeys.create({ body, headers })),
+          dialect: async () => {
+            const response = await fetch(`${deployment.url}/api/api-keys`, {
+              method: 'POST',
+              headers: { 'x-api-key': secrets[0]!, 'content-type': 'application/json' },
+              body: '{"name":"Child"}',
+            });
+            return ((await response.json()) as { key?: string }).key;
+          },
+          rotate: () => secretOf(apiKeys.rotate({ params, headers })),
+          'rotate itself': () => secretOf(apiKeys.rotate({ params: { id: own.id }, headers })),
+          enable: async () => {
+            await owner.client.apiKeys.disable({ params });
+            await apiKeys.enable({ params });
+            return undefined;
+          },
+          update: async () => {
+            await apiKeys.update({ params, body: { rate_limits: wanted } });
+            return undefined;
+          },
+          'update itself': async () => {
+            await apiKeys.update({ params: { id: own.id }, body: { rate_limits: wanted } });
+            return undefined;
+          },
+          delete: async () => {
+            await apiKeys.delete({ params });
+            return undefined;
+          },
+        };
+        const secret = await calls[how]().catch((error: unknown) => {
+          expect(error).toHaveProperty('problem');
+          return undefined;
+        });
+        // The newest first: after a rotation, the key is called with its new secret.
+        if (secret) secrets.unshift(secret);
+      }
+      for (const secret of secrets) {
+        while ((await ask(secret)).status === 200) taken += 1;
+      }
+      expect(taken).toBeLessThanOrEqual(LIMIT);
+    }),
+    10,
+  );
 });
 
 describe('a key with limits that manages itself', () => {

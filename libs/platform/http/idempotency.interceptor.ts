@@ -16,7 +16,6 @@ interface Named {
   readonly projectId?: string | null;
   readonly environment?: string;
   readonly allowedIps?: readonly string[];
-  readonly rateLimits?: readonly object[];
 }
 
 /**
@@ -68,7 +67,6 @@ export class IdempotencyInterceptor implements NestInterceptor {
       projectId: user.projectId ?? undefined,
       environment: user.environment ?? this.config.settings.DEFAULT_KEY_ENVIRONMENT,
       allowedIps: user.allowedIps ?? [],
-      rateLimits: user.rateLimits ?? [],
     };
   }
 }
