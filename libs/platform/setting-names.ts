@@ -1,25 +1,55 @@
+import { SettingWords } from './setting-words.js';
 import { nearestName, slipsBetween } from './suggest.js';
 
-/** Variables of our other programs: the command line, the example, docker compose. */
-const NAMES_OF_OTHERS = [
-  'KEYLEDGER_API_KEY',
-  'KEYLEDGER_SERVICE_KEY',
-  'KEYLEDGER_URL',
-  'EXAMPLE_PORT',
-  'POSTGRES_PASSWORD',
-];
+/** Variables of our other programs: the command line and the example. */
+const OF_OUR_PROGRAMS = ['KEYLEDGER_API_KEY', 'KEYLEDGER_SERVICE_KEY', 'KEYLEDGER_URL', 'EXAMPLE_PORT'];
+/** Of docker compose. Not compared: images of PostgreSQL have similar ones. */
+const OF_COMPOSE = ['POSTGRES_PASSWORD'];
+/** What operators also call the address and the port to listen on. */
+const OTHER_NAMES = new Map([
+  ['LISTEN_HOST', 'HOST'],
+  ['LISTEN_PORT', 'PORT'],
+]);
 
-/** No other program's variables have these prefixes. */
+const OURS = 'KEYLEDGER';
+/**
+ * No other program's variables have these prefixes. Those of OpenTelemetry are in its specification or misspelt.
+ */
 const UNMISTAKABLE =
-  /^(KEYLEDGER|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|ON_?OUTAGE|MAX_?(KEY|PROJECT|MEMBER|ORGANI[SZ]ATION)S?_?PER|REGISTRATIONS?_?PER|RECORD_?(CLIENT|USER_?AGENT|ACTOR))/;
+  /^(OTEL[_-]|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|(ON_?)?OUTAGE|MAX_?(KEY|PROJECT|MEMBER|ORGANI[SZ]ATION)S?_?PER|REGISTRATIONS?(?!_?TOKEN)|RECORD_?(CLIENT|USER_?AGENT|ACTOR))/;
+/** Similar names that other programs use. */
+const OF_OTHERS = new Set(['CACHE_DB', 'DATABASE_DIALECT', 'USER_AGENT']);
 /** Kubernetes and docker set these in every container for a service `keyledger` (`KEYLEDGER_PORT_3000_TCP_ADDR`, …). */
 const OF_A_SERVICE = /_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)$/;
 const ADDRESS_OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
+
+/**
+ * The variables that the OpenTelemetry specification defines, with those of its languages and of its operator. We read
+ * few of them, but they may be there for other programs.
+ */
+const OF_OPEN_TELEMETRY = new RegExp(
+  `^OTEL_(${[
+    'SDK_DISABLED|SERVICE_NAME|LOG_LEVEL|PROPAGATORS|ENTITIES|TRACES_SAMPLER(_ARG)?|(EXPERIMENTAL_)?CONFIG_FILE',
+    'RESOURCE_ATTRIBUTES(_(POD|NODE)_(NAME|UID|IP))?|(POD|NODE)_IP|SEMCONV_STABILITY_OPT_IN|INSTRUMENTATION_[A-Z0-9_]+',
+    'B(S|LR)P_(SCHEDULE_DELAY|EXPORT_TIMEOUT|MAX_QUEUE_SIZE|MAX_EXPORT_BATCH_SIZE)',
+    '((SPAN|LOGRECORD)_)?ATTRIBUTE_(VALUE_LENGTH|COUNT)_LIMIT',
+    'SPAN_(EVENT|LINK)_COUNT_LIMIT|(EVENT|LINK)_ATTRIBUTE_COUNT_LIMIT',
+    '(TRACES|METRICS|LOGS|PROFILES)_EXPORTER|METRICS_EXEMPLAR_FILTER|METRIC_EXPORT_(INTERVAL|TIMEOUT)',
+    'EXPORTER_OTLP_((TRACES|METRICS|LOGS|PROFILES)_)?(ENDPOINT|HEADERS|PROTOCOL|TIMEOUT|COMPRESSION|INSECURE)',
+    'EXPORTER_OTLP_((TRACES|METRICS|LOGS|PROFILES)_)?(CERTIFICATE|CLIENT_KEY|CLIENT_CERTIFICATE)',
+    'EXPORTER_OTLP_((SPAN|METRIC)_INSECURE|METRICS_(TEMPORALITY_PREFERENCE|DEFAULT_HISTOGRAM_AGGREGATION))',
+    'EXPORTER_ZIPKIN_(ENDPOINT|TIMEOUT|PROTOCOL)|EXPORTER_PROMETHEUS_(HOST|PORT)',
+    'EXPORTER_JAEGER_(AGENT_HOST|AGENT_PORT|ENDPOINT|PROTOCOL|TIMEOUT|USER|PASSWORD)',
+    '(CPP|DOTNET|ELIXIR|ERLANG|GO|JAVA|JAVAAGENT|JAVASCRIPT|JS|NODE|NODEJS|PHP|PYTHON|RUBY|RUST|SWIFT)_[A-Z0-9_]+',
+  ].join('|')})$`,
+);
 
 /** Shorter names, such as HOST or PORT, are too similar to variables of other programs. */
 const SHORTEST = 8;
 /** Names of this length may have two wrong letters, shorter ones one. */
 const LONG = 14;
+/** No typing error is that long, and long names take longer to compare. */
+const LONGEST = 100;
 
 export interface MisspeltName {
   readonly name: string;
@@ -29,41 +59,64 @@ export interface MisspeltName {
 
 /**
  * Finds the first variable that is meant for us but is not a setting, so that it would be ignored: its case differs, a
- * letter or two are wrong, a word is in the plural, or it has a prefix that only our variables have. Variables of a
- * platform and of other programs do not match.
+ * letter or two are wrong, it has the words of a setting in another order, form or number, or it has a prefix that only
+ * our variables have. Variables of a platform and of other programs do not match.
  */
 export function misspeltName(
   env: Readonly<Record<string, string | undefined>>,
   settings: readonly string[],
 ): MisspeltName | undefined {
-  const known = new Set([...settings, ...NAMES_OF_OTHERS]);
-  const name = Object.keys(env).find(
-    (given) => !known.has(given) && !isOfAService(given, env[given]) && isMeantForUs(given, settings),
-  );
-  return name === undefined ? undefined : { name, meant: nearestName(name, [...known]) };
+  const compared = [...settings, ...OF_OUR_PROGRAMS];
+  const known = new Set([...compared, ...OF_COMPOSE]);
+  // Names as short as HOST resemble too many others.
+  const words = new SettingWords([...compared.filter(({ length }) => length >= SHORTEST), ...OTHER_NAMES.keys()]);
+  for (const name of Object.keys(env)) {
+    if (known.has(name) || isOfAnother(name, env[name])) continue;
+    const near = nearNames(name, compared);
+    const meant = near.length > 0 ? nearestName(name, near) : words.meantBy(name);
+    if (meant === undefined && !isUnmistakable(name)) continue;
+    const likely = meant ?? withoutOurName(name, settings) ?? words.likest(name) ?? nearestName(name, compared);
+    return { name, meant: likely && (OTHER_NAMES.get(likely) ?? likely) };
+  }
+  return undefined;
 }
 
-function isOfAService(name: string, value = ''): boolean {
-  return OF_A_SERVICE.test(name) || (name.endsWith('_PORT') && ADDRESS_OF_A_SERVICE.test(value));
+function isOfAnother(name: string, value = ''): boolean {
+  if (OF_OTHERS.has(name.toUpperCase()) || OF_OPEN_TELEMETRY.test(name) || OF_A_SERVICE.test(name)) return true;
+  return name.endsWith('_PORT') && ADDRESS_OF_A_SERVICE.test(value);
 }
 
-function isMeantForUs(given: string, settings: readonly string[]): boolean {
+function isUnmistakable(name: string): boolean {
+  return UNMISTAKABLE.test(name.toUpperCase()) || isNamedAfterUs(name);
+}
+
+/** Whether a name begins with ours, which may be misspelt: `KEY_LEDGER_URL`, `KEYLEGDER_URL`. Or it ends with ours. */
+export function isNamedAfterUs(name: string): boolean {
+  if (name.length > LONGEST) return /^KEYLEDGER/i.test(name);
+  const letters = lettersOf(name.toUpperCase());
+  return [8, 9, 10].some((length) => slipsBetween(letters.slice(0, length), OURS) <= 2) || letters.endsWith(OURS);
+}
+
+/** `KEYLEDGER_PORT` means PORT. */
+function withoutOurName(name: string, settings: readonly string[]): string | undefined {
+  const rest = name.toUpperCase().replace(/^KEY_?LEDGER_/, '');
+  return settings.find((setting) => setting === rest);
+}
+
+/** The settings that differ in case or separators, or in a letter or two. */
+function nearNames(given: string, settings: readonly string[]): string[] {
+  if (given.length > LONGEST) return [];
   const name = given.toUpperCase();
-  // No typing error is that long, and long names take longer to compare.
-  if (name.length > 100) return UNMISTAKABLE.test(name);
-  return UNMISTAKABLE.test(name) || settings.some((setting) => isNearly(name, setting));
+  const letters = lettersOf(name);
+  return settings.filter((setting) => {
+    if (name === setting) return true;
+    if (setting.length < SHORTEST) return false;
+    const allowed = setting.length < LONG ? 1 : 2;
+    if (Math.abs(letters.length - lettersOf(setting).length) > allowed) return false;
+    return slipsBetween(name, setting) <= allowed || letters === lettersOf(setting);
+  });
 }
 
-function isNearly(name: string, setting: string): boolean {
-  if (name === setting) return true;
-  if (setting.length < SHORTEST) return false;
-  if (stemOf(name) === stemOf(setting)) return true;
-  const allowed = setting.length < LONG ? 1 : 2;
-  return Math.abs(name.length - setting.length) <= allowed && slipsBetween(name, setting) <= allowed;
-}
-
-/** `TRUSTED-PROXIES` and `TrustProxy` have the same words as `TRUST_PROXY`. */
-function stemOf(name: string): string {
-  const words = name.split(/[^A-Z0-9]+/);
-  return words.map((word) => word.replace(/IES$/, 'Y').replace(/(ED|S)$/, '')).join('');
+function lettersOf(name: string): string {
+  return name.replace(/[^A-Z0-9]/g, '');
 }
