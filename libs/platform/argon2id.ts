@@ -27,14 +27,15 @@ export class Argon2id {
 
   /**
    * @param pool the pool's name in the metrics
+   * @param waitingBefore how many runs wait for others before they ask for a turn here
    * @param rest when a flow rests
    */
-  constructor(pool: string, gauges: Gauges, rest?: Rest) {
+  constructor(pool: string, gauges: Gauges, waitingBefore: () => number = () => 0, rest?: Rest) {
     this.#turns = new FairQueue({ ...ARGON2ID_TURNS, ...(rest && { rest }) });
     const help = 'Argon2id runs that are running or waiting';
     gauges.add('keyledger_argon2id_runs', help, ['pool', 'state'], (set) => {
       set({ pool, state: 'running' }, this.#turns.running);
-      set({ pool, state: 'waiting' }, this.#turns.waiting);
+      set({ pool, state: 'waiting' }, this.#turns.waiting + waitingBefore());
     });
   }
 

@@ -9,6 +9,8 @@ const { Secrets } = await builtModule<typeof import('#libs/api-keys/verification
   '#libs/api-keys/verification/secrets.js',
 );
 
+const { Gauges } = await builtModule<typeof import('#libs/platform/metrics.js')>('#libs/platform/metrics.js');
+
 type NewKey = Parameters<Client['apiKeys']['create']>[0]['body'];
 
 let deployment: Deployment;
@@ -147,4 +149,34 @@ it('every stored password and secret has the Argon2id parameters that OWASP reco
      FROM (SELECT hash FROM api_key_secret UNION ALL SELECT password_hash FROM user_account) AS hashes GROUP BY 1`,
   );
   expect(rows).toEqual([{ parameters: '$argon2id$v=19$m=19456,p=1,t=2', count: expect.any(Number) }]);
+});
+
+describe('the metrics count every run of Argon2id that waits', () => {
+  /** The runs of a pool. Only microtasks have run since the calls, so that no run can have ended. */
+  const runsOf = async (pool: string) => {
+    for (let step = 0; step < 50; step++) await Promise.resolve();
+    const metric = deployment.api.get(Gauges, { strict: false }).registry.getSingleMetric('keyledger_argon2id_runs')!;
+    const { values } = await metric.get();
+    const of = (state: string) => values.find(({ labels }) => labels['pool'] === pool && labels['state'] === state);
+    return { running: of('running')?.value, waiting: of('waiting')?.value };
+  };
+
+  it('for another new secret of the same user, and for those of others in the organization', async () => {
+    const secrets = deployment.api.get(Secrets, { strict: false });
+    const users = ['user ada', 'user ada', 'user ada', 'user bob', 'user bob'];
+    const hashes = users.map((user) => secrets.hash('sk_test_of_nobody', user, 'organization'));
+    expect(await runsOf('new keys')).toEqual({ running: 1, waiting: 4 });
+    await Promise.all(hashes);
+    expect(await runsOf('new keys')).toEqual({ running: 0, waiting: 0 });
+  });
+
+  it('for another attempt to use the same key', async () => {
+    const secrets = deployment.api.get(Secrets, { strict: false });
+    const stored = { hash: await secrets.hash('sk_test_right', 'user ada', 'organization'), digest: null };
+    const secret = { id: 'secret_of_nobody', stored };
+    const checks = ['a', 'b', 'c'].map((text) => secrets.verify(secret, `sk_test_wrong_${text}`, 'organization'));
+    expect(await runsOf('keys')).toEqual({ running: 1, waiting: 2 });
+    expect(await Promise.all(checks)).toEqual([false, false, false]);
+    expect(await runsOf('keys')).toEqual({ running: 0, waiting: 0 });
+  });
 });

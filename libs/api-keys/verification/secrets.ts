@@ -43,6 +43,8 @@ export class Secrets {
   readonly #argon2idOfNew: Argon2id;
   readonly #processKey = randomBytes(32).toString('latin1');
   readonly #running = new Map<string, Map<string, Promise<boolean>>>();
+  /** Checks that wait for other checks of the same secret. */
+  #waitingForOthers = 0;
   readonly #digests: Digests;
 
   constructor(
@@ -50,8 +52,8 @@ export class Secrets {
     gauges: Gauges,
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
   ) {
-    this.#argon2id = new Argon2id('keys', gauges);
-    this.#argon2idOfNew = new Argon2id('new keys', gauges, REST_OF_FLOODS);
+    this.#argon2id = new Argon2id('keys', gauges, () => this.#waitingForOthers);
+    this.#argon2idOfNew = new Argon2id('new keys', gauges, () => this.#newOfUsers.waiting, REST_OF_FLOODS);
     this.#digests = new Digests(sealing);
   }
 
@@ -87,9 +89,12 @@ export class Secrets {
     if (own.size >= WAITING_PER_SECRET) {
       throw new DomainError('overloaded', 'Too many secrets are being tried for this key', { retryAfter: 1 });
     }
-    const before = Promise.allSettled(own.values());
-    const response = before
-      .then(() => this.check(secret, token) ?? this.#verifyNow(secret, token, organizationId))
+    this.#waitingForOthers += 1;
+    const response = Promise.allSettled(own.values())
+      .then(() => {
+        this.#waitingForOthers -= 1;
+        return this.check(secret, token) ?? this.#verifyNow(secret, token, organizationId);
+      })
       .finally(() => {
         own.delete(token);
         if (own.size === 0) this.#running.delete(secret.id);
