@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import type { CommandProcess } from './command-process.js';
 import type { VerifyOptions } from './remote/audit-verify.js';
 import { addRemoteCommands, collect, group, jsonOption, mayRepeat, wholeNumber } from './remote/commands.js';
-import { refuseSlips } from './strict-usage.js';
+import { refuseSlips, suggestEveryOption } from './strict-usage.js';
 
 /**
  * Imports each command only when it runs, because each needs large modules that the others do not.
@@ -21,8 +21,10 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
       getErrHelpWidth: () => host.stderr.columns,
       outputError: (text, write) => write(withoutValues(text)),
     })
+    .configureHelp(suggestEveryOption)
     .showHelpAfterError('Add --help for help.')
     .helpCommand('help [COMMAND]', 'show the help of a command')
+    .hook('preAction', () => refuseMisspeltVariables(host.env))
     .addHelpText('after', AFTER);
 
   program
@@ -48,6 +50,17 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
   addAuditCommands(audit, host, end);
   refuseSlips(program, mayRepeat);
   return program;
+}
+
+/**
+ * Of the machine's environment, only variables that are named after us are meant for every command. Commands that read
+ * the settings of the service check the others, too.
+ * @throws ConfigError
+ */
+async function refuseMisspeltVariables(env: NodeJS.ProcessEnv): Promise<void> {
+  const { isNamedAfterUs } = await import('#libs/platform/setting-names.js');
+  const { refuseMisspeltNames } = await import('#libs/platform/config.js');
+  refuseMisspeltNames(env, isNamedAfterUs);
 }
 
 /** The commands that work in the database of this machine. */

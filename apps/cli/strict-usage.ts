@@ -1,4 +1,13 @@
-import type { Argument, Command, Option } from 'commander';
+import { Help, type Argument, type Command, type Option } from 'commander';
+
+/** Suggests also the options that the help does not list. The library has one list for both. */
+export const suggestEveryOption = {
+  visibleOptions(this: Help, command: Command): Option[] {
+    // The width is known only while the text of the help is written.
+    const isText = this.helpWidth !== undefined;
+    return isText ? Help.prototype.visibleOptions.call(this, command) : [...command.options];
+  },
+};
 
 /**
  * Rejects mistakes that the library accepts: an option given twice, of which it uses the last, and a blank value or

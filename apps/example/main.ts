@@ -1,7 +1,7 @@
 import { readSettings } from './settings.js';
 
 try {
-  const settings = readSettings(process.env);
+  const settings = readSettings(process.env, process.argv.slice(2));
   // Imported late, so that a configuration error is reported before the libraries are loaded.
   const { createExample } = await import('./example.js');
   const app = await createExample(settings);

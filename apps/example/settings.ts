@@ -6,7 +6,8 @@ export interface ExampleSettings {
 }
 
 /** @throws Error with one sentence that names the variable */
-export function readSettings(env: Record<string, string | undefined>): ExampleSettings {
+export function readSettings(env: Record<string, string | undefined>, args: readonly string[]): ExampleSettings {
+  if (args.length > 0) throw new Error(`The example takes no arguments: it reads the variables ${OURS.join(', ')}.`);
   refuseMisspelt(env);
   const text = env['EXAMPLE_PORT'] || '3001';
   const port = Number(text);
@@ -34,7 +35,7 @@ const OTHERS = /^KEYLEDGER_(SECRET|API_KEY|(\w+_)?SERVICE_(HOST|PORT\w*)|(\w+_)?
 /** A misspelt variable would be ignored silently. */
 function refuseMisspelt(env: Record<string, string | undefined>): void {
   const misspelt = Object.keys(env).find(
-    (name) => /^(KEYLEDGER|EXAMPLE_P)/i.test(name) && env[name] && !OURS.includes(name) && !OTHERS.test(name),
+    (name) => /^(KEY_?LE|EXAMPLE_?P)/i.test(name) && env[name] && !OURS.includes(name) && !OTHERS.test(name),
   );
   if (misspelt) throw new Error(`${misspelt} is not a setting of the example: it reads ${OURS.join(', ')}.`);
 }

@@ -209,6 +209,18 @@ function parse<Schema extends z.ZodObject>(schema: Schema, env: Environment): z.
   throw new ConfigError(`${issue?.path[0]?.toString()} ${issue?.message}.`);
 }
 
+/** Processes that take no arguments would ignore `--port=3000`. @throws ConfigError */
+export function refuseArguments([argument]: readonly string[]): void {
+  if (argument === undefined) return;
+  // What follows may be a secret.
+  const [given] = argument.split('=');
+  const variable = given!.replace(/^-+/, '').replaceAll('-', '_').toUpperCase();
+  const names = Object.keys(settings.shape);
+  const meant = names.includes(variable) ? variable : misspeltName({ [variable]: '' }, names)?.meant;
+  const advice = meant ? `set the variable ${meant}` : 'its settings are variables of the environment';
+  throw new ConfigError(`${given} is an argument, and this process takes none: ${advice}.`);
+}
+
 /** A variable with a misspelt name would be ignored. @throws ConfigError */
 export function refuseMisspeltNames(env: Environment, isOurs: (name: string) => boolean = () => true): void {
   const misspelt = misspeltName(

@@ -1,4 +1,4 @@
-import { ConfigError, EXIT_CONFIG, readConfig, type Config } from './config.js';
+import { ConfigError, EXIT_CONFIG, readConfig, refuseArguments, type Config } from './config.js';
 import { checkDatabase, DatabaseAway } from './database-check.js';
 import type { DatabaseRole } from '#libs/database/database.js';
 import { errorStack } from './error-text.js';
@@ -25,6 +25,7 @@ export async function runProcess(
   // Node would print the raw error.
   process.on('uncaughtException', fail);
   try {
+    refuseArguments(process.argv.slice(2));
     const config = readConfig(process.env);
     await checkDatabase(config.settings.DATABASE_URL, role);
     await startTracing(config, role === 'keyledger_api' ? 'api' : 'worker');

@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startDeployment, type Deployment } from '../support/deployment.js';
+import { builtModule } from '../support/built-module.js';
 import { Shell } from './command.js';
+
+const { commandLine } = await builtModule<typeof import('../../apps/cli/command-line.js')>(
+  '../../apps/cli/command-line.js',
+);
 
 let deployment: Deployment;
 let shell: Shell;
@@ -98,6 +103,29 @@ describe('wrong input is rejected before any effect, with a suggestion:', () => 
     expect(stderr).toMatch(sentence);
   });
 
+  it('every option and command with a letter too much', async () => {
+    type Command = Pick<ReturnType<typeof commandLine>, 'options' | 'commands'>;
+    const misspelt = (command: Command, path: string[]): { args: string[]; meant: string }[] => [
+      ...command.options.flatMap(({ long }) => (long ? [{ args: [...path, `${long}x`], meant: long }] : [])),
+      ...command.commands.flatMap((child) => [
+        { args: [...path, `${child.name()}x`], meant: child.name() },
+        ...misspelt(child, [...path, child.name()]),
+      ]),
+    ];
+    const all = misspelt(
+      commandLine(process, () => undefined),
+      [],
+    );
+    expect(all.length).toBeGreaterThan(100);
+    const accepted = [];
+    for (const { args, meant } of all) {
+      const { code, stdout, stderr } = await shell.run(args);
+      const isSuggested = new RegExp(`Did you mean.* ${meant}\\b`).test(stderr);
+      if (code !== EXIT_USAGE || stdout !== '' || !isSuggested) accepted.push({ args, code, stderr });
+    }
+    expect(accepted).toEqual([]);
+  });
+
   it('no key was created or ended', async () => {
     const { stdout } = await shell.run(['keys', 'list', '--json']);
     expect(JSON.parse(stdout)).toMatchObject({ total: 0 });
@@ -109,6 +137,13 @@ describe('a misspelt variable stops a command with one sentence:', () => {
     [['whoami'], 'KEYLEDGER_URI', 'KEYLEDGER_URL'],
     [['keys', 'list'], 'KEYLEDGER_APIKEY', 'KEYLEDGER_API_KEY'],
     [['audit', 'list'], 'Keyledger_Url', 'KEYLEDGER_URL'],
+    [['audit', 'verify'], 'KEYLEDGER_URI', 'KEYLEDGER_URL'],
+    [['audit', 'verify', 'file'], 'KEYLEGDER_URL', 'KEYLEDGER_URL'],
+    [['logout'], 'KEY_LEDGER_URL', 'KEYLEDGER_URL'],
+    [['keys', 'create', 'x'], 'KEYLEDGR_API_KEY', 'KEYLEDGER_API_KEY'],
+    [['audit', 'check'], 'DATA_FOLDER', 'DATA_DIR'],
+    [['audit', 'requeue'], 'URL_DATABASE', 'DATABASE_URL'],
+    [['audit', 'new-epoch'], 'ANCHOR_PATH', 'ANCHOR_FILE'],
     [['migrate'], 'DATABASE_URI', 'DATABASE_URL'],
     [['operator', 'add'], 'PUBLIC_URI', 'PUBLIC_URL'],
     [['up'], 'TRUSTED_PROXY', 'TRUST_PROXY'],

@@ -301,8 +301,8 @@ describe('an API that verifies its callers with Keyledger', () => {
   });
 });
 
-function run(env: Record<string, string>) {
-  return spawn(process.execPath, [join(import.meta.dirname, '../../dist/apps/example/main.js')], {
+function run(env: Record<string, string>, args: readonly string[] = []) {
+  return spawn(process.execPath, [join(import.meta.dirname, '../../dist/apps/example/main.js'), ...args], {
     env: { ...COMPILE_CACHE, PATH: process.env['PATH'], EXAMPLE_PORT: '0', KEYLEDGER_URL: deployment.url, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -319,11 +319,19 @@ describe('its process', () => {
     [{ EXAMPLE_PORT: ' 0' }, /^EXAMPLE_PORT must be .*\.\n$/],
     [{ EXAMPLE_PROT: '3001' }, /^EXAMPLE_PROT is not a setting .*\.\n$/],
     [{ KEYLEDGER_URI: 'http://127.0.0.1:3000' }, /^KEYLEDGER_URI is not a setting .*\.\n$/],
+    [{ KEY_LEDGER_URL: 'http://127.0.0.1:3000' }, /^KEY_LEDGER_URL is not a setting .*KEYLEDGER_URL.*\.\n$/],
     [{ KEYLEDGER_URL: 'keyledger' }, /^KEYLEDGER_URL must be .*\.\n$/],
   ])('rejects %j in one sentence that names the setting', async (env, sentence) => {
     const child = run({ KEYLEDGER_SERVICE_KEY: serviceKey.key, ...env });
     const [said, [status]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
     expect(said).toMatch(sentence);
+    expect(status).not.toBe(0);
+  });
+
+  it('rejects arguments, which it would ignore', async () => {
+    const child = run({ KEYLEDGER_SERVICE_KEY: serviceKey.key }, ['--port', '3001']);
+    const [said, [status]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    expect(said).toMatch(/^The example takes no arguments: it reads the variables EXAMPLE_PORT, .*\.\n$/);
     expect(status).not.toBe(0);
   });
 

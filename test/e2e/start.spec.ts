@@ -34,9 +34,9 @@ async function change({ adminUrl }: TestDatabase, statement: string): Promise<vo
 }
 
 /** Starts a process as in production, and waits for its end. */
-async function start(app: 'api' | 'worker', env: Record<string, string>) {
+async function start(app: 'api' | 'worker', env: Record<string, string>, args: string[] = []) {
   const main = fileURLToPath(new URL(`../../dist/apps/${app}/main.js`, import.meta.url));
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, [main, ...args], {
     env: { ...COMPILE_CACHE, LOG_LEVEL: 'fatal', PORT: '0', ...withSecret(env) },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -119,6 +119,18 @@ describe.each(['api', 'worker'] as const)('the %s reports in one sentence why it
     expect(said.split('\n')).toHaveLength(1);
     expect(code).toBe(exitCode);
   });
+});
+
+it.each([
+  ['api', ['--port=3001'], '--port is an argument, and this process takes none: set the variable PORT.'],
+  [
+    'worker',
+    ['--record-ip', 'none'],
+    '--record-ip is an argument, and this process takes none: set the variable RECORD_CLIENT_ADDRESS.',
+  ],
+  ['api', ['now'], 'now is an argument, and this process takes none: its settings are variables of the environment.'],
+] as const)('the %s does not start with the arguments %j, which it would ignore', async (app, args, sentence) => {
+  expect(await start(app, { DATABASE_URL: database.apiUrl }, [...args])).toEqual({ said: sentence, code: 78 });
 });
 
 it.each([

@@ -44,19 +44,17 @@ The credential is in $XDG_CONFIG_HOME/keyledger/credentials.json (by default bel
 On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. The key replaces the one in the file.`,
     )
     .action(
-      remote(host, async (options, command: Command) =>
-        (await import('./account.js')).login(options, command.args, host),
-      ),
+      remote(async (options, command: Command) => (await import('./account.js')).login(options, command.args, host)),
     );
   program
     .command('logout')
     .description('end the session and remove the stored credential')
-    .action(remote(host, async () => (await import('./account.js')).logout(host)));
+    .action(remote(async () => (await import('./account.js')).logout(host)));
   program
     .command('whoami')
     .description('show the account or the key that you use')
     .addOption(jsonOption())
-    .action(remote(host, async (options) => (await import('./account.js')).whoami(options, host)));
+    .action(remote(async (options) => (await import('./account.js')).whoami(options, host)));
 }
 
 function addKeys(program: Command, host: CommandProcess): void {
@@ -85,7 +83,7 @@ function addKeyList(keys: Command, host: CommandProcess): void {
     'keys',
   )
     .addHelpText('after', '\n  keyledger keys list --status active --sort=-last_used_at')
-    .action(remote(host, async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, host)));
+    .action(remote(async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, host)));
 }
 
 function addKeyCreation(keys: Command, host: CommandProcess): void {
@@ -117,7 +115,7 @@ In a pipe, standard output has only the key:
   KEY=$(keyledger keys create "Production server" --scope triggers:read --expires-in-days 90)`,
     )
     .action(
-      remote(host, async (name: string, options: CreateKeyOptions) =>
+      remote(async (name: string, options: CreateKeyOptions) =>
         (await import('./keys.js')).createKey(name, options, host),
       ),
     );
@@ -134,9 +132,7 @@ function addKeyUpdate(keys: Command, host: CommandProcess): void {
   )
     .addOption(jsonOption())
     .action(
-      remote(host, async (id: string, options: UpdateKeyOptions) =>
-        (await import('./keys.js')).updateKey(id, options, host),
-      ),
+      remote(async (id: string, options: UpdateKeyOptions) => (await import('./keys.js')).updateKey(id, options, host)),
     );
 }
 
@@ -148,26 +144,26 @@ function addKeyLife(keys: Command, host: CommandProcess): void {
     .argument('<ID>')
     .option('--grace <SECONDS>', 'how long the old secret still works (default: 0)', wholeNumber)
     .addOption(jsonOption())
-    .action(remote(host, async (id: string, options) => (await import('./keys.js')).rotateKey(id, options, host)));
+    .action(remote(async (id: string, options) => (await import('./keys.js')).rotateKey(id, options, host)));
   keys
     .command('disable')
     .description('disable a key until it is enabled again')
     .argument('<ID>')
     .addOption(jsonOption())
-    .action(remote(host, async (id: string, options) => (await import('./keys.js')).disableKey(id, options, host)));
+    .action(remote(async (id: string, options) => (await import('./keys.js')).disableKey(id, options, host)));
   keys
     .command('enable')
     .description('enable a disabled key')
     .argument('<ID>')
     .addOption(jsonOption())
-    .action(remote(host, async (id: string, options) => (await import('./keys.js')).enableKey(id, options, host)));
+    .action(remote(async (id: string, options) => (await import('./keys.js')).enableKey(id, options, host)));
   keys
     .command('revoke')
     .description('revoke a key, which cannot be undone; asks first')
     .argument('<ID>')
     .option('--yes', 'do not ask; required without a terminal')
     .addOption(jsonOption())
-    .action(remote(host, async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, host)));
+    .action(remote(async (id: string, options) => (await import('./keys.js')).revokeKey(id, options, host)));
 }
 
 function withTexts(command: Command, optionsOf = [textOption]): Command {
@@ -180,11 +176,11 @@ function addCatalogue(program: Command, host: CommandProcess): void {
     .command('scopes')
     .description('list the scopes of the server')
     .addOption(jsonOption())
-    .action(remote(host, async (options) => (await import('./catalogue.js')).listScopes(options, host)));
+    .action(remote(async (options) => (await import('./catalogue.js')).listScopes(options, host)));
   withPages(
     program.command('organizations').description('list the organizations that you may read'),
     'organizations',
-  ).action(remote(host, async (options) => (await import('./catalogue.js')).listOrganizations(options, host)));
+  ).action(remote(async (options) => (await import('./catalogue.js')).listOrganizations(options, host)));
   withPages(
     program
       .command('projects')
@@ -192,7 +188,7 @@ function addCatalogue(program: Command, host: CommandProcess): void {
       .addOption(organizationOption())
       .option('--search <TEXT>', 'a text in the name or the description, or the id'),
     'projects',
-  ).action(remote(host, async (options) => (await import('./catalogue.js')).listProjects(options, host)));
+  ).action(remote(async (options) => (await import('./catalogue.js')).listProjects(options, host)));
 }
 
 function addAudit(program: Command, host: CommandProcess): Command {
@@ -205,7 +201,7 @@ function addAudit(program: Command, host: CommandProcess): Command {
     'events',
   )
     .addHelpText('after', "\n  keyledger audit list --type 'api_key.*' --from 7d --ip 203.0.113.0/24")
-    .action(remote(host, async (options) => (await import('./audit-list.js')).listEvents(options, host)));
+    .action(remote(async (options) => (await import('./audit-list.js')).listEvents(options, host)));
   withFilters(audit.command('tail').description('show events as they happen, until Ctrl-C'))
     .option('--after <INDEX>', 'start after this event instead of now', wholeNumber)
     .option('--json', 'print each event as the server sends it, one per line')
@@ -217,7 +213,7 @@ If the connection is lost, the command connects again and continues where it was
   keyledger audit tail --outcome revoked,expired
   keyledger audit tail --json | jq .event.subject`,
     )
-    .action(remote(host, async (options) => (await import('./audit-tail.js')).tailEvents(options, host)));
+    .action(remote(async (options) => (await import('./audit-tail.js')).tailEvents(options, host)));
   withTimes(withFilters(audit.command('export').description('export the audit log, the oldest first')))
     .addOption(choice('--format <FORMAT>', 'JSON Lines, or CSV for spreadsheets (default: jsonl)', FORMATS))
     .option('--output <FILE>', 'the file to write (default: standard output); it is either complete or not there')
@@ -226,7 +222,7 @@ If the connection is lost, the command connects again and continues where it was
       'after',
       '\n  keyledger audit export --from 2026-01-01 --to 2026-02-01 --format csv --output january.csv',
     )
-    .action(remote(host, async (options) => (await import('./audit-export.js')).exportEvents(options, host)));
+    .action(remote(async (options) => (await import('./audit-export.js')).exportEvents(options, host)));
   withPages(
     withOptions(
       audit
@@ -237,9 +233,7 @@ If the connection is lost, the command connects again and continues where it was
     'organizations',
   )
     .addHelpText('after', '\nGive one of these values.\n\n  keyledger audit organizations --ip 203.0.113.9')
-    .action(
-      remote(host, async (options) => (await import('./audit-organizations.js')).findOrganizations(options, host)),
-    );
+    .action(remote(async (options) => (await import('./audit-organizations.js')).findOrganizations(options, host)));
   return audit;
 }
 
@@ -262,7 +256,7 @@ function addUsage(program: Command, host: CommandProcess): void {
     )
     .addOption(jsonOption())
     .addHelpText('after', '\n  keyledger usage --from 30d --group-by api_key')
-    .action(remote(host, async (options) => (await import('./usage.js')).showUsage(options, host)));
+    .action(remote(async (options) => (await import('./usage.js')).showUsage(options, host)));
 }
 
 /** Adds a group of commands. Each command explains itself with `--help`, so the group needs no `help` command. */
@@ -295,14 +289,8 @@ function withPages(command: Command, what: string): Command {
 }
 
 /** Turns an error of the API into a sentence. The table of these sentences is loaded only if there is an error. */
-function remote<Args extends unknown[]>(
-  host: CommandProcess,
-  run: (...args: Args) => Promise<void>,
-): (...args: Args) => Promise<void> {
+function remote<Args extends unknown[]>(run: (...args: Args) => Promise<void>): (...args: Args) => Promise<void> {
   return async (...args) => {
-    const { refuseMisspeltNames } = await import('#libs/platform/config.js');
-    // Of the machine's environment, only variables whose names begin with `keyledger` are meant for this command.
-    refuseMisspeltNames(host.env, (name) => /^keyledger/i.test(name));
     try {
       await run(...args);
     } catch (error) {
