@@ -2,7 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { randomBytes, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { parse } from 'yaml';
 import { createClient } from '#libs/client/client.js';
-import { settings } from '#libs/platform/config.js';
+import { readConfig, settings } from '#libs/platform/config.js';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../apps/cli/embedded-postgres.js';
 import { eventually } from '../support/eventually.js';
 import { leftOut } from '../support/left-out.js';
@@ -57,30 +57,84 @@ const imageEnvironment = Object.fromEntries(
 ) as Record<string, string>;
 const healthcheck = JSON.parse(/^HEALTHCHECK [^[]*(\[.*\])$/m.exec(dockerfile)![1]!) as string[];
 
+/** Calls `check` for each installed compose, with what it makes of docker-compose.yml beside this `.env`. */
+async function eachCompose(
+  check: (config: (dotEnv: string, env?: Record<string, string>) => Promise<ReturnType<typeof run>>) => Promise<void>,
+) {
+  const installed = [['docker-compose'], ['docker', 'compose']].filter(([command, ...args]) =>
+    isOnPath(command!, ...args, 'version'),
+  );
+  if (installed.length === 0)
+    leftOut('docker-compose.yml was not checked by compose', 'apt-get install docker-compose');
+  const directory = await mkdtemp(join(tmpdir(), 'keyledger-compose-config-'));
+  await copyFile(join(root, 'docker-compose.yml'), join(directory, 'docker-compose.yml'));
+  for (const command of installed) {
+    await check(async (dotEnv, env = {}) => {
+      await writeFile(join(directory, '.env'), dotEnv);
+      return run([...command, 'config'], directory, env);
+    });
+  }
+  await rm(directory, { recursive: true });
+}
+
+function run([command, ...args]: readonly string[], cwd: string, env: Record<string, string>) {
+  return spawnSync(command!, args, { cwd, encoding: 'utf8', env: { PATH: process.env['PATH'], ...env } });
+}
+
+const asDotEnv = (env: Record<string, string>) =>
+  Object.entries(env)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join('');
+
 describe('docker-compose.yml', () => {
-  it('is accepted by the installed docker-compose, and only with the secrets', () => {
-    const installed = [['docker-compose'], ['docker', 'compose']].filter(([command, ...args]) =>
-      isOnPath(command!, ...args, 'version'),
-    );
-    if (installed.length === 0)
-      leftOut('docker-compose.yml was not checked by compose', 'apt-get install docker-compose');
-    for (const [command, ...args] of installed) {
-      const config = (env: Record<string, string>) =>
-        spawnSync(command!, [...args, 'config'], {
-          cwd: root,
-          encoding: 'utf8',
-          env: { PATH: process.env['PATH'], ...env },
-        });
-      expect(config(operator)).toMatchObject({ status: 0 });
-      const withoutSecret = { ...operator, KEYLEDGER_SECRET: '' };
-      expect(config(withoutSecret)).toMatchObject({ stderr: expect.stringContaining('KEYLEDGER_SECRET') });
-      expect(config(withoutSecret).status).not.toBe(0);
-    }
-  });
+  it('is accepted by the installed docker-compose, and only with the secrets', () =>
+    eachCompose(async (config) => {
+      expect(await config(asDotEnv(operator))).toMatchObject({ status: 0 });
+      expect(await config('', operator)).toMatchObject({ status: 0 });
+      const withoutSecret = await config(asDotEnv({ ...operator, KEYLEDGER_SECRET: '' }));
+      expect(withoutSecret).toMatchObject({ stderr: expect.stringContaining('KEYLEDGER_SECRET') });
+      expect(withoutSecret.status).not.toBe(0);
+    }));
+
+  it('gives a misspelt name in `.env` to each process, which then does not start', () =>
+    eachCompose(async (config) => {
+      const environments = async (more: Record<string, string>) => {
+        const { stdout } = await config(asDotEnv({ ...operator, ...more }));
+        // Compose may leave out quotes, so that the text of a number is read as a number.
+        const found = (parse(stdout) as { services: Record<ServiceName, { environment: Record<string, unknown> }> })
+          .services;
+        return [found.migrate, found.api, found.worker].map(({ environment }) =>
+          Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, String(value)])),
+        );
+      };
+      for (const environment of await environments({ RECORD_IP: 'none' })) {
+        expect(() => readConfig(environment)).toThrow(
+          'RECORD_IP is not a setting, but looks like RECORD_CLIENT_ADDRESS',
+        );
+      }
+      const given = { RECORD_CLIENT_ADDRESS: 'none', PORT: '8080', HOST: '127.0.0.1', COMPOSE_PROJECT_NAME: 'keys' };
+      for (const environment of await environments(given)) {
+        const read = readConfig(environment).settings;
+        expect(read).toMatchObject({ RECORD_CLIENT_ADDRESS: 'none', PORT: 3000, HOST: '0.0.0.0' });
+      }
+    }));
+
+  it('gives the password of the database to no other process than as a part of its address', () =>
+    eachCompose(async (config) => {
+      const { stdout } = await config(asDotEnv(operator));
+      const found = (parse(stdout) as { services: Record<ServiceName, Partial<Service>> }).services;
+      const holders = Object.entries(found).filter(([, { environment = {} }]) =>
+        Object.values(environment).includes(operator.POSTGRES_PASSWORD),
+      );
+      expect(holders.map(([name]) => name)).toEqual(['postgres']);
+      expect(Object.keys(found.redis.environment ?? {})).toEqual([]);
+    }));
 
   it('gives the processes only existing settings', () => {
     for (const { environment } of ours) {
-      expect(Object.keys(settings.shape)).toEqual(expect.arrayContaining(Object.keys(environment)));
+      const { POSTGRES_PASSWORD: password, ...given } = environment;
+      expect(Object.keys(settings.shape)).toEqual(expect.arrayContaining(Object.keys(given)));
+      expect(password).toBe('');
     }
   });
 
