@@ -6,7 +6,8 @@ import { z } from 'zod';
  * Ids are TypeIDs: a type prefix and a UUIDv7 in Crockford base32, sortable by creation time. The API, the events and
  * our code use TypeIDs; only the database stores the bare UUID.
  */
-export type IdType = 'org' | 'user' | 'grant' | 'inv' | 'proj' | 'key' | 'secret' | 'revocation' | 'session' | 'req';
+export type IdType = (typeof TYPES)[number];
+const TYPES = ['org', 'user', 'grant', 'inv', 'proj', 'key', 'secret', 'revocation', 'session', 'req'] as const;
 
 export function newId(type: IdType, at: Date): string {
   return fromUUIDBytes(type, v7(partsOf(at), new Uint8Array(16)));
@@ -77,13 +78,14 @@ export function madeAt(id: string): number {
 
 /** A schema for ids of one type. It rejects ids of other types, and misspelt ids, before they reach the database. */
 export function idOf(type: IdType) {
-  const known = schemas.get(type) ?? makeSchema(type);
-  schemas.set(type, known);
-  return known;
+  return SCHEMAS[type];
 }
 
 /** One schema for each type, because a component of the OpenAPI document has one definition. */
-const schemas = new Map<IdType, ReturnType<typeof makeSchema>>();
+const SCHEMAS = Object.fromEntries(TYPES.map((type) => [type, makeSchema(type)])) as Record<
+  IdType,
+  ReturnType<typeof makeSchema>
+>;
 
 function makeSchema(type: IdType) {
   return z

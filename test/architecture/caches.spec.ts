@@ -25,7 +25,6 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/client/client.ts entityTags': 'responses that the caller still holds',
   'libs/contract/idempotency.ts known': 'the schemas of the contract',
   'libs/contract/ids.ts read': '20,000 ids, all of one length',
-  'libs/contract/ids.ts schemas': 'the types of ids',
   'libs/organizations/operator-reads.ts #gathering': 'requests under way, for a second at the most',
   'libs/outbox/outbox-notifier.ts #pending': 'the groups of shards',
   'libs/outbox/outbox-notifier.ts #flushing': 'the groups of shards',
@@ -35,6 +34,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/platform/http/unknown-proxies.ts #peers': '10 addresses',
   'libs/platform/metrics.ts #reads': 'the metrics',
   'libs/platform/sealing.ts #keys': 'the purposes in the code',
+  'libs/platform/setting-words.ts #meanings': 'the words of the settings and their synonyms',
   'libs/usage/usage-counts.ts #keys': 'one batch, or a bound of the check',
   'libs/usage/verification-counts.ts #counts': 'one batch',
 };
