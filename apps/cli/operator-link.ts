@@ -25,7 +25,7 @@ export function setUpLink(databaseUrl: string, publicUrl: string): Promise<Opera
     await client.query(
       `UPDATE invitation SET revoked_at = now()
        WHERE organization_id IS NULL AND created_by IS NULL AND email IS NULL
-         AND accepted_at IS NULL AND revoked_at IS NULL`,
+         AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now()`,
     );
     return insertLink(client, publicUrl, null);
   });

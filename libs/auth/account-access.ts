@@ -2,8 +2,8 @@ import { LockMode } from '@mikro-orm/core';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { toUuid } from '#libs/contract/ids.js';
 import { lockUntilCommit } from '#libs/admission/advisory-locks.js';
-import { PasswordReset } from './password-reset.entity.js';
-import { Session } from './session.entity.js';
+import { openAt, PasswordReset } from './password-reset.entity.js';
+import { liveAt, Session } from './session.entity.js';
 import { isLive, MAX_SESSIONS } from './session.js';
 import { User } from './user.entity.js';
 
@@ -46,13 +46,13 @@ function lockNumberOf(userId: string): number {
 const NAMED_SESSIONS = 100;
 
 /**
- * Ends all live sessions, in the order of their ids.
+ * Ends all live sessions, in the order of their ids. One that has expired is not ended again.
  * @returns data for the event
  */
 export async function endSessions(em: EntityManager, userId: string, now: Date, butFor?: string) {
   const sessions = await em.find(
     Session,
-    { userId, endedAt: null, ...(butFor && { id: { $ne: butFor } }) },
+    { userId, ...liveAt(now), ...(butFor && { id: { $ne: butFor } }) },
     { orderBy: { id: 'asc' }, lockMode: LockMode.PESSIMISTIC_WRITE },
   );
   for (const session of sessions) session.endedAt = now;
@@ -62,7 +62,8 @@ export async function endSessions(em: EntityManager, userId: string, now: Date, 
 
 /**
  * Within the change that opens another session: ends the sessions beyond the newest {@link MAX_SESSIONS}. That is one
- * at most, unless others were opened at the same moment. Expired sessions end without an event.
+ * at most, unless others were opened at the same moment. Those that have expired are marked as ended, without an event,
+ * so that this query does not read them again.
  * @returns the ids of the sessions that were live
  */
 export async function endOldestSessions(em: EntityManager, userId: string, now: Date): Promise<string[]> {
@@ -82,5 +83,5 @@ export async function withdrawResets(
   of: { readonly userId: string } | { readonly createdBy: string },
   now: Date,
 ): Promise<void> {
-  for (const reset of await em.find(PasswordReset, { ...of, usedAt: null })) reset.usedAt = now;
+  for (const reset of await em.find(PasswordReset, { ...of, ...openAt(now) })) reset.usedAt = now;
 }

@@ -19,3 +19,8 @@ const PasswordResetSchema = defineEntity({
 /** A one-time link with which the owner of an account sets a new password. */
 export class PasswordReset extends PasswordResetSchema.class {}
 PasswordResetSchema.setClass(PasswordReset);
+
+/** The filter of the links that still work. */
+export function openAt(now: Date) {
+  return { usedAt: null, expiresAt: { $gt: now } };
+}

@@ -18,6 +18,11 @@ const SessionSchema = defineEntity({
 export class Session extends SessionSchema.class {}
 SessionSchema.setClass(Session);
 
+/** The filter of the sessions that are live, as `isLive` in `session.ts` decides it. */
+export function liveAt(now: Date) {
+  return { endedAt: null, expiresAt: { $gt: now } };
+}
+
 const RefreshTokenSchema = defineEntity({
   name: 'RefreshToken',
   properties: {

@@ -24,7 +24,7 @@ import {
   type Principal,
   type UserPrincipal,
 } from './principal.js';
-import { RefreshToken, Session } from './session.entity.js';
+import { liveAt, RefreshToken, Session } from './session.entity.js';
 import { decideRefresh, isLive, SESSION_DAYS } from './session.js';
 import { UnknownSignIns } from './unknown-sign-ins.js';
 import { User } from './user.entity.js';
@@ -108,8 +108,9 @@ export class SessionsService {
     await this.changes.create(turnToTakeAway(principal), principal.personalOrganizationId, async ({ em, record }) => {
       await lockAccess(em, [principal.userId]);
       const session = await em.findOneOrFail(Session, principal.sessionId, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      if (session.endedAt) return;
-      session.endedAt = this.clock.now();
+      const now = this.clock.now();
+      if (!isLive(session, now)) return;
+      session.endedAt = now;
       record({
         type: 'user.logged_out',
         subject: personOf(principal),
@@ -123,14 +124,10 @@ export class SessionsService {
   async list(principal: UserPrincipal): Promise<Session[]> {
     return this.em
       .fork()
-      .find(
-        Session,
-        { userId: principal.userId, endedAt: null, expiresAt: { $gt: this.clock.now() } },
-        { orderBy: { id: 'desc' } },
-      );
+      .find(Session, { userId: principal.userId, ...liveAt(this.clock.now()) }, { orderBy: { id: 'desc' } });
   }
 
-  /** The response for another user's session is the same as for a missing one. A session that has ended stays ended. */
+  /** The response for another user's session is the same as for a missing one. Does nothing if it ended or expired. */
   async end(principal: UserPrincipal, id: string): Promise<void> {
     await this.changes.create(turnToTakeAway(principal), principal.personalOrganizationId, async ({ em, record }) => {
       await lockAccess(em, [principal.userId]);
@@ -140,8 +137,9 @@ export class SessionsService {
         { lockMode: LockMode.PESSIMISTIC_WRITE },
       );
       if (!session) throw new DomainError('not_found', 'There is no such session');
-      if (session.endedAt) return;
-      session.endedAt = this.clock.now();
+      const now = this.clock.now();
+      if (!isLive(session, now)) return;
+      session.endedAt = now;
       record({
         type: 'user.session_ended',
         subject: personOf(principal),

@@ -61,12 +61,13 @@ function event<const Type extends string, const Data extends z.ZodRawShape>(type
 /** For a key that is limited to a project. */
 const project = { project_id: idOf('proj').optional() };
 
-/** The number of sessions, and as many ids as an event can name. */
+/** The number of sessions that the change ended, without those that had expired, and as many ids as an event can name. */
 const endedSessions = { ended_sessions: z.int().optional(), ended_session_ids: z.array(idOf('session')) };
 
 /**
- * The number of keys that the change revoked. This event revokes the keys that were created before it, with a lower
- * `seq`, and had not ended. The worker later writes an `api_key.revoked` for each key, with the same `revocation_id`.
+ * The number of keys that the change revoked: those that were created before it, with a lower `seq`, and were not
+ * revoked yet, expired ones included. The worker later writes an `api_key.revoked` for each key, with the same
+ * `revocation_id`.
  */
 const revokedKeys = { revoked_api_keys: z.int(), revocation_id: idOf('revocation').optional() };
 

@@ -323,6 +323,30 @@ describe('the sessions of an account', () => {
     expect(told.ended_session_ids).toHaveLength(100);
   });
 
+  it('do not end again once they have expired: no event and no count says so', async () => {
+    const dan = await deployment.account();
+    for (const _ of [1, 2]) await signIn(dan);
+    const { client } = await signIn(dan);
+    const [current, live, expired] = (await dan.client.auth.listSessions()).data;
+    await deployment.sql.query(
+      `UPDATE session SET expires_at = now() - interval '1 minute' WHERE user_id = $1 AND id <> ALL($2)`,
+      [toUuid(dan.userId), [current!, live!].map(({ id }) => toUuid(id))],
+    );
+    for (const id of [expired!.id, live!.id, live!.id]) await client.auth.endSession({ params: { id } });
+    await client.auth.changePassword({
+      body: { current_password: dan.password, new_password: 'seven kites over the marsh' },
+    });
+    const query = { type: 'user.session_ended,user.password_changed' };
+    const { data } = await eventually(
+      () => client.audit.listEvents({ query }),
+      (response) => response.data.some(({ event }) => event.type === 'user.password_changed'),
+    );
+    expect(data.map(({ event: { data } }) => [data['session_id'], data['ended_sessions']])).toEqual([
+      [undefined, 0],
+      [live!.id, undefined],
+    ]);
+  });
+
   it('cannot begin with a sign-in that was still running with the old password', async () => {
     const carol = await deployment.account();
     const passwords = deployment.api.get(Passwords, { strict: false });
