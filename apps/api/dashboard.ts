@@ -46,7 +46,7 @@ export async function serveDashboard(app: NestFastifyApplication, folder: string
     maxAge: '1y',
     setHeaders: (reply) => void reply.header('x-content-type-options', 'nosniff'),
   });
-  server.get('/*', (request, reply) => {
+  server.get('/*', { config: { hasPageQuery: true } }, (request, reply) => {
     if (!isNavigation(request)) return reply.callNotFound();
     if (isOtherNameOf(home, request.host)) return reply.redirect(home.origin + request.url);
     const nonce = randomBytes(16).toString('base64');

@@ -4,7 +4,10 @@ import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShut
 import { collectDefaultMetrics } from 'prom-client';
 import { Config, ConfigError } from './config.js';
 import { errorText } from './error-text.js';
+import { DomainError } from './errors.js';
 import { createHttpServer } from './http/http-server.js';
+import { queryFault } from './http/input.js';
+import { refuseRequest } from './http/refuse-unrouted.js';
 import { Gauges, registry } from './metrics.js';
 
 const PATH = '/metrics';
@@ -36,9 +39,10 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
     });
   }
 
-  async #respond({ method, url }: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (method !== 'GET' || url !== PATH) {
-      response.writeHead(404).end();
+  async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const fault = faultOf(request);
+    if (fault) {
+      refuseRequest(this.config.publicUrl, fault, request, response);
       return;
     }
     try {
@@ -57,4 +61,11 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
     this.#server.closeAllConnections();
     await closed;
   }
+}
+
+/** Metrics are served all at once: a query that asks for some of them is rejected. */
+function faultOf({ method, url }: IncomingMessage): DomainError | undefined {
+  const [path, query] = url!.split('?', 2);
+  if (method !== 'GET' || path !== PATH) return new DomainError('not_found', `Only GET ${PATH} is served here`);
+  return queryFault(Object.fromEntries(new URLSearchParams(query)));
 }

@@ -95,6 +95,15 @@ describe('the metrics', () => {
     );
   });
 
+  it('have no parameters: a query that asks for some of them gets a problem, not all of them', async () => {
+    for (const query of ['name[]=keyledger_outbox_rows', 'unknown=1', 'unknown=', 'unknown', '__proto__=1']) {
+      const response = await fetch(`${worker.metricsUrl}?${query}`);
+      expect([response.status, response.headers.get('content-type')]).toEqual([400, 'application/problem+json']);
+      const [name] = query.split('=');
+      expect(await response.json()).toMatchObject({ code: 'invalid_request', errors: [{ location: `query.${name}` }] });
+    }
+  });
+
   it('are served on their own port, not by the API', async () => {
     expect((await fetch(`${api.url}/metrics`)).status).toBe(404);
   });

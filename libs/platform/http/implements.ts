@@ -20,6 +20,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route; also known when an error occurs before the handler. */
     implements?: Route;
+    /** Whether the browser reads the query of a page. Every other route without `implements` rejects a query. */
+    hasPageQuery?: true;
   }
 }
 

@@ -2,7 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { FieldError } from '#libs/contract/problem.js';
 import type { Route } from '#libs/contract/route.js';
-import { invalidInput, MAX_ERRORS } from '../errors.js';
+import { invalidInput, MAX_ERRORS, type DomainError } from '../errors.js';
 import { locate } from './location.js';
 import { unsupportedHeaders } from './unsupported-headers.js';
 
@@ -31,6 +31,15 @@ export function parseInput(route: Route, request: FastifyRequest) {
   ];
   if (errors.length > 0) throw invalidInput(...errors);
   return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data]));
+}
+
+/**
+ * For routes without an entry in the contract, such as files and documents: they have no query parameters.
+ * @returns `invalid_request` if there is one
+ */
+export function queryFault(query: unknown): DomainError | undefined {
+  const { error } = nothing.safeParse(query ?? {});
+  return error && invalidInput(...error.issues.flatMap((issue) => fieldErrors('query', issue)));
 }
 
 function paramsOf({ path }: Route, request: FastifyRequest): unknown {

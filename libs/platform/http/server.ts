@@ -15,6 +15,7 @@ import { traceRequests } from '../tracing.js';
 import { isJsonType, OTHER_TYPE, parseBody } from './body.js';
 import { HTTP_LIMITS, type HttpLimits } from './http-limits.js';
 import { createHttpServer } from './http-server.js';
+import { queryFault } from './input.js';
 import { respondWithProblem } from './problem.filter.js';
 import { refuseRepeatedHeaders } from './repeated-headers.js';
 import { refuseByRouter } from './refuse-unrouted.js';
@@ -60,7 +61,7 @@ export function createHttpAdapter(
     request.context = contextOf(request, proxies);
     void reply.headers({ 'x-request-id': request.context.requestId, 'cache-control': 'no-store' });
     refuseRepeatedHeaders(request.raw.rawHeaders);
-    done();
+    done(readsQuery(request) ? undefined : queryFault(request.query));
   });
   const logger = new Logger('Http');
   server.setErrorHandler((error, request, reply) =>
@@ -115,6 +116,11 @@ function saysItWasForwarded({ headers }: FastifyRequest): boolean {
 
 export function textOf(header: string | undefined, max: number): string | null {
   return header === undefined ? null : withoutHalf(withoutSecrets(headerText(header), max));
+}
+
+/** The handler of a route of the contract validates the query, and an unknown path is not found whatever its query is. */
+function readsQuery({ is404, routeOptions: { config } }: FastifyRequest): boolean {
+  return is404 || config.implements !== undefined || config.hasPageQuery === true;
 }
 
 function routeOf({ routeOptions: { config, url } }: FastifyRequest): string | null {
