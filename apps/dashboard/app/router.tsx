@@ -14,9 +14,10 @@ import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
 import { UsageSearch } from '../usage/usage-search.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
+import { noSearch } from '../ui/search-values.js';
 import { queryClient } from './query-client.js';
 
-/** The search text of a list. An invalid value in the address shows the whole list. */
+/** The search text of a list. */
 const searchText = apiKeysSearch.shape.search;
 
 /** Preloaded, because the page may be needed when nothing can be fetched. */
@@ -98,12 +99,14 @@ const shell = createRoute({
 const home = createRoute({
   getParentRoute: () => shell,
   path: '/',
+  validateSearch: noSearch,
   component: lazyRouteComponent(() => import('../organization/home-page.js'), 'HomePage'),
 });
 
 const account = createRoute({
   getParentRoute: () => shell,
   path: '/account',
+  validateSearch: noSearch,
   component: lazyRouteComponent(() => import('../account/account-page.js'), 'AccountPage'),
 });
 
@@ -129,7 +132,7 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/projects',
-    validateSearch: z.object({ search: searchText }),
+    validateSearch: z.strictObject({ search: searchText }),
     component: lazyRouteComponent(() => import('../projects/projects-page.js'), 'ProjectsPage'),
   }),
   createRoute({
@@ -153,11 +156,13 @@ const organizationPages = [
   createRoute({
     getParentRoute: () => organization,
     path: '/settings/members',
+    validateSearch: noSearch,
     component: lazyRouteComponent(() => import('../members/members-page.js'), 'MembersPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/settings',
+    validateSearch: noSearch,
     component: lazyRouteComponent(() => import('../organization/settings-page.js'), 'SettingsPage'),
   }),
 ] as const;
@@ -172,25 +177,28 @@ const operatorPages = [
   createRoute({
     getParentRoute: () => operator,
     path: '/organizations',
-    validateSearch: z.object({
+    validateSearch: z.strictObject({
       search: searchText,
-      status: z.enum(['active', 'suspended']).optional().catch(undefined),
+      status: z.enum(['active', 'suspended']).optional(),
     }),
     component: lazyRouteComponent(() => import('../operators/organizations-page.js'), 'OrganizationsPage'),
   }),
   createRoute({
     getParentRoute: () => operator,
     path: '/organizations/$organizationId',
+    validateSearch: noSearch,
     component: lazyRouteComponent(() => import('../operators/organization-page.js'), 'OrganizationPage'),
   }),
   createRoute({
     getParentRoute: () => operator,
     path: '/operators',
+    validateSearch: noSearch,
     component: lazyRouteComponent(() => import('../operators/operators-page.js'), 'OperatorsPage'),
   }),
   createRoute({
     getParentRoute: () => operator,
     path: '/service-keys',
+    validateSearch: noSearch,
     component: lazyRouteComponent(() => import('../operators/service-keys-page.js'), 'ServiceKeysPage'),
   }),
   createRoute({

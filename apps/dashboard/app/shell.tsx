@@ -3,11 +3,12 @@ import { AppShell, Box, Burger, Drawer, Group, Text, ThemeIcon } from '@mantine/
 import { useDisclosure } from '@mantine/hooks';
 import { Notifications } from '@mantine/notifications';
 import { IconKey } from '@tabler/icons-react';
-import { Outlet, useRouter } from '@tanstack/react-router';
+import { useRouter } from '@tanstack/react-router';
 import { Suspense, useEffect } from 'react';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { ShortcutsDialog, useShortcut, useShortcutKeys } from '../ui/shortcuts.js';
 import { Navigation } from './navigation.js';
+import { UnderstoodPage } from './understood-page.js';
 
 /** The frame of every page that needs a signed-in user. */
 export function Shell() {
@@ -52,7 +53,7 @@ export function Shell() {
       <AppShell.Main id="main" tabIndex={-1}>
         <Box maw={1200} mx="auto">
           <Suspense fallback={<PageSkeleton />}>
-            <Outlet />
+            <UnderstoodPage />
           </Suspense>
         </Box>
       </AppShell.Main>

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { listAuditEvents, type AuditFilterName } from '#libs/contract/audit.js';
+import { acceptedBy } from '../ui/search-values.js';
 
 export const TimeRange = z.enum(['1h', '24h', '7d', '30d', 'custom']);
 export type TimeRange = z.infer<typeof TimeRange>;
@@ -13,15 +14,6 @@ const rangeMs: Record<Exclude<TimeRange, 'custom'>, number> = {
 };
 
 const parameters = listAuditEvents.query.shape;
-
-/** Keeps values that the API would accept. Others are ignored: they are typing errors, or come from another version. */
-function takenBy(schema: z.ZodType) {
-  return z
-    .union([z.string(), z.number().transform(String)])
-    .refine((text) => schema.safeParse(text).success)
-    .optional()
-    .catch(undefined);
-}
 
 const FILTERS: readonly AuditFilterName[] = [
   'type',
@@ -46,18 +38,24 @@ export function opposite(name: AuditFilterName): `not_${AuditFilterName}` {
   return `not_${name}`;
 }
 
-const filters = Object.fromEntries(PARAMETERS.map((name) => [name, takenBy(parameters[name])]));
+const filters = Object.fromEntries(PARAMETERS.map((name) => [name, acceptedBy(parameters[name]).optional()]));
 
 /** The state of the audit log in the address. The filters have the same names as in the API. */
-export const AuditSearch = z.object({
-  ...(filters as Record<FilterParameter, ReturnType<typeof takenBy>>),
-  range: TimeRange.optional().catch(undefined),
-  from: takenBy(parameters.from),
-  to: takenBy(parameters.to),
-  live: z.literal(true).optional().catch(undefined),
-  /** The leaf index of the event whose details are shown. */
-  event: z.int().min(0).optional().catch(undefined),
-});
+export const AuditSearch = z
+  .strictObject({
+    ...(filters as Record<FilterParameter, z.ZodOptional<ReturnType<typeof acceptedBy>>>),
+    range: TimeRange.optional(),
+    from: acceptedBy(parameters.from).optional(),
+    to: acceptedBy(parameters.to).optional(),
+    live: z.literal(true).optional(),
+    /** The leaf index of the event whose details are shown. */
+    event: z.int().min(0).optional(),
+  })
+  .superRefine(({ range, from, to }, context) => {
+    if (range === 'custom') return;
+    for (const [name, time] of Object.entries({ from, to }))
+      if (time !== undefined) context.addIssue({ code: 'custom', path: [name], message: 'needs range=custom' });
+  });
 export type AuditSearch = z.infer<typeof AuditSearch>;
 
 export type TailQuery = Partial<Record<FilterParameter, string>> & { organization_id: string };

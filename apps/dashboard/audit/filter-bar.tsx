@@ -209,6 +209,7 @@ function Instant({ label, value, onChange }: InstantProps) {
       leftSection={label}
       leftSectionWidth={52}
       type="datetime-local"
+      max="9999-12-31T23:59"
       defaultValue={local}
       // While the user types, the date is incomplete.
       onBlur={({ currentTarget: { value: typed } }) => {

@@ -1,16 +1,23 @@
 import { z } from 'zod';
 import { searchAuditLogs } from '#libs/contract/audit.js';
+import { acceptedBy } from '../ui/search-values.js';
 
 const { ip, request_id, key_id, secret_id, verified_by } = searchAuditLogs.query.shape;
 
-/** The value to look for, in the address. It has the same name as in the API. */
-export const Questions = z.object({
-  ip: ip.catch(undefined),
-  request_id: request_id.catch(undefined),
-  key_id: key_id.catch(undefined),
-  secret_id: secret_id.catch(undefined),
-  verified_by: verified_by.catch(undefined),
-});
+/** The value to look for, in the address. It has the same name as in the API, and there is one at a time. */
+export const Questions = z
+  .strictObject({
+    ip: acceptedBy(ip).optional(),
+    request_id: acceptedBy(request_id).optional(),
+    key_id: acceptedBy(key_id).optional(),
+    secret_id: acceptedBy(secret_id).optional(),
+    verified_by: acceptedBy(verified_by).optional(),
+  })
+  .superRefine((questions, context) => {
+    const given = Object.entries(questions).filter(([, value]) => value !== undefined);
+    for (const [name] of given.slice(1))
+      context.addIssue({ code: 'custom', path: [name], message: 'is a second value to look for' });
+  });
 export type Questions = z.infer<typeof Questions>;
 export type Question = readonly [name: keyof Questions, value: string];
 

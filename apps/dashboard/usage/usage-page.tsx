@@ -116,6 +116,7 @@ function Day({ label, value, onChange }: DayProps) {
   return (
     <TextInput
       type="date"
+      max="9999-12-31"
       aria-label={label}
       leftSection={label}
       leftSectionWidth={52}

@@ -5,16 +5,22 @@ import { UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage
 export const UsagePeriod = z.enum(['24h', '7d', '30d', '90d', 'custom']);
 export type UsagePeriod = z.infer<typeof UsagePeriod>;
 
-/** The state of the page in its address. Unknown values are ignored. */
-export const UsageSearch = z.object({
-  period: UsagePeriod.optional().catch(undefined),
-  /** The first and the last day, in UTC. */
-  from: z.iso.date().optional().catch(undefined),
-  to: z.iso.date().optional().catch(undefined),
-  interval: UsageInterval.optional().catch(undefined),
-  group: UsageGrouping.exclude(['none']).optional().catch(undefined),
-  surface: UsageSurface.exclude(['application']).optional().catch(undefined),
-  project_id: idOf('proj').optional().catch(undefined),
-  view: z.literal('table').optional().catch(undefined),
-});
+/** The state of the page in its address. The first choice of a field is the same as none. */
+export const UsageSearch = z
+  .strictObject({
+    period: UsagePeriod.optional(),
+    /** The first and the last day, in UTC. */
+    from: z.iso.date().optional(),
+    to: z.iso.date().optional(),
+    interval: UsageInterval.optional(),
+    group: UsageGrouping.transform((group) => (group === 'none' ? undefined : group)).optional(),
+    surface: UsageSurface.transform((surface) => (surface === 'application' ? undefined : surface)).optional(),
+    project_id: idOf('proj').optional(),
+    view: z.literal('table').optional(),
+  })
+  .superRefine(({ period, from, to }, context) => {
+    if (period === 'custom') return;
+    for (const [name, day] of Object.entries({ from, to }))
+      if (day !== undefined) context.addIssue({ code: 'custom', path: [name], message: 'needs period=custom' });
+  });
 export type UsageSearch = z.infer<typeof UsageSearch>;

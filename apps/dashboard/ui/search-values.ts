@@ -1,0 +1,18 @@
+import { z } from 'zod';
+
+/** A text in the address that a user may have typed: the router reads `search=42` as a number, and `search=true` too. */
+export const typedText = z.union([z.string(), z.number(), z.boolean()]).transform(String);
+
+/** A text that the API would accept, as it is. */
+export function acceptedBy(schema: z.ZodType) {
+  return typedText.superRefine((text, context) => {
+    const [issue] = schema.safeParse(text).error?.issues ?? [];
+    // Texts of the contract say what a value must be. Those of zod are for programmers.
+    if (issue) context.addIssue({ code: 'custom', message: /^must /.test(issue.message) ? issue.message : UNKNOWN });
+  });
+}
+
+export const UNKNOWN = 'is not a value of this filter';
+
+/** For a page that has no parameters. */
+export const noSearch = z.strictObject({}) as unknown as z.ZodType<Record<never, never>, Record<never, never>>;
