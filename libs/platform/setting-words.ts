@@ -63,7 +63,7 @@ function wordsOf(name: string): string[] {
 }
 
 function stem(word: string): string {
-  if (/SSES$/.test(word)) return word.slice(0, -2);
+  if (word.endsWith('SSES')) return word.slice(0, -2);
   return word.replace(/IES$/, 'Y').replace(/(ED|(?<!S)S)$/, '');
 }
 
