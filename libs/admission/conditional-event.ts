@@ -89,10 +89,10 @@ export interface Row<W extends Waiting = Waiting> {
 export function stateKey({ shard, basis, callerBasis }: ConditionalEvent): string {
   if (!callerBasis) return `${shard} ${basis?.tag}`;
   const { shard: callerShard, tag, restsOn } = callerBasis;
-  return `${shard} ${basis?.tag} ${callerShard} ${tag} ${restsOn.join(' ')}`;
+  return `${shard} ${basis.tag} ${callerShard} ${tag} ${restsOn.join(' ')}`;
 }
 
 /** A text that is equal for events that share a row. */
 export function rowKey(event: ConditionalEvent): string {
-  return event.separate ? `${stateKey(event)} ${event.basis?.restsOn.join(' ')}` : stateKey(event);
+  return event.separate ? `${stateKey(event)} ${event.basis.restsOn.join(' ')}` : stateKey(event);
 }

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, ty
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { JwtService, type JwtSignOptions, type JwtVerifyOptions } from '@nestjs/jwt';
-import { jwtVerify, SignJWT, type JWTPayload } from 'jose';
+import { decodeProtectedHeader, jwtVerify, SignJWT, type JWTPayload } from 'jose';
 import { z } from 'zod';
 import { Clock } from '#libs/platform/clock.js';
 import { Config, ConfigError } from '#libs/platform/config.js';
@@ -121,8 +121,8 @@ export class EdDsaJwtService extends JwtService {
   }
 
   override async verifyAsync<T extends object>(token: string, options: JwtVerifyOptions = {}): Promise<T> {
-    const header = this.decode<{ header: { kid?: string } } | null>(token, { complete: true })?.header;
-    const key = header?.kid ? await this.keys.publicKey(header.kid) : undefined;
+    const { kid } = decodeProtectedHeader(token);
+    const key = kid ? await this.keys.publicKey(kid) : undefined;
     if (!key) throw new Error('No such signing key');
     const { payload } = await jwtVerify(token, key, {
       // Fixed: a token cannot choose how it is verified.

@@ -24,8 +24,8 @@ const OF_A_SERVICE = /_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP
 const ADDRESS_OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
 
 /**
- * The variables that the OpenTelemetry specification defines, with those of its languages and of its operator. We read
- * few of them, but they may be there for other programs.
+ * The variables that the OpenTelemetry specification defines, with those of its languages and of its operator. Our
+ * libraries read some of them, and others may be there for other programs.
  */
 const OF_OPEN_TELEMETRY = [
   /^OTEL_(SDK_DISABLED|SERVICE_NAME|LOG_LEVEL|PROPAGATORS|ENTITIES|TRACES_SAMPLER(_ARG)?|(EXPERIMENTAL_)?CONFIG_FILE)$/,

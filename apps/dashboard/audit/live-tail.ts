@@ -70,6 +70,7 @@ export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Option
         try {
           await read();
         } catch (reason) {
+          // oxlint-disable-next-line typescript/no-unnecessary-condition -- it may be aborted while `read` waits
           if (signal.aborted) return;
           if (reason instanceof SignedOut || (reason instanceof ApiError && !isAway(reason))) {
             setState('failed');

@@ -22,6 +22,8 @@ export type Questions = z.infer<typeof Questions>;
 export type Question = readonly [name: keyof Questions, value: string];
 
 export function questionOf(questions: Questions): Question | undefined {
-  const [first] = Object.entries(questions).filter(([, value]) => value !== undefined);
+  // A question that cannot be read is there, too, without a value.
+  const entries: [string, string | undefined][] = Object.entries(questions);
+  const first = entries.find(([, value]) => value !== undefined);
   return first as Question | undefined;
 }
