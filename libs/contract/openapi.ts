@@ -20,7 +20,8 @@ export function openApiDocument(options: { serverUrl: string; version: string; r
       description:
         'Issues, verifies, meters and audits API keys. Errors are problem details (RFC 9457). An operation that changes ' +
         'something responds with 400 to a precondition (`If-Match`, `If-None-Match`, `If-Unmodified-Since`) or an ' +
-        '`Idempotency-Key` that it does not list.',
+        '`Idempotency-Key` that it does not list. A secret or a token in a text that takes none, such as a name or ' +
+        'metadata, is `invalid_request`.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: options.serverUrl }],

@@ -91,6 +91,21 @@ export interface Route {
   readonly rejections?: Rejections;
 }
 
+/**
+ * The fields of a body that take secrets. No other text of a body may have one, because others will read it: a service,
+ * a gateway, a colleague. In `request`, which describes a caller's request, secrets are removed instead.
+ */
+export const SECRET_FIELDS: ReadonlySet<string> = new Set([
+  'current_password',
+  'invitation_token',
+  'key',
+  'new_password',
+  'password',
+  'refresh_token',
+  'request',
+  'token',
+]);
+
 /** A route with its name in the OpenAPI document: `apiKeys.create`. */
 export interface NamedRoute {
   readonly name: string;

@@ -28,6 +28,9 @@ describe('redaction removes from a text of a caller', () => {
 describe('redaction keeps', () => {
   it.each([
     ['a public key', `/v1/${publicKey}`],
+    ['base64 of other text', `Basic ${btoa('ada:a password that is long enough to be a key')}`],
+    ['base64 of a public key', btoa(publicKey)],
+    ['a path of letters', '/api/v1/organizations/members/invitations/customers/1234567890/orders'],
     ['text that resembles a key', '/v1/file_0123456789abcdef0123456789abcdef'],
     ['an id', '/api/v1/api-keys/key_01h455vb4pex5vsknk084sn02q'],
     [
@@ -79,6 +82,72 @@ const surroundings = fc.oneof(
   fc.string({ unit: anyCharacter, maxLength: 40 }),
   fc.constantFrom('', '%25', '%2', '%', 'rt_', 'eyJ', '/my_key_', '/v1/'),
 );
+
+/** Every text that a reader can get out of base64 in this one, from any character on, and what that contains in turn. */
+function readings(text: string, rounds = 2): string[] {
+  if (rounds === 0) return [text];
+  const parts = text.match(/[\w+/-]{30,}/g) ?? [];
+  const decoded = parts.flatMap((part) =>
+    [0, 1, 2, 3].map((skipped) => Buffer.from(part.slice(skipped), 'base64').toString('latin1')),
+  );
+  return [text, ...decoded.flatMap((inner) => decodings(inner).flatMap((each) => readings(each, rounds - 1)))];
+}
+
+describe('redaction removes from base64', () => {
+  const encodings = { base64: 'base64', base64url: 'base64url' } as const;
+
+  describe.each(Object.values(encodings))('%s', (encoding) => {
+    const encode = (text: string) => Buffer.from(text).toString(encoding);
+
+    it.each([
+      ['Basic credentials', `Basic ${encode(`ada:${key}`)}`],
+      ['Basic credentials without a password', `curl/8 Basic ${encode(`${key}:`)}`],
+      ['a pair', `Basic ${encode(`${publicKey}:${key}`)}`],
+      ['a key', encode(key)],
+      ['a key that is glued to letters', `/v1/xy${encode(`z${key}?`)}`],
+      ['a key beside other secrets', encode(`{"a":"${key}","b":"rt_${base64}"}`)],
+      ['a key whose base64 is percent-encoded', `Basic%20${encodeURIComponent(encode(`ü:${key}`))}`],
+      ['a key that is percent-encoded', encode(key.replaceAll('_', '%5F'))],
+      ['a key in base64 twice', encode(`Basic ${encode(`ada:${key}`)}`)],
+      ['a one-time token', encode(`reset_${base64}`)],
+    ])('%s', (_what, text) => {
+      const shown = withoutSecrets(text);
+      expect(shown).toContain('…');
+      for (const from of [text, percentDecode(text)])
+        expect(readings(from).join()).toMatch(/[0-9A-Za-z]{32}|_[\w-]{43}/);
+      for (const reading of [...readings(shown), ...readings(percentDecode(shown))]) {
+        for (const secret of [key.slice(-20), base64.slice(-20)]) expect(reading).not.toContain(secret);
+      }
+    });
+  });
+
+  it('whatever is beside it, and wherever the text is cut', () => {
+    const text = fc.string({ unit: anyCharacter, maxLength: 20 });
+    const plain = fc.stringMatching(/^[a-zA-Z0-9_./ -]{0,40}$/);
+    fc.assert(
+      fc.property(
+        anySecret,
+        text,
+        text,
+        plain,
+        plain,
+        fc.constantFrom(...Object.values(encodings)),
+        fc.nat(300),
+        (known, before, after, outer, last, encoding, max) => {
+          const encoded = Buffer.from(before + known.secret + after).toString(encoding);
+          const whole = `${outer} ${encoded} ${last}`;
+          for (const shown of [withoutSecrets(whole), withoutSecrets(whole, max)]) {
+            for (const reading of readings(shown, 1)) {
+              for (let at = known.from; at + 12 <= known.secret.length; at++)
+                expect(reading).not.toContain(known.secret.slice(at, at + 12));
+            }
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+});
 
 describe('a secret in any transformed form', () => {
   const disguised = fc
@@ -135,6 +204,7 @@ it('text without a secret is unchanged', () => {
     fc.nat().map(String),
     hex.map((digits) => `file_${digits}`),
     hex.map((digits) => digits.slice(0, 32)),
+    fc.base64String({ maxLength: 80 }),
     fc.constantFrom('key_01h455vb4pex5vsknk084sn02q', '%2F', '%20', '100%', 'caf%C3%A9', '%2525', publicKey),
   );
   fc.assert(
@@ -167,6 +237,14 @@ describe('redaction takes linear time', () => {
     '25%',
     '%5f',
     '%2525',
+    'A',
+    'QUFB',
+    'A-',
+    '+/',
+    `${'A'.repeat(46)} `,
+    'X19f',
+    'YV8wMDAwMDAw',
+    'WDE5Zg',
     '://',
     '://a:',
     '://a:b@',

@@ -1,4 +1,5 @@
 import { DISPLAY_LENGTH, isPublic, tokensIn } from '#libs/api-key-format/token.js';
+import { base64In } from './base64-runs.js';
 
 /** The length of a key after its prefix. No secret is shorter. */
 const SHORTEST = 32;
@@ -9,17 +10,22 @@ const ONE_TIME_LENGTH = 43;
 const HIDING = /%(?:2[5de]|3\d|[46][1-9a-f]|[57][\da]|5f)/i;
 /** Number of decoding rounds. One more round then decodes until no escape is left. */
 const ROUNDS = 3;
+/** How many times base64 is decoded: a key in Basic credentials, and these in base64 once more. */
+const BASE64_ROUNDS = 2;
+/** The shortest secret with its prefix. */
+const SHORTEST_ENCODED = SHORTEST + 2;
 /**
- * The longest key with every character percent-encoded three times, each time including the escapes of the time before.
+ * The longest key with every character percent-encoded three times, each time including the escapes of the time before,
+ * or the same in base64.
  */
-const LOOK_AHEAD = 64 * 27;
+const LOOK_AHEAD = 64 * 27 * 2;
 
 /** A range to replace, as positions in the original text. */
 type Range = readonly [begin: number, end: number];
 
 /**
  * Removes the secrets from caller input, wherever they are: a key in a path, a token in a User-Agent, percent-encoded
- * fully or partly, with letters before and after. Keys are recognized by their checksum, so nothing else is mistaken
+ * fully or partly, in base64 or base64url as in Basic credentials, with letters before and after. Keys are recognized by their checksum, so nothing else is mistaken
  * for one. Takes time in proportion to `max`: the text is cut before the search, far enough after `max` that no part of
  * a secret survives the cut.
  */
@@ -39,17 +45,42 @@ export function withoutSecrets(text: string, max = Infinity): string {
 /**
  * Searches the text as it is and after each round of decoding, because decoding may change the text around a secret
  * too.
+ * @param rounds how many times base64 is decoded
  */
-function secretsIn(text: string): readonly Range[] {
+function secretsIn(text: string, rounds = BASE64_ROUNDS): readonly Range[] {
   const ranges: Range[] = [];
-  findSecrets(text, (begin, end) => ranges.push([begin, end]));
+  const search = (searched: string, originOf: (at: number) => number) => {
+    const found = (begin: number, end: number) => ranges.push([originOf(begin), originOf(end)]);
+    findSecrets(searched, found);
+    if (rounds > 0) findInBase64(searched, rounds, found);
+  };
+  search(text, (at) => at);
   if (HIDING.test(text)) {
     const decoded = new Decoded(text);
     for (let round = 0; round <= ROUNDS && decoded.decode(round === ROUNDS); round++) {
-      findSecrets(decoded.text, (begin, end) => ranges.push([decoded.originOf(begin), decoded.originOf(end)]));
+      search(decoded.text, (at) => decoded.originOf(at));
     }
   }
   return ranges.toSorted(([a], [b]) => a - b);
+}
+
+/**
+ * An underscore, itself or percent-encoded, or the beginning of an access token in base64, at each of the three places in
+ * a group.
+ */
+const SIGN_IN_BASE64 = /X[w-z0-9+/_-]|[FVl1][89+/_-]|[BFJNRVZdhlptx159]f|JT|U[1y]|l[MN]|ZXlK|V5S|leU/;
+/** The shortest secret that is encoded twice. */
+const ENCODED_TWICE = Math.ceil((SHORTEST_ENCODED * 16) / 9);
+
+/** Whether base64 may contain a secret. Most long parts of a path do not. */
+function mayBecomeSecret(base64: string): boolean {
+  return base64.length >= ENCODED_TWICE || SIGN_IN_BASE64.test(base64);
+}
+
+function findInBase64(text: string, rounds: number, found: (begin: number, end: number) => void): void {
+  for (const part of base64In(text, SHORTEST_ENCODED, mayBecomeSecret)) {
+    for (const [begin, end] of secretsIn(part.text, rounds - 1)) found(...part.originOf(begin, end));
+  }
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { FieldError } from '#libs/contract/problem.js';
-import type { Route } from '#libs/contract/route.js';
+import { SECRET_FIELDS, type Route } from '#libs/contract/route.js';
 import { invalidInput, MAX_ERRORS, type DomainError } from '../errors.js';
+import { withoutSecrets } from '../redact.js';
 import { locate } from './location.js';
 import { unsupportedHeaders } from './unsupported-headers.js';
 
@@ -10,8 +11,9 @@ const nothing = z.strictObject({});
 const anyHeaders = z.object({});
 
 /**
- * Validates a request against its route. Reports all errors at once, and rejects input that the route does not declare.
- * Of headers, it rejects those that would keep a change from being made: clients and proxies add many others.
+ * Validates a request against its route. Reports all errors at once, and rejects input that the route does not declare
+ * and secrets where none belong. Of headers, it rejects those that would keep a change from being made: clients and
+ * proxies add many others.
  * @returns the `RouteInput` of the route
  * @throws DomainError `invalid_request`
  */
@@ -29,6 +31,9 @@ export function parseInput(route: Route, request: FastifyRequest) {
       result.success ? [] : result.error.issues.flatMap((issue) => fieldErrors(part, issue)),
     ),
   ];
+  const { body, headers } = parts;
+  if (body.success) errors.push(...secretsIn(body.data, ['body']));
+  if (headers.success) errors.push(...secretsIn(headers.data, ['headers']));
   if (errors.length > 0) throw invalidInput(...errors);
   return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data]));
 }
@@ -57,6 +62,23 @@ function fieldErrors(part: string, issue: z.core.$ZodIssue): FieldError[] {
     }));
   }
   return [{ location: locate([part, ...issue.path]), message: decapitalize(issue.message) }];
+}
+
+/** Finds each text, and each name in a record, that contains a secret. */
+function secretsIn(value: unknown, path: readonly PropertyKey[]): FieldError[] {
+  if (typeof value === 'string') return hasSecret(value) ? [{ location: locate(path), message: HAS_SECRET }] : [];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]) => {
+    if (path.length === 1 && SECRET_FIELDS.has(name)) return [];
+    if (hasSecret(name)) return [{ location: locate(path), message: HAS_SECRET }];
+    return secretsIn(inner, [...path, Array.isArray(value) ? Number(name) : name]);
+  });
+}
+
+const HAS_SECRET = 'must not contain a secret or a token: others can read it';
+
+function hasSecret(text: string): boolean {
+  return withoutSecrets(text) !== text;
 }
 
 function decapitalize(message: string): string {

@@ -60,7 +60,8 @@ export function asDomainError(exception: unknown): DomainError {
   // The change was retried several times before this: too many callers want the same rows.
   if (exception instanceof DeadlockException)
     return new DomainError('database_unavailable', undefined, { retryAfter: 1 });
-  const status = exception instanceof HttpException ? exception.getStatus() : (exception as FastifyError | null)?.statusCode;
+  const status =
+    exception instanceof HttpException ? exception.getStatus() : (exception as FastifyError | null)?.statusCode;
   switch (status) {
     case 400:
       return invalidInput({ location: 'body', message: 'could not be read as its headers describe it' });
