@@ -250,6 +250,12 @@ describe('a GatewayPolicy in headers, below /authz/', () => {
     expect(await ask('/authz/', [key(), ...headers])).toMatchObject(refused);
   });
 
+  it.each(['Project', 'Cost', 'Credential'])('with an empty %s is not valid after a valid one either', async (name) => {
+    expect(await ask('/authz/x', [key(), scope])).toMatchObject(valid);
+    expect(await ask('/authz/x', [key(), scope, `X-Authz-${name}:`])).toMatchObject(refused);
+    expect(await ask('/authz/x', [key(), scope])).toMatchObject(valid);
+  });
+
   it('is accepted with a scope, or with an explicit none', async () => {
     for (const value of ['none', 'triggers:read']) {
       expect(await ask('/authz/x?scopes=&cost=', [key(), `X-Authz-Scope: ${value}`])).toMatchObject(valid);

@@ -59,6 +59,7 @@ const QUERY_NAMES = Object.keys(ByQuery.shape);
 
 const HEADER_PREFIX = 'x-authz-';
 const HEADERS = NAMES.map((name) => HEADER_PREFIX + name);
+const NOT_SENT = '\r';
 
 const REMEMBERED = 1_000;
 const REMEMBERED_BYTES = 1024 * 1024;
@@ -102,8 +103,8 @@ export class GatewayPolicies {
       if (!HEADERS.includes(name) && !this.#isUnrelated(name)) throw misspeltHeader(name);
     }
     const given = HEADERS.map((name) => headers[name]);
-    // Unambiguous, because no header contains a line break.
-    const text = given.join('\n');
+    // Unambiguous, because no header contains a line break. An empty header differs from one that was not sent.
+    const text = given.map((value) => value ?? NOT_SENT).join('\n');
     const known = this.#byText.get(text);
     if (known) return known;
     const named = Object.fromEntries(
