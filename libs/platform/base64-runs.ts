@@ -14,12 +14,12 @@ export interface DecodedPart {
 }
 
 /** The letters and digits are in both alphabets. */
-const [LETTER, STANDARD, URL_SAFE] = [1, 2, 3];
+const [LETTER, STANDARD, URL_SAFE] = [1, 2, 3] as const;
 const KINDS = new Uint8Array(128);
 for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789')
-  KINDS[character.charCodeAt(0)] = LETTER!;
-for (const character of '+/') KINDS[character.charCodeAt(0)] = STANDARD!;
-for (const character of '-_') KINDS[character.charCodeAt(0)] = URL_SAFE!;
+  KINDS[character.charCodeAt(0)] = LETTER;
+for (const character of '+/') KINDS[character.charCodeAt(0)] = STANDARD;
+for (const character of '-_') KINDS[character.charCodeAt(0)] = URL_SAFE;
 
 /**
  * Decodes every part that may be base64 and is long enough. Other characters may come before the base64, so each part is
@@ -38,7 +38,7 @@ export function* base64In(
     if (!isWorthDecoding(text.slice(begin, end))) continue;
     for (let first = begin; first < begin + 4; first++) {
       yield {
-        text: Buffer.from(text.slice(first, end), 'base64').latin1Slice(),
+        text: Buffer.from(text.slice(first, end), 'base64').toString('latin1'),
         originOf: (from, to) => [first + Math.floor((from * 4) / 3), Math.min(end, first + Math.ceil((to * 4) / 3))],
       };
     }

@@ -113,10 +113,12 @@ it('a text with an id, a public key, the shown beginning of a key or a hash is a
     'a'.repeat(64),
     'file_0123456789abcdef0123456789abcdef',
   ])
-    await owner.client.apiKeys.update({
-      params: { id: key.id },
-      body: { name: text, external_id: text, metadata: { note: text } },
-    });
+    expect(
+      await owner.client.apiKeys.update({
+        params: { id: key.id },
+        body: { name: text, external_id: text, metadata: { note: text } },
+      }),
+    ).toMatchObject({ name: text, external_id: text, metadata: { note: text } });
 });
 
 it('a secret in the path or the user agent of a request is removed in every form before it is recorded', async () => {

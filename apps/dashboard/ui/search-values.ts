@@ -8,11 +8,12 @@ export function acceptedBy(schema: z.ZodType) {
   return typedText.superRefine((text, context) => {
     const [issue] = schema.safeParse(text).error?.issues ?? [];
     // Texts of the contract say what a value must be. Those of zod are for programmers.
-    if (issue) context.addIssue({ code: 'custom', message: /^must /.test(issue.message) ? issue.message : UNKNOWN });
+    if (issue)
+      context.addIssue({ code: 'custom', message: issue.message.startsWith('must ') ? issue.message : UNKNOWN });
   });
 }
 
 export const UNKNOWN = 'is not a value of this filter';
 
 /** For a page that has no parameters. */
-export const noSearch = z.strictObject({}) as unknown as z.ZodType<Record<never, never>, Record<never, never>>;
+export const noSearch = z.strictObject({}) as z.ZodType<object, object>;
