@@ -26,7 +26,7 @@ import { Clock } from '#libs/platform/clock.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { withoutSecrets } from '#libs/platform/redact.js';
-import { recordedPath } from '#libs/platform/request-path.js';
+import { recordedMethod, recordedPath } from '#libs/platform/request-path.js';
 import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
 import { ApiKeyChanges, type NamedKey } from './api-key-changes.service.js';
 import { ApiKeyCreation } from './api-key-creation.service.js';
@@ -200,7 +200,7 @@ export class ApiKeysController {
       projectId: body.project_id,
       cost: body.cost,
       endpoint: {
-        method: body.request.method || null,
+        method: recordedMethod(body.request.method),
         path: body.request.path ? recordedPath(body.request.path) : null,
       },
       from: {

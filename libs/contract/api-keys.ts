@@ -297,7 +297,7 @@ export const verifyApiKey = defineRoute({
       .meta({ description: 'What the request takes from each rate limit of the key, and from the credits' }),
     request: z
       .strictObject({
-        method: z.string().max(20).optional(),
+        method: z.string().max(20).optional().meta({ description: 'Text that cannot be a method is recorded as null' }),
         path: z.string().max(2000).optional().meta({ description: 'Recorded without its query' }),
         ip: z
           .string()

@@ -73,7 +73,10 @@ describe('the recorded path', () => {
 
   it.each([
     ['http://evil.example/api/v1/whoami', '/api/v1/whoami'],
-    ['HTTPS://evil.example:8443', ''],
+    ['HTTPS://evil.example:8443', '/'],
+    ['http://evil.example?x=/other', '/'],
+    ['?x=1', '/'],
+    ['.', '/'],
     ['/a?token=1#x', '/a'],
     ['/a#x', '/a'],
     [`/v1/${token}`, `/v1/${parseToken(token)!.display}…`],

@@ -8,12 +8,20 @@ const UNRESERVED = /[A-Za-z0-9._~-]/;
 
 /**
  * The path of a request as events record it: without scheme, host, query and fragment, normalized, without secrets, and
- * no longer than {@link MAX_PATH}.
+ * no longer than {@link MAX_PATH}. A target without a path means `/` (RFC 9110, section 4.2.3).
  * @param target from a request line, or from a gateway's header: a path or a URL
  */
 export function recordedPath(target: string): string {
   const [path] = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').split(/[?#]/, 1);
-  return withoutSecrets(normalizePath(path!), MAX_PATH);
+  return withoutSecrets(normalizePath(path!), MAX_PATH) || '/';
+}
+
+/** A token (RFC 9110, section 5.6.2). It allows no comma, so a header that was sent twice does not match. */
+const METHOD = /^[!#$%&'*+.^_`|~\w-]{1,20}$/;
+
+/** The method of a request as events record it. Null for any text that cannot be one. */
+export function recordedMethod(method: string | undefined): string | null {
+  return method !== undefined && METHOD.test(method) ? method : null;
 }
 
 /**

@@ -71,6 +71,15 @@ it('an empty method or path, as a service reports it, is recorded as unknown and
   expect((await recordedOf(id)).at(-1)).toMatchObject({ method: null, path: null });
 });
 
+it.each(['G\n', 'GET POST', 'GET, POST', '\u001b[2J', '=1+1 "', 'ＧＥＴ'])(
+  'the method %j, which no request can have, is recorded as null when a service reports it',
+  async (method) => {
+    const { id, key } = await newKey();
+    await ada.client.apiKeys.verify({ body: { key, request: { method, path: 'https://shop.example' } } });
+    expect((await recordedOf(id)).at(-1)).toMatchObject({ method: null, path: '/' });
+  },
+);
+
 it('a request to Keyledger’s own API is recorded with its route, a request to another API without one', async () => {
   const { id, key } = await newKey({ scopes: ['triggers:read', 'api-keys:manage', 'api-keys:verify'] });
   await ask(`/api/v1/api-keys/${id}`, { 'x-api-key': key });

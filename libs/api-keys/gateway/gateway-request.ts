@@ -1,17 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { recordedPath } from '#libs/platform/request-path.js';
+import { recordedMethod, recordedPath } from '#libs/platform/request-path.js';
 import { escapeBytes } from '#libs/platform/text.js';
-
-/** A token (RFC 9110, section 5.6.2). It allows no comma, so a header that was sent twice does not match. */
-const METHOD = /^[!#$%&'*+.^_`|~\w-]{1,20}$/;
 
 /** The client's request, according to the headers of a known gateway: Caddy and Traefik, nginx, ingress-nginx. */
 export function endpointSaid(headers: IncomingHttpHeaders): { method: string | null; path: string | null } {
-  const method = firstSaid(headers, ['x-forwarded-method', 'x-original-method']);
   const said = firstSaid(headers, ['x-forwarded-uri', 'x-original-uri', 'x-original-url']);
   const uri = said && escapeBytes(said);
   return {
-    method: method !== undefined && METHOD.test(method) ? method : null,
+    method: recordedMethod(firstSaid(headers, ['x-forwarded-method', 'x-original-method'])),
     path: uri !== undefined && !/\s/.test(uri) ? recordedPath(uri) : null,
   };
 }
