@@ -35,11 +35,16 @@ const HEADERS = {
   'x-content-type-options': 'nosniff',
 };
 
-/** Serves the OpenAPI document on `/openapi.json`, and Swagger UI for it on `/docs`. */
-export async function serveReference(app: NestFastifyApplication, document: object): Promise<void> {
+/**
+ * Serves the OpenAPI document on `/openapi.json`, and Swagger UI for it on `/docs`.
+ * @param makeDocument makes the text of the document, at its first request
+ */
+export async function serveReference(app: NestFastifyApplication, makeDocument: () => Promise<string>): Promise<void> {
   const server: FastifyInstance = app.getHttpAdapter().getInstance();
-  const text = JSON.stringify(document);
-  server.get('/openapi.json', (_request, reply) => reply.type('application/json; charset=utf-8').send(text));
+  let document: Promise<string> | undefined;
+  server.get('/openapi.json', async (_request, reply) =>
+    reply.type('application/json; charset=utf-8').send(await (document ??= makeDocument())),
+  );
   for (const path of ['/docs', '/docs/']) {
     server.get(path, (_request, reply) => reply.type('text/html; charset=utf-8').headers(HEADERS).send(PAGE));
   }

@@ -7,7 +7,14 @@ import { SetupError } from './errors.mjs';
 const SOURCES = ['apps', 'libs'];
 /** The sources of the services and the dashboard, without tests. */
 const IS_SOURCE = /(?<!\.spec)\.(ts|tsx|css|html|svg)$/;
-const SETTINGS = ['.swcrc', 'nest-cli.json', 'apps/launcher/compile.mjs', 'package.json', 'package-lock.json'];
+const SETTINGS = [
+  '.swcrc',
+  'nest-cli.json',
+  'apps/launcher/bundle.mjs',
+  'apps/launcher/compile.mjs',
+  'package.json',
+  'package-lock.json',
+];
 
 const marker = (root) => join(root, 'dist', '.built');
 

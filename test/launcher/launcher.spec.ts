@@ -30,6 +30,8 @@ if (process.env.NPM_SAYS) { console.error(process.env.NPM_SAYS); process.exit(1)
 rmSync('node_modules', { recursive: true, force: true });
 mkdirSync('node_modules/@swc/core', { recursive: true });
 writeFileSync('node_modules/@swc/core/index.js', process.env.COMPILER);
+mkdirSync('node_modules/rolldown', { recursive: true });
+writeFileSync('node_modules/rolldown/index.js', process.env.PACKAGE_BUNDLER);
 mkdirSync('node_modules/vite/bin', { recursive: true });
 writeFileSync('node_modules/vite/bin/vite.js', process.env.BUNDLER);
 if (process.env.NPM_DIES) process.kill(process.pid, 'SIGKILL');
@@ -50,6 +52,18 @@ exports.transformFile = async (file) => {
   if (process.env.BUILD_FAILS) throw new Error('no TypeScript: ' + file);
   return { code: readFileSync(file, 'utf8') + '\\n', map: '{}' };
 };
+`;
+
+const PACKAGE_BUNDLER = `
+const { appendFileSync, mkdirSync, writeFileSync } = require('node:fs');
+exports.rolldown = async ({ input }) => ({
+  async write({ dir }) {
+    appendFileSync('bundle.log', 'bundle\\n');
+    for (const folder of ['_shared', 'a']) mkdirSync(dir + '/' + folder, { recursive: true });
+    for (const file of Object.keys(input)) writeFileSync(dir + '/' + file + '.js', 'console.log("bundled ' + file + '");');
+  },
+  async close() {},
+});
 `;
 
 const BUNDLER = `
@@ -88,8 +102,11 @@ function launch(mode: string, env: NodeJS.ProcessEnv = {}, nodeOptions: string[]
   const args = [...nodeOptions, join(checkout, 'apps/launcher/launcher.mjs'), mode, 'an argument'];
   const path = [bin, dirname(process.execPath), process.env['PATH']].join(delimiter);
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, args, { env: { PATH: path, COMPILER, BUNDLER, ...env } }, (_, out, err) =>
-      resolve({ code: child.exitCode, output: out + err }),
+    const child = execFile(
+      process.execPath,
+      args,
+      { env: { PATH: path, COMPILER, BUNDLER, PACKAGE_BUNDLER, ...env } },
+      (_, out, err) => resolve({ code: child.exitCode, output: out + err }),
     );
   });
 }
@@ -98,6 +115,7 @@ const linesOf = async (log: string) =>
   (await readFile(join(checkout, log), 'utf8').catch(() => '')).split('\n').filter(Boolean);
 const installations = async () => (await linesOf('npm.log')).length;
 const builds = async () => (await linesOf('build.log')).length;
+const bundles = async () => (await linesOf('bundle.log')).length;
 const outcome = async () => ({ installations: await installations(), builds: await builds() });
 
 describe('the launcher', () => {
@@ -187,6 +205,21 @@ describe('the launcher', () => {
     await launch('setup');
     await stat(join(checkout, 'dist/dashboard/app.css'));
     expect(await builds()).toBe(2);
+  });
+
+  test('runs bundled packages, and bundles them again if they or the imports of the services have changed', async () => {
+    const start = async (source: string) => {
+      await write('apps/cli/main.ts', source);
+      return (await launch('cli')).output;
+    };
+    expect(await start(`import 'a';\n`)).toContain('bundled a/index');
+    expect(await start(`import 'a';\nconsole.log('changed');\n`)).toContain('changed');
+    expect(await bundles()).toBe(1);
+    expect(await start(`import 'a/part.js';\n`)).toContain('bundled a/part');
+    expect(await bundles()).toBe(2);
+    await write('package-lock.json', JSON.stringify({ ...LOCKFILE, name: 'changed' }));
+    expect((await launch('cli')).output).toContain('bundled a/part');
+    expect(await bundles()).toBe(3);
   });
 
   test('does not build again for a test', async () => {

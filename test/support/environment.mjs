@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
 import argon2 from 'argon2';
 import { TestEnvironment } from 'jest-environment-node';
 
@@ -23,9 +25,17 @@ export default class extends TestEnvironment {
     await super.setup();
     this.global.importBuilt = async (module) => {
       await (oneThread ??= ratePasswordsInOneThread());
-      return import(module.replace(/^(\.\.\/)+apps\//, '../../dist/apps/'));
+      return import(builtFile(module));
     };
   }
+}
+
+/** Packages as the build has bundled them. */
+const { resolve } = createRequire(new URL('../../dist/index.js', import.meta.url));
+
+function builtFile(module) {
+  if (/^[@a-z]/.test(module)) return pathToFileURL(resolve(module)).href;
+  return module.replace(/^(\.\.\/)+apps\//, '../../dist/apps/');
 }
 
 let oneThread;
