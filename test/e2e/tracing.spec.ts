@@ -4,14 +4,14 @@ import { createClient } from '#libs/client/client.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
 import { receiveTraces, startWatched, type TraceReceiver, type WatchedProcess } from '../support/watched-processes.js';
 
-/** Reports which packages of OpenTelemetry a process loads. */
+/** Reports the packages of OpenTelemetry in the files that a process loads. The build names the source of each part. */
 const TELL = `
   import { registerHooks } from 'node:module';
-  registerHooks({ resolve(specifier, context, next) {
-    const resolved = next(specifier, context);
-    const name = /node_modules\\/(@opentelemetry\\/[^/]+)/.exec(resolved.url);
-    if (name) process.stderr.write('loads ' + name[1] + '\\n');
-    return resolved;
+  registerHooks({ load(url, context, next) {
+    const loaded = next(url, context);
+    for (const [, name] of String(loaded.source).matchAll(/^\\/\\/.* node_modules\\/(@opentelemetry\\/[^/]+)/gm))
+      process.stderr.write('loads ' + name + '\\n');
+    return loaded;
   } });`;
 
 const REPORTING = { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(TELL)}` };
