@@ -16,9 +16,6 @@ const MARKER = '.bundled';
  * ES modules that stand beside it.
  */
 const NOT_BUNDLED = ['argon2', 'reflect-metadata'];
-/** SWC writes each import on a line of its own. */
-const IMPORT = /^(?:import|export) (?:[\w$*{}, ]+ from )?['"]([^'"]+)['"];$/gm;
-
 /** @param code the compiled modules of the services */
 export async function bundlePackages(code) {
   const entries = importedPackages(code);
@@ -50,8 +47,11 @@ export async function bundlePackages(code) {
 }
 
 function importedPackages(code) {
-  const imported = new Set(code.flatMap((text) => [...text.matchAll(IMPORT)].map(([, name]) => name)));
-  return [...imported]
+  // SWC writes each import on a line of its own.
+  const imports = code.flatMap((text) => [
+    ...text.matchAll(/^(?:import|export) (?:[\w$*{}, ]+ from )?['"]([^'"]+)['"];$/gm),
+  ]);
+  return [...new Set(imports.map(([, name]) => name))]
     .filter((name) => /^[@a-z]/.test(name) && !name.startsWith('node:') && !NOT_BUNDLED.includes(name))
     .sort();
 }

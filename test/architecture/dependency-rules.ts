@@ -39,8 +39,8 @@ const BROWSER_PACKAGES = [
 ];
 
 const SPEC = String.raw`\.spec\.ts$`;
-/** The launcher runs it after the packages are installed. */
-const COMPILER = String.raw`^apps/launcher/compile\.mjs$`;
+/** The launcher runs them after the packages are installed. */
+const COMPILER = String.raw`^apps/launcher/(bundle|compile)\.mjs$`;
 
 export const rules: Rule[] = [
   ...Object.keys(libraries).map((library) => ({
