@@ -16,6 +16,7 @@ const MARKER = '.bundled';
  * ES modules that stand beside it.
  */
 const NOT_BUNDLED = ['argon2', 'reflect-metadata'];
+
 /** @param code the compiled modules of the services */
 export async function bundlePackages(code) {
   const entries = importedPackages(code);
