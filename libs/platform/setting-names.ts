@@ -80,13 +80,8 @@ export function misspeltName(
 }
 
 function isOfAnother(name: string, value = ''): boolean {
-  if (
-    OF_OTHERS.has(name.toUpperCase()) ||
-    OF_OPEN_TELEMETRY.some((names) => names.test(name)) ||
-    OF_A_SERVICE.test(name)
-  )
-    return true;
-  return name.endsWith('_PORT') && ADDRESS_OF_A_SERVICE.test(value);
+  if (OF_OTHERS.has(name.toUpperCase()) || OF_OPEN_TELEMETRY.some((known) => known.test(name))) return true;
+  return OF_A_SERVICE.test(name) || (name.endsWith('_PORT') && ADDRESS_OF_A_SERVICE.test(value));
 }
 
 function isUnmistakable(name: string): boolean {
