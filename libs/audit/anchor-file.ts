@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { open, readFile, rename, stat } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Tree } from '#libs/tlog/proofs.js';
 
@@ -96,7 +96,9 @@ export class AnchorFile {
   async #replace(text: string): Promise<void> {
     this.#seen = '';
     const fresh = `${this.path}.new`;
-    const file = await open(fresh, 'w', MODE);
+    // What a crash left there, or a symbolic link, is not written to.
+    await rm(fresh, { force: true });
+    const file = await open(fresh, 'wx', MODE);
     try {
       await file.write(text);
       await file.sync();

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { lstat, readFile, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -102,6 +102,16 @@ describe('keyledger audit verify', () => {
       code: 2,
       detail: expect.stringContaining('restore it'),
     });
+  });
+
+  it('writes its state through no symbolic link', async () => {
+    const state = join(shell.home, 'linked');
+    const target = join(shell.home, 'precious');
+    await writeFile(target, 'precious');
+    for (const name of [`${state}.new`, `${state}.tmp`]) await symlink(target, name);
+    expect(await verify(file, '--state', state)).toMatchObject({ code: 0 });
+    expect(await readFile(target, 'utf8')).toBe('precious');
+    expect((await lstat(state)).isFile()).toBe(true);
   });
 
   it('names the entry of an export that was changed', async () => {

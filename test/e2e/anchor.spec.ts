@@ -1,4 +1,4 @@
-import { appendFile, copyFile, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, copyFile, mkdtemp, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -386,6 +386,14 @@ describe('a crash', () => {
     expect(first).toMatch(/^keyledger-anchor 1 [\da-f]{32} 1\ngroup 0 [\da-f]{64}$/);
     await writeFile(node.anchorFile, `${first}\n`);
     expect(await new Node(before, node.anchorFile).sign()).toBe(10);
+  });
+
+  it('leaves a half-written file beside the anchor, or another user a symbolic link: neither is written through', async () => {
+    const target = join(directory, 'precious');
+    await writeFile(target, 'precious');
+    await symlink(target, `${node.anchorFile}.new`);
+    expect(await node.sign()).toBe(10);
+    expect(await readFile(target, 'utf8')).toBe('precious');
   });
 
   it('that cuts the anchor off at any place never lets an older head be signed', async () => {

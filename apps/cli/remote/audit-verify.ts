@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
 import { parseVkey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
@@ -9,6 +9,7 @@ import { fromFile, fromServer, HASHES, type AuditLogSource } from './audit-sourc
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
 import { failureOf } from './failures.js';
+import { replaceFile } from './replace-file.js';
 
 export interface VerifyOptions {
   readonly url?: string;
@@ -102,7 +103,8 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
     throw new ProofError(`The log has the epoch ${epoch}, not ${options.acceptEpoch}`);
   }
   const vkey = vkeys.find((text) => parseVkey(text).name === checkpoint.origin)!;
-  if (options.state !== undefined) writeState(options.state, { checkpoint: source.checkpoint, vkey });
+  if (options.state !== undefined)
+    replaceFile(options.state, `${JSON.stringify({ checkpoint: source.checkpoint, vkey } satisfies State)}\n`);
   return {
     result: 'verified',
     organization_id: source.organizationId,
@@ -182,12 +184,6 @@ function readState(path: string): State | null {
     if (code) throw new Failure(`${path} cannot be read (${code}).`, EXIT_REFUSED);
   }
   throw new Failure(`${path} is not a state that \`keyledger audit verify --state\` wrote: restore it.`, EXIT_REFUSED);
-}
-
-/** A crash leaves the old state or the new one. */
-function writeState(path: string, state: State): void {
-  writeFileSync(`${path}.new`, `${JSON.stringify(state)}\n`, { mode: 0o600, flush: true });
-  renameSync(`${path}.new`, path);
 }
 
 const KEYS = { option: 'the given key', state: 'the remembered key', log: 'the key that came with it' };

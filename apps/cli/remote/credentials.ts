@@ -1,15 +1,4 @@
-import { randomBytes } from 'node:crypto';
-import {
-  chmodSync,
-  closeSync,
-  fstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, closeSync, fstatSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +6,7 @@ import { z } from 'zod';
 import { EXIT_CONFIG } from '#libs/platform/config.js';
 import { LockHeld, takeLock } from '../processes.js';
 import { Failure } from './failure.js';
+import { replaceFile } from './replace-file.js';
 
 const Session = z.strictObject({
   url: z.string(),
@@ -53,12 +43,9 @@ export class CredentialStore {
 
   /** Atomic: at any moment the file is complete or absent. */
   write(credentials: Credentials): void {
-    const fresh = `${this.file}.${randomBytes(6).toString('hex')}.new`;
     try {
-      writeFileSync(fresh, `${JSON.stringify(credentials, null, 2)}\n`, { mode: 0o600, flag: 'wx', flush: true });
-      renameSync(fresh, this.file);
+      replaceFile(this.file, `${JSON.stringify(credentials, null, 2)}\n`);
     } catch (error) {
-      rmSync(fresh, { force: true });
       throw this.#unusable(error);
     }
   }
