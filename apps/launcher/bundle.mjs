@@ -54,7 +54,7 @@ function importedPackages(code) {
   ]);
   return [...new Set(imports.map(([, name]) => name))]
     .filter((name) => /^[@a-z]/.test(name) && !name.startsWith('node:') && !NOT_BUNDLED.includes(name))
-    .sort();
+    .toSorted((a, b) => a.localeCompare(b, 'en'));
 }
 
 function hashOf(entries) {

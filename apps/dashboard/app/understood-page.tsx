@@ -73,7 +73,8 @@ function faultsOf({ cause }: SearchParamError): Fault[] {
 
 /** Shows no more of a secret than lists do: a mistyped link may have one. */
 function textOf(value: unknown): string {
-  return shortened(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
+  if (value === undefined) return '';
+  return shortened(typeof value === 'string' ? value : JSON.stringify(value));
 }
 
 function shortened(text: string): string {

@@ -13,7 +13,7 @@ export const Questions = z
     secret_id: acceptedBy(secret_id).optional(),
     verified_by: acceptedBy(verified_by).optional(),
   })
-  .superRefine((questions, context) => {
+  .superRefine((questions: Partial<Record<string, string>>, context) => {
     const given = Object.entries(questions).filter(([, value]) => value !== undefined);
     for (const [name] of given.slice(1))
       context.addIssue({ code: 'custom', path: [name], message: 'is a second value to look for' });
