@@ -261,6 +261,14 @@ describe('redaction takes linear time', () => {
     // The 100 ms allow for other load on the machine. Quadratic time would be seconds here.
     expect(Math.min(...times(text))).toBeLessThan(Math.max(8 * quarter, 100));
   });
+
+  it('for escapes and base64 within each other, as for base64 alone', () => {
+    const escapes = '%252525252541';
+    const encoded = (text: string) => escapes + Buffer.from(text).toString('base64url');
+    const text = encoded(encoded(escapes + 'X_xX_xX'.repeat(10_000)));
+    const plain = Math.min(...times(Buffer.from('X_xX_xX'.repeat(13_000)).toString('base64url')));
+    expect(Math.min(...times(text))).toBeLessThan(Math.max(8 * plain, 100));
+  });
 });
 
 describe('redaction of a log line also removes', () => {

@@ -44,20 +44,19 @@ export function withoutSecrets(text: string, max = Infinity): string {
 
 /**
  * Searches the text as it is and after each round of decoding, because decoding may change the text around a secret
- * too.
- * @param rounds how many times base64 is decoded
+ * too. Within base64, one round decodes every escape: otherwise the rounds would multiply with those around them.
  */
-function secretsIn(text: string, rounds = BASE64_ROUNDS): readonly Range[] {
+function secretsIn(text: string, inBase64 = new SecretsInBase64()): readonly Range[] {
   const ranges: Range[] = [];
   const search = (searched: string, originOf: (at: number) => number) => {
     const found = (begin: number, end: number) => ranges.push([originOf(begin), originOf(end)]);
     findSecrets(searched, found);
-    if (rounds > 0) findInBase64(searched, rounds, found);
+    inBase64.find(searched, found);
   };
   search(text, (at) => at);
   if (HIDING.test(text)) {
     const decoded = new Decoded(text);
-    for (let round = 0; round <= ROUNDS && decoded.decode(round === ROUNDS); round++) {
+    for (let round = inBase64.isOutermost ? 0 : ROUNDS; round <= ROUNDS && decoded.decode(round === ROUNDS); round++) {
       search(decoded.text, (at) => decoded.originOf(at));
     }
   }
@@ -77,9 +76,27 @@ function mayBecomeSecret(base64: string): boolean {
   return base64.length >= ENCODED_TWICE || SIGN_IN_BASE64.test(base64);
 }
 
-function findInBase64(text: string, rounds: number, found: (begin: number, end: number) => void): void {
-  for (const part of base64In(text, SHORTEST_ENCODED, mayBecomeSecret)) {
-    for (const [begin, end] of secretsIn(part.text, rounds - 1)) found(...part.originOf(begin, end));
+/** Searches the base64 of one text. Most of it stays the same from round to round, so each part is searched once. */
+class SecretsInBase64 {
+  readonly #known = new Map<string, readonly Range[]>();
+  readonly #inner: SecretsInBase64 | undefined;
+
+  constructor(private readonly rounds = BASE64_ROUNDS) {
+    this.#inner = rounds > 0 ? new SecretsInBase64(rounds - 1) : undefined;
+  }
+
+  get isOutermost(): boolean {
+    return this.rounds === BASE64_ROUNDS;
+  }
+
+  find(text: string, found: (begin: number, end: number) => void): void {
+    const inner = this.#inner;
+    if (!inner) return;
+    for (const part of base64In(text, SHORTEST_ENCODED, mayBecomeSecret)) {
+      const ranges = this.#known.get(part.text) ?? secretsIn(part.text, inner);
+      this.#known.set(part.text, ranges);
+      for (const [begin, end] of ranges) found(...part.originOf(begin, end));
+    }
   }
 }
 

@@ -33,6 +33,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/platform/http/proxies.ts #peers': '1,000 addresses',
   'libs/platform/http/unknown-proxies.ts #peers': '10 addresses',
   'libs/platform/metrics.ts #reads': 'the metrics',
+  'libs/platform/redact.ts #known': 'the text that is searched',
   'libs/platform/sealing.ts #keys': 'the purposes in the code',
   'libs/platform/setting-words.ts #meanings': 'the words of the settings and their synonyms',
   'libs/usage/usage-counts.ts #keys': 'one batch, or a bound of the check',
