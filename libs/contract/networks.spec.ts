@@ -1,7 +1,8 @@
 import { BlockList, isIP, isIPv4 } from 'node:net';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
-import { addressOf, isWithin, Network } from './networks.js';
+import ipaddr from 'ipaddr.js';
+import { addressOf, areWithin, isWithin, Network } from './networks.js';
 
 const ipv4 = fc.ipV4();
 const ipv6 = fc.ipV6().filter((text) => !text.includes('.') && !/^::ffff:/i.test(text));
@@ -81,6 +82,25 @@ describe('a network', () => {
   it('of IPv4 contains no IPv6 address, and the reverse', () => {
     expect(isWithin('::1', '0.0.0.0/0')).toBe(false);
     expect(isWithin('127.0.0.1', '::/0')).toBe(false);
+  });
+});
+
+describe('lists of networks', () => {
+  it('are within each other if each of the inner ones is within one of the outer ones', () => {
+    fc.assert(
+      fc.property(fc.array(network), fc.array(network), (inner, outer) => {
+        const expected = inner.every((one) => outer.some((other) => isWithin(one, other)));
+        expect(areWithin(inner, outer)).toBe(expected);
+      }),
+    );
+  });
+
+  it('of the greatest length are compared without parsing each network for each of the others', () => {
+    const networks = Array.from({ length: 100 }, (_, at) => `2001:db8:${at.toString(16)}::/64`);
+    const parse = jest.spyOn(ipaddr.IPv6, 'parse');
+    expect(areWithin(networks, networks.toReversed())).toBe(true);
+    expect(parse).toHaveBeenCalledTimes(200);
+    parse.mockRestore();
   });
 });
 

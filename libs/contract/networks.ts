@@ -14,7 +14,7 @@ function parseNetwork(text: string): Range | undefined {
   const widest = address.kind() === 'ipv4' ? 32 : 128;
   const bits = length === undefined ? widest : parseLength(length);
   if (bits === undefined || bits > widest) return undefined;
-  if (address instanceof ipaddr.IPv6 && address.isIPv4MappedAddress() && bits >= 96) {
+  if (address instanceof ipaddr.IPv6 && bits >= 96 && isMapped(address)) {
     return [address.toIPv4Address(), bits - 96];
   }
   return [address, bits];
@@ -26,15 +26,24 @@ function parseNetwork(text: string): Range | undefined {
  */
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   if (isIPv4(text)) return ipaddr.IPv4.parse(text);
-  if (!ipaddr.IPv6.isValid(text) || text.includes('%')) return undefined;
-  if (!text.includes('.')) return ipaddr.IPv6.parse(text);
+  if (!text.includes(':') || text.includes('%')) return undefined;
   const [, mapped] = /^::ffff:([\d.]+)$/i.exec(text) ?? [];
-  return mapped && isIPv4(mapped) ? ipaddr.IPv6.parse(text) : undefined;
+  if (text.includes('.') && !(mapped && isIPv4(mapped))) return undefined;
+  try {
+    return ipaddr.IPv6.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Four decimal parts. For anything else the library throws within, which takes as long as parsing ten addresses. */
 function isIPv4(text: string): boolean {
   return !text.includes(':') && ipaddr.IPv4.isValidFourPartDecimal(text);
+}
+
+/** `::ffff:0:0/96`. The library would compare the address with all special networks. */
+function isMapped({ parts }: ipaddr.IPv6): boolean {
+  return parts[5] === 0xffff && parts.slice(0, 5).every((part) => part === 0);
 }
 
 function parseLength(text: string): number | undefined {
@@ -98,8 +107,15 @@ export function networkOf(text: string, bits: { readonly ipv4: number; readonly 
 
 /** Whether the outer network contains the inner address or the whole inner network. */
 export function isWithin(inner: string, outer: string): boolean {
-  const inside = parseNetwork(inner);
-  const outside = parseNetwork(outer);
-  if (!inside || !outside || inside[0].kind() !== outside[0].kind()) return false;
-  return inside[1] >= outside[1] && inside[0].match(outside[0], outside[1]);
+  return areWithin([inner], [outer]);
+}
+
+/** Whether each of the inner addresses and networks is within one of the outer networks. Reads each text once. */
+export function areWithin(inner: readonly string[], outer: readonly string[]): boolean {
+  const outside = outer.map(parseNetwork);
+  return inner.map(parseNetwork).every((one) => one && outside.some((other) => other && contains(other, one)));
+}
+
+function contains([base, bits]: Range, [address, inner]: Range): boolean {
+  return address.kind() === base.kind() && inner >= bits && address.match(base, bits);
 }

@@ -1,5 +1,5 @@
 import type { Environment } from '#libs/contract/api-key-schemas.js';
-import { isWithin } from '#libs/contract/networks.js';
+import { areWithin } from '#libs/contract/networks.js';
 import type { Role } from '#libs/contract/organizations.js';
 import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
 import { operatorScopes, scopesOfRole } from '#libs/contract/roles.js';
@@ -61,7 +61,7 @@ export function beyond(own: Rights, wanted: Rights): string[] {
     ...(own.projectId && wanted.projectId !== own.projectId
       ? [wanted.projectId ? `project ${wanted.projectId}` : 'the whole organization']
       : []),
-    ...(areWithin(wanted.allowedIps, own.allowedIps) ? [] : [`addresses outside ${own.allowedIps.join(', ')}`]),
+    ...(isFromWithin(wanted.allowedIps, own.allowedIps) ? [] : [`addresses outside ${own.allowedIps.join(', ')}`]),
     // Another key has counts of its own. With its secret, the caller would use more than its limits allow.
     ...(own.rateLimits.length > 0 && wanted.limitedKey !== own.limitedKey
       ? ['a rate for another key, because it has rate limits itself']
@@ -73,9 +73,9 @@ export function beyond(own: Rights, wanted: Rights): string[] {
   ];
 }
 
-function areWithin(inner: readonly string[], outer: readonly string[]): boolean {
-  if (outer.length === 0) return true;
-  return inner.length > 0 && inner.every((network) => outer.some((wider) => isWithin(network, wider)));
+/** An empty list allows every address. */
+function isFromWithin(wanted: readonly string[], own: readonly string[]): boolean {
+  return own.length === 0 || (wanted.length > 0 && areWithin(wanted, own));
 }
 
 /** Whether one of the wanted limits is at least as strict, over at least as long a window. */

@@ -1,7 +1,7 @@
 import type { Environment } from '#libs/contract/api-key-schemas.js';
 import type { CredentialKind, VerificationCode } from '#libs/contract/verification.js';
 import { allowsOrigin } from '#libs/contract/domains.js';
-import { isWithin } from '#libs/contract/networks.js';
+import { areWithin } from '#libs/contract/networks.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { commonScopes, missingScopes } from '#libs/contract/scopes.js';
 import { hasEnded, statusOf } from '../key-lifecycle.js';
@@ -89,7 +89,7 @@ export function decide(record: ApiKeyRecord, demand: Demand, now: Date): Verific
 }
 
 function isFromAllowedIp({ allowedIps }: ApiKeyRecord, { ip }: Demand): boolean {
-  return allowedIps.length === 0 || (ip !== null && allowedIps.some((network) => isWithin(ip, network)));
+  return allowedIps.length === 0 || (ip !== null && areWithin([ip], allowedIps));
 }
 
 /** A public key is not secret, so alone it works only from allowed origins. A secret works from any origin. */
