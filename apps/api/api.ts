@@ -21,7 +21,7 @@ export async function createApi(
   limits: HttpLimits = HTTP_LIMITS,
 ): Promise<NestFastifyApplication> {
   const direct = new DirectServer(config);
-  const proxies = new Proxies(config.settings.TRUST_PROXY);
+  const proxies = new Proxies(config.settings.TRUST_PROXY, config.settings.RECORD_CLIENT_ADDRESS);
   const adapter = createHttpAdapter(config, direct, proxies, limits);
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config, direct, proxies), adapter, {
     logger: createLogger(config, 'api'),

@@ -70,7 +70,7 @@ export class Gateway implements OnModuleInit {
     const requestId = acceptRequestId(request.headers['x-request-id']);
     const { remoteAddress: peer } = request.socket;
     const isKnown = this.proxies.has(peer);
-    if (!isKnown) this.proxies.unknown.note('gateway', peer);
+    if (!isKnown) this.proxies.noteUnknown('gateway', peer);
     try {
       const policy = this.#parsePolicy(request, policyOf);
       const result = await this.verifier.verify({
@@ -98,10 +98,10 @@ export class Gateway implements OnModuleInit {
     try {
       return policyOf(request);
     } catch (error) {
-      const { remoteAddress: peer } = request.socket;
       if (error instanceof DomainError && error.code === 'invalid_request' && this.#warning.isDue()) {
+        const address = this.proxies.loggedAddressOf(request.socket.remoteAddress);
         this.#logger.warn(
-          `The gateway at ${peer} sends invalid requests to ${PATH}, so all its requests are rejected: ${error.message}`,
+          `${address === null ? 'A gateway' : `The gateway at ${address}`} sends invalid requests to ${PATH}, so all its requests are rejected: ${error.message}`,
         );
       }
       throw error;

@@ -1,6 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { compile } from '@fastify/proxy-addr';
 import { addressOf } from '#libs/contract/networks.js';
+import type { Settings } from '../config.js';
+import { recordedAddress } from '../personal-data.js';
 import { UnknownProxies } from './unknown-proxies.js';
 
 /** The parts of a request that tell where it comes from. */
@@ -21,7 +23,11 @@ export class Proxies {
   readonly #includes: (address: string) => boolean;
   readonly #peers = new Map<string, boolean>();
 
-  constructor(networks: readonly string[] = []) {
+  /** @param recorded what log lines may keep of the address of a client */
+  constructor(
+    networks: readonly string[] = [],
+    private readonly recorded: Settings['RECORD_CLIENT_ADDRESS'] = 'full',
+  ) {
     const includes = networks.length > 0 ? compile([...networks]) : () => false;
     this.#includes = (address) => includes(address, 0);
   }
@@ -34,6 +40,20 @@ export class Proxies {
     const isNamed = this.#includes(peer);
     if (this.#peers.size < MAX_REMEMBERED_PEERS) this.#peers.set(peer, isNamed);
     return isNamed;
+  }
+
+  /**
+   * The address of a connection, as a log line may name it. A peer that is not a named proxy may be a client: a client
+   * can send the headers of a proxy and call the routes for gateways.
+   */
+  loggedAddressOf(peer: string | undefined): string | null {
+    if (peer === undefined) return null;
+    return this.has(peer) ? peer : recordedAddress(peer, this.recorded);
+  }
+
+  /** Notes a request that came through a proxy or gateway that TRUST_PROXY does not name. */
+  noteUnknown(via: 'gateway' | 'api', peer: string | undefined): void {
+    this.unknown.note(via, this.loggedAddressOf(peer));
   }
 
   /**

@@ -131,7 +131,7 @@ function routeOf({ routeOptions: { config, url } }: FastifyRequest): string | nu
 function contextOf(request: FastifyRequest, proxies: Proxies): RequestContext {
   const peer = request.socket.remoteAddress;
   const behindUnknownProxy = saysItWasForwarded(request) && !proxies.has(peer);
-  if (behindUnknownProxy) proxies.unknown.note('api', peer);
+  if (behindUnknownProxy) proxies.noteUnknown('api', peer);
   return {
     requestId: acceptRequestId(request.headers['x-request-id']),
     ip: proxies.clientOf(request),

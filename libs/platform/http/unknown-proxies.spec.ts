@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { Logger } from '@nestjs/common';
+import { Proxies } from './proxies.js';
 import { UnknownProxies } from './unknown-proxies.js';
 
 const MINUTE = 60_000;
@@ -29,6 +30,18 @@ it('warns at once of an unknown proxy by its address and the setting, then at mo
   // A line names only some, however many there were.
   expect(warnings[1]).toContain('10.0.1.0');
   expect(warnings[1]!.length).toBeLessThan(600);
+});
+
+it.each([
+  ['full', '203.0.113.77,'],
+  ['network', '203.0.113.0/24,'],
+  ['none', 'a proxy,'],
+] as const)('with RECORD_CLIENT_ADDRESS=%s a peer, which may be a client, is named as %s', (mode, named) => {
+  const proxies = new Proxies(['10.0.0.0/8'], mode);
+  proxies.noteUnknown('api', '::ffff:203.0.113.77');
+  expect(warnings[0]).toContain(`come through ${mode === 'full' ? '::ffff:' : ''}${named}`);
+  // A proxy of the deployment's own is not a client.
+  expect(proxies.loggedAddressOf('10.0.0.5')).toBe('10.0.0.5');
 });
 
 it('the warning state ends after a quarter of an hour without such a request', () => {

@@ -29,13 +29,13 @@ export class UnknownProxies {
     this.#warning = new Seldom(WARN_EVERY_MS, now);
   }
 
-  /** @param peer the address of the connection */
-  note(via: keyof typeof counts, peer: string | undefined): void {
+  /** @param peer the address of the connection, as the log may name it; null if it may not */
+  note(via: keyof typeof counts, peer: string | null): void {
     counts[via].value += 1;
     this.#lastAt = this.now();
-    if (peer !== undefined && this.#peers.size < MAX_NAMED) this.#peers.add(peer);
+    if (peer !== null && this.#peers.size < MAX_NAMED) this.#peers.add(peer);
     if (!this.#warning.isDue()) return;
-    const peers = [...this.#peers].join(', ');
+    const peers = [...this.#peers].join(', ') || 'a proxy';
     this.#peers.clear();
     this.#logger.warn(
       `Requests come through ${peers}, which TRUST_PROXY does not name: the addresses of their clients are unknown, and ` +
