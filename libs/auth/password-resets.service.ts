@@ -9,7 +9,7 @@ import { Changes } from '#libs/admission/changes.js';
 import { AccountRate } from './account-rate.js';
 import { endSessions, lockUsers, withdrawResets } from './account-access.js';
 import { hashOfToken, newOneTimeToken, oneTimeLink } from './one-time-token.js';
-import { recordOperatorAction } from './operator-action.js';
+import { personalOrganizationOf, recordOperatorAction } from './operator-action.js';
 import { PasswordReset } from './password-reset.entity.js';
 import { Passwords } from './passwords.js';
 import { personOf, separateTurn, turnOf, type OperatorPrincipal } from './principal.js';
@@ -55,7 +55,7 @@ export class PasswordResetsService {
         recordOperatorAction(record, operator, {
           type: 'user.password_reset_requested',
           subject: personOf(user),
-          organization: { id: user.personalOrganizationId },
+          organization: await personalOrganizationOf(em, user),
           data: {},
         });
         return { url: oneTimeLink(this.config.publicUrl, 'password-reset', token), token, expiresAt };

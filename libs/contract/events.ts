@@ -215,7 +215,7 @@ export const DomainEvent = z
       scopes: z.array(Scope).optional(),
       /** The number of denials that this event stands for. All its data is true of each of them. */
       count: z.int().min(1),
-      /** Denials that have only the code in common: no method, path, address, user agent, scopes or request id. */
+      /** Denials that are counted by code alone: no method, path, address, user agent, scopes or request id. */
       summary: z.literal(true).optional(),
       /**
        * For a summary: the callers of the verifications, if there were any; the first ones if there were more than 20.

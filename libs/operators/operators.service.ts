@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { operatorActor, recordOperatorAction } from '#libs/auth/operator-action.js';
+import { operatorActor, personalOrganizationOf, recordOperatorAction } from '#libs/auth/operator-action.js';
 import { lockUsers, withdrawResets } from '#libs/auth/account-access.js';
 import { personOf, turnOf, turnToTakeAway, type OperatorPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
@@ -80,7 +80,7 @@ export class OperatorsService {
         recordOperatorAction(record, operator, {
           type: 'user.operator_removed',
           subject: personOf(user),
-          organization: { id: user.personalOrganizationId },
+          organization: await personalOrganizationOf(em, user),
           data: {},
         });
       },

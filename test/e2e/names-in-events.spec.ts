@@ -159,6 +159,18 @@ describe('the audit log of the deployment', () => {
     }
   });
 
+  it('names the personal organization of a user whom an action is about', async () => {
+    const second = await deployment.operator();
+    const params = { id: second.organizationId };
+    await second.client.organizations.update({ params, body: { name: 'Renamed' } });
+    await operator.client.deployment.createPasswordReset({ body: { email: second.email } });
+    await operator.client.deployment.removeOperator({ params: { id: second.userId } });
+    for (const type of ['user.password_reset_requested', 'user.operator_removed']) {
+      const [event] = await logOf(type, DEPLOYMENT_ID, operator);
+      expect(event!.data['organization']).toEqual({ id: second.organizationId, name: 'Renamed' });
+    }
+  });
+
   it('names new and removed operators', async () => {
     const second = await deployment.operator();
     await operator.client.deployment.removeOperator({ params: { id: second.userId } });

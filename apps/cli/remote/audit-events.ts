@@ -96,7 +96,7 @@ function summaryOf(data: Data): string {
   const { method, path, code, name, email, role, changes, count, summary } = data;
   const changed = typeof changes === 'object' && changes !== null ? Object.keys(changes).join(', ') : '';
   const times = typeof count === 'number' && count > 1 ? `${count} times` : '';
-  const requests = summary === true ? 'in various requests' : '';
+  const requests = summary === true ? (count === 1 ? 'in another request' : 'in other requests') : '';
   const { name: subject, email: address } = calledIn(data, 'subject');
   const about = [subject ?? address, calledIn(data, 'organization').name].filter(Boolean);
   return [...about, method, path, code, times, requests, name, email, role, changed]

@@ -120,7 +120,7 @@ function Call({ data, onFilter }: DataProps) {
         </Fact>
       )}
       {data['summary'] === true && (
-        <Fact name="Requests">They differ, so this event has no endpoint, address or client.</Fact>
+        <Fact name="Requests">Only counted, so this event has no endpoint, address or client.</Fact>
       )}
       {callsOf(data).map((call) => (
         <Fact key={call} name="Call">

@@ -56,7 +56,14 @@ describe('the sentence of an event', () => {
       key!,
       { method: null, path: null, code: 'insufficient_scope', count: 40, summary: true },
       'api_key',
-      'Production server was denied 40 times for different requests: a scope is missing',
+      'Production server was denied 40 times for other requests: a scope is missing',
+    ],
+    [
+      'api_key.denied',
+      key!,
+      { method: null, path: null, code: 'insufficient_scope', count: 1, summary: true },
+      'api_key',
+      'Production server was denied for another request: a scope is missing',
     ],
     [
       'api_key.denied',
@@ -90,6 +97,15 @@ describe('the sentence of an event', () => {
     ['credits.low', 'org', { balance: 1, low_below: 100 }, 'system', 'The balance fell to 1 credit, below 100'],
   ])('of %s to %s with %j by a %s says "%s"', (type, subject, data, actor, words) => {
     expect(sentence(type, subject, data, actor)).toBe(words);
+  });
+
+  it.each([
+    [null, 'A record with an unknown number of events could not be read and waits in the quarantine as 7'],
+    [1, '1 event could not be read and waits in the quarantine as 7'],
+    [300, '300 events could not be read and wait in the quarantine as 7'],
+  ])('of a quarantined record with %s events claims no more than is known', (count, words) => {
+    const data = { quarantine_id: 7, sha256: 'ab', count };
+    expect(sentence('event.quarantined', 'quarantine', data, 'system')).toBe(words);
   });
 
   it('prefers the names in the event to current names', () => {

@@ -98,7 +98,7 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
     case 'audit_log.epoch_started':
       return say`Epoch ${number.format(event.data.epoch)} of the checkpoints of this audit log began`;
     case 'event.quarantined':
-      return say`${counted(event.data.count ?? 1, 'event')} could not be read and waits in the quarantine as ${number.format(event.data.quarantine_id)}`;
+      return say`${unreadable(event.data.count)} in the quarantine as ${number.format(event.data.quarantine_id)}`;
     case 'event.requeued':
       return say`Record ${number.format(event.data.quarantine_id)} of the quarantine was put back into the outbox`;
     case 'api_key.created':
@@ -168,6 +168,12 @@ function times(count: number): string {
   return count === 1 ? '' : ` ${number.format(count)} times`;
 }
 
+/** A damaged record may not tell how many events it has. */
+function unreadable(events: number | null): string {
+  if (events === null) return 'A record with an unknown number of events could not be read and waits';
+  return `${counted(events, 'event')} could not be read and ${events === 1 ? 'waits' : 'wait'}`;
+}
+
 function sessions({ ended_session_ids, ended_sessions = ended_session_ids.length }: Ended): string {
   return ended_sessions === 0 ? '' : `, which ended ${counted(ended_sessions, 'session')}`;
 }
@@ -202,9 +208,10 @@ function endpoint({ method, path }: { readonly method: string | null; readonly p
 
 type Denied = Extract<DomainEvent, { type: 'api_key.denied' }>['data'];
 
-/** The requests in a summary have only the reason in common. */
+/** A summary does not say whether its requests were equal. */
 function requests(data: Denied): string {
-  return data.summary ? ' for different requests' : endpoint(data);
+  if (!data.summary) return endpoint(data);
+  return data.count === 1 ? ' for another request' : ' for other requests';
 }
 
 function surface({ surface }: Denied): string {
