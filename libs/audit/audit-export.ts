@@ -22,6 +22,7 @@ const cells: Record<string, (item: AuditEvent, columns: AuditColumns) => unknown
   count: ({ event }) => event.data['count'],
   first_at: ({ event }) => event.data['first_at'],
   last_at: ({ event }) => event.data['last_at'],
+  summary: ({ event }) => event.data['summary'],
   surface: ({ event }) => event.data['surface'],
   method: ({ event }) => event.data['method'],
   path: ({ event }) => event.data['path'],

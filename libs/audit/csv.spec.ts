@@ -14,7 +14,9 @@ describe('a line of CSV', () => {
   });
 
   it('marks formula signs after characters that a spreadsheet skips, and after a line break', () => {
-    const skipped = fc.constantFrom(...' ,\t,\r,\n,\v,\f,\0,\u00a0,\u200b,\u2028,\u3000,\ufeff'.split(','));
+    const skipped = fc.constantFrom(
+      ...' ,\t,\r,\n,\v,\f,\0,\u00a0,\u200b,\u2028,\u3000,\ufeff,\u034f,\u2800,\u3164,\ufe0f'.split(','),
+    );
     const cells = fc.tuple(fc.array(skipped, { maxLength: 5 }), fc.constantFrom(...signs), fc.string());
     fc.assert(
       fc.property(cells, ([before, sign, after]) => {

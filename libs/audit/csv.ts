@@ -17,7 +17,8 @@ function isFormula(text: string): boolean {
 }
 
 const STARTS_A_LINE = /^[\t\r\n\v\f\u0085\u2028\u2029]/;
-const SKIPPED = /^[\s\p{Cc}\p{Cf}\p{Z}]+/u;
+/** U+2800, a Braille cell without dots, is a symbol to Unicode and a blank to readers. */
+const SKIPPED = /^[\s\p{Cc}\p{Cf}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]+/u;
 const SIGN = /^[=+\-@\u2212]/;
 /** Includes the separators of other locales, so that a cell never becomes two. */
 const QUOTED = /[",;\t\r\n]/;

@@ -493,7 +493,7 @@ describe('an export', () => {
     const [header, ...rows] = parseCsv(await response.text());
     expect(header!.join(',')).toBe(
       'leaf_index,time,type,subject,subject_name,subject_email,actor_type,actor_id,actor_name,actor_email,' +
-        'outcome,count,first_at,last_at,surface,method,path,ip,user_agent,request_id,verified_by,project_id,' +
+        'outcome,count,first_at,last_at,summary,surface,method,path,ip,user_agent,request_id,verified_by,project_id,' +
         'organization_id,organization_name,id,data',
     );
     const named = (value: unknown) => (value ?? {}) as { name?: string; email?: string };
@@ -515,6 +515,7 @@ describe('an export', () => {
           data['count'],
           data['first_at'],
           data['last_at'],
+          data['summary'],
           data['surface'],
           data['method'],
           data['path'],
