@@ -16,12 +16,13 @@ function hasHostLengths(host: string): boolean {
 
 /**
  * A host as browsers write it in `Origin`: lower case, international names in their ASCII form (UTS #46). Undefined if
- * the text is not a host.
+ * the text is not a host, or an IPv4 address that is not four decimal numbers: programs read those differently.
  */
 function plainHost(text: string): string | undefined {
   if (text.length > LONGEST_HOST || !/^[^\s/?#@:%\\*[\]]+$/.test(text)) return undefined;
   try {
     const host = new URL(`https://${text}`).hostname.replace(/\.$/, '');
+    if (isAddress(host) && host !== text.replace(/\.$/, '')) return undefined;
     // Pages without an origin send `null`.
     return LABELS.test(host) && hasHostLengths(host) && host !== 'null' ? host : undefined;
   } catch {
