@@ -13,13 +13,40 @@ export interface DecodedPart {
   readonly originOf: (begin: number, end: number) => readonly [begin: number, end: number];
 }
 
-/** The letters and digits are in both alphabets. */
-const [LETTER, STANDARD, URL_SAFE] = [1, 2, 3] as const;
+/** A bit for each alphabet. The letters and digits are in both. */
+const [STANDARD, URL_SAFE, LETTER] = [1, 2, 3] as const;
 const KINDS = new Uint8Array(128);
 for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789')
   KINDS[character.charCodeAt(0)] = LETTER;
 for (const character of '+/') KINDS[character.charCodeAt(0)] = STANDARD;
 for (const character of '-_') KINDS[character.charCodeAt(0)] = URL_SAFE;
+
+/**
+ * Whether a part of the text is long enough to be base64 of that many bytes. Most texts have none: this looks at every
+ * so many characters, and at their neighbours.
+ */
+export function mayHaveBase64(text: string, minBytes: number): boolean {
+  const minLength = lengthOf(minBytes);
+  for (let at = minLength - 1; at < text.length; at += minLength) {
+    if (isInLongPart(text, at, STANDARD, minLength) || isInLongPart(text, at, URL_SAFE, minLength)) return true;
+  }
+  return false;
+}
+
+function isInLongPart(text: string, at: number, alphabet: number, minLength: number): boolean {
+  let begin = at;
+  while (begin > at - minLength && isOf(alphabet, text, begin)) begin--;
+  let end = at + 1;
+  while (end - begin <= minLength && isOf(alphabet, text, end)) end++;
+  return end - begin > minLength;
+}
+
+function isOf(alphabet: number, text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code < 128 && (KINDS[code]! & alphabet) !== 0;
+}
+
+const lengthOf = (bytes: number) => Math.ceil((bytes * 4) / 3);
 
 /**
  * Decodes every part that may be base64 and is long enough. Other characters may come before the base64, so each part is
@@ -32,9 +59,7 @@ export function* base64In(
   minBytes: number,
   isWorthDecoding: (part: string) => boolean,
 ): Generator<DecodedPart> {
-  const minLength = Math.ceil((minBytes * 4) / 3);
-  if (text.length < minLength) return;
-  for (const { begin, end } of runsIn(text, minLength)) {
+  for (const { begin, end } of runsIn(text, lengthOf(minBytes))) {
     if (!isWorthDecoding(text.slice(begin, end))) continue;
     for (let first = begin; first < begin + 4; first++) {
       yield {

@@ -1,5 +1,5 @@
 import { DISPLAY_LENGTH, isPublic, tokensIn } from '#libs/api-key-format/token.js';
-import { base64In } from './base64-runs.js';
+import { base64In, mayHaveBase64 } from './base64-runs.js';
 
 /** The length of a key after its prefix. No secret is shorter. */
 const SHORTEST = 32;
@@ -46,17 +46,18 @@ export function withoutSecrets(text: string, max = Infinity): string {
  * Searches the text as it is and after each round of decoding, because decoding may change the text around a secret
  * too. Within base64, one round decodes every escape: otherwise the rounds would multiply with those around them.
  */
-function secretsIn(text: string, inBase64 = new SecretsInBase64()): readonly Range[] {
+function secretsIn(text: string, outer?: SecretsInBase64): readonly Range[] {
   const ranges: Range[] = [];
+  let inBase64 = outer;
   const search = (searched: string, originOf: (at: number) => number) => {
     const found = (begin: number, end: number) => ranges.push([originOf(begin), originOf(end)]);
     findSecrets(searched, found);
-    inBase64.find(searched, found);
+    if (mayHaveBase64(searched, SHORTEST_ENCODED)) (inBase64 ??= new SecretsInBase64()).find(searched, found);
   };
   search(text, (at) => at);
   if (HIDING.test(text)) {
     const decoded = new Decoded(text);
-    for (let round = inBase64.isOutermost ? 0 : ROUNDS; round <= ROUNDS && decoded.decode(round === ROUNDS); round++) {
+    for (let round = outer ? ROUNDS : 0; round <= ROUNDS && decoded.decode(round === ROUNDS); round++) {
       search(decoded.text, (at) => decoded.originOf(at));
     }
   }
@@ -79,19 +80,14 @@ function mayBecomeSecret(base64: string): boolean {
 /** Searches the base64 of one text. Most of it stays the same from round to round, so each part is searched once. */
 class SecretsInBase64 {
   readonly #known = new Map<string, readonly Range[]>();
-  readonly #inner: SecretsInBase64 | undefined;
+  /** Made when it is needed: most texts need none. */
+  #inner: SecretsInBase64 | undefined;
 
-  constructor(private readonly rounds = BASE64_ROUNDS) {
-    this.#inner = rounds > 0 ? new SecretsInBase64(rounds - 1) : undefined;
-  }
-
-  get isOutermost(): boolean {
-    return this.rounds === BASE64_ROUNDS;
-  }
+  constructor(private readonly rounds = BASE64_ROUNDS) {}
 
   find(text: string, found: (begin: number, end: number) => void): void {
-    const inner = this.#inner;
-    if (!inner) return;
+    if (this.rounds === 0) return;
+    const inner = (this.#inner ??= new SecretsInBase64(this.rounds - 1));
     for (const part of base64In(text, SHORTEST_ENCODED, mayBecomeSecret)) {
       const ranges = this.#known.get(part.text) ?? secretsIn(part.text, inner);
       this.#known.set(part.text, ranges);
