@@ -246,7 +246,13 @@ describe('a key with allowed addresses, behind an unknown proxy', () => {
     const ask = (headers: Record<string, string>) =>
       fetch(`${deployment.url}/api/v1/whoami`, { headers: { 'x-api-key': key, ...headers } });
     expect((await ask({})).status).toBe(200);
-    for (const headers of [{ 'x-forwarded-for': '127.0.0.1' }, { forwarded: 'for=127.0.0.1' }]) {
+    for (const headers of [
+      { 'x-forwarded-for': '127.0.0.1' },
+      { forwarded: 'for=127.0.0.1' },
+      { 'x-real-ip': '127.0.0.1' },
+      { 'x-forwarded-proto': 'https' },
+      { 'x-forwarded-host': 'keys.example.com' },
+    ]) {
       const refused = await ask(headers as unknown as Record<string, string>);
       expect(await refused.json()).toMatchObject({
         code: 'ip_not_allowed',

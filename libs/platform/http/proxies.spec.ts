@@ -40,6 +40,15 @@ describe('the address of a client', () => {
     );
   });
 
+  it.each(['forwarded', 'x-real-ip', 'x-forwarded-proto', 'x-forwarded-host'])(
+    'is unknown if a trusted proxy sends only %s: it is not that of the proxy',
+    (name) => {
+      const headers = { [name]: 'for=203.0.113.7' };
+      expect(proxies.clientOf({ socket: { remoteAddress: '10.0.0.1' }, headers })).toBeNull();
+      expect(proxies.clientOf({ socket: { remoteAddress: '10.0.0.1' }, headers: {} })).toBe('10.0.0.1');
+    },
+  );
+
   it('is unknown if that text is not an address', () => {
     fc.assert(
       fc.property(anything, none, fc.array(ours, { maxLength: 5 }), gap, (before, garbage, after, comma) => {

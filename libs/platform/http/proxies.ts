@@ -16,6 +16,14 @@ const MAX_PROXIES = 20;
 /** Peers are proxies, so there are few. The limit keeps clients that connect directly from filling the memory. */
 const MAX_REMEMBERED_PEERS = 1_000;
 
+/** Proxies add at least one of these. Programs that connect directly have no reason to send them. */
+const FORWARDING = ['x-forwarded-for', 'forwarded', 'x-real-ip', 'x-forwarded-host', 'x-forwarded-proto'];
+
+/** Whether a request says that it came through a proxy. */
+export function wasForwarded(headers: IncomingHttpHeaders): boolean {
+  return FORWARDING.some((name) => headers[name] !== undefined);
+}
+
 /** The proxies that TRUST_PROXY names. The service trusts only their statements about a request. */
 export class Proxies {
   /** Proxies that TRUST_PROXY does not name. */
@@ -59,11 +67,13 @@ export class Proxies {
   /**
    * The client's address: the address of the connection, or, if that is a proxy of ours, the last entry in
    * `X-Forwarded-For` that is not one of our proxies. Null if that entry is not an address: its author also wrote the
-   * entries to its left.
+   * entries to its left. Null as well if our proxy forwards the request without that header.
    */
   clientOf({ headers, socket: { remoteAddress: peer } }: Arrival): string | null {
     const forwarded = headers['x-forwarded-for'];
-    if (typeof forwarded !== 'string' || !this.has(peer)) return peer === undefined ? null : addressOf(peer);
+    if (peer === undefined) return null;
+    if (!this.has(peer)) return addressOf(peer);
+    if (typeof forwarded !== 'string') return wasForwarded(headers) ? null : addressOf(peer);
     let end = forwarded.length;
     for (let proxies = 0; proxies < MAX_PROXIES; proxies++) {
       const comma = forwarded.lastIndexOf(',', end - 1);

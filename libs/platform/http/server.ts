@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { pathTemplate } from '#libs/contract/route.js';
 import { Config } from '../config.js';
 import type { DirectServer } from './direct-server.js';
-import type { Proxies } from './proxies.js';
+import { wasForwarded, type Proxies } from './proxies.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT, type RequestContext } from '../request-context.js';
 import { withoutSecrets } from '../redact.js';
 import { recordedPath } from '../request-path.js';
@@ -110,10 +110,6 @@ function acceptJsonOnly(server: FastifyInstance): void {
   });
 }
 
-function saysItWasForwarded({ headers }: FastifyRequest): boolean {
-  return headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined;
-}
-
 export function textOf(header: string | undefined, max: number): string | null {
   return header === undefined ? null : withoutHalf(withoutSecrets(headerText(header), max));
 }
@@ -130,7 +126,7 @@ function routeOf({ routeOptions: { config, url } }: FastifyRequest): string | nu
 
 function contextOf(request: FastifyRequest, proxies: Proxies): RequestContext {
   const peer = request.socket.remoteAddress;
-  const behindUnknownProxy = saysItWasForwarded(request) && !proxies.has(peer);
+  const behindUnknownProxy = wasForwarded(request.headers) && !proxies.has(peer);
   if (behindUnknownProxy) proxies.noteUnknown('api', peer);
   return {
     requestId: acceptRequestId(request.headers['x-request-id']),
