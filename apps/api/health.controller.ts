@@ -128,7 +128,7 @@ export class HealthController {
       ? {
           status: 'degraded',
           detail:
-            'requests come through a proxy that TRUST_PROXY does not name, so the addresses of their clients are unknown; the log names the proxy',
+            'requests come through a proxy that TRUST_PROXY does not name, so the addresses of their clients are unknown; see the warning in the log',
         }
       : { status: 'ok', detail: 'no request came through a proxy that TRUST_PROXY does not name' };
   }

@@ -17,7 +17,7 @@ export function UnknownProxyNotice() {
     >
       Requests come through it, so the address of each client is unknown. Verifications for a gateway are recorded
       without address, method and path, and keys with allowed addresses are rejected. The log of the API names the
-      address of the proxy: add it to <Code>TRUST_PROXY</Code>.
+      address of the proxy, unless <Code>RECORD_CLIENT_ADDRESS</Code> hides it: add it to <Code>TRUST_PROXY</Code>.
     </Alert>
   );
 }
