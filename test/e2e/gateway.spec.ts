@@ -1,4 +1,4 @@
-import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
+import { Agent, METHODS, request as httpRequest, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Client } from '#libs/client/client.js';
 import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/gateway-response.js';
@@ -94,6 +94,21 @@ describe('a good key', () => {
       }
     },
   );
+
+  it('is accepted with every method that a client may use, and a rejection is a problem with every header', async () => {
+    const { key } = await newKey();
+    for (const method of METHODS.filter((one) => one !== 'CONNECT')) {
+      for (const path of ['/authz', '/authz/triggers?token=secret']) {
+        const scope: Record<string, string> = path === '/authz' ? {} : { 'x-authz-scope': 'none' };
+        expect((await rawAsk(path, method, { 'x-api-key': key, ...scope })).statusCode).toBe(200);
+        const rejected = await rawAsk(path, method, { 'x-api-key': 'x', ...scope });
+        expect([method, rejected.headers]).toMatchObject([
+          method,
+          { 'x-authz-code': 'invalid_key', 'content-type': 'application/problem+json; charset=utf-8' },
+        ]);
+      }
+    }
+  });
 
   it('is accepted with the request path in the address, which gives the method and the path', async () => {
     const { id, key } = await newKey();

@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
@@ -229,6 +230,33 @@ describe('a request outside the routes', () => {
       'POST /authz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Type: nonsense\r\n\r\n3\r\nabc\r\n0\r\n\r\n',
     ]) {
       expectNoFailure(bytes, await rawRequest(deployment.url, bytes));
+    }
+  });
+
+  it('is rejected if its body is coded in another way than chunked, or in a version without codings', async () => {
+    const login = (version: string, coding: string) =>
+      `POST /api/v1/auth/login HTTP/${version}\r\nHost: x\r\nConnection: keep-alive\r\nContent-Type: application/json\r\n` +
+      `Transfer-Encoding: ${coding}\r\n\r\n2\r\n{}\r\n0\r\n\r\n`;
+    for (const bytes of [login('1.1', 'gzip, chunked'), login('1.1', 'identity, chunked'), login('1.0', 'chunked')]) {
+      const { status, headers, body } = await rawRequest(deployment.url, bytes);
+      expect({ bytes, status, connection: headers['connection'] }).toEqual({ bytes, status: 400, connection: 'close' });
+      expect(JSON.parse(body)).toMatchObject({ errors: [{ location: 'headers.transfer-encoding' }] });
+    }
+    const { body } = await rawRequest(deployment.url, login('1.1', 'Chunked'));
+    expect(JSON.parse(body)).toMatchObject({ errors: [{ location: 'body.email' }, { location: 'body.password' }] });
+  });
+
+  it('is not found with a method that no route has', async () => {
+    const others = METHODS.filter((method) => !['CONNECT', 'GET', 'HEAD'].includes(method));
+    for (const path of ['/health/live', '/api/v1/whoami', '/openapi.json']) {
+      for (const method of others) {
+        const { status, body } = await ask(method, path, ada);
+        expect({ method, status, body: JSON.parse(body) as unknown }).toMatchObject({
+          method,
+          status: 404,
+          body: { code: 'not_found' },
+        });
+      }
     }
   });
 

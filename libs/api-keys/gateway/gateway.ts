@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeVerification } from '#libs/contract/verification.js';
@@ -8,7 +9,7 @@ import { DomainError } from '#libs/platform/errors.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { explain } from '#libs/platform/http/problem.filter.js';
 import { Proxies } from '#libs/platform/http/proxies.js';
-import { textOf } from '#libs/platform/http/server.js';
+import { textOf, withoutQueryBodies } from '#libs/platform/http/server.js';
 import { Seldom } from '#libs/platform/seldom.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
 import { recordedPath } from '#libs/platform/request-path.js';
@@ -46,6 +47,7 @@ export class Gateway implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     this.direct.take(PATH);
     const routes = this.direct.instance;
+    supportEveryMethod(routes);
     ignoreBodies(routes);
     routes.all(PATH, (request, reply) => this.#respond(request, reply, this.#policy));
     routes.all(`${PATH}/*`, (request, reply) => this.#respond(request, reply, this.#policyBesidePath));
@@ -143,6 +145,15 @@ function endpointOf({ url, method, headers }: FastifyRequest, isKnown: boolean) 
 
 function isBesidePath(url: string): boolean {
   return url.startsWith(`${PATH}/`);
+}
+
+/** Envoy asks with the method of the client, which Fastify would not route if it is rare, as those of WebDAV. */
+function supportEveryMethod(routes: FastifyInstance): void {
+  const known = routes.supportedMethods;
+  for (const method of METHODS) {
+    if (!known.includes(method) && method !== 'CONNECT') routes.addHttpMethod(method, { hasBody: true });
+  }
+  withoutQueryBodies(routes);
 }
 
 /** A gateway forwards the client's headers without the body, so ignore the headers that describe a body. */

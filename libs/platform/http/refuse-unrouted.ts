@@ -22,7 +22,9 @@ export function refuseRequest(
 ): void {
   const problem = problemOf(error, publicUrl, acceptRequestId(headers['x-request-id']));
   const body = JSON.stringify(problem);
-  response.writeHead(problem.status, headersOf(problem, body)).end(body);
+  // A body with a transfer coding may end elsewhere than the sender thinks.
+  const connection = headers['transfer-encoding'] === undefined ? {} : { connection: 'close' };
+  response.writeHead(problem.status, { ...headersOf(problem, body), ...connection }).end(body);
 }
 
 /** For input that could not be parsed as a request, so there is no response object. */

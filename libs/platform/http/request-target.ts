@@ -11,7 +11,16 @@ export function requestFault({ url, headers, httpVersion }: IncomingMessage): Fi
   }
   // A host name has no comma; two joined `Host` headers do (RFC 9112, section 3.2).
   if (headers.host?.includes(',')) return { location: 'headers.host', message: 'must appear once' };
-  return targetFault(url!);
+  return codingFault(headers['transfer-encoding'], httpVersion) ?? targetFault(url!);
+}
+
+/**
+ * Node reads the chunks and ignores any other coding, so the body would not be what was sent. In HTTP/1.0 there are no
+ * codings, so another reader of the same bytes would find another end of the body (RFC 9112, section 6.1).
+ */
+function codingFault(coding: string | undefined, httpVersion: string): FieldError | undefined {
+  if (coding === undefined || (httpVersion === '1.1' && coding.toLowerCase() === 'chunked')) return undefined;
+  return { location: 'headers.transfer-encoding', message: 'must be chunked, in HTTP/1.1, or left out' };
 }
 
 /** Finds a fault of the request target, the path with its query. */

@@ -94,6 +94,7 @@ function finishOnClose(server: FastifyInstance, direct: DirectServer): void {
 
 /** Reads all bodies in one place, whatever their content type: Fastify's own parsers accept more than JSON in UTF-8. */
 function acceptJsonOnly(server: FastifyInstance): void {
+  withoutQueryBodies(server);
   server.removeAllContentTypeParsers();
   server.addHook('onRequest', ({ headers }, _reply, done) => {
     // Fastify would reject an unknown type before it knows whether there is a body.
@@ -108,6 +109,11 @@ function acceptJsonOnly(server: FastifyInstance): void {
       done(error as Error);
     }
   });
+}
+
+/** Fastify would reject a `QUERY` without a content type, in its own words, before it looks for a route. */
+export function withoutQueryBodies(server: FastifyInstance): void {
+  server.addHttpMethod('QUERY', { hasBody: false, overrideExisting: true });
 }
 
 export function textOf(header: string | undefined, max: number): string | null {
