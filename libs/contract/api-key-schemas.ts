@@ -14,9 +14,11 @@ export const ApiKeyStatus = z.enum(['active', 'disabled', 'expired', 'revoked'])
 });
 export type ApiKeyStatus = z.infer<typeof ApiKeyStatus>;
 
+const METADATA_NAME = 'must have a name of 1 to 40 characters';
+
 /** Data by which a customer finds the key again. */
 export const Metadata = z
-  .record(z.string().min(1).max(40), z.string().max(500))
+  .record(z.string().min(1, METADATA_NAME).max(40, METADATA_NAME), z.string().max(500))
   .refine((metadata) => Object.keys(metadata).length <= 50, 'must have at most 50 entries')
   .meta({ id: 'Metadata', examples: [{ team: 'checkout' }] });
 export type Metadata = z.infer<typeof Metadata>;

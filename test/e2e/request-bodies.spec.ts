@@ -202,6 +202,16 @@ describe('a fault in a body', () => {
     expect((await ada.client.apiKeys.get({ params: { id } })).metadata).toEqual(metadata);
   });
 
+  it('has its metadata named, and the reason, if a name is empty or too long', async () => {
+    for (const name of ['', 'x'.repeat(41)]) {
+      const metadata = JSON.stringify({ [name]: 'a' });
+      const response = await sendJson(createKey, `{"name":"a","scopes":["triggers:read"],"metadata":${metadata}}`);
+      expect(errorsOf(response)).toEqual([
+        { location: `body.metadata.${name}`, message: 'must have a name of 1 to 40 characters' },
+      ]);
+    }
+  });
+
   it('is a number that is too large, not an internal error', async () => {
     for (const number of [
       '1e400',

@@ -61,7 +61,9 @@ function fieldErrors(part: string, issue: z.core.$ZodIssue): FieldError[] {
       message: 'is not a field here; leave it out or check its spelling',
     }));
   }
-  return [{ location: locate([part, ...issue.path]), message: decapitalize(issue.message) }];
+  // The name of a member of a record. Its own issues say what is wrong with it.
+  const { message } = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
+  return [{ location: locate([part, ...issue.path]), message: decapitalize(message) }];
 }
 
 /** Finds each text, and each name in a record, that contains a secret. */
