@@ -7,9 +7,10 @@ import { DomainError } from '#libs/platform/errors.js';
 import { parseInput } from '#libs/platform/http/input.js';
 import { ROUTE } from '#libs/platform/http/implements.js';
 import { Authorizer, type NamesOrganization } from './authorizer.js';
+import { CredentialVerifier } from './credential-verifier.js';
 import type { Principal } from './principal.js';
 import { credentialOf } from './sent-credential.js';
-import { API_KEY_STRATEGY, BEARER_STRATEGY } from './strategies.js';
+import { API_KEY_STRATEGY, BEARER_STRATEGY, requiredScopes } from './strategies.js';
 
 type GuardedRequest = FastifyRequest & { user: Principal; authority?: object };
 
@@ -22,6 +23,7 @@ export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) 
   constructor(
     private readonly reflector: Reflector,
     private readonly authorizer: Authorizer,
+    private readonly credentials: CredentialVerifier,
   ) {
     super();
   }
@@ -36,11 +38,18 @@ export class AccessGuard extends AuthGuard([API_KEY_STRATEGY, BEARER_STRATEGY]) 
       await super.canActivate(context);
       refuseOthers(route, request.user);
     }
-    // After the credential, so that a caller without one learns nothing about valid input.
-    request.input = parseInput(route, request);
-    if (typeof policy === 'object') {
-      const input = request.input as NamesOrganization;
-      request.authority = await this.authorizer.authorize(request.user, policy, input, route.method === 'GET');
+    try {
+      // After the credential, so that a caller without one learns nothing about valid input.
+      request.input = parseInput(route, request);
+      if (typeof policy === 'object') {
+        const input = request.input as NamesOrganization;
+        request.authority = await this.authorizer.authorize(request.user, policy, input, route.method === 'GET');
+      }
+    } catch (error) {
+      if (policy !== 'public' && request.user.type === 'api_key') {
+        await this.credentials.recordRefused(request.user, requiredScopes(request));
+      }
+      throw error;
     }
     return true;
   }

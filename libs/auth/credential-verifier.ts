@@ -18,6 +18,13 @@ export abstract class CredentialVerifier {
   ): Promise<ApiKeyPrincipal>;
 
   /**
+   * Records a call that is refused after {@link authenticate}, before its handler runs, if the record of the call was
+   * left to the handler. So nobody can try a key without a trace.
+   * @throws DomainError if the key may no longer make the call, or the call could not be recorded
+   */
+  abstract recordRefused(principal: ApiKeyPrincipal, requiredScopes: readonly string[]): Promise<void>;
+
+  /**
    * Reads the current principal within the transaction of a change.
    * @throws DomainError if the key is no longer valid
    */

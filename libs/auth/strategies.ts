@@ -53,7 +53,7 @@ export class BearerStrategy extends PassportStrategy(HeaderStrategy, BEARER_STRA
 }
 
 /** The scopes that the route requires of a key. Without them, the verifier would record a use instead of a denial. */
-function requiredScopes({ routeOptions }: FastifyRequest): readonly string[] {
+export function requiredScopes({ routeOptions }: FastifyRequest): readonly string[] {
   const policy = routeOptions.config.implements?.policy;
   return typeof policy === 'object' && !policy.usersOnly ? [policy.scope] : [];
 }

@@ -139,6 +139,26 @@ describe('a verification by a key', () => {
     expect((await ada.client.apiKeys.get({ params: { id: service.id } })).verification_count).toBe(1);
   });
 
+  it.each<[string, string, Record<string, string>, object]>([
+    ['an unknown field', '', {}, { key: 'x', scope: 'triggers:read' }],
+    ['an unknown parameter', '?scope=triggers:read', {}, { key: 'x' }],
+    ['an unsupported header', '', { 'idempotency-key': 'x' }, { key: 'x' }],
+  ])(
+    'with %s is a use of the calling key: a stolen key cannot be tried without a record',
+    async (_, query, headers, body) => {
+      const service = await newService();
+      const response = await fetch(`${deployment.url}/api/v1/api-keys/verify${query}`, {
+        method: 'POST',
+        headers: { 'x-api-key': service.key, 'content-type': 'application/json', ...headers },
+        body: JSON.stringify(body),
+      });
+      expect(response.status).toBe(400);
+      expect(await recorded(ada, service.id)).toMatchObject([
+        { type: 'api_key.used', data: { surface: 'management', path: '/api/v1/api-keys/verify', cost: 0 } },
+      ]);
+    },
+  );
+
   it('by a user is recorded with the user', async () => {
     const key = await newKey();
     expect((await ada.client.apiKeys.verify({ body: { key: key.key } })).code).toBe('valid');

@@ -62,6 +62,10 @@ export class ApiKeyCredentials extends CredentialVerifier {
     throw new DomainError(code === 'valid' ? 'invalid_key' : code, undefined, { ...(retryAfter && { retryAfter }) });
   }
 
+  async recordRefused(principal: ApiKeyPrincipal, requiredScopes: readonly string[]): Promise<void> {
+    if (requiredScopes.includes(VERIFY_SCOPE)) await this.verifier.recordCall(principal);
+  }
+
   async reload(em: EntityManager, principal: ApiKeyPrincipal): Promise<ApiKeyPrincipal> {
     const record = await recordOf(em, principal);
     const code = decide(record, { scopes: [], ...sourceOf(principal.context) }, this.clock.now());

@@ -53,6 +53,8 @@ export interface VerificationRequest {
   readonly mayGoUnrecorded?: boolean;
 }
 
+type Tolerance = Pick<VerificationRequest, 'mayGoUnrecorded'>;
+
 export interface OnBehalf {
   readonly caller: Principal;
   readonly sees: (record: ApiKeyRecord) => boolean;
@@ -160,6 +162,11 @@ export class ApiKeyVerifier {
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
 
+  /** Records the call of a key that was about to ask for a verification, and was refused before. */
+  recordCall(caller: ApiKeyPrincipal): Promise<void> {
+    return this.callingKeys.recordUse(caller, (use) => this.#record({ mayGoUnrecorded: true }, use));
+  }
+
   #find(credential: Credential): Found | undefined {
     const { cache, key } = this.#cacheOf(credential);
     return this.#withState(cache.lookUp(key));
@@ -232,7 +239,7 @@ export class ApiKeyVerifier {
    * limits by flooding the queue.
    * @returns undefined if the cache decides instead
    */
-  #record(request: VerificationRequest, use: ConditionalUse): Promise<Outcome | undefined> {
+  #record(request: Tolerance, use: ConditionalUse): Promise<Outcome | undefined> {
     if (!this.#isTolerant(request)) return this.admission.append(use);
     if (!this.outage.mayTry()) return Promise.resolve(undefined);
     return this.admission.append(use).catch(fallbackIfAway(undefined));
@@ -248,7 +255,7 @@ export class ApiKeyVerifier {
     return !this.outage.isPresent && refreshed().catch(fallbackIfAway(false));
   }
 
-  #isTolerant({ mayGoUnrecorded = false }: VerificationRequest): boolean {
+  #isTolerant({ mayGoUnrecorded = false }: Tolerance): boolean {
     return mayGoUnrecorded && this.outage.isTolerated;
   }
 
