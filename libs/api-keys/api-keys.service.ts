@@ -4,7 +4,6 @@ import type pg from 'pg';
 import type { Authority, AuthorityInEach } from '#libs/organizations/authority.js';
 import { noSuchApiKey } from '#libs/organizations/missing.js';
 import { Clock } from '#libs/platform/clock.js';
-import { PAGE_MAX } from '#libs/contract/lists.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { UsageService } from '#libs/usage/usage.service.js';
@@ -19,6 +18,8 @@ export type ApiKeyQuery = Omit<ApiKeySearch, 'organizationIds' | 'withinProject'
 
 /** The maximum number of keys in a list without pages. */
 const MAX_UNPAGED = 1_000;
+/** The keys that one statement reads. The largest have 60 kB, and to build them takes the serving thread for 0.3 ms each. */
+const READ_AT_ONCE = 25;
 
 /** Reads keys. Others create and change them: {@link ApiKeyCreation}, {@link ApiKeyChanges}. */
 @Injectable()
@@ -32,12 +33,11 @@ export class ApiKeysService {
 
   async list(authority: AuthorityInEach<'api-keys:manage'>, query: ApiKeyQuery) {
     const { ids, total, nextCursor } = await this.#search(authority, query);
-    return { data: await this.#read(ids), total, nextCursor };
+    return { data: await this.#read(ids, (view) => view), total, nextCursor };
   }
 
   /**
-   * The complete list, for clients that do not support pages. Reads it in parts, so that neither the serving thread nor
-   * the memory is taken by a thousand whole keys at once.
+   * The complete list, for clients that do not support pages.
    * @throws DomainError `limit_reached` if the list is longer than {@link MAX_UNPAGED}
    */
   async listAll<R>(
@@ -53,18 +53,22 @@ export class ApiKeysService {
           'GET /api/v1/api-keys, or revoke keys that are no longer needed',
       );
     }
-    const presented: R[] = [];
-    for (let at = 0; at < ids.length; at += PAGE_MAX) {
-      presented.push(...(await this.#read(ids.slice(at, at + PAGE_MAX))).map(present));
-    }
-    return presented;
+    return this.#read(ids, present);
   }
 
   #search(authority: AuthorityInEach<'api-keys:manage'>, query: ApiKeyQuery) {
     return searchApiKeys(this.pool, { ...query, ...searchWithin(authority) }, this.clock.now());
   }
 
-  async #read(ids: readonly string[]): Promise<ApiKeyView[]> {
+  async #read<R>(ids: readonly string[], present: (view: ApiKeyView) => R): Promise<R[]> {
+    const presented: R[] = [];
+    for (let at = 0; at < ids.length; at += READ_AT_ONCE) {
+      presented.push(...(await this.#readAtOnce(ids.slice(at, at + READ_AT_ONCE))).map(present));
+    }
+    return presented;
+  }
+
+  async #readAtOnce(ids: readonly string[]): Promise<ApiKeyView[]> {
     const em = this.em.fork();
     const found = new Map((await em.find(ApiKey, { id: { $in: [...ids] } })).map((apiKey) => [apiKey.id, apiKey]));
     return withUsage(

@@ -1,4 +1,7 @@
 import pg from 'pg';
+import { readTextArraysFast } from './text-arrays.js';
+
+readTextArraysFast();
 
 /**
  * The roles that the migrations create. A connection takes its role when it opens and has only that role's rights: the

@@ -1,0 +1,22 @@
+import pg from 'pg';
+
+/** The type `text[]` (`pg_type.oid`). */
+const TEXT_ARRAY = 1009;
+/** Elements with quotes or escapes, arrays within the array, bounds before it, and NULL without quotes. */
+const UNUSUAL = /^\[|["\\]|\{.*\{|(?:\{|,)NULL(?:,|\})/is;
+
+const parseAny = pg.types.getTypeParser<string[]>(TEXT_ARRAY, 'text');
+
+/**
+ * The library reads an array character by character: 1.5 ms for the 100 domains of the largest key, of which a list has
+ * 100. PostgreSQL quotes every element that contains a comma, so all others can be split.
+ */
+export function parseTextArray(text: string): string[] {
+  if (text === '{}') return [];
+  return UNUSUAL.test(text) ? parseAny(text) : text.slice(1, -1).split(',');
+}
+
+/** For all connections of the process, also those of the ORM. */
+export function readTextArraysFast(): void {
+  pg.types.setTypeParser(TEXT_ARRAY, parseTextArray);
+}
