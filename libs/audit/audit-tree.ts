@@ -11,6 +11,7 @@ import { AuditReader } from './audit-reader.js';
 import { BundleReader } from './bundle-reader.js';
 import { damaged } from './damage.js';
 import { leafHashOf, nodeHashOf } from './log-growth.js';
+import { inPieces } from './pieces.js';
 import type { Span } from './span.js';
 
 /** The hashes of a level of tiles, by their indexes. */
@@ -162,7 +163,9 @@ async function leafHashes(indexes: readonly number[], read: EntryReader): Promis
   for (const own of Map.groupBy(indexes, (index) => Math.floor(index / BUNDLE_ENTRIES)).values()) {
     const span = { from: Math.min(...own), below: Math.max(...own) + 1 };
     const entries = await read(span);
-    for (const index of own) hashes.set(index, leafHashOf(entries[index - span.from]!));
+    for await (const piece of inPieces(own, (index) => entries[index - span.from]!.length)) {
+      for (const index of piece) hashes.set(index, leafHashOf(entries[index - span.from]!));
+    }
   }
   return hashes;
 }

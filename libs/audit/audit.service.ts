@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { Injectable, Logger } from '@nestjs/common';
+import type { AuditEvent } from '#libs/contract/audit.js';
 import type { Authority } from '#libs/organizations/authority.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { invalidInput } from '#libs/platform/errors.js';
@@ -8,7 +9,8 @@ import { writers, type ExportFormat } from './audit-export.js';
 import type { StoredFilter } from './audit-filter.js';
 import { pageOfLog } from './audit-page.js';
 import { AuditReader, type AuditSearch } from './audit-reader.js';
-import { eventOf } from './leaf.js';
+import { eventOf, type Leaf } from './leaf.js';
+import { inPieces } from './pieces.js';
 import type { Order } from './span.js';
 import type { Stretch } from './bundle-reader.js';
 import { Tail } from './audit-tail.js';
@@ -38,7 +40,9 @@ export class AuditService {
     const page = pageOfLog(paging, await this.reader.size(search.organizationId));
     const { found, reached } = await this.reader.find(search, page, paging.limit + 1);
     const { leaves, ...rest } = page.present(found, reached);
-    return { data: leaves.map(eventOf), ...rest };
+    const data: AuditEvent[] = [];
+    for await (const piece of inPieces(leaves, bytesOf)) data.push(...piece.map(eventOf));
+    return { data, ...rest };
   }
 
   /** Ends at the size of the log when the call arrived: a log that grows faster than it is read would have no end. */
@@ -52,9 +56,8 @@ export class AuditService {
     const text = async function* () {
       if (header) yield header;
       if (first.done) return;
-      yield first.value.leaves.map(write).join('');
-      // An empty text lets the stream notice that its reader has gone.
-      for await (const { leaves } of pages) yield leaves.map(write).join('');
+      yield* textOf(first.value.leaves, write);
+      for await (const { leaves } of pages) yield* textOf(leaves, write);
     };
     return this.streams.keep(Readable.from(text(), { objectMode: false }));
   }
@@ -85,6 +88,14 @@ export class AuditService {
     }
     return this.tails.open(new Tail(authority, search, next), size);
   }
+}
+
+const bytesOf = ({ entry }: Leaf) => entry.length;
+
+async function* textOf(leaves: readonly Leaf[], write: (leaf: Leaf) => string): AsyncGenerator<string> {
+  // An empty text lets the stream notice that its reader has gone.
+  if (leaves.length === 0) yield '';
+  for await (const piece of inPieces(leaves, bytesOf)) yield piece.map(write).join('');
 }
 
 /** A key of a project sees only the events of that project's keys. */
