@@ -1,4 +1,5 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { constants, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { BUNDLE_ENTRIES, decodeEntries, encodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { damaged } from './damage.js';
 
@@ -31,12 +32,31 @@ export function entriesOf(organizationId: string, { first, count, body }: Stored
   }
 }
 
+/** A larger body is decompressed in another thread: 14 MB would take the serving one for 30 ms. */
+const SMALL_BODY_BYTES = 100_000;
+const decompress = promisify(zstdDecompress);
+
+/** The same for a process that serves requests meanwhile. */
+export async function readEntries(organizationId: string, stored: Stored): Promise<Uint8Array[]> {
+  const { first, count, body } = stored;
+  if (body.length <= SMALL_BODY_BYTES) return entriesOf(organizationId, stored);
+  try {
+    return entriesIn(await decompress(body, { maxOutputLength: MAX_BODY_BYTES }), count);
+  } catch (error) {
+    throw damaged(organizationId, first, first + count, error);
+  }
+}
+
 /**
  * @param count the number of entries that the body must have
  * @throws Error if the body is damaged
  */
 export function unpackBody(body: Uint8Array, count: number): Uint8Array[] {
-  const entries = decodeEntries(zstdDecompressSync(body, { maxOutputLength: MAX_BODY_BYTES }));
+  return entriesIn(zstdDecompressSync(body, { maxOutputLength: MAX_BODY_BYTES }), count);
+}
+
+function entriesIn(bundle: Uint8Array, count: number): Uint8Array[] {
+  const entries = decodeEntries(bundle);
   if (entries.length !== count) throw new RangeError(`A body has ${entries.length} entries instead of ${count}`);
   return entries;
 }

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import type { Leaf } from './leaf.js';
 import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
-import { entriesOf } from './bodies.js';
+import { readEntries } from './bodies.js';
 import { damaged } from './damage.js';
 
 /** Selects bundles. Those that it leaves out have no match. */
@@ -81,7 +81,8 @@ export class BundleReader {
        ORDER BY first`,
       [organizationId, sealed, span.below],
     );
-    const leaves = rows.flatMap((row) => leavesOf(organizationId, row));
+    const leaves: Leaf[] = [];
+    for (const row of rows) leaves.push(...(await leavesOf(organizationId, row)));
     checkGapless(organizationId, leaves, sealed, span.below);
     yield stretchOf(span, leaves, order);
   }
@@ -101,7 +102,7 @@ export class BundleReader {
           await setImmediate();
           const boundary = boundaryAfter(body.first / BUNDLE_ENTRIES, order) * BUNDLE_ENTRIES;
           const stretch = partBefore(rest, order, boundary);
-          yield stretchOf(stretch, leavesOf(search.organizationId, body), order);
+          yield stretchOf(stretch, await leavesOf(search.organizationId, body), order);
           rest = partAfter(rest, order, endOf(stretch, order));
         }
       }
@@ -239,8 +240,8 @@ function* inRanges(bundles: Span, order: Order): Generator<Group> {
   }
 }
 
-function leavesOf(organizationId: string, body: Body): Leaf[] {
-  return entriesOf(organizationId, body).map((entry, n) => ({ index: body.first + n, entry }));
+async function leavesOf(organizationId: string, body: Body): Promise<Leaf[]> {
+  return (await readEntries(organizationId, body)).map((entry, n) => ({ index: body.first + n, entry }));
 }
 
 function checkGapless(organizationId: string, leaves: readonly Leaf[], first: number, below: number): void {

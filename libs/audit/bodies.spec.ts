@@ -1,0 +1,28 @@
+import { randomBytes } from 'node:crypto';
+import { expect, it } from '@jest/globals';
+import { entriesOf, packBody, readEntries } from './bodies.js';
+
+const ORGANIZATION = '0192f6a0-0000-7000-8000-000000000000';
+
+it.each([10, 50_000])('entries of %d bytes are read as they were stored, and damage is reported', async (length) => {
+  const entries = Array.from({ length: 8 }, () => new Uint8Array(randomBytes(length)));
+  const stored = { first: 16, count: 8, body: packBody(entries) };
+  expect((await readEntries(ORGANIZATION, stored)).map((entry) => Uint8Array.from(entry))).toEqual(entries);
+  expect(entriesOf(ORGANIZATION, stored).map((entry) => Uint8Array.from(entry))).toEqual(entries);
+  stored.body[stored.body.length >> 1]! ^= 1;
+  await expect(readEntries(ORGANIZATION, stored)).rejects.toMatchObject({ code: 'audit_log_damaged' });
+  await expect(readEntries(ORGANIZATION, { ...stored, body: packBody(entries), count: 9 })).rejects.toMatchObject({
+    code: 'audit_log_damaged',
+  });
+});
+
+it('a large body is decompressed in another thread', async () => {
+  const entries = Array.from({ length: 256 }, () => new Uint8Array(randomBytes(50_000)));
+  let isDone = false;
+  const reading = readEntries(ORGANIZATION, { first: 0, count: 256, body: packBody(entries) }).then(
+    () => (isDone = true),
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(isDone).toBe(false);
+  await reading;
+});
