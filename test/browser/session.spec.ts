@@ -64,12 +64,13 @@ inChromium('the session in a browser', () => {
   });
 
   it('is rejected with a wrong password, and begins on the requested page with the right one', async () => {
-    const page = await dashboard.visit('/account?from=a-link');
+    const wanted = `${keysOf(ada.organizationId)}?status=active`;
+    const page = await dashboard.visit(wanted);
     await signIn(page, { email: ada.email, password: 'not the right one' });
     await page.getByRole('alert').getByText('Email or password is wrong').first().waitFor();
     await signIn(page, ada);
-    await heading(page, 'Account');
-    await page.waitForURL('/account?from=a-link');
+    await heading(page, 'API keys');
+    await page.waitForURL(wanted);
     await expectCleanEnd(page);
   });
 
