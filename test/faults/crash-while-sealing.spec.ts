@@ -10,6 +10,8 @@ import { startProcesses, type Processes } from './processes.js';
 const ROUNDS = Number(process.env['CRASHES'] ?? 1);
 /** Where the transaction is stopped: in the middle of a bundle, and when it has written the log but not the counts. */
 const PLACES = ['audit_body', 'api_key_usage_hour'];
+/** A log has a bundle to seal at every 256th event. */
+const SEALS_WITHIN_MS = 60_000;
 
 let server: OwnServer;
 let deployment: Processes;
@@ -18,6 +20,15 @@ const ledger = new Ledger();
 beforeAll(async () => {
   server = await startOwnServer();
   deployment = await startProcesses({ apis: 2, server });
+  // A lock of the table would also stop transactions that seal nothing: their statement is the same, without rows.
+  await deployment.sql.query(`
+    CREATE FUNCTION wait_at_row() RETURNS trigger LANGUAGE plpgsql AS
+      'BEGIN PERFORM pg_advisory_xact_lock_shared(hashtext(TG_ARGV[0])); RETURN NEW; END'`);
+  for (const table of PLACES) {
+    await deployment.sql.query(
+      `CREATE TRIGGER wait_at_row BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION wait_at_row('${table}')`,
+    );
+  }
 });
 
 afterAll(async () => {
@@ -25,18 +36,18 @@ afterAll(async () => {
   await server?.stop();
 });
 
-/** Stops the worker's transaction right before it writes a table, and calls the function with that transaction's process. */
+/** Stops the worker's transaction right before it writes a row, and calls the function with that transaction's process. */
 async function whileIngesting(table: string, crash: (backend: number) => Promise<void>): Promise<void> {
   const blocker = await deployment.sql.connect();
   blocker.on('error', () => undefined);
   try {
     await blocker.query('BEGIN');
-    // Readers may go on.
-    await blocker.query(`LOCK TABLE ${table} IN SHARE MODE`);
+    await blocker.query('SELECT pg_advisory_xact_lock(hashtext($1))', [table]);
     const { rows: own } = await blocker.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const blocked = await eventually(
       () => blockedBy(own[0]!.pid),
       (pid) => pid !== undefined,
+      SEALS_WITHIN_MS,
     );
     expect({ table, blocked }).toEqual({ table, blocked: expect.any(Number) });
     await crash(blocked!);
