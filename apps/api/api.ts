@@ -33,7 +33,7 @@ export async function createApi(
   return app;
 }
 
-/** Imported and made when it is needed, because it takes a tenth of the time of a start. */
+/** Imports and makes the document only when it is needed: this takes a tenth of the time of a start. */
 async function openApiText({ publicUrl, settings }: Config): Promise<string> {
   const { openApiDocument } = await import('#libs/contract/openapi.js');
   const routes = [...allRoutes(), ...settings.DIALECTS.flatMap((name) => dialects[name].routes)];

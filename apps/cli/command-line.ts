@@ -53,8 +53,8 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
 }
 
 /**
- * Of the machine's environment, only variables that are named after us are meant for every command. Commands that read
- * the settings of the service check the others, too.
+ * Checks only variables that are named after Keyledger: others in the environment may be for other programs. Commands
+ * that read the settings of the service check those, too.
  * @throws ConfigError
  */
 async function refuseMisspeltVariables(env: NodeJS.ProcessEnv): Promise<void> {

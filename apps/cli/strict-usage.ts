@@ -1,9 +1,9 @@
 import { Help, type Argument, type Command, type Option } from 'commander';
 
-/** Suggests also the options that the help does not list. The library has one list for both. */
+/** Makes suggestions include the options that the help does not list. The library uses one list for both. */
 export const suggestEveryOption = {
   visibleOptions(this: Help, command: Command): Option[] {
-    // The width is known only while the text of the help is written.
+    // The width is set only while the text of the help is written.
     const isText = this.helpWidth !== undefined;
     return isText ? Help.prototype.visibleOptions.call(this, command) : [...command.options];
   },

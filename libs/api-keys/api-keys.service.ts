@@ -18,7 +18,7 @@ export type ApiKeyQuery = Omit<ApiKeySearch, 'organizationIds' | 'withinProject'
 
 /** The maximum number of keys in a list without pages. */
 const MAX_UNPAGED = 1_000;
-/** The keys that one statement reads. The largest have 60 kB, and to build them takes the serving thread for 0.3 ms each. */
+/** How many keys one statement reads. Building one of the largest, of 60 kB, takes the serving thread 0.3 ms. */
 const READ_AT_ONCE = 25;
 
 /** Reads keys. Others create and change them: {@link ApiKeyCreation}, {@link ApiKeyChanges}. */

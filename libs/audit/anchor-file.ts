@@ -96,7 +96,7 @@ export class AnchorFile {
   async #replace(text: string): Promise<void> {
     this.#seen = '';
     const fresh = `${this.path}.new`;
-    // What a crash left there, or a symbolic link, is not written to.
+    // A crash may have left a file there, and another user a symbolic link. Do not write through either.
     await rm(fresh, { force: true });
     const file = await open(fresh, 'wx', MODE);
     try {

@@ -32,11 +32,11 @@ export function entriesOf(organizationId: string, { first, count, body }: Stored
   }
 }
 
-/** A larger body is decompressed in another thread: 14 MB would take the serving one for 30 ms. */
+/** A larger body is decompressed in another thread: 14 MB would take the serving thread 30 ms. */
 const SMALL_BODY_BYTES = 100_000;
 const decompress = promisify(zstdDecompress);
 
-/** The same for a process that serves requests meanwhile. */
+/** Like {@link entriesOf}, for a process that serves requests meanwhile. */
 export async function readEntries(organizationId: string, stored: Stored): Promise<Uint8Array[]> {
   const { first, count, body } = stored;
   if (body.length <= SMALL_BODY_BYTES) return entriesOf(organizationId, stored);

@@ -23,7 +23,7 @@ it('every item is in one piece, in order, and no piece has more than one item be
   );
 });
 
-it('others have the thread between two pieces', async () => {
+it('other work runs between two pieces', async () => {
   let turns = 0;
   const count = () => {
     turns += 1;

@@ -1,9 +1,9 @@
 import { setImmediate } from 'node:timers/promises';
 
-/** What is parsed, written or hashed in some milliseconds. A bundle of the largest entries has 16 MB. */
+/** So much is parsed, written or hashed in a few milliseconds. A bundle of the largest entries has 16 MB. */
 const PIECE_BYTES = 500_000;
 
-/** The items in pieces of about {@link PIECE_BYTES}. Leaves the serving thread to others between two pieces. */
+/** Yields the items in pieces of about {@link PIECE_BYTES}, and lets other work run between two pieces. */
 export async function* inPieces<T>(items: readonly T[], bytesOf: (item: T) => number): AsyncGenerator<readonly T[]> {
   let begin = 0;
   let bytes = 0;

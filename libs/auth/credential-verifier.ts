@@ -18,8 +18,8 @@ export abstract class CredentialVerifier {
   ): Promise<ApiKeyPrincipal>;
 
   /**
-   * Records a call that is refused after {@link authenticate}, before its handler runs, if the record of the call was
-   * left to the handler. So nobody can try a key without a trace.
+   * Records a call that is refused after {@link authenticate} and before its handler runs, if the handler would have
+   * recorded it. So a stolen key cannot be tried without a record.
    * @throws DomainError if the key may no longer make the call, or the call could not be recorded
    */
   abstract recordRefused(principal: ApiKeyPrincipal, requiredScopes: readonly string[]): Promise<void>;

@@ -16,7 +16,8 @@ function hasHostLengths(host: string): boolean {
 
 /**
  * A host as browsers write it in `Origin`: lower case, international names in their ASCII form (UTS #46). Undefined if
- * the text is not a host, or an IPv4 address that is not four decimal numbers: programs read those differently.
+ * the text is not a host, or is an IPv4 address in another form than four decimal numbers: programs read those in
+ * different ways.
  */
 function plainHost(text: string): string | undefined {
   if (text.length > LONGEST_HOST || !/^[^\s/?#@:%\\*[\]]+$/.test(text)) return undefined;

@@ -61,7 +61,7 @@ function event<const Type extends string, const Data extends z.ZodRawShape>(type
 /** For a key that is limited to a project. */
 const project = { project_id: idOf('proj').optional() };
 
-/** The number of sessions that the change ended, without those that had expired, and as many ids as an event can name. */
+/** The number of live sessions that the change ended, and as many ids as an event can name. */
 const endedSessions = { ended_sessions: z.int().optional(), ended_session_ids: z.array(idOf('session')) };
 
 /**

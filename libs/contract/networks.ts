@@ -41,7 +41,7 @@ function isIPv4(text: string): boolean {
   return !text.includes(':') && ipaddr.IPv4.isValidFourPartDecimal(text);
 }
 
-/** `::ffff:0:0/96`. The library would compare the address with all special networks. */
+/** Whether the address is in `::ffff:0:0/96`. The library would compare it with all special networks. */
 function isMapped({ parts }: ipaddr.IPv6): boolean {
   return parts[5] === 0xffff && parts.slice(0, 5).every((part) => part === 0);
 }

@@ -8,8 +8,8 @@ const UNUSUAL = /^\[|["\\]|\{.*\{|(?:\{|,)NULL(?:,|\})/is;
 const parseAny = pg.types.getTypeParser(TEXT_ARRAY, 'text') as (text: string) => string[];
 
 /**
- * The library reads an array character by character: 1.5 ms for the 100 domains of the largest key, of which a list has
- * 100. PostgreSQL quotes every element that contains a comma, so all others can be split.
+ * The library reads an array character by character: 1.5 ms for the 100 domains of one of the largest keys, and a list
+ * may have 100 of these. PostgreSQL quotes every element with a comma, so an array without quotes can be split.
  */
 export function parseTextArray(text: string): string[] {
   if (text === '{}') return [];

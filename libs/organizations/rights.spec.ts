@@ -90,7 +90,7 @@ describe('authority', () => {
       'an expiry after 2030-01-01T00:00:00.000Z',
       'the whole organization',
       'addresses outside 10.0.0.0/8',
-      'a rate for another key, because it has rate limits itself',
+      'rights for other keys, because it has rate limits',
       'a rate above per-minute=100/60s',
       "other people's keys",
     ]);

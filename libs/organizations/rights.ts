@@ -64,7 +64,7 @@ export function beyond(own: Rights, wanted: Rights): string[] {
     ...(isFromWithin(wanted.allowedIps, own.allowedIps) ? [] : [`addresses outside ${own.allowedIps.join(', ')}`]),
     // Another key has counts of its own. With its secret, the caller would use more than its limits allow.
     ...(own.rateLimits.length > 0 && wanted.limitedKey !== own.limitedKey
-      ? ['a rate for another key, because it has rate limits itself']
+      ? ['rights for other keys, because it has rate limits']
       : []),
     ...own.rateLimits
       .filter((limit) => !isKept(limit, wanted.rateLimits))

@@ -27,7 +27,7 @@ export class Argon2id {
 
   /**
    * @param pool the pool's name in the metrics
-   * @param waitingBefore how many runs wait for others before they ask for a turn here
+   * @param waitingBefore counts the runs that wait elsewhere before they ask for a turn here
    * @param rest when a flow rests
    */
   constructor(pool: string, gauges: Gauges, waitingBefore: () => number = () => 0, rest?: Rest) {

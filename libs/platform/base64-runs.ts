@@ -1,4 +1,4 @@
-/** Base64 (RFC 4648, sections 4 and 5), which says nothing about where it begins and ends within another text. */
+/** Finds base64 (RFC 4648, sections 4 and 5) within other text, where nothing marks its beginning and its end. */
 
 /** A part of a text that may be base64. */
 interface Run {
@@ -22,8 +22,8 @@ for (const character of '+/') KINDS[character.charCodeAt(0)] = STANDARD;
 for (const character of '-_') KINDS[character.charCodeAt(0)] = URL_SAFE;
 
 /**
- * Whether a part of the text is long enough to be base64 of that many bytes. Most texts have none: this looks at every
- * so many characters, and at their neighbours.
+ * Whether a part of the text is long enough to be base64 of that many bytes. Most texts have no such part, so this
+ * looks only at characters at that distance, and at their neighbours.
  */
 export function mayHaveBase64(text: string, minBytes: number): boolean {
   const minLength = lengthOf(minBytes);
@@ -49,10 +49,10 @@ function isOf(alphabet: number, text: string, at: number): boolean {
 const lengthOf = (bytes: number) => Math.ceil((bytes * 4) / 3);
 
 /**
- * Decodes every part that may be base64 and is long enough. Other characters may come before the base64, so each part is
- * decoded from each of its first four characters on. Takes time in proportion to the text.
- * @param minBytes the least number of bytes that is of interest
- * @param isWorthDecoding says no to parts whose decoded text is of no interest, as decoding takes longer than looking
+ * Decodes every part that may be base64 and is long enough. Other characters may come before the base64, so each part
+ * is decoded from each of its first four characters on. Takes time in proportion to the text.
+ * @param minBytes shorter parts are skipped
+ * @param isWorthDecoding skips a part without decoding it, which takes longer
  */
 export function* base64In(
   text: string,

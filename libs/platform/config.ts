@@ -212,7 +212,7 @@ function parse<Schema extends z.ZodObject>(schema: Schema, env: Environment): z.
 /** Processes that take no arguments would ignore `--port=3000`. @throws ConfigError */
 export function refuseArguments([argument]: readonly string[]): void {
   if (argument === undefined) return;
-  // What follows may be a secret.
+  // The value may be a secret.
   const [given] = argument.split('=');
   const variable = given!.replace(/^-+/, '').replaceAll('-', '_').toUpperCase();
   const names = Object.keys(settings.shape);

@@ -14,7 +14,7 @@ export interface IdempotentCall {
   /** The whole parsed request, to detect the same key with a different request. */
   readonly request: { readonly body: object };
   /**
-   * What the body means where it says nothing. It follows from the caller, so it may have changed when the call is
+   * The defaults of the body. They follow from the caller and the settings, so they may have changed when the call is
    * repeated. A repetition is compared under the defaults of the first call.
    */
   readonly defaults: object;
@@ -121,7 +121,7 @@ export class Idempotency {
       throw new DomainError('idempotency_key_reused');
     }
     if (known?.response && known.requirements) return { response: known.response, requirements: known.requirements };
-    // An abandoned attempt changed nothing, so the present defaults are those of its change.
+    // An abandoned attempt changed nothing. This one takes its place, with the present defaults.
     const takenOver = await this.pool.query(
       `UPDATE idempotency_key SET fingerprint = $3, defaults = $4, attempt = $5, started_at = now()
        WHERE caller = $1 AND key = $2 AND response IS NULL AND fingerprint = $6

@@ -83,7 +83,7 @@ const surroundings = fc.oneof(
   fc.constantFrom('', '%25', '%2', '%', 'rt_', 'eyJ', '/my_key_', '/v1/'),
 );
 
-/** Every text that a reader can get out of base64 in this one, from any character on, and what that contains in turn. */
+/** The text, and every text that base64 in it can be decoded to, from any character on, and the same of these. */
 function readings(text: string, rounds = 2): string[] {
   if (rounds === 0) return [text];
   const parts = text.match(/[\w+/-]{30,}/g) ?? [];

@@ -10,7 +10,7 @@ const ONE_TIME_LENGTH = 43;
 const HIDING = /%(?:2[5de]|3\d|[46][1-9a-f]|[57][\da]|5f)/i;
 /** Number of decoding rounds. One more round then decodes until no escape is left. */
 const ROUNDS = 3;
-/** How many times base64 is decoded: a key in Basic credentials, and these in base64 once more. */
+/** How many times base64 is decoded: Basic credentials with a key, and these in base64 once more. */
 const BASE64_ROUNDS = 2;
 /** The shortest secret with its prefix. */
 const SHORTEST_ENCODED = SHORTEST + 2;
@@ -25,9 +25,9 @@ type Range = readonly [begin: number, end: number];
 
 /**
  * Removes the secrets from caller input, wherever they are: a key in a path, a token in a User-Agent, percent-encoded
- * fully or partly, in base64 or base64url as in Basic credentials, with letters before and after. Keys are recognized by their checksum, so nothing else is mistaken
- * for one. Takes time in proportion to `max`: the text is cut before the search, far enough after `max` that no part of
- * a secret survives the cut.
+ * fully or partly, in base64 or base64url as in Basic credentials, with letters before and after. Keys are recognized
+ * by their checksum, so nothing else is mistaken for one. Takes time in proportion to `max`: the text is cut before the
+ * search, far enough after `max` that no part of a secret survives the cut.
  */
 export function withoutSecrets(text: string, max = Infinity): string {
   const searched = text.length > max + LOOK_AHEAD ? text.slice(0, max + LOOK_AHEAD) : text;
@@ -65,11 +65,11 @@ function secretsIn(text: string, outer?: SecretsInBase64): readonly Range[] {
 }
 
 /**
- * An underscore, itself or percent-encoded, or the beginning of an access token in base64, at each of the three places in
- * a group.
+ * What a secret has in base64: an underscore, plain or percent-encoded, or the beginning of an access token, at each of
+ * the three offsets within a group.
  */
 const SIGN_IN_BASE64 = /X[w-z0-9+/_-]|[FVl1][89+/_-]|[BFJNRVZdhlptx159]f|JT|U[1y]|l[MN]|ZXlK|V5S|leU/;
-/** The shortest secret that is encoded twice. */
+/** The length of the shortest secret that is encoded twice. */
 const ENCODED_TWICE = Math.ceil((SHORTEST_ENCODED * 16) / 9);
 
 /** Whether base64 may contain a secret. Most long parts of a path do not. */

@@ -3,7 +3,7 @@ import { nearestName, slipsBetween } from './suggest.js';
 
 /** Variables of our other programs: the command line and the example. */
 const OF_OUR_PROGRAMS = ['KEYLEDGER_API_KEY', 'KEYLEDGER_SERVICE_KEY', 'KEYLEDGER_URL', 'EXAMPLE_PORT'];
-/** Of docker compose. Not compared: images of PostgreSQL have similar ones. */
+/** Variables of docker compose. Similar names are accepted: images of PostgreSQL have some. */
 const OF_COMPOSE = ['POSTGRES_PASSWORD'];
 /** What operators also call the address and the port to listen on. */
 const OTHER_NAMES = new Map([
@@ -12,9 +12,7 @@ const OTHER_NAMES = new Map([
 ]);
 
 const OURS = 'KEYLEDGER';
-/**
- * No other program's variables have these prefixes. Those of OpenTelemetry are in its specification or misspelt.
- */
+/** Prefixes that only our variables have, and that of OpenTelemetry, whose names are known. */
 const UNMISTAKABLE =
   /^(OTEL[_-]|TRUST(ED)?_?PROX|APP_?SCOPE|PUBLIC_?KEY_?REQUESTS|DEFAULT_?KEY_?ENV|DEFAULT_?CREDIT|(ON_?)?OUTAGE|MAX_?(KEY|PROJECT|MEMBER|ORGANI[SZ]ATION)S?_?PER|REGISTRATIONS?(?!_?TOKEN)|RECORD_?(CLIENT|USER_?AGENT|ACTOR))/;
 /** Similar names that other programs use. */
@@ -46,7 +44,7 @@ const OF_OPEN_TELEMETRY = [
 const SHORTEST = 8;
 /** Names of this length may have two wrong letters, shorter ones one. */
 const LONG = 14;
-/** No typing error is that long, and long names take longer to compare. */
+/** Longer names are not compared: no setting is nearly as long, and comparing them takes time. */
 const LONGEST = 100;
 
 export interface MisspeltName {
@@ -88,7 +86,7 @@ function isUnmistakable(name: string): boolean {
   return UNMISTAKABLE.test(name.toUpperCase()) || isNamedAfterUs(name);
 }
 
-/** Whether a name begins with ours, which may be misspelt: `KEY_LEDGER_URL`, `KEYLEGDER_URL`. Or it ends with ours. */
+/** Whether a name ends with KEYLEDGER, or begins with it or a misspelling: `KEY_LEDGER_URL`, `KEYLEGDER_URL`. */
 export function isNamedAfterUs(name: string): boolean {
   if (name.length > LONGEST) return /^KEYLEDGER/i.test(name);
   const letters = lettersOf(name.toUpperCase());

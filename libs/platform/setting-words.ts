@@ -53,7 +53,7 @@ const FILLERS = new Set(
 
 /** Shorter words are too similar to others. */
 const SHORTEST_WITH_SLIP = 6;
-/** No setting has that many words, nor has a name that is meant for one. */
+/** Neither a setting nor a name that is meant for one has more words. */
 const MOST_WORDS = 10;
 
 /** The words of a name, without regard to case, separators and plurals: `trusted-proxies` is TRUST, PROXY. */
@@ -128,7 +128,7 @@ export class SettingWords {
     return nearest?.name;
   }
 
-  /** Empty if we know no word of the name, as of most names of other programs: then the rest is not worth the time. */
+  /** Empty if no word of the name is known, as for most variables of other programs: comparing the rest takes time. */
   #read(name: string): readonly Word[] {
     const texts = wordsOf(name).flatMap((text) => this.#parts(text));
     if (texts.length > MOST_WORDS || !texts.some((text) => this.#isKnown(text))) return [];

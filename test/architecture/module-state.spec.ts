@@ -12,7 +12,7 @@ const METRIC = 'samples of a metric of the process';
 const SCRATCH = 'written before each use, within one call that nothing interrupts';
 const POSITION = 'the position in a text, set before each use';
 
-/** What may change, and why: two services in one process, or two tests, may share it. By file and name, or by folder. */
+/** The state that a module may keep, by file and name or by folder, and why sharing it does no harm. */
 const JUSTIFIED: Readonly<Record<string, string>> = {
   'apps/cli/remote/text.ts graphemes': MEMO,
   'apps/dashboard/': 'a page in a browser is one program with one session, which ends with the page',
@@ -36,7 +36,7 @@ const JUSTIFIED: Readonly<Record<string, string>> = {
   'libs/platform/tracing.ts tracing': 'OpenTelemetry is started once for the process',
 };
 
-it('no module keeps a state that two services in one process, or two tests, would share unawares', () => {
+it('no module keeps state that two services in one process, or two tests, would share unnoticed', () => {
   const files = globSync('{apps,libs}/**/*.{ts,tsx,mjs}', { cwd: root }).filter((file) => !file.endsWith('.spec.ts'));
   const found = mutableState(root, files.toSorted());
   const isJustified = (place: string) =>
@@ -45,7 +45,7 @@ it('no module keeps a state that two services in one process, or two tests, woul
   expect(Object.keys(JUSTIFIED).filter((key) => !found.some((place) => place.startsWith(key)))).toEqual([]);
 });
 
-it('a state is found in each of its forms', async () => {
+it('the state of a module is found in each of its forms', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'keyledger-state-'));
   const changing = [
     `let assigned = 0; export function change() { assigned += 1; }`,

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import ts from 'typescript';
 
 /**
- * Constructors whose instances do not change, or only through what `CHANGES` and assignments find. Prometheus reads the
- * metrics of a process: it has each of them once.
+ * Constructors whose instances do not change, or change only by assignments and the methods in `CHANGES`. Metrics belong
+ * to the process, which has each of them once.
  */
 const HARMLESS =
   /^(Set|Map|WeakMap|WeakSet|Array|RegExp|Error|URL|TextEncoder|TextDecoder|Intl\.\w+|Uint8Array|PlainCounter|Gauge)$/;
@@ -31,8 +31,8 @@ export function mutableState(root: string, files: readonly string[]): string[] {
 }
 
 /**
- * The names of the variables of a module that functions change, and of the static fields of its classes: a variable that
- * is assigned, a constant that is changed in place, and an instance of a class that may have a state.
+ * The names of variables that functions assign or change in place, of instances of classes that may have state, and of
+ * static fields that are not constant.
  */
 function mutableStateOf(source: ts.SourceFile, checker: ts.TypeChecker): string[] {
   const found = new Set<string>();
@@ -52,7 +52,7 @@ function mutableStateOf(source: ts.SourceFile, checker: ts.TypeChecker): string[
   return [...found];
 }
 
-/** Calls `visit` for each outermost function: what runs while the module is loaded may still make its constants. */
+/** Calls `visit` for each outermost function. Other code runs while the module is loaded, and may make its constants. */
 function visitFunctions(node: ts.Node, visit: (node: ts.Node) => void): void {
   if (ts.isFunctionLike(node)) visit(node);
   else ts.forEachChild(node, (child) => visitFunctions(child, visit));
@@ -76,7 +76,7 @@ function noteStaticFields(declaration: ts.ClassDeclaration, found: Set<string>):
   }
 }
 
-/** Whether the expression itself, without the functions in it, makes something that changes. */
+/** Whether the expression, without the functions in it, makes something that may change. */
 function makesState(node: ts.Node): boolean {
   if (ts.isFunctionLike(node) || ts.isTypeNode(node)) return false;
   if (ts.isNewExpression(node) && !HARMLESS.test(node.expression.getText())) return true;

@@ -119,7 +119,7 @@ describe('docker-compose.yml', () => {
       }
     }));
 
-  it('gives the password of the database to no other process than as a part of its address', () =>
+  it('gives our processes the password of the database only as a part of its address', () =>
     eachCompose(async (config) => {
       const { stdout } = await config(asDotEnv(operator));
       const found = (parse(stdout) as { services: Record<ServiceName, Partial<Service>> }).services;

@@ -73,7 +73,7 @@ describe('each name in backticks in the documents exists:', () => {
     // Each filter has an opposite, whose name is made from it.
     const isThere = (name: string) => name.split(/[.:]/).every((word) => words.has(word.replace(/^not_/, '')));
     const found = missing(isName, (name) => ofOthers.has(name) || isThere(name));
-    // That page also speaks of tests.
+    // That page also names parts of tests.
     expect(found.filter((place) => !place.startsWith('CONTRIBUTING.md'))).toEqual([]);
     expect([...ofOthers].filter((name) => !named.has(name))).toEqual([]);
   });

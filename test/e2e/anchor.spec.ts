@@ -388,7 +388,7 @@ describe('a crash', () => {
     expect(await new Node(before, node.anchorFile).sign()).toBe(10);
   });
 
-  it('leaves a half-written file beside the anchor, or another user a symbolic link: neither is written through', async () => {
+  it('that left a file beside the anchor stops no checkpoint, and a symbolic link there is not followed', async () => {
     const target = join(directory, 'precious');
     await writeFile(target, 'precious');
     await symlink(target, `${node.anchorFile}.new`);

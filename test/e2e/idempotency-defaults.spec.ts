@@ -53,7 +53,7 @@ async function newMaker(allowedIps: string[] = OWN) {
 const wider: string[][] = [[], ['127.0.0.0/8', '192.0.2.0/24'], ['0.0.0.0/0', '::/0'], [...OWN, '198.51.100.7']];
 
 describe('a creation by a key whose addresses have changed since', () => {
-  it('is repeated for the same bytes and for every way to spell out its first defaults, and for nothing else', async () => {
+  it('is repeated for the same bytes and for its first defaults written out, and for nothing else', async () => {
     const defaults = { allowed_ips: OWN, environment: 'test', rate_limits: [], metadata: {}, description: null };
     await expectHolds(
       fc.asyncProperty(
@@ -83,7 +83,7 @@ describe('a creation by a key whose addresses have changed since', () => {
     );
   });
 
-  it('that named the addresses which are now the default is repeated without them only under its own defaults', async () => {
+  it('is another request without the addresses that it named, even if they are the default by now', async () => {
     const { key, setAddresses } = await newMaker();
     const idempotencyKey = newIdempotencyKey();
     const [, id] = await post(key, idempotencyKey, { ...said, allowed_ips: ['127.0.0.1'] });
@@ -103,7 +103,7 @@ describe('a creation by a key whose addresses have changed since', () => {
     expect(await post(key, idempotencyKey, { ...said, name: 'Other' })).toEqual(['idempotency_key_reused']);
   });
 
-  it('is made with the present addresses if the first attempt died, and is then the request with those', async () => {
+  it('is made with the present addresses if the first attempt died, and is then compared under these', async () => {
     const { key, setAddresses } = await newMaker();
     const idempotencyKey = newIdempotencyKey();
     await post(key, idempotencyKey, said);

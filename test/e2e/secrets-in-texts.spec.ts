@@ -68,7 +68,7 @@ async function send(method: string, path: string, account: Account, body: object
 }
 
 describe.each(table)('$name', ({ name, route }) => {
-  it('rejects a secret in any text that takes none, by its place and without repeating it', async () => {
+  it('rejects a secret in any text that takes none, and names the field without repeating the secret', async () => {
     const { params, body } = samples[name]!(world);
     const path = fillPath(route, (parameter) => params?.[parameter] ?? '');
     const fields = Object.keys(route.body!.shape).filter((field) => !SECRET_FIELDS.has(field));

@@ -6,7 +6,7 @@ import { checkedLogs, storedEntries } from '../support/audit-log.js';
 import { eventually } from '../support/eventually.js';
 import type { Ledger } from './ledger.js';
 
-/** Ten seconds after a crash, another worker goes on with its jobs. On a busy machine, PostgreSQL's recovery comes first. */
+/** Ten seconds after a crash, another worker goes on with the jobs, or later if PostgreSQL recovers first. */
 const INGESTED_WITHIN_MS = 30_000;
 
 /** Waits until every event has left the outbox, then checks that each audit log is complete and each count is right. */

@@ -4,7 +4,7 @@ import { expect, it } from '@jest/globals';
 import { createDatabase } from '../support/deployment.js';
 import { startWatched } from '../support/watched-processes.js';
 
-/** Lists what a package and its bundle do not have in common. It runs in a process, because Jest has a loader of its own. */
+/** Lists how bundles differ from their packages. It runs in another process, because Jest has its own loader. */
 const COMPARE = `
   import { readFileSync, globSync } from 'node:fs';
   import { dirname, join } from 'node:path';

@@ -71,7 +71,7 @@ function faultsOf({ cause }: SearchParamError): Fault[] {
   return [...new Map(found.toReversed().map((fault) => [fault.name, fault])).values()].toReversed();
 }
 
-/** Shows no more of a secret than lists do: a mistyped link may have one. */
+/** Shows no more of a secret than lists do: a mistyped link may contain one. */
 function textOf(value: unknown): string {
   if (value === undefined) return '';
   return shortened(typeof value === 'string' ? value : JSON.stringify(value));

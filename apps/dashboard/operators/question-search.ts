@@ -22,7 +22,7 @@ export type Questions = z.infer<typeof Questions>;
 export type Question = readonly [name: keyof Questions, value: string];
 
 export function questionOf(questions: Questions): Question | undefined {
-  // A question that cannot be read is there, too, without a value.
+  // A parameter may be present without a value.
   const entries: [string, string | undefined][] = Object.entries(questions);
   const first = entries.find(([, value]) => value !== undefined);
   return first as Question | undefined;

@@ -16,8 +16,8 @@ export function UnknownProxyNotice() {
       mb="lg"
     >
       Requests come through it, so the address of each client is unknown. Verifications for a gateway are recorded
-      without address, method and path, and keys with allowed addresses are rejected. The log of the API names the
-      address of the proxy, unless <Code>RECORD_CLIENT_ADDRESS</Code> hides it: add it to <Code>TRUST_PROXY</Code>.
+      without address, method and path, and keys with allowed addresses are rejected. Add the address of the proxy to{' '}
+      <Code>TRUST_PROXY</Code>. The log of the API has it, unless <Code>RECORD_CLIENT_ADDRESS</Code> hides it.
     </Alert>
   );
 }

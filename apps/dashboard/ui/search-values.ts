@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** A text in the address that a user may have typed: the router reads `search=42` as a number, and `search=true` too. */
+/** A text in the address, as a user may type it: the router reads `search=42` as a number, and `true` as a boolean. */
 export const typedText = z.union([z.string(), z.number(), z.boolean()]).transform(String);
 
 /** A text that the API would accept, as it is. */

@@ -25,8 +25,8 @@ export interface Period extends Steps {
 const presetDays: Record<Exclude<UsagePeriod, '24h' | 'custom'>, number> = { '7d': 7, '30d': 30, '90d': 90 };
 
 /**
- * Rounded to whole hours or whole days in UTC, because uses are counted by them.
- * @param now rounded down, so at its first moment an hour has begun
+ * Rounded to whole hours or whole days in UTC, because uses are counted by them. Includes the hour of `now` from its
+ * first moment on.
  */
 export function periodOf(search: UsageSearch, now: number): Period {
   const [from, to] = bounds(search, (Math.floor(now / HOUR_MS) + 1) * HOUR_MS);

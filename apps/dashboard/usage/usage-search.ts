@@ -5,7 +5,7 @@ import { UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage
 export const UsagePeriod = z.enum(['24h', '7d', '30d', '90d', 'custom']);
 export type UsagePeriod = z.infer<typeof UsagePeriod>;
 
-/** The state of the page in its address. The first choice of a field is the same as none. */
+/** The state of the page in its address. The default choice of a field counts as none. */
 export const UsageSearch = z
   .strictObject({
     period: UsagePeriod.optional(),

@@ -12,7 +12,7 @@ export function endpointSaid(headers: IncomingHttpHeaders): { method: string | n
   };
 }
 
-/** The first of these headers that says something. An empty one, also if it was sent twice, does not hide the next. */
+/** The first of these headers that is not empty. Node joins repeated ones with commas: commas alone count as empty. */
 function firstSaid(headers: IncomingHttpHeaders, names: readonly string[]): string | undefined {
   for (const name of names) {
     const value = headers[name];

@@ -147,7 +147,7 @@ function isBesidePath(url: string): boolean {
   return url.startsWith(`${PATH}/`);
 }
 
-/** Envoy asks with the method of the client, which Fastify would not route if it is rare, as those of WebDAV. */
+/** Envoy asks with the method of the client. By default, Fastify does not route rare ones, such as those of WebDAV. */
 function supportEveryMethod(routes: FastifyInstance): void {
   const known = routes.supportedMethods;
   for (const method of METHODS) {

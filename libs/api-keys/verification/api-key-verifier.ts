@@ -162,7 +162,7 @@ export class ApiKeyVerifier {
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
   }
 
-  /** Records the call of a key that was about to ask for a verification, and was refused before. */
+  /** Records the call of a service key that is refused before a verification begins. */
   recordCall(caller: ApiKeyPrincipal): Promise<void> {
     return this.callingKeys.recordUse(caller, (use) => this.#record({ mayGoUnrecorded: true }, use));
   }

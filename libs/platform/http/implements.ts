@@ -20,7 +20,7 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The route; also known when an error occurs before the handler. */
     implements?: Route;
-    /** Whether the browser reads the query of a page. Every other route without `implements` rejects a query. */
+    /** Set for a page whose query the browser reads. Every other route without `implements` rejects a query. */
     hasPageQuery?: true;
   }
 }

@@ -11,9 +11,9 @@ const nothing = z.strictObject({});
 const anyHeaders = z.object({});
 
 /**
- * Validates a request against its route. Reports all errors at once, and rejects input that the route does not declare
- * and secrets where none belong. Of headers, it rejects those that would keep a change from being made: clients and
- * proxies add many others.
+ * Validates a request against its route, and reports all errors at once. Rejects input that the route does not declare,
+ * and secrets in texts that others can read. Of undeclared headers, it rejects only those that would keep a change from
+ * being made: clients and proxies add many others.
  * @returns the `RouteInput` of the route
  * @throws DomainError `invalid_request`
  */
@@ -61,7 +61,7 @@ function fieldErrors(part: string, issue: z.core.$ZodIssue): FieldError[] {
       message: 'is not a field here; leave it out or check its spelling',
     }));
   }
-  // The name of a member of a record. Its own issues say what is wrong with it.
+  // The fault is in the name of a member of a record. The inner issues say what it is.
   const { message } = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
   return [{ location: locate([part, ...issue.path]), message: decapitalize(message) }];
 }

@@ -31,7 +31,7 @@ export class Proxies {
   readonly #includes: (address: string) => boolean;
   readonly #peers = new Map<string, boolean>();
 
-  /** @param recorded what log lines may keep of the address of a client */
+  /** @param recorded how much of the address of a client a log line may have */
   constructor(
     networks: readonly string[] = [],
     private readonly recorded: Settings['RECORD_CLIENT_ADDRESS'] = 'full',
@@ -67,7 +67,7 @@ export class Proxies {
   /**
    * The client's address: the address of the connection, or, if that is a proxy of ours, the last entry in
    * `X-Forwarded-For` that is not one of our proxies. Null if that entry is not an address: its author also wrote the
-   * entries to its left. Null as well if our proxy forwards the request without that header.
+   * entries to its left. Null also if a proxy of ours forwards the request without that header.
    */
   clientOf({ headers, socket: { remoteAddress: peer } }: Arrival): string | null {
     const forwarded = headers['x-forwarded-for'];

@@ -22,7 +22,7 @@ export function refuseRequest(
 ): void {
   const problem = problemOf(error, publicUrl, acceptRequestId(headers['x-request-id']));
   const body = JSON.stringify(problem);
-  // A body with a transfer coding may end elsewhere than the sender thinks.
+  // A body with a transfer coding may end elsewhere than the sender thinks: do not read its rest as the next request.
   const connection = headers['transfer-encoding'] === undefined ? {} : { connection: 'close' };
   response.writeHead(problem.status, { ...headersOf(problem, body), ...connection }).end(body);
 }

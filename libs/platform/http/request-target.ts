@@ -20,7 +20,7 @@ export function requestFault({ url, headers, httpVersion }: IncomingMessage): Fi
  */
 function codingFault(coding: string | undefined, httpVersion: string): FieldError | undefined {
   if (coding === undefined || (httpVersion === '1.1' && coding.toLowerCase() === 'chunked')) return undefined;
-  return { location: 'headers.transfer-encoding', message: 'must be chunked, in HTTP/1.1, or left out' };
+  return { location: 'headers.transfer-encoding', message: 'must be left out, or be chunked in HTTP/1.1' };
 }
 
 /** Finds a fault of the request target, the path with its query. */

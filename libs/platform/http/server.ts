@@ -120,7 +120,7 @@ export function textOf(header: string | undefined, max: number): string | null {
   return header === undefined ? null : withoutHalf(withoutSecrets(headerText(header), max));
 }
 
-/** The handler of a route of the contract validates the query, and an unknown path is not found whatever its query is. */
+/** Whether the query needs no check here: routes of the contract validate it, and an unknown path is not found. */
 function readsQuery({ is404, routeOptions: { config } }: FastifyRequest): boolean {
   return is404 || config.implements !== undefined || config.hasPageQuery === true;
 }

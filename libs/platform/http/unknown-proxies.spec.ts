@@ -40,7 +40,7 @@ it.each([
   const proxies = new Proxies(['10.0.0.0/8'], mode);
   proxies.noteUnknown('api', '::ffff:203.0.113.77');
   expect(warnings[0]).toContain(`come through ${mode === 'full' ? '::ffff:' : ''}${named}`);
-  // A proxy of the deployment's own is not a client.
+  // A proxy that TRUST_PROXY names is not a client.
   expect(proxies.loggedAddressOf('10.0.0.5')).toBe('10.0.0.5');
 });
 

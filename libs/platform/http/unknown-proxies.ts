@@ -29,7 +29,7 @@ export class UnknownProxies {
     this.#warning = new Seldom(WARN_EVERY_MS, now);
   }
 
-  /** @param peer the address of the connection, as the log may name it; null if it may not */
+  /** @param peer the address of the connection as the log may name it, or null */
   note(via: keyof typeof counts, peer: string | null): void {
     counts[via].value += 1;
     this.#lastAt = this.now();

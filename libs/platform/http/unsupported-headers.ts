@@ -3,7 +3,7 @@ import type { FieldError } from '#libs/contract/problem.js';
 import type { Route } from '#libs/contract/route.js';
 import { locate } from './location.js';
 
-/** Headers that keep a call from making a change: one that the caller no longer wants, or one that was made before. */
+/** Headers that keep a change from being made: if the object has changed since, or if the change was made before. */
 const PRECONDITION = /^if(-|$)/;
 const REPETITION = /idempoten/;
 /** Preconditions for reading alone. They never apply to a change (RFC 9110, sections 13.1.3 and 13.1.5). */
@@ -31,5 +31,5 @@ function messageFor(name: string, supported: readonly string[]): string {
   if (instead) return `is not supported by this route; leave it out or send ${instead} instead`;
   return kind === REPETITION
     ? 'is not supported by this route, which makes its change again if the call is repeated; leave it out'
-    : 'is not supported by this route, which makes its change whatever has changed before; leave it out';
+    : 'is not supported by this route, which makes its change even if the object has changed since; leave it out';
 }

@@ -129,7 +129,7 @@ export const IDEMPOTENCY = /* sql */ `
     key text NOT NULL,
     -- SHA-256 of the request, with the defaults.
     fingerprint bytea NOT NULL,
-    -- What the body of the request means where it says nothing, as it followed from the caller at that time.
+    -- The defaults of the body at the first call. They follow from the caller and the settings.
     defaults jsonb NOT NULL,
     -- Identifies the attempt that may make the change, if the client sent the call several times.
     attempt uuid NOT NULL,
