@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import ts from 'typescript';
 
 /**
- * Constructors whose instances do not change, or change only by assignments and the methods in `CHANGES`. Metrics belong
- * to the process, which has each of them once.
+ * Constructors whose instances do not change, or change only by assignments and the methods in `CHANGES`. Metrics
+ * belong to the process, which has each of them once.
  */
 const HARMLESS =
   /^(Set|Map|WeakMap|WeakSet|Array|RegExp|Error|URL|TextEncoder|TextDecoder|Intl\.\w+|Uint8Array|PlainCounter|Gauge)$/;
@@ -52,7 +52,7 @@ function mutableStateOf(source: ts.SourceFile, checker: ts.TypeChecker): string[
   return [...found];
 }
 
-/** Calls `visit` for each outermost function. Other code runs while the module is loaded, and may make its constants. */
+/** Calls `visit` for each outermost function. Other code runs while the module is loaded, to make its constants. */
 function visitFunctions(node: ts.Node, visit: (node: ts.Node) => void): void {
   if (ts.isFunctionLike(node)) visit(node);
   else ts.forEachChild(node, (child) => visitFunctions(child, visit));

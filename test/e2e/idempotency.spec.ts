@@ -104,7 +104,7 @@ describe('a request with an Idempotency-Key', () => {
     }
   });
 
-  it('by a key with addresses of its own equals one that names them, and differs from one that names others', async () => {
+  it('by a key with addresses equals one that names them, and differs from one that names others', async () => {
     const limits = { allowed_ips: ['127.0.0.1', '192.0.2.0/24'] };
     const scopes = ['api-keys:manage'];
     const maker = await ada.client.apiKeys.create({ body: { name: 'Maker', scopes, ...limits } });

@@ -207,7 +207,7 @@ describe('the launcher', () => {
     expect(await builds()).toBe(2);
   });
 
-  test('runs bundled packages, and bundles them again if they or the imports of the services have changed', async () => {
+  test('runs bundled packages, and bundles them again if they or the imports of services have changed', async () => {
     const start = async (source: string) => {
       await write('apps/cli/main.ts', source);
       return (await launch('cli')).output;
