@@ -362,7 +362,7 @@ describe('a key with limits that manages keys', () => {
     for (const some of limits) {
       const body = { name: 'Child', scopes: ['triggers:read'], ...(some && { rate_limits: some }) };
       await expect(apiKeys.create({ body })).rejects.toMatchObject({
-        problem: { code: 'beyond_authority', detail: expect.stringContaining('it has rate limits itself') },
+        problem: { code: 'beyond_authority', detail: expect.stringContaining('it has rate limits') },
       });
     }
     const dialect = await fetch(`${deployment.url}/api/api-keys`, {
