@@ -19,15 +19,11 @@ import { allRoutes } from '#libs/contract/routes.js';
 import { builtInScopes } from '#libs/contract/scopes.js';
 import { getOrganizationUsage } from '#libs/contract/usage.js';
 import { newOperatorLink } from '../../apps/cli/operator-link.js';
-import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { VISIBLE_WITHIN_MS } from '../support/eventually.js';
 import { firstTable } from '../support/markdown-table.js';
-
-const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
-  '#libs/api-keys/dialects/dialects.js',
-);
+import { dialectRoutes } from '../support/route-table.js';
 
 /**
  * The guide is one script. The test runs it as printed, except for the address and the set-up token, and compares every
@@ -38,7 +34,7 @@ const run = promisify(execFile);
 const root = new URL('../../', import.meta.url);
 const PUBLIC_URL = 'http://keyledger.test';
 const table = allRoutes().map(({ name, route }) => ({ name, route, operation: operationOf(route) }));
-const ofDialects = Object.values(dialects).flatMap(({ routes }) => routes.map(({ route }) => operationOf(route)));
+const ofDialects = dialectRoutes.map(({ route }) => operationOf(route));
 const api = table.filter(({ route }) => route.path.startsWith('/api/v1/'));
 
 /** The notation of the guide. */

@@ -2,15 +2,10 @@ import { METHODS } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { fillPath, type NamedRoute } from '#libs/contract/route.js';
-import { allRoutes } from '#libs/contract/routes.js';
-import { builtModule } from '../support/built-module.js';
+import { fillPath } from '#libs/contract/route.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { RawClients, RawConnection, rawRequest, type RawResponse } from '../support/raw-http.js';
-
-const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
-  '#libs/api-keys/dialects/dialects.js',
-);
+import { routeTable } from '../support/route-table.js';
 
 /** Generated from the route table: no target, query, method or header makes any route fail. */
 let deployment: Deployment;
@@ -29,8 +24,6 @@ afterAll(() => {
   client.close();
   return deployment.stop();
 });
-
-const table: readonly NamedRoute[] = [...allRoutes(), ...Object.values(dialects).flatMap(({ routes }) => routes)];
 
 function ask(method: string, target: string, account: Account | undefined, headers: readonly string[] = []) {
   const authorization = account ? [`Authorization: Bearer ${account.accessToken}`] : [];
@@ -107,7 +100,7 @@ const oddities = [
   '%F0%9F%9A%80',
 ];
 
-describe.each(table)('$name', ({ route }) => {
+describe.each(routeTable)('$name', ({ route }) => {
   const account = () => (route.policy === 'operator' ? operator : ada);
   // The ids do not exist, so that nothing is destroyed.
   const path = fillPath(route, () => 'key_01h455vb4pex5vsknk084sn02q');
@@ -301,7 +294,7 @@ describe('a time in a query', () => {
 });
 
 it('every time in the contract uses the schema with the allowed range', () => {
-  const times = table.flatMap(({ name, route }) =>
+  const times = routeTable.flatMap(({ name, route }) =>
     [route.query, route.body, route.params].flatMap((part) => {
       const schema = part
         ? (z.toJSONSchema(part, { io: 'input', unrepresentable: 'any' }) as { properties?: object })

@@ -1,15 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { fillPath, type NamedRoute } from '#libs/contract/route.js';
-import { allRoutes } from '#libs/contract/routes.js';
-import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { RawClients, rawRequest, type RawResponse } from '../support/raw-http.js';
-
-const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
-  '#libs/api-keys/dialects/dialects.js',
-);
+import { routeTable } from '../support/route-table.js';
 
 /** The largest response to a rejected request, whatever the request is. */
 const MAX_REFUSAL_BYTES = 16 * 1024;
@@ -32,8 +27,7 @@ afterAll(() => {
   return deployment.stop();
 });
 
-const table: readonly NamedRoute[] = [...allRoutes(), ...Object.values(dialects).flatMap(({ routes }) => routes)];
-const writing = table.filter(({ route }) => route.method !== 'GET');
+const writing = routeTable.filter(({ route }) => route.method !== 'GET');
 
 interface Sent {
   readonly body?: string | Uint8Array;
@@ -82,8 +76,8 @@ function expectRefused({ route }: NamedRoute, { status, body, headers }: RawResp
 const errorsOf = ({ body }: RawResponse) =>
   (JSON.parse(body) as { errors?: { location: string; message: string }[] }).errors ?? [];
 
-const createKey = table.find(({ name }) => name === 'apiKeys.create')!;
-const verify = table.find(({ name }) => name === 'apiKeys.verify')!;
+const createKey = routeTable.find(({ name }) => name === 'apiKeys.create')!;
+const verify = routeTable.find(({ name }) => name === 'apiKeys.verify')!;
 
 describe.each(writing)('$name, its body', (to) => {
   it.each([33, 1_800, 3_000, 10_000, 30_000])('nested %d deep is rejected', async (depth) => {
@@ -182,7 +176,7 @@ describe('a fault in a body', () => {
 
   it('is reported for the first twenty places, with a hint that there are more', async () => {
     const query = `?${Array.from({ length: 1_000 }, (_, index) => `unknown${index}=1`).join('&')}`;
-    const list = table.find(({ name }) => name === 'apiKeys.list')!;
+    const list = routeTable.find(({ name }) => name === 'apiKeys.list')!;
     for (const response of [
       await send(list, { query }),
       await sendJson(

@@ -2,14 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { problemsOf } from '#libs/contract/openapi.js';
 import { Problem, problems, type ProblemCode } from '#libs/contract/problem.js';
 import { fillPath, isForUsers, type Rejections, type Route } from '#libs/contract/route.js';
-import { allRoutes } from '#libs/contract/routes.js';
-import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
-import { samples, type Sample, type World } from '../support/route-samples.js';
-
-const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
-  '#libs/api-keys/dialects/dialects.js',
-);
+import { newTeam, newWorld, samples, type Sample, type World } from '../support/route-samples.js';
+import { routeTable } from '../support/route-table.js';
 
 /**
  * Generated from the route table: each route is called without a credential, with too few scopes, with another tenant's
@@ -28,20 +23,11 @@ let bobsKey: { id: string; key: string; updated_at: string };
 beforeAll(async () => {
   deployment = await startDeployment({ worker: false });
   [ada, bob] = await Promise.all([deployment.account(), deployment.account()]);
-  [adasKey, bobsKey] = await Promise.all([
-    ada.client.apiKeys.create({ body: { name: 'Narrow', scopes: ['triggers:read'] } }),
-    bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } }),
-  ]);
+  bobsKey = await bob.client.apiKeys.create({ body: { name: "Bob's", scopes: ['triggers:read'] } });
   operator = await deployment.operator();
-  world = {
-    ...(await organizationOf(ada)),
-    ada,
-    operator,
-    adasKey,
-    adasProject: (await ada.client.projects.create({ body: { name: 'Mine' } })).id,
-    adasSession: (await ada.client.auth.listSessions()).data[0]!.id,
-  };
-  const bobsTeam = await organizationOf(bob);
+  world = await newWorld(deployment, ada, operator);
+  adasKey = world.adasKey;
+  const bobsTeam = await newTeam(deployment, bob);
   bobs = {
     key: bobsKey.id,
     session: (await bob.client.auth.listSessions()).data[0]!.id,
@@ -51,18 +37,6 @@ beforeAll(async () => {
     inv: bobsTeam.invitation.id,
   };
 });
-
-/** Creates an organization with a second member, a project and an open invitation. */
-async function organizationOf({ client }: Account) {
-  const { id } = await client.organizations.create({ body: { name: 'Team' } });
-  const invite = () => client.invitations.create({ params: { id }, body: { role: 'viewer' } });
-  return {
-    team: id,
-    project: (await client.projects.create({ body: { name: 'Shop', organization_id: id } })).id,
-    member: await deployment.account((await invite()).token),
-    invitation: await invite(),
-  };
-}
 
 afterAll(() => deployment.stop());
 
@@ -131,10 +105,8 @@ function goodCredential(route: Route): Record<string, string> {
   return as(route.policy === 'operator' ? operator : ada);
 }
 
-const table = [...allRoutes(), ...Object.values(dialects).flatMap(({ routes }) => routes)];
-
 it('the table has a valid sample for every route', () => {
-  expect(Object.keys(samples).toSorted()).toEqual(table.map(({ name }) => name).toSorted());
+  expect(Object.keys(samples).toSorted()).toEqual(routeTable.map(({ name }) => name).toSorted());
 });
 
 it('every route is in the OpenAPI document, and nothing else is', async () => {
@@ -145,11 +117,11 @@ it('every route is in the OpenAPI document, and nothing else is', async () => {
   expect(document.openapi).toBe('3.1.0');
   const operations = Object.values(document.paths).flatMap((path) => Object.values(path));
   expect(operations.map((operation) => operation.operationId).toSorted()).toEqual(
-    table.map(({ name }) => name).toSorted(),
+    routeTable.map(({ name }) => name).toSorted(),
   );
 });
 
-describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', ({ name, route }) => {
+describe.each(routeTable.filter(({ route }) => route.policy !== 'public'))('$name', ({ name, route }) => {
   it('rejects a request without a credential and names the scheme', async () => {
     const response = await send(route, samples[name]!(world), {});
     expectProblem(route, response, 'unauthenticated');
@@ -198,7 +170,7 @@ describe.each(table.filter(({ route }) => route.policy !== 'public'))('$name', (
   }
 });
 
-describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ name, route }) => {
+describe.each(routeTable.filter(({ route }) => route.body))('$name, its body', ({ name, route }) => {
   it('rejects invalid JSON and other content types', async () => {
     const sample = samples[name]!(world);
     expectProblem(route, await send(route, sample, goodCredential(route), { rawBody: '{"name":' }), 'invalid_request');
@@ -269,7 +241,7 @@ describe.each(table.filter(({ route }) => route.body))('$name, its body', ({ nam
   });
 });
 
-describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ name, route }) => {
+describe.each(routeTable.filter(({ route }) => route.query))('$name, its query', ({ name, route }) => {
   it.each([
     ['nonsense', '1'],
     ['limit', '0'],
@@ -285,7 +257,7 @@ describe.each(table.filter(({ route }) => route.query))('$name, its query', ({ n
   });
 });
 
-describe.each(table)('$name, whatever stands in its query', ({ name, route }) => {
+describe.each(routeTable)('$name, whatever stands in its query', ({ name, route }) => {
   const expectRefused = async (query: string, location: string) => {
     const sample = samples[name]!(world);
     const rawQuery = new URLSearchParams(sample.query).toString();
@@ -334,7 +306,7 @@ describe.each(table)('$name, whatever stands in its query', ({ name, route }) =>
   }
 });
 
-const numbers = table.flatMap(({ name, route }) =>
+const numbers = routeTable.flatMap(({ name, route }) =>
   Object.keys(route.query?.shape ?? {})
     .filter((parameter) => ['limit', 'unused_for_days', 'size'].includes(parameter))
     .map((parameter) => ({ name, route, parameter })),
@@ -374,7 +346,7 @@ describe.each(numbers)('$name, its $parameter', ({ name, route, parameter }) => 
 });
 
 /** Each parameter of each route that is an id. */
-const ids = table
+const ids = routeTable
   .filter(({ name }) => !['system.describeProblem', 'agentity.deleteKey'].includes(name))
   .flatMap(({ name, route }) =>
     Object.keys(route.params?.shape ?? {})
@@ -427,7 +399,7 @@ const others: Record<string, Record<string, unknown>> = {
   'deployment.inviteOperator': { email: 'other@example.com' },
 };
 
-describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', ({ name, route }) => {
+describe.each(routeTable.filter(({ route }) => route.idempotent))('$name, repeated', ({ name, route }) => {
   const call = async (idempotencyKey: string, change: Record<string, unknown> = {}) => {
     const sample = samples[name]!(world);
     const path = fillPath(route, (parameter) => sample.params![parameter]!);
@@ -476,7 +448,7 @@ describe.each(table.filter(({ route }) => route.idempotent))('$name, repeated', 
 });
 
 describe.each(
-  table.filter(({ route }) => route.query?.shape['organization_id'] ?? route.body?.shape['organization_id']),
+  routeTable.filter(({ route }) => route.query?.shape['organization_id'] ?? route.body?.shape['organization_id']),
 )('$name, its organization', ({ name, route }) => {
   it('reports an organization of another tenant as not found', async () => {
     const sample = samples[name]!(world);
@@ -493,7 +465,7 @@ describe('any path', () => {
       ['?external_id=%FF', 'query.external_id'],
       ['/%00', 'path'],
     ]) {
-      await atOnce(table, async ({ route }) => {
+      await atOnce(routeTable, async ({ route }) => {
         const path = fillPath(route, () => 'x');
         const response = await fetch(`${deployment.url}${path}${query}`, { method: route.method });
         expect(response.status).toBe(400);

@@ -2,15 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { generateToken } from '#libs/api-key-format/token.js';
 import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import { fillPath, SECRET_FIELDS } from '#libs/contract/route.js';
-import { allRoutes } from '#libs/contract/routes.js';
-import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
-import { samples, type World } from '../support/route-samples.js';
-
-const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
-  '#libs/api-keys/dialects/dialects.js',
-);
+import { newWorld, samples, type World } from '../support/route-samples.js';
+import { routeTable } from '../support/route-table.js';
 
 /**
  * A secret that a user pastes into a text would be shown to everyone who may read the text: in lists, in verifications,
@@ -25,26 +20,12 @@ const secret = generateToken('sk_live');
 beforeAll(async () => {
   deployment = await startDeployment();
   [owner, operator] = [await deployment.account(), await deployment.operator()];
-  const key = await owner.client.apiKeys.create({ body: { name: 'Own', scopes: ['triggers:read'] } });
-  const project = await owner.client.projects.create({ body: { name: 'Shop' } });
-  world = {
-    ada: owner,
-    operator,
-    team: owner.organizationId,
-    member: owner,
-    project: project.id,
-    invitation: { id: 'inv_01h455vb4pex5vsknk084sn02q', token: 'invite_x' },
-    adasKey: key,
-    adasProject: project.id,
-    adasSession: 'session_01h455vb4pex5vsknk084sn02q',
-  };
+  world = await newWorld(deployment, owner, operator);
 });
 
 afterAll(() => deployment.stop());
 
-const table = [...allRoutes(), ...Object.values(dialects).flatMap(({ routes }) => routes)].filter(
-  ({ route }) => route.body,
-);
+const table = routeTable.filter(({ route }) => route.body);
 
 /** The same text in every form that a reader can undo. */
 const forms = (text: string): [string, string][] => [

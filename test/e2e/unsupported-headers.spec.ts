@@ -2,14 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { entityTagOf } from '#libs/client/client.js';
 import { problemsOf } from '#libs/contract/openapi.js';
 import { fillPath, type Route } from '#libs/contract/route.js';
-import { allRoutes } from '#libs/contract/routes.js';
-import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
-import { samples, type World } from '../support/route-samples.js';
-
-const { dialects } = await builtModule<typeof import('#libs/api-keys/dialects/dialects.js')>(
-  '#libs/api-keys/dialects/dialects.js',
-);
+import { newWorld, samples, type World } from '../support/route-samples.js';
+import { routeTable } from '../support/route-table.js';
 
 /**
  * A header that keeps a call from making a change is honoured or refused, on every route: ignored, it would let the
@@ -23,27 +18,13 @@ let world: World;
 beforeAll(async () => {
   deployment = await startDeployment({ worker: false });
   [ada, operator] = await Promise.all([deployment.account(), deployment.operator()]);
-  const { id: team } = await ada.client.organizations.create({ body: { name: 'Team' } });
-  const invite = () => ada.client.invitations.create({ params: { id: team }, body: { role: 'viewer' } });
-  const newProject = (body: { name: string; organization_id?: string }) => ada.client.projects.create({ body });
-  world = {
-    ada,
-    operator,
-    team,
-    member: await deployment.account((await invite()).token),
-    invitation: await invite(),
-    project: (await newProject({ name: 'Shop', organization_id: team })).id,
-    adasKey: await ada.client.apiKeys.create({ body: { name: 'Narrow', scopes: ['triggers:read'] } }),
-    adasProject: (await newProject({ name: 'Mine' })).id,
-    adasSession: (await ada.client.auth.listSessions()).data[0]!.id,
-  };
+  world = await newWorld(deployment, ada, operator);
 });
 
 afterAll(() => deployment.stop());
 
-const table = [...allRoutes(), ...Object.values(dialects).flatMap(({ routes }) => routes)];
-const changing = table.filter(({ route }) => route.method !== 'GET');
-const reading = table.filter(({ route }) => route.method === 'GET');
+const changing = routeTable.filter(({ route }) => route.method !== 'GET');
+const reading = routeTable.filter(({ route }) => route.method === 'GET');
 
 const values = ['', '*', '"1"', '"999"', 'W/"1"', 'once', 'Thu, 01 Jan 2026 00:00:00 GMT'];
 const names = [
@@ -214,7 +195,7 @@ const conditional: Record<string, [Kind, Conditional]> = {
 
 it('every route that changes one object with an ETag honours If-Match, and every such route is tested here', () => {
   expect(
-    table
+    routeTable
       .filter(({ route }) => declares(route, 'if-match'))
       .map(({ name }) => name)
       .toSorted(),
@@ -227,7 +208,7 @@ it('every route that changes one object with an ETag honours If-Match, and every
 });
 
 describe.each(Object.entries(conditional))('%s with If-Match', (name, [{ make, read, touch }, change]) => {
-  const { route } = table.find((entry) => entry.name === name)!;
+  const { route } = routeTable.find((entry) => entry.name === name)!;
 
   it('changes nothing if the object has changed since, and makes the change from its current version', async () => {
     const id = await make();

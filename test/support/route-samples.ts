@@ -1,4 +1,4 @@
-import type { Account } from './deployment.js';
+import type { Account, Deployment } from './deployment.js';
 
 /** The objects that the samples name. */
 export interface World {
@@ -13,6 +13,29 @@ export interface World {
   readonly adasKey: { readonly id: string; readonly key: string };
   readonly adasProject: string;
   readonly adasSession: string;
+}
+
+/** Creates an organization with a second member, a project and an open invitation. */
+export async function newTeam(deployment: Deployment, { client }: Account) {
+  const { id } = await client.organizations.create({ body: { name: 'Team' } });
+  const invite = () => client.invitations.create({ params: { id }, body: { role: 'viewer' } });
+  return {
+    team: id,
+    project: (await client.projects.create({ body: { name: 'Shop', organization_id: id } })).id,
+    member: await deployment.account((await invite()).token),
+    invitation: await invite(),
+  };
+}
+
+export async function newWorld(deployment: Deployment, ada: Account, operator: Account): Promise<World> {
+  return {
+    ...(await newTeam(deployment, ada)),
+    ada,
+    operator,
+    adasKey: await ada.client.apiKeys.create({ body: { name: 'Narrow', scopes: ['triggers:read'] } }),
+    adasProject: (await ada.client.projects.create({ body: { name: 'Mine' } })).id,
+    adasSession: (await ada.client.auth.listSessions()).data[0]!.id,
+  };
 }
 
 export interface Sample {
