@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { listAuditEvents, type AuditFilterName } from '#libs/contract/audit.js';
-import { acceptedBy } from '../ui/search-values.js';
+import { acceptedBy, timesOnlyWithCustom } from '../ui/search-values.js';
 
 export const TimeRange = z.enum(['1h', '24h', '7d', '30d', 'custom']);
 export type TimeRange = z.infer<typeof TimeRange>;
@@ -51,11 +51,7 @@ export const AuditSearch = z
     /** The leaf index of the event whose details are shown. */
     event: z.int().min(0).optional(),
   })
-  .superRefine(({ range, from, to }, context) => {
-    if (range === 'custom') return;
-    for (const [name, time] of Object.entries({ from, to }))
-      if (time !== undefined) context.addIssue({ code: 'custom', path: [name], message: 'needs range=custom' });
-  });
+  .superRefine(timesOnlyWithCustom('range'));
 export type AuditSearch = z.infer<typeof AuditSearch>;
 
 export type TailQuery = Partial<Record<FilterParameter, string>> & { organization_id: string };

@@ -15,5 +15,16 @@ export function acceptedBy(schema: z.ZodType) {
 
 export const UNKNOWN = 'is not a value of this filter';
 
+/** A check for a page that ignores `from` and `to` unless the parameter `name` is `custom`. */
+export function timesOnlyWithCustom<const Name extends string>(name: Name) {
+  type Times = Readonly<Partial<Record<Name | 'from' | 'to', string | undefined>>>;
+  return (search: Times, context: z.RefinementCtx) => {
+    if (search[name] === 'custom') return;
+    for (const time of ['from', 'to'] as const)
+      if (search[time] !== undefined)
+        context.addIssue({ code: 'custom', path: [time], message: `needs ${name}=custom` });
+  };
+}
+
 /** For a page that has no parameters. */
 export const noSearch = z.strictObject({}) as z.ZodType<object, object>;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { idOf } from '#libs/contract/ids.js';
 import { UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage.js';
+import { timesOnlyWithCustom } from '../ui/search-values.js';
 
 export const UsagePeriod = z.enum(['24h', '7d', '30d', '90d', 'custom']);
 export type UsagePeriod = z.infer<typeof UsagePeriod>;
@@ -18,9 +19,5 @@ export const UsageSearch = z
     project_id: idOf('proj').optional(),
     view: z.literal('table').optional(),
   })
-  .superRefine(({ period, from, to }, context) => {
-    if (period === 'custom') return;
-    for (const [name, day] of Object.entries({ from, to }))
-      if (day !== undefined) context.addIssue({ code: 'custom', path: [name], message: 'needs period=custom' });
-  });
+  .superRefine(timesOnlyWithCustom('period'));
 export type UsageSearch = z.infer<typeof UsageSearch>;
