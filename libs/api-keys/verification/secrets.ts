@@ -43,8 +43,6 @@ export class Secrets {
   readonly #argon2idOfNew: Argon2id;
   readonly #processKey = randomBytes(32).toString('latin1');
   readonly #running = new Map<string, Map<string, Promise<boolean>>>();
-  /** Checks that wait for other checks of the same secret. */
-  #waitingForOthers = 0;
   readonly #digests: Digests;
 
   constructor(
@@ -52,7 +50,7 @@ export class Secrets {
     gauges: Gauges,
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
   ) {
-    this.#argon2id = new Argon2id('keys', gauges, () => this.#waitingForOthers);
+    this.#argon2id = new Argon2id('keys', gauges, () => this.#waitingForOthers());
     this.#argon2idOfNew = new Argon2id('new keys', gauges, () => this.#newOfUsers.waiting, REST_OF_FLOODS);
     this.#digests = new Digests(sealing);
   }
@@ -89,12 +87,9 @@ export class Secrets {
     if (own.size >= WAITING_PER_SECRET) {
       throw new DomainError('overloaded', 'Too many secrets are being tried for this key', { retryAfter: 1 });
     }
-    this.#waitingForOthers += 1;
-    const response = Promise.allSettled(own.values())
-      .then(() => {
-        this.#waitingForOthers -= 1;
-        return this.check(secret, token) ?? this.#verifyNow(secret, token, organizationId);
-      })
+    const before = Promise.allSettled(own.values());
+    const response = before
+      .then(() => this.check(secret, token) ?? this.#verifyNow(secret, token, organizationId))
       .finally(() => {
         own.delete(token);
         if (own.size === 0) this.#running.delete(secret.id);
@@ -102,6 +97,11 @@ export class Secrets {
     own.set(token, response);
     this.#running.set(secret.id, own);
     return response;
+  }
+
+  /** How many checks wait for another one of the same secret. */
+  #waitingForOthers(): number {
+    return [...this.#running.values()].reduce((sum, own) => sum + own.size - 1, 0);
   }
 
   /** Only for secrets that `check` could not decide: these have a hash. */
