@@ -121,7 +121,7 @@ describe('redaction removes from base64', () => {
     });
   });
 
-  it('whatever is beside it, and wherever the text is cut', () => {
+  it('a secret beside any other text, also if the text is cut anywhere', () => {
     const text = fc.string({ unit: anyCharacter, maxLength: 20 });
     const plain = fc.stringMatching(/^[a-zA-Z0-9_./ -]{0,40}$/);
     fc.assert(

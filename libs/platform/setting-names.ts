@@ -28,16 +28,16 @@ const ADDRESS_OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
 const OF_OPEN_TELEMETRY = [
   /^OTEL_(SDK_DISABLED|SERVICE_NAME|LOG_LEVEL|PROPAGATORS|ENTITIES|TRACES_SAMPLER(_ARG)?|(EXPERIMENTAL_)?CONFIG_FILE)$/,
   /^OTEL_(RESOURCE_ATTRIBUTES(_(POD|NODE)_(NAME|UID|IP))?|(POD|NODE)_IP|SEMCONV_STABILITY_OPT_IN|INSTRUMENTATION_[A-Z0-9_]+)$/,
-  /^OTEL_(B(S|LR)P_(SCHEDULE_DELAY|EXPORT_TIMEOUT|MAX_QUEUE_SIZE|MAX_EXPORT_BATCH_SIZE))$/,
-  /^OTEL_(((SPAN|LOGRECORD)_)?ATTRIBUTE_(VALUE_LENGTH|COUNT)_LIMIT)$/,
+  /^OTEL_B(S|LR)P_(SCHEDULE_DELAY|EXPORT_TIMEOUT|MAX_QUEUE_SIZE|MAX_EXPORT_BATCH_SIZE)$/,
+  /^OTEL_((SPAN|LOGRECORD)_)?ATTRIBUTE_(VALUE_LENGTH|COUNT)_LIMIT$/,
   /^OTEL_(SPAN_(EVENT|LINK)_COUNT_LIMIT|(EVENT|LINK)_ATTRIBUTE_COUNT_LIMIT)$/,
   /^OTEL_((TRACES|METRICS|LOGS|PROFILES)_EXPORTER|METRICS_EXEMPLAR_FILTER|METRIC_EXPORT_(INTERVAL|TIMEOUT))$/,
-  /^OTEL_(EXPORTER_OTLP_((TRACES|METRICS|LOGS|PROFILES)_)?(ENDPOINT|HEADERS|PROTOCOL|TIMEOUT|COMPRESSION|INSECURE))$/,
-  /^OTEL_(EXPORTER_OTLP_((TRACES|METRICS|LOGS|PROFILES)_)?(CERTIFICATE|CLIENT_KEY|CLIENT_CERTIFICATE))$/,
-  /^OTEL_(EXPORTER_OTLP_((SPAN|METRIC)_INSECURE|METRICS_(TEMPORALITY_PREFERENCE|DEFAULT_HISTOGRAM_AGGREGATION)))$/,
+  /^OTEL_EXPORTER_OTLP_((TRACES|METRICS|LOGS|PROFILES)_)?(ENDPOINT|HEADERS|PROTOCOL|TIMEOUT|COMPRESSION|INSECURE)$/,
+  /^OTEL_EXPORTER_OTLP_((TRACES|METRICS|LOGS|PROFILES)_)?(CERTIFICATE|CLIENT_KEY|CLIENT_CERTIFICATE)$/,
+  /^OTEL_EXPORTER_OTLP_((SPAN|METRIC)_INSECURE|METRICS_(TEMPORALITY_PREFERENCE|DEFAULT_HISTOGRAM_AGGREGATION))$/,
   /^OTEL_(EXPORTER_ZIPKIN_(ENDPOINT|TIMEOUT|PROTOCOL)|EXPORTER_PROMETHEUS_(HOST|PORT))$/,
-  /^OTEL_(EXPORTER_JAEGER_(AGENT_HOST|AGENT_PORT|ENDPOINT|PROTOCOL|TIMEOUT|USER|PASSWORD))$/,
-  /^OTEL_((CPP|DOTNET|ELIXIR|ERLANG|GO|JAVA|JAVAAGENT|JAVASCRIPT|JS|NODE|NODEJS|PHP|PYTHON|RUBY|RUST|SWIFT)_[A-Z0-9_]+)$/,
+  /^OTEL_EXPORTER_JAEGER_(AGENT_HOST|AGENT_PORT|ENDPOINT|PROTOCOL|TIMEOUT|USER|PASSWORD)$/,
+  /^OTEL_(CPP|DOTNET|ELIXIR|ERLANG|GO|JAVA|JAVAAGENT|JAVASCRIPT|JS|NODE|NODEJS|PHP|PYTHON|RUBY|RUST|SWIFT)_[A-Z0-9_]+$/,
 ];
 
 /** Shorter names, such as HOST or PORT, are too similar to variables of other programs. */
@@ -71,7 +71,7 @@ export function misspeltName(
     const near = nearNames(name, compared);
     const meant = near.length > 0 ? nearestName(name, near) : words.meantBy(name);
     if (meant === undefined && !isUnmistakable(name)) continue;
-    const likely = meant ?? withoutOurName(name, settings) ?? words.likest(name) ?? nearestName(name, compared);
+    const likely = meant ?? withoutOurName(name, settings) ?? words.mostSimilar(name) ?? nearestName(name, compared);
     return { name, meant: likely && (OTHER_NAMES.get(likely) ?? likely) };
   }
   return undefined;
@@ -96,7 +96,7 @@ export function isNamedAfterUs(name: string): boolean {
 /** `KEYLEDGER_PORT` means PORT. */
 function withoutOurName(name: string, settings: readonly string[]): string | undefined {
   const rest = name.toUpperCase().replace(/^KEY_?LEDGER_/, '');
-  return settings.find((setting) => setting === rest);
+  return settings.includes(rest) ? rest : undefined;
 }
 
 /** The settings that differ in case or separators, or in a letter or two. */
@@ -108,8 +108,9 @@ function nearNames(given: string, settings: readonly string[]): string[] {
     if (name === setting) return true;
     if (setting.length < SHORTEST) return false;
     const allowed = setting.length < LONG ? 1 : 2;
-    if (Math.abs(letters.length - lettersOf(setting).length) > allowed) return false;
-    return slipsBetween(name, setting) <= allowed || letters === lettersOf(setting);
+    const own = lettersOf(setting);
+    if (Math.abs(letters.length - own.length) > allowed) return false;
+    return letters === own || slipsBetween(name, setting) <= allowed;
   });
 }
 

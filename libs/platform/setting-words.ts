@@ -109,7 +109,7 @@ export class SettingWords {
   }
 
   /** The setting that shares at least half of the words, for a name that is known to be meant for us. */
-  likest(name: string): string | undefined {
+  mostSimilar(name: string): string | undefined {
     return this.#nearest(name, (words, shared, setting) => shared.length * 4 >= words.length + setting.words.length);
   }
 
