@@ -4,7 +4,7 @@ import { Initial } from '#libs/database/migrations/0001-initial.js';
 import { ormOptions } from '#libs/database/orm.js';
 import { MIGRATIONS, type MigrationName } from '#libs/database/schema-version.js';
 
-const classes: Record<MigrationName, typeof Initial> = { '0001-initial-defaults': Initial };
+const classes: Record<MigrationName, typeof Initial> = { '0001-initial-retention': Initial };
 const migrations = MIGRATIONS.map((name) => ({ name, class: classes[name] }));
 
 /**

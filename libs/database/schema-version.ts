@@ -4,7 +4,7 @@ import type pg from 'pg';
  * The migrations of this version, in order. Until the first release, the initial migration is rewritten instead of
  * continued. Then it gets a new name, so that a database of the earlier schema is rejected at start.
  */
-export const MIGRATIONS = ['0001-initial-defaults'] as const;
+export const MIGRATIONS = ['0001-initial-retention'] as const;
 
 export type MigrationName = (typeof MIGRATIONS)[number];
 
