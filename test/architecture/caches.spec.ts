@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '../..');
  * bounds the bytes.
  */
 const BOUNDED: Readonly<Record<string, string>> = {
+  'apps/api/api-processes.ts #running': 'API_PROCESSES, and one that replaces another',
   'libs/admission/admission.ts #reach': 'uses that wait for admission',
   'libs/admission/state-bound-cache.ts #byId': 'the entries of the cache',
   'libs/admission/state-bound-cache.ts #byShard': 'the entries of the cache',
