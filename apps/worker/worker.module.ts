@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
 import { RevocationFanOut } from '#libs/api-keys/revocation-fan-out.js';
+import { AuditPruning } from '#libs/audit/audit-pruning.js';
 import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import type { Config } from '#libs/platform/config.js';
@@ -24,6 +25,7 @@ export class WorkerModule {
       providers: [
         AuditWriter,
         UsageCounter,
+        AuditPruning,
         AuditUpkeep,
         Ingester,
         Quarantine,

@@ -163,6 +163,13 @@ export const DomainEvent = z
       /** The last checkpoint of the earlier epoch that is known. Absent if the anchor is lost. */
       earlier: z.object({ anchor_id: z.string(), epoch: z.int(), size: z.int(), root: z.string() }).optional(),
     }),
+    /** For how many days entries are kept; null for the default of the deployment, and as the default: for ever. */
+    event('audit_log.retention_changed', { before: z.int().nullable(), after: z.int().nullable() }),
+    /** From now on, nothing of the log is pruned. */
+    event('audit_log.hold_placed', { reason: z.string() }),
+    event('audit_log.hold_lifted', { reason: z.string() }),
+    /** The entries from leaf `from` to before leaf `below` had expired, and were removed. */
+    event('audit_log.pruned', { from: z.int(), below: z.int() }),
     /** A record could not be read, so its events are missing in the log. It waits in the quarantine. */
     event('event.quarantined', quarantined),
     /** The record was put back into the outbox. If it can be read now, its events follow. */
