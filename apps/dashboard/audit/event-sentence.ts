@@ -97,6 +97,8 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
         : say`${by} read ${organization}`;
     case 'audit_log.epoch_started':
       return say`Epoch ${number.format(event.data.epoch)} of the checkpoints of this audit log began`;
+    case 'audit_log.state_recorded':
+      return say`The state of ${organization} before entry ${number.format(event.data.below)} was recorded, part ${number.format(event.data.part)} of ${number.format(event.data.parts)}`;
     case 'event.quarantined':
       return say`${unreadable(event.data.count)} in the quarantine as ${number.format(event.data.quarantine_id)}`;
     case 'event.requeued':
