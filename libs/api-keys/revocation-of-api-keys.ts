@@ -32,13 +32,7 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
   }
 
   /** @returns whether the mass revocation covers any key */
-  async #insert(
-    { em, origin }: Change,
-    of: Dependents,
-    actor: EventActor,
-    id: string,
-    now: Date,
-  ): Promise<boolean> {
+  async #insert({ em, origin }: Change, of: Dependents, actor: EventActor, id: string, now: Date): Promise<boolean> {
     const { kind, subject, column } = targetOf(of);
     const { ip, user_agent: userAgent } = this.personalData.origin(origin);
     // The state of the shard is locked, so no key of the organization is being created and the highest number is final.

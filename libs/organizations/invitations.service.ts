@@ -264,7 +264,14 @@ export class InvitationsService {
     invitation.revokedAt = now;
     const where = organizationId ? { organizationId } : {};
     const { id, email } = invitation;
-    record({ type: 'invitation.revoked', subject: { id, ...(email && { email }) }, actor, at: now, data: {}, ...where });
+    record({
+      type: 'invitation.revoked',
+      subject: { id, ...(email && { email }) },
+      actor,
+      at: now,
+      data: {},
+      ...where,
+    });
   }
 
   async #isMember(em: EntityManager, organizationId: string, email: string): Promise<boolean> {

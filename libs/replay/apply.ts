@@ -166,8 +166,7 @@ const revokeApiKey: Apply<'api_key.revoked'> = (state, { subject, time, data }) 
 const ofKeys: Pick<Appliers, Extract<ManagementType, `api_key.${string}`>> = {
   'api_key.created': createApiKey,
   'api_key.rotated': rotateApiKey,
-  'api_key.updated': (state, { subject, time, data }) =>
-    touch(state, 'api_key', subject, time, afterOf(data.changes)),
+  'api_key.updated': (state, { subject, time, data }) => touch(state, 'api_key', subject, time, afterOf(data.changes)),
   'api_key.enabled': (state, { subject, time }) => touch(state, 'api_key', subject, time, { disabled_at: null }),
   'api_key.disabled': (state, { subject, time }) => touch(state, 'api_key', subject, time, { disabled_at: time }),
   'api_key.revoked': revokeApiKey,
@@ -226,8 +225,7 @@ const ofProjects: Pick<Appliers, Extract<ManagementType, `project.${string}`>> =
       deleted_at: null,
       version: 1,
     }),
-  'project.updated': (state, { subject, time, data }) =>
-    touch(state, 'project', subject, time, afterOf(data.changes)),
+  'project.updated': (state, { subject, time, data }) => touch(state, 'project', subject, time, afterOf(data.changes)),
   'project.deleted': (state, event) => {
     const { subject, time } = event;
     touch(state, 'project', subject, time, { deleted_at: time });

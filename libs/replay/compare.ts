@@ -94,5 +94,7 @@ function logOf(compared: Compared, fields: Fields): Fields {
 
 /** A secret that somebody typed into a text is in the database, but not in the log. */
 function isSame(log: unknown, database: unknown): boolean {
-  return isDeepStrictEqual(log, database) || isDeepStrictEqual(log, JSON.parse(withoutSecrets(JSON.stringify(database))));
+  return (
+    isDeepStrictEqual(log, database) || isDeepStrictEqual(log, JSON.parse(withoutSecrets(JSON.stringify(database))))
+  );
 }

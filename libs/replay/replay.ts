@@ -101,7 +101,9 @@ export class LogReplay {
     const { minimumIndex } = await readHead(this.client, this.organizationId);
     if (minimumIndex === 0 && latest === undefined) return;
     const recorded = await recordedStates(this.client, this.organizationId);
-    const usable = recorded.filter(({ stateBelow }) => stateBelow >= minimumIndex && stateBelow <= (latest ?? Infinity));
+    const usable = recorded.filter(
+      ({ stateBelow }) => stateBelow >= minimumIndex && stateBelow <= (latest ?? Infinity),
+    );
     // The earliest one leaves most to be rebuilt from events.
     const place = latest === undefined ? usable[0] : usable.at(-1);
     const state = place && stateOf(await readRecorded(this.client, this.organizationId, place));
@@ -109,7 +111,9 @@ export class LogReplay {
       this.state = state;
       this.next = place.stateBelow;
     } else if (minimumIndex > 0) {
-      throw new NotReplayable(`the entries before leaf ${minimumIndex} were pruned, and no state was recorded after them`);
+      throw new NotReplayable(
+        `the entries before leaf ${minimumIndex} were pruned, and no state was recorded after them`,
+      );
     }
   }
 
@@ -132,7 +136,9 @@ export class LogReplay {
       apply(this.state, envelope);
     } catch (error) {
       if (!(error instanceof z.ZodError)) throw error;
-      throw new NotReplayable(`the event ${envelope.id} of the type ${envelope.type} is not one that this version knows`);
+      throw new NotReplayable(
+        `the event ${envelope.id} of the type ${envelope.type} is not one that this version knows`,
+      );
     }
     this.events += 1;
   }
@@ -168,7 +174,7 @@ class Verifications {
     for (const [id, { count, last_at: lastAt }] of state.of('verifications')) {
       const place = `${id} ${group}`;
       const known = this.#state.get('verifications', place);
-      const sum = (known?.['count'] as number | undefined ?? 0) + (count as number);
+      const sum = ((known?.['count'] as number | undefined) ?? 0) + (count as number);
       const last = known && (known['last_at'] as string) > (lastAt as string) ? known['last_at'] : lastAt;
       this.#state.put('verifications', place, { count: sum, last_at: last });
     }
