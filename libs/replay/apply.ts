@@ -236,14 +236,10 @@ const ofProjects: Pick<Appliers, Extract<ManagementType, `project.${string}`>> =
 /** Sessions and passwords are not rebuilt. */
 const ofUsers: Pick<Appliers, Extract<ManagementType, `user.${string}`>> = {
   'user.registered': (state, { subject, time, data }) =>
-    state.put('account', subject, {
-      email: data.email,
-      name: data.subject?.name,
-      created_at: time,
-      operator_since: null,
-    }),
-  'user.operator_added': (state, { subject, time }) => state.change('account', subject, { operator_since: time }),
-  'user.operator_removed': (state, { subject }) => state.change('account', subject, { operator_since: null }),
+    state.put('account', subject, { email: data.email, name: data.subject?.name, created_at: time }),
+  // The log of the deployment has them too.
+  'user.operator_added': null,
+  'user.operator_removed': null,
   'user.login_succeeded': null,
   'user.login_failed': null,
   'user.logged_out': null,

@@ -132,7 +132,7 @@ const usage: readonly Compared[] = [
       WHERE organization_id = $1 GROUP BY 1, 2, 3, 4
     ) AS t`,
     key: ['t.api_key_id', 't.day', 't.outcome', 't.surface'],
-    idOf: (key, day, outcome, surface) => dayId(fromUuid('key', key!), day!, outcome!, surface === 'management'),
+    idOf: (key, day, outcome, surface) => dayId(fromUuid('key', key), day, outcome, surface === 'management'),
     columns: columns(number, 'count', 'credits'),
   },
   {
@@ -161,7 +161,7 @@ export const OF_ORGANIZATION: readonly Compared[] = [
     from: 'FROM user_account t WHERE t.personal_organization_id = $1',
     key: ['t.id'],
     idOf: idAs('user'),
-    columns: { ...columns(plain, 'email', 'name'), ...columns(time, 'created_at', 'operator_since') },
+    columns: { ...columns(plain, 'email', 'name'), created_at: time('created_at') },
   },
   {
     kind: 'member',
@@ -226,6 +226,6 @@ export const OF_ALL: Compared = {
   kind: 'verifications',
   from: 'FROM api_key_verifications t',
   key: ['t.api_key_id', 't.secret_id', 't.ingest_group'],
-  idOf: (key, secret, group) => `${fromUuid('key', key!)} ${fromUuid('secret', secret!)} ${group}`,
+  idOf: (key, secret, group) => `${fromUuid('key', key)} ${fromUuid('secret', secret)} ${group}`,
   columns: { count: number('count'), last_at: time('last_at') },
 };

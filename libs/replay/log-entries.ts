@@ -35,7 +35,7 @@ export async function readHead(client: Client, organizationId: string): Promise<
 
 /** The events of a range of the log, in order. @throws NotReplayable if an entry is not an event */
 export async function* entriesOf(client: Client, organizationId: string, span: Span): AsyncGenerator<EventEnvelope> {
-  const reader = new BundleReader(client as pg.Pool);
+  const reader = new BundleReader(client);
   for await (const { leaves } of reader.stretches(toUuid(organizationId), span, 'asc', { terms: [] })) {
     for (const { index, entry } of leaves) yield envelopeOf(index, entry);
   }

@@ -40,15 +40,15 @@ const LIMITS = [
 export async function newWorld(deployment: Deployment): Promise<World> {
   const operator = await deployment.operator();
   const [ada, bob, resets] = await Promise.all([deployment.account(), deployment.account(), deployment.account()]);
-  const { id } = await ada!.client.organizations.create({ body: { name: 'Team' } });
+  const { id } = await ada.client.organizations.create({ body: { name: 'Team' } });
   const service = await operator.client.apiKeys.create({ body: { name: 'Gateway', scopes: ['deployment:verify'] } });
   return {
     deployment,
     operator,
-    accounts: [ada!, bob!, resets!],
+    accounts: [ada, bob, resets],
     organizations: [
-      { id, owner: ada!, members: [ada!.userId] },
-      { id: bob!.organizationId, owner: bob!, members: [bob!.userId] },
+      { id, owner: ada, members: [ada.userId] },
+      { id: bob.organizationId, owner: bob, members: [bob.userId] },
     ],
     invitations: [],
     operatorTokens: [],
@@ -89,6 +89,16 @@ async function signIn({ accounts, deployment }: World) {
   const { email, password } = accounts[2]!;
   const tokens = await deployment.client().auth.login({ body: { email, password } });
   return { tokens, client: deployment.client({ accessToken: tokens.access_token }) };
+}
+
+async function invite(world: World, pick: Pick) {
+  const { id, owner } = team(world);
+  const role = pick(['admin', 'developer', 'viewer', 'owner'] as const);
+  const email = pick([undefined, 'somebody@example.com']);
+  const made = await owner.client.invitations.create({ params: { id }, body: { role, ...(email && { email }) } });
+  const invitation = { organizationId: id, id: made.id, token: made.token };
+  world.invitations.push(invitation);
+  return invitation;
 }
 
 async function createKey({ keys, projects }: World, pick: Pick, organization: World['organizations'][number]) {
@@ -164,31 +174,26 @@ const ofOrganizations: Record<string, Operation> = {
     const { id, owner } = pick(world.organizations);
     return owner.client.organizations.update({ params: { id }, body: { name: pick(NAMES) } });
   },
-  'invitations.create': async (world, pick) => {
-    const { id, owner } = team(world);
-    const role = pick(['admin', 'developer', 'viewer', 'owner'] as const);
-    const email = pick([undefined, 'somebody@example.com']);
-    const made = await owner.client.invitations.create({ params: { id }, body: { role, ...(email && { email }) } });
-    world.invitations.push({ organizationId: id, id: made.id, token: made.token });
-  },
-  'invitations.revoke': (world, pick) => {
-    const { id: invitation, organizationId: id } = pick(world.invitations);
-    return team(world).owner.client.invitations.revoke({ params: { id, invitation_id: invitation } });
+  'invitations.create': (world, pick) => invite(world, pick),
+  'invitations.revoke': async (world, pick) => {
+    const { id: invitation, organizationId: id } = pick([await invite(world, pick), ...world.invitations]);
+    await team(world).owner.client.invitations.revoke({ params: { id, invitation_id: invitation } });
   },
   'invitations.accept': async (world, pick) => {
-    const { token } = pick(world.invitations);
-    const account = pick(world.accounts.toSpliced(2, 1));
+    const { token } = pick([await invite(world, pick), ...world.invitations]);
+    const account = pick(world.accounts.toSpliced(2, 1).slice(1));
     await account.client.invitations.accept({ body: { token } });
     team(world).members.push(account.userId);
   },
   'members.update': (world, pick) => {
     const { id, owner, members } = team(world);
+    const user = pick(members.toReversed());
     const role = pick(['admin', 'developer', 'viewer', 'owner'] as const);
-    return owner.client.members.update({ params: { id, user_id: pick(members) }, body: { role } });
+    return owner.client.members.update({ params: { id, user_id: user }, body: { role } });
   },
   'members.remove': (world, pick) => {
     const { id, owner, members } = team(world);
-    const user = pick(members.slice(1));
+    const user = pick(members.slice(1).toReversed());
     const query = { revoke_keys: pick([true, false]) };
     return owner.client.members.remove({ params: { id, user_id: user }, query });
   },
@@ -200,11 +205,11 @@ const ofOrganizations: Record<string, Operation> = {
     world.projects.push({ id: made.id, organizationId: id, owner });
   },
   'projects.update': (world, pick) => {
-    const { id, owner } = pick(world.projects);
+    const { id, owner } = pick(world.projects.toReversed());
     return owner.client.projects.update({ params: { id }, body: pick([{ name: 'Renamed' }, { description: null }]) });
   },
   'projects.delete': (world, pick) => {
-    const { id, owner } = pick(world.projects);
+    const { id, owner } = pick(world.projects.toReversed());
     return owner.client.projects.delete({ params: { id }, query: { api_keys: pick(['revoke', 'refuse'] as const) } });
   },
 };
@@ -212,7 +217,7 @@ const ofOrganizations: Record<string, Operation> = {
 const ofKeys: Record<string, Operation> = {
   'apiKeys.create': (world, pick) => createKey(world, pick, pick(world.organizations)),
   'apiKeys.update': ({ keys, deployment }, pick) => {
-    const { id, owner } = pick(keys);
+    const { id, owner } = pick(keys.toReversed());
     const soon = new Date(deploymentTime(deployment) + 5 * 86_400_000).toISOString();
     const body = pick([
       { name: 'Renamed' },
@@ -229,7 +234,7 @@ const ofKeys: Record<string, Operation> = {
     return owner.client.apiKeys.update({ params: { id }, body });
   },
   'apiKeys.rotate': async ({ keys }, pick) => {
-    const key = pick(keys);
+    const key = pick(keys.toReversed());
     const grace = pick([0, 3_600]);
     const { key: secret } = await key.owner.client.apiKeys.rotate({
       params: { id: key.id },
@@ -238,36 +243,41 @@ const ofKeys: Record<string, Operation> = {
     key.secret = secret;
   },
   'apiKeys.enable': ({ keys }, pick) => {
-    const { id, owner } = pick(keys);
+    const { id, owner } = pick(keys.toReversed());
     return owner.client.apiKeys.enable({ params: { id } });
   },
   'apiKeys.disable': ({ keys }, pick) => {
-    const { id, owner } = pick(keys);
+    const { id, owner } = pick(keys.toReversed());
     return owner.client.apiKeys.disable({ params: { id } });
   },
   'apiKeys.revoke': ({ keys }, pick) => {
-    const { id, owner } = pick(keys);
+    const { id, owner } = pick(keys.toReversed());
     return owner.client.apiKeys.revoke({ params: { id } });
   },
   'apiKeys.delete': ({ keys }, pick) => {
-    const { id, owner } = pick(keys);
+    const { id, owner } = pick(keys.toReversed());
     return owner.client.apiKeys.delete({ params: { id } });
   },
   'apiKeys.verify': ({ keys, serviceKeys, deployment }, pick) => {
     const { secret } = pick(serviceKeys);
     const scopes = pick([[], ['triggers:read'], ['events:read']]);
-    const body = { key: pick(keys).secret, cost: pick([1, 0, 3]), scopes, method: 'GET', path: pick(['/a', '/b/7']) };
+    const body = {
+      key: pick(keys.toReversed()).secret,
+      cost: pick([1, 0, 3]),
+      scopes,
+      request: { method: 'GET', path: pick(['/a', '/b/7']) },
+    };
     return deployment.client({ apiKey: secret }).apiKeys.verify({ body });
   },
   'commandagi.createKey': async (world, pick) => {
     const owner = pick(world.accounts.slice(0, 2));
-    const body = await expectDone(fetchAs(world, owner, 'POST', '/api/v1/api-keys/agent', { name: pick(NAMES) }));
+    const body = await expectDone(fetchAs(world, owner, 'POST', '/api/api-keys', { name: pick(NAMES) }));
     const [id, secret] = [body['id'] as string, body['key'] as string];
     world.keys.push({ id, organizationId: owner.organizationId, owner, secret });
   },
   'commandagi.revokeKey': (world, pick) => {
-    const { id, owner } = pick(world.keys);
-    return expectDone(fetchAs(world, owner, 'DELETE', `/api/v1/api-keys/agent?id=${id}`));
+    const { id, owner } = pick(world.keys.toReversed());
+    return expectDone(fetchAs(world, owner, 'DELETE', `/api/api-keys?id=${id}`));
   },
   'agentity.createKey': async (world, pick) => {
     const owner = pick(world.accounts.slice(0, 2));
@@ -324,11 +334,11 @@ const ofOperators: Record<string, Operation> = {
 /** Steps that are no call of a changing route. */
 const others: Record<string, Operation> = {
   'a use at a gateway': ({ deployment, keys }, pick) =>
-    fetch(`${deployment.url}/authz`, { headers: { 'x-api-key': pick(keys).secret } }),
+    fetch(`${deployment.url}/authz`, { headers: { 'x-api-key': pick(keys.toReversed()).secret } }),
   'a call of our own API': ({ deployment, keys }, pick) =>
-    outcomeOf(deployment.client({ apiKey: pick(keys).secret }).auth.whoami()),
+    outcomeOf(deployment.client({ apiKey: pick(keys.toReversed()).secret }).auth.whoami()),
   'a wrong secret': ({ deployment, keys }, pick) =>
-    fetch(`${deployment.url}/authz`, { headers: { 'x-api-key': `${pick(keys).secret.slice(0, -2)}00` } }),
+    fetch(`${deployment.url}/authz`, { headers: { 'x-api-key': `${pick(keys.toReversed()).secret.slice(0, -2)}00` } }),
   'the time passes': async (world, pick) => {
     const milliseconds = pick([1_000, 61_000, 240_000]);
     elapsed.set(world.deployment, (elapsed.get(world.deployment) ?? 0) + milliseconds);
@@ -365,7 +375,10 @@ const LAST = new Set(['invitations.revoke', 'members.remove', 'projects.delete',
 
 /** Every operation in an order in which each can be done. */
 export const everyOperation: readonly Step[] = [
-  ...['projects.create', 'apiKeys.create', 'invitations.create', 'credits.grant'],
+  'projects.create',
+  'apiKeys.create',
+  'invitations.create',
+  'credits.grant',
   ...Object.keys(operations).filter((name) => !LAST.has(name)),
   ...[...LAST].flatMap((name) => ['apiKeys.create', 'projects.create', name]),
 ].map((name, n) => ({ do: name, numbers: [0, n % 2, 0, n % 3, 0, n % 5, 0, 1, 0, 1] }));
