@@ -10,6 +10,7 @@ import { errorText } from '#libs/platform/error-text.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { BundleReader } from './bundle-reader.js';
 import { leafHashOf } from './log-growth.js';
+import type { Span } from './span.js';
 
 /** A log of which entries have expired. */
 interface Prunable {
@@ -17,6 +18,16 @@ interface Prunable {
   readonly id: string;
   readonly minimum: number;
   readonly expiredBelow: number;
+}
+
+/** Makes a log say what a replay of it needs in place of its first entries. */
+export abstract class StateRecorder {
+  /**
+   * @param span from the minimum of the log to where it may be pruned
+   * @returns the highest leaf index of the span, above its beginning, before which the log says its state in full; null if
+   *   there is none. Then the recorder has put the events that say it into the outbox, and a later call finds them
+   */
+  abstract recordedBelow(organizationId: string, span: Span): Promise<number | null>;
 }
 
 /** Bundles that one transaction deletes. With management events alone, that is some 16,000 rows. */
@@ -28,9 +39,10 @@ const ROUND_MS = 10 * 60_000;
  * Prunes what has expired from the beginning of each log, in these steps, each of which a crash may end. Any number of
  * workers may do it at once:
  *
- * 1. The leaf hashes of bundles in which a signed tree ended are kept.
- * 2. The minimum of the log moves on, together with the event that says so. From then on, no reader shows the entries.
- * 3. Partitions of months without other entries are dropped, and the rest is deleted.
+ * 1. The log says the state of the organization up to where it will be pruned. The next round goes on.
+ * 2. The leaf hashes of bundles in which a signed tree ended are kept.
+ * 3. The minimum of the log moves on, together with the event that says so. From then on, no reader shows the entries.
+ * 4. Partitions of months without other entries are dropped, and the rest is deleted.
  *
  * The functions of the database decide what has expired (`libs/database/migrations/0001-initial/audit-retention.ts`).
  */
@@ -41,6 +53,7 @@ export class AuditPruning {
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     private readonly events: Events,
+    private readonly states: StateRecorder,
   ) {}
 
   async run(): Promise<void> {
@@ -64,11 +77,14 @@ export class AuditPruning {
     return rows;
   }
 
-  async #prune({ id, minimum, expiredBelow: below }: Prunable): Promise<void> {
+  async #prune({ id, minimum, expiredBelow }: Prunable): Promise<void> {
+    const organizationId = fromUuid('org', id);
+    const below = await this.states.recordedBelow(organizationId, { from: minimum, below: expiredBelow });
+    if (below === null) return;
     await this.#keepTiles(id, minimum, below);
     await inTransaction(this.pool, async (client) => {
       await client.query('SELECT prune_audit_log($1, $2)', [id, below]);
-      await this.#record(client, fromUuid('org', id), minimum, below);
+      await this.#record(client, organizationId, minimum, below);
     });
   }
 

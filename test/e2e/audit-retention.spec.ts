@@ -5,6 +5,7 @@ import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
 import { parseVkey } from '#libs/tlog/note.js';
 import { verifyConsistency, verifyInclusion } from '#libs/tlog/proofs.js';
+import { replayLogs } from '#libs/replay/replay.js';
 import { Shell } from '../cli/command.js';
 import { checkedLogs, fillAuditLog } from '../support/audit-log.js';
 import { bodyPartitions, runAuditUpkeep, setAuditTime } from '../support/audit-retention.js';
@@ -34,9 +35,12 @@ async function moveTo(time: Date): Promise<void> {
 }
 
 const laterBy = (days: number) => moveTo(new Date(now.getTime() + days * DAY_MS));
+/** Twice: the first round records the state of the organization, and the second one prunes what is before. */
 const upkeep = async () => {
-  await runAuditUpkeep(deployment.database);
-  await allIngested(deployment);
+  for (let round = 0; round < 2; round++) {
+    await runAuditUpkeep(deployment.database);
+    await allIngested(deployment);
+  }
 };
 const retentionOf = ({ client, organizationId: id }: Account) => client.audit.getRetention({ params: { id } });
 const sizeOf = async ({ organizationId }: Account) => (await checkedLogs(deployment.sql, organizationId))[0]!.size;
@@ -213,6 +217,17 @@ describe('after a year, a log with a retention of 90 days', () => {
     const receipt = await ada.client.audit.receipt({ params: { leaf_index: minimum }, query: {} });
     expect(await receipt.text()).toContain('c2sp.org/tlog-proof');
     expect(decodeEntries(await tile(ada, `entries/0${String(minimum / 256).padStart(2, '0')}`))).toHaveLength(256);
+  });
+
+  it('is replayed in full, from the state that was recorded before the pruning', async () => {
+    const client = await deployment.sql.connect();
+    try {
+      for await (const { events, gap } of replayLogs(client, ada.organizationId)) {
+        expect({ events, gap }).toEqual({ events: size - minimum, gap: null });
+      }
+    } finally {
+      client.release();
+    }
   });
 
   it('is checked as far as it is left', async () => {

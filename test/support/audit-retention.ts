@@ -4,6 +4,7 @@ import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
 import { Events } from '#libs/outbox/event.js';
 import { readConfig } from '#libs/platform/config.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
+import { LogStateRecorder } from '#libs/replay/log-state-recorder.js';
 import { TEST_SECRET, type TestDatabase } from './deployment.js';
 
 /** Sets the time by which audit logs seal and expire. The database has no other clock that a test could move. */
@@ -16,8 +17,10 @@ export async function setAuditTime(sql: pg.Pool, time: Date): Promise<void> {
 
 function upkeepWith(database: pg.Pool): AuditUpkeep {
   const config = readConfig({ DATABASE_URL: 'postgres://localhost/none', KEYLEDGER_SECRET: TEST_SECRET });
-  const events = new Events({ now: () => new Date() }, new PersonalData(config), config);
-  return new AuditUpkeep(database, new AuditPruning(database, events));
+  const personalData = new PersonalData(config);
+  const events = new Events({ now: () => new Date() }, personalData, config);
+  const states = new LogStateRecorder(database, events, personalData);
+  return new AuditUpkeep(database, new AuditPruning(database, events, states));
 }
 
 /** Runs the upkeep of audit logs once, with the rights of the worker and no others. */

@@ -5,7 +5,7 @@ import { parseVkey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { ChangedEntry, WholeLog } from '#libs/tlog/whole-log.js';
 import type { CommandProcess } from '../command-process.js';
-import { EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
+import { EXIT_INCOMPLETE, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
 import { fromFile, fromServer, HASHES, isAnyInside, type AuditLogSource } from './audit-sources.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
@@ -20,9 +20,6 @@ export interface VerifyOptions {
   readonly acceptEpoch?: number;
   readonly json?: true;
 }
-
-/** What could not be checked in full is neither verified nor tampered with. */
-const EXIT_INCOMPLETE = 2;
 
 /** The last checkpoint that was verified, and its key. */
 interface State {

@@ -105,6 +105,8 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
       return say`${by} lifted the legal hold of the audit log${within(event, 'of')}${because(event.data.reason)}`;
     case 'audit_log.pruned':
       return say`${counted(event.data.below - event.data.from, 'event')} below ${number.format(event.data.below)} were pruned after their retention`;
+    case 'audit_log.state_recorded':
+      return say`The state of ${organization} before entry ${number.format(event.data.below)} was recorded, part ${number.format(event.data.part)} of ${number.format(event.data.parts)}`;
     case 'event.quarantined':
       return say`${unreadable(event.data.count)} in the quarantine as ${number.format(event.data.quarantine_id)}`;
     case 'event.requeued':
