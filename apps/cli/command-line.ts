@@ -75,6 +75,16 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
       end(await (await import('./audit-check-command.js')).checkAudit(options, host)),
     );
   audit
+    .command('replay')
+    .description('rebuild the organizations from their audit logs, and compare them with the database of this machine')
+    .addOption(new Option('--check', 'compare, and name every difference'))
+    .addOption(new Option('--organization <ID>', 'only this organization'))
+    .addOption(jsonOption('print the result as JSON, for programs'))
+    .addHelpText('after', REPLAY_HELP)
+    .action(async (options: { check?: true; organization?: string; json?: true }) =>
+      end(await (await import('./audit-replay-command.js')).replayAudit(options, host)),
+    );
+  audit
     .command('requeue [NUMBER...]')
     .description('put events that could not be read back into the outbox')
     .addOption(new Option('--all', 'all events in the quarantine'))
@@ -117,6 +127,11 @@ each \`npm start\` ends earlier links without an EMAIL.`;
 const CHECK_HELP = `
 Computes the hashes, times, search terms and search rows again from the entries, and names the first difference in each
 audit log. It needs the database, as \`operator add\` does. The exit code is 1 if an audit log differs.`;
+
+const REPLAY_HELP = `
+Rebuilds members, projects, keys, balances and counts of uses from the events alone, and names every field that is not the
+same in the database. It needs the database, as \`operator add\` does. The exit code is 1 if there is a difference, and 2
+if the audit logs do not say everything.`;
 
 const REQUEUE_HELP = `
 Without NUMBER, lists the first 100 records in the quarantine. Those that this version can read are put back, and an

@@ -1,9 +1,12 @@
 import { Module } from '@nestjs/common';
+import { AuthModule } from '#libs/auth/auth.module.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import { AuditController } from './audit.controller.js';
 import { AuditProofsController } from './audit-proofs.controller.js';
 import { Anchoring } from './anchoring.js';
 import { AuditProofs } from './audit-proofs.js';
+import { AuditRetentionController } from './audit-retention.controller.js';
+import { AuditRetentionService } from './audit-retention.service.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditTails } from './audit-tails.js';
 import { AuditTree } from './audit-tree.js';
@@ -11,11 +14,23 @@ import { AuditService } from './audit.service.js';
 import { Checkpoints } from './checkpoints.js';
 import { CheckpointsController } from './checkpoints.controller.js';
 import { DeploymentSearch } from './deployment-search.js';
+import { RetentionDefault } from './retention-default.js';
 
 /** For the API. The worker uses only the writer. */
 @Module({
-  imports: [OrganizationsModule],
-  controllers: [AuditController, AuditProofsController, CheckpointsController],
-  providers: [AuditReader, AuditTails, AuditService, AuditTree, AuditProofs, Anchoring, Checkpoints, DeploymentSearch],
+  imports: [AuthModule, OrganizationsModule],
+  controllers: [AuditController, AuditProofsController, CheckpointsController, AuditRetentionController],
+  providers: [
+    AuditReader,
+    AuditTails,
+    AuditService,
+    AuditTree,
+    AuditProofs,
+    Anchoring,
+    Checkpoints,
+    DeploymentSearch,
+    AuditRetentionService,
+    RetentionDefault,
+  ],
 })
 export class AuditModule {}

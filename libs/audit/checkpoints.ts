@@ -12,6 +12,7 @@ import { formatReceipt } from '#libs/tlog/receipt.js';
 import { checkpointUnavailable } from './anchor.js';
 import { Anchoring } from './anchoring.js';
 import { AuditTree } from './audit-tree.js';
+import { pruned } from './damage.js';
 import { fixSigner, readEpochs, type Epoch } from './epochs.js';
 
 /** What the key is sealed for. */
@@ -65,6 +66,8 @@ export class Checkpoints {
         `The audit log of ${checkpoint.size} events has none with the leaf index ${index}`,
       );
     }
+    const { minimum } = await this.tree.head(organizationId);
+    if (index < minimum) throw pruned(organizationId, minimum);
     const [entry] = await this.tree.entries(organizationId, { from: index, below: index + 1 });
     const proof = await inclusionProof(index, checkpoint.size, this.tree.nodes(organizationId));
     return formatReceipt({ entry: entry!, index, proof, checkpoint: note });

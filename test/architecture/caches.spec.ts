@@ -37,6 +37,8 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/platform/redact.ts #known': 'the text that is searched',
   'libs/platform/sealing.ts #keys': 'the purposes in the code',
   'libs/platform/setting-words.ts #meanings': 'the words of the settings and their synonyms',
+  'libs/replay/replay.ts #sizes': 'the organizations, while a command runs',
+  'libs/replay/state.ts #kinds': 'the objects of one organization, while a command runs',
   'libs/usage/usage-counts.ts #keys': 'one batch, or a bound of the check',
   'libs/usage/verification-counts.ts #counts': 'one batch',
 };
