@@ -40,7 +40,7 @@ export function verifyReceipt(
   return { entry, index, checkpoint };
 }
 
-/** @throws ProofError if it does not have the form of a receipt */
+/** Reads a receipt without verifying it. @throws ProofError */
 export function parseReceipt(text: string): Receipt {
   const end = text.indexOf('\n\n');
   if (end < 0) throw new ProofError('The receipt has no checkpoint');

@@ -46,7 +46,7 @@ export function CheckpointSection({ organizationId, remembered }: Props) {
           The API signs a checkpoint only after the anchor, a file outside the database, has its size and root.
         </Fact>
         <Fact name="Witnesses">
-          This deployment names none: no one else confirms that all auditors see the same log.
+          This page verifies no cosignatures of witnesses, so it cannot tell whether others see the same log.
         </Fact>
       </Box>
     </Section>

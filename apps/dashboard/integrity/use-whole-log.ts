@@ -19,7 +19,7 @@ export interface WholeLogVerification {
   readonly cancel: () => void;
 }
 
-const SHOW_EVERY_MS = 100;
+const SHOW_EVERY_MS = 200;
 
 /** Verifies the whole log on demand. It ends with the page. */
 export function useWholeLog(organizationId: string): WholeLogVerification {
