@@ -126,7 +126,9 @@ function NotVerified({ reason, title, detail, link, onRetry }: NotVerifiedProps)
       title={title}
       role={wrong ? 'alert' : 'status'}
     >
-      <Text size="sm">{detail}</Text>
+      <Text size="sm" className="breakable">
+        {wrong ? `${detail}.` : detail}
+      </Text>
       <Group gap="sm" mt="xs">
         {onRetry && reason !== 'not-kept' && (
           <Button variant="default" size="xs" onClick={onRetry}>

@@ -87,7 +87,7 @@ function VerifiedLog({ remembered }: { readonly remembered: Remembered | null })
 function Wrong({ title, children }: { readonly title: string; readonly children: ReactNode }) {
   return (
     <Alert variant="light" color="red" icon={<IconAlertTriangle />} title={title} role="alert">
-      <Stack gap="xs" align="flex-start">
+      <Stack gap="xs" className="breakable">
         {children}
       </Stack>
     </Alert>
