@@ -108,6 +108,16 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
     .action(async (options: { yes?: true; json?: true }) =>
       end(await (await import('./new-epoch-command.js')).newEpoch(options, host)),
     );
+  audit
+    .command('rotate-key')
+    .description('replace the key that signs the checkpoints')
+    .addOption(new Option('--compromised', 'the present key may be known to others: it stops at once'))
+    .addOption(new Option('--yes', 'with --compromised: do it; without this, only say what it means'))
+    .addOption(jsonOption('print the result as JSON, for programs'))
+    .addHelpText('after', ROTATE_HELP)
+    .action(async (options: { compromised?: true; yes?: true; json?: true }) =>
+      end(await (await import('./rotate-key-command.js')).rotateSigningKey(options, host)),
+    );
 }
 
 const OPERATOR_HELP = `
@@ -133,6 +143,12 @@ const EPOCH_HELP = `
 A checkpoint must continue all earlier ones. If the database was restored from a backup, or the anchor is lost, none is
 signed until both are back or a new epoch begins. Each audit log gets an entry with what was anchored last, a new origin
 and a new key. It needs the database, as \`operator add\` does, and the anchor (ANCHOR_FILE).`;
+
+const ROTATE_HELP = `
+The new key signs under the same origin. Each audit log gets an entry with it, signed by the present key, so auditors
+follow without doing anything. Both keys sign for 30 days. If the present key may be known to others, it cannot hand over:
+with --compromised it stops at once, and auditors need the new key from you, as --vkey. It needs the database, as
+\`operator add\` does, and KEYLEDGER_SECRET.`;
 
 const AFTER = `
 Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server responds, 74 the output could

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { DATABASE_POOL } from '#libs/database/database.js';
@@ -6,26 +6,22 @@ import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { signCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
-import { formatVkey, verifierKey, type NoteSigner } from '#libs/tlog/note.js';
+import { formatVkey } from '#libs/tlog/note.js';
 import { inclusionProof } from '#libs/tlog/proofs.js';
 import { formatReceipt } from '#libs/tlog/receipt.js';
-import { checkpointUnavailable } from './anchor.js';
 import { Anchoring } from './anchoring.js';
 import { AuditTree } from './audit-tree.js';
-import { fixSigner, readEpochs, type Epoch } from './epochs.js';
+import { eraseEndedKeys, fixSigner, readEpochs, type Epoch } from './epochs.js';
+import { generateSigningKey, keyOf, openSigner, signingNow } from './signing-keys.js';
 
-/** What the key is sealed for. */
-const PURPOSE = 'audit log key';
 const DEPLOYMENT_ID_BYTES = 8;
-/** The public key is at the end of its DER. */
-const PUBLIC_KEY_BYTES = 32;
 
 /** An epoch that can sign. */
-type Signing = Epoch & { readonly origin: string; readonly privateKey: Buffer };
+type Signing = Epoch & { readonly origin: string };
 
 /**
- * Signs checkpoints when they are asked for. The key and the origin of an epoch are fixed at its first signature, so a
- * trial on localhost fixes nothing that stays. All logs share a key, under a name of their own: the origin of the log.
+ * Signs checkpoints when they are asked for. The origin of an epoch and its first key are fixed at its first signature, so
+ * a trial on localhost fixes nothing that stays.
  */
 @Injectable()
 export class Checkpoints {
@@ -42,18 +38,23 @@ export class Checkpoints {
     // Throws if the head does not continue what was signed before.
     const { epoch, tree } = await this.anchoring.anchor(organizationId);
     const signing = isSigning(epoch) ? epoch : await this.#fix(epoch);
+    if (signing.keys.some(({ hasEnded, privateKey }) => hasEnded && privateKey)) await eraseEndedKeys(this.pool);
     const checkpoint = { origin: originOf(signing, organizationId), ...tree };
-    return { note: signCheckpoint(checkpoint, [this.#signer(signing, organizationId)]), checkpoint };
+    const signers = signingNow(signing.keys).map((key) => openSigner(this.sealing, key)(checkpoint.origin));
+    return { note: signCheckpoint(checkpoint, signers), checkpoint };
   }
 
-  /** The public keys of a log, those of the current epoch first. */
+  /** The public keys of a log whose signatures count, newest first. */
   async vkeys(organizationId: string): Promise<string[]> {
     let epochs = await readEpochs(this.pool);
     if (!epochs[0] || !isSigning(epochs[0])) {
       await this.sign(organizationId);
       epochs = await readEpochs(this.pool);
     }
-    return epochs.filter(isSigning).map((epoch) => formatVkey(this.#signer(epoch, organizationId).key));
+    return epochs.filter(isSigning).flatMap((epoch) => {
+      const keys = epoch.keys.filter(({ isCompromised }) => !isCompromised);
+      return keys.map((key) => formatVkey(keyOf(key, originOf(epoch, organizationId))));
+    });
   }
 
   /** Everything that proves one entry, to keep. */
@@ -74,35 +75,12 @@ export class Checkpoints {
     const { LOG_ORIGIN } = this.config.settings;
     const name = LOG_ORIGIN ?? new URL(this.config.publicUrl).host;
     const origin = `${name}/${randomBytes(DEPLOYMENT_ID_BYTES).toString('hex')}`;
-    const { privateKey } = generateKeyPairSync('ed25519');
-    const sealed = this.sealing.seal(PURPOSE, privateKey.export({ type: 'pkcs8', format: 'der' }));
-    return (await fixSigner(this.pool, epoch, origin, sealed)) as Signing;
-  }
-
-  #signer(epoch: Signing, organizationId: string): NoteSigner {
-    const key = this.#open(epoch);
-    const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' }).subarray(-PUBLIC_KEY_BYTES);
-    return {
-      key: verifierKey(originOf(epoch, organizationId), publicKey),
-      sign: (message) => sign(null, message, key),
-    };
-  }
-
-  #open({ privateKey }: Signing): KeyObject {
-    try {
-      const der = Buffer.from(this.sealing.open(PURPOSE, privateKey));
-      return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-    } catch (error) {
-      throw checkpointUnavailable(
-        'The key of the audit logs was sealed with another KEYLEDGER_SECRET: set the one that belongs to the database.',
-        error,
-      );
-    }
+    return (await fixSigner(this.pool, epoch, origin, generateSigningKey(this.sealing))) as Signing;
   }
 }
 
 function isSigning(epoch: Epoch): epoch is Signing {
-  return epoch.origin !== null && epoch.privateKey !== null;
+  return epoch.origin !== null;
 }
 
 function originOf({ origin }: Signing, organizationId: string): string {

@@ -59,8 +59,8 @@ export const tlogVkeys = defineRoute({
   tag: 'Audit proofs',
   summary: 'List the public keys of an audit log',
   description:
-    'One key on each line, that of the current epoch first, in the form `name+id+key` of C2SP `signed-note`. The name is the ' +
-    'origin of the log. Keep the key apart from the log: it decides which checkpoints you trust.',
+    'One key on each line, the newest first, in the form `name+id+key` of C2SP `signed-note`: those that sign, and those that ' +
+    'have signed and are not compromised. The name is the origin of the log. Keep the key apart from the log: it decides which checkpoints you trust.',
   policy: { scope: 'audit:read', organization: 'path', reach: 'organization' },
   params: z.strictObject({ id: idOf('org') }),
   success: { status: 200, stream: ['text/plain; charset=utf-8'] },

@@ -262,22 +262,19 @@ GRANT SELECT ON audit_bundle TO keyledger_worker;
 CREATE TABLE audit_epoch (
   number integer NOT NULL,
   origin text,
-  private_key bytea,
   anchor_id text NOT NULL,
   anchor_sequence bigint NOT NULL DEFAULT 0,
   started_at timestamp with time zone NOT NULL DEFAULT now(),
-  CONSTRAINT audit_epoch_check CHECK (((origin IS NULL) = (private_key IS NULL))),
   CONSTRAINT audit_epoch_number_check CHECK ((number > 0)),
   CONSTRAINT audit_epoch_pkey PRIMARY KEY (number)
 );
-CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_epoch FOR EACH ROW WHEN ((((new.number IS DISTINCT FROM old.number) OR (new.anchor_id IS DISTINCT FROM old.anchor_id)) OR (new.anchor_sequence < old.anchor_sequence) OR ((old.origin IS NOT NULL) AND ((new.origin IS DISTINCT FROM old.origin) OR (new.private_key IS DISTINCT FROM old.private_key))))) EXECUTE FUNCTION refuse_change('an epoch keeps its origin, its key and its anchor');
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_epoch FOR EACH ROW WHEN ((((new.number IS DISTINCT FROM old.number) OR (new.anchor_id IS DISTINCT FROM old.anchor_id)) OR (new.anchor_sequence < old.anchor_sequence) OR ((old.origin IS NOT NULL) AND (new.origin IS DISTINCT FROM old.origin)))) EXECUTE FUNCTION refuse_change('an epoch keeps its origin and its anchor');
 ALTER TABLE audit_epoch ENABLE ALWAYS TRIGGER never_back_update;
 GRANT SELECT ON audit_epoch TO keyledger_api;
 GRANT INSERT (anchor_id) ON audit_epoch TO keyledger_api;
 GRANT INSERT (number) ON audit_epoch TO keyledger_api;
 GRANT UPDATE (anchor_sequence) ON audit_epoch TO keyledger_api;
 GRANT UPDATE (origin) ON audit_epoch TO keyledger_api;
-GRANT UPDATE (private_key) ON audit_epoch TO keyledger_api;
 
 CREATE TABLE audit_log (
   organization_id uuid NOT NULL,
@@ -342,6 +339,27 @@ CREATE TABLE audit_segment (
 );
 GRANT SELECT ON audit_segment TO keyledger_api;
 GRANT SELECT ON audit_segment TO keyledger_worker;
+
+CREATE TABLE audit_signing_key (
+  epoch integer NOT NULL,
+  number integer NOT NULL,
+  public_key bytea NOT NULL,
+  private_key bytea,
+  ends_at timestamp with time zone,
+  compromised boolean NOT NULL DEFAULT false,
+  CONSTRAINT audit_signing_key_check CHECK (((private_key IS NOT NULL) OR (ends_at IS NOT NULL))),
+  CONSTRAINT audit_signing_key_check1 CHECK (((NOT compromised) OR (private_key IS NULL))),
+  CONSTRAINT audit_signing_key_epoch_fkey FOREIGN KEY (epoch) REFERENCES audit_epoch(number),
+  CONSTRAINT audit_signing_key_number_check CHECK ((number > 0)),
+  CONSTRAINT audit_signing_key_pkey PRIMARY KEY (epoch, number),
+  CONSTRAINT audit_signing_key_public_key_check CHECK ((length(public_key) = 32))
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_signing_key FOR EACH ROW WHEN (((((new.epoch IS DISTINCT FROM old.epoch) OR (new.number IS DISTINCT FROM old.number)) OR (new.public_key IS DISTINCT FROM old.public_key)) OR ((new.private_key IS NOT NULL) AND (new.private_key IS DISTINCT FROM old.private_key)) OR ((old.ends_at IS NOT NULL) AND ((new.ends_at IS NULL) OR (new.ends_at > old.ends_at))) OR (old.compromised AND (NOT new.compromised)))) EXECUTE FUNCTION refuse_change('a key that stops signing never signs again');
+ALTER TABLE audit_signing_key ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT ON audit_signing_key TO keyledger_api;
+GRANT UPDATE (compromised) ON audit_signing_key TO keyledger_api;
+GRANT UPDATE (ends_at) ON audit_signing_key TO keyledger_api;
+GRANT UPDATE (private_key) ON audit_signing_key TO keyledger_api;
 
 CREATE TABLE audit_tree_node (
   organization_id uuid NOT NULL,

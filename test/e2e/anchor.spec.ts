@@ -462,6 +462,31 @@ describe('a new epoch', () => {
     expect(await node.sign()).toBe(11);
   });
 
+  it('is told to every log, also if there are thousands', async () => {
+    await node.sign();
+    const logs = 2_100;
+    await sqlOf(node.database, async (pool) => {
+      await pool.query(
+        `WITH created AS (
+           INSERT INTO organization (id, name, personal, created_at, updated_at, version)
+           SELECT gen_random_uuid(), 'Test', false, now(), now(), 1 FROM generate_series(1, $1) RETURNING id
+         ) INSERT INTO audit_log (organization_id, size) SELECT id, 0 FROM created`,
+        [logs],
+      );
+    });
+    expect(await begin(node.database, node.anchorFile)).toMatchObject({ logs: logs + 1, committed: 1 });
+    await ingest(node.database);
+    const { rows } = await sqlOf(node.database, (pool) =>
+      pool.query<{ size: string; count: number }>(
+        'SELECT size, count(*)::int AS count FROM audit_log GROUP BY size ORDER BY size',
+      ),
+    );
+    expect(rows).toEqual([
+      { size: '1', count: logs },
+      { size: '11', count: 1 },
+    ]);
+  });
+
   it('that was interrupted can be begun again, and still names the last head', async () => {
     await node.sign();
     const before = await copyOf(node);
