@@ -54,7 +54,7 @@ async function signersOf(): Promise<string[]> {
 }
 
 const inHome = (name: string) => join(shell.home, name);
-const export_ = async (path: string) => {
+const exportTo = async (path: string) => {
   const { code, stderr } = await shell.run(['audit', 'export', '--proofs', '--organization', team, '--output', path]);
   if (code !== 0) throw new Error(stderr);
 };
@@ -146,7 +146,7 @@ describe('an auditor', () => {
     vkeys.push((await listed())[0]!);
     expect(await signersOf()).toEqual([vkeys[2]]);
     expect(await listed()).toEqual(vkeys.toReversed());
-    await export_(inHome('audit.jsonl'));
+    await exportTo(inHome('audit.jsonl'));
     await copyFile(inHome('late'), inHome('late offline'));
     const followed = { code: 0, key_from: 'state', key_follows: true, vkey: vkeys[2], continues: expect.any(Number) };
     expect(await verify(inHome('audit.jsonl'), '--state', inHome('late offline'))).toMatchObject(followed);
@@ -199,7 +199,7 @@ describe('an auditor', () => {
 
   it('needs the new key from the people if the earlier one is compromised', async () => {
     await rm(inHome('audit.jsonl'));
-    await export_(inHome('audit.jsonl'));
+    await exportTo(inHome('audit.jsonl'));
     expect(await onThisMachine(['rotate-key', '--compromised'])).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('To go on, add --yes.'),
@@ -253,7 +253,7 @@ describe('an auditor with a state of an earlier epoch', () => {
     expect(await verifyTeam(...state)).toMatchObject({ code: 0, key_from: 'state' });
     // Accepting an epoch again does not make the command trust another key.
     await rm(inHome('audit.jsonl'));
-    await export_(inHome('audit.jsonl'));
+    await exportTo(inHome('audit.jsonl'));
     const { path } = await forgery((entry) => entry);
     expect(await verify(path, ...state, '--accept-epoch', '2')).toMatchObject({ code: 1 });
   });
