@@ -35,7 +35,7 @@ export async function readEpochs(database: Database): Promise<Epoch[]> {
   );
   const { rows: keys } = await database.query<SigningKey & { epoch: number }>(
     `SELECT epoch, number, public_key AS "publicKey", private_key AS "privateKey",
-            coalesce(ends_at <= now(), false) AS "hasEnded", compromised AS "isCompromised"
+            ends_at AS "endsAt", coalesce(ends_at <= now(), false) AS "hasEnded", compromised AS "isCompromised"
      FROM audit_signing_key ORDER BY number DESC`,
   );
   return rows.map((epoch) => ({ ...epoch, keys: keys.filter((key) => key.epoch === epoch.number) }));

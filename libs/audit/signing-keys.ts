@@ -12,6 +12,8 @@ export interface SigningKey {
   readonly publicKey: Uint8Array;
   /** Sealed with KEYLEDGER_SECRET; null when it no longer signs. */
   readonly privateKey: Uint8Array | null;
+  /** When it stops signing; null for the newest. */
+  readonly endsAt: Date | null;
   readonly hasEnded: boolean;
   readonly isCompromised: boolean;
 }

@@ -22,7 +22,7 @@ export interface VerifyOptions {
 }
 
 /** What could not be checked in full is neither verified nor tampered with. */
-const EXIT_INCOMPLETE = 2;
+export const EXIT_INCOMPLETE = 2;
 
 /** The last checkpoint that was verified, and its key. */
 interface State {

@@ -47,6 +47,18 @@ const RULES: readonly Rule[] = [
     message: 'a key that stops signing never signs again',
   },
   {
+    table: 'audit_heads',
+    on: 'UPDATE',
+    when: `${isChanged('epoch')} OR NEW.size < OLD.size OR NEW.cosigned_size < OLD.cosigned_size`,
+    message: 'the log of heads only grows',
+  },
+  {
+    table: 'audit_witness',
+    on: 'UPDATE',
+    when: `${isChanged('epoch', 'vkey')} OR NEW.size < OLD.size`,
+    message: 'a witness cosigns larger trees only',
+  },
+  {
     table: 'authz_state',
     on: 'UPDATE',
     when: `NEW.seq <= OLD.seq OR NEW.tag = OLD.tag OR ${isChanged('shard')}`,
