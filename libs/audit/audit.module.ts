@@ -11,11 +11,33 @@ import { AuditService } from './audit.service.js';
 import { Checkpoints } from './checkpoints.js';
 import { CheckpointsController } from './checkpoints.controller.js';
 import { DeploymentSearch } from './deployment-search.js';
+import { HeadsLog } from './heads-log.js';
+import { IntegrityController } from './integrity.controller.js';
+import { Integrity } from './integrity.js';
+import { WitnessedReceipts } from './witnessed-receipts.js';
+import { WitnessStates } from './witness-states.js';
+import { Witnessing } from './witnessing.js';
+import { Witnesses } from './witnesses.js';
 
 /** For the API. The worker uses only the writer. */
 @Module({
   imports: [OrganizationsModule],
-  controllers: [AuditController, AuditProofsController, CheckpointsController],
-  providers: [AuditReader, AuditTails, AuditService, AuditTree, AuditProofs, Anchoring, Checkpoints, DeploymentSearch],
+  controllers: [AuditController, AuditProofsController, CheckpointsController, IntegrityController],
+  providers: [
+    AuditReader,
+    AuditTails,
+    AuditService,
+    AuditTree,
+    AuditProofs,
+    Anchoring,
+    Checkpoints,
+    DeploymentSearch,
+    HeadsLog,
+    Witnesses,
+    WitnessStates,
+    Witnessing,
+    WitnessedReceipts,
+    Integrity,
+  ],
 })
 export class AuditModule {}

@@ -232,6 +232,12 @@ const golden = [
     subject: org,
     data: { ...bySystem, epoch: 2, earlier: { anchor_id: '00ff', epoch: 1, size: 7, root: 'AA==' } },
   },
+  { type: 'audit_log.key_rotated', subject: org, data: { ...bySystem, epoch: 1, vkey: 'log+00ff+AA==' } },
+  {
+    type: 'audit_log.key_rotated',
+    subject: org,
+    data: { ...bySystem, epoch: 1, vkey: 'log+00ff+AA==', note: 'note\n', previous_key_ends_at: common.time },
+  },
   { type: 'event.quarantined', subject: org, data: { ...bySystem, quarantine_id: 7, sha256: '00ff', count: 1 } },
   { type: 'event.requeued', subject: org, data: { ...bySystem, quarantine_id: 7, sha256: '00ff', count: null } },
   { type: 'organization.created', subject: org, data: { ...byUser, owner_id: user } },

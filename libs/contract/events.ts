@@ -163,6 +163,16 @@ export const DomainEvent = z
       /** The last checkpoint of the earlier epoch that is known. Absent if the anchor is lost. */
       earlier: z.object({ anchor_id: z.string(), epoch: z.int(), size: z.int(), root: z.string() }).optional(),
     }),
+    /** Another key signs the checkpoints from now on. */
+    event('audit_log.key_rotated', {
+      epoch: z.int(),
+      /** The new key. */
+      vkey: z.string(),
+      /** The note with which the earlier key hands over to it. Absent if the earlier key is compromised. */
+      note: z.string().optional(),
+      /** Until then the earlier key signs, too. Absent if it is compromised. */
+      previous_key_ends_at: z.iso.datetime().optional(),
+    }),
     /** A record could not be read, so its events are missing in the log. It waits in the quarantine. */
     event('event.quarantined', quarantined),
     /** The record was put back into the outbox. If it can be read now, its events follow. */

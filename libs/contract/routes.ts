@@ -1,5 +1,6 @@
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
+import * as auditIntegrity from './audit-integrity.js';
 import * as auditProofs from './audit-proofs.js';
 import * as auth from './auth.js';
 import * as credits from './credits.js';
@@ -70,6 +71,7 @@ export const routes = {
     checkpoint: auditProofs.tlogCheckpoint,
     vkeys: auditProofs.tlogVkeys,
     tile: auditProofs.tlogTile,
+    integrity: auditIntegrity.auditIntegrity,
   },
   credits: {
     get: credits.getBalance,

@@ -131,6 +131,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'audit.proveEvent': ({ ada }) => ({ params: { leaf_index: '0' }, query: { organization_id: ada.organizationId } }),
   'audit.proveConsistency': ({ ada }) => ({ query: { organization_id: ada.organizationId, from: '0', to: '0' } }),
   'audit.receipt': ({ ada }) => ({ params: { leaf_index: '0' }, query: { organization_id: ada.organizationId } }),
+  'audit.integrity': ({ ada }) => ({ query: { organization_id: ada.organizationId } }),
   'audit.checkpoint': ({ team }) => ({ params: { id: team } }),
   'audit.vkeys': ({ team }) => ({ params: { id: team } }),
   'audit.tile': ({ team }) => ({ params: { id: team, tile: 'entries/000.p/1' } }),

@@ -97,6 +97,10 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
         : say`${by} read ${organization}`;
     case 'audit_log.epoch_started':
       return say`Epoch ${number.format(event.data.epoch)} of the checkpoints of this audit log began`;
+    case 'audit_log.key_rotated':
+      return event.data.note === undefined
+        ? say`The key of the checkpoints of this audit log was replaced because it was compromised`
+        : say`The key of the checkpoints of this audit log was replaced`;
     case 'event.quarantined':
       return say`${unreadable(event.data.count)} in the quarantine as ${number.format(event.data.quarantine_id)}`;
     case 'event.requeued':
