@@ -4,11 +4,14 @@ import type { Page, Route } from 'playwright-core';
 import { signCheckpoint } from '#libs/tlog/checkpoint.js';
 import { formatVkey, parseVkey, type NoteSigner } from '#libs/tlog/note.js';
 import { verifyReceipt } from '#libs/tlog/receipt.js';
+import { signRotation } from '#libs/tlog/rotation.js';
 import { fillAuditLog } from '../support/audit-log.js';
 import type { Account } from '../support/deployment.js';
-import { allIngested } from '../support/events.js';
+import { allIngested, event, put } from '../support/events.js';
+import { eventually } from '../support/eventually.js';
 import { noteSigner } from '../support/note-signer.js';
 import { consistencyPath, leafHashOf, treeHash } from '../support/reference-tree.js';
+import { Witness } from '../support/witness.js';
 import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
@@ -28,9 +31,12 @@ inChromium('the integrity of an audit log', () => {
   let team: string;
   let keyId: string;
   let page: Page;
+  let witness: Witness;
 
   beforeAll(async () => {
-    dashboard = await startDashboard();
+    witness = await Witness.start('witness.example/w');
+    const WITNESSES = `${witness.vkey} ${witness.url}`;
+    dashboard = await startDashboard({ WITNESSES, WITNESS_QUORUM: '1', WITNESS_SECONDS: '1' });
     ada = await dashboard.account();
     ({ id: team } = await ada.client.organizations.create({ body: { name: 'Acme' } }));
     const body = { name: 'Production server', organization_id: team, scopes: ['triggers:read'] };
@@ -45,7 +51,10 @@ inChromium('the integrity of an audit log', () => {
     await page.evaluate('localStorage.clear()');
   });
 
-  afterAll(() => dashboard.stop());
+  afterAll(async () => {
+    await dashboard.stop();
+    await witness.stop();
+  });
 
   const fill = (organizationId: string, size: number) =>
     fillAuditLog(dashboard.sql, size, { organizationId, apiKeyId: keyId, data: { ip: '192.0.2.1' }, path: '/things/' });
@@ -107,6 +116,15 @@ inChromium('the integrity of an audit log', () => {
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     expectNoComplaints(page);
+  });
+
+  it('names the witnesses, and what they have cosigned as the server says', async () => {
+    const integrity = () => ada.client.audit.integrity({ query: { organization_id: team } });
+    await eventually(integrity, ({ witnesses }) => witnesses?.cosigned?.size === SIZE, 15_000);
+    await open();
+    await page.getByText(/At least 1 cosigned the first 3,000 entries/).waitFor();
+    expect(await page.getByText('witness.example/w: up to date').count()).toBe(1);
+    await expectAccessible(page);
   });
 
   it('is verified for the whole log, by keyboard, with progress, and remembered', async () => {
@@ -228,6 +246,13 @@ inChromium('the integrity of an audit log', () => {
     await openEvent(41);
     await expectRed('The log does not continue what this browser verified');
     await open();
+    await button('Verify again').click();
+    await verified();
+    await tamper(/\/checkpoint$/, (body) => body.toString().replace('\n3000\n', '\n3001\n'));
+    await open();
+    await button('Verify again').click();
+    await expectRed(/The signature of .* is wrong/);
+    await page.unrouteAll();
     await button('Forget what this browser remembers…').click();
     await expectAccessible(page);
     await button('Forget').click();
@@ -305,6 +330,23 @@ inChromium('the integrity of an audit log', () => {
     expect(await button('Accept the new key…').count()).toBe(0);
     const evidence = await downloaded('Download both checkpoints');
     for (const size of [9, 12]) expect(evidence).toContain(`\n${size}\n`);
+  });
+
+  it('stays green if the remembered key handed over to the one that signs now', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Rotating' } });
+    const [first, second] = [noteSigner(`example.com/${id}`), noteSigner(`example.com/${id}`, 2)];
+    const vkey = formatVkey(second.key);
+    const data = { epoch: 1, vkey, note: signRotation(second.key, first) };
+    await put(dashboard, id, [event(id, { type: 'audit_log.key_rotated', subject: id, data })]);
+    await allIngested(dashboard);
+    await pretend(first, leavesOf(5));
+    await open(id);
+    await verified();
+    await pretend(second, leavesOf(9));
+    await open(id);
+    await page.getByText('The checkpoint of 9 entries').waitFor();
+    await page.getByText(vkey, { exact: true }).waitFor();
+    expect(await alert().count()).toBe(0);
   });
 
   it('turns red if a new epoch begins, until a person accepts it', async () => {

@@ -6,7 +6,7 @@ import { saveText } from '../audit/download.js';
 import { ConfirmDialog } from '../ui/confirm-dialog.js';
 import { forget, remember } from './browser-memory.js';
 import { verificationsKey } from './queries.js';
-import { afterAcceptance, evidenceOf, type Remembered } from './remembered.js';
+import { afterAcceptance, evidenceOf, withoutAlarm, type Remembered } from './remembered.js';
 
 interface Props {
   readonly organizationId: string;
@@ -25,15 +25,7 @@ export function AlarmDecision({ organizationId, remembered }: Props) {
         {remembered?.alarm && ' Keep both checkpoints: others can compare them with theirs.'}
       </Text>
       <Group gap="xs">
-        {remembered?.alarm && (
-          <Button
-            variant="default"
-            size="xs"
-            onClick={() => void saveText(`${organizationId}-checkpoints.txt`, evidenceOf(remembered))}
-          >
-            Download both checkpoints
-          </Button>
-        )}
+        {remembered?.alarm && <WithoutConsequence {...{ organizationId, remembered, verifyAgain }} />}
         {remembered?.alarm?.vkey !== undefined && (
           <Decision
             label="Accept the new key…"
@@ -62,6 +54,37 @@ export function AlarmDecision({ organizationId, remembered }: Props) {
           before, it can no longer tell.
         </Decision>
       </Group>
+    </>
+  );
+}
+
+interface WithoutConsequenceProps {
+  readonly organizationId: string;
+  readonly remembered: Remembered;
+  readonly verifyAgain: () => void;
+}
+
+/** What loses nothing: to keep the evidence, and to verify again with what was remembered. */
+function WithoutConsequence({ organizationId, remembered, verifyAgain }: WithoutConsequenceProps) {
+  return (
+    <>
+      <Button
+        variant="default"
+        size="xs"
+        onClick={() => void saveText(`${organizationId}-checkpoints.txt`, evidenceOf(remembered))}
+      >
+        Download both checkpoints
+      </Button>
+      <Button
+        variant="default"
+        size="xs"
+        onClick={() => {
+          remember(organizationId, withoutAlarm(remembered));
+          verifyAgain();
+        }}
+      >
+        Verify again
+      </Button>
     </>
   );
 }

@@ -5,6 +5,7 @@ import { Copied } from '../ui/copied.js';
 import { Section } from '../ui/section.js';
 import { Time } from '../ui/time.js';
 import type { Remembered } from './remembered.js';
+import { Witnesses } from './witnesses.js';
 
 interface Props {
   readonly organizationId: string;
@@ -46,7 +47,7 @@ export function CheckpointSection({ organizationId, remembered }: Props) {
           The API signs a checkpoint only after the anchor, a file outside the database, has its size and root.
         </Fact>
         <Fact name="Witnesses">
-          This page verifies no cosignatures of witnesses, so it cannot tell whether others see the same log.
+          <Witnesses organizationId={organizationId} />
         </Fact>
       </Box>
     </Section>

@@ -5,6 +5,7 @@ import { signCheckpoint } from '#libs/tlog/checkpoint.js';
 import { leafHash } from '#libs/tlog/leaf.js';
 import { formatVkey, type NoteSigner } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
+import { signRotation, type KeyRotation } from '#libs/tlog/rotation.js';
 import { openContinuing, OtherKey } from './continuity.js';
 
 const ORIGIN = 'keys.example.com/3f9ac1d2b4e5f607/org_1';
@@ -18,13 +19,17 @@ const noteOf = (leaves: readonly Uint8Array[], by = signer) =>
   signCheckpoint({ origin: by.key.name, size: leaves.length, root: rootOfLeaves(leaves) }, [by]);
 
 /** A log that responds with its own proofs. */
-function serverOf(leaves: readonly Uint8Array[], vkeys = [vkeyOf(signer)]) {
+function serverOf(leaves: readonly Uint8Array[], vkeys = [vkeyOf(signer)], rotations: readonly KeyRotation[] = []) {
   const asked: string[] = [];
   return {
     asked,
     vkeys: () => {
       asked.push('vkeys');
       return Promise.resolve(vkeys);
+    },
+    rotations: () => {
+      asked.push('rotations');
+      return Promise.resolve([...rotations]);
     },
     consistencyProof: (from: number, to: number) => {
       asked.push(`${from} to ${to}`);
@@ -107,7 +112,41 @@ describe('a later checkpoint', () => {
       (e: unknown) => e,
     );
     expect(error).toBeInstanceOf(OtherKey);
-    expect(error).toMatchObject({ message: `Another key of ${ORIGIN} signs the log now`, vkey: vkeyOf(other) });
+    expect(error).toMatchObject({
+      message: `Another key of ${ORIGIN} signs the log now, and no entry hands over to it`,
+      vkey: vkeyOf(other),
+    });
+  });
+
+  describe('of another key of the same log', () => {
+    const [second, third] = [noteSigner(ORIGIN, 2), noteSigner(ORIGIN, 3)];
+    const handover = (from: NoteSigner, to: NoteSigner) => ({ vkey: vkeyOf(to), note: signRotation(to.key, from) });
+    const leaves = leavesOf(9);
+    const serverWith = (...rotations: KeyRotation[]) =>
+      serverOf(leaves, [vkeyOf(third), vkeyOf(second), vkeyOf(signer)], rotations);
+
+    it('is accepted, and its key remembered, if the remembered key handed over to it step by step', async () => {
+      const server = serverWith(handover(signer, second), handover(second, third));
+      const opened = await openContinuing(noteOf(leaves, third), remembered, server);
+      expect(opened).toMatchObject({ vkey: vkeyOf(third), checkpoint: { size: 9 } });
+      expect(server.asked).toContain('5 to 9');
+    });
+
+    it('is not accepted because a key handed over that is not trusted itself', async () => {
+      for (const server of [serverWith(handover(second, third)), serverWith({ vkey: vkeyOf(third), note: '' })])
+        await expect(openContinuing(noteOf(leaves, third), remembered, server)).rejects.toThrow('no entry hands over');
+    });
+
+    it('is for a person to accept if the earlier key was compromised', async () => {
+      const server = serverWith({ vkey: vkeyOf(third) });
+      await expect(openContinuing(noteOf(leaves, third), remembered, server)).rejects.toThrow('was compromised');
+    });
+
+    it('must continue the remembered checkpoint all the same', async () => {
+      const server = serverWith(handover(signer, third));
+      const opening = openContinuing(noteOf(leavesOf(9, 1), third), remembered, server);
+      await expect(opening).rejects.toThrow('does not continue the log of 5');
+    });
   });
 
   it('of a new epoch is for a person to accept', async () => {

@@ -1,5 +1,6 @@
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { queryOptions } from '@tanstack/react-query';
+import { api } from '../session/session.js';
 import { verifyCheckpoint, verifyEvent } from './verify.js';
 
 /** All verifications of a log, to repeat them after a person's decision. */
@@ -10,6 +11,16 @@ export const latestQuery = (organizationId: string) =>
   queryOptions({
     queryKey: [...verificationsKey(organizationId), 'latest'],
     queryFn: () => verifyCheckpoint(organizationId),
+    staleTime: 60_000,
+    refetchOnWindowFocus: false,
+    refetchOnReconnect: false,
+  });
+
+/** What the API says of the witnesses. It proves nothing. */
+export const witnessesQuery = (organizationId: string) =>
+  queryOptions({
+    queryKey: ['audit-witnesses', organizationId],
+    queryFn: async () => (await api.audit.integrity({ query: { organization_id: organizationId } })).witnesses,
     staleTime: 60_000,
     refetchOnWindowFocus: false,
     refetchOnReconnect: false,

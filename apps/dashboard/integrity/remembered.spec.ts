@@ -3,7 +3,7 @@ import { noteSigner } from '../../../test/support/note-signer.js';
 import { EMPTY_ROOT, openCheckpoint, signCheckpoint } from '#libs/tlog/checkpoint.js';
 import { formatVkey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
-import { afterAcceptance, afterVerification, evidenceOf, parseRemembered } from './remembered.js';
+import { afterAcceptance, afterVerification, evidenceOf, parseRemembered, withoutAlarm } from './remembered.js';
 
 const at = '2026-03-01T12:00:00.000Z';
 
@@ -48,6 +48,10 @@ describe('what a browser remembers', () => {
   it('cannot become a fork that the same key signed', () => {
     const sameKey = { at, detail: 'Forked', checkpoint: first.note };
     expect(afterAcceptance({ ...remembered, alarm: sameKey }, at)).toBeNull();
+  });
+
+  it('is the same without the alarm, if a person wants to verify again', () => {
+    expect(withoutAlarm({ ...remembered, alarm })).toEqual(remembered);
   });
 
   it('is evidence together with what was received', () => {

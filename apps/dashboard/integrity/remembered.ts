@@ -81,6 +81,11 @@ export function afterAcceptance({ alarm }: Remembered, at: string): Remembered |
   return afterVerification(null, { note, vkey, checkpoint: openCheckpoint(note, [parseVkey(vkey)]) }, at);
 }
 
+/** To verify again with what was remembered: a log that forked raises the alarm again. */
+export function withoutAlarm({ alarm: _, ...remembered }: Remembered): Remembered {
+  return remembered;
+}
+
 /** Both signed checkpoints, to show to others. */
 export function evidenceOf({ checkpoint, vkey, verified_at: verifiedAt, alarm }: Remembered): string {
   const earlier = `Verified at ${verifiedAt} with the key ${vkey}\n\n${checkpoint}`;
