@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { CommandProcess } from './command-process.js';
 import type { VerifyOptions } from './remote/audit-verify.js';
+import type { ReceiptOptions } from './remote/verify-receipt.js';
 import { addRemoteCommands, collect, group, jsonOption, mayRepeat, wholeNumber } from './remote/commands.js';
 import { refuseSlips, suggestEveryOption } from './strict-usage.js';
 
@@ -110,6 +111,22 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
       end(await (await import('./remote/audit-verify.js')).verifyAudit(file, options, host)),
     );
   audit
+    .command('verify-receipt')
+    .description('verify the receipt of an event, and the cosignatures that it leads to')
+    .argument('<FILE>', 'the receipt')
+    .addOption(new Option('--vkey <KEY>', 'the public key of the audit log; repeat it for more').argParser(collect))
+    .addOption(
+      new Option('--witness <KEY>', 'the key of a witness that must have cosigned; repeat it').argParser(collect),
+    )
+    .addOption(
+      new Option('--quorum <N>', 'how many of these witnesses are enough (default: all)').argParser(wholeNumber),
+    )
+    .addOption(jsonOption('print the result as JSON, for programs'))
+    .addHelpText('after', RECEIPT_HELP)
+    .action(async (file: string, options: ReceiptOptions) =>
+      end((await import('./remote/verify-receipt.js')).verifyReceiptFile(file, options, host)),
+    );
+  audit
     .command('new-epoch')
     .description('begin a new epoch of checkpoints, if what was signed is lost')
     .addOption(new Option('--yes', 'begin it; without this, only say what it means'))
@@ -117,6 +134,16 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
     .addHelpText('after', EPOCH_HELP)
     .action(async (options: { yes?: true; json?: true }) =>
       end(await (await import('./new-epoch-command.js')).newEpoch(options, host)),
+    );
+  audit
+    .command('rotate-key')
+    .description('replace the key that signs the checkpoints')
+    .addOption(new Option('--compromised', 'the present key may be known to others: it stops at once'))
+    .addOption(new Option('--yes', 'with --compromised: do it; without this, only say what it means'))
+    .addOption(jsonOption('print the result as JSON, for programs'))
+    .addHelpText('after', ROTATE_HELP)
+    .action(async (options: { compromised?: true; yes?: true; json?: true }) =>
+      end(await (await import('./rotate-key-command.js')).rotateSigningKey(options, host)),
     );
 }
 
@@ -144,10 +171,21 @@ is as it was signed, 1 if it is not, and 2 if it could not be checked in full.
   keyledger audit verify --organization org_… --state org.state
   keyledger audit verify audit.jsonl --vkey "$(cat org.vkey)"`;
 
+const RECEIPT_HELP = `
+It needs no server. The exit code is 0 if the receipt proves its event, 1 if it does not, and 2 if it could not be checked.
+
+  keyledger audit verify-receipt event-41.tlog-proof --vkey "$(cat org.vkey)" --witness "$(cat witness.vkey)"`;
+
 const EPOCH_HELP = `
 A checkpoint must continue all earlier ones. If the database was restored from a backup, or the anchor is lost, none is
 signed until both are back or a new epoch begins. Each audit log gets an entry with what was anchored last, a new origin
 and a new key. It needs the database, as \`operator add\` does, and the anchor (ANCHOR_FILE).`;
+
+const ROTATE_HELP = `
+The new key signs under the same origin. Each audit log gets an entry with it, signed by the present key, so auditors
+follow without doing anything. Both keys sign for 30 days. If the present key may be known to others, it cannot hand over:
+with --compromised it stops at once, and auditors need the new key from you, as --vkey. It needs the database, as
+\`operator add\` does, and KEYLEDGER_SECRET.`;
 
 const AFTER = `
 Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server responds, 74 the output could

@@ -1,6 +1,14 @@
-import { ConfigError, readConfigWithoutDatabase } from '#libs/platform/config.js';
+import { join } from 'node:path';
+import {
+  ConfigError,
+  givenSettings,
+  readConfig,
+  readConfigWithoutDatabase,
+  type Config,
+} from '#libs/platform/config.js';
 import type { CommandProcess } from './command-process.js';
 import { runningPostgres } from './embedded-postgres.js';
+import { readSecret } from './kept-secret.js';
 
 /**
  * The deployment of this machine: DATABASE_URL, or the database of a Keyledger that `npm start` runs here.
@@ -14,4 +22,15 @@ export function deploymentHere(host: CommandProcess): { readonly databaseUrl: st
   throw new ConfigError(
     `DATABASE_URL is not set, and npm start does not run with DATA_DIR ${settings.DATA_DIR}: start it, or set DATABASE_URL.`,
   );
+}
+
+/**
+ * The settings of that deployment together with its secret: KEYLEDGER_SECRET, or the one that `npm start` keeps here.
+ * @throws ConfigError if there is neither
+ */
+export function configHere(host: CommandProcess): Config {
+  const { databaseUrl } = deploymentHere(host);
+  const { settings } = readConfigWithoutDatabase(host.env);
+  const secret = host.env['KEYLEDGER_SECRET'] || readSecret(join(settings.DATA_DIR, 'secret'));
+  return readConfig({ ...givenSettings(host.env), DATABASE_URL: databaseUrl, KEYLEDGER_SECRET: secret });
 }

@@ -10,7 +10,8 @@ export function keptSecret(file: string): string {
   return readSecret(file) ?? makeSecret(file);
 }
 
-function readSecret(file: string): string | undefined {
+/** @returns undefined if there is no file */
+export function readSecret(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8').trim();
   } catch (error) {

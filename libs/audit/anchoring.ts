@@ -21,9 +21,10 @@ import {
   unusableAnchor,
 } from './anchor.js';
 import { AnchorFile, type Anchor } from './anchor-file.js';
-import { AuditTree, type HeadOfLog } from './audit-tree.js';
+import { AuditTree, nodesBeside, type HeadOfLog } from './audit-tree.js';
 import { keepForProofs } from './kept-for-proofs.js';
 import { isEpochEntryIn, lockEpoch, saveSequence, startFirstEpoch, type Epoch } from './epochs.js';
+import { HEADS_LOG, HeadsLog, type NamedEpoch } from './heads-log.js';
 
 /** The tree of a log that is on the disk of the anchor, and the epoch in which it may be signed. */
 export interface Anchored {
@@ -66,6 +67,7 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     private readonly tree: AuditTree,
+    private readonly heads: HeadsLog,
     config: Config,
   ) {
     this.#path = anchorPath(config);
@@ -88,8 +90,16 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
    * Anchors the present head of a log, in the next commit.
    * @throws DomainError `checkpoint_unavailable`
    */
-  async anchor(organizationId: string): Promise<Anchored> {
-    const id = toUuid(organizationId);
+  anchor(organizationId: string): Promise<Anchored> {
+    return this.#anchor(toUuid(organizationId));
+  }
+
+  /** The same for the log of heads. */
+  anchorHeads(): Promise<Anchored> {
+    return this.#anchor(HEADS_LOG);
+  }
+
+  async #anchor(id: string): Promise<Anchored> {
     const organizations = (this.#waiting ??= this.#next()).organizations;
     organizations.add(id);
     const outcome = (await this.#waiting.outcomes).get(id)!;
@@ -149,7 +159,7 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
     anchor: Anchor,
     organizations: ReadonlySet<string>,
   ): Promise<Outcomes> {
-    const heads = await this.#heads(client, anchor, organizations);
+    const heads = [...(await this.#heads(client, anchor, organizations)), await this.heads.head(client, epoch)];
     const outcomes = new Map<string, Anchored | DomainError>();
     const changed = new Map<string, Tree>();
     const atOnce = pLimit(PROOFS_AT_ONCE);
@@ -203,7 +213,7 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
     const heads = await this.tree.heads(client, [...organizations]);
     const found = new Set(heads.map(({ organizationId }) => organizationId));
     // A log without entries has no head in the database.
-    const empty = [...organizations].filter((id) => !found.has(id)).map(emptyLog);
+    const empty = [...organizations].filter((id) => !found.has(id) && id !== HEADS_LOG).map(emptyLog);
     const began = performance.now();
     const { rows } = await client.query<{ id: string; size: number }>(
       'SELECT organization_id AS id, size::float8 AS size FROM audit_log WHERE size > 0',
@@ -220,18 +230,23 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
   async #faultOf(client: pg.PoolClient, epoch: Epoch, anchor: Anchor, head: HeadOfLog): Promise<string | null> {
     const { organizationId, tree } = head;
     const anchored = anchor.heads.get(organizationId);
-    if (anchored) return this.#inconsistency(anchored, head);
+    if (anchored) return this.#inconsistency(epoch, anchored, head);
     // In a later epoch, a log that was anchored before must first have the entry that says so.
     const isReady =
       !anchor.earlier.has(organizationId) || (await isEpochEntryIn(client, organizationId, epoch.number, tree.size));
     return isReady ? null : epochEntryMissing(epoch.number);
   }
 
-  async #inconsistency(anchored: Tree, { organizationId, tree, frontier }: HeadOfLog): Promise<string | null> {
+  async #inconsistency(epoch: Epoch, anchored: Tree, head: HeadOfLog): Promise<string | null> {
+    const { organizationId, tree, frontier } = head;
     if (tree.size < anchored.size) return behindAnchor(anchored, tree.size);
     try {
       // What the head knows of the anchored part need not be read: the anchored root confirms it.
-      const read = this.tree.nodesBeside(organizationId, { size: tree.size, frontier, trusted: anchored.size });
+      const trusted = { size: tree.size, frontier, trusted: anchored.size };
+      const read =
+        organizationId === HEADS_LOG
+          ? nodesBeside(trusted, this.heads.nodes(epoch as NamedEpoch))
+          : this.tree.nodesBeside(organizationId, trusted);
       verifyConsistency(anchored, tree, await consistencyProof(anchored.size, tree.size, read));
       return null;
     } catch (error) {

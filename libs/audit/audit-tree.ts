@@ -78,7 +78,7 @@ export class AuditTree {
 
   /** Reads the tree nodes of a log. */
   nodes(organizationId: string): NodeReader {
-    return (places) => this.#nodes(toUuid(organizationId), places, (span) => this.entries(organizationId, span));
+    return this.#nodes(toUuid(organizationId), (span) => this.entries(organizationId, span));
   }
 
   /**
@@ -86,12 +86,10 @@ export class AuditTree {
    * @param organizationId a bare UUID
    */
   nodesBeside(organizationId: string, head: TrustedHead): NodeReader {
-    const known = knownNodes(head);
-    return async (places) => {
-      const unknown = places.filter((place) => !known.has(nameOf(place)));
-      const read = [...(await this.#nodes(organizationId, unknown, (span) => this.#entriesNow(organizationId, span)))];
-      return places.map((place) => known.get(nameOf(place)) ?? read.shift()!);
-    };
+    return nodesBeside(
+      head,
+      this.#nodes(organizationId, (span) => this.#entriesNow(organizationId, span)),
+    );
   }
 
   /** @param span within the log's size */
@@ -112,17 +110,8 @@ export class AuditTree {
     return entriesOf(this.#bundles.stretches(organizationId, span, 'asc', { terms: [] }));
   }
 
-  async #nodes(organizationId: string, places: readonly NodePlace[], read: EntryReader): Promise<Uint8Array[]> {
-    const ranges = places.map((place) => {
-      const { level, from, count } = hashesOf(place);
-      return { level, indexes: Array.from({ length: count }, (_, n) => from + n) };
-    });
-    const levels = new Map<number, Hashes>();
-    for (const [level, own] of Map.groupBy(ranges, (range) => range.level)) {
-      const indexes = own.flatMap((range) => range.indexes);
-      levels.set(level, await this.#ofLevel(organizationId, level, indexes, read));
-    }
-    return ranges.map(({ level, indexes }) => rootOfPerfect(indexes.map((index) => levels.get(level)!.get(index)!)));
+  #nodes(organizationId: string, read: EntryReader): NodeReader {
+    return nodesFromTiles((level, indexes) => this.#ofLevel(organizationId, level, indexes, read));
   }
 
   async #ofLevel(
@@ -224,4 +213,31 @@ function rootOfPerfect(hashes: readonly Uint8Array[]): Uint8Array {
   return rootOfPerfect(
     Array.from({ length: hashes.length / 2 }, (_, n) => nodeHashOf(hashes[2 * n]!, hashes[2 * n + 1]!)),
   );
+}
+
+/** Reads nodes without those that the head of the log already has. */
+export function nodesBeside(head: TrustedHead, read: NodeReader): NodeReader {
+  const known = knownNodes(head);
+  return async (places) => {
+    const found = [...(await read(places.filter((place) => !known.has(nameOf(place)))))];
+    return places.map((place) => known.get(nameOf(place)) ?? found.shift()!);
+  };
+}
+
+/** Computes tree nodes from the hashes of tiles. */
+export function nodesFromTiles(
+  read: (level: number, indexes: readonly number[]) => Promise<ReadonlyMap<number, Uint8Array>>,
+): NodeReader {
+  return async (places) => {
+    const ranges = places.map((place) => {
+      const { level, from, count } = hashesOf(place);
+      return { level, indexes: Array.from({ length: count }, (_, n) => from + n) };
+    });
+    const levels = new Map<number, ReadonlyMap<number, Uint8Array>>();
+    for (const [level, own] of Map.groupBy(ranges, (range) => range.level)) {
+      const indexes = own.flatMap((range) => range.indexes);
+      levels.set(level, await read(level, indexes));
+    }
+    return ranges.map(({ level, indexes }) => rootOfPerfect(indexes.map((index) => levels.get(level)!.get(index)!)));
+  };
 }

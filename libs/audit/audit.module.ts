@@ -14,12 +14,25 @@ import { AuditService } from './audit.service.js';
 import { Checkpoints } from './checkpoints.js';
 import { CheckpointsController } from './checkpoints.controller.js';
 import { DeploymentSearch } from './deployment-search.js';
+import { HeadsLog } from './heads-log.js';
+import { IntegrityController } from './integrity.controller.js';
+import { Integrity } from './integrity.js';
 import { RetentionDefault } from './retention-default.js';
+import { WitnessedReceipts } from './witnessed-receipts.js';
+import { WitnessStates } from './witness-states.js';
+import { Witnessing } from './witnessing.js';
+import { Witnesses } from './witnesses.js';
 
 /** For the API. The worker uses only the writer. */
 @Module({
   imports: [AuthModule, OrganizationsModule],
-  controllers: [AuditController, AuditProofsController, CheckpointsController, AuditRetentionController],
+  controllers: [
+    AuditController,
+    AuditProofsController,
+    CheckpointsController,
+    AuditRetentionController,
+    IntegrityController,
+  ],
   providers: [
     AuditReader,
     AuditTails,
@@ -31,6 +44,12 @@ import { RetentionDefault } from './retention-default.js';
     DeploymentSearch,
     AuditRetentionService,
     RetentionDefault,
+    HeadsLog,
+    Witnesses,
+    WitnessStates,
+    Witnessing,
+    WitnessedReceipts,
+    Integrity,
   ],
 })
 export class AuditModule {}

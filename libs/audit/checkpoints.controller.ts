@@ -4,10 +4,14 @@ import type { RouteInput } from '#libs/contract/route.js';
 import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { Checkpoints } from './checkpoints.js';
+import { WitnessedReceipts } from './witnessed-receipts.js';
 
 @Controller()
 export class CheckpointsController {
-  constructor(private readonly checkpoints: Checkpoints) {}
+  constructor(
+    private readonly checkpoints: Checkpoints,
+    private readonly witnessed: WitnessedReceipts,
+  ) {}
 
   @Implements(tlogCheckpoint)
   async checkpoint(@Authorized() { organizationId }: AuthorityOf<typeof tlogCheckpoint>): Promise<StreamableFile> {
@@ -21,10 +25,11 @@ export class CheckpointsController {
 
   @Implements(auditEventReceipt)
   async receipt(
-    @Input() { params }: RouteInput<typeof auditEventReceipt>,
+    @Input() { params, query }: RouteInput<typeof auditEventReceipt>,
     @Authorized() { organizationId }: AuthorityOf<typeof auditEventReceipt>,
   ): Promise<StreamableFile> {
-    return text(await this.checkpoints.receipt(organizationId, params.leaf_index));
+    const receipts = query.witnessed === 'true' ? this.witnessed : this.checkpoints;
+    return text(await receipts.receipt(organizationId, params.leaf_index));
   }
 }
 

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { DATABASE_POOL } from '#libs/database/database.js';
@@ -6,27 +6,31 @@ import { Config } from '#libs/platform/config.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Sealing } from '#libs/platform/sealing.js';
 import { signCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
-import { formatVkey, verifierKey, type NoteSigner } from '#libs/tlog/note.js';
-import { inclusionProof } from '#libs/tlog/proofs.js';
+import { formatVkey } from '#libs/tlog/note.js';
+import { inclusionProof, type Tree } from '#libs/tlog/proofs.js';
 import { formatReceipt } from '#libs/tlog/receipt.js';
-import { checkpointUnavailable } from './anchor.js';
 import { Anchoring } from './anchoring.js';
 import { AuditTree } from './audit-tree.js';
 import { pruned } from './damage.js';
-import { fixSigner, readEpochs, type Epoch } from './epochs.js';
+import { eraseEndedKeys, fixSigner, readEpochs, type Epoch } from './epochs.js';
+import { isNamed, type NamedEpoch } from './heads-log.js';
+import { generateSigningKey, keyOf, openSigner, signingNow } from './signing-keys.js';
 
-/** What the key is sealed for. */
-const PURPOSE = 'audit log key';
 const DEPLOYMENT_ID_BYTES = 8;
-/** The public key is at the end of its DER. */
-const PUBLIC_KEY_BYTES = 32;
 
-/** An epoch that can sign. */
-type Signing = Epoch & { readonly origin: string; readonly privateKey: Buffer };
+/** The end of the origin of the log of heads, as `headsOrigin` of tlog has it. */
+const HEADS = 'heads';
+
+interface Signed {
+  /** The signed note. */
+  readonly note: string;
+  readonly checkpoint: Checkpoint;
+  readonly epoch: NamedEpoch;
+}
 
 /**
- * Signs checkpoints when they are asked for. The key and the origin of an epoch are fixed at its first signature, so a
- * trial on localhost fixes nothing that stays. All logs share a key, under a name of their own: the origin of the log.
+ * Signs checkpoints when they are asked for. The origin of an epoch and its first key are fixed at its first signature, so
+ * a trial on localhost fixes nothing that stays.
  */
 @Injectable()
 export class Checkpoints {
@@ -39,33 +43,49 @@ export class Checkpoints {
   ) {}
 
   /** The signed note, and what it says. @throws DomainError `checkpoint_unavailable` */
-  async sign(organizationId: string): Promise<{ readonly note: string; readonly checkpoint: Checkpoint }> {
+  async sign(organizationId: string): Promise<Signed> {
     // Throws if the head does not continue what was signed before.
     const { epoch, tree } = await this.anchoring.anchor(organizationId);
-    const signing = isSigning(epoch) ? epoch : await this.#fix(epoch);
-    const checkpoint = { origin: originOf(signing, organizationId), ...tree };
-    return { note: signCheckpoint(checkpoint, [this.#signer(signing, organizationId)]), checkpoint };
+    return this.#sign(await this.#named(epoch), organizationId, tree);
   }
 
-  /** The public keys of a log, those of the current epoch first. */
+  /** A checkpoint of a tree that the present one continues. */
+  async signEarlier(organizationId: string, tree: Tree): Promise<Signed> {
+    const { epoch } = await this.anchoring.anchor(organizationId);
+    return this.#sign(await this.#named(epoch), organizationId, tree);
+  }
+
+  /** The same for the log of heads. */
+  async signHeads(): Promise<Signed> {
+    const { epoch, tree } = await this.anchoring.anchorHeads();
+    return this.#sign(await this.#named(epoch), HEADS, tree);
+  }
+
+  /** The public keys of a log whose signatures count, newest first. */
   async vkeys(organizationId: string): Promise<string[]> {
     let epochs = await readEpochs(this.pool);
-    if (!epochs[0] || !isSigning(epochs[0])) {
+    if (!epochs[0] || !isNamed(epochs[0])) {
       await this.sign(organizationId);
       epochs = await readEpochs(this.pool);
     }
-    return epochs.filter(isSigning).map((epoch) => formatVkey(this.#signer(epoch, organizationId).key));
+    return epochs.filter(isNamed).flatMap((epoch) => vkeysOf(epoch, organizationId));
   }
 
   /** Everything that proves one entry, to keep. */
   async receipt(organizationId: string, index: number): Promise<string> {
-    const { note, checkpoint } = await this.sign(organizationId);
+    const signed = await this.sign(organizationId);
+    const { checkpoint } = signed;
     if (index >= checkpoint.size) {
       throw new DomainError(
         'not_found',
         `The audit log of ${checkpoint.size} events has none with the leaf index ${index}`,
       );
     }
+    return this.receiptFrom(organizationId, index, signed);
+  }
+
+  /** @param index of an entry that the checkpoint covers */
+  async receiptFrom(organizationId: string, index: number, { note, checkpoint }: Signed): Promise<string> {
     const { minimum } = await this.tree.head(organizationId);
     if (index < minimum) throw pruned(organizationId, minimum);
     const [entry] = await this.tree.entries(organizationId, { from: index, below: index + 1 });
@@ -73,41 +93,25 @@ export class Checkpoints {
     return formatReceipt({ entry: entry!, index, proof, checkpoint: note });
   }
 
-  async #fix(epoch: Epoch): Promise<Signing> {
+  /** Fixes the origin and the first key of the epoch if this is its first signature. */
+  async #named(epoch: Epoch): Promise<NamedEpoch> {
+    if (isNamed(epoch)) return epoch;
     const { LOG_ORIGIN } = this.config.settings;
     const name = LOG_ORIGIN ?? new URL(this.config.publicUrl).host;
     const origin = `${name}/${randomBytes(DEPLOYMENT_ID_BYTES).toString('hex')}`;
-    const { privateKey } = generateKeyPairSync('ed25519');
-    const sealed = this.sealing.seal(PURPOSE, privateKey.export({ type: 'pkcs8', format: 'der' }));
-    return (await fixSigner(this.pool, epoch, origin, sealed)) as Signing;
+    return (await fixSigner(this.pool, epoch, origin, generateSigningKey(this.sealing))) as NamedEpoch;
   }
 
-  #signer(epoch: Signing, organizationId: string): NoteSigner {
-    const key = this.#open(epoch);
-    const publicKey = createPublicKey(key).export({ type: 'spki', format: 'der' }).subarray(-PUBLIC_KEY_BYTES);
-    return {
-      key: verifierKey(originOf(epoch, organizationId), publicKey),
-      sign: (message) => sign(null, message, key),
-    };
-  }
-
-  #open({ privateKey }: Signing): KeyObject {
-    try {
-      const der = Buffer.from(this.sealing.open(PURPOSE, privateKey));
-      return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-    } catch (error) {
-      throw checkpointUnavailable(
-        'The key of the audit logs was sealed with another KEYLEDGER_SECRET: set the one that belongs to the database.',
-        error,
-      );
-    }
+  /** @param log the end of the origin */
+  async #sign(epoch: NamedEpoch, log: string, tree: Tree): Promise<Signed> {
+    if (epoch.keys.some(({ hasEnded, privateKey }) => hasEnded && privateKey)) await eraseEndedKeys(this.pool);
+    const checkpoint = { origin: `${epoch.origin}/${log}`, size: tree.size, root: tree.root };
+    const signers = signingNow(epoch.keys).map((key) => openSigner(this.sealing, key)(checkpoint.origin));
+    return { note: signCheckpoint(checkpoint, signers), checkpoint, epoch };
   }
 }
 
-function isSigning(epoch: Epoch): epoch is Signing {
-  return epoch.origin !== null && epoch.privateKey !== null;
-}
-
-function originOf({ origin }: Signing, organizationId: string): string {
-  return `${origin}/${organizationId}`;
+/** @param log the end of the origin */
+export function vkeysOf({ origin, keys }: NamedEpoch, log = HEADS): string[] {
+  return keys.filter(({ isCompromised }) => !isCompromised).map((key) => formatVkey(keyOf(key, `${origin}/${log}`)));
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { AnchorRow } from './anchor.js';
+import type { SigningKey } from './signing-keys.js';
 
 /**
  * A time in which all checkpoints continue each other. A new epoch begins if that is no longer possible, because the
@@ -7,15 +8,17 @@ import type { AnchorRow } from './anchor.js';
  */
 export interface Epoch extends AnchorRow {
   readonly number: number;
-  /** The beginning of the origins of all logs, and the sealed key: null before the first signature. */
+  /** The beginning of the origins of all logs: null before the first signature. */
   readonly origin: string | null;
-  readonly privateKey: Buffer | null;
+  /** Newest first: none before the first signature. */
+  readonly keys: readonly SigningKey[];
 }
 
 /** One process at a time decides about epochs, until its transaction ends. */
 const LOCK = 'SELECT pg_advisory_xact_lock(4243001)';
 
-const COLUMNS = `number, origin, private_key AS "privateKey", anchor_id AS "anchorId", anchor_sequence::float8 AS sequence`;
+type Database = Pick<pg.Pool, 'query'> | pg.ClientBase;
+type NewKey = Pick<SigningKey, 'publicKey' | 'privateKey'>;
 
 /** Locks the anchor until the end of the transaction. @returns the current epoch; null if there is none yet */
 export async function lockEpoch(client: pg.ClientBase): Promise<Epoch | null> {
@@ -25,14 +28,22 @@ export async function lockEpoch(client: pg.ClientBase): Promise<Epoch | null> {
 }
 
 /** All epochs, the current one first. */
-export async function readEpochs(client: Pick<pg.Pool, 'query'> | pg.ClientBase): Promise<Epoch[]> {
-  const { rows } = await client.query<Epoch>(`SELECT ${COLUMNS} FROM audit_epoch ORDER BY number DESC`);
-  return rows;
+export async function readEpochs(database: Database): Promise<Epoch[]> {
+  const { rows } = await database.query<Omit<Epoch, 'keys'>>(
+    `SELECT e.number, origin, anchor_id AS "anchorId", anchor_sequence::float8 AS sequence
+     FROM audit_epoch e ORDER BY e.number DESC`,
+  );
+  const { rows: keys } = await database.query<SigningKey & { epoch: number }>(
+    `SELECT epoch, number, public_key AS "publicKey", private_key AS "privateKey",
+            ends_at AS "endsAt", coalesce(ends_at <= now(), false) AS "hasEnded", compromised AS "isCompromised"
+     FROM audit_signing_key ORDER BY number DESC`,
+  );
+  return rows.map((epoch) => ({ ...epoch, keys: keys.filter((key) => key.epoch === epoch.number) }));
 }
 
 export async function startFirstEpoch(client: pg.ClientBase, anchorId: string): Promise<Epoch> {
   await insertEpoch(client, 1, anchorId);
-  return { number: 1, origin: null, privateKey: null, anchorId, sequence: 0 };
+  return { number: 1, origin: null, keys: [], anchorId, sequence: 0 };
 }
 
 export async function insertEpoch(client: pg.ClientBase, number: number, anchorId: string): Promise<void> {
@@ -43,20 +54,50 @@ export async function saveSequence(client: pg.ClientBase, { number }: Epoch, seq
   await client.query('UPDATE audit_epoch SET anchor_sequence = $2 WHERE number = $1', [number, sequence]);
 }
 
-/** Fixes the origin and the key of an epoch, unless another node was faster. */
-export async function fixSigner(
-  client: Pick<pg.Pool, 'query'>,
-  { number }: Epoch,
-  origin: string,
-  privateKey: Uint8Array,
-): Promise<Epoch> {
-  await client.query('UPDATE audit_epoch SET origin = $2, private_key = $3 WHERE number = $1 AND origin IS NULL', [
-    number,
-    origin,
-    privateKey,
-  ]);
-  const epochs = await readEpochs(client);
+/** Fixes the origin and the first key of an epoch, unless another node was faster. */
+export async function fixSigner(database: Database, { number }: Epoch, origin: string, key: NewKey): Promise<Epoch> {
+  await database.query(
+    `WITH fixed AS (UPDATE audit_epoch SET origin = $2 WHERE number = $1 AND origin IS NULL RETURNING number)
+     INSERT INTO audit_signing_key (epoch, number, public_key, private_key) SELECT number, 1, $3, $4 FROM fixed`,
+    [number, origin, key.publicKey, key.privateKey],
+  );
+  const epochs = await readEpochs(database);
   return epochs.find((epoch) => epoch.number === number)!;
+}
+
+/** The newest key signs for so long beside the next one. @returns when it stops signing */
+export async function endKey(client: pg.ClientBase, { number, keys }: Epoch, days: number): Promise<Date> {
+  const { rows } = await client.query<{ ends_at: Date }>(
+    `UPDATE audit_signing_key SET ends_at = date_trunc('milliseconds', now()) + make_interval(days => $3)
+     WHERE epoch = $1 AND number = $2 RETURNING ends_at`,
+    [number, keys[0]!.number, days],
+  );
+  return rows[0]!.ends_at;
+}
+
+/** Keys that still sign are in the hands of others: none signs again. */
+export async function endCompromisedKeys(client: pg.ClientBase, { number }: Epoch): Promise<void> {
+  await client.query(
+    `UPDATE audit_signing_key SET ends_at = now(), private_key = NULL, compromised = true
+     WHERE epoch = $1 AND (ends_at IS NULL OR ends_at > now())`,
+    [number],
+  );
+}
+
+export async function insertKey(client: pg.ClientBase, { number, keys }: Epoch, key: NewKey): Promise<void> {
+  await client.query('INSERT INTO audit_signing_key (epoch, number, public_key, private_key) VALUES ($1, $2, $3, $4)', [
+    number,
+    keys[0]!.number + 1,
+    key.publicKey,
+    key.privateKey,
+  ]);
+}
+
+/** Nothing is left with which a key could sign after its end. */
+export async function eraseEndedKeys(database: Database): Promise<void> {
+  await database.query(
+    'UPDATE audit_signing_key SET private_key = NULL WHERE ends_at <= now() AND private_key IS NOT NULL',
+  );
 }
 
 /** Whether the entry with which an epoch begins is among the first entries of a log. */

@@ -2,14 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type pg from 'pg';
-import { fromUuid } from '#libs/contract/ids.js';
-import { batchOfEntries } from '#libs/outbox/batches.js';
+import { toUuid } from '#libs/contract/ids.js';
 import type { Events } from '#libs/outbox/event.js';
-import { putIntoOutbox } from '#libs/outbox/outbox.js';
-import { shardOf } from '#libs/outbox/shard.js';
 import type { Tree } from '#libs/tlog/proofs.js';
 import { AnchorFile, syncDirectory, type Anchor } from './anchor-file.js';
 import { insertEpoch, lockEpoch } from './epochs.js';
+import { recordInEachLog } from './in-each-log.js';
 
 export interface NewEpoch {
   readonly number: number;
@@ -20,9 +18,6 @@ export interface NewEpoch {
   readonly earlierAnchor: string | null;
 }
 
-/** Events that one batch of the outbox takes. */
-const TOGETHER = 500;
-
 /**
  * Begins a new epoch: a new anchor, and with it a new key and a new origin of each log. In each log, an entry commits to
  * what was anchored last. Nothing is signed before that entry is in the log. The earlier anchor stays beside the new one.
@@ -32,10 +27,14 @@ export async function beginEpoch(client: pg.ClientBase, events: Events, path: st
   const current = await lockEpoch(client);
   const earlier = await readAnchor(path);
   const number = Math.max(current?.number ?? 0, earlier?.epoch ?? 0) + 1;
-  const { rows } = await client.query<{ id: string }>('SELECT organization_id AS id FROM audit_log ORDER BY 1');
   const known = new Map([...(earlier?.earlier ?? []), ...(earlier?.heads ?? [])]);
-  const heads = new Map(rows.flatMap(({ id }) => (known.has(id) ? [[id, known.get(id)!] as const] : [])));
-  await recordEpoch(client, events, rows, (id) => dataOf(number, earlier, heads.get(id)));
+  const heads = new Map<string, Tree>();
+  const logs = await recordInEachLog(client, events, 'audit_log.epoch_started', (organizationId) => {
+    const id = toUuid(organizationId);
+    const head = known.get(id);
+    if (head) heads.set(id, head);
+    return dataOf(number, earlier, head);
+  });
   const id = randomBytes(16).toString('hex');
   await insertEpoch(client, number, id);
   const fresh = `${path}.epoch-${number}`;
@@ -46,7 +45,7 @@ export async function beginEpoch(client: pg.ClientBase, events: Events, path: st
   await syncDirectory(dirname(path));
   // A crash before the commit leaves an anchor that the database does not know. The next attempt continues from it.
   await client.query('COMMIT');
-  return { number, logs: rows.length, committed: heads.size, earlierAnchor };
+  return { number, logs, committed: heads.size, earlierAnchor };
 }
 
 /** @returns null if there is none that can be read */
@@ -72,33 +71,4 @@ function dataOf(epoch: number, anchor: Anchor | null, head: Tree | undefined) {
   if (!anchor || !head) return { epoch };
   const root = Buffer.from(head.root).toString('base64');
   return { epoch, earlier: { anchor_id: anchor.id, epoch: anchor.epoch, size: head.size, root } };
-}
-
-async function recordEpoch(
-  client: pg.ClientBase,
-  events: Events,
-  logs: readonly { readonly id: string }[],
-  dataFor: (id: string) => ReturnType<typeof dataOf>,
-): Promise<void> {
-  const { rows } = await client.query<{ shard: number; seq: number }>(
-    'SELECT shard, seq::float8 AS seq FROM authz_state',
-  );
-  const seqs = new Map(rows.map(({ shard, seq }) => [shard, seq]));
-  for (const [shard, own] of Map.groupBy(logs, ({ id }) => shardOf(fromUuid('org', id)))) {
-    for (let n = 0; n < own.length; n += TOGETHER) {
-      const entries = own.slice(n, n + TOGETHER).map(({ id }) => {
-        const organizationId = fromUuid('org', id);
-        return events.encode({
-          type: 'audit_log.epoch_started',
-          subject: organizationId,
-          organizationId,
-          actor: { type: 'system', id: null },
-          seq: seqs.get(shard)!,
-          origin: { ip: null, userAgent: null, requestId: null },
-          data: dataFor(id),
-        });
-      });
-      await putIntoOutbox(client, shard, batchOfEntries(entries));
-    }
-  }
 }

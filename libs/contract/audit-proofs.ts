@@ -59,8 +59,8 @@ export const tlogVkeys = defineRoute({
   tag: 'Audit proofs',
   summary: 'List the public keys of an audit log',
   description:
-    'One key on each line, that of the current epoch first, in the form `name+id+key` of C2SP `signed-note`. The name is the ' +
-    'origin of the log. Keep the key apart from the log: it decides which checkpoints you trust.',
+    'One key on each line, the newest first, in the form `name+id+key` of C2SP `signed-note`: those that sign, and those that ' +
+    'have signed and are not compromised. The name is the origin of the log. Keep the key apart from the log: it decides which checkpoints you trust.',
   policy: { scope: 'audit:read', organization: 'path', reach: 'organization' },
   params: z.strictObject({ id: idOf('org') }),
   success: { status: 200, stream: ['text/plain; charset=utf-8'] },
@@ -74,12 +74,23 @@ export const auditEventReceipt = defineRoute({
   summary: 'Get a receipt of an event',
   description:
     `${whose}Everything that proves the event, in one text to keep (C2SP \`tlog-proof\`): the exact bytes of the entry, an ` +
-    'inclusion proof, and a signed checkpoint. Anyone with the public key can verify it without us.',
+    'inclusion proof, and a signed checkpoint. Anyone with the public key can verify it without us. With `witnessed`, the ' +
+    'checkpoint is an earlier one, and leads to the cosignatures of witnesses.',
   policy: { scope: 'audit:read', organization: 'query', reach: 'organization' },
   params: z.strictObject({ leaf_index: wholeNumber(0, MOST) }),
-  query: z.strictObject({ organization_id: idOf('org').optional() }),
+  query: z.strictObject({
+    organization_id: idOf('org').optional(),
+    witnessed: z.enum(['true', 'false']).default('false'),
+  }),
   success: { status: 200, stream: ['text/plain; charset=utf-8'] },
-  problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned', 'checkpoint_unavailable', 'rate_limited'],
+  problems: [
+    'not_found',
+    'not_witnessed',
+    'audit_log_damaged',
+    'audit_log_pruned',
+    'checkpoint_unavailable',
+    'rate_limited',
+  ],
 });
 
 export const proveAuditEvent = defineRoute({

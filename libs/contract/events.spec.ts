@@ -237,6 +237,12 @@ const golden = [
   { type: 'audit_log.hold_placed', subject: org, data: { ...byOperator, reason: 'Case 4711' } },
   { type: 'audit_log.hold_lifted', subject: org, data: { ...byOperator, reason: 'Case 4711' } },
   { type: 'audit_log.pruned', subject: org, data: { ...bySystem, from: 0, below: 256 } },
+  { type: 'audit_log.key_rotated', subject: org, data: { ...bySystem, epoch: 1, vkey: 'log+00ff+AA==' } },
+  {
+    type: 'audit_log.key_rotated',
+    subject: org,
+    data: { ...bySystem, epoch: 1, vkey: 'log+00ff+AA==', note: 'note\n', previous_key_ends_at: common.time },
+  },
   { type: 'event.quarantined', subject: org, data: { ...bySystem, quarantine_id: 7, sha256: '00ff', count: 1 } },
   { type: 'event.requeued', subject: org, data: { ...bySystem, quarantine_id: 7, sha256: '00ff', count: null } },
   { type: 'organization.created', subject: org, data: { ...byUser, owner_id: user } },

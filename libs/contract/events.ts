@@ -209,6 +209,16 @@ export const DomainEvent = z
     event('audit_log.pruned', { from: z.int(), below: z.int() }),
     /** What the log says of the organization before an entry, so that the entries before it can be pruned. */
     event('audit_log.state_recorded', RecordedState.shape),
+    /** Another key signs the checkpoints from now on. */
+    event('audit_log.key_rotated', {
+      epoch: z.int(),
+      /** The new key. */
+      vkey: z.string(),
+      /** The note with which the earlier key hands over to it. Absent if the earlier key is compromised. */
+      note: z.string().optional(),
+      /** Until then the earlier key signs, too. Absent if it is compromised. */
+      previous_key_ends_at: z.iso.datetime().optional(),
+    }),
     /** A record could not be read, so its events are missing in the log. It waits in the quarantine. */
     event('event.quarantined', quarantined),
     /** The record was put back into the outbox. If it can be read now, its events follow. */

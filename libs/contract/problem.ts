@@ -132,6 +132,13 @@ export const problems = {
       '`detail` names the limit. Remove what you no longer need, or ask the people who run this deployment ' +
       'for a higher limit.',
   },
+  not_witnessed: {
+    status: 409,
+    title: 'Too few witnesses have cosigned a checkpoint with this event yet',
+    advice:
+      'Try again in some minutes. If it remains, a witness may be away, or the deployment may have none: ' +
+      '/api/v1/audit/integrity says so. A receipt without cosignatures is available at once.',
+  },
   idempotency_in_flight: {
     status: 409,
     title: 'The first request with this Idempotency-Key has not ended yet',

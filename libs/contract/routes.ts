@@ -1,5 +1,6 @@
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
+import * as auditIntegrity from './audit-integrity.js';
 import * as auditProofs from './audit-proofs.js';
 import * as auditRetention from './audit-retention.js';
 import * as auth from './auth.js';
@@ -72,6 +73,7 @@ export const routes = {
     vkeys: auditProofs.tlogVkeys,
     tile: auditProofs.tlogTile,
     getRetention: auditRetention.getAuditRetention,
+    integrity: auditIntegrity.auditIntegrity,
   },
   credits: {
     get: credits.getBalance,

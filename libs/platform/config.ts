@@ -47,6 +47,8 @@ const DAYS = 'must be a whole number of days between 30 and 36500';
 const RATIO = 'must be a ratio between 0 and 1, such as 0.25';
 const OTLP_HEADERS = 'must be a comma-separated list of name=value';
 const LOG_ORIGIN = 'must be an address without https:// and without a slash at its end, such as keys.example.com';
+const WITNESSES =
+  'must be a comma-separated list of witnesses, each with its vkey (name+id+key), a blank and its http(s) address';
 const PUBLIC_ADDRESS =
   'must be the http(s) address under which clients reach the API, without a user, a query and a fragment';
 
@@ -87,6 +89,18 @@ export const settings = z.object({
     .max(100, LOG_ORIGIN)
     .regex(/^[a-z0-9][a-z0-9.-]*(:\d+)?(\/[\w.~-]+)*$/i, LOG_ORIGIN)
     .optional(),
+  WITNESSES: list(
+    z
+      .string()
+      .regex(/^\S+\+[\da-f]{8}\+\S+ +https?:\/\/[^\s?#]+$/, WITNESSES)
+      .transform((text) => {
+        const [vkey, url] = text.split(/ +/) as [string, string];
+        return { vkey, url };
+      }),
+    WITNESSES,
+  ).default([]),
+  WITNESS_QUORUM: digits(1, 32, 'must be a whole number of witnesses, from 1 to 32').optional(),
+  WITNESS_SECONDS: digits(1, 86_400, 'must be a whole number of seconds, from 1 to 86400').default(60),
   DATABASE_URL: z.url({
     protocol: /^postgres(ql)?$/,
     error: 'must be a PostgreSQL address such as postgres://user:password@host:5432/keyledger',

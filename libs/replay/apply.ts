@@ -277,6 +277,7 @@ const ofOrganization: Appliers = {
     touch(state, 'organization', subject, time, { suspended_at: null }),
   'operator.read': null,
   'audit_log.epoch_started': null,
+  'audit_log.key_rotated': null,
   'audit_log.state_recorded': null,
   'audit_log.retention_changed': null,
   'audit_log.hold_placed': null,

@@ -39,7 +39,8 @@ export function requireSameRoot(one: Pick<Checkpoint, 'size' | 'root'>, root: Ui
   if (!areEqual(one.root, root)) throw new ProofError(`The log has another root at size ${one.size}: it was changed`);
 }
 
-function formatCheckpoint({ origin, size, root }: Checkpoint): string {
+/** The text that is signed. */
+export function formatCheckpoint({ origin, size, root }: Checkpoint): string {
   return `${origin}\n${size}\n${toBase64(root)}\n`;
 }
 

@@ -8,6 +8,7 @@ import { ProofError } from './proof-error.js';
 
 /** The public part of a key that signs notes. Its name and its id together identify it. */
 export interface VerifierKey {
+  readonly type: SignatureType;
   readonly name: string;
   /** Eight hexadecimal digits. */
   readonly id: string;
@@ -23,10 +24,15 @@ interface SignatureLine {
   readonly name: string;
   readonly id: string;
   readonly signature: Uint8Array;
+  /** Without its line break. */
+  readonly line: string;
 }
 
-/** The signature type of Ed25519. */
+/** Signatures of a log, and cosignatures of a witness, both with Ed25519. */
+export type SignatureType = typeof ED25519 | typeof COSIGNATURE;
+
 const ED25519 = 0x01;
+export const COSIGNATURE = 0x04;
 const PUBLIC_KEY_BYTES = 32;
 const ID_BYTES = 4;
 const EM_DASH = '\u2014';
@@ -34,25 +40,30 @@ const EM_DASH = '\u2014';
 const MAX_SIGNATURES = 100;
 
 /** @throws ProofError for a name that a signature line cannot contain */
-export function verifierKey(name: string, publicKey: Uint8Array): VerifierKey {
+export function verifierKey(name: string, publicKey: Uint8Array, type: SignatureType = ED25519): VerifierKey {
   checkName(name);
   if (publicKey.length !== PUBLIC_KEY_BYTES) throw new ProofError('The public key does not have 32 bytes');
-  const hash = sha256(concatBytes(utf8ToBytes(`${name}\n`), Uint8Array.of(ED25519), publicKey));
-  return { name, id: idText(hash), publicKey };
+  const hash = sha256(concatBytes(utf8ToBytes(`${name}\n`), Uint8Array.of(type), publicKey));
+  return { type, name, id: idText(hash), publicKey };
 }
 
 /** The text form of a key, as Go's `sumdb/note` reads it: `name+id+base64`. */
-export function formatVkey({ name, id, publicKey }: VerifierKey): string {
-  return `${name}+${id}+${toBase64(concatBytes(Uint8Array.of(ED25519), publicKey))}`;
+export function formatVkey({ type, name, id, publicKey }: VerifierKey): string {
+  return `${name}+${id}+${toBase64(concatBytes(Uint8Array.of(type), publicKey))}`;
 }
 
 /** @throws ProofError */
 export function parseVkey(text: string): VerifierKey {
+  return parseKey(text, ED25519);
+}
+
+/** @throws ProofError if it is not a key of this type */
+export function parseKey(text: string, expected: SignatureType): VerifierKey {
   const [, name, id, encoded] = /^([^+]+)\+([\da-f]{8})\+(\S+)$/.exec(text) ?? [];
   if (!name || !id || !encoded) throw new ProofError('The key does not have the form name+id+base64');
   const [type, ...publicKey] = fromBase64('The key', encoded);
-  if (type !== ED25519) throw new ProofError('The key is not an Ed25519 key');
-  const key = verifierKey(name, Uint8Array.from(publicKey));
+  if (type !== expected) throw new ProofError(`The key has the type ${type}, not ${expected} (Ed25519)`);
+  const key = verifierKey(name, Uint8Array.from(publicKey), expected);
   if (key.id !== id) throw new ProofError(`The key has the id ${key.id}, not ${id}`);
   return key;
 }
@@ -89,7 +100,7 @@ export function openNote(
   return { text, signedBy: [...signedBy] };
 }
 
-function isSignedBy({ publicKey }: VerifierKey, message: Uint8Array, signature: Uint8Array): boolean {
+export function isSignedBy({ publicKey }: VerifierKey, message: Uint8Array, signature: Uint8Array): boolean {
   try {
     // As RFC 8032 verifies: the more tolerant rules of ZIP 215 accept signatures that other programs reject.
     return ed25519.verify(signature, message, publicKey, { zip215: false });
@@ -98,7 +109,8 @@ function isSignedBy({ publicKey }: VerifierKey, message: Uint8Array, signature: 
   }
 }
 
-function parseNote(note: string): { text: string; signatures: SignatureLine[] } {
+/** Reads a note without verifying it. @throws ProofError */
+export function parseNote(note: string): { readonly text: string; readonly signatures: readonly SignatureLine[] } {
   const end = note.lastIndexOf('\n\n');
   if (end < 0) throw new ProofError('The note has no signatures');
   const text = note.slice(0, end + 1);
@@ -116,7 +128,7 @@ function parseSignature(line: string): SignatureLine {
   checkName(name);
   const bytes = fromBase64('A signature of the note', encoded);
   if (bytes.length <= ID_BYTES) throw new ProofError('A signature of the note is too short');
-  return { name, id: idText(bytes), signature: bytes.subarray(ID_BYTES) };
+  return { name, id: idText(bytes), signature: bytes.subarray(ID_BYTES), line };
 }
 
 function checkName(name: string): void {

@@ -14,7 +14,7 @@ import { startBuilt, type BuiltDeployment } from '../support/built.ts';
 
 /*
  * Measures the dashboard in Chromium: the download before the first page, the time from a key press in the filter of
- * many API keys to the next paint, and the scrolling of a long audit log.
+ * many API keys to the next paint, the scrolling of a long audit log, and its verification.
  */
 const { values: options } = parseArgs({
   options: {
@@ -22,7 +22,7 @@ const { values: options } = parseArgs({
     events: { type: 'string', default: '100000' },
     presses: { type: 'string', default: '30' },
     seconds: { type: 'string', default: '20' },
-    what: { type: 'string', default: 'download,filter,scroll' },
+    what: { type: 'string', default: 'download,filter,scroll,verify' },
   },
 });
 const KEYS = Number(options.keys);
@@ -32,6 +32,7 @@ const SCROLL_MS = Number(options.seconds) * 1000;
 const MOST_JAVASCRIPT_KB = 180;
 const MOST_PRESS_MS = 100;
 const LONG_FRAME_MS = 50;
+const MOST_VERIFICATION_S = 60;
 const DIST = join(import.meta.dirname, '../../dist/dashboard');
 
 interface Owner {
@@ -52,10 +53,9 @@ try {
   if (what.includes('download')) await measureDownload(browser);
   await makeKeys(owner);
   if (what.includes('filter')) await measureFilter(browser, owner);
-  if (what.includes('scroll')) {
-    await makeEvents(deployment, owner);
-    await measureScrolling(browser, owner);
-  }
+  if (what.includes('scroll') || what.includes('verify')) await makeEvents(deployment, owner);
+  if (what.includes('scroll')) await measureScrolling(browser, owner);
+  if (what.includes('verify')) await measureVerification(browser, owner);
 } finally {
   await browser.close();
   await deployment.stop();
@@ -213,6 +213,27 @@ async function measureScrolling(browsing: Browser, owner: Owner): Promise<void> 
     pages.length === 0
       ? 'no further page was asked for'
       : `${pages.length} pages read on the way: median ${sorted[sorted.length >> 1]!.toFixed(0)} ms, worst ${sorted.at(-1)!.toFixed(0)} ms`,
+  );
+  await page.context().close();
+}
+
+/** Downloads and hashes every entry of the audit log in the browser, as its page "Integrity" does. */
+async function measureVerification(browsing: Browser, owner: Owner): Promise<void> {
+  const page = await signedIn(browsing, owner, `/org/${owner.organizationId}/integrity`);
+  await page.evaluate(`
+    globalThis.longest = 0;
+    let before = performance.now();
+    requestAnimationFrame(function tick(now) {
+      longest = Math.max(longest, now - before); before = now; requestAnimationFrame(tick);
+    });`);
+  const began = performance.now();
+  await page.getByRole('button', { name: 'Verify the whole log', exact: true }).click();
+  await page.getByText('entries of the checkpoint were verified in this browser').waitFor({ timeout: 600_000 });
+  const seconds = (performance.now() - began) / 1000;
+  const longest = await page.evaluate<number>('longest');
+  print(
+    `verification of ${EVENTS} audit events: ${seconds.toFixed(1)} s, ${Math.round(EVENTS / seconds)} each second ` +
+      `(at most ${MOST_VERIFICATION_S} s for a million), the longest frame ${longest.toFixed(0)} ms`,
   );
   await page.context().close();
 }

@@ -203,6 +203,7 @@ inChromium('an operator in the dashboard', () => {
       expect(await navigation.allInnerTexts()).toEqual([
         'Projects',
         'Audit log',
+        'Integrity',
         'Usage & credits',
         'Members',
         'Organizations',

@@ -71,6 +71,8 @@ const shots: readonly Shot[] = [
     as: owner,
   },
   { name: 'audit', path: org('/audit'), as: owner },
+  { name: 'audit-event', path: org('/audit?event=5'), as: owner },
+  { name: 'integrity', path: org('/integrity'), as: owner },
   { name: 'usage', path: org('/usage'), as: owner },
   { name: 'members', path: org('/settings/members'), as: owner },
   { name: 'members-as-viewer', path: org('/settings/members'), as: viewer },

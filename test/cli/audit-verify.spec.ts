@@ -202,6 +202,14 @@ describe('keyledger audit verify', () => {
 
   it('says what it could not check', async () => {
     expect(await verify(join(shell.home, 'nowhere'))).toMatchObject({ code: 2, result: 'incomplete' });
+    for (const text of ['', '\n', '{}\n', '{"format":"another@1"}\n', 'not JSON\n']) {
+      await writeFile(join(shell.home, 'other'), text);
+      expect(await verify(join(shell.home, 'other'))).toMatchObject({
+        code: 2,
+        result: 'incomplete',
+        detail: expect.stringContaining('is not what `keyledger audit export --proofs` writes'),
+      });
+    }
     const foreign = (await (await deployment.account()).client.organizations.create({ body: { name: 'Other' } })).id;
     expect(await verify('--organization', foreign)).toMatchObject({
       code: 2,

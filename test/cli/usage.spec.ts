@@ -145,6 +145,7 @@ describe('a misspelt variable stops a command with one sentence:', () => {
     [['audit', 'replay', '--check'], 'RECORD_ACTORS', 'RECORD_ACTOR'],
     [['audit', 'requeue'], 'URL_DATABASE', 'DATABASE_URL'],
     [['audit', 'new-epoch'], 'ANCHOR_PATH', 'ANCHOR_FILE'],
+    [['audit', 'rotate-key'], 'ANCHOR_PATH', 'ANCHOR_FILE'],
     [['migrate'], 'DATABASE_URI', 'DATABASE_URL'],
     [['operator', 'add'], 'PUBLIC_URI', 'PUBLIC_URL'],
     [['up'], 'TRUSTED_PROXY', 'TRUST_PROXY'],

@@ -7,6 +7,7 @@ import { AuditReader } from '#libs/audit/audit-reader.js';
 import { AuditTree } from '#libs/audit/audit-tree.js';
 import { Anchoring } from '#libs/audit/anchoring.js';
 import { Checkpoints } from '#libs/audit/checkpoints.js';
+import { HeadsLog } from '#libs/audit/heads-log.js';
 import { beginEpoch } from '#libs/audit/new-epoch.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { survivingPool } from '#libs/database/database.js';
@@ -31,6 +32,7 @@ class Node {
   readonly checkpoints: Checkpoints;
   readonly anchoring: Anchoring;
   readonly tree: AuditTree;
+  readonly heads: HeadsLog;
   readonly config;
 
   constructor(
@@ -51,7 +53,8 @@ class Node {
       connect: () => this.#pool.connect(),
     } as unknown as pg.Pool;
     this.tree = new AuditTree(new AuditReader(pool), pool);
-    this.anchoring = new Anchoring(pool, this.tree, this.config);
+    this.heads = new HeadsLog(pool);
+    this.anchoring = new Anchoring(pool, this.tree, this.heads, this.config);
     this.checkpoints = new Checkpoints(this.anchoring, this.tree, new Sealing(this.config), this.config, pool);
     nodes.push(this);
   }
@@ -259,6 +262,28 @@ describe('no checkpoint is signed, but events are recorded, and the detail names
     await expectRefused(/has never signed a checkpoint, but the anchor .* has/, new Node(backup, node.anchorFile));
   });
 
+  it('of the log of heads after a backup was restored, also if the log has grown differently', async () => {
+    const { epoch } = await node.checkpoints.sign(organizationId);
+    const append = ({ database, heads }: Node, size: number) =>
+      sqlOf(database, async (pool) => {
+        const client = await pool.connect();
+        await client.query('INSERT INTO audit_heads (epoch) VALUES (1) ON CONFLICT DO NOTHING');
+        await heads.append(client, epoch, new Map([[toUuid(organizationId), { size, root: new Uint8Array(32) }]]));
+        client.release();
+      });
+    const backup = await copyOf(node);
+    await append(node, 1);
+    expect((await node.checkpoints.signHeads()).checkpoint).toMatchObject({ size: 1 });
+    const restored = new Node(backup, node.anchorFile);
+    await expect(restored.checkpoints.signHeads()).rejects.toThrow(/had 1 entries when it was anchored, and now has 0/);
+    await append(restored, 2);
+    await expect(restored.checkpoints.signHeads()).rejects.toThrow(
+      /does not continue the 1 entries that were anchored/,
+    );
+    await append(node, 3);
+    expect((await node.checkpoints.signHeads()).checkpoint).toMatchObject({ size: 2 });
+  });
+
   it('after a failover to a server that lags, without a restart', async () => {
     await node.sign();
     const lagging = await copyOf(node);
@@ -460,6 +485,31 @@ describe('a new epoch', () => {
     expect(await begin(node.database, node.anchorFile)).toMatchObject({ number: 2, committed: 0, earlierAnchor: null });
     await ingest(node.database);
     expect(await node.sign()).toBe(11);
+  });
+
+  it('is told to every log, also if there are thousands', async () => {
+    await node.sign();
+    const logs = 2_100;
+    await sqlOf(node.database, async (pool) => {
+      await pool.query(
+        `WITH created AS (
+           INSERT INTO organization (id, name, personal, created_at, updated_at, version)
+           SELECT gen_random_uuid(), 'Test', false, now(), now(), 1 FROM generate_series(1, $1) RETURNING id
+         ) INSERT INTO audit_log (organization_id, size) SELECT id, 0 FROM created`,
+        [logs],
+      );
+    });
+    expect(await begin(node.database, node.anchorFile)).toMatchObject({ logs: logs + 1, committed: 1 });
+    await ingest(node.database);
+    const { rows } = await sqlOf(node.database, (pool) =>
+      pool.query<{ size: string; count: number }>(
+        'SELECT size, count(*)::int AS count FROM audit_log GROUP BY size ORDER BY size',
+      ),
+    );
+    expect(rows).toEqual([
+      { size: '1', count: logs },
+      { size: '11', count: 1 },
+    ]);
   });
 
   it('that was interrupted can be begun again, and still names the last head', async () => {

@@ -38,6 +38,10 @@ beforeAll(async () => {
   await client.apiKeys.delete({ params: { id } });
   await askGateway(401);
   keyId = toUuid(id);
+  await client.audit.checkpoint({ params: { id: organizationId } });
+  await deployment.sql.query(
+    'UPDATE audit_signing_key SET ends_at = now(), private_key = NULL, compromised = true WHERE number = 1',
+  );
   const { token: resetToken } = await operator.client.deployment.createPasswordReset({ body: { email: ada.email } });
   await deployment.client().auth.refresh({ body: { refresh_token: ada.refreshToken } });
   await deployment.client().auth.resetPassword({
@@ -110,6 +114,15 @@ const byTheApi = [
   'UPDATE api_key_usage SET uses = 0',
   'UPDATE api_key_usage_hour SET counts = NULL',
   'UPDATE audit_log SET size = size + 1',
+  'UPDATE audit_epoch SET origin = NULL',
+  "UPDATE audit_epoch SET anchor_id = ''",
+  'UPDATE audit_epoch SET anchor_sequence = anchor_sequence - 1',
+  'UPDATE audit_signing_key SET ends_at = NULL',
+  "UPDATE audit_signing_key SET ends_at = ends_at + interval '1 day'",
+  "UPDATE audit_signing_key SET private_key = '\\x00'",
+  'UPDATE audit_signing_key SET compromised = false',
+  'UPDATE audit_signing_key SET public_key = public_key',
+  'DELETE FROM audit_signing_key',
   'DELETE FROM outbox',
   'DELETE FROM event_quarantine',
   'UPDATE signing_key SET private_key = private_key',

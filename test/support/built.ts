@@ -30,6 +30,8 @@ export async function startBuilt(settings: Record<string, string>): Promise<Buil
     PUBLIC_URL: url,
     DATABASE_URL: postgres.databaseUrl,
     KEYLEDGER_SECRET: randomUUID() + randomUUID(),
+    // Of this database alone: the anchor of another keeps its audit logs from being signed.
+    ANCHOR_FILE: join(directory, 'anchor'),
     REGISTRATION: 'open',
     LOG_LEVEL: 'error',
     ...settings,

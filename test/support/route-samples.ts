@@ -134,6 +134,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'audit.proveEvent': ({ ada }) => ({ params: { leaf_index: '0' }, query: { organization_id: ada.organizationId } }),
   'audit.proveConsistency': ({ ada }) => ({ query: { organization_id: ada.organizationId, from: '0', to: '0' } }),
   'audit.receipt': ({ ada }) => ({ params: { leaf_index: '0' }, query: { organization_id: ada.organizationId } }),
+  'audit.integrity': ({ ada }) => ({ query: { organization_id: ada.organizationId } }),
   'audit.checkpoint': ({ team }) => ({ params: { id: team } }),
   'audit.vkeys': ({ team }) => ({ params: { id: team } }),
   'audit.getRetention': ({ team }) => ({ params: { id: team } }),

@@ -5,6 +5,8 @@ import { fromBase64, HASH_BYTES, hashFromBase64 } from '#libs/tlog/bytes.js';
 import { BUNDLE_ENTRIES, decodeEntries } from '#libs/tlog/entries.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { formatTilePath, tileWidth } from '#libs/tlog/tiles.js';
+import { EXIT_REFUSED } from '../exit-codes.js';
+import { Failure } from './failure.js';
 
 /** An entry to verify, and its leaf hash if that was received too. */
 export interface Received {
@@ -102,13 +104,15 @@ function decode(bundle: Uint8Array, index: number): Uint8Array[] {
   }
 }
 
-/** Reads what `keyledger audit export --proofs` wrote. @throws ProofError if it is not that */
+/** Reads what `keyledger audit export --proofs` wrote. @throws Failure if it is not that: it proves nothing, either way */
 export async function fromFile(path: string): Promise<AuditLogSource> {
   const lines = linesOf(path);
   const first = await lines.next();
   await lines.return(undefined);
   const head = first.done ? null : headOf(first.value);
-  if (!head) throw new ProofError(`${path} does not begin as \`keyledger audit export --proofs\` writes it`);
+  if (!head) {
+    throw new Failure(`${path} is not what \`keyledger audit export --proofs\` writes: give that file.`, EXIT_REFUSED);
+  }
   const bundles = head.minimum / BUNDLE_ENTRIES;
   return {
     ...head,

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
-import { parseVkey } from '#libs/tlog/note.js';
+import { formatVkey, openNote, parseVkey, type VerifierKey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
+import { followRotations, type KeyRotation } from '#libs/tlog/rotation.js';
 import { ChangedEntry, WholeLog } from '#libs/tlog/whole-log.js';
 import type { CommandProcess } from '../command-process.js';
 import { EXIT_INCOMPLETE, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
@@ -38,6 +39,8 @@ interface Result {
   readonly vkey?: string;
   /** Where the key came from: one that comes with the log itself proves no more than that it fits together. */
   readonly key_from?: 'option' | 'state' | 'log';
+  /** The key is a new one. The key from there handed over to it. */
+  readonly key_follows?: true;
   readonly continues?: number;
   /** Entries below it were pruned: their hashes fit, but what they said could not be checked. */
   readonly pruned_below?: number;
@@ -82,8 +85,10 @@ async function open(file: string | undefined, { url, organization }: VerifyOptio
 
 async function verify(source: AuditLogSource, options: VerifyOptions, host: CommandProcess): Promise<Result> {
   const state = options.state === undefined ? null : readState(options.state);
-  const [keyFrom, vkeys] = trustedKeys(source, options, state);
-  const keys = vkeys.map(parseVkey);
+  const listed = source.vkeys.map(parseVkey);
+  const given = trustedKeys(options, state);
+  // A key that the log lists counts only if it follows from a trusted one, which the entries tell.
+  const keys = [...(given?.keys ?? []), ...listed];
   const checkpoint = openCheckpoint(source.checkpoint, keys);
   const earlier = state && openCheckpoint(state.checkpoint, [parseVkey(state.vkey)]);
   const isNewEpoch = earlier !== null && earlier.origin !== checkpoint.origin;
@@ -98,17 +103,20 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
       `The log had ${known.size} entries, and the checkpoint has ${checkpoint.size}: its end was cut off`,
     );
   }
-  const epoch = await readAll(source, checkpoint, known, host);
-  if (isNewEpoch && epoch === null) {
+  const told = await readAll(source, checkpoint, known, host);
+  if (isNewEpoch && told.epoch === null) {
     throw new Failure(
       'The entry with which the epoch began was pruned, so its number cannot be checked. Begin with another --state.',
       EXIT_REFUSED,
     );
   }
-  if (isNewEpoch && epoch !== options.acceptEpoch) {
-    throw new ProofError(`The log has the epoch ${epoch}, not ${options.acceptEpoch}`);
+  if (isNewEpoch && told.epoch !== options.acceptEpoch) {
+    throw new ProofError(`The log has the epoch ${told.epoch}, not ${options.acceptEpoch}`);
   }
-  const vkey = vkeys.find((text) => parseVkey(text).name === checkpoint.origin)!;
+  // The remembered key is one of the earlier epoch.
+  const trusted = given && !(isNewEpoch && given.from === 'state') ? given : ({ from: 'log', keys: listed } as const);
+  const signedBy = openNote(source.checkpoint, keys).signedBy.filter(({ name }) => name === checkpoint.origin);
+  const vkey = signerOf(signedBy, trusted.keys, told.rotations);
   if (options.state !== undefined)
     replaceFile(options.state, `${JSON.stringify({ checkpoint: source.checkpoint, vkey } satisfies State)}\n`);
   return {
@@ -118,30 +126,50 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
     root: Buffer.from(checkpoint.root).toString('base64'),
     origin: checkpoint.origin,
     vkey,
-    key_from: keyFrom,
+    key_from: trusted.from,
+    ...(!trusted.keys.some((key) => formatVkey(key) === vkey) && { key_follows: true as const }),
     ...(known && { continues: known.size }),
     ...(source.minimum > 0 && { pruned_below: source.minimum }),
   };
 }
 
-/** The keys of the epoch that the checkpoint names. A known key wins over those that come with the log. */
-function trustedKeys({ vkeys }: AuditLogSource, { vkey, acceptEpoch }: VerifyOptions, state: State | null) {
-  if (vkey?.length) return ['option', vkey] as const;
-  if (state && acceptEpoch === undefined) {
-    const { name } = parseVkey(state.vkey);
-    // Keys of another name are of another epoch, which differs from a wrong signature.
-    return ['state', [state.vkey, ...vkeys.filter((text) => parseVkey(text).name !== name)]] as const;
-  }
-  return ['log', vkeys] as const;
+/** @returns null if only keys that come with the log are known */
+function trustedKeys({ vkey }: VerifyOptions, state: State | null) {
+  if (vkey?.length) return { from: 'option', keys: vkey.map(parseVkey) } as const;
+  return state && ({ from: 'state', keys: [parseVkey(state.vkey)] } as const);
 }
 
-/** @returns the number of the last epoch that an entry begins; null if that may have been pruned */
+/** The newest key that signed the checkpoint and is trusted, or follows from a trusted key. */
+function signerOf(
+  signedBy: readonly VerifierKey[],
+  trusted: readonly VerifierKey[],
+  rotations: readonly KeyRotation[],
+): string {
+  const signers = signedBy.map(formatVkey);
+  const vkey = followRotations(trusted, rotations)
+    .map(formatVkey)
+    .findLast((text) => signers.includes(text));
+  if (vkey !== undefined) return vkey;
+  throw new ProofError(
+    rotations.some(({ note }) => note === undefined)
+      ? 'The checkpoint has no signature of a known key: the log says that the key was compromised and replaced. Get the new key from the people who run the deployment, and give it with --vkey'
+      : 'The checkpoint has no signature of a known key, and no entry hands over from one to the key that signed it. Ask the people who run the deployment why, and give the new key with --vkey',
+  );
+}
+
+/** What the entries say about the log itself. */
+interface Told {
+  /** The number of the last epoch that an entry begins; null if that may have been pruned. */
+  readonly epoch: number | null;
+  readonly rotations: readonly KeyRotation[];
+}
+
 async function readAll(
   source: AuditLogSource,
   checkpoint: Checkpoint,
   known: Checkpoint | null,
   host: CommandProcess,
-): Promise<number | null> {
+): Promise<Told> {
   const trees = known ? [checkpoint, known] : [checkpoint];
   try {
     return await feed(await begin(trees, source), source, false, host);
@@ -153,7 +181,6 @@ async function readAll(
   }
 }
 
-const EPOCH_TYPE = 'audit_log.epoch_started';
 const SAY_EVERY = 10_000;
 
 /** Takes the hashes of what was pruned. */
@@ -172,19 +199,19 @@ async function begin(trees: readonly Checkpoint[], source: AuditLogSource): Prom
   return log;
 }
 
-async function feed(
-  log: WholeLog,
-  source: AuditLogSource,
-  withHashes: boolean,
-  host: CommandProcess,
-): Promise<number | null> {
-  let epoch = source.minimum > 0 ? null : 1;
+async function feed(log: WholeLog, source: AuditLogSource, withHashes: boolean, host: CommandProcess): Promise<Told> {
+  let epoch: number | null = source.minimum > 0 ? null : 1;
+  const rotations: KeyRotation[] = [];
   let next = SAY_EVERY;
   for await (const received of source.entries(log.size, withHashes)) {
     for (const { entry, hash } of received) {
       log.add(entry, hash);
       const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.length);
-      if (bytes.includes(EPOCH_TYPE)) epoch = epochOf(bytes) ?? epoch;
+      // A path may contain this text, too.
+      if (!bytes.includes('"audit_log.')) continue;
+      const event = eventOf(bytes);
+      if (event.type === 'audit_log.epoch_started') epoch = event.data.epoch;
+      if (event.type === 'audit_log.key_rotated') rotations.push(event.data);
     }
     if (host.stderr.isTTY && log.next >= next) {
       host.stderr.write(`\r${log.next} of ${log.size} entries `);
@@ -193,12 +220,16 @@ async function feed(
   }
   if (host.stderr.isTTY) host.stderr.write('\r\u001B[K');
   log.end();
-  return epoch;
+  return { epoch, rotations };
 }
 
-function epochOf(entry: Buffer): number | null {
-  const { type, data } = JSON.parse(entry.toString()) as { type: string; data: { epoch: number } };
-  return type === EPOCH_TYPE ? data.epoch : null;
+/** An event about the log itself, and what it says. */
+type AboutLog =
+  | { readonly type: 'audit_log.epoch_started'; readonly data: { readonly epoch: number } }
+  | { readonly type: 'audit_log.key_rotated'; readonly data: KeyRotation };
+
+function eventOf(entry: Buffer): AboutLog {
+  return JSON.parse(entry.toString()) as AboutLog;
 }
 
 /** @returns null if there is no file yet */
@@ -217,17 +248,18 @@ function readState(path: string): State | null {
 const KEYS = { option: 'the given key', state: 'the remembered key', log: 'the key that came with it' };
 
 function textOf(result: Result): string {
-  const { organization_id: id, size, continues, key_from: keyFrom, vkey, detail } = result;
+  const { organization_id: id, size, continues, key_from: keyFrom, key_follows: follows, vkey, detail } = result;
+  const key = follows ? `a new key, to which ${KEYS[keyFrom!]} handed over` : KEYS[keyFrom!];
+  const advice = keyFrom === 'log' || follows ? ` Keep it, and give it with --vkey from now on: ${vkey}.` : '';
   if (result.pruned_below !== undefined) {
     return (
       `The entries ${result.pruned_below} to ${size! - 1} of the audit log of ${id} are as they were signed, with ` +
-      `${KEYS[keyFrom!]}.${sinceText(continues)}${keyText(keyFrom, vkey)} The ${result.pruned_below} entries before were ` +
+      `${key}.${sinceText(continues)}${advice} The ${result.pruned_below} entries before were ` +
       'pruned: their hashes lead to the signed root, but what they said can no longer be checked.\n'
     );
   }
   if (result.result === 'verified') {
-    const since = sinceText(continues);
-    return `Verified ${size} entries of the audit log of ${id}, with ${KEYS[keyFrom!]}.${since}${keyText(keyFrom, vkey)}\n`;
+    return `Verified ${size} entries of the audit log of ${id}, with ${key}.${sinceText(continues)}${advice}\n`;
   }
   const what = id === null ? 'The audit log' : `The audit log of ${id}`;
   return result.result === 'tampered'
@@ -237,8 +269,4 @@ function textOf(result: Result): string {
 
 function sinceText(continues: number | undefined): string {
   return continues === undefined ? '' : ` It continues the ${continues} entries that were verified before.`;
-}
-
-function keyText(from: Result['key_from'], vkey: string | undefined): string {
-  return from === 'log' ? ` Keep it, and give it with --vkey from now on: ${vkey}.` : '';
 }

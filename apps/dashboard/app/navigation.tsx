@@ -23,6 +23,7 @@ import {
   IconZoomScan,
   IconSettings,
   IconShield,
+  IconShieldCheck,
   IconUsers,
 } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
@@ -97,14 +98,7 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
           leftSection={<IconFolder size={16} />}
         />
       )}
-      {opens.auditLog && (
-        <NavigationLink
-          to="/org/$organizationId/audit"
-          params={params}
-          label="Audit log"
-          leftSection={<IconHistory size={16} />}
-        />
-      )}
+      {opens.auditLog && <AuditLinks organizationId={organization.id} />}
       {opens.usage && (
         <NavigationLink
           to="/org/$organizationId/usage"
@@ -130,6 +124,25 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
           leftSection={<IconSettings size={16} />}
         />
       )}
+    </>
+  );
+}
+
+function AuditLinks(params: { readonly organizationId: string }) {
+  return (
+    <>
+      <NavigationLink
+        to="/org/$organizationId/audit"
+        params={params}
+        label="Audit log"
+        leftSection={<IconHistory size={16} />}
+      />
+      <NavigationLink
+        to="/org/$organizationId/integrity"
+        params={params}
+        label="Integrity"
+        leftSection={<IconShieldCheck size={16} />}
+      />
     </>
   );
 }

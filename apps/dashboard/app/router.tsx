@@ -149,6 +149,12 @@ const organizationPages = [
   }),
   createRoute({
     getParentRoute: () => organization,
+    path: '/integrity',
+    validateSearch: noSearch,
+    component: lazyRouteComponent(() => import('../integrity/integrity-page.js'), 'IntegrityPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
     path: '/usage',
     validateSearch: UsageSearch,
     component: lazyRouteComponent(() => import('../usage/usage-page.js'), 'UsagePage'),

@@ -23,6 +23,13 @@ export async function chooseTarget(name: string): Promise<Target | undefined> {
   }
 }
 
+/** Lets the user save a text that the page already has. */
+export async function saveText(name: string, text: string): Promise<void> {
+  const target = await chooseTarget(name);
+  const response = new Response(text, { headers: { 'content-type': 'text/plain' } });
+  await target?.save(response, () => undefined, new AbortController().signal);
+}
+
 function toFile(handle: FileSystemFileHandle): Target {
   return {
     // An incomplete download leaves no file: an aborted writable keeps nothing.

@@ -2,7 +2,7 @@ import { ActionIcon, Box, Code, Drawer, Group, Skeleton, Stack, Text, Title } fr
 import { IconChevronDown, IconChevronUp } from '@tabler/icons-react';
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 import { AuditEvent } from '#libs/contract/audit.js';
 import { leafHash } from '#libs/tlog/leaf.js';
 import { api } from '../session/session.js';
@@ -15,6 +15,10 @@ import { EventFacts } from './event-facts.js';
 import { sentenceOf } from './event-sentence.js';
 import type { NameOf } from './names.js';
 import { Sentence } from './sentence.js';
+
+const EventVerification = lazy(async () => ({
+  default: (await import('../integrity/event-verification.js')).EventVerification,
+}));
 
 interface Props {
   readonly organizationId: string;
@@ -52,6 +56,9 @@ export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, 
             </Title>
             <Neighbours index={shown} onShow={onShow} />
           </Group>
+          <Suspense fallback={<Skeleton height={64} />}>
+            <EventVerification {...{ organizationId, index: shown }} text={query.data.text} />
+          </Suspense>
           <EventFacts {...query.data} {...{ organizationId, nameOf, onFilter }} />
           <Changes changes={changesOf(query.data.item.event)} />
           <ExactText text={query.data.text} />
@@ -74,8 +81,9 @@ const entryQuery = (organizationId: string, index: number) =>
     queryFn: async (): Promise<Entry | null> => {
       const line = await lineOf(organizationId, index);
       if (line === undefined) return null;
-      const item = AuditEvent.parse(JSON.parse(line));
       const text = line.slice(line.indexOf('"event":') + '"event":'.length, -1);
+      // From the text that is verified, so that the page shows nothing else.
+      const item = AuditEvent.parse({ leaf_index: index, event: JSON.parse(text) });
       return { item, text, hash: bytesToHex(leafHash(utf8ToBytes(text))) };
     },
     staleTime: Infinity,

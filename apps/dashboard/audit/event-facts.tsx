@@ -1,10 +1,10 @@
-import { Box, Code, Group, Text } from '@mantine/core';
+import { Box, Code, Text } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { z } from 'zod';
 import type { AuditEvent, AuditFilterName } from '#libs/contract/audit.js';
 import { calledIn } from '#libs/contract/events.js';
 import { VerificationCode } from '#libs/contract/verification.js';
-import { CopyButton } from '../ui/copy-button.js';
+import { Copied } from '../ui/copied.js';
 import { TextLink } from '../ui/links.js';
 import { outcomeWords } from '../ui/outcomes.js';
 import { opposite, type AuditSearch } from './audit-search.js';
@@ -239,15 +239,6 @@ function FactFilter({ label, of, onClick }: FactFilterProps) {
     <button type="button" className="fact-filter" onClick={onClick} aria-label={`${label}: ${of}`}>
       {label}
     </button>
-  );
-}
-
-function Copied({ value, label }: { readonly value: string; readonly label: string }) {
-  return (
-    <Group component="span" gap={4} wrap="nowrap">
-      <Code className="breakable">{value}</Code>
-      <CopyButton value={value} label={label} />
-    </Group>
   );
 }
 

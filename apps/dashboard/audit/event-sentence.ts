@@ -107,6 +107,10 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
       return say`${counted(event.data.below - event.data.from, 'event')} below ${number.format(event.data.below)} were pruned after their retention`;
     case 'audit_log.state_recorded':
       return say`The state of ${organization} before entry ${number.format(event.data.below)} was recorded, part ${number.format(event.data.part)} of ${number.format(event.data.parts)}`;
+    case 'audit_log.key_rotated':
+      return event.data.note === undefined
+        ? say`The key of the checkpoints of this audit log was replaced because it was compromised`
+        : say`The key of the checkpoints of this audit log was replaced`;
     case 'event.quarantined':
       return say`${unreadable(event.data.count)} in the quarantine as ${number.format(event.data.quarantine_id)}`;
     case 'event.requeued':

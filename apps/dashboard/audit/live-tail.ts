@@ -1,9 +1,9 @@
-import { onlineManager } from '@tanstack/react-query';
 import { useDocumentVisibility } from '@mantine/hooks';
 import { useEffect, useEffectEvent, useRef, useState } from 'react';
 import { ApiError } from '#libs/client/client.js';
 import { readEventStream } from '#libs/client/event-stream.js';
 import { AuditEvent } from '#libs/contract/audit.js';
+import { pause } from '../session/pause.js';
 import { isAway } from '../session/reachability.js';
 import { api, SignedOut } from '../session/session.js';
 import type { TailQuery } from './audit-search.js';
@@ -90,23 +90,4 @@ export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Option
   }, [on, visible, key, after]);
 
   return { state, error };
-}
-
-/** Waits until the time has passed and the server can be reached, or the signal aborts. */
-async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-    signal.addEventListener('abort', resolve, { once: true });
-  });
-  if (onlineManager.isOnline() || signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const unsubscribe = onlineManager.subscribe((online) => {
-      if (online) done();
-    });
-    const done = () => {
-      unsubscribe();
-      resolve();
-    };
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -13,9 +13,12 @@ const LONGEST_WAIT_MS = 30_000;
 
 let probing = false;
 
-/** Whether a later attempt can succeed. */
+/** Whether a later attempt can succeed. Without `Retry-After`, a person must act first. */
 export function isAway(error: unknown): boolean {
-  return error instanceof Unreachable || (error instanceof ApiError && error.problem.status === 503);
+  return (
+    error instanceof Unreachable ||
+    (error instanceof ApiError && error.problem.status === 503 && error.headers.has('retry-after'))
+  );
 }
 
 /** A `fetch` that detects an unreachable server; queries then wait until it is reachable again. */
@@ -25,8 +28,9 @@ export async function reachingFetch(input: RequestInfo | URL, init?: RequestInit
     return undefined;
   });
   if (response && ![502, 503, 504].includes(response.status)) return response;
-  void waitForServer();
-  if (response?.headers.get('content-type')?.startsWith('application/problem+json')) return response;
+  const isOurs = response?.headers.get('content-type')?.startsWith('application/problem+json');
+  if (!isOurs || response!.headers.has('retry-after')) void waitForServer();
+  if (isOurs) return response!;
   throw new Unreachable();
 }
 

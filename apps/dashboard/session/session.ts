@@ -1,4 +1,4 @@
-import { ApiError, createClient } from '#libs/client/client.js';
+import { ApiError, createClient, type Client } from '#libs/client/client.js';
 import { reachingFetch } from './reachability.js';
 
 /** There is no session, or it has ended: the user must sign in. */
@@ -47,6 +47,11 @@ export const publicApi = createClient({ baseUrl: '', fetch: reachingFetch });
 
 /** Calls as the signed-in user. @throws SignedOut */
 export const api = createClient({ baseUrl: '', fetch: fetchWithToken });
+
+/** The same with options of `fetch`. @throws SignedOut */
+export function apiWith(options: Pick<RequestInit, 'cache' | 'signal'>): Client {
+  return createClient({ baseUrl: '', fetch: (input, init) => fetchWithToken(input, { ...init, ...options }) });
+}
 
 export async function signIn({ email, password }: { email: string; password: string }): Promise<void> {
   keep(await publicApi.auth.login({ body: { email, password, session: 'cookie' } }));

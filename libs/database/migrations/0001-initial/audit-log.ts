@@ -119,18 +119,31 @@ export const AUDIT_LOG = /* sql */ `
     WHERE api_key_id IS NULL;
 `;
 
-/** The epochs of checkpoints, each with its own key, origin and anchor. */
+/** The epochs of checkpoints, each with its own keys, origin and anchor. */
 export const AUDIT_EPOCH = /* sql */ `
   CREATE TABLE audit_epoch (
     number integer PRIMARY KEY CHECK (number > 0),
-    -- Null before the first signature. The key is sealed with KEYLEDGER_SECRET.
+    -- Null before the first signature.
     origin text,
-    private_key bytea,
     -- The file with the anchored heads, and the number of its groups.
     anchor_id text NOT NULL,
     anchor_sequence bigint NOT NULL DEFAULT 0,
-    started_at timestamptz NOT NULL DEFAULT now(),
-    CHECK ((origin IS NULL) = (private_key IS NULL))
+    started_at timestamptz NOT NULL DEFAULT now()
+  );
+
+  -- The keys of an epoch. Several sign while one replaces another.
+  CREATE TABLE audit_signing_key (
+    epoch integer NOT NULL REFERENCES audit_epoch,
+    number integer NOT NULL CHECK (number > 0),
+    public_key bytea NOT NULL CHECK (length(public_key) = 32),
+    -- Sealed with KEYLEDGER_SECRET. Null when it no longer signs.
+    private_key bytea,
+    -- When it stops signing; null for the newest.
+    ends_at timestamptz,
+    compromised boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (epoch, number),
+    CHECK (private_key IS NOT NULL OR ends_at IS NOT NULL),
+    CHECK (NOT compromised OR private_key IS NULL)
   );
 `;
 

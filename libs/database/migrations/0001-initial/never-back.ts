@@ -35,8 +35,29 @@ const RULES: readonly Rule[] = [
     table: 'audit_epoch',
     on: 'UPDATE',
     when: `${isChanged('number', 'anchor_id')} OR NEW.anchor_sequence < OLD.anchor_sequence
-      OR (OLD.origin IS NOT NULL AND ${isChanged('origin', 'private_key')})`,
-    message: 'an epoch keeps its origin, its key and its anchor',
+      OR (OLD.origin IS NOT NULL AND ${isChanged('origin')})`,
+    message: 'an epoch keeps its origin and its anchor',
+  },
+  {
+    table: 'audit_signing_key',
+    on: 'UPDATE',
+    when: `${isChanged('epoch', 'number', 'public_key')}
+      OR (NEW.private_key IS NOT NULL AND ${isChanged('private_key')})
+      OR (OLD.ends_at IS NOT NULL AND (NEW.ends_at IS NULL OR NEW.ends_at > OLD.ends_at))
+      OR (OLD.compromised AND NOT NEW.compromised)`,
+    message: 'a key that stops signing never signs again',
+  },
+  {
+    table: 'audit_heads',
+    on: 'UPDATE',
+    when: `${isChanged('epoch')} OR NEW.size < OLD.size OR NEW.cosigned_size < OLD.cosigned_size`,
+    message: 'the log of heads only grows',
+  },
+  {
+    table: 'audit_witness',
+    on: 'UPDATE',
+    when: `${isChanged('epoch', 'vkey')} OR NEW.size < OLD.size`,
+    message: 'a witness cosigns larger trees only',
   },
   {
     table: 'audit_retention',

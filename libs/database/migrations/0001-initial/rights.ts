@@ -21,7 +21,12 @@ export const RIGHTS = /* sql */ `
   GRANT SELECT, INSERT, UPDATE (index) ON audit_anchored_bundle TO keyledger_api;
   GRANT SELECT ON audit_signed_bundle, audit_anchored_bundle TO keyledger_worker;
 
-  GRANT SELECT, INSERT (number, anchor_id), UPDATE (origin, private_key, anchor_sequence) ON audit_epoch TO keyledger_api;
+  GRANT SELECT, INSERT (number, anchor_id), UPDATE (origin, anchor_sequence) ON audit_epoch TO keyledger_api;
+  GRANT SELECT, INSERT, UPDATE (private_key, ends_at, compromised) ON audit_signing_key TO keyledger_api;
+  GRANT SELECT ON audit_head, audit_head_node TO keyledger_api;
+  GRANT SELECT, INSERT (epoch, asked_at), UPDATE (asked_at, cosigned, cosigned_size, cosigned_at) ON audit_heads TO keyledger_api;
+  GRANT SELECT, INSERT, UPDATE (size, cosigned_at, cosignature, failure, failed_at) ON audit_witness TO keyledger_api;
+  GRANT EXECUTE ON FUNCTION append_audit_heads TO keyledger_api;
 
   -- At start, a process checks the version of the schema.
   GRANT SELECT ON migration TO keyledger_api, keyledger_worker;
