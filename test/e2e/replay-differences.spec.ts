@@ -121,11 +121,7 @@ async function changeOf(compared: Compared, field: string, sql: string): Promise
 function rowOf({ kind, from }: Compared, place: string | null): string {
   const conditions = [
     ...(kind === 'invitation'
-      ? [
-          kindIsOfDeployment(from)
-            ? 'organization_id IS NULL AND created_by IS NOT NULL'
-            : 'organization_id IS NOT NULL',
-        ]
+      ? [kindIsOfDeployment(from) ? 'organization_id IS NULL' : 'organization_id IS NOT NULL']
       : []),
     ...(kind === 'organization' ? [`id <> '00000000-0000-0000-0000-000000000000'`] : []),
     ...(kind === 'operator' ? ['operator_since IS NOT NULL'] : []),
