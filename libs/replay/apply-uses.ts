@@ -67,6 +67,8 @@ const Charged = z.object({ organization_id: z.string(), cost: z.int().min(0), se
  */
 export function charge(state: State, { type, data }: EventEnvelope): void {
   if (type !== 'api_key.used' || data['cost'] === 0) return;
+  // Most organizations have no balance, and most events are uses.
+  if (state.of('balance').size === 0 && state.of('ended_balance').size === 0) return;
   const { organization_id: organizationId, cost, seq } = Charged.parse(data);
   const current = state.get('balance', organizationId);
   if (current && seq >= (current['since'] as number)) {

@@ -64,9 +64,8 @@ const openInvitation: Apply<'invitation.created'> = (state, { subject, time, dat
 const withdrawInvitation: Apply<'invitation.revoked'> = (state, { subject, time }) =>
   state.change('invitation', subject, { revoked_at: time });
 
-/** An operator's invitation from the command line is not in the log. */
 function acceptInvitation(state: State, id: string | undefined, time: string): void {
-  if (id !== undefined && state.get('invitation', id)) state.change('invitation', id, { accepted_at: time });
+  if (id !== undefined) state.change('invitation', id, { accepted_at: time });
 }
 
 /** Puts a record into the quarantine, or back. */

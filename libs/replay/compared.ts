@@ -216,8 +216,7 @@ export const OF_DEPLOYMENT: readonly Compared[] = [
   },
   {
     ...invitation,
-    // The links of the command line, which no user made, are not in the log.
-    from: 'FROM invitation t WHERE t.organization_id IS NULL AND t.created_by IS NOT NULL AND $1::uuid IS NOT NULL',
+    from: 'FROM invitation t WHERE t.organization_id IS NULL AND $1::uuid IS NOT NULL',
   },
 ];
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
+import { createClient } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
 import { decodeEntries } from '#libs/tlog/entries.js';
@@ -382,5 +383,31 @@ describe('a log with nothing but expired entries', () => {
     expect(data[0]?.leaf_index).toBe(minimum);
     await grow(bob, 10);
     expect(await checkedLogs(deployment.sql, bob.organizationId)).toMatchObject([{ minimum, difference: null }]);
+  });
+});
+
+describe('the default of the deployment', () => {
+  it('follows the setting of the API at its start, and the log of the deployment records each change', async () => {
+    expect((await retentionOf(ada)).default_days).toBeNull();
+    await deployment.restartApi({ AUDIT_RETENTION_DAYS: '365' });
+    await deployment.restartApi();
+    const params = { id: ada.organizationId };
+    // The API has another port now.
+    const auditFor = async ({ accessToken }: Account) =>
+      createClient({ baseUrl: await deployment.api.getUrl(), accessToken }).audit;
+    expect(await (await auditFor(ada)).getRetention({ params })).toMatchObject({ days: 90, default_days: 365 });
+    await deployment.restartApi({ AUDIT_RETENTION_DAYS: '' });
+    expect(await (await auditFor(ada)).getRetention({ params })).toMatchObject({ days: 90, default_days: null });
+    await allIngested(deployment);
+    const { data } = await (
+      await auditFor(operator)
+    ).listEvents({
+      query: { organization_id: 'org_00000000000000000000000000', type: 'audit_log.retention_changed' },
+    });
+    const changes = data.map(({ event }) => [event.data.actor.type, event.data['before'], event.data['after']]);
+    expect(changes.filter(([actor]) => actor === 'system')).toEqual([
+      ['system', 365, null],
+      ['system', null, 365],
+    ]);
   });
 });

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { replayLogs, type Replayed } from '#libs/replay/replay.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
-import { everyOperation, newWorld, operations, perform, step, type World } from '../support/random-history.js';
+import { newWorld, type World } from '../support/history-world.js';
+import { everyOperation, operations, perform, step } from '../support/random-history.js';
 import { routeTable } from '../support/route-table.js';
 
 let deployment: Deployment;

@@ -15,7 +15,8 @@ export async function setAuditTime(sql: pg.Pool, time: Date): Promise<void> {
   );
 }
 
-function upkeepWith(database: pg.Pool): AuditUpkeep {
+/** The upkeep of audit logs, over these connections. */
+export function auditUpkeep(database: pg.Pool): AuditUpkeep {
   const config = readConfig({ DATABASE_URL: 'postgres://localhost/none', KEYLEDGER_SECRET: TEST_SECRET });
   const personalData = new PersonalData(config);
   const events = new Events({ now: () => new Date() }, personalData, config);
@@ -27,7 +28,7 @@ function upkeepWith(database: pg.Pool): AuditUpkeep {
 export async function runAuditUpkeep({ workerUrl }: Pick<TestDatabase, 'workerUrl'>): Promise<void> {
   const pool = new pg.Pool({ connectionString: workerUrl, max: 2 });
   try {
-    await upkeepWith(pool).run();
+    await auditUpkeep(pool).run();
   } finally {
     await pool.end();
   }

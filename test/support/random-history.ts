@@ -1,22 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { Account, Deployment } from './deployment.js';
+import type { World } from './history-world.js';
 import { outcomeOf } from './rejection.js';
-
-/** What a random history has made so far, and what its next steps may use. */
-export interface World {
-  readonly deployment: Deployment;
-  readonly operator: Account;
-  /** The last one changes passwords and sessions, and does nothing else. */
-  readonly accounts: Account[];
-  readonly organizations: { readonly id: string; readonly owner: Account; readonly members: string[] }[];
-  readonly invitations: { readonly organizationId: string; readonly id: string; readonly token: string }[];
-  readonly operatorTokens: string[];
-  readonly otherOperators: Account[];
-  readonly projects: { readonly id: string; readonly organizationId: string; readonly owner: Account }[];
-  readonly keys: { readonly id: string; readonly organizationId: string; readonly owner: Account; secret: string }[];
-  readonly serviceKeys: { readonly id: string; readonly secret: string }[];
-}
 
 /** Chooses one of several, by the numbers of the step. */
 type Pick = <T>(from: readonly T[]) => T;
@@ -36,28 +22,6 @@ const LIMITS = [
     { name: 'a', limit: 5, window_seconds: 1 },
   ],
 ];
-
-export async function newWorld(deployment: Deployment): Promise<World> {
-  const operator = await deployment.operator();
-  const [ada, bob, resets] = await Promise.all([deployment.account(), deployment.account(), deployment.account()]);
-  const { id } = await ada.client.organizations.create({ body: { name: 'Team' } });
-  const service = await operator.client.apiKeys.create({ body: { name: 'Gateway', scopes: ['deployment:verify'] } });
-  return {
-    deployment,
-    operator,
-    accounts: [ada, bob, resets],
-    organizations: [
-      { id, owner: ada, members: [ada.userId] },
-      { id: bob.organizationId, owner: bob, members: [bob.userId] },
-    ],
-    invitations: [],
-    operatorTokens: [],
-    otherOperators: [],
-    projects: [],
-    keys: [],
-    serviceKeys: [{ id: service.id, secret: service.key }],
-  };
-}
 
 const team = (world: World) => world.organizations[0]!;
 
@@ -111,7 +75,7 @@ async function createKey({ keys, projects }: World, pick: Pick, organization: Wo
       name: pick(NAMES),
       organization_id: organizationId,
       scopes: pick(SCOPES),
-      metadata: pick([{}, { team: 'a', 'odd "name"': '' }]),
+      metadata: pick<Record<string, string>>([{}, { team: 'a', 'odd "name"': '' }]),
       description: pick([undefined, 'What it is for']),
       allowed_domains: pick([[], ['*.example.com']]),
       allowed_ips: pick([[], ['127.0.0.0/8', '::1']]),
@@ -194,7 +158,7 @@ const ofOrganizations: Record<string, Operation> = {
   'members.remove': (world, pick) => {
     const { id, owner, members } = team(world);
     const user = pick(members.slice(1).toReversed());
-    const query = { revoke_keys: pick([true, false]) };
+    const query = { revoke_keys: pick(['true', 'false'] as const) };
     return owner.client.members.remove({ params: { id, user_id: user }, query });
   },
   'projects.create': async (world, pick) => {
