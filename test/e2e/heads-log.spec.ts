@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { HeadsLog, type NamedEpoch } from '#libs/audit/heads-log.js';
+import { WitnessStates } from '#libs/audit/witness-states.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { inTransaction, survivingPool } from '#libs/database/database.js';
 import { consistencyProof, inclusionProof, verifyConsistency, verifyInclusion, type Tree } from '#libs/tlog/proofs.js';
@@ -166,6 +167,19 @@ describe('the roles of the processes', () => {
     expect(await set(6)).toBe('done');
     expect(await set(4)).toContain('the log of heads only grows');
     expect(await set(leaves.length + 1)).toContain('check constraint');
+  });
+});
+
+describe('the witnesses', () => {
+  it('are asked by one node in each interval', async () => {
+    const states = new WitnessStates(api);
+    const turns = (ms: number) => Promise.all(Array.from({ length: 5 }, () => states.takeTurn(epoch, ms)));
+    await admin.query("UPDATE audit_heads SET asked_at = now() - interval '1 minute'");
+    expect((await turns(50_000)).filter(Boolean)).toHaveLength(1);
+    expect((await turns(50_000)).filter(Boolean)).toHaveLength(0);
+    // Before the first round.
+    await admin.query('UPDATE audit_heads SET asked_at = NULL');
+    expect((await turns(50_000)).filter(Boolean)).toHaveLength(1);
   });
 });
 
