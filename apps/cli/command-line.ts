@@ -49,6 +49,8 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
 
   const { audit } = addRemoteCommands(program, host);
   addAuditCommands(audit, host, end);
+  addVerification(audit, host, end);
+  addSigning(audit, host, end);
   refuseSlips(program, mayRepeat);
   return program;
 }
@@ -94,6 +96,10 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
     .action(async (numbers: string[], options: { all?: true; json?: true }) =>
       end(await (await import('./audit-requeue-command.js')).requeue(numbers, options, host)),
     );
+}
+
+/** The commands of auditors, which need no rights on the machine of the deployment. */
+function addVerification(audit: Command, host: CommandProcess, end: (exitCode: number) => void): void {
   audit
     .command('verify')
     .description('verify the whole audit log of an organization, on a server or in a file')
@@ -126,6 +132,10 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
     .action(async (file: string, options: ReceiptOptions) =>
       end((await import('./remote/verify-receipt.js')).verifyReceiptFile(file, options, host)),
     );
+}
+
+/** The commands for what signs the checkpoints. */
+function addSigning(audit: Command, host: CommandProcess, end: (exitCode: number) => void): void {
   audit
     .command('new-epoch')
     .description('begin a new epoch of checkpoints, if what was signed is lost')

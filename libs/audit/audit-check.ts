@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { EventEnvelope } from '#libs/contract/events.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { BundleReader } from './bundle-reader.js';
+import { headsDifference } from './heads-check.js';
 import { countLeaf, Difference, differing, LogCheck, readEnvelope, readHead } from './log-check.js';
 import { bundlesOf } from './log-growth.js';
 
@@ -66,7 +67,10 @@ export async function* checkAuditLogs(
     sizes.set(id, checked.size);
     yield checked;
   }
-  if (!counts || !isRead || organizationId !== undefined) return;
+  if (organizationId !== undefined) return;
+  const ofHeads = differing(await headsDifference(client));
+  if (ofHeads) yield { organizationId: null, size: 0, difference: ofHeads };
+  if (!counts || !isRead) return;
   const difference = await differenceFromAll(client, sizes, counts);
   if (difference) yield { organizationId: null, size: 0, minimum: 0, difference };
 }

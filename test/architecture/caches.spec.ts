@@ -22,6 +22,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/audit/audit-writer.ts #logs': 'one batch',
   'libs/audit/terms.ts #addresses': 'the addresses of one bundle',
   'libs/audit/terms.ts #paths': 'the paths of one bundle',
+  'libs/audit/witnessing.ts #reported': 'the witnesses in the settings',
   'libs/auth/access-tokens.ts #public': 'the signing keys in the database',
   'libs/client/client.ts entityTags': 'responses that the caller still holds',
   'libs/contract/idempotency.ts known': 'the schemas of the contract',
