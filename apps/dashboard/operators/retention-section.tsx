@@ -21,7 +21,7 @@ export function RetentionSection({ organization }: { readonly organization: Orga
   return (
     <Section
       title="Retention"
-      description="How long the events of its audit log are kept. Checkpoints of removed events remain provable."
+      description="How long the events of its audit log are kept."
       actions={
         <>
           <Button variant="subtle" onClick={holdDialog.open} disabled={!retention}>
