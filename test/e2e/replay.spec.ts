@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { replayLogs, type Replayed } from '#libs/replay/replay.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
+import { runsOf } from '../support/properties.js';
 import { newWorld, type World } from '../support/history-world.js';
 import { everyOperation, operations, perform, step } from '../support/random-history.js';
 import { routeTable } from '../support/route-table.js';
@@ -67,9 +68,28 @@ describe('a replay of the audit logs', () => {
         for (const one of steps) await perform(world, one);
         expect(await faults()).toEqual([]);
       }),
-      { numRuns: 6, endOnFailure: true },
+      { numRuns: runsOf(6), endOnFailure: true },
     );
     await allIngested(deployment);
     expect(await faults()).toEqual([]);
+  }, 240_000);
+
+  it('finds no difference while operations and uses run at once, at any moment', async () => {
+    const steps = fc.array(step, { minLength: 10, maxLength: 25 });
+    await fc.assert(
+      fc.asyncProperty(fc.tuple(steps, steps, steps), async (histories) => {
+        const ended = new AbortController();
+        const performed = Promise.all(
+          histories.map(async (history) => {
+            for (const one of history) await perform(world, one);
+          }),
+        ).finally(() => ended.abort());
+        const found: Replayed[] = [];
+        while (!ended.signal.aborted) found.push(...(await faults()));
+        await performed;
+        expect([...found, ...(await faults())]).toEqual([]);
+      }),
+      { numRuns: runsOf(4), endOnFailure: true },
+    );
   }, 240_000);
 });
