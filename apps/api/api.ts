@@ -20,7 +20,7 @@ export async function createApi(
   dashboard = DASHBOARD,
   limits: HttpLimits = HTTP_LIMITS,
 ): Promise<NestFastifyApplication> {
-  const direct = new DirectServer(config);
+  const direct = new DirectServer();
   const proxies = new Proxies(config.settings.TRUST_PROXY, config.settings.RECORD_CLIENT_ADDRESS);
   const adapter = createHttpAdapter(config, direct, proxies, limits);
   const app = await NestFactory.create<NestFastifyApplication>(ApiModule.forRoot(config, direct, proxies), adapter, {

@@ -19,7 +19,7 @@ export async function checkAudit({ organization, json }: Options, host: CommandP
     host.stderr.write('--organization must be the id of an organization, such as org_01m8fvjkttewrrm100dbfq0000.\n');
     return EXIT_USAGE;
   }
-  const { logs, entries, differences } = await withDatabaseOfCommand(
+  const { logs, entries, pruned, differences } = await withDatabaseOfCommand(
     deploymentHere(host).databaseUrl,
     'keyledger audit check',
     (client) => check(client, organization, host),
@@ -28,7 +28,7 @@ export async function checkAudit({ organization, json }: Options, host: CommandP
     throw new Failure(`There is no audit log of ${organization}.`, EXIT_REFUSED);
   }
   if (json) {
-    host.stdout.write(`${JSON.stringify({ logs, entries, differences })}\n`);
+    host.stdout.write(`${JSON.stringify({ logs, entries, pruned, differences })}\n`);
   } else {
     for (const { organization_id: id, difference } of differences) {
       host.stdout.write(
@@ -38,6 +38,7 @@ export async function checkAudit({ organization, json }: Options, host: CommandP
       );
     }
     host.stdout.write(summaryOf(logs, entries, differences.length));
+    if (pruned > 0) host.stdout.write(prunedText(pruned));
   }
   return differences.length === 0 ? 0 : EXIT_REFUSED;
 }
@@ -46,14 +47,27 @@ async function check(client: pg.Client, organization: string | undefined, host: 
   const differences: { organization_id: string | null; difference: string }[] = [];
   let logs = 0;
   let entries = 0;
-  for await (const { organizationId, size, difference } of checkAuditLogs(client, organization, new UsageCheck())) {
+  let pruned = 0;
+  for await (const { organizationId, size, minimum, difference } of checkAuditLogs(
+    client,
+    organization,
+    new UsageCheck(),
+  )) {
     if (organizationId !== null) logs += 1;
-    entries += size;
+    entries += size - minimum;
+    if (minimum > 0) pruned += 1;
     if (difference) differences.push({ organization_id: organizationId, difference });
     if (host.stderr.isTTY) host.stderr.write(`\r${logs} audit logs, ${entries} entries `);
   }
   if (host.stderr.isTTY) host.stderr.write('\r\u001B[K');
-  return { logs, entries, differences };
+  return { logs, entries, pruned, differences };
+}
+
+function prunedText(pruned: number): string {
+  return (
+    `${pruned} ${pruned === 1 ? 'was' : 'were'} pruned: the hashes of what was pruned were taken as they are, and counts of ` +
+    'usage that follow from pruned entries were not checked.\n'
+  );
 }
 
 function summaryOf(logs: number, entries: number, different: number): string {

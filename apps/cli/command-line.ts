@@ -49,6 +49,8 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
 
   const { audit } = addRemoteCommands(program, host);
   addAuditCommands(audit, host, end);
+  addVerification(audit, host, end);
+  addSigning(audit, host, end);
   refuseSlips(program, mayRepeat);
   return program;
 }
@@ -76,6 +78,16 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
       end(await (await import('./audit-check-command.js')).checkAudit(options, host)),
     );
   audit
+    .command('replay')
+    .description('rebuild the organizations from their audit logs, and compare them with the database of this machine')
+    .addOption(new Option('--check', 'compare, and name every difference'))
+    .addOption(new Option('--organization <ID>', 'only this organization'))
+    .addOption(jsonOption('print the result as JSON, for programs'))
+    .addHelpText('after', REPLAY_HELP)
+    .action(async (options: { check?: true; organization?: string; json?: true }) =>
+      end(await (await import('./audit-replay-command.js')).replayAudit(options, host)),
+    );
+  audit
     .command('requeue [NUMBER...]')
     .description('put events that could not be read back into the outbox')
     .addOption(new Option('--all', 'all events in the quarantine'))
@@ -84,6 +96,10 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
     .action(async (numbers: string[], options: { all?: true; json?: true }) =>
       end(await (await import('./audit-requeue-command.js')).requeue(numbers, options, host)),
     );
+}
+
+/** The commands of auditors, which need no rights on the machine of the deployment. */
+function addVerification(audit: Command, host: CommandProcess, end: (exitCode: number) => void): void {
   audit
     .command('verify')
     .description('verify the whole audit log of an organization, on a server or in a file')
@@ -116,6 +132,10 @@ function addAuditCommands(audit: Command, host: CommandProcess, end: (exitCode: 
     .action(async (file: string, options: ReceiptOptions) =>
       end((await import('./remote/verify-receipt.js')).verifyReceiptFile(file, options, host)),
     );
+}
+
+/** The commands for what signs the checkpoints. */
+function addSigning(audit: Command, host: CommandProcess, end: (exitCode: number) => void): void {
   audit
     .command('new-epoch')
     .description('begin a new epoch of checkpoints, if what was signed is lost')
@@ -144,6 +164,11 @@ each \`npm start\` ends earlier links without an EMAIL.`;
 const CHECK_HELP = `
 Computes the hashes, times, search terms and search rows again from the entries, and names the first difference in each
 audit log. It needs the database, as \`operator add\` does. The exit code is 1 if an audit log differs.`;
+
+const REPLAY_HELP = `
+Rebuilds members, projects, keys, balances and counts of uses from the events alone, and names every field that is not the
+same in the database. It needs the database, as \`operator add\` does. The exit code is 1 if there is a difference, and 2
+if the audit logs do not say everything.`;
 
 const REQUEUE_HELP = `
 Without NUMBER, lists the first 100 records in the quarantine. Those that this version can read are put back, and an

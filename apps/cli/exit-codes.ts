@@ -2,6 +2,8 @@
 
 /** The server rejected the request, or the user answered no. */
 export const EXIT_REFUSED = 1;
+/** What was checked is right, but not everything could be checked. */
+export const EXIT_INCOMPLETE = 2;
 export const EXIT_USAGE = 64;
 /** No server responds, or the response is not one that the program understands. */
 export const EXIT_UNAVAILABLE = 69;

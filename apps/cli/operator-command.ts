@@ -16,7 +16,7 @@ export async function addOperator(
     return EXIT_USAGE;
   }
   const { databaseUrl, publicUrl } = deploymentHere(host);
-  const { url, token, expiresAt } = await newOperatorLink(databaseUrl, publicUrl, email);
+  const { url, token, expiresAt } = await newOperatorLink(databaseUrl, publicUrl, email, host.env);
   host.stdout.write(
     json
       ? `${JSON.stringify({ url, token, expires_at: expiresAt.toISOString() })}\n`

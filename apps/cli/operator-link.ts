@@ -1,6 +1,14 @@
 import type pg from 'pg';
 import { newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
-import { newId, toUuid } from '#libs/contract/ids.js';
+import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
+import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
+import { batchOfEntries } from '#libs/outbox/batches.js';
+import { Events } from '#libs/outbox/event.js';
+import { putIntoOutbox } from '#libs/outbox/outbox.js';
+import { shardOf } from '#libs/outbox/shard.js';
+import { DatabaseClock } from '#libs/platform/clock.js';
+import { readConfigWithoutDatabase } from '#libs/platform/config.js';
+import { PersonalData } from '#libs/platform/personal-data.js';
 import { withDatabase } from './database.js';
 
 const HOURS = 24;
@@ -12,31 +20,102 @@ export interface OperatorLink {
   readonly expiresAt: Date;
 }
 
-/** Creates a one-time link that makes its user an operator. Writes to the database directly, without authorization. */
-export function newOperatorLink(databaseUrl: string, publicUrl: string, email: string | null): Promise<OperatorLink> {
-  return withDatabase(databaseUrl, APPLICATION, (client) => insertLink(client, publicUrl, email));
+/**
+ * Creates a one-time link that makes its user an operator. Writes to the database directly, without authorization. The
+ * audit log of the deployment has an event of each link, without an actor.
+ * @param env the settings of the deployment
+ */
+export function newOperatorLink(
+  databaseUrl: string,
+  publicUrl: string,
+  email: string | null,
+  env: NodeJS.ProcessEnv = {},
+): Promise<OperatorLink> {
+  return withDatabase(databaseUrl, APPLICATION, (client) =>
+    inTransaction(client, () => insertLink(client, publicUrl, email, env)),
+  );
 }
 
 /** Returns a link only while there is no operator. Each start creates a link and revokes those of earlier starts. */
-export function setUpLink(databaseUrl: string, publicUrl: string): Promise<OperatorLink | undefined> {
+export function setUpLink(
+  databaseUrl: string,
+  publicUrl: string,
+  env: NodeJS.ProcessEnv = {},
+): Promise<OperatorLink | undefined> {
   return withDatabase(databaseUrl, APPLICATION, async (client) => {
     const { rowCount } = await client.query('SELECT FROM user_account WHERE operator_since IS NOT NULL LIMIT 1');
     if (rowCount !== 0) return undefined;
-    await client.query(
-      `UPDATE invitation SET revoked_at = now()
-       WHERE organization_id IS NULL AND created_by IS NULL AND email IS NULL
-         AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now()`,
-    );
-    return insertLink(client, publicUrl, null);
+    return inTransaction(client, async () => {
+      const { rows } = await client.query<{ id: string; revoked_at: Date }>(
+        `UPDATE invitation SET revoked_at = ${NOW}
+         WHERE organization_id IS NULL AND created_by IS NULL AND email IS NULL
+           AND accepted_at IS NULL AND revoked_at IS NULL AND expires_at > now()
+         RETURNING id, revoked_at`,
+      );
+      for (const { id, revoked_at: at } of rows) {
+        await record(client, publicUrl, env, {
+          type: 'invitation.revoked',
+          subject: fromUuid('inv', id),
+          at,
+          data: {},
+        });
+      }
+      return insertLink(client, publicUrl, null, env);
+    });
   });
 }
 
-async function insertLink(client: pg.Client, publicUrl: string, email: string | null): Promise<OperatorLink> {
+/** The beginning of the transaction in milliseconds, as events have it. */
+const NOW = `date_trunc('milliseconds', now())`;
+
+async function inTransaction<T>(client: pg.Client, work: () => Promise<T>): Promise<T> {
+  await client.query('BEGIN');
+  const result = await work();
+  await client.query('COMMIT');
+  return result;
+}
+
+async function insertLink(
+  client: pg.Client,
+  publicUrl: string,
+  email: string | null,
+  env: NodeJS.ProcessEnv,
+): Promise<OperatorLink> {
   const { token, hash } = newOneTimeToken('invite');
-  const { rows } = await client.query<{ expires_at: Date }>(
+  const id = newId('inv', new Date());
+  const { rows } = await client.query<{ created_at: Date; expires_at: Date }>(
     `INSERT INTO invitation (id, email, token_hash, created_at, expires_at)
-     VALUES ($1, $2, $3, now(), now() + make_interval(hours => $4)) RETURNING expires_at`,
-    [toUuid(newId('inv', new Date())), email, Buffer.from(hash), HOURS],
+     VALUES ($1, $2, $3, ${NOW}, ${NOW} + make_interval(hours => $4)) RETURNING created_at, expires_at`,
+    [toUuid(id), email, Buffer.from(hash), HOURS],
   );
-  return { token, url: oneTimeLink(publicUrl, 'invitation', token), expiresAt: rows[0]!.expires_at };
+  const { created_at: at, expires_at: expiresAt } = rows[0]!;
+  const data = { role: null, email, expires_at: expiresAt.toISOString() };
+  await record(client, publicUrl, env, { type: 'invitation.created', subject: id, at, data });
+  return { token, url: oneTimeLink(publicUrl, 'invitation', token), expiresAt };
+}
+
+type LinkEvent = Pick<Parameters<Events['encode']>[0], 'subject' | 'at'> &
+  (
+    | { readonly type: 'invitation.revoked'; readonly data: Record<never, never> }
+    | {
+        readonly type: 'invitation.created';
+        readonly data: { readonly role: null; readonly email: string | null; readonly expires_at: string };
+      }
+  );
+
+async function record(client: pg.Client, publicUrl: string, env: NodeJS.ProcessEnv, event: LinkEvent): Promise<void> {
+  const config = readConfigWithoutDatabase({ ...env, PUBLIC_URL: publicUrl });
+  const events = new Events(new DatabaseClock(), new PersonalData(config), config);
+  const shard = shardOf(DEPLOYMENT_ID);
+  const { rows } = await client.query<{ seq: number }>('SELECT seq::float8 AS seq FROM authz_state WHERE shard = $1', [
+    shard,
+  ]);
+  const entry = events.encode({
+    ...event,
+    organizationId: DEPLOYMENT_ID,
+    actor: { type: 'system', id: null },
+    seq: rows[0]!.seq,
+    origin: { ip: null, userAgent: null, requestId: null },
+  });
+  await putIntoOutbox(client, shard, batchOfEntries([entry]));
 }

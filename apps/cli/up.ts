@@ -75,7 +75,7 @@ class Supervisor {
     const api = start('api', databases.api);
     const ended = Promise.race([this.#stop.asked, api.failed, worker.failed]);
     const [url = ''] = await Promise.race([ended, Promise.all([api.ready, worker.ready])]);
-    const setUp = await setUpLink(databases.api, settings.PUBLIC_URL?.replace(/\/$/, '') ?? url);
+    const setUp = await setUpLink(databases.api, settings.PUBLIC_URL?.replace(/\/$/, '') ?? url, given);
     const database = new URL(databases.api);
     say(
       welcome({

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { ExpiryNotices } from '#libs/api-keys/expiry-notices.js';
 import { RevocationFanOut } from '#libs/api-keys/revocation-fan-out.js';
+import { AuditPruning, StateRecorder } from '#libs/audit/audit-pruning.js';
 import { AuditUpkeep } from '#libs/audit/audit-upkeep.js';
 import { AuditWriter } from '#libs/audit/audit-writer.js';
 import type { Config } from '#libs/platform/config.js';
@@ -9,6 +10,7 @@ import { EVENT_SUBSCRIBERS, Ingester, type EventSubscriber } from '#libs/outbox/
 import { Quarantine } from '#libs/outbox/quarantine.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { PlatformModule } from '#libs/platform/platform.module.js';
+import { LogStateRecorder } from '#libs/replay/log-state-recorder.js';
 import { UsageCounter } from '#libs/usage/usage-counter.js';
 import { ExpiryConsumer } from './expiry.consumer.js';
 import { IngestConsumer } from './ingest.consumer.js';
@@ -24,6 +26,8 @@ export class WorkerModule {
       providers: [
         AuditWriter,
         UsageCounter,
+        AuditPruning,
+        { provide: StateRecorder, useClass: LogStateRecorder },
         AuditUpkeep,
         Ingester,
         Quarantine,

@@ -1,6 +1,5 @@
 import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { v7 } from 'uuid';
-import { toUuid } from '#libs/contract/ids.js';
+import { newEventId, toUuid } from '#libs/contract/ids.js';
 import { OutboxNotifier } from '#libs/outbox/outbox-notifier.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { Config } from '#libs/platform/config.js';
@@ -18,6 +17,7 @@ import { AuthorizationStates } from './authorization-states.js';
 import { BatchQueue, unavailable } from './batch-queue.js';
 import { amountOf, gather } from './charged-rows.js';
 import {
+  isCharged,
   rowKey,
   type Charged,
   type ConditionalEvent,
@@ -61,11 +61,13 @@ export class Admission implements OnApplicationShutdown {
    * cause is the error of the database
    */
   append(event: ConditionalEvent): Promise<Outcome> {
-    return new Promise((resolve, reject) => {
-      const { charge } = event;
-      if (charge) this.#charged.add({ ...event, charge, resolve, reject });
-      else this.#uncharged.add({ ...event, resolve, reject });
-    });
+    return new Promise((resolve, reject) => this.add({ ...event, resolve, reject }));
+  }
+
+  /** The same without a promise. */
+  add(event: Waiting): void {
+    if (isCharged(event)) this.#charged.add(event);
+    else this.#uncharged.add(event);
   }
 
   async onApplicationShutdown(): Promise<void> {
@@ -73,7 +75,10 @@ export class Admission implements OnApplicationShutdown {
   }
 
   async #admit(queue: BatchQueue<Waiting>, batch: readonly Waiting[]): Promise<void> {
-    const rows = [...Map.groupBy(batch, rowKey).values()].map((waiting): Row => ({ id: v7(), waiting }));
+    const rows = [...Map.groupBy(batch, rowKey).values()].map((waiting): Row => ({
+      id: newEventId(this.clock.now()),
+      waiting,
+    }));
     const sentAt = performance.now();
     const values = admissionValues(rows, this.config.publicUrl, MAX_RESTS_ON);
     const [result] = await queue.connection.query<AdmitResult>(ADMIT, values);
@@ -83,7 +88,8 @@ export class Admission implements OnApplicationShutdown {
     for (const { id, waiting } of rows) {
       if (admitted.has(id)) this.notifier.notify(waiting[0]!.shard);
       else admissionMetrics.stale.value += waiting.length;
-      for (const { resolve } of waiting) resolve({ is: admitted.has(id) ? 'admitted' : 'stale' });
+      const outcome: Outcome = { is: admitted.has(id) ? 'admitted' : 'stale' };
+      for (const { resolve } of waiting) resolve(outcome);
     }
   }
 

@@ -5,13 +5,13 @@ import { Injectable } from '@nestjs/common';
 import { toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
-import { v7 } from 'uuid';
 import { DomainError, invalidInput } from '#libs/platform/errors.js';
 import type { ChangedKind } from './authorization-states.js';
 import { lockUntilCommit } from './advisory-locks.js';
 import { batchOfEntries } from '#libs/outbox/batches.js';
 import { ChangeQueues, type Turn } from './change-queues.js';
 import { Events, type EncodedType, type EventOrigin, type NewEvent } from '#libs/outbox/event.js';
+import { NEXT_BATCH_ID } from '#libs/outbox/outbox.js';
 import { OutboxNotifier } from '#libs/outbox/outbox-notifier.js';
 import { SHARDS, shardOf } from '#libs/outbox/shard.js';
 
@@ -161,9 +161,8 @@ export class Changes {
       await em.flush();
       for (const [shard, recorded] of entries) {
         const { version, body } = batchOfEntries(recorded);
-        await em.execute('INSERT INTO outbox (shard, id, version, body) VALUES (?, ?::uuid, ?, ?)', [
+        await em.execute(`INSERT INTO outbox (shard, id, version, body) VALUES (?, ${NEXT_BATCH_ID}, ?, ?)`, [
           shard,
-          v7(),
           version,
           body,
         ]);

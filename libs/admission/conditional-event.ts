@@ -71,6 +71,7 @@ export type Outcome =
 export type Waiting = ConditionalEvent & Pending;
 
 interface Pending {
+  /** Must not throw, like `reject`. */
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: Error) => void;
   /** When its balance or limits were first found locked by another transaction: a time of `performance.now`. */
@@ -78,6 +79,10 @@ interface Pending {
 }
 
 export type Charged = ConditionalUse & Pending & { readonly charge: Charge };
+
+export function isCharged(waiting: Waiting): waiting is Charged {
+  return waiting.charge !== undefined;
+}
 
 /** Events that were decided under the same state. They are stored, or found stale, together. */
 export interface Row<W extends Waiting = Waiting> {

@@ -191,6 +191,7 @@ export class ApiKeyChanges {
             data: { ...aboutProject(apiKey), ...event.data },
             subject: { id, name: apiKey.name },
             actor,
+            at: now,
           }),
       });
     });
@@ -226,6 +227,7 @@ async function replaceSecret(
       secret_id: secret.id,
       previous_secret_id: presentId,
       prefix: made.prefix,
+      ends: secrets.map(({ id, endedAt }) => ({ secret_id: id, ends_at: endedAt!.toISOString() })),
       ...(graceSeconds > 0 && { previous_secret_ends_at: ends.get(presentId)!.toISOString() }),
     },
   });

@@ -134,6 +134,7 @@ export class ApiKeyCreation {
       type: 'api_key.created',
       subject: apiKey.id,
       actor: actorOf(caller),
+      at: now,
       data: { ...createdData(apiKey, secret), accountable_user: { name, email } },
     });
     return apiKey;

@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import type { EventActor } from '#libs/contract/events.js';
 import { newId, toUuid } from '#libs/contract/ids.js';
 import { ApiKeyRevocation, type Dependents, type MassRevocation } from '#libs/organizations/api-key-revocation.js';
-import { Clock } from '#libs/platform/clock.js';
 import type { Change } from '#libs/admission/changes.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 
@@ -12,10 +11,7 @@ import { PersonalData } from '#libs/platform/personal-data.js';
  */
 @Injectable()
 export class RevocationOfApiKeys extends ApiKeyRevocation {
-  constructor(
-    private readonly clock: Clock,
-    private readonly personalData: PersonalData,
-  ) {
+  constructor(private readonly personalData: PersonalData) {
     super();
   }
 
@@ -28,15 +24,15 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
     return row!.keys;
   }
 
-  async revoke(change: Change, of: Dependents, actor: EventActor): Promise<MassRevocation> {
-    const id = newId('revocation', this.clock.now());
-    const isAny = await this.#insert(change, of, actor, id);
+  async revoke(change: Change, of: Dependents, actor: EventActor, now: Date): Promise<MassRevocation> {
+    const id = newId('revocation', now);
+    const isAny = await this.#insert(change, of, actor, id, now);
     const revoked = await this.#subtractFromCounts(change, of);
     return { revoked_api_keys: revoked, ...(isAny && { revocation_id: id }) };
   }
 
   /** @returns whether the mass revocation covers any key */
-  async #insert({ em, origin }: Change, of: Dependents, actor: EventActor, id: string): Promise<boolean> {
+  async #insert({ em, origin }: Change, of: Dependents, actor: EventActor, id: string, now: Date): Promise<boolean> {
     const { kind, subject, column } = targetOf(of);
     const { ip, user_agent: userAgent } = this.personalData.origin(origin);
     // The state of the shard is locked, so no key of the organization is being created and the highest number is final.
@@ -52,7 +48,7 @@ export class RevocationOfApiKeys extends ApiKeyRevocation {
       [
         toUuid(id),
         kind,
-        this.clock.now(),
+        now,
         JSON.stringify(this.personalData.actor(actor)),
         ip,
         userAgent,

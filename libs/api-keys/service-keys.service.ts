@@ -64,6 +64,7 @@ export class ServiceKeys {
               type,
               subject: { id, name: apiKey.name },
               organization,
+              at: now,
               data: { ...aboutProject(apiKey), ...data },
             }),
         },

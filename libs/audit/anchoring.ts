@@ -22,6 +22,7 @@ import {
 } from './anchor.js';
 import { AnchorFile, type Anchor } from './anchor-file.js';
 import { AuditTree, nodesBeside, type HeadOfLog } from './audit-tree.js';
+import { keepForProofs } from './kept-for-proofs.js';
 import { isEpochEntryIn, lockEpoch, saveSequence, startFirstEpoch, type Epoch } from './epochs.js';
 import { HEADS_LOG, HeadsLog, type NamedEpoch } from './heads-log.js';
 
@@ -145,6 +146,7 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
       const { epoch, anchor } = await this.#openAnchor(client);
       if (anchor.sequence === epoch.sequence) return this.#anchorHeads(client, epoch, anchor, organizations);
       // A crash left the file one group ahead. Count it first: the next crash may leave it one further.
+      await keepForProofs(client, new Map(), anchor.heads);
       await saveSequence(client, epoch, anchor.sequence);
       return null;
     });
@@ -168,6 +170,10 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
       if (!fault && tree.size > (anchor.heads.get(organizationId)?.size ?? 0)) changed.set(organizationId, tree);
     };
     await Promise.all(heads.map((head) => atOnce(() => check(head))));
+    const signed = [...outcomes].flatMap(([id, outcome]) =>
+      organizations.has(id) && !(outcome instanceof DomainError) ? [[id, outcome.tree] as const] : [],
+    );
+    await keepForProofs(client, new Map(signed), changed);
     if (changed.size > 0) {
       await this.#onFile(() => this.#file.append(changed));
       await saveSequence(client, epoch, anchor.sequence + 1);
@@ -252,5 +258,5 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
 }
 
 function emptyLog(organizationId: string): HeadOfLog {
-  return { organizationId, tree: { size: 0, root: EMPTY_ROOT }, frontier: new Uint8Array() };
+  return { organizationId, minimum: 0, tree: { size: 0, root: EMPTY_ROOT }, frontier: new Uint8Array() };
 }

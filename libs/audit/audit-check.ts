@@ -2,6 +2,7 @@ import type pg from 'pg';
 import type { EventEnvelope } from '#libs/contract/events.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { BundleReader } from './bundle-reader.js';
+import { headsDifference } from './heads-check.js';
 import { countLeaf, Difference, differing, LogCheck, readEnvelope, readHead } from './log-check.js';
 import { bundlesOf } from './log-growth.js';
 
@@ -10,6 +11,8 @@ export interface CheckedLog {
   /** Null for what follows from all logs together. */
   readonly organizationId: string | null;
   readonly size: number;
+  /** Entries below it were pruned. Of them, what was left was checked, and no counts. */
+  readonly minimum: number;
   /** The first difference between what is stored and what follows from the entries; null if there is none. */
   readonly difference: string | null;
 }
@@ -38,7 +41,8 @@ interface LogCounts {
 
 /**
  * Recomputes everything about the logs that follows from their entries: hashes, times, search terms, the rows to search
- * management events, and counts. Reads one log after the other. Its end, and the counts that follow from it, are read as
+ * management events, and counts. Of a pruned log, it checks the rest against the hashes that are left, and no counts. Reads
+ * one log after the other. Its end, and the counts that follow from it, are read as
  * of one moment.
  * @param organizationId only this log, and no counts that follow from several logs
  */
@@ -58,14 +62,17 @@ export async function* checkAuditLogs(
   let isRead = true;
   for (const { id } of rows) {
     const checked = await checkLog(client, id, counts);
-    // Some entries of a log that differs were not read.
-    if (checked.difference !== null) isRead = false;
+    // Some entries of a log that differs, or was pruned, were not read.
+    if (checked.difference !== null || checked.minimum > 0) isRead = false;
     sizes.set(id, checked.size);
     yield checked;
   }
-  if (!counts || !isRead || organizationId !== undefined) return;
+  if (organizationId !== undefined) return;
+  const ofHeads = differing(await headsDifference(client));
+  if (ofHeads) yield { organizationId: null, size: 0, difference: ofHeads };
+  if (!counts || !isRead) return;
   const difference = await differenceFromAll(client, sizes, counts);
-  if (difference) yield { organizationId: null, size: 0, difference };
+  if (difference) yield { organizationId: null, size: 0, minimum: 0, difference };
 }
 
 /** @param sizes the entries of each log that were counted */
@@ -102,7 +109,7 @@ async function checkLog(client: pg.ClientBase, id: string, counts?: CountsCheck)
   let own = counts.open(organizationId, '');
   const first = await readLog(client, id, own, counts);
   let { difference } = first;
-  while (difference === null && own.nextKey !== null) {
+  while (difference === null && first.minimum === 0 && own.nextKey !== null) {
     own = counts.open(organizationId, own.nextKey);
     ({ difference } = await readLog(client, id, own));
   }
@@ -117,6 +124,7 @@ async function readLog(
 ): Promise<CheckedLog & { readonly organizationId: string }> {
   const organizationId = fromUuid('org', id);
   let size = 0;
+  let minimum = 0;
   try {
     const check = new LogCheck(
       client,
@@ -129,13 +137,15 @@ async function readLog(
     await check.bundles(bundlesOf(sealed));
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const head = await readHead(client, id);
-    size = head.size;
+    ({ size, minimum } = head);
     await check.bundles(bundlesOf(head.size));
     await check.end(head);
-    return { organizationId, size, difference: differing((await own?.difference(client)) ?? null) };
+    // The counts follow from all entries.
+    const difference = minimum > 0 ? null : ((await own?.difference(client)) ?? null);
+    return { organizationId, size, minimum, difference: differing(difference) };
   } catch (error) {
     if (!(error instanceof Difference)) throw error;
-    return { organizationId, size, difference: error.message };
+    return { organizationId, size, minimum, difference: error.message };
   } finally {
     await client.query('ROLLBACK');
   }

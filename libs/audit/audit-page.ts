@@ -28,16 +28,23 @@ interface PresentedPage {
 }
 
 /**
- * What to read for a page of a log of this size, and how to build the page. The reader must fetch one leaf more than
+ * What to read for a page of a log of this size, from its minimum on, and how to build the page. The reader must fetch one leaf more than
  * the limit: it shows that there are leaves beyond the page. On the side from which a cursor came, there always are.
  * @throws DomainError for a cursor that we did not make.
  */
-export function pageOfLog(query: { limit: number; order: Order; cursor?: string | undefined }, size: number): Page {
+export function pageOfLog(
+  query: { limit: number; order: Order; cursor?: string | undefined },
+  size: number,
+  minimum = 0,
+): Page {
   const { limit, order, cursor } = query;
   const onwards = order === 'asc' ? 'from' : 'below';
   const position = cursor === undefined ? undefined : readCursor(cursor);
-  const { side, boundary } = position ?? { side: onwards, boundary: order === 'asc' ? 0 : size };
-  const span = side === 'from' ? { from: boundary, below: size } : { from: 0, below: Math.min(boundary, size) };
+  const { side, boundary } = position ?? { side: onwards, boundary: order === 'asc' ? minimum : size };
+  const span =
+    side === 'from'
+      ? { from: Math.max(boundary, minimum), below: size }
+      : { from: minimum, below: Math.min(boundary, size) };
   return {
     span,
     order: side === 'from' ? 'asc' : 'desc',

@@ -4,6 +4,7 @@ import { BUNDLE_ENTRIES, encodeEntries } from '#libs/tlog/entries.js';
 import { consistencyProof, inclusionProof, rootOf, type Tree } from '#libs/tlog/proofs.js';
 import { parseTilePath, tileWidth } from '#libs/tlog/tiles.js';
 import { AuditTree } from './audit-tree.js';
+import { pruned } from './damage.js';
 
 /** What proves the content of an audit log: tiles and proofs. */
 @Injectable()
@@ -13,11 +14,15 @@ export class AuditProofs {
   /** @throws DomainError `not_found` if the log does not have the tile, or not so many hashes of it */
   async tile(organizationId: string, path: string): Promise<Uint8Array> {
     const tile = parseTilePath(path)!;
-    const { size } = await this.tree.head(organizationId);
-    if (tileWidth(tile, size) < tile.width) throw new DomainError('not_found', `The audit log has no tile ${path} yet`);
+    const { tree, minimum } = await this.tree.head(organizationId);
+    if (tileWidth(tile, tree.size) < tile.width)
+      throw new DomainError('not_found', `The audit log has no tile ${path} yet`);
     const from = tile.index * BUNDLE_ENTRIES;
     const span = { from, below: from + tile.width };
-    if (tile.level === 'entries') return encodeEntries(await this.tree.entries(organizationId, span));
+    if (tile.level === 'entries') {
+      if (from < minimum) throw pruned(organizationId, minimum);
+      return encodeEntries(await this.tree.entries(organizationId, span));
+    }
     return Buffer.concat(await this.tree.hashes(organizationId, tile.level, span));
   }
 
@@ -27,6 +32,8 @@ export class AuditProofs {
     if (index >= tree.size) {
       throw new DomainError('not_found', `The audit log of ${tree.size} events has none with the leaf index ${index}`);
     }
+    const { minimum } = await this.tree.head(organizationId);
+    if (index < minimum) throw pruned(organizationId, minimum);
     const nodes = this.tree.nodes(organizationId);
     const [leafHash] = await this.tree.hashes(organizationId, 0, { from: index, below: index + 1 });
     return { leafHash: leafHash!, tree, proof: await inclusionProof(index, tree.size, nodes) };
@@ -42,7 +49,7 @@ export class AuditProofs {
   }
 
   async #tree(organizationId: string, parameter: string, size?: number): Promise<Tree> {
-    const head = await this.tree.head(organizationId);
+    const { tree: head } = await this.tree.head(organizationId);
     if (size === undefined || size === head.size) return head;
     if (size > head.size) throw tooLarge(parameter, head.size);
     return { size, root: await rootOf(size, this.tree.nodes(organizationId)) };

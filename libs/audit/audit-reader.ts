@@ -85,6 +85,15 @@ export class AuditReader {
     return Number(rows[0]?.size ?? 0);
   }
 
+  /** The leaves that can be read: from the first one that was not pruned. */
+  async extent(organizationId: string): Promise<Span> {
+    const { rows } = await this.pool.query<{ minimum: number; size: number }>(
+      'SELECT minimum_index::float8 AS minimum, size::float8 AS size FROM audit_log WHERE organization_id = $1',
+      [toUuid(organizationId)],
+    );
+    return { from: rows[0]?.minimum ?? 0, below: rows[0]?.size ?? 0 };
+  }
+
   /**
    * Finds the leaves of one page. Without terms, a search reads every entry, so it ends after a while.
    * @param count how many leaves to find

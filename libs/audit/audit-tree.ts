@@ -2,6 +2,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { HASH_BYTES } from '#libs/tlog/bytes.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { Frontier } from '#libs/tlog/frontier.js';
 import type { NodePlace, NodeReader, Tree } from '#libs/tlog/proofs.js';
@@ -22,6 +24,8 @@ export interface HeadOfLog {
   /** A bare UUID. */
   readonly organizationId: string;
   readonly tree: Tree;
+  /** Entries below it were pruned. */
+  readonly minimum: number;
   readonly frontier: Uint8Array;
 }
 
@@ -34,7 +38,8 @@ interface TrustedHead {
 
 /**
  * The Merkle trees of the audit logs. Leaf hashes are computed from the entries, level 1 has the roots of the bundles, and
- * the levels above have rows of their own. All that is read belongs to entries that are stored, so it never changes.
+ * the levels above have rows of their own. All that is read belongs to entries that are stored, so it never changes. Of
+ * pruned entries, the roots of the bundles are left, and the leaf hashes of those in which a signed tree ended.
  */
 @Injectable()
 export class AuditTree {
@@ -47,10 +52,10 @@ export class AuditTree {
     this.#bundles = new BundleReader(pool);
   }
 
-  /** The tree over all entries, from the head alone. */
-  async head(organizationId: string): Promise<Tree> {
+  /** The tree over all entries, from the head alone, and the first entry that was not pruned. */
+  async head(organizationId: string): Promise<Pick<HeadOfLog, 'tree' | 'minimum'>> {
     const [head] = await this.heads(this.pool, [toUuid(organizationId)]);
-    return head?.tree ?? { size: 0, root: EMPTY_ROOT };
+    return head ?? { tree: { size: 0, root: EMPTY_ROOT }, minimum: 0 };
   }
 
   /** @param organizations bare UUIDs @returns the logs among them that have entries */
@@ -58,14 +63,15 @@ export class AuditTree {
     database: Pick<pg.Pool, 'query'> | pg.ClientBase,
     organizations: readonly string[],
   ): Promise<HeadOfLog[]> {
-    const { rows } = await database.query<{ id: string; size: number; frontier: Buffer }>(
-      `SELECT organization_id AS id, size::float8 AS size, frontier FROM audit_log
+    const { rows } = await database.query<{ id: string; size: number; minimum: number; frontier: Buffer }>(
+      `SELECT organization_id AS id, size::float8 AS size, minimum_index::float8 AS minimum, frontier FROM audit_log
        WHERE organization_id = ANY($1) AND size > 0`,
       [organizations],
     );
-    return rows.map(({ id, size, frontier }) => ({
+    return rows.map(({ id, size, minimum, frontier }) => ({
       organizationId: id,
       tree: { size, root: new Frontier(size, frontier, nodeHashOf).root() },
+      minimum,
       frontier,
     }));
   }
@@ -114,11 +120,37 @@ export class AuditTree {
     indexes: readonly number[],
     read: EntryReader,
   ): Promise<Hashes> {
-    const hashes = level === 0 ? await leafHashes(indexes, read) : await this.#stored(organizationId, level, indexes);
+    const hashes =
+      level === 0
+        ? await this.#leafHashes(organizationId, indexes, read)
+        : await this.#stored(organizationId, level, indexes);
     const missing = indexes.find((index) => !hashes.has(index));
     if (missing === undefined) return hashes;
     const width = BUNDLE_ENTRIES ** level;
     throw damaged(organizationId, missing * width, (missing + 1) * width);
+  }
+
+  /** @throws DomainError `audit_log_pruned` for a pruned bundle whose leaf hashes are not kept */
+  async #leafHashes(organizationId: string, indexes: readonly number[], read: EntryReader): Promise<Hashes> {
+    const hashes: Hashes = new Map();
+    for (const [bundle, own] of Map.groupBy(indexes, (index) => Math.floor(index / BUNDLE_ENTRIES))) {
+      try {
+        await addLeafHashes(hashes, own, read);
+      } catch (error) {
+        const kept = isPruned(error) ? await this.#keptTile(organizationId, bundle) : null;
+        if (!kept) throw error;
+        for (const index of own) hashes.set(index, hashIn(kept, index % BUNDLE_ENTRIES));
+      }
+    }
+    return hashes;
+  }
+
+  async #keptTile(organizationId: string, index: number): Promise<Buffer | null> {
+    const { rows } = await this.pool.query<{ hashes: Buffer }>(
+      'SELECT hashes FROM audit_kept_tile WHERE organization_id = $1 AND index = $2',
+      [organizationId, index],
+    );
+    return rows[0]?.hashes ?? null;
   }
 
   async #stored(organizationId: string, level: number, indexes: readonly number[]): Promise<Hashes> {
@@ -147,16 +179,21 @@ async function entriesOf(stretches: AsyncIterable<Stretch>): Promise<Uint8Array[
   return entries;
 }
 
-async function leafHashes(indexes: readonly number[], read: EntryReader): Promise<Hashes> {
-  const hashes: Hashes = new Map();
-  for (const own of Map.groupBy(indexes, (index) => Math.floor(index / BUNDLE_ENTRIES)).values()) {
-    const span = { from: Math.min(...own), below: Math.max(...own) + 1 };
-    const entries = await read(span);
-    for await (const piece of inPieces(own, (index) => entries[index - span.from]!.length)) {
-      for (const index of piece) hashes.set(index, leafHashOf(entries[index - span.from]!));
-    }
+/** @param indexes of leaves in one bundle */
+async function addLeafHashes(hashes: Hashes, indexes: readonly number[], read: EntryReader): Promise<void> {
+  const span = { from: Math.min(...indexes), below: Math.max(...indexes) + 1 };
+  const entries = await read(span);
+  for await (const piece of inPieces(indexes, (index) => entries[index - span.from]!.length)) {
+    for (const index of piece) hashes.set(index, leafHashOf(entries[index - span.from]!));
   }
-  return hashes;
+}
+
+function isPruned(error: unknown): boolean {
+  return error instanceof DomainError && error.code === 'audit_log_pruned';
+}
+
+function hashIn(tile: Uint8Array, place: number): Uint8Array {
+  return tile.subarray(place * HASH_BYTES, (place + 1) * HASH_BYTES);
 }
 
 /** The complete subtrees of a head that lie within its trusted part. */

@@ -1,15 +1,19 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
 import { DATABASE_POOL } from '#libs/database/database.js';
+import { AuditPruning } from './audit-pruning.js';
 
 const MONTHS_AHEAD = 3;
 
-/** Keeps partitions ready for the coming months, and reports bundles outside all partitions. */
+/** Keeps partitions ready for the coming months, reports bundles outside all partitions, and prunes what has expired. */
 @Injectable()
 export class AuditUpkeep {
   readonly #logger = new Logger(AuditUpkeep.name);
 
-  constructor(@Inject(DATABASE_POOL) private readonly pool: pg.Pool) {}
+  constructor(
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+    private readonly pruning: AuditPruning,
+  ) {}
 
   async run(): Promise<void> {
     await this.pool.query('SELECT ensure_audit_partitions($1)', [MONTHS_AHEAD]);
@@ -21,5 +25,6 @@ export class AuditUpkeep {
         'audit_body_default holds bundles: the clock of the database was months off, or partitions are missing',
       );
     }
+    await this.pruning.run();
   }
 }

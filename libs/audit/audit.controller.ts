@@ -30,8 +30,14 @@ export class AuditController {
     @Input() { query }: RouteInput<typeof listAuditEvents>,
     @Authorized() authority: AuthorityOf<typeof listAuditEvents>,
   ): Promise<RouteOutput<typeof listAuditEvents>> {
-    const { data, nextCursor, previousCursor, scannedTo } = await this.audit.list(authority, filterOf(query), query);
-    return { data, next_cursor: nextCursor, previous_cursor: previousCursor, scanned_to: scannedTo };
+    const { data, ...page } = await this.audit.list(authority, filterOf(query), query);
+    return {
+      data,
+      next_cursor: page.nextCursor,
+      previous_cursor: page.previousCursor,
+      scanned_to: page.scannedTo,
+      pruned_below: page.prunedBelow,
+    };
   }
 
   @Implements(exportAuditEvents)

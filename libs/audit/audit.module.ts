@@ -1,9 +1,12 @@
 import { Module } from '@nestjs/common';
+import { AuthModule } from '#libs/auth/auth.module.js';
 import { OrganizationsModule } from '#libs/organizations/organizations.module.js';
 import { AuditController } from './audit.controller.js';
 import { AuditProofsController } from './audit-proofs.controller.js';
 import { Anchoring } from './anchoring.js';
 import { AuditProofs } from './audit-proofs.js';
+import { AuditRetentionController } from './audit-retention.controller.js';
+import { AuditRetentionService } from './audit-retention.service.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditTails } from './audit-tails.js';
 import { AuditTree } from './audit-tree.js';
@@ -14,6 +17,7 @@ import { DeploymentSearch } from './deployment-search.js';
 import { HeadsLog } from './heads-log.js';
 import { IntegrityController } from './integrity.controller.js';
 import { Integrity } from './integrity.js';
+import { RetentionDefault } from './retention-default.js';
 import { WitnessedReceipts } from './witnessed-receipts.js';
 import { WitnessStates } from './witness-states.js';
 import { Witnessing } from './witnessing.js';
@@ -21,8 +25,14 @@ import { Witnesses } from './witnesses.js';
 
 /** For the API. The worker uses only the writer. */
 @Module({
-  imports: [OrganizationsModule],
-  controllers: [AuditController, AuditProofsController, CheckpointsController, IntegrityController],
+  imports: [AuthModule, OrganizationsModule],
+  controllers: [
+    AuditController,
+    AuditProofsController,
+    CheckpointsController,
+    AuditRetentionController,
+    IntegrityController,
+  ],
   providers: [
     AuditReader,
     AuditTails,
@@ -32,6 +42,8 @@ import { Witnesses } from './witnesses.js';
     Anchoring,
     Checkpoints,
     DeploymentSearch,
+    AuditRetentionService,
+    RetentionDefault,
     HeadsLog,
     Witnesses,
     WitnessStates,

@@ -9,6 +9,7 @@ import { writers, type ExportFormat } from './audit-export.js';
 import type { StoredFilter } from './audit-filter.js';
 import { pageOfLog } from './audit-page.js';
 import { AuditReader, type AuditSearch } from './audit-reader.js';
+import { pruned } from './damage.js';
 import { eventOf, type Leaf } from './leaf.js';
 import { inPieces } from './pieces.js';
 import type { Order } from './span.js';
@@ -37,19 +38,20 @@ export class AuditService {
 
   async list(authority: Authority<'audit:read'>, filter: StoredFilter, paging: PageQuery) {
     const search = within(authority, filter);
-    const page = pageOfLog(paging, await this.reader.size(search.organizationId));
+    const { from, below } = await this.reader.extent(search.organizationId);
+    const page = pageOfLog(paging, below, from);
     const { found, reached } = await this.reader.find(search, page, paging.limit + 1);
     const { leaves, ...rest } = page.present(found, reached);
     const data: AuditEvent[] = [];
     for await (const piece of inPieces(leaves, bytesOf)) data.push(...piece.map(eventOf));
-    return { data, ...rest };
+    return { data, ...rest, prunedBelow: from > 0 ? from : null };
   }
 
   /** Ends at the size of the log when the call arrived: a log that grows faster than it is read would have no end. */
   async export(authority: Authority<'audit:read'>, filter: StoredFilter, format: ExportFormat) {
     const search = within(authority, filter);
-    const below = await this.reader.size(search.organizationId);
-    const pages = this.#logFailure(search, this.reader.pages(search, { from: 0, below }, 'asc', EXPORT_PAGE));
+    const span = await this.reader.extent(search.organizationId);
+    const pages = this.#logFailure(search, this.reader.pages(search, span, 'asc', EXPORT_PAGE));
     // An error before the first byte becomes a problem response; a later one cuts the connection.
     const first = await pages.next();
     const { header, write } = writers[format];
@@ -78,7 +80,7 @@ export class AuditService {
 
   async tail(authority: Authority<'audit:read'>, filter: StoredFilter, lastEventId: string | undefined): Promise<Tail> {
     const search = within(authority, filter);
-    const size = await this.reader.size(search.organizationId);
+    const { from: minimum, below: size } = await this.reader.extent(search.organizationId);
     const next = lastEventId === undefined ? size : Number(lastEventId) + 1;
     if (next > size) {
       throw invalidInput({
@@ -86,6 +88,8 @@ export class AuditService {
         message: 'must be the id of an earlier event of this audit log',
       });
     }
+    // Events that this listener has not received are gone.
+    if (next < minimum) throw pruned(search.organizationId, minimum);
     return this.tails.open(new Tail(authority, search, next), size);
   }
 }

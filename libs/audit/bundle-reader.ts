@@ -1,10 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type pg from 'pg';
+import { fromUuid } from '#libs/contract/ids.js';
+import type { DomainError } from '#libs/platform/errors.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import type { Leaf } from './leaf.js';
 import { boundaryAfter, endOf, firstPart, isEmptySpan, partAfter, partBefore, type Order, type Span } from './span.js';
 import { readEntries } from './bodies.js';
-import { damaged } from './damage.js';
+import { damaged, pruned } from './damage.js';
 
 /** Selects bundles. Those that it leaves out have no match. */
 export interface BundleFilter {
@@ -83,7 +85,7 @@ export class BundleReader {
     );
     const leaves: Leaf[] = [];
     for (const row of rows) leaves.push(...(await leavesOf(organizationId, row)));
-    checkGapless(organizationId, leaves, sealed, span.below);
+    if (!isGapless(leaves, sealed, span.below)) throw await this.#missing(organizationId, sealed, span.below);
     yield stretchOf(span, leaves, order);
   }
 
@@ -220,7 +222,17 @@ export class BundleReader {
     const missing = rows.length === 0 ? 0 : rows.findIndex(({ first }, n) => first !== indexes[n]! * BUNDLE_ENTRIES);
     if (missing < 0) return rows;
     const first = indexes[missing]! * BUNDLE_ENTRIES;
-    throw damaged(organizationId, first, first + BUNDLE_ENTRIES);
+    throw await this.#missing(organizationId, first, first + BUNDLE_ENTRIES);
+  }
+
+  /** The error for entries that are not stored. They may have been pruned while others were read. */
+  async #missing(organizationId: string, first: number, below: number): Promise<DomainError> {
+    const { rows } = await this.database.query<{ minimum: number }>(
+      'SELECT minimum_index::float8 AS minimum FROM audit_log WHERE organization_id = $1',
+      [organizationId],
+    );
+    const minimum = rows[0]?.minimum ?? 0;
+    return first < minimum ? pruned(fromUuid('org', organizationId), minimum) : damaged(organizationId, first, below);
   }
 }
 
@@ -244,10 +256,8 @@ async function leavesOf(organizationId: string, body: Body): Promise<Leaf[]> {
   return (await readEntries(organizationId, body)).map((entry, n) => ({ index: body.first + n, entry }));
 }
 
-function checkGapless(organizationId: string, leaves: readonly Leaf[], first: number, below: number): void {
-  if (first + leaves.length < below || leaves.some(({ index }, n) => index !== first + n)) {
-    throw damaged(organizationId, first, below);
-  }
+function isGapless(leaves: readonly Leaf[], first: number, below: number): boolean {
+  return first + leaves.length >= below && leaves.every(({ index }, n) => index === first + n);
 }
 
 function stretchOf({ from, below }: Span, leaves: readonly Leaf[], order: Order): Stretch {

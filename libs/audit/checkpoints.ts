@@ -11,6 +11,7 @@ import { inclusionProof, type Tree } from '#libs/tlog/proofs.js';
 import { formatReceipt } from '#libs/tlog/receipt.js';
 import { Anchoring } from './anchoring.js';
 import { AuditTree } from './audit-tree.js';
+import { pruned } from './damage.js';
 import { eraseEndedKeys, fixSigner, readEpochs, type Epoch } from './epochs.js';
 import { isNamed, type NamedEpoch } from './heads-log.js';
 import { generateSigningKey, keyOf, openSigner, signingNow } from './signing-keys.js';
@@ -85,6 +86,8 @@ export class Checkpoints {
 
   /** @param index of an entry that the checkpoint covers */
   async receiptFrom(organizationId: string, index: number, { note, checkpoint }: Signed): Promise<string> {
+    const { minimum } = await this.tree.head(organizationId);
+    if (index < minimum) throw pruned(organizationId, minimum);
     const [entry] = await this.tree.entries(organizationId, { from: index, below: index + 1 });
     const proof = await inclusionProof(index, checkpoint.size, this.tree.nodes(organizationId));
     return formatReceipt({ entry: entry!, index, proof, checkpoint: note });

@@ -12,3 +12,11 @@ export function damaged(organizationId: string, first: number, below: number, ca
     cause,
   });
 }
+
+/** The error for entries below the minimum of their log. */
+export function pruned(organizationId: string, minimum: number): DomainError {
+  return new DomainError(
+    'audit_log_pruned',
+    `The events below ${minimum} of the audit log of ${organizationId} were pruned, because their retention has ended`,
+  );
+}

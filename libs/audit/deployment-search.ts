@@ -13,6 +13,7 @@ import { PersonalData } from '#libs/platform/personal-data.js';
 import { timesOf, type Criteria } from './audit-filter.js';
 import { AuditReader, SEARCH_MS, type AuditSearch } from './audit-reader.js';
 import { eventOf, type Leaf } from './leaf.js';
+import type { Span } from './span.js';
 import { sharedTermsOf } from './terms.js';
 
 /** One value that operators look for in all audit logs. */
@@ -41,6 +42,7 @@ interface Selection {
 
 interface Head {
   readonly id: string;
+  readonly minimum: number;
   readonly size: number;
   readonly may_match: boolean;
 }
@@ -102,13 +104,14 @@ export class DeploymentSearch {
     const began = performance.now();
     const leftMs = () => this.budgetMs - (performance.now() - began);
     const matches: Match[] = [];
-    for await (const { id, size, may_match: mayMatch } of this.#heads(selectionOf(question), from)) {
+    for await (const { id, minimum, size, may_match: mayMatch } of this.#heads(selectionOf(question), from)) {
       const organizationId = fromUuid('org', id);
       if (organizationId === from.organizationId && from.below === 0) continue;
       if (mayMatch) {
         const below = organizationId === from.organizationId ? Math.min(from.below, size) : size;
         const search = { organizationId, filter: question, turnOf: DEPLOYMENT_ID };
-        const { match, reached } = await this.#newest(search, below, Math.max(leftMs(), 1), matches.length > 0);
+        const span = { from: minimum, below };
+        const { match, reached } = await this.#newest(search, span, Math.max(leftMs(), 1), matches.length > 0);
         if (match) matches.push(match);
         else if (reached !== null) return { matches, next: { organizationId, below: reached }, isPaused: true };
       }
@@ -119,9 +122,9 @@ export class DeploymentSearch {
   }
 
   /** One audit log that cannot be searched, or not now, hides no other. */
-  async #newest(search: AuditSearch, below: number, budgetMs: number, mayPause: boolean) {
+  async #newest(search: AuditSearch, span: Span, budgetMs: number, mayPause: boolean) {
     const { organizationId: id } = search;
-    const part = { span: { from: 0, below }, order: 'desc' } as const;
+    const part = { span, order: 'desc' } as const;
     try {
       const { found, reached } = await this.reader.find(search, part, 1, budgetMs, ROWS);
       return { match: found[0] && { id, leaf: found[0] }, reached };
@@ -130,7 +133,7 @@ export class DeploymentSearch {
         this.#logger.warn(errorText(error));
         return { match: { id, leaf: null }, reached: null };
       }
-      if (mayPause && isOutOfTurn(error)) return { match: undefined, reached: below };
+      if (mayPause && isOutOfTurn(error)) return { match: undefined, reached: span.below };
       throw error;
     }
   }
@@ -142,7 +145,8 @@ export class DeploymentSearch {
       // One statement: between two, an entry could move from a segment to a bundle, and neither would see it.
       const result: { rows: Head[] } = await this.pool.query<Head>(
         `${selection.with ?? ''}
-         SELECT organization_id AS id, size::float8 AS size, (${selection.sql}) IS TRUE AS may_match
+         SELECT organization_id AS id, minimum_index::float8 AS minimum, size::float8 AS size,
+                (${selection.sql}) IS TRUE AS may_match
          FROM (SELECT * FROM audit_log WHERE organization_id >= $1 ORDER BY organization_id LIMIT $2) AS l
          ORDER BY organization_id`,
         [next, ORGANIZATIONS + 1, ...selection.values],

@@ -50,7 +50,7 @@ export class HeadsLog {
     );
     const { size, frontier } = rows[0] ?? { size: 0, frontier: new Uint8Array() };
     const root = size === 0 ? EMPTY_ROOT : new Frontier(size, frontier, nodeHashOf).root();
-    return { organizationId: HEADS_LOG, tree: { size, root }, frontier };
+    return { organizationId: HEADS_LOG, tree: { size, root }, minimum: 0, frontier };
   }
 
   /** Reads the tree nodes of the log. */

@@ -5,12 +5,14 @@ import { asEnvelope, type EventEnvelope } from '#libs/contract/events.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { addressOf } from '#libs/contract/networks.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
-import { Frontier } from '#libs/tlog/frontier.js';
+import { HASH_BYTES } from '#libs/tlog/bytes.js';
+import { Frontier, type CompleteSubtree } from '#libs/tlog/frontier.js';
+import { TILE_HEIGHT } from '#libs/tlog/tiles.js';
 import { columnsOf } from './audit-columns.js';
 import { hasTerms } from './audit-filter.js';
 import { unpackBody } from './bodies.js';
 import { msOf } from './instants.js';
-import { bundlesOf, completedBy, nodeHashOf, withBundle, type LogTimes } from './log-growth.js';
+import { bundlesOf, leafHashOf, nodeHashOf, nodesAmong, withBundle, type LogTimes } from './log-growth.js';
 import { rowTermsOf, Terms } from './terms.js';
 
 /** Something that is stored does not follow from the entries. */
@@ -22,6 +24,8 @@ const NO_FRONTIER = new Uint8Array();
 
 interface Head {
   readonly size: number;
+  /** Entries below it were pruned. */
+  readonly minimum: number;
   readonly frontier: Buffer;
   readonly segments: number;
   readonly latest: number | null;
@@ -35,12 +39,20 @@ interface Stored {
   readonly body: Buffer | null;
 }
 
-type StoredBundle = Stored & { readonly index: number; readonly root: Buffer; readonly latest: number };
+type StoredBundle = Stored & {
+  readonly index: number;
+  readonly root: Buffer;
+  readonly latest: number;
+  readonly pruned: boolean;
+  /** The leaf hashes that were kept, and whether they are needed. */
+  readonly tile: Buffer | null;
+  readonly signed: boolean;
+};
 type StoredSegment = Stored & { readonly first: number; readonly count: number; readonly terms_of: readonly number[] };
 
 export async function readHead(client: pg.ClientBase, id: string): Promise<Head> {
   const { rows } = await client.query<Head>(
-    `SELECT size::float8 AS size, frontier, segments, ${msOf('latest')}, lateness_ms::float8 AS lateness_ms
+    `SELECT size::float8 AS size, minimum_index::float8 AS minimum, frontier, segments, ${msOf('latest')}, lateness_ms::float8 AS lateness_ms
      FROM audit_log WHERE organization_id = $1`,
     [id],
   );
@@ -48,12 +60,14 @@ export async function readHead(client: pg.ClientBase, id: string): Promise<Head>
   return rows[0];
 }
 
-/** Recomputes what is stored about one log while it reads the log from the beginning. */
+/**
+ * Recomputes what is stored about one log while it reads the log from the beginning. Of pruned bundles, it takes the roots
+ * as they are, and checks what follows from them.
+ */
 export class LogCheck {
   readonly #frontier = new Frontier(0, NO_FRONTIER, nodeHashOf);
   #times: LogTimes = { latest: null, latenessMs: 0 };
   #nodes = 0;
-  #managementEvents = 0;
   #bundles = 0;
 
   constructor(
@@ -76,13 +90,18 @@ export class LogCheck {
     same('the hashes of its head', head.frontier, this.#frontier.encode());
     same('the latest time of its head', head.latest, this.#times.latest);
     same('the lateness of its head', head.lateness_ms, this.#times.latenessMs);
-    await this.#checkCounts();
+    await this.#checkCounts(head);
   }
 
   async #checkBundles(from: number, below: number): Promise<void> {
     const { rows } = await this.client.query<StoredBundle>(
-      `SELECT index::float8 AS index, root, ${msOf('oldest')}, ${msOf('newest')}, ${msOf('latest')}, terms, body
-       FROM audit_bundle LEFT JOIN audit_body USING (organization_id, index, sealed_at)
+      `SELECT b.index::float8 AS index, root, ${msOf('oldest')}, ${msOf('newest')}, floor(extract(epoch FROM b.latest) * 1000)::float8 AS latest,
+              terms, body,
+              b.index < l.minimum_index / ${BUNDLE_ENTRIES} AS pruned, t.hashes AS tile, s.index IS NOT NULL AS signed
+       FROM audit_bundle b JOIN audit_log l USING (organization_id)
+       LEFT JOIN audit_body USING (organization_id, index, sealed_at)
+       LEFT JOIN audit_kept_tile t USING (organization_id, index)
+       LEFT JOIN audit_signed_bundle s USING (organization_id, index)
        WHERE organization_id = $1 AND index >= $2 AND index < $3 ORDER BY index`,
       [this.id, from, Math.min(from + BUNDLES_PER_STATEMENT, below)],
     );
@@ -96,9 +115,20 @@ export class LogCheck {
 
   async #checkBundle(bundle: StoredBundle): Promise<void> {
     const what = `bundle ${bundle.index}`;
+    if (bundle.tile) same(`the kept tile of ${what}`, bundle.root, rootOfTile(bundle.tile));
+    if (bundle.pruned) {
+      if (bundle.signed && !bundle.tile) throw new Difference(`the leaf hashes of ${what} are missing`);
+      await this.#checkNodes(this.#frontier.appendSubtree(TILE_HEIGHT, bundle.root));
+      this.#checkLatest(what, bundle);
+      return;
+    }
     const { root, terms } = await this.#checkEntries(what, bundle, bundle.index * BUNDLE_ENTRIES, BUNDLE_ENTRIES);
     same(`the root of ${what}`, bundle.root, root);
     same(`the search terms of ${what}`, sorted(bundle.terms), sorted(terms.encode().terms));
+    this.#checkLatest(what, bundle);
+  }
+
+  #checkLatest(what: string, bundle: StoredBundle): void {
     this.#times = withBundle(this.#times, bundle);
     same(`the latest time of ${what}`, bundle.latest, this.#times.latest);
   }
@@ -136,7 +166,9 @@ export class LogCheck {
       times.push(Date.parse(envelope.time));
       if (hasTerms(envelope.type)) terms.add(columnsOf(envelope));
       else managementEvents.push({ leafIndex, entry });
-      root = (await this.#checkNodes(entry)) ?? root;
+      const subtrees = this.#frontier.append(leafHashOf(entry));
+      root = subtrees.find(({ height }) => height === TILE_HEIGHT)?.hash ?? root;
+      await this.#checkNodes(subtrees);
       for (const counter of this.counters) countLeaf(leafIndex, envelope, counter);
     }
     same(`the oldest time of ${what}`, stored.oldest, Math.min(...times));
@@ -145,10 +177,9 @@ export class LogCheck {
     return { terms, root };
   }
 
-  /** @returns the root of the bundle that the entry completes */
-  async #checkNodes(entry: Uint8Array): Promise<Uint8Array | undefined> {
-    const { root, nodes } = completedBy(this.#frontier, entry);
-    for (const { level, index, hash } of nodes) {
+  /** @param subtrees that the last append completed */
+  async #checkNodes(subtrees: readonly CompleteSubtree[]): Promise<void> {
+    for (const { level, index, hash } of nodesAmong(subtrees)) {
       const { rows } = await this.client.query<{ hash: Buffer }>(
         'SELECT hash FROM audit_tree_node WHERE organization_id = $1 AND level = $2 AND index = $3',
         [this.id, level, index],
@@ -156,7 +187,6 @@ export class LogCheck {
       same(`node ${index} of level ${level}`, rows[0]?.hash, hash);
       this.#nodes += 1;
     }
-    return root;
   }
 
   async #checkManagementEvents(
@@ -164,7 +194,6 @@ export class LogCheck {
     below: number,
     events: readonly { leafIndex: number; entry: Uint8Array }[],
   ): Promise<void> {
-    this.#managementEvents += events.length;
     const { rows } = await this.client.query<ManagementRow>(
       `SELECT leaf_index::float8 AS leaf_index, id, entry, type, ${msOf('time')}, api_key_id, project_id, actor_id, subject,
               host(ip) AS address, path, terms
@@ -172,6 +201,8 @@ export class LogCheck {
        ORDER BY leaf_index`,
       [this.id, from, below],
     );
+    // The bundle may have been pruned since its body was read.
+    if (rows.length < events.length && (await readHead(this.client, this.id)).minimum >= below) return;
     same(
       `the rows to search leaves ${from} to ${below - 1}`,
       rows.map(({ leaf_index: leafIndex }) => leafIndex),
@@ -181,22 +212,29 @@ export class LogCheck {
   }
 
   /** Rows that no entry has. */
-  async #checkCounts(): Promise<void> {
-    const { rows } = await this.client.query<Record<'bundles' | 'bodies' | 'nodes' | 'events', number>>(
+  async #checkCounts({ size, minimum }: Head): Promise<void> {
+    const { rows } = await this.client.query<Record<'bundles' | 'bodies' | 'nodes' | 'beyond', number>>(
       `SELECT (SELECT count(*) FROM audit_bundle WHERE organization_id = $1)::float8 AS bundles,
-              (SELECT count(*) FROM audit_body WHERE organization_id = $1)::float8 AS bodies,
+              (SELECT count(*) FROM audit_body WHERE organization_id = $1 AND index >= $2)::float8 AS bodies,
               (SELECT count(*) FROM audit_tree_node WHERE organization_id = $1)::float8 AS nodes,
-              (SELECT count(*) FROM audit_management_event WHERE organization_id = $1)::float8 AS events`,
-      [this.id],
+              (SELECT count(*) FROM audit_management_event
+               WHERE organization_id = $1 AND (leaf_index < 0 OR leaf_index >= $3))::float8 AS beyond`,
+      [this.id, minimum / BUNDLE_ENTRIES, size],
     );
     const expected = {
       bundles: this.#bundles,
-      bodies: this.#bundles,
+      bodies: this.#bundles - minimum / BUNDLE_ENTRIES,
       nodes: this.#nodes,
-      events: this.#managementEvents,
+      beyond: 0,
     };
     same('the numbers of its rows', rows[0], expected);
   }
+}
+
+function rootOfTile(hashes: Buffer): Uint8Array {
+  const tile = new Frontier(0, NO_FRONTIER, nodeHashOf);
+  for (let n = 0; n < hashes.length; n += HASH_BYTES) tile.append(hashes.subarray(n, n + HASH_BYTES));
+  return tile.root();
 }
 
 interface ManagementRow {

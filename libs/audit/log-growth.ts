@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { BUNDLE_ENTRIES, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
-import { Frontier } from '#libs/tlog/frontier.js';
+import { Frontier, type CompleteSubtree } from '#libs/tlog/frontier.js';
 import { TILE_HEIGHT } from '#libs/tlog/tiles.js';
 import { entriesOf, packBody } from './bodies.js';
 import type { AuditColumns } from './audit-columns.js';
@@ -154,15 +154,20 @@ interface Completed {
 const NOTHING: Completed = { root: undefined, nodes: [] };
 
 /** Appends an entry to the tree. Returns what it completes: for nearly all entries nothing. */
-export function completedBy(frontier: Frontier, entry: Uint8Array): Completed {
+function completedBy(frontier: Frontier, entry: Uint8Array): Completed {
   const subtrees = frontier.append(leafHashOf(entry));
   if (subtrees.length <= TILE_HEIGHT) return NOTHING;
   return {
     root: subtrees.find(({ height }) => height === TILE_HEIGHT)?.hash,
-    nodes: subtrees
-      .filter(({ height }) => height > TILE_HEIGHT && height % TILE_HEIGHT === 0)
-      .map(({ height, index, hash: completed }) => ({ level: height / TILE_HEIGHT, index, hash: completed })),
+    nodes: nodesAmong(subtrees),
   };
+}
+
+/** The tree nodes that are stored, among subtrees that were completed. */
+export function nodesAmong(subtrees: readonly CompleteSubtree[]): TreeNode[] {
+  return subtrees
+    .filter(({ height }) => height > TILE_HEIGHT && height % TILE_HEIGHT === 0)
+    .map(({ height, index, hash: completed }) => ({ level: height / TILE_HEIGHT, index, hash: completed }));
 }
 
 /** The times of a log after its next bundle. */

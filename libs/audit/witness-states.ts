@@ -72,7 +72,7 @@ export class WitnessStates {
   async saveCosigned({ number }: Epoch, note: string, size: number): Promise<void> {
     await this.pool.query(
       `UPDATE audit_heads SET cosigned = $2, cosigned_size = $3, cosigned_at = now()
-       WHERE epoch = $1 AND cosigned_size <= $3`,
+       WHERE epoch = $1 AND cosigned_size <= $3 AND cosigned IS DISTINCT FROM $2`,
       [number, note, size],
     );
   }

@@ -36,7 +36,9 @@ export class WitnessedReceipts {
 
   /** @throws DomainError `not_witnessed` if no cosigned head covers the entry yet */
   async receipt(organizationId: string, index: number): Promise<string> {
-    const { size } = await this.tree.head(organizationId);
+    const {
+      tree: { size },
+    } = await this.tree.head(organizationId);
     if (index >= size) {
       throw new DomainError('not_found', `The audit log of ${size} events has none with the leaf index ${index}`);
     }

@@ -60,7 +60,8 @@ export class Witnessing implements OnApplicationBootstrap, OnApplicationShutdown
   async #round(): Promise<void> {
     const faults = new Map<string, string>();
     try {
-      if (await this.#grow()) for (const [vkey, fault] of await this.#cosign()) faults.set(vkey, fault);
+      if (!(await this.#grow())) return;
+      for (const [vkey, fault] of await this.#cosign()) faults.set(vkey, fault);
     } catch (error) {
       faults.set('', `The witnesses were not asked: ${errorText(error)}`);
     }

@@ -17,7 +17,7 @@ export function recordOperatorAction<T extends EncodedType>(
   {
     organization,
     ...event
-  }: Pick<NewEvent<T>, 'type' | 'subject' | 'data'> & {
+  }: Pick<NewEvent<T>, 'type' | 'subject' | 'at' | 'data'> & {
     readonly organization: { readonly id: string; readonly name: string } | { readonly id: typeof DEPLOYMENT_ID };
   },
 ): void {

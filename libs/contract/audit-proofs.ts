@@ -36,7 +36,7 @@ export const tlogTile = defineRoute({
       .meta({ examples: ['0/x001/234', '1/000.p/5', 'entries/000.p/17'] }),
   }),
   success: { status: 200, stream: ['application/octet-stream'] },
-  problems: ['not_found', 'audit_log_damaged', 'rate_limited'],
+  problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned', 'rate_limited'],
 });
 
 export const tlogCheckpoint = defineRoute({
@@ -83,7 +83,14 @@ export const auditEventReceipt = defineRoute({
     witnessed: z.enum(['true', 'false']).default('false'),
   }),
   success: { status: 200, stream: ['text/plain; charset=utf-8'] },
-  problems: ['not_found', 'not_witnessed', 'audit_log_damaged', 'checkpoint_unavailable', 'rate_limited'],
+  problems: [
+    'not_found',
+    'not_witnessed',
+    'audit_log_damaged',
+    'audit_log_pruned',
+    'checkpoint_unavailable',
+    'rate_limited',
+  ],
 });
 
 export const proveAuditEvent = defineRoute({
@@ -107,7 +114,7 @@ export const proveAuditEvent = defineRoute({
       proof: proofs.meta({ description: 'The hashes from the sibling of the leaf upwards' }),
     }),
   },
-  problems: ['not_found', 'audit_log_damaged', 'rate_limited'],
+  problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned', 'rate_limited'],
 });
 
 export const proveAuditConsistency = defineRoute({
@@ -128,5 +135,5 @@ export const proveAuditConsistency = defineRoute({
     status: 200,
     body: z.strictObject({ from: size, from_root: Hash, to: size, to_root: Hash, proof: proofs }),
   },
-  problems: ['not_found', 'audit_log_damaged', 'rate_limited'],
+  problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned', 'rate_limited'],
 });

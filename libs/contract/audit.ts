@@ -116,9 +116,13 @@ export const listAuditEvents = defineRoute({
         .min(0)
         .nullable()
         .meta({ description: 'Where the search paused: the leaf index at which the next page goes on. Usually null' }),
+      pruned_below: z
+        .int()
+        .nullable()
+        .meta({ description: 'Events below this leaf index were pruned after their retention; null if none were' }),
     }),
   },
-  problems: ['not_found', 'audit_log_damaged'],
+  problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned'],
 });
 
 const { ip, key_id, secret_id, request_id, verified_by } = filters;
@@ -177,7 +181,7 @@ export const exportAuditEvents = defineRoute({
   policy: { scope: 'audit:read', organization: 'query', reach: 'project' },
   query: z.strictObject({ ...ofOrganization, ...times, format: z.enum(['jsonl', 'csv']).default('jsonl') }),
   success: { status: 200, stream: Object.values(exportFormats) },
-  problems: ['not_found', 'audit_log_damaged'],
+  problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned'],
 });
 
 export const tailAuditEvents = defineRoute({
@@ -199,5 +203,5 @@ export const tailAuditEvents = defineRoute({
       .optional(),
   }),
   success: { status: 200, stream: ['text/event-stream'] },
-  problems: ['not_found'],
+  problems: ['not_found', 'audit_log_pruned'],
 });

@@ -29,6 +29,7 @@ const bySystem = { ...byNobody, actor: { type: 'system', id: null } };
 const byOperator = { ...byUser, actor: { type: 'operator', id: user } };
 const invitation = 'inv_01m7x8e2spesabexb98rz8j9vc';
 const project = 'proj_01m7x8e2spesabexb98rz8j9vc';
+const grant = 'grant_01m7x8e2spesabexb98rz8j9vc';
 const changes = { name: { before: 'a', after: 'b' } };
 
 /**
@@ -232,6 +233,10 @@ const golden = [
     subject: org,
     data: { ...bySystem, epoch: 2, earlier: { anchor_id: '00ff', epoch: 1, size: 7, root: 'AA==' } },
   },
+  { type: 'audit_log.retention_changed', subject: org, data: { ...byOperator, before: null, after: 90 } },
+  { type: 'audit_log.hold_placed', subject: org, data: { ...byOperator, reason: 'Case 4711' } },
+  { type: 'audit_log.hold_lifted', subject: org, data: { ...byOperator, reason: 'Case 4711' } },
+  { type: 'audit_log.pruned', subject: org, data: { ...bySystem, from: 0, below: 256 } },
   { type: 'audit_log.key_rotated', subject: org, data: { ...bySystem, epoch: 1, vkey: 'log+00ff+AA==' } },
   {
     type: 'audit_log.key_rotated',
@@ -244,6 +249,42 @@ const golden = [
   { type: 'organization.updated', subject: org, data: { ...byUser, changes: { name: {} } } },
   { type: 'invitation.created', subject: invitation, data: { ...byUser, role: 'viewer' } },
   { type: 'invitation.revoked', subject: invitation, data: { ...byUser, subject: { email: 'bob@example.com' } } },
+  { type: 'organization.created', subject: org, data: { ...byUser, name: 'Ada', owner_id: user, personal: true } },
+  {
+    type: 'invitation.created',
+    subject: invitation,
+    data: { ...byUser, role: 'viewer', email: null, expires_at: '2026-11-27T00:00:00.000Z' },
+  },
+  { type: 'project.created', subject: project, data: { ...byUser, name: 'Shop', description: null } },
+  {
+    type: 'credits.granted',
+    subject: org,
+    data: { ...byOperator, amount: 5, balance: 7, reason: null, grant_id: grant, low_below: 1 },
+  },
+  {
+    type: 'api_key.rotated',
+    subject: key,
+    data: {
+      ...byUser,
+      secret_id: secret,
+      previous_secret_id: secret,
+      ends: [{ secret_id: secret, ends_at: '2026-11-21T00:00:00.000Z' }],
+    },
+  },
+  {
+    type: 'audit_log.state_recorded',
+    subject: org,
+    data: {
+      ...bySystem,
+      below: 256,
+      part: 1,
+      parts: 1,
+      state: [
+        ['project', project, { name: 'Shop' }],
+        ['project', project, 'description', '"Sel'],
+      ],
+    },
+  },
 ];
 
 describe('events of version 0.1.0', () => {

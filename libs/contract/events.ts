@@ -105,6 +105,27 @@ const quarantined = {
   /** How many events the record contains; null if that cannot be told. */
   count: z.int().nullable(),
 };
+
+/**
+ * One object with fields of it. If a field alone is too long for an event, the tuple has four members: the kind, the id,
+ * the name of the field and the next piece of its JSON.
+ */
+const recordedObject = z.union([
+  z.tuple([z.string(), z.string(), z.record(z.string(), z.unknown())]),
+  z.tuple([z.string(), z.string(), z.string(), z.string()]),
+]);
+
+/** A part of what a log says of its organization. */
+export const RecordedState = z.object({
+  /** The state is that of the entries with lower leaf indexes. */
+  below: z.int().min(0),
+  /** From 1 on. The parts follow each other in the log. */
+  part: z.int().min(1),
+  parts: z.int().min(1),
+  state: z.array(recordedObject),
+});
+export type RecordedState = z.infer<typeof RecordedState>;
+
 /** For a search of all audit logs: the value that the operator looked for, by the name of the parameter. */
 const asked = { filter: z.record(z.string(), z.string().nullable()).optional() };
 
@@ -129,11 +150,20 @@ export const DomainEvent = z
     event('user.password_reset', endedSessions),
     event('user.operator_added', { invitation_id: idOf('inv') }),
     event('user.operator_removed', {}),
-    event('organization.created', { name: z.string().optional(), owner_id: idOf('user') }),
+    event('organization.created', {
+      name: z.string().optional(),
+      owner_id: idOf('user'),
+      /** Whether it is the personal organization of the owner. */
+      personal: z.boolean().optional(),
+    }),
     event('organization.updated', { changes }),
     event('organization.suspended', { reason: z.string().optional() }),
     event('organization.resumed', {}),
-    event('invitation.created', { role: Role.nullable(), email: z.string().nullable().optional() }),
+    event('invitation.created', {
+      role: Role.nullable(),
+      email: z.string().nullable().optional(),
+      expires_at: z.iso.datetime().optional(),
+    }),
     event('invitation.revoked', {}),
     event('member.added', { role: Role, invitation_id: idOf('inv') }),
     event('member.role_changed', {
@@ -143,10 +173,17 @@ export const DomainEvent = z
       invitation_id: idOf('inv').optional(),
     }),
     event('member.removed', { role: Role, ...revokedKeys }),
-    event('project.created', { name: z.string() }),
+    event('project.created', { name: z.string(), description: z.string().nullable().optional() }),
     event('project.updated', { changes }),
     event('project.deleted', revokedKeys),
-    event('credits.granted', { amount: z.int(), balance: z.int(), reason: z.string().nullable() }),
+    event('credits.granted', {
+      amount: z.int(),
+      balance: z.int(),
+      reason: z.string().nullable(),
+      grant_id: idOf('grant').optional(),
+      /** The threshold of `credits.low` from now on. */
+      low_below: z.int().optional(),
+    }),
     /** The balance was removed: uses are no longer charged. */
     event('credits.removed', { balance: z.int() }),
     event('credits.low', { balance: z.int(), low_below: z.int() }),
@@ -163,6 +200,15 @@ export const DomainEvent = z
       /** The last checkpoint of the earlier epoch that is known. Absent if the anchor is lost. */
       earlier: z.object({ anchor_id: z.string(), epoch: z.int(), size: z.int(), root: z.string() }).optional(),
     }),
+    /** For how many days entries are kept; null for the default of the deployment, and as the default: for ever. */
+    event('audit_log.retention_changed', { before: z.int().nullable(), after: z.int().nullable() }),
+    /** From now on, nothing of the log is pruned. */
+    event('audit_log.hold_placed', { reason: z.string() }),
+    event('audit_log.hold_lifted', { reason: z.string() }),
+    /** The entries from leaf `from` to before leaf `below` had expired, and were removed. */
+    event('audit_log.pruned', { from: z.int(), below: z.int() }),
+    /** What the log says of the organization before an entry, so that the entries before it can be pruned. */
+    event('audit_log.state_recorded', RecordedState.shape),
     /** Another key signs the checkpoints from now on. */
     event('audit_log.key_rotated', {
       epoch: z.int(),
@@ -241,6 +287,8 @@ export const DomainEvent = z
       prefix: z.string().optional(),
       /** When the previous secret stops working. Absent if it stopped with the rotation. */
       previous_secret_ends_at: z.iso.datetime().optional(),
+      /** When each earlier secret ends that still worked before the rotation. */
+      ends: z.array(z.object({ secret_id: idOf('secret'), ends_at: z.iso.datetime() })).optional(),
     }),
     event('api_key.updated', { ...project, changes }),
     event('api_key.enabled', project),

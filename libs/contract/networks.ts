@@ -36,9 +36,9 @@ function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   }
 }
 
-/** Four decimal parts. For anything else the library throws within, which takes as long as parsing ten addresses. */
+/** Four decimal parts, none with a leading zero. The parser of addresses would take ten times as long to tell. */
 function isIPv4(text: string): boolean {
-  return !text.includes(':') && ipaddr.IPv4.isValidFourPartDecimal(text);
+  return z.regexes.ipv4.test(text);
 }
 
 /** Whether the address is in `::ffff:0:0/96`. The library would compare it with all special networks. */

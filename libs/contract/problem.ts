@@ -144,6 +144,13 @@ export const problems = {
     title: 'The first request with this Idempotency-Key has not ended yet',
     advice: 'Try again in a moment. When it has ended, its response is repeated.',
   },
+  audit_log_pruned: {
+    status: 410,
+    title: 'These events of the audit log were pruned',
+    advice:
+      'Their retention has ended. The detail names the first event that is left. Checkpoints and tiles of the levels above 0 ' +
+      'still prove the whole log.',
+  },
   precondition_failed: {
     status: 412,
     title: 'The object has changed',

@@ -2,6 +2,7 @@ import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
 import * as auditIntegrity from './audit-integrity.js';
 import * as auditProofs from './audit-proofs.js';
+import * as auditRetention from './audit-retention.js';
 import * as auth from './auth.js';
 import * as credits from './credits.js';
 import * as deployment from './deployment.js';
@@ -71,6 +72,7 @@ export const routes = {
     checkpoint: auditProofs.tlogCheckpoint,
     vkeys: auditProofs.tlogVkeys,
     tile: auditProofs.tlogTile,
+    getRetention: auditRetention.getAuditRetention,
     integrity: auditIntegrity.auditIntegrity,
   },
   credits: {
@@ -91,6 +93,9 @@ export const routes = {
     listServiceKeys: deployment.listServiceKeys,
     revokeServiceKey: deployment.revokeServiceKey,
     searchAuditLogs: audit.searchAuditLogs,
+    setAuditRetention: auditRetention.setAuditRetention,
+    placeLegalHold: auditRetention.placeLegalHold,
+    liftLegalHold: auditRetention.liftLegalHold,
   },
   system: { live: system.live, ready: system.ready, describeProblem: system.describeProblem },
 } as const satisfies Record<string, Record<string, Route>>;

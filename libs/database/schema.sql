@@ -210,6 +210,17 @@ ALTER TABLE api_key_verifications ENABLE ALWAYS TRIGGER never_back_update;
 GRANT INSERT, SELECT, UPDATE ON api_key_verifications TO keyledger_worker;
 GRANT SELECT ON api_key_verifications TO keyledger_api;
 
+CREATE TABLE audit_anchored_bundle (
+  organization_id uuid NOT NULL,
+  index bigint NOT NULL,
+  CONSTRAINT audit_anchored_bundle_pkey PRIMARY KEY (organization_id)
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_anchored_bundle FOR EACH ROW WHEN ((new.organization_id IS DISTINCT FROM old.organization_id)) EXECUTE FUNCTION refuse_change('an anchored tree stays that of its log');
+ALTER TABLE audit_anchored_bundle ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT ON audit_anchored_bundle TO keyledger_api;
+GRANT SELECT ON audit_anchored_bundle TO keyledger_worker;
+GRANT UPDATE (index) ON audit_anchored_bundle TO keyledger_api;
+
 CREATE TABLE audit_body (
   organization_id uuid NOT NULL,
   index bigint NOT NULL,
@@ -219,7 +230,7 @@ CREATE TABLE audit_body (
   CONSTRAINT audit_body_pkey PRIMARY KEY (organization_id, index, sealed_at)
 ) PARTITION BY RANGE (sealed_at);
 CREATE INDEX audit_body_terms ON ONLY public.audit_body USING gin (terms) WITH (fastupdate=off);
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_body FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_body FOR EACH ROW EXECUTE FUNCTION audit_entries_are_kept('bundle');
 ALTER TABLE audit_body ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_body FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
 ALTER TABLE audit_body ENABLE ALWAYS TRIGGER no_truncate;
@@ -235,7 +246,7 @@ CREATE TABLE audit_body_default (
   CONSTRAINT audit_body_default_pkey PRIMARY KEY (organization_id, index, sealed_at)
 );
 CREATE INDEX audit_body_default_terms_idx ON public.audit_body_default USING gin (terms) WITH (fastupdate=off);
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_body_default FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_body_default FOR EACH ROW EXECUTE FUNCTION audit_entries_are_kept('bundle');
 ALTER TABLE audit_body_default ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_body_default FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
 ALTER TABLE audit_body_default ENABLE ALWAYS TRIGGER no_truncate;
@@ -262,71 +273,35 @@ GRANT SELECT ON audit_bundle TO keyledger_worker;
 CREATE TABLE audit_epoch (
   number integer NOT NULL,
   origin text,
+  private_key bytea,
   anchor_id text NOT NULL,
   anchor_sequence bigint NOT NULL DEFAULT 0,
   started_at timestamp with time zone NOT NULL DEFAULT now(),
+  CONSTRAINT audit_epoch_check CHECK (((origin IS NULL) = (private_key IS NULL))),
   CONSTRAINT audit_epoch_number_check CHECK ((number > 0)),
   CONSTRAINT audit_epoch_pkey PRIMARY KEY (number)
 );
-CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_epoch FOR EACH ROW WHEN ((((new.number IS DISTINCT FROM old.number) OR (new.anchor_id IS DISTINCT FROM old.anchor_id)) OR (new.anchor_sequence < old.anchor_sequence) OR ((old.origin IS NOT NULL) AND (new.origin IS DISTINCT FROM old.origin)))) EXECUTE FUNCTION refuse_change('an epoch keeps its origin and its anchor');
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_epoch FOR EACH ROW WHEN ((((new.number IS DISTINCT FROM old.number) OR (new.anchor_id IS DISTINCT FROM old.anchor_id)) OR (new.anchor_sequence < old.anchor_sequence) OR ((old.origin IS NOT NULL) AND ((new.origin IS DISTINCT FROM old.origin) OR (new.private_key IS DISTINCT FROM old.private_key))))) EXECUTE FUNCTION refuse_change('an epoch keeps its origin, its key and its anchor');
 ALTER TABLE audit_epoch ENABLE ALWAYS TRIGGER never_back_update;
 GRANT SELECT ON audit_epoch TO keyledger_api;
 GRANT INSERT (anchor_id) ON audit_epoch TO keyledger_api;
 GRANT INSERT (number) ON audit_epoch TO keyledger_api;
 GRANT UPDATE (anchor_sequence) ON audit_epoch TO keyledger_api;
 GRANT UPDATE (origin) ON audit_epoch TO keyledger_api;
+GRANT UPDATE (private_key) ON audit_epoch TO keyledger_api;
 
-CREATE TABLE audit_head (
-  epoch integer NOT NULL,
-  index bigint NOT NULL,
+CREATE TABLE audit_kept_tile (
   organization_id uuid NOT NULL,
-  size bigint NOT NULL,
-  root bytea NOT NULL,
-  CONSTRAINT audit_head_pkey PRIMARY KEY (epoch, index),
-  CONSTRAINT audit_head_root_check CHECK ((length(root) = 32))
-);
-CREATE INDEX audit_head_organization ON public.audit_head USING btree (organization_id, epoch, index);
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_head FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
-ALTER TABLE audit_head ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_head FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
-ALTER TABLE audit_head ENABLE ALWAYS TRIGGER no_truncate;
-GRANT SELECT ON audit_head TO keyledger_api;
-
-CREATE TABLE audit_head_node (
-  epoch integer NOT NULL,
-  level smallint NOT NULL,
   index bigint NOT NULL,
-  hash bytea NOT NULL,
-  CONSTRAINT audit_head_node_hash_check CHECK ((length(hash) = 32)),
-  CONSTRAINT audit_head_node_pkey PRIMARY KEY (epoch, level, index)
+  hashes bytea NOT NULL,
+  CONSTRAINT audit_kept_tile_pkey PRIMARY KEY (organization_id, index)
 );
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_head_node FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
-ALTER TABLE audit_head_node ENABLE ALWAYS TRIGGER append_only;
-CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_head_node FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
-ALTER TABLE audit_head_node ENABLE ALWAYS TRIGGER no_truncate;
-GRANT SELECT ON audit_head_node TO keyledger_api;
-
-CREATE TABLE audit_heads (
-  epoch integer NOT NULL,
-  size bigint NOT NULL DEFAULT 0,
-  frontier bytea NOT NULL DEFAULT '\x'::bytea,
-  asked_at timestamp with time zone,
-  cosigned text,
-  cosigned_size bigint NOT NULL DEFAULT 0,
-  cosigned_at timestamp with time zone,
-  CONSTRAINT audit_heads_check CHECK ((cosigned_size <= size)),
-  CONSTRAINT audit_heads_epoch_fkey FOREIGN KEY (epoch) REFERENCES audit_epoch(number),
-  CONSTRAINT audit_heads_pkey PRIMARY KEY (epoch)
-);
-CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_heads FOR EACH ROW WHEN (((new.epoch IS DISTINCT FROM old.epoch) OR (new.size < old.size) OR (new.cosigned_size < old.cosigned_size))) EXECUTE FUNCTION refuse_change('the log of heads only grows');
-ALTER TABLE audit_heads ENABLE ALWAYS TRIGGER never_back_update;
-GRANT SELECT ON audit_heads TO keyledger_api;
-GRANT INSERT (asked_at) ON audit_heads TO keyledger_api;
-GRANT INSERT (epoch) ON audit_heads TO keyledger_api;
-GRANT UPDATE (asked_at) ON audit_heads TO keyledger_api;
-GRANT UPDATE (cosigned) ON audit_heads TO keyledger_api;
-GRANT UPDATE (cosigned_at) ON audit_heads TO keyledger_api;
-GRANT UPDATE (cosigned_size) ON audit_heads TO keyledger_api;
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_kept_tile FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_kept_tile ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_kept_tile FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_kept_tile ENABLE ALWAYS TRIGGER no_truncate;
+GRANT SELECT ON audit_kept_tile TO keyledger_api;
+GRANT SELECT ON audit_kept_tile TO keyledger_worker;
 
 CREATE TABLE audit_log (
   organization_id uuid NOT NULL,
@@ -336,6 +311,11 @@ CREATE TABLE audit_log (
   segments smallint NOT NULL DEFAULT 0,
   latest timestamp with time zone,
   lateness_ms bigint NOT NULL DEFAULT 0,
+  minimum_index bigint NOT NULL DEFAULT 0,
+  erased_index bigint NOT NULL DEFAULT 0,
+  pruned_at timestamp with time zone,
+  CONSTRAINT audit_log_check CHECK ((((minimum_index >= 0) AND (minimum_index <= size)) AND ((minimum_index % (256)::bigint) = 0))),
+  CONSTRAINT audit_log_check1 CHECK ((((erased_index >= 0) AND (erased_index <= minimum_index)) AND ((erased_index % (256)::bigint) = 0))),
   CONSTRAINT audit_log_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
   CONSTRAINT audit_log_pkey PRIMARY KEY (organization_id)
 ) WITH (fillfactor=50);
@@ -343,7 +323,7 @@ CREATE TRIGGER never_back_delete BEFORE DELETE ON public.audit_log FOR EACH ROW 
 ALTER TABLE audit_log ENABLE ALWAYS TRIGGER never_back_delete;
 CREATE TRIGGER never_back_insert BEFORE INSERT ON public.audit_log FOR EACH ROW WHEN ((new.size <> 0)) EXECUTE FUNCTION refuse_change('an audit log begins empty');
 ALTER TABLE audit_log ENABLE ALWAYS TRIGGER never_back_insert;
-CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_log FOR EACH ROW WHEN (((new.size < old.size) OR (new.organization_id IS DISTINCT FROM old.organization_id))) EXECUTE FUNCTION refuse_change('the size of an audit log only grows');
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_log FOR EACH ROW WHEN (((new.size < old.size) OR (new.minimum_index < old.minimum_index) OR (new.erased_index < old.erased_index) OR (new.organization_id IS DISTINCT FROM old.organization_id))) EXECUTE FUNCTION refuse_change('the size of an audit log only grows');
 ALTER TABLE audit_log ENABLE ALWAYS TRIGGER never_back_update;
 GRANT SELECT ON audit_log TO keyledger_api;
 GRANT SELECT ON audit_log TO keyledger_worker;
@@ -371,12 +351,29 @@ CREATE INDEX audit_management_event_project ON public.audit_management_event USI
 CREATE INDEX audit_management_event_subject ON public.audit_management_event USING btree (organization_id, subject, leaf_index) WHERE (api_key_id IS NULL);
 CREATE INDEX audit_management_event_terms ON public.audit_management_event USING gin (terms) WITH (fastupdate=off);
 CREATE INDEX audit_management_event_type ON public.audit_management_event USING btree (organization_id, type, leaf_index);
-CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_management_event FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_management_event FOR EACH ROW EXECUTE FUNCTION audit_entries_are_kept('leaf');
 ALTER TABLE audit_management_event ENABLE ALWAYS TRIGGER append_only;
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_management_event FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
 ALTER TABLE audit_management_event ENABLE ALWAYS TRIGGER no_truncate;
 GRANT SELECT ON audit_management_event TO keyledger_api;
 GRANT SELECT ON audit_management_event TO keyledger_worker;
+
+CREATE TABLE audit_retention (
+  organization_id uuid NOT NULL,
+  days integer,
+  hold_reason text,
+  held_since timestamp with time zone,
+  changed_at timestamp with time zone NOT NULL,
+  CONSTRAINT audit_retention_check CHECK (((hold_reason IS NULL) = (held_since IS NULL))),
+  CONSTRAINT audit_retention_days_check CHECK (((days >= 30) AND (days <= 36500))),
+  CONSTRAINT audit_retention_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
+  CONSTRAINT audit_retention_pkey PRIMARY KEY (organization_id)
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_retention FOR EACH ROW WHEN ((new.organization_id IS DISTINCT FROM old.organization_id)) EXECUTE FUNCTION refuse_change('a retention stays that of its organization');
+ALTER TABLE audit_retention ENABLE ALWAYS TRIGGER never_back_update;
+CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON public.audit_retention FOR EACH ROW EXECUTE FUNCTION stamp_audit_retention();
+ALTER TABLE audit_retention ENABLE ALWAYS TRIGGER stamp;
+GRANT INSERT, SELECT, UPDATE ON audit_retention TO keyledger_api;
 
 CREATE TABLE audit_segment (
   organization_id uuid NOT NULL,
@@ -392,26 +389,13 @@ CREATE TABLE audit_segment (
 GRANT SELECT ON audit_segment TO keyledger_api;
 GRANT SELECT ON audit_segment TO keyledger_worker;
 
-CREATE TABLE audit_signing_key (
-  epoch integer NOT NULL,
-  number integer NOT NULL,
-  public_key bytea NOT NULL,
-  private_key bytea,
-  ends_at timestamp with time zone,
-  compromised boolean NOT NULL DEFAULT false,
-  CONSTRAINT audit_signing_key_check CHECK (((private_key IS NOT NULL) OR (ends_at IS NOT NULL))),
-  CONSTRAINT audit_signing_key_check1 CHECK (((NOT compromised) OR (private_key IS NULL))),
-  CONSTRAINT audit_signing_key_epoch_fkey FOREIGN KEY (epoch) REFERENCES audit_epoch(number),
-  CONSTRAINT audit_signing_key_number_check CHECK ((number > 0)),
-  CONSTRAINT audit_signing_key_pkey PRIMARY KEY (epoch, number),
-  CONSTRAINT audit_signing_key_public_key_check CHECK ((length(public_key) = 32))
+CREATE TABLE audit_signed_bundle (
+  organization_id uuid NOT NULL,
+  index bigint NOT NULL,
+  CONSTRAINT audit_signed_bundle_pkey PRIMARY KEY (organization_id, index)
 );
-CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_signing_key FOR EACH ROW WHEN (((((new.epoch IS DISTINCT FROM old.epoch) OR (new.number IS DISTINCT FROM old.number)) OR (new.public_key IS DISTINCT FROM old.public_key)) OR ((new.private_key IS NOT NULL) AND (new.private_key IS DISTINCT FROM old.private_key)) OR ((old.ends_at IS NOT NULL) AND ((new.ends_at IS NULL) OR (new.ends_at > old.ends_at))) OR (old.compromised AND (NOT new.compromised)))) EXECUTE FUNCTION refuse_change('a key that stops signing never signs again');
-ALTER TABLE audit_signing_key ENABLE ALWAYS TRIGGER never_back_update;
-GRANT INSERT, SELECT ON audit_signing_key TO keyledger_api;
-GRANT UPDATE (compromised) ON audit_signing_key TO keyledger_api;
-GRANT UPDATE (ends_at) ON audit_signing_key TO keyledger_api;
-GRANT UPDATE (private_key) ON audit_signing_key TO keyledger_api;
+GRANT INSERT, SELECT ON audit_signed_bundle TO keyledger_api;
+GRANT SELECT ON audit_signed_bundle TO keyledger_worker;
 
 CREATE TABLE audit_tree_node (
   organization_id uuid NOT NULL,
@@ -426,26 +410,6 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_tree_node FOR EACH ST
 ALTER TABLE audit_tree_node ENABLE ALWAYS TRIGGER no_truncate;
 GRANT SELECT ON audit_tree_node TO keyledger_api;
 GRANT SELECT ON audit_tree_node TO keyledger_worker;
-
-CREATE TABLE audit_witness (
-  epoch integer NOT NULL,
-  vkey text NOT NULL,
-  size bigint NOT NULL DEFAULT 0,
-  cosigned_at timestamp with time zone,
-  cosignature text,
-  failure text,
-  failed_at timestamp with time zone,
-  CONSTRAINT audit_witness_epoch_fkey FOREIGN KEY (epoch) REFERENCES audit_epoch(number),
-  CONSTRAINT audit_witness_pkey PRIMARY KEY (epoch, vkey)
-);
-CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_witness FOR EACH ROW WHEN ((((new.epoch IS DISTINCT FROM old.epoch) OR (new.vkey IS DISTINCT FROM old.vkey)) OR (new.size < old.size))) EXECUTE FUNCTION refuse_change('a witness cosigns larger trees only');
-ALTER TABLE audit_witness ENABLE ALWAYS TRIGGER never_back_update;
-GRANT INSERT, SELECT ON audit_witness TO keyledger_api;
-GRANT UPDATE (cosignature) ON audit_witness TO keyledger_api;
-GRANT UPDATE (cosigned_at) ON audit_witness TO keyledger_api;
-GRANT UPDATE (failed_at) ON audit_witness TO keyledger_api;
-GRANT UPDATE (failure) ON audit_witness TO keyledger_api;
-GRANT UPDATE (size) ON audit_witness TO keyledger_api;
 
 CREATE TABLE authz_change (
   shard smallint NOT NULL,
@@ -705,46 +669,6 @@ CREATE TRIGGER never_back_update BEFORE UPDATE ON public.user_account FOR EACH R
 ALTER TABLE user_account ENABLE ALWAYS TRIGGER never_back_update;
 GRANT INSERT, SELECT, UPDATE ON user_account TO keyledger_api;
 
-CREATE OR REPLACE FUNCTION public.append_audit_heads(epoch_number integer, old_size bigint, new_frontier bytea, organizations uuid[], sizes bigint[], roots bytea[], node_levels smallint[], node_indexes bigint[], node_hashes bytea[])
- RETURNS void
- LANGUAGE plpgsql
- SECURITY DEFINER
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-  DECLARE
-    new_size bigint := old_size + cardinality(organizations);
-  BEGIN
-    IF (SELECT count(*) <> count(DISTINCT organization) FROM unnest(organizations) AS organization) OR EXISTS (
-      SELECT FROM unnest(organizations, sizes, roots) AS h (organization, size, root)
-      LEFT JOIN audit_log l ON l.organization_id = h.organization
-      LEFT JOIN LATERAL (
-        SELECT e.size FROM audit_head e WHERE e.organization_id = h.organization AND e.epoch = epoch_number
-        ORDER BY e.index DESC LIMIT 1
-      ) AS earlier ON true
-      WHERE (h.size > coalesce(earlier.size, 0) AND h.size <= l.size AND root IS NOT NULL) IS NOT TRUE
-    ) OR EXISTS (
-      -- A tree node is complete with one of the new entries.
-      SELECT FROM unnest(node_levels, node_indexes) AS n (level, index)
-      WHERE ((index + 1)::numeric * 256::numeric ^ level BETWEEN old_size + 1 AND new_size AND level >= 1) IS NOT TRUE
-    ) THEN
-      RAISE EXCEPTION 'these heads do not continue their audit logs' USING ERRCODE = 'insufficient_privilege';
-    END IF;
-
-    UPDATE audit_heads SET size = new_size, frontier = new_frontier
-    WHERE epoch = epoch_number AND size = old_size AND new_size > old_size
-      AND length(new_frontier) = 32 * bit_count(new_size::bit(64));
-    IF NOT FOUND THEN
-      RAISE EXCEPTION 'the log of heads has another size' USING ERRCODE = 'serialization_failure';
-    END IF;
-    INSERT INTO audit_head
-    SELECT epoch_number, old_size + place - 1, organization, size, root
-    FROM unnest(organizations, sizes, roots) WITH ORDINALITY AS h (organization, size, root, place);
-    INSERT INTO audit_head_node
-    SELECT epoch_number, level, index, hash FROM unnest(node_levels, node_indexes, node_hashes) AS n (level, index, hash);
-  END $function$;
-REVOKE ALL ON FUNCTION append_audit_heads FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION append_audit_heads TO keyledger_api;
-
 CREATE OR REPLACE FUNCTION public.append_management_events(organizations uuid[], leaf_indexes bigint[], ids uuid[], types text[], times timestamp with time zone[], api_keys uuid[], projects uuid[], actors text[], subjects text[], ips inet[], paths text[], row_terms text[], lengths integer[], entries bytea)
  RETURNS void
  LANGUAGE plpgsql
@@ -829,12 +753,12 @@ AS $function$
     ) AS placed WHERE first IS NOT NULL;
 
     INSERT INTO audit_bundle
-    SELECT log, index, root, oldest, newest, latest, now()
+    SELECT log, index, root, oldest, newest, latest, audit_time()
     FROM unnest(bundle_logs, bundle_indexes, roots, bundle_oldest, bundle_newest, bundle_latest)
       AS t (log, index, root, oldest, newest, latest);
 
     INSERT INTO audit_body
-    SELECT log, index, now(), terms::integer[], substring(bodies FROM (upto - length + 1)::int FOR length)
+    SELECT log, index, audit_time(), terms::integer[], substring(bodies FROM (upto - length + 1)::int FOR length)
     FROM (
       SELECT *, coalesce((SELECT sum(l) FROM unnest(segment_lengths) AS l), 0) + sum(length) OVER (ORDER BY place) AS upto
       FROM unnest(bundle_logs, bundle_indexes, bundle_terms, bundle_lengths) WITH ORDINALITY
@@ -846,6 +770,55 @@ AS $function$
 REVOKE ALL ON FUNCTION append_to_audit_logs FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION append_to_audit_logs TO keyledger_worker;
 
+CREATE OR REPLACE FUNCTION public.audit_entries_are_kept()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  DECLARE
+    leaf bigint;
+  BEGIN
+    IF TG_OP = 'DELETE' THEN
+      IF TG_ARGV[0] = 'bundle' THEN leaf := OLD.index * 256; ELSE leaf := OLD.leaf_index; END IF;
+      IF EXISTS (SELECT FROM public.audit_log l WHERE l.organization_id = OLD.organization_id AND leaf < l.minimum_index) THEN
+        RETURN OLD;
+      END IF;
+    END IF;
+    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+  END $function$;
+
+CREATE OR REPLACE FUNCTION public.audit_log_expired_below(log uuid)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  DECLARE
+    kept_from timestamptz;
+    first bigint;
+    last bigint;
+  BEGIN
+    SELECT l.minimum_index / 256, least(l.size / 256, l.minimum_index / 256 + 1000000),
+           CASE WHEN own.held_since IS NULL
+                  AND coalesce(own.changed_at < audit_time() - interval '24 hours', true)
+                  AND (own.days IS NOT NULL OR deployment.changed_at < audit_time() - interval '24 hours')
+             THEN audit_time() - coalesce(own.days, deployment.days) * interval '24 hours' END
+    INTO first, last, kept_from
+    FROM audit_log l
+    LEFT JOIN audit_retention own ON own.organization_id = l.organization_id
+    LEFT JOIN audit_retention deployment ON deployment.organization_id = '00000000-0000-0000-0000-000000000000'
+    WHERE l.organization_id = log;
+    IF kept_from IS NULL THEN
+      RETURN first * 256;
+    END IF;
+    RETURN 256 * coalesce((
+      SELECT b.index FROM audit_bundle b
+      WHERE b.organization_id = log AND b.index >= first AND b.index < last
+        AND (b.latest >= kept_from OR b.sealed_at >= kept_from)
+      ORDER BY b.index LIMIT 1
+    ), last);
+  END $function$;
+REVOKE ALL ON FUNCTION audit_log_expired_below FROM PUBLIC;
+
 CREATE OR REPLACE FUNCTION public.audit_log_is_append_only()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -853,6 +826,12 @@ AS $function$
   BEGIN
     RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
   END $function$;
+
+CREATE OR REPLACE FUNCTION public.audit_time()
+ RETURNS timestamp with time zone
+ LANGUAGE sql
+ STABLE
+AS $function$SELECT now()$function$;
 
 CREATE OR REPLACE FUNCTION public.count_created_api_keys()
  RETURNS trigger
@@ -896,6 +875,43 @@ AS $function$
     RETURN false;
   END $function$;
 
+CREATE OR REPLACE FUNCTION public.drop_pruned_audit_partition()
+ RETURNS text
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET lock_timeout TO '1s'
+AS $function$
+  DECLARE
+    -- A transaction that began before midnight may still write into the earlier month.
+    month text := to_char((audit_time() - interval '24 hours') AT TIME ZONE 'UTC', 'YYYY_MM');
+    name text;
+    is_needed boolean;
+  BEGIN
+    SELECT c.relname INTO name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'audit_body'::regclass AND c.relname < format('audit_body_%s', month)
+    ORDER BY c.relname LIMIT 1;
+    IF name IS NULL THEN
+      RETURN NULL;
+    END IF;
+    -- One probe of the primary key for each log.
+    EXECUTE format(
+      'SELECT EXISTS (
+         SELECT FROM audit_log l CROSS JOIN LATERAL (
+           SELECT FROM %I b WHERE b.organization_id = l.organization_id AND b.index >= l.minimum_index / 256 LIMIT 1
+         ) AS kept
+       )', name) INTO is_needed;
+    IF is_needed THEN
+      RETURN NULL;
+    END IF;
+    EXECUTE format('DROP TABLE %I', name);
+    RETURN name;
+  EXCEPTION WHEN lock_not_available THEN
+    RETURN NULL;
+  END $function$;
+REVOKE ALL ON FUNCTION drop_pruned_audit_partition FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION drop_pruned_audit_partition TO keyledger_worker;
+
 CREATE OR REPLACE FUNCTION public.ensure_audit_partitions(months integer)
  RETURNS integer
  LANGUAGE plpgsql
@@ -912,7 +928,7 @@ AS $function$
       RAISE EXCEPTION 'at most 24 months ahead' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     FOR i IN 0..months LOOP
-      first := (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => i)) AT TIME ZONE 'UTC';
+      first := (date_trunc('month', audit_time() AT TIME ZONE 'UTC') + make_interval(months => i)) AT TIME ZONE 'UTC';
       name := format('audit_body_%s', to_char(first AT TIME ZONE 'UTC', 'YYYY_MM'));
       CONTINUE WHEN to_regclass(name) IS NOT NULL;
       BEGIN
@@ -929,6 +945,55 @@ AS $function$
   END $function$;
 REVOKE ALL ON FUNCTION ensure_audit_partitions FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION ensure_audit_partitions TO keyledger_worker;
+
+CREATE OR REPLACE FUNCTION public.erase_pruned_audit_entries(log uuid, bundles integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  DECLARE
+    first bigint;
+    minimum bigint;
+    upto bigint;
+  BEGIN
+    IF (bundles BETWEEN 1 AND 10000) IS NOT TRUE THEN
+      RAISE EXCEPTION 'at most 10000 bundles' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT erased_index, minimum_index INTO first, minimum FROM audit_log WHERE organization_id = log;
+    upto := least(minimum, first + bundles * 256);
+    DELETE FROM audit_management_event
+      WHERE organization_id = log AND leaf_index >= first AND leaf_index < upto AND type <> 'audit_log.epoch_started';
+    DELETE FROM audit_body WHERE organization_id = log AND index >= first / 256 AND index < upto / 256;
+    UPDATE audit_log SET erased_index = greatest(erased_index, upto) WHERE organization_id = log;
+    RETURN upto < minimum;
+  END $function$;
+REVOKE ALL ON FUNCTION erase_pruned_audit_entries FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION erase_pruned_audit_entries TO keyledger_worker;
+
+CREATE OR REPLACE FUNCTION public.keep_audit_tile(log uuid, bundle bigint, leaf_hashes bytea)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  DECLARE
+    nodes bytea[];
+  BEGIN
+    IF length(leaf_hashes) = 8192 THEN
+      nodes := ARRAY(SELECT substring(leaf_hashes FROM 32 * n + 1 FOR 32) FROM generate_series(0, 255) AS n ORDER BY n);
+      WHILE cardinality(nodes) > 1 LOOP
+        nodes := ARRAY(SELECT sha256('\x01'::bytea || nodes[2 * n - 1] || nodes[2 * n])
+                       FROM generate_series(1, cardinality(nodes) / 2) AS n ORDER BY n);
+      END LOOP;
+    END IF;
+    IF NOT EXISTS (SELECT FROM audit_bundle b WHERE b.organization_id = log AND b.index = bundle AND b.root = nodes[1]) THEN
+      RAISE EXCEPTION 'these hashes are not those of the bundle' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    INSERT INTO audit_kept_tile VALUES (log, bundle, leaf_hashes) ON CONFLICT DO NOTHING;
+  END $function$;
+REVOKE ALL ON FUNCTION keep_audit_tile FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION keep_audit_tile TO keyledger_worker;
 
 CREATE OR REPLACE FUNCTION public.lock_audit_logs(organizations uuid[])
  RETURNS SETOF audit_log
@@ -968,6 +1033,47 @@ AS $function$
   END $function$;
 REVOKE ALL ON FUNCTION protect_audit_partition FROM PUBLIC;
 
+CREATE OR REPLACE FUNCTION public.prunable_audit_logs()
+ RETURNS TABLE(organization_id uuid, minimum_index bigint, expired_below bigint)
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+    SELECT l.organization_id, l.minimum_index, expired.below
+    FROM audit_log l, audit_log_expired_below(l.organization_id) AS expired (below)
+    WHERE expired.below > l.minimum_index
+      AND coalesce(l.pruned_at <= audit_time() - interval '24 hours', true)
+    ORDER BY l.organization_id
+  $function$;
+REVOKE ALL ON FUNCTION prunable_audit_logs FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION prunable_audit_logs TO keyledger_worker;
+
+CREATE OR REPLACE FUNCTION public.prune_audit_log(log uuid, below bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  DECLARE
+    minimum bigint;
+  BEGIN
+    PERFORM FROM organization o WHERE o.id = log FOR SHARE;
+    SELECT l.minimum_index INTO minimum FROM audit_log l WHERE l.organization_id = log FOR UPDATE;
+    IF (below % 256 = 0 AND below > minimum AND below <= audit_log_expired_below(log)) IS NOT TRUE THEN
+      RAISE EXCEPTION 'these entries have not expired' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    IF EXISTS (
+      SELECT FROM (SELECT * FROM audit_signed_bundle UNION SELECT * FROM audit_anchored_bundle) AS needed
+      WHERE needed.organization_id = log AND needed.index >= minimum / 256 AND needed.index < below / 256
+        AND NOT EXISTS (SELECT FROM audit_kept_tile t WHERE t.organization_id = log AND t.index = needed.index)
+    ) THEN
+      RAISE EXCEPTION 'the leaf hashes of a signed tree would be lost' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    UPDATE audit_log SET minimum_index = below, pruned_at = audit_time() WHERE organization_id = log;
+  END $function$;
+REVOKE ALL ON FUNCTION prune_audit_log FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION prune_audit_log TO keyledger_worker;
+
 CREATE OR REPLACE FUNCTION public.refuse_change()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -991,4 +1097,13 @@ AS $function$
       RAISE EXCEPTION 'api_key_revocation: it goes with the last of its keys' USING ERRCODE = 'insufficient_privilege';
     END IF;
     RETURN OLD;
+  END $function$;
+
+CREATE OR REPLACE FUNCTION public.stamp_audit_retention()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+  BEGIN
+    NEW.changed_at := public.audit_time();
+    RETURN NEW;
   END $function$;

@@ -92,8 +92,9 @@ export class DeploymentService {
     const change = async ({ em, record }: Change) => {
       await this.sessions.requireOperatorNow(em, operator);
       const organization = await em.findOneOrFail(Organization, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      work(organization, this.clock.now(), (event) =>
-        recordOperatorAction(record, operator, { ...event, subject: id, organization }),
+      const now = this.clock.now();
+      work(organization, now, (event) =>
+        recordOperatorAction(record, operator, { ...event, subject: id, organization, at: now }),
       );
       return organization;
     };

@@ -6,7 +6,7 @@ import { personOf, turnOf, turnToTakeAway, type OperatorPrincipal } from '#libs/
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { User } from '#libs/auth/user.entity.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import { InvitationsService, type InvitationWithLink } from '#libs/organizations/invitations.service.js';
+import { InvitationsService, issuedIn, type InvitationWithLink } from '#libs/organizations/invitations.service.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { respond } from '#libs/platform/idempotency.js';
@@ -44,7 +44,7 @@ export class OperatorsService {
         type: 'invitation.created',
         subject: made.invitation.id,
         organization: { id: DEPLOYMENT_ID },
-        data: { role: null, email },
+        ...issuedIn(made.invitation),
       });
       return respond(em, operator.context, present(made));
     });

@@ -25,5 +25,5 @@ export abstract class ApiKeyRevocation {
    * Revokes all dependent keys within a change of the project or member, effective at its commit. The time does not
    * depend on the number of keys. The worker writes the event of each key later.
    */
-  abstract revoke(change: Change, of: Dependents, actor: EventActor): Promise<MassRevocation>;
+  abstract revoke(change: Change, of: Dependents, actor: EventActor, now: Date): Promise<MassRevocation>;
 }

@@ -68,15 +68,15 @@ export class CreditsService {
         if (isMetered && !credit) {
           throw new DomainError('conflict', 'The balance was removed at the same time; grant again');
         }
-        const grant = await this.#add(em, organizationId, credit, { ...input, grantedBy: operator.userId });
-        const { amount, balanceAfter, reason } = grant;
+        const given = { ...input, grantedBy: operator.userId };
+        const made = this.#add(em, organizationId, credit, given, this.clock.now());
         recordOperatorAction(record, operator, {
           type: 'credits.granted',
           subject: organizationId,
           organization,
-          data: { amount, balance: balanceAfter, reason: reason ?? null },
+          ...grantedIn(made),
         });
-        return respond(em, operator.context, present(grant));
+        return respond(em, operator.context, present(made.grant));
       },
     );
   }
@@ -97,16 +97,17 @@ export class CreditsService {
   }
 
   /** Within the change that creates an organization: grants the initial balance, if the deployment has one. */
-  async open({ em, record }: Change, organizationId: string): Promise<void> {
+  async open({ em, record }: Change, organizationId: string, now: Date): Promise<void> {
     const amount = this.config.settings.DEFAULT_CREDITS;
     if (amount === undefined) return;
-    await this.#add(em, organizationId, null, { amount, reason: null, lowBelow: undefined, grantedBy: null });
+    const input = { amount, reason: null, lowBelow: undefined, grantedBy: null };
+    const made = this.#add(em, organizationId, null, input, now);
     record({
       type: 'credits.granted',
       subject: organizationId,
       organizationId,
       actor: { type: 'system', id: null },
-      data: { amount, balance: amount, reason: null },
+      ...grantedIn(made),
     });
   }
 
@@ -128,19 +129,19 @@ export class CreditsService {
   }
 
   /** @param known the locked balance, or null if there is none yet */
-  async #add(
+  #add(
     em: EntityManager,
     organizationId: string,
     known: Credit | null,
     input: { amount: number; reason: string | null; lowBelow: number | undefined; grantedBy: string | null },
-  ): Promise<CreditGrant> {
-    const now = this.clock.now();
+    now: Date,
+  ): Granted {
     const credit = known ?? em.create(Credit, { organizationId, balance: 0, lowBelow: 0 });
     const balance = credit.balance + input.amount;
     if (!Number.isSafeInteger(balance)) throw new DomainError('conflict', 'The balance would be too large');
     credit.balance = balance;
     credit.lowBelow = input.lowBelow ?? Math.floor(balance * LOW_SHARE);
-    return em.create(CreditGrant, {
+    const grant = em.create(CreditGrant, {
       id: newId('grant', now),
       organizationId,
       amount: input.amount,
@@ -149,7 +150,19 @@ export class CreditsService {
       grantedBy: input.grantedBy,
       createdAt: now,
     });
+    return { grant, lowBelow: credit.lowBelow };
   }
+}
+
+interface Granted {
+  readonly grant: CreditGrant;
+  readonly lowBelow: number;
+}
+
+/** The time and the data of the event of a grant. */
+function grantedIn({ grant: { id, amount, balanceAfter, reason, createdAt }, lowBelow }: Granted) {
+  const data = { amount, balance: balanceAfter, reason: reason ?? null, grant_id: id, low_below: lowBelow };
+  return { at: createdAt, data };
 }
 
 /**

@@ -79,7 +79,7 @@ export class InvitationsService {
         type: 'invitation.created',
         subject: made.invitation.id,
         actor: actorOf(caller),
-        data: { role, email },
+        ...issuedIn(made.invitation),
       });
       return respond(em, caller.context, present(made));
     });
@@ -227,7 +227,7 @@ export class InvitationsService {
     const { id } = invitation;
     const [organizationId, role] = [invitation.organizationId!, invitation.role!];
     const person = personOf(user);
-    const about = { subject: person, organizationId, actor: { type: 'user', ...person } } as const;
+    const about = { subject: person, organizationId, actor: { type: 'user', ...person }, at: now } as const;
     const known = await em.findOne(Membership, { organizationId, userId: user.id });
     if (known && !isHigher(role, known.role)) return known.role;
     invitation.acceptedAt = now;
@@ -252,6 +252,7 @@ export class InvitationsService {
         subject: personOf(user),
         organizationId,
         actor: { type: 'user', ...personOf(user) },
+        at: now,
         data: { invitation_id: invitation.id },
       });
     }
@@ -263,11 +264,24 @@ export class InvitationsService {
     invitation.revokedAt = now;
     const where = organizationId ? { organizationId } : {};
     const { id, email } = invitation;
-    record({ type: 'invitation.revoked', subject: { id, ...(email && { email }) }, actor, data: {}, ...where });
+    record({
+      type: 'invitation.revoked',
+      subject: { id, ...(email && { email }) },
+      actor,
+      at: now,
+      data: {},
+      ...where,
+    });
   }
 
   async #isMember(em: EntityManager, organizationId: string, email: string): Promise<boolean> {
     const user = await em.findOne(User, { email });
     return user !== null && (await em.count(Membership, { organizationId, userId: user.id })) > 0;
   }
+}
+
+/** The time and the data of the event of a new invitation. */
+export function issuedIn({ role, email, createdAt, expiresAt }: Invitation) {
+  const data = { role: role ?? null, email: email ?? null, expires_at: expiresAt.toISOString() };
+  return { at: createdAt, data };
 }

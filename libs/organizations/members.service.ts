@@ -5,6 +5,7 @@ import { actorOf, personOf, turnToTakeAway, type UserPrincipal } from '#libs/aut
 import { User } from '#libs/auth/user.entity.js';
 import type { Role } from '#libs/contract/organizations.js';
 import type { BuiltInScope } from '#libs/contract/scopes.js';
+import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Changes, type Change } from '#libs/admission/changes.js';
 import { pageOf, type PageRequest } from '#libs/platform/pages.js';
@@ -28,6 +29,7 @@ export interface MemberView {
 export class MembersService {
   constructor(
     private readonly em: EntityManager,
+    private readonly clock: Clock,
     private readonly changes: Changes,
     private readonly authorities: Authorities,
     private readonly invitations: InvitationsService,
@@ -93,8 +95,9 @@ export class MembersService {
       if (!isLeaving) refuseBeyond(own, member.role);
       if (member.role === 'owner') await refuseLastOwner(change.em, organizationId);
       const actor = actorOf(caller);
+      const now = this.clock.now();
       const revoked = revokeKeys
-        ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor)
+        ? await this.apiKeys.revoke(change, { organizationId, accountableUserId: userId }, actor, now)
         : { revoked_api_keys: 0 };
       await this.invitations.withdrawAfter(change, organizationId, user, null, actor);
       change.em.remove(member);
@@ -102,6 +105,7 @@ export class MembersService {
         type: 'member.removed',
         subject: personOf(user),
         actor,
+        at: now,
         data: { role: member.role, ...revoked },
       });
       return revoked.revoked_api_keys;

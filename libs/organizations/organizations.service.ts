@@ -70,9 +70,10 @@ export class OrganizationsService {
         type: 'organization.created',
         subject: id,
         actor: actorOf(principal),
-        data: { name, owner_id: principal.userId },
+        at: now,
+        data: { name, owner_id: principal.userId, personal: false },
       });
-      await this.credits.open(change, id);
+      await this.credits.open(change, id, now);
       return respond(em, principal.context, present({ organization, role: 'owner' }));
     });
   }
@@ -110,9 +111,10 @@ export class OrganizationsService {
       refuseOtherVersion(organization, ifMatch);
       const changes = changesOf({ name: organization.name }, patch);
       if (Object.keys(changes).length > 0) {
+        const now = this.clock.now();
         organization.name = patch.name!;
-        touch(organization, this.clock.now());
-        record({ type: 'organization.updated', subject: id, actor: actorOf(caller), data: { changes } });
+        touch(organization, now);
+        record({ type: 'organization.updated', subject: id, actor: actorOf(caller), at: now, data: { changes } });
       }
       return this.#view(em, caller, organization);
     });

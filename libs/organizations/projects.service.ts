@@ -57,7 +57,8 @@ export class ProjectsService {
         type: 'project.created',
         subject: project.id,
         actor: actorOf(caller),
-        data: { name: project.name },
+        at: now,
+        data: { name: project.name, description: input.description },
       });
       return respond(em, caller.context, present(project));
     });
@@ -108,11 +109,13 @@ export class ProjectsService {
       if (Object.keys(changes).length === 0) return project;
       if (changes['name']) project.name = patch.name!;
       if (changes['description']) project.description = patch.description ?? null;
-      touch(project, this.clock.now());
+      const now = this.clock.now();
+      touch(project, now);
       record({
         type: 'project.updated',
         subject: { id, name: project.name },
         actor: actorOf(caller),
+        at: now,
         data: { changes },
       });
       return project;
@@ -139,11 +142,12 @@ export class ProjectsService {
         throw new DomainError('conflict', `${keys} keys of the project are not revoked; api_keys=revoke revokes them`);
       }
       const actor = actorOf(caller);
-      const revoked = await this.apiKeys.revoke(change, dependents, actor);
       const now = this.clock.now();
+      const revoked = await this.apiKeys.revoke(change, dependents, actor, now);
       project.deletedAt = now;
       touch(project, now);
-      change.record({ type: 'project.deleted', subject: { id, name: project.name }, actor, data: { ...revoked } });
+      const subject = { id, name: project.name };
+      change.record({ type: 'project.deleted', subject, actor, at: now, data: { ...revoked } });
       return revoked.revoked_api_keys;
     });
   }

@@ -79,10 +79,11 @@ export class RegistrationService {
         type: 'organization.created',
         subject: organizationId,
         actor,
-        data: { name: organization.name, owner_id: userId },
+        at: now,
+        data: { name: organization.name, owner_id: userId, personal: true },
       });
-      record({ type: 'user.registered', subject: personOf(user), actor, data: { email: user.email } });
-      await this.credits.open(change, organizationId);
+      record({ type: 'user.registered', subject: personOf(user), actor, at: now, data: { email: user.email } });
+      await this.credits.open(change, organizationId, now);
       if (invitationToken !== undefined) await this.invitations.redeem(change, invitationToken, user);
       return { organization, user };
     });

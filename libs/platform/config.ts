@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import { z } from 'zod';
 import { misspeltName } from './setting-names.js';
@@ -41,6 +42,8 @@ const REQUESTS = 'must be a whole number of requests, at least 1';
 const REGISTRATIONS = 'must be a whole number of registrations, from 1 to 1000000';
 const CACHE = 'must be a whole number of megabytes, at least 16';
 const CREDITS = 'must be a whole number of credits, not negative';
+const PROCESSES = 'must be a number of processes between 1 and 64, or auto';
+const DAYS = 'must be a whole number of days between 30 and 36500';
 const RATIO = 'must be a ratio between 0 and 1, such as 0.25';
 const OTLP_HEADERS = 'must be a comma-separated list of name=value';
 const LOG_ORIGIN = 'must be an address without https:// and without a slash at its end, such as keys.example.com';
@@ -72,6 +75,9 @@ const LOOPBACK = new Set(['127.0.0.1', '::1', 'localhost']);
 export const settings = z.object({
   HOST: host('must be an address to listen on, such as 127.0.0.1 or 0.0.0.0').default('127.0.0.1'),
   PORT: port(0).default(3000),
+  API_PROCESSES: z
+    .union([z.literal('auto').transform(() => availableParallelism()), digits(1, 64, PROCESSES)], PROCESSES)
+    .default(1),
   PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: PUBLIC_ADDRESS })
     .refine((text) => /^https?:\/\/[^/?#@]+(\/[^?#]*)?$/i.test(text), PUBLIC_ADDRESS)
@@ -130,6 +136,7 @@ export const settings = z.object({
   MAX_ORGANIZATIONS_PER_USER: limit('organizations', 100),
   CACHE_MB: digits(16, 1_000_000, CACHE).optional(),
   DEFAULT_CREDITS: digits(0, Number.MAX_SAFE_INTEGER, CREDITS).optional(),
+  AUDIT_RETENTION_DAYS: digits(30, 36_500, DAYS).optional(),
   RECORD_CLIENT_ADDRESS: z.enum(['full', 'network', 'none'], 'must be full, network or none').default('full'),
   RECORD_USER_AGENT: z.enum(['full', 'family', 'none'], 'must be full, family or none').default('full'),
   RECORD_ACTOR: z.enum(['name', 'id'], 'must be name or id').default('name'),

@@ -1,7 +1,8 @@
+import cluster from 'node:cluster';
 import { once } from 'node:events';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { collectDefaultMetrics } from 'prom-client';
+import { AggregatorRegistry, collectDefaultMetrics } from 'prom-client';
 import { Config, ConfigError } from './config.js';
 import { errorText } from './error-text.js';
 import { DomainError } from './errors.js';
@@ -12,10 +13,12 @@ import { Gauges, registry } from './metrics.js';
 
 const PATH = '/metrics';
 
-/** Serves the metrics on `METRICS_PORT`, apart from the API, so that publishing the API does not publish them. */
+/**
+ * Serves the metrics of this process. One of several processes of the API gives them to the process that started it,
+ * which serves the metrics of all.
+ */
 @Injectable()
 export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutdown {
-  readonly #logger = new Logger(MetricsServer.name);
   #server: Server | undefined;
 
   constructor(
@@ -24,43 +27,68 @@ export class MetricsServer implements OnApplicationBootstrap, OnApplicationShutd
   ) {}
 
   async onApplicationBootstrap(): Promise<void> {
-    const { METRICS_PORT: port, METRICS_HOST: host } = this.config.settings;
-    if (port === undefined) return;
+    if (this.config.settings.METRICS_PORT === undefined) return;
     // They observe the event loop and the garbage collector, a cost without use if nothing reads the metrics.
     if (!registry.getSingleMetric('process_cpu_seconds_total')) collectDefaultMetrics({ register: registry });
-    const serve = (request: IncomingMessage, response: ServerResponse) => void this.#respond(request, response);
-    this.#server = createHttpServer(this.config.publicUrl, serve).listen(port, host);
-    await once(this.#server, 'listening').catch((error: NodeJS.ErrnoException) => {
-      throw new ConfigError(
-        error.code === 'EADDRINUSE'
-          ? `METRICS_PORT ${port} is taken by another process; stop it or set METRICS_PORT to a free one.`
-          : `METRICS_PORT ${port} cannot be used at METRICS_HOST ${host} (${error.code}).`,
-      );
-    });
-  }
-
-  async #respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const fault = faultOf(request);
-    if (fault) {
-      refuseRequest(this.config.publicUrl, fault, request, response);
+    const registries = [registry, this.gauges.registry];
+    if (cluster.isWorker) {
+      AggregatorRegistry.setRegistries(registries);
+      // Only this makes it respond.
+      void new AggregatorRegistry();
       return;
     }
-    try {
-      const text = `${await registry.metrics()}\n${await this.gauges.registry.metrics()}`;
-      response.writeHead(200, { 'content-type': registry.contentType }).end(text);
-    } catch (error) {
-      this.#logger.error(`The metrics could not be read: ${errorText(error)}`);
-      response.writeHead(500).end();
-    }
+    const read = async () => (await Promise.all(registries.map((own) => own.metrics()))).join('\n');
+    this.#server = await serveMetrics(this.config, registry.contentType, read);
   }
 
   async onApplicationShutdown(): Promise<void> {
-    if (!this.#server) return;
-    const closed = once(this.#server, 'close');
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await closed;
+    if (this.#server) await closeMetrics(this.#server);
   }
+}
+
+/**
+ * Serves metrics on `METRICS_PORT`, apart from the API, so that publishing the API does not publish them.
+ * @returns undefined if there is no such port
+ */
+export async function serveMetrics(
+  { settings, publicUrl }: Config,
+  contentType: string,
+  read: () => Promise<string>,
+): Promise<Server | undefined> {
+  const { METRICS_PORT: port, METRICS_HOST: host } = settings;
+  if (port === undefined) return undefined;
+  const logger = new Logger('MetricsServer');
+  const respond = async (request: IncomingMessage, response: ServerResponse) => {
+    const fault = faultOf(request);
+    if (fault) {
+      refuseRequest(publicUrl, fault, request, response);
+      return;
+    }
+    try {
+      const text = await read();
+      response.writeHead(200, { 'content-type': contentType }).end(text);
+    } catch (error) {
+      logger.error(`The metrics could not be read: ${errorText(error)}`);
+      response.writeHead(500).end();
+    }
+  };
+  const server = createHttpServer(publicUrl, (request, response) => void respond(request, response));
+  server.listen(port, host);
+  await once(server, 'listening').catch((error: NodeJS.ErrnoException) => {
+    throw new ConfigError(
+      error.code === 'EADDRINUSE'
+        ? `METRICS_PORT ${port} is taken by another process; stop it or set METRICS_PORT to a free one.`
+        : `METRICS_PORT ${port} cannot be used at METRICS_HOST ${host} (${error.code}).`,
+    );
+  });
+  return server;
+}
+
+export async function closeMetrics(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
 }
 
 /** Metrics are served all at once: a query that asks for some of them is rejected. */

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   defaultTextMapGetter,
@@ -34,6 +35,8 @@ export interface Tracing {
   span<T>(name: string, work: () => Promise<T>): Promise<T>;
   /** Makes a span of each request that the server handles. */
   requests(server: FastifyInstance): void;
+  /** Makes a span of one request, from now to its response. */
+  request(route: string, request: IncomingMessage, response: ServerResponse, work: () => void): void;
   /** Sends the remaining spans. */
   end(): Promise<void>;
 }
@@ -54,20 +57,17 @@ export function startOpenTelemetry(settings: Settings, serviceName: string): Tra
   const tracer = provider.getTracer('keyledger');
   const propagator = new W3CTraceContextPropagator();
   const current = new AsyncLocalStorage<Context>();
-  const ofRequest = new WeakMap<FastifyRequest, { span: Span; context: Context }>();
+  const ofRequest = new WeakMap<FastifyRequest, Context>();
 
-  function begin(request: FastifyRequest, reply: FastifyReply): Context {
-    const method = METHODS.has(request.method) ? request.method : '_OTHER';
-    // Use the route pattern: the path comes from the caller and may contain anything.
-    const route = request.routeOptions.url;
+  /** @param route the pattern of the path: the path itself comes from the caller and may contain anything */
+  function begin(route: string | undefined, request: IncomingMessage, response: ServerResponse): Context {
+    const method = METHODS.has(request.method!) ? request.method! : '_OTHER';
     const parent = propagator.extract(ROOT_CONTEXT, request.headers, defaultTextMapGetter);
     const attributes = { 'http.request.method': method, ...(route && { 'http.route': route }) };
     const name = route ? `${method} ${route}` : method;
     const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent);
-    endWithResponse(span, reply);
-    const context = trace.setSpan(parent, span);
-    ofRequest.set(request, { span, context });
-    return context;
+    endWithResponse(span, response);
+    return trace.setSpan(parent, span);
   }
 
   return {
@@ -86,13 +86,18 @@ export function startOpenTelemetry(settings: Settings, serviceName: string): Tra
       }
     },
     requests(server: FastifyInstance) {
-      server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) =>
-        current.run(begin(request, reply), done),
-      );
+      server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
+        const context = begin(request.routeOptions.url, request.raw, reply.raw);
+        ofRequest.set(request, context);
+        current.run(context, done);
+      });
       // Once more: reading a body leaves the asynchronous context in which it began.
       server.addHook('preHandler', (request: FastifyRequest, _reply: FastifyReply, done) =>
-        current.run(ofRequest.get(request)!.context, done),
+        current.run(ofRequest.get(request)!, done),
       );
+    },
+    request(route, request, response, work) {
+      current.run(begin(route, request, response), work);
     },
     async end() {
       const sent = provider
@@ -127,7 +132,7 @@ function exportingProvider(settings: Settings, serviceName: string): TracerProvi
   });
 }
 
-function endWithResponse(span: Span, { raw: response }: FastifyReply): void {
+function endWithResponse(span: Span, response: ServerResponse): void {
   // Also runs if the client leaves before the response.
   response.once('close', () => {
     const { statusCode } = response;

@@ -12,8 +12,9 @@ const UNRESERVED = /[A-Za-z0-9._~-]/;
  * @param target from a request line, or from a gateway's header: a path or a URL
  */
 export function recordedPath(target: string): string {
-  const [path] = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '').split(/[?#]/, 1);
-  return withoutSecrets(normalizePath(path!), MAX_PATH) || '/';
+  const local = target.startsWith('/') ? target : target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+  const end = local.search(/[?#]/);
+  return withoutSecrets(normalizePath(end === -1 ? local : local.slice(0, end)), MAX_PATH) || '/';
 }
 
 /** A token (RFC 9110, section 5.6.2). It allows no comma, so a header that was sent twice does not match. */

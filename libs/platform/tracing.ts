@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import type { Config } from './config.js';
 import type { Tracing } from './open-telemetry.js';
@@ -13,6 +14,21 @@ export async function startTracing({ settings }: Config, process: 'api' | 'worke
 
 export function traced<T>(name: string, work: () => Promise<T>): Promise<T> {
   return tracing ? tracing.span(name, work) : work();
+}
+
+export function isTracing(): boolean {
+  return tracing !== undefined;
+}
+
+/** @param route the pattern of the path, for the name of the span */
+export function tracedRequest(
+  route: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  work: () => void,
+): void {
+  if (tracing) tracing.request(route, request, response, work);
+  else work();
 }
 
 export function traceRequests(server: FastifyInstance): void {

@@ -50,6 +50,30 @@ describe('the frontier of a log', () => {
     );
   });
 
+  it('has the same root if leaves were appended as a subtree, so that pruned entries need not be read', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 4 }), entries, (height, all) => {
+        const frontier = new Frontier(0, new Uint8Array(), nodeHash);
+        const width = 2 ** height;
+        const pruned = all.length - (all.length % width);
+        const completed: CompleteSubtree[] = [];
+        for (let n = 0; n < pruned; n += width) {
+          completed.push(...frontier.appendSubtree(height, rootOf(all.slice(n, n + width))));
+        }
+        for (const entry of all.slice(pruned)) frontier.append(leafHash(entry));
+        expect(hex(frontier.root())).toBe(hex(rootOf(all)));
+        for (const { height: own, index, hash } of completed) {
+          expect(hex(hash)).toBe(hex(rootOf(all.slice(index * 2 ** own, (index + 1) * 2 ** own))));
+        }
+      }),
+    );
+  });
+
+  it('takes a subtree only where one of its height begins', () => {
+    const frontier = new Frontier(1, new Uint8Array(32), nodeHash);
+    expect(() => frontier.appendSubtree(1, new Uint8Array(32))).toThrow(RangeError);
+  });
+
   it('of 2^40 leaves and more is continued with the same arithmetic', () => {
     const hash = leafHash(Uint8Array.of(1));
     const frontier = new Frontier(2 ** 40 + 1, Buffer.concat([hash, hash]), nodeHash);

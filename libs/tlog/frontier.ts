@@ -40,15 +40,25 @@ export class Frontier {
 
   /** Appends a leaf. Returns the subtrees that it completes, from the leaf itself upwards. */
   append(leafHash: Uint8Array): readonly CompleteSubtree[] {
-    let index = this.#size;
-    let hash = leafHash;
-    const completed = [{ height: 0, index, hash }];
+    return this.appendSubtree(0, leafHash);
+  }
+
+  /**
+   * Appends the leaves of a complete subtree by its root. Returns the subtrees that they complete, from this one upwards.
+   * @throws RangeError if no subtree of this height begins at the end of the tree
+   */
+  appendSubtree(height: number, root: Uint8Array): readonly CompleteSubtree[] {
+    const width = 2 ** height;
+    if (this.#size % width !== 0) throw new RangeError(`No subtree of ${width} leaves begins at leaf ${this.#size}`);
+    let index = this.#size / width;
+    let hash = root;
+    const completed = [{ height, index, hash }];
     for (; index % 2 === 1; index = (index - 1) / 2) {
       hash = this.nodeHash(this.#roots.pop()!, hash);
-      completed.push({ height: completed.length, index: (index - 1) / 2, hash });
+      completed.push({ height: height + completed.length, index: (index - 1) / 2, hash });
     }
     this.#roots.push(hash);
-    this.#size += 1;
+    this.#size += width;
     return completed;
   }
 

@@ -5,6 +5,7 @@ import { Frontier, type NodeHash } from './frontier.js';
 import { leafHash, nodeHash } from './leaf.js';
 import { ProofError } from './proof-error.js';
 import type { Tree } from './proofs.js';
+import { TILE_HEIGHT } from './tiles.js';
 
 /** Hash functions that are faster than those of a browser. */
 export interface Hashes {
@@ -14,7 +15,7 @@ export interface Hashes {
 
 /**
  * Verifies all entries of a log, from the first to the last, against a checkpoint and against earlier ones. Takes them
- * bundle by bundle and keeps only the frontier.
+ * bundle by bundle and keeps only the frontier. Of entries that were pruned, it takes the hashes.
  */
 export class WholeLog {
   readonly #entries: Frontier;
@@ -66,6 +67,29 @@ export class WholeLog {
     if (given) this.#given?.append(given);
     else this.#given = null;
     if (given && this.#different === null && !areEqual(hash, given)) this.#different = index;
+    this.#compare();
+  }
+
+  /**
+   * Takes the root of the next 256 entries, a bundle, in their place, because they were pruned. No tree that is
+   * still to be reached may end among them: then its leaf hashes are needed, for {@link addHash}.
+   */
+  addRoot(root: Uint8Array): void {
+    this.#append(TILE_HEIGHT, root);
+  }
+
+  /** Takes a leaf hash in the place of an entry that was pruned. */
+  addHash(hash: Uint8Array): void {
+    this.#append(0, hash);
+  }
+
+  #append(height: number, hash: Uint8Array): void {
+    const below = this.next + 2 ** height;
+    if (below > this.size) throw new ProofError(`There is an entry ${below - 1}, but the log has ${this.size}`);
+    if (this.#trees[0]!.size < below)
+      throw new RangeError(`The tree of ${this.#trees[0]!.size} leaves ends before ${below}`);
+    this.#entries.appendSubtree(height, hash);
+    this.#given?.appendSubtree(height, hash);
     this.#compare();
   }
 

@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { EventEnvelope } from '#libs/contract/events.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import { cursor } from '#libs/database/cursor.js';
 import { readCounted } from './counted-event.js';
 import { endpointsAfter, FIRST_ENDPOINTS, Places, UsageCounts, type KeyCounts } from './usage-counts.js';
 import { VerificationCounts } from './verification-counts.js';
@@ -9,7 +10,6 @@ type Client = Pick<pg.ClientBase, 'query'>;
 
 /** Of the counts that are in memory at once. */
 const MAX_BYTES = 200_000_000;
-const ROWS_PER_FETCH = 1_000;
 const KEYS_PER_STATEMENT = 1_000;
 
 /**
@@ -282,23 +282,4 @@ function byText(values: readonly unknown[]): string[] {
 
 function isEqual(one: unknown, other: unknown): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
-}
-
-/** Reads the rows of a statement, few at a time. Needs a transaction. */
-async function* cursor<Row extends pg.QueryResultRow>(
-  client: Client,
-  sql: string,
-  values: readonly unknown[] = [],
-): AsyncGenerator<Row> {
-  await client.query(`DECLARE counts NO SCROLL CURSOR FOR ${sql}`, [...values]);
-  try {
-    for (;;) {
-      const { rows } = await client.query<Row>(`FETCH ${ROWS_PER_FETCH} FROM counts`);
-      if (rows.length === 0) return;
-      yield* rows;
-    }
-  } finally {
-    // If the transaction has failed, so does this, and the cursor has ended with it.
-    await client.query('CLOSE counts').catch(() => undefined);
-  }
 }

@@ -26,6 +26,23 @@ const Asked = z.object({
 });
 
 /**
+ * What an event adds to the counts of the keys that requested verifications.
+ * @throws z.ZodError if the event names a key in an unknown shape
+ */
+export function verificationsIn(envelope: EventEnvelope): Omit<VerificationCount, 'ingestGroup'>[] {
+  // Nearly all events come from gateways, which are not keys.
+  if (!envelope.data['verified_by'] && !envelope.data['callers']) return [];
+  const { time, data } = Asked.parse(envelope);
+  const callers = data.callers ?? [{ ...data.verified_by, count: data.count }];
+  // Users have no usage counts.
+  const keys = callers.filter((caller) => OfKey.safeParse(caller).success);
+  return keys.map((caller) => {
+    const { id: apiKeyId, secret_id: secretId } = ByKey.parse(caller);
+    return { apiKeyId, secretId, count: caller.count, lastAt: time };
+  });
+}
+
+/**
  * Counts verifications for the keys that requested them. The shard of such a key may differ from the event's, so each
  * group of shards that is ingested together has its own rows.
  */
@@ -34,16 +51,8 @@ export class VerificationCounts {
 
   /** @throws z.ZodError if the event names a key in an unknown shape */
   add(envelope: EventEnvelope): void {
-    // Nearly all events come from gateways, which are not keys.
-    if (!envelope.data['verified_by'] && !envelope.data['callers']) return;
-    const { time, data } = Asked.parse(envelope);
-    const ingestGroup = groupOf(shardOf(data.organization_id));
-    const callers = data.callers ?? [{ ...data.verified_by, count: data.count }];
-    for (const caller of callers) {
-      // Users have no usage counts.
-      if (!OfKey.safeParse(caller).success) continue;
-      const { id: apiKeyId, secret_id: secretId } = ByKey.parse(caller);
-      this.#add({ apiKeyId, secretId, ingestGroup, count: caller.count, lastAt: time });
+    for (const own of verificationsIn(envelope)) {
+      this.#add({ ...own, ingestGroup: groupOf(shardOf(envelope.data.organization_id)) });
     }
   }
 

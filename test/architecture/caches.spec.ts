@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '../..');
  * bounds the bytes.
  */
 const BOUNDED: Readonly<Record<string, string>> = {
+  'apps/api/api-processes.ts #running': 'API_PROCESSES, and one that replaces another',
   'libs/admission/admission.ts #reach': 'uses that wait for admission',
   'libs/admission/state-bound-cache.ts #byId': 'the entries of the cache',
   'libs/admission/state-bound-cache.ts #byShard': 'the entries of the cache',
@@ -21,6 +22,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/audit/audit-writer.ts #logs': 'one batch',
   'libs/audit/terms.ts #addresses': 'the addresses of one bundle',
   'libs/audit/terms.ts #paths': 'the paths of one bundle',
+  'libs/audit/witnessing.ts #reported': 'the witnesses in the settings',
   'libs/auth/access-tokens.ts #public': 'the signing keys in the database',
   'libs/client/client.ts entityTags': 'responses that the caller still holds',
   'libs/contract/idempotency.ts known': 'the schemas of the contract',
@@ -36,6 +38,8 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/platform/redact.ts #known': 'the text that is searched',
   'libs/platform/sealing.ts #keys': 'the purposes in the code',
   'libs/platform/setting-words.ts #meanings': 'the words of the settings and their synonyms',
+  'libs/replay/replay.ts #sizes': 'the organizations, while a command runs',
+  'libs/replay/state.ts #kinds': 'the objects of one organization, while a command runs',
   'libs/usage/usage-counts.ts #keys': 'one batch, or a bound of the check',
   'libs/usage/verification-counts.ts #counts': 'one batch',
 };

@@ -56,6 +56,7 @@ const offences: Record<string, Record<string, string>> = {
       ['usage', 'audit'],
       ['api-keys', 'audit'],
       ['audit', 'usage'],
+      ['replay', 'api-keys'],
     ].map(([from, to]) => [
       `${from}-within-its-layer`,
       {

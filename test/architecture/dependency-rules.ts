@@ -23,6 +23,7 @@ const libraries: Record<string, readonly string[]> = {
   usage: ['auth'],
   'api-keys': ['auth', 'organizations', 'usage', 'api-key-format'],
   audit: ['auth', 'organizations', 'tlog'],
+  replay: ['audit', 'usage'],
 };
 
 /** Libraries that also run in a browser, and the packages that they use there. */

@@ -142,6 +142,7 @@ describe('a misspelt variable stops a command with one sentence:', () => {
     [['logout'], 'KEY_LEDGER_URL', 'KEYLEDGER_URL'],
     [['keys', 'create', 'x'], 'KEYLEDGR_API_KEY', 'KEYLEDGER_API_KEY'],
     [['audit', 'check'], 'DATA_FOLDER', 'DATA_DIR'],
+    [['audit', 'replay', '--check'], 'RECORD_ACTORS', 'RECORD_ACTOR'],
     [['audit', 'requeue'], 'URL_DATABASE', 'DATABASE_URL'],
     [['audit', 'new-epoch'], 'ANCHOR_PATH', 'ANCHOR_FILE'],
     [['audit', 'rotate-key'], 'ANCHOR_PATH', 'ANCHOR_FILE'],

@@ -53,7 +53,7 @@ describe('keyledger audit verify-receipt', () => {
       code: 0,
       result: 'verified',
       leaf_index: 0,
-      event: { type: 'user.registered' },
+      event: { type: 'organization.created' },
       cosignatures: [{ name: witness.name, time: expect.stringMatching(/^2\d{3}-.*Z$/) }],
     });
     const { stdout } = await run('true', '--vkey', vkey, '--witness', witness.vkey);

@@ -34,7 +34,9 @@ it('every command of docs/cli.md works as printed, except for the address', asyn
     );
     expect(stdout).toMatch(/ api_key\.created +key_\w+ +Production server /);
     expect(stdout).toMatch(/^Checked \d+ audit logs? with \d+ entries\. Everything/m);
-    expect(stdout).toMatch(/^\{"logs":1,"entries":\d+,"differences":\[\]\}$/m);
+    expect(stdout).toMatch(/^\{"logs":1,"entries":\d+,"pruned":0,"differences":\[\]\}$/m);
+    expect(stdout).toMatch(/^Replayed \d+ events of \d+ organizations\. The database is as the audit logs say\.$/m);
+    expect(stdout).toMatch(/^\{"organizations":1,"events":\d+,"differences":\[\],"gaps":\[\]\}$/m);
     expect(stdout).toMatch(/\nsk_test_\w{32} sk_test_\w{32} key_\w{26}\n$/);
   } finally {
     await shell.close();

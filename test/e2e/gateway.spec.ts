@@ -6,6 +6,7 @@ import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 
+type ApiKeyVerifierType = import('#libs/api-keys/verification/api-key-verifier.js').ApiKeyVerifier;
 const { ApiKeyVerifier } = await builtModule<typeof import('#libs/api-keys/verification/api-key-verifier.js')>(
   '#libs/api-keys/verification/api-key-verifier.js',
 );
@@ -241,23 +242,30 @@ describe('a gateway', () => {
     }
   });
 
-  it('gets 500 for an internal error, which is logged', async () => {
+  it.each<[string, ApiKeyVerifierType['ask']]>([
+    ['while deciding', () => fail()],
+    ['while recording', (_request, _resolve, reject) => reject(new TypeError('something is undefined'))],
+  ])('gets 500 for an internal error %s, which is logged', async (_when, broken) => {
     const verifier = deployment.api.get(ApiKeyVerifier);
     const logged: string[] = [];
     const log = (...said: unknown[]) => void logged.push(said.join(' '));
     deployment.api.useLogger({ log, error: log, warn: log });
-    const broken = jest.spyOn(verifier, 'verify').mockRejectedValue(new TypeError('something is undefined'));
+    const spy = jest.spyOn(verifier, 'ask').mockImplementation(broken);
     try {
       const response = await ask('/authz/triggers?token=secret', { 'x-api-key': 'x', 'x-authz-scope': 'none' });
       expect(response).toMatchObject({ status: 500, code: 'internal_error' });
       expect(logged).toEqual([expect.stringContaining('something is undefined')]);
       expect(logged[0]).not.toContain('secret');
     } finally {
-      broken.mockRestore();
+      spy.mockRestore();
       deployment.api.useLogger(false);
     }
   });
 });
+
+function fail(): never {
+  throw new TypeError('something is undefined');
+}
 
 describe('a client', () => {
   it('cannot add a policy in headers if the gateway has it in the query, and is rejected', async () => {

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
+import { headsDifference } from '#libs/audit/heads-check.js';
 import { HeadsLog, type NamedEpoch } from '#libs/audit/heads-log.js';
+import { WitnessStates } from '#libs/audit/witness-states.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { inTransaction, survivingPool } from '#libs/database/database.js';
 import { consistencyProof, inclusionProof, verifyConsistency, verifyInclusion, type Tree } from '#libs/tlog/proofs.js';
@@ -117,6 +119,58 @@ describe('the log of heads', () => {
   });
 });
 
+describe('keyledger audit check', () => {
+  const set = (table: string, column: string) =>
+    `UPDATE ${table} SET ${column} = set_byte(${column}, 6, get_byte(${column}, 6) # 255)`;
+  const damages: Record<string, [string, string]> = {
+    'the root of a head': [`${set('audit_head', 'root')} WHERE index = 1400`, 'the hashes of the head'],
+    'a root in a full tile': [`${set('audit_head', 'root')} WHERE index = 300`, 'node 1/1'],
+    'the size of a head': ['UPDATE audit_head SET size = size + 1 WHERE index = 1400', 'the hashes of the head'],
+    'a missing head': ['DELETE FROM audit_head WHERE index = 300', 'entry 300'],
+    'missing heads at the end': ['DELETE FROM audit_head WHERE index >= 1400', 'entry 1400'],
+    'a head too many': [
+      'INSERT INTO audit_head SELECT epoch, 1000000, organization_id, size, root FROM audit_head WHERE index = 0',
+      'the numbers of the rows',
+    ],
+    'a node': [`${set('audit_head_node', 'hash')} WHERE index = 2`, 'node 1/2'],
+    'a missing node': ['DELETE FROM audit_head_node WHERE index = 2', 'node 1/2'],
+    'a node too many': [
+      'INSERT INTO audit_head_node SELECT epoch, 2, 0, hash FROM audit_head_node WHERE index = 2',
+      'the numbers of the rows',
+    ],
+    'the head of the log': [set('audit_heads', 'frontier'), 'the hashes of the head'],
+  };
+
+  async function differenceAfter(damage: string | null): Promise<string | null> {
+    const client = await admin.connect();
+    try {
+      await client.query('BEGIN');
+      await client.query('UPDATE audit_epoch SET origin = $1', [ORIGIN]);
+      for (const table of ['audit_head', 'audit_head_node', 'audit_heads']) {
+        await client.query(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
+      }
+      if (damage) expect((await client.query(damage)).rowCount).toBeGreaterThan(0);
+      // The check runs in this transaction, so that no other test sees the damage.
+      const same = {
+        query: (text: string, values?: unknown[]) =>
+          /^(BEGIN|ROLLBACK)/.test(text) ? Promise.resolve({ rows: [] }) : client.query(text, values),
+      };
+      return await headsDifference(same as pg.ClientBase);
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
+    }
+  }
+
+  it('finds nothing in the log of heads as it was written', async () => {
+    expect(await differenceAfter(null)).toBeNull();
+  });
+
+  it.each(Object.entries(damages))('finds what was changed, removed or added: %s', async (_, [sql, what]) => {
+    expect(await differenceAfter(sql)).toBe(`${what} of the log of heads of epoch 1`);
+  });
+});
+
 async function outcomeOf(url: string, sql: string, values: unknown[] = []): Promise<string> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
@@ -166,6 +220,19 @@ describe('the roles of the processes', () => {
     expect(await set(6)).toBe('done');
     expect(await set(4)).toContain('the log of heads only grows');
     expect(await set(leaves.length + 1)).toContain('check constraint');
+  });
+});
+
+describe('the witnesses', () => {
+  it('are asked by one node in each interval', async () => {
+    const states = new WitnessStates(api);
+    const turns = (ms: number) => Promise.all(Array.from({ length: 5 }, () => states.takeTurn(epoch, ms)));
+    await admin.query("UPDATE audit_heads SET asked_at = now() - interval '1 minute'");
+    expect((await turns(50_000)).filter(Boolean)).toHaveLength(1);
+    expect((await turns(50_000)).filter(Boolean)).toHaveLength(0);
+    // Before the first round.
+    await admin.query('UPDATE audit_heads SET asked_at = NULL');
+    expect((await turns(50_000)).filter(Boolean)).toHaveLength(1);
   });
 });
 

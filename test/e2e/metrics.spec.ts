@@ -7,17 +7,25 @@ import { createDatabase, type TestDatabase } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { rawRequest } from '../support/raw-http.js';
 import { codeOf } from '../support/rejection.js';
+import { Witness } from '../support/witness.js';
 import { startWatched, type WatchedProcess } from '../support/watched-processes.js';
 
 let database: TestDatabase;
 let api: WatchedProcess;
 let worker: WatchedProcess;
 let key: string;
+/** It does not respond. */
+const witness = new Witness('away.example/w');
 
 beforeAll(async () => {
   database = await createDatabase();
   [api, worker] = await Promise.all([
-    startWatched('api', { DATABASE_URL: database.apiUrl }),
+    startWatched('api', {
+      DATABASE_URL: database.apiUrl,
+      ANCHOR_FILE: database.anchorFile,
+      WITNESSES: `${witness.vkey} http://127.0.0.1:9`,
+      WITNESS_SECONDS: '1',
+    }),
     startWatched('worker', { DATABASE_URL: database.workerUrl }),
   ]);
   const account = { email: 'ada@example.com', password: 'nine lamps above the quay' };
@@ -67,6 +75,12 @@ describe('the metrics', () => {
     expect(await value(api, 'keyledger_admission_statement_seconds_count{statement="admit"}')).toBeGreaterThanOrEqual(
       3,
     );
+  });
+
+  it('show a witness that does not cosign', async () => {
+    const isFailing = () => value(api, 'keyledger_witness_failing{witness="away.example/w"}');
+    expect(await eventually(isFailing, (failing) => failing === 1, 15_000)).toBe(1);
+    expect(await value(api, 'keyledger_witness_cosigned_timestamp_seconds{witness="away.example/w"}')).toBe(0);
   });
 
   it('count the events on their way into the audit log', async () => {

@@ -64,6 +64,8 @@ interface Uses {
   readonly data: Record<string, unknown>;
   /** The beginning of the path, which ends with the leaf index. */
   readonly path: string;
+  /** The time of each. */
+  readonly at?: Date;
 }
 
 const ENTRIES_PER_TRANSACTION = 2_560;
@@ -82,8 +84,7 @@ export async function fillAuditLog(sql: pg.Pool, size: number, uses: Uses): Prom
 
 /** Appends the uses with these leaf indexes to an audit log that ends before them. */
 export async function appendUses(client: pg.PoolClient, { from, below }: Span, uses: Uses): Promise<void> {
-  const { organizationId, apiKeyId, path } = uses;
-  const at = new Date('2026-11-20T19:55:17.055Z');
+  const { organizationId, apiKeyId, path, at = new Date('2026-11-20T19:55:17.055Z') } = uses;
   const events: ReceivedEvent[] = [];
   for (let n = from; n < below; n++) {
     const envelope = asEnvelope({

@@ -91,6 +91,9 @@ export const samples: Record<string, (world: World) => Sample> = {
   'deployment.listServiceKeys': () => ({}),
   'deployment.revokeServiceKey': ({ adasKey }) => ({ params: { id: adasKey.id } }),
   'deployment.searchAuditLogs': () => ({ query: { ip: '192.0.2.0/24', limit: '10' } }),
+  'deployment.setAuditRetention': ({ team }) => ({ params: { id: team }, body: { days: 90 } }),
+  'deployment.placeLegalHold': ({ team }) => ({ params: { id: team }, body: { reason: 'Case 4711' } }),
+  'deployment.liftLegalHold': ({ team }) => ({ params: { id: team } }),
   'deployment.createPasswordReset': ({ ada }) => ({ body: { email: ada.email } }),
   'apiKeys.create': ({ team, project }) => ({
     body: {
@@ -134,6 +137,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'audit.integrity': ({ ada }) => ({ query: { organization_id: ada.organizationId } }),
   'audit.checkpoint': ({ team }) => ({ params: { id: team } }),
   'audit.vkeys': ({ team }) => ({ params: { id: team } }),
+  'audit.getRetention': ({ team }) => ({ params: { id: team } }),
   'audit.tile': ({ team }) => ({ params: { id: team, tile: 'entries/000.p/1' } }),
   'commandagi.createKey': ({ adasProject }) => ({
     body: { name: 'Sample', projectId: adasProject, expiresInDays: 90 },

@@ -10,6 +10,7 @@ import { COMPILE_CACHE, TEST_SECRET } from './deployment.js';
 /** A process started as in production, with its output. */
 export interface WatchedProcess {
   readonly url: string;
+  readonly pid: number;
   readonly output: string;
   /** The URL of the metrics. */
   readonly metricsUrl: string;
@@ -44,6 +45,7 @@ export async function startWatched(app: 'api' | 'worker', env: Record<string, st
   const [ready] = (await Promise.race([once(child, 'message'), closed])) as [{ url?: string } | number | null];
   return {
     url: (ready !== null && typeof ready === 'object' && ready.url) || '',
+    pid: child.pid!,
     get output() {
       return output;
     },

@@ -14,12 +14,19 @@ export interface Received {
   readonly hash?: Uint8Array;
 }
 
+/** What is left of a bundle whose entries were pruned: its root or, if that is needed and was kept, its leaf hashes. */
+export type PrunedBundle = { readonly root: Uint8Array } | { readonly hashes: readonly Uint8Array[] };
+
 /** Where an audit log comes from: a server, or a file. */
 export interface AuditLogSource {
   readonly organizationId: string;
   readonly checkpoint: string;
   readonly vkeys: readonly string[];
-  /** All entries in order. @param withHashes whether to receive the leaf hashes, too, if that costs more */
+  /** Entries below it were pruned. */
+  readonly minimum: number;
+  /** The bundles below the minimum, in order. @param inside sizes of trees: the leaf hashes of their bundles are needed */
+  pruned(size: number, inside: readonly number[]): AsyncIterable<PrunedBundle>;
+  /** All entries from the minimum on, in order. @param withHashes whether to receive the leaf hashes, too, if that costs more */
   entries(size: number, withHashes: boolean): AsyncIterable<readonly Received[]>;
 }
 
@@ -33,6 +40,7 @@ export async function fromServer(api: Client, organizationId: string): Promise<A
   const params = { id: organizationId };
   const checkpoint = await (await api.audit.checkpoint({ params })).text();
   const vkeys = (await (await api.audit.vkeys({ params })).text()).trim().split('\n');
+  const minimum = (await api.audit.getRetention({ params })).pruned_below ?? 0;
   const tile = async (level: number | 'entries', index: number, width: number) => {
     const path = formatTilePath({ level, index, width });
     return new Uint8Array(await (await api.audit.tile({ params: { ...params, tile: path } })).arrayBuffer());
@@ -41,17 +49,30 @@ export async function fromServer(api: Client, organizationId: string): Promise<A
     const width = tileWidth({ level: 'entries', index }, size);
     const entries = decode(await tile('entries', index, width), index);
     if (!withHashes) return entries.map((entry) => ({ entry }));
-    const hashes = await tile(0, index, width);
-    return entries.map((entry, n) => ({ entry, hash: hashes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES) }));
+    const hashes = hashesIn(await tile(0, index, width));
+    return entries.map((entry, n) => ({ entry, hash: hashes[n]! }));
   };
   return {
     organizationId,
     checkpoint,
     vkeys,
+    minimum,
+    async *pruned(size, inside) {
+      const bundles = minimum / BUNDLE_ENTRIES;
+      for (let first = 0; first < bundles; first += BUNDLE_ENTRIES) {
+        const index = first / BUNDLE_ENTRIES;
+        const roots = hashesIn(await tile(1, index, tileWidth({ level: 1, index }, size)));
+        for (const [n, root] of roots.slice(0, bundles - first).entries()) {
+          yield isAnyInside(first + n, inside)
+            ? { hashes: hashesIn(await tile(0, first + n, BUNDLE_ENTRIES)) }
+            : { root };
+        }
+      }
+    },
     async *entries(size, withHashes) {
       const count = Math.ceil(size / BUNDLE_ENTRIES);
       const waiting: Promise<readonly Received[]>[] = [];
-      for (let next = 0; next < count || waiting.length > 0;) {
+      for (let next = minimum / BUNDLE_ENTRIES; next < count || waiting.length > 0;) {
         while (next < count && waiting.length < AT_ONCE) {
           const request = bundle(next++, size, withHashes);
           // A failure is reported when its turn comes.
@@ -62,6 +83,17 @@ export async function fromServer(api: Client, organizationId: string): Promise<A
       }
     },
   };
+}
+
+function hashesIn(tile: Uint8Array): Uint8Array[] {
+  return Array.from({ length: tile.length / HASH_BYTES }, (_, n) =>
+    tile.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES),
+  );
+}
+
+/** Whether one of the trees ends within the bundle, and not with it. */
+export function isAnyInside(bundle: number, sizes: readonly number[]): boolean {
+  return sizes.some((size) => size % BUNDLE_ENTRIES > 0 && Math.floor(size / BUNDLE_ENTRIES) === bundle);
 }
 
 function decode(bundle: Uint8Array, index: number): Uint8Array[] {
@@ -81,25 +113,58 @@ export async function fromFile(path: string): Promise<AuditLogSource> {
   if (!head) {
     throw new Failure(`${path} is not what \`keyledger audit export --proofs\` writes: give that file.`, EXIT_REFUSED);
   }
+  const bundles = head.minimum / BUNDLE_ENTRIES;
   return {
     ...head,
+    async *pruned() {
+      let index = -1;
+      for await (const line of linesOf(path)) {
+        if (index >= 0) yield { root: rootOf(line, index) };
+        index += 1;
+        if (index === bundles) return;
+      }
+    },
     async *entries() {
-      const all = linesOf(path);
-      await all.next();
-      let index = 0;
-      for await (const line of all) yield [entryOf(line, index++)];
+      let index = head.minimum - bundles - 1;
+      for await (const line of linesOf(path)) {
+        if (index >= head.minimum) yield [entryOf(line, index)];
+        index += 1;
+      }
     },
   };
 }
 
-function headOf(line: Buffer): Omit<AuditLogSource, 'entries'> | null {
+function headOf(line: Buffer): Omit<AuditLogSource, 'entries' | 'pruned'> | null {
   try {
-    const { format, organization_id, checkpoint, vkeys } = JSON.parse(line.toString()) as Record<string, unknown>;
+    const {
+      format,
+      organization_id,
+      checkpoint,
+      vkeys,
+      pruned_below: minimum = 0,
+    } = JSON.parse(line.toString()) as Record<string, unknown>;
     if (format !== FORMAT || typeof organization_id !== 'string' || typeof checkpoint !== 'string') return null;
-    return { organizationId: organization_id, checkpoint, vkeys: Array.isArray(vkeys) ? vkeys.map(String) : [] };
+    if (!Number.isSafeInteger(minimum) || Number(minimum) < 0 || Number(minimum) % BUNDLE_ENTRIES > 0) return null;
+    return {
+      organizationId: organization_id,
+      checkpoint,
+      vkeys: Array.isArray(vkeys) ? vkeys.map(String) : [],
+      minimum: Number(minimum),
+    };
   } catch {
     return null;
   }
+}
+
+/** One line of the file: the root of a pruned bundle. */
+export function rootLine(index: number, root: Uint8Array): string {
+  return `${JSON.stringify({ bundle: index, root: Buffer.from(root).toString('base64') })}\n`;
+}
+
+function rootOf(line: Buffer, index: number): Uint8Array {
+  const [, found, root] = /^\{"bundle":(\d{1,16}),"root":"([^"]{44})"\}$/.exec(line.subarray(0, 200).toString()) ?? [];
+  if (Number(found) !== index) throw new ProofError(`The root of bundle ${index} is missing`);
+  return hashFromBase64(`The root of bundle ${index}`, root!);
 }
 
 /** One line of the file: the exact bytes of the entry, or base64 if they are no line of text. */

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
+import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { formatVkey, openNote, parseVkey, type VerifierKey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { followRotations, type KeyRotation } from '#libs/tlog/rotation.js';
 import { ChangedEntry, WholeLog } from '#libs/tlog/whole-log.js';
 import type { CommandProcess } from '../command-process.js';
-import { EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
-import { fromFile, fromServer, HASHES, type AuditLogSource } from './audit-sources.js';
+import { EXIT_INCOMPLETE, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
+import { fromFile, fromServer, HASHES, isAnyInside, type AuditLogSource } from './audit-sources.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
 import { failureOf } from './failures.js';
@@ -20,9 +21,6 @@ export interface VerifyOptions {
   readonly acceptEpoch?: number;
   readonly json?: true;
 }
-
-/** What could not be checked in full is neither verified nor tampered with. */
-export const EXIT_INCOMPLETE = 2;
 
 /** The last checkpoint that was verified, and its key. */
 interface State {
@@ -44,6 +42,8 @@ interface Result {
   /** The key is a new one. The key from there handed over to it. */
   readonly key_follows?: true;
   readonly continues?: number;
+  /** Entries below it were pruned: their hashes fit, but what they said could not be checked. */
+  readonly pruned_below?: number;
 }
 
 /** Verifies a whole audit log, on a server or in a file. @returns the exit code */
@@ -104,6 +104,12 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
     );
   }
   const told = await readAll(source, checkpoint, known, host);
+  if (isNewEpoch && told.epoch === null) {
+    throw new Failure(
+      'The entry with which the epoch began was pruned, so its number cannot be checked. Begin with another --state.',
+      EXIT_REFUSED,
+    );
+  }
   if (isNewEpoch && told.epoch !== options.acceptEpoch) {
     throw new ProofError(`The log has the epoch ${told.epoch}, not ${options.acceptEpoch}`);
   }
@@ -114,7 +120,7 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
   if (options.state !== undefined)
     replaceFile(options.state, `${JSON.stringify({ checkpoint: source.checkpoint, vkey } satisfies State)}\n`);
   return {
-    result: 'verified',
+    result: source.minimum > 0 ? 'incomplete' : 'verified',
     organization_id: source.organizationId,
     size: checkpoint.size,
     root: Buffer.from(checkpoint.root).toString('base64'),
@@ -123,6 +129,7 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
     key_from: trusted.from,
     ...(!trusted.keys.some((key) => formatVkey(key) === vkey) && { key_follows: true as const }),
     ...(known && { continues: known.size }),
+    ...(source.minimum > 0 && { pruned_below: source.minimum }),
   };
 }
 
@@ -152,8 +159,8 @@ function signerOf(
 
 /** What the entries say about the log itself. */
 interface Told {
-  /** The number of the last epoch that an entry begins. */
-  readonly epoch: number;
+  /** The number of the last epoch that an entry begins; null if that may have been pruned. */
+  readonly epoch: number | null;
   readonly rotations: readonly KeyRotation[];
 }
 
@@ -165,19 +172,35 @@ async function readAll(
 ): Promise<Told> {
   const trees = known ? [checkpoint, known] : [checkpoint];
   try {
-    return await feed(new WholeLog(trees, HASHES), source, false, host);
+    return await feed(await begin(trees, source), source, false, host);
   } catch (error) {
     if (!(error instanceof ProofError) || error instanceof ChangedEntry) throw error;
     // Read it again with its hashes, to name the entry that was changed.
-    await feed(new WholeLog(trees, HASHES), source, true, host);
+    await feed(await begin(trees, source), source, true, host);
     throw error;
   }
 }
 
 const SAY_EVERY = 10_000;
 
+/** Takes the hashes of what was pruned. */
+async function begin(trees: readonly Checkpoint[], source: AuditLogSource): Promise<WholeLog> {
+  const log = new WholeLog(trees, HASHES);
+  const sizes = trees.map(({ size }) => size);
+  for await (const bundle of source.pruned(log.size, sizes)) {
+    if ('hashes' in bundle) for (const hash of bundle.hashes) log.addHash(hash);
+    else if (!isAnyInside(log.next / BUNDLE_ENTRIES, sizes)) log.addRoot(bundle.root);
+    else
+      throw new Failure(
+        'An earlier checkpoint ended among entries that were pruned: only the server can prove it.',
+        EXIT_REFUSED,
+      );
+  }
+  return log;
+}
+
 async function feed(log: WholeLog, source: AuditLogSource, withHashes: boolean, host: CommandProcess): Promise<Told> {
-  let epoch = 1;
+  let epoch: number | null = source.minimum > 0 ? null : 1;
   const rotations: KeyRotation[] = [];
   let next = SAY_EVERY;
   for await (const received of source.entries(log.size, withHashes)) {
@@ -226,14 +249,24 @@ const KEYS = { option: 'the given key', state: 'the remembered key', log: 'the k
 
 function textOf(result: Result): string {
   const { organization_id: id, size, continues, key_from: keyFrom, key_follows: follows, vkey, detail } = result;
+  const key = follows ? `a new key, to which ${KEYS[keyFrom!]} handed over` : KEYS[keyFrom!];
+  const advice = keyFrom === 'log' || follows ? ` Keep it, and give it with --vkey from now on: ${vkey}.` : '';
+  if (result.pruned_below !== undefined) {
+    return (
+      `The entries ${result.pruned_below} to ${size! - 1} of the audit log of ${id} are as they were signed, with ` +
+      `${key}.${sinceText(continues)}${advice} The ${result.pruned_below} entries before were ` +
+      'pruned: their hashes lead to the signed root, but what they said can no longer be checked.\n'
+    );
+  }
   if (result.result === 'verified') {
-    const since = continues === undefined ? '' : ` It continues the ${continues} entries that were verified before.`;
-    const advice = keyFrom === 'log' || follows ? ` Keep it, and give it with --vkey from now on: ${vkey}.` : '';
-    const key = follows ? `a new key, to which ${KEYS[keyFrom!]} handed over` : KEYS[keyFrom!];
-    return `Verified ${size} entries of the audit log of ${id}, with ${key}.${since}${advice}\n`;
+    return `Verified ${size} entries of the audit log of ${id}, with ${key}.${sinceText(continues)}${advice}\n`;
   }
   const what = id === null ? 'The audit log' : `The audit log of ${id}`;
   return result.result === 'tampered'
     ? `${what} is NOT as it was signed: ${detail}.\n`
     : `${what} could not be checked in full: ${detail}\n`;
+}
+
+function sinceText(continues: number | undefined): string {
+  return continues === undefined ? '' : ` It continues the ${continues} entries that were verified before.`;
 }

@@ -6,7 +6,7 @@ import { verifyReceipt } from '#libs/tlog/receipt.js';
 import { isWitnessed, verifyWitnessedReceipt } from '#libs/tlog/witnessed-receipt.js';
 import type { CommandProcess } from '../command-process.js';
 import { EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
-import { EXIT_INCOMPLETE } from './audit-verify.js';
+import { EXIT_INCOMPLETE } from '../exit-codes.js';
 
 export interface ReceiptOptions {
   readonly vkey?: readonly string[];

@@ -97,6 +97,16 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
         : say`${by} read ${organization}`;
     case 'audit_log.epoch_started':
       return say`Epoch ${number.format(event.data.epoch)} of the checkpoints of this audit log began`;
+    case 'audit_log.retention_changed':
+      return say`${by} changed the retention of the audit log${within(event, 'of')}: ${retention(event.data)}`;
+    case 'audit_log.hold_placed':
+      return say`${by} placed the audit log${within(event, 'of')} under legal hold${because(event.data.reason)}`;
+    case 'audit_log.hold_lifted':
+      return say`${by} lifted the legal hold of the audit log${within(event, 'of')}${because(event.data.reason)}`;
+    case 'audit_log.pruned':
+      return say`${counted(event.data.below - event.data.from, 'event')} below ${number.format(event.data.below)} were pruned after their retention`;
+    case 'audit_log.state_recorded':
+      return say`The state of ${organization} before entry ${number.format(event.data.below)} was recorded, part ${number.format(event.data.part)} of ${number.format(event.data.parts)}`;
     case 'audit_log.key_rotated':
       return event.data.note === undefined
         ? say`The key of the checkpoints of this audit log was replaced because it was compromised`
@@ -193,6 +203,11 @@ function revoked(keys: number): string {
 
 function because(reason: string | null | undefined): string {
   return reason ? `: ${reason}` : '';
+}
+
+function retention({ before, after }: { readonly before: number | null; readonly after: number | null }): string {
+  const days = (count: number | null) => (count === null ? 'the default' : counted(count, 'day'));
+  return `${days(after)} instead of ${days(before)}`;
 }
 
 function roleWords(role: Role | null): string {

@@ -1,6 +1,5 @@
-import { METHODS } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { describeVerification } from '#libs/contract/verification.js';
 import { credentialOf } from '#libs/auth/sent-credential.js';
 import { missingScopes } from '#libs/contract/scopes.js';
@@ -9,12 +8,13 @@ import { DomainError } from '#libs/platform/errors.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { explain } from '#libs/platform/http/problem.filter.js';
 import { Proxies } from '#libs/platform/http/proxies.js';
-import { textOf, withoutQueryBodies } from '#libs/platform/http/server.js';
+import { textOf } from '#libs/platform/http/server.js';
 import { Seldom } from '#libs/platform/seldom.js';
 import { acceptRequestId, MAX_ORIGIN, MAX_USER_AGENT } from '#libs/platform/request-context.js';
 import { recordedPath } from '#libs/platform/request-path.js';
 import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
-import { ApiKeyVerifier, type VerificationResult } from '../verification/api-key-verifier.js';
+import { ApiKeyVerifier } from '../verification/api-key-verifier.js';
+import type { VerificationResult } from '../verification/verification-request.js';
 import { countVerification } from '../verification/verification-metrics.js';
 import { acceptance, rejection, type GatewayResponse } from './gateway-response.js';
 import { GatewayPolicies, isAskedByNginx, type GatewayPolicy } from './gateway-policy.js';
@@ -44,64 +44,61 @@ export class Gateway implements OnModuleInit {
     this.#publicUrl = config.publicUrl;
   }
 
-  async onModuleInit(): Promise<void> {
-    this.direct.take(PATH);
-    const routes = this.direct.instance;
-    supportEveryMethod(routes);
-    ignoreBodies(routes);
-    routes.all(PATH, (request, reply) => this.#respond(request, reply, this.#policy));
-    routes.all(`${PATH}/*`, (request, reply) => this.#respond(request, reply, this.#policyBesidePath));
-    await routes.ready();
+  onModuleInit(): void {
+    this.direct.take(PATH, (request, response) => this.#respond(request, response));
   }
 
-  /** For `/authz`: the gateway's configuration sets the URL, so the query is the policy. */
-  readonly #policy = ({ url, headers }: FastifyRequest): GatewayPolicy => this.#policies.ofUrl(url, headers);
-
-  /** For `/authz/…`: the gateway, as Envoy does, appends the client's path and query, so neither is the policy. */
-  readonly #policyBesidePath = ({ headers, socket }: FastifyRequest): GatewayPolicy => {
-    // The headers of an unknown gateway may be the client's own. To ignore them would ignore the policy.
-    if (!this.proxies.has(socket.remoteAddress)) throw new DomainError('unknown_gateway');
-    return this.#policies.ofHeaders(headers);
-  };
-
-  async #respond(
-    request: FastifyRequest,
-    reply: FastifyReply,
-    policyOf: (request: FastifyRequest) => GatewayPolicy,
-  ): Promise<FastifyReply> {
+  #respond(request: IncomingMessage, response: ServerResponse): void {
+    if (announcesBody(request)) request.resume();
     const requestId = acceptRequestId(request.headers['x-request-id']);
     const { remoteAddress: peer } = request.socket;
     const isKnown = this.proxies.has(peer);
     if (!isKnown) this.proxies.noteUnknown('gateway', peer);
+    const refuse = (thrown: unknown, limits?: readonly RateLimitStatus[]) =>
+      this.#refuse(request, response, requestId, thrown, limits);
     try {
-      const policy = this.#parsePolicy(request, policyOf);
-      const result = await this.verifier.verify({
-        credential: credentialOf(request.headers, policy.credential),
-        scopes: policy.scopes,
-        projectId: policy.projectId,
-        cost: policy.cost,
-        endpoint: endpointOf(request, isKnown),
-        from: this.#originOf(request, requestId, isKnown),
-        mayGoUnrecorded: true,
-      });
-      if (result.code === 'valid') {
-        countVerification('gateway', 'valid');
-        return send(reply, requestId, acceptance(result.record!, result.limits));
-      }
-      return this.#refuse(request, reply, requestId, errorOf(result, policy), result.limits);
-    } catch (thrown) {
-      const error = explain(thrown, `${request.method} ${PATH} failed (${requestId})`, this.#logger);
-      return this.#refuse(request, reply, requestId, error);
+      const policy = this.#policyOf(request, isKnown);
+      this.verifier.ask(
+        {
+          credential: credentialOf(request.headers, policy.credential),
+          scopes: policy.scopes,
+          projectId: policy.projectId,
+          cost: policy.cost,
+          endpoint: endpointOf(request, isKnown),
+          from: this.#originOf(request, requestId, isKnown),
+          mayGoUnrecorded: true,
+        },
+        (result) => {
+          if (result.code !== 'valid') return refuse(errorOf(result, policy), result.limits);
+          countVerification('gateway', 'valid');
+          send(request, response, requestId, acceptance(result.record!, result.limits));
+        },
+        refuse,
+      );
+    } catch (error) {
+      refuse(error);
     }
   }
 
+  /**
+   * For `/authz`, the policy is the query: the gateway's configuration sets the URL. For `/authz/…` it is in headers: the
+   * gateway, as Envoy does, appends the client's path and query.
+   */
+  #policyOf(request: IncomingMessage, isKnown: boolean): GatewayPolicy {
+    const url = request.url!;
+    if (!isBesidePath(url)) return this.#parsed(request, () => this.#policies.ofUrl(url, request.headers));
+    // The headers of an unknown gateway may be the client's own. To ignore them would ignore the policy.
+    if (!isKnown) throw new DomainError('unknown_gateway');
+    return this.#parsed(request, () => this.#policies.ofHeaders(request.headers));
+  }
+
   /** A gateway with a wrong configuration lets no request pass, so the log says why. */
-  #parsePolicy(request: FastifyRequest, policyOf: (request: FastifyRequest) => GatewayPolicy): GatewayPolicy {
+  #parsed({ socket }: IncomingMessage, parse: () => GatewayPolicy): GatewayPolicy {
     try {
-      return policyOf(request);
+      return parse();
     } catch (error) {
-      if (error instanceof DomainError && error.code === 'invalid_request' && this.#warning.isDue()) {
-        const address = this.proxies.loggedAddressOf(request.socket.remoteAddress);
+      if (error instanceof DomainError && this.#warning.isDue()) {
+        const address = this.proxies.loggedAddressOf(socket.remoteAddress);
         this.#logger.warn(
           `${address === null ? 'A gateway' : `The gateway at ${address}`} sends invalid requests to ${PATH}, so all its requests are rejected: ${error.message}`,
         );
@@ -114,7 +111,7 @@ export class Gateway implements OnModuleInit {
    * The origin of the client's request. The address of the connection is always the gateway's, never the client's.
    * Behind an unknown gateway, the client's address is unknown.
    */
-  #originOf(request: FastifyRequest, requestId: string, isKnown: boolean) {
+  #originOf(request: IncomingMessage, requestId: string, isKnown: boolean) {
     const { headers } = request;
     return {
       ip: isKnown && headers['x-forwarded-for'] ? this.proxies.clientOf(request) : null,
@@ -125,21 +122,23 @@ export class Gateway implements OnModuleInit {
   }
 
   #refuse(
-    request: FastifyRequest,
-    reply: FastifyReply,
+    request: IncomingMessage,
+    response: ServerResponse,
     requestId: string,
-    error: DomainError,
+    thrown: unknown,
     limits?: readonly RateLimitStatus[],
-  ): FastifyReply {
+  ): void {
+    const error = explain(thrown, `${request.method} ${PATH} failed (${requestId})`, this.#logger);
     countVerification('gateway', error.code);
-    const forNginx = !isBesidePath(request.url) && isAskedByNginx(request.url);
-    return send(reply, requestId, rejection(error, { publicUrl: this.#publicUrl, requestId, forNginx, limits }));
+    const url = request.url!;
+    const forNginx = !isBesidePath(url) && isAskedByNginx(url);
+    send(request, response, requestId, rejection(error, { publicUrl: this.#publicUrl, requestId, forNginx, limits }));
   }
 }
 
 /** The client's request: the rest of the path after `/authz`, or according to the headers of a known gateway. */
-function endpointOf({ url, method, headers }: FastifyRequest, isKnown: boolean) {
-  if (isBesidePath(url)) return { method, path: recordedPath(url.slice(PATH.length)) };
+function endpointOf({ url, method, headers }: IncomingMessage, isKnown: boolean) {
+  if (isBesidePath(url!)) return { method: method!, path: recordedPath(url!.slice(PATH.length)) };
   return isKnown ? endpointSaid(headers) : { method: null, path: null };
 }
 
@@ -147,38 +146,26 @@ function isBesidePath(url: string): boolean {
   return url.startsWith(`${PATH}/`);
 }
 
-/** Envoy asks with the method of the client. By default, Fastify does not route rare ones, such as those of WebDAV. */
-function supportEveryMethod(routes: FastifyInstance): void {
-  const known = routes.supportedMethods;
-  for (const method of METHODS) {
-    if (!known.includes(method) && method !== 'CONNECT') routes.addHttpMethod(method, { hasBody: true });
-  }
-  withoutQueryBodies(routes);
+/** Whether the headers announce a body. A gateway forwards the client's headers, but not its body. */
+function announcesBody({ headers }: IncomingMessage): boolean {
+  return Boolean(Number(headers['content-length'])) || headers['transfer-encoding'] !== undefined;
 }
 
-/** A gateway forwards the client's headers without the body, so ignore the headers that describe a body. */
-function ignoreBodies(routes: FastifyInstance): void {
-  routes.addHook('onRequest', ({ headers }, _reply, done) => {
-    delete headers['content-type'];
-    done();
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  requestId: string,
+  { status, headers, body = '' }: GatewayResponse,
+): void {
+  // If a gateway announces the client's body but does not send it, its next request would be taken for the body.
+  if (announcesBody(request) && !request.complete) response.shouldKeepAlive = false;
+  response.writeHead(status, {
+    'x-request-id': requestId,
+    'cache-control': 'no-store',
+    'content-length': Buffer.byteLength(body),
+    ...headers,
   });
-  routes.removeAllContentTypeParsers();
-  routes.addContentTypeParser('*', (_request, body, done) => {
-    body.resume();
-    done(null);
-  });
-}
-
-function send(reply: FastifyReply, requestId: string, { status, headers, body }: GatewayResponse): FastifyReply {
-  void reply.header('x-request-id', requestId).header('cache-control', 'no-store');
-  if (awaitsBody(reply.request)) void reply.header('connection', 'close');
-  return reply.status(status).headers(headers).send(body);
-}
-
-/** If a gateway announces the client's body but does not send it, its next request would be taken for the body. */
-function awaitsBody({ headers, raw }: FastifyRequest): boolean {
-  const isNamed = Boolean(Number(headers['content-length'])) || headers['transfer-encoding'] !== undefined;
-  return isNamed && !raw.complete;
+  response.end(body);
 }
 
 function errorOf({ code, record, retryAfter, detail }: VerificationResult, { scopes }: GatewayPolicy): DomainError {

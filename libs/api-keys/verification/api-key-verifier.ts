@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { parseCredential, type Credential } from '#libs/api-key-format/token.js';
-import { verifierOf, type ApiKeyPrincipal, type Principal } from '#libs/auth/principal.js';
+import { verifierOf, type ApiKeyPrincipal } from '#libs/auth/principal.js';
 import type { VerificationCode } from '#libs/contract/verification.js';
 import type { EventActor } from '#libs/contract/events.js';
 import { Clock } from '#libs/platform/clock.js';
@@ -8,13 +8,13 @@ import { isDatabaseAway } from '#libs/database/database.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Admission } from '#libs/admission/admission.js';
-import type { Basis, Charge, ConditionalUse, Outcome } from '#libs/admission/conditional-event.js';
+import type { Basis, ConditionalUse, Outcome } from '#libs/admission/conditional-event.js';
 import { AuthorizationStates } from '#libs/admission/authorization-states.js';
 import { Events } from '#libs/outbox/event.js';
 import { Outage } from '#libs/admission/outage.js';
 import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
 import type { Entry, StateBoundCache } from '#libs/admission/state-bound-cache.js';
-import { traced } from '#libs/platform/tracing.js';
+import { isTracing, traced } from '#libs/platform/tracing.js';
 import { describeRateLimit } from '../rate-limits.js';
 import { ApiKeyRecords, restsOn, type Found, type KnownKey } from './api-key-records.js';
 import { CallingKeys } from './calling-keys.js';
@@ -23,56 +23,17 @@ import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
 import { Uses } from './uses.js';
 import { verificationMetrics } from './verification-metrics.js';
-import { decide, type ApiKeyRecord, type Demand } from './verification.js';
-
-/** A question to the verifier: is this key good for this request? */
-export interface VerificationRequest {
-  /** `management` if the key calls Keyledger's own API. */
-  readonly surface?: 'management';
-  /** As the caller sent it: a secret, `pk:sk`, or a public key alone. */
-  readonly credential: string;
-  readonly scopes: readonly string[];
-  /** The project that the request concerns. */
-  readonly projectId?: string | undefined;
-  readonly cost: number;
-  /** The request that contained the key, for the event. */
-  readonly endpoint: { readonly method: string | null; readonly path: string | null; readonly route?: string };
-  readonly from: {
-    readonly ip: string | null;
-    readonly userAgent: string | null;
-    readonly requestId: string;
-    readonly origin: string | null;
-    /** Whether the address is that of an unknown proxy. */
-    readonly addressUnknown?: boolean;
-  };
-  /** The caller, if it asks about another principal's key, and the keys that it may ask about. */
-  readonly onBehalf?: OnBehalf;
-  /** Decide only, record nothing: the key is about to ask for a verification, which {@link CallingKeys} records. */
-  readonly isRecordedLater?: boolean;
-  /** Whether the cache may decide in an outage, if `ON_OUTAGE` allows that. */
-  readonly mayGoUnrecorded?: boolean;
-}
-
-type Tolerance = Pick<VerificationRequest, 'mayGoUnrecorded'>;
-
-export interface OnBehalf {
-  readonly caller: Principal;
-  readonly sees: (record: ApiKeyRecord) => boolean;
-}
-
-export interface VerificationResult {
-  readonly code: VerificationCode;
-  /** The key; null for `invalid_key`. */
-  readonly record: ApiKeyRecord | null;
-  /** The basis on which a "yes" was admitted, or only decided if it was not recorded. */
-  readonly admittedUnder?: Basis;
-  /** Seconds after which a key that was `rate_limited` may be accepted. */
-  readonly retryAfter?: number;
-  /** An explanation beyond the code. */
-  readonly detail?: string;
-  /** The status of the key's rate limits, if the request was checked against them. */
-  readonly limits?: readonly RateLimitStatus[];
-}
+import {
+  callingKeyOf,
+  chargeOf,
+  demandOf,
+  publicKeyDetails,
+  surfaceOf,
+  type Tolerance,
+  type VerificationRequest,
+  type VerificationResult,
+} from './verification-request.js';
+import { decide, type Demand } from './verification.js';
 
 const INVALID: VerificationResult = { code: 'invalid_key', record: null };
 
@@ -102,16 +63,73 @@ export class ApiKeyVerifier {
   ) {}
 
   /** @throws DomainError `audit_unavailable` if a "yes" could not be recorded */
-  async verify(request: VerificationRequest): Promise<VerificationResult> {
+  verify(request: VerificationRequest): Promise<VerificationResult> {
+    return new Promise((resolve, reject) => this.ask(request, resolve, reject));
+  }
+
+  /**
+   * The same without promises. Nearly all requests have a good key in the cache: they are decided at once, and one call
+   * of `resolve` or `reject` follows, which must not throw.
+   */
+  ask(
+    request: VerificationRequest,
+    resolve: (result: VerificationResult) => void,
+    reject: (error: unknown) => void,
+  ): void {
     const credential = parseCredential(request.credential);
+    const verify = (isStale = false) => void this.#verify(request, credential, isStale).then(resolve, reject);
+    const ready = credential && this.#decideAtOnce(credential, request);
+    if (!ready) return verify();
+    const { found, result, use } = ready;
+    this.admission.add({
+      ...use,
+      resolve: (outcome) => {
+        if (outcome.is === 'stale') verify(true);
+        else if (outcome.is === 'admitted' && !outcome.fellBelow) resolve(withLimits(result, outcome));
+        else void this.#settle(request, found, result, outcome).then(resolve, reject);
+      },
+      reject: (error) => {
+        if (this.#isTolerant(request) && isDatabaseAway(error)) verify();
+        else reject(error);
+      },
+    });
+  }
+
+  /** @returns undefined unless the cache has all that the decision needs, and it is a "yes" */
+  #decideAtOnce(credential: Credential, request: VerificationRequest): Ready | undefined {
+    const { projectId, onBehalf } = request;
+    // Each step of a traced request has a span.
+    if (isTracing() || request.isRecordedLater || (this.#isTolerant(request) && this.outage.isPresent))
+      return undefined;
+    const found = this.#find(credential);
+    if (!found || found.known.record.credential === 'public_key' || onBehalf?.sees(found.known.record) === false)
+      return undefined;
+    const project = projectId ? this.#cachedProject(projectId) : undefined;
+    if ((projectId && !project) || !this.#isProven(credential, found)) return undefined;
+    const { record } = found.known;
+    if (decide(record, demandOf(request, project), this.clock.now()) !== 'valid') return undefined;
+    const basis = basisOf(found, projectId);
+    const callerBasis = callingKeyOf(request)?.admittedUnder;
+    return {
+      found,
+      result: { code: 'valid', record, admittedUnder: basis },
+      use: this.#useOf(request, found, { basis, callerBasis }),
+    };
+  }
+
+  /** @param isStale whether a change has made an earlier decision about this request wrong */
+  async #verify(
+    request: VerificationRequest,
+    credential: Credential | null,
+    isStale = false,
+  ): Promise<VerificationResult> {
     if (!credential) return this.#refuseUnknown(request);
     const { onBehalf, projectId } = request;
     const caller = callingKeyOf(request);
-    let callerBasis = caller?.admittedUnder;
+    let callerBasis = isStale ? await this.#catchUp(caller) : caller?.admittedUnder;
     let isCounted = false;
     /** Whether the states were read by a statement that began after the request. Only then may a "no" be returned. */
-    let isConfirmed = false;
-    let isStale = false;
+    let isConfirmed = isStale;
     /** Whether the cache alone decides. It decides anew, because it may have newer data than the failed attempt. */
     let isAway = false;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -150,16 +168,28 @@ export class ApiKeyVerifier {
         isAway = true;
         continue;
       }
-      if (outcome.is === 'admitted') {
-        if (outcome.fellBelow) await this.#recordLowBalance(found, request, outcome.fellBelow);
-        return { code, record, admittedUnder, ...limitsOf(outcome) };
-      }
-      if (outcome.is !== 'stale') return this.#refuseCharge(request, found, outcome);
-      await this.states.refresh();
+      if (outcome.is !== 'stale') return this.#settle(request, found, { code, record, admittedUnder }, outcome);
       isConfirmed = isStale = true;
-      if (caller) callerBasis = await this.callingKeys.admitAgain(caller);
+      callerBasis = await this.#catchUp(caller);
     }
     throw new DomainError('audit_unavailable', 'The authorization state keeps changing', { retryAfter: 1 });
+  }
+
+  /** After a stale decision: reads the states. @returns the new basis of the caller, if it is a key */
+  async #catchUp(caller: ApiKeyPrincipal | undefined): Promise<Basis | undefined> {
+    await this.states.refresh();
+    return caller && this.callingKeys.admitAgain(caller);
+  }
+
+  async #settle(
+    request: VerificationRequest,
+    found: Found,
+    result: VerificationResult,
+    outcome: Exclude<Outcome, { is: 'stale' }>,
+  ): Promise<VerificationResult> {
+    if (outcome.is !== 'admitted') return this.#refuseCharge(request, found, outcome);
+    if (outcome.fellBelow) await this.#recordLowBalance(found, request, outcome.fellBelow);
+    return withLimits(result, outcome);
   }
 
   /** Records the call of a service key that is refused before a verification begins. */
@@ -280,7 +310,7 @@ export class ApiKeyVerifier {
   /** For a key whose balance or rate limits do not cover the cost. */
   async #refuseCharge(request: VerificationRequest, found: Found, outcome: Uncovered): Promise<VerificationResult> {
     if (outcome.is === 'not covered') {
-      return { ...(await this.#refuse(request, found, 'insufficient_credits')), ...limitsOf(outcome) };
+      return withLimits(await this.#refuse(request, found, 'insufficient_credits'), outcome);
     }
     const { limits, by, retryAfter } = outcome;
     const refused = await this.#refuse(request, found, 'rate_limited');
@@ -332,6 +362,13 @@ export class ApiKeyVerifier {
   }
 }
 
+/** A "yes" that waits for its admission. */
+interface Ready {
+  readonly found: Found;
+  readonly result: VerificationResult;
+  readonly use: ConditionalUse;
+}
+
 /** The parts of a decision that the append of a "yes" needs. */
 type Decision = Pick<ConditionalUse, 'basis' | 'callerBasis' | 'separate'>;
 
@@ -342,14 +379,6 @@ function basisOf({ known, shard, state: { seq, tag } }: Found, projectId: string
   return { shard, seq, tag, restsOn: projectId ? [...ids, projectId] : ids };
 }
 
-function callingKeyOf({ onBehalf }: VerificationRequest): ApiKeyPrincipal | undefined {
-  return onBehalf?.caller.type === 'api_key' ? onBehalf.caller : undefined;
-}
-
-function surfaceOf({ surface }: VerificationRequest) {
-  return surface ? { surface } : {};
-}
-
 /** Returns an error handler that replaces an outage with a value. */
 function fallbackIfAway<T>(instead: T): (error: unknown) => T {
   return (error) => {
@@ -358,27 +387,9 @@ function fallbackIfAway<T>(instead: T): (error: unknown) => T {
   };
 }
 
-/** @returns undefined if the use costs nothing, or the key has no balance and no limits: it then waits for no lock */
-function chargeOf({ metered, record }: KnownKey, amount: number): Charge | undefined {
-  const { organizationId, apiKeyId, rateLimits } = record;
-  if (amount === 0 || (!metered && rateLimits.length === 0)) return undefined;
-  return {
-    amount,
-    ...(metered && { organizationId }),
-    ...(rateLimits.length > 0 && { limited: { apiKeyId, limits: rateLimits.length } }),
-  };
-}
-
-function limitsOf({ limits }: { readonly limits?: readonly RateLimitStatus[] }) {
-  return limits ? { limits } : {};
-}
-
-function demandOf({ scopes, from }: VerificationRequest, project: Demand['project']): Demand {
-  const { ip, origin, addressUnknown } = from;
-  return { scopes, ip: addressUnknown ? null : ip, origin, ...(project && { project }) };
-}
-
-/** Additional event fields for a public key that was sent alone. */
-function publicKeyDetails({ credential }: ApiKeyRecord, { from }: VerificationRequest) {
-  return credential === 'public_key' ? { credential, origin: from.origin } : {};
+function withLimits(
+  result: VerificationResult,
+  { limits }: { readonly limits?: readonly RateLimitStatus[] },
+): VerificationResult {
+  return limits ? { ...result, limits } : result;
 }

@@ -3,6 +3,7 @@ import { ACCOUNTS, IDEMPOTENCY, INVITATIONS, PROJECTS } from './0001-initial/acc
 import { API_KEYS, CREDITS, KEY_COUNTS, MASS_REVOCATION, RATE_LIMITS } from './0001-initial/api-keys.js';
 import { AUDIT_HEADS } from './0001-initial/audit-heads.js';
 import { AUDIT_EPOCH, AUDIT_LOG, AUDIT_LOG_APPEND_ONLY, AUDIT_LOG_FUNCTIONS } from './0001-initial/audit-log.js';
+import { AUDIT_RETENTION, AUDIT_RETENTION_FUNCTIONS } from './0001-initial/audit-retention.js';
 import { EVENTS } from './0001-initial/events.js';
 import { NEVER_BACK } from './0001-initial/never-back.js';
 import { RIGHTS } from './0001-initial/rights.js';
@@ -27,8 +28,10 @@ export class Initial extends Migration {
       USAGE,
       EVENTS,
       AUDIT_LOG,
+      AUDIT_RETENTION,
       AUDIT_LOG_APPEND_ONLY,
       AUDIT_LOG_FUNCTIONS,
+      AUDIT_RETENTION_FUNCTIONS,
       AUDIT_EPOCH,
       AUDIT_HEADS,
       ...NEVER_BACK,

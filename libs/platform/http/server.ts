@@ -43,15 +43,13 @@ export function createHttpAdapter(
       createHttpServer(
         config.publicUrl,
         (request, reply) => {
-          if (direct.has(request.url!)) direct.serve(request, reply);
-          else serve(request, reply);
+          if (!direct.serve(request, reply)) serve(request, reply);
         },
         limits,
       ),
   });
   const server = adapter.getInstance<FastifyInstance>();
   traceRequests(server);
-  traceRequests(direct.instance);
   finishOnClose(server, direct);
   acceptJsonOnly(server);
   void server.register(fastifyCookie);
@@ -77,17 +75,11 @@ class Adapter extends FastifyAdapter {
   }
 }
 
-/** A connection that is never idle would keep the server from closing. The response tells its client to close it. */
 function finishOnClose(server: FastifyInstance, direct: DirectServer): void {
-  let isClosing = false;
   server.addHook('preClose', (done) => {
-    isClosing = true;
+    direct.close();
     // Once the server closes, Node no longer checks for slow requests and would wait for them forever.
     setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS).unref();
-    done();
-  });
-  direct.instance.addHook('onRequest', (_request, reply, done) => {
-    if (isClosing) void reply.header('connection', 'close');
     done();
   });
 }
@@ -112,7 +104,7 @@ function acceptJsonOnly(server: FastifyInstance): void {
 }
 
 /** Fastify would reject a `QUERY` without a content type, in its own words, before it looks for a route. */
-export function withoutQueryBodies(server: FastifyInstance): void {
+function withoutQueryBodies(server: FastifyInstance): void {
   server.addHttpMethod('QUERY', { hasBody: false, overrideExisting: true });
 }
 

@@ -1,5 +1,8 @@
 /** The tables of the audit log, in which 256 entries are stored together. `libs/audit` explains how they are used. */
 export const AUDIT_LOG = /* sql */ `
+  -- The time by which bundles are sealed and expire. Tests of a whole year replace it.
+  CREATE FUNCTION audit_time() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT now()';
+
   -- The head of each organization's audit log.
   CREATE TABLE audit_log (
     organization_id uuid PRIMARY KEY REFERENCES organization,
@@ -14,7 +17,14 @@ export const AUDIT_LOG = /* sql */ `
     -- The latest time of an entry in a bundle, and the most by which a later bundle has an earlier time. Searches by
     -- time skip bundles by these.
     latest timestamptz,
-    lateness_ms bigint NOT NULL DEFAULT 0
+    lateness_ms bigint NOT NULL DEFAULT 0,
+    -- Entries below it were pruned. Readers begin here.
+    minimum_index bigint NOT NULL DEFAULT 0,
+    -- Below it, what was pruned is also deleted.
+    erased_index bigint NOT NULL DEFAULT 0,
+    pruned_at timestamptz,
+    CHECK (minimum_index BETWEEN 0 AND size AND minimum_index % 256 = 0),
+    CHECK (erased_index BETWEEN 0 AND minimum_index AND erased_index % 256 = 0)
   ) WITH (fillfactor = 50);
 
   -- The entries after the last full bundle.
@@ -62,6 +72,14 @@ export const AUDIT_LOG = /* sql */ `
   ALTER TABLE audit_body ALTER body SET STORAGE EXTERNAL;
   -- A pending list would be flushed in the middle of an ingestion, which then takes 100 ms longer.
   CREATE INDEX audit_body_terms ON audit_body USING gin (terms) WITH (fastupdate = off);
+
+  -- The leaf hashes of pruned bundles in which a signed or an anchored tree ended: tiles of level 0.
+  CREATE TABLE audit_kept_tile (
+    organization_id uuid NOT NULL,
+    index bigint NOT NULL,
+    hashes bytea NOT NULL,
+    PRIMARY KEY (organization_id, index)
+  );
 
   -- Nodes of the tree at the heights 16, 24 and so on: the hashes of the tiles of level 2 and above.
   CREATE TABLE audit_tree_node (
@@ -129,18 +147,41 @@ export const AUDIT_EPOCH = /* sql */ `
   );
 `;
 
-/** No statement changes these tables, not even one of their owner, who could only remove the triggers. */
-const APPEND_ONLY = ['audit_bundle', 'audit_body', 'audit_tree_node', 'audit_management_event'];
+/**
+ * No statement changes these tables, not even one of their owner, who could only remove the triggers. What was pruned can
+ * be deleted.
+ */
+const APPEND_ONLY = [
+  { table: 'audit_bundle', trigger: 'audit_log_is_append_only()' },
+  { table: 'audit_body', trigger: "audit_entries_are_kept('bundle')" },
+  { table: 'audit_tree_node', trigger: 'audit_log_is_append_only()' },
+  { table: 'audit_kept_tile', trigger: 'audit_log_is_append_only()' },
+  { table: 'audit_management_event', trigger: "audit_entries_are_kept('leaf')" },
+];
 
 export const AUDIT_LOG_APPEND_ONLY = /* sql */ `
   CREATE FUNCTION audit_log_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN
     RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
   END $$;
+
+  -- Rows of entries below the minimum of their log may be deleted. All others stay.
+  CREATE FUNCTION audit_entries_are_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+  DECLARE
+    leaf bigint;
+  BEGIN
+    IF TG_OP = 'DELETE' THEN
+      IF TG_ARGV[0] = 'bundle' THEN leaf := OLD.index * 256; ELSE leaf := OLD.leaf_index; END IF;
+      IF EXISTS (SELECT FROM public.audit_log l WHERE l.organization_id = OLD.organization_id AND leaf < l.minimum_index) THEN
+        RETURN OLD;
+      END IF;
+    END IF;
+    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+  END $$;
   ${APPEND_ONLY.map(
-    (table) => /* sql */ `
+    ({ table, trigger }) => /* sql */ `
     CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON ${table}
-      FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+      FOR EACH ROW EXECUTE FUNCTION ${trigger};
     CREATE TRIGGER no_truncate BEFORE TRUNCATE ON ${table}
       FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
     ALTER TABLE ${table} ENABLE ALWAYS TRIGGER append_only;
@@ -168,7 +209,7 @@ export const AUDIT_LOG_APPEND_ONLY = /* sql */ `
       RAISE EXCEPTION 'at most 24 months ahead' USING ERRCODE = 'invalid_parameter_value';
     END IF;
     FOR i IN 0..months LOOP
-      first := (date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => i)) AT TIME ZONE 'UTC';
+      first := (date_trunc('month', audit_time() AT TIME ZONE 'UTC') + make_interval(months => i)) AT TIME ZONE 'UTC';
       name := format('audit_body_%s', to_char(first AT TIME ZONE 'UTC', 'YYYY_MM'));
       CONTINUE WHEN to_regclass(name) IS NOT NULL;
       BEGIN
@@ -275,12 +316,12 @@ export const AUDIT_LOG_FUNCTIONS = /* sql */ `
     ) AS placed WHERE first IS NOT NULL;
 
     INSERT INTO audit_bundle
-    SELECT log, index, root, oldest, newest, latest, now()
+    SELECT log, index, root, oldest, newest, latest, audit_time()
     FROM unnest(bundle_logs, bundle_indexes, roots, bundle_oldest, bundle_newest, bundle_latest)
       AS t (log, index, root, oldest, newest, latest);
 
     INSERT INTO audit_body
-    SELECT log, index, now(), terms::integer[], substring(bodies FROM (upto - length + 1)::int FOR length)
+    SELECT log, index, audit_time(), terms::integer[], substring(bodies FROM (upto - length + 1)::int FOR length)
     FROM (
       SELECT *, coalesce((SELECT sum(l) FROM unnest(segment_lengths) AS l), 0) + sum(length) OVER (ORDER BY place) AS upto
       FROM unnest(bundle_logs, bundle_indexes, bundle_terms, bundle_lengths) WITH ORDINALITY

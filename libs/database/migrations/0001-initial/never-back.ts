@@ -26,7 +26,8 @@ const RULES: readonly Rule[] = [
   {
     table: 'audit_log',
     on: 'UPDATE',
-    when: `NEW.size < OLD.size OR ${isChanged('organization_id')}`,
+    when: `NEW.size < OLD.size OR NEW.minimum_index < OLD.minimum_index OR NEW.erased_index < OLD.erased_index
+      OR ${isChanged('organization_id')}`,
     message: 'the size of an audit log only grows',
   },
   { table: 'audit_log', on: 'DELETE', when: 'true', message: 'the size of an audit log only grows' },
@@ -57,6 +58,18 @@ const RULES: readonly Rule[] = [
     on: 'UPDATE',
     when: `${isChanged('epoch', 'vkey')} OR NEW.size < OLD.size`,
     message: 'a witness cosigns larger trees only',
+  },
+  {
+    table: 'audit_retention',
+    on: 'UPDATE',
+    when: isChanged('organization_id'),
+    message: 'a retention stays that of its organization',
+  },
+  {
+    table: 'audit_anchored_bundle',
+    on: 'UPDATE',
+    when: isChanged('organization_id'),
+    message: 'an anchored tree stays that of its log',
   },
   {
     table: 'authz_state',

@@ -13,8 +13,13 @@ export const RIGHTS = /* sql */ `
   GRANT SELECT, UPDATE ON authz_state TO keyledger_api;
   GRANT SELECT, INSERT ON authz_change, outbox TO keyledger_api;
   GRANT SELECT, UPDATE (requeued_at) ON event_quarantine TO keyledger_api;
-  GRANT SELECT ON audit_log, audit_segment, audit_bundle, audit_body, audit_tree_node, audit_management_event
+  GRANT SELECT ON
+    audit_log, audit_segment, audit_bundle, audit_body, audit_kept_tile, audit_tree_node, audit_management_event
     TO keyledger_api, keyledger_worker;
+  GRANT SELECT, INSERT, UPDATE ON audit_retention TO keyledger_api;
+  GRANT SELECT, INSERT ON audit_signed_bundle TO keyledger_api;
+  GRANT SELECT, INSERT, UPDATE (index) ON audit_anchored_bundle TO keyledger_api;
+  GRANT SELECT ON audit_signed_bundle, audit_anchored_bundle TO keyledger_worker;
 
   GRANT SELECT, INSERT (number, anchor_id), UPDATE (origin, anchor_sequence) ON audit_epoch TO keyledger_api;
   GRANT SELECT, INSERT, UPDATE (private_key, ends_at, compromised) ON audit_signing_key TO keyledger_api;
@@ -34,7 +39,8 @@ export const RIGHTS = /* sql */ `
     api_key_usage, api_key_endpoint, api_key_usage_hour, api_key_secret_usage, api_key_verifications TO keyledger_worker;
   -- A query that names a partition needs rights on that partition.
   GRANT SELECT ON audit_body_default TO keyledger_worker;
-  GRANT EXECUTE ON FUNCTION lock_audit_logs, append_to_audit_logs, append_management_events, ensure_audit_partitions
+  GRANT EXECUTE ON FUNCTION lock_audit_logs, append_to_audit_logs, append_management_events, ensure_audit_partitions,
+    prunable_audit_logs, keep_audit_tile, prune_audit_log, erase_pruned_audit_entries, drop_pruned_audit_partition
     TO keyledger_worker;
   -- Expiry notices and mass revocation.
   GRANT SELECT ON api_key, authz_state TO keyledger_worker;
