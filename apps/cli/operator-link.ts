@@ -96,7 +96,7 @@ async function insertLink(
 
 type LinkEvent = Pick<Parameters<Events['encode']>[0], 'subject' | 'at'> &
   (
-    | { readonly type: 'invitation.revoked'; readonly data: Record<never, never> }
+    | { readonly type: 'invitation.revoked'; readonly data: Readonly<Record<string, never>> }
     | {
         readonly type: 'invitation.created';
         readonly data: { readonly role: null; readonly email: string | null; readonly expires_at: string };

@@ -69,7 +69,7 @@ export async function* checkAuditLogs(
   }
   if (organizationId !== undefined) return;
   const ofHeads = differing(await headsDifference(client));
-  if (ofHeads) yield { organizationId: null, size: 0, difference: ofHeads };
+  if (ofHeads) yield { organizationId: null, minimum: 0, size: 0, difference: ofHeads };
   if (!counts || !isRead) return;
   const difference = await differenceFromAll(client, sizes, counts);
   if (difference) yield { organizationId: null, size: 0, minimum: 0, difference };
