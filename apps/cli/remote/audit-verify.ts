@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
 import { parseVkey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
-import { ChangedEntry, WholeLog } from '#libs/tlog/whole-log.js';
+import { ChangedLeaves, WholeLog } from '#libs/tlog/whole-log.js';
 import type { CommandProcess } from '../command-process.js';
-import { EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
+import { EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from '../exit-codes.js';
 import { fromFile, fromServer, HASHES, type AuditLogSource } from './audit-sources.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
@@ -32,7 +32,9 @@ interface State {
 interface Result {
   readonly result: 'verified' | 'tampered' | 'incomplete';
   readonly organization_id: string | null;
+  /** Where the first change is: at this leaf or, if there is a last one, in these leaves. */
   readonly leaf_index?: number;
+  readonly last_leaf_index?: number;
   readonly detail?: string;
   readonly size?: number;
   readonly root?: string;
@@ -58,14 +60,19 @@ export async function verifyAudit(file: string | undefined, options: VerifyOptio
   } catch (error) {
     const failure = error instanceof ProofError ? error : failureOf(error);
     if (failure instanceof ProofError) {
-      const index = failure instanceof ChangedEntry ? { leaf_index: failure.index } : {};
-      result = { result: 'tampered', organization_id: organizationId, ...index, detail: failure.message };
-    } else if (failure instanceof Failure && failure.exitCode < EXIT_USAGE) {
+      result = { result: 'tampered', organization_id: organizationId, ...leavesOf(failure), detail: failure.message };
+    } else if (failure instanceof Failure && [EXIT_REFUSED, EXIT_UNAVAILABLE].includes(failure.exitCode)) {
       result = { result: 'incomplete', organization_id: organizationId, detail: failure.message };
     } else throw failure;
   }
   host.stdout.write(options.json ? `${JSON.stringify(result)}\n` : textOf(result));
   return { verified: 0, tampered: EXIT_REFUSED, incomplete: EXIT_INCOMPLETE }[result.result];
+}
+
+function leavesOf(error: ProofError): Pick<Result, 'leaf_index' | 'last_leaf_index'> {
+  if (!(error instanceof ChangedLeaves)) return {};
+  const { first, last } = error;
+  return { leaf_index: first, ...(last > first && { last_leaf_index: last }) };
 }
 
 async function open(file: string | undefined, { url, organization }: VerifyOptions, host: CommandProcess) {
@@ -85,6 +92,9 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
   const [keyFrom, vkeys] = trustedKeys(source, options, state);
   const keys = vkeys.map(parseVkey);
   const checkpoint = openCheckpoint(source.checkpoint, keys);
+  if (!checkpoint.origin.endsWith(`/${source.organizationId}`)) {
+    throw new ProofError(`The checkpoint is of the log ${checkpoint.origin}, not of ${source.organizationId}`);
+  }
   const earlier = state && openCheckpoint(state.checkpoint, [parseVkey(state.vkey)]);
   const isNewEpoch = earlier !== null && earlier.origin !== checkpoint.origin;
   if (isNewEpoch && options.acceptEpoch === undefined) {
@@ -139,9 +149,14 @@ async function readAll(
   try {
     return await feed(new WholeLog(trees, HASHES), source, false, host);
   } catch (error) {
-    if (!(error instanceof ProofError) || error instanceof ChangedEntry) throw error;
-    // Read it again with its hashes, to name the entry that was changed.
-    await feed(new WholeLog(trees, HASHES), source, true, host);
+    if (!(error instanceof ProofError) || error instanceof ChangedLeaves) throw error;
+    // Read it again with its hashes, to name the entry that was changed, or at least the bundle.
+    try {
+      const roots = await source.bundleRoots?.(checkpoint.size);
+      await feed(new WholeLog(trees, HASHES, roots), source, true, host);
+    } catch (found) {
+      if (found instanceof ChangedLeaves) throw found;
+    }
     throw error;
   }
 }
@@ -169,8 +184,13 @@ async function feed(log: WholeLog, source: AuditLogSource, withHashes: boolean, 
 }
 
 function epochOf(entry: Buffer): number | null {
-  const { type, data } = JSON.parse(entry.toString()) as { type: string; data: { epoch: number } };
-  return type === EPOCH_TYPE ? data.epoch : null;
+  try {
+    const { type, data } = JSON.parse(entry.toString()) as { type: string; data: { epoch: number } };
+    return type === EPOCH_TYPE ? data.epoch : null;
+  } catch {
+    // It is not verified yet.
+    return null;
+  }
 }
 
 /** @returns null if there is no file yet */
