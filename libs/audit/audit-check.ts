@@ -50,7 +50,8 @@ export async function* checkAuditLogs(
   const { rows } = await client.query<{ id: string }>(
     `SELECT id FROM (
        SELECT organization_id AS id FROM audit_log UNION SELECT organization_id FROM audit_segment
-       UNION SELECT organization_id FROM audit_bundle UNION SELECT organization_id FROM audit_management_event
+       UNION SELECT organization_id FROM audit_bundle UNION SELECT organization_id FROM audit_body
+       UNION SELECT organization_id FROM audit_tree_node UNION SELECT organization_id FROM audit_management_event
      ) AS logs WHERE id = $1 OR $1 IS NULL ORDER BY id`,
     [organizationId ? toUuid(organizationId) : null],
   );

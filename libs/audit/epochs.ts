@@ -6,7 +6,6 @@ import type { AnchorRow } from './anchor.js';
  * database or the anchor lost what was signed.
  */
 export interface Epoch extends AnchorRow {
-  readonly number: number;
   /** The beginning of the origins of all logs, and the sealed key: null before the first signature. */
   readonly origin: string | null;
   readonly privateKey: Buffer | null;

@@ -9,7 +9,7 @@ import { Frontier } from '#libs/tlog/frontier.js';
 import { columnsOf } from './audit-columns.js';
 import { hasTerms } from './audit-filter.js';
 import { unpackBody } from './bodies.js';
-import { msOf } from './instants.js';
+import { exactMsOf } from './instants.js';
 import { bundlesOf, completedBy, nodeHashOf, withBundle, type LogTimes } from './log-growth.js';
 import { rowTermsOf, Terms } from './terms.js';
 
@@ -22,6 +22,7 @@ const NO_FRONTIER = new Uint8Array();
 
 interface Head {
   readonly size: number;
+  readonly grown_from: number;
   readonly frontier: Buffer;
   readonly segments: number;
   readonly latest: number | null;
@@ -40,7 +41,8 @@ type StoredSegment = Stored & { readonly first: number; readonly count: number; 
 
 export async function readHead(client: pg.ClientBase, id: string): Promise<Head> {
   const { rows } = await client.query<Head>(
-    `SELECT size::float8 AS size, frontier, segments, ${msOf('latest')}, lateness_ms::float8 AS lateness_ms
+    `SELECT size::float8 AS size, grown_from::float8 AS grown_from, frontier, segments, ${exactMsOf('latest')},
+            lateness_ms::float8 AS lateness_ms
      FROM audit_log WHERE organization_id = $1`,
     [id],
   );
@@ -52,8 +54,6 @@ export async function readHead(client: pg.ClientBase, id: string): Promise<Head>
 export class LogCheck {
   readonly #frontier = new Frontier(0, NO_FRONTIER, nodeHashOf);
   #times: LogTimes = { latest: null, latenessMs: 0 };
-  #nodes = 0;
-  #managementEvents = 0;
   #bundles = 0;
 
   constructor(
@@ -70,32 +70,31 @@ export class LogCheck {
     }
   }
 
-  /** Checks what follows the last full bundle, the head, and the numbers of rows. */
+  /** Checks what follows the last full bundle, the head, and that there are no other rows. */
   async end(head: Head): Promise<void> {
     await this.#checkSegments(head);
     same('the hashes of its head', head.frontier, this.#frontier.encode());
     same('the latest time of its head', head.latest, this.#times.latest);
     same('the lateness of its head', head.lateness_ms, this.#times.latenessMs);
-    await this.#checkCounts();
+    await this.#checkSurplus(head);
   }
 
   async #checkBundles(from: number, below: number): Promise<void> {
     const { rows } = await this.client.query<StoredBundle>(
-      `SELECT index::float8 AS index, root, ${msOf('oldest')}, ${msOf('newest')}, ${msOf('latest')}, terms, body
+      `SELECT index::float8 AS index, root, ${exactMsOf('oldest')}, ${exactMsOf('newest')}, ${exactMsOf('latest')}, terms, body
        FROM audit_bundle LEFT JOIN audit_body USING (organization_id, index, sealed_at)
        WHERE organization_id = $1 AND index >= $2 AND index < $3 ORDER BY index`,
       [this.id, from, Math.min(from + BUNDLES_PER_STATEMENT, below)],
     );
-    same(
-      `the bundles from ${from}`,
-      rows.map(({ index }) => index),
-      Array.from({ length: Math.min(BUNDLES_PER_STATEMENT, below - from) }, (_, n) => from + n),
-    );
-    for (const bundle of rows) await this.#checkBundle(bundle);
+    for (let index = from; index < Math.min(from + BUNDLES_PER_STATEMENT, below); index++) {
+      const bundle = rows[index - from];
+      if (bundle?.index !== index) throw new Difference(`${nameOfBundle(index)} is missing`);
+      await this.#checkBundle(bundle);
+    }
   }
 
   async #checkBundle(bundle: StoredBundle): Promise<void> {
-    const what = `bundle ${bundle.index}`;
+    const what = nameOfBundle(bundle.index);
     const { root, terms } = await this.#checkEntries(what, bundle, bundle.index * BUNDLE_ENTRIES, BUNDLE_ENTRIES);
     same(`the root of ${what}`, bundle.root, root);
     same(`the search terms of ${what}`, sorted(bundle.terms), sorted(terms.encode().terms));
@@ -105,22 +104,27 @@ export class LogCheck {
 
   async #checkSegments(head: Head): Promise<void> {
     const { rows } = await this.client.query<StoredSegment>(
-      `SELECT first::float8 AS first, count, ${msOf('oldest')}, ${msOf('newest')}, terms, terms_of, body
+      `SELECT first::float8 AS first, count, ${exactMsOf('oldest')}, ${exactMsOf('newest')}, terms, terms_of, body
        FROM audit_segment WHERE organization_id = $1 ORDER BY first`,
       [this.id],
     );
-    same('the number of its segments', head.segments, rows.length);
     let next = bundlesOf(head.size) * BUNDLE_ENTRIES;
     for (const segment of rows) {
-      const what = `the segment from leaf ${segment.first}`;
-      same(`the first leaf of ${what}`, segment.first, next);
+      if (segment.first > next) throw new Difference(`the segment from leaf ${next} on is missing`);
+      if (segment.first < next || next >= head.size)
+        throw surplus(`the segment ${leavesOf(segment.first, segment.count)}`);
+      const what = `the segment ${leavesOf(segment.first, segment.count)}`;
       const { terms } = await this.#checkEntries(what, segment, segment.first, segment.count);
       const { terms: expected, counts } = terms.encode();
-      same(`the search terms of ${what}`, sorted(segment.terms), sorted(expected));
       same(`the numbers of search terms of ${what}`, segment.terms_of, counts);
+      same(`the search terms of ${what}`, sortedWithin(segment.terms, counts), sortedWithin(expected, counts));
       next += segment.count;
     }
+    if (next < head.size) throw new Difference(`the segment from leaf ${next} on is missing`);
     same('its size', head.size, next);
+    same('the number of its segments', head.segments, rows.length);
+    const isBelow = head.grown_from >= 0 && head.grown_from < Math.max(1, head.size);
+    if (!isBelow) throw new Difference('the size before it grew last is not below its size');
   }
 
   async #checkEntries(what: string, stored: Stored, first: number, count: number) {
@@ -153,8 +157,8 @@ export class LogCheck {
         'SELECT hash FROM audit_tree_node WHERE organization_id = $1 AND level = $2 AND index = $3',
         [this.id, level, index],
       );
-      same(`node ${index} of level ${level}`, rows[0]?.hash, hash);
-      this.#nodes += 1;
+      const width = BUNDLE_ENTRIES ** level;
+      same(`the tree node ${leavesOf(index * width, width)}`, rows[0]?.hash, hash);
     }
     return root;
   }
@@ -164,39 +168,56 @@ export class LogCheck {
     below: number,
     events: readonly { leafIndex: number; entry: Uint8Array }[],
   ): Promise<void> {
-    this.#managementEvents += events.length;
     const { rows } = await this.client.query<ManagementRow>(
-      `SELECT leaf_index::float8 AS leaf_index, id, entry, type, ${msOf('time')}, api_key_id, project_id, actor_id, subject,
-              host(ip) AS address, path, terms
+      `SELECT leaf_index::float8 AS leaf_index, id, entry, type, ${exactMsOf('time')}, api_key_id, project_id, actor_id, subject,
+              host(ip) AS address, masklen(ip) AS bits, path, terms
        FROM audit_management_event WHERE organization_id = $1 AND leaf_index >= $2 AND leaf_index < $3
        ORDER BY leaf_index`,
       [this.id, from, below],
     );
-    same(
-      `the rows to search leaves ${from} to ${below - 1}`,
-      rows.map(({ leaf_index: leafIndex }) => leafIndex),
-      events.map(({ leafIndex }) => leafIndex),
-    );
-    for (const [n, row] of rows.entries()) checkManagementRow(row, events[n]!.entry);
+    const stored = new Map(rows.map((row) => [row.leaf_index, row]));
+    for (const { leafIndex, entry } of events) {
+      const row = stored.get(leafIndex);
+      if (!row) throw new Difference(`the row to search leaf ${leafIndex} is missing`);
+      checkManagementRow(row, entry);
+      stored.delete(leafIndex);
+    }
+    const [unknown] = stored.keys();
+    if (unknown !== undefined) throw surplus(`the row to search leaf ${unknown}`);
   }
 
   /** Rows that no entry has. */
-  async #checkCounts(): Promise<void> {
-    const { rows } = await this.client.query<Record<'bundles' | 'bodies' | 'nodes' | 'events', number>>(
-      `SELECT (SELECT count(*) FROM audit_bundle WHERE organization_id = $1)::float8 AS bundles,
-              (SELECT count(*) FROM audit_body WHERE organization_id = $1)::float8 AS bodies,
-              (SELECT count(*) FROM audit_tree_node WHERE organization_id = $1)::float8 AS nodes,
-              (SELECT count(*) FROM audit_management_event WHERE organization_id = $1)::float8 AS events`,
-      [this.id],
+  async #checkSurplus({ size }: Head): Promise<void> {
+    const { rows } = await this.client.query<Record<'bundle' | 'body' | 'node' | 'event', number | null>>(
+      `SELECT (SELECT min(index) FROM audit_bundle WHERE organization_id = $1 AND NOT index BETWEEN 0 AND $2 - 1)::float8 AS bundle,
+              (SELECT min(index) FROM audit_body o WHERE organization_id = $1 AND NOT EXISTS (
+                 SELECT FROM audit_bundle b
+                 WHERE b.organization_id = o.organization_id AND b.index = o.index AND b.sealed_at = o.sealed_at
+               ))::float8 AS body,
+              (SELECT min(index * 256::numeric ^ level) FROM audit_tree_node WHERE organization_id = $1
+               AND NOT (level >= 2 AND index >= 0 AND (index + 1) * 256::numeric ^ level <= $3))::float8 AS node,
+              (SELECT min(leaf_index) FROM audit_management_event
+               WHERE organization_id = $1 AND NOT leaf_index BETWEEN 0 AND $3 - 1)::float8 AS event`,
+      [this.id, this.#bundles, size],
     );
-    const expected = {
-      bundles: this.#bundles,
-      bodies: this.#bundles,
-      nodes: this.#nodes,
-      events: this.#managementEvents,
-    };
-    same('the numbers of its rows', rows[0], expected);
+    const { bundle, body, node, event } = rows[0]!;
+    if (bundle !== null) throw surplus(nameOfBundle(bundle));
+    if (body !== null) throw surplus(`the body of ${nameOfBundle(body)}`);
+    if (node !== null) throw surplus(`a tree node from leaf ${node} on`);
+    if (event !== null) throw surplus(`the row to search leaf ${event}`);
   }
+}
+
+function surplus(what: string): Difference {
+  return new Difference(`there is ${what} that no entry has`);
+}
+
+function leavesOf(first: number, count: number): string {
+  return count === 1 ? `(leaf ${first})` : `(leaves ${first} to ${first + count - 1})`;
+}
+
+function nameOfBundle(index: number): string {
+  return `bundle ${index} ${leavesOf(index * BUNDLE_ENTRIES, BUNDLE_ENTRIES)}`;
 }
 
 interface ManagementRow {
@@ -210,6 +231,7 @@ interface ManagementRow {
   readonly actor_id: string | null;
   readonly subject: string | null;
   readonly address: string | null;
+  readonly bits: number | null;
   readonly path: string | null;
   readonly terms: readonly number[];
 }
@@ -231,22 +253,35 @@ function checkManagementRow(row: ManagementRow, entry: Uint8Array): void {
       row.actor_id,
       row.subject,
       row.path,
+      row.bits,
       oneNotationOf(row.address),
       sorted(row.terms),
     ],
     [
       envelope.id.toLowerCase(),
       type,
-      Date.parse(envelope.time),
+      exactMs(envelope.time),
       keyId && toUuid(keyId),
       projectId && toUuid(projectId),
       actorId,
       subject,
       path,
+      ip && bitsOf(ip),
       oneNotationOf(ip && ip.split('/', 1)[0]!),
       sorted(rowTermsOf(columns)),
     ],
   );
+}
+
+/** `Date.parse` cuts off what is finer than a millisecond, and PostgreSQL does not. */
+function exactMs(time: string): number {
+  const [, rest = ''] = /\.\d{3}(\d{1,3})/.exec(time) ?? [];
+  return Number(`${Date.parse(time)}.${rest}`);
+}
+
+function bitsOf(address: string): number {
+  const [, bits = address.includes(':') ? 128 : 32] = address.split('/');
+  return Number(bits);
 }
 
 /** PostgreSQL writes some IPv6 addresses in another notation than we do. */
@@ -286,6 +321,13 @@ export function countLeaf(leafIndex: number, envelope: EventEnvelope, counter: C
 
 function sorted(terms: readonly number[]): number[] {
   return terms.toSorted((a, b) => a - b);
+}
+
+/** The terms of each attribute in order: they have none of their own. */
+function sortedWithin(terms: readonly number[], counts: readonly number[]): number[] {
+  let from = 0;
+  const ordered = counts.flatMap((count) => sorted(terms.slice(from, (from += count))));
+  return [...ordered, ...terms.slice(from)];
 }
 
 /** Bytes are compared by content. */
