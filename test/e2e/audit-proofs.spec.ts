@@ -126,6 +126,29 @@ describe('entry bundles', () => {
     expect(log.next).toBe(SIZE);
   }, 60_000);
 
+  it('come compressed, and are the same, to a client that accepts zstd, if they are full', async () => {
+    const get = async (path: string, accepted: string) => {
+      const headers = { authorization: `Bearer ${ada.accessToken}`, 'accept-encoding': accepted };
+      const response = await fetch(`${deployment.url}/tlog/${team}/tile/entries/${path}`, { headers });
+      const { headers: sent, status } = response;
+      // `fetch` decompresses.
+      const bytes = Buffer.from(await response.arrayBuffer());
+      return { status, coding: sent.get('content-encoding'), length: Number(sent.get('content-length')), bytes };
+    };
+    const plain = await get('200', 'identity');
+    expect(plain).toMatchObject({ coding: null, length: plain.bytes.length });
+    for (const accepted of ['zstd', 'gzip, zstd;q=0.5', 'br,ZSTD ; q=1']) {
+      const { length, ...compressed } = await get('200', accepted);
+      expect(compressed).toEqual({ status: 200, coding: 'zstd', bytes: plain.bytes });
+      expect(length).toBeLessThan(plain.length / 4);
+    }
+    for (const accepted of ['gzip', 'zstd;q=0', '*', 'zstdx', 'x;zstd', 'zstd;level=1']) {
+      expect(await get('200', accepted)).toEqual({ ...plain, status: 200 });
+    }
+    expect(await get('273.p/112', 'zstd')).toMatchObject({ status: 200, coding: null });
+    expect(await get('200.p/100', 'zstd')).toMatchObject({ status: 200, coding: null });
+  });
+
   it('are the same bytes before and after they are sealed', async () => {
     const part = { level: 'entries', index: 273, width: 112 } as const;
     const before = await download(part);
