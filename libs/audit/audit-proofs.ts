@@ -6,24 +6,36 @@ import { parseTilePath, tileWidth } from '#libs/tlog/tiles.js';
 import { AuditTree } from './audit-tree.js';
 import { pruned } from './damage.js';
 
+interface TileContent {
+  readonly bytes: Uint8Array;
+  /** The content coding of HTTP. */
+  readonly coding: 'zstd' | null;
+}
+
 /** What proves the content of an audit log: tiles and proofs. */
 @Injectable()
 export class AuditProofs {
   constructor(private readonly tree: AuditTree) {}
 
-  /** @throws DomainError `not_found` if the log does not have the tile, or not so many hashes of it */
-  async tile(organizationId: string, path: string): Promise<Uint8Array> {
+  /**
+   * @param zstd whether the caller can decompress zstd: then a full entry bundle is sent as it is stored
+   * @throws DomainError `not_found` if the log does not have the tile, or not so many hashes of it
+   */
+  async tile(organizationId: string, path: string, zstd: boolean): Promise<TileContent> {
     const tile = parseTilePath(path)!;
     const { tree, minimum } = await this.tree.head(organizationId);
     if (tileWidth(tile, tree.size) < tile.width)
       throw new DomainError('not_found', `The audit log has no tile ${path} yet`);
     const from = tile.index * BUNDLE_ENTRIES;
     const span = { from, below: from + tile.width };
-    if (tile.level === 'entries') {
-      if (from < minimum) throw pruned(organizationId, minimum);
-      return encodeEntries(await this.tree.entries(organizationId, span));
+    if (tile.level !== 'entries') {
+      return { bytes: Buffer.concat(await this.tree.hashes(organizationId, tile.level, span)), coding: null };
     }
-    return Buffer.concat(await this.tree.hashes(organizationId, tile.level, span));
+    if (from < minimum) throw pruned(organizationId, minimum);
+    if (zstd && tile.width === BUNDLE_ENTRIES) {
+      return { bytes: await this.tree.body(organizationId, tile.index), coding: 'zstd' };
+    }
+    return { bytes: encodeEntries(await this.tree.entries(organizationId, span)), coding: null };
   }
 
   /** @param size of the tree; by default that of the log */

@@ -97,6 +97,11 @@ export class AuditTree {
     return entriesOf(this.reader.stretches({ organizationId, filter: {} }, span, 'asc', BUNDLE_ENTRIES));
   }
 
+  /** A full entry bundle, compressed with zstd. */
+  body(organizationId: string, index: number): Promise<Uint8Array> {
+    return this.reader.body(organizationId, index);
+  }
+
   /** Consecutive hashes of one tile. @param span within the log's size */
   async hashes(organizationId: string, level: number, { from, below }: Span): Promise<Uint8Array[]> {
     const indexes = Array.from({ length: below - from }, (_, n) => from + n);
