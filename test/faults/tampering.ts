@@ -178,8 +178,9 @@ function leavesOf({ values }: Row): Leaves[] {
   if (leaf !== null) return [[leaf!, leaf!]];
   if (first !== null && count !== null) return [[first!, first! + count! - 1]];
   if (index === null) return [];
+  // A level that no tree has has an infinite width.
   const width = 256 ** (level ?? 1);
-  return [[index! * width, (index! + 1) * width - 1]];
+  return [[index === 0 ? 0 : index! * width, (index! + 1) * width - 1]];
 }
 
 function isInteger(type: string): boolean {
