@@ -143,6 +143,15 @@ describe('a whole log', () => {
       expect(error).toMatchObject({ first, last: first + 255 });
     });
 
+    it('names the bundle also if earlier entries were pruned', () => {
+      const log = new WholeLog([treeOf(entries)], undefined, roots);
+      log.addRoot(roots[0]!);
+      for (const entry of entries.slice(256, 512)) log.addHash(leafHashOf(entry));
+      const rest = entries.with(700, Uint8Array.of(7)).slice(512);
+      const read = () => rest.forEach((entry) => log.add(entry, leafHashOf(entry)));
+      expect(read).toThrow('An entry of the leaves 512 to 767 was changed');
+    });
+
     it('names none if the change is after the last full bundle, or if the roots are not right either', () => {
       const wrong = roots.with(1, new Uint8Array(32));
       for (const lie of [() => readLie(3 * 256 + 2, roots), () => readLie(300, wrong), () => readLie(300, [])]) {

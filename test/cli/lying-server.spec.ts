@@ -203,6 +203,32 @@ describe('keyledger audit verify believes no server that changes', () => {
     }
   });
 
+  it('what was pruned: then it verifies the rest alone, and says so', async () => {
+    const retention = `/api/v1/organizations/${team}/audit-retention`;
+    const claim = (minimum: unknown) => {
+      liar.lie = (path, said) => {
+        if (path !== retention) return said;
+        return {
+          ...said,
+          body: Buffer.from(JSON.stringify({ ...JSON.parse(said.body.toString()), pruned_below: minimum })),
+        };
+      };
+    };
+    for (const minimum of [256, 512]) {
+      claim(minimum);
+      expect(await verify()).toMatchObject({ code: 2, result: 'incomplete', pruned_below: minimum, size: SIZE });
+    }
+    for (const minimum of [-256, 1, 100, SIZE, 768, 2 ** 52]) {
+      claim(minimum);
+      expect({ minimum, ...(await verify()) }).toMatchObject({ code: 1, organization_id: team });
+    }
+    for (const minimum of [0.5, 'many', {}, 2 ** 53]) {
+      claim(minimum);
+      const result = await verify();
+      expect({ minimum, ...result, caught: isCaught(result) }).toMatchObject({ caught: true });
+    }
+  });
+
   it('the status, the form or the end of a response', async () => {
     const responses: Record<string, Said> = {
       'a failure': { status: 500, type: 'application/problem+json', body: Buffer.from('{"code":"internal_error"}') },

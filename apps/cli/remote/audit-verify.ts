@@ -100,7 +100,7 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
   if (!checkpoint.origin.endsWith(`/${source.organizationId}`)) {
     throw new ProofError(`The checkpoint is of the log ${checkpoint.origin}, not of ${source.organizationId}`);
   }
-  if (source.minimum % BUNDLE_ENTRIES > 0 || source.minimum > checkpoint.size) {
+  if (source.minimum < 0 || source.minimum % BUNDLE_ENTRIES > 0 || source.minimum > checkpoint.size) {
     throw new ProofError(`Of a log of ${checkpoint.size} entries, ${source.minimum} cannot have been pruned`);
   }
   const earlier = state && openCheckpoint(state.checkpoint, [parseVkey(state.vkey)]);
