@@ -237,6 +237,8 @@ function changed({ type, isNullable }: Column, value: string | null, random: Ran
       const at = below(8);
       return value.slice(0, at) + ((Number.parseInt(value[at]!, 16) + 1) % 16).toString(16) + value.slice(at + 1);
     }
+    case 'boolean':
+      return value === 'true' ? 'false' : 'true';
     case 'inet':
       return random() < 0.5 ? `${value.split('/')[0]}/${value.includes(':') ? 48 : 24}` : '198.51.100.7';
     case 'text': {
@@ -256,6 +258,7 @@ const NOT_NULL: Record<string, string> = {
   'timestamp with time zone': '2026-11-20T00:00:00Z',
   uuid: '01900000-0000-7000-8000-000000000001',
   inet: '198.51.100.7',
+  boolean: 'true',
   text: 'x',
 };
 
