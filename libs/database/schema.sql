@@ -273,22 +273,71 @@ GRANT SELECT ON audit_bundle TO keyledger_worker;
 CREATE TABLE audit_epoch (
   number integer NOT NULL,
   origin text,
-  private_key bytea,
   anchor_id text NOT NULL,
   anchor_sequence bigint NOT NULL DEFAULT 0,
   started_at timestamp with time zone NOT NULL DEFAULT now(),
-  CONSTRAINT audit_epoch_check CHECK (((origin IS NULL) = (private_key IS NULL))),
   CONSTRAINT audit_epoch_number_check CHECK ((number > 0)),
   CONSTRAINT audit_epoch_pkey PRIMARY KEY (number)
 );
-CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_epoch FOR EACH ROW WHEN ((((new.number IS DISTINCT FROM old.number) OR (new.anchor_id IS DISTINCT FROM old.anchor_id)) OR (new.anchor_sequence < old.anchor_sequence) OR ((old.origin IS NOT NULL) AND ((new.origin IS DISTINCT FROM old.origin) OR (new.private_key IS DISTINCT FROM old.private_key))))) EXECUTE FUNCTION refuse_change('an epoch keeps its origin, its key and its anchor');
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_epoch FOR EACH ROW WHEN ((((new.number IS DISTINCT FROM old.number) OR (new.anchor_id IS DISTINCT FROM old.anchor_id)) OR (new.anchor_sequence < old.anchor_sequence) OR ((old.origin IS NOT NULL) AND (new.origin IS DISTINCT FROM old.origin)))) EXECUTE FUNCTION refuse_change('an epoch keeps its origin and its anchor');
 ALTER TABLE audit_epoch ENABLE ALWAYS TRIGGER never_back_update;
 GRANT SELECT ON audit_epoch TO keyledger_api;
 GRANT INSERT (anchor_id) ON audit_epoch TO keyledger_api;
 GRANT INSERT (number) ON audit_epoch TO keyledger_api;
 GRANT UPDATE (anchor_sequence) ON audit_epoch TO keyledger_api;
 GRANT UPDATE (origin) ON audit_epoch TO keyledger_api;
-GRANT UPDATE (private_key) ON audit_epoch TO keyledger_api;
+
+CREATE TABLE audit_head (
+  epoch integer NOT NULL,
+  index bigint NOT NULL,
+  organization_id uuid NOT NULL,
+  size bigint NOT NULL,
+  root bytea NOT NULL,
+  CONSTRAINT audit_head_pkey PRIMARY KEY (epoch, index),
+  CONSTRAINT audit_head_root_check CHECK ((length(root) = 32))
+);
+CREATE INDEX audit_head_organization ON public.audit_head USING btree (organization_id, epoch, index);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_head FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_head ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_head FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_head ENABLE ALWAYS TRIGGER no_truncate;
+GRANT SELECT ON audit_head TO keyledger_api;
+
+CREATE TABLE audit_head_node (
+  epoch integer NOT NULL,
+  level smallint NOT NULL,
+  index bigint NOT NULL,
+  hash bytea NOT NULL,
+  CONSTRAINT audit_head_node_hash_check CHECK ((length(hash) = 32)),
+  CONSTRAINT audit_head_node_pkey PRIMARY KEY (epoch, level, index)
+);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON public.audit_head_node FOR EACH ROW EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_head_node ENABLE ALWAYS TRIGGER append_only;
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_head_node FOR EACH STATEMENT EXECUTE FUNCTION audit_log_is_append_only();
+ALTER TABLE audit_head_node ENABLE ALWAYS TRIGGER no_truncate;
+GRANT SELECT ON audit_head_node TO keyledger_api;
+
+CREATE TABLE audit_heads (
+  epoch integer NOT NULL,
+  size bigint NOT NULL DEFAULT 0,
+  frontier bytea NOT NULL DEFAULT '\x'::bytea,
+  asked_at timestamp with time zone,
+  cosigned text,
+  cosigned_size bigint NOT NULL DEFAULT 0,
+  cosigned_at timestamp with time zone,
+  CONSTRAINT audit_heads_check CHECK ((cosigned_size <= size)),
+  CONSTRAINT audit_heads_epoch_fkey FOREIGN KEY (epoch) REFERENCES audit_epoch(number),
+  CONSTRAINT audit_heads_pkey PRIMARY KEY (epoch)
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_heads FOR EACH ROW WHEN (((new.epoch IS DISTINCT FROM old.epoch) OR (new.size < old.size) OR (new.cosigned_size < old.cosigned_size))) EXECUTE FUNCTION refuse_change('the log of heads only grows');
+ALTER TABLE audit_heads ENABLE ALWAYS TRIGGER never_back_update;
+GRANT SELECT ON audit_heads TO keyledger_api;
+GRANT INSERT (asked_at) ON audit_heads TO keyledger_api;
+GRANT INSERT (epoch) ON audit_heads TO keyledger_api;
+GRANT UPDATE (asked_at) ON audit_heads TO keyledger_api;
+GRANT UPDATE (cosigned) ON audit_heads TO keyledger_api;
+GRANT UPDATE (cosigned_at) ON audit_heads TO keyledger_api;
+GRANT UPDATE (cosigned_size) ON audit_heads TO keyledger_api;
 
 CREATE TABLE audit_kept_tile (
   organization_id uuid NOT NULL,
@@ -397,6 +446,27 @@ CREATE TABLE audit_signed_bundle (
 GRANT INSERT, SELECT ON audit_signed_bundle TO keyledger_api;
 GRANT SELECT ON audit_signed_bundle TO keyledger_worker;
 
+CREATE TABLE audit_signing_key (
+  epoch integer NOT NULL,
+  number integer NOT NULL,
+  public_key bytea NOT NULL,
+  private_key bytea,
+  ends_at timestamp with time zone,
+  compromised boolean NOT NULL DEFAULT false,
+  CONSTRAINT audit_signing_key_check CHECK (((private_key IS NOT NULL) OR (ends_at IS NOT NULL))),
+  CONSTRAINT audit_signing_key_check1 CHECK (((NOT compromised) OR (private_key IS NULL))),
+  CONSTRAINT audit_signing_key_epoch_fkey FOREIGN KEY (epoch) REFERENCES audit_epoch(number),
+  CONSTRAINT audit_signing_key_number_check CHECK ((number > 0)),
+  CONSTRAINT audit_signing_key_pkey PRIMARY KEY (epoch, number),
+  CONSTRAINT audit_signing_key_public_key_check CHECK ((length(public_key) = 32))
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_signing_key FOR EACH ROW WHEN (((((new.epoch IS DISTINCT FROM old.epoch) OR (new.number IS DISTINCT FROM old.number)) OR (new.public_key IS DISTINCT FROM old.public_key)) OR ((new.private_key IS NOT NULL) AND (new.private_key IS DISTINCT FROM old.private_key)) OR ((old.ends_at IS NOT NULL) AND ((new.ends_at IS NULL) OR (new.ends_at > old.ends_at))) OR (old.compromised AND (NOT new.compromised)))) EXECUTE FUNCTION refuse_change('a key that stops signing never signs again');
+ALTER TABLE audit_signing_key ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT ON audit_signing_key TO keyledger_api;
+GRANT UPDATE (compromised) ON audit_signing_key TO keyledger_api;
+GRANT UPDATE (ends_at) ON audit_signing_key TO keyledger_api;
+GRANT UPDATE (private_key) ON audit_signing_key TO keyledger_api;
+
 CREATE TABLE audit_tree_node (
   organization_id uuid NOT NULL,
   level smallint NOT NULL,
@@ -410,6 +480,26 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON public.audit_tree_node FOR EACH ST
 ALTER TABLE audit_tree_node ENABLE ALWAYS TRIGGER no_truncate;
 GRANT SELECT ON audit_tree_node TO keyledger_api;
 GRANT SELECT ON audit_tree_node TO keyledger_worker;
+
+CREATE TABLE audit_witness (
+  epoch integer NOT NULL,
+  vkey text NOT NULL,
+  size bigint NOT NULL DEFAULT 0,
+  cosigned_at timestamp with time zone,
+  cosignature text,
+  failure text,
+  failed_at timestamp with time zone,
+  CONSTRAINT audit_witness_epoch_fkey FOREIGN KEY (epoch) REFERENCES audit_epoch(number),
+  CONSTRAINT audit_witness_pkey PRIMARY KEY (epoch, vkey)
+);
+CREATE TRIGGER never_back_update BEFORE UPDATE ON public.audit_witness FOR EACH ROW WHEN ((((new.epoch IS DISTINCT FROM old.epoch) OR (new.vkey IS DISTINCT FROM old.vkey)) OR (new.size < old.size))) EXECUTE FUNCTION refuse_change('a witness cosigns larger trees only');
+ALTER TABLE audit_witness ENABLE ALWAYS TRIGGER never_back_update;
+GRANT INSERT, SELECT ON audit_witness TO keyledger_api;
+GRANT UPDATE (cosignature) ON audit_witness TO keyledger_api;
+GRANT UPDATE (cosigned_at) ON audit_witness TO keyledger_api;
+GRANT UPDATE (failed_at) ON audit_witness TO keyledger_api;
+GRANT UPDATE (failure) ON audit_witness TO keyledger_api;
+GRANT UPDATE (size) ON audit_witness TO keyledger_api;
 
 CREATE TABLE authz_change (
   shard smallint NOT NULL,
@@ -668,6 +758,46 @@ CREATE INDEX user_account_operator ON public.user_account USING btree (id) WHERE
 CREATE TRIGGER never_back_update BEFORE UPDATE ON public.user_account FOR EACH ROW WHEN ((((new.id IS DISTINCT FROM old.id) OR (new.personal_organization_id IS DISTINCT FROM old.personal_organization_id)) OR (new.created_at IS DISTINCT FROM old.created_at))) EXECUTE FUNCTION refuse_change('an account stays the same one');
 ALTER TABLE user_account ENABLE ALWAYS TRIGGER never_back_update;
 GRANT INSERT, SELECT, UPDATE ON user_account TO keyledger_api;
+
+CREATE OR REPLACE FUNCTION public.append_audit_heads(epoch_number integer, old_size bigint, new_frontier bytea, organizations uuid[], sizes bigint[], roots bytea[], node_levels smallint[], node_indexes bigint[], node_hashes bytea[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  DECLARE
+    new_size bigint := old_size + cardinality(organizations);
+  BEGIN
+    IF (SELECT count(*) <> count(DISTINCT organization) FROM unnest(organizations) AS organization) OR EXISTS (
+      SELECT FROM unnest(organizations, sizes, roots) AS h (organization, size, root)
+      LEFT JOIN audit_log l ON l.organization_id = h.organization
+      LEFT JOIN LATERAL (
+        SELECT e.size FROM audit_head e WHERE e.organization_id = h.organization AND e.epoch = epoch_number
+        ORDER BY e.index DESC LIMIT 1
+      ) AS earlier ON true
+      WHERE (h.size > coalesce(earlier.size, 0) AND h.size <= l.size AND root IS NOT NULL) IS NOT TRUE
+    ) OR EXISTS (
+      -- A tree node is complete with one of the new entries.
+      SELECT FROM unnest(node_levels, node_indexes) AS n (level, index)
+      WHERE ((index + 1)::numeric * 256::numeric ^ level BETWEEN old_size + 1 AND new_size AND level >= 1) IS NOT TRUE
+    ) THEN
+      RAISE EXCEPTION 'these heads do not continue their audit logs' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+
+    UPDATE audit_heads SET size = new_size, frontier = new_frontier
+    WHERE epoch = epoch_number AND size = old_size AND new_size > old_size
+      AND length(new_frontier) = 32 * bit_count(new_size::bit(64));
+    IF NOT FOUND THEN
+      RAISE EXCEPTION 'the log of heads has another size' USING ERRCODE = 'serialization_failure';
+    END IF;
+    INSERT INTO audit_head
+    SELECT epoch_number, old_size + place - 1, organization, size, root
+    FROM unnest(organizations, sizes, roots) WITH ORDINALITY AS h (organization, size, root, place);
+    INSERT INTO audit_head_node
+    SELECT epoch_number, level, index, hash FROM unnest(node_levels, node_indexes, node_hashes) AS n (level, index, hash);
+  END $function$;
+REVOKE ALL ON FUNCTION append_audit_heads FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION append_audit_heads TO keyledger_api;
 
 CREATE OR REPLACE FUNCTION public.append_management_events(organizations uuid[], leaf_indexes bigint[], ids uuid[], types text[], times timestamp with time zone[], api_keys uuid[], projects uuid[], actors text[], subjects text[], ips inet[], paths text[], row_terms text[], lengths integer[], entries bytea)
  RETURNS void
