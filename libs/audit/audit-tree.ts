@@ -48,9 +48,10 @@ export class AuditTree {
   }
 
   /** The tree over all entries, from the head alone. */
-  async head(organizationId: string): Promise<Tree> {
-    const [head] = await this.heads(this.pool, [toUuid(organizationId)]);
-    return head?.tree ?? { size: 0, root: EMPTY_ROOT };
+  async head(organizationId: string): Promise<HeadOfLog> {
+    const id = toUuid(organizationId);
+    const [head] = await this.heads(this.pool, [id]);
+    return head ?? emptyLog(id);
   }
 
   /** @param organizations bare UUIDs @returns the logs among them that have entries */
@@ -70,21 +71,26 @@ export class AuditTree {
     }));
   }
 
-  /** Reads the tree nodes of a log. */
-  nodes(organizationId: string): NodeReader {
-    return (places) => this.#nodes(toUuid(organizationId), places, (span) => this.entries(organizationId, span));
+  /** Reads the tree nodes of a log that its head does not have. */
+  nodes(organizationId: string, { tree, frontier }: HeadOfLog): NodeReader {
+    const head = { size: tree.size, frontier, trusted: tree.size };
+    return this.#nodesBeside(head, toUuid(organizationId), (span) => this.entries(organizationId, span));
   }
 
   /**
-   * The same without waiting for the turn of the organization, and without what the head of the log already has.
+   * The same without waiting for the turn of the organization.
    * @param organizationId a bare UUID
    */
   nodesBeside(organizationId: string, head: TrustedHead): NodeReader {
+    return this.#nodesBeside(head, organizationId, (span) => this.#entriesNow(organizationId, span));
+  }
+
+  #nodesBeside(head: TrustedHead, organizationId: string, read: EntryReader): NodeReader {
     const known = knownNodes(head);
     return async (places) => {
       const unknown = places.filter((place) => !known.has(nameOf(place)));
-      const read = [...(await this.#nodes(organizationId, unknown, (span) => this.#entriesNow(organizationId, span)))];
-      return places.map((place) => known.get(nameOf(place)) ?? read.shift()!);
+      const found = [...(await this.#nodes(organizationId, unknown, read))];
+      return places.map((place) => known.get(nameOf(place)) ?? found.shift()!);
     };
   }
 
@@ -151,6 +157,11 @@ export class AuditTree {
     const { rows } = await this.pool.query<{ index: number; hash: Buffer }>(sql, [organizationId, indexes, ...values]);
     return new Map(rows.map(({ index, hash }) => [index, hash]));
   }
+}
+
+/** A log without entries has no head in the database. @param organizationId a bare UUID */
+export function emptyLog(organizationId: string): HeadOfLog {
+  return { organizationId, tree: { size: 0, root: EMPTY_ROOT }, frontier: new Uint8Array() };
 }
 
 interface Stretch {

@@ -66,7 +66,8 @@ export class Checkpoints {
       );
     }
     const [entry] = await this.tree.entries(organizationId, { from: index, below: index + 1 });
-    const proof = await inclusionProof(index, checkpoint.size, this.tree.nodes(organizationId));
+    const nodes = this.tree.nodes(organizationId, await this.tree.head(organizationId));
+    const proof = await inclusionProof(index, checkpoint.size, nodes);
     return formatReceipt({ entry: entry!, index, proof, checkpoint: note });
   }
 
