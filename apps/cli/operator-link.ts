@@ -3,7 +3,7 @@ import { newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
 import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { batchOfEntries } from '#libs/outbox/batches.js';
-import { Events } from '#libs/outbox/event.js';
+import { Events, type EncodedType, type NewEvent } from '#libs/outbox/event.js';
 import { putIntoOutbox } from '#libs/outbox/outbox.js';
 import { shardOf } from '#libs/outbox/shard.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
@@ -94,14 +94,8 @@ async function insertLink(
   return { token, url: oneTimeLink(publicUrl, 'invitation', token), expiresAt };
 }
 
-type LinkEvent = Pick<Parameters<Events['encode']>[0], 'subject' | 'at'> &
-  (
-    | { readonly type: 'invitation.revoked'; readonly data: Record<never, never> }
-    | {
-        readonly type: 'invitation.created';
-        readonly data: { readonly role: null; readonly email: string | null; readonly expires_at: string };
-      }
-  );
+type LinkEvent = LinkEventOf<'invitation.created'> | LinkEventOf<'invitation.revoked'>;
+type LinkEventOf<T extends EncodedType> = Pick<NewEvent<T>, 'type' | 'subject' | 'at' | 'data'>;
 
 async function record(client: pg.Client, publicUrl: string, env: NodeJS.ProcessEnv, event: LinkEvent): Promise<void> {
   const config = readConfigWithoutDatabase({ ...env, PUBLIC_URL: publicUrl });

@@ -38,10 +38,22 @@ const SYNONYMS: Readonly<Record<string, string>> = {
 };
 
 /** A name with one of these words means its setting. */
-const TELLING_ALONE = new Set(['ANCHOR', 'CREDIT', 'DIALECT', 'OUTAGE', 'QUORUM', 'REGISTRATION', 'SCOPE', 'WITNESS']);
+const TELLING_ALONE = new Set([
+  'ANCHOR',
+  'CREDIT',
+  'DIALECT',
+  'OUTAGE',
+  'QUORUM',
+  'REGISTRATION',
+  'RETENTION',
+  'SCOPE',
+  'WITNESS',
+]);
 /** A name with one of these words and with another word of the same setting means that setting. */
 const TELLING = new Set(
-  'ARG CACHE DEFAULT ENVIRONMENT EXPORTER MAX METRIC MINUTE ORIGIN OTLP PER RECORD REQUEST SAMPLER TRUST'.split(' '),
+  'ARG AUDIT CACHE DEFAULT ENVIRONMENT EXPORTER MAX METRIC MINUTE ORIGIN OTLP PER RECORD REQUEST SAMPLER TRUST'.split(
+    ' ',
+  ),
 );
 /** Words that operators add to a name and that say little, the values of settings among them. */
 const FILLERS = new Set(

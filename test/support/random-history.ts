@@ -39,8 +39,8 @@ async function fetchAs(world: World, account: Account | null, method: string, pa
   return { ok: response.ok, body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>) };
 }
 
-async function expectDone(answer: Promise<{ ok: boolean; body: Record<string, unknown> }>) {
-  const { ok, body } = await answer;
+async function expectDone(response: Promise<{ ok: boolean; body: Record<string, unknown> }>) {
+  const { ok, body } = await response;
   if (!ok) throw new NotDone(JSON.stringify(body));
   return body;
 }
