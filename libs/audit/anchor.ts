@@ -6,6 +6,8 @@ import type { Anchor } from './anchor-file.js';
 
 /** What the database knows of the anchor of the current epoch. */
 export interface AnchorRow {
+  /** The number of the epoch. */
+  readonly number: number;
   readonly anchorId: string;
   readonly sequence: number;
 }
@@ -37,7 +39,7 @@ export function anchorFault(row: AnchorRow | null, file: Anchor | null, path: st
   if (!file) {
     return `The anchor ${path} is missing: mount the volume that has it, or set ANCHOR_FILE. ${NEW_EPOCH}`;
   }
-  if (file.id !== row.anchorId) {
+  if (file.id !== row.anchorId || file.epoch !== row.number) {
     return `The anchor ${path} belongs to another deployment or epoch: mount the right volume, or set ANCHOR_FILE. ${NEW_EPOCH}`;
   }
   if (file.sequence > row.sequence + 1) {

@@ -8,7 +8,6 @@ import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
 import { Config } from '#libs/platform/config.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
-import { EMPTY_ROOT } from '#libs/tlog/checkpoint.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { consistencyProof, verifyConsistency, type Tree } from '#libs/tlog/proofs.js';
 import {
@@ -21,7 +20,7 @@ import {
   unusableAnchor,
 } from './anchor.js';
 import { AnchorFile, type Anchor } from './anchor-file.js';
-import { AuditTree, nodesBeside, type HeadOfLog } from './audit-tree.js';
+import { AuditTree, emptyLog, nodesBeside, type HeadOfLog } from './audit-tree.js';
 import { keepForProofs } from './kept-for-proofs.js';
 import { isEpochEntryIn, lockEpoch, saveSequence, startFirstEpoch, type Epoch } from './epochs.js';
 import { HEADS_LOG, HeadsLog, type NamedEpoch } from './heads-log.js';
@@ -212,7 +211,6 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
   async #heads(client: pg.PoolClient, anchor: Anchor, organizations: ReadonlySet<string>): Promise<HeadOfLog[]> {
     const heads = await this.tree.heads(client, [...organizations]);
     const found = new Set(heads.map(({ organizationId }) => organizationId));
-    // A log without entries has no head in the database.
     const empty = [...organizations].filter((id) => !found.has(id) && id !== HEADS_LOG).map(emptyLog);
     const began = performance.now();
     const { rows } = await client.query<{ id: string; size: number }>(
@@ -255,8 +253,4 @@ export class Anchoring implements OnApplicationBootstrap, OnApplicationShutdown 
       throw error;
     }
   }
-}
-
-function emptyLog(organizationId: string): HeadOfLog {
-  return { organizationId, minimum: 0, tree: { size: 0, root: EMPTY_ROOT }, frontier: new Uint8Array() };
 }

@@ -3,7 +3,8 @@ import type { EventEnvelope } from '#libs/contract/events.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { BundleReader } from './bundle-reader.js';
 import { headsDifference } from './heads-check.js';
-import { countLeaf, Difference, differing, LogCheck, readEnvelope, readHead } from './log-check.js';
+import { Difference, differing, readEnvelope } from './difference.js';
+import { countLeaf, LogCheck, readHead } from './log-check.js';
 import { bundlesOf } from './log-growth.js';
 
 /** The result for one log. */
@@ -54,7 +55,10 @@ export async function* checkAuditLogs(
   const { rows } = await client.query<{ id: string }>(
     `SELECT id FROM (
        SELECT organization_id AS id FROM audit_log UNION SELECT organization_id FROM audit_segment
-       UNION SELECT organization_id FROM audit_bundle UNION SELECT organization_id FROM audit_management_event
+       UNION SELECT organization_id FROM audit_bundle UNION SELECT organization_id FROM audit_body
+       UNION SELECT organization_id FROM audit_tree_node UNION SELECT organization_id FROM audit_management_event
+       UNION SELECT organization_id FROM audit_kept_tile UNION SELECT organization_id FROM audit_signed_bundle
+       UNION SELECT organization_id FROM audit_anchored_bundle
      ) AS logs WHERE id = $1 OR $1 IS NULL ORDER BY id`,
     [organizationId ? toUuid(organizationId) : null],
   );
@@ -69,7 +73,7 @@ export async function* checkAuditLogs(
   }
   if (organizationId !== undefined) return;
   const ofHeads = differing(await headsDifference(client));
-  if (ofHeads) yield { organizationId: null, minimum: 0, size: 0, difference: ofHeads };
+  if (ofHeads) yield { organizationId: null, size: 0, minimum: 0, difference: ofHeads };
   if (!counts || !isRead) return;
   const difference = await differenceFromAll(client, sizes, counts);
   if (difference) yield { organizationId: null, size: 0, minimum: 0, difference };

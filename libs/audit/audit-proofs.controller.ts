@@ -1,4 +1,4 @@
-import { Controller, Res, StreamableFile } from '@nestjs/common';
+import { Controller, Headers, Res, StreamableFile } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { proveAuditConsistency, proveAuditEvent, tlogTile } from '#libs/contract/audit-proofs.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
@@ -19,11 +19,15 @@ export class AuditProofsController {
   async tile(
     @Input() { params }: RouteInput<typeof tlogTile>,
     @Authorized() { organizationId }: AuthorityOf<typeof tlogTile>,
+    @Headers('accept-encoding') accepted: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<StreamableFile> {
-    const tile = await this.proofs.tile(organizationId, params.tile);
-    void reply.header('cache-control', params.tile.startsWith('entries/') ? KEPT_FOR_A_DAY : KEPT_FOR_A_YEAR);
-    return new StreamableFile(tile, { type: 'application/octet-stream', length: tile.length });
+    const { bytes, coding } = await this.proofs.tile(organizationId, params.tile, acceptsZstd(accepted));
+    const isBundle = params.tile.startsWith('entries/');
+    void reply.header('cache-control', isBundle ? KEPT_FOR_A_DAY : KEPT_FOR_A_YEAR);
+    if (isBundle) void reply.header('vary', 'Accept-Encoding');
+    if (coding) void reply.header('content-encoding', coding);
+    return new StreamableFile(bytes, { type: 'application/octet-stream', length: bytes.length });
   }
 
   @Implements(proveAuditEvent)
@@ -59,4 +63,12 @@ export class AuditProofsController {
 
 function base64(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64');
+}
+
+/** RFC 9110, section 12.5.3. A wildcard is no reason to compress. */
+function acceptsZstd(accepted = ''): boolean {
+  return accepted.split(',').some((each) => {
+    const [coding, quality = 'q=1'] = each.split(';').map((part) => part.trim().toLowerCase());
+    return coding === 'zstd' && Number(quality.slice('q='.length)) > 0;
+  });
 }

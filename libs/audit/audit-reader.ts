@@ -94,6 +94,11 @@ export class AuditReader {
     return { from: rows[0]?.minimum ?? 0, below: rows[0]?.size ?? 0 };
   }
 
+  /** The body of a bundle as it is stored: an entry bundle, compressed with zstd. */
+  body(organizationId: string, index: number): Promise<Uint8Array> {
+    return this.#turns.run(organizationId, () => this.#bundles.body(toUuid(organizationId), index));
+  }
+
   /**
    * Finds the leaves of one page. Without terms, a search reads every entry, so it ends after a while.
    * @param count how many leaves to find

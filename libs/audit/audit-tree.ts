@@ -53,9 +53,10 @@ export class AuditTree {
   }
 
   /** The tree over all entries, from the head alone, and the first entry that was not pruned. */
-  async head(organizationId: string): Promise<Pick<HeadOfLog, 'tree' | 'minimum'>> {
-    const [head] = await this.heads(this.pool, [toUuid(organizationId)]);
-    return head ?? { tree: { size: 0, root: EMPTY_ROOT }, minimum: 0 };
+  async head(organizationId: string): Promise<HeadOfLog> {
+    const id = toUuid(organizationId);
+    const [head] = await this.heads(this.pool, [id]);
+    return head ?? emptyLog(id);
   }
 
   /** @param organizations bare UUIDs @returns the logs among them that have entries */
@@ -76,13 +77,16 @@ export class AuditTree {
     }));
   }
 
-  /** Reads the tree nodes of a log. */
-  nodes(organizationId: string): NodeReader {
-    return this.#nodes(toUuid(organizationId), (span) => this.entries(organizationId, span));
+  /** Reads the tree nodes of a log that its head does not have. */
+  nodes(organizationId: string, { tree, frontier }: HeadOfLog): NodeReader {
+    return nodesBeside(
+      { size: tree.size, frontier, trusted: tree.size },
+      this.#nodes(toUuid(organizationId), (span) => this.entries(organizationId, span)),
+    );
   }
 
   /**
-   * The same without waiting for the turn of the organization, and without what the head of the log already has.
+   * The same without waiting for the turn of the organization.
    * @param organizationId a bare UUID
    */
   nodesBeside(organizationId: string, head: TrustedHead): NodeReader {
@@ -95,6 +99,11 @@ export class AuditTree {
   /** @param span within the log's size */
   entries(organizationId: string, span: Span): Promise<Uint8Array[]> {
     return entriesOf(this.reader.stretches({ organizationId, filter: {} }, span, 'asc', BUNDLE_ENTRIES));
+  }
+
+  /** A full entry bundle, compressed with zstd. */
+  body(organizationId: string, index: number): Promise<Uint8Array> {
+    return this.reader.body(organizationId, index);
   }
 
   /** Consecutive hashes of one tile. @param span within the log's size */
@@ -167,6 +176,11 @@ export class AuditTree {
     const { rows } = await this.pool.query<{ index: number; hash: Buffer }>(sql, [organizationId, indexes, ...values]);
     return new Map(rows.map(({ index, hash }) => [index, hash]));
   }
+}
+
+/** A log without entries has no head in the database. @param organizationId a bare UUID */
+export function emptyLog(organizationId: string): HeadOfLog {
+  return { organizationId, minimum: 0, tree: { size: 0, root: EMPTY_ROOT }, frontier: new Uint8Array() };
 }
 
 interface Stretch {

@@ -70,6 +70,13 @@ export class BundleReader {
     if (order === 'asc') yield* this.#end(search, end, sealed);
   }
 
+  /** The body of a bundle as it is stored. A damaged one is not passed on. @throws DomainError `audit_log_damaged` */
+  async body(organizationId: string, index: number): Promise<Uint8Array> {
+    const [stored] = await this.#read({ organizationId, order: 'asc', terms: [] }, [index]);
+    await readEntries(organizationId, stored!);
+    return stored!.body;
+  }
+
   /** The entries after the last full bundle, as the range sees it. */
   async *#end({ organizationId, order }: Search, span: Span, sealed: number): AsyncGenerator<Stretch> {
     if (isEmptySpan(span)) return;

@@ -86,10 +86,10 @@ export class Checkpoints {
 
   /** @param index of an entry that the checkpoint covers */
   async receiptFrom(organizationId: string, index: number, { note, checkpoint }: Signed): Promise<string> {
-    const { minimum } = await this.tree.head(organizationId);
-    if (index < minimum) throw pruned(organizationId, minimum);
+    const head = await this.tree.head(organizationId);
+    if (index < head.minimum) throw pruned(organizationId, head.minimum);
     const [entry] = await this.tree.entries(organizationId, { from: index, below: index + 1 });
-    const proof = await inclusionProof(index, checkpoint.size, this.tree.nodes(organizationId));
+    const proof = await inclusionProof(index, checkpoint.size, this.tree.nodes(organizationId, head));
     return formatReceipt({ entry: entry!, index, proof, checkpoint: note });
   }
 

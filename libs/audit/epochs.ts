@@ -7,7 +7,6 @@ import type { SigningKey } from './signing-keys.js';
  * database or the anchor lost what was signed.
  */
 export interface Epoch extends AnchorRow {
-  readonly number: number;
   /** The beginning of the origins of all logs: null before the first signature. */
   readonly origin: string | null;
   /** Newest first: none before the first signature. */

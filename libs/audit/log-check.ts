@@ -1,31 +1,32 @@
-import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
 import { z } from 'zod';
-import { asEnvelope, type EventEnvelope } from '#libs/contract/events.js';
+import type { EventEnvelope } from '#libs/contract/events.js';
 import { toUuid } from '#libs/contract/ids.js';
-import { addressOf } from '#libs/contract/networks.js';
-import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { HASH_BYTES } from '#libs/tlog/bytes.js';
+import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { Frontier, type CompleteSubtree } from '#libs/tlog/frontier.js';
 import { TILE_HEIGHT } from '#libs/tlog/tiles.js';
 import { columnsOf } from './audit-columns.js';
 import { hasTerms } from './audit-filter.js';
 import { unpackBody } from './bodies.js';
-import { msOf } from './instants.js';
+import { Difference, readEnvelope, same, surplus } from './difference.js';
+import { exactMsOf } from './instants.js';
 import { bundlesOf, leafHashOf, nodeHashOf, nodesAmong, withBundle, type LogTimes } from './log-growth.js';
-import { rowTermsOf, Terms } from './terms.js';
-
-/** Something that is stored does not follow from the entries. */
-export class Difference extends Error {}
+import { checkManagementRow, readManagementRows, sorted } from './management-row-check.js';
+import { Terms } from './terms.js';
 
 /** Few, because the body of a bundle may have megabytes. */
 const BUNDLES_PER_STATEMENT = 4;
 const NO_FRONTIER = new Uint8Array();
+const EPOCH_STARTED = 'audit_log.epoch_started';
 
 interface Head {
   readonly size: number;
   /** Entries below it were pruned. */
   readonly minimum: number;
+  /** Of entries below it, no row is left. */
+  readonly erased: number;
+  readonly grown_from: number;
   readonly frontier: Buffer;
   readonly segments: number;
   readonly latest: number | null;
@@ -52,7 +53,8 @@ type StoredSegment = Stored & { readonly first: number; readonly count: number; 
 
 export async function readHead(client: pg.ClientBase, id: string): Promise<Head> {
   const { rows } = await client.query<Head>(
-    `SELECT size::float8 AS size, minimum_index::float8 AS minimum, frontier, segments, ${msOf('latest')}, lateness_ms::float8 AS lateness_ms
+    `SELECT size::float8 AS size, minimum_index::float8 AS minimum, erased_index::float8 AS erased,
+            grown_from::float8 AS grown_from, frontier, segments, ${exactMsOf('latest')}, lateness_ms::float8 AS lateness_ms
      FROM audit_log WHERE organization_id = $1`,
     [id],
   );
@@ -67,7 +69,6 @@ export async function readHead(client: pg.ClientBase, id: string): Promise<Head>
 export class LogCheck {
   readonly #frontier = new Frontier(0, NO_FRONTIER, nodeHashOf);
   #times: LogTimes = { latest: null, latenessMs: 0 };
-  #nodes = 0;
   #bundles = 0;
 
   constructor(
@@ -84,40 +85,54 @@ export class LogCheck {
     }
   }
 
-  /** Checks what follows the last full bundle, the head, and the numbers of rows. */
+  /** Checks what follows the last full bundle, the head, and that there are no other rows. */
   async end(head: Head): Promise<void> {
     await this.#checkSegments(head);
     same('the hashes of its head', head.frontier, this.#frontier.encode());
     same('the latest time of its head', head.latest, this.#times.latest);
     same('the lateness of its head', head.lateness_ms, this.#times.latenessMs);
-    await this.#checkCounts(head);
+    const pruned = [head.erased, head.minimum];
+    const isPrefix = pruned.every((index) => index >= 0 && index % BUNDLE_ENTRIES === 0 && index <= head.size);
+    if (!isPrefix || head.erased > head.minimum)
+      throw new Difference('what its head says to be pruned is not possible');
+    await this.#checkKeptRows(head);
+    await this.#checkSurplus(head);
+  }
+
+  /** When management events are erased, the rows that say that an epoch began are kept, alone. */
+  async #checkKeptRows({ erased }: Head): Promise<void> {
+    for (const row of await readManagementRows(this.client, this.id, { from: 0, below: erased })) {
+      if (row.type !== EPOCH_STARTED) throw surplus(`the row to search leaf ${row.leaf_index}`);
+      checkManagementRow(row, row.entry);
+    }
   }
 
   async #checkBundles(from: number, below: number): Promise<void> {
     const { rows } = await this.client.query<StoredBundle>(
-      `SELECT b.index::float8 AS index, root, ${msOf('oldest')}, ${msOf('newest')}, floor(extract(epoch FROM b.latest) * 1000)::float8 AS latest,
-              terms, body,
-              b.index < l.minimum_index / ${BUNDLE_ENTRIES} AS pruned, t.hashes AS tile, s.index IS NOT NULL AS signed
+      `SELECT b.index::float8 AS index, root, ${exactMsOf('oldest')}, ${exactMsOf('newest')},
+              (extract(epoch FROM b.latest) * 1000)::float8 AS latest, terms, body,
+              b.index < l.minimum_index / ${BUNDLE_ENTRIES} AS pruned, t.hashes AS tile,
+              s.index IS NOT NULL OR a.index IS NOT NULL AS signed
        FROM audit_bundle b JOIN audit_log l USING (organization_id)
        LEFT JOIN audit_body USING (organization_id, index, sealed_at)
        LEFT JOIN audit_kept_tile t USING (organization_id, index)
        LEFT JOIN audit_signed_bundle s USING (organization_id, index)
+       LEFT JOIN audit_anchored_bundle a USING (organization_id, index)
        WHERE organization_id = $1 AND index >= $2 AND index < $3 ORDER BY index`,
       [this.id, from, Math.min(from + BUNDLES_PER_STATEMENT, below)],
     );
-    same(
-      `the bundles from ${from}`,
-      rows.map(({ index }) => index),
-      Array.from({ length: Math.min(BUNDLES_PER_STATEMENT, below - from) }, (_, n) => from + n),
-    );
-    for (const bundle of rows) await this.#checkBundle(bundle);
+    for (let index = from; index < Math.min(from + BUNDLES_PER_STATEMENT, below); index++) {
+      const bundle = rows[index - from];
+      if (bundle?.index !== index) throw new Difference(`${nameOfBundle(index)} is missing`);
+      await this.#checkBundle(bundle);
+    }
   }
 
   async #checkBundle(bundle: StoredBundle): Promise<void> {
-    const what = `bundle ${bundle.index}`;
-    if (bundle.tile) same(`the kept tile of ${what}`, bundle.root, rootOfTile(bundle.tile));
+    const what = nameOfBundle(bundle.index);
+    if (bundle.tile) same(`the kept tile of ${what}`, rootOfTile(bundle.tile), bundle.root);
     if (bundle.pruned) {
-      if (bundle.signed && !bundle.tile) throw new Difference(`the leaf hashes of ${what} are missing`);
+      if (bundle.signed && !bundle.tile) throw new Difference(`the kept tile of ${what} is missing`);
       await this.#checkNodes(this.#frontier.appendSubtree(TILE_HEIGHT, bundle.root));
       this.#checkLatest(what, bundle);
       return;
@@ -135,22 +150,27 @@ export class LogCheck {
 
   async #checkSegments(head: Head): Promise<void> {
     const { rows } = await this.client.query<StoredSegment>(
-      `SELECT first::float8 AS first, count, ${msOf('oldest')}, ${msOf('newest')}, terms, terms_of, body
+      `SELECT first::float8 AS first, count, ${exactMsOf('oldest')}, ${exactMsOf('newest')}, terms, terms_of, body
        FROM audit_segment WHERE organization_id = $1 ORDER BY first`,
       [this.id],
     );
-    same('the number of its segments', head.segments, rows.length);
     let next = bundlesOf(head.size) * BUNDLE_ENTRIES;
     for (const segment of rows) {
-      const what = `the segment from leaf ${segment.first}`;
-      same(`the first leaf of ${what}`, segment.first, next);
+      if (segment.first > next) throw new Difference(`the segment from leaf ${next} on is missing`);
+      if (segment.first < next || next >= head.size)
+        throw surplus(`the segment ${leavesOf(segment.first, segment.count)}`);
+      const what = `the segment ${leavesOf(segment.first, segment.count)}`;
       const { terms } = await this.#checkEntries(what, segment, segment.first, segment.count);
       const { terms: expected, counts } = terms.encode();
-      same(`the search terms of ${what}`, sorted(segment.terms), sorted(expected));
       same(`the numbers of search terms of ${what}`, segment.terms_of, counts);
+      same(`the search terms of ${what}`, sortedWithin(segment.terms, counts), sortedWithin(expected, counts));
       next += segment.count;
     }
+    if (next < head.size) throw new Difference(`the segment from leaf ${next} on is missing`);
     same('its size', head.size, next);
+    same('the number of its segments', head.segments, rows.length);
+    const isBelow = head.grown_from >= 0 && head.grown_from < Math.max(1, head.size);
+    if (!isBelow) throw new Difference('the size before it grew last is not below its size');
   }
 
   async #checkEntries(what: string, stored: Stored, first: number, count: number) {
@@ -184,8 +204,8 @@ export class LogCheck {
         'SELECT hash FROM audit_tree_node WHERE organization_id = $1 AND level = $2 AND index = $3',
         [this.id, level, index],
       );
-      same(`node ${index} of level ${level}`, rows[0]?.hash, hash);
-      this.#nodes += 1;
+      const width = BUNDLE_ENTRIES ** level;
+      same(`the tree node ${leavesOf(index * width, width)}`, rows[0]?.hash, hash);
     }
   }
 
@@ -194,102 +214,62 @@ export class LogCheck {
     below: number,
     events: readonly { leafIndex: number; entry: Uint8Array }[],
   ): Promise<void> {
-    const { rows } = await this.client.query<ManagementRow>(
-      `SELECT leaf_index::float8 AS leaf_index, id, entry, type, ${msOf('time')}, api_key_id, project_id, actor_id, subject,
-              host(ip) AS address, path, terms
-       FROM audit_management_event WHERE organization_id = $1 AND leaf_index >= $2 AND leaf_index < $3
-       ORDER BY leaf_index`,
-      [this.id, from, below],
-    );
+    const rows = await readManagementRows(this.client, this.id, { from, below });
     // The bundle may have been pruned since its body was read.
     if (rows.length < events.length && (await readHead(this.client, this.id)).minimum >= below) return;
-    same(
-      `the rows to search leaves ${from} to ${below - 1}`,
-      rows.map(({ leaf_index: leafIndex }) => leafIndex),
-      events.map(({ leafIndex }) => leafIndex),
-    );
-    for (const [n, row] of rows.entries()) checkManagementRow(row, events[n]!.entry);
+    const stored = new Map(rows.map((row) => [row.leaf_index, row]));
+    for (const { leafIndex, entry } of events) {
+      const row = stored.get(leafIndex);
+      if (!row) throw new Difference(`the row to search leaf ${leafIndex} is missing`);
+      checkManagementRow(row, entry);
+      stored.delete(leafIndex);
+    }
+    const [unknown] = stored.keys();
+    if (unknown !== undefined) throw surplus(`the row to search leaf ${unknown}`);
   }
 
-  /** Rows that no entry has. */
-  async #checkCounts({ size, minimum }: Head): Promise<void> {
-    const { rows } = await this.client.query<Record<'bundles' | 'bodies' | 'nodes' | 'beyond', number>>(
-      `SELECT (SELECT count(*) FROM audit_bundle WHERE organization_id = $1)::float8 AS bundles,
-              (SELECT count(*) FROM audit_body WHERE organization_id = $1 AND index >= $2)::float8 AS bodies,
-              (SELECT count(*) FROM audit_tree_node WHERE organization_id = $1)::float8 AS nodes,
-              (SELECT count(*) FROM audit_management_event
-               WHERE organization_id = $1 AND (leaf_index < 0 OR leaf_index >= $3))::float8 AS beyond`,
-      [this.id, minimum / BUNDLE_ENTRIES, size],
+  /** Rows that no entry has, or only one that was pruned and erased. */
+  async #checkSurplus({ size, erased }: Head): Promise<void> {
+    const { rows } = await this.client.query<
+      Record<'bundle' | 'body' | 'tile' | 'signed' | 'node' | 'event', number | null>
+    >(
+      `SELECT (SELECT min(index) FROM audit_bundle WHERE organization_id = $1 AND NOT index BETWEEN 0 AND $2 - 1)::float8 AS bundle,
+              (SELECT min(index) FROM audit_body o WHERE organization_id = $1 AND (index < $4 / ${BUNDLE_ENTRIES} OR NOT EXISTS (
+                 SELECT FROM audit_bundle b
+                 WHERE b.organization_id = o.organization_id AND b.index = o.index AND b.sealed_at = o.sealed_at
+               )))::float8 AS body,
+              (SELECT min(index) FROM audit_kept_tile WHERE organization_id = $1 AND NOT index BETWEEN 0 AND $2 - 1)::float8 AS tile,
+              -- A signed tree may end after the last full bundle.
+              (SELECT min(index) FROM (SELECT * FROM audit_signed_bundle UNION SELECT * FROM audit_anchored_bundle) AS kept
+               WHERE organization_id = $1 AND NOT index BETWEEN 0 AND $3 / ${BUNDLE_ENTRIES})::float8 AS signed,
+              (SELECT min(index * 256::numeric ^ level) FROM audit_tree_node WHERE organization_id = $1
+               AND NOT (level >= 2 AND index >= 0 AND (index + 1) * 256::numeric ^ level <= $3))::float8 AS node,
+              (SELECT min(leaf_index) FROM audit_management_event WHERE organization_id = $1 AND NOT leaf_index BETWEEN 0 AND $3 - 1)::float8 AS event`,
+      [this.id, this.#bundles, size, erased],
     );
-    const expected = {
-      bundles: this.#bundles,
-      bodies: this.#bundles - minimum / BUNDLE_ENTRIES,
-      nodes: this.#nodes,
-      beyond: 0,
-    };
-    same('the numbers of its rows', rows[0], expected);
+    const { bundle, body, tile, signed, node, event } = rows[0]!;
+    if (bundle !== null) throw surplus(nameOfBundle(bundle));
+    if (body !== null) throw surplus(`the body of ${nameOfBundle(body)}`);
+    if (tile !== null) throw surplus(`the kept tile of ${nameOfBundle(tile)}`);
+    if (signed !== null) throw surplus(`a signed tree that ends in ${nameOfBundle(signed)}`);
+    if (node !== null) throw surplus(`a tree node from leaf ${node} on`);
+    if (event !== null) throw surplus(`the row to search leaf ${event}`);
   }
 }
 
-function rootOfTile(hashes: Buffer): Uint8Array {
+function rootOfTile(hashes: Buffer): Uint8Array | null {
+  if (hashes.length !== BUNDLE_ENTRIES * HASH_BYTES) return null;
   const tile = new Frontier(0, NO_FRONTIER, nodeHashOf);
   for (let n = 0; n < hashes.length; n += HASH_BYTES) tile.append(hashes.subarray(n, n + HASH_BYTES));
   return tile.root();
 }
 
-interface ManagementRow {
-  readonly leaf_index: number;
-  readonly id: string;
-  readonly entry: Buffer;
-  readonly type: string;
-  readonly time: number;
-  readonly api_key_id: string | null;
-  readonly project_id: string | null;
-  readonly actor_id: string | null;
-  readonly subject: string | null;
-  readonly address: string | null;
-  readonly path: string | null;
-  readonly terms: readonly number[];
+function leavesOf(first: number, count: number): string {
+  return count === 1 ? `(leaf ${first})` : `(leaves ${first} to ${first + count - 1})`;
 }
 
-function checkManagementRow(row: ManagementRow, entry: Uint8Array): void {
-  const what = `the row to search leaf ${row.leaf_index}`;
-  same(`the entry in ${what}`, row.entry, entry);
-  const envelope = readEnvelope(row.leaf_index, entry);
-  const columns = columnsOf(envelope);
-  const { type, keyId, projectId, actorId, subject, ip, path } = columns;
-  same(
-    what,
-    [
-      row.id,
-      row.type,
-      row.time,
-      row.api_key_id,
-      row.project_id,
-      row.actor_id,
-      row.subject,
-      row.path,
-      oneNotationOf(row.address),
-      sorted(row.terms),
-    ],
-    [
-      envelope.id.toLowerCase(),
-      type,
-      Date.parse(envelope.time),
-      keyId && toUuid(keyId),
-      projectId && toUuid(projectId),
-      actorId,
-      subject,
-      path,
-      oneNotationOf(ip && ip.split('/', 1)[0]!),
-      sorted(rowTermsOf(columns)),
-    ],
-  );
-}
-
-/** PostgreSQL writes some IPv6 addresses in another notation than we do. */
-function oneNotationOf(address: string | null): string | null {
-  return address && addressOf(address);
+function nameOfBundle(index: number): string {
+  return `bundle ${index} ${leavesOf(index * BUNDLE_ENTRIES, BUNDLE_ENTRIES)}`;
 }
 
 function readBody(what: string, body: Buffer | null, count: number): Uint8Array[] {
@@ -298,14 +278,6 @@ function readBody(what: string, body: Buffer | null, count: number): Uint8Array[
     return unpackBody(body, count);
   } catch {
     throw new Difference(`the body of ${what} is damaged`);
-  }
-}
-
-export function readEnvelope(leafIndex: number, entry: Uint8Array) {
-  try {
-    return asEnvelope(JSON.parse(Buffer.from(entry).toString()));
-  } catch {
-    throw new Difference(`leaf ${leafIndex} is not an event`);
   }
 }
 
@@ -322,19 +294,9 @@ export function countLeaf(leafIndex: number, envelope: EventEnvelope, counter: C
   }
 }
 
-function sorted(terms: readonly number[]): number[] {
-  return terms.toSorted((a, b) => a - b);
-}
-
-/** Bytes are compared by content. */
-function same(what: string, stored: unknown, expected: unknown): void {
-  if (!isDeepStrictEqual(plain(stored), plain(expected))) throw new Difference(differing(what)!);
-}
-
-export function differing(what: string | null): string | null {
-  return what && `${what} differs from its entries`;
-}
-
-function plain(value: unknown): unknown {
-  return value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value;
+/** The terms of each attribute in order: they have none of their own. */
+function sortedWithin(terms: readonly number[], counts: readonly number[]): number[] {
+  let from = 0;
+  const ordered = counts.flatMap((count) => sorted(terms.slice(from, (from += count))));
+  return [...ordered, ...terms.slice(from)];
 }

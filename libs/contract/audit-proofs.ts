@@ -22,7 +22,8 @@ export const tlogTile = defineRoute({
   description:
     'The paths of C2SP `tlog-tiles`: `<L>/<N>` has 256 hashes of 32 bytes of level L, and `entries/<N>` has 256 entries, each ' +
     'after its length as two bytes. N is in groups of three digits, such as `x001/234`. `.p/<W>` at the end asks for the ' +
-    'first W of them, also when there are more. What a path returns never changes.',
+    'first W of them, also when there are more. What a path returns never changes. A full entry bundle comes with ' +
+    '`Content-Encoding: zstd` to a client that accepts it.',
   policy: { scope: 'audit:read', organization: 'path', reach: 'organization' },
   params: z.strictObject({
     id: idOf('org'),

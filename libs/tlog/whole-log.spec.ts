@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { leafHashOf, treeHash } from '../../test/support/reference-tree.js';
 import { encodeEntries } from './entries.js';
 import { ProofError } from './proof-error.js';
-import { ChangedEntry, WholeLog } from './whole-log.js';
+import { ChangedLeaves, WholeLog } from './whole-log.js';
 
 type Entries = readonly Uint8Array[];
 
@@ -117,10 +117,47 @@ describe('a whole log', () => {
         } catch (thrown) {
           error = thrown;
         }
-        expect(error).toBeInstanceOf(ChangedEntry);
-        expect((error as ChangedEntry).index).toBe(at);
+        expect(error).toBeInstanceOf(ChangedLeaves);
+        expect(error).toMatchObject({ first: at, last: at });
       }),
     );
+  });
+
+  describe('of which only the roots of the bundles are right', () => {
+    const entries = Array.from({ length: 3 * 256 + 7 }, (_, n) => Uint8Array.of(n >> 8, n % 256));
+    const roots = [0, 1, 2].map((n) => treeHash(entries.slice(n * 256, (n + 1) * 256).map(leafHashOf)));
+    const readLie = (at: number, given: readonly Uint8Array[]) => {
+      const log = new WholeLog([treeOf(entries)], undefined, given);
+      for (const entry of entries.with(at, Uint8Array.of(7))) log.add(entry, leafHashOf(entry));
+    };
+
+    it.each([0, 255, 256, 700])('names the bundle of the changed entry %s', (at) => {
+      let error: unknown;
+      try {
+        readLie(at, roots);
+      } catch (thrown) {
+        error = thrown;
+      }
+      const first = at - (at % 256);
+      expect(error).toBeInstanceOf(ChangedLeaves);
+      expect(error).toMatchObject({ first, last: first + 255 });
+    });
+
+    it('names the bundle also if earlier entries were pruned', () => {
+      const log = new WholeLog([treeOf(entries)], undefined, roots);
+      log.addRoot(roots[0]!);
+      for (const entry of entries.slice(256, 512)) log.addHash(leafHashOf(entry));
+      const rest = entries.with(700, Uint8Array.of(7)).slice(512);
+      const read = () => rest.forEach((entry) => log.add(entry, leafHashOf(entry)));
+      expect(read).toThrow('An entry of the leaves 512 to 767 was changed');
+    });
+
+    it('names none if the change is after the last full bundle, or if the roots are not right either', () => {
+      const wrong = roots.with(1, new Uint8Array(32));
+      for (const lie of [() => readLie(3 * 256 + 2, roots), () => readLie(300, wrong), () => readLie(300, [])]) {
+        expect(lie).toThrow(`another root at size ${entries.length}`);
+      }
+    });
   });
 
   it('names no entry if the hashes do not lead to the checkpoint either', () => {

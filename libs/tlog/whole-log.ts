@@ -1,6 +1,6 @@
 import { areEqual } from './bytes.js';
 import { EMPTY_ROOT, requireSameRoot } from './checkpoint.js';
-import { decodeEntries } from './entries.js';
+import { BUNDLE_ENTRIES, decodeEntries } from './entries.js';
 import { Frontier, type NodeHash } from './frontier.js';
 import { leafHash, nodeHash } from './leaf.js';
 import { ProofError } from './proof-error.js';
@@ -24,11 +24,18 @@ export class WholeLog {
   /** The tree over the given leaf hashes: it tells a changed entry from a changed hash. */
   #given: Frontier | null;
   #different: number | null = null;
+  /** The number of full bundles so far, and the first whose root is not the given one. */
+  #bundles = 0;
+  #differentBundle: number | null = null;
 
-  /** @param trees what the log is compared with. The largest is the end of the log. */
+  /**
+   * @param trees what the log is compared with. The largest is the end of the log.
+   * @param roots of the full bundles, if they were received too: with them, an error can name a bundle
+   */
   constructor(
     trees: readonly Tree[],
     private readonly hashes: Hashes = { leafHash, nodeHash },
+    private readonly roots: readonly Uint8Array[] = [],
   ) {
     this.#trees = trees.toSorted((a, b) => a.size - b.size);
     this.size = this.#trees.at(-1)!.size;
@@ -46,7 +53,7 @@ export class WholeLog {
 
   /**
    * Takes the next entries.
-   * @param given their leaf hashes, if they were received too: with them, {@link end} can name a changed entry
+   * @param given their leaf hashes, if they were received too: with them, an error can name an entry
    * @throws ProofError if the bundle is malformed, or the log has other entries than an earlier checkpoint says
    */
   addBundle(bundle: Uint8Array, given?: readonly Uint8Array[]): readonly Uint8Array[] {
@@ -63,7 +70,8 @@ export class WholeLog {
     const index = this.next;
     if (index >= this.size) throw new ProofError(`There is an entry ${index}, but the log has ${this.size}`);
     const hash = this.hashes.leafHash(entry);
-    this.#entries.append(hash);
+    const root = this.#entries.append(hash)[TILE_HEIGHT];
+    if (root) this.#endBundle(root.hash);
     if (given) this.#given?.append(given);
     else this.#given = null;
     if (given && this.#different === null && !areEqual(hash, given)) this.#different = index;
@@ -88,7 +96,8 @@ export class WholeLog {
     if (below > this.size) throw new ProofError(`There is an entry ${below - 1}, but the log has ${this.size}`);
     if (this.#trees[0]!.size < below)
       throw new RangeError(`The tree of ${this.#trees[0]!.size} leaves ends before ${below}`);
-    this.#entries.appendSubtree(height, hash);
+    const root = this.#entries.appendSubtree(height, hash).find((subtree) => subtree.height === TILE_HEIGHT);
+    if (root) this.#endBundle(root.hash);
     this.#given?.appendSubtree(height, hash);
     this.#compare();
   }
@@ -109,6 +118,12 @@ export class WholeLog {
     }
   }
 
+  #endBundle(root: Uint8Array): void {
+    const given = this.roots[this.#bundles];
+    if (given && !areEqual(root, given)) this.#differentBundle ??= this.#bundles;
+    this.#bundles += 1;
+  }
+
   /** Compares the log with the trees of its present size. */
   #compare(): void {
     for (; this.#trees[0]?.size === this.next; this.#trees.shift()) {
@@ -116,15 +131,40 @@ export class WholeLog {
       const root = this.next === 0 ? EMPTY_ROOT : this.#entries.root();
       if (areEqual(root, tree.root)) continue;
       const isEntry = this.#different !== null && this.#given && areEqual(this.#given.root(), tree.root);
-      if (isEntry) throw new ChangedEntry(this.#different!);
+      if (isEntry) throw new ChangedLeaves(this.#different!, 1);
+      const isBundle = this.#differentBundle !== null && areEqual(this.#rootOverBundles(), tree.root);
+      if (isBundle) throw new ChangedLeaves(this.#differentBundle! * BUNDLE_ENTRIES, BUNDLE_ENTRIES);
       requireSameRoot(tree, root);
     }
   }
+
+  /** The root over the given roots of the bundles so far, and the entries after them. */
+  #rootOverBundles(): Uint8Array {
+    const bundles = new Frontier(0, new Uint8Array(), this.hashes.nodeHash);
+    for (const root of this.roots.slice(0, this.#bundles)) bundles.append(root);
+    const rest = this.#entries.subtrees().filter(({ height }) => height < TILE_HEIGHT);
+    return [...bundles.subtrees(), ...rest]
+      .map(({ hash }) => hash)
+      .reduceRight((right, left) => this.hashes.nodeHash(left, right));
+  }
 }
 
-/** Exactly one entry is known to be the first that was changed. */
-export class ChangedEntry extends ProofError {
-  constructor(readonly index: number) {
-    super(`The entry of leaf ${index} was changed`);
+/** The leaves among which the first change is. */
+export class ChangedLeaves extends ProofError {
+  readonly last: number;
+
+  constructor(
+    readonly first: number,
+    count: number,
+    message = changeAt(first, count),
+  ) {
+    super(message);
+    this.last = first + count - 1;
   }
+}
+
+function changeAt(first: number, count: number): string {
+  return count === 1
+    ? `The entry of leaf ${first} was changed`
+    : `An entry of the leaves ${first} to ${first + count - 1} was changed`;
 }

@@ -24,12 +24,21 @@ export class Deployment {
   readonly sql: pg.Client;
   readonly auditLog: AuditLog;
   readonly close: () => Promise<void>;
+  /** Where the anchor of the audit logs is. */
+  readonly #directory: string;
   readonly customers: { readonly customer: Customer; readonly keys: readonly Key[] }[] = [];
   #api: { child: ChildProcess; url: string } | undefined;
   #worker: ChildProcess | undefined;
 
-  private constructor(processes: Processes, databaseUrl: string, sql: pg.Client, close: () => Promise<void>) {
+  private constructor(
+    processes: Processes,
+    databaseUrl: string,
+    sql: pg.Client,
+    directory: string,
+    close: () => Promise<void>,
+  ) {
     this.processes = processes;
+    this.#directory = directory;
     this.databaseUrl = databaseUrl;
     this.sql = sql;
     this.close = close;
@@ -45,7 +54,7 @@ export class Deployment {
     const sql = new pg.Client({ connectionString: postgres.databaseUrl });
     await sql.connect();
     await writeLogAround(sql);
-    return new Deployment(processes, postgres.databaseUrl, sql, async () => {
+    return new Deployment(processes, postgres.databaseUrl, sql, directory, async () => {
       processes.killAll();
       await sql.end();
       await postgres.stop();
@@ -132,7 +141,12 @@ export class Deployment {
   }
 
   get #env(): Record<string, string> {
-    return { KEYLEDGER_SECRET: this.#secret, DATABASE_URL: this.databaseUrl, LOG_LEVEL: 'error' };
+    return {
+      KEYLEDGER_SECRET: this.#secret,
+      DATABASE_URL: this.databaseUrl,
+      ANCHOR_FILE: join(this.#directory, 'anchor'),
+      LOG_LEVEL: 'error',
+    };
   }
 }
 

@@ -8,6 +8,7 @@ import { measureCpu } from './parts/cpu.ts';
 import { measureIngest } from './parts/ingest.ts';
 import { measureLatency } from './parts/latency.ts';
 import { measureMemory } from './parts/memory.ts';
+import { measureProofs } from './parts/proofs.ts';
 import { measureSteadyState } from './parts/steady.ts';
 import { measureThroughput } from './parts/throughput.ts';
 import { print, printResult, progress, type Result } from './report.ts';
@@ -25,6 +26,7 @@ import { print, printResult, progress, type Result } from './report.ts';
  *   changes  the time of a change of a key while others are verified at that rate
  *   ingest   how fast one worker ingests a filled outbox
  *   audit    for two profiles of uses: ingestion by one worker, disk bytes for each use, pages and export of the log
+ *   proofs   the verification of a whole log by the command line, inclusion proofs, checkpoints of changed logs
  *   steady   10,000 requested verifications a second, and whether the worker keeps up
  *   memory   the memory of an API with 100,000 keys in its cache
  *   cpu      the CPU time of a request in the API, the worker and PostgreSQL
@@ -36,6 +38,7 @@ const PARTS = {
   changes: measureChanges,
   ingest: measureIngest,
   audit: measureAudit,
+  proofs: measureProofs,
   steady: measureSteadyState,
   cpu: measureCpu,
   memory: measureMemory,

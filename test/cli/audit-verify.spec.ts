@@ -1,6 +1,4 @@
 import { lstat, readFile, symlink, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -9,6 +7,7 @@ import { formatVkey } from '#libs/tlog/note.js';
 import { fillAuditLog } from '../support/audit-log.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
+import { startLyingServer } from '../support/lying-server.js';
 import { noteSigner } from '../support/note-signer.js';
 import { Shell } from './command.js';
 
@@ -166,7 +165,7 @@ describe('keyledger audit verify', () => {
     });
   });
 
-  it('finds an entry that was changed in the database after it was signed', async () => {
+  it('names the bundle of an entry that was changed in the database after it was signed', async () => {
     const { sql } = deployment;
     await sql.query('ALTER TABLE audit_body DISABLE TRIGGER ALL');
     const { rows } = await sql.query<{ body: Buffer }>(
@@ -185,6 +184,9 @@ describe('keyledger audit verify', () => {
         code: 1,
         result: 'tampered',
         organization_id: team,
+        leaf_index: 256,
+        last_leaf_index: 511,
+        detail: 'An entry of the leaves 256 to 511 was changed',
       });
     } finally {
       await put(rows[0]!.body);
@@ -193,17 +195,17 @@ describe('keyledger audit verify', () => {
   });
 
   it('names the entry that a server changes on the way', async () => {
-    const liar = await lyingServer((path, body) =>
+    const liar = await startLyingServer(deployment.url);
+    liar.lie = (path, said) =>
       path.includes('/tile/entries/001')
-        ? Buffer.from(body.toString('latin1').replace('/v1/300', '/v1/999'), 'latin1')
-        : body,
-    );
+        ? { ...said, body: Buffer.from(said.body.toString('latin1').replace('/v1/300', '/v1/999'), 'latin1') }
+        : said;
     const key = await ada.client.apiKeys.create({
       body: { name: 'Auditor', organization_id: team, scopes: ['audit:read'] },
     });
     const env = { KEYLEDGER_URL: liar.url, KEYLEDGER_API_KEY: key.key };
     const { code, stdout } = await shell.run(['audit', 'verify', '--organization', team, '--json'], { env });
-    liar.server.close();
+    await liar.close();
     expect({ code, ...(JSON.parse(stdout) as object) }).toMatchObject({ code: 1, leaf_index: 300 });
   });
 
@@ -254,18 +256,3 @@ describe('keyledger audit export --proofs', () => {
     }
   });
 });
-
-/** A server between the command and the API that changes responses. */
-async function lyingServer(change: (path: string, body: Buffer) => Buffer): Promise<{ url: string; server: Server }> {
-  const changed = async (path: string, apiKey: string) => {
-    const real = await fetch(`${deployment.url}${path}`, { headers: { 'x-api-key': apiKey } });
-    return { status: real.status, body: change(path, Buffer.from(await real.arrayBuffer())) };
-  };
-  const server = createServer((request, response) => {
-    void changed(request.url!, String(request.headers['x-api-key'])).then(({ status, body }) =>
-      response.writeHead(status, { 'content-type': 'application/octet-stream' }).end(body),
-    );
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
-}

@@ -160,7 +160,7 @@ describe('a checkpoint', () => {
       await record(node.database, count);
       const later = openCheckpoint((await node.checkpoints.sign(organizationId)).note, [key]);
       expect(later.size).toBe(earlier.size + count);
-      const read = node.tree.nodes(organizationId);
+      const read = node.tree.nodes(organizationId, await node.tree.head(organizationId));
       verifyConsistency(earlier, later, await consistencyProof(earlier.size, later.size, read));
       earlier = later;
     }

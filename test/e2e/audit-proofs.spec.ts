@@ -1,4 +1,5 @@
 import { readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ApiError } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
@@ -10,9 +11,11 @@ import { verifyReceipt } from '#libs/tlog/receipt.js';
 import { formatTilePath, tileWidth, type Tile } from '#libs/tlog/tiles.js';
 import { WholeLog } from '#libs/tlog/whole-log.js';
 import { fillAuditLog, storedEntries } from '../support/audit-log.js';
+import { hasGo, openRecipe, type Recipe } from '../support/audit-recipe.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
+import { startLyingServer, type LyingServer } from '../support/lying-server.js';
 import { leafHashOf, treeHash } from '../support/reference-tree.js';
 
 /** Crosses the boundary of a tile of level 1, as the example of C2SP `tlog-tiles` does. */
@@ -122,6 +125,29 @@ describe('entry bundles', () => {
     log.end();
     expect(log.next).toBe(SIZE);
   }, 60_000);
+
+  it('come compressed, and are the same, to a client that accepts zstd, if they are full', async () => {
+    const get = async (path: string, accepted: string) => {
+      const headers = { authorization: `Bearer ${ada.accessToken}`, 'accept-encoding': accepted };
+      const response = await fetch(`${deployment.url}/tlog/${team}/tile/entries/${path}`, { headers });
+      const { headers: sent, status } = response;
+      // `fetch` decompresses.
+      const bytes = Buffer.from(await response.arrayBuffer());
+      return { status, coding: sent.get('content-encoding'), length: Number(sent.get('content-length')), bytes };
+    };
+    const plain = await get('200', 'identity');
+    expect(plain).toMatchObject({ coding: null, length: plain.bytes.length });
+    for (const accepted of ['zstd', 'gzip, zstd;q=0.5', 'br,ZSTD ; q=1']) {
+      const { length, ...compressed } = await get('200', accepted);
+      expect(compressed).toEqual({ status: 200, coding: 'zstd', bytes: plain.bytes });
+      expect(length).toBeLessThan(plain.length / 4);
+    }
+    for (const accepted of ['gzip', 'zstd;q=0', '*', 'zstdx', 'x;zstd', 'zstd;level=1']) {
+      expect(await get('200', accepted)).toEqual({ ...plain, status: 200 });
+    }
+    expect(await get('273.p/112', 'zstd')).toMatchObject({ status: 200, coding: null });
+    expect(await get('200.p/100', 'zstd')).toMatchObject({ status: 200, coding: null });
+  });
 
   it('are the same bytes before and after they are sealed', async () => {
     const part = { level: 'entries', index: 273, width: 112 } as const;
@@ -275,4 +301,114 @@ describe('a checkpoint', () => {
     );
     expect(isAnchored).toBe(true);
   });
+});
+
+/** Last in the file: the requests of an API key are events, too, so the log grows. */
+(hasGo() ? describe : describe.skip)('the recipe of docs/audit.md with other tools', () => {
+  let recipe: Recipe;
+  let liar: LyingServer;
+  let env: Record<string, string>;
+
+  beforeAll(async () => {
+    recipe = await openRecipe();
+    liar = await startLyingServer(deployment.url);
+    const vkey = await (await ada.client.audit.vkeys({ params: { id: team } })).text();
+    const { key } = await ada.client.apiKeys.create({
+      body: { name: 'Auditor', organization_id: team, scopes: ['audit:read'] },
+    });
+    env = { BASE: liar.url, ORG: team, VKEY: vkey.trim(), KEYLEDGER_API_KEY: key, AUTH: `X-API-Key: ${key}` };
+    const { code, stderr } = await recipe.run('go build', {});
+    if (code !== 0) throw new Error(stderr);
+  }, 120_000);
+
+  afterAll(async () => {
+    await liar?.close();
+    await recipe?.close();
+  });
+
+  const verify = () => recipe.run('> checkpoint\n', env);
+
+  it('verifies a log across a boundary of level 2, and later that it continues', async () => {
+    liar.lie = (_, said) => said;
+    const first = await verify();
+    expect(first).toMatchObject({ code: 0, stderr: expect.stringMatching(/: all 70\d{3} entries are as they were/) });
+    const checkpoint = await readFile(join(recipe.folder, 'checkpoint'), 'utf8');
+    expect(checkpoint).toMatch(new RegExp(`/${team}\\n70\\d{3}\\n`));
+    await ada.client.projects.create({ body: { name: 'One more event', organization_id: team } });
+    await allIngested(deployment);
+    liar.heard.delete(`/tlog/${team}/checkpoint`);
+    const { code, stderr } = await recipe.run('checkpoint.new', env);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('are as they were signed') });
+    expect(await readFile(join(recipe.folder, 'checkpoint.new'), 'utf8')).not.toBe(checkpoint);
+  }, 120_000);
+
+  it.each([
+    ['an entry', 'tile/entries/200', 'entry 51327 does not have its leaf hash'],
+    ['a leaf hash', 'tile/0/200', 'entry 51328 does not have its leaf hash'],
+    ['a root of a bundle', 'tile/1/000', 'tile/1/000 does not follow from the entries'],
+    ['a node of level 2', 'tile/2/000.p/1', 'tile/2/000.p/1 does not follow from the entries'],
+    ['the checkpoint', 'checkpoint', 'NOT VERIFIED'],
+    ['an inclusion proof', '/proof?', 'the inclusion proof of entry'],
+    ['a consistency proof', '/consistency?', 'does not continue its first'],
+  ])(
+    'rejects a log of which the server changes %s',
+    async (_, path, reason) => {
+      liar.lie = (asked, said) => {
+        if (!asked.includes(path)) return said;
+        const body = Buffer.from(said.body);
+        // A character of a hash in JSON, or the last bit in the middle of a tile or an entry.
+        const isJson = path.startsWith('/');
+        const at = isJson
+          ? body.indexOf('"proof":["') + 20
+          : path.includes('entries')
+            ? body.indexOf('/v1/51327')
+            : body.length >> 1;
+        body[at] = isJson ? (body[at] === 65 ? 66 : 65) : body[at]! ^ 1;
+        return { ...said, body };
+      };
+      const { code, stderr } = await recipe.run('checkpoint.new', env);
+      expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining(reason) });
+    },
+    60_000,
+  );
+
+  it('rejects a log under another key', async () => {
+    liar.lie = (_, said) => said;
+    const other = (await ada.client.organizations.create({ body: { name: 'Elsewhere' } })).id;
+    const foreign = (await (await ada.client.audit.vkeys({ params: { id: other } })).text()).trim();
+    expect(await recipe.run('> checkpoint\n', { ...env, VKEY: foreign })).toMatchObject({ code: 1 });
+  });
+});
+
+describe('the recipe of docs/audit.md with openssl', () => {
+  it('verifies a receipt and prints its event, and rejects it after a change of each part', async () => {
+    const recipe = await openRecipe();
+    const vkey = (await (await ada.client.audit.vkeys({ params: { id: team } })).text()).trim();
+    const AUTH = `Authorization: Bearer ${ada.accessToken}`;
+    const liar = await startLyingServer(deployment.url);
+    const env = { BASE: liar.url, ORG: team, VKEY: vkey, AUTH };
+    try {
+      const { code, stdout, stderr } = await recipe.run('verify-receipt.sh', env);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(hex(leafHashOf(Buffer.from(stdout)))).toBe(hex(leaves[41]!));
+      const lines = (await readFile(join(recipe.folder, 'event-41.tlog-proof'), 'utf8')).split('\n');
+      /** The blank line before the checkpoint. */
+      const end = lines.indexOf('');
+      const changed = (line: string) => {
+        const at = line.length >> 1;
+        return line.slice(0, at) + (line[at] === 'A' ? 'B' : 'A') + line.slice(at + 1);
+      };
+      const changes = [0, 1, 2, 3, end - 1, end + 1, end + 2, end + 3, end + 5].map((n) =>
+        lines.with(n, changed(lines[n]!)),
+      );
+      for (const lie of [...changes, lines.toSpliced(3, 1), lines.toSpliced(3, 0, lines[3]!)]) {
+        liar.lie = (_, said) => ({ ...said, body: Buffer.from(lie.join('\n')) });
+        const result = await recipe.run('verify-receipt.sh', env);
+        expect({ lie, ...result }).toMatchObject({ stdout: '', code: 1 });
+      }
+    } finally {
+      await liar.close();
+      await recipe.close();
+    }
+  }, 60_000);
 });

@@ -175,6 +175,16 @@ describe('after a year, a log with a retention of 90 days', () => {
     for (const call of calls) await expect(call()).rejects.toMatchObject(problem);
   });
 
+  it('is not sent as it is stored either', async () => {
+    for (const coding of ['zstd', 'identity']) {
+      const response = await fetch(`${deployment.url}/tlog/${ada.organizationId}/tile/entries/000`, {
+        headers: { authorization: `Bearer ${ada.accessToken}`, 'accept-encoding': coding },
+      });
+      expect(response.status).toBe(410);
+      expect(await response.json()).toMatchObject({ code: 'audit_log_pruned' });
+    }
+  });
+
   const bundleWithoutCheckpoint = () => {
     const signed = new Set(kept.map(({ checkpoint }) => Math.floor(checkpoint.size / 256)));
     return Array.from({ length: 10 }, (_, n) => n).find((n) => !signed.has(n))!;

@@ -86,6 +86,7 @@ export class Ledger {
 
 /** An organization with keys of each kind that the load needs. */
 export interface Customer {
+  readonly organizationId: string;
   readonly accessToken: string;
   readonly verifier: Key;
   readonly key: Key;
@@ -98,7 +99,9 @@ export interface Customer {
 export async function openCustomer(url: string): Promise<Customer> {
   const email = `${randomUUID()}@example.com`;
   const password = `quiet ${randomUUID()} harbour`;
-  await createClient({ baseUrl: url }).auth.register({ body: { email, password, name: 'Ada Lovelace' } });
+  const { organization } = await createClient({ baseUrl: url }).auth.register({
+    body: { email, password, name: 'Ada Lovelace' },
+  });
   const { access_token } = await createClient({ baseUrl: url }).auth.login({ body: { email, password } });
   const client = createClient({ baseUrl: url, accessToken: access_token });
   const make = async (...scopes: string[]): Promise<Key> => {
@@ -108,6 +111,7 @@ export async function openCustomer(url: string): Promise<Customer> {
   const dead = await make('triggers:read');
   await client.apiKeys.rotate({ params: { id: dead.id } });
   return {
+    organizationId: organization.id,
     accessToken: access_token,
     verifier: await make('api-keys:verify'),
     key: await make('triggers:read'),

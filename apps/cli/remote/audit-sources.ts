@@ -2,10 +2,12 @@ import { createReadStream } from 'node:fs';
 import { leafHashOf, nodeHashOf } from '#libs/audit/log-growth.js';
 import type { Client } from '#libs/client/client.js';
 import { fromBase64, HASH_BYTES, hashFromBase64 } from '#libs/tlog/bytes.js';
-import { BUNDLE_ENTRIES, decodeEntries } from '#libs/tlog/entries.js';
+import { BUNDLE_ENTRIES, decodeEntries, MAX_ENTRY_BYTES } from '#libs/tlog/entries.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { formatTilePath, tileWidth } from '#libs/tlog/tiles.js';
+import { ChangedLeaves } from '#libs/tlog/whole-log.js';
 import { EXIT_REFUSED } from '../exit-codes.js';
+import { boundedBytes } from './bounded-bytes.js';
 import { Failure } from './failure.js';
 
 /** An entry to verify, and its leaf hash if that was received too. */
@@ -28,6 +30,8 @@ export interface AuditLogSource {
   pruned(size: number, inside: readonly number[]): AsyncIterable<PrunedBundle>;
   /** All entries from the minimum on, in order. @param withHashes whether to receive the leaf hashes, too, if that costs more */
   entries(size: number, withHashes: boolean): AsyncIterable<readonly Received[]>;
+  /** The roots of the full bundles: they tell which one was changed, if no leaf hash tells more. A file has none. */
+  bundleRoots?(size: number): Promise<readonly Uint8Array[]>;
 }
 
 /** Requests that wait for the server at once. */
@@ -38,19 +42,26 @@ export const FORMAT = 'keyledger-audit-proofs@1';
 
 export async function fromServer(api: Client, organizationId: string): Promise<AuditLogSource> {
   const params = { id: organizationId };
-  const checkpoint = await (await api.audit.checkpoint({ params })).text();
-  const vkeys = (await (await api.audit.vkeys({ params })).text()).trim().split('\n');
+  const checkpoint = await textOf(await api.audit.checkpoint({ params }));
+  const vkeys = (await textOf(await api.audit.vkeys({ params }))).trim().split('\n');
   const minimum = (await api.audit.getRetention({ params })).pruned_below ?? 0;
   const tile = async (level: number | 'entries', index: number, width: number) => {
     const path = formatTilePath({ level, index, width });
-    return new Uint8Array(await (await api.audit.tile({ params: { ...params, tile: path } })).arrayBuffer());
+    const bytes = level === 'entries' ? 2 + MAX_ENTRY_BYTES : HASH_BYTES;
+    return boundedBytes(path, await api.audit.tile({ params: { ...params, tile: path } }), width * bytes);
+  };
+  const hashes = async (level: number, index: number, size: number) => {
+    const width = tileWidth({ level, index }, size);
+    const bytes = await tile(level, index, width);
+    if (bytes.length !== width * HASH_BYTES) throw new ProofError(`The tile ${level}/${index} is malformed`);
+    return Array.from({ length: width }, (_, n) => bytes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES));
   };
   const bundle = async (index: number, size: number, withHashes: boolean): Promise<readonly Received[]> => {
     const width = tileWidth({ level: 'entries', index }, size);
-    const entries = decode(await tile('entries', index, width), index);
+    const entries = decode(await tile('entries', index, width), index, width);
     if (!withHashes) return entries.map((entry) => ({ entry }));
-    const hashes = hashesIn(await tile(0, index, width));
-    return entries.map((entry, n) => ({ entry, hash: hashes[n]! }));
+    const own = await hashes(0, index, size);
+    return entries.map((entry, n) => ({ entry, hash: own[n]! }));
   };
   return {
     organizationId,
@@ -61,11 +72,9 @@ export async function fromServer(api: Client, organizationId: string): Promise<A
       const bundles = minimum / BUNDLE_ENTRIES;
       for (let first = 0; first < bundles; first += BUNDLE_ENTRIES) {
         const index = first / BUNDLE_ENTRIES;
-        const roots = hashesIn(await tile(1, index, tileWidth({ level: 1, index }, size)));
+        const roots = await hashes(1, index, size);
         for (const [n, root] of roots.slice(0, bundles - first).entries()) {
-          yield isAnyInside(first + n, inside)
-            ? { hashes: hashesIn(await tile(0, first + n, BUNDLE_ENTRIES)) }
-            : { root };
+          yield isAnyInside(first + n, inside) ? { hashes: await hashes(0, first + n, size) } : { root };
         }
       }
     },
@@ -82,13 +91,14 @@ export async function fromServer(api: Client, organizationId: string): Promise<A
         yield await waiting.shift()!;
       }
     },
+    async bundleRoots(size) {
+      const roots: Uint8Array[] = [];
+      for (let index = 0; tileWidth({ level: 1, index }, size) > 0; index++) {
+        roots.push(...(await hashes(1, index, size)));
+      }
+      return roots;
+    },
   };
-}
-
-function hashesIn(tile: Uint8Array): Uint8Array[] {
-  return Array.from({ length: tile.length / HASH_BYTES }, (_, n) =>
-    tile.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES),
-  );
 }
 
 /** Whether one of the trees ends within the bundle, and not with it. */
@@ -96,12 +106,22 @@ export function isAnyInside(bundle: number, sizes: readonly number[]): boolean {
   return sizes.some((size) => size % BUNDLE_ENTRIES > 0 && Math.floor(size / BUNDLE_ENTRIES) === bundle);
 }
 
-function decode(bundle: Uint8Array, index: number): Uint8Array[] {
+/** A checkpoint with 100 signatures and as many keys have less. */
+const MAX_TEXT_BYTES = 100_000;
+
+async function textOf(response: Response): Promise<string> {
+  return Buffer.from(await boundedBytes('text', response, MAX_TEXT_BYTES)).toString();
+}
+
+function decode(bundle: Uint8Array, index: number, width: number): Uint8Array[] {
+  const first = index * BUNDLE_ENTRIES;
   try {
-    return decodeEntries(bundle);
+    const entries = decodeEntries(bundle);
+    if (entries.length === width) return entries;
   } catch {
-    throw new ProofError(`The entry bundle from leaf ${index * BUNDLE_ENTRIES} is malformed`);
+    // It ends inside an entry.
   }
+  throw new ChangedLeaves(first, width, `The entries of the leaves ${first} to ${first + width - 1} are malformed`);
 }
 
 /** Reads what `keyledger audit export --proofs` wrote. @throws Failure if it is not that: it proves nothing, either way */
@@ -163,7 +183,9 @@ export function rootLine(index: number, root: Uint8Array): string {
 
 function rootOf(line: Buffer, index: number): Uint8Array {
   const [, found, root] = /^\{"bundle":(\d{1,16}),"root":"([^"]{44})"\}$/.exec(line.subarray(0, 200).toString()) ?? [];
-  if (Number(found) !== index) throw new ProofError(`The root of bundle ${index} is missing`);
+  if (Number(found) !== index) {
+    throw new ChangedLeaves(index * BUNDLE_ENTRIES, BUNDLE_ENTRIES, `The root of bundle ${index} is missing`);
+  }
   return hashFromBase64(`The root of bundle ${index}`, root!);
 }
 
@@ -180,12 +202,22 @@ function entryOf(line: Buffer, index: number): Received {
   const start = /^\{"leaf_index":(\d{1,16}),"leaf_hash":"([^"]{44})","(entry|event)":/.exec(
     line.subarray(0, 200).toString(),
   );
-  if (!start || line.at(-1) !== '}'.charCodeAt(0)) throw new ProofError(`The line of leaf ${index} is malformed`);
+  if (!start || line.at(-1) !== '}'.charCodeAt(0)) throw malformed(index);
   const [{ length }, found, hash, kind] = start;
-  if (Number(found) !== index) throw new ProofError(`Leaf ${index} is missing: leaf ${found} is in its place`);
+  if (Number(found) !== index) {
+    throw new ChangedLeaves(index, 1, `Leaf ${index} is missing: leaf ${found} is in its place`);
+  }
   const rest = line.subarray(length, -1);
-  const entry = kind === 'event' ? rest : fromBase64(`The entry of leaf ${index}`, rest.subarray(1, -1).toString());
-  return { entry, hash: hashFromBase64(`The hash of leaf ${index}`, hash!) };
+  try {
+    const entry = kind === 'event' ? rest : fromBase64('The entry', /^"(.*)"$/.exec(rest.toString())?.[1] ?? ' ');
+    return { entry, hash: hashFromBase64('The hash', hash!) };
+  } catch {
+    throw malformed(index);
+  }
+}
+
+function malformed(index: number): ChangedLeaves {
+  return new ChangedLeaves(index, 1, `The line of leaf ${index} is malformed`);
 }
 
 /** Splits at line breaks alone, and keeps the bytes as they are. */

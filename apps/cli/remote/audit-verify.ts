@@ -4,9 +4,9 @@ import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { formatVkey, openNote, parseVkey, type VerifierKey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { followRotations, type KeyRotation } from '#libs/tlog/rotation.js';
-import { ChangedEntry, WholeLog } from '#libs/tlog/whole-log.js';
+import { ChangedLeaves, WholeLog } from '#libs/tlog/whole-log.js';
 import type { CommandProcess } from '../command-process.js';
-import { EXIT_INCOMPLETE, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
+import { EXIT_INCOMPLETE, EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from '../exit-codes.js';
 import { fromFile, fromServer, HASHES, isAnyInside, type AuditLogSource } from './audit-sources.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
@@ -32,7 +32,9 @@ interface State {
 interface Result {
   readonly result: 'verified' | 'tampered' | 'incomplete';
   readonly organization_id: string | null;
+  /** Where the first change is: at this leaf or, if there is a last one, in these leaves. */
   readonly leaf_index?: number;
+  readonly last_leaf_index?: number;
   readonly detail?: string;
   readonly size?: number;
   readonly root?: string;
@@ -62,14 +64,19 @@ export async function verifyAudit(file: string | undefined, options: VerifyOptio
   } catch (error) {
     const failure = error instanceof ProofError ? error : failureOf(error);
     if (failure instanceof ProofError) {
-      const index = failure instanceof ChangedEntry ? { leaf_index: failure.index } : {};
-      result = { result: 'tampered', organization_id: organizationId, ...index, detail: failure.message };
-    } else if (failure instanceof Failure && failure.exitCode < EXIT_USAGE) {
+      result = { result: 'tampered', organization_id: organizationId, ...leavesOf(failure), detail: failure.message };
+    } else if (failure instanceof Failure && [EXIT_REFUSED, EXIT_UNAVAILABLE].includes(failure.exitCode)) {
       result = { result: 'incomplete', organization_id: organizationId, detail: failure.message };
     } else throw failure;
   }
   host.stdout.write(options.json ? `${JSON.stringify(result)}\n` : textOf(result));
   return { verified: 0, tampered: EXIT_REFUSED, incomplete: EXIT_INCOMPLETE }[result.result];
+}
+
+function leavesOf(error: ProofError): Pick<Result, 'leaf_index' | 'last_leaf_index'> {
+  if (!(error instanceof ChangedLeaves)) return {};
+  const { first, last } = error;
+  return { leaf_index: first, ...(last > first && { last_leaf_index: last }) };
 }
 
 async function open(file: string | undefined, { url, organization }: VerifyOptions, host: CommandProcess) {
@@ -91,6 +98,12 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
   // A key that the log lists counts only if it follows from a trusted one, which the entries tell.
   const keys = [...(given?.keys ?? []), ...listed];
   const checkpoint = openCheckpoint(source.checkpoint, keys);
+  if (!checkpoint.origin.endsWith(`/${source.organizationId}`)) {
+    throw new ProofError(`The checkpoint is of the log ${checkpoint.origin}, not of ${source.organizationId}`);
+  }
+  if (source.minimum < 0 || source.minimum % BUNDLE_ENTRIES > 0 || source.minimum > checkpoint.size) {
+    throw new ProofError(`Of a log of ${checkpoint.size} entries, ${source.minimum} cannot have been pruned`);
+  }
   const earlier = state && openCheckpoint(state.checkpoint, [parseVkey(state.vkey)]);
   const isNewEpoch = earlier !== null && earlier.origin !== checkpoint.origin;
   if (isNewEpoch && options.acceptEpoch === undefined) {
@@ -185,9 +198,14 @@ async function readAll(
   try {
     return await feed(await begin(trees, source), source, false, host);
   } catch (error) {
-    if (!(error instanceof ProofError) || error instanceof ChangedEntry) throw error;
-    // Read it again with its hashes, to name the entry that was changed.
-    await feed(await begin(trees, source), source, true, host);
+    if (!(error instanceof ProofError) || error instanceof ChangedLeaves) throw error;
+    // Read it again with its hashes, to name the entry that was changed, or at least the bundle.
+    try {
+      const roots = await source.bundleRoots?.(checkpoint.size);
+      await feed(await begin(trees, source, roots), source, true, host);
+    } catch (found) {
+      if (found instanceof ChangedLeaves) throw found;
+    }
     throw error;
   }
 }
@@ -195,8 +213,12 @@ async function readAll(
 const SAY_EVERY = 10_000;
 
 /** Takes the hashes of what was pruned. */
-async function begin(trees: readonly Checkpoint[], source: AuditLogSource): Promise<WholeLog> {
-  const log = new WholeLog(trees, HASHES);
+async function begin(
+  trees: readonly Checkpoint[],
+  source: AuditLogSource,
+  roots?: readonly Uint8Array[],
+): Promise<WholeLog> {
+  const log = new WholeLog(trees, HASHES, roots);
   const sizes = trees.map(({ size }) => size);
   for await (const bundle of source.pruned(log.size, sizes)) {
     if ('hashes' in bundle) for (const hash of bundle.hashes) log.addHash(hash);
@@ -221,8 +243,8 @@ async function feed(log: WholeLog, source: AuditLogSource, withHashes: boolean, 
       // A path may contain this text, too.
       if (!bytes.includes('"audit_log.')) continue;
       const event = eventOf(bytes);
-      if (event.type === 'audit_log.epoch_started') epoch = event.data.epoch;
-      if (event.type === 'audit_log.key_rotated') rotations.push(event.data);
+      if (event?.type === 'audit_log.epoch_started') epoch = event.data.epoch;
+      if (event?.type === 'audit_log.key_rotated') rotations.push(event.data);
     }
     if (host.stderr.isTTY && log.next >= next) {
       host.stderr.write(`\r${log.next} of ${log.size} entries `);
@@ -239,8 +261,14 @@ type AboutLog =
   | { readonly type: 'audit_log.epoch_started'; readonly data: { readonly epoch: number } }
   | { readonly type: 'audit_log.key_rotated'; readonly data: KeyRotation };
 
-function eventOf(entry: Buffer): AboutLog {
-  return JSON.parse(entry.toString()) as AboutLog;
+/** @returns null if it is no event: the entry is not verified yet */
+function eventOf(entry: Buffer): AboutLog | null {
+  try {
+    const { type, data } = JSON.parse(entry.toString()) as AboutLog;
+    return typeof data === 'object' && data !== null ? ({ type, data } as AboutLog) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** @returns null if there is no file yet */

@@ -1,6 +1,6 @@
 import { HASH_BYTES } from '#libs/tlog/bytes.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
-import { ChangedEntry, type WholeLog } from '#libs/tlog/whole-log.js';
+import { ChangedLeaves, type WholeLog } from '#libs/tlog/whole-log.js';
 
 export interface Bundle {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -33,7 +33,7 @@ export function replyTo(log: WholeLog, message: Message): Reply {
     return { next: log.next };
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;
-    return { fault: error.message, ...(error instanceof ChangedEntry && { leafIndex: error.index }) };
+    return { fault: error.message, ...(error instanceof ChangedLeaves && { leafIndex: error.first }) };
   }
 }
 
