@@ -264,7 +264,7 @@ type AboutLog =
 /** @returns null if it is no event: the entry is not verified yet */
 function eventOf(entry: Buffer): AboutLog | null {
   try {
-    const { type, data } = JSON.parse(entry.toString()) as AboutLog;
+    const { type, data } = JSON.parse(entry.toString()) as { type: unknown; data: unknown };
     return typeof data === 'object' && data !== null ? ({ type, data } as AboutLog) : null;
   } catch {
     return null;
