@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { z } from 'zod';
 import { BundleReader } from '#libs/audit/bundle-reader.js';
 import type { Span } from '#libs/audit/span.js';
 import { asEnvelope, RecordedState, type EventEnvelope } from '#libs/contract/events.js';
@@ -7,7 +8,7 @@ import { cursor } from '#libs/database/cursor.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { shardOf } from '#libs/outbox/shard.js';
 import { errorText } from '#libs/platform/error-text.js';
-import { z } from 'zod';
+import { DomainError } from '#libs/platform/errors.js';
 
 export type Client = Pick<pg.ClientBase, 'query'>;
 
@@ -33,12 +34,21 @@ export async function readHead(client: Client, organizationId: string): Promise<
   return rows[0] ?? { size: 0, minimumIndex: 0 };
 }
 
-/** The events of a range of the log, in order. @throws NotReplayable if an entry is not an event */
+/** The events of a range of the log, in order. @throws NotReplayable if an entry cannot be read */
 export async function* entriesOf(client: Client, organizationId: string, span: Span): AsyncGenerator<EventEnvelope> {
   const reader = new BundleReader(client);
-  for await (const { leaves } of reader.stretches(toUuid(organizationId), span, 'asc', { terms: [] })) {
-    for (const { index, entry } of leaves) yield envelopeOf(index, entry);
+  try {
+    for await (const { leaves } of reader.stretches(toUuid(organizationId), span, 'asc', { terms: [] })) {
+      for (const { index, entry } of leaves) yield envelopeOf(index, entry);
+    }
+  } catch (error) {
+    if (!(error instanceof DomainError)) throw error;
+    throw new NotReplayable(lowerFirst(error.message), { cause: error });
   }
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 function envelopeOf(index: number, entry: Uint8Array): EventEnvelope {

@@ -3,8 +3,8 @@ import { KINDS, State, type Fields, type Kind } from './state.js';
 
 type RecordedObject = RecordedState['state'][number];
 
-/** An entry has at most 65,535 bytes. The rest of the event takes less than a kilobyte. */
-const MAX_PART_BYTES = 60_000;
+/** An entry has at most 65,535 bytes. With the rest of the event, a part takes less than 60,000. */
+const MAX_PART_BYTES = 59_000;
 /** Of a long field, in characters: each has at most 6 bytes as a part of a JSON text. */
 const PIECE = 9_000;
 

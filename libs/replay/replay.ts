@@ -45,7 +45,7 @@ export async function* replayLogs(client: pg.ClientBase, organizationId?: string
   );
   const all = new Verifications();
   for (const { id } of rows) yield replayLog(client, fromUuid('org', id), all);
-  if (organizationId === undefined) yield inSnapshot(client, () => all.compare(client));
+  if (organizationId === undefined) yield all.compare(client);
 }
 
 async function replayLog(client: pg.ClientBase, organizationId: string, all: Verifications): Promise<Replayed> {
@@ -66,10 +66,15 @@ async function replayLog(client: pg.ClientBase, organizationId: string, all: Ver
       return { organizationId, events: replay.events, differences: [...differences, ...ended], leftOut, gap };
     });
   } catch (error) {
-    if (!(error instanceof NotReplayable)) throw error;
     all.isComplete = false;
-    return { organizationId, events: replay.events, differences: [], leftOut: [], gap: error.message };
+    return notReplayed(organizationId, replay.events, error);
   }
+}
+
+/** @throws the error if it says nothing about the log */
+function notReplayed(organizationId: string | null, events: number, error: unknown): Replayed {
+  if (!(error instanceof NotReplayable)) throw error;
+  return { organizationId, events, differences: [], leftOut: [], gap: error.message };
 }
 
 async function inSnapshot<T>(client: pg.ClientBase, work: () => Promise<T>): Promise<T> {
@@ -180,13 +185,28 @@ class Verifications {
     }
   }
 
-  /** Within one snapshot: adds what the logs got since they were read. */
-  async compare(client: Client): Promise<Replayed> {
+  /** Adds what the logs got since they were read, and compares. */
+  async compare(client: pg.ClientBase): Promise<Replayed> {
+    try {
+      if (!this.isComplete)
+        throw new NotReplayable('verifications follow from all audit logs, and one was not replayed');
+      return await inSnapshot(client, async () => {
+        const events = await this.#readOn(client);
+        const compared = await compare(client, this.#state, [OF_ALL], []);
+        return { organizationId: null, events, ...compared, gap: null };
+      });
+    } catch (error) {
+      return notReplayed(null, 0, error);
+    }
+  }
+
+  /** @returns the number of events */
+  async #readOn(client: Client): Promise<number> {
     const { rows } = await client.query<{ id: string; size: number }>(
       'SELECT organization_id AS id, size::float8 AS size FROM audit_log ORDER BY 1',
     );
     let events = 0;
-    for (const { id, size } of this.isComplete ? rows : []) {
+    for (const { id, size } of rows) {
       const organizationId = fromUuid('org', id);
       const replay = new LogReplay(client, organizationId);
       replay.next = this.#sizes.get(organizationId) ?? 0;
@@ -194,8 +214,6 @@ class Verifications {
       events += replay.events;
       this.#addFrom(organizationId, replay.state);
     }
-    const nothing = { organizationId: null, events, differences: [], leftOut: [] };
-    if (!this.isComplete) return { ...nothing, gap: 'verifications follow from all logs, and one was not read' };
-    return { ...nothing, ...(await compare(client, this.#state, [OF_ALL], [])), gap: null };
+    return events;
   }
 }
