@@ -253,8 +253,8 @@ type AboutLog =
 /** @returns null if it is no event: the entry is not verified yet */
 function eventOf(entry: Buffer): AboutLog | null {
   try {
-    const { type, data } = JSON.parse(entry.toString()) as AboutLog;
-    return typeof data === 'object' && data !== null ? ({ type, data } as AboutLog) : null;
+    const event = JSON.parse(entry.toString()) as { readonly data?: object } | null;
+    return event?.data ? (event as AboutLog) : null;
   } catch {
     return null;
   }
