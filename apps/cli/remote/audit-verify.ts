@@ -10,7 +10,6 @@ import { EXIT_INCOMPLETE, EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from '../
 import { fromFile, fromServer, HASHES, isAnyInside, type AuditLogSource } from './audit-sources.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
-import { givenKeys } from './given-keys.js';
 import { failureOf } from './failures.js';
 import { replaceFile } from './replace-file.js';
 
@@ -93,7 +92,7 @@ async function open(file: string | undefined, { url, organization }: VerifyOptio
 
 async function verify(source: AuditLogSource, options: VerifyOptions, host: CommandProcess): Promise<Result> {
   const state = options.state === undefined ? null : readState(options.state);
-  const listed = source.vkeys.flatMap(readableKey);
+  const listed = source.vkeys.map(parseVkey);
   const given = trustedKeys(options, state);
   // A key that the log lists counts only if it follows from a trusted one, which the entries tell.
   const keys = [...(given?.keys ?? []), ...listed];
@@ -147,19 +146,9 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
   };
 }
 
-/** A log may list keys of other kinds. */
-function readableKey(vkey: string): VerifierKey[] {
-  try {
-    return [parseVkey(vkey)];
-  } catch (error) {
-    if (error instanceof ProofError) return [];
-    throw error;
-  }
-}
-
 /** @returns null if only keys that come with the log are known */
 function trustedKeys({ vkey }: VerifyOptions, state: State | null) {
-  if (vkey?.length) return { from: 'option', keys: givenKeys('--vkey', vkey, parseVkey) } as const;
+  if (vkey?.length) return { from: 'option', keys: vkey.map(parseVkey) } as const;
   return state && ({ from: 'state', keys: [parseVkey(state.vkey)] } as const);
 }
 
@@ -264,8 +253,8 @@ type AboutLog =
 /** @returns null if it is no event: the entry is not verified yet */
 function eventOf(entry: Buffer): AboutLog | null {
   try {
-    const { type, data } = JSON.parse(entry.toString()) as { type: unknown; data: unknown };
-    return typeof data === 'object' && data !== null ? ({ type, data } as AboutLog) : null;
+    const event = JSON.parse(entry.toString()) as { readonly data?: object } | null;
+    return event?.data ? (event as AboutLog) : null;
   } catch {
     return null;
   }
