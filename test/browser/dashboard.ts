@@ -162,6 +162,8 @@ export async function until(expectation: () => void | Promise<void>): Promise<vo
 
 /** Checks the page with axe: all rules in the light scheme, and the rules about colours in the dark one. */
 export async function expectAccessible(page: Page): Promise<void> {
+  // What a page is about to replace is pale.
+  await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
   // axe's own builder for Playwright loads the library in each run, and opens another page to gather the results.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(AXE);
   const current = await page.locator('html').getAttribute('data-mantine-color-scheme');
