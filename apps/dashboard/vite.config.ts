@@ -10,7 +10,7 @@ const outDir = join(root, 'dist', 'dashboard');
 
 export default defineConfig({
   root: import.meta.dirname,
-  plugins: [react(), withoutJsonSchemas(), precompressed()],
+  plugins: [react(), withoutJsonSchemas(), withoutDocumentation(), precompressed()],
   resolve: { alias: [{ find: /^#libs\/(.*)\.js$/, replacement: `${root}/libs/$1.ts` }] },
   // The placeholder that the server replaces with the nonce of each response.
   html: { cspNonce: '__CSP_NONCE__' },
@@ -41,6 +41,45 @@ function withoutJsonSchemas(): Plugin {
         export { ${names.map((name) => `none as ${name}`).join(', ')} };`;
     },
   };
+}
+
+/** Removes the texts of routes and their fields, which only the OpenAPI document needs. */
+function withoutDocumentation(): Plugin {
+  return {
+    name: 'without-documentation',
+    apply: 'build',
+    enforce: 'post',
+    transform(code, id) {
+      if (!/\/libs\/contract\/[^/]+\.ts$/.test(id)) return null;
+      // From the last to the first, so that the places of the others stay.
+      const texts = textsIn(this.parse(code)).toSorted((one, other) => other.start - one.start);
+      return texts.reduce((rest, { start, end }) => `${rest.slice(0, start)}undefined${rest.slice(end)}`, code);
+    },
+  };
+}
+
+/** What is read of a node of a syntax tree (ESTree). */
+interface SyntaxNode {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly name?: string;
+  readonly callee?: SyntaxNode;
+  readonly property?: SyntaxNode;
+  readonly arguments?: readonly SyntaxNode[];
+  readonly properties?: readonly SyntaxNode[];
+  readonly key?: SyntaxNode;
+  readonly value?: SyntaxNode;
+}
+
+/** The values of `summary` and `description` in `defineRoute({ … })` and in `.meta({ … })`. */
+function textsIn(part: unknown): SyntaxNode[] {
+  if (typeof part !== 'object' || part === null) return [];
+  const { callee, arguments: given } = part as SyntaxNode;
+  const called = callee?.name ?? callee?.property?.name;
+  const properties = called === 'defineRoute' || called === 'meta' ? (given?.[0]?.properties ?? []) : [];
+  const texts = properties.filter(({ key }) => key?.name === 'summary' || key?.name === 'description');
+  return [...texts.flatMap(({ value }) => value ?? []), ...Object.values(part).flatMap(textsIn)];
 }
 
 /** The server sends the `.br` or `.gz` file beside an asset, so that it compresses nothing per response. */

@@ -5,7 +5,8 @@ import { defineRoute } from './route.js';
 const params = z.strictObject({ id: idOf('org') });
 
 /** The database and the setting have the same limits. */
-const days = z.int().min(30).max(36_500);
+const DAYS = 'must be a whole number of days from 30 to 36500';
+const days = z.int(DAYS).min(30, DAYS).max(36_500, DAYS);
 
 const AuditRetention = z
   .strictObject({

@@ -6,6 +6,7 @@ import { formatVkey, parseVkey, type NoteSigner } from '#libs/tlog/note.js';
 import { verifyReceipt } from '#libs/tlog/receipt.js';
 import { signRotation } from '#libs/tlog/rotation.js';
 import { fillAuditLog } from '../support/audit-log.js';
+import { runAuditUpkeep, setAuditTime } from '../support/audit-retention.js';
 import type { Account } from '../support/deployment.js';
 import { allIngested, event, put } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
@@ -56,8 +57,9 @@ inChromium('the integrity of an audit log', () => {
     await witness.stop();
   });
 
+  const DATA = { ip: '192.0.2.1', user_agent: null, request_id: null, seq: 1, method: 'GET', cost: 1, scopes: [] };
   const fill = (organizationId: string, size: number) =>
-    fillAuditLog(dashboard.sql, size, { organizationId, apiKeyId: keyId, data: { ip: '192.0.2.1' }, path: '/things/' });
+    fillAuditLog(dashboard.sql, size, { organizationId, apiKeyId: keyId, data: DATA, path: '/things/' });
   const open = (organizationId = team) => dashboard.open(page, `/org/${organizationId}/integrity`);
   const openEvent = (index: number) => dashboard.open(page, `/org/${team}/audit?event=${index}`);
   const text = async (call: Promise<Response>) => (await call).text();
@@ -391,6 +393,36 @@ inChromium('the integrity of an audit log', () => {
     await button('Verify again').click();
     await drawer().getByText('Leaf 41 of the checkpoint of').waitFor();
     expectNoComplaints(page, /status of 503/);
+  });
+
+  it('says of entries whose retention has ended that they are no longer kept, and verifies the others', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Pruned' } });
+    await allIngested(dashboard);
+    await fill(id, 1_000);
+    const operator = await dashboard.operator();
+    await operator.client.deployment.setAuditRetention({ params: { id }, body: { days: 30 } });
+    await open(id);
+    await verified();
+    await setAuditTime(dashboard.sql, new Date(Date.now() + 100 * 86_400_000));
+    // The first round records the state of the organization, and the second one prunes what is before.
+    for (let round = 0; round < 2; round++) {
+      await runAuditUpkeep(dashboard.database);
+      await allIngested(dashboard);
+    }
+    expect(await ada.client.audit.getRetention({ params: { id } })).toMatchObject({ pruned_below: 768 });
+    await open(id);
+    await verified();
+    await button('Verify the whole log').click();
+    await page.getByText(/The entries 768 to [\d,]+ of the checkpoint were verified in this browser/).waitFor();
+    await page.getByText('The 768 entries before are no longer kept').waitFor();
+    await expectAccessible(page);
+    for (const index of [0, 767]) {
+      await dashboard.open(page, `/org/${id}/audit?event=${index}`);
+      await drawer().getByText(`Event ${index} is no longer kept`).waitFor();
+    }
+    await dashboard.open(page, `/org/${id}/audit?event=768`);
+    await drawer().getByText('Leaf 768 of the checkpoint of').waitFor();
+    expect(await alert().count()).toBe(0);
   });
 
   it('is open to an auditor, and tells a viewer why it is not', async () => {

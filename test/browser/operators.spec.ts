@@ -163,6 +163,38 @@ inChromium('an operator in the dashboard', () => {
     await expectCleanEnd(asOwner);
   });
 
+  it('sets a retention and a legal hold, which the owners see', async () => {
+    const id = await newOrganization('Tyrell');
+    const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);
+    await page.getByText('Events are kept for ever.').waitFor();
+    await page.getByRole('button', { name: 'Set the days…' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Days').fill('7');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByText('must be a whole number of days from 30').waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await dialog.getByLabel('Days').fill('400');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Events are kept for 400 days.').waitFor();
+    await page.getByRole('button', { name: 'Legal hold…' }).click();
+    await dialog.getByLabel('Reason').fill('Case 4711');
+    await dialog.getByRole('button', { name: 'Place the hold' }).click();
+    await page.getByText('nothing is removed: Case 4711').waitFor();
+    await expectAccessible(page);
+    const asOwner = await dashboard.signedIn(ada, `/org/${id}/settings`);
+    await asOwner.getByText('Events are kept for 400 days.').waitFor();
+    await asOwner.getByText('nothing is removed: Case 4711').waitFor();
+    await expectAccessible(asOwner);
+    await expectFitsNarrowly(asOwner);
+    await expectCleanEnd(asOwner);
+    await page.getByRole('button', { name: 'Lift the hold…' }).click();
+    await dialog.getByRole('button', { name: 'Lift' }).click();
+    await page.getByRole('button', { name: 'Legal hold…' }).waitFor();
+    expect(await ada.client.audit.getRetention({ params: { id } })).toMatchObject({ days: 400, hold: null });
+    await expectCleanEnd(page);
+  });
+
   it('grants credits and removes the balance', async () => {
     const id = await newOrganization('Hooli');
     const page = await dashboard.signedIn(operator, `/operator/organizations/${id}`);

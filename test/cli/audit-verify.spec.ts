@@ -145,6 +145,13 @@ describe('keyledger audit verify', () => {
     expect(await verify(await forged(change), '--vkey', vkey)).toMatchObject({ code: 1, result: 'tampered' });
   });
 
+  it('ignores keys of other kinds that the log lists', async () => {
+    const path = await forged((lines) =>
+      lines.with(0, lines[0]!.replace('"vkeys":[', '"vkeys":["another+kind+of+key",')),
+    );
+    for (const args of [[], ['--vkey', vkey]]) expect(await verify(path, ...args)).toMatchObject({ code: 0 });
+  });
+
   it('is not misled by a wrong hash beside a right entry', async () => {
     const path = await forged((lines) => lines.with(9, lines[9]!.replace(/"leaf_hash":"..../, '"leaf_hash":"AAAA')));
     expect(await verify(path, '--vkey', vkey)).toMatchObject({ code: 0, size: SIZE });
@@ -218,6 +225,10 @@ describe('keyledger audit verify', () => {
       detail: expect.stringContaining('not_found'),
     });
     expect((await verify()).code).toBe(64);
+    expect(await verify(file, '--vkey', vkey.slice(0, -1))).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('--vkey is not such a key'),
+    });
     expect((await verify(file, '--organization', team)).code).toBe(64);
   });
 });

@@ -82,8 +82,6 @@ describe('keyledger audit verify-receipt', () => {
     for (const args of [
       ['--witness', stranger.vkey],
       ['--witness', witness.vkey, '--witness', stranger.vkey],
-      // The key of a log is not that of a witness.
-      ['--witness', vkey],
     ]) {
       expect(await verify('true', '--vkey', vkey, ...args)).toMatchObject({ code: 1 });
     }
@@ -97,6 +95,14 @@ describe('keyledger audit verify-receipt', () => {
     await writeFile(join(shell.home, 'other'), 'something else\n');
     for (const file of ['nowhere', 'other']) {
       expect(await verify(file, '--vkey', vkey)).toMatchObject({ code: 2, result: 'incomplete' });
+    }
+    for (const args of [
+      ['--vkey', vkey, '--witness', vkey],
+      ['--vkey', witness.vkey],
+      ['--vkey', 'mistyped'],
+    ]) {
+      const { code, stderr } = await run('true', ...args);
+      expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining('is not such a key: The key ') });
     }
     for (const args of [
       [],

@@ -48,6 +48,7 @@ const TABLES = [
   'audit_segment',
   'audit_bundle',
   'audit_body',
+  'audit_kept_tile',
   'audit_tree_node',
   'audit_management_event',
 ];

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
+import type pg from 'pg';
+import { checkAuditLogs } from '#libs/audit/audit-check.js';
 import { createClient } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
@@ -288,6 +290,43 @@ describe('after a year, a log with a retention of 90 days', () => {
       expect(await checkedLogs(deployment.sql, ada.organizationId)).toMatchObject([{ difference: expect.any(String) }]);
     } finally {
       await setRoot(rows[0]!.root);
+    }
+  });
+});
+
+describe('the check of a pruned log', () => {
+  const changes: Record<string, string> = {
+    'changed leaf hashes': 'UPDATE audit_kept_tile SET hashes = set_byte(hashes, 7, get_byte(hashes, 7) # 255)',
+    'lost leaf hashes of a signed tree': 'DELETE FROM audit_kept_tile',
+    'a lost root': 'DELETE FROM audit_bundle WHERE index = 0',
+    'a changed time': "UPDATE audit_bundle SET newest = newest + interval '1 day' WHERE index = 0",
+    'a lost body of what is left':
+      'DELETE FROM audit_body b USING audit_log l WHERE l.organization_id = b.organization_id AND b.index * 256 = l.minimum_index',
+    'a lower minimum':
+      'UPDATE audit_log SET minimum_index = minimum_index - 256, erased_index = 0 WHERE minimum_index > 0',
+  };
+
+  it.each(Object.entries(changes))('finds %s', async (_, sql) => {
+    const client = await deployment.sql.connect();
+    try {
+      await client.query('BEGIN');
+      for (const table of ['audit_log', 'audit_bundle', 'audit_body', 'audit_kept_tile']) {
+        await client.query(`ALTER TABLE ${table} DISABLE TRIGGER USER`);
+      }
+      expect((await client.query(sql)).rowCount).toBeGreaterThan(0);
+      // The check runs in this transaction.
+      const same = {
+        query: (text: string, values?: unknown[]) =>
+          /^(BEGIN|ROLLBACK)/.test(text) ? Promise.resolve({ rows: [] }) : client.query(text, values),
+      };
+      const found: (string | null)[] = [];
+      for await (const { difference } of checkAuditLogs(same as pg.ClientBase, ada.organizationId)) {
+        found.push(difference);
+      }
+      expect(found).toEqual([expect.any(String)]);
+    } finally {
+      await client.query('ROLLBACK');
+      client.release();
     }
   });
 });

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { builtModule } from '../support/built-module.js';
 import { COMPILE_CACHE, createDatabase, TEST_SECRET, type TestDatabase } from '../support/deployment.js';
+import { Witness } from '../support/witness.js';
 import { failedStartOf } from '../support/failed-start.js';
 
 const { migrate } = await builtModule<typeof import('../../apps/cli/migrate.js')>('../../apps/cli/migrate.js');
@@ -118,6 +119,17 @@ describe.each(['api', 'worker'] as const)('the %s reports in one sentence why it
     expect(said).toMatch(sentence);
     expect(said.split('\n')).toHaveLength(1);
     expect(code).toBe(exitCode);
+  });
+});
+
+it('the api does not start with a witness whose key has another id', async () => {
+  const WITNESSES = `${new Witness('w.example/w').vkey.replace(/\+[\da-f]{8}\+/, '+00000000+')} https://w.example`;
+  const { said, code } = await start('api', { DATABASE_URL: database.apiUrl, WITNESSES });
+  expect({ said, code }).toEqual({
+    said: expect.stringMatching(
+      /^WITNESSES has a key that cannot be used: .* The key has the id [\da-f]{8}, not 00000000\.$/,
+    ),
+    code: 78,
   });
 });
 

@@ -1,12 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { rename } from 'node:fs/promises';
+import pg from 'pg';
+import { rotateKey } from '#libs/audit/rotate-key.js';
 import { ApiError } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
+import { Events } from '#libs/outbox/event.js';
+import { DatabaseClock } from '#libs/platform/clock.js';
+import { readConfig } from '#libs/platform/config.js';
+import { PersonalData } from '#libs/platform/personal-data.js';
+import { Sealing } from '#libs/platform/sealing.js';
 import { parseWitnessVkey } from '#libs/tlog/cosignature.js';
 import { parseVkey } from '#libs/tlog/note.js';
 import { verifyReceipt } from '#libs/tlog/receipt.js';
 import { verifyWitnessedReceipt } from '#libs/tlog/witnessed-receipt.js';
-import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { startDeployment, TEST_SECRET, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 import { fillAuditLog } from '../support/audit-log.js';
@@ -214,6 +221,41 @@ describe('a receipt', () => {
       await set(rows[0]!.root);
     }
     expect(await problem(receipt(0))).toBeNull();
+  });
+});
+
+describe('while one key replaces another', () => {
+  const rotate = async () => {
+    const config = readConfig({ DATABASE_URL: deployment.database.apiUrl, KEYLEDGER_SECRET: TEST_SECRET });
+    const clock = new DatabaseClock();
+    const client = new pg.Client({ connectionString: deployment.database.apiUrl });
+    await client.connect();
+    await clock.read(client);
+    const events = new Events(clock, new PersonalData(config), config);
+    await rotateKey(client, { events, sealing: new Sealing(config) }, 30);
+    await client.end();
+    await allIngested(deployment);
+  };
+
+  it('a witness that knows one of them cosigns, and receipts are proven with either', async () => {
+    const [before] = await vkeys();
+    await rotate();
+    const [newest, ...others] = await vkeys();
+    expect(others).toEqual([before]);
+    const size = (await integrity()).checkpoint!.size;
+    const { log_of_heads: heads } = (await when(isCovered(size))).witnesses!;
+    for (const key of [before!, newest!]) {
+      expect(verifyWitnessedReceipt(await receipt(size - 1), [key], policy()).index).toBe(size - 1);
+    }
+    // The witnesses get to know the new key. Then the earlier one stops.
+    for (const witness of [first, second]) witness.knownLogs = heads.vkeys;
+    await deployment.sql.query('UPDATE audit_signing_key SET ends_at = now() WHERE ends_at > now()');
+    const later = await grow(1);
+    await when(isCovered(later));
+    expect(verifyWitnessedReceipt(await receipt(later - 1), [newest!], policy()).index).toBe(later - 1);
+    await expect(receipt(later - 1).then((text) => verifyWitnessedReceipt(text, [before!], policy()))).rejects.toThrow(
+      'no signature of a known key',
+    );
   });
 });
 

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { parseWitnessVkey } from '#libs/tlog/cosignature.js';
-import { parseVkey } from '#libs/tlog/note.js';
+import { parseWitnessVkey, type WitnessPolicy } from '#libs/tlog/cosignature.js';
+import { parseVkey, type VerifierKey } from '#libs/tlog/note.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { verifyReceipt } from '#libs/tlog/receipt.js';
 import { isWitnessed, verifyWitnessedReceipt } from '#libs/tlog/witnessed-receipt.js';
 import type { CommandProcess } from '../command-process.js';
-import { EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
-import { EXIT_INCOMPLETE } from '../exit-codes.js';
+import { EXIT_INCOMPLETE, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
+import { givenKeys } from './given-keys.js';
 
 export interface ReceiptOptions {
   readonly vkey?: readonly string[];
@@ -32,16 +32,13 @@ export function verifyReceiptFile(file: string, options: ReceiptOptions, host: C
     host.stderr.write('Give the key of the audit log with --vkey. --quorum is at most the number of --witness.\n');
     return EXIT_USAGE;
   }
-  const result = verified(file, vkey, { witness, quorum });
+  const keys = givenKeys('--vkey', vkey, parseVkey);
+  const result = verified(file, keys, { witnesses: givenKeys('--witness', witness, parseWitnessVkey), quorum });
   host.stdout.write(options.json ? `${JSON.stringify(result)}\n` : textOf(result));
   return { verified: 0, tampered: EXIT_REFUSED, incomplete: EXIT_INCOMPLETE }[result.result];
 }
 
-function verified(
-  file: string,
-  vkeys: readonly string[],
-  { witness, quorum }: { readonly witness: readonly string[]; readonly quorum: number },
-): Result {
+function verified(file: string, keys: readonly VerifierKey[], policy: WitnessPolicy): Result {
   let text: string;
   let isLed: boolean;
   try {
@@ -52,12 +49,10 @@ function verified(
     if (!code && !(error instanceof ProofError)) throw error;
     return { result: 'incomplete', detail: code ? `${file} cannot be read (${code})` : `${file} is not a receipt` };
   }
-  if (witness.length > 0 && !isLed) {
+  if (policy.witnesses.length > 0 && !isLed) {
     return { result: 'incomplete', detail: 'the receipt has no cosignatures: get one with witnessed=true' };
   }
   try {
-    const keys = vkeys.map((vkey) => parseVkey(vkey));
-    const policy = { witnesses: witness.map((vkey) => parseWitnessVkey(vkey)), quorum };
     const witnessed = isLed ? verifyWitnessedReceipt(text, keys, policy) : null;
     const { entry, index, checkpoint } = witnessed ?? verifyReceipt(text, keys);
     return {

@@ -46,9 +46,9 @@ export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, 
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       <ErrorState error={query.error} onRetry={() => void query.refetch()} />
-      {(query.isPending || (query.data && !nameOf)) && <Skeleton height={320} />}
-      {query.data === null && <Text>The audit log has no event {shown.toLocaleString()}.</Text>}
-      {query.data && nameOf && (
+      {(query.isPending || (typeof query.data === 'object' && !nameOf)) && <Skeleton height={320} />}
+      {typeof query.data === 'string' && <Text>{absences[query.data](shown.toLocaleString())}</Text>}
+      {typeof query.data === 'object' && nameOf && (
         <Stack gap="lg">
           <Group wrap="nowrap" align="flex-start" justify="space-between">
             <Title order={2} fw={500}>
@@ -68,6 +68,12 @@ export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, 
   );
 }
 
+const absences = {
+  missing: (index: string) => `The audit log has no event ${index}.`,
+  pruned: (index: string) =>
+    `Event ${index} is no longer kept: it was removed at the end of its retention. This is no sign of tampering.`,
+};
+
 interface Entry {
   readonly item: AuditEvent;
   /** The exact text as stored. */
@@ -78,9 +84,14 @@ interface Entry {
 const entryQuery = (organizationId: string, index: number) =>
   queryOptions({
     queryKey: ['audit-entry', organizationId, index],
-    queryFn: async (): Promise<Entry | null> => {
+    queryFn: async (): Promise<Entry | keyof typeof absences> => {
+      // The tail would wait for an event that does not exist yet.
+      const { data, pruned_below: first } = await api.audit.listEvents({
+        query: { organization_id: organizationId, limit: 1 },
+      });
+      if (index < (first ?? 0)) return 'pruned';
+      if (index > (data[0]?.leaf_index ?? -1)) return 'missing';
       const line = await lineOf(organizationId, index);
-      if (line === undefined) return null;
       const text = line.slice(line.indexOf('"event":') + '"event":'.length, -1);
       // From the text that is verified, so that the page shows nothing else.
       const item = AuditEvent.parse({ leaf_index: index, event: JSON.parse(text) });
@@ -93,14 +104,11 @@ const entryQuery = (organizationId: string, index: number) =>
  * Returns the line with the exact text of an event. Only the tail and the export return the text that the leaf hash is
  * made from, and the tail can start at any index.
  */
-async function lineOf(organization_id: string, index: number): Promise<string | undefined> {
+async function lineOf(organization_id: string, index: number): Promise<string> {
   const query = { organization_id };
   if (index === 0) return firstLineWith(await api.audit.exportEvents({ query }), '{');
-  // The tail would wait for an event that does not exist yet.
-  const { data } = await api.audit.listEvents({ query: { ...query, limit: 1 } });
-  if (index > (data[0]?.leaf_index ?? -1)) return undefined;
   const tail = await api.audit.tail({ query, headers: { 'last-event-id': String(index - 1) } });
-  return (await firstLineWith(tail, DATA))?.slice(DATA.length);
+  return (await firstLineWith(tail, DATA)).slice(DATA.length);
 }
 
 const DATA = 'data: ';

@@ -1,5 +1,5 @@
 /** Returns the first line with this beginning, unchanged: parsing and serializing it could change its bytes. */
-export async function firstLineWith(response: Response, beginning: string): Promise<string | undefined> {
+export async function firstLineWith(response: Response, beginning: string): Promise<string> {
   const reader = response.body!.getReader();
   try {
     const decoder = new TextDecoder();
@@ -8,7 +8,8 @@ export async function firstLineWith(response: Response, beginning: string): Prom
       text += decoder.decode(value, { stream: !done });
       const lines = text.split('\n');
       const line = lines.slice(0, done ? undefined : -1).find((candidate) => candidate.startsWith(beginning));
-      if (line !== undefined || done) return line;
+      if (line !== undefined) return line;
+      if (done) throw new Error('The response ended before the event');
       text = lines.at(-1)!;
     }
   } finally {

@@ -14,6 +14,8 @@ export interface LogRequests {
   readonly consistencyProof: (from: number, to: number) => Promise<Uint8Array[]>;
   /** How the keys of the log follow each other, in the order of the log. */
   readonly rotations: () => Promise<KeyRotation[]>;
+  /** Entries below this leaf index were pruned: 0 if none were. */
+  readonly prunedBelow: () => Promise<number>;
   readonly tile: (tile: Tile) => Promise<Uint8Array<ArrayBuffer>>;
 }
 
@@ -39,6 +41,7 @@ export function logRequests(organizationId: string, signal?: AbortSignal): LogRe
       }
       return found;
     },
+    prunedBelow: async () => (await audit.getRetention({ params })).pruned_below ?? 0,
     tile: async (tile) => {
       const response = await audit.tile({ params: { ...params, tile: formatTilePath(tile) } });
       return new Uint8Array(await response.arrayBuffer());

@@ -9,6 +9,8 @@ const WholeResult = z.strictObject({
   at: z.iso.datetime(),
   /** The size of the checkpoint. */
   size: z.int().min(0),
+  /** Entries below it were pruned: only their hashes were verified. */
+  pruned_below: z.int().min(1).optional(),
   /** What is wrong; without it, every entry is as it was signed. */
   fault: z.string().optional(),
   /** The first entry that is wrong, if that can be told. */

@@ -70,15 +70,23 @@ export function useWholeLog(organizationId: string): WholeLogVerification {
 async function verifyAndRemember(organizationId: string, queryClient: QueryClient, run: WholeLogRun): Promise<void> {
   const { signal } = run;
   const { checkpoint } = await queryClient.fetchQuery({ ...latestQuery(organizationId), staleTime: 0 });
+  const log = logRequests(organizationId, signal);
+  const prunedBelow = await log.prunedBelow();
   const fault = await verifyWholeLog({
     tree: checkpoint,
-    tile: logRequests(organizationId, signal).tile,
+    tile: log.tile,
+    prunedBelow,
     startHasher: (tree) => startHasher(tree, signal),
     turn: () => run.turn(),
     onNext: (next, locating) => run.advance(next, checkpoint.size, locating),
     signal,
   });
-  rememberWhole(organizationId, { at: new Date().toISOString(), size: checkpoint.size, ...(fault && foundBy(fault)) });
+  rememberWhole(organizationId, {
+    at: new Date().toISOString(),
+    size: checkpoint.size,
+    ...(prunedBelow > 0 && { pruned_below: prunedBelow }),
+    ...(fault && foundBy(fault)),
+  });
 }
 
 function foundBy({ fault, leafIndex }: { readonly fault: string; readonly leafIndex?: number }) {

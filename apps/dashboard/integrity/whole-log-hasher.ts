@@ -33,5 +33,6 @@ export function startHasher(tree: Tree, signal: AbortSignal): Hasher {
 /** The buffers are handed over, not copied. */
 function buffersOf(message: Message): ArrayBuffer[] {
   if (message === null) return [];
+  if ('roots' in message) return [message.roots.buffer];
   return [message.bytes.buffer, ...(message.hashes ? [message.hashes.buffer] : [])];
 }

@@ -10,8 +10,13 @@ export interface Bundle {
   readonly hashes?: Uint8Array<ArrayBuffer>;
 }
 
-/** The next bundle of a log; null is the end. */
-export type Message = Bundle | null;
+/** The roots of the next bundles, whose entries were pruned. */
+export interface PrunedBundles {
+  readonly roots: Uint8Array<ArrayBuffer>;
+}
+
+/** What comes next in a log; null is the end. */
+export type Message = Bundle | PrunedBundles | null;
 
 export type Reply =
   /** The number of entries so far. */
@@ -19,11 +24,12 @@ export type Reply =
   /** What is wrong, and the first wrong entry if that can be told. */
   | { readonly fault: string; readonly leafIndex?: number };
 
-/** Takes the next bundle of a log. */
+/** Takes what comes next in a log. */
 export function replyTo(log: WholeLog, message: Message): Reply {
   try {
-    if (message !== null) return add(log, message);
-    log.end();
+    if (message === null) log.end();
+    else if ('roots' in message) for (const root of split(message.roots)) log.addRoot(root);
+    else return add(log, message);
     return { next: log.next };
   } catch (error) {
     if (!(error instanceof ProofError)) throw error;

@@ -84,15 +84,15 @@ function Incomplete({ error }: { readonly error: unknown }) {
   if (reasonOf(error) !== 'not-kept') return <ErrorState error={error} />;
   return (
     <Alert variant="light" color="gray" icon={<IconInfoCircle />} title="Not every entry is kept" role="status">
-      The oldest entries were removed at the end of their retention. This is no sign of tampering, but their content can
-      no longer be verified.
+      Entries were removed at the end of their retention while the log was read. This is no sign of tampering. Verify
+      the whole log again.
     </Alert>
   );
 }
 
 function LastResult({ organizationId, whole }: Pick<Props, 'organizationId' | 'whole'>) {
   if (!whole) return <Text c="dimmed">This browser has not verified the whole log yet.</Text>;
-  const { at, size, fault, leaf_index: index } = whole;
+  const { at, size, fault, leaf_index: index, pruned_below: pruned } = whole;
   if (fault === undefined) {
     return (
       <Alert
@@ -100,9 +100,16 @@ function LastResult({ organizationId, whole }: Pick<Props, 'organizationId' | 'w
         color="teal"
         icon={<IconShieldCheck />}
         role="status"
-        title="Every entry is as it was signed"
+        title={
+          pruned === undefined ? 'Every entry is as it was signed' : 'Every entry that is kept is as it was signed'
+        }
       >
-        All {size.toLocaleString()} entries of the checkpoint were verified in this browser, <Time at={at} />.
+        {pruned === undefined
+          ? `All ${size.toLocaleString()} entries`
+          : `The entries ${pruned.toLocaleString()} to ${(size - 1).toLocaleString()}`}{' '}
+        of the checkpoint were verified in this browser, <Time at={at} />.
+        {pruned !== undefined &&
+          ` The ${pruned.toLocaleString()} entries before are no longer kept: their hashes lead to the signed root, but what they said can no longer be verified.`}
       </Alert>
     );
   }

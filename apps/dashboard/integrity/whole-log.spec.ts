@@ -27,6 +27,7 @@ function options(tile: (tile: Tile) => Uint8Array<ArrayBuffer>, more: Partial<Wh
   return {
     tree,
     tile: (wanted) => Promise.resolve(tile(wanted)),
+    prunedBelow: 0,
     startHasher: (of) => {
       const log = new WholeLog([of]);
       return { add: (message) => Promise.resolve(replyTo(log, message)) };
@@ -97,6 +98,35 @@ describe('the whole log', () => {
       return right;
     });
     expect((await verifyWholeLog(options(once)))?.fault).toContain('it was changed');
+  });
+});
+
+describe('a whole log whose first entries were pruned', () => {
+  const roots = Array.from({ length: 11 }, (_, n) => rootOfLeaves(hashes.slice(n * 256, (n + 1) * 256)));
+  /** A server that keeps the roots of bundles and the entries from bundle 3 on. */
+  const pruned = (tile: Tile) => {
+    if (tile.level === 1) return copy(concatBytes(...roots.slice(0, tile.width)));
+    if (tile.index < 3) throw new Error('pruned');
+    return honest(tile);
+  };
+
+  it('is as it was signed if the roots of their bundles lead to the signed root', async () => {
+    expect(await verifyWholeLog(options(pruned, { prunedBelow: 768 }))).toBeNull();
+  });
+
+  it('is wrong if a root or an entry was changed, and names the entry', async () => {
+    const changedRoot = (tile: Tile) => (tile.level === 1 ? pruned(tile).fill(0, 40, 50) : pruned(tile));
+    expect((await verifyWholeLog(options(changedRoot, { prunedBelow: 768 })))?.fault).toContain('it was changed');
+    const changed = (tile: Tile) =>
+      tile.level === 'entries' && tile.index === 3 ? pruned(tile).fill(0, 5, 6) : pruned(tile);
+    expect(await verifyWholeLog(options(changed, { prunedBelow: 768 }))).toEqual({
+      fault: 'The entry of leaf 768 was changed',
+      leafIndex: 768,
+    });
+  });
+
+  it.each([SIZE + 8, 100])('is wrong if the server says that the entries below %s were pruned', async (prunedBelow) => {
+    expect((await verifyWholeLog(options(pruned, { prunedBelow })))?.fault).toContain('were pruned');
   });
 });
 

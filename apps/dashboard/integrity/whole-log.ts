@@ -17,6 +17,8 @@ export interface WholeLogOptions {
   /** The tree of the verified checkpoint. */
   readonly tree: Tree;
   readonly tile: LogRequests['tile'];
+  /** Entries below it were pruned, bundle by bundle: the roots of the bundles take their place. */
+  readonly prunedBelow: number;
   readonly startHasher: (tree: Tree) => Hasher;
   /** Resolves when the next bundle may be read. */
   readonly turn: () => Promise<void>;
@@ -43,7 +45,9 @@ async function readAll(options: WholeLogOptions, withHashes: boolean): Promise<F
   const count = Math.ceil(tree.size / BUNDLE_ENTRIES);
   const waiting: Promise<Bundle>[] = [];
   onNext(0, withHashes);
-  for (let next = 0; next < count || waiting.length > 0;) {
+  const fault = await readRoots(options, hasher);
+  if (fault) return fault;
+  for (let next = options.prunedBelow / BUNDLE_ENTRIES; next < count || waiting.length > 0;) {
     await turn();
     for (; next < count && waiting.length < AT_ONCE; next++) {
       const request = download(next, options, withHashes);
@@ -57,6 +61,26 @@ async function readAll(options: WholeLogOptions, withHashes: boolean): Promise<F
   }
   const end = await hasher.add(null);
   return 'fault' in end ? end : null;
+}
+
+/** Reads the roots of the pruned bundles: 256 from each tile. */
+async function readRoots(
+  { tree, tile, prunedBelow, turn, signal }: WholeLogOptions,
+  hasher: Hasher,
+): Promise<Fault | null> {
+  if (prunedBelow > tree.size || prunedBelow % BUNDLE_ENTRIES > 0) {
+    return {
+      fault: `The log has ${tree.size} entries, and the server says that those below ${prunedBelow} were pruned`,
+    };
+  }
+  const count = prunedBelow / BUNDLE_ENTRIES;
+  for (let first = 0; first < count; first += BUNDLE_ENTRIES) {
+    await turn();
+    const wanted = { level: 1, index: first / BUNDLE_ENTRIES, width: Math.min(BUNDLE_ENTRIES, count - first) };
+    const reply = await hasher.add({ roots: await persistently(() => tile(wanted), signal) });
+    if ('fault' in reply) return reply;
+  }
+  return null;
 }
 
 async function download(index: number, options: WholeLogOptions, withHashes: boolean): Promise<Bundle> {

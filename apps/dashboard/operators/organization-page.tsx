@@ -3,6 +3,7 @@ import { IconEye } from '@tabler/icons-react';
 import { usePrefetchInfiniteQuery, usePrefetchQuery, useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import type { Organization } from '#libs/contract/organizations.js';
+import { auditRetentionQuery } from '../organization/audit-retention.js';
 import { CopyButton } from '../ui/copy-button.js';
 import { ErrorState } from '../ui/error-state.js';
 import { ButtonLink, TextLink } from '../ui/links.js';
@@ -14,6 +15,7 @@ import { Time } from '../ui/time.js';
 import { CeilingSection } from './ceiling-section.js';
 import { CreditsSection } from './credits-section.js';
 import { balanceQuery, grantsQuery, operatedOrganizationQuery, usageTotalsQuery } from './queries.js';
+import { RetentionSection } from './retention-section.js';
 import { Suspension } from './suspension.js';
 
 /** The operator's page for one organization. */
@@ -24,6 +26,7 @@ export function OrganizationPage() {
   usePrefetchQuery(usageTotalsQuery(organizationId));
   usePrefetchQuery(balanceQuery(organizationId));
   usePrefetchInfiniteQuery(grantsQuery(organizationId));
+  usePrefetchQuery(auditRetentionQuery(organizationId));
   return (
     <>
       <TextLink to="/operator/organizations" size="sm">
@@ -79,6 +82,7 @@ function Operated({ organization }: { readonly organization: Organization }) {
         <UsageTotals organizationId={id} />
         <CreditsSection organization={organization} />
         <CeilingSection organization={organization} />
+        <RetentionSection organization={organization} />
         <Suspension organization={organization} />
       </Stack>
     </>

@@ -7,6 +7,7 @@ import { CopyButton } from '../ui/copy-button.js';
 import { PageHeader } from '../ui/page-header.js';
 import { Section } from '../ui/section.js';
 import { Time } from '../ui/time.js';
+import { AuditRetention } from './audit-retention.js';
 import { CreateOrganization } from './create-organization.js';
 import { useOrganization } from './organizations.js';
 import { OrganizationName } from './organization-name.js';
@@ -49,6 +50,14 @@ function Settings({
         <Section title="Scope ceiling" description="Only an operator of this deployment can change it.">
           <ScopeCeiling ceiling={ceiling} />
         </Section>
+        {role !== null && roleCovers(role, 'audit:read') && (
+          <Section
+            title="Retention"
+            description="How long events are kept. Only an operator of this deployment can change it."
+          >
+            <AuditRetention organizationId={id} />
+          </Section>
+        )}
         <Section
           title="Another organization"
           description="With its own members, projects, keys and audit log."
