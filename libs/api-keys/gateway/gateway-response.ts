@@ -81,5 +81,9 @@ export function rejection(
     ...rateLimitHeaders(limits),
   };
   if (forNginx) return { status: KNOWN_TO_NGINX.has(status) || status >= 500 ? status : 403, headers };
-  return { status, headers: { ...headers, 'content-type': 'application/problem+json; charset=utf-8' }, body: JSON.stringify(problem) };
+  return {
+    status,
+    headers: { ...headers, 'content-type': 'application/problem+json; charset=utf-8' },
+    body: JSON.stringify(problem),
+  };
 }
