@@ -11,6 +11,7 @@ import { fromFile, fromServer, HASHES, isAnyInside, type AuditLogSource } from '
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
 import { failureOf } from './failures.js';
+import { givenKeys } from './given-keys.js';
 import { replaceFile } from './replace-file.js';
 
 export interface VerifyOptions {
@@ -92,7 +93,7 @@ async function open(file: string | undefined, { url, organization }: VerifyOptio
 
 async function verify(source: AuditLogSource, options: VerifyOptions, host: CommandProcess): Promise<Result> {
   const state = options.state === undefined ? null : readState(options.state);
-  const listed = source.vkeys.map(parseVkey);
+  const listed = source.vkeys.flatMap(readableKey);
   const given = trustedKeys(options, state);
   // A key that the log lists counts only if it follows from a trusted one, which the entries tell.
   const keys = [...(given?.keys ?? []), ...listed];
@@ -146,9 +147,19 @@ async function verify(source: AuditLogSource, options: VerifyOptions, host: Comm
   };
 }
 
+/** A log may list keys of other kinds. */
+function readableKey(vkey: string): VerifierKey[] {
+  try {
+    return [parseVkey(vkey)];
+  } catch (error) {
+    if (error instanceof ProofError) return [];
+    throw error;
+  }
+}
+
 /** @returns null if only keys that come with the log are known */
 function trustedKeys({ vkey }: VerifyOptions, state: State | null) {
-  if (vkey?.length) return { from: 'option', keys: vkey.map(parseVkey) } as const;
+  if (vkey?.length) return { from: 'option', keys: givenKeys('--vkey', vkey, parseVkey) } as const;
   return state && ({ from: 'state', keys: [parseVkey(state.vkey)] } as const);
 }
 
