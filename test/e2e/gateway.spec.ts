@@ -261,6 +261,22 @@ describe('a gateway', () => {
       deployment.api.useLogger(false);
     }
   });
+
+  it('loses its connection, and nobody else, if a response cannot be written', async () => {
+    const { key } = await newKey();
+    const headers = { 'x-api-key': key };
+    const verifier = deployment.api.get(ApiKeyVerifier);
+    const real = verifier.ask.bind(verifier);
+    const spy = jest
+      .spyOn(verifier, 'ask')
+      .mockImplementation((request, resolve, reject) =>
+        real(request, (result) => resolve({ ...result, record: { ...result.record!, scopes: ['a\nb'] } }), reject),
+      );
+    const outcomes = await Promise.allSettled([rawAsk('/authz', 'GET', headers), rawAsk('/authz', 'GET', headers)]);
+    spy.mockRestore();
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect((await rawAsk('/authz', 'GET', headers)).statusCode).toBe(200);
+  });
 });
 
 function fail(): never {

@@ -4,6 +4,7 @@ import { describeVerification } from '#libs/contract/verification.js';
 import { credentialOf } from '#libs/auth/sent-credential.js';
 import { missingScopes } from '#libs/contract/scopes.js';
 import { Config } from '#libs/platform/config.js';
+import { errorStack } from '#libs/platform/error-text.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { DirectServer } from '#libs/platform/http/direct-server.js';
 import { explain } from '#libs/platform/http/problem.filter.js';
@@ -71,7 +72,7 @@ export class Gateway implements OnModuleInit {
         (result) => {
           if (result.code !== 'valid') return refuse(errorOf(result, policy), result.limits);
           countVerification('gateway', 'valid');
-          send(request, response, requestId, acceptance(result.record!, result.limits));
+          this.#send(request, response, requestId, () => acceptance(result.record!, result.limits));
         },
         refuse,
       );
@@ -132,7 +133,18 @@ export class Gateway implements OnModuleInit {
     countVerification('gateway', error.code);
     const url = request.url!;
     const forNginx = !isBesidePath(url) && isAskedByNginx(url);
-    send(request, response, requestId, rejection(error, { publicUrl: this.#publicUrl, requestId, forNginx, limits }));
+    const surroundings = { publicUrl: this.#publicUrl, requestId, forNginx, limits };
+    this.#send(request, response, requestId, () => rejection(error, surroundings));
+  }
+
+  /** Never throws: a batch of the admission calls it, and would count all its uses as failed. */
+  #send(request: IncomingMessage, response: ServerResponse, requestId: string, make: () => GatewayResponse): void {
+    try {
+      send(request, response, requestId, make());
+    } catch (error) {
+      this.#logger.error(`The response to ${requestId} could not be written`, errorStack(error));
+      response.destroy();
+    }
   }
 }
 
