@@ -2,14 +2,12 @@ import type pg from 'pg';
 import { newOneTimeToken, oneTimeLink } from '#libs/auth/one-time-token.js';
 import { fromUuid, newId, toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import { batchOfEntries } from '#libs/outbox/batches.js';
 import { Events, type EncodedType, type NewEvent } from '#libs/outbox/event.js';
-import { putIntoOutbox } from '#libs/outbox/outbox.js';
-import { shardOf } from '#libs/outbox/shard.js';
 import { DatabaseClock } from '#libs/platform/clock.js';
 import { readConfigWithoutDatabase } from '#libs/platform/config.js';
 import { PersonalData } from '#libs/platform/personal-data.js';
 import { withDatabase } from './database.js';
+import { recordOwnEvents } from '#libs/outbox/own-events.js';
 
 const HOURS = 24;
 const APPLICATION = 'keyledger operator';
@@ -100,16 +98,5 @@ type LinkEventOf<T extends EncodedType> = Pick<NewEvent<T>, 'type' | 'subject' |
 async function record(client: pg.Client, publicUrl: string, env: NodeJS.ProcessEnv, event: LinkEvent): Promise<void> {
   const config = readConfigWithoutDatabase({ ...env, PUBLIC_URL: publicUrl });
   const events = new Events(new DatabaseClock(), new PersonalData(config), config);
-  const shard = shardOf(DEPLOYMENT_ID);
-  const { rows } = await client.query<{ seq: number }>('SELECT seq::float8 AS seq FROM authz_state WHERE shard = $1', [
-    shard,
-  ]);
-  const entry = events.encode({
-    ...event,
-    organizationId: DEPLOYMENT_ID,
-    actor: { type: 'system', id: null },
-    seq: rows[0]!.seq,
-    origin: { ip: null, userAgent: null, requestId: null },
-  });
-  await putIntoOutbox(client, shard, batchOfEntries([entry]));
+  await recordOwnEvents(client, events, DEPLOYMENT_ID, [event]);
 }

@@ -2,15 +2,13 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import type pg from 'pg';
 import { fromUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
-import { batchOfEntries } from '#libs/outbox/batches.js';
 import { Events } from '#libs/outbox/event.js';
-import { putIntoOutbox } from '#libs/outbox/outbox.js';
-import { shardOf } from '#libs/outbox/shard.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { BundleReader } from './bundle-reader.js';
 import { leafHashOf } from './log-growth.js';
 import type { Span } from './span.js';
+import { recordOwnEvents } from '#libs/outbox/own-events.js';
 
 /** A log of which entries have expired. */
 interface Prunable {
@@ -84,7 +82,10 @@ export class AuditPruning {
     await this.#keepTiles(id, minimum, below);
     await inTransaction(this.pool, async (client) => {
       await client.query('SELECT prune_audit_log($1, $2)', [id, below]);
-      await this.#record(client, organizationId, minimum, below);
+      const data = { from: minimum, below };
+      await recordOwnEvents(client, this.events, organizationId, [
+        { type: 'audit_log.pruned', subject: organizationId, data },
+      ]);
     });
   }
 
@@ -107,24 +108,6 @@ export class AuditPruning {
       }
       await this.pool.query('SELECT keep_audit_tile($1, $2, $3)', [id, index, Buffer.concat(hashes)]);
     }
-  }
-
-  async #record(client: pg.PoolClient, organizationId: string, from: number, below: number): Promise<void> {
-    const shard = shardOf(organizationId);
-    const { rows } = await client.query<{ seq: number }>(
-      'SELECT seq::float8 AS seq FROM authz_state WHERE shard = $1',
-      [shard],
-    );
-    const entry = this.events.encode({
-      type: 'audit_log.pruned',
-      subject: organizationId,
-      organizationId,
-      actor: { type: 'system', id: null },
-      seq: rows[0]!.seq,
-      origin: { ip: null, userAgent: null, requestId: null },
-      data: { from, below },
-    });
-    await putIntoOutbox(client, shard, batchOfEntries([entry]));
   }
 
   async #dropPartitions(): Promise<void> {

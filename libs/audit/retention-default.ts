@@ -3,11 +3,9 @@ import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
-import { batchOfEntries } from '#libs/outbox/batches.js';
 import { Events } from '#libs/outbox/event.js';
-import { putIntoOutbox } from '#libs/outbox/outbox.js';
-import { shardOf } from '#libs/outbox/shard.js';
 import { Config } from '#libs/platform/config.js';
+import { recordOwnEvents } from '#libs/outbox/own-events.js';
 
 /**
  * Writes the default of AUDIT_RETENTION_DAYS to the database at start, where the functions that prune read it: the worker
@@ -37,21 +35,10 @@ export class RetentionDefault implements OnApplicationBootstrap {
        ON CONFLICT (organization_id) DO UPDATE SET days = excluded.days`,
       [id, after],
     );
-    const shard = shardOf(DEPLOYMENT_ID);
-    const { rows } = await client.query<{ seq: number }>(
-      'SELECT seq::float8 AS seq FROM authz_state WHERE shard = $1',
-      [shard],
-    );
-    const entry = this.events.encode({
-      type: 'audit_log.retention_changed',
-      subject: DEPLOYMENT_ID,
-      organizationId: DEPLOYMENT_ID,
-      actor: { type: 'system', id: null },
-      seq: rows[0]!.seq,
-      origin: { ip: null, userAgent: null, requestId: null },
-      data: { before, after },
-    });
-    await putIntoOutbox(client, shard, batchOfEntries([entry]));
+    const data = { before, after };
+    await recordOwnEvents(client, this.events, DEPLOYMENT_ID, [
+      { type: 'audit_log.retention_changed', subject: DEPLOYMENT_ID, data },
+    ]);
   }
 }
 

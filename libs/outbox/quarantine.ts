@@ -4,10 +4,10 @@ import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { errorText } from '#libs/platform/error-text.js';
-import { batchOfEntries, recordsOf, type Batch, type StoredRecord } from './batches.js';
+import { recordsOf, type Batch, type StoredRecord } from './batches.js';
 import { Events } from './event.js';
 import { putIntoOutbox } from './outbox.js';
-import { shardOf } from './shard.js';
+import { recordOwnEvents } from './own-events.js';
 
 /** A record that could not be ingested. */
 export interface BadRecord {
@@ -80,21 +80,8 @@ export class Quarantine {
     { body }: Batch,
     events: number | null,
   ): Promise<void> {
-    const shard = shardOf(organizationId);
-    const { rows } = await client.query<{ seq: number }>(
-      'SELECT seq::float8 AS seq FROM authz_state WHERE shard = $1',
-      [shard],
-    );
-    const entry = this.events.encode({
-      type,
-      subject: organizationId,
-      organizationId,
-      actor: { type: 'system', id: null },
-      seq: rows[0]!.seq,
-      origin: { ip: null, userAgent: null, requestId: null },
-      data: { quarantine_id: id, sha256: hash('sha256', body), count: events },
-    });
-    await putIntoOutbox(client, shard, batchOfEntries([entry]));
+    const data = { quarantine_id: id, sha256: hash('sha256', body), count: events };
+    await recordOwnEvents(client, this.events, organizationId, [{ type, subject: organizationId, data }]);
   }
 }
 

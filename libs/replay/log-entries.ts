@@ -26,9 +26,8 @@ interface Head {
 /** An organization whose first events still wait in the outbox has no head yet. */
 export async function readHead(client: Client, organizationId: string): Promise<Head> {
   const { rows } = await client.query<Head>(
-    // By the row as JSON: a schema without pruning has no such column.
-    `SELECT size::float8 AS size, coalesce((to_jsonb(l) ->> 'minimum_index')::float8, 0) AS "minimumIndex"
-     FROM audit_log l WHERE organization_id = $1`,
+    `SELECT size::float8 AS size, minimum_index::float8 AS "minimumIndex"
+     FROM audit_log WHERE organization_id = $1`,
     [toUuid(organizationId)],
   );
   return rows[0] ?? { size: 0, minimumIndex: 0 };

@@ -1,12 +1,11 @@
 import type { RecordedState } from '#libs/contract/events.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
-import { batchOfEntries } from '#libs/outbox/batches.js';
 import type { Events } from '#libs/outbox/event.js';
 import { putIntoOutbox } from '#libs/outbox/outbox.js';
-import { shardOf } from '#libs/outbox/shard.js';
 import { readHead, type Client } from './log-entries.js';
 import { partsOf } from './recorded-state.js';
 import { LogReplay } from './replay.js';
+import { recordOwnEvents } from '#libs/outbox/own-events.js';
 
 /**
  * What the log of an organization says before a leaf index, in parts that each fit into an event of the type
@@ -46,23 +45,11 @@ export async function recordState(
   organizationId: string,
   parts: readonly RecordedState[],
 ): Promise<number> {
-  const shard = shardOf(organizationId);
-  const { rows } = await client.query<{ seq: number }>('SELECT seq::float8 AS seq FROM authz_state WHERE shard = $1', [
-    shard,
-  ]);
-  const entries = parts.map((data) =>
-    events.encode({
-      type: 'audit_log.state_recorded',
-      subject: organizationId,
-      organizationId,
-      actor: { type: 'system', id: null },
-      seq: rows[0]!.seq,
-      origin: { ip: null, userAgent: null, requestId: null },
-      data,
-    }),
-  );
-  for (let n = 0; n < entries.length; n += PARTS_TOGETHER) {
-    await putIntoOutbox(client, shard, batchOfEntries(entries.slice(n, n + PARTS_TOGETHER)));
+  for (let n = 0; n < parts.length; n += PARTS_TOGETHER) {
+    const own = parts
+      .slice(n, n + PARTS_TOGETHER)
+      .map((data) => ({ type: 'audit_log.state_recorded', subject: organizationId, data }) as const);
+    await recordOwnEvents(client, events, organizationId, own);
   }
-  return entries.length;
+  return parts.length;
 }
