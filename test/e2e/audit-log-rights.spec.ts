@@ -5,6 +5,7 @@ import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { fillAuditLog } from '../support/audit-log.js';
 import { allIngested } from '../support/events.js';
+import { outcomeOf } from '../support/role-statements.js';
 
 let deployment: Deployment;
 let ada: Account;
@@ -27,21 +28,6 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(() => deployment.stop());
-
-async function outcomeOf(url: string, sql: string, values: unknown[] = []): Promise<string> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query('BEGIN');
-    await client.query(sql, values);
-    return 'done';
-  } catch (error) {
-    return (error as Error).message;
-  } finally {
-    await client.query('ROLLBACK');
-    await client.end();
-  }
-}
 
 const TABLES = [
   'audit_log',

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { leafHashOf } from '#libs/audit/log-growth.js';
 import { fillAuditLog, storedEntries } from '../support/audit-log.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
+import { outcomeOfAll, type Statement } from '../support/role-statements.js';
 
 /** Ten bundles, and a few entries. */
 const SIZE = 2_600;
@@ -115,23 +115,7 @@ describe('what has expired', () => {
 
 describe('with a retention that has ended for ten bundles, the worker', () => {
   /** Runs the statements as the worker in a transaction that is taken back. */
-  async function outcomeOf(...statements: readonly (readonly [string, ...unknown[]])[]): Promise<string> {
-    return asRole(deployment.database.workerUrl, statements);
-  }
-  async function asRole(url: string, statements: readonly (readonly [string, ...unknown[]])[]): Promise<string> {
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    try {
-      await client.query('BEGIN');
-      for (const [sql, ...values] of statements) await client.query(sql, values);
-      return 'done';
-    } catch (error) {
-      return (error as Error).message;
-    } finally {
-      await client.query('ROLLBACK');
-      await client.end();
-    }
-  }
+  const outcomeOf = (...statements: readonly Statement[]) => outcomeOfAll(deployment.database.workerUrl, statements);
 
   const prune = (below: unknown, log: unknown = id) => ['SELECT prune_audit_log($1, $2)', log, below] as const;
   const keep = (index: number, hashes: unknown) => ['SELECT keep_audit_tile($1, $2, $3)', id, index, hashes] as const;
@@ -259,15 +243,15 @@ describe('with a retention that has ended for ten bundles, the worker', () => {
     'UPDATE audit_log SET minimum_index = 256',
     "INSERT INTO audit_kept_tile VALUES (gen_random_uuid(), 0, '')",
   ])('has rights that the API does not have: %s', async (sql) => {
-    expect(await asRole(deployment.database.apiUrl, [[sql]])).toContain('permission denied');
+    expect(await outcomeOfAll(deployment.database.apiUrl, [[sql]])).toContain('permission denied');
   });
 
   it('waits a day after a change, whatever time the API claims for it', async () => {
     const { apiUrl } = deployment.database;
     const claim = "UPDATE audit_retention SET days = 30, changed_at = '-infinity'";
     const read = "SELECT 1 / (count(*) FILTER (WHERE changed_at > '-infinity') - 1)::int FROM audit_retention";
-    expect(await asRole(apiUrl, [[claim], [read]])).toBe('division by zero');
-    expect(await asRole(apiUrl, [['UPDATE audit_retention SET days = 29']])).toContain('check constraint');
+    expect(await outcomeOfAll(apiUrl, [[claim], [read]])).toBe('division by zero');
+    expect(await outcomeOfAll(apiUrl, [['UPDATE audit_retention SET days = 29']])).toContain('check constraint');
   });
 });
 

@@ -9,6 +9,7 @@ import { consistencyProof, inclusionProof, verifyConsistency, verifyInclusion, t
 import { headEntry } from '#libs/tlog/witnessed-receipt.js';
 import { createDatabase, type TestDatabase } from '../support/deployment.js';
 import { leafHashOf, treeHash } from '../support/reference-tree.js';
+import { outcomeOf } from '../support/role-statements.js';
 
 const ORIGIN = 'keys.example.com/0123456789abcdef';
 const epoch = { number: 1, origin: ORIGIN, keys: [], anchorId: 'anchor', sequence: 0 } satisfies NamedEpoch;
@@ -170,20 +171,6 @@ describe('keyledger audit check', () => {
     expect(await differenceAfter(sql)).toBe(`${what} of the log of heads of epoch 1`);
   });
 });
-
-async function outcomeOf(url: string, sql: string, values: unknown[] = []): Promise<string> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query('BEGIN');
-    await client.query(sql, values);
-    return 'done';
-  } catch (error) {
-    return (error as Error).message;
-  } finally {
-    await client.end();
-  }
-}
 
 describe('the roles of the processes', () => {
   it.each([
