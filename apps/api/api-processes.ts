@@ -31,7 +31,7 @@ export class ApiProcesses {
   /** @returns when all processes are ready */
   static async start(config: Config): Promise<{ url: string; stop(): Promise<void> }> {
     const processes = new ApiProcesses(config);
-    // The first one alone: whatever is wrong with the settings is then said once.
+    // The first one starts alone, so that an error in the settings is reported once.
     const url = await processes.#add(exitLike);
     const others = Array.from({ length: config.settings.API_PROCESSES - 1 }, () => processes.#add(exitLike));
     await Promise.all(others);
