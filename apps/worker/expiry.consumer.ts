@@ -17,11 +17,11 @@ export class ExpiryConsumer implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.queues.schedule(this.queues.queue(QUEUE), 'expiry', EVERY_MS);
-    this.queues.worker(QUEUE, () => this.#run(), 1);
+    this.queues.worker(QUEUE, (_job, stop) => this.#run(stop), 1);
   }
 
-  async #run(): Promise<void> {
-    const shards = await this.notices.run();
-    if (shards.size > 0) await this.ingester.ingest([...shards]);
+  async #run(stop: AbortSignal): Promise<void> {
+    const shards = await this.notices.run(stop);
+    if (shards.size > 0) await this.ingester.ingest([...shards], { stop });
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import type { Job, Worker } from 'bullmq';
+import type { Job } from 'bullmq';
 import { INGEST_QUEUE } from '#libs/outbox/outbox-notifier.js';
 import { Ingester } from '#libs/outbox/ingester.js';
 import { groupOf, SHARD_GROUPS } from '#libs/outbox/shard.js';
@@ -19,7 +19,6 @@ const MAX_JOB_MS = 10_000;
 @Injectable()
 export class IngestConsumer implements OnApplicationBootstrap {
   readonly #emptying = new Set<number>();
-  #worker: Worker | undefined;
 
   constructor(
     private readonly queues: Queues,
@@ -28,32 +27,32 @@ export class IngestConsumer implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.queues.schedule(this.queues.queue(INGEST_QUEUE), 'sweep', SWEEP_EVERY_MS);
-    this.#worker = this.queues.worker(INGEST_QUEUE, (job) => this.#process(job), CONCURRENCY);
+    this.queues.worker(INGEST_QUEUE, (job, stop) => this.#process(job, stop), CONCURRENCY);
   }
 
-  async #process({ data: { group } }: Job<{ group?: number }>): Promise<void> {
-    if (group === undefined) return this.#sweep();
+  async #process({ data: { group } }: Job<{ group?: number }>, stop: AbortSignal): Promise<void> {
+    if (group === undefined) return this.#sweep(stop);
     this.#emptying.add(group);
-    await this.#emptyAsLongAsTheyCome(group).finally(() => this.#emptying.delete(group));
+    await this.#emptyAsLongAsTheyCome(group, stop).finally(() => this.#emptying.delete(group));
   }
 
-  async #emptyAsLongAsTheyCome(group: number): Promise<void> {
+  async #emptyAsLongAsTheyCome(group: number, stop: AbortSignal): Promise<void> {
     const until = performance.now() + MAX_JOB_MS;
     do {
       const next = performance.now() + PACE_MS;
-      const events = await this.ingester.ingest(SHARD_GROUPS[group]!);
+      const events = await this.ingester.ingest(SHARD_GROUPS[group]!, { stop });
       if (events < NUMBERS) return;
       await sleep(Math.max(0, next - performance.now()));
-    } while (performance.now() < until && !this.#worker?.closing);
+    } while (performance.now() < until && !stop.aborted);
   }
 
   /** A group that fails does not stop the sweep of the others. Groups that a job ingests already are skipped. */
-  async #sweep(): Promise<void> {
+  async #sweep(stop: AbortSignal): Promise<void> {
     const groups = Map.groupBy(await this.ingester.waitingShards(), groupOf);
     const outcomes = await Promise.allSettled(
       [...groups]
         .filter(([group]) => !this.#emptying.has(group))
-        .map(([, shards]) => this.ingester.ingest(shards, 'skip')),
+        .map(([, shards]) => this.ingester.ingest(shards, { busy: 'skip', stop })),
     );
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }

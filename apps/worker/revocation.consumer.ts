@@ -1,5 +1,4 @@
 import { Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import type { Worker } from 'bullmq';
 import { RevocationFanOut } from '#libs/api-keys/revocation-fan-out.js';
 import { Ingester } from '#libs/outbox/ingester.js';
 import { Queues } from '#libs/platform/queue.js';
@@ -12,8 +11,6 @@ const MAX_JOB_MS = 10_000;
 /** Once a second, looks for unfinished mass revocations: new ones, and those that a crash interrupted. */
 @Injectable()
 export class RevocationConsumer implements OnApplicationBootstrap {
-  #worker: Worker | undefined;
-
   constructor(
     private readonly queues: Queues,
     private readonly fanOut: RevocationFanOut,
@@ -22,14 +19,14 @@ export class RevocationConsumer implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.queues.schedule(this.queues.queue(QUEUE), 'sweep', EVERY_MS);
-    this.#worker = this.queues.worker(QUEUE, () => this.#run(), 1);
+    this.queues.worker(QUEUE, (_job, stop) => this.#run(stop), 1);
   }
 
-  #run(): Promise<void> {
+  #run(stop: AbortSignal): Promise<void> {
     const until = performance.now() + MAX_JOB_MS;
     return this.fanOut.run(
-      (shard) => this.ingester.ingest([shard]),
-      () => performance.now() > until || Boolean(this.#worker?.closing),
+      (shard) => this.ingester.ingest([shard], { stop }),
+      () => performance.now() > until || stop.aborted,
     );
   }
 }

@@ -18,14 +18,14 @@ export class UpkeepConsumer implements OnApplicationBootstrap {
 
   async onApplicationBootstrap(): Promise<void> {
     await this.queues.schedule(this.queues.queue(QUEUE), 'upkeep', EVERY_MS);
-    this.queues.worker(QUEUE, () => this.#run(), 1);
+    this.queues.worker(QUEUE, (_job, stop) => this.#run(stop), 1);
   }
 
-  async #run(): Promise<void> {
+  async #run(stop: AbortSignal): Promise<void> {
     await this.pool.query("DELETE FROM authz_change WHERE created_at < now() - interval '1 hour'");
     await this.pool.query("DELETE FROM idempotency_key WHERE started_at < now() - interval '1 day'");
     await this.pool.query("DELETE FROM login_delay WHERE next_attempt_at < now() - interval '2 hours'");
     // Last, because it gives up if others read the audit log.
-    await this.auditUpkeep.run();
+    await this.auditUpkeep.run(stop);
   }
 }

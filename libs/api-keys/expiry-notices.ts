@@ -97,14 +97,17 @@ export class ExpiryNotices {
     private readonly events: Events,
   ) {}
 
-  /** @returns the shards that have new events in the outbox */
-  async run(): Promise<Set<number>> {
+  /**
+   * @param stop ends the run after its present transaction; the next run goes on
+   * @returns the shards that have new events in the outbox
+   */
+  async run(stop?: AbortSignal): Promise<Set<number>> {
     await this.clock.read(this.pool);
     const shards = new Set<number>();
     for (;;) {
       const { taken, due } = await inTransaction(this.pool, (client) => this.#write(client));
       for (const { shard } of due) shards.add(shard);
-      if (taken === 0) return shards;
+      if (taken === 0 || stop?.aborted) return shards;
     }
   }
 

@@ -86,6 +86,7 @@ export class RevocationFanOut {
     for (let isAnyDone = true; isAnyDone && !isOver();) {
       isAnyDone = false;
       for (const id of await this.#unfinished()) {
+        if (isOver()) return;
         const began = performance.now();
         const shard = await this.#revokeSome(id).catch((error: unknown) => {
           this.#logger.error(

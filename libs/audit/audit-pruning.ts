@@ -54,8 +54,10 @@ export class AuditPruning {
     private readonly states: StateRecorder,
   ) {}
 
-  async run(): Promise<void> {
+  /** @param stop ends the round after its present step; the next round goes on */
+  async run(stop?: AbortSignal): Promise<void> {
     for (const log of await this.#prunable()) {
+      if (stop?.aborted) return;
       try {
         await this.#prune(log);
       } catch (error) {
@@ -64,7 +66,7 @@ export class AuditPruning {
       }
     }
     await this.#dropPartitions();
-    await this.#erase();
+    await this.#erase(stop);
   }
 
   async #prunable(): Promise<Prunable[]> {
@@ -121,14 +123,14 @@ export class AuditPruning {
     }
   }
 
-  async #erase(): Promise<void> {
-    const began = performance.now();
+  async #erase(stop?: AbortSignal): Promise<void> {
+    const until = performance.now() + ROUND_MS;
     const { rows } = await this.pool.query<{ id: string }>(
       'SELECT organization_id AS id FROM audit_log WHERE erased_index < minimum_index ORDER BY 1',
     );
     for (const { id } of rows) {
       for (let isLeft = true; isLeft;) {
-        if (performance.now() - began > ROUND_MS) return;
+        if (performance.now() > until || stop?.aborted) return;
         const erased = await this.pool.query<{ left: boolean }>('SELECT erase_pruned_audit_entries($1, $2) AS left', [
           id,
           BUNDLES_PER_ERASURE,

@@ -15,7 +15,8 @@ export class AuditUpkeep {
     private readonly pruning: AuditPruning,
   ) {}
 
-  async run(): Promise<void> {
+  /** @param stop ends the pruning after its present step; the next run goes on */
+  async run(stop?: AbortSignal): Promise<void> {
     await this.pool.query('SELECT ensure_audit_partitions($1)', [MONTHS_AHEAD]);
     const { rows } = await this.pool.query<{ stray: boolean }>(
       'SELECT EXISTS (SELECT FROM audit_body_default) AS stray',
@@ -25,6 +26,6 @@ export class AuditUpkeep {
         'audit_body_default holds bundles: the clock of the database was months off, or partitions are missing',
       );
     }
-    await this.pruning.run();
+    await this.pruning.run(stop);
   }
 }

@@ -58,6 +58,14 @@ class Records implements Iterable<Stored> {
 /** So many events are read before the subscribers get them. */
 const EVENTS_AT_ONCE = 500;
 
+/** How to ingest. */
+interface Ingestion {
+  /** Whether to wait for a shard that another worker is ingesting, which is the default, or to skip it. */
+  readonly busy?: 'wait' | 'skip';
+  /** Ends the ingestion after its present transaction. The rest stays in the outbox. */
+  readonly stop?: AbortSignal;
+}
+
 /** Maxima of a shard in one transaction: enough for bulk work, fits into memory, and a crash loses little work. */
 const MAX_BATCHES = 500;
 const MAX_BYTES = 2_000_000;
@@ -142,25 +150,24 @@ export class Ingester {
 
   /**
    * Ingests all events of these shards. If one of them fails, it does not stop the others.
-   * @param busy whether to wait for a shard that another worker is ingesting, or to skip it
    * @returns the number of ingested events
    */
-  async ingest(shards: readonly number[], busy: 'wait' | 'skip' = 'wait'): Promise<number> {
+  async ingest(shards: readonly number[], how: Ingestion = {}): Promise<number> {
     try {
-      return await this.#ingestTogether(shards, busy);
+      return await this.#ingestTogether(shards, how);
     } catch (error) {
       if (shards.length === 1 || isDatabaseAway(error)) throw error;
-      return this.#ingestApart(shards, busy);
+      return this.#ingestApart(shards, how);
     }
   }
 
   /** @throws the first error, after all shards were tried */
-  async #ingestApart(shards: readonly number[], busy: 'wait' | 'skip'): Promise<number> {
+  async #ingestApart(shards: readonly number[], how: Ingestion): Promise<number> {
     const errors: unknown[] = [];
     let total = 0;
     for (const shard of shards) {
       try {
-        total += await this.#ingestTogether([shard], busy);
+        total += await this.#ingestTogether([shard], how);
       } catch (error) {
         errors.push(error);
       }
@@ -169,8 +176,9 @@ export class Ingester {
     return total;
   }
 
-  async #ingestTogether(shards: readonly number[], busy: 'wait' | 'skip'): Promise<number> {
+  async #ingestTogether(shards: readonly number[], { busy = 'wait', stop }: Ingestion): Promise<number> {
     for (let total = 0; ;) {
+      if (stop?.aborted) return total;
       const began = performance.now();
       const ingested = await traced('ingest', () =>
         inTransaction(this.pool, (client) => this.#ingestSome(client, shards, busy)),

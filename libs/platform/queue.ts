@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { Injectable, Logger, type BeforeApplicationShutdown, type OnApplicationShutdown } from '@nestjs/common';
-import { createPostgresBackend, Queue, withBackend, Worker, type Processor } from 'bullmq';
+import { createPostgresBackend, Queue, withBackend, Worker, type Job } from 'bullmq';
 import type pg from 'pg';
 import { QUEUE_SCHEMA, sessionOptions, survivingPool } from '#libs/database/database.js';
 import { Config } from './config.js';
@@ -22,6 +22,13 @@ const RENEW_SCHEDULES_MS = 5_000;
 const AFTER_A_CRASH = { lockDuration: 6_000, stalledInterval: 2_000 };
 
 /**
+ * Does the work that a job names.
+ * @param stop aborted when the process is asked to stop: work that would take longer than a transaction then ends, and the
+ *   next job goes on with it
+ */
+type Work = (job: Job, stop: AbortSignal) => Promise<unknown>;
+
+/**
  * BullMQ on PostgreSQL, or on Redis if `REDIS_URL` is set. Jobs only name work; its data is in PostgreSQL. So the loss
  * of the whole queue delays work until the next sweep and loses none.
  */
@@ -31,6 +38,7 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
   readonly #open: (Queue | Worker)[] = [];
   readonly #pools: pg.Pool[] = [];
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #stop = new AbortController();
   readonly #redisUrl: string | undefined;
   readonly #databaseUrl: string;
 
@@ -55,9 +63,10 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
     return this.#keep(queue as Queue);
   }
 
-  worker(name: string, process: Processor, concurrency: number): Worker {
+  worker(name: string, work: Work, concurrency: number): void {
     // By default, BullMQ gives up a job after its second stall. Ours are safe to run any number of times: never give up.
     const options = { concurrency, maxStalledCount: 1_000_000, ...AFTER_A_CRASH };
+    const process = (job: Job) => work(job, this.#stop.signal);
     const worker = this.#redisUrl
       ? new Worker(name, process, {
           ...options,
@@ -69,7 +78,7 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
       failed.value += 1;
       this.#logger.error(`Job ${job?.name} of ${name} failed: ${error.message}`);
     });
-    return this.#keep(worker as Worker);
+    this.#keep(worker as Worker);
   }
 
   /** Runs a job of this name at this interval, for as long as this process lives. */
@@ -84,6 +93,7 @@ export class Queues implements BeforeApplicationShutdown, OnApplicationShutdown 
 
   /** Jobs in progress end first, while the resources that they use still exist. */
   async beforeApplicationShutdown(): Promise<void> {
+    this.#stop.abort();
     for (const timer of this.#timers) clearInterval(timer);
     await closeAll(this.#open.filter((item) => item instanceof Worker));
   }

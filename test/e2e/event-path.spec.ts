@@ -175,7 +175,7 @@ describe('the outbox', () => {
     await other.query('BEGIN');
     await other.query('SELECT FROM ingest WHERE shard = $1 FOR UPDATE', [shard]);
     await putIntoOutbox(bob.organizationId, [event(bob.organizationId)]);
-    expect(await worker!.get(Ingester).ingest([shard], 'skip')).toBe(0);
+    expect(await worker!.get(Ingester).ingest([shard], { busy: 'skip' })).toBe(0);
     expect(await worker!.get(Ingester).waitingShards()).toContain(shard);
     await other.end();
     await allIngested(deployment);

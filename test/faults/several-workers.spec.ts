@@ -61,7 +61,7 @@ it('several workers that ingest the same shards under load add each event once, 
   const stopIngesters = (['wait', 'skip'] as const).map((busy, n) => {
     const ingester = newIngester(pools[n]!);
     return repeat(async () => {
-      ingested[busy] += await ingester.ingest(EVERY_SHARD, busy);
+      ingested[busy] += await ingester.ingest(EVERY_SHARD, { busy });
       await sleep(5);
     });
   });
