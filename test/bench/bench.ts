@@ -1,8 +1,11 @@
+import type { Request } from './connection.ts';
 import type { Deployment } from './deployment.ts';
-import type { Measured, Order } from './load.js';
+import { clientHeaders, requestSaid } from './headers.ts';
 import type { PacedMeasured, PacedOrder } from './paced.js';
+import { cpuSeconds, hasProc } from './proc.ts';
 import { REST_CORE, said, SERVER_CORE } from './processes.ts';
 import { progress } from './report.ts';
+import { runWrk, type Measured } from './wrk.ts';
 
 /** The amounts of each measurement. */
 export interface Amounts {
@@ -22,16 +25,27 @@ export interface Amounts {
 export interface Subject {
   readonly name: string;
   readonly url: string;
-  readonly path: string;
-  readonly headers: readonly Record<string, string>[];
+  /** Sent in rotation. */
+  readonly requests: readonly Request[];
+  /** The processes that do the work. */
+  readonly processes: Readonly<Record<string, number>>;
   /** Whether each response must be in the audit log. */
   readonly isRecorded?: boolean;
   /** Other work during the measurement, until the signal aborts. */
   readonly meanwhile?: (ended: AbortSignal) => Promise<void>;
 }
 
+/** What a run took beside its own figures. */
+interface Cost {
+  /** Until the last use was in the audit log. */
+  readonly drainedSeconds: number;
+  /** For each request and process, with the later work on what was recorded. Empty where processes cannot be seen. */
+  readonly cpuMicroseconds: Readonly<Record<string, number>>;
+}
+
 const USUAL_CONNECTIONS = 128;
-const WARM_UPS = 2;
+const WARM_UP_SECONDS = 2;
+const SCOPE = 'triggers:read';
 
 /** What every part needs to measure: the deployment, and the servers to compare it with. */
 export class Bench {
@@ -39,18 +53,45 @@ export class Bench {
   readonly amounts: Amounts;
   #capacity: number | undefined;
   #fastify: Promise<Subject> | undefined;
+  #verify: Promise<Subject> | undefined;
 
   constructor(deployment: Deployment, amounts: Amounts) {
     this.deployment = deployment;
     this.amounts = amounts;
   }
 
+  /** As a gateway asks. */
   get authz(): Subject {
-    return { ...this.#ofKeys('/authz?scope=triggers:read'), name: '/authz' };
+    const path = `/authz?scope=${SCOPE}`;
+    const requests = this.deployment.keys.map(({ token }, n) => ({
+      path,
+      headers: { 'x-api-key': token, ...clientHeaders(n) },
+    }));
+    return this.#recorded('/authz', requests);
   }
 
   get whoami(): Subject {
-    return { ...this.#ofKeys('/api/v1/whoami'), name: 'whoami' };
+    const requests = this.deployment.keys.map(({ token }, n) => ({
+      path: '/api/v1/whoami',
+      headers: { 'x-api-key': token, ...clientHeaders(n) },
+    }));
+    return this.#recorded('whoami', requests);
+  }
+
+  /** As a service asks that has a key of its own to verify those of its callers. */
+  get verify(): Promise<Subject> {
+    this.#verify ??= this.deployment.verifiers(SCOPE).then((verifiers) =>
+      this.#recorded(
+        'POST …/verify',
+        verifiers.map(({ verifier, key }, n) => ({
+          method: 'POST',
+          path: '/api/v1/api-keys/verify',
+          headers: { 'x-api-key': verifier.token },
+          body: JSON.stringify({ key: key.token, scopes: [SCOPE], request: requestSaid(n) }),
+        })),
+      ),
+    );
+    return this.#verify;
   }
 
   /** The baseline. It must send the same headers as /authz. */
@@ -63,33 +104,32 @@ export class Bench {
   }
 
   async hello(name: string, script: string): Promise<Subject> {
-    const { url } = await said<{ url: string }>(this.deployment.processes.start(script, {}, SERVER_CORE));
-    return { name, url, path: '/', headers: [{}] };
+    const child = this.deployment.processes.start(script, {}, SERVER_CORE);
+    const { url } = await said<{ url: string }>(child);
+    const requests = this.authz.requests.map(({ headers }) => ({ path: '/', headers }));
+    return { name, url, requests, processes: { server: child.pid! } };
   }
 
   /** Measures the highest rate over this number of connections. */
-  async run(subject: Subject, amount: number, connections = USUAL_CONNECTIONS): Promise<Measured> {
-    const { url, path, headers } = subject;
-    const whole = Math.ceil(amount / connections) * connections;
-    const order: Order = { url, path, headers, connections, amount: whole };
-    return this.#measure(subject, 'load.ts', order);
+  run(subject: Subject, seconds: number, connections = USUAL_CONNECTIONS): Promise<Measured & Cost> {
+    const { url, requests } = subject;
+    return this.#measure(subject, () => runWrk(this.deployment.processes, { url, requests, connections, seconds }));
   }
 
   /** Measures at a fixed rate, independent of the response times. */
-  async pace(subject: Subject, rate: number, seconds: number): Promise<PacedMeasured & { drainedSeconds: number }> {
-    const { url, path, headers } = subject;
-    const order: PacedOrder = { url, path, headers, rate, seconds, connections: USUAL_CONNECTIONS };
-    return this.#measure(subject, 'paced.ts', order);
+  pace(subject: Subject, rate: number, seconds: number): Promise<PacedMeasured & Cost> {
+    const { url, requests } = subject;
+    const order: PacedOrder = { url, requests, rate, seconds, connections: USUAL_CONNECTIONS };
+    return this.#measure(subject, () => {
+      const load = this.deployment.processes.start('paced.ts', {}, REST_CORE);
+      load.send(order);
+      return said<PacedMeasured>(load);
+    });
   }
 
-  /** Runs the subject until it is warm. @returns responses a second */
-  async warmUp(subject: Subject, connections = USUAL_CONNECTIONS): Promise<number> {
-    let rate = connections * 50;
-    for (let run = 0; run < WARM_UPS; run++) {
-      const { ok, seconds } = await this.run(subject, rate, connections);
-      rate = ok / seconds;
-    }
-    return rate;
+  /** Runs the subject until it is warm. */
+  async warmUp(subject: Subject, connections = USUAL_CONNECTIONS): Promise<void> {
+    await this.run(subject, WARM_UP_SECONDS, connections);
   }
 
   /** The highest measured rate of verifications a second. */
@@ -100,36 +140,38 @@ export class Bench {
   async halfLoad(): Promise<number> {
     if (!this.#capacity) {
       progress('How many verifications a second there are at the most');
-      const amount = (await this.warmUp(this.authz)) * this.amounts.seconds;
-      const { ok, seconds } = await this.run(this.authz, amount);
+      await this.warmUp(this.authz);
+      const { ok, seconds } = await this.run(this.authz, this.amounts.seconds);
       this.#capacity = ok / seconds;
     }
     return Math.round(this.#capacity / 2);
   }
 
-  async #measure<T extends { ok: number; failed: Readonly<Record<string, number>> }>(
-    { name, isRecorded, meanwhile }: Subject,
-    script: string,
-    order: object,
-  ): Promise<T & { drainedSeconds: number }> {
-    const { processes, auditLog } = this.deployment;
+  async #measure<T extends Measured>(subject: Subject, run: () => Promise<T>): Promise<T & Cost> {
+    const { name, isRecorded, meanwhile } = subject;
     const measure = async () => {
-      const load = processes.start(script, {}, REST_CORE);
       const ended = new AbortController();
       const others = meanwhile?.(ended.signal);
-      load.send(order);
-      const measured = await said<T>(load).finally(() => ended.abort());
+      const measured = await run().finally(() => ended.abort());
       await others;
-      const failed = Object.entries(measured.failed).map(([status, number]) => `${number} with ${status}`);
-      if (failed.length > 0) throw new Error(`${name} answered ${failed.join(', ')}`);
+      const failed = Object.entries(measured.failed).map(([kind, number]) => `${number} with ${kind}`);
+      if (failed.length > 0) throw new Error(`Requests to ${name} failed: ${failed.join(', ')}`);
       return measured;
     };
-    return isRecorded ? auditLog.requireEach(measure) : { ...(await measure()), drainedSeconds: 0 };
+    const processes = hasProc ? Object.entries(subject.processes) : [];
+    const before = processes.map(([, pid]) => cpuSeconds(pid));
+    const measured = isRecorded
+      ? await this.deployment.auditLog.requireEach(measure)
+      : { ...(await measure()), drainedSeconds: 0 };
+    const cpuMicroseconds = Object.fromEntries(
+      processes.map(([process, pid], n) => [process, ((cpuSeconds(pid) - before[n]!) / measured.ok) * 1e6]),
+    );
+    return { ...measured, cpuMicroseconds };
   }
 
-  #ofKeys(path: string) {
-    const { url, keys } = this.deployment;
-    return { url, path, headers: keys.map(({ token }) => ({ 'x-api-key': token })), isRecorded: true };
+  #recorded(name: string, requests: readonly Request[]): Subject {
+    const { url, processIds } = this.deployment;
+    return { name, url, requests, processes: processIds, isRecorded: true };
   }
 }
 
@@ -139,7 +181,7 @@ async function requireSameHeaders(one: Subject, other: Subject): Promise<void> {
   if (missing.length > 0) throw new Error(`${one.name} sends no ${missing.join(', ')}, and ${other.name} does`);
 }
 
-async function headerNames({ url, path, headers }: Subject): Promise<string[]> {
-  const { headers: answered } = await fetch(url + path, { headers: headers[0]! });
-  return [...answered.keys()];
+async function headerNames({ url, requests }: Subject): Promise<string[]> {
+  const { path, headers } = requests[0]!;
+  return [...(await fetch(url + path, { headers })).headers.keys()];
 }

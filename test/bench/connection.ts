@@ -11,6 +11,14 @@ export interface Connection {
   end(): void;
 }
 
+/** A request to measure with. */
+export interface Request {
+  readonly method?: 'GET' | 'POST';
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
 export async function openConnection(url: string): Promise<Connection> {
   const { hostname, port } = new URL(url);
   const socket = connect({ host: hostname, port: Number(port), noDelay: true });
@@ -46,9 +54,12 @@ export async function openConnection(url: string): Promise<Connection> {
   };
 }
 
-export function requestOf(url: string, path: string, headers: Readonly<Record<string, string>>): string {
-  const lines = Object.entries({ host: new URL(url).host, ...headers }).map(([name, value]) => `${name}: ${value}\r\n`);
-  return `GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`;
+/** The bytes of a request. All its texts are ASCII. */
+export function requestOf(url: string, { method = 'GET', path, headers, body }: Request): string {
+  const ofBody = body === undefined ? {} : { 'content-type': 'application/json', 'content-length': `${body.length}` };
+  const all = { host: new URL(url).host, ...headers, ...ofBody };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n${body ?? ''}`;
 }
 
 /** The status of a complete response. Fastify sends the length of every response. */

@@ -26,6 +26,8 @@ export class Deployment {
   readonly close: () => Promise<void>;
   /** Where the anchor of the audit logs is. */
   readonly #directory: string;
+  /** The processes that do the work for a recorded use. */
+  processIds: Readonly<Record<string, number>> = {};
   readonly customers: { readonly customer: Customer; readonly keys: readonly Key[] }[] = [];
   #api: { child: ChildProcess; url: string } | undefined;
   #worker: ChildProcess | undefined;
@@ -64,6 +66,8 @@ export class Deployment {
 
   async start(): Promise<void> {
     [this.#api] = await Promise.all([this.startApi(), this.#startWorker()]);
+    const postgresql = await this.postgresPid();
+    this.processIds = { API: this.apiPid, worker: this.workerPid, ...(postgresql && { PostgreSQL: postgresql }) };
     const limit = pLimit(MAKING_AT_ONCE);
     const make = async () => {
       const customer = new Customer(this.url);
@@ -101,6 +105,16 @@ export class Deployment {
     return Array.from({ length: KEYS_EACH }, (_, index) => this.customers.map(({ keys }) => keys[index]!)).flat();
   }
 
+  /** The keys in rotation, each with a key of its organization that may verify it. */
+  async verifiers(scope: string): Promise<{ verifier: Key; key: Key }[]> {
+    const verifiers = new Map<Key, Key>();
+    for (const { customer, keys } of this.customers) {
+      const verifier = await customer.makeKey(['api-keys:verify', scope]);
+      for (const key of keys) verifiers.set(key, verifier);
+    }
+    return this.keys.map((key) => ({ verifier: verifiers.get(key)!, key }));
+  }
+
   /** Creates valid keys of the same organization. */
   copyKeys(like: Key, amount: number): Promise<Key[]> {
     return copyKeys(this.sql, like, amount, this.#secret);
@@ -116,7 +130,7 @@ export class Deployment {
 
   /** Starts another API on the same database. */
   async startApi(): Promise<{ child: ChildProcess; url: string }> {
-    const env = { ...this.#env, PORT: '0', REGISTRATION: 'open' };
+    const env = { ...this.#env, PORT: '0', REGISTRATION: 'open', TRUST_PROXY: 'loopback' };
     const child = this.processes.start('../../dist/apps/api/main.js', env, SERVER_CORE);
     const { url } = await said<{ url: string }>(child);
     return { child, url };

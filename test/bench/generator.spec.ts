@@ -1,21 +1,35 @@
-import { fork } from 'node:child_process';
+import { execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
+import { leftOut } from '../support/left-out.js';
+import { isInstalled } from './processes.js';
+import { runWrk } from './wrk.js';
 
 /** A server that closes each connection without a response at the first request after `responses` responses. */
-async function startServer(responses: number) {
+async function startServer(responses: number, status = 200) {
   const answered = new WeakMap<object, number>();
+  let all = 0;
   const server = createServer(({ socket }, response) => {
     const before = answered.get(socket) ?? 0;
     answered.set(socket, before + 1);
-    if (before === responses) socket.destroy();
-    else response.end('ok');
+    if (before === responses) {
+      socket.destroy();
+      return;
+    }
+    all += 1;
+    response.statusCode = status;
+    response.end('ok');
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, stop: () => server.close() };
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    responses: () => all,
+    stop: () => server.close(),
+  };
 }
 
 /** Returns the final message of the generator. */
@@ -29,26 +43,55 @@ async function generate(script: string, order: object): Promise<object> {
 }
 
 describe('the load generator', () => {
-  const order = { path: '/', connections: 4, headers: [{}] };
+  const requests = [{ path: '/', headers: {} }];
+  const order = { requests, connections: 4, rate: 100, seconds: 1 };
 
-  it.each([
-    ['as fast as the responses come', 'load.ts', { amount: 100 }],
-    ['at a rate', 'paced.ts', { rate: 100, seconds: 1 }],
-  ])('%s ends with an error when the server closes its connections', async (_, script, amount) => {
+  it('ends with an error when the server closes its connections', async () => {
     const server = await startServer(5);
-    expect(await generate(script, { ...order, ...amount, url: server.url })).toMatchObject({
+    expect(await generate('paced.ts', { ...order, url: server.url })).toMatchObject({
       ok: 20,
       failed: { closed: 4 },
     });
     server.stop();
   });
 
-  it.each([
-    ['as fast as the responses come', 'load.ts', { amount: 100 }],
-    ['at a rate', 'paced.ts', { rate: 100, seconds: 1 }],
-  ])('%s counts each response on kept connections', async (_, script, amount) => {
+  it('counts each response on kept connections', async () => {
     const server = await startServer(Infinity);
-    expect(await generate(script, { ...order, ...amount, url: server.url })).toMatchObject({ ok: 100, failed: {} });
+    expect(await generate('paced.ts', { ...order, url: server.url })).toMatchObject({ ok: 100, failed: {} });
+    server.stop();
+  });
+});
+
+const hasWrk = isInstalled('wrk');
+if (!hasWrk) leftOut('what the bench measures by wrk', 'put wrk on the PATH');
+
+(hasWrk ? describe : describe.skip)('what wrk measures', () => {
+  const unpinned = {
+    output: async (name: string, options: readonly string[]) => (await promisify(execFile)(name, options)).stdout,
+  };
+  const order = { requests: [{ path: '/', headers: {} }], connections: 4, seconds: 1 };
+
+  it('counts each response, except those that the end cuts off', async () => {
+    const server = await startServer(Infinity);
+    const { ok, cutOff, failed } = await runWrk(unpinned, { ...order, url: server.url });
+    expect(failed).toEqual({});
+    expect(server.responses()).toBeGreaterThanOrEqual(ok);
+    expect(server.responses()).toBeLessThanOrEqual(ok + cutOff);
+    server.stop();
+  });
+
+  it('names connections that the server closed', async () => {
+    const server = await startServer(5);
+    const { failed } = await runWrk(unpinned, { ...order, url: server.url });
+    expect(failed).toHaveProperty('an error of reading');
+    server.stop();
+  });
+
+  it('names responses that refuse', async () => {
+    const server = await startServer(Infinity, 403);
+    const { ok, failed } = await runWrk(unpinned, { ...order, url: server.url });
+    expect(ok).toBe(0);
+    expect(failed).toEqual({ 'a status of 400 or more': expect.any(Number) });
     server.stop();
   });
 });

@@ -11,3 +11,22 @@ export const HEADERS = {
   'x-authz-code': 'valid',
   'x-authz-status': '200',
 };
+
+const addressOf = (n: number) => `203.0.113.${n % 250}`;
+const pathOf = (n: number) => `/v1/triggers/${n % 30}`;
+const agentOf = (n: number) => `acme-sdk/1.${n % 5} (linux)`;
+
+/** What a trusted gateway tells of the n-th request. */
+export function clientHeaders(n: number): Record<string, string> {
+  return {
+    'x-forwarded-for': addressOf(n),
+    'x-forwarded-method': 'GET',
+    'x-forwarded-uri': pathOf(n),
+    'user-agent': agentOf(n),
+  };
+}
+
+/** The same as a service tells it in the body of a verification. */
+export function requestSaid(n: number): Record<string, string> {
+  return { method: 'GET', path: pathOf(n), ip: addressOf(n), user_agent: agentOf(n) };
+}

@@ -45,9 +45,9 @@ export class Customer {
   }
 
   /** Creates a key through the API and uses it once, so that later requests do not wait for Argon2id. */
-  async makeKey(): Promise<Key> {
+  async makeKey(scopes = SCOPES): Promise<Key> {
     const client = await this.client();
-    const { id, key } = await client.apiKeys.create({ body: { name: 'Measured', scopes: SCOPES } });
+    const { id, key } = await client.apiKeys.create({ body: { name: 'Measured', scopes } });
     await useOnce(this.#baseUrl, key);
     return { id, token: key };
   }

@@ -4,7 +4,6 @@ import { Deployment } from './deployment.ts';
 import { describeMachine } from './machine.ts';
 import { measureAudit } from './parts/audit.ts';
 import { measureChanges } from './parts/changes.ts';
-import { measureCpu } from './parts/cpu.ts';
 import { measureIngest } from './parts/ingest.ts';
 import { measureLatency } from './parts/latency.ts';
 import { measureMemory } from './parts/memory.ts';
@@ -19,17 +18,16 @@ import { print, printResult, progress, type Result } from './report.ts';
  * generator share core 1. The run fails if an accepted use is missing in the audit log afterwards; a missed goal fails
  * nothing.
  *
- *   authz    responses a second at full speed: bare `fastify()`, Nest, `whoami`, `/authz`, and `/authz` while ten keys
- *            a second are revoked; medians of alternating rounds
- *   peers    the same for the verification of Better Auth, which writes no audit log
- *   latency  the time that `/authz` adds to bare `fastify()`, both at half of the maximum rate of `/authz`
+ *   authz    responses a second at full speed, by `wrk`, and CPU time: bare `fastify()` and `node:http`, `/authz`, also
+ *            while ten keys a second are revoked, `POST …/verify`, `whoami`; medians of alternating rounds
+ *   peers    the same for Better Auth, and for nginx with Lua and Redis: both write no audit log
+ *   latency  the time that `/authz` adds to bare `fastify()`, both at half of the maximum rate of `/authz`; CPU time
  *   changes  the time of a change of a key while others are verified at that rate
  *   ingest   how fast one worker ingests a filled outbox
  *   audit    for two profiles of uses: ingestion by one worker, disk bytes for each use, pages and export of the log
  *   proofs   the verification of a whole log by the command line, inclusion proofs, checkpoints of changed logs
  *   steady   10,000 requested verifications a second, and whether the worker keeps up
  *   memory   the memory of an API with 100,000 keys in its cache
- *   cpu      the CPU time of a request in the API, the worker and PostgreSQL
  */
 const PARTS = {
   authz: measureThroughput,
@@ -40,7 +38,6 @@ const PARTS = {
   audit: measureAudit,
   proofs: measureProofs,
   steady: measureSteadyState,
-  cpu: measureCpu,
   memory: measureMemory,
 } satisfies Record<string, (bench: Bench, parts: ReadonlySet<string>) => Promise<Result>>;
 

@@ -1,14 +1,13 @@
 import { once } from 'node:events';
 import { constants, setPriority } from 'node:os';
 import { CLOSED, openConnection, requestOf } from './connection.ts';
-import type { Measured, Order } from './load.js';
+import type { Measured, Order } from './wrk.ts';
 import { quantile } from './report.ts';
 
 /** An order to send requests at a fixed rate, independent of the responses. */
-export interface PacedOrder extends Omit<Order, 'amount'> {
+export interface PacedOrder extends Order {
   /** Requests a second. */
   readonly rate: number;
-  readonly seconds: number;
 }
 
 /** Each time counts from when the request was due, so that a stalled server is charged for every request that waits. */
@@ -28,8 +27,8 @@ preferOurselves();
 const measured = await run(order);
 process.send?.(measured, () => process.disconnect?.());
 
-async function run({ url, path, connections, rate, seconds, headers }: PacedOrder): Promise<PacedMeasured> {
-  const requests = headers.map((own) => requestOf(url, path, own));
+async function run({ url, requests: ordered, connections, rate, seconds }: PacedOrder): Promise<PacedMeasured> {
+  const requests = ordered.map((request) => requestOf(url, request));
   const free = await Promise.all(Array.from({ length: connections }, () => openConnection(url)));
   const total = Math.round(rate * seconds);
   const times: number[] = [];
@@ -70,6 +69,7 @@ async function run({ url, path, connections, rate, seconds, headers }: PacedOrde
   return {
     ok,
     failed,
+    cutOff: 0,
     unsent: total - sent,
     seconds: took,
     p50: quantile(times, 0.5),

@@ -260,7 +260,7 @@ async function send(flood: Flood, index: number, until: number, measured: Measur
 
 async function ask(url: string, { token }: Key, until: number, measured: Measured): Promise<void> {
   const connection = await openConnection(url);
-  const request = requestOf(url, '/authz?scope=triggers:read', { 'x-api-key': token });
+  const request = requestOf(url, { path: '/authz?scope=triggers:read', headers: { 'x-api-key': token } });
   while (performance.now() < until) {
     await measured.time(() => new Promise((resolve) => connection.ask(request, resolve)));
     await sleep(ASK_EVERY_MS);

@@ -1,62 +1,88 @@
 import type { Client } from '#libs/client/client.js';
 import type { Bench, Subject } from '../bench.ts';
+import { startBetterAuth } from '../better-auth.ts';
 import type { Deployment } from '../deployment.ts';
 import { timesASecond } from '../every.ts';
 import { signInAll, type Key } from '../keys.ts';
-import type { Measured } from '../load.js';
-import { startBetterAuth } from '../peers.ts';
+import { startNginx } from '../nginx.ts';
 import { median, progress, type Figure, type Result } from '../report.ts';
 
 const REVOCATIONS_A_SECOND = 10;
 const SPARE_KEYS = 500;
-const PEER_GOAL = 30;
+/** Goals of `/authz` in comparison with the bare framework, by connections. */
+const FASTIFY_GOALS: Readonly<Record<number, number>> = { 32: 0.22, 128: 0.45, 256: 0.5 };
+const BETTER_AUTH_GOAL = 25;
+const VERIFY_GOAL = 0.6;
+
+type Runs = ReadonlyMap<Subject, readonly Awaited<ReturnType<Bench['run']>>[]>;
 
 /** @param parts the requested ones of `authz` and `peers` */
 export async function measureThroughput(bench: Bench, parts: ReadonlySet<string>): Promise<Result> {
+  const { deployment, authz } = bench;
   const fastify = await bench.fastify;
-  const { authz } = bench;
-  const peer = parts.has('peers') ? await startBetterAuth(bench.deployment) : undefined;
-  const revocations = parts.has('authz') ? new Revocations(bench.deployment) : undefined;
+  const verify = await bench.verify;
+  const revocations = parts.has('authz') ? new Revocations(deployment) : undefined;
   const beside = revocations
     ? [
-        await bench.hello('nest', 'nest-hello.ts'),
+        await bench.hello('node:http', 'node-hello.ts'),
+        verify,
         bench.whoami,
         { ...authz, name: '/authz, 10 revoked/s', meanwhile: (ended: AbortSignal) => revocations.goOn(ended) },
       ]
     : [];
-  const subjects: Subject[] = [fastify, authz, ...beside, ...(peer?.subject ? [peer.subject] : [])];
+  const peers = parts.has('peers') ? [await startBetterAuth(deployment), await startNginx(deployment)] : [];
+  const betterAuth = peers[0]?.subject;
+  const subjects = [fastify, authz, ...beside, ...peers.flatMap(({ subject }) => subject ?? [])];
 
   const rows: Record<string, string | number>[] = [];
   const figures: Figure[] = [];
   const best: number[] = [];
   for (const connections of bench.amounts.connections) {
     const runs = await runByTurns(bench, subjects, connections, revocations);
-    const rates = new Map(
-      subjects.map((subject) => [subject, runs.get(subject)!.map(({ ok, seconds }) => ok / seconds)]),
-    );
-    const ratio = (one: Subject, other: Subject) =>
-      median(rates.get(one)!.map((rate, round) => rate / rates.get(other)![round]!));
-    for (const subject of subjects) {
-      const own = runs.get(subject)!;
-      rows.push({
-        connections,
-        subject: subject.name,
-        'requests/s': Math.round(median(rates.get(subject)!)),
-        'p50 ms': median(own.map(({ p50 }) => p50)),
-        'p99 ms': median(own.map(({ p99 }) => p99)),
-        'to fastify': ratio(subject, fastify),
-      });
-    }
-    best.push(median(rates.get(authz)!));
-    if (peer?.subject) {
-      const what = `/authz / Better Auth, ${connections} connections`;
-      figures.push({ what, value: ratio(authz, peer.subject), unit: 'times', goal: { atLeast: PEER_GOAL } });
-    }
+    rows.push(...subjects.map((subject) => rowOf(subject, runs, connections, fastify)));
+    best.push(median(runs.get(authz)!.map(({ ok, seconds }) => ok / seconds)));
+    const compare = (one: Subject, other: Subject, goal?: number) => {
+      const what = `${one.name} / ${other.name}, ${connections} connections`;
+      figures.push({ what, value: ratio(runs, one, other), unit: 'times', ...(goal && { goal: { atLeast: goal } }) });
+    };
+    compare(authz, fastify, FASTIFY_GOALS[connections]);
+    if (revocations) compare(verify, authz, VERIFY_GOAL);
+    if (betterAuth) compare(authz, betterAuth, BETTER_AUTH_GOAL);
   }
   bench.capacity = Math.max(...best);
-  await peer?.stop();
+  for (const peer of peers) await peer.stop();
   if (revocations) figures.push({ what: 'keys revoked meanwhile', value: revocations.rate, unit: 'a second' });
-  return { rows, figures, notes: peer?.missing ? [peer.missing] : [] };
+  const notes = [
+    'µs: CPU time for a request, of a process with its children, until the audit log is complete.',
+    ...peers.flatMap(({ missing }) => missing ?? []),
+  ];
+  return { rows, figures, notes };
+}
+
+function rowOf(subject: Subject, runs: Runs, connections: number, fastify: Subject): Record<string, string | number> {
+  const own = runs.get(subject)!;
+  const cpu = (...processes: readonly string[]) => {
+    const process = processes.find((name) => own[0]!.cpuMicroseconds[name] !== undefined);
+    return process === undefined ? '-' : median(own.map(({ cpuMicroseconds }) => cpuMicroseconds[process]!));
+  };
+  return {
+    connections,
+    subject: subject.name,
+    'requests/s': Math.round(median(own.map(({ ok, seconds }) => ok / seconds))),
+    'p50 ms': median(own.map(({ p50 }) => p50)),
+    'p99 ms': median(own.map(({ p99 }) => p99)),
+    'to fastify': ratio(runs, subject, fastify),
+    'server µs': cpu('API', 'server'),
+    'worker µs': cpu('worker'),
+    'database µs': cpu('PostgreSQL', 'Redis'),
+  };
+}
+
+/** The median ratio of the rates of the same rounds. */
+function ratio(runs: Runs, one: Subject, other: Subject): number {
+  const rates = (subject: Subject) => runs.get(subject)!.map(({ ok, seconds }) => ok / seconds);
+  const others = rates(other);
+  return median(rates(one).map((rate, round) => rate / others[round]!));
 }
 
 /** Alternates rounds of all subjects, so that disturbances of the machine affect all of them equally. */
@@ -65,20 +91,18 @@ async function runByTurns(
   subjects: readonly Subject[],
   connections: number,
   revocations: Revocations | undefined,
-): Promise<Map<Subject, Measured[]>> {
+): Promise<Runs> {
   const { rounds, seconds } = bench.amounts;
-  const amounts = new Map<Subject, number>();
   await revocations?.prepare();
   for (const subject of subjects) {
     progress(`${connections} connections: warming up ${subject.name}`);
-    amounts.set(subject, (await bench.warmUp(subject, connections)) * seconds);
+    await bench.warmUp(subject, connections);
   }
-  const runs = new Map(subjects.map((subject) => [subject, [] as Measured[]]));
+  const runs = new Map(subjects.map((subject) => [subject, [] as Awaited<ReturnType<Bench['run']>>[]]));
   for (let round = 1; round <= rounds; round++) {
     progress(`${connections} connections: round ${round} of ${rounds}`);
     await revocations?.prepare();
-    for (const subject of subjects)
-      runs.get(subject)!.push(await bench.run(subject, amounts.get(subject)!, connections));
+    for (const subject of subjects) runs.get(subject)!.push(await bench.run(subject, seconds, connections));
   }
   return runs;
 }
