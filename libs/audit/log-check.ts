@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { z } from 'zod';
 import type { EventEnvelope } from '#libs/contract/events.js';
-import { toUuid } from '#libs/contract/ids.js';
+import { fromUuid, toUuid } from '#libs/contract/ids.js';
+import { shardOf } from '#libs/outbox/shard.js';
 import { HASH_BYTES } from '#libs/tlog/bytes.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { Frontier, type CompleteSubtree } from '#libs/tlog/frontier.js';
@@ -19,6 +20,7 @@ import { Terms } from './terms.js';
 const BUNDLES_PER_STATEMENT = 4;
 const NO_FRONTIER = new Uint8Array();
 const EPOCH_STARTED = 'audit_log.epoch_started';
+const PRUNED = 'audit_log.pruned';
 
 interface Head {
   readonly size: number;
@@ -95,8 +97,29 @@ export class LogCheck {
     const isPrefix = pruned.every((index) => index >= 0 && index % BUNDLE_ENTRIES === 0 && index <= head.size);
     if (!isPrefix || head.erased > head.minimum)
       throw new Difference('what its head says to be pruned is not possible');
+    await this.#checkSaidPruned(head);
     await this.#checkKeptRows(head);
     await this.#checkSurplus(head);
+  }
+
+  /** The last event about pruning says what is pruned. Until it is in the log, it waits in the outbox or the quarantine. */
+  async #checkSaidPruned({ minimum }: Head): Promise<void> {
+    const { rows: events } = await this.client.query<{ leaf_index: number; entry: Buffer }>(
+      `SELECT leaf_index::float8 AS leaf_index, entry FROM audit_management_event
+       WHERE organization_id = $1 AND type = '${PRUNED}' ORDER BY leaf_index DESC LIMIT 1`,
+      [this.id],
+    );
+    const said = events[0] ? Number(readEnvelope(events[0].leaf_index, events[0].entry).data['below']) : 0;
+    if (said === minimum) return;
+    const { rows } = await this.client.query<{ waits: boolean }>(
+      `SELECT EXISTS (SELECT FROM outbox WHERE shard = $1)
+              OR EXISTS (SELECT FROM event_quarantine WHERE shard = $1 AND requeued_at IS NULL) AS waits`,
+      [shardOf(fromUuid('org', this.id))],
+    );
+    if (rows[0]!.waits) return;
+    throw new Difference(
+      `its head hides the entries below leaf ${minimum}, and its events say that ${said} were pruned`,
+    );
   }
 
   /** When management events are erased, the rows that say that an epoch began are kept, alone. */

@@ -137,6 +137,8 @@ async function pruneOld(): Promise<void> {
   );
   await sql.query('DELETE FROM audit_body WHERE organization_id = $1 AND index = 0', [id]);
   await sql.query('DELETE FROM audit_management_event WHERE organization_id = $1 AND leaf_index < 256', [id]);
+  await store(sql, old, [event(old, { type: 'audit_log.pruned', subject: old, data: { from: 0, below: 256 } })]);
+  await allIngested(deployment);
 }
 
 const usesOf = (organizationId: string) => ({
