@@ -77,7 +77,6 @@ it('a cached value always belongs to the state that the node knows, in any order
       const world = new World(scheduler);
       const cache: StateBoundCache<Value> = new StateBoundCache<Value>(world.states, new Gauges(), {
         name: 'test',
-        max: 10,
         maxBytes: 10_000,
         sizeOf: () => 1,
         load: (key) => world.load(key),

@@ -21,7 +21,6 @@ export interface Entry<V> {
 export interface StateBoundCacheOptions<V> {
   /** The name of the cache in metrics. */
   readonly name: string;
-  readonly max: number;
   /** The maximum size of all values, including the overhead of the cache. */
   readonly maxBytes: number;
   /** The approximate size of a value, as {@link bytesOf} counts it. */
@@ -73,7 +72,7 @@ export class StateBoundCache<V extends object> implements StateFollower {
     private readonly options: StateBoundCacheOptions<V>,
   ) {
     this.#entries = new LRUCache({
-      max: options.max,
+      // Without a maximum number of entries, no memory is reserved for them.
       maxSize: options.maxBytes,
       sizeCalculation: ({ value }, key) => PLACE_BYTES + bytesOf(key) + options.sizeOf(value),
       dispose: (entry, key) => this.#removeFromIndexes(key, entry),

@@ -13,7 +13,6 @@ const BYTES = 400;
  */
 export class AddressRate {
   readonly #windows = new LRUCache<string, { left: number; readonly endsAt: number }>({
-    max: MAX_ADDRESSES,
     maxSize: MAX_ADDRESSES * BYTES,
     sizeCalculation: () => BYTES,
   });

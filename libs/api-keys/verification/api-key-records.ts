@@ -99,9 +99,7 @@ const PROJECT = {
          WHERE p.id = $1 AND p.deleted_at IS NULL`,
 };
 
-const MAX_KEYS = 100_000;
 const MAX_SHARED = 10_000;
-const MAX_PROJECTS = 10_000;
 /** How the caches share the memory of `CACHE_MB`. */
 const SHARE = { secrets: 0.6, publicKeys: 0.25, projects: 0.05, shared: 0.1 };
 
@@ -140,7 +138,7 @@ export class ApiKeyRecords {
       maxSize: share(SHARE.shared),
       sizeCalculation: (value, text) => SHARED_BYTES + bytesOf(text) + bytesOf(value),
     });
-    const keys = { max: MAX_KEYS, sizeOf, idOf: ({ record }: KnownKey) => toUuid(record.apiKeyId), madeWrongBy };
+    const keys = { sizeOf, idOf: ({ record }: KnownKey) => toUuid(record.apiKeyId), madeWrongBy };
     this.bySecret = new StateBoundCache(states, gauges, {
       ...keys,
       name: 'secrets',
@@ -155,7 +153,6 @@ export class ApiKeyRecords {
     });
     this.projects = new StateBoundCache(states, gauges, {
       name: 'projects',
-      max: MAX_PROJECTS,
       maxBytes: share(SHARE.projects),
       sizeOf: () => PROJECT_BYTES,
       idOf: ({ id }) => toUuid(id),
