@@ -71,16 +71,20 @@ async function readGuide(): Promise<string> {
 }
 
 /**
- * Makes every call of curl write its outcome and its response to files, and connect to the deployment. A pause lasts
- * until all that has happened is in the audit log.
+ * Makes every call of curl write its outcome and its response to files, and connect to the deployment. Only a response
+ * that the script reads is printed. A pause lasts until all that has happened is in the audit log.
  */
 const RECORDER = `
+  exec >/dev/null
   curl() {
-    local file made=("$CALLS"/*.outcome)
+    local file code=0 made=("$CALLS"/*.outcome)
     [ -e "\${made[0]}" ] || made=()
     printf -v file %s/%04d "$CALLS" "\${#made[@]}"
-    command curl --noproxy '*' --connect-to "$CONNECT_TO" -w '%{stderr}%{http_code} %{method} %{url}\\n' "$@" \\
-      2>"$file.outcome" | tee "$file.response"
+    : >"$file.response"
+    command curl --noproxy '*' --connect-to "$CONNECT_TO" -w '%{stderr}%{http_code} %{method} %{url}\\n' \\
+      "$@" -o "$file.response" 2>"$file.outcome" || code=$?
+    [ ! -p /dev/stdout ] || cat "$file.response"
+    return $code
   }
   sleep() {
     : >"$CALLS/asleep"
