@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 import { leftOut } from '../support/left-out.js';
+import { RawConnection } from '../support/raw-http.js';
 import { call } from './client.js';
 import { isInstalled, programs, startGateway, type Gateway, type ProgramName } from './programs.js';
 import { startUpstream, type Upstream } from './upstream.js';
 
-/** Longer than Node keeps an idle connection by default. */
+/** Longer than Node keeps an idle connection if no other time is set. */
 const REST_MS = 7_000;
 
 const installed = (Object.keys(programs) as ProgramName[]).filter((name) => {
@@ -26,6 +27,16 @@ const statuses = new Map<ProgramName, number>();
 const ask = async (name: ProgramName) =>
   (await call(gateways.get(name)!.port, { headers: { 'x-api-key': key } })).status;
 
+/** A path served by Nest, and one served beside it. */
+const paths = ['/health/live', '/authz'];
+let idle: RawConnection[];
+let statusesBefore: number[];
+const askOverIdle = async () => {
+  for (const [index, path] of paths.entries())
+    idle[index]!.send(`GET ${path} HTTP/1.1\r\nHost: keyledger.test\r\n\r\n`);
+  return Promise.all(idle.map(async (connection) => (await connection.response()).status));
+};
+
 beforeAll(async () => {
   deployment = await startDeployment({ env: { TRUST_PROXY: '127.0.0.1' }, worker: false });
   deployment.api.getHttpServer().on('connection', () => connections++);
@@ -36,6 +47,8 @@ beforeAll(async () => {
     gateways.set(name, await startGateway(name, { keyledgerUrl: deployment.url, upstreamPort: upstream.port }));
     statuses.set(name, await ask(name));
   }
+  idle = await Promise.all(paths.map(() => RawConnection.open(deployment.url)));
+  statusesBefore = await askOverIdle();
   // All rest at the same time.
   await sleep(REST_MS);
 });
@@ -44,6 +57,14 @@ afterAll(async () => {
   await Promise.all([...gateways.values()].map((gateway) => gateway.stop()));
   upstream.stop();
   await deployment.stop();
+});
+
+it('a connection to the served port serves the next request after a pause that Node would not allow by default', async () => {
+  expect([statusesBefore, await askOverIdle()]).toEqual([
+    [200, 401],
+    [200, 401],
+  ]);
+  for (const connection of idle) connection.close();
 });
 
 for (const name of Object.keys(programs) as ProgramName[]) {
