@@ -18,12 +18,16 @@ import { pathTemplate, type Route } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { builtInScopes } from '#libs/contract/scopes.js';
 import { getOrganizationUsage } from '#libs/contract/usage.js';
-import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { VISIBLE_WITHIN_MS } from '../support/eventually.js';
 import { firstTable } from '../support/markdown-table.js';
 import { dialectRoutes } from '../support/route-table.js';
+import { builtModule } from '../support/built-module.js';
+
+const { newOperatorLink } = await builtModule<typeof import('../../apps/cli/operator-link.js')>(
+  '../../apps/cli/operator-link.js',
+);
 
 /**
  * The guide is one script. The test runs it as printed, except for the address and the set-up token, and compares every
