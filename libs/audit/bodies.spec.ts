@@ -4,11 +4,14 @@ import { entriesOf, packBody, readEntries } from './bodies.js';
 
 const ORGANIZATION = '0192f6a0-0000-7000-8000-000000000000';
 
+/** Jest compares long arrays of bytes one by one, in seconds. */
+const textsOf = (entries: readonly Uint8Array[]) => entries.map((entry) => Buffer.from(entry).toString('base64'));
+
 it.each([10, 50_000])('entries of %d bytes are read as they were stored, and damage is reported', async (length) => {
   const entries = Array.from({ length: 8 }, () => new Uint8Array(randomBytes(length)));
   const stored = { first: 16, count: 8, body: packBody(entries) };
-  expect((await readEntries(ORGANIZATION, stored)).map((entry) => Uint8Array.from(entry))).toEqual(entries);
-  expect(entriesOf(ORGANIZATION, stored).map((entry) => Uint8Array.from(entry))).toEqual(entries);
+  expect(textsOf(await readEntries(ORGANIZATION, stored))).toEqual(textsOf(entries));
+  expect(textsOf(entriesOf(ORGANIZATION, stored))).toEqual(textsOf(entries));
   stored.body[stored.body.length >> 1]! ^= 1;
   await expect(readEntries(ORGANIZATION, stored)).rejects.toMatchObject({ code: 'audit_log_damaged' });
   await expect(readEntries(ORGANIZATION, { ...stored, body: packBody(entries), count: 9 })).rejects.toMatchObject({

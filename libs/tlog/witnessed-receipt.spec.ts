@@ -92,7 +92,10 @@ describe('a receipt with cosignatures', () => {
   });
 
   it('proves nothing after the change of any character', () => {
-    for (let at = 0; at < receipt.length; at++) {
+    // The second line is the inner receipt in base64, which is a text in itself: receipt.spec.ts changes each of its characters.
+    const [first, inner] = receipt.split('\n') as [string, string];
+    const isInside = (at: number) => at > first.length + 'extra '.length && at <= first.length + inner.length;
+    for (let at = 0; at < receipt.length; at += isInside(at) ? 5 : 1) {
       const other = receipt[at] === 'A' ? 'B' : 'A';
       expect(() => verify(receipt.slice(0, at) + other + receipt.slice(at + 1))).toThrow(ProofError);
     }

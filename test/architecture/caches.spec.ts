@@ -1,7 +1,10 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from '@jest/globals';
-import ts from 'typescript';
+import type Ts from 'typescript';
+import { builtModule } from '../support/built-module.js';
+
+const { default: ts } = await builtModule<{ default: typeof import('typescript') }>('typescript');
 
 const root = join(import.meta.dirname, '../..');
 
@@ -54,7 +57,7 @@ function search(): Found {
   for (const file of globSync('{apps/api,libs}/**/*.ts', { cwd: root }).toSorted()) {
     if (file.endsWith('.spec.ts')) continue;
     const source = ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.Latest, true);
-    const visit = (node: ts.Node): void => {
+    const visit = (node: Ts.Node): void => {
       if (ts.isNewExpression(node)) note(node, file, found);
       ts.forEachChild(node, visit);
     };
@@ -63,7 +66,7 @@ function search(): Found {
   return found;
 }
 
-function note(node: ts.NewExpression, file: string, { caches, collections }: Found): void {
+function note(node: Ts.NewExpression, file: string, { caches, collections }: Found): void {
   const made = node.expression.getText();
   if (made === 'LRUCache') {
     const [options] = node.arguments ?? [];
@@ -76,7 +79,7 @@ function note(node: ts.NewExpression, file: string, { caches, collections }: Fou
 }
 
 /** The name of the field or module constant that keeps the collection for as long as the process runs. */
-function keptAs(node: ts.Node): string | undefined {
+function keptAs(node: Ts.Node): string | undefined {
   const { parent } = node;
   if (ts.isPropertyDeclaration(parent)) return parent.name.getText();
   if (!ts.isVariableDeclaration(parent)) return undefined;

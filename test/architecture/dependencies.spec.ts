@@ -4,9 +4,11 @@ import { basename, dirname, join } from 'node:path';
 
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import type { ICruiseResult } from 'dependency-cruiser';
-import ts from 'typescript';
 
+import { builtModule } from '../support/built-module.js';
 import { browserLibraries, cruiseTree, rules } from './dependency-rules.js';
+
+const { default: ts } = await builtModule<{ default: typeof import('typescript') }>('typescript');
 
 const root = join(import.meta.dirname, '../..');
 

@@ -1,7 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { cruise, type IConfiguration, type ICruiseResult } from 'dependency-cruiser';
+import type { IConfiguration, ICruiseResult } from 'dependency-cruiser';
+import { builtModule } from '../support/built-module.js';
+
+const { cruise } = await builtModule<typeof import('dependency-cruiser')>(
+  join(import.meta.dirname, '../../node_modules/dependency-cruiser/src/main/index.mjs'),
+);
 
 type Rule = NonNullable<IConfiguration['forbidden']>[number];
 

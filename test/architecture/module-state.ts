@@ -1,5 +1,8 @@
 import { join } from 'node:path';
-import ts from 'typescript';
+import type Ts from 'typescript';
+import { builtModule } from '../support/built-module.js';
+
+const { default: ts } = await builtModule<{ default: typeof import('typescript') }>('typescript');
 
 /**
  * Constructors whose instances do not change, or change only by assignments and the methods in `CHANGES`. Metrics
@@ -34,14 +37,14 @@ export function mutableState(root: string, files: readonly string[]): string[] {
  * The names of variables that functions assign or change in place, of instances of classes that may have state, and of
  * static fields that are not constant.
  */
-function mutableStateOf(source: ts.SourceFile, checker: ts.TypeChecker): string[] {
+function mutableStateOf(source: Ts.SourceFile, checker: Ts.TypeChecker): string[] {
   const found = new Set<string>();
-  const variables = new Set<ts.Node>();
+  const variables = new Set<Ts.Node>();
   for (const statement of source.statements) {
     if (ts.isVariableStatement(statement)) noteVariables(statement.declarationList, variables, found);
     if (ts.isClassDeclaration(statement)) noteStaticFields(statement, found);
   }
-  const visit = (node: ts.Node): void => {
+  const visit = (node: Ts.Node): void => {
     const changed = changedBy(node);
     const name = changed && rootOf(changed);
     const declaration = name && checker.getSymbolAtLocation(name)?.valueDeclaration;
@@ -53,12 +56,12 @@ function mutableStateOf(source: ts.SourceFile, checker: ts.TypeChecker): string[
 }
 
 /** Calls `visit` for each outermost function. Other code runs while the module is loaded, to make its constants. */
-function visitFunctions(node: ts.Node, visit: (node: ts.Node) => void): void {
+function visitFunctions(node: Ts.Node, visit: (node: Ts.Node) => void): void {
   if (ts.isFunctionLike(node)) visit(node);
   else ts.forEachChild(node, (child) => visitFunctions(child, visit));
 }
 
-function noteVariables(list: ts.VariableDeclarationList, variables: Set<ts.Node>, found: Set<string>): void {
+function noteVariables(list: Ts.VariableDeclarationList, variables: Set<Ts.Node>, found: Set<string>): void {
   for (const declaration of list.declarations) {
     const { name, initializer } = declaration;
     variables.add(declaration);
@@ -66,10 +69,10 @@ function noteVariables(list: ts.VariableDeclarationList, variables: Set<ts.Node>
   }
 }
 
-function noteStaticFields(declaration: ts.ClassDeclaration, found: Set<string>): void {
+function noteStaticFields(declaration: Ts.ClassDeclaration, found: Set<string>): void {
   for (const member of declaration.members) {
     if (!ts.isPropertyDeclaration(member)) continue;
-    const has = (kind: ts.SyntaxKind) => member.modifiers?.some((modifier) => modifier.kind === kind) ?? false;
+    const has = (kind: Ts.SyntaxKind) => member.modifiers?.some((modifier) => modifier.kind === kind) ?? false;
     const isConstant = has(ts.SyntaxKind.ReadonlyKeyword) && !(member.initializer && makesState(member.initializer));
     if (has(ts.SyntaxKind.StaticKeyword) && !isConstant)
       found.add(`${declaration.name?.text}.${member.name.getText()}`);
@@ -77,14 +80,14 @@ function noteStaticFields(declaration: ts.ClassDeclaration, found: Set<string>):
 }
 
 /** Whether the expression, without the functions in it, makes something that may change. */
-function makesState(node: ts.Node): boolean {
+function makesState(node: Ts.Node): boolean {
   if (ts.isFunctionLike(node) || ts.isTypeNode(node)) return false;
   if (ts.isNewExpression(node) && !HARMLESS.test(node.expression.getText())) return true;
   return ts.forEachChild(node, (child) => makesState(child) || undefined) ?? false;
 }
 
 /** What an expression changes: the left side of an assignment, or what a changing method is called on. */
-function changedBy(node: ts.Node): ts.Expression | undefined {
+function changedBy(node: Ts.Node): Ts.Expression | undefined {
   if (ts.isBinaryExpression(node)) {
     const { kind } = node.operatorToken;
     const isAssignment = kind >= ts.SyntaxKind.FirstAssignment && kind <= ts.SyntaxKind.LastAssignment;
@@ -92,7 +95,7 @@ function changedBy(node: ts.Node): ts.Expression | undefined {
   }
   if (ts.isPostfixUnaryExpression(node)) return node.operand;
   if (ts.isPrefixUnaryExpression(node)) {
-    const steps: readonly ts.SyntaxKind[] = [ts.SyntaxKind.PlusPlusToken, ts.SyntaxKind.MinusMinusToken];
+    const steps: readonly Ts.SyntaxKind[] = [ts.SyntaxKind.PlusPlusToken, ts.SyntaxKind.MinusMinusToken];
     return steps.includes(node.operator) ? node.operand : undefined;
   }
   if (ts.isDeleteExpression(node)) return node.expression;
@@ -101,7 +104,7 @@ function changedBy(node: ts.Node): ts.Expression | undefined {
 }
 
 /** `a` of `a.b[c].d`. */
-function rootOf(node: ts.Expression): ts.Identifier | undefined {
+function rootOf(node: Ts.Expression): Ts.Identifier | undefined {
   if (ts.isIdentifier(node)) return node;
   const isChain =
     ts.isPropertyAccessExpression(node) ||

@@ -29,6 +29,8 @@ export interface Outcome {
 interface Given {
   readonly input?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Without it, the output is a pipe. */
+  readonly terminal?: { readonly columns: number };
 }
 
 /** A user at a command line, with their own home folder, where `keyledger` keeps its sign-in. */
@@ -54,9 +56,12 @@ export class Shell {
     return { ...Object.fromEntries(rest), TERM: 'xterm-256color', TZ: 'UTC', XDG_CONFIG_HOME: this.home, ...more };
   }
 
-  /** Runs the command through pipes in the process of the test: a separate process takes half a second of a core. */
-  async run(args: string[], { input = '', env = {} }: Given = {}): Promise<Outcome> {
-    const stdout = new PassThrough();
+  /**
+   * Runs the command in the process of the test, through pipes or on a terminal without colours: a separate process takes
+   * half a second of a core.
+   */
+  async run(args: string[], { input = '', env = {}, terminal }: Given = {}): Promise<Outcome> {
+    const stdout = Object.assign(new PassThrough(), terminal && { ...terminal, isTTY: true, hasColors: () => false });
     const stderr = new PassThrough();
     const said = Promise.all([text(stdout), text(stderr)]);
     const own = Object.assign(new EventEmitter(), {

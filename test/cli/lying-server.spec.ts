@@ -190,7 +190,9 @@ describe('keyledger audit verify believes no server that changes', () => {
   });
 
   it('an entry and the hashes above it: then it names the bundle, or no leaf, but never a wrong one', async () => {
-    for (const [n, path] of BUNDLES.entries()) {
+    // A full bundle, and one that is not.
+    for (const n of [0, 2]) {
+      const path = BUNDLES[n]!;
       const { value, first } = [...changedEntries(truth(path), FOREIGN)][0]!;
       for (const hashes of [LEAVES[n]!, ROOTS]) {
         for (const change of changedBytes(truth(hashes))) {

@@ -58,12 +58,11 @@ afterAll(async () => {
   it('a list is as wide as the terminal, with the most important columns', async () => {
     const name = 'A name that is far too long for a narrow terminal, and 漢字 in it';
     await ada.client.apiKeys.create({ body: { name, scopes: ['triggers:read'], environment: 'live' } });
-    const listAt = async (columns: number) => {
-      const terminal = shell.onTerminal(['keys', 'list', '--limit', '1'], { columns });
-      expect(await terminal.ended).toBe(0);
-      return stripVTControlCharacters(terminal.output).split('\r\n');
-    };
-    const narrow = await listAt(80);
+    const list = ['keys', 'list', '--limit', '1'];
+    const listAt = async (columns: number) => (await shell.run(list, { terminal: { columns } })).stdout.split('\n');
+    const terminal = shell.onTerminal(list, { columns: 80 });
+    expect(await terminal.ended).toBe(0);
+    const narrow = stripVTControlCharacters(terminal.output).split('\r\n');
     expect(Math.max(...narrow.map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(narrow[0]).toMatch(/^ID {30}NAME +STATUS {2}USES {2}LAST USED$/);
     expect(narrow[1]).toMatch(/^key_\w{26} {2}A name that[^…]*… {2}active +0 {2}-$/);
@@ -96,10 +95,13 @@ afterAll(async () => {
   });
 
   it('a new key is shown with all its fields', async () => {
-    const terminal = shell.onTerminal(['keys', 'create', 'Shown', '--scope', 'triggers:read']);
-    expect(await terminal.ended).toBe(0);
-    expect(terminal.output).toMatch(/^ID +key_\w+\r\nName +Shown\r\n/);
-    expect(terminal.output).toMatch(/\r\n\r\nsk_test_\w{32}\r\n\r\nThe key is shown only once: store it now\.\r\n$/);
+    const { code, stdout, stderr } = await shell.run(['keys', 'create', 'Shown', '--scope', 'triggers:read'], {
+      terminal: { columns: 80 },
+    });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^ID +key_\w+\nName +Shown\n/);
+    expect(stdout).toMatch(/\n\nsk_test_\w{32}\n\n$/);
+    expect(stderr).toBe('The key is shown only once: store it now.\n');
   });
 
   it.each([
@@ -138,9 +140,8 @@ afterAll(async () => {
   });
 
   it('--json is indented on a terminal', async () => {
-    const terminal = shell.onTerminal(['whoami', '--json']);
-    await terminal.ended;
-    expect(terminal.output).toMatch(/^\{\r\n {2}"type": "user",\r\n/);
-    expect(JSON.parse(terminal.output)).toMatchObject({ user: { email: ada.email } });
+    const { stdout } = await shell.run(['whoami', '--json'], { terminal: { columns: 80 } });
+    expect(stdout).toMatch(/^\{\n {2}"type": "user",\n/);
+    expect(JSON.parse(stdout)).toMatchObject({ user: { email: ada.email } });
   });
 });

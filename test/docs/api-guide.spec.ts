@@ -18,12 +18,16 @@ import { pathTemplate, type Route } from '#libs/contract/route.js';
 import { allRoutes } from '#libs/contract/routes.js';
 import { builtInScopes } from '#libs/contract/scopes.js';
 import { getOrganizationUsage } from '#libs/contract/usage.js';
-import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { startDeployment, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { VISIBLE_WITHIN_MS } from '../support/eventually.js';
 import { firstTable } from '../support/markdown-table.js';
 import { dialectRoutes } from '../support/route-table.js';
+import { builtModule } from '../support/built-module.js';
+
+const { newOperatorLink } = await builtModule<typeof import('../../apps/cli/operator-link.js')>(
+  '../../apps/cli/operator-link.js',
+);
 
 /**
  * The guide is one script. The test runs it as printed, except for the address and the set-up token, and compares every
@@ -71,16 +75,20 @@ async function readGuide(): Promise<string> {
 }
 
 /**
- * Makes every call of curl write its outcome and its response to files, and connect to the deployment. A pause lasts
- * until all that has happened is in the audit log.
+ * Makes every call of curl write its outcome and its response to files, and connect to the deployment. Only a response
+ * that the script reads is printed. A pause lasts until all that has happened is in the audit log.
  */
 const RECORDER = `
+  exec >/dev/null
   curl() {
-    local file made=("$CALLS"/*.outcome)
+    local file code=0 made=("$CALLS"/*.outcome)
     [ -e "\${made[0]}" ] || made=()
     printf -v file %s/%04d "$CALLS" "\${#made[@]}"
-    command curl --noproxy '*' --connect-to "$CONNECT_TO" -w '%{stderr}%{http_code} %{method} %{url}\\n' "$@" \\
-      2>"$file.outcome" | tee "$file.response"
+    : >"$file.response"
+    command curl --noproxy '*' --connect-to "$CONNECT_TO" -w '%{stderr}%{http_code} %{method} %{url}\\n' \\
+      "$@" -o "$file.response" 2>"$file.outcome" || code=$?
+    [ ! -p /dev/stdout ] || cat "$file.response"
+    return $code
   }
   sleep() {
     : >"$CALLS/asleep"

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { toUuid } from '#libs/contract/ids.js';
-import { leafHashOf } from '#libs/audit/log-growth.js';
 import { fillAuditLog, storedEntries } from '../support/audit-log.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { outcomeOfAll, type Statement } from '../support/role-statements.js';
+import { builtModule } from '../support/built-module.js';
+
+const { leafHashOf } = await builtModule<typeof import('#libs/audit/log-growth.js')>('#libs/audit/log-growth.js');
 
 /** Ten bundles, and a few entries. */
 const SIZE = 2_600;

@@ -8,8 +8,6 @@ import { RawConnection, rawRequest, type RawResponse } from '../support/raw-http
 
 const { registry } = await builtModule<typeof import('#libs/platform/metrics.js')>('#libs/platform/metrics.js');
 
-/** Longer than Node's default keep-alive, which applies if no other is set. */
-const LONGER_THAN_NODES_MS = 7_000;
 /** The longest time that a documented proxy keeps an idle connection. */
 const LONGEST_PROXY_MS = 600_000;
 
@@ -46,18 +44,6 @@ describe('a connection to the served port', () => {
       timeout: 0,
     });
     expect(HTTP_LIMITS.headersTimeout).toBeLessThan(HTTP_LIMITS.requestTimeout);
-  });
-
-  it('serves the next request after a pause that Node would not allow by default', async () => {
-    const connections = await Promise.all(paths.map(() => RawConnection.open(deployment.url)));
-    const ask = async () => {
-      for (const [index, path] of paths.entries()) connections[index]!.send(get(path));
-      return Promise.all(connections.map(async (connection) => (await connection.response()).status));
-    };
-    expect(await ask()).toEqual([200, 401]);
-    await sleep(LONGER_THAN_NODES_MS);
-    expect(await ask()).toEqual([200, 401]);
-    for (const connection of connections) connection.close();
   });
 
   it('tells its client how long it is kept', async () => {
@@ -200,7 +186,7 @@ describe('a server at its limit of connections', () => {
 
 describe('a server that stops', () => {
   it('does not wait for idle, silent or unfinished clients', async () => {
-    const deployment = await startDeployment({ worker: false });
+    const deployment = await startDeployment({ worker: false, limits: { closeGrace: 300 } });
     const [resting, resumed, silent, headers, body] = await Promise.all(
       Array.from({ length: 5 }, () => RawConnection.open(deployment.url)),
     );
@@ -219,6 +205,7 @@ describe('a server that stops', () => {
     await deployment.stop();
     // Less than the time after which the process gives up and reports a failure.
     expect(performance.now() - startedAt).toBeLessThan(9_000);
+    expect(HTTP_LIMITS.closeGrace).toBeLessThan(9_000);
     for (const connection of [resting!, resumed!, silent!, headers!, body!]) {
       expect(await connection.closesWithin(1_000)).toBe(true);
     }

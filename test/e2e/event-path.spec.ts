@@ -7,7 +7,7 @@ import { encodeEntries } from '#libs/tlog/entries.js';
 import type { Batch } from '#libs/outbox/batches.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, startWorker, type Account, type Deployment } from '../support/deployment.js';
-import { allIngested } from '../support/events.js';
+import { allIngested, put } from '../support/events.js';
 import { rejection } from '../support/rejection.js';
 import { storedEntries } from '../support/audit-log.js';
 import { useOf } from '../support/uses.js';
@@ -68,6 +68,13 @@ const startWorkers = (number: number) =>
 const textOf = (entry: Uint8Array) => new TextDecoder().decode(entry);
 
 describe('the audit log cannot be changed', () => {
+  beforeAll(async () => {
+    // Enough for a bundle.
+    const events = Array.from({ length: 256 }, () => event(ada.organizationId));
+    await put(deployment, ada.organizationId, events);
+    await allIngested(deployment);
+  });
+
   it.each([
     'UPDATE audit_bundle SET root = root',
     'DELETE FROM audit_bundle',
@@ -81,11 +88,6 @@ describe('the audit log cannot be changed', () => {
     `TRUNCATE audit_tree_node`,
     'TRUNCATE audit_body_default',
   ])('by anybody: %s', async (sql) => {
-    const { organizationId } = await deployment.account();
-    // Enough for a bundle.
-    const events = Array.from({ length: 256 }, () => event(organizationId));
-    await putIntoOutbox(organizationId, events);
-    await allIngested(deployment);
     for (const url of [deployment.database.apiUrl, deployment.database.workerUrl]) {
       await expect(as(url, sql)).rejects.toThrow('permission denied');
     }

@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
-import { setUpLink } from '../../apps/cli/operator-link.js';
 import { builtModule } from '../support/built-module.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { codeOf, outcomeOf } from '../support/rejection.js';
 import { storedEvents } from '../support/audit-log.js';
 import { allIngested } from '../support/events.js';
+
+const { setUpLink } = await builtModule<typeof import('../../apps/cli/operator-link.js')>(
+  '../../apps/cli/operator-link.js',
+);
 
 let deployment: Deployment;
 let operator: Account;

@@ -13,11 +13,14 @@ import { parseWitnessVkey } from '#libs/tlog/cosignature.js';
 import { parseVkey } from '#libs/tlog/note.js';
 import { verifyReceipt } from '#libs/tlog/receipt.js';
 import { verifyWitnessedReceipt } from '#libs/tlog/witnessed-receipt.js';
+import { builtModule } from '../support/built-module.js';
 import { startDeployment, TEST_SECRET, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
 import { fillAuditLog } from '../support/audit-log.js';
 import { Witness, type WitnessResponse } from '../support/witness.js';
+
+const { Witnesses } = await builtModule<typeof import('#libs/audit/witnesses.js')>('#libs/audit/witnesses.js');
 
 let deployment: Deployment;
 let ada: Account;
@@ -29,6 +32,8 @@ beforeAll(async () => {
   [first, second] = [await Witness.start('first.example/w'), await Witness.start('second.example/w')];
   const WITNESSES = [first, second].map(({ vkey, url }) => `${vkey} ${url}`).join(', ');
   deployment = await startDeployment({ env: { WITNESSES, WITNESS_QUORUM: '2', WITNESS_SECONDS: '1' } });
+  // Rounds that follow each other quickly, so that the tests wait less.
+  Object.assign(deployment.api.get(Witnesses, { strict: false }), { intervalMs: 200 });
   ada = await deployment.account();
   team = (await ada.client.organizations.create({ body: { name: 'Team' } })).id;
   await allIngested(deployment);

@@ -3,11 +3,15 @@ import { Agent, request } from 'node:http';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { createClient } from '#libs/client/client.js';
-import { newOperatorLink } from '../../apps/cli/operator-link.js';
 import { startProcesses, type Processes } from '../faults/processes.js';
 import { leftOut } from '../support/left-out.js';
 import { HEADERS, JSON_TEXTS, TEXTS, type Repeated } from './repeated-texts.js';
 import { jsonText, valuesOf, type JsonSchema } from './schema-values.js';
+import { builtModule } from '../support/built-module.js';
+
+const { newOperatorLink } = await builtModule<typeof import('../../apps/cli/operator-link.js')>(
+  '../../apps/cli/operator-link.js',
+);
 
 /**
  * The work for a request grows in proportion to its length, whatever the request contains. For each route, each header,
@@ -16,7 +20,7 @@ import { jsonText, valuesOf, type JsonSchema } from './schema-values.js';
  * `DOUBLING_SECONDS` makes a run longer, `DOUBLING_SEED` changes the selection. Anonymous requests come first.
  */
 const SEED = Number(process.env['DOUBLING_SEED'] ?? 20_261_128);
-const SECONDS = Number(process.env['DOUBLING_SECONDS'] ?? 15);
+const SECONDS = Number(process.env['DOUBLING_SECONDS'] ?? 5);
 
 /** The test does not look further at requests that take less than this. */
 const SUSPICIOUS_MS = 10;

@@ -1,4 +1,5 @@
 import { Agent } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { GATEWAY_HEADERS } from '#libs/api-keys/gateway/gateway-response.js';
 import type { Client } from '#libs/client/client.js';
@@ -6,6 +7,7 @@ import { createCable } from '../support/cable.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
 import { leftOut } from '../support/left-out.js';
+import { RawConnection } from '../support/raw-http.js';
 import { freePort } from '../../apps/cli/free-port.js';
 import { call, CLIENT, type Request } from './client.js';
 import { isInstalled, programs, startGateway, type Gateway, type ProgramName, type Surroundings } from './programs.js';
@@ -15,11 +17,34 @@ import { startUpstream, type Received, type Upstream } from './upstream.js';
 const MANY_SCOPES = Array.from({ length: 100 }, (_, index) => `resource-${String(index).padStart(85, 'x')}:read`);
 const PUBLIC_KEY_REQUESTS = 5;
 
+/** Longer than Node keeps an idle connection if no other time is set. */
+const REST_MS = 7_000;
+/** A path served by Nest, and one served beside it. */
+const paths = ['/health/live', '/authz'];
+
+const installed = (Object.keys(programs) as ProgramName[]).filter((name) => {
+  const isThere = isInstalled(programs[name]);
+  if (!isThere) leftOut(`the gateway ${name}`, `apt-get install ${programs[name].command}`);
+  return isThere;
+});
+
 let cable: Awaited<ReturnType<typeof createCable>>;
 let deployment: Deployment;
 let ada: Account;
 let upstream: Upstream;
 let asked = 0;
+
+/** Connections to Keyledger, of clients and of gateways, that rest while the other tests run. */
+let idle: RawConnection[];
+const resting = new Map<ProgramName, { gateway: Gateway; headers: Record<string, string>; status: number }>();
+let statusesBefore: number[];
+let restingSince: number;
+
+const askOverIdle = async () => {
+  for (const [index, path] of paths.entries())
+    idle[index]!.send(`GET ${path} HTTP/1.1\r\nHost: keyledger.test\r\n\r\n`);
+  return Promise.all(idle.map(async (connection) => (await connection.response()).status));
+};
 
 beforeAll(async () => {
   cable = await createCable(new URL(process.env['KEYLEDGER_TEST_ADMIN_URL']!));
@@ -34,9 +59,18 @@ beforeAll(async () => {
   deployment.api.getHttpServer().on('connection', () => asked++);
   ada = await deployment.account();
   upstream = await startUpstream();
+  for (const name of installed) {
+    const gateway = await startGateway(name, { keyledgerUrl: deployment.url, upstreamPort: upstream.port });
+    const headers = await good();
+    resting.set(name, { gateway, headers, status: (await call(gateway.port, { headers })).status });
+  }
+  idle = await Promise.all(paths.map(() => RawConnection.open(deployment.url)));
+  statusesBefore = await askOverIdle();
+  restingSince = performance.now();
 });
 
 afterAll(async () => {
+  await Promise.all([...resting.values()].map(({ gateway }) => gateway.stop()));
   upstream.stop();
   await deployment.stop();
   await cable.close();
@@ -68,8 +102,7 @@ async function through({ port }: Gateway, request: Request = {}) {
 const handedOn = ({ headers }: Received) => Object.fromEntries(GATEWAY_HEADERS.map((name) => [name, headers[name]]));
 
 for (const name of Object.keys(programs) as ProgramName[]) {
-  const inProgram = isInstalled(programs[name]) ? describe : describe.skip;
-  if (inProgram === describe.skip) leftOut(`the gateway ${name}`, `apt-get install ${programs[name].command}`);
+  const inProgram = installed.includes(name) ? describe : describe.skip;
 
   inProgram(`${name}, as docs/gateways.md sets it up`, () => {
     let gateway: Gateway;
@@ -499,6 +532,30 @@ for (const name of Object.keys(programs) as ProgramName[]) {
     }
   });
 }
+
+describe('after a pause that Node would not allow by default', () => {
+  beforeAll(() => sleep(Math.max(0, restingSince + REST_MS - performance.now())));
+
+  it('a connection to the served port serves the next request', async () => {
+    expect([statusesBefore, await askOverIdle()]).toEqual([
+      [200, 401],
+      [200, 401],
+    ]);
+    for (const connection of idle) connection.close();
+  });
+
+  for (const name of Object.keys(programs) as ProgramName[]) {
+    const inProgram = installed.includes(name) ? describe : describe.skip;
+
+    inProgram(`${name}, with idle connections to Keyledger`, () => {
+      it('finds idle connections open, so that no request races with their end', async () => {
+        const before = asked;
+        const { gateway, headers, status } = resting.get(name)!;
+        expect([status, (await call(gateway.port, { headers })).status, asked]).toEqual([200, 200, before]);
+      });
+    });
+  }
+});
 
 /** @returns the message that the WebSocket received, or `closed` if it closed before */
 function echo({ port }: Gateway, headers: Record<string, string>, text: string): Promise<string> {

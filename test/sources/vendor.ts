@@ -1,5 +1,9 @@
-import { createExample } from '../../apps/example/example.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { builtModule } from '../support/built-module.js';
+
+const { createExample } = await builtModule<typeof import('../../apps/example/example.js')>(
+  '../../apps/example/example.js',
+);
 
 /** The company that runs a deployment, and its own API, which accepts the keys of every customer. */
 export interface Vendor {

@@ -52,7 +52,8 @@ export async function createDatabase({ adminUrl: serverUrl, template } = sharedS
     await client.query(sql);
     await client.end();
   };
-  await admin(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  // Through the WAL, which is the default, creating and dropping a database takes 90 ms of CPU time instead of 35.
+  await admin(`CREATE DATABASE ${name} TEMPLATE ${template} STRATEGY FILE_COPY`);
   const anchorFile = join(tmpdir(), `keyledger-anchor-${name}`);
   return {
     name,

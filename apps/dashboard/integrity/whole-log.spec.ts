@@ -144,7 +144,7 @@ describe('the downloads of a whole log', () => {
   });
 
   it('are repeated while the server is busy', async () => {
-    let busy = 3;
+    let busy = 2;
     const tile = (wanted: Tile) => {
       if (wanted.index === 5 && busy-- > 0) return Promise.reject(problem(429, 'rate_limited'));
       return Promise.resolve(honest(wanted));

@@ -22,9 +22,6 @@ import { refuseByRouter } from './refuse-unrouted.js';
 
 const BODY_LIMIT = 64 * 1024;
 
-/** How long a client may take to finish what it has begun, once the server closes. */
-const CLOSE_GRACE_MS = 3_000;
-
 /** Fastify with our limits, request ids and the request context. */
 export function createHttpAdapter(
   config: Config,
@@ -50,7 +47,7 @@ export function createHttpAdapter(
   });
   const server = adapter.getInstance<FastifyInstance>();
   traceRequests(server);
-  finishOnClose(server, direct);
+  finishOnClose(server, direct, limits);
   acceptJsonOnly(server);
   void server.register(fastifyCookie);
   server.decorateRequest('context');
@@ -75,11 +72,11 @@ class Adapter extends FastifyAdapter {
   }
 }
 
-function finishOnClose(server: FastifyInstance, direct: DirectServer): void {
+function finishOnClose(server: FastifyInstance, direct: DirectServer, { closeGrace }: HttpLimits): void {
   server.addHook('preClose', (done) => {
     direct.close();
     // Once the server closes, Node no longer checks for slow requests and would wait for them forever.
-    setTimeout(() => server.server.closeAllConnections(), CLOSE_GRACE_MS).unref();
+    setTimeout(() => server.server.closeAllConnections(), closeGrace).unref();
     done();
   });
 }
