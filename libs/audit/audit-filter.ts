@@ -1,5 +1,5 @@
 import { isId, isOwnRequestId, madeAt, toUuid } from '#libs/contract/ids.js';
-import { isWithin } from '#libs/contract/networks.js';
+import { overlapWith } from '#libs/contract/networks.js';
 import { beginningWith, exactly } from '#libs/platform/patterns.js';
 import type { AuditColumns } from './audit-columns.js';
 
@@ -97,7 +97,7 @@ export function isEmpty(filter: StoredFilter): boolean {
 
 type Test<Wanted> = (columns: AuditColumns, wanted: NonNullable<Wanted>) => boolean;
 
-const TESTS: { readonly [Name in keyof Required<Criteria>]: Test<Criteria[Name]> } = {
+const TESTS: { readonly [Name in Exclude<keyof Criteria, 'ip'>]-?: Test<Criteria[Name]> } = {
   types: ({ type }, wanted) => wanted.some((one) => isOfType(type, one)),
   keyId: ({ keyId }, wanted) => keyId === wanted,
   actorId: ({ actorId }, wanted) => actorId === wanted,
@@ -108,7 +108,6 @@ const TESTS: { readonly [Name in keyof Required<Criteria>]: Test<Criteria[Name]>
   verifiedBy: ({ verifierIds }, wanted) => verifierIds.includes(wanted),
   projectIds: ({ projectId }, wanted) => wanted.every((id) => id === projectId),
   requestId: ({ requestIds }, wanted) => requestIds.includes(wanted),
-  ip: ({ ip }, wanted) => ip !== null && isFrom(ip, wanted),
 };
 
 /** Decides for each event whether it matches the filter. A row that matches meets {@link conditionsOf}. */
@@ -118,19 +117,23 @@ export function matcherOf(filter: AuditFilter): (columns: AuditColumns) => boole
   return (columns) => wanted.every((test) => test(columns)) && !unwanted.some((test) => test(columns));
 }
 
-function testsOf(criteria: Criteria): ((columns: AuditColumns) => boolean)[] {
-  return Object.entries(TESTS).flatMap(([name, test]) => {
-    const wanted = criteria[name as keyof Criteria];
+function testsOf({ ip, ...criteria }: Criteria): ((columns: AuditColumns) => boolean)[] {
+  const tests = Object.entries(TESTS).flatMap(([name, test]) => {
+    const wanted = criteria[name as keyof typeof criteria];
     return wanted ? [(columns: AuditColumns) => (test as Test<unknown>)(columns, wanted)] : [];
   });
+  return ip ? [...tests, isFrom(ip)] : tests;
 }
 
 /** Whether one of two addresses or networks contains the other. Parsing them takes long, and most are equal or not. */
-function isFrom(recorded: string, wanted: string): boolean {
-  if (recorded === wanted) return true;
-  // An IPv4 address has only one notation here.
-  const areSingle = !recorded.includes('/') && !wanted.includes('/') && !recorded.includes(':');
-  return !areSingle && (isWithin(recorded, wanted) || isWithin(wanted, recorded));
+function isFrom(wanted: string): (columns: AuditColumns) => boolean {
+  const overlaps = overlapWith(wanted);
+  return ({ ip }) => {
+    if (ip === null || ip === wanted) return ip !== null;
+    // An IPv4 address has only one notation here.
+    const areSingle = !ip.includes('/') && !wanted.includes('/') && !ip.includes(':');
+    return !areSingle && overlaps(ip);
+  };
 }
 
 function isOfType(type: string, wanted: string): boolean {

@@ -2,7 +2,7 @@ import { BlockList, isIP, isIPv4 } from 'node:net';
 import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import ipaddr from 'ipaddr.js';
-import { addressOf, areWithin, isWithin, Network } from './networks.js';
+import { addressOf, areWithin, isWithin, Network, overlapWith } from './networks.js';
 
 const ipv4 = fc.ipV4();
 const ipv6 = fc.ipV6().filter((text) => !text.includes('.') && !/^::ffff:/i.test(text));
@@ -77,6 +77,14 @@ describe('a network', () => {
     '::/129',
   ])('is not %p', (text) => {
     expect(Network.safeParse(text).success).toBe(false);
+  });
+
+  it('overlaps with another if one of the two contains the other', () => {
+    fc.assert(
+      fc.property(network, fc.oneof(network, ipv4, ipv6, fc.constant('nowhere')), (one, other) => {
+        expect(overlapWith(one)(other)).toBe(isWithin(one, other) || isWithin(other, one));
+      }),
+    );
   });
 
   it('of IPv4 contains no IPv6 address, and the reverse', () => {

@@ -110,6 +110,19 @@ export function isWithin(inner: string, outer: string): boolean {
   return areWithin([inner], [outer]);
 }
 
+/**
+ * Decides of other addresses and networks whether one of the two contains the other. Reads its own text once, for many
+ * others.
+ */
+export function overlapWith(text: string): (other: string) => boolean {
+  const own = parseNetwork(text);
+  if (!own) return () => false;
+  return (other) => {
+    const range = parseNetwork(other);
+    return range !== undefined && (contains(own, range) || contains(range, own));
+  };
+}
+
 /** Whether each of the inner addresses and networks is within one of the outer networks. Reads each text once. */
 export function areWithin(inner: readonly string[], outer: readonly string[]): boolean {
   const outside = outer.map(parseNetwork);

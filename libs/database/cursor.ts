@@ -13,8 +13,8 @@ export async function* cursor<Row extends pg.QueryResultRow>(
   try {
     for (;;) {
       const { rows } = await client.query<Row>(`FETCH ${atOnce} FROM rows_read`);
-      if (rows.length === 0) return;
       yield* rows;
+      if (rows.length < atOnce) return;
     }
   } finally {
     // If the transaction has failed, so does this, and the cursor has ended with it.

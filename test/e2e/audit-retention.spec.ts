@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
 import type pg from 'pg';
 import { checkAuditLogs } from '#libs/audit/audit-check.js';
+import { AuditReader } from '#libs/audit/audit-reader.js';
 import { createClient } from '#libs/client/client.js';
 import { toUuid } from '#libs/contract/ids.js';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
@@ -46,12 +47,13 @@ const upkeep = async () => {
   }
 };
 const retentionOf = ({ client, organizationId: id }: Account) => client.audit.getRetention({ params: { id } });
-const sizeOf = async ({ organizationId }: Account) => (await checkedLogs(deployment.sql, organizationId))[0]!.size;
+const sizeOf = ({ organizationId }: Pick<Account, 'organizationId'>) =>
+  new AuditReader(deployment.sql).size(organizationId);
 
 async function grow({ organizationId }: Account, count: number): Promise<void> {
   const apiKeyId = 'key_01h455vb4pex5vsknk084sn02q';
   const uses = { organizationId, apiKeyId, data: DATA, path: '/v1/', at: now };
-  await fillAuditLog(deployment.sql, (await sizeOf({ organizationId } as Account)) + count, uses);
+  await fillAuditLog(deployment.sql, (await sizeOf({ organizationId })) + count, uses);
 }
 
 async function checkpointOf({ client, organizationId: id }: Account) {

@@ -301,7 +301,7 @@ it('ends when the credential ends, and continues while it is valid', async () =>
   const { beatMs } = tails;
   // The documented interval, without the wait for it.
   expect(beatMs).toBe(15_000);
-  tails.beatMs = 3_000;
+  tails.beatMs = 1_000;
   const lasting = await Promise.all([withKey(good), second.client].map((client) => listen(client, query)));
   const ending = await Promise.all(
     [withKey(revoked), withKey(rotated), withKey(expiring), member.client, leaver.client, operator.client].map(

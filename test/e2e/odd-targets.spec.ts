@@ -100,6 +100,8 @@ const oddities = [
   '%F0%9F%9A%80',
 ];
 
+const decoded = (odd: string) => new URLSearchParams(`odd=${odd}`).get('odd');
+
 describe.each(routeTable)('$name', ({ route }) => {
   const account = () => (route.policy === 'operator' ? operator : ada);
   // The ids do not exist, so that nothing is destroyed.
@@ -116,11 +118,20 @@ describe.each(routeTable)('$name', ({ route }) => {
 
   it('handles unusual queries', async () => {
     if (!changesNothing || isEndless) return;
-    const names = Object.keys(route.query?.shape ?? {});
+    const shape = route.query?.shape ?? {};
+    const names = Object.keys(shape);
+    const isRejected = (name: string, odd: string) => !shape[name]!.safeParse(decoded(odd)).success;
     const queries = [
       ...['__proto__', 'a[b][c]', '%FF', '%00', ''].map((name) => `${name}=1`),
-      ...names.flatMap((name) => [...oddities.map((odd) => `${name}=${odd}`), `${name}=1&${name}=2`]),
-    ];
+      ...names.map((name) => `${name}=1&${name}=2`),
+      // One response reports all parameters whose schema rejects the value. The others are tried one at a time, and so is
+      // a long value, of which a target holds few.
+      ...oddities.flatMap((odd) => {
+        const together = odd.length > 100 ? [] : names.filter((name) => isRejected(name, odd));
+        const alone = names.filter((name) => !together.includes(name)).map((name) => [name]);
+        return [together, ...alone].map((some) => some.map((name) => `${name}=${odd}`).join('&'));
+      }),
+    ].filter((query) => query !== '');
     await atOnce(queries, async (query) =>
       expectNoFailure(query, await ask(route.method, `${path}?${query}`, account())),
     );

@@ -26,13 +26,26 @@ afterAll(() => deployment.stop());
 const WINDOW = 86_400;
 const perDay = (limit: number, name = 'per-day') => ({ name, limit, window_seconds: WINDOW });
 
+/** A service of each account, which verifies its keys. */
+const services = new Map<Account, Promise<Client>>();
+
+function serviceOf(account: Account): Promise<Client> {
+  const service = services.get(account) ?? newService(account);
+  services.set(account, service);
+  return service;
+}
+
+async function newService({ client }: Account): Promise<Client> {
+  const { key } = await client.apiKeys.create({ body: { name: 'Service', scopes: ['api-keys:verify'] } });
+  return deployment.client({ apiKey: key });
+}
+
 async function newKey(rateLimits: Limits, body: Partial<NewKey> = {}, account = ada) {
   const { client } = account;
   const key = await client.apiKeys.create({
     body: { name: 'Limited', scopes: ['triggers:read'], rate_limits: rateLimits, ...body },
   });
-  const service = await client.apiKeys.create({ body: { name: 'Service', scopes: ['api-keys:verify'] } });
-  const { apiKeys } = deployment.client({ apiKey: service.key });
+  const { apiKeys } = await serviceOf(account);
   const verify = (cost?: number) => apiKeys.verify({ body: { key: key.key, ...(cost !== undefined && { cost }) } });
   return { ...key, params: { id: key.id }, verify, use: async (cost?: number) => (await verify(cost)).code };
 }

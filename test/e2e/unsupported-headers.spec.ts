@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { entityTagOf } from '#libs/client/client.js';
 import { problemsOf } from '#libs/contract/openapi.js';
 import { fillPath, type Route } from '#libs/contract/route.js';
+import { unsupportedHeaders } from '#libs/platform/http/unsupported-headers.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { newWorld, samples, type World } from '../support/route-samples.js';
 import { routeTable } from '../support/route-table.js';
@@ -78,17 +79,20 @@ describe.each(changing)('$name', ({ name, route }) => {
   it.each(names.filter((header) => !declares(route, header)))(
     'refuses %s, empty or not, names it, says what to do, and changes nothing',
     async (header) => {
-      const before = await changesMade();
+      const location = `headers.${header}`;
+      // The name alone decides, so each route gets each header empty and with one value, and all values with some header.
       for (const value of values) {
+        expect(unsupportedHeaders(route, { [header]: value })).toMatchObject([{ location }]);
+      }
+      const before = await changesMade();
+      const [empty = '', ...others] = values;
+      for (const value of [empty, others[names.indexOf(header) % others.length]!]) {
         const { status, text } = await call(name, route, { [header]: value });
         expect({ value, status }).toEqual({ value, status: route.rejections?.statuses.invalid_request ?? 400 });
-        expect(text).toContain(`headers.${header} is not supported by this route`);
+        expect(text).toContain(`${location} is not supported by this route`);
         expect(text).toContain('leave it out');
         if (!route.rejections) {
-          expect(JSON.parse(text)).toMatchObject({
-            code: 'invalid_request',
-            errors: [{ location: `headers.${header}` }],
-          });
+          expect(JSON.parse(text)).toMatchObject({ code: 'invalid_request', errors: [{ location }] });
         }
       }
       expect(problemsOf(route)).toContain('invalid_request');

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import vm from 'node:vm';
 import argon2 from 'argon2';
 import { TestEnvironment } from 'jest-environment-node';
 
@@ -14,7 +15,7 @@ const { hash } = argon2;
  *
  * All APIs rate passwords in one thread: loading its dictionaries takes 170 ms.
  */
-export default class extends TestEnvironment {
+export default class extends withPlainGlobals(TestEnvironment) {
   constructor(config, context) {
     super(config, context);
     const real = config.projectConfig.testEnvironmentOptions.argon2id === 'real';
@@ -44,4 +45,22 @@ async function ratePasswordsInOneThread() {
   const { PasswordStrength } = await import('../../dist/libs/auth/password-strength.js');
   const shared = new PasswordStrength();
   PasswordStrength.prototype.score = shared.score.bind(shared);
+}
+
+/**
+ * Jest makes the global object of a test file a proxy, and each access to `Math`, `Buffer` or `Number` takes 400 ns. That of
+ * a plain context is an ordinary object, which takes less than 10.
+ */
+function withPlainGlobals(Environment) {
+  return class extends Environment {
+    constructor(...args) {
+      const { createContext } = vm;
+      vm.createContext = () => createContext(vm.constants.DONT_CONTEXTIFY);
+      try {
+        super(...args);
+      } finally {
+        vm.createContext = createContext;
+      }
+    }
+  };
 }

@@ -28,6 +28,7 @@ export default async function globalSetup() {
   const redis = await startRedis(directory);
   globalThis.keyledgerTest = { directory, postgres, redis, dropTemplate: () => dropTemplate(postgres.adminUrl) };
 
+  process.env.KEYLEDGER_TEST_DIRECTORY = directory;
   process.env.KEYLEDGER_TEST_ADMIN_URL = postgres.adminUrl;
   if (redis?.url) process.env.KEYLEDGER_TEST_REDIS_URL = redis.url;
   // Each run has its own template, because several runs may share a server.

@@ -1,5 +1,4 @@
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { builtModule } from './built-module.js';
@@ -20,7 +19,8 @@ export interface OwnServer extends TestServer {
 }
 
 export async function startOwnServer(): Promise<OwnServer> {
-  const directory = await mkdtemp(join(tmpdir(), 'keyledger-server-'));
+  // Beside the data of the shared server, which is in memory if there is room.
+  const directory = await mkdtemp(join(process.env['KEYLEDGER_TEST_DIRECTORY']!, 'server-'));
   // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
   await chmod(directory, 0o711);
   const logFile = join(directory, 'postgres.log');

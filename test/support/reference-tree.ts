@@ -18,6 +18,23 @@ export function treeHash(leaves: Hashes): Uint8Array {
   return sha256(Uint8Array.of(1), treeHash(leaves.slice(0, k)), treeHash(leaves.slice(k)));
 }
 
+/**
+ * `MTH` over the first leaves, for many sizes of one log. Trees of different sizes share most of their parts, and this
+ * remembers the hashes of large ones.
+ */
+export function rootsOf(leaves: Hashes): (size: number) => Uint8Array {
+  const known = new Map<string, Uint8Array>();
+  const hashOfPart = (from: number, below: number): Uint8Array => {
+    if (below - from <= 256) return treeHash(leaves.slice(from, below));
+    const part = `${from}-${below}`;
+    const k = from + split(below - from);
+    const hash = known.get(part) ?? sha256(Uint8Array.of(1), hashOfPart(from, k), hashOfPart(k, below));
+    known.set(part, hash);
+    return hash;
+  };
+  return (size) => hashOfPart(0, size);
+}
+
 /** `PATH`. */
 export function auditPath(m: number, leaves: Hashes): Uint8Array[] {
   if (leaves.length === 1) return [];
