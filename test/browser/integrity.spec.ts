@@ -25,7 +25,7 @@ import {
   type Dashboard,
 } from './dashboard.js';
 
-const SIZE = 3_000;
+const SIZE = 1_500;
 
 inChromium('the integrity of an audit log', () => {
   let dashboard: Dashboard;
@@ -98,13 +98,13 @@ inChromium('the integrity of an audit log', () => {
   it('is shown with every event: verified in the browser, from which checkpoint, with a receipt to keep', async () => {
     await openEvent(41);
     await drawer().getByText('Verified in this browser').waitFor();
-    await drawer().getByText('Leaf 41 of the checkpoint of 3,000 entries').waitFor();
+    await drawer().getByText('Leaf 41 of the checkpoint of 1,500 entries').waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     const { index, entry } = verifyReceipt(await downloaded('Download the receipt'), [parseVkey(await vkey())]);
     expect([index, Buffer.from(entry).toString()]).toEqual([41, expect.stringContaining('"path":"/things/41"')]);
     await button('Older event').click();
-    await drawer().getByText('Leaf 40 of the checkpoint of 3,000 entries').waitFor();
+    await drawer().getByText('Leaf 40 of the checkpoint of 1,500 entries').waitFor();
     expectNoComplaints(page);
   });
 
@@ -112,8 +112,8 @@ inChromium('the integrity of an audit log', () => {
     await open();
     await verified();
     const [origin, size, root] = (await checkpoint()).split('\n');
-    expect(size).toBe('3000');
-    for (const shown of ['3,000', root!, origin!, await vkey()]) await page.getByText(shown, { exact: true }).waitFor();
+    expect(size).toBe('1500');
+    for (const shown of ['1,500', root!, origin!, await vkey()]) await page.getByText(shown, { exact: true }).waitFor();
     await page.getByText(`keyledger audit verify --organization ${team}`).first().waitFor();
     await page.getByText('the server that is verified also serves the page').waitFor();
     expect(await downloaded('Download the checkpoint')).toBe(await checkpoint());
@@ -126,7 +126,7 @@ inChromium('the integrity of an audit log', () => {
     const integrity = () => ada.client.audit.integrity({ query: { organization_id: team } });
     await eventually(integrity, ({ witnesses }) => witnesses?.cosigned?.size === SIZE, 15_000);
     await open();
-    await page.getByText(/At least 1 cosigned the first 3,000 entries/).waitFor();
+    await page.getByText(/At least 1 cosigned the first 1,500 entries/).waitFor();
     expect(await page.getByText('witness.example/w: up to date').count()).toBe(1);
     await expectAccessible(page);
   });
@@ -135,23 +135,23 @@ inChromium('the integrity of an audit log', () => {
     await open();
     await verified();
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
-    await page.route('**/tile/entries/007', async (route) => {
+    await page.route('**/tile/entries/003', async (route) => {
       await held;
       await route.continue();
     });
     await button('Verify the whole log').focus();
     await page.keyboard.press('Enter');
-    await page.getByText('1,792 of 3,000 entries').waitFor();
+    await page.getByText('768 of 1,500 entries').waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     await button('Pause').click();
-    await page.getByText('1,792 of 3,000 entries, paused').waitFor();
+    await page.getByText('768 of 1,500 entries, paused').waitFor();
     release();
     await button('Continue').click();
-    await page.getByText('All 3,000 entries of the checkpoint were verified in this browser').waitFor();
+    await page.getByText('All 1,500 entries of the checkpoint were verified in this browser').waitFor();
     await expectAccessible(page);
     await open();
-    await page.getByText('All 3,000 entries of the checkpoint were verified in this browser').waitFor();
+    await page.getByText('All 1,500 entries of the checkpoint were verified in this browser').waitFor();
     expectNoComplaints(page);
   });
 
@@ -236,7 +236,7 @@ inChromium('the integrity of an audit log', () => {
   it('turns red if the checkpoint was changed, stays red, and is forgotten only by a person', async () => {
     await open();
     await verified();
-    await tamper(/\/checkpoint$/, (body) => body.toString().replace('\n3000\n', '\n3001\n'));
+    await tamper(/\/checkpoint$/, (body) => body.toString().replace('\n1500\n', '\n1501\n'));
     await open();
     await expectRed(/The signature of .* is wrong/);
     await expectAccessible(page);
@@ -246,13 +246,13 @@ inChromium('the integrity of an audit log', () => {
     await expectRed('The log does not continue what this browser verified');
     expect(await button('Verify the whole log').isDisabled()).toBe(true);
     const evidence = await downloaded('Download both checkpoints');
-    for (const size of [3000, 3001]) expect(evidence).toContain(`\n${size}\n`);
+    for (const size of [1500, 1501]) expect(evidence).toContain(`\n${size}\n`);
     await openEvent(41);
     await expectRed('The log does not continue what this browser verified');
     await open();
     await button('Verify again').click();
     await verified();
-    await tamper(/\/checkpoint$/, (body) => body.toString().replace('\n3000\n', '\n3001\n'));
+    await tamper(/\/checkpoint$/, (body) => body.toString().replace('\n1500\n', '\n1501\n'));
     await open();
     await button('Verify again').click();
     await expectRed(/The signature of .* is wrong/);
