@@ -16,6 +16,7 @@ import {
   expectFitsNarrowly,
   expectNoComplaints,
   expectCleanEnd,
+  moveTo,
   startDashboard,
   type Dashboard,
   until,
@@ -70,6 +71,11 @@ inChromium('the pages of API keys', () => {
   const open = async (path: string, name: string | RegExp) => {
     await dashboard.open(page, path);
     await page.getByRole('heading', { level: 1, name }).waitFor();
+  };
+  /** Opens the page of a new key: no page before has data of it. */
+  const openKey = async (key: { id: string; name: string }) => {
+    await moveTo(page, keyPage(key));
+    await page.getByRole('heading', { level: 1, name: key.name }).waitFor();
   };
   const openList = () => open(listOf(ada), 'API keys');
   const row = (name: string) => page.getByRole('row').filter({ has: page.getByRole('link', { name, exact: true }) });
@@ -147,7 +153,8 @@ inChromium('the pages of API keys', () => {
 
     await page.getByRole('link', { name: 'Production Website' }).click();
     await page.getByRole('heading', { level: 1, name: 'Production Website' }).waitFor();
-    await tags('Allowed domains').pressSequentially('app.example.org,');
+    await tags('Allowed domains').fill('app.example.org');
+    await tags('Allowed domains').press(',');
     await button('Remove example.com').click();
     await button('Save').click();
     await isGone(button('Save'));
@@ -218,7 +225,8 @@ inChromium('the pages of API keys', () => {
     await page.getByRole('option', { name: 'In 30 days' }).click();
     await page.getByText(/^The key stops working on/).waitFor();
 
-    await tags('Allowed domains').pressSequentially('https://app.example.com');
+    await tags('Allowed domains').fill('https://app.example.co');
+    await tags('Allowed domains').press('m');
     await page.getByText(/https:\/\/app\.example\.com must be a host/).waitFor();
     await tags('Allowed domains').fill('App.Example.com, *.example.com');
     await tags('Allowed domains').press('Enter');
@@ -229,11 +237,13 @@ inChromium('the pages of API keys', () => {
     await page.keyboard.press('Escape');
 
     await button('More').click();
-    await tags('Allowed IP addresses').pressSequentially('10.0.0.0/33 ');
+    await tags('Allowed IP addresses').fill('10.0.0.0/33');
+    await tags('Allowed IP addresses').press(' ');
     await page.getByText(/10\.0\.0\.0\/33 must be an address/).waitFor();
     await button('Create').click();
     await button('Remove 10.0.0.0/33').click();
-    await tags('Allowed IP addresses').pressSequentially('203.0.113.0/24 ');
+    await tags('Allowed IP addresses').fill('203.0.113.0/24');
+    await tags('Allowed IP addresses').press(' ');
     await button('Add a limit').click();
     await field('Units of limit 1').fill('250');
     await button('Add a limit').click();
@@ -383,7 +393,7 @@ inChromium('the pages of API keys', () => {
 
   it('rotate with a grace period, and show when the older secret is no longer used', async () => {
     const key = await newKey({ name: 'To be rotated' });
-    await open(keyPage(key), 'To be rotated');
+    await openKey(key);
     await button('Rotate').click();
     await page.getByRole('radio', { name: 'In 24 hours' }).check();
     await expectAccessible(page);
@@ -412,7 +422,7 @@ inChromium('the pages of API keys', () => {
       () => ada.client.usage.ofApiKey({ params: { id: key.id } }),
       ({ totals }) => totals.uses === 2 && totals.denials === 1,
     );
-    await open(keyPage(key), 'In use');
+    await openKey(key);
     await page.getByText('2 accepted, 1 denied').waitFor();
     await page.getByText('Denied for GET /orders/12').waitFor();
     await page
@@ -443,7 +453,7 @@ inChromium('the pages of API keys', () => {
   it('do not let one user overwrite a change by another', async () => {
     const key = await newKey({ name: 'Shared' });
     const params = { id: key.id };
-    await open(keyPage(key), 'Shared');
+    await openKey(key);
     await field('Description').fill('Mine');
     // A change outside of the form's fields does not disturb the form.
     await api.disable({ params });
@@ -477,23 +487,6 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('show that another user has revoked the key', async () => {
-    const grace = await dashboard.account();
-    const key = await grace.client.apiKeys.create({ body: { name: 'Revoked elsewhere', scopes: ['triggers:read'] } });
-    const watching = await dashboard.signedIn(grace, '/health/live');
-    await watching.setViewportSize({ width: 1366, height: 800 });
-    await watching.clock.install();
-    await watching.goto(listOf(grace));
-    const watched = watching.getByRole('row', { name: /Revoked elsewhere/ });
-    await watched.getByText('Active').waitFor();
-    await grace.client.apiKeys.revoke({ params: { id: key.id } });
-    await watching.clock.fastForward(SHOWS_UP_WITHIN_MS);
-    await watched.getByText('revoked', { exact: true }).waitFor();
-    expectNoComplaints(watching);
-    // Playwright cannot uninstall the clock, so this context ends here.
-    await watching.context().close();
-  });
-
   it('reset a switch if the server rejects the change', async () => {
     const key = await newKey({ name: 'Already gone' });
     await openList();
@@ -505,7 +498,7 @@ inChromium('the pages of API keys', () => {
     expectNoComplaints(page);
   });
 
-  it('show a thousand keys: with scrolling, search, filters and order, which are in the address', async () => {
+  it('show hundreds of keys: with scrolling, search, filters and order, which are in the address', async () => {
     const grace = await dashboard.account();
     const { id } = await grace.client.apiKeys.create({ body: { name: 'Needle', scopes: ['events:read'] } });
     await dashboard.sql.query(
@@ -513,47 +506,48 @@ inChromium('the pages of API keys', () => {
        SELECT (jsonb_populate_record(a, jsonb_build_object('id', gen_random_uuid(), 'number', 1000000 + n,
          'name', 'Key ' || lpad(n::text, 4, '0'), 'public_key', md5(n::text), 'environment', CASE n % 2 WHEN 0 THEN 'live' ELSE 'test' END,
          'created_at', a.created_at - n * interval '1 hour'))).*
-       FROM api_key a, generate_series(1, 999) n WHERE a.id = $1`,
+       FROM api_key a, generate_series(1, 299) n WHERE a.id = $1`,
       [toUuid(id)],
     );
     const other = await dashboard.signedIn(grace, listOf(grace));
     await other.setViewportSize({ width: 1366, height: 800 });
-    await other.getByText('1,000 keys').waitFor();
+    await other.getByText('300 keys').waitFor();
     await other.getByRole('link', { name: 'Needle' }).waitFor();
     expect(await other.getByRole('row').count()).toBeLessThan(60);
     const scrolled = async () => {
       await other.evaluate('window.scrollTo(0, document.documentElement.scrollHeight)');
-      return other.getByRole('link', { name: 'Key 0999' }).isVisible();
+      return other.getByRole('link', { name: 'Key 0299' }).isVisible();
     };
     expect(await eventually(scrolled, Boolean)).toBe(true);
-    await until(async () => expect(await other.getByRole('table').getAttribute('aria-rowcount')).toBe('1001'));
+    await until(async () => expect(await other.getByRole('table').getAttribute('aria-rowcount')).toBe('301'));
 
     await other.keyboard.press('/');
     await other.keyboard.type('needle');
     await other.getByText('1 key found').waitFor();
     await other.getByRole('link', { name: 'Needle' }).waitFor();
     await other.waitForURL(/[?&]search=needle$/);
+    // One row, because axe needs a second for twenty.
+    await expectAccessible(other);
     await other.keyboard.press('Control+a');
     await other.keyboard.type('nothing like it');
     await other.getByText('No keys found').waitFor();
     await expectAccessible(other);
     await other.getByRole('button', { name: 'Clear filters' }).first().click();
-    await other.getByText('1,000 keys').waitFor();
+    await other.getByText('300 keys').waitFor();
     await until(async () => expect(await other.getByRole('searchbox').inputValue()).toBe(''));
 
     await other.getByRole('combobox', { name: 'Environment' }).click();
     await other.getByRole('option', { name: 'Live' }).click();
-    await other.getByText('499 keys found').waitFor();
+    await other.getByText('149 keys found').waitFor();
     await other.getByRole('button', { name: 'Name' }).click();
     const name = other.getByRole('columnheader', { name: 'Name' });
     await other.getByRole('link', { name: 'Key 0002' }).waitFor();
     expect(await name.getAttribute('aria-sort')).toBe('ascending');
     await other.reload();
-    await other.getByText('499 keys found').waitFor();
+    await other.getByText('149 keys found').waitFor();
     expect(await name.getAttribute('aria-sort')).toBe('ascending');
     await other.goBack();
     await other.getByRole('link', { name: 'Key 0004' }).waitFor();
-    await expectAccessible(other);
     await expectFitsNarrowly(other);
     await expectCleanEnd(other);
   });
@@ -579,5 +573,21 @@ inChromium('the pages of API keys', () => {
     await developer.getByRole('checkbox', { name: 'events:read' }).waitFor();
     expect(await developer.getByRole('checkbox', { name: /audit:read/ }).count()).toBe(0);
     await expectCleanEnd(developer);
+  });
+
+  it('show that another user has revoked the key', async () => {
+    const grace = await dashboard.account();
+    const key = await grace.client.apiKeys.create({ body: { name: 'Revoked elsewhere', scopes: ['triggers:read'] } });
+    const watching = await dashboard.signedIn(grace, '/health/live');
+    await watching.setViewportSize({ width: 1366, height: 800 });
+    // Playwright cannot uninstall the clock, so this test is the last.
+    await watching.clock.install();
+    await watching.goto(listOf(grace));
+    const watched = watching.getByRole('row', { name: /Revoked elsewhere/ });
+    await watched.getByText('Active').waitFor();
+    await grace.client.apiKeys.revoke({ params: { id: key.id } });
+    await watching.clock.fastForward(SHOWS_UP_WITHIN_MS);
+    await watched.getByText('revoked', { exact: true }).waitFor();
+    expectNoComplaints(watching);
   });
 });

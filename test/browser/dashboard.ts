@@ -160,12 +160,18 @@ export async function until(expectation: () => void | Promise<void>): Promise<vo
   }
 }
 
-/** Checks the page with axe: all rules in the light scheme, and the rules about colours in the dark one. */
+const MODAL = '[aria-modal="true"]';
+
+/**
+ * Checks the page with axe: all rules in the light scheme, and the rules about colours in the dark one. While a dialog is
+ * open, checks only the dialog: nobody can reach the page behind it, which needs a check of its own.
+ */
 export async function expectAccessible(page: Page): Promise<void> {
   // What a page is about to replace is pale.
   await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
   // axe's own builder for Playwright loads the library in each run, and opens another page to gather the results.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(AXE);
+  const context = (await page.locator(`${MODAL}:visible`).count()) > 0 ? JSON.stringify(MODAL) : 'document';
   const current = await page.locator('html').getAttribute('data-mantine-color-scheme');
   // A change of the scheme styles the whole page anew, so the current one is first.
   const schemes = current === 'dark' ? (['dark', 'light'] as const) : (['light', 'dark'] as const);
@@ -178,7 +184,7 @@ export async function expectAccessible(page: Page): Promise<void> {
       selectors: false,
       ...(colorScheme === 'dark' && { runOnly: ['color-contrast', 'link-in-text-block'] }),
     };
-    const { violations } = await page.evaluate<AxeResults>(`axe.run(${JSON.stringify(options)})`);
+    const { violations } = await page.evaluate<AxeResults>(`axe.run(${context}, ${JSON.stringify(options)})`);
     const places = violations.flatMap(({ id, nodes }) =>
       nodes.map(({ html, failureSummary }) => `${colorScheme} ${id}: ${html}\n${failureSummary}`),
     );

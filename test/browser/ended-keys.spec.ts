@@ -10,6 +10,7 @@ import {
   expectAccessible,
   expectNoComplaints,
   expectFitsNarrowly,
+  moveTo,
   startDashboard,
   until,
   type Dashboard,
@@ -47,6 +48,7 @@ inChromium('a key that has ended', () => {
     dashboard.sql.query('UPDATE api_key SET expires_at = $2 WHERE id = $1', [toUuid(id), new Date(Date.now() - msAgo)]);
 
   type Key = Awaited<ReturnType<typeof create>>;
+  /** The page of the last one of each status is checked for accessibility. */
   const ways: [string, () => Promise<Key>, 'expired' | 'revoked', RegExp][] = [
     [
       'expired',
@@ -118,20 +120,25 @@ inChromium('a key that has ended', () => {
     ],
   ];
 
+  async function ended(end: () => Promise<Key>): Promise<Key> {
+    const key = await end();
+    // The worker records the event of each key after a mass revocation.
+    const rows = () => dashboard.sql.query('SELECT FROM api_key_revocation');
+    await eventually(rows, ({ rowCount }) => rowCount === 0);
+    await allIngested(dashboard);
+    return key;
+  }
+
   describe.each(ways)('that %s', (_, end, status, sentence) => {
     let key: Key;
 
     beforeAll(async () => {
-      key = await end();
-      // The worker records the event of each key after a mass revocation.
-      const rows = () => dashboard.sql.query('SELECT FROM api_key_revocation');
-      await eventually(rows, ({ rowCount }) => rowCount === 0);
-      await allIngested(dashboard);
+      key = await ended(end);
     });
 
     it('shows on its page why and when it ended, and offers only deletion', async () => {
       expect((await ada.client.apiKeys.get({ params: { id: key.id } })).status).toBe(status);
-      await dashboard.open(page, `${list()}/${key.id}`);
+      await moveTo(page, `${list()}/${key.id}`);
       await page.getByRole('heading', { level: 1, name: key.name }).waitFor();
       const notice = page.getByRole('alert').filter({ hasText: `This key is ${status}` });
       await notice.getByText(sentence).waitFor();
@@ -149,13 +156,11 @@ inChromium('a key that has ended', () => {
       expect(text).not.toMatch(/current secret|older secret/i);
       expect(text).not.toMatch(/expires|in \d+ hours|tomorrow/i);
       expect(text).toContain('Ended');
-      await expectAccessible(page);
-      await expectFitsNarrowly(page);
       await screenshots(key.name);
     });
 
     it('has its status in the list, no switch, and only allowed actions in its menu', async () => {
-      await dashboard.open(page, `${list()}?search=${key.id}`);
+      await moveTo(page, `${list()}?search=${key.id}`);
       const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: key.name, exact: true }) });
       await row.getByText(status, { exact: true }).waitFor();
       expect(await row.getByRole('switch').count()).toBe(0);
@@ -166,6 +171,17 @@ inChromium('a key that has ended', () => {
       await page.keyboard.press('Escape');
       expectNoComplaints(page);
     });
+  });
+
+  it.each(['expired', 'revoked'] as const)('that is %s is accessible on its page', async (status) => {
+    const [, end, , sentence] = ways.findLast(([, , other]) => other === status)!;
+    const key = await ended(end);
+    await moveTo(page, `${list()}/${key.id}`);
+    await page.getByRole('heading', { level: 1, name: key.name }).waitFor();
+    await page.getByRole('alert').getByText(sentence).waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    expectNoComplaints(page);
   });
 
   it('is deleted from its page, and the dialog does not say that it still works', async () => {
