@@ -2,7 +2,8 @@ import { Command, Option } from 'commander';
 import type { CommandProcess } from './command-process.js';
 import type { VerifyOptions } from './remote/audit-verify.js';
 import type { ReceiptOptions } from './remote/verify-receipt.js';
-import { addRemoteCommands, collect, group, jsonOption, mayRepeat, wholeNumber } from './remote/commands.js';
+import { addRemoteCommands } from './remote/commands.js';
+import { collect, group, jsonOption, mayRepeat, wholeNumber } from './remote/options.js';
 import { refuseSlips, suggestEveryOption } from './strict-usage.js';
 
 /**

@@ -58,7 +58,7 @@ describe('wrong input is rejected before any effect, with a suggestion:', () => 
     [['keys', 'create', 'x', '--organization', ''], /option '--organization <ID>' must not be empty/],
     [['keys', 'create', 'x', '--project', ''], /option '--project <ID>' must not be empty/],
     [['keys', 'create', 'x', '--environment', ''], /option '--environment <ENVIRONMENT>'/],
-    [['keys', 'create', 'x', '--expires-in-days', ''], /option '--expires-in-days <DAYS>'/],
+    [['keys', 'create', 'x', '--expires', ''], /option '--expires <DAYS>'/],
     [['keys', 'create', ''], /argument 'NAME' must not be empty/],
     [['keys', 'revoke', '', '--yes'], /argument 'ID' must not be empty/],
     [['keys', 'rotate', ' '], /argument 'ID' must not be empty/],
@@ -69,9 +69,19 @@ describe('wrong input is rejected before any effect, with a suggestion:', () => 
     [['audit', 'export', '--output', ''], /option '--output <FILE>' must not be empty/],
     [['audit', 'export', '--format', 'CSV'], /option '--format <FORMAT>' argument 'CSV' is invalid/],
     [['login', '--url', ''], /option '--url <URL>' must not be empty/],
+    ...['', ' 5s', '5s ', '+5s', '-5s', '5.0s', '1e1s', '5', '5,', '5 s', '5S', '1h30m', 'many'].map(
+      (text): [string[], RegExp] => [
+        ['keys', 'rotate', ID, `--grace=${text}`],
+        /option '--grace <DURATION>' argument '.*' is invalid\. It must be a duration/,
+      ],
+    ),
+    ...['', '90', '36h', '1.5d', '-1d', 'Never', 'none'].map((text): [string[], RegExp] => [
+      ['keys', 'create', 'x', `--expires=${text}`],
+      /option '--expires <DAYS>' argument '.*' is invalid\. It must be a number of days, such as 30d, or never/,
+    ]),
     ...['', ' 5', '5 ', '+5', '-5', '5.0', '1e1', '0x10', '5,', 'many'].map((text): [string[], RegExp] => [
-      ['keys', 'rotate', ID, `--grace=${text}`],
-      /option '--grace <SECONDS>' argument '.*' is invalid\. It must be a whole number/,
+      ['keys', 'list', `--limit=${text}`],
+      /option '--limit <COUNT>' argument '.*' is invalid\. It must be a whole number/,
     ]),
     ...[
       '',

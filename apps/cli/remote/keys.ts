@@ -6,6 +6,7 @@ import type { CommandProcess } from '../command-process.js';
 import { EXIT_OUTPUT, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
 import { ask, canAsk } from './ask.js';
 import { connect } from './connection.js';
+import { formatDuration } from './durations.js';
 import { Failure } from './failure.js';
 import { textOption } from './key-text-options.js';
 import { readPages, showPage, type PageOptions } from './lists.js';
@@ -27,7 +28,8 @@ export interface ListKeysOptions extends PageOptions {
   readonly status?: ApiKey['status'];
   readonly environment?: ApiKey['environment'];
   readonly search?: string;
-  readonly unusedForDays?: number;
+  /** In days. */
+  readonly unusedFor?: number;
   readonly sort?: NonNullable<ListQuery['sort']>;
 }
 
@@ -64,7 +66,7 @@ export async function listKeys(options: ListKeysOptions, host: CommandProcess): 
     status,
     environment,
     search,
-    unused_for_days: options.unusedForDays,
+    unused_for_days: options.unusedFor,
     sort,
   };
   const page = await readPages(options, (part) => api.apiKeys.list({ query: { ...query, ...part } }));
@@ -79,12 +81,21 @@ export interface CreateKeyOptions extends JsonOption, TextOptions {
   readonly organization?: string;
   readonly project?: string;
   readonly environment?: ApiKey['environment'];
-  readonly expiresInDays?: number;
+  /** In days; null for never. */
+  readonly expires?: number | null;
   readonly allowedIp?: string[];
   readonly rateLimit?: RateLimit[];
 }
 
+/** The API would give the key every scope that its creator may grant, which is more than most keys need. */
+const NO_SCOPE =
+  'Say what the key may do, with --scope for each scope: `keyledger scopes` lists them, and their halves may be *.';
+
+/** A key that lives on only because nobody thinks of it is a risk, so `never` has to be asked for. */
+const EXPIRES_IN_DAYS = 90;
+
 export async function createKey(name: string, options: CreateKeyOptions, host: CommandProcess): Promise<void> {
+  if (options.scope === undefined) throw new Failure(NO_SCOPE, EXIT_USAGE);
   const created = await connect(host.env).apiKeys.create({
     body: {
       name,
@@ -93,7 +104,7 @@ export async function createKey(name: string, options: CreateKeyOptions, host: C
       organization_id: options.organization,
       project_id: options.project,
       environment: options.environment,
-      expires_in_days: options.expiresInDays,
+      expires_in_days: options.expires === undefined ? EXPIRES_IN_DAYS : (options.expires ?? undefined),
       allowed_ips: options.allowedIp,
       rate_limits: options.rateLimit,
     },
@@ -122,13 +133,21 @@ function textsOf(options: TextOptions): Partial<KeyTexts> {
   );
 }
 
+/** As in the dashboard: long enough for a release of the programs that have the old secret. */
+const GRACE_SECONDS = 86_400;
+
 export async function rotateKey(
   id: string,
-  options: JsonOption & { readonly grace?: number },
+  options: JsonOption & { /** In seconds. */ readonly grace?: number },
   host: CommandProcess,
 ): Promise<void> {
-  const body = { grace_period_seconds: options.grace };
+  const { grace = GRACE_SECONDS } = options;
+  const body = { grace_period_seconds: grace };
   await showSecret(host, await connect(host.env).apiKeys.rotate({ params: { id: keyId(id) }, body }), options);
+  note(
+    host,
+    grace === 0 ? 'The old secret no longer works.' : `The old secret works for another ${formatDuration(grace)}.`,
+  );
 }
 
 /**
@@ -158,7 +177,7 @@ async function showSecret(host: CommandProcess, apiKey: ApiKeyWithSecret, option
     }
   } catch {
     throw new Failure(
-      `The secret of ${apiKey.id} could not be written and is lost: \`keyledger keys rotate ${apiKey.id}\` creates a new one.`,
+      `The secret of ${apiKey.id} could not be written and is lost: \`keyledger keys rotate ${apiKey.id} --grace none\` creates a new one.`,
       EXIT_OUTPUT,
     );
   }

@@ -1,0 +1,14 @@
+const SECONDS = { s: 1, m: 60, h: 3_600, d: 86_400 };
+type Unit = keyof typeof SECONDS;
+
+/** Parses `90s`, `30m`, `24h` or `90d`; undefined if the syntax is wrong. */
+export function secondsOf(text: string): number | undefined {
+  const [, count, unit] = /^(\d{1,7})([smhd])$/.exec(text) ?? [];
+  return unit === undefined ? undefined : Number(count) * SECONDS[unit as Unit];
+}
+
+/** `24h`, as people write it: in the largest unit up to days that leaves no rest. */
+export function formatDuration(seconds: number): string {
+  const unit = (['d', 'h', 'm'] as const).find((unit) => seconds > 0 && seconds % SECONDS[unit] === 0) ?? 's';
+  return `${seconds / SECONDS[unit]}${unit}`;
+}
