@@ -27,7 +27,7 @@ it('every command of docs/cli.md works as printed, except for the address', asyn
       }),
     );
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringMatching(/^Signed in at /) });
-    expect(stdout).toMatch(/^Email {5}ada@example\.com$/m);
+    expect(stdout).toMatch(/^Email +ada@example\.com$/m);
     expect(stdout).toMatch(/^triggers:read +application/m);
     expect(stdout).toMatch(
       /"type":"api_key","api_key":\{"id":"(key_\w+)".*\n[^]*^\1 \(Production server\) is revoked\.$/m,

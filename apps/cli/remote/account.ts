@@ -2,7 +2,17 @@ import type { CommandProcess } from '../command-process.js';
 import { ApiError, type Client } from '#libs/client/client.js';
 import { EXIT_USAGE } from '../exit-codes.js';
 import { ask, askSecret, canAsk } from './ask.js';
-import { anonymously, as, connect, givenUrl, looksLikeApiKey, sessionOf, withApiKey } from './connection.js';
+import {
+  anonymously,
+  as,
+  givenUrl,
+  looksLikeApiKey,
+  sessionOf,
+  signIn,
+  VARIABLE,
+  withApiKey,
+  type SignIn,
+} from './connection.js';
 import { CredentialStore, type Credentials } from './credentials.js';
 import { Failure } from './failure.js';
 import { json, note, write } from './output.js';
@@ -30,7 +40,7 @@ export async function login(options: LoginOptions, args: readonly string[], host
   await store.exclusively(async () => store.write(credentials));
   const name = nameOf(await as(credentials, store).auth.whoami());
   note(host, `Signed in at ${url} as ${name}; the credential is in ${store.file}.`);
-  if (host.env['KEYLEDGER_API_KEY']) note(host, 'While KEYLEDGER_API_KEY is set, that key is used instead.');
+  if (host.env[VARIABLE]) note(host, `While ${VARIABLE} is set, that key is used instead.`);
 }
 
 function optionUrl(text: string | undefined): string | undefined {
@@ -87,8 +97,17 @@ async function endSession(api: Client): Promise<void> {
 type Whoami = Awaited<ReturnType<Client['auth']['whoami']>>;
 
 export async function whoami(options: { readonly json?: boolean }, host: CommandProcess): Promise<void> {
-  const response = await connect(host.env).auth.whoami();
-  await write(host, options.json ? json(host, response) : card(fieldsOf(response)));
+  const store = new CredentialStore(host.env);
+  const mine = signIn(host.env);
+  const response = await as(mine.credentials, store).auth.whoami();
+  await write(host, options.json ? json(host, response) : card([...fieldsOf(response), ...originOf(mine)]));
+}
+
+function originOf({ url, source }: SignIn): Field[] {
+  return [
+    ['Server', url],
+    ['Credential', source],
+  ];
 }
 
 function nameOf(who: Whoami): string {
