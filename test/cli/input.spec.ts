@@ -78,8 +78,8 @@ describe('durations', () => {
     expect(stderr).toMatch(/\nThe old secret works for another 1d\.\n$/);
     const { data } = await ada.client.apiKeys.listSecrets({ params: { id } });
     expect(data).toHaveLength(2);
-    const [{ created_at: from }, { ends_at: to }] = data as [{ created_at: string }, { ends_at: string }];
-    expect(Math.abs(Date.parse(to) - Date.parse(from) - DAY_MS)).toBeLessThan(60_000);
+    const [{ created_at: from }, { ends_at: to }] = [data[0]!, data[1]!];
+    expect(Math.abs(Date.parse(to!) - Date.parse(from) - DAY_MS)).toBeLessThan(60_000);
   });
 
   it('a key expires after 90 days, after as many as are asked for, or never', async () => {

@@ -3,7 +3,7 @@ import type { searchAuditLogs } from '#libs/contract/audit.js';
 import type { RouteOutput } from '#libs/contract/route.js';
 import type { CommandProcess } from '../command-process.js';
 import { connect } from './connection.js';
-import { keyId } from './keys.js';
+import { findOptionalId } from './find-id.js';
 import { readPages, showPage, type PageOptions } from './lists.js';
 import type { Column } from './table.js';
 import { localTime } from './text.js';
@@ -31,7 +31,7 @@ export async function findOrganizations(options: FindOrganizationsOptions, host:
   const { ip, key, secret, requestId, verifiedBy } = options;
   const question = {
     ip,
-    key_id: key === undefined ? undefined : keyId(key),
+    key_id: await findOptionalId(api, 'key', key, undefined),
     secret_id: secret,
     request_id: requestId,
     verified_by: verifiedBy,

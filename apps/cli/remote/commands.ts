@@ -2,7 +2,8 @@ import { Option, type Command } from 'commander';
 import type { CommandProcess } from '../command-process.js';
 import { addAuditCommands } from './audit-commands.js';
 import { addKeyCommands } from './key-commands.js';
-import { choice, jsonOption, organizationOption, remote, valuesOf, withPages, withTimes } from './options.js';
+import { choice, jsonOption, organizationOption, remote, valuesOf, withTimes } from './options.js';
+import { addOrganizationCommands } from './organization-commands.js';
 import type { UsageOptions } from './usage.js';
 
 /** Adds the commands that call a server anywhere, over the same HTTP API that every client uses. */
@@ -10,7 +11,8 @@ export function addRemoteCommands(program: Command, host: CommandProcess): { rea
   program.commandsGroup('Commands for any server:');
   addAccount(program, host);
   addKeyCommands(program, host);
-  addCatalogue(program, host);
+  addScopes(program, host);
+  addOrganizationCommands(program, host);
   const audit = addAuditCommands(program, host);
   addUsage(program, host);
   return { audit };
@@ -38,38 +40,43 @@ is ever an argument, because every process of the machine can read arguments.
 The credential is in $XDG_CONFIG_HOME/keyledger/credentials.json (by default below ~/.config), which only you can read.
 On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. The key replaces the one in the file.`,
     )
+    .addOption(jsonOption())
     .action(
       remote(async (options, command: Command) => (await import('./account.js')).login(options, command.args, host)),
     );
   program
     .command('logout')
     .description('end the session and remove the stored credential')
-    .action(remote(async () => (await import('./account.js')).logout(host)));
+    .addOption(jsonOption('print what was ended, for programs'))
+    .action(remote(async (options) => (await import('./account.js')).logout(options, host)));
   program
     .command('whoami')
     .description('show the account or the key that you use')
     .addOption(jsonOption())
     .action(remote(async (options) => (await import('./account.js')).whoami(options, host)));
+  program
+    .command('use')
+    .description('choose the organization of all commands that name none')
+    .argument('[ORGANIZATION]', 'the name or the id of the organization')
+    .option('--personal', 'your personal organization again')
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      '\nIt is kept with the sign-in, and `keyledger whoami` shows it. An API key always uses its own organization.',
+    )
+    .action(
+      remote(async (organization: string | undefined, options) =>
+        (await import('./account.js')).useOrganization(organization, options, host),
+      ),
+    );
 }
 
-function addCatalogue(program: Command, host: CommandProcess): void {
+function addScopes(program: Command, host: CommandProcess): void {
   program
     .command('scopes')
     .description('list the scopes of the server')
     .addOption(jsonOption())
     .action(remote(async (options) => (await import('./catalogue.js')).listScopes(options, host)));
-  withPages(
-    program.command('organizations').description('list the organizations that you may read'),
-    'organizations',
-  ).action(remote(async (options) => (await import('./catalogue.js')).listOrganizations(options, host)));
-  withPages(
-    program
-      .command('projects')
-      .description('list the projects that you may read')
-      .addOption(organizationOption())
-      .option('--search <TEXT>', 'a text in the name or the description, or the id'),
-    'projects',
-  ).action(remote(async (options) => (await import('./catalogue.js')).listProjects(options, host)));
 }
 
 function addUsage(program: Command, host: CommandProcess): void {
@@ -77,7 +84,7 @@ function addUsage(program: Command, host: CommandProcess): void {
     program
       .command('usage')
       .description('show the usage of keys: uses, denials and credits')
-      .option('--key <ID>', 'only of this key')
+      .option('--key <NAME>', 'only of this key, by its name or id')
       .addOption(organizationOption('of all keys of an organization (default: your own)').conflicts('key')),
   )
     .addOption(choice('--interval <INTERVAL>', 'count by hours, or by days of UTC (default: day)', INTERVALS))

@@ -2,7 +2,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { secondsOf } from './durations.js';
 import { rateLimitOf } from './rate-limit.js';
-import { momentOf } from './times.js';
+import { comingMomentOf, momentOf } from './times.js';
 
 const DAY_SECONDS = 86_400;
 
@@ -56,20 +56,30 @@ export function jsonOption(description = "print the server's response, for progr
 }
 
 export function organizationOption(description = 'only of this organization'): Option {
-  return new Option('--organization <ID>', description);
+  return new Option('--organization <NAME>', `${description}, by its name or id`);
 }
 
 export function projectOption(description = 'only of this project'): Option {
-  return new Option('--project <ID>', description);
+  return new Option('--project <NAME>', `${description}, by its name or id`);
 }
 
-export function collect(value: string, before: string[] = []): string[] {
-  return [...before, value];
+/** For lists of several organizations. */
+export function allOrganizationsOption(): Option {
+  return new Option('--all-organizations', 'of every organization that you may read').conflicts('organization');
 }
 
-export function collectRateLimit(text: string, before: RateLimit[] = []): RateLimit[] {
+export function yesOption(): Option {
+  return new Option('--yes', 'do not ask; required without a terminal');
+}
+
+/** `before` is false after the opposite of the option, which removes all entries of the list. */
+export function collect(value: string, before: string[] | false = []): string[] {
+  return [...(before || []), value];
+}
+
+export function collectRateLimit(text: string, before: RateLimit[] | false = []): RateLimit[] {
   const limit = rateLimitOf(text);
-  if (limit) return [...before, limit];
+  if (limit) return [...(before || []), limit];
   throw new InvalidArgumentError(
     'It must be a name, a number of units and a time, such as per-minute=100/60s or per-day=5000/1d.',
   );
@@ -99,11 +109,18 @@ export function days(text: string): number {
   throw new InvalidArgumentError('It must be a number of days, such as 30d.');
 }
 
-/** Whole days; null for `never`. */
-export function daysOrNever(text: string): number | null {
-  const count = text === 'never' ? null : daysOf(text);
+/** Whole days, or `never`. The library would turn null into an empty text. */
+export function daysOrNever(text: string): number | 'never' {
+  const count = text === 'never' ? text : daysOf(text);
   if (count !== undefined) return count;
   throw new InvalidArgumentError('It must be a number of days, such as 30d, or never.');
+}
+
+/** The time of an expiry, or `never`. */
+export function expiry(text: string): string {
+  const iso = text === 'never' ? text : comingMomentOf(text, new Date());
+  if (iso) return iso;
+  throw new InvalidArgumentError('It must be a time such as 2026-01-31 or 30d (from now), or never.');
 }
 
 function daysOf(text: string): number | undefined {

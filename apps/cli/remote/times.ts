@@ -11,6 +11,12 @@ export function momentOf(text: string, now: Date): string | undefined {
   return age === undefined ? writtenMoment(text) : isoOf(now.getTime() - age * 1000);
 }
 
+/** The same for a time to come: `7d` from now. */
+export function comingMomentOf(text: string, now: Date): string | undefined {
+  const wait = secondsOf(text);
+  return wait === undefined ? writtenMoment(text) : isoOf(now.getTime() + wait * 1000);
+}
+
 function writtenMoment(text: string): string | undefined {
   const [, day, time] = ISO.exec(text) ?? [];
   // `Date.parse` would read the 30th of February as a day in March.
