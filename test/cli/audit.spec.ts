@@ -55,7 +55,7 @@ describe('keyledger audit list', () => {
       /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}Ada Lovelace {2}api_key\.created {3}Observed {2}.* 127.* key_\w+$/,
     );
     expect(lines[2]).toMatch(/ Observed +api_key\.used +Observed +GET \/api\/v1\/whoami +127.* key_\w+$/);
-    expect(lines[4]).toMatch(/ api_key\.denied .* GET \/api\/v1\/whoami disabled +/);
+    expect(lines[4]).toMatch(/ api_key\.denied .* disabled GET \/api\/v1\/whoami +/);
     const document = JSON.parse((await shell.run(['audit', 'list', '--json', '--limit', '2'])).stdout) as unknown;
     expect(document).toEqual(await ada.client.audit.listEvents({ query: { limit: 2 } }));
   });

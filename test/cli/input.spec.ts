@@ -61,6 +61,16 @@ describe('an error of the API names what was typed:', () => {
   });
 });
 
+it('a search of all audit logs takes exactly one value', async () => {
+  for (const args of [[], ['--ip', '192.0.2.1', '--key', id]]) {
+    const { code, stderr } = await shell.run(['audit', 'organizations', ...args]);
+    expect({ code, stderr }).toMatchObject({
+      code: 64,
+      stderr: expect.stringMatching(/^Give exactly one of --ip, --key/),
+    });
+  }
+});
+
 it('a key without a scope is not created: it would have all of them', async () => {
   const { total } = await ada.client.apiKeys.list();
   const { code, stdout, stderr } = await shell.run(['keys', 'create', 'Almighty']);
@@ -75,7 +85,7 @@ it('a key without a scope is not created: it would have all of them', async () =
 describe('durations', () => {
   it('a rotation leaves the old secret alive for 24 hours, as in the dashboard', async () => {
     const { stderr } = await shell.run(['keys', 'rotate', id]);
-    expect(stderr).toMatch(/\nThe old secret works for another 1d\.\n$/);
+    expect(stderr).toMatch(/\nThe old secret works for another 24h\.\n$/);
     const { data } = await ada.client.apiKeys.listSecrets({ params: { id } });
     expect(data).toHaveLength(2);
     const [{ created_at: from }, { ends_at: to }] = [data[0]!, data[1]!];

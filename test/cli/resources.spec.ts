@@ -39,6 +39,7 @@ describe('a key', () => {
     const { data: secrets } = await ada.client.apiKeys.listSecrets({ params: { id } });
     const card = await run('keys', 'show', 'Shown');
     expect(card).toMatch(new RegExp(`^ID +${id}\nName +Shown\nStatus +active\n`));
+    expect(card).toMatch(new RegExp(`^Organization +Ada Lovelace.* \\(${ada.organizationId}\\)$`, 'm'));
     expect(card).toMatch(new RegExp(`^Uses +0\nLast used +never\nSecret +${secrets[0]!.id}\n$`, 'm'));
     expect(await jsonOf('keys', 'show', id)).toEqual(await ada.client.apiKeys.get({ params: { id } }));
   });
@@ -101,7 +102,10 @@ describe('projects', () => {
     });
     expect((await shell.run(['projects', 'delete', 'Store'])).code).toBe(64);
     const kept = await shell.run(['projects', 'delete', 'Store', '--yes']);
-    expect(kept).toMatchObject({ code: 1, stderr: expect.stringContaining('(conflict, request ') });
+    expect(kept).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/ --revoke-keys revokes them\. .*\(conflict, req/),
+    });
     expect(await run('projects', 'delete', 'Store', '--yes', '--revoke-keys')).toBe(
       `${id} is deleted. Keys revoked with it: 1.\n`,
     );
@@ -131,7 +135,13 @@ describe('members and invitations', () => {
   it('an invitation is withdrawn by its email', async () => {
     const where = ['--organization', 'Team'];
     const { id } = await jsonOf<{ id: string }>(
-      ...['invitations', 'create', '--role', 'admin', '--email', 'grace@example.com', ...where],
+      'invitations',
+      'create',
+      '--role',
+      'admin',
+      '--email',
+      'grace@example.com',
+      ...where,
     );
     expect(await run('invitations', 'list', ...where)).toMatch(new RegExp(`^${id}  grace@example.com  admin  `, 'm'));
     expect(await run('invitations', 'revoke', 'grace@example.com', ...where)).toBe(`${id} is withdrawn.\n`);

@@ -20,6 +20,7 @@ const created = leaf('api_key.created', {
 const denied = leaf('api_key.denied', {
   actor: { type: 'api_key', id: KEY },
   code: 'insufficient_scope',
+  scopes: ['audit:read'],
   method: 'GET',
   path: '/api/v1/projects',
   ip: '203.0.113.9',
@@ -48,7 +49,7 @@ it('without a terminal nothing is left out, and no name is repeated', () => {
     new RegExp(`Ada Lovelace +api_key.created +Production server +1 +- +203.0.113.9 +4711 +${KEY}$`),
   );
   expect(rows[1]).toMatch(
-    /Production server +api_key\.denied +Production server +1200 +GET \/api\/v1\/projects insuffici/,
+    /Production server +api_key\.denied +Production server +1200 +insufficient_scope \(audit:read\) GET \/api/,
   );
 });
 

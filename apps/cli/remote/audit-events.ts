@@ -157,10 +157,12 @@ function summaryOf(data: Data): string {
 
 /** @param subject is not repeated, because a column shows it */
 function textsOf(data: Data, subject: string | undefined): string {
-  const { method, path, code, name, email, role, changes, summary } = data;
+  const { code, scopes, method, path, name, email, role, changes, summary } = data;
   const changed = typeof changes === 'object' && changes !== null ? Object.keys(changes).join(', ') : '';
   const requests = summary === true ? (countOf(data) === 1 ? 'in another request' : 'in other requests') : '';
-  return [calledIn(data, 'organization').name, method, path, code, requests, name, email, role, changed]
+  const missing = code === 'insufficient_scope' && Array.isArray(scopes) ? `(${scopes.join(', ')})` : '';
+  const where = calledIn(data, 'organization').name;
+  return [where, code, missing, method, path, requests, name, email, role, changed]
     .map(textOf)
     .filter((text) => text !== '' && text !== subject)
     .join(' ');

@@ -14,7 +14,7 @@ const AT_ONCE = 8;
 const MOST = 200;
 
 /**
- * The names of keys, projects and users. An id stays without a name if the caller may not read the object, or it is
+ * The names of keys, organizations, projects and users. An id stays without a name if the caller may not read the object, or it is
  * gone: the names are a help for readers, and no reason to fail. An API key looks up none, because each of its requests
  * is an event of the log that it shows.
  */
@@ -28,6 +28,7 @@ export async function displayNames(
   const of = (type: IdType) => [...ids].filter((id) => isId(type, id)).slice(0, MOST);
   const found = await Promise.all([
     readEach(of('key'), (id) => api.apiKeys.get({ params: { id } })),
+    readEach(of('org'), (id) => api.organizations.get({ params: { id } })),
     readEach(of('proj'), (id) => api.projects.get({ params: { id } })),
     of('user').length === 0 ? [] : orNone(async () => membersOf(api, await organizationId())),
   ]);

@@ -35,7 +35,7 @@ it.each([
   [0, '0s'],
   [90, '90s'],
   [3_600, '1h'],
-  [86_400, '1d'],
+  [86_400, '24h'],
   [129_600, '36h'],
   [2_592_000, '30d'],
 ])('%d seconds are shown in the largest unit without a rest', (seconds, text) => {

@@ -7,8 +7,9 @@ export function secondsOf(text: string): number | undefined {
   return unit === undefined ? undefined : Number(count) * SECONDS[unit as Unit];
 }
 
-/** `24h`, as people write it: in the largest unit up to days that leaves no rest. */
+/** As people write it: in the largest unit that leaves no rest, but a day as `24h`. */
 export function formatDuration(seconds: number): string {
+  if (seconds === SECONDS.d) return '24h';
   const unit = (['d', 'h', 'm'] as const).find((unit) => seconds > 0 && seconds % SECONDS[unit] === 0) ?? 's';
   return `${seconds / SECONDS[unit]}${unit}`;
 }

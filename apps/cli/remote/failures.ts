@@ -42,9 +42,10 @@ function rejection({ problem, headers }: ApiError, command?: Command): Failure {
   const places = errors
     .map((error) => (command ? inOptions(error, command) : `${error.location} ${error.message}`))
     .join('; ');
+  const said = command ? detail.replace('api_keys=revoke', '--revoke-keys') : detail;
   const wait = headers.get('retry-after');
   const advice = ADVICE[code] ?? (places ? '' : problems[code].advice);
-  const sentences = [`${places || detail}.`, advice, wait ? `Wait ${wait} s.` : ''].filter(Boolean).join(' ');
+  const sentences = [`${places || said}.`, advice, wait ? `Wait ${wait} s.` : ''].filter(Boolean).join(' ');
   return new Failure(
     `${printable(sentences)} (${code}, request ${request_id})`,
     status === 401 ? EXIT_NOT_SIGNED_IN : EXIT_REFUSED,

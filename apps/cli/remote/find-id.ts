@@ -107,13 +107,16 @@ export async function findId(
   const what = whatOf(kinds);
   refuseSecret(kinds, text);
   const lists = await Promise.all(kinds.map((kind) => KINDS[kind].find(api, text, organizationId)));
-  const ids = [...new Set(lists.flat().flatMap(({ id, names }) => (names.includes(text) ? [id] : [])))];
+  // The API stores emails in lower case.
+  const called = text.includes('@') ? [text, text.toLowerCase()] : [text];
+  const isCalled = ({ names }: Found) => names.some((name) => called.includes(name));
+  const ids = [...new Set(lists.flat().flatMap((found) => (isCalled(found) ? [found.id] : [])))];
   if (ids.length === 1) return ids[0]!;
-  const called = searchTermOf(text) === text ? ` called ${JSON.stringify(text)}` : ' of that name';
+  const name = searchTermOf(text) === text ? ` called ${JSON.stringify(text)}` : ' of that name';
   if (ids.length === 0) {
-    throw new Failure(`There is no ${what}${called}: \`keyledger ${first!.list}\` shows what there is.`, EXIT_REFUSED);
+    throw new Failure(`There is no ${what}${name}: \`keyledger ${first!.list}\` shows what there is.`, EXIT_REFUSED);
   }
-  throw new Failure(`There is more than one ${what}${called}. Give the id of one: ${ids.join(', ')}.`, EXIT_USAGE);
+  throw new Failure(`There is more than one ${what}${name}. Give the id of one: ${ids.join(', ')}.`, EXIT_USAGE);
 }
 
 function whatOf(kinds: readonly KindOfObject[]): string {

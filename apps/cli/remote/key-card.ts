@@ -1,20 +1,25 @@
 import type { Client } from '#libs/client/client.js';
 import { keyTextNames, keyTexts } from '#libs/contract/api-key-texts.js';
 import { formatRateLimit } from '#libs/contract/rate-limits.js';
+import type { Names } from './display-names.js';
 import type { Field } from './table.js';
 import { localTime } from './text.js';
 
 export type ApiKey = Awaited<ReturnType<Client['apiKeys']['get']>>;
 type Secret = Awaited<ReturnType<Client['apiKeys']['listSecrets']>>['data'][number];
 
-/** A key with a line for each field. */
-export function fieldsOf(apiKey: ApiKey): Field[] {
+/**
+ * A key with a line for each field.
+ * @param names of its organization and its project
+ */
+export function fieldsOf(apiKey: ApiKey, names: Names = new Map()): Field[] {
+  const named = (id: string) => (names.has(id) ? `${names.get(id)} (${id})` : id);
   return [
     ['ID', apiKey.id],
     ['Name', apiKey.name],
     ['Status', apiKey.status],
-    ['Organization', apiKey.organization_id],
-    ['Project', apiKey.project_id ?? '-'],
+    ['Organization', named(apiKey.organization_id)],
+    ['Project', apiKey.project_id === null ? '-' : named(apiKey.project_id)],
     ['Environment', apiKey.environment],
     ['Public key', apiKey.public_key],
     ...keyTextNames.map((name): Field => [keyTexts[name].label, apiKey[name] ?? '-']),

@@ -4,6 +4,7 @@ import type { RateLimit } from '#libs/contract/rate-limits.js';
 import type { CommandProcess } from '../command-process.js';
 import { EXIT_OUTPUT, EXIT_USAGE } from '../exit-codes.js';
 import { connect } from './connection.js';
+import { displayNames } from './display-names.js';
 import { Failure } from './failure.js';
 import { findId, findOptionalId } from './find-id.js';
 import { fieldsOf, secretsOf, usesOf, type ApiKey } from './key-card.js';
@@ -136,7 +137,10 @@ export async function showKey(text: string, options: KeyOptions, host: CommandPr
   const apiKey = await api.apiKeys.get({ params });
   if (options.json) return write(host, json(host, apiKey));
   const { data: secrets } = await api.apiKeys.listSecrets({ params });
-  await write(host, card([...fieldsOf(apiKey), ...usesOf(apiKey), ...secretsOf(secrets)]));
+  const { organization_id: organization, project_id: project } = apiKey;
+  const ids = new Set([organization, ...(project === null ? [] : [project])]);
+  const names = await displayNames(api, host.env, async () => organization, ids);
+  await write(host, card([...fieldsOf(apiKey, names), ...usesOf(apiKey), ...secretsOf(secrets)]));
 }
 
 export interface UpdateKeyOptions extends KeyOptions, TextOptions {
