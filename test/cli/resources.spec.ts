@@ -177,6 +177,22 @@ describe('names', () => {
     expect(JSON.parse(made.stdout)).toMatchObject({ organization_id: team, project_id: project.id });
     expect(await jsonOf('keys', 'disable', 'In checkout')).toMatchObject({ id, status: 'disabled' });
     expect(await jsonOf('usage', '--key', 'In checkout')).toMatchObject({ data: [] });
+    const filters = [
+      '--organization',
+      'Team',
+      '--key',
+      'In checkout',
+      '--actor',
+      ada.email,
+      '--not-subject',
+      'Checkout',
+    ];
+    expect(await jsonOf('audit', 'list', ...filters, '--project', 'Checkout')).toMatchObject({ data: [] });
+    const unknown = await shell.run(['audit', 'list', '--verified-by', 'Nobody']);
+    expect(unknown).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^There is no API key or member called "N/),
+    });
     expect(await jsonOf('organizations', 'rename', 'Team', 'Team')).toMatchObject({ id: team });
   });
 
