@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { CommandProcess } from './command-process.js';
+import type { Shell } from './completion.js';
 import type { VerifyOptions } from './remote/audit-verify.js';
 import type { ReceiptOptions } from './remote/verify-receipt.js';
-import { addRemoteCommands, collect, group, jsonOption, mayRepeat, wholeNumber } from './remote/commands.js';
+import { addRemoteCommands } from './remote/commands.js';
+import { collect, group, jsonOption, mayRepeat, valuesOf, wholeNumber } from './remote/options.js';
 import { refuseSlips, suggestEveryOption } from './strict-usage.js';
 
 /**
@@ -11,9 +14,30 @@ import { refuseSlips, suggestEveryOption } from './strict-usage.js';
  * @param end receives the exit code
  */
 export function commandLine(host: CommandProcess, end: (exitCode: number) => void): Command {
+  const program = everyCommand(host, end);
+  program.commandsGroup('Commands for your shell:');
+  program
+    .command('completion')
+    .description('print a script with which your shell completes commands and options')
+    .addArgument(program.createArgument('<SHELL>', 'your shell').choices(valuesOf<Shell>(SHELLS)))
+    .addHelpText('after', COMPLETION_HELP)
+    .action(async (shell: Shell) => (await import('./completion.js')).printScript(shell));
+  refuseSlips(program, mayRepeat);
+  // The scripts call it. The words may be empty.
+  program
+    .command('complete', { hidden: true })
+    .argument('[WORDS...]')
+    .action(async (words: string[]) => (await import('./completion.js')).suggest(everyCommand(host, end), words));
+  return program;
+}
+
+const SHELLS = { bash: true, zsh: true, fish: true } as const satisfies Record<Shell, true>;
+
+function everyCommand(host: CommandProcess, end: (exitCode: number) => void): Command {
   const program = new Command('keyledger')
     .description('Issues, verifies, meters and audits API keys.')
     .usage('COMMAND [OPTIONS]')
+    .version(versionHere(), '-V, --version', 'show the version')
     .exitOverride()
     .configureOutput({
       writeOut: (text) => host.stdout.write(text),
@@ -51,7 +75,6 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
   addAuditCommands(audit, host, end);
   addVerification(audit, host, end);
   addSigning(audit, host, end);
-  refuseSlips(program, mayRepeat);
   return program;
 }
 
@@ -198,8 +221,23 @@ with --compromised it stops at once, and auditors need the new key from you, as 
 \`operator add\` does, and KEYLEDGER_SECRET.`;
 
 const AFTER = `
-Exit codes: 0 done, 1 refused by the server or at a question, 64 wrong usage, 69 no server responds, 74 the output could
-not be written, 77 not signed in, 78 a setting or file is wrong.`;
+Exit codes: 0 done, 1 refused by the server or at a question, 2 not checked in full, 64 wrong usage, 69 no server responds,
+74 the output could not be written, 77 not signed in, 78 a setting or file is wrong, 130 ended by Ctrl-C.`;
+
+const COMPLETION_HELP = `
+Bash needs the package bash-completion.
+
+  echo 'eval "$(keyledger completion bash)"' >> ~/.bashrc
+  echo 'source <(keyledger completion zsh)' >> ~/.zshrc
+  keyledger completion fish > ~/.config/fish/completions/keyledger.fish`;
+
+/** The version of the package that this file belongs to. */
+function versionHere(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  return version;
+}
 
 /** The value of an option may be a secret: `--password=…`. */
 function withoutValues(text: string): string {

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 import { runCommand } from './run-command.js';
 
 // Exits even if a command forgot to close something that it opened.

@@ -23,7 +23,9 @@ export function refuseSlips(command: Command, mayRepeat: (option: Option) => boo
       if (isBlank(value)) command.error(`error: option '${option.flags}' must not be empty`);
     });
   }
-  command.hook('preAction', (_, { args, registeredArguments }) => {
+  command.hook('preAction', (_, running) => {
+    if (running !== command) return;
+    const { args, registeredArguments } = running;
     const blank = args.findIndex(isBlank);
     if (blank !== -1) command.error(`error: argument '${nameOf(registeredArguments[blank])}' must not be empty`);
   });

@@ -28,7 +28,7 @@ const QUOTES = [
   /^test\/architecture\/vocabulary\./,
 ];
 /** What a user types at a prompt, and what a thread returns, may be called an answer. */
-const ANSWERS = [/^apps\/cli\/remote\/(ask|keys)\.ts$/, /^libs\/auth\/password-strength/, /^test\/(cli|launcher)\//];
+const ANSWERS = [/^apps\/cli\/remote\/(ask|confirm)\.ts$/, /^libs\/auth\/password-strength/, /^test\/(cli|launcher)\//];
 
 /** @returns one line for each word, with the place and the term to use instead */
 export function findReplacedWords(path: string, text: string): string[] {

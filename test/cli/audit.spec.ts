@@ -50,12 +50,12 @@ describe('keyledger audit list', () => {
   it('prints a table, or with --json the response of the API', async () => {
     const { stdout } = await shell.run(['audit', 'list', '--key', key.id, '--oldest-first']);
     const lines = stdout.trimEnd().split('\n');
-    expect(lines[0]).toMatch(/^TIME {17}TYPE +SUBJECT +WHAT +ACTOR +IP +INDEX$/);
+    expect(lines[0]).toMatch(/^TIME {17}ACTOR +TYPE +SUBJECT +WHAT +IP +INDEX +SUBJECT ID$/);
     expect(lines[1]).toMatch(
-      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}api_key\.created {3}key_\w+ {2}Observed +Ada Lovelace +127/,
+      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d {2}Ada Lovelace {2}api_key\.created {3}Observed {2}.* 127.* key_\w+$/,
     );
-    expect(lines[2]).toMatch(/ api_key\.used .* GET \/api\/v1\/whoami +key_\w+ /);
-    expect(lines[4]).toMatch(/ api_key\.denied .* GET \/api\/v1\/whoami disabled +/);
+    expect(lines[2]).toMatch(/ Observed +api_key\.used +Observed +GET \/api\/v1\/whoami +127.* key_\w+$/);
+    expect(lines[4]).toMatch(/ api_key\.denied .* disabled GET \/api\/v1\/whoami +/);
     const document = JSON.parse((await shell.run(['audit', 'list', '--json', '--limit', '2'])).stdout) as unknown;
     expect(document).toEqual(await ada.client.audit.listEvents({ query: { limit: 2 } }));
   });

@@ -43,7 +43,7 @@ describe('keyledger login', () => {
     expect(JSON.stringify(await kept())).not.toContain(ada.password);
 
     const who = await shell.run(['whoami']);
-    expect(who.stdout).toMatch(new RegExp(`^User {6}${ada.userId}\nEmail {5}${ada.email}\n`));
+    expect(who.stdout).toMatch(new RegExp(`^User +${ada.userId}\nEmail +${ada.email}\n`));
   });
 
   it('with an API key verifies the key and then stores it', async () => {

@@ -48,30 +48,40 @@ describe('wrong input is rejected before any effect, with a suggestion:', () => 
     [['whoami', '--json', '--json'], /option '--json' may be given only once/],
     [['keys', 'list', '--status', 'active', '--status', 'active'], /option '--status <STATUS>' may be given only once/],
     [['keys', 'list', '--limit', '5', '--limit=6'], /option '--limit <COUNT>' may be given only once/],
-    [['keys', 'create', 'x', '--project', 'a', '--project', 'b'], /option '--project <ID>' may be given only once/],
+    [['keys', 'create', 'x', '--project', 'a', '--project', 'b'], /option '--project <NAME>' may be given only once/],
     [['audit', 'list', '--type', 'a', '--type', 'b'], /option '--type <TYPES>' may be given only once/],
     [['keys', 'create', 'x', '--scope', ''], /option '--scope <SCOPE>' must not be empty/],
     [['keys', 'create', 'x', '--scope='], /option '--scope <SCOPE>' must not be empty/],
     [['keys', 'create', 'x', '--scope', 'triggers:read', '--scope', ' '], /option '--scope <SCOPE>' must not be empty/],
     [['keys', 'create', 'x', '--allowed-ip', ''], /option '--allowed-ip <ADDRESS>' must not be empty/],
     [['keys', 'create', 'x', '--rate-limit', ''], /option '--rate-limit <LIMIT>'/],
-    [['keys', 'create', 'x', '--organization', ''], /option '--organization <ID>' must not be empty/],
-    [['keys', 'create', 'x', '--project', ''], /option '--project <ID>' must not be empty/],
+    [['keys', 'create', 'x', '--organization', ''], /option '--organization <NAME>' must not be empty/],
+    [['keys', 'create', 'x', '--project', ''], /option '--project <NAME>' must not be empty/],
     [['keys', 'create', 'x', '--environment', ''], /option '--environment <ENVIRONMENT>'/],
-    [['keys', 'create', 'x', '--expires-in-days', ''], /option '--expires-in-days <DAYS>'/],
+    [['keys', 'create', 'x', '--expires', ''], /option '--expires <DAYS>'/],
     [['keys', 'create', ''], /argument 'NAME' must not be empty/],
-    [['keys', 'revoke', '', '--yes'], /argument 'ID' must not be empty/],
-    [['keys', 'rotate', ' '], /argument 'ID' must not be empty/],
+    [['keys', 'revoke', '', '--yes'], /argument 'KEY' must not be empty/],
+    [['keys', 'rotate', ' '], /argument 'KEY' must not be empty/],
     [['operator', 'add', ''], /argument 'EMAIL' must not be empty/],
     [['operator', 'add', 'ada'], /EMAIL must be an address/],
-    [['audit', 'list', '--key', ''], /option '--key <ID>' must not be empty/],
+    [['audit', 'list', '--key', ''], /option '--key <NAME>' must not be empty/],
     [['audit', 'tail', '--outcome', ''], /option '--outcome <CODES>' must not be empty/],
     [['audit', 'export', '--output', ''], /option '--output <FILE>' must not be empty/],
     [['audit', 'export', '--format', 'CSV'], /option '--format <FORMAT>' argument 'CSV' is invalid/],
     [['login', '--url', ''], /option '--url <URL>' must not be empty/],
+    ...['', ' 5s', '5s ', '+5s', '-5s', '5.0s', '1e1s', '5', '5,', '5 s', '5S', '1h30m', 'many'].map(
+      (text): [string[], RegExp] => [
+        ['keys', 'rotate', ID, `--grace=${text}`],
+        /option '--grace <DURATION>' argument '.*' is invalid\. It must be a duration/,
+      ],
+    ),
+    ...['', '90', '36h', '1.5d', '-1d', 'Never', 'none'].map((text): [string[], RegExp] => [
+      ['keys', 'create', 'x', `--expires=${text}`],
+      /option '--expires <DAYS>' argument '.*' is invalid\. It must be a number of days, such as 30d, or never/,
+    ]),
     ...['', ' 5', '5 ', '+5', '-5', '5.0', '1e1', '0x10', '5,', 'many'].map((text): [string[], RegExp] => [
-      ['keys', 'rotate', ID, `--grace=${text}`],
-      /option '--grace <SECONDS>' argument '.*' is invalid\. It must be a whole number/,
+      ['keys', 'list', `--limit=${text}`],
+      /option '--limit <COUNT>' argument '.*' is invalid\. It must be a whole number/,
     ]),
     ...[
       '',
@@ -107,10 +117,13 @@ describe('wrong input is rejected before any effect, with a suggestion:', () => 
     type Command = Pick<ReturnType<typeof commandLine>, 'options' | 'commands'>;
     const misspelt = (command: Command, path: string[]): { args: string[]; meant: string }[] => [
       ...command.options.flatMap(({ long }) => (long ? [{ args: [...path, `${long}x`], meant: long }] : [])),
-      ...command.commands.flatMap((child) => [
-        { args: [...path, `${child.name()}x`], meant: child.name() },
-        ...misspelt(child, [...path, child.name()]),
-      ]),
+      // Scripts call `complete`, and no user.
+      ...command.commands
+        .filter((child) => child.name() !== 'complete')
+        .flatMap((child) => [
+          { args: [...path, `${child.name()}x`], meant: child.name() },
+          ...misspelt(child, [...path, child.name()]),
+        ]),
     ];
     const all = misspelt(
       commandLine(process, () => undefined),

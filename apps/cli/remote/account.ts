@@ -1,36 +1,96 @@
 import type { CommandProcess } from '../command-process.js';
 import { ApiError, type Client } from '#libs/client/client.js';
 import { EXIT_USAGE } from '../exit-codes.js';
-import { ask, askSecret, canAsk } from './ask.js';
-import { anonymously, as, connect, givenUrl, looksLikeApiKey, sessionOf, withApiKey } from './connection.js';
+import { ask, askSecret, canAsk, NO_SECRET_ARGUMENTS } from './ask.js';
+import {
+  anonymously,
+  as,
+  givenUrl,
+  looksLikeApiKey,
+  sessionOf,
+  signIn,
+  VARIABLE,
+  withApiKey,
+  type SignIn,
+} from './connection.js';
 import { CredentialStore, type Credentials } from './credentials.js';
 import { Failure } from './failure.js';
+import { findId } from './find-id.js';
+import { ownOrganization } from './organizations.js';
 import { json, note, write } from './output.js';
 import { DEFAULT_URL, isOpenToReaders, plainUrl, URL_ADVICE } from './server-url.js';
 import { card, type Field } from './table.js';
 import { localTime, printable } from './text.js';
 
-/** The message does not repeat the argument, which may be a secret. */
-const ARGUMENT =
-  'Do not pass a password or key as an argument, because every process of the machine can read it. The command asks for ' +
-  'it, or reads it from standard input. If the argument was a secret, change it.';
-
 export interface LoginOptions {
   readonly url?: string;
   readonly email?: string;
   readonly apiKey?: boolean;
+  readonly json?: boolean;
 }
 
 export async function login(options: LoginOptions, args: readonly string[], host: CommandProcess): Promise<void> {
-  if (args.length > 0) throw new Failure(ARGUMENT, EXIT_USAGE);
+  if (args.length > 0) throw new Failure(NO_SECRET_ARGUMENTS, EXIT_USAGE);
   const store = new CredentialStore(host.env);
   const url = optionUrl(options.url) ?? givenUrl(host.env) ?? store.read()?.url ?? DEFAULT_URL;
   if (isOpenToReaders(url)) note(host, `Warning: requests to ${url} are not encrypted; use https.`);
   const credentials = options.apiKey ? await byApiKey(host, url) : await byPassword(host, url, options.email);
+  const before = store.read();
   await store.exclusively(async () => store.write(credentials));
-  const name = nameOf(await as(credentials, store).auth.whoami());
-  note(host, `Signed in at ${url} as ${name}; the credential is in ${store.file}.`);
-  if (host.env['KEYLEDGER_API_KEY']) note(host, 'While KEYLEDGER_API_KEY is set, that key is used instead.');
+  const api = as(credentials, store);
+  const who = await api.auth.whoami();
+  if (before && 'organization' in before && before.url === url) await keepOrganization(api, store, before.organization);
+  if (options.json) await write(host, json(host, who));
+  note(host, `Signed in at ${url} as ${nameOf(who)}; the credential is in ${store.file}.`);
+  if (host.env[VARIABLE]) note(host, `While ${VARIABLE} is set, that key is used instead.`);
+}
+
+/** After another sign-in at the same server, unless the account may not read the organization. */
+async function keepOrganization(api: Client, store: CredentialStore, id: string | undefined): Promise<void> {
+  if (id === undefined) return;
+  try {
+    await api.organizations.get({ params: { id } });
+  } catch (error) {
+    if (error instanceof ApiError) return;
+    throw error;
+  }
+  await storeOrganization(store, id);
+}
+
+async function storeOrganization(store: CredentialStore, organization: string | undefined): Promise<void> {
+  await store.exclusively(async () => {
+    const kept = store.read();
+    if (!kept || 'api_key' in kept) throw new Failure(NEEDS_SESSION, EXIT_USAGE);
+    store.write({ ...kept, organization });
+  });
+}
+
+const NEEDS_SESSION =
+  'An API key always uses its own organization: sign in with `keyledger login` and a password to choose one.';
+
+export interface UseOptions {
+  readonly personal?: boolean;
+  readonly json?: boolean;
+}
+
+/** Sets the default organization of the session. */
+export async function useOrganization(
+  text: string | undefined,
+  options: UseOptions,
+  host: CommandProcess,
+): Promise<void> {
+  if ((text === undefined) === !options.personal) {
+    throw new Failure('Give the name or the id of an organization, or --personal.', EXIT_USAGE);
+  }
+  const { credentials } = signIn(host.env);
+  if ('api_key' in credentials) throw new Failure(NEEDS_SESSION, EXIT_USAGE);
+  const store = new CredentialStore(host.env);
+  const api = as(credentials, store);
+  const id = text === undefined ? await ownOrganization(api) : await findId(api, ['organization'], text);
+  const organization = await api.organizations.get({ params: { id } });
+  await storeOrganization(store, text === undefined ? undefined : id);
+  if (options.json) return write(host, json(host, organization));
+  await write(host, `Commands are about ${printable(organization.name)} (${id}) now, unless they name another one.\n`);
 }
 
 function optionUrl(text: string | undefined): string | undefined {
@@ -60,9 +120,10 @@ async function askEmail(host: CommandProcess, url: string): Promise<string> {
 }
 
 /** Removes the stored credential even if the server cannot be reached. */
-export async function logout(host: CommandProcess): Promise<void> {
+export async function logout(options: { readonly json?: boolean }, host: CommandProcess): Promise<void> {
   const store = new CredentialStore(host.env);
   const kept = store.read();
+  if (options.json) await write(host, json(host, { url: kept?.url ?? null }));
   if (!kept) return note(host, 'You are not signed in.');
   try {
     if (!('api_key' in kept)) await endSession(as(kept, store));
@@ -87,8 +148,32 @@ async function endSession(api: Client): Promise<void> {
 type Whoami = Awaited<ReturnType<Client['auth']['whoami']>>;
 
 export async function whoami(options: { readonly json?: boolean }, host: CommandProcess): Promise<void> {
-  const response = await connect(host.env).auth.whoami();
-  await write(host, options.json ? json(host, response) : card(fieldsOf(response)));
+  const store = new CredentialStore(host.env);
+  const mine = signIn(host.env);
+  const api = as(mine.credentials, store);
+  const response = await api.auth.whoami();
+  if (options.json) return write(host, json(host, response));
+  const { credentials } = mine;
+  const organization = 'api_key' in credentials ? undefined : credentials.organization;
+  const chosen = organization === undefined ? [] : await organizationField(api, organization);
+  await write(host, card([...fieldsOf(response), ...chosen, ...originOf(mine)]));
+}
+
+async function organizationField(api: Client, id: string): Promise<Field[]> {
+  try {
+    const { name } = await api.organizations.get({ params: { id } });
+    return [['Organization', `${name} (${id})`]];
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return [['Organization', `${id} (${error.problem.code})`]];
+  }
+}
+
+function originOf({ url, source }: SignIn): Field[] {
+  return [
+    ['Server', url],
+    ['Credential', source],
+  ];
 }
 
 function nameOf(who: Whoami): string {

@@ -4,6 +4,11 @@ import type { CommandProcess } from '../command-process.js';
 import { EXIT_INTERRUPTED, EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
 
+/** The message does not repeat the argument, which may be a secret. */
+export const NO_SECRET_ARGUMENTS =
+  'Do not pass a password or key as an argument, because every process of the machine can read it. The command asks for ' +
+  'it, or reads it from standard input. If the argument was a secret, change it.';
+
 /** Whether a user can be prompted. Prompts go to stderr, because stdout may be redirected to a file. */
 export function canAsk(host: CommandProcess): boolean {
   return host.stdin.isTTY && host.stderr.isTTY;

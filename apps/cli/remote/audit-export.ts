@@ -9,6 +9,7 @@ import { exportWithProofs } from './audit-proofs-export.js';
 import { filtersOf, type AuditFilters } from './audit-events.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
+import { findId } from './find-id.js';
 import { interruption } from './interruption.js';
 import { note, write } from './output.js';
 
@@ -32,7 +33,7 @@ export async function exportEvents(options: ExportOptions, host: CommandProcess)
   try {
     const api = connect(host.env, stop);
     const progress = new Progress(host, output !== undefined || !host.stdout.isTTY);
-    const chunks = progress.watch(await contentOf(api, options));
+    const chunks = progress.watch(await contentOf(api, options, host));
     await (output === undefined ? toStdout(host, chunks) : toFile(output, chunks));
     if (output !== undefined) note(host, `${output}: ${sizeOf(progress.bytes)}.`);
   } catch (error) {
@@ -40,9 +41,15 @@ export async function exportEvents(options: ExportOptions, host: CommandProcess)
   }
 }
 
-async function contentOf(api: Client, { from, to, format, proofs, ...options }: ExportOptions) {
+async function contentOf(
+  api: Client,
+  { from, to, format, proofs, ...options }: ExportOptions,
+  { env }: CommandProcess,
+) {
   if (!proofs) {
-    const { body } = await api.audit.exportEvents({ query: { ...filtersOf(options), from, to, format } });
+    const { body } = await api.audit.exportEvents({
+      query: { ...(await filtersOf(api, env, options)), from, to, format },
+    });
     return Readable.fromWeb(body!);
   }
   const { organization } = options;
@@ -53,7 +60,7 @@ async function contentOf(api: Client, { from, to, format, proofs, ...options }: 
       EXIT_USAGE,
     );
   }
-  return exportWithProofs(api, organization);
+  return exportWithProofs(api, await findId(api, ['organization'], organization));
 }
 
 async function toStdout(host: CommandProcess, chunks: AsyncIterable<Uint8Array>): Promise<void> {

@@ -3,12 +3,12 @@ import type { Command } from 'commander';
 /** The filters of the audit log, and what each finds. */
 export const FILTERS: readonly (readonly [flags: string, what: string])[] = [
   ['type <TYPES>', 'events of these types, such as api_key.used or api_key.*; separate several with commas'],
-  ['key <ID>', 'events about this key'],
-  ['actor <ID>', 'actions of this user or key'],
-  ['subject <ID>', 'events about this user, key, project or other object'],
+  ['key <NAME>', 'events about this key, by its name or id'],
+  ['actor <NAME>', 'actions of this user or key, by email, name or id'],
+  ['subject <NAME>', 'events about this user, key, project or other object, by name or id'],
   ['secret <ID>', 'events about this secret of a key, by its id'],
-  ['project <ID>', 'events about this project and its keys'],
-  ['verified-by <ID>', 'verifications for which this key or user asked'],
+  ['project <NAME>', 'events about this project and its keys, by its name or id'],
+  ['verified-by <NAME>', 'verifications for which this key or user asked, by name or id'],
   ['outcome <CODES>', 'verifications with this outcome: valid, revoked …; separate several with commas'],
   ['ip <ADDRESS>', 'requests from this address or network; summaries of denials have none'],
   ['path <PATH>', 'endpoints whose path begins with this; summaries of denials have none'],

@@ -2,8 +2,10 @@ import { fullPage } from '#libs/client/full-page.js';
 import type { searchAuditLogs } from '#libs/contract/audit.js';
 import type { RouteOutput } from '#libs/contract/route.js';
 import type { CommandProcess } from '../command-process.js';
+import { EXIT_USAGE } from '../exit-codes.js';
 import { connect } from './connection.js';
-import { keyId } from './keys.js';
+import { Failure } from './failure.js';
+import { findOptionalId } from './find-id.js';
 import { readPages, showPage, type PageOptions } from './lists.js';
 import type { Column } from './table.js';
 import { localTime } from './text.js';
@@ -27,11 +29,15 @@ const COLUMNS: readonly Column<RouteOutput<typeof searchAuditLogs>['data'][numbe
 ];
 
 export async function findOrganizations(options: FindOrganizationsOptions, host: CommandProcess): Promise<void> {
-  const api = connect(host.env);
   const { ip, key, secret, requestId, verifiedBy } = options;
+  const given = [ip, key, secret, requestId, verifiedBy].filter((value) => value !== undefined);
+  if (given.length !== 1) {
+    throw new Failure('Give exactly one of --ip, --key, --secret, --request-id and --verified-by.', EXIT_USAGE);
+  }
+  const api = connect(host.env);
   const question = {
     ip,
-    key_id: key === undefined ? undefined : keyId(key),
+    key_id: await findOptionalId(api, 'key', key, undefined),
     secret_id: secret,
     request_id: requestId,
     verified_by: verifiedBy,

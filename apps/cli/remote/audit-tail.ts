@@ -36,6 +36,8 @@ export async function tailEvents(options: TailOptions, host: CommandProcess): Pr
 
 class Tail {
   #last: string | undefined;
+  /** Names are looked up once. */
+  #query: Awaited<ReturnType<typeof filtersOf>> | undefined;
   #wait = FIRST_WAIT_MS;
   #wasConnected = false;
 
@@ -68,7 +70,8 @@ class Tail {
     try {
       const api = connect(this.host.env, AbortSignal.any([this.stop, silence.signal]));
       const headers = this.#last === undefined ? {} : { 'last-event-id': this.#last };
-      const { body } = await api.audit.tail({ query: filtersOf(this.options), headers });
+      this.#query ??= await filtersOf(api, this.host.env, this.options);
+      const { body } = await api.audit.tail({ query: this.#query, headers });
       this.#wasConnected = true;
       this.#wait = FIRST_WAIT_MS;
       for await (const { events, lastId } of readEventStream(body!)) {

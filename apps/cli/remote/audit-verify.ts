@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Client } from '#libs/client/client.js';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { formatVkey, openNote, parseVkey, type VerifierKey } from '#libs/tlog/note.js';
@@ -10,6 +11,7 @@ import { EXIT_INCOMPLETE, EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from '../
 import { fromFile, fromServer, HASHES, isAnyInside, type AuditLogSource } from './audit-sources.js';
 import { connect } from './connection.js';
 import { Failure } from './failure.js';
+import { findId } from './find-id.js';
 import { failureOf } from './failures.js';
 import { givenKeys } from './given-keys.js';
 import { replaceFile } from './replace-file.js';
@@ -55,10 +57,12 @@ export async function verifyAudit(file: string | undefined, options: VerifyOptio
     host.stderr.write('Give the FILE of an export with --proofs, or --organization for an audit log on a server.\n');
     return EXIT_USAGE;
   }
-  let organizationId = options.organization ?? null;
+  let organizationId: string | null = null;
   let result: Result;
   try {
-    const source = await open(file, options, host);
+    const api = file === undefined ? apiOf(options, host) : undefined;
+    if (api) organizationId = await findId(api, ['organization'], options.organization!);
+    const source = await (api ? fromServer(api, organizationId!) : open(file!));
     organizationId = source.organizationId;
     result = await verify(source, options, host);
   } catch (error) {
@@ -79,10 +83,11 @@ function leavesOf(error: ProofError): Pick<Result, 'leaf_index' | 'last_leaf_ind
   return { leaf_index: first, ...(last > first && { last_leaf_index: last }) };
 }
 
-async function open(file: string | undefined, { url, organization }: VerifyOptions, host: CommandProcess) {
-  if (file === undefined) {
-    return fromServer(connect(url ? { ...host.env, KEYLEDGER_URL: url } : host.env), organization!);
-  }
+function apiOf({ url }: VerifyOptions, host: CommandProcess): Client {
+  return connect(url ? { ...host.env, KEYLEDGER_URL: url } : host.env);
+}
+
+async function open(file: string): Promise<AuditLogSource> {
   try {
     return await fromFile(file);
   } catch (error) {

@@ -1,25 +1,30 @@
 import type { CommandProcess } from '../command-process.js';
 import type { Client } from '#libs/client/client.js';
 import { connect } from './connection.js';
+import { findId } from './find-id.js';
 import { readPages, showPage, type PageOptions } from './lists.js';
-import type { Column } from './table.js';
+import { json, write } from './output.js';
+import { card, type Column, type Field } from './table.js';
 import { localTime } from './text.js';
 
-type Listed<Call extends (...input: never[]) => Promise<{ data: unknown[] }>> = Awaited<
-  ReturnType<Call>
->['data'][number];
+type Scope = Awaited<ReturnType<Client['apiKeys']['listScopes']>>['data'][number];
+type Organization = Awaited<ReturnType<Client['organizations']['get']>>;
 
-const SCOPES: readonly Column<Listed<Client['apiKeys']['listScopes']>>[] = [
+interface JsonOption {
+  readonly json?: boolean;
+}
+
+const SCOPES: readonly Column<Scope>[] = [
   { title: 'SCOPE', value: ({ scope }) => scope },
   { title: 'KIND', value: ({ kind }) => kind, expendable: 1 },
   { title: 'WHAT IT ALLOWS', value: ({ description }) => description ?? '', shrinksTo: 20, expendable: 2 },
 ];
 
-export async function listScopes(options: { readonly json?: boolean }, host: CommandProcess): Promise<void> {
+export async function listScopes(options: JsonOption, host: CommandProcess): Promise<void> {
   await showPage(host, await connect(host.env).apiKeys.listScopes(), SCOPES, 'scopes', options);
 }
 
-const ORGANIZATIONS: readonly Column<Listed<Client['organizations']['list']>>[] = [
+const ORGANIZATIONS: readonly Column<Organization>[] = [
   { title: 'ID', value: ({ id }) => id },
   { title: 'NAME', value: ({ name }) => name, shrinksTo: 12 },
   { title: 'ROLE', value: ({ role }) => role ?? '', expendable: 1 },
@@ -37,22 +42,28 @@ export async function listOrganizations(options: PageOptions, host: CommandProce
   await showPage(host, page, ORGANIZATIONS, 'organizations', options);
 }
 
-const PROJECTS: readonly Column<Listed<Client['projects']['list']>>[] = [
-  { title: 'ID', value: ({ id }) => id },
-  { title: 'NAME', value: ({ name }) => name, shrinksTo: 12 },
-  { title: 'ORGANIZATION', value: ({ organization_id }) => organization_id, expendable: 2 },
-  { title: 'CREATED', value: ({ created_at }) => localTime(created_at), expendable: 1 },
-  { title: 'DESCRIPTION', value: ({ description }) => description ?? '', shrinksTo: 20, expendable: 3 },
-];
-
-export interface ListProjectsOptions extends PageOptions {
-  readonly organization?: string;
-  readonly search?: string;
+export async function createOrganization(name: string, options: JsonOption, host: CommandProcess): Promise<void> {
+  await show(host, await connect(host.env).organizations.create({ body: { name } }), options);
 }
 
-export async function listProjects(options: ListProjectsOptions, host: CommandProcess): Promise<void> {
+export async function renameOrganization(
+  text: string,
+  name: string,
+  options: JsonOption,
+  host: CommandProcess,
+): Promise<void> {
   const api = connect(host.env);
-  const query = { organization_id: options.organization, search: options.search };
-  const page = await readPages(options, (part) => api.projects.list({ query: { ...query, ...part } }));
-  await showPage(host, page, PROJECTS, 'projects', options);
+  const params = { id: await findId(api, ['organization'], text) };
+  await show(host, await api.organizations.update({ params, body: { name } }), options);
+}
+
+async function show(host: CommandProcess, organization: Organization, options: JsonOption): Promise<void> {
+  const { id, name, role, status } = organization;
+  const fields: Field[] = [
+    ['ID', id],
+    ['Name', name],
+    ['Role', role ?? '-'],
+    ['Status', status],
+  ];
+  await write(host, options.json ? json(host, organization) : card(fields));
 }

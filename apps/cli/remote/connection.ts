@@ -6,6 +6,9 @@ import { Failure } from './failure.js';
 import { sendTo } from './send.js';
 import { DEFAULT_URL, plainUrl, URL_ADVICE } from './server-url.js';
 
+/** The variable with the key that replaces a stored sign-in. */
+export const VARIABLE = 'KEYLEDGER_API_KEY';
+
 /** A token that expires within this time may have expired when the request arrives. */
 const MARGIN_MS = 30_000;
 
@@ -16,21 +19,40 @@ const HEADERS = {
   'Accept-Encoding': 'zstd, br, gzip, deflate',
 };
 
+/** Who a command acts as, and where that comes from. */
+export interface SignIn {
+  readonly url: string;
+  /** KEYLEDGER_API_KEY, or the file of `keyledger login`. */
+  readonly source: string;
+  readonly credentials: Credentials;
+}
+
 /**
- * Creates a client with KEYLEDGER_API_KEY, else with the credential that `keyledger login` stored.
- * @param stop aborts requests, except the refresh of a session, whose response must be stored
- * @throws Failure if there is no credential
+ * KEYLEDGER_API_KEY, else the credential that `keyledger login` stored.
+ * @throws Failure if there is none
  */
-export function connect(env: NodeJS.ProcessEnv, stop?: AbortSignal): Client {
+export function signIn(env: NodeJS.ProcessEnv): SignIn {
   const store = new CredentialStore(env);
   const given = givenUrl(env);
   const apiKey = givenApiKey(env);
-  if (apiKey) return withApiKey(given ?? store.read()?.url ?? DEFAULT_URL, apiKey, stop);
+  if (apiKey) {
+    const url = given ?? store.read()?.url ?? DEFAULT_URL;
+    return { url, source: VARIABLE, credentials: { url, api_key: apiKey } };
+  }
   const kept = store.read();
   if (!kept) throw notSignedIn();
   // Credentials from one server are not sent to another.
   if (given && given !== kept.url) throw signedInElsewhere(given, kept.url);
-  return as(kept, store, stop);
+  return { url: kept.url, source: store.file, credentials: kept };
+}
+
+/**
+ * Creates a client with the credential of the command.
+ * @param stop aborts requests, except the refresh of a session, whose response must be stored
+ * @throws Failure if there is no credential
+ */
+export function connect(env: NodeJS.ProcessEnv, stop?: AbortSignal): Client {
+  return as(signIn(env).credentials, new CredentialStore(env), stop);
 }
 
 /** Creates a client with the given credentials. */
@@ -80,7 +102,7 @@ async function accessToken(store: CredentialStore, url: string, refused?: string
     const present = sessionIn(store, url);
     if (isGood(present)) return present.access_token;
     const tokens = await anonymously(url).auth.refresh({ body: { refresh_token: present.refresh_token } });
-    const session = sessionOf(url, tokens);
+    const session = { ...present, ...sessionOf(url, tokens) };
     store.write(session);
     return session.access_token;
   });
@@ -122,7 +144,7 @@ export function givenUrl(env: NodeJS.ProcessEnv): string | undefined {
 
 /** @throws Failure if the value cannot be a key: the runtime would reject it as a header, and print it */
 function givenApiKey(env: NodeJS.ProcessEnv): string | undefined {
-  const apiKey = env['KEYLEDGER_API_KEY']?.trim();
+  const apiKey = env[VARIABLE]?.trim();
   if (!apiKey) return undefined;
   if (looksLikeApiKey(apiKey)) return apiKey;
   throw new Failure('KEYLEDGER_API_KEY must be an API key, one word without spaces.', EXIT_CONFIG);

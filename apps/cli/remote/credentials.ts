@@ -14,6 +14,8 @@ const Session = z.strictObject({
   access_token: z.string(),
   /** According to this machine's clock. */
   access_token_ends_at: z.iso.datetime(),
+  /** The default organization, as `keyledger use` set it. */
+  organization: z.string().optional(),
 });
 export type Session = z.infer<typeof Session>;
 

@@ -1,8 +1,10 @@
+import type { Command } from 'commander';
 import { ZodError } from 'zod';
 import { ApiError, SecretInAddress } from '#libs/client/client.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { EXIT_NOT_SIGNED_IN, EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
+import { inOptions } from './input-errors.js';
 import { reasonOf } from './send.js';
 import { printable } from './text.js';
 
@@ -14,9 +16,12 @@ const ADVICE: Partial<Record<ProblemCode, string>> = {
   user_required: 'Sign in with `keyledger login` and a password, and unset KEYLEDGER_API_KEY.',
 };
 
-/** Converts an error of an API call into a `Failure`. Other errors are bugs and are returned unchanged. */
-export function failureOf(error: unknown): unknown {
-  if (error instanceof ApiError) return rejection(error);
+/**
+ * Converts an error of an API call into a `Failure`. Other errors are bugs and are returned unchanged.
+ * @param command whose options and arguments the sentence names
+ */
+export function failureOf(error: unknown, command?: Command): unknown {
+  if (error instanceof ApiError) return rejection(error, command);
   if (error instanceof SecretInAddress) return new Failure(error.message, EXIT_USAGE);
   // The response is not JSON, or not the JSON of the contract.
   if (error instanceof SyntaxError || error instanceof ZodError) {
@@ -32,12 +37,15 @@ export function failureOf(error: unknown): unknown {
   return error;
 }
 
-function rejection({ problem, headers }: ApiError): Failure {
+function rejection({ problem, headers }: ApiError, command?: Command): Failure {
   const { code, detail, status, request_id, errors = [] } = problem;
-  const places = errors.map(({ location, message }) => `${location} ${message}`).join('; ');
+  const places = errors
+    .map((error) => (command ? inOptions(error, command) : `${error.location} ${error.message}`))
+    .join('; ');
+  const said = command ? detail.replace('api_keys=revoke', '--revoke-keys') : detail;
   const wait = headers.get('retry-after');
   const advice = ADVICE[code] ?? (places ? '' : problems[code].advice);
-  const sentences = [`${places || detail}.`, advice, wait ? `Wait ${wait} s.` : ''].filter(Boolean).join(' ');
+  const sentences = [`${places || said}.`, advice, wait ? `Wait ${wait} s.` : ''].filter(Boolean).join(' ');
   return new Failure(
     `${printable(sentences)} (${code}, request ${request_id})`,
     status === 401 ? EXIT_NOT_SIGNED_IN : EXIT_REFUSED,

@@ -1,33 +1,50 @@
 import type { Client } from '#libs/client/client.js';
-import { keyTextNames, keyTexts, type KeyTexts } from '#libs/contract/api-key-texts.js';
-import { isId } from '#libs/contract/ids.js';
-import { formatRateLimit, type RateLimit } from '#libs/contract/rate-limits.js';
+import { keyTextNames, type KeyTexts } from '#libs/contract/api-key-texts.js';
+import type { RateLimit } from '#libs/contract/rate-limits.js';
 import type { CommandProcess } from '../command-process.js';
-import { EXIT_OUTPUT, EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
-import { ask, canAsk } from './ask.js';
+import { EXIT_OUTPUT, EXIT_USAGE } from '../exit-codes.js';
 import { connect } from './connection.js';
+import { displayNames } from './display-names.js';
 import { Failure } from './failure.js';
+import { findId, findOptionalId } from './find-id.js';
+import { fieldsOf, secretsOf, usesOf, type ApiKey } from './key-card.js';
 import { textOption } from './key-text-options.js';
 import { readPages, showPage, type PageOptions } from './lists.js';
+import { nameOrganizations, organizationColumn } from './organization-column.js';
+import { chosenOrganization, listedOrganization, type WhichOrganizations } from './organizations.js';
 import { json, note, write } from './output.js';
-import { card, type Colour, type Column, type Field } from './table.js';
-import { localTime, printable } from './text.js';
+import { card, type Colour, type Column } from './table.js';
+import { localTime } from './text.js';
 
-type ApiKey = Awaited<ReturnType<Client['apiKeys']['get']>>;
 type ApiKeyWithSecret = ApiKey & { readonly key: string };
 type ListQuery = NonNullable<NonNullable<Parameters<Client['apiKeys']['list']>[0]>['query']>;
 
-interface JsonOption {
+/** The options of every command about one key. */
+export interface KeyOptions {
+  readonly organization?: string;
   readonly json?: boolean;
 }
 
-export interface ListKeysOptions extends PageOptions {
-  readonly organization?: string;
+/**
+ * The id of a key, by its id or its name. A name is searched for in the chosen organization, or else in all.
+ * @throws Failure
+ */
+export async function findKey(
+  api: Client,
+  text: string,
+  { organization }: Pick<KeyOptions, 'organization'>,
+  { env }: CommandProcess,
+): Promise<{ readonly id: string }> {
+  return { id: await findId(api, ['key'], text, await chosenOrganization(api, env, organization)) };
+}
+
+export interface ListKeysOptions extends PageOptions, WhichOrganizations {
   readonly project?: string;
   readonly status?: ApiKey['status'];
   readonly environment?: ApiKey['environment'];
   readonly search?: string;
-  readonly unusedForDays?: number;
+  /** In days. */
+  readonly unusedFor?: number;
   readonly sort?: NonNullable<ListQuery['sort']>;
 }
 
@@ -57,43 +74,56 @@ const COLUMNS: readonly Column<ApiKey>[] = [
 
 export async function listKeys(options: ListKeysOptions, host: CommandProcess): Promise<void> {
   const api = connect(host.env);
-  const { status, environment, search, sort } = options;
+  const { status, environment, search, sort, project } = options;
+  const organization = await listedOrganization(api, host.env, options);
   const query = {
-    organization_id: options.organization,
-    project_id: options.project,
+    organization_id: organization,
+    project_id: await findOptionalId(api, 'project', project, organization),
     status,
     environment,
     search,
-    unused_for_days: options.unusedForDays,
+    unused_for_days: options.unusedFor,
     sort,
   };
   const page = await readPages(options, (part) => api.apiKeys.list({ query: { ...query, ...part } }));
-  await showPage(host, page, COLUMNS, 'API keys', options);
+  const names = await nameOrganizations(api, options);
+  await showPage(host, page, names ? COLUMNS.toSpliced(2, 0, organizationColumn(names)) : COLUMNS, 'API keys', options);
 }
 
 /** The options that set the texts of a key, such as `--external-id`. */
 type TextOptions = Readonly<Record<string, unknown>>;
 
-export interface CreateKeyOptions extends JsonOption, TextOptions {
+export interface CreateKeyOptions extends KeyOptions, TextOptions {
   readonly scope?: string[];
-  readonly organization?: string;
   readonly project?: string;
   readonly environment?: ApiKey['environment'];
-  readonly expiresInDays?: number;
+  /** In days. */
+  readonly expires?: number | 'never';
   readonly allowedIp?: string[];
   readonly rateLimit?: RateLimit[];
 }
 
+/** The API would give the key every scope that its creator may grant, which is more than most keys need. */
+const NO_SCOPE =
+  'Say what the key may do, with --scope for each scope: `keyledger scopes` lists them, and their halves may be *.';
+
+/** A key that lives on only because nobody thinks of it is a risk, so `never` has to be asked for. */
+const EXPIRES_IN_DAYS = 90;
+
 export async function createKey(name: string, options: CreateKeyOptions, host: CommandProcess): Promise<void> {
-  const created = await connect(host.env).apiKeys.create({
+  if (options.scope === undefined) throw new Failure(NO_SCOPE, EXIT_USAGE);
+  const api = connect(host.env);
+  const organization = await chosenOrganization(api, host.env, options.organization);
+  const { project, expires = EXPIRES_IN_DAYS } = options;
+  const created = await api.apiKeys.create({
     body: {
       name,
       ...textsOf(options),
       scopes: options.scope,
-      organization_id: options.organization,
-      project_id: options.project,
+      organization_id: organization,
+      project_id: await findOptionalId(api, 'project', project, organization),
       environment: options.environment,
-      expires_in_days: options.expiresInDays,
+      expires_in_days: expires === 'never' ? undefined : expires,
       allowed_ips: options.allowedIp,
       rate_limits: options.rateLimit,
     },
@@ -101,14 +131,42 @@ export async function createKey(name: string, options: CreateKeyOptions, host: C
   await showSecret(host, created, options);
 }
 
-export interface UpdateKeyOptions extends JsonOption, TextOptions {
-  readonly name?: string;
+export async function showKey(text: string, options: KeyOptions, host: CommandProcess): Promise<void> {
+  const api = connect(host.env);
+  const params = await findKey(api, text, options, host);
+  const apiKey = await api.apiKeys.get({ params });
+  if (options.json) return write(host, json(host, apiKey));
+  const { data: secrets } = await api.apiKeys.listSecrets({ params });
+  const { organization_id: organization, project_id: project } = apiKey;
+  const ids = new Set([organization, ...(project === null ? [] : [project])]);
+  const names = await displayNames(api, host.env, async () => organization, ids);
+  await write(host, card([...fieldsOf(apiKey, names), ...usesOf(apiKey), ...secretsOf(secrets)]));
 }
 
-export async function updateKey(id: string, options: UpdateKeyOptions, host: CommandProcess): Promise<void> {
-  const body = { ...textsOf(options), ...(options.name !== undefined && { name: options.name }) };
+export interface UpdateKeyOptions extends KeyOptions, TextOptions {
+  readonly name?: string;
+  readonly scope?: string[];
+  /** A time, or `never`. */
+  readonly expires?: string;
+  /** False removes all entries, as does an empty list. */
+  readonly allowedIp?: string[] | false;
+  readonly rateLimit?: RateLimit[] | false;
+}
+
+export async function updateKey(text: string, options: UpdateKeyOptions, host: CommandProcess): Promise<void> {
+  const { name, scope: scopes, expires, allowedIp, rateLimit } = options;
+  const fields = {
+    name,
+    scopes,
+    expires_at: expires === 'never' ? null : expires,
+    allowed_ips: allowedIp === false ? [] : allowedIp,
+    rate_limits: rateLimit === false ? [] : rateLimit,
+  };
+  const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+  const body = { ...textsOf(options), ...given };
   if (Object.keys(body).length === 0) throw new Failure('No change was given: see --help.', EXIT_USAGE);
-  const changed = await connect(host.env).apiKeys.update({ params: { id: keyId(id) }, body });
+  const api = connect(host.env);
+  const changed = await api.apiKeys.update({ params: await findKey(api, text, options, host), body });
   await write(host, options.json ? json(host, changed) : card(fieldsOf(changed)));
 }
 
@@ -122,32 +180,10 @@ function textsOf(options: TextOptions): Partial<KeyTexts> {
   );
 }
 
-export async function rotateKey(
-  id: string,
-  options: JsonOption & { readonly grace?: number },
-  host: CommandProcess,
-): Promise<void> {
-  const body = { grace_period_seconds: options.grace };
-  await showSecret(host, await connect(host.env).apiKeys.rotate({ params: { id: keyId(id) }, body }), options);
-}
-
-/**
- * Ids become part of URLs, which servers log. A user may pass a key by mistake, so any other text is rejected.
- * @throws Failure that does not repeat the text
- */
-export function keyId(text: string): string {
-  if (isId('key', text)) return text;
-  throw new Failure(
-    'The id of an API key is required, such as key_01h455vb4pex5vsknk084sn02q: `keyledger keys list` shows the ids, and ' +
-      'its --search finds a key by its beginning.',
-    EXIT_USAGE,
-  );
-}
-
 /**
  * Prints the secret, which is shown only once. In a pipe, stdout has only the secret, so `$( )` captures nothing else.
  */
-async function showSecret(host: CommandProcess, apiKey: ApiKeyWithSecret, options: JsonOption): Promise<void> {
+export async function showSecret(host: CommandProcess, apiKey: ApiKeyWithSecret, options: KeyOptions): Promise<void> {
   const details = card(fieldsOf(apiKey));
   try {
     if (options.json) await write(host, json(host, apiKey));
@@ -158,63 +194,9 @@ async function showSecret(host: CommandProcess, apiKey: ApiKeyWithSecret, option
     }
   } catch {
     throw new Failure(
-      `The secret of ${apiKey.id} could not be written and is lost: \`keyledger keys rotate ${apiKey.id}\` creates a new one.`,
+      `The secret of ${apiKey.id} could not be written and is lost: \`keyledger keys rotate ${apiKey.id} --grace none\` creates a new one.`,
       EXIT_OUTPUT,
     );
   }
   note(host, 'The key is shown only once: store it now.');
-}
-
-function fieldsOf(apiKey: ApiKey): Field[] {
-  return [
-    ['ID', apiKey.id],
-    ['Name', apiKey.name],
-    ['Status', apiKey.status],
-    ['Organization', apiKey.organization_id],
-    ['Project', apiKey.project_id ?? '-'],
-    ['Environment', apiKey.environment],
-    ['Public key', apiKey.public_key],
-    ...keyTextNames.map((name): Field => [keyTexts[name].label, apiKey[name] ?? '-']),
-    ['Scopes', apiKey.scopes.join(', ')],
-    ['Allowed IPs', apiKey.allowed_ips.join(', ') || 'every address'],
-    ['Rate limits', apiKey.rate_limits.map(formatRateLimit).join(', ') || 'none'],
-    ['Created', localTime(apiKey.created_at)],
-    ['Expires', apiKey.expires_at === null ? 'never' : localTime(apiKey.expires_at)],
-  ];
-}
-
-export async function disableKey(id: string, options: JsonOption, host: CommandProcess): Promise<void> {
-  await showChanged(host, await connect(host.env).apiKeys.disable({ params: { id: keyId(id) } }), options);
-}
-
-export async function enableKey(id: string, options: JsonOption, host: CommandProcess): Promise<void> {
-  await showChanged(host, await connect(host.env).apiKeys.enable({ params: { id: keyId(id) } }), options);
-}
-
-/** A revocation is final, so the user has to confirm it, at the prompt or with `--yes`. */
-export async function revokeKey(
-  id: string,
-  options: JsonOption & { readonly yes?: boolean },
-  host: CommandProcess,
-): Promise<void> {
-  const api = connect(host.env);
-  const params = { id: keyId(id) };
-  if (!options.yes) await confirmRevocation(host, api, params);
-  await showChanged(host, await api.apiKeys.revoke({ params }), options);
-}
-
-async function confirmRevocation(host: CommandProcess, api: Client, params: { readonly id: string }): Promise<void> {
-  if (!canAsk(host)) {
-    throw new Failure('Revoking cannot be undone. Without a terminal, confirm it with --yes.', EXIT_USAGE);
-  }
-  const { id, name } = await api.apiKeys.get({ params });
-  const answer = await ask(host, `Revoke ${id} (${printable(name)})? This cannot be undone. [y/N] `);
-  if (!/^y(es)?$/i.test(answer.trim())) throw new Failure('Nothing was revoked.', EXIT_REFUSED);
-}
-
-async function showChanged(host: CommandProcess, apiKey: ApiKey, options: JsonOption): Promise<void> {
-  await write(
-    host,
-    options.json ? json(host, apiKey) : `${apiKey.id} (${printable(apiKey.name)}) is ${apiKey.status}.\n`,
-  );
 }

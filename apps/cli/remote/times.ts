@@ -1,5 +1,5 @@
-const AGO = /^(\d+)(m|h|d)$/;
-const MS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+import { secondsOf } from './durations.js';
+
 const ISO = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/;
 
 /**
@@ -7,8 +7,14 @@ const ISO = /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2
  * offset. Undefined if the text is none of these.
  */
 export function momentOf(text: string, now: Date): string | undefined {
-  const [, count, unit] = AGO.exec(text) ?? [];
-  return unit ? isoOf(now.getTime() - Number(count) * MS[unit]!) : writtenMoment(text);
+  const age = secondsOf(text);
+  return age === undefined ? writtenMoment(text) : isoOf(now.getTime() - age * 1000);
+}
+
+/** The same for a time to come: `7d` from now. */
+export function comingMomentOf(text: string, now: Date): string | undefined {
+  const wait = secondsOf(text);
+  return wait === undefined ? writtenMoment(text) : isoOf(now.getTime() + wait * 1000);
 }
 
 function writtenMoment(text: string): string | undefined {

@@ -3,9 +3,10 @@ import type { Usage, UsageSurface } from '#libs/contract/usage.js';
 import type { CommandProcess } from '../command-process.js';
 import { EXIT_USAGE } from '../exit-codes.js';
 import { connect } from './connection.js';
+import { displayNames, type Names } from './display-names.js';
 import { Failure } from './failure.js';
-import { keyId } from './keys.js';
-import { readPages } from './lists.js';
+import { findId } from './find-id.js';
+import { chosenOrganization, organizationOf, ownOrganization } from './organizations.js';
 import { json, layoutOf, note, write } from './output.js';
 import { table, type Column } from './table.js';
 import { localTime } from './text.js';
@@ -24,40 +25,45 @@ export interface UsageOptions {
 type Row = Usage['data'][number];
 
 export async function showUsage(options: UsageOptions, host: CommandProcess): Promise<void> {
-  const usage = await readUsage(connect(host.env), options);
+  const api = connect(host.env);
+  const usage = await readUsage(api, options, host);
   if (options.json) return write(host, json(host, usage));
   if (usage.data.length === 0) return note(host, 'No usage.');
   const rows = [...usage.data, { start: TOTAL, group: '', ...usage.totals }];
-  await write(host, table(columnsOf(options), rows, layoutOf(host.stdout)));
+  const names = await namesOfGroups(api, host, options, usage);
+  await write(host, table(columnsOf(options, names), rows, layoutOf(host.stdout)));
 }
 
-async function readUsage(api: Client, options: UsageOptions): Promise<Usage> {
+async function readUsage(api: Client, options: UsageOptions, { env }: CommandProcess): Promise<Usage> {
   const { key, organization, groupBy, from, to, interval, surface } = options;
   const query = { from, to, interval, surface };
   if (key === undefined) {
-    const id = organization ?? (await ownOrganization(api));
+    const id = await organizationOf(api, env, organization);
     return api.usage.ofOrganization({ params: { id }, query: { ...query, group_by: groupBy } });
   }
   if (groupBy === 'api_key')
     throw new Failure('--group-by api_key needs an organization: leave it out with --key.', EXIT_USAGE);
-  return api.usage.ofApiKey({ params: { id: keyId(key) }, query: { ...query, group_by: groupBy } });
+  const id = await findId(api, ['key'], key, await chosenOrganization(api, env, undefined));
+  return api.usage.ofApiKey({ params: { id }, query: { ...query, group_by: groupBy } });
 }
 
-/** The organization of the key, or the personal organization of the user. */
-async function ownOrganization(api: Client): Promise<string> {
-  const who = await api.auth.whoami();
-  if (who.type === 'api_key') return who.api_key.organization_id;
-  const { data } = await readPages({ all: true }, (query) => api.organizations.list({ query }));
-  const personal = data.find((organization) => organization.personal);
-  if (personal) return personal.id;
-  throw new Failure('You have no personal organization: name one with --organization.', EXIT_USAGE);
+/** Keys are shown with their names. */
+async function namesOfGroups(
+  api: Client,
+  { env }: CommandProcess,
+  { groupBy }: UsageOptions,
+  { data }: Usage,
+): Promise<Names | undefined> {
+  if (groupBy !== 'api_key') return undefined;
+  const ids = new Set(data.flatMap(({ group }) => group ?? []));
+  return displayNames(api, env, () => ownOrganization(api), ids);
 }
 
 /** Replaces the start in the row of totals. */
 const TOTAL = 'total';
 
 /** Days are UTC days, because uses are counted by them. Hours are shown in the reader's time zone. */
-function columnsOf({ interval, groupBy }: UsageOptions): readonly Column<Row>[] {
+function columnsOf({ interval, groupBy }: UsageOptions, names: Names | undefined): readonly Column<Row>[] {
   const start: Column<Row> =
     interval === 'hour'
       ? { title: 'HOUR', value: ({ start }) => (start === TOTAL ? start : localTime(start)) }
@@ -67,7 +73,13 @@ function columnsOf({ interval, groupBy }: UsageOptions): readonly Column<Row>[] 
     value: ({ group }) => group ?? '(others)',
     shrinksTo: 16,
   };
-  return [start, ...(groupBy ? [group] : []), ...COUNTS];
+  const name: Column<Row> = { title: 'NAME', value: ({ group }) => names?.get(group ?? '') ?? '', shrinksTo: 12 };
+  return [
+    start,
+    ...(names ? [name] : []),
+    ...(groupBy ? [{ ...group, ...(names && { expendable: 1 }) }] : []),
+    ...COUNTS,
+  ];
 }
 
 const COUNTS: readonly Column<Row>[] = [

@@ -4,7 +4,8 @@ export interface KeyPair {
   readonly secretKey: string;
 }
 
-const VARIABLE = 'KEYLEDGER_API_KEY';
+/** Not KEYLEDGER_API_KEY, with which the command line signs in: this key is for a program that calls the vendor's API. */
+const VARIABLE = 'API_KEY';
 
 /** A line for an environment file that is not under version control. */
 export function envLine({ publicKey, secretKey }: KeyPair): string {

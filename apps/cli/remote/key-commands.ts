@@ -1,0 +1,196 @@
+import type { Command } from 'commander';
+import { keyTextNames } from '#libs/contract/api-key-texts.js';
+import type { CommandProcess } from '../command-process.js';
+import { noTextOption, textOption } from './key-text-options.js';
+import type { CreateKeyOptions, ListKeysOptions, UpdateKeyOptions } from './keys.js';
+import {
+  allOrganizationsOption,
+  choice,
+  collect,
+  collectRateLimit,
+  days,
+  daysOrNever,
+  durationOrNone,
+  expiry,
+  group,
+  jsonOption,
+  organizationOption,
+  projectOption,
+  remote,
+  valuesOf,
+  wholeNumber,
+  withPages,
+  yesOption,
+} from './options.js';
+
+/** `keyledger keys …` */
+export function addKeyCommands(program: Command, host: CommandProcess): void {
+  const keys = group(program, 'keys', 'list, create, change, rotate, verify and revoke API keys');
+  addKeyList(keys, host);
+  addKeyCreation(keys, host);
+  addKeyChanges(keys, host);
+  addKeyVerification(keys, host);
+  addKeyLife(keys, host);
+}
+
+function addKeyList(keys: Command, host: CommandProcess): void {
+  withPages(
+    keys
+      .command('list')
+      .description('list API keys, the newest first')
+      .addOption(organizationOption('only of this organization (default: your own)'))
+      .addOption(allOrganizationsOption())
+      .addOption(projectOption())
+      .addOption(choice('--status <STATUS>', 'only keys with this status', STATUSES))
+      .addOption(choice('--environment <ENVIRONMENT>', 'only keys of this environment', ENVIRONMENTS))
+      .option(
+        '--search <TEXT>',
+        'a text in the name, the description or the external id; or an id or a key, of which only the beginning is sent',
+      )
+      .option('--unused-for <DAYS>', 'only keys that were not used for so long, such as 90d', days)
+      .addOption(choice('--sort <ORDER>', 'the order; a minus means descending', SORTS)),
+    'keys',
+  )
+    .addHelpText('after', '\n  keyledger keys list --status active --sort=-last_used_at')
+    .action(remote(async (options: ListKeysOptions) => (await import('./keys.js')).listKeys(options, host)));
+}
+
+function addKeyCreation(keys: Command, host: CommandProcess): void {
+  withTexts(
+    keys
+      .command('create')
+      .description('create an API key; its secret is shown only once')
+      .argument('<NAME>', 'the name of the key'),
+  )
+    .option('--scope <SCOPE>', 'a scope of the key, such as triggers:read; repeat it for more', collect)
+    .addOption(organizationOption('the organization of the key (default: your own)'))
+    .addOption(projectOption('the project to which the key is limited'))
+    .addOption(
+      choice(
+        '--environment <ENVIRONMENT>',
+        'the environment of the key (default: a setting of the server)',
+        ENVIRONMENTS,
+      ),
+    )
+    .option('--expires <DAYS>', 'days until the key expires, such as 30d, or never (default: 90d)', daysOrNever)
+    .option('--allowed-ip <ADDRESS>', 'an address or network that may use the key; repeat it for more', collect)
+    .option('--rate-limit <LIMIT>', 'a rate limit, such as per-minute=100/60s; repeat it for more', collectRateLimit)
+    .addOption(jsonOption())
+    .addHelpText(
+      'after',
+      `
+In a pipe, standard output has only the key:
+
+  KEY=$(keyledger keys create "Production server" --scope triggers:read --expires 30d)`,
+    )
+    .action(
+      remote(async (name: string, options: CreateKeyOptions) =>
+        (await import('./keys.js')).createKey(name, options, host),
+      ),
+    );
+}
+
+function addKeyChanges(keys: Command, host: CommandProcess): void {
+  ofOneKey(keys, 'show', 'show a key with its secrets, by their ids').action(
+    remote(async (key: string, options) => (await import('./keys.js')).showKey(key, options, host)),
+  );
+  withTexts(
+    ofOneKey(keys, 'update', 'change a key; what is not given stays as it is').option('--name <NAME>', 'the new name'),
+    [textOption, noTextOption],
+  )
+    .option('--scope <SCOPE>', 'a scope of the key instead of all that it has; repeat it for more', collect)
+    .option('--expires <TIME>', 'when the key expires: 2026-01-31, 30d (from now), or never', expiry)
+    .option('--allowed-ip <ADDRESS>', 'an address or network instead of all that it has; repeat it', collect)
+    .option('--no-allowed-ip', 'allow every address')
+    .option('--rate-limit <LIMIT>', 'a rate limit instead of all that it has; repeat it for more', collectRateLimit)
+    .option('--no-rate-limit', 'remove all rate limits')
+    .addHelpText('after', '\n  keyledger keys update "Production server" --expires 30d --no-owner-note')
+    .action(
+      remote(async (key: string, options: UpdateKeyOptions) =>
+        (await import('./keys.js')).updateKey(key, options, host),
+      ),
+    );
+}
+
+function addKeyVerification(keys: Command, host: CommandProcess): void {
+  keys
+    .command('verify')
+    .description('verify a key as a service does, which counts as a use')
+    .option('--scope <SCOPE>', 'a scope that the key needs; repeat it for more', collect)
+    .addOption(organizationOption('the organization of the project (default: any)'))
+    .addOption(projectOption('the project of the request'))
+    .option('--cost <UNITS>', 'what the request takes from rate limits and credits (default: 1)', wholeNumber)
+    .option('--method <METHOD>', 'the method of the request')
+    .option('--path <PATH>', 'the path of the request')
+    .option('--ip <ADDRESS>', 'the address of the client')
+    .option('--origin <ORIGIN>', 'the page of a request with a public key alone')
+    .addOption(jsonOption())
+    // The command rejects excess arguments itself: the library would print them, and one may be a key.
+    .allowExcessArguments()
+    .addHelpText(
+      'after',
+      `
+The command asks for the key and does not show it. In a pipe it reads one line from standard input. The exit code is 0 if
+the key is good for the request, and 1 if it is not. It needs the scope api-keys:verify.
+
+  pass show production-key | keyledger keys verify --scope triggers:read --cost 0`,
+    )
+    .action(
+      remote(async (options, command: Command) =>
+        (await import('./key-verify.js')).verifyKey(options, command.args, host),
+      ),
+    );
+}
+
+/** From one secret to the next, and from state to state. */
+function addKeyLife(keys: Command, host: CommandProcess): void {
+  ofOneKey(keys, 'rotate', 'replace the secret of a key; the new one is shown only once')
+    .option(
+      '--grace <DURATION>',
+      'how long the old secret still works, such as 30m or 7d, or none (default: 24h)',
+      durationOrNone,
+    )
+    .action(remote(async (key: string, options) => (await import('./key-life.js')).rotateKey(key, options, host)));
+  ofOneKey(keys, 'disable', 'disable a key until it is enabled again').action(
+    remote(async (key: string, options) => (await import('./key-life.js')).disableKey(key, options, host)),
+  );
+  ofOneKey(keys, 'enable', 'enable a disabled key').action(
+    remote(async (key: string, options) => (await import('./key-life.js')).enableKey(key, options, host)),
+  );
+  ofOneKey(keys, 'revoke', 'revoke a key, which cannot be undone; asks first')
+    .addOption(yesOption())
+    .action(remote(async (key: string, options) => (await import('./key-life.js')).revokeKey(key, options, host)));
+  ofOneKey(keys, 'delete', 'revoke a key and remove it from all lists, which cannot be undone; asks first')
+    .addOption(yesOption())
+    .action(remote(async (key: string, options) => (await import('./key-life.js')).deleteKey(key, options, host)));
+}
+
+function ofOneKey(keys: Command, name: string, description: string): Command {
+  return keys
+    .command(name)
+    .description(description)
+    .argument('<KEY>', 'the id of the key, or its name')
+    .addOption(organizationOption('where to look for the name (default: everywhere, or as `keyledger use` says)'))
+    .addOption(jsonOption());
+}
+
+function withTexts(command: Command, optionsOf = [textOption]): Command {
+  for (const name of keyTextNames) for (const option of optionsOf) command.addOption(option(name));
+  return command;
+}
+
+const STATUSES = valuesOf<NonNullable<ListKeysOptions['status']>>({
+  active: true,
+  disabled: true,
+  expired: true,
+  revoked: true,
+});
+const ENVIRONMENTS = valuesOf<NonNullable<ListKeysOptions['environment']>>({ test: true, live: true });
+const SORTS = valuesOf<NonNullable<ListKeysOptions['sort']>>({
+  '-created_at': true,
+  created_at: true,
+  name: true,
+  '-name': true,
+  '-last_used_at': true,
+  last_used_at: true,
+});

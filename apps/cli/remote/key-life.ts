@@ -1,0 +1,74 @@
+import type { Client } from '#libs/client/client.js';
+import type { CommandProcess } from '../command-process.js';
+import { confirm } from './confirm.js';
+import { connect } from './connection.js';
+import { formatDuration } from './durations.js';
+import type { ApiKey } from './key-card.js';
+import { findKey, showSecret, type KeyOptions } from './keys.js';
+import { json, note, write } from './output.js';
+import { printable } from './text.js';
+
+/** As in the dashboard: long enough for a release of the programs that have the old secret. */
+const GRACE_SECONDS = 86_400;
+
+interface RotateOptions extends KeyOptions {
+  /** In seconds. */
+  readonly grace?: number;
+}
+
+export async function rotateKey(text: string, options: RotateOptions, host: CommandProcess): Promise<void> {
+  const { grace = GRACE_SECONDS } = options;
+  const api = connect(host.env);
+  const params = await findKey(api, text, options, host);
+  await showSecret(host, await api.apiKeys.rotate({ params, body: { grace_period_seconds: grace } }), options);
+  note(
+    host,
+    grace === 0 ? 'The old secret no longer works.' : `The old secret works for another ${formatDuration(grace)}.`,
+  );
+}
+
+export async function disableKey(text: string, options: KeyOptions, host: CommandProcess): Promise<void> {
+  const api = connect(host.env);
+  const params = await findKey(api, text, options, host);
+  await showChanged(host, await api.apiKeys.disable({ params }), options);
+}
+
+export async function enableKey(text: string, options: KeyOptions, host: CommandProcess): Promise<void> {
+  const api = connect(host.env);
+  const params = await findKey(api, text, options, host);
+  await showChanged(host, await api.apiKeys.enable({ params }), options);
+}
+
+interface FinalOptions extends KeyOptions {
+  readonly yes?: boolean;
+}
+
+/** A revocation is final, so the user has to confirm it, at the prompt or with `--yes`. */
+export async function revokeKey(text: string, options: FinalOptions, host: CommandProcess): Promise<void> {
+  const api = connect(host.env);
+  const params = await findKey(api, text, options, host);
+  const question = () => nameOf(api, 'Revoke', params);
+  await confirm(host, options.yes, { doing: 'Revoking', done: 'revoked', question });
+  await showChanged(host, await api.apiKeys.revoke({ params }), options);
+}
+
+export async function deleteKey(text: string, options: FinalOptions, host: CommandProcess): Promise<void> {
+  const api = connect(host.env);
+  const params = await findKey(api, text, options, host);
+  const question = () => nameOf(api, 'Delete', params);
+  await confirm(host, options.yes, { doing: 'Deleting', done: 'deleted', question });
+  await api.apiKeys.delete({ params });
+  await write(host, options.json ? json(host, { ...params, deleted: true }) : `${params.id} is deleted.\n`);
+}
+
+async function nameOf(api: Client, verb: string, params: { readonly id: string }): Promise<string> {
+  const { id, name } = await api.apiKeys.get({ params });
+  return `${verb} ${id} (${name})`;
+}
+
+async function showChanged(host: CommandProcess, apiKey: ApiKey, options: KeyOptions): Promise<void> {
+  await write(
+    host,
+    options.json ? json(host, apiKey) : `${apiKey.id} (${printable(apiKey.name)}) is ${apiKey.status}.\n`,
+  );
+}
