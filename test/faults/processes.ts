@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { survivingPool } from '#libs/database/database.js';
 import {
+  CHEAP_ARGON2ID,
   COMPILE_CACHE,
   createDatabase,
   TEST_SECRET,
@@ -66,7 +67,7 @@ class Service {
   #start(): [ChildProcess, Promise<unknown>] {
     const child = fork(join(DIST, this.app, 'main.js'), {
       env: { ...COMPILE_CACHE, PATH: process.env['PATH'], ...this.env },
-      execArgv: [],
+      execArgv: ['--import', CHEAP_ARGON2ID],
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     for (const stream of [child.stdout, child.stderr]) {
