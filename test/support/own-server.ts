@@ -1,9 +1,9 @@
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { builtModule } from './built-module.js';
 import type { TestServer } from './deployment.js';
+import { scratchDirectory } from './scratch-directory.js';
 
 const { startEmbeddedPostgres } = await builtModule<typeof import('../../apps/cli/embedded-postgres.js')>(
   '../../apps/cli/embedded-postgres.js',
@@ -20,9 +20,7 @@ export interface OwnServer extends TestServer {
 }
 
 export async function startOwnServer(): Promise<OwnServer> {
-  const directory = await mkdtemp(join(tmpdir(), 'keyledger-server-'));
-  // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
-  await chmod(directory, 0o711);
+  const directory = await scratchDirectory('server-');
   const logFile = join(directory, 'postgres.log');
   let server = await startEmbeddedPostgres({ dataDirectory: directory, logFile });
   const template = 'keyledger';
