@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { openCheckpoint, type Checkpoint } from '#libs/tlog/checkpoint.js';
@@ -7,6 +8,7 @@ import { checkedLogs, fillAuditLog } from '../support/audit-log.js';
 import { auditUpkeep, setAuditTime } from '../support/audit-retention.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
+import { tableDigests } from '../support/table-digests.js';
 
 const DATA = { ip: '192.0.2.1', user_agent: null, request_id: null, seq: 1, method: 'GET', cost: 1, scopes: [] };
 /** Enough for several transactions that delete. */
@@ -80,6 +82,9 @@ async function upkeepUntil(statements: number): Promise<boolean> {
   return !isKilled;
 }
 
+/** All that a check of the log depends on. */
+const stored = () => tableDigests(deployment.sql, '^audit_');
+
 async function expectWhole(): Promise<void> {
   const [checked] = await checkedLogs(deployment.sql, ada.organizationId);
   expect(checked).toMatchObject({ difference: null });
@@ -98,10 +103,14 @@ async function expectWhole(): Promise<void> {
 
 it('a log stays whole and provable if the worker is killed before any of its statements', async () => {
   let killed = 0;
+  let whole: unknown;
   for (let isDone = false; !isDone; killed++) {
     isDone = await upkeepUntil(killed);
     await allIngested(deployment);
+    // Most statements change nothing, and a check takes a second.
+    if (isDeepStrictEqual(await stored(), whole)) continue;
     await expectWhole();
+    whole = await stored();
   }
   expect(killed).toBeGreaterThan(10);
   const { rows } = await deployment.sql.query<{ minimum: number; left: boolean }>(

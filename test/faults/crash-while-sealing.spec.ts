@@ -3,18 +3,21 @@ import pg from 'pg';
 import { eventually } from '../support/eventually.js';
 import { startOwnServer, type OwnServer } from '../support/own-server.js';
 import { expectAgreement, readSoundAuditLog } from './audit-log.js';
-import { Ledger, openCustomer, startLoad } from './ledger.js';
+import { Ledger, openCustomer, startLoad, type Customer } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
 
 /** How often each crash happens at each place. */
 const ROUNDS = Number(process.env['CRASHES'] ?? 1);
 /** Where the transaction is stopped: in the middle of a bundle, and when it has written the log but not the counts. */
 const PLACES = ['audit_body', 'api_key_usage_hour'];
+/** Of each caller: beside the load, the processes have to start again. */
+const PAUSE_MS = 15;
 /** A log has a bundle to seal at every 256th event. */
 const SEALS_WITHIN_MS = 60_000;
 
 let server: OwnServer;
 let deployment: Processes;
+let customers: readonly Customer[];
 const ledger = new Ledger();
 
 beforeAll(async () => {
@@ -29,6 +32,7 @@ beforeAll(async () => {
       `CREATE TRIGGER wait_at_row BEFORE INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION wait_at_row('${table}')`,
     );
   }
+  customers = await Promise.all([0, 1].map(() => openCustomer(deployment.apis[0]!.url)));
 });
 
 afterAll(async () => {
@@ -98,8 +102,7 @@ it.each(Object.keys(crashes))(
   'every confirmed event is in the audit log once if %s is killed while a bundle is sealed',
   async (victim) => {
     const urls = deployment.apis.map(({ url }) => url);
-    const customers = await Promise.all([0, 1].map(() => openCustomer(urls[0]!)));
-    const stopLoad = startLoad(ledger, urls, customers);
+    const stopLoad = startLoad(ledger, urls, customers, PAUSE_MS);
     try {
       for (let round = 0; round < ROUNDS; round++) {
         for (const table of PLACES) {

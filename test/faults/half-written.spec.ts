@@ -5,6 +5,7 @@ import { shardOf } from '#libs/outbox/shard.js';
 import { checkedLogs, fillAuditLog, storedEntries } from '../support/audit-log.js';
 import { event, store } from '../support/events.js';
 import { eventually } from '../support/eventually.js';
+import { tableDigests } from '../support/table-digests.js';
 import { keyNumber, newIngester, newOrganization, startIngesting, use, type Ingesting } from '../support/ingesting.js';
 
 /** The next entries complete a bundle, and begin a segment. */
@@ -122,20 +123,7 @@ function losing(moment: Moment, isTheOne: (text: string, n: number) => boolean):
 }
 
 /** A digest of each table that the transaction reads or writes. */
-async function stored(): Promise<Record<string, string | null>> {
-  const { rows } = await place.sql.query<{ name: string }>(
-    `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
-       AND (relname ~ '^(audit_|api_key_|outbox$|event_quarantine$|ingest$)') ORDER BY 1`,
-  );
-  const digests: Record<string, string | null> = {};
-  for (const { name } of rows) {
-    const { rows: digest } = await place.sql.query<{ digest: string | null }>(
-      `SELECT md5(string_agg(hash, '' ORDER BY hash)) AS digest FROM (SELECT md5(t::text) AS hash FROM ${name} t) AS hashes`,
-    );
-    digests[name] = digest[0]!.digest;
-  }
-  return digests;
-}
+const stored = () => tableDigests(place.sql, '^(audit_|api_key_|outbox$|event_quarantine$|ingest$)');
 
 it('the transaction that completes a bundle writes each kind of row', () => {
   const written = writes.map(({ table, operation }) => `${operation} ${table.replace(/_\d+_\d+$/, '')}`);

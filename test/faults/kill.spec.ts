@@ -8,8 +8,11 @@ import { startReaders, type Readings } from './proof-readers.js';
 import { randomFrom } from './random.js';
 import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 
-/** Each kill makes a process load its modules again, which takes most of the time of the test. */
-const KILLS = Number(process.env['KILLS'] ?? (process.env['CI'] ? 20 : 8));
+/**
+ * Each kill makes a process load its modules again, which takes most of the time of the test. Every run has another seed,
+ * and `KILLS=200 npm test -- faults/kill` is a longer run.
+ */
+const KILLS = Number(process.env['KILLS'] ?? (process.env['CI'] ? 20 : 6));
 const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const MEAN_PAUSE_MS = 250;
 /**

@@ -125,11 +125,15 @@ const CHANGE_EVERY_MS = 150;
 /** The pause after a lost response, so that a node that is down does not get thousands of requests a second. */
 const AFTER_A_LOSS_MS = 50;
 
-/** Sends requests of every customer to every node, with many callers at once, until stopped. */
+/**
+ * Sends requests of every customer to every node, with many callers at once, until stopped.
+ * @param pauseMs of each caller after each response
+ */
 export function startLoad(
   ledger: Ledger,
   urls: readonly string[],
   customers: readonly Customer[],
+  pauseMs = 0,
 ): () => Promise<void> {
   const stopping = new AbortController();
   let turn = 0;
@@ -141,6 +145,7 @@ export function startLoad(
       const asked = n % 10 === 0 ? dead : key;
       const told = await (n % 3 === 0 ? ledger.verify(next(urls), verifier, asked) : ledger.whoami(next(urls), asked));
       if (told === 'nothing') await sleep(AFTER_A_LOSS_MS);
+      else if (pauseMs > 0) await sleep(pauseMs);
     }
   };
   const changer = async () => {

@@ -6,7 +6,7 @@ import { storedEvents } from '../support/audit-log.js';
 import { store } from '../support/events.js';
 import { startIngesting, use, type Ingesting } from '../support/ingesting.js';
 
-const ORGANIZATIONS = Number(process.env['ORGANIZATIONS'] ?? 500);
+const ORGANIZATIONS = Number(process.env['ORGANIZATIONS'] ?? 200);
 const PER_BATCH = 100;
 /** A check takes milliseconds for each log. */
 const CHECKED = 1_000;

@@ -10,12 +10,12 @@ import { outcomeOf } from '../support/rejection.js';
 import { startProcesses, type Processes } from './processes.js';
 import { readSoundAuditLog } from './audit-log.js';
 
-const KEYS = 4_000;
+const KEYS = 2_000;
 const SAMPLE = 20;
 /** The most keys that one transaction of the worker may revoke. */
 const CHUNK = 500;
 /** Of the worker. `REVOCATION_KILLS=6` is a longer run. */
-const KILLS = Number(process.env['REVOCATION_KILLS'] ?? 3);
+const KILLS = Number(process.env['REVOCATION_KILLS'] ?? 2);
 
 let deployment: Processes;
 let sql: pg.Client;

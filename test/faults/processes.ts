@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { survivingPool } from '#libs/database/database.js';
 import {
+  CHEAP_ARGON2ID,
   COMPILE_CACHE,
   createDatabase,
   TEST_SECRET,
@@ -26,6 +27,7 @@ class Service {
     private readonly app: 'api' | 'worker',
     private readonly env: Record<string, string>,
     private readonly onFailure: (why: string) => void,
+    private readonly execArgv: string[],
   ) {
     [this.#child, this.#ready] = this.#start();
   }
@@ -66,7 +68,7 @@ class Service {
   #start(): [ChildProcess, Promise<unknown>] {
     const child = fork(join(DIST, this.app, 'main.js'), {
       env: { ...COMPILE_CACHE, PATH: process.env['PATH'], ...this.env },
-      execArgv: [],
+      execArgv: this.execArgv,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     for (const stream of [child.stdout, child.stderr]) {
@@ -102,6 +104,8 @@ export async function startProcesses(options: {
   env?: Record<string, string>;
   /** The test's own server, instead of the shared one. */
   server?: TestServer;
+  /** Argon2id with the cost that it has in production. */
+  realArgon2id?: boolean;
 }): Promise<Processes> {
   const database = await createDatabase(options.server);
   const failures: string[] = [];
@@ -115,13 +119,14 @@ export async function startProcesses(options: {
     ...options.env,
   };
   const onFailure = (why: string) => failures.push(why);
+  const execArgv = options.realArgon2id ? [] : ['--import', CHEAP_ARGON2ID];
   const ports = await Promise.all(Array.from({ length: options.apis }, freePort));
   const apis = ports.map(
-    (port) => new Service('api', { ...env, PORT: String(port), DATABASE_URL: database.apiUrl }, onFailure),
+    (port) => new Service('api', { ...env, PORT: String(port), DATABASE_URL: database.apiUrl }, onFailure, execArgv),
   );
   const workers = Array.from(
     { length: options.workers ?? 1 },
-    () => new Service('worker', { ...env, DATABASE_URL: database.workerUrl }, onFailure),
+    () => new Service('worker', { ...env, DATABASE_URL: database.workerUrl }, onFailure, execArgv),
   );
   const sql = survivingPool({ connectionString: database.adminUrl });
   const all = [...apis, ...workers];

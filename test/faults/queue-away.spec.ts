@@ -35,9 +35,9 @@ it('the API responds while Redis is unavailable, and the audit log is complete w
   const ledger = new Ledger();
 
   const stopLoad = startLoad(ledger, urls, customers);
-  await sleep(500);
+  await sleep(300);
   redis.kill('SIGKILL');
-  await sleep(1_000);
+  await sleep(700);
   // No notification follows for the events of this time, so the sweep has to find them.
   await stopLoad();
   redis = await startRedis();
@@ -45,7 +45,7 @@ it('the API responds while Redis is unavailable, and the audit log is complete w
   expectAgreement(ledger, await readSoundAuditLog(deployment.sql));
 
   const stopSecondLoad = startLoad(ledger, urls, customers);
-  await sleep(500);
+  await sleep(300);
   await stopSecondLoad();
   expectAgreement(ledger, await readSoundAuditLog(deployment.sql));
   expect([...ledger.responses.keys()].toSorted()).toEqual(['revoked', 'success']);

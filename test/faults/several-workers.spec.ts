@@ -8,7 +8,7 @@ import { expectAgreement, readSoundAuditLog } from './audit-log.js';
 import { Ledger, openCustomer, startLoad } from './ledger.js';
 import { startProcesses, type Processes } from './processes.js';
 
-const SECONDS = Number(process.env['LOAD_SECONDS'] ?? 5);
+const SECONDS = Number(process.env['LOAD_SECONDS'] ?? 2);
 /** Organizations of one shard, whose events come in a different order in each batch. */
 const ORGANIZATIONS = 20;
 const BATCH = 100;

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../../apps/cli/embedded-postgres.js';
-import { leftOf, remove, scratch } from './started.js';
+import { scratchDirectory } from '../support/scratch-directory.js';
+import { leftOf, remove } from './started.js';
 
 let directory: string;
 let server: EmbeddedPostgres | undefined;
 
 beforeAll(async () => {
-  directory = await scratch();
+  directory = await scratchDirectory('launcher-');
 });
 
 afterAll(async () => {

@@ -1,8 +1,9 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdir, readFile, readlink, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, readlink, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { remove, ROOT, scratch } from './started.js';
+import { remove, ROOT } from './started.js';
 
 /**
  * A checkout that is small enough to be installed and built at once. Its npm and its compiler record their calls. The
@@ -72,7 +73,7 @@ cpSync('apps/dashboard', 'dist/dashboard', { recursive: true });
 `;
 
 beforeEach(async () => {
-  checkout = await scratch();
+  checkout = await mkdtemp(join(tmpdir(), 'keyledger-launcher-'));
   bin = join(checkout, 'bin');
   await write('package.json', '{"type":"module"}');
   await write('package-lock.json', JSON.stringify(LOCKFILE));

@@ -1,7 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { eventually } from '../support/eventually.js';
@@ -11,13 +10,6 @@ const LAUNCHER = join(ROOT, 'apps', 'launcher', 'launcher.mjs');
 
 const READY_WITHIN_MS = 25_000;
 const STOPPED_WITHIN_MS = 15_000;
-
-/** A folder that the user who runs PostgreSQL for root can also pass through. */
-export async function scratch(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'keyledger-launcher-'));
-  await chmod(directory, 0o711);
-  return directory;
-}
 
 export async function remove(directory: string): Promise<void> {
   await rm(directory, { recursive: true, force: true });

@@ -6,7 +6,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import pg from 'pg';
 import { createDatabase } from '../support/deployment.js';
 import { eventually } from '../support/eventually.js';
-import { leftOf, processesOf, processOf, remove, scratch, startLauncher, Started } from './started.js';
+import { scratchDirectory } from '../support/scratch-directory.js';
+import { leftOf, processesOf, processOf, remove, startLauncher, Started } from './started.js';
 
 const POSTGRES = /postgres -D/;
 const UP = /cli\/main\.js up/;
@@ -18,7 +19,7 @@ let started: Started | undefined;
 let secretsBefore: string[] | undefined;
 
 beforeAll(async () => {
-  directory = await scratch();
+  directory = await scratchDirectory('launcher-');
   // All starts share one data folder, because to create one takes a second.
   env = { DATA_DIR: join(directory, 'data'), PORT: '0', LOG_LEVEL: 'warn' };
 });
@@ -55,6 +56,7 @@ async function running(): Promise<{ up: Started; url: string }> {
   return { up, url: await up.ready() };
 }
 
+// The tests are in an order in which several of them use one start.
 describe('npm start', () => {
   test('prints a one-time link for the first operator', async () => {
     const { up, url } = await running();
@@ -91,6 +93,43 @@ describe('npm start', () => {
     expect(await register(made.token, 'second')).toBe(201);
   });
 
+  test('names the running process if a second one starts on the same data', async () => {
+    await running();
+    const second = startLauncher('up', env);
+    expect(await second.ended).toBe(78);
+    const up = await processOf(directory, UP);
+    expect(second.output).toMatch(new RegExp(`^DATA_DIR \\S+ is in use by process ${up}, .*\\bkill ${up}\\b.*\\.\\n$`));
+    expect(await processesOf(directory)).not.toEqual([]);
+  });
+
+  test('restarts killed processes, and keeps the data', async () => {
+    const { up, url } = await running();
+    const health = (wanted: number) =>
+      eventually(
+        () =>
+          fetch(`${url}/health/ready`).then(
+            ({ status }) => status,
+            () => 0,
+          ),
+        (status) => status === wanted,
+      );
+    process.kill(await processOf(directory, /worker\/main/), 'SIGKILL');
+    process.kill(await processOf(directory, POSTGRES), 'SIGKILL');
+    // The launcher may notice the two exits in either order.
+    const lines = ['The worker ended unexpectedly (SIGKILL)', 'PostgreSQL ended unexpectedly; restarting it.'];
+    const output = await eventually(
+      async () => up.output,
+      (printed) => lines.every((line) => printed.includes(line)),
+    );
+    for (const line of lines) expect(output).toContain(line);
+    expect(await health(200)).toBe(200);
+    await eventually(
+      () => processesOf(directory),
+      (found) => found.some(({ command }) => /worker\/main/.test(command)),
+    );
+    await processOf(directory, /worker\/main/);
+  });
+
   test('leaves no process behind after SIGTERM to the whole group', async () => {
     const { up } = await running();
     up.signalGroup('SIGTERM');
@@ -103,32 +142,45 @@ describe('npm start', () => {
     expect(up.output).not.toContain('invite_');
   });
 
-  test('works without configuration, and leaves no process behind after SIGINT', async () => {
+  test('works without configuration', async () => {
     const { up, url } = await running();
     expect((await fetch(`${url}/health/ready`)).status).toBe(200);
     expect(up.output).toMatch(new RegExp(`dashboard +${url}/\n`));
     const page = await fetch(`${url}/`, { headers: { accept: 'text/html' } });
     expect(await page.text()).toContain('<title>Keyledger</title>');
     expect(up.output).toContain(`${url}/docs`);
+  });
+});
 
-    up.process.kill('SIGINT');
-    expect(await up.ended).toBe(0);
-    expect(await leftOf(directory)).toEqual([]);
+describe('the data folder', () => {
+  test('keeps the same secrets over all starts, readable only by the owner', async () => {
+    await running();
+    // Only if no other test has run.
+    if (!secretsBefore) await (await start()).ready();
+    expect(await readSecrets()).toEqual(secretsBefore);
+    for (const name of ['secret', 'postgres-password', 'logs/postgres.log', 'logs/api.log']) {
+      expect((await stat(join(env['DATA_DIR']!, name))).mode & 0o077).toBe(0);
+    }
   });
 
-  test('is required by `keyledger operator add` without DATABASE_URL, which says so', async () => {
-    await stop();
-    const command = startLauncher('cli', env, 'operator', 'add');
-    expect(await command.ended).toBe(78);
-    expect(command.output).toMatch(/DATABASE_URL is not set, and npm start does not run with DATA_DIR/);
-    const misspelt = startLauncher('cli', env, 'operator', 'ad');
-    expect(await misspelt.ended).toBe(64);
-    expect(misspelt.output).toMatch(/unknown command 'ad'\n\(Did you mean add\?\)/);
+  test('gives the API and the worker logins without administrator rights', async () => {
+    await running();
+    for (const name of ['api', 'worker']) {
+      const client = new pg.Client({ connectionString: await databaseUrlOf(name) });
+      await client.connect();
+      const { rows } = await client.query(
+        'SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user',
+      );
+      await client.end();
+      expect(rows).toEqual([{ rolname: `keyledger_${name}_login`, rolsuper: false, rolcreaterole: false }]);
+    }
   });
+});
 
-  test('leaves no process behind after SIGHUP to the whole group', async () => {
+describe('the end of npm start', () => {
+  test('leaves no process behind after SIGINT', async () => {
     const { up } = await running();
-    up.signalGroup('SIGHUP');
+    up.process.kill('SIGINT');
     expect(await up.ended).toBe(0);
     expect(await leftOf(directory)).toEqual([]);
   });
@@ -149,13 +201,13 @@ describe('npm start', () => {
     expect(await leftOf(directory)).toEqual([]);
   });
 
-  test('stops while it is still starting', async () => {
+  test('stops while it is still starting, and leaves no process behind after SIGHUP to the whole group', async () => {
     const up = await start();
     await eventually(
       () => processesOf(directory),
       (found) => found.some(({ command }) => POSTGRES.test(command)),
     );
-    up.signalGroup('SIGINT');
+    up.signalGroup('SIGHUP');
     expect(await up.ended).toBe(0);
     expect(await leftOf(directory)).toEqual([]);
   });
@@ -173,6 +225,42 @@ describe('npm start', () => {
     await npm.ready();
     npm.process.kill('SIGKILL');
     expect(await leftOf(directory)).toEqual([]);
+  });
+
+  test('stops the server that a killed start left behind, and starts', async () => {
+    const { up: first } = await running();
+    const [guard, up, postgres] = await Promise.all([/^\/bin\/sh/, UP, POSTGRES].map((it) => processOf(directory, it)));
+    process.kill(guard!, 'SIGKILL');
+    process.kill(up!, 'SIGKILL');
+    await first.ended;
+    const left = await eventually(
+      () => processesOf(directory),
+      ({ length }) => length === 1,
+    );
+    expect(left.map(({ pid }) => pid)).toEqual([postgres]);
+
+    const second = await start();
+    await second.ready();
+    expect(second.output).toContain(`an earlier start left behind (process ${postgres})`);
+  });
+
+  test('stops PostgreSQL even if the start is killed', async () => {
+    const { up } = await running();
+    process.kill(await processOf(directory, UP), 'SIGKILL');
+    await up.ended;
+    expect(await leftOf(directory)).toEqual([]);
+  });
+});
+
+describe('npm start with other settings', () => {
+  test('is required by `keyledger operator add` without DATABASE_URL, which says so', async () => {
+    await stop();
+    const command = startLauncher('cli', env, 'operator', 'add');
+    expect(await command.ended).toBe(78);
+    expect(command.output).toMatch(/DATABASE_URL is not set, and npm start does not run with DATA_DIR/);
+    const misspelt = startLauncher('cli', env, 'operator', 'ad');
+    expect(await misspelt.ended).toBe(64);
+    expect(misspelt.output).toMatch(/unknown command 'ad'\n\(Did you mean add\?\)/);
   });
 
   test('reports a taken port in one sentence', async () => {
@@ -209,92 +297,6 @@ describe('npm start', () => {
       expect(await up.ended).toBe(0);
     } finally {
       await database.drop();
-    }
-  });
-
-  test('stops the server that a killed start left behind, and starts', async () => {
-    const { up: first } = await running();
-    const [guard, up, postgres] = await Promise.all([/^\/bin\/sh/, UP, POSTGRES].map((it) => processOf(directory, it)));
-    process.kill(guard!, 'SIGKILL');
-    process.kill(up!, 'SIGKILL');
-    await first.ended;
-    const left = await eventually(
-      () => processesOf(directory),
-      ({ length }) => length === 1,
-    );
-    expect(left.map(({ pid }) => pid)).toEqual([postgres]);
-
-    const second = await start();
-    await second.ready();
-    expect(second.output).toContain(`an earlier start left behind (process ${postgres})`);
-  });
-
-  test('stops PostgreSQL even if the start is killed', async () => {
-    const { up } = await running();
-    process.kill(await processOf(directory, UP), 'SIGKILL');
-    await up.ended;
-    expect(await leftOf(directory)).toEqual([]);
-  });
-
-  test('restarts killed processes, and keeps the data', async () => {
-    const { up, url } = await running();
-    const health = (wanted: number) =>
-      eventually(
-        () =>
-          fetch(`${url}/health/ready`).then(
-            ({ status }) => status,
-            () => 0,
-          ),
-        (status) => status === wanted,
-      );
-    process.kill(await processOf(directory, /worker\/main/), 'SIGKILL');
-    process.kill(await processOf(directory, POSTGRES), 'SIGKILL');
-    // The launcher may notice the two exits in either order.
-    const lines = ['The worker ended unexpectedly (SIGKILL)', 'PostgreSQL ended unexpectedly; restarting it.'];
-    const output = await eventually(
-      async () => up.output,
-      (printed) => lines.every((line) => printed.includes(line)),
-    );
-    for (const line of lines) expect(output).toContain(line);
-    expect(await health(200)).toBe(200);
-    await eventually(
-      () => processesOf(directory),
-      (found) => found.some(({ command }) => /worker\/main/.test(command)),
-    );
-    await processOf(directory, /worker\/main/);
-  });
-
-  test('names the running process if a second one starts on the same data', async () => {
-    await running();
-    const second = startLauncher('up', env);
-    expect(await second.ended).toBe(78);
-    const up = await processOf(directory, UP);
-    expect(second.output).toMatch(new RegExp(`^DATA_DIR \\S+ is in use by process ${up}, .*\\bkill ${up}\\b.*\\.\\n$`));
-    expect(await processesOf(directory)).not.toEqual([]);
-  });
-});
-
-describe('the data folder', () => {
-  test('keeps the same secrets over all starts, readable only by the owner', async () => {
-    await running();
-    // Only if no other test has run.
-    if (!secretsBefore) await (await start()).ready();
-    expect(await readSecrets()).toEqual(secretsBefore);
-    for (const name of ['secret', 'postgres-password', 'logs/postgres.log', 'logs/api.log']) {
-      expect((await stat(join(env['DATA_DIR']!, name))).mode & 0o077).toBe(0);
-    }
-  });
-
-  test('gives the API and the worker logins without administrator rights', async () => {
-    await running();
-    for (const name of ['api', 'worker']) {
-      const client = new pg.Client({ connectionString: await databaseUrlOf(name) });
-      await client.connect();
-      const { rows } = await client.query(
-        'SELECT rolname, rolsuper, rolcreaterole FROM pg_roles WHERE rolname = current_user',
-      );
-      await client.end();
-      expect(rows).toEqual([{ rolname: `keyledger_${name}_login`, rolsuper: false, rolcreaterole: false }]);
     }
   });
 

@@ -111,6 +111,9 @@ export interface Deployment {
 /** The launcher's compile cache, for the processes that a test starts. */
 export const COMPILE_CACHE = { NODE_COMPILE_CACHE: join(import.meta.dirname, '../../node_modules/.cache/keyledger') };
 
+/** A module that the processes of a test import, unless the cost of a hash is what it tests. */
+export const CHEAP_ARGON2ID = join(import.meta.dirname, 'cheap-argon2id.mjs');
+
 export const TEST_SECRET = 'a secret for tests only, long enough to be one';
 
 export interface DeploymentOptions {

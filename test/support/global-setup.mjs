@@ -23,6 +23,7 @@ export default async function globalSetup() {
   const directory = await makeDirectory();
   // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
   await chmod(directory, 0o711);
+  process.env.KEYLEDGER_TEST_DIRECTORY = directory;
   process.env.KEYLEDGER_LEFT_OUT ??= join(directory, 'left-out.jsonl');
   const postgres = await startPostgres(directory);
   const redis = await startRedis(directory);

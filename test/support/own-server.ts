@@ -1,8 +1,9 @@
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { builtModule } from './built-module.js';
 import type { TestServer } from './deployment.js';
+import { scratchDirectory } from './scratch-directory.js';
 
 const { startEmbeddedPostgres } = await builtModule<typeof import('../../apps/cli/embedded-postgres.js')>(
   '../../apps/cli/embedded-postgres.js',
@@ -19,10 +20,7 @@ export interface OwnServer extends TestServer {
 }
 
 export async function startOwnServer(): Promise<OwnServer> {
-  // Beside the data of the shared server, which is in memory if there is room.
-  const directory = await mkdtemp(join(process.env['KEYLEDGER_TEST_DIRECTORY']!, 'server-'));
-  // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
-  await chmod(directory, 0o711);
+  const directory = await scratchDirectory('server-');
   const logFile = join(directory, 'postgres.log');
   let server = await startEmbeddedPostgres({ dataDirectory: directory, logFile });
   const template = 'keyledger';

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../apps/cli/free-port.js';
-import { COMPILE_CACHE, TEST_SECRET } from './deployment.js';
+import { CHEAP_ARGON2ID, COMPILE_CACHE, TEST_SECRET } from './deployment.js';
 
 /** A process started as in production, with its output. */
 export interface WatchedProcess {
@@ -24,7 +24,7 @@ export interface WatchedProcess {
 export async function startWatched(app: 'api' | 'worker', env: Record<string, string>): Promise<WatchedProcess> {
   const main = fileURLToPath(new URL(`../../dist/apps/${app}/main.js`, import.meta.url));
   const metricsPort = await freePort();
-  const child: ChildProcess = spawn(process.execPath, [main], {
+  const child: ChildProcess = spawn(process.execPath, ['--import', CHEAP_ARGON2ID, main], {
     env: {
       ...COMPILE_CACHE,
       HOST: '127.0.0.1',
