@@ -1,6 +1,6 @@
 import { EntityManager } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
-import { ApiKeyOwners } from '#libs/organizations/api-key-owners.js';
+import { ApiKeyOwners, type ApiKeyOwner } from '#libs/organizations/api-key-owners.js';
 import { ApiKey } from './api-key.entity.js';
 
 @Injectable()
@@ -10,8 +10,13 @@ export class OwnersOfApiKeys extends ApiKeyOwners {
     super();
   }
 
-  async organizationOf(apiKeyId: string): Promise<string | undefined> {
-    const found = { id: apiKeyId, deletedAt: null };
-    return (await this.em.fork().findOne(ApiKey, found, { fields: ['organizationId'] }))?.organizationId;
+  async ownerOf(apiKeyId: string): Promise<ApiKeyOwner | undefined> {
+    const wanted = { id: apiKeyId, deletedAt: null };
+    const found = await this.em
+      .fork()
+      .findOne(ApiKey, wanted, { fields: ['organizationId', 'projectId', 'accountableUserId'] });
+    if (!found) return undefined;
+    const { organizationId, projectId, accountableUserId } = found;
+    return { organizationId, projectId: projectId ?? null, accountableUserId };
   }
 }

@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify';
 import {
   exportAuditEvents,
   exportFormats,
+  listApiKeyEvents,
   listAuditEvents,
   searchAuditLogs,
   tailAuditEvents,
@@ -30,14 +31,16 @@ export class AuditController {
     @Input() { query }: RouteInput<typeof listAuditEvents>,
     @Authorized() authority: AuthorityOf<typeof listAuditEvents>,
   ): Promise<RouteOutput<typeof listAuditEvents>> {
-    const { data, ...page } = await this.audit.list(authority, filterOf(query), query);
-    return {
-      data,
-      next_cursor: page.nextCursor,
-      previous_cursor: page.previousCursor,
-      scanned_to: page.scannedTo,
-      pruned_below: page.prunedBelow,
-    };
+    return present(await this.audit.list(authority, filterOf(query), query));
+  }
+
+  @Implements(listApiKeyEvents)
+  async listOfApiKey(
+    @Input() { params, query }: RouteInput<typeof listApiKeyEvents>,
+    @Authorized() authority: AuthorityOf<typeof listApiKeyEvents>,
+  ): Promise<RouteOutput<typeof listApiKeyEvents>> {
+    const { from, to } = query;
+    return present(await this.audit.listOfApiKey(authority, params.id, { ...criteriaOf(query), from, to }, query));
   }
 
   @Implements(exportAuditEvents)
@@ -73,6 +76,16 @@ export class AuditController {
     const { data, nextCursor, scannedTo } = await this.search.find(caller, criteriaOf(query), query);
     return { data, next_cursor: nextCursor, scanned_to: scannedTo };
   }
+}
+
+function present({ data, ...page }: Awaited<ReturnType<AuditService['list']>>): RouteOutput<typeof listAuditEvents> {
+  return {
+    data,
+    next_cursor: page.nextCursor,
+    previous_cursor: page.previousCursor,
+    scanned_to: page.scannedTo,
+    pruned_below: page.prunedBelow,
+  };
 }
 
 type Query = RouteInput<typeof tailAuditEvents>['query'] &

@@ -1,7 +1,10 @@
 import { Readable } from 'node:stream';
 import { Injectable, Logger } from '@nestjs/common';
 import type { AuditEvent } from '#libs/contract/audit.js';
+import { ApiKeyOwners } from '#libs/organizations/api-key-owners.js';
 import type { Authority } from '#libs/organizations/authority.js';
+import { noSuchApiKey } from '#libs/organizations/missing.js';
+import { includesKey } from '#libs/organizations/rights.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { OpenStreams } from '#libs/platform/http/open-streams.js';
@@ -34,10 +37,30 @@ export class AuditService {
     private readonly reader: AuditReader,
     private readonly tails: AuditTails,
     private readonly streams: OpenStreams,
+    private readonly apiKeys: ApiKeyOwners,
   ) {}
 
-  async list(authority: Authority<'audit:read'>, filter: StoredFilter, paging: PageQuery) {
-    const search = within(authority, filter);
+  list(authority: Authority<'audit:read'>, filter: StoredFilter, paging: PageQuery) {
+    return this.#page(within(authority, filter), paging);
+  }
+
+  /**
+   * The events about one key, for those who manage it.
+   * @throws DomainError `not_found`, also for a key that the caller does not manage
+   */
+  async listOfApiKey(
+    authority: Authority<'api-keys:manage'>,
+    keyId: string,
+    filter: Omit<StoredFilter, 'keyId'>,
+    paging: PageQuery,
+  ) {
+    const owner = await this.apiKeys.ownerOf(keyId);
+    const isCovered = owner?.organizationId === authority.organizationId && includesKey(authority.rights, owner);
+    if (!isCovered) throw noSuchApiKey();
+    return this.#page({ organizationId: authority.organizationId, filter: { ...filter, keyId } }, paging);
+  }
+
+  async #page(search: AuditSearch, paging: PageQuery) {
     const { from, below } = await this.reader.extent(search.organizationId);
     const page = pageOfLog(paging, below, from);
     const { found, reached } = await this.reader.find(search, page, paging.limit + 1);

@@ -85,9 +85,9 @@ export const listApiKeys = defineRoute({
   tag,
   summary: 'List API keys',
   description:
-    'Covers every organization whose keys the caller may manage, or `organization_id` only. A developer sees the keys that ' +
+    'Covers every organization whose keys the caller may read, or `organization_id` only. A developer sees the keys that ' +
     'they created. A key of a project sees the keys of the project.',
-  policy: { scope: 'api-keys:manage', organization: 'each', reach: 'project' },
+  policy: { scope: 'api-keys:read', organization: 'each', reach: 'project' },
   query: z.strictObject({
     organization_id: idOf('org').optional(),
     project_id: idOf('proj').optional(),
@@ -117,7 +117,7 @@ export const getApiKey = defineRoute({
   path: '/api/v1/api-keys/:id',
   tag,
   summary: 'Read one API key',
-  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
+  policy: { scope: 'api-keys:read', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 200, body: ApiKey },
   problems: ['not_found'],
@@ -132,7 +132,7 @@ export const listSecrets = defineRoute({
     'One secret, or two after a rotation with a grace period, newest first. An expired or revoked key has none. When the ' +
     'older secret is no longer used, all clients have the new one. ' +
     'The secrets themselves are never shown again.',
-  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
+  policy: { scope: 'api-keys:read', organization: 'api_key', reach: 'project' },
   params,
   success: {
     status: 200,

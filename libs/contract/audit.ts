@@ -85,6 +85,21 @@ const times = {
   to: Instant.optional().meta({ description: 'Before' }),
 };
 
+const AuditPage = z.strictObject({
+  data: z.array(AuditEvent),
+  next_cursor: nextCursor,
+  previous_cursor: previousCursor,
+  scanned_to: z
+    .int()
+    .min(0)
+    .nullable()
+    .meta({ description: 'Where the search paused: the leaf index at which the next page goes on. Usually null' }),
+  pruned_below: z
+    .int()
+    .nullable()
+    .meta({ description: 'Events below this leaf index were pruned after their retention; null if none were' }),
+});
+
 const whose =
   'Covers one organization: `organization_id`, or else the personal organization of the user or the one of the key. ' +
   'A key that is limited to a project sees the events of that project.';
@@ -105,23 +120,30 @@ export const listAuditEvents = defineRoute({
     order: z.enum(['asc', 'desc']).default('desc'),
     ...pageQuery,
   }),
-  success: {
-    status: 200,
-    body: z.strictObject({
-      data: z.array(AuditEvent),
-      next_cursor: nextCursor,
-      previous_cursor: previousCursor,
-      scanned_to: z
-        .int()
-        .min(0)
-        .nullable()
-        .meta({ description: 'Where the search paused: the leaf index at which the next page goes on. Usually null' }),
-      pruned_below: z
-        .int()
-        .nullable()
-        .meta({ description: 'Events below this leaf index were pruned after their retention; null if none were' }),
-    }),
-  },
+  success: { status: 200, body: AuditPage },
+  problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned'],
+});
+
+export const listApiKeyEvents = defineRoute({
+  method: 'GET',
+  path: '/api/v1/api-keys/:id/events',
+  tag: 'API keys',
+  summary: 'Read the history of an API key',
+  description:
+    'The events about the key in the audit log, newest first unless `order=asc`: its changes, uses and denials. For those ' +
+    'who manage the key and may not read the whole audit log. A developer reads the history of the keys that they ' +
+    'created. The page may have fewer events than `limit`, or none: `next_cursor` goes on.',
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
+  params: z.strictObject({ id: idOf('key') }),
+  query: z.strictObject({
+    type: filters.type,
+    outcome: filters.outcome,
+    request_id: filters.request_id,
+    ...times,
+    order: z.enum(['asc', 'desc']).default('desc'),
+    ...pageQuery,
+  }),
+  success: { status: 200, body: AuditPage },
   problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned'],
 });
 

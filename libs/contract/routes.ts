@@ -60,6 +60,7 @@ export const routes = {
     delete: apiKeys.deleteApiKey,
     verify: apiKeys.verifyApiKey,
     listScopes: apiKeys.listScopes,
+    listEvents: audit.listApiKeyEvents,
   },
   usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
   audit: {

@@ -1,5 +1,13 @@
-/** Which organization owns an API key. Declared here and implemented by `api-keys`. The API app binds the two. */
+/** What decides who may read and manage a key. */
+export interface ApiKeyOwner {
+  readonly organizationId: string;
+  /** The project to which the key is limited. */
+  readonly projectId: string | null;
+  readonly accountableUserId: string;
+}
+
+/** Whose an API key is. Declared here and implemented by `api-keys`. The API app binds the two. */
 export abstract class ApiKeyOwners {
   /** @returns undefined for a key that does not exist or was deleted */
-  abstract organizationOf(apiKeyId: string): Promise<string | undefined>;
+  abstract ownerOf(apiKeyId: string): Promise<ApiKeyOwner | undefined>;
 }

@@ -116,6 +116,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'apiKeys.disable': ({ adasKey }) => ({ params: { id: adasKey.id } }),
   'apiKeys.revoke': ({ adasKey }) => ({ params: { id: adasKey.id } }),
   'apiKeys.listScopes': () => ({}),
+  'apiKeys.listEvents': ({ adasKey }) => ({ params: { id: adasKey.id }, query: { type: 'api_key.*', limit: '10' } }),
   'apiKeys.delete': ({ adasKey }) => ({ params: { id: adasKey.id } }),
   'apiKeys.verify': ({ adasKey }) => ({ body: { key: adasKey.key } }),
   'usage.ofApiKey': ({ adasKey }) => ({

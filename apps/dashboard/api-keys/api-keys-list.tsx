@@ -38,7 +38,7 @@ interface Props {
 /** The keys of an organization, or of one of its projects. */
 export function ApiKeysList(props: Props) {
   const organization = useOrganizations().find(({ id }) => id === props.organizationId);
-  if (!organization || !roleCovers(organization.role, 'api-keys:manage')) {
+  if (!organization || !roleCovers(organization.role, 'api-keys:read')) {
     return (
       <>
         <PageHeader title={props.title} />
@@ -47,20 +47,20 @@ export function ApiKeysList(props: Props) {
           title="Your role cannot see API keys"
           description={
             organization
-              ? `Your role is ${organization.role}. Owners, admins and developers see API keys. An owner or admin can change your role.`
+              ? `Your role is ${organization.role}. Owners, admins, developers and auditors see API keys. An owner or admin can change your role.`
               : 'Only members of an organization see its API keys.'
           }
         />
       </>
     );
   }
-  return <ManagedKeys {...props} organization={organization} />;
+  return <Keys {...props} organization={organization} />;
 }
 
 /** The width at which the columns of the table fit beside the sidebar. */
 const WIDE = '(min-width: 84em)';
 
-function ManagedKeys({ organization, projectId, onSearch, title, description, createLabel, ...props }: ManagedProps) {
+function Keys({ organization, projectId, onSearch, title, description, createLabel, ...props }: KeysListProps) {
   const search = projectId ? { ...props.search, project: projectId } : props.search;
   const withinProject = projectId !== undefined;
   const { list, rows } = useKeyList(organization.id, search);
@@ -68,18 +68,19 @@ function ManagedKeys({ organization, projectId, onSearch, title, description, cr
   const { total, apiKeys, usesByDay, projectNames } = useDeferredValue(rows);
   const dialog = useKeyDialog();
   const setEnabled = useSetEnabled();
-  const openCreation = () => onSearch({ create: true }, false);
+  const manages = roleCovers(organization.role, 'api-keys:manage');
+  const openCreation = () => manages && onSearch({ create: true }, false);
   useShortcut('c', 'Create an API key', openCreation);
 
   const { fetchNextPage, hasNextPage, isFetching } = list;
   const loadMore = useCallback(() => void fetchNextPage(), [fetchNextPage]);
-  const create = (
+  const create = manages && (
     <Button leftSection={<IconPlus size={16} />} onClick={openCreation} aria-keyshortcuts="c">
       {createLabel}
     </Button>
   );
   const filtered = isFiltered(search, withinProject);
-  const Keys = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false }) ? KeysTable : KeysCards;
+  const List = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false }) ? KeysTable : KeysCards;
   return (
     <>
       <PageHeader title={title} description={description ?? describeList(organization)} actions={create} />
@@ -96,22 +97,22 @@ function ManagedKeys({ organization, projectId, onSearch, title, description, cr
       {list.data && total === 0 && !filtered && <NoKeys create={create} />}
       {list.data && total === 0 && filtered && <NoKeyFound onClear={() => onSearch(noFilters(withinProject), false)} />}
       {total > 0 && (
-        <Keys
+        <List
           {...{ apiKeys, total, usesByDay, projectNames }}
           stale={list.isPlaceholderData}
           sort={search.sort ?? '-created_at'}
           onSort={(sort) => onSearch({ sort }, false)}
-          onSwitch={setEnabled}
-          onAction={dialog.open}
+          onSwitch={manages ? setEnabled : undefined}
+          onAction={manages ? dialog.open : undefined}
           loadMore={hasNextPage && !isFetching ? loadMore : undefined}
         />
       )}
-      <Dialogs {...{ organization, search, onSearch, dialog }} />
+      {manages && <Dialogs {...{ organization, search, onSearch, dialog }} />}
     </>
   );
 }
 
-interface ManagedProps extends Props {
+interface KeysListProps extends Props {
   readonly organization: Organization;
 }
 
@@ -136,7 +137,7 @@ function NoKeys({ create }: { readonly create: ReactNode }) {
       title="No API keys yet"
       description="A key lets a program call the API. Create a key for each program, with only the scopes that it needs."
     >
-      <EmptyState.Actions>{create}</EmptyState.Actions>
+      {create && <EmptyState.Actions>{create}</EmptyState.Actions>}
     </EmptyState>
   );
 }
@@ -164,7 +165,7 @@ function ListSkeleton() {
   );
 }
 
-interface DialogsProps extends Pick<ManagedProps, 'organization' | 'search' | 'onSearch'> {
+interface DialogsProps extends Pick<KeysListProps, 'organization' | 'search' | 'onSearch'> {
   readonly dialog: ReturnType<typeof useKeyDialog>;
 }
 

@@ -64,11 +64,7 @@ const Card = memo(function Card({ apiKey, project, days, onSwitch, onAction }: C
         </div>
         <Group gap={4} wrap="nowrap" flex="none">
           <StatusCell apiKey={apiKey} onSwitch={onSwitch} />
-          <KeyMenu
-            apiKey={apiKey}
-            onSwitch={(enabled) => onSwitch(apiKey, enabled)}
-            onAction={(action) => onAction(apiKey, action)}
-          />
+          <KeyMenu apiKey={apiKey} onSwitch={onSwitch} onAction={onAction} />
         </Group>
       </Group>
       <Group gap="sm" wrap="nowrap" justify="space-between">

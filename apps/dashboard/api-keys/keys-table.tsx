@@ -17,8 +17,9 @@ export interface KeysProps {
   readonly projectNames: ReadonlyMap<string, string>;
   readonly sort: Sort;
   readonly onSort: (sort: Sort) => void;
-  readonly onSwitch: (apiKey: ApiKey, enabled: boolean) => void;
-  readonly onAction: (apiKey: ApiKey, action: KeyAction) => void;
+  /** Enables or disables a key. Undefined for a user who may only read keys, like `onAction`. */
+  readonly onSwitch: ((apiKey: ApiKey, enabled: boolean) => void) | undefined;
+  readonly onAction: ((apiKey: ApiKey, action: KeyAction) => void) | undefined;
   readonly loadMore: (() => void) | undefined;
 }
 
@@ -149,11 +150,7 @@ const Row = memo(function Row({ index, apiKey, project, days, onSwitch, onAction
         <StatusCell apiKey={apiKey} onSwitch={onSwitch} />
       </Table.Td>
       <Table.Td>
-        <KeyMenu
-          apiKey={apiKey}
-          onSwitch={(enabled) => onSwitch(apiKey, enabled)}
-          onAction={(action) => onAction(apiKey, action)}
-        />
+        <KeyMenu apiKey={apiKey} onSwitch={onSwitch} onAction={onAction} />
       </Table.Td>
     </Table.Tr>
   );

@@ -154,7 +154,7 @@ function AuditLinks(params: { readonly organizationId: string }) {
 function pagesOpenTo({ id, role, personal }: Organization) {
   const isDeployment = id === DEPLOYMENT_ID;
   return {
-    apiKeys: roleCovers(role, 'api-keys:manage'),
+    apiKeys: roleCovers(role, 'api-keys:read'),
     projects: !isDeployment,
     auditLog: roleCovers(role, 'audit:read'),
     usage: !isDeployment,

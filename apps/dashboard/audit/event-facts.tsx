@@ -3,7 +3,9 @@ import type { ReactNode } from 'react';
 import { z } from 'zod';
 import type { AuditEvent, AuditFilterName } from '#libs/contract/audit.js';
 import { calledIn } from '#libs/contract/events.js';
+import { roleCovers } from '#libs/contract/roles.js';
 import { VerificationCode } from '#libs/contract/verification.js';
+import { useOrganization } from '../organization/organizations.js';
 import { Copied } from '../ui/copied.js';
 import { TextLink } from '../ui/links.js';
 import { outcomeWords } from '../ui/outcomes.js';
@@ -253,7 +255,10 @@ interface NamedProps {
 /** A name with a link to its page. */
 function Named({ id, called, organizationId, nameOf }: NamedProps) {
   const name = called.name ?? called.email ?? nameOf(id);
+  const { organization } = useOrganization(organizationId);
   if (id.startsWith('key_')) {
+    // An operator reads the log and has no access to keys.
+    if (!organization || !roleCovers(organization.role, 'api-keys:read')) return name;
     return (
       <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId: id }}>
         {name}
