@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { z } from 'zod';
+import { displayedCharactersOf } from '#libs/api-key-format/search-term.js';
 import type { ApiKeyStatus, Environment } from '#libs/contract/api-key-schemas.js';
 import { fromUuid, isId, toUuid } from '#libs/contract/ids.js';
 import { beginningWith, containing } from '#libs/platform/patterns.js';
@@ -86,6 +87,7 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
         query.unusedForDays ? new Date(now.getTime() - query.unusedForDays * DAY_MS) : null,
         uuidOf('key', query.search),
         uuidOf('secret', query.search),
+        // Also of a replaced secret.
         query.search ? displayedCharactersOf(query.search) : null,
       ],
     )
@@ -99,11 +101,6 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
 
 function uuidOf(type: 'key' | 'secret', text: string | undefined): string | null {
   return text && isId(type, text) ? toUuid(text) : null;
-}
-
-/** The 6 random characters of a secret that lists show. A search finds a key by those of a replaced secret, too. */
-function displayedCharactersOf(text: string): string | null {
-  return /^[a-z][a-z0-9_]{0,30}_([0-9A-Za-z]{6})$/.exec(text)?.[1] ?? null;
 }
 
 /** The content of a cursor: the sort order of the list, and the sort key and id of the last key on the page. */

@@ -9,12 +9,14 @@ import {
   tailAuditEvents,
   type AuditFilterName,
 } from '#libs/contract/audit.js';
+import { listAuditNames } from '#libs/contract/audit-names.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
 import { Caller, type CallerOf } from '#libs/auth/principal.js';
 import type { Criteria, StoredFilter } from './audit-filter.js';
+import { AuditNames } from './audit-names.js';
 import { AuditService } from './audit.service.js';
 import { DeploymentSearch } from './deployment-search.js';
 
@@ -24,6 +26,7 @@ export class AuditController {
     private readonly audit: AuditService,
     private readonly clock: Clock,
     private readonly search: DeploymentSearch,
+    private readonly names: AuditNames,
   ) {}
 
   @Implements(listAuditEvents)
@@ -41,6 +44,16 @@ export class AuditController {
   ): Promise<RouteOutput<typeof listApiKeyEvents>> {
     const { from, to } = query;
     return present(await this.audit.listOfApiKey(authority, params.id, { ...criteriaOf(query), from, to }, query));
+  }
+
+  @Implements(listAuditNames)
+  async listNames(
+    @Input() { query: { ids, search, kind } }: RouteInput<typeof listAuditNames>,
+    @Authorized() authority: AuthorityOf<typeof listAuditNames>,
+  ): Promise<RouteOutput<typeof listAuditNames>> {
+    return {
+      data: await (ids ? this.names.ofIds(authority, ids) : this.names.search(authority, search, kind)),
+    };
   }
 
   @Implements(exportAuditEvents)

@@ -7,6 +7,7 @@ import { Anchoring } from './anchoring.js';
 import { AuditProofs } from './audit-proofs.js';
 import { AuditRetentionController } from './audit-retention.controller.js';
 import { AuditRetentionService } from './audit-retention.service.js';
+import { AuditNames } from './audit-names.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditTails } from './audit-tails.js';
 import { AuditTree } from './audit-tree.js';
@@ -35,6 +36,7 @@ import { Witnesses } from './witnesses.js';
   ],
   providers: [
     AuditReader,
+    AuditNames,
     AuditTails,
     AuditService,
     AuditTree,

@@ -1,5 +1,6 @@
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
+import * as auditNames from './audit-names.js';
 import * as auditIntegrity from './audit-integrity.js';
 import * as auditProofs from './audit-proofs.js';
 import * as auditRetention from './audit-retention.js';
@@ -67,6 +68,7 @@ export const routes = {
     listEvents: audit.listAuditEvents,
     exportEvents: audit.exportAuditEvents,
     tail: audit.tailAuditEvents,
+    listNames: auditNames.listAuditNames,
     proveEvent: auditProofs.proveAuditEvent,
     proveConsistency: auditProofs.proveAuditConsistency,
     receipt: auditProofs.auditEventReceipt,

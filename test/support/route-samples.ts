@@ -128,6 +128,9 @@ export const samples: Record<string, (world: World) => Sample> = {
     query: { group_by: 'api_key', project_id: project, api_key_id: adasKey.id },
   }),
   'audit.listEvents': ({ ada, adasKey }) => ({ query: { organization_id: ada.organizationId, key_id: adasKey.id } }),
+  'audit.listNames': ({ ada, adasKey }) => ({
+    query: { organization_id: ada.organizationId, ids: `${adasKey.id},${ada.userId}` },
+  }),
   'audit.exportEvents': ({ ada }) => ({
     query: { organization_id: ada.organizationId, type: 'api_key.*', format: 'csv' },
   }),

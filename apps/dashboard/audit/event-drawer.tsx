@@ -13,7 +13,7 @@ import { changesOf, type Change } from './changes.js';
 import { firstLineWith } from './first-line.js';
 import { EventFacts } from './event-facts.js';
 import { sentenceOf } from './event-sentence.js';
-import type { NameOf } from './names.js';
+import { loadNames, type NameOf } from './names.js';
 import { Sentence } from './sentence.js';
 
 const EventVerification = lazy(async () => ({
@@ -24,7 +24,7 @@ interface Props {
   readonly organizationId: string;
   /** The leaf index; undefined if no event is shown. */
   readonly index: number | undefined;
-  readonly nameOf: NameOf | undefined;
+  readonly nameOf: NameOf;
   readonly onClose: () => void;
   readonly onFilter: (patch: Partial<AuditSearch>) => void;
   readonly onShow: (index: number) => void;
@@ -46,9 +46,9 @@ export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, 
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       <ErrorState error={query.error} onRetry={() => void query.refetch()} />
-      {(query.isPending || (typeof query.data === 'object' && !nameOf)) && <Skeleton height={320} />}
+      {query.isPending && <Skeleton height={320} />}
       {typeof query.data === 'string' && <Text>{absences[query.data](shown.toLocaleString())}</Text>}
-      {typeof query.data === 'object' && nameOf && (
+      {typeof query.data === 'object' && (
         <Stack gap="lg">
           <Group wrap="nowrap" align="flex-start" justify="space-between">
             <Title order={2} fw={500}>
@@ -84,7 +84,7 @@ interface Entry {
 const entryQuery = (organizationId: string, index: number) =>
   queryOptions({
     queryKey: ['audit-entry', organizationId, index],
-    queryFn: async (): Promise<Entry | keyof typeof absences> => {
+    queryFn: async ({ client }): Promise<Entry | keyof typeof absences> => {
       // The tail would wait for an event that does not exist yet.
       const { data, pruned_below: first } = await api.audit.listEvents({
         query: { organization_id: organizationId, limit: 1 },
@@ -95,6 +95,7 @@ const entryQuery = (organizationId: string, index: number) =>
       const text = line.slice(line.indexOf('"event":') + '"event":'.length, -1);
       // From the text that is verified, so that the page shows nothing else.
       const item = AuditEvent.parse({ leaf_index: index, event: JSON.parse(text) });
+      await loadNames(client, organizationId, [item]);
       return { item, text, hash: bytesToHex(leafHash(utf8ToBytes(text))) };
     },
     staleTime: Infinity,
