@@ -15,6 +15,8 @@ import { AuditService } from './audit.service.js';
 import { Checkpoints } from './checkpoints.js';
 import { CheckpointsController } from './checkpoints.controller.js';
 import { DeploymentSearch } from './deployment-search.js';
+import { FindController } from './find.controller.js';
+import { Finder } from './finder.js';
 import { HeadsLog } from './heads-log.js';
 import { IntegrityController } from './integrity.controller.js';
 import { Integrity } from './integrity.js';
@@ -29,6 +31,7 @@ import { Witnesses } from './witnesses.js';
   imports: [AuthModule, OrganizationsModule],
   controllers: [
     AuditController,
+    FindController,
     AuditProofsController,
     CheckpointsController,
     AuditRetentionController,
@@ -44,6 +47,7 @@ import { Witnesses } from './witnesses.js';
     Anchoring,
     Checkpoints,
     DeploymentSearch,
+    Finder,
     AuditRetentionService,
     RetentionDefault,
     HeadsLog,

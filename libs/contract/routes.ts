@@ -7,6 +7,7 @@ import * as auditRetention from './audit-retention.js';
 import * as auth from './auth.js';
 import * as credits from './credits.js';
 import * as deployment from './deployment.js';
+import { find } from './find.js';
 import * as members from './members.js';
 import * as organizations from './organizations.js';
 import * as projects from './projects.js';
@@ -78,6 +79,7 @@ export const routes = {
     getRetention: auditRetention.getAuditRetention,
     integrity: auditIntegrity.auditIntegrity,
   },
+  find: { find },
   credits: {
     get: credits.getBalance,
     listGrants: credits.listGrants,

@@ -77,6 +77,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'projects.get': ({ project }) => ({ params: { id: project } }),
   'projects.update': ({ project }) => ({ params: { id: project }, body: { name: 'Renamed', description: null } }),
   'projects.delete': ({ project }) => ({ params: { id: project }, query: { api_keys: 'revoke' } }),
+  'find.find': ({ adasKey }) => ({ body: { text: adasKey.key } }),
   'credits.get': ({ team }) => ({ params: { id: team } }),
   'credits.listGrants': ({ team }) => ({ params: { id: team } }),
   'credits.grant': ({ team }) => ({ params: { id: team }, body: { amount: 100, reason: 'Trial', low_below: 5 } }),
