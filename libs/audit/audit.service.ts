@@ -24,6 +24,9 @@ interface PageQuery {
   readonly limit: number;
   readonly order: Order;
   readonly cursor?: string | undefined;
+  /** Leaf indexes between which the page is. */
+  readonly after_index?: number | undefined;
+  readonly before_index?: number | undefined;
 }
 
 const EXPORT_PAGE = 500;
@@ -62,7 +65,8 @@ export class AuditService {
 
   async #page(search: AuditSearch, paging: PageQuery) {
     const { from, below } = await this.reader.extent(search.organizationId);
-    const page = pageOfLog(paging, below, from);
+    const { after_index: after = -1, before_index: before = below } = paging;
+    const page = pageOfLog(paging, Math.min(below, before), Math.max(from, after + 1));
     const { found, reached } = await this.reader.find(search, page, paging.limit + 1);
     const { leaves, ...rest } = page.present(found, reached);
     const data: AuditEvent[] = [];

@@ -6,6 +6,7 @@ import { Instant } from './instants.js';
 import { commaSeparated, nextCursor, pageQuery, previousCursor } from './lists.js';
 import { Network } from './networks.js';
 import { defineRoute } from './route.js';
+import { wholeNumber } from './whole-number.js';
 
 export const AuditEvent = z
   .strictObject({
@@ -85,6 +86,9 @@ const times = {
   to: Instant.optional().meta({ description: 'Before' }),
 };
 
+/** As long as a number in `Last-Event-ID`. */
+const leafIndex = wholeNumber(0, 999_999_999_999_999);
+
 const AuditPage = z.strictObject({
   data: z.array(AuditEvent),
   next_cursor: nextCursor,
@@ -117,6 +121,8 @@ export const listAuditEvents = defineRoute({
   query: z.strictObject({
     ...ofOrganization,
     ...times,
+    after_index: leafIndex.optional().meta({ description: 'Only events after the one with this leaf index' }),
+    before_index: leafIndex.optional().meta({ description: 'Only events before the one with this leaf index' }),
     order: z.enum(['asc', 'desc']).default('desc'),
     ...pageQuery,
   }),

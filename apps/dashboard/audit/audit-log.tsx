@@ -66,7 +66,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
         </div>
       )}
       <EventDrawer
-        {...{ organizationId, nameOf }}
+        {...{ organizationId, nameOf, search }}
         index={search.event}
         onClose={() => change({ event: undefined })}
         onFilter={filter}

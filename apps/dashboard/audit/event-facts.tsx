@@ -11,7 +11,7 @@ import { TextLink } from '../ui/links.js';
 import { outcomeWords } from '../ui/outcomes.js';
 import { opposite, type AuditSearch } from './audit-search.js';
 import { actorWords } from './event-sentence.js';
-import { localTime, utcTime } from './event-time.js';
+import { fullTime, utcTime } from './event-time.js';
 import type { NameOf } from './names.js';
 
 interface Props extends PartProps {
@@ -62,7 +62,7 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
   return (
     <>
       <Fact name="When">
-        <time dateTime={event.time}>{localTime(event.time)}</time>
+        <time dateTime={event.time}>{fullTime(event.time)}</time>
         <br />
         <Text span c="dimmed" size="sm">
           {utcTime(event.time)}
@@ -70,7 +70,7 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
       </Fact>
       {firstAt && lastAt && (
         <Fact name="How often">
-          {Number(data['count']).toLocaleString()} times, from {localTime(firstAt)} to {localTime(lastAt)}
+          {Number(data['count']).toLocaleString()} times, from {fullTime(firstAt)} to {fullTime(lastAt)}
         </Fact>
       )}
       <Fact name="Who" filter={{ actor_id: actor.id ?? undefined }} onFilter={onFilter}>

@@ -166,6 +166,8 @@ function withUnknown(choices: typeof typeChoices, types: readonly string[]): typ
 const rangeLabels: Record<TimeRange, string> = {
   '1h': 'Last hour',
   '24h': 'Last 24 hours',
+  today: 'Today',
+  yesterday: 'Yesterday',
   '7d': 'Last 7 days',
   '30d': 'Last 30 days',
   custom: 'Custom period',
