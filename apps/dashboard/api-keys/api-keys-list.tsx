@@ -1,5 +1,5 @@
 import './api-keys.css';
-import { Button, EmptyState, Skeleton, Stack, Text } from '@mantine/core';
+import { Button, EmptyState, Group, Skeleton, Stack, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconKey, IconPlus } from '@tabler/icons-react';
 import { useCanGoBack, useRouter } from '@tanstack/react-router';
@@ -14,9 +14,11 @@ import { SlowNotice } from '../ui/slow-notice.js';
 import { useSetEnabled, type KeyAction } from './actions.js';
 import type { ApiKey } from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
+import { ExportKeys } from './export-keys.js';
 import { isFiltered, KeyFilters, noFilters } from './key-filters.js';
 import { KeysCards } from './keys-cards.js';
-import { KeysTable } from './keys-table.js';
+import { KeysTable, type Sort } from './keys-table.js';
+import { SortSelect } from './sort-select.js';
 import { useKeyList } from './use-key-list.js';
 
 const CreateKey = lazy(async () => ({ default: (await import('./create-key.js')).CreateKey }));
@@ -65,7 +67,7 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
   const withinProject = projectId !== undefined;
   const { list, rows } = useKeyList(organization.id, search);
   // Deferred, so that the list does not slow down typing.
-  const { total, apiKeys, usesByDay, projectNames } = useDeferredValue(rows);
+  const { total, apiKeys, usesByDay, projectNames, owners } = useDeferredValue(rows);
   const dialog = useKeyDialog();
   const setEnabled = useSetEnabled();
   const manages = roleCovers(organization.role, 'api-keys:manage');
@@ -80,7 +82,10 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
     </Button>
   );
   const filtered = isFiltered(search, withinProject);
-  const List = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false }) ? KeysTable : KeysCards;
+  const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false });
+  const List = isWide ? KeysTable : KeysCards;
+  const sort = search.sort ?? '-created_at';
+  const onSort = (next: Sort) => onSearch({ sort: next }, false);
   return (
     <>
       <PageHeader title={title} description={description ?? describeList(organization)} actions={create} />
@@ -93,15 +98,21 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
       />
       {list.error && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
       {list.isPending && <ListSkeleton />}
-      {list.data && <Count total={total} filtered={filtered} />}
+      {list.data && (
+        <Group justify="space-between" mb={4}>
+          <Count total={total} filtered={filtered} />
+          <Group gap="xs">
+            {!isWide && <SortSelect sort={sort} onSort={onSort} />}
+            {total > 0 && <ExportKeys organizationId={organization.id} {...{ search, owners, projectNames }} />}
+          </Group>
+        </Group>
+      )}
       {list.data && total === 0 && !filtered && <NoKeys create={create} />}
       {list.data && total === 0 && filtered && <NoKeyFound onClear={() => onSearch(noFilters(withinProject), false)} />}
       {total > 0 && (
         <List
-          {...{ apiKeys, total, usesByDay, projectNames }}
+          {...{ apiKeys, total, usesByDay, projectNames, owners, sort, onSort }}
           stale={list.isPlaceholderData}
-          sort={search.sort ?? '-created_at'}
-          onSort={(sort) => onSearch({ sort }, false)}
           onSwitch={manages ? setEnabled : undefined}
           onAction={manages ? dialog.open : undefined}
           loadMore={hasNextPage && !isFetching ? loadMore : undefined}
@@ -122,7 +133,7 @@ function describeList({ role }: Organization): string | undefined {
 
 function Count({ total, filtered }: { readonly total: number; readonly filtered: boolean }) {
   return (
-    <Text size="sm" c="dimmed" mb={4} role="status">
+    <Text size="sm" c="dimmed" role="status">
       {total.toLocaleString()} {total === 1 ? 'key' : 'keys'}
       {filtered && ' found'}
     </Text>

@@ -21,7 +21,7 @@ export interface ReadApiKey {
   readonly etag: string | undefined;
 }
 
-const UNUSED_DAYS = 90;
+export const UNUSED_DAYS = 90;
 /** Events of a key that its page shows at once. */
 const EVENTS = 12;
 const DAY_MS = 86_400_000;
@@ -37,21 +37,41 @@ export function refreshApiKeys(queries: QueryClient): Promise<void> {
   return queries.invalidateQueries({ queryKey: ALL });
 }
 
+function apiKeysPage(
+  organizationId: string,
+  { unused, expires, project, ...search }: Omit<ApiKeysSearch, 'create'>,
+  cursor: string | undefined,
+) {
+  return api.apiKeys.list({
+    query: {
+      ...search,
+      organization_id: organizationId,
+      project_id: project,
+      unused_for_days: unused === true ? UNUSED_DAYS : unused,
+      ...(expires === 'never' ? { never_expires: 'true' as const } : { expires_within_days: expires }),
+      limit: PAGE_MAX,
+      cursor,
+    },
+  });
+}
+
+/** Every key that the search finds, for an export. */
+export async function allApiKeys(organizationId: string, { create: _, ...search }: ApiKeysSearch): Promise<ApiKey[]> {
+  const all: ApiKey[] = [];
+  for (let cursor: string | undefined, more = true; more;) {
+    const page = await apiKeysPage(organizationId, search, cursor);
+    all.push(...page.data);
+    cursor = page.next_cursor ?? undefined;
+    more = cursor !== undefined;
+  }
+  return all;
+}
+
 /** Polls, so that changes by others show up. Polls less often for a list of many pages. */
-export const apiKeysQuery = (organizationId: string, { unused, project, create: _, ...search }: ApiKeysSearch) =>
+export const apiKeysQuery = (organizationId: string, { create: _, ...search }: ApiKeysSearch) =>
   infiniteQueryOptions({
-    queryKey: [...ALL, 'list', organizationId, project, unused, search],
-    queryFn: ({ pageParam: cursor }) =>
-      api.apiKeys.list({
-        query: {
-          ...search,
-          organization_id: organizationId,
-          project_id: project,
-          unused_for_days: unused && UNUSED_DAYS,
-          limit: PAGE_MAX,
-          cursor,
-        },
-      }),
+    queryKey: [...ALL, 'list', organizationId, search],
+    queryFn: ({ pageParam: cursor }) => apiKeysPage(organizationId, search, cursor),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: cursor }) => cursor ?? undefined,
     placeholderData: keepPreviousData,
@@ -199,8 +219,13 @@ export const membersQuery = (organizationId: string) =>
   queryOptions({
     queryKey: ['members', organizationId, 'names'],
     queryFn: async () => {
-      const { data } = await api.members.list({ params: { id: organizationId }, query: { limit: PAGE_MAX } });
-      return new Map(data.map(({ user_id: id, name }) => [id, name]));
+      const names = new Map<string, string>();
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const page = await api.members.list({ params: { id: organizationId }, query: { limit: PAGE_MAX, cursor } });
+        for (const { user_id: id, name } of page.data) names.set(id, name);
+        cursor = page.next_cursor;
+      }
+      return names;
     },
     staleTime: 60_000,
   });
