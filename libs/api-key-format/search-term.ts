@@ -23,6 +23,11 @@ export function searchTermOf(text: string): string {
   return (wholeToken(given) ?? partOfToken(given) ?? withoutLongWord(given)).slice(0, LONGEST_SEARCH).trim();
 }
 
+/** The random characters of a secret that lists show, if the text is a secret as lists show it. */
+export function displayedCharactersOf(term: string): string | null {
+  return /^[a-z][a-z0-9_]{0,30}_([0-9A-Za-z]{6})$/.exec(term)?.[1] ?? null;
+}
+
 /** Whether the text contains a complete secret, which must not be in a URL. */
 export function holdsSecret(text: string): boolean {
   return tokensIn(text).some((token) => !isPublic(token));

@@ -10,19 +10,19 @@ import { Authorities } from '#libs/organizations/authorities.service.js';
 import type { Authority } from '#libs/organizations/authority.js';
 import { asMissing, noSuchApiKey } from '#libs/organizations/missing.js';
 import { Organization } from '#libs/organizations/organization.entity.js';
-import { beyond, type Rights } from '#libs/organizations/rights.js';
+import { beyond, includesKey, type Rights } from '#libs/organizations/rights.js';
 import { Clock } from '#libs/platform/clock.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { respond } from '#libs/platform/idempotency.js';
 import { Changes } from '#libs/admission/changes.js';
 import { changesOf, refuseOtherVersion, touch, type FieldChanges } from '#libs/platform/versions.js';
 import { UsageService } from '#libs/usage/usage.service.js';
-import { isWider, manages, publicReach, refuseBeyond, refuseBeyondCeiling, rightsOf } from './api-key-rights.js';
+import { isWider, publicReach, refuseBeyond, refuseBeyondCeiling, rightsOf } from './api-key-rights.js';
 import { enter, requireTransition, type Operation } from './api-key-transition.js';
 import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
 import { aboutProject, prefixOfTokens, textColumns, textsOf } from './api-key.js';
-import { findManaged } from './api-keys.service.js';
+import { findCovered } from './api-keys.service.js';
 import { endsByRotation, MAX_EXPIRY_DAYS, mayExpireAt, operations, type KeyOperation } from './key-lifecycle.js';
 import { addSecret, NewSecrets, type NewSecret } from './new-secrets.js';
 import { countRates } from './rate-limits.js';
@@ -79,7 +79,7 @@ export class ApiKeyChanges {
     const { caller, rights } = authority;
     const em = this.em.fork();
     // Check before Argon2id runs, and again in the transaction.
-    const before = await findManaged(em, authority, named.id);
+    const before = await findCovered(em, authority, named.id);
     refuseOtherVersion(before, named.ifMatch);
     requireTransition(before, 'rotate', this.clock.now());
     refuseBeyond(rights, rightsOf(before));
@@ -140,7 +140,7 @@ export class ApiKeyChanges {
 
   /** Revokes the key and removes it from every list. */
   async delete(authority: Authority<'api-keys:manage'>, named: NamedKey): Promise<void> {
-    await findManaged(this.em.fork(), authority, named.id);
+    await findCovered(this.em.fork(), authority, named.id);
     await this.#alter(authority, named, 'delete', async (alteration) =>
       enter(alteration, operations.delete.event, { deleted: true }),
     );
@@ -153,7 +153,7 @@ export class ApiKeyChanges {
     work: (alteration: Alteration) => Promise<void> | void,
   ): Promise<ApiKeyView> {
     const em = this.em.fork();
-    const { id } = await findManaged(em, authority, named.id);
+    const { id } = await findCovered(em, authority, named.id);
     // Read the usage before the change takes its locks: other changes wait for these, and no change of a key alters it.
     const usage = (await this.usage.ofApiKeys(em, [id])).get(id);
     return this.#alter(authority, named, operation, async (alteration) => {
@@ -175,7 +175,7 @@ export class ApiKeyChanges {
       const own = await asMissing(noSuchApiKey, () => this.authorities.requireNow(em, authority));
       const wanted = { id, organizationId, deletedAt: null };
       const apiKey = await em.findOne(ApiKey, wanted, { lockMode: LockMode.PESSIMISTIC_WRITE });
-      if (!apiKey || !manages(own, apiKey)) throw noSuchApiKey();
+      if (!apiKey || !includesKey(own, apiKey)) throw noSuchApiKey();
       refuseOtherVersion(apiKey, ifMatch);
       const actor = actorOf(caller);
       const now = this.clock.now();

@@ -5,7 +5,7 @@ import { DomainError } from '#libs/platform/errors.js';
 import type { ApiKey } from './api-key.entity.js';
 import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verification.js';
 
-/** Which keys a caller manages or verifies, and what it can hand on to them. No I/O. */
+/** Which keys a caller reads or verifies, and what it can hand on to them. No I/O. */
 
 /** The rights that the secret of a key gives. */
 export function rightsOf(apiKey: ApiKey): Rights {
@@ -24,18 +24,12 @@ export function rightsOf(apiKey: ApiKey): Rights {
   };
 }
 
-/** Whether the rights cover the management of a key. */
-export function manages({ projectId, keysOf }: Rights, apiKey: ApiKey): boolean {
-  if (projectId && apiKey.projectId !== projectId) return false;
-  return !keysOf || apiKey.accountableUserId === keysOf;
-}
-
-/** The same as search filters. A limit to a project, or to one user's keys, is the same in all organizations. */
-export function searchWithin({ rightsIn: managed }: AuthorityInEach<'api-keys:manage'>) {
-  const limited = [...managed].filter(([, { keysOf }]) => keysOf !== null);
+/** The rights to read keys as search filters. A limit to a project, or to one user's keys, is the same in all organizations. */
+export function searchWithin({ rightsIn: covered }: AuthorityInEach<'api-keys:read' | 'api-keys:manage'>) {
+  const limited = [...covered].filter(([, { keysOf }]) => keysOf !== null);
   return {
-    organizationIds: [...managed.keys()],
-    withinProject: [...managed.values()].find(({ projectId }) => projectId)?.projectId,
+    organizationIds: [...covered.keys()],
+    withinProject: [...covered.values()].find(({ projectId }) => projectId)?.projectId,
     ownKeysOnly: {
       organizationIds: limited.map(([organizationId]) => organizationId),
       userId: limited[0]?.[1].keysOf ?? null,

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { z } from 'zod';
+import { displayedCharactersOf } from '#libs/api-key-format/search-term.js';
 import type { ApiKeyStatus, Environment } from '#libs/contract/api-key-schemas.js';
 import { fromUuid, isId, toUuid } from '#libs/contract/ids.js';
 import { beginningWith, containing } from '#libs/platform/patterns.js';
@@ -21,6 +22,9 @@ export interface ApiKeySearch {
   readonly search?: string | undefined;
   /** Only keys that were created, and last used, more than this many days ago. */
   readonly unusedForDays?: number | undefined;
+  /** Only keys that have not expired, and will within this many days. */
+  readonly expiresWithinDays?: number | undefined;
+  readonly neverExpires?: boolean | undefined;
   /** A field; a minus before it means descending. */
   readonly sort: string;
   readonly limit: number;
@@ -37,6 +41,8 @@ interface FoundPage {
 const sortKeys: Record<string, { expression: string; type: string }> = {
   created_at: { expression: 'k.created_at', type: 'timestamptz' },
   name: { expression: 'lower(k.name)', type: 'text' },
+  expires_at: { expression: `coalesce(k.expires_at, 'infinity')`, type: 'timestamptz' },
+  usage_count: { expression: 'coalesce(u.uses, 0)', type: 'bigint' },
   last_used_at: { expression: `coalesce(greatest(u.last_used_at, v.last_at), '-infinity')`, type: 'timestamptz' },
 };
 
@@ -64,6 +70,8 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
            AND ($5::text IS NULL OR k.name ILIKE $5 OR k.description ILIKE $5 OR k.external_id ILIKE $5
                 OR k.prefix LIKE $6 OR k.public_key LIKE $6 OR k.id = $15
                 OR k.id IN (SELECT api_key_id FROM api_key_secret WHERE id = $16 OR left(handle, 6) = $17))
+           AND ($18::timestamptz IS NULL OR (k.expires_at > $2 AND k.expires_at <= $18))
+           AND ($19::boolean IS NOT TRUE OR k.expires_at IS NULL)
            AND ($14::timestamptz IS NULL OR greatest(k.created_at, u.last_used_at, v.last_at) < $14)
        )
        SELECT id, sort_key::text, (SELECT count(*)::int FROM found) AS total FROM found
@@ -86,7 +94,10 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
         query.unusedForDays ? new Date(now.getTime() - query.unusedForDays * DAY_MS) : null,
         uuidOf('key', query.search),
         uuidOf('secret', query.search),
+        // Also of a replaced secret.
         query.search ? displayedCharactersOf(query.search) : null,
+        query.expiresWithinDays ? new Date(now.getTime() + query.expiresWithinDays * DAY_MS) : null,
+        query.neverExpires ?? false,
       ],
     )
     .catch((error: { code?: string }) => {
@@ -99,11 +110,6 @@ export async function searchApiKeys(pool: pg.Pool, query: ApiKeySearch, now: Dat
 
 function uuidOf(type: 'key' | 'secret', text: string | undefined): string | null {
   return text && isId(type, text) ? toUuid(text) : null;
-}
-
-/** The 6 random characters of a secret that lists show. A search finds a key by those of a replaced secret, too. */
-function displayedCharactersOf(text: string): string | null {
-  return /^[a-z][a-z0-9_]{0,30}_([0-9A-Za-z]{6})$/.exec(text)?.[1] ?? null;
 }
 
 /** The content of a cursor: the sort order of the list, and the sort key and id of the last key on the page. */

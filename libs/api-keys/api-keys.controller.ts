@@ -79,8 +79,11 @@ export class ApiKeysController {
     @Authorized() authority: AuthorityOf<typeof listApiKeys>,
   ): Promise<RouteOutput<typeof listApiKeys>> {
     const { project_id: projectId, external_id: externalId, unused_for_days: unusedForDays, status, ...rest } = query;
+    const { expires_within_days: expiresWithinDays, never_expires: neverExpires } = rest;
     const { data, total, nextCursor } = await this.apiKeys.list(authority, {
       ...rest,
+      expiresWithinDays,
+      neverExpires: neverExpires === 'true',
       projectId,
       externalId,
       statuses: status && [status],
@@ -300,6 +303,7 @@ export class ApiKeysController {
         type: apiKey.createdByType,
         id: fromUuid(apiKey.createdByType === 'user' ? 'user' : 'key', apiKey.createdById),
       },
+      accountable_user_id: apiKey.accountableUserId,
       updated_at: apiKey.updatedAt.toISOString(),
       expires_at: apiKey.expiresAt?.toISOString() ?? null,
       rotated_at: apiKey.rotatedAt?.toISOString() ?? null,

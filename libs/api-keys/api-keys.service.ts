@@ -3,11 +3,12 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import type { Authority, AuthorityInEach } from '#libs/organizations/authority.js';
 import { noSuchApiKey } from '#libs/organizations/missing.js';
+import { includesKey } from '#libs/organizations/rights.js';
 import { Clock } from '#libs/platform/clock.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { UsageService } from '#libs/usage/usage.service.js';
-import { manages, searchWithin } from './api-key-rights.js';
+import { searchWithin } from './api-key-rights.js';
 import { searchApiKeys, type ApiKeySearch } from './api-key-search.js';
 import { withUsage, type ApiKeyView, type SecretView } from './api-key-view.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
@@ -15,6 +16,9 @@ import { isFinal, stateOf } from './key-lifecycle.js';
 
 /** The filters of a list. The authority of the caller determines which organizations and projects it covers. */
 export type ApiKeyQuery = Omit<ApiKeySearch, 'organizationIds' | 'withinProject' | 'ownKeysOnly'>;
+
+/** Who may manage keys may also read them. */
+type MayRead = 'api-keys:read' | 'api-keys:manage';
 
 /** The maximum number of keys in a list without pages. */
 const MAX_UNPAGED = 1_000;
@@ -31,7 +35,7 @@ export class ApiKeysService {
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
   ) {}
 
-  async list(authority: AuthorityInEach<'api-keys:manage'>, query: ApiKeyQuery) {
+  async list(authority: AuthorityInEach<MayRead>, query: ApiKeyQuery) {
     const { ids, total, nextCursor } = await this.#search(authority, query);
     return { data: await this.#read(ids, (view) => view), total, nextCursor };
   }
@@ -41,7 +45,7 @@ export class ApiKeysService {
    * @throws DomainError `limit_reached` if the list is longer than {@link MAX_UNPAGED}
    */
   async listAll<R>(
-    authority: AuthorityInEach<'api-keys:manage'>,
+    authority: AuthorityInEach<MayRead>,
     query: Omit<ApiKeyQuery, 'limit' | 'cursor'>,
     present: (view: ApiKeyView) => R,
   ): Promise<R[]> {
@@ -56,7 +60,7 @@ export class ApiKeysService {
     return this.#read(ids, present);
   }
 
-  #search(authority: AuthorityInEach<'api-keys:manage'>, query: ApiKeyQuery) {
+  #search(authority: AuthorityInEach<MayRead>, query: ApiKeyQuery) {
     return searchApiKeys(this.pool, { ...query, ...searchWithin(authority) }, this.clock.now());
   }
 
@@ -78,16 +82,16 @@ export class ApiKeysService {
     );
   }
 
-  async get(authority: Authority<'api-keys:manage'>, id: string): Promise<ApiKeyView> {
+  async get(authority: Authority<MayRead>, id: string): Promise<ApiKeyView> {
     const em = this.em.fork();
-    return (await withUsage(this.usage, em, [await findManaged(em, authority, id)]))[0]!;
+    return (await withUsage(this.usage, em, [await findCovered(em, authority, id)]))[0]!;
   }
 
   /** The secrets that have not ended, the newest first. A key in a final state has none. */
-  async listSecrets(authority: Authority<'api-keys:manage'>, id: string): Promise<SecretView[]> {
+  async listSecrets(authority: Authority<MayRead>, id: string): Promise<SecretView[]> {
     const em = this.em.fork();
     const now = this.clock.now();
-    if (isFinal(stateOf(await findManaged(em, authority, id), now))) return [];
+    if (isFinal(stateOf(await findCovered(em, authority, id), now))) return [];
     const current = { $or: [{ endedAt: null }, { endedAt: { $gt: now } }] };
     const secrets = await em.find(ApiKeySecret, { apiKeyId: id, ...current }, { orderBy: { id: 'desc' } });
     const lastUses = await this.usage.ofSecrets(
@@ -103,14 +107,10 @@ export class ApiKeysService {
   }
 }
 
-/** @throws DomainError `not_found`, also for a key that the caller does not manage */
-export async function findManaged(
-  em: EntityManager,
-  authority: Authority<'api-keys:manage'>,
-  id: string,
-): Promise<ApiKey> {
+/** @throws DomainError `not_found`, also for a key that the caller may not read */
+export async function findCovered(em: EntityManager, authority: Authority<MayRead>, id: string): Promise<ApiKey> {
   const { organizationId, rights } = authority;
   const apiKey = await em.findOne(ApiKey, { id, organizationId, deletedAt: null });
-  if (!apiKey || !manages(rights, apiKey)) throw noSuchApiKey();
+  if (!apiKey || !includesKey(rights, apiKey)) throw noSuchApiKey();
   return apiKey;
 }

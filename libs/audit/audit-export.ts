@@ -1,8 +1,8 @@
 import type { AuditEvent, exportFormats } from '#libs/contract/audit.js';
+import { csvLine } from '#libs/contract/csv.js';
 import { calledIn } from '#libs/contract/events.js';
 import { columnsOf, withoutNul, type AuditColumns } from './audit-columns.js';
 import { eventOf, lineOf, type Leaf } from './leaf.js';
-import { csvLine } from './csv.js';
 
 export type ExportFormat = keyof typeof exportFormats;
 

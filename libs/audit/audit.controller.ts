@@ -3,17 +3,20 @@ import type { FastifyReply } from 'fastify';
 import {
   exportAuditEvents,
   exportFormats,
+  listApiKeyEvents,
   listAuditEvents,
   searchAuditLogs,
   tailAuditEvents,
   type AuditFilterName,
 } from '#libs/contract/audit.js';
+import { listAuditNames } from '#libs/contract/audit-names.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
 import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
 import { Caller, type CallerOf } from '#libs/auth/principal.js';
 import type { Criteria, StoredFilter } from './audit-filter.js';
+import { AuditNames } from './audit-names.js';
 import { AuditService } from './audit.service.js';
 import { DeploymentSearch } from './deployment-search.js';
 
@@ -23,6 +26,7 @@ export class AuditController {
     private readonly audit: AuditService,
     private readonly clock: Clock,
     private readonly search: DeploymentSearch,
+    private readonly names: AuditNames,
   ) {}
 
   @Implements(listAuditEvents)
@@ -30,13 +34,25 @@ export class AuditController {
     @Input() { query }: RouteInput<typeof listAuditEvents>,
     @Authorized() authority: AuthorityOf<typeof listAuditEvents>,
   ): Promise<RouteOutput<typeof listAuditEvents>> {
-    const { data, ...page } = await this.audit.list(authority, filterOf(query), query);
+    return present(await this.audit.list(authority, filterOf(query), query));
+  }
+
+  @Implements(listApiKeyEvents)
+  async listOfApiKey(
+    @Input() { params, query }: RouteInput<typeof listApiKeyEvents>,
+    @Authorized() authority: AuthorityOf<typeof listApiKeyEvents>,
+  ): Promise<RouteOutput<typeof listApiKeyEvents>> {
+    const { from, to } = query;
+    return present(await this.audit.listOfApiKey(authority, params.id, { ...criteriaOf(query), from, to }, query));
+  }
+
+  @Implements(listAuditNames)
+  async listNames(
+    @Input() { query: { ids, search, kind } }: RouteInput<typeof listAuditNames>,
+    @Authorized() authority: AuthorityOf<typeof listAuditNames>,
+  ): Promise<RouteOutput<typeof listAuditNames>> {
     return {
-      data,
-      next_cursor: page.nextCursor,
-      previous_cursor: page.previousCursor,
-      scanned_to: page.scannedTo,
-      pruned_below: page.prunedBelow,
+      data: await (ids ? this.names.ofIds(authority, ids) : this.names.search(authority, search, kind)),
     };
   }
 
@@ -73,6 +89,16 @@ export class AuditController {
     const { data, nextCursor, scannedTo } = await this.search.find(caller, criteriaOf(query), query);
     return { data, next_cursor: nextCursor, scanned_to: scannedTo };
   }
+}
+
+function present({ data, ...page }: Awaited<ReturnType<AuditService['list']>>): RouteOutput<typeof listAuditEvents> {
+  return {
+    data,
+    next_cursor: page.nextCursor,
+    previous_cursor: page.previousCursor,
+    scanned_to: page.scannedTo,
+    pruned_below: page.prunedBelow,
+  };
 }
 
 type Query = RouteInput<typeof tailAuditEvents>['query'] &

@@ -7,6 +7,7 @@ import { Anchoring } from './anchoring.js';
 import { AuditProofs } from './audit-proofs.js';
 import { AuditRetentionController } from './audit-retention.controller.js';
 import { AuditRetentionService } from './audit-retention.service.js';
+import { AuditNames } from './audit-names.js';
 import { AuditReader } from './audit-reader.js';
 import { AuditTails } from './audit-tails.js';
 import { AuditTree } from './audit-tree.js';
@@ -14,6 +15,8 @@ import { AuditService } from './audit.service.js';
 import { Checkpoints } from './checkpoints.js';
 import { CheckpointsController } from './checkpoints.controller.js';
 import { DeploymentSearch } from './deployment-search.js';
+import { FindController } from './find.controller.js';
+import { Finder } from './finder.js';
 import { HeadsLog } from './heads-log.js';
 import { IntegrityController } from './integrity.controller.js';
 import { Integrity } from './integrity.js';
@@ -28,6 +31,7 @@ import { Witnesses } from './witnesses.js';
   imports: [AuthModule, OrganizationsModule],
   controllers: [
     AuditController,
+    FindController,
     AuditProofsController,
     CheckpointsController,
     AuditRetentionController,
@@ -35,6 +39,7 @@ import { Witnesses } from './witnesses.js';
   ],
   providers: [
     AuditReader,
+    AuditNames,
     AuditTails,
     AuditService,
     AuditTree,
@@ -42,6 +47,7 @@ import { Witnesses } from './witnesses.js';
     Anchoring,
     Checkpoints,
     DeploymentSearch,
+    Finder,
     AuditRetentionService,
     RetentionDefault,
     HeadsLog,

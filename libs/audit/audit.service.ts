@@ -1,7 +1,10 @@
 import { Readable } from 'node:stream';
 import { Injectable, Logger } from '@nestjs/common';
 import type { AuditEvent } from '#libs/contract/audit.js';
+import { ApiKeyOwners } from '#libs/organizations/api-key-owners.js';
 import type { Authority } from '#libs/organizations/authority.js';
+import { noSuchApiKey } from '#libs/organizations/missing.js';
+import { includesKey } from '#libs/organizations/rights.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { OpenStreams } from '#libs/platform/http/open-streams.js';
@@ -21,6 +24,9 @@ interface PageQuery {
   readonly limit: number;
   readonly order: Order;
   readonly cursor?: string | undefined;
+  /** Leaf indexes between which the page is. */
+  readonly after_index?: number | undefined;
+  readonly before_index?: number | undefined;
 }
 
 const EXPORT_PAGE = 500;
@@ -34,12 +40,33 @@ export class AuditService {
     private readonly reader: AuditReader,
     private readonly tails: AuditTails,
     private readonly streams: OpenStreams,
+    private readonly apiKeys: ApiKeyOwners,
   ) {}
 
-  async list(authority: Authority<'audit:read'>, filter: StoredFilter, paging: PageQuery) {
-    const search = within(authority, filter);
+  list(authority: Authority<'audit:read'>, filter: StoredFilter, paging: PageQuery) {
+    return this.#page(within(authority, filter), paging);
+  }
+
+  /**
+   * The events about one key, for those who manage it.
+   * @throws DomainError `not_found`, also for a key that the caller does not manage
+   */
+  async listOfApiKey(
+    authority: Authority<'api-keys:manage'>,
+    keyId: string,
+    filter: Omit<StoredFilter, 'keyId'>,
+    paging: PageQuery,
+  ) {
+    const owner = await this.apiKeys.ownerOf(keyId);
+    const isCovered = owner?.organizationId === authority.organizationId && includesKey(authority.rights, owner);
+    if (!isCovered) throw noSuchApiKey();
+    return this.#page({ organizationId: authority.organizationId, filter: { ...filter, keyId } }, paging);
+  }
+
+  async #page(search: AuditSearch, paging: PageQuery) {
     const { from, below } = await this.reader.extent(search.organizationId);
-    const page = pageOfLog(paging, below, from);
+    const { after_index: after = -1, before_index: before = below } = paging;
+    const page = pageOfLog(paging, Math.min(below, before), Math.max(from, after + 1));
     const { found, reached } = await this.reader.find(search, page, paging.limit + 1);
     const { leaves, ...rest } = page.present(found, reached);
     const data: AuditEvent[] = [];

@@ -93,6 +93,12 @@ export class DeploymentSearch {
     };
   }
 
+  /** The organizations with a match, for a question that the caller has recorded. */
+  async matches(question: Question, limit: number): Promise<{ matches: readonly Match[]; complete: boolean }> {
+    const { matches, next } = await this.#search(question, FIRST, limit);
+    return { matches, complete: next === null };
+  }
+
   /** The address is a client's. */
   #recorded({ ip, keyId, secretId, requestId, verifiedBy }: Question): Record<string, string | null> {
     if (ip) return { ip: this.personalData.origin({ ip, userAgent: null }).ip };

@@ -70,6 +70,9 @@ const apiKeyFields = {
   status: ApiKeyStatus,
   created_at: z.iso.datetime(),
   created_by: z.strictObject({ type: z.enum(['user', 'api_key']), id: z.string() }),
+  accountable_user_id: idOf('user').meta({
+    description: 'The user who created it, or the accountable user of the key that created it',
+  }),
   updated_at: z.iso.datetime(),
   expires_at: z.iso.datetime().nullable(),
   rotated_at: z.iso.datetime().nullable(),

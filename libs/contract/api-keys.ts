@@ -16,7 +16,7 @@ import { mapKeyTexts } from './api-key-texts.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
 import { Instant } from './instants.js';
-import { nextCursor, pageQuery, searchText } from './lists.js';
+import { flag, nextCursor, pageQuery, searchText } from './lists.js';
 import { addressOf } from './networks.js';
 import { RateLimits } from './rate-limits.js';
 import { defineRoute } from './route.js';
@@ -30,6 +30,20 @@ const tag = 'API keys';
 const params = z.strictObject({ id: idOf('key') });
 
 const GRACE_MAX_SECONDS = 30 * 86_400;
+
+/** The orders of a list of keys. */
+const KEY_SORTS = [
+  '-created_at',
+  'created_at',
+  'name',
+  '-name',
+  '-last_used_at',
+  'last_used_at',
+  'expires_at',
+  '-expires_at',
+  '-usage_count',
+  'usage_count',
+] as const;
 
 export const createApiKey = defineRoute({
   method: 'POST',
@@ -85,9 +99,9 @@ export const listApiKeys = defineRoute({
   tag,
   summary: 'List API keys',
   description:
-    'Covers every organization whose keys the caller may manage, or `organization_id` only. A developer sees the keys that ' +
+    'Covers every organization whose keys the caller may read, or `organization_id` only. A developer sees the keys that ' +
     'they created. A key of a project sees the keys of the project.',
-  policy: { scope: 'api-keys:manage', organization: 'each', reach: 'project' },
+  policy: { scope: 'api-keys:read', organization: 'each', reach: 'project' },
   query: z.strictObject({
     organization_id: idOf('org').optional(),
     project_id: idOf('proj').optional(),
@@ -102,10 +116,18 @@ export const listApiKeys = defineRoute({
     unused_for_days: wholeNumber(1, 3650).optional().meta({
       description: 'Created more than this number of days ago, and not used since then',
     }),
+    expires_within_days: wholeNumber(1, 3650).optional().meta({
+      description: 'Not expired yet, and expires within this number of days',
+    }),
+    never_expires: flag.meta({ description: 'Without an expiry' }),
     sort: z
-      .enum(['-created_at', 'created_at', 'name', '-name', '-last_used_at', 'last_used_at'])
+      .enum(KEY_SORTS)
       .default('-created_at')
-      .meta({ description: 'A minus means descending order. A key that was never used counts as the oldest' }),
+      .meta({
+        description:
+          'A minus means descending order. A key that was never used counts as the oldest, and one that never expires as ' +
+          'the last to expire',
+      }),
     ...pageQuery,
   }),
   success: { status: 200, body: z.strictObject({ data: z.array(ApiKey), total: z.int(), next_cursor: nextCursor }) },
@@ -117,7 +139,7 @@ export const getApiKey = defineRoute({
   path: '/api/v1/api-keys/:id',
   tag,
   summary: 'Read one API key',
-  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
+  policy: { scope: 'api-keys:read', organization: 'api_key', reach: 'project' },
   params,
   success: { status: 200, body: ApiKey },
   problems: ['not_found'],
@@ -132,7 +154,7 @@ export const listSecrets = defineRoute({
     'One secret, or two after a rotation with a grace period, newest first. An expired or revoked key has none. When the ' +
     'older secret is no longer used, all clients have the new one. ' +
     'The secrets themselves are never shown again.',
-  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
+  policy: { scope: 'api-keys:read', organization: 'api_key', reach: 'project' },
   params,
   success: {
     status: 200,

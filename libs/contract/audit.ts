@@ -6,6 +6,7 @@ import { Instant } from './instants.js';
 import { commaSeparated, nextCursor, pageQuery, previousCursor } from './lists.js';
 import { Network } from './networks.js';
 import { defineRoute } from './route.js';
+import { wholeNumber } from './whole-number.js';
 
 export const AuditEvent = z
   .strictObject({
@@ -85,6 +86,24 @@ const times = {
   to: Instant.optional().meta({ description: 'Before' }),
 };
 
+/** As long as a number in `Last-Event-ID`. */
+const leafIndex = wholeNumber(0, 999_999_999_999_999);
+
+const AuditPage = z.strictObject({
+  data: z.array(AuditEvent),
+  next_cursor: nextCursor,
+  previous_cursor: previousCursor,
+  scanned_to: z
+    .int()
+    .min(0)
+    .nullable()
+    .meta({ description: 'Where the search paused: the leaf index at which the next page goes on. Usually null' }),
+  pruned_below: z
+    .int()
+    .nullable()
+    .meta({ description: 'Events below this leaf index were pruned after their retention; null if none were' }),
+});
+
 const whose =
   'Covers one organization: `organization_id`, or else the personal organization of the user or the one of the key. ' +
   'A key that is limited to a project sees the events of that project.';
@@ -102,26 +121,35 @@ export const listAuditEvents = defineRoute({
   query: z.strictObject({
     ...ofOrganization,
     ...times,
+    after_index: leafIndex.optional().meta({ description: 'Only events after the one with this leaf index' }),
+    before_index: leafIndex.optional().meta({ description: 'Only events before the one with this leaf index' }),
     order: z.enum(['asc', 'desc']).default('desc'),
     ...pageQuery,
   }),
-  success: {
-    status: 200,
-    body: z.strictObject({
-      data: z.array(AuditEvent),
-      next_cursor: nextCursor,
-      previous_cursor: previousCursor,
-      scanned_to: z
-        .int()
-        .min(0)
-        .nullable()
-        .meta({ description: 'Where the search paused: the leaf index at which the next page goes on. Usually null' }),
-      pruned_below: z
-        .int()
-        .nullable()
-        .meta({ description: 'Events below this leaf index were pruned after their retention; null if none were' }),
-    }),
-  },
+  success: { status: 200, body: AuditPage },
+  problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned'],
+});
+
+export const listApiKeyEvents = defineRoute({
+  method: 'GET',
+  path: '/api/v1/api-keys/:id/events',
+  tag: 'API keys',
+  summary: 'Read the history of an API key',
+  description:
+    'The events about the key in the audit log, newest first unless `order=asc`: its changes, uses and denials. For those ' +
+    'who manage the key and may not read the whole audit log. A developer reads the history of the keys that they ' +
+    'created. The page may have fewer events than `limit`, or none: `next_cursor` goes on.',
+  policy: { scope: 'api-keys:manage', organization: 'api_key', reach: 'project' },
+  params: z.strictObject({ id: idOf('key') }),
+  query: z.strictObject({
+    type: filters.type,
+    outcome: filters.outcome,
+    request_id: filters.request_id,
+    ...times,
+    order: z.enum(['asc', 'desc']).default('desc'),
+    ...pageQuery,
+  }),
+  success: { status: 200, body: AuditPage },
   problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned'],
 });
 

@@ -31,6 +31,9 @@ export const previousCursor = z
   .nullable()
   .meta({ description: 'Pass it as `cursor` for the page before; null on the first one' });
 
+/** `?flag=true`. The default is false. */
+export const flag = z.enum(['true', 'false']).default('false');
+
 const MOST_VALUES = 20;
 
 /** Several values in one query parameter, separated by commas. */

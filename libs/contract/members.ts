@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { email } from './accounts.js';
 import { idempotencyKey } from './idempotency.js';
 import { idOf } from './ids.js';
-import { nextCursor, pageQuery } from './lists.js';
+import { flag, nextCursor, pageQuery } from './lists.js';
 import { Role } from './organizations.js';
 import { defineRoute } from './route.js';
 
@@ -20,9 +20,6 @@ const Member = z
 
 const params = z.strictObject({ id: idOf('org') });
 const memberParams = z.strictObject({ id: idOf('org'), user_id: idOf('user') });
-
-/** `?flag=true`. The default is false. */
-const flag = z.enum(['true', 'false']).default('false');
 
 export const listMembers = defineRoute({
   method: 'GET',

@@ -6,7 +6,7 @@ export const scopesOfRole: Record<Role, (application: readonly string[]) => read
   owner: () => ['*:*'],
   admin: () => ['*:*'],
   developer: (application) => ['api-keys:manage', 'organizations:read', 'usage:read', ...application],
-  auditor: () => ['audit:read', 'organizations:read', 'usage:read'],
+  auditor: () => ['api-keys:read', 'audit:read', 'organizations:read', 'usage:read'],
   viewer: () => ['organizations:read', 'usage:read'],
 };
 

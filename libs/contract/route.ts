@@ -103,6 +103,7 @@ export const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'password',
   'refresh_token',
   'request',
+  'text',
   'token',
 ]);
 

@@ -1,11 +1,13 @@
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
+import * as auditNames from './audit-names.js';
 import * as auditIntegrity from './audit-integrity.js';
 import * as auditProofs from './audit-proofs.js';
 import * as auditRetention from './audit-retention.js';
 import * as auth from './auth.js';
 import * as credits from './credits.js';
 import * as deployment from './deployment.js';
+import { find } from './find.js';
 import * as members from './members.js';
 import * as organizations from './organizations.js';
 import * as projects from './projects.js';
@@ -60,12 +62,14 @@ export const routes = {
     delete: apiKeys.deleteApiKey,
     verify: apiKeys.verifyApiKey,
     listScopes: apiKeys.listScopes,
+    listEvents: audit.listApiKeyEvents,
   },
   usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
   audit: {
     listEvents: audit.listAuditEvents,
     exportEvents: audit.exportAuditEvents,
     tail: audit.tailAuditEvents,
+    listNames: auditNames.listAuditNames,
     proveEvent: auditProofs.proveAuditEvent,
     proveConsistency: auditProofs.proveAuditConsistency,
     receipt: auditProofs.auditEventReceipt,
@@ -75,6 +79,7 @@ export const routes = {
     getRetention: auditRetention.getAuditRetention,
     integrity: auditIntegrity.auditIntegrity,
   },
+  find: { find },
   credits: {
     get: credits.getBalance,
     listGrants: credits.listGrants,

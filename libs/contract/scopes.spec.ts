@@ -10,12 +10,12 @@ import {
   unknownScopes,
 } from './scopes.js';
 
-const half = fc.constantFrom('triggers', 'events', 'read', 'write', '*');
+const half = fc.constantFrom('triggers', 'events', 'api-keys', 'read', 'manage', '*');
 const scope = fc.oneof(
   fc.tuple(half, half).map(([resource, action]) => `${resource}:${action}`),
-  fc.constantFrom('deployment:verify', 'api-keys:verify', 'deployment:*'),
+  fc.constantFrom('deployment:verify', 'api-keys:verify', 'api-keys:read', 'api-keys:manage', 'deployment:*'),
 );
-const plain = scope.filter((text) => !text.includes('*') && text !== 'deployment:verify');
+const plain = scope.filter((text) => !text.includes('*') && !['deployment:verify', 'api-keys:manage'].includes(text));
 
 describe('a scope', () => {
   it('covers itself, and every scope that its covered scopes cover', () => {
@@ -37,6 +37,17 @@ describe('a scope', () => {
     expect(covers('*:*', 'triggers:*')).toBe(true);
     expect(covers('triggers:*', '*:read')).toBe(false);
     expect(covers('*:read', 'triggers:*')).toBe(false);
+  });
+
+  it('for managing keys also covers reading them, and nothing else; one for reading does not cover managing', () => {
+    fc.assert(
+      fc.property(scope, (other) => {
+        expect(covers('api-keys:manage', other)).toBe(['api-keys:manage', 'api-keys:read'].includes(other));
+      }),
+    );
+    expect(covers('*:manage', 'api-keys:read')).toBe(true);
+    expect(covers('*:read', 'api-keys:manage')).toBe(false);
+    expect(commonScopes(['*:manage'], ['*:read'])).toEqual(['api-keys:read']);
   });
 
   it.each(['', ':', 'a', 'a:', ':b', 'a:b:c', 'A:b', 'a b:c', '**:a', 'a:*b', `${'a'.repeat(100)}:b`])(

@@ -4,7 +4,8 @@ import { z } from 'zod';
 export const builtInScopes = {
   'organizations:read': 'View organization details',
   'organizations:write': 'Manage organization settings',
-  'api-keys:manage': 'Create, rotate and revoke API keys',
+  'api-keys:manage': 'Create, rotate and revoke API keys, and view them',
+  'api-keys:read': 'View API keys without their secrets',
   'api-keys:verify': 'Verify API keys of the same organization',
   'audit:read': 'Read the audit log',
   'usage:read': 'Read usage counts',
@@ -26,13 +27,17 @@ export function isDeploymentScope(scope: string): boolean {
 
 /**
  * Whether the granted scope covers the wanted one. Only a wildcard covers a wildcard. A caller that may verify the keys
- * of every organization may also verify those of its own.
+ * of every organization may also verify those of its own. A caller that may manage keys may also view them.
  */
 export function covers(granted: string, wanted: string): boolean {
   if (granted === wanted) return true;
   if (isDeploymentScope(granted) || isDeploymentScope(wanted)) {
     return granted === 'deployment:verify' && wanted === 'api-keys:verify';
   }
+  return matches(granted, wanted) || (wanted === 'api-keys:read' && matches(granted, 'api-keys:manage'));
+}
+
+function matches(granted: string, wanted: string): boolean {
   const [resource, action] = granted.split(':');
   const [wantedResource, wantedAction] = wanted.split(':');
   return (resource === '*' || resource === wantedResource) && (action === '*' || action === wantedAction);
@@ -69,7 +74,8 @@ function meet(one: string, other: string): string[] {
   // Each is wider in one half, as in `triggers:*` and `*:read`.
   if (resource === '*' && otherAction === '*') return [`${otherResource}:${action}`];
   if (otherResource === '*' && action === '*') return [`${resource}:${otherAction}`];
-  return [];
+  // One is for managing keys, the other for reading, as in `*:manage` and `*:read`.
+  return [one, other].every((scope) => covers(scope, 'api-keys:read')) ? ['api-keys:read'] : [];
 }
 
 /** The wanted scopes that no granted scope covers. */

@@ -38,6 +38,7 @@ CREATE TABLE api_key (
 );
 CREATE INDEX api_key_accountable_user_id ON public.api_key USING btree (accountable_user_id, organization_id, number);
 CREATE INDEX api_key_allowed_domains ON public.api_key USING gin (allowed_domains) WHERE ((revoked_at IS NULL) AND (disabled_at IS NULL) AND (allowed_domains <> '{}'::text[]));
+CREATE INDEX api_key_deleted ON public.api_key USING btree (organization_id) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX api_key_expires_at ON public.api_key USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX api_key_external_id ON public.api_key USING btree (organization_id, external_id) WHERE (external_id IS NOT NULL);
 CREATE INDEX api_key_name ON public.api_key USING btree (organization_id, name) WHERE (revoked_at IS NULL);
@@ -698,6 +699,7 @@ CREATE TABLE project (
   CONSTRAINT project_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES organization(id),
   CONSTRAINT project_pkey PRIMARY KEY (id)
 );
+CREATE INDEX project_deleted ON public.project USING btree (organization_id) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX project_organization_id ON public.project USING btree (organization_id, id) WHERE (deleted_at IS NULL);
 CREATE TRIGGER never_back_update BEFORE UPDATE ON public.project FOR EACH ROW WHEN ((((new.id IS DISTINCT FROM old.id) OR (new.organization_id IS DISTINCT FROM old.organization_id)) OR ((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL)))) EXECUTE FUNCTION refuse_change('a project that was deleted stays deleted');
 ALTER TABLE project ENABLE ALWAYS TRIGGER never_back_update;

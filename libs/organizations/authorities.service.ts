@@ -128,7 +128,7 @@ export class Authorities extends Authorizer implements RequirementCheck {
       const missing = source === 'api_key' ? noSuchApiKey : noSuchProject;
       const organizationId =
         source === 'api_key'
-          ? await this.apiKeys.organizationOf(id)
+          ? (await this.apiKeys.ownerOf(id))?.organizationId
           : (await em.findOne(Project, { id, deletedAt: null }))?.organizationId;
       if (!organizationId) throw missing();
       return { organizationId, missing };

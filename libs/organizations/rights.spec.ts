@@ -64,7 +64,7 @@ describe('authority', () => {
         }
         if (own.rateLimits.length > 0) expect(wanted.limitedKey).toBe(own.limitedKey);
         for (const seconds of [1, 2, 3, 7]) expect(most(wanted, seconds)).toBeLessThanOrEqual(most(own, seconds));
-        if (own.keysOf && missingScopes(wanted.scopes, ['api-keys:manage']).length === 0) {
+        if (own.keysOf && missingScopes(wanted.scopes, ['api-keys:read']).length === 0) {
           expect(wanted.keysOf).toBe(own.keysOf);
         }
         if (own.expiresAt) expect(wanted.expiresAt!.getTime()).toBeLessThanOrEqual(own.expiresAt.getTime());
@@ -94,6 +94,11 @@ describe('authority', () => {
       'a rate above per-minute=100/60s',
       "other people's keys",
     ]);
+  });
+
+  it('of an auditor includes reading keys, and that of a viewer does not', () => {
+    expect(missingScopes(rightsOfRole('auditor', 'user_a', []).scopes, ['api-keys:read'])).toEqual([]);
+    expect(missingScopes(rightsOfRole('viewer', 'user_a', []).scopes, ['api-keys:read'])).toHaveLength(1);
   });
 
   it('of a viewer or an auditor does not include managing keys', () => {

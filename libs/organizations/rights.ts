@@ -22,7 +22,7 @@ export interface Rights {
   readonly rateLimits: readonly RateLimit[];
   /** The key whose uses these limits count. Null for a user, and for a key that is not created yet. */
   readonly limitedKey: string | null;
-  /** The user whose keys it manages, or null for all keys. */
+  /** The user whose keys it reads and manages, or null for all keys. */
   readonly keysOf: string | null;
 }
 
@@ -69,7 +69,7 @@ export function beyond(own: Rights, wanted: Rights): string[] {
     ...own.rateLimits
       .filter((limit) => !isKept(limit, wanted.rateLimits))
       .map((limit) => `a rate above ${formatRateLimit(limit)}`),
-    ...(own.keysOf && managesKeys(wanted) && wanted.keysOf !== own.keysOf ? ["other people's keys"] : []),
+    ...(own.keysOf && covers(wanted, 'api-keys:read') && wanted.keysOf !== own.keysOf ? ["other people's keys"] : []),
   ];
 }
 
@@ -83,8 +83,13 @@ function isKept(own: RateLimit, wanted: readonly RateLimit[]): boolean {
   return wanted.some(({ limit, window_seconds: seconds }) => limit <= own.limit && seconds >= own.window_seconds);
 }
 
-function managesKeys(rights: Rights): boolean {
-  return covers(rights, 'api-keys:manage');
+/** Whether the key is among those that a caller with these rights reads and manages. */
+export function includesKey(
+  { projectId, keysOf }: Rights,
+  key: { readonly projectId?: string | null | undefined; readonly accountableUserId: string },
+): boolean {
+  if (projectId && key.projectId !== projectId) return false;
+  return !keysOf || key.accountableUserId === keysOf;
 }
 
 export function covers(rights: Rights, scope: BuiltInScope): boolean {

@@ -569,7 +569,7 @@ inChromium('the pages of API keys', () => {
       body: { name: 'Of a developer', scopes: ['events:read'], organization_id: id },
     });
     const developer = await dashboard.signedIn(members['developer']!, `${path}/${own.id}`);
-    await developer.getByText('Your role is developer').waitFor();
+    await developer.getByRole('region', { name: 'Recent events' }).getByText('Created', { exact: true }).waitFor();
     await developer.getByRole('checkbox', { name: 'events:read' }).waitFor();
     expect(await developer.getByRole('checkbox', { name: /audit:read/ }).count()).toBe(0);
     await expectCleanEnd(developer);

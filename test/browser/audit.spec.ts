@@ -105,8 +105,8 @@ inChromium('the audit log', () => {
 
   it('shows a row only when it knows the names in it', async () => {
     const { promise: held, resolve: release } = Promise.withResolvers<void>();
-    const people = `**/api/v1/organizations/${team}/members*`;
-    await page.route(people, async (route) => {
+    const names = '**/api/v1/audit/names?*';
+    await page.route(names, async (route) => {
       await held;
       await route.continue();
     });
@@ -118,7 +118,7 @@ inChromium('the audit log', () => {
     expect(await rows().count()).toBe(0);
     release();
     await row('Production server (EU) was used for GET /orders/1').waitFor();
-    await page.unroute(people);
+    await page.unroute(names);
   });
 
   it('is narrowed by filters that are in the address, survive a reload, and end with Back', async () => {

@@ -242,7 +242,7 @@ describe('the script of the API guide', () => {
     expect((pages[2]!.body as { data: { id: string }[] }).data[0]!.id).not.toBe(data[0]!.id);
 
     const refused = calls.find(({ name, status }) => name === 'apiKeys.list' && status === 403);
-    expect(refused!.headers.get('www-authenticate')).toContain('scope="api-keys:manage"');
+    expect(refused!.headers.get('www-authenticate')).toContain('scope="api-keys:read"');
   });
 
   it('finds the documented events in the audit log', () => {

@@ -421,6 +421,7 @@ describe("a developer's keys", () => {
     expect((await create()).scopes.toSorted()).toEqual([
       'agents:read',
       'api-keys:manage',
+      'api-keys:read',
       'events:read',
       'organizations:read',
       'triggers:read',

@@ -77,6 +77,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'projects.get': ({ project }) => ({ params: { id: project } }),
   'projects.update': ({ project }) => ({ params: { id: project }, body: { name: 'Renamed', description: null } }),
   'projects.delete': ({ project }) => ({ params: { id: project }, query: { api_keys: 'revoke' } }),
+  'find.find': ({ adasKey }) => ({ body: { text: adasKey.key } }),
   'credits.get': ({ team }) => ({ params: { id: team } }),
   'credits.listGrants': ({ team }) => ({ params: { id: team } }),
   'credits.grant': ({ team }) => ({ params: { id: team }, body: { amount: 100, reason: 'Trial', low_below: 5 } }),
@@ -116,6 +117,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'apiKeys.disable': ({ adasKey }) => ({ params: { id: adasKey.id } }),
   'apiKeys.revoke': ({ adasKey }) => ({ params: { id: adasKey.id } }),
   'apiKeys.listScopes': () => ({}),
+  'apiKeys.listEvents': ({ adasKey }) => ({ params: { id: adasKey.id }, query: { type: 'api_key.*', limit: '10' } }),
   'apiKeys.delete': ({ adasKey }) => ({ params: { id: adasKey.id } }),
   'apiKeys.verify': ({ adasKey }) => ({ body: { key: adasKey.key } }),
   'usage.ofApiKey': ({ adasKey }) => ({
@@ -127,6 +129,9 @@ export const samples: Record<string, (world: World) => Sample> = {
     query: { group_by: 'api_key', project_id: project, api_key_id: adasKey.id },
   }),
   'audit.listEvents': ({ ada, adasKey }) => ({ query: { organization_id: ada.organizationId, key_id: adasKey.id } }),
+  'audit.listNames': ({ ada, adasKey }) => ({
+    query: { organization_id: ada.organizationId, ids: `${adasKey.id},${ada.userId}` },
+  }),
   'audit.exportEvents': ({ ada }) => ({
     query: { organization_id: ada.organizationId, type: 'api_key.*', format: 'csv' },
   }),

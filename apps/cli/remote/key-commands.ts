@@ -193,4 +193,8 @@ const SORTS = valuesOf<NonNullable<ListKeysOptions['sort']>>({
   '-name': true,
   '-last_used_at': true,
   last_used_at: true,
+  expires_at: true,
+  '-expires_at': true,
+  '-usage_count': true,
+  usage_count: true,
 });

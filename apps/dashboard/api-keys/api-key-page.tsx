@@ -7,6 +7,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
 import { ApiError } from '#libs/client/client.js';
 import type { Organization } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganizations } from '../organization/organizations.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
@@ -14,13 +15,13 @@ import { PageHeader } from '../ui/page-header.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { useSetEnabled, type KeyAction } from './actions.js';
 import { apiKeyQuery, type ApiKey } from './api-keys.js';
-import { EndedSettings } from './ended-settings.js';
 import { isEnded, KeyEnd } from './key-end.js';
 import { KeyEvents } from './key-events.js';
 import { KeyFacts } from './key-facts.js';
 import { KeySecrets } from './key-secrets.js';
 import { KeySettings } from './key-settings.js';
 import { KeyUsage } from './key-usage.js';
+import { SettingsShown } from './settings-shown.js';
 
 const RotateKey = lazy(async () => ({ default: (await import('./rotate-key.js')).RotateKey }));
 const EndKey = lazy(async () => ({ default: (await import('./end-key.js')).EndKey }));
@@ -67,6 +68,7 @@ function KeyShown({ organization, read }: Props) {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const [action, setAction] = useState<KeyAction>();
+  const manages = roleCovers(organization.role, 'api-keys:manage');
   return (
     <>
       <Text size="sm" mb={4}>
@@ -77,7 +79,7 @@ function KeyShown({ organization, read }: Props) {
       <PageHeader
         title={apiKey.name}
         description={apiKey.description}
-        actions={!isEnded(apiKey) && <HeaderActions apiKey={apiKey} onRotate={() => setAction('rotate')} />}
+        actions={manages && !isEnded(apiKey) && <HeaderActions apiKey={apiKey} onRotate={() => setAction('rotate')} />}
       />
       <Stack gap="lg">
         {isEnded(apiKey) && <KeyEnd organization={organization} apiKey={apiKey} />}
@@ -91,16 +93,16 @@ function KeyShown({ organization, read }: Props) {
                 void navigate({ search: (before) => ({ ...before, ...changes }), replace: true, resetScroll: false })
               }
             />
-            {isEnded(apiKey) ? (
-              <EndedSettings apiKey={apiKey} />
-            ) : (
+            {manages && !isEnded(apiKey) ? (
               <KeySettings organization={organization} current={read} />
+            ) : (
+              <SettingsShown apiKey={apiKey} title={isEnded(apiKey) ? 'Final settings' : 'Settings'} />
             )}
           </Stack>
           <Stack gap="lg">
             {!isEnded(apiKey) && <KeySecrets keyId={apiKey.id} />}
             <KeyEvents organization={organization} keyId={apiKey.id} />
-            <EndOfKey apiKey={apiKey} onAction={setAction} />
+            {manages && <EndOfKey apiKey={apiKey} onAction={setAction} />}
           </Stack>
         </div>
       </Stack>

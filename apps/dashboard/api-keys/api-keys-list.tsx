@@ -1,5 +1,5 @@
 import './api-keys.css';
-import { Button, EmptyState, Skeleton, Stack, Text } from '@mantine/core';
+import { Button, EmptyState, Group, Skeleton, Stack, Text } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconKey, IconPlus } from '@tabler/icons-react';
 import { useCanGoBack, useRouter } from '@tanstack/react-router';
@@ -14,9 +14,11 @@ import { SlowNotice } from '../ui/slow-notice.js';
 import { useSetEnabled, type KeyAction } from './actions.js';
 import type { ApiKey } from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
+import { ExportKeys } from './export-keys.js';
 import { isFiltered, KeyFilters, noFilters } from './key-filters.js';
 import { KeysCards } from './keys-cards.js';
-import { KeysTable } from './keys-table.js';
+import { KeysTable, type Sort } from './keys-table.js';
+import { SortSelect } from './sort-select.js';
 import { useKeyList } from './use-key-list.js';
 
 const CreateKey = lazy(async () => ({ default: (await import('./create-key.js')).CreateKey }));
@@ -38,7 +40,7 @@ interface Props {
 /** The keys of an organization, or of one of its projects. */
 export function ApiKeysList(props: Props) {
   const organization = useOrganizations().find(({ id }) => id === props.organizationId);
-  if (!organization || !roleCovers(organization.role, 'api-keys:manage')) {
+  if (!organization || !roleCovers(organization.role, 'api-keys:read')) {
     return (
       <>
         <PageHeader title={props.title} />
@@ -47,39 +49,43 @@ export function ApiKeysList(props: Props) {
           title="Your role cannot see API keys"
           description={
             organization
-              ? `Your role is ${organization.role}. Owners, admins and developers see API keys. An owner or admin can change your role.`
+              ? `Your role is ${organization.role}. Owners, admins, developers and auditors see API keys. An owner or admin can change your role.`
               : 'Only members of an organization see its API keys.'
           }
         />
       </>
     );
   }
-  return <ManagedKeys {...props} organization={organization} />;
+  return <Keys {...props} organization={organization} />;
 }
 
 /** The width at which the columns of the table fit beside the sidebar. */
 const WIDE = '(min-width: 84em)';
 
-function ManagedKeys({ organization, projectId, onSearch, title, description, createLabel, ...props }: ManagedProps) {
+function Keys({ organization, projectId, onSearch, title, description, createLabel, ...props }: KeysListProps) {
   const search = projectId ? { ...props.search, project: projectId } : props.search;
   const withinProject = projectId !== undefined;
   const { list, rows } = useKeyList(organization.id, search);
   // Deferred, so that the list does not slow down typing.
-  const { total, apiKeys, usesByDay, projectNames } = useDeferredValue(rows);
+  const { total, apiKeys, usesByDay, projectNames, owners } = useDeferredValue(rows);
   const dialog = useKeyDialog();
   const setEnabled = useSetEnabled();
-  const openCreation = () => onSearch({ create: true }, false);
+  const manages = roleCovers(organization.role, 'api-keys:manage');
+  const openCreation = () => manages && onSearch({ create: true }, false);
   useShortcut('c', 'Create an API key', openCreation);
 
   const { fetchNextPage, hasNextPage, isFetching } = list;
   const loadMore = useCallback(() => void fetchNextPage(), [fetchNextPage]);
-  const create = (
+  const create = manages && (
     <Button leftSection={<IconPlus size={16} />} onClick={openCreation} aria-keyshortcuts="c">
       {createLabel}
     </Button>
   );
   const filtered = isFiltered(search, withinProject);
-  const Keys = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false }) ? KeysTable : KeysCards;
+  const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false });
+  const List = isWide ? KeysTable : KeysCards;
+  const sort = search.sort ?? '-created_at';
+  const onSort = (next: Sort) => onSearch({ sort: next }, false);
   return (
     <>
       <PageHeader title={title} description={description ?? describeList(organization)} actions={create} />
@@ -92,26 +98,32 @@ function ManagedKeys({ organization, projectId, onSearch, title, description, cr
       />
       {list.error && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
       {list.isPending && <ListSkeleton />}
-      {list.data && <Count total={total} filtered={filtered} />}
+      {list.data && (
+        <Group justify="space-between" mb={4}>
+          <Count total={total} filtered={filtered} />
+          <Group gap="xs">
+            {!isWide && <SortSelect sort={sort} onSort={onSort} />}
+            {total > 0 && <ExportKeys organizationId={organization.id} {...{ search, owners, projectNames }} />}
+          </Group>
+        </Group>
+      )}
       {list.data && total === 0 && !filtered && <NoKeys create={create} />}
       {list.data && total === 0 && filtered && <NoKeyFound onClear={() => onSearch(noFilters(withinProject), false)} />}
       {total > 0 && (
-        <Keys
-          {...{ apiKeys, total, usesByDay, projectNames }}
+        <List
+          {...{ apiKeys, total, usesByDay, projectNames, owners, sort, onSort }}
           stale={list.isPlaceholderData}
-          sort={search.sort ?? '-created_at'}
-          onSort={(sort) => onSearch({ sort }, false)}
-          onSwitch={setEnabled}
-          onAction={dialog.open}
+          onSwitch={manages ? setEnabled : undefined}
+          onAction={manages ? dialog.open : undefined}
           loadMore={hasNextPage && !isFetching ? loadMore : undefined}
         />
       )}
-      <Dialogs {...{ organization, search, onSearch, dialog }} />
+      {manages && <Dialogs {...{ organization, search, onSearch, dialog }} />}
     </>
   );
 }
 
-interface ManagedProps extends Props {
+interface KeysListProps extends Props {
   readonly organization: Organization;
 }
 
@@ -121,7 +133,7 @@ function describeList({ role }: Organization): string | undefined {
 
 function Count({ total, filtered }: { readonly total: number; readonly filtered: boolean }) {
   return (
-    <Text size="sm" c="dimmed" mb={4} role="status">
+    <Text size="sm" c="dimmed" role="status">
       {total.toLocaleString()} {total === 1 ? 'key' : 'keys'}
       {filtered && ' found'}
     </Text>
@@ -136,7 +148,7 @@ function NoKeys({ create }: { readonly create: ReactNode }) {
       title="No API keys yet"
       description="A key lets a program call the API. Create a key for each program, with only the scopes that it needs."
     >
-      <EmptyState.Actions>{create}</EmptyState.Actions>
+      {create && <EmptyState.Actions>{create}</EmptyState.Actions>}
     </EmptyState>
   );
 }
@@ -164,7 +176,7 @@ function ListSkeleton() {
   );
 }
 
-interface DialogsProps extends Pick<ManagedProps, 'organization' | 'search' | 'onSearch'> {
+interface DialogsProps extends Pick<KeysListProps, 'organization' | 'search' | 'onSearch'> {
   readonly dialog: ReturnType<typeof useKeyDialog>;
 }
 

@@ -6,6 +6,7 @@ import { searchText } from '#libs/contract/lists.js';
 import { typedText } from '../ui/search-values.js';
 
 const { sort } = listApiKeys.query.shape;
+const days = z.int().min(1).max(3650);
 
 /** The search parameters of a list of keys. */
 export const apiKeysSearch = z.strictObject({
@@ -13,7 +14,10 @@ export const apiKeysSearch = z.strictObject({
   status: ApiKeyStatus.optional(),
   environment: Environment.optional(),
   project: idOf('proj').optional(),
-  unused: z.literal(true).optional(),
+  /** The number of days without a use. `true` means 90. */
+  unused: z.union([z.literal(true), days]).optional(),
+  /** The number of days within which a key expires, or `never`. */
+  expires: z.union([z.literal('never'), days]).optional(),
   sort: sort.unwrap().optional(),
   /** Whether the form for a new key is open. */
   create: z.literal(true).optional(),

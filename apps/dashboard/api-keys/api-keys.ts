@@ -4,6 +4,8 @@ import { entityTagOf } from '#libs/client/client.js';
 import type { ApiKey as ApiKeySchema } from '#libs/contract/api-key-schemas.js';
 import type { listApiKeys, listScopes } from '#libs/contract/api-keys.js';
 import { PAGE_MAX } from '#libs/contract/lists.js';
+import type { Organization } from '#libs/contract/organizations.js';
+import { roleCovers } from '#libs/contract/roles.js';
 import type { RouteOutput } from '#libs/contract/route.js';
 import { api } from '../session/session.js';
 import type { Steps } from '../usage/usage-period.js';
@@ -19,7 +21,9 @@ export interface ReadApiKey {
   readonly etag: string | undefined;
 }
 
-const UNUSED_DAYS = 90;
+export const UNUSED_DAYS = 90;
+/** Events of a key that its page shows at once. */
+const EVENTS = 12;
 const DAY_MS = 86_400_000;
 export const SPARKLINE_DAYS = 14;
 const POLL_MS = 15_000;
@@ -33,21 +37,41 @@ export function refreshApiKeys(queries: QueryClient): Promise<void> {
   return queries.invalidateQueries({ queryKey: ALL });
 }
 
+function apiKeysPage(
+  organizationId: string,
+  { unused, expires, project, ...search }: Omit<ApiKeysSearch, 'create'>,
+  cursor: string | undefined,
+) {
+  return api.apiKeys.list({
+    query: {
+      ...search,
+      organization_id: organizationId,
+      project_id: project,
+      unused_for_days: unused === true ? UNUSED_DAYS : unused,
+      ...(expires === 'never' ? { never_expires: 'true' as const } : { expires_within_days: expires }),
+      limit: PAGE_MAX,
+      cursor,
+    },
+  });
+}
+
+/** Every key that the search finds, for an export. */
+export async function allApiKeys(organizationId: string, { create: _, ...search }: ApiKeysSearch): Promise<ApiKey[]> {
+  const all: ApiKey[] = [];
+  for (let cursor: string | undefined, more = true; more;) {
+    const page = await apiKeysPage(organizationId, search, cursor);
+    all.push(...page.data);
+    cursor = page.next_cursor ?? undefined;
+    more = cursor !== undefined;
+  }
+  return all;
+}
+
 /** Polls, so that changes by others show up. Polls less often for a list of many pages. */
-export const apiKeysQuery = (organizationId: string, { unused, project, create: _, ...search }: ApiKeysSearch) =>
+export const apiKeysQuery = (organizationId: string, { create: _, ...search }: ApiKeysSearch) =>
   infiniteQueryOptions({
-    queryKey: [...ALL, 'list', organizationId, project, unused, search],
-    queryFn: ({ pageParam: cursor }) =>
-      api.apiKeys.list({
-        query: {
-          ...search,
-          organization_id: organizationId,
-          project_id: project,
-          unused_for_days: unused && UNUSED_DAYS,
-          limit: PAGE_MAX,
-          cursor,
-        },
-      }),
+    queryKey: [...ALL, 'list', organizationId, search],
+    queryFn: ({ pageParam: cursor }) => apiKeysPage(organizationId, search, cursor),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor: cursor }) => cursor ?? undefined,
     placeholderData: keepPreviousData,
@@ -78,21 +102,34 @@ export const secretsQuery = (id: string) =>
     refetchInterval: POLL_MS,
   });
 
-export const keyEventsQuery = (organizationId: string, id: string) =>
-  queryOptions({
+/** From the audit log, or from the history of the key for a user who may not read the whole log. */
+function eventsOf({ id: organizationId, role }: Organization, id: string, query: KeyEventsQuery) {
+  return roleCovers(role, 'audit:read')
+    ? api.audit.listEvents({ query: { organization_id: organizationId, key_id: id, ...query } })
+    : api.apiKeys.listEvents({ params: { id }, query });
+}
+
+interface KeyEventsQuery {
+  readonly limit: number;
+  readonly type?: string;
+  readonly cursor?: string | undefined;
+}
+
+export const keyEventsQuery = (organization: Organization, id: string) =>
+  infiniteQueryOptions({
     queryKey: [...ALL, 'events', id],
-    queryFn: () => api.audit.listEvents({ query: { organization_id: organizationId, key_id: id, limit: 12 } }),
-    refetchInterval: POLL_MS,
+    queryFn: ({ pageParam: cursor }) => eventsOf(organization, id, { limit: EVENTS, cursor }),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next_cursor: cursor }) => cursor ?? undefined,
+    refetchInterval: ({ state }) => POLL_MS * Math.max(1, state.data?.pages.length ?? 1),
   });
 
 /** The event of the key's revocation, once the worker has ingested it. */
-export const revocationQuery = (organizationId: string, id: string) =>
+export const revocationQuery = (organization: Organization, id: string) =>
   queryOptions({
     queryKey: [...ALL, 'revocation', id],
-    queryFn: async () => {
-      const query = { organization_id: organizationId, key_id: id, type: 'api_key.revoked', limit: 1 };
-      return (await api.audit.listEvents({ query })).data[0]?.event ?? null;
-    },
+    queryFn: async () =>
+      (await eventsOf(organization, id, { type: 'api_key.revoked', limit: 1 })).data[0]?.event ?? null,
     refetchInterval: ({ state }) => (state.data ? false : POLL_MS),
   });
 
@@ -182,8 +219,13 @@ export const membersQuery = (organizationId: string) =>
   queryOptions({
     queryKey: ['members', organizationId, 'names'],
     queryFn: async () => {
-      const { data } = await api.members.list({ params: { id: organizationId }, query: { limit: PAGE_MAX } });
-      return new Map(data.map(({ user_id: id, name }) => [id, name]));
+      const names = new Map<string, string>();
+      for (let cursor: string | null | undefined; cursor !== null;) {
+        const page = await api.members.list({ params: { id: organizationId }, query: { limit: PAGE_MAX, cursor } });
+        for (const { user_id: id, name } of page.data) names.set(id, name);
+        cursor = page.next_cursor;
+      }
+      return names;
     },
     staleTime: 60_000,
   });

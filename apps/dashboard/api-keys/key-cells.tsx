@@ -83,13 +83,14 @@ export function UsesCell({ apiKey, days = QUIET }: CellProps & { readonly days: 
 }
 
 interface StatusProps extends CellProps {
-  readonly onSwitch: (apiKey: ApiKey, enabled: boolean) => void;
+  /** Undefined for a user who may only read keys. */
+  readonly onSwitch: ((apiKey: ApiKey, enabled: boolean) => void) | undefined;
 }
 
 export const StatusCell = memo(function StatusCell({ apiKey, onSwitch }: StatusProps) {
   return (
     <Group gap={8} wrap="nowrap" flex="none">
-      {!isEnded(apiKey) && (
+      {onSwitch && !isEnded(apiKey) && (
         <Switch
           className="above"
           size="xs"

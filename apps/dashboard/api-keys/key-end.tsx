@@ -3,7 +3,6 @@ import { IconCircleOff } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { calledIn, DomainEvent } from '#libs/contract/events.js';
 import type { Organization } from '#libs/contract/organizations.js';
-import { roleCovers } from '#libs/contract/roles.js';
 import { Time } from '../ui/time.js';
 import { revocationQuery, type ApiKey } from './api-keys.js';
 
@@ -31,8 +30,7 @@ interface Props {
 /** One sentence that says why and when the key ended. */
 export function KeyEnd({ organization, apiKey }: Props) {
   const isRevoked = apiKey.status === 'revoked';
-  const mayKnow = isRevoked && roleCovers(organization.role, 'audit:read');
-  const { data } = useQuery({ ...revocationQuery(organization.id, apiKey.id), enabled: mayKnow });
+  const { data } = useQuery({ ...revocationQuery(organization, apiKey.id), enabled: isRevoked });
   return (
     <Alert
       color={isRevoked ? 'red' : 'orange'}

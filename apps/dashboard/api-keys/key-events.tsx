@@ -1,5 +1,5 @@
-import { Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { Button, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { calledIn, DomainEvent, type EventEnvelope } from '#libs/contract/events.js';
 import { describeVerification } from '#libs/contract/verification.js';
 import type { Organization } from '#libs/contract/organizations.js';
@@ -15,42 +15,38 @@ interface Props {
 }
 
 export function KeyEvents({ organization, keyId }: Props) {
-  const mayRead = roleCovers(organization.role, 'audit:read');
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-events">
       <Title order={2} mb="sm" id="key-events">
         Recent events
       </Title>
-      {mayRead ? (
-        <Events organization={organization} keyId={keyId} />
-      ) : (
-        <Text c="dimmed">
-          Only owners, admins and auditors can read the audit log. Your role is {organization.role}.
-        </Text>
-      )}
+      <Events organization={organization} keyId={keyId} />
     </Paper>
   );
 }
 
 function Events({ organization, keyId }: Props) {
-  const events = useQuery(keyEventsQuery(organization.id, keyId));
+  const events = useInfiniteQuery(keyEventsQuery(organization, keyId));
   const members = useQuery(membersQuery(organization.id));
+  const readsLog = roleCovers(organization.role, 'audit:read');
   return (
     <>
       {events.isPending && <Skeleton height={120} />}
       <ErrorState error={events.data ? undefined : events.error} onRetry={() => void events.refetch()} />
       <Stack gap="xs" component="ul" m={0} p={0}>
-        {events.data?.data.map(({ event }) => (
-          <li key={event.id} className="plain">
-            <Text size="sm">{whatHappened(event)}</Text>
-            <Text size="xs" c="dimmed">
-              <Time at={event.time} />
-              {whoDid(event, members.data)}
-            </Text>
-          </li>
-        ))}
+        {events.data?.pages
+          .flatMap(({ data }) => data)
+          .map(({ event }) => (
+            <li key={event.id} className="plain">
+              <Text size="sm">{whatHappened(event)}</Text>
+              <Text size="xs" c="dimmed">
+                <Time at={event.time} />
+                {whoDid(event, members.data)}
+              </Text>
+            </li>
+          ))}
       </Stack>
-      {events.data && (
+      {readsLog ? (
         <Text mt="sm" size="sm">
           <TextLink
             to="/org/$organizationId/audit"
@@ -60,6 +56,18 @@ function Events({ organization, keyId }: Props) {
             View all in the audit log
           </TextLink>
         </Text>
+      ) : (
+        events.hasNextPage && (
+          <Button
+            mt="sm"
+            variant="default"
+            size="xs"
+            loading={events.isFetchingNextPage}
+            onClick={() => void events.fetchNextPage()}
+          >
+            Show older events
+          </Button>
+        )
       )}
     </>
   );

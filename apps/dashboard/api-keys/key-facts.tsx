@@ -1,6 +1,7 @@
 import { Group, Paper } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { Organization } from '#libs/contract/organizations.js';
+import { Copied } from '../ui/copied.js';
 import { CopyButton } from '../ui/copy-button.js';
 import { TextLink } from '../ui/links.js';
 import { StatusBadge } from '../ui/status-badge.js';
@@ -9,9 +10,13 @@ import { membersQuery, projectQuery, type ApiKey } from './api-keys.js';
 import { EnvironmentCell } from './key-cells.js';
 import { endOf, isEnded } from './key-end.js';
 
+interface Props {
+  readonly organization: Organization;
+  readonly apiKey: ApiKey;
+}
+
 /** What the key is, and what became of it. */
-export function KeyFacts({ organization, apiKey }: { readonly organization: Organization; readonly apiKey: ApiKey }) {
-  const project = useQuery({ ...projectQuery(apiKey.project_id ?? ''), enabled: apiKey.project_id !== null });
+export function KeyFacts({ organization, apiKey }: Props) {
   const members = useQuery(membersQuery(organization.id));
   const maker = apiKey.created_by.type === 'api_key' ? 'an API key' : members.data?.get(apiKey.created_by.id);
   return (
@@ -23,6 +28,9 @@ export function KeyFacts({ organization, apiKey }: { readonly organization: Orga
         <Fact label="Environment">
           <EnvironmentCell apiKey={apiKey} />
         </Fact>
+        <Fact label="Id" wide>
+          <Copied value={apiKey.id} label="Copy the id of the key" />
+        </Fact>
         <Fact label="Public key" wide>
           <Group gap={2} wrap="nowrap">
             <span className="mono wraps">{apiKey.public_key}</span>
@@ -33,18 +41,7 @@ export function KeyFacts({ organization, apiKey }: { readonly organization: Orga
           <span className="mono">{apiKey.prefix}…</span>
         </Fact>
         <Fact label="Project">
-          {project.error ? (
-            'Deleted project'
-          ) : apiKey.project_id ? (
-            <TextLink
-              to="/org/$organizationId/projects/$projectId/api-keys"
-              params={{ organizationId: organization.id, projectId: apiKey.project_id }}
-            >
-              {project.data?.name ?? '…'}
-            </TextLink>
-          ) : (
-            'All projects'
-          )}
+          <ProjectOf organization={organization} apiKey={apiKey} />
         </Fact>
         <Fact label="Created">
           <Time at={apiKey.created_at} />
@@ -68,6 +65,20 @@ export function KeyFacts({ organization, apiKey }: { readonly organization: Orga
         )}
       </dl>
     </Paper>
+  );
+}
+
+function ProjectOf({ organization, apiKey: { project_id: projectId } }: Props) {
+  const project = useQuery({ ...projectQuery(projectId ?? ''), enabled: projectId !== null });
+  if (projectId === null) return 'All projects';
+  if (project.error) return 'Deleted project';
+  return (
+    <TextLink
+      to="/org/$organizationId/projects/$projectId/api-keys"
+      params={{ organizationId: organization.id, projectId }}
+    >
+      {project.data?.name ?? '…'}
+    </TextLink>
   );
 }
 

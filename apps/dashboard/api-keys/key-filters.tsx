@@ -1,6 +1,7 @@
-import { Button, Chip, Group, Select } from '@mantine/core';
+import { Button, Group, Select } from '@mantine/core';
 import { ApiKeyStatus } from '#libs/contract/api-key-schemas.js';
 import { SearchBox } from '../ui/search-box.js';
+import { UNUSED_DAYS } from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 import { ProjectSelect } from './project-select.js';
 
@@ -14,6 +15,22 @@ interface Props {
 }
 
 const statuses = ApiKeyStatus.options.map((value) => ({ value, label: value[0]!.toUpperCase() + value.slice(1) }));
+
+const unusedChoices = [7, 30, 90, 180, 365].map((days) => ({ value: String(days), label: `Unused for ${days} days` }));
+const expiryChoices = [
+  { value: 'never', label: 'Never expires' },
+  ...[7, 30, 90, 365].map((days) => ({ value: String(days), label: `Expires within ${days} days` })),
+];
+
+/** Adds a number of days from the address that is no choice. */
+function withChosen(
+  choices: typeof unusedChoices,
+  chosen: number | string | undefined,
+  labelOf: (days: number) => string,
+): typeof unusedChoices {
+  if (typeof chosen !== 'number' || choices.some(({ value }) => value === String(chosen))) return choices;
+  return [...choices, { value: String(chosen), label: labelOf(chosen) }];
+}
 
 export function KeyFilters({ organizationId, search, onChange, busy, withinProject }: Props) {
   return (
@@ -56,14 +73,7 @@ export function KeyFilters({ organizationId, search, onChange, busy, withinProje
           onChange={(project) => onChange({ project: project ?? undefined })}
         />
       )}
-      <Chip
-        checked={search.unused ?? false}
-        onChange={(unused) => onChange({ unused: unused || undefined })}
-        variant="outline"
-        radius="md"
-      >
-        Unused for 90 days
-      </Chip>
+      <UseAndExpiry {...{ search, onChange }} />
       {isFiltered(search, withinProject) && (
         <Button variant="subtle" color="gray" size="xs" onClick={() => onChange(noFilters(withinProject))}>
           Clear filters
@@ -73,14 +83,46 @@ export function KeyFilters({ organizationId, search, onChange, busy, withinProje
   );
 }
 
+function UseAndExpiry({ search, onChange }: Pick<Props, 'search' | 'onChange'>) {
+  const unused = search.unused === true ? UNUSED_DAYS : search.unused;
+  return (
+    <>
+      <Select
+        aria-label="Last use"
+        placeholder="Any use"
+        w={150}
+        clearable
+        data={withChosen(unusedChoices, unused, (days) => `Unused for ${days} days`)}
+        value={unused === undefined ? null : String(unused)}
+        onChange={(days) => onChange({ unused: days === null ? undefined : Number(days) })}
+      />
+      <Select
+        aria-label="Expiry"
+        placeholder="Any expiry"
+        w={170}
+        clearable
+        data={withChosen(expiryChoices, search.expires, (days) => `Expires within ${days} days`)}
+        value={search.expires === undefined ? null : String(search.expires)}
+        onChange={(days) => onChange({ expires: days === null ? undefined : days === 'never' ? days : Number(days) })}
+      />
+    </>
+  );
+}
+
 export function isFiltered(
-  { search, status, environment, project, unused }: ApiKeysSearch,
+  { search, status, environment, project, unused, expires }: ApiKeysSearch,
   withinProject: boolean,
 ): boolean {
-  return Boolean(search ?? status ?? environment ?? unused ?? (!withinProject && project));
+  return Boolean(search ?? status ?? environment ?? unused ?? expires ?? (!withinProject && project));
 }
 
 export function noFilters(withinProject: boolean): ApiKeysSearch {
-  const none = { search: undefined, status: undefined, environment: undefined, unused: undefined };
+  const none = {
+    search: undefined,
+    status: undefined,
+    environment: undefined,
+    unused: undefined,
+    expires: undefined,
+  };
   return withinProject ? none : { ...none, project: undefined };
 }

@@ -10,21 +10,19 @@ import {
   IconTrash,
   IconX,
 } from '@tabler/icons-react';
-import type { KeyAction } from './actions.js';
+import type { KeysProps } from './keys-table.js';
 import type { ApiKey } from './api-keys.js';
 import { isEnded } from './key-end.js';
 
-interface Props {
+interface Props extends Pick<KeysProps, 'onSwitch' | 'onAction'> {
   readonly apiKey: ApiKey;
-  readonly onSwitch: (enabled: boolean) => void;
-  readonly onAction: (action: KeyAction) => void;
 }
 
 export function KeyMenu({ apiKey, onSwitch, onAction }: Props) {
   const clipboard = useClipboard();
-  const copy = () => {
-    clipboard.copy(apiKey.public_key);
-    notifications.show({ message: 'The public key is copied.' });
+  const copy = (what: string, value: string) => {
+    clipboard.copy(value);
+    notifications.show({ message: `The ${what} is copied.` });
   };
   return (
     <Menu position="bottom-end" withinPortal>
@@ -34,35 +32,46 @@ export function KeyMenu({ apiKey, onSwitch, onAction }: Props) {
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Item leftSection={<IconCopy size={16} />} onClick={copy}>
+        <Menu.Item leftSection={<IconCopy size={16} />} onClick={() => copy('public key', apiKey.public_key)}>
           Copy public key
         </Menu.Item>
-        {!isEnded(apiKey) && (
-          <>
-            <Menu.Item leftSection={<IconRefresh size={16} />} onClick={() => onAction('rotate')}>
-              Rotate …
-            </Menu.Item>
-            {apiKey.status === 'active' ? (
-              <Menu.Item leftSection={<IconPlayerPause size={16} />} onClick={() => onSwitch(false)}>
-                Disable
-              </Menu.Item>
-            ) : (
-              <Menu.Item leftSection={<IconPlayerPlay size={16} />} onClick={() => onSwitch(true)}>
-                Enable
-              </Menu.Item>
-            )}
-          </>
-        )}
-        <Menu.Divider />
-        {!isEnded(apiKey) && (
-          <Menu.Item leftSection={<IconX size={16} />} color="red" onClick={() => onAction('revoke')}>
-            Revoke …
-          </Menu.Item>
-        )}
-        <Menu.Item leftSection={<IconTrash size={16} />} color="red" onClick={() => onAction('delete')}>
-          Delete …
+        <Menu.Item leftSection={<IconCopy size={16} />} onClick={() => copy('id', apiKey.id)}>
+          Copy id
         </Menu.Item>
+        {onSwitch && onAction && <Changes {...{ apiKey, onSwitch, onAction }} />}
       </Menu.Dropdown>
     </Menu>
+  );
+}
+
+function Changes({ apiKey, onSwitch, onAction }: { readonly [Name in keyof Props]-?: NonNullable<Props[Name]> }) {
+  return (
+    <>
+      {!isEnded(apiKey) && (
+        <>
+          <Menu.Item leftSection={<IconRefresh size={16} />} onClick={() => onAction(apiKey, 'rotate')}>
+            Rotate …
+          </Menu.Item>
+          {apiKey.status === 'active' ? (
+            <Menu.Item leftSection={<IconPlayerPause size={16} />} onClick={() => onSwitch(apiKey, false)}>
+              Disable
+            </Menu.Item>
+          ) : (
+            <Menu.Item leftSection={<IconPlayerPlay size={16} />} onClick={() => onSwitch(apiKey, true)}>
+              Enable
+            </Menu.Item>
+          )}
+        </>
+      )}
+      <Menu.Divider />
+      {!isEnded(apiKey) && (
+        <Menu.Item leftSection={<IconX size={16} />} color="red" onClick={() => onAction(apiKey, 'revoke')}>
+          Revoke …
+        </Menu.Item>
+      )}
+      <Menu.Item leftSection={<IconTrash size={16} />} color="red" onClick={() => onAction(apiKey, 'delete')}>
+        Delete …
+      </Menu.Item>
+    </>
   );
 }

@@ -4,7 +4,7 @@ import { Time } from '../ui/time.js';
 import { EnvironmentCell, NameCell, PublicKeyCell, ScopesCell, StatusCell, UsesCell } from './key-cells.js';
 import { endOf } from './key-end.js';
 import { KeyMenu } from './key-menu.js';
-import type { KeysProps } from './keys-table.js';
+import { ownerOf, type KeysProps } from './keys-table.js';
 import type { ApiKey } from './api-keys.js';
 import { useRowsInSight } from './use-key-list.js';
 
@@ -36,6 +36,7 @@ export function KeysCards({ stale, ...props }: KeysProps) {
                 apiKey={apiKey}
                 project={apiKey.project_id ? props.projectNames.get(apiKey.project_id) : undefined}
                 days={props.usesByDay.get(apiKey.id)}
+                owner={ownerOf(apiKey, props.owners)}
                 onSwitch={props.onSwitch}
                 onAction={props.onAction}
               />
@@ -53,9 +54,10 @@ interface CardProps extends Pick<KeysProps, 'onSwitch' | 'onAction'> {
   readonly apiKey: ApiKey;
   readonly project: string | undefined;
   readonly days: readonly number[] | undefined;
+  readonly owner: string;
 }
 
-const Card = memo(function Card({ apiKey, project, days, onSwitch, onAction }: CardProps) {
+const Card = memo(function Card({ apiKey, project, days, owner, onSwitch, onAction }: CardProps) {
   return (
     <>
       <Group justify="space-between" wrap="nowrap" align="flex-start">
@@ -64,11 +66,7 @@ const Card = memo(function Card({ apiKey, project, days, onSwitch, onAction }: C
         </div>
         <Group gap={4} wrap="nowrap" flex="none">
           <StatusCell apiKey={apiKey} onSwitch={onSwitch} />
-          <KeyMenu
-            apiKey={apiKey}
-            onSwitch={(enabled) => onSwitch(apiKey, enabled)}
-            onAction={(action) => onAction(apiKey, action)}
-          />
+          <KeyMenu apiKey={apiKey} onSwitch={onSwitch} onAction={onAction} />
         </Group>
       </Group>
       <Group gap="sm" wrap="nowrap" justify="space-between">
@@ -83,6 +81,7 @@ const Card = memo(function Card({ apiKey, project, days, onSwitch, onAction }: C
       <Group gap="xs" justify="space-between" wrap="nowrap">
         <Text size="xs" c="dimmed" truncate>
           Used <Time at={apiKey.last_used_at} otherwise="never" /> · Created <Time at={apiKey.created_at} />
+          {owner && ` by ${owner}`}
           <EndInShort apiKey={apiKey} />
         </Text>
         <UsesCell apiKey={apiKey} days={days} />

@@ -15,15 +15,18 @@ export interface KeysProps {
   readonly stale: boolean;
   readonly usesByDay: UsesByDay;
   readonly projectNames: ReadonlyMap<string, string>;
+  /** The names of members. Undefined while they load. */
+  readonly owners: ReadonlyMap<string, string> | undefined;
   readonly sort: Sort;
   readonly onSort: (sort: Sort) => void;
-  readonly onSwitch: (apiKey: ApiKey, enabled: boolean) => void;
-  readonly onAction: (apiKey: ApiKey, action: KeyAction) => void;
+  /** Enables or disables a key. Undefined for a user who may only read keys, like `onAction`. */
+  readonly onSwitch: ((apiKey: ApiKey, enabled: boolean) => void) | undefined;
+  readonly onAction: ((apiKey: ApiKey, action: KeyAction) => void) | undefined;
   readonly loadMore: (() => void) | undefined;
 }
 
 export type Sort = NonNullable<ApiKeysSearch['sort']>;
-type SortField = 'name' | 'created_at' | 'last_used_at';
+type SortField = 'name' | 'created_at' | 'last_used_at' | 'usage_count' | 'expires_at';
 
 const ROW_HEIGHT = 56;
 
@@ -47,12 +50,13 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
               apiKey={apiKey}
               project={apiKey.project_id ? props.projectNames.get(apiKey.project_id) : undefined}
               days={props.usesByDay.get(apiKey.id)}
+              owner={ownerOf(apiKey, props.owners)}
               onSwitch={props.onSwitch}
               onAction={props.onAction}
             />
           ) : (
             <Table.Tr key={index} aria-rowindex={index + 2}>
-              <Table.Td colSpan={10}>
+              <Table.Td colSpan={11}>
                 <Skeleton height={14} />
               </Table.Td>
             </Table.Tr>
@@ -70,7 +74,8 @@ function Columns() {
       <col />
       <col style={{ width: 130 }} />
       <col style={{ width: 56 }} />
-      <col style={{ width: '12%' }} />
+      <col style={{ width: '10%' }} />
+      <col style={{ width: '10%' }} />
       <col style={{ width: 112 }} />
       <col style={{ width: 112 }} />
       <col style={{ width: 108 }} />
@@ -95,10 +100,11 @@ function Head(props: SortProps) {
           </abbr>
         </Table.Th>
         <Table.Th>Scopes</Table.Th>
+        <Table.Th title="The member behind the key">Owner</Table.Th>
         <SortHeader {...props} field="created_at" label="Created" />
         <SortHeader {...props} field="last_used_at" label="Last used" />
-        <Table.Th title="Uses in the last 14 days, and in total">Uses</Table.Th>
-        <Table.Th>Expires</Table.Th>
+        <SortHeader {...props} field="usage_count" label="Uses" title="Uses in the last 14 days, and in total" />
+        <SortHeader {...props} field="expires_at" label="Expires" />
         <Table.Th>Status</Table.Th>
         <Table.Th>
           <VisuallyHidden>Actions</VisuallyHidden>
@@ -106,6 +112,10 @@ function Head(props: SortProps) {
       </Table.Tr>
     </Table.Thead>
   );
+}
+
+export function ownerOf({ accountable_user_id: id }: ApiKey, owners: KeysProps['owners']): string {
+  return owners ? (owners.get(id) ?? 'A former member') : '';
 }
 
 /** Takes the place of rows that are out of sight. */
@@ -118,9 +128,10 @@ interface RowProps extends Pick<KeysProps, 'onSwitch' | 'onAction'> {
   readonly apiKey: ApiKey;
   readonly project: string | undefined;
   readonly days: readonly number[] | undefined;
+  readonly owner: string;
 }
 
-const Row = memo(function Row({ index, apiKey, project, days, onSwitch, onAction }: RowProps) {
+const Row = memo(function Row({ index, apiKey, project, days, owner, onSwitch, onAction }: RowProps) {
   return (
     <Table.Tr aria-rowindex={index + 2}>
       <Table.Td>
@@ -135,6 +146,7 @@ const Row = memo(function Row({ index, apiKey, project, days, onSwitch, onAction
       <Table.Td>
         <ScopesCell apiKey={apiKey} />
       </Table.Td>
+      <Table.Td title={owner}>{owner}</Table.Td>
       <Table.Td>
         <Time at={apiKey.created_at} />
       </Table.Td>
@@ -149,11 +161,7 @@ const Row = memo(function Row({ index, apiKey, project, days, onSwitch, onAction
         <StatusCell apiKey={apiKey} onSwitch={onSwitch} />
       </Table.Td>
       <Table.Td>
-        <KeyMenu
-          apiKey={apiKey}
-          onSwitch={(enabled) => onSwitch(apiKey, enabled)}
-          onAction={(action) => onAction(apiKey, action)}
-        />
+        <KeyMenu apiKey={apiKey} onSwitch={onSwitch} onAction={onAction} />
       </Table.Td>
     </Table.Tr>
   );
@@ -162,16 +170,19 @@ const Row = memo(function Row({ index, apiKey, project, days, onSwitch, onAction
 interface SortHeaderProps extends SortProps {
   readonly field: SortField;
   readonly label: string;
+  readonly title?: string;
 }
 
-function SortHeader({ field, label, sort, onSort }: SortHeaderProps) {
+function SortHeader({ field, label, title, sort, onSort }: SortHeaderProps) {
   const ascending = sort === field;
   const descending = sort === `-${field}`;
-  // The first click sorts names from A and times from the newest. The second click reverses the order.
-  const next: Sort = field === 'name' ? (ascending ? '-name' : 'name') : descending ? field : `-${field}`;
-  const Icon = ascending || (!descending && field === 'name') ? IconArrowUp : IconArrowDown;
+  // The first click sorts names from A, expiries from the next, and others from the newest or largest. The second click
+  // reverses the order.
+  const upFirst = field === 'name' || field === 'expires_at';
+  const next: Sort = upFirst ? (ascending ? `-${field}` : field) : descending ? field : `-${field}`;
+  const Icon = ascending || (!descending && upFirst) ? IconArrowUp : IconArrowDown;
   return (
-    <Table.Th aria-sort={ascending ? 'ascending' : descending ? 'descending' : 'none'}>
+    <Table.Th title={title} aria-sort={ascending ? 'ascending' : descending ? 'descending' : 'none'}>
       <UnstyledButton className="sort-button" onClick={() => onSort(next)}>
         {label}
         <Icon size={12} aria-hidden />

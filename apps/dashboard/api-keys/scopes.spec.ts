@@ -29,6 +29,7 @@ describe('the scopes that a user may give to a key', () => {
     expect(scopesByDefault(registered, own)).toEqual([
       'organizations:read',
       'api-keys:manage',
+      'api-keys:read',
       'usage:read',
       'triggers:read',
       'triggers:write',

@@ -1,7 +1,15 @@
 import { useInfiniteQuery, useQueries, useQuery } from '@tanstack/react-query';
 import { useWindowVirtualizer } from '@tanstack/react-virtual';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
-import { apiKeysQuery, projectsQuery, SPARKLINE_DAYS, sparklinesQuery, startOfDay, type ApiKey } from './api-keys.js';
+import {
+  apiKeysQuery,
+  membersQuery,
+  projectsQuery,
+  SPARKLINE_DAYS,
+  sparklinesQuery,
+  startOfDay,
+  type ApiKey,
+} from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 
 const DAY_MS = 86_400_000;
@@ -20,6 +28,7 @@ export function useKeyList(organizationId: string, search: ApiKeysSearch) {
     combine: combineUses,
   });
   const projects = useQuery(projectsQuery(organizationId));
+  const { data: owners } = useQuery(membersQuery(organizationId));
   const named = projects.data?.data;
   const rows = useMemo(
     () => ({
@@ -27,8 +36,9 @@ export function useKeyList(organizationId: string, search: ApiKeysSearch) {
       total: pages?.[0]?.total ?? 0,
       usesByDay,
       projectNames: new Map(named?.map(({ id, name }) => [id, name])),
+      owners,
     }),
-    [apiKeys, pages, usesByDay, named],
+    [apiKeys, pages, usesByDay, named, owners],
   );
   return { list, rows };
 }

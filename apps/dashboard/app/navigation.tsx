@@ -1,5 +1,7 @@
 import {
   Box,
+  Button,
+  Kbd,
   Menu,
   NavLink,
   type NavLinkProps,
@@ -19,6 +21,7 @@ import {
   IconFolder,
   IconHistory,
   IconKey,
+  IconSearch,
   IconServer,
   IconZoomScan,
   IconSettings,
@@ -45,13 +48,28 @@ import { useShortcut } from '../ui/shortcuts.js';
 
 const NavigationLink = createLink((props: NavLinkProps & ComponentProps<'a'>) => <NavLink {...props} />);
 
+interface Props {
+  readonly onShowShortcuts: () => void;
+  readonly onFind: () => void;
+}
+
 /** The sidebar: the current page, the other pages, and the signed-in user. */
-export function Navigation({ onShowShortcuts }: { readonly onShowShortcuts: () => void }) {
+export function Navigation({ onShowShortcuts, onFind }: Props) {
   const { operator } = useMe();
   const organization = useCurrentOrganization();
   return (
     <Stack h="100%" gap="sm">
       <OrganizationSwitcher current={organization} />
+      <Button
+        variant="default"
+        justify="space-between"
+        leftSection={<IconSearch size={16} />}
+        rightSection={<Kbd size="xs">f</Kbd>}
+        aria-keyshortcuts="f"
+        onClick={onFind}
+      >
+        Find
+      </Button>
       <ScrollArea flex={1} type="auto">
         <Box component="nav" aria-label="Main">
           {organization && <OrganizationLinks organization={organization} />}
@@ -154,7 +172,7 @@ function AuditLinks(params: { readonly organizationId: string }) {
 function pagesOpenTo({ id, role, personal }: Organization) {
   const isDeployment = id === DEPLOYMENT_ID;
   return {
-    apiKeys: roleCovers(role, 'api-keys:manage'),
+    apiKeys: roleCovers(role, 'api-keys:read'),
     projects: !isDeployment,
     auditLog: roleCovers(role, 'audit:read'),
     usage: !isDeployment,

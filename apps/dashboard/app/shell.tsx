@@ -4,24 +4,28 @@ import { useDisclosure } from '@mantine/hooks';
 import { Notifications } from '@mantine/notifications';
 import { IconKey } from '@tabler/icons-react';
 import { useRouter } from '@tanstack/react-router';
-import { Suspense, useEffect } from 'react';
+import { lazy, Suspense, useEffect } from 'react';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { ShortcutsDialog, useShortcut, useShortcutKeys } from '../ui/shortcuts.js';
 import { Navigation } from './navigation.js';
 import { UnderstoodPage } from './understood-page.js';
+
+const FindDialog = lazy(async () => ({ default: (await import('../find/find-dialog.js')).FindDialog }));
 
 /** The frame of every page that needs a signed-in user. */
 export function Shell() {
   const router = useRouter();
   const [menuOpened, { close: closeMenu, toggle: toggleMenu }] = useDisclosure(false);
   const [shortcutsOpened, shortcuts] = useDisclosure(false);
+  const [findOpened, find] = useDisclosure(false);
   const [enabled, setEnabled] = useShortcutKeys();
   useShortcut('?', 'Show the shortcuts', shortcuts.open);
+  useShortcut('f', 'Find by an id, a request id or a key', find.open);
   useEffect(() => router.subscribe('onBeforeNavigate', closeMenu), [router, closeMenu]);
 
   const navigation = (
     <Suspense fallback={<PageSkeleton rows={6} />}>
-      <Navigation onShowShortcuts={shortcuts.open} />
+      <Navigation onShowShortcuts={shortcuts.open} onFind={find.open} />
     </Suspense>
   );
   return (
@@ -59,6 +63,7 @@ export function Shell() {
       </AppShell.Main>
       {/* Not on the right, where the buttons are: a notification stays open while the pointer is over it. */}
       <Notifications position="bottom-center" />
+      <Suspense>{findOpened && <FindDialog onClose={find.close} />}</Suspense>
       <ShortcutsDialog opened={shortcutsOpened} onClose={shortcuts.close} enabled={enabled} onEnable={setEnabled} />
     </AppShell>
   );

@@ -28,7 +28,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
   const filter = (patch: Partial<AuditSearch>) => change({ ...patch, event: undefined });
   return (
     <>
-      <FilterBar {...{ organizationId, search, nameOf }} onChange={filter} />
+      <FilterBar {...{ organizationId, search }} onChange={filter} />
       <Toolbar
         {...{ organizationId, search, change }}
         state={tail.state}
@@ -51,9 +51,9 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
         </Text>
       )}
       <ErrorState error={first.error ?? tail.error} onRetry={() => void first.refetch()} />
-      {(first.isPending || (first.data && !isEmpty && !nameOf)) && <ListSkeleton leftToSearch={leftToSearch} />}
+      {first.isPending && <ListSkeleton leftToSearch={leftToSearch} />}
       {isEmpty && <NothingFound filtered={isFiltered(search)} onClear={() => change(noFilters)} />}
-      {first.data && !isEmpty && nameOf && (
+      {first.data && !isEmpty && (
         <div className={first.isPlaceholderData ? 'events-stale' : undefined} aria-busy={first.isPlaceholderData}>
           <EventList
             key={readingKey}
@@ -66,7 +66,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
         </div>
       )}
       <EventDrawer
-        {...{ organizationId, nameOf }}
+        {...{ organizationId, nameOf, search }}
         index={search.event}
         onClose={() => change({ event: undefined })}
         onFilter={filter}

@@ -2,16 +2,16 @@ import { z } from 'zod';
 import { listAuditEvents, type AuditFilterName } from '#libs/contract/audit.js';
 import { acceptedBy, timesOnlyWithCustom } from '../ui/search-values.js';
 
-export const TimeRange = z.enum(['1h', '24h', '7d', '30d', 'custom']);
+export const TimeRange = z.enum(['1h', '24h', 'today', 'yesterday', '7d', '30d', 'custom']);
 export type TimeRange = z.infer<typeof TimeRange>;
 
 const HOUR_MS = 3_600_000;
-const rangeMs: Record<Exclude<TimeRange, 'custom'>, number> = {
+const rangeMs = {
   '1h': HOUR_MS,
   '24h': 24 * HOUR_MS,
   '7d': 7 * 24 * HOUR_MS,
   '30d': 30 * 24 * HOUR_MS,
-};
+} as const;
 
 const parameters = listAuditEvents.query.shape;
 
@@ -64,12 +64,30 @@ export function tailQuery(search: AuditSearch, organizationId: string): TailQuer
 
 /** @param asOf the time from which presets such as the last hour count back */
 export function eventQuery(search: AuditSearch, organizationId: string, asOf: number): EventQuery {
-  const { range, from, to } = search;
-  const times =
-    range === 'custom'
-      ? { ...(from && { from }), ...(to && { to }) }
-      : range && { from: new Date(asOf - rangeMs[range]).toISOString() };
-  return { ...tailQuery(search, organizationId), ...times };
+  return { ...tailQuery(search, organizationId), ...timesOf(search, asOf) };
+}
+
+function timesOf({ range, from, to }: AuditSearch, asOf: number): Pick<EventQuery, 'from' | 'to'> {
+  switch (range) {
+    case undefined:
+      return {};
+    case 'custom':
+      return { ...(from && { from }), ...(to && { to }) };
+    case 'today':
+      return { from: startOfDay(asOf) };
+    case 'yesterday':
+      return { from: startOfDay(asOf, 1), to: startOfDay(asOf) };
+    default:
+      return { from: new Date(asOf - rangeMs[range]).toISOString() };
+  }
+}
+
+/** The midnight of the user's time zone before a time, or one some days earlier. */
+function startOfDay(at: number, daysBefore = 0): string {
+  const day = new Date(at);
+  day.setHours(0, 0, 0, 0);
+  day.setDate(day.getDate() - daysBefore);
+  return day.toISOString();
 }
 
 export function isFiltered(search: AuditSearch): boolean {
@@ -78,7 +96,7 @@ export function isFiltered(search: AuditSearch): boolean {
 
 /** New events cannot belong to a range that has already ended. */
 export function mayFollow({ range, to }: AuditSearch): boolean {
-  return range !== 'custom' || to === undefined;
+  return range !== 'yesterday' && (range !== 'custom' || to === undefined);
 }
 
 export const noFilters: AuditSearch = Object.fromEntries(

@@ -1,5 +1,4 @@
-import { ActionIcon, Box, Code, Drawer, Group, Skeleton, Stack, Text, Title } from '@mantine/core';
-import { IconChevronDown, IconChevronUp } from '@tabler/icons-react';
+import { Box, Code, Drawer, Group, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { lazy, Suspense, useState } from 'react';
@@ -13,7 +12,8 @@ import { changesOf, type Change } from './changes.js';
 import { firstLineWith } from './first-line.js';
 import { EventFacts } from './event-facts.js';
 import { sentenceOf } from './event-sentence.js';
-import type { NameOf } from './names.js';
+import { loadNames, type NameOf } from './names.js';
+import { Neighbours } from './neighbours.js';
 import { Sentence } from './sentence.js';
 
 const EventVerification = lazy(async () => ({
@@ -24,14 +24,16 @@ interface Props {
   readonly organizationId: string;
   /** The leaf index; undefined if no event is shown. */
   readonly index: number | undefined;
-  readonly nameOf: NameOf | undefined;
+  readonly nameOf: NameOf;
+  /** The filters within which the buttons find the next event. */
+  readonly search: AuditSearch;
   readonly onClose: () => void;
   readonly onFilter: (patch: Partial<AuditSearch>) => void;
   readonly onShow: (index: number) => void;
 }
 
 /** One event in full, with its own address. */
-export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, onShow }: Props) {
+export function EventDrawer({ organizationId, index, nameOf, search, onClose, onFilter, onShow }: Props) {
   // Keeps showing the event while the drawer slides out.
   const [shown, setShown] = useState(index ?? 0);
   if (index !== undefined && index !== shown) setShown(index);
@@ -46,15 +48,15 @@ export function EventDrawer({ organizationId, index, nameOf, onClose, onFilter, 
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       <ErrorState error={query.error} onRetry={() => void query.refetch()} />
-      {(query.isPending || (typeof query.data === 'object' && !nameOf)) && <Skeleton height={320} />}
+      {query.isPending && <Skeleton height={320} />}
       {typeof query.data === 'string' && <Text>{absences[query.data](shown.toLocaleString())}</Text>}
-      {typeof query.data === 'object' && nameOf && (
+      {typeof query.data === 'object' && (
         <Stack gap="lg">
           <Group wrap="nowrap" align="flex-start" justify="space-between">
             <Title order={2} fw={500}>
               <Sentence parts={sentenceOf(query.data.item.event)} nameOf={nameOf} />
             </Title>
-            <Neighbours index={shown} onShow={onShow} />
+            <Neighbours key={shown} index={shown} {...{ search, organizationId, onShow }} />
           </Group>
           <Suspense fallback={<Skeleton height={64} />}>
             <EventVerification {...{ organizationId, index: shown }} text={query.data.text} />
@@ -84,7 +86,7 @@ interface Entry {
 const entryQuery = (organizationId: string, index: number) =>
   queryOptions({
     queryKey: ['audit-entry', organizationId, index],
-    queryFn: async (): Promise<Entry | keyof typeof absences> => {
+    queryFn: async ({ client }): Promise<Entry | keyof typeof absences> => {
       // The tail would wait for an event that does not exist yet.
       const { data, pruned_below: first } = await api.audit.listEvents({
         query: { organization_id: organizationId, limit: 1 },
@@ -95,6 +97,7 @@ const entryQuery = (organizationId: string, index: number) =>
       const text = line.slice(line.indexOf('"event":') + '"event":'.length, -1);
       // From the text that is verified, so that the page shows nothing else.
       const item = AuditEvent.parse({ leaf_index: index, event: JSON.parse(text) });
+      await loadNames(client, organizationId, [item]);
       return { item, text, hash: bytesToHex(leafHash(utf8ToBytes(text))) };
     },
     staleTime: Infinity,
@@ -112,25 +115,6 @@ async function lineOf(organization_id: string, index: number): Promise<string> {
 }
 
 const DATA = 'data: ';
-
-function Neighbours({ index, onShow }: { readonly index: number; readonly onShow: (index: number) => void }) {
-  return (
-    <Group gap={4} wrap="nowrap">
-      <ActionIcon variant="default" aria-label="Newer event" title="Newer event" onClick={() => onShow(index + 1)}>
-        <IconChevronUp size={16} />
-      </ActionIcon>
-      <ActionIcon
-        variant="default"
-        aria-label="Older event"
-        title="Older event"
-        disabled={index === 0}
-        onClick={() => onShow(index - 1)}
-      >
-        <IconChevronDown size={16} />
-      </ActionIcon>
-    </Group>
-  );
-}
 
 function Changes({ changes }: { readonly changes: readonly Change[] }) {
   if (changes.length === 0) return null;

@@ -3,13 +3,15 @@ import type { ReactNode } from 'react';
 import { z } from 'zod';
 import type { AuditEvent, AuditFilterName } from '#libs/contract/audit.js';
 import { calledIn } from '#libs/contract/events.js';
+import { roleCovers } from '#libs/contract/roles.js';
 import { VerificationCode } from '#libs/contract/verification.js';
+import { useOrganization } from '../organization/organizations.js';
 import { Copied } from '../ui/copied.js';
 import { TextLink } from '../ui/links.js';
 import { outcomeWords } from '../ui/outcomes.js';
 import { opposite, type AuditSearch } from './audit-search.js';
 import { actorWords } from './event-sentence.js';
-import { localTime, utcTime } from './event-time.js';
+import { fullTime, utcTime } from './event-time.js';
 import type { NameOf } from './names.js';
 
 interface Props extends PartProps {
@@ -60,7 +62,7 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
   return (
     <>
       <Fact name="When">
-        <time dateTime={event.time}>{localTime(event.time)}</time>
+        <time dateTime={event.time}>{fullTime(event.time)}</time>
         <br />
         <Text span c="dimmed" size="sm">
           {utcTime(event.time)}
@@ -68,7 +70,7 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
       </Fact>
       {firstAt && lastAt && (
         <Fact name="How often">
-          {Number(data['count']).toLocaleString()} times, from {localTime(firstAt)} to {localTime(lastAt)}
+          {Number(data['count']).toLocaleString()} times, from {fullTime(firstAt)} to {fullTime(lastAt)}
         </Fact>
       )}
       <Fact name="Who" filter={{ actor_id: actor.id ?? undefined }} onFilter={onFilter}>
@@ -253,7 +255,10 @@ interface NamedProps {
 /** A name with a link to its page. */
 function Named({ id, called, organizationId, nameOf }: NamedProps) {
   const name = called.name ?? called.email ?? nameOf(id);
+  const { organization } = useOrganization(organizationId);
   if (id.startsWith('key_')) {
+    // An operator reads the log and has no access to keys.
+    if (!organization || !roleCovers(organization.role, 'api-keys:read')) return name;
     return (
       <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId: id }}>
         {name}

@@ -17,7 +17,7 @@ import type { AuditEvent } from '#libs/contract/audit.js';
 import { ErrorState } from '../ui/error-state.js';
 import type { EventQuery } from './audit-search.js';
 import { EventIcon } from './event-look.js';
-import { localTime, utcTime } from './event-time.js';
+import { fullTime, localTime, utcTime } from './event-time.js';
 import { useEventPages } from './event-pages.js';
 import { sentenceOf } from './event-sentence.js';
 import type { NameOf } from './names.js';
@@ -184,7 +184,7 @@ const EventRow = memo(function EventRow({
         <EventIcon type={event.type} />
       </span>
       <span role="cell" className="event-aside event-time">
-        <time dateTime={event.time} title={utcTime(event.time)}>
+        <time dateTime={event.time} title={`${fullTime(event.time)} · ${utcTime(event.time)}`}>
           {localTime(event.time)}
         </time>
       </span>

@@ -4,6 +4,7 @@ import { fullPage } from '#libs/client/full-page.js';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { api } from '../session/session.js';
 import type { EventQuery } from './audit-search.js';
+import { loadNames } from './names.js';
 
 const PAGE_ROWS = 100;
 
@@ -25,6 +26,7 @@ export const pageQuery = (query: EventQuery, asOf: number, cursor: string | unde
         (scannedTo) => client.setQueryData(leftToSearchKey(query, asOf), scannedTo),
         signal,
       );
+      await loadNames(client, query.organization_id, page.data);
       return { query, asOf, ...page };
     },
     staleTime: Infinity,

@@ -1,11 +1,17 @@
 const clock = { hour: 'numeric', minute: '2-digit', second: '2-digit' } as const;
 const thisYear = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', ...clock });
 const earlier = new Intl.DateTimeFormat(undefined, { year: '2-digit', month: 'short', day: 'numeric', ...clock });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
 
-/** To the second. Shows the year only if it is not the current one. */
+/** To the second, for a list. Shows the year only if it is not the current one. */
 export function localTime(at: string): string {
   const date = new Date(at);
   return (date.getFullYear() === new Date().getFullYear() ? thisYear : earlier).format(date);
+}
+
+/** With the year and the time zone. */
+export function fullTime(at: string): string {
+  return full.format(new Date(at));
 }
 
 export function utcTime(at: string): string {

@@ -4,17 +4,17 @@ import { IconFilter } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import type { KeyboardEvent } from 'react';
 import type { AuditFilterName } from '#libs/contract/audit.js';
+import { isId } from '#libs/contract/ids.js';
 import { VerificationCode } from '#libs/contract/verification.js';
 import { outcomeWords } from '../ui/outcomes.js';
 import { listOf, noFilters, opposite, TimeRange, type AuditSearch } from './audit-search.js';
 import { typeChoices } from './event-types.js';
 import { FilterDetails } from './filter-details.js';
-import { namesQuery, type NameOf } from './names.js';
+import { chosenNamesQuery, shortId } from './names.js';
 
 interface Props {
   readonly organizationId: string;
   readonly search: AuditSearch;
-  readonly nameOf: NameOf | undefined;
   readonly onChange: (patch: Partial<AuditSearch>) => void;
 }
 
@@ -51,7 +51,7 @@ function chipsOf(search: AuditSearch): Chip[] {
   });
 }
 
-export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
+export function FilterBar({ organizationId, search, onChange }: Props) {
   const [opened, popover] = useDisclosure(false);
   return (
     <Stack gap="xs" mb="md">
@@ -90,14 +90,15 @@ export function FilterBar({ organizationId, search, nameOf, onChange }: Props) {
           </Popover.Dropdown>
         </Popover>
       </Group>
-      {chipsOf(search).length > 0 && <Chosen {...{ organizationId, search, nameOf, onChange }} />}
+      {chipsOf(search).length > 0 && <Chosen {...{ organizationId, search, onChange }} />}
     </Stack>
   );
 }
 
-function Chosen({ organizationId, search, nameOf, onChange }: Props) {
-  const { data: names } = useQuery(namesQuery(organizationId));
-  const called = (id: string) => names?.[id] ?? nameOf?.(id);
+function Chosen({ organizationId, search, onChange }: Props) {
+  const ids = chipsOf(search).flatMap(({ name, value }) => (NAMED.has(name) && isNamed(value) ? [value] : []));
+  const { data: names, isLoading } = useQuery(chosenNamesQuery(organizationId, ids));
+  const called = (id: string) => names?.find((named) => named.id === id)?.name ?? (isLoading ? '…' : shortId(id));
   return (
     <Group gap={6}>
       {chipsOf(search).map(({ name, isExcluded, value }) => {
@@ -139,12 +140,16 @@ function closeOnEscape(close: () => void) {
   };
 }
 
-function detailWords(name: AuditFilterName, value: string, nameOf: (id: string) => string | undefined): string {
+function detailWords(name: AuditFilterName, value: string, nameOf: (id: string) => string): string {
   if (name === 'outcome')
     return listOf(value)
       .map((code) => outcomeWords[VerificationCode.parse(code)])
       .join(', ');
-  return NAMED.has(name) ? (nameOf(value) ?? '…') : value;
+  return NAMED.has(name) ? nameOf(value) : value;
+}
+
+function isNamed(id: string): boolean {
+  return isId('key', id) || isId('proj', id) || isId('user', id);
 }
 
 /** The filters whose values have names. */
@@ -161,6 +166,8 @@ function withUnknown(choices: typeof typeChoices, types: readonly string[]): typ
 const rangeLabels: Record<TimeRange, string> = {
   '1h': 'Last hour',
   '24h': 'Last 24 hours',
+  today: 'Today',
+  yesterday: 'Yesterday',
   '7d': 'Last 7 days',
   '30d': 'Last 30 days',
   custom: 'Custom period',

@@ -1,13 +1,11 @@
-import { Button, Group, MultiSelect, Select, SimpleGrid, TextInput } from '@mantine/core';
+import { Button, Group, MultiSelect, SimpleGrid, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
-import { useQuery } from '@tanstack/react-query';
-import { useState } from 'react';
 import { listAuditEvents } from '#libs/contract/audit.js';
-import { isId, type IdType } from '#libs/contract/ids.js';
+import type { NamedKind } from '#libs/contract/audit-names.js';
 import { VerificationCode } from '#libs/contract/verification.js';
 import { outcomeWords } from '../ui/outcomes.js';
 import { listOf, type AuditSearch } from './audit-search.js';
-import { namesQuery } from './names.js';
+import { IdSelect } from './id-select.js';
 
 interface Props {
   readonly organizationId: string;
@@ -18,7 +16,6 @@ interface Props {
 
 /** The form with the filters besides the time and the types. */
 export function FilterDetails({ organizationId, search, onApply, onClose }: Props) {
-  const { data: names = {} } = useQuery(namesQuery(organizationId));
   const form = useForm({
     initialValues: valuesOf(search),
     validate: {
@@ -32,17 +29,15 @@ export function FilterDetails({ organizationId, search, onApply, onClose }: Prop
     onApply(filtersOf(values));
     onClose();
   });
+  const choice = (name: (typeof CHOSEN)[number], label: string, kinds: readonly NamedKind[]) => (
+    <IdSelect {...{ organizationId, label, kinds }} {...form.getInputProps(name)} />
+  );
   return (
     <form onSubmit={submit}>
       <SimpleGrid cols={{ base: 1, xs: 2 }} spacing="sm" verticalSpacing="sm">
-        <IdSelect label="Actor" names={names} kinds={['user', 'key']} {...form.getInputProps('actor_id')} />
-        <IdSelect label="Key affected" names={names} kinds={['key']} {...form.getInputProps('key_id')} />
-        <IdSelect
-          label="Member or project affected"
-          names={names}
-          kinds={['user', 'proj']}
-          {...form.getInputProps('subject')}
-        />
+        {choice('actor_id', 'Actor', ['user', 'api_key'])}
+        {choice('key_id', 'Key affected', ['api_key'])}
+        {choice('subject', 'Member or project affected', ['user', 'project'])}
         <MultiSelect
           label="Outcome of a verification"
           placeholder={form.values.outcome.length > 0 ? undefined : 'Any'}
@@ -56,8 +51,8 @@ export function FilterDetails({ organizationId, search, onApply, onClose }: Prop
         />
         <TextInput label="Address or network" placeholder="192.0.2.0/24" {...form.getInputProps('ip')} />
         <TextInput label="Path begins with" placeholder="/orders" {...form.getInputProps('path')} />
-        <IdSelect label="Project" names={names} kinds={['proj']} {...form.getInputProps('project_id')} />
-        <IdSelect label="Verified by" names={names} kinds={['key', 'user']} {...form.getInputProps('verified_by')} />
+        {choice('project_id', 'Project', ['project'])}
+        {choice('verified_by', 'Verified by', ['api_key', 'user'])}
         <TextInput label="Secret of a key, by its id" placeholder="secret_…" {...form.getInputProps('secret_id')} />
         <TextInput label="Request id" placeholder="req_…" {...form.getInputProps('request_id')} />
       </SimpleGrid>
@@ -95,41 +90,4 @@ function filtersOf({ outcome, ...values }: ReturnType<typeof valuesOf>): Partial
 function problemOf(name: (typeof TYPED)[number], text: string): string | undefined {
   const value = text.trim();
   return value === '' ? undefined : listAuditEvents.query.shape[name].safeParse(value).error?.issues[0]?.message;
-}
-
-interface IdSelectProps {
-  readonly label: string;
-  readonly names: Readonly<Record<string, string>>;
-  readonly kinds: readonly IdType[];
-  readonly value?: string | null;
-}
-
-/** A choice by name. Ids without a name, such as those of former members, can be pasted. */
-function IdSelect({ label, names, kinds, value, ...field }: IdSelectProps) {
-  const [typed, setTyped] = useState('');
-  const known = Object.entries(names).filter(([id]) => kinds.some((kind) => id.startsWith(`${kind}_`)));
-  // Only ids are accepted, so that no pasted key gets into the address.
-  const pasted = [value, typed.trim()].filter(
-    (id): id is string => Boolean(id) && names[id!] === undefined && kinds.some((kind) => isId(kind, id!)),
-  );
-  return (
-    <Select
-      label={label}
-      placeholder="Any"
-      data={[
-        ...known.map(([id, name]) => ({ value: id, label: name })),
-        ...[...new Set(pasted)].map((id) => ({ value: id, label: id })),
-      ]}
-      value={value ?? null}
-      onSearchChange={setTyped}
-      searchable
-      clearable
-      limit={50}
-      openOnFocus={false}
-      clearButtonProps={{ 'aria-label': 'Any' }}
-      nothingFoundMessage="Nothing found. You can also paste an id."
-      comboboxProps={{ withinPortal: false }}
-      {...field}
-    />
-  );
 }

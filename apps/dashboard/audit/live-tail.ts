@@ -23,7 +23,8 @@ interface Options {
   /** The index of the event to start after; undefined until it is known, null if the audit log had no events. */
   readonly after: number | null | undefined;
   readonly enabled: boolean;
-  readonly onEvents: (events: readonly AuditEvent[]) => void;
+  /** The tail goes on when it is done. */
+  readonly onEvents: (events: readonly AuditEvent[]) => Promise<void>;
   /** Called if the tail started without a position: events since the list was loaded may be in neither. */
   readonly onBegin: () => void;
 }
@@ -59,7 +60,7 @@ export function useLiveTail({ query, after, enabled, onEvents, onBegin }: Option
         if (began && here.last === null) begin();
         setState('live');
         here.last = lastId === undefined ? here.last : Number(lastId);
-        if (events.length > 0) tell(events.map(({ data }) => AuditEvent.parse(JSON.parse(data))));
+        if (events.length > 0) await tell(events.map(({ data }) => AuditEvent.parse(JSON.parse(data))));
       }
     };
     const follow = async () => {

@@ -3,11 +3,8 @@ import { useState } from 'react';
 import { eventQuery, mayFollow, tailQuery, type AuditSearch } from './audit-search.js';
 import { pageQuery, useLeftToSearch } from './event-pages.js';
 import { useLiveTail } from './live-tail.js';
-import { namesQuery } from './names.js';
+import { loadNames } from './names.js';
 import { noNews, released, withReceived, type News } from './news.js';
-
-/** Events after which names are loaded again. */
-const NAMING = /^(api_key\.(created|updated)|project\.(created|updated)|member\.added)$/;
 
 /**
  * The first page of the audit log, and the events that the tail has returned since that page was loaded.
@@ -30,11 +27,11 @@ export function useFollowedLog(organizationId: string, search: AuditSearch, read
     query: tailQuery(search, organizationId),
     after: first.data && !first.isPlaceholderData ? (first.data.data[0]?.leaf_index ?? null) : undefined,
     enabled: search.live === true && mayFollow(search),
-    onEvents: (events) => {
+    onEvents: async (events) => {
+      // Without names, the events are shown by ids.
+      await loadNames(queries, organizationId, events).catch(() => undefined);
       setNews((before) => ({ ...before, news: withReceived(before.news, events, reading) }));
       if (news.overflowed && !reading) readAgain();
-      if (events.some(({ event }) => NAMING.test(event.type)))
-        void queries.invalidateQueries(namesQuery(organizationId));
     },
     onBegin: readAgain,
   });

@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import { saveText } from '../audit/download.js';
-import { localTime } from '../audit/event-time.js';
+import { fullTime } from '../audit/event-time.js';
 import { sentenceOf } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
 import { useRemembered } from './browser-memory.js';
@@ -92,7 +92,7 @@ function VerifiedHere({ organizationId, index, verified: { checkpoint, at, recei
     >
       <Text size="sm">
         Leaf {index.toLocaleString()} of the checkpoint of {checkpoint.size.toLocaleString()} entries,{' '}
-        <time dateTime={at}>{localTime(at)}</time>
+        <time dateTime={at}>{fullTime(at)}</time>
       </Text>
       <Group gap="sm" mt="xs">
         <Button

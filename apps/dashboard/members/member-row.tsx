@@ -1,4 +1,4 @@
-import { Table, Text } from '@mantine/core';
+import { Group, Table, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
@@ -9,6 +9,7 @@ import { organizationsQuery } from '../organization/organizations.js';
 import { useMe } from '../session/me.js';
 import { api } from '../session/session.js';
 import { ConfirmDialog } from '../ui/confirm-dialog.js';
+import { CopyButton } from '../ui/copy-button.js';
 import { sentenceOf } from '../ui/error-state.js';
 import { Person } from '../ui/person.js';
 import { RowButton } from '../ui/row-button.js';
@@ -35,6 +36,12 @@ export function MemberRow({ member, organization, onlyOwner }: Props) {
     <Table.Tr>
       <Table.Td>
         <Person name={member.name} email={member.email} isMe={isMe} />
+        <Group component="span" gap={2} wrap="nowrap">
+          <Text span size="xs" c="dimmed" className="breakable" ff="monospace">
+            {member.user_id}
+          </Text>
+          <CopyButton value={member.user_id} label={`Copy the id of ${member.name}`} />
+        </Group>
         <Text size="xs" c="dimmed" hiddenFrom="sm">
           Joined <Time at={member.joined_at} />
         </Text>

@@ -6,7 +6,7 @@ export const roleInWords: Readonly<Record<Role, string>> = {
   owner: 'Does everything that an admin does, and adds and removes owners.',
   admin: 'Manages keys, projects, settings, and all members except owners.',
   developer: 'Creates and manages keys of their own. Sees members, projects and usage.',
-  auditor: 'Reads the audit log, members, projects and usage. Changes nothing.',
+  auditor: 'Reads the audit log, API keys, members, projects and usage. Changes nothing.',
   viewer: 'Reads members, projects and usage. Changes nothing.',
 };
 

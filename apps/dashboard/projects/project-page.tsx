@@ -4,6 +4,7 @@ import { getRouteApi } from '@tanstack/react-router';
 import { ApiError } from '#libs/client/client.js';
 import { projectQuery } from '../api-keys/api-keys.js';
 import { ApiKeysList } from '../api-keys/api-keys-list.js';
+import { Copied } from '../ui/copied.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
@@ -30,11 +31,12 @@ export function ProjectPage() {
       }
       title={`API keys of ${project.data.name}`}
       description={
-        project.data.description ?? (
-          <>
-            They are limited to this project. <TextLink {...toProjects(organizationId)}>All projects</TextLink>
-          </>
-        )
+        <>
+          {project.data.description ?? 'They are limited to this project.'}{' '}
+          <TextLink {...toProjects(organizationId)}>All projects</TextLink>
+          <br />
+          <Copied value={projectId} label="Copy the id of the project" />
+        </>
       }
       createLabel="Create key"
     />

@@ -16,7 +16,7 @@ interface Props {
 }
 
 export function ProjectRow({ project, organization }: Props) {
-  const seesKeys = roleCovers(organization.role, 'api-keys:manage');
+  const seesKeys = roleCovers(organization.role, 'api-keys:read');
   return (
     <Table.Tr>
       <Table.Td>
@@ -60,7 +60,7 @@ function Actions({ project, organization }: Props) {
   const { role } = organization;
   const navigate = useNavigate();
   const manages = role !== null && roleCovers(role, 'organizations:write');
-  const seesKeys = roleCovers(role, 'api-keys:manage');
+  const seesKeys = roleCovers(role, 'api-keys:read');
   const [editing, editDialog] = useDisclosure(false);
   const [deleting, deleteDialog] = useDisclosure(false);
   if (!manages && !seesKeys) return null;

@@ -200,7 +200,7 @@ const NAMED_KEYS = 8;
 function useKeyNames(organizationId: string, keys: readonly Ranked[] | undefined) {
   const { organization } = useOrganization(organizationId);
   const mayRead =
-    organization !== undefined && organization.role !== null && roleCovers(organization.role, 'api-keys:manage');
+    organization !== undefined && organization.role !== null && roleCovers(organization.role, 'api-keys:read');
   const ids = (keys ?? []).flatMap(({ group }) => group ?? []).slice(0, NAMED_KEYS);
   const names = useQueries({ queries: ids.map((id) => ({ ...keyNameQuery(id), enabled: mayRead })) });
   return (id: string) => names[ids.indexOf(id)]?.data ?? undefined;

@@ -226,8 +226,8 @@ class Log {
   readonly #authority: Authority<'audit:read'>;
 
   constructor(pool: pg.Pool, { frequentKey: { organizationId } }: Traffic) {
-    // Pages and exports use no tails.
-    this.#service = new AuditService(new AuditReader(pool), undefined as never, new OpenStreams());
+    // Pages and exports use no tails and ask for no owners of keys.
+    this.#service = new AuditService(new AuditReader(pool), undefined as never, new OpenStreams(), undefined as never);
     this.#authority = { organizationId, rights: { projectId: null } } as Authority<'audit:read'>;
   }
 

@@ -88,6 +88,8 @@ export const PROJECTS = /* sql */ `
     version integer NOT NULL
   );
   CREATE INDEX project_organization_id ON project (organization_id, id) WHERE deleted_at IS NULL;
+  -- The audit log finds deleted objects by their names.
+  CREATE INDEX project_deleted ON project (organization_id) WHERE deleted_at IS NOT NULL;
 `;
 
 /** One-time links for new members, new operators and new passwords. */

@@ -42,6 +42,8 @@ export const API_KEYS = /* sql */ `
   );
   CREATE INDEX api_key_external_id ON api_key (organization_id, external_id) WHERE external_id IS NOT NULL;
   CREATE INDEX api_key_organization_id ON api_key (organization_id, id) WHERE deleted_at IS NULL;
+  -- The audit log finds deleted keys by their names.
+  CREATE INDEX api_key_deleted ON api_key (organization_id) WHERE deleted_at IS NOT NULL;
   -- Includes revoked keys: if a key expired before its revocation, the event of the expiry may not be written yet.
   CREATE INDEX api_key_expires_at ON api_key (expires_at) WHERE expires_at IS NOT NULL;
   -- In the order in which the worker processes the keys of a mass revocation.

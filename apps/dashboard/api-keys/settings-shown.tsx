@@ -5,14 +5,19 @@ import { settingInWords, settingLabels } from './settings-in-words.js';
 
 const IN_THE_HEAD: readonly (keyof SettingsForm)[] = ['name', 'description', 'expires_at'];
 
-/** The settings of an ended key, which can no longer be changed, without the fields that the head of the page shows. */
-export function EndedSettings({ apiKey }: { readonly apiKey: ApiKey }) {
+interface Props {
+  readonly apiKey: ApiKey;
+  readonly title: string;
+}
+
+/** Settings that the user cannot change, without the fields that the head of the page shows. */
+export function SettingsShown({ apiKey, title }: Props) {
   const settings = settingsOf(apiKey);
   const fields = (Object.keys(settingLabels) as (keyof SettingsForm)[]).filter((field) => !IN_THE_HEAD.includes(field));
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
       <Title order={2} mb="md" id="key-settings">
-        Final settings
+        {title}
       </Title>
       <dl className="facts">
         {fields.map((field) => (
