@@ -19,6 +19,8 @@ const UNMISTAKABLE =
 const OF_OTHERS = new Set(['CACHE_DB', 'DATABASE_DIALECT', 'USER_AGENT']);
 /** Kubernetes and docker set these in every container for a service `keyledger` (`KEYLEDGER_PORT_3000_TCP_ADDR`, …). */
 const OF_A_SERVICE = /_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)$/;
+/** npm sets one for each part of package.json, such as `npm_package_bin_keyledger`. */
+const OF_NPM = /^npm_/;
 const ADDRESS_OF_A_SERVICE = /^(tcp|udp|sctp):\/\//;
 
 /**
@@ -79,7 +81,7 @@ export function misspeltName(
 
 function isOfAnother(name: string, value = ''): boolean {
   if (OF_OTHERS.has(name.toUpperCase()) || OF_OPEN_TELEMETRY.some((known) => known.test(name))) return true;
-  return OF_A_SERVICE.test(name) || (name.endsWith('_PORT') && ADDRESS_OF_A_SERVICE.test(value));
+  return OF_NPM.test(name) || OF_A_SERVICE.test(name) || (name.endsWith('_PORT') && ADDRESS_OF_A_SERVICE.test(value));
 }
 
 function isUnmistakable(name: string): boolean {
