@@ -52,7 +52,7 @@ export class AuditNames {
     return found;
   }
 
-  async search(
+  async matching(
     { organizationId }: Authority<'audit:read'>,
     text: string | undefined,
     kinds: readonly NamedKind[] = ['api_key', 'project', 'user'],

@@ -52,7 +52,7 @@ export class AuditController {
     @Authorized() authority: AuthorityOf<typeof listAuditNames>,
   ): Promise<RouteOutput<typeof listAuditNames>> {
     return {
-      data: await (ids ? this.names.ofIds(authority, ids) : this.names.search(authority, search, kind)),
+      data: await (ids ? this.names.ofIds(authority, ids) : this.names.matching(authority, search, kind)),
     };
   }
 

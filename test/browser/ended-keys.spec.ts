@@ -167,7 +167,7 @@ inChromium('a key that has ended', () => {
       expect(await row.innerText()).not.toMatch(/in \d+ hours|tomorrow/i);
       await page.getByRole('button', { name: `Actions for ${key.name}` }).click();
       await page.getByRole('menu').waitFor();
-      expect(await page.getByRole('menuitem').allInnerTexts()).toEqual(['Copy public key', 'Delete …']);
+      expect(await page.getByRole('menuitem').allInnerTexts()).toEqual(['Copy public key', 'Copy id', 'Delete …']);
       await page.keyboard.press('Escape');
       expectNoComplaints(page);
     });

@@ -312,7 +312,7 @@ describe('the catalogue commands', () => {
   it('list scopes, organizations and projects', async () => {
     expect(await jsonOf(['scopes'])).toEqual(await ada.client.apiKeys.listScopes());
     expect((await shell.run(['scopes'])).stdout).toMatch(
-      /^api-keys:manage +management +Create, rotate and revoke API keys$/m,
+      /^api-keys:manage +management +Create, rotate and revoke API keys, and view them$/m,
     );
 
     expect(await jsonOf(['organizations', 'list'])).toEqual(await ada.client.organizations.list());

@@ -257,6 +257,7 @@ describe('the script of the API guide', () => {
       ofNetwork,
       exceptUses,
       byActor,
+      following,
       first,
       second,
       firstAgain,
@@ -271,6 +272,7 @@ describe('the script of the API guide', () => {
     expect(new Set(byActor)).toEqual(
       new Set(['invitation.created', 'invitation.revoked', 'member.role_changed', 'member.removed']),
     );
+    expect(following).toEqual(['api_key.created']);
     expect(firstAgain).toEqual(first);
     expect(second).toHaveLength(2);
     expect(credits).toEqual(['credits.granted', 'credits.low', 'credits.removed']);

@@ -366,7 +366,7 @@ it('the scopes of the deployment are listed with descriptions', async () => {
   expect(data).toContainEqual({
     scope: 'api-keys:manage',
     kind: 'management',
-    description: 'Create, rotate and revoke API keys',
+    description: 'Create, rotate and revoke API keys, and view them',
   });
   expect(data).toContainEqual({ scope: 'triggers:read', kind: 'application', description: null });
 });

@@ -143,8 +143,9 @@ withCurl('creating a key', () => {
     });
     const { body } = await post(key, { name: 'Child' });
     const child = await ada.client.apiKeys.get({ params: { id: body['id'] as string } });
+    // `api-keys:manage` includes `api-keys:read`.
     expect(child).toMatchObject({
-      scopes: ['api-keys:manage', 'agents:read'],
+      scopes: ['api-keys:manage', 'api-keys:read', 'agents:read'],
       project_id: projectId,
       environment: 'test',
       allowed_ips: ['127.0.0.0/8'],
@@ -163,7 +164,7 @@ withCurl('creating a key', () => {
     const { key } = await existingKey({ scopes: ['api-keys:manage', 'deployment:verify'] }, operator);
     const { body } = await post(key, { name: 'Child' });
     const child = await operator.client.apiKeys.get({ params: { id: body['id'] as string } });
-    expect(child.scopes.toSorted()).toEqual(['api-keys:manage']);
+    expect(child.scopes.toSorted()).toEqual(['api-keys:manage', 'api-keys:read']);
   });
 
   it('needs api-keys:manage, and also works for a user', async () => {
