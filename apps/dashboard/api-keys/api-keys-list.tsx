@@ -17,7 +17,8 @@ import type { ApiKeysSearch } from './api-keys-search.js';
 import { ExportKeys } from './export-keys.js';
 import { isFiltered, KeyFilters, noFilters } from './key-filters.js';
 import { KeysCards } from './keys-cards.js';
-import { KeysTable, type Sort } from './keys-table.js';
+import { KeysTable } from './keys-table.js';
+import type { Sort } from './listed-keys.js';
 import { SortSelect } from './sort-select.js';
 import { useKeyList } from './use-key-list.js';
 

@@ -7,7 +7,7 @@ import { chooseTarget } from '../audit/download.js';
 import { sentenceOf } from '../ui/error-state.js';
 import { allApiKeys, type ApiKey } from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
-import { ownerOf, type KeysProps } from './keys-table.js';
+import { ownerOf, type KeysProps } from './listed-keys.js';
 
 interface Props extends Pick<KeysProps, 'owners' | 'projectNames'> {
   readonly organizationId: string;

@@ -10,7 +10,7 @@ import {
   IconTrash,
   IconX,
 } from '@tabler/icons-react';
-import type { KeysProps } from './keys-table.js';
+import type { KeysProps } from './listed-keys.js';
 import type { ApiKey } from './api-keys.js';
 import { isEnded } from './key-end.js';
 

@@ -4,7 +4,7 @@ import { Time } from '../ui/time.js';
 import { EnvironmentCell, NameCell, PublicKeyCell, ScopesCell, StatusCell, UsesCell } from './key-cells.js';
 import { endOf } from './key-end.js';
 import { KeyMenu } from './key-menu.js';
-import { ownerOf, type KeysProps } from './keys-table.js';
+import { ownerOf, type KeysProps } from './listed-keys.js';
 import type { ApiKey } from './api-keys.js';
 import { useRowsInSight } from './use-key-list.js';
 

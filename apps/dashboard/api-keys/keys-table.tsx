@@ -2,30 +2,12 @@ import { Skeleton, Table, UnstyledButton, VisuallyHidden } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { memo } from 'react';
 import { Time } from '../ui/time.js';
-import type { KeyAction } from './actions.js';
 import type { ApiKey } from './api-keys.js';
-import type { ApiKeysSearch } from './api-keys-search.js';
 import { EnvironmentCell, NameCell, PublicKeyCell, ScopesCell, StatusCell, UsesCell } from './key-cells.js';
 import { KeyMenu } from './key-menu.js';
-import { useRowsInSight, type UsesByDay } from './use-key-list.js';
+import { ownerOf, type KeysProps, type Sort } from './listed-keys.js';
+import { useRowsInSight } from './use-key-list.js';
 
-export interface KeysProps {
-  readonly apiKeys: readonly ApiKey[];
-  readonly total: number;
-  readonly stale: boolean;
-  readonly usesByDay: UsesByDay;
-  readonly projectNames: ReadonlyMap<string, string>;
-  /** The names of members. Undefined while they load. */
-  readonly owners: ReadonlyMap<string, string> | undefined;
-  readonly sort: Sort;
-  readonly onSort: (sort: Sort) => void;
-  /** Enables or disables a key. Undefined for a user who may only read keys, like `onAction`. */
-  readonly onSwitch: ((apiKey: ApiKey, enabled: boolean) => void) | undefined;
-  readonly onAction: ((apiKey: ApiKey, action: KeyAction) => void) | undefined;
-  readonly loadMore: (() => void) | undefined;
-}
-
-export type Sort = NonNullable<ApiKeysSearch['sort']>;
 type SortField = 'name' | 'created_at' | 'last_used_at' | 'usage_count' | 'expires_at';
 
 const ROW_HEIGHT = 56;
@@ -112,10 +94,6 @@ function Head(props: SortProps) {
       </Table.Tr>
     </Table.Thead>
   );
-}
-
-export function ownerOf({ accountable_user_id: id }: ApiKey, owners: KeysProps['owners']): string {
-  return owners ? (owners.get(id) ?? 'A former member') : '';
 }
 
 /** Takes the place of rows that are out of sight. */

@@ -1,5 +1,5 @@
 import { Select } from '@mantine/core';
-import type { KeysProps, Sort } from './keys-table.js';
+import type { KeysProps, Sort } from './listed-keys.js';
 
 const labels: Record<Sort, string> = {
   '-created_at': 'Newest first',
