@@ -1,7 +1,8 @@
-import { execFile, fork } from 'node:child_process';
+import { execFile, fork, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
@@ -41,6 +42,14 @@ async function generate(script: string, order: object): Promise<object> {
   expect(await exited).toEqual([0, null]);
   return measured;
 }
+
+it.each([
+  ['main.ts', 'There is no part nothing'],
+  ['dashboard.ts', "Unknown option '--only'"],
+])('the bench starts: %s loads all its parts', (script, complaint) => {
+  const path = join(import.meta.dirname, script);
+  expect(spawnSync(process.execPath, [path, '--only', 'nothing'], { encoding: 'utf8' }).stderr).toContain(complaint);
+});
 
 describe('the load generator', () => {
   const requests = [{ path: '/', headers: {} }];

@@ -5,7 +5,7 @@ import { asEnvelope, type DomainEvent } from '#libs/contract/events.js';
 import { newEventId, toUuid } from '#libs/contract/ids.js';
 import { inTransaction } from '#libs/database/database.js';
 import type { ReceivedEvent } from '#libs/outbox/batches.js';
-import { builtModule } from './built-module.js';
+import { builtModule } from './built-module.ts';
 
 // An `import` would load Nest again for each test file, in 0.6 s.
 const { AuditWriter } = await builtModule<typeof import('#libs/audit/audit-writer.js')>('#libs/audit/audit-writer.js');
