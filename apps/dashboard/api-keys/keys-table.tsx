@@ -1,4 +1,4 @@
-import { Skeleton, Table, UnstyledButton, VisuallyHidden } from '@mantine/core';
+import { Skeleton, Table, Text, UnstyledButton, VisuallyHidden } from '@mantine/core';
 import { IconArrowDown, IconArrowUp } from '@tabler/icons-react';
 import { memo } from 'react';
 import { Time } from '../ui/time.js';
@@ -38,7 +38,7 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
             />
           ) : (
             <Table.Tr key={index} aria-rowindex={index + 2}>
-              <Table.Td colSpan={11}>
+              <Table.Td colSpan={10}>
                 <Skeleton height={14} />
               </Table.Td>
             </Table.Tr>
@@ -57,10 +57,9 @@ function Columns() {
       <col style={{ width: 130 }} />
       <col style={{ width: 56 }} />
       <col style={{ width: '10%' }} />
-      <col style={{ width: '10%' }} />
-      <col style={{ width: 112 }} />
-      <col style={{ width: 112 }} />
-      <col style={{ width: 108 }} />
+      <col style={{ width: 104 }} />
+      <col style={{ width: 104 }} />
+      <col style={{ width: 104 }} />
       <col style={{ width: 104 }} />
       <col style={{ width: 154 }} />
       <col style={{ width: 40 }} />
@@ -82,8 +81,7 @@ function Head(props: SortProps) {
           </abbr>
         </Table.Th>
         <Table.Th>Scopes</Table.Th>
-        <Table.Th title="The member behind the key">Owner</Table.Th>
-        <SortHeader {...props} field="created_at" label="Created" />
+        <SortHeader {...props} field="created_at" label="Created" title="When, and the member behind the key" />
         <SortHeader {...props} field="last_used_at" label="Last used" />
         <SortHeader {...props} field="usage_count" label="Uses" title="Uses in the last 14 days, and in total" />
         <SortHeader {...props} field="expires_at" label="Expires" />
@@ -124,9 +122,11 @@ const Row = memo(function Row({ index, apiKey, project, days, owner, onSwitch, o
       <Table.Td>
         <ScopesCell apiKey={apiKey} />
       </Table.Td>
-      <Table.Td title={owner}>{owner}</Table.Td>
       <Table.Td>
         <Time at={apiKey.created_at} />
+        <Text size="xs" c="dimmed" truncate title={owner}>
+          {owner}
+        </Text>
       </Table.Td>
       <Table.Td>
         <Time at={apiKey.last_used_at} />
