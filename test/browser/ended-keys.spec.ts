@@ -29,8 +29,10 @@ inChromium('a key that has ended', () => {
     dashboard = await startDashboard();
     ada = await dashboard.account();
     ({ id: team } = await ada.client.organizations.create({ body: { name: 'Engines' } }));
-    page = await dashboard.signedIn(ada);
+    page = await dashboard.signedIn(ada, list());
     await page.setViewportSize({ width: 1366, height: 900 });
+    // A page that still loads could replace the address that the first test moves to.
+    await page.getByRole('heading', { level: 1, name: 'API keys' }).waitFor();
   });
 
   afterAll(async () => {
