@@ -129,7 +129,8 @@ function testsOf({ ip, ...criteria }: Criteria): ((columns: AuditColumns) => boo
 function isFrom(wanted: string): (columns: AuditColumns) => boolean {
   const overlaps = overlapWith(wanted);
   return ({ ip }) => {
-    if (ip === null || ip === wanted) return ip !== null;
+    if (ip === null) return false;
+    if (ip === wanted) return true;
     // An IPv4 address has only one notation here.
     const areSingle = !ip.includes('/') && !wanted.includes('/') && !ip.includes(':');
     return !areSingle && overlaps(ip);

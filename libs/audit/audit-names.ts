@@ -94,8 +94,7 @@ export class AuditNames {
   }
 
   async #former(organizationId: string, wanted: { subject?: string }, limit: number): Promise<AuditName[]> {
-    const { from, below } = await this.reader.extent(organizationId);
-    const page = { span: { from, below }, order: 'desc' } as const;
+    const page = { span: await this.reader.extent(organizationId), order: 'desc' } as const;
     const { found } = await this.reader.find({ organizationId, filter: { ...wanted, types: LEFT } }, page, limit);
     return found.flatMap((leaf) => {
       const { event } = eventOf(leaf);

@@ -3,12 +3,12 @@ import type pg from 'pg';
 import { fromUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
 import { Events } from '#libs/outbox/event.js';
+import { recordOwnEvents } from '#libs/outbox/own-events.js';
 import { errorText } from '#libs/platform/error-text.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import { BundleReader } from './bundle-reader.js';
 import { leafHashOf } from './log-growth.js';
 import type { Span } from './span.js';
-import { recordOwnEvents } from '#libs/outbox/own-events.js';
 
 /** A log of which entries have expired. */
 interface Prunable {

@@ -13,6 +13,7 @@ import { PersonalData } from '#libs/platform/personal-data.js';
 import { timesOf, type Criteria } from './audit-filter.js';
 import { AuditReader, SEARCH_MS, type AuditSearch } from './audit-reader.js';
 import { eventOf, type Leaf } from './leaf.js';
+import { organizationNames } from './organization-names.js';
 import type { Span } from './span.js';
 import { sharedTermsOf } from './terms.js';
 
@@ -80,7 +81,10 @@ export class DeploymentSearch {
     }
     await this.reads.record(operator, DEPLOYMENT_ID, this.#recorded(question));
     const { matches, next, isPaused } = await this.#search(question, position, page.limit);
-    const names = await this.#names(matches);
+    const names = await organizationNames(
+      this.pool,
+      matches.map(({ id }) => id),
+    );
     return {
       data: matches.map(({ id, leaf }) => ({
         id,
@@ -160,14 +164,6 @@ export class DeploymentSearch {
       yield* result.rows.slice(0, ORGANIZATIONS);
       next = result.rows[ORGANIZATIONS]?.id;
     }
-  }
-
-  async #names(matches: readonly Match[]): Promise<ReadonlyMap<string, string>> {
-    const { rows } = await this.pool.query<{ id: string; name: string }>(
-      'SELECT id, name FROM organization WHERE id = ANY($1::uuid[])',
-      [matches.map(({ id }) => toUuid(id))],
-    );
-    return new Map(rows.map(({ id, name }) => [fromUuid('org', id), name]));
   }
 }
 

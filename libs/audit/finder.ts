@@ -14,6 +14,7 @@ import { includesKey, type Rights } from '#libs/organizations/rights.js';
 import { AuditReader } from './audit-reader.js';
 import { DeploymentSearch } from './deployment-search.js';
 import { eventOf, type Leaf } from './leaf.js';
+import { organizationNames } from './organization-names.js';
 
 /** How long a search of the audit logs of the caller's organizations may take. */
 const SEARCH_MS = 1_000;
@@ -133,8 +134,7 @@ export class Finder {
     for (const organizationId of readsLogs.keys()) {
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) return { found, complete: false };
-      const { from, below } = await this.reader.extent(organizationId);
-      const page = { span: { from, below }, order: 'desc' } as const;
+      const page = { span: await this.reader.extent(organizationId), order: 'desc' } as const;
       const part = await this.reader.find({ organizationId, filter: { requestId } }, page, MOST_EVENTS, leftMs);
       found.push(...part.found.map((leaf) => placeOf(leaf, organizationId)));
       complete &&= part.reached === null;
@@ -148,11 +148,7 @@ export class Finder {
 
   async #named(places: readonly Place[]): Promise<FoundObject[]> {
     const ids = [...new Set(places.map(({ organizationId }) => organizationId))];
-    const { rows } = await this.pool.query<{ id: string; name: string }>(
-      'SELECT id, name FROM organization WHERE id = ANY($1::uuid[])',
-      [ids.map(toUuid)],
-    );
-    const names = new Map(rows.map(({ id, name }) => [fromUuid('org', id), name]));
+    const names = await organizationNames(this.pool, ids);
     return places.map(({ organizationId: id, ...place }) => ({
       ...place,
       organization: { id, name: names.get(id) ?? '' },

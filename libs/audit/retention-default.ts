@@ -4,8 +4,8 @@ import { toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
 import { DATABASE_POOL, inTransaction } from '#libs/database/database.js';
 import { Events } from '#libs/outbox/event.js';
-import { Config } from '#libs/platform/config.js';
 import { recordOwnEvents } from '#libs/outbox/own-events.js';
+import { Config } from '#libs/platform/config.js';
 
 /**
  * Writes the default of AUDIT_RETENTION_DAYS to the database at start, where the functions that prune read it: the worker

@@ -1,11 +1,11 @@
+import type pg from 'pg';
 import type { RecordedState } from '#libs/contract/events.js';
 import { BUNDLE_ENTRIES } from '#libs/tlog/entries.js';
 import type { Events } from '#libs/outbox/event.js';
-import { putIntoOutbox } from '#libs/outbox/outbox.js';
+import { recordOwnEvents } from '#libs/outbox/own-events.js';
 import { readHead, type Client } from './log-entries.js';
 import { partsOf } from './recorded-state.js';
 import { LogReplay } from './replay.js';
-import { recordOwnEvents } from '#libs/outbox/own-events.js';
 
 /**
  * What the log of an organization says before a leaf index, in parts that each fit into an event of the type
@@ -40,7 +40,7 @@ const PARTS_TOGETHER = 16;
  * @returns the number of events
  */
 export async function recordState(
-  client: Parameters<typeof putIntoOutbox>[0],
+  client: pg.ClientBase,
   events: Events,
   organizationId: string,
   parts: readonly RecordedState[],
