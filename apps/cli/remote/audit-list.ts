@@ -2,7 +2,7 @@ import { fullPage } from '#libs/client/full-page.js';
 import type { CommandProcess } from '../command-process.js';
 import { auditColumns, filtersOf, namelessIds, type AuditFilters } from './audit-events.js';
 import { connect } from './connection.js';
-import { displayNames, type Names } from './display-names.js';
+import { namesInLog, type Names } from './display-names.js';
 import { readPages, showPage, type PageOptions } from './lists.js';
 import { ownOrganization } from './organizations.js';
 
@@ -28,6 +28,6 @@ export async function listEvents(options: ListEventsOptions, host: CommandProces
     cursor === undefined ? fullPage(limit ?? USUAL_PAGE, read) : read(limit, cursor),
   );
   const organization = async () => filters.organization_id ?? ownOrganization(api);
-  const names = options.json ? NO_NAMES : await displayNames(api, host.env, organization, namelessIds(page.data));
+  const names = options.json ? NO_NAMES : await namesInLog(api, host.env, organization, namelessIds(page.data));
   await showPage(host, page, auditColumns(page.data, names), 'events', options);
 }

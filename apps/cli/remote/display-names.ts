@@ -1,9 +1,9 @@
 import pLimit from 'p-limit';
+import { readAuditNames } from '#libs/client/audit-names.js';
 import { ApiError, type Client } from '#libs/client/client.js';
 import { isId, type IdType } from '#libs/contract/ids.js';
 import type { ProblemCode } from '#libs/contract/problem.js';
 import { signIn } from './connection.js';
-import { readPages } from './lists.js';
 
 /** What people call the objects with these ids. */
 export type Names = ReadonlyMap<string, string>;
@@ -14,25 +14,38 @@ const AT_ONCE = 8;
 const MOST = 200;
 
 /**
- * The names of keys, organizations, projects and users. An id stays without a name if the caller may not read the object, or it is
+ * The names of keys, organizations and projects. An id stays without a name if the caller may not read the object, or it is
  * gone: the names are a help for readers, and no reason to fail. An API key looks up none, because each of its requests
  * is an event of the log that it shows.
  */
-export async function displayNames(
+export async function displayNames(api: Client, env: NodeJS.ProcessEnv, ids: ReadonlySet<string>): Promise<Names> {
+  if ('api_key' in signIn(env).credentials) return new Map();
+  const found = await Promise.all([
+    readEach(ofType(ids, 'key'), (id) => api.apiKeys.get({ params: { id } })),
+    readEach(ofType(ids, 'org'), (id) => api.organizations.get({ params: { id } })),
+    readEach(ofType(ids, 'proj'), (id) => api.projects.get({ params: { id } })),
+  ]);
+  return new Map(found.flat().map(({ id, name }) => [id, name]));
+}
+
+/** The same for the ids in the audit log of an organization. Its readers may also know what is gone, and users. */
+export async function namesInLog(
   api: Client,
   env: NodeJS.ProcessEnv,
   organizationId: () => Promise<string>,
   ids: ReadonlySet<string>,
 ): Promise<Names> {
   if ('api_key' in signIn(env).credentials) return new Map();
-  const of = (type: IdType) => [...ids].filter((id) => isId(type, id)).slice(0, MOST);
+  const named = (['key', 'proj', 'user'] as const).flatMap((type) => ofType(ids, type));
   const found = await Promise.all([
-    readEach(of('key'), (id) => api.apiKeys.get({ params: { id } })),
-    readEach(of('org'), (id) => api.organizations.get({ params: { id } })),
-    readEach(of('proj'), (id) => api.projects.get({ params: { id } })),
-    of('user').length === 0 ? [] : orNone(async () => membersOf(api, await organizationId())),
+    named.length === 0 ? [] : orNone(async () => readAuditNames(api, await organizationId(), named)),
+    readEach(ofType(ids, 'org'), (id) => api.organizations.get({ params: { id } })),
   ]);
   return new Map(found.flat().map(({ id, name }) => [id, name]));
+}
+
+function ofType(ids: ReadonlySet<string>, type: IdType): string[] {
+  return [...ids].filter((id) => isId(type, id)).slice(0, MOST);
 }
 
 interface Named {
@@ -52,11 +65,6 @@ async function readEach([first, ...others]: readonly string[], read: (id: string
     if (error instanceof ApiError) return [];
     throw error;
   }
-}
-
-async function membersOf(api: Client, id: string): Promise<Named[]> {
-  const { data } = await readPages({ all: true }, (query) => api.members.list({ params: { id }, query }));
-  return data.map(({ user_id, name }) => ({ id: user_id, name }));
 }
 
 /** @param code the only problem that means that there is none; by default, any */

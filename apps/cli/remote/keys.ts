@@ -107,7 +107,7 @@ export interface CreateKeyOptions extends KeyOptions, TextOptions {
 const NO_SCOPE =
   'Say what the key may do, with --scope for each scope: `keyledger scopes` lists them, and their halves may be *.';
 
-/** A key that lives on only because nobody thinks of it is a risk, so `never` has to be asked for. */
+/** A forgotten key that never expires is a risk, so `never` must be given explicitly. */
 const EXPIRES_IN_DAYS = 90;
 
 export async function createKey(name: string, options: CreateKeyOptions, host: CommandProcess): Promise<void> {
@@ -139,7 +139,7 @@ export async function showKey(text: string, options: KeyOptions, host: CommandPr
   const { data: secrets } = await api.apiKeys.listSecrets({ params });
   const { organization_id: organization, project_id: project } = apiKey;
   const ids = new Set([organization, ...(project === null ? [] : [project])]);
-  const names = await displayNames(api, host.env, async () => organization, ids);
+  const names = await displayNames(api, host.env, ids);
   await write(host, card([...fieldsOf(apiKey, names), ...usesOf(apiKey), ...secretsOf(secrets)]));
 }
 

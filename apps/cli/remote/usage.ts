@@ -6,7 +6,7 @@ import { connect } from './connection.js';
 import { displayNames, type Names } from './display-names.js';
 import { Failure } from './failure.js';
 import { findId } from './find-id.js';
-import { chosenOrganization, organizationOf, ownOrganization } from './organizations.js';
+import { chosenOrganization, organizationOf } from './organizations.js';
 import { json, layoutOf, note, write } from './output.js';
 import { table, type Column } from './table.js';
 import { localTime } from './text.js';
@@ -56,7 +56,7 @@ async function namesOfGroups(
 ): Promise<Names | undefined> {
   if (groupBy !== 'api_key') return undefined;
   const ids = new Set(data.flatMap(({ group }) => group ?? []));
-  return displayNames(api, env, () => ownOrganization(api), ids);
+  return displayNames(api, env, ids);
 }
 
 /** Replaces the start in the row of totals. */

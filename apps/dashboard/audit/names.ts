@@ -1,9 +1,9 @@
 import { queryOptions, skipToken, useQuery, type QueryClient } from '@tanstack/react-query';
 import { useCallback } from 'react';
+import { readAuditNames } from '#libs/client/audit-names.js';
 import { ApiError } from '#libs/client/client.js';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import type { AuditName, NamedKind } from '#libs/contract/audit-names.js';
-import { PAGE_MAX } from '#libs/contract/lists.js';
 import { api } from '../session/session.js';
 
 export type NameOf = (id: string) => string;
@@ -38,14 +38,8 @@ export async function loadNames(
 }
 
 async function namesOf(organizationId: string, ids: readonly string[]): Promise<AuditName[]> {
-  const parts = Array.from({ length: Math.ceil(ids.length / PAGE_MAX) }, (_, part) =>
-    ids.slice(part * PAGE_MAX, (part + 1) * PAGE_MAX),
-  );
   try {
-    const pages = await Promise.all(
-      parts.map((part) => api.audit.listNames({ query: { organization_id: organizationId, ids: part.join(',') } })),
-    );
-    return pages.flatMap(({ data }) => data);
+    return await readAuditNames(api, organizationId, ids);
   } catch (error) {
     if (error instanceof ApiError && error.problem.status < 500) return [];
     throw error;
