@@ -3,7 +3,7 @@ import type { Client } from '#libs/client/client.js';
 import { isId, type IdType } from '#libs/contract/ids.js';
 import { EXIT_REFUSED, EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
-import { readPages } from './lists.js';
+import { readPages, type PageQuery } from './lists.js';
 
 interface Found {
   readonly id: string;
@@ -24,35 +24,28 @@ const KINDS = {
     type: 'org',
     what: 'organization',
     list: 'organizations list',
-    find: async (api) => (await readPages({ all: true }, (query) => api.organizations.list({ query }))).data.map(named),
+    find: (api) => allNamed((query) => api.organizations.list({ query })),
   },
   /** Only for operators. */
   'any organization': {
     type: 'org',
     what: 'organization',
     list: 'organizations list',
-    find: async (api, search) =>
-      (
-        await readPages({ all: true }, (page) => api.deployment.listOrganizations({ query: { search, ...page } }))
-      ).data.map(named),
+    find: (api, search) => allNamed((page) => api.deployment.listOrganizations({ query: { search, ...page } })),
   },
   project: {
     type: 'proj',
     what: 'project',
     list: 'projects list',
-    find: async (api, search, organization_id) =>
-      (
-        await readPages({ all: true }, (page) => api.projects.list({ query: { search, organization_id, ...page } }))
-      ).data.map(named),
+    find: (api, search, organization_id) =>
+      allNamed((page) => api.projects.list({ query: { search, organization_id, ...page } })),
   },
   key: {
     type: 'key',
     what: 'API key',
     list: 'keys list',
-    find: async (api, search, organization_id) =>
-      (
-        await readPages({ all: true }, (page) => api.apiKeys.list({ query: { search, organization_id, ...page } }))
-      ).data.map(named),
+    find: (api, search, organization_id) =>
+      allNamed((page) => api.apiKeys.list({ query: { search, organization_id, ...page } })),
   },
   member: {
     type: 'user',
@@ -76,8 +69,15 @@ const KINDS = {
 
 export type KindOfObject = keyof typeof KINDS;
 
-function named({ id, name }: { readonly id: string; readonly name: string }): Found {
-  return { id, names: [name] };
+/** All objects of a list, by their names. */
+async function allNamed(read: (page: PageQuery) => Promise<NamedPage>): Promise<Found[]> {
+  const { data } = await readPages({ all: true }, read);
+  return data.map(({ id, name }) => ({ id, names: [name] }));
+}
+
+interface NamedPage {
+  readonly data: { readonly id: string; readonly name: string }[];
+  readonly next_cursor: string | null;
 }
 
 /** Whether the text has the form of an id of any kind. */

@@ -14,6 +14,7 @@ import {
   expiry,
   group,
   jsonOption,
+  ofOne,
   organizationOption,
   projectOption,
   remote,
@@ -91,11 +92,14 @@ In a pipe, standard output has only the key:
 }
 
 function addKeyChanges(keys: Command, host: CommandProcess): void {
-  ofOneKey(keys, 'show', 'show a key with its secrets, by their ids').action(
+  ofOne(keys, 'key', 'show', 'show a key with its secrets, by their ids').action(
     remote(async (key: string, options) => (await import('./keys.js')).showKey(key, options, host)),
   );
   withTexts(
-    ofOneKey(keys, 'update', 'change a key; what is not given stays as it is').option('--name <NAME>', 'the new name'),
+    ofOne(keys, 'key', 'update', 'change a key; what is not given stays as it is').option(
+      '--name <NAME>',
+      'the new name',
+    ),
     [textOption, noTextOption],
   )
     .option('--scope <SCOPE>', 'a scope of the key instead of all that it has; repeat it for more', collect)
@@ -144,34 +148,25 @@ the key is good for the request, and 1 if it is not. It needs the scope api-keys
 
 /** From one secret to the next, and from state to state. */
 function addKeyLife(keys: Command, host: CommandProcess): void {
-  ofOneKey(keys, 'rotate', 'replace the secret of a key; the new one is shown only once')
+  ofOne(keys, 'key', 'rotate', 'replace the secret of a key; the new one is shown only once')
     .option(
       '--grace <DURATION>',
       'how long the old secret still works, such as 30m or 7d, or none (default: 24h)',
       durationOrNone,
     )
     .action(remote(async (key: string, options) => (await import('./key-life.js')).rotateKey(key, options, host)));
-  ofOneKey(keys, 'disable', 'disable a key until it is enabled again').action(
+  ofOne(keys, 'key', 'disable', 'disable a key until it is enabled again').action(
     remote(async (key: string, options) => (await import('./key-life.js')).disableKey(key, options, host)),
   );
-  ofOneKey(keys, 'enable', 'enable a disabled key').action(
+  ofOne(keys, 'key', 'enable', 'enable a disabled key').action(
     remote(async (key: string, options) => (await import('./key-life.js')).enableKey(key, options, host)),
   );
-  ofOneKey(keys, 'revoke', 'revoke a key, which cannot be undone; asks first')
+  ofOne(keys, 'key', 'revoke', 'revoke a key, which cannot be undone; asks first')
     .addOption(yesOption())
     .action(remote(async (key: string, options) => (await import('./key-life.js')).revokeKey(key, options, host)));
-  ofOneKey(keys, 'delete', 'revoke a key and remove it from all lists, which cannot be undone; asks first')
+  ofOne(keys, 'key', 'delete', 'revoke a key and remove it from all lists, which cannot be undone; asks first')
     .addOption(yesOption())
     .action(remote(async (key: string, options) => (await import('./key-life.js')).deleteKey(key, options, host)));
-}
-
-function ofOneKey(keys: Command, name: string, description: string): Command {
-  return keys
-    .command(name)
-    .description(description)
-    .argument('<KEY>', 'the id of the key, or its name')
-    .addOption(organizationOption('where to look for the name (default: everywhere, or as `keyledger use` says)'))
-    .addOption(jsonOption());
 }
 
 function withTexts(command: Command, optionsOf = [textOption]): Command {

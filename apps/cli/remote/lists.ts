@@ -16,7 +16,7 @@ interface Page<Row> {
   readonly next_cursor?: string | null;
 }
 
-interface PageQuery {
+export interface PageQuery {
   readonly limit?: number | undefined;
   readonly cursor?: string | undefined;
 }

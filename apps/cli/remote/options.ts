@@ -11,6 +11,16 @@ export function group(program: Command, name: string, description: string): Comm
   return program.command(name).description(description).usage('COMMAND [OPTIONS]').helpCommand(false);
 }
 
+/** Adds a command about one object, which its argument names. */
+export function ofOne(commands: Command, what: 'key' | 'project', name: string, description: string): Command {
+  return commands
+    .command(name)
+    .description(description)
+    .argument(`<${what.toUpperCase()}>`, `the id of the ${what}, or its name`)
+    .addOption(organizationOption('where to look for the name (default: everywhere, or as `keyledger use` says)'))
+    .addOption(jsonOption());
+}
+
 /**
  * Turns an error of the API into a sentence about the options of the command, which is the last argument. The table of
  * these sentences is loaded only if there is an error.

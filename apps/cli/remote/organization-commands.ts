@@ -6,6 +6,7 @@ import {
   choice,
   group,
   jsonOption,
+  ofOne,
   organizationOption,
   remote,
   valuesOf,
@@ -71,28 +72,19 @@ function addProjects(program: Command, host: CommandProcess): void {
     .action(
       remote(async (name: string, options) => (await import('./projects.js')).createProject(name, options, host)),
     );
-  ofOneProject(projects, 'update', 'change a project; what is not given stays as it is')
+  ofOne(projects, 'project', 'update', 'change a project; what is not given stays as it is')
     .option('--name <NAME>', 'the new name')
     .option('--description <TEXT>', 'what the project is for')
     .option('--no-description', 'remove it')
     .action(
       remote(async (project: string, options) => (await import('./projects.js')).updateProject(project, options, host)),
     );
-  ofOneProject(projects, 'delete', 'delete a project, which cannot be undone; asks first')
+  ofOne(projects, 'project', 'delete', 'delete a project, which cannot be undone; asks first')
     .option('--revoke-keys', 'revoke its keys; without this, a project with keys stays')
     .addOption(yesOption())
     .action(
       remote(async (project: string, options) => (await import('./projects.js')).deleteProject(project, options, host)),
     );
-}
-
-function ofOneProject(projects: Command, name: string, description: string): Command {
-  return projects
-    .command(name)
-    .description(description)
-    .argument('<PROJECT>', 'the id of the project, or its name')
-    .addOption(organizationOption('where to look for the name (default: everywhere, or as `keyledger use` says)'))
-    .addOption(jsonOption());
 }
 
 function addMembers(program: Command, host: CommandProcess): void {
