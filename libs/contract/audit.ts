@@ -86,6 +86,8 @@ const times = {
   to: Instant.optional().meta({ description: 'Before' }),
 };
 
+const pages = { order: z.enum(['asc', 'desc']).default('desc'), ...pageQuery };
+
 /** As long as a number in `Last-Event-ID`. */
 const leafIndex = wholeNumber(0, 999_999_999_999_999);
 
@@ -123,8 +125,7 @@ export const listAuditEvents = defineRoute({
     ...times,
     after_index: leafIndex.optional().meta({ description: 'Only events after the one with this leaf index' }),
     before_index: leafIndex.optional().meta({ description: 'Only events before the one with this leaf index' }),
-    order: z.enum(['asc', 'desc']).default('desc'),
-    ...pageQuery,
+    ...pages,
   }),
   success: { status: 200, body: AuditPage },
   problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned'],
@@ -146,8 +147,7 @@ export const listApiKeyEvents = defineRoute({
     outcome: filters.outcome,
     request_id: filters.request_id,
     ...times,
-    order: z.enum(['asc', 'desc']).default('desc'),
-    ...pageQuery,
+    ...pages,
   }),
   success: { status: 200, body: AuditPage },
   problems: ['not_found', 'audit_log_damaged', 'audit_log_pruned'],
