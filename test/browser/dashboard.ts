@@ -164,7 +164,7 @@ const MODAL = '[aria-modal="true"]';
 
 /**
  * Checks the page with axe: all rules in the light scheme, and the rules about colours in the dark one. While a dialog is
- * open, checks only the dialog: nobody can reach the page behind it, which needs a check of its own.
+ * open, checks only the dialog. Check the page behind it before or after.
  */
 export async function expectAccessible(page: Page): Promise<void> {
   // What a page is about to replace is pale.

@@ -262,7 +262,7 @@ describe('a gateway', () => {
     }
   });
 
-  it('loses its connection, and nobody else, if a response cannot be written', async () => {
+  it('closes its own connection and no other if a response cannot be written', async () => {
     const { key } = await newKey();
     const headers = { 'x-api-key': key };
     const verifier = deployment.api.get(ApiKeyVerifier);
