@@ -1,7 +1,7 @@
-import { EntityManager } from '@mikro-orm/postgresql';
+import { EntityManager, raw } from '@mikro-orm/postgresql';
 import { Injectable } from '@nestjs/common';
 import { displayedCharactersOf } from '#libs/api-key-format/search-term.js';
-import { fromUuid, isId } from '#libs/contract/ids.js';
+import { isId } from '#libs/contract/ids.js';
 import { ApiKeyOwners, type ApiKeyOwner, type FoundApiKey } from '#libs/organizations/api-key-owners.js';
 import { Clock } from '#libs/platform/clock.js';
 import { ApiKey, ApiKeySecret } from './api-key.entity.js';
@@ -53,9 +53,7 @@ export class OwnersOfApiKeys extends ApiKeyOwners {
     if (isId('secret', term)) return em.find(ApiKeySecret, { id: term });
     const shown = displayedCharactersOf(term);
     if (!shown) return [];
-    const statement = 'SELECT id FROM api_key_secret WHERE left(handle, 6) = ? LIMIT ?';
-    const found = await em.execute<{ id: string }[]>(statement, [shown, MOST_FOUND]);
-    return em.find(ApiKeySecret, { id: { $in: found.map(({ id }) => fromUuid('secret', id)) } });
+    return em.find(ApiKeySecret, { [raw('left(handle, 6)')]: shown }, { limit: MOST_FOUND });
   }
 }
 
