@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
-import { leftOut } from '../support/left-out.js';
-import { isInstalled } from './processes.js';
+import { describeWith } from '../support/left-out.js';
 import { runWrk } from './wrk.js';
 
 /** A server that closes each connection without a response at the first request after `responses` responses. */
@@ -71,10 +70,9 @@ describe('the load generator', () => {
   });
 });
 
-const hasWrk = isInstalled('wrk');
-if (!hasWrk) leftOut('what the bench measures by wrk', 'put wrk on the PATH');
+const withWrk = describeWith('which', ['wrk'], 'what the bench measures by wrk', 'put wrk on the PATH');
 
-(hasWrk ? describe : describe.skip)('what wrk measures', () => {
+withWrk('what wrk measures', () => {
   const unpinned = {
     output: async (name: string, options: readonly string[]) => (await promisify(execFile)(name, options)).stdout,
   };

@@ -1,20 +1,14 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { describe } from '@jest/globals';
-import { leftOut } from '../support/left-out.js';
+import { describeWith } from '../support/left-out.js';
 
 const root = join(import.meta.dirname, '../..');
 
-/** For tests that run the documents' own commands. */
-export const withCurl = describeWith('bash', ['-c', 'curl --version'], 'install bash and curl');
+export const DOCUMENTS = 'examples of published documents';
 
-/** `describe` if the command succeeds. Otherwise the tests are skipped, and the run says so. */
-export function describeWith(command: string, args: string[], how: string): typeof describe | typeof describe.skip {
-  if (spawnSync(command, args).status === 0) return describe;
-  leftOut(`examples of published documents need ${[command, ...args].join(' ')}`, how);
-  return describe.skip;
-}
+/** For tests that run the documents' own commands. */
+export const withCurl = describeWith('bash', ['-c', 'curl --version'], DOCUMENTS, 'install bash and curl');
 
 /** Runs a command and returns its output. Fails if the command fails. */
 export async function execute(

@@ -4,7 +4,8 @@ import axios from 'axios';
 import type { Client } from '#libs/client/client.js';
 import type { Account, Deployment } from '../../support/deployment.js';
 import { eventually } from '../../support/eventually.js';
-import { curl, describeWith, execute, withCurl } from '../curl.js';
+import { curl, DOCUMENTS, execute, withCurl } from '../curl.js';
+import { describeWith } from '../../support/left-out.js';
 import { fencedBlocksOf, listUnder, readDocument, replaced, sha256Of, shapeOf } from '../document.js';
 import { oneHost, type OneHost } from '../one-host.js';
 import { startVendor, type Vendor } from '../vendor.js';
@@ -15,7 +16,12 @@ const text = await readDocument('agentauri/agentauri.md');
 const blocks = fencedBlocksOf(text);
 const documentedScopes = [...text.matchAll(/^\| `(.+?)` \|/gm)].map(([, scope]) => scope!);
 
-const withPython = describeWith('python3', ['-c', 'import requests'], 'install python3 and python3-requests');
+const withPython = describeWith(
+  'python3',
+  ['-c', 'import requests'],
+  DOCUMENTS,
+  'install python3 and python3-requests',
+);
 
 let deployment: Deployment;
 let ada: Account;
