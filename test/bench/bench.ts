@@ -1,6 +1,6 @@
 import type { Request } from './connection.ts';
 import type { Deployment } from './deployment.ts';
-import { clientHeaders, requestSaid } from './headers.ts';
+import { requestSaid, requestsOf } from './headers.ts';
 import type { PacedMeasured, PacedOrder } from './paced.js';
 import { cpuSeconds, hasProc } from './proc.ts';
 import { REST_CORE, said, SERVER_CORE } from './processes.ts';
@@ -62,20 +62,11 @@ export class Bench {
 
   /** As a gateway asks. */
   get authz(): Subject {
-    const path = `/authz?scope=${SCOPE}`;
-    const requests = this.deployment.keys.map(({ token }, n) => ({
-      path,
-      headers: { 'x-api-key': token, ...clientHeaders(n) },
-    }));
-    return this.#recorded('/authz', requests);
+    return this.#recorded('/authz', requestsOf(this.#tokens, `/authz?scope=${SCOPE}`));
   }
 
   get whoami(): Subject {
-    const requests = this.deployment.keys.map(({ token }, n) => ({
-      path: '/api/v1/whoami',
-      headers: { 'x-api-key': token, ...clientHeaders(n) },
-    }));
-    return this.#recorded('whoami', requests);
+    return this.#recorded('whoami', requestsOf(this.#tokens, '/api/v1/whoami'));
   }
 
   /** As a service asks that has a key of its own to verify those of its callers. */
@@ -106,8 +97,7 @@ export class Bench {
   async hello(name: string, script: string): Promise<Subject> {
     const child = this.deployment.processes.start(script, {}, SERVER_CORE);
     const { url } = await said<{ url: string }>(child);
-    const requests = this.authz.requests.map(({ headers }) => ({ path: '/', headers }));
-    return { name, url, requests, processes: { server: child.pid! } };
+    return { name, url, requests: requestsOf(this.#tokens, '/'), processes: { server: child.pid! } };
   }
 
   /** Measures the highest rate over this number of connections. */
@@ -167,6 +157,10 @@ export class Bench {
       processes.map(([process, pid], n) => [process, ((cpuSeconds(pid) - before[n]!) / measured.ok) * 1e6]),
     );
     return { ...measured, cpuMicroseconds };
+  }
+
+  get #tokens(): string[] {
+    return this.deployment.keys.map(({ token }) => token);
   }
 
   #recorded(name: string, requests: readonly Request[]): Subject {

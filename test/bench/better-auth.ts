@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Subject } from './bench.ts';
 import type { Deployment } from './deployment.ts';
-import { clientHeaders } from './headers.ts';
+import { requestsOf } from './headers.ts';
 import { said, SERVER_CORE } from './processes.ts';
 import { progress } from './report.ts';
 
@@ -27,11 +27,10 @@ export async function startBetterAuth(
   const env = { DATABASE_URL: url.href, USERS: String(USERS), KEYS_EACH: String(KEYS_EACH), NODE_ENV: 'production' };
   const server = processes.start('peers/server.mjs', env, SERVER_CORE);
   const { url: address, keys } = await said<{ url: string; keys: string[] }>(server);
-  const requests = keys.map((key, n) => ({ path: '/', headers: { 'x-api-key': key, ...clientHeaders(n) } }));
   const { PostgreSQL } = deployment.processIds;
   const processIds = { server: server.pid!, ...(PostgreSQL && { PostgreSQL }) };
   return {
-    subject: { name: 'Better Auth', url: address, requests, processes: processIds },
+    subject: { name: 'Better Auth', url: address, requests: requestsOf(keys, '/'), processes: processIds },
     stop: async () => {
       await processes.stop(server);
       await sql.query(`DROP DATABASE ${database} WITH (FORCE)`);

@@ -1,3 +1,5 @@
+import type { Request } from './connection.ts';
+
 /** The headers of /authz for a valid key. Servers that are measured for comparison send the same number. */
 export const HEADERS = {
   'x-request-id': 'req_01h455vb4pex5vsknk084sn02q',
@@ -17,7 +19,7 @@ const pathOf = (n: number) => `/v1/triggers/${n % 30}`;
 const agentOf = (n: number) => `acme-sdk/1.${n % 5} (linux)`;
 
 /** What a trusted gateway tells of the n-th request. */
-export function clientHeaders(n: number): Record<string, string> {
+function clientHeaders(n: number): Record<string, string> {
   return {
     'x-forwarded-for': addressOf(n),
     'x-forwarded-method': 'GET',
@@ -26,7 +28,12 @@ export function clientHeaders(n: number): Record<string, string> {
   };
 }
 
-/** The same as a service tells it in the body of a verification. */
+/** One request of a gateway for each key. */
+export function requestsOf(tokens: readonly string[], path: string): Request[] {
+  return tokens.map((token, n) => ({ path, headers: { 'x-api-key': token, ...clientHeaders(n) } }));
+}
+
+/** What a gateway tells of the n-th request, as a service tells it in the body of a verification. */
 export function requestSaid(n: number): Record<string, string> {
   return { method: 'GET', path: pathOf(n), ip: addressOf(n), user_agent: agentOf(n) };
 }

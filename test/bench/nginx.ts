@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { freePort } from '../../apps/cli/free-port.ts';
 import type { Subject } from './bench.ts';
 import type { Deployment } from './deployment.ts';
-import { clientHeaders, HEADERS } from './headers.ts';
+import { HEADERS, requestsOf } from './headers.ts';
 import { eventually } from '../support/eventually.ts';
 import { isInstalled, REST_CORE, SERVER_CORE } from './processes.ts';
 import { progress } from './report.ts';
@@ -35,19 +35,19 @@ export async function startNginx(
   await chmod(folder, 0o711);
   const [port, redisPort] = [await freePort(), await freePort()];
   const redis = processes.command('redis-server', ['--port', `${redisPort}`, '--save', '', '--dir', folder], REST_CORE);
-  const pairs = keys.flatMap(({ token }) => [`key:${sha256(token)}`, ' triggers:read ']);
+  const tokens = keys.map(({ token }) => token);
+  const pairs = tokens.flatMap((token) => [`key:${sha256(token)}`, ' triggers:read ']);
   await eventually(
     async () => redisCli(redisPort, ['mset', ...pairs]),
     (said) => said === 'OK',
   );
   await writeFile(join(folder, 'nginx.conf'), configurationOf(port, redisPort, folder));
   const nginx = processes.command('nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')], SERVER_CORE);
-  const requests = keys.map(({ token }, n) => ({ path: '/', headers: { 'x-api-key': token, ...clientHeaders(n) } }));
   return {
     subject: {
       name: 'nginx, Lua, Redis',
       url: `http://127.0.0.1:${port}`,
-      requests,
+      requests: requestsOf(tokens, '/'),
       processes: { server: nginx.pid!, Redis: redis.pid! },
     },
     stop: async () => {
