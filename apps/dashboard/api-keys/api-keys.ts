@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions, type QueryClient } from '@tanstack/react-query';
 import type { z } from 'zod';
+import { allPages } from '#libs/client/all-pages.js';
 import { entityTagOf } from '#libs/client/client.js';
 import type { ApiKey as ApiKeySchema } from '#libs/contract/api-key-schemas.js';
 import type { listApiKeys, listScopes } from '#libs/contract/api-keys.js';
@@ -56,15 +57,8 @@ function apiKeysPage(
 }
 
 /** Every key that the search finds, for an export. */
-export async function allApiKeys(organizationId: string, { create: _, ...search }: ApiKeysSearch): Promise<ApiKey[]> {
-  const all: ApiKey[] = [];
-  for (let cursor: string | undefined, more = true; more;) {
-    const page = await apiKeysPage(organizationId, search, cursor);
-    all.push(...page.data);
-    cursor = page.next_cursor ?? undefined;
-    more = cursor !== undefined;
-  }
-  return all;
+export function allApiKeys(organizationId: string, { create: _, ...search }: ApiKeysSearch): Promise<ApiKey[]> {
+  return allPages((cursor) => apiKeysPage(organizationId, search, cursor));
 }
 
 /** Polls, so that changes by others show up. Polls less often for a list of many pages. */
@@ -219,13 +213,9 @@ export const membersQuery = (organizationId: string) =>
   queryOptions({
     queryKey: ['members', organizationId, 'names'],
     queryFn: async () => {
-      const names = new Map<string, string>();
-      for (let cursor: string | null | undefined; cursor !== null;) {
-        const page = await api.members.list({ params: { id: organizationId }, query: { limit: PAGE_MAX, cursor } });
-        for (const { user_id: id, name } of page.data) names.set(id, name);
-        cursor = page.next_cursor;
-      }
-      return names;
+      const params = { id: organizationId };
+      const members = await allPages((cursor) => api.members.list({ params, query: { limit: PAGE_MAX, cursor } }));
+      return new Map(members.map(({ user_id: id, name }) => [id, name]));
     },
     staleTime: 60_000,
   });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { allPages } from '#libs/client/all-pages.js';
 import { hashFromBase64 } from '#libs/tlog/bytes.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import type { KeyRotation } from '#libs/tlog/rotation.js';
@@ -33,13 +34,10 @@ export function logRequests(organizationId: string, signal?: AbortSignal): LogRe
       return proof.map((hash) => hashFromBase64('A hash of the consistency proof', hash));
     },
     rotations: async () => {
-      const found: KeyRotation[] = [];
-      for (let cursor: string | null | undefined; cursor !== null;) {
-        const page = await audit.listEvents({ query: { ...query, type: ROTATED, order: 'asc', cursor } });
-        found.push(...page.data.flatMap(({ event }) => Rotation.safeParse(event.data).data ?? []));
-        cursor = page.next_cursor;
-      }
-      return found;
+      const events = await allPages((cursor) =>
+        audit.listEvents({ query: { ...query, type: ROTATED, order: 'asc', cursor } }),
+      );
+      return events.flatMap(({ event }): KeyRotation | KeyRotation[] => Rotation.safeParse(event.data).data ?? []);
     },
     prunedBelow: async () => (await audit.getRetention({ params })).pruned_below ?? 0,
     tile: async (tile) => {

@@ -1,19 +1,14 @@
 import { queryOptions, useQuery, useSuspenseQuery } from '@tanstack/react-query';
+import { allPages } from '#libs/client/all-pages.js';
+import { PAGE_MAX } from '#libs/contract/lists.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 
 /** Loads all organizations of the user: there are few, and the switcher searches in them. */
 export const organizationsQuery = queryOptions({
   queryKey: ['organizations'],
-  queryFn: async () => {
-    const all: Organization[] = [];
-    for (let cursor: string | null | undefined; cursor !== null;) {
-      const page = await api.organizations.list({ query: { limit: 100, cursor } });
-      all.push(...page.data);
-      cursor = page.next_cursor;
-    }
-    return all;
-  },
+  queryFn: (): Promise<Organization[]> =>
+    allPages((cursor) => api.organizations.list({ query: { limit: PAGE_MAX, cursor } })),
   staleTime: 60_000,
 });
 
