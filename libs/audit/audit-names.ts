@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
-import type { AuditName, NamedKind } from '#libs/contract/audit-names.js';
+import { NAMED_ID_TYPES, type AuditName, type NamedKind } from '#libs/contract/audit-names.js';
 import { calledIn } from '#libs/contract/events.js';
 import { fromUuid, isId, toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -17,8 +17,6 @@ const LEFT = ['member.removed', 'user.operator_removed'];
 const MOST_FORMER = 500;
 /** Names of each kind that a search finds. */
 const MOST_FOUND = 50;
-
-const ID_TYPES = { api_key: 'key', project: 'proj', user: 'user' } as const;
 
 interface Row {
   readonly kind: NamedKind;
@@ -40,7 +38,7 @@ export class AuditNames {
   ) {}
 
   async ofIds({ organizationId }: Authority<'audit:read'>, ids: readonly string[]): Promise<AuditName[]> {
-    const uuids = (kind: NamedKind) => ids.filter((id) => isId(ID_TYPES[kind], id)).map(toUuid);
+    const uuids = (kind: NamedKind) => ids.filter((id) => isId(NAMED_ID_TYPES[kind], id)).map(toUuid);
     const { rows } = await this.pool.query<Row>(
       `${select(organizationId)} WHERE id = ANY(CASE kind WHEN 'api_key' THEN $2::uuid[] WHEN 'project' THEN $3 ELSE $4 END)`,
       [toUuid(organizationId), uuids('api_key'), uuids('project'), uuids('user')],
@@ -69,7 +67,7 @@ export class AuditNames {
         kinds,
         text === undefined ? null : containing(text),
         text === undefined ? null : beginningWith(text),
-        text && Object.values(ID_TYPES).some((type) => isId(type, text)) ? toUuid(text) : null,
+        text && Object.values(NAMED_ID_TYPES).some((type) => isId(type, text)) ? toUuid(text) : null,
         text === undefined ? null : displayedCharactersOf(text),
       ],
     );
@@ -123,5 +121,5 @@ function select(organizationId: string): string {
 }
 
 function present({ kind, id, name, email, gone }: Row): AuditName {
-  return { kind, id: fromUuid(ID_TYPES[kind], id), name, email, gone };
+  return { kind, id: fromUuid(NAMED_ID_TYPES[kind], id), name, email, gone };
 }

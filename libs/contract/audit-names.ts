@@ -7,6 +7,9 @@ import { defineRoute } from './route.js';
 export const NamedKind = z.enum(['api_key', 'project', 'user']);
 export type NamedKind = z.infer<typeof NamedKind>;
 
+/** The types of their ids. */
+export const NAMED_ID_TYPES = { api_key: 'key', project: 'proj', user: 'user' } as const;
+
 export const AuditName = z
   .strictObject({
     id: z.union([idOf('key'), idOf('proj'), idOf('user')]),

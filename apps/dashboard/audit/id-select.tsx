@@ -3,7 +3,7 @@ import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { searchTermOf } from '#libs/api-key-format/search-term.js';
-import type { AuditName, NamedKind } from '#libs/contract/audit-names.js';
+import { NAMED_ID_TYPES, type AuditName, type NamedKind } from '#libs/contract/audit-names.js';
 import { isId } from '#libs/contract/ids.js';
 import { chosenNamesQuery, nameSearchQuery, shortId } from './names.js';
 
@@ -16,7 +16,6 @@ interface Props {
 }
 
 const SETTLED_MS = 200;
-const ID_TYPES = { api_key: 'key', project: 'proj', user: 'user' } as const;
 
 /** A choice by name, which the server searches. A key is also found by itself, and an id without a name can be pasted. */
 export function IdSelect({ organizationId, label, kinds, value = null, ...field }: Props) {
@@ -30,7 +29,7 @@ export function IdSelect({ organizationId, label, kinds, value = null, ...field 
   const named = [...(found.data?.data ?? []), ...chosen];
   // Only ids are accepted, so that no pasted key gets into the address.
   const pasted = [value, typed.trim()].filter(
-    (id): id is string => Boolean(id) && kinds.some((kind) => isId(ID_TYPES[kind], id)),
+    (id): id is string => Boolean(id) && kinds.some((kind) => isId(NAMED_ID_TYPES[kind], id)),
   );
   const labels = new Map([
     ...pasted.map((id) => [id, id] as const),
