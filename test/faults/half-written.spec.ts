@@ -27,7 +27,7 @@ interface Write {
 
 beforeAll(async () => {
   place = await startIngesting();
-  organizationId = await newLog();
+  organizationId = await newLog(0);
   await putBundlesBefore(organizationId);
   await store(place.sql, organizationId, events(organizationId));
   ({ statements, writes } = await rehearse());
@@ -35,9 +35,13 @@ beforeAll(async () => {
 
 afterAll(() => place.stop());
 
-/** A log with several segments. */
-async function newLog(): Promise<string> {
-  const id = await newOrganization(place.sql);
+/**
+ * A log with several segments.
+ *
+ * @param shard one of its own, as the events of the other logs stay in the outbox
+ */
+async function newLog(shard: number): Promise<string> {
+  const id = await newOrganization(place.sql, shard);
   const uses = { organizationId: id, apiKeyId: keyNumber(9), data: { ip: '192.0.2.1' }, path: '/v1/' };
   for (const size of [SIZE - 4, SIZE - 1, SIZE]) await fillAuditLog(place.sql, size, uses);
   return id;
@@ -173,26 +177,29 @@ it('leaves nothing if the disk is full after any of its writes', async () => {
 });
 
 /** The worker never learns whether it committed. */
-const unsureOfCommit: Record<string, () => pg.Pool> = {
-  during: () => losing('during', (text) => text === 'COMMIT'),
-  after: () =>
-    intercepted(place.worker, async (_, text, run) => {
-      const result = await run();
-      if (text === 'COMMIT') throw new Error('Connection terminated');
-      return result;
-    }),
-};
+const unsureOfCommit = [
+  { moment: 'during', shard: 1, pool: () => losing('during', (text) => text === 'COMMIT') },
+  {
+    moment: 'after',
+    shard: 2,
+    pool: () =>
+      intercepted(place.worker, async (_, text, run) => {
+        const result = await run();
+        if (text === 'COMMIT') throw new Error('Connection terminated');
+        return result;
+      }),
+  },
+];
 
-it.each(['during', 'after'])('adds each event once if its connection ends %s the COMMIT', async (moment) => {
-  const id = await newLog();
+it.each(unsureOfCommit)('adds each event once if its connection ends $moment the COMMIT', async ({ shard, pool }) => {
+  const id = await newLog(shard);
   const sent = events(id);
   await store(place.sql, id, sent);
-  const shards = [shardOf(id)];
-  const outcome = await newIngester(unsureOfCommit[moment]!())
-    .ingest(shards)
+  const outcome = await newIngester(pool())
+    .ingest([shard])
     .catch((error: Error) => error);
   expect(outcome).toEqual(expect.any(Error));
-  await newIngester(place.worker).ingest(shards);
+  await newIngester(place.worker).ingest([shard]);
 
   const entries = (await storedEntries(place.sql, id)).slice(SIZE);
   expect(entries.map(({ entry }) => entry.toString())).toEqual(sent.map((entry) => entry.toString()));
