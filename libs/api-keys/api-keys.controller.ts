@@ -16,8 +16,6 @@ import {
   verifyApiKey,
   whoami,
 } from '#libs/contract/api-keys.js';
-import type { Metadata } from '#libs/contract/api-key-schemas.js';
-import { describeVerification } from '#libs/contract/verification.js';
 import { listServiceKeys, revokeServiceKey } from '#libs/contract/deployment.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { etagOf } from '#libs/contract/preconditions.js';
@@ -25,12 +23,9 @@ import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
 import { invalidInput } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
-import { withoutSecrets } from '#libs/platform/redact.js';
-import { recordedMethod, recordedPath } from '#libs/platform/request-path.js';
 import { Authorized, type AuthorityOf } from '#libs/organizations/authority.js';
 import { ApiKeyChanges, type NamedKey } from './api-key-changes.service.js';
 import { ApiKeyCreation } from './api-key-creation.service.js';
-import { verifiableBy } from './api-key-rights.js';
 import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
 import { textsOf } from './api-key.js';
 import { ApiKeysService } from './api-keys.service.js';
@@ -39,6 +34,7 @@ import { RegisteredScopes } from './registered-scopes.js';
 import { ServiceKeys } from './service-keys.service.js';
 import { ApiKeyVerifier } from './verification/api-key-verifier.js';
 import { counted } from './verification/verification-metrics.js';
+import { verificationRequest, verificationResponse } from './verification-call.js';
 
 @Controller()
 export class ApiKeysController {
@@ -196,55 +192,8 @@ export class ApiKeysController {
     @Authorized() authority: AuthorityOf<typeof verifyApiKey>,
     @Req() { context }: FastifyRequest,
   ): Promise<RouteOutput<typeof verifyApiKey>> {
-    const { requestId } = context;
-    const verification = this.verifier.verify({
-      credential: body.key,
-      scopes: body.scopes,
-      projectId: body.project_id,
-      cost: body.cost,
-      endpoint: {
-        method: recordedMethod(body.request.method),
-        path: body.request.path ? recordedPath(body.request.path) : null,
-      },
-      from: {
-        ip: body.request.ip ?? null,
-        userAgent: recorded(body.request.user_agent),
-        requestId,
-        origin: recorded(body.request.origin),
-      },
-      onBehalf: { caller: authority.caller, sees: verifiableBy(authority) },
-      mayGoUnrecorded: true,
-    });
-    const { code, record, retryAfter, detail, limits } = await counted('verify', verification);
-    return {
-      valid: code === 'valid',
-      code,
-      detail: detail ?? describeVerification(code),
-      api_key: record && {
-        id: record.apiKeyId,
-        organization_id: record.organizationId,
-        project_id: record.projectId,
-        name: record.name,
-        external_id: record.externalId,
-        metadata: JSON.parse(record.metadata) as Metadata,
-        environment: record.environment,
-        credential: record.credential,
-        scopes: [...record.scopes],
-        status: statusOf(record, this.clock.now()),
-        expires_at: record.expiresAt?.toISOString() ?? null,
-      },
-      ...(retryAfter && { retry_after: retryAfter }),
-      ...(limits && {
-        rate_limits: limits.map(({ name, limit, windowSeconds, remaining, resetSeconds }) => ({
-          name,
-          limit,
-          window_seconds: windowSeconds,
-          remaining,
-          reset_seconds: resetSeconds,
-        })),
-      }),
-      request_id: requestId,
-    };
+    const verification = this.verifier.verify(verificationRequest(body, authority, context.requestId));
+    return verificationResponse(await counted('verify', verification), context.requestId, this.clock.now());
   }
 
   @Implements(listScopes)
@@ -323,9 +272,4 @@ function namedIn({ params, headers }: Pick<RouteInput<typeof revokeApiKey>, 'par
 function defaultScopes(caller: Principal): 'all' {
   if (caller.type === 'user') return 'all';
   throw invalidInput({ location: 'body.scopes', message: 'must be given when a key creates a key' });
-}
-
-/** Redacts what a service reports about its caller's request, for the audit log. */
-function recorded(text: string | undefined): string | null {
-  return text === undefined ? null : withoutSecrets(text);
 }

@@ -8,6 +8,7 @@ import { ApiKeyCreation } from './api-key-creation.service.js';
 import { ApiKeyLimits } from './api-key-limits.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
+import { DirectVerification } from './direct-verification.js';
 import { dialects } from './dialects/dialects.js';
 import { Gateway } from './gateway/gateway.js';
 import { NewSecrets } from './new-secrets.js';
@@ -25,6 +26,7 @@ import { VerificationModule } from './verification/verification.module.js';
     ApiKeyCreation,
     ApiKeyLimits,
     ApiKeysService,
+    DirectVerification,
     Gateway,
     NewSecrets,
     RegisteredScopes,

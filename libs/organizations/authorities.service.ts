@@ -73,6 +73,16 @@ export class Authorities extends Authorizer implements RequirementCheck {
   }
 
   /**
+   * For a key, what {@link authorize} returns for a route about each organization. A key belongs to one, so its rights
+   * are part of the key.
+   */
+  ofKey<S extends BuiltInScope>(caller: ApiKeyPrincipal, scope: S): AuthorityInEach<S> {
+    const rights = rightsOfKey(caller);
+    const rightsIn = new Map(covers(rights, scope) ? [[caller.organizationId, rights]] : []);
+    return { caller, rightsIn: rightsIn as ReadonlyMap<string, Rights> } as AuthorityInEach<S>;
+  }
+
+  /**
    * For a read that goes on, such as a stream: checks the authority again. The audit log has recorded the start of the
    * read. Takes no lock, so that a change which ends the credential never waits for it.
    * @throws DomainError as {@link authorize} does, or if the credential has ended
@@ -152,13 +162,11 @@ export class Authorities extends Authorizer implements RequirementCheck {
     principal: Principal,
     scope: BuiltInScope,
   ): Promise<ReadonlyMap<string, Rights>> {
-    const all: [string, Rights][] =
-      principal.type === 'api_key'
-        ? [[principal.organizationId, rightsOfKey(principal)]]
-        : (await em.find(Membership, { userId: principal.userId })).map((membership) => [
-            membership.organizationId,
-            this.#rightsOfMember(membership, principal),
-          ]);
+    if (principal.type === 'api_key') return this.ofKey(principal, scope).rightsIn;
+    const memberships = await em.find(Membership, { userId: principal.userId });
+    const all = memberships.map(
+      (membership) => [membership.organizationId, this.#rightsOfMember(membership, principal)] as const,
+    );
     return new Map(all.filter(([, rights]) => covers(rights, scope)));
   }
 

@@ -12,6 +12,7 @@ import { endpointOf, sourceOf, type RequestContext } from '#libs/platform/reques
 import { ApiKey, ApiKeySecret } from '../api-key.entity.js';
 import { ApiKeyVerifier } from './api-key-verifier.js';
 import { counted } from './verification-metrics.js';
+import type { VerificationRequest } from './verification-request.js';
 import { decide, withinCeiling, type ApiKeyRecord } from './verification.js';
 
 const BEHIND_UNKNOWN_PROXY =
@@ -39,27 +40,27 @@ export class ApiKeyCredentials extends CredentialVerifier {
     requiredScopes: readonly string[],
     context: RequestContext,
   ): Promise<ApiKeyPrincipal> {
-    const { ip, userAgent, requestId, origin, behindUnknownProxy } = context;
-    const isVerification = requiredScopes.includes(VERIFY_SCOPE);
-    const verification = this.verifier.verify({
-      surface: 'management',
-      credential: token,
-      scopes: requiredScopes,
-      cost: 0,
-      endpoint: endpointOf(context),
-      from: { ip, userAgent, requestId, origin, addressUnknown: behindUnknownProxy },
-      isRecordedLater: isVerification,
-      mayGoUnrecorded: isVerification,
-    });
+    const verification = this.verifier.verify(callOf(token, requiredScopes, context));
     const { code, record, admittedUnder, retryAfter } = await counted('api', verification);
-    context.originAllowed = Boolean(record && origin && allowsOrigin(record.allowedDomains, origin));
+    if (record) noteAllowedOrigin(record, context);
     if (code === 'valid' && record && admittedUnder) return principalOf(record, admittedUnder, context);
     if (code === 'insufficient_scope' && record) {
       const [scope] = missingScopes(record.scopes, requiredScopes);
       throw new DomainError(code, `The key lacks the scope ${scope}`, scope ? { scope } : {});
     }
-    if (code === 'ip_not_allowed' && behindUnknownProxy) throw new DomainError(code, BEHIND_UNKNOWN_PROXY);
+    if (code === 'ip_not_allowed' && context.behindUnknownProxy) throw new DomainError(code, BEHIND_UNKNOWN_PROXY);
     throw new DomainError(code === 'valid' ? 'invalid_key' : code, undefined, { ...(retryAfter && { retryAfter }) });
+  }
+
+  /**
+   * The same for a key that asks for a verification, without a promise. Does not count the decision.
+   * @returns undefined unless the key is in the cache and may make the call
+   */
+  authenticateAtOnce(token: string, context: RequestContext): ApiKeyPrincipal | undefined {
+    const accepted = this.verifier.decideAtOnce(callOf(token, [VERIFY_SCOPE], context));
+    if (!accepted) return undefined;
+    noteAllowedOrigin(accepted.record, context);
+    return principalOf(accepted.record, accepted.admittedUnder, context);
   }
 
   async recordRefused(principal: ApiKeyPrincipal, requiredScopes: readonly string[]): Promise<void> {
@@ -104,6 +105,26 @@ async function recordOf(em: EntityManager, { apiKeyId, secretId }: ApiKeyPrincip
     secretId,
     secretEndedAt: secret.endedAt ?? null,
   };
+}
+
+/** The question whether a key may make a call. */
+function callOf(token: string, scopes: readonly string[], context: RequestContext): VerificationRequest {
+  const { ip, userAgent, requestId, origin, behindUnknownProxy } = context;
+  const isVerification = scopes.includes(VERIFY_SCOPE);
+  return {
+    surface: 'management',
+    credential: token,
+    scopes,
+    cost: 0,
+    endpoint: endpointOf(context),
+    from: { ip, userAgent, requestId, origin, addressUnknown: behindUnknownProxy },
+    isRecordedLater: isVerification,
+    mayGoUnrecorded: isVerification,
+  };
+}
+
+function noteAllowedOrigin({ allowedDomains }: ApiKeyRecord, context: RequestContext): void {
+  context.originAllowed = context.origin !== null && allowsOrigin(allowedDomains, context.origin);
 }
 
 function principalOf(record: ApiKeyRecord, admittedUnder: Basis, context: RequestContext): ApiKeyPrincipal {

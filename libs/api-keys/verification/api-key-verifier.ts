@@ -13,14 +13,13 @@ import { AuthorizationStates } from '#libs/admission/authorization-states.js';
 import { Events } from '#libs/outbox/event.js';
 import { Outage } from '#libs/admission/outage.js';
 import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
-import type { Entry, StateBoundCache } from '#libs/admission/state-bound-cache.js';
 import { isTracing, traced } from '#libs/platform/tracing.js';
 import { describeRateLimit } from '../rate-limits.js';
-import { ApiKeyRecords, restsOn, type Found, type KnownKey } from './api-key-records.js';
+import { restsOn, type Found } from './api-key-records.js';
 import { CallingKeys } from './calling-keys.js';
 import { Denials } from './denials.js';
+import { KeyLookup } from './key-lookup.js';
 import { PublicKeyRate } from './public-key-rate.js';
-import { Secrets } from './secrets.js';
 import { Uses } from './uses.js';
 import { verificationMetrics } from './verification-metrics.js';
 import {
@@ -29,11 +28,12 @@ import {
   demandOf,
   publicKeyDetails,
   surfaceOf,
+  type Accepted,
   type Tolerance,
   type VerificationRequest,
   type VerificationResult,
 } from './verification-request.js';
-import { decide, type Demand } from './verification.js';
+import { decide } from './verification.js';
 
 const INVALID: VerificationResult = { code: 'invalid_key', record: null };
 
@@ -51,8 +51,7 @@ export class ApiKeyVerifier {
   constructor(
     private readonly clock: Clock,
     private readonly states: AuthorizationStates,
-    private readonly records: ApiKeyRecords,
-    private readonly secrets: Secrets,
+    private readonly lookup: KeyLookup,
     private readonly events: Events,
     private readonly uses: Uses,
     private readonly admission: Admission,
@@ -78,11 +77,15 @@ export class ApiKeyVerifier {
   ): void {
     const credential = parseCredential(request.credential);
     const verify = (isStale = false) => void this.#verify(request, credential, isStale).then(resolve, reject);
-    const ready = credential && this.#decideAtOnce(credential, request);
-    if (!ready) return verify();
-    const { found, result, use } = ready;
+    const found = credential && this.#goodAtOnce(credential, request);
+    if (!found) return verify();
+    const result = acceptedOf(found, request);
+    if (request.isRecordedLater) return resolve(result);
     this.admission.add({
-      ...use,
+      ...this.#useOf(request, found, {
+        basis: result.admittedUnder,
+        callerBasis: callingKeyOf(request)?.admittedUnder,
+      }),
       resolve: (outcome) => {
         if (outcome.is === 'stale') verify(true);
         else if (outcome.is === 'admitted' && !outcome.fellBelow) resolve(withLimits(result, outcome));
@@ -95,26 +98,27 @@ export class ApiKeyVerifier {
     });
   }
 
-  /** @returns undefined unless the cache has all that the decision needs, and it is a "yes" */
-  #decideAtOnce(credential: Credential, request: VerificationRequest): Ready | undefined {
+  /**
+   * Decides by the cache alone, without a promise, and records nothing.
+   * @returns undefined unless the cache has all that the decision needs, and it is a "yes"
+   */
+  decideAtOnce(request: VerificationRequest): Accepted | undefined {
+    const credential = parseCredential(request.credential);
+    const found = credential && this.#goodAtOnce(credential, request);
+    return found ? acceptedOf(found, request) : undefined;
+  }
+
+  /** @returns the key, unless the cache lacks something that the decision needs, or the decision is no "yes" */
+  #goodAtOnce(credential: Credential, request: VerificationRequest): Found | undefined {
     const { projectId, onBehalf } = request;
     // Each step of a traced request has a span.
-    if (isTracing() || request.isRecordedLater || (this.#isTolerant(request) && this.outage.isPresent))
-      return undefined;
-    const found = this.#find(credential);
+    if (isTracing() || (this.#isTolerant(request) && this.outage.isPresent)) return undefined;
+    const found = this.lookup.cachedKey(credential);
     if (!found || found.known.record.credential === 'public_key' || onBehalf?.sees(found.known.record) === false)
       return undefined;
-    const project = projectId ? this.#cachedProject(projectId) : undefined;
-    if ((projectId && !project) || !this.#isProven(credential, found)) return undefined;
-    const { record } = found.known;
-    if (decide(record, demandOf(request, project), this.clock.now()) !== 'valid') return undefined;
-    const basis = basisOf(found, projectId);
-    const callerBasis = callingKeyOf(request)?.admittedUnder;
-    return {
-      found,
-      result: { code: 'valid', record, admittedUnder: basis },
-      use: this.#useOf(request, found, { basis, callerBasis }),
-    };
+    const project = projectId ? this.lookup.cachedProject(projectId) : undefined;
+    if ((projectId && !project) || !this.lookup.isProven(credential, found)) return undefined;
+    return decide(found.known.record, demandOf(request, project), this.clock.now()) === 'valid' ? found : undefined;
   }
 
   /** @param isStale whether a change has made an earlier decision about this request wrong */
@@ -133,11 +137,13 @@ export class ApiKeyVerifier {
     /** Whether the cache alone decides. It decides anew, because it may have newer data than the failed attempt. */
     let isAway = false;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const found = this.#find(credential) ?? (await this.#load(credential));
+      const found = this.lookup.cachedKey(credential) ?? (await this.lookup.loadKey(credential));
       if (!found || onBehalf?.sees(found.known.record) === false) return this.#refuseUnknown(request);
-      const isProven = this.#isProven(credential, found) ?? (await this.#verifySecret(credential, found));
+      const isProven = this.lookup.isProven(credential, found) ?? (await this.lookup.verifySecret(credential, found));
       if (!isProven) return this.#refuseUnproven(request, found);
-      const project = projectId ? (this.#cachedProject(projectId) ?? (await this.#loadProject(projectId))) : undefined;
+      const project = projectId
+        ? (this.lookup.cachedProject(projectId) ?? (await this.lookup.loadProject(projectId)))
+        : undefined;
       // No await from here to the append: the decision is stamped with the state under which it was made.
       if (this.states.of(found.shard) !== found.state) continue;
       const { record } = found.known;
@@ -156,19 +162,19 @@ export class ApiKeyVerifier {
         const retryAfter = this.publicKeyRate.take(request.from.ip);
         if (retryAfter) return this.#refuseAddress(request, found, retryAfter);
       }
-      const admittedUnder = basisOf(found, projectId);
-      if (request.isRecordedLater) return { code, record, admittedUnder };
+      const accepted = acceptedOf(found, request);
+      if (request.isRecordedLater) return accepted;
       if (isAway) {
         verificationMetrics.unrecordedResponses.value += 1;
-        return { code, record, admittedUnder };
+        return accepted;
       }
-      const use = this.#useOf(request, found, { basis: admittedUnder, callerBasis, separate: isStale });
+      const use = this.#useOf(request, found, { basis: accepted.admittedUnder, callerBasis, separate: isStale });
       const outcome = await traced('record', () => this.#record(request, use));
       if (!outcome) {
         isAway = true;
         continue;
       }
-      if (outcome.is !== 'stale') return this.#settle(request, found, { code, record, admittedUnder }, outcome);
+      if (outcome.is !== 'stale') return this.#settle(request, found, accepted, outcome);
       isConfirmed = isStale = true;
       callerBasis = await this.#catchUp(caller);
     }
@@ -195,57 +201,6 @@ export class ApiKeyVerifier {
   /** Records the call of a service key that is refused before a verification begins. */
   recordCall(caller: ApiKeyPrincipal): Promise<void> {
     return this.callingKeys.recordUse(caller, (use) => this.#record({ mayGoUnrecorded: true }, use));
-  }
-
-  #find(credential: Credential): Found | undefined {
-    const { cache, key } = this.#cacheOf(credential);
-    return this.#withState(cache.lookUp(key));
-  }
-
-  /** @returns undefined if there is no such key. If a change evicts the key at once, the verifier loads it again. */
-  async #load(credential: Credential): Promise<Found | undefined> {
-    const { cache, key } = this.#cacheOf(credential);
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (!(await cache.learn(key))) return undefined;
-      const found = this.#withState(cache.get(key));
-      if (found) return found;
-    }
-    throw new DomainError('audit_unavailable', 'The key keeps changing', { retryAfter: 1 });
-  }
-
-  /** The cache for this credential, and the key within that cache. */
-  #cacheOf({ secret, publicKey }: Credential): { cache: StateBoundCache<KnownKey>; key: string } {
-    return secret
-      ? { cache: this.records.bySecret, key: secret.handle }
-      : { cache: this.records.byPublicKey, key: publicKey!.token };
-  }
-
-  #withState(entry: Entry<KnownKey> | undefined): Found | undefined {
-    return entry && { known: entry.value, shard: entry.shard, state: this.states.of(entry.shard) };
-  }
-
-  /**
-   * Whether the credential is right. Both halves of a pair must belong to the same key. A public key alone needs no
-   * proof here: its origin is checked later.
-   * @returns undefined if only Argon2id can tell
-   */
-  #isProven({ secret, publicKey }: Credential, { known }: Found): boolean | undefined {
-    if (publicKey && publicKey.token !== known.record.publicKey) return false;
-    if (!secret) return true;
-    return known.secret ? this.secrets.check(known.secret, secret.token) : false;
-  }
-
-  #verifySecret({ secret }: Credential, { known }: Found): Promise<boolean> {
-    return this.secrets.verify(known.secret!, secret!.token, known.record.organizationId);
-  }
-
-  #cachedProject(id: string): Demand['project'] | undefined {
-    return this.records.projects.lookUp(id)?.value;
-  }
-
-  async #loadProject(id: string): Promise<Demand['project']> {
-    await this.records.projects.learn(id);
-    return this.records.projects.get(id)?.value ?? { id, organizationId: null };
   }
 
   #useOf(request: VerificationRequest, found: Found, decision: Decision): ConditionalUse {
@@ -362,17 +317,14 @@ export class ApiKeyVerifier {
   }
 }
 
-/** A "yes" that waits for its admission. */
-interface Ready {
-  readonly found: Found;
-  readonly result: VerificationResult;
-  readonly use: ConditionalUse;
-}
-
 /** The parts of a decision that the append of a "yes" needs. */
 type Decision = Pick<ConditionalUse, 'basis' | 'callerBasis' | 'separate'>;
 
 type Uncovered = Extract<Outcome, { is: 'not covered' | 'over a limit' }>;
+
+function acceptedOf(found: Found, { projectId }: VerificationRequest): Accepted {
+  return { code: 'valid', record: found.known.record, admittedUnder: basisOf(found, projectId) };
+}
 
 function basisOf({ known, shard, state: { seq, tag } }: Found, projectId: string | undefined): Basis {
   const ids = restsOn(known.record);

@@ -1,12 +1,14 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { RequestContext } from '#libs/platform/request-context.js';
 import { AllowedOrigins } from './allowed-origins.js';
 
 const METHODS = 'GET, POST, PATCH, DELETE';
 const REQUEST_HEADERS =
   'authorization, content-type, idempotency-key, if-match, last-event-id, x-api-key, x-request-id';
 const RESPONSE_HEADERS = 'etag, idempotent-replayed, link, retry-after, www-authenticate, x-request-id';
+const VARY = { vary: 'Origin' };
 /** For how long a browser may still send requests from a removed origin. Chromium's maximum is two hours. */
 const MAX_AGE_SECONDS = 600;
 
@@ -28,12 +30,7 @@ export class Cors implements OnModuleInit {
       if (isPreflight(request)) await this.#respondToPreflight(request, reply);
     });
     server.addHook('onSend', async (request, reply) => {
-      void reply.header('vary', 'Origin');
-      if (!request.context.originAllowed) return;
-      void reply.headers({
-        'access-control-allow-origin': request.headers.origin,
-        'access-control-expose-headers': RESPONSE_HEADERS,
-      });
+      void reply.headers(corsHeaders(request.context, request.headers.origin));
     });
   }
 
@@ -49,6 +46,12 @@ export class Cors implements OnModuleInit {
     }
     await reply.status(204).send();
   }
+}
+
+/** The headers of a response. @param origin the header of the request */
+export function corsHeaders({ originAllowed }: RequestContext, origin: string | undefined): Record<string, string> {
+  if (!originAllowed) return VARY;
+  return { ...VARY, 'access-control-allow-origin': origin!, 'access-control-expose-headers': RESPONSE_HEADERS };
 }
 
 function isPreflight({ method, headers }: FastifyRequest): boolean {

@@ -54,6 +54,13 @@ export interface VerificationResult {
   readonly limits?: readonly RateLimitStatus[];
 }
 
+/** A "yes". */
+export interface Accepted extends VerificationResult {
+  readonly code: 'valid';
+  readonly record: ApiKeyRecord;
+  readonly admittedUnder: Basis;
+}
+
 /** The key that asks about another principal's key. */
 export function callingKeyOf({ onBehalf }: VerificationRequest): ApiKeyPrincipal | undefined {
   return onBehalf?.caller.type === 'api_key' ? onBehalf.caller : undefined;

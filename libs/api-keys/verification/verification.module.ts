@@ -6,6 +6,7 @@ import { ApiKeyVerifier } from './api-key-verifier.js';
 import { CallingKeys } from './calling-keys.js';
 import { Cors } from './cors.js';
 import { Denials } from './denials.js';
+import { KeyLookup } from './key-lookup.js';
 import { Uses } from './uses.js';
 import { PublicKeyRate } from './public-key-rate.js';
 import { Secrets } from './secrets.js';
@@ -20,6 +21,7 @@ import { Secrets } from './secrets.js';
     CallingKeys,
     Cors,
     Denials,
+    KeyLookup,
     Uses,
     PublicKeyRate,
     Secrets,

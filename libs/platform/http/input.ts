@@ -1,7 +1,7 @@
-import type { FastifyRequest } from 'fastify';
+import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 import type { FieldError } from '#libs/contract/problem.js';
-import { SECRET_FIELDS, type Route } from '#libs/contract/route.js';
+import { SECRET_FIELDS, type Route, type RouteInput } from '#libs/contract/route.js';
 import { invalidInput, MAX_ERRORS, type DomainError } from '../errors.js';
 import { withoutSecrets } from '../redact.js';
 import { locate } from './location.js';
@@ -10,14 +10,21 @@ import { unsupportedHeaders } from './unsupported-headers.js';
 const nothing = z.strictObject({});
 const anyHeaders = z.object({});
 
+/** The parts of a request that a route validates. */
+interface Parts {
+  readonly params?: unknown;
+  readonly query?: unknown;
+  readonly headers: IncomingHttpHeaders;
+  readonly body?: unknown;
+}
+
 /**
  * Validates a request against its route, and reports all errors at once. Rejects input that the route does not declare,
  * and secrets in texts that others can read. Of undeclared headers, it rejects only those that would keep a change from
  * being made: clients and proxies add many others.
- * @returns the `RouteInput` of the route
  * @throws DomainError `invalid_request`
  */
-export function parseInput(route: Route, request: FastifyRequest) {
+export function parseInput<R extends Route>(route: R, request: Parts): RouteInput<R> {
   const parts = {
     params: (route.params ?? nothing).safeParse(paramsOf(route, request)),
     query: (route.query ?? nothing).safeParse(request.query ?? {}),
@@ -35,7 +42,7 @@ export function parseInput(route: Route, request: FastifyRequest) {
   if (body.success) errors.push(...secretsIn(body.data, ['body']));
   if (headers.success) errors.push(...secretsIn(headers.data, ['headers']));
   if (errors.length > 0) throw invalidInput(...errors);
-  return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data]));
+  return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data])) as RouteInput<R>;
 }
 
 /**
@@ -47,7 +54,7 @@ export function queryFault(query: unknown): DomainError | undefined {
   return error && invalidInput(...error.issues.flatMap((issue) => fieldErrors('query', issue)));
 }
 
-function paramsOf({ path }: Route, request: FastifyRequest): unknown {
+function paramsOf({ path }: Route, request: Parts): unknown {
   const [rest] = /(?<=\*)\w+$/.exec(path) ?? [];
   if (!rest) return request.params ?? {};
   const { '*': text, ...others } = request.params as Record<string, string>;

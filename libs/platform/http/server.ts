@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
 import fastifyCookie from '@fastify/cookie';
 import { Logger } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -20,7 +20,7 @@ import { respondWithProblem } from './problem.filter.js';
 import { refuseRepeatedHeaders } from './repeated-headers.js';
 import { refuseByRouter } from './refuse-unrouted.js';
 
-const BODY_LIMIT = 64 * 1024;
+export const BODY_LIMIT = 64 * 1024;
 
 /** Fastify with our limits, request ids and the request context. */
 export function createHttpAdapter(
@@ -37,13 +37,7 @@ export function createHttpAdapter(
     // The server handles client errors itself. Without a function here, Fastify would also write a response.
     clientErrorHandler: () => undefined,
     serverFactory: (serve: RequestListener) =>
-      createHttpServer(
-        config.publicUrl,
-        (request, reply) => {
-          if (!direct.serve(request, reply)) serve(request, reply);
-        },
-        limits,
-      ),
+      createHttpServer(config.publicUrl, (request, response) => direct.serve(request, response, serve), limits),
   });
   const server = adapter.getInstance<FastifyInstance>();
   traceRequests(server);
@@ -53,7 +47,7 @@ export function createHttpAdapter(
   server.decorateRequest('context');
   server.decorateRequest('input');
   server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
-    request.context = contextOf(request, proxies);
+    request.context = contextOf(request.raw, routeOf(request), proxies);
     void reply.headers({ 'x-request-id': request.context.requestId, 'cache-control': 'no-store' });
     refuseRepeatedHeaders(request.raw.rawHeaders);
     done(readsQuery(request) ? undefined : queryFault(request.query));
@@ -119,7 +113,8 @@ function routeOf({ routeOptions: { config, url } }: FastifyRequest): string | nu
   return path === undefined ? null : pathTemplate(path);
 }
 
-function contextOf(request: FastifyRequest, proxies: Proxies): RequestContext {
+/** @param route the path of the route, as in the contract */
+export function contextOf(request: IncomingMessage, route: string | null, proxies: Proxies): RequestContext {
   const peer = request.socket.remoteAddress;
   const behindUnknownProxy = wasForwarded(request.headers) && !proxies.has(peer);
   if (behindUnknownProxy) proxies.noteUnknown('api', peer);
@@ -127,9 +122,9 @@ function contextOf(request: FastifyRequest, proxies: Proxies): RequestContext {
     requestId: acceptRequestId(request.headers['x-request-id']),
     ip: proxies.clientOf(request),
     userAgent: textOf(request.headers['user-agent'], MAX_USER_AGENT),
-    method: request.method,
-    path: recordedPath(request.url),
-    route: routeOf(request),
+    method: request.method!,
+    path: recordedPath(request.url!),
+    route,
     origin: textOf(request.headers.origin, MAX_ORIGIN),
     behindUnknownProxy,
     originAllowed: false,
