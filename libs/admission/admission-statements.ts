@@ -212,9 +212,9 @@ export function admissionValues(rows: readonly Row[], source: string, most: numb
     callers.map((caller) => caller?.shard ?? null),
     callers.map((caller) => caller?.tag ?? null),
     bases.map((basis) => basis?.seq ?? null),
-    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most))),
+    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'basis'))),
     callers.map((caller) => caller?.seq ?? null),
-    callers.map((caller) => arrayOf(caller?.restsOn)),
+    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'callerBasis'))),
     batches.map(({ version }) => version),
   ];
 }
@@ -227,13 +227,18 @@ function batchOf(waiting: readonly Waiting[], source: string): Batch {
     : batchOfEntries(waiting.flatMap((event) => (event.basis ? [] : [event.entry])));
 }
 
-/** The ids on which the decisions of a row rest; undefined if there are more than `most`. */
-function restsOnOf(waiting: readonly Waiting[], most: number): Iterable<string> | undefined {
+/** The ids on which the decisions of a row rest; undefined if there are more than `most`, or no decisions. */
+function restsOnOf(
+  waiting: readonly Waiting[],
+  most: number,
+  of: 'basis' | 'callerBasis',
+): Iterable<string> | undefined {
   const all = new Set<string>();
-  for (const { basis, separate } of waiting) {
+  for (const one of waiting) {
+    const basis = one[of];
     if (!basis) return undefined;
     for (const id of basis.restsOn) all.add(id);
-    if (all.size > most && !separate) return undefined;
+    if (all.size > most && !one.separate) return undefined;
   }
   return all;
 }

@@ -93,11 +93,11 @@ export interface Row<W extends Waiting = Waiting> {
 /** A text that is equal for events that were decided under the same authorization states. */
 export function stateKey({ shard, basis, callerBasis }: ConditionalEvent): string {
   if (!callerBasis) return `${shard} ${basis?.tag}`;
-  const { shard: callerShard, tag, restsOn } = callerBasis;
-  return `${shard} ${basis.tag} ${callerShard} ${tag} ${restsOn.join(' ')}`;
+  return `${shard} ${basis.tag} ${callerBasis.shard} ${callerBasis.tag}`;
 }
 
 /** A text that is equal for events that share a row. */
 export function rowKey(event: ConditionalEvent): string {
-  return event.separate ? `${stateKey(event)} ${event.basis.restsOn.join(' ')}` : stateKey(event);
+  if (!event.separate) return stateKey(event);
+  return [stateKey(event), ...event.basis.restsOn, 'asked by', ...(event.callerBasis?.restsOn ?? [])].join(' ');
 }

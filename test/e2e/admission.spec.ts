@@ -54,15 +54,22 @@ describe('a decision', () => {
 
   it('is stored exactly if nothing that it depends on has changed, whatever else changes or is in its batch', async () => {
     const some = fc.subarray(ids, { minLength: 1 });
-    const decisions = fc.array(fc.record({ restsOn: some, separate: fc.boolean() }), { minLength: 1, maxLength: 5 });
+    const decision = fc.record({ restsOn: some, askedBy: fc.option(some), separate: fc.boolean() });
+    const decisions = fc.array(decision, { minLength: 1, maxLength: 5 });
     await fc.assert(
       fc.asyncProperty(decisions, fc.array(fc.constantFrom(...ids), { maxLength: 4 }), async (asked, changed) => {
         const made = await Promise.all(
-          asked.map(async ({ restsOn, separate }) => ({ basis: await basis(restsOn), separate })),
+          asked.map(async ({ restsOn, askedBy, separate }) => ({
+            basis: await basis(restsOn),
+            callerBasis: askedBy ? await basis(askedBy) : undefined,
+            separate,
+          })),
         );
         for (const id of changed) await change(id);
         const outcomes = await Promise.all(made.map((event) => outcome(event)));
-        const isWrong = made.map(({ basis: { restsOn } }) => restsOn.some((id) => changed.includes(id)));
+        const isWrong = made.map((event) =>
+          [event.basis, event.callerBasis].some((of) => of?.restsOn.some((id) => changed.includes(id))),
+        );
         for (const [index, { separate }] of made.entries()) {
           // A wrong decision is never stored. A right one may be rejected for retry only if its batch has a wrong one.
           if (isWrong[index]) expect(outcomes[index]).toBe('stale');
