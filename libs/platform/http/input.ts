@@ -8,7 +8,7 @@ import { locate } from './location.js';
 import { unsupportedHeaders } from './unsupported-headers.js';
 
 const nothing = z.strictObject({});
-const anyHeaders = z.object({});
+const ANY_HEADERS = z.object({}).safeParse({});
 
 /** The parts of a request that a route validates. */
 interface Parts {
@@ -25,24 +25,19 @@ interface Parts {
  * @throws DomainError `invalid_request`
  */
 export function parseInput<R extends Route>(route: R, request: Parts): RouteInput<R> {
-  const parts = {
-    params: (route.params ?? nothing).safeParse(paramsOf(route, request)),
-    query: (route.query ?? nothing).safeParse(request.query ?? {}),
-    headers: (route.headers ?? anyHeaders).safeParse(request.headers),
-    // A route without a body accepts no body or an empty object, as some clients send one with every POST.
-    body: (route.body ?? nothing).safeParse(request.body === undefined ? {} : request.body),
-  };
-  const errors = [
-    ...unsupportedHeaders(route, request.headers),
-    ...Object.entries(parts).flatMap(([part, result]) =>
-      result.success ? [] : result.error.issues.flatMap((issue) => fieldErrors(part, issue)),
-    ),
-  ];
-  const { body, headers } = parts;
+  const params = (route.params ?? nothing).safeParse(paramsOf(route, request));
+  const query = (route.query ?? nothing).safeParse(request.query ?? {});
+  const headers = route.headers?.safeParse(request.headers) ?? ANY_HEADERS;
+  // A route without a body accepts no body or an empty object, as some clients send one with every POST.
+  const body = (route.body ?? nothing).safeParse(request.body === undefined ? {} : request.body);
+  const errors = unsupportedHeaders(route, request.headers);
+  for (const [part, { error }] of Object.entries({ params, query, headers, body })) {
+    if (error) errors.push(...error.issues.flatMap((issue) => fieldErrors(part, issue)));
+  }
   if (body.success) errors.push(...secretsIn(body.data, ['body']));
   if (headers.success) errors.push(...secretsIn(headers.data, ['headers']));
   if (errors.length > 0) throw invalidInput(...errors);
-  return Object.fromEntries(Object.entries(parts).map(([part, result]) => [part, result.data])) as RouteInput<R>;
+  return { params: params.data, query: query.data, headers: headers.data, body: body.data } as RouteInput<R>;
 }
 
 /**

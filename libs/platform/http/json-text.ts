@@ -6,11 +6,14 @@ export const MAX_DEPTH = 32;
 /** More values than the body of any route has. Bounds the code that checks each of them. */
 export const MAX_VALUES = 2_000;
 
-/** A token of RFC 8259. The pattern does not check what follows a number or a literal: the next token does. */
-const TOKEN =
-  // eslint-disable-next-line no-control-regex -- RFC 8259 requires these characters to be escaped in a string
-  /[ \t\n\r]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*")|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
-const REST = /[ \t\n\r]*$/y;
+/** The tokens of RFC 8259, apart from those of one character, which are their own kinds. */
+// eslint-disable-next-line no-control-regex -- RFC 8259 requires these characters to be escaped in a string
+const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/y;
+/** What follows a number or a literal is not checked here: the next token does that. */
+const LITERAL = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
+const SPACE = /[ \t\n\r]*/y;
+const SPACE_CODE = 0x20;
+const MARKS = '{}[],:';
 
 /** An object or array that is being read. */
 interface Container {
@@ -37,11 +40,11 @@ export function jsonFault(text: string): FieldError | undefined {
     message,
   });
   while (containers.length > 0 || values === 0) {
-    TOKEN.lastIndex = position;
-    const [token, mark, string] = TOKEN.exec(text) ?? [];
-    if (token === undefined) return syntaxFault(text, position);
+    const begin = afterSpace(text, position);
+    const kind = kindAt(text, begin);
+    const end = endOfToken(text, begin, kind);
+    if (end === undefined) return syntaxFault(text, position);
     const container = containers.at(-1);
-    const kind = mark ?? (string === undefined ? 'literal' : 'string');
     const next = nextExpected(expected, kind, container);
     if (next === undefined) return syntaxFault(text, position);
 
@@ -50,13 +53,13 @@ export function jsonFault(text: string): FieldError | undefined {
     if (isValue && ++values > MAX_VALUES)
       return { location: 'body', message: `must have at most ${MAX_VALUES} values` };
     if (isName) {
-      const name = JSON.parse(string!) as string;
+      const name = JSON.parse(text.slice(begin, end)) as string;
       const fault = nameFault(name, container.names!);
       // A name that cannot be written is shown by its object's location.
       container.step = fault === UNWRITABLE ? '' : name;
       if (fault) return here(fault);
       container.names!.add(name);
-    } else if (string !== undefined && !isWritable(string)) {
+    } else if (kind === 'string' && !isWritable(text.slice(begin, end))) {
       return here(UNWRITABLE);
     } else if (kind === '{' || kind === '[') {
       containers.push(kind === '{' ? { names: new Set(), step: '' } : { names: undefined, step: 0 });
@@ -68,10 +71,32 @@ export function jsonFault(text: string): FieldError | undefined {
       container!.step += 1;
     }
     expected = next;
-    position = TOKEN.lastIndex;
+    position = end;
   }
-  REST.lastIndex = position;
-  return REST.test(text) ? undefined : syntaxFault(text, position);
+  return afterSpace(text, position) === text.length ? undefined : syntaxFault(text, position);
+}
+
+function afterSpace(text: string, position: number): number {
+  // Nearly all tokens follow each other directly.
+  if (text.charCodeAt(position) > SPACE_CODE) return position;
+  SPACE.lastIndex = position;
+  SPACE.test(text);
+  return SPACE.lastIndex;
+}
+
+/** A mark is its own kind. */
+function kindAt(text: string, begin: number): string {
+  const first = text.charAt(begin);
+  if (first === '"') return 'string';
+  return first !== '' && MARKS.includes(first) ? first : 'literal';
+}
+
+/** @returns undefined if there is no such token */
+function endOfToken(text: string, begin: number, kind: string): number | undefined {
+  if (kind.length === 1) return begin + 1;
+  const token = kind === 'string' ? STRING : LITERAL;
+  token.lastIndex = begin;
+  return token.test(text) ? token.lastIndex : undefined;
 }
 
 /** Returns what may follow a token, or undefined if the token is not allowed here. */
@@ -115,7 +140,7 @@ function isWellFormed(text: string): boolean {
 }
 
 function syntaxFault(text: string, position: number): FieldError {
-  const at = position + /^[ \t\n\r]*/.exec(text.slice(position))![0].length;
+  const at = afterSpace(text, position);
   if (at === text.length) return { location: 'body', message: 'must be valid JSON; it ends too early' };
   const lines = text.slice(0, at).split('\n');
   const place = `line ${lines.length}, column ${lines.at(-1)!.length + 1}`;

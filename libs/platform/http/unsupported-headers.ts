@@ -15,14 +15,16 @@ const FOR_READING = new Set(['if-modified-since', 'if-range']);
  */
 export function unsupportedHeaders({ method, headers: declared }: Route, headers: IncomingHttpHeaders): FieldError[] {
   if (method === 'GET') return [];
+  const suspects = Object.keys(headers).filter(keepsFromChanging);
+  if (suspects.length === 0) return [];
   const supported = Object.keys(declared?.shape ?? {});
-  return Object.keys(headers)
-    .filter((name) => keepsFromChanging(name) && !supported.includes(name))
+  return suspects
+    .filter((name) => !supported.includes(name))
     .map((name) => ({ location: locate(['headers', name]), message: messageFor(name, supported) }));
 }
 
 function keepsFromChanging(name: string): boolean {
-  return (PRECONDITION.test(name) && !FOR_READING.has(name)) || REPETITION.test(name);
+  return (name.startsWith('if') && PRECONDITION.test(name) && !FOR_READING.has(name)) || REPETITION.test(name);
 }
 
 function messageFor(name: string, supported: readonly string[]): string {
