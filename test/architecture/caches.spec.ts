@@ -34,6 +34,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/outbox/outbox-notifier.ts #pending': 'the groups of shards',
   'libs/outbox/outbox-notifier.ts #flushing': 'the groups of shards',
   'libs/platform/fair-queue.ts #flows': 'the changes that run or wait, which the queue bounds',
+  'libs/platform/http/direct-server.ts #selective': 'the routes with a short way',
   'libs/platform/http/open-streams.ts #open': 'open responses',
   'libs/platform/http/proxies.ts #peers': '1,000 addresses',
   'libs/platform/http/unknown-proxies.ts #peers': '10 addresses',

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pLimit from 'p-limit';
@@ -15,6 +15,13 @@ const ORGANIZATIONS = 50;
 const KEYS_EACH = 20;
 const MAKING_AT_ONCE = 4;
 
+interface DeploymentOptions {
+  /** The folder into which the API and the worker write a profile of their CPU time when they stop. */
+  readonly profiles?: string;
+  /** Of PostgreSQL. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /** The measured deployment, as users run it: PostgreSQL, API, worker, and a thousand keys in fifty organizations. */
 export class Deployment {
   readonly #secret = randomUUID() + randomUUID();
@@ -26,6 +33,7 @@ export class Deployment {
   readonly close: () => Promise<void>;
   /** Where the anchor of the audit logs is. */
   readonly #directory: string;
+  readonly #profiles: string | undefined;
   /** The processes that do the work for a recorded use. */
   processIds: Readonly<Record<string, number>> = {};
   readonly customers: { readonly customer: Customer; readonly keys: readonly Key[] }[] = [];
@@ -37,26 +45,28 @@ export class Deployment {
     databaseUrl: string,
     sql: pg.Client,
     directory: string,
+    profiles: string | undefined,
     close: () => Promise<void>,
   ) {
     this.processes = processes;
     this.#directory = directory;
+    this.#profiles = profiles;
     this.databaseUrl = databaseUrl;
     this.sql = sql;
     this.close = close;
     this.auditLog = new AuditLog(sql);
   }
 
-  static async open(): Promise<Deployment> {
+  static async open({ profiles, settings }: DeploymentOptions = {}): Promise<Deployment> {
     const processes = new Processes();
     const directory = await mkdtemp(join(tmpdir(), 'keyledger-bench-'));
     // If the user is root, PostgreSQL runs as another user, who must be able to reach its data.
     await chmod(directory, 0o711);
-    const postgres = await startPostgres(directory);
+    const postgres = await startPostgres(directory, settings);
     const sql = new pg.Client({ connectionString: postgres.databaseUrl });
     await sql.connect();
     await writeLogAround(sql);
-    return new Deployment(processes, postgres.databaseUrl, sql, directory, async () => {
+    return new Deployment(processes, postgres.databaseUrl, sql, directory, profiles, async () => {
       processes.killAll();
       await sql.end();
       await postgres.stop();
@@ -79,6 +89,17 @@ export class Deployment {
     }
     await Promise.all(this.keys.map(({ token }) => limit(() => useOnce(this.url, token))));
     await this.auditLog.emptied();
+  }
+
+  /** What the embedded PostgreSQL has written to its log. */
+  postgresLog(): Promise<string> {
+    return readFile(join(this.#directory, 'postgres', 'postgres.log'), 'utf8');
+  }
+
+  /** Stops the API and the worker. */
+  async stop(): Promise<void> {
+    await this.processes.stop(this.#api!.child);
+    await this.processes.stop(this.#worker!);
   }
 
   get url(): string {
@@ -160,6 +181,7 @@ export class Deployment {
       DATABASE_URL: this.databaseUrl,
       ANCHOR_FILE: join(this.#directory, 'anchor'),
       LOG_LEVEL: 'error',
+      ...(this.#profiles && { NODE_OPTIONS: `--cpu-prof --cpu-prof-interval=250 --cpu-prof-dir=${this.#profiles}` }),
     };
   }
 }

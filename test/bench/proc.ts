@@ -20,17 +20,23 @@ export function cpuSeconds(pid: number): number {
   return [statOf(pid), ...children].reduce((sum, stat) => sum + (stat?.ticks ?? 0), 0) / ticksPerSecond();
 }
 
+/** The CPU time of a process alone, in seconds of user and kernel mode; 0 if it has ended. */
+export function ownCpuSeconds(pid: number): number {
+  return (statOf(pid)?.ownTicks ?? 0) / ticksPerSecond();
+}
+
 export function parentOf(pid: number): number | undefined {
   return statOf(pid)?.parent;
 }
 
 /** Undefined if the process ended meanwhile. Its name, in parentheses, may contain anything. */
-function statOf(pid: number): { parent: number; ticks: number } | undefined {
+function statOf(pid: number): { parent: number; ticks: number; ownTicks: number } | undefined {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ').map(Number);
     const [, parent] = fields;
     // utime and stime, and both for the children that it waited for.
-    return { parent: parent!, ticks: fields.slice(11, 15).reduce((sum, ticks) => sum + ticks, 0) };
+    const sum = (from: number, to: number) => fields.slice(from, to).reduce((all, ticks) => all + ticks, 0);
+    return { parent: parent!, ticks: sum(11, 15), ownTicks: sum(11, 13) };
   } catch {
     return undefined;
   }

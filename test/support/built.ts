@@ -60,14 +60,14 @@ export async function startBuilt(settings: Record<string, string>): Promise<Buil
 }
 
 /** An embedded server, or a fresh database on the server that `TEST_DATABASE_URL` names. */
-export async function startPostgres(directory: string) {
+export async function startPostgres(directory: string, settings: Readonly<Record<string, string>> = {}) {
   const { migrate } = await built<typeof import('../../apps/cli/migrate.js')>('apps/cli/migrate.js');
   const given = process.env['TEST_DATABASE_URL'];
   if (!given) {
     const { startEmbeddedPostgres } = await built<typeof import('../../apps/cli/embedded-postgres.js')>(
       'apps/cli/embedded-postgres.js',
     );
-    const server = await startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres') });
+    const server = await startEmbeddedPostgres({ dataDirectory: join(directory, 'postgres'), settings });
     await migrate({ databaseUrl: server.adminUrl });
     return { databaseUrl: server.adminUrl, stop: () => server.stop() };
   }

@@ -11,8 +11,7 @@ export const MAX_VALUES = 2_000;
 const STRING = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/y;
 /** What follows a number or a literal is not checked here: the next token does that. */
 const LITERAL = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
-const SPACE = /[ \t\n\r]*/y;
-const SPACE_CODE = 0x20;
+const SPACE = ' \t\n\r';
 const MARKS = '{}[],:';
 
 /** An object or array that is being read. */
@@ -77,11 +76,9 @@ export function jsonFault(text: string): FieldError | undefined {
 }
 
 function afterSpace(text: string, position: number): number {
-  // Nearly all tokens follow each other directly.
-  if (text.charCodeAt(position) > SPACE_CODE) return position;
-  SPACE.lastIndex = position;
-  SPACE.test(text);
-  return SPACE.lastIndex;
+  let at = position;
+  while (at < text.length && SPACE.includes(text.charAt(at))) at += 1;
+  return at;
 }
 
 /** A mark is its own kind. */
@@ -94,9 +91,12 @@ function kindAt(text: string, begin: number): string {
 /** @returns undefined if there is no such token */
 function endOfToken(text: string, begin: number, kind: string): number | undefined {
   if (kind.length === 1) return begin + 1;
-  const token = kind === 'string' ? STRING : LITERAL;
-  token.lastIndex = begin;
-  return token.test(text) ? token.lastIndex : undefined;
+  if (kind === 'string') {
+    STRING.lastIndex = begin;
+    return STRING.test(text) ? STRING.lastIndex : undefined;
+  }
+  LITERAL.lastIndex = begin;
+  return LITERAL.test(text) ? LITERAL.lastIndex : undefined;
 }
 
 /** Returns what may follow a token, or undefined if the token is not allowed here. */
