@@ -63,7 +63,7 @@ try {
   printResult(subject.name, {
     tables: {
       'PostgreSQL by process': byProcess,
-      Autovacuum: vacuumed,
+      ...(vacuumed.length > 0 && { Autovacuum: vacuumed }),
       'PostgreSQL by statement': byStatement,
     },
     figures: Object.entries(cpuMicroseconds).map(([what, value]) => ({ what, value, unit: 'µs for a use' })),
