@@ -30,7 +30,7 @@ function stillHolds(state: string, prefix: '' | 'caller_'): string {
  * The rows whose decisions still hold. Promises 1 and 2 rest on it: a "yes" is a durable append to the outbox, and the
  * append succeeds only if the decision still holds. A request that begins after a change has returned runs this
  * statement on a snapshot that contains the change. Then the tags differ, a recorded change concerns the decision, and
- * the API decides again. Other changes in the same shard cost no second attempt.
+ * the API decides again. Other changes in the same shard cost no second decision.
  *
  * It takes no locks: a change that commits while the statement runs is concurrent with the request.
  */
@@ -39,8 +39,32 @@ const CURRENT = `
   JOIN authz_state a ON a.shard = r.shard
   LEFT JOIN authz_state c ON c.shard = r.caller_shard
   WHERE ${stillHolds('a', '')} AND ${stillHolds('c', 'caller_')}`;
+
+/**
+ * Stores the rows whose decisions hold because no state has changed since, which nearly all rows are. It says nothing
+ * about the others: {@link ADMIT_CHANGED} does. PostgreSQL takes half of the time for it.
+ */
 export const ADMIT = {
   name: 'admit',
+  text: `
+    WITH ins AS (
+      INSERT INTO outbox (shard, id, version, body)
+      SELECT r.shard, r.id, r.version, substring($4::bytea FROM r.start FOR r.length)
+      FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
+                  $9::smallint[])
+        AS r (shard, tag, id, start, length, caller_shard, caller_tag, version)
+      JOIN authz_state a ON a.shard = r.shard
+      LEFT JOIN authz_state c ON c.shard = r.caller_shard
+      WHERE (r.tag IS NULL OR a.tag = r.tag) AND (r.caller_tag IS NULL OR c.tag = r.caller_tag)
+      RETURNING id
+    )
+    SELECT array(SELECT id FROM ins)::text[] AS admitted, false AS moved,
+           extract(epoch FROM statement_timestamp())::float8 * 1000 AS database_time`,
+};
+
+/** Stores the rows whose decisions still hold, whatever the states are now. */
+export const ADMIT_CHANGED = {
+  name: 'admit-changed',
   text: `
     -- The rows to store.
     WITH r AS MATERIALIZED (
@@ -190,33 +214,44 @@ export interface ChargedResult {
   readonly database_time: number;
 }
 
+/** The parameters of {@link ADMIT}. @param source the URL of the deployment, for the events of uses */
+export function currentValues(rows: readonly Row[], source: string): unknown[] {
+  const { stored, versions } = storedValues(rows, source);
+  return [...stored, versions];
+}
+
 /**
- * The parameters that both statements have in common.
- * @param source the URL of the deployment, for the events of uses
+ * The parameters that the other statements have in common.
  * @param most the maximum number of ids for a row of many decisions; a row with more names none
  */
 export function admissionValues(rows: readonly Row[], source: string, most: number): unknown[] {
-  const bases = rows.map(({ waiting }) => waiting[0]!.basis);
-  const callers = rows.map(({ waiting }) => waiting[0]!.callerBasis);
+  const { stored, versions } = storedValues(rows, source);
+  return [
+    ...stored,
+    rows.map(({ waiting }) => waiting[0]!.basis?.seq ?? null),
+    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'basis'))),
+    rows.map(({ waiting }) => waiting[0]!.callerBasis?.seq ?? null),
+    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'callerBasis'))),
+    versions,
+  ];
+}
+
+function storedValues(rows: readonly Row[], source: string): { stored: unknown[]; versions: readonly number[] } {
   // One bytea value is sent in binary. An array of them would be sent as text, which is twice as long.
   const batches = rows.map(({ waiting }) => batchOf(waiting, source));
   let end = 0;
   const starts = batches.map(({ body: { length } }) => (end += length) - length + 1);
-  return [
+  const stored = [
     rows.map(({ waiting }) => waiting[0]!.shard),
-    bases.map((basis) => basis?.tag ?? null),
+    rows.map(({ waiting }) => waiting[0]!.basis?.tag ?? null),
     rows.map(({ id }) => id),
     Buffer.concat(batches.map(({ body }) => body)),
     starts,
     batches.map(({ body }) => body.length),
-    callers.map((caller) => caller?.shard ?? null),
-    callers.map((caller) => caller?.tag ?? null),
-    bases.map((basis) => basis?.seq ?? null),
-    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'basis'))),
-    callers.map((caller) => caller?.seq ?? null),
-    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'callerBasis'))),
-    batches.map(({ version }) => version),
+    rows.map(({ waiting }) => waiting[0]!.callerBasis?.shard ?? null),
+    rows.map(({ waiting }) => waiting[0]!.callerBasis?.tag ?? null),
   ];
+  return { stored, versions: batches.map(({ version }) => version) };
 }
 
 /** The events of a row. Uses never share a row with other events, because only uses have a basis. */

@@ -7,8 +7,10 @@ import { AdmissionConnection } from './admission-connection.js';
 import { admissionMetrics } from './admission-metrics.js';
 import {
   ADMIT,
+  ADMIT_CHANGED,
   ADMIT_CHARGED,
   admissionValues,
+  currentValues,
   MAX_RESTS_ON,
   type AdmitResult,
   type ChargedResult,
@@ -27,6 +29,9 @@ import {
 } from './conditional-event.js';
 import { Outage } from './outage.js';
 import { longestWait, roomOf, statusOf, type RateLimitStatus, type Window } from './rate-limit-window.js';
+
+const ADMITTED: Outcome = { is: 'admitted' };
+const STALE: Outcome = { is: 'stale' };
 
 /** How long a request waits for locks. A transaction holds them for one statement, which may wait for the disk. */
 const MAX_BUSY_MS = 2_000;
@@ -79,17 +84,26 @@ export class Admission implements OnApplicationShutdown {
       id: newEventId(this.clock.now()),
       waiting,
     }));
+    const isComplete = batch.some(({ stateChanged }) => stateChanged);
+    const { publicUrl } = this.config;
     const sentAt = performance.now();
-    const values = admissionValues(rows, this.config.publicUrl, MAX_RESTS_ON);
-    const [result] = await queue.connection.query<AdmitResult>(ADMIT, values);
+    const [result] = isComplete
+      ? await queue.connection.query<AdmitResult>(ADMIT_CHANGED, admissionValues(rows, publicUrl, MAX_RESTS_ON))
+      : await queue.connection.query<AdmitResult>(ADMIT, currentValues(rows, publicUrl));
     this.clock.observe(result!.database_time, sentAt);
-    if (result!.moved) this.states.refreshSoon();
     const admitted = new Set(result!.admitted);
+    if (result!.moved || admitted.size < rows.length) this.states.refreshSoon();
     for (const { id, waiting } of rows) {
-      if (admitted.has(id)) this.notifier.notify(waiting[0]!.shard);
-      else admissionMetrics.stale.value += waiting.length;
-      const outcome: Outcome = { is: admitted.has(id) ? 'admitted' : 'stale' };
-      for (const { resolve } of waiting) resolve(outcome);
+      if (admitted.has(id)) {
+        this.notifier.notify(waiting[0]!.shard);
+        for (const { resolve } of waiting) resolve(ADMITTED);
+      } else if (isComplete) {
+        admissionMetrics.stale.value += waiting.length;
+        for (const { resolve } of waiting) resolve(STALE);
+      } else {
+        for (const one of waiting) one.stateChanged = true;
+        queue.returnToFront(waiting);
+      }
     }
   }
 
@@ -114,7 +128,7 @@ export class Admission implements OnApplicationShutdown {
       const result = byId.get(id)!;
       if (!result.current) {
         admissionMetrics.stale.value += waiting.length;
-        for (const { resolve } of waiting) resolve({ is: 'stale' });
+        for (const { resolve } of waiting) resolve(STALE);
       } else if (!result.held) isBusy = this.#waitForLocks(queue, waiting) || isBusy;
       else if (result.admitted) this.#resolveAdmitted(waiting, result);
       else this.#rejectExcess(queue, waiting, result);

@@ -76,6 +76,8 @@ interface Pending {
   readonly reject: (error: Error) => void;
   /** When its balance or limits were first found locked by another transaction: a time of `performance.now`. */
   busySince?: number;
+  /** Set when its state was found changed: then `ADMIT_CHANGED` tells whether the decision still holds. */
+  stateChanged?: true;
 }
 
 export type Charged = ConditionalUse & Pending & { readonly charge: Charge };
