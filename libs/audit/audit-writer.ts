@@ -50,14 +50,14 @@ class Leaves implements EventSink {
 
   #append(organizationId: string, events: readonly ReceivedEvent[]): void {
     const log = this.#logs.get(organizationId)!;
-    for (const { entry, envelope } of events) {
+    for (const { entry, envelope, at } of events) {
       const { id, type, time } = envelope;
       const columns = columnsOf(envelope);
       const isSearchedByTerms = hasTerms(type);
       if (!isSearchedByTerms) {
         this.#managementEvents.push({ organizationId, leafIndex: log.size, id, time, entry, columns });
       }
-      log.append({ entry, time: Date.parse(time), columns: isSearchedByTerms ? columns : null });
+      log.append({ entry, time: at, columns: isSearchedByTerms ? columns : null });
     }
   }
 

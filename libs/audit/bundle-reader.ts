@@ -83,16 +83,17 @@ export class BundleReader {
     // One statement: between two, a bundle could replace the segments.
     const { rows } = await this.database.query<Body>(
       `SELECT first::float8 AS first, count, body FROM audit_segment
-       WHERE organization_id = $1 AND first >= $2 AND first < $3
+       WHERE organization_id = $1 AND first >= $2 AND first < $3 AND first + count > $4
        UNION ALL
        SELECT $2::float8, ${BUNDLE_ENTRIES}, body FROM audit_body
        WHERE organization_id = $1 AND index = $2::bigint / ${BUNDLE_ENTRIES}
        ORDER BY first`,
-      [organizationId, sealed, span.below],
+      [organizationId, sealed, span.below, span.from],
     );
     const leaves: Leaf[] = [];
     for (const row of rows) leaves.push(...(await leavesOf(organizationId, row)));
-    if (!isGapless(leaves, sealed, span.below)) throw await this.#missing(organizationId, sealed, span.below);
+    const first = Math.min(span.from, rows[0]?.first ?? span.from);
+    if (!isGapless(leaves, first, span.below)) throw await this.#missing(organizationId, sealed, span.below);
     yield stretchOf(span, leaves, order);
   }
 

@@ -107,6 +107,11 @@ export function organizationOf({ keys, goodKeys, rows }: PackedUses, n: number):
   return goodKeys.has(key) ? (key as KeyFields)[1] : null;
 }
 
+/** The instant of a use that {@link useEvent} accepts, in milliseconds since 1970. */
+export function instantOf({ rows }: PackedUses, n: number): number {
+  return (rows[n] as Row)[2];
+}
+
 /** The text of one of several uses. */
 export function packedAlone({ source, keys, rows }: PackedUses, n: number): string {
   const row = rows[n];
@@ -159,17 +164,24 @@ export function useEvent({ source, keys, goodKeys, rows }: PackedUses, n: number
   };
 }
 
-/** The second of the last instant and the beginning of its text, because many uses have the same second. */
-let lastSecond = 0;
-let lastTime = '1970-01-01T00:00:00.';
+/** The second of the last instant, and the character codes of its time: many uses have the same second. */
+let lastSecond = Number.NaN;
+let lastTime: number[] = [];
+const ZERO = '0'.charCodeAt(0);
+/** Where the milliseconds begin in `1970-01-01T00:00:00.000Z`. */
+const MS_PLACE = 20;
 
+/** Made of characters: `JSON.stringify` takes half as long again for an object with a text that is made of texts. */
 function timeOf(at: number): string {
   const ms = at % 1_000;
   if (at - ms !== lastSecond) {
     lastSecond = at - ms;
-    lastTime = new Date(at).toISOString().slice(0, lastTime.length);
+    lastTime = Array.from(new Date(lastSecond).toISOString(), (character) => character.charCodeAt(0));
   }
-  return `${lastTime}${String(ms).padStart(3, '0')}Z`;
+  lastTime[MS_PLACE] = ZERO + Math.floor(ms / 100);
+  lastTime[MS_PLACE + 1] = ZERO + (Math.floor(ms / 10) % 10);
+  lastTime[MS_PLACE + 2] = ZERO + (ms % 10);
+  return String.fromCharCode(...lastTime);
 }
 
 function isKey(key: unknown): key is KeyFields {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { asEnvelope, type EventEnvelope } from '#libs/contract/events.js';
 import { idOf } from '#libs/contract/ids.js';
 import {
+  instantOf,
   organizationOf,
   packedAlone,
   packUses,
@@ -32,6 +33,8 @@ export interface Batch {
 export interface ReceivedEvent {
   readonly entry: Uint8Array;
   readonly envelope: EventEnvelope;
+  /** The time of the event in milliseconds since 1970. */
+  readonly at: number;
 }
 
 /** One event in a batch, or a whole batch that cannot be read. */
@@ -92,7 +95,8 @@ class StoredEntry implements StoredRecord {
 
   read(): ReceivedEvent {
     try {
-      return { entry: this.entry, envelope: asEnvelope(this.#parsed()) };
+      const envelope = asEnvelope(this.#parsed());
+      return { entry: this.entry, envelope, at: Date.parse(envelope.time) };
     } catch (error) {
       return fail(error);
     }
@@ -135,7 +139,7 @@ class StoredUse implements StoredRecord {
       const envelope = useEvent(this.uses, this.n);
       const entry = Buffer.from(JSON.stringify(envelope));
       requireSize(entry.length);
-      return { entry, envelope };
+      return { entry, envelope, at: instantOf(this.uses, this.n) };
     } catch (error) {
       return fail(error);
     }

@@ -108,12 +108,13 @@ interface Ingested {
   /** What was quarantined, as the log says it. */
   readonly quarantined: string[];
   events: number;
-  /** The first and the last time of its events, as text. */
-  oldest: string;
-  newest: string;
+  /** The first and the last time of its events, in milliseconds since 1970. */
+  oldest: number;
+  newest: number;
 }
 
-const NOTHING: Ingested = { batches: [], unreadable: new Map(), quarantined: [], events: 0, oldest: '', newest: '' };
+const NO_TIMES = { oldest: Infinity, newest: -Infinity };
+const NOTHING: Ingested = { batches: [], unreadable: new Map(), quarantined: [], events: 0, ...NO_TIMES };
 
 /**
  * After so many unreadable records in a row, the ingestion of a shard stops. A worker that cannot read what its API
@@ -203,7 +204,7 @@ export class Ingester {
     const { rows: batches } = await client.query<Row>(OLDEST, [locked.map(({ shard }) => shard)]);
     if (batches.length === 0) return NOTHING;
     const unreadable = new Map(locked.map(({ shard, unreadable_in_a_row: number }) => [shard, number]));
-    const ingested = { batches, unreadable, quarantined: [], events: 0, oldest: '', newest: '' };
+    const ingested = { batches, unreadable, quarantined: [], events: 0, ...NO_TIMES };
     await this.#writeToSubscribers(client, new Records(batches), ingested);
     await client.query(NOTE_UNREADABLE, [[...unreadable.keys()], [...unreadable.values()]]);
     await client.query(REMOVE, [batches.map(({ shard }) => shard), batches.map(({ id }) => id)]);
@@ -217,8 +218,8 @@ export class Ingester {
     outboxMetrics.batches.observe(batches.length);
     outboxMetrics.seconds.observe(seconds);
     if (events === 0) return;
-    outboxMetrics.lag.observe(Math.max(0, this.clock.now().getTime() - Date.parse(oldest)) / 1000);
-    outboxMetrics.lastEvent.set(Date.parse(newest) / 1000);
+    outboxMetrics.lag.observe(Math.max(0, this.clock.now().getTime() - oldest) / 1000);
+    outboxMetrics.lastEvent.set(newest / 1000);
   }
 
   /** Writes all records at once or, if that fails, in halves. A bad one is quarantined and blocks no other. */
@@ -256,7 +257,8 @@ export class Ingester {
       const event = record.read();
       read.push(event);
       shards.add(shard);
-      noteTime(ingested, event.envelope.time);
+      ingested.oldest = Math.min(ingested.oldest, event.at);
+      ingested.newest = Math.max(ingested.newest, event.at);
       if (read.length === EVENTS_AT_ONCE) await flush();
     }
     await flush();
@@ -294,12 +296,6 @@ function isFull(batches: readonly Row[]): boolean {
   return [...Map.groupBy(batches, ({ shard }) => shard).values()].some(
     (own) => own.length === MAX_BATCHES || own.reduce((sum, { body }) => sum + body.length, 0) >= MAX_BYTES,
   );
-}
-
-/** All times of events are in UTC with milliseconds, so they can be compared as text. */
-function noteTime(ingested: Ingested, time: string): void {
-  if (ingested.oldest === '' || time < ingested.oldest) ingested.oldest = time;
-  if (time > ingested.newest) ingested.newest = time;
 }
 
 /** The record or an event of it cannot be read, or PostgreSQL's error class is 22 (data) or 23 (integrity: an unknown organization, a repeated id). */

@@ -52,7 +52,8 @@ type Changes = Partial<Said> & { readonly key?: string };
 function eventOn(organizationId: string, { type = 'api_key.used', key = keyNumber(1), data, ...said }: Changes = {}) {
   const actor = { type: 'api_key', id: key };
   const entry = Buffer.from(event(organizationId, { type, subject: key, ...said, data: { actor, ...data } }));
-  return { envelope: asEnvelope(JSON.parse(entry.toString())), entry };
+  const envelope = asEnvelope(JSON.parse(entry.toString()));
+  return { envelope, entry, at: Date.parse(envelope.time) };
 }
 
 type Event = ReturnType<typeof eventOn>;

@@ -246,7 +246,10 @@ function wholeTamperings(): Tampering[] {
       const entries = (await storedEntries(sql, team)).map(({ entry }) => entry);
       for (const own of logTables()) await sql.query(`DELETE FROM ${own} WHERE organization_id = $1`, [toUuid(team)]);
       const sink = new AuditWriter().open();
-      const events = change(entries).map((entry) => ({ entry, envelope: asEnvelope(JSON.parse(entry.toString())) }));
+      const events = change(entries).map((entry) => {
+        const envelope = asEnvelope(JSON.parse(entry.toString()));
+        return { entry, envelope, at: Date.parse(envelope.time) };
+      });
       await sink.add(sql, events);
       await sink.write(sql);
       return { leaves: [], detail: '', isSame: false };

@@ -108,7 +108,7 @@ export async function appendUses(client: pg.PoolClient, { from, below }: Span, u
         path: `${path}${n}`,
       },
     });
-    events.push({ envelope, entry: Buffer.from(JSON.stringify(envelope)) });
+    events.push({ envelope, entry: Buffer.from(JSON.stringify(envelope)), at: at.getTime() });
   }
   const sink = new AuditWriter().open();
   await sink.add(client, events);

@@ -26,7 +26,7 @@ export async function* exportWithProofs(api: Client, organizationId: string): As
       log.addRoot(bundle.root);
       yield Buffer.from(rootLine(index, bundle.root));
     }
-    for await (const received of source.entries(log.size, false)) {
+    for await (const { received } of source.entries(log.size, false)) {
       const first = log.next;
       for (const { entry } of received) log.add(entry);
       yield Buffer.concat(received.map(({ entry }, n) => lineOf(first + n, entry, leafHashOf(entry))));

@@ -16,6 +16,13 @@ export interface Received {
   readonly hash?: Uint8Array;
 }
 
+/** Consecutive entries. */
+export interface ReceivedEntries {
+  readonly received: readonly Received[];
+  /** Contains the bytes of all of them. */
+  readonly bytes: Uint8Array;
+}
+
 /** What is left of a bundle whose entries were pruned: its root or, if that is needed and was kept, its leaf hashes. */
 export type PrunedBundle = { readonly root: Uint8Array } | { readonly hashes: readonly Uint8Array[] };
 
@@ -29,7 +36,7 @@ export interface AuditLogSource {
   /** The bundles below the minimum, in order. @param inside sizes of trees: the leaf hashes of their bundles are needed */
   pruned(size: number, inside: readonly number[]): AsyncIterable<PrunedBundle>;
   /** All entries from the minimum on, in order. @param withHashes whether to receive the leaf hashes, too, if that costs more */
-  entries(size: number, withHashes: boolean): AsyncIterable<readonly Received[]>;
+  entries(size: number, withHashes: boolean): AsyncIterable<ReceivedEntries>;
   /** The roots of the full bundles: they tell which one was changed, if no leaf hash tells more. A file has none. */
   bundleRoots?(size: number): Promise<readonly Uint8Array[]>;
 }
@@ -56,12 +63,11 @@ export async function fromServer(api: Client, organizationId: string): Promise<A
     if (bytes.length !== width * HASH_BYTES) throw new ProofError(`The tile ${level}/${index} is malformed`);
     return Array.from({ length: width }, (_, n) => bytes.subarray(n * HASH_BYTES, (n + 1) * HASH_BYTES));
   };
-  const bundle = async (index: number, size: number, withHashes: boolean): Promise<readonly Received[]> => {
+  const bundle = async (index: number, size: number, withHashes: boolean): Promise<ReceivedEntries> => {
     const width = tileWidth({ level: 'entries', index }, size);
-    const entries = decode(await tile('entries', index, width), index, width);
-    if (!withHashes) return entries.map((entry) => ({ entry }));
-    const own = await hashes(0, index, size);
-    return entries.map((entry, n) => ({ entry, hash: own[n]! }));
+    const bytes = await tile('entries', index, width);
+    const entries = decode(bytes, index, width);
+    return { bytes, received: receivedOf(entries, withHashes ? await hashes(0, index, size) : null) };
   };
   return {
     organizationId,
@@ -80,7 +86,7 @@ export async function fromServer(api: Client, organizationId: string): Promise<A
     },
     async *entries(size, withHashes) {
       const count = Math.ceil(size / BUNDLE_ENTRIES);
-      const waiting: Promise<readonly Received[]>[] = [];
+      const waiting: Promise<ReceivedEntries>[] = [];
       for (let next = minimum / BUNDLE_ENTRIES; next < count || waiting.length > 0;) {
         while (next < count && waiting.length < AT_ONCE) {
           const request = bundle(next++, size, withHashes);
@@ -99,6 +105,10 @@ export async function fromServer(api: Client, organizationId: string): Promise<A
       return roots;
     },
   };
+}
+
+function receivedOf(entries: readonly Uint8Array[], hashes: readonly Uint8Array[] | null): Received[] {
+  return entries.map((entry, n) => (hashes ? { entry, hash: hashes[n]! } : { entry }));
 }
 
 /** Whether one of the trees ends within the bundle, and not with it. */
@@ -147,7 +157,10 @@ export async function fromFile(path: string): Promise<AuditLogSource> {
     async *entries() {
       let index = head.minimum - bundles - 1;
       for await (const line of linesOf(path)) {
-        if (index >= head.minimum) yield [entryOf(line, index)];
+        if (index >= head.minimum) {
+          const received = entryOf(line, index);
+          yield { bytes: received.entry, received: [received] };
+        }
         index += 1;
       }
     },
