@@ -7,8 +7,21 @@ import { scopesOfPublicKey, type ApiKeyRecord } from './verification/verificatio
 
 /** Which keys a caller reads or verifies, and what it can hand on to them. No I/O. */
 
+type HasRights = Pick<
+  ApiKey,
+  | 'id'
+  | 'scopes'
+  | 'environment'
+  | 'expiresAt'
+  | 'projectId'
+  | 'allowedIps'
+  | 'rateLimits'
+  | 'ownKeysOnly'
+  | 'accountableUserId'
+>;
+
 /** The rights that the secret of a key gives. */
-export function rightsOf(apiKey: ApiKey): Rights {
+export function rightsOf(apiKey: HasRights): Rights {
   const { id, scopes, environment, expiresAt, projectId, allowedIps, rateLimits, ownKeysOnly, accountableUserId } =
     apiKey;
   return {

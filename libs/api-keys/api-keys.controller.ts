@@ -75,11 +75,12 @@ export class ApiKeysController {
     @Authorized() authority: AuthorityOf<typeof listApiKeys>,
   ): Promise<RouteOutput<typeof listApiKeys>> {
     const { project_id: projectId, external_id: externalId, unused_for_days: unusedForDays, status, ...rest } = query;
-    const { expires_within_days: expiresWithinDays, never_expires: neverExpires } = rest;
+    const { expires_within_days: expiresWithinDays, never_expires: neverExpires, no_rate_limit: noRateLimit } = rest;
     const { data, total, nextCursor } = await this.apiKeys.list(authority, {
       ...rest,
       expiresWithinDays,
       neverExpires: neverExpires === 'true',
+      noRateLimit: noRateLimit === 'true',
       projectId,
       externalId,
       statuses: status && [status],

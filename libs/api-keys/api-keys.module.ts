@@ -9,8 +9,12 @@ import { ApiKeyLimits } from './api-key-limits.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { DirectVerification } from './direct-verification.js';
+import { BulkChangesController } from './bulk-changes.controller.js';
+import { BulkChanges } from './bulk-changes.service.js';
+import { BulkConfirmations } from './bulk-confirmation.js';
 import { dialects } from './dialects/dialects.js';
 import { Gateway } from './gateway/gateway.js';
+import { KeysToReview } from './keys-to-review.js';
 import { NewSecrets } from './new-secrets.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ServiceKeys } from './service-keys.service.js';
@@ -20,14 +24,17 @@ import { VerificationModule } from './verification/verification.module.js';
 
 @Module({
   imports: [AuthModule, OrganizationsModule, UsageModule, VerificationModule],
-  controllers: [ApiKeysController, UsageReportsController],
+  controllers: [ApiKeysController, BulkChangesController, UsageReportsController],
   providers: [
     ApiKeyChanges,
     ApiKeyCreation,
     ApiKeyLimits,
     ApiKeysService,
     DirectVerification,
+    BulkChanges,
+    BulkConfirmations,
     Gateway,
+    KeysToReview,
     NewSecrets,
     RegisteredScopes,
     ServiceKeys,

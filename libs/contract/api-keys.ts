@@ -120,6 +120,7 @@ export const listApiKeys = defineRoute({
       description: 'Not expired yet, and expires within this number of days',
     }),
     never_expires: flag.meta({ description: 'Without an expiry' }),
+    no_rate_limit: flag.meta({ description: 'Without a rate limit' }),
     sort: z
       .enum(KEY_SORTS)
       .default('-created_at')

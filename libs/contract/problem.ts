@@ -125,6 +125,11 @@ export const problems = {
     title: 'The current state does not allow this',
     advice: 'Read the object again. `detail` says what prevents the request.',
   },
+  preview_outdated: {
+    status: 409,
+    title: 'The preview is no longer current',
+    advice: 'Nothing has changed. Request a new preview, look at its keys, and confirm it.',
+  },
   limit_reached: {
     status: 409,
     title: 'A limit is reached',

@@ -5,6 +5,7 @@ import * as auditIntegrity from './audit-integrity.js';
 import * as auditProofs from './audit-proofs.js';
 import * as auditRetention from './audit-retention.js';
 import * as auth from './auth.js';
+import * as bulkChanges from './bulk-changes.js';
 import * as credits from './credits.js';
 import * as deployment from './deployment.js';
 import { find } from './find.js';
@@ -60,6 +61,9 @@ export const routes = {
     disable: apiKeys.disableApiKey,
     revoke: apiKeys.revokeApiKey,
     delete: apiKeys.deleteApiKey,
+    previewBulkChange: bulkChanges.previewBulkChange,
+    changeInBulk: bulkChanges.changeInBulk,
+    countToReview: bulkChanges.countKeysToReview,
     verify: apiKeys.verifyApiKey,
     listScopes: apiKeys.listScopes,
     listEvents: audit.listApiKeyEvents,

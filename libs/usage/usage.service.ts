@@ -63,6 +63,13 @@ const OF_SECRETS = `
   ) verified ON true
   WHERE usage.secret_id IS NOT NULL OR verified.last_at IS NOT NULL`;
 
+/** Accepted requests to either API in the last day, by whole hours. */
+const IN_LAST_DAY = `
+  SELECT api_key_id AS id, sum(count)::float8 AS uses
+  FROM api_key_usage_hour CROSS JOIN LATERAL unnest(counts) AS count
+  WHERE api_key_id = ANY($1::uuid[]) AND hour >= date_trunc('hour', now() - interval '1 day') AND outcome = 'valid'
+  GROUP BY 1`;
+
 /** Reads usage counts for the API. */
 @Injectable()
 export class UsageService {
@@ -77,6 +84,12 @@ export class UsageService {
         { uses, lastUsedAt: lastUsedMs === null ? null : new Date(lastUsedMs), verifications },
       ]),
     );
+  }
+
+  /** The uses in the last day, by key id. A key without uses has no entry. */
+  async ofLastDay(apiKeyIds: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const { rows } = await this.pool.query<{ id: string; uses: number }>(IN_LAST_DAY, [uuids(apiKeyIds)]);
+    return new Map(rows.map(({ id, uses }) => [fromUuid('key', id), uses]));
   }
 
   /** The last use of each secret, by its id. A secret without uses has no entry. */

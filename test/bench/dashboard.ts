@@ -7,10 +7,10 @@ import pg from 'pg';
 import type { Browser, Page } from 'playwright-core';
 import { v7 } from 'uuid';
 import { createClient, type Client } from '#libs/client/client.js';
-import { fromUuid } from '#libs/contract/ids.js';
+import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { findChromium, launchChromium } from '../browser/chromium.ts';
 import { fillAuditLog } from '../support/audit-log.ts';
-import { startBuilt, type BuiltDeployment } from '../support/built.ts';
+import { startBuilt } from '../support/built.ts';
 
 /*
  * Measures the dashboard in Chromium: the download before the first page, the time from a key press in the filter of
@@ -51,11 +51,14 @@ try {
   print(`machine: ${cpus()[0]?.model.trim()}, ${cpus().length} cores; Chromium ${browser.version()}`);
   const what = options.what.split(',');
   if (what.includes('download')) await measureDownload(browser);
-  await makeKeys(owner);
+  const { host, port, user, database, password } = deployment.sql;
+  const pool = new pg.Pool({ host, port, user, database, password: password as string });
+  await makeKeys(pool, owner);
   if (what.includes('filter')) await measureFilter(browser, owner);
-  if (what.includes('scroll') || what.includes('verify')) await makeEvents(deployment, owner);
+  if (what.includes('scroll') || what.includes('verify')) await makeEvents(pool, owner);
   if (what.includes('scroll')) await measureScrolling(browser, owner);
   if (what.includes('verify')) await measureVerification(browser, owner);
+  await pool.end();
 } finally {
   await browser.close();
   await deployment.stop();
@@ -107,16 +110,19 @@ function filesOfEntry(): string[] {
   return files;
 }
 
-async function makeKeys({ client, organizationId }: Owner): Promise<void> {
+/** Creates one key through the API, and copies its row: a thousand secrets would take minutes of Argon2id. */
+async function makeKeys(pool: pg.Pool, { client, organizationId }: Owner): Promise<void> {
   const words = ['Checkout', 'Fleet', 'Reports', 'Gateway', 'Importer', 'Mobile app', 'Partner', 'Warehouse'];
-  let next = 0;
-  const work = async () => {
-    for (let index = next++; index < KEYS; index = next++) {
-      const name = `${words[index % words.length]} ${index}`;
-      await client.apiKeys.create({ body: { name, organization_id: organizationId, scopes: ['triggers:read'] } });
-    }
-  };
-  await Promise.all(Array.from({ length: 8 }, work));
+  const { id } = await client.apiKeys.create({
+    body: { name: words.at(-1)!, organization_id: organizationId, scopes: ['triggers:read'] },
+  });
+  await pool.query(
+    `INSERT INTO api_key OVERRIDING USER VALUE
+     SELECT (jsonb_populate_record(k, jsonb_build_object(
+       'id', uuidv7(), 'public_key', 'pk_' || n, 'name', ($2::text[])[1 + n % $3] || ' ' || n))).*
+     FROM api_key k, generate_series(1, $4::int - 1) AS n WHERE k.id = $1`,
+    [toUuid(id), words, words.length, KEYS],
+  );
 }
 
 async function signedIn(browsing: Browser, { email, password }: Owner, path: string): Promise<Page> {
@@ -143,6 +149,11 @@ async function measureFilter(browsing: Browser, owner: Owner): Promise<void> {
       for (const { interactionId, duration } of list.getEntries())
         if (interactionId) presses.set(interactionId, Math.max(presses.get(interactionId) ?? 0, duration));
     }).observe({ type: 'event', durationThreshold: 16, buffered: false });`);
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const cpuSeconds = async () =>
+    (await cdp.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'TaskDuration')!.value;
+  const before = await cpuSeconds();
   const text = 'warehouse 99';
   for (let press = 0; press < PRESSES; press++) {
     const place = press % (2 * text.length);
@@ -157,16 +168,15 @@ async function measureFilter(browsing: Browser, owner: Owner): Promise<void> {
   );
   print(
     `${PRESSES} key presses in the filter of ${KEYS} keys, to the next paint: median ${all[all.length >> 1]} ms, ` +
-      `worst ${all.at(-1)} ms (at most ${MOST_PRESS_MS})`,
+      `worst ${all.at(-1)} ms (at most ${MOST_PRESS_MS}); CPU time of the page's main thread: ` +
+      `${((((await cpuSeconds()) - before) / PRESSES) * 1000).toFixed(0)} ms each, including the new list`,
   );
   await page.context().close();
 }
 
 /** Appends uses directly to the audit log: creating that many through the API would take minutes. */
-async function makeEvents({ sql }: BuiltDeployment, { organizationId, client }: Owner): Promise<void> {
+async function makeEvents(pool: pg.Pool, { organizationId, client }: Owner): Promise<void> {
   const { data } = await client.apiKeys.list({ query: { limit: 1 } });
-  const { host, port, user, database } = sql;
-  const pool = new pg.Pool({ host, port, user, database, password: sql.password as string });
   await fillAuditLog(pool, EVENTS, {
     organizationId,
     apiKeyId: data[0]!.id,
@@ -181,7 +191,6 @@ async function makeEvents({ sql }: BuiltDeployment, { organizationId, client }: 
     },
     path: '/v1/triggers/',
   });
-  await pool.end();
 }
 
 /** Scrolls with the wheel as fast as a hand does, and measures every frame, including page loads on the way. */

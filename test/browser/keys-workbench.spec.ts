@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import type { Account } from '../support/deployment.js';
+import { allIngested } from '../support/events.js';
 import { inChromium } from './in-chromium.js';
 import {
   expectAccessible,
@@ -44,9 +45,9 @@ inChromium('the list of keys', () => {
 
   it('shows who is behind each key, and is sorted by expiry and uses', async () => {
     await page.getByRole('cell', { name: 'Ada Lovelace' }).first().waitFor();
-    await page.getByRole('button', { name: 'Expires' }).click();
+    await page.getByRole('button', { name: 'Expires', exact: true }).click();
     await until(async () => expect(await keys()).toEqual(['Nightly', '=Reports', LONG_NAME]));
-    await page.getByRole('button', { name: 'Expires' }).click();
+    await page.getByRole('button', { name: 'Expires', exact: true }).click();
     await until(async () => expect(await keys()).toEqual([LONG_NAME, '=Reports', 'Nightly']));
     await page.waitForURL(/sort=-expires_at/);
     await page.getByRole('button', { name: 'Uses' }).click();
@@ -87,11 +88,100 @@ inChromium('the list of keys', () => {
     expect(lines.join('\n')).toContain(',Ada Lovelace,');
   });
 
+  const select = (name: string) => page.getByRole('checkbox', { name: `Select ${name}` });
+  const bar = () => page.getByRole('region', { name: 'Selected keys' });
+  const dialog = () => page.getByRole('dialog');
+  const statuses = async (...names: string[]) => {
+    const { data } = await ada.client.apiKeys.list({ query: { organization_id: team } });
+    return names.map((name) => data.find((key) => key.name === name)?.status);
+  };
+
+  it('shows how many keys deserve a look, and a click shows them', async () => {
+    await dashboard.open(page, `/org/${team}/settings/api-keys`);
+    const card = page.getByRole('button', { name: '1 never expires', exact: true });
+    await card.click();
+    await page.waitForURL(/status=active/);
+    await until(async () => expect(await keys()).toEqual([LONG_NAME]));
+    expect(await card.getAttribute('aria-pressed')).toBe('true');
+    await page.getByRole('button', { name: '3 without a rate limit' }).click();
+    await until(async () => expect((await keys()).length).toBe(3));
+    expect(await page.getByRole('combobox', { name: 'Rate limit' }).inputValue()).toBe('No rate limit');
+    await expectAccessible(page);
+    await page.getByRole('button', { name: '3 without a rate limit' }).click();
+    await page.waitForURL((url) => !url.search.includes('status'));
+    expect(await page.getByRole('button', { name: '0 unused for 90 days' }).isDisabled()).toBe(true);
+  });
+
+  it('disables keys that the keyboard selected, after a preview of what used them', async () => {
+    for (const name of ['Old 1', 'Old 2', 'Old 3', 'Old 4']) await newKey(name, { expires_in_days: 90 });
+    const service = await newKey('Service', { scopes: ['api-keys:verify'], expires_in_days: 90 });
+    const used = await newKey('In use', { expires_in_days: 90 });
+    await dashboard.client({ apiKey: service.key }).apiKeys.verify({ body: { key: used.key } });
+    await allIngested(dashboard);
+    await dashboard.open(page, `/org/${team}/settings/api-keys?sort=name`);
+    await select('In use').focus();
+    await page.keyboard.press('Space');
+    await bar().getByText('1 key selected').waitFor();
+    await select('Old 1').click();
+    await select('Old 4').click({ modifiers: ['Shift'] });
+    await bar().getByText('5 keys selected').waitFor();
+    await select('Old 2').click();
+    await bar().getByText('4 keys selected').waitFor();
+    await expectAccessible(page);
+    await bar().getByRole('button', { name: 'Disable' }).click();
+    await dialog().getByText('1 of them was used in the last day.').waitFor();
+    const rows = await dialog().getByRole('row').allInnerTexts();
+    expect(rows[1]).toMatch(/^In use\s+1\s/);
+    expect(
+      rows
+        .slice(2)
+        .map((row) => row.split(/\t/)[0]!.trim())
+        .toSorted(),
+    ).toEqual(['Old 1', 'Old 3', 'Old 4']);
+    await expectAccessible(page);
+    expect(await statuses('In use')).toEqual(['active']);
+    await dialog().getByRole('button', { name: 'Disable 4 keys' }).click();
+    await page.getByText('4 keys are disabled.').waitFor();
+    await bar().waitFor({ state: 'detached' });
+    expect(await statuses('In use', 'Old 1', 'Old 2', 'Old 3', 'Old 4')).toEqual([
+      'disabled',
+      'disabled',
+      'active',
+      'disabled',
+      'disabled',
+    ]);
+  });
+
+  it('revokes all keys that the filters find, once their number is typed, and not if they have changed', async () => {
+    await dashboard.open(page, `/org/${team}/settings/api-keys?search=Old`);
+    await page.getByText('4 keys found').waitFor();
+    await page.getByRole('checkbox', { name: 'Select the keys in the list' }).click();
+    await bar().getByText('4 keys selected').waitFor();
+    await bar().getByRole('button', { name: 'Revoke' }).click();
+    const confirm = dialog().getByRole('button', { name: 'Revoke 4 keys' });
+    const typed = dialog().getByRole('textbox');
+    await typed.fill('revoke 4 keys');
+    const { data } = await ada.client.apiKeys.list({ query: { organization_id: team, search: 'Old 1' } });
+    await ada.client.apiKeys.revoke({ params: { id: data[0]!.id } });
+    await confirm.click();
+    await dialog().getByText('The preview is no longer current').waitFor();
+    expect(await statuses('Old 2')).toEqual(['active']);
+    await dialog().getByRole('button', { name: 'Preview again' }).click();
+    await dialog().getByText('1 key of the selection will stay as it is.').waitFor();
+    await typed.fill('revoke 3 keys');
+    await page.keyboard.press('Enter');
+    await page.getByText('3 keys are revoked.').waitFor();
+    expect(await statuses('Old 2', 'Old 3', 'Old 4', 'In use')).toEqual(['revoked', 'revoked', 'revoked', 'disabled']);
+    await dialog().waitFor({ state: 'detached' });
+  });
+
   it('is sorted where it has no columns', async () => {
     await dashboard.open(page, `/org/${team}/settings/api-keys`);
     await page.setViewportSize({ width: 900, height: 900 });
     await choose('Sort by', 'Expires next');
-    await until(async () => expect(await keys()).toEqual(['Nightly', '=Reports', LONG_NAME]));
+    await until(async () => expect((await keys()).slice(0, 2)).toEqual(['Nightly', '=Reports']));
+    await select('Nightly').click();
+    await bar().getByText('1 key selected').waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     await expectCleanEnd(page);

@@ -168,6 +168,48 @@ describe('keyledger keys disable, enable and revoke', () => {
     expect(await use(key)).toBe('done');
   });
 
+  it('change several keys, or all that meet conditions, after a preview', async () => {
+    const keys = [await newKey('Batch 1'), await newKey('Batch 2'), await newKey('Batch 3')];
+    const uses = () => Promise.all(keys.map(({ key }) => use(key)));
+    const where = ['--where', 'search=Batch', '--where', 'status=active'];
+    const seen = await shell.run(['keys', 'disable', ...where, '--where', 'never-expires', '--dry-run']);
+    expect(seen).toMatchObject({ code: 0, stderr: '' });
+    expect(seen.stdout).toMatch(/^ID +NAME +STATUS +USES IN 24H +LAST USED\n/);
+    expect(seen.stdout).toMatch(/\n3 keys would be disabled, 0 of them used in the last day\.\n$/);
+    const unsure = await shell.run(['keys', 'disable', ...where], { input: 'y\n' });
+    expect({ code: unsure.code, end: unsure.stderr.split('\n').at(-2) }).toEqual({
+      code: 64,
+      end: 'Disabling many keys needs a confirmation. Without a terminal, confirm it with --yes.',
+    });
+    expect(await uses()).toEqual(['done', 'done', 'done']);
+    expect((await shell.run(['keys', 'disable', 'Batch 1', keys[1]!.id, '--yes'])).stdout).toBe(
+      '2 keys are disabled.\n',
+    );
+    expect(await uses()).toEqual(['disabled', 'disabled', 'done']);
+    expect(await jsonOf(['keys', 'enable', '--where', 'search=Batch', '--yes'])).toMatchObject({ count: 2 });
+    expect(await jsonOf(['keys', 'revoke', ...where, '--yes'])).toMatchObject({
+      action: 'revoke',
+      count: 3,
+      ids: keys.map(({ id }) => id),
+    });
+    expect(await uses()).toEqual(['revoked', 'revoked', 'revoked']);
+    expect((await shell.run(['keys', 'revoke', ...where, '--yes'])).stderr).toBe('No key would be revoked.\n');
+  });
+
+  it.each([
+    [[], 'Name a key, or select keys with --where.'],
+    [['Batch 1', '--where', 'status=active'], 'Name keys or give --where, not both.'],
+    [['--where', 'statsu=active'], 'The conditions are status, environment,'],
+    [['--where', 'status=gone'], 'must be one of active, disabled, expired, revoked'],
+    [['--where', 'unused-for=soon'], 'must be a number of days'],
+    [['--where', 'never-expires=false'], 'takes no value'],
+    [['--where', 'search='], 'needs a value'],
+    [['--where', 'search=a', '--where', 'search=b'], 'can be given once'],
+  ])('with %j is wrong usage', async (args, sentence) => {
+    const { code, stderr } = await shell.run(['keys', 'revoke', ...args]);
+    expect({ code, stderr }).toEqual({ code: 64, stderr: expect.stringContaining(sentence) });
+  });
+
   it('reject a key given as an id, without sending or repeating it', async () => {
     const { key } = await newKey('Pasted');
     for (const command of ['rotate', 'disable', 'enable', 'revoke']) {

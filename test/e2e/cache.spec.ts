@@ -54,6 +54,18 @@ describe('a key that a node knows', () => {
     }
   });
 
+  it('is rejected by every node as soon as a call revoked it among others', async () => {
+    const keys = [await newKey(), await newKey()];
+    const everywhere = () => Promise.all(keys.flatMap(({ key }) => [ask(one, key), ask(other, key)]));
+    expect(new Set(await everywhere())).toEqual(new Set(['valid']));
+    const ids = keys.map(({ id }) => id);
+    const body = { organization_id: customer.organizationId, action: 'revoke' as const, ids };
+    const { confirmation } = await manage(one).previewBulkChange({ body });
+    // A confirmation is good on every node.
+    await manage(other).changeInBulk({ body: { ...body, confirmation: confirmation! } });
+    expect(new Set(await everywhere())).toEqual(new Set(['revoked']));
+  });
+
   it('has its latest scopes on every node', async () => {
     const { id, key } = await newKey();
     expect([await ask(one, key), await ask(other, key)]).toEqual(['valid', 'valid']);

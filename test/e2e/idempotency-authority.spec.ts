@@ -38,11 +38,21 @@ async function newTeam(): Promise<Team> {
 
 const headers = { 'idempotency-key': 'again' };
 
+/** The confirmation of each key's revocation, for a repetition of the same call. */
+const confirmations = new Map<string, string>();
+
 /** Every call that an administrator of an organization may repeat. */
 const byMembers: Record<string, (client: Client, team: Team) => Promise<unknown>> = {
   'apiKeys.create': (client, { id }) =>
     client.apiKeys.create({ headers, body: { name: 'New', organization_id: id, scopes: ['triggers:read'] } }),
   'apiKeys.rotate': (client, { keyId }) => client.apiKeys.rotate({ headers, params: { id: keyId } }),
+  'apiKeys.changeInBulk': async (client, { id, keyId }) => {
+    const body = { organization_id: id, action: 'revoke' as const, ids: [keyId] };
+    if (!confirmations.has(keyId)) {
+      confirmations.set(keyId, (await client.apiKeys.previewBulkChange({ body })).confirmation!);
+    }
+    return client.apiKeys.changeInBulk({ headers, body: { ...body, confirmation: confirmations.get(keyId)! } });
+  },
   'projects.create': (client, { id }) =>
     client.projects.create({ headers, body: { name: 'New', organization_id: id } }),
   'invitations.create': (client, { id }) =>

@@ -6,7 +6,7 @@ import { fillPath, isForUsers, type Permission, type Route } from '#libs/contrac
 import { allRoutes } from '#libs/contract/routes.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
-import { samples, type Sample, type World } from '../support/route-samples.js';
+import { confirmedBy, samples, type Sample, type World } from '../support/route-samples.js';
 
 /**
  * Generated from the route table: every route that needs a scope in an organization is called by a member of every role,
@@ -125,7 +125,9 @@ const guarded = allRoutes().flatMap(({ name, route }) => {
 describe.each(guarded)('$name', ({ name, route, policy, isForEach, scope }) => {
   it.each(roles)(`lets a member with the role %s pass only if the role has ${scope}`, async (role) => {
     const expected = isForEach || roleCovers(role, scope) ? 'done' : 'insufficient_scope';
-    const sample = samples[name]!(await worldFor(name, route, expected));
+    const plain = samples[name]!(await worldFor(name, route, expected));
+    const isConfirmed = name === 'apiKeys.changeInBulk' && expected === 'done';
+    const sample = isConfirmed ? await confirmedBy(members[role].client, plain) : plain;
     expect(await outcome(route, sample, bearer(members[role]))).toBe(expected);
   });
 
@@ -155,6 +157,9 @@ function ofProjectKey(route: Route, { organization, reach }: Permission, name: s
   if (isForUsers(route)) return 'user_required';
   if (reach === 'organization') return 'wrong_project';
   if (name === 'apiKeys.create') return 'beyond_authority';
+  if (name === 'apiKeys.previewBulkChange') return 'not_found';
+  // It cannot have the confirmation of a preview.
+  if (name === 'apiKeys.changeInBulk') return 'invalid_request';
   if (name === 'usage.ofOrganization') return 'done';
   return organization === 'api_key' || organization === 'project' ? 'not_found' : 'done';
 }

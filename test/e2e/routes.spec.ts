@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { z } from 'zod';
 import { problemsOf } from '#libs/contract/openapi.js';
 import { Problem, problems, type ProblemCode } from '#libs/contract/problem.js';
 import { fillPath, isForUsers, type Rejections, type Route } from '#libs/contract/route.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
-import { newTeam, newWorld, samples, type Sample, type World } from '../support/route-samples.js';
+import { confirmedBy, newTeam, newWorld, samples, type Sample, type World } from '../support/route-samples.js';
 import { routeTable } from '../support/route-table.js';
 
 /**
@@ -409,13 +409,23 @@ const others: Record<string, Record<string, unknown>> = {
   'projects.create': { name: 'Other' },
   'apiKeys.create': { name: 'Other' },
   'apiKeys.rotate': { grace_period_seconds: 61 },
+  'apiKeys.changeInBulk': { action: 'revoke' },
   'credits.grant': { amount: 101 },
   'deployment.inviteOperator': { email: 'other@example.com' },
 };
 
 describe.each(routeTable.filter(({ route }) => route.idempotent))('$name, repeated', ({ name, route }) => {
+  let prepared: Sample;
+
+  beforeEach(async () => {
+    prepared = samples[name]!(world);
+    if (name !== 'apiKeys.changeInBulk') return;
+    const created = await ada.client.apiKeys.create({ body: { name: 'New', scopes: ['triggers:read'] } });
+    prepared = await confirmedBy(ada.client, samples[name]!({ ...world, adasKey: created }));
+  });
+
   const call = async (idempotencyKey: string, change: Record<string, unknown> = {}) => {
-    const sample = samples[name]!(world);
+    const sample = prepared;
     const path = fillPath(route, (parameter) => sample.params![parameter]!);
     return fetch(`${deployment.url}${path}`, {
       method: route.method,

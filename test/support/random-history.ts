@@ -197,6 +197,13 @@ const ofKeys: Record<string, Operation> = {
     ]);
     return owner.client.apiKeys.update({ params: { id }, body });
   },
+  'apiKeys.changeInBulk': async ({ keys }, pick) => {
+    const { id, organizationId, owner } = pick(keys.toReversed());
+    const action = pick(['disable', 'disable', 'enable', 'revoke'] as const);
+    const body = { organization_id: organizationId, action, ids: [id] };
+    const { confirmation } = await owner.client.apiKeys.previewBulkChange({ body });
+    if (confirmation) await owner.client.apiKeys.changeInBulk({ body: { ...body, confirmation } });
+  },
   'apiKeys.rotate': async ({ keys }, pick) => {
     const key = pick(keys.toReversed());
     const grace = pick([0, 3_600]);

@@ -1,3 +1,4 @@
+import type { Client } from '#libs/client/client.js';
 import type { Account, Deployment } from './deployment.js';
 
 /** The objects that the samples name. */
@@ -44,7 +45,14 @@ export interface Sample {
   readonly body?: Record<string, unknown>;
 }
 
-/** A valid request for each route, for objects of Ada. */
+/** The sample of a bulk change with the confirmation of a preview by the same caller. */
+export async function confirmedBy({ apiKeys }: Client, sample: Sample): Promise<Sample> {
+  const { confirmation: _, ...selection } = sample.body as Parameters<Client['apiKeys']['changeInBulk']>[0]['body'];
+  const { confirmation } = await apiKeys.previewBulkChange({ body: selection });
+  return { ...sample, body: { ...selection, confirmation } };
+}
+
+/** A valid request for each route, for objects of Ada. A bulk change has to be {@link confirmedBy} its caller. */
 export const samples: Record<string, (world: World) => Sample> = {
   'auth.register': () => ({ body: { email: 'new@example.com', password: 'quiet harbour nine lamps', name: 'New' } }),
   'auth.login': ({ ada }) => ({ body: { email: ada.email, password: ada.password, session: 'token' } }),
@@ -119,6 +127,13 @@ export const samples: Record<string, (world: World) => Sample> = {
   'apiKeys.listScopes': () => ({}),
   'apiKeys.listEvents': ({ adasKey }) => ({ params: { id: adasKey.id }, query: { type: 'api_key.*', limit: '10' } }),
   'apiKeys.delete': ({ adasKey }) => ({ params: { id: adasKey.id } }),
+  'apiKeys.previewBulkChange': ({ ada, adasKey }) => ({
+    body: { organization_id: ada.organizationId, action: 'disable', ids: [adasKey.id] },
+  }),
+  'apiKeys.changeInBulk': ({ ada, adasKey }) => ({
+    body: { organization_id: ada.organizationId, action: 'disable', ids: [adasKey.id], confirmation: 'of a preview' },
+  }),
+  'apiKeys.countToReview': ({ ada }) => ({ query: { organization_id: ada.organizationId } }),
   'apiKeys.verify': ({ adasKey }) => ({ body: { key: adasKey.key } }),
   'usage.ofApiKey': ({ adasKey }) => ({
     params: { id: adasKey.id },

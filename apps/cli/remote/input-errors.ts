@@ -10,6 +10,7 @@ type FieldError = NonNullable<Problem['errors']>[number];
 const OPTION_NAMES: Readonly<Record<string, string>> = {
   expires_at: 'expires',
   expires_in_days: 'expires',
+  filter: 'where',
   grace_period_seconds: 'grace',
   order: 'oldest-first',
   unused_for_days: 'unused-for',

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { keyTextNames } from '#libs/contract/api-key-texts.js';
+import type { BulkAction } from '#libs/contract/bulk-changes.js';
 import type { CommandProcess } from '../command-process.js';
 import { noTextOption, textOption } from './key-text-options.js';
 import type { CreateKeyOptions, ListKeysOptions, UpdateKeyOptions } from './keys.js';
@@ -14,6 +15,7 @@ import {
   expiry,
   group,
   jsonOption,
+  ofKeys,
   ofOne,
   organizationOption,
   projectOption,
@@ -23,6 +25,7 @@ import {
   withPages,
   yesOption,
 } from './options.js';
+import { collectWhere } from './where.js';
 
 /** `keyledger keys …` */
 export function addKeyCommands(program: Command, host: CommandProcess): void {
@@ -155,15 +158,31 @@ function addKeyLife(keys: Command, host: CommandProcess): void {
       durationOrNone,
     )
     .action(remote(async (key: string, options) => (await import('./key-life.js')).rotateKey(key, options, host)));
-  ofOne(keys, 'key', 'disable', 'disable a key until it is enabled again').action(
-    remote(async (key: string, options) => (await import('./key-life.js')).disableKey(key, options, host)),
-  );
-  ofOne(keys, 'key', 'enable', 'enable a disabled key').action(
-    remote(async (key: string, options) => (await import('./key-life.js')).enableKey(key, options, host)),
-  );
-  ofOne(keys, 'key', 'revoke', 'revoke a key, which cannot be undone; asks first')
-    .addOption(yesOption())
-    .action(remote(async (key: string, options) => (await import('./key-life.js')).revokeKey(key, options, host)));
+  for (const [action, description] of Object.entries({
+    disable: 'disable keys until they are enabled again',
+    enable: 'enable disabled keys',
+    revoke: 'revoke keys, which cannot be undone; asks first',
+  })) {
+    ofKeys(keys, action, description)
+      .option(
+        '--where <CONDITION>',
+        'all keys of the organization with this: status=, environment=, project=, external-id=, search=, unused-for=90d, ' +
+          'expires-within=30d, never-expires, no-rate-limit; repeat it for more',
+        collectWhere,
+      )
+      .addHelpText(
+        'after',
+        `
+Without a terminal, several keys change only with --yes. A call changes 1,000 keys at most, all or none.
+
+  keyledger keys ${action} --where status=active --where unused-for=90d --dry-run`,
+      )
+      .action(
+        remote(async (named: string[], options) =>
+          (await import('./key-life.js')).changeNamedKeys(action as BulkAction, named, options, host),
+        ),
+      );
+  }
   ofOne(keys, 'key', 'delete', 'revoke a key and remove it from all lists, which cannot be undone; asks first')
     .addOption(yesOption())
     .action(remote(async (key: string, options) => (await import('./key-life.js')).deleteKey(key, options, host)));

@@ -1,5 +1,9 @@
 import type { Client } from '#libs/client/client.js';
 import type { CommandProcess } from '../command-process.js';
+import type { BulkAction } from '#libs/contract/bulk-changes.js';
+import { EXIT_USAGE } from '../exit-codes.js';
+import { Failure } from './failure.js';
+import type { ManyKeysOptions } from './key-bulk.js';
 import { confirm } from './confirm.js';
 import { connect } from './connection.js';
 import { formatDuration } from './durations.js';
@@ -27,16 +31,24 @@ export async function rotateKey(text: string, options: RotateOptions, host: Comm
   );
 }
 
-export async function disableKey(text: string, options: KeyOptions, host: CommandProcess): Promise<void> {
+/** One key that is named is changed at once. Several keys, or those that meet conditions, are previewed first. */
+export async function changeNamedKeys(
+  action: BulkAction,
+  named: readonly string[],
+  options: ManyKeysOptions,
+  host: CommandProcess,
+): Promise<void> {
+  const [only, ...others] = named;
+  if (only === undefined && options.where === undefined) {
+    throw new Failure('Name a key, or select keys with --where.', EXIT_USAGE);
+  }
+  if (only === undefined || options.where !== undefined || options.dryRun || others.length > 0) {
+    return (await import('./key-bulk.js')).changeKeys(action, named, options, host);
+  }
+  if (action === 'revoke') return revokeKey(only, options, host);
   const api = connect(host.env);
-  const params = await findKey(api, text, options, host);
-  await showChanged(host, await api.apiKeys.disable({ params }), options);
-}
-
-export async function enableKey(text: string, options: KeyOptions, host: CommandProcess): Promise<void> {
-  const api = connect(host.env);
-  const params = await findKey(api, text, options, host);
-  await showChanged(host, await api.apiKeys.enable({ params }), options);
+  const params = await findKey(api, only, options, host);
+  await showChanged(host, await api.apiKeys[action]({ params }), options);
 }
 
 interface FinalOptions extends KeyOptions {
@@ -44,7 +56,7 @@ interface FinalOptions extends KeyOptions {
 }
 
 /** A revocation is final, so the user has to confirm it, at the prompt or with `--yes`. */
-export async function revokeKey(text: string, options: FinalOptions, host: CommandProcess): Promise<void> {
+async function revokeKey(text: string, options: FinalOptions, host: CommandProcess): Promise<void> {
   const api = connect(host.env);
   const params = await findKey(api, text, options, host);
   const question = () => nameOf(api, 'Revoke', params);

@@ -11,6 +11,18 @@ export function group(program: Command, name: string, description: string): Comm
   return program.command(name).description(description).usage('COMMAND [OPTIONS]').helpCommand(false);
 }
 
+/** Adds a command about one key, or about several by their names or by conditions. */
+export function ofKeys(commands: Command, name: string, description: string): Command {
+  return commands
+    .command(name)
+    .description(description)
+    .argument('[KEY...]', 'the id of the key, or its name; several change together, after a preview')
+    .addOption(organizationOption('where the keys are (default: for one key everywhere, or as `keyledger use` says)'))
+    .addOption(yesOption())
+    .addOption(new Option('--dry-run', 'only show which keys would change, and what used them in the last day'))
+    .addOption(jsonOption());
+}
+
 /** Adds a command about one object, which its argument names. */
 export function ofOne(commands: Command, what: 'key' | 'project', name: string, description: string): Command {
   return commands

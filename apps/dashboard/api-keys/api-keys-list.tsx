@@ -12,11 +12,14 @@ import { PageHeader } from '../ui/page-header.js';
 import { useShortcut } from '../ui/shortcuts.js';
 import { SlowNotice } from '../ui/slow-notice.js';
 import { useSetEnabled, type KeyAction } from './actions.js';
+import { BulkChanges } from './bulk-changes.js';
 import type { ApiKey } from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 import { ExportKeys } from './export-keys.js';
-import { isFiltered, KeyFilters, noFilters } from './key-filters.js';
+import { filtersOf, isFiltered, KeyFilters, noFilters } from './key-filters.js';
+import { useKeySelection } from './key-selection.js';
 import { KeysCards } from './keys-cards.js';
+import { KeysToReview } from './keys-to-review.js';
 import { KeysTable } from './keys-table.js';
 import type { Sort } from './listed-keys.js';
 import { SortSelect } from './sort-select.js';
@@ -70,6 +73,7 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
   // Deferred, so that the list does not slow down typing.
   const { total, apiKeys, usesByDay, projectNames, owners } = useDeferredValue(rows);
   const dialog = useKeyDialog();
+  const selection = useKeySelection(apiKeys, JSON.stringify(filtersOf(search)));
   const setEnabled = useSetEnabled();
   const manages = roleCovers(organization.role, 'api-keys:manage');
   const openCreation = () => manages && onSearch({ create: true }, false);
@@ -77,15 +81,11 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
 
   const { fetchNextPage, hasNextPage, isFetching } = list;
   const loadMore = useCallback(() => void fetchNextPage(), [fetchNextPage]);
-  const create = manages && (
-    <Button leftSection={<IconPlus size={16} />} onClick={openCreation} aria-keyshortcuts="c">
-      {createLabel}
-    </Button>
-  );
+  const create = manages && <CreateButton label={createLabel} onClick={openCreation} />;
   const filtered = isFiltered(search, withinProject);
   const isWide = useMediaQuery(WIDE, undefined, { getInitialValueInEffect: false });
   const List = isWide ? KeysTable : KeysCards;
-  const sort = search.sort ?? '-created_at';
+  const { sort = '-created_at' } = search;
   const onSort = (next: Sort) => onSearch({ sort: next }, false);
   return (
     <>
@@ -97,30 +97,39 @@ function Keys({ organization, projectId, onSearch, title, description, createLab
         busy={list.isPlaceholderData}
         withinProject={withinProject}
       />
+      <KeysToReview organizationId={organization.id} {...{ projectId, search, onSearch }} />
       {list.error && !list.data && <ErrorState error={list.error} onRetry={() => void list.refetch()} />}
       {list.isPending && <ListSkeleton />}
       {list.data && (
-        <Group justify="space-between" mb={4}>
-          <Count total={total} filtered={filtered} />
-          <Group gap="xs">
-            {!isWide && <SortSelect sort={sort} onSort={onSort} />}
-            {total > 0 && <ExportKeys organizationId={organization.id} {...{ search, owners, projectNames }} />}
-          </Group>
-        </Group>
+        <ListHead {...{ total, filtered }}>
+          {!isWide && <SortSelect sort={sort} onSort={onSort} />}
+          {total > 0 && <ExportKeys organizationId={organization.id} {...{ search, owners, projectNames }} />}
+        </ListHead>
       )}
-      {list.data && total === 0 && !filtered && <NoKeys create={create} />}
-      {list.data && total === 0 && filtered && <NoKeyFound onClear={() => onSearch(noFilters(withinProject), false)} />}
+      {list.data && total === 0 && (
+        <NoKeys {...{ create, filtered }} onClear={() => onSearch(noFilters(withinProject), false)} />
+      )}
       {total > 0 && (
         <List
           {...{ apiKeys, total, usesByDay, projectNames, owners, sort, onSort }}
           stale={list.isPlaceholderData}
           onSwitch={manages ? setEnabled : undefined}
           onAction={manages ? dialog.open : undefined}
+          selection={manages ? selection : undefined}
           loadMore={hasNextPage && !isFetching ? loadMore : undefined}
         />
       )}
+      {manages && <BulkChanges organizationId={organization.id} {...{ search, selection, total, filtered }} />}
       {manages && <Dialogs {...{ organization, search, onSearch, dialog }} />}
     </>
+  );
+}
+
+function CreateButton({ label, onClick }: { readonly label: string; readonly onClick: () => void }) {
+  return (
+    <Button leftSection={<IconPlus size={16} />} onClick={onClick} aria-keyshortcuts="c">
+      {label}
+    </Button>
   );
 }
 
@@ -132,16 +141,32 @@ function describeList({ role }: Organization): string | undefined {
   return role === 'developer' ? 'Keys that you created, and keys made with them.' : undefined;
 }
 
-function Count({ total, filtered }: { readonly total: number; readonly filtered: boolean }) {
+interface ListHeadProps {
+  readonly total: number;
+  readonly filtered: boolean;
+  readonly children: ReactNode;
+}
+
+function ListHead({ total, filtered, children }: ListHeadProps) {
   return (
-    <Text size="sm" c="dimmed" role="status">
-      {total.toLocaleString()} {total === 1 ? 'key' : 'keys'}
-      {filtered && ' found'}
-    </Text>
+    <Group justify="space-between" mb={4}>
+      <Text size="sm" c="dimmed" role="status">
+        {total.toLocaleString()} {total === 1 ? 'key' : 'keys'}
+        {filtered && ' found'}
+      </Text>
+      <Group gap="xs">{children}</Group>
+    </Group>
   );
 }
 
-function NoKeys({ create }: { readonly create: ReactNode }) {
+interface NoKeysProps {
+  readonly create: ReactNode;
+  readonly filtered: boolean;
+  readonly onClear: () => void;
+}
+
+function NoKeys({ create, filtered, onClear }: NoKeysProps) {
+  if (filtered) return <NoKeyFound onClear={onClear} />;
   return (
     <EmptyState
       icon={<IconKey />}

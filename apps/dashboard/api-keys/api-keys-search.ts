@@ -18,6 +18,8 @@ export const apiKeysSearch = z.strictObject({
   unused: z.union([z.literal(true), days]).optional(),
   /** The number of days within which a key expires, or `never`. */
   expires: z.union([z.literal('never'), days]).optional(),
+  /** Whether to show only keys without a rate limit. */
+  limits: z.literal('none').optional(),
   sort: sort.unwrap().optional(),
   /** Whether the form for a new key is open. */
   create: z.literal(true).optional(),

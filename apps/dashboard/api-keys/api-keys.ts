@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import { allPages } from '#libs/client/all-pages.js';
 import { entityTagOf } from '#libs/client/client.js';
 import type { ApiKey as ApiKeySchema } from '#libs/contract/api-key-schemas.js';
+import { UNUSED_DAYS } from '#libs/contract/bulk-changes.js';
 import type { listApiKeys, listScopes } from '#libs/contract/api-keys.js';
 import { PAGE_MAX } from '#libs/contract/lists.js';
 import type { Organization } from '#libs/contract/organizations.js';
@@ -22,7 +23,6 @@ export interface ReadApiKey {
   readonly etag: string | undefined;
 }
 
-export const UNUSED_DAYS = 90;
 /** Events of a key that its page shows at once. */
 const EVENTS = 12;
 const DAY_MS = 86_400_000;
@@ -40,7 +40,7 @@ export function refreshApiKeys(queries: QueryClient): Promise<void> {
 
 function apiKeysPage(
   organizationId: string,
-  { unused, expires, project, ...search }: Omit<ApiKeysSearch, 'create'>,
+  { unused, expires, project, limits, ...search }: Omit<ApiKeysSearch, 'create'>,
   cursor: string | undefined,
 ) {
   return api.apiKeys.list({
@@ -50,6 +50,7 @@ function apiKeysPage(
       project_id: project,
       unused_for_days: unused === true ? UNUSED_DAYS : unused,
       ...(expires === 'never' ? { never_expires: 'true' as const } : { expires_within_days: expires }),
+      ...(limits === 'none' && { no_rate_limit: 'true' as const }),
       limit: PAGE_MAX,
       cursor,
     },
@@ -70,6 +71,14 @@ export const apiKeysQuery = (organizationId: string, { create: _, ...search }: A
     getNextPageParam: ({ next_cursor: cursor }) => cursor ?? undefined,
     placeholderData: keepPreviousData,
     refetchInterval: ({ state }) => POLL_MS * Math.max(1, state.data?.pages.length ?? 1),
+  });
+
+/** How many active keys deserve a look. */
+export const keysToReviewQuery = (organizationId: string, projectId: string | undefined) =>
+  queryOptions({
+    queryKey: [...ALL, 'review', organizationId, projectId],
+    queryFn: () => api.apiKeys.countToReview({ query: { organization_id: organizationId, project_id: projectId } }),
+    staleTime: 60_000,
   });
 
 export const apiKeyQuery = (id: string) =>

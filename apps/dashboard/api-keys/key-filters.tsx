@@ -1,7 +1,7 @@
 import { Button, Group, Select } from '@mantine/core';
 import { ApiKeyStatus } from '#libs/contract/api-key-schemas.js';
+import { UNUSED_DAYS } from '#libs/contract/bulk-changes.js';
 import { SearchBox } from '../ui/search-box.js';
-import { UNUSED_DAYS } from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 import { ProjectSelect } from './project-select.js';
 
@@ -105,15 +105,28 @@ function UseAndExpiry({ search, onChange }: Pick<Props, 'search' | 'onChange'>) 
         value={search.expires === undefined ? null : String(search.expires)}
         onChange={(days) => onChange({ expires: days === null ? undefined : days === 'never' ? days : Number(days) })}
       />
+      <Select
+        aria-label="Rate limit"
+        placeholder="Any limit"
+        w={130}
+        clearable
+        data={[{ value: 'none', label: 'No rate limit' }]}
+        value={search.limits ?? null}
+        onChange={(limits) => onChange({ limits: limits === null ? undefined : 'none' })}
+      />
     </>
   );
 }
 
-export function isFiltered(
-  { search, status, environment, project, unused, expires }: ApiKeysSearch,
-  withinProject: boolean,
-): boolean {
-  return Boolean(search ?? status ?? environment ?? unused ?? expires ?? (!withinProject && project));
+/** The filters among the search parameters, with all names, so that equal filters have equal JSON. */
+export function filtersOf(search: ApiKeysSearch): Record<string, unknown> {
+  const { environment, expires, limits, project, status, unused } = search;
+  return { search: search.search, environment, expires, limits, project, status, unused };
+}
+
+export function isFiltered(search: ApiKeysSearch, withinProject: boolean): boolean {
+  const { project, ...filters } = filtersOf(search);
+  return Object.values(filters).some(Boolean) || Boolean(!withinProject && project);
 }
 
 export function noFilters(withinProject: boolean): ApiKeysSearch {
@@ -123,6 +136,7 @@ export function noFilters(withinProject: boolean): ApiKeysSearch {
     environment: undefined,
     unused: undefined,
     expires: undefined,
+    limits: undefined,
   };
   return withinProject ? none : { ...none, project: undefined };
 }

@@ -6,13 +6,15 @@ import { endOf } from './key-end.js';
 import { KeyMenu } from './key-menu.js';
 import { ownerOf, type KeysProps } from './listed-keys.js';
 import type { ApiKey } from './api-keys.js';
+import type { RowSelection } from './key-selection.js';
+import { SelectKey } from './select-key.js';
 import { useRowsInSight } from './use-key-list.js';
 
 const CARD_HEIGHT = 118;
 
 /** Shows the keys as cards if there is no room for the columns of the table. */
 export function KeysCards({ stale, ...props }: KeysProps) {
-  const { apiKeys, total } = props;
+  const { apiKeys, total, selection } = props;
   const { ref, items, top, height } = useRowsInSight<HTMLUListElement>({ ...props, rowHeight: CARD_HEIGHT });
   return (
     <ul
@@ -39,6 +41,9 @@ export function KeysCards({ stale, ...props }: KeysProps) {
                 owner={ownerOf(apiKey, props.owners)}
                 onSwitch={props.onSwitch}
                 onAction={props.onAction}
+                index={index}
+                onSelect={selection?.select}
+                isSelected={selection?.has(apiKey.id) ?? false}
               />
             ) : (
               <Skeleton height={80} />
@@ -55,15 +60,23 @@ interface CardProps extends Pick<KeysProps, 'onSwitch' | 'onAction'> {
   readonly project: string | undefined;
   readonly days: readonly number[] | undefined;
   readonly owner: string;
+  readonly index: number;
+  readonly isSelected: boolean;
+  /** Undefined for a user who may only read keys. */
+  readonly onSelect: RowSelection['select'] | undefined;
 }
 
-const Card = memo(function Card({ apiKey, project, days, owner, onSwitch, onAction }: CardProps) {
+const Card = memo(function Card({ apiKey, project, days, owner, index, ...props }: CardProps) {
+  const { onSwitch, onAction, onSelect, isSelected } = props;
   return (
     <>
       <Group justify="space-between" wrap="nowrap" align="flex-start">
-        <div style={{ minWidth: 0 }}>
-          <NameCell apiKey={apiKey} project={project} />
-        </div>
+        <Group gap="sm" wrap="nowrap" miw={0}>
+          {onSelect && <SelectKey name={apiKey.name} {...{ index, isSelected, onSelect }} />}
+          <div style={{ minWidth: 0 }}>
+            <NameCell apiKey={apiKey} project={project} />
+          </div>
+        </Group>
         <Group gap={4} wrap="nowrap" flex="none">
           <StatusCell apiKey={apiKey} onSwitch={onSwitch} />
           <KeyMenu apiKey={apiKey} onSwitch={onSwitch} onAction={onAction} />

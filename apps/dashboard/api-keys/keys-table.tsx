@@ -6,6 +6,8 @@ import type { ApiKey } from './api-keys.js';
 import { EnvironmentCell, NameCell, PublicKeyCell, ScopesCell, StatusCell, UsesCell } from './key-cells.js';
 import { KeyMenu } from './key-menu.js';
 import { ownerOf, type KeysProps, type Sort } from './listed-keys.js';
+import type { RowSelection } from './key-selection.js';
+import { SelectKey, SelectLoaded } from './select-key.js';
 import { useRowsInSight } from './use-key-list.js';
 
 type SortField = 'name' | 'created_at' | 'last_used_at' | 'usage_count' | 'expires_at';
@@ -13,14 +15,14 @@ type SortField = 'name' | 'created_at' | 'last_used_at' | 'usage_count' | 'expir
 const ROW_HEIGHT = 56;
 
 export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
-  const { apiKeys, total } = props;
+  const { apiKeys, total, selection } = props;
   const { ref, items, top, height } = useRowsInSight<HTMLTableSectionElement>({ ...props, rowHeight: ROW_HEIGHT });
   const first = items[0];
   const last = items.at(-1);
   return (
     <Table className="keys-table" aria-label="API keys" aria-rowcount={total + 1} aria-busy={stale}>
-      <Columns />
-      <Head sort={sort} onSort={onSort} />
+      <Columns selects={selection !== undefined} />
+      <Head {...{ sort, onSort, selection }} />
       <Table.Tbody ref={ref} className={stale ? 'stale' : undefined}>
         {first && first.start > top && <Spacer height={first.start - top} />}
         {items.map(({ index }) => {
@@ -35,10 +37,12 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
               owner={ownerOf(apiKey, props.owners)}
               onSwitch={props.onSwitch}
               onAction={props.onAction}
+              onSelect={selection?.select}
+              isSelected={selection?.has(apiKey.id) ?? false}
             />
           ) : (
             <Table.Tr key={index} aria-rowindex={index + 2}>
-              <Table.Td colSpan={10}>
+              <Table.Td colSpan={11}>
                 <Skeleton height={14} />
               </Table.Td>
             </Table.Tr>
@@ -50,18 +54,19 @@ export function KeysTable({ sort, onSort, stale, ...props }: KeysProps) {
   );
 }
 
-function Columns() {
+function Columns({ selects }: { readonly selects: boolean }) {
   return (
     <colgroup>
+      {selects && <col style={{ width: 26 }} />}
       <col />
-      <col style={{ width: 130 }} />
+      <col style={{ width: 127 }} />
       <col style={{ width: 56 }} />
       <col style={{ width: '10%' }} />
       <col style={{ width: 104 }} />
       <col style={{ width: 104 }} />
       <col style={{ width: 104 }} />
-      <col style={{ width: 104 }} />
-      <col style={{ width: 154 }} />
+      <col style={{ width: 99 }} />
+      <col style={{ width: 148 }} />
       <col style={{ width: 40 }} />
     </colgroup>
   );
@@ -69,10 +74,15 @@ function Columns() {
 
 type SortProps = Pick<KeysProps, 'sort' | 'onSort'>;
 
-function Head(props: SortProps) {
+function Head({ selection, ...props }: SortProps & Pick<KeysProps, 'selection'>) {
   return (
     <Table.Thead>
       <Table.Tr aria-rowindex={1}>
+        {selection && (
+          <Table.Th pr={0}>
+            <SelectLoaded {...selection} />
+          </Table.Th>
+        )}
         <SortHeader {...props} field="name" label="Name" />
         <Table.Th>Public key</Table.Th>
         <Table.Th>
@@ -105,11 +115,20 @@ interface RowProps extends Pick<KeysProps, 'onSwitch' | 'onAction'> {
   readonly project: string | undefined;
   readonly days: readonly number[] | undefined;
   readonly owner: string;
+  readonly isSelected: boolean;
+  /** Undefined for a user who may only read keys. */
+  readonly onSelect: RowSelection['select'] | undefined;
 }
 
-const Row = memo(function Row({ index, apiKey, project, days, owner, onSwitch, onAction }: RowProps) {
+const Row = memo(function Row({ index, apiKey, project, days, owner, ...props }: RowProps) {
+  const { onSwitch, onAction, onSelect, isSelected } = props;
   return (
     <Table.Tr aria-rowindex={index + 2}>
+      {onSelect && (
+        <Table.Td pr={0}>
+          <SelectKey name={apiKey.name} {...{ index, isSelected, onSelect }} />
+        </Table.Td>
+      )}
       <Table.Td>
         <NameCell apiKey={apiKey} project={project} />
       </Table.Td>

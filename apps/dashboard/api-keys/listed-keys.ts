@@ -1,6 +1,7 @@
 import type { KeyAction } from './actions.js';
 import type { ApiKey } from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
+import type { RowSelection } from './key-selection.js';
 import type { UsesByDay } from './use-key-list.js';
 
 export interface KeysProps {
@@ -16,6 +17,8 @@ export interface KeysProps {
   /** Enables or disables a key. Undefined for a user who may only read keys, like `onAction`. */
   readonly onSwitch: ((apiKey: ApiKey, enabled: boolean) => void) | undefined;
   readonly onAction: ((apiKey: ApiKey, action: KeyAction) => void) | undefined;
+  /** Undefined for a user who may only read keys. */
+  readonly selection: RowSelection | undefined;
   readonly loadMore: (() => void) | undefined;
 }
 

@@ -22,13 +22,13 @@ interface Props {
 export function ConfirmByName({ opened, onClose, title, name, children, onConfirm, pending, blocked, error }: Props) {
   return (
     <Modal opened={opened} onClose={onClose} title={title}>
-      <Confirmation {...{ onClose, title, name, onConfirm, pending, blocked, error }}>{children}</Confirmation>
+      <NameConfirmation {...{ onClose, title, name, onConfirm, pending, blocked, error }}>{children}</NameConfirmation>
     </Modal>
   );
 }
 
-/** A separate component, so that the typed text is reset when the dialog opens again. */
-function Confirmation({
+/** The content of such a dialog. A separate component, so that the typed text is reset when the dialog opens again. */
+export function NameConfirmation({
   onClose,
   title,
   name,

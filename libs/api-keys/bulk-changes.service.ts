@@ -1,0 +1,147 @@
+import { EntityManager } from '@mikro-orm/postgresql';
+import { Inject, Injectable } from '@nestjs/common';
+import type pg from 'pg';
+import { Changes } from '#libs/admission/changes.js';
+import { actorOf, turnOf, turnToTakeAway } from '#libs/auth/principal.js';
+import { MOST_DESCRIBED, type BulkAction } from '#libs/contract/bulk-changes.js';
+import { DATABASE_POOL } from '#libs/database/database.js';
+import { Authorities } from '#libs/organizations/authorities.service.js';
+import { onlyIn, type Authority } from '#libs/organizations/authority.js';
+import type { Rights } from '#libs/organizations/rights.js';
+import { Clock } from '#libs/platform/clock.js';
+import { DomainError } from '#libs/platform/errors.js';
+import { respond } from '#libs/platform/idempotency.js';
+import { UsageService } from '#libs/usage/usage.service.js';
+import { refuseBeyond, rightsOf, searchWithin } from './api-key-rights.js';
+import { ApiKey } from './api-key.entity.js';
+import { aboutProject } from './api-key.js';
+import { BulkConfirmations, hashOfKeys } from './bulk-confirmation.js';
+import { lockKeys, missingKeys, selectKeys, writeKeys, type SelectedKeys, type Selection } from './bulk-selection.js';
+import { DAY_MS, operations } from './key-lifecycle.js';
+
+type MayManage = Authority<'api-keys:manage'>;
+
+/** A key that a bulk change would change. */
+export interface PreviewedKey {
+  readonly apiKey: Pick<ApiKey, 'id' | 'name' | 'projectId' | 'expiresAt' | 'disabledAt' | 'revokedAt'>;
+  readonly usesInLastDay: number;
+  readonly lastUsedAt: Date | null;
+}
+
+export interface BulkPreview extends SelectedKeys {
+  readonly usedInLastDay: number;
+  readonly keys: readonly PreviewedKey[];
+  readonly confirmed: { readonly confirmation: string; readonly expiresAt: Date } | null;
+}
+
+/**
+ * Revokes, disables or enables up to 1,000 keys in one transaction, which gives their shard one new state: a change of
+ * the organization, so that every node drops all keys of it from its cache. Unlike a mass revocation, whose keys the
+ * worker updates later, all rows and all events are written at once. The bound keeps that short.
+ */
+@Injectable()
+export class BulkChanges {
+  constructor(
+    private readonly em: EntityManager,
+    private readonly clock: Clock,
+    private readonly changes: Changes,
+    private readonly authorities: Authorities,
+    private readonly confirmations: BulkConfirmations,
+    private readonly usage: UsageService,
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+  ) {}
+
+  async preview(authority: MayManage, action: BulkAction, selection: Selection): Promise<BulkPreview> {
+    const selected = await this.#select(authority, action, selection);
+    const { ids } = selected;
+    const em = this.em.fork();
+    if (action === 'enable') await refuseStronger(em, authority.rights, ids);
+    const since = this.clock.now().getTime() - DAY_MS;
+    const totals = await this.usage.ofApiKeys(em, ids);
+    const uses = await this.usage.ofLastDay(ids);
+    const described = ids
+      .map((id) => ({ id, usesInLastDay: uses.get(id) ?? 0, lastUsedAt: totals.get(id)?.lastUsedAt ?? null }))
+      .toSorted((a, b) => b.usesInLastDay - a.usesInLastDay || timeOf(b.lastUsedAt) - timeOf(a.lastUsedAt));
+    const shown = described.slice(0, MOST_DESCRIBED);
+    const fields = ['id', 'name', 'projectId', 'expiresAt', 'disabledAt', 'revokedAt'] as const;
+    const rows = await em.find(ApiKey, { id: { $in: shown.map(({ id }) => id) } }, { fields });
+    const byId = new Map(rows.map((apiKey) => [apiKey.id, apiKey]));
+    return {
+      ...selected,
+      usedInLastDay: described.filter(
+        ({ usesInLastDay, lastUsedAt }) => usesInLastDay > 0 || timeOf(lastUsedAt) >= since,
+      ).length,
+      keys: shown.map(({ id, ...usage }) => ({ apiKey: byId.get(id)!, ...usage })),
+      confirmed: ids.length > 0 ? this.confirmations.issue(authority, action, ids) : null,
+    };
+  }
+
+  /** @throws DomainError `preview_outdated` if the keys to change are no longer those of the confirmed preview */
+  async change<R extends object>(
+    authority: MayManage,
+    action: BulkAction,
+    selection: Selection & { readonly confirmation: string },
+    present: (ids: readonly string[]) => R,
+  ): Promise<R> {
+    const { caller, organizationId } = authority;
+    const confirmed = this.confirmations.read(authority, action, selection.confirmation);
+    // Before any lock: a filter may have to look at many keys.
+    const { ids } = await this.#select(authority, action, selection);
+    if (hashOfKeys(ids) !== confirmed) throw outdated(ids.length);
+    const turn = action === 'enable' ? turnOf(caller) : turnToTakeAway(caller);
+    const changed = { kind: 'organization', id: organizationId } as const;
+    return this.changes.alter(turn, organizationId, changed, async ({ em, record }) => {
+      const rights = await this.authorities.requireNow(em, authority);
+      const now = this.clock.now();
+      const within = searchWithin(onlyIn({ ...authority, rights }));
+      const keys = await lockKeys(em, within, action, selection, ids, now);
+      if (hashOfKeys(keys.map(({ id }) => id)) !== confirmed) throw outdated(keys.length);
+      if (action === 'enable') await refuseStronger(em, rights, ids);
+      await writeKeys(em, action, ids, now);
+      const actor = actorOf(caller);
+      const { event: type } = operations[action];
+      for (const { id, name, project_id: projectId } of keys) {
+        const data = { ...aboutProject({ projectId }), ...(type === 'api_key.revoked' && { deleted: false }) };
+        record({ type, data, subject: { id, name }, actor, at: now });
+      }
+      return respond(em, caller.context, present(ids));
+    });
+  }
+
+  async #select(authority: MayManage, action: BulkAction, selection: Selection): Promise<SelectedKeys> {
+    const within = searchWithin(onlyIn(authority));
+    if (selection.ids) {
+      const [missing] = await missingKeys(this.pool, within, selection.ids);
+      if (missing) throw new DomainError('not_found', `There is no API key ${missing} in the organization`);
+    }
+    return selectKeys(this.pool, within, action, selection, this.clock.now());
+  }
+}
+
+/** Whoever enables a key needs the authority to create it. */
+async function refuseStronger(em: EntityManager, own: Rights, ids: readonly string[]): Promise<void> {
+  const fields = [
+    'id',
+    'scopes',
+    'environment',
+    'expiresAt',
+    'projectId',
+    'allowedIps',
+    'rateLimits',
+    'ownKeysOnly',
+    'accountableUserId',
+  ] as const;
+  const apiKeys = await em.find(ApiKey, { id: { $in: [...ids] } }, { fields, disableIdentityMap: true });
+  for (const apiKey of apiKeys) refuseBeyond(own, rightsOf(apiKey));
+}
+
+function outdated(count: number): DomainError {
+  return new DomainError(
+    'preview_outdated',
+    `The keys have changed since the preview: now the call would change ${count === 1 ? '1 key' : `${count} keys`}, not all of them the same`,
+  );
+}
+
+function timeOf(at: Date | null): number {
+  return at?.getTime() ?? 0;
+}

@@ -1,0 +1,48 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type pg from 'pg';
+import { countKeysToReview, EXPIRING_DAYS, UNUSED_DAYS } from '#libs/contract/bulk-changes.js';
+import type { RouteOutput } from '#libs/contract/route.js';
+import { DATABASE_POOL } from '#libs/database/database.js';
+import { onlyIn, type Authority } from '#libs/organizations/authority.js';
+import { Clock } from '#libs/platform/clock.js';
+import { conditionsOf, instant, KEYS_WITH_USAGE, NO_RATE_LIMIT, unusedSince } from './api-key-filter.js';
+import { searchWithin } from './api-key-rights.js';
+import { DAY_MS } from './key-lifecycle.js';
+
+/** Bounds the statement, which reads the row of each key. */
+const MOST_COUNTED = 20_000;
+
+/** Counts the active keys that deserve a look. */
+@Injectable()
+export class KeysToReview {
+  constructor(
+    private readonly clock: Clock,
+    @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
+  ) {}
+
+  async count(
+    authority: Authority<'api-keys:read'>,
+    projectId: string | undefined,
+  ): Promise<RouteOutput<typeof countKeysToReview>> {
+    const now = this.clock.now();
+    const inDays = (days: number) => instant(new Date(now.getTime() + days * DAY_MS));
+    const values: unknown[] = [];
+    const bind = (value: unknown) => `$${values.push(value)}`;
+    const { rows } = await this.pool.query<RouteOutput<typeof countKeysToReview>>(
+      `SELECT count(*) FILTER (WHERE never_expires)::int AS never_expires,
+              count(*) FILTER (WHERE unused)::int AS unused,
+              count(*) FILTER (WHERE no_rate_limit)::int AS no_rate_limit,
+              count(*) FILTER (WHERE expiring)::int AS expiring,
+              least(count(*), ${MOST_COUNTED})::int AS counted, count(*) <= ${MOST_COUNTED} AS complete
+       FROM (
+         SELECT k.expires_at IS NULL AS never_expires, ${unusedSince(inDays(-UNUSED_DAYS))} AS unused,
+                ${NO_RATE_LIMIT} AS no_rate_limit, k.expires_at <= ${inDays(EXPIRING_DAYS)} AS expiring
+         FROM ${KEYS_WITH_USAGE}
+         WHERE ${conditionsOf(searchWithin(onlyIn(authority)), { projectId, statuses: ['active'] }, now, bind)}
+         LIMIT ${MOST_COUNTED + 1}
+       ) active`,
+      values,
+    );
+    return rows[0]!;
+  }
+}
