@@ -227,7 +227,7 @@ describe('a search in a log of many bundles', () => {
       .filter(({ event }, n) => {
         const time = Date.parse(event.time);
         if (filter.from && time < Date.parse(filter.from)) return false;
-        return (!filter.to || time < Date.parse(filter.to)) && matches(columns[n]!);
+        return (!filter.to || time < Date.parse(filter.to)) && matches(event, columns[n]);
       })
       .map(({ leaf_index: index }) => index);
   }
