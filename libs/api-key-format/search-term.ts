@@ -5,6 +5,9 @@ const LONGEST_PASTE = 10_000;
 /** A secret, a public key or both have at most 129 characters. */
 export const LONGEST_SEARCH = 200;
 
+/** The query parameters with a text that a user types or pastes. */
+export const SEARCHED_TEXTS: readonly string[] = ['search', 'not_search', 'user_agent', 'not_user_agent'];
+
 /** The suffix of a TypeID, which Keyledger and many other systems use, or a number. */
 const HARMLESS = /^(?:[0-7][0-9a-hjkmnp-tv-z]{25}|\d+)$/;
 

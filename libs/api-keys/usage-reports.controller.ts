@@ -14,8 +14,8 @@ export class UsageReportsController {
     @Input() { params, query }: RouteInput<typeof getApiKeyUsage>,
     @Authorized() authority: AuthorityOf<typeof getApiKeyUsage>,
   ): Promise<RouteOutput<typeof getApiKeyUsage>> {
-    const { from, to, surface, interval, group_by: groupBy } = query;
-    return this.reports.ofApiKey(authority, params.id, { from, to, surface, interval, groupBy });
+    const { from, to, surface, interval, time_zone: timeZone, group_by: groupBy } = query;
+    return this.reports.ofApiKey(authority, params.id, { from, to, surface, interval, timeZone, groupBy });
   }
 
   @Implements(getOrganizationUsage)
@@ -23,8 +23,9 @@ export class UsageReportsController {
     @Input() { query }: RouteInput<typeof getOrganizationUsage>,
     @Authorized() authority: AuthorityOf<typeof getOrganizationUsage>,
   ): Promise<RouteOutput<typeof getOrganizationUsage>> {
-    const { from, to, surface, interval, group_by: groupBy, project_id: projectId, api_key_id: apiKeyIds } = query;
-    const wanted = { from, to, surface, interval, groupBy, projectId, apiKeyIds };
+    const { from, to, surface, interval, time_zone: timeZone, group_by: groupBy } = query;
+    const { project_id: projectId, api_key_id: apiKeyIds } = query;
+    const wanted = { from, to, surface, interval, timeZone, groupBy, projectId, apiKeyIds };
     return this.reports.ofOrganization(authority, wanted);
   }
 }

@@ -13,6 +13,7 @@ export interface UsageReportQuery {
   readonly to: string | undefined;
   readonly surface: UsageSurface;
   readonly interval: UsageInterval;
+  readonly timeZone: string;
   readonly groupBy: UsageGrouping;
   readonly projectId?: string | undefined;
   readonly apiKeyIds?: readonly string[] | undefined;

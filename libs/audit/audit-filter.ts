@@ -1,7 +1,9 @@
 import { isId, isOwnRequestId, madeAt, toUuid } from '#libs/contract/ids.js';
 import { overlapWith } from '#libs/contract/networks.js';
 import { beginningWith, exactly } from '#libs/platform/patterns.js';
-import type { AuditColumns } from './audit-columns.js';
+import type { EventEnvelope } from '#libs/contract/events.js';
+import { columnsOf, type AuditColumns } from './audit-columns.js';
+import { hasText, includesText } from './event-texts.js';
 
 /** What an event must have. What is undefined or null is ignored. */
 export interface Criteria {
@@ -22,6 +24,10 @@ export interface Criteria {
   /** All of these must be the project of the event: the one in the query, and the only one that the caller may see. */
   readonly projectIds?: readonly string[] | undefined;
   readonly requestId?: string | undefined;
+  /** A part of the user agent, in any case. */
+  readonly userAgent?: string | undefined;
+  /** A part of any value of the event, in any case. */
+  readonly search?: string | undefined;
 }
 
 /** Selects events. */
@@ -95,7 +101,7 @@ export function isEmpty(filter: StoredFilter): boolean {
   return Object.values(filter).every((condition) => condition === undefined || condition === null);
 }
 
-type Test<Wanted> = (columns: AuditColumns, wanted: NonNullable<Wanted>) => boolean;
+type Test<Wanted> = (columns: AuditColumns, wanted: NonNullable<Wanted>, event: EventEnvelope) => boolean;
 
 const TESTS: { readonly [Name in Exclude<keyof Criteria, 'ip'>]-?: Test<Criteria[Name]> } = {
   types: ({ type }, wanted) => wanted.some((one) => isOfType(type, one)),
@@ -108,19 +114,31 @@ const TESTS: { readonly [Name in Exclude<keyof Criteria, 'ip'>]-?: Test<Criteria
   verifiedBy: ({ verifierIds }, wanted) => verifierIds.includes(wanted),
   projectIds: ({ projectId }, wanted) => wanted.every((id) => id === projectId),
   requestId: ({ requestIds }, wanted) => requestIds.includes(wanted),
+  userAgent: (_, wanted, { data }) => includesText(data['user_agent'], wanted.toLowerCase()),
+  search: (_, wanted, event) => hasText(event, wanted.toLowerCase()),
 };
 
-/** Decides for each event whether it matches the filter. A row that matches meets {@link conditionsOf}. */
-export function matcherOf(filter: AuditFilter): (columns: AuditColumns) => boolean {
-  const wanted = testsOf(filter);
-  const unwanted = testsOf(filter.not ?? {});
-  return (columns) => wanted.every((test) => test(columns)) && !unwanted.some((test) => test(columns));
+/** Whether the columns of a row do not decide, but the texts of the event. */
+export function readsTexts({ userAgent, search, not }: AuditFilter): boolean {
+  return [userAgent, search, not?.userAgent, not?.search].some((text) => text !== undefined);
 }
 
-function testsOf({ ip, ...criteria }: Criteria): ((columns: AuditColumns) => boolean)[] {
+/** Decides for each event whether it matches the filter. A row that matches meets {@link conditionsOf}. */
+export function matcherOf(filter: AuditFilter): (event: EventEnvelope, columns?: AuditColumns) => boolean {
+  const wanted = testsOf(filter);
+  const unwanted = testsOf(filter.not ?? {});
+  return (event, columns = columnsOf(event)) =>
+    wanted.every((test) => test(columns, event)) && !unwanted.some((test) => test(columns, event));
+}
+
+type Tested = (columns: AuditColumns, event: EventEnvelope) => boolean;
+
+function testsOf({ ip, ...criteria }: Criteria): Tested[] {
   const tests = Object.entries(TESTS).flatMap(([name, test]) => {
     const wanted = criteria[name as keyof typeof criteria];
-    return wanted ? [(columns: AuditColumns) => (test as Test<unknown>)(columns, wanted)] : [];
+    return wanted
+      ? [(columns: AuditColumns, event: EventEnvelope) => (test as Test<unknown>)(columns, wanted, event)]
+      : [];
   });
   return ip ? [...tests, isFrom(ip)] : tests;
 }

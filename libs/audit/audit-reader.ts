@@ -4,12 +4,12 @@ import type pg from 'pg';
 import { toUuid } from '#libs/contract/ids.js';
 import { FairQueue, isOutOfTurn } from '#libs/platform/fair-queue.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
-import { columnsOf, type AuditColumns } from './audit-columns.js';
 import {
   conditionsOf,
   isIndexed,
   isEmpty,
   matcherOf,
+  readsTexts,
   timesOf,
   wantsManagementEvents,
   type Condition,
@@ -45,6 +45,8 @@ export interface AuditSearch {
 export const SEARCH_MS = 200;
 /** Leaves among which one statement looks for management events without an index. */
 const WINDOW = 65_536;
+/** Management events that a statement reads if their texts decide: 200 of 1 kB take some milliseconds. */
+const ROWS_WITH_TEXTS = 200;
 /** A search for many leaves rests only after this long, because a shorter rest is not precise. */
 const SHORTEST_REST_MS = 5;
 /** When to wait for a turn again that did not come. */
@@ -202,17 +204,20 @@ export class AuditReader {
 class ManagementEvents {
   #read: Leaf[] = [];
   #unread: Span;
-  readonly #matches: (columns: AuditColumns) => boolean;
+  readonly #matches: ReturnType<typeof matcherOf>;
+  private readonly limit: number;
 
   constructor(
     private readonly pool: pg.Pool,
     private readonly search: AuditSearch,
     span: Span,
     private readonly order: Order,
-    private readonly limit: number,
+    limit: number,
   ) {
     this.#unread = span;
     this.#matches = matcherOf(search.filter);
+    // Few of the rows that a statement reads may have the text, and no index finds them.
+    this.limit = readsTexts(search.filter) ? ROWS_WITH_TEXTS : limit;
   }
 
   async *stretches(): AsyncGenerator<Stretch> {
@@ -257,7 +262,7 @@ class ManagementEvents {
       values,
     );
     const read = rows.map((row) => ({ index: Number(row.leaf_index), entry: row.entry }));
-    this.#read = read.filter((leaf) => this.#matches(columnsOf(eventOf(leaf).event)));
+    this.#read = read.filter((leaf) => this.#matches(eventOf(leaf).event));
     const part = read.length < limit ? window : partBefore(window, order, boundaryAfter(read.at(-1)!.index, order));
     this.#unread = partAfter(this.#unread, order, endOf(part, order));
     return part;

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import type { EventEnvelope } from '#libs/contract/events.js';
 import type { Authority } from '#libs/organizations/authority.js';
 import { columnsOf, type AuditColumns } from './audit-columns.js';
 import { matcherOf } from './audit-filter.js';
@@ -11,12 +12,14 @@ const MAX_WAITING_BYTES = 4 * 1024 * 1024;
 /** A new leaf, prepared once for all listeners. */
 export interface News {
   readonly index: number;
+  readonly event: EventEnvelope;
   readonly columns: AuditColumns;
   readonly message: string;
 }
 
 export function newsOf(leaf: Leaf): News {
-  return { index: leaf.index, columns: columnsOf(eventOf(leaf).event), message: messageOf(leaf) };
+  const { event } = eventOf(leaf);
+  return { index: leaf.index, event, columns: columnsOf(event), message: messageOf(leaf) };
 }
 
 /** A server-sent event. */
@@ -29,7 +32,7 @@ export class Tail extends Readable {
   /** Called when the reader has taken the waiting data. */
   #onDrain: (() => void) | undefined;
   #ended = false;
-  readonly #matches: (columns: AuditColumns) => boolean;
+  readonly #matches: ReturnType<typeof matcherOf>;
 
   /** @param next the first leaf that the listener has not received */
   constructor(
@@ -60,7 +63,7 @@ export class Tail extends Readable {
 
   /** Receives a new range of the log, and sends the matching leaves that were not sent before. */
   hear(news: readonly News[]): void {
-    const wanted = news.filter(({ index, columns }) => index >= this.next && this.#matches(columns));
+    const wanted = news.filter(({ index, event, columns }) => index >= this.next && this.#matches(event, columns));
     this.#send(wanted.map(({ message }) => message).join(''));
     this.next = Math.max(this.next, news.at(-1)!.index + 1);
   }

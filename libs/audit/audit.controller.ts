@@ -9,6 +9,7 @@ import {
   tailAuditEvents,
   type AuditFilterName,
 } from '#libs/contract/audit.js';
+import { summarizeAuditEvents } from '#libs/contract/audit-summary.js';
 import { listAuditNames } from '#libs/contract/audit-names.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { Clock } from '#libs/platform/clock.js';
@@ -35,6 +36,14 @@ export class AuditController {
     @Authorized() authority: AuthorityOf<typeof listAuditEvents>,
   ): Promise<RouteOutput<typeof listAuditEvents>> {
     return present(await this.audit.list(authority, filterOf(query), query));
+  }
+
+  @Implements(summarizeAuditEvents)
+  async summarize(
+    @Input() { query }: RouteInput<typeof summarizeAuditEvents>,
+    @Authorized() authority: AuthorityOf<typeof summarizeAuditEvents>,
+  ): Promise<RouteOutput<typeof summarizeAuditEvents>> {
+    return this.audit.summarize(authority, filterOf(query), query.cursor);
   }
 
   @Implements(listApiKeyEvents)
@@ -130,5 +139,7 @@ function criteriaOf(query: Partial<Pick<Query, AuditFilterName>>): Criteria {
     verifiedBy: query.verified_by,
     projectIds: query.project_id ? [query.project_id] : undefined,
     requestId: query.request_id,
+    userAgent: query.user_agent,
+    search: query.search,
   };
 }

@@ -11,11 +11,12 @@ import { OpenStreams } from '#libs/platform/http/open-streams.js';
 import { writers, type ExportFormat } from './audit-export.js';
 import type { StoredFilter } from './audit-filter.js';
 import { pageOfLog } from './audit-page.js';
-import { AuditReader, type AuditSearch } from './audit-reader.js';
+import { AuditReader, SEARCH_MS, type AuditSearch } from './audit-reader.js';
 import { pruned } from './damage.js';
+import { EventCounts } from './event-counts.js';
 import { eventOf, type Leaf } from './leaf.js';
 import { inPieces } from './pieces.js';
-import type { Order } from './span.js';
+import { endOf, type Order } from './span.js';
 import type { Stretch } from './bundle-reader.js';
 import { Tail } from './audit-tail.js';
 import { AuditTails } from './audit-tails.js';
@@ -30,6 +31,8 @@ interface PageQuery {
 }
 
 const EXPORT_PAGE = 500;
+/** Management events that one statement reads to count them. */
+const COUNTED_ROWS = 500;
 
 /** Reads the audit log for the API. Positions are leaf indexes, so a reader never skips an event that arrives late. */
 @Injectable()
@@ -61,6 +64,25 @@ export class AuditService {
     const isCovered = owner?.organizationId === authority.organizationId && includesKey(authority.rights, owner);
     if (!isCovered) throw noSuchApiKey();
     return this.#page({ organizationId: authority.organizationId, filter: { ...filter, keyId } }, paging);
+  }
+
+  /** Counts the events by type, from the newest on, until {@link SEARCH_MS} are over. */
+  async summarize(authority: Authority<'audit:read'>, filter: StoredFilter, cursor: string | undefined) {
+    const began = performance.now();
+    const search = within(authority, filter);
+    const { from, below } = await this.reader.extent(search.organizationId);
+    const page = pageOfLog({ limit: 1, order: 'desc', cursor }, below, from);
+    const counts = new EventCounts();
+    let reached: number | null = null;
+    for await (const stretch of this.reader.stretches(search, page.span, page.order, COUNTED_ROWS)) {
+      for await (const piece of inPieces(stretch.leaves, bytesOf)) for (const leaf of piece) counts.add(eventOf(leaf));
+      const end = endOf(stretch, page.order);
+      if (end === endOf(page.span, page.order) || performance.now() - began < SEARCH_MS) continue;
+      reached = end;
+      break;
+    }
+    const { nextCursor: next_cursor, scannedTo: scanned_to } = page.present([], reached);
+    return { ...counts.present(), next_cursor, scanned_to, pruned_below: from > 0 ? from : null };
   }
 
   async #page(search: AuditSearch, paging: PageQuery) {

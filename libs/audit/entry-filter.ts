@@ -1,20 +1,23 @@
 import { asEnvelope } from '#libs/contract/events.js';
-import { columnsOf } from './audit-columns.js';
 import { hasTerms, matcherOf, wantedWithTerms, type StoredFilter } from './audit-filter.js';
+import { mayHaveText } from './event-texts.js';
 
 /** Whether an entry of a bundle is a use or a denial that matches the filter. */
 export function entryFilter(filter: StoredFilter): (entry: Uint8Array) => boolean {
   const needles = needlesOf(filter);
+  const texts = [filter.userAgent, filter.search].flatMap((text) => (text === undefined ? [] : [mayHaveText(text)]));
   const matches = matcherOf(filter);
   const from = filter.from ? Date.parse(filter.from) : -Infinity;
   const to = filter.to ? Date.parse(filter.to) : Infinity;
   return (entry) => {
     const bytes = Buffer.from(entry.buffer, entry.byteOffset, entry.byteLength);
     if (!needles.every((any) => any.some((needle) => bytes.includes(needle)))) return false;
-    const envelope = asEnvelope(JSON.parse(bytes.toString()));
+    const text = bytes.toString();
+    if (!texts.every((mayHave) => mayHave(text))) return false;
+    const envelope = asEnvelope(JSON.parse(text));
     if (!hasTerms(envelope.type)) return false;
     const time = Date.parse(envelope.time);
-    return time >= from && time < to && matches(columnsOf(envelope));
+    return time >= from && time < to && matches(envelope);
   };
 }
 

@@ -1,4 +1,4 @@
-import { holdsSecret, searchTermOf } from '#libs/api-key-format/search-term.js';
+import { holdsSecret, SEARCHED_TEXTS, searchTermOf } from '#libs/api-key-format/search-term.js';
 import { bodyWhenRepeated } from '#libs/contract/idempotency.js';
 import { Problem } from '#libs/contract/problem.js';
 import { fillPath, type Route } from '#libs/contract/route.js';
@@ -127,7 +127,7 @@ function pathOf(route: Route, input: AnyInput): string {
   const query = new URLSearchParams(
     Object.entries(input.query ?? {}).flatMap(([name, value]) => {
       if (value === undefined) return [];
-      return [[name, name === 'search' ? searchTermOf(String(value)) : String(value)]];
+      return [[name, SEARCHED_TEXTS.includes(name) ? searchTermOf(String(value)) : String(value)]];
     }),
   ).toString();
   const address = query ? `${path}?${query}` : path;

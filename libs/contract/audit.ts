@@ -3,7 +3,7 @@ import { VerificationCode } from './verification.js';
 import { EventEnvelope } from './events.js';
 import { idOf, REQUEST_ID } from './ids.js';
 import { Instant } from './instants.js';
-import { commaSeparated, nextCursor, pageQuery, previousCursor } from './lists.js';
+import { commaSeparated, nextCursor, pageQuery, previousCursor, searchText } from './lists.js';
 import { Network } from './networks.js';
 import { defineRoute } from './route.js';
 import { wholeNumber } from './whole-number.js';
@@ -66,6 +66,15 @@ const filters = {
     .meta({
       description: 'Only events that this request caused. Events for several denials have none and are not found',
     }),
+  user_agent: searchText.optional().meta({
+    description: 'Only requests of clients whose user agent has this text, in any case. Summaries of denials have none',
+    examples: ['curl/8'],
+  }),
+  search: searchText.optional().meta({
+    description:
+      'Only events with this text, in any case, in one of their values: a name, an email address, a reason, a path, an ' +
+      'id. Of a complete secret, only the beginning is used',
+  }),
 };
 
 export type AuditFilterName = keyof typeof filters;
@@ -79,9 +88,10 @@ const exclusions = Object.fromEntries(
   ]),
 ) as Exclusions;
 
-const ofOrganization = { organization_id: idOf('org').optional(), ...filters, ...exclusions };
+/** The filters of every route that reads the log of an organization. */
+export const ofOrganization = { organization_id: idOf('org').optional(), ...filters, ...exclusions };
 
-const times = {
+export const times = {
   from: Instant.optional().meta({ description: 'At or after' }),
   to: Instant.optional().meta({ description: 'Before' }),
 };
@@ -106,7 +116,7 @@ const AuditPage = z.strictObject({
     .meta({ description: 'Events below this leaf index were pruned after their retention; null if none were' }),
 });
 
-const whose =
+export const whose =
   'Covers one organization: `organization_id`, or else the personal organization of the user or the one of the key. ' +
   'A key that is limited to a project sees the events of that project.';
 

@@ -3,6 +3,7 @@ import * as audit from './audit.js';
 import * as auditNames from './audit-names.js';
 import * as auditIntegrity from './audit-integrity.js';
 import * as auditProofs from './audit-proofs.js';
+import { summarizeAuditEvents } from './audit-summary.js';
 import * as auditRetention from './audit-retention.js';
 import * as auth from './auth.js';
 import * as bulkChanges from './bulk-changes.js';
@@ -73,6 +74,7 @@ export const routes = {
     listEvents: audit.listAuditEvents,
     exportEvents: audit.exportAuditEvents,
     tail: audit.tailAuditEvents,
+    summarizeEvents: summarizeAuditEvents,
     listNames: auditNames.listAuditNames,
     proveEvent: auditProofs.proveAuditEvent,
     proveConsistency: auditProofs.proveAuditConsistency,

@@ -3,6 +3,7 @@ import { idOf } from './ids.js';
 import { Instant } from './instants.js';
 import { commaSeparated, PAGE_MAX } from './lists.js';
 import { defineRoute } from './route.js';
+import { TimeZone } from './time-zones.js';
 
 const tag = 'Usage';
 
@@ -26,7 +27,7 @@ const Usage = z
     data: z
       .array(
         z.strictObject({
-          start: z.iso.datetime().meta({ description: 'When the interval begins, in UTC' }),
+          start: z.iso.datetime().meta({ description: 'When the interval begins, written in UTC' }),
           group: z
             .string()
             .nullable()
@@ -57,7 +58,13 @@ const query = {
       'with the key. The two are never counted together',
   }),
   interval: UsageInterval.default('day').meta({
-    description: 'Hours and days of UTC. At most 366 days by day, or 31 days by hour',
+    description: 'At most 366 days by day, or 31 days by hour',
+  }),
+  time_zone: TimeZone.default('UTC').meta({
+    description:
+      'Whose days are counted: a name of the IANA database. In a zone that is not whole hours from UTC, an hour of UTC ' +
+      'belongs to the day in which it begins',
+    examples: ['Europe/Berlin'],
   }),
 };
 

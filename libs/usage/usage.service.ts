@@ -3,6 +3,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import type { Usage, UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage.js';
+import { intervalStarts } from '#libs/contract/time-zones.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
 import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 import { mostGroups, type UsagePeriod } from './usage-period.js';
@@ -27,6 +28,7 @@ export interface UsageQuery {
   readonly surface: UsageSurface;
   readonly period: UsagePeriod;
   readonly interval: UsageInterval;
+  readonly timeZone: string;
   readonly groupBy: UsageGrouping;
 }
 
@@ -103,7 +105,7 @@ export class UsageService {
     const { from, group, others } = groupings[query.groupBy];
     const { rows } = await this.pool.query<Row>(
       `WITH counted AS (
-         SELECT date_trunc($1, hour, 'UTC') AS start, ${group} AS name,
+         SELECT ($1::timestamptz[])[width_bucket(hour, $1::timestamptz[])] AS start, ${group} AS name,
                 coalesce(sum(count) FILTER (WHERE outcome = 'valid'), 0) AS uses,
                 coalesce(sum(count) FILTER (WHERE outcome <> 'valid'), 0) AS denials,
                 coalesce(sum(credit), 0) AS credits
@@ -123,7 +125,7 @@ export class UsageService {
               sum(uses)::float8 AS uses, sum(denials)::float8 AS denials, sum(credits)::float8 AS credits
        FROM counted GROUP BY 1, 2 ORDER BY 1, 2 NULLS LAST`,
       [
-        query.interval,
+        startsOf(query),
         toUuid(query.organizationId),
         query.period.from,
         query.period.to,
@@ -154,6 +156,12 @@ interface KeyRow {
 interface SecretRow {
   readonly id: string;
   readonly lastUsedMs: number;
+}
+
+/** Computed here, because the time zones of PostgreSQL may have other names and rules. */
+function startsOf({ period, interval, timeZone }: UsageQuery): Date[] {
+  const starts = intervalStarts(period.from.getTime(), period.to.getTime(), interval, timeZone);
+  return starts.map((start) => new Date(start));
 }
 
 /** An array of PostgreSQL. */

@@ -33,7 +33,7 @@ inChromium('the audit log of an organization with many names', () => {
 
   const newKey = (name: string) =>
     ada.client.apiKeys.create({ body: { name, organization_id: team, scopes: ['triggers:read'] } });
-  const rows = () => page.getByRole('table', { name: 'Events' }).getByRole('link');
+  const rows = () => page.getByRole('table', { name: 'Events' }).locator('.event-link');
   const openFilters = async () => {
     await page.getByRole('button', { name: 'Filters' }).click();
     return page.getByRole('combobox', { name: 'Key affected' });

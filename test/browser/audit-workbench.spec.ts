@@ -1,14 +1,24 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
+import { searchTermOf } from '#libs/api-key-format/search-term.js';
 import type { Account } from '../support/deployment.js';
 import { allIngested } from '../support/events.js';
 import { inChromium } from './in-chromium.js';
-import { expectAccessible, expectCleanEnd, startDashboard, type Dashboard } from './dashboard.js';
+import {
+  expectAccessible,
+  expectCleanEnd,
+  expectFitsNarrowly,
+  moveTo,
+  startDashboard,
+  until,
+  type Dashboard,
+} from './dashboard.js';
 
 inChromium('the audit log, read event by event', () => {
   let dashboard: Dashboard;
   let ada: Account;
   let team: string;
+  let secret: string;
   let page: Page;
 
   beforeAll(async () => {
@@ -16,10 +26,11 @@ inChromium('the audit log, read event by event', () => {
     ada = await dashboard.account();
     team = (await ada.client.organizations.create({ body: { name: 'Acme' } })).id;
     for (const name of ['First', 'Second', 'Third']) {
-      const { id } = await ada.client.apiKeys.create({
+      const { id, key } = await ada.client.apiKeys.create({
         body: { name, organization_id: team, scopes: ['triggers:read'] },
       });
       await ada.client.apiKeys.disable({ params: { id } });
+      secret = key;
     }
     await allIngested(dashboard);
     page = await dashboard.signedIn(ada, `/org/${team}/audit?type=api_key.created`);
@@ -70,6 +81,114 @@ inChromium('the audit log, read event by event', () => {
     await page.reload();
     await page.getByText('No event matches these filters').waitFor();
     expect(await page.getByRole('switch', { name: 'Live' }).isDisabled()).toBe(true);
+  });
+
+  const rows = () => page.getByRole('table', { name: 'Events' }).locator('.event-link');
+  const part = (name: string) => page.getByRole('region', { name, exact: true });
+
+  it('finds events by a text, of which a pasted secret leaves only what lists show', async () => {
+    await dashboard.open(page, `/org/${team}/audit`);
+    const search = page.getByRole('searchbox', { name: 'Search the events' });
+    await search.fill('SECOND');
+    await page.waitForURL((url) => url.search === '?search=SECOND');
+    await until(async () =>
+      expect(await rows().allTextContents()).toEqual([
+        expect.stringContaining('disabled the key Second'),
+        expect.stringContaining('created the test key Second'),
+      ]),
+    );
+    await search.fill(secret);
+    await page.waitForURL((url) => url.searchParams.get('search') === searchTermOf(secret));
+    await page.getByText('One event. There are no older events.').waitFor();
+    await page.getByRole('button', { name: 'Clear the search' }).click();
+    await page.getByRole('button', { name: 'Filters' }).click();
+    await page.getByLabel('Client has the text').fill('no such client');
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.getByText('No event matches these filters').waitFor();
+    await page.getByRole('button', { name: 'Client: leave these out' }).click();
+    await page.waitForURL(/not_user_agent=no\+such\+client/);
+    await rows().first().waitFor();
+  });
+
+  it('keeps filters under a name, and shows them again', async () => {
+    await dashboard.open(page, `/org/${team}/audit?type=api_key.disabled&not_search=second`);
+    await page.getByText('2 events. There are no older events.').waitFor();
+    await page.getByRole('button', { name: 'Views' }).click();
+    await page.getByLabel('Save these filters as').fill('Disabled keys');
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await expectAccessible(page);
+    await dashboard.open(page, `/org/${team}/audit?range=yesterday`);
+    await page.getByRole('button', { name: 'Views' }).click();
+    await page.getByRole('button', { name: 'Disabled keys', exact: true }).click();
+    await page.getByText('2 events. There are no older events.').waitFor();
+    await page.waitForURL((url) => url.search === '?type=api_key.disabled&not_search=second');
+  });
+
+  it('shows everything that a person did, and that came from an address, from each name and address', async () => {
+    await dashboard.open(page, `/org/${team}/audit?event=1`);
+    await drawer().getByRole('link', { name: 'All activity: Who' }).click();
+    await page.getByRole('heading', { level: 1, name: 'Activity of Ada Lovelace' }).waitFor();
+    await part('Summary').getByText('First seen').waitFor();
+    const counts = part('Summary').getByRole('table', { name: 'Events by type' });
+    await counts.getByRole('row', { name: 'api_key.disabled 3' }).waitFor();
+    await counts.getByRole('row', { name: 'organization.created 1' }).waitFor();
+    await until(async () => expect(await rows().count()).toBe(7));
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await counts.getByRole('button', { name: 'api_key.created' }).click();
+    await page.waitForURL(/audit\/by\/user_\w+\?type=api_key\.created$/);
+    await until(async () => expect(await rows().count()).toBe(3));
+    await page.getByRole('link', { name: '127.0.0.1' }).first().click();
+    await page.getByRole('heading', { level: 1, name: 'Activity from 127.0.0.1' }).waitFor();
+    await page.waitForURL(/audit\/from\/127\.0\.0\.1$/);
+    await counts.getByRole('row', { name: 'api_key.disabled 3' }).waitFor();
+    await until(async () => expect(await rows().count()).toBe(7));
+    await page.reload();
+    await page.getByRole('heading', { level: 1, name: 'Activity from 127.0.0.1' }).waitFor();
+    await moveTo(page, `/org/${team}/audit/from/203.0.113.0_24`);
+    await page.getByRole('heading', { level: 1, name: 'Activity from 203.0.113.0/24' }).waitFor();
+    await page.getByText('No events yet').waitFor();
+  });
+
+  it('is printed as a report: the query, who made it, the counts, the entries and the checkpoint', async () => {
+    await dashboard.open(page, `/org/${team}/audit?type=api_key.*&not_type=api_key.disabled`);
+    await page.getByRole('link', { name: 'Report' }).click();
+    await page.getByText('3 events match.').waitFor();
+    await page.getByText('All entries of this report are among those that the checkpoint covers').waitFor();
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+    const printed = await page.locator('body').innerText();
+    const { checkpoint, epochs } = await ada.client.audit.integrity({ query: { organization_id: team } });
+    for (const text of [
+      'Type: api_key.*',
+      'Type is not api_key.disabled',
+      'From the first event that is kept',
+      ada.email,
+      'created the test key First',
+      checkpoint!.root,
+      epochs[0]!.keys[0]!.vkey,
+    ])
+      expect(printed).toContain(text);
+    expect(printed).not.toMatch(/Print or save|Usage & credits|Back to the log/);
+    const colour = await page.evaluate<string>(`getComputedStyle(document.querySelector('h1')).color`);
+    expect(colour).toBe('rgb(0, 0, 0)');
+    expect((await page.pdf({ format: 'A4' })).subarray(0, 5).toString()).toBe('%PDF-');
+    await page.emulateMedia({ media: null, colorScheme: null });
     await expectCleanEnd(page);
+  });
+
+  it('is not open to a role that may not read it, in none of its forms', async () => {
+    const { token } = await ada.client.invitations.create({ params: { id: team }, body: { role: 'developer' } });
+    const developer = await dashboard.signedIn(await dashboard.account(token));
+    for (const path of [`by/${ada.userId}`, `about/${ada.userId}`, 'from/127.0.0.1', 'report']) {
+      await moveTo(developer, `/org/${team}/audit/${path}`);
+      await developer.getByText('Your role cannot read the audit log').waitFor();
+      expect(await developer.getByText('api_key.created').count()).toBe(0);
+    }
+    await moveTo(developer, `/org/${team}/settings/members`);
+    await developer.getByText(ada.userId).waitFor();
+    expect(await developer.getByRole('link', { name: /^Activity of/ }).count()).toBe(0);
+    await expectCleanEnd(developer);
   });
 });

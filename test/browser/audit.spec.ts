@@ -62,7 +62,7 @@ inChromium('the audit log', () => {
   const open = (search = '') => dashboard.open(page, `/org/${team}/audit${search}`);
   /** Changes the address, as a link does. */
   const move = (search = '') => moveTo(page, `/org/${team}/audit${search}`);
-  const rows = (on = page) => on.getByRole('table', { name: 'Events' }).getByRole('link');
+  const rows = (on = page) => on.getByRole('table', { name: 'Events' }).locator('.event-link');
   const row = (text: string | RegExp, on = page) => rows(on).filter({ hasText: text }).first();
   const drawer = (on = page) => on.getByRole('dialog', { name: /^Event/ });
 
@@ -88,7 +88,7 @@ inChromium('the audit log', () => {
       expect(sentences).toEqual(
         expect.arrayContaining([
           'Ada Lovelace changed the name and the scopes of the key Production server (EU)',
-          'Production server (EU) was denied for GET /orders/2: a scope is missing',
+          'Production server (EU) was denied for GET /orders/2: a scope is missing (needs events:read)',
           'Production server (EU) was used for GET /orders/1',
           'Ada Lovelace created the test key Production server',
           'Ada Lovelace created the organization Acme',
@@ -141,7 +141,7 @@ inChromium('the audit log', () => {
     await page.getByText('One event. There are no older events.').waitFor();
     await until(async () =>
       expect(await rows().allTextContents()).toEqual([
-        'Production server (EU) was denied for GET /orders/2: a scope is missing',
+        'Production server (EU) was denied for GET /orders/2: a scope is missing (needs events:read)',
       ]),
     );
     await page.goBack();

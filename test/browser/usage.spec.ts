@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, expect, it } from '@jest/globals';
 import type { Page } from 'playwright-core';
 import type { Account } from '../support/deployment.js';
@@ -114,7 +115,16 @@ inChromium('usage and credits', () => {
     await expectAccessible(page);
     await expectFitsNarrowly(page);
     await page.getByRole('radiogroup', { name: 'Counted by' }).getByText('Hours').click();
-    await page.getByText('Hours are in local time.').waitFor();
+    await page.getByText('Times are in UTC.').waitFor();
+    // No test can operate the browser's own file dialog.
+    await page.evaluate('delete window.showSaveFilePicker');
+    const saved = page.waitForEvent('download');
+    await page.getByRole('button', { name: 'CSV' }).click();
+    const csv = readFileSync(await (await saved).path(), 'utf8')
+      .trimEnd()
+      .split('\r\n');
+    expect(csv[0]).toBe('start,time,complete,Accepted,A scope is missing');
+    expect(csv.at(-1)).toMatch(/^\d{4}-\d\d-\d\dT\d\d:00:00\.000Z,.*,false,\d,\d$/);
     await until(() =>
       expect(Object.fromEntries(new URL(page.url()).searchParams)).toEqual({
         group: 'outcome',
@@ -143,10 +153,15 @@ inChromium('usage and credits', () => {
     await page.getByLabel('To', { exact: true }).fill(day(9));
     await total('Uses').getByText('6', { exact: true }).waitFor();
     await page.waitForURL((url) => url.search.includes(`from=${day(12)}&to=${day(9)}`));
-    await page.getByRole('combobox', { name: 'Time' }).click();
+    await page.getByRole('combobox', { name: 'Time', exact: true }).click();
     await page.getByRole('option', { name: 'Last 30 days' }).click();
     await total('Uses').getByText('11', { exact: true }).waitFor();
     await page.waitForURL((url) => url.search === '?period=30d');
+    await page.getByRole('combobox', { name: 'Time zone' }).fill('Kiritimati');
+    await page.getByRole('option', { name: 'Pacific/Kiritimati' }).click();
+    await page.getByText('Times are in Pacific/Kiritimati.').waitFor();
+    await page.waitForURL((url) => url.searchParams.get('zone') === 'Pacific/Kiritimati');
+    await total('Uses').getByText('11', { exact: true }).waitFor();
     expectNoComplaints(page);
   });
 
@@ -200,7 +215,7 @@ inChromium('usage and credits', () => {
     await open();
     await total('Uses').getByText('5', { exact: true }).waitFor();
     await dashboard.restartApi();
-    await page.getByRole('combobox', { name: 'Time' }).click();
+    await page.getByRole('combobox', { name: 'Time', exact: true }).click();
     await page.getByRole('option', { name: 'Last 30 days' }).click();
     await total('Uses').getByText('11', { exact: true }).waitFor();
     expect(await page.getByRole('alert').filter({ hasText: 'cannot be reached' }).count()).toBe(0);

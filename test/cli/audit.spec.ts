@@ -73,6 +73,8 @@ describe('keyledger audit list', () => {
     [['--secret', 'SECRET'], 2],
     [['--project', 'PROJECT'], 2],
     [['--request-id', 'REQUEST'], 1],
+    [['--key', 'KEY', '--user-agent', 'no such client'], 0],
+    [['--search', '/API/V1/who', '--key', 'KEY'], 2],
     [['--key', 'KEY', '--not-type', 'api_key.created,api_key.denied'], 3],
     [['--key', 'KEY', '--not-outcome', 'valid', '--not-request-id', 'REQUEST'], 4],
     [['--not-key', 'KEY', '--not-project', 'PROJECT', '--type', 'api_key.*'], 0],

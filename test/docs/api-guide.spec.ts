@@ -256,6 +256,7 @@ describe('the script of the API guide', () => {
       ofPage,
       ofNetwork,
       exceptUses,
+      byClient,
       byActor,
       following,
       first,
@@ -269,6 +270,7 @@ describe('the script of the API guide', () => {
     expect(ofNetwork).toEqual(['api_key.used']);
     expect(exceptUses).toEqual(expect.arrayContaining(['api_key.created', 'api_key.denied']));
     expect(exceptUses).not.toContain('api_key.used');
+    expect(byClient).toContain('api_key.created');
     expect(new Set(byActor)).toEqual(
       new Set(['invitation.created', 'invitation.revoked', 'member.role_changed', 'member.removed']),
     );

@@ -47,6 +47,7 @@ const codes = ['valid', 'revoked', 'expired'] as const;
 const types = ['member.added', 'memberx.added', 'api_key.created', 'apiXkey.created', 'project.updated'];
 const addresses = ['192.0.2.1', '192.0.2.200', '198.51.100.7', '::ffff:192.0.2.1', '2001:db8::1', '2001:db8:1::1'];
 const paths = ['/orders', '/orders/1', '/Orders', '/100%', '/100x', '/a_b', '/axb', '/\\'];
+const agents = ['curl/8.9', 'Mozilla/5.0 (X11; Linux) "Älter" \\ 1.0'];
 const times = ['2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.001Z', '2026-06-01T12:00:00.000Z'];
 
 /** An id that a client chose, and ids of ours, which have the time of the request. */
@@ -67,9 +68,10 @@ const said: fc.Arbitrary<Said> = fc
     ip: fc.constantFrom(null, ...addresses),
     path: fc.constantFrom(null, ...paths),
     project: optional(fc.constantFrom(...projects)),
+    agent: fc.constantFrom(null, ...agents),
     requests: fc.subarray([...requests], { maxLength: 2 }),
   })
-  .map(({ type, subject, time, actor, ip, path, project, requests: [first = null, ...others] }) => ({
+  .map(({ type, subject, time, actor, ip, path, project, agent, requests: [first = null, ...others] }) => ({
     type,
     subject,
     time,
@@ -77,6 +79,7 @@ const said: fc.Arbitrary<Said> = fc
       actor,
       ip,
       path,
+      user_agent: agent,
       request_id: first,
       ...(project && { project_id: project }),
       ...(others.length > 0 && { reads: [first, ...others].map((id) => ({ request_id: id })) }),
@@ -92,10 +95,11 @@ const use: fc.Arbitrary<Said> = fc
     path: fc.constantFrom(...paths),
     code: fc.constantFrom(...codes),
     ours: fc.boolean(),
+    agent: fc.constantFrom(...agents),
   })
-  .map(({ subject, time, ip, path, code, ours }) => {
+  .map(({ subject, time, ip, path, code, ours, agent }) => {
     const request = requests[ours ? 1 + times.indexOf(time) : 0]!;
-    const common = { actor: { type: 'api_key', id: subject }, ip, user_agent: null, request_id: request, seq: 1 };
+    const common = { actor: { type: 'api_key', id: subject }, ip, user_agent: agent, request_id: request, seq: 1 };
     const data = { ...common, method: 'GET', path, scopes: [] };
     return code === 'valid'
       ? {
@@ -121,6 +125,8 @@ const filters = {
   secret_id: fc.constantFrom(...keys.map((key) => fromUuid('secret', toUuid(key)))),
   project_id: fc.constantFrom(...projects),
   request_id: fc.constantFrom(...requests),
+  user_agent: fc.constantFrom('CURL', 'linux', '"ÄLTER" \\', 'data'),
+  search: fc.constantFrom('ORDERS', '"älter"', 'ü 🔑', '192.0.2', 'USER_', 'user_agent'),
 };
 
 const period = {
@@ -146,7 +152,14 @@ function isWanted(item: AuditEvent, wanted: Query): boolean {
   );
 }
 
-function meets({ event: { type, subject, time, data } }: AuditEvent, wanted: Query): boolean {
+/** All values, without the names of fields. */
+function textsIn(value: unknown): string {
+  if (typeof value !== 'object' || value === null)
+    return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  return Object.values(value).map(textsIn).join('\n');
+}
+
+function meets({ event: { id, type, subject, time, data } }: AuditEvent, wanted: Query): boolean {
   const outcome = type === 'api_key.used' ? 'valid' : type === 'api_key.denied' ? data['code'] : undefined;
   const isOfType = (pattern: string) =>
     pattern.endsWith('.*') ? type.startsWith(pattern.slice(0, -1)) : type === pattern;
@@ -162,6 +175,8 @@ function meets({ event: { type, subject, time, data } }: AuditEvent, wanted: Que
     !wanted.secret_id || data['secret_id'] === wanted.secret_id,
     !wanted.project_id || (subject.startsWith('proj_') ? subject : data['project_id']) === wanted.project_id,
     !wanted.request_id || JSON.stringify(data).includes(`"request_id":"${wanted.request_id}"`),
+    !wanted.user_agent || textsIn(data['user_agent']).toLowerCase().includes(wanted.user_agent.toLowerCase()),
+    !wanted.search || textsIn([id, type, subject, time, data]).toLowerCase().includes(wanted.search.toLowerCase()),
     !wanted.from || Date.parse(time) >= Date.parse(wanted.from),
     !wanted.to || Date.parse(time) < Date.parse(wanted.to),
   ].every(Boolean);
@@ -218,11 +233,56 @@ describe('the filters', () => {
       ...requests.map((request) => ({ not_request_id: request })),
       { not_outcome: 'valid,expired' },
       { not_ip: '192.0.2.0/24' },
+      { user_agent: 'CURL/8' },
+      { not_user_agent: 'älter" \\' },
+      { search: '/a_B' },
+      { not_search: 'orders' },
     ];
     for (const wanted of single) {
       const expected = everything.filter((item) => isWanted(item, wanted));
       expect(expected.length).toBeGreaterThan(0);
       expect(indexes(await read(reader.client, { ...wanted, order: 'asc' }))).toEqual(indexes(expected));
+    }
+  });
+
+  it('count by type and outcome what they find, in pages whose sums are those of the whole log', async () => {
+    for (const wanted of [
+      {},
+      { user_agent: 'curl' },
+      { ip: '192.0.2.0/24', not_type: 'member.*' },
+      { key_id: keys[0]! },
+    ]) {
+      const expected = everything.filter((item) => isWanted(item, wanted));
+      const counts: Record<string, number> = {};
+      for (const { event } of expected) {
+        const outcome =
+          event.type === 'api_key.used' ? 'valid' : event.type === 'api_key.denied' ? event.data['code'] : null;
+        const key = `${event.type} ${String(outcome)}`;
+        counts[key] = (counts[key] ?? 0) + 1;
+      }
+      const { data, newest, oldest, next_cursor } = await reader.client.audit.summarizeEvents({ query: wanted });
+      expect(next_cursor).toBeNull();
+      expect(
+        Object.fromEntries(data.map(({ type, outcome, events }) => [`${type} ${String(outcome)}`, events])),
+      ).toEqual(counts);
+      expect([oldest!.leaf_index, newest!.leaf_index]).toEqual([expected[0]!.leaf_index, expected.at(-1)!.leaf_index]);
+    }
+    const [middle] = everything.slice(100);
+    const cursor = (await reader.client.audit.listEvents({ query: { limit: 1, before_index: middle!.leaf_index + 1 } }))
+      .next_cursor!;
+    const older = await reader.client.audit.summarizeEvents({ query: { cursor } });
+    expect(older.data.reduce((sum, { events }) => sum + events, 0)).toBe(middle!.leaf_index);
+  });
+
+  it('take no more of a pasted secret than lists show, in the response and in its Link', async () => {
+    const { key } = await reader.client.apiKeys.create({ body: { name: 'Pasted', scopes: ['triggers:read'] } });
+    for (const name of ['search', 'not_search', 'not_user_agent']) {
+      const address = `${deployment.url}/api/v1/audit/events?limit=1&${name}=${key}`;
+      const response = await fetch(address, { headers: { authorization: `Bearer ${reader.accessToken}` } });
+      expect([response.status, (await response.text()) + response.headers.get('link')]).toEqual([
+        200,
+        expect.not.stringContaining(key.slice(-12)),
+      ]);
     }
   });
 
@@ -241,6 +301,9 @@ describe('the filters', () => {
     ['path', ''],
     ['request_id', 'two words'],
     ['request_id', 'x'.repeat(101)],
+    ['user_agent', ''],
+    ['search', ' '],
+    ['not_search', ''],
     ['not_ip', 'localhost'],
     ['not_type', '*'],
     ['not_from', '2026-01-01T00:00:00Z'],

@@ -228,7 +228,7 @@ describe('a search in a log of many bundles', () => {
       .filter(({ event }, n) => {
         const time = Date.parse(event.time);
         if (filter.from && time < Date.parse(filter.from)) return false;
-        return (!filter.to || time < Date.parse(filter.to)) && matches(columns[n]!);
+        return (!filter.to || time < Date.parse(filter.to)) && matches(event, columns[n]);
       })
       .map(({ leaf_index: index }) => index);
   }
@@ -268,6 +268,9 @@ describe('a search in a log of many bundles', () => {
     ['everything to an early time', { to: instant(300) }],
     ['everything from a late time to a later one', { from: instant(20_000), to: instant(20_300) }],
     ['a rare key and a network', { keyId: keyNumber(3), ip: '192.0.0.0/24' }],
+    ['a text in uses and changes', { search: '/RARE/' }],
+    ['an absent text', { search: 'no such text' }],
+    ['a text and a rare key', { search: 'API_KEY.', keyId: keyNumber(3) }],
     ['a request by an id of the client', { requestId: 'trace:700' }],
     ['a request by an id of ours', { requestId: ownRequest(18_001, START + 18_001_000) }],
     ['a request that is recorded an hour late', { requestId: ownRequest(10_999, START + 7_399_000) }],

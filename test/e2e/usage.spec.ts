@@ -101,6 +101,15 @@ describe('the usage of a key', () => {
       [hourOf(3).slice(0, 10), 1],
       [hourOf(49).slice(0, 10), 1],
     ]);
+    const twoHoursEast = await usageOf(key.id, { ...all, time_zone: 'Etc/GMT-2' }, 4);
+    expect(twoHoursEast.data.map(({ start, uses }) => [start, uses])).toEqual([
+      [hourOf(0), 3],
+      [hourOf(48), 1],
+    ]);
+    const nowhere = await rejection(
+      ada.client.usage.ofApiKey({ params: { id: key.id }, query: { time_zone: 'Mars/Olympus' } }),
+    );
+    expect(nowhere.problem.errors![0]).toMatchObject({ location: 'query.time_zone' });
 
     const starts = async (from: string, to: string) =>
       (await ada.client.usage.ofApiKey({ params: { id: key.id }, query: { from, to, interval: 'hour' } })).data.map(

@@ -144,6 +144,9 @@ export const samples: Record<string, (world: World) => Sample> = {
     query: { group_by: 'api_key', project_id: project, api_key_id: adasKey.id },
   }),
   'audit.listEvents': ({ ada, adasKey }) => ({ query: { organization_id: ada.organizationId, key_id: adasKey.id } }),
+  'audit.summarizeEvents': ({ ada, adasKey }) => ({
+    query: { organization_id: ada.organizationId, key_id: adasKey.id, search: 'narrow', user_agent: 'node' },
+  }),
   'audit.listNames': ({ ada, adasKey }) => ({
     query: { organization_id: ada.organizationId, ids: `${adasKey.id},${ada.userId}` },
   }),

@@ -21,6 +21,8 @@ const PARAMETERS = {
   project: 'project_id',
   verifiedBy: 'verified_by',
   requestId: 'request_id',
+  userAgent: 'user_agent',
+  search: 'search',
 } as const satisfies Record<string, AuditFilterName>;
 
 type FilterName = keyof typeof PARAMETERS;

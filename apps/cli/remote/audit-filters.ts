@@ -13,6 +13,8 @@ export const FILTERS: readonly (readonly [flags: string, what: string])[] = [
   ['ip <ADDRESS>', 'requests from this address or network; summaries of denials have none'],
   ['path <PATH>', 'endpoints whose path begins with this; summaries of denials have none'],
   ['request-id <ID>', 'events that this request caused'],
+  ['user-agent <TEXT>', 'requests of clients whose user agent has this text; summaries of denials have none'],
+  ['search <TEXT>', 'events with this text in one of their values'],
 ];
 
 /** The filters by which operators search all audit logs. */

@@ -87,7 +87,8 @@ function addUsage(program: Command, host: CommandProcess): void {
       .option('--key <NAME>', 'only of this key, by its name or id')
       .addOption(organizationOption('of all keys of an organization (default: your own)').conflicts('key')),
   )
-    .addOption(choice('--interval <INTERVAL>', 'count by hours, or by days of UTC (default: day)', INTERVALS))
+    .addOption(choice('--interval <INTERVAL>', 'count by hours or by days (default: day)', INTERVALS))
+    .option('--time-zone <ZONE>', 'whose days to count, such as Europe/Berlin (default: UTC)')
     .addOption(choice('--group-by <WHAT>', 'count separately by', GROUPINGS))
     .addOption(
       choice(

@@ -1,5 +1,6 @@
 import type { Client } from '#libs/client/client.js';
 import type { Usage, UsageSurface } from '#libs/contract/usage.js';
+import { Days } from '#libs/contract/time-zones.js';
 import type { CommandProcess } from '../command-process.js';
 import { EXIT_USAGE } from '../exit-codes.js';
 import { connect } from './connection.js';
@@ -17,6 +18,7 @@ export interface UsageOptions {
   readonly from?: string;
   readonly to?: string;
   readonly interval?: 'hour' | 'day';
+  readonly timeZone?: string;
   readonly groupBy?: 'outcome' | 'endpoint' | 'api_key';
   readonly surface?: UsageSurface;
   readonly json?: boolean;
@@ -35,8 +37,8 @@ export async function showUsage(options: UsageOptions, host: CommandProcess): Pr
 }
 
 async function readUsage(api: Client, options: UsageOptions, { env }: CommandProcess): Promise<Usage> {
-  const { key, organization, groupBy, from, to, interval, surface } = options;
-  const query = { from, to, interval, surface };
+  const { key, organization, groupBy, from, to, interval, surface, timeZone } = options;
+  const query = { from, to, interval, surface, time_zone: timeZone };
   if (key === undefined) {
     const id = await organizationOf(api, env, organization);
     return api.usage.ofOrganization({ params: { id }, query: { ...query, group_by: groupBy } });
@@ -62,12 +64,19 @@ async function namesOfGroups(
 /** Replaces the start in the row of totals. */
 const TOTAL = 'total';
 
-/** Days are UTC days, because uses are counted by them. Hours are shown in the reader's time zone. */
-function columnsOf({ interval, groupBy }: UsageOptions, names: Names | undefined): readonly Column<Row>[] {
+/** Hours are shown in the reader's time zone. */
+function columnsOf(
+  { interval, groupBy, timeZone = 'UTC' }: UsageOptions,
+  names: Names | undefined,
+): readonly Column<Row>[] {
+  const days = new Days(timeZone);
   const start: Column<Row> =
     interval === 'hour'
       ? { title: 'HOUR', value: ({ start }) => (start === TOTAL ? start : localTime(start)) }
-      : { title: 'DAY (UTC)', value: ({ start }) => start.slice(0, 10) };
+      : {
+          title: `DAY (${timeZone})`,
+          value: ({ start }) => (start === TOTAL ? start : days.dateOf(Date.parse(start))),
+        };
   const group: Column<Row> = {
     title: groupBy?.toUpperCase().replace('_', ' ') ?? '',
     value: ({ group }) => group ?? '(others)',

@@ -9,8 +9,9 @@ import { PAGE_MAX } from '#libs/contract/lists.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import type { RouteOutput } from '#libs/contract/route.js';
+import { Days } from '#libs/contract/time-zones.js';
 import { api } from '../session/session.js';
-import type { Steps } from '../usage/usage-period.js';
+import { localZone, type Steps } from '../usage/usage-period.js';
 import type { ApiKeySearch, ApiKeysSearch } from './api-keys-search.js';
 
 export type ApiKey = z.infer<typeof ApiKeySchema>;
@@ -172,20 +173,25 @@ export type Grouping = NonNullable<ApiKeySearch['by']>;
 /** The steps of a range. The last one is the current hour or day. */
 export function stepsOf(range: Range, now: number): Steps {
   const { interval, stepMs, count } = ranges[range];
+  if (interval === 'day') {
+    const days = new Days(localZone);
+    const today = days.startOf(now);
+    return stepsIn(days.before(today, count - 1), days.after(today), interval);
+  }
   const end = now - (now % stepMs) + stepMs;
-  return {
-    interval,
-    from: new Date(end - count * stepMs).toISOString(),
-    to: new Date(end).toISOString(),
-  };
+  return stepsIn(end - count * stepMs, end, interval);
+}
+
+function stepsIn(from: number, to: number, interval: Steps['interval']): Steps {
+  return { interval, timeZone: localZone, from: new Date(from).toISOString(), to: new Date(to).toISOString() };
 }
 
 export const keyUsageQuery = (id: string, range: Range, grouping: Grouping) =>
   queryOptions({
     queryKey: ['usage', 'key', id, range, grouping],
     queryFn: () => {
-      const { from, interval } = stepsOf(range, Date.now());
-      return api.usage.ofApiKey({ params: { id }, query: { from, interval, group_by: grouping } });
+      const { from, interval, timeZone } = stepsOf(range, Date.now());
+      return api.usage.ofApiKey({ params: { id }, query: { from, interval, time_zone: timeZone, group_by: grouping } });
     },
     placeholderData: keepPreviousData,
     refetchInterval: POLL_MS,

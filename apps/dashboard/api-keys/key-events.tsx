@@ -1,10 +1,10 @@
 import { Button, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { calledIn, DomainEvent, type EventEnvelope } from '#libs/contract/events.js';
-import { describeVerification } from '#libs/contract/verification.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { ErrorState } from '../ui/error-state.js';
+import { denialWords, lowerFirst } from '../ui/outcomes.js';
 import { TextLink } from '../ui/links.js';
 import { Time } from '../ui/time.js';
 import { keyEventsQuery, membersQuery } from './api-keys.js';
@@ -55,6 +55,10 @@ function Events({ organization, keyId }: Props) {
           >
             View all in the audit log
           </TextLink>
+          {' · '}
+          <TextLink to="/org/$organizationId/audit/by/$id" params={{ organizationId: organization.id, id: keyId }}>
+            Everything that this key did
+          </TextLink>
         </Text>
       ) : (
         events.hasNextPage && (
@@ -81,7 +85,7 @@ function whatHappened(envelope: EventEnvelope): string {
     case 'api_key.used':
       return event.data.surface ? `Called Keyledger${endpointOf(event.data)}` : `Used${endpointOf(event.data)}`;
     case 'api_key.denied':
-      return `Denied${times(event.data.count)}${endpointOf(event.data)}: ${describeVerification(event.data.code)}`;
+      return `Denied${times(event.data.count)}${endpointOf(event.data)}: ${lowerFirst(denialWords(event.data.code, event.data.scopes))}`;
     case 'api_key.rotated':
       return 'Rotated';
     case 'api_key.updated':

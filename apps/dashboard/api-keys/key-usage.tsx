@@ -20,7 +20,9 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
   const usage = useQuery(keyUsageQuery(keyId, range, by));
   // Placeholder data belongs to the previous range, so do not draw it with the steps of the new one.
   const chart =
-    usage.data && !usage.isPlaceholderData && groupedChart(usage.data, stepsOf(range, usage.dataUpdatedAt), labels[by]);
+    usage.data &&
+    !usage.isPlaceholderData &&
+    groupedChart(usage.data, stepsOf(range, usage.dataUpdatedAt), usage.dataUpdatedAt, by, labels[by]);
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-usage">
       <Group justify="space-between" mb="md">
@@ -77,8 +79,7 @@ function totalsInWords({ uses, denials }: { readonly uses: number; readonly deni
   return `${uses.toLocaleString()} accepted, ${denials.toLocaleString()} denied`;
 }
 
-/** Days are counted in UTC, so format them in UTC. */
-const byDay = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', timeZone: 'UTC' });
+const byDay = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 const byHour = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const byHourOfDay = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
 const formats: Record<Range, Intl.DateTimeFormat> = { '24h': byHour, '7d': byHourOfDay, '30d': byDay };
@@ -97,7 +98,7 @@ function Numbers({ chart, range }: { readonly chart: Chart; readonly range: Rang
         chart={{ ...chart, rows }}
         labelOf={labelOf(range)}
         name="Usage in numbers"
-        times={range === '30d' ? 'Day (UTC)' : 'Hour'}
+        times={range === '30d' ? 'Day' : 'Hour'}
       />
     </details>
   );

@@ -149,6 +149,30 @@ const organizationPages = [
   }),
   createRoute({
     getParentRoute: () => organization,
+    path: '/audit/by/$id',
+    validateSearch: AuditSearch,
+    component: lazyRouteComponent(() => import('../audit/activity-page.js'), 'ActivityByPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/audit/about/$id',
+    validateSearch: AuditSearch,
+    component: lazyRouteComponent(() => import('../audit/activity-page.js'), 'ActivityAboutPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/audit/from/$address',
+    validateSearch: AuditSearch,
+    component: lazyRouteComponent(() => import('../audit/activity-page.js'), 'ActivityFromPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/audit/report',
+    validateSearch: AuditSearch,
+    component: lazyRouteComponent(() => import('../audit/report-page.js'), 'ReportPage'),
+  }),
+  createRoute({
+    getParentRoute: () => organization,
     path: '/integrity',
     validateSearch: noSearch,
     component: lazyRouteComponent(() => import('../integrity/integrity-page.js'), 'IntegrityPage'),

@@ -1,8 +1,8 @@
 import { ActionIcon, Button, Group, Skeleton, Stack, Switch, Text, Tooltip } from '@mantine/core';
 import { useInViewport } from '@mantine/hooks';
-import { IconRefresh } from '@tabler/icons-react';
-import { ApiError } from '#libs/client/client.js';
+import { IconPrinter, IconRefresh } from '@tabler/icons-react';
 import { ErrorState } from '../ui/error-state.js';
+import { ButtonLink } from '../ui/links.js';
 import { SlowNotice } from '../ui/slow-notice.js';
 import { eventQuery, isFiltered, mayFollow, noFilters, type AuditSearch } from './audit-search.js';
 import { EventDrawer } from './event-drawer.js';
@@ -12,28 +12,37 @@ import { FilterBar } from './filter-bar.js';
 import type { TailState } from './live-tail.js';
 import { useNames } from './names.js';
 import { NewsButton } from './news-button.js';
-import { NotForYou } from './not-for-you.js';
-import { useAuditSearch } from './use-audit-search.js';
+import { isForbidden, NotForYou } from './not-for-you.js';
+import { ViewsMenu } from './views-menu.js';
+import { useSearchWithin, type useAuditSearch } from './use-audit-search.js';
 import { useFollowedLog } from './use-followed-log.js';
 
+interface Props {
+  readonly organizationId: string;
+  /** A filter that the page sets, and the user does not see among the others. */
+  readonly filter?: Partial<AuditSearch>;
+}
+
+const NO_FILTER = {};
+
 /** The audit log of an organization, or of the deployment itself. Its state is in the address of the current page. */
-export function AuditLog({ organizationId }: { readonly organizationId: string }) {
-  const { search, change } = useAuditSearch();
+export function AuditLog({ organizationId, filter: fixed = NO_FILTER }: Props) {
+  const { chosen, search, change, filter } = useSearchWithin(organizationId, fixed);
   const nameOf = useNames(organizationId);
   const { ref: topRef, inViewport: atTop } = useInViewport();
   const reading = !atTop || search.event !== undefined;
   const { first, leftToSearch, readingKey, news, tail, readAgain } = useFollowedLog(organizationId, search, reading);
   if (isForbidden(first.error)) return <NotForYou organizationId={organizationId} />;
   const isEmpty = first.data?.data.length === 0 && news.shown.length === 0;
-  const filter = (patch: Partial<AuditSearch>) => change({ ...patch, event: undefined });
   return (
     <>
-      <FilterBar {...{ organizationId, search }} onChange={filter} />
+      <FilterBar {...{ organizationId }} search={chosen} onChange={filter} />
       <Toolbar
         {...{ organizationId, search, change }}
         state={tail.state}
         loading={first.isFetching && !first.isPending}
         onRefresh={readAgain}
+        onFilter={filter}
       />
       <div ref={topRef} className="events-top" />
       <NewsButton
@@ -52,7 +61,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
       )}
       <ErrorState error={first.error ?? tail.error} onRetry={() => void first.refetch()} />
       {first.isPending && <ListSkeleton leftToSearch={leftToSearch} />}
-      {isEmpty && <NothingFound filtered={isFiltered(search)} onClear={() => change(noFilters)} />}
+      {isEmpty && <NothingFound filtered={isFiltered(chosen)} onClear={() => change(noFilters)} />}
       {first.data && !isEmpty && (
         <div className={first.isPlaceholderData ? 'events-stale' : undefined} aria-busy={first.isPlaceholderData}>
           <EventList
@@ -76,18 +85,15 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
   );
 }
 
-function isForbidden(error: unknown): boolean {
-  return error instanceof ApiError && error.problem.code === 'insufficient_scope';
-}
-
 interface ToolbarProps extends ReturnType<typeof useAuditSearch> {
   readonly organizationId: string;
   readonly state: TailState;
   readonly loading: boolean;
   readonly onRefresh: () => void;
+  readonly onFilter: (patch: Partial<AuditSearch>) => void;
 }
 
-function Toolbar({ organizationId, search, change, state, loading, onRefresh }: ToolbarProps) {
+function Toolbar({ organizationId, search, change, state, loading, onRefresh, onFilter }: ToolbarProps) {
   return (
     <Group justify="space-between" mb="xs" gap="xs">
       <LiveSwitch
@@ -110,6 +116,17 @@ function Toolbar({ organizationId, search, change, state, loading, onRefresh }: 
         >
           <IconRefresh size={16} />
         </ActionIcon>
+        <ViewsMenu organizationId={organizationId} search={search} onShow={onFilter} />
+        <ButtonLink
+          variant="default"
+          leftSection={<IconPrinter size={16} />}
+          to="/org/$organizationId/audit/report"
+          params={{ organizationId }}
+          search={{ ...search, event: undefined, live: undefined }}
+          preload={false}
+        >
+          Report
+        </ButtonLink>
         <ExportMenu query={() => eventQuery(search, organizationId, Date.now())} />
       </Group>
     </Group>

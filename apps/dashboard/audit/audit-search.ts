@@ -2,7 +2,18 @@ import { z } from 'zod';
 import { listAuditEvents, type AuditFilterName } from '#libs/contract/audit.js';
 import { acceptedBy, timesOnlyWithCustom } from '../ui/search-values.js';
 
-export const TimeRange = z.enum(['1h', '24h', 'today', 'yesterday', '7d', '30d', 'custom']);
+export const TimeRange = z.enum([
+  '1h',
+  '24h',
+  'today',
+  'yesterday',
+  '7d',
+  '30d',
+  '90d',
+  'month',
+  'last-month',
+  'custom',
+]);
 export type TimeRange = z.infer<typeof TimeRange>;
 
 const HOUR_MS = 3_600_000;
@@ -11,6 +22,7 @@ const rangeMs = {
   '24h': 24 * HOUR_MS,
   '7d': 7 * 24 * HOUR_MS,
   '30d': 30 * 24 * HOUR_MS,
+  '90d': 90 * 24 * HOUR_MS,
 } as const;
 
 const parameters = listAuditEvents.query.shape;
@@ -27,6 +39,8 @@ const FILTERS: readonly AuditFilterName[] = [
   'project_id',
   'verified_by',
   'request_id',
+  'user_agent',
+  'search',
 ];
 /** A filter, or its opposite. */
 export type FilterParameter = AuditFilterName | `not_${AuditFilterName}`;
@@ -77,6 +91,10 @@ function timesOf({ range, from, to }: AuditSearch, asOf: number): Pick<EventQuer
       return { from: startOfDay(asOf) };
     case 'yesterday':
       return { from: startOfDay(asOf, 1), to: startOfDay(asOf) };
+    case 'month':
+      return { from: startOfMonth(asOf) };
+    case 'last-month':
+      return { from: startOfMonth(asOf, 1), to: startOfMonth(asOf) };
     default:
       return { from: new Date(asOf - rangeMs[range]).toISOString() };
   }
@@ -90,13 +108,19 @@ function startOfDay(at: number, daysBefore = 0): string {
   return day.toISOString();
 }
 
+/** The beginning of the month of a time in the user's time zone, or of one some months earlier. */
+function startOfMonth(at: number, monthsBefore = 0): string {
+  const day = new Date(at);
+  return new Date(day.getFullYear(), day.getMonth() - monthsBefore, 1).toISOString();
+}
+
 export function isFiltered(search: AuditSearch): boolean {
   return search.range !== undefined || PARAMETERS.some((name) => search[name] !== undefined);
 }
 
 /** New events cannot belong to a range that has already ended. */
 export function mayFollow({ range, to }: AuditSearch): boolean {
-  return range !== 'yesterday' && (range !== 'custom' || to === undefined);
+  return range !== 'yesterday' && range !== 'last-month' && (range !== 'custom' || to === undefined);
 }
 
 export const noFilters: AuditSearch = Object.fromEntries(

@@ -1,18 +1,21 @@
 import { Box, Code, Text } from '@mantine/core';
+import { Link } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { z } from 'zod';
+import { LONGEST_SEARCH } from '#libs/api-key-format/search-term.js';
 import type { AuditEvent, AuditFilterName } from '#libs/contract/audit.js';
 import { calledIn } from '#libs/contract/events.js';
-import { roleCovers } from '#libs/contract/roles.js';
 import { VerificationCode } from '#libs/contract/verification.js';
 import { useOrganization } from '../organization/organizations.js';
 import { Copied } from '../ui/copied.js';
 import { TextLink } from '../ui/links.js';
-import { outcomeWords } from '../ui/outcomes.js';
+import { denialWords } from '../ui/outcomes.js';
+import { addressParameter } from './activity.js';
 import { opposite, type AuditSearch } from './audit-search.js';
 import { actorWords } from './event-sentence.js';
 import { fullTime, utcTime } from './event-time.js';
 import type { NameOf } from './names.js';
+import { readsKeys } from './reads-keys.js';
 
 interface Props extends PartProps {
   readonly item: AuditEvent;
@@ -55,6 +58,7 @@ interface HappenedProps extends PartProps {
 /** When and how often, who did what, and to whom. */
 function Happened({ event, onFilter, ...place }: HappenedProps) {
   const { data } = event;
+  const { organizationId } = place;
   const { actor } = data;
   const firstAt = textIn(data, 'first_at');
   const lastAt = textIn(data, 'last_at');
@@ -73,7 +77,7 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
           {Number(data['count']).toLocaleString()} times, from {fullTime(firstAt)} to {fullTime(lastAt)}
         </Fact>
       )}
-      <Fact name="Who" filter={{ actor_id: actor.id ?? undefined }} onFilter={onFilter}>
+      <Fact name="Who" filter={{ actor_id: actor.id ?? undefined }} {...{ onFilter, organizationId }}>
         {actor.id === null ? (
           actorWords(actor, place.nameOf)
         ) : (
@@ -85,7 +89,7 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
         <Code>{event.type}</Code>
       </Fact>
       {event.subject !== actor.id && (
-        <Fact name="About" filter={{ subject: event.subject }} onFilter={onFilter}>
+        <Fact name="About" filter={{ subject: event.subject }} {...{ onFilter, organizationId }}>
           <Named id={event.subject} called={calledIn(data, 'subject')} {...place} />
         </Fact>
       )}
@@ -101,6 +105,7 @@ interface DataProps extends PartProps {
 /** What was called, and why it was refused. */
 function Call({ data, onFilter }: DataProps) {
   const code = VerificationCode.safeParse(data['code']).data;
+  const scopes = Scopes.safeParse(data['scopes']).data;
   const path = textIn(data, 'path');
   const route = textIn(data, 'route');
   const endpoint = [textIn(data, 'method'), path].filter(Boolean).join(' ');
@@ -108,7 +113,7 @@ function Call({ data, onFilter }: DataProps) {
     <>
       {code && (
         <Fact name="Reason" filter={{ outcome: code }} onFilter={onFilter}>
-          {outcomeWords[code]} <Code>{code}</Code>
+          {denialWords(code, scopes)} <Code>{code}</Code>
         </Fact>
       )}
       {endpoint && (
@@ -140,6 +145,7 @@ function Call({ data, onFilter }: DataProps) {
 
 /** Whose request it was, and where it came from. */
 function Request({ data, onFilter, ...place }: DataProps) {
+  const { organizationId } = place;
   const projectId = textIn(data, 'project_id');
   const secretId = textIn(data, 'secret_id');
   const ip = textIn(data, 'ip');
@@ -149,7 +155,7 @@ function Request({ data, onFilter, ...place }: DataProps) {
   return (
     <>
       {verifiersOf(data).map((id) => (
-        <Fact key={id} name="Verified by" filter={{ verified_by: id }} onFilter={onFilter}>
+        <Fact key={id} name="Verified by" filter={{ verified_by: id }} {...{ onFilter, organizationId }}>
           <Named id={id} called={{}} {...place} />
         </Fact>
       ))}
@@ -164,12 +170,16 @@ function Request({ data, onFilter, ...place }: DataProps) {
         </Fact>
       )}
       {ip && (
-        <Fact name="Address" filter={{ ip }} onFilter={onFilter}>
+        <Fact name="Address" filter={{ ip }} {...{ onFilter, organizationId }}>
           <Code>{ip}</Code>
         </Fact>
       )}
       {origin && <Fact name="Page">{origin}</Fact>}
-      {userAgent && <Fact name="Client">{userAgent}</Fact>}
+      {userAgent && (
+        <Fact name="Client" filter={{ user_agent: userAgent.slice(0, LONGEST_SEARCH) }} onFilter={onFilter}>
+          {userAgent}
+        </Fact>
+      )}
       {requestId && (
         <Fact name="Request" filter={{ request_id: requestId }} onFilter={onFilter}>
           <Copied value={requestId} label="Copy the request's id" />
@@ -200,6 +210,7 @@ function lookedForIn({ filter, reads }: Record<string, unknown>): string[] {
   return [...new Set(values.map(([name, value]) => `${name}=${value ?? ''}`))];
 }
 
+const Scopes = z.array(z.string());
 const Values = z.record(z.string(), z.string().nullable());
 const Searches = z.array(z.object({ filter: z.unknown() }));
 const Calls = z.array(z.object({ method: z.string().nullable(), path: z.string().nullable() }));
@@ -210,9 +221,11 @@ interface FactProps {
   /** The filter that finds the events with the same value. Its value may be undefined: then there is none. */
   readonly filter?: Partial<Record<AuditFilterName, string | undefined>>;
   readonly onFilter?: PartProps['onFilter'];
+  /** For a link to all activity of the value. */
+  readonly organizationId?: string;
 }
 
-function Fact({ name, children, filter = {}, onFilter }: FactProps) {
+function Fact({ name, children, filter = {}, onFilter, organizationId }: FactProps) {
   const [[parameter, value] = []] = Object.entries(filter) as [AuditFilterName, string | undefined][];
   return (
     <>
@@ -221,6 +234,7 @@ function Fact({ name, children, filter = {}, onFilter }: FactProps) {
         <span>{children}</span>
         {onFilter && parameter && value !== undefined && (
           <span className="fact-filters">
+            {organizationId && <ActivityLink {...{ organizationId, parameter, value }} of={name} />}
             <FactFilter label="Filter by this" of={name} onClick={() => onFilter({ [parameter]: value })} />
             <FactFilter label="Leave out" of={name} onClick={() => onFilter({ [opposite(parameter)]: value })} />
           </span>
@@ -228,6 +242,46 @@ function Fact({ name, children, filter = {}, onFilter }: FactProps) {
       </dd>
     </>
   );
+}
+
+/** Leads to everything that this person or key did, that happened to this object, or that came from this address. */
+function ActivityLink({ organizationId, parameter, value, of }: ActivityLinkProps) {
+  const label = `All activity: ${of}`;
+  const place = { className: 'fact-filter', 'aria-label': label };
+  switch (parameter) {
+    case 'actor_id':
+    case 'verified_by':
+      return (
+        <Link to="/org/$organizationId/audit/by/$id" params={{ organizationId, id: value }} {...place}>
+          All activity
+        </Link>
+      );
+    case 'subject':
+      return (
+        <Link to="/org/$organizationId/audit/about/$id" params={{ organizationId, id: value }} {...place}>
+          All activity
+        </Link>
+      );
+    case 'ip':
+      return (
+        <Link
+          to="/org/$organizationId/audit/from/$address"
+          params={{ organizationId, address: addressParameter(value) }}
+          {...place}
+        >
+          All activity
+        </Link>
+      );
+    default:
+      return null;
+  }
+}
+
+interface ActivityLinkProps {
+  readonly organizationId: string;
+  readonly parameter: AuditFilterName;
+  readonly value: string;
+  readonly of: string;
 }
 
 interface FactFilterProps {
@@ -257,8 +311,7 @@ function Named({ id, called, organizationId, nameOf }: NamedProps) {
   const name = called.name ?? called.email ?? nameOf(id);
   const { organization } = useOrganization(organizationId);
   if (id.startsWith('key_')) {
-    // An operator reads the log and has no access to keys.
-    if (!organization || !roleCovers(organization.role, 'api-keys:read')) return name;
+    if (!organization || !readsKeys(organization)) return name;
     return (
       <TextLink to="/org/$organizationId/settings/api-keys/$keyId" params={{ organizationId, keyId: id }}>
         {name}
@@ -275,7 +328,7 @@ function Named({ id, called, organizationId, nameOf }: NamedProps) {
   if (id.startsWith('user_')) {
     return (
       <>
-        <TextLink to="/org/$organizationId/settings/members" params={{ organizationId }}>
+        <TextLink to="/org/$organizationId/audit/by/$id" params={{ organizationId, id }}>
           {name}
         </TextLink>
         {called.name && called.email && ` (${called.email})`}

@@ -1,3 +1,4 @@
+import '../ui/outcomes.css';
 import './audit.css';
 import { Skeleton, Text, VisuallyHidden } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
@@ -15,6 +16,7 @@ import {
 } from 'react';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { ErrorState } from '../ui/error-state.js';
+import { addressParameter } from './activity.js';
 import type { EventQuery } from './audit-search.js';
 import { EventIcon } from './event-look.js';
 import { fullTime, localTime, utcTime } from './event-time.js';
@@ -80,6 +82,7 @@ export function EventList({ query, asOf, news, nameOf, opened }: Props) {
                 index={index}
                 offset={offset}
                 item={item}
+                organizationId={query.organization_id}
                 nameOf={nameOf}
                 opened={item.leaf_index === opened}
                 onKeyDown={moveFocus}
@@ -164,6 +167,7 @@ interface PlaceProps {
 
 interface EventRowProps extends PlaceProps {
   readonly item: AuditEvent;
+  readonly organizationId: string;
   readonly nameOf: NameOf;
   readonly opened: boolean;
   readonly onKeyDown: (event: KeyboardEvent<HTMLElement>) => void;
@@ -173,6 +177,7 @@ const EventRow = memo(function EventRow({
   index,
   offset,
   item: { leaf_index, event },
+  organizationId,
   nameOf,
   opened,
   onKeyDown,
@@ -204,7 +209,17 @@ const EventRow = memo(function EventRow({
         {event.type}
       </span>
       <span role="cell" className="event-aside event-mono event-address">
-        {typeof ip === 'string' ? ip : ''}
+        {typeof ip === 'string' && (
+          <Link
+            className="event-from"
+            to="/org/$organizationId/audit/from/$address"
+            params={{ organizationId, address: addressParameter(ip) }}
+            preload={false}
+            title={`All activity from ${ip}`}
+          >
+            {ip}
+          </Link>
+        )}
       </span>
     </Row>
   );

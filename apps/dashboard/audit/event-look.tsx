@@ -17,8 +17,8 @@ import {
 
 /** Derives icon and colour from the type's name, so that unknown types have them as well. */
 const looks = [
-  [/^api_key\.used$/, IconCheck, 'teal'],
-  [/^api_key\.denied$/, IconBan, 'red'],
+  [/^api_key\.used$/, IconCheck, 'valid'],
+  [/^api_key\.denied$/, IconBan, 'denied'],
   [/^api_key\.(revoked|expired)$/, IconKey, 'red'],
   [/^(api_key\.(expiring|disabled)|credits\.low)$/, IconAlertTriangle, 'orange'],
   [/^user\.(login_failed|refresh_token_reused)$/, IconAlertTriangle, 'orange'],

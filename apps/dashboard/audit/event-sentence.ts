@@ -1,6 +1,6 @@
 import { calledIn, DomainEvent, type EventActor, type EventEnvelope } from '#libs/contract/events.js';
 import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
-import { outcomeWords } from '../ui/outcomes.js';
+import { denialWords, lowerFirst } from '../ui/outcomes.js';
 
 /** A part of a sentence: words, a reference with an id and perhaps a name, the actor, or a text that a user wrote. */
 export type Part =
@@ -122,7 +122,7 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
         ? say`${it} called Keyledger${endpoint(event.data)}`
         : say`${it} was used${endpoint(event.data)}`;
     case 'api_key.denied':
-      return say`${it} was denied${surface(event.data)}${times(event.data.count)}${requests(event.data)}: ${lowerFirst(outcomeWords[event.data.code])}`;
+      return say`${it} was denied${surface(event.data)}${times(event.data.count)}${requests(event.data)}: ${lowerFirst(denialWords(event.data.code, event.data.scopes))}`;
     case 'api_key.rotated':
       return say`${by} rotated the key ${it}${event.data.previous_secret_ends_at ? ', with a grace period' : ''}`;
     case 'api_key.updated':
@@ -245,10 +245,6 @@ function revocation(
   if (because === 'member_removed') return say`The key ${it} was revoked because its member was removed`;
   if (because === 'project_deleted') return say`The key ${it} was revoked because its project was deleted`;
   return deleted ? say`${by} deleted the key ${it}` : say`${by} revoked the key ${it}`;
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 /** The actor, by the name in the event, else by its id. */

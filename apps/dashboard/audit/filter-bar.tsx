@@ -1,16 +1,12 @@
 import { Button, Group, MultiSelect, Pill, Popover, Select, Stack, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { IconFilter } from '@tabler/icons-react';
-import { useQuery } from '@tanstack/react-query';
 import type { KeyboardEvent } from 'react';
-import type { AuditFilterName } from '#libs/contract/audit.js';
-import { isId } from '#libs/contract/ids.js';
-import { VerificationCode } from '#libs/contract/verification.js';
-import { outcomeWords } from '../ui/outcomes.js';
+import { SearchBox } from '../ui/search-box.js';
 import { listOf, noFilters, opposite, TimeRange, type AuditSearch } from './audit-search.js';
 import { typeChoices } from './event-types.js';
 import { FilterDetails } from './filter-details.js';
-import { chosenNamesQuery, shortId } from './names.js';
+import { chipsOf, detailNames, rangeLabels, useFilterWords } from './filter-words.js';
 
 interface Props {
   readonly organizationId: string;
@@ -18,44 +14,12 @@ interface Props {
   readonly onChange: (patch: Partial<AuditSearch>) => void;
 }
 
-/** The filters besides the time, with the same names as in the API. */
-const detailNames: Record<AuditFilterName, string> = {
-  type: 'Type',
-  actor_id: 'Who',
-  key_id: 'Key',
-  subject: 'About',
-  outcome: 'Outcome',
-  ip: 'Address',
-  path: 'Path',
-  secret_id: 'Secret',
-  project_id: 'Project',
-  verified_by: 'Verified by',
-  request_id: 'Request',
-};
-const details = Object.keys(detailNames) as AuditFilterName[];
-
-interface Chip {
-  readonly name: AuditFilterName;
-  readonly isExcluded: boolean;
-  readonly value: string;
-}
-
-/** The types that are wanted are in a field of their own. */
-function chipsOf(search: AuditSearch): Chip[] {
-  return details.flatMap((name) => {
-    const { [name]: wanted, [opposite(name)]: unwanted } = search;
-    return [
-      ...(wanted === undefined || name === 'type' ? [] : [{ name, isExcluded: false, value: wanted }]),
-      ...(unwanted === undefined ? [] : [{ name, isExcluded: true, value: unwanted }]),
-    ];
-  });
-}
-
 export function FilterBar({ organizationId, search, onChange }: Props) {
   const [opened, popover] = useDisclosure(false);
   return (
     <Stack gap="xs" mb="md">
       <Group gap="xs" align="flex-start">
+        <SearchBox label="Search the events" value={search.search} onSearch={(text) => onChange({ search: text })} />
         <MultiSelect
           aria-label="Types of events"
           placeholder={search.type ? undefined : 'Every type of event'}
@@ -96,12 +60,12 @@ export function FilterBar({ organizationId, search, onChange }: Props) {
 }
 
 function Chosen({ organizationId, search, onChange }: Props) {
-  const ids = chipsOf(search).flatMap(({ name, value }) => (NAMED.has(name) && isNamed(value) ? [value] : []));
-  const { data: names, isLoading } = useQuery(chosenNamesQuery(organizationId, ids));
-  const called = (id: string) => names?.find((named) => named.id === id)?.name ?? (isLoading ? '…' : shortId(id));
+  const chips = chipsOf(search);
+  const wordsOf = useFilterWords(organizationId, chips);
   return (
     <Group gap={6}>
-      {chipsOf(search).map(({ name, isExcluded, value }) => {
+      {chips.map((chip) => {
+        const { name, isExcluded } = chip;
         const label = `${detailNames[name]}${isExcluded ? ' is not' : ''}`;
         const parameter = isExcluded ? opposite(name) : name;
         return (
@@ -122,7 +86,7 @@ function Chosen({ organizationId, search, onChange }: Props) {
               {label}
             </button>
             {isExcluded ? ' ' : ': '}
-            {detailWords(name, value, called)}
+            {wordsOf(chip)}
           </Pill>
         );
       })}
@@ -140,21 +104,6 @@ function closeOnEscape(close: () => void) {
   };
 }
 
-function detailWords(name: AuditFilterName, value: string, nameOf: (id: string) => string): string {
-  if (name === 'outcome')
-    return listOf(value)
-      .map((code) => outcomeWords[VerificationCode.parse(code)])
-      .join(', ');
-  return NAMED.has(name) ? nameOf(value) : value;
-}
-
-function isNamed(id: string): boolean {
-  return isId('key', id) || isId('proj', id) || isId('user', id);
-}
-
-/** The filters whose values have names. */
-const NAMED: ReadonlySet<AuditFilterName> = new Set(['actor_id', 'key_id', 'subject', 'project_id', 'verified_by']);
-
 /** Adds types from the address that this version does not know. */
 function withUnknown(choices: typeof typeChoices, types: readonly string[]): typeof typeChoices {
   const known = new Set(choices.flatMap(({ items }) => items.map(({ value }) => value)));
@@ -162,16 +111,6 @@ function withUnknown(choices: typeof typeChoices, types: readonly string[]): typ
   if (missing.length === 0) return choices;
   return [...choices, { group: 'Others', items: missing.map((value) => ({ value, label: value })) }];
 }
-
-const rangeLabels: Record<TimeRange, string> = {
-  '1h': 'Last hour',
-  '24h': 'Last 24 hours',
-  today: 'Today',
-  yesterday: 'Yesterday',
-  '7d': 'Last 7 days',
-  '30d': 'Last 30 days',
-  custom: 'Custom period',
-};
 
 function RangeSelect({ search, onChange }: Pick<Props, 'search' | 'onChange'>) {
   return (

@@ -1,5 +1,6 @@
-import { Button, Group, MultiSelect, SimpleGrid, TextInput } from '@mantine/core';
+import { Button, Group, MultiSelect, SimpleGrid, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
+import { searchTermOf } from '#libs/api-key-format/search-term.js';
 import { listAuditEvents } from '#libs/contract/audit.js';
 import type { NamedKind } from '#libs/contract/audit-names.js';
 import { VerificationCode } from '#libs/contract/verification.js';
@@ -23,6 +24,7 @@ export function FilterDetails({ organizationId, search, onApply, onClose }: Prop
       path: (text) => problemOf('path', text),
       secret_id: (text) => problemOf('secret_id', text),
       request_id: (text) => problemOf('request_id', text),
+      user_agent: (text) => problemOf('user_agent', text),
     },
   });
   const submit = form.onSubmit((values) => {
@@ -55,7 +57,11 @@ export function FilterDetails({ organizationId, search, onApply, onClose }: Prop
         {choice('verified_by', 'Verified by', ['api_key', 'user'])}
         <TextInput label="Secret of a key, by its id" placeholder="secret_…" {...form.getInputProps('secret_id')} />
         <TextInput label="Request id" placeholder="req_…" {...form.getInputProps('request_id')} />
+        <TextInput label="Client has the text" placeholder="curl" {...form.getInputProps('user_agent')} />
       </SimpleGrid>
+      <Text size="xs" c="dimmed" mt="sm">
+        To leave something out, apply the filter, and then click its name.
+      </Text>
       <Group justify="flex-end" mt="sm">
         <Button variant="default" onClick={onClose}>
           Cancel
@@ -67,7 +73,7 @@ export function FilterDetails({ organizationId, search, onApply, onClose }: Prop
 }
 
 const CHOSEN = ['actor_id', 'key_id', 'subject', 'project_id', 'verified_by'] as const;
-const TYPED = ['ip', 'path', 'secret_id', 'request_id'] as const;
+const TYPED = ['ip', 'path', 'secret_id', 'request_id', 'user_agent'] as const;
 
 /** A filter that is not set is an empty field. */
 function valuesOf(search: AuditSearch) {
@@ -83,7 +89,7 @@ function valuesOf(search: AuditSearch) {
 /** Empty fields become undefined. */
 function filtersOf({ outcome, ...values }: ReturnType<typeof valuesOf>): Partial<AuditSearch> {
   const given = (names: readonly (keyof typeof values)[]) =>
-    Object.fromEntries(names.map((name) => [name, values[name]?.trim() || undefined]));
+    Object.fromEntries(names.map((name) => [name, searchTermOf(values[name] ?? '') || undefined]));
   return { ...given(CHOSEN), outcome: outcome.join(',') || undefined, ...given(TYPED) };
 }
 

@@ -1,11 +1,16 @@
 import { Stack, Text, ThemeIcon, Title } from '@mantine/core';
 import { IconLock } from '@tabler/icons-react';
+import { ApiError } from '#libs/client/client.js';
 import { Role } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganization } from '../organization/organizations.js';
 import { TextLink } from '../ui/links.js';
 
 const readers = Role.options.filter((role) => roleCovers(role, 'audit:read'));
+
+export function isForbidden(error: unknown): boolean {
+  return error instanceof ApiError && error.problem.code === 'insufficient_scope';
+}
 
 /** Shown to members whose role may not read the audit log. */
 export function NotForYou({ organizationId }: { readonly organizationId: string }) {

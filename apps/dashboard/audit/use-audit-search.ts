@@ -11,3 +11,24 @@ export function useAuditSearch() {
     void navigate({ to: '.', search: (before) => ({ ...before, ...patch }), resetScroll: false, ...options });
   return { search, change };
 }
+
+/**
+ * The same on a page that sets a filter of its own.
+ * @param fixed what the page sets
+ */
+export function useSearchWithin(organizationId: string, fixed: Partial<AuditSearch>) {
+  const { search: chosen, change } = useAuditSearch();
+  const navigate = useNavigate();
+  const search = useMemo(() => ({ ...chosen, ...fixed }), [chosen, fixed]);
+  /** A filter that contradicts the page leads to the whole log. */
+  const filter = (patch: Partial<AuditSearch>) => {
+    const names = Object.keys(fixed) as (keyof AuditSearch)[];
+    const stays = names.every((name) => patch[name] === undefined || patch[name] === fixed[name]);
+    if (stays) change({ ...patch, event: undefined });
+    else {
+      const all = { ...search, ...patch, event: undefined };
+      void navigate({ to: '/org/$organizationId/audit', params: { organizationId }, search: all });
+    }
+  };
+  return { chosen, search, change, filter };
+}

@@ -11,6 +11,7 @@ import { api } from '../session/session.js';
 import { ConfirmDialog } from '../ui/confirm-dialog.js';
 import { CopyButton } from '../ui/copy-button.js';
 import { sentenceOf } from '../ui/error-state.js';
+import { TextLink } from '../ui/links.js';
 import { Person } from '../ui/person.js';
 import { RowButton } from '../ui/row-button.js';
 import { Time } from '../ui/time.js';
@@ -36,12 +37,7 @@ export function MemberRow({ member, organization, onlyOwner }: Props) {
     <Table.Tr>
       <Table.Td>
         <Person name={member.name} email={member.email} isMe={isMe} />
-        <Group component="span" gap={2} wrap="nowrap">
-          <Text span size="xs" c="dimmed" className="breakable" ff="monospace">
-            {member.user_id}
-          </Text>
-          <CopyButton value={member.user_id} label={`Copy the id of ${member.name}`} />
-        </Group>
+        <MemberId {...{ member, organization }} />
         <Text size="xs" c="dimmed" hiddenFrom="sm">
           Joined <Time at={member.joined_at} />
         </Text>
@@ -77,6 +73,29 @@ export function MemberRow({ member, organization, onlyOwner }: Props) {
         />
       </Table.Td>
     </Table.Tr>
+  );
+}
+
+/** The id to copy, and the way to what the member did. */
+function MemberId({ member, organization }: Pick<Props, 'member' | 'organization'>) {
+  return (
+    <Group component="span" gap={2} wrap="nowrap">
+      <Text span size="xs" c="dimmed" className="breakable" ff="monospace">
+        {member.user_id}
+      </Text>
+      <CopyButton value={member.user_id} label={`Copy the id of ${member.name}`} />
+      {roleCovers(organization.role, 'audit:read') && (
+        <TextLink
+          to="/org/$organizationId/audit/by/$id"
+          params={{ organizationId: organization.id, id: member.user_id }}
+          aria-label={`Activity of ${member.name}`}
+          preload={false}
+          fz="xs"
+        >
+          Activity
+        </TextLink>
+      )}
+    </Group>
   );
 }
 

@@ -1,4 +1,4 @@
-import type { VerificationCode } from '#libs/contract/verification.js';
+import { VerificationCode } from '#libs/contract/verification.js';
 
 /** The outcome of a request with a key, in words that help to solve the problem. */
 export const outcomeWords: Record<VerificationCode, string> = {
@@ -15,3 +15,19 @@ export const outcomeWords: Record<VerificationCode, string> = {
   rate_limited: 'Too many requests',
   insufficient_credits: 'The credits are used up',
 };
+
+/** The same in every chart and list. A code that this version does not know has the colour of all denials. */
+export function outcomeColour(outcome: string): string {
+  return `var(--outcome-${VerificationCode.safeParse(outcome).data ?? 'denied'})`;
+}
+
+/** Why a request was denied, with the scopes that it needs, if the event has them. */
+export function denialWords(code: VerificationCode, scopes: readonly string[] | undefined): string {
+  const words = outcomeWords[code];
+  if (code !== 'insufficient_scope' || !scopes?.length) return words;
+  return `${words} (needs ${new Intl.ListFormat('en').format(scopes)})`;
+}
+
+export function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -7,6 +7,8 @@ export interface BarItem {
   readonly count: number;
   /** Shown beside the count, such as the number of denials. */
   readonly note?: string | undefined;
+  /** The colour of the bar. */
+  readonly colour?: string;
 }
 
 interface Props {
@@ -29,7 +31,7 @@ export function BarList({ title, items, nothing }: Props) {
       {!items && <ListSkeleton />}
       {items?.length === 0 && <Text c="dimmed">{nothing}</Text>}
       <ol className="bar-list">
-        {items?.slice(0, ROWS).map(({ key, label, count, note }) => (
+        {items?.slice(0, ROWS).map(({ key, label, count, note, colour }) => (
           <li key={key}>
             <div className="bar-line">
               <span className="bar-label">{label}</span>
@@ -43,7 +45,7 @@ export function BarList({ title, items, nothing }: Props) {
               </span>
             </div>
             <div className="bar" aria-hidden>
-              <div style={{ width: `${(100 * count) / most}%` }} />
+              <div style={{ width: `${(100 * count) / most}%`, background: colour }} />
             </div>
           </li>
         ))}

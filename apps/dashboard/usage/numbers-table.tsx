@@ -31,12 +31,13 @@ export function NumbersTable({ chart: { series, rows }, labelOf, name, times, ma
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {rows.toReversed().map(({ start, values }) => (
+          {rows.toReversed().map(({ start, values, incomplete }) => (
             <Table.Tr key={start}>
               <Table.Th scope="row" fw={400}>
                 <time dateTime={start} title={`${start.slice(0, 16).replace('T', ' ')} UTC`}>
                   {labelOf(start)}
                 </time>
+                {incomplete && ', so far'}
               </Table.Th>
               {series.map(({ key }) => (
                 <Table.Td key={key} ta="right">

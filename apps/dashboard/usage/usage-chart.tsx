@@ -1,5 +1,6 @@
 import '@mantine/charts/styles.css';
 import { BarChart } from '@mantine/charts';
+import { Rectangle, type BarShapeProps } from 'recharts';
 import { inShort } from '../ui/numbers.js';
 import type { Chart } from './usage-numbers.js';
 
@@ -11,25 +12,35 @@ interface Props {
 
 /** In its own file, because the chart library is large. */
 export default function UsageChart({ chart: { series, rows }, height, labelOf }: Props) {
+  const running = rows.find(({ incomplete }) => incomplete)?.start;
   return (
     <BarChart
       h={height}
       type="stacked"
-      dataKey="label"
-      data={rows.map(({ start, values }) => ({ label: labelOf(start), ...values }))}
-      series={series.map(({ key, label }, at) => ({ name: key, label, color: seriesColour(at) }))}
+      dataKey="start"
+      data={rows.map(({ start, values, incomplete }) => ({ start, incomplete, ...values }))}
+      series={series.map(({ key, label, colour }) => ({ name: key, label, color: colour }))}
       valueFormatter={(value) => value.toLocaleString()}
-      xAxisProps={{ minTickGap: 24 }}
+      xAxisProps={{ minTickGap: 24, tickFormatter: labelOf }}
       yAxisProps={{ width: 44, allowDecimals: false, tickFormatter: inShort }}
       maxBarWidth={48}
+      // Otherwise the label of the highest gridline moves away from it.
+      barChartProps={{ margin: { top: 12, right: 4 } }}
       tickLine="none"
       strokeDasharray="0"
-      barProps={{ isAnimationActive: false }}
-      tooltipProps={{ isAnimationActive: false }}
+      barProps={{ isAnimationActive: false, shape: drawn }}
+      tooltipProps={{
+        isAnimationActive: false,
+        // Without a bar under the pointer, there is no label.
+        labelFormatter: (start) =>
+          typeof start === 'string' && start !== '' ? `${labelOf(start)}${start === running ? ', so far' : ''}` : '',
+      }}
     />
   );
 }
 
-function seriesColour(at: number): string {
-  return `var(--series-${at})`;
+/** The bar of an interval that has not ended looks unfinished. */
+function drawn(props: BarShapeProps) {
+  const { incomplete } = props.payload as { incomplete?: boolean };
+  return <Rectangle {...props} {...(incomplete && { className: 'bar-incomplete', stroke: props.fill })} />;
 }

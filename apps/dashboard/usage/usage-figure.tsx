@@ -1,3 +1,4 @@
+import '../ui/outcomes.css';
 import './usage.css';
 import { Skeleton } from '@mantine/core';
 import { lazy, Suspense } from 'react';
@@ -22,12 +23,18 @@ export function UsageFigure({ chart, height, stale = false, labelOf }: Props) {
       </Suspense>
       <figcaption>
         <ul className="legend">
-          {chart.series.map(({ key, label }, at) => (
+          {chart.series.map(({ key, label, colour }) => (
             <li key={key}>
-              <span className="legend-colour" style={{ background: `var(--series-${at})` }} />
+              <span className="legend-colour" style={{ background: colour }} />
               {label}
             </li>
           ))}
+          {chart.rows.at(-1)?.incomplete && (
+            <li>
+              <span className="legend-colour legend-incomplete" />
+              So far
+            </li>
+          )}
         </ul>
       </figcaption>
     </figure>

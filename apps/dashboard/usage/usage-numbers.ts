@@ -1,4 +1,6 @@
+import { csvLine } from '#libs/contract/csv.js';
 import type { Usage } from '#libs/contract/usage.js';
+import { outcomeColour } from '../ui/outcomes.js';
 import { startsOf, type Steps } from './usage-period.js';
 
 type Counted = Usage['data'][number];
@@ -30,33 +32,45 @@ export interface Series {
   /** The name of the value in the chart's rows. */
   readonly key: string;
   readonly label: string;
+  readonly colour: string;
 }
 
 export interface Chart {
   readonly series: readonly Series[];
-  readonly rows: readonly { readonly start: string; readonly values: Readonly<Record<string, number>> }[];
+  readonly rows: readonly {
+    readonly start: string;
+    readonly values: Readonly<Record<string, number>>;
+    /** Whether the interval has not ended yet. */
+    readonly incomplete?: boolean;
+  }[];
 }
 
 const MOST_SERIES = 5;
-const OTHERS = { key: 'others', label: 'Others' };
+const OTHERS = { key: 'others', label: 'Others', colour: 'var(--series-others)' };
 
 /** Uses and denials over time. */
-export function plainChart(usage: Usage, steps: Steps): Chart {
+export function plainChart(usage: Usage, steps: Steps, now: number): Chart {
   const byStart = new Map(usage.data.map((counted) => [counted.start, counted]));
   return {
     series: [
-      { key: 'uses', label: 'Accepted' },
-      { key: 'denials', label: 'Denied' },
+      { key: 'uses', label: 'Accepted', colour: 'var(--outcome-valid)' },
+      { key: 'denials', label: 'Denied', colour: 'var(--outcome-denied)' },
     ],
-    rows: startsOf(steps).map((start) => {
+    rows: rowsOf(steps, now, (start) => {
       const { uses = 0, denials = 0 } = byStart.get(start) ?? {};
-      return { start, values: { uses, denials } };
+      return { uses, denials };
     }),
   };
 }
 
 /** The groups with the most requests over time, and one series for all others. */
-export function groupedChart(usage: Usage, steps: Steps, labelOf: (group: string) => string): Chart {
+export function groupedChart(
+  usage: Usage,
+  steps: Steps,
+  now: number,
+  grouping: 'outcome' | 'endpoint' | 'api_key',
+  labelOf: (group: string) => string,
+): Chart {
   const top = ranked(usage.data, requests)
     .flatMap(({ group }) => (group === null ? [] : [group]))
     .slice(0, MOST_SERIES);
@@ -71,17 +85,44 @@ export function groupedChart(usage: Usage, steps: Steps, labelOf: (group: string
     sums.set(counted.start, { ...values, [key]: (values[key] ?? 0) + requests(counted) });
   }
   const series = [
-    ...top.map((group) => ({ key: keyOf.get(group)!, label: labelOf(group) })),
+    ...top.map((group, at) => ({
+      key: keyOf.get(group)!,
+      label: labelOf(group),
+      colour: grouping === 'outcome' ? outcomeColour(group) : `var(--series-${at})`,
+    })),
     ...(others ? [OTHERS] : []),
   ];
   const none = Object.fromEntries(series.map(({ key }) => [key, 0]));
   return {
     series,
-    rows: startsOf(steps).map((start) => ({ start, values: { ...none, ...sums.get(start) } })),
+    rows: rowsOf(steps, now, (start) => ({ ...none, ...sums.get(start) })),
   };
+}
+
+/** The last interval is incomplete until it ends. */
+function rowsOf(steps: Steps, now: number, valuesAt: (start: string) => Record<string, number>): Chart['rows'] {
+  const starts = startsOf(steps);
+  const isRunning = Date.parse(steps.to) > now;
+  return starts.map((start, at) => ({
+    start,
+    values: valuesAt(start),
+    incomplete: isRunning && at === starts.length - 1,
+  }));
 }
 
 /** The relative growth; undefined without a previous value to compare with. */
 export function growth(now: number, before: number): number | undefined {
   return before === 0 ? undefined : (now - before) / before;
+}
+
+/** What the chart shows, for a spreadsheet: the start of each interval in UTC and as it is labelled, and the counts. */
+export function csvOf({ series, rows }: Chart, labelOf: (start: string) => string): string {
+  const head = ['start', 'time', 'complete', ...series.map(({ label }) => label)];
+  const lines = rows.map(({ start, values, incomplete = false }) => [
+    start,
+    labelOf(start),
+    String(!incomplete),
+    ...series.map(({ key }) => String(values[key] ?? 0)),
+  ]);
+  return [head, ...lines].map(csvLine).join('');
 }

@@ -1,9 +1,10 @@
-import { Center, Group, Paper, SegmentedControl, Skeleton, Text, Title } from '@mantine/core';
-import type { UsageInterval } from '#libs/contract/usage.js';
+import { Button, Center, Group, Paper, SegmentedControl, Skeleton, Text, Title } from '@mantine/core';
+import { IconDownload } from '@tabler/icons-react';
+import { saveText } from '../audit/download.js';
 import { NumbersTable } from './numbers-table.js';
 import { UsageFigure } from './usage-figure.js';
-import type { Chart } from './usage-numbers.js';
-import type { Period } from './usage-period.js';
+import { csvOf, type Chart } from './usage-numbers.js';
+import { labelsOf, type Period } from './usage-period.js';
 import type { UsageSearch } from './usage-search.js';
 
 const HEIGHT = 280;
@@ -57,14 +58,29 @@ export function UsageOverTime({ chart, period, search, stale, onChange }: Props)
               { value: 'table', label: 'Table' },
             ]}
           />
+          <CsvButton {...{ chart, period, stale }} />
         </Group>
       </Group>
-      {chart ? <Drawn {...{ chart, search, stale }} interval={period.interval} /> : <Skeleton height={HEIGHT + 32} />}
+      {chart ? <Drawn {...{ chart, search, stale, period }} /> : <Skeleton height={HEIGHT + 32} />}
       <Text size="xs" c="dimmed" mt="sm">
-        {period.interval === 'day' ? 'Days are in UTC.' : 'Hours are in local time.'} The latest requests may not be
-        counted yet.
+        Times are in {period.timeZone}. The latest requests may not be counted yet.
       </Text>
     </Paper>
+  );
+}
+
+/** Downloads what the chart shows. */
+function CsvButton({ chart, period, stale }: Pick<Props, 'chart' | 'period' | 'stale'>) {
+  return (
+    <Button
+      variant="default"
+      size="xs"
+      leftSection={<IconDownload size={14} />}
+      disabled={!chart || stale}
+      onClick={() => chart && void saveText(`usage-${period.from.slice(0, 10)}.csv`, csvOf(chart, labelsOf(period)))}
+    >
+      CSV
+    </Button>
   );
 }
 
@@ -72,11 +88,11 @@ interface DrawnProps {
   readonly chart: Chart;
   readonly search: UsageSearch;
   readonly stale: boolean;
-  readonly interval: UsageInterval;
+  readonly period: Period;
 }
 
-function Drawn({ chart, search, stale, interval }: DrawnProps) {
-  const labelOf = (start: string) => labels[interval].format(new Date(start));
+function Drawn({ chart, search, stale, period }: DrawnProps) {
+  const labelOf = labelsOf(period);
   if (chart.series.length === 0) {
     return (
       <Center h={HEIGHT + 32}>
@@ -89,8 +105,3 @@ function Drawn({ chart, search, stale, interval }: DrawnProps) {
   }
   return <UsageFigure {...{ chart, labelOf, stale }} height={HEIGHT} />;
 }
-
-const labels: Record<UsageInterval, Intl.DateTimeFormat> = {
-  hour: new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' }),
-  day: new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', timeZone: 'UTC' }),
-};

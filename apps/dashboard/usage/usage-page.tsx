@@ -3,6 +3,7 @@ import { keepPreviousData, useQueries, useQuery } from '@tanstack/react-query';
 import { useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganization } from '../organization/organizations.js';
+import { outcomeColour } from '../ui/outcomes.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
@@ -14,6 +15,7 @@ import { keyNameQuery, projectsQuery, usageQuery } from './queries.js';
 import { Totals } from './totals.js';
 import { endpointLabel, outcomeLabel } from './usage-labels.js';
 import { groupedChart, plainChart, ranked, requests, type Ranked } from './usage-numbers.js';
+import { ZoneSelect } from './zone-select.js';
 import { UsageOverTime } from './usage-over-time.js';
 import { periodOf } from './usage-period.js';
 import { UsagePeriod, type UsageSearch } from './usage-search.js';
@@ -89,6 +91,7 @@ function Filters({ organizationId, search, onChange }: Props) {
           <Day label="To" value={search.to} onChange={(to) => onChange({ to })} />
         </>
       )}
+      <ZoneSelect value={search.zone} onChange={(zone) => onChange({ zone })} />
       {(projects?.data.length ?? 0) > 0 && (
         <Select
           aria-label="Project"
@@ -127,11 +130,12 @@ function Day({ label, value, onChange }: DayProps) {
 }
 
 function Counted({ organizationId, search, onChange }: Props) {
-  const period = periodOf(search, useNow());
+  const at = useNow();
+  const period = periodOf(search, at);
   const { interval, from, to } = period;
   const { surface } = search;
   const counted = { ...(surface && { surface }), ...(search.project_id && { project_id: search.project_id }) };
-  const within = { from, to, ...counted };
+  const within = { from, to, time_zone: period.timeZone, ...counted };
   const now = useQuery(usageQuery(organizationId, { ...within, interval }));
   const before = useQuery(usageQuery(organizationId, { ...period.before, ...counted }));
   const byOutcome = useQuery(usageQuery(organizationId, { ...within, group_by: 'outcome' }));
@@ -162,7 +166,7 @@ function Counted({ organizationId, search, onChange }: Props) {
   const chart =
     grouped.data &&
     shown &&
-    (group ? groupedChart(grouped.data, shown, labels[group]) : plainChart(grouped.data, shown));
+    (group ? groupedChart(grouped.data, shown, at, group, labels[group]) : plainChart(grouped.data, shown, at));
   return (
     <>
       <Totals now={now.data?.totals} before={before.data?.totals} />
@@ -235,7 +239,12 @@ function keyLabel(keyId: string, organizationId: string, name: string | undefine
 }
 
 function reasonItem({ group, denials }: Ranked): BarItem {
-  return { key: String(group), label: outcomeLabel(group ?? ''), count: denials };
+  return {
+    key: String(group),
+    label: outcomeLabel(group ?? ''),
+    count: denials,
+    colour: outcomeColour(group ?? ''),
+  };
 }
 
 function counts(counted: Ranked): Pick<BarItem, 'count' | 'note'> {

@@ -1,3 +1,4 @@
+import { Days, intervalStarts } from '#libs/contract/time-zones.js';
 import type { UsageInterval } from '#libs/contract/usage.js';
 import type { UsagePeriod, UsageSearch } from './usage-search.js';
 
@@ -6,6 +7,9 @@ const DAY_MS = 24 * HOUR_MS;
 /** The longest period of one API response. */
 const MOST_DAYS: Record<UsageInterval, number> = { hour: 31, day: 366 };
 
+/** The time zone of this browser. */
+export const localZone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 export interface Span {
   readonly from: string;
   readonly to: string;
@@ -13,6 +17,8 @@ export interface Span {
 
 export interface Steps extends Span {
   readonly interval: UsageInterval;
+  /** Whose days are counted. */
+  readonly timeZone: string;
 }
 
 export interface Period extends Steps {
@@ -25,32 +31,36 @@ export interface Period extends Steps {
 const presetDays: Record<Exclude<UsagePeriod, '24h' | 'custom'>, number> = { '7d': 7, '30d': 30, '90d': 90 };
 
 /**
- * Rounded to whole hours or whole days in UTC, because uses are counted by them. Includes the hour of `now` from its
- * first moment on.
+ * Rounded to whole hours of UTC, because uses are counted by them, or to days of the chosen time zone. Includes the hour
+ * of `now` from its first moment on.
  */
 export function periodOf(search: UsageSearch, now: number): Period {
-  const [from, to] = bounds(search, (Math.floor(now / HOUR_MS) + 1) * HOUR_MS);
+  const timeZone = search.zone ?? localZone;
+  const [from, to] = bounds(search, (Math.floor(now / HOUR_MS) + 1) * HOUR_MS, new Days(timeZone));
   const length = to - from;
   const mayBeHourly = length <= MOST_DAYS.hour * DAY_MS;
   const wanted = search.interval ?? (length <= 2 * DAY_MS ? 'hour' : 'day');
   return {
     ...span(from, to),
     interval: mayBeHourly ? wanted : 'day',
+    timeZone,
     before: span(from - length, from),
     mayBeHourly,
   };
 }
 
-function bounds({ period = '7d', from, to }: UsageSearch, end: number): readonly [number, number] {
+function bounds({ period = '7d', from, to }: UsageSearch, end: number, days: Days): readonly [number, number] {
   if (period === '24h') return [end - DAY_MS, end];
-  if (period !== 'custom') return [dayOf(end - 1) - (presetDays[period] - 1) * DAY_MS, end];
-  const last = Math.min(to ? Date.parse(to) + DAY_MS : end, end);
-  const first = from ? Date.parse(from) : dayOf(last - 1) - 6 * DAY_MS;
+  if (period !== 'custom') return [days.before(days.startOf(end - 1), presetDays[period] - 1), end];
+  const last = Math.min(to ? days.after(startOfDate(to, days)) : end, end);
+  const first = from ? startOfDate(from, days) : days.before(days.startOf(last - 1), 6);
   return [Math.max(Math.min(first, last - HOUR_MS), last - MOST_DAYS.day * DAY_MS), last];
 }
 
-function dayOf(time: number): number {
-  return Math.floor(time / DAY_MS) * DAY_MS;
+/** The first hour of a date. Zones are up to 14 hours from UTC, so noon of UTC is on this date or the next one. */
+function startOfDate(date: string, days: Days): number {
+  const noon = Date.parse(date) + DAY_MS / 2;
+  return days.startOf(days.dateOf(noon) > date ? noon - DAY_MS : noon);
 }
 
 function span(from: number, to: number): Span {
@@ -58,9 +68,14 @@ function span(from: number, to: number): Span {
 }
 
 /** The starts of all intervals, including those without any requests. */
-export function startsOf({ from, to, interval }: Steps): string[] {
-  const step = interval === 'hour' ? HOUR_MS : DAY_MS;
-  const first = Math.floor(Date.parse(from) / step) * step;
-  const count = Math.ceil((Date.parse(to) - first) / step);
-  return Array.from({ length: count }, (_, at) => new Date(first + at * step).toISOString());
+export function startsOf({ from, to, interval, timeZone }: Steps): string[] {
+  const starts = intervalStarts(Date.parse(from), Date.parse(to), interval, timeZone);
+  return starts.map((start) => new Date(start).toISOString());
+}
+
+/** Formats the starts of intervals, in the chosen time zone. */
+export function labelsOf({ interval, timeZone }: Pick<Steps, 'interval' | 'timeZone'>): (start: string) => string {
+  const clock = interval === 'hour' ? ({ hour: 'numeric', minute: '2-digit' } as const) : {};
+  const format = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', ...clock, timeZone });
+  return (start) => format.format(new Date(start));
 }

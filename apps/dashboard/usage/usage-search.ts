@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { idOf } from '#libs/contract/ids.js';
+import { TimeZone } from '#libs/contract/time-zones.js';
 import { UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage.js';
 import { timesOnlyWithCustom } from '../ui/search-values.js';
 
@@ -10,9 +11,11 @@ export type UsagePeriod = z.infer<typeof UsagePeriod>;
 export const UsageSearch = z
   .strictObject({
     period: UsagePeriod.optional(),
-    /** The first and the last day, in UTC. */
+    /** The first and the last day, in the time zone of the page. */
     from: z.iso.date().optional(),
     to: z.iso.date().optional(),
+    /** The time zone; by default that of the browser. */
+    zone: TimeZone.optional(),
     interval: UsageInterval.optional(),
     group: UsageGrouping.transform((group) => (group === 'none' ? undefined : group)).optional(),
     surface: UsageSurface.transform((surface) => (surface === 'application' ? undefined : surface)).optional(),

@@ -1,5 +1,5 @@
 import { Injectable, type CallHandler, type ExecutionContext, type NestInterceptor } from '@nestjs/common';
-import { searchTermOf } from '#libs/api-key-format/search-term.js';
+import { SEARCHED_TEXTS, searchTermOf } from '#libs/api-key-format/search-term.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { tap, type Observable } from 'rxjs';
 import { Config } from '../config.js';
@@ -34,8 +34,10 @@ export class PageLinksInterceptor implements NestInterceptor {
     if (!cursor) return [];
     const url = new URL(request.url, this.config.publicUrl);
     url.searchParams.set('cursor', cursor);
-    const search = url.searchParams.get('search');
-    if (search !== null) url.searchParams.set('search', searchTermOf(search));
+    for (const name of SEARCHED_TEXTS) {
+      const text = url.searchParams.get(name);
+      if (text !== null) url.searchParams.set(name, searchTermOf(text));
+    }
     return [`<${this.config.publicUrl}${url.pathname}${url.search}>; rel="${relation}"`];
   }
 }
