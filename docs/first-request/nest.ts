@@ -15,10 +15,10 @@ class KeyledgerGuard {
     const scope = new Reflector().get(RequireScope, context.getHandler());
     const request = context.switchToHttp().getRequest();
     const key = request.headers['x-api-key'];
-    if (!scope) throw refusal(403, 'no_scope_declared');
-    if (!key || key.length > 500) throw refusal(401, key ? 'invalid_key' : 'unauthenticated');
+    if (!scope) throw rejection(403, 'no_scope_declared');
+    if (!key || key.length > 500) throw rejection(401, key ? 'invalid_key' : 'unauthenticated');
     const { valid, code, api_key } = await verify(key, scope, request);
-    if (!valid) throw refusal(statusOf(code), code);
+    if (!valid) throw rejection(statusOf(code), code);
     request.apiKey = api_key; // whose key it is: api_key.organization_id, api_key.id, …
     return true;
   }
@@ -36,7 +36,7 @@ async function verify(key: string, scope: string, { method, url, ip, headers }: 
   } catch {
     // Handled below: without a decision no request passes.
   }
-  throw refusal(503, 'verification_unavailable');
+  throw rejection(503, 'verification_unavailable');
 }
 
 function statusOf(code: string): number {
@@ -44,7 +44,7 @@ function statusOf(code: string): number {
   return { insufficient_credits: 402, rate_limited: 429 }[code] ?? 403;
 }
 
-function refusal(status: number, code: string): HttpException {
+function rejection(status: number, code: string): HttpException {
   return new HttpException({ status, code }, status);
 }
 
