@@ -6,6 +6,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts
 COPY .swcrc nest-cli.json ./
 COPY apps apps
+COPY docs docs
 COPY libs libs
 RUN npm run build && npm prune --ignore-scripts --omit=dev --omit=optional
 

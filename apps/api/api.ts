@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { dialects } from '#libs/api-keys/dialects/dialects.js';
@@ -28,7 +29,7 @@ export async function createApi(
     abortOnError: false,
     bodyParser: false,
   });
-  await serveReference(app, () => openApiText(config));
+  await serveReference(app, join(DASHBOARD, 'docs'), () => openApiText(config));
   await serveDashboard(app, dashboard);
   return app;
 }

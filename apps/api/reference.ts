@@ -1,13 +1,13 @@
-import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { FastifyInstance } from 'fastify';
+import { Config } from '#libs/platform/config.js';
 import { contentSecurityPolicy } from './content-security-policy.js';
 
-const FILES = dirname(fileURLToPath(import.meta.resolve('swagger-ui-dist/swagger-ui.css')));
-/** The rest of the package is examples, source maps and other builds. */
-const SERVED = ['/swagger-ui.css', '/swagger-ui-bundle.js', '/favicon-32x32.png'];
+/** The address of the API in the documents. */
+const DOCUMENTED = new URL('http://127.0.0.1:3000');
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -15,48 +15,93 @@ const PAGE = `<!doctype html>
     <meta charset="utf-8" />
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>Keyledger API</title>
-    <link rel="icon" href="/docs/favicon-32x32.png" />
-    <link rel="stylesheet" href="/docs/swagger-ui.css" />
+    <link rel="icon" href="data:," />
   </head>
   <body>
     <div id="reference"></div>
-    <script src="/docs/swagger-ui-bundle.js"></script>
-    <script src="/docs/start.js"></script>
+    <script src="/docs/files/reference.js"></script>
+    <script src="/docs/api/start.js"></script>
   </body>
 </html>
 `;
 
-const START = `SwaggerUIBundle({ url: '/openapi.json', dom_id: '#reference', deepLinking: true });\n`;
+/** Scalar would otherwise load fonts, ask an agent and send requests through a proxy, all of its own company. */
+const START = `Scalar.createApiReference('#reference', {
+  url: '/openapi.json',
+  withDefaultFonts: false,
+  telemetry: false,
+  proxyUrl: '',
+  agent: { disabled: true },
+  mcp: { disabled: true },
+  hideClientButton: true,
+  showDeveloperTools: 'never',
+  persistAuth: false,
+  operationTitleSource: 'summary',
+});
+`;
 
-/** Swagger UI has its icons in `data:` URLs and sets styles on its elements. */
-const HEADERS = {
-  'content-security-policy': contentSecurityPolicy(`'unsafe-inline'`),
+const NOT_BUILT = `<!doctype html><html lang="en"><title>Keyledger API</title>
+<p>The guides are missing: build them with npm run build. The <a href="/openapi.json">OpenAPI document</a> is here.</p>
+`;
+
+/** Scalar sets styles on its elements. The guides have theirs in a file. */
+const headersWith = (styles: string) => ({
+  'content-security-policy': contentSecurityPolicy(styles),
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
-};
+});
 
 /**
- * Serves the OpenAPI document on `/openapi.json`, and Swagger UI for it on `/docs`.
+ * Serves the OpenAPI document on `/openapi.json`, and the guides and the reference of the API on `/docs`.
+ * @param folder where the build puts the guides
  * @param makeDocument makes the text of the document, at its first request
  */
-export async function serveReference(app: NestFastifyApplication, makeDocument: () => Promise<string>): Promise<void> {
+export async function serveReference(
+  app: NestFastifyApplication,
+  folder: string,
+  makeDocument: () => Promise<string>,
+): Promise<void> {
   const server: FastifyInstance = app.getHttpAdapter().getInstance();
   let document: Promise<string> | undefined;
   server.get('/openapi.json', async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(await (document ??= makeDocument())),
   );
-  for (const path of ['/docs', '/docs/']) {
-    server.get(path, (_request, reply) => reply.type('text/html; charset=utf-8').headers(HEADERS).send(PAGE));
-  }
-  server.get('/docs/start.js', (_request, reply) =>
-    reply.type('text/javascript; charset=utf-8').headers(HEADERS).send(START),
+  const servePage = (path: string, html: string, styles = '') =>
+    server.get(path, (_request, reply) =>
+      reply.type('text/html; charset=utf-8').headers(headersWith(styles)).send(html),
+    );
+  servePage('/docs/api', PAGE, `'unsafe-inline'`);
+  server.get('/docs/api/start.js', (_request, reply) =>
+    reply.type('text/javascript; charset=utf-8').headers(headersWith('')).send(START),
   );
+  const pages = pagesIn(folder);
+  for (const path of ['/docs', '/docs/']) servePage(path, filled(app, pages.get('index')) ?? NOT_BUILT);
+  for (const [name, html] of pages) if (name !== 'index') servePage(`/docs/${name}`, filled(app, html)!);
+  if (pages.size > 0) await serveFiles(server, join(folder, 'files'));
+}
+
+/** The guides, by their paths without the extension. */
+function pagesIn(folder: string): Map<string, string> {
+  if (!existsSync(folder)) return new Map();
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.html'));
+  return new Map(names.map((name) => [name.slice(0, -'.html'.length), readFileSync(join(folder, name), 'utf8')]));
+}
+
+/** The commands of a guide name this deployment. */
+function filled(app: NestFastifyApplication, html: string | undefined): string | undefined {
+  const { protocol, origin, host } = new URL(app.get(Config).publicUrl);
+  const text = html?.replaceAll(DOCUMENTED.origin, () => origin);
+  // A gateway reaches a deployment behind TLS by an inner address, which only its reader knows.
+  return protocol === 'http:' ? text?.replaceAll(DOCUMENTED.host, () => host) : text;
+}
+
+async function serveFiles(server: FastifyInstance, root: string): Promise<void> {
   await server.register(fastifyStatic, {
-    root: FILES,
-    prefix: '/docs/',
+    root,
+    prefix: '/docs/files/',
     decorateReply: false,
     index: false,
-    allowedPath: (path) => SERVED.includes(path),
+    preCompressed: true,
     setHeaders: (reply) => void reply.header('x-content-type-options', 'nosniff'),
   });
 }

@@ -4,13 +4,14 @@ import { promisify } from 'node:util';
 import { brotliCompress, gzip } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
+import { guides } from './vite.guides.ts';
 
 const root = join(import.meta.dirname, '../..');
 const outDir = join(root, 'dist', 'dashboard');
 
 export default defineConfig({
   root: import.meta.dirname,
-  plugins: [react(), withoutJsonSchemas(), withoutDocumentation(), precompressed()],
+  plugins: [react(), withoutJsonSchemas(), withoutDocumentation(), precompressed(), guides(root)],
   resolve: { alias: [{ find: /^#libs\/(.*)\.js$/, replacement: `${root}/libs/$1.ts` }] },
   // The placeholder that the server replaces with the nonce of each response.
   html: { cspNonce: '__CSP_NONCE__' },
@@ -18,6 +19,7 @@ export default defineConfig({
     outDir,
     emptyOutDir: true,
     manifest: true,
+    rolldownOptions: { input: [join(import.meta.dirname, 'index.html'), join(import.meta.dirname, 'docs/docs.ts')] },
     // The first versions with `light-dark()`: the build's fallback for older ones ignores the user's choice of scheme.
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     // The content security policy allows no `data:` URLs for scripts and fonts. Small files are compressed anyway.

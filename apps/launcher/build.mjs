@@ -5,8 +5,8 @@ import { runStep } from './child.mjs';
 import { SetupError } from './errors.mjs';
 
 const SOURCES = ['apps', 'libs'];
-/** The sources of the services and the dashboard, without tests. */
-const IS_SOURCE = /(?<!\.spec)\.(ts|tsx|css|html|svg)$/;
+/** The sources of the services and the dashboard, without tests. The dashboard also shows the documents. */
+const IS_SOURCE = /(?<!\.spec)\.(ts|tsx|css|html|svg)$|^docs\/.*\.(md|mjs|py|go|sh)$/;
 const SETTINGS = [
   '.swcrc',
   'nest-cli.json',
@@ -57,7 +57,7 @@ function hashOfSources(root) {
       .update(readFileSync(join(root, path)))
       .update('\0');
   for (const path of SETTINGS) add(path);
-  for (const folder of SOURCES) for (const path of sourcesIn(root, folder)) add(path);
+  for (const folder of [...SOURCES, 'docs']) for (const path of sourcesIn(root, folder)) add(path);
   return hash.digest('hex');
 }
 
@@ -65,7 +65,7 @@ function sourcesIn(root, folder) {
   return list(join(root, folder)).flatMap((entry) => {
     const path = `${folder}/${entry.name}`;
     if (entry.isDirectory()) return sourcesIn(root, path);
-    return IS_SOURCE.test(entry.name) ? [path] : [];
+    return IS_SOURCE.test(path) ? [path] : [];
   });
 }
 

@@ -6,10 +6,11 @@ import { Network } from './networks.js';
 import { RateLimits } from './rate-limits.js';
 import { Scope } from './scopes.js';
 
-export const Environment = z.enum(['test', 'live']);
+export const Environment = z.enum(['test', 'live']).meta({ id: 'Environment', examples: ['live'] });
 export type Environment = z.infer<typeof Environment>;
 
 export const ApiKeyStatus = z.enum(['active', 'disabled', 'expired', 'revoked']).meta({
+  id: 'ApiKeyStatus',
   description: 'If several apply: revoked, then expired, then disabled. Expired and revoked are final',
 });
 export type ApiKeyStatus = z.infer<typeof ApiKeyStatus>;

@@ -12,14 +12,22 @@ import { Scope } from './scopes.js';
  * A domain event: a CloudEvents 1.0 object. It is serialized once, when it happens, and these bytes are the entry of
  * the audit log. Old shapes stay readable: fields are only added, and golden fixtures check it.
  */
+const ActorType = z.enum(['user', 'operator', 'api_key', 'anonymous', 'system']).meta({ id: 'EventActorType' });
+
 const actor = z.strictObject({
   /** `system`: the service itself, by the clock. `operator`: a user who acts as an operator of the deployment. */
-  type: z.enum(['user', 'operator', 'api_key', 'anonymous', 'system']),
+  type: ActorType,
   id: z.string().nullable(),
   /** The name of a user or key at that time, and a user's e-mail address. Absent in uses, and with RECORD_ACTOR=id. */
   name: z.string().optional(),
   email: z.string().optional(),
 });
+
+/** In the OpenAPI document each type of event has a name: `ApiKeyUsedEvent`. */
+function schemaName(type: string): string {
+  const words = type.split(/[._]/).map((word) => word.charAt(0).toUpperCase() + word.slice(1));
+  return `${words.join('')}Event`;
+}
 
 /** Name and e-mail address at the time of the event. */
 const named = z.strictObject({ name: z.string().optional(), email: z.string().optional() });
@@ -46,16 +54,18 @@ const common = {
 const eventId = z.union([z.uuid(), idOf('req')]);
 
 function event<const Type extends string, const Data extends z.ZodRawShape>(type: Type, data: Data) {
-  return z.object({
-    specversion: z.literal('1.0'),
-    id: eventId,
-    source: z.string(),
-    type: z.literal(type),
-    time: z.iso.datetime(),
-    subject: z.string(),
-    datacontenttype: z.literal('application/json'),
-    data: z.object({ ...common, ...data }),
-  });
+  return z
+    .object({
+      specversion: z.literal('1.0'),
+      id: eventId,
+      source: z.string(),
+      type: z.literal(type),
+      time: z.iso.datetime(),
+      subject: z.string(),
+      datacontenttype: z.literal('application/json'),
+      data: z.object({ ...common, ...data }),
+    })
+    .meta({ id: schemaName(type) });
 }
 
 /** For a key that is limited to a project. */

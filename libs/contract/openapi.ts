@@ -5,14 +5,19 @@ import {
   type ZodOpenApiPathsObject,
   type ZodOpenApiResponseObject,
 } from 'zod-openapi';
+import { DomainEvent } from './events.js';
 import { bodyWhenRepeated } from './idempotency.js';
+import { addExamples } from './openapi-examples.js';
+import { gatewayPaths } from './openapi-gateway.js';
+import { tagsOf } from './openapi-tags.js';
 import { Problem, problems, type ProblemCode } from './problem.js';
 import { isForUsers, pathTemplate, type NamedRoute, type Route } from './route.js';
 import { VerificationCode } from './verification.js';
 
 /** The OpenAPI 3.1 document of these routes. */
 export function openApiDocument(options: { serverUrl: string; version: string; routes: readonly NamedRoute[] }) {
-  return createDocument({
+  const paths = { ...pathsOf(options.routes), ...gatewayPaths };
+  const document = createDocument({
     openapi: '3.1.0',
     info: {
       title: 'Keyledger',
@@ -25,17 +30,50 @@ export function openApiDocument(options: { serverUrl: string; version: string; r
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: options.serverUrl }],
+    ...tagsOf(tagsIn(paths)),
     components: {
+      schemas: { DomainEvent },
       securitySchemes: {
         apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key' },
         bearer: { type: 'http', scheme: 'bearer', description: 'An access token, or an API key' },
       },
     },
-    paths: paths(options.routes),
+    paths,
   });
+  describeEvents(document.components!.schemas!);
+  addExamples(document as unknown as Parameters<typeof addExamples>[0]);
+  return document;
 }
 
-function paths(routes: readonly NamedRoute[]): ZodOpenApiPathsObject {
+function tagsIn(paths: ZodOpenApiPathsObject): Set<string> {
+  const operations = Object.values(paths).flatMap((path) => Object.values(path) as ZodOpenApiOperationObject[]);
+  return new Set(operations.flatMap(({ tags = [] }) => tags));
+}
+
+type Schemas = NonNullable<NonNullable<ReturnType<typeof createDocument>['components']>['schemas']>;
+
+/** The service reads events loosely, because those of newer versions have more fields. This version writes these. */
+function describeEvents(schemas: Schemas): void {
+  // The library makes each event twice, as input and as output, and only the output is used.
+  const suffix = 'Output';
+  const made = Object.keys(schemas).filter((name) => name.endsWith(`Event${suffix}`));
+  for (const name of made) {
+    schemas[name.slice(0, -suffix.length)] = schemas[name]!;
+    delete schemas[name];
+  }
+  const names = made.map((name) => name.slice(0, -suffix.length));
+  schemas['DomainEvent'] = {
+    description: 'A CloudEvents 1.0 object',
+    oneOf: names.map((name) => ({ $ref: `#/components/schemas/${name}` })),
+  };
+  schemas['AuditedEvent'] = {
+    description:
+      'The domain event, a CloudEvents 1.0 object. Newer versions add types and fields: ignore unknown ones.',
+    anyOf: [{ $ref: '#/components/schemas/DomainEvent' }, schemas['AuditedEvent']!],
+  };
+}
+
+function pathsOf(routes: readonly NamedRoute[]): ZodOpenApiPathsObject {
   const result: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
   for (const { name, route } of routes) {
     const path = pathTemplate(route.path);

@@ -11,7 +11,7 @@ const tag = 'Organizations';
 /** The deployment itself, as the owner of its own audit log, which operators read. It has no members and no keys. */
 export const DEPLOYMENT_ID = 'org_00000000000000000000000000';
 
-export const Role = z.enum(['owner', 'admin', 'developer', 'auditor', 'viewer']);
+export const Role = z.enum(['owner', 'admin', 'developer', 'auditor', 'viewer']).meta({ id: 'Role' });
 export type Role = z.infer<typeof Role>;
 
 const name = z.string().trim().min(1).max(100);

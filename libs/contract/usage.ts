@@ -7,13 +7,13 @@ import { TimeZone } from './time-zones.js';
 
 const tag = 'Usage';
 
-export const UsageInterval = z.enum(['hour', 'day']);
+export const UsageInterval = z.enum(['hour', 'day']).meta({ id: 'UsageInterval' });
 export type UsageInterval = z.infer<typeof UsageInterval>;
 
-export const UsageGrouping = z.enum(['none', 'outcome', 'endpoint', 'api_key']);
+export const UsageGrouping = z.enum(['none', 'outcome', 'endpoint', 'api_key']).meta({ id: 'UsageGrouping' });
 export type UsageGrouping = z.infer<typeof UsageGrouping>;
 
-export const UsageSurface = z.enum(['application', 'management']);
+export const UsageSurface = z.enum(['application', 'management']).meta({ id: 'UsageSurface' });
 export type UsageSurface = z.infer<typeof UsageSurface>;
 
 const counts = {

@@ -6,24 +6,26 @@ import { RateLimitStatus } from './rate-limits.js';
 import { Scope } from './scopes.js';
 
 /** Codes of a verification, in the order of the checks. Every code except `valid` is also a problem code. */
-export const VerificationCode = z.enum([
-  'valid',
-  'invalid_key',
-  'revoked',
-  'expired',
-  'disabled',
-  'organization_suspended',
-  'ip_not_allowed',
-  'origin_not_allowed',
-  'wrong_project',
-  'insufficient_scope',
-  'rate_limited',
-  'insufficient_credits',
-]);
+export const VerificationCode = z
+  .enum([
+    'valid',
+    'invalid_key',
+    'revoked',
+    'expired',
+    'disabled',
+    'organization_suspended',
+    'ip_not_allowed',
+    'origin_not_allowed',
+    'wrong_project',
+    'insufficient_scope',
+    'rate_limited',
+    'insufficient_credits',
+  ])
+  .meta({ id: 'VerificationCode' });
 export type VerificationCode = z.infer<typeof VerificationCode>;
 
 /** The part of a key that the caller presented. With both parts, the secret counts. */
-export const CredentialKind = z.enum(['secret', 'public_key']);
+export const CredentialKind = z.enum(['secret', 'public_key']).meta({ id: 'CredentialKind' });
 export type CredentialKind = z.infer<typeof CredentialKind>;
 
 export const Verification = z

@@ -81,7 +81,7 @@ export const rules: Rule[] = [
   },
   {
     name: 'dashboard-without-builtin',
-    from: { path: '^apps/dashboard/', pathNot: String.raw`/vite\.config\.ts$` },
+    from: { path: '^apps/dashboard/', pathNot: String.raw`/vite\.\w+\.ts$` },
     to: { dependencyTypes: ['core'] },
   },
   {

@@ -32,7 +32,7 @@ inChromium('an organization in the dashboard', () => {
     await dialog.getByLabel('Name').fill('Acme');
     await dialog.getByRole('button', { name: 'Create' }).click();
     await dialog.waitFor({ state: 'detached' });
-    await page.waitForURL(/\/org\/org_\w+\/settings\/api-keys/);
+    await page.waitForURL(/\/org\/org_\w+\/start$/);
     const switcher = page.getByRole('combobox', { name: 'Organization' });
     await until(async () => expect(await switcher.inputValue()).toBe('Acme'));
     await page.getByRole('link', { name: 'Members' }).click();

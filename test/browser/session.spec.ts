@@ -41,15 +41,15 @@ inChromium('the session in a browser', () => {
   };
   const keysOf = (organizationId: string) => `/org/${organizationId}/settings/api-keys`;
 
-  it('begins with a registration, and leads to the keys of the personal organization', async () => {
+  it('begins with a registration, and leads to the first steps in the personal organization', async () => {
     const page = await dashboard.visit('/');
     await heading(page, 'Sign in');
     await page.getByRole('link', { name: 'Create one' }).click();
     await heading(page, 'Create an account');
     await register(page, newPerson());
-    await heading(page, 'API keys');
-    await page.waitForURL((url) => /^\/org\/org_\w+\/settings\/api-keys$/.test(url.pathname));
-    await until(async () => expect(await page.title()).toBe('API keys · Keyledger'));
+    await heading(page, 'Get started');
+    await page.waitForURL((url) => /^\/org\/org_\w+\/start$/.test(url.pathname));
+    await until(async () => expect(await page.title()).toBe('Get started · Keyledger'));
     await expectCleanEnd(page);
   });
 
@@ -77,7 +77,7 @@ inChromium('the session in a browser', () => {
   it('does not lead to other sites after signing in', async () => {
     const page = await dashboard.visit('/sign-in?next=//example.com/');
     await signIn(page, ada);
-    await heading(page, 'API keys');
+    await heading(page, 'Get started');
     await expectCleanEnd(page);
   });
 
@@ -218,7 +218,13 @@ inChromium('the session in a browser', () => {
     const page = await dashboard.visit((await invite()).url);
     await page.getByText('I have an account').click();
     await signIn(page, bob);
-    await page.waitForURL((to) => to.pathname === keysOf(id));
+    // A viewer sees no keys.
+    await page.waitForURL((to) => to.pathname === `/org/${id}/projects`);
+    await heading(page, 'Projects');
+    // In another browser, home is the organization with colleagues, not the empty personal one.
+    await page.evaluate('localStorage.clear()');
+    await page.goto('/');
+    await page.waitForURL((to) => to.pathname === `/org/${id}/projects`);
     await expectCleanEnd(page);
   });
 
@@ -228,7 +234,7 @@ inChromium('the session in a browser', () => {
     await heading(page, 'Become an operator');
     await expectAccessible(page);
     await register(page, newPerson());
-    await heading(page, 'Organizations');
+    await heading(page, 'Get started');
     await page.getByRole('link', { name: 'Service keys' }).waitFor();
     await expectCleanEnd(page);
   });
@@ -244,7 +250,11 @@ inChromium('the session in a browser', () => {
     const operator = await dashboard.operator();
     const { url, token } = await operator.client.deployment.createPasswordReset({ body: { email: bob.email } });
     const password = newPassword();
-    const page = await dashboard.visit(url);
+    // Who has forgotten it finds on the sign-in page whom to ask.
+    const page = await dashboard.visit('/sign-in');
+    await page.getByRole('link', { name: 'Forgot password?' }).click();
+    await page.getByText(/You need a link from an operator/).waitFor();
+    await page.goto(url);
     await heading(page, 'Set a new password');
     expect(page.url()).not.toContain(token);
     await expectAccessible(page);
@@ -252,7 +262,7 @@ inChromium('the session in a browser', () => {
     await page.getByRole('button', { name: 'Set password' }).click();
     await page.getByRole('link', { name: 'Sign in' }).click();
     await signIn(page, { email: bob.email, password });
-    await heading(page, 'API keys');
+    await heading(page, 'Get started');
     await expectCleanEnd(page);
   });
 

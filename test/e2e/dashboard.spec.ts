@@ -181,7 +181,7 @@ describe('a build of the dashboard', () => {
   });
 
   it('does not hide the documentation and the API', async () => {
-    expect(await (await get('/docs')).text()).toContain('Keyledger API');
+    expect(await (await get('/docs')).text()).toContain('Keyledger');
     expect((await get('/openapi.json')).headers.get('content-type')).toContain('application/json');
     expect((await get('/health/live')).status).toBe(200);
   });

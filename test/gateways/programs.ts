@@ -88,15 +88,21 @@ export async function startGateway(
 ): Promise<Gateway> {
   const program: Program = programs[name];
   const port = await freePort();
-  const directory = await mkdtemp(join(tmpdir(), 'keyledger-gateway-'));
-  // If root starts nginx, its workers run as another user, who has to pass through this folder.
-  await chmod(directory, 0o711);
   const snippet = fillIn(edit(snippetOf(program.language)), [
     program.listens(port),
     ['127.0.0.1:3000', new URL(keyledgerUrl).host],
     ['127.0.0.1:8080', `127.0.0.1:${upstreamPort}`],
     ['scope=triggers:read&cost=1', asks ?? 'scope=triggers:read&cost=1'],
   ]);
+  return runGateway(name, port, snippet);
+}
+
+/** Starts the program with this configuration, which makes it listen at this port. */
+export async function runGateway(name: ProgramName, port: number, snippet: string): Promise<Gateway> {
+  const program: Program = programs[name];
+  const directory = await mkdtemp(join(tmpdir(), 'keyledger-gateway-'));
+  // If root starts nginx, its workers run as another user, who has to pass through this folder.
+  await chmod(directory, 0o711);
   const file = join(directory, 'configuration');
   await writeFile(file, program.whole(snippet, directory));
 
@@ -128,7 +134,7 @@ function fillIn(snippet: string, places: readonly (readonly [documented: string,
   }, snippet);
 }
 
-function isListening(port: number): Promise<boolean> {
+export function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
       .on('connect', () => {

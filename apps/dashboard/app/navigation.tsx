@@ -21,6 +21,7 @@ import {
   IconFolder,
   IconHistory,
   IconKey,
+  IconRocket,
   IconSearch,
   IconServer,
   IconZoomScan,
@@ -100,6 +101,14 @@ function OrganizationLinks({ organization }: { readonly organization: Organizati
   const opens = pagesOpenTo(organization);
   return (
     <>
+      {opens.start && (
+        <NavigationLink
+          to="/org/$organizationId/start"
+          params={params}
+          label="Get started"
+          leftSection={<IconRocket size={16} />}
+        />
+      )}
       {opens.apiKeys && (
         <NavigationLink
           to="/org/$organizationId/settings/api-keys"
@@ -172,6 +181,7 @@ function AuditLinks(params: { readonly organizationId: string }) {
 function pagesOpenTo({ id, role, personal }: Organization) {
   const isDeployment = id === DEPLOYMENT_ID;
   return {
+    start: role !== null && roleCovers(role, 'api-keys:manage'),
     apiKeys: roleCovers(role, 'api-keys:read'),
     projects: !isDeployment,
     auditLog: roleCovers(role, 'audit:read'),
@@ -249,7 +259,10 @@ function AccountMenu({ onShowShortcuts }: { readonly onShowShortcuts: () => void
         <Menu.Dropdown>
           <Menu.Item onClick={() => void navigate({ to: '/account' })}>Account</Menu.Item>
           <Menu.Item onClick={onShowShortcuts}>Keyboard shortcuts</Menu.Item>
-          <Menu.Item component="a" href="/docs">
+          <Menu.Item component="a" href="/docs/">
+            Guides
+          </Menu.Item>
+          <Menu.Item component="a" href="/docs/api">
             API reference
           </Menu.Item>
           <Menu.Divider />

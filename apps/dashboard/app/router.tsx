@@ -12,6 +12,7 @@ import { AuditSearch } from '../audit/audit-search.js';
 import { Questions } from '../operators/question-search.js';
 import { meQuery } from '../session/me.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
+import { StartSearch } from '../start/start-search.js';
 import { UsageSearch } from '../usage/usage-search.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { noSearch } from '../ui/search-values.js';
@@ -117,6 +118,12 @@ const organization = createRoute({
 });
 
 const organizationPages = [
+  createRoute({
+    getParentRoute: () => organization,
+    path: '/start',
+    validateSearch: StartSearch,
+    component: lazyRouteComponent(() => import('../start/start-page.js'), 'StartPage'),
+  }),
   createRoute({
     getParentRoute: () => organization,
     path: '/settings/api-keys',

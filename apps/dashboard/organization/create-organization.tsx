@@ -5,7 +5,6 @@ import { useNavigate } from '@tanstack/react-router';
 import { api } from '../session/session.js';
 import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
-import { firstPageOf } from './first-page.js';
 import { organizationsQuery } from './organizations.js';
 import { FormButtons } from '../ui/form-buttons.js';
 
@@ -14,7 +13,7 @@ interface Props {
   readonly onClose: () => void;
 }
 
-/** Opens the new organization after creating it. */
+/** Opens the first steps of the new organization after creating it. */
 export function CreateOrganization({ opened, onClose }: Props) {
   return (
     <Modal opened={opened} onClose={onClose} title="Create an organization">
@@ -32,7 +31,7 @@ function CreateForm({ onClose }: Pick<Props, 'onClose'>) {
     onSuccess: async (organization) => {
       queries.setQueryData(organizationsQuery.queryKey, (known) => known && [...known, organization]);
       onClose();
-      await navigate(firstPageOf(organization));
+      await navigate({ to: '/org/$organizationId/start', params: { organizationId: organization.id } });
       await queries.invalidateQueries({ queryKey: organizationsQuery.queryKey, exact: true });
     },
     onError: (error) => form.setErrors(fieldErrors(error)),

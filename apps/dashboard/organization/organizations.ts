@@ -39,10 +39,10 @@ export function rememberOrganization(id: string): void {
   localStorage.setItem(LAST, id);
 }
 
-/** The organization that was opened last, else the personal one. */
+/** The organization that was opened last, else one with colleagues, because the personal one may be empty. */
 export function homeOrganization(organizations: readonly Organization[]): Organization | undefined {
   const last = localStorage.getItem(LAST);
   return (
-    organizations.find(({ id }) => id === last) ?? organizations.find(({ personal }) => personal) ?? organizations[0]
+    organizations.find(({ id }) => id === last) ?? organizations.find(({ personal }) => !personal) ?? organizations[0]
   );
 }

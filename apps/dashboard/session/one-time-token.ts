@@ -5,10 +5,14 @@
 export const oneTimeToken = take();
 
 function take(): string {
-  const { pathname, search, hash } = window.location;
-  if (!['/invitation', '/password-reset'].includes(pathname)) return '';
   // Pasting another link changes only the fragment, which does not load a page.
-  window.addEventListener('hashchange', () => window.location.reload());
+  window.addEventListener('hashchange', () => isTarget() && window.location.reload());
+  if (!isTarget()) return '';
+  const { pathname, search, hash } = window.location;
   if (hash) window.history.replaceState(null, '', pathname + search);
   return hash.slice(1);
+}
+
+function isTarget(): boolean {
+  return ['/invitation', '/password-reset'].includes(window.location.pathname);
 }

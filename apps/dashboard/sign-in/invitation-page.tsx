@@ -1,9 +1,11 @@
 import { Button, SegmentedControl, Skeleton, Stack, Text } from '@mantine/core';
-import { useMutation, useQuery } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import type { RouteOutput } from '#libs/contract/route.js';
 import type { describeInvitation } from '#libs/contract/members.js';
+import { firstPageOf } from '../organization/first-page.js';
+import { organizationsQuery } from '../organization/organizations.js';
 import { meQuery } from '../session/me.js';
 import { oneTimeToken } from '../session/one-time-token.js';
 import { api, publicApi, SignedOut, signOut } from '../session/session.js';
@@ -59,13 +61,13 @@ export function InvitationPage() {
 function Acceptance({ invitation }: { readonly invitation: Invitation }) {
   const me = useQuery(meQuery);
   const navigate = useNavigate();
-  const lead = () =>
-    invitation.organization
-      ? navigate({
-          to: '/org/$organizationId/settings/api-keys',
-          params: { organizationId: invitation.organization.id },
-        })
-      : navigate({ to: '/operator/organizations' });
+  const queries = useQueryClient();
+  const lead = async () => {
+    await Promise.all([organizationsQuery, meQuery].map(({ queryKey }) => queries.invalidateQueries({ queryKey })));
+    const { organization, role } = invitation;
+    // A new operator begins as everybody does, and finds the pages of operators beside.
+    await navigate(organization ? firstPageOf({ id: organization.id, role }) : { to: '/' });
+  };
   const accept = useMutation({ mutationFn: acceptInvitation, onSuccess: lead });
   const leave = useMutation({ mutationFn: signOut });
   const [hasAccount, setHasAccount] = useState(false);

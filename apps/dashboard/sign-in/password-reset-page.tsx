@@ -20,7 +20,10 @@ export function PasswordResetPage() {
   if (!oneTimeToken) {
     return (
       <Entry title="Set a new password" footer={signInLink}>
-        <Text>This page needs the whole link from an operator. Open the link again, or ask for a new one.</Text>
+        <Text>
+          You need a link from an operator: ask the people who run this deployment. The link works once, within an hour.
+          If you have one, open it as a whole.
+        </Text>
       </Entry>
     );
   }

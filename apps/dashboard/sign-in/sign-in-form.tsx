@@ -1,8 +1,9 @@
-import { Button, PasswordInput, Stack, TextInput } from '@mantine/core';
+import { Button, PasswordInput, Stack, Text, TextInput } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { useMutation } from '@tanstack/react-query';
 import { signIn } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
+import { TextLink } from '../ui/links.js';
 import { fieldErrors } from '../ui/field-errors.js';
 
 interface Props {
@@ -23,6 +24,9 @@ export function SignInForm({ onSignedIn, label = 'Sign in' }: Props) {
         <FormError error={submit.error} />
         <TextInput label="Email" type="email" autoComplete="username" required {...form.getInputProps('email')} />
         <PasswordInput label="Password" autoComplete="current-password" required {...form.getInputProps('password')} />
+        <Text size="sm">
+          <TextLink to="/password-reset">Forgot password?</TextLink>
+        </Text>
         <Button type="submit" loading={submit.isPending}>
           {label}
         </Button>

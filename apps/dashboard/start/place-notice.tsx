@@ -1,0 +1,25 @@
+import { Alert, Button, Group, Text } from '@mantine/core';
+import { useDisclosure } from '@mantine/hooks';
+import type { Organization } from '#libs/contract/organizations.js';
+import { CreateOrganization } from '../organization/create-organization.js';
+import { useOrganizations } from '../organization/organizations.js';
+
+/** Suggests an organization that has room for colleagues, to somebody who has only a personal one. */
+export function PlaceNotice({ organization }: { readonly organization: Organization }) {
+  const isOnly = useOrganizations().every(({ personal }) => personal);
+  const [creating, dialog] = useDisclosure(false);
+  if (!organization.personal || !isOnly) return null;
+  return (
+    <Alert variant="default" title="You are in your personal organization">
+      <Group justify="space-between">
+        <Text maw={480}>
+          It is fine for a first try. Keys that colleagues should see belong in one for your company.
+        </Text>
+        <Button variant="default" onClick={dialog.open}>
+          Create an organization
+        </Button>
+      </Group>
+      <CreateOrganization opened={creating} onClose={dialog.close} />
+    </Alert>
+  );
+}

@@ -1,0 +1,47 @@
+// npm install fastify
+// KEYLEDGER_SERVICE_KEY=sk_… node fastify.mjs
+import fastify from 'fastify';
+
+const KEYLEDGER = 'http://127.0.0.1:3000';
+
+function requireScope(scope) {
+  return async (request, reply) => {
+    const { status, code, api_key } = await verify(request.headers['x-api-key'], scope, {
+      method: request.method,
+      path: request.url.slice(0, 2000),
+      ip: request.ip,
+      user_agent: request.headers['user-agent']?.slice(0, 500),
+    });
+    request.apiKey = api_key; // whose key it is: api_key.organization_id, api_key.id, …
+    if (!api_key) await reply.code(status).send({ status, code });
+  };
+}
+
+/** Asks Keyledger, which records the use before it responds. Without a decision no request passes. */
+async function verify(key, scope, request) {
+  if (!key || key.length > 500) return { status: 401, code: key ? 'invalid_key' : 'unauthenticated' };
+  try {
+    const response = await fetch(`${KEYLEDGER}/api/v1/api-keys/verify`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-API-Key': process.env.KEYLEDGER_SERVICE_KEY },
+      body: JSON.stringify({ key, scopes: [scope], request }),
+    });
+    if (response.ok) {
+      const { valid, code, api_key } = await response.json();
+      return valid ? { api_key } : { status: statusOf(code), code };
+    }
+  } catch {
+    // Keyledger cannot be reached.
+  }
+  return { status: 503, code: 'verification_unavailable' };
+}
+
+function statusOf(code) {
+  if (['invalid_key', 'revoked', 'expired', 'disabled'].includes(code)) return 401;
+  return { insufficient_credits: 402, rate_limited: 429 }[code] ?? 403;
+}
+
+const app = fastify();
+app.decorateRequest('apiKey', null);
+app.get('/', { preHandler: requireScope('triggers:read') }, (request) => ({ hello: request.apiKey.organization_id }));
+await app.listen({ port: Number(process.env.PORT ?? 8080), host: '127.0.0.1' });
