@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Problem, ProblemCode } from './problem.js';
 import type { BuiltInScope } from './scopes.js';
+import './validation-messages.js';
 
 /**
  * The callers that a route accepts:
