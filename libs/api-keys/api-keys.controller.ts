@@ -35,6 +35,7 @@ import type { ApiKeyView, ApiKeyWithToken } from './api-key-view.js';
 import { textsOf } from './api-key.js';
 import { ApiKeysService } from './api-keys.service.js';
 import { statusOf } from './key-lifecycle.js';
+import { presentRateLimits } from './rate-limits.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ServiceKeys } from './service-keys.service.js';
 import { ApiKeyVerifier } from './verification/api-key-verifier.js';
@@ -234,15 +235,7 @@ export class ApiKeysController {
         expires_at: record.expiresAt?.toISOString() ?? null,
       },
       ...(retryAfter && { retry_after: retryAfter }),
-      ...(limits && {
-        rate_limits: limits.map(({ name, limit, windowSeconds, remaining, resetSeconds }) => ({
-          name,
-          limit,
-          window_seconds: windowSeconds,
-          remaining,
-          reset_seconds: resetSeconds,
-        })),
-      }),
+      ...(limits && { rate_limits: presentRateLimits(limits) }),
       request_id: requestId,
     };
   }
