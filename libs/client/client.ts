@@ -3,7 +3,7 @@ import { bodyWhenRepeated } from '#libs/contract/idempotency.js';
 import { Problem } from '#libs/contract/problem.js';
 import { fillPath, type Route } from '#libs/contract/route.js';
 import { routes } from '#libs/contract/routes.js';
-import { ZodError, type z } from 'zod';
+import type { z } from 'zod';
 
 /** Thrown for a problem response. `problem` is its body; `headers` include Retry-After. */
 export class ApiError extends Error {
@@ -167,12 +167,11 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
 
 /** An error of the connection passes as it is. */
 async function read<S extends z.ZodType>(response: Response, schema: S): Promise<z.output<S>> {
+  const text = await response.text();
   try {
-    return schema.parse(await response.json());
+    return schema.parse(JSON.parse(text));
   } catch (error) {
-    throw error instanceof SyntaxError || error instanceof ZodError
-      ? new UnexpectedResponse(response.status, error)
-      : error;
+    throw new UnexpectedResponse(response.status, error);
   }
 }
 

@@ -84,7 +84,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const signal = AbortSignal.timeout(timeoutMs);
     const response = await send(url, { method: 'POST', headers, body, signal, redirect: 'error' });
     if (!response.ok) throw new Unavailable(await reasonOf(response), response.headers.get('retry-after'));
-    const verification = Verification.safeParse(await response.json().catch(() => undefined));
+    const verification = Verification.safeParse(await jsonOf(response));
     if (!verification.success) throw new Unavailable('the response is not one of Keyledger');
     return verification.data;
   };
@@ -129,6 +129,16 @@ function described(request: IncomingRequest) {
   };
 }
 
+/** Undefined if it is not JSON. An error of the connection passes as it is. */
+async function jsonOf(response: Response): Promise<unknown> {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Why a verification failed, in words that hold no secret. */
 class Unavailable extends Error {
   override readonly name = 'Unavailable';
@@ -142,7 +152,7 @@ class Unavailable extends Error {
 }
 
 async function reasonOf(response: Response): Promise<string> {
-  const problem = (await response.json().catch(() => undefined)) as { code?: unknown } | undefined;
+  const problem = (await jsonOf(response)) as { code?: unknown } | undefined;
   const code = /^[a-z_]{1,50}$/.exec(String(problem?.code))?.[0];
   const status = `it responded with ${response.status}${code && problem?.code ? ` ${code}` : ''}`;
   if (response.status === 401) return `${status}: check the key of your service`;
