@@ -1,15 +1,18 @@
-import { Module, StandardSchemaValidationPipe, type DynamicModule, type NestApplicationOptions } from '@nestjs/common';
+import {
+  Logger,
+  Module,
+  StandardSchemaValidationPipe,
+  type DynamicModule,
+  type NestApplicationOptions,
+} from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_PIPE, NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
-import { createClient } from '#libs/client/client.js';
+import { createVerifier } from '#libs/verify/verifier.js';
 import { AgentsController } from './agents.controller.js';
-import { KEYLEDGER, KeyledgerGuard } from './keyledger.guard.js';
+import { KeyledgerGuard, VERIFIER } from './keyledger.guard.js';
 import { ProblemFilter } from './problem.js';
 import type { ExampleSettings } from './settings.js';
 import { TriggersController } from './triggers.controller.js';
-
-/** The longest that a caller waits for the check of its key. */
-const VERIFY_WITHIN_MS = 5_000;
 
 /**
  * Any origin may call the API and read the responses. The key in a header grants access, and unlike cookies, browsers
@@ -38,16 +41,18 @@ type KeyledgerAccess = Omit<ExampleSettings, 'port'>;
 @Module({})
 export class ExampleModule {
   static forRoot({ keyledgerUrl, serviceKey }: KeyledgerAccess): DynamicModule {
-    const keyledger = createClient({
+    const logger = new Logger(KeyledgerGuard.name);
+    const verifier = createVerifier({
       baseUrl: keyledgerUrl,
       apiKey: serviceKey,
-      fetch: (url, init) => fetch(url, { ...init, signal: AbortSignal.timeout(VERIFY_WITHIN_MS) }),
+      realm: 'example',
+      onUnavailable: ({ message }) => logger.error(message),
     });
     return {
       module: ExampleModule,
       controllers: [AgentsController, TriggersController],
       providers: [
-        { provide: KEYLEDGER, useValue: keyledger },
+        { provide: VERIFIER, useValue: verifier },
         // Guards every route, so that a route cannot be forgotten.
         { provide: APP_GUARD, useClass: KeyledgerGuard },
         { provide: APP_PIPE, useValue: new StandardSchemaValidationPipe() },

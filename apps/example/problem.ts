@@ -8,7 +8,7 @@ export class Rejection extends HttpException {
     status: number,
     readonly code: string,
     detail: string,
-    readonly headers: Record<string, string> = {},
+    readonly headers: Readonly<Record<string, string>> = {},
   ) {
     super(detail, status);
   }

@@ -1,6 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { toUuid } from '#libs/contract/ids.js';
-import { MAX_RATE_LIMITS, type RateLimit } from '#libs/contract/rate-limits.js';
+import {
+  MAX_RATE_LIMITS,
+  type RateLimit,
+  type RateLimitStatus as PresentedStatus,
+} from '#libs/contract/rate-limits.js';
 import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
 import { countOf, kept, type RateCount } from './rate-counts.js';
 
@@ -70,13 +74,13 @@ export function describeRateLimit({ name, limit, windowSeconds, remaining }: Rat
     : `${description}: ${remaining} are left, and the request takes ${cost}`;
 }
 
-/** The fields of draft-ietf-httpapi-ratelimit-headers-11: the limits and their status. */
-export function rateLimitHeaders(limits: readonly RateLimitStatus[] | undefined): Record<string, string> {
-  if (!limits) return {};
-  const list = (of: (limit: RateLimitStatus) => string) =>
-    limits.map((limit) => `"${limit.name}";${of(limit)}`).join(', ');
-  return {
-    'ratelimit-policy': list(({ limit, windowSeconds }) => `q=${limit};w=${windowSeconds}`),
-    ratelimit: list(({ remaining, resetSeconds }) => `r=${remaining};t=${resetSeconds}`),
-  };
+/** As the API and the headers of a response show them. */
+export function presentRateLimits(limits: readonly RateLimitStatus[]): PresentedStatus[] {
+  return limits.map(({ name, limit, windowSeconds, remaining, resetSeconds }) => ({
+    name,
+    limit,
+    window_seconds: windowSeconds,
+    remaining,
+    reset_seconds: resetSeconds,
+  }));
 }

@@ -7,6 +7,7 @@ import { withoutSecrets } from '#libs/platform/redact.js';
 import { recordedMethod, recordedPath } from '#libs/platform/request-path.js';
 import { verifiableBy } from './api-key-rights.js';
 import { statusOf } from './key-lifecycle.js';
+import { presentRateLimits } from './rate-limits.js';
 import type { VerificationRequest, VerificationResult } from './verification/verification-request.js';
 
 /** What a call of `verifyApiKey` asks the verifier, and the body of its response. */
@@ -64,15 +65,7 @@ export function verificationResponse(
       expires_at: record.expiresAt?.toISOString() ?? null,
     },
     ...(retryAfter && { retry_after: retryAfter }),
-    ...(limits && {
-      rate_limits: limits.map(({ name, limit, windowSeconds, remaining, resetSeconds }) => ({
-        name,
-        limit,
-        window_seconds: windowSeconds,
-        remaining,
-        reset_seconds: resetSeconds,
-      })),
-    }),
+    ...(limits && { rate_limits: presentRateLimits(limits) }),
     request_id: requestId,
   };
 }

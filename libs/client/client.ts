@@ -15,6 +15,43 @@ export class ApiError extends Error {
   ) {
     super(`${problem.status} ${problem.code}: ${problem.detail}`);
   }
+
+  /** For programs, such as `not_found`. */
+  get code(): Problem['code'] {
+    return this.problem.code;
+  }
+
+  /** By which the audit log and support find the request. */
+  get requestId(): string {
+    return this.problem.request_id;
+  }
+}
+
+/**
+ * Thrown for a response that violates the contract: what responds is not Keyledger, or another version. The message does
+ * not quote the response, which may hold secrets.
+ */
+export class UnexpectedResponse extends Error {
+  override readonly name = 'UnexpectedResponse';
+
+  constructor(
+    readonly status: number,
+    cause: unknown,
+  ) {
+    super(`The response with the status ${status} is not one of Keyledger`, { cause });
+  }
+}
+
+/**
+ * Thrown if the server did what was asked, but its response with the secrets was lost, and the repeated call got a
+ * response without them. `result` is that response. A key, for example, can be rotated to get a secret.
+ */
+export class LostSecrets extends Error {
+  override readonly name = 'LostSecrets';
+
+  constructor(readonly result: unknown) {
+    super('The call succeeded, but the response with the secrets was lost, and they are shown only once');
+  }
 }
 
 /** Thrown instead of sending a secret in the URL, which servers and proxies log. */
@@ -65,14 +102,16 @@ export interface ClientOptions {
   /** Sent with every request. */
   readonly headers?: Record<string, string>;
   readonly fetch?: typeof fetch;
+  /** Whether calls that create something get an `Idempotency-Key` if they have none, so that `fetch` may repeat them. */
+  readonly idempotencyKeys?: boolean;
 }
 
 /**
  * A client for the whole API. Every method takes `{ params, query, headers, body }` as its route declares them, and
  * returns the parsed response; for a stream, it returns the `Response` itself. A `search` may be a complete key: the
  * client sends no more of it than lists show.
- * @throws ApiError for every problem response; a zod error for a response that violates the contract; SecretInAddress
- * for a secret key anywhere else in the URL
+ * @throws ApiError for every problem response; UnexpectedResponse for a response that violates the contract;
+ * SecretInAddress for a secret key anywhere else in the URL; LostSecrets only with `idempotencyKeys`
  */
 export function createClient(options: ClientOptions): Client {
   const groups = Object.entries(routes).map(([group, members]) => [
@@ -102,24 +141,38 @@ interface AnyInput {
 
 async function call(options: ClientOptions, route: Route, input: AnyInput): Promise<unknown> {
   const send = options.fetch ?? fetch;
+  const ownKey = options.idempotencyKeys && route.idempotent && !input.headers?.['idempotency-key'];
   const response = await send(`${options.baseUrl.replace(/\/$/, '')}${pathOf(route, input)}`, {
     method: route.method,
     headers: {
       ...options.headers,
       ...input.headers,
+      ...(ownKey && { 'Idempotency-Key': crypto.randomUUID() }),
       ...(options.apiKey && { 'X-API-Key': options.apiKey }),
       ...(options.accessToken && { Authorization: `Bearer ${options.accessToken}` }),
       ...(input.body !== undefined && { 'Content-Type': 'application/json' }),
     },
     ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
   });
-  if (!response.ok) throw new ApiError(Problem.parse(await response.json()), response.headers);
+  if (!response.ok) throw new ApiError(await read(response, Problem), response.headers);
   if (route.success.stream) return response;
-  const body = response.headers.has('idempotent-replayed') ? bodyWhenRepeated(route) : route.success.body;
-  const result = body?.parse(await response.json());
+  const isReplayed = response.headers.has('idempotent-replayed');
+  const body = isReplayed ? bodyWhenRepeated(route) : route.success.body;
+  const result = body && (await read(response, body));
+  if (ownKey && isReplayed && route.idempotent!.secrets.length > 0) throw new LostSecrets(result);
   const etag = response.headers.get('etag');
   if (etag && typeof result === 'object' && result !== null) entityTags.set(result, etag);
   return result;
+}
+
+/** An error of the connection passes as it is. */
+async function read<S extends z.ZodType>(response: Response, schema: S): Promise<z.output<S>> {
+  const text = await response.text();
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new UnexpectedResponse(response.status, error);
+  }
 }
 
 function pathOf(route: Route, input: AnyInput): string {

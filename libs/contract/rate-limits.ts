@@ -31,8 +31,20 @@ export const RateLimitStatus = z
     reset_seconds: z.int().meta({ description: 'Seconds until more remains than now; 0 if everything remains' }),
   })
   .meta({ id: 'RateLimitStatus' });
+export type RateLimitStatus = z.infer<typeof RateLimitStatus>;
 
 /** `per-minute=100/60s`, as people write and read it. */
 export function formatRateLimit({ name, limit, window_seconds: seconds }: RateLimit): string {
   return `${name}=${limit}/${seconds}s`;
+}
+
+/** The fields of draft-ietf-httpapi-ratelimit-headers-11: the limits and their status. */
+export function rateLimitHeaders(limits: readonly RateLimitStatus[] | undefined): Record<string, string> {
+  if (!limits) return {};
+  const list = (of: (limit: RateLimitStatus) => string) =>
+    limits.map((limit) => `"${limit.name}";${of(limit)}`).join(', ');
+  return {
+    'ratelimit-policy': list(({ limit, window_seconds: window }) => `q=${limit};w=${window}`),
+    ratelimit: list(({ remaining, reset_seconds: reset }) => `r=${remaining};t=${reset}`),
+  };
 }

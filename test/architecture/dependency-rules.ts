@@ -18,6 +18,7 @@ const libraries: Record<string, readonly string[]> = {
   tlog: [],
   contract: ['api-key-format', 'tlog'],
   client: ['contract'],
+  verify: ['contract'],
   database: ['api-key-format'],
   platform: ['contract', 'database'],
   outbox: ['platform', 'tlog'],
@@ -32,12 +33,13 @@ const libraries: Record<string, readonly string[]> = {
 };
 
 /** Libraries that also run in a browser, and the packages that they use there. */
-export const browserLibraries = ['api-key-format', 'tlog', 'contract', 'client'];
+export const browserLibraries = ['api-key-format', 'tlog', 'contract', 'client', 'verify'];
 const BROWSER_PACKAGES = [
   '@noble/curves',
   '@noble/hashes',
   'eventsource-parser',
   'ipaddr.js',
+  'ky',
   'typeid-js',
   'uuid',
   'zod',
@@ -72,7 +74,7 @@ export const rules: Rule[] = [
   {
     name: 'example-as-a-vendor-writes-it',
     from: { path: '^apps/example/' },
-    to: { path: '^libs/', pathNot: '^libs/(client|contract)/' },
+    to: { path: '^libs/', pathNot: '^libs/(verify|contract)/' },
   },
   {
     name: 'dashboard-on-browser-libraries',

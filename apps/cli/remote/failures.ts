@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { ZodError } from 'zod';
-import { ApiError, SecretInAddress } from '#libs/client/client.js';
+import { ApiError, SecretInAddress, UnexpectedResponse } from '#libs/client/client.js';
 import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { EXIT_NOT_SIGNED_IN, EXIT_REFUSED, EXIT_UNAVAILABLE, EXIT_USAGE } from '../exit-codes.js';
 import { Failure } from './failure.js';
@@ -23,8 +22,7 @@ const ADVICE: Partial<Record<ProblemCode, string>> = {
 export function failureOf(error: unknown, command?: Command): unknown {
   if (error instanceof ApiError) return rejection(error, command);
   if (error instanceof SecretInAddress) return new Failure(error.message, EXIT_USAGE);
-  // The response is not JSON, or not the JSON of the contract.
-  if (error instanceof SyntaxError || error instanceof ZodError) {
+  if (error instanceof UnexpectedResponse) {
     return new Failure(
       'The server is not Keyledger, or is another version: check the address, or update the older of the two.',
       EXIT_UNAVAILABLE,

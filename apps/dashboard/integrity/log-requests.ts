@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { allPages } from '#libs/client/all-pages.js';
+import { UnexpectedResponse } from '#libs/client/client.js';
 import { hashFromBase64 } from '#libs/tlog/bytes.js';
 import { ProofError } from '#libs/tlog/proof-error.js';
 import type { KeyRotation } from '#libs/tlog/rotation.js';
@@ -56,7 +57,7 @@ async function wellFormed<T>(response: Promise<T>): Promise<T> {
   try {
     return await response;
   } catch (error) {
-    if (error instanceof z.ZodError || error instanceof SyntaxError)
+    if (error instanceof UnexpectedResponse)
       throw new ProofError('The consistency proof is malformed', { cause: error });
     throw error;
   }

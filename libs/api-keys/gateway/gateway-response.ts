@@ -1,7 +1,8 @@
 import type { DomainError } from '#libs/platform/errors.js';
 import type { RateLimitStatus } from '#libs/admission/rate-limit-window.js';
 import { problemHeaders, problemOf } from '#libs/platform/http/problem.js';
-import { rateLimitHeaders } from '../rate-limits.js';
+import { rateLimitHeaders } from '#libs/contract/rate-limits.js';
+import { presentRateLimits } from '../rate-limits.js';
 import type { ApiKeyRecord } from '../verification/verification.js';
 
 /** The response to a gateway: a status that it understands, and headers for the upstream. */
@@ -42,7 +43,7 @@ export function acceptance(record: ApiKeyRecord, limits?: readonly RateLimitStat
       'x-scopes': record.scopes.join(' ') || NOTHING,
       'x-authz-code': 'valid',
       'x-authz-status': '200',
-      ...rateLimitHeaders(limits),
+      ...rateLimitHeaders(limits && presentRateLimits(limits)),
     } satisfies GatewayHeaders,
   };
 }
@@ -78,7 +79,7 @@ export function rejection(
     'x-authz-code': code,
     'x-authz-status': String(status),
     ...problemHeaders(error, status),
-    ...rateLimitHeaders(limits),
+    ...rateLimitHeaders(limits && presentRateLimits(limits)),
   };
   if (forNginx) return { status: KNOWN_TO_NGINX.has(status) || status >= 500 ? status : 403, headers };
   return {

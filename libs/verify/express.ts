@@ -1,0 +1,40 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { rememberCaller } from './callers.js';
+import type { Requirement, Verifier } from './verifier.js';
+
+export { callerOf } from './callers.js';
+
+/** What this needs of a request of Express 4 or 5. */
+interface ExpressRequest {
+  readonly method: string;
+  readonly originalUrl: string;
+  readonly ip?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** What this needs of a response of Express 4 or 5. */
+interface ExpressResponse {
+  status(status: number): unknown;
+  set(headers: Readonly<Record<string, string>>): unknown;
+  send(body: string): unknown;
+}
+
+/**
+ * Middleware for Express that lets a request pass if Keyledger accepts its key. The address of the caller is `req.ip`:
+ * behind a proxy, set `trust proxy`.
+ */
+export function requireKey(verifier: Verifier, requirement: Requirement) {
+  return async (request: ExpressRequest, response: ExpressResponse, next: (error?: unknown) => void): Promise<void> => {
+    const { method, originalUrl: path, ip, headers: sent } = request;
+    const decision = await verifier.verify({ method, path, ip, header: (name) => sent[name]?.toString() }, requirement);
+    if (decision.valid) {
+      rememberCaller(request, decision.caller);
+      response.set(decision.headers);
+      return next();
+    }
+    const { status, headers, body } = decision.refusal;
+    response.status(status);
+    response.set(headers);
+    response.send(body);
+  };
+}

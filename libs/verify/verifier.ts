@@ -1,0 +1,182 @@
+import type { ProblemCode } from '#libs/contract/problem.js';
+import { rateLimitHeaders } from '#libs/contract/rate-limits.js';
+import { Verification } from '#libs/contract/verification.js';
+import { refusalOf, unavailable, type Refusal } from './refusal.js';
+import { describePlace, readSentKey, type CredentialPlace } from './sent-key.js';
+
+export type { CredentialPlace, Refusal };
+
+export interface VerifierOptions {
+  /** Where Keyledger is, such as `https://keys.example.com`. */
+  readonly baseUrl: string;
+  /** A key of Keyledger with the scope `api-keys:verify`. */
+  readonly apiKey: string;
+  /** Where the callers of your API send their keys. */
+  readonly credential?: CredentialPlace;
+  /** The longest that a request waits for its verification. The default is 5,000 milliseconds. */
+  readonly timeoutMs?: number;
+  /** The name of your API in `WWW-Authenticate`. */
+  readonly realm?: string;
+  /** Is told why a verification failed. The message holds no secrets. By default it goes to `console.error`. */
+  readonly onUnavailable?: (error: Error) => void;
+  readonly fetch?: typeof fetch;
+}
+
+/** What a request needs. */
+export interface Requirement {
+  /** The key needs all of them. An empty list accepts every good key. */
+  readonly scopes: readonly string[];
+  /** What the request takes from the rate limits and the credits of the key. The default is 1. */
+  readonly cost?: number;
+  /** The project of the request: a key that is limited to another project is refused. */
+  readonly projectId?: string;
+}
+
+/** The part of a request that Keyledger gets to see. */
+export interface IncomingRequest {
+  readonly method: string;
+  /** The path. A query is never sent to Keyledger. */
+  readonly path: string;
+  /** The address of the caller. Without it, keys with allowed addresses are refused. */
+  readonly ip?: string | undefined;
+  /** Returns a header by its name in lower case. */
+  header(name: string): string | null | undefined;
+}
+
+/** The key of a request. `organization_id` is its owner, and `project_id` the project that it is limited to. */
+export type Caller = NonNullable<Verification['api_key']>;
+
+export type Decision =
+  | {
+      readonly valid: true;
+      readonly caller: Caller;
+      /** `RateLimit` and `RateLimit-Policy` for the response, if the key has rate limits. */
+      readonly headers: Readonly<Record<string, string>>;
+    }
+  | { readonly valid: false; readonly refusal: Refusal };
+
+export interface Verifier {
+  /**
+   * Decides about a request, and records the use of the key. Never throws: a request that cannot be verified is refused
+   * with 503. Nothing is repeated, because a use would count twice.
+   */
+  verify(request: IncomingRequest, requirement: Requirement): Promise<Decision>;
+}
+
+/** The texts that describe a request are longer only by mistake or with intent. */
+const MAX_TEXT = 500;
+const MAX_PATH = 2000;
+
+/** @throws TypeError with one sentence if an option is not usable */
+export function createVerifier(options: VerifierOptions): Verifier {
+  const {
+    credential = 'either',
+    timeoutMs = 5_000,
+    realm = 'api',
+    fetch: send = fetch,
+    onUnavailable = ({ message }) => console.error(message),
+  } = options;
+  const url = `${checkedBase(options.baseUrl)}/api/v1/api-keys/verify`;
+  const headers = { 'Content-Type': 'application/json', 'X-API-Key': checkedKey(options.apiKey) };
+
+  const ask = async (key: string, request: IncomingRequest, { scopes, cost, projectId }: Requirement) => {
+    const body = JSON.stringify({ key, scopes, cost, project_id: projectId, request: described(request) });
+    const signal = AbortSignal.timeout(timeoutMs);
+    const response = await send(url, { method: 'POST', headers, body, signal, redirect: 'error' });
+    if (!response.ok) throw new Unavailable(await reasonOf(response), response.headers.get('retry-after'));
+    const verification = Verification.safeParse(await jsonOf(response));
+    if (!verification.success) throw new Unavailable('the response is not one of Keyledger');
+    return verification.data;
+  };
+
+  return {
+    async verify(request, requirement) {
+      const sent = readSentKey(credential, (name) => request.header(name));
+      if ('problem' in sent) {
+        const detail = sent.problem === 'invalid_key' ? undefined : describePlace(credential);
+        return { valid: false, refusal: refusalOf(sent.problem, realm, detail === undefined ? {} : { detail }) };
+      }
+      try {
+        return decisionOf(await ask(sent.key, request, requirement), realm, requirement);
+      } catch (error) {
+        onUnavailable(new Error(`Keyledger cannot verify: ${messageOf(error, timeoutMs)}`));
+        return { valid: false, refusal: unavailable((error instanceof Unavailable && error.retryAfter) || '1') };
+      }
+    },
+  };
+}
+
+function decisionOf(
+  { code, detail, api_key, retry_after, rate_limits }: Verification,
+  realm: string,
+  need: Requirement,
+): Decision {
+  if (code === 'valid' && api_key) return { valid: true, caller: api_key, headers: rateLimitHeaders(rate_limits) };
+  if (code === 'valid') throw new Unavailable('the response is not one of Keyledger');
+  const details = { scopes: need.scopes, retryAfter: retry_after, rateLimits: rate_limits };
+  const text = code === 'insufficient_scope' ? `${detail}: it needs ${need.scopes.join(', ')}` : detail;
+  return { valid: false, refusal: refusalOf(code satisfies ProblemCode, realm, { ...details, detail: text }) };
+}
+
+function described(request: IncomingRequest) {
+  const text = (name: string) => request.header(name)?.slice(0, MAX_TEXT) ?? undefined;
+  return {
+    method: request.method,
+    path: request.path.split('?', 1)[0]!.slice(0, MAX_PATH),
+    ip: request.ip,
+    origin: text('origin'),
+    user_agent: text('user-agent'),
+  };
+}
+
+/** Undefined if it is not JSON. An error of the connection passes as it is. */
+async function jsonOf(response: Response): Promise<unknown> {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Why a verification failed, in words that hold no secret. */
+class Unavailable extends Error {
+  override readonly name = 'Unavailable';
+
+  constructor(
+    message: string,
+    readonly retryAfter: string | null = null,
+  ) {
+    super(message);
+  }
+}
+
+async function reasonOf(response: Response): Promise<string> {
+  const problem = (await jsonOf(response)) as { code?: unknown } | undefined;
+  const code = /^[a-z_]{1,50}$/.exec(String(problem?.code))?.[0];
+  const status = `it responded with ${response.status}${code && problem?.code ? ` ${code}` : ''}`;
+  if (response.status === 401) return `${status}: check the key of your service`;
+  return response.status === 403 ? `${status}: the key of your service needs the scope api-keys:verify` : status;
+}
+
+/** The message of `fetch` itself is "fetch failed"; its cause says why. */
+function messageOf(error: unknown, timeoutMs: number): string {
+  if (error instanceof Unavailable) return error.message;
+  if (error instanceof DOMException && error.name === 'TimeoutError') return `no response within ${timeoutMs} ms`;
+  const cause = (error as Error).cause ?? error;
+  const { code, message } = cause as Error & { code?: string };
+  return code ?? message;
+}
+
+/** @returns the address without a final slash */
+function checkedBase(baseUrl: string): string {
+  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
+  const isPlain = url && !url.search && !url.hash && !url.username && /^https?:$/.test(url.protocol);
+  if (!isPlain) throw new TypeError('baseUrl must be the address of Keyledger, such as https://keys.example.com.');
+  return url.href.replace(/\/$/, '');
+}
+
+function checkedKey(apiKey: string): string {
+  if (apiKey && !/[^\x21-\x7e]/.test(apiKey)) return apiKey;
+  throw new TypeError('apiKey must be a key of Keyledger with the scope api-keys:verify.');
+}

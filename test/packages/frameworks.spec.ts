@@ -1,0 +1,241 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import express from 'express';
+import Fastify from 'fastify';
+import { Hono } from 'hono';
+import { callerOf, requireKey as inExpress } from '#libs/verify/express.js';
+import { requireKey as inFastify } from '#libs/verify/fastify.js';
+import { createVerifier, type VerifierOptions } from '#libs/verify/verifier.js';
+import { requireKey as inHono, withKey } from '#libs/verify/web.js';
+import { freePort } from '../../apps/cli/free-port.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+import { fetchListener } from '../support/fetch-listener.js';
+
+let deployment: Deployment;
+let vendor: Account;
+let serviceKey: string;
+const stops: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  vendor = await deployment.account();
+  serviceKey = (await newKey(['api-keys:verify'])).key;
+});
+
+afterAll(async () => {
+  for (const stop of stops) await stop();
+  await deployment.stop();
+});
+
+function newKey(scopes: string[], more: object = {}) {
+  return vendor.client.apiKeys.create({ body: { name: scopes.join(' '), scopes, ...more } });
+}
+
+async function listening(server: Server): Promise<string> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  stops.push(
+    () => server.closeAllConnections(),
+    () => server.close(),
+  );
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+/** An address at which nothing listens. */
+const nobody = async () => `http://127.0.0.1:${await freePort()}`;
+const serve = (listener: RequestListener) => listening(createServer(listener));
+const verifier = (options: Partial<VerifierOptions> = {}) =>
+  createVerifier({ baseUrl: deployment.url, apiKey: serviceKey, onUnavailable: () => undefined, ...options });
+
+const NEED = { scopes: ['triggers:read'] };
+const ADDRESS = '127.0.0.1';
+
+/** An API with `GET /orders`, which responds with the organization of the key. */
+const APIS: Record<string, (options?: Partial<VerifierOptions>) => Promise<string>> = {
+  Express: (options) => {
+    const app = express();
+    app.get('/orders', inExpress(verifier(options), NEED), (request, response) => {
+      response.json({ organization: callerOf(request).organization_id });
+    });
+    return serve(app as RequestListener);
+  },
+  async Fastify(options) {
+    const app = Fastify();
+    app.get('/orders', { onRequest: inFastify(verifier(options), NEED) }, (request) => ({
+      organization: callerOf(request).organization_id,
+    }));
+    stops.push(() => app.close());
+    return app.listen({ port: 0, host: ADDRESS });
+  },
+  Hono(options) {
+    const app = new Hono();
+    app.use(
+      '/orders',
+      inHono(verifier(options), NEED, () => ADDRESS),
+    );
+    app.get('/orders', (c) => c.json({ organization: callerOf(c.req.raw).organization_id }));
+    return serve(fetchListener((request) => app.fetch(request)));
+  },
+  'a route handler of web requests'(options) {
+    const get = (request: Request) => Response.json({ organization: callerOf(request).organization_id });
+    return serve(fetchListener(withKey(verifier(options), NEED, get, () => ADDRESS)));
+  },
+};
+
+async function get(api: string, headers: Record<string, string>) {
+  const response = await fetch(`${api}/orders?page=1`, { headers });
+  return { status: response.status, headers: response.headers, body: (await response.json()) as object };
+}
+
+describe.each(Object.entries(APIS))('an API with %s', (_, start) => {
+  let api: string;
+  beforeAll(async () => {
+    api = await start();
+  });
+
+  it('accepts a good key in either header, knows its owner, and tells the caller its rate limits', async () => {
+    const { key } = await newKey(['triggers:read'], {
+      rate_limits: [{ name: 'per-hour', limit: 9, window_seconds: 3600 }],
+      allowed_ips: [ADDRESS],
+    });
+    const accepted = await get(api, { 'x-api-key': key });
+    expect(accepted).toMatchObject({ status: 200, body: { organization: vendor.organizationId } });
+    expect(accepted.headers.get('ratelimit-policy')).toBe('"per-hour";q=9;w=3600');
+    expect((await get(api, { authorization: `Bearer ${key}` })).headers.get('ratelimit')).toMatch(/^"per-hour";r=7;t=/);
+  });
+
+  it('refuses a missing, unknown, revoked and powerless key, with the challenge and the reason', async () => {
+    const refusal = async (headers: Record<string, string>) => {
+      const { status, body, headers: sent } = await get(api, headers);
+      expect(sent.get('content-type')).toContain('application/problem+json');
+      return { status, code: (body as { code: string }).code, challenge: sent.get('www-authenticate') };
+    };
+    const { id, key: revoked } = await newKey(['triggers:read']);
+    await vendor.client.apiKeys.delete({ params: { id } });
+    const { key: powerless } = await newKey(['triggers:write']);
+    const invalid = 'Bearer realm="api", error="invalid_token"';
+    expect(await refusal({})).toEqual({ status: 401, code: 'unauthenticated', challenge: 'Bearer realm="api"' });
+    expect(await refusal({ 'x-api-key': 'nonsense' })).toEqual({
+      status: 401,
+      code: 'invalid_key',
+      challenge: invalid,
+    });
+    expect(await refusal({ 'x-api-key': revoked })).toEqual({ status: 401, code: 'revoked', challenge: invalid });
+    expect(await refusal({ 'x-api-key': powerless })).toEqual({
+      status: 403,
+      code: 'insufficient_scope',
+      challenge: 'Bearer realm="api", error="insufficient_scope", scope="triggers:read"',
+    });
+    expect(await refusal({ 'x-api-key': powerless, authorization: `Bearer ${revoked}` })).toMatchObject({
+      code: 'multiple_credentials',
+    });
+  });
+
+  it('refuses with 429 and Retry-After a key that has reached its rate limit', async () => {
+    const { key } = await newKey(['triggers:read'], { rate_limits: [{ name: 'once', limit: 1, window_seconds: 60 }] });
+    expect((await get(api, { 'x-api-key': key })).status).toBe(200);
+    const { status, headers } = await get(api, { 'x-api-key': key });
+    expect({ status, wait: Number(headers.get('retry-after')) > 0, left: headers.get('ratelimit') }).toEqual({
+      status: 429,
+      wait: true,
+      left: expect.stringContaining('"once";r=0;'),
+    });
+  });
+
+  it('refuses with 503 while Keyledger is away', async () => {
+    const away = await start({ baseUrl: await nobody() });
+    const { status, headers, body } = await get(away, { 'x-api-key': 'kl_test_x' });
+    expect({ status, body }).toMatchObject({ status: 503, body: { code: 'verification_unavailable' } });
+    expect(headers.get('retry-after')).toBe('1');
+  });
+});
+
+const request = (headers: Record<string, string>) => ({
+  method: 'GET',
+  path: '/orders',
+  header: (name: string) => headers[name],
+});
+
+describe('where the key is', () => {
+  it('can be another header, so that Authorization belongs to the API', async () => {
+    const { key } = await newKey(['triggers:read']);
+    const ours = verifier({ credential: 'Partner-Key' });
+    const decide = (headers: Record<string, string>) => ours.verify(request(headers), NEED);
+    expect(
+      await decide({ 'partner-key': key, authorization: 'Bearer of-the-api', 'x-api-key': 'other' }),
+    ).toMatchObject({
+      valid: true,
+    });
+    expect(await decide({ 'x-api-key': key })).toMatchObject({
+      refusal: { code: 'unauthenticated', detail: 'Send an API key in the header Partner-Key' },
+    });
+  });
+
+  it('can be Authorization alone, so that X-API-Key belongs to the API', async () => {
+    const { key } = await newKey(['triggers:read']);
+    const ours = verifier({ credential: 'authorization' });
+    expect(await ours.verify(request({ authorization: `Bearer ${key}`, 'x-api-key': 'other' }), NEED)).toMatchObject({
+      valid: true,
+    });
+    expect(await ours.verify(request({ 'x-api-key': key }), NEED)).toMatchObject({
+      refusal: { code: 'unauthenticated' },
+    });
+  });
+});
+
+describe('a Keyledger that is not well', () => {
+  const KEY = 'kl_live_0123456789abcdefghijklmnopqrstuvwxyz';
+  const reason = async (options: Partial<VerifierOptions>) => {
+    const reasons: string[] = [];
+    const onUnavailable = (error: Error) => reasons.push(error.message);
+    const decision = await verifier({ ...options, onUnavailable }).verify(request({ 'x-api-key': KEY }), NEED);
+    expect(decision).toMatchObject({ refusal: { status: 503, code: 'verification_unavailable' } });
+    expect(JSON.stringify([reasons, decision])).not.toMatch(new RegExp(`${KEY.slice(-10)}|${serviceKey.slice(-10)}`));
+    return reasons.join();
+  };
+
+  it('is named with what went wrong, and neither key is', async () => {
+    expect(await reason({ baseUrl: await nobody() })).toBe('Keyledger cannot verify: ECONNREFUSED');
+    const { key: powerless } = await newKey(['usage:read']);
+    expect(await reason({ apiKey: powerless })).toContain(
+      '403 insufficient_scope: the key of your service needs the scope',
+    );
+    expect(await reason({ apiKey: 'kl_test_unknown' })).toContain('401 invalid_key: check the key of your service');
+  });
+
+  it.each<[string, RequestListener, RegExp]>([
+    ['text instead of JSON', (_, response) => response.end('<html>'), /the response is not one of Keyledger$/],
+    ['other JSON', (_, response) => response.end('{"valid":true}'), /the response is not one of Keyledger$/],
+    ['10 MB', (_, response) => response.end('x'.repeat(10_000_000)), /the response is not one of Keyledger$/],
+    ['an error page', (_, response) => response.writeHead(500).end('Oops'), /it responded with 500$/],
+    ['a redirect', (_, response) => response.writeHead(307, { location: '/elsewhere' }).end(), /redirect/],
+    ['nothing', () => undefined, /no response within 300 ms$/],
+    ['half a response', (_, response) => void response.writeHead(200).write('{"valid"'), /no response within 300 ms$/],
+    ['a closed connection', (_, response) => response.destroy(), /ECONNRESET|other side closed|UND_ERR_SOCKET/],
+  ])('refuses with 503 if it responds with %s', async (_, listener, expected) => {
+    expect(await reason({ baseUrl: await serve(listener), timeoutMs: 300 })).toMatch(expected);
+  });
+
+  it('is asked once for each request, because a use would count twice', async () => {
+    let asked = 0;
+    const baseUrl = await serve((_, response) => {
+      asked++;
+      response.writeHead(503).end();
+    });
+    await reason({ baseUrl });
+    expect(asked).toBe(1);
+  });
+});
+
+it.each<[Partial<VerifierOptions>, string]>([
+  [{ baseUrl: 'keys.example.com' }, 'baseUrl must be the address of Keyledger'],
+  [{ baseUrl: 'ftp://keys.example.com' }, 'baseUrl must be the address of Keyledger'],
+  [{ baseUrl: 'https://ada@keys.example.com' }, 'baseUrl must be the address of Keyledger'],
+  [{ baseUrl: 'https://keys.example.com/?x=1' }, 'baseUrl must be the address of Keyledger'],
+  [{ apiKey: '' }, 'apiKey must be a key of Keyledger'],
+  [{ apiKey: 'two words' }, 'apiKey must be a key of Keyledger'],
+])('a verifier with %j is refused in a sentence that says what to set', (options, sentence) => {
+  expect(() => verifier(options)).toThrow(sentence);
+});

@@ -1,0 +1,150 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { createKeyledger, eachItem, LostSecrets, UnexpectedResponse } from '#libs/client/keyledger.js';
+import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
+
+let deployment: Deployment;
+let ada: Account;
+const servers: Server[] = [];
+
+beforeAll(async () => {
+  deployment = await startDeployment();
+  ada = await deployment.account();
+});
+
+afterAll(async () => {
+  for (const server of servers) {
+    server.closeAllConnections();
+    server.close();
+  }
+  await deployment.stop();
+});
+
+/** What a proxy before Keyledger does with the n-th request. By default it passes it on. */
+type Trouble = (n: number, response: ServerResponse) => 'pass on' | 'lose the response' | 'done';
+
+/** Keyledger behind a proxy that makes trouble. */
+async function behind(trouble: Trouble, options: { retries?: number; timeoutMs?: number } = {}) {
+  const requests: IncomingMessage[] = [];
+  const listener: RequestListener = async (request, response) => {
+    requests.push(request);
+    const what = trouble(requests.length, response);
+    if (what === 'done') return;
+    const body = (await request.toArray()).join('');
+    const { host: _, connection: __, ...headers } = request.headers as Record<string, string>;
+    const init = { method: request.method!, headers, ...(body && { body }) };
+    const passed = await fetch(deployment.url + request.url, init);
+    const text = await passed.text();
+    if (what === 'lose the response') return void response.destroy();
+    response.writeHead(passed.status, [...passed.headers].filter(([name]) => name !== 'content-encoding').flat());
+    response.end(text);
+  };
+  const server = createServer(listener).listen(0, '127.0.0.1');
+  servers.push(server);
+  await once(server, 'listening');
+  const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { requests, keyledger: createKeyledger({ baseUrl, accessToken: ada.accessToken, ...options }) };
+}
+
+const away = (response: ServerResponse, status = 503, headers = {}) => {
+  response.writeHead(status, headers).end();
+  return 'done' as const;
+};
+const NEW = { body: { name: 'Shop', scopes: ['usage:read'] } };
+const keys = async () => (await ada.client.apiKeys.list({ query: {} })).data.length;
+
+it.each([502, 503, 504])('repeats a reading call after the status %i', async (status) => {
+  const { keyledger, requests } = await behind((n, response) => (n === 1 ? away(response, status) : 'pass on'));
+  expect(await keyledger.apiKeys.list()).toMatchObject({ data: expect.any(Array) });
+  expect(requests).toHaveLength(2);
+});
+
+it('repeats a reading call whose connection was lost, as often as it may', async () => {
+  const { keyledger, requests } = await behind(() => 'lose the response', { retries: 1 });
+  await expect(keyledger.apiKeys.list()).rejects.toThrow();
+  expect(requests).toHaveLength(2);
+});
+
+it('creates one key when the first request did not arrive', async () => {
+  const before = await keys();
+  const { keyledger, requests } = await behind((n, response) => (n === 1 ? away(response) : 'pass on'));
+  expect(await keyledger.apiKeys.create(NEW)).toMatchObject({ key: expect.any(String) });
+  expect(await keys()).toBe(before + 1);
+  expect(new Set(requests.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+});
+
+it('creates one key when the response was lost, and says that its secret is lost', async () => {
+  const before = await keys();
+  const { keyledger } = await behind((n) => (n === 1 ? 'lose the response' : 'pass on'));
+  const lost = await keyledger.apiKeys.create(NEW).catch((error: unknown) => error);
+  expect(lost).toBeInstanceOf(LostSecrets);
+  expect((lost as LostSecrets).result).toMatchObject({ id: expect.stringMatching(/^key_/) });
+  expect(await keys()).toBe(before + 1);
+});
+
+it('does not repeat a verification that may have been recorded', async () => {
+  const { key } = await ada.client.apiKeys.create(NEW);
+  const { keyledger, requests } = await behind(() => 'lose the response');
+  await expect(keyledger.apiKeys.verify({ body: { key, scopes: [] } })).rejects.toThrow();
+  expect(requests).toHaveLength(1);
+});
+
+it('repeats a rate-limited call of any kind after the time that the server asks for', async () => {
+  const { key } = await ada.client.apiKeys.create(NEW);
+  const times: number[] = [];
+  const { keyledger } = await behind((n, response) => {
+    times.push(performance.now());
+    return n === 1 ? away(response, 429, { 'retry-after': '1' }) : 'pass on';
+  });
+  expect(await keyledger.apiKeys.verify({ body: { key, scopes: [] } })).toMatchObject({ valid: true });
+  expect(times[1]! - times[0]!).toBeGreaterThan(990);
+});
+
+it('returns a rejection at once if the server asks for a pause of minutes', async () => {
+  const problem = { ...(await rejectionOf(ada)), status: 429, code: 'rate_limited' };
+  const { keyledger, requests } = await behind((_, response) => {
+    response.writeHead(429, { 'retry-after': '600' }).end(JSON.stringify(problem));
+    return 'done';
+  });
+  await expect(keyledger.apiKeys.list()).rejects.toMatchObject({ code: 'rate_limited', requestId: problem.request_id });
+  expect(requests).toHaveLength(1);
+});
+
+/** A problem of the real API. */
+async function rejectionOf({ client }: Account) {
+  const error = await client.apiKeys.get({ params: { id: 'key_01j0000000e008000000000002' } }).catch((e: unknown) => e);
+  return (error as { problem: { request_id: string } }).problem;
+}
+
+it('ends a call to a server that does not respond', async () => {
+  const { keyledger, requests } = await behind(() => 'done', { timeoutMs: 100, retries: 0 });
+  await expect(keyledger.apiKeys.list()).rejects.toMatchObject({ name: 'TimeoutError' });
+  expect(requests).toHaveLength(1);
+});
+
+it.each([
+  ['text', 200, '<html>'],
+  ['other JSON', 200, '{"secret":"kl_live_x"}'],
+  ['an error page', 500, 'kl_live_x'],
+])('says of %s that it is not from Keyledger, without quoting it', async (_, status, text) => {
+  const { keyledger } = await behind((__, response) => {
+    response.writeHead(status).end(text);
+    return 'done';
+  });
+  const error = await keyledger.apiKeys.list().catch((e: unknown) => e);
+  expect(error).toBeInstanceOf(UnexpectedResponse);
+  expect((error as Error).message).toBe(`The response with the status ${status} is not one of Keyledger`);
+});
+
+it('reads the items of all pages, and a page only when it is needed', async () => {
+  for (let n = 0; n < 3; n++) await ada.client.apiKeys.create(NEW);
+  const { keyledger, requests } = await behind(() => 'pass on');
+  const all = eachItem((cursor) => keyledger.apiKeys.list({ query: { limit: 2, cursor } }));
+  expect(await all.next()).toMatchObject({ value: { id: expect.stringMatching(/^key_/) } });
+  expect(requests).toHaveLength(1);
+  const ids: string[] = [];
+  for await (const { id } of all) ids.push(id);
+  expect(ids.length).toBe((await keys()) - 1);
+});
