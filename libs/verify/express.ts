@@ -16,7 +16,7 @@ interface ExpressRequest {
 interface ExpressResponse {
   status(status: number): unknown;
   set(headers: Readonly<Record<string, string>>): unknown;
-  send(body: string): unknown;
+  end(body: string): unknown;
 }
 
 /**
@@ -35,6 +35,6 @@ export function requireKey(verifier: Verifier, requirement: Requirement) {
     const { status, headers, body } = decision.refusal;
     response.status(status);
     response.set(headers);
-    response.send(body);
+    response.end(body);
   };
 }
