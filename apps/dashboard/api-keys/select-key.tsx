@@ -1,4 +1,4 @@
-import { Checkbox } from '@mantine/core';
+import { useEffect, useRef } from 'react';
 import type { RowSelection } from './key-selection.js';
 
 interface Props {
@@ -8,12 +8,12 @@ interface Props {
   readonly onSelect: RowSelection['select'];
 }
 
-/** With Shift, it selects all keys from the one that was selected last. */
+/** With Shift, it selects all keys from the one that was selected last. A plain element, as a list has one in each row. */
 export function SelectKey({ name, index, isSelected, onSelect }: Props) {
   return (
-    <Checkbox
-      className="above"
-      size="xs"
+    <input
+      type="checkbox"
+      className="select-key above"
       aria-label={`Select ${name}`}
       checked={isSelected}
       onChange={({ currentTarget, nativeEvent }) =>
@@ -24,12 +24,17 @@ export function SelectKey({ name, index, isSelected, onSelect }: Props) {
 }
 
 export function SelectLoaded({ loaded, selectLoaded }: Pick<RowSelection, 'loaded' | 'selectLoaded'>) {
+  const ref = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    ref.current!.indeterminate = loaded === 'some';
+  }, [loaded]);
   return (
-    <Checkbox
-      size="xs"
+    <input
+      ref={ref}
+      type="checkbox"
+      className="select-key"
       aria-label="Select the keys in the list"
       checked={loaded === 'all'}
-      indeterminate={loaded === 'some'}
       onChange={() => selectLoaded(loaded === 'none')}
     />
   );
