@@ -23,6 +23,8 @@ const actor = z.strictObject({
   email: z.string().optional(),
 });
 
+const eventTime = z.iso.datetime().meta({ id: 'EventTime', examples: ['2026-03-02T09:30:00.000Z'] });
+
 /** In the OpenAPI document each type of event has a name: `ApiKeyUsedEvent`. */
 function schemaName(type: string): string {
   const words = type.split(/[._]/).map((word) => word.charAt(0).toUpperCase() + word.slice(1));
@@ -51,7 +53,9 @@ const common = {
 };
 
 /** A use has the id of its request. All other events have a UUID, because one request can cause several. */
-const eventId = z.union([z.uuid(), idOf('req')]);
+const eventId = z
+  .union([z.uuid(), idOf('req')])
+  .meta({ id: 'EventId', examples: ['01890a5d-ac96-774b-bcce-b302099a8057'] });
 
 function event<const Type extends string, const Data extends z.ZodRawShape>(type: Type, data: Data) {
   return z
@@ -60,7 +64,7 @@ function event<const Type extends string, const Data extends z.ZodRawShape>(type
       id: eventId,
       source: z.string(),
       type: z.literal(type),
-      time: z.iso.datetime(),
+      time: eventTime,
       subject: z.string(),
       datacontenttype: z.literal('application/json'),
       data: z.object({ ...common, ...data }),

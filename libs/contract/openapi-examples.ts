@@ -46,7 +46,11 @@ interface Operation {
 interface Document {
   servers: { url: string }[];
   paths: Record<string, Record<string, Operation>>;
-  components: { schemas: Record<string, Schema>; examples?: Record<string, { value: Json }> };
+  components: {
+    schemas: Record<string, Schema>;
+    examples?: Record<string, { value: Json }>;
+    responses?: Operation['responses'];
+  };
 }
 
 /** Gives each schema, parameter, body and response of the document an example, and removes bounds that say nothing. */
@@ -63,6 +67,7 @@ export function addExamples(document: Document): void {
   document.components.examples = Object.fromEntries(
     Object.keys(problems).map((code) => [code, { value: problemExample(code as ProblemCode, url) }]),
   );
+  shareProblems(document);
 }
 
 function addToOperation(operation: Operation, examples: Examples): void {
@@ -76,6 +81,22 @@ function addToOperation(operation: Operation, examples: Examples): void {
       if (type.includes('problem+json')) media.examples = problemExamples(description);
       else if (type !== 'application/octet-stream')
         media.example = streamExamples[type] ?? examples.of(media.schema ?? {}, `${operationId}.${status}`);
+    }
+  }
+}
+
+/** Most operations have the same problems, which would otherwise be half of the document. */
+function shareProblems({ paths, components }: Document): void {
+  const names = new Map<string, string>();
+  components.responses = {};
+  for (const { responses } of Object.values(paths).flatMap((path) => Object.values(path))) {
+    for (const [status, response] of Object.entries(responses)) {
+      if (Number(status) < 400) continue;
+      const text = JSON.stringify(response);
+      const name = names.get(text) ?? `Problem${status}-${names.size + 1}`;
+      names.set(text, name);
+      components.responses[name] = response;
+      responses[status] = { $ref: `#/components/responses/${name}` } as unknown as typeof response;
     }
   }
 }

@@ -128,8 +128,8 @@ function unique(slug: string, slugs: Map<string, number>): string {
 
 function plain(markdown: string): string {
   return markdown
-    .replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .replaceAll(/[`*|#]|-{3,}/g, '')
+    .replaceAll(/\]\([^\s()]*\)/g, '')
+    .replaceAll(/[`*|#[\]]|-{3,}/g, '')
     .replaceAll(/\s+/g, ' ');
 }
 

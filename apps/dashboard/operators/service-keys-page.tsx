@@ -1,13 +1,14 @@
-import { Code, EmptyState, List, Stack, Table, Text } from '@mantine/core';
+import { Button, Code, EmptyState, List, Stack, Table, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { notifications } from '@mantine/notifications';
 import { IconServer } from '@tabler/icons-react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { CreateOrganization } from '../organization/create-organization.js';
 import { useOrganizations } from '../organization/organizations.js';
 import { api } from '../session/session.js';
 import { ConfirmByName } from '../ui/confirm-by-name.js';
 import { ErrorState } from '../ui/error-state.js';
-import { TextLink } from '../ui/links.js';
+import { ButtonLink, TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
 import { RowButton } from '../ui/row-button.js';
 import { Section } from '../ui/section.js';
@@ -46,27 +47,36 @@ export function ServiceKeysPage() {
 
 function HowToMakeOne() {
   const own = useOrganizations().find(({ personal }) => !personal);
+  const [creating, dialog] = useDisclosure(false);
   return (
-    <Section title="How to create a service key">
-      <List type="ordered" spacing={4}>
-        <List.Item>
-          Choose an organization of your company where you are owner, admin or developer
+    <Section
+      title="How to create a service key"
+      actions={
+        <>
+          <Button variant={own ? 'default' : 'filled'} onClick={dialog.open}>
+            Create an organization
+          </Button>
           {own && (
-            <>
-              , such as{' '}
-              <TextLink to="/org/$organizationId/settings/api-keys" params={{ organizationId: own.id }}>
-                {own.name}
-              </TextLink>
-            </>
+            <ButtonLink
+              to="/org/$organizationId/settings/api-keys"
+              params={{ organizationId: own.id }}
+              search={{ create: true }}
+            >
+              Create a key in {own.name}
+            </ButtonLink>
           )}
-          .
-        </List.Item>
+        </>
+      }
+    >
+      <List type="ordered" spacing={4}>
+        <List.Item>Choose an organization of your company where you are owner, admin or developer.</List.Item>
         <List.Item>
           Create an API key there with the scope <Code>deployment:verify</Code>. Only operators can grant it. No
           wildcard includes it.
         </List.Item>
         <List.Item>Give the key to the service that verifies keys.</List.Item>
       </List>
+      <CreateOrganization opened={creating} onClose={dialog.close} />
     </Section>
   );
 }

@@ -92,9 +92,10 @@ export function snippetOf(name: StackName, source: string, values: Values): stri
 }
 
 function blockOf(document: string, language: string): string {
-  const [, text] = new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'ms').exec(document) ?? [];
-  if (text === undefined) throw new Error(`There is no block in ${language}`);
-  return text;
+  const fence = `\`\`\`${language}\n`;
+  const start = document.indexOf(fence) + fence.length;
+  if (start < fence.length) throw new Error(`There is no block in ${language}`);
+  return document.slice(start, document.indexOf('\n```', start));
 }
 
 function filled(text: string, { url, scope, port, upstreamPort }: Values): string {
