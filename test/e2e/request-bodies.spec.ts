@@ -162,7 +162,7 @@ describe('a fault in a body', () => {
     ['{"name":"secret" "scopes":[]}', 'body', 'line 1, column 18'],
     ['{"name":secret}', 'body', 'line 1, column 9'],
     ['{"metadata":{"__proto__":{"secret":1}}}', 'body.metadata.__proto__', 'choose another'],
-    ['{"metadata":{"constructor":{"prototype":{"secret":1}}}}', 'body.metadata.constructor', 'expected string'],
+    ['{"metadata":{"constructor":{"prototype":{"secret":1}}}}', 'body.metadata.constructor', 'must be a text'],
     ['{"constructor":{"prototype":{}},"name":"a"}', 'body.constructor', 'not a field here'],
     ['{"scopes":["a:b"],"rate_limits":[{"name":"a","name":"b"}]}', 'body.rate_limits[0].name', 'twice'],
     [String.raw`{"name":"\ud800"}`, 'body.name', 'surrogate'],

@@ -63,7 +63,7 @@ function fieldErrors(part: string, issue: z.core.$ZodIssue): FieldError[] {
   }
   // The fault is in the name of a member of a record. The inner issues say what it is.
   const { message } = issue.code === 'invalid_key' ? (issue.issues[0] ?? issue) : issue;
-  return [{ location: locate([part, ...issue.path]), message: decapitalize(message) }];
+  return [{ location: locate([part, ...issue.path]), message }];
 }
 
 /** Finds each text, and each name in a record, that contains a secret. */
@@ -81,8 +81,4 @@ const HAS_SECRET = 'must not contain a secret or a token: others can read it';
 
 function hasSecret(text: string): boolean {
   return withoutSecrets(text) !== text;
-}
-
-function decapitalize(message: string): string {
-  return `${message[0]?.toLowerCase() ?? ''}${message.slice(1)}`;
 }
