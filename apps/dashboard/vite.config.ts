@@ -10,7 +10,7 @@ const outDir = join(root, 'dist', 'dashboard');
 
 export default defineConfig({
   root: import.meta.dirname,
-  plugins: [react(), withoutJsonSchemas(), withoutDocumentation(), precompressed()],
+  plugins: [react(), withoutJsonSchemas(), withoutZodsMessages(), withoutDocumentation(), precompressed()],
   resolve: { alias: [{ find: /^#libs\/(.*)\.js$/, replacement: `${root}/libs/$1.ts` }] },
   // The placeholder that the server replaces with the nonce of each response.
   html: { cspNonce: '__CSP_NONCE__' },
@@ -40,6 +40,16 @@ function withoutJsonSchemas(): Plugin {
         export { method as createToJSONSchemaMethod, method as createStandardJSONSchemaMethod };
         export { ${names.map((name) => `none as ${name}`).join(', ')} };`;
     },
+  };
+}
+
+/** Removes zod's messages: those of the contract replace all of them. */
+function withoutZodsMessages(): Plugin {
+  return {
+    name: 'without-zods-messages',
+    apply: 'build',
+    load: (id) =>
+      id.endsWith('/zod/v4/locales/en.js') ? "export default () => ({ localeError: () => 'is not valid' });" : null,
   };
 }
 

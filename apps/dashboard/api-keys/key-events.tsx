@@ -1,11 +1,12 @@
 import { Button, Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { calledIn, DomainEvent, type EventEnvelope } from '#libs/contract/events.js';
-import { describeVerification } from '#libs/contract/verification.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { ErrorState } from '../ui/error-state.js';
+import { counted, inDigits } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
+import { denialInWords } from '../ui/outcomes.js';
 import { Time } from '../ui/time.js';
 import { keyEventsQuery, membersQuery } from './api-keys.js';
 
@@ -81,7 +82,7 @@ function whatHappened(envelope: EventEnvelope): string {
     case 'api_key.used':
       return event.data.surface ? `Called Keyledger${endpointOf(event.data)}` : `Used${endpointOf(event.data)}`;
     case 'api_key.denied':
-      return `Denied${times(event.data.count)}${endpointOf(event.data)}: ${describeVerification(event.data.code)}`;
+      return `Denied${times(event.data.count)}${endpointOf(event.data)}: ${denialInWords(event.data)}`;
     case 'api_key.rotated':
       return 'Rotated';
     case 'api_key.updated':
@@ -91,7 +92,7 @@ function whatHappened(envelope: EventEnvelope): string {
     case 'api_key.disabled':
       return 'Disabled';
     case 'api_key.expiring':
-      return `Expiry notice: ${event.data.days_left} ${event.data.days_left === 1 ? 'day' : 'days'} left`;
+      return `Expiry notice: ${counted(event.data.days_left, 'day')} left`;
     case 'api_key.expired':
       return 'Expired';
     case 'api_key.revoked':
@@ -102,7 +103,7 @@ function whatHappened(envelope: EventEnvelope): string {
 }
 
 function times(count: number): string {
-  return count === 1 ? '' : ` ${count.toLocaleString()} times`;
+  return count === 1 ? '' : ` ${inDigits(count)} times`;
 }
 
 function endpointOf({ method, path }: { readonly method: string | null; readonly path: string | null }): string {

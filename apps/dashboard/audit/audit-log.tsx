@@ -3,6 +3,7 @@ import { useInViewport } from '@mantine/hooks';
 import { IconRefresh } from '@tabler/icons-react';
 import { ApiError } from '#libs/client/client.js';
 import { ErrorState } from '../ui/error-state.js';
+import { counted } from '../ui/format.js';
 import { SlowNotice } from '../ui/slow-notice.js';
 import { eventQuery, isFiltered, mayFollow, noFilters, type AuditSearch } from './audit-search.js';
 import { EventDrawer } from './event-drawer.js';
@@ -13,12 +14,13 @@ import type { TailState } from './live-tail.js';
 import { useNames } from './names.js';
 import { NewsButton } from './news-button.js';
 import { NotForYou } from './not-for-you.js';
-import { useAuditSearch } from './use-audit-search.js';
+import { useAuditSearch, useCloseEvent } from './use-audit-search.js';
 import { useFollowedLog } from './use-followed-log.js';
 
 /** The audit log of an organization, or of the deployment itself. Its state is in the address of the current page. */
 export function AuditLog({ organizationId }: { readonly organizationId: string }) {
   const { search, change } = useAuditSearch();
+  const closeEvent = useCloseEvent({ search, change });
   const nameOf = useNames(organizationId);
   const { ref: topRef, inViewport: atTop } = useInViewport();
   const reading = !atTop || search.event !== undefined;
@@ -68,7 +70,7 @@ export function AuditLog({ organizationId }: { readonly organizationId: string }
       <EventDrawer
         {...{ organizationId, nameOf, search }}
         index={search.event}
-        onClose={() => change({ event: undefined })}
+        onClose={closeEvent}
         onFilter={filter}
         onShow={(event) => change({ event }, { replace: true })}
       />
@@ -174,7 +176,7 @@ function ListSkeleton({ leftToSearch }: { readonly leftToSearch: number | undefi
     <Stack gap={10} role="status" aria-label="Loading">
       {leftToSearch !== undefined && (
         <Text size="sm" c="dimmed">
-          Searching. {leftToSearch.toLocaleString()} older events are left.
+          Searching. {counted(leftToSearch, 'older event')} left.
         </Text>
       )}
       {Array.from({ length: 12 }, (_, row) => (

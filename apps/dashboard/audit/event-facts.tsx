@@ -7,6 +7,7 @@ import { roleCovers } from '#libs/contract/roles.js';
 import { VerificationCode } from '#libs/contract/verification.js';
 import { useOrganization } from '../organization/organizations.js';
 import { Copied } from '../ui/copied.js';
+import { counted } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
 import { outcomeWords } from '../ui/outcomes.js';
 import { opposite, type AuditSearch } from './audit-search.js';
@@ -70,7 +71,7 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
       </Fact>
       {firstAt && lastAt && (
         <Fact name="How often">
-          {Number(data['count']).toLocaleString()} times, from {fullTime(firstAt)} to {fullTime(lastAt)}
+          {counted(Number(data['count']), 'time')}, from {fullTime(firstAt)} to {fullTime(lastAt)}
         </Fact>
       )}
       <Fact name="Who" filter={{ actor_id: actor.id ?? undefined }} onFilter={onFilter}>

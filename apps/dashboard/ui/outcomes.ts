@@ -1,3 +1,4 @@
+import { listed } from './format.js';
 import type { VerificationCode } from '#libs/contract/verification.js';
 
 /** The outcome of a request with a key, in words that help to solve the problem. */
@@ -15,3 +16,15 @@ export const outcomeWords: Record<VerificationCode, string> = {
   rate_limited: 'Too many requests',
   insufficient_credits: 'The credits are used up',
 };
+
+interface Denial {
+  readonly code: VerificationCode;
+  /** What the request needs. */
+  readonly scopes?: readonly string[] | undefined;
+}
+
+/** Why a request with a key was denied, in the same words wherever the event is shown. */
+export function denialInWords({ code, scopes = [] }: Denial): string {
+  if (code !== 'insufficient_scope' || scopes.length === 0) return outcomeWords[code];
+  return scopes.length === 1 ? `The scope ${scopes[0]} is missing` : `One of the scopes ${listed(scopes)} is missing`;
+}

@@ -1,7 +1,7 @@
 import '@mantine/charts/styles.css';
 import { BarChart } from '@mantine/charts';
-import { inShort } from '../ui/numbers.js';
 import type { Chart } from './usage-numbers.js';
+import { inDigits, inShort } from '../ui/format.js';
 
 interface Props {
   readonly chart: Chart;
@@ -18,7 +18,7 @@ export default function UsageChart({ chart: { series, rows }, height, labelOf }:
       dataKey="label"
       data={rows.map(({ start, values }) => ({ label: labelOf(start), ...values }))}
       series={series.map(({ key, label }, at) => ({ name: key, label, color: seriesColour(at) }))}
-      valueFormatter={(value) => value.toLocaleString()}
+      valueFormatter={inDigits}
       xAxisProps={{ minTickGap: 24 }}
       yAxisProps={{ width: 44, allowDecimals: false, tickFormatter: inShort }}
       maxBarWidth={48}

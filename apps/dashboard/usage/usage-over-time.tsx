@@ -5,6 +5,7 @@ import { UsageFigure } from './usage-figure.js';
 import type { Chart } from './usage-numbers.js';
 import type { Period } from './usage-period.js';
 import type { UsageSearch } from './usage-search.js';
+import { timeFormat } from '../ui/format.js';
 
 const HEIGHT = 280;
 
@@ -91,6 +92,6 @@ function Drawn({ chart, search, stale, interval }: DrawnProps) {
 }
 
 const labels: Record<UsageInterval, Intl.DateTimeFormat> = {
-  hour: new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' }),
-  day: new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', timeZone: 'UTC' }),
+  hour: timeFormat({ month: 'short', day: 'numeric', hour: 'numeric', minute: '2-digit' }),
+  day: timeFormat({ month: 'short', day: 'numeric', timeZone: 'UTC' }),
 };
