@@ -77,6 +77,9 @@ function ProjectOf({ organization, apiKey: { project_id: projectId } }: Props) {
     <TextLink
       to="/org/$organizationId/projects/$projectId/api-keys"
       params={{ organizationId: organization.id, projectId }}
+      // One line, also before the name is known, so that nothing below it moves.
+      truncate
+      display="block"
     >
       {project.data?.name ?? '…'}
     </TextLink>
