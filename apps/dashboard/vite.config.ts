@@ -11,7 +11,14 @@ const outDir = join(root, 'dist', 'dashboard');
 
 export default defineConfig({
   root: import.meta.dirname,
-  plugins: [react(), withoutJsonSchemas(), withoutDocumentation(), precompressed(), guides(root)],
+  plugins: [
+    react(),
+    withoutJsonSchemas(),
+    withoutZodsMessages(),
+    withoutDocumentation(),
+    precompressed(),
+    guides(root),
+  ],
   resolve: { alias: [{ find: /^#libs\/(.*)\.js$/, replacement: `${root}/libs/$1.ts` }] },
   // The placeholder that the server replaces with the nonce of each response.
   html: { cspNonce: '__CSP_NONCE__' },
@@ -42,6 +49,16 @@ function withoutJsonSchemas(): Plugin {
         export { method as createToJSONSchemaMethod, method as createStandardJSONSchemaMethod };
         export { ${names.map((name) => `none as ${name}`).join(', ')} };`;
     },
+  };
+}
+
+/** Removes zod's messages: those of the contract replace all of them. */
+function withoutZodsMessages(): Plugin {
+  return {
+    name: 'without-zods-messages',
+    apply: 'build',
+    load: (id) =>
+      id.endsWith('/zod/v4/locales/en.js') ? "export default () => ({ localeError: () => 'is not valid' });" : null,
   };
 }
 

@@ -1,7 +1,10 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Problem, ProblemCode } from './problem.js';
 import type { BuiltInScope } from './scopes.js';
-import './validation-messages.js';
+import { validationMessage } from './validation-messages.js';
+
+// For every schema of the process. A message of a schema itself has precedence.
+z.config({ customError: validationMessage });
 
 /**
  * The callers that a route accepts:

@@ -3,10 +3,19 @@ import { z } from 'zod';
 import { allRoutes } from './routes.js';
 
 /** Each is wrong in most places: of another type, empty, too short, too long, too small or too large. */
-const wrong = [
-  ...[undefined, null, true, '', ' ', 'x', 'x'.repeat(20_000), -1, 0.5, 1e12, 2 ** 60],
-  ...[[], [7], ['x'], [{}], Array.from({ length: 300 }, () => 'x'), {}, { x: 7 }, { '': '' }, { x: 'x'.repeat(600) }],
+const scalars = [undefined, null, true, '', ' ', 'x', 'x'.repeat(20_000), -1, 0.5, 1e12, 2 ** 60];
+const lists = [
+  [],
+  [7],
+  ['x'],
+  [{}],
+  Array.from({ length: 300 }, () => 'x'),
+  {},
+  { x: 7 },
+  { '': '' },
+  { x: 'x'.repeat(600) },
 ];
+const wrong: readonly unknown[] = [...scalars, ...lists];
 
 function messagesOf(issue: z.core.$ZodIssue): string[] {
   return issue.code === 'invalid_key' ? issue.issues.map(({ message }) => message) : [issue.message];

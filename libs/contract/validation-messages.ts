@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 
 type Issue = z.core.$ZodRawIssue;
 
@@ -28,7 +28,7 @@ const formats: Readonly<Record<string, string>> = {
  * What is wrong with a value, as a predicate whose subject is the place or the label of the value: `body.name must have
  * at most 100 characters`. Clients show it to people, so it has no words of zod.
  */
-function messageOf(issue: Issue): string {
+export function validationMessage(issue: Issue): string {
   switch (issue.code) {
     case 'invalid_type':
       return issue.input === undefined ? 'is required' : `must be ${types[issue.expected] ?? 'another kind of value'}`;
@@ -73,6 +73,3 @@ function unionMessage(issue: Issue & { code: 'invalid_union' }): string {
   });
   return wanted.length === 0 ? 'has none of the allowed forms' : `must be ${or.format(new Set(wanted))}`;
 }
-
-// For every schema of the process: a message of a schema itself has precedence.
-z.config({ customError: messageOf });

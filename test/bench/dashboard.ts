@@ -9,12 +9,14 @@ import { v7 } from 'uuid';
 import { createClient, type Client } from '#libs/client/client.js';
 import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import { findChromium, launchChromium } from '../browser/chromium.ts';
+import { shiftOf } from '../browser/layout.ts';
 import { fillAuditLog } from '../support/audit-log.ts';
 import { startBuilt } from '../support/built.ts';
 
 /*
  * Measures the dashboard in Chromium: the download before the first page, the time from a key press in the filter of
- * many API keys to the next paint, the scrolling of a long audit log, and its verification.
+ * many API keys to the next paint, the layout shift of each page, the scrolling of a long audit log, and its
+ * verification.
  */
 const { values: options } = parseArgs({
   options: {
@@ -22,7 +24,7 @@ const { values: options } = parseArgs({
     events: { type: 'string', default: '100000' },
     presses: { type: 'string', default: '30' },
     seconds: { type: 'string', default: '20' },
-    what: { type: 'string', default: 'download,filter,scroll,verify' },
+    what: { type: 'string', default: 'download,filter,shift,scroll,verify' },
   },
 });
 const KEYS = Number(options.keys);
@@ -31,6 +33,7 @@ const PRESSES = Number(options.presses);
 const SCROLL_MS = Number(options.seconds) * 1000;
 const MOST_JAVASCRIPT_KB = 180;
 const MOST_PRESS_MS = 100;
+const MOST_SHIFT = 0.05;
 const LONG_FRAME_MS = 50;
 const MOST_VERIFICATION_S = 60;
 const DIST = join(import.meta.dirname, '../../dist/dashboard');
@@ -55,6 +58,7 @@ try {
   const pool = new pg.Pool({ host, port, user, database, password: password as string });
   await makeKeys(pool, owner);
   if (what.includes('filter')) await measureFilter(browser, owner);
+  if (what.includes('shift')) await measureShifts(browser, owner);
   if (what.includes('scroll') || what.includes('verify')) await makeEvents(pool, owner);
   if (what.includes('scroll')) await measureScrolling(browser, owner);
   if (what.includes('verify')) await measureVerification(browser, owner);
@@ -171,6 +175,25 @@ async function measureFilter(browsing: Browser, owner: Owner): Promise<void> {
       `worst ${all.at(-1)} ms (at most ${MOST_PRESS_MS}); CPU time of the page's main thread: ` +
       `${((((await cpuSeconds()) - before) / PRESSES) * 1000).toFixed(0)} ms each, including the new list`,
   );
+  await page.context().close();
+}
+
+/** Loads each page anew and waits until it is complete. */
+async function measureShifts(browsing: Browser, owner: Owner): Promise<void> {
+  const { data } = await owner.client.apiKeys.list({ query: { limit: 1 } });
+  const organization = `/org/${owner.organizationId}`;
+  const keys = `${organization}/settings/api-keys`;
+  const others = ['projects', 'audit', 'integrity', 'usage', 'settings', 'settings/members'];
+  const page = await signedIn(browsing, owner, keys);
+  for (const path of [keys, `${keys}/${data[0]!.id}`, ...others.map((name) => `${organization}/${name}`), '/account']) {
+    await page.goto(`${deployment.url}${path}`);
+    await page.locator('h1').first().waitFor();
+    await page.locator('.mantine-Skeleton-root').first().waitFor({ state: 'detached' });
+    await page.waitForTimeout(500);
+    const { sum } = await shiftOf(page);
+    const name = path.replace(organization, '').replace(data[0]!.id, ':id') || '/';
+    print(`layout shift of ${name}: ${sum.toFixed(3)} (at most ${MOST_SHIFT})`);
+  }
   await page.context().close();
 }
 

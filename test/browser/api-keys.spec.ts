@@ -156,6 +156,11 @@ inChromium('the pages of API keys', () => {
     await tags('Allowed domains').fill('app.example.org');
     await tags('Allowed domains').press(',');
     await button('Remove example.com').click();
+    // Leaving asks first: nothing that was typed is lost silently.
+    await page.goBack();
+    await page.getByRole('dialog', { name: 'Discard your changes?' }).waitFor();
+    await button('Keep editing').click();
+    await isGone(page.getByRole('dialog'));
     await button('Save').click();
     await isGone(button('Save'));
     expect((await keyNamed('Production Website')).allowed_domains).toEqual(['*.example.com', 'app.example.org']);

@@ -88,7 +88,7 @@ inChromium('the audit log', () => {
       expect(sentences).toEqual(
         expect.arrayContaining([
           'Ada Lovelace changed the name and the scopes of the key Production server (EU)',
-          'Production server (EU) was denied for GET /orders/2: a scope is missing (needs events:read)',
+          'Production server (EU) was denied for GET /orders/2: the scope events:read is missing',
           'Production server (EU) was used for GET /orders/1',
           'Ada Lovelace created the test key Production server',
           'Ada Lovelace created the organization Acme',
@@ -141,7 +141,7 @@ inChromium('the audit log', () => {
     await page.getByText('One event. There are no older events.').waitFor();
     await until(async () =>
       expect(await rows().allTextContents()).toEqual([
-        'Production server (EU) was denied for GET /orders/2: a scope is missing (needs events:read)',
+        'Production server (EU) was denied for GET /orders/2: the scope events:read is missing',
       ]),
     );
     await page.goBack();
@@ -210,6 +210,13 @@ inChromium('the audit log', () => {
     await details.getByText('The audit log has no event 999,999').waitFor();
     await page.keyboard.press('Escape');
     await page.waitForURL((url) => url.search === '');
+    // Back must not open again what was closed.
+    await row('created the organization').click();
+    await page.waitForURL(/event=/);
+    await page.keyboard.press('Escape');
+    await page.waitForURL((url) => url.search === '');
+    await page.goBack();
+    await page.waitForURL((url) => url.search === '?event=0');
     expectNoComplaints(page);
   });
 

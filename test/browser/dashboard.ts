@@ -29,14 +29,17 @@ export interface Dashboard extends Deployment {
   open(page: Page, path: string): Promise<void>;
 }
 
-/** Starts a deployment with the built dashboard, at an address that a browser trusts as it trusts TLS. */
-export async function startDashboard(env: Record<string, string> = {}): Promise<Dashboard> {
+/**
+ * Starts a deployment with the built dashboard, at an address that a browser trusts as it trusts TLS.
+ * @param locale of the browser's user
+ */
+export async function startDashboard(env: Record<string, string> = {}, locale = 'en-US'): Promise<Dashboard> {
   const port = await freePort();
   const baseURL = `http://127.0.0.1:${port}`;
   const deployment = await startDeployment({ port, dashboard: DASHBOARD, env: { PUBLIC_URL: baseURL, ...env } });
   const browser = await launchChromium(findChromium()!, []);
   const newPage = async () => {
-    const context = await browser.newContext({ baseURL, viewport: VIEWPORT, reducedMotion: 'reduce' });
+    const context = await browser.newContext({ baseURL, viewport: VIEWPORT, reducedMotion: 'reduce', locale });
     context.setDefaultTimeout(HOLDS_WITHIN_MS);
     context.on('page', (page) => watch(page, baseURL));
     return context.newPage();

@@ -171,7 +171,7 @@ inChromium('an operator in the dashboard', () => {
   it('sets a retention and a legal hold, which the owners see', async () => {
     const id = await newOrganization('Tyrell');
     await moveTo(page, `/operator/organizations/${id}`);
-    await page.getByText('Events are kept for ever.').waitFor();
+    await page.getByText('Events are kept forever.').waitFor();
     await page.getByRole('button', { name: 'Set the days…' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Days').fill('7');

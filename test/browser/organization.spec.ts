@@ -46,7 +46,7 @@ inChromium('an organization in the dashboard', () => {
   it('invites with a link that is shown once, and withdraws it', async () => {
     const id = await newOrganization();
     const page = await dashboard.signedIn(ada, `/org/${id}/settings/members`);
-    await page.getByText('None. An unused link').waitFor();
+    await page.getByText('No open invitations. An unused link').waitFor();
     await page.getByRole('button', { name: 'Invite' }).click();
     const dialog = page.getByRole('dialog');
     await expectAccessible(page);

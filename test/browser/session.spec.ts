@@ -172,12 +172,19 @@ inChromium('the session in a browser', () => {
     await until(async () => expect(await sessions.count()).toBe(2));
     await sessions.getByRole('button', { name: 'End' }).click();
     await until(async () => expect(await sessions.count()).toBe(1));
-    // The other browser notices the end of its session with its next call.
+    // The other browser notices the end of its session with its next call, and loses nothing that was typed.
+    const password = newPassword();
     await other.getByLabel('Current password').fill(bob.password);
-    await other.getByLabel('New password').fill(newPassword());
+    await other.getByLabel('New password').fill(password);
     await other.getByRole('button', { name: 'Change password' }).click();
-    await heading(other, 'Sign in');
-    await other.getByText('Your session has ended').waitFor();
+    const dialog = other.getByRole('dialog', { name: 'Your session has ended' });
+    await dialog.getByRole('button', { name: 'Sign in' }).waitFor();
+    await expectAccessible(other);
+    await other.keyboard.press('Escape');
+    await dialog.getByLabel('Password', { exact: true }).fill(bob.password);
+    await dialog.getByRole('button', { name: 'Sign in' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect(await other.getByLabel('New password').inputValue()).toBe(password);
     await expectCleanEnd(page);
     await expectCleanEnd(other);
   });
@@ -289,11 +296,14 @@ inChromium('the session in a browser', () => {
     await page.getByRole('button', { name: 'Change password' }).click();
     await page.getByText('Trying again.').waitFor();
     expect(new URL(page.url()).pathname).toBe('/account');
+    // Its code cannot be loaded yet.
+    await page.evaluate(`__TSR_ROUTER__.history.push('/org/${ada.organizationId}/integrity')`);
     await page.context().setOffline(false);
+    await heading(page, 'Integrity');
     await page.getByText('Trying again.').waitFor({ state: 'detached', timeout: 20_000 });
     await page.getByRole('link', { name: 'API keys' }).click();
     await heading(page, 'API keys');
-    await expectCleanEnd(page, /net::ERR_INTERNET_DISCONNECTED/);
+    await expectCleanEnd(page, /net::ERR_INTERNET_DISCONNECTED|Failed to load/);
   });
 
   describe('is accessible', () => {

@@ -19,7 +19,10 @@ export function ChangePassword() {
       notifications.show({ message: 'Your password is changed, and your other sessions have ended.' });
       return queries.invalidateQueries(sessionsQuery);
     },
-    onError: (error) => form.setErrors(isWrongPassword(error) ? { current_password: 'is wrong' } : fieldErrors(error)),
+    onError: (error) =>
+      form.setErrors(
+        isWrongPassword(error) ? { current_password: 'The current password is wrong' } : fieldErrors(error),
+      ),
   });
   return (
     <Paper withBorder p="lg">

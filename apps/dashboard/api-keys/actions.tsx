@@ -41,12 +41,13 @@ function offerUndo({ id, name }: ApiKey, enabled: boolean, undo: () => void): vo
     autoClose: 8000,
     message: (
       <Group justify="space-between" wrap="nowrap">
-        <Text>
+        <Text miw={0} className="breakable">
           {name} is {enabled ? 'enabled' : 'disabled'}.
         </Text>
         <Button
           variant="default"
           size="compact-sm"
+          flex="none"
           onClick={() => {
             notifications.hide(id);
             undo();

@@ -4,11 +4,12 @@ import { notifications } from '@mantine/notifications';
 import { IconRefresh } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 import { ApiError } from '#libs/client/client.js';
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganizations } from '../organization/organizations.js';
+import { lazyPart } from '../session/load-part.js';
 import { ErrorState } from '../ui/error-state.js';
 import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
@@ -23,8 +24,8 @@ import { KeySettings } from './key-settings.js';
 import { KeyUsage } from './key-usage.js';
 import { SettingsShown } from './settings-shown.js';
 
-const RotateKey = lazy(async () => ({ default: (await import('./rotate-key.js')).RotateKey }));
-const EndKey = lazy(async () => ({ default: (await import('./end-key.js')).EndKey }));
+const RotateKey = lazyPart(async () => (await import('./rotate-key.js')).RotateKey);
+const EndKey = lazyPart(async () => (await import('./end-key.js')).EndKey);
 
 const route = getRouteApi('/shell/org/$organizationId/settings/api-keys/$keyId');
 

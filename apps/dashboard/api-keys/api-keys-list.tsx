@@ -3,11 +3,13 @@ import { Button, EmptyState, Group, Skeleton, Stack, Text } from '@mantine/core'
 import { useMediaQuery } from '@mantine/hooks';
 import { IconKey, IconPlus } from '@tabler/icons-react';
 import { useCanGoBack, useRouter } from '@tanstack/react-router';
-import { lazy, Suspense, useCallback, useDeferredValue, useState, type ReactNode } from 'react';
+import { Suspense, useCallback, useDeferredValue, useState, type ReactNode } from 'react';
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganizations } from '../organization/organizations.js';
+import { lazyPart } from '../session/load-part.js';
 import { ErrorState } from '../ui/error-state.js';
+import { counted } from '../ui/format.js';
 import { PageHeader } from '../ui/page-header.js';
 import { useShortcut } from '../ui/shortcuts.js';
 import { SlowNotice } from '../ui/slow-notice.js';
@@ -25,9 +27,9 @@ import type { Sort } from './listed-keys.js';
 import { SortSelect } from './sort-select.js';
 import { useKeyList } from './use-key-list.js';
 
-const CreateKey = lazy(async () => ({ default: (await import('./create-key.js')).CreateKey }));
-const RotateKey = lazy(async () => ({ default: (await import('./rotate-key.js')).RotateKey }));
-const EndKey = lazy(async () => ({ default: (await import('./end-key.js')).EndKey }));
+const CreateKey = lazyPart(async () => (await import('./create-key.js')).CreateKey);
+const RotateKey = lazyPart(async () => (await import('./rotate-key.js')).RotateKey);
+const EndKey = lazyPart(async () => (await import('./end-key.js')).EndKey);
 
 interface Props {
   readonly organizationId: string;
@@ -151,7 +153,7 @@ function ListHead({ total, filtered, children }: ListHeadProps) {
   return (
     <Group justify="space-between" mb={4}>
       <Text size="sm" c="dimmed" role="status">
-        {total.toLocaleString()} {total === 1 ? 'key' : 'keys'}
+        {counted(total, 'key')}
         {filtered && ' found'}
       </Text>
       <Group gap="xs">{children}</Group>

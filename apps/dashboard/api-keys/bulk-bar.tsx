@@ -1,7 +1,8 @@
 import { Button, Group, Paper, Text } from '@mantine/core';
 import { IconPlayerPause, IconPlayerPlay, IconX } from '@tabler/icons-react';
 import type { BulkAction } from '#libs/contract/bulk-changes.js';
-import { countOfKeys, type KeySelection } from './key-selection.js';
+import { counted } from '../ui/format.js';
+import type { KeySelection } from './key-selection.js';
 
 interface Props {
   readonly selection: KeySelection;
@@ -21,11 +22,11 @@ export function BulkBar({ selection, total, filtered, onAction }: Props) {
       <Group gap="xs" justify="space-between">
         <Group gap="xs">
           <Text size="sm" fw={500} role="status">
-            {isAll ? `All ${countOfKeys(total)} found are selected` : `${countOfKeys(ids.size)} selected`}
+            {isAll ? `All ${counted(total, 'key')} found are selected` : `${counted(ids.size, 'key')} selected`}
           </Text>
           {offersAll && (
             <Button variant="subtle" size="compact-sm" onClick={selectAll}>
-              Select all {countOfKeys(total)} found
+              Select all {counted(total, 'key')} found
             </Button>
           )}
           <Button variant="subtle" color="gray" size="compact-sm" onClick={clear}>

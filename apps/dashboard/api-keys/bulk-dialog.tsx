@@ -4,13 +4,13 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState, type ReactNode } from 'react';
 import type { BulkAction } from '#libs/contract/bulk-changes.js';
 import { api } from '../session/session.js';
+import { counted, inDigits } from '../ui/format.js';
 import { NameConfirmation } from '../ui/confirm-by-name.js';
 import { ErrorState } from '../ui/error-state.js';
 import { Time } from '../ui/time.js';
 import { refreshApiKeys } from './api-keys.js';
 import { bulkPreviewQuery, type BulkPreview, type BulkRequest, type BulkResult } from './bulk-change.js';
 import { idempotencyKeys } from './idempotency.js';
-import { countOfKeys } from './key-selection.js';
 
 const texts: Record<BulkAction, { verb: string; done: string; effect: string }> = {
   revoke: {
@@ -72,8 +72,8 @@ export function BulkDialog({ request, onClose, onDone }: Props) {
 function report({ action, count }: BulkResult, remaining: number): void {
   notifications.show({
     message:
-      `${countOfKeys(count)} ${count === 1 ? 'is' : 'are'} ${texts[action].done}.` +
-      (remaining > 0 ? ` ${countOfKeys(remaining)} more can be ${texts[action].done} by another call.` : ''),
+      `${counted(count, 'key')} ${count === 1 ? 'is' : 'are'} ${texts[action].done}.` +
+      (remaining > 0 ? ` ${counted(remaining, 'key')} more can be ${texts[action].done} by another call.` : ''),
   });
 }
 
@@ -89,7 +89,7 @@ interface ConfirmationProps {
 function Confirmation({ preview, onClose, onConfirm, pending, error, onAgain }: ConfirmationProps) {
   const { action, count } = preview;
   const { verb } = texts[action];
-  const title = `${verb} ${countOfKeys(count)}`;
+  const title = `${verb} ${counted(count, 'key')}`;
   if (count === 0) return <NothingToDo preview={preview} onClose={onClose} />;
   if (error) {
     return (
@@ -154,22 +154,22 @@ function Effect({ preview }: { readonly preview: BulkPreview }) {
     <>
       <Text>
         <b>
-          {countOfKeys(count)} will be {texts[action].done}.
+          {counted(count, 'key')} will be {texts[action].done}.
         </b>{' '}
         {texts[action].effect}
         {unchanged > 0 &&
-          ` ${countOfKeys(unchanged)} of the selection will stay as ${unchanged === 1 ? 'it is' : 'they are'}.`}
+          ` ${counted(unchanged, 'key')} of the selection will stay as ${unchanged === 1 ? 'it is' : 'they are'}.`}
       </Text>
       {remaining > 0 && (
         <Alert color="yellow" variant="light">
-          One call changes at most {countOfKeys(count)}, the oldest ones. {countOfKeys(remaining)} more will be left:
-          repeat this for them.
+          One call changes at most {counted(count, 'key')}, the oldest ones. {counted(remaining, 'key')} more will be
+          left: repeat this for them.
         </Alert>
       )}
       <Text fw={500}>
         {used === 0
           ? 'None of them was used in the last day.'
-          : `${used.toLocaleString('en')} of them ${used === 1 ? 'was' : 'were'} used in the last day.`}
+          : `${inDigits(used)} of them ${used === 1 ? 'was' : 'were'} used in the last day.`}
       </Text>
       <UsedKeys preview={preview} />
     </>
@@ -193,7 +193,7 @@ function UsedKeys({ preview: { data, count } }: { readonly preview: BulkPreview 
             {data.map((key) => (
               <Table.Tr key={key.id}>
                 <Table.Td className="wraps">{key.name}</Table.Td>
-                <Table.Td ta="right">{key.uses_in_last_day.toLocaleString('en')}</Table.Td>
+                <Table.Td ta="right">{inDigits(key.uses_in_last_day)}</Table.Td>
                 <Table.Td>
                   <Time at={key.last_used_at} />
                 </Table.Td>

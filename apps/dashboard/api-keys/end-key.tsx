@@ -2,6 +2,7 @@ import { Code, List, Skeleton, Text } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { api } from '../session/session.js';
 import { ConfirmByName } from '../ui/confirm-by-name.js';
+import { counted } from '../ui/format.js';
 import { Time } from '../ui/time.js';
 import { lastHourQuery, refreshApiKeys, type ApiKey } from './api-keys.js';
 import { isEnded } from './key-end.js';
@@ -74,11 +75,12 @@ function WhoUsesIt({ apiKey }: { readonly apiKey: ApiKey }) {
         <List size="sm" mt={4} aria-label="Uses in the last hour, by endpoint">
           {most.slice(0, MOST_ENDPOINTS).map(({ endpoint, uses }) => (
             <List.Item key={endpoint}>
-              <Code>{endpoint === '(none)' ? 'no endpoint' : endpoint}</Code> {uses.toLocaleString()}{' '}
-              {uses === 1 ? 'use' : 'uses'}
+              <Code>{endpoint === '(none)' ? 'no endpoint' : endpoint}</Code> {counted(uses, 'use')}
             </List.Item>
           ))}
-          {most.length > MOST_ENDPOINTS && <List.Item>and {most.length - MOST_ENDPOINTS} more endpoints</List.Item>}
+          {most.length > MOST_ENDPOINTS && (
+            <List.Item>and {counted(most.length - MOST_ENDPOINTS, 'more endpoint')}</List.Item>
+          )}
         </List>
       )}
     </div>

@@ -1,8 +1,8 @@
 import { Badge, Group, Switch, Text, Tooltip } from '@mantine/core';
 import { memo } from 'react';
 import { CopyButton } from '../ui/copy-button.js';
+import { counted, inShort } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
-import { inShort } from '../ui/numbers.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { SPARKLINE_DAYS, type ApiKey } from './api-keys.js';
 import { isEnded } from './key-end.js';
@@ -77,7 +77,7 @@ export function UsesCell({ apiKey, days = QUIET }: CellProps & { readonly days: 
   return (
     <Group gap={6} wrap="nowrap" flex="none">
       <Sparkline values={days} />
-      <span title={`${apiKey.usage_count.toLocaleString()} uses in total`}>{inShort(apiKey.usage_count)}</span>
+      <span title={`${counted(apiKey.usage_count, 'use')} in total`}>{inShort(apiKey.usage_count)}</span>
     </Group>
   );
 }

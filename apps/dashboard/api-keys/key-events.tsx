@@ -4,8 +4,9 @@ import { calledIn, DomainEvent, type EventEnvelope } from '#libs/contract/events
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { ErrorState } from '../ui/error-state.js';
-import { denialWords, lowerFirst } from '../ui/outcomes.js';
+import { counted, inDigits } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
+import { denialInWords, lowerFirst } from '../ui/outcomes.js';
 import { Time } from '../ui/time.js';
 import { keyEventsQuery, membersQuery } from './api-keys.js';
 
@@ -85,7 +86,7 @@ function whatHappened(envelope: EventEnvelope): string {
     case 'api_key.used':
       return event.data.surface ? `Called Keyledger${endpointOf(event.data)}` : `Used${endpointOf(event.data)}`;
     case 'api_key.denied':
-      return `Denied${times(event.data.count)}${endpointOf(event.data)}: ${lowerFirst(denialWords(event.data.code, event.data.scopes))}`;
+      return `Denied${times(event.data.count)}${endpointOf(event.data)}: ${lowerFirst(denialInWords(event.data))}`;
     case 'api_key.rotated':
       return 'Rotated';
     case 'api_key.updated':
@@ -95,7 +96,7 @@ function whatHappened(envelope: EventEnvelope): string {
     case 'api_key.disabled':
       return 'Disabled';
     case 'api_key.expiring':
-      return `Expiry notice: ${event.data.days_left} ${event.data.days_left === 1 ? 'day' : 'days'} left`;
+      return `Expiry notice: ${counted(event.data.days_left, 'day')} left`;
     case 'api_key.expired':
       return 'Expired';
     case 'api_key.revoked':
@@ -106,7 +107,7 @@ function whatHappened(envelope: EventEnvelope): string {
 }
 
 function times(count: number): string {
-  return count === 1 ? '' : ` ${count.toLocaleString()} times`;
+  return count === 1 ? '' : ` ${inDigits(count)} times`;
 }
 
 function endpointOf({ method, path }: { readonly method: string | null; readonly path: string | null }): string {

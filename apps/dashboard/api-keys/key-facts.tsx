@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { Organization } from '#libs/contract/organizations.js';
 import { Copied } from '../ui/copied.js';
 import { CopyButton } from '../ui/copy-button.js';
+import { inDigits } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
 import { StatusBadge } from '../ui/status-badge.js';
 import { Time } from '../ui/time.js';
@@ -21,7 +22,7 @@ export function KeyFacts({ organization, apiKey }: Props) {
   const maker = apiKey.created_by.type === 'api_key' ? 'an API key' : members.data?.get(apiKey.created_by.id);
   return (
     <Paper withBorder p="lg">
-      <dl className="facts">
+      <dl className="key-facts">
         <Fact label="Status">
           <StatusBadge status={apiKey.status} />
         </Fact>
@@ -50,9 +51,9 @@ export function KeyFacts({ organization, apiKey }: Props) {
         <Fact label="Last used">
           <Time at={apiKey.last_used_at} />
         </Fact>
-        <Fact label="Total uses">{apiKey.usage_count.toLocaleString()}</Fact>
+        <Fact label="Total uses">{inDigits(apiKey.usage_count)}</Fact>
         {apiKey.verification_count > 0 && (
-          <Fact label="Verifications requested">{apiKey.verification_count.toLocaleString()}</Fact>
+          <Fact label="Verifications requested">{inDigits(apiKey.verification_count)}</Fact>
         )}
         {isEnded(apiKey) ? (
           <Fact label="Ended">
@@ -76,6 +77,9 @@ function ProjectOf({ organization, apiKey: { project_id: projectId } }: Props) {
     <TextLink
       to="/org/$organizationId/projects/$projectId/api-keys"
       params={{ organizationId: organization.id, projectId }}
+      // One line, also before the name is known, so that nothing below it moves.
+      truncate
+      display="block"
     >
       {project.data?.name ?? '…'}
     </TextLink>

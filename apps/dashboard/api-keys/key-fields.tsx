@@ -6,6 +6,7 @@ import { EntriesField, type FieldProps } from './entries-field.js';
 import { domainProblem, networkProblem, type MetadataEntry } from './key-form.js';
 import { ListField } from './list-field.js';
 import { applicationScopes, isCovered } from './scopes.js';
+import { listed } from '../ui/format.js';
 
 interface KeyTextsProps {
   readonly form: { readonly getInputProps: (field: KeyTextName) => object };
@@ -60,7 +61,7 @@ export function PublicScopesField({ value, onChange, scopes, error, disabled }: 
         label="Limit the scopes of the public key"
         description={
           possible.length > 0
-            ? `Without a limit, it has ${new Intl.ListFormat('en').format(possible)}.`
+            ? `Without a limit, it has ${listed(possible)}.`
             : 'With these scopes of the key, the public key has no scopes.'
         }
         checked={value !== null}

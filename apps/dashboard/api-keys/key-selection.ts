@@ -73,7 +73,3 @@ export function useKeySelection(apiKeys: readonly ApiKey[], filters: string): Ke
     [ids, isAll, isWhole, select, selectLoaded, filters],
   );
 }
-
-export function countOfKeys(count: number): string {
-  return `${count.toLocaleString('en')} ${count === 1 ? 'key' : 'keys'}`;
-}

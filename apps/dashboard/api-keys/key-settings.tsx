@@ -6,6 +6,7 @@ import { useEffect, useEffectEvent, useState } from 'react';
 import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 import { FormError } from '../ui/form-error.js';
+import { UnsavedQuestion, useLeaveGuard } from '../ui/leave-guard.js';
 import { isChangedMeanwhile } from '../ui/save-error.js';
 import { apiKeyQuery, refreshApiKeys, type ReadApiKey } from './api-keys.js';
 import { fieldProps, focusFirstProblem } from './fields.js';
@@ -33,6 +34,7 @@ interface Props {
 export function KeySettings({ organization, current }: Props) {
   const settings = useSettings(current);
   const save = useSave(settings);
+  const guard = useLeaveGuard(settings.own.length > 0);
   return (
     <Paper withBorder p="lg" component="section" aria-labelledby="key-settings">
       <Title order={2} mb="md" id="key-settings">
@@ -42,6 +44,7 @@ export function KeySettings({ organization, current }: Props) {
         <Fields organization={organization} form={settings.form} />
         {settings.own.length > 0 && <SaveBar settings={settings} save={save} />}
       </form>
+      <UnsavedQuestion {...guard.question} />
     </Paper>
   );
 }

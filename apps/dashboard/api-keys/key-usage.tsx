@@ -7,6 +7,7 @@ import { endpointLabel, outcomeLabel } from '../usage/usage-labels.js';
 import { groupedChart, type Chart } from '../usage/usage-numbers.js';
 import { keyUsageQuery, stepsOf, type Range } from './api-keys.js';
 import type { ApiKeySearch } from './api-keys-search.js';
+import { inDigits, timeFormat } from '../ui/format.js';
 
 const HEIGHT = 220;
 
@@ -31,7 +32,7 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
             Usage
           </Title>
           <Text size="sm" c="dimmed" role="status">
-            {usage.data ? totalsInWords(usage.data.totals) : 'Counting …'}
+            {usage.data ? totalsInWords(usage.data.totals) : 'Loading…'}
           </Text>
         </div>
         <Group gap="xs">
@@ -76,12 +77,12 @@ export function KeyUsage({ keyId, search: { range = '24h', by = 'outcome' }, onS
 const labels = { outcome: outcomeLabel, endpoint: endpointLabel };
 
 function totalsInWords({ uses, denials }: { readonly uses: number; readonly denials: number }): string {
-  return `${uses.toLocaleString()} accepted, ${denials.toLocaleString()} denied`;
+  return `${inDigits(uses)} accepted, ${inDigits(denials)} denied`;
 }
 
-const byDay = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
-const byHour = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const byHourOfDay = new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' });
+const byDay = timeFormat({ month: 'short', day: 'numeric' });
+const byHour = timeFormat({ hour: '2-digit', minute: '2-digit' });
+const byHourOfDay = timeFormat({ weekday: 'short', hour: '2-digit', minute: '2-digit' });
 const formats: Record<Range, Intl.DateTimeFormat> = { '24h': byHour, '7d': byHourOfDay, '30d': byDay };
 
 function labelOf(range: Range): (start: string) => string {

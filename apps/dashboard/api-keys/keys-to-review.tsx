@@ -4,6 +4,7 @@ import { EXPIRING_DAYS, UNUSED_DAYS } from '#libs/contract/bulk-changes.js';
 import { keysToReviewQuery } from './api-keys.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 import { filtersOf, noFilters } from './key-filters.js';
+import { inDigits } from '../ui/format.js';
 
 type Count = 'never_expires' | 'unused' | 'no_rate_limit' | 'expiring';
 
@@ -59,7 +60,7 @@ export function KeysToReview({ organizationId, projectId, search, onSearch }: Pr
             onClick={() => onSearch(isShown ? none : target, false)}
           >
             <Text span fw={600}>
-              {number === undefined ? '–' : number.toLocaleString('en')}
+              {number === undefined ? '–' : inDigits(number)}
               {data?.complete === false && '+'}
             </Text>{' '}
             <Text span size="sm" c="dimmed">

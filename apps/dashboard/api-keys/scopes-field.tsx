@@ -15,6 +15,7 @@ import {
   toggleScope,
   type ScopeGroup,
 } from './scopes.js';
+import { listed } from '../ui/format.js';
 
 interface Props {
   readonly organization: Organization;
@@ -165,7 +166,7 @@ interface NoneChosenProps {
 function NoneChosen({ registered, own }: NoneChosenProps) {
   return (
     <Alert color="yellow" p="xs" title="No scope chosen: the key gets all scopes that you may grant">
-      Not recommended. The scopes are {new Intl.ListFormat('en').format(scopesByDefault(registered, own))}.
+      Not recommended. The scopes are {listed(scopesByDefault(registered, own))}.
       {isCovered(own, 'api-keys:manage') && ' Anyone with such a key can create other keys.'}
     </Alert>
   );

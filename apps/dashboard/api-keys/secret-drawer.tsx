@@ -1,8 +1,8 @@
 import { Button, Drawer, Group } from '@mantine/core';
 import { useState, type ReactNode } from 'react';
+import { LeaveQuestion, useLeaveGuard } from '../ui/leave-guard.js';
 import type { ApiKey } from './api-keys.js';
 import { KeyPairShown } from './key-pair.js';
-import { LeaveQuestion, useLeaveGuard } from './leave-guard.js';
 import { LostSecret } from './lost-secret.js';
 
 /** A key with a new secret. The secret is undefined if the response with it was lost. */
@@ -53,7 +53,14 @@ export function SecretDrawer({ title, made, onRotated, onClose, children }: Prop
           </Group>
         )}
       </Drawer>
-      <LeaveQuestion {...guard.question} />
+      <LeaveQuestion
+        {...guard.question}
+        title="The secret key is not copied yet"
+        leave="Leave without copying"
+        stay="Stay and copy it"
+      >
+        It cannot be shown again. Without it, you must rotate the key before you can use it.
+      </LeaveQuestion>
     </>
   );
 }

@@ -19,7 +19,7 @@ export function SettingsShown({ apiKey, title }: Props) {
       <Title order={2} mb="md" id="key-settings">
         {title}
       </Title>
-      <dl className="facts">
+      <dl className="key-facts">
         {fields.map((field) => (
           <div key={field}>
             <dt>{settingLabels[field]}</dt>

@@ -4,7 +4,7 @@ import { MantineProvider } from '@mantine/core';
 import { QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { meQuery } from '../session/me.js';
-import { watchSession } from '../session/session.js';
+import { hasEnded, watchSession } from '../session/session.js';
 import { OfflineBanner } from '../ui/offline-banner.js';
 import { nonce } from './content-security-policy.js';
 import { queryClient } from './query-client.js';
@@ -17,6 +17,8 @@ watchSession(() => void followSession());
 async function followSession(): Promise<void> {
   // The router reads the result from the cache.
   await queryClient.fetchQuery({ ...meQuery, staleTime: 0 }).catch(() => undefined);
+  // The shell asks the user to sign in again where they are.
+  if (hasEnded()) return;
   await router.invalidate();
   queryClient.removeQueries({ type: 'inactive' });
   await queryClient.invalidateQueries();

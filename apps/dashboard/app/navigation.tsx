@@ -225,7 +225,8 @@ function AccountMenu({ onShowShortcuts }: { readonly onShowShortcuts: () => void
   const { colorScheme, setColorScheme } = useMantineColorScheme();
   const leave = useMutation({
     mutationFn: signOut,
-    onError: (error) => notifications.show({ color: 'red', title: 'Not signed out', message: sentenceOf(error) }),
+    onError: (error) =>
+      notifications.show({ color: 'red', title: 'You are still signed in', message: sentenceOf(error) }),
   });
   return (
     <Stack gap="xs">

@@ -11,6 +11,7 @@ import { apiKeySearch, apiKeysSearch } from '../api-keys/api-keys-search.js';
 import { AuditSearch } from '../audit/audit-search.js';
 import { Questions } from '../operators/question-search.js';
 import { meQuery } from '../session/me.js';
+import { loadPart } from '../session/load-part.js';
 import { isSignedOut, SignedOut } from '../session/session.js';
 import { StartSearch } from '../start/start-search.js';
 import { UsageSearch } from '../usage/usage-search.js';
@@ -18,13 +19,16 @@ import { PageSkeleton } from '../ui/page-skeleton.js';
 import { noSearch } from '../ui/search-values.js';
 import { queryClient } from './query-client.js';
 
+/** The component of a route, which waits for the server if it cannot be loaded. */
+const page: typeof lazyRouteComponent = (load, name) => lazyRouteComponent(() => loadPart(load), name);
+
 /** The search text of a list. */
 const searchText = apiKeysSearch.shape.search;
 
 /** Preloaded, because the page may be needed when nothing can be fetched. */
-const errorPage = lazyRouteComponent(() => import('./error-page.js'), 'ErrorPage');
+const errorPage = page(() => import('./error-page.js'), 'ErrorPage');
 void errorPage.preload?.();
-const NotFoundPage = lazyRouteComponent(() => import('./not-found-page.js'), 'NotFoundPage');
+const NotFoundPage = page(() => import('./not-found-page.js'), 'NotFoundPage');
 
 const root = createRootRoute({
   component: Outlet,
@@ -64,7 +68,7 @@ const signIn = createRoute({
   path: '/sign-in',
   validateSearch: nextOf,
   beforeLoad: leadOnIfSignedIn,
-  component: lazyRouteComponent(() => import('../sign-in/sign-in-page.js'), 'SignInPage'),
+  component: page(() => import('../sign-in/sign-in-page.js'), 'SignInPage'),
 });
 
 const register = createRoute({
@@ -72,19 +76,19 @@ const register = createRoute({
   path: '/register',
   validateSearch: nextOf,
   beforeLoad: leadOnIfSignedIn,
-  component: lazyRouteComponent(() => import('../sign-in/register-page.js'), 'RegisterPage'),
+  component: page(() => import('../sign-in/register-page.js'), 'RegisterPage'),
 });
 
 const invitation = createRoute({
   getParentRoute: () => root,
   path: '/invitation',
-  component: lazyRouteComponent(() => import('../sign-in/invitation-page.js'), 'InvitationPage'),
+  component: page(() => import('../sign-in/invitation-page.js'), 'InvitationPage'),
 });
 
 const passwordReset = createRoute({
   getParentRoute: () => root,
   path: '/password-reset',
-  component: lazyRouteComponent(() => import('../sign-in/password-reset-page.js'), 'PasswordResetPage'),
+  component: page(() => import('../sign-in/password-reset-page.js'), 'PasswordResetPage'),
 });
 
 /** The shell contains all pages that need a signed-in user. */
@@ -92,29 +96,30 @@ const shell = createRoute({
   getParentRoute: () => root,
   id: 'shell',
   beforeLoad: async ({ location }) => {
+    // An ended session is continued in place, unless there is no place yet.
     if (!(await isSignedIn())) throw redirect({ to: '/sign-in', search: nextOf({ next: location.href }) });
   },
-  component: lazyRouteComponent(() => import('./shell.js'), 'Shell'),
+  component: page(() => import('./shell.js'), 'Shell'),
 });
 
 const home = createRoute({
   getParentRoute: () => shell,
   path: '/',
   validateSearch: noSearch,
-  component: lazyRouteComponent(() => import('../organization/home-page.js'), 'HomePage'),
+  component: page(() => import('../organization/home-page.js'), 'HomePage'),
 });
 
 const account = createRoute({
   getParentRoute: () => shell,
   path: '/account',
   validateSearch: noSearch,
-  component: lazyRouteComponent(() => import('../account/account-page.js'), 'AccountPage'),
+  component: page(() => import('../account/account-page.js'), 'AccountPage'),
 });
 
 const organization = createRoute({
   getParentRoute: () => shell,
   path: '/org/$organizationId',
-  component: lazyRouteComponent(() => import('../organization/organization-frame.js'), 'OrganizationFrame'),
+  component: page(() => import('../organization/organization-frame.js'), 'OrganizationFrame'),
 });
 
 const organizationPages = [
@@ -128,31 +133,31 @@ const organizationPages = [
     getParentRoute: () => organization,
     path: '/settings/api-keys',
     validateSearch: apiKeysSearch,
-    component: lazyRouteComponent(() => import('../api-keys/api-keys-page.js'), 'ApiKeysPage'),
+    component: page(() => import('../api-keys/api-keys-page.js'), 'ApiKeysPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/settings/api-keys/$keyId',
     validateSearch: apiKeySearch,
-    component: lazyRouteComponent(() => import('../api-keys/api-key-page.js'), 'ApiKeyPage'),
+    component: page(() => import('../api-keys/api-key-page.js'), 'ApiKeyPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/projects',
     validateSearch: z.strictObject({ search: searchText }),
-    component: lazyRouteComponent(() => import('../projects/projects-page.js'), 'ProjectsPage'),
+    component: page(() => import('../projects/projects-page.js'), 'ProjectsPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/projects/$projectId/api-keys',
     validateSearch: apiKeysSearch,
-    component: lazyRouteComponent(() => import('../projects/project-page.js'), 'ProjectPage'),
+    component: page(() => import('../projects/project-page.js'), 'ProjectPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/audit',
     validateSearch: AuditSearch,
-    component: lazyRouteComponent(() => import('../audit/audit-page.js'), 'AuditPage'),
+    component: page(() => import('../audit/audit-page.js'), 'AuditPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
@@ -182,32 +187,32 @@ const organizationPages = [
     getParentRoute: () => organization,
     path: '/integrity',
     validateSearch: noSearch,
-    component: lazyRouteComponent(() => import('../integrity/integrity-page.js'), 'IntegrityPage'),
+    component: page(() => import('../integrity/integrity-page.js'), 'IntegrityPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/usage',
     validateSearch: UsageSearch,
-    component: lazyRouteComponent(() => import('../usage/usage-page.js'), 'UsagePage'),
+    component: page(() => import('../usage/usage-page.js'), 'UsagePage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/settings/members',
     validateSearch: noSearch,
-    component: lazyRouteComponent(() => import('../members/members-page.js'), 'MembersPage'),
+    component: page(() => import('../members/members-page.js'), 'MembersPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/settings',
     validateSearch: noSearch,
-    component: lazyRouteComponent(() => import('../organization/settings-page.js'), 'SettingsPage'),
+    component: page(() => import('../organization/settings-page.js'), 'SettingsPage'),
   }),
 ] as const;
 
 const operator = createRoute({
   getParentRoute: () => shell,
   path: '/operator',
-  component: lazyRouteComponent(() => import('../operators/operator-frame.js'), 'OperatorFrame'),
+  component: page(() => import('../operators/operator-frame.js'), 'OperatorFrame'),
 });
 
 const operatorPages = [
@@ -218,31 +223,31 @@ const operatorPages = [
       search: searchText,
       status: z.enum(['active', 'suspended']).optional(),
     }),
-    component: lazyRouteComponent(() => import('../operators/organizations-page.js'), 'OrganizationsPage'),
+    component: page(() => import('../operators/organizations-page.js'), 'OrganizationsPage'),
   }),
   createRoute({
     getParentRoute: () => operator,
     path: '/organizations/$organizationId',
     validateSearch: noSearch,
-    component: lazyRouteComponent(() => import('../operators/organization-page.js'), 'OrganizationPage'),
+    component: page(() => import('../operators/organization-page.js'), 'OrganizationPage'),
   }),
   createRoute({
     getParentRoute: () => operator,
     path: '/operators',
     validateSearch: noSearch,
-    component: lazyRouteComponent(() => import('../operators/operators-page.js'), 'OperatorsPage'),
+    component: page(() => import('../operators/operators-page.js'), 'OperatorsPage'),
   }),
   createRoute({
     getParentRoute: () => operator,
     path: '/service-keys',
     validateSearch: noSearch,
-    component: lazyRouteComponent(() => import('../operators/service-keys-page.js'), 'ServiceKeysPage'),
+    component: page(() => import('../operators/service-keys-page.js'), 'ServiceKeysPage'),
   }),
   createRoute({
     getParentRoute: () => operator,
     path: '/audit',
     validateSearch: Questions,
-    component: lazyRouteComponent(() => import('../operators/audit-search-page.js'), 'AuditSearchPage'),
+    component: page(() => import('../operators/audit-search-page.js'), 'AuditSearchPage'),
   }),
 ] as const;
 

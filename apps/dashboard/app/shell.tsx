@@ -4,13 +4,15 @@ import { useDisclosure } from '@mantine/hooks';
 import { Notifications } from '@mantine/notifications';
 import { IconKey } from '@tabler/icons-react';
 import { useRouter } from '@tanstack/react-router';
-import { lazy, Suspense, useEffect } from 'react';
+import { Suspense, useEffect } from 'react';
+import { lazyPart } from '../session/load-part.js';
+import { SessionEnded } from '../session/session-ended.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
 import { ShortcutsDialog, useShortcut, useShortcutKeys } from '../ui/shortcuts.js';
 import { Navigation } from './navigation.js';
 import { UnderstoodPage } from './understood-page.js';
 
-const FindDialog = lazy(async () => ({ default: (await import('../find/find-dialog.js')).FindDialog }));
+const FindDialog = lazyPart(async () => (await import('../find/find-dialog.js')).FindDialog);
 
 /** The frame of every page that needs a signed-in user. */
 export function Shell() {
@@ -63,6 +65,7 @@ export function Shell() {
       </AppShell.Main>
       {/* Not on the right, where the buttons are: a notification stays open while the pointer is over it. */}
       <Notifications position="bottom-center" />
+      <SessionEnded />
       <Suspense>{findOpened && <FindDialog onClose={find.close} />}</Suspense>
       <ShortcutsDialog opened={shortcutsOpened} onClose={shortcuts.close} enabled={enabled} onEnable={setEnabled} />
     </AppShell>

@@ -1,6 +1,7 @@
 import { Button, Paper, SimpleGrid, Skeleton, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import type { ReactNode } from 'react';
+import { inDigits } from '../ui/format.js';
 import { ErrorState } from '../ui/error-state.js';
 import { Time } from '../ui/time.js';
 import { firstSeenQuery, type TypeCount } from './activity.js';
@@ -34,7 +35,7 @@ export function ActivitySummary({ organizationId, filter }: Props) {
           {counted?.newest || isComplete ? <Time at={counted?.newest?.time ?? null} exact /> : <Waiting />}
         </Measure>
         <Measure name="Events">
-          {counted ? `${isComplete ? '' : 'At least '}${counted.events.toLocaleString()}` : <Waiting />}
+          {counted ? `${isComplete ? '' : 'At least '}${inDigits(counted.events)}` : <Waiting />}
         </Measure>
       </SimpleGrid>
       {counted && counted.events > 0 && <SummaryTable counts={counted.byType} onChoose={choose} />}
@@ -50,7 +51,7 @@ export function ActivitySummary({ organizationId, filter }: Props) {
       )}
       {prunedBelow !== null && (
         <Text size="xs" c="dimmed" mt="sm">
-          Events before number {prunedBelow.toLocaleString()} were removed at the end of their retention.
+          Events before number {inDigits(prunedBelow)} were removed at the end of their retention.
         </Text>
       )}
     </Paper>

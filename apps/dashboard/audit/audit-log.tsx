@@ -3,6 +3,7 @@ import { useInViewport } from '@mantine/hooks';
 import { IconPrinter, IconRefresh } from '@tabler/icons-react';
 import { ErrorState } from '../ui/error-state.js';
 import { ButtonLink } from '../ui/links.js';
+import { counted } from '../ui/format.js';
 import { SlowNotice } from '../ui/slow-notice.js';
 import { eventQuery, isFiltered, mayFollow, noFilters, type AuditSearch } from './audit-search.js';
 import { EventDrawer } from './event-drawer.js';
@@ -14,7 +15,7 @@ import { useNames } from './names.js';
 import { NewsButton } from './news-button.js';
 import { isForbidden, NotForYou } from './not-for-you.js';
 import { ViewsMenu } from './views-menu.js';
-import { useSearchWithin, type useAuditSearch } from './use-audit-search.js';
+import { useCloseEvent, useSearchWithin, type useAuditSearch } from './use-audit-search.js';
 import { useFollowedLog } from './use-followed-log.js';
 
 interface Props {
@@ -28,6 +29,7 @@ const NO_FILTER = {};
 /** The audit log of an organization, or of the deployment itself. Its state is in the address of the current page. */
 export function AuditLog({ organizationId, filter: fixed = NO_FILTER }: Props) {
   const { chosen, search, change, filter } = useSearchWithin(organizationId, fixed);
+  const closeEvent = useCloseEvent({ search, change });
   const nameOf = useNames(organizationId);
   const { ref: topRef, inViewport: atTop } = useInViewport();
   const reading = !atTop || search.event !== undefined;
@@ -77,7 +79,7 @@ export function AuditLog({ organizationId, filter: fixed = NO_FILTER }: Props) {
       <EventDrawer
         {...{ organizationId, nameOf, search }}
         index={search.event}
-        onClose={() => change({ event: undefined })}
+        onClose={closeEvent}
         onFilter={filter}
         onShow={(event) => change({ event }, { replace: true })}
       />
@@ -191,7 +193,7 @@ function ListSkeleton({ leftToSearch }: { readonly leftToSearch: number | undefi
     <Stack gap={10} role="status" aria-label="Loading">
       {leftToSearch !== undefined && (
         <Text size="sm" c="dimmed">
-          Searching. {leftToSearch.toLocaleString()} older events are left.
+          Searching. {counted(leftToSearch, 'older event')} left.
         </Text>
       )}
       {Array.from({ length: 12 }, (_, row) => (

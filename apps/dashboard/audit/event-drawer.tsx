@@ -1,9 +1,10 @@
 import { Box, Code, Drawer, Group, Skeleton, Stack, Text, Title } from '@mantine/core';
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
 import { AuditEvent } from '#libs/contract/audit.js';
 import { leafHash } from '#libs/tlog/leaf.js';
+import { lazyPart } from '../session/load-part.js';
 import { api } from '../session/session.js';
 import { CopyButton } from '../ui/copy-button.js';
 import { ErrorState } from '../ui/error-state.js';
@@ -15,10 +16,9 @@ import { sentenceOf } from './event-sentence.js';
 import { loadNames, type NameOf } from './names.js';
 import { Neighbours } from './neighbours.js';
 import { Sentence } from './sentence.js';
+import { inDigits } from '../ui/format.js';
 
-const EventVerification = lazy(async () => ({
-  default: (await import('../integrity/event-verification.js')).EventVerification,
-}));
+const EventVerification = lazyPart(async () => (await import('../integrity/event-verification.js')).EventVerification);
 
 interface Props {
   readonly organizationId: string;
@@ -44,12 +44,12 @@ export function EventDrawer({ organizationId, index, nameOf, search, onClose, on
       onClose={onClose}
       position="right"
       size="lg"
-      title={`Event ${shown.toLocaleString()}`}
+      title={`Event ${inDigits(shown)}`}
       closeButtonProps={{ 'aria-label': 'Close' }}
     >
       <ErrorState error={query.error} onRetry={() => void query.refetch()} />
       {query.isPending && <Skeleton height={320} />}
-      {typeof query.data === 'string' && <Text>{absences[query.data](shown.toLocaleString())}</Text>}
+      {typeof query.data === 'string' && <Text>{absences[query.data](inDigits(shown))}</Text>}
       {typeof query.data === 'object' && (
         <Stack gap="lg">
           <Group wrap="nowrap" align="flex-start" justify="space-between">
@@ -129,12 +129,12 @@ function Changes({ changes }: { readonly changes: readonly Change[] }) {
           <Box className="diff">
             {before !== undefined && (
               <del className="diff-before" aria-label="Before">
-                − {before}
+                {marked('−', before)}
               </del>
             )}
             {after !== undefined && (
               <ins className="diff-after" aria-label="After">
-                + {after}
+                {marked('+', after)}
               </ins>
             )}
           </Box>
@@ -142,6 +142,14 @@ function Changes({ changes }: { readonly changes: readonly Change[] }) {
       ))}
     </Stack>
   );
+}
+
+/** Every line of a long text has the sign: its colour alone would not tell what it is. */
+function marked(sign: string, text: string): string {
+  return text
+    .split('\n')
+    .map((line) => `${sign} ${line}`)
+    .join('\n');
 }
 
 function ExactText({ text }: { readonly text: string }) {

@@ -8,8 +8,9 @@ import { calledIn } from '#libs/contract/events.js';
 import { VerificationCode } from '#libs/contract/verification.js';
 import { useOrganization } from '../organization/organizations.js';
 import { Copied } from '../ui/copied.js';
+import { counted } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
-import { denialWords } from '../ui/outcomes.js';
+import { denialInWords } from '../ui/outcomes.js';
 import { addressParameter } from './activity.js';
 import { opposite, type AuditSearch } from './audit-search.js';
 import { actorWords } from './event-sentence.js';
@@ -74,7 +75,7 @@ function Happened({ event, onFilter, ...place }: HappenedProps) {
       </Fact>
       {firstAt && lastAt && (
         <Fact name="How often">
-          {Number(data['count']).toLocaleString()} times, from {fullTime(firstAt)} to {fullTime(lastAt)}
+          {counted(Number(data['count']), 'time')}, from {fullTime(firstAt)} to {fullTime(lastAt)}
         </Fact>
       )}
       <Fact name="Who" filter={{ actor_id: actor.id ?? undefined }} {...{ onFilter, organizationId }}>
@@ -113,7 +114,7 @@ function Call({ data, onFilter }: DataProps) {
     <>
       {code && (
         <Fact name="Reason" filter={{ outcome: code }} onFilter={onFilter}>
-          {denialWords(code, scopes)} <Code>{code}</Code>
+          {denialInWords({ code, scopes })} <Code>{code}</Code>
         </Fact>
       )}
       {endpoint && (

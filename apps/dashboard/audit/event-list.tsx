@@ -24,6 +24,7 @@ import { useEventPages } from './event-pages.js';
 import { sentenceOf } from './event-sentence.js';
 import type { NameOf } from './names.js';
 import { Sentence } from './sentence.js';
+import { counted } from '../ui/format.js';
 
 interface Props {
   readonly query: EventQuery;
@@ -153,9 +154,7 @@ function Head() {
 function End({ count }: { readonly count: number }) {
   return (
     <Text c="dimmed" size="sm" ta="center" py="md">
-      {count === 1
-        ? 'One event. There are no older events.'
-        : `${count.toLocaleString()} events. There are no older events.`}
+      {count === 1 ? 'One event. There are no older events.' : `${counted(count, 'event')}. There are no older events.`}
     </Text>
   );
 }

@@ -1,6 +1,7 @@
 import { calledIn, DomainEvent, type EventActor, type EventEnvelope } from '#libs/contract/events.js';
 import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
-import { denialWords, lowerFirst } from '../ui/outcomes.js';
+import { counted, inDigits, listed } from '../ui/format.js';
+import { denialInWords, lowerFirst } from '../ui/outcomes.js';
 
 /** A part of a sentence: words, a reference with an id and perhaps a name, the actor, or a text that a user wrote. */
 export type Part =
@@ -90,13 +91,13 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
     case 'credits.removed':
       return say`${by} removed the balance of ${counted(event.data.balance, 'credit')}${within(event, 'of')}`;
     case 'credits.low':
-      return say`The balance fell to ${counted(event.data.balance, 'credit')}, below ${number.format(event.data.low_below)}`;
+      return say`The balance fell to ${counted(event.data.balance, 'credit')}, below ${inDigits(event.data.low_below)}`;
     case 'operator.read':
       return event.data.path
         ? say`${by} read ${{ quoted: event.data.path }}${andOthers(event.data.reads)}${within(event, 'of')}`
         : say`${by} read ${organization}`;
     case 'audit_log.epoch_started':
-      return say`Epoch ${number.format(event.data.epoch)} of the checkpoints of this audit log began`;
+      return say`Epoch ${inDigits(event.data.epoch)} of the checkpoints of this audit log began`;
     case 'audit_log.retention_changed':
       return say`${by} changed the retention of the audit log${within(event, 'of')}: ${retention(event.data)}`;
     case 'audit_log.hold_placed':
@@ -104,17 +105,17 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
     case 'audit_log.hold_lifted':
       return say`${by} lifted the legal hold of the audit log${within(event, 'of')}${because(event.data.reason)}`;
     case 'audit_log.pruned':
-      return say`${counted(event.data.below - event.data.from, 'event')} below ${number.format(event.data.below)} were pruned after their retention`;
+      return say`${counted(event.data.below - event.data.from, 'event')} below ${inDigits(event.data.below)} were pruned after their retention`;
     case 'audit_log.state_recorded':
-      return say`The state of ${organization} before entry ${number.format(event.data.below)} was recorded, part ${number.format(event.data.part)} of ${number.format(event.data.parts)}`;
+      return say`The state of ${organization} before entry ${inDigits(event.data.below)} was recorded, part ${inDigits(event.data.part)} of ${inDigits(event.data.parts)}`;
     case 'audit_log.key_rotated':
       return event.data.note === undefined
         ? say`The key of the checkpoints of this audit log was replaced because it was compromised`
         : say`The key of the checkpoints of this audit log was replaced`;
     case 'event.quarantined':
-      return say`${unreadable(event.data.count)} in the quarantine as ${number.format(event.data.quarantine_id)}`;
+      return say`${unreadable(event.data.count)} in the quarantine as ${inDigits(event.data.quarantine_id)}`;
     case 'event.requeued':
-      return say`Record ${number.format(event.data.quarantine_id)} of the quarantine was put back into the outbox`;
+      return say`Record ${inDigits(event.data.quarantine_id)} of the quarantine was put back into the outbox`;
     case 'api_key.created':
       return say`${by} created the ${event.data.environment} key ${{ quoted: event.data.name }}`;
     case 'api_key.used':
@@ -122,7 +123,7 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
         ? say`${it} called Keyledger${endpoint(event.data)}`
         : say`${it} was used${endpoint(event.data)}`;
     case 'api_key.denied':
-      return say`${it} was denied${surface(event.data)}${times(event.data.count)}${requests(event.data)}: ${lowerFirst(denialWords(event.data.code, event.data.scopes))}`;
+      return say`${it} was denied${surface(event.data)}${times(event.data.count)}${requests(event.data)}: ${lowerFirst(denialInWords(event.data))}`;
     case 'api_key.rotated':
       return say`${by} rotated the key ${it}${event.data.previous_secret_ends_at ? ', with a grace period' : ''}`;
     case 'api_key.updated':
@@ -159,7 +160,7 @@ function organizationIn({ data }: DomainEvent): readonly Part[] {
 
 /** For calls that one page sent together. */
 function andOthers(reads: readonly unknown[] | undefined): string {
-  return reads ? ` and ${number.format(reads.length - 1)} more` : '';
+  return reads ? ` and ${inDigits(reads.length - 1)} more` : '';
 }
 
 /** In the audit log of the deployment: the organization that the subject belongs to. */
@@ -168,18 +169,12 @@ function within({ data }: DomainEvent, how: 'of' | 'to'): readonly Part[] {
   return organization ? [` ${how} `, { id: organization.id, name: organization.name }] : [];
 }
 
-const number = new Intl.NumberFormat();
-
-function counted(count: number, thing: string): string {
-  return `${number.format(count)} ${thing}${count === 1 ? '' : 's'}`;
-}
-
 function accounts(attempts = 1): string {
   return attempts === 1 ? 'an account that does not exist' : 'accounts that do not exist';
 }
 
 function times(count: number): string {
-  return count === 1 ? '' : ` ${number.format(count)} times`;
+  return count === 1 ? '' : ` ${inDigits(count)} times`;
 }
 
 /** A damaged record may not tell how many events it has. */
@@ -218,7 +213,7 @@ function roleWords(role: Role | null): string {
 /** For example `the name, the scopes and the allowed ips`. */
 function fields(changes: Record<string, unknown>): string {
   const names = Object.keys(changes).map((name) => `the ${name.replaceAll('_', ' ')}`);
-  return new Intl.ListFormat('en').format(names) || 'nothing';
+  return listed(names) || 'nothing';
 }
 
 function endpoint({ method, path }: { readonly method: string | null; readonly path: string | null }): string {

@@ -1,7 +1,8 @@
+import { timeFormat } from '../ui/format.js';
 const clock = { hour: 'numeric', minute: '2-digit', second: '2-digit' } as const;
-const thisYear = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', ...clock });
-const earlier = new Intl.DateTimeFormat(undefined, { year: '2-digit', month: 'short', day: 'numeric', ...clock });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'long' });
+const thisYear = timeFormat({ month: 'short', day: 'numeric', ...clock });
+const earlier = timeFormat({ year: '2-digit', month: 'short', day: 'numeric', ...clock });
+const full = timeFormat({ dateStyle: 'medium', timeStyle: 'long' });
 
 /** To the second, for a list. Shows the year only if it is not the current one. */
 export function localTime(at: string): string {

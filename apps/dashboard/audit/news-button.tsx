@@ -1,5 +1,6 @@
 import { Button } from '@mantine/core';
 import { IconArrowUp } from '@tabler/icons-react';
+import { counted, inDigits } from '../ui/format.js';
 
 interface Props {
   readonly count: number;
@@ -14,7 +15,7 @@ export function NewsButton({ count, more, onShow }: Props) {
     <div className="news" role="status">
       {count > 0 && (
         <Button size="xs" radius="xl" leftSection={<IconArrowUp size={14} />} onClick={onShow}>
-          {count === 1 ? '1 new event' : `${count.toLocaleString()}${more ? '+' : ''} new events`}
+          {more ? `${inDigits(count)}+ new events` : counted(count, 'new event')}
         </Button>
       )}
     </div>

@@ -4,6 +4,7 @@ import { ApiError } from '#libs/client/client.js';
 import { Role } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganization } from '../organization/organizations.js';
+import { listed } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
 
 const readers = Role.options.filter((role) => roleCovers(role, 'audit:read'));
@@ -23,8 +24,7 @@ export function NotForYou({ organizationId }: { readonly organizationId: string 
       <Title order={2}>Your role cannot read the audit log</Title>
       <Text c="dimmed" maw={440}>
         {organization?.role && `Your role is ${organization.role}. `}
-        The audit log is open to these roles: {new Intl.ListFormat('en').format(readers)}. An owner or admin can change
-        your role.
+        The audit log is open to these roles: {listed(readers)}. An owner or admin can change your role.
       </Text>
       <TextLink to="/org/$organizationId/settings/members" params={{ organizationId }}>
         View the members

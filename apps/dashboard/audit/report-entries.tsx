@@ -5,6 +5,7 @@ import { sentenceOf } from './event-sentence.js';
 import { fullTime } from './event-time.js';
 import type { NameOf } from './names.js';
 import { Sentence } from './sentence.js';
+import { inDigits } from '../ui/format.js';
 
 interface Props {
   readonly entries: readonly AuditEvent[];
@@ -29,7 +30,7 @@ export function ReportEntries({ entries, nameOf }: Props) {
         <Table.Tbody>
           {entries.map(({ leaf_index: index, event }) => (
             <Table.Tr key={index}>
-              <Table.Td ta="right">{index.toLocaleString()}</Table.Td>
+              <Table.Td ta="right">{inDigits(index)}</Table.Td>
               <Table.Td>
                 <time dateTime={event.time}>{fullTime(event.time)}</time>
               </Table.Td>

@@ -6,6 +6,7 @@ import { useParams } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useOrganization } from '../organization/organizations.js';
 import { useMe } from '../session/me.js';
+import { inDigits } from '../ui/format.js';
 import { ErrorState } from '../ui/error-state.js';
 import { ButtonLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
@@ -61,8 +62,7 @@ export function ReportPage() {
               </Title>
               {!data.isComplete && (
                 <Text mb="xs">
-                  The newest {MOST_ENTRIES.toLocaleString()} entries. For all of them, narrow the filter or export the
-                  log.
+                  The newest {inDigits(MOST_ENTRIES)} entries. For all of them, narrow the filter or export the log.
                 </Text>
               )}
               <ReportEntries entries={data.entries.slice(0, MOST_ENTRIES)} nameOf={nameOf} />
@@ -83,7 +83,7 @@ function Counts({ query }: { readonly query: EventQuery }) {
       </Title>
       <ErrorState error={error} onRetry={retry} />
       <Text role="status" mb="xs">
-        {counted && `${isComplete ? '' : 'At least '}${counted.events.toLocaleString()} events match.`}
+        {counted && `${isComplete ? '' : 'At least '}${inDigits(counted.events)} events match.`}
         {isCounting && ' Counting'}
       </Text>
       {counted && counted.events > 0 && <SummaryTable counts={counted.byType} />}

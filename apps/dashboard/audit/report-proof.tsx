@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import type { AuditEvent } from '#libs/contract/audit.js';
 import { toBase64 } from '#libs/tlog/bytes.js';
 import { latestQuery } from '../integrity/queries.js';
+import { inDigits } from '../ui/format.js';
 import { sentenceOf } from '../ui/error-state.js';
 import { fullTime } from './event-time.js';
 
@@ -28,7 +29,7 @@ export function ReportProof({ organizationId, entries }: Props) {
           <Text mb="xs">{coverage(entries, data.checkpoint.size)}</Text>
           <Box component="dl" className="report-facts">
             <dt>Entries</dt>
-            <dd>{data.checkpoint.size.toLocaleString()}</dd>
+            <dd>{inDigits(data.checkpoint.size)}</dd>
             <dt>Root</dt>
             <dd>
               <Code className="breakable">{toBase64(data.checkpoint.root)}</Code>
@@ -58,5 +59,5 @@ function coverage(entries: readonly AuditEvent[], size: number): string {
   const last = Math.max(-1, ...entries.map(({ leaf_index: index }) => index));
   return last < size
     ? 'This browser verified the signature of the checkpoint below, and that it continues every checkpoint that it verified before. All entries of this report are among those that the checkpoint covers.'
-    : `The checkpoint below does not cover the entries from number ${size.toLocaleString()} on yet.`;
+    : `The checkpoint below does not cover the entries from number ${inDigits(size)} on yet.`;
 }

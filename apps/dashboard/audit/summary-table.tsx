@@ -1,3 +1,4 @@
+import { inDigits } from '../ui/format.js';
 import '../ui/outcomes.css';
 import { Table } from '@mantine/core';
 import { VerificationCode } from '#libs/contract/verification.js';
@@ -35,8 +36,8 @@ export function SummaryTable({ counts, onChoose }: Props) {
                 wordsOf(one)
               )}
             </Table.Td>
-            <Table.Td ta="right">{one.events.toLocaleString()}</Table.Td>
-            {isFolded && <Table.Td ta="right">{one.count.toLocaleString()}</Table.Td>}
+            <Table.Td ta="right">{inDigits(one.events)}</Table.Td>
+            {isFolded && <Table.Td ta="right">{inDigits(one.count)}</Table.Td>}
           </Table.Tr>
         ))}
       </Table.Tbody>

@@ -2,6 +2,7 @@ import { Box, Button } from '@mantine/core';
 import type { ReactNode } from 'react';
 import { saveText } from '../audit/download.js';
 import { Copied } from '../ui/copied.js';
+import { inDigits } from '../ui/format.js';
 import { Section } from '../ui/section.js';
 import { Time } from '../ui/time.js';
 import type { Remembered } from './remembered.js';
@@ -30,7 +31,7 @@ export function CheckpointSection({ organizationId, remembered }: Props) {
       }
     >
       <Box component="dl" className="facts">
-        <Fact name="Entries">{size.toLocaleString()}</Fact>
+        <Fact name="Entries">{inDigits(size)}</Fact>
         <Fact name="Root">
           <Copied value={root} label="Copy the root" />
         </Fact>

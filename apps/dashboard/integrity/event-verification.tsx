@@ -6,6 +6,7 @@ import { ProofError } from '#libs/tlog/proof-error.js';
 import { saveText } from '../audit/download.js';
 import { fullTime } from '../audit/event-time.js';
 import { sentenceOf } from '../ui/error-state.js';
+import { counted, inDigits } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
 import { useRemembered } from './browser-memory.js';
 import { reasonOf, type Reason } from './outcome.js';
@@ -91,7 +92,7 @@ function VerifiedHere({ organizationId, index, verified: { checkpoint, at, recei
       aria-label="Verification"
     >
       <Text size="sm">
-        Leaf {index.toLocaleString()} of the checkpoint of {checkpoint.size.toLocaleString()} entries,{' '}
+        Leaf {inDigits(index)} of the checkpoint of {counted(checkpoint.size, 'entry', 'entries')},{' '}
         <time dateTime={at}>{fullTime(at)}</time>
       </Text>
       <Group gap="sm" mt="xs">

@@ -2,6 +2,7 @@ import { Alert, Group, Loader, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle, IconInfoCircle, IconShieldCheck } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 import { sentenceOf, ErrorState } from '../ui/error-state.js';
+import { counted } from '../ui/format.js';
 import { Time } from '../ui/time.js';
 import { AlarmDecision } from './alarm-decision.js';
 import type { LogState } from './outcome.js';
@@ -42,7 +43,7 @@ export function LogStatus({ organizationId, state, remembered, onRetry }: Props)
       );
     case 'wrong':
       return (
-        <Wrong title="The checkpoint is not right">
+        <Wrong title="The checkpoint is not valid">
           <Text>{sentenceOf(state.error)}.</Text>
         </Wrong>
       );
@@ -76,8 +77,8 @@ function VerifiedLog({ remembered }: { readonly remembered: Remembered | null })
   return (
     <Alert variant="light" color="teal" icon={<IconShieldCheck />} title="Verified in this browser" role="status">
       <Text>
-        The checkpoint of {remembered.size.toLocaleString()} entries is signed with the key that this browser remembers,
-        and continues every checkpoint that this browser verified. Last verification:{' '}
+        The checkpoint of {counted(remembered.size, 'entry', 'entries')} is signed with the key that this browser
+        remembers, and continues every checkpoint that this browser verified. Last verification:{' '}
         <Time at={remembered.verified_at} />.
       </Text>
     </Alert>

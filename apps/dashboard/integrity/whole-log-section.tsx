@@ -1,6 +1,7 @@
 import { Alert, Button, Group, Progress as ProgressBar, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle, IconInfoCircle, IconShieldCheck } from '@tabler/icons-react';
 import { ErrorState } from '../ui/error-state.js';
+import { counted, inDigits } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
 import { Section } from '../ui/section.js';
 import { Time } from '../ui/time.js';
@@ -60,8 +61,8 @@ function Running({ verification, progress: { next, size, perSecond, locating } }
       <Group justify="space-between" gap="xs">
         <div>
           <Text size="sm">
-            {next.toLocaleString()} of {size.toLocaleString()} entries
-            {paused ? ', paused' : `, ${perSecond.toLocaleString()} each second`}
+            {inDigits(next)} of {counted(size, 'entry', 'entries')}
+            {paused ? ', paused' : `, ${inDigits(perSecond)} each second`}
           </Text>
           <Text size="sm" c="red" role="status">
             {locating && 'The log is not as it was signed. Looking for the first wrong entry.'}
@@ -105,11 +106,11 @@ function LastResult({ organizationId, whole }: Pick<Props, 'organizationId' | 'w
         }
       >
         {pruned === undefined
-          ? `All ${size.toLocaleString()} entries`
-          : `The entries ${pruned.toLocaleString()} to ${(size - 1).toLocaleString()}`}{' '}
+          ? `All ${inDigits(size)} entries`
+          : `The entries ${inDigits(pruned)} to ${inDigits(size - 1)}`}{' '}
         of the checkpoint were verified in this browser, <Time at={at} />.
         {pruned !== undefined &&
-          ` The ${pruned.toLocaleString()} entries before are no longer kept: their hashes lead to the signed root, but what they said can no longer be verified.`}
+          ` The ${counted(pruned, 'entry', 'entries')} before are no longer kept: their hashes lead to the signed root, but what they said can no longer be verified.`}
       </Alert>
     );
   }
@@ -122,11 +123,11 @@ function LastResult({ organizationId, whole }: Pick<Props, 'organizationId' | 'w
       title="The log is not as it was signed"
     >
       <Text>
-        {fault}. Found <Time at={at} /> among {size.toLocaleString()} entries.
+        {fault}. Found <Time at={at} /> among {counted(size, 'entry', 'entries')}.
       </Text>
       {index !== undefined && (
         <TextLink to="/org/$organizationId/audit" params={{ organizationId }} search={{ event: index }}>
-          Show event {index.toLocaleString()}
+          Show event {inDigits(index)}
         </TextLink>
       )}
     </Alert>

@@ -1,6 +1,7 @@
 import { List } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { sentenceOf } from '../ui/error-state.js';
+import { counted } from '../ui/format.js';
 import { Time } from '../ui/time.js';
 import { witnessesQuery } from './queries.js';
 
@@ -15,8 +16,8 @@ export function Witnesses({ organizationId }: { readonly organizationId: string 
     <>
       {cosigned ? (
         <>
-          At least {quorum} cosigned the first {cosigned.size.toLocaleString()} entries, <Time at={cosigned.at} />, as
-          the server says.
+          At least {quorum} cosigned the first {counted(cosigned.size, 'entry', 'entries')}, <Time at={cosigned.at} />,
+          as the server says.
         </>
       ) : (
         `${quorum} must cosign, and have not yet.`

@@ -24,7 +24,7 @@ export function OpenInvitations({ organizationId }: { readonly organizationId: s
       </Title>
       <ErrorState error={invitations.error} onRetry={() => void invitations.refetch()} />
       {invitations.isPending && <Skeleton height={52} />}
-      {shown?.length === 0 && <Text c="dimmed">None. An unused link expires after a week.</Text>}
+      {shown?.length === 0 && <Text c="dimmed">No open invitations. An unused link expires after a week.</Text>}
       {shown && shown.length > 0 && (
         <Table className="stacking" layout="fixed" aria-labelledby="open-invitations" highlightOnHover={false}>
           <TableHead

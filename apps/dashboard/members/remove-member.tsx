@@ -6,6 +6,7 @@ import { useState } from 'react';
 import type { Organization } from '#libs/contract/organizations.js';
 import { organizationsQuery } from '../organization/organizations.js';
 import { api } from '../session/session.js';
+import { inDigits } from '../ui/format.js';
 import { ErrorState } from '../ui/error-state.js';
 import { invitationsQuery, membersQuery, type Member } from './queries.js';
 
@@ -104,5 +105,5 @@ function Removal({ member, organization: { id, name }, isMe, onClose }: Omit<Pro
 }
 
 function counted(keys: number): string {
-  return keys === 1 ? 'one key is' : `${keys} keys are`;
+  return keys === 1 ? 'one key is' : `${inDigits(keys)} keys are`;
 }

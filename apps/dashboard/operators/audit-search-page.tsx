@@ -5,6 +5,7 @@ import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { searchAuditLogs } from '#libs/contract/audit.js';
 import { ErrorState } from '../ui/error-state.js';
+import { inDigits } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
 import { TableHead } from '../ui/table-head.js';
@@ -87,7 +88,7 @@ function Organizations({ question }: { readonly question: Question }) {
       {found.length > 0 && <Matches matches={found} question={question} />}
       {goesOn && (
         <Text role="status" size="sm" c="dimmed" mt="sm">
-          Searching. Found so far: {found.length.toLocaleString()}
+          Searching. Found so far: {inDigits(found.length)}
         </Text>
       )}
       {hasNextPage && !goesOn && !error && (

@@ -6,13 +6,12 @@ import type { Organization } from '#libs/contract/organizations.js';
 import { api } from '../session/session.js';
 import { ConfirmDialog } from '../ui/confirm-dialog.js';
 import { ErrorState } from '../ui/error-state.js';
+import { counted, inDigits } from '../ui/format.js';
 import { Section } from '../ui/section.js';
 import { ShowMore } from '../ui/show-more.js';
 import { Time } from '../ui/time.js';
 import { GrantCredits } from './grant-credits.js';
 import { balanceQuery, grantsQuery, operatorsQuery, type Grant } from './queries.js';
-
-const number = new Intl.NumberFormat();
 
 export function CreditsSection({ organization }: { readonly organization: Organization }) {
   const { id, name } = organization;
@@ -42,11 +41,11 @@ export function CreditsSection({ organization }: { readonly organization: Organi
         {balance?.metered && (
           <div>
             <Text size="xl" component="span">
-              {number.format(balance.balance ?? 0)}
+              {inDigits(balance.balance ?? 0)}
             </Text>{' '}
             <Text span c="dimmed">
-              left. Below {number.format(balance.low_below ?? 0)} an event reports a low balance. At 0, requests that
-              cost credits are denied.
+              left. Below {inDigits(balance.low_below ?? 0)} an event reports a low balance. At 0, requests that cost
+              credits are denied.
             </Text>
           </div>
         )}
@@ -94,9 +93,9 @@ function History({ organizationId }: { readonly organizationId: string }) {
         <Table.Tbody>
           {shown.map((grant) => (
             <Table.Tr key={grant.id}>
-              <Table.Td ta="right">+{number.format(grant.amount)}</Table.Td>
+              <Table.Td ta="right">+{inDigits(grant.amount)}</Table.Td>
               <Table.Td ta="right" c="dimmed" visibleFrom="sm">
-                {number.format(grant.balance_after)}
+                {inDigits(grant.balance_after)}
               </Table.Td>
               <Table.Td>
                 <Text truncate title={grant.reason ?? undefined}>
@@ -147,7 +146,7 @@ function RemoveBalance({ id, name, left, opened, onClose }: RemoveProps) {
       error={remove.error}
     >
       <Text>
-        Uses of {name} are no longer charged and have no limit. The remaining {number.format(left)} credits are lost. A
+        Uses of {name} are no longer charged and have no limit. The balance of {counted(left, 'credit')} is lost. A
         later grant starts a new balance.
       </Text>
     </ConfirmDialog>

@@ -10,6 +10,7 @@ import { fieldErrors } from '../ui/field-errors.js';
 import { FormError } from '../ui/form-error.js';
 import { balanceQuery, grantsQuery } from './queries.js';
 import { FormButtons } from '../ui/form-buttons.js';
+import { counted, inDigits } from '../ui/format.js';
 import { WholeNumberInput } from '../ui/whole-number-input.js';
 
 interface Props {
@@ -25,8 +26,6 @@ interface Values {
   reason: string;
   low_below: number | string;
 }
-
-const number = new Intl.NumberFormat();
 
 const MOST_CREDITS = 1_000_000_000_000;
 
@@ -56,7 +55,7 @@ function GrantForm({ organization: { id, name }, metered, onClose }: Omit<Props,
     onSuccess: async ({ amount, balance_after: balance }) => {
       onClose();
       notifications.show({
-        message: `Granted ${number.format(amount)} credits to ${name}. The balance is ${number.format(balance)}.`,
+        message: `Granted ${counted(amount, 'credit')} to ${name}. The balance is ${inDigits(balance)}.`,
       });
       await Promise.all([queries.invalidateQueries(balanceQuery(id)), queries.invalidateQueries(grantsQuery(id))]);
     },

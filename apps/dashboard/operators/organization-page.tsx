@@ -6,6 +6,7 @@ import type { Organization } from '#libs/contract/organizations.js';
 import { auditRetentionQuery } from '../organization/audit-retention.js';
 import { CopyButton } from '../ui/copy-button.js';
 import { ErrorState } from '../ui/error-state.js';
+import { inDigits } from '../ui/format.js';
 import { ButtonLink, TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
 import { PageSkeleton } from '../ui/page-skeleton.js';
@@ -89,8 +90,6 @@ function Operated({ organization }: { readonly organization: Organization }) {
   );
 }
 
-const number = new Intl.NumberFormat();
-
 function UsageTotals({ organizationId }: { readonly organizationId: string }) {
   const { data: totals, error, refetch } = useQuery(usageTotalsQuery(organizationId));
   return (
@@ -126,7 +125,7 @@ function Figure({ label, value }: { readonly label: string; readonly value: numb
       <Text size="sm" c="dimmed">
         {label}
       </Text>
-      {value === undefined ? <Skeleton height={28} width={80} /> : <Text size="xl">{number.format(value)}</Text>}
+      {value === undefined ? <Skeleton height={28} width={80} /> : <Text size="xl">{inDigits(value)}</Text>}
     </div>
   );
 }

@@ -9,6 +9,7 @@ import { PageHeader } from '../ui/page-header.js';
 import { SearchBox } from '../ui/search-box.js';
 import { ShowMore } from '../ui/show-more.js';
 import { StatusBadge } from '../ui/status-badge.js';
+import { counted } from '../ui/format.js';
 import { Time } from '../ui/time.js';
 import { allOrganizationsQuery } from './queries.js';
 import { TableHead } from '../ui/table-head.js';
@@ -114,6 +115,6 @@ function OrganizationsTable({ organizations }: { readonly organizations: readonl
 }
 
 function ceilingInShort(ceiling: readonly string[] | null): string {
-  if (ceiling === null) return 'None';
-  return ceiling.length === 1 ? '1 scope' : `${ceiling.length} scopes`;
+  if (ceiling === null) return 'No limit';
+  return counted(ceiling.length, 'scope');
 }

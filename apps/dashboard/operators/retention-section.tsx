@@ -71,7 +71,7 @@ function DaysForm({ days, ...props }: FormProps & { readonly days: number | null
         params: { id: props.id },
         body: { days: typed === '' ? null : Number(typed) },
       }),
-    onSuccess: useChanged(props, 'The retention is changed. Nothing is removed within the next day.'),
+    onSuccess: useChanged(props, 'The retention is changed. No events are removed for at least a day.'),
     onError: (error) => form.setErrors(fieldErrors(error)),
   });
   return (
@@ -93,7 +93,7 @@ function DaysForm({ days, ...props }: FormProps & { readonly days: number | null
 function HoldForm(props: FormProps) {
   const form = useForm({
     initialValues: { reason: '' },
-    validate: { reason: (reason) => (reason.trim() === '' ? 'is required' : null) },
+    validate: { reason: (reason) => (reason.trim() === '' ? 'A reason is required' : null) },
   });
   const place = useMutation({
     mutationFn: (body: { reason: string }) => api.deployment.placeLegalHold({ params: { id: props.id }, body }),
@@ -126,7 +126,7 @@ interface LiftProps {
 function LiftHold({ organization: { id, name }, opened, onClose }: LiftProps) {
   const lift = useMutation({
     mutationFn: () => api.deployment.liftLegalHold({ params: { id } }),
-    onSuccess: useChanged({ id, onClose }, 'The legal hold is lifted. Nothing is removed within the next day.'),
+    onSuccess: useChanged({ id, onClose }, 'The legal hold is lifted. No events are removed for at least a day.'),
   });
   return (
     <ConfirmDialog

@@ -77,7 +77,7 @@ function Resume({ organization: { id, name } }: { readonly organization: Organiz
   return (
     <Section
       title="Suspended"
-      description="None of its keys is accepted. The reason is in its audit log."
+      description="All of its keys are rejected. The reason is in its audit log."
       actions={<Button onClick={dialog.open}>Resume…</Button>}
     >
       <ConfirmDialog

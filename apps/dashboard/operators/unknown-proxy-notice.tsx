@@ -17,7 +17,7 @@ export function UnknownProxyNotice() {
     >
       Requests come through it, so the address of each client is unknown. Verifications for a gateway are recorded
       without address, method and path, and keys with allowed addresses are rejected. Add the address of the proxy to{' '}
-      <Code>TRUST_PROXY</Code>. The log of the API has it, unless <Code>RECORD_CLIENT_ADDRESS</Code> hides it.
+      <Code>TRUST_PROXY</Code>. The API writes it to its log, unless <Code>RECORD_CLIENT_ADDRESS</Code> hides it.
     </Alert>
   );
 }

@@ -3,6 +3,7 @@ import { IconLock } from '@tabler/icons-react';
 import { queryOptions, useQuery } from '@tanstack/react-query';
 import { api } from '../session/session.js';
 import { ErrorState } from '../ui/error-state.js';
+import { counted } from '../ui/format.js';
 import { Time } from '../ui/time.js';
 
 export const auditRetentionQuery = (id: string) =>
@@ -13,8 +14,6 @@ export const auditRetentionQuery = (id: string) =>
     staleTime: 60_000,
     refetchOnWindowFocus: false,
   });
-
-const number = new Intl.NumberFormat();
 
 /** How long the events of an organization are kept, and whether a legal hold keeps all. */
 export function AuditRetention({ organizationId }: { readonly organizationId: string }) {
@@ -32,7 +31,7 @@ export function AuditRetention({ organizationId }: { readonly organizationId: st
       )}
       {below !== null && (
         <Text size="sm" c="dimmed">
-          The first {number.format(below)} events were removed. Last change: <Time at={prunedAt} />.
+          {counted(below, 'event')} at the beginning were removed. Last change: <Time at={prunedAt} />.
         </Text>
       )}
     </Stack>
@@ -40,7 +39,7 @@ export function AuditRetention({ organizationId }: { readonly organizationId: st
 }
 
 function inWords(days: number | null, byDefault: number | null): string {
-  if (days !== null) return `Events are kept for ${number.format(days)} days. Older ones are removed.`;
-  if (byDefault === null) return 'Events are kept for ever.';
-  return `Events are kept for ${number.format(byDefault)} days, the default of this deployment. Older ones are removed.`;
+  if (days !== null) return `Events are kept for ${counted(days, 'day')}. Older ones are removed.`;
+  if (byDefault === null) return 'Events are kept forever.';
+  return `Events are kept for ${counted(byDefault, 'day')}, the default of this deployment. Older ones are removed.`;
 }

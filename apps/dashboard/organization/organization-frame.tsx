@@ -89,7 +89,7 @@ function Suspended({ organization }: { readonly organization: Organization }) {
       role="status"
     >
       <Text>
-        None of its API keys is accepted until an operator of this deployment resumes it. You can still see and change
+        All of its API keys are rejected until an operator of this deployment resumes it. You can still see and change
         everything.
       </Text>
       {event && (

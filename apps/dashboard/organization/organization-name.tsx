@@ -1,4 +1,4 @@
-import { Button, Group, Skeleton, Stack, TextInput } from '@mantine/core';
+import { Button, Group, Skeleton, Stack, TextInput, type TextInputProps } from '@mantine/core';
 import { useForm } from '@mantine/form';
 import { notifications } from '@mantine/notifications';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
@@ -6,6 +6,7 @@ import { entityTagOf } from '#libs/client/client.js';
 import { api } from '../session/session.js';
 import { ErrorState } from '../ui/error-state.js';
 import { fieldErrors } from '../ui/field-errors.js';
+import { UnsavedQuestion, useLeaveGuard } from '../ui/leave-guard.js';
 import { isChangedMeanwhile, SaveError } from '../ui/save-error.js';
 import { organizationsQuery } from './organizations.js';
 
@@ -52,6 +53,7 @@ function NameForm({ id, before }: { readonly id: string; readonly before: Read }
       else form.setErrors(fieldErrors(error));
     },
   });
+  const guard = useLeaveGuard(form.isDirty());
   const submit = ({ name }: { name: string }) => save.mutate({ name, etag: before.etag });
   const take = () => {
     form.setInitialValues({ name: before.name });
@@ -70,20 +72,17 @@ function NameForm({ id, before }: { readonly id: string; readonly before: Read }
           onReplace={() => submit(form.getValues())}
         />
         <Group align="flex-start">
-          <TextInput
-            aria-label="Name"
-            required
-            maxLength={100}
-            autoComplete="off"
-            flex={1}
-            miw={180}
-            {...form.getInputProps('name')}
-          />
+          <NameInput {...form.getInputProps('name')} />
           <Button type="submit" loading={save.isPending || meanwhile.isPending} disabled={!form.isDirty()}>
             Save
           </Button>
         </Group>
       </Stack>
+      <UnsavedQuestion {...guard.question} />
     </form>
   );
+}
+
+function NameInput(props: TextInputProps) {
+  return <TextInput aria-label="Name" required maxLength={100} autoComplete="off" flex={1} miw={180} {...props} />;
 }

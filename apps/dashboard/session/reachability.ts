@@ -11,7 +11,7 @@ export class Unreachable extends Error {
 const FIRST_PROBE_MS = 1000;
 const LONGEST_WAIT_MS = 30_000;
 
-let probing = false;
+let probing: Promise<void> | undefined;
 
 /** Whether a later attempt can succeed. Without `Retry-After`, a person must act first. */
 export function isAway(error: unknown): boolean {
@@ -29,25 +29,30 @@ export async function reachingFetch(input: RequestInfo | URL, init?: RequestInit
   });
   if (response && ![502, 503, 504].includes(response.status)) return response;
   const isOurs = response?.headers.get('content-type')?.startsWith('application/problem+json');
-  if (!isOurs || response!.headers.has('retry-after')) void waitForServer();
+  if (!isOurs || response!.headers.has('retry-after')) void untilReachable();
   if (isOurs) return response!;
   throw new Unreachable();
 }
 
-async function waitForServer(): Promise<void> {
-  if (probing) return;
-  probing = true;
+/** Shows that the server is away, and waits until it is back. */
+export function untilReachable(): Promise<void> {
+  probing ??= probe().finally(() => {
+    probing = undefined;
+  });
+  return probing;
+}
+
+async function probe(): Promise<void> {
   onlineManager.setOnline(false);
-  for (let wait = FIRST_PROBE_MS; !(await isReady()); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+  for (let wait = FIRST_PROBE_MS; !(await isReachable()); wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
     // Random delays keep several browsers from reconnecting at the same moment.
     await new Promise((resolve) => setTimeout(resolve, wait * (0.75 + Math.random() / 2)));
   }
-  probing = false;
   onlineManager.setOnline(true);
 }
 
 /** Without its database, a server with `ON_OUTAGE=allow` only verifies keys, which is of no use here. */
-async function isReady(): Promise<boolean> {
+export async function isReachable(): Promise<boolean> {
   try {
     const response = await fetch('/health/ready');
     const { checks } = (await response.json()) as RouteOutput<typeof ready>;

@@ -9,8 +9,10 @@ export class SignedOut extends Error {
 /** A request with a token that is about to expire might be rejected. */
 const REFRESH_AHEAD_MS = 30_000;
 
-/** Messages are empty: a tab that receives one asks the server. */
+/** A tab that receives a message asks the server. {@link SIGNED_OUT} also says that a user ended the session in a tab. */
 const channel = new BroadcastChannel('keyledger-session');
+
+const SIGNED_OUT = 'signed-out';
 
 /** The access token is stored only here. The refresh token is in a cookie that scripts cannot read. */
 let token: { readonly value: string; readonly staleAt: number } | undefined;
@@ -20,11 +22,15 @@ let gone = false;
 let hadSession = false;
 let refreshing: Promise<string> | undefined;
 let onChange: () => void = () => undefined;
+let onEnded: () => void = () => undefined;
 
-channel.addEventListener('message', () => {
+channel.addEventListener('message', ({ data }) => {
   token = undefined;
   gone = false;
+  // Another tab signed in as somebody, or out. This tab learns which from the server.
+  if (data === SIGNED_OUT) hadSession = false;
   onChange();
+  onEnded();
 });
 
 /** @param listener called after a sign-in or sign-out, in this tab or another */
@@ -40,6 +46,14 @@ export function isSignedOut(): boolean {
 /** Whether this tab had a session that was ended elsewhere or expired. */
 export function hasEnded(): boolean {
   return gone && hadSession;
+}
+
+/** For a part of a page that shows {@link hasEnded}. */
+export function onEnd(listener: () => void): () => void {
+  onEnded = listener;
+  return () => {
+    onEnded = () => undefined;
+  };
 }
 
 /** Calls that need no session. */
@@ -58,6 +72,13 @@ export async function signIn({ email, password }: { email: string; password: str
   announce();
 }
 
+/** Continues an ended session. The page of one user must not continue for another, so it is then loaded anew. */
+export async function signInAgain(credentials: { email: string; password: string }, userId: string): Promise<void> {
+  await signIn(credentials);
+  const caller = await api.auth.whoami();
+  if (caller.type !== 'user' || caller.user.id !== userId) window.location.assign('/');
+}
+
 export async function signOut(): Promise<void> {
   try {
     await api.auth.logout();
@@ -65,7 +86,9 @@ export async function signOut(): Promise<void> {
     if (!(error instanceof SignedOut)) throw error;
   }
   hadSession = false;
-  forget();
+  token = undefined;
+  gone = true;
+  announce(SIGNED_OUT);
 }
 
 async function fetchWithToken(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
@@ -137,9 +160,11 @@ function forget(): void {
   token = undefined;
   gone = true;
   if (wasKnown) announce();
+  else onEnded();
 }
 
-function announce(): void {
-  channel.postMessage(undefined);
+function announce(what?: typeof SIGNED_OUT): void {
+  channel.postMessage(what);
   onChange();
+  onEnded();
 }

@@ -13,7 +13,7 @@ export function RegisterPage() {
       description="You also get a personal organization."
       footer={
         <>
-          Do you have an account?{' '}
+          Already have an account?{' '}
           <TextLink to="/sign-in" search={{ next }}>
             Sign in
           </TextLink>

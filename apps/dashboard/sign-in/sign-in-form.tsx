@@ -9,12 +9,15 @@ import { fieldErrors } from '../ui/field-errors.js';
 interface Props {
   readonly onSignedIn?: () => unknown;
   readonly label?: string;
+  /** The address of the only user who may sign in here. */
+  readonly email?: string;
+  readonly signIn?: typeof signIn;
 }
 
-export function SignInForm({ onSignedIn, label = 'Sign in' }: Props) {
-  const form = useForm({ initialValues: { email: '', password: '' } });
+export function SignInForm({ onSignedIn, label = 'Sign in', email = '', signIn: begin = signIn }: Props) {
+  const form = useForm({ initialValues: { email, password: '' } });
   const submit = useMutation({
-    mutationFn: signIn,
+    mutationFn: begin,
     onSuccess: onSignedIn,
     onError: (error) => form.setErrors(fieldErrors(error)),
   });
@@ -22,7 +25,14 @@ export function SignInForm({ onSignedIn, label = 'Sign in' }: Props) {
     <form onSubmit={form.onSubmit((values) => submit.mutate(values))}>
       <Stack>
         <FormError error={submit.error} />
-        <TextInput label="Email" type="email" autoComplete="username" required {...form.getInputProps('email')} />
+        <TextInput
+          label="Email"
+          type="email"
+          autoComplete="username"
+          required
+          readOnly={email !== ''}
+          {...form.getInputProps('email')}
+        />
         <PasswordInput label="Password" autoComplete="current-password" required {...form.getInputProps('password')} />
         <Text size="sm">
           <TextLink to="/password-reset">Forgot password?</TextLink>

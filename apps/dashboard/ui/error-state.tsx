@@ -1,7 +1,9 @@
-import { Alert, Button, Code, Group, List, Stack, Text } from '@mantine/core';
+import { Alert, Button, Group, List, Stack, Text } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import { ApiError } from '#libs/client/client.js';
+import { MissingPart } from '../session/load-part.js';
 import { Unreachable } from '../session/reachability.js';
+import { fieldSentence } from './field-errors.js';
 import { CopyButton } from './copy-button.js';
 
 interface Props {
@@ -21,10 +23,8 @@ export function ErrorState({ error, onRetry }: Props) {
         {sentence !== title && <Text>{sentence}</Text>}
         {problem?.errors && (
           <List>
-            {problem.errors.map(({ location, message }) => (
-              <List.Item key={location + message}>
-                <Code>{location}</Code> {message}
-              </List.Item>
+            {problem.errors.map((one) => (
+              <List.Item key={one.location + one.message}>{fieldSentence(one)}</List.Item>
             ))}
           </List>
         )}
@@ -48,6 +48,7 @@ export function ErrorState({ error, onRetry }: Props) {
 
 function titleOf(error: unknown): string {
   if (error instanceof ApiError) return error.problem.title;
+  if (error instanceof MissingPart) return 'A part of this page could not be loaded';
   return error instanceof Unreachable ? 'Keyledger cannot be reached' : 'Something went wrong on this page';
 }
 
@@ -56,5 +57,6 @@ export function sentenceOf(error: unknown): string {
   if (error instanceof ApiError) return error.problem.detail;
   if (error instanceof Unreachable)
     return 'Check your connection. Before you try again, check whether the change was made.';
+  if (error instanceof MissingPart) return 'Reload the page in the browser. If this does not help, tell an operator.';
   return error instanceof Error ? error.message : String(error);
 }

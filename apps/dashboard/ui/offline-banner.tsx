@@ -1,4 +1,4 @@
-import { Loader, Notification } from '@mantine/core';
+import { Notification } from '@mantine/core';
 import { onlineManager } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
 
@@ -15,7 +15,7 @@ export function OfflineBanner() {
       role="status"
       withCloseButton={false}
       withBorder
-      icon={<Loader size={18} />}
+      loading
       title="Keyledger cannot be reached"
     >
       Trying again. The page may be out of date.

@@ -1,4 +1,5 @@
 import { VerificationCode } from '#libs/contract/verification.js';
+import { listed } from './format.js';
 
 /** The outcome of a request with a key, in words that help to solve the problem. */
 export const outcomeWords: Record<VerificationCode, string> = {
@@ -21,13 +22,18 @@ export function outcomeColour(outcome: string): string {
   return `var(--outcome-${VerificationCode.safeParse(outcome).data ?? 'denied'})`;
 }
 
-/** Why a request was denied, with the scopes that it needs, if the event has them. */
-export function denialWords(code: VerificationCode, scopes: readonly string[] | undefined): string {
-  const words = outcomeWords[code];
-  if (code !== 'insufficient_scope' || !scopes?.length) return words;
-  return `${words} (needs ${new Intl.ListFormat('en').format(scopes)})`;
-}
-
 export function lowerFirst(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+interface Denial {
+  readonly code: VerificationCode;
+  /** What the request needs. */
+  readonly scopes?: readonly string[] | undefined;
+}
+
+/** Why a request with a key was denied, in the same words wherever the event is shown. */
+export function denialInWords({ code, scopes = [] }: Denial): string {
+  if (code !== 'insufficient_scope' || scopes.length === 0) return outcomeWords[code];
+  return scopes.length === 1 ? `The scope ${scopes[0]} is missing` : `One of the scopes ${listed(scopes)} is missing`;
 }

@@ -13,7 +13,7 @@ export function PageHeader({ title, description, actions }: Props) {
   return (
     <Group justify="space-between" align="flex-start" mb="lg" component="header">
       <title>{`${title} · Keyledger`}</title>
-      <Stack gap={2}>
+      <Stack gap={2} miw={0}>
         <Title order={1} tabIndex={-1}>
           {title}
         </Title>

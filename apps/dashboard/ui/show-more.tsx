@@ -1,4 +1,5 @@
 import { Button, Group, Text } from '@mantine/core';
+import { inDigits } from './format.js';
 import type { InfiniteData, UseInfiniteQueryResult } from '@tanstack/react-query';
 
 interface Page {
@@ -23,7 +24,7 @@ export function ShowMore({ list }: Props) {
   return (
     <Group justify="space-between" mt="sm">
       <Text size="sm" c="dimmed" role="status">
-        {list.hasNextPage ? `${shown} of ${total}` : `${total} in total`}
+        {list.hasNextPage ? `${inDigits(shown)} of ${inDigits(total)}` : `${inDigits(total)} in total`}
       </Text>
       {list.hasNextPage && (
         <Button variant="default" size="xs" loading={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>

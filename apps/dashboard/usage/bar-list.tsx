@@ -1,5 +1,6 @@
 import { Paper, Skeleton, Stack, Text, Title } from '@mantine/core';
 import type { ReactNode } from 'react';
+import { inDigits } from '../ui/format.js';
 
 export interface BarItem {
   readonly key: string;
@@ -41,7 +42,7 @@ export function BarList({ title, items, nothing }: Props) {
                     {note}
                   </Text>
                 )}
-                {count.toLocaleString()}
+                {inDigits(count)}
               </span>
             </div>
             <div className="bar" aria-hidden>

@@ -2,6 +2,7 @@ import { Alert, Button, Group, Paper, Skeleton, Table, Text, Title } from '@mant
 import { IconCoins } from '@tabler/icons-react';
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { ErrorState } from '../ui/error-state.js';
+import { inDigits } from '../ui/format.js';
 import { Time } from '../ui/time.js';
 import { balanceQuery, grantsQuery } from './queries.js';
 
@@ -27,7 +28,7 @@ export function LowBalance({ organizationId }: Props) {
       mb="md"
     >
       {data.balance > 0
-        ? `${data.balance.toLocaleString()} credits are left. When they are used up, requests that cost credits are denied.`
+        ? `${data.balance === 1 ? '1 credit is' : `${inDigits(data.balance)} credits are`} left. When they are used up, requests that cost credits are denied.`
         : 'Requests that cost credits are denied until an operator grants more.'}{' '}
       An operator of this deployment can grant credits.
     </Alert>
@@ -49,7 +50,7 @@ export function Credits({ organizationId }: Props) {
       {balance.data?.metered && (
         <Group gap="xs" align="baseline" mb="md">
           <Text fz={26} fw={600}>
-            {balance.data.balance!.toLocaleString()}
+            {inDigits(balance.data.balance!)}
           </Text>
           <Text c="dimmed">left, shared by all keys</Text>
         </Group>
@@ -90,10 +91,10 @@ function Grants({ organizationId, metered }: Props & { readonly metered: boolean
                 <Table.Td>
                   <Time at={created_at} />
                 </Table.Td>
-                <Table.Td>{reason ?? <Text c="dimmed">None given</Text>}</Table.Td>
+                <Table.Td className="breakable">{reason ?? <Text c="dimmed">No reason given</Text>}</Table.Td>
                 <Table.Td>{granted_by ? 'An operator' : 'The deployment'}</Table.Td>
-                <Table.Td ta="right">{`+${amount.toLocaleString()}`}</Table.Td>
-                <Table.Td ta="right">{balance_after.toLocaleString()}</Table.Td>
+                <Table.Td ta="right">{`+${inDigits(amount)}`}</Table.Td>
+                <Table.Td ta="right">{inDigits(balance_after)}</Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>

@@ -1,5 +1,6 @@
 import { Table } from '@mantine/core';
 import type { Chart } from './usage-numbers.js';
+import { inDigits } from '../ui/format.js';
 
 interface Props {
   readonly chart: Chart;
@@ -41,7 +42,7 @@ export function NumbersTable({ chart: { series, rows }, labelOf, name, times, ma
               </Table.Th>
               {series.map(({ key }) => (
                 <Table.Td key={key} ta="right">
-                  {(values[key] ?? 0).toLocaleString()}
+                  {inDigits(values[key] ?? 0)}
                 </Table.Td>
               ))}
             </Table.Tr>

@@ -1,5 +1,6 @@
 import { Paper, SimpleGrid, Skeleton, Text } from '@mantine/core';
 import { growth, type Totals as Counts } from './usage-numbers.js';
+import { inDigits, inPercent } from '../ui/format.js';
 
 interface Props {
   readonly now: Counts | undefined;
@@ -23,7 +24,7 @@ export function Totals({ now, before }: Props) {
           <dd style={{ margin: 0 }}>
             {now ? (
               <Text fz={26} fw={600} lh={1.4}>
-                {now[measure].toLocaleString()}
+                {inDigits(now[measure])}
               </Text>
             ) : (
               <Skeleton height={30} width={90} my={3} />
@@ -38,14 +39,8 @@ export function Totals({ now, before }: Props) {
   );
 }
 
-const percent = new Intl.NumberFormat(undefined, {
-  style: 'percent',
-  signDisplay: 'exceptZero',
-  maximumFractionDigits: 0,
-});
-
 function comparison(now: number, before: number): string {
   const grown = growth(now, before);
-  if (grown === undefined) return 'None in the previous period';
-  return `${percent.format(grown)} from ${before.toLocaleString()} in the previous period`;
+  if (grown === undefined) return 'No data for the previous period';
+  return `${inPercent(grown)} from ${inDigits(before)} in the previous period`;
 }

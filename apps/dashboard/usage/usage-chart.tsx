@@ -1,8 +1,8 @@
 import '@mantine/charts/styles.css';
 import { BarChart } from '@mantine/charts';
 import { Rectangle, type BarShapeProps } from 'recharts';
-import { inShort } from '../ui/numbers.js';
 import type { Chart } from './usage-numbers.js';
+import { inDigits, inShort } from '../ui/format.js';
 
 interface Props {
   readonly chart: Chart;
@@ -20,7 +20,7 @@ export default function UsageChart({ chart: { series, rows }, height, labelOf }:
       dataKey="start"
       data={rows.map(({ start, values, incomplete }) => ({ start, incomplete, ...values }))}
       series={series.map(({ key, label, colour }) => ({ name: key, label, color: colour }))}
-      valueFormatter={(value) => value.toLocaleString()}
+      valueFormatter={inDigits}
       xAxisProps={{ minTickGap: 24, tickFormatter: labelOf }}
       yAxisProps={{ width: 44, allowDecimals: false, tickFormatter: inShort }}
       maxBarWidth={48}

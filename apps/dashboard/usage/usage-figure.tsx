@@ -1,10 +1,12 @@
 import '../ui/outcomes.css';
 import './usage.css';
 import { Skeleton } from '@mantine/core';
-import { lazy, Suspense } from 'react';
+import { Suspense } from 'react';
+import { lazyPart } from '../session/load-part.js';
 import type { Chart } from './usage-numbers.js';
+import { inDigits } from '../ui/format.js';
 
-const UsageChart = lazy(() => import('./usage-chart.js'));
+const UsageChart = lazyPart(async () => (await import('./usage-chart.js')).default);
 
 interface Props {
   readonly chart: Chart;
@@ -45,7 +47,7 @@ export function UsageFigure({ chart, height, stale = false, labelOf }: Props) {
 function summaryOf({ series, rows }: Chart, labelOf: (start: string) => string): string {
   const totals = series.map(({ key, label }) => {
     const total = rows.reduce((sum, { values }) => sum + (values[key] ?? 0), 0);
-    return `${label} ${total.toLocaleString()}`;
+    return `${label} ${inDigits(total)}`;
   });
   return `Requests from ${labelOf(rows[0]!.start)} to ${labelOf(rows.at(-1)!.start)}: ${totals.join(', ')}`;
 }

@@ -5,6 +5,7 @@ import { roleCovers } from '#libs/contract/roles.js';
 import { useOrganization } from '../organization/organizations.js';
 import { outcomeColour } from '../ui/outcomes.js';
 import { ErrorState } from '../ui/error-state.js';
+import { inDigits } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
 import { useNow } from '../ui/use-now.js';
@@ -249,5 +250,5 @@ function reasonItem({ group, denials }: Ranked): BarItem {
 
 function counts(counted: Ranked): Pick<BarItem, 'count' | 'note'> {
   const { denials } = counted;
-  return { count: requests(counted), note: denials > 0 ? `${denials.toLocaleString()} denied` : undefined };
+  return { count: requests(counted), note: denials > 0 ? `${inDigits(denials)} denied` : undefined };
 }

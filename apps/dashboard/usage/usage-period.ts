@@ -1,5 +1,6 @@
 import { Days, intervalStarts } from '#libs/contract/time-zones.js';
 import type { UsageInterval } from '#libs/contract/usage.js';
+import { timeFormat } from '../ui/format.js';
 import type { UsagePeriod, UsageSearch } from './usage-search.js';
 
 const HOUR_MS = 3_600_000;
@@ -76,6 +77,6 @@ export function startsOf({ from, to, interval, timeZone }: Steps): string[] {
 /** Formats the starts of intervals, in the chosen time zone. */
 export function labelsOf({ interval, timeZone }: Pick<Steps, 'interval' | 'timeZone'>): (start: string) => string {
   const clock = interval === 'hour' ? ({ hour: 'numeric', minute: '2-digit' } as const) : {};
-  const format = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric', ...clock, timeZone });
+  const format = timeFormat({ month: 'short', day: 'numeric', ...clock, timeZone });
   return (start) => format.format(new Date(start));
 }
