@@ -33,7 +33,7 @@ export class KeyledgerGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const decision = await verifyRequest(this.verifier, request, { scopes: [scope] });
     if (!decision.valid) {
-      const { status, code, detail, headers } = decision.refusal;
+      const { status, code, detail, headers } = decision.rejection;
       throw new Rejection(status, code, detail, headers);
     }
     context.switchToHttp().getResponse<FastifyReply>().headers(decision.headers);

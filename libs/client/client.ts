@@ -141,13 +141,14 @@ interface AnyInput {
 
 async function call(options: ClientOptions, route: Route, input: AnyInput): Promise<unknown> {
   const send = options.fetch ?? fetch;
-  const ownKey = options.idempotencyKeys && route.idempotent && !input.headers?.['idempotency-key'];
+  const hasOwnKey = options.idempotencyKeys && !input.headers?.['idempotency-key'];
+  const { idempotent } = route;
   const response = await send(`${options.baseUrl.replace(/\/$/, '')}${pathOf(route, input)}`, {
     method: route.method,
     headers: {
       ...options.headers,
       ...input.headers,
-      ...(ownKey && { 'Idempotency-Key': crypto.randomUUID() }),
+      ...(hasOwnKey && idempotent && { 'Idempotency-Key': crypto.randomUUID() }),
       ...(options.apiKey && { 'X-API-Key': options.apiKey }),
       ...(options.accessToken && { Authorization: `Bearer ${options.accessToken}` }),
       ...(input.body !== undefined && { 'Content-Type': 'application/json' }),
@@ -159,7 +160,7 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
   const isReplayed = response.headers.has('idempotent-replayed');
   const body = isReplayed ? bodyWhenRepeated(route) : route.success.body;
   const result = body && (await read(response, body));
-  if (ownKey && isReplayed && route.idempotent!.secrets.length > 0) throw new LostSecrets(result);
+  if (hasOwnKey && isReplayed && idempotent?.secrets.length) throw new LostSecrets(result);
   const etag = response.headers.get('etag');
   if (etag && typeof result === 'object' && result !== null) entityTags.set(result, etag);
   return result;

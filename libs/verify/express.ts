@@ -32,7 +32,7 @@ export function requireKey(verifier: Verifier, requirement: Requirement) {
       response.set(decision.headers);
       return next();
     }
-    const { status, headers, body } = decision.refusal;
+    const { status, headers, body } = decision.rejection;
     response.status(status);
     response.set(headers);
     response.end(body);

@@ -45,7 +45,7 @@ export function requireKey(verifier: Verifier, requirement: Requirement) {
       reply.headers(decision.headers);
       return undefined;
     }
-    const { status, headers, body } = decision.refusal;
+    const { status, headers, body } = decision.rejection;
     reply.code(status);
     reply.headers(headers);
     return reply.send(body);

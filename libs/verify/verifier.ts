@@ -1,10 +1,10 @@
 import type { ProblemCode } from '#libs/contract/problem.js';
 import { rateLimitHeaders } from '#libs/contract/rate-limits.js';
 import { Verification } from '#libs/contract/verification.js';
-import { refusalOf, unavailable, type Refusal } from './refusal.js';
+import { rejectionOf, unavailable, type Rejection } from './rejection.js';
 import { describePlace, readSentKey, type CredentialPlace } from './sent-key.js';
 
-export type { CredentialPlace, Refusal };
+export type { CredentialPlace, Rejection };
 
 export interface VerifierOptions {
   /** Where Keyledger is, such as `https://keys.example.com`. */
@@ -53,7 +53,7 @@ export type Decision =
       /** `RateLimit` and `RateLimit-Policy` for the response, if the key has rate limits. */
       readonly headers: Readonly<Record<string, string>>;
     }
-  | { readonly valid: false; readonly refusal: Refusal };
+  | { readonly valid: false; readonly rejection: Rejection };
 
 export interface Verifier {
   /**
@@ -94,13 +94,13 @@ export function createVerifier(options: VerifierOptions): Verifier {
       const sent = readSentKey(credential, (name) => request.header(name));
       if ('problem' in sent) {
         const detail = sent.problem === 'invalid_key' ? undefined : describePlace(credential);
-        return { valid: false, refusal: refusalOf(sent.problem, realm, detail === undefined ? {} : { detail }) };
+        return { valid: false, rejection: rejectionOf(sent.problem, realm, detail === undefined ? {} : { detail }) };
       }
       try {
         return decisionOf(await ask(sent.key, request, requirement), realm, requirement);
       } catch (error) {
         onUnavailable(new Error(`Keyledger cannot verify: ${messageOf(error, timeoutMs)}`));
-        return { valid: false, refusal: unavailable((error instanceof Unavailable && error.retryAfter) || '1') };
+        return { valid: false, rejection: unavailable((error instanceof Unavailable && error.retryAfter) || '1') };
       }
     },
   };
@@ -115,7 +115,7 @@ function decisionOf(
   if (code === 'valid') throw new Unavailable('the response is not one of Keyledger');
   const details = { scopes: need.scopes, retryAfter: retry_after, rateLimits: rate_limits };
   const text = code === 'insufficient_scope' ? `${detail}: it needs ${need.scopes.join(', ')}` : detail;
-  return { valid: false, refusal: refusalOf(code satisfies ProblemCode, realm, { ...details, detail: text }) };
+  return { valid: false, rejection: rejectionOf(code satisfies ProblemCode, realm, { ...details, detail: text }) };
 }
 
 function described(request: IncomingRequest) {

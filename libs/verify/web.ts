@@ -34,7 +34,7 @@ export function withKey<More extends readonly unknown[]>(
 ) {
   return async (request: Request, ...more: More): Promise<Response> => {
     const decision = await verifyRequest(verifier, request, requirement, ipOf(request));
-    if (!decision.valid) return new Response(decision.refusal.body, { ...decision.refusal });
+    if (!decision.valid) return new Response(decision.rejection.body, { ...decision.rejection });
     const response = await handler(request, ...more);
     // A response from `fetch` has headers that cannot be changed.
     const own = new Response(response.body, response);
@@ -61,7 +61,7 @@ export function requireKey<Context extends HonoContext>(
 ) {
   return async (context: Context, next: () => Promise<void>): Promise<Response | undefined> => {
     const decision = await verifyRequest(verifier, context.req.raw, requirement, ipOf(context));
-    if (!decision.valid) return new Response(decision.refusal.body, { ...decision.refusal });
+    if (!decision.valid) return new Response(decision.rejection.body, { ...decision.rejection });
     for (const [name, value] of Object.entries(decision.headers)) context.header(name, value);
     await next();
     return undefined;

@@ -107,7 +107,7 @@ describe.each(Object.entries(APIS))('an API with %s', (_, start) => {
   });
 
   it('refuses a missing, unknown, revoked and powerless key, with the challenge and the reason', async () => {
-    const refusal = async (headers: Record<string, string>) => {
+    const rejection = async (headers: Record<string, string>) => {
       const { status, body, headers: sent } = await get(api, headers);
       expect(sent.get('content-type')).toContain('application/problem+json');
       return { status, code: (body as { code: string }).code, challenge: sent.get('www-authenticate') };
@@ -116,19 +116,19 @@ describe.each(Object.entries(APIS))('an API with %s', (_, start) => {
     await vendor.client.apiKeys.delete({ params: { id } });
     const { key: powerless } = await newKey(['triggers:write']);
     const invalid = 'Bearer realm="api", error="invalid_token"';
-    expect(await refusal({})).toEqual({ status: 401, code: 'unauthenticated', challenge: 'Bearer realm="api"' });
-    expect(await refusal({ 'x-api-key': 'nonsense' })).toEqual({
+    expect(await rejection({})).toEqual({ status: 401, code: 'unauthenticated', challenge: 'Bearer realm="api"' });
+    expect(await rejection({ 'x-api-key': 'nonsense' })).toEqual({
       status: 401,
       code: 'invalid_key',
       challenge: invalid,
     });
-    expect(await refusal({ 'x-api-key': revoked })).toEqual({ status: 401, code: 'revoked', challenge: invalid });
-    expect(await refusal({ 'x-api-key': powerless })).toEqual({
+    expect(await rejection({ 'x-api-key': revoked })).toEqual({ status: 401, code: 'revoked', challenge: invalid });
+    expect(await rejection({ 'x-api-key': powerless })).toEqual({
       status: 403,
       code: 'insufficient_scope',
       challenge: 'Bearer realm="api", error="insufficient_scope", scope="triggers:read"',
     });
-    expect(await refusal({ 'x-api-key': powerless, authorization: `Bearer ${revoked}` })).toMatchObject({
+    expect(await rejection({ 'x-api-key': powerless, authorization: `Bearer ${revoked}` })).toMatchObject({
       code: 'multiple_credentials',
     });
   });
@@ -169,7 +169,7 @@ describe('where the key is', () => {
       valid: true,
     });
     expect(await decide({ 'x-api-key': key })).toMatchObject({
-      refusal: { code: 'unauthenticated', detail: 'Send an API key in the header Partner-Key' },
+      rejection: { code: 'unauthenticated', detail: 'Send an API key in the header Partner-Key' },
     });
   });
 
@@ -180,7 +180,7 @@ describe('where the key is', () => {
       valid: true,
     });
     expect(await ours.verify(request({ 'x-api-key': key }), NEED)).toMatchObject({
-      refusal: { code: 'unauthenticated' },
+      rejection: { code: 'unauthenticated' },
     });
   });
 });
@@ -191,7 +191,7 @@ describe('a Keyledger that is not well', () => {
     const reasons: string[] = [];
     const onUnavailable = (error: Error) => reasons.push(error.message);
     const decision = await verifier({ ...options, onUnavailable }).verify(request({ 'x-api-key': KEY }), NEED);
-    expect(decision).toMatchObject({ refusal: { status: 503, code: 'verification_unavailable' } });
+    expect(decision).toMatchObject({ rejection: { status: 503, code: 'verification_unavailable' } });
     expect(JSON.stringify([reasons, decision])).not.toMatch(new RegExp(`${KEY.slice(-10)}|${serviceKey.slice(-10)}`));
     return reasons.join();
   };

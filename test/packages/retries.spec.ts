@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createKeyledger, eachItem, LostSecrets, UnexpectedResponse } from '#libs/client/keyledger.js';
@@ -28,7 +28,7 @@ type Trouble = (n: number, response: ServerResponse) => 'pass on' | 'lose the re
 /** Keyledger behind a proxy that makes trouble. */
 async function behind(trouble: Trouble, options: { retries?: number; timeoutMs?: number } = {}) {
   const requests: IncomingMessage[] = [];
-  const listener: RequestListener = async (request, response) => {
+  const listener = async (request: IncomingMessage, response: ServerResponse) => {
     requests.push(request);
     const what = trouble(requests.length, response);
     if (what === 'done') return;
@@ -37,11 +37,14 @@ async function behind(trouble: Trouble, options: { retries?: number; timeoutMs?:
     const init = { method: request.method!, headers, ...(body && { body }) };
     const passed = await fetch(deployment.url + request.url, init);
     const text = await passed.text();
-    if (what === 'lose the response') return void response.destroy();
+    if (what === 'lose the response') {
+      response.destroy();
+      return;
+    }
     response.writeHead(passed.status, [...passed.headers].filter(([name]) => name !== 'content-encoding').flat());
     response.end(text);
   };
-  const server = createServer(listener).listen(0, '127.0.0.1');
+  const server = createServer((request, response) => void listener(request, response)).listen(0, '127.0.0.1');
   servers.push(server);
   await once(server, 'listening');
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

@@ -31,6 +31,9 @@ export function useSearchWithin(organizationId: string, fixed: Partial<AuditSear
     }
   };
   return { chosen, search, change, filter };
+}
+
+/**
  * Closes the shown event. If the page showed none just before it, goes back, so that Back does not open the event again.
  */
 export function useCloseEvent({ search, change }: ReturnType<typeof useAuditSearch>): () => void {

@@ -2,7 +2,7 @@ import { problems, type ProblemCode } from '#libs/contract/problem.js';
 import { rateLimitHeaders, type RateLimitStatus } from '#libs/contract/rate-limits.js';
 
 /** A response for a caller whose request must not pass: problem details (RFC 9457). */
-export interface Refusal {
+export interface Rejection {
   /** For programs: a problem code of Keyledger, or `verification_unavailable`. */
   readonly code: string;
   readonly status: number;
@@ -13,7 +13,7 @@ export interface Refusal {
   readonly body: string;
 }
 
-interface RefusalDetails {
+interface RejectionDetails {
   /** The text for people. Default: the title of the problem. */
   readonly detail?: string;
   readonly scopes?: readonly string[];
@@ -23,13 +23,13 @@ interface RefusalDetails {
 }
 
 /** The status of each code comes from Keyledger's contract, and the challenge from RFC 6750. */
-export function refusalOf(
+export function rejectionOf(
   code: ProblemCode,
   realm: string,
-  { detail, scopes = [], retryAfter, rateLimits }: RefusalDetails = {},
-): Refusal {
+  { detail, scopes = [], retryAfter, rateLimits }: RejectionDetails = {},
+): Rejection {
   const { status, title } = problems[code];
-  return refusal(code, status, title, detail ?? title, {
+  return rejection(code, status, title, detail ?? title, {
     ...rateLimitHeaders(rateLimits),
     ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
     ...challengeOf(code, status, realm, scopes),
@@ -37,10 +37,10 @@ export function refusalOf(
 }
 
 /** The key can be neither accepted nor rejected: Keyledger has not said what it is. */
-export function unavailable(retryAfter: string): Refusal {
+export function unavailable(retryAfter: string): Rejection {
   const detail = 'Your API key cannot be verified at the moment; try again';
   const headers = { 'retry-after': retryAfter };
-  return refusal('verification_unavailable', 503, 'The verification of API keys is unavailable', detail, headers);
+  return rejection('verification_unavailable', 503, 'The verification of API keys is unavailable', detail, headers);
 }
 
 function challengeOf(
@@ -58,13 +58,13 @@ function challengeOf(
   return { 'www-authenticate': `${bearer}, error="invalid_token"` };
 }
 
-function refusal(
+function rejection(
   code: string,
   status: number,
   title: string,
   detail: string,
   headers: Record<string, string>,
-): Refusal {
+): Rejection {
   return {
     code,
     status,
