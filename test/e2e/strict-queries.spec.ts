@@ -27,7 +27,10 @@ afterAll(async () => {
 });
 
 /** A file for each route that serves a folder. */
-const FILES: Record<string, string> = { '/assets/*': '/assets/index-a1b2.js', '/docs/files/*': '/docs/files/search.json' };
+const FILES: Record<string, string> = {
+  '/assets/*': '/assets/index-a1b2.js',
+  '/docs/files/*': '/docs/files/search.json',
+};
 /** The browser reads the query of a page of the dashboard. */
 const PAGES = '/*';
 
