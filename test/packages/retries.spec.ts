@@ -33,7 +33,8 @@ async function behind(trouble: Trouble, options: { retries?: number; timeoutMs?:
     const what = trouble(requests.length, response);
     if (what === 'done') return;
     const body = (await request.toArray()).join('');
-    const { host: _, connection: __, ...headers } = request.headers as Record<string, string>;
+    const names = ['authorization', 'content-type', 'idempotency-key'].filter((name) => name in request.headers);
+    const headers = Object.fromEntries(names.map((name) => [name, String(request.headers[name])]));
     const init = { method: request.method!, headers, ...(body && { body }) };
     const passed = await fetch(deployment.url + request.url, init);
     const text = await passed.text();
@@ -66,7 +67,7 @@ it.each([502, 503, 504])('repeats a reading call after the status %i', async (st
 
 it('repeats a reading call whose connection was lost, as often as it may', async () => {
   const { keyledger, requests } = await behind(() => 'lose the response', { retries: 1 });
-  await expect(keyledger.apiKeys.list()).rejects.toThrow();
+  await expect(keyledger.apiKeys.list()).rejects.toMatchObject({ name: 'NetworkError' });
   expect(requests).toHaveLength(2);
 });
 
@@ -90,7 +91,7 @@ it('creates one key when the response was lost, and says that its secret is lost
 it('does not repeat a verification that may have been recorded', async () => {
   const { key } = await ada.client.apiKeys.create(NEW);
   const { keyledger, requests } = await behind(() => 'lose the response');
-  await expect(keyledger.apiKeys.verify({ body: { key, scopes: [] } })).rejects.toThrow();
+  await expect(keyledger.apiKeys.verify({ body: { key, scopes: [] } })).rejects.toMatchObject({ name: 'NetworkError' });
   expect(requests).toHaveLength(1);
 });
 

@@ -45,9 +45,12 @@ export interface Sample {
   readonly body?: Record<string, unknown>;
 }
 
+type ChangeInBulk = Parameters<Client['apiKeys']['changeInBulk']>[0]['body'];
+
 /** The sample of a bulk change with the confirmation of a preview by the same caller. */
 export async function confirmedBy({ apiKeys }: Client, sample: Sample): Promise<Sample> {
-  const { confirmation: _, ...selection } = sample.body as Parameters<Client['apiKeys']['changeInBulk']>[0]['body'];
+  const { action, organization_id, ids, filter } = sample.body as ChangeInBulk;
+  const selection = { action, organization_id, ids, filter };
   const { confirmation } = await apiKeys.previewBulkChange({ body: selection });
   return { ...sample, body: { ...selection, confirmation } };
 }

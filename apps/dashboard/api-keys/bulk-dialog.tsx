@@ -204,7 +204,7 @@ function UsedKeys({ preview: { data, count } }: { readonly preview: BulkPreview 
       </div>
       {count > data.length && (
         <Text size="xs" c="dimmed" mt={4}>
-          and {countOfKeys(count - data.length)} that were used less
+          and {counted(count - data.length, 'key')} that were used less
         </Text>
       )}
     </div>
