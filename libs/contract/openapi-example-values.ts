@@ -18,6 +18,7 @@ export const exampleTexts: Readonly<Record<string, string>> = {
   advice: 'Ask an owner of the organization for a key with the scope.',
   after: 'Production server',
   before: 'Server',
+  confirmation: 'mf8w1c2k.Zl5qkqk0s0yQmYs.q1sbJ0Vx0vU8',
   current_password: 'nine lamps above the quay',
   cursor: 'eyJvIjoxMH0',
   description: 'Reads orders for the shop',
@@ -200,6 +201,12 @@ export const wholeExamples: Readonly<Record<string, Json>> = {
     scopes: ['triggers:read'],
     expires_in_days: 90,
     rate_limits: [{ name: 'per-minute', limit: 600, window_seconds: 60 }],
+  },
+  'apiKeys.previewBulkChange': { action: 'revoke', filter: { unused_for_days: 90 } },
+  'apiKeys.changeInBulk': {
+    action: 'revoke',
+    filter: { unused_for_days: 90 },
+    confirmation: 'mf8w1c2k.Zl5qkqk0s0yQmYs.q1sbJ0Vx0vU8',
   },
   'apiKeys.update': { name: 'Production server', allowed_ips: ['203.0.113.0/24'] },
   'apiKeys.verify': {

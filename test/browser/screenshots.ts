@@ -45,7 +45,7 @@ interface Shot {
   readonly path: (seeded: Seeded) => string;
   /** The user who is signed in. Without it, there is no session. */
   readonly as?: (seeded: Seeded) => Person;
-  /** The names of the buttons and menu items to click, once the page is loaded. */
+  /** The names of the buttons, menu items and checkboxes to click, once the page is loaded. */
   readonly clicks?: readonly (string | RegExp)[];
 }
 
@@ -59,7 +59,14 @@ const shots: readonly Shot[] = [
   { name: 'register', path: () => '/register' },
   { name: 'invitation', path: ({ invitationToken }) => `/invitation#${invitationToken}` },
   { name: 'password-reset', path: ({ resetToken }) => `/password-reset#${resetToken}` },
+  { name: 'first-steps', path: org('/start'), as: owner },
   { name: 'api-keys', path: org('/settings/api-keys'), as: owner },
+  {
+    name: 'api-keys-bulk',
+    path: org('/settings/api-keys'),
+    as: owner,
+    clicks: ['Select Shop pages', 'Select Nightly reports', /^Revoke/],
+  },
   { name: 'api-keys-create', path: org('/settings/api-keys'), as: owner, clicks: [/^Create/] },
   { name: 'api-key', path: (seeded) => `/org/${seeded.organizationId}/settings/api-keys/${seeded.keyId}`, as: owner },
   { name: 'projects', path: org('/projects'), as: owner },
@@ -72,6 +79,8 @@ const shots: readonly Shot[] = [
   },
   { name: 'audit', path: org('/audit'), as: owner },
   { name: 'audit-event', path: org('/audit?event=5'), as: owner },
+  { name: 'audit-person', path: (seeded) => `${org('/audit/by/')(seeded)}${seeded.owner.userId}`, as: owner },
+  { name: 'audit-report', path: org('/audit/report'), as: owner },
   { name: 'integrity', path: org('/integrity'), as: owner },
   { name: 'usage', path: org('/usage'), as: owner },
   { name: 'members', path: org('/settings/members'), as: owner },
@@ -83,6 +92,8 @@ const shots: readonly Shot[] = [
   { name: 'settings', path: org('/settings'), as: owner },
   { name: 'settings-suspended', path: ({ suspendedId }) => `/org/${suspendedId}/settings`, as: owner },
   { name: 'not-a-member', path: ({ operator: other }) => `/org/${other.personalId}/projects`, as: owner },
+  { name: 'guide', path: () => '/docs/gateways' },
+  { name: 'reference', path: () => '/docs/api' },
   { name: 'not-found', path: () => '/nowhere', as: owner },
   { name: 'account', path: () => '/account', as: owner },
   { name: 'operator-organizations', path: () => '/operator/organizations', as: operator },
@@ -144,7 +155,7 @@ async function render(seeded: Seeded, { suffix, colorScheme, viewport }: (typeof
       await page.goto(shot.path(seeded));
       await settled(page);
       for (const name of shot.clicks ?? []) {
-        await page.getByRole('button', { name }).or(page.getByRole('menuitem', { name })).first().click();
+        await page.getByRole('button', { name }).or(page.getByRole('menuitem', { name })).or(page.getByRole('checkbox', { name })).first().click();
         await settled(page);
       }
       await page.screenshot({ path: file, animations: 'disabled', caret: 'hide' });

@@ -33,7 +33,7 @@ function ask(method: string, target: string, account: Account | undefined, heade
 
 const atOnce = <T>(items: readonly T[], work: (item: T) => Promise<void>) => Promise.all(items.map(work));
 
-const REVEALS_CODE = /\uFFFD|node_modules|\bat [^"]*:\d+:\d+/;
+const REVEALS_CODE = /\uFFFD|node_modules|\bat [^"\n]*:\d+:\d+/;
 
 /** Calls `expect` only for a failure: there are thousands of responses. */
 function expectNoFailure(what: string, { status, body }: RawResponse): void {

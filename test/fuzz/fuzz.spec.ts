@@ -23,7 +23,7 @@ const { newOperatorLink } = await builtModule<typeof import('../../apps/cli/oper
 const SEED = Number(process.env['FUZZ_SEED'] ?? 20_261_128);
 const REQUESTS = Number(process.env['FUZZ_REQUESTS'] ?? 3_000);
 /** The OpenAPI document is the largest. */
-const MAX_RESPONSE = 400 * 1024;
+const MAX_RESPONSE = 512 * 1024;
 /** Most of the time, most of them wait for the rest of a request. */
 const IN_FLIGHT = 48;
 const MAX_FAULTS = 10;

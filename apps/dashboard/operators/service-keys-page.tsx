@@ -62,7 +62,7 @@ function HowToMakeOne() {
               params={{ organizationId: own.id }}
               search={{ create: true }}
             >
-              Create a key in {own.name}
+              Create a key
             </ButtonLink>
           )}
         </>
