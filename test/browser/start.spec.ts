@@ -86,7 +86,7 @@ inChromium('the first steps', () => {
     await page.getByRole('region', { name: 'The line that sets KEYLEDGER_SERVICE_KEY' }).waitFor();
     await dashboard.open(page, '/operator/service-keys');
     await page.getByRole('table', { name: 'Service keys' }).getByText('First service').waitFor();
-    await page.getByRole('link', { name: 'Create a key in Acme' }).click();
+    await page.getByRole('link', { name: 'Create a key', exact: true }).click();
     await page.getByRole('dialog', { name: 'Create API key' }).waitFor();
     await expectCleanEnd(page);
   });
