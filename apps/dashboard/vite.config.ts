@@ -37,17 +37,19 @@ export default defineConfig({
 
 /** Removes zod's code for JSON Schema, which only the OpenAPI document needs. */
 function withoutJsonSchemas(): Plugin {
-  const names = ['process', 'processSchema', 'extractDefs', 'finalize', 'initializeContext', 'handleUnrepresentable'];
   return {
     name: 'without-json-schemas',
     apply: 'build',
-    load(id) {
-      if (!id.endsWith('/zod/v4/core/to-json-schema.js')) return null;
+    async load(id) {
+      if (!/\/zod\/v4\/core\/(to-json-schema|json-schema-processors)\.js$/.test(id)) return null;
+      const code = await readFile(id, 'utf8');
+      const names = [...code.matchAll(/^export (?:const|function) (\w+)/gm)].map(([, name]) => name!);
+      // Some are called when a schema is made, for the methods that it gets.
+      const exported = names.map((name) => `${name.startsWith('create') ? 'method' : 'none'} as ${name}`);
       return `
         const none = () => { throw new Error('The dashboard makes no JSON Schemas'); };
         const method = () => none;
-        export { method as createToJSONSchemaMethod, method as createStandardJSONSchemaMethod };
-        export { ${names.map((name) => `none as ${name}`).join(', ')} };`;
+        export { ${exported.join(', ')} };`;
     },
   };
 }
@@ -62,7 +64,7 @@ function withoutZodsMessages(): Plugin {
   };
 }
 
-/** Removes the texts of routes and their fields, which only the OpenAPI document needs. */
+/** Removes what only the OpenAPI document needs to say of routes and their fields. */
 function withoutDocumentation(): Plugin {
   return {
     name: 'without-documentation',
@@ -92,12 +94,14 @@ interface SyntaxNode {
 }
 
 /** The values of `summary` and `description` in `defineRoute({ … })` and in `.meta({ … })`. */
+const DOCUMENTATION = new Set(['summary', 'description', 'examples', 'problems', 'tag']);
+
 function textsIn(part: unknown): SyntaxNode[] {
   if (typeof part !== 'object' || part === null) return [];
   const { callee, arguments: given } = part as SyntaxNode;
   const called = callee?.name ?? callee?.property?.name;
   const properties = called === 'defineRoute' || called === 'meta' ? (given?.[0]?.properties ?? []) : [];
-  const texts = properties.filter(({ key }) => key?.name === 'summary' || key?.name === 'description');
+  const texts = properties.filter(({ key }) => DOCUMENTATION.has(key?.name ?? ''));
   return [...texts.flatMap(({ value }) => value ?? []), ...Object.values(part).flatMap(textsIn)];
 }
 
