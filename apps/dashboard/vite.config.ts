@@ -43,7 +43,7 @@ function withoutJsonSchemas(): Plugin {
     async load(id) {
       if (!/\/zod\/v4\/core\/(to-json-schema|json-schema-processors)\.js$/.test(id)) return null;
       const code = await readFile(id, 'utf8');
-      const names = [...code.matchAll(/^export (?:const|function) (\w+)/gm)].map(([, name]) => name!);
+      const names = [...code.matchAll(/^export (?:const|function) (\w+)/gm)].map(([, name]) => name);
       // Some are called when a schema is made, for the methods that it gets.
       const exported = names.map((name) => `${name.startsWith('create') ? 'method' : 'none'} as ${name}`);
       return `

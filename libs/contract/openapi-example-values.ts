@@ -46,6 +46,8 @@ export const exampleTexts: Readonly<Record<string, string>> = {
   new_password: 'seven kites over the marsh',
   next_cursor: 'eyJvIjoxMH0',
   nickname: 'Build agent',
+  not_search: 'healthcheck',
+  not_user_agent: 'monitoring/2.1',
   note: 'keys.example.com/log/org_01h455vb4pex5vsknk084sn02q\n42\n…',
   origin: 'https://shop.example.com',
   owner_note: 'Ask the shop team',

@@ -1,4 +1,3 @@
-import type { IncomingHttpHeaders } from 'node:http';
 import { rememberCaller } from './callers.js';
 import type { Decision, Requirement, Verifier } from './verifier.js';
 
@@ -9,7 +8,7 @@ interface FastifyRequest {
   readonly method: string;
   readonly originalUrl: string;
   readonly ip: string;
-  readonly headers: IncomingHttpHeaders;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
 /** What this needs of a reply of Fastify 4 or 5. */

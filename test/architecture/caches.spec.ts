@@ -23,6 +23,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/api-keys/verification/secrets.ts #running': 'requests under way',
   'libs/audit/audit-tails.ts #watches': 'open responses',
   'libs/audit/audit-writer.ts #logs': 'one batch',
+  'libs/audit/event-counts.ts #counts': 'the types of events, and the codes of denials',
   'libs/audit/terms.ts #addresses': 'the addresses of one bundle',
   'libs/audit/terms.ts #paths': 'the paths of one bundle',
   'libs/audit/witnessing.ts #reported': 'the witnesses in the settings',
@@ -46,6 +47,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/replay/state.ts #kinds': 'the objects of one organization, while a command runs',
   'libs/usage/usage-counts.ts #keys': 'one batch, or a bound of the check',
   'libs/usage/verification-counts.ts #counts': 'one batch',
+  'libs/verify/callers.ts callers': 'requests that the service still handles',
 };
 
 interface Found {

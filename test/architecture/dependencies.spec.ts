@@ -48,6 +48,7 @@ const offences: Record<string, Record<string, string>> = {
       ['tlog', 'contract'],
       ['contract', 'platform'],
       ['client', 'platform'],
+      ['verify', 'client'],
       ['database', 'platform'],
       ['platform', 'outbox'],
       ['outbox', 'admission'],

@@ -34,6 +34,7 @@ const JUSTIFIED: Readonly<Record<string, string>> = {
   'libs/platform/redact.ts ONE_TIME': POSITION,
   'libs/platform/redact.ts JWT_PART': POSITION,
   'libs/platform/tracing.ts tracing': 'OpenTelemetry is started once for the process',
+  'libs/verify/callers.ts callers': 'belongs to each request, and goes with it',
 };
 
 it('no module keeps state that two services in one process, or two tests, would share unnoticed', () => {

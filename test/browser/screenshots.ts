@@ -155,7 +155,12 @@ async function render(seeded: Seeded, { suffix, colorScheme, viewport }: (typeof
       await page.goto(shot.path(seeded));
       await settled(page);
       for (const name of shot.clicks ?? []) {
-        await page.getByRole('button', { name }).or(page.getByRole('menuitem', { name })).or(page.getByRole('checkbox', { name })).first().click();
+        await page
+          .getByRole('button', { name })
+          .or(page.getByRole('menuitem', { name }))
+          .or(page.getByRole('checkbox', { name }))
+          .first()
+          .click();
         await settled(page);
       }
       await page.screenshot({ path: file, animations: 'disabled', caret: 'hide' });

@@ -1,4 +1,4 @@
-import { Group } from '@mantine/core';
+import { Group, Skeleton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { useMemo } from 'react';
@@ -11,7 +11,14 @@ import { activityFilter, addressIn, type ActivityView } from './activity.js';
 import { ActivitySummary } from './activity-summary.js';
 import { AuditLog } from './audit-log.js';
 import { chosenNamesQuery, shortId } from './names.js';
+import { isForbidden } from './not-for-you.js';
 import { readsKeys } from './reads-keys.js';
+import { useSummary } from './use-summary.js';
+
+interface ActivityPlace {
+  readonly organizationId: string;
+  readonly filter: ReturnType<typeof activityFilter>;
+}
 
 interface Props {
   readonly view: ActivityView;
@@ -27,8 +34,22 @@ function Activity({ view, of }: Props) {
   return (
     <>
       <PageHeader title={titles[view](name)} description={<About {...{ organizationId, view, of }} />} />
-      <ActivitySummary key={`${view} ${of}`} {...place} />
-      <AuditLog key={`log ${view} ${of}`} {...place} />
+      <SummaryAndLog key={`${view} ${of}`} {...place} />
+    </>
+  );
+}
+
+/** The log appears below the summary, whose height depends on what it counts. */
+function SummaryAndLog({ organizationId, filter }: ActivityPlace) {
+  const query = { organization_id: organizationId, ...filter };
+  const summary = useSummary(query);
+  const { counted, error } = summary;
+  if (!counted && !error) return <Skeleton height={320} />;
+  return (
+    <>
+      {/* The log says that it is not for this role. */}
+      {!isForbidden(error) && <ActivitySummary {...{ query, summary }} />}
+      <AuditLog {...{ organizationId, filter }} />
     </>
   );
 }

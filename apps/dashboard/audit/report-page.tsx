@@ -10,11 +10,10 @@ import { inDigits } from '../ui/format.js';
 import { ErrorState } from '../ui/error-state.js';
 import { ButtonLink } from '../ui/links.js';
 import { PageHeader } from '../ui/page-header.js';
-import type { EventQuery } from './audit-search.js';
 import { fullTime } from './event-time.js';
 import { useNames } from './names.js';
 import { isForbidden, NotForYou } from './not-for-you.js';
-import { MOST_ENTRIES, reportQuery } from './report.js';
+import { MOST_ENTRIES, reportQuery, type Report } from './report.js';
 import { ReportEntries } from './report-entries.js';
 import { ReportHead } from './report-head.js';
 import { ReportProof } from './report-proof.js';
@@ -29,7 +28,6 @@ export function ReportPage() {
   const { organization } = useOrganization(organizationId);
   const me = useMe();
   const [asOf] = useState(Date.now);
-  const nameOf = useNames(organizationId);
   const { data, error, refetch } = useQuery(reportQuery(search, organizationId, asOf));
   if (isForbidden(error)) return <NotForYou organizationId={organizationId} />;
   return (
@@ -52,30 +50,42 @@ export function ReportPage() {
         <ReportHead {...{ organizationId, search, asOf }} madeBy={`${me.name} (${me.email})`} />
         <ErrorState error={error} onRetry={() => void refetch()} />
         {!data && !error && <Skeleton height={320} />}
-        {data && (
-          <>
-            <Counts query={data.query} />
-            <ReportProof organizationId={organizationId} entries={data.entries} />
-            <section aria-labelledby="report-entries">
-              <Title order={2} id="report-entries" mb="xs">
-                Entries
-              </Title>
-              {!data.isComplete && (
-                <Text mb="xs">
-                  The newest {inDigits(MOST_ENTRIES)} entries. For all of them, narrow the filter or export the log.
-                </Text>
-              )}
-              <ReportEntries entries={data.entries.slice(0, MOST_ENTRIES)} nameOf={nameOf} />
-            </section>
-          </>
-        )}
+        {data && <Found {...{ organizationId, data }} />}
       </Stack>
     </article>
   );
 }
 
-function Counts({ query }: { readonly query: EventQuery }) {
-  const { counted, error, isComplete, isCounting, goOn, retry } = useSummary(query);
+interface FoundProps {
+  readonly organizationId: string;
+  readonly data: Report;
+}
+
+/** Everything appears at once, because the height of the counts depends on what they count. */
+function Found({ organizationId, data }: FoundProps) {
+  const nameOf = useNames(organizationId);
+  const summary = useSummary(data.query);
+  if (!summary.counted && !summary.error) return <Skeleton height={320} />;
+  return (
+    <>
+      <Counts {...summary} />
+      <ReportProof organizationId={organizationId} entries={data.entries} />
+      <section aria-labelledby="report-entries">
+        <Title order={2} id="report-entries" mb="xs">
+          Entries
+        </Title>
+        {!data.isComplete && (
+          <Text mb="xs">
+            The newest {inDigits(MOST_ENTRIES)} entries. For all of them, narrow the filter or export the log.
+          </Text>
+        )}
+        <ReportEntries entries={data.entries.slice(0, MOST_ENTRIES)} nameOf={nameOf} />
+      </section>
+    </>
+  );
+}
+
+function Counts({ counted, error, isComplete, isCounting, goOn, retry }: ReturnType<typeof useSummary>) {
   return (
     <section aria-labelledby="report-counts">
       <Title order={2} id="report-counts" mb="xs">
