@@ -65,7 +65,7 @@ const shots: readonly Shot[] = [
     name: 'api-keys-bulk',
     path: org('/settings/api-keys'),
     as: owner,
-    clicks: ['Select Shop pages', 'Select Nightly reports', /^Revoke/],
+    clicks: ['Select Gateway', 'Select Importer', /^Revoke/],
   },
   { name: 'api-keys-create', path: org('/settings/api-keys'), as: owner, clicks: [/^Create/] },
   { name: 'api-key', path: (seeded) => `/org/${seeded.organizationId}/settings/api-keys/${seeded.keyId}`, as: owner },
