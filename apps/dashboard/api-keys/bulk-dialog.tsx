@@ -192,7 +192,9 @@ function UsedKeys({ preview: { data, count } }: { readonly preview: BulkPreview 
           <Table.Tbody>
             {data.map((key) => (
               <Table.Tr key={key.id}>
-                <Table.Td className="wraps">{key.name}</Table.Td>
+                <Table.Td className="wraps" miw={96}>
+                  {key.name}
+                </Table.Td>
                 <Table.Td ta="right">{inDigits(key.uses_in_last_day)}</Table.Td>
                 <Table.Td>
                   <Time at={key.last_used_at} />
