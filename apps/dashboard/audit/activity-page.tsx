@@ -11,7 +11,7 @@ import { activityFilter, addressIn, type ActivityView } from './activity.js';
 import { ActivitySummary } from './activity-summary.js';
 import { AuditLog } from './audit-log.js';
 import { chosenNamesQuery, shortId } from './names.js';
-import { isForbidden } from './not-for-you.js';
+import { isForbidden, NotForYou } from './not-for-you.js';
 import { readsKeys } from './reads-keys.js';
 import { useSummary } from './use-summary.js';
 
@@ -44,11 +44,11 @@ function SummaryAndLog({ organizationId, filter }: ActivityPlace) {
   const query = { organization_id: organizationId, ...filter };
   const summary = useSummary(query);
   const { counted, error } = summary;
+  if (isForbidden(error)) return <NotForYou organizationId={organizationId} />;
   if (!counted && !error) return <Skeleton height={320} />;
   return (
     <>
-      {/* The log says that it is not for this role. */}
-      {!isForbidden(error) && <ActivitySummary {...{ query, summary }} />}
+      <ActivitySummary {...{ query, summary }} />
       <AuditLog {...{ organizationId, filter }} />
     </>
   );

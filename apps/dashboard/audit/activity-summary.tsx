@@ -23,7 +23,7 @@ export function ActivitySummary({ query, summary }: Props) {
   const choose = ({ type, outcome }: TypeCount) =>
     change({ type, outcome: outcome === null || outcome === 'valid' ? undefined : outcome, event: undefined });
   return (
-    <Paper component="section" withBorder p="lg" mb="lg" aria-label="Summary">
+    <Paper component="section" withBorder p="lg" mb="lg" aria-label="Counts">
       <ErrorState error={error ?? first.error} onRetry={retry} />
       <SimpleGrid cols={{ base: 1, xs: 3 }} component="dl" m={0} mb="sm">
         <Measure name="First seen">{first.data === undefined ? <Waiting /> : <Time at={first.data} exact />}</Measure>

@@ -93,7 +93,7 @@ function Counts({ counted, error, isComplete, isCounting, goOn, retry }: ReturnT
       </Title>
       <ErrorState error={error} onRetry={retry} />
       <Text role="status" mb="xs">
-        {counted && `${isComplete ? '' : 'At least '}${inDigits(counted.events)} events match.`}
+        {counted && `Matching events: ${isComplete ? '' : 'at least '}${inDigits(counted.events)}.`}
         {isCounting && ' Counting'}
       </Text>
       {counted && counted.events > 0 && <SummaryTable counts={counted.byType} />}

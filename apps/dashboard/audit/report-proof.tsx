@@ -23,7 +23,7 @@ export function ReportProof({ organizationId, entries }: Props) {
         Proof
       </Title>
       {!data && !error && <Skeleton height={80} />}
-      {error && <Text>No checkpoint could be verified when this report was made: {sentenceOf(error)}.</Text>}
+      {error && <Text>No checkpoint could be verified when this report was made. {sentenceOf(error)}</Text>}
       {data && (
         <>
           <Text mb="xs">{coverage(entries, data.checkpoint.size)}</Text>
