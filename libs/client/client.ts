@@ -1,5 +1,6 @@
 import { holdsSecret, SEARCHED_TEXTS, searchTermOf } from '#libs/api-key-format/search-term.js';
 import { bodyWhenRepeated } from '#libs/contract/idempotency.js';
+import { parseFromLaterVersion } from '#libs/contract/later-version.js';
 import { Problem } from '#libs/contract/problem.js';
 import { fillPath, type Route } from '#libs/contract/route.js';
 import { routes } from '#libs/contract/routes.js';
@@ -36,7 +37,7 @@ export class UnexpectedResponse extends Error {
 
   constructor(
     readonly status: number,
-    cause: unknown,
+    cause?: unknown,
   ) {
     super(`The response with the status ${status} is not one of Keyledger`, { cause });
   }
@@ -104,6 +105,8 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch;
   /** Whether calls that create something get an `Idempotency-Key` if they have none, so that `fetch` may repeat them. */
   readonly idempotencyKeys?: boolean;
+  /** Whether responses may have fields that this version does not know, because the server may be a later one. */
+  readonly anyVersion?: boolean;
 }
 
 /**
@@ -145,6 +148,8 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
   const { idempotent } = route;
   const response = await send(`${options.baseUrl.replace(/\/$/, '')}${pathOf(route, input)}`, {
     method: route.method,
+    // A redirect could lead the credential and the body to another server.
+    redirect: 'error',
     headers: {
       ...options.headers,
       ...input.headers,
@@ -155,11 +160,11 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
     },
     ...(input.body !== undefined && { body: JSON.stringify(input.body) }),
   });
-  if (!response.ok) throw new ApiError(await read(response, Problem), response.headers);
+  if (!response.ok) throw new ApiError(await read(response, Problem, options), response.headers);
   if (route.success.stream) return response;
   const isReplayed = response.headers.has('idempotent-replayed');
   const body = isReplayed ? bodyWhenRepeated(route) : route.success.body;
-  const result = body && (await read(response, body));
+  const result = body && (await read(response, body, options));
   if (hasOwnKey && isReplayed && idempotent?.secrets.length) throw new LostSecrets(result);
   const etag = response.headers.get('etag');
   if (etag && typeof result === 'object' && result !== null) entityTags.set(result, etag);
@@ -167,12 +172,18 @@ async function call(options: ClientOptions, route: Route, input: AnyInput): Prom
 }
 
 /** An error of the connection passes as it is. */
-async function read<S extends z.ZodType>(response: Response, schema: S): Promise<z.output<S>> {
+async function read<S extends z.ZodType>(
+  response: Response,
+  schema: S,
+  { anyVersion }: ClientOptions,
+): Promise<z.output<S>> {
   const text = await response.text();
   try {
-    return schema.parse(JSON.parse(text));
+    const value: unknown = JSON.parse(text);
+    return anyVersion ? parseFromLaterVersion(schema, value) : schema.parse(value);
   } catch (error) {
-    throw new UnexpectedResponse(response.status, error);
+    // The error of JSON quotes the text.
+    throw new UnexpectedResponse(response.status, error instanceof SyntaxError ? undefined : error);
   }
 }
 

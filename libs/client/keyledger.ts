@@ -7,7 +7,7 @@ export { eachItem } from './all-pages.js';
 export { readEventStream } from './event-stream.js';
 export type { Client };
 
-export interface KeyledgerOptions extends Omit<ClientOptions, 'idempotencyKeys'> {
+export interface KeyledgerOptions extends Omit<ClientOptions, 'idempotencyKeys' | 'anyVersion'> {
   /** The longest that one attempt may take until its response begins. The default is 30,000 milliseconds. */
   readonly timeoutMs?: number;
   /** How often a call is repeated at most. The default is 2. */
@@ -26,6 +26,7 @@ export function createKeyledger({ timeoutMs = 30_000, retries = 2, ...options }:
   return createClient({
     ...options,
     idempotencyKeys: true,
+    anyVersion: true,
     fetch: withRetries({ timeoutMs, retries, ...(options.fetch && { fetch: options.fetch }) }),
   });
 }

@@ -30,18 +30,32 @@ export function withRetries({ timeoutMs, retries, fetch: send = fetch }: Patienc
       methods: [method.toLowerCase()],
       statusCodes,
       afterStatusCodes: statusCodes,
+      maxRetryAfter: LONGEST_PAUSE_SECONDS * 1000,
       jitter: true,
       shouldRetry: ({ error }) => (isHTTPError(error) ? asksForBriefPause(error.response) && undefined : isRepeatable),
     };
     const throwHttpErrors = (status: number) => statusCodes.includes(status);
+    let attempts = 0;
+    const counting: typeof fetch = (...request) => {
+      attempts++;
+      return send(...request);
+    };
     try {
-      return await ky(input, { ...init, retry, throwHttpErrors, timeout: timeoutMs, fetch: send });
+      const response = await ky(input, { ...init, retry, throwHttpErrors, timeout: timeoutMs, fetch: counting });
+      // An attempt whose response was lost has deleted it.
+      const isGone = method === 'DELETE' && attempts > 1 && response.status === 404;
+      return isGone ? new Response(null, { status: 204 }) : response;
     } catch (error) {
-      if (!isHTTPError(error)) throw error;
+      if (!isHTTPError(error)) throw withoutRequest(error as Error);
       const { data, response } = error;
       return new Response(typeof data === 'string' ? data : JSON.stringify(data), response);
     }
   };
+}
+
+/** The errors of ky have the request with its credential, which a log would print. */
+function withoutRequest({ name, message, cause }: Error): Error {
+  return Object.assign(new Error(message, { cause }), { name });
 }
 
 function asksForBriefPause({ headers }: Response): boolean {

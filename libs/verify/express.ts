@@ -1,5 +1,5 @@
 import { rememberCaller } from './callers.js';
-import type { Requirement, Verifier } from './verifier.js';
+import { checkRequirement, type Requirement, type Verifier } from './verifier.js';
 
 export { callerOf } from './callers.js';
 
@@ -23,6 +23,7 @@ interface ExpressResponse {
  * behind a proxy, set `trust proxy`.
  */
 export function requireKey(verifier: Verifier, requirement: Requirement) {
+  checkRequirement(requirement);
   return async (request: ExpressRequest, response: ExpressResponse, next: (error?: unknown) => void): Promise<void> => {
     const { method, originalUrl: path, ip, headers: sent } = request;
     const decision = await verifier.verify({ method, path, ip, header: (name) => sent[name]?.toString() }, requirement);

@@ -1,5 +1,5 @@
 import { rememberCaller } from './callers.js';
-import type { Decision, Requirement, Verifier } from './verifier.js';
+import { checkRequirement, type Decision, type Requirement, type Verifier } from './verifier.js';
 
 export { callerOf } from './callers.js';
 
@@ -38,6 +38,7 @@ export async function verifyRequest(
  * `request.ip`: behind a proxy, set `trustProxy`.
  */
 export function requireKey(verifier: Verifier, requirement: Requirement) {
+  checkRequirement(requirement);
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     const decision = await verifyRequest(verifier, request, requirement);
     if (decision.valid) {

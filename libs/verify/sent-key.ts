@@ -25,7 +25,7 @@ export function readSentKey(place: CredentialPlace, header: (name: string) => st
 
 function valuesAt(place: CredentialPlace, header: (name: string) => string | null | undefined): string[] {
   const bearer = /^bearer +(\S+)$/i.exec(header('authorization')?.trim() ?? '')?.[1];
-  const named = place === 'authorization' ? undefined : header(place === 'either' ? 'x-api-key' : place.toLowerCase());
+  const named = place === 'authorization' ? undefined : header(place === 'either' ? 'x-api-key' : place);
   const values = place === 'either' || place === 'authorization' ? [named, bearer] : [named];
   return values.filter((value) => value !== undefined && value !== null && value !== '') as string[];
 }

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { parseFromLaterVersion } from '#libs/contract/later-version.js';
 import type { ProblemCode } from '#libs/contract/problem.js';
 import { rateLimitHeaders } from '#libs/contract/rate-limits.js';
 import { Verification } from '#libs/contract/verification.js';
@@ -9,7 +11,7 @@ export type { CredentialPlace, Rejection };
 export interface VerifierOptions {
   /** Where Keyledger is, such as `https://keys.example.com`. */
   readonly baseUrl: string;
-  /** A key of Keyledger with the scope `api-keys:verify`. */
+  /** A key of Keyledger with the scope `deployment:verify`, or `api-keys:verify` for the keys of one organization. */
   readonly apiKey: string;
   /** Where the callers of your API send their keys. */
   readonly credential?: CredentialPlace;
@@ -17,7 +19,7 @@ export interface VerifierOptions {
   readonly timeoutMs?: number;
   /** The name of your API in `WWW-Authenticate`. */
   readonly realm?: string;
-  /** Is told why a verification failed. The message holds no secrets. By default it goes to `console.error`. */
+  /** Is called with the reason why a verification failed, without secrets. By default `console.error` prints it. */
   readonly onUnavailable?: (error: Error) => void;
   readonly fetch?: typeof fetch;
 }
@@ -30,6 +32,22 @@ export interface Requirement {
   readonly cost?: number;
   /** The project of the request: a key that is limited to another project is refused. */
   readonly projectId?: string;
+}
+
+const Need = z.strictObject({
+  scopes: z.array(z.string().min(1)),
+  cost: z.int().min(0).optional(),
+  projectId: z.string().min(1).optional(),
+});
+
+/**
+ * Programs without types may misspell a member, and a requirement that is not understood must not let requests pass.
+ *
+ * @throws TypeError with one sentence
+ */
+export function checkRequirement(requirement: Requirement): void {
+  if (Need.safeParse(requirement).success) return;
+  throw new TypeError("A requirement must be { scopes: ['orders:read'], cost?: 1, projectId?: 'proj_…' }.");
 }
 
 /** The part of a request that Keyledger gets to see. */
@@ -70,12 +88,12 @@ const MAX_PATH = 2000;
 /** @throws TypeError with one sentence if an option is not usable */
 export function createVerifier(options: VerifierOptions): Verifier {
   const {
-    credential = 'either',
     timeoutMs = 5_000,
     realm = 'api',
     fetch: send = fetch,
     onUnavailable = ({ message }) => console.error(message),
   } = options;
+  const credential = options.credential?.toLowerCase() ?? 'either';
   const url = `${checkedBase(options.baseUrl)}/api/v1/api-keys/verify`;
   const headers = { 'Content-Type': 'application/json', 'X-API-Key': checkedKey(options.apiKey) };
 
@@ -84,26 +102,40 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const signal = AbortSignal.timeout(timeoutMs);
     const response = await send(url, { method: 'POST', headers, body, signal, redirect: 'error' });
     if (!response.ok) throw new Unavailable(await reasonOf(response), response.headers.get('retry-after'));
-    const verification = Verification.safeParse(await jsonOf(response));
-    if (!verification.success) throw new Unavailable('the response is not one of Keyledger');
-    return verification.data;
+    return verificationIn(await jsonOf(response));
+  };
+
+  const tell = (error: unknown) => {
+    try {
+      onUnavailable(new Error(`Keyledger cannot verify: ${messageOf(error, timeoutMs)}`));
+    } catch {
+      // A log that fails is no reason to leave the caller without a response.
+    }
   };
 
   return {
     async verify(request, requirement) {
-      const sent = readSentKey(credential, (name) => request.header(name));
-      if ('problem' in sent) {
-        const detail = sent.problem === 'invalid_key' ? undefined : describePlace(credential);
-        return { valid: false, rejection: rejectionOf(sent.problem, realm, detail === undefined ? {} : { detail }) };
-      }
       try {
-        return decisionOf(await ask(sent.key, request, requirement), realm, requirement);
+        checkRequirement(requirement);
+        const sent = readSentKey(credential, (name) => request.header(name));
+        if (!('problem' in sent)) return decisionOf(await ask(sent.key, request, requirement), realm, requirement);
+        const details =
+          sent.problem === 'invalid_key' ? {} : { detail: describePlace(options.credential ?? credential) };
+        return { valid: false, rejection: rejectionOf(sent.problem, realm, details) };
       } catch (error) {
-        onUnavailable(new Error(`Keyledger cannot verify: ${messageOf(error, timeoutMs)}`));
+        tell(error);
         return { valid: false, rejection: unavailable((error instanceof Unavailable && error.retryAfter) || '1') };
       }
     },
   };
+}
+
+function verificationIn(value: unknown): Verification {
+  try {
+    return parseFromLaterVersion(Verification, value);
+  } catch {
+    throw new Unavailable(NOT_OURS);
+  }
 }
 
 function decisionOf(
@@ -112,7 +144,7 @@ function decisionOf(
   need: Requirement,
 ): Decision {
   if (code === 'valid' && api_key) return { valid: true, caller: api_key, headers: rateLimitHeaders(rate_limits) };
-  if (code === 'valid') throw new Unavailable('the response is not one of Keyledger');
+  if (code === 'valid') throw new Unavailable(NOT_OURS);
   const details = { scopes: need.scopes, retryAfter: retry_after, rateLimits: rate_limits };
   const text = code === 'insufficient_scope' ? `${detail}: it needs ${need.scopes.join(', ')}` : detail;
   return { valid: false, rejection: rejectionOf(code satisfies ProblemCode, realm, { ...details, detail: text }) };
@@ -139,6 +171,8 @@ async function jsonOf(response: Response): Promise<unknown> {
   }
 }
 
+const NOT_OURS = 'the response is not one of Keyledger';
+
 /** Why a verification failed, in words that hold no secret. */
 class Unavailable extends Error {
   override readonly name = 'Unavailable';
@@ -156,7 +190,9 @@ async function reasonOf(response: Response): Promise<string> {
   const code = /^[a-z_]{1,50}$/.exec(String(problem?.code))?.[0];
   const status = `it responded with ${response.status}${code && problem?.code ? ` ${code}` : ''}`;
   if (response.status === 401) return `${status}: check the key of your service`;
-  return response.status === 403 ? `${status}: the key of your service needs the scope api-keys:verify` : status;
+  return response.status === 403
+    ? `${status}: the key of your service needs the scope deployment:verify or api-keys:verify`
+    : status;
 }
 
 /** The message of `fetch` itself is "fetch failed"; its cause says why. */
@@ -171,12 +207,12 @@ function messageOf(error: unknown, timeoutMs: number): string {
 /** @returns the address without a final slash */
 function checkedBase(baseUrl: string): string {
   const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
-  const isPlain = url && !url.search && !url.hash && !url.username && /^https?:$/.test(url.protocol);
+  const isPlain = url && !url.search && !url.hash && !url.username && !url.password && /^https?:$/.test(url.protocol);
   if (!isPlain) throw new TypeError('baseUrl must be the address of Keyledger, such as https://keys.example.com.');
   return url.href.replace(/\/$/, '');
 }
 
 function checkedKey(apiKey: string): string {
   if (apiKey && !/[^\x21-\x7e]/.test(apiKey)) return apiKey;
-  throw new TypeError('apiKey must be a key of Keyledger with the scope api-keys:verify.');
+  throw new TypeError('apiKey must be a key of Keyledger with the scope deployment:verify or api-keys:verify.');
 }

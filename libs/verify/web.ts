@@ -1,5 +1,5 @@
 import { rememberCaller } from './callers.js';
-import type { Decision, Requirement, Verifier } from './verifier.js';
+import { checkRequirement, type Decision, type Requirement, type Verifier } from './verifier.js';
 
 export { callerOf } from './callers.js';
 
@@ -32,6 +32,7 @@ export function withKey<More extends readonly unknown[]>(
   handler: (request: Request, ...more: More) => Response | Promise<Response>,
   ipOf: (request: Request) => string | undefined = () => undefined,
 ) {
+  checkRequirement(requirement);
   return async (request: Request, ...more: More): Promise<Response> => {
     const decision = await verifyRequest(verifier, request, requirement, ipOf(request));
     if (!decision.valid) return new Response(decision.rejection.body, { ...decision.rejection });
@@ -59,6 +60,7 @@ export function requireKey<Context extends HonoContext>(
   requirement: Requirement,
   ipOf: (context: Context) => string | undefined = () => undefined,
 ) {
+  checkRequirement(requirement);
   return async (context: Context, next: () => Promise<void>): Promise<Response | undefined> => {
     const decision = await verifyRequest(verifier, context.req.raw, requirement, ipOf(context));
     if (!decision.valid) return new Response(decision.rejection.body, { ...decision.rejection });

@@ -7,7 +7,7 @@ import Fastify from 'fastify';
 import { Hono } from 'hono';
 import { callerOf, requireKey as inExpress } from '#libs/verify/express.js';
 import { requireKey as inFastify } from '#libs/verify/fastify.js';
-import { createVerifier, type VerifierOptions } from '#libs/verify/verifier.js';
+import { createVerifier, type Requirement, type VerifierOptions } from '#libs/verify/verifier.js';
 import { requireKey as inHono, withKey } from '#libs/verify/web.js';
 import { freePort } from '../../apps/cli/free-port.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
@@ -175,7 +175,7 @@ describe('where the key is', () => {
 
   it('can be Authorization alone, so that X-API-Key belongs to the API', async () => {
     const { key } = await newKey(['triggers:read']);
-    const ours = verifier({ credential: 'authorization' });
+    const ours = verifier({ credential: 'Authorization' });
     expect(await ours.verify(request({ authorization: `Bearer ${key}`, 'x-api-key': 'other' }), NEED)).toMatchObject({
       valid: true,
     });
@@ -229,10 +229,46 @@ describe('a Keyledger that is not well', () => {
   });
 });
 
+it.each([{}, { scope: ['triggers:read'] }, ['triggers:read'], { scopes: [], project_id: 'x' }, { scopes: [''] }])(
+  'the requirement %j, which a program without types may have, lets nothing pass',
+  async (misspelt) => {
+    const need = misspelt as unknown as Requirement;
+    for (const require of [inExpress, inFastify, inHono]) expect(() => require(verifier(), need)).toThrow(TypeError);
+    expect(() => withKey(verifier(), need, () => Response.json({}))).toThrow('A requirement must be { scopes:');
+    const { key } = await newKey(['triggers:read']);
+    expect(await verifier().verify(request({ 'x-api-key': key }), need)).toMatchObject({ rejection: { status: 503 } });
+  },
+);
+
+it('a log that fails does not keep the caller without a response', async () => {
+  const onUnavailable = () => {
+    throw new Error('the disk is full');
+  };
+  const decision = await verifier({ baseUrl: await nobody(), onUnavailable }).verify(
+    request({ 'x-api-key': 'k' }),
+    NEED,
+  );
+  expect(decision).toMatchObject({ rejection: { status: 503 } });
+});
+
+it('a later Keyledger, whose responses have more fields, is understood', async () => {
+  const { key } = await newKey(['triggers:read']);
+  const baseUrl = await serve(
+    fetchListener(async () => {
+      const body = { key, scopes: ['triggers:read'] };
+      const verification = await vendor.client.apiKeys.verify({ body });
+      return Response.json({ ...verification, later: 1, api_key: { ...verification.api_key, later: 2 } });
+    }),
+  );
+  const decision = await verifier({ baseUrl }).verify(request({ 'x-api-key': key }), NEED);
+  expect(decision).toMatchObject({ valid: true, caller: { organization_id: vendor.organizationId } });
+});
+
 it.each<[Partial<VerifierOptions>, string]>([
   [{ baseUrl: 'keys.example.com' }, 'baseUrl must be the address of Keyledger'],
   [{ baseUrl: 'ftp://keys.example.com' }, 'baseUrl must be the address of Keyledger'],
   [{ baseUrl: 'https://ada@keys.example.com' }, 'baseUrl must be the address of Keyledger'],
+  [{ baseUrl: 'https://:word@keys.example.com' }, 'baseUrl must be the address of Keyledger'],
   [{ baseUrl: 'https://keys.example.com/?x=1' }, 'baseUrl must be the address of Keyledger'],
   [{ apiKey: '' }, 'apiKey must be a key of Keyledger'],
   [{ apiKey: 'two words' }, 'apiKey must be a key of Keyledger'],

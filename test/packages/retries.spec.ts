@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { inspect } from 'node:util';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { createKeyledger, eachItem, LostSecrets, UnexpectedResponse } from '#libs/client/keyledger.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
@@ -49,7 +50,7 @@ async function behind(trouble: Trouble, options: { retries?: number; timeoutMs?:
   servers.push(server);
   await once(server, 'listening');
   const baseUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { requests, keyledger: createKeyledger({ baseUrl, accessToken: ada.accessToken, ...options }) };
+  return { url: baseUrl, requests, keyledger: createKeyledger({ baseUrl, accessToken: ada.accessToken, ...options }) };
 }
 
 const away = (response: ServerResponse, status = 503, headers = {}) => {
@@ -107,7 +108,7 @@ it('repeats a rate-limited call of any kind after the time that the server asks 
 });
 
 it('returns a rejection at once if the server asks for a pause of minutes', async () => {
-  const problem = { ...(await rejectionOf(ada)), status: 429, code: 'rate_limited' };
+  const problem = { ...(await problemOf(ada)), status: 429, code: 'rate_limited' };
   const { keyledger, requests } = await behind((_, response) => {
     response.writeHead(429, { 'retry-after': '600' }).end(JSON.stringify(problem));
     return 'done';
@@ -117,10 +118,49 @@ it('returns a rejection at once if the server asks for a pause of minutes', asyn
 });
 
 /** A problem of the real API. */
-async function rejectionOf({ client }: Account) {
+async function problemOf({ client }: Account) {
   const error = await client.apiKeys.get({ params: { id: 'key_01j0000000e008000000000002' } }).catch((e: unknown) => e);
   return (error as { problem: { request_id: string } }).problem;
 }
+
+it('waits no hour because a gateway says when a limit ends', async () => {
+  const problem = { ...(await problemOf(ada)), status: 429, code: 'rate_limited' };
+  const { keyledger, requests } = await behind((n, response) => {
+    if (n > 1) return 'pass on';
+    response.writeHead(429, { 'x-ratelimit-reset': '1' }).end(JSON.stringify(problem));
+    return 'done';
+  });
+  await keyledger.apiKeys.list();
+  expect(requests).toHaveLength(2);
+});
+
+it('deletes once, and says so, when the response was lost', async () => {
+  const { id } = await ada.client.apiKeys.create(NEW);
+  const { keyledger, requests } = await behind((n) => (n === 1 ? 'lose the response' : 'pass on'));
+  await keyledger.apiKeys.delete({ params: { id } });
+  expect(requests.filter(({ method }) => method === 'DELETE')).toHaveLength(2);
+});
+
+it('follows no redirect, which could lead the credential elsewhere', async () => {
+  const elsewhere = await behind(() => 'pass on');
+  const { keyledger } = await behind((_, response) => away(response, 307, { location: elsewhere.url }), { retries: 0 });
+  await expect(keyledger.apiKeys.list()).rejects.toMatchObject({ name: 'NetworkError' });
+  expect(elsewhere.requests).toHaveLength(0);
+});
+
+it('has no credential in what a log prints of its errors', async () => {
+  const printed = async (trouble: Trouble, timeoutMs = 5_000) => {
+    const { keyledger } = await behind(trouble, { retries: 0, timeoutMs });
+    return inspect(await keyledger.apiKeys.list().catch((error: unknown) => error), { depth: 10, showHidden: true });
+  };
+  const secret = ada.accessToken.slice(-20);
+  const html = (_: number, response: ServerResponse) => {
+    response.end(secret);
+    return 'done' as const;
+  };
+  for (const text of [await printed(() => 'lose the response'), await printed(() => 'done', 100), await printed(html)])
+    expect(text).not.toContain(secret);
+});
 
 it('ends a call to a server that does not respond', async () => {
   const { keyledger, requests } = await behind(() => 'done', { timeoutMs: 100, retries: 0 });
