@@ -19,7 +19,7 @@ import { ApiKeyCredentials } from './verification/api-key-credentials.js';
 import { ApiKeyVerifier } from './verification/api-key-verifier.js';
 import { corsHeaders } from './verification/cors.js';
 import { countVerification } from './verification/verification-metrics.js';
-import type { VerificationRequest } from './verification/verification-request.js';
+import type { VerificationRequest, VerificationResult } from './verification/verification-request.js';
 import { verificationRequest, verificationResponse } from './verification-call.js';
 
 /** A call that may be made: its key is good, and its input valid. */
@@ -74,11 +74,10 @@ export class DirectVerification implements OnModuleInit {
     const { headers, rawHeaders } = request;
     try {
       refuseRepeatedHeaders(rawHeaders);
-      const parsed = parseBody(body, headers);
       const context = contextOf(request, verifyApiKey.path, this.proxies);
       const caller = this.credentials.authenticateAtOnce(credentialOf(headers), context);
       if (!caller) return undefined;
-      const input = parseInput(verifyApiKey, { headers, body: parsed });
+      const input = parseInput(verifyApiKey, { headers, body: parseBody(body, headers) });
       const authority = this.authorities.ofKey(caller, verifyApiKey.policy.scope);
       return { context, verification: verificationRequest(input.body, authority, context.requestId) };
     } catch {
@@ -88,28 +87,31 @@ export class DirectVerification implements OnModuleInit {
 
   #respond({ headers: { origin } }: IncomingMessage, response: ServerResponse, { context, verification }: Call): void {
     const { requestId, path } = context;
+    const accept = (result: VerificationResult) => {
+      countVerification('verify', result.code);
+      this.#send(response, context, origin, () => ({
+        status: verifyApiKey.success.status,
+        headers: { 'content-type': 'application/json; charset=utf-8' },
+        body: verificationResponse(result, requestId, this.clock.now()),
+      }));
+    };
+    const reject = (thrown: unknown) => {
+      const error = explain(thrown, `${verifyApiKey.method} ${path} failed (${requestId})`, this.#logger);
+      countVerification('verify', error.code);
+      const problem = problemOf(error, this.config.publicUrl, requestId);
+      this.#send(response, context, origin, () => ({
+        status: problem.status,
+        headers: { 'content-type': 'application/problem+json', ...problemHeaders(error, problem.status) },
+        body: problem,
+      }));
+    };
     countVerification('api', 'valid');
-    this.verifier.ask(
-      verification,
-      (result) => {
-        countVerification('verify', result.code);
-        this.#send(response, context, origin, () => ({
-          status: verifyApiKey.success.status,
-          headers: { 'content-type': 'application/json; charset=utf-8' },
-          body: verificationResponse(result, requestId, this.clock.now()),
-        }));
-      },
-      (thrown) => {
-        const error = explain(thrown, `${verifyApiKey.method} ${path} failed (${requestId})`, this.#logger);
-        countVerification('verify', error.code);
-        const problem = problemOf(error, this.config.publicUrl, requestId);
-        this.#send(response, context, origin, () => ({
-          status: problem.status,
-          headers: { 'content-type': 'application/problem+json', ...problemHeaders(error, problem.status) },
-          body: problem,
-        }));
-      },
-    );
+    try {
+      this.verifier.ask(verification, accept, reject);
+    } catch (thrown) {
+      // Nothing above this would catch it, and the process would end.
+      reject(thrown);
+    }
   }
 
   /** Never throws: a batch of the admission calls it, and would count all its uses as failed. */
