@@ -8,7 +8,7 @@ function requireScope(scope) {
   return async (request, reply) => {
     const { status, code, api_key } = await verify(request.headers['x-api-key'], scope, {
       method: request.method,
-      path: request.url.slice(0, 2000),
+      path: request.url.split('?', 1)[0].slice(0, 2000),
       ip: request.ip,
       user_agent: request.headers['user-agent']?.slice(0, 500),
     });
@@ -25,6 +25,7 @@ async function verify(key, scope, request) {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-API-Key': process.env.KEYLEDGER_SERVICE_KEY },
       body: JSON.stringify({ key, scopes: [scope], request }),
+      signal: AbortSignal.timeout(5000),
     });
     if (response.ok) {
       const { valid, code, api_key } = await response.json();

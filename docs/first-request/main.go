@@ -35,8 +35,12 @@ var client = &http.Client{Timeout: 5 * time.Second}
 func requireScope(scope string, next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		key := r.Header.Get("X-API-Key")
-		if key == "" || len(key) > 500 {
+		if key == "" {
 			refuse(w, http.StatusUnauthorized, "unauthenticated")
+			return
+		}
+		if len(key) > 500 {
+			refuse(w, http.StatusUnauthorized, "invalid_key")
 			return
 		}
 		result, err := verify(key, scope, r)

@@ -25,12 +25,14 @@ class KeyledgerGuard {
 }
 
 async function verify(key: string, scope: string, { method, url, ip, headers }: any): Promise<any> {
+  const path = url.split('?', 1)[0].slice(0, 2000);
   const user_agent = headers['user-agent']?.slice(0, 500);
   try {
     const response = await fetch(`${KEYLEDGER}/api/v1/api-keys/verify`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json', 'X-API-Key': process.env['KEYLEDGER_SERVICE_KEY']! },
-      body: JSON.stringify({ key, scopes: [scope], request: { method, path: url.slice(0, 2000), ip, user_agent } }),
+      body: JSON.stringify({ key, scopes: [scope], request: { method, path, ip, user_agent } }),
+      signal: AbortSignal.timeout(5000),
     });
     if (response.ok) return await response.json();
   } catch {

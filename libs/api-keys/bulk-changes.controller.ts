@@ -8,7 +8,7 @@ import { BulkChanges } from './bulk-changes.service.js';
 import { statusOf } from './key-lifecycle.js';
 import { KeysToReview } from './keys-to-review.js';
 
-/** Changes of many keys at once, and the counts of keys that deserve a look. */
+/** Changes of many keys at once, and the counts of keys to review. */
 @Controller()
 export class BulkChangesController {
   constructor(

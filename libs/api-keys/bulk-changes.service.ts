@@ -87,7 +87,7 @@ export class BulkChanges {
     const confirmed = this.confirmations.read(authority, action, selection.confirmation);
     // Before any lock: a filter may have to look at many keys.
     const { ids } = await this.#select(authority, action, selection);
-    if (hashOfKeys(ids) !== confirmed) throw outdated(ids.length);
+    if (hashOfKeys(ids) !== confirmed) throw outdated();
     const turn = action === 'enable' ? turnOf(caller) : turnToTakeAway(caller);
     const changed = { kind: 'organization', id: organizationId } as const;
     return this.changes.alter(turn, organizationId, changed, async ({ em, record }) => {
@@ -95,7 +95,7 @@ export class BulkChanges {
       const now = this.clock.now();
       const within = searchWithin(onlyIn({ ...authority, rights }));
       const keys = await lockKeys(em, within, action, selection, ids, now);
-      if (hashOfKeys(keys.map(({ id }) => id)) !== confirmed) throw outdated(keys.length);
+      if (hashOfKeys(keys.map(({ id }) => id)) !== confirmed) throw outdated();
       if (action === 'enable') await refuseStronger(em, rights, ids);
       await writeKeys(em, action, ids, now);
       const actor = actorOf(caller);
@@ -135,11 +135,8 @@ async function refuseStronger(em: EntityManager, own: Rights, ids: readonly stri
   for (const apiKey of apiKeys) refuseBeyond(own, rightsOf(apiKey));
 }
 
-function outdated(count: number): DomainError {
-  return new DomainError(
-    'preview_outdated',
-    `The keys have changed since the preview: now the call would change ${count === 1 ? '1 key' : `${count} keys`}, not all of them the same`,
-  );
+function outdated(): DomainError {
+  return new DomainError('preview_outdated', 'The selected keys have changed since the preview: request another one');
 }
 
 function timeOf(at: Date | null): number {

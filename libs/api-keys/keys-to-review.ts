@@ -12,7 +12,7 @@ import { DAY_MS } from './key-lifecycle.js';
 /** Bounds the statement, which reads the row of each key. */
 const MOST_COUNTED = 20_000;
 
-/** Counts the active keys that deserve a look. */
+/** Counts the active keys to review. */
 @Injectable()
 export class KeysToReview {
   constructor(

@@ -62,7 +62,7 @@ export const previewBulkChange = defineRoute({
   tag,
   summary: 'Preview a change of many API keys',
   description:
-    'Changes nothing. Returns the keys that the action would change, what used them in the last day, and a text that ' +
+    'Changes nothing. Returns the keys that the action would change, how often they were used in the last day, and a text that ' +
     'confirms a change of exactly these keys.',
   policy,
   body: z.strictObject(selection).refine(isOneSelection, ONE_SELECTION),
@@ -141,7 +141,7 @@ export const countKeysToReview = defineRoute({
   method: 'GET',
   path: '/api/v1/api-keys/review',
   tag,
-  summary: 'Count the API keys that deserve a look',
+  summary: 'Count the API keys to review',
   description: 'Counts active keys of an organization, or of one of its projects.',
   policy: { scope: 'api-keys:read', organization: 'query', reach: 'project' },
   query: z.strictObject({ organization_id: idOf('org').optional(), project_id: idOf('proj').optional() }),
@@ -153,7 +153,7 @@ export const countKeysToReview = defineRoute({
         unused: z.int().meta({ description: `Created more than ${UNUSED_DAYS} days ago, and not used since then` }),
         no_rate_limit: z.int(),
         expiring: z.int().meta({ description: `Expire within ${EXPIRING_DAYS} days` }),
-        counted: z.int().meta({ description: 'How many active keys were looked at: the first 20,000 at most' }),
+        counted: z.int().meta({ description: 'How many active keys were looked at: 20,000 at most' }),
         complete: z
           .boolean()
           .meta({ description: 'Whether these are all active keys. If not, there may be more of each' }),

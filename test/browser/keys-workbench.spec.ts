@@ -96,7 +96,7 @@ inChromium('the list of keys', () => {
     return names.map((name) => data.find((key) => key.name === name)?.status);
   };
 
-  it('shows how many keys deserve a look, and a click shows them', async () => {
+  it('shows how many keys are to be reviewed, and a click shows them', async () => {
     await dashboard.open(page, `/org/${team}/settings/api-keys`);
     const card = page.getByRole('button', { name: '1 never expires', exact: true });
     await card.click();

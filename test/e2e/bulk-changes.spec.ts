@@ -251,7 +251,7 @@ describe('more keys than one call changes', () => {
   });
 });
 
-it('keys that deserve a look are counted, for the organization and for a project', async () => {
+it('keys to review are counted, for the organization and for a project', async () => {
   team = await newTeam();
   const project = (await ada.client.projects.create({ body: { name: 'Shop', organization_id: team } })).id;
   const limits = { rate_limits: [{ name: 'a', limit: 7, window_seconds: 60 }] };

@@ -37,7 +37,7 @@ const COLUMNS: readonly Column<Preview['data'][number]>[] = [
 ];
 
 /**
- * Changes several keys, by their names or by conditions, after a preview of what used them.
+ * Changes several keys, by their names or by conditions, after a preview of how often they were used.
  * @throws Failure
  */
 export async function changeKeys(

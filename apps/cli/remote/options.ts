@@ -19,7 +19,9 @@ export function ofKeys(commands: Command, name: string, description: string): Co
     .argument('[KEY...]', 'the id of the key, or its name; several change together, after a preview')
     .addOption(organizationOption('where the keys are (default: for one key everywhere, or as `keyledger use` says)'))
     .addOption(yesOption())
-    .addOption(new Option('--dry-run', 'only show which keys would change, and what used them in the last day'))
+    .addOption(
+      new Option('--dry-run', 'only show which keys would change, and how often they were used in the last day'),
+    )
     .addOption(jsonOption());
 }
 

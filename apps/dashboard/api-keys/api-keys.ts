@@ -74,7 +74,7 @@ export const apiKeysQuery = (organizationId: string, { create: _, ...search }: A
     refetchInterval: ({ state }) => POLL_MS * Math.max(1, state.data?.pages.length ?? 1),
   });
 
-/** How many active keys deserve a look. */
+/** How many active keys are to be reviewed. */
 export const keysToReviewQuery = (organizationId: string, projectId: string | undefined) =>
   queryOptions({
     queryKey: [...ALL, 'review', organizationId, projectId],

@@ -22,7 +22,7 @@ export function BulkBar({ selection, total, filtered, onAction }: Props) {
       <Group gap="xs" justify="space-between">
         <Group gap="xs">
           <Text size="sm" fw={500} role="status">
-            {isAll ? `All ${counted(total, 'key')} found are selected` : `${counted(ids.size, 'key')} selected`}
+            {isAll ? `All ${counted(total, 'matching key')} are selected` : `${counted(ids.size, 'key')} selected`}
           </Text>
           {offersAll && (
             <Button variant="subtle" size="compact-sm" onClick={selectAll}>

@@ -73,7 +73,9 @@ function report({ action, count }: BulkResult, remaining: number): void {
   notifications.show({
     message:
       `${counted(count, 'key')} ${count === 1 ? 'is' : 'are'} ${texts[action].done}.` +
-      (remaining > 0 ? ` ${counted(remaining, 'key')} more can be ${texts[action].done} by another call.` : ''),
+      (remaining > 0
+        ? ` ${counted(remaining, 'more key')} can be ${texts[action].done}: repeat the change for them.`
+        : ''),
   });
 }
 
@@ -136,7 +138,7 @@ function NothingToDo({ preview: { action, unchanged }, onClose }: Pick<Confirmat
     <Stack>
       <Text>
         {unchanged === 0
-          ? 'No key is selected any more.'
+          ? 'No key matches the selection any more.'
           : `None of the selected keys can be ${texts[action].done}: ${action === 'enable' ? 'they are not disabled' : 'they already are, or have ended'}.`}
       </Text>
       <Group justify="flex-end">
@@ -162,7 +164,7 @@ function Effect({ preview }: { readonly preview: BulkPreview }) {
       </Text>
       {remaining > 0 && (
         <Alert color="yellow" variant="light">
-          One call changes at most {counted(count, 'key')}, the oldest ones. {counted(remaining, 'key')} more will be
+          One change covers at most {counted(count, 'key')}, the oldest ones. {counted(remaining, 'key')} more will be
           left: repeat this for them.
         </Alert>
       )}

@@ -39,13 +39,13 @@ interface Props {
   readonly onSearch: (changes: ApiKeysSearch, replace: boolean) => void;
 }
 
-/** Active keys that deserve a look. A click shows them, and another one shows all keys again. */
+/** Active keys to review. A click shows them, and another one shows all keys again. */
 export function KeysToReview({ organizationId, projectId, search, onSearch }: Props) {
   const { data } = useQuery(keysToReviewQuery(organizationId, projectId));
   const none = noFilters(projectId !== undefined);
   const shown = JSON.stringify(filtersOf({ ...search, project: undefined }));
   return (
-    <div className="keys-to-review" role="group" aria-label="Active keys that deserve a look">
+    <div className="keys-to-review" role="group" aria-label="Active keys to review">
       {cards.map(({ count, one, many, filter }) => {
         const target = { ...none, status: 'active' as const, ...filter };
         const isShown = shown === JSON.stringify(filtersOf(target));

@@ -53,8 +53,8 @@ export function ConnectStep({ stack, values, done, onChoose, onCopied }: Props) 
 }
 
 function sentenceOf(stack: StackName): string {
-  if (stack === 'curl') return 'Nothing to install: ask for one request as a gateway does.';
+  if (stack === 'curl') return 'Nothing to install. This command asks Keyledger about one request, as a gateway does.';
   return stacks[stack].place === 'gateway'
-    ? 'The gateway asks about each request before your API gets it. Your API does not change.'
-    : 'Your service asks about each request. It listens on port 8080.';
+    ? 'The gateway asks Keyledger about each request before it reaches your API. Your API does not change.'
+    : 'This program asks Keyledger about each request and listens on port 8080.';
 }

@@ -37,6 +37,7 @@ export function KeyStep({ organization, scope, stack, keys }: Props) {
         name="First key"
         scope={scope}
         variable="API_KEY"
+        terminal="from which you will send requests"
         label="Create a test key"
         exists={hasKey}
       />
@@ -54,7 +55,7 @@ function ServiceKey({ organization, exists }: { readonly organization: Organizat
   return (
     <>
       <Text>
-        Your service asks with a service key of its own. It verifies the keys of{' '}
+        Your service needs a key of its own to ask Keyledger. It verifies the keys of{' '}
         {operator ? 'every organization, because you are an operator.' : `${organization.name}.`}
       </Text>
       <NewKey
@@ -62,6 +63,7 @@ function ServiceKey({ organization, exists }: { readonly organization: Organizat
         name="First service"
         scope={operator ? 'deployment:verify' : 'api-keys:verify'}
         variable="KEYLEDGER_SERVICE_KEY"
+        terminal="that will run your service"
         label="Create a service key"
         exists={exists}
       />

@@ -11,13 +11,15 @@ interface Props {
   readonly scope: string;
   /** The variable that the commands of this page read. */
   readonly variable: string;
+  /** The terminal in which they run. */
+  readonly terminal: string;
   readonly label: string;
   /** Whether there is such a key already. */
   readonly exists: boolean;
 }
 
 /** Creates a test key for 90 days, and shows its secret once, as a line for a shell. */
-export function NewKey({ organizationId, name, scope, variable, label, exists }: Props) {
+export function NewKey({ organizationId, name, scope, variable, terminal, label, exists }: Props) {
   const queries = useQueryClient();
   const create = useMutation({
     mutationFn: () =>
@@ -38,7 +40,7 @@ export function NewKey({ organizationId, name, scope, variable, label, exists }:
     return (
       <Stack gap="xs">
         <Alert color="yellow" role="status">
-          The secret is shown only once. Run this line in the shell in which you continue:
+          The secret is shown only once. Run this line in the terminal {terminal}:
         </Alert>
         <Snippet label={`The line that sets ${variable}`} text={`export ${variable}=${create.data.key}`} />
       </Stack>

@@ -13,7 +13,7 @@ export function PlaceNotice({ organization }: { readonly organization: Organizat
     <Alert variant="default" title="You are in your personal organization">
       <Group justify="space-between">
         <Text maw={480}>
-          It is fine for a first try. Keys that colleagues should see belong in one for your company.
+          It is fine for a first try. Create keys that colleagues should see in an organization for your company.
         </Text>
         <Button variant="default" onClick={dialog.open}>
           Create an organization

@@ -30,7 +30,8 @@ export function ScopeStep({ scopes, chosen, done, onChoose }: Props) {
       {operator ? (
         <>
           <Text c="dimmed">
-            These are the scopes in the setting <Code>APP_SCOPES</Code>. To have your own, restart with it:
+            These are the scopes in the setting <Code>APP_SCOPES</Code>. To set your own, restart Keyledger with this
+            setting:
           </Text>
           <Snippet label="The command that sets the scopes" text="APP_SCOPES=orders:read,orders:write npm start" />
         </>

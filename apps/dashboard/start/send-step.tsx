@@ -20,9 +20,12 @@ export function SendStep({ stack, values, organization, seen }: Props) {
   const address = addressOf(stack, values);
   return (
     <Step number={4} title="Send the first request" done={isSeen}>
+      {stack !== 'curl' && (
+        <Text>If your service or gateway keeps its terminal busy, open another one and set API_KEY there.</Text>
+      )}
       <Text>With the key, the request passes:</Text>
       <Snippet label="A request with the key" text={`curl -i "${address}" -H "X-API-Key: $API_KEY"`} />
-      <Text>With another one, it is refused with 401:</Text>
+      <Text>With a wrong key, the response is 401:</Text>
       <Snippet label="A request with a wrong key" text={`curl -i "${address}" -H "X-API-Key: sk_test_wrong"`} />
       <Group gap="sm" role="status">
         {!isSeen && <Loader size="xs" aria-hidden />}
@@ -43,7 +46,7 @@ function Next({ organization: { id, role } }: { readonly organization: Organizat
       {role !== null && roleCovers(role, 'audit:read') && (
         <>
           <TextLink to="/org/$organizationId/audit" params={params}>
-            the record of it in the audit log
+            its event in the audit log
           </TextLink>
           ,{' '}
         </>

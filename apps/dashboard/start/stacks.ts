@@ -16,7 +16,8 @@ interface Stack {
   readonly commands: readonly string[];
 }
 
-const DEMO_API = '# In another terminal, if your API does not run:\npython3 -m http.server 8080 --bind 127.0.0.1\n';
+const DEMO_API =
+  '# In another terminal, if your API is not running yet:\npython3 -m http.server 8080 --bind 127.0.0.1\n';
 
 /** What a key can be verified with first. The tests run each snippet. */
 export const stacks: Readonly<Record<StackName, Stack>> = {
