@@ -1,10 +1,11 @@
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
+import { lazyPart } from '../session/load-part.js';
 import { BulkBar } from './bulk-bar.js';
 import { filterOf, type BulkRequest } from './bulk-change.js';
 import type { ApiKeysSearch } from './api-keys-search.js';
 import type { KeySelection } from './key-selection.js';
 
-const BulkDialog = lazy(async () => ({ default: (await import('./bulk-dialog.js')).BulkDialog }));
+const BulkDialog = lazyPart(async () => (await import('./bulk-dialog.js')).BulkDialog);
 
 interface Props {
   readonly organizationId: string;

@@ -127,7 +127,7 @@ const organizationPages = [
     getParentRoute: () => organization,
     path: '/start',
     validateSearch: StartSearch,
-    component: lazyRouteComponent(() => import('../start/start-page.js'), 'StartPage'),
+    component: page(() => import('../start/start-page.js'), 'StartPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
@@ -163,25 +163,25 @@ const organizationPages = [
     getParentRoute: () => organization,
     path: '/audit/by/$id',
     validateSearch: AuditSearch,
-    component: lazyRouteComponent(() => import('../audit/activity-page.js'), 'ActivityByPage'),
+    component: page(() => import('../audit/activity-page.js'), 'ActivityByPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/audit/about/$id',
     validateSearch: AuditSearch,
-    component: lazyRouteComponent(() => import('../audit/activity-page.js'), 'ActivityAboutPage'),
+    component: page(() => import('../audit/activity-page.js'), 'ActivityAboutPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/audit/from/$address',
     validateSearch: AuditSearch,
-    component: lazyRouteComponent(() => import('../audit/activity-page.js'), 'ActivityFromPage'),
+    component: page(() => import('../audit/activity-page.js'), 'ActivityFromPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
     path: '/audit/report',
     validateSearch: AuditSearch,
-    component: lazyRouteComponent(() => import('../audit/report-page.js'), 'ReportPage'),
+    component: page(() => import('../audit/report-page.js'), 'ReportPage'),
   }),
   createRoute({
     getParentRoute: () => organization,
