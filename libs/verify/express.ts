@@ -1,15 +1,8 @@
-import { rememberCaller } from './callers.js';
+import { verifyRequest, type NodeRequest } from './node-request.js';
 import { checkRequirement, type Requirement, type Verifier } from './verifier.js';
 
 export { callerOf } from './callers.js';
-
-/** What this needs of a request of Express 4 or 5. */
-interface ExpressRequest {
-  readonly method: string;
-  readonly originalUrl: string;
-  readonly ip?: string | undefined;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-}
+export { verifyRequest };
 
 /** What this needs of a response of Express 4 or 5. */
 interface ExpressResponse {
@@ -24,11 +17,9 @@ interface ExpressResponse {
  */
 export function requireKey(verifier: Verifier, requirement: Requirement) {
   checkRequirement(requirement);
-  return async (request: ExpressRequest, response: ExpressResponse, next: (error?: unknown) => void): Promise<void> => {
-    const { method, originalUrl: path, ip, headers: sent } = request;
-    const decision = await verifier.verify({ method, path, ip, header: (name) => sent[name]?.toString() }, requirement);
+  return async (request: NodeRequest, response: ExpressResponse, next: (error?: unknown) => void): Promise<void> => {
+    const decision = await verifyRequest(verifier, request, requirement);
     if (decision.valid) {
-      rememberCaller(request, decision.caller);
       response.set(decision.headers);
       return next();
     }

@@ -1,5 +1,5 @@
 import { rememberCaller } from './callers.js';
-import { checkRequirement, type Decision, type Requirement, type Verifier } from './verifier.js';
+import { checkRequirement, type Decision, type Rejection, type Requirement, type Verifier } from './verifier.js';
 
 export { callerOf } from './callers.js';
 
@@ -21,6 +21,10 @@ export async function verifyRequest(
   return decision;
 }
 
+function responseOf({ status, headers, body }: Rejection): Response {
+  return new Response(body, { status, headers });
+}
+
 /**
  * Wraps a handler of web-standard requests, such as a route handler of Next: it runs only if Keyledger accepts the key.
  *
@@ -35,7 +39,7 @@ export function withKey<More extends readonly unknown[]>(
   checkRequirement(requirement);
   return async (request: Request, ...more: More): Promise<Response> => {
     const decision = await verifyRequest(verifier, request, requirement, ipOf(request));
-    if (!decision.valid) return new Response(decision.rejection.body, { ...decision.rejection });
+    if (!decision.valid) return responseOf(decision.rejection);
     const response = await handler(request, ...more);
     // A response from `fetch` has headers that cannot be changed.
     const own = new Response(response.body, response);
@@ -63,7 +67,7 @@ export function requireKey<Context extends HonoContext>(
   checkRequirement(requirement);
   return async (context: Context, next: () => Promise<void>): Promise<Response | undefined> => {
     const decision = await verifyRequest(verifier, context.req.raw, requirement, ipOf(context));
-    if (!decision.valid) return new Response(decision.rejection.body, { ...decision.rejection });
+    if (!decision.valid) return responseOf(decision.rejection);
     for (const [name, value] of Object.entries(decision.headers)) context.header(name, value);
     await next();
     return undefined;
