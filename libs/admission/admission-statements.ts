@@ -71,9 +71,9 @@ export const ADMIT_CHANGED = {
       SELECT shard, tag, id, version, substring($4::bytea FROM start FOR length) AS body, caller_shard, caller_tag,
              seq, rests_on::uuid[] AS rests_on, caller_seq, caller_rests_on::uuid[] AS caller_rests_on
       FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
-                  $9::bigint[], $10::text[], $11::bigint[], $12::text[], $13::smallint[])
-        AS t (shard, tag, id, start, length, caller_shard, caller_tag, seq, rests_on, caller_seq, caller_rests_on,
-              version)
+                  $9::smallint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[])
+        AS t (shard, tag, id, start, length, caller_shard, caller_tag, version, seq, rests_on, caller_seq,
+              caller_rests_on)
     -- The rows whose decisions still hold.
     ), ok AS MATERIALIZED (${CURRENT}),
     -- Stores the events of these rows.
@@ -102,10 +102,10 @@ export const ADMIT_CHARGED = {
              seq, rests_on::uuid[] AS rests_on, caller_seq, caller_rests_on::uuid[] AS caller_rests_on,
              amount, organization_id, api_key_id, limits, position
       FROM unnest($1::smallint[], $2::bigint[], $3::uuid[], $5::int[], $6::int[], $7::smallint[], $8::bigint[],
-                  $9::bigint[], $10::text[], $11::bigint[], $12::text[], $13::smallint[],
+                  $9::smallint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[],
                   $14::bigint[], $15::uuid[], $16::uuid[], $17::int[]) WITH ORDINALITY
-        AS t (shard, tag, id, start, length, caller_shard, caller_tag, seq, rests_on, caller_seq, caller_rests_on,
-              version, amount, organization_id, api_key_id, limits, position)
+        AS t (shard, tag, id, start, length, caller_shard, caller_tag, version, seq, rests_on, caller_seq,
+              caller_rests_on, amount, organization_id, api_key_id, limits, position)
     -- The rows whose decisions still hold.
     ), ok AS MATERIALIZED (${CURRENT}),
     -- Locks the balances to charge. Leaves out balances that another transaction has locked.
@@ -214,34 +214,16 @@ export interface ChargedResult {
   readonly database_time: number;
 }
 
-/** The parameters of {@link ADMIT}. @param source the URL of the deployment, for the events of uses */
-export function currentValues(rows: readonly Row[], source: string): unknown[] {
-  const { stored, versions } = storedValues(rows, source);
-  return [...stored, versions];
-}
-
 /**
- * The parameters that the other statements have in common.
- * @param most the maximum number of ids for a row of many decisions; a row with more names none
+ * The parameters of {@link ADMIT}, with which those of the other statements begin.
+ * @param source the URL of the deployment, for the events of uses
  */
-export function admissionValues(rows: readonly Row[], source: string, most: number): unknown[] {
-  const { stored, versions } = storedValues(rows, source);
-  return [
-    ...stored,
-    rows.map(({ waiting }) => waiting[0]!.basis?.seq ?? null),
-    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'basis'))),
-    rows.map(({ waiting }) => waiting[0]!.callerBasis?.seq ?? null),
-    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'callerBasis'))),
-    versions,
-  ];
-}
-
-function storedValues(rows: readonly Row[], source: string): { stored: unknown[]; versions: readonly number[] } {
+export function storedValues(rows: readonly Row[], source: string): unknown[] {
   // One bytea value is sent in binary. An array of them would be sent as text, which is twice as long.
   const batches = rows.map(({ waiting }) => batchOf(waiting, source));
   let end = 0;
   const starts = batches.map(({ body: { length } }) => (end += length) - length + 1);
-  const stored = [
+  return [
     rows.map(({ waiting }) => waiting[0]!.shard),
     rows.map(({ waiting }) => waiting[0]!.basis?.tag ?? null),
     rows.map(({ id }) => id),
@@ -250,8 +232,21 @@ function storedValues(rows: readonly Row[], source: string): { stored: unknown[]
     batches.map(({ body }) => body.length),
     rows.map(({ waiting }) => waiting[0]!.callerBasis?.shard ?? null),
     rows.map(({ waiting }) => waiting[0]!.callerBasis?.tag ?? null),
+    batches.map(({ version }) => version),
   ];
-  return { stored, versions: batches.map(({ version }) => version) };
+}
+
+/**
+ * What the other statements have next: by it they find out whether a decision still holds.
+ * @param most the maximum number of ids for a row of many decisions; a row with more names none
+ */
+export function decisionValues(rows: readonly Row[], most: number): unknown[] {
+  return [
+    rows.map(({ waiting }) => waiting[0]!.basis?.seq ?? null),
+    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'basis'))),
+    rows.map(({ waiting }) => waiting[0]!.callerBasis?.seq ?? null),
+    rows.map(({ waiting }) => arrayOf(restsOnOf(waiting, most, 'callerBasis'))),
+  ];
 }
 
 /** The events of a row. Uses never share a row with other events, because only uses have a basis. */

@@ -9,9 +9,9 @@ import {
   ADMIT,
   ADMIT_CHANGED,
   ADMIT_CHARGED,
-  admissionValues,
-  currentValues,
+  decisionValues,
   MAX_RESTS_ON,
+  storedValues,
   type AdmitResult,
   type ChargedResult,
 } from './admission-statements.js';
@@ -85,11 +85,11 @@ export class Admission implements OnApplicationShutdown {
       waiting,
     }));
     const isComplete = batch.some(({ stateChanged }) => stateChanged);
-    const { publicUrl } = this.config;
+    const stored = storedValues(rows, this.config.publicUrl);
     const sentAt = performance.now();
     const [result] = isComplete
-      ? await queue.connection.query<AdmitResult>(ADMIT_CHANGED, admissionValues(rows, publicUrl, MAX_RESTS_ON))
-      : await queue.connection.query<AdmitResult>(ADMIT, currentValues(rows, publicUrl));
+      ? await queue.connection.query<AdmitResult>(ADMIT_CHANGED, [...stored, ...decisionValues(rows, MAX_RESTS_ON)])
+      : await queue.connection.query<AdmitResult>(ADMIT, stored);
     this.clock.observe(result!.database_time, sentAt);
     const admitted = new Set(result!.admitted);
     if (result!.moved || admitted.size < rows.length) this.states.refreshSoon();
@@ -112,7 +112,8 @@ export class Admission implements OnApplicationShutdown {
     queue.returnToFront(later);
     const charges = rows.map(({ waiting }) => waiting[0]!.charge);
     const values = [
-      ...admissionValues(rows, this.config.publicUrl, Infinity),
+      ...storedValues(rows, this.config.publicUrl),
+      ...decisionValues(rows, Infinity),
       rows.map(({ waiting }) => amountOf(waiting)),
       charges.map(({ organizationId }) => organizationId && toUuid(organizationId)),
       charges.map(({ limited }) => limited && toUuid(limited.apiKeyId)),
