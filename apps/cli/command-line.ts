@@ -5,8 +5,8 @@ import type { Shell } from './completion.js';
 import type { VerifyOptions } from './remote/audit-verify.js';
 import type { ReceiptOptions } from './remote/verify-receipt.js';
 import { addRemoteCommands } from './remote/commands.js';
-import { collect, group, jsonOption, mayRepeat, valuesOf, wholeNumber } from './remote/options.js';
-import { collectWhere } from './remote/where.js';
+import { collect, group, jsonOption, valuesOf, wholeNumber } from './remote/options.js';
+import { mayRepeat } from './remote/repeated.js';
 import { refuseSlips, suggestEveryOption } from './strict-usage.js';
 
 /**
@@ -23,7 +23,7 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
     .addArgument(program.createArgument('<SHELL>', 'your shell').choices(valuesOf<Shell>(SHELLS)))
     .addHelpText('after', COMPLETION_HELP)
     .action(async (shell: Shell) => (await import('./completion.js')).printScript(shell));
-  refuseSlips(program, (option) => mayRepeat(option) || option.parseArg === collectWhere);
+  refuseSlips(program, mayRepeat);
   // The scripts call it. The words may be empty.
   program
     .command('complete', { hidden: true })

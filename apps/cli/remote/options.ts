@@ -109,11 +109,6 @@ export function collectRateLimit(text: string, before: RateLimit[] | false = [])
   );
 }
 
-/** Whether each use of the option adds to a list. */
-export function mayRepeat({ parseArg }: Option): boolean {
-  return parseArg === collect || parseArg === collectRateLimit;
-}
-
 export function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
   throw new InvalidArgumentError('It must be a whole number.');
