@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fastifyStatic from '@fastify/static';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -66,33 +67,48 @@ export async function serveReference(
   server.get('/openapi.json', async (_request, reply) =>
     reply.type('application/json; charset=utf-8').send(await (document ??= makeDocument())),
   );
-  const servePage = (path: string, html: string, styles = '') =>
-    server.get(path, (_request, reply) =>
-      reply.type('text/html; charset=utf-8').headers(headersWith(styles)).send(html),
-    );
-  servePage('/docs/api', PAGE, `'unsafe-inline'`);
+  servePage(server, '/docs/api', async () => PAGE, `'unsafe-inline'`);
   server.get('/docs/api/start.js', (_request, reply) =>
     reply.type('text/javascript; charset=utf-8').headers(headersWith('')).send(START),
   );
-  const pages = pagesIn(folder);
-  for (const path of ['/docs', '/docs/']) servePage(path, filled(app, pages.get('index')) ?? NOT_BUILT);
-  for (const [name, html] of pages) if (name !== 'index') servePage(`/docs/${name}`, filled(app, html)!);
-  if (pages.size > 0) await serveFiles(server, join(folder, 'files'));
+  const names = guidesIn(folder);
+  const { publicUrl } = app.get(Config);
+  const serveGuide = (path: string, name: string) =>
+    servePage(server, path, async () => filled(await readFile(join(folder, `${name}.html`), 'utf8'), publicUrl));
+  for (const name of names) if (name !== INDEX) serveGuide(`/docs/${name}`, name);
+  for (const path of ['/docs', '/docs/']) {
+    if (names.includes(INDEX)) serveGuide(path, INDEX);
+    else servePage(server, path, async () => NOT_BUILT);
+  }
+  if (names.length > 0) await serveFiles(server, join(folder, 'files'));
 }
 
-/** The guides, by their paths without the extension. */
-function pagesIn(folder: string): Map<string, string> {
-  if (!existsSync(folder)) return new Map();
-  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.html'));
-  return new Map(names.map((name) => [name.slice(0, -'.html'.length), readFileSync(join(folder, name), 'utf8')]));
+/** @param make makes the page, at its first request */
+function servePage(server: FastifyInstance, path: string, make: () => Promise<string>, styles = ''): void {
+  let html: Promise<string> | undefined;
+  server.get(path, async (_request, reply) =>
+    reply
+      .type('text/html; charset=utf-8')
+      .headers(headersWith(styles))
+      .send(await (html ??= make())),
+  );
+}
+
+const INDEX = 'index';
+
+/** The names of the guides: their paths without the extension. */
+function guidesIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => name.endsWith('.html')).map((name) => name.slice(0, -'.html'.length));
 }
 
 /** The commands of a guide name this deployment. */
-function filled(app: NestFastifyApplication, html: string | undefined): string | undefined {
-  const { protocol, origin, host } = new URL(app.get(Config).publicUrl);
-  const text = html?.replaceAll(DOCUMENTED.origin, () => origin);
+function filled(html: string, publicUrl: string): string {
+  const { protocol, origin, host } = new URL(publicUrl);
+  const text = html.replaceAll(DOCUMENTED.origin, () => origin);
   // A gateway reaches a deployment behind TLS by an inner address, which only its reader knows.
-  return protocol === 'http:' ? text?.replaceAll(DOCUMENTED.host, () => host) : text;
+  return protocol === 'http:' ? text.replaceAll(DOCUMENTED.host, () => host) : text;
 }
 
 async function serveFiles(server: FastifyInstance, root: string): Promise<void> {
