@@ -1,10 +1,8 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { brotliCompress, gzip } from 'node:zlib';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
-import { guides } from './vite.guides.ts';
+import { guides, writeEncodings } from './vite.guides.ts';
 
 const root = join(import.meta.dirname, '../..');
 const outDir = join(root, 'dist', 'dashboard');
@@ -107,7 +105,6 @@ function textsIn(part: unknown): SyntaxNode[] {
 
 /** The server sends the `.br` or `.gz` file beside an asset, so that it compresses nothing per response. */
 function precompressed(): Plugin {
-  const encodings = { br: promisify(brotliCompress), gz: promisify(gzip) };
   return {
     name: 'precompressed',
     apply: 'build',
@@ -115,11 +112,7 @@ function precompressed(): Plugin {
       const assets = join(outDir, 'assets');
       const names = (await readdir(assets)).filter((name) => /\.(js|css|svg)$/.test(name));
       await Promise.all(
-        names.map(async (name) => {
-          const content = await readFile(join(assets, name));
-          for (const [extension, compress] of Object.entries(encodings))
-            await writeFile(join(assets, `${name}.${extension}`), await compress(content));
-        }),
+        names.map(async (name) => writeEncodings(join(assets, name), await readFile(join(assets, name)))),
       );
     },
   };

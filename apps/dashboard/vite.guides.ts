@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { brotliCompress, constants, gzip } from 'node:zlib';
+import { brotliCompress, constants, gzip, type BrotliOptions } from 'node:zlib';
 import scalar from '@scalar/fastify-api-reference';
 import fastify from 'fastify';
 import type { Plugin } from 'vite';
@@ -58,6 +58,15 @@ async function write(folder: string, name: string, content: string | Buffer): Pr
 
 async function writeCompressed(folder: string, name: string, content: string): Promise<void> {
   await write(folder, name, content);
-  await write(folder, `${name}.br`, await promisify(brotliCompress)(content, QUICKLY));
-  await write(folder, `${name}.gz`, await promisify(gzip)(content));
+  await writeEncodings(join(folder, name), content, QUICKLY);
+}
+
+/** Writes the compressed forms of a file beside it, which the API sends to those who accept them. */
+export async function writeEncodings(
+  file: string,
+  content: string | Buffer,
+  options: BrotliOptions = {},
+): Promise<void> {
+  await writeFile(`${file}.br`, await promisify(brotliCompress)(content, options));
+  await writeFile(`${file}.gz`, await promisify(gzip)(content));
 }
