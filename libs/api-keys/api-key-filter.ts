@@ -2,6 +2,7 @@ import { displayedCharactersOf } from '#libs/api-key-format/search-term.js';
 import type { ApiKeyStatus, Environment } from '#libs/contract/api-key-schemas.js';
 import { isId, toUuid } from '#libs/contract/ids.js';
 import { beginningWith, containing } from '#libs/platform/patterns.js';
+import { uuids } from '#libs/platform/type-id.js';
 import { DAY_MS, statusCondition } from './key-lifecycle.js';
 
 /** The keys that a caller may read or manage. */
@@ -51,11 +52,6 @@ export function unusedSince(instant: string): string {
 /** SQL: the instant. A statement may name it several times, so it is not a bound value. */
 export function instant(at: Date): string {
   return `timestamptz '${at.toISOString()}'`;
-}
-
-/** An array of PostgreSQL. */
-export function uuids(ids: readonly string[]): string {
-  return `{${ids.map(toUuid).join(',')}}`;
 }
 
 /**

@@ -3,11 +3,11 @@ import type pg from 'pg';
 import { ApiKeyStatus } from '#libs/contract/api-key-schemas.js';
 import { MOST_KEYS_AT_ONCE, type BulkAction, type KeyFilter } from '#libs/contract/bulk-changes.js';
 import { fromUuid } from '#libs/contract/ids.js';
+import { uuids } from '#libs/platform/type-id.js';
 import {
   conditionsOf,
   KEYS_WITH_USAGE,
   instant,
-  uuids,
   type ApiKeyFilter,
   type Bind,
   type KeysWithin,

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type pg from 'pg';
-import { NAMED_ID_TYPES, type AuditName, type NamedKind } from '#libs/contract/audit-names.js';
+import { isNamedId, NAMED_ID_TYPES, type AuditName, type NamedKind } from '#libs/contract/audit-names.js';
 import { calledIn } from '#libs/contract/events.js';
 import { fromUuid, isId, toUuid } from '#libs/contract/ids.js';
 import { DEPLOYMENT_ID } from '#libs/contract/organizations.js';
@@ -67,7 +67,7 @@ export class AuditNames {
         kinds,
         text === undefined ? null : containing(text),
         text === undefined ? null : beginningWith(text),
-        text && Object.values(NAMED_ID_TYPES).some((type) => isId(type, text)) ? toUuid(text) : null,
+        text && isNamedId(text) ? toUuid(text) : null,
         text === undefined ? null : displayedCharactersOf(text),
       ],
     );

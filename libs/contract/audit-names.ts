@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { idOf } from './ids.js';
+import { idOf, isId } from './ids.js';
 import { commaSeparated, PAGE_MAX, searchText } from './lists.js';
 import { defineRoute } from './route.js';
 
@@ -9,6 +9,10 @@ export type NamedKind = z.infer<typeof NamedKind>;
 
 /** The types of their ids. */
 export const NAMED_ID_TYPES = { api_key: 'key', project: 'proj', user: 'user' } as const;
+
+export function isNamedId(text: string): boolean {
+  return Object.values(NAMED_ID_TYPES).some((type) => isId(type, text));
+}
 
 export const AuditName = z
   .strictObject({

@@ -24,3 +24,8 @@ class TypeIdType extends Type<string | null, string | null> {
 export function typeId(type: IdType) {
   return p.type(new TypeIdType(type)).$type<string>();
 }
+
+/** The UUIDs of ids, as an array of PostgreSQL. */
+export function uuids(ids: readonly string[]): string {
+  return `{${ids.map(toUuid).join(',')}}`;
+}

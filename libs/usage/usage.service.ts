@@ -5,6 +5,7 @@ import { fromUuid, toUuid } from '#libs/contract/ids.js';
 import type { Usage, UsageGrouping, UsageInterval, UsageSurface } from '#libs/contract/usage.js';
 import { intervalStarts } from '#libs/contract/time-zones.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
+import { uuids } from '#libs/platform/type-id.js';
 import { NO_ENDPOINT, OTHER_ENDPOINTS } from './endpoint.js';
 import { mostGroups, type UsagePeriod } from './usage-period.js';
 
@@ -162,11 +163,6 @@ interface SecretRow {
 function startsOf({ period, interval, timeZone }: UsageQuery): Date[] {
   const starts = intervalStarts(period.from.getTime(), period.to.getTime(), interval, timeZone);
   return starts.map((start) => new Date(start));
-}
-
-/** An array of PostgreSQL. */
-function uuids(ids: readonly string[]): string {
-  return `{${ids.map(toUuid).join(',')}}`;
 }
 
 interface Counts {

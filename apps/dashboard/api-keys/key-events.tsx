@@ -4,9 +4,9 @@ import { calledIn, DomainEvent, type EventEnvelope } from '#libs/contract/events
 import type { Organization } from '#libs/contract/organizations.js';
 import { roleCovers } from '#libs/contract/roles.js';
 import { ErrorState } from '../ui/error-state.js';
-import { counted, inDigits } from '../ui/format.js';
+import { counted, inDigits, lowerFirst } from '../ui/format.js';
 import { TextLink } from '../ui/links.js';
-import { denialInWords, lowerFirst } from '../ui/outcomes.js';
+import { denialInWords } from '../ui/outcomes.js';
 import { Time } from '../ui/time.js';
 import { keyEventsQuery, membersQuery } from './api-keys.js';
 

@@ -2,6 +2,7 @@ import { Group, Skeleton } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useParams } from '@tanstack/react-router';
 import { useMemo } from 'react';
+import { isNamedId } from '#libs/contract/audit-names.js';
 import { isId } from '#libs/contract/ids.js';
 import { useOrganization } from '../organization/organizations.js';
 import { Copied } from '../ui/copied.js';
@@ -61,12 +62,8 @@ const titles: Record<ActivityView, (name: string) => string> = {
 };
 
 function useNameOf(organizationId: string, view: ActivityView, of: string): string {
-  const { data } = useQuery({ ...chosenNamesQuery(organizationId, [of]), enabled: view !== 'from' && hasName(of) });
+  const { data } = useQuery({ ...chosenNamesQuery(organizationId, [of]), enabled: view !== 'from' && isNamedId(of) });
   return view === 'from' ? addressIn(of) : (data?.[0]?.name ?? shortId(of));
-}
-
-function hasName(id: string): boolean {
-  return isId('key', id) || isId('proj', id) || isId('user', id);
 }
 
 function About({ organizationId, view, of }: Props & { readonly organizationId: string }) {

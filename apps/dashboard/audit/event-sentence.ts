@@ -1,7 +1,7 @@
 import { calledIn, DomainEvent, type EventActor, type EventEnvelope } from '#libs/contract/events.js';
 import { DEPLOYMENT_ID, type Role } from '#libs/contract/organizations.js';
-import { counted, inDigits, listed } from '../ui/format.js';
-import { denialInWords, lowerFirst } from '../ui/outcomes.js';
+import { counted, inDigits, listed, lowerFirst } from '../ui/format.js';
+import { denialInWords } from '../ui/outcomes.js';
 
 /** A part of a sentence: words, a reference with an id and perhaps a name, the actor, or a text that a user wrote. */
 export type Part =

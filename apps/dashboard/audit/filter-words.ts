@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query';
 import type { AuditFilterName } from '#libs/contract/audit.js';
-import { isId } from '#libs/contract/ids.js';
+import { isNamedId } from '#libs/contract/audit-names.js';
 import { VerificationCode } from '#libs/contract/verification.js';
 import { outcomeWords } from '../ui/outcomes.js';
 import { listOf, opposite, type AuditSearch, type TimeRange } from './audit-search.js';
@@ -45,7 +45,7 @@ export function chipsOf(search: AuditSearch): Chip[] {
 
 /** Says what a filter compares with. Ids become names. */
 export function useFilterWords(organizationId: string, chips: readonly Chip[]): (chip: Chip) => string {
-  const ids = chips.flatMap(({ name, value }) => (NAMED.has(name) && isNamed(value) ? [value] : []));
+  const ids = chips.flatMap(({ name, value }) => (NAMED.has(name) && isNamedId(value) ? [value] : []));
   const { data: names, isLoading } = useQuery(chosenNamesQuery(organizationId, ids));
   const called = (id: string) => names?.find((named) => named.id === id)?.name ?? (isLoading ? '…' : shortId(id));
   return ({ name, value }) => detailWords(name, value, called);
@@ -57,10 +57,6 @@ function detailWords(name: AuditFilterName, value: string, nameOf: (id: string) 
       .map((code) => outcomeWords[VerificationCode.parse(code)])
       .join(', ');
   return NAMED.has(name) ? nameOf(value) : value;
-}
-
-function isNamed(id: string): boolean {
-  return isId('key', id) || isId('proj', id) || isId('user', id);
 }
 
 /** The filters whose values have names. */

@@ -8,6 +8,7 @@ import { mayAssign, roleCovers } from '#libs/contract/roles.js';
 import { organizationsQuery } from '../organization/organizations.js';
 import { useMe } from '../session/me.js';
 import { api } from '../session/session.js';
+import { lowerFirst } from '../ui/format.js';
 import { ConfirmDialog } from '../ui/confirm-dialog.js';
 import { CopyButton } from '../ui/copy-button.js';
 import { sentenceOf } from '../ui/error-state.js';
@@ -165,8 +166,4 @@ function ChangeRole({ member, organization: { id, name }, own, stays }: ChangePr
 
 function withArticle(role: Role): string {
   return `${/^[aeiou]/.test(role) ? 'an' : 'a'} ${role}`;
-}
-
-function lowerFirst(text: string): string {
-  return `${text[0]!.toLowerCase()}${text.slice(1)}`;
 }

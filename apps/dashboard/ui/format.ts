@@ -48,3 +48,8 @@ export function fromNow(count: number, unit: Intl.RelativeTimeFormatUnit): strin
 export function listed(items: readonly string[]): string {
   return list.format(items);
 }
+
+/** A sentence within another one. */
+export function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -22,10 +22,6 @@ export function outcomeColour(outcome: string): string {
   return `var(--outcome-${VerificationCode.safeParse(outcome).data ?? 'denied'})`;
 }
 
-export function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
-}
-
 interface Denial {
   readonly code: VerificationCode;
   /** What the request needs. */
