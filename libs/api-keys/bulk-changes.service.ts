@@ -118,7 +118,7 @@ export class BulkChanges {
   }
 }
 
-/** Whoever enables a key needs the authority to create it. */
+/** Enabling a key takes the same authority as creating it. */
 async function refuseStronger(em: EntityManager, own: Rights, ids: readonly string[]): Promise<void> {
   const fields = [
     'id',

@@ -30,7 +30,7 @@ function valuesAt(place: CredentialPlace, header: (name: string) => string | nul
   return values.filter((value) => value !== undefined && value !== null && value !== '') as string[];
 }
 
-/** How a caller is told where to send the key. */
+/** The sentence that tells a caller where to send the key. */
 export function describePlace(place: CredentialPlace): string {
   if (place === 'either') return 'Send an API key in X-API-Key or as Authorization: Bearer';
   return place === 'authorization'

@@ -44,7 +44,7 @@ async function listening(server: Server): Promise<string> {
 }
 
 /** An address at which nothing listens. */
-const nobody = async () => `http://127.0.0.1:${await freePort()}`;
+const closedAddress = async () => `http://127.0.0.1:${await freePort()}`;
 const serve = (listener: RequestListener) => listening(createServer(listener));
 const verifier = (options: Partial<VerifierOptions> = {}) =>
   createVerifier({ baseUrl: deployment.url, apiKey: serviceKey, onUnavailable: () => undefined, ...options });
@@ -145,7 +145,7 @@ describe.each(Object.entries(APIS))('an API with %s', (_, start) => {
   });
 
   it('refuses with 503 while Keyledger is away', async () => {
-    const away = await start({ baseUrl: await nobody() });
+    const away = await start({ baseUrl: await closedAddress() });
     const { status, headers, body } = await get(away, { 'x-api-key': 'kl_test_x' });
     expect({ status, body }).toMatchObject({ status: 503, body: { code: 'verification_unavailable' } });
     expect(headers.get('retry-after')).toBe('1');
@@ -197,7 +197,7 @@ describe('a Keyledger that is not well', () => {
   };
 
   it('is named with what went wrong, and neither key is', async () => {
-    expect(await reason({ baseUrl: await nobody() })).toBe('Keyledger cannot verify: ECONNREFUSED');
+    expect(await reason({ baseUrl: await closedAddress() })).toBe('Keyledger cannot verify: ECONNREFUSED');
     const { key: powerless } = await newKey(['usage:read']);
     expect(await reason({ apiKey: powerless })).toContain(
       '403 insufficient_scope: the key of your service needs the scope',
@@ -244,7 +244,7 @@ it('a log that fails does not keep the caller without a response', async () => {
   const onUnavailable = () => {
     throw new Error('the disk is full');
   };
-  const decision = await verifier({ baseUrl: await nobody(), onUnavailable }).verify(
+  const decision = await verifier({ baseUrl: await closedAddress(), onUnavailable }).verify(
     request({ 'x-api-key': 'k' }),
     NEED,
   );

@@ -5,7 +5,7 @@ import { fullPage } from '#libs/client/full-page.js';
 import { api } from '../session/session.js';
 import type { AuditSearch, EventQuery } from './audit-search.js';
 
-/** What a page of activity is about: what somebody did, what happened to somebody, or what came from an address. */
+/** Whose events a page of activity shows: those of an actor, about a subject, or from an address. */
 export type ActivityView = 'by' | 'about' | 'from';
 
 /** The filter of a page of activity. */

@@ -25,7 +25,7 @@ function offerSchemes(): void {
   });
 }
 
-/** Loaded when somebody searches. */
+/** Loaded for the first search. */
 let index: Promise<(text: string) => readonly Section[]> | undefined;
 
 async function loadIndex(): Promise<(text: string) => readonly Section[]> {

@@ -5,8 +5,8 @@ import { useMe } from './me.js';
 import { hasEnded, onEnd, signInAgain, signOut } from './session.js';
 
 /**
- * Asks the user to sign in again where they are, so that nothing that they typed is lost. The page below is hidden:
- * they may have ended the session because somebody else has this browser.
+ * Asks the user to sign in again where they are, so that nothing that they typed is lost. The page below is hidden,
+ * because another person may be using this browser now.
  */
 export function SessionEnded() {
   const ended = useSyncExternalStore(onEnd, hasEnded);

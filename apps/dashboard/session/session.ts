@@ -27,7 +27,7 @@ let onEnded: () => void = () => undefined;
 channel.addEventListener('message', ({ data }) => {
   token = undefined;
   gone = false;
-  // Another tab signed in as somebody, or out. This tab learns which from the server.
+  // A user has signed in or out in another tab. The server tells this tab which user, if any.
   if (data === SIGNED_OUT) hadSession = false;
   onChange();
   onEnded();

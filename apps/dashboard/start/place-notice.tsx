@@ -4,7 +4,7 @@ import type { Organization } from '#libs/contract/organizations.js';
 import { CreateOrganization } from '../organization/create-organization.js';
 import { useOrganizations } from '../organization/organizations.js';
 
-/** Suggests an organization that has room for colleagues, to somebody who has only a personal one. */
+/** For a user who has only a personal organization: suggests one that colleagues can join. */
 export function PlaceNotice({ organization }: { readonly organization: Organization }) {
   const isOnly = useOrganizations().every(({ personal }) => personal);
   const [creating, dialog] = useDisclosure(false);
