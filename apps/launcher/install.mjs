@@ -6,10 +6,10 @@ import { npmCi } from './npm.mjs';
 
 /**
  * The download of `npm ci` with an empty cache on linux-x64; the lockfile has no sizes. Measured from the files in the
- * cache afterwards: 706 packages of 176 MB, and 11 MB of package metadata, compressed. Nearly half of it is Node and
+ * cache afterwards: 741 packages of 184 MB, and 12 MB of package metadata, compressed. Nearly half of it is Node and
  * PostgreSQL. Measure again after changing dependencies.
  */
-const DOWNLOAD_MB = 190;
+const DOWNLOAD_MB = 200;
 const marker = (root) => join(root, 'node_modules', '.keyledger-installed');
 const npmsList = (root) => join(root, 'node_modules', '.package-lock.json');
 
