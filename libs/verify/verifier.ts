@@ -161,9 +161,16 @@ function described(request: IncomingRequest) {
   };
 }
 
-/** Undefined if it is not JSON. An error of the connection passes as it is. */
+/** A response of Keyledger has less than 10,000 characters. */
+const MAX_RESPONSE = 100_000;
+
+/** Undefined if it is not JSON, or too long. An error of the connection passes as it is. */
 async function jsonOf(response: Response): Promise<unknown> {
-  const text = await response.text();
+  let text = '';
+  for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += part;
+    if (text.length > MAX_RESPONSE) return undefined;
+  }
   try {
     return JSON.parse(text);
   } catch {
