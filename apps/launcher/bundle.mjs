@@ -12,10 +12,10 @@ const SHARED = '_shared';
 /** The file that is written last. It holds the hash of all inputs. */
 const MARKER = '.bundled';
 /**
- * Packages with native code, and those that must run before their importer: in a bundle, a CommonJS module runs after
- * the ES modules beside it.
+ * The dependencies of `package.json`; all bundled packages are development dependencies. They have native code, or must
+ * run before their importer: in a bundle, a CommonJS module runs after the ES modules beside it.
  */
-const NOT_BUNDLED = ['argon2', 'reflect-metadata'];
+const NOT_BUNDLED = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).dependencies);
 
 /** @param code the compiled modules of the services */
 export async function bundlePackages(code) {
@@ -38,6 +38,8 @@ export async function bundlePackages(code) {
     chunkFileNames: `${SHARED}/[name].js`,
     keepNames: true,
     minifyInternalExports: false,
+    // Licences stay.
+    comments: { legal: true, jsdoc: false, annotation: false },
   });
   await bundle.close();
   for (const name of new Set(entries.map(packageOf))) writeManifest(folder, name, entries);

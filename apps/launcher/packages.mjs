@@ -5,7 +5,7 @@ import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } 
 import { join, relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 
-const { version, license, engines, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { version, license, engines, devDependencies: dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 
 /** The modules of each package, by the names under which it exports them. */
 const PACKAGES = {

@@ -92,10 +92,10 @@ export const rules: Rule[] = [
     to: { path: ['^test/', SPEC] },
   },
   {
-    // The build bundles the packages of the dashboard, so they may be development dependencies.
-    name: 'production-without-development-package',
-    from: { path: '^(libs|apps)/', pathNot: [SPEC, '^apps/dashboard/', COMPILER] },
-    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+    // The build bundles most packages, so they are development dependencies.
+    name: 'production-with-listed-packages',
+    from: { path: '^(libs|apps)/', pathNot: SPEC },
+    to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
   },
   {
     name: 'browser-library-without-builtin',

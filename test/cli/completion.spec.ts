@@ -83,7 +83,7 @@ describe('the program', () => {
   });
 
   it('is what the package installs as `keyledger`, with all that it needs', async () => {
-    expect(bin).toEqual({ keyledger: expect.stringMatching(/^dist\/apps\//) });
+    expect(bin).toEqual({ keyledger: expect.stringMatching(/^apps\/launcher\//) });
     expect(files).toEqual(expect.arrayContaining(['dist/apps', 'dist/libs']));
     const program = join(ROOT, bin.keyledger);
     expect(await readFile(program, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
