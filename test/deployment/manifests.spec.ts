@@ -68,18 +68,18 @@ describeWith(
     expect(analyze('security', '--offline=true', '--threshold=15', file)).toMatchObject({ status: 0 });
   });
 
-  it('sets only settings that exist, and starts the program where README.md installs it', () => {
+  it('leaves the settings to their file, keeps its data, and starts the program where README.md installs it', () => {
     const names = Array.from(unit.matchAll(/^Environment=(\w+)=/gm), ([, name]) => name!);
-    const ours = names.filter((name) => !name.startsWith('NODE_'));
-    expect(ours).toEqual(['DATA_DIR']);
-    expect(Object.keys(settings.shape)).toEqual(expect.arrayContaining(ours));
+    expect(names).toEqual(['NODE_ENV', 'NODE_COMPILE_CACHE']);
+    // The file of the settings has precedence, and that of README.md names a folder relative to this one.
+    expect(/^WorkingDirectory=%S\/(.*)$/m.exec(unit)![1]).toBe(/^StateDirectory=(.*)$/m.exec(unit)![1]);
     expect(unit).toContain('\nExecStart=/opt/keyledger/bin/keyledger %i\n');
     expect(readme).toContain('--prefix /opt/keyledger ');
     expect(readme).toContain(/^EnvironmentFile=(.*)$/m.exec(unit)![1]);
   });
 });
 
-/** As in a cluster, where unknown fields are dropped: only fields that are in the API of Kubernetes. */
+/** The fields of the Kubernetes API that the manifests use. Any other is an error: a cluster may drop a misspelt one. */
 const Labels = z.record(z.string().regex(/^app\.kubernetes\.io\/(name|component)$/), z.string());
 const Metadata = z.strictObject({ name: z.string().regex(/^keyledger/), labels: Labels });
 const Probe = z.strictObject({
