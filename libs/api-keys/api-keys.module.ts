@@ -18,13 +18,16 @@ import { KeysToReview } from './keys-to-review.js';
 import { NewSecrets } from './new-secrets.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ServiceKeys } from './service-keys.service.js';
+import { KeyTokensController } from './tokens/key-tokens.controller.js';
+import { KeyTokens } from './tokens/key-tokens.service.js';
+import { TokenSigner } from './tokens/token-signer.js';
 import { UsageReportsController } from './usage-reports.controller.js';
 import { UsageReports } from './usage-reports.service.js';
 import { VerificationModule } from './verification/verification.module.js';
 
 @Module({
   imports: [AuthModule, OrganizationsModule, UsageModule, VerificationModule],
-  controllers: [ApiKeysController, BulkChangesController, UsageReportsController],
+  controllers: [ApiKeysController, BulkChangesController, KeyTokensController, UsageReportsController],
   providers: [
     ApiKeyChanges,
     ApiKeyCreation,
@@ -35,9 +38,11 @@ import { VerificationModule } from './verification/verification.module.js';
     BulkConfirmations,
     Gateway,
     KeysToReview,
+    KeyTokens,
     NewSecrets,
     RegisteredScopes,
     ServiceKeys,
+    TokenSigner,
     UsageReports,
   ],
 })

@@ -17,6 +17,7 @@ export const exampleTexts: Readonly<Record<string, string>> = {
   access_token: 'eyJhbGciOiJFZERTQSJ9.…',
   advice: 'Ask an owner of the organization for a key with the scope.',
   after: 'Production server',
+  audience: 'https://orders.example.com',
   before: 'Server',
   confirmation: 'mf8w1c2k.Zl5qkqk0s0yQmYs.q1sbJ0Vx0vU8',
   current_password: 'nine lamps above the quay',
@@ -37,6 +38,7 @@ export const exampleTexts: Readonly<Record<string, string>> = {
   invitation_token: 'invite_EXAMPLEexampleEXAMPLEexample',
   ip: '203.0.113.9',
   key: SECRET,
+  kid: '5f1c9a0e7d3b2846',
   'last-event-id': '41',
   leaf_hash: HASH,
   location: 'body.scopes[0]',
@@ -75,6 +77,8 @@ export const exampleTexts: Readonly<Record<string, string>> = {
   user_agent: 'shop/1.0',
   vkey: 'keys.example.com/log+1a2b3c4d+Af…',
   warning: 'Store the key now: it cannot be shown again.',
+  x: 'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+  y: 'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
 };
 
 /** Other values, and values of one component or operation. */
@@ -93,6 +97,7 @@ export const exampleValues: Readonly<Record<string, Json>> = {
   epoch: 1,
   expires_in: 600,
   expires_in_days: 90,
+  expires_in_seconds: 300,
   expiresInDays: 90,
   filter: { key_id: KEY_ID },
   gone: false,
@@ -126,6 +131,7 @@ export const exampleValues: Readonly<Record<string, Json>> = {
   'members.update.role': 'developer',
   'ApiKey.created_by': { type: 'user', id: USER_ID },
   'ApiKeyWithSecret.created_by': { type: 'user', id: USER_ID },
+  'KeyToken.token': 'eyJhbGciOiJFUzI1NiJ9.…',
   'Organization.scope_ceiling': null,
   'Invitation.email': 'grace@example.com',
   'Invitation.role': 'developer',

@@ -10,6 +10,7 @@ import * as bulkChanges from './bulk-changes.js';
 import * as credits from './credits.js';
 import * as deployment from './deployment.js';
 import { find } from './find.js';
+import * as keyTokens from './key-tokens.js';
 import * as members from './members.js';
 import * as organizations from './organizations.js';
 import * as projects from './projects.js';
@@ -66,9 +67,11 @@ export const routes = {
     changeInBulk: bulkChanges.changeInBulk,
     countToReview: bulkChanges.countKeysToReview,
     verify: apiKeys.verifyApiKey,
+    createToken: keyTokens.createKeyToken,
     listScopes: apiKeys.listScopes,
     listEvents: audit.listApiKeyEvents,
   },
+  keyTokens: { jwks: keyTokens.jsonWebKeySet },
   usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
   audit: {
     listEvents: audit.listAuditEvents,

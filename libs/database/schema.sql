@@ -744,6 +744,14 @@ CREATE TABLE signing_key (
 );
 GRANT INSERT, SELECT ON signing_key TO keyledger_api;
 
+CREATE TABLE token_signing_key (
+  id text NOT NULL,
+  private_key bytea NOT NULL,
+  created_at timestamp with time zone NOT NULL,
+  CONSTRAINT token_signing_key_pkey PRIMARY KEY (id)
+);
+GRANT DELETE, INSERT, SELECT ON token_signing_key TO keyledger_api;
+
 CREATE TABLE user_account (
   id uuid NOT NULL,
   email text NOT NULL,

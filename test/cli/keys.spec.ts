@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { decodeJwt } from 'jose';
 import { toUuid } from '#libs/contract/ids.js';
 import { startDeployment, type Account, type Deployment } from '../support/deployment.js';
 import { outcomeOf as problemOf } from '../support/rejection.js';
@@ -407,5 +408,31 @@ describe('every command', () => {
       stderr: expect.stringMatching(/\(Did you mean revoke\?\)\nAdd --help/),
     });
     expect((await shell.run(['organisations'])).stderr).toContain('(Did you mean organizations?)');
+  });
+});
+
+describe('keyledger keys token', () => {
+  const args = ['keys', 'token', '--audience', 'orders', '--scope', 'triggers:read', '--lifetime', '2m'];
+
+  it('needs the key alone, and prints only the token on standard output', async () => {
+    const { key } = await newKey('Exchanged');
+    const stranger = await Shell.open();
+    try {
+      const env = { KEYLEDGER_URL: deployment.url };
+      const { code, stdout, stderr } = await stranger.run(args, { input: `${key}\n`, env });
+      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('Nothing can revoke it.') });
+      const { aud, scope, iat, exp } = decodeJwt(stdout.trimEnd());
+      expect({ aud, scope, seconds: exp! - iat! }).toEqual({ aud: 'orders', scope: 'triggers:read', seconds: 120 });
+    } finally {
+      await stranger.close();
+    }
+  });
+
+  it('rejects a key as an argument without repeating it, and says why a key is refused', async () => {
+    const { key } = await newKey('Argument');
+    const { code, stderr } = await shell.run([...args, key]);
+    expect({ code, repeats: stderr.includes(key) }).toEqual({ code: 64, repeats: false });
+    const wide = await shell.run([...args, '--scope', 'triggers:write'], { input: `${key}\n` });
+    expect(wide).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('scope') });
   });
 });

@@ -138,6 +138,8 @@ export const samples: Record<string, (world: World) => Sample> = {
   }),
   'apiKeys.countToReview': ({ ada }) => ({ query: { organization_id: ada.organizationId } }),
   'apiKeys.verify': ({ adasKey }) => ({ body: { key: adasKey.key } }),
+  'apiKeys.createToken': () => ({ body: { audience: 'orders', scopes: ['triggers:read'], expires_in_seconds: 60 } }),
+  'keyTokens.jwks': () => ({}),
   'usage.ofApiKey': ({ adasKey }) => ({
     params: { id: adasKey.id },
     query: { from: '2026-11-01T00:00:00Z', to: '2026-11-02T00:00:00Z', interval: 'hour', group_by: 'endpoint' },

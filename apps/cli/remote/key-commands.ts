@@ -11,6 +11,7 @@ import {
   collectRateLimit,
   days,
   daysOrNever,
+  duration,
   durationOrNone,
   expiry,
   group,
@@ -34,6 +35,7 @@ export function addKeyCommands(program: Command, host: CommandProcess): void {
   addKeyCreation(keys, host);
   addKeyChanges(keys, host);
   addKeyVerification(keys, host);
+  addKeyExchange(keys, host);
   addKeyLife(keys, host);
 }
 
@@ -145,6 +147,29 @@ the key is good for the request, and 1 if it is not. It needs the scope api-keys
     .action(
       remote(async (options, command: Command) =>
         (await import('./key-verify.js')).verifyKey(options, command.args, host),
+      ),
+    );
+}
+
+function addKeyExchange(keys: Command, host: CommandProcess): void {
+  keys
+    .command('token')
+    .description('exchange a key for a token that services verify offline, which counts as a use')
+    .requiredOption('--audience <SERVICE>', 'the service that is to accept the token')
+    .option('--scope <SCOPE>', 'a scope of the token; repeat it for more (default: none)', collect)
+    .option('--lifetime <DURATION>', 'how long the token is valid, such as 60s or 5m (default: 5m)', duration)
+    .addOption(jsonOption())
+    .allowExcessArguments()
+    .addHelpText(
+      'after',
+      `
+The command asks for the key and does not show it. In a pipe it reads one line from standard input. It needs no sign-in.
+
+  pass show production-key | keyledger keys token --audience orders --scope triggers:read`,
+    )
+    .action(
+      remote(async (options, command: Command) =>
+        (await import('./key-token.js')).exchangeKey(options, command.args, host),
       ),
     );
 }
