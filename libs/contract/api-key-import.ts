@@ -7,9 +7,9 @@ import { Instant } from './instants.js';
 import { defineRoute } from './route.js';
 
 /** The most keys that one call imports. */
-const MOST_IMPORTED_AT_ONCE = 1_000;
+export const MOST_IMPORTED_AT_ONCE = 1_000;
 /** The body of a call: its bytes, and its JSON values. */
-const IMPORT_LIMITS = { bytes: 512 * 1024, values: 20_000 };
+export const IMPORT_LIMITS = { bytes: 512 * 1024, values: 20_000 };
 
 const HEX = /^[0-9a-f]{64}$/i;
 /** 256 bits: the last of 43 characters has two bits that must be zero. */
