@@ -5,6 +5,8 @@ import type { Config } from '#libs/platform/config.js';
 import { UsageModule } from '#libs/usage/usage.module.js';
 import { ApiKeyChanges } from './api-key-changes.service.js';
 import { ApiKeyCreation } from './api-key-creation.service.js';
+import { ApiKeyImportController } from './api-key-import.controller.js';
+import { ApiKeyImport } from './api-key-import.service.js';
 import { ApiKeyLimits } from './api-key-limits.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { ApiKeysService } from './api-keys.service.js';
@@ -27,10 +29,17 @@ import { VerificationModule } from './verification/verification.module.js';
 
 @Module({
   imports: [AuthModule, OrganizationsModule, UsageModule, VerificationModule],
-  controllers: [ApiKeysController, BulkChangesController, KeyTokensController, UsageReportsController],
+  controllers: [
+    ApiKeyImportController,
+    ApiKeysController,
+    BulkChangesController,
+    KeyTokensController,
+    UsageReportsController,
+  ],
   providers: [
     ApiKeyChanges,
     ApiKeyCreation,
+    ApiKeyImport,
     ApiKeyLimits,
     ApiKeysService,
     DirectVerification,

@@ -81,6 +81,8 @@ export interface Route {
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
   readonly body?: z.ZodObject;
+  /** What the body may have, if it is more than usual. */
+  readonly bodyLimits?: { readonly bytes: number; readonly values: number };
   readonly success: Success;
   /**
    * For routes that create: accepts `Idempotency-Key`. A repeated call gets the first response again, without these

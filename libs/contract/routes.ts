@@ -1,3 +1,4 @@
+import { importApiKeys } from './api-key-import.js';
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
 import * as auditNames from './audit-names.js';
@@ -54,6 +55,7 @@ export const routes = {
   },
   apiKeys: {
     create: apiKeys.createApiKey,
+    import: importApiKeys,
     list: apiKeys.listApiKeys,
     get: apiKeys.getApiKey,
     update: apiKeys.updateApiKey,

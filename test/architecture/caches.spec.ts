@@ -21,6 +21,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/api-keys/verification/allowed-origins.ts #asking': 'statements that run or wait, of which there are 102',
   'libs/api-keys/verification/denial-windows.ts #tenants': 'windows and bytes, of one organization and of all',
   'libs/api-keys/verification/secrets.ts #running': 'requests under way',
+  'libs/api-keys/verification/secrets.ts #upgrading': '10,000 secrets',
   'libs/audit/audit-tails.ts #watches': 'open responses',
   'libs/audit/audit-writer.ts #logs': 'one batch',
   'libs/audit/event-counts.ts #counts': 'the types of events, and the codes of denials',

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Client } from '#libs/client/client.js';
 import type { Account, Deployment } from './deployment.js';
 
@@ -117,6 +118,12 @@ export const samples: Record<string, (world: World) => Sample> = {
       allowed_domains: ['*.example.com'],
       allowed_ips: ['192.0.2.0/24'],
       rate_limits: [{ name: 'per-minute', limit: 100, window_seconds: 60 }],
+    },
+  }),
+  'apiKeys.import': ({ team, project }) => ({
+    body: {
+      organization_id: team,
+      keys: [{ hash: randomBytes(32).toString('hex'), name: 'Moved', project_id: project, scopes: ['triggers:read'] }],
     },
   }),
   'apiKeys.list': ({ ada }) => ({ query: { organization_id: ada.organizationId, unused_for_days: '90' } }),

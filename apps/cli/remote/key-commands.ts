@@ -1,7 +1,8 @@
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { keyTextNames } from '#libs/contract/api-key-texts.js';
 import type { BulkAction } from '#libs/contract/bulk-changes.js';
 import type { CommandProcess } from '../command-process.js';
+import type { ImportKeysOptions } from './key-import.js';
 import { noTextOption, textOption } from './key-text-options.js';
 import type { CreateKeyOptions, ListKeysOptions, UpdateKeyOptions } from './keys.js';
 import {
@@ -33,6 +34,7 @@ export function addKeyCommands(program: Command, host: CommandProcess): void {
   const keys = group(program, 'keys', 'list, create, change, rotate, verify and revoke API keys');
   addKeyList(keys, host);
   addKeyCreation(keys, host);
+  addKeyImport(keys, host);
   addKeyChanges(keys, host);
   addKeyVerification(keys, host);
   addKeyExchange(keys, host);
@@ -92,6 +94,33 @@ In a pipe, standard output has only the key:
     .action(
       remote(async (name: string, options: CreateKeyOptions) =>
         (await import('./keys.js')).createKey(name, options, host),
+      ),
+    );
+}
+
+function addKeyImport(keys: Command, host: CommandProcess): void {
+  keys
+    .command('import')
+    .description('import keys of another system by the SHA-256 of their tokens, which go on working')
+    .argument('<FILE>', 'a row for each key, as CSV or as JSON Lines')
+    .addOption(choice('--format <FORMAT>', 'what the file is (default: as its name says)', ['csv', 'jsonl']))
+    .addOption(organizationOption('the organization of the keys (default: your own)'))
+    .option('--scope <SCOPE>', 'a scope of the keys whose rows have none; repeat it for more', collect)
+    .addOption(choice('--environment <ENVIRONMENT>', 'the environment of the keys whose rows have none', ENVIRONMENTS))
+    .addOption(new Option('--dry-run', 'check the file, and import nothing'))
+    .addOption(jsonOption('print what became of each key, for programs'))
+    .addHelpText(
+      'after',
+      `
+Fields: hash (hexadecimal digits, base64 or base64url) or token, which is hashed here and not sent; name; and those of the
+API: scopes, prefix, external_id, expires_at and so on. In CSV, lists have spaces between their entries, and metadata and
+rate_limits are JSON. A key that is there already stays as it is, so the command can be repeated.
+
+  keyledger keys import keys.csv --scope triggers:read --dry-run`,
+    )
+    .action(
+      remote(async (file: string, options: ImportKeysOptions) =>
+        (await import('./key-import.js')).importKeys(file, options, host),
       ),
     );
 }
