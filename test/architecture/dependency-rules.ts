@@ -19,6 +19,7 @@ const libraries: Record<string, readonly string[]> = {
   contract: ['api-key-format', 'tlog'],
   client: ['contract'],
   verify: ['contract'],
+  nest: ['verify'],
   database: ['api-key-format'],
   platform: ['contract', 'database'],
   outbox: ['platform', 'tlog'],
@@ -74,7 +75,7 @@ export const rules: Rule[] = [
   {
     name: 'example-as-a-vendor-writes-it',
     from: { path: '^apps/example/' },
-    to: { path: '^libs/', pathNot: '^libs/(verify|contract)/' },
+    to: { path: '^libs/', pathNot: '^libs/(nest|verify|contract)/' },
   },
   {
     name: 'dashboard-on-browser-libraries',
