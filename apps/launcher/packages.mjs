@@ -2,8 +2,9 @@
 // All that they import is bundled, except the packages in their manifests.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join, posix, relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
+import { referenceOf } from './reference.mjs';
 
 const { version, license, engines, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 
@@ -41,7 +42,10 @@ for (const [name, needs] of Object.entries(PACKAGES)) {
   await bundle(input, needs, folder, 'es', 'js');
   await bundle(input, needs, folder, 'cjs', 'cjs');
   declareTypes(name, Object.values(input), needs, join(folder, 'types'));
-  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifestOf(name, needs), null, 2)}\n`);
+  const manifest = manifestOf(name, needs);
+  writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  const reference = referenceOf(typesOf(folder, manifest));
+  writeFileSync(join(folder, 'REFERENCE.md'), `# Reference of ${manifest.name} ${version}\n\n${reference}`);
   copyFileSync(join(source, 'README.md'), join(folder, 'README.md'));
   copyFileSync('LICENSE', join(folder, 'LICENSE'));
 }
@@ -110,6 +114,15 @@ function removeAllBut(name, folder) {
   for (const other of readdirSync(folder)) {
     if (other !== name) rmSync(join(folder, other), { recursive: true });
   }
+}
+
+/** The files with the types of a package, by the names under which programs import them. */
+function typesOf(folder, { name, exports }) {
+  const files = Object.entries(exports).map(([path, conditions]) => [
+    posix.join(name, path),
+    join(folder, conditions.import.types),
+  ]);
+  return Object.fromEntries(files);
 }
 
 function manifestOf(name, { description, exports, dependencies, peerDependencies }) {

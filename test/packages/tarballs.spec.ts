@@ -212,13 +212,18 @@ describe('packages installed from their tarballs', () => {
     expect(new Set(asked)).toEqual(new Set(['keyledger.invalid']));
   });
 
-  it('hold what they export, a licence, and a README with the name', async () => {
+  it('hold what they export, a licence, a README with the name, and a reference with all exports', async () => {
     for (const name of await readdir(PACKAGES)) {
       const installed = join(project, 'node_modules/@keyledger', name);
       expect(await readdir(installed)).toEqual(
-        expect.arrayContaining(['LICENSE', 'README.md', 'index.js', 'index.cjs']),
+        expect.arrayContaining(['LICENSE', 'README.md', 'REFERENCE.md', 'index.js', 'index.cjs']),
       );
       expect(await readFile(join(installed, 'README.md'), 'utf8')).toContain(`npm install @keyledger/${name}`);
+      const reference = await readFile(join(installed, 'REFERENCE.md'), 'utf8');
+      const program = `import('@keyledger/${name}').then((all) => console.log(JSON.stringify(Object.keys(all))))`;
+      const { stdout } = await run(process.execPath, ['--eval', program], { cwd: project });
+      const exported = JSON.parse(stdout) as string[];
+      expect(exported.filter((one) => !reference.includes(`\n### \`${one}\`\n`))).toEqual([]);
     }
   });
 });
