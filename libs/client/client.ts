@@ -100,7 +100,8 @@ export type Client = {
   [Group in keyof typeof routes]: { [Name in keyof (typeof routes)[Group]]: Call<(typeof routes)[Group][Name]> };
 };
 
-export interface ClientOptions {
+/** How a client reaches the API, and as whom: give `apiKey` or `accessToken`, or neither for calls that need none. */
+export interface ConnectionOptions {
   /** Where Keyledger is, such as `https://keys.example.com`. */
   readonly baseUrl: string;
   /** Sent as X-API-Key. */
@@ -111,6 +112,9 @@ export interface ClientOptions {
   readonly headers?: Record<string, string>;
   /** Sends the requests. The default is the `fetch` of the runtime. */
   readonly fetch?: typeof fetch;
+}
+
+export interface ClientOptions extends ConnectionOptions {
   /** Whether calls that create something get an `Idempotency-Key` if they have none, so that `fetch` may repeat them. */
   readonly idempotencyKeys?: boolean;
   /** Whether responses may have fields that this version does not know, because the server may be a later one. */

@@ -1,6 +1,6 @@
 // What the package @keyledger/client exports.
 import { checkedBaseUrl, isCredential } from '#libs/contract/connection.js';
-import { createClient, type Client, type ClientOptions } from './client.js';
+import { createClient, type Client, type ConnectionOptions } from './client.js';
 import { withoutRedirects } from './redirects.js';
 import { withRetries } from './retries.js';
 
@@ -9,10 +9,10 @@ export { eachItem } from './all-pages.js';
 export { readEventStream } from './event-stream.js';
 export { UnexpectedRedirect } from './redirects.js';
 export { NoResponse } from './retries.js';
-export type { Client };
+export type { Client, ConnectionOptions };
 
-/** Options of `createKeyledger`. Give `apiKey` or `accessToken`, or neither for calls that need no credential. */
-export interface KeyledgerOptions extends Omit<ClientOptions, 'idempotencyKeys' | 'anyVersion'> {
+/** Options of `createKeyledger`. */
+export interface KeyledgerOptions extends ConnectionOptions {
   /** The longest that one attempt may take until its response begins. The default is 30,000 milliseconds. */
   readonly timeoutMs?: number;
   /** How often a call is repeated at most. The default is 2. */
