@@ -1,9 +1,10 @@
 // Builds the packages for those who call Keyledger to `dist/packages`: each as ES modules, as CommonJS, and with types.
 // All that they import is bundled, except the packages in their manifests.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, posix, relative, resolve } from 'node:path';
+import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix, relative, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
+import ts from 'typescript';
 import { referenceOf } from './reference.mjs';
 
 const { version, license, engines, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -32,6 +33,10 @@ const PACKAGES = {
   },
 };
 
+/** Where the compiler writes the types of all packages. */
+const TYPES = join('dist', 'package-types');
+
+declareTypes(Object.entries(PACKAGES).flatMap(([name, needs]) => sourcesOf(name, needs)));
 for (const [name, needs] of Object.entries(PACKAGES)) {
   const { exports } = needs;
   const source = join('libs', name);
@@ -41,13 +46,17 @@ for (const [name, needs] of Object.entries(PACKAGES)) {
   const input = Object.fromEntries(Object.entries(exports).map(([path, file]) => [path, join(source, file)]));
   await bundle(input, needs, folder, 'es', 'js');
   await bundle(input, needs, folder, 'cjs', 'cjs');
-  declareTypes(name, Object.values(input), needs, join(folder, 'types'));
+  copyTypes(sourcesOf(name, needs), publishedIn(needs), join(folder, 'types'));
   const manifest = manifestOf(name, needs);
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`);
   const reference = referenceOf(typesOf(folder, manifest));
   writeFileSync(join(folder, 'REFERENCE.md'), `# Reference of ${manifest.name} ${version}\n\n${reference}`);
   copyFileSync(join(source, 'README.md'), join(folder, 'README.md'));
   copyFileSync('LICENSE', join(folder, 'LICENSE'));
+}
+
+function sourcesOf(name, { exports }) {
+  return Object.values(exports).map((file) => join('libs', name, file));
 }
 
 async function bundle(input, needs, folder, format, extension) {
@@ -85,35 +94,45 @@ function publishedIn({ dependencies }) {
   );
 }
 
-/**
- * Writes the types of the sources twice, because TypeScript needs types of their own for ES modules and for CommonJS. Each
- * copy is in a folder with a `package.json` that says so, and that says what their `#libs` are.
- */
-function declareTypes(name, files, needs, folder) {
-  mkdirSync(folder, { recursive: true });
-  const up = relative(folder, '.');
-  const options = { noEmit: false, declaration: true, emitDeclarationOnly: true, declarationDir: 'esm' };
+function declareTypes(files) {
+  rmSync(TYPES, { recursive: true, force: true });
+  mkdirSync(TYPES, { recursive: true });
+  const up = relative(TYPES, '.');
+  const options = { noEmit: false, declaration: true, emitDeclarationOnly: true, declarationDir: '.', rootDir: up };
   const settings = { extends: join(up, 'tsconfig.json'), files: files.map((file) => join(up, file)), include: [] };
-  const project = join(folder, 'tsconfig.json');
-  writeFileSync(project, JSON.stringify({ ...settings, compilerOptions: { ...options, rootDir: up } }));
+  const project = join(TYPES, 'tsconfig.json');
+  writeFileSync(project, JSON.stringify({ ...settings, compilerOptions: options }));
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', project], { stdio: 'inherit' });
-  rmSync(project);
-  const published = publishedIn(needs);
-  if (Object.keys(published).length > 0) removeAllBut(name, join(folder, 'esm/libs'));
-  cpSync(join(folder, 'esm'), join(folder, 'cjs'), { recursive: true });
+}
+
+/**
+ * Copies the types of a package twice, because TypeScript needs types of their own for ES modules and for CommonJS. Each copy
+ * is in a folder with a `package.json` that says so, and that says what their `#libs` are.
+ */
+function copyTypes(sources, published, folder) {
+  const files = reachable(
+    sources.map((file) => file.replace(/\.ts$/, '.d.ts')),
+    published,
+  );
   for (const [copy, type] of Object.entries({ esm: 'module', cjs: 'commonjs' })) {
-    writeFileSync(
-      join(folder, copy, 'package.json'),
-      JSON.stringify({ type, imports: { ...published, '#libs/*': './libs/*' } }),
-    );
+    for (const file of files) cpSync(join(TYPES, file), join(folder, copy, file));
+    const manifest = { type, imports: { ...published, '#libs/*': './libs/*' } };
+    writeFileSync(join(folder, copy, 'package.json'), JSON.stringify(manifest));
   }
 }
 
-/** The types of the other libraries are in their own packages. */
-function removeAllBut(name, folder) {
-  for (const other of readdirSync(folder)) {
-    if (other !== name) rmSync(join(folder, other), { recursive: true });
+/** The files that these import, and those that they import in turn, except what other packages publish. */
+function reachable(files, published, found = new Set()) {
+  for (const file of files.filter((file) => !found.has(file))) {
+    found.add(file);
+    const { importedFiles } = ts.preProcessFile(readFileSync(join(TYPES, file), 'utf8'));
+    const imported = importedFiles
+      .map(({ fileName }) => fileName)
+      .filter((id) => /^(#libs|\.)/.test(id) && !(id in published))
+      .map((id) => (id.startsWith('#') ? id.slice(1) : join(dirname(file), id)).replace(/\.js$/, '.d.ts'));
+    reachable(imported, published, found);
   }
+  return found;
 }
 
 /** The files with the types of a package, by the names under which programs import them. */

@@ -1,4 +1,4 @@
-import { Controller, Get, HttpCode, Module, Post, type INestApplication, type Type } from '@nestjs/common';
+import { Controller, Get, HttpCode, Module, Post, type INestApplication } from '@nestjs/common';
 import { NestFactory, type AbstractHttpAdapter } from '@nestjs/core';
 import { ApiKey, Caller, KeyledgerModule, NoApiKey, type KeyledgerModuleOptions } from '#libs/nest/keyledger.module.js';
 
@@ -52,8 +52,6 @@ class InvoicesController {
   }
 }
 
-export const controllers: Type[] = [OrdersController, InvoicesController];
-
 /** Asks for nothing, as a page of an application with sessions. */
 @Controller()
 class PagesController {
@@ -69,7 +67,7 @@ export async function nestApi(
   options: KeyledgerModuleOptions,
 ): Promise<INestApplication> {
   const imports = [KeyledgerModule.forRootAsync({ useFactory: () => Promise.resolve(options) })];
-  @Module({ imports, controllers: [...controllers, PagesController] })
+  @Module({ imports, controllers: [OrdersController, InvoicesController, PagesController] })
   class AppModule {}
   return NestFactory.create(AppModule, adapter, { logger: false, abortOnError: false });
 }

@@ -50,7 +50,8 @@ beforeAll(async () => {
   }
   await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, dependencies }));
   await run('npm', ['install', '--offline', '--no-audit', '--no-fund', '--silent'], { cwd: project });
-});
+  // The compiler and npm take long on a busy machine.
+}, 600_000);
 
 afterAll(() => deployment.stop());
 
