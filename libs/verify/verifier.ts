@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { checkedBaseUrl, isCredential } from '#libs/contract/connection.js';
 import { parseFromLaterVersion } from '#libs/contract/later-version.js';
 import type { ProblemCode } from '#libs/contract/problem.js';
 import { rateLimitHeaders } from '#libs/contract/rate-limits.js';
@@ -8,6 +9,7 @@ import { rejectionOf, unavailable, type Rejection } from './rejection.js';
 
 export type { Rejection };
 
+/** Options of `createVerifier`. */
 export interface VerifierOptions {
   /** Where Keyledger is, such as `https://keys.example.com`. */
   readonly baseUrl: string;
@@ -27,10 +29,11 @@ export interface VerifierOptions {
   readonly realm?: string;
   /** Is called with the reason why a verification failed, without secrets. By default `console.error` prints it. */
   readonly onUnavailable?: (error: Error) => void;
+  /** Sends the requests. The default is the `fetch` of the runtime. */
   readonly fetch?: typeof fetch;
 }
 
-/** What a request needs. */
+/** What a request needs of its key. */
 export interface Requirement {
   /** The key needs all of them. An empty list accepts every good key. */
   readonly scopes: readonly string[];
@@ -67,9 +70,14 @@ export interface IncomingRequest {
   header(name: string): string | null | undefined;
 }
 
-/** The key of a request. `organization_id` is its owner, and `project_id` the project that it is limited to. */
+/**
+ * The key of a request: `id`, `name`, `organization_id` (its owner), `project_id` (the project that it is limited to, or
+ * null), `external_id` and `metadata` (yours), `environment`, `scopes`, `credential`, `status`, and `expires_at` (RFC 3339, or
+ * null).
+ */
 export type Caller = NonNullable<Verification['api_key']>;
 
+/** What to do with a request: let it pass, or send the response in `rejection`. */
 export type Decision =
   | {
       readonly valid: true;
@@ -79,6 +87,7 @@ export type Decision =
     }
   | { readonly valid: false; readonly rejection: Rejection };
 
+/** Decides about requests. Create one by `createVerifier`. */
 export interface Verifier {
   /**
    * Decides about a request, and records the use of the key. Never throws: a request that cannot be verified is refused
@@ -91,7 +100,11 @@ export interface Verifier {
 const MAX_TEXT = 500;
 const MAX_PATH = 2000;
 
-/** @throws TypeError with one sentence if an option is not usable */
+/**
+ * Creates what asks Keyledger about the keys of requests. Create it once: it keeps connections open.
+ *
+ * @throws TypeError with one sentence if an option is not usable
+ */
 export function createVerifier(options: VerifierOptions): Verifier {
   const {
     timeoutMs = 5_000,
@@ -100,7 +113,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     onUnavailable = ({ message }) => console.error(message),
   } = options;
   const place = checkedPlace(options.credential);
-  const url = `${checkedBase(options.baseUrl)}/api/v1/api-keys/verify`;
+  const url = `${checkedBaseUrl(options.baseUrl)}/api/v1/api-keys/verify`;
   const headers = { 'Content-Type': 'application/json', 'X-API-Key': checkedKey(options.apiKey) };
 
   const ask = async (key: string, request: IncomingRequest, { scopes, cost, projectId }: Requirement) => {
@@ -214,6 +227,7 @@ async function reasonOf(response: Response): Promise<string> {
   const code = /^[a-z_]{1,50}$/.exec(String(problem?.code))?.[0];
   const status = `it responded with ${response.status}${code && problem?.code ? ` ${code}` : ''}`;
   if (response.status === 401) return `${status}: check the key of your service`;
+  if (response.status === 404) return `${status}: check baseUrl`;
   return response.status === 403
     ? `${status}: the key of your service needs the scope deployment:verify or api-keys:verify`
     : status;
@@ -228,16 +242,8 @@ function messageOf(error: unknown, timeoutMs: number): string {
   return code ?? message;
 }
 
-/** @returns the address without a final slash */
-function checkedBase(baseUrl: string): string {
-  const url = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
-  const isPlain = url && !url.search && !url.hash && !url.username && !url.password && /^https?:$/.test(url.protocol);
-  if (!isPlain) throw new TypeError('baseUrl must be the address of Keyledger, such as https://keys.example.com.');
-  return url.href.replace(/\/$/, '');
-}
-
 function checkedKey(apiKey: string): string {
-  if (apiKey && !/[^\x21-\x7e]/.test(apiKey)) return apiKey;
+  if (isCredential(apiKey)) return apiKey;
   throw new TypeError('apiKey must be a key of Keyledger with the scope deployment:verify or api-keys:verify.');
 }
 

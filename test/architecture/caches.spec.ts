@@ -32,6 +32,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/client/client.ts entityTags': 'responses that the caller still holds',
   'libs/contract/idempotency.ts known': 'the schemas of the contract',
   'libs/contract/ids.ts read': '20,000 ids, all of one length',
+  'libs/nest/guards.ts #accepted': 'requests that the service still handles',
   'libs/organizations/operator-reads.ts #gathering': 'requests under way, for a second at the most',
   'libs/outbox/outbox-notifier.ts #pending': 'the groups of shards',
   'libs/outbox/outbox-notifier.ts #flushing': 'the groups of shards',
