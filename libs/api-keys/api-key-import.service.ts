@@ -135,7 +135,7 @@ export class ApiKeyImport {
           allowed.push({ request, wanted, secret: { handle, hash: null, prefix: row.prefix } });
         });
       } else if (owner.organizationId !== authority.organizationId || !includesKey(own, owner)) {
-        faults.add(index, OF_OTHERS);
+        faults.add(index, ofOthers());
       }
     }
     faults.refuse();
@@ -164,9 +164,7 @@ const sameAs = (first: number) =>
   });
 
 /** Does not say whose key it is. */
-const OF_OTHERS = new DomainError('invalid_request', undefined, {
-  errors: [{ location: 'body.hash', message: 'belongs to a key that is not yours to import' }],
-});
+const ofOthers = () => invalidInput({ location: 'body.hash', message: 'belongs to a key that is not yours to import' });
 
 /** Why rows cannot be imported. */
 class RowFaults {

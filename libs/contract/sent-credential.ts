@@ -44,9 +44,8 @@ const RESERVED_PREFIXES =
 /** What is behind these schemes is not the credential as it was issued. */
 const CODED_SCHEMES = new Set(['basic', 'digest']);
 
-/** Words with `-` between them, which every gateway forwards. */
-const WORDS = '[a-z0-9]+(?:-[a-z0-9]+)*';
-const PLACE = new RegExp(`^(${WORDS})(?::(${WORDS}))?$`);
+/** A name, and perhaps a scheme. Both are words with `-` between them, which every gateway forwards. */
+const PLACE = /^([a-z0-9]+(?:-[a-z0-9]+)*)(?::([a-z0-9]+(?:-[a-z0-9]+)*))?$/;
 
 /**
  * The text of a place:
