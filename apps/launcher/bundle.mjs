@@ -12,10 +12,10 @@ const SHARED = '_shared';
 /** The file that is written last. It holds the hash of all inputs. */
 const MARKER = '.bundled';
 /**
- * The dependencies of `package.json`; all bundled packages are development dependencies. They have native code, or must
- * run before their importer: in a bundle, a CommonJS module runs after the ES modules beside it.
+ * Packages with native code, and those that must run before their importer: in a bundle, a CommonJS module runs after
+ * the ES modules beside it.
  */
-const NOT_BUNDLED = Object.keys(JSON.parse(readFileSync('package.json', 'utf8')).dependencies);
+export const NOT_BUNDLED = ['argon2', 'reflect-metadata'];
 
 /** @param code the compiled modules of the services */
 export async function bundlePackages(code) {

@@ -7,8 +7,6 @@ const ARGUMENTS = [
   'ci',
   // npm 12 and some users block install scripts. We block them always, so that there is only one way to test.
   '--ignore-scripts',
-  // `npm pack --dry-run` passes its option on.
-  '--dry-run=false',
   // The user's own settings may exclude these.
   '--include=dev',
   '--include=optional',

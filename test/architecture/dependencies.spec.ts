@@ -49,6 +49,7 @@ const offences: Record<string, Record<string, string>> = {
       ['contract', 'platform'],
       ['client', 'platform'],
       ['verify', 'client'],
+      ['nest', 'client'],
       ['database', 'platform'],
       ['platform', 'outbox'],
       ['outbox', 'admission'],
@@ -78,7 +79,7 @@ const offences: Record<string, Record<string, string>> = {
   },
   'dashboard-without-builtin': { 'apps/dashboard/a.ts': `import 'node:fs';` },
   'production-without-test': { 'apps/api/a.ts': `import '../../test/support/a.js';`, 'test/support/a.ts': A },
-  'production-with-listed-packages': { 'libs/auth/a.ts': `import 'stray';` },
+  'production-without-development-package': { 'libs/auth/a.ts': `import 'tool';` },
   'browser-library-without-builtin': { 'libs/contract/a.ts': `import 'node:fs';` },
   'browser-library-with-browser-packages': { 'libs/tlog/a.ts': `import 'server';` },
   'launcher-without-dependency': { 'apps/launcher/a.js': `import 'server';` },
@@ -95,11 +96,11 @@ describe('the dependency rules', () => {
   beforeAll(async () => {
     const tree = await mkdtemp(join(tmpdir(), 'keyledger-architecture-'));
     const files = [
-      ['package.json', JSON.stringify({ dependencies: { server: '1' } })],
+      ['package.json', JSON.stringify({ dependencies: { server: '1' }, devDependencies: { tool: '1' } })],
       ['node_modules/server/package.json', JSON.stringify({ name: 'server', version: '1.0.0', main: 'index.js' })],
       ['node_modules/server/index.js', ''],
-      ['node_modules/stray/package.json', JSON.stringify({ name: 'stray', version: '1.0.0', main: 'index.js' })],
-      ['node_modules/stray/index.js', ''],
+      ['node_modules/tool/package.json', JSON.stringify({ name: 'tool', version: '1.0.0', main: 'index.js' })],
+      ['node_modules/tool/index.js', ''],
       ...Object.entries(offences).flatMap(([rule, own]) =>
         Object.entries(own).map(([path, text]) => [ownFiles(rule, path), ownFiles(rule, text)] as const),
       ),

@@ -19,6 +19,7 @@ const libraries: Record<string, readonly string[]> = {
   contract: ['api-key-format', 'tlog'],
   client: ['contract'],
   verify: ['contract'],
+  nest: ['verify'],
   database: ['api-key-format'],
   platform: ['contract', 'database'],
   outbox: ['platform', 'tlog'],
@@ -48,7 +49,7 @@ const BROWSER_PACKAGES = [
 
 const SPEC = String.raw`\.spec\.ts$`;
 /** The launcher runs them after the packages are installed. */
-const COMPILER = String.raw`^apps/launcher/(bundle|compile|packages)\.mjs$`;
+const COMPILER = String.raw`^apps/launcher/(bundle|compile|packages|reference|server-package)\.mjs$`;
 
 export const rules: Rule[] = [
   ...Object.keys(libraries).map((library) => ({
@@ -74,7 +75,7 @@ export const rules: Rule[] = [
   {
     name: 'example-as-a-vendor-writes-it',
     from: { path: '^apps/example/' },
-    to: { path: '^libs/', pathNot: '^libs/(verify|contract)/' },
+    to: { path: '^libs/', pathNot: '^libs/(nest|verify|contract)/' },
   },
   {
     name: 'dashboard-on-browser-libraries',
@@ -92,10 +93,10 @@ export const rules: Rule[] = [
     to: { path: ['^test/', SPEC] },
   },
   {
-    // The build bundles most packages, so they are development dependencies.
-    name: 'production-with-listed-packages',
-    from: { path: '^(libs|apps)/', pathNot: SPEC },
-    to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown'] },
+    // The build bundles the packages of the dashboard, so they may be development dependencies.
+    name: 'production-without-development-package',
+    from: { path: '^(libs|apps)/', pathNot: [SPEC, '^apps/dashboard/', COMPILER] },
+    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
   },
   {
     name: 'browser-library-without-builtin',

@@ -13,10 +13,7 @@ const documented = new Map(
 
 describe('.env.example', () => {
   it('documents every variable that is read, and no other', () => {
-    const readByCompose = Array.from(
-      read('docs/deployment/docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g),
-      ([, name]) => name!,
-    );
+    const readByCompose = Array.from(read('docker-compose.yml').matchAll(/\$\{([A-Z_]+)/g), ([, name]) => name!);
     // The launcher owns the embedded database, so its folder is no setting of a service.
     const wanted = new Set([...Object.keys(settings.shape), ...readByCompose, 'DATA_DIR']);
     expect([...documented.keys()].toSorted()).toEqual([...wanted].toSorted());

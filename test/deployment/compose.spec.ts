@@ -44,11 +44,8 @@ function composeServices(env: Record<string, string>): Record<ServiceName, Servi
       return value;
     });
   const reviver = (_: unknown, value: unknown) => (typeof value === 'string' ? interpolate(value) : value);
-  return (
-    parse(read('docs/deployment/docker-compose.yml'), reviver, { merge: true }) as {
-      services: Record<ServiceName, Service>;
-    }
-  ).services;
+  return (parse(read('docker-compose.yml'), reviver, { merge: true }) as { services: Record<ServiceName, Service> })
+    .services;
 }
 
 const services = composeServices(operator);
@@ -72,7 +69,7 @@ async function eachCompose(
   if (installed.length === 0)
     leftOut('docker-compose.yml was not checked by compose', 'apt-get install docker-compose');
   const directory = await mkdtemp(join(tmpdir(), 'keyledger-compose-config-'));
-  await copyFile(join(root, 'docs/deployment/docker-compose.yml'), join(directory, 'docker-compose.yml'));
+  await copyFile(join(root, 'docker-compose.yml'), join(directory, 'docker-compose.yml'));
   for (const command of installed) {
     await check(async (dotEnv, env = {}) => {
       await writeFile(join(directory, '.env'), dotEnv);

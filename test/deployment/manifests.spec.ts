@@ -187,7 +187,7 @@ describe('the manifests for Kubernetes', () => {
   });
 
   it('start the same programs as docker-compose.yml', () => {
-    const { services } = parse(read('docker-compose.yml'), { merge: true }) as {
+    const { services } = parse(read('../../docker-compose.yml'), { merge: true }) as {
       services: Record<string, { command: string[] }>;
     };
     expect(containers.map(({ name }) => name).toSorted()).toEqual(['api', 'migrate', 'worker']);

@@ -27,7 +27,8 @@ beforeAll(async () => {
   // On the disk: with Node and PostgreSQL it takes 300 MB.
   project = await mkdtemp(join(tmpdir(), 'keyledger-package-'));
   await chmod(project, 0o755);
-  [tarball] = (await pack(['--ignore-scripts', '--pack-destination', project], ROOT)) as [Packed];
+  await run(process.execPath, ['apps/launcher/server-package.mjs'], { cwd: ROOT });
+  [tarball] = (await pack(['--pack-destination', project], join(ROOT, 'dist/packages/server'))) as [Packed];
   const dependencies = { keyledger: `file:${tarball.filename}` };
   await writeFile(join(project, 'package.json'), JSON.stringify({ private: true, dependencies }));
   // Most of it is in the cache of npm, because the checkout has the same packages. Some versions of npm run no install
@@ -52,7 +53,7 @@ const nobody = { uid: 65_534, gid: 65_534 };
 const isRoot = process.getuid?.() === 0;
 const users = isRoot ? ['root', 'another user'] : ['this user'];
 
-describe('the tarball of `npm pack`', () => {
+describe('the package of the service', () => {
   it('has built files only, and their licence', () => {
     const paths = tarball.files.map(({ path }) => path);
     expect(paths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'dist/dashboard/index.html']));

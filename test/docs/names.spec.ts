@@ -16,7 +16,7 @@ const documents = [
 const sources = globSync('{apps,libs}/**/*.{ts,tsx,mjs,sql}', { cwd: root }).filter(
   (file) => !file.endsWith('.spec.ts'),
 );
-const ofTheTree = ['.env.example', 'docs/deployment/docker-compose.yml', 'package.json', 'apps/launcher/launcher.mjs'];
+const ofTheTree = ['.env.example', 'docker-compose.yml', 'package.json', 'apps/launcher/launcher.mjs'];
 const code = [...sources, ...ofTheTree].map(read).join('\n');
 const words = new Set(code.match(/\w+/g));
 
@@ -26,6 +26,8 @@ const OF_OTHERS = {
   nginx: 'real_ip_header',
   Traefik: 'authRequestHeaders',
   Kubernetes: 'ReadWriteMany',
+  'Better Auth': 'disableKeyHashing',
+  'proxies and frameworks': 'HTTPS_PROXY HTTP_PROXY NO_PROXY NODE_USE_ENV_PROXY middleware.ts proxy.ts',
   PostgreSQL: 'auto_explain force_generic_plan log_min_duration_statement max_connections shared_buffers',
   OpenTelemetry: 'OTEL_RESOURCE_ATTRIBUTES OTEL_SERVICE_NAME',
   browsers: 'EventSource HttpOnly',

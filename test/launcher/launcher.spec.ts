@@ -75,7 +75,7 @@ cpSync('apps/dashboard', 'dist/dashboard', { recursive: true });
 beforeEach(async () => {
   checkout = await mkdtemp(join(tmpdir(), 'keyledger-launcher-'));
   bin = join(checkout, 'bin');
-  await write('package.json', '{"type":"module","dependencies":{}}');
+  await write('package.json', '{"type":"module"}');
   await write('package-lock.json', JSON.stringify(LOCKFILE));
   await write('.swcrc', '{}');
   await write('nest-cli.json', '{"projects":{"cli":{"sourceRoot":"apps/cli"}}}');
