@@ -27,7 +27,7 @@ const OF_OTHERS = {
   Traefik: 'authRequestHeaders',
   Kubernetes: 'ReadWriteMany',
   'Better Auth': 'disableKeyHashing',
-  'proxies and frameworks': 'HTTPS_PROXY HTTP_PROXY NO_PROXY NODE_USE_ENV_PROXY middleware.ts proxy.ts',
+  'proxies and frameworks': 'HTTPS_PROXY HTTP_PROXY NO_PROXY middleware.ts proxy.ts',
   PostgreSQL: 'auto_explain force_generic_plan log_min_duration_statement max_connections shared_buffers',
   OpenTelemetry: 'OTEL_RESOURCE_ATTRIBUTES OTEL_SERVICE_NAME',
   browsers: 'EventSource HttpOnly',
