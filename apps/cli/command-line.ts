@@ -32,6 +32,11 @@ export function commandLine(host: CommandProcess, end: (exitCode: number) => voi
   return program;
 }
 
+const SERVICES = {
+  api: 'run the API alone, with the database that DATABASE_URL names',
+  worker: 'run one worker alone, with the database that DATABASE_URL names',
+} as const;
+
 const SHELLS = { bash: true, zsh: true, fish: true } as const satisfies Record<Shell, true>;
 
 function everyCommand(host: CommandProcess, end: (exitCode: number) => void): Command {
@@ -62,6 +67,12 @@ function everyCommand(host: CommandProcess, end: (exitCode: number) => void): Co
     .command('migrate')
     .description('migrate the database that DATABASE_URL names')
     .action(async () => end(await (await import('./migrate-command.js')).migrateCommand(host)));
+  for (const name of ['api', 'worker'] as const) {
+    program
+      .command(name)
+      .description(SERVICES[name])
+      .action(async () => (await import('./run-service.js')).runService(name));
+  }
   group(program, 'operator', 'add operators to this deployment')
     .command('add')
     .description('print a one-time link with which a user becomes an operator of this deployment')
@@ -182,8 +193,8 @@ function addSigning(audit: Command, host: CommandProcess, end: (exitCode: number
 }
 
 const OPERATOR_HELP = `
-It needs the database: DATABASE_URL, or a Keyledger that \`npm start\` runs on this machine. While there is no operator,
-each \`npm start\` ends earlier links without an EMAIL.`;
+It needs the database: DATABASE_URL, or a Keyledger that \`keyledger up\` or \`npm start\` runs on this machine. While there
+is no operator, each such start ends earlier links without an EMAIL.`;
 
 const CHECK_HELP = `
 Computes the hashes, times, search terms and search rows again from the entries, and names the first difference in each

@@ -11,7 +11,7 @@ import { runningPostgres } from './embedded-postgres.js';
 import { readSecret } from './kept-secret.js';
 
 /**
- * The deployment of this machine: DATABASE_URL, or the database of a Keyledger that `npm start` runs here.
+ * The deployment of this machine: DATABASE_URL, or the database of a Keyledger that `keyledger up` runs here.
  * @throws ConfigError if there is neither
  */
 export function deploymentHere(host: CommandProcess): { readonly databaseUrl: string; readonly publicUrl: string } {
@@ -20,12 +20,12 @@ export function deploymentHere(host: CommandProcess): { readonly databaseUrl: st
   const databaseUrl = runningPostgres(settings.DATA_DIR);
   if (databaseUrl) return { databaseUrl, publicUrl };
   throw new ConfigError(
-    `DATABASE_URL is not set, and npm start does not run with DATA_DIR ${settings.DATA_DIR}: start it, or set DATABASE_URL.`,
+    `DATABASE_URL is not set, and no Keyledger runs with DATA_DIR ${settings.DATA_DIR}: start it, or set DATABASE_URL.`,
   );
 }
 
 /**
- * The settings of that deployment together with its secret: KEYLEDGER_SECRET, or the one that `npm start` keeps here.
+ * The settings of that deployment together with its secret: KEYLEDGER_SECRET, or the one that `keyledger up` keeps here.
  * @throws ConfigError if there is neither
  */
 export function configHere(host: CommandProcess): Config {

@@ -103,13 +103,13 @@ function makeAccount(log: Log): Account {
   );
 }
 
-/** Uses the checkout's programs if the account can run them there, else a copy. */
+/** Uses the installed programs if the account can run them there, else a copy. */
 function reachableBinaries(packaged: string, account: Account, log: Log): string {
   if (runs(join(packaged, 'postgres'), ['--version'], account).ok) return packaged;
   const version = requireRunning(packaged).replace(/^.* /, '');
   const copy = join(BINARIES, `postgres-${version}`);
   if (!existsSync(copy)) {
-    log(`The user \`${ACCOUNT}\` cannot reach this checkout: PostgreSQL's programs are copied to ${copy}.`);
+    log(`The user \`${ACCOUNT}\` cannot reach ${packaged}: PostgreSQL's programs are copied to ${copy}.`);
     copyReadable(dirname(packaged), copy);
   }
   requireRunning(join(copy, 'bin'), account);

@@ -178,7 +178,7 @@ async function requireFreePort(port: number, host: string): Promise<void> {
   }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'EADDRINUSE') {
       throw new ConfigError(
-        `PORT ${port} is taken by another process: stop that one, or set PORT to a free one, as in \`PORT=${port + 1} npm start\`.`,
+        `PORT ${port} is taken by another process: stop that one, or set PORT to a free one, such as ${port + 1}.`,
       );
     }
     throw new ConfigError(

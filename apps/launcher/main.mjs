@@ -4,9 +4,11 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, isBuilt } from './build.mjs';
-import { install, isInstalled, linkPostgresLibraries } from './install.mjs';
+import { explain } from './errors.mjs';
+import { install, isInstalled } from './install.mjs';
 import { withSetupLock } from './lock.mjs';
 import { findNode, requireNode } from './node.mjs';
+import { linkPostgresLibraries } from './postgres.mjs';
 import { handOver } from './run.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -35,8 +37,7 @@ export async function launch([mode, ...args]) {
     const service = ['up', 'api', 'worker', 'example'].includes(mode);
     if (command) process.exitCode = await handOver(ROOT, findNode(ROOT), [...command, ...args], { service });
   } catch (error) {
-    // A `SetupError` is one sentence for the user. Any other error is a bug and keeps its stack trace.
-    fail(error.name === 'SetupError' ? error.message : error.stack, 1);
+    fail(explain(error), 1);
   }
 }
 

@@ -1,4 +1,5 @@
 import { accessSync, chmodSync, constants, existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { SetupError } from './errors.mjs';
 
@@ -24,12 +25,18 @@ export function requireNode() {
 }
 
 function bundledNode(root) {
-  const directory = bundledPackage() && join(root, 'node_modules', bundledPackage());
-  if (!directory || !existsSync(directory)) return undefined;
+  const directory = bundledPackage() && folderOf(root, bundledPackage());
+  if (!directory) return undefined;
   const { bin } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
   const file = join(directory, typeof bin === 'string' ? bin : bin.node);
   makeExecutable(file);
   return file;
+}
+
+/** The folder of an installed package. npm puts the dependencies of a package below it, or beside it. */
+export function folderOf(root, name) {
+  const places = createRequire(join(root, 'package.json')).resolve.paths(name);
+  return places.map((place) => join(place, name)).find((folder) => existsSync(folder));
 }
 
 /** The bundled binaries need glibc, which Alpine does not have (it uses musl). */

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFile, symlink } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -7,11 +7,7 @@ import { Shell } from './command.js';
 
 const run = promisify(execFile);
 const ROOT = new URL('../..', import.meta.url).pathname;
-const { version, bin, files } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
-  version: string;
-  bin: { keyledger: string };
-  files: string[];
-};
+const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
 let shell: Shell;
 
@@ -82,15 +78,4 @@ describe('the program', () => {
     expect(await shell.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
   });
 
-  it('is what the package installs as `keyledger`, with all that it needs', async () => {
-    expect(bin).toEqual({ keyledger: expect.stringMatching(/^dist\/apps\//) });
-    expect(files).toEqual(expect.arrayContaining(['dist/apps', 'dist/libs']));
-    const program = join(ROOT, bin.keyledger);
-    expect(await readFile(program, 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
-    // As npm does it.
-    const installed = join(shell.home, 'keyledger');
-    await symlink(program, installed);
-    const { stdout } = await run(process.execPath, [installed, '--version'], { env: shell.env() });
-    expect(stdout).toBe(`${version}\n`);
-  });
 });

@@ -7,7 +7,12 @@ import { routeTable } from '../support/route-table.js';
 const root = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
-const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/{,api/}*.md', { cwd: root })];
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  ...globSync('docs/{,api/,deployment/}*.md', { cwd: root }),
+];
 const sources = globSync('{apps,libs}/**/*.{ts,tsx,mjs,sql}', { cwd: root }).filter(
   (file) => !file.endsWith('.spec.ts'),
 );
@@ -20,6 +25,9 @@ const OF_OTHERS = {
   Envoy: 'allowed_client_headers allowed_headers header_mutation headers_to_add idle_timeout request_headers_to_remove',
   nginx: 'real_ip_header',
   Traefik: 'authRequestHeaders',
+  Kubernetes: 'ReadWriteMany',
+  'Better Auth': 'disableKeyHashing',
+  'proxies and frameworks': 'HTTPS_PROXY HTTP_PROXY NO_PROXY middleware.ts proxy.ts',
   PostgreSQL: 'auto_explain force_generic_plan log_min_duration_statement max_connections shared_buffers',
   OpenTelemetry: 'OTEL_RESOURCE_ATTRIBUTES OTEL_SERVICE_NAME',
   browsers: 'EventSource HttpOnly',

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -21,9 +21,14 @@ export class Started {
   output = '';
   readonly ended: Promise<number | NodeJS.Signals | null>;
 
-  constructor(command: string, args: string[], env: NodeJS.ProcessEnv) {
+  constructor(command: string, args: string[], env: NodeJS.ProcessEnv, options: SpawnOptions = {}) {
     // The process has its own process group, as in a shell, and none of the variables that Jest and npm set.
-    this.process = spawn(command, args, { cwd: ROOT, env: { ...cleanEnvironment(), ...env }, detached: true });
+    this.process = spawn(command, args, {
+      cwd: ROOT,
+      ...options,
+      env: { ...cleanEnvironment(), ...env },
+      detached: true,
+    });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
     }

@@ -257,7 +257,7 @@ describe('npm start with other settings', () => {
     await stop();
     const command = startLauncher('cli', env, 'operator', 'add');
     expect(await command.ended).toBe(78);
-    expect(command.output).toMatch(/DATABASE_URL is not set, and npm start does not run with DATA_DIR/);
+    expect(command.output).toMatch(/DATABASE_URL is not set, and no Keyledger runs with DATA_DIR/);
     const misspelt = startLauncher('cli', env, 'operator', 'ad');
     expect(await misspelt.ended).toBe(64);
     expect(misspelt.output).toMatch(/unknown command 'ad'\n\(Did you mean add\?\)/);

@@ -42,7 +42,7 @@ beforeAll(async () => {
   for (const name of THEIRS) {
     dependencies[name] = `file:${join(NEST.includes(name) ? NEST_MODULES : join(ROOT, 'node_modules'), name)}`;
   }
-  for (const name of await readdir(PACKAGES)) {
+  for (const name of ['client', 'verify', 'nest']) {
     const { stdout } = await run('npm', ['pack', '--silent', '--pack-destination', project], {
       cwd: join(PACKAGES, name),
     });
@@ -214,7 +214,7 @@ describe('packages installed from their tarballs', () => {
   });
 
   it('hold what they export, a licence, a README with the name, and a reference with all exports', async () => {
-    for (const name of await readdir(PACKAGES)) {
+    for (const name of ['client', 'verify', 'nest']) {
       const installed = join(project, 'node_modules/@keyledger', name);
       expect(await readdir(installed)).toEqual(
         expect.arrayContaining(['LICENSE', 'README.md', 'REFERENCE.md', 'index.js', 'index.cjs']),
