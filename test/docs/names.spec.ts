@@ -23,6 +23,8 @@ const OF_OTHERS = {
   PostgreSQL: 'auto_explain force_generic_plan log_min_duration_statement max_connections shared_buffers',
   OpenTelemetry: 'OTEL_RESOURCE_ATTRIBUTES OTEL_SERVICE_NAME',
   browsers: 'EventSource HttpOnly',
+  Next: 'middleware.ts',
+  Node: 'HTTP_PROXY HTTPS_PROXY NO_PROXY',
   'an example of a name': 'data_pipeli data_pipelines',
 };
 const ofOthers = new Set(Object.values(OF_OTHERS).flatMap((names) => names.split(' ')));
