@@ -23,7 +23,7 @@ function exportOf(symbol, checker) {
   const comment = ts.displayPartsToString(original.getDocumentationComment(checker));
   if (!comment) throw new Error(`The export ${symbol.name} has no comment: the reference of packages needs one.`);
   const tags = original.getJsDocTags(checker).map(({ name, text }) => {
-    return `- \`@${name}\` ${ts.displayPartsToString(text).replaceAll(/\s*\n\s*/g, ' ')}`;
+    return `- \`@${name}\` ${ts.displayPartsToString(text).replaceAll(/\s+/g, ' ')}`;
   });
   const types = original.declarations.map((declaration) => textOf(declaration));
   const code = ['```ts', ...new Set(types), '```'].join('\n');

@@ -3,11 +3,11 @@ import { checkedBaseUrl, isCredential } from '#libs/contract/connection.js';
 import { parseFromLaterVersion } from '#libs/contract/later-version.js';
 import type { ProblemCode } from '#libs/contract/problem.js';
 import { rateLimitHeaders } from '#libs/contract/rate-limits.js';
+import { credentialAt, credentialInEither, CredentialPlace, describePlace } from '#libs/contract/sent-credential.js';
 import { Verification } from '#libs/contract/verification.js';
 import { rejectionOf, unavailable, type Rejection } from './rejection.js';
-import { describePlace, readSentKey, type CredentialPlace } from './sent-key.js';
 
-export type { CredentialPlace, Rejection };
+export type { Rejection };
 
 /** Options of `createVerifier`. */
 export interface VerifierOptions {
@@ -15,8 +15,14 @@ export interface VerifierOptions {
   readonly baseUrl: string;
   /** A key of Keyledger with the scope `deployment:verify`, or `api-keys:verify` for the keys of one organization. */
   readonly apiKey: string;
-  /** Where the callers of your API send their keys. */
-  readonly credential?: CredentialPlace;
+  /**
+   * Where the callers of your API send their keys:
+   * - `either`, the default: in `X-API-Key` or as `Authorization: Bearer`;
+   * - `authorization`: as `Authorization: Bearer`;
+   * - the name of another header, such as `x-api-key`: as its whole value. `Authorization` then belongs to your API;
+   * - a header and a scheme, such as `authorization:token`: behind that scheme.
+   */
+  readonly credential?: 'either' | 'authorization' | 'x-api-key' | (string & {});
   /** The longest that a request waits for its verification. The default is 5,000 milliseconds. */
   readonly timeoutMs?: number;
   /** The name of your API in `WWW-Authenticate`. */
@@ -106,7 +112,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     fetch: send = fetch,
     onUnavailable = ({ message }) => console.error(message),
   } = options;
-  const credential = options.credential?.toLowerCase() ?? 'either';
+  const place = checkedPlace(options.credential);
   const url = `${checkedBaseUrl(options.baseUrl)}/api/v1/api-keys/verify`;
   const headers = { 'Content-Type': 'application/json', 'X-API-Key': checkedKey(options.apiKey) };
 
@@ -130,17 +136,28 @@ export function createVerifier(options: VerifierOptions): Verifier {
     async verify(request, requirement) {
       try {
         checkRequirement(requirement);
-        const sent = readSentKey(credential, (name) => request.header(name));
-        if (!('problem' in sent)) return decisionOf(await ask(sent.key, request, requirement), realm, requirement);
-        const details =
-          sent.problem === 'invalid_key' ? {} : { detail: describePlace(options.credential ?? credential) };
-        return { valid: false, rejection: rejectionOf(sent.problem, realm, details) };
+        const sent = place
+          ? credentialAt(place, request.header(place.header))
+          : credentialInEither(request.header('x-api-key'), request.header('authorization'));
+        if (typeof sent === 'object') {
+          const detail = sent.detail ?? describePlace(place);
+          return { valid: false, rejection: rejectionOf(sent.code, realm, { detail }) };
+        }
+        if (!mayBeKey(sent)) return { valid: false, rejection: rejectionOf('invalid_key', realm) };
+        return decisionOf(await ask(sent, request, requirement), realm, requirement);
       } catch (error) {
         tell(error);
         return { valid: false, rejection: unavailable((error instanceof Unavailable && error.retryAfter) || '1') };
       }
     },
   };
+}
+
+/** The longest text that Keyledger reads as a key, in characters. */
+const MAX_KEY = 500;
+
+function mayBeKey(text: string): boolean {
+  return text.length <= MAX_KEY && !/\s/.test(text);
 }
 
 function verificationIn(value: unknown): Verification {
@@ -228,4 +245,12 @@ function messageOf(error: unknown, timeoutMs: number): string {
 function checkedKey(apiKey: string): string {
   if (isCredential(apiKey)) return apiKey;
   throw new TypeError('apiKey must be a key of Keyledger with the scope deployment:verify or api-keys:verify.');
+}
+
+function checkedPlace(credential = 'either'): CredentialPlace | undefined {
+  const { success, data } = CredentialPlace.safeParse(credential);
+  if (success) return data;
+  throw new TypeError(
+    'credential must be either, the name of a header that can hold a key, or its name and a scheme such as authorization:token.',
+  );
 }

@@ -296,6 +296,29 @@ describe('where the key is', () => {
       rejection: { code: 'unauthenticated' },
     });
   });
+
+  it('can be behind a scheme of the API, and is then asked for there', async () => {
+    const { key } = await newKey(['triggers:read']);
+    const ours = verifier({ credential: 'authorization:token' });
+    expect(await ours.verify(request({ authorization: `Token ${key}` }), NEED)).toMatchObject({ valid: true });
+    expect(await ours.verify(request({ 'x-api-key': key }), NEED)).toMatchObject({
+      rejection: { code: 'unauthenticated', detail: 'Send an API key as Authorization: Token' },
+    });
+    expect(await ours.verify(request({ authorization: `Bearer ${key}` }), NEED)).toMatchObject({
+      rejection: { code: 'unauthenticated', detail: 'Authorization must be Token, a space, and one credential' },
+    });
+  });
+
+  it('must be one header, so that a key beside a password or another key is refused as by /authz', async () => {
+    const code = async (headers: Record<string, string>) => {
+      const decision = await verifier().verify(request(headers), NEED);
+      return decision.valid || decision.rejection.code;
+    };
+    const { key } = await newKey(['triggers:read']);
+    expect(await code({ 'x-api-key': key, authorization: 'Basic YTpi' })).toBe('unauthenticated');
+    expect(await code({ 'x-api-key': `${key}, ${key}` })).toBe('multiple_credentials');
+    expect(await code({ 'x-api-key': `${key} x` })).toBe('invalid_key');
+  });
 });
 
 describe('a Keyledger that is not well', () => {
@@ -417,6 +440,8 @@ it.each<[Partial<VerifierOptions>, string]>([
   [{ baseUrl: 'https://keys.example.com/?x=1' }, 'baseUrl must be the address of Keyledger'],
   [{ apiKey: '' }, 'apiKey must be a key of Keyledger'],
   [{ apiKey: 'two words' }, 'apiKey must be a key of Keyledger'],
+  [{ credential: 'cookie' }, 'credential must be either, the name of a header that can hold a key'],
+  [{ credential: '' }, 'credential must be either, the name of a header that can hold a key'],
 ])('a verifier with %j is refused in a sentence that says what to set', (options, sentence) => {
   expect(() => verifier(options)).toThrow(sentence);
 });

@@ -35,7 +35,7 @@ export function signIn(env: NodeJS.ProcessEnv): SignIn {
   const given = givenUrl(env);
   const apiKey = givenApiKey(env);
   if (apiKey) {
-    const url = given ?? store.read()?.url ?? DEFAULT_URL;
+    const url = serverUrl(env);
     return { url, source: VARIABLE, credentials: { url, api_key: apiKey } };
   }
   const kept = store.read();
@@ -62,6 +62,11 @@ export function as(credentials: Credentials, store: CredentialStore, stop?: Abor
 
 export function withApiKey(url: string, apiKey: string, stop?: AbortSignal): Client {
   return createKeyledger({ baseUrl: url, apiKey, headers: HEADERS, ...(stop && { signal: stop }) });
+}
+
+/** The server of a command that needs no sign-in: KEYLEDGER_URL, or the one of the last sign-in. */
+export function serverUrl(env: NodeJS.ProcessEnv): string {
+  return givenUrl(env) ?? new CredentialStore(env).read()?.url ?? DEFAULT_URL;
 }
 
 /** Creates a client without credentials, for signing in. */
@@ -134,7 +139,7 @@ export function sessionOf(url: string, tokens: Tokens): Session {
 }
 
 /** @throws Failure if the value is no valid URL */
-export function givenUrl(env: NodeJS.ProcessEnv): string | undefined {
+function givenUrl(env: NodeJS.ProcessEnv): string | undefined {
   if (!env['KEYLEDGER_URL']) return undefined;
   const url = plainUrl(env['KEYLEDGER_URL']);
   if (url) return url;
