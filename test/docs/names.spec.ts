@@ -17,6 +17,7 @@ const words = new Set(code.match(/\w+/g));
 
 /** Names that the documents explain or show, and that are not ours. */
 const OF_OTHERS = {
+  'Better Auth': 'disableKeyHashing',
   Envoy: 'allowed_client_headers allowed_headers header_mutation headers_to_add idle_timeout request_headers_to_remove',
   nginx: 'real_ip_header',
   Traefik: 'authRequestHeaders',
