@@ -67,7 +67,7 @@ export function withRetries({ timeoutMs, retries, signal, fetch: send = fetch }:
       const response = await ky(input, options);
       // An attempt whose response was lost has deleted it.
       const isGone = method === 'DELETE' && attempts > 1 && response.status === 404;
-      return isGone ? new Response(null, { status: 204 }) : response;
+      return isGone ? new Response(null, { status: 204 }) : endingWith(signal, response);
     } catch (error) {
       if (isFailedConnection(error)) throw noResponse(error as Error, new Request(input).url, timeoutMs);
       if (!isHTTPError(error)) throw error;
@@ -75,6 +75,12 @@ export function withRetries({ timeoutMs, retries, signal, fetch: send = fetch }:
       return new Response(typeof data === 'string' ? data : JSON.stringify(data), response);
     }
   };
+}
+
+/** The runtime itself forgets the signal of a request when it collects the request as garbage. */
+function endingWith(signal: AbortSignal | undefined, response: Response): Response {
+  if (!signal || !response.body) return response;
+  return new Response(response.body.pipeThrough(new TransformStream(), { signal }), response);
 }
 
 function isFailedConnection(error: unknown): boolean {

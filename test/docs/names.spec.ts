@@ -22,6 +22,7 @@ const words = new Set(code.match(/\w+/g));
 
 /** Names that the documents explain or show, and that are not ours. */
 const OF_OTHERS = {
+  'Better Auth': 'disableKeyHashing',
   Envoy: 'allowed_client_headers allowed_headers header_mutation headers_to_add idle_timeout request_headers_to_remove',
   nginx: 'real_ip_header',
   Traefik: 'authRequestHeaders',
@@ -31,6 +32,8 @@ const OF_OTHERS = {
   PostgreSQL: 'auto_explain force_generic_plan log_min_duration_statement max_connections shared_buffers',
   OpenTelemetry: 'OTEL_RESOURCE_ATTRIBUTES OTEL_SERVICE_NAME',
   browsers: 'EventSource HttpOnly',
+  Next: 'middleware.ts',
+  Node: 'HTTP_PROXY HTTPS_PROXY NO_PROXY',
   'an example of a name': 'data_pipeli data_pipelines',
 };
 const ofOthers = new Set(Object.values(OF_OTHERS).flatMap((names) => names.split(' ')));

@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import {
   ApiError,
@@ -206,6 +209,26 @@ it('ends a pause when its signal is aborted, and sends nothing more', async () =
   stop.abort();
   await expect(call).rejects.toMatchObject({ name: 'AbortError' });
   expect(requests).toHaveLength(1);
+});
+
+it('ends the reading of a response when its signal is aborted, also after its request was collected as garbage', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const stop = new AbortController();
+  const streaming = (_: number, response: ServerResponse) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': heartbeat\n\n');
+    return 'done' as const;
+  };
+  const { keyledger } = await behind(streaming, { signal: stop.signal });
+  const { body } = await keyledger.audit.tail();
+  const reader = body!.getReader();
+  await reader.read();
+  for (let n = 0; n < 3; n++) {
+    await nextTurn();
+    collectGarbage();
+  }
+  stop.abort();
+  await expect(reader.read()).rejects.toMatchObject({ name: 'AbortError' });
 });
 
 it('passes on an error of the given fetch, and does not call it again', async () => {
