@@ -158,6 +158,7 @@ export const DomainEvent = z
       /** Absent if the user ended the session. `too_many`: another sign-in exceeded the maximum. */
       because: z.literal('too_many').optional(),
     }),
+    event('user.updated', { changes }),
     event('user.password_changed', endedSessions),
     event('user.refresh_token_reused', { session_id: idOf('session') }),
     event('user.password_reset_requested', {}),

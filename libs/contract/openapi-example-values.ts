@@ -144,6 +144,7 @@ export const exampleValues: Readonly<Record<string, Json>> = {
   'organizations.update.name': 'Acme',
   'projects.create.name': 'Shop',
   'auth.register.name': 'Ada Lovelace',
+  'auth.updateAccount.name': 'Ada King',
   'auth.resetPassword.token': 'reset_EXAMPLEexampleEXAMPLEexample',
   'auth.refresh.refresh_token': 'rt_EXAMPLEexampleEXAMPLEexample',
   'parameter.code': 'insufficient_scope',

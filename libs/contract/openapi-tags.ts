@@ -8,7 +8,7 @@ const groups = {
     Credits: 'The balance from which uses are paid, and its grants.',
   },
   'People and organizations': {
-    Authentication: 'Register, sign in, and manage the password and the sessions of an account.',
+    Authentication: 'Register, sign in, and manage the name, the password and the sessions of an account.',
     Organizations: 'An organization owns keys, projects, members, a balance and an audit log.',
     Members: 'Who belongs to an organization, in which role, and invitations to it.',
     Projects: 'A project is a named part of an organization. A key can be limited to one.',

@@ -24,6 +24,7 @@ export const routes = {
     login: auth.login,
     refresh: auth.refresh,
     logout: auth.logout,
+    updateAccount: auth.updateAccount,
     changePassword: auth.changePassword,
     resetPassword: auth.resetPassword,
     listSessions: auth.listSessions,

@@ -236,6 +236,7 @@ const ofProjects: Pick<Appliers, Extract<ManagementType, `project.${string}`>> =
 const ofUsers: Pick<Appliers, Extract<ManagementType, `user.${string}`>> = {
   'user.registered': (state, { subject, time, data }) =>
     state.put('account', subject, { email: data.email, name: data.subject?.name, created_at: time }),
+  'user.updated': (state, { subject, data }) => state.change('account', subject, afterOf(data.changes)),
   // The log of the deployment has them too.
   'user.operator_added': null,
   'user.operator_removed': null,

@@ -61,6 +61,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'auth.login': ({ ada }) => ({ body: { email: ada.email, password: ada.password, session: 'token' } }),
   'auth.refresh': ({ ada }) => ({ body: { refresh_token: ada.refreshToken } }),
   'auth.logout': () => ({}),
+  'auth.updateAccount': () => ({ body: { name: 'Ada King' } }),
   'auth.changePassword': ({ ada }) => ({
     body: { current_password: ada.password, new_password: 'seven kites over the marsh' },
   }),

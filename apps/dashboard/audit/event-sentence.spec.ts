@@ -35,6 +35,13 @@ function sentence(type: string, subject: string, data: Record<string, unknown>, 
 
 describe('the sentence of an event', () => {
   it.each([
+    [
+      'user.updated',
+      user!,
+      { subject: { name: 'Ada' }, changes: { name: { before: 'Ada', after: 'Ada King' } } },
+      'user',
+      'Ada changed the name of their account',
+    ],
     ['api_key.revoked', key!, { deleted: false }, 'user', 'Ada revoked the key Production server'],
     ['api_key.revoked', key!, { deleted: true }, 'operator', 'Ada (operator) deleted the key Production server'],
     [

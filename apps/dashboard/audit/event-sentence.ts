@@ -44,6 +44,8 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
       return event.data.because === 'too_many'
         ? say`The oldest session of ${it} ended because they had too many sessions`
         : say`${by} ended a session of ${it}`;
+    case 'user.updated':
+      return say`${it} changed ${fields(event.data.changes)} of their account`;
     case 'user.password_changed':
       return say`${it} changed their password${sessions(event.data)}`;
     case 'user.refresh_token_reused':
