@@ -80,6 +80,10 @@ export interface Route {
   readonly query?: z.ZodObject;
   readonly headers?: z.ZodObject;
   readonly body?: z.ZodObject;
+  /** What the body may have, if it is more than usual. */
+  readonly bodyLimits?: { readonly bytes: number; readonly values: number };
+  /** Instead of `body`, for a signed one: the handler gets its bytes, and parses them after it verified the signature. */
+  readonly signedBody?: z.ZodType;
   readonly success: Success;
   /**
    * For routes that create: accepts `Idempotency-Key`. A repeated call gets the first response again, without these
@@ -96,7 +100,7 @@ export interface Route {
 }
 
 /**
- * The fields of a body that take secrets. No other text of a body may have one, because others will read it: a service,
+ * The fields of a body that take secrets, or an address with one (`url`, of which only the rest is recorded). No other text of a body may have one, because others will read it: a service,
  * a gateway, a colleague. In `request`, which describes a caller's request, secrets are removed instead.
  */
 export const SECRET_FIELDS: ReadonlySet<string> = new Set([
@@ -109,6 +113,8 @@ export const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'request',
   'text',
   'token',
+  'tokens',
+  'url',
 ]);
 
 /** A route with its name in the OpenAPI document: `apiKeys.create`. */

@@ -10,6 +10,7 @@ import * as bulkChanges from './bulk-changes.js';
 import * as credits from './credits.js';
 import * as deployment from './deployment.js';
 import { find } from './find.js';
+import * as leakedKeys from './leaked-keys.js';
 import * as members from './members.js';
 import * as organizations from './organizations.js';
 import * as projects from './projects.js';
@@ -70,6 +71,7 @@ export const routes = {
     listScopes: apiKeys.listScopes,
     listEvents: audit.listApiKeyEvents,
   },
+  leakedKeys: { report: leakedKeys.reportLeakedKeys, reportFromGitHub: leakedKeys.reportFromGitHub },
   usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
   audit: {
     listEvents: audit.listAuditEvents,

@@ -73,7 +73,7 @@ export class OrganizationsController {
     @Authorized() authority: AuthorityOf<typeof updateOrganization>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof updateOrganization>> {
-    return presentTagged(reply, await this.organizations.rename(authority, body, headers['if-match']));
+    return presentTagged(reply, await this.organizations.update(authority, body, headers['if-match']));
   }
 }
 

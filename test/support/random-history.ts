@@ -138,7 +138,8 @@ const ofOrganizations: Record<string, Operation> = {
   },
   'organizations.update': (world, pick) => {
     const { id, owner } = pick(world.organizations);
-    return owner.client.organizations.update({ params: { id }, body: { name: pick(NAMES) } });
+    const body = { name: pick(NAMES), leak_policy: pick(['revoke', 'revoke_live', 'report'] as const) };
+    return owner.client.organizations.update({ params: { id }, body });
   },
   'invitations.create': (world, pick) => invite(world, pick),
   'invitations.revoke': async (world, pick) => {
@@ -241,6 +242,10 @@ const ofKeys: Record<string, Operation> = {
       request: { method: 'GET', path: pick(['/a', '/b/7']) },
     };
     return deployment.client({ apiKey: secret }).apiKeys.verify({ body });
+  },
+  'leakedKeys.report': ({ keys, deployment }, pick) => {
+    const tokens = [pick(keys.toReversed()).secret, pick(keys.toReversed()).secret];
+    return deployment.client().leakedKeys.report({ body: { tokens, ...pick([{}, { source: 'gitleaks' }]) } });
   },
   'commandagi.createKey': async (world, pick) => {
     const owner = pick(world.accounts.slice(0, 2));

@@ -72,7 +72,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'organizations.create': () => ({ body: { name: 'Another team' } }),
   'organizations.list': () => ({ query: { limit: '10' } }),
   'organizations.get': ({ team }) => ({ params: { id: team } }),
-  'organizations.update': ({ team }) => ({ params: { id: team }, body: { name: 'Renamed' } }),
+  'organizations.update': ({ team }) => ({ params: { id: team }, body: { name: 'Renamed', leak_policy: 'report' } }),
   'members.list': ({ team }) => ({ params: { id: team }, query: { limit: '10' } }),
   'members.update': ({ member, team }) => ({ params: { id: team, user_id: member.userId }, body: { role: 'auditor' } }),
   'members.remove': ({ member, team }) => ({
@@ -139,6 +139,10 @@ export const samples: Record<string, (world: World) => Sample> = {
   }),
   'apiKeys.countToReview': ({ ada }) => ({ query: { organization_id: ada.organizationId } }),
   'apiKeys.verify': ({ adasKey }) => ({ body: { key: adasKey.key } }),
+  'leakedKeys.report': ({ adasKey }) => ({
+    body: { tokens: [adasKey.key], source: 'gitleaks', url: 'https://example.com/config.env' },
+  }),
+  'leakedKeys.reportFromGitHub': () => ({}),
   'usage.ofApiKey': ({ adasKey }) => ({
     params: { id: adasKey.id },
     query: { from: '2026-11-01T00:00:00Z', to: '2026-11-02T00:00:00Z', interval: 'hour', group_by: 'endpoint' },

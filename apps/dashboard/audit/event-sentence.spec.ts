@@ -52,6 +52,20 @@ describe('the sentence of an event', () => {
       'The key Production server was revoked because its member was removed',
     ],
     [
+      'api_key.leaked',
+      key!,
+      { secret_id: 'secret_01m7x8e321ef0vf5jtqxppnjy4', source: 'gitleaks', url: 'https://x.example/a', revoked: true },
+      'anonymous',
+      'A secret of the key Production server was found in a public place. Reported: https://x.example/a',
+    ],
+    [
+      'api_key.revoked',
+      key!,
+      { deleted: false, because: 'leaked' },
+      'system',
+      'The key Production server was revoked because a secret of it was found in a public place',
+    ],
+    [
       'api_key.denied',
       key!,
       { method: 'GET', path: '/orders', code: 'rate_limited', scopes: [], count: 1200 },

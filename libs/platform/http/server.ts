@@ -46,6 +46,11 @@ export function createHttpAdapter(
   void server.register(fastifyCookie);
   server.decorateRequest('context');
   server.decorateRequest('input');
+  server.decorateRequest('signedBody');
+  server.addHook('onRoute', (route) => {
+    const { bodyLimits } = route.config?.implements ?? {};
+    if (bodyLimits) route.bodyLimit = bodyLimits.bytes;
+  });
   server.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done) => {
     request.context = contextOf(request.raw, routeOf(request), proxies);
     void reply.headers({ 'x-request-id': request.context.requestId, 'cache-control': 'no-store' });
@@ -87,7 +92,10 @@ function acceptJsonOnly(server: FastifyInstance): void {
   });
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      done(null, request.is404 ? undefined : parseBody(body as Buffer, request.headers));
+      const { bodyLimits, signedBody } = request.routeOptions.config.implements ?? {};
+      if (signedBody) request.signedBody = body as Buffer;
+      const isIgnored = request.is404 || signedBody !== undefined;
+      done(null, isIgnored ? undefined : parseBody(body as Buffer, request.headers, bodyLimits?.values));
     } catch (error) {
       done(error as Error);
     }
