@@ -12,6 +12,8 @@ const PublicKeys = z.object({
   public_keys: z.array(z.object({ key_identifier: z.string().min(1), key: z.string() })).max(100),
 });
 
+/** P-256. Keys of other kinds are left out: their signatures would be of another form. */
+const CURVE = 'prime256v1';
 /** A list has some 1,000 bytes. */
 const MOST_BYTES = 65_536;
 const TIMEOUT_MS = 10_000;
@@ -60,19 +62,13 @@ export class GitHubPublicKeys {
     try {
       const text = await (place.startsWith('/') ? textOfFile(place) : textAt(place));
       const { public_keys: keys } = PublicKeys.parse(JSON.parse(text));
-      this.#keys = new Map(keys.map(({ key_identifier: id, key }) => [id, p256(key)]));
+      const read = keys.map(({ key_identifier: id, key }) => [id, createPublicKey(key)] as const);
+      this.#keys = new Map(read.filter(([, key]) => key.asymmetricKeyDetails?.namedCurve === CURVE));
       this.#readAt = performance.now();
     } catch (error) {
       this.#logger.error(`GITHUB_KEYS cannot be read: ${errorText(error)}`);
     }
   }
-}
-
-/** @throws Error for a key of another kind, with which a signature would mean something else */
-function p256(pem: string): KeyObject {
-  const key = createPublicKey(pem);
-  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') throw new Error('A key is not an ECDSA key on P-256');
-  return key;
 }
 
 async function textOfFile(path: string): Promise<string> {

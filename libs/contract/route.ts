@@ -100,8 +100,9 @@ export interface Route {
 }
 
 /**
- * The fields of a body that take secrets, or an address with one (`url`, of which only the rest is recorded). No other text of a body may have one, because others will read it: a service,
- * a gateway, a colleague. In `request`, which describes a caller's request, secrets are removed instead.
+ * The fields of a body that take secrets, or an address in which a secret may be (`url`, of which the rest is recorded).
+ * No other text of a body may have one, because others will read it: a service, a gateway, a colleague. In `request`,
+ * which describes a caller's request, secrets are removed instead.
  */
 export const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'current_password',
