@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { parseCredential } from '#libs/api-key-format/token.js';
 import { fromUuid } from '#libs/contract/ids.js';
 import { DATABASE_POOL } from '#libs/database/database.js';
+import { ImportedTokens } from './verification/imported-tokens.js';
 import { Secrets } from './verification/secrets.js';
 
 /** A secret of a key, of which a complete token was presented. */
@@ -19,7 +20,7 @@ interface Row {
   readonly api_key_id: string;
   readonly organization_id: string;
   readonly handle: string;
-  readonly hash: string;
+  readonly hash: string | null;
   readonly digest: Buffer | null;
   readonly reportable: boolean;
 }
@@ -30,20 +31,20 @@ const BY_HANDLES = `
   FROM api_key_secret s JOIN api_key k ON k.id = s.api_key_id WHERE s.handle = ANY($1::text[])`;
 
 /**
- * Finds which tokens are secrets of this deployment. All tokens together cost one statement, and those without a right
- * checksum nothing. Argon2id runs only for a token with the handle of a secret that no caller has presented yet, as in a
- * verification.
+ * Finds which tokens are secrets of this deployment. All of them together cost one statement. Argon2id runs only for a
+ * token with the handle of a secret that no caller has presented yet, as in a verification.
  */
 @Injectable()
 export class LeakedSecrets {
   constructor(
     @Inject(DATABASE_POOL) private readonly pool: pg.Pool,
     private readonly secrets: Secrets,
+    private readonly imported: ImportedTokens,
   ) {}
 
   /** @returns the secrets by their tokens, without those that are unknown */
   async find(tokens: readonly string[]): Promise<ReadonlyMap<string, LeakedSecret>> {
-    const parsed = new Map(tokens.map((text) => [text, parseCredential(text)?.secret]));
+    const parsed = new Map(tokens.map((text) => [text, this.#secretIn(text)]));
     const handles = new Set([...parsed.values()].flatMap((secret) => (secret ? [secret.handle] : [])));
     const { rows } = await this.pool.query<Row>(BY_HANDLES, [[...handles]]);
     const byHandle = new Map(rows.map((row) => [row.handle, row]));
@@ -53,6 +54,10 @@ export class LeakedSecrets {
       if (row && (await this.#isRight(row, secret.token))) found.set(text, leakedSecret(row));
     }
     return found;
+  }
+
+  #secretIn(text: string) {
+    return (parseCredential(text) ?? this.imported.credentialOf(text))?.secret;
   }
 
   async #isRight({ id, organization_id: organizationId, hash, digest }: Row, token: string): Promise<boolean> {

@@ -5,7 +5,8 @@ const tag = 'Leaked keys';
 
 const MOST_REPORTED = 1_000;
 
-const token = z.string().min(1).max(200);
+/** An imported token may be so long. */
+const token = z.string().min(1).max(500);
 
 export const reportLeakedKeys = defineRoute({
   method: 'POST',
@@ -21,7 +22,10 @@ export const reportLeakedKeys = defineRoute({
       .array(token)
       .min(1)
       .max(MOST_REPORTED)
-      .meta({ description: 'What was found: secrets, or public keys and secrets with a colon between them' }),
+      .meta({
+        description:
+          'What was found: secrets, imported ones included, or public keys and secrets with a colon between them',
+      }),
     source: z
       .string()
       .regex(

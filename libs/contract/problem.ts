@@ -174,7 +174,7 @@ export const problems = {
   payload_too_large: {
     status: 413,
     title: 'The body is too large',
-    advice: 'Send less than 64 KiB, or what the operation allows.',
+    advice: 'Send less than 64 KiB, or less than 512 KiB to import keys.',
   },
   unsupported_media_type: {
     status: 415,

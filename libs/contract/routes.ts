@@ -1,3 +1,4 @@
+import { importApiKeys } from './api-key-import.js';
 import * as apiKeys from './api-keys.js';
 import * as audit from './audit.js';
 import * as auditNames from './audit-names.js';
@@ -10,6 +11,7 @@ import * as bulkChanges from './bulk-changes.js';
 import * as credits from './credits.js';
 import * as deployment from './deployment.js';
 import { find } from './find.js';
+import * as keyTokens from './key-tokens.js';
 import * as leakedKeys from './leaked-keys.js';
 import * as members from './members.js';
 import * as organizations from './organizations.js';
@@ -55,6 +57,7 @@ export const routes = {
   },
   apiKeys: {
     create: apiKeys.createApiKey,
+    import: importApiKeys,
     list: apiKeys.listApiKeys,
     get: apiKeys.getApiKey,
     update: apiKeys.updateApiKey,
@@ -68,9 +71,11 @@ export const routes = {
     changeInBulk: bulkChanges.changeInBulk,
     countToReview: bulkChanges.countKeysToReview,
     verify: apiKeys.verifyApiKey,
+    createToken: keyTokens.createKeyToken,
     listScopes: apiKeys.listScopes,
     listEvents: audit.listApiKeyEvents,
   },
+  keyTokens: { jwks: keyTokens.jsonWebKeySet },
   leakedKeys: { report: leakedKeys.reportLeakedKeys, reportFromGitHub: leakedKeys.reportFromGitHub },
   usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
   audit: {

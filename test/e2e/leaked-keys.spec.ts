@@ -1,3 +1,4 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -185,6 +186,18 @@ describe('the report of a stranger', () => {
     const types = async ({ id }: { id: string }) => (await eventsOf(id)).map(({ type }) => type);
     expect(await types(revoked)).toEqual(['api_key.revoked', 'api_key.leaked']);
     expect(await types(deleted)).toEqual(['api_key.revoked']);
+  });
+
+  it('finds an imported secret, whether it was used or not', async () => {
+    for (const wasUsed of [false, true]) {
+      const token = `other_system_${randomUUID()}`;
+      const row = { name: 'Imported', scopes: ['triggers:read'], environment: 'live' as const };
+      const hash = createHash('sha256').update(token).digest('hex');
+      await ada.client.apiKeys.import({ body: { organization_id: team, keys: [{ ...row, hash }] } });
+      if (wasUsed) expect(await use(token)).toBe('done');
+      await report([`${token}x`, token]);
+      expect(await use(token)).toBe('revoked');
+    }
   });
 
   it('records no secret that its address has', async () => {
