@@ -22,9 +22,11 @@ export function LeakPolicy({ organization: { id, leak_policy: policy }, canChang
   const queries = useQueryClient();
   const save = useMutation({
     mutationFn: (leak_policy: Policy) => api.organizations.update({ params: { id }, body: { leak_policy } }),
-    onSuccess: () => notifications.show({ message: 'The policy for leaked keys is changed.' }),
-    // The form of the name has the version before.
-    onSettled: () => queries.invalidateQueries({ queryKey: organizationsQuery.queryKey }),
+    onSuccess: async () => {
+      // The form of the name has the version before.
+      await queries.invalidateQueries({ queryKey: organizationsQuery.queryKey });
+      notifications.show({ message: 'The policy for leaked keys is changed.' });
+    },
   });
   if (!canChange) return <Text>{POLICIES[policy]}.</Text>;
   return (
@@ -33,7 +35,7 @@ export function LeakPolicy({ organization: { id, leak_policy: policy }, canChang
       <Radio.Group
         aria-label="What happens to a leaked key"
         value={save.isPending ? save.variables : policy}
-        onChange={(chosen) => save.mutate(chosen as Policy)}
+        onChange={(chosen) => save.mutate(chosen)}
       >
         <Stack gap="xs">
           {Object.entries(POLICIES).map(([value, label]) => (
