@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
-import type { Environment, Metadata } from '#libs/contract/api-key-schemas.js';
+import type { Environment, Leak, Metadata } from '#libs/contract/api-key-schemas.js';
 import type { RateLimit } from '#libs/contract/rate-limits.js';
 import { revokedAt } from './revoked-at.js';
 import { typeId } from '#libs/platform/type-id.js';
@@ -55,6 +55,8 @@ const ApiKeySchema = defineEntity({
       .formula((columns) => revokedAt(String(columns))),
     /** No list shows a deleted key. Its row stays for the audit log. */
     deletedAt: p.datetime().nullable(),
+    /** The last report that a secret of the key was found in a public place. */
+    leak: p.json().$type<Leak>().nullable(),
     /** Counts the changes of the key. If-Match compares it. */
     version: p.integer(),
   },
@@ -76,6 +78,8 @@ const ApiKeySecretSchema = defineEntity({
     createdAt: p.datetime(),
     /** From this instant on, the secret no longer works; null for the current secret. */
     endedAt: p.datetime().nullable(),
+    /** When it was first reported as leaked. */
+    leakedAt: p.datetime().nullable(),
   },
 });
 

@@ -249,6 +249,7 @@ export class ApiKeysController {
       expires_at: apiKey.expiresAt?.toISOString() ?? null,
       rotated_at: apiKey.rotatedAt?.toISOString() ?? null,
       revoked_at: apiKey.revokedAt?.toISOString() ?? null,
+      leak: apiKey.leak ?? null,
       last_used_at: usage?.lastUsedAt?.toISOString() ?? null,
       usage_count: usage?.uses ?? 0,
       verification_count: usage?.verifications ?? 0,

@@ -16,7 +16,11 @@ import { BulkChanges } from './bulk-changes.service.js';
 import { BulkConfirmations } from './bulk-confirmation.js';
 import { dialects } from './dialects/dialects.js';
 import { Gateway } from './gateway/gateway.js';
+import { GitHubPublicKeys } from './github-public-keys.js';
 import { KeysToReview } from './keys-to-review.js';
+import { LeakedKeysController } from './leaked-keys.controller.js';
+import { LeakedKeys } from './leaked-keys.service.js';
+import { LeakedSecrets } from './leaked-secrets.js';
 import { NewSecrets } from './new-secrets.js';
 import { RegisteredScopes } from './registered-scopes.js';
 import { ServiceKeys } from './service-keys.service.js';
@@ -34,6 +38,7 @@ import { VerificationModule } from './verification/verification.module.js';
     ApiKeysController,
     BulkChangesController,
     KeyTokensController,
+    LeakedKeysController,
     UsageReportsController,
   ],
   providers: [
@@ -46,8 +51,11 @@ import { VerificationModule } from './verification/verification.module.js';
     BulkChanges,
     BulkConfirmations,
     Gateway,
+    GitHubPublicKeys,
     KeysToReview,
     KeyTokens,
+    LeakedKeys,
+    LeakedSecrets,
     NewSecrets,
     RegisteredScopes,
     ServiceKeys,

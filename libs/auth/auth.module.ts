@@ -4,6 +4,7 @@ import { JwtService } from '@nestjs/jwt';
 import { PassportModule } from '@nestjs/passport';
 import { Clock } from '#libs/platform/clock.js';
 import { AccessGuard } from './access.guard.js';
+import { AccountsService } from './accounts.service.js';
 import { AccountRate } from './account-rate.js';
 import { AccessTokens, EdDsaJwtService, SigningKeys } from './access-tokens.js';
 import { LoginDelay } from './login-delay.js';
@@ -28,6 +29,7 @@ import { UnknownSignIns } from './unknown-sign-ins.js';
     },
     AccessTokens,
     AccountRate,
+    AccountsService,
     Passwords,
     LoginDelay,
     SessionsService,

@@ -8,11 +8,14 @@ import {
   logout,
   refresh,
   resetPassword,
+  updateAccount,
 } from '#libs/contract/auth.js';
 import type { RouteInput, RouteOutput } from '#libs/contract/route.js';
 import { DomainError } from '#libs/platform/errors.js';
 import { Implements, Input } from '#libs/platform/http/implements.js';
+import { AccountsService } from './accounts.service.js';
 import { PasswordResetsService } from './password-resets.service.js';
+import { presentUser } from './present-user.js';
 import { Caller, type CallerOf } from './principal.js';
 import { RefreshCookie } from './refresh-cookie.js';
 import { SessionsService, type Tokens } from './sessions.service.js';
@@ -21,6 +24,7 @@ import { SessionsService, type Tokens } from './sessions.service.js';
 export class SessionsController {
   constructor(
     private readonly sessions: SessionsService,
+    private readonly accounts: AccountsService,
     private readonly passwordResets: PasswordResetsService,
     private readonly cookie: RefreshCookie,
   ) {}
@@ -55,6 +59,14 @@ export class SessionsController {
   ): Promise<void> {
     await this.sessions.logout(caller);
     this.cookie.clear(reply);
+  }
+
+  @Implements(updateAccount)
+  async updateAccount(
+    @Input() { body }: RouteInput<typeof updateAccount>,
+    @Caller() caller: CallerOf<typeof updateAccount>,
+  ): Promise<RouteOutput<typeof updateAccount>> {
+    return presentUser(await this.accounts.update(caller, body));
   }
 
   @Implements(changePassword)

@@ -7,6 +7,8 @@ export const email = z
   .transform((value) => value.toLowerCase())
   .meta({ examples: ['ada@example.com'] });
 
+export const accountName = z.string().trim().min(1).max(100);
+
 export const PASSWORD_MIN = 12;
 export const PASSWORD_MAX = 128;
 

@@ -51,6 +51,18 @@ export const allowedIps = z
     description: 'Addresses or networks from which the key may be used. If empty, it may be used from everywhere',
   });
 
+const Leak = z
+  .strictObject({
+    secret_id: idOf('secret'),
+    at: z.iso.datetime().meta({ description: 'When it was reported' }),
+    source: z.string().nullable().meta({
+      description: 'Who found it, as the reporter says. `github:` and a place on GitHub: GitHub signed the report',
+    }),
+    url: z.string().nullable().meta({ description: 'Where it was found, as the reporter says, without secrets' }),
+  })
+  .meta({ id: 'Leak' });
+export type Leak = z.infer<typeof Leak>;
+
 const apiKeyFields = {
   id: idOf('key'),
   organization_id: idOf('org'),
@@ -83,6 +95,7 @@ const apiKeyFields = {
   expires_at: z.iso.datetime().nullable(),
   rotated_at: z.iso.datetime().nullable(),
   revoked_at: z.iso.datetime().nullable().meta({ description: 'When it was revoked, alone or by a mass revocation' }),
+  leak: Leak.nullable().meta({ description: 'The last report that a secret of the key was found in a public place' }),
   last_used_at: z.iso.datetime().nullable().meta({
     description:
       'The last use of any kind: a request to your own API, a request to this API, or a verification that it requested',

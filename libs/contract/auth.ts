@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { email, newPassword, PASSWORD_MAX } from './accounts.js';
+import { accountName, email, newPassword, PASSWORD_MAX } from './accounts.js';
 import { idOf } from './ids.js';
 import { Organization } from './organizations.js';
 import { defineRoute } from './route.js';
@@ -45,7 +45,7 @@ export const register = defineRoute({
   body: z.strictObject({
     email,
     password: newPassword,
-    name: z.string().trim().min(1).max(100),
+    name: accountName,
     invitation_token: z.string().min(1).max(200).optional(),
   }),
   success: { status: 201, body: z.strictObject({ user: User, organization: Organization }) },
@@ -92,6 +92,19 @@ export const logout = defineRoute({
   summary: 'End the session',
   policy: 'user',
   success: { status: 204 },
+});
+
+export const updateAccount = defineRoute({
+  method: 'PATCH',
+  path: '/api/v1/auth/account',
+  tag,
+  summary: 'Rename the account',
+  description:
+    'Members, operators and the dashboard see the new name at once. Events keep the name that the user had at their ' +
+    'time, and the personal organization keeps its own name.',
+  policy: 'user',
+  body: z.strictObject({ name: accountName }).partial(),
+  success: { status: 200, body: User },
 });
 
 export const changePassword = defineRoute({

@@ -43,6 +43,12 @@ const golden = [
   { type: 'user.login_failed', subject: user, data: byNobody },
   { type: 'user.logged_out', subject: user, data: { ...byUser, session_id: session } },
   { type: 'user.session_ended', subject: user, data: { ...byUser, session_id: session } },
+  {
+    type: 'api_key.leaked',
+    subject: key,
+    data: { ...byNobody, secret_id: secret, source: 'gitleaks', url: 'https://example.com/x', revoked: true },
+  },
+  { type: 'user.updated', subject: user, data: { ...byUser, changes } },
   { type: 'user.password_changed', subject: user, data: { ...byUser, ended_session_ids: [session] } },
   { type: 'user.refresh_token_reused', subject: user, data: { ...byUser, session_id: session } },
   {

@@ -181,6 +181,7 @@ export const DomainEvent = z
       /** Absent if the user ended the session. `too_many`: another sign-in exceeded the maximum. */
       because: z.literal('too_many').optional(),
     }),
+    event('user.updated', { changes }),
     event('user.password_changed', endedSessions),
     event('user.refresh_token_reused', { session_id: idOf('session') }),
     event('user.password_reset_requested', {}),
@@ -313,11 +314,21 @@ export const DomainEvent = z
     event('api_key.disabled', project),
     event('api_key.expiring', { ...project, expires_at: z.iso.datetime(), days_left: z.int() }),
     event('api_key.expired', { ...project, expires_at: z.iso.datetime() }),
+    /** A secret was found in a public place. The first report of each secret has an event. */
+    event('api_key.leaked', {
+      ...project,
+      secret_id: idOf('secret'),
+      /** Who found it, as the reporter says. `github:` and a place on GitHub: GitHub signed the report. */
+      source: z.string().nullable(),
+      url: z.string().nullable(),
+      /** Whether the key was revoked for it. */
+      revoked: z.boolean(),
+    }),
     event('api_key.revoked', {
       ...project,
       deleted: z.boolean(),
       /** Absent if a caller revoked this key directly. */
-      because: z.enum(['member_removed', 'project_deleted']).optional(),
+      because: z.enum(['member_removed', 'project_deleted', 'leaked']).optional(),
       /** The id in the event that revoked this key and others. */
       revocation_id: idOf('revocation').optional(),
       /** When the key was revoked: this event was written later. */

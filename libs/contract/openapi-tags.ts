@@ -2,6 +2,7 @@
 const groups = {
   'Keys and verification': {
     'API keys': 'Create, change, rotate and revoke keys, and verify them from a service of your own.',
+    'Leaked keys': 'Report secrets that were found in a public place, as a person, a scanner or GitHub.',
     'Key tokens': 'Exchange a key for a short-lived token that services verify offline.',
     Gateways:
       'What nginx, Caddy, Traefik or Envoy asks about each request. The status of the response is the decision.',
@@ -9,7 +10,7 @@ const groups = {
     Credits: 'The balance from which uses are paid, and its grants.',
   },
   'People and organizations': {
-    Authentication: 'Register, sign in, and manage the password and the sessions of an account.',
+    Authentication: 'Register, sign in, and manage the name, the password and the sessions of an account.',
     Organizations: 'An organization owns keys, projects, members, a balance and an audit log.',
     Members: 'Who belongs to an organization, in which role, and invitations to it.',
     Projects: 'A project is a named part of an organization. A key can be limited to one.',

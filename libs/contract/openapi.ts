@@ -100,6 +100,9 @@ function operation(name: string, route: Route): ZodOpenApiOperationObject {
         content: { 'application/json': { schema: route.body } },
       },
     }),
+    ...(route.signedBody && {
+      requestBody: { required: true, content: { 'application/json': { schema: route.signedBody } } },
+    }),
     responses: {
       [route.success.status]: {
         description: 'Success',

@@ -14,6 +14,14 @@ export const DEPLOYMENT_ID = 'org_00000000000000000000000000';
 export const Role = z.enum(['owner', 'admin', 'developer', 'auditor', 'viewer']).meta({ id: 'Role' });
 export type Role = z.infer<typeof Role>;
 
+export const LeakPolicy = z.enum(['revoke', 'revoke_live', 'report']).meta({
+  id: 'LeakPolicy',
+  description:
+    'What happens to a key that is reported as leaked: it is revoked, it is revoked if it is a live key, or it is ' +
+    'only reported',
+});
+export type LeakPolicy = z.infer<typeof LeakPolicy>;
+
 const name = z.string().trim().min(1).max(100);
 
 export const Organization = z
@@ -27,6 +35,7 @@ export const Organization = z
       .array(Scope)
       .nullable()
       .meta({ description: 'The scopes that its keys can have at most. An operator sets them; null for no limit' }),
+    leak_policy: LeakPolicy,
     created_at: z.iso.datetime(),
     updated_at: z.iso.datetime(),
   })
@@ -77,11 +86,11 @@ export const updateOrganization = defineRoute({
   method: 'PATCH',
   path: '/api/v1/organizations/:id',
   tag,
-  summary: 'Rename an organization',
+  summary: 'Rename an organization, or change what happens to its leaked keys',
   policy: { scope: 'organizations:write', organization: 'path', reach: 'organization' },
   params,
   headers: ifMatch,
-  body: z.strictObject({ name }).partial(),
+  body: z.strictObject({ name, leak_policy: LeakPolicy }).partial(),
   success: { status: 200, body: Organization },
   problems: ['not_found', 'precondition_failed', 'wrong_project'],
 });

@@ -99,6 +99,11 @@ export const problems = {
     title: 'The gateway is unknown',
     advice: 'Add its address to TRUST_PROXY. The API trusts the headers of a gateway only then.',
   },
+  invalid_signature: {
+    status: 403,
+    title: 'The signature is not valid',
+    advice: 'Sign the exact bytes of the body with a key that the deployment knows. Nothing was done.',
+  },
   registration_closed: {
     status: 403,
     title: 'Registration is not open',
@@ -212,6 +217,11 @@ export const problems = {
     status: 503,
     title: 'The database is unavailable',
     advice: 'Try again after Retry-After. A running change may have been made: check before you repeat it.',
+  },
+  public_keys_unavailable: {
+    status: 503,
+    title: 'The public keys of the sender cannot be read',
+    advice: 'Try again after Retry-After. If it remains, tell the people who run this deployment: its log says why.',
   },
   overloaded: {
     status: 503,

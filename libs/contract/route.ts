@@ -83,6 +83,8 @@ export interface Route {
   readonly body?: z.ZodObject;
   /** What the body may have, if it is more than usual. */
   readonly bodyLimits?: { readonly bytes: number; readonly values: number };
+  /** Instead of `body`, for a signed one: the handler gets its bytes, and parses them after it verified the signature. */
+  readonly signedBody?: z.ZodType;
   readonly success: Success;
   /**
    * For routes that create: accepts `Idempotency-Key`. A repeated call gets the first response again, without these
@@ -99,8 +101,9 @@ export interface Route {
 }
 
 /**
- * The fields of a body that take secrets. No other text of a body may have one, because others will read it: a service,
- * a gateway, a colleague. In `request`, which describes a caller's request, secrets are removed instead.
+ * The fields of a body that take secrets, or an address in which a secret may be (`url`, of which the rest is recorded).
+ * No other text of a body may have one, because others will read it: a service, a gateway, a colleague. In `request`,
+ * which describes a caller's request, secrets are removed instead.
  */
 export const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'current_password',
@@ -112,6 +115,8 @@ export const SECRET_FIELDS: ReadonlySet<string> = new Set([
   'request',
   'text',
   'token',
+  'tokens',
+  'url',
 ]);
 
 /** A route with its name in the OpenAPI document: `apiKeys.create`. */

@@ -12,6 +12,7 @@ import * as credits from './credits.js';
 import * as deployment from './deployment.js';
 import { find } from './find.js';
 import * as keyTokens from './key-tokens.js';
+import * as leakedKeys from './leaked-keys.js';
 import * as members from './members.js';
 import * as organizations from './organizations.js';
 import * as projects from './projects.js';
@@ -26,6 +27,7 @@ export const routes = {
     login: auth.login,
     refresh: auth.refresh,
     logout: auth.logout,
+    updateAccount: auth.updateAccount,
     changePassword: auth.changePassword,
     resetPassword: auth.resetPassword,
     listSessions: auth.listSessions,
@@ -74,6 +76,7 @@ export const routes = {
     listEvents: audit.listApiKeyEvents,
   },
   keyTokens: { jwks: keyTokens.jsonWebKeySet },
+  leakedKeys: { report: leakedKeys.reportLeakedKeys, reportFromGitHub: leakedKeys.reportFromGitHub },
   usage: { ofApiKey: usage.getApiKeyUsage, ofOrganization: usage.getOrganizationUsage },
   audit: {
     listEvents: audit.listAuditEvents,

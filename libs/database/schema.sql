@@ -28,6 +28,7 @@ CREATE TABLE api_key (
   disabled_at timestamp with time zone,
   revoked_at timestamp with time zone,
   deleted_at timestamp with time zone,
+  leak jsonb,
   version integer NOT NULL,
   CONSTRAINT api_key_accountable_user_id_fkey FOREIGN KEY (accountable_user_id) REFERENCES user_account(id),
   CONSTRAINT api_key_environment_check CHECK ((environment = ANY (ARRAY['test'::text, 'live'::text]))),
@@ -148,6 +149,7 @@ CREATE TABLE api_key_secret (
   digest bytea,
   created_at timestamp with time zone NOT NULL,
   ended_at timestamp with time zone,
+  leaked_at timestamp with time zone,
   CONSTRAINT api_key_secret_api_key_id_fkey FOREIGN KEY (api_key_id) REFERENCES api_key(id),
   CONSTRAINT api_key_secret_check CHECK (((hash IS NOT NULL) OR (handle ~~ '~%'::text))),
   CONSTRAINT api_key_secret_handle_key UNIQUE (handle),
@@ -655,7 +657,9 @@ CREATE TABLE organization (
   updated_at timestamp with time zone NOT NULL,
   suspended_at timestamp with time zone,
   scope_ceiling text[],
+  leak_policy text NOT NULL DEFAULT 'revoke_live'::text,
   version integer NOT NULL,
+  CONSTRAINT organization_leak_policy_check CHECK ((leak_policy = ANY (ARRAY['revoke'::text, 'revoke_live'::text, 'report'::text]))),
   CONSTRAINT organization_pkey PRIMARY KEY (id)
 );
 CREATE TRIGGER never_back_update BEFORE UPDATE ON public.organization FOR EACH ROW WHEN ((((new.id IS DISTINCT FROM old.id) OR (new.personal IS DISTINCT FROM old.personal)) OR (new.created_at IS DISTINCT FROM old.created_at))) EXECUTE FUNCTION refuse_change('an organization stays the same one');

@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/core';
+import type { LeakPolicy } from '#libs/contract/organizations.js';
 import { typeId } from '#libs/platform/type-id.js';
 
 const OrganizationSchema = defineEntity({
@@ -14,6 +15,8 @@ const OrganizationSchema = defineEntity({
     suspendedAt: p.datetime().nullable(),
     /** The most scopes that its keys may have. Null for no limit. */
     scopeCeiling: p.array().$type<string[]>().nullable(),
+    /** What happens to a key that is reported as leaked. */
+    leakPolicy: p.string().$type<LeakPolicy>().default('revoke_live'),
     /** Counts its changes. `If-Match` compares it. */
     version: p.integer(),
   },

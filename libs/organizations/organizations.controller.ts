@@ -1,5 +1,6 @@
 import { Controller, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { presentUser } from '#libs/auth/present-user.js';
 import { Caller, type CallerOf } from '#libs/auth/principal.js';
 import { register } from '#libs/contract/auth.js';
 import { isId } from '#libs/contract/ids.js';
@@ -35,7 +36,7 @@ export class OrganizationsController {
       invitationToken: body.invitation_token,
     });
     return {
-      user: { id: user.id, email: user.email, name: user.name, created_at: user.createdAt.toISOString() },
+      user: presentUser(user),
       organization: presentOrganization({ organization, role: 'owner' }),
     };
   }
@@ -72,7 +73,7 @@ export class OrganizationsController {
     @Authorized() authority: AuthorityOf<typeof updateOrganization>,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<RouteOutput<typeof updateOrganization>> {
-    return presentTagged(reply, await this.organizations.rename(authority, body, headers['if-match']));
+    return presentTagged(reply, await this.organizations.update(authority, body, headers['if-match']));
   }
 }
 

@@ -5,7 +5,7 @@ import { lockUsers } from '#libs/auth/account-access.js';
 import { actorOf, turnOf, type Principal, type UserPrincipal } from '#libs/auth/principal.js';
 import { SessionsService } from '#libs/auth/sessions.service.js';
 import { newId } from '#libs/contract/ids.js';
-import type { Role } from '#libs/contract/organizations.js';
+import type { LeakPolicy, Role } from '#libs/contract/organizations.js';
 import { Clock } from '#libs/platform/clock.js';
 import { Changes } from '#libs/admission/changes.js';
 import { respond } from '#libs/platform/idempotency.js';
@@ -99,9 +99,9 @@ export class OrganizationsService {
     return this.#view(em, caller, await em.findOneOrFail(Organization, organizationId));
   }
 
-  async rename(
+  async update(
     authority: Authority<'organizations:write'>,
-    patch: { name?: string | undefined },
+    patch: { name?: string | undefined; leak_policy?: LeakPolicy | undefined },
     ifMatch: string | undefined,
   ): Promise<OrganizationView> {
     const { caller, organizationId: id } = authority;
@@ -109,10 +109,11 @@ export class OrganizationsService {
       await this.authorities.requireNow(em, authority);
       const organization = await em.findOneOrFail(Organization, id, { lockMode: LockMode.PESSIMISTIC_WRITE });
       refuseOtherVersion(organization, ifMatch);
-      const changes = changesOf({ name: organization.name }, patch);
+      const changes = changesOf({ name: organization.name, leak_policy: organization.leakPolicy }, patch);
       if (Object.keys(changes).length > 0) {
         const now = this.clock.now();
-        organization.name = patch.name!;
+        if (changes['name']) organization.name = patch.name!;
+        if (changes['leak_policy']) organization.leakPolicy = patch.leak_policy!;
         touch(organization, now);
         record({ type: 'organization.updated', subject: id, actor: actorOf(caller), at: now, data: { changes } });
       }

@@ -10,6 +10,7 @@ export function presentOrganization({ organization, role }: OrganizationView): O
     role,
     status: organization.suspendedAt ? 'suspended' : 'active',
     scope_ceiling: organization.scopeCeiling ?? null,
+    leak_policy: organization.leakPolicy,
     created_at: organization.createdAt.toISOString(),
     updated_at: organization.updatedAt.toISOString(),
   };

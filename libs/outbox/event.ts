@@ -79,6 +79,9 @@ export class Events {
   }
 }
 
+/** Updates whose changed name may be that of a person. */
+const NAME_PEOPLE: ReadonlySet<DomainEventType> = new Set(['organization.updated', 'user.updated']);
+
 /** Removes names of people: of actor and subject, and of the organization, which may be named after its only member. */
 function withoutNames(type: DomainEventType, data: EventData): object {
   const { actor, organization, changes } = data;
@@ -91,7 +94,7 @@ function withoutNames(type: DomainEventType, data: EventData): object {
     accountable_user: undefined,
     organization: organization && { id: organization.id },
     ...(type === 'organization.created' && { name: undefined }),
-    ...(type === 'organization.updated' && changes?.['name'] && { changes: { ...changes, name: {} } }),
+    ...(NAME_PEOPLE.has(type) && changes?.['name'] && { changes: { ...changes, name: {} } }),
   };
 }
 

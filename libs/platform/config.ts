@@ -42,6 +42,8 @@ const AUDIENCES =
   'must be a comma-separated list of names or addresses of services, such as https://api.example.com, and not keyledger';
 const REQUESTS = 'must be a whole number of requests, at least 1';
 const REGISTRATIONS = 'must be a whole number of registrations, from 1 to 1000000';
+const REPORTS = 'must be a whole number of reports, from 1 to 1000000';
+const PUBLIC_KEYS = 'must be the https address (or http on this machine) or the absolute path of a list of public keys';
 const CACHE = 'must be a whole number of megabytes, at least 16';
 const CREDITS = 'must be a whole number of credits, not negative';
 const PROCESSES = 'must be a number of processes between 1 and 64, or auto';
@@ -140,6 +142,11 @@ export const settings = z.object({
   ).optional(),
   PUBLIC_KEY_REQUESTS_PER_MINUTE: digits(1, Number.MAX_SAFE_INTEGER, REQUESTS).default(600),
   REGISTRATIONS_PER_MINUTE: digits(1, 1_000_000, REGISTRATIONS).default(120),
+  LEAKED_KEY_REPORTS_PER_MINUTE: digits(1, 1_000_000, REPORTS).default(30),
+  GITHUB_KEYS: z
+    .string()
+    .regex(/^(\/|https:\/\/[^\s/?#@]|http:\/\/(127\.0\.0\.1|\[::1\]|localhost)(:\d+)?\/)/, PUBLIC_KEYS)
+    .optional(),
   MAX_KEYS_PER_ORGANIZATION: limit('API keys', 100_000),
   MAX_KEYS_PER_PROJECT: limit('API keys', 50_000),
   MAX_PROJECTS_PER_ORGANIZATION: limit('projects', 1_000),

@@ -131,6 +131,7 @@ function createApiKey(
     disabled_at: null,
     revoked_at: null,
     deleted_at: null,
+    leak: null,
     version: 1,
     // Not compared: it tells which keys a mass revocation covers.
     seq: data.seq,
@@ -147,7 +148,7 @@ function addSecret(
   { secret_id: id, prefix }: { readonly secret_id: string; readonly prefix?: string | undefined },
 ): void {
   const shown = prefix?.slice(prefix.lastIndexOf('_') + 1);
-  state.put('secret', id, { api_key_id: apiKeyId, shown, created_at: time, ended_at: null });
+  state.put('secret', id, { api_key_id: apiKeyId, shown, created_at: time, ended_at: null, leaked_at: null });
 }
 
 const rotateApiKey: Apply<'api_key.rotated'> = (state, { subject, time, data }) => {
@@ -168,6 +169,12 @@ const revokeApiKey: Apply<'api_key.revoked'> = (state, { subject, time, data }) 
   touch(state, 'api_key', subject, latest, { revoked_at: revokedAt, ...deleted });
 };
 
+const reportLeak: Apply<'api_key.leaked'> = (state, { subject, time, data }) => {
+  const { secret_id: secretId, source, url } = data;
+  touch(state, 'api_key', subject, time, { leak: { secret_id: secretId, at: time, source, url } });
+  state.change('secret', secretId, { leaked_at: time });
+};
+
 const ofKeys: Pick<Appliers, Extract<ManagementType, `api_key.${string}`>> = {
   'api_key.created': createApiKey,
   'api_key.imported': createApiKey,
@@ -175,6 +182,7 @@ const ofKeys: Pick<Appliers, Extract<ManagementType, `api_key.${string}`>> = {
   'api_key.updated': (state, { subject, time, data }) => touch(state, 'api_key', subject, time, afterOf(data.changes)),
   'api_key.enabled': (state, { subject, time }) => touch(state, 'api_key', subject, time, { disabled_at: null }),
   'api_key.disabled': (state, { subject, time }) => touch(state, 'api_key', subject, time, { disabled_at: time }),
+  'api_key.leaked': reportLeak,
   'api_key.revoked': revokeApiKey,
   // The time alone decides when a key expires.
   'api_key.expiring': null,
@@ -243,6 +251,7 @@ const ofProjects: Pick<Appliers, Extract<ManagementType, `project.${string}`>> =
 const ofUsers: Pick<Appliers, Extract<ManagementType, `user.${string}`>> = {
   'user.registered': (state, { subject, time, data }) =>
     state.put('account', subject, { email: data.email, name: data.subject?.name, created_at: time }),
+  'user.updated': (state, { subject, data }) => state.change('account', subject, afterOf(data.changes)),
   // The log of the deployment has them too.
   'user.operator_added': null,
   'user.operator_removed': null,
@@ -271,6 +280,7 @@ const ofOrganization: Appliers = {
       updated_at: time,
       suspended_at: null,
       scope_ceiling: null,
+      leak_policy: 'revoke_live',
       version: 1,
     });
     state.put('member', data.owner_id, { role: 'owner', created_at: time });

@@ -81,7 +81,16 @@ const apiKey: Compared = {
     number: number('number'),
     project_id: id('proj', 'project_id'),
     ...columns(plain, 'name', ...keyTextNames, 'metadata', 'public_key', 'prefix', 'imported', 'environment', 'scopes'),
-    ...columns(plain, 'allowed_domains', 'public_scopes', 'allowed_ips', 'rate_limits', 'own_keys_only', 'version'),
+    ...columns(
+      plain,
+      'allowed_domains',
+      'public_scopes',
+      'allowed_ips',
+      'rate_limits',
+      'own_keys_only',
+      'leak',
+      'version',
+    ),
     counted_limits: countedLimits,
     accountable_user_id: id('user', 'accountable_user_id'),
     created_by: { sql: `t.created_by_type || ' ' || t.created_by_id`, read: readCreator },
@@ -99,7 +108,7 @@ const secret: Compared = {
     api_key_id: id('key', 'api_key_id'),
     // Lists show as much of a secret. The rest of it, its hash, and the handle of an imported one are not in the log.
     shown: { sql: `CASE WHEN t.handle NOT LIKE '~%' THEN left(t.handle, 6) END` },
-    ...columns(time, 'created_at', 'ended_at'),
+    ...columns(time, 'created_at', 'ended_at', 'leaked_at'),
   },
 };
 
@@ -152,7 +161,7 @@ export const OF_ORGANIZATION: readonly Compared[] = [
     key: ['t.id'],
     idOf: idAs('org'),
     columns: {
-      ...columns(plain, 'name', 'personal', 'scope_ceiling', 'version'),
+      ...columns(plain, 'name', 'personal', 'scope_ceiling', 'leak_policy', 'version'),
       ...columns(time, 'created_at', 'updated_at', 'suspended_at'),
     },
   },

@@ -19,6 +19,7 @@ const BOUNDED: Readonly<Record<string, string>> = {
   'libs/admission/state-bound-cache.ts #byShard': 'the entries of the cache',
   'libs/admission/state-bound-cache.ts #loading': 'requests under way',
   'libs/api-keys/api-key-import.service.ts #codes': 'the codes of problems',
+  'libs/api-keys/github-public-keys.ts #keys': '100 keys in a list of 64 KiB',
   'libs/api-keys/verification/allowed-origins.ts #asking': 'statements that run or wait, of which there are 102',
   'libs/api-keys/verification/denial-windows.ts #tenants': 'windows and bytes, of one organization and of all',
   'libs/api-keys/verification/secrets.ts #running': 'requests under way',

@@ -120,7 +120,23 @@ inChromium('a key that has ended', () => {
       'revoked',
       /^It was revoked on .+ because the member who created it was removed\.$/,
     ],
+    [
+      'was revoked because it leaked',
+      async () => {
+        const key = await create();
+        await reportLeak(key, 'revoke');
+        return key;
+      },
+      'revoked',
+      /^It was revoked on .+ because a secret of it was found in public\.$/,
+    ],
   ];
+
+  async function reportLeak({ key }: Key, policy: 'revoke' | 'report'): Promise<void> {
+    await ada.client.organizations.update({ params: { id: team }, body: { leak_policy: policy } });
+    const found = { source: 'gitleaks', url: 'https://example.com/config.env' };
+    await dashboard.client().leakedKeys.report({ body: { tokens: [key], ...found } });
+  }
 
   async function ended(end: () => Promise<Key>): Promise<Key> {
     const key = await end();
@@ -183,6 +199,24 @@ inChromium('a key that has ended', () => {
     await page.getByRole('alert').getByText(sentence).waitFor();
     await expectAccessible(page);
     await expectFitsNarrowly(page);
+    expectNoComplaints(page);
+  });
+
+  it('or still works although it leaked says who found it where, without a link, and what to do', async () => {
+    const key = await create();
+    await reportLeak(key, 'report');
+    await moveTo(page, `${list()}/${key.id}`);
+    const notice = page.getByRole('alert').filter({ hasText: 'found in public' });
+    await notice.getByText(/^It was reported on .+ by gitleaks, with this address:$/).waitFor();
+    await notice.getByText('https://example.com/config.env').waitFor();
+    await notice.getByText(/^Rotate the key without a grace period/).waitFor();
+    expect(await notice.getByRole('link').count()).toBe(0);
+    await expectAccessible(page);
+    await expectFitsNarrowly(page);
+    await screenshots('leaked');
+    await ada.client.apiKeys.rotate({ params: { id: key.id }, body: { grace_period_seconds: 0 } });
+    await page.reload();
+    await notice.getByText(/^The key was rotated since/).waitFor();
     expectNoComplaints(page);
   });
 

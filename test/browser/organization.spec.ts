@@ -222,6 +222,20 @@ inChromium('an organization in the dashboard', () => {
     await expectCleanEnd(page);
   });
 
+  it('decides what happens to leaked keys', async () => {
+    const { id } = await ada.client.organizations.create({ body: { name: 'Leaky' } });
+    const page = await dashboard.signedIn(ada, `/org/${id}/settings`);
+    await page.getByRole('radio', { name: 'Only report', exact: true }).check();
+    await page.getByText('The policy for leaked keys is changed').waitFor();
+    expect(await ada.client.organizations.get({ params: { id } })).toMatchObject({ leak_policy: 'report' });
+    // The form of the name has the version after that.
+    await page.getByRole('textbox', { name: 'Name' }).fill('Tight');
+    await page.getByRole('button', { name: 'Save' }).click();
+    const params = { id };
+    await until(async () => expect((await ada.client.organizations.get({ params })).name).toBe('Tight'));
+    await expectCleanEnd(page);
+  });
+
   describe('has projects that', () => {
     it('are created, and searched with the search in the address', async () => {
       const id = await newOrganization();

@@ -206,6 +206,18 @@ inChromium('the session in a browser', () => {
     await expectCleanEnd(page);
   });
 
+  it('changes the name of the user everywhere at once', async () => {
+    const page = await dashboard.signedIn(await dashboard.account(), '/account');
+    const name = page.getByLabel('Name', { exact: true });
+    await name.fill('Ada King');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await page.getByText('Your name is changed').waitFor();
+    await page.getByRole('button', { name: 'Account of Ada King' }).waitFor();
+    await page.reload();
+    await until(async () => expect(await name.inputValue()).toBe('Ada King'));
+    await expectCleanEnd(page);
+  });
+
   it('begins with an invitation link for a user without an account', async () => {
     const { id } = await ada.client.organizations.create({ body: { name: 'Lighthouse' } });
     const { url, token } = await ada.client.invitations.create({ params: { id }, body: { role: 'developer' } });

@@ -46,6 +46,14 @@ describe('keyledger login', () => {
     expect(who.stdout).toMatch(new RegExp(`^User +${ada.userId}\nEmail +${ada.email}\n`));
   });
 
+  it('lets the user change the name that others see, and says what is wrong with a name', async () => {
+    await shell.signIn(deployment.url, ada);
+    expect((await shell.run(['account', 'rename', ' Ada King '])).stdout).toMatch(/^Name +Ada King$/m);
+    expect((await shell.run(['whoami'])).stdout).toMatch(/^Name +Ada King$/m);
+    const { code, stderr } = await shell.run(['account', 'rename', 'x'.repeat(101)]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/NAME.*must have at most 100/) });
+  });
+
   it('with an API key verifies the key and then stores it', async () => {
     const { key, id } = await ada.client.apiKeys.create({ body: { name: 'For a shell', scopes: ['triggers:read'] } });
     const login = ['login', '--api-key', '--url', deployment.url];

@@ -216,9 +216,14 @@ describe('the script of the API guide', () => {
     }
   });
 
-  it('makes every call of the API', () => {
+  it('makes every call of the API, except one that only another service can sign', () => {
     const made = new Set(calls.filter(({ status }) => status < 400).map(({ name }) => name));
-    expect(api.map(({ name }) => name).filter((name) => !made.has(name))).toEqual([]);
+    expect(
+      api
+        .filter(({ route }) => !route.signedBody)
+        .map(({ name }) => name)
+        .filter((name) => !made.has(name)),
+    ).toEqual([]);
   });
 
   it('shows a repeated call, a next page and a challenge where the guide has them', () => {

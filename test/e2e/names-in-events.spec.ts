@@ -33,6 +33,12 @@ async function logOf(type: string, id = organizationId, reader = owner) {
   return data.map(({ event }) => event);
 }
 
+/** The account in a new session. */
+async function again({ email, password, ...account }: Account): Promise<Account> {
+  const { access_token: accessToken } = await deployment.client().auth.login({ body: { email, password } });
+  return { ...account, email, password, accessToken, client: deployment.client({ accessToken }) };
+}
+
 describe('a former member', () => {
   it('is named in events by and about them, with the name and email of that time', async () => {
     const leaver = await member();
@@ -75,6 +81,37 @@ describe('a former member', () => {
   });
 });
 
+describe('a renamed user', () => {
+  it('has the new name in what the API shows, and in each event the name of its time', async () => {
+    const account = await member('viewer');
+    const { client, userId, email } = account;
+    const body = { name: 'Ada King' };
+    expect(await client.auth.updateAccount({ body })).toMatchObject({ id: userId, email, ...body });
+    expect(await client.auth.whoami()).toMatchObject({ user: body });
+    const { data: members } = await owner.client.members.list({ params: { id: organizationId }, query: {} });
+    expect(members.find((one) => one.user_id === userId)).toMatchObject(body);
+    const { data: names } = await owner.client.audit.listNames({
+      query: { organization_id: organizationId, ids: userId },
+    });
+    expect(names).toEqual([expect.objectContaining(body)]);
+    await client.auth.logout();
+
+    const log = await logOf('user.*', account.organizationId, await again(account));
+    const named = (type: string) => log.find((event) => event.type === type)!.data;
+    const changes = { name: { before: 'Ada Lovelace', after: 'Ada King' } };
+    expect(named('user.updated')).toMatchObject({ actor: person(account), subject: person(account), changes });
+    expect(named('user.registered')).toMatchObject({ subject: person(account) });
+    expect(named('user.logged_out')).toMatchObject({ subject: { ...body, email }, actor: { ...body, email } });
+  });
+
+  it('has an event only if the name changed', async () => {
+    const account = await deployment.account();
+    await account.client.auth.updateAccount({ body: { name: ' Ada Lovelace ' } });
+    await account.client.auth.updateAccount({ body: {} });
+    expect(await logOf('user.updated', account.organizationId, account)).toEqual([]);
+  });
+});
+
 it('every event about an account names its user', async () => {
   const account = await deployment.account();
   const { client } = account;
@@ -87,6 +124,7 @@ it('every event about an account names its user', async () => {
   await operator.client.deployment.createPasswordReset({ body: { email: account.email } });
   const changed = { current_password: account.password, new_password: 'nine lamps above the quay' };
   await client.auth.changePassword({ body: changed });
+  await client.auth.updateAccount({ body: { name: 'Ada King' } });
   const events = await logOf('user.*', account.organizationId, account);
   expect(new Set(events.map(({ type }) => type))).toEqual(
     new Set([
@@ -94,6 +132,7 @@ it('every event about an account names its user', async () => {
       'user.login_succeeded',
       'user.login_failed',
       'user.logged_out',
+      'user.updated',
       'user.password_reset_requested',
       'user.password_changed',
     ]),

@@ -98,6 +98,7 @@ async function doAll(operator: Account): Promise<void> {
   await send('POST', '/api/v1/deployment/operators/invitations', staff);
   const changed = { current_password: password, new_password: `${word()} above the quay` };
   await send('POST', '/api/v1/auth/password', { token, body: changed });
+  await send('PATCH', '/api/v1/auth/account', { token, body: { name: plant('a new name of an account', word()) } });
   await send('POST', '/api/v1/auth/logout', { token });
   await send('POST', `/api/v1/api-keys/${made['id']}/revoke`, { key });
 }

@@ -75,6 +75,7 @@ const groups = Array.from({ length: GROUPS }, (_, group) => columns.filter((__, 
 
 /** Columns whose change needs more than a new value of its type. */
 const SPECIAL: Readonly<Record<string, string>> = {
+  'organization.leak_policy': `UPDATE organization SET leak_policy = CASE leak_policy WHEN 'report' THEN 'revoke' ELSE 'report' END`,
   'member.role': `UPDATE membership SET role = CASE role WHEN 'viewer' THEN 'admin' ELSE 'viewer' END`,
   'invitation.role': `UPDATE invitation SET role = CASE role WHEN 'viewer' THEN 'admin' ELSE 'viewer' END`,
   'api_key.environment': `UPDATE api_key SET environment = CASE environment WHEN 'test' THEN 'live' ELSE 'test' END`,

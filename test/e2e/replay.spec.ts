@@ -42,6 +42,7 @@ const CHANGES_NOTHING: Readonly<Record<string, string>> = {
   'find.find': 'finds what a text belongs to: POST keeps a secret out of logs',
   'apiKeys.createToken': 'is a use of the key, as apiKeys.verify is',
   'apiKeys.previewBulkChange': 'changes nothing: POST takes many ids',
+  'leakedKeys.reportFromGitHub': 'does what leakedKeys.report does: leaked-keys.spec.ts replays it',
   'deployment.setAuditRetention': 'is a setting: docs/security-model.md says what finds a change past the API',
   'deployment.placeLegalHold': 'the same',
   'deployment.liftLegalHold': 'the same',

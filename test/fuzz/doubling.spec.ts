@@ -77,6 +77,7 @@ beforeAll(async () => {
     env: {
       TRUST_PROXY: 'loopback',
       REGISTRATIONS_PER_MINUTE: '1000000',
+      LEAKED_KEY_REPORTS_PER_MINUTE: '1000000',
       LOG_LEVEL: 'info',
       // Otherwise the lists grow with the run.
       MAX_KEYS_PER_ORGANIZATION: '50',

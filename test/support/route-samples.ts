@@ -62,6 +62,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'auth.login': ({ ada }) => ({ body: { email: ada.email, password: ada.password, session: 'token' } }),
   'auth.refresh': ({ ada }) => ({ body: { refresh_token: ada.refreshToken } }),
   'auth.logout': () => ({}),
+  'auth.updateAccount': () => ({ body: { name: 'Ada King' } }),
   'auth.changePassword': ({ ada }) => ({
     body: { current_password: ada.password, new_password: 'seven kites over the marsh' },
   }),
@@ -72,7 +73,7 @@ export const samples: Record<string, (world: World) => Sample> = {
   'organizations.create': () => ({ body: { name: 'Another team' } }),
   'organizations.list': () => ({ query: { limit: '10' } }),
   'organizations.get': ({ team }) => ({ params: { id: team } }),
-  'organizations.update': ({ team }) => ({ params: { id: team }, body: { name: 'Renamed' } }),
+  'organizations.update': ({ team }) => ({ params: { id: team }, body: { name: 'Renamed', leak_policy: 'report' } }),
   'members.list': ({ team }) => ({ params: { id: team }, query: { limit: '10' } }),
   'members.update': ({ member, team }) => ({ params: { id: team, user_id: member.userId }, body: { role: 'auditor' } }),
   'members.remove': ({ member, team }) => ({
@@ -147,6 +148,10 @@ export const samples: Record<string, (world: World) => Sample> = {
   'apiKeys.verify': ({ adasKey }) => ({ body: { key: adasKey.key } }),
   'apiKeys.createToken': () => ({ body: { audience: 'orders', scopes: ['triggers:read'], expires_in_seconds: 60 } }),
   'keyTokens.jwks': () => ({}),
+  'leakedKeys.report': ({ adasKey }) => ({
+    body: { tokens: [adasKey.key], source: 'gitleaks', url: 'https://example.com/config.env' },
+  }),
+  'leakedKeys.reportFromGitHub': () => ({}),
   'usage.ofApiKey': ({ adasKey }) => ({
     params: { id: adasKey.id },
     query: { from: '2026-11-01T00:00:00Z', to: '2026-11-02T00:00:00Z', interval: 'hour', group_by: 'endpoint' },

@@ -5,6 +5,7 @@ import { ask, askSecret, canAsk, NO_SECRET_ARGUMENTS } from './ask.js';
 import {
   anonymously,
   as,
+  connect,
   looksLikeApiKey,
   serverUrl,
   sessionOf,
@@ -159,6 +160,15 @@ export async function whoami(options: { readonly json?: boolean }, host: Command
   await write(host, card([...fieldsOf(response), ...chosen, ...originOf(mine)]));
 }
 
+export async function renameAccount(
+  name: string,
+  options: { readonly json?: boolean },
+  host: CommandProcess,
+): Promise<void> {
+  const account = await connect(host.env).auth.updateAccount({ body: { name } });
+  await write(host, options.json ? json(host, account) : card(accountFields(account)));
+}
+
 async function organizationField(api: Client, id: string): Promise<Field[]> {
   try {
     const { name } = await api.organizations.get({ params: { id } });
@@ -180,15 +190,17 @@ function nameOf(who: Whoami): string {
   return who.type === 'user' ? who.user.email : `the API key ${printable(who.api_key.name)} (${who.api_key.id})`;
 }
 
+function accountFields({ id, email, name }: { id: string; email: string; name: string }): Field[] {
+  return [
+    ['User', id],
+    ['Email', email],
+    ['Name', name],
+  ];
+}
+
 function fieldsOf(who: Whoami): Field[] {
   if (who.type === 'user') {
-    const { id, email, name, operator } = who.user;
-    return [
-      ['User', id],
-      ['Email', email],
-      ['Name', name],
-      ['Operator', operator ? 'yes' : 'no'],
-    ];
+    return [...accountFields(who.user), ['Operator', who.user.operator ? 'yes' : 'no']];
   }
   const { id, name, organization_id, project_id, environment, scopes, expires_at } = who.api_key;
   return [

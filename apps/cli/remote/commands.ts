@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import type { CommandProcess } from '../command-process.js';
 import { addAuditCommands } from './audit-commands.js';
 import { addKeyCommands } from './key-commands.js';
-import { choice, jsonOption, organizationOption, remote, valuesOf, withTimes } from './options.js';
+import { choice, group, jsonOption, organizationOption, remote, valuesOf, withTimes } from './options.js';
 import { addOrganizationCommands } from './organization-commands.js';
 import type { UsageOptions } from './usage.js';
 
@@ -54,6 +54,12 @@ On a machine without a person, set KEYLEDGER_URL and KEYLEDGER_API_KEY instead. 
     .description('show the account or the key that you use')
     .addOption(jsonOption())
     .action(remote(async (options) => (await import('./account.js')).whoami(options, host)));
+  group(program, 'account', 'change your account')
+    .command('rename')
+    .description('change your name, as other members see it')
+    .argument('<NAME>', 'the new name')
+    .addOption(jsonOption())
+    .action(remote(async (name: string, options) => (await import('./account.js')).renameAccount(name, options, host)));
   program
     .command('use')
     .description('choose the organization of all commands that name none')

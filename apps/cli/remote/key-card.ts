@@ -29,7 +29,14 @@ export function fieldsOf(apiKey: ApiKey, names: Names = new Map()): Field[] {
     ['Rate limits', apiKey.rate_limits.map(formatRateLimit).join(', ') || 'none'],
     ['Created', localTime(apiKey.created_at)],
     ['Expires', apiKey.expires_at === null ? 'never' : localTime(apiKey.expires_at)],
+    ...leakOf(apiKey),
   ];
+}
+
+function leakOf({ leak }: ApiKey): Field[] {
+  if (!leak) return [];
+  const { at, source, url } = leak;
+  return [['Leaked', [`reported ${localTime(at)}`, source && `by ${source}`, url].filter(Boolean).join(', ')]];
 }
 
 /** What a key has done so far. */

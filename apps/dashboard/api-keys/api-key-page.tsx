@@ -19,6 +19,7 @@ import { apiKeyQuery, type ApiKey } from './api-keys.js';
 import { isEnded, KeyEnd } from './key-end.js';
 import { KeyEvents } from './key-events.js';
 import { KeyFacts } from './key-facts.js';
+import { KeyLeak } from './key-leak.js';
 import { KeySecrets } from './key-secrets.js';
 import { KeySettings } from './key-settings.js';
 import { KeyUsage } from './key-usage.js';
@@ -84,6 +85,7 @@ function KeyShown({ organization, read }: Props) {
       />
       <Stack gap="lg">
         {isEnded(apiKey) && <KeyEnd organization={organization} apiKey={apiKey} />}
+        <KeyLeak apiKey={apiKey} />
         <KeyFacts organization={organization} apiKey={apiKey} />
         <div className="key-columns">
           <Stack gap="lg">

@@ -65,6 +65,7 @@ function causeOf(envelope: unknown): string {
   const event = DomainEvent.safeParse(envelope).data;
   if (event?.type !== 'api_key.revoked') return '';
   if (event.data.because === 'project_deleted') return ' because its project was deleted';
+  if (event.data.because === 'leaked') return ' because a secret of it was found in public';
   if (event.data.because === 'member_removed') return ' because the member who created it was removed';
   const { name, email } = calledIn(event.data, 'actor');
   const who = name ?? email;

@@ -101,6 +101,8 @@ function whatHappened(envelope: EventEnvelope): string {
       return `Expiry notice: ${counted(event.data.days_left, 'day')} left`;
     case 'api_key.expired':
       return 'Expired';
+    case 'api_key.leaked':
+      return 'A secret was found in public';
     case 'api_key.revoked':
       return event.data.deleted ? 'Deleted' : 'Revoked';
     default:
@@ -116,9 +118,12 @@ function endpointOf({ method, path }: { readonly method: string | null; readonly
   return method || path ? ` for ${[method, path].filter(Boolean).join(' ')}` : '';
 }
 
-/** The actor of an event. Empty for uses, denials and expiry, where the actor says nothing. */
+/** Events whose actor says nothing. */
+const WITHOUT_ACTOR = ['api_key.used', 'api_key.denied', 'api_key.expired', 'api_key.expiring', 'api_key.leaked'];
+
+/** The actor of an event, or nothing. */
 function whoDid({ type, data }: EventEnvelope, names: ReadonlyMap<string, string> | undefined): string {
-  if (['api_key.used', 'api_key.denied', 'api_key.expired', 'api_key.expiring'].includes(type)) return '';
+  if (WITHOUT_ACTOR.includes(type)) return '';
   const { actor } = data;
   if (actor.type === 'system') return ' by Keyledger';
   const called = calledIn(data, 'actor');

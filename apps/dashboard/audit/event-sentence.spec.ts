@@ -35,6 +35,13 @@ function sentence(type: string, subject: string, data: Record<string, unknown>, 
 
 describe('the sentence of an event', () => {
   it.each([
+    [
+      'user.updated',
+      user!,
+      { subject: { name: 'Ada' }, changes: { name: { before: 'Ada', after: 'Ada King' } } },
+      'user',
+      'Ada changed the name of their account',
+    ],
     ['api_key.revoked', key!, { deleted: false }, 'user', 'Ada revoked the key Production server'],
     ['api_key.revoked', key!, { deleted: true }, 'operator', 'Ada (operator) deleted the key Production server'],
     [
@@ -43,6 +50,20 @@ describe('the sentence of an event', () => {
       { deleted: false, because: 'member_removed' },
       'user',
       'The key Production server was revoked because its member was removed',
+    ],
+    [
+      'api_key.leaked',
+      key!,
+      { secret_id: 'secret_01m7x8e321ef0vf5jtqxppnjy4', source: 'gitleaks', url: 'https://x.example/a', revoked: true },
+      'anonymous',
+      'A secret of the key Production server was found in a public place. Reported: https://x.example/a',
+    ],
+    [
+      'api_key.revoked',
+      key!,
+      { deleted: false, because: 'leaked' },
+      'system',
+      'The key Production server was revoked because a secret of it was found in a public place',
     ],
     [
       'api_key.denied',

@@ -44,6 +44,8 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
       return event.data.because === 'too_many'
         ? say`The oldest session of ${it} ended because they had too many sessions`
         : say`${by} ended a session of ${it}`;
+    case 'user.updated':
+      return say`${it} changed ${fields(event.data.changes)} of their account`;
     case 'user.password_changed':
       return say`${it} changed their password${sessions(event.data)}`;
     case 'user.refresh_token_reused':
@@ -138,6 +140,8 @@ function sentenceFor(event: DomainEvent): readonly Part[] {
       return say`${it} expires in ${counted(event.data.days_left, 'day')}`;
     case 'api_key.expired':
       return say`${it} expired`;
+    case 'api_key.leaked':
+      return say`A secret of the key ${it} was found in a public place${foundAt(event.data.url)}`;
     case 'api_key.revoked':
       return [...revocation(event.data, by, it), ...within(event, 'of')];
     default:
@@ -234,12 +238,17 @@ function surface({ surface }: Denied): string {
   return surface === 'management' ? ' by Keyledger’s own API' : '';
 }
 
+function foundAt(url: string | null): readonly Part[] {
+  return url === null ? [] : ['. Reported: ', { quoted: url }];
+}
+
 function revocation(
   { deleted, because }: { readonly deleted: boolean; readonly because?: string | undefined },
   by: Part,
   it: Part,
 ): readonly Part[] {
   if (because === 'member_removed') return say`The key ${it} was revoked because its member was removed`;
+  if (because === 'leaked') return say`The key ${it} was revoked because a secret of it was found in a public place`;
   if (because === 'project_deleted') return say`The key ${it} was revoked because its project was deleted`;
   return deleted ? say`${by} deleted the key ${it}` : say`${by} revoked the key ${it}`;
 }

@@ -10,6 +10,7 @@ import { Time } from '../ui/time.js';
 import { AuditRetention } from './audit-retention.js';
 import { CreateOrganization } from './create-organization.js';
 import { useOrganization } from './organizations.js';
+import { LeakPolicy } from './leak-policy.js';
 import { OrganizationName } from './organization-name.js';
 import { ScopeCeiling } from './scope-ceiling.js';
 
@@ -19,12 +20,9 @@ export function SettingsPage() {
   return organization && <Settings organization={organization} />;
 }
 
-function Settings({
-  organization: { id, name, role, personal, created_at: createdAt, scope_ceiling: ceiling },
-}: {
-  readonly organization: Organization;
-}) {
-  const renames = role !== null && roleCovers(role, 'organizations:write');
+function Settings({ organization }: { readonly organization: Organization }) {
+  const { id, name, role, personal, created_at: createdAt, scope_ceiling: ceiling } = organization;
+  const changes = role !== null && roleCovers(role, 'organizations:write');
   const [creating, dialog] = useDisclosure(false);
   return (
     <Container size="sm" px={0} mx={0}>
@@ -36,7 +34,7 @@ function Settings({
       />
       <Stack gap="lg">
         <Section title="Name">
-          {renames ? <OrganizationName id={id} /> : <Text>{name}. Owners and admins can change it.</Text>}
+          {changes ? <OrganizationName id={id} /> : <Text>{name}. Owners and admins can change it.</Text>}
         </Section>
         <Section title="Organization id" description="API requests use this id.">
           <Group gap={4} wrap="nowrap">
@@ -49,6 +47,12 @@ function Settings({
         </Section>
         <Section title="Scope ceiling" description="Only an operator of this deployment can change it.">
           <ScopeCeiling ceiling={ceiling} />
+        </Section>
+        <Section
+          title="Leaked keys"
+          description="What happens to a key if one of its secrets is reported from a public place, such as a repository."
+        >
+          <LeakPolicy organization={organization} canChange={changes} />
         </Section>
         {role !== null && roleCovers(role, 'audit:read') && (
           <Section

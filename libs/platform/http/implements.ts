@@ -16,6 +16,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     context: RequestContext;
     input: unknown;
+    /** The bytes of the body, for a route with a signed one. */
+    signedBody?: Buffer;
   }
   interface FastifyContextConfig {
     /** The route; also known when an error occurs before the handler. */

@@ -49,6 +49,16 @@ export function queryFault(query: unknown): DomainError | undefined {
   return error && invalidInput(...error.issues.flatMap((issue) => fieldErrors('query', issue)));
 }
 
+/**
+ * Validates a body that its route did not, because it was signed. Text in it may have secrets.
+ * @throws DomainError `invalid_request`
+ */
+export function bodyOf<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+  const body = schema.safeParse(value);
+  if (body.error) throw invalidInput(...body.error.issues.flatMap((issue) => fieldErrors('body', issue)));
+  return body.data;
+}
+
 function paramsOf({ path }: Route, request: Parts): unknown {
   const [rest] = /(?<=\*)\w+$/.exec(path) ?? [];
   if (!rest) return request.params ?? {};

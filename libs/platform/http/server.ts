@@ -46,6 +46,7 @@ export function createHttpAdapter(
   void server.register(fastifyCookie);
   server.decorateRequest('context');
   server.decorateRequest('input');
+  server.decorateRequest('signedBody');
   server.addHook('onRoute', (route) => {
     const { bodyLimits } = route.config?.implements ?? {};
     if (bodyLimits) route.bodyLimit = bodyLimits.bytes;
@@ -91,8 +92,10 @@ function acceptJsonOnly(server: FastifyInstance): void {
   });
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      const { bodyLimits } = request.routeOptions.config.implements ?? {};
-      done(null, request.is404 ? undefined : parseBody(body as Buffer, request.headers, bodyLimits?.values));
+      const { bodyLimits, signedBody } = request.routeOptions.config.implements ?? {};
+      if (signedBody) request.signedBody = body as Buffer;
+      const isIgnored = request.is404 || signedBody !== undefined;
+      done(null, isIgnored ? undefined : parseBody(body as Buffer, request.headers, bodyLimits?.values));
     } catch (error) {
       done(error as Error);
     }

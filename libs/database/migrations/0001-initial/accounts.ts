@@ -11,6 +11,8 @@ export const ACCOUNTS = /* sql */ `
     suspended_at timestamptz,
     -- The scope ceiling of its keys; null for none.
     scope_ceiling text[],
+    -- What happens to a key that is reported as leaked.
+    leak_policy text NOT NULL DEFAULT 'revoke_live' CHECK (leak_policy IN ('revoke', 'revoke_live', 'report')),
     -- Counts the changes of the row. If-Match compares it.
     version integer NOT NULL
   );

@@ -39,6 +39,8 @@ export const API_KEYS = /* sql */ `
     disabled_at timestamptz,
     revoked_at timestamptz,
     deleted_at timestamptz,
+    -- The last report that a secret was found in a public place: its id, the time, the source and the address.
+    leak jsonb,
     -- Counts the changes of the key. If-Match compares it.
     version integer NOT NULL
   );
@@ -79,7 +81,9 @@ export const API_KEYS = /* sql */ `
     digest bytea,
     created_at timestamptz NOT NULL,
     -- From this instant on, the secret no longer works; null for the current secret.
-    ended_at timestamptz
+    ended_at timestamptz,
+    -- When it was first reported as leaked. Later reports change nothing.
+    leaked_at timestamptz
   );
   CREATE UNIQUE INDEX api_key_secret_current ON api_key_secret (api_key_id) WHERE ended_at IS NULL;
   -- Lists show 6 characters of a secret, and search finds keys by them, earlier secrets included.
