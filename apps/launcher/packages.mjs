@@ -2,8 +2,10 @@
 // All that they import is bundled except zod, of which the types of the client are made.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
 import { rolldown } from 'rolldown';
+import { extensionAlias, fromSources } from './from-sources.mjs';
+import { buildPythonPackage } from './python-package.mjs';
 
 const { version, license, engines, dependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 
@@ -21,11 +23,6 @@ const PACKAGES = {
 
 const EXTERNAL = ['zod'];
 
-const fromSources = {
-  name: 'from-sources',
-  resolveId: (id) => (id.startsWith('#libs/') ? resolve(id.slice(1).replace(/\.js$/, '.ts')) : null),
-};
-
 for (const [name, { description, exports }] of Object.entries(PACKAGES)) {
   const source = join('libs', name);
   const folder = join('dist', 'packages', name);
@@ -40,13 +37,17 @@ for (const [name, { description, exports }] of Object.entries(PACKAGES)) {
   copyFileSync('LICENSE', join(folder, 'LICENSE'));
 }
 
+if (!(await buildPythonPackage(join('dist', 'packages', 'python'), version))) {
+  console.error('Left out the Python package: it needs python3 with setuptools and wheel on the PATH.');
+}
+
 async function bundle(input, folder, format, extension) {
   const bundle = await rolldown({
     input,
     platform: 'browser',
     external: EXTERNAL,
     plugins: [fromSources],
-    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+    resolve: { extensionAlias },
   });
   const chunkFileNames = `shared/[name].${extension}`;
   await bundle.write({ dir: folder, format, entryFileNames: `[name].${extension}`, chunkFileNames });

@@ -48,7 +48,7 @@ const BROWSER_PACKAGES = [
 
 const SPEC = String.raw`\.spec\.ts$`;
 /** The launcher runs them after the packages are installed. */
-const COMPILER = String.raw`^apps/launcher/(bundle|compile|packages)\.mjs$`;
+const COMPILER = String.raw`^apps/launcher/(bundle|compile|packages|python-package)\.mjs$`;
 
 export const rules: Rule[] = [
   ...Object.keys(libraries).map((library) => ({

@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 
 const documents = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', ...globSync('docs/{,api/}*.md', { cwd: root })];
-const sources = globSync('{apps,libs}/**/*.{ts,tsx,mjs,sql}', { cwd: root }).filter(
+const sources = globSync('{apps,libs}/**/*.{ts,tsx,mjs,py,sql}', { cwd: root }).filter(
   (file) => !file.endsWith('.spec.ts'),
 );
 const ofTheTree = ['.env.example', 'docker-compose.yml', 'package.json', 'apps/launcher/launcher.mjs'];
