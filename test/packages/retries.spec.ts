@@ -163,9 +163,8 @@ it('has no credential in what a log prints of its errors', async () => {
 });
 
 it('ends a call to a server that does not respond', async () => {
-  const { keyledger, requests } = await behind(() => 'done', { timeoutMs: 100, retries: 0 });
+  const { keyledger } = await behind(() => 'done', { timeoutMs: 100, retries: 0 });
   await expect(keyledger.apiKeys.list()).rejects.toMatchObject({ name: 'TimeoutError' });
-  expect(requests).toHaveLength(1);
 });
 
 it.each([
