@@ -19,6 +19,8 @@ const libraries: Record<string, readonly string[]> = {
   contract: ['api-key-format', 'tlog'],
   client: ['contract'],
   verify: ['contract'],
+  // Its build reads the contract.
+  python: [],
   database: ['api-key-format'],
   platform: ['contract', 'database'],
   outbox: ['platform', 'tlog'],
