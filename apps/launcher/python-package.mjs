@@ -3,7 +3,6 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { copyFileSync, cpSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
-import { extensionAlias, fromSources } from './from-sources.mjs';
 import { pythonTypes } from './python-types.mjs';
 
 const SOURCE = join('libs', 'python');
@@ -63,10 +62,15 @@ async function importContract() {
     export { z } from 'zod';`;
   const contract = {
     name: 'contract',
-    resolveId: (id) => (id === entry ? id : null),
+    resolveId: (id) =>
+      id.startsWith('#libs/') ? resolve(id.slice(1).replace(/\.js$/, '.ts')) : id === entry ? id : null,
     load: (id) => (id === entry ? source : null),
   };
-  const bundle = await rolldown({ input: entry, plugins: [contract, fromSources], resolve: { extensionAlias } });
+  const bundle = await rolldown({
+    input: entry,
+    plugins: [contract],
+    resolve: { extensionAlias: { '.js': ['.ts', '.js'] } },
+  });
   const { output } = await bundle.generate({ format: 'es' });
   await bundle.close();
   return import(`data:text/javascript,${encodeURIComponent(output[0].code)}`);
