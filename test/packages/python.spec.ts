@@ -301,14 +301,25 @@ describePython('the Python package', () => {
       { options: partner, headers: { 'x-api-key': key } },
       { options: { credential: 'Authorization' }, headers: { authorization: `Bearer ${key}`, 'x-api-key': 'other' } },
       { options: { credential: 'authorization' }, headers: { 'x-api-key': key } },
+      {
+        options: { credential: 'authorization:token' },
+        headers: { authorization: `Token ${key}`, 'x-api-key': 'other' },
+      },
+      { options: { credential: 'authorization:token' }, headers: { authorization: `Bearer ${key}` } },
       { headers: { 'x-api-key': key, authorization: `bearer  ${key}` } },
+      { headers: { 'x-api-key': key, authorization: 'Basic YTpi' } },
+      { headers: { 'x-api-key': `${key}, ${key}` } },
+      { headers: { 'x-api-key': key, authorization: 'Bearer other' } },
       { headers: { 'x-api-key': `${key} ${key}` } },
       { headers: { 'x-api-key': 'x'.repeat(501) } },
     ]);
     const codes = (nth: 0 | 1) => results.map((both) => both[nth].code ?? both[nth].caller?.organization_id);
     const owner = vendor.organizationId;
-    const expected = [owner, 'unauthenticated', owner, 'unauthenticated', owner, 'invalid_key', 'invalid_key'];
+    const missing = 'unauthenticated';
+    const expected = [owner, missing, owner, missing, owner, missing, owner, missing];
+    expected.push('multiple_credentials', 'multiple_credentials', 'invalid_key', 'invalid_key');
     expect([codes(0), codes(1)]).toEqual([expected, expected]);
+    expect(results[5]![0].detail).toBe('Authorization must be Token, a space, and one credential');
     expect(results[1]![0].detail).toBe('Send an API key in the header Partner-Key');
   });
 
@@ -338,6 +349,7 @@ describePython('the Python package', () => {
     const cases: [RegExp, object][] = [
       [/ECONNREFUSED$/, { base_url: await closedAddress() }],
       [/403 insufficient_scope: the key of your service needs the scope/, { api_key: powerless }],
+      [/404 not_found: check base_url$/, { base_url: `${deployment.url}/api/v1` }],
       [/401 invalid_key: check the key of your service$/, { api_key: 'kl_test_unknown' }],
     ];
     for (const [expected, listener, timeout = 60] of listeners) {
@@ -371,22 +383,22 @@ describePython('the Python package', () => {
     const [notOne] = await decide([{ need: ['triggers:read'], headers: { 'x-api-key': key }, log: 'full' }]);
     for (const decided of notOne!) expect(decided).toMatchObject({ status: 503, code: 'verification_unavailable' });
 
-    const urls = [
-      'keys.example.com',
-      'ftp://keys.example.com',
-      'https://ada@keys.example.com',
-      'https://keys.example.com/?x=1',
-      'https://',
-      7,
+    const options: [object, RegExp][] = [
+      [{ base_url: 'keys.example.com' }, /^base_url must be the address of Keyledger/],
+      [{ base_url: 'ftp://keys.example.com' }, /^base_url must be/],
+      [{ base_url: 'https://ada@keys.example.com' }, /^base_url must be/],
+      [{ base_url: 'https://keys.example.com/?x=1' }, /^base_url must be/],
+      [{ base_url: 'https://' }, /^base_url must be/],
+      [{ base_url: 7 }, /^base_url must be/],
+      [{ api_key: '' }, /^api_key must be a key of Keyledger/],
+      [{ api_key: 'two words' }, /^api_key must be/],
+      [{ credential: 'a key' }, /^credential must be either, the name of a header/],
+      [{ credential: 'authorization:basic' }, /^credential must be/],
     ];
-    const sentences = await decide(
-      [...urls.map((base_url) => ({ base_url })), { api_key: '' }, { api_key: 'two words' }].map((options) => ({
-        options,
-      })),
-    );
-    for (const { error } of sentences.flat().slice(0, -4))
-      expect(error).toMatch(/^base_url must be the address of Keyledger/);
-    for (const { error } of sentences.flat().slice(-4)) expect(error).toMatch(/^api_key must be a key of Keyledger/);
+    const sentences = await decide(options.map(([one]) => ({ options: one })));
+    for (const [n, [, sentence]] of options.entries()) {
+      for (const { error } of sentences[n]!) expect(error).toMatch(sentence);
+    }
   });
 
   it('understands a later Keyledger, whose responses have more fields', async () => {

@@ -13,7 +13,7 @@ from .._settings import checked_base, is_header_value
 from .._shapes import conforms
 from ._decision import Accepted, Decision, Rejected, rate_limit_headers, rejected, unavailable
 from ._request import IncomingRequest, Requirement, described
-from ._sent_key import NoKey, describe_place, read_sent_key
+from ._sent_key import NoKey, checked_place, read_sent_key
 
 # A response of Keyledger has less than 10,000 characters.
 MAX_RESPONSE = 100_000
@@ -39,8 +39,8 @@ class _BaseVerifier:
     base_url: where Keyledger is, such as `https://keys.example.com`.
     api_key: a key of Keyledger with the scope `deployment:verify`, or `api-keys:verify` for the keys of one organization.
     credential: where the callers of your API send their keys: `either` X-API-Key or Authorization: Bearer,
-        `authorization`, or the name of another header, which has the key as its whole value. Then Authorization may
-        belong to the API itself.
+        `authorization`, the name of another header, which has the key as its whole value, or a header and a scheme,
+        such as `authorization:token`.
     timeout: the longest that a request waits for its verification, in seconds.
     realm: the name of your API in `WWW-Authenticate`.
     on_unavailable: is called with the reason why a verification failed, without secrets. By default it is an error
@@ -63,7 +63,7 @@ class _BaseVerifier:
         if not is_header_value(api_key):
             raise TypeError("api_key must be a key of Keyledger with the scope deployment:verify or api-keys:verify.")
         self._headers = {"content-type": "application/json", "x-api-key": api_key, "accept-encoding": "identity"}
-        self._credential = credential
+        self._place = checked_place(credential)
         self._timeout = timeout
         self._realm = realm
         self._on_unavailable = on_unavailable
@@ -73,11 +73,10 @@ class _BaseVerifier:
         """What to ask Keyledger, or the decision if nothing need be asked."""
         if not isinstance(need, Requirement):
             raise Unavailable("the requirement is not a Requirement")
-        sent = read_sent_key(self._credential.lower(), request.header)
+        sent = read_sent_key(self._place, request.header)
         if isinstance(sent, NoKey):
-            detail = None if sent.problem == "invalid_key" else describe_place(self._credential)
-            return rejected(sent.problem, self._realm, detail=detail)
-        return json.dumps(described(sent.key, request, need)).encode()
+            return rejected(sent.code, self._realm, detail=sent.detail)
+        return json.dumps(described(sent.text, request, need)).encode()
 
     async def _ask(self, question: bytes) -> Verification:
         try:
@@ -176,6 +175,8 @@ def _reason_of_response(status: int, value: Any) -> str:
     reason = f"it responded with {status}{known}"
     if status == 401:
         return f"{reason}: check the key of your service"
+    if status == 404:
+        return f"{reason}: check base_url"
     if status == 403:
         return f"{reason}: the key of your service needs the scope deployment:verify or api-keys:verify"
     return reason
